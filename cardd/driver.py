@@ -1,0 +1,107 @@
+"""The contract between cardd and the drivers of cards: what a driver gives, and what it may use.
+
+Every method here blocks. The core calls them on the reader's own worker thread, one at a time, inside a PC/SC
+transaction; a driver therefore needs no lock, no thread and no asyncio. A driver package names its ``CardDriver`` in
+the entry points ``cardd.drivers`` and imports nothing of cardd but this contract and the base modules.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cardd.apdu import Command, Response
+from cardd.apdu import Protocol as CardProtocol
+from cardd.model import Algorithm, CardCertificate, CardInfo, CardKind, KeyRef, Message, PinInfo, PinStatus
+from cardd.secret import Secret
+
+
+class Channel(Protocol):
+    """The way to one inserted card: APDUs inside the transaction that the core has begun."""
+
+    @property
+    def atr(self) -> bytes:
+        """The card's answer to reset."""
+        ...
+
+    @property
+    def protocol(self) -> CardProtocol:
+        """T=0 or T=1."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Changes whenever a transaction begins or the card is reset: what the card was told before is void."""
+        ...
+
+    @property
+    def has_pinpad(self) -> bool:
+        """Whether the reader takes the PIN on its own keypad (PC/SC part 10, FEATURE_VERIFY_PIN_DIRECT)."""
+        ...
+
+    def transmit(self, command: Command) -> Response:
+        """Send one command; chaining and GET RESPONSE are the channel's business.
+
+        Raises CardRemoved, CardReset, CardMute, CardGarbled, ReaderGone or PcscUnavailable; a status word is no error.
+        """
+        ...
+
+    def transmit_secret(self, command: Command, secret: Secret) -> Response:
+        """The same with the secret's bytes as the body of ``command``; no copy of them is left behind."""
+        ...
+
+    def verify_on_pinpad(self, command: Command, pin: PinInfo) -> Response:
+        """Have the reader itself ask for the PIN (ASCII digits) and send ``command`` with it.
+
+        Raises PinCancelled or PinTimeout when the holder presses cancel or does nothing.
+        """
+        ...
+
+
+class Card(Protocol):
+    """One inserted card, opened by its driver. Public data is read once and kept for the object's life."""
+
+    @property
+    def info(self) -> CardInfo:
+        """Kind, serial, keys and PIN, from the card's directories."""
+        ...
+
+    def certificates(self) -> tuple[CardCertificate, ...]:
+        """The certificates; read from the card at the first call."""
+        ...
+
+    def pin_status(self) -> PinStatus:
+        """Ask the card for the tries left, without spending one."""
+        ...
+
+    def verify(self, pin: Secret | None) -> None:
+        """Present the PIN; None has the reader's own keypad ask for it.
+
+        Raises PinWrong, PinBlocked, PinFormat, and on a keypad PinCancelled or PinTimeout.
+        """
+        ...
+
+    def sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
+        """Sign with a signature key, after ``verify``. Raises AlgorithmUnsupported, PinRequired, CardRefused."""
+        ...
+
+    def authenticate(self, key: KeyRef, algorithm: Algorithm, digest: bytes) -> bytes:
+        """Sign a digest that the daemon itself built with an authentication key, after ``verify``."""
+        ...
+
+
+class CardDriver(Protocol):
+    """How one family of cards is recognised and opened. Instances hold no state of a card."""
+
+    name: str
+
+    def recognise(self, atr: bytes) -> CardKind | None:
+        """The kind of card with this ATR; None when it is not this driver's, or when the ATR does not tell."""
+        ...
+
+    def probe(self, channel: Channel) -> CardKind | None:
+        """For an ATR that nobody recognised: ask the card for this driver's application (AID)."""
+        ...
+
+    def open(self, channel: Channel, kind: CardKind) -> Card:
+        """Read the directories. Raises CardIsVitale, CardIncomplete, CardGarbled, CardRefused."""
+        ...

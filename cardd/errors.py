@@ -1,0 +1,478 @@
+"""Every error that cardd raises, in one tree.
+
+Each class has a stable ``code`` (published in the API and in the support documents), the HTTP ``status`` that the
+API answers with, and whether the same request may succeed later without anything else being changed
+(``retryable``). The sentences that people read, title, detail and what to do, stand in ``cardd.i18n`` under the same
+code, in French and English; ``params`` fills their placeholders. Reasons are classes, never prose: no caller
+compares texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+Param = str | int
+
+
+class CarddError(Exception):
+    """Root of the tree; never raised itself."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, **params: Param) -> None:
+        super().__init__(self.code)
+        self.params: dict[str, Param] = params
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{key}={value}" for key, value in self.params.items())
+        return f"{self.code} ({told})" if told else self.code
+
+
+class InternalError(CarddError):
+    """A fault of cardd's own; what happened is in the journal, not in the answer."""
+
+
+# --- the request -----------------------------------------------------------------------------------------------
+
+
+class RequestError(CarddError):
+    """The request cannot be served as it stands."""
+
+    status = 400
+
+
+class NotJson(RequestError):
+    """The body is not a JSON document."""
+
+    code = "request.not_json"
+
+
+class BodyTooDeep(RequestError):
+    """The body nests deeper than the API ever needs."""
+
+    code = "request.too_deep"
+
+
+class BodyTooLarge(RequestError):
+    """The body passes the configured limit. Params: ``limit`` (bytes)."""
+
+    code = "request.too_large"
+    status = 413
+
+
+class InvalidRequest(RequestError):
+    """A field is unknown, missing or of the wrong type. Params: ``where`` (JSON path), ``why``."""
+
+    code = "request.invalid"
+    status = 422
+
+
+class UnsupportedMediaType(RequestError):
+    """A body was sent as something else than ``application/json``."""
+
+    code = "request.media_type"
+    status = 415
+
+
+class NotFound(RequestError):
+    """No such resource."""
+
+    code = "request.not_found"
+    status = 404
+
+
+class MethodNotAllowed(RequestError):
+    """The resource exists and has no such method. Params: ``allowed``."""
+
+    code = "request.method"
+    status = 405
+
+
+class Forbidden(RequestError):
+    """Wrong Host, foreign Origin, or another user's process: all get the same terse answer."""
+
+    code = "request.forbidden"
+    status = 403
+
+
+class TooManyRequests(RequestError):
+    """This caller already has as much under way as one caller may. Params: ``retry_after`` (seconds)."""
+
+    code = "request.too_many"
+    status = 429
+    retryable = True
+
+
+class IdempotencyKeyReused(RequestError):
+    """The same Idempotency-Key came with another body."""
+
+    code = "request.idempotency_key_reused"
+    status = 422
+
+
+# --- who asks ----------------------------------------------------------------------------------------------------
+
+
+class ClientError(CarddError):
+    """The calling program or page may not do this."""
+
+    status = 403
+
+
+class ClientUnknown(ClientError):
+    """No client secret, or one that no paired client has."""
+
+    code = "client.unknown"
+    status = 401
+
+
+class PairingNotFound(ClientError):
+    """No such pairing is waiting, or it ended and its answer was fetched."""
+
+    code = "client.pairing_not_found"
+    status = 404
+
+
+class PairingRefused(ClientError):
+    """The user refused the program, or the dialog timed out."""
+
+    code = "client.pairing_refused"
+
+
+class SessionError(CarddError):
+    """The session does not allow this."""
+
+    status = 401
+
+
+class SessionUnknown(SessionError):
+    """No session token, or one that no session of this caller has."""
+
+    code = "session.unknown"
+
+
+class SessionExpired(SessionError):
+    """Too long idle, or too old. Params: ``reason`` (``idle`` or ``max_age``)."""
+
+    code = "session.expired"
+
+
+class SessionClosed(SessionError):
+    """Closed before the request. Params: ``reason`` (``card_removed``, ``logout``, ``client_removed``, …)."""
+
+    code = "session.closed"
+
+
+class MethodUnavailable(SessionError):
+    """This login method cannot be used here now. Params: ``method``."""
+
+    code = "session.method_unavailable"
+    status = 422
+
+
+class ConsentError(CarddError):
+    """The user did not agree."""
+
+    status = 403
+
+
+class ConsentRefused(ConsentError):
+    """The user said no."""
+
+    code = "consent.refused"
+
+
+class ConsentTimeout(ConsentError):
+    """The user did not answer in time."""
+
+    code = "consent.timeout"
+    retryable = True
+
+
+class BatchExhausted(ConsentError):
+    """A named batch asks for more signatures than were agreed to. Params: ``batch``."""
+
+    code = "consent.batch_exhausted"
+
+
+# --- prompts and PIN --------------------------------------------------------------------------------------------
+
+
+class PromptError(CarddError):
+    """The user could not be asked."""
+
+    status = 503
+    retryable = True
+
+
+class PromptUnavailable(PromptError):
+    """No agent is registered for this user and no pinentry can be started. Params: ``why``."""
+
+    code = "prompt.unavailable"
+
+
+class PromptBusy(PromptError):
+    """Another dialog is already open for this user."""
+
+    code = "prompt.busy"
+
+
+class PinError(CarddError):
+    """The PIN was not accepted, or could not be had."""
+
+    status = 403
+
+
+class PinCancelled(PinError):
+    """The user closed the PIN dialog."""
+
+    code = "pin.cancelled"
+
+
+class PinTimeout(PinError):
+    """The PIN dialog stayed open too long."""
+
+    code = "pin.timeout"
+    retryable = True
+
+
+class PinWrong(PinError):
+    """The card refused the PIN. Params: ``tries_left``."""
+
+    code = "pin.wrong"
+    retryable = True
+
+
+class PinBlocked(PinError):
+    """The card accepts no PIN any more until it is unblocked."""
+
+    code = "pin.blocked"
+
+
+class LastTryRefused(PinError):
+    """One try is left and the user did not want to spend it. Params: ``tries_left``."""
+
+    code = "pin.last_try"
+
+
+class PinBackOff(PinError):
+    """Too many wrong PINs through this client. Params: ``retry_after`` (seconds)."""
+
+    code = "pin.back_off"
+    status = 429
+    retryable = True
+
+
+class PinFormat(PinError):
+    """The PIN cannot be right: length or characters. It was not sent. Params: ``minimum``, ``maximum``."""
+
+    code = "pin.format"
+    status = 422
+    retryable = True
+
+
+# --- readers and cards -----------------------------------------------------------------------------------------
+
+
+class ReaderError(CarddError):
+    """The reader side does not work."""
+
+    status = 503
+    retryable = True
+
+
+class PcscUnavailable(ReaderError):
+    """The PC/SC service (pcscd) does not answer."""
+
+    code = "reader.pcsc_unavailable"
+
+
+class ReaderUnknown(ReaderError):
+    """No reader of that name is connected. Params: ``reader``."""
+
+    code = "reader.unknown"
+    status = 404
+    retryable = False
+
+
+class ReaderGone(ReaderError):
+    """The reader was unplugged during the operation. Params: ``reader``."""
+
+    code = "reader.gone"
+
+
+class ReaderBusy(ReaderError):
+    """Another program holds the card for itself. Params: ``reader``."""
+
+    code = "reader.busy"
+
+
+class CardError(CarddError):
+    """The card does not allow this."""
+
+    status = 409
+
+
+class CardUnknown(CardError):
+    """No such card is inserted. Params: ``card``."""
+
+    code = "card.unknown"
+    status = 404
+
+
+class CardAbsent(CardError):
+    """No card that could serve is inserted."""
+
+    code = "card.absent"
+    retryable = True
+
+
+class CardAmbiguous(CardError):
+    """Several cards could serve and none was named. ``cards`` lists their identifiers."""
+
+    code = "card.ambiguous"
+
+    def __init__(self, cards: tuple[str, ...]) -> None:
+        super().__init__(count=len(cards))
+        self.cards = cards
+
+
+class CardRemoved(CardError):
+    """The card left the reader during the operation. Nothing was signed."""
+
+    code = "card.removed"
+    retryable = True
+
+
+class CardReset(CardError):
+    """Another program reset the card during the operation."""
+
+    code = "card.reset"
+    retryable = True
+
+
+class CardUnrecognised(CardError):
+    """No driver knows this card. Params: ``atr``."""
+
+    code = "card.unrecognised"
+    status = 422
+
+
+class CardIsVitale(CardError):
+    """The card is a patient's (carte Vitale), not a professional's."""
+
+    code = "card.vitale"
+    status = 422
+
+
+class CardMute(CardError):
+    """The card does not answer: badly inserted, dirty or broken."""
+
+    code = "card.mute"
+    status = 502
+    retryable = True
+
+
+class CardTimeout(CardError):
+    """The card took longer than any known card does. Params: ``seconds``."""
+
+    code = "card.timeout"
+    status = 504
+    retryable = True
+
+
+class CardGarbled(CardError):
+    """The card answered something that no specification allows. Params: ``what``."""
+
+    code = "card.garbled"
+    status = 502
+
+
+class CardRefused(CardError):
+    """The card refused a command. Params: ``command``, ``sw`` (status word, four hex digits)."""
+
+    code = "card.refused"
+    status = 502
+
+
+class PinRequired(CardError):
+    """The card wants the PIN first (6982): its login was lost to another program."""
+
+    code = "card.pin_required"
+    retryable = True
+
+
+class CardIncomplete(CardError):
+    """The card lacks the key or the certificate that the operation needs. Params: ``what``."""
+
+    code = "card.incomplete"
+    status = 422
+
+
+class AlgorithmUnsupported(CardError):
+    """The card's key cannot sign this way. Params: ``algorithm``."""
+
+    code = "signature.algorithm"
+    status = 422
+
+
+class SignatureInvalid(CardError):
+    """The card's signature does not verify with its own certificate; it was thrown away."""
+
+    code = "signature.invalid"
+    status = 502
+    retryable = True
+
+
+# --- this machine ---------------------------------------------------------------------------------------------
+
+
+class SystemFault(CarddError):
+    """Something of this workstation is missing or broken."""
+
+    status = 503
+
+
+class AuditUnavailable(SystemFault):
+    """The audit log cannot be written, so nothing is signed. Params: ``why``."""
+
+    code = "audit.unavailable"
+    retryable = True
+
+
+class AuditBroken(SystemFault):
+    """The audit log was changed. Params: ``row``, ``why``."""
+
+    code = "audit.broken"
+
+
+class SecretStoreUnavailable(SystemFault):
+    """No store that keeps secrets encrypted is at hand. Params: ``why``."""
+
+    code = "secrets.unavailable"
+
+
+class ConfigInvalid(SystemFault):
+    """The configuration cannot be used. Params: ``file``, ``key``, ``why``."""
+
+    code = "config.invalid"
+
+
+class DaemonUnreachable(SystemFault):
+    """The client library found no daemon. Params: ``where``."""
+
+    code = "daemon.unreachable"
+    retryable = True
+
+
+def every_error() -> Iterator[type[CarddError]]:
+    """Yield each class of the tree that has a code of its own, for the catalogues and for the documents."""
+    pending: list[type[CarddError]] = [CarddError]
+    while pending:
+        found = pending.pop(0)
+        pending.extend(found.__subclasses__())
+        if "code" in vars(found):
+            yield found

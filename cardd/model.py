@@ -1,0 +1,256 @@
+"""The values that every layer speaks of: readers, cards, keys, PINs, callers, identities and events.
+
+Plain immutable values, without I/O. Times are aware UTC datetimes; digests, certificates and signatures are bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+JsonValue = str | int | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+class CardKind(StrEnum):
+    """What a card is, as far as its ATR and its applications tell."""
+
+    CPS3 = "cps3"
+    VITALE = "vitale"
+    UNKNOWN = "unknown"
+
+
+class KeyPurpose(StrEnum):
+    """What a key is for. cardd never uses one for the other's purpose."""
+
+    AUTHENTICATION = "authentication"
+    SIGNATURE = "signature"
+
+
+class Algorithm(StrEnum):
+    """Signature algorithms by their JOSE names (RFC 7518)."""
+
+    RS256 = "RS256"
+
+
+class PinState(StrEnum):
+    """What the card says of its PIN before any is given."""
+
+    READY = "ready"
+    LAST_TRY = "last_try"
+    BLOCKED = "blocked"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRef:
+    """One private key of a card, as its own directories describe it.
+
+    ``id`` ties key and certificate together (PKCS#15 iD, hex); ``reference`` is what the card is told; ``pin`` names
+    the PIN that protects it, None when the key works without one.
+    """
+
+    id: str
+    label: str
+    purpose: KeyPurpose
+    reference: int
+    algorithms: tuple[Algorithm, ...]
+    pin: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PinInfo:
+    """The holder's PIN as the card describes it: lengths in digits, ``tries`` when the card is fresh."""
+
+    reference: int
+    label: str
+    minimum: int
+    maximum: int
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class PinStatus:
+    """What the card answers when it is asked about its PIN; ``tries_left`` is None when it does not tell."""
+
+    tries_left: int | None
+
+    @property
+    def state(self) -> PinState:
+        """The same as one word."""
+        match self.tries_left:
+            case None:
+                return PinState.UNKNOWN
+            case 0:
+                return PinState.BLOCKED
+            case 1:
+                return PinState.LAST_TRY
+            case _:
+                return PinState.READY
+
+
+@dataclass(frozen=True, slots=True)
+class CardInfo:
+    """What can be known of a card without its certificates and without a PIN."""
+
+    kind: CardKind
+    driver: str
+    serial: str
+    label: str
+    keys: tuple[KeyRef, ...]
+    pin: PinInfo | None
+
+    def key(self, purpose: KeyPurpose) -> KeyRef | None:
+        """The first key for this purpose; None when the card has none."""
+        return next((key for key in self.keys if key.purpose is purpose), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CardCertificate:
+    """One certificate read from a card: ``der`` as the card holds it, ``key_id`` of the key it belongs to."""
+
+    key_id: str
+    label: str
+    der: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is to be signed. ``digest`` is its SHA-256; ``content`` is there when the caller sent the document."""
+
+    digest: bytes
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a session speaks for: the fields of the certificate or of PSC's userinfo, none of them invented.
+
+    ``national_id`` has its type prefix (``8`` RPPS, …); codes are those of the ANS tables, None when absent.
+    """
+
+    national_id: str
+    family_name: str
+    given_name: str
+    title: str | None = None
+    profession: str | None = None
+    specialty: str | None = None
+    card_type: str | None = None
+    card_number: str | None = None
+    is_test: bool = False
+
+
+class CallerKind(StrEnum):
+    """How a caller is known."""
+
+    PROGRAM = "program"
+    ORIGIN = "origin"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The process at the other end of a connection; ``pid`` and ``program`` only where the system tells."""
+
+    uid: int
+    pid: int | None = None
+    program: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: a paired program or an allowed web origin, always with the OS user behind the connection.
+
+    ``id`` is the client's identifier or the origin itself; ``name`` is what a person reads in a dialog; ``origin``
+    is what authentication tokens are bound to, and no request can choose it.
+    """
+
+    kind: CallerKind
+    id: str
+    name: str
+    origin: str
+    peer: Peer
+
+
+class Choice(StrEnum):
+    """A person's answer to a question."""
+
+    YES = "yes"
+    ALWAYS = "always"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A dialog's content as data; words and languages are the prompter's.
+
+    ``topic`` names the text in ``cardd.i18n`` (``prompt.<topic>.…``) and ``params`` fills it. ``uid`` is the user
+    whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``remember`` offers
+    "always" as a third answer.
+    """
+
+    topic: str
+    uid: int
+    params: dict[str, str | int]
+    language: str | None = None
+    remember: bool = False
+    timeout: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class PinQuestion:
+    """A PIN dialog: why it is asked (as a ``Question``), for which card and reader, and with how many tries."""
+
+    question: Question
+    pin: PinInfo
+    reader: str
+    card: str
+    tries_left: int | None
+    wrong_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, as it goes out on ``/v1/events``. ``to`` limits it to one caller's id."""
+
+    type: str
+    data: dict[str, JsonValue] = field(default_factory=dict)
+    to: str | None = None
+
+
+class Outcome(StrEnum):
+    """How an audited act ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One row of the audit log before it is chained: who, what, with which certificate, by whose consent, how it ended.
+
+    ``action`` is a dotted verb (``session.open``, ``signature.raw``, ``auth_token.issue``, ``client.pair``); ``digest``
+    is hex; ``certificate`` is the serial number in hex; ``code`` is the error's code when the outcome is not ``done``.
+    """
+
+    action: str
+    outcome: Outcome
+    uid: int
+    caller: str
+    caller_name: str = ""
+    session: str | None = None
+    digest: str | None = None
+    document: str | None = None
+    certificate: str | None = None
+    consent: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One row as it is kept: its number, its time, the entry, and the hash that chains it to the row before."""
+
+    number: int
+    time: datetime
+    entry: AuditEntry
+    hash: str

@@ -1,0 +1,157 @@
+"""What the core needs from the outside world; the outer layers implement it, the daemon joins them.
+
+``core`` imports this file and none of the implementations: a test, another system or another reader technology takes
+their place by implementing the same few methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from cardd.driver import Channel
+from cardd.model import AuditEntry, AuditRow, Choice, PinQuestion, Question
+from cardd.secret import Secret
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Time, so that tests can move it."""
+
+    def now(self) -> datetime:
+        """The time of day, aware, UTC: for records and for people."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never jump: for ages and back-offs."""
+        ...
+
+
+class Connection(Channel, Protocol):
+    """A channel as its owner sees it: with the transaction around the commands."""
+
+    @property
+    def resets(self) -> int:
+        """How often another program has reset this card: cached data is void when it grew."""
+        ...
+
+    def begin(self) -> None:
+        """Begin a transaction, connecting first when needed; waits while another program holds the card.
+
+        Raises CardRemoved, CardMute, ReaderBusy, ReaderGone or PcscUnavailable.
+        """
+        ...
+
+    def end(self, *, reset: bool) -> None:
+        """End the transaction; ``reset`` leaves the card de-authenticated. Never raises: a lost card has no login."""
+        ...
+
+    def disconnect(self) -> None:
+        """Give up the card. Never raises."""
+        ...
+
+
+class Reader(Protocol):
+    """One reader slot, with the thread that does its blocking work."""
+
+    @property
+    def name(self) -> str:
+        """The reader's PC/SC name."""
+        ...
+
+    async def run(self, job: Callable[[Connection], T], *, timeout: float) -> T:
+        """Run one blocking job on the reader's thread; jobs run one after the other, in the order they came.
+
+        Raises CardTimeout when the job takes longer than ``timeout`` seconds; until it ends, so do further jobs.
+        """
+        ...
+
+
+class ReaderListener(Protocol):
+    """Who is told of readers and cards; called on the event loop, in the order things happened."""
+
+    def readers_available(self, available: bool) -> None:
+        """The reader service (pcscd) came, or went; when it went, every reader was reported removed before."""
+        ...
+
+    def reader_added(self, reader: Reader) -> None:
+        """A reader slot appeared."""
+        ...
+
+    def reader_removed(self, name: str) -> None:
+        """It went; a card in it was reported removed before."""
+        ...
+
+    def card_inserted(self, name: str, atr: bytes) -> None:
+        """A card is in the reader and has answered its reset; an empty ATR stands for a mute card."""
+        ...
+
+    def card_removed(self, name: str) -> None:
+        """It left."""
+        ...
+
+
+class ReaderSource(Protocol):
+    """A technology that brings readers: PC/SC, or the simulator in process."""
+
+    async def start(self, listener: ReaderListener) -> None:
+        """Begin to watch; what is there already is reported as added and inserted. Does not wait for pcscd."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop watching and release the readers."""
+        ...
+
+
+class Prompter(Protocol):
+    """Asks the person at the workstation, on the desktop of the user that the question names."""
+
+    async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
+        """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PromptUnavailable."""
+        ...
+
+    async def confirm(self, question: Question) -> Choice:
+        """Yes, always or no. Raises ConsentTimeout, PromptUnavailable."""
+        ...
+
+    async def notify(self, question: Question) -> None:
+        """Show a message that wants no answer (a reader's keypad is waiting); stays until cancelled."""
+        ...
+
+
+class AuditLog(Protocol):
+    """The append-only record. A row is on disk when ``append`` returns."""
+
+    async def append(self, entry: AuditEntry) -> AuditRow:
+        """Chain, write and sync one row. Raises AuditUnavailable; then the caller must not let the result out."""
+        ...
+
+
+class Store(Protocol):
+    """Small named documents that outlive the daemon (paired clients, remembered origins); JSON text, mode 0600."""
+
+    def load(self, name: str) -> str | None:
+        """The document; None when there is none yet."""
+        ...
+
+    def save(self, name: str, text: str) -> None:
+        """Replace the document atomically."""
+        ...
+
+
+class SecretStore(Protocol):
+    """Secrets at rest: the OS keyring or systemd credentials, never a plain file."""
+
+    async def get(self, name: str) -> Secret | None:
+        """The secret; None when there is none. Raises SecretStoreUnavailable."""
+        ...
+
+    async def set(self, name: str, secret: Secret) -> None:
+        """Keep or replace it. Raises SecretStoreUnavailable."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Forget it; nothing happens when there is none. Raises SecretStoreUnavailable."""
+        ...

@@ -1,0 +1,102 @@
+"""A real pcscd of the tests' own: private socket, virtual readers on free ports, stopped by its own pid.
+
+pcscd takes its listening socket from whoever starts it (the systemd protocol: fd 3, LISTEN_FDS), so any number of
+them run side by side, none of them the machine's; the client library finds it through PCSCLITE_CSOCK_NAME.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+PROGRAM = "/usr/sbin/pcscd"
+VPCD = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+ENTRY = 'FRIENDLYNAME "{name}"\nDEVICENAME /dev/null:{port:#x}\nLIBPATH {library}\nCHANNELID {port:#x}\n'
+
+
+def free_port(count: int = 1) -> int:
+    """The first of ``count`` adjacent free TCP ports."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first: int = probe.getsockname()[1]
+        if first + count < 65536 and all(_is_free(first + step) for step in range(1, count)):
+            return first
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+class Pcscd:
+    """One pcscd with ``devices`` virtual readers of two slots each.
+
+    ``ports[n]`` is where a simulated card connects to sit in slot n; ``environment`` is what a PC/SC program needs.
+    """
+
+    def __init__(self, directory: Path, devices: int = 1) -> None:
+        self.directory = directory
+        self.socket = directory / "pcscd.comm"
+        self.log = directory / "pcscd.log"
+        self.ports: list[int] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._listener: socket.socket | None = None
+        self._write_configuration(devices)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a PC/SC program talk to this pcscd and no other."""
+        return {"PCSCLITE_CSOCK_NAME": str(self.socket)}
+
+    @property
+    def reader_names(self) -> list[str]:
+        """The names under which PC/SC lists the slots, in the order of ``ports``."""
+        return [f"Virtual {n // 2} 00 {n % 2:02X}" for n in range(len(self.ports))]
+
+    def _write_configuration(self, devices: int) -> None:
+        entries = []
+        for number in range(devices):
+            # one library serves two slots; a further device wants a library file of its own
+            library = VPCD if number == 0 else Path(shutil.copy(VPCD, self.directory / f"vpcd{number}.so"))
+            port = free_port(2)
+            self.ports += [port, port + 1]
+            entries.append(ENTRY.format(name=f"Virtual {number}", port=port, library=library))
+        (self.directory / "reader.conf").write_text("\n".join(entries))
+
+    def start(self) -> None:
+        """Start it; the socket accepts connections when this returns."""
+        self.socket.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.socket))
+        self._listener.listen(64)
+        self.socket.chmod(0o666)
+        listener = self._listener.fileno()
+        command = f'exec 3<&{listener}; LISTEN_FDS=1 LISTEN_PID=$$ exec {PROGRAM} --foreground --config "$0"'
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", command, str(self.directory / "reader.conf")],
+                pass_fds=[listener],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "LC_ALL": "C"},
+            )
+
+    def stop(self) -> None:
+        """Stop it; its clients see PC/SC go away."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+        if self._listener:
+            self._listener.close()
+            self._listener = None
+        self.socket.unlink(missing_ok=True)
