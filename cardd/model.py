@@ -145,6 +145,7 @@ class CallerKind(StrEnum):
 
     PROGRAM = "program"
     ORIGIN = "origin"
+    LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +159,11 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: a paired program or an allowed web origin, always with the OS user behind the connection.
+    """Who calls: a paired program, an allowed web origin, or an unpaired program on the Unix socket (cardctl).
 
     ``id`` is the client's identifier or the origin itself; ``name`` is what a person reads in a dialog; ``origin``
-    is what authentication tokens are bound to, and no request can choose it.
+    is what authentication tokens are bound to, and no request can choose it; ``peer`` has the OS user behind the
+    connection, always.
     """
 
     kind: CallerKind

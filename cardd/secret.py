@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
+import threading
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -24,11 +26,12 @@ class Secret:
     ``locked`` tells whether the system let the page be locked (RLIMIT_MEMLOCK): doctor reports it when not.
     """
 
-    __slots__ = ("_page", "_size", "locked")
+    __slots__ = ("_lock", "_page", "_size", "locked")
 
     def __init__(self) -> None:
         self._page = mmap.mmap(-1, CAPACITY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._size = 0
+        self._lock = threading.Lock()
         handle = ctypes.c_char.from_buffer(self._page)
         self.locked = _libc.mlock(ctypes.addressof(handle), CAPACITY) == 0
         del handle
@@ -58,9 +61,11 @@ class Secret:
             other.fill(view)
         return other
 
-    def view(self) -> memoryview:
-        """The content, not copied. Release it before the secret is wiped."""
-        return memoryview(self._page)[: self._size]
+    @contextlib.contextmanager
+    def view(self) -> Iterator[memoryview]:
+        """The content, not copied; a wipe from another thread waits, so that nobody reads half a PIN."""
+        with self._lock, memoryview(self._page) as page, page[: self._size] as view:
+            yield view
 
     def room(self) -> memoryview:
         """The whole page for a reader that fills it in place; call ``keep`` afterwards."""
@@ -69,14 +74,16 @@ class Secret:
     def keep(self, start: int, end: int) -> None:
         """Keep bytes ``start`` to ``end`` of the page as the content, and wipe the others."""
         size = end - start
-        self._page[:size] = self._page[start:end]
-        self._page[size:] = bytes(CAPACITY - size)
+        with memoryview(self._page) as page:
+            page[:size] = page[start:end]
+            page[size:] = bytes(CAPACITY - size)
         self._size = size
 
     def wipe(self) -> None:
         """Overwrite the page with zeros; the secret is empty then and may be filled again."""
-        self._page[:] = bytes(CAPACITY)
-        self._size = 0
+        with self._lock:
+            self._page[:] = bytes(CAPACITY)
+            self._size = 0
 
     def __len__(self) -> int:
         return self._size

@@ -1,0 +1,253 @@
+"""The API's bodies, as types: what is not here is refused by name, and ``/openapi.json`` is made from them.
+
+Byte values are base64. Limits on lengths stand in the types; the body's size is limited before it is read.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Name = Annotated[str, Meta(min_length=1, max_length=120)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[\w:./-]+$")]
+Nonce = Annotated[str, Meta(min_length=44, max_length=128, description="at least 256 bits, as text (Web EID)")]
+
+
+class Body(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A request body: unknown fields are errors."""
+
+
+class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A response body; what does not apply is left out."""
+
+
+# --- requests ---
+
+
+class PairBody(Body):
+    """POST /v1/clients from desktop software."""
+
+    name: Name
+    vendor: Name
+    software_id: Identifier
+
+
+class SessionBody(Body):
+    """POST /v1/sessions."""
+
+    method: Literal["cpx"]
+    card: Identifier | None = None
+
+
+class SignatureItem(Body):
+    """One signature: exactly one of ``digest`` (SHA-256) and ``document``."""
+
+    document_name: Name
+    format: Literal["raw"] = "raw"
+    algorithm: Literal["RS256"] = "RS256"
+    digest: bytes | None = None
+    document: bytes | None = None
+    patient: Name | None = None
+
+
+class BatchBody(Body):
+    """A named batch over several requests: one consent for ``count`` signatures."""
+
+    name: Name
+    count: Annotated[int, Meta(ge=1, le=100_000)]
+
+
+class SignatureBody(SignatureItem):
+    """POST …/signatures for one signature."""
+
+    batch: BatchBody | None = None
+
+
+class SignaturesBody(Body):
+    """POST …/signatures for a list: one consent, all or nothing."""
+
+    signatures: Annotated[list[SignatureItem], Meta(min_length=1, max_length=1000)]
+    batch: BatchBody | None = None
+
+
+class AuthTokenBody(Body):
+    """POST …/auth-tokens. The origin is the caller's own and no field."""
+
+    nonce: Nonce
+
+
+# --- answers ---
+
+
+class StatusAnswer(Answer):
+    """GET /v1/status: nothing here tells one workstation from another."""
+
+    name: str
+    version: str
+    state: Literal["ready", "no_readers"]
+
+
+class ClientAnswer(Answer):
+    """A client that was just paired; ``client_secret`` is shown this once."""
+
+    client_id: str
+    client_secret: str
+
+
+class PairingAnswer(Answer):
+    """A pairing that waits for the user; the program shows ``code``."""
+
+    code: str
+    expires_at: datetime
+    state: Literal["pending"] = "pending"
+
+
+class ClientListed(Answer):
+    """One paired program or remembered origin, in GET /v1/clients."""
+
+    id: str
+    kind: Literal["program", "origin"]
+    name: str
+    since: str
+    vendor: str | UnsetType = UNSET
+    software_id: str | UnsetType = UNSET
+
+
+class ClientsAnswer(Answer):
+    """GET /v1/clients."""
+
+    clients: list[ClientListed]
+
+
+class ReaderAnswer(Answer):
+    """One reader slot; ``card`` is the identifier of the card in it."""
+
+    name: str
+    card: str | None
+
+
+class ReadersAnswer(Answer):
+    """GET /v1/readers."""
+
+    readers: list[ReaderAnswer]
+
+
+class CardAnswer(Answer):
+    """One inserted card, without anything of its holder. ``problem`` is an error's code when it cannot be used."""
+
+    id: str
+    reader: str
+    kind: str
+    atr: str
+    pin: PinAnswer | UnsetType = UNSET
+    problem: str | UnsetType = UNSET
+
+
+class PinAnswer(Answer):
+    """The state of the card's PIN, read without spending a try."""
+
+    state: Literal["ready", "last_try", "blocked", "unknown"]
+    tries_left: int | None
+    minimum: int
+    maximum: int
+
+
+class CardsAnswer(Answer):
+    """GET /v1/cards."""
+
+    cards: list[CardAnswer]
+
+
+class CertificateAnswer(Answer):
+    """One certificate of a card: ``der`` in base64, and its main fields."""
+
+    purpose: Literal["authentication", "signature"]
+    label: str
+    der: bytes
+    subject: str
+    issuer: str
+    serial: str
+    not_before: datetime
+    not_after: datetime
+
+
+class CertificatesAnswer(Answer):
+    """GET /v1/cards/{id}/certificates, once the user consented."""
+
+    holder: IdentityAnswer
+    certificates: list[CertificateAnswer]
+
+
+class IdentityAnswer(Answer):
+    """Who the card or the session stands for, as the certificate says it."""
+
+    national_id: str
+    family_name: str
+    given_name: str
+    title: str | None
+    profession: str | None
+    specialty: str | None
+    card_type: str | None
+    card_number: str | None
+    is_test: bool
+
+
+class SessionAnswer(Answer):
+    """A session; ``token`` only in the answer that opens it."""
+
+    id: str
+    method: Literal["cpx"]
+    state: Literal["active", "locked"]
+    opened_at: datetime
+    expires_at: datetime
+    identity: IdentityAnswer
+    card: str | None
+    client: str
+    token: str | UnsetType = UNSET
+
+
+class SessionsAnswer(Answer):
+    """GET /v1/sessions: the sessions of the asking OS user, without tokens."""
+
+    sessions: list[SessionAnswer]
+
+
+class SignatureAnswer(Answer):
+    """One signature, with the certificate that verifies it and the chain above as far as it is known."""
+
+    algorithm: str
+    signature: bytes
+    certificate: bytes
+    chain: list[bytes]
+
+
+class SignaturesAnswer(Answer):
+    """The signatures of a list, in its order."""
+
+    signatures: list[SignatureAnswer]
+
+
+class AuthTokenAnswer(Answer):
+    """An authentication token in Web EID's format, field names included (web-eid:1.0)."""
+
+    unverifiedCertificate: str  # noqa: N815 - the format's own names
+    algorithm: str
+    signature: str
+    format: str
+    appVersion: str  # noqa: N815
+
+
+class Problem(Answer):
+    """An error, RFC 9457; ``code`` is stable, the sentences follow Accept-Language (fr, en)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool
+    remedy: str
+    tries_left: int | UnsetType = UNSET
+    cards: list[str] | UnsetType = UNSET

@@ -1,0 +1,208 @@
+"""Who may call: paired programs and allowed web origins.
+
+A program is paired by the user, in a dialog that shows its name, its executable, the OS user and a 6-digit code that
+the program shows too; it then has a secret of 256 bits, kept here as a hash. A web page is known by its Origin, which
+the configuration or the user allowed. Either belongs to one OS user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from cardd.core.tokens import fingerprint, new_id, new_token
+from cardd.errors import ClientUnknown, PairingNotFound, PairingRefused, TooManyRequests
+from cardd.model import Caller, CallerKind, Choice, Peer, Question
+from cardd.ports import Clock, Prompter, Store
+
+STORE = "clients"
+PAIRING_LIFETIME = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One paired program, as it is kept: no secret, only its hash."""
+
+    id: str
+    name: str
+    vendor: str
+    software_id: str
+    uid: int
+    secret: str
+    paired_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedOrigin:
+    """One web origin that a user allowed for good."""
+
+    origin: str
+    uid: int
+    allowed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairingRequest:
+    """What a program says of itself."""
+
+    name: str
+    vendor: str
+    software_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """A pairing that the user approved; the only place where the secret is whole."""
+
+    client_id: str
+    client_secret: str
+
+
+@dataclass(eq=False, slots=True)
+class Pairing:
+    """One pairing under way; ``code`` is shown by the dialog and by the program."""
+
+    id: str
+    code: str
+    uid: int
+    answer: asyncio.Task[Paired]
+
+
+class Clients:
+    """Pairs programs, allows origins, and tells who a secret or an Origin belongs to."""
+
+    def __init__(self, store: Store, prompter: Prompter, clock: Clock, *, allowed_origins: frozenset[str]) -> None:
+        self._store = store
+        self._prompter = prompter
+        self._clock = clock
+        self._configured = allowed_origins
+        self._programs: dict[str, Program] = {}
+        self._origins: dict[tuple[str, int], RememberedOrigin] = {}
+        self._once: set[tuple[str, int]] = set()
+        self._pairings: dict[str, Pairing] = {}
+        self.on_removed: list[Callable[[str, int], None]] = []
+        self._load()
+
+    # --- programs ---
+
+    def pair(self, request: PairingRequest, peer: Peer) -> Pairing:
+        """Ask the user to accept a program; ``Pairing.answer`` ends with the secret or with PairingRefused.
+
+        One pairing at a time for one user. Raises TooManyRequests.
+        """
+        if any(p.uid == peer.uid and not p.answer.done() for p in self._pairings.values()):
+            raise TooManyRequests(retry_after=5)
+        code = f"{secrets.randbelow(1_000_000):06d}"
+        pairing = Pairing(new_id(), code, peer.uid, asyncio.ensure_future(self._ask(request, peer, code)))
+        self._pairings[pairing.id] = pairing
+        pairing.answer.add_done_callback(lambda _: self._forget_later(pairing))
+        return pairing
+
+    def pairing(self, identifier: str, peer: Peer) -> Pairing:
+        """A pairing under way, or one that ended a short while ago. Raises PairingNotFound."""
+        pairing = self._pairings.get(identifier)
+        if pairing is None or pairing.uid != peer.uid:
+            raise PairingNotFound
+        return pairing
+
+    def program(self, secret: str, peer: Peer) -> Caller:
+        """The paired program with this secret. Raises ClientUnknown, also for another user's program."""
+        program = self._programs.get(fingerprint(secret))
+        if program is None or program.uid != peer.uid:
+            raise ClientUnknown
+        return Caller(CallerKind.PROGRAM, program.id, program.name, f"urn:cardd:client:{program.id}", peer)
+
+    def programs(self, uid: int) -> list[Program]:
+        """The paired programs of one OS user."""
+        return [program for program in self._programs.values() if program.uid == uid]
+
+    # --- origins ---
+
+    def origin(self, origin: str, peer: Peer) -> Caller | None:
+        """The page's caller when its origin is allowed for this user, else None."""
+        if origin not in self._configured and not self._is_remembered(origin, peer.uid):
+            return None
+        return Caller(CallerKind.ORIGIN, origin, origin, origin, peer)
+
+    async def ask_origin(self, origin: str, peer: Peer) -> Caller:
+        """Ask the user to allow a web origin, once (until the daemon stops) or for good. Raises PairingRefused."""
+        question = Question("origin", peer.uid, {"origin": origin}, remember=True)
+        choice = await self._prompter.confirm(question)
+        if choice is Choice.NO:
+            raise PairingRefused
+        if choice is Choice.ALWAYS:
+            self._origins[origin, peer.uid] = RememberedOrigin(origin, peer.uid, self._now())
+            self._save()
+        else:
+            self._once.add((origin, peer.uid))
+        return Caller(CallerKind.ORIGIN, origin, origin, origin, peer)
+
+    def origins(self, uid: int) -> list[RememberedOrigin]:
+        """The origins that this user remembered."""
+        return [entry for entry in self._origins.values() if entry.uid == uid]
+
+    # --- both ---
+
+    def remove(self, identifier: str, uid: int) -> None:
+        """Unpair a program, by its identifier, or forget an origin. Raises ClientUnknown."""
+        program = next((p for p in self.programs(uid) if p.id == identifier), None)
+        if program:
+            del self._programs[program.secret]
+        elif self._is_remembered(identifier, uid):
+            self._origins.pop((identifier, uid), None)
+            self._once.discard((identifier, uid))
+        else:
+            raise ClientUnknown
+        self._save()
+        for callback in self.on_removed:
+            callback(identifier, uid)
+
+    async def close(self) -> None:
+        """Give up the pairings that still wait for the user."""
+        waiting = [pairing.answer for pairing in self._pairings.values()]
+        for answer in waiting:
+            answer.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _is_remembered(self, origin: str, uid: int) -> bool:
+        return (origin, uid) in self._origins or (origin, uid) in self._once
+
+    async def _ask(self, request: PairingRequest, peer: Peer, code: str) -> Paired:
+        params: dict[str, str | int] = {**asdict(request), "program": peer.program or "?", "code": code}
+        if await self._prompter.confirm(Question("pair", peer.uid, params)) is Choice.NO:
+            raise PairingRefused
+        secret = new_token()
+        program = Program(
+            new_id(), request.name, request.vendor, request.software_id, peer.uid, fingerprint(secret), self._now()
+        )
+        self._programs[program.secret] = program
+        self._save()
+        return Paired(program.id, secret)
+
+    def _forget_later(self, pairing: Pairing) -> None:
+        if not pairing.answer.cancelled():
+            pairing.answer.exception()  # a program that never comes back for its refusal is no fault to report
+        loop = asyncio.get_running_loop()
+        loop.call_later(PAIRING_LIFETIME, lambda: self._pairings.pop(pairing.id, None))
+
+    def _now(self) -> str:
+        return self._clock.now().isoformat(timespec="seconds")
+
+    def _load(self) -> None:
+        kept = json.loads(self._store.load(STORE) or '{"programs": [], "origins": []}')
+        for entry in kept["programs"]:
+            program = Program(**entry)
+            self._programs[program.secret] = program
+        for entry in kept["origins"]:
+            remembered = RememberedOrigin(**entry)
+            self._origins[remembered.origin, remembered.uid] = remembered
+
+    def _save(self) -> None:
+        kept = {
+            "programs": [asdict(program) for program in self._programs.values()],
+            "origins": [asdict(origin) for origin in self._origins.values()],
+        }
+        self._store.save(STORE, json.dumps(kept, indent=1))

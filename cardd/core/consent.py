@@ -1,0 +1,133 @@
+"""The user's consent to signatures and to reading the card's certificates: who asks, what, and for how long it holds.
+
+Rule 2: the signature key signs only after a consent that shows who asks and what. One consent may cover a list, or a
+named batch of a stated size; a batch's grant ends with its count, its lifetime or its session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cardd.core.sessions import Session
+from cardd.errors import BatchExhausted, ConsentRefused, InvalidRequest
+from cardd.model import Algorithm, Caller, Choice, Message, Question
+from cardd.ports import Clock, Prompter
+
+SHOWN_DIGEST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureRequest:
+    """One signature asked for: what is signed, and the names under which the user is shown it."""
+
+    algorithm: Algorithm
+    message: Message
+    document: str
+    patient: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A named batch: ``count`` signatures in all, over any number of requests of one session."""
+
+    name: str
+    count: int
+
+
+@dataclass(slots=True)
+class _Grant:
+    left: int
+    until: float
+
+
+class ConsentDesk:
+    """Asks for consents and remembers those that outlast one request."""
+
+    def __init__(self, prompter: Prompter, clock: Clock, *, batch_max: int, batch_lifetime: float) -> None:
+        self._prompter = prompter
+        self._clock = clock
+        self._batch_max = batch_max
+        self._batch_lifetime = batch_lifetime
+        self._batches: dict[tuple[str, str], _Grant] = {}
+        self._readable: set[tuple[str, str]] = set()
+
+    def check_size(self, requests: list[SignatureRequest], batch: Batch | None) -> None:
+        """Raises InvalidRequest when more is asked for than one consent may cover."""
+        asked = max(len(requests), batch.count if batch else 0)
+        if asked > self._batch_max:
+            raise InvalidRequest(where="batch", why=f"{asked} > {self._batch_max}")
+
+    def question(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> Question:
+        """What the user is shown before these signatures: in a dialog of its own, or in the PIN's."""
+        params: dict[str, str | int] = {"client": session.caller.name}
+        if batch or len(requests) > 1:
+            params["batch"] = batch.name if batch else requests[0].document
+            params["count"] = batch.count if batch else len(requests)
+            params["documents"] = ", ".join(request.document for request in requests)
+            topic = "sign_batch"
+        else:
+            [request] = requests
+            params["document"] = request.document
+            params["digest"] = request.message.digest.hex()[:SHOWN_DIGEST]
+            topic = "sign"
+        patients = sorted({request.patient for request in requests if request.patient})
+        if patients:
+            params["patient"] = ", ".join(patients)
+        return Question(topic, session.caller.peer.uid, params)
+
+    def spend(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> str | None:
+        """Take these signatures from the batch's grant, if it has one: the consent's name for the audit log.
+
+        None when the user must be asked. Raises BatchExhausted when the grant does not cover them.
+        """
+        grant = self._batches.get((session.id, batch.name)) if batch else None
+        if batch is None or grant is None or self._clock.monotonic() > grant.until:
+            return None
+        if grant.left < len(requests):
+            raise BatchExhausted(batch=batch.name)
+        grant.left -= len(requests)
+        return f"batch:{batch.name}"
+
+    def refund(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> None:
+        """Give back what was spent on signatures that failed."""
+        grant = self._batches.get((session.id, batch.name)) if batch else None
+        if grant:
+            grant.left += len(requests)
+
+    def grant(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> None:
+        """Note that the user agreed; for a named batch, what is left of it may follow without asking again."""
+        if batch:
+            left = max(0, batch.count - len(requests))
+            self._batches[session.id, batch.name] = _Grant(left, self._clock.monotonic() + self._batch_lifetime)
+
+    async def ask(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> str:
+        """Ask in a dialog: the consent's name for the audit log. Raises ConsentRefused, ConsentTimeout."""
+        if await self._prompter.confirm(self.question(session, requests, batch)) is Choice.NO:
+            raise ConsentRefused
+        self.grant(session, requests, batch)
+        return "dialog"
+
+    async def reading(self, caller: Caller, card: str) -> None:
+        """Consent to give this caller the certificates, and so the holder's data, of this card; asked once.
+
+        Raises ConsentRefused, ConsentTimeout.
+        """
+        if (caller.id, card) in self._readable:
+            return
+        question = Question("certificates", caller.peer.uid, {"client": caller.name})
+        if await self._prompter.confirm(question) is Choice.NO:
+            raise ConsentRefused
+        self.allow_reading(caller, card)
+
+    def allow_reading(self, caller: Caller, card: str) -> None:
+        """Note that this caller may read this card's certificates: consented, or logged in with it."""
+        self._readable.add((caller.id, card))
+
+    def session_closed(self, session: Session, _reason: str) -> None:
+        """Forget the batches of a session that ended."""
+        for key in [key for key in self._batches if key[0] == session.id]:
+            del self._batches[key]
+
+    def card_removed(self, card: str) -> None:
+        """Forget who could read a card that left."""
+        self._readable = {entry for entry in self._readable if entry[1] != card}

@@ -1,0 +1,76 @@
+"""Events from the core to whoever listens: each subscriber has a bounded queue of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from cardd.model import Event
+
+QUEUE_MAX = 256
+
+
+class Subscription:
+    """One listener's queue of events; it ends when the listener leaves, was too slow, or the bus closes."""
+
+    def __init__(self, caller: str, leave: Callable[[Subscription], None]) -> None:
+        self._caller = caller
+        self._leave = leave
+        self._events: deque[Event] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+
+    def offer(self, event: Event) -> None:
+        """Queue the event when it is for this listener; a full queue ends the subscription, never blocks the core."""
+        if event.to not in (None, self._caller) or self._ended:
+            return
+        if len(self._events) >= QUEUE_MAX:
+            self.end()
+            return
+        self._events.append(event)
+        self._wake()
+
+    async def next(self) -> Event | None:
+        """The next event, in the order they were published; None once the subscription has ended."""
+        while not self._events and not self._ended:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._events.popleft() if self._events else None
+
+    def end(self) -> None:
+        """Leave the bus; what is queued can still be read."""
+        self._ended = True
+        self._leave(self)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class EventBus:
+    """Publishes to every subscription, in order, without ever waiting."""
+
+    def __init__(self) -> None:
+        self._subscriptions: list[Subscription] = []
+
+    def publish(self, event: Event) -> None:
+        """Hand the event to everyone whom it concerns."""
+        for subscription in tuple(self._subscriptions):
+            subscription.offer(event)
+
+    def subscribe(self, caller: str) -> Subscription:
+        """A new listener that gets public events and those addressed to ``caller``."""
+        subscription = Subscription(caller, self._left)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def close(self) -> None:
+        """End every subscription: the daemon stops."""
+        for subscription in tuple(self._subscriptions):
+            subscription.end()
+
+    def _left(self, subscription: Subscription) -> None:
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)

@@ -1,0 +1,206 @@
+"""Exclusive use of one inserted card: the transaction, whose login it holds, and when it is given up.
+
+Rule 3 lives here: VERIFY and the operations that it allows run in one PC/SC transaction, and the reset that ends the
+transaction leaves the card de-authenticated. Ending it is put off for a short idle hold, so that successive requests
+of the same session share one VERIFY; a request of another session ends it first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cardd.core.registry import DriverRegistry
+from cardd.driver import Card
+from cardd.errors import CarddError, CardRemoved, CardTimeout, InternalError, LastTryRefused
+from cardd.model import CardCertificate, CardInfo
+from cardd.ports import Connection, Reader
+from cardd.secret import Secret
+
+T = TypeVar("T")
+
+# Other programs wait while the transaction lasts: steady traffic of ours must let them in now and then.
+TRANSACTION_MAX = 5.0
+RELEASE_TIMEOUT = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A PIN to present before the work, on behalf of one session; ``pin`` None has the reader's keypad ask.
+
+    ``accepted`` says that this card has accepted this PIN before: then the tries left are not read first (rule 4).
+    ``spend_last_try`` says that the user agreed to risk the last one.
+    """
+
+    session: str
+    pin: Secret | None
+    accepted: bool = False
+    spend_last_try: bool = False
+
+
+class CardAccess:
+    """One inserted card, shared by every session and request, one at a time and in order."""
+
+    def __init__(self, reader: Reader, registry: DriverRegistry, *, hold: float, timeout: float) -> None:
+        self._reader = reader
+        self._registry = registry
+        self._hold = hold
+        self._timeout = timeout
+        self._lock = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gone = False
+        # Touched on the reader's thread only, one job at a time:
+        self._card: Card | None = None
+        self._resets = 0
+        self._in_transaction = False
+        self._began = 0.0
+        self._login: str | None = None
+        self.has_pinpad = False
+
+    async def info(self) -> CardInfo:
+        """What the card's directories tell; read at the first call. Raises as ``use`` does."""
+        card = self._card
+        return card.info if card else await self.use(lambda card: card.info)
+
+    async def certificates(self) -> tuple[CardCertificate, ...]:
+        """The card's certificates; read at the first call. Raises as ``use`` does."""
+        return await self.use(lambda card: card.certificates())
+
+    def prefetch(self) -> None:
+        """Read the certificates in the background, while the user types: a fault is told to whoever asks next."""
+        self._spawn(self._prefetch())
+
+    async def use(self, work: Callable[[Card], T], login: Login | None = None, *, operations: int = 1) -> T:
+        """Run ``work`` on the card, logged in when ``login`` is given.
+
+        A caller that is cancelled does not tear the card out of its operation. Raises what the reader, the card and
+        ``work`` raise; LastTryRefused when a PIN not yet accepted would spend the last try unasked.
+        """
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._spawn(self._use(answer, work, login, self._timeout * operations))
+        return await asyncio.shield(answer)
+
+    async def logout(self, session: str) -> None:
+        """End the transaction now if it still holds this session's login."""
+        if self._login == session:
+            await self._end()
+
+    def lost(self) -> None:
+        """The card left its reader: nothing can be asked of it any more."""
+        self._gone = True
+        self._cancel_release()
+
+    async def close(self) -> None:
+        """Give the card back, de-authenticated, once the work under way has ended."""
+        await self._end()
+        self.lost()
+
+    # --- on the event loop ---
+
+    async def _use(
+        self, answer: asyncio.Future[T], work: Callable[[Card], T], login: Login | None, timeout: float
+    ) -> None:
+        async with self._lock:
+            self._cancel_release()
+            try:
+                answer.set_result(await self._run(lambda connection: self._job(connection, work, login), timeout))
+            except CarddError as error:
+                answer.set_exception(error)
+            except Exception:  # a driver's bug must reach the journal and must not hang the caller
+                log.exception("the driver of the card in %s failed", self._reader.name)
+                answer.set_exception(InternalError())
+            # the answer is on its way while the card is given up
+            if self._login is not None:
+                await self._keep_or_release()
+
+    async def _prefetch(self) -> None:
+        with contextlib.suppress(CarddError):
+            await self.certificates()
+
+    async def _keep_or_release(self) -> None:
+        if self._hold <= 0 or time.monotonic() - self._began > TRANSACTION_MAX:
+            await self._run(self._release, RELEASE_TIMEOUT)
+        elif not self._gone:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._hold, lambda: self._spawn(self._end()))
+
+    async def _end(self) -> None:
+        async with self._lock:
+            self._cancel_release()
+            if self._in_transaction:
+                with contextlib.suppress(CarddError):
+                    await self._run(self._release, RELEASE_TIMEOUT)
+
+    async def _run(self, job: Callable[[Connection], T], timeout: float) -> T:
+        if self._gone:
+            raise CardRemoved
+        try:
+            return await self._reader.run(job, timeout=timeout)
+        except CardTimeout:
+            self._card = None  # whatever the late job still does, the card is opened anew
+            raise
+
+    def _cancel_release(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- on the reader's thread ---
+
+    def _job(self, connection: Connection, work: Callable[[Card], T], login: Login | None) -> T:
+        try:
+            self._enter(connection, login)
+            card = self._open(connection)
+            if login and self._login != login.session:
+                self._verify(card, login)
+            result = work(card)
+        except BaseException:
+            self._leave(connection, reset=login is not None)
+            raise
+        if self._login is None:
+            self._leave(connection, reset=False)
+        return result
+
+    def _enter(self, connection: Connection, login: Login | None) -> None:
+        if self._login is not None and (login is None or login.session != self._login):
+            self._release(connection)
+        if not self._in_transaction:
+            connection.begin()
+            self._in_transaction = True
+            self._began = time.monotonic()
+        if connection.resets != self._resets:
+            self._card, self._resets = None, connection.resets
+
+    def _open(self, connection: Connection) -> Card:
+        if self._card is None:
+            self._card = self._registry.open(connection)
+            self.has_pinpad = connection.has_pinpad
+        return self._card
+
+    def _verify(self, card: Card, login: Login) -> None:
+        if not login.accepted and not login.spend_last_try and card.pin_status().tries_left == 1:
+            raise LastTryRefused(tries_left=1)
+        card.verify(login.pin)
+        self._login = login.session
+
+    def _release(self, connection: Connection) -> None:
+        self._leave(connection, reset=self._login is not None)
+
+    def _leave(self, connection: Connection, *, reset: bool) -> None:
+        if self._in_transaction:
+            self._in_transaction = False
+            self._login = None
+            connection.end(reset=reset)

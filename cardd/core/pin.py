@@ -1,0 +1,131 @@
+"""Asking for the PIN and presenting it: rule 4, and the back-off that keeps a program from blocking a card."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+from cardd.core.leases import Login
+from cardd.core.readers import InsertedCard
+from cardd.driver import Card
+from cardd.errors import CardIncomplete, LastTryRefused, PinBackOff, PinBlocked, PinCancelled, PinTimeout, PinWrong
+from cardd.model import Choice, PinQuestion, PinState, Question
+from cardd.ports import Clock, Prompter
+from cardd.secret import Secret
+
+T = TypeVar("T")
+
+FREE_MISTAKES = 1
+BACK_OFF_FIRST = 2.0
+BACK_OFF_MAX = 60.0
+
+
+class PinGuard:
+    """Counts wrong PINs per client; each beyond the first makes that client wait, twice as long each time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._mistakes: dict[str, int] = {}
+        self._until: dict[str, float] = {}
+
+    def check(self, client: str) -> None:
+        """Raises PinBackOff while the client has to wait."""
+        left = self._until.get(client, 0.0) - self._clock.monotonic()
+        if left > 0:
+            raise PinBackOff(retry_after=int(left) + 1)
+
+    def wrong(self, client: str) -> None:
+        """Count one wrong PIN."""
+        count = self._mistakes[client] = self._mistakes.get(client, 0) + 1
+        if count > FREE_MISTAKES:
+            wait = min(BACK_OFF_FIRST * 2 ** (count - FREE_MISTAKES - 1), BACK_OFF_MAX)
+            self._until[client] = self._clock.monotonic() + wait
+
+    def right(self, client: str) -> None:
+        """Forget the client's mistakes."""
+        self._mistakes.pop(client, None)
+        self._until.pop(client, None)
+
+
+class PinDesk:
+    """Asks the user for a PIN and runs the work that needs it, in the transaction of the VERIFY."""
+
+    def __init__(self, prompter: Prompter, guard: PinGuard) -> None:
+        self._prompter = prompter
+        self._guard = guard
+
+    async def login(
+        self, card: InsertedCard, session: str, client: str, question: Question, work: Callable[[Card], T]
+    ) -> tuple[T, Secret | None]:
+        """Ask, VERIFY and work; a mistyped PIN is asked again while more than one try is left.
+
+        ``question`` says why. Gives the work's result and the PIN that the card accepted, which the caller wipes; it
+        is None when the PIN was typed on the reader's keypad. Raises PinBlocked before asking anything; PinWrong when
+        the user stops after a wrong one or when one try is left; LastTryRefused, PinCancelled, PinTimeout, PinBackOff,
+        PromptUnavailable, and what the card raises.
+        """
+        self._guard.check(client)
+        wrong: PinWrong | None = None
+        while True:
+            asked = await self._question(card, question, wrong_before=wrong is not None)
+            try:
+                outcome = await self._attempt(card, session, asked, work)
+            except PinWrong as error:
+                self._guard.wrong(client)
+                wrong = error
+                if int(error.params.get("tries_left", 0)) <= 1:
+                    raise
+            except (PinCancelled, PinTimeout):
+                if wrong:
+                    raise wrong from None
+                raise
+            else:
+                self._guard.right(client)
+                return outcome
+
+    async def _question(self, card: InsertedCard, question: Question, *, wrong_before: bool) -> PinQuestion:
+        pin = (await card.access.info()).pin
+        if pin is None:
+            raise CardIncomplete(what="PIN")
+        status = await card.access.use(lambda opened: opened.pin_status())
+        if status.state is PinState.BLOCKED:
+            raise PinBlocked
+        asked = PinQuestion(question, pin, card.reader, card.kind.value, status.tries_left, wrong_before)
+        if status.state is PinState.LAST_TRY and await self._prompter.confirm(_last_try(asked)) is Choice.NO:
+            raise LastTryRefused(tries_left=1)
+        return asked
+
+    async def _attempt(
+        self, card: InsertedCard, session: str, asked: PinQuestion, work: Callable[[Card], T]
+    ) -> tuple[T, Secret | None]:
+        spend = asked.tries_left == 1
+        card.access.prefetch()
+        if card.access.has_pinpad:
+            async with self._notice(asked):
+                return await card.access.use(work, Login(session, None, spend_last_try=spend)), None
+        secret = Secret()
+        try:
+            await self._prompter.ask_pin(asked, secret)
+            return await card.access.use(work, Login(session, secret, spend_last_try=spend)), secret
+        except BaseException:
+            secret.wipe()
+            raise
+
+    @asynccontextmanager
+    async def _notice(self, asked: PinQuestion) -> AsyncIterator[None]:
+        """Tell the user, while the reader's keypad waits, to type there."""
+        question = replace(asked.question, topic="pinpad", params={**asked.question.params, "reader": asked.reader})
+        notice = asyncio.ensure_future(self._prompter.notify(question))
+        try:
+            yield
+        finally:
+            notice.cancel()
+            await asyncio.gather(notice, return_exceptions=True)
+
+
+def _last_try(asked: PinQuestion) -> Question:
+    params = {**asked.question.params, "card": asked.card, "reader": asked.reader, "tries_left": 1}
+    return replace(asked.question, topic="last_try", params=params)

@@ -1,0 +1,148 @@
+"""The readers and the cards in them, as the reader sources report them; every change becomes an event.
+
+A card has an identifier of its own from its insertion to its removal, random, so that listing cards tells nothing of
+their holders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cardd.core.events import EventBus
+from cardd.core.leases import CardAccess
+from cardd.core.registry import DriverRegistry
+from cardd.errors import CardAbsent, CardAmbiguous, CardIsVitale, CardMute, CardUnknown, PcscUnavailable
+from cardd.model import CardKind, Event
+from cardd.ports import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class InsertedCard:
+    """One card from its insertion to its removal."""
+
+    id: str
+    reader: str
+    atr: bytes
+    kind: CardKind
+    access: CardAccess
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether the card gave no answer to its reset."""
+        return not self.atr
+
+
+@dataclass(slots=True)
+class ReaderState:
+    """One reader slot and the card in it."""
+
+    reader: Reader
+    card: InsertedCard | None = None
+
+
+class Readers:
+    """Implements ``ports.ReaderListener``; the rest of the core asks it for cards."""
+
+    def __init__(self, registry: DriverRegistry, events: EventBus, *, hold: float, timeout: float) -> None:
+        self._registry = registry
+        self._events = events
+        self._hold = hold
+        self._timeout = timeout
+        self._readers: dict[str, ReaderState] = {}
+        self.available = False
+        self.on_card_removed: list[Callable[[InsertedCard], None]] = []
+
+    # --- what the sources report ---
+
+    def readers_available(self, available: bool) -> None:
+        """Note that the reader service came or went."""
+        self.available = available
+        self._events.publish(Event("readers.available" if available else "readers.unavailable"))
+
+    def reader_added(self, reader: Reader) -> None:
+        """Note a new reader slot."""
+        self._readers[reader.name] = ReaderState(reader)
+        self._events.publish(Event("reader.added", {"reader": reader.name}))
+
+    def reader_removed(self, name: str) -> None:
+        """Forget a reader slot, its card first."""
+        if name in self._readers:
+            self.card_removed(name)
+            del self._readers[name]
+            self._events.publish(Event("reader.removed", {"reader": name}))
+
+    def card_inserted(self, name: str, atr: bytes) -> None:
+        """Give the card an identifier and tell everyone."""
+        state = self._readers[name]
+        access = CardAccess(state.reader, self._registry, hold=self._hold, timeout=self._timeout)
+        kind = self._registry.recognise(atr) if atr else CardKind.UNKNOWN
+        card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access)
+        self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": card.kind.value}))
+
+    def card_removed(self, name: str) -> None:
+        """Rule 7: whoever depends on the card is told before anything else can happen on the loop."""
+        state = self._readers.get(name)
+        if state is None or state.card is None:
+            return
+        card, state.card = state.card, None
+        card.access.lost()
+        for callback in self.on_card_removed:
+            callback(card)
+        self._events.publish(Event("card.removed", {"card": card.id, "reader": name}))
+
+    # --- what the core asks ---
+
+    def readers(self) -> list[ReaderState]:
+        """Every reader slot, by name. Raises PcscUnavailable when the reader service is down."""
+        if not self.available and not self._readers:
+            raise PcscUnavailable
+        return [self._readers[name] for name in sorted(self._readers)]
+
+    def cards(self) -> list[InsertedCard]:
+        """Every inserted card, by reader name. Raises PcscUnavailable as ``readers`` does."""
+        return [state.card for state in self.readers() if state.card]
+
+    def card(self, identifier: str) -> InsertedCard:
+        """The card with this identifier. Raises CardUnknown."""
+        for card in self.cards():
+            if card.id == identifier:
+                return card
+        raise CardUnknown(card=identifier)
+
+    def choose(self, identifier: str | None) -> InsertedCard:
+        """The card that is named, or the only one that can serve.
+
+        Raises CardAmbiguous when several can; when none can, the error that tells the user why: a patient's card, a
+        mute or an unknown one, or none at all.
+        """
+        if identifier is not None:
+            return _usable(self.card(identifier))
+        cards = self.cards()
+        candidates = [card for card in cards if not card.is_mute and card.kind is not CardKind.VITALE]
+        known = [card for card in candidates if card.kind is not CardKind.UNKNOWN]
+        match known or candidates:
+            case [card]:
+                return card
+            case []:
+                return _usable(cards[0]) if cards else _absent()
+            case several:
+                raise CardAmbiguous(tuple(card.id for card in several))
+
+    async def close(self) -> None:
+        """Give every card back, de-authenticated."""
+        await asyncio.gather(*(state.card.access.close() for state in self._readers.values() if state.card))
+
+
+def _absent() -> InsertedCard:
+    raise CardAbsent
+
+
+def _usable(card: InsertedCard) -> InsertedCard:
+    if card.is_mute:
+        raise CardMute
+    if card.kind is CardKind.VITALE:
+        raise CardIsVitale
+    return card

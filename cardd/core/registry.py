@@ -1,0 +1,53 @@
+"""The drivers that are installed, and which of them a card belongs to: by its ATR first, then by its applications."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.metadata import entry_points
+
+from cardd.driver import Card, CardDriver, Channel
+from cardd.errors import CardUnrecognised
+from cardd.model import CardKind
+
+GROUP = "cardd.drivers"
+
+
+class DriverRegistry:
+    """Every driver of the entry points ``cardd.drivers``, loaded when the first card needs one."""
+
+    def __init__(self, drivers: Sequence[CardDriver] | None = None) -> None:
+        self._given = drivers
+
+    @cached_property
+    def drivers(self) -> tuple[CardDriver, ...]:
+        """The drivers, in the order of their entry points' names."""
+        if self._given is not None:
+            return tuple(self._given)
+        found = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+        return tuple(entry.load()() for entry in found)
+
+    def recognise(self, atr: bytes) -> CardKind:
+        """The kind that some driver sees in the ATR; UNKNOWN when none does."""
+        return self._by_atr(atr)[1]
+
+    def open(self, channel: Channel) -> Card:
+        """Open the card with its driver. Raises CardUnrecognised, or what the driver raises."""
+        driver, kind = self._by_atr(channel.atr)
+        if driver is None:
+            driver, kind = self._by_application(channel)
+        return driver.open(channel, kind)
+
+    def _by_atr(self, atr: bytes) -> tuple[CardDriver | None, CardKind]:
+        for driver in self.drivers:
+            kind = driver.recognise(atr)
+            if kind is not None:
+                return driver, kind
+        return None, CardKind.UNKNOWN
+
+    def _by_application(self, channel: Channel) -> tuple[CardDriver, CardKind]:
+        for driver in self.drivers:
+            kind = driver.probe(channel)
+            if kind is not None:
+                return driver, kind
+        raise CardUnrecognised(atr=channel.atr.hex(" ").upper())

@@ -1,0 +1,225 @@
+"""Sessions: one identity, opened by one client for one OS user, until logout, age, idleness or the card's removal.
+
+Rules 6, 7 and 9: a session answers only to its own caller and user, closes when its card leaves, loses its PIN when
+the screen locks, and its token is kept only as a hash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from cardd.core.events import EventBus
+from cardd.core.readers import InsertedCard
+from cardd.core.tokens import fingerprint, new_id, new_token
+from cardd.errors import SessionClosed, SessionExpired, SessionUnknown
+from cardd.model import Caller, Event, Identity, KeyPurpose, KeyRef
+from cardd.ports import Clock
+from cardd.secret import Secret
+
+REMEMBERED_ENDS = 256
+
+
+class SessionState(StrEnum):
+    """``locked``: the PIN is asked again before the next use of the card."""
+
+    ACTIVE = "active"
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One key with its certificate: DER, and serial number in hex as the audit log names it."""
+
+    key: KeyRef
+    certificate: bytes
+    serial: str
+    chain: tuple[bytes, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """One open session. ``pin`` is there in "hold" mode while the session is active."""
+
+    id: str
+    token: str
+    caller: Caller
+    method: str
+    identity: Identity
+    card: InsertedCard
+    credentials: dict[KeyPurpose, Credential]
+    opened_at: datetime
+    started: float
+    used: float
+    pin: Secret | None = None
+    state: SessionState = SessionState.ACTIVE
+
+    def take_pin(self, pin: Secret | None) -> None:
+        """Keep the PIN for later operations; the session is unlocked."""
+        self.forget_pin()
+        self.pin = pin
+        self.state = SessionState.ACTIVE
+
+    def forget_pin(self) -> None:
+        """Wipe the PIN, if there is one."""
+        if self.pin is not None:
+            self.pin.wipe()
+            self.pin = None
+
+    def lock(self) -> None:
+        """Forget the PIN; the next operation asks for it."""
+        self.forget_pin()
+        self.state = SessionState.LOCKED
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a session may be idle, and how old it may grow, in seconds (rule 7)."""
+
+    idle: float = 1800.0
+    max_age: float = 14400.0
+
+
+@dataclass(slots=True)
+class Sessions:
+    """All open sessions, and the reason why recent ones ended."""
+
+    clock: Clock
+    events: EventBus
+    limits: Limits
+    on_closed: list[Callable[[Session, str], None]] = field(default_factory=list)
+    _open: dict[str, Session] = field(default_factory=dict)
+    _ended: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    _logouts: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def open(
+        self,
+        *,
+        session_id: str,
+        caller: Caller,
+        method: str,
+        identity: Identity,
+        card: InsertedCard,
+        credentials: dict[KeyPurpose, Credential],
+    ) -> tuple[Session, str]:
+        """A new active session and its token, which is not kept."""
+        token, now = new_token(), self.clock.monotonic()
+        session = Session(
+            id=session_id,
+            token=fingerprint(token),
+            caller=caller,
+            method=method,
+            identity=identity,
+            card=card,
+            credentials=credentials,
+            opened_at=self.clock.now(),
+            started=now,
+            used=now,
+        )
+        self._open[session.token] = session
+        self._watch(session)
+        self._publish("session.opened", session)
+        return session, token
+
+    def authenticate(self, token: str, caller_id: str | None, uid: int) -> Session:
+        """The session of this token, for its own OS user and, where the caller is known otherwise, its own caller.
+
+        Raises SessionUnknown for any mismatch, SessionClosed or SessionExpired with the reason for one that ended.
+        """
+        kept = fingerprint(token)
+        session = self._open.get(kept)
+        if session is None:
+            raise self._why_ended(kept)
+        if session.caller.peer.uid != uid or caller_id not in (None, session.caller.id):
+            raise SessionUnknown
+        reason = self._overdue(session)
+        if reason:
+            self.close(session, reason)
+            raise self._why_ended(kept)
+        session.used = self.clock.monotonic()
+        return session
+
+    def expires_at(self, session: Session) -> datetime:
+        """When the session ends if nothing more is asked of it."""
+        return self.clock.now() + timedelta(seconds=max(0.0, self._remaining(session)))
+
+    def of(self, uid: int) -> list[Session]:
+        """The open sessions of one OS user, oldest first."""
+        return [session for session in self._open.values() if session.caller.peer.uid == uid]
+
+    def close(self, session: Session, reason: str) -> None:
+        """End it: the PIN is wiped, the card de-authenticated, the client told."""
+        if self._open.pop(session.token, None) is None:
+            return
+        session.forget_pin()
+        self._timers.pop(session.id).cancel()
+        self._remember(session.token, reason)
+        task = asyncio.ensure_future(session.card.access.logout(session.id))
+        self._logouts.add(task)
+        task.add_done_callback(self._logouts.discard)
+        self._publish("session.closed", session, reason=reason)
+        for callback in self.on_closed:
+            callback(session, reason)
+
+    def close_where(self, condition: Callable[[Session], bool], reason: str) -> None:
+        """Close every session for which the condition holds."""
+        for session in list(self._open.values()):
+            if condition(session):
+                self.close(session, reason)
+
+    def lock_where(self, condition: Callable[[Session], bool]) -> None:
+        """Lock every session for which the condition holds: screen lock, suspend."""
+        for session in list(self._open.values()):
+            if condition(session) and session.state is SessionState.ACTIVE:
+                session.lock()
+                self._publish("session.locked", session)
+
+    async def settle(self) -> None:
+        """Wait until the cards of closed sessions are de-authenticated."""
+        await asyncio.gather(*self._logouts, return_exceptions=True)
+
+    def _remaining(self, session: Session) -> float:
+        now = self.clock.monotonic()
+        return min(session.used + self.limits.idle, session.started + self.limits.max_age) - now
+
+    def _overdue(self, session: Session) -> str | None:
+        now = self.clock.monotonic()
+        if now >= session.started + self.limits.max_age:
+            return "max_age"
+        return "idle" if now >= session.used + self.limits.idle else None
+
+    def _watch(self, session: Session) -> None:
+        """One timer a session, set for its next possible end and moved only when it fires: idle means no wake-ups."""
+        delay = max(0.01, self._remaining(session))
+        self._timers[session.id] = asyncio.get_running_loop().call_later(delay, self._check, session)
+
+    def _check(self, session: Session) -> None:
+        reason = self._overdue(session)
+        if reason:
+            self.close(session, reason)
+        else:
+            self._watch(session)
+
+    def _remember(self, token: str, reason: str) -> None:
+        self._ended[token] = reason
+        if len(self._ended) > REMEMBERED_ENDS:
+            self._ended.popitem(last=False)
+
+    def _why_ended(self, token: str) -> SessionUnknown | SessionExpired | SessionClosed:
+        reason = self._ended.get(token)
+        if reason is None:
+            return SessionUnknown()
+        return SessionExpired(reason=reason) if reason in ("idle", "max_age") else SessionClosed(reason=reason)
+
+    def _publish(self, kind: str, session: Session, **data: str) -> None:
+        self.events.publish(Event(kind, {"session": session.id, **data}, to=session.caller.id))
+
+
+def new_session_id() -> str:
+    """The identifier of a session about to be opened: the PIN's transaction belongs to it already."""
+    return new_id()

@@ -1,0 +1,170 @@
+"""Signatures and authentication: consent, PIN, card, audit row, in this order; the result leaves last.
+
+Rules 2, 3, 4 and 8 meet here. The signature key signs only what a consent covers; the authentication key signs only
+digests that this module builds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from cardd.core.consent import Batch, ConsentDesk, SignatureRequest
+from cardd.core.leases import Login
+from cardd.core.pin import PinDesk
+from cardd.core.sessions import Credential, Session
+from cardd.driver import Card
+from cardd.errors import (
+    AlgorithmUnsupported,
+    AuditUnavailable,
+    CarddError,
+    CardIncomplete,
+    ConsentError,
+    PinError,
+    PinWrong,
+)
+from cardd.model import Algorithm, AuditEntry, KeyPurpose, Outcome, Question
+from cardd.ports import AuditLog
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """One signature with the certificate that verifies it and the chain above, as far as it is known."""
+
+    algorithm: Algorithm
+    signature: bytes
+    certificate: bytes
+    chain: tuple[bytes, ...]
+
+
+class Signing:
+    """What sessions may have signed."""
+
+    def __init__(self, consents: ConsentDesk, pins: PinDesk, audit: AuditLog, *, hold_pin: bool) -> None:
+        self._consents = consents
+        self._pins = pins
+        self._audit = audit
+        self._hold_pin = hold_pin
+
+    async def sign(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> list[Signed]:
+        """Sign all the requests under one consent, or none of them.
+
+        Raises CardIncomplete, AlgorithmUnsupported, the consent's and PIN's errors, the card's, AuditUnavailable.
+        """
+        credential = _credential(session, KeyPurpose.SIGNATURE)
+        for request in requests:
+            if request.algorithm not in credential.key.algorithms:
+                raise AlgorithmUnsupported(algorithm=request.algorithm.value)
+        self._consents.check_size(requests, batch)
+
+        def work(card: Card) -> list[bytes]:
+            return [card.sign(credential.key, request.algorithm, request.message) for request in requests]
+
+        try:
+            consent, values = await self._consented(session, requests, batch, work)
+        except CarddError as error:
+            for request in requests:
+                await self._record_failure(_entry(session, credential, request), error)
+            raise
+        for request in requests:
+            await self._audit.append(replace(_entry(session, credential, request), consent=consent))
+        return [
+            Signed(request.algorithm, value, credential.certificate, credential.chain)
+            for request, value in zip(requests, values, strict=True)
+        ]
+
+    async def authenticate(self, session: Session, nonce: str) -> Signed:
+        """Sign the caller's own origin and its nonce with the authentication key (rule 2).
+
+        The value is that of a Web EID authentication token: hash(hash(origin) + hash(nonce)) (web-eid:1.0).
+        """
+        credential = _credential(session, KeyPurpose.AUTHENTICATION)
+        origin = session.caller.origin
+        value = hashlib.sha256(origin.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
+        digest = hashlib.sha256(value).digest()
+        question = Question("unlock", session.caller.peer.uid, {"client": session.caller.name})
+        entry = replace(_act(session, credential, "auth_token.issue"), digest=digest.hex(), consent="login")
+        try:
+            signature = await self._on_card(
+                session, question, lambda card: card.authenticate(credential.key, Algorithm.RS256, digest)
+            )
+        except CarddError as error:
+            await self._record_failure(entry, error)
+            raise
+        await self._audit.append(entry)
+        return Signed(Algorithm.RS256, signature, credential.certificate, credential.chain)
+
+    async def _consented(
+        self,
+        session: Session,
+        requests: list[SignatureRequest],
+        batch: Batch | None,
+        work: Callable[[Card], list[bytes]],
+    ) -> tuple[str, list[bytes]]:
+        """The consent's name and the signatures. Without a held PIN, the PIN dialog shows it all and is the consent."""
+        consent = self._consents.spend(session, requests, batch)
+        if consent is None and session.pin is not None:
+            consent = await self._consents.ask(session, requests, batch)
+        question = self._consents.question(session, requests, batch)
+        try:
+            values = await self._on_card(session, question, work, operations=len(requests))
+        except CarddError:
+            self._consents.refund(session, requests, batch)
+            raise
+        if consent is None:
+            consent = "pin"
+            self._consents.grant(session, requests, batch)
+        return consent, values
+
+    async def _on_card(
+        self, session: Session, question: Question, work: Callable[[Card], T], *, operations: int = 1
+    ) -> T:
+        if session.pin is not None:
+            login = Login(session.id, session.pin, accepted=True)
+            try:
+                return await session.card.access.use(work, login, operations=operations)
+            except PinWrong:
+                session.lock()  # rule 4: a held PIN that fails once is forgotten at once
+                raise
+        value, pin = await self._pins.login(session.card, session.id, session.caller.id, question, work)
+        if pin is not None and self._hold_pin:
+            session.take_pin(pin)
+        elif pin is not None:
+            pin.wipe()
+        return value
+
+    async def _record_failure(self, entry: AuditEntry, error: CarddError) -> None:
+        """Record an act that failed; when even that fails, the first error is the one to tell."""
+        refused = isinstance(error, ConsentError | PinError)
+        outcome = Outcome.REFUSED if refused else Outcome.FAILED
+        with contextlib.suppress(AuditUnavailable):
+            await self._audit.append(replace(entry, outcome=outcome, code=error.code))
+
+
+def _credential(session: Session, purpose: KeyPurpose) -> Credential:
+    credential = session.credentials.get(purpose)
+    if credential is None:
+        raise CardIncomplete(what=f"{purpose.value} certificate")
+    return credential
+
+
+def _act(session: Session, credential: Credential, action: str) -> AuditEntry:
+    return AuditEntry(
+        action=action,
+        outcome=Outcome.DONE,
+        uid=session.caller.peer.uid,
+        caller=session.caller.id,
+        caller_name=session.caller.name,
+        session=session.id,
+        certificate=credential.serial,
+    )
+
+
+def _entry(session: Session, credential: Credential, request: SignatureRequest) -> AuditEntry:
+    act = _act(session, credential, "signature.raw")
+    return replace(act, digest=request.message.digest.hex(), document=request.document)

@@ -1,0 +1,1 @@
+"""The ways to become someone: what a login method needs, asks and turns into a session."""
