@@ -15,11 +15,11 @@ Identifier = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[\w:./
 Nonce = Annotated[str, Meta(min_length=44, max_length=128, description="at least 256 bits, as text (Web EID)")]
 
 
-class Body(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class Body(Struct, forbid_unknown_fields=True):
     """A request body: unknown fields are errors."""
 
 
-class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Answer(Struct, omit_defaults=True):
     """A response body; what does not apply is left out."""
 
 
