@@ -54,13 +54,6 @@ class Secret:
         self._page[: len(value)] = value
         self._size = len(value)
 
-    def copy(self) -> Secret:
-        """A second page with the same content, wiped on its own."""
-        other = Secret()
-        with self.view() as view:
-            other.fill(view)
-        return other
-
     @contextlib.contextmanager
     def view(self) -> Iterator[memoryview]:
         """The content, not copied; a wipe from another thread waits, so that nobody reads half a PIN."""
