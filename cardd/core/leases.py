@@ -97,11 +97,13 @@ class CardAccess:
         """The card left its reader: nothing can be asked of it any more."""
         self._gone = True
         self._cancel_release()
+        self._spawn(self._disconnect())
 
     async def close(self) -> None:
         """Give the card back, de-authenticated, once the work under way has ended."""
         await self._end()
-        self.lost()
+        self._gone = True
+        await self._disconnect()
 
     # --- on the event loop ---
 
@@ -147,6 +149,11 @@ class CardAccess:
         except CardTimeout:
             self._card = None  # whatever the late job still does, the card is opened anew
             raise
+
+    async def _disconnect(self) -> None:
+        """Let go of the card; the next card in this reader is connected to anew."""
+        with contextlib.suppress(CarddError):
+            await self._reader.run(lambda connection: connection.disconnect(), timeout=RELEASE_TIMEOUT)
 
     def _cancel_release(self) -> None:
         if self._timer:

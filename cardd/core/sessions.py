@@ -159,9 +159,7 @@ class Sessions:
         session.forget_pin()
         self._timers.pop(session.id).cancel()
         self._remember(session.token, reason)
-        task = asyncio.ensure_future(session.card.access.logout(session.id))
-        self._logouts.add(task)
-        task.add_done_callback(self._logouts.discard)
+        self._logout(session)
         self._publish("session.closed", session, reason=reason)
         for callback in self.on_closed:
             callback(session, reason)
@@ -175,13 +173,24 @@ class Sessions:
     def lock_where(self, condition: Callable[[Session], bool]) -> None:
         """Lock every session for which the condition holds: screen lock, suspend."""
         for session in list(self._open.values()):
-            if condition(session) and session.state is SessionState.ACTIVE:
-                session.lock()
-                self._publish("session.locked", session)
+            if condition(session):
+                self.lock(session)
+
+    def lock(self, session: Session) -> None:
+        """Wipe the PIN and de-authenticate the card; the next operation asks for the PIN."""
+        if session.state is SessionState.ACTIVE:
+            session.lock()
+            self._logout(session)
+            self._publish("session.locked", session)
 
     async def settle(self) -> None:
-        """Wait until the cards of closed sessions are de-authenticated."""
+        """Wait until the cards of closed and locked sessions are de-authenticated."""
         await asyncio.gather(*self._logouts, return_exceptions=True)
+
+    def _logout(self, session: Session) -> None:
+        task = asyncio.ensure_future(session.card.access.logout(session.id))
+        self._logouts.add(task)
+        task.add_done_callback(self._logouts.discard)
 
     def _remaining(self, session: Session) -> float:
         now = self.clock.monotonic()

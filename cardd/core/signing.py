@@ -15,7 +15,7 @@ from typing import TypeVar
 from cardd.core.consent import Batch, ConsentDesk, SignatureRequest
 from cardd.core.leases import Login
 from cardd.core.pin import PinDesk
-from cardd.core.sessions import Credential, Session
+from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
 from cardd.errors import (
     AlgorithmUnsupported,
@@ -45,7 +45,10 @@ class Signed:
 class Signing:
     """What sessions may have signed."""
 
-    def __init__(self, consents: ConsentDesk, pins: PinDesk, audit: AuditLog, *, hold_pin: bool) -> None:
+    def __init__(
+        self, sessions: Sessions, consents: ConsentDesk, pins: PinDesk, audit: AuditLog, *, hold_pin: bool
+    ) -> None:
+        self._sessions = sessions
         self._consents = consents
         self._pins = pins
         self._audit = audit
@@ -129,7 +132,7 @@ class Signing:
             try:
                 return await session.card.access.use(work, login, operations=operations)
             except PinWrong:
-                session.lock()  # rule 4: a held PIN that fails once is forgotten at once
+                self._sessions.lock(session)  # rule 4: a held PIN that fails once is forgotten at once
                 raise
         value, pin = await self._pins.login(session.card, session.id, session.caller.id, question, work)
         if pin is not None and self._hold_pin:
