@@ -1,0 +1,97 @@
+"""The real daemon as a process of its own, with its own configuration, sockets and state, ready when `start` returns."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.rig.pcscd import free_port
+
+READY_TIMEOUT = 20.0
+
+CONFIGURATION = """
+[listen]
+tcp = "127.0.0.1:{port}"
+socket = "{directory}/cardd.sock"
+
+[state]
+directory = "{directory}/state"
+
+[prompt]
+pinentry = "{pinentry}"
+timeout = 20
+"""
+
+
+class DaemonProcess:
+    """`cardd run --config FILE` on free ports. ``log`` holds all that it wrote; ``extra`` is TOML added to its file."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        pinentry: Path | str = "",
+        environment: dict[str, str] | None = None,
+        extra: str = "",
+        arguments: tuple[str, ...] = (),
+    ) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.socket = directory / "cardd.sock"
+        self.state = directory / "state"
+        self.log = directory / "cardd.log"
+        self.configuration = directory / "cardd.toml"
+        self.arguments = arguments
+        self.environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        text = CONFIGURATION.format(port=self.port, directory=directory, pinentry=pinentry)
+        self.configuration.write_text(text + extra)
+
+    @property
+    def url(self) -> str:
+        """Where its API answers over TCP."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> DaemonProcess:
+        """Start it and wait for its READY=1, as systemd would."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            address = self.directory / "notify.sock"
+            address.unlink(missing_ok=True)
+            notify.bind(str(address))
+            notify.settimeout(READY_TIMEOUT)
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "cardd.cli.cardd", "run", "--config", self.configuration, *self.arguments],
+                    env={**self.environment, "NOTIFY_SOCKET": str(address)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+            while b"READY=1" not in notify.recv(4096):
+                pass
+        return self
+
+    def stop(self) -> int:
+        """Ask it to stop, as systemd would, and give its exit status."""
+        if self._process is None:
+            return 0
+        self._process.terminate()
+        status = self._process.wait(15)
+        self._process = None
+        return status
+
+    def kill(self) -> None:
+        """End it without warning."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(15)
+            self._process = None
