@@ -1,0 +1,176 @@
+"""One open CPS3 card: what it tells of itself, its PIN and its two keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cardd.apdu import Response, tries_left
+from cardd.driver import Channel
+from cardd.errors import (
+    AlgorithmUnsupported,
+    CardIncomplete,
+    PinBlocked,
+    PinFormat,
+    PinWrong,
+    SignatureInvalid,
+)
+from cardd.model import Algorithm, CardCertificate, CardInfo, CardKind, KeyPurpose, KeyRef, Message, PinInfo, PinStatus
+from cardd.secret import Secret
+from cardd_drivers.cps3 import commands
+from cardd_drivers.cps3.commands import Operation
+from cardd_drivers.cps3.contents import read_contents
+from cardd_drivers.cps3.midstate import split
+from cardd_drivers.cps3.operator import NotOffered, Operator
+from cardd_drivers.pkcs15.files import Files, refused
+
+if TYPE_CHECKING:
+    from cardd_drivers.cps3.proof import Verifier
+
+DIGEST_SIZE = 32
+DIGITS = range(ord("0"), ord("9") + 1)
+
+
+class Cps3Card:
+    """A CPS3 in its reader. A later generation overrides the constants and the ``_…_operation`` methods."""
+
+    driver = "cps3"
+    aid = commands.AID
+    files_type = Files
+
+    def __init__(self, channel: Channel, kind: CardKind) -> None:
+        self._channel = channel
+        self._files = self.files_type(channel)
+        self._contents = read_contents(self._files, self.aid)
+        self._operator = Operator(channel, self._files, self._contents.application.aid)
+        self._certificates: tuple[CardCertificate, ...] | None = None
+        self._verifiers: dict[str, Verifier] = {}
+        self._hashes_on_card = False
+        self.info = CardInfo(
+            kind=kind,
+            driver=self.driver,
+            serial=self._contents.serial,
+            label=self._contents.application.label,
+            keys=self._contents.keys,
+            pin=self._contents.pin,
+        )
+
+    def certificates(self) -> tuple[CardCertificate, ...]:
+        """The certificates of the card's keys; read at the first call. Raises CardRefused, CardGarbled."""
+        if self._certificates is None:
+            self._certificates = tuple(self._read_certificates())
+        return self._certificates
+
+    def _read_certificates(self) -> list[CardCertificate]:
+        found = []
+        for file in self._contents.files:
+            self._files.select_file(self._contents.application.resolve(file.path))
+            found.append(CardCertificate(file.id.hex(), file.label, self._files.read_object()))
+        return found
+
+    # --- the PIN
+
+    def pin_status(self) -> PinStatus:
+        """The tries left. A card that is already verified has all of them: VERIFY with the right PIN restores them."""
+        pin = self._pin()
+        response = self._channel.transmit(commands.verify(pin.reference))
+        left = pin.tries if response.ok else tries_left(response.sw)
+        if left is None:
+            raise refused(commands.verify(pin.reference), response)
+        return PinStatus(left)
+
+    def verify(self, pin: Secret | None) -> None:
+        """Present the PIN; None has the reader's keypad ask for it.
+
+        Raises PinFormat without having sent it, PinWrong, PinBlocked, and on a keypad PinCancelled or PinTimeout.
+        """
+        known = self._pin()
+        if pin is not None:
+            _check_format(pin, known)
+        self._operator.before_login()
+        command = commands.verify(known.reference)
+        if pin is None:
+            response = self._channel.verify_on_pinpad(command, known)
+        else:
+            response = self._channel.transmit_secret(command, pin)
+        self._check_login(response, known)
+
+    def _check_login(self, response: Response, pin: PinInfo) -> None:
+        if response.ok:
+            return
+        left = tries_left(response.sw)
+        if left is None:
+            raise refused(commands.verify(pin.reference), response)
+        raise PinWrong(tries_left=left) if left else PinBlocked
+
+    def _pin(self) -> PinInfo:
+        if self.info.pin is None:
+            raise CardIncomplete(what="pin")
+        return self.info.pin
+
+    # --- the keys
+
+    def sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
+        """Sign with the signature key: the digest as it is, or the document's last block when the card wants that.
+
+        Raises AlgorithmUnsupported, PinRequired, SignatureInvalid, CardRefused.
+        """
+        _check_use(key, KeyPurpose.SIGNATURE, algorithm, message.digest)
+        return self._proven(key, message.digest, self._sign(key, message))
+
+    def _sign(self, key: KeyRef, message: Message) -> bytes:
+        if not self._hashes_on_card:
+            try:
+                return self._operator.run(self._digest_operation(key, message.digest))
+            except NotOffered as refusal:
+                if message.content is None:
+                    raise AlgorithmUnsupported(algorithm=Algorithm.RS256) from refusal
+        if message.content is None:
+            raise AlgorithmUnsupported(algorithm=Algorithm.RS256)
+        signature = self._operator.run(self._content_operation(key, message.content))
+        self._hashes_on_card = True
+        return signature
+
+    def authenticate(self, key: KeyRef, algorithm: Algorithm, digest: bytes) -> bytes:
+        """Sign a digest that the daemon built with the authentication key. Raises as ``sign`` does."""
+        _check_use(key, KeyPurpose.AUTHENTICATION, algorithm, digest)
+        return self._proven(key, digest, self._operator.run(self._authentication_operation(key, digest)))
+
+    def _digest_operation(self, key: KeyRef, digest: bytes) -> Operation:
+        return commands.sign_digest(key.reference, digest)
+
+    def _content_operation(self, key: KeyRef, content: bytes) -> Operation:
+        parts = split(content)
+        return commands.sign_last_block(key.reference, parts.intermediate, parts.last_block)
+
+    def _authentication_operation(self, key: KeyRef, digest: bytes) -> Operation:
+        return commands.authenticate(key.reference, digest)
+
+    def _proven(self, key: KeyRef, digest: bytes, signature: bytes) -> bytes:
+        """The signature, once it has verified: a card that took another key, or garbled bytes, end here."""
+        if not self._verifier(key).accepts(signature, digest):
+            self._operator.distrust_references()
+            raise SignatureInvalid
+        return signature
+
+    def _verifier(self, key: KeyRef) -> Verifier:
+        from cardd_drivers.cps3.proof import Verifier  # noqa: PLC0415 - cryptography would slow the daemon's start
+
+        if key.id not in self._verifiers:
+            found = next((certificate for certificate in self.certificates() if certificate.key_id == key.id), None)
+            if found is None:
+                raise CardIncomplete(what=f"certificate.{key.purpose}")
+            self._verifiers[key.id] = Verifier(found.der)
+        return self._verifiers[key.id]
+
+
+def _check_format(pin: Secret, known: PinInfo) -> None:
+    with pin.view() as view:
+        right = known.minimum <= len(view) <= known.maximum and all(byte in DIGITS for byte in view)
+    if not right:
+        raise PinFormat(minimum=known.minimum, maximum=known.maximum)
+
+
+def _check_use(key: KeyRef, purpose: KeyPurpose, algorithm: Algorithm, digest: bytes) -> None:
+    """No key does another's work, and nothing but a SHA-256 digest is signed."""
+    if key.purpose is not purpose or algorithm not in key.algorithms or len(digest) != DIGEST_SIZE:
+        raise AlgorithmUnsupported(algorithm=algorithm)

@@ -1,0 +1,36 @@
+"""Checking a card's signature with its own certificate before anybody else sees it.
+
+This module brings cryptography's with it (70 ms): import it when a signature is at hand, not before.
+"""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import load_der_x509_certificate
+
+from cardd.errors import CardGarbled
+
+
+class Verifier:
+    """The public key of one certificate. Raises CardGarbled when there is no RSA key in it."""
+
+    def __init__(self, certificate: bytes) -> None:
+        try:
+            key = load_der_x509_certificate(certificate).public_key()
+        except (ValueError, TypeError, UnsupportedAlgorithm) as fault:
+            raise CardGarbled(what="a certificate that is none") from fault
+        if not isinstance(key, RSAPublicKey):
+            raise CardGarbled(what="a certificate without an RSA key")
+        self._key = key
+
+    def accepts(self, signature: bytes, digest: bytes) -> bool:
+        """Whether this is a PKCS#1 v1.5 signature of the SHA-256 digest."""
+        try:
+            self._key.verify(signature, digest, PKCS1v15(), Prehashed(SHA256()))
+        except (InvalidSignature, ValueError):
+            return False
+        return True

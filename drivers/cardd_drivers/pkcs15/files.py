@@ -1,0 +1,162 @@
+"""Selecting and reading the transparent files of a card, in as few APDUs as their content allows.
+
+Each APDU costs a holder about 100 ms on a real reader. So nothing is selected for its FCI (P2=0C: no GET RESPONSE),
+files that have a short identifier are read without SELECT, and how much to read is told by the DER lengths in the file.
+
+Source: ISO/IEC 7816-4 sections 11.2 (SELECT) and 11.3 (READ BINARY).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cardd.apdu import LE_MAX, SW, Command, Response
+from cardd.driver import Channel
+from cardd.errors import CardGarbled, CardRefused
+from cardd.tlv import announced_size
+
+FILE_MAX = 16 * 1024
+PADDING = (0x00, 0xFF)
+HEADER_MAX = 8  # no tag and length that cardd.tlv accepts are longer
+
+COMMAND_NAMES = {
+    0x20: "VERIFY",
+    0x22: "MANAGE SECURITY ENVIRONMENT",
+    0x2A: "PERFORM SECURITY OPERATION",
+    0x88: "INTERNAL AUTHENTICATE",
+    0xA4: "SELECT",
+    0xB0: "READ BINARY",
+}
+
+
+def refused(command: Command, response: Response) -> CardRefused:
+    """The error for a status word that means nothing more precise."""
+    name = COMMAND_NAMES.get(command.ins, f"{command.ins:02X}")
+    return CardRefused(command=name, sw=f"{response.sw:04X}")
+
+
+class Files:
+    """The file system of one card, and where in it the card now is.
+
+    A variant whose SELECT differs overrides ``cla`` or the ``…_command`` methods.
+    """
+
+    cla = 0x00
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._moves = 0
+        self._inside: tuple[int, bytes] | None = None
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Equal to an earlier value as long as the card was neither reset nor sent to another file since."""
+        return self._channel.epoch, self._moves
+
+    def is_inside(self, aid: bytes) -> bool:
+        """Whether this application is known to be the selected one."""
+        return self._inside == (self._channel.epoch, aid)
+
+    def select_master(self) -> None:
+        """Go to the master file. Raises CardRefused."""
+        self._select(self.master_command())
+
+    def select_application(self, aid: bytes) -> None:
+        """Go to an application's DF. Raises CardRefused."""
+        self._select(self.application_command(aid))
+        self._inside = self._channel.epoch, aid
+
+    def select_file(self, path: bytes) -> None:
+        """Go to a file, by its path from the master file (3F00 included). Raises CardRefused."""
+        self._select(self.path_command(path))
+
+    def master_command(self) -> Command:
+        """SELECT the master file, no answer wanted."""
+        return Command(self.cla, 0xA4, 0x02, 0x0C, bytes.fromhex("3F00"))
+
+    def application_command(self, aid: bytes) -> Command:
+        """SELECT by DF name, no answer wanted."""
+        return Command(self.cla, 0xA4, 0x04, 0x0C, aid)
+
+    def path_command(self, path: bytes) -> Command:
+        """SELECT by path, no answer wanted."""
+        return Command(self.cla, 0xA4, 0x09, 0x0C, path)
+
+    def read_start(self, sfi: int, size: int) -> Response:
+        """The first ``size`` bytes of the file with this short identifier in the current DF, as the card answers."""
+        return self._channel.transmit(self._read_command(0, size, sfi))
+
+    def read_directory(self, sfi: int | None = None) -> bytes:
+        """The data objects of the selected file, or of the one with this short identifier, without padding.
+
+        Raises CardRefused, and CardGarbled when the file ends within an object or is longer than any CPx's.
+        """
+        data, ended = b"", False
+        while not (extent := _extent(data)).complete and not (ended and extent.size == len(data)):
+            part, ended = self._read_part(len(data), LE_MAX, None if data else sfi)
+            if not part and extent.size > len(data):
+                raise CardGarbled(what="a directory cut short")
+            data += part
+        return data[: extent.size]
+
+    def read_object(self) -> bytes:
+        """The one data object of the selected file: a certificate. Raises CardRefused, CardGarbled."""
+        data, _ = self._read_part(0, LE_MAX)
+        size = announced_size(data)
+        while len(data) < size <= FILE_MAX:
+            part, _ = self._read_part(len(data), min(LE_MAX, size - len(data)))
+            if not part:
+                raise CardGarbled(what="a file cut short")
+            data += part
+        if size > FILE_MAX:
+            raise CardGarbled(what="a file longer than any card's")
+        return data[:size]
+
+    def _select(self, command: Command) -> None:
+        self._moves += 1
+        self._inside = None
+        response = self._channel.transmit(command)
+        if not response.ok:
+            raise refused(command, response)
+
+    def _read_part(self, offset: int, size: int, sfi: int | None = None) -> tuple[bytes, bool]:
+        """The bytes at ``offset``, and whether the card gave fewer than asked."""
+        command = self._read_command(offset, size, sfi)
+        response = self._channel.transmit(command)
+        if response.sw == SW.WRONG_OFFSET and offset:
+            return b"", True
+        if response.sw not in (SW.OK, SW.END_OF_FILE):
+            raise refused(command, response)
+        return response.data, len(response.data) < size
+
+    def _read_command(self, offset: int, size: int, sfi: int | None) -> Command:
+        first = offset >> 8 if sfi is None else 0x80 | sfi
+        return Command(self.cla, 0xB0, first, offset & 0xFF, le=size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """How many bytes of a directory its objects need so far, and whether padding shows that no more follow."""
+
+    size: int
+    complete: bool
+
+
+def _extent(data: bytes) -> _Extent:
+    offset = 0
+    while offset < len(data):
+        if data[offset] in PADDING:
+            return _Extent(offset, complete=True)
+        offset += _object_size(data[offset : offset + HEADER_MAX])
+    if offset > FILE_MAX:
+        raise CardGarbled(what="a file longer than any card's")
+    return _Extent(offset, complete=False)
+
+
+def _object_size(head: bytes) -> int:
+    try:
+        return announced_size(head)
+    except CardGarbled:
+        if len(head) == HEADER_MAX:
+            raise
+        return len(head) + 1  # the header itself is cut: one more byte at least is needed

@@ -1,0 +1,158 @@
+"""What a card holds: the records of its PIN (AODF), private key (PrKDF) and certificate (CDF) directories.
+
+Every record is CommonObjectAttributes, class attributes, optional ``[0]`` subclass attributes, ``[1]`` type
+attributes. Records of types that no CPx has (biometrics, elliptic keys, …) are passed over.
+
+Source: ISO/IEC 7816-15 sections 8.4 to 8.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntFlag
+from itertools import islice
+
+from cardd.errors import CardGarbled
+from cardd.tlv import Tlv, parse
+from cardd_drivers.pkcs15 import asn1
+from cardd_drivers.pkcs15.directory import RECORDS_MAX
+
+TYPE_ATTRIBUTES = 0xA1
+PASSWORD_REFERENCE = 0x80
+
+
+class PasswordFlags(IntFlag):
+    """PKCS#15 PasswordFlags, as far as they matter here."""
+
+    INITIALIZED = 1 << 4
+    UNBLOCKING = 1 << 6
+    SECURITY_OFFICER = 1 << 7
+
+
+class KeyUsage(IntFlag):
+    """PKCS#15 KeyUsageFlags, as far as they matter here."""
+
+    DECRYPT = 1 << 1
+    SIGN = 1 << 2
+    SIGN_RECOVER = 1 << 3
+    NON_REPUDIATION = 1 << 9
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """One PIN or PUK: ``id`` is what keys name it by, ``reference`` what the card is told; lengths in characters."""
+
+    id: bytes
+    label: str
+    reference: int
+    minimum: int
+    maximum: int
+    flags: PasswordFlags
+
+    @property
+    def is_unblocking(self) -> bool:
+        """Whether it only unblocks another one (a PUK)."""
+        return bool(self.flags & (PasswordFlags.UNBLOCKING | PasswordFlags.SECURITY_OFFICER))
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """One RSA private key; ``auth_id`` names the password that protects it, None when it has none."""
+
+    id: bytes
+    label: str
+    reference: int
+    usage: KeyUsage
+    auth_id: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFile:
+    """Where one X.509 certificate is; ``id`` is that of its key."""
+
+    id: bytes
+    label: str
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    label: str
+    auth_id: bytes | None
+    own: list[Tlv]
+    type: list[Tlv]
+
+
+def passwords(aodf: bytes) -> list[Password]:
+    """The passwords of an AODF. Raises CardGarbled."""
+    return [_password(record) for record in _records(aodf)]
+
+
+def _password(record: _Record) -> Password:
+    lengths = [asn1.integer(field.value) for field in record.type if field.tag == asn1.INTEGER]
+    if len(lengths) < 2:
+        raise CardGarbled(what="a PIN without lengths")
+    minimum, maximum = lengths[0], lengths[2] if len(lengths) > 2 else lengths[1]
+    return Password(
+        id=asn1.identifier(_needed(record.own, asn1.OCTET_STRING)),
+        label=record.label,
+        reference=asn1.reference(asn1.first(record.type, PASSWORD_REFERENCE) or b"\x00"),
+        minimum=minimum,
+        maximum=maximum,
+        flags=PasswordFlags(asn1.bits(_needed(record.type, asn1.BIT_STRING))),
+    )
+
+
+def private_keys(prkdf: bytes) -> list[PrivateKey]:
+    """The RSA keys of a PrKDF. Raises CardGarbled."""
+    return [
+        PrivateKey(
+            id=asn1.identifier(_needed(record.own, asn1.OCTET_STRING)),
+            label=record.label,
+            reference=asn1.reference(_needed(record.own, asn1.INTEGER)),
+            usage=KeyUsage(asn1.bits(_needed(record.own, asn1.BIT_STRING))),
+            auth_id=record.auth_id,
+        )
+        for record in _records(prkdf)
+    ]
+
+
+def certificate_files(cdf: bytes) -> list[CertificateFile]:
+    """The X.509 certificates of a CDF that stand in files of their own. Raises CardGarbled."""
+    found = []
+    for record in _records(cdf):
+        place = asn1.first(record.type, asn1.SEQUENCE)
+        if place is None:
+            continue
+        path = asn1.path(_needed(list(parse(place)), asn1.OCTET_STRING))
+        found.append(CertificateFile(asn1.identifier(_needed(record.own, asn1.OCTET_STRING)), record.label, path))
+    return found
+
+
+def _records(directory: bytes) -> Iterator[_Record]:
+    for entry in islice(parse(directory, padded=True), RECORDS_MAX):
+        if entry.tag == asn1.SEQUENCE:
+            yield _record(entry.children)
+
+
+def _record(parts: list[Tlv]) -> _Record:
+    sequences = [part for part in parts if part.tag == asn1.SEQUENCE]
+    attributes = next((part.find(asn1.SEQUENCE) for part in parts if part.tag == TYPE_ATTRIBUTES), None)
+    if len(sequences) < 2 or attributes is None:
+        raise CardGarbled(what="a directory record without its attributes")
+    common = sequences[0].children
+    auth_id = asn1.first(common, asn1.OCTET_STRING)
+    return _Record(
+        label=asn1.label(asn1.first(common, asn1.UTF8_STRING) or b""),
+        auth_id=asn1.identifier(auth_id) if auth_id else None,
+        own=sequences[1].children,
+        type=attributes.children,
+    )
+
+
+def _needed(fields: list[Tlv], tag: int) -> bytes:
+    value = asn1.first(fields, tag)
+    if value is None:
+        raise CardGarbled(what="a directory record without a field it must have")
+    return value
