@@ -1,4 +1,4 @@
-"""The real daemon as a process of its own, with its own configuration, sockets and state, ready when `start` returns."""
+"""The real daemon as a process of its own, with its own configuration, sockets and state."""
 
 from __future__ import annotations
 
