@@ -1,0 +1,192 @@
+"""The way to one reader's card: connection, transactions and APDUs.
+
+Our own reset happens inside our transaction, by SCardReconnect: pcsc-lite then tells every other program of it and
+takes it off our own handle in one step. A reset found later is therefore another program's, without exception.
+"""
+
+from __future__ import annotations
+
+from cardd.apdu import SHORT_MAX, Command, Protocol, Response, Transport
+from cardd.errors import CarddError, CardMute, CardRemoved, CardReset, PcscUnavailable
+from cardd.model import PinInfo
+from cardd.pcsc import pinpad
+from cardd.pcsc.atr import takes_extended_apdus
+from cardd.pcsc.winscard import Disposition, Handle, State, WinScard
+from cardd.secret import Secret
+
+REMOVAL_NOTICED = 1000  # milliseconds within which pcscd sees a card leave; it looks every 400 where it has to poll
+
+
+class PcscConnection:
+    """``cardd.ports.Connection`` over PC/SC. Used by one thread, the reader's; see the contract for each method.
+
+    ``resets`` also grows when the connection had to be made anew: the card may then be another one. ``transmitted``
+    counts the APDUs that really went out, GET RESPONSE included.
+    """
+
+    def __init__(self, reader: str, winscard: WinScard, language: str) -> None:
+        self._reader = reader
+        self._winscard = winscard
+        self._language = language
+        self._context: int | None = None
+        self._handle: Handle | None = None
+        self._transport: Transport | None = None
+        self._features: dict[int, int] | None = None
+        self._in_transaction = False
+        self._connected_before = False
+        self.atr = b""
+        self.epoch = 0
+        self.resets = 0
+        self.transmitted = 0
+        self.is_waiting = False
+
+    @property
+    def protocol(self) -> Protocol:
+        """T=0 or T=1, as agreed with the card in the reader."""
+        return self._connected().protocol
+
+    @property
+    def has_pinpad(self) -> bool:
+        """Whether the reader takes the PIN on its own keypad; asked once."""
+        if self._features is None:
+            self._features = pinpad.features(self._control)
+        return pinpad.VERIFY_PIN_DIRECT in self._features
+
+    def begin(self) -> None:
+        """Begin a transaction, with a fresh connection when the old one's card or reader has gone."""
+        self.is_waiting = True
+        try:
+            while not self._try_begin():
+                pass
+        finally:
+            self.is_waiting = False
+        self._in_transaction = True
+        self.epoch += 1
+
+    def end(self, *, reset: bool) -> None:
+        """End the transaction; when the card cannot be reset it is unpowered, which ends its login just as well."""
+        if not self._in_transaction or self._handle is None:
+            return
+        try:
+            if reset:
+                self._set_handle(self._winscard.reconnect(self._handle, Disposition.RESET))
+            self._winscard.end(self._handle)
+        except CarddError as error:
+            self._drop(Disposition.UNPOWER if reset else Disposition.RESET, error)
+        self._in_transaction = False
+        self.epoch += 1
+
+    def disconnect(self) -> None:
+        """Give up the card and the context; a transaction still open ends with a reset."""
+        self._drop(Disposition.RESET if self._in_transaction else Disposition.LEAVE)
+        self._release()
+
+    def transmit(self, command: Command) -> Response:
+        """Send one command and gather its whole answer."""
+        self._connected()
+        assert self._transport  # noqa: S101
+        return self._transport.send(command)
+
+    def transmit_secret(self, command: Command, secret: Secret) -> Response:
+        """Send one short command whose body is the secret; such commands have no answer data to fetch."""
+        size = len(secret)
+        if not 0 < size <= SHORT_MAX:
+            raise ValueError("a secret of one short APDU is meant")
+        apdu = [*command.header, size, *bytes(size)]
+        try:
+            with secret.view() as view:
+                for place, byte in enumerate(view, start=len(apdu) - size):
+                    apdu[place] = byte
+            return Response.decode(self._send(apdu))
+        finally:
+            for place in range(len(apdu)):
+                apdu[place] = 0
+
+    def verify_on_pinpad(self, command: Command, pin: PinInfo) -> Response:
+        """Have the reader ask for the PIN and send ``command`` with it."""
+        if not self.has_pinpad or self._features is None:
+            raise ValueError("the reader has no keypad")
+        structure = pinpad.verify_structure(command, pin, self._language)
+        self.transmitted += 1
+        return pinpad.read_answer(self._control(self._features[pinpad.VERIFY_PIN_DIRECT], list(structure)), pin)
+
+    def _try_begin(self) -> bool:
+        handle = self._handle or self._connect()
+        try:
+            self._winscard.begin(handle)
+        except CardReset:
+            self._acknowledge_reset(handle)
+            return False
+        except CarddError as error:
+            self._drop(Disposition.LEAVE, error)
+            if isinstance(error, PcscUnavailable):
+                raise
+            return False  # the card this handle knew has gone: perhaps another one is there
+        return True
+
+    def _acknowledge_reset(self, handle: Handle) -> None:
+        self.resets += 1
+        try:
+            self._set_handle(self._winscard.reconnect(handle, Disposition.LEAVE))
+        except CarddError as error:
+            self._drop(Disposition.LEAVE, error)
+
+    def _connect(self) -> Handle:
+        if self._context is None:
+            self._context = self._winscard.establish()
+        try:
+            handle = self._winscard.connect(self._context, self._reader)
+            self.atr = self._winscard.atr(handle)
+        except CarddError as error:
+            self._drop(Disposition.LEAVE, error)
+            raise
+        self._set_handle(handle)
+        self.resets += self._connected_before
+        self._connected_before = True
+        return handle
+
+    def _set_handle(self, handle: Handle) -> None:
+        self._handle = handle
+        extended = takes_extended_apdus(self.atr)
+        self._transport = Transport(lambda raw: self._send(list(raw)), handle.protocol, extended=extended)
+
+    def _connected(self) -> Handle:
+        if self._handle is None:
+            raise CardRemoved(reader=self._reader)
+        return self._handle
+
+    def _send(self, apdu: list[int]) -> bytes:
+        handle = self._connected()
+        self.transmitted += 1
+        try:
+            return self._winscard.transmit(handle, apdu)
+        except CardMute as error:
+            if self._has_left():
+                raise CardRemoved(reader=self._reader) from error
+            raise
+
+    def _control(self, code: int, data: list[int]) -> bytes:
+        return self._winscard.control(self._connected(), code, data)
+
+    def _has_left(self) -> bool:
+        """A failed exchange is all that a reader tells of a card that is being pulled: wait for the sensor's word."""
+        if self._context is None:
+            return True
+        try:
+            states = self._winscard.wait(self._context, [(self._reader, State.PRESENT)], REMOVAL_NOTICED)
+        except CarddError:
+            return True
+        return any(not state.event & State.PRESENT for state in states or ())
+
+    def _drop(self, disposition: Disposition, why: CarddError | None = None) -> None:
+        if self._handle is not None:
+            self._winscard.disconnect(self._handle, disposition)
+        self._handle = self._transport = None
+        self._in_transaction = False
+        if isinstance(why, PcscUnavailable):
+            self._release()
+
+    def _release(self) -> None:
+        if self._context is not None:
+            self._winscard.release(self._context)
+            self._context = None

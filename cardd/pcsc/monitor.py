@@ -1,0 +1,92 @@
+"""The readers of this machine, as PC/SC shows them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from functools import partial
+
+from cardd.pcsc.changes import Change, Kind
+from cardd.pcsc.reader import PcscReader
+from cardd.pcsc.watch import Watch
+from cardd.pcsc.winscard import WinScard
+from cardd.pcsc.worker import post
+from cardd.ports import ReaderListener
+
+STOP_LIMIT = 2.0  # seconds that stop() gives a PC/SC service or a card that hangs
+
+
+class PcscReaders:
+    """``cardd.ports.ReaderSource`` over PC/SC; started once. ``language`` (``fr``, ``en``) is for readers' keypads."""
+
+    def __init__(self, *, language: str = "fr", winscard: WinScard | None = None) -> None:
+        self._language = language
+        self._winscard = winscard or WinScard()
+        self._readers: dict[str, PcscReader] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._available: bool | None = None
+        self._listener: ReaderListener | None = None
+        self._ended = asyncio.Event()
+        self._watch: Watch | None = None
+
+    @property
+    def last_change(self) -> float:
+        """When SCardGetStatusChange last returned with news (``time.monotonic``): what events are measured from."""
+        return self._watch.last_change if self._watch else 0.0
+
+    async def start(self, listener: ReaderListener) -> None:
+        """Begin to watch; returns at once, whether pcscd is there or not."""
+        loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._watch = Watch(
+            self._winscard,
+            lambda available, changes: post(loop, partial(self._deliver, available, changes)),
+            lambda: post(loop, self._ended.set),
+        )
+        self._watch.start()
+
+    async def stop(self) -> None:
+        """Stop watching and release the readers; nothing is reported any more."""
+        if self._watch is None:
+            return
+        self._listener = None
+        self._watch.stop()
+        closing = [reader.close(timeout=STOP_LIMIT) for reader in self._readers.values()]
+        self._readers.clear()
+        await asyncio.gather(self._wait_ended(), *closing, *self._closing)
+
+    async def _wait_ended(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), STOP_LIMIT)
+
+    def _deliver(self, available: bool, changes: Sequence[Change]) -> None:
+        listener = self._listener
+        if listener is None:
+            return
+        if available and not self._available:
+            listener.readers_available(True)
+        for change in changes:
+            self._tell(listener, change)
+        if not available and self._available is not False:
+            listener.readers_available(False)
+        self._available = available
+
+    def _tell(self, listener: ReaderListener, change: Change) -> None:
+        match change.kind:
+            case Kind.ADDED:
+                reader = PcscReader(change.reader, self._winscard, self._language)
+                self._readers[change.reader] = reader
+                listener.reader_added(reader)
+            case Kind.REMOVED:
+                self._close(self._readers.pop(change.reader))
+                listener.reader_removed(change.reader)
+            case Kind.CARD_IN:
+                listener.card_inserted(change.reader, change.atr)
+            case Kind.CARD_OUT:
+                listener.card_removed(change.reader)
+
+    def _close(self, reader: PcscReader) -> None:
+        task = asyncio.create_task(reader.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

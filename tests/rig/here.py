@@ -1,0 +1,22 @@
+"""PC/SC inside the test's own process.
+
+The client library reads PCSCLITE_CSOCK_NAME once in a process's life. It is given one name for good, a symbolic link,
+and each test points the link at its own pcscd.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from tests.rig.pcscd import Pcscd
+
+_LINK = Path(tempfile.mkdtemp(prefix="cardd-pcsc-")) / "pcscd.comm"
+
+
+def use_here(pcscd: Pcscd) -> None:
+    """Let this process's PC/SC calls go to this pcscd from now on; it need not run yet."""
+    os.environ["PCSCLITE_CSOCK_NAME"] = str(_LINK)
+    _LINK.unlink(missing_ok=True)
+    _LINK.symlink_to(pcscd.socket)
