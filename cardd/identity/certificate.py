@@ -13,6 +13,7 @@ from datetime import datetime
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import Certificate, load_der_x509_certificate
+from cryptography.x509.oid import NameOID
 
 from cardd.errors import CardGarbled
 from cardd.tlv import Tlv, parse_one
@@ -20,6 +21,7 @@ from cardd.tlv import Tlv, parse_one
 SIZE_MAX = 16 * 1024
 EXTENSIONS_MAX = 64
 EXTENSIONS = 0xA3
+NAMES = {NameOID.GIVEN_NAME: "GN", NameOID.SURNAME: "SN", NameOID.TITLE: "title"}  # as openssl writes them
 SEQUENCE, OBJECT_IDENTIFIER, OCTET_STRING = 0x30, 0x06, 0x04
 
 
@@ -52,8 +54,8 @@ def read(der: bytes) -> PlainCertificate:
 def _read(certificate: Certificate) -> PlainCertificate:
     return PlainCertificate(
         serial=certificate.serial_number,
-        subject=certificate.subject.rfc4514_string(),
-        issuer=certificate.issuer.rfc4514_string(),
+        subject=certificate.subject.rfc4514_string(NAMES),
+        issuer=certificate.issuer.rfc4514_string(NAMES),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         subject_fields=_subject_fields(certificate),

@@ -1,0 +1,79 @@
+"""The PIN of a CPS3: tries, refusals, and what is never sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from cardd.apdu import Command, Response
+from cardd.errors import CardIncomplete, CardRefused, PinBlocked, PinFormat, PinWrong
+from cardd.model import PinState, PinStatus
+from cardd_drivers.cps3.commands import AID
+from tests.drivers.conftest import Benches
+from tests.drivers.small_card import SmallCard
+
+
+def test_the_tries_left_are_read_without_spending_one(bench: Benches) -> None:
+    open_card = bench()
+    assert [open_card.opened.pin_status() for _ in range(3)] == [PinStatus(3)] * 3
+    assert open_card.channel.count() == 3
+
+
+def test_a_wrong_pin_tells_the_tries_left_and_the_right_one_restores_them(bench: Benches) -> None:
+    open_card = bench()
+    for left in (2, 1):
+        with pytest.raises(PinWrong) as told:
+            open_card.login(b"9999")
+        assert told.value.params == {"tries_left": left}
+    assert open_card.opened.pin_status().state is PinState.LAST_TRY
+    open_card.login()
+    assert open_card.opened.pin_status() == PinStatus(3)  # 9000: verified
+
+
+@pytest.mark.parametrize("last_sw", [0x63C0, 0x6983])
+def test_the_third_wrong_pin_blocks_and_so_it_stays(last_sw: int, bench: Benches) -> None:
+    open_card = bench(SmallCard(last_try_sw=last_sw))
+    for _ in range(2):
+        with pytest.raises(PinWrong):
+            open_card.login(b"0000")
+    for pin in (b"0000", b"1234"):
+        with pytest.raises(PinBlocked):
+            open_card.login(pin)
+    assert open_card.opened.pin_status().state is PinState.BLOCKED
+
+
+@pytest.mark.parametrize("pin", [b"", b"123", b"12345", b"12a4", b"12 4", "١٢".encode()])
+def test_a_pin_that_cannot_be_right_is_not_sent(pin: bytes, bench: Benches) -> None:
+    open_card = bench()
+    with pytest.raises(PinFormat) as told:
+        open_card.login(pin)
+    assert told.value.params == {"minimum": 4, "maximum": 4}
+    assert open_card.channel.count() == 0
+
+
+def test_the_readers_keypad_may_ask_for_the_pin(bench: Benches) -> None:
+    open_card = bench()
+    open_card.opened.verify(None)
+    assert open_card.sign()
+    open_card.channel.keypad = b"9999"
+    with pytest.raises(PinWrong):
+        open_card.opened.verify(None)
+
+
+def test_a_status_word_without_meaning_is_told_as_it_is(bench: Benches) -> None:
+    def broken(command: Command, response: Response) -> Response:
+        return Response(b"", 0x6F00) if command.ins == 0x20 else response
+
+    open_card = bench(SmallCard(mutate=broken))
+    for act in (open_card.login, open_card.opened.pin_status):
+        with pytest.raises(CardRefused) as told:
+            act()
+        assert told.value.params == {"command": "VERIFY", "sw": "6F00"}
+
+
+def test_a_card_whose_keys_name_an_unknown_pin_is_incomplete(bench: Benches) -> None:
+    card = SmallCard()
+    directory = card.contents["3F0000017002"]
+    card.contents["3F0000017002"] = directory.replace(bytes.fromhex("040101"), bytes.fromhex("040107"))
+    assert AID in directory
+    with pytest.raises(CardIncomplete):
+        bench(card)

@@ -1,0 +1,77 @@
+"""Which cards the drivers take for theirs."""
+
+from __future__ import annotations
+
+import pytest
+
+from cardd.apdu import Response
+from cardd.errors import CardIsVitale
+from cardd.model import CardKind
+from cardd_drivers.cps3 import Cps3Driver
+from cardd_drivers.vitale import VitaleDriver
+from tests.drivers.channel import CPS3_ATR, CountingChannel
+from tests.drivers.small_card import SmallCard
+
+OTHER_CPX = {
+    "CPS3 contactless": "3B8F80010031B86404B0ECC1739401808290000E",
+    "CPS2ter": "3BAC00402A001225006480820212009000",
+    "CPS4 T=0": "3BDC18FF00001225006480000401009000",
+    "CPS4": "3B9B188001001225006480040100009044",
+    "CPS4 release candidate": "3B9B188001001225006480000401009044",
+}
+VITALE = [
+    *(f"3B75130000{xx}09EA9000" for xx in ("43", "44", "45", "46", "47", "48", "49", "4B", "4C")),
+    "3B751300004509FA9000",
+    *(f"3F652500{a}09{b}9000" for a in ("22", "2C") for b in ("F9", "69")),
+    *(f"3F652500{a}096A9000" for a in ("52", "A3", "A4")),
+]
+UNKNOWN_ATR = bytes.fromhex("3B00")
+
+
+def test_a_cps3_is_recognised_by_its_contact_atr() -> None:
+    assert Cps3Driver().recognise(CPS3_ATR) is CardKind.CPS3
+
+
+@pytest.mark.parametrize("atr", OTHER_CPX.values(), ids=OTHER_CPX)
+def test_another_generation_is_not_taken_for_a_cps3_by_its_atr(atr: str) -> None:
+    assert Cps3Driver().recognise(bytes.fromhex(atr)) is None
+
+
+@pytest.mark.parametrize("atr", OTHER_CPX.values(), ids=OTHER_CPX)
+def test_another_generation_is_not_taken_for_a_cps3_by_its_application_either(atr: str) -> None:
+    channel = CountingChannel(SmallCard().process, atr=bytes.fromhex(atr))
+    assert Cps3Driver().probe(channel) is None
+    assert channel.count() == 0
+
+
+def test_a_cps3_with_an_unknown_atr_is_recognised_by_its_application_and_opens() -> None:
+    channel = CountingChannel(SmallCard().process, atr=UNKNOWN_ATR)
+    driver = Cps3Driver()
+    assert driver.recognise(channel.atr) is None
+    kind = driver.probe(channel)
+    assert kind is CardKind.CPS3
+    assert channel.count() == 1
+    assert driver.open(channel, kind).info.serial == "99213845"
+
+
+def test_a_card_without_the_application_is_not_taken_for_a_cps3() -> None:
+    channel = CountingChannel(SmallCard(mutate=lambda *_: Response(b"", 0x6A82)).process, atr=UNKNOWN_ATR)
+    assert Cps3Driver().probe(channel) is None
+
+
+@pytest.mark.parametrize("atr", VITALE)
+def test_every_vitale_is_recognised_and_refused_without_a_word_to_it(atr: str) -> None:
+    channel = CountingChannel(SmallCard().process, atr=bytes.fromhex(atr))
+    driver = VitaleDriver()
+    kind = driver.recognise(channel.atr)
+    assert kind is CardKind.VITALE
+    with pytest.raises(CardIsVitale):
+        driver.open(channel, kind)
+    assert channel.count() == 0
+
+
+@pytest.mark.parametrize("atr", [CPS3_ATR.hex(), *OTHER_CPX.values(), "3B751300004A09EA9000", "3F6525002209699000FF"])
+def test_no_other_card_is_taken_for_a_vitale(atr: str) -> None:
+    driver = VitaleDriver()
+    assert driver.recognise(bytes.fromhex(atr)) is None
+    assert driver.probe(CountingChannel(SmallCard().process)) is None
