@@ -79,10 +79,11 @@ class Pcscd:
         self._listener.listen(64)
         self.socket.chmod(0o666)
         listener = self._listener.fileno()
+        # bash, because dash knows no file descriptor above 9
         command = f'exec 3<&{listener}; LISTEN_FDS=1 LISTEN_PID=$$ exec {PROGRAM} --foreground --config "$0"'
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", command, str(self.directory / "reader.conf")],
+                ["/bin/bash", "-c", command, str(self.directory / "reader.conf")],
                 pass_fds=[listener],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
