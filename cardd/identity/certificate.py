@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.x509 import Certificate, load_der_x509_certificate
+from cryptography.x509 import Certificate, InvalidVersion, load_der_x509_certificate
 from cryptography.x509.oid import NameOID
 
 from cardd.errors import CardGarbled
@@ -47,7 +47,7 @@ def read(der: bytes) -> PlainCertificate:
         raise CardGarbled(what="certificate")
     try:
         return _read(load_der_x509_certificate(der))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as fault:
+    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion) as fault:
         raise CardGarbled(what="certificate") from fault
 
 

@@ -180,8 +180,7 @@ class SmallCard:
         if (command.p1, command.p2) == (0x90, 0xA0):
             return self._take_hash(command.data)
         digest = command.data or self.hash or b""
-        sw = self._why_not(command, digest)
-        if sw:
+        if sw := self._why_not(command, digest):
             return Response(b"", sw)
         signature = self._key(signature_pair().key).sign(digest, PKCS1v15(), Prehashed(SHA256()))
         if not command.data:

@@ -6,15 +6,19 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cardd.apdu import Command, Response
-from cardd.errors import AlgorithmUnsupported, CardRefused, PinRequired, SignatureInvalid
+from cardd.errors import AlgorithmUnsupported, CarddError, CardRefused, PinRequired, SignatureInvalid
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
+from cardd_drivers.cps3.proof import Verifier
 from tests.drivers.channel import CountingChannel
 from tests.drivers.conftest import DOCUMENT, Benches
 from tests.drivers.openssl import verifies
+from tests.drivers.pki import signature_pair
 from tests.drivers.small_card import SmallCard
 
 LENGTHS = [1, 63, 64, 65, 128, 129, 100_000]
@@ -147,6 +151,23 @@ def test_a_signature_of_another_key_is_thrown_away_and_the_next_attempt_is_right
     with pytest.raises(SignatureInvalid):
         getattr(open_card, act)()
     assert getattr(open_card, act)()
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+@settings(max_examples=60, deadline=None)
+@given(position=st.integers(0, 600), value=st.integers(0, 255))
+def test_a_signature_is_never_given_out_with_a_damaged_certificate(position: int, value: int) -> None:
+    card = SmallCard()
+    damaged = bytearray(card.contents["3F000001B0A1"])
+    damaged[position] = value
+    card.contents["3F000001B0A1"] = bytes(damaged)
+    try:
+        open_card = Benches()(card)
+        open_card.login()
+        signature = open_card.sign()
+    except CarddError:
+        return
+    assert Verifier(bytes(signature_pair().der)).accepts(signature, hashlib.sha256(DOCUMENT).digest())
 
 
 def test_a_garbled_signature_is_thrown_away(bench: Benches) -> None:

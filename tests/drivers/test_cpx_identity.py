@@ -130,6 +130,7 @@ def test_what_is_no_certificate_is_refused(der: bytes) -> None:
             read(der)
 
 
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @settings(max_examples=150, deadline=None)
 @given(position=st.integers(0, 600), value=st.integers(0, 255))
 def test_a_damaged_certificate_only_raises_our_errors(position: int, value: int) -> None:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509 import load_der_x509_certificate
+from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
 from cardd.errors import CardGarbled
 
@@ -21,7 +21,7 @@ class Verifier:
     def __init__(self, certificate: bytes) -> None:
         try:
             key = load_der_x509_certificate(certificate).public_key()
-        except (ValueError, TypeError, UnsupportedAlgorithm) as fault:
+        except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion) as fault:
             raise CardGarbled(what="a certificate that is none") from fault
         if not isinstance(key, RSAPublicKey):
             raise CardGarbled(what="a certificate without an RSA key")
