@@ -15,6 +15,7 @@ from cardd.pcsc.winscard import Disposition, Handle, State, WinScard
 from cardd.secret import Secret
 
 REMOVAL_NOTICED = 1000  # milliseconds within which pcscd sees a card leave; it looks every 400 where it has to poll
+TRIES = 4  # to begin a transaction, with as many resets and swaps between
 
 
 class PcscConnection:
@@ -56,8 +57,7 @@ class PcscConnection:
         """Begin a transaction, with a fresh connection when the old one's card or reader has gone."""
         self.is_waiting = True
         try:
-            while not self._try_begin():
-                pass
+            self._begin()
         finally:
             self.is_waiting = False
         self._in_transaction = True
@@ -110,19 +110,26 @@ class PcscConnection:
         self.transmitted += 1
         return pinpad.read_answer(self._control(self._features[pinpad.VERIFY_PIN_DIRECT], list(structure)), pin)
 
-    def _try_begin(self) -> bool:
-        handle = self._handle or self._connect()
-        try:
-            self._winscard.begin(handle)
-        except CardReset:
+    def _begin(self) -> None:
+        for left in reversed(range(TRIES)):
+            handle = self._handle or self._connect()
+            try:
+                self._winscard.begin(handle)
+            except CarddError as error:
+                self._renew(handle, error)
+                if not left:
+                    raise
+            else:
+                return
+
+    def _renew(self, handle: Handle, error: CarddError) -> None:
+        """Make the connection good again: after a reset, or because the card it knew has gone for another one."""
+        if isinstance(error, CardReset):
             self._acknowledge_reset(handle)
-            return False
-        except CarddError as error:
-            self._drop(Disposition.LEAVE, error)
-            if isinstance(error, PcscUnavailable):
-                raise
-            return False  # the card this handle knew has gone: perhaps another one is there
-        return True
+            return
+        self._drop(Disposition.LEAVE, error)
+        if isinstance(error, PcscUnavailable):
+            raise error
 
     def _acknowledge_reset(self, handle: Handle) -> None:
         self.resets += 1

@@ -6,17 +6,21 @@ and each test points the link at its own pcscd.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from tests.rig.pcscd import Pcscd
 
-_LINK = Path(tempfile.mkdtemp(prefix="cardd-pcsc-")) / "pcscd.comm"
+_directory = Path(tempfile.mkdtemp(prefix="cardd-pcsc-"))
+_link = _directory / "pcscd.comm"
+atexit.register(shutil.rmtree, _directory, ignore_errors=True)
 
 
 def use_here(pcscd: Pcscd) -> None:
     """Let this process's PC/SC calls go to this pcscd from now on; it need not run yet."""
-    os.environ["PCSCLITE_CSOCK_NAME"] = str(_LINK)
-    _LINK.unlink(missing_ok=True)
-    _LINK.symlink_to(pcscd.socket)
+    os.environ["PCSCLITE_CSOCK_NAME"] = str(_link)
+    _link.unlink(missing_ok=True)
+    _link.symlink_to(pcscd.socket)

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 
 CPS3_ATR = bytes.fromhex("3BAC00402A001225006480000310009000")  # T=0
-T1_EXTENDED_ATR = bytes.fromhex("3B8780018073C021C057597592")  # T=1, card capabilities with extended Lc and Le
+T1_EXTENDED_ATR = bytes.fromhex("3B85018073C021C056")  # T=1, card capabilities with extended Lc and Le
+MUTE_ATR = bytes(40)  # longer than an ATR can be: the reader sees a card and cannot power it
 OFF, ON, RESET, ATR = 0, 1, 2, 4
 
 Answer = Callable[[bytes], bytes]
@@ -23,7 +24,7 @@ def always_ok(_apdu: bytes) -> bytes:
 class VirtualCard:
     """Sits in the slot that listens on ``port`` while inserted; records what it was told.
 
-    ``apdus`` is every command it got, ``resets`` counts cold and warm resets. An empty ATR makes it mute.
+    ``apdus`` is every command it got, ``resets`` counts cold and warm resets.
     """
 
     def __init__(self, port: int, answer: Answer = always_ok, atr: bytes = CPS3_ATR) -> None:
@@ -44,11 +45,10 @@ class VirtualCard:
         if self._socket:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket.close()
             self._socket = None
 
     def _serve(self, link: socket.socket) -> None:
-        with contextlib.suppress(OSError, EOFError):
+        with link, contextlib.suppress(OSError, EOFError):
             while True:
                 reply = self._reply(_receive(link))
                 if reply is not None:

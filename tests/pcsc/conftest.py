@@ -1,0 +1,79 @@
+"""A real pcscd of the test's own, a source of readers that watches it, and a connection to its first slot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cardd.pcsc import PcscReaders
+from cardd.pcsc.channel import PcscConnection
+from cardd.pcsc.winscard import State, WinScard
+from tests.pcsc.recorder import Recorder
+from tests.rig.here import use_here
+from tests.rig.pcscd import Pcscd
+from tests.rig.vcard import CPS3_ATR, Answer, VirtualCard, always_ok
+
+Insert = Callable[..., VirtualCard]
+
+
+@pytest.fixture
+def stopped_pcscd(tmp_path: Path) -> Iterator[Pcscd]:
+    pcscd = Pcscd(tmp_path)
+    use_here(pcscd)
+    yield pcscd
+    pcscd.stop()
+
+
+@pytest.fixture
+def pcscd(stopped_pcscd: Pcscd) -> Pcscd:
+    stopped_pcscd.start()
+    return stopped_pcscd
+
+
+@pytest.fixture
+async def recorder(pcscd: Pcscd) -> AsyncIterator[Recorder]:
+    """Watches a pcscd that runs; the reports of the start are taken already."""
+    source = PcscReaders()
+    recorder = Recorder(source)
+    await source.start(recorder)
+    await recorder.take(3)
+    yield recorder
+    await source.stop()
+
+
+@pytest.fixture
+def insert(pcscd: Pcscd) -> Iterator[Insert]:
+    """Puts a card into a slot and returns when pcscd has seen it."""
+    cards: list[VirtualCard] = []
+
+    def put(answer: Answer = always_ok, atr: bytes = CPS3_ATR, *, slot: int = 0) -> VirtualCard:
+        card = VirtualCard(pcscd.ports[slot], answer, atr)
+        cards.append(card)
+        card.insert()
+        wait_for(pcscd.reader_names[slot], State.PRESENT)
+        return card
+
+    yield put
+    for card in cards:
+        card.pull()
+
+
+@pytest.fixture
+def connection(pcscd: Pcscd) -> Iterator[PcscConnection]:
+    connection = PcscConnection(pcscd.reader_names[0], WinScard(), "fr")
+    yield connection
+    connection.disconnect()
+
+
+def wait_for(reader: str, state: int) -> None:
+    """Return when pcscd shows the reader in this state."""
+    winscard = WinScard()
+    context = winscard.establish()
+    seen = 0
+    while not seen & state:
+        states = winscard.wait(context, [(reader, seen)], 10_000)
+        assert states, f"{reader} does not come to state {state:#x}"
+        seen = states[0].event
+    winscard.release(context)

@@ -1,0 +1,61 @@
+"""A second PC/SC program: ``python -m tests.rig.other_program reset|hold|exclusive READER``.
+
+``reset`` resets the card and ends. ``hold`` (a transaction) and ``exclusive`` (a connection) say ``held`` on stdout
+and let go when stdin is closed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.rig.pcscd import Pcscd
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(action: str, reader: str) -> list[str]:
+    """The command line."""
+    return [sys.executable, "-m", "tests.rig.other_program", action, reader]
+
+
+def reset(pcscd: Pcscd, reader: str) -> None:
+    """Have another program reset the card."""
+    subprocess.run(command("reset", reader), env=pcscd.environment, cwd=ROOT, check=True, timeout=20)
+
+
+@contextmanager
+def holding(pcscd: Pcscd, reader: str, action: str = "hold") -> Iterator[None]:
+    """Have another program hold the card inside the ``with``."""
+    process = subprocess.Popen(
+        command(action, reader), env=pcscd.environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout
+    assert process.stdout.readline() == b"held\n"
+    try:
+        yield
+    finally:
+        process.communicate(timeout=20)
+
+
+def main(action: str, reader: str) -> None:
+    """Do what the command line says."""
+    from smartcard import scard
+
+    _, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
+    share = scard.SCARD_SHARE_EXCLUSIVE if action == "exclusive" else scard.SCARD_SHARE_SHARED
+    code, card, _ = scard.SCardConnect(context, reader, share, scard.SCARD_PROTOCOL_ANY)
+    assert code == 0, scard.SCardGetErrorMessage(code)
+    scard.SCardBeginTransaction(card)
+    if action != "reset":
+        print("held", flush=True)
+        sys.stdin.read()
+    scard.SCardEndTransaction(card, scard.SCARD_RESET_CARD if action == "reset" else scard.SCARD_LEAVE_CARD)
+    scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
