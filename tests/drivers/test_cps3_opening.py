@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardd.apdu import Command, Response
+from cardd.apdu import RESPONSE_MAX, Command, Response
 from cardd.driver import Card
 from cardd.errors import CarddError, CardGarbled, CardIncomplete, CardRefused
 from cardd.model import CardKind, KeyPurpose, PinInfo
@@ -69,6 +69,13 @@ def test_each_certificate_goes_with_its_key(bench: Benches) -> None:
 )
 def test_cards_that_read_otherwise_open_too(card: SmallCard, bench: Benches) -> None:
     assert bench(card).certificate(KeyPurpose.SIGNATURE) == signature_pair().der
+
+
+def test_a_card_that_wants_exact_lengths_costs_one_apdu_more_for_each_directory_and_none_for_certificates() -> None:
+    opened, channel = _open(SmallCard(wrong_length=True))
+    assert channel.count() == 10 + 5
+    opened.certificates()
+    assert channel.count() == 2 * (1 + 9)
 
 
 @pytest.mark.parametrize("padding", [b"\x00", b"\xff"])
@@ -176,4 +183,4 @@ def test_a_card_that_speaks_garbage_only_raises_our_errors(answers: list[bytes])
     channel = CountingChannel(lambda _: answers[next(turn) % len(answers)])
     with pytest.raises(CarddError):
         Cps3Driver().open(channel, CardKind.CPS3)
-    assert channel.count() < 1000
+    assert channel.count() < RESPONSE_MAX + 100  # one answer may come byte by byte, no two of them do

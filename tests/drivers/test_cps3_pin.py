@@ -7,7 +7,6 @@ import pytest
 from cardd.apdu import Command, Response
 from cardd.errors import CardIncomplete, CardRefused, PinBlocked, PinFormat, PinWrong
 from cardd.model import PinState, PinStatus
-from cardd_drivers.cps3.commands import AID
 from tests.drivers.conftest import Benches
 from tests.drivers.small_card import SmallCard
 
@@ -70,10 +69,10 @@ def test_a_status_word_without_meaning_is_told_as_it_is(bench: Benches) -> None:
         assert told.value.params == {"command": "VERIFY", "sw": "6F00"}
 
 
-def test_a_card_whose_keys_name_an_unknown_pin_is_incomplete(bench: Benches) -> None:
+@pytest.mark.parametrize("auth_id", ["040107", "040102"], ids=["unknown", "the unblocking code"])
+def test_a_card_whose_keys_name_no_pin_of_the_holder_is_incomplete(auth_id: str, bench: Benches) -> None:
     card = SmallCard()
     directory = card.contents["3F0000017002"]
-    card.contents["3F0000017002"] = directory.replace(bytes.fromhex("040101"), bytes.fromhex("040107"))
-    assert AID in directory
+    card.contents["3F0000017002"] = directory.replace(bytes.fromhex("040101"), bytes.fromhex(auth_id))
     with pytest.raises(CardIncomplete):
         bench(card)

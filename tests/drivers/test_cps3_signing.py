@@ -57,6 +57,16 @@ def test_what_the_card_was_told_is_told_again_after_a_reset_or_for_another_key(b
     assert open_card.channel.count() == 4
 
 
+def test_nothing_the_card_was_told_is_taken_for_granted_after_a_reset(bench: Benches) -> None:
+    open_card = bench()
+    open_card.login()
+    open_card.sign()
+    open_card.next_transaction()
+    with pytest.raises(PinRequired):
+        open_card.sign()
+    assert [raw[1] for raw in open_card.channel.sent] == [0x22, 0x2A]
+
+
 def test_openssl_verifies_both_keys_signatures(bench: Benches, tmp_path: Path) -> None:
     open_card = bench()
     open_card.login()

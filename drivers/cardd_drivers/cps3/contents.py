@@ -50,14 +50,15 @@ def read_contents(files: Files, aid: bytes) -> Contents:
     application = _find_application(files, aid)
     files.select_application(application.aid)
     odf = files.read_directory(commands.SFI_ODF)
-    found = passwords(_read(files, application, odf, DirectoryType.AUTHENTICATION))
-    keys = _keys(private_keys(_read(files, application, odf, DirectoryType.PRIVATE_KEYS)), found)
+    listed_passwords = passwords(_read(files, application, odf, DirectoryType.AUTHENTICATION))
+    pins = {password.id: password for password in listed_passwords if not password.is_unblocking}
+    keys = _keys(private_keys(_read(files, application, odf, DirectoryType.PRIVATE_KEYS)), pins)
     listed = certificate_files(_read(files, application, odf, DirectoryType.CERTIFICATES))
     identifiers = {key.id for key in keys}
     return Contents(
         serial=serial,
         application=application,
-        pin=_pin(keys, found),
+        pin=_pin(keys, pins),
         keys=keys,
         files=tuple(file for file in listed if file.id.hex() in identifiers),
     )
@@ -106,16 +107,15 @@ def _read(files: Files, application: Application, odf: bytes, wanted: DirectoryT
     return records
 
 
-def _keys(listed: list[PrivateKey], found: list[Password]) -> tuple[KeyRef, ...]:
-    references = {password.id: password.reference for password in found}
+def _keys(listed: list[PrivateKey], pins: dict[bytes, Password]) -> tuple[KeyRef, ...]:
     keys = []
     for key in listed:
         purpose = _purpose(key)
         if purpose is None:
             continue
-        if key.auth_id is not None and key.auth_id not in references:
+        if key.auth_id is not None and key.auth_id not in pins:
             raise CardIncomplete(what="pin")
-        pin = references[key.auth_id] if key.auth_id is not None else None
+        pin = pins[key.auth_id].reference if key.auth_id is not None else None
         keys.append(KeyRef(key.id.hex(), key.label, purpose, key.reference, ALGORITHMS, pin))
     return tuple(keys)
 
@@ -129,14 +129,11 @@ def _purpose(key: PrivateKey) -> KeyPurpose | None:
     return LABELS.get(key.label)
 
 
-def _pin(keys: tuple[KeyRef, ...], found: list[Password]) -> PinInfo | None:
-    """The holder's PIN: the one that the keys name, never an unblocking one."""
+def _pin(keys: tuple[KeyRef, ...], pins: dict[bytes, Password]) -> PinInfo | None:
+    """The holder's PIN: the one that the keys name."""
     wanted = {key.pin for key in keys}
-    for password in found:
-        if password.reference in wanted and not password.is_unblocking:
-            minimum, maximum = _lengths(password)
-            return PinInfo(password.reference, password.label, minimum, maximum, commands.PIN_TRIES)
-    return None
+    found = next((pin for pin in pins.values() if pin.reference in wanted), None)
+    return PinInfo(found.reference, found.label, *_lengths(found), commands.PIN_TRIES) if found else None
 
 
 def _lengths(password: Password) -> tuple[int, int]:
