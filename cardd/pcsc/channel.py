@@ -166,24 +166,23 @@ class PcscConnection:
         handle = self._connected()
         self.transmitted += 1
         try:
-            return self._winscard.transmit(handle, apdu)
-        except CardMute as error:
-            if self._has_left():
-                raise CardRemoved(reader=self._reader) from error
+            answer = self._winscard.transmit(handle, apdu)
+        except CardMute:
+            self._raise_if_removed()
             raise
+        if len(answer) < 2:
+            self._raise_if_removed()
+        return answer
 
     def _control(self, code: int, data: list[int]) -> bytes:
         return self._winscard.control(self._connected(), code, data)
 
-    def _has_left(self) -> bool:
-        """A failed exchange is all that a reader tells of a card that is being pulled: wait for the sensor's word."""
-        if self._context is None:
-            return True
-        try:
-            states = self._winscard.wait(self._context, [(self._reader, State.PRESENT)], REMOVAL_NOTICED)
-        except CarddError:
-            return True
-        return any(not state.event & State.PRESENT for state in states or ())
+    def _raise_if_removed(self) -> None:
+        """After a failed exchange: wait for the sensor's word, for a reader may tell no more of a card being pulled."""
+        assert self._context is not None  # noqa: S101 - there is a handle
+        states = self._winscard.wait(self._context, [(self._reader, State.PRESENT)], REMOVAL_NOTICED)
+        if any(not state.event & State.PRESENT for state in states or ()):
+            raise CardRemoved(reader=self._reader)
 
     def _drop(self, disposition: Disposition, why: CarddError | None = None) -> None:
         if self._handle is not None:

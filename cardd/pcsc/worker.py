@@ -60,7 +60,8 @@ class Worker:
 
     async def close(self, last: Callable[[], None], *, timeout: float) -> None:
         """Run ``last`` after the jobs that wait, and end the thread; a thread that hangs is left behind."""
-        if self._thread is None:
+        thread, self._thread = self._thread, None
+        if thread is None:
             return
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from cardd.errors import CardTimeout
 from cardd.pcsc import PcscReaders
 from cardd.pcsc.channel import PcscConnection
 from cardd.pcsc.winscard import State, WinScard
@@ -15,6 +19,7 @@ from tests.rig.here import use_here
 from tests.rig.pcscd import Pcscd
 from tests.rig.vcard import CPS3_ATR, Answer, VirtualCard, always_ok
 
+T = TypeVar("T")
 Insert = Callable[..., VirtualCard]
 
 
@@ -77,3 +82,12 @@ def wait_for(reader: str, state: int) -> None:
         assert states, f"{reader} does not come to state {state:#x}"
         seen = states[0].event
     winscard.release(context)
+
+
+async def when_free(run: Callable[[], Awaitable[T]]) -> T:
+    """The result of ``run`` once the hanging job before it has ended."""
+    async with asyncio.timeout(5):
+        while True:
+            with contextlib.suppress(CardTimeout):
+                return await run()
+            await asyncio.sleep(0.001)
