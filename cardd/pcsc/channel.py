@@ -31,7 +31,7 @@ class PcscConnection:
         self._language = language
         self._context: int | None = None
         self._handle: Handle | None = None
-        self._transport: Transport | None = None
+        self._extended = False
         self._features: dict[int, int] | None = None
         self._in_transaction = False
         self._connected_before = False
@@ -69,7 +69,7 @@ class PcscConnection:
             return
         try:
             if reset:
-                self._set_handle(self._winscard.reconnect(self._handle, Disposition.RESET))
+                self._handle = self._winscard.reconnect(self._handle, Disposition.RESET)
             self._winscard.end(self._handle)
         except CarddError as error:
             self._drop(Disposition.UNPOWER if reset else Disposition.RESET, error)
@@ -83,9 +83,8 @@ class PcscConnection:
 
     def transmit(self, command: Command) -> Response:
         """Send one command and gather its whole answer."""
-        self._connected()
-        assert self._transport  # noqa: S101
-        return self._transport.send(command)
+        transport = Transport(lambda raw: self._send(list(raw)), self._connected().protocol, extended=self._extended)
+        return transport.send(command)
 
     def transmit_secret(self, command: Command, secret: Secret) -> Response:
         """Send one short command whose body is the secret; such commands have no answer data to fetch."""
@@ -134,7 +133,7 @@ class PcscConnection:
     def _acknowledge_reset(self, handle: Handle) -> None:
         self.resets += 1
         try:
-            self._set_handle(self._winscard.reconnect(handle, Disposition.LEAVE))
+            self._handle = self._winscard.reconnect(handle, Disposition.LEAVE)
         except CarddError as error:
             self._drop(Disposition.LEAVE, error)
 
@@ -142,20 +141,15 @@ class PcscConnection:
         if self._context is None:
             self._context = self._winscard.establish()
         try:
-            handle = self._winscard.connect(self._context, self._reader)
+            self._handle = handle = self._winscard.connect(self._context, self._reader)
             self.atr = self._winscard.atr(handle)
         except CarddError as error:
             self._drop(Disposition.LEAVE, error)
             raise
-        self._set_handle(handle)
+        self._extended = takes_extended_apdus(self.atr)
         self.resets += self._connected_before
         self._connected_before = True
         return handle
-
-    def _set_handle(self, handle: Handle) -> None:
-        self._handle = handle
-        extended = takes_extended_apdus(self.atr)
-        self._transport = Transport(lambda raw: self._send(list(raw)), handle.protocol, extended=extended)
 
     def _connected(self) -> Handle:
         if self._handle is None:
@@ -168,26 +162,25 @@ class PcscConnection:
         try:
             answer = self._winscard.transmit(handle, apdu)
         except CardMute:
-            self._raise_if_removed()
+            self._raise_if_removed(handle)
             raise
         if len(answer) < 2:
-            self._raise_if_removed()
+            self._raise_if_removed(handle)
         return answer
 
     def _control(self, code: int, data: list[int]) -> bytes:
         return self._winscard.control(self._connected(), code, data)
 
-    def _raise_if_removed(self) -> None:
+    def _raise_if_removed(self, handle: Handle) -> None:
         """After a failed exchange: wait for the sensor's word, for a reader may tell no more of a card being pulled."""
-        assert self._context is not None  # noqa: S101 - there is a handle
-        states = self._winscard.wait(self._context, [(self._reader, State.PRESENT)], REMOVAL_NOTICED)
+        states = self._winscard.wait(handle.context, [(self._reader, State.PRESENT)], REMOVAL_NOTICED)
         if any(not state.event & State.PRESENT for state in states or ()):
             raise CardRemoved(reader=self._reader)
 
     def _drop(self, disposition: Disposition, why: CarddError | None = None) -> None:
         if self._handle is not None:
             self._winscard.disconnect(self._handle, disposition)
-        self._handle = self._transport = None
+        self._handle = None
         self._in_transaction = False
         if isinstance(why, PcscUnavailable):
             self._release()

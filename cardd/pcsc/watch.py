@@ -36,6 +36,7 @@ class Watch:
         self._report = report
         self._tell_ended = ended
         self._slots = Slots()
+        self._pause = FIRST_PAUSE
         self._context: int | None = None
         self._context_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -58,27 +59,25 @@ class Watch:
             self._ended.wait(CANCEL_AGAIN)
 
     def _run(self) -> None:
-        pause = FIRST_PAUSE
         while not self._stopping.is_set():
             try:
-                self._open()
-                pause = FIRST_PAUSE
-                self._follow()
+                self._follow(self._open())
             except CarddError as error:
                 _log.info("PC/SC is not available: %s", error)
             finally:
                 self._close()
             self._report(False, self._slots.clear())
-            self._stopping.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            self._stopping.wait(self._pause)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._ended.set()
         self._tell_ended()
 
-    def _open(self) -> None:
+    def _open(self) -> int:
         context = self._winscard.establish()
         with self._context_lock:
             self._context = context
         self._report(True, ())
+        return context
 
     def _close(self) -> None:
         with self._context_lock:
@@ -86,36 +85,33 @@ class Watch:
         if context is not None:
             self._winscard.release(context)
 
-    def _follow(self) -> None:
+    def _follow(self, context: int) -> None:
         """Report changes until stopped. Raises PcscUnavailable when pcscd goes.
 
         pcsc-lite before 2.3 does not tell of a reader that appears between two waits: after each change of the list
         one wait is limited, and the list read again.
         """
-        timeout = self._list(SETTLING)
+        timeout = self._list(context, SETTLING)
         while not self._stopping.is_set():
             try:
-                states = self._winscard.wait(self._context_now(), self._slots.query(), timeout)
+                states = self._winscard.wait(context, self._slots.query(), timeout)
             except ReaderGone:
-                timeout = self._list(SETTLING)
+                timeout = self._list(context, SETTLING)
                 continue
             if states is None:
-                timeout = self._list(FOREVER)
+                timeout = self._list(context, FOREVER)
                 continue
             self.last_change = time.monotonic()
+            self._pause = FIRST_PAUSE
             changes, stale = self._slots.seen(states)
             self._report(True, changes)
             if stale:
-                timeout = self._list(SETTLING)
+                timeout = self._list(context, SETTLING)
 
-    def _list(self, unchanged: int) -> int:
+    def _list(self, context: int, unchanged: int) -> int:
         """Read the list of readers; the time for the next wait, which is ``unchanged`` when the list is."""
-        changes = self._slots.listed(self._winscard.readers(self._context_now()))
+        changes = self._slots.listed(self._winscard.readers(context))
         if changes:
             self._report(True, changes)
             return SETTLING
         return unchanged
-
-    def _context_now(self) -> int:
-        assert self._context is not None  # noqa: S101
-        return self._context

@@ -8,7 +8,7 @@ It uses the low-level ``smartcard.scard`` alone, and loads it at the first call.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
 from types import ModuleType
@@ -94,6 +94,7 @@ class ReaderState:
 class Handle:
     """One connection to a card, with the protocol that was agreed on."""
 
+    context: int
     number: int
     reader: str
     protocol: Protocol
@@ -136,13 +137,13 @@ class WinScard:
         """Connect to the card in the reader, shared with other programs; waits while one has it for itself."""
         code, number, protocol = _scard().SCardConnect(context, reader, _SHARED, _T0 | _T1)
         _check(code, reader)
-        return Handle(int(number), reader, _protocol(protocol))
+        return Handle(context, int(number), reader, _protocol(protocol))
 
     def reconnect(self, handle: Handle, disposition: Disposition) -> Handle:
         """Acknowledge another's reset, or reset the card, and agree on the protocol anew; the number stays."""
         code, protocol = _scard().SCardReconnect(handle.number, _SHARED, _T0 | _T1, disposition)
         _check(code, handle.reader)
-        return Handle(handle.number, handle.reader, _protocol(protocol))
+        return replace(handle, protocol=_protocol(protocol))
 
     def disconnect(self, handle: Handle, disposition: Disposition) -> None:
         """Give the card up, with any transaction. Never raises."""
