@@ -24,7 +24,7 @@ class CountingChannel:
         *,
         atr: bytes = CPS3_ATR,
         protocol: CardProtocol = CardProtocol.T0,
-        on_reset: Callable[[], None] = lambda: None,
+        on_reset: Callable[[], object] = lambda: None,
     ) -> None:
         self.atr = atr
         self.protocol = protocol

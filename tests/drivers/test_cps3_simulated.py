@@ -1,0 +1,144 @@
+"""The driver against the simulated card that cardd ships: every profile, every behaviour, and what it costs."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from cardd.driver import Card
+from cardd.errors import AlgorithmUnsupported, PinBlocked, PinWrong
+from cardd.identity.cpx import facts_of, identity_of
+from cardd.model import Algorithm, CardKind, KeyPurpose, Message
+from cardd.secret import Secret
+from cardd_drivers.cps3 import Cps3Driver
+from cardd_drivers.simulator.card import Behaviour, SimulatedCard
+from cardd_drivers.simulator.profiles import PROFILES, Profile
+from cardd_drivers.simulator.store import Store
+from tests.drivers.channel import CountingChannel
+from tests.drivers.openssl import verifies
+
+DOCUMENT = b"compte rendu SIMULATION " * 20
+MESSAGE = Message(hashlib.sha256(DOCUMENT).digest(), DOCUMENT)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+def _insert(store: Store, profile: str = "medecin", behaviour: Behaviour | None = None) -> CountingChannel:
+    card = SimulatedCard(store.issue(PROFILES[profile], 4), behaviour=behaviour)
+    return CountingChannel(card.process, atr=card.power_on(), on_reset=card.reset)
+
+
+def _open(channel: CountingChannel) -> Card:
+    opened = Cps3Driver().open(channel, CardKind.CPS3)
+    opened.certificates()
+    return opened
+
+
+def _login(opened: Card, pin: bytes = b"1234") -> None:
+    with Secret.of(pin) as secret:
+        opened.verify(secret)
+
+
+def _certificate(opened: Card, purpose: KeyPurpose) -> bytes:
+    key = opened.info.key(purpose)
+    assert key
+    return next(found.der for found in opened.certificates() if found.key_id == key.id)
+
+
+def _sign(opened: Card, message: Message = MESSAGE) -> bytes:
+    key = opened.info.key(KeyPurpose.SIGNATURE)
+    assert key
+    return opened.sign(key, Algorithm.RS256, message)
+
+
+def _authenticate(opened: Card) -> bytes:
+    key = opened.info.key(KeyPurpose.AUTHENTICATION)
+    assert key
+    return opened.authenticate(key, Algorithm.RS256, MESSAGE.digest)
+
+
+def test_opening_cold_with_both_certificates_costs_at_most_32_apdus(store: Store) -> None:
+    channel = _insert(store)
+    assert Cps3Driver().recognise(channel.atr) is CardKind.CPS3
+    _open(channel)
+    assert channel.count() <= 32
+
+
+def test_a_batch_of_10_costs_4_apdus_and_then_2_each(store: Store) -> None:
+    channel = _insert(store)
+    opened = _open(channel)
+    channel.reset()
+    channel.count()
+    _login(opened)
+    costs = []
+    for _ in range(10):
+        _sign(opened)
+        costs.append(channel.count())
+    assert costs == [4] + [2] * 9
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "costs"),
+    [
+        (Behaviour(), [4, 4]),
+        (Behaviour(strict=True), [6, 5]),
+        (Behaviour(signs_digests=False), [10, 5]),
+        (Behaviour(strict=True, signs_digests=False), [9, 9, 6]),
+    ],
+    ids=["as known", "strict", "hashes itself", "strict and hashes itself"],
+)
+def test_signatures_of_every_behaviour_verify_with_openssl(
+    behaviour: Behaviour, costs: list[int], store: Store, tmp_path: Path
+) -> None:
+    channel = _insert(store, behaviour=behaviour)
+    opened = _open(channel)
+    for cost in costs:
+        channel.reset()
+        channel.count()
+        _login(opened)
+        signature = _sign(opened)
+        assert channel.count() == cost
+        assert verifies(tmp_path, _certificate(opened, KeyPurpose.SIGNATURE), signature, DOCUMENT)
+    assert verifies(tmp_path, _certificate(opened, KeyPurpose.AUTHENTICATION), _authenticate(opened), DOCUMENT)
+
+
+def test_a_card_that_hashes_itself_wants_the_document(store: Store) -> None:
+    opened = _open(_insert(store, behaviour=Behaviour(signs_digests=False)))
+    _login(opened)
+    with pytest.raises(AlgorithmUnsupported):
+        _sign(opened, Message(MESSAGE.digest))
+
+
+def test_three_wrong_pins_block_the_card(store: Store) -> None:
+    opened = _open(_insert(store))
+    for left in (2, 1):
+        with pytest.raises(PinWrong) as told:
+            _login(opened, b"0000")
+        assert told.value.params["tries_left"] == left
+    with pytest.raises(PinBlocked):
+        _login(opened, b"0000")
+    assert opened.pin_status().tries_left == 0
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_every_profiles_holder_is_read_from_both_certificates(profile: Profile, store: Store) -> None:
+    opened = _open(_insert(store, profile.name))
+    for purpose in KeyPurpose:
+        der = _certificate(opened, purpose)
+        identity = identity_of(der)
+        assert (identity.national_id, identity.family_name, identity.given_name, identity.title) == (
+            profile.national_id,
+            profile.family_name,
+            profile.given_name,
+            profile.title,
+        )
+        assert identity.profession == (None if profile.profession is None else str(profile.profession))
+        assert (identity.specialty, identity.card_type) == (profile.specialty, str(profile.card_type))
+        assert identity.card_number == f"8025000001/26{opened.info.serial}"
+        assert identity.is_test
+        assert facts_of(der).purpose is purpose
