@@ -1,0 +1,89 @@
+"""The fictitious holders of the simulated cards.
+
+National identifiers are well formed by table G08 (8 and the 11 digits of an RPPS number, 5 and the 14 digits of a SIRET
+number with a registration) and visibly invented; the shape of a CPE's registration is not known and is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CPS, CPE = 0, 2  # table G02, card types
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One place of work, as CPS_ACTIVITY_nn_PS has it; ``sector`` is a code of table TRE_R02."""
+
+    name: str
+    structure: str
+    sector: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Who a card speaks for. ``profession`` is a code of table G15, ``specialty`` one of R01; None: not in the card."""
+
+    name: str
+    given_name: str
+    family_name: str
+    national_id: str
+    card_type: int
+    title: str | None
+    profession: int | None
+    specialty: str | None
+    activities: tuple[Activity, ...]
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="medecin",
+            given_name="CAMILLE",
+            family_name="SIMULATION-MEDECIN",
+            national_id="899000000010",
+            card_type=CPS,
+            title="Médecin",
+            profession=10,
+            specialty="SM36",
+            activities=(
+                Activity("CABINET SIMULATION", "500000000000001", "SA07"),
+                Activity("CENTRE DE SANTE SIMULATION", "500000000000002", "SA05"),
+            ),
+        ),
+        Profile(
+            name="pharmacien",
+            given_name="DOMINIQUE",
+            family_name="SIMULATION-PHARMACIEN",
+            national_id="899000000028",
+            card_type=CPS,
+            title="Pharmacien",
+            profession=21,
+            specialty=None,
+            activities=(Activity("PHARMACIE SIMULATION", "500000000000003", "SA33"),),
+        ),
+        Profile(
+            name="infirmier",
+            given_name="ALEX",
+            family_name="SIMULATION-INFIRMIER",
+            national_id="899000000036",
+            card_type=CPS,
+            title="Infirmier",
+            profession=60,
+            specialty=None,
+            activities=(Activity("CABINET DE SOINS SIMULATION", "500000000000004", "SA08"),),
+        ),
+        Profile(
+            name="secretaire",
+            given_name="SACHA",
+            family_name="SIMULATION-SECRETAIRE",
+            national_id="500000000000001/SIMU0001",
+            card_type=CPE,
+            title=None,
+            profession=None,
+            specialty=None,
+            activities=(Activity("CABINET SIMULATION", "500000000000001", "SA07"),),
+        ),
+    )
+}
