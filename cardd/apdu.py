@@ -19,7 +19,9 @@ SHORT_MAX = 255
 LE_MAX = 256
 EXTENDED_MAX = 65535
 CHAINING = 0x10
-RESPONSE_MAX = 64 * 1024  # no object of a CPx is near this; a card that sends more is broken or hostile
+# no object of a CPx is near these; a card that sends more, or in more parts, is broken or hostile
+RESPONSE_MAX = 64 * 1024
+PARTS_MAX = 512
 
 Exchange = Callable[[bytes], bytes]
 
@@ -183,10 +185,12 @@ class Transport:
         if response.sw >> 8 == 0x6C and command.le is not None:
             response = self._exchange_one(replace(command, le=(response.sw & 0xFF) or LE_MAX))
             data = response.data
+        parts = 0
         while response.sw >> 8 == 0x61:
+            parts += 1
             more = Command(command.cla & ~CHAINING, 0xC0, 0, 0, le=(response.sw & 0xFF) or LE_MAX)
             response = self._exchange_one(more)
             data += response.data
-            if len(data) > RESPONSE_MAX or (response.sw >> 8 == 0x61 and not response.data):
+            if len(data) > RESPONSE_MAX or parts > PARTS_MAX or (response.sw >> 8 == 0x61 and not response.data):
                 raise CardGarbled(what="an answer without an end")
         return Response(data, response.sw)

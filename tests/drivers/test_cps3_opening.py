@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardd.apdu import RESPONSE_MAX, Command, Response
+from cardd.apdu import PARTS_MAX, Command, Response
 from cardd.driver import Card
 from cardd.errors import CarddError, CardGarbled, CardIncomplete, CardRefused
 from cardd.model import CardKind, KeyPurpose, PinInfo
@@ -183,4 +183,4 @@ def test_a_card_that_speaks_garbage_only_raises_our_errors(answers: list[bytes])
     channel = CountingChannel(lambda _: answers[next(turn) % len(answers)])
     with pytest.raises(CarddError):
         Cps3Driver().open(channel, CardKind.CPS3)
-    assert channel.count() < RESPONSE_MAX + 100  # one answer may come byte by byte, no two of them do
+    assert channel.count() < PARTS_MAX + 100  # one answer may come byte by byte, no two of them do

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardd.apdu import RESPONSE_MAX, SW, Command, Protocol, Response, Transport, tries_left
+from cardd.apdu import PARTS_MAX, RESPONSE_MAX, SW, Command, Protocol, Response, Transport, tries_left
 from cardd.errors import CardGarbled
 
 byte = st.integers(0, 255)
@@ -123,6 +123,12 @@ def test_a_card_that_promises_data_for_ever_is_given_up() -> None:
     with pytest.raises(CardGarbled):
         Transport(endless, Protocol.T0).send(Command(0, 0xB0, 0, 0, le=256))
     assert sent <= RESPONSE_MAX // 256 + 1
+
+
+def test_a_card_that_sends_byte_after_byte_for_ever_is_given_up() -> None:
+    wire = Wire(*["616100"] * (PARTS_MAX + 2))
+    with pytest.raises(CardGarbled):
+        Transport(wire, Protocol.T0).send(Command(0, 0xB0, 0, 0, le=256))
 
 
 def test_a_card_that_promises_data_and_sends_none_is_given_up() -> None:
