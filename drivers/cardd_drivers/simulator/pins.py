@@ -30,7 +30,7 @@ class Pin:
         self._spend(right=value == self._value)
 
     def change(self, old_and_new: bytes) -> None:
-        """Replace the value, given the old one and the new in one. Raises Refused as ``present``; 6A80 for a bad new."""
+        """Replace the value, given the old one and the new. Raises Refused as ``present``, and 6A80 for a bad new."""
         self._spend(right=old_and_new.startswith(self._value))
         self._set(old_and_new[len(self._value) :])
 

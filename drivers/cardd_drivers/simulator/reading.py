@@ -8,7 +8,9 @@ from cardd.apdu import LE_MAX, SW, Command
 from cardd_drivers.simulator.answers import NO_CURRENT_FILE, NO_ROOM, Refused
 from cardd_drivers.simulator.files import ALWAYS, PIN, File, Selection
 
-RETURN_FCP, RETURN_NOTHING = 0x04, 0x0C
+RETURN_FCI, RETURN_FCP, RETURN_NOTHING = 0x00, 0x04, 0x0C
+BY_NAME = 0x04
+FCI = 0x6F
 SHORT_IDENTIFIER = 0x80
 
 
@@ -20,10 +22,13 @@ class FileCommands:
         self._is_verified = is_verified
 
     def select(self, command: Command) -> bytes:
-        """SELECT with FCP or without answer; any other wish gets 6A86, as a real card's SELECT by name gives."""
-        if command.p2 not in (RETURN_FCP, RETURN_NOTHING):
+        """SELECT, answered with FCP, the same as FCI, or nothing. By name, a real card refuses FCI with 6A86."""
+        wanted = (RETURN_FCP, RETURN_NOTHING) if command.p1 == BY_NAME else (RETURN_FCI, RETURN_FCP, RETURN_NOTHING)
+        if command.p2 not in wanted:
             raise Refused(SW.BAD_P1P2)
         target = self._selection.select(command.p1, command.data)
+        if command.p2 == RETURN_FCI:
+            return bytes((FCI,)) + target.fcp[1:]
         return target.fcp if command.p2 == RETURN_FCP else b""
 
     def read(self, command: Command) -> bytes:

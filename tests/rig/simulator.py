@@ -1,0 +1,74 @@
+"""Simulated cards for the tests: their keys kept in ``build/``, so that RSA-4096 is generated once a checkout."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cardd.pcsc.winscard import State, WinScard
+from cardd_drivers.simulator.card import Behaviour, SimulatedCard
+from cardd_drivers.simulator.delays import Delays
+from cardd_drivers.simulator.profiles import PROFILES
+from cardd_drivers.simulator.store import Issued, Store
+from cardd_drivers.simulator.vpcd import VpcdSlot
+from tests.rig.here import use_here
+from tests.rig.pcscd import Pcscd
+
+STATE = Path(__file__).parents[2] / "build" / "simulation"
+PIN, PUK = b"1234", b"12345678"
+WAIT = 10.0  # seconds
+
+
+def store() -> Store:
+    """The tests' own PKI; its ``chain`` is for ``openssl verify -CAfile``."""
+    return Store(STATE)
+
+
+def issue(profile: str = "medecin", pin_length: int = len(PIN)) -> Issued:
+    """The keys and certificates of one profile's card."""
+    return store().issue(PROFILES[profile], pin_length)
+
+
+def simulated_card(
+    profile: str = "medecin", *, pin: bytes = PIN, behaviour: Behaviour | None = None, delay_ms: int = 0
+) -> SimulatedCard:
+    """A fresh card: all tries left, and its own counters."""
+    delays = Delays(delay_ms)
+    return SimulatedCard(issue(profile, len(pin)), pin=pin, puk=PUK, behaviour=behaviour, delays=delays)
+
+
+@contextmanager
+def inserted(card: SimulatedCard, pcscd: Pcscd, slot: int = 0) -> Iterator[SimulatedCard]:
+    """Put the card in a slot of this pcscd, which has seen it when the ``with`` begins; pull it out at its end."""
+    with plugged(card, pcscd.ports[slot]):
+        wait_for_card(pcscd, slot)
+        yield card
+
+
+@contextmanager
+def plugged(card: SimulatedCard, port: int) -> Iterator[VpcdSlot]:
+    """Keep the card connected to this port, whether pcscd is there or not."""
+    seat = VpcdSlot(card, ("127.0.0.1", port))
+    thread = threading.Thread(target=seat.run, daemon=True)
+    thread.start()
+    try:
+        yield seat
+    finally:
+        seat.stop()
+        thread.join(WAIT)
+
+
+def wait_for_card(pcscd: Pcscd, slot: int = 0, *, present: bool = True) -> None:
+    """Return when this pcscd has seen a card come into the slot, or leave it."""
+    use_here(pcscd)
+    wanted = State.PRESENT if present else State.EMPTY
+    winscard = WinScard()
+    context = winscard.establish()
+    seen = 0
+    while not seen & wanted:
+        states = winscard.wait(context, [(pcscd.reader_names[slot], seen)], round(WAIT * 1000))
+        assert states, f"slot {slot} does not come to state {wanted:#x}"
+        seen = states[0].event
+    winscard.release(context)
