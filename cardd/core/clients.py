@@ -12,9 +12,10 @@ import json
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 
 from cardd.core.tokens import fingerprint, new_id, new_token
-from cardd.errors import ClientUnknown, PairingNotFound, PairingRefused, TooManyRequests
+from cardd.errors import ClientUnknown, ConsentTimeout, PairingNotFound, PairingRefused, TooManyRequests
 from cardd.model import Caller, CallerKind, Choice, Peer, Question
 from cardd.ports import Clock, Prompter, Store
 
@@ -63,11 +64,12 @@ class Paired:
 
 @dataclass(eq=False, slots=True)
 class Pairing:
-    """One pairing under way; ``code`` is shown by the dialog and by the program."""
+    """One pairing under way until ``expires_at``; ``code`` is shown by the dialog and by the program."""
 
     id: str
     code: str
     uid: int
+    expires_at: datetime
     answer: asyncio.Task[Paired]
 
 
@@ -82,6 +84,8 @@ class Clients:
         self._programs: dict[str, Program] = {}
         self._origins: dict[tuple[str, int], RememberedOrigin] = {}
         self._once: set[tuple[str, int]] = set()
+        self._refused: set[tuple[str, int]] = set()
+        self._asking: set[int] = set()
         self._pairings: dict[str, Pairing] = {}
         self.on_removed: list[Callable[[str, int], None]] = []
         self._load()
@@ -96,7 +100,11 @@ class Clients:
         if any(p.uid == peer.uid and not p.answer.done() for p in self._pairings.values()):
             raise TooManyRequests(retry_after=5)
         code = f"{secrets.randbelow(1_000_000):06d}"
-        pairing = Pairing(new_id(), code, peer.uid, asyncio.ensure_future(self._ask(request, peer, code)))
+        params: dict[str, str | int] = {**asdict(request), "program": peer.program or "?", "code": code}
+        question = Question("pair", peer.uid, params)
+        expires_at = self._clock.now() + timedelta(seconds=question.timeout)
+        answer = asyncio.ensure_future(self._ask(request, peer, question))
+        pairing = Pairing(new_id(), code, peer.uid, expires_at, answer)
         self._pairings[pairing.id] = pairing
         pairing.answer.add_done_callback(lambda _: self._forget_later(pairing))
         return pairing
@@ -128,10 +136,25 @@ class Clients:
         return Caller(CallerKind.ORIGIN, origin, origin, origin, peer)
 
     async def ask_origin(self, origin: str, peer: Peer) -> Caller:
-        """Ask the user to allow a web origin, once (until the daemon stops) or for good. Raises PairingRefused."""
-        question = Question("origin", peer.uid, {"origin": origin}, remember=True)
-        choice = await self._prompter.confirm(question)
+        """Ask the user to allow a web origin, once (until the daemon stops) or for good.
+
+        One such dialog at a time for one user, and none again for an origin that was refused or left without an
+        answer. Raises PairingRefused, ConsentTimeout, TooManyRequests.
+        """
+        if self.is_refused(origin, peer):
+            raise PairingRefused
+        if peer.uid in self._asking:
+            raise TooManyRequests(retry_after=5)
+        self._asking.add(peer.uid)
+        try:
+            choice = await self._prompter.confirm(Question("origin", peer.uid, {"origin": origin}, remember=True))
+        except ConsentTimeout:
+            self._refused.add((origin, peer.uid))
+            raise
+        finally:
+            self._asking.discard(peer.uid)
         if choice is Choice.NO:
+            self._refused.add((origin, peer.uid))
             raise PairingRefused
         if choice is Choice.ALWAYS:
             self._origins[origin, peer.uid] = RememberedOrigin(origin, peer.uid, self._now())
@@ -140,11 +163,23 @@ class Clients:
             self._once.add((origin, peer.uid))
         return Caller(CallerKind.ORIGIN, origin, origin, origin, peer)
 
+    def is_refused(self, origin: str, peer: Peer) -> bool:
+        """Whether this user has refused the origin since the daemon started."""
+        return (origin, peer.uid) in self._refused
+
     def origins(self, uid: int) -> list[RememberedOrigin]:
         """The origins that this user remembered."""
         return [entry for entry in self._origins.values() if entry.uid == uid]
 
     # --- both ---
+
+    def owner(self, identifier: str) -> int:
+        """The OS user whose program, or remembered origin, this is: for root. Raises ClientUnknown."""
+        owned = [(program.id, program.uid) for program in self._programs.values()]
+        for name, uid in (*owned, *self._origins, *self._once):
+            if name == identifier:
+                return uid
+        raise ClientUnknown
 
     def remove(self, identifier: str, uid: int) -> None:
         """Unpair a program, by its identifier, or forget an origin. Raises ClientUnknown."""
@@ -170,9 +205,8 @@ class Clients:
     def _is_remembered(self, origin: str, uid: int) -> bool:
         return (origin, uid) in self._origins or (origin, uid) in self._once
 
-    async def _ask(self, request: PairingRequest, peer: Peer, code: str) -> Paired:
-        params: dict[str, str | int] = {**asdict(request), "program": peer.program or "?", "code": code}
-        if await self._prompter.confirm(Question("pair", peer.uid, params)) is Choice.NO:
+    async def _ask(self, request: PairingRequest, peer: Peer, question: Question) -> Paired:
+        if await self._prompter.confirm(question) is Choice.NO:
             raise PairingRefused
         secret = new_token()
         program = Program(

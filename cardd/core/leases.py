@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from cardd.core.registry import DriverRegistry
 from cardd.driver import Card
-from cardd.errors import CarddError, CardRemoved, CardTimeout, InternalError, LastTryRefused
+from cardd.errors import CarddError, CardRemoved, CardTimeout, InternalError, LastTryRefused, PinRequired
 from cardd.model import CardCertificate, CardInfo
 from cardd.ports import Connection, Reader
 from cardd.secret import Secret
@@ -171,7 +171,7 @@ class CardAccess:
         try:
             self._enter(connection, login)
             card = self._open(connection)
-            if login and self._login != login.session:
+            if login:
                 self._verify(card, login)
             result = work(card)
         except BaseException:
@@ -198,6 +198,10 @@ class CardAccess:
         return self._card
 
     def _verify(self, card: Card, login: Login) -> None:
+        if login.pin is not None and not login.pin:
+            raise PinRequired  # wiped while this request waited: its session was closed or locked
+        if login.accepted and self._login == login.session:
+            return
         if not login.accepted and not login.spend_last_try and card.pin_status().tries_left == 1:
             raise LastTryRefused(tries_left=1)
         card.verify(login.pin)

@@ -126,9 +126,10 @@ class Sessions:
         self._publish("session.opened", session)
         return session, token
 
-    def authenticate(self, token: str, caller_id: str | None, uid: int) -> Session:
+    def authenticate(self, token: str, caller_id: str | None, uid: int, *, touch: bool = True) -> Session:
         """The session of this token, for its own OS user and, where the caller is known otherwise, its own caller.
 
+        ``touch`` counts this as a use, which puts off the end of an idle session.
         Raises SessionUnknown for any mismatch, SessionClosed or SessionExpired with the reason for one that ended.
         """
         kept = fingerprint(token)
@@ -141,8 +142,14 @@ class Sessions:
         if reason:
             self.close(session, reason)
             raise self._why_ended(kept)
-        session.used = self.clock.monotonic()
+        if touch:
+            session.used = self.clock.monotonic()
         return session
+
+    def ensure_open(self, session: Session) -> None:
+        """Raises SessionClosed or SessionExpired when the session ended while one of its requests was under way."""
+        if session.token not in self._open:
+            raise self._why_ended(session.token)
 
     def expires_at(self, session: Session) -> datetime:
         """When the session ends if nothing more is asked of it."""

@@ -24,6 +24,7 @@ from cardd.errors import (
     CardIncomplete,
     ConsentError,
     PinError,
+    PinRequired,
     PinWrong,
 )
 from cardd.model import Algorithm, AuditEntry, KeyPurpose, Outcome, Question
@@ -133,6 +134,9 @@ class Signing:
                 return await session.card.access.use(work, login, operations=operations)
             except PinWrong:
                 self._sessions.lock(session)  # rule 4: a held PIN that fails once is forgotten at once
+                raise
+            except PinRequired:
+                self._sessions.ensure_open(session)
                 raise
         value, pin = await self._pins.login(session.card, session.id, session.caller.id, question, work)
         if pin is not None and self._hold_pin:
