@@ -6,6 +6,7 @@ and let go when stdin is closed.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,21 +25,22 @@ def command(action: str, reader: str) -> list[str]:
 
 def reset(pcscd: Pcscd, reader: str) -> None:
     """Have another program reset the card."""
-    subprocess.run(command("reset", reader), env=pcscd.environment, cwd=ROOT, check=True, timeout=20)
+    subprocess.run(command("reset", reader), env={**os.environ, **pcscd.environment}, cwd=ROOT, check=True, timeout=20)
 
 
 @contextmanager
 def holding(pcscd: Pcscd, reader: str, action: str = "hold") -> Iterator[None]:
     """Have another program hold the card inside the ``with``."""
-    process = subprocess.Popen(
-        command(action, reader), env=pcscd.environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdout
-    assert process.stdout.readline() == b"held\n"
-    try:
-        yield
-    finally:
-        process.communicate(timeout=20)
+    with subprocess.Popen(
+        command(action, reader),
+        env={**os.environ, **pcscd.environment},
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"held\n"
+        yield  # Popen's own end closes the program's stdin and waits for it
 
 
 def main(action: str, reader: str) -> None:
