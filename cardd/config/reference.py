@@ -1,0 +1,78 @@
+"""The configuration as people read it: the list of all keys, and what is wrong with a file, in French and English."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardd.config.settings import SECTIONS, declared
+from cardd.errors import ConfigInvalid
+
+REASONS = {
+    "unknown": (
+        "unknown key; the nearest one is {expected}",
+        "clé inconnue ; la plus proche est {expected}",
+    ),
+    "type": ("wrong type; expected: {expected}", "type incorrect ; attendu : {expected}"),
+    "range": ("out of range; allowed: {expected}", "hors limites ; permis : {expected}"),
+    "duration": ("not a duration; examples: {expected}", "ce n’est pas une durée ; exemples : {expected}"),
+    "choice": ("not one of {expected}", "ne fait pas partie de {expected}"),
+    "path": ("not an absolute path ({expected})", "ce n’est pas un chemin absolu ({expected})"),
+    "loopback": (
+        "cardd listens on this machine's own addresses only: {expected}",
+        "cardd n’écoute que sur les adresses de la machine elle-même : {expected}",
+    ),
+    "origin": (
+        "not an origin as browsers send it: {expected}",
+        "ce n’est pas une origine telle que les navigateurs l’envoient : {expected}",
+    ),
+    "insecure_origin": (
+        "{expected} is not https; for development, set web.allow_insecure_origins = true",
+        "{expected} n’est pas en https ; pour le développement, mettez web.allow_insecure_origins = true",
+    ),
+    "same_path": ("two sockets have the path {expected}", "deux sockets ont le chemin {expected}"),
+    "unreadable": ("the file cannot be read: {expected}", "le fichier est illisible : {expected}"),
+    "toml": ("the file is not TOML: {expected}", "le fichier n’est pas du TOML : {expected}"),
+    "inherited": (
+        "the socket that systemd passed is not one of cardd's: {expected}",
+        "la socket transmise par systemd n’est pas l’une de celles de cardd : {expected}",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """One key: its dotted name, what it takes, its default as TOML writes it, and its meaning."""
+
+    name: str
+    kind: str
+    default: str
+    en: str
+    fr: str
+
+
+def keys() -> list[KeyInfo]:
+    """All keys, in the order in which a file would have them."""
+    return [
+        KeyInfo(f"{section}.{key}", info.kind.name, _toml(default), info.en, info.fr)
+        for section, settings in SECTIONS.items()
+        for key, (info, default) in declared(settings).items()
+    ]
+
+
+def explain(error: ConfigInvalid, language: str) -> str:
+    """One sentence: which file, which key, what is wrong; ``language`` is ``fr`` or ``en``."""
+    english, french = REASONS[str(error.params["why"])]
+    reason = (french if language == "fr" else english).format(expected=error.params["expected"])
+    colon = "\N{NO-BREAK SPACE}: " if language == "fr" else ": "
+    return colon.join(str(part) for part in (error.params["file"], error.params["key"], reason) if part)
+
+
+def _toml(value: object) -> str:
+    """A default as TOML. JSON writes strings, numbers, booleans and lists the same way."""
+    if value is None or isinstance(value, Path):
+        return json.dumps(str(value or ""))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(list(value) if isinstance(value, tuple) else value)

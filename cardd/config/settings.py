@@ -1,0 +1,250 @@
+"""Every key of the configuration, declared once: its default, what it takes, and what it is for.
+
+Durations are seconds, sizes are bytes. A section is a TOML table of the same name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated
+
+from cardd.config.values import (
+    Kind,
+    boolean,
+    choice,
+    duration,
+    integer,
+    loopback_port,
+    optional_path,
+    origins,
+    path,
+)
+
+DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What stands behind one key: what it takes, and its meaning in English and French."""
+
+    kind: Kind
+    en: str
+    fr: str
+
+
+def declared(section: type) -> Mapping[str, tuple[Key, object]]:
+    """The keys of one section in order, each with its declaration and its default."""
+    return {
+        entry.name: (section.__annotations__[entry.name].__metadata__[0], entry.default) for entry in fields(section)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the API answers."""
+
+    tcp: Annotated[
+        int,
+        Key(
+            loopback_port(),
+            "TCP port, on 127.0.0.1 and ::1 and nowhere else; 0 takes a free one.",
+            "Port TCP, sur 127.0.0.1 et ::1 et nulle part ailleurs ; 0 prend un port libre.",
+        ),
+    ] = 17463
+    socket: Annotated[
+        Path,
+        Key(
+            path(),
+            "Unix socket of the API.",
+            "Socket Unix de l’API.",
+        ),
+    ] = Path("/run/cardd/cardd.sock")
+    agent_socket: Annotated[
+        Path,
+        Key(
+            path(),
+            "Unix socket where each desktop's agent registers; beside the API's socket when not set.",
+            "Socket Unix où s’inscrit l’agent de chaque bureau ; à côté de celui de l’API par défaut.",
+        ),
+    ] = Path("/run/cardd/agent.sock")
+    max_body: Annotated[
+        int,
+        Key(
+            integer(1024, 1024**3),
+            "Largest request body, in bytes.",
+            "Taille maximale du corps d’une requête, en octets.",
+        ),
+    ] = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where things are kept."""
+
+    directory: Annotated[
+        Path,
+        Key(
+            path(),
+            "Paired programs, remembered origins, and the audit log unless it is elsewhere.",
+            "Logiciels appairés, origines retenues, et le journal d’audit sauf s’il est ailleurs.",
+        ),
+    ] = Path("/var/lib/cardd")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How the person is asked."""
+
+    pinentry: Annotated[
+        Path | None,
+        Key(
+            optional_path(),
+            'The pinentry program that the daemon starts itself; "" leaves dialogs to the desktop\'s agent.',
+            'Le programme pinentry que le démon lance lui-même ; "" laisse les dialogues à l’agent du bureau.',
+        ),
+    ] = None
+    timeout: Annotated[
+        float,
+        Key(
+            duration(5.0, 3600.0),
+            "How long a dialog stays open.",
+            "Durée d’ouverture d’un dialogue.",
+        ),
+    ] = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """Which web pages may call."""
+
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        Key(
+            origins(),
+            "Origins of the pages that may call, each written exactly as the browser sends it.",
+            "Origines des pages qui peuvent appeler, chacune écrite exactement comme le navigateur l’envoie.",
+        ),
+    ] = ()
+    unknown_origins: Annotated[
+        str,
+        Key(
+            choice("refuse", "ask"),
+            "What an origin that is not listed gets: a refusal, or a question to the user.",
+            "Ce qu’obtient une origine absente de la liste : un refus, ou une question à l’utilisateur.",
+        ),
+    ] = "refuse"
+    allow_insecure_origins: Annotated[
+        bool,
+        Key(
+            boolean(),
+            "Accept http:// in allowed_origins. For development only.",
+            "Accepte http:// dans allowed_origins. Pour le développement seulement.",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRules:
+    """How long a session lives, and what becomes of the PIN."""
+
+    idle: Annotated[
+        float,
+        Key(
+            duration(1.0, DAY),
+            "A session unused for that long is closed.",
+            "Une session inutilisée pendant cette durée est fermée.",
+        ),
+    ] = 1800.0
+    max_age: Annotated[
+        float,
+        Key(
+            duration(1.0, DAY),
+            "A session that old is closed, used or not.",
+            "Une session de cet âge est fermée, utilisée ou non.",
+        ),
+    ] = 4 * 3600.0
+    pin: Annotated[
+        str,
+        Key(
+            choice("hold", "ask"),
+            "Keep the PIN in locked memory while the session lives and the card stays in, or ask it each time.",
+            "Garder le code porteur en mémoire verrouillée tant que vit la session et que la carte reste, "
+            "ou le demander à chaque fois.",
+        ),
+    ] = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """How the card is used."""
+
+    hold: Annotated[
+        float,
+        Key(
+            duration(0.0, 5.0),
+            "How long the card is kept after an operation, so that the next one needs no new PIN check; 0: not.",
+            "Durée pendant laquelle la carte est gardée après une opération, pour que la suivante ne revérifie pas "
+            "le code ; 0 : pas du tout.",
+        ),
+    ] = 0.5
+    timeout: Annotated[
+        float,
+        Key(
+            duration(1.0, 600.0),
+            "How long one operation of the card may take.",
+            "Durée maximale d’une opération de la carte.",
+        ),
+    ] = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """How much one consent may cover."""
+
+    batch_max: Annotated[
+        int,
+        Key(
+            integer(1, 10_000),
+            "How many signatures one consent may cover; 1 asks for each.",
+            "Nombre de signatures qu’un consentement peut couvrir ; 1 demande pour chacune.",
+        ),
+    ] = 50
+    batch_lifetime: Annotated[
+        float,
+        Key(
+            duration(1.0, DAY),
+            "How long a batch that was agreed to may be used.",
+            "Durée pendant laquelle un lot accepté peut servir.",
+        ),
+    ] = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The record of what was signed."""
+
+    directory: Annotated[
+        Path,
+        Key(
+            path(),
+            "The audit log's own directory; audit, in the state directory, when not set.",
+            "Le répertoire du journal d’audit ; audit, dans le répertoire d’état, par défaut.",
+        ),
+    ] = Path("/var/lib/cardd/audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All the settings of one daemon; ``Config()`` has the defaults."""
+
+    listen: Listen = Listen()
+    state: State = State()
+    prompt: Prompt = Prompt()
+    web: Web = Web()
+    session: SessionRules = SessionRules()
+    card: Card = Card()
+    consent: Consent = Consent()
+    audit: Audit = Audit()
+
+
+SECTIONS: Mapping[str, type] = {entry.name: type(entry.default) for entry in fields(Config)}

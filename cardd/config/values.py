@@ -1,0 +1,154 @@
+"""What one value of the configuration may look like: readers that turn TOML into the value cardd uses.
+
+A reader raises ``Unfit`` with a reason (a word that ``reference`` explains in French and English) and with what would
+have been right. TOML knows ``inf``, ``nan`` and booleans where numbers stand: none of them passes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+N = TypeVar("N", int, float)
+
+UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|h)")
+_LOOPBACK = re.compile(r"(?:(?:127\.0\.0\.1|\[::1\]|localhost):)?(\d{1,5})")
+_HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*|\[[0-9a-f:]+\]"
+_ORIGIN = re.compile(rf"(https?)://({_HOST})(?::([1-9]\d{{0,4}}))?")
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+class Unfit(ValueError):
+    """A value that does not fit its key."""
+
+    def __init__(self, reason: str, expected: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.expected = expected
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a key takes: how the reference writes it, and the reader that checks it."""
+
+    name: str
+    read: Callable[[object], object]
+
+
+def duration(minimum: float, maximum: float) -> Kind:
+    """Seconds as a number, or a string with one unit: ``"30 min"``, ``"4 h"``, ``"500 ms"``. Gives seconds."""
+
+    def read(value: object) -> float:
+        if isinstance(value, str):
+            match = _DURATION.fullmatch(value)
+            if match is None:
+                raise Unfit("duration", '30, "30 s", "30 min", "4 h", "500 ms"')
+            value = float(match[1]) * UNITS[match[2]]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise Unfit("duration", '30, "30 s", "30 min", "4 h", "500 ms"')
+        return _within(float(value), minimum, maximum, " s")
+
+    return Kind("duration", read)
+
+
+def integer(minimum: int, maximum: int) -> Kind:
+    """A whole number."""
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Unfit("type", "integer")
+        return _within(value, minimum, maximum)
+
+    return Kind("integer", read)
+
+
+def boolean() -> Kind:
+    """True or false."""
+
+    def read(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise Unfit("type", "boolean")
+        return value
+
+    return Kind("boolean", read)
+
+
+def choice(*words: str) -> Kind:
+    """One of a few words."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise Unfit("choice", ", ".join(f'"{word}"' for word in words))
+        return value
+
+    return Kind(" | ".join(f'"{word}"' for word in words), read)
+
+
+def path() -> Kind:
+    """An absolute path: a relative one would depend on where the daemon was started."""
+    return Kind("path", _path)
+
+
+def optional_path() -> Kind:
+    """An absolute path, or the empty string for none."""
+    return Kind('path | ""', lambda value: None if value == "" else _path(value))
+
+
+def loopback_port() -> Kind:
+    """A TCP port, alone or behind the name of a loopback address. Gives the port: both families listen, always.
+
+    Port 0 takes a free one. Any address but the two of this machine is refused (rule 5).
+    """
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise Unfit("type", '"127.0.0.1:17463"')
+        match = _LOOPBACK.fullmatch(str(value))
+        if match is None:
+            raise Unfit("loopback", '"127.0.0.1:17463", "[::1]:17463", 17463')
+        return _within(int(match[1]), 0, 65535, "")
+
+    return Kind("port", read)
+
+
+def origins() -> Kind:
+    """Web origins exactly as browsers send them (RFC 6454): scheme, host, and a port that is not the scheme's own.
+
+    No pattern, no path, no capital letters, no ``null``: what is listed is compared byte for byte.
+    """
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise Unfit("type", '["https://…"]')
+        return tuple(_origin(entry) for entry in value)
+
+    return Kind("list of origins", read)
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str):
+        raise Unfit("type", "string")
+    if not value.startswith("/") or "\0" in value:
+        raise Unfit("path", "/…")
+    return Path(value)
+
+
+def _origin(value: object) -> str:
+    match = _ORIGIN.fullmatch(value) if isinstance(value, str) else None
+    if match is None or len(match[2]) > 253:
+        raise Unfit("origin", f"https://host[:port] ({str(value)[:80]!r})")
+    scheme, host, port = match.groups()
+    if port is not None and (int(port) > 65535 or int(port) == _DEFAULT_PORTS[scheme]):
+        raise Unfit("origin", f"{scheme}://{host}" if int(port) < 65536 else "0–65535")
+    return match[0]
+
+
+def _within(value: N, minimum: N, maximum: N, unit: str = "") -> N:
+    if not minimum <= value <= maximum:
+        raise Unfit("range", f"{minimum:g}–{maximum:g}{unit}" if unit else f"{minimum}–{maximum}")
+    return value
