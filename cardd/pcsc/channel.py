@@ -6,6 +6,8 @@ takes it off our own handle in one step. A reset found later is therefore anothe
 
 from __future__ import annotations
 
+import contextlib
+
 from cardd.apdu import SHORT_MAX, Command, Protocol, Response, Transport
 from cardd.errors import CarddError, CardMute, CardRemoved, CardReset, PcscUnavailable
 from cardd.model import PinInfo
@@ -48,10 +50,11 @@ class PcscConnection:
 
     @property
     def has_pinpad(self) -> bool:
-        """Whether the reader takes the PIN on its own keypad; asked once."""
+        """Whether the reader takes the PIN on its own keypad; asked once, False while nothing is connected."""
         if self._features is None:
-            self._features = pinpad.features(self._control)
-        return pinpad.VERIFY_PIN_DIRECT in self._features
+            with contextlib.suppress(CardRemoved, ReaderGone, PcscUnavailable):
+                self._features = pinpad.features(self._control)
+        return pinpad.VERIFY_PIN_DIRECT in (self._features or {})
 
     def begin(self) -> None:
         """Begin a transaction, with a fresh connection when the old one's card or reader has gone."""

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 
 from cardd.apdu import Command, Response
-from cardd.errors import CarddError, PinCancelled, PinFormat, PinTimeout
+from cardd.errors import CarddError, CardRemoved, PcscUnavailable, PinCancelled, PinFormat, PinTimeout, ReaderGone
 from cardd.model import PinInfo
 
 GET_FEATURES = 0x42000000 + 3400  # CM_IOCTL_GET_FEATURE_REQUEST as pcsc-lite numbers it
@@ -25,9 +25,14 @@ Control = Callable[[int, list[int]], bytes]
 
 
 def features(control: Control) -> dict[int, int]:
-    """The reader's features and the control code of each; none when it does not know the question."""
+    """The reader's features and the control code of each; none when it does not know the question.
+
+    Raises CardRemoved, ReaderGone or PcscUnavailable when there was nobody to answer.
+    """
     try:
         answer = control(GET_FEATURES, [])
+    except (CardRemoved, ReaderGone, PcscUnavailable):
+        raise
     except CarddError:
         return {}
     return parse_features(answer)

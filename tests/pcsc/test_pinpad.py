@@ -73,6 +73,7 @@ def test_the_pin_goes_from_the_keypad_to_the_card(
     connection: PcscConnection, keypad: KeypadReader, insert: Insert
 ) -> None:
     card = insert()
+    assert not connection.has_pinpad  # nothing is connected yet, and the question stays open
     connection.begin()
     assert connection.has_pinpad
     assert connection.verify_on_pinpad(VERIFY, PIN).ok
