@@ -63,6 +63,14 @@ class BodyTooLarge(RequestError):
     status = 413
 
 
+class RequestTimeout(RequestError):
+    """The body did not arrive in time."""
+
+    code = "request.timeout"
+    status = 408
+    retryable = True
+
+
 class InvalidRequest(RequestError):
     """A field is unknown, missing or of the wrong type. Params: ``where`` (JSON path), ``why``."""
 

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from cardd.model import JsonValue
+
 Name = Annotated[str, Meta(min_length=1, max_length=120)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[\w:./-]+$")]
 Nonce = Annotated[str, Meta(min_length=44, max_length=128, description="at least 256 bits, as text (Web EID)")]
@@ -32,6 +34,10 @@ class PairBody(Body):
     name: Name
     vendor: Name
     software_id: Identifier
+
+
+class OriginBody(Body):
+    """POST /v1/clients from a web page that wants to be allowed: it is known by its Origin and says nothing else."""
 
 
 class SessionBody(Body):
@@ -94,6 +100,12 @@ class ClientAnswer(Answer):
 
     client_id: str
     client_secret: str
+
+
+class OriginAnswer(Answer):
+    """A web origin that may call."""
+
+    origin: str
 
 
 class PairingAnswer(Answer):
@@ -239,6 +251,21 @@ class AuthTokenAnswer(Answer):
     appVersion: str  # noqa: N815
 
 
+class Hello(Answer):
+    """The first event on ``/v1/events``: how things are."""
+
+    available: bool
+    readers: list[ReaderAnswer]
+    cards: list[CardAnswer]
+
+
+class Told(Answer):
+    """One event, as a WebSocket carries it; a stream of server-sent events has the type and the data apart."""
+
+    type: str
+    data: dict[str, JsonValue]
+
+
 class Problem(Answer):
     """An error, RFC 9457; ``code`` is stable, the sentences follow Accept-Language (fr, en)."""
 
@@ -249,5 +276,7 @@ class Problem(Answer):
     code: str
     retryable: bool
     remedy: str
+    where: str | UnsetType = UNSET
     tries_left: int | UnsetType = UNSET
+    retry_after: int | UnsetType = UNSET
     cards: list[str] | UnsetType = UNSET

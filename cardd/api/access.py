@@ -1,0 +1,89 @@
+"""Who may call what: the named checkers of the route table. Each tells the call who calls, or raises."""
+
+from __future__ import annotations
+
+from cardd.api.call import Call
+from cardd.core.sessions import Session
+from cardd.errors import ClientUnknown, Forbidden, SessionUnknown
+from cardd.model import Caller, CallerKind, Peer
+
+
+def anyone(call: Call) -> None:
+    """Whoever may connect at all."""
+
+
+def program_or_asking_page(call: Call) -> None:
+    """Whoever may ask to become a client."""
+
+
+def program(call: Call) -> None:
+    """Any program of this machine's users; no page."""
+    if call.page is not None:
+        raise Forbidden
+
+
+def local(call: Call) -> None:
+    """A program on the Unix socket, unpaired, by its OS user: cardctl."""
+    if not call.line.is_local:
+        raise Forbidden
+    call.who = _local_caller(call.peer)
+
+
+def client(call: Call) -> None:
+    """A paired program by its secret, or an allowed page by its origin."""
+    if call.page is not None:
+        call.who = call.page.caller
+    elif call.bearer is not None:
+        call.who = call.services.clients.program(call.bearer, call.peer)
+    if call.who is None:
+        raise ClientUnknown
+
+
+def client_or_local(call: Call) -> None:
+    """A client, or a program on the Unix socket that names no secret."""
+    if call.line.is_local and call.bearer is None:
+        local(call)
+    else:
+        client(call)
+
+
+def session(call: Call) -> None:
+    """The holder of the session's token: same OS user, and same origin when a page opened it."""
+    call.open_session = _session(call, touch=True)
+    call.who = call.open_session.caller
+
+
+def session_untouched(call: Call) -> None:
+    """The same for a GET: looking at a session does not keep it alive."""
+    call.open_session = _session(call, touch=False)
+    call.who = call.open_session.caller
+
+
+def session_or_local(call: Call) -> None:
+    """The holder of the token, or the session's own OS user on the Unix socket."""
+    if call.bearer is not None or not call.line.is_local:
+        session(call)
+        return
+    local(call)
+    wanted = call.path["id"]
+    call.open_session = next((s for s in call.services.sessions.of(call.peer.uid) if s.id == wanted), None)
+    if call.open_session is None:
+        raise SessionUnknown
+
+
+def _session(call: Call, *, touch: bool) -> Session:
+    token, page = call.bearer, call.page
+    if token is None:
+        raise SessionUnknown
+    caller_id = page.origin if page else None
+    found = call.services.sessions.authenticate(token, caller_id, call.peer.uid, touch=touch)
+    if page is None and found.caller.kind is CallerKind.ORIGIN:
+        raise SessionUnknown
+    if found.id != call.path["id"]:
+        raise SessionUnknown
+    return found
+
+
+def _local_caller(peer: Peer) -> Caller:
+    name = f"local:{peer.uid}"
+    return Caller(CallerKind.LOCAL, name, peer.program or name, f"urn:cardd:{name}", peer)

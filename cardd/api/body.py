@@ -1,0 +1,117 @@
+"""A request's body, from the wire to a typed value: rule 10. Size, time, type, depth, then a strict decode.
+
+A key given twice is refused: two programs that read such a document differently would not mean the same request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from aiohttp import web
+from msgspec import DecodeError, Raw, Struct, ValidationError
+from msgspec.json import Decoder
+
+from cardd.api.services import ApiLimits
+from cardd.errors import BodyTooDeep, BodyTooLarge, InvalidRequest, NotJson, RequestTimeout, UnsupportedMediaType
+
+DEPTH_MAX = 16
+PARTS_MAX = 4096
+WHERE_MAX = 120
+
+B = TypeVar("B", bound=Struct)
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
+_FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*?)`(?: - at `(\$.*)`)?", re.DOTALL)
+_PLACE = re.compile(r"(.*) - at `(?:key in )?(\$.*?)`", re.DOTALL)
+
+
+class Shape(Generic[B]):
+    """What a body may be: one type, or several among which ``choose`` decides by the object's keys."""
+
+    def __init__(self, *types: type[B], choose: Callable[[frozenset[str]], type[B]] | None = None) -> None:
+        self.types = types
+        self._choose = choose
+        self._decoders: dict[type[B], Decoder[B]] = {}
+
+    def decode(self, raw: bytes) -> B:
+        """The typed body. Raises NotJson, BodyTooDeep, InvalidRequest."""
+        _check_depth(raw)
+        try:
+            value = self._decoder(raw).decode(raw)
+            json.loads(raw.decode(), object_pairs_hook=_unique)
+        except ValidationError as error:
+            raise _invalid(str(error)) from None
+        except (DecodeError, UnicodeDecodeError, ValueError):
+            raise NotJson from None
+        return value
+
+    def _decoder(self, raw: bytes) -> Decoder[B]:
+        chosen = self._choose(frozenset(_KEYS.decode(raw))) if self._choose else self.types[0]
+        if chosen not in self._decoders:
+            self._decoders[chosen] = Decoder(chosen)
+        return self._decoders[chosen]
+
+
+_KEYS = Decoder(dict[str, Raw])
+
+
+async def read(http: web.BaseRequest, limits: ApiLimits) -> bytes:
+    """The body as it came. Raises UnsupportedMediaType, BodyTooLarge, RequestTimeout."""
+    if http.content_type != "application/json" or "Content-Encoding" in http.headers:
+        raise UnsupportedMediaType
+    if (http.content_length or 0) > limits.body:
+        raise BodyTooLarge(limit=limits.body)
+    try:
+        async with asyncio.timeout(limits.read_timeout):
+            return await _read(http, limits.body)
+    except TimeoutError:
+        raise RequestTimeout from None
+
+
+async def _read(http: web.BaseRequest, limit: int) -> bytes:
+    body = bytearray()
+    while not http.content.at_eof():
+        body += await http.content.readany()
+        if len(body) > limit:
+            raise BodyTooLarge(limit=limit)
+    return bytes(body)
+
+
+def _check_depth(raw: bytes) -> None:
+    """Brackets outside strings nest no deeper, and are no more, than any body of this API needs."""
+    if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
+        return
+    brackets = _NOT_BRACKET.sub(b"", _STRING.sub(b"", raw))
+    if len(brackets) > 2 * PARTS_MAX:
+        raise BodyTooDeep
+    depth = 0
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEPTH_MAX:
+            raise BodyTooDeep
+
+
+def _unique(pairs: list[tuple[str, object]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidRequest(where=_short(f"$.{twice}"), why="the key stands twice")
+
+
+def _invalid(told: str) -> InvalidRequest:
+    """Where and why, from msgspec's sentence."""
+    if field := _FIELD.fullmatch(told):
+        kind, name, parent = field.groups()
+        why = "unknown field" if kind == "contains unknown" else "the field is missing"
+        return InvalidRequest(where=_short(f"{parent or '$'}.{name}"), why=why)
+    why, where = place.groups() if (place := _PLACE.fullmatch(told)) else (told, "$")
+    return InvalidRequest(where=_short(where), why=_short(why))
+
+
+def _short(text: str) -> str:
+    return "".join(character for character in text[:WHERE_MAX] if character.isprintable())

@@ -1,0 +1,85 @@
+"""/v1/cards: what is inserted, and, once the user consented, whose it is."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cardd.api.call import Call, Reply
+from cardd.api.identities import described as identity
+from cardd.api.schemas import CardAnswer, CardsAnswer, CertificateAnswer, CertificatesAnswer, PinAnswer
+from cardd.core.readers import InsertedCard
+from cardd.errors import CarddError, CardIncomplete, CardIsVitale, CardMute, InvalidRequest
+from cardd.identity.cpx import facts_of, identity_of
+from cardd.model import CardCertificate, CardInfo, CardKind, KeyPurpose
+
+
+async def everyone(call: Call) -> Reply:
+    """The inserted cards; with ``?pin=true`` each is asked for the state of its PIN, which opens it."""
+    wanted = call.query.get("pin", "false")
+    if wanted not in ("true", "false"):
+        raise InvalidRequest(where="?pin", why="true or false")
+    answers = described(call)
+    if wanted == "true":
+        cards = call.services.readers.cards()
+        await asyncio.gather(*(_add_pin(card, answer) for card, answer in zip(cards, answers, strict=True)))
+    return Reply(body=CardsAnswer(answers))
+
+
+def described(call: Call) -> list[CardAnswer]:
+    """The cards as the API shows them, without asking them anything. Raises PcscUnavailable."""
+    return [_described(card) for card in call.services.readers.cards()]
+
+
+async def certificates(call: Call) -> Reply:
+    """The card's certificates and its holder, for a client that the user allows to see them."""
+    card = call.services.readers.choose(call.path["id"])
+    await call.services.consents.reading(call.caller, card.id)
+    found = await card.access.certificates()
+    purposes = _purposes(await card.access.info())
+    known = [entry for entry in found if entry.key_id in purposes]
+    if not known:
+        raise CardIncomplete(what="certificate")
+    known.sort(key=lambda entry: purposes[entry.key_id])
+    answers = [_certificate(entry, purposes[entry.key_id]) for entry in known]
+    return Reply(body=CertificatesAnswer(identity(identity_of(known[0].der)), answers))
+
+
+def _described(card: InsertedCard) -> CardAnswer:
+    answer = CardAnswer(card.id, card.reader, card.kind.value, card.atr.hex().upper())
+    if card.is_mute:
+        answer.problem = CardMute.code
+    elif card.kind is CardKind.VITALE:
+        answer.problem = CardIsVitale.code
+    return answer
+
+
+async def _add_pin(card: InsertedCard, answer: CardAnswer) -> None:
+    if answer.problem:
+        return
+    try:
+        info = await card.access.info()
+        status = await card.access.use(lambda opened: opened.pin_status())
+    except CarddError as error:
+        answer.problem = error.code
+        return
+    answer.kind = info.kind.value
+    if info.pin:
+        answer.pin = PinAnswer(status.state.value, status.tries_left, info.pin.minimum, info.pin.maximum)
+
+
+def _purposes(info: CardInfo) -> dict[str, KeyPurpose]:
+    return {key.id: key.purpose for key in info.keys}
+
+
+def _certificate(found: CardCertificate, purpose: KeyPurpose) -> CertificateAnswer:
+    facts = facts_of(found.der)
+    return CertificateAnswer(
+        purpose=purpose.value,
+        label=found.label,
+        der=found.der,
+        subject=facts.subject,
+        issuer=facts.issuer,
+        serial=facts.serial,
+        not_before=facts.not_before,
+        not_after=facts.not_after,
+    )

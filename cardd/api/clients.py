@@ -1,0 +1,83 @@
+"""/v1/clients: programs that pair, pages that ask to be let in, and how they leave again."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import quote
+
+from cardd.api.body import Shape
+from cardd.api.call import Call, Page, Reply
+from cardd.api.schemas import (
+    ClientAnswer,
+    ClientListed,
+    ClientsAnswer,
+    OriginAnswer,
+    OriginBody,
+    PairBody,
+    PairingAnswer,
+)
+from cardd.core.clients import Paired, Pairing, PairingRequest
+from cardd.errors import ClientUnknown, InvalidRequest
+from cardd.model import CallerKind
+
+SHAPE: Shape[PairBody | OriginBody] = Shape(PairBody, OriginBody, choose=lambda keys: PairBody if keys else OriginBody)
+ROOT = 0
+
+
+async def pair(call: Call, body: PairBody | OriginBody) -> Reply:
+    """A program that wants to pair, or a page that wants to be allowed; the user decides in a dialog."""
+    if call.page is not None:
+        return await _allow(call, call.page, body)
+    if isinstance(body, OriginBody):
+        raise InvalidRequest(where="$.name", why="the field is missing")
+    request = PairingRequest(body.name, body.vendor, body.software_id)
+    pairing = call.services.clients.pair(request, call.peer)
+    if "respond-async" in call.http.headers.get("Prefer", ""):
+        return _pending(pairing)
+    return _paired(await asyncio.shield(pairing.answer), 201)
+
+
+async def pairing(call: Call) -> Reply:
+    """How a pairing stands; once approved, its secret."""
+    found = call.services.clients.pairing(call.path["id"], call.peer)
+    if not found.answer.done():
+        return _pending(found)
+    return _paired(await found.answer, 200)
+
+
+async def everyone(call: Call) -> Reply:
+    """The programs and remembered origins of the asking user."""
+    clients, uid = call.services.clients, call.peer.uid
+    programs = [
+        ClientListed(p.id, "program", p.name, p.paired_at, vendor=p.vendor, software_id=p.software_id)
+        for p in clients.programs(uid)
+    ]
+    origins = [ClientListed(o.origin, "origin", o.origin, o.allowed_at) for o in clients.origins(uid)]
+    return Reply(body=ClientsAnswer(programs + origins))
+
+
+async def remove(call: Call) -> Reply:
+    """Unpair: the client itself, its user, or root over the Unix socket. Its sessions close."""
+    clients, identifier = call.services.clients, call.path["id"]
+    if call.caller.kind is not CallerKind.LOCAL and call.caller.id != identifier:
+        raise ClientUnknown
+    is_root = call.caller.kind is CallerKind.LOCAL and call.peer.uid == ROOT
+    clients.remove(identifier, clients.owner(identifier) if is_root else call.peer.uid)
+    return Reply(204)
+
+
+async def _allow(call: Call, page: Page, body: PairBody | OriginBody) -> Reply:
+    if not isinstance(body, OriginBody):
+        raise InvalidRequest(where="$", why="a page sends an empty object: it is known by its origin")
+    if page.caller is None:
+        await call.services.clients.ask_origin(page.origin, call.peer)
+    return Reply(201, OriginAnswer(page.origin))
+
+
+def _pending(pairing: Pairing) -> Reply:
+    body = PairingAnswer(pairing.code, pairing.expires_at)
+    return Reply(202, body, {"Location": f"/v1/clients/pairings/{quote(pairing.id)}"})
+
+
+def _paired(paired: Paired, status: int) -> Reply:
+    return Reply(status, ClientAnswer(paired.client_id, paired.client_secret))

@@ -1,0 +1,122 @@
+"""Connections: who is at the other end is asked once, when it is made; each OS user may hold so many."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import cache
+
+from aiohttp import web
+
+from cardd.api.call import Line
+from cardd.api.origin import UNIX_HOSTS, tcp_hosts
+from cardd.api.services import ApiLimits
+from cardd.model import Peer
+
+LINGER = 1.0  # how long what was not wanted of a body is read and dropped before the connection is closed
+NOBODY = -1
+
+PeerOf = Callable[[socket.socket], Peer | None]
+
+log = logging.getLogger(__name__)
+
+_hosts = cache(tcp_hosts)
+
+
+class Connection(web.RequestHandler):
+    """One connection; ``line`` is None when nobody can tell who is at its other end."""
+
+    def __init__(self, server: HttpServer, limits: ApiLimits) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=limits.idle,
+            tcp_keepalive=False,
+            access_log=None,  # type: ignore[arg-type] # aiohttp's own way of saying: no access log
+            lingering_time=LINGER,
+            auto_decompress=False,
+        )
+        self.line: Line | None = None
+        self._server = server
+        self._counted = False
+        self._hang_ups: list[Callable[[], None]] = []
+
+    def on_hang_up(self, callback: Callable[[], None]) -> None:
+        """Have this called when the connection is lost."""
+        self._hang_ups.append(callback)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Find out who calls, and whether they may hold one more connection."""
+        self.line = self._server.line_of(transport)
+        super().connection_made(transport)
+        self._counted = self._server.count(self.line)
+        if not self._counted:
+            self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell whoever waits on this connection."""
+        if self._counted:
+            self._server.discount(self.line)
+        for callback in self._hang_ups:
+            callback()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002 - the parameters are aiohttp's
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """What is not HTTP, or too long for a request's head: refused without a word."""
+        log.debug("a malformed request: %s", type(exc).__name__)
+        response = web.Response(status=400 if status < 500 else status, headers={"Server": ""})
+        response.force_close()
+        return response
+
+
+class HttpServer(web.Server):
+    """Makes the connections and counts them by OS user."""
+
+    def __init__(
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        peer_of: PeerOf,
+        limits: ApiLimits,
+    ) -> None:
+        super().__init__(handler)
+        self._peer_of = peer_of
+        self._limits = limits
+        self._held: Counter[int] = Counter()
+
+    def __call__(self) -> web.RequestHandler:
+        """A protocol for a connection about to be made."""
+        return Connection(self, self._limits)
+
+    def line_of(self, transport: asyncio.BaseTransport) -> Line | None:
+        """What is known of a new connection."""
+        sock: socket.socket = transport.get_extra_info("socket")
+        peer = self._peer_of(sock)
+        if peer is None:
+            return None
+        if sock.family == socket.AF_UNIX:
+            return Line(True, UNIX_HOSTS, peer)
+        return Line(False, _hosts(sock.getsockname()[1]), peer)
+
+    def count(self, line: Line | None) -> bool:
+        """Count one more connection of this user; False when it is one too many."""
+        uid = line.peer.uid if line else NOBODY
+        if self._held[uid] >= self._limits.connections:
+            return False
+        self._held[uid] += 1
+        return True
+
+    def discount(self, line: Line | None) -> None:
+        """Count one less."""
+        uid = line.peer.uid if line else NOBODY
+        self._held[uid] -= 1
+        if not self._held[uid]:
+            del self._held[uid]

@@ -1,0 +1,168 @@
+"""One request from the gate to its answer: gate, route, checker, body, handler; whatever fails becomes a problem."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import cast
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+from msgspec import Struct
+from msgspec.json import Encoder
+
+from cardd.api import body
+from cardd.api.call import Call, Line, Page, Reply
+from cardd.api.connection import Connection
+from cardd.api.idempotency import Ledger
+from cardd.api.origin import admit, cors, preflight
+from cardd.api.problems import MEDIA_TYPE, TERSE, problem
+from cardd.api.router import Answered, Route, Router
+from cardd.api.services import ApiLimits, Services
+from cardd.errors import CarddError, Forbidden, InternalError, InvalidRequest, TooManyRequests
+
+PARAMETERS_MAX = 16
+RETRY_AFTER = 1
+
+COMMON = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Server": "",
+    "X-Content-Type-Options": "nosniff",
+}
+
+log = logging.getLogger(__name__)
+
+_encoder = Encoder()
+
+
+class Dispatcher:
+    """Answers requests; ``web.Server``'s handler."""
+
+    def __init__(self, services: Services, limits: ApiLimits, routes: Iterable[Route]) -> None:
+        self._services = services
+        self._limits = limits
+        self._router = Router(routes)
+        self._ledger = Ledger()
+        self._in_flight: Counter[str] = Counter()
+
+    async def __call__(self, http: web.BaseRequest) -> web.StreamResponse:
+        """The answer, whatever happens."""
+        line = _connection(http).line
+        if line is None:
+            return _terse()
+        try:
+            page = self._admit(http, line)
+        except Forbidden:
+            return _terse()
+        headers = {**COMMON, **cors(page)} if page else COMMON
+        try:
+            answer = await self._answer(http, line, page, headers)
+        except CarddError as error:
+            answer = problem(error, http.headers.get("Accept-Language", ""))
+        except Exception:  # the journal gets the traceback, the caller a problem
+            log.exception("a handler failed")
+            answer = problem(InternalError(), http.headers.get("Accept-Language", ""))
+        return _response(answer, headers) if isinstance(answer, Reply) else answer
+
+    async def close(self) -> None:
+        """Give up the work that outlives its request."""
+        await self._ledger.close()
+
+    def _admit(self, http: web.BaseRequest, line: Line) -> Page | None:
+        if not http.raw_path.startswith("/"):
+            raise Forbidden
+        return admit(http.headers, line, http.method, http.raw_path, self._services)
+
+    async def _answer(
+        self, http: web.BaseRequest, line: Line, page: Page | None, headers: Mapping[str, str]
+    ) -> Answered:
+        if page is not None and http.method == "OPTIONS":
+            return Reply(204, headers=preflight())
+        path, _, query = http.raw_path.partition("?")
+        route, parameters = self._router.find(http.method, path)
+        call = Call(
+            services=self._services,
+            limits=self._limits,
+            http=http,
+            line=line,
+            page=page,
+            path=parameters,
+            query=_query(query, route),
+            headers=headers,
+            on_hang_up=_connection(http).on_hang_up,
+        )
+        route.access(call)
+        with self._under_way(call):
+            raw = await body.read(http, self._limits) if route.body else b""
+            return await self._run(route, call, raw)
+
+    async def _run(self, route: Route, call: Call, raw: bytes) -> Answered:
+        keys = call.http.headers.getall("Idempotency-Key", ())
+        if not keys or not route.idempotent:
+            return await route.run(call, raw)
+
+        async def work() -> Reply:
+            return _written(await route.run(call, raw))
+
+        request = f"{call.http.method} {call.http.raw_path}\n".encode() + raw
+        return await self._ledger.once((call.caller.id, call.peer.uid), ", ".join(keys), request, work)
+
+    @contextmanager
+    def _under_way(self, call: Call) -> Iterator[None]:
+        """Rule 10: one caller may have only so many requests unanswered. Raises TooManyRequests."""
+        caller = call.who.id if call.who else f"uid:{call.peer.uid}"
+        if self._in_flight[caller] >= self._limits.in_flight:
+            raise TooManyRequests(retry_after=RETRY_AFTER)
+        self._in_flight[caller] += 1
+        try:
+            yield
+        finally:
+            self._in_flight[caller] -= 1
+            if not self._in_flight[caller]:
+                del self._in_flight[caller]
+
+
+def _connection(http: web.BaseRequest) -> Connection:
+    return cast(Connection, http.protocol)  # HttpServer makes no other
+
+
+def _query(query: str, route: Route) -> dict[str, str]:
+    if not query:
+        return {}
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX)
+    except ValueError:
+        raise InvalidRequest(where="?", why="too many parameters") from None
+    found = dict(pairs)
+    unknown = next((name for name in found if name not in route.query), None)
+    if unknown is not None or len(found) < len(pairs):
+        raise InvalidRequest(where="?", why="a parameter is unknown or stands twice")
+    return found
+
+
+def _written(answer: Answered) -> Reply:
+    """A reply with its body as bytes, as it is kept."""
+    if not isinstance(answer, Reply):
+        raise TypeError("a stream cannot be answered twice")
+    if isinstance(answer.body, Struct):
+        answer.body = _encoder.encode(answer.body)
+    return answer
+
+
+def _response(reply: Reply, headers: Mapping[str, str]) -> web.Response:
+    told = {**headers, **reply.headers}
+    if reply.body is None:
+        return web.Response(status=reply.status, headers=told)
+    told["Content-Type"] = reply.media_type
+    content = _encoder.encode(reply.body) if isinstance(reply.body, Struct) else reply.body
+    return web.Response(status=reply.status, headers=told, body=content)
+
+
+def _terse() -> web.Response:
+    response = web.Response(status=403, headers={**COMMON, "Content-Type": MEDIA_TYPE}, body=TERSE)
+    response.force_close()
+    return response

@@ -1,0 +1,124 @@
+"""Rule 8, nothing is signed twice: a request sent again under its Idempotency-Key gets the answer of the first.
+
+The first one's work goes on when its connection is lost, and its answer is kept for whoever asks again. Failures that
+are worth a second try are not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from cardd.api.call import Reply
+from cardd.errors import CarddError, IdempotencyKeyReused, InternalError, InvalidRequest
+
+LIFETIME = 600.0
+ANSWERS_MAX = 2048
+BYTES_MAX = 16 * 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+Outcome = Reply | CarddError
+Owner = tuple[str, int]  # the caller's identifier and its OS user
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@dataclass(eq=False, slots=True)
+class _Kept:
+    request: bytes
+    outcome: asyncio.Task[Outcome]
+    size: int = 0
+    timer: asyncio.TimerHandle | None = None
+
+
+class Ledger:
+    """The answers given under keys: for ten minutes, and of each caller only so many."""
+
+    def __init__(self, *, answers_max: int = ANSWERS_MAX, bytes_max: int = BYTES_MAX) -> None:
+        self._answers_max = answers_max
+        self._bytes_max = bytes_max
+        self._kept: dict[Owner, OrderedDict[str, _Kept]] = {}
+
+    async def once(self, owner: Owner, key: str, request: bytes, work: Callable[[], Awaitable[Reply]]) -> Reply:
+        """The answer to this request, made by ``work`` unless it was, or is being, made already.
+
+        ``request`` is all that makes it the same request. Raises IdempotencyKeyReused, InvalidRequest for a key that
+        is none, and what ``work`` raises.
+        """
+        if not _KEY.fullmatch(key):
+            raise InvalidRequest(where="Idempotency-Key", why="1 to 255 visible ASCII characters")
+        digest = hashlib.sha256(request).digest()
+        kept = self._find(owner, key)
+        if kept is None:
+            kept = self._begin(owner, key, digest, work)
+        elif kept.request != digest:
+            raise IdempotencyKeyReused
+        outcome = await asyncio.shield(kept.outcome)
+        if isinstance(outcome, Reply):
+            return outcome
+        raise outcome.with_traceback(None)
+
+    async def close(self) -> None:
+        """Give up what is under way and forget the rest."""
+        every = [kept for answers in self._kept.values() for kept in answers.values()]
+        self._kept.clear()
+        for kept in every:
+            kept.outcome.cancel()
+            if kept.timer:
+                kept.timer.cancel()
+        await asyncio.gather(*(kept.outcome for kept in every), return_exceptions=True)
+
+    def _find(self, owner: Owner, key: str) -> _Kept | None:
+        answers = self._kept.get(owner)
+        return answers.get(key) if answers else None
+
+    def _begin(self, owner: Owner, key: str, digest: bytes, work: Callable[[], Awaitable[Reply]]) -> _Kept:
+        kept = _Kept(digest, asyncio.ensure_future(_outcome(work)))
+        self._kept.setdefault(owner, OrderedDict())[key] = kept
+        kept.outcome.add_done_callback(lambda _: self._ended(owner, key, kept))
+        return kept
+
+    def _ended(self, owner: Owner, key: str, kept: _Kept) -> None:
+        if kept.outcome.cancelled() or self._find(owner, key) is not kept:
+            return
+        outcome = kept.outcome.result()
+        if isinstance(outcome, CarddError) and outcome.retryable:
+            self._drop(owner, key)
+            return
+        kept.size = len(outcome.body) if isinstance(outcome, Reply) and isinstance(outcome.body, bytes) else 0
+        kept.timer = asyncio.get_running_loop().call_later(LIFETIME, self._drop, owner, key)
+        self._make_room(owner)
+
+    def _make_room(self, owner: Owner) -> None:
+        answers = self._kept[owner]
+        ended = [(key, kept.size) for key, kept in answers.items() if kept.timer]
+        size = sum(size for _, size in ended)
+        for number, (key, freed) in enumerate(ended):
+            if len(ended) - number <= self._answers_max and size <= self._bytes_max:
+                break
+            self._drop(owner, key)
+            size -= freed
+
+    def _drop(self, owner: Owner, key: str) -> None:
+        answers = self._kept[owner]
+        kept = answers.pop(key)
+        if kept.timer:
+            kept.timer.cancel()
+        if not answers:
+            del self._kept[owner]
+
+
+async def _outcome(work: Callable[[], Awaitable[Reply]]) -> Outcome:
+    try:
+        return await work()
+    except CarddError as error:
+        return error
+    except Exception:  # logged here, where the traceback is; the caller gets its problem
+        log.exception("a handler failed")
+        return InternalError()

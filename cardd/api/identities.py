@@ -1,0 +1,21 @@
+"""An identity as the API shows it."""
+
+from __future__ import annotations
+
+from cardd.api.schemas import IdentityAnswer
+from cardd.model import Identity
+
+
+def described(identity: Identity) -> IdentityAnswer:
+    """Field by field: what a page or an LPS may know of the holder."""
+    return IdentityAnswer(
+        national_id=identity.national_id,
+        family_name=identity.family_name,
+        given_name=identity.given_name,
+        title=identity.title,
+        profession=identity.profession,
+        specialty=identity.specialty,
+        card_type=identity.card_type,
+        card_number=identity.card_number,
+        is_test=identity.is_test,
+    )

@@ -1,0 +1,120 @@
+"""OpenAPI 3.1, made from the route table and the schemas, so that it cannot say something else than the code does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from msgspec import Struct
+from msgspec.json import encode, schema_components
+
+from cardd.api import access
+from cardd.api.problems import MEDIA_TYPE
+from cardd.api.router import Route
+from cardd.api.routes import ROUTES
+from cardd.api.schemas import Problem
+from cardd.errors import every_error
+from cardd.model import JsonValue
+
+JSON = "application/json"
+REFERENCE = "#/components/schemas/{name}"
+
+Json = dict[str, JsonValue]
+
+SECURITY: dict[object, list[JsonValue]] = {
+    access.anyone: [{}],
+    access.program_or_asking_page: [{}],
+    access.program: [{}],
+    access.local: [{"local": []}],
+    access.client: [{"client": []}, {"page": []}],
+    access.client_or_local: [{"client": []}, {"page": []}, {"local": []}],
+    access.session: [{"session": []}],
+    access.session_untouched: [{"session": []}],
+    access.session_or_local: [{"session": []}, {"local": []}],
+}
+SCHEMES: Json = {
+    "client": {"type": "http", "scheme": "bearer", "description": "client_secret of a paired program"},
+    "session": {"type": "http", "scheme": "bearer", "description": "token of a session"},
+    "page": {"type": "apiKey", "in": "header", "name": "Origin", "description": "an allowed origin; browsers set it"},
+    "local": {"type": "apiKey", "in": "header", "name": "Host", "description": "the OS user on the Unix socket"},
+}
+
+
+def document(version: str) -> bytes:
+    """The description, as JSON."""
+    types = sorted({kind for route in ROUTES for kind in _types(route)} | {Problem}, key=lambda kind: kind.__name__)
+    _, schemas = schema_components(types, ref_template=REFERENCE)
+    paths: dict[str, Json] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return encode(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "cardd", "version": version, "description": _codes()},
+            "paths": paths,
+            "components": {"schemas": schemas, "securitySchemes": SCHEMES},
+        }
+    )
+
+
+def _operation(route: Route) -> Json:
+    name = re.sub(r"\W+", "_", f"{route.method.lower()}{route.path.removeprefix('/v1')}").strip("_")
+    operation: Json = {
+        "operationId": name,
+        "summary": route.summary,
+        "security": SECURITY[route.access],
+        "parameters": _parameters(route),
+        "responses": _responses(route),
+    }
+    if route.body:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _one_of(route.body)}}}
+    return operation
+
+
+def _parameters(route: Route) -> list[JsonValue]:
+    text: Json = {"type": "string"}
+    found: list[JsonValue] = [
+        {"name": name, "in": "path", "required": True, "schema": text} for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    found += [{"name": name, "in": "query", "schema": text} for name in route.query]
+    if route.idempotent:
+        found.append({"name": "Idempotency-Key", "in": "header", "schema": {**text, "maxLength": 255}})
+    return found
+
+
+def _responses(route: Route) -> Json:
+    answers: Json = {str(status): _answer(body) for status, body in route.answers.items()}
+    problem: Json = {MEDIA_TYPE: {"schema": _one_of((Problem,))}}
+    return {**answers, "default": {"description": "A problem, told by its code", "content": problem}}
+
+
+def _answer(body: type[Struct] | tuple[type[Struct], ...] | str | None) -> Json:
+    match body:
+        case None:
+            return {"description": "No body"}
+        case str():
+            return {"description": body, "content": {body: {}}}
+        case tuple():
+            return {"description": "Done", "content": {JSON: {"schema": _one_of(body)}}}
+        case _:
+            return {"description": "Done", "content": {JSON: {"schema": _one_of((body,))}}}
+
+
+def _one_of(types: tuple[type[Struct], ...]) -> Json:
+    references: list[JsonValue] = [{"$ref": REFERENCE.format(name=kind.__name__)} for kind in types]
+    return {"$ref": REFERENCE.format(name=types[0].__name__)} if len(types) == 1 else {"oneOf": references}
+
+
+def _types(route: Route) -> Iterable[type[Struct]]:
+    yield from route.body
+    for body in route.answers.values():
+        if isinstance(body, tuple):
+            yield from body
+        elif isinstance(body, type):
+            yield body
+
+
+def _codes() -> str:
+    """Every code that a problem may carry, with its status."""
+    rows = sorted({f"- `{error.code}` ({error.status})" for error in every_error()})
+    return "Codes of problems:\n\n" + "\n".join(rows)

@@ -1,0 +1,98 @@
+"""The gate before dispatch: rule 5. Host, Origin and Sec-Fetch-* are compared exactly; there are no patterns.
+
+A request that does not pass gets the same terse 403, whatever it asked for, so that a page learns nothing of this
+workstation. What browsers send: Fetch (Origin), Fetch Metadata Request Headers (Sec-Fetch-*).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from cardd.api.call import Line, Page
+from cardd.api.services import Services
+from cardd.errors import Forbidden
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
+
+LOOPBACK_NAMES = ("127.0.0.1", "[::1]", "localhost")
+UNIX_HOSTS = frozenset(("localhost", "cardd"))
+ASKING = "/v1/clients"
+
+# How a script's own fetch, EventSource or WebSocket looks; all else (an image, a form, a frame, a navigation) is none.
+SCRIPT_MODES = ("cors", "same-origin", "websocket")
+SCRIPT_DESTINATIONS = ("empty", "websocket")
+PAGE_SITES = ("cross-site", "same-site", "same-origin")
+
+# An origin as a browser writes it: lower case, punycode, no default port. Only such a one is worth a dialog.
+ASKABLE = re.compile(r"https://(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{0,62}(?::(?!443$)[1-9][0-9]{0,4})?")
+ASKABLE_LENGTH = 200
+
+ALLOWED_METHODS = "GET, POST, DELETE"
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Prefer"
+EXPOSED_HEADERS = "Location, Retry-After"
+PREFLIGHT_AGE = "600"
+
+
+def tcp_hosts(port: int) -> frozenset[str]:
+    """Every Host that names us on this port."""
+    return frozenset(f"{name}:{port}" for name in LOOPBACK_NAMES)
+
+
+def admit(headers: CIMultiDictProxy[str], line: Line, method: str, path: str, services: Services) -> Page | None:
+    """The page that the request comes from, None for a program's. Raises Forbidden for whatever may not pass."""
+    hosts = headers.getall("Host", ())
+    if len(hosts) != 1 or hosts[0] not in line.hosts:
+        raise Forbidden
+    origins = headers.getall("Origin", ())
+    if "Sec-Fetch-Site" in headers or "Sec-Fetch-Mode" in headers or "Sec-Fetch-Dest" in headers:
+        _check_fetch(headers, has_origin=bool(origins))
+    if not origins:
+        return None
+    if len(origins) > 1 or line.is_local:
+        raise Forbidden
+    caller = services.clients.origin(origins[0], line.peer)
+    if caller is None and (not _is_asking(headers, method, path, services) or not _may_ask(origins[0], line, services)):
+        raise Forbidden
+    return Page(origins[0], caller)
+
+
+def cors(page: Page) -> dict[str, str]:
+    """The headers that let the page read the answer; they go on every answer that passed the gate."""
+    return {
+        "Access-Control-Allow-Origin": page.origin,
+        "Access-Control-Expose-Headers": EXPOSED_HEADERS,
+        "Vary": "Origin",
+    }
+
+
+def preflight() -> dict[str, str]:
+    """The answer's headers to a browser that asks before it sends."""
+    return {
+        "Access-Control-Allow-Methods": ALLOWED_METHODS,
+        "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+        "Access-Control-Max-Age": PREFLIGHT_AGE,
+    }
+
+
+def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
+    site = headers.get("Sec-Fetch-Site")
+    if site not in PAGE_SITES or headers.get("Sec-Fetch-Mode") not in SCRIPT_MODES:
+        raise Forbidden
+    if headers.get("Sec-Fetch-Dest", "empty") not in SCRIPT_DESTINATIONS:
+        raise Forbidden
+    if site != "same-origin" and not has_origin:
+        raise Forbidden
+
+
+def _is_asking(headers: CIMultiDictProxy[str], method: str, path: str, services: Services) -> bool:
+    """Whether this is the one call, or its preflight, with which a page asks to be let in."""
+    asked = headers.get("Access-Control-Request-Method") if method == "OPTIONS" else method
+    return services.unknown_origins == "ask" and path == ASKING and asked == "POST"
+
+
+def _may_ask(origin: str, line: Line, services: Services) -> bool:
+    if len(origin) > ASKABLE_LENGTH or not ASKABLE.fullmatch(origin):
+        return False
+    return not services.clients.is_refused(origin, line.peer)

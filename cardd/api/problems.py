@@ -1,0 +1,57 @@
+"""Errors as answers: RFC 9457 problems with a stable code, told in the caller's language."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, UnsetType
+
+from cardd.api.call import Reply
+from cardd.api.schemas import Problem
+from cardd.errors import CardAmbiguous, CarddError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE = "urn:cardd:problem:"
+
+# What everyone gets who may not even ask: constant, so that it tells nothing.
+TERSE = b'{"type":"about:blank","title":"Forbidden","status":403,"code":"request.forbidden"}'
+
+
+def problem(error: CarddError, accept_language: str) -> Reply:
+    """The answer to a request that failed."""
+    from cardd.i18n import language_of, text  # noqa: PLC0415 - the texts are not needed before the first failure
+
+    language = language_of(accept_language)
+    body = Problem(
+        type=TYPE + error.code,
+        title=text(f"{error.code}.title", language, **error.params),
+        status=error.status,
+        detail=text(f"{error.code}.detail", language, **error.params),
+        code=error.code,
+        retryable=error.retryable,
+        remedy=text(f"{error.code}.remedy", language, **error.params),
+        where=_text(error, "where"),
+        tries_left=_number(error, "tries_left"),
+        retry_after=_number(error, "retry_after"),
+        cards=list(error.cards) if isinstance(error, CardAmbiguous) else UNSET,
+    )
+    return Reply(error.status, body, {"Content-Language": language, **_headers(error)}, MEDIA_TYPE)
+
+
+def _headers(error: CarddError) -> dict[str, str]:
+    headers = {}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if "retry_after" in error.params:
+        headers["Retry-After"] = str(error.params["retry_after"])
+    if "allowed" in error.params:
+        headers["Allow"] = str(error.params["allowed"])
+    return headers
+
+
+def _number(error: CarddError, name: str) -> int | UnsetType:
+    value = error.params.get(name)
+    return value if isinstance(value, int) else UNSET
+
+
+def _text(error: CarddError, name: str) -> str | UnsetType:
+    value = error.params.get(name)
+    return value if isinstance(value, str) else UNSET

@@ -1,0 +1,114 @@
+"""Routes: what one is, how a body reaches its handler, and how a path finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import unquote
+
+from aiohttp import web
+from msgspec import Struct
+
+from cardd.api.body import Shape
+from cardd.api.call import Call, Reply
+from cardd.errors import MethodNotAllowed, NotFound
+
+B = TypeVar("B", bound=Struct)
+
+Checker = Callable[[Call], None]
+Answered = Reply | web.StreamResponse
+Answers = Mapping[int, type[Struct] | tuple[type[Struct], ...] | str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table.
+
+    ``answers`` gives for each status the schema or schemas, a media type, or None for no body.
+    """
+
+    method: str
+    path: str
+    access: Checker
+    run: Callable[[Call, bytes], Awaitable[Answered]]
+    summary: str
+    answers: Answers
+    body: tuple[type[Struct], ...] = ()
+    query: tuple[str, ...] = ()
+    idempotent: bool = False
+
+
+def get(
+    path: str,
+    access: Checker,
+    handler: Callable[[Call], Awaitable[Answered]],
+    summary: str,
+    *,
+    answers: Answers,
+    query: tuple[str, ...] = (),
+) -> Route:
+    """A GET: it has no body and changes nothing."""
+    return Route("GET", path, access, lambda call, _: handler(call), summary, answers, query=query)
+
+
+def delete(path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str) -> Route:
+    """A DELETE: 204 when it is done."""
+    return Route("DELETE", path, access, lambda call, _: handler(call), summary, {204: None})
+
+
+def post(
+    path: str,
+    access: Checker,
+    shape: Shape[B],
+    handler: Callable[[Call, B], Awaitable[Answered]],
+    summary: str,
+    *,
+    answers: Answers,
+    idempotent: bool = False,
+) -> Route:
+    """A POST with a JSON body of this shape; ``idempotent`` ones may carry an Idempotency-Key."""
+
+    def run(call: Call, raw: bytes) -> Awaitable[Answered]:
+        return handler(call, shape.decode(raw))
+
+    return Route("POST", path, access, run, summary, answers, body=shape.types, idempotent=idempotent)
+
+
+class Router:
+    """Finds the route of a path; a path's parameters are its ``{name}`` segments, percent-decoded."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_length: dict[int, list[tuple[tuple[str, ...], dict[str, Route]]]] = {}
+        for route in routes:
+            self._add(tuple(route.path.split("/")), route)
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """The route and the path's parameters. Raises NotFound, MethodNotAllowed."""
+        segments = path.split("/")
+        for pattern, methods in self._by_length.get(len(segments), ()):
+            parameters = _match(pattern, segments)
+            if parameters is not None:
+                if method not in methods:
+                    raise MethodNotAllowed(allowed=", ".join(sorted(methods)))
+                return methods[method], parameters
+        raise NotFound
+
+    def _add(self, pattern: tuple[str, ...], route: Route) -> None:
+        known = self._by_length.setdefault(len(pattern), [])
+        methods = next((methods for seen, methods in known if seen == pattern), None)
+        if methods is None:
+            methods = {}
+            known.append((pattern, methods))
+            known.sort(key=lambda entry: sum(part.startswith("{") for part in entry[0]))  # exact paths first
+        methods[route.method] = route
+
+
+def _match(pattern: tuple[str, ...], segments: list[str]) -> dict[str, str] | None:
+    parameters: dict[str, str] = {}
+    for part, segment in zip(pattern, segments, strict=True):
+        if part.startswith("{") and segment:
+            parameters[part[1:-1]] = unquote(segment)
+        elif part != segment:
+            return None
+    return parameters

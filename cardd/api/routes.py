@@ -1,0 +1,65 @@
+"""The whole API on one screen: who may call what, with which body, and what comes back."""
+
+from __future__ import annotations
+
+from cardd.api import auth_tokens, cards, clients, events, readers, sessions, signatures, status
+from cardd.api.access import (
+    anyone,
+    client,
+    client_or_local,
+    local,
+    program,
+    program_or_asking_page,
+    session,
+    session_or_local,
+    session_untouched,
+)
+from cardd.api.router import Route, delete, get, post
+from cardd.api.schemas import (
+    AuthTokenAnswer,
+    CardsAnswer,
+    CertificatesAnswer,
+    ClientAnswer,
+    ClientsAnswer,
+    OriginAnswer,
+    PairingAnswer,
+    ReadersAnswer,
+    SessionAnswer,
+    SessionsAnswer,
+    SignatureAnswer,
+    SignaturesAnswer,
+    StatusAnswer,
+)
+
+# fmt: off
+ROUTES: tuple[Route, ...] = (
+    get("/v1/status", anyone, status.show, "Version and state", answers={200: StatusAnswer}),
+    get("/openapi.json", anyone, status.describe, "This description", answers={200: "application/json"}),
+
+    get("/v1/clients", local, clients.everyone, "Paired programs and remembered origins", answers={200: ClientsAnswer}),
+    post("/v1/clients", program_or_asking_page, clients.SHAPE, clients.pair, "Pair a program, or allow a page",
+         answers={201: (ClientAnswer, OriginAnswer), 202: PairingAnswer}),
+    get("/v1/clients/pairings/{id}", program, clients.pairing, "A pairing asked for with Prefer: respond-async",
+        answers={200: ClientAnswer, 202: PairingAnswer}),
+    delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close"),
+
+    get("/v1/readers", client_or_local, readers.everyone, "Reader slots", answers={200: ReadersAnswer}),
+    get("/v1/cards", client_or_local, cards.everyone, "Inserted cards", answers={200: CardsAnswer}, query=("pin",)),
+    get("/v1/cards/{id}/certificates", client, cards.certificates, "Certificates and holder, once consented",
+        answers={200: CertificatesAnswer}),
+
+    get("/v1/sessions", local, sessions.everyone, "The asking OS user's sessions", answers={200: SessionsAnswer}),
+    post("/v1/sessions", client, sessions.SHAPE, sessions.open_one, "Log in",
+         answers={201: SessionAnswer}, idempotent=True),
+    get("/v1/sessions/{id}", session_untouched, sessions.show, "State and identity", answers={200: SessionAnswer}),
+    delete("/v1/sessions/{id}", session_or_local, sessions.close, "Log out"),
+
+    post("/v1/sessions/{id}/signatures", session, signatures.SHAPE, signatures.sign, "Sign one thing, or a list",
+         answers={200: (SignatureAnswer, SignaturesAnswer)}, idempotent=True),
+    post("/v1/sessions/{id}/auth-tokens", session, auth_tokens.SHAPE, auth_tokens.issue, "A web-eid:1.0 token",
+         answers={200: AuthTokenAnswer}, idempotent=True),
+
+    get("/v1/events", client_or_local, events.listen, "Events as they happen: SSE, or WebSocket on upgrade",
+        answers={200: "text/event-stream", 101: None}),
+)
+# fmt: on

@@ -1,0 +1,52 @@
+"""What the API serves: the parts of the core that its handlers call, and the limits on what callers may send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cardd.core.clients import Clients
+from cardd.core.consent import ConsentDesk
+from cardd.core.events import EventBus
+from cardd.core.readers import Readers
+from cardd.core.sessions import Sessions
+from cardd.core.signing import Signing
+from cardd.identity.cpx_login import CpxLogin
+from cardd.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The core as the handlers see it; the daemon fills it.
+
+    ``unknown_origins`` says what a page of an origin that nobody allowed gets: the terse refusal, or, for ``ask``, a
+    dialog when it asks to be a client (https only).
+    """
+
+    readers: Readers
+    sessions: Sessions
+    clients: Clients
+    consents: ConsentDesk
+    signing: Signing
+    login: CpxLogin
+    events: EventBus
+    clock: Clock
+    version: str
+    unknown_origins: Literal["refuse", "ask"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiLimits:
+    """Rule 10: what one caller may send and hold. Sizes in bytes, times in seconds.
+
+    ``connections`` counts those of one OS user; ``in_flight`` the requests of one caller that are not yet answered,
+    event streams included; ``read_timeout`` is for the whole body of a request; ``idle`` is how long a connection may
+    say nothing, or dawdle over a request's head; ``write_timeout`` how long a listener may take to take an event.
+    """
+
+    body: int = 16 * 1024 * 1024
+    connections: int = 128
+    in_flight: int = 64
+    read_timeout: float = 10.0
+    idle: float = 75.0
+    write_timeout: float = 10.0
