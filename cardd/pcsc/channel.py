@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 
 from cardd.apdu import SHORT_MAX, Command, Protocol, Response, Transport
-from cardd.errors import CarddError, CardMute, CardRemoved, CardReset, PcscUnavailable
+from cardd.errors import CarddError, CardMute, CardRemoved, CardReset, PcscUnavailable, ReaderGone
 from cardd.model import PinInfo
 from cardd.pcsc import pinpad
 from cardd.pcsc.atr import takes_extended_apdus
