@@ -59,6 +59,7 @@ class CardAccess:
         self._gone = False
         # Touched on the reader's thread only, one job at a time:
         self._card: Card | None = None
+        self._certificates: tuple[CardCertificate, ...] | None = None
         self._resets = 0
         self._in_transaction = False
         self._began = 0.0
@@ -72,11 +73,16 @@ class CardAccess:
 
     async def certificates(self) -> tuple[CardCertificate, ...]:
         """The card's certificates; read at the first call. Raises as ``use`` does."""
-        return await self.use(lambda card: card.certificates())
+        if self._certificates is not None:
+            return self._certificates
+        return await self.use(self._read_certificates)
 
     def prefetch(self) -> None:
         """Read the certificates in the background, while the user types: a fault is told to whoever asks next."""
-        self._spawn(self._prefetch())
+        if self._certificates is None:
+            answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            answer.add_done_callback(lambda done: done.exception())
+            self._spawn(self._use(answer, self._read_certificates, None, self._timeout))
 
     async def use(self, work: Callable[[Card], T], login: Login | None = None, *, operations: int = 1) -> T:
         """Run ``work`` on the card, logged in when ``login`` is given.
@@ -123,10 +129,6 @@ class CardAccess:
             if self._login is not None:
                 await self._keep_or_release()
 
-    async def _prefetch(self) -> None:
-        with contextlib.suppress(CarddError):
-            await self.certificates()
-
     async def _keep_or_release(self) -> None:
         if self._hold <= 0 or time.monotonic() - self._began > TRANSACTION_MAX:
             await self._run(self._release, RELEASE_TIMEOUT)
@@ -147,7 +149,7 @@ class CardAccess:
         try:
             return await self._reader.run(job, timeout=timeout)
         except CardTimeout:
-            self._card = None  # whatever the late job still does, the card is opened anew
+            self._forget()  # whatever the late job still does, the card is opened anew
             raise
 
     async def _disconnect(self) -> None:
@@ -189,7 +191,15 @@ class CardAccess:
             self._in_transaction = True
             self._began = time.monotonic()
         if connection.resets != self._resets:
-            self._card, self._resets = None, connection.resets
+            self._forget()
+            self._resets = connection.resets
+
+    def _forget(self) -> None:
+        self._card = self._certificates = None
+
+    def _read_certificates(self, card: Card) -> tuple[CardCertificate, ...]:
+        certificates = self._certificates = card.certificates()
+        return certificates
 
     def _open(self, connection: Connection) -> Card:
         if self._card is None:

@@ -1,0 +1,89 @@
+"""The audit log's hash chain: what one row's hash covers, and whether a series of rows still holds together.
+
+A row's hash is SHA-256 over the domain, the hash of the row before, and each field that is set, as a name and a text,
+every part preceded by its length (8 bytes, big-endian). A field that is None is left out, so that a later cardd may
+add fields without breaking old rows.
+
+What this shows, and what not: the chain has no secret key. Whoever changes, removes, moves or inserts a row without
+recomputing every later hash is found, and so is a row taken from the end, against the head kept beside the log.
+Somebody who may write both, root above all, can rewrite rows, hashes and head together: only a head that was
+exported to another machine before can show that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import NoReturn
+
+from cardd.errors import AuditBroken
+from cardd.model import AuditEntry, AuditRow
+
+DOMAIN = "cardd audit row 1"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+FIELDS = tuple(entry.name for entry in fields(AuditEntry))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far the log goes: the last row's number and hash."""
+
+    number: int
+    hash: str
+
+
+EMPTY = Head(0, "0" * 64)
+
+
+def next_row(head: Head, time: datetime, entry: AuditEntry) -> AuditRow:
+    """The row that follows ``head``; ``time`` is aware, UTC."""
+    number = head.number + 1
+    return AuditRow(number, time, entry, row_hash(head.hash, number, time, entry))
+
+
+def row_hash(previous: str, number: int, time: datetime, entry: AuditEntry) -> str:
+    """The hash that chains one row to the row before, whose hash is ``previous``; hex."""
+    digest = hashlib.sha256()
+    for part in _parts(previous, number, time, entry):
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()
+
+
+def verify(rows: Iterable[AuditRow], head: Head | None = None) -> Head:
+    """Check rows from the first one on, then that they end at ``head`` when it is known; gives their own head.
+
+    Raises AuditBroken with the first bad row's number and why: ``removed`` (a number is missing), ``order`` (a number
+    comes again), ``changed`` (the row is not what was chained: changed, moved or inserted), ``removed_at_end``,
+    ``added_at_end``, ``head`` (the row that the head names has another hash: the log was rewritten).
+    """
+    reached = EMPTY
+    for row in rows:
+        if row.number > reached.number + 1:
+            _broken(reached.number + 1, "removed")
+        if row.number <= reached.number:
+            _broken(row.number, "order")
+        if row.hash != row_hash(reached.hash, row.number, row.time, row.entry):
+            _broken(row.number, "changed")
+        reached = Head(row.number, row.hash)
+        if head and reached.number == head.number and reached.hash != head.hash:
+            _broken(row.number, "head")
+    if head and reached.number < head.number:
+        _broken(reached.number + 1, "removed_at_end")
+    if head and reached.number > head.number:
+        _broken(head.number + 1, "added_at_end")
+    return reached
+
+
+def _parts(previous: str, number: int, time: datetime, entry: AuditEntry) -> Iterator[str]:
+    yield from (DOMAIN, previous, str(number), time.strftime(TIME_FORMAT))
+    for name in FIELDS:
+        value = getattr(entry, name)
+        if value is not None:
+            yield from (name, str(value))
+
+
+def _broken(row: int, why: str) -> NoReturn:
+    raise AuditBroken(row=row, why=why)

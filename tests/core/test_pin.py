@@ -1,0 +1,110 @@
+"""Rule 4: tries are read before a PIN is sent, the last one is the user's to spend, and mistakes make a client wait."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cardd.errors import LastTryRefused, PinBackOff, PinBlocked, PinCancelled, PinWrong
+from cardd.model import Choice
+from tests.core.conftest import CALLER, OTHER, PIN, Core
+from tests.rig.waiting import eventually
+
+
+async def test_a_right_pin_opens_a_session_with_the_certificates_identity(core: Core) -> None:
+    core.person.pins = [PIN]
+    session, token = await core.login.open(CALLER, None)
+    assert session.identity.family_name == "SIMULATION-MEDECIN"
+    assert core.sessions.authenticate(token, CALLER.id, CALLER.peer.uid) is session
+
+
+async def test_the_dialog_names_card_reader_program_and_tries_left(core: Core) -> None:
+    core.person.pins = [PIN]
+    await core.login.open(CALLER, None)
+    [asked] = core.person.asked
+    assert (asked.reader, asked.card, asked.tries_left) == ("Lecteur de test", "cps3", 3)
+    assert asked.question.params["client"] == "LPS de test"
+
+
+async def test_a_mistyped_pin_is_asked_again_with_fewer_tries(core: Core) -> None:
+    core.person.pins = ["0000", PIN]
+    await core.login.open(CALLER, None)
+    assert [(asked.tries_left, asked.wrong_before) for asked in core.person.asked] == [(3, False), (2, True)]
+
+
+async def test_giving_up_after_a_wrong_pin_tells_the_tries_left(core: Core) -> None:
+    core.person.pins = ["0000"]
+    with pytest.raises(PinWrong) as wrong:
+        await core.login.open(CALLER, None)
+    assert wrong.value.params["tries_left"] == 2
+
+
+async def test_giving_up_without_a_pin_is_a_cancel(core: Core) -> None:
+    with pytest.raises(PinCancelled):
+        await core.login.open(CALLER, None)
+
+
+async def test_with_one_try_left_the_question_comes_first_and_no_means_no(core: Core) -> None:
+    core.person.pins = ["0000", "0000", PIN]
+    with pytest.raises(PinWrong) as wrong:
+        await core.login.open(CALLER, None)
+    assert wrong.value.params["tries_left"] == 1
+    core.person.choice = Choice.NO
+    with pytest.raises(LastTryRefused):
+        await core.login.open(OTHER, None)
+    assert [question.topic for question in core.person.questions] == ["last_try"]
+    assert core.person.pins == [PIN]
+
+
+async def test_with_one_try_left_a_yes_lets_the_right_pin_through(core: Core) -> None:
+    core.person.pins = ["0000", "0000", PIN]
+    with pytest.raises(PinWrong):
+        await core.login.open(CALLER, None)
+    session, _ = await core.login.open(OTHER, None)
+    assert session.state == "active"
+
+
+async def test_a_blocked_card_is_told_before_any_pin_is_asked(core: Core) -> None:
+    core.person.pins = ["0000", "0000", "0000"]
+    for caller in (CALLER, OTHER):
+        with pytest.raises((PinWrong, PinBlocked)):
+            await core.login.open(caller, None)
+    core.person.asked.clear()
+    core.clock.seconds += 60
+    with pytest.raises(PinBlocked):
+        await core.login.open(OTHER, None)
+    assert core.person.asked == []
+
+
+async def test_wrong_pins_make_that_client_wait_and_no_other(core: Core) -> None:
+    core.person.pins = ["0000", "0000"]
+    with pytest.raises(PinWrong):
+        await core.login.open(CALLER, None)
+    with pytest.raises(PinBackOff) as wait:
+        await core.login.open(CALLER, None)
+    assert int(wait.value.params["retry_after"]) > 0
+    core.person.pins = [PIN]
+    assert await core.login.open(OTHER, None)
+
+
+async def test_the_wait_ends_with_time_and_grows_with_each_mistake(core: Core) -> None:
+    core.person.pins = ["0000", "0000"]
+    with pytest.raises(PinWrong):
+        await core.login.open(CALLER, None)
+    core.clock.seconds += 2
+    core.person.pins = [PIN]
+    session, _ = await core.login.open(CALLER, None)
+    assert session.caller is CALLER
+
+
+async def test_the_certificates_are_read_while_the_user_types(core: Core) -> None:
+    core.person.before_pin.clear()
+    core.person.pins = [PIN]
+    login = asyncio.ensure_future(core.login.open(CALLER, None))
+    await eventually(lambda: bool(core.person.asked))
+    await core.readers.cards()[0].access.certificates()
+    before = core.card.count
+    core.person.before_pin.set()
+    await login
+    assert core.card.count - before == 2  # the tries left, and VERIFY

@@ -1,0 +1,123 @@
+"""Rules 6, 7 and 9: whose a session is, when it ends, and what is kept of its token."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cardd.core.sessions import Session
+from cardd.errors import CardAbsent, CardUnknown, SessionClosed, SessionExpired, SessionUnknown, TooManyRequests
+from cardd.identity.cpx_login import SESSIONS_MAX
+from tests.core.conftest import CALLER, OTHER, PIN, Core
+from tests.rig.waiting import eventually
+
+
+async def opened(core: Core) -> tuple[Session, str]:
+    core.person.pins = [PIN]
+    return await core.login.open(CALLER, None)
+
+
+async def test_a_token_serves_its_own_client_and_user_only(core: Core) -> None:
+    _, token = await opened(core)
+    for caller_id, uid in ((OTHER.id, 1000), (CALLER.id, 1001), (None, 0)):
+        with pytest.raises(SessionUnknown):
+            core.sessions.authenticate(token, caller_id, uid)
+
+
+async def test_the_token_itself_is_kept_nowhere(core: Core) -> None:
+    session, token = await opened(core)
+    assert token not in repr(session)
+    assert len(token) >= 43  # 256 bits in base64
+
+
+async def test_a_session_ends_after_half_an_hour_without_use(core: Core) -> None:
+    session, token = await opened(core)
+    core.clock.seconds += 1801
+    with pytest.raises(SessionExpired) as expired:
+        core.sessions.authenticate(token, CALLER.id, 1000)
+    assert expired.value.params == {"reason": "idle"}
+    assert session.pin is None
+
+
+async def test_a_used_session_lives_on_until_four_hours_are_over(core: Core) -> None:
+    _, token = await opened(core)
+    for _ in range(8):
+        core.clock.seconds += 1790
+        core.sessions.authenticate(token, CALLER.id, 1000)
+    core.clock.seconds += 200
+    with pytest.raises(SessionExpired) as expired:
+        core.sessions.authenticate(token, CALLER.id, 1000)
+    assert expired.value.params == {"reason": "max_age"}
+
+
+async def test_the_card_leaves_and_the_session_is_closed_before_anything_else_runs(core: Core) -> None:
+    session, token = await opened(core)
+    core.readers.card_removed("Lecteur de test")
+    assert session.pin is None
+    with pytest.raises(SessionClosed) as closed:
+        core.sessions.authenticate(token, CALLER.id, 1000)
+    assert closed.value.params == {"reason": "card_removed"}
+
+
+async def test_closing_wipes_the_pin_and_de_authenticates_the_card(core: Core) -> None:
+    session, token = await opened(core)
+    pin, resets = session.pin, core.card.resets
+    assert pin
+    core.sessions.close(session, "logout")
+    await core.sessions.settle()
+    assert not pin
+    assert core.card.resets == resets + 1
+    with pytest.raises(SessionClosed):
+        core.sessions.authenticate(token, CALLER.id, 1000)
+
+
+async def test_a_locked_screen_takes_the_pin_and_leaves_the_session(core: Core) -> None:
+    session, token = await opened(core)
+    core.sessions.lock_where(lambda found: found.caller.peer.uid == 1000)
+    await core.sessions.settle()
+    assert session.pin is None
+    assert core.sessions.authenticate(token, CALLER.id, 1000).state == "locked"
+
+
+async def test_events_of_a_session_reach_its_own_client_only(core: Core) -> None:
+    mine, others = core.events.subscribe(CALLER.id), core.events.subscribe(OTHER.id)
+    session, _ = await opened(core)
+    core.sessions.close(session, "logout")
+    core.events.close()
+    kinds = [event.type for event in [await mine.next(), await mine.next()] if event]
+    assert kinds == ["session.opened", "session.closed"]
+    assert await others.next() is None
+
+
+async def test_one_client_opens_a_limited_number_of_sessions(core: Core) -> None:
+    core.person.pins = [PIN] * (SESSIONS_MAX + 1)
+    for _ in range(SESSIONS_MAX):
+        await core.login.open(CALLER, None)
+    with pytest.raises(TooManyRequests):
+        await core.login.open(CALLER, None)
+
+
+async def test_without_a_card_there_is_no_session(core: Core) -> None:
+    core.reader.remove()
+    await asyncio.sleep(0)
+    core.readers.card_removed("Lecteur de test")
+    with pytest.raises(CardAbsent):
+        await core.login.open(CALLER, None)
+
+
+async def test_a_card_that_is_not_there_cannot_be_named(core: Core) -> None:
+    with pytest.raises(CardUnknown):
+        await core.login.open(CALLER, "0123456789abcdef")
+
+
+async def test_a_card_that_leaves_while_the_pin_is_typed_opens_nothing(core: Core) -> None:
+    core.person.before_pin.clear()
+    core.person.pins = [PIN]
+    login = asyncio.ensure_future(core.login.open(CALLER, None))
+    await eventually(lambda: bool(core.person.asked))
+    core.reader.remove()
+    core.person.before_pin.set()
+    [error] = await asyncio.gather(login, return_exceptions=True)
+    assert getattr(error, "code", None) == "card.removed"
+    assert core.sessions.of(1000) == []

@@ -1,0 +1,200 @@
+"""Rules 2 and 8: nothing is signed without consent, nothing leaves without its audit row."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import load_der_x509_certificate
+
+from cardd.core.consent import Batch, SignatureRequest
+from cardd.core.sessions import Session
+from cardd.core.signing import Signed
+from cardd.errors import (
+    AuditUnavailable,
+    BatchExhausted,
+    CardRemoved,
+    ConsentRefused,
+    InvalidRequest,
+    PinWrong,
+    SessionClosed,
+)
+from cardd.model import Algorithm, Choice, Message, Outcome
+from cardd_drivers.simulator.card import SimulatedCard
+from cardd_drivers.simulator.inprocess import InProcessReader
+from tests.core.conftest import CALLER, PIN, Core
+
+DOCUMENT = b"Compte rendu SIMULATION"
+
+
+def request(document: bytes = DOCUMENT, name: str = "compte-rendu.pdf") -> SignatureRequest:
+    return SignatureRequest(Algorithm.RS256, Message(hashlib.sha256(document).digest(), document), name)
+
+
+def holds(signed: Signed, document: bytes) -> bool:
+    key = load_der_x509_certificate(signed.certificate).public_key()
+    assert isinstance(key, RSAPublicKey)
+    key.verify(signed.signature, document, PKCS1v15(), SHA256())
+    return True
+
+
+@pytest_asyncio.fixture
+async def session(core: Core) -> Session:
+    core.person.pins = [PIN]
+    return (await core.login.open(CALLER, None))[0]
+
+
+async def test_a_signature_follows_a_consent_that_shows_who_and_what(core: Core, session: Session) -> None:
+    [signed] = await core.signing.sign(session, [request()], None)
+    assert holds(signed, DOCUMENT)
+    [question] = core.person.questions
+    assert question.topic == "sign"
+    assert question.params["client"] == "LPS de test"
+    assert question.params["document"] == "compte-rendu.pdf"
+
+
+async def test_a_no_means_that_the_card_is_not_asked(core: Core, session: Session) -> None:
+    core.person.choice = Choice.NO
+    before = core.card.count
+    with pytest.raises(ConsentRefused):
+        await core.signing.sign(session, [request()], None)
+    assert core.card.count == before
+    assert core.audit.entries[-1].outcome is Outcome.REFUSED
+
+
+async def test_a_list_has_one_consent_and_two_apdus_for_each_further_signature(core: Core, session: Session) -> None:
+    before = core.card.count
+    documents = [bytes([n]) for n in range(10)]
+    signed = await core.signing.sign(session, [request(document) for document in documents], None)
+    assert all(holds(one, document) for one, document in zip(signed, documents, strict=True))
+    assert core.card.count - before <= 1 + 2 * 10  # MSE once; the login's VERIFY still holds
+    assert len(core.person.questions) == 1
+
+
+async def test_a_named_batch_has_one_consent_over_several_requests(core: Core, session: Session) -> None:
+    batch = Batch("Ordonnances du jour", 3)
+    for _ in range(3):
+        await core.signing.sign(session, [request()], batch)
+    assert [question.topic for question in core.person.questions] == ["sign_batch"]
+    with pytest.raises(BatchExhausted):
+        await core.signing.sign(session, [request()], batch)
+
+
+async def test_a_batchs_consent_ends_with_its_lifetime(core: Core, session: Session) -> None:
+    batch = Batch("Ordonnances du jour", 3)
+    await core.signing.sign(session, [request()], batch)
+    core.clock.seconds += 601
+    await core.signing.sign(session, [request()], batch)
+    assert len(core.person.questions) == 2
+
+
+async def test_a_batch_larger_than_policy_allows_is_refused_unasked(core: Core, session: Session) -> None:
+    with pytest.raises(InvalidRequest):
+        await core.signing.sign(session, [request()], Batch("trop", 51))
+    assert core.person.questions == []
+
+
+async def test_without_an_audit_row_no_signature_leaves(core: Core, session: Session) -> None:
+    core.audit.full = True
+    with pytest.raises(AuditUnavailable):
+        await core.signing.sign(session, [request()], None)
+
+
+async def test_each_signature_is_a_row_with_who_what_and_which_certificate(core: Core, session: Session) -> None:
+    await core.signing.sign(session, [request()], None)
+    row = core.audit.entries[-1]
+    assert (row.action, row.outcome, row.caller, row.uid) == ("signature.raw", Outcome.DONE, "lps-1", 1000)
+    assert row.digest == hashlib.sha256(DOCUMENT).hexdigest()
+    assert row.document == "compte-rendu.pdf"
+    assert row.consent == "dialog"
+    assert row.certificate
+
+
+async def test_a_card_pulled_in_the_middle_leaves_a_failed_row_and_no_signature(core: Core, session: Session) -> None:
+    core.reader.remove_during(0x2A)
+    with pytest.raises(CardRemoved):
+        await core.signing.sign(session, [request(), request()], None)
+    assert {row.code for row in core.audit.entries[-2:]} == {"card.removed"}
+
+
+async def test_a_failed_batch_gives_its_count_back(core: Core, session: Session) -> None:
+    batch = Batch("lot", 2)
+    await core.signing.sign(session, [request()], batch)
+    assert session.pin
+    session.pin.fill(memoryview(b"0000"))
+    await core.readers.cards()[0].access.logout(session.id)
+    with pytest.raises(PinWrong):
+        await core.signing.sign(session, [request()], batch)
+    assert core.consents.spend(session, [request()], batch) == "batch:lot"
+
+
+async def test_an_auth_token_signs_the_callers_own_origin_and_the_nonce(core: Core, session: Session) -> None:
+    signed = await core.signing.authenticate(session, "n" * 44)
+    hashes = hashlib.sha256(b"urn:cardd:client:lps-1").digest() + hashlib.sha256(b"n" * 44).digest()
+    assert holds(signed, hashes)
+    assert core.audit.entries[-1].action == "auth_token.issue"
+
+
+async def test_the_two_keys_have_certificates_of_their_own(core: Core, session: Session) -> None:
+    [signed] = await core.signing.sign(session, [request()], None)
+    assert signed.certificate != (await core.signing.authenticate(session, "n" * 44)).certificate
+
+
+async def test_a_pin_changed_behind_our_back_locks_the_session_after_one_try(core: Core, session: Session) -> None:
+    assert session.pin
+    session.pin.fill(memoryview(b"0000"))
+    await core.readers.cards()[0].access.logout(session.id)
+    with pytest.raises(PinWrong):
+        await core.signing.sign(session, [request()], None)
+    assert session.pin is None
+    assert session.state == "locked"
+
+
+async def test_a_locked_session_asks_for_the_pin_and_that_dialog_is_the_consent(core: Core, session: Session) -> None:
+    core.sessions.lock(session)
+    core.person.pins = [PIN]
+    [signed] = await core.signing.sign(session, [request()], None)
+    assert holds(signed, DOCUMENT)
+    assert core.person.asked[-1].question.topic == "sign"
+    assert core.person.questions == []
+    assert core.audit.entries[-1].consent == "pin"
+
+
+async def test_a_session_closed_while_its_request_waits_gets_no_signature(core: Core, session: Session) -> None:
+    gate = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    access = core.readers.cards()[0].access
+    blocking = asyncio.ensure_future(access.use(lambda _: asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()))
+    await asyncio.sleep(0)
+    waiting = asyncio.ensure_future(core.signing.sign(session, [request()], None))
+    await asyncio.sleep(0)
+    core.sessions.close(session, "logout")
+    gate.set()
+    await blocking
+    with pytest.raises(SessionClosed):
+        await waiting
+
+
+@pytest_asyncio.fixture
+async def asking(simulated_card: SimulatedCard) -> AsyncIterator[Core]:
+    """The core in ``pin = "ask"`` mode."""
+    core = Core(InProcessReader("Lecteur de test", simulated_card), simulated_card, hold_pin=False)
+    await core.start()
+    yield core
+    await core.stop()
+
+
+async def test_in_ask_mode_each_operation_asks_for_the_pin_and_none_is_kept(asking: Core) -> None:
+    asking.person.pins = [PIN] * 3
+    session, _ = await asking.login.open(CALLER, None)
+    for _ in range(2):
+        await asking.signing.sign(session, [request()], None)
+        assert session.pin is None
+    assert [asked.question.topic for asked in asking.person.asked] == ["login", "sign", "sign"]
+    assert asking.person.questions == []
