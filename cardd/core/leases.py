@@ -27,6 +27,7 @@ T = TypeVar("T")
 # Other programs wait while the transaction lasts: steady traffic of ours must let them in now and then.
 TRANSACTION_MAX = 5.0
 RELEASE_TIMEOUT = 10.0
+KEYPAD_TIMEOUT = 75.0  # a reader gives up its keypad after 60 s at the latest (PC/SC part 10, bTimeOut)
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,8 @@ class CardAccess:
         ``work`` raise; LastTryRefused when a PIN not yet accepted would spend the last try unasked.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._spawn(self._use(answer, work, login, self._timeout * operations))
+        patience = KEYPAD_TIMEOUT if login and login.pin is None else 0.0
+        self._spawn(self._use(answer, work, login, self._timeout * operations + patience))
         return await asyncio.shield(answer)
 
     async def logout(self, session: str) -> None:
