@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from cardd.pcsc.winscard import State, WinScard
@@ -26,6 +27,7 @@ def store() -> Store:
     return Store(STATE)
 
 
+@cache
 def issue(profile: str = "medecin", pin_length: int = len(PIN)) -> Issued:
     """The keys and certificates of one profile's card."""
     return store().issue(PROFILES[profile], pin_length)

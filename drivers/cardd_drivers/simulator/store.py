@@ -151,7 +151,7 @@ def _load_credential(path: Path) -> Credential | None:
     if not path.exists():
         return None
     pem = path.read_bytes()
-    key = load_pem_private_key(pem, None)
+    key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)  # our own; the check takes 0.3 s
     certificate = x509.load_pem_x509_certificate(pem)
     if not isinstance(key, rsa.RSAPrivateKey) or certificate.not_valid_after_utc < datetime.now(UTC) + RENEWED_BEFORE:
         return None

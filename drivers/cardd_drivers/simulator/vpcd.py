@@ -92,18 +92,20 @@ class VpcdSlot:
 
     def _serve(self, link: socket.socket) -> None:
         while (message := _receive(link)) is not None:
-            answer = self._obey(message[0]) if len(message) == 1 else self._card.process(message)
-            if answer is not None:
+            answer = self._card.process(message) if len(message) > 1 else self._obey(message)
+            if answer:
                 link.sendall(len(answer).to_bytes(LENGTH_SIZE, "big") + answer)
 
-    def _obey(self, order: int) -> bytes | None:
+    def _obey(self, message: bytes) -> bytes:
+        """Follow an order, if it is one; only the order for the ATR has an answer."""
+        order = message[0] if message else None
         if order == OFF:
             self._card.power_off()
         elif order == ON:
             self._card.power_on()
         elif order == RESET:
             self._card.reset()
-        return self._card.atr if order == ATR else None
+        return self._card.atr if order == ATR else b""
 
 
 def _receive(link: socket.socket) -> bytes | None:

@@ -1,0 +1,86 @@
+"""The simulator as ``cardctl simulate`` and ``cardd run --simulate`` find and use it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from cardd.errors import InvalidRequest
+from cardd.ports import Connection
+from cardd.simulator import Simulator, SimulatorOptions
+from cardd_drivers.simulator.cps3 import Cps3Simulator
+from cardd_drivers.simulator.inprocess import InProcessReaders
+from tests.rig.pcscd import Pcscd
+from tests.rig.simulator import STATE, wait_for_card
+
+OPTIONS = SimulatorOptions(state=STATE)
+
+
+@pytest.fixture
+def simulator() -> Simulator:
+    return Cps3Simulator()
+
+
+def test_it_offers_four_holders(simulator: Simulator) -> None:
+    assert simulator.name == "cps3"
+    assert simulator.profiles == ("medecin", "pharmacien", "infirmier", "secretaire")
+
+
+def test_it_says_what_it_is_in_both_languages(simulator: Simulator) -> None:
+    assert "simulée" in simulator.summary("fr")
+    assert "Simulated" in simulator.summary("en")
+
+
+async def test_it_keeps_a_card_in_the_reader_until_cancelled(simulator: Simulator, pcscd: Pcscd) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    options = replace(OPTIONS, profile="pharmacien", reader=("127.0.0.1", pcscd.ports[0]), language="en")
+    task = asyncio.ensure_future(simulator.run(options, told.put_nowait))
+    async with asyncio.timeout(20):
+        assert "A production workstation must not carry it" in await told.get()
+        assert f"(pharmacien) inserted in the virtual reader 127.0.0.1:{pcscd.ports[0]}" in await told.get()
+    await asyncio.to_thread(wait_for_card, pcscd)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.to_thread(wait_for_card, pcscd, present=False)
+
+
+async def test_it_puts_a_card_in_a_reader_of_this_process(simulator: Simulator) -> None:
+    source = simulator.in_process(replace(OPTIONS, profile="infirmier", pin="123456"))
+    assert isinstance(source, InProcessReaders)
+    (reader,) = source.readers
+    atr = await reader.run(_atr, timeout=5)
+    assert atr.hex().startswith("3bac")
+
+
+def _atr(connection: Connection) -> bytes:
+    connection.begin()
+    connection.end(reset=False)
+    return connection.atr
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        (replace(OPTIONS, profile="dentiste"), "profile"),
+        (replace(OPTIONS, pin="123"), "pin"),
+        (replace(OPTIONS, pin="123456789"), "pin"),
+        (replace(OPTIONS, pin="12a4"), "pin"),
+        (replace(OPTIONS, puk="1234"), "puk"),
+        (replace(OPTIONS, delay_ms=-1), "delay_ms"),
+    ],
+)
+async def test_options_that_cannot_be_are_refused_by_name(
+    simulator: Simulator, options: SimulatorOptions, where: str
+) -> None:
+    with pytest.raises(InvalidRequest) as in_process:
+        simulator.in_process(options)
+    with pytest.raises(InvalidRequest) as run:
+        await simulator.run(options, lambda _: None)
+    assert in_process.value.params["where"] == run.value.params["where"] == where
+
+
+def test_the_pin_is_not_in_the_options_repr() -> None:
+    assert "9876" not in repr(replace(OPTIONS, pin="9876"))
