@@ -457,6 +457,13 @@ class AuditBroken(SystemFault):
     code = "audit.broken"
 
 
+class StateUnavailable(SystemFault):
+    """A document in the state directory cannot be read or written. Params: ``file``, ``why``."""
+
+    code = "state.unavailable"
+    retryable = True
+
+
 class SecretStoreUnavailable(SystemFault):
     """No store that keeps secrets encrypted is at hand. Params: ``why``."""
 
@@ -464,7 +471,10 @@ class SecretStoreUnavailable(SystemFault):
 
 
 class ConfigInvalid(SystemFault):
-    """The configuration cannot be used. Params: ``file``, ``key``, ``why``."""
+    """The configuration cannot be used. Params: ``file``, ``key``, ``why`` (a word), ``expected``.
+
+    ``cardd.config.explain`` makes the sentence.
+    """
 
     code = "config.invalid"
 

@@ -1,0 +1,91 @@
+"""Sockets that systemd opened for the daemon (sd_listen_fds), told apart by what they are.
+
+``cardd.socket`` opens all four in one unit, so they share one FileDescriptorName; TCP sockets are known by their
+family, and of the Unix sockets the agent's is the one named ``agent`` or bound to a path that ends in ``agent.sock``.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from cardd.errors import ConfigInvalid
+
+FIRST = 3
+VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
+LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The listening sockets that were passed: TCP of either family, the API's Unix sockets, the agents'."""
+
+    tcp: tuple[socket.socket, ...] = ()
+    api: tuple[socket.socket, ...] = ()
+    agent: tuple[socket.socket, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.tcp or self.api or self.agent)
+
+
+def take() -> Inherited:
+    """Take over the sockets meant for this process, and clear the variables so that no child takes them too.
+
+    They are non-blocking and closed on exec. Raises ConfigInvalid when one is not a listening stream socket, or
+    listens beyond this machine (rule 5).
+    """
+    count, names = _announced()
+    taken = [_adopt(FIRST + number) for number in range(count)]
+    try:
+        return _sorted(taken, names)
+    except ConfigInvalid:
+        for one in taken:
+            one.close()
+        raise
+
+
+def _announced() -> tuple[int, list[str]]:
+    found = {name: os.environ.pop(name, "") for name in VARIABLES}
+    if found["LISTEN_PID"] != str(os.getpid()) or not found["LISTEN_FDS"].isdigit():
+        return 0, []
+    count = int(found["LISTEN_FDS"])
+    return count, [*found["LISTEN_FDNAMES"].split(":"), *[""] * count]
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    try:
+        os.set_inheritable(descriptor, False)
+        adopted = socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise _refused(f"fd {descriptor}: {error.strerror}") from error
+    adopted.setblocking(False)
+    return adopted
+
+
+def _sorted(taken: list[socket.socket], names: list[str]) -> Inherited:
+    tcp, api, agent = [], [], []
+    for one, name in zip(taken, names, strict=False):
+        _check(one)
+        if one.family != socket.AF_UNIX:
+            tcp.append(one)
+        elif name == AGENT or PurePath(str(one.getsockname())).name == "agent.sock":
+            agent.append(one)
+        else:
+            api.append(one)
+    return Inherited(tuple(tcp), tuple(api), tuple(agent))
+
+
+def _check(one: socket.socket) -> None:
+    where = one.getsockname()
+    listens = one.type == socket.SOCK_STREAM and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if not listens or one.family not in {socket.AF_UNIX, *LOOPBACK}:
+        raise _refused(str(where))
+    if one.family in LOOPBACK and where[0] != LOOPBACK[one.family]:
+        raise _refused(str(where))
+
+
+def _refused(what: str) -> ConfigInvalid:
+    return ConfigInvalid(file="cardd.socket", key="ListenStream", why="inherited", expected=what)
