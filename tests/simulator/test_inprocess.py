@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -12,8 +13,10 @@ from cardd.apdu import Command, Protocol, Response
 from cardd.errors import CardRemoved, CardTimeout, ReaderGone
 from cardd.ports import Connection, Reader
 from cardd.secret import Secret
+from cardd_drivers.simulator.card import SimulatedCard
+from cardd_drivers.simulator.delays import Delays
 from cardd_drivers.simulator.inprocess import InProcessReader, InProcessReaders
-from tests.rig.simulator import PIN, simulated_card
+from tests.rig.simulator import PIN, issue, simulated_card
 
 READ_SERIAL = Command(0x00, 0xB0, 0x9C, 0x00, le=12)
 PIN_STATUS = Command(0x00, 0x20, 0x00, 0x01)
@@ -72,14 +75,6 @@ async def _login(reader: InProcessReader, *, reset: bool) -> None:
         return response.sw
 
     assert await reader.run(job, timeout=5) == 0x9000
-
-
-async def _is_occupied(reader: InProcessReader) -> bool:
-    try:
-        await reader.run(lambda _: None, timeout=5)
-    except CardTimeout:
-        return True
-    return False
 
 
 async def _resets(reader: InProcessReader) -> int:
@@ -187,18 +182,30 @@ async def test_a_card_swapped_during_a_transaction_is_not_taken_for_the_first(re
 
 
 async def test_a_job_that_takes_too_long_is_told_and_so_are_those_behind_it() -> None:
-    slow = InProcessReader("A", simulated_card(delay_ms=8000))
+    gate = threading.Event()
+    slow = InProcessReader("A", SimulatedCard(issue(), delays=Delays(1), sleep=lambda _: _pass(gate)))
     source = InProcessReaders([slow])
     await source.start(Listener())
     jobs = [asyncio.ensure_future(slow.run(lambda c: _transaction(c, PIN_STATUS), timeout=0.05)) for _ in range(2)]
     for job in jobs:
         with pytest.raises(CardTimeout):
             await job
+    gate.set()
     async with asyncio.timeout(10):
-        while await _is_occupied(slow):
-            await asyncio.sleep(0.01)
-    assert await _status(slow) == 0x63C3
+        assert await _status_once_free(slow) == 0x63C3
     await source.stop()
+
+
+def _pass(gate: threading.Event) -> None:
+    assert gate.wait(10)
+
+
+async def _status_once_free(reader: InProcessReader) -> int:
+    while True:
+        try:
+            return await _status(reader)
+        except CardTimeout:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_reader_that_was_stopped_is_gone(reader: InProcessReader) -> None:
