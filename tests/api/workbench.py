@@ -1,0 +1,236 @@
+"""The API over real sockets, on the real core, with simulated cards in process and a scripted person."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from cardd.api.server import ApiServer
+from cardd.api.services import ApiLimits, Services
+from cardd.core.clients import Clients
+from cardd.core.consent import ConsentDesk
+from cardd.core.events import EventBus
+from cardd.core.pin import PinDesk, PinGuard
+from cardd.core.readers import InsertedCard, Readers
+from cardd.core.registry import DriverRegistry
+from cardd.core.sessions import Limits, Sessions
+from cardd.core.signing import Signing
+from cardd.identity.cpx_login import CpxLogin
+from cardd.model import Peer
+from cardd_drivers.cps3 import Cps3Driver
+from cardd_drivers.simulator.inprocess import InProcessReader, InProcessReaders
+from cardd_drivers.vitale import VitaleDriver
+from tests.rig.memory import ManualClock, MemoryAudit, MemoryStore
+from tests.rig.prompter import ScriptedPrompter
+from tests.rig.simulator import PIN as CARD_PIN
+from tests.rig.simulator import simulated_card
+
+PIN = CARD_PIN.decode()
+PAGE = "https://webps.example"
+PAGE_WITH_PORT = "https://autre.example:8443"
+DEVELOPMENT_PAGE = "http://localhost:5173"
+ALLOWED = frozenset([PAGE, PAGE_WITH_PORT, DEVELOPMENT_PAGE])
+PROGRAM = "/opt/lps/bin/lps"
+SOFTWARE = {"name": "LPS de test", "vendor": "Éditeur fictif", "software_id": "lps-test"}
+
+Via = Literal["v4", "v6", "unix"]
+Json = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Got:
+    """One answer."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    raw: bytes
+
+    @property
+    def json(self) -> Json:
+        """The body as JSON; empty when there is none."""
+        return cast(Json, json.loads(self.raw)) if self.raw else {}
+
+    @property
+    def code(self) -> object:
+        """The problem's code."""
+        assert self.headers["Content-Type"] == "application/problem+json", self.raw
+        return self.json["code"]
+
+    def text(self, *path: str | int) -> str:
+        """A text of the body, by keys and indexes."""
+        found: object = self.json
+        for step in path:
+            found = cast(dict[str | int, object], found)[step]
+        assert isinstance(found, str)
+        return found
+
+
+@dataclass
+class Workbench:
+    """Everything between the sockets and the simulated card; ``uid`` is whom the system names as the caller."""
+
+    directory: Path
+    limits: ApiLimits = field(default_factory=ApiLimits)
+    unknown_origins: Literal["refuse", "ask"] = "refuse"
+    hold_pin: bool = True
+    uid: int | None = field(default_factory=os.getuid)
+
+    def __post_init__(self) -> None:
+        self.person = ScriptedPrompter(PIN)
+        self.clock, self.audit, self.store = ManualClock(), MemoryAudit(), MemoryStore()
+        self.card = simulated_card()
+        self.reader = InProcessReader("Lecteur A", self.card)
+        self.other_reader = InProcessReader("Lecteur B")
+        self.source = InProcessReaders([self.reader, self.other_reader])
+        self.events = EventBus()
+        registry = DriverRegistry([Cps3Driver(), VitaleDriver()])
+        self.readers = Readers(registry, self.events, hold=0.5, timeout=10)
+        self.sessions = Sessions(self.clock, self.events, Limits())
+        self.consents = ConsentDesk(self.person, self.clock, batch_max=50, batch_lifetime=600)
+        self.clients = Clients(self.store, self.person, self.clock, allowed_origins=ALLOWED)
+        self.pins = PinDesk(self.person, PinGuard(self.clock))
+        self._wire()
+        self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
+        self.login_desk = CpxLogin(
+            self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin
+        )
+        self.services = Services(
+            readers=self.readers,
+            sessions=self.sessions,
+            clients=self.clients,
+            consents=self.consents,
+            signing=self.signing,
+            login=self.login_desk,
+            events=self.events,
+            clock=self.clock,
+            version="0.0-test",
+            unknown_origins=self.unknown_origins,
+        )
+        self.server = ApiServer(self.services, peer_of=self._peer_of, limits=self.limits)
+        self._sessions: dict[Via, aiohttp.ClientSession] = {}
+
+    def _wire(self) -> None:
+        """As the daemon does: rule 7, and what unpairing closes."""
+        self.readers.on_card_removed.append(self._card_removed)
+        self.sessions.on_closed.append(self.consents.session_closed)
+        self.clients.on_removed.append(
+            lambda client, uid: self.sessions.close_where(
+                lambda s: s.caller.id == client and s.caller.peer.uid == uid, "client_removed"
+            )
+        )
+
+    def _card_removed(self, card: InsertedCard) -> None:
+        self.sessions.close_where(lambda session: session.card is card, "card_removed")
+        self.consents.card_removed(card.id)
+
+    def _peer_of(self, _sock: socket.socket) -> Peer | None:
+        return None if self.uid is None else Peer(self.uid, os.getpid(), PROGRAM)
+
+    async def start(self) -> None:
+        """Listen on both loopback families, on one port, and on the Unix socket."""
+        four, six = _two_families()
+        unix = socket.socket(socket.AF_UNIX)
+        self.path = str(self.directory / "cardd.sock")
+        unix.bind(self.path)
+        self.port: int = four.getsockname()[1]
+        await self.source.start(self.readers)
+        await self.server.start([four, six, unix])
+
+    async def stop(self) -> None:
+        """In the daemon's order."""
+        for session in self._sessions.values():
+            await session.close()
+        await self.clients.close()
+        await self.server.stop()
+        self.sessions.close_where(lambda _: True, "shutdown")
+        await self.sessions.settle()
+        await self.readers.close()
+        await self.source.stop()
+
+    # --- as a caller ---
+
+    def base(self, via: Via = "v4") -> str:
+        """The URL of the daemon's root."""
+        return {
+            "v4": f"http://127.0.0.1:{self.port}",
+            "v6": f"http://[::1]:{self.port}",
+            "unix": "http://localhost",
+        }[via]
+
+    def http(self, via: Via = "v4") -> aiohttp.ClientSession:
+        """A client that keeps its connections."""
+        if via not in self._sessions:
+            connector = aiohttp.UnixConnector(self.path) if via == "unix" else aiohttp.TCPConnector()
+            self._sessions[via] = aiohttp.ClientSession(connector=connector)
+        return self._sessions[via]
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        bearer: str | None = None,
+        via: Via = "v4",
+        headers: Mapping[str, str] | None = None,
+    ) -> Got:
+        """One request; ``body`` is sent as JSON, bytes as they are."""
+        sent: CIMultiDict[str] = CIMultiDict(headers or {})
+        if bearer:
+            sent["Authorization"] = f"Bearer {bearer}"
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        if data is not None:
+            sent.setdefault("Content-Type", "application/json")
+        url = self.base(via) + path
+        async with self.http(via).request(method, url, data=data, headers=sent) as answer:
+            return Got(answer.status, answer.headers, await answer.read())
+
+    async def raw(self, request: str | bytes, *, port: int | None = None) -> bytes:
+        """Bytes as they are, over TCP; what came back until the daemon hung up."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port or self.port)
+        writer.write(request if isinstance(request, bytes) else request.encode())
+        with suppress(ConnectionError):
+            await writer.drain()
+        try:
+            return await asyncio.wait_for(reader.read(), 10)
+        finally:
+            writer.close()
+
+    async def pair(self, **said: str) -> str:
+        """A paired program's secret."""
+        got = await self.call("POST", "/v1/clients", {**SOFTWARE, **said})
+        assert got.status == 201, got.raw
+        return got.text("client_secret")
+
+    async def login(self, secret: str, **headers: str) -> tuple[str, str]:
+        """A session's path and its token."""
+        got = await self.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=secret, headers=headers)
+        assert got.status == 201, got.raw
+        return got.headers["Location"], got.text("token")
+
+    async def logged_in(self) -> tuple[str, str]:
+        """Paired and logged in: a session's path and its token."""
+        return await self.login(await self.pair())
+
+
+def _two_families() -> tuple[socket.socket, socket.socket]:
+    while True:
+        four, six = socket.socket(socket.AF_INET), socket.socket(socket.AF_INET6)
+        four.bind(("127.0.0.1", 0))
+        try:
+            six.bind(("::1", four.getsockname()[1]))
+        except OSError:
+            four.close()
+            six.close()
+        else:
+            return four, six

@@ -1,0 +1,57 @@
+"""Ports of the core kept in memory: what a test moves, fills up or looks into."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from cardd.errors import AuditUnavailable
+from cardd.model import AuditEntry, AuditRow
+
+
+class ManualClock:
+    """Time that moves only when the test says so; ``seconds`` is both of its clocks."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> datetime:
+        """A day of the project's, and the seconds."""
+        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        """The seconds."""
+        return self.seconds
+
+
+class MemoryAudit:
+    """Keeps the entries; refuses them while ``is_full``."""
+
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+        self.is_full = False
+
+    async def append(self, entry: AuditEntry) -> AuditRow:
+        """Keep it. Raises AuditUnavailable."""
+        if self.is_full:
+            raise AuditUnavailable(why="the disk is full")
+        self.entries.append(entry)
+        return AuditRow(len(self.entries), datetime.now(UTC), entry, "")
+
+    def acts(self) -> list[str]:
+        """Action and outcome of each entry."""
+        return [f"{entry.action} {entry.outcome.value}" for entry in self.entries]
+
+
+class MemoryStore:
+    """Keeps the documents."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, str] = {}
+
+    def load(self, name: str) -> str | None:
+        """The document."""
+        return self.documents.get(name)
+
+    def save(self, name: str, text: str) -> None:
+        """Keep it."""
+        self.documents[name] = text

@@ -1,0 +1,56 @@
+"""A person at the workstation who answers as the test says, without any dialog."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cardd.errors import CarddError, PinCancelled
+from cardd.model import Choice, PinQuestion, Question
+from cardd.secret import Secret
+
+
+class ScriptedPrompter:
+    """Implements ``ports.Prompter``.
+
+    ``pins`` are typed one after the other, none left means cancel; ``choice`` answers every question, ``fault`` is
+    raised instead when it is set; while ``attentive`` is cleared, dialogs stay open. ``questions`` and
+    ``pin_questions`` are what was asked, in order; ``is_asked`` is set whenever a dialog opens.
+    """
+
+    def __init__(self, *pins: str) -> None:
+        self.pins = list(pins)
+        self.choice = Choice.YES
+        self.fault: CarddError | None = None
+        self.attentive = asyncio.Event()
+        self.attentive.set()
+        self.is_asked = asyncio.Event()
+        self.questions: list[Question] = []
+        self.pin_questions: list[PinQuestion] = []
+
+    async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
+        """Type the next PIN."""
+        self.pin_questions.append(question)
+        await self._think()
+        if not self.pins:
+            raise PinCancelled
+        into.fill(memoryview(self.pins.pop(0).encode()))
+
+    async def confirm(self, question: Question) -> Choice:
+        """Choose."""
+        self.questions.append(question)
+        await self._think()
+        return self.choice
+
+    async def notify(self, question: Question) -> None:
+        """Look at it."""
+        self.questions.append(question)
+
+    def topics(self) -> list[str]:
+        """What was asked, as topics."""
+        return [question.topic for question in self.questions]
+
+    async def _think(self) -> None:
+        self.is_asked.set()
+        await self.attentive.wait()
+        if self.fault:
+            raise self.fault
