@@ -1,0 +1,94 @@
+"""Sleep and screen locks, as systemd-logind tells them on the system bus (rule 7).
+
+A workstation without a bus or without logind is a workstation: the watch is quietly off then, and ``state`` tells
+doctor. dbus-fast is loaded when the watch starts, on a thread of its own: no answer of the daemon waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cardd.system.logind_bus import LogindBus
+
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Kind(StrEnum):
+    """What happened to the desktop."""
+
+    SUSPEND = "suspend"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+
+
+class State(StrEnum):
+    """What the watch can see now."""
+
+    OFF = "off"
+    NO_BUS = "no_bus"
+    NO_LOGIND = "no_logind"
+    WATCHING = "watching"
+    RECONNECTING = "reconnecting"
+
+
+Notify = Callable[[Kind, int | None], None]
+
+
+class LogindWatch:
+    """Calls ``notify`` on the event loop with what happened and whose desktop it was; None stands for everybody's.
+
+    The same lock may be told twice (as the order to lock, and as the locker's own word): both count, none is awaited.
+    ``address`` is the bus, the machine's system bus when None.
+    """
+
+    def __init__(self, notify: Notify, *, address: str | None = None) -> None:
+        self._notify = notify
+        self._address = address
+        self._task: asyncio.Task[None] | None = None
+        self.state = State.OFF
+
+    def start(self) -> None:
+        """Begin to watch; returns at once. A bus that is not there now is not waited for."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop watching."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        self.state = State.OFF
+
+    async def _run(self) -> None:
+        opened = await asyncio.to_thread(_load)
+        found = False
+        delay = FIRST_DELAY
+        while True:
+            try:
+                async with opened(self._notify, self._owner_changed, self._address) as bus:
+                    found, delay = True, FIRST_DELAY
+                    await bus.wait_closed()
+            except ConnectionError as error:
+                log.info("the system bus cannot be used: %s", error)
+                if not found:
+                    self.state = State.NO_BUS
+                    return
+            self.state = State.RECONNECTING
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, LONGEST_DELAY)
+
+    def _owner_changed(self, there: bool) -> None:
+        self.state = State.WATCHING if there else State.NO_LOGIND
+
+
+def _load() -> type[LogindBus]:
+    from cardd.system.logind_bus import LogindBus  # noqa: PLC0415 (dbus-fast takes 30 ms that no answer needs)
+
+    return LogindBus
