@@ -1,0 +1,125 @@
+#!/bin/sh
+# Install what is missing to work on cardd (`make setup`; every other target calls it first).
+#
+#   setup.sh            Debian packages, then .venv with the locked packages and cardd itself, editable
+#   setup.sh debian     the Debian packages only
+#
+# Nothing missing: says nothing, changes nothing, takes a tenth of a second. As root, or where sudo works, it installs;
+# else it prints the one command that is missing and fails. PYTHON names another Python than the first one that serves.
+set -eu
+cd "$(dirname "$0")/.."
+
+OLDEST=3.11
+SYSTEM_PYTHON=${SYSTEM_PYTHON:-/usr/bin/python3}
+
+say() { printf '%s\n' "$*"; }
+fail() { printf '%s\n' "$*" >&2; exit 1; }
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Python
+
+# the first Python that serves: the one on PATH, else Debian's own, else one with its version in its name; its real
+# path, because a manager's stand-in (pyenv) is slow, and .venv must not be made from itself
+find_python() {
+    for candidate in ${PYTHON:-python3 "$SYSTEM_PYTHON" python3.13 python3.12 python3.11}; do
+        "$candidate" -c "import os, sys
+print(os.path.realpath(sys.executable)) if sys.version_info >= (${OLDEST%.*}, ${OLDEST#*.}) else sys.exit(1)" 2>/dev/null && return
+    done
+    fail "cardd needs Python $OLDEST or newer; ${PYTHON:-python3} is $("${PYTHON:-python3}" --version 2>&1 || true)." \
+        "Name another one: make setup PYTHON=/path/to/python3"
+}
+
+# what the Debian packages of this Python would bring, told from what it can do: another Python brings it by itself
+python_packages() {
+    "$python" -c 'import importlib.util, os, sysconfig
+if not all(map(importlib.util.find_spec, ("ensurepip", "venv"))): print("python3-venv")
+if not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")): print("python3-dev")'
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Debian packages
+
+wanted_packages() {
+    sed 's/#.*//' .make/debian-packages
+    python_packages
+}
+
+missing_packages() {
+    wanted=$(wanted_packages)
+    # dpkg-query fails for the unknown ones, and that is an answer too
+    installed=$(dpkg-query --show --showformat ' ${Package}:${db:Status-Status} ' $wanted 2>/dev/null || true)
+    for package in $wanted; do
+        case $installed in
+            *" $package:installed "*) ;;
+            *) printf ' %s' "$package" ;;
+        esac
+    done
+}
+
+can_sudo() {
+    command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }
+}
+
+install_debian_packages() {
+    command -v dpkg-query >/dev/null || {
+        say "This is not Debian: install by hand what stands in .make/debian-packages. Going on with what is here."
+        return
+    }
+    missing=$(missing_packages)
+    [ -n "$missing" ] || return 0
+    install="apt-get install --yes --no-install-recommends$missing"
+    if [ "$(id -u)" = 0 ]; then
+        as_root=env
+    elif can_sudo; then
+        as_root="sudo env"
+    else
+        fail "Debian packages are missing. As root:
+
+    $install"
+    fi
+    say "Installing Debian packages:$missing"
+    # without fresh lists a package may be unknown; with a broken third-party list the others still serve
+    $as_root apt-get update --quiet --quiet || say "apt-get update failed; going on with the lists that are here."
+    # no question is asked, and a service that cannot start here (no systemd) is no failure
+    $as_root DEBIAN_FRONTEND=noninteractive $install --quiet --quiet </dev/null
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The virtual environment. Its two stamps hold what it was made from; a change makes it again.
+
+key_of() {
+    { echo "$python"; "$python" --version; cat "$@"; } | sha256sum
+}
+
+is_current() {
+    [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]
+}
+
+pip_install() {
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-build-isolation "$@"
+}
+
+install_locked_packages() {
+    key=$(key_of .make/build.lock .make/dev.lock)
+    is_current .venv/packages.stamp "$key" && return
+    say "Installing $(grep -c == .make/dev.lock) Python packages into .venv, each checked against its hash"
+    "$python" -m venv --clear .venv
+    # what comes as source (pyscard) is built with the locked tools, so they come first
+    pip_install --require-hashes --requirement .make/build.lock
+    pip_install --require-hashes --requirement .make/dev.lock
+    say "$key" > .venv/packages.stamp
+}
+
+install_cardd() {
+    key=$(key_of pyproject.toml)
+    is_current .venv/cardd.stamp "$key" && return
+    say "Installing cardd into .venv, editable"
+    pip_install --no-index --no-deps --editable .
+    say "$key" > .venv/cardd.stamp
+}
+
+python=$(find_python)
+install_debian_packages
+[ "${1:-}" = debian ] && exit
+install_locked_packages
+install_cardd

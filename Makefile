@@ -1,0 +1,36 @@
+# What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench lock clean
+MAKEFLAGS += --no-print-directory
+
+RUN := .venv/bin/python -m
+export PYTHON
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 9
+
+setup: ## install what is missing: Debian packages (as root or with sudo), .venv
+	@.make/setup.sh
+
+demo: setup ## the main job end to end, on a simulated card
+	@$(RUN) tests.demo
+
+test: setup ## the tests; ARGS="-k pin" chooses some
+	@$(RUN) pytest --quiet --durations=10 $(ARGS)
+
+check: setup ## format, lint, types, layers, small rules; changes nothing
+	@$(RUN) ruff format --quiet --check .
+	@$(RUN) ruff check --quiet .
+	@$(RUN) mypy
+	@.venv/bin/lint-imports --no-logo
+	@$(RUN) tests.repository.rules
+
+bench: setup ## what cardd costs, against its targets; writes bench.json
+	@$(RUN) tests.bench
+
+lock: ## choose today's versions of all Python packages
+	@.make/lock.sh
+
+clean: ## remove what the targets made, .venv included
+	rm -rf .venv build dist bench.json .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What holds for the repository itself: its setup, its layers, its small rules."""

@@ -1,0 +1,101 @@
+"""The small rules of `make check` that no other tool knows: `python -m tests.repository.rules`.
+
+Each rule is a function that takes the repository's files and yields what is wrong, one sentence each.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home/(?!user\b)|Users/|root/|work/)[\w.-]+")
+LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
+PIN = re.compile(r"^([\w.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
+
+Files = dict[Path, str]
+
+
+def no_path_of_one_machine(files: Files) -> Iterator[str]:
+    """Code and pages work on every machine: no home folder, no checkout of somebody's."""
+    for path, text in files.items():
+        for number, line in enumerate(text.splitlines(), 1):
+            if found := MACHINE_PATH.search(line):
+                yield f"{path}:{number}: names a path of one machine, {found[0]}"
+
+
+def links_lead_somewhere(files: Files) -> Iterator[str]:
+    """A page's relative links name files of the repository."""
+    for path, text in files.items():
+        if path.suffix == ".md":
+            for target in LINK.findall(text):
+                if not (ROOT / path.parent / target).exists():
+                    yield f"{path}: links to {target}, which does not exist"
+
+
+def locks_are_whole(files: Files) -> Iterator[str]:
+    """A lock holds pins with their hashes and nothing else, so no index and no address."""
+    for path, text in files.items():
+        if path.suffix == ".lock":
+            rest = re.sub(r"^#.*\n|^\n", "", PIN.sub("", text), flags=re.MULTILINE)
+            if rest:
+                yield f"{path}: not a pin with its hashes: {rest.splitlines()[0]}"
+
+
+def locks_match_the_project(files: Files) -> Iterator[str]:
+    """What pyproject.toml asks for is locked, at a version that it accepts."""
+    project = tomllib.loads(files[Path("pyproject.toml")])
+    runtime = project["project"]["dependencies"]
+    wanted = {
+        "build": project["build-system"]["requires"],
+        "runtime": runtime,
+        "dev": runtime + project["dependency-groups"]["dev"],
+    }
+    for name, requirements in wanted.items():
+        lock = files.get(Path(f".make/{name}.lock"), "")
+        pins = {canonicalize_name(package): version for package, version, _ in PIN.findall(lock)}
+        for requirement in map(Requirement, requirements):
+            version = pins.get(canonicalize_name(requirement.name))
+            if version is None or not requirement.specifier.contains(version):
+                yield f".make/{name}.lock: {requirement} is wanted, {version} is locked; run `make lock`"
+
+
+RULES: tuple[Callable[[Files], Iterator[str]], ...] = (
+    no_path_of_one_machine,
+    links_lead_somewhere,
+    locks_are_whole,
+    locks_match_the_project,
+)
+
+
+def repository_files() -> Files:
+    """The text files that git tracks or would track, by their path from the root."""
+    # a clone may belong to another user than the one who checks it
+    git = ["git", "-c", "safe.directory=*", "-C", str(ROOT)]
+    listing = [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split("\0")
+    files: Files = {}
+    for path in map(Path, filter(None, names)):
+        content = (ROOT / path).read_bytes() if (ROOT / path).is_file() else b"\0"
+        if b"\0" not in content:
+            files[path] = content.decode()
+    return files
+
+
+def main() -> None:
+    """Check every rule; exit with what is wrong."""
+    files = repository_files()
+    wrong = [sentence for rule in RULES for sentence in rule(files)]
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
