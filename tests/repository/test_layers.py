@@ -1,0 +1,161 @@
+"""Each import contract of pyproject.toml catches a breach, and lets through what it should.
+
+A small copy of the packages stands in a folder of its own, with one module for each package and the real contracts.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.repository.rules import ROOT
+
+BASE = ("errors", "model", "apdu", "tlv", "secret")
+CONTRACTS = ("driver", "ports", "simulator")
+ADAPTERS = ("pcsc", "oidc", "formats", "tls", "system", "agent")
+PACKAGES = (
+    *BASE,
+    *CONTRACTS,
+    *ADAPTERS,
+    "i18n",
+    "config",
+    "client",
+    "core",
+    "identity",
+    "web",
+    "p11",
+    "api",
+    "daemon",
+    "cli",
+)
+
+LAYERS = "Each layer knows only those below it, and nothing beside it"
+API = "Only the daemon knows the API"
+PORTS = "What the core needs from outside is declared in ports, and wired in the daemon"
+TEXTS = "The texts import nothing of cardd"
+CLIENT = "The client library knows values and errors only"
+NO_IO = "Values and contracts do no input or output"
+CORE = "The core knows no wire, no database and no PC/SC"
+ENTRY_POINTS = "cardd finds its drivers through entry points, never by import"
+DRIVERS = "A driver knows the values and the contracts of cardd, nothing else"
+
+ALLOWED = [
+    *[(f"cardd.{outer}", f"cardd.{inner}") for outer in ADAPTERS for inner in (*BASE, "ports", "i18n")],
+    *[("cardd_drivers.cps3", f"cardd.{inner}") for inner in (*BASE, *CONTRACTS)],
+    *[("cardd.core", f"cardd.{inner}") for inner in (*BASE, "driver", "ports")],
+    *[("cardd.daemon", f"cardd.{inner}") for inner in PACKAGES if inner not in ("daemon", "cli")],
+    ("cardd.driver", "cardd.model"),
+    ("cardd.ports", "cardd.driver"),
+    ("cardd.identity", "cardd.core"),
+    ("cardd.api", "cardd.core"),
+    ("cardd.api", "cardd.identity"),
+    ("cardd.client", "cardd.errors"),
+    ("cardd.cli", "cardd.client"),
+    ("cardd.cli", "cardd.daemon"),
+    ("cardd.system.audit_store", "cardd.core.audit"),
+    ("cardd.pcsc", "smartcard"),
+]
+
+BREACHES = [
+    *[(f"cardd.{inner}", f"cardd.{outer}", LAYERS) for inner in BASE for outer in ("ports", "core", "api", "i18n")],
+    *[(f"cardd.{adapter}", f"cardd.{other}", LAYERS) for adapter in ADAPTERS for other in ("core", "api", "daemon")],
+    *[(f"cardd.{adapter}", "cardd.config", LAYERS) for adapter in ADAPTERS],
+    *[("cardd.core", f"cardd.{outer}", LAYERS) for outer in (*ADAPTERS, "api", "identity", "cli", "config")],
+    ("cardd.pcsc", "cardd.system", LAYERS),
+    ("cardd.ports", "cardd.core", LAYERS),
+    ("cardd.api", "cardd.cli", LAYERS),
+    ("cardd.p11", "cardd.api", LAYERS),
+    ("cardd.daemon", "cardd.cli", LAYERS),
+    ("cardd.client", "cardd.core", LAYERS),
+    ("cardd.cli", "cardd.api", API),
+    *[("cardd.api", f"cardd.{adapter}", PORTS) for adapter in ("pcsc", "system", "agent")],
+    ("cardd.identity", "cardd.pcsc", PORTS),
+    ("cardd.i18n", "cardd.errors", TEXTS),
+    ("cardd.i18n", "cardd.ports", TEXTS),
+    ("cardd.client", "cardd.secret", CLIENT),
+    ("cardd.client", "cardd.ports", CLIENT),
+    ("cardd.model", "asyncio", NO_IO),
+    ("cardd.ports", "aiohttp", NO_IO),
+    ("cardd.core", "sqlite3", CORE),
+    ("cardd.core", "smartcard", CORE),
+    ("cardd.daemon", "cardd_drivers.cps3", ENTRY_POINTS),
+    ("cardd.core", "cardd_drivers.cps3", ENTRY_POINTS),
+    *[("cardd_drivers.cps3", f"cardd.{outer}", DRIVERS) for outer in ("core", "pcsc", "i18n", "api", "config")],
+]
+
+
+def project(folder: Path, imports: Iterable[tuple[str, str]], packages: Iterable[str] = PACKAGES) -> Path:
+    """Packages in ``folder`` that contain only these imports, and the contracts."""
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in ("cardd", "cardd_drivers", "cardd_drivers/cps3", *(f"cardd/{package}" for package in packages)):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").touch()
+    for module in ("cardd/core/audit.py", "cardd/system/audit_store.py"):
+        (folder / module).parent.mkdir(exist_ok=True)
+        (folder / module).touch()
+    for importer, imported in imports:
+        place = folder / importer.replace(".", "/")
+        with (place / "__init__.py" if place.is_dir() else place.with_suffix(".py")).open("a") as file:
+            file.write(f"import {imported}\n")
+    return folder
+
+
+def lint(folder: Path) -> tuple[int, str]:
+    """The exit code and the words of import-linter there, white space made single."""
+    program = Path(sys.executable).with_name("lint-imports")
+    command = [str(program), "--no-cache", "--no-logo"]
+    # COLUMNS: a long name is not wrapped
+    run = subprocess.run(
+        command,
+        cwd=folder,
+        env={"COLUMNS": "300", "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return run.returncode, " ".join((run.stdout + run.stderr).split())
+
+
+def test_what_the_design_allows_passes(tmp_path: Path) -> None:
+    code, words = lint(project(tmp_path, ALLOWED))
+
+    assert code == 0, words
+
+
+def test_packages_that_are_not_there_yet_are_no_error(tmp_path: Path) -> None:
+    code, words = lint(project(tmp_path, [], (*BASE, *CONTRACTS, "core", "api", "daemon")))
+
+    assert code == 0, words
+
+
+def test_a_package_without_a_layer_is_an_error(tmp_path: Path) -> None:
+    code, words = lint(project(tmp_path, [], (*PACKAGES, "surprise")))
+
+    assert code == 1
+    assert f"{LAYERS} BROKEN" in words
+    assert "surprise" in words
+
+
+@pytest.mark.parametrize("contract", sorted({contract for _, _, contract in BREACHES}))
+def test_each_breach_is_caught_by_its_contract(contract: str, tmp_path: Path) -> None:
+    breaches = [(importer, imported) for importer, imported, catching in BREACHES if catching == contract]
+    code, words = lint(project(tmp_path, breaches))
+    sections = re.split(r" -{10,} ", words)
+    told = "".join(after for title, after in pairwise(sections) if title.endswith(contract))
+
+    assert code == 1
+    assert [pair for pair in breaches if f"- {pair[0]} -> {pair[1]} (l." not in told] == []
+
+
+def test_every_contract_is_tried() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+
+    assert {contract["name"] for contract in contracts} == {contract for _, _, contract in BREACHES}
