@@ -1,0 +1,262 @@
+"""The configuration: what is accepted, what is refused and how the refusal is told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from cardd.config import Config, explain, keys, load, parse
+from cardd.config.reference import REASONS
+from cardd.errors import ConfigInvalid
+
+
+def refusal(text: str) -> ConfigInvalid:
+    with pytest.raises(ConfigInvalid) as caught:
+        parse(text)
+    return caught.value
+
+
+def test_an_empty_file_gives_the_defaults() -> None:
+    assert parse("") == Config()
+    assert Config().listen.tcp == 17463
+    assert Config().session.idle == 30 * 60
+    assert Config().session.max_age == 4 * 3600
+    assert Config().web.unknown_origins == "refuse"
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("30", 30), ("2.5", 2.5), ('"30 min"', 1800), ('"4 h"', 14400), ('"90s"', 90), ('"1.5 min"', 90)],
+)
+def test_durations_are_seconds_or_carry_a_unit(written: str, seconds: float) -> None:
+    assert parse(f"[session]\nmax_age = {written}").session.max_age == seconds
+
+
+def test_a_card_can_be_held_for_milliseconds_or_not_at_all() -> None:
+    assert parse('[card]\nhold = "250 ms"').card.hold == 0.25
+    assert parse("[card]\nhold = 0").card.hold == 0
+
+
+@pytest.mark.parametrize("written", ['"soon"', '"-5 min"', '"5 days"', '"5 min "', "true", "inf", "nan", "[]", '""'])
+def test_what_is_no_duration_is_refused(written: str) -> None:
+    assert refusal(f"[session]\nidle = {written}").params["why"] == "duration"
+
+
+@pytest.mark.parametrize("written", ["0", "-1", '"48 h"'])
+def test_a_duration_has_limits(written: str) -> None:
+    assert refusal(f"[session]\nidle = {written}").params["why"] == "range"
+
+
+@pytest.mark.parametrize(
+    ("written", "port"),
+    [
+        ('"127.0.0.1:17463"', 17463),
+        ('"[::1]:9000"', 9000),
+        ('"localhost:9000"', 9000),
+        ("9000", 9000),
+        ('"9000"', 9000),
+        ("0", 0),
+    ],
+)
+def test_a_loopback_address_or_a_port_alone_names_the_port(written: str, port: int) -> None:
+    assert parse(f"[listen]\ntcp = {written}").listen.tcp == port
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0:17463",
+        "[::]:17463",
+        "*:17463",
+        ":17463",
+        "192.168.1.10:17463",
+        "127.0.0.2:17463",
+        "127.1:17463",
+        "[::ffff:127.0.0.1]:17463",
+        "example.org:17463",
+        "localhost.example.org:17463",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:17463 ",
+        "2130706433:17463",
+    ],
+)
+def test_listening_beyond_this_machine_is_refused(address: str) -> None:
+    assert refusal(f'[listen]\ntcp = "{address}"').params["why"] == "loopback"
+
+
+def test_a_port_above_the_last_is_refused() -> None:
+    assert refusal("[listen]\ntcp = 65536").params["why"] == "range"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://lps.example", "https://lps.example:8443", "https://xn--mdecin-bva.example", "https://[2001:db8::1]:8443"],
+)
+def test_an_exact_https_origin_is_accepted(origin: str) -> None:
+    assert parse(f'[web]\nallowed_origins = ["{origin}"]').web.allowed_origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "*",
+        "",
+        "lps.example",
+        "https://*.lps.example",
+        "https://lps.example/",
+        "https://lps.example/path",
+        "https://lps.example?x",
+        "https://user@lps.example",
+        "https://LPS.example",
+        "HTTPS://lps.example",
+        "https://lps.example:443",
+        "https://lps.example:0",
+        "https://lps.example:08443",
+        "https://lps.example:65536",
+        "https://lps.example:",
+        "https://médecin.example",
+        "https://lps.example.",
+        "https://-lps.example",
+        "https://lps.example\\\\@other.example",
+        "https://lps.example https://other.example",
+        "https://",
+        "wss://lps.example",
+        "file://lps",
+        "chrome-extension://abcdef",
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
+    assert refusal(f'[web]\nallowed_origins = ["{origin}"]').params["why"] == "origin"
+
+
+def test_an_origin_that_is_no_text_is_refused() -> None:
+    assert refusal("[web]\nallowed_origins = [1]").params["why"] == "origin"
+    assert refusal('[web]\nallowed_origins = "https://lps.example"').params["why"] == "type"
+
+
+def test_an_http_origin_needs_the_development_switch() -> None:
+    text = '[web]\nallowed_origins = ["http://localhost:5173"]\n'
+    assert refusal(text).params["why"] == "insecure_origin"
+    assert parse(text + "allow_insecure_origins = true").web.allowed_origins == ("http://localhost:5173",)
+
+
+def test_an_unknown_key_is_told_with_the_nearest_known_one() -> None:
+    error = refusal("[session]\nidel = 5")
+    assert error.params == {"file": "cardd.toml", "key": "session.idel", "why": "unknown", "expected": "session.idle"}
+
+
+def test_an_unknown_section_is_told_with_the_nearest_known_one() -> None:
+    assert refusal("[sesion]\nidle = 5").params["expected"] == "session"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("listen = 5", "type"),
+        ('[listen]\nmax_body = "16 MiB"', "type"),
+        ("[listen]\nmax_body = true", "type"),
+        ("[listen]\nmax_body = 1.5", "type"),
+        ("[listen]\nmax_body = 0", "range"),
+        ("[listen]\nsocket = 5", "type"),
+        ('[listen]\nsocket = "cardd.sock"', "path"),
+        ('[prompt]\npinentry = "pinentry"', "path"),
+        ('[session]\npin = "never"', "choice"),
+        ("[web]\nallow_insecure_origins = 1", "type"),
+        ("[consent]\nbatch_max = 0", "range"),
+        ("session = ", "toml"),
+        ("a = " + "[" * 10_000, "toml"),
+        ('[listen]\nsocket = "/run/a"\nagent_socket = "/run/a"', "same_path"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_reason(text: str, why: str) -> None:
+    assert refusal(text).params["why"] == why
+
+
+def test_no_pinentry_is_written_as_an_empty_text() -> None:
+    assert parse('[prompt]\npinentry = ""').prompt.pinentry is None
+    assert parse('[prompt]\npinentry = "/usr/bin/pinentry"').prompt.pinentry == Path("/usr/bin/pinentry")
+
+
+def test_the_agent_socket_and_the_audit_log_follow_their_neighbours() -> None:
+    config = parse('[listen]\nsocket = "/tmp/x/cardd.sock"\n[state]\ndirectory = "/tmp/x/state"')
+    assert config.listen.agent_socket == Path("/tmp/x/agent.sock")
+    assert config.audit.directory == Path("/tmp/x/state/audit")
+
+
+def test_drop_ins_replace_single_keys_in_the_order_of_their_names(tmp_path: Path) -> None:
+    (tmp_path / "cardd.toml").write_text('[session]\nidle = 60\npin = "ask"\n')
+    drop_ins = tmp_path / "cardd.toml.d"
+    drop_ins.mkdir()
+    (drop_ins / "20-site.toml").write_text("[session]\nidle = 90\n")
+    (drop_ins / "10-vendor.toml").write_text("[session]\nidle = 70\nmax_age = 100\n")
+    (drop_ins / "README").write_text("not TOML")
+    session = load(directory=tmp_path).session
+    assert (session.idle, session.max_age, session.pin) == (90, 100, "ask")
+
+
+def test_a_fault_names_the_file_it_stands_in(tmp_path: Path) -> None:
+    (tmp_path / "cardd.toml").write_text("[session]\nidle = 60\n")
+    (tmp_path / "cardd.toml.d").mkdir()
+    culprit = tmp_path / "cardd.toml.d" / "50-site.toml"
+    culprit.write_text('[web]\nallowed_origins = ["http://lps.example"]\n')
+    with pytest.raises(ConfigInvalid) as caught:
+        load(directory=tmp_path)
+    assert caught.value.params["file"] == str(culprit)
+
+
+def test_no_file_at_all_gives_the_defaults_but_a_named_one_must_exist(tmp_path: Path) -> None:
+    assert load(directory=tmp_path) == Config()
+    with pytest.raises(ConfigInvalid) as caught:
+        load(tmp_path / "absent.toml")
+    assert caught.value.params["why"] == "unreadable"
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "latin1.toml").write_bytes('[state]\ndirectory = "/é"'.encode("latin-1"))
+    with pytest.raises(ConfigInvalid) as caught:
+        load(tmp_path / "latin1.toml")
+    assert caught.value.params["why"] == "unreadable"
+
+
+def test_a_refusal_is_one_sentence_in_french_and_in_english() -> None:
+    error = refusal("[session]\nidel = 5")
+    assert explain(error, "en") == "cardd.toml: session.idel: unknown key; the nearest one is session.idle"
+    assert "clé inconnue" in explain(error, "fr")
+
+
+@pytest.mark.parametrize("reason", sorted(REASONS))
+def test_each_reason_has_a_sentence_in_each_language(reason: str) -> None:
+    error = ConfigInvalid(file="f", key="k", why=reason, expected="EXPECTED")
+    assert "EXPECTED" in explain(error, "fr")
+    assert "EXPECTED" in explain(error, "en")
+    assert explain(error, "fr") != explain(error, "en")
+
+
+def test_the_reference_lists_defaults_that_the_loader_reads_back_as_the_defaults() -> None:
+    written = ""
+    for key in keys():
+        section, _, name = key.name.partition(".")
+        written += f"[{section}]\n" if f"[{section}]\n" not in written else ""
+        written += f"{name} = {key.default}\n"
+    assert len(tomllib.loads(written)) == len({key.name.partition(".")[0] for key in keys()})
+    assert parse(written) == Config()
+
+
+def test_each_key_has_a_kind_and_a_meaning_in_both_languages() -> None:
+    for key in keys():
+        assert key.kind
+        assert key.en.endswith(".")
+        assert key.fr.endswith(".")
+        assert key.en != key.fr
+
+
+def test_importing_the_configuration_loads_no_third_party_package_and_no_event_loop() -> None:
+    code = "import cardd.config, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"asyncio", "aiohttp", "msgspec", "cryptography", "difflib", "dbus_fast"} & set(loaded)
