@@ -72,8 +72,9 @@ class Connection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         """What is not HTTP, or too long for a request's head: refused without a word."""
-        log.debug("a malformed request: %s", type(exc).__name__)
-        response = web.Response(status=400 if status < 500 else status, headers={"Server": ""})
+        if status >= 500:
+            log.error("a request failed where nothing should", exc_info=exc)
+        response = web.Response(status=status, headers={"Server": ""})
         response.force_close()
         return response
 

@@ -113,7 +113,7 @@ class PairingAnswer(Answer):
 
     code: str
     expires_at: datetime
-    state: Literal["pending"] = "pending"
+    state: Literal["pending"]
 
 
 class ClientListed(Answer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import socket
@@ -118,6 +119,7 @@ class Workbench:
         )
         self.server = ApiServer(self.services, peer_of=self._peer_of, limits=self.limits)
         self._sessions: dict[Via, aiohttp.ClientSession] = {}
+        self._stale: list[aiohttp.ClientSession] = []
 
     def _wire(self) -> None:
         """As the daemon does: rule 7, and what unpairing closes."""
@@ -148,7 +150,7 @@ class Workbench:
 
     async def stop(self) -> None:
         """In the daemon's order."""
-        for session in self._sessions.values():
+        for session in (*self._sessions.values(), *self._stale):
             await session.close()
         await self.clients.close()
         await self.server.stop()
@@ -192,8 +194,14 @@ class Workbench:
         if data is not None:
             sent.setdefault("Content-Type", "application/json")
         url = self.base(via) + path
-        async with self.http(via).request(method, url, data=data, headers=sent) as answer:
+        content = None if data is None else io.BytesIO(data)  # plain bytes of this size make aiohttp warn
+        async with self.http(via).request(method, url, data=content, headers=sent) as answer:
             return Got(answer.status, answer.headers, await answer.read())
+
+    def forget_connections(self) -> None:
+        """Make new connections from now on: who is at the other end is asked once for each."""
+        self._stale += self._sessions.values()
+        self._sessions = {}
 
     async def raw(self, request: str | bytes, *, port: int | None = None) -> bytes:
         """Bytes as they are, over TCP; what came back until the daemon hung up."""

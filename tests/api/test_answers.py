@@ -1,0 +1,81 @@
+"""What every answer has in common, problems above all."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from cardd.core.readers import Readers
+from tests.api.workbench import PAGE, Workbench
+
+
+async def test_every_answer_says_not_to_keep_frame_or_guess_it(api: Workbench) -> None:
+    for got in (
+        await api.call("GET", "/v1/status"),
+        await api.call("GET", "/nowhere"),
+        await api.call("GET", "/v1/status", headers={"Origin": "https://evil.test"}),
+        await api.call("OPTIONS", "/v1/status", headers={"Origin": PAGE}),
+    ):
+        assert got.headers["Cache-Control"] == "no-store"
+        assert got.headers["X-Content-Type-Options"] == "nosniff"
+        assert got.headers["Referrer-Policy"] == "no-referrer"
+        assert got.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert got.headers["Server"] == ""
+
+
+async def test_status_tells_no_workstation_from_another(api: Workbench) -> None:
+    got = await api.call("GET", "/v1/status")
+    assert got.json == {"name": "cardd", "version": "0.0-test", "state": "ready"}
+    api.readers.reader_removed("Lecteur A")
+    api.readers.reader_removed("Lecteur B")
+    assert (await api.call("GET", "/v1/status")).json["state"] == "no_readers"
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken"),
+    [
+        ("fr-FR,fr;q=0.9,en;q=0.8", "fr"),
+        ("en-GB,en;q=0.9", "en"),
+        ("en;q=0.5,fr", "fr"),
+        ("fr;q=0,en", "en"),
+        ("", "fr"),
+    ],
+)
+async def test_a_problem_is_told_in_the_callers_language(api: Workbench, asked: str, spoken: str) -> None:
+    got = await api.call("GET", "/nowhere", headers={"Accept-Language": asked})
+    assert got.headers["Content-Language"] == spoken
+    other = await api.call("GET", "/nowhere", headers={"Accept-Language": "en" if spoken == "fr" else "fr"})
+    assert got.json["title"] != other.json["title"]
+    assert got.json["code"] == other.json["code"] == "request.not_found"
+
+
+async def test_a_problem_has_all_that_the_description_promises(api: Workbench) -> None:
+    got = await api.call("GET", "/v1/cards", headers={"Accept-Language": "en"})
+    problem = got.json
+    assert {key: problem[key] for key in ("type", "status", "code", "retryable")} == {
+        "type": "urn:cardd:problem:client.unknown",
+        "status": 401,
+        "code": "client.unknown",
+        "retryable": False,
+    }
+    assert all(problem[key] for key in ("title", "detail", "remedy"))
+    assert got.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_fault_of_ours_is_told_without_its_inside_and_logged(
+    api: Workbench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = await api.pair()
+
+    def broken(_: Readers) -> list[object]:
+        raise RuntimeError("inside")
+
+    monkeypatch.setattr(Readers, "cards", broken)
+    with caplog.at_level(logging.DEBUG):
+        got = await api.call("GET", "/v1/cards", bearer=secret, headers={"Origin": PAGE})
+    assert (got.status, got.code) == (500, "internal")
+    assert got.headers["Access-Control-Allow-Origin"] == PAGE
+    assert b"inside" not in got.raw
+    assert "RuntimeError: inside" in caplog.text
+    assert secret not in caplog.text

@@ -1,0 +1,117 @@
+"""What is inserted, and whose it is."""
+
+from __future__ import annotations
+
+from cardd.errors import CardMute
+from cardd.identity.cpx import serial_of
+from cardd.model import Choice
+from tests.api.workbench import PAGE, Workbench
+from tests.rig.simulator import PIN, simulated_card
+from tests.rig.waiting import eventually
+
+VITALE_ATR = bytes.fromhex("3B751300004309EA9000")
+
+
+async def test_readers_and_cards_as_they_are(api: Workbench) -> None:
+    secret = await api.pair()
+    cards = await api.call("GET", "/v1/cards", bearer=secret)
+    identifier = cards.text("cards", 0, "id")
+    assert cards.json == {
+        "cards": [{"id": identifier, "reader": "Lecteur A", "kind": "cps3", "atr": api.card.atr.hex().upper()}]
+    }
+    readers = await api.call("GET", "/v1/readers", via="unix")
+    assert readers.json == {"readers": [{"name": "Lecteur A", "card": identifier}, {"name": "Lecteur B", "card": None}]}
+
+
+async def test_listing_cards_asks_them_nothing(api: Workbench) -> None:
+    before = api.card.count
+    await api.call("GET", "/v1/cards", via="unix")
+    await api.call("GET", "/v1/readers", headers={"Origin": PAGE})
+    assert api.card.count == before
+
+
+async def test_the_state_of_the_pin_is_told_when_asked_for(api: Workbench) -> None:
+    got = await api.call("GET", "/v1/cards?pin=true", via="unix")
+    assert got.json["cards"] == [
+        {
+            **(await api.call("GET", "/v1/cards", via="unix")).json["cards"][0],  # type: ignore[index]
+            "pin": {"state": "ready", "tries_left": 3, "minimum": 4, "maximum": 4},
+        }
+    ]
+    wrong = await api.call("GET", "/v1/cards?pin=1234", via="unix")
+    assert (wrong.code, wrong.text("where")) == ("request.invalid", "?pin")
+
+
+async def test_a_patients_card_and_a_mute_one_are_told_as_such(api: Workbench) -> None:
+    secret = await api.pair()
+    api.reader.remove()
+    await eventually(lambda: not api.readers.cards())
+    api.readers.card_inserted("Lecteur A", b"")
+    api.readers.card_inserted("Lecteur B", VITALE_ATR)
+    listed = await api.call("GET", "/v1/cards?pin=true", bearer=secret)
+    assert [listed.text("cards", n, "problem") for n in (0, 1)] == ["card.mute", "card.vitale"]
+    mute, vitale = (listed.text("cards", n, "id") for n in (0, 1))
+    for card, code in ((mute, "card.mute"), (vitale, "card.vitale")):
+        assert (await api.call("GET", f"/v1/cards/{card}/certificates", bearer=secret)).code == code
+        assert (await api.call("POST", "/v1/sessions", {"method": "cpx", "card": card}, bearer=secret)).code == code
+
+
+async def test_a_card_that_no_driver_knows_says_so_when_it_is_opened(api: Workbench) -> None:
+    api.readers.card_inserted("Lecteur B", bytes.fromhex("3B00"))
+    got = await api.call("GET", "/v1/cards?pin=true", via="unix")
+    assert got.text("cards", 1, "kind") == "unknown"
+    assert got.text("cards", 1, "problem") in ("card.unrecognised", "card.removed", CardMute.code)
+
+
+async def test_certificates_are_shown_once_the_user_consents(api: Workbench) -> None:
+    secret = await api.pair()
+    card = (await api.call("GET", "/v1/cards", bearer=secret)).text("cards", 0, "id")
+    api.person.choice = Choice.NO
+    refused = await api.call("GET", f"/v1/cards/{card}/certificates", bearer=secret)
+    assert (refused.status, refused.code) == (403, "consent.refused")
+    api.person.choice = Choice.YES
+    for _ in range(2):
+        got = await api.call("GET", f"/v1/cards/{card}/certificates", bearer=secret)
+        assert got.status == 200
+        assert got.text("holder", "family_name").startswith("SIMULATION")
+        assert [got.text("certificates", n, "purpose") for n in (0, 1)] == ["authentication", "signature"]
+        assert got.text("certificates", 0, "serial") == serial_of(_der(got.text("certificates", 0, "der")))
+    assert api.person.topics() == ["pair", "certificates", "certificates"]
+
+
+async def test_certificates_are_for_clients_and_of_cards_that_are_there(api: Workbench) -> None:
+    card = (await api.call("GET", "/v1/cards", via="unix")).text("cards", 0, "id")
+    assert (await api.call("GET", f"/v1/cards/{card}/certificates", via="unix")).code == "client.unknown"
+    page = {"Origin": PAGE}
+    assert (await api.call("GET", f"/v1/cards/{card}/certificates", headers=page)).status == 200
+    gone = await api.call("GET", "/v1/cards/0123/certificates", headers=page)
+    assert (gone.status, gone.code) == (404, "card.unknown")
+
+
+async def test_without_reader_service_the_lists_say_so(api: Workbench) -> None:
+    for name in ("Lecteur A", "Lecteur B"):
+        api.readers.reader_removed(name)
+    api.readers.readers_available(False)
+    for path in ("/v1/readers", "/v1/cards"):
+        got = await api.call("GET", path, via="unix")
+        assert (got.status, got.code) == (503, "reader.pcsc_unavailable")
+
+
+async def test_a_blocked_card_tells_so(api: Workbench) -> None:
+    secret = await api.pair()
+    api.person.pins = ["9999", "9998", "9997"]
+    await api.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=secret)
+    got = await api.call("GET", "/v1/cards?pin=true", via="unix")
+    assert got.json["cards"][0]["pin"]["state"] == "last_try"  # type: ignore[index]
+    api.reader.remove()
+    await eventually(lambda: not api.readers.cards())
+    api.reader.insert(simulated_card(pin=PIN))
+    await eventually(lambda: bool(api.readers.cards()))
+    got = await api.call("GET", "/v1/cards?pin=true", via="unix")
+    assert got.json["cards"][0]["pin"]["state"] == "ready"  # type: ignore[index]
+
+
+def _der(text: str) -> bytes:
+    from base64 import b64decode
+
+    return b64decode(text, validate=True)

@@ -1,0 +1,169 @@
+"""Events as they happen, as server-sent events and over a WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import aiohttp
+import pytest
+
+from cardd.api.services import ApiLimits
+from cardd.model import Event
+from tests.api.requests import UPGRADE, request, status_of
+from tests.api.workbench import PAGE, Json, Via, Workbench
+from tests.rig.waiting import eventually
+
+Next = Callable[[], Awaitable[tuple[str, Json]]]
+
+
+@asynccontextmanager
+async def stream(api: Workbench, *, via: Via = "unix", **headers: str) -> AsyncIterator[Next]:
+    """Server-sent events; the numbers must follow each other."""
+    async with api.http(via).get(api.base(via) + "/v1/events", headers=headers) as answer:
+        assert answer.status == 200, await answer.read()
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        number = 0
+
+        async def next_event() -> tuple[str, Json]:
+            nonlocal number
+            lines = [(await answer.content.readline()).decode().rstrip("\n") for _ in range(4)]
+            fields = dict(line.split(": ", 1) for line in lines[:3])
+            assert fields["id"] == str(number)
+            number += 1
+            return fields["event"], cast(Json, json.loads(fields["data"]))
+
+        yield next_event
+
+
+@asynccontextmanager
+async def websocket(api: Workbench, **headers: str) -> AsyncIterator[Next]:
+    """The same over a WebSocket."""
+    async with api.http().ws_connect(api.base() + "/v1/events", headers=headers) as socket:
+
+        async def next_event() -> tuple[str, Json]:
+            message = cast(Json, await socket.receive_json(timeout=5))
+            return cast(str, message["type"]), cast(Json, message["data"])
+
+        yield next_event
+
+
+@pytest.fixture(params=["stream", "websocket"])
+async def listening(request: pytest.FixtureRequest, api: Workbench) -> AsyncIterator[Next]:
+    """A page that listens, one way or the other, past its hello."""
+    opened = stream(api, via="v4", Origin=PAGE) if request.param == "stream" else websocket(api, Origin=PAGE)
+    async with opened as next_event:
+        assert (await next_event())[0] == "hello"
+        yield next_event
+
+
+async def test_the_first_event_tells_how_things_are(api: Workbench) -> None:
+    card = api.readers.cards()[0]
+    async with stream(api) as one, websocket(api, Origin=PAGE) as two:
+        for next_event in (one, two):
+            kind, data = await next_event()
+            assert kind == "hello"
+            assert data == {
+                "available": True,
+                "readers": [{"name": "Lecteur A", "card": card.id}, {"name": "Lecteur B", "card": None}],
+                "cards": [{"id": card.id, "reader": "Lecteur A", "kind": "cps3", "atr": card.atr.hex().upper()}],
+            }
+
+
+async def test_a_card_that_leaves_and_comes_is_told(api: Workbench, listening: Next) -> None:
+    card = api.readers.cards()[0].id
+    api.reader.remove()
+    assert await listening() == ("card.removed", {"card": card, "reader": "Lecteur A"})
+    api.reader.insert(api.card)
+    kind, data = await listening()
+    assert (kind, data["reader"], data["kind"]) == ("card.inserted", "Lecteur A", "cps3")
+    assert data["card"] != card
+
+
+async def test_what_concerns_one_caller_reaches_nobody_else(api: Workbench, listening: Next) -> None:
+    path, token = await api.logged_in()
+    await api.call("DELETE", path, bearer=token)
+    api.events.publish(Event("reader.added", {"reader": "Lecteur C"}))
+    assert (await listening())[0] == "reader.added"
+
+
+async def test_a_page_hears_of_its_own_session(api: Workbench, listening: Next) -> None:
+    got = await api.call("POST", "/v1/sessions", {"method": "cpx"}, headers={"Origin": PAGE})
+    seen = [await listening()]
+    while seen[-1][0] != "session.opened":
+        seen.append(await listening())
+    assert seen[-1] == ("session.opened", {"session": got.json["id"]})
+
+
+async def test_listeners_that_leave_are_forgotten_at_once(api: Workbench) -> None:
+    bus = api.events
+    async with stream(api) as one, websocket(api, Origin=PAGE) as two:
+        await one()
+        await two()
+        assert len(bus._subscriptions) == 2
+    api.forget_connections()
+    await eventually(lambda: not bus._subscriptions)
+
+
+async def test_a_listener_that_takes_nothing_is_dropped_and_the_others_go_on(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+) -> None:
+    api = await started(Workbench(tmp_path, ApiLimits(write_timeout=0.1)))
+    _, slow = await asyncio.open_connection("127.0.0.1", api.port, limit=1)
+    slow.write(request("/v1/events", f"Host: localhost:{api.port}", f"Origin: {PAGE}"))
+    async with stream(api) as next_event:
+        await next_event()
+        await eventually(lambda: len(api.events._subscriptions) == 2)
+        filler = "x" * 400_000
+        for number in range(40):
+            api.events.publish(Event("filler", {"number": number, "text": filler}))
+            assert (await next_event())[1]["number"] == number
+        await eventually(lambda: len(api.events._subscriptions) == 1)
+        api.events.publish(Event("last"))
+        assert await next_event() == ("last", {})
+    slow.close()
+
+
+async def test_the_stream_ends_when_the_daemon_stops(tmp_path: Path) -> None:
+    api = Workbench(tmp_path)
+    await api.start()
+    async with api.http("unix").get(api.base("unix") + "/v1/events") as answer:
+        await answer.content.readline()
+        await api.server.stop()
+        await answer.content.read()
+    await api.stop()
+
+
+async def test_a_websocket_that_speaks_is_let_go(api: Workbench) -> None:
+    async with api.http().ws_connect(api.base() + "/v1/events", headers={"Origin": PAGE}) as socket:
+        await socket.receive()
+        await socket.send_str("bonjour")
+        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_a_websocket_wants_a_client_a_handshake_and_no_subprotocol(api: Workbench) -> None:
+    host, page = f"Host: localhost:{api.port}", f"Origin: {PAGE}"
+    cases = [
+        (401, UPGRADE),
+        (422, (page, "Connection: Upgrade", "Upgrade: websocket")),
+        (422, (page, "Connection: Upgrade", "Upgrade: h2c")),
+        (422, (page, *UPGRADE[:2], "Sec-WebSocket-Version: 99", UPGRADE[3])),
+        (422, (page, *UPGRADE, "Sec-WebSocket-Protocol: secret")),
+    ]
+    for status, headers in cases:
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(request("/v1/events", host, *headers))
+        assert status_of(await reader.readuntil(b"\r\n\r\n")) == status
+        writer.close()
+
+
+async def test_without_reader_service_hello_says_so(api: Workbench) -> None:
+    for name in ("Lecteur A", "Lecteur B"):
+        api.readers.reader_removed(name)
+    api.readers.readers_available(False)
+    async with stream(api) as next_event:
+        assert await next_event() == ("hello", {"available": False, "readers": [], "cards": []})

@@ -1,0 +1,199 @@
+"""Sessions: one caller, one OS user, one card; rules 6 and 7."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.api.workbench import PAGE, PAGE_WITH_PORT, PIN, Workbench
+from tests.rig.simulator import simulated_card
+from tests.rig.waiting import eventually
+
+LOGIN = {"method": "cpx"}
+SIGNATURE = {"document_name": "Ordonnance", "document": "b3Jkb25uYW5jZQ=="}
+
+
+async def test_login_gives_a_session_with_the_holders_identity(api: Workbench) -> None:
+    secret = await api.pair()
+    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert got.status == 201
+    assert got.headers["Location"] == f"/v1/sessions/{got.text('id')}"
+    assert got.json["state"] == "active"
+    assert got.text("identity", "family_name").startswith("SIMULATION")
+    shown = await api.call("GET", got.headers["Location"], bearer=got.text("token"))
+    assert shown.json == {key: value for key, value in got.json.items() if key != "token"}
+    [asked] = api.person.pin_questions
+    assert (asked.question.topic, asked.question.params["client"], asked.reader) == (
+        "login",
+        "LPS de test",
+        "Lecteur A",
+    )
+
+
+async def test_a_page_logs_in_with_its_origin_and_its_token_is_for_its_origin_only(api: Workbench) -> None:
+    got = await api.call("POST", "/v1/sessions", LOGIN, headers={"Origin": PAGE})
+    path, token = got.headers["Location"], got.text("token")
+    assert (await api.call("GET", path, bearer=token, headers={"Origin": PAGE})).status == 200
+    others: tuple[dict[str, str], ...] = ({}, {"Origin": PAGE_WITH_PORT})
+    for headers in others:
+        assert (await api.call("GET", path, bearer=token, headers=headers)).code == "session.unknown"
+    assert (await api.call("GET", path, bearer=token, via="unix")).code == "session.unknown"
+
+
+async def test_a_programs_token_is_worthless_in_a_page(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    assert (await api.call("GET", path, bearer=token, headers={"Origin": PAGE})).code == "session.unknown"
+    assert (await api.call("GET", path, bearer=token, via="v6")).status == 200
+    assert (await api.call("GET", path, bearer=token, via="unix")).status == 200
+
+
+async def test_a_token_is_worthless_to_another_user_and_for_another_session(api: Workbench) -> None:
+    api.person.pins = [PIN, PIN]
+    secret = await api.pair()
+    one, token = await api.login(secret)
+    two, _ = await api.login(secret)
+    for path, bearer in ((two, token), (f"{one}x", token), (one, None), (one, secret), (one, "wrong")):
+        got = await api.call("GET", path, bearer=bearer)
+        assert (got.status, got.code) == (401, "session.unknown")
+    assert (await api.call("POST", f"{two}/signatures", SIGNATURE, bearer=token)).code == "session.unknown"
+    api.uid = 54321
+    api.forget_connections()
+    for via in ("v4", "v6", "unix"):
+        assert (await api.call("GET", one, bearer=token, via=via)).code == "session.unknown"
+        assert (await api.call("DELETE", one, bearer=token, via=via)).code == "session.unknown"
+
+
+async def test_logout_closes_the_session_and_de_authenticates_the_card(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    resets = api.card.resets
+    assert (await api.call("DELETE", path, bearer=token)).status == 204
+    assert api.card.resets == resets + 1
+    got = await api.call("GET", path, bearer=token)
+    assert (got.status, got.code) == (401, "session.closed")
+    assert (await api.call("DELETE", path, bearer=token)).code == "session.closed"
+
+
+async def test_cardctl_sees_and_closes_the_sessions_of_its_own_user(api: Workbench) -> None:
+    api.uid = 1000
+    path, token = await api.logged_in()
+    listed = await api.call("GET", "/v1/sessions", via="unix")
+    assert f"/v1/sessions/{listed.text('sessions', 0, 'id')}" == path
+    assert token.encode() not in listed.raw
+    api.uid = 1001
+    api.forget_connections()
+    assert (await api.call("GET", "/v1/sessions", via="unix")).json == {"sessions": []}
+    assert (await api.call("DELETE", path, via="unix")).code == "session.unknown"
+    api.uid = 1000
+    api.forget_connections()
+    assert (await api.call("DELETE", path)).code == "session.unknown"  # without token, not over TCP
+    assert (await api.call("DELETE", path, via="unix")).status == 204
+    assert (await api.call("GET", path, bearer=token)).code == "session.closed"
+
+
+async def test_the_card_leaves_and_its_session_is_closed_before_the_next_answer(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    assert (await api.call("GET", path, bearer=token)).status == 200
+    api.readers.card_removed("Lecteur A")  # what the monitor posts to the loop, and nothing after it
+    for method, place, body in (("GET", path, None), ("POST", f"{path}/signatures", SIGNATURE)):
+        got = await api.call(method, place, body, bearer=token)
+        assert (got.status, got.code) == (401, "session.closed")
+    assert (await api.call("GET", "/v1/sessions", via="unix")).json == {"sessions": []}
+
+
+async def test_an_idle_session_expires_and_looking_at_it_does_not_keep_it_alive(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    api.clock.seconds += 1000
+    shown = await api.call("GET", path, bearer=token)
+    assert shown.status == 200
+    api.clock.seconds += 1000
+    got = await api.call("GET", path, bearer=token)
+    assert (got.status, got.code) == (401, "session.expired")
+
+
+async def test_a_session_in_use_expires_of_age(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    for _ in range(14):
+        api.clock.seconds += 1000
+        assert (await api.call("POST", f"{path}/signatures", SIGNATURE, bearer=token)).status == 200
+    api.clock.seconds += 1000
+    got = await api.call("POST", f"{path}/signatures", SIGNATURE, bearer=token)
+    assert (got.status, got.code) == (401, "session.expired")
+
+
+async def test_two_cards_and_none_named_are_listed(api: Workbench) -> None:
+    secret = await api.pair()
+    api.other_reader.insert(simulated_card("pharmacien"))
+    await eventually(lambda: len(api.readers.cards()) == 2)
+    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (got.status, got.code) == (409, "card.ambiguous")
+    assert got.json["cards"] == [card.id for card in api.readers.cards()]
+    assert api.person.pin_questions == []
+    chosen = api.readers.cards()[1].id
+    named = await api.call("POST", "/v1/sessions", {**LOGIN, "card": chosen}, bearer=secret)
+    assert (named.status, named.json["card"]) == (201, chosen)
+
+
+async def test_no_card_and_an_unknown_card(api: Workbench) -> None:
+    secret = await api.pair()
+    unknown = await api.call("POST", "/v1/sessions", {**LOGIN, "card": "0123"}, bearer=secret)
+    assert (unknown.status, unknown.code) == (404, "card.unknown")
+    api.reader.remove()
+    await eventually(lambda: not api.readers.cards())
+    absent = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (absent.status, absent.code, absent.json["retryable"]) == (409, "card.absent", True)
+
+
+@pytest.mark.parametrize(
+    ("pins", "status", "code", "tries_left"),
+    [
+        (["9999", PIN], 201, None, None),
+        (["9999"], 403, "pin.wrong", 2),
+        (["9999", "9998"], 403, "pin.wrong", 1),
+        ([], 403, "pin.cancelled", None),
+    ],
+)
+async def test_wrong_pins_tell_the_tries_left(
+    api: Workbench, pins: list[str], status: int, code: str | None, tries_left: int | None
+) -> None:
+    secret = await api.pair()
+    api.person.pins = pins
+    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (got.status, got.json.get("code"), got.json.get("tries_left")) == (status, code, tries_left)
+    refused = [act for act in api.audit.acts() if act == "session.open refused"]
+    assert len(refused) == (0 if status == 201 else 1)
+
+
+async def test_a_blocked_pin_and_the_back_off_have_their_own_codes(api: Workbench) -> None:
+    secret = await api.pair()
+    api.person.pins = ["9999", "9998"]
+    await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    waiting = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (waiting.status, waiting.code) == (429, "pin.back_off")
+    assert int(waiting.headers["Retry-After"]) == waiting.json["retry_after"]
+    api.clock.seconds += 100
+    api.person.pins = ["9997"]
+    last = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (last.code, api.person.topics()[-1]) in (("pin.wrong", "last_try"), ("pin.blocked", "last_try"))
+    api.clock.seconds += 100
+    blocked = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (blocked.status, blocked.code) == (403, "pin.blocked")
+
+
+async def test_a_login_that_cannot_be_recorded_opens_nothing(api: Workbench) -> None:
+    secret = await api.pair()
+    api.audit.is_full = True
+    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (got.status, got.code) == (503, "audit.unavailable")
+    assert (await api.call("GET", "/v1/sessions", via="unix")).json == {"sessions": []}
+
+
+async def test_other_requests_are_answered_while_a_dialog_is_open(api: Workbench) -> None:
+    secret = await api.pair()
+    api.person.attentive.clear()
+    api.person.is_asked.clear()
+    opening = asyncio.ensure_future(api.call("POST", "/v1/sessions", LOGIN, bearer=secret))
+    await api.person.is_asked.wait()
+    assert (await api.call("GET", "/v1/cards", bearer=secret)).status == 200
+    api.person.attentive.set()
+    assert (await opening).status == 201
