@@ -47,7 +47,7 @@ class FileStore:
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
-            raise ValueError(name)
+            raise ValueError(f"no name of a document: {name!r}")
         return self._directory / f"{name}.json"
 
 

@@ -1,0 +1,90 @@
+"""Sockets passed by the real systemd-socket-activate."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from cardd.system import activation
+from tests.rig.pcscd import free_port
+
+PROGRAM = "systemd-socket-activate"
+pytestmark = pytest.mark.skipif(not shutil.which(PROGRAM), reason="systemd is not installed")
+
+
+def activated(*listen: str, names: str = "") -> dict[str, object]:
+    """Let systemd-socket-activate listen there, connect to the first of them, and see what the program got."""
+    options = [option for where in listen for option in ("--listen", where)]
+    options += ["--fdname", names] if names else []
+    environment = ["--setenv", f"PYTHONPATH={os.pathsep.join(filter(None, sys.path))}"]
+    command = [PROGRAM, *environment, *options, sys.executable, "-m", "tests.system.listener"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with process:
+        client = connect(listen[0])
+        printed, _ = process.communicate(timeout=20)
+        client.close()
+    return cast("dict[str, object]", json.loads(printed))
+
+
+def connect(where: str) -> socket.socket:
+    """A connection, as soon as somebody listens there."""
+    host, _, port = where.rpartition(":")
+    deadline = time.monotonic() + 10
+    while True:
+        client = socket.socket(socket.AF_INET if host else socket.AF_UNIX)
+        try:
+            client.connect(("127.0.0.1", int(port)) if host else where)
+        except (ConnectionRefusedError, FileNotFoundError):
+            client.close()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        else:
+            return client
+
+
+def test_the_four_sockets_of_the_unit_are_told_apart(tmp_path: Path) -> None:
+    port, api, agent = free_port(), str(tmp_path / "cardd.sock"), str(tmp_path / "agent.sock")
+    found = activated(api, f"127.0.0.1:{port}", f"[::1]:{port}", agent, names="cardd:cardd:cardd:cardd")
+    assert found["tcp"] == [["127.0.0.1", port], ["::1", port]]
+    assert found["api"] == [api]
+    assert found["agent"] == [agent]
+    assert found["blocking"] == found["inheritable"] == [False] * 4
+
+
+def test_a_socket_named_agent_is_the_agents_wherever_it_is(tmp_path: Path) -> None:
+    api, agent = str(tmp_path / "one.sock"), str(tmp_path / "two.sock")
+    found = activated(api, agent, names="api:agent")
+    assert (found["api"], found["agent"]) == ([api], [agent])
+
+
+def test_sockets_are_taken_once_and_no_child_is_told_of_them(tmp_path: Path) -> None:
+    found = activated(str(tmp_path / "cardd.sock"))
+    assert found["again"] is False
+    assert found["environment"] == []
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "[::]"])
+def test_a_socket_that_listens_beyond_this_machine_is_refused(address: str) -> None:
+    refused = cast("dict[str, str]", activated(f"{address}:{free_port()}")["refused"])
+    assert (refused["file"], refused["key"], refused["why"]) == ("cardd.socket", "ListenStream", "inherited")
+
+
+def test_variables_meant_for_another_process_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LISTEN_PID", str(os.getppid()))
+    monkeypatch.setenv("LISTEN_FDS", "4")
+    assert not activation.take()
+    assert "LISTEN_FDS" not in os.environ
+
+
+def test_without_activation_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LISTEN_FDS", raising=False)
+    assert not activation.take()

@@ -1,0 +1,185 @@
+"""Who is at the other end: our own user, a real second user, and nobody."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cardd.model import Peer
+from cardd.system import tcp_owner
+from cardd.system.peer import peer_of, program_of
+from tests.rig import other_user
+
+ADDRESSES = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+CONNECT = """
+family, host, port = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+connection = socket.socket(family)
+connection.connect((host, int(port)) if port else host)
+print(os.getpid(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(params=ADDRESSES, ids=["v4", "v6"])
+def listener(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
+    family, host = request.param
+    with socket.create_server((host, 0), family=family) as server:
+        server.settimeout(10)
+        yield server
+
+
+@pytest.fixture
+def unix_listener(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "cardd.sock"))
+        (tmp_path / "cardd.sock").chmod(0o666)
+        server.listen()
+        server.settimeout(10)
+        yield server
+
+
+@contextlib.contextmanager
+def connected(server: socket.socket, *, as_other: bool = False) -> Iterator[tuple[socket.socket, int]]:
+    """A connection that another process made: our end of it, and that process."""
+    name = server.getsockname()
+    target = [name, ""] if isinstance(name, str) else [name[0], str(name[1])]
+    arguments = [str(int(server.family)), *target]
+    if as_other:
+        process = other_user.start(CONNECT, *arguments, imports="import socket")
+    else:
+        command = [sys.executable, "-c", f"import os, socket, sys\n{CONNECT}", *arguments]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout is not None
+        with server.accept()[0] as accepted:
+            yield accepted, int(process.stdout.readline())
+
+
+def both_ends(server: socket.socket) -> tuple[socket.socket, socket.socket]:
+    client = socket.create_connection(server.getsockname()[:2])
+    return client, server.accept()[0]
+
+
+def owners_in_proc(port: int) -> list[tuple[str, str]]:
+    """User and inode of each TCP socket with this local port, as /proc shows them."""
+    lines = [line.split() for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()]
+    return [(fields[7], fields[9]) for fields in lines if fields[1].endswith(f":{port:04X}")]
+
+
+def test_a_tcp_peer_of_our_own_is_known_by_user_process_and_program(listener: socket.socket) -> None:
+    with connected(listener) as (accepted, pid):
+        assert peer_of(accepted) == Peer(os.geteuid(), pid, str(Path(sys.executable).resolve()))
+
+
+def test_a_unix_peer_of_our_own_is_known_by_user_process_and_program(unix_listener: socket.socket) -> None:
+    with connected(unix_listener) as (accepted, pid):
+        assert peer_of(accepted) == Peer(os.geteuid(), pid, str(Path(sys.executable).resolve()))
+
+
+@other_user.needs_root
+def test_a_second_user_is_known_over_tcp(listener: socket.socket) -> None:
+    with connected(listener, as_other=True) as (accepted, _):
+        peer = peer_of(accepted)
+        assert peer is not None
+        assert peer.uid == other_user.UID
+
+
+@other_user.needs_root
+def test_a_second_user_is_known_over_the_unix_socket(unix_listener: socket.socket, tmp_path: Path) -> None:
+    other_user.open_to_everybody(tmp_path)
+    with connected(unix_listener, as_other=True) as (accepted, pid):
+        peer = peer_of(accepted)
+        assert peer is not None
+        assert (peer.uid, peer.pid) == (other_user.UID, pid)
+
+
+@other_user.needs_root
+def test_an_unprivileged_daemon_knows_the_user_of_another_ones_tcp_socket(listener: socket.socket) -> None:
+    """The daemon runs as a user of its own, and may not look into its callers' processes."""
+    code = (
+        "with socket.create_server((sys.argv[1], 0), family=int(sys.argv[2])) as server:\n"
+        "    print(server.getsockname()[1], flush=True)\n"
+        "    print(peer_of(server.accept()[0]), flush=True)\n"
+    )
+    imports = "import socket\nfrom cardd.system.peer import peer_of"
+    host = listener.getsockname()[0]
+    with other_user.start(code, host, str(int(listener.family)), imports=imports) as daemon:
+        assert daemon.stdout is not None
+        with socket.create_connection((host, int(daemon.stdout.readline()))):
+            assert daemon.stdout.readline().strip() == str(Peer(0))
+
+
+def test_a_v6_socket_that_speaks_v4_is_known_by_both_sources() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_INET6) as client:
+        client.connect(("::ffff:127.0.0.1", server.getsockname()[1]))
+        with server.accept()[0] as accepted:
+            peer = peer_of(accepted)
+            assert peer is not None
+            assert peer.uid == os.geteuid()
+            ends = [tcp_owner.end(end.family, end.getsockname()[:2]) for end in (client, accepted)]
+            found = tcp_owner.owner_in_proc(ends[0], ends[1])
+            assert found is not None
+            assert found.inode == os.fstat(client.fileno()).st_ino
+
+
+def test_a_peer_that_closed_is_nobody(listener: socket.socket) -> None:
+    client, accepted = both_ends(listener)
+    with accepted:
+        client.close()
+        assert peer_of(accepted) is None
+
+
+def test_a_peer_that_died_with_data_under_way_is_nobody_and_never_root(listener: socket.socket) -> None:
+    """Its socket lives on without an owner and shows user 0; nothing of ours is read, so that it cannot go."""
+    client, accepted = both_ends(listener)
+    with accepted:
+        client.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client.send(b"x" * 65536)
+        client.close()
+        assert ("0", "0") in owners_in_proc(accepted.getpeername()[1])
+        assert peer_of(accepted) is None
+
+
+def test_both_sources_tell_the_same(listener: socket.socket) -> None:
+    client, accepted = both_ends(listener)
+    with client, accepted:
+        ends = [tcp_owner.end(client.family, end.getsockname()[:2]) for end in (client, accepted)]
+        asked = tcp_owner.owner_of(ends[0], ends[1])
+        assert asked is not None
+        assert asked == tcp_owner.owner_in_proc(ends[0], ends[1])
+        assert asked.inode == os.fstat(client.fileno()).st_ino
+
+
+def test_neither_source_takes_a_listener_for_a_peer(listener: socket.socket) -> None:
+    ours = tcp_owner.end(listener.family, listener.getsockname()[:2])
+    never = tcp_owner.End(ours.address, 1)
+    assert tcp_owner.owner_of(ours, never) is None
+    assert tcp_owner.owner_in_proc(ours, never) is None
+
+
+def test_a_socket_that_is_not_connected_has_no_peer() -> None:
+    with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:
+        assert peer_of(tcp) is None
+        assert peer_of(unix) is None
+
+
+@other_user.needs_root
+def test_a_program_that_may_not_be_seen_is_told_by_its_short_name() -> None:
+    imports = "from cardd.system.peer import program_of"
+    seen = other_user.run("print(program_of(int(sys.argv[1])))", str(os.getpid()), imports=imports)
+    assert seen.strip() == Path("/proc/self/comm").read_text().strip()
+
+
+def test_a_process_that_is_gone_has_no_program() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert program_of(process.pid) is None

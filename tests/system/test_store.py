@@ -1,0 +1,81 @@
+"""Documents in the state directory."""
+
+from __future__ import annotations
+
+import resource
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from cardd.errors import StateUnavailable
+from cardd.system.store import FileStore
+
+
+def test_a_document_is_read_back_as_it_was_saved(tmp_path: Path) -> None:
+    FileStore(tmp_path / "state").save("clients", '{"name": "Cabinet – SIMULATION"}')
+    assert FileStore(tmp_path / "state").load("clients") == '{"name": "Cabinet – SIMULATION"}'
+
+
+def test_there_is_no_document_before_the_first_save(tmp_path: Path) -> None:
+    assert FileStore(tmp_path / "state").load("clients") is None
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    FileStore(tmp_path / "state").save("clients", "{}")
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "state" / "clients.json").stat().st_mode) == 0o600
+
+
+def test_a_reader_sees_the_old_or_the_new_document_and_never_a_part(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    versions = ["a" * 50_000, "b" * 90_000]
+    store.save("clients", versions[0])
+    seen = set()
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.add(FileStore(tmp_path).load("clients"))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(100):
+        store.save("clients", versions[number % 2])
+    stop.set()
+    reader.join()
+    assert seen <= set(versions)
+
+
+def test_a_full_disk_leaves_the_old_document_and_nothing_else(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    store.save("clients", "old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(StateUnavailable):
+            store.save("clients", "n" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert store.load("clients") == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["clients.json"]
+
+
+def test_what_an_interrupted_save_left_does_not_disturb_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "clients.new").write_text("half a docum")
+    FileStore(tmp_path).save("clients", "whole")
+    assert FileStore(tmp_path).load("clients") == "whole"
+
+
+def test_a_document_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "clients.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(StateUnavailable) as caught:
+        FileStore(tmp_path).load("clients")
+    assert caught.value.params["file"] == str(tmp_path / "clients.json")
+
+
+@pytest.mark.parametrize("name", ["../clients", "a/b", "", ".", "Clients", "a\0b"])
+def test_a_name_cannot_leave_the_directory(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="no name of a document"):
+        FileStore(tmp_path).load(name)
