@@ -1,0 +1,80 @@
+"""The systemd units, judged by systemd itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cardd.config import Config
+
+UNITS = Path(__file__).parents[2] / "systemd"
+WORST = "2.5"
+
+pytestmark = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+
+
+def analyze(*arguments: str | Path, **environment: str) -> str:
+    done = subprocess.run(
+        ["systemd-analyze", "--no-pager", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The units as an installer leaves them, with programs that exist."""
+    for unit in (*UNITS.glob("*.service"), *UNITS.glob("*.socket"), *UNITS.glob("user/*.service")):
+        text = unit.read_text()
+        for program in ("/usr/bin/cardd-agent", "/usr/bin/cardd"):
+            text = text.replace(f"ExecStart={program}", "ExecStart=/bin/true")
+        (tmp_path / unit.name).write_text(text)
+    return tmp_path
+
+
+def test_the_service_and_its_socket_have_no_fault(installed: Path) -> None:
+    assert analyze("verify", "--man=no", installed / "cardd.service", installed / "cardd.socket") == ""
+
+
+def test_the_agents_unit_has_no_fault(installed: Path) -> None:
+    runtime = installed / "runtime"
+    runtime.mkdir(mode=0o700)
+    unit = installed / "cardd-agent.service"
+    assert analyze("verify", "--user", "--man=no", unit, XDG_RUNTIME_DIR=str(runtime)) == ""
+
+
+def test_the_service_is_exposed_no_more_than_allowed() -> None:
+    threshold = str(int(float(WORST) * 10))
+    report = analyze("security", "--offline=true", f"--threshold={threshold}", UNITS / "cardd.service")
+    exposure = float(report.partition("Overall exposure level for cardd.service: ")[2].split()[0])
+    assert exposure <= float(WORST)
+
+
+def test_the_sockets_are_those_of_the_default_configuration() -> None:
+    listen = Config().listen
+    written = (UNITS / "cardd.socket").read_text().splitlines()
+    addresses = [line.partition("=")[2] for line in written if line.startswith("ListenStream=")]
+    assert addresses == [
+        f"127.0.0.1:{listen.tcp}",
+        f"[::1]:{listen.tcp}",
+        str(listen.socket),
+        str(listen.agent_socket),
+    ]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-sysusers"), reason="systemd-sysusers is not installed")
+def test_the_services_user_is_made_by_sysusers(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    subprocess.run(["systemd-sysusers", f"--root={tmp_path}", UNITS / "sysusers.d" / "cardd.conf"], check=True)
+    name, _, uid, *_, home, shell = (tmp_path / "etc" / "passwd").read_text().strip().split(":")
+    assert (name, home, shell) == ("cardd", "/var/lib/cardd", "/usr/sbin/nologin")
+    assert 0 < int(uid) < 1000
