@@ -185,7 +185,7 @@ class Choice(StrEnum):
 class Question:
     """A dialog's content as data; words and languages are the prompter's.
 
-    ``topic`` names the text in ``cardd.i18n`` (``prompt.<topic>.…``) and ``params`` fills it. ``uid`` is the user
+    ``topic`` names the text in ``cardd.i18n`` (``dialog.<topic>.…``) and ``params`` fills it. ``uid`` is the user
     whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``remember`` offers
     "always" as a third answer.
     """

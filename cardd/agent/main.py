@@ -1,0 +1,148 @@
+"""``cardd-agent``: in each desktop session, shows the dialogs that the daemon asks for.
+
+It connects to the agents' socket, says its language and waits. The first byte from the daemon starts a pinentry; from
+then on bytes are passed both ways until either side ends. The PIN crosses this process in one locked page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from pathlib import Path
+
+from cardd.agent import local
+from cardd.agent.remote import GREETING
+from cardd.errors import CarddError, PromptUnavailable
+from cardd.i18n import language_of
+from cardd.secret import Secret
+
+SOCKET = "/run/cardd/agent.sock"
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reach a daemon that is not there
+
+
+class Agent:
+    """One desktop's agent. ``program`` is the pinentry to start, None for what is found."""
+
+    def __init__(self, path: Path, program: str | None) -> None:
+        self._path = path
+        self._program = program
+
+    async def run(self) -> None:
+        """Serve dialog after dialog until cancelled."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                connection = await self._connect()
+                pause = FIRST_PAUSE
+                await self._serve(connection)
+            except (OSError, CarddError):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _connect(self) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        connection = socket.socket(socket.AF_UNIX)
+        connection.setblocking(False)
+        try:
+            await loop.sock_connect(connection, str(self._path))
+            language = language_of(local.own_locale(os.environ))
+            await loop.sock_sendall(connection, f"OK {GREETING} {language}\n".encode())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _serve(self, connection: socket.socket) -> None:
+        """Wait to be asked, then pass one dialog on."""
+        with connection:
+            if not await _is_asked(connection):
+                raise PromptUnavailable(why="cardd")
+            program = local.find_pinentry(self._program, os.environ)
+            if program is None:
+                raise PromptUnavailable(why="pinentry")
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            with ours:
+                process = await local.start(program, theirs)
+                try:
+                    await _introduce(ours)
+                    await _splice(connection, ours)
+                finally:
+                    ours.close()
+                    await local.stop(process)
+
+
+async def _is_asked(connection: socket.socket) -> bool:
+    """Wait for the daemon's first byte, without taking it; False when the daemon leaves."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(connection, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(connection)
+    return bool(connection.recv(1, socket.MSG_PEEK))
+
+
+async def _introduce(pinentry: socket.socket) -> None:
+    """Take pinentry's greeting, and tell it where this desktop is: the daemon cannot know."""
+    loop = asyncio.get_running_loop()
+    commands = [f"OPTION {name}={value}\n" for name, value in local.options(os.environ).items()]
+    await _skip_lines(pinentry, 1)
+    for command in commands:
+        await loop.sock_sendall(pinentry, command.encode())
+        await _skip_lines(pinentry, 1)
+
+
+async def _skip_lines(pinentry: socket.socket, count: int) -> None:
+    loop = asyncio.get_running_loop()
+    while count:
+        byte = await loop.sock_recv(pinentry, 1)
+        if not byte:
+            raise PromptUnavailable(why="pinentry")
+        count -= byte == b"\n"
+
+
+async def _splice(daemon: socket.socket, pinentry: socket.socket) -> None:
+    """Pass bytes both ways until one side ends."""
+    ways = [asyncio.ensure_future(_pass(daemon, pinentry)), asyncio.ensure_future(_pass(pinentry, daemon))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+
+
+async def _pass(source: socket.socket, target: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    with Secret() as page, page.room() as room:
+        while size := await loop.sock_recv_into(source, room):
+            await loop.sock_sendall(target, room[:size])
+            room[:size] = bytes(size)
+
+
+def main() -> int:
+    """The command's entry point."""
+    parser = argparse.ArgumentParser(prog="cardd-agent", description="Shows cardd's dialogs on this desktop.")
+    parser.add_argument("--socket", type=Path, default=Path(SOCKET), help="the daemon's agent socket")
+    parser.add_argument("--pinentry", help="the pinentry program to start")
+    asked = parser.parse_args()
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_run(Agent(asked.socket, asked.pinentry)))
+    return 0
+
+
+async def _run(agent: Agent) -> None:
+    serving = asyncio.ensure_future(agent.run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    await serving
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,120 @@
+"""Which dialog a question becomes: an agent's where one serves that user, else one of this process's own.
+
+One dialog at a time for one user: further questions wait in line, and a limited number of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from cardd.agent import local, pinentry
+from cardd.agent.assuan import Assuan
+from cardd.agent.remote import AgentServer
+from cardd.agent.tty import TerminalPrompter
+from cardd.errors import CarddError, ConsentTimeout, PinTimeout, PromptBusy, PromptUnavailable
+from cardd.i18n import language_of
+from cardd.model import Choice, PinQuestion, Question
+from cardd.secret import Secret
+
+T = TypeVar("T")
+
+WAITING_MAX = 8
+GRACE = 2.0  # seconds that a pinentry has to give up by itself before we do
+
+
+class Prompters:
+    """``cardd.ports.Prompter``. ``program`` is the configured pinentry, ``timeout`` the longest a dialog may stay."""
+
+    def __init__(self, *, program: str | None = None, timeout: float = 120.0) -> None:
+        self._program = program
+        self._timeout = timeout
+        self._agents = AgentServer()
+        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._waiting: defaultdict[int, int] = defaultdict(int)
+
+    def start(self, listeners: Iterable[socket.socket]) -> None:
+        """Accept agents on these sockets."""
+        for listener in listeners:
+            self._agents.start(listener)
+
+    async def stop(self) -> None:
+        """Let the agents go."""
+        await self._agents.stop()
+
+    async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
+        """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PromptBusy, PromptUnavailable."""
+        asked, seconds = question.question, self._seconds(question.question)
+        async with self._turn(asked.uid), _limit(seconds, PinTimeout):
+            await self._ask(
+                asked,
+                lambda talk, language: pinentry.ask_pin(talk, question, language, seconds, into),
+                lambda terminal: terminal.ask_pin(question, seconds, into),
+            )
+
+    async def confirm(self, question: Question) -> Choice:
+        """Yes, always or no. Raises ConsentTimeout, PromptBusy, PromptUnavailable."""
+        seconds = self._seconds(question)
+        async with self._turn(question.uid), _limit(seconds, ConsentTimeout):
+            return await self._ask(
+                question,
+                lambda talk, language: pinentry.confirm(talk, question, language, seconds),
+                lambda terminal: terminal.confirm(question, seconds),
+            )
+
+    async def notify(self, question: Question) -> None:
+        """Show a message until it is closed or the caller is cancelled. Raises PromptUnavailable."""
+        await self._ask(
+            question,
+            lambda talk, language: pinentry.notify(talk, question, language),
+            lambda terminal: terminal.notify(question),
+        )
+
+    async def _ask(
+        self,
+        question: Question,
+        by_pinentry: Callable[[Assuan, str], Awaitable[T]],
+        by_terminal: Callable[[TerminalPrompter], Awaitable[T]],
+    ) -> T:
+        if self._agents.serves(question.uid):
+            async with self._agents.conversation(question.uid) as (talk, language):
+                return await by_pinentry(talk, question.language or language_of(language))
+        if question.uid != os.getuid():
+            raise PromptUnavailable(why="cardd-agent")
+        language = question.language or language_of(local.own_locale(os.environ))
+        program = local.find_pinentry(self._program, os.environ)
+        if program is None:
+            return await by_terminal(TerminalPrompter(language))
+        async with local.conversation(program) as talk:
+            await pinentry.set_options(talk, local.options(os.environ))
+            return await by_pinentry(talk, language)
+
+    def _seconds(self, question: Question) -> int:
+        return max(1, round(min(question.timeout, self._timeout)))
+
+    @asynccontextmanager
+    async def _turn(self, uid: int) -> AsyncIterator[None]:
+        """Wait in this user's line. Raises PromptBusy when it is too long."""
+        if self._waiting[uid] >= WAITING_MAX:
+            raise PromptBusy
+        self._waiting[uid] += 1
+        try:
+            async with self._turns[uid]:
+                yield
+        finally:
+            self._waiting[uid] -= 1
+
+
+@asynccontextmanager
+async def _limit(seconds: int, late: type[CarddError]) -> AsyncIterator[None]:
+    """End a dialog that its program does not end. Raises ``late``."""
+    try:
+        async with asyncio.timeout(seconds + GRACE):
+            yield
+    except TimeoutError:
+        raise late from None

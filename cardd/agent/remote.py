@@ -1,0 +1,123 @@
+"""The agents of other desktops: who may show a dialog to whom.
+
+An agent connects to the agents' socket and says ``OK cardd-agent LANGUAGE``. When its user must be asked, the daemon
+speaks Assuan over that connection, and the agent passes it on to a pinentry of its own desktop. The kernel says whose
+agent it is (SO_PEERCRED), and an agent is asked for its own user only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from cardd.agent.assuan import Assuan
+from cardd.errors import PromptUnavailable
+
+GREETING = "cardd-agent"
+GREETING_TIMEOUT = 5.0
+AGENTS_MAX = 16  # of one user
+CREDENTIALS = struct.Struct("3i")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """An agent that waits to be asked."""
+
+    connection: socket.socket
+    talk: Assuan
+    language: str
+
+
+class AgentServer:
+    """Keeps the agents that wait, by user; the one that came last is asked first."""
+
+    def __init__(self) -> None:
+        self._agents: dict[int, list[_Waiting]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listeners: list[socket.socket] = []
+
+    def start(self, listener: socket.socket) -> None:
+        """Accept agents on this socket."""
+        listener.setblocking(False)
+        self._listeners.append(listener)
+        self._spawn(listener)
+
+    def serves(self, uid: int) -> bool:
+        """Whether an agent of this user waits."""
+        return bool(self._agents.get(uid))
+
+    @asynccontextmanager
+    async def conversation(self, uid: int) -> AsyncIterator[tuple[Assuan, str]]:
+        """Talk to an agent of this user, in its language; it leaves afterwards and comes back by itself.
+
+        Raises PromptUnavailable when none waits.
+        """
+        agents = self._agents.get(uid)
+        if not agents:
+            raise PromptUnavailable(why="cardd-agent")
+        agent = agents[-1]
+        self._forget(uid, agent)
+        try:
+            yield agent.talk, agent.language
+        finally:
+            agent.talk.close()
+
+    async def stop(self) -> None:
+        """Let every agent go."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for uid in list(self._agents):
+            for agent in list(self._agents.get(uid, ())):
+                self._forget(uid, agent)
+                agent.talk.close()
+        for listener in self._listeners:
+            listener.close()
+
+    def _spawn(self, listener: socket.socket) -> None:
+        task = asyncio.ensure_future(self._accept(listener))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(listener)
+            task = asyncio.ensure_future(self._welcome(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _welcome(self, connection: socket.socket) -> None:
+        uid = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[1]
+        talk = Assuan(connection)
+        try:
+            async with asyncio.timeout(GREETING_TIMEOUT):
+                name, _, language = (await talk.greeting()).partition(" ")
+        except (PromptUnavailable, TimeoutError):
+            name, language = "", ""
+        if name != GREETING or len(self._agents.get(uid, ())) >= AGENTS_MAX:
+            talk.close()
+            return
+        agent = _Waiting(connection, talk, language)
+        self._agents.setdefault(uid, []).append(agent)
+        # an agent that waits has nothing to say: whatever comes, its leaving included, ends it
+        asyncio.get_running_loop().add_reader(connection, self._left, uid, agent)
+
+    def _left(self, uid: int, agent: _Waiting) -> None:
+        self._forget(uid, agent)
+        agent.talk.close()
+
+    def _forget(self, uid: int, agent: _Waiting) -> None:
+        agents = self._agents.get(uid, [])
+        if agent in agents:
+            asyncio.get_running_loop().remove_reader(agent.connection)
+            agents.remove(agent)
+            if not agents:
+                del self._agents[uid]

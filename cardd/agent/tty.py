@@ -1,0 +1,108 @@
+"""Asking on the terminal that this process was started from, where no pinentry is installed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cardd.agent.texts import Words, confirm_words, notice_words, pin_words
+from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
+from cardd.i18n import text
+from cardd.model import Choice, PinQuestion, Question
+from cardd.secret import Secret
+
+TERMINAL = "/dev/tty"
+NEWLINE = ord("\n")
+ECHO_FLAGS = 3  # place of the local modes in what tcgetattr gives
+
+
+class TerminalPrompter:
+    """Plain lines on ``/dev/tty``; the PIN is typed without echo and read straight into its page."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+
+    async def ask_pin(self, asked: PinQuestion, seconds: int, into: Secret) -> None:
+        """Read a PIN; an empty line cancels. Raises PinCancelled, PinTimeout, PromptUnavailable."""
+        words = pin_words(asked, self._language, seconds)
+        with _terminal() as terminal, _silent(terminal):
+            while True:
+                _show(terminal, words, words.prompt)
+                await _read_line(terminal, into, seconds, PinTimeout)
+                if not into:
+                    raise PinCancelled
+                if asked.pin.minimum <= len(into) <= asked.pin.maximum:
+                    return
+                into.wipe()
+                words = pin_words(asked, self._language, seconds, format_error=True)
+
+    async def confirm(self, question: Question, seconds: int) -> Choice:
+        """Yes or no by its first letter; anything but yes is no. Raises ConsentTimeout, PromptUnavailable."""
+        words = confirm_words(question, self._language, seconds)
+        yes, no = words.not_ok or words.ok, words.cancel
+        letter = "o" if self._language == "fr" else "y"
+        prompt = text("dialog.answer", self._language, yes=letter, yes_text=yes, no="n", no_text=no)
+        with _terminal() as terminal, Secret() as line:
+            _show(terminal, words, prompt)
+            await _read_line(terminal, line, seconds, ConsentTimeout)
+            with line.view() as typed:
+                return Choice.YES if bytes(typed[:1]).lower() == letter.encode() else Choice.NO
+
+    async def notify(self, question: Question) -> None:
+        """Show a message; it needs no answer."""
+        with _terminal() as terminal:
+            _show(terminal, notice_words(question, self._language), "")
+
+
+@contextmanager
+def _terminal() -> Iterator[int]:
+    try:
+        terminal = os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as error:
+        raise PromptUnavailable(why="pinentry") from error
+    try:
+        yield terminal
+    finally:
+        os.close(terminal)
+
+
+@contextmanager
+def _silent(terminal: int) -> Iterator[None]:
+    """Type without echo; what was typed before is not taken for an answer."""
+    before = termios.tcgetattr(terminal)
+    silent = [*before[:ECHO_FLAGS], before[ECHO_FLAGS] & ~termios.ECHO, *before[ECHO_FLAGS + 1 :]]
+    termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+
+
+def _show(terminal: int, words: Words, prompt: str) -> None:
+    lines = [words.title, words.description, words.error, prompt]
+    os.write(terminal, ("\r\n" + "\r\n".join(line.replace("\n", "\r\n") for line in lines if line)).encode())
+
+
+async def _read_line(terminal: int, into: Secret, seconds: int, late: type[CarddError]) -> None:
+    """Read one line into the secret, its end left out."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(terminal, readable.set)
+    try:
+        async with asyncio.timeout(seconds):
+            await readable.wait()
+    except TimeoutError:
+        raise late from None
+    finally:
+        loop.remove_reader(terminal)
+    with into.room() as room:
+        size = os.readv(terminal, [room])
+        if size and room[size - 1] == NEWLINE:
+            size -= 1
+    into.keep(0, size)
+    os.write(terminal, b"\r\n")

@@ -1,0 +1,42 @@
+"""What dialogs show: what is asked, by whom, for which card."""
+
+from __future__ import annotations
+
+TEXTS = {
+    "dialog.title": "cardd – health professional's card",
+    "dialog.pair.question": (
+        "The program “{name}” (vendor: {vendor}) asks to use your card.\n"
+        "Executable: {program}\nUser: {user}\n\n"
+        "Check that the program shows this code: {code}"
+    ),
+    "dialog.login.question": "“{client}” asks to open a session with your card.",
+    "dialog.unlock.question": "“{client}” asks to open its session again; it was locked meanwhile.",
+    "dialog.sign.question": "“{client}” asks for your signature.\nDocument: “{document}”\nSHA-256 digest: {digest}…",
+    "dialog.sign_batch.question": (
+        "“{client}” asks for {count} signatures, all at once.\nBatch: “{batch}”\nDocuments: {documents}"
+    ),
+    "dialog.certificates.question": (
+        "“{client}” asks to read your card's certificates: your name, your national number, your profession."
+    ),
+    "dialog.origin.question": "The site {origin} asks to use your card.",
+    "dialog.last_try.question": (
+        "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
+        "“{client}” asks for this PIN. Do you want to risk the last try?"
+    ),
+    "dialog.pinpad.question": "“{client}”: enter your PIN on the keypad of the reader “{reader}”.",
+    "dialog.patient": "Patient: “{patient}”",
+    "dialog.card": "Card {card}, reader “{reader}”.",
+    "dialog.tries": "Tries left: {tries_left}.",
+    "dialog.time": "This dialog closes after {seconds} s.",
+    "dialog.wrong": "Wrong PIN. Tries left: {tries_left}.",
+    "dialog.format": "{minimum} to {maximum} digits. Nothing was sent to the card.",
+    "dialog.pin": "PIN:",
+    "dialog.ok": "OK",
+    "dialog.cancel": "Cancel",
+    "dialog.yes": "Accept",
+    "dialog.no": "Refuse",
+    "dialog.always": "Always accept",
+    "dialog.once": "Accept once",
+    "dialog.close": "Close",
+    "dialog.answer": "[{yes}] {yes_text}, [{no}] {no_text}: ",
+}

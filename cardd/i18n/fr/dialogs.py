@@ -1,0 +1,45 @@
+"""Ce que montrent les fenêtres : ce qui est demandé, par qui, pour quelle carte."""
+
+from __future__ import annotations
+
+TEXTS = {
+    "dialog.title": "cardd – carte de professionnel de santé",
+    "dialog.pair.question": (
+        "Le programme « {name} » (éditeur : {vendor}) demande à utiliser votre carte.\n"
+        "Exécutable : {program}\nUtilisateur : {user}\n\n"
+        "Vérifiez que le programme affiche ce code : {code}"
+    ),
+    "dialog.login.question": "« {client} » demande d'ouvrir une session avec votre carte.",
+    "dialog.unlock.question": "« {client} » demande de rouvrir sa session, verrouillée entre-temps.",
+    "dialog.sign.question": (
+        "« {client} » demande votre signature.\nDocument : « {document} »\nEmpreinte SHA-256 : {digest}…"
+    ),
+    "dialog.sign_batch.question": (
+        "« {client} » demande {count} signatures, en une fois.\nLot : « {batch} »\nDocuments : {documents}"
+    ),
+    "dialog.certificates.question": (
+        "« {client} » demande à lire les certificats de votre carte : "
+        "votre nom, votre numéro national, votre profession."
+    ),
+    "dialog.origin.question": "Le site {origin} demande à utiliser votre carte.",
+    "dialog.last_try.question": (
+        "Il ne reste qu'UN essai pour le code porteur de cette carte. Un code faux la bloquera.\n"
+        "« {client} » demande ce code. Voulez-vous risquer le dernier essai ?"
+    ),
+    "dialog.pinpad.question": "« {client} » : saisissez votre code porteur sur le clavier du lecteur « {reader} ».",
+    "dialog.patient": "Patient : « {patient} »",
+    "dialog.card": "Carte {card}, lecteur « {reader} ».",
+    "dialog.tries": "Essais restants : {tries_left}.",
+    "dialog.time": "Cette fenêtre se ferme au bout de {seconds} s.",
+    "dialog.wrong": "Code porteur faux. Essais restants : {tries_left}.",
+    "dialog.format": "De {minimum} à {maximum} chiffres. Rien n'a été envoyé à la carte.",
+    "dialog.pin": "Code porteur :",
+    "dialog.ok": "Valider",
+    "dialog.cancel": "Annuler",
+    "dialog.yes": "Accepter",
+    "dialog.no": "Refuser",
+    "dialog.always": "Toujours accepter",
+    "dialog.once": "Accepter une fois",
+    "dialog.close": "Fermer",
+    "dialog.answer": "[{yes}] {yes_text}, [{no}] {no_text} : ",
+}

@@ -1,0 +1,190 @@
+"""Dialogs through a pinentry of our own: what the user sees, and what each answer means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cardd.agent.prompters import Prompters
+from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
+from cardd.model import Choice, PinInfo, PinQuestion, Question
+from cardd.secret import Secret
+from tests.rig.pinentry import ScriptedPinentry
+
+PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
+
+
+def question(topic: str = "login", language: str = "fr", **params: str | int) -> Question:
+    return Question(topic, os.getuid(), {"client": "LPS de test", **params}, language=language)
+
+
+def pin_question(language: str = "fr", *, tries_left: int = 3, wrong_before: bool = False) -> PinQuestion:
+    return PinQuestion(question(language=language), PIN, "Lecteur A", "cps3", tries_left, wrong_before)
+
+
+async def typed(prompters: Prompters, asked: PinQuestion) -> bytes:
+    with Secret() as secret:
+        await prompters.ask_pin(asked, secret)
+        with secret.view() as view:
+            return bytes(view)
+
+
+@pytest.fixture
+def pinentry(tmp_path: Path) -> ScriptedPinentry:
+    return ScriptedPinentry(tmp_path, pin="7319")
+
+
+@pytest.fixture
+def prompters(pinentry: ScriptedPinentry) -> Prompters:
+    return Prompters(program=str(pinentry.path), timeout=30)
+
+
+async def test_the_typed_pin_arrives(prompters: Prompters) -> None:
+    assert await typed(prompters, pin_question()) == b"7319"
+
+
+async def test_the_dialog_names_program_card_reader_and_tries_in_french(
+    prompters: Prompters, pinentry: ScriptedPinentry
+) -> None:
+    await typed(prompters, pin_question())
+    [shown] = pinentry.shown()
+    assert shown.description.splitlines() == [
+        "« LPS de test » demande d'ouvrir une session avec votre carte.",
+        "Carte CPS3, lecteur « Lecteur A ».",
+        "Essais restants : 3.",
+        "Cette fenêtre se ferme au bout de 30 s.",
+    ]
+    assert (shown.prompt, shown.ok, shown.cancel, shown.timeout) == ("Code porteur :", "Valider", "Annuler", "30")
+
+
+async def test_the_dialog_speaks_english_where_english_is_wanted(
+    prompters: Prompters, pinentry: ScriptedPinentry
+) -> None:
+    await typed(prompters, pin_question("en", tries_left=2, wrong_before=True))
+    [shown] = pinentry.shown()
+    assert "“LPS de test” asks to open a session with your card." in shown.description
+    assert shown.error == "Wrong PIN. Tries left: 2."
+
+
+@pytest.mark.parametrize("impossible", ["123", "123456789", "12a4", ""])
+async def test_a_pin_that_cannot_be_right_is_asked_again_in_the_same_dialog(
+    prompters: Prompters, pinentry: ScriptedPinentry, impossible: str
+) -> None:
+    pinentry.answer(f"pin:{impossible}", "pin:7319")
+    assert await typed(prompters, pin_question()) == b"7319"
+    assert pinentry.shown()[1].error == "De 4 à 8 chiffres. Rien n'a été envoyé à la carte."
+
+
+async def test_percent_escapes_are_decoded(prompters: Prompters, pinentry: ScriptedPinentry) -> None:
+    pinentry.answer("pin:%37%33%31%39")
+    assert await typed(prompters, pin_question()) == b"7319"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("cancel", PinCancelled),
+        ("timeout", PinTimeout),
+        ("crash", PromptUnavailable),
+        ("garbage", PromptUnavailable),
+        ("endless", PromptUnavailable),
+    ],
+)
+async def test_what_is_no_pin_ends_in_its_own_error_and_leaves_no_pin(
+    prompters: Prompters, pinentry: ScriptedPinentry, answer: str, error: type[CarddError]
+) -> None:
+    pinentry.answer(answer)
+    with Secret() as secret:
+        with pytest.raises(error):
+            await prompters.ask_pin(pin_question(), secret)
+        assert not secret
+
+
+async def test_a_pinentry_that_hangs_is_given_up_and_ended(pinentry: ScriptedPinentry) -> None:
+    pinentry.answer("hang")
+    with Secret() as secret, pytest.raises(PinTimeout):
+        await Prompters(program=str(pinentry.path), timeout=1).ask_pin(pin_question(), secret)
+
+
+async def test_a_program_that_is_no_pinentry_is_told(tmp_path: Path) -> None:
+    with Secret() as secret, pytest.raises(PromptUnavailable):
+        await Prompters(program=str(tmp_path / "nothing")).ask_pin(pin_question(), secret)
+    with Secret() as secret, pytest.raises(PromptUnavailable):
+        await Prompters(program="/bin/true").ask_pin(pin_question(), secret)
+
+
+@pytest.mark.parametrize(
+    ("answer", "remember", "choice"),
+    [
+        ("yes", False, Choice.YES),
+        ("no", False, Choice.NO),
+        ("cancel", False, Choice.NO),
+        ("yes", True, Choice.ALWAYS),
+        ("no", True, Choice.YES),
+        ("cancel", True, Choice.NO),
+    ],
+)
+async def test_a_question_has_two_answers_or_three(
+    prompters: Prompters, pinentry: ScriptedPinentry, answer: str, remember: bool, choice: Choice
+) -> None:
+    pinentry.answer(answer)
+    asked = Question("origin", os.getuid(), {"origin": "https://dmp.example"}, "fr", remember=remember)
+    assert await prompters.confirm(asked) is choice
+
+
+async def test_no_answer_to_a_question_is_a_timeout(prompters: Prompters, pinentry: ScriptedPinentry) -> None:
+    pinentry.answer("timeout")
+    with pytest.raises(ConsentTimeout):
+        await prompters.confirm(question("sign", document="a.pdf", digest="00"))
+
+
+async def test_the_pairing_dialog_shows_program_user_and_code(prompters: Prompters, pinentry: ScriptedPinentry) -> None:
+    params = {"name": "LPS", "vendor": "Éditeur", "program": "/usr/bin/lps", "code": "402817"}
+    await prompters.confirm(Question("pair", os.getuid(), dict(params), "fr"))
+    [shown] = pinentry.shown()
+    for expected in ("« LPS »", "Éditeur", "/usr/bin/lps", "402817", "root" if os.getuid() == 0 else ""):
+        assert expected in shown.description
+
+
+async def test_a_signature_shows_document_patient_and_digest(prompters: Prompters, pinentry: ScriptedPinentry) -> None:
+    await prompters.confirm(question("sign", document="cr.pdf", digest="0123456789abcdef", patient="SIMULATION Zoé"))
+    [shown] = pinentry.shown()
+    for expected in ("« LPS de test »", "« cr.pdf »", "0123456789abcdef", "« SIMULATION Zoé »"):
+        assert expected in shown.description
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "LPS\n\nEssais restants : 3",
+        "LPS » demande rien. Validez. «",
+        "\u202egnimmargorp",
+        "a\x1b[2Jb\x00",
+        "%0Ax %s {client} {0}",
+        "L" * 5000,
+    ],
+)
+async def test_a_programs_name_cannot_imitate_the_dialogs_own_words(
+    prompters: Prompters, pinentry: ScriptedPinentry, hostile: str
+) -> None:
+    asked = Question("login", os.getuid(), {"client": hostile}, "fr")
+    await prompters.ask_pin(PinQuestion(asked, PIN, "Lecteur A", "cps3", 3), Secret())
+    [shown] = pinentry.shown()
+    first, *rest = shown.description.splitlines()
+    assert first.startswith("« ")
+    assert first.endswith(" » demande d'ouvrir une session avec votre carte.")
+    assert first.count("«") == first.count("»") == 1
+    assert len(rest) == 3
+    assert all(character.isprintable() for character in first)
+
+
+async def test_what_is_asked_of_another_user_needs_that_users_agent(prompters: Prompters) -> None:
+    with pytest.raises(PromptUnavailable):
+        await prompters.confirm(Question("login", os.getuid() + 1, {"client": "LPS"}))
+
+
+async def test_the_pinentry_is_told_the_locale(prompters: Prompters, pinentry: ScriptedPinentry) -> None:
+    await prompters.confirm(question())
+    assert any(option.startswith("lc-ctype=") and "UTF-8" in option for option in pinentry.shown()[0].options)

@@ -1,0 +1,200 @@
+"""The main job, end to end: a card is inserted, a practice software pairs, logs in, signs; openssl judges.
+
+Each step prints what held and how long it took. Exit status 0 only when every step held.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import TypeVar, cast
+
+from tests.demo import workstation
+from tests.rig.lps import EventStream, Json, Lps, UnixConnection
+from tests.rig.pinentry import ScriptedPinentry
+from tests.rig.simulator import simulated_card, store
+
+T = TypeVar("T")
+
+PIN = "7319"
+NONCE = base64.b64encode(hashlib.sha256(b"a server's challenge").digest()).decode()
+DOCUMENT = "Compte rendu de consultation (SIMULATION)\n"
+
+
+class Failed(Exception):
+    """A step did not hold."""
+
+
+class Demo:
+    """One run. Every step is a method that returns the sentence to print."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.pinentry = ScriptedPinentry(directory, pin=PIN)
+        self.workstation = workstation.here(directory, self.pinentry.path)
+        self.card = simulated_card("medecin", pin=PIN.encode())
+        self.lps = Lps(self.workstation.daemon.port)
+
+    def run(self) -> None:
+        """All the steps, in order."""
+        step("machine", lambda: self.workstation.described)
+        try:
+            for number, action in enumerate(self.steps(), 1):
+                step(f"{number:2}", action)
+        finally:
+            self.workstation.stop()
+
+    def steps(self) -> list[Callable[[], str]]:
+        """What the demo shows."""
+        return [
+            self.start,
+            self.insert,
+            self.pair,
+            self.log_in,
+            self.sign,
+            self.judge_signature,
+            self.judge_chain,
+            self.authenticate,
+            self.judge_token,
+            self.audit,
+            self.remove,
+            self.refused,
+        ]
+
+    def start(self) -> str:
+        """The daemon, ready as systemd sees it."""
+        self.workstation.start()
+        status = self.ask("GET", "/v1/status")
+        self.events = EventStream(UnixConnection(self.workstation.daemon.socket))
+        return f"cardd {status['version']} listens on 127.0.0.1:{self.lps.port} and on its Unix socket"
+
+    def insert(self) -> str:
+        """A card goes into the reader while the daemon runs."""
+        self.workstation.insert(self.card)
+        _, event = self.events.wait("card.inserted")
+        return f"event card.inserted: a {str(event['kind']).upper()} in “{event['reader']}”"
+
+    def pair(self) -> str:
+        """The practice software is accepted by the user."""
+        about = {"name": "LPS de démonstration", "vendor": "SIMULATION", "software_id": "demo"}
+        client = self.ask("POST", "/v1/clients", cast(Json, about), expected=201)
+        self.lps = self.lps.with_credential(str(client["client_secret"]))
+        return f"LPS paired after a dialog: {self.pinentry.shown()[-1].kind}"
+
+    def log_in(self) -> str:
+        """The PIN goes from pinentry to the card."""
+        session = self.ask("POST", "/v1/sessions", {"method": "cpx"}, expected=201)
+        self.session = self.lps.with_credential(str(session["token"]))
+        self.path = f"/v1/sessions/{session['id']}"
+        holder = cast(Json, session["identity"])
+        return f"session of {holder['given_name']} {holder['family_name']}, {holder['national_id']}, PIN by pinentry"
+
+    def sign(self) -> str:
+        """A document is signed after a consent."""
+        (self.directory / "document").write_text(DOCUMENT)
+        body: Json = {"document_name": "compte-rendu.txt", "document": base64.b64encode(DOCUMENT.encode()).decode()}
+        signed = self.ask("POST", f"{self.path}/signatures", body, by=self.session)
+        self.keep("signature", signed["signature"])
+        self.keep("certificate.der", signed["certificate"])
+        return f"document signed with {signed['algorithm']} by the card"
+
+    def judge_signature(self) -> str:
+        """Openssl judges the signature."""
+        self.openssl("x509", "-inform", "DER", "-in", "certificate.der", "-out", "certificate.pem")
+        self.openssl("x509", "-in", "certificate.pem", "-pubkey", "-noout", "-out", "key.pem")
+        told = self.openssl("dgst", "-sha256", "-verify", "key.pem", "-signature", "signature", "document")
+        return f"openssl dgst -verify: {told}"
+
+    def judge_chain(self) -> str:
+        """Openssl judges the certificate."""
+        told = self.openssl("verify", "-CAfile", str(store().chain), "certificate.pem")
+        return f"openssl verify: {told}"
+
+    def authenticate(self) -> str:
+        """An authentication token for the practice software's server."""
+        self.token = self.ask("POST", f"{self.path}/auth-tokens", {"nonce": NONCE}, by=self.session)
+        return f"authentication token issued, format {self.token['format']}"
+
+    def judge_token(self) -> str:
+        """What a server does: rebuild what must have been signed, from its own nonce and the expected origin."""
+        origin = f"urn:cardd:client:{self.ask('GET', self.path, by=self.session)['client']}"
+        signed = hashlib.sha256(origin.encode()).digest() + hashlib.sha256(NONCE.encode()).digest()
+        (self.directory / "challenge").write_bytes(signed)
+        self.keep("token-signature", self.token["signature"])
+        self.keep("token.der", self.token["unverifiedCertificate"])
+        self.openssl("x509", "-inform", "DER", "-in", "token.der", "-pubkey", "-noout", "-out", "token-key.pem")
+        told = self.openssl("dgst", "-sha256", "-verify", "token-key.pem", "-signature", "token-signature", "challenge")
+        return f"token bound to {origin}: {told}"
+
+    def audit(self) -> str:
+        """The audit chain is whole."""
+        configuration = str(self.workstation.daemon.configuration)
+        command = [sys.executable, "-m", "cardd.cli.cardctl", "audit", "verify", "--config", configuration]
+        return check_output(command, self.directory)
+
+    def remove(self) -> str:
+        """The card leaves."""
+        self.workstation.remove()
+        self.events.wait("card.removed")
+        return "event card.removed"
+
+    def refused(self) -> str:
+        """The session has gone with the card."""
+        problem = self.ask("GET", self.path, by=self.session, expected=401)
+        if problem["code"] != "session.closed":
+            raise Failed(f"the session answered {problem}")
+        return f"session refused: {problem['code']}"
+
+    def ask(
+        self, method: str, path: str, body: Json | None = None, *, by: Lps | None = None, expected: int = 200
+    ) -> Json:
+        """One call of the API that must answer with this status."""
+        status, answer = (by or self.lps).call(method, path, body)
+        if status != expected:
+            raise Failed(f"{method} {path} answered {status} {answer}")
+        return answer
+
+    def keep(self, name: str, value: object) -> None:
+        """Write a base64 value to a file for openssl."""
+        (self.directory / name).write_bytes(base64.b64decode(str(value)))
+
+    def openssl(self, *arguments: str) -> str:
+        """Run openssl in the demo's directory; gives what it said."""
+        return check_output(["openssl", *arguments], self.directory)
+
+
+def check_output(command: list[str], directory: Path) -> str:
+    """What a command printed; Failed when it did not end well."""
+    ended = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise Failed(f"{' '.join(command)}: {ended.stdout}{ended.stderr}")
+    return ended.stdout.strip().splitlines()[-1] if ended.stdout.strip() else "ok"
+
+
+def step(name: str, action: Callable[[], str]) -> None:
+    """Do one step, and print what held and its time."""
+    started = monotonic()
+    told = action()
+    print(f"{name:>8}  {1000 * (monotonic() - started):7.0f} ms  {told}", flush=True)
+
+
+def main() -> int:
+    """The demo's exit status."""
+    with tempfile.TemporaryDirectory(prefix="cardd-demo-") as directory:
+        try:
+            Demo(Path(directory)).run()
+        except Failed as failure:
+            print(f"FAILED: {failure}", file=sys.stderr)
+            return 1
+    print("everything held")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
