@@ -12,7 +12,7 @@ from cardd.api import access
 from cardd.api.problems import MEDIA_TYPE
 from cardd.api.router import Route
 from cardd.api.routes import ROUTES
-from cardd.api.schemas import Problem
+from cardd.api.schemas import Hello, Problem, Told
 from cardd.errors import every_error
 from cardd.model import JsonValue
 
@@ -42,7 +42,8 @@ SCHEMES: Json = {
 
 def document(version: str) -> bytes:
     """The description, as JSON."""
-    types = sorted({kind for route in ROUTES for kind in _types(route)} | {Problem}, key=lambda kind: kind.__name__)
+    told = {Problem, Hello, Told}
+    types = sorted({kind for route in ROUTES for kind in _types(route)} | told, key=lambda kind: kind.__name__)
     _, schemas = schema_components(types, ref_template=REFERENCE)
     paths: dict[str, Json] = {}
     for route in ROUTES:

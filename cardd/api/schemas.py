@@ -5,13 +5,13 @@ Byte values are base64. Limits on lengths stand in the types; the body's size is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from cardd.model import JsonValue
-
+Anything = Annotated[object, Meta(extra_json_schema={"description": "any JSON value"})]
 Name = Annotated[str, Meta(min_length=1, max_length=120)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[\w:./-]+$")]
 Nonce = Annotated[str, Meta(min_length=44, max_length=128, description="at least 256 bits, as text (Web EID)")]
@@ -263,7 +263,7 @@ class Told(Answer):
     """One event, as a WebSocket carries it; a stream of server-sent events has the type and the data apart."""
 
     type: str
-    data: dict[str, JsonValue]
+    data: Mapping[str, Anything]
 
 
 class Problem(Answer):
