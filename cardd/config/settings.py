@@ -6,7 +6,7 @@ Durations are seconds, sizes are bytes. A section is a TOML table of the same na
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cardd.config.values import (
     Kind,
@@ -99,8 +99,8 @@ class Prompt:
         Path | None,
         Key(
             optional_path(),
-            'The pinentry program that the daemon starts itself; "" leaves dialogs to the desktop\'s agent.',
-            'Le programme pinentry que le démon lance lui-même ; "" laisse les dialogues à l’agent du bureau.',
+            "The pinentry program for dialogs of the daemon's own user; one that is found when not set.",
+            "Le programme pinentry pour les dialogues de l’utilisateur du démon ; celui qui est trouvé par défaut.",
         ),
     ] = None
     timeout: Annotated[
@@ -126,7 +126,7 @@ class Web:
         ),
     ] = ()
     unknown_origins: Annotated[
-        str,
+        Literal["refuse", "ask"],
         Key(
             choice("refuse", "ask"),
             "What an origin that is not listed gets: a refusal, or a question to the user.",
@@ -164,7 +164,7 @@ class SessionRules:
         ),
     ] = 4 * 3600.0
     pin: Annotated[
-        str,
+        Literal["hold", "ask"],
         Key(
             choice("hold", "ask"),
             "Keep the PIN in locked memory while the session lives and the card stays in, or ask it each time.",

@@ -42,7 +42,7 @@ class State(StrEnum):
 Notify = Callable[[Kind, int | None], None]
 
 
-class LogindWatch:
+class Logind:
     """Calls ``notify`` on the event loop with what happened and whose desktop it was; None stands for everybody's.
 
     The same lock may be told twice (as the order to lock, and as the locker's own word): both count, none is awaited.
@@ -55,7 +55,7 @@ class LogindWatch:
         self._task: asyncio.Task[None] | None = None
         self.state = State.OFF
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin to watch; returns at once. A bus that is not there now is not waited for."""
         self._task = asyncio.create_task(self._run())
 

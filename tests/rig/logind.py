@@ -40,7 +40,7 @@ class Bus:
             self._process = None
 
 
-class Logind:
+class SimulatedLogind:
     """Answers what cardd asks logind, and says what logind says. ``sessions`` maps a session's id to its user."""
 
     def __init__(self, address: str, sessions: dict[str, int]) -> None:
