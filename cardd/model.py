@@ -187,7 +187,7 @@ class Question:
 
     ``topic`` names the text in ``cardd.i18n`` (``dialog.<topic>.…``) and ``params`` fills it. ``uid`` is the user
     whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``remember`` offers
-    "always" as a third answer.
+    "always" as a third answer; ``caller`` is the identifier of the client whose request asks, where it is known.
     """
 
     topic: str
@@ -196,6 +196,7 @@ class Question:
     language: str | None = None
     remember: bool = False
     timeout: float = 120.0
+    caller: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class ConsentDesk:
         patients = sorted({request.patient for request in requests if request.patient})
         if patients:
             params["patient"] = ", ".join(patients)
-        return Question(topic, session.caller.peer.uid, params)
+        return Question(topic, session.caller.peer.uid, params, caller=session.caller.id)
 
     def spend(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> str | None:
         """Take these signatures from the batch's grant, if it has one: the consent's name for the audit log.
@@ -114,7 +114,7 @@ class ConsentDesk:
         """
         if (caller.id, card) in self._readable:
             return
-        question = Question("certificates", caller.peer.uid, {"client": caller.name})
+        question = Question("certificates", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         if await self._prompter.confirm(question) is Choice.NO:
             raise ConsentRefused
         self.allow_reading(caller, card)

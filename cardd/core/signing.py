@@ -88,10 +88,10 @@ class Signing:
         The value is that of a Web EID authentication token: hash(hash(origin) + hash(nonce)) (web-eid:1.0).
         """
         credential = _credential(session, KeyPurpose.AUTHENTICATION)
-        origin = session.caller.origin
-        value = hashlib.sha256(origin.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
+        caller = session.caller
+        value = hashlib.sha256(caller.origin.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
         digest = hashlib.sha256(value).digest()
-        question = Question("unlock", session.caller.peer.uid, {"client": session.caller.name})
+        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         entry = replace(_act(session, credential, "auth_token.issue"), digest=digest.hex(), consent="login")
         try:
             signature = await self._on_card(

@@ -60,7 +60,7 @@ class CpxLogin:
     async def _open(
         self, caller: Caller, card: InsertedCard, session_id: str, entry: AuditEntry
     ) -> tuple[Session, str]:
-        question = Question("login", caller.peer.uid, {"client": caller.name})
+        question = Question("login", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         certificates, pin = await self._pins.login(
             card, session_id, caller.id, question, lambda opened: opened.certificates()
         )

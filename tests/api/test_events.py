@@ -91,12 +91,13 @@ async def test_what_concerns_one_caller_reaches_nobody_else(api: Workbench, list
     assert (await listening())[0] == "reader.added"
 
 
-async def test_a_page_hears_of_its_own_session(api: Workbench, listening: Next) -> None:
+async def test_a_page_hears_of_its_own_dialogs_and_sessions(api: Workbench, listening: Next) -> None:
     got = await api.call("POST", "/v1/sessions", {"method": "cpx"}, headers={"Origin": PAGE})
-    seen = [await listening()]
-    while seen[-1][0] != "session.opened":
-        seen.append(await listening())
-    assert seen[-1] == ("session.opened", {"session": got.json["id"]})
+    assert [await listening() for _ in range(3)] == [
+        ("prompt.opened", {"topic": "login"}),
+        ("prompt.closed", {"topic": "login"}),
+        ("session.opened", {"session": got.json["id"]}),
+    ]
 
 
 async def test_listeners_that_leave_are_forgotten_at_once(api: Workbench) -> None:

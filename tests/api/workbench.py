@@ -22,6 +22,7 @@ from cardd.core.clients import Clients
 from cardd.core.consent import ConsentDesk
 from cardd.core.events import EventBus
 from cardd.core.pin import PinDesk, PinGuard
+from cardd.core.prompts import AnnouncedPrompter
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
@@ -97,9 +98,10 @@ class Workbench:
         registry = DriverRegistry([Cps3Driver(), VitaleDriver()])
         self.readers = Readers(registry, self.events, hold=0.5, timeout=10)
         self.sessions = Sessions(self.clock, self.events, Limits())
-        self.consents = ConsentDesk(self.person, self.clock, batch_max=50, batch_lifetime=600)
-        self.clients = Clients(self.store, self.person, self.clock, allowed_origins=ALLOWED)
-        self.pins = PinDesk(self.person, PinGuard(self.clock))
+        prompter = AnnouncedPrompter(self.person, self.events)
+        self.consents = ConsentDesk(prompter, self.clock, batch_max=50, batch_lifetime=600)
+        self.clients = Clients(self.store, prompter, self.clock, allowed_origins=ALLOWED)
+        self.pins = PinDesk(prompter, PinGuard(self.clock))
         self._wire()
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
         self.login_desk = CpxLogin(
