@@ -479,6 +479,12 @@ class ConfigInvalid(SystemFault):
     code = "config.invalid"
 
 
+class AddressInUse(SystemFault):
+    """Another program, or another cardd, listens where this one should. Params: ``address``."""
+
+    code = "daemon.address_in_use"
+
+
 class DaemonUnreachable(SystemFault):
     """The client library found no daemon. Params: ``where``."""
 

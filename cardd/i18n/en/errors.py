@@ -182,4 +182,7 @@ TEXTS = {
     "daemon.unreachable.title": "cardd does not answer",
     "daemon.unreachable.detail": "No cardd service answers at {where}.",
     "daemon.unreachable.remedy": "Start it (“systemctl start cardd.socket”); “cardctl doctor” tells what is missing.",
+    "daemon.address_in_use.title": "Address in use",
+    "daemon.address_in_use.detail": "Another program already listens on {address}.",
+    "daemon.address_in_use.remedy": "Stop it if it is another cardd; if not, find out which program it is.",
 }

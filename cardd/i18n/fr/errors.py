@@ -192,4 +192,7 @@ TEXTS = {
     "daemon.unreachable.remedy": (
         "Démarrez-le (« systemctl start cardd.socket ») ; « cardctl doctor » dit ce qui manque."
     ),
+    "daemon.address_in_use.title": "Adresse déjà prise",
+    "daemon.address_in_use.detail": "Un autre programme écoute déjà sur {address}.",
+    "daemon.address_in_use.remedy": "Arrêtez-le s'il s'agit d'un autre cardd ; sinon, cherchez quel programme c'est.",
 }

@@ -1,0 +1,137 @@
+"""The only place where everything is wired together: which parts run, and in what order they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+
+from cardd import __version__
+from cardd.agent.prompters import Prompters
+from cardd.api.server import ApiServer
+from cardd.api.services import ApiLimits, Services
+from cardd.config import Config
+from cardd.core.clients import Clients
+from cardd.core.consent import ConsentDesk
+from cardd.core.events import EventBus
+from cardd.core.pin import PinDesk, PinGuard
+from cardd.core.readers import InsertedCard, Readers
+from cardd.core.registry import DriverRegistry
+from cardd.core.sessions import Limits, Session, Sessions
+from cardd.core.signing import Signing
+from cardd.identity.cpx_login import CpxLogin
+from cardd.pcsc.monitor import PcscReaders
+from cardd.ports import ReaderSource
+from cardd.system import activation, hardening, notify
+from cardd.system.audit_store import SqliteAuditLog
+from cardd.system.clock import SystemClock
+from cardd.system.listening import listen
+from cardd.system.logind import Kind, Logind
+from cardd.system.peer import peer_of
+from cardd.system.store import FileStore
+
+
+class Daemon:
+    """Every part of one running cardd. ``sources`` replaces PC/SC: the simulator in process."""
+
+    def __init__(self, config: Config, sources: Sequence[ReaderSource] | None = None) -> None:
+        hold_pin = config.session.pin == "hold"
+        clock = SystemClock()
+        self._config = config
+        self._sources = sources
+        self._events = EventBus()
+        self._readers = Readers(DriverRegistry(), self._events, hold=config.card.hold, timeout=config.card.timeout)
+        self._prompters = Prompters(
+            program=str(config.prompt.pinentry) if config.prompt.pinentry else None, timeout=config.prompt.timeout
+        )
+        self._audit = SqliteAuditLog(config.audit.directory, clock)
+        self._sessions = Sessions(clock, self._events, Limits(config.session.idle, config.session.max_age))
+        self._consents = ConsentDesk(
+            self._prompters, clock, batch_max=config.consent.batch_max, batch_lifetime=config.consent.batch_lifetime
+        )
+        self._clients = Clients(
+            FileStore(config.state.directory),
+            self._prompters,
+            clock,
+            allowed_origins=frozenset(config.web.allowed_origins),
+        )
+        pins = PinDesk(self._prompters, PinGuard(clock))
+        self._services = Services(
+            readers=self._readers,
+            sessions=self._sessions,
+            clients=self._clients,
+            consents=self._consents,
+            signing=Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin),
+            login=CpxLogin(self._readers, self._sessions, pins, self._consents, self._audit, hold_pin=hold_pin),
+            events=self._events,
+            clock=clock,
+            version=__version__,
+            unknown_origins="ask" if config.web.unknown_origins == "ask" else "refuse",
+        )
+        self._api = ApiServer(self._services, peer_of=peer_of, limits=ApiLimits(body=config.listen.max_body))
+        self._logind = Logind(self._desktop_changed)
+        self._started: list[ReaderSource] = []
+        self._join()
+
+    async def start(self) -> None:
+        """Listen, so that the service manager may go on. Raises AddressInUse, ConfigInvalid, StateUnavailable."""
+        listening = self._config.listen
+        sockets = listen(activation.take(), listening.tcp, listening.socket, listening.agent_socket)
+        self._prompters.start(sockets.agents)
+        await self._api.start(sockets.api)
+
+    async def watch(self) -> None:
+        """Begin to watch readers and desktops: what the first answer does not need comes after it."""
+        for source in self._sources if self._sources is not None else (PcscReaders(),):
+            await source.start(self._readers)
+            self._started.append(source)
+        await self._logind.start()
+
+    async def stop(self) -> None:
+        """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""
+        self._sessions.close_where(lambda _: True, "daemon_stopped")
+        await self._sessions.settle()
+        await self._api.stop()
+        await self._clients.close()
+        await self._logind.stop()
+        await self._readers.close()
+        for source in self._started:
+            await source.stop()
+        await self._prompters.stop()
+        await self._audit.close()
+
+    def _join(self) -> None:
+        """What happens in one part that another must know of."""
+        self._readers.on_card_removed.append(self._card_removed)
+        self._sessions.on_closed.append(self._consents.session_closed)
+        self._clients.on_removed.append(self._client_removed)
+
+    def _card_removed(self, card: InsertedCard) -> None:
+        self._sessions.close_where(lambda session: session.card is card, "card_removed")
+        self._consents.card_removed(card.id)
+
+    def _client_removed(self, client: str, uid: int) -> None:
+        def of_client(session: Session) -> bool:
+            return (session.caller.id, session.caller.peer.uid) == (client, uid)
+
+        self._sessions.close_where(of_client, "client_removed")
+
+    def _desktop_changed(self, kind: Kind, uid: int | None) -> None:
+        """Rule 7: the screen is locked, or the machine goes to sleep."""
+        if kind is not Kind.UNLOCK:
+            self._sessions.lock_where(lambda session: uid in (None, session.caller.peer.uid))
+
+
+async def run(config: Config, sources: Sequence[ReaderSource] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises what ``Daemon.start`` raises."""
+    hardening.harden()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    daemon = Daemon(config, sources)
+    await daemon.start()
+    notify.ready()
+    await daemon.watch()
+    await stopping.wait()
+    notify.stopping()
+    await daemon.stop()

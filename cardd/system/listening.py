@@ -1,0 +1,94 @@
+"""The sockets that the daemon listens on: those that systemd passed, else its own, on this machine only (rule 5)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardd.errors import AddressInUse, StateUnavailable
+from cardd.system.activation import LOOPBACK, Inherited
+
+EVERYBODY = 0o666  # who connects is told by the kernel; what they may do is decided then
+DIRECTORY = 0o755
+BACKLOG = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """``api``: TCP of both families and the Unix socket; ``agents``: where the desktops' agents connect."""
+
+    api: tuple[socket.socket, ...]
+    agents: tuple[socket.socket, ...]
+
+
+def listen(inherited: Inherited, port: int, api: Path, agents: Path) -> Listening:
+    """Open what was not passed. Raises AddressInUse, StateUnavailable."""
+    with contextlib.ExitStack() as opened:
+        tcp = inherited.tcp or tuple(opened.enter_context(one) for one in _tcp(port))
+        unix = inherited.api or (opened.enter_context(_unix(api)),)
+        agent = inherited.agent or (opened.enter_context(_unix(agents)),)
+        opened.pop_all()
+    return Listening((*tcp, *unix), agent)
+
+
+def _tcp(port: int) -> tuple[socket.socket, ...]:
+    """Both loopback families on one port; a machine without IPv6 has one only."""
+    first = _bound(socket.AF_INET, port)
+    try:
+        second = _bound(socket.AF_INET6, first.getsockname()[1])
+    except OSError as error:
+        if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            return (first,)
+        first.close()
+        raise
+    except AddressInUse:
+        first.close()
+        raise
+    return first, second
+
+
+def _bound(family: int, port: int) -> socket.socket:
+    one = socket.socket(family)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind((LOOPBACK[socket.AddressFamily(family)], port))
+        one.listen(BACKLOG)
+    except OSError as error:
+        one.close()
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUse(address=f"{LOOPBACK[socket.AddressFamily(family)]}:{port}") from error
+        raise
+    one.setblocking(False)
+    return one
+
+
+def _unix(path: Path) -> socket.socket:
+    """Bind the path, in place of a socket that nobody listens on any more."""
+    one = socket.socket(socket.AF_UNIX)
+    try:
+        path.parent.mkdir(mode=DIRECTORY, parents=True, exist_ok=True)
+        _make_way(path)
+        one.bind(str(path))
+        path.chmod(EVERYBODY)
+        one.listen(BACKLOG)
+    except OSError as error:
+        one.close()
+        raise StateUnavailable(file=str(path), why=error.strerror or str(error)) from error
+    except AddressInUse:
+        one.close()
+        raise
+    one.setblocking(False)
+    return one
+
+
+def _make_way(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)
+        else:
+            raise AddressInUse(address=str(path))
