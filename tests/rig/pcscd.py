@@ -10,11 +10,19 @@ import os
 import shutil
 import socket
 import subprocess
+from functools import cache
 from pathlib import Path
 
 PROGRAM = "/usr/sbin/pcscd"
 VPCD = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 ENTRY = 'FRIENDLYNAME "{name}"\nDEVICENAME /dev/null:{port:#x}\nLIBPATH {library}\nCHANNELID {port:#x}\n'
+
+
+@cache
+def _options() -> str:
+    # newer ones (Debian 13) ask polkit about every client, root included, and refuse all where no system bus runs
+    told = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=False).stdout
+    return "--disable-polkit" if "--disable-polkit" in told else ""
 
 
 def free_port(count: int = 1) -> int:
@@ -80,7 +88,9 @@ class Pcscd:
         self.socket.chmod(0o666)
         listener = self._listener.fileno()
         # bash, because dash knows no file descriptor above 9
-        command = f'exec 3<&{listener}; LISTEN_FDS=1 LISTEN_PID=$$ exec {PROGRAM} --foreground --config "$0"'
+        command = (
+            f'exec 3<&{listener}; LISTEN_FDS=1 LISTEN_PID=$$ exec {PROGRAM} --foreground {_options()} --config "$0"'
+        )
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 ["/bin/bash", "-c", command, str(self.directory / "reader.conf")],
