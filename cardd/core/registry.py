@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from importlib.metadata import entry_points
 
 from cardd.driver import Card, CardDriver, Channel
 from cardd.errors import CardUnrecognised
@@ -24,6 +23,8 @@ class DriverRegistry:
         """The drivers, in the order of their entry points' names."""
         if self._given is not None:
             return tuple(self._given)
+        from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and not needed before the first card
+
         found = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
         return tuple(entry.load()() for entry in found)
 
