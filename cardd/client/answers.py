@@ -1,0 +1,177 @@
+"""What the API answers, as values. Fields that a newer daemon adds are ignored, so that old programs keep working.
+
+Words of a fixed set (a session's state, a PIN's) are plain strings here for the same reason. Byte values are bytes,
+times are aware datetimes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+
+class Answer(Struct, frozen=True):
+    """Any answer of the API."""
+
+
+class Status(Answer, frozen=True):
+    """The daemon; ``state`` is ``ready`` or ``no_readers``."""
+
+    name: str
+    version: str
+    state: str
+
+
+class Reader(Answer, frozen=True):
+    """One reader slot; ``card`` is the identifier of the card in it."""
+
+    name: str
+    card: str | None = None
+
+
+class Pin(Answer, frozen=True):
+    """A card's PIN: ``ready``, ``last_try``, ``blocked`` or ``unknown``; lengths in digits."""
+
+    state: str
+    tries_left: int | None
+    minimum: int
+    maximum: int
+
+
+class Card(Answer, frozen=True):
+    """One inserted card; ``problem`` is the code of the error that its use would raise, None when it can be used."""
+
+    id: str
+    reader: str
+    kind: str
+    atr: str
+    pin: Pin | None = None
+    problem: str | None = None
+
+
+class Holder(Answer, frozen=True):
+    """Who a card or a session stands for; codes are those of the ANS tables."""
+
+    national_id: str
+    family_name: str
+    given_name: str
+    title: str | None = None
+    profession: str | None = None
+    specialty: str | None = None
+    card_type: str | None = None
+    card_number: str | None = None
+    is_test: bool = False
+
+
+class Certificate(Answer, frozen=True):
+    """One certificate of a card; ``purpose`` is ``authentication`` or ``signature``, ``serial`` hex."""
+
+    purpose: str
+    label: str
+    der: bytes
+    subject: str
+    issuer: str
+    serial: str
+    not_before: datetime
+    not_after: datetime
+
+
+class Certificates(Answer, frozen=True):
+    """A card's certificates and its holder."""
+
+    holder: Holder
+    certificates: tuple[Certificate, ...]
+
+
+class Paired(Answer, frozen=True):
+    """A pairing that the user accepted; the secret is told this once."""
+
+    client_id: str
+    client_secret: str
+
+
+class Pairing(Answer, frozen=True):
+    """A pairing that waits for the user: show ``code``, which the dialog shows too."""
+
+    code: str
+    expires_at: datetime
+
+
+class Client(Answer, frozen=True):
+    """A paired program (``kind`` is ``program``) or a remembered web origin (``origin``)."""
+
+    id: str
+    kind: str
+    name: str
+    since: str
+    vendor: str | None = None
+    software_id: str | None = None
+
+
+class SessionState(Answer, frozen=True):
+    """A session; ``state`` is ``active`` or ``locked``, ``client`` the name of the client that opened it."""
+
+    id: str
+    method: str
+    state: str
+    opened_at: datetime
+    expires_at: datetime
+    identity: Holder
+    card: str | None = None
+    client: str = ""
+
+
+class OpenedSession(SessionState, frozen=True):
+    """A session that was just opened."""
+
+    token: str = ""
+
+
+class Signature(Answer, frozen=True):
+    """One signature, the certificate that verifies it (DER) and the chain above as far as it is known."""
+
+    algorithm: str
+    signature: bytes
+    certificate: bytes
+    chain: tuple[bytes, ...] = ()
+
+
+class AuthToken(Answer, frozen=True, rename="camel"):
+    """An authentication token, web-eid:1.0; encoded as JSON it has the names that the format wants."""
+
+    unverified_certificate: str
+    algorithm: str
+    signature: str
+    format: str
+    app_version: str
+
+
+class Readers(Answer, frozen=True):
+    """GET /v1/readers."""
+
+    readers: tuple[Reader, ...]
+
+
+class Cards(Answer, frozen=True):
+    """GET /v1/cards."""
+
+    cards: tuple[Card, ...]
+
+
+class Clients(Answer, frozen=True):
+    """GET /v1/clients."""
+
+    clients: tuple[Client, ...]
+
+
+class Sessions(Answer, frozen=True):
+    """GET /v1/sessions."""
+
+    sessions: tuple[SessionState, ...]
+
+
+class Signatures(Answer, frozen=True):
+    """The signatures of a list, in its order."""
+
+    signatures: tuple[Signature, ...]

@@ -1,0 +1,136 @@
+"""The client: one object for one daemon and, once paired, for one paired program."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from cardd.client.address import SOCKET, address
+from cardd.client.answers import (
+    Card,
+    Cards,
+    Certificates,
+    Client,
+    Clients,
+    OpenedSession,
+    Paired,
+    Pairing,
+    Reader,
+    Readers,
+    Sessions,
+    SessionState,
+    Status,
+)
+from cardd.client.events import follow
+from cardd.client.session import Session
+from cardd.client.transport import Transport
+from cardd.model import Event
+
+PAUSE = 0.5  # seconds between two questions whether the user has accepted the pairing
+ACCEPTED = 202
+
+
+class CarddClient:
+    """Use it as an async context manager; every method raises the daemon's error, or DaemonUnreachable.
+
+    ``base`` is the path of the daemon's Unix socket or ``http://127.0.0.1:PORT``; any address that is not this
+    machine's own is refused with InvalidRequest. ``secret`` is what pairing gave; without one, the calls that only
+    want to know the OS user work over the Unix socket. ``language`` (``fr``, ``en``) is that of errors.
+    """
+
+    def __init__(self, base: Path | str = SOCKET, secret: str | None = None, language: str | None = None) -> None:
+        self.where = address(base)
+        self.secret = secret
+        self._transport = Transport(self.where, language)
+
+    async def __aenter__(self) -> Self:
+        await self._transport.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._transport.close()
+
+    # --- the daemon and its cards ---
+
+    async def status(self) -> Status:
+        """Whether a daemon answers, and its version."""
+        return await self._transport.get("/v1/status", Status)
+
+    async def readers(self) -> tuple[Reader, ...]:
+        """The reader slots."""
+        return (await self._transport.get("/v1/readers", Readers, self.secret)).readers
+
+    async def cards(self, *, pin: bool = False) -> tuple[Card, ...]:
+        """The inserted cards; with ``pin`` each is asked for the state of its PIN, which costs no try."""
+        path = "/v1/cards?pin=true" if pin else "/v1/cards"
+        return (await self._transport.get(path, Cards, self.secret)).cards
+
+    async def certificates(self, card: str) -> Certificates:
+        """A card's certificates and its holder; the user is asked unless this program has logged in with the card."""
+        return await self._transport.get(f"/v1/cards/{quote(card, safe='')}/certificates", Certificates, self.secret)
+
+    def events(self) -> AsyncIterator[Event]:
+        """Events as they happen, without end: a lost connection is made again, and begins with ``hello`` each time."""
+        return follow(self._transport, self.secret)
+
+    # --- clients ---
+
+    async def pair(
+        self, name: str, vendor: str, software_id: str, *, on_code: Callable[[Pairing], None] | None = None
+    ) -> Paired:
+        """Ask the user to accept this program. ``on_code`` gets the 6-digit code to show until this returns.
+
+        The secret serves the further calls of this client; keep it where only your program's user can read it. Raises
+        PairingRefused, ConsentTimeout, PromptUnavailable.
+        """
+        body = {"name": name, "vendor": vendor, "software_id": software_id}
+        answer = await self._transport.call("POST", "/v1/clients", body, headers={"Prefer": "respond-async"})
+        place = answer.headers.get("Location", "")
+        if answer.status == ACCEPTED and not place.startswith("/"):
+            raise self._transport.unreachable()  # a place elsewhere is not cardd's to give
+        if answer.status == ACCEPTED and on_code:
+            on_code(self._transport.read(answer, Pairing))
+        while answer.status == ACCEPTED:
+            await asyncio.sleep(PAUSE)
+            answer = await self._transport.call("GET", place)
+        paired = self._transport.read(answer, Paired)
+        self.secret = paired.client_secret
+        return paired
+
+    async def clients(self) -> tuple[Client, ...]:
+        """The paired programs and remembered origins of the asking OS user; Unix socket only."""
+        return (await self._transport.get("/v1/clients", Clients)).clients
+
+    async def remove_client(self, identifier: str) -> None:
+        """Unpair a program, or forget an origin; its sessions close. By itself, or by its user on the Unix socket."""
+        path = f"/v1/clients/{quote(identifier, safe='')}"
+        await self._transport.call("DELETE", path, bearer=None if self.where.socket else self.secret)
+
+    # --- sessions ---
+
+    async def login(self, method: str = "cpx", *, card: str | None = None) -> Session:
+        """Open a session; the daemon asks the user for the PIN. ``card`` is needed when several are inserted.
+
+        Raises ClientUnknown when this program is not paired, and the errors of PIN and card.
+        """
+        body = {"method": method} | ({"card": card} if card else {})
+        opened = await self._transport.post("/v1/sessions", body, OpenedSession, self.secret)
+        return Session(self._transport, opened.id, opened.token, opened)
+
+    def session(self, identifier: str, token: str) -> Session:
+        """A session that was opened before, perhaps by another process of the same user."""
+        return Session(self._transport, identifier, token)
+
+    async def sessions(self) -> tuple[SessionState, ...]:
+        """The open sessions of the asking OS user; Unix socket only."""
+        return (await self._transport.get("/v1/sessions", Sessions)).sessions
+
+    async def close_session(self, identifier: str) -> None:
+        """Close a session of the asking OS user without its token; Unix socket only."""
+        await self._transport.call("DELETE", f"/v1/sessions/{quote(identifier, safe='')}")

@@ -1,0 +1,72 @@
+"""The daemon's events as they come over server-sent events; a lost connection is made again.
+
+Source: HTML standard, "Server-sent events".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from msgspec import DecodeError
+from msgspec.json import decode
+
+from cardd.client.transport import Transport
+from cardd.errors import DaemonUnreachable
+from cardd.model import Event
+
+PATH = "/v1/events"
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0  # seconds between two attempts to find the daemon again
+
+
+class Lines(Protocol):
+    """A stream of lines, without end."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The lines, each with its end."""
+        ...
+
+
+async def follow(transport: Transport, bearer: str | None) -> AsyncIterator[Event]:
+    """Every event; the first after each connection is ``hello``, which has readers and cards as they are.
+
+    Raises DaemonUnreachable when there is no daemon at first, and what the daemon refuses with. Afterwards it waits
+    for a daemon that went: an event may be missed then, and ``hello`` tells how things stand.
+    """
+    pause = 0.0
+    while True:
+        try:
+            async with transport.stream(PATH, bearer) as lines:
+                async for event in parse(lines):
+                    pause = FIRST_PAUSE
+                    yield event
+        except DaemonUnreachable:
+            if not pause:
+                raise
+        pause = pause or FIRST_PAUSE
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def parse(lines: Lines) -> AsyncIterator[Event]:
+    """The events of one stream; what is no event of cardd is left out."""
+    kind, data = "", ""
+    async for line in lines:
+        field, _, value = line.decode("utf-8", "replace").rstrip("\r\n").partition(":")
+        value = value.removeprefix(" ")
+        if field == "event":
+            kind = value
+        elif field == "data":
+            data += value
+        elif not field and not value:
+            if event := _event(kind, data):
+                yield event
+            kind, data = "", ""
+
+
+def _event(kind: str, data: str) -> Event | None:
+    try:
+        return Event(kind, decode(data, type=dict)) if kind else None
+    except DecodeError:
+        return None

@@ -1,0 +1,84 @@
+"""A session of this client: it signs and authenticates with one card until it is closed or ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from cardd.client.answers import AuthToken, SessionState, Signature, Signatures
+from cardd.client.transport import Transport
+
+JsonBody = dict[str, "str | bytes | int | JsonBody | list[JsonBody]"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToSign:
+    """One thing to sign: its name, which the user is shown, and either the document or its SHA-256 digest.
+
+    ``patient`` is shown too, when it is given.
+    """
+
+    name: str
+    document: bytes | None = None
+    digest: bytes | None = None
+    patient: str | None = None
+
+
+class Session:
+    """One open session. ``id`` and ``token`` are all that another process of the same user needs to use it."""
+
+    def __init__(self, transport: Transport, identifier: str, token: str, state: SessionState | None = None) -> None:
+        self.id = identifier
+        self.token = token
+        self.opened = state
+        self._transport = transport
+        self._path = f"/v1/sessions/{quote(identifier, safe='')}"
+
+    async def state(self) -> SessionState:
+        """How the session stands. Raises SessionUnknown, SessionExpired, SessionClosed."""
+        return await self._transport.get(self._path, SessionState, self.token)
+
+    async def sign(
+        self,
+        name: str,
+        *,
+        document: bytes | None = None,
+        digest: bytes | None = None,
+        patient: str | None = None,
+        batch: tuple[str, int] | None = None,
+    ) -> Signature:
+        """Sign one document, or its SHA-256 digest, with RS256, once the user agrees.
+
+        ``batch``, a name and a count, has one consent serve that many signatures over several calls. Raises the
+        errors of consent, PIN, card and session.
+        """
+        body = _item(ToSign(name, document, digest, patient)) | _batch(batch)
+        return await self._transport.post(f"{self._path}/signatures", body, Signature, self.token)
+
+    async def sign_many(self, items: Iterable[ToSign], *, batch: tuple[str, int] | None = None) -> list[Signature]:
+        """Sign up to 1000 things under one consent, all or none; the signatures come in the order of the items."""
+        body: JsonBody = {"signatures": [_item(item) for item in items], **_batch(batch)}
+        answer = await self._transport.post(f"{self._path}/signatures", body, Signatures, self.token)
+        return list(answer.signatures)
+
+    async def auth_token(self, nonce: str) -> AuthToken:
+        """A web-eid:1.0 token for a server's nonce (at least 256 random bits, as text), bound to this client."""
+        return await self._transport.post(f"{self._path}/auth-tokens", {"nonce": nonce}, AuthToken, self.token)
+
+    async def close(self) -> None:
+        """Log out: the PIN is forgotten and the card de-authenticated when this returns."""
+        await self._transport.call("DELETE", self._path, bearer=self.token)
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id}>"
+
+
+def _item(item: ToSign) -> JsonBody:
+    values = {"digest": item.digest, "document": item.document, "patient": item.patient}
+    given: JsonBody = {name: value for name, value in values.items() if value is not None}
+    return {"document_name": item.name, **given}
+
+
+def _batch(batch: tuple[str, int] | None) -> JsonBody:
+    return {"batch": {"name": batch[0], "count": batch[1]}} if batch else {}

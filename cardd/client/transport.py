@@ -1,0 +1,151 @@
+"""Requests to the daemon and their answers: one HTTP connection pool, problems raised as errors."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+from uuid import uuid4
+
+import aiohttp
+from msgspec import DecodeError, Struct
+from msgspec.json import Encoder, decode
+
+from cardd.client.address import Address
+from cardd.client.problems import error_of
+from cardd.errors import CarddError, DaemonUnreachable
+
+A = TypeVar("A", bound=Struct)
+
+CONNECT_LIMIT = 5.0
+ANSWER_LIMIT = 60.0  # seconds for what the daemon answers by itself
+PERSON_LIMIT = 900.0  # for what a person is asked first; the daemon's own dialogs end long before
+ATTEMPTS = 2
+
+_encoder = Encoder()
+
+
+class Answered:
+    """One answer that is no problem: status, headers and body."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class Transport:
+    """Speaks HTTP to one address, in one language. ``open`` and ``close`` belong together."""
+
+    def __init__(self, where: Address, language: str | None) -> None:
+        self._where = where
+        self._headers = {"Accept-Language": language} if language else {}
+        self._http: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Prepare; nothing is sent yet."""
+        socket = self._where.socket
+        connector = aiohttp.UnixConnector(str(socket)) if socket else aiohttp.TCPConnector()
+        self._http = aiohttp.ClientSession(
+            connector=connector, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        )
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def get(self, path: str, kind: type[A], bearer: str | None = None) -> A:
+        """A GET's answer."""
+        return self.read(await self.call("GET", path, bearer=bearer), kind)
+
+    async def post(self, path: str, body: object, kind: type[A], bearer: str | None = None) -> A:
+        """The answer to a POST that is safe to send twice: both have one Idempotency-Key.
+
+        It is sent once more when the connection breaks, so that what was signed is not lost, and not signed again.
+        """
+        headers = {"Idempotency-Key": uuid4().hex}
+        return self.read(await self.call("POST", path, body, bearer=bearer, headers=headers, attempts=ATTEMPTS), kind)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        bearer: str | None = None,
+        headers: dict[str, str] | None = None,
+        attempts: int = 1,
+    ) -> Answered:
+        """One request. Raises the error of the daemon's problem, or DaemonUnreachable."""
+        sent = None if body is None else _encoder.encode(body)
+        limit = ANSWER_LIMIT if method == "GET" else PERSON_LIMIT
+        while True:
+            attempts -= 1
+            try:
+                return await self._once(method, path, sent, _headers(bearer, headers, sent), limit)
+            except DaemonUnreachable:
+                if attempts == 0:
+                    raise
+
+    @asynccontextmanager
+    async def stream(self, path: str, bearer: str | None) -> AsyncIterator[aiohttp.StreamReader]:
+        """An answer without end, to be read as it comes. Raises as ``call``; a broken one raises DaemonUnreachable."""
+        async with self._request("GET", path, None, _headers(bearer, None, None), None) as answer:
+            if answer.status != 200:
+                raise self._refused(await answer.read())
+            yield answer.content
+
+    def read(self, answered: Answered, kind: type[A]) -> A:
+        """The body as a value. Raises DaemonUnreachable when it is another's than cardd's."""
+        try:
+            return decode(answered.body, type=kind)
+        except DecodeError:
+            raise self.unreachable() from None
+
+    async def _once(
+        self, method: str, path: str, sent: bytes | None, headers: dict[str, str], limit: float
+    ) -> Answered:
+        async with self._request(method, path, sent, headers, limit) as answer:
+            body = await answer.read()
+            if answer.status >= 300:
+                raise self._refused(body)
+            return Answered(answer.status, dict(answer.headers), body)
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, sent: bytes | None, headers: dict[str, str], limit: float | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._http is None:
+            raise RuntimeError("the client is used inside its `async with`")
+        timeout = aiohttp.ClientTimeout(total=limit, sock_connect=CONNECT_LIMIT)
+        try:
+            async with self._http.request(
+                method,
+                self._where.url + path,
+                data=None if sent is None else io.BytesIO(sent),  # large plain bytes make aiohttp warn
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as answer:
+                yield answer
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            raise self.unreachable() from fault
+
+    def _refused(self, body: bytes) -> CarddError:
+        return error_of(body) or self.unreachable()
+
+    def unreachable(self) -> DaemonUnreachable:
+        """What to raise when nobody answers, or somebody else than cardd."""
+        return DaemonUnreachable(where=str(self._where))
+
+
+def _headers(bearer: str | None, headers: dict[str, str] | None, sent: bytes | None) -> dict[str, str]:
+    told = dict(headers or {})
+    if bearer:
+        told["Authorization"] = f"Bearer {bearer}"
+    if sent is not None:
+        told["Content-Type"] = "application/json"
+    return told
