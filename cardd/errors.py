@@ -72,7 +72,10 @@ class RequestTimeout(RequestError):
 
 
 class InvalidRequest(RequestError):
-    """A field is unknown, missing or of the wrong type. Params: ``where`` (JSON path), ``why``."""
+    """A field is unknown, missing or of the wrong type. Params: ``where`` (JSON path), ``why``.
+
+    ``why`` is one of the texts ``reason.…``, without that prefix, or says it without words of a language.
+    """
 
     code = "request.invalid"
     status = 422

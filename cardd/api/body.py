@@ -27,6 +27,7 @@ B = TypeVar("B", bound=Struct)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*?)`(?: - at `(\$.*)`)?", re.DOTALL)
+_EXPECTED = re.compile(r"Expected (.*?)(?:, got .*)?$", re.DOTALL)
 _PLACE = re.compile(r"(.*) - at `(?:key in )?(\$.*?)`", re.DOTALL)
 
 
@@ -100,17 +101,18 @@ def _unique(pairs: list[tuple[str, object]]) -> None:
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidRequest(where=_short(f"$.{twice}"), why="the key stands twice")
+        raise InvalidRequest(where=_short(f"$.{twice}"), why="duplicate")
 
 
 def _invalid(told: str) -> InvalidRequest:
     """Where and why, from msgspec's sentence."""
     if field := _FIELD.fullmatch(told):
         kind, name, parent = field.groups()
-        why = "unknown field" if kind == "contains unknown" else "the field is missing"
+        why = "unknown" if kind == "contains unknown" else "missing"
         return InvalidRequest(where=_short(f"{parent or '$'}.{name}"), why=why)
     why, where = place.groups() if (place := _PLACE.fullmatch(told)) else (told, "$")
-    return InvalidRequest(where=_short(where), why=_short(why))
+    expected = _EXPECTED.match(why)
+    return InvalidRequest(where=_short(where), why="expected", expected=_short(expected[1] if expected else why))
 
 
 def _short(text: str) -> str:

@@ -17,7 +17,7 @@ async def everyone(call: Call) -> Reply:
     """The inserted cards; with ``?pin=true`` each is asked for the state of its PIN, which opens it."""
     wanted = call.query.get("pin", "false")
     if wanted not in ("true", "false"):
-        raise InvalidRequest(where="?pin", why="true or false")
+        raise InvalidRequest(where="?pin", why="expected", expected="true, false")
     answers = described(call)
     if wanted == "true":
         cards = call.services.readers.cards()

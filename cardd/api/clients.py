@@ -29,7 +29,7 @@ async def pair(call: Call, body: PairBody | OriginBody) -> Reply:
     if call.page is not None:
         return await _allow(call, call.page, body)
     if isinstance(body, OriginBody):
-        raise InvalidRequest(where="$.name", why="the field is missing")
+        raise InvalidRequest(where="$.name", why="missing")
     request = PairingRequest(body.name, body.vendor, body.software_id)
     pairing = call.services.clients.pair(request, call.peer)
     if "respond-async" in call.http.headers.get("Prefer", ""):
@@ -68,7 +68,7 @@ async def remove(call: Call) -> Reply:
 
 async def _allow(call: Call, page: Page, body: PairBody | OriginBody) -> Reply:
     if not isinstance(body, OriginBody):
-        raise InvalidRequest(where="$", why="a page sends an empty object: it is known by its origin")
+        raise InvalidRequest(where="$", why="page_says_nothing")
     if page.caller is None:
         await call.services.clients.ask_origin(page.origin, call.peer)
     return Reply(201, OriginAnswer(page.origin))

@@ -136,11 +136,12 @@ def _query(query: str, route: Route) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX)
     except ValueError:
-        raise InvalidRequest(where="?", why="too many parameters") from None
+        raise InvalidRequest(where="?", why="parameters") from None
     found = dict(pairs)
-    unknown = next((name for name in found if name not in route.query), None)
-    if unknown is not None or len(found) < len(pairs):
-        raise InvalidRequest(where="?", why="a parameter is unknown or stands twice")
+    if not found.keys() <= set(route.query):
+        raise InvalidRequest(where="?", why="unknown")
+    if len(found) < len(pairs):
+        raise InvalidRequest(where="?", why="duplicate")
     return found
 
 

@@ -34,7 +34,7 @@ async def listen(call: Call) -> web.StreamResponse:
     if upgrade is None:
         return await _stream(call)
     if upgrade.strip().lower() != "websocket":
-        raise InvalidRequest(where="Upgrade", why="websocket")
+        raise InvalidRequest(where="Upgrade", why="expected", expected="websocket")
     return await _websocket(call)
 
 
@@ -56,7 +56,7 @@ async def _websocket(call: Call) -> web.StreamResponse:
     socket = web.WebSocketResponse(compress=False, max_msg_size=MESSAGE_MAX, timeout=1.0)
     # aiohttp writes subprotocols that it does not know to its log: a client's secret might be one
     if not socket.can_prepare(call.http) or "Sec-WebSocket-Protocol" in call.http.headers:
-        raise InvalidRequest(where="Upgrade", why="no WebSocket handshake of version 13 without subprotocol")
+        raise InvalidRequest(where="Upgrade", why="handshake")
     socket.headers.update(call.headers)
     await socket.prepare(call.http)
 

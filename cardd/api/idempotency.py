@@ -52,7 +52,7 @@ class Ledger:
         is none, and what ``work`` raises.
         """
         if not _KEY.fullmatch(key):
-            raise InvalidRequest(where="Idempotency-Key", why="1 to 255 visible ASCII characters")
+            raise InvalidRequest(where="Idempotency-Key", why="expected", expected="1-255 × U+0021-U+007E")
         digest = hashlib.sha256(request).digest()
         kept = self._find(owner, key)
         if kept is None:

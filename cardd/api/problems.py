@@ -6,7 +6,7 @@ from msgspec import UNSET, UnsetType
 
 from cardd.api.call import Reply
 from cardd.api.schemas import Problem
-from cardd.errors import CardAmbiguous, CarddError
+from cardd.errors import CardAmbiguous, CarddError, InvalidRequest
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:cardd:problem:"
@@ -20,20 +20,30 @@ def problem(error: CarddError, accept_language: str) -> Reply:
     from cardd.i18n import language_of, text  # noqa: PLC0415 - the texts are not needed before the first failure
 
     language = language_of(accept_language)
+    params = {**error.params, "why": _reason(error, language)}
     body = Problem(
         type=TYPE + error.code,
-        title=text(f"{error.code}.title", language, **error.params),
+        title=text(f"{error.code}.title", language, **params),
         status=error.status,
-        detail=text(f"{error.code}.detail", language, **error.params),
+        detail=text(f"{error.code}.detail", language, **params),
         code=error.code,
         retryable=error.retryable,
-        remedy=text(f"{error.code}.remedy", language, **error.params),
+        remedy=text(f"{error.code}.remedy", language, **params),
         where=_text(error, "where"),
         tries_left=_number(error, "tries_left"),
         retry_after=_number(error, "retry_after"),
         cards=list(error.cards) if isinstance(error, CardAmbiguous) else UNSET,
     )
     return Reply(error.status, body, {"Content-Language": language, **_headers(error)}, MEDIA_TYPE)
+
+
+def _reason(error: CarddError, language: str) -> str | int:
+    """Why, in words where it is one of the known reasons."""
+    from cardd.i18n import catalogue, fill  # noqa: PLC0415 - as above
+
+    why = error.params.get("why", "")
+    known = catalogue("reasons", language).get(f"reason.{why}") if isinstance(error, InvalidRequest) else None
+    return fill(known, **error.params) if known else why
 
 
 def _headers(error: CarddError) -> dict[str, str]:

@@ -11,7 +11,7 @@ from cardd.api.dispatch import Dispatcher
 from cardd.api.routes import ROUTES
 from cardd.api.services import ApiLimits, Services
 
-GRACE = 3.0
+GRACE = 1.5
 BACKLOG = 128
 
 

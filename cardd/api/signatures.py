@@ -35,11 +35,11 @@ def _request(item: SignatureItem, where: str) -> SignatureRequest:
 
 def _message(item: SignatureItem, where: str) -> Message:
     if (item.digest is None) == (item.document is None):
-        raise InvalidRequest(where=where, why="exactly one of digest and document")
+        raise InvalidRequest(where=where, why="one_of_digest_document")
     if item.document is not None:
         return Message(hashlib.sha256(item.document).digest(), item.document)
     if item.digest is None or len(item.digest) != DIGEST_SIZE:
-        raise InvalidRequest(where=f"{where}.digest", why=f"{DIGEST_SIZE} bytes, in base64")
+        raise InvalidRequest(where=f"{where}.digest", why="expected", expected=f"base64({DIGEST_SIZE})")
     return Message(item.digest)
 
 

@@ -79,3 +79,22 @@ async def test_a_fault_of_ours_is_told_without_its_inside_and_logged(
     assert b"inside" not in got.raw
     assert "RuntimeError: inside" in caplog.text
     assert secret not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("body", "french", "english"),
+    [
+        (
+            {"pin": "1234"},
+            "Le champ $.pin ne convient pas : il est inconnu.",
+            "The field $.pin will not do: it is unknown.",
+        ),
+        ({"name": 1}, "$.name ne convient pas : attendu `str`.", "$.name will not do: expected `str`."),
+    ],
+)
+async def test_why_a_field_will_not_do_is_told_in_both_languages(
+    api: Workbench, body: object, french: str, english: str
+) -> None:
+    for language, sentence in (("fr", french), ("en", english)):
+        got = await api.call("POST", "/v1/clients", body, headers={"Accept-Language": language})
+        assert got.text("detail").endswith(sentence)

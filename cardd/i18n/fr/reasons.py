@@ -1,0 +1,14 @@
+"""Pourquoi une partie d'une requête ne convient pas : ce que ``request.invalid.detail`` dit après les deux-points."""
+
+from __future__ import annotations
+
+TEXTS: dict[str, str] = {
+    "reason.duplicate": "il figure deux fois",
+    "reason.expected": "attendu {expected}",
+    "reason.handshake": "ce n'est pas une ouverture WebSocket de version 13 sans sous-protocole",
+    "reason.missing": "il manque",
+    "reason.one_of_digest_document": "il faut exactement un champ parmi « digest » et « document »",
+    "reason.page_says_nothing": "une page envoie un objet vide, car elle est connue par son origine",
+    "reason.parameters": "il y a trop de paramètres",
+    "reason.unknown": "il est inconnu",
+}
