@@ -96,7 +96,7 @@ is_current() {
 }
 
 pip_install() {
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-build-isolation "$@"
+    PATH="$PWD/.venv/bin:$PATH" .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-build-isolation "$@"
 }
 
 install_locked_packages() {
