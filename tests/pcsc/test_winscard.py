@@ -13,7 +13,7 @@ def run(program: str, *before: str) -> str:
     done = subprocess.run(
         [*before, sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True, timeout=20
     )
-    return done.stdout.splitlines()[-1]
+    return done.stdout.strip()
 
 
 def test_importing_the_layer_does_not_load_pyscard() -> None:
@@ -40,4 +40,5 @@ def test_without_the_client_library_pcsc_is_unavailable() -> None:
     hidden = ["strace", "-f", "-o", "/dev/null", "-e", "inject=openat:error=ENOENT"]
     found = [str(path) for path in Path("/usr/lib").glob("*/libpcsclite.so.1")]
     paths = [part for path in found for part in ("-P", path, "-P", path.removeprefix("/usr"))]
-    assert run(ESTABLISH.format(before=""), *hidden, *paths).endswith("unavailable")
+    # pyscard says something of its own, before or after
+    assert "unavailable" in run(ESTABLISH.format(before=""), *hidden, *paths)
