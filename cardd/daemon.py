@@ -15,6 +15,7 @@ from cardd.core.clients import Clients
 from cardd.core.consent import ConsentDesk
 from cardd.core.events import EventBus
 from cardd.core.pin import PinDesk, PinGuard
+from cardd.core.prompts import AnnouncedPrompter
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Session, Sessions
@@ -44,18 +45,19 @@ class Daemon:
         self._prompters = Prompters(
             program=str(config.prompt.pinentry) if config.prompt.pinentry else None, timeout=config.prompt.timeout
         )
+        prompter = AnnouncedPrompter(self._prompters, self._events)
         self._audit = SqliteAuditLog(config.audit.directory, clock)
         self._sessions = Sessions(clock, self._events, Limits(config.session.idle, config.session.max_age))
         self._consents = ConsentDesk(
-            self._prompters, clock, batch_max=config.consent.batch_max, batch_lifetime=config.consent.batch_lifetime
+            prompter, clock, batch_max=config.consent.batch_max, batch_lifetime=config.consent.batch_lifetime
         )
         self._clients = Clients(
             FileStore(config.state.directory),
-            self._prompters,
+            prompter,
             clock,
             allowed_origins=frozenset(config.web.allowed_origins),
         )
-        pins = PinDesk(self._prompters, PinGuard(clock))
+        pins = PinDesk(prompter, PinGuard(clock))
         self._services = Services(
             readers=self._readers,
             sessions=self._sessions,
@@ -91,8 +93,8 @@ class Daemon:
         """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""
         self._sessions.close_where(lambda _: True, "daemon_stopped")
         await self._sessions.settle()
-        await self._api.stop()
         await self._clients.close()
+        await self._api.stop()
         await self._logind.stop()
         await self._readers.close()
         for source in self._started:

@@ -44,7 +44,7 @@ class Shape(Generic[B]):
         _check_depth(raw)
         try:
             value = self._decoder(raw).decode(raw)
-            json.loads(raw.decode(), object_pairs_hook=_unique)
+            _unique_keys.decode(raw.decode())
         except ValidationError as error:
             raise _invalid(str(error)) from None
         except (DecodeError, UnicodeDecodeError, ValueError):
@@ -67,6 +67,8 @@ async def read(http: web.BaseRequest, limits: ApiLimits) -> bytes:
         raise UnsupportedMediaType
     if (http.content_length or 0) > limits.body:
         raise BodyTooLarge(limit=limits.body)
+    if http.content.is_eof():  # it came with the head, as small bodies do
+        return await _read(http, limits.body)
     try:
         async with asyncio.timeout(limits.read_timeout):
             return await _read(http, limits.body)
@@ -102,6 +104,9 @@ def _unique(pairs: list[tuple[str, object]]) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidRequest(where=_short(f"$.{twice}"), why="duplicate")
+
+
+_unique_keys = json.JSONDecoder(object_pairs_hook=_unique)
 
 
 def _invalid(told: str) -> InvalidRequest:

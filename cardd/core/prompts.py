@@ -14,7 +14,8 @@ from cardd.secret import Secret
 class AnnouncedPrompter:
     """A ``Prompter`` around another: publishes ``prompt.opened`` and ``prompt.closed`` to the question's caller only.
 
-    The events name the topic and nothing of what is asked; an answer is told by the request's own answer.
+    The events name the topic, the opening one also how long the dialog may stay (``timeout``, seconds); nothing of what
+    is asked, and no answer: that is told by the request's own answer.
     """
 
     def __init__(self, prompter: Prompter, events: EventBus) -> None:
@@ -38,7 +39,7 @@ class AnnouncedPrompter:
 
     @contextmanager
     def _announced(self, question: Question) -> Iterator[None]:
-        self._publish("prompt.opened", question)
+        self._publish("prompt.opened", question, timeout=round(question.timeout))
         try:
             yield
         finally:
@@ -46,4 +47,6 @@ class AnnouncedPrompter:
 
     def _publish(self, kind: str, question: Question) -> None:
         if question.caller is not None:
-            self._events.publish(Event(kind, {"topic": question.topic}, to=question.caller))
+            self._events.publish(
+                Event(kind, {"topic": question.topic, "timeout": round(question.timeout)}, to=question.caller)
+            )

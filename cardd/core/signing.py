@@ -76,7 +76,7 @@ class Signing:
                 await self._record_failure(_entry(session, credential, request), error)
             raise
         for request in requests:
-            await self._audit.append(replace(_entry(session, credential, request), consent=consent))
+            await self._audit.append(_entry(session, credential, request, consent))
         return [
             Signed(request.algorithm, value, credential.certificate, credential.chain)
             for request, value in zip(requests, values, strict=True)
@@ -92,7 +92,7 @@ class Signing:
         value = hashlib.sha256(caller.origin.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
         digest = hashlib.sha256(value).digest()
         question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
-        entry = replace(_act(session, credential, "auth_token.issue"), digest=digest.hex(), consent="login")
+        entry = _act(session, credential, "auth_token.issue", digest=digest, consent="login")
         try:
             signature = await self._on_card(
                 session, question, lambda card: card.authenticate(credential.key, Algorithm.RS256, digest)
@@ -160,7 +160,15 @@ def _credential(session: Session, purpose: KeyPurpose) -> Credential:
     return credential
 
 
-def _act(session: Session, credential: Credential, action: str) -> AuditEntry:
+def _act(
+    session: Session,
+    credential: Credential,
+    action: str,
+    *,
+    digest: bytes,
+    document: str | None = None,
+    consent: str | None = None,
+) -> AuditEntry:
     return AuditEntry(
         action=action,
         outcome=Outcome.DONE,
@@ -168,10 +176,15 @@ def _act(session: Session, credential: Credential, action: str) -> AuditEntry:
         caller=session.caller.id,
         caller_name=session.caller.name,
         session=session.id,
+        digest=digest.hex(),
+        document=document,
         certificate=credential.serial,
+        consent=consent,
     )
 
 
-def _entry(session: Session, credential: Credential, request: SignatureRequest) -> AuditEntry:
-    act = _act(session, credential, "signature.raw")
-    return replace(act, digest=request.message.digest.hex(), document=request.document)
+def _entry(
+    session: Session, credential: Credential, request: SignatureRequest, consent: str | None = None
+) -> AuditEntry:
+    digest, document = request.message.digest, request.document
+    return _act(session, credential, "signature.raw", digest=digest, document=document, consent=consent)

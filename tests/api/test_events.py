@@ -94,7 +94,7 @@ async def test_what_concerns_one_caller_reaches_nobody_else(api: Workbench, list
 async def test_a_page_hears_of_its_own_dialogs_and_sessions(api: Workbench, listening: Next) -> None:
     got = await api.call("POST", "/v1/sessions", {"method": "cpx"}, headers={"Origin": PAGE})
     assert [await listening() for _ in range(3)] == [
-        ("prompt.opened", {"topic": "login"}),
+        ("prompt.opened", {"topic": "login", "timeout": 120}),
         ("prompt.closed", {"topic": "login"}),
         ("session.opened", {"session": got.json["id"]}),
     ]

@@ -23,6 +23,7 @@ from smartcard.scard import (
     SCardConnect,
     SCardEndTransaction,
     SCardEstablishContext,
+    SCardReconnect,
     SCardTransmit,
 )
 
@@ -51,9 +52,20 @@ class Card:
 
     def begin(self) -> None:
         """Begin a transaction and log in, for the signature key."""
-        SCardBeginTransaction(self.handle)
+        if SCardBeginTransaction(self.handle) != SCARD_S_SUCCESS:  # another program reset the card meanwhile
+            self.reconnect(SCARD_LEAVE_CARD)
+            SCardBeginTransaction(self.handle)
         self.send(VERIFY + self.pin)
         self.send(MSE)
+
+    def reconnect(self, disposition: int) -> None:
+        """Take note of a reset, or make one."""
+        SCardReconnect(self.handle, SCARD_SHARE_SHARED, SCARD_PROTOCOL_T0, disposition)
+
+    def end(self) -> None:
+        """Reset the card and end the transaction."""
+        self.reconnect(SCARD_RESET_CARD)
+        SCardEndTransaction(self.handle, SCARD_LEAVE_CARD)
 
     def sign(self, digest: bytes) -> None:
         """PSO and GET RESPONSE."""
@@ -69,7 +81,7 @@ def held(card: Card, digests: list[bytes]) -> list[float]:
         started = perf_counter()
         card.sign(digest)
         times.append(perf_counter() - started)
-    SCardEndTransaction(card.handle, SCARD_RESET_CARD)
+    card.end()
     return times
 
 
@@ -81,7 +93,7 @@ def fresh(card: Card, digests: list[bytes]) -> list[float]:
         card.begin()
         card.sign(digest)
         times.append(perf_counter() - started)
-        SCardEndTransaction(card.handle, SCARD_RESET_CARD)
+        card.end()
     return times
 
 
@@ -91,7 +103,6 @@ def main() -> None:
     card = Card(reader, pin)
     digests = [hashlib.sha256(bytes([n % 256])).digest() for n in range(int(count) + 2)]
     times = (held if mode == "held" else fresh)(card, digests)[2:]
-    SCardEndTransaction(card.handle, SCARD_LEAVE_CARD)
     print(json.dumps([1000 * time for time in times]))
 
 

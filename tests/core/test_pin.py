@@ -22,7 +22,7 @@ async def test_a_right_pin_opens_a_session_with_the_certificates_identity(core: 
 async def test_the_dialog_names_card_reader_program_and_tries_left(core: Core) -> None:
     core.person.pins = [PIN]
     await core.login.open(CALLER, None)
-    [asked] = core.person.asked
+    [asked] = core.person.pin_questions
     assert (asked.reader, asked.card, asked.tries_left) == ("Lecteur de test", "cps3", 3)
     assert asked.question.params["client"] == "LPS de test"
 
@@ -30,7 +30,7 @@ async def test_the_dialog_names_card_reader_program_and_tries_left(core: Core) -
 async def test_a_mistyped_pin_is_asked_again_with_fewer_tries(core: Core) -> None:
     core.person.pins = ["0000", PIN]
     await core.login.open(CALLER, None)
-    assert [(asked.tries_left, asked.wrong_before) for asked in core.person.asked] == [(3, False), (2, True)]
+    assert [(asked.tries_left, asked.wrong_before) for asked in core.person.pin_questions] == [(3, False), (2, True)]
 
 
 async def test_giving_up_after_a_wrong_pin_tells_the_tries_left(core: Core) -> None:
@@ -70,11 +70,11 @@ async def test_a_blocked_card_is_told_before_any_pin_is_asked(core: Core) -> Non
     for caller in (CALLER, OTHER):
         with pytest.raises((PinWrong, PinBlocked)):
             await core.login.open(caller, None)
-    core.person.asked.clear()
+    core.person.pin_questions.clear()
     core.clock.seconds += 60
     with pytest.raises(PinBlocked):
         await core.login.open(OTHER, None)
-    assert core.person.asked == []
+    assert core.person.pin_questions == []
 
 
 async def test_wrong_pins_make_that_client_wait_and_no_other(core: Core) -> None:
@@ -99,12 +99,12 @@ async def test_the_wait_ends_with_time_and_grows_with_each_mistake(core: Core) -
 
 
 async def test_the_certificates_are_read_while_the_user_types(core: Core) -> None:
-    core.person.before_pin.clear()
+    core.person.attentive.clear()
     core.person.pins = [PIN]
     login = asyncio.ensure_future(core.login.open(CALLER, None))
-    await eventually(lambda: bool(core.person.asked))
+    await eventually(lambda: bool(core.person.pin_questions))
     await core.readers.cards()[0].access.certificates()
     before = core.card.count
-    core.person.before_pin.set()
+    core.person.attentive.set()
     await login
     assert core.card.count - before == 2  # the tries left, and VERIFY

@@ -112,12 +112,12 @@ async def test_a_card_that_is_not_there_cannot_be_named(core: Core) -> None:
 
 
 async def test_a_card_that_leaves_while_the_pin_is_typed_opens_nothing(core: Core) -> None:
-    core.person.before_pin.clear()
+    core.person.attentive.clear()
     core.person.pins = [PIN]
     login = asyncio.ensure_future(core.login.open(CALLER, None))
-    await eventually(lambda: bool(core.person.asked))
+    await eventually(lambda: bool(core.person.pin_questions))
     core.reader.remove()
-    core.person.before_pin.set()
+    core.person.attentive.set()
     [error] = await asyncio.gather(login, return_exceptions=True)
     assert getattr(error, "code", None) == "card.removed"
     assert core.sessions.of(1000) == []

@@ -101,7 +101,7 @@ async def test_a_batch_larger_than_policy_allows_is_refused_unasked(core: Core, 
 
 
 async def test_without_an_audit_row_no_signature_leaves(core: Core, session: Session) -> None:
-    core.audit.full = True
+    core.audit.is_full = True
     with pytest.raises(AuditUnavailable):
         await core.signing.sign(session, [request()], None)
 
@@ -161,7 +161,7 @@ async def test_a_locked_session_asks_for_the_pin_and_that_dialog_is_the_consent(
     core.person.pins = [PIN]
     [signed] = await core.signing.sign(session, [request()], None)
     assert holds(signed, DOCUMENT)
-    assert core.person.asked[-1].question.topic == "sign"
+    assert core.person.pin_questions[-1].question.topic == "sign"
     assert core.person.questions == []
     assert core.audit.entries[-1].consent == "pin"
 
@@ -196,5 +196,5 @@ async def test_in_ask_mode_each_operation_asks_for_the_pin_and_none_is_kept(aski
     for _ in range(2):
         await asking.signing.sign(session, [request()], None)
         assert session.pin is None
-    assert [asked.question.topic for asked in asking.person.asked] == ["login", "sign", "sign"]
+    assert [asked.question.topic for asked in asking.person.pin_questions] == ["login", "sign", "sign"]
     assert asking.person.questions == []

@@ -84,6 +84,7 @@ class Demo:
         """The practice software is accepted by the user."""
         about = {"name": "LPS de démonstration", "vendor": "SIMULATION", "software_id": "demo"}
         client = self.ask("POST", "/v1/clients", cast(Json, about), expected=201)
+        self.origin = f"urn:cardd:client:{client['client_id']}"
         self.lps = self.lps.with_credential(str(client["client_secret"]))
         return f"LPS paired after a dialog: {self.pinentry.shown()[-1].kind}"
 
@@ -123,14 +124,13 @@ class Demo:
 
     def judge_token(self) -> str:
         """What a server does: rebuild what must have been signed, from its own nonce and the expected origin."""
-        origin = f"urn:cardd:client:{self.ask('GET', self.path, by=self.session)['client']}"
-        signed = hashlib.sha256(origin.encode()).digest() + hashlib.sha256(NONCE.encode()).digest()
+        signed = hashlib.sha256(self.origin.encode()).digest() + hashlib.sha256(NONCE.encode()).digest()
         (self.directory / "challenge").write_bytes(signed)
         self.keep("token-signature", self.token["signature"])
         self.keep("token.der", self.token["unverifiedCertificate"])
         self.openssl("x509", "-inform", "DER", "-in", "token.der", "-pubkey", "-noout", "-out", "token-key.pem")
         told = self.openssl("dgst", "-sha256", "-verify", "token-key.pem", "-signature", "token-signature", "challenge")
-        return f"token bound to {origin}: {told}"
+        return f"token bound to {self.origin}: {told}"
 
     def audit(self) -> str:
         """The audit chain is whole."""

@@ -45,7 +45,8 @@ class DaemonProcess:
         self.log = directory / "cardd.log"
         self.configuration = directory / "cardd.toml"
         self.arguments = arguments
-        self.environment = {**os.environ, **(environment or {})}
+        # as installed: with compiled modules, which some shells of developers switch off
+        self.environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         text = CONFIGURATION.format(port=self.port, directory=directory, pinentry=pinentry)
         self.configuration.write_text(text + extra)

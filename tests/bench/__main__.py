@@ -1,0 +1,57 @@
+"""Run every measure, print the table, write ``bench.json``; exit status 1 when a target is missed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.bench import apdus, insertion, process, signatures
+from tests.bench.measure import Measure, table, write
+from tests.bench.station import Station
+from tests.rig.daemon import DaemonProcess
+
+RESULT = Path("bench.json")
+
+
+def main() -> int:
+    """The exit status."""
+    with tempfile.TemporaryDirectory(prefix="cardd-bench-") as directory:
+        measures = list(_measures(Path(directory)))
+    print(table(measures))
+    write(measures, RESULT)
+    return 0 if all(measure.met for measure in measures) else 1
+
+
+def _measures(directory: Path) -> Iterator[Measure]:
+    yield from asyncio.run(apdus.counts())
+    held, fresh = _station(directory, "held", 0.5), _station(directory, "fresh", 0.0)
+    with held.running(), fresh.running():
+        yield from signatures.overhead(held, fresh, count=100, rounds=3)
+        yield signatures.slow_card(fresh, count=5)
+        yield from signatures.opensc(held, count=100)
+        yield insertion.insertion_to_event(held, rounds=15)
+        yield process.memory(held.daemon)
+        yield process.idle_wake_ups(held.daemon)
+    yield process.start_to_ready(_starts(directory))
+
+
+def _station(directory: Path, name: str, hold: float) -> Station:
+    place = directory / name
+    place.mkdir()
+    return Station(place, hold=hold)
+
+
+def _starts(directory: Path) -> Iterator[DaemonProcess]:
+    number = 0
+    while True:
+        place = directory / f"start{number}"
+        place.mkdir()
+        yield DaemonProcess(place)
+        number += 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

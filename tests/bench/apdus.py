@@ -1,0 +1,41 @@
+"""APDUs, GET RESPONSE included, as the card counts them: on a real reader each takes about 100 ms."""
+
+from __future__ import annotations
+
+from cardd.core.leases import CardAccess, Login
+from cardd.core.registry import DriverRegistry
+from cardd.driver import Card
+from cardd.model import Algorithm, KeyPurpose, Message
+from cardd.secret import Secret
+from cardd_drivers.simulator.inprocess import READER, InProcessReader
+from tests.bench.measure import Measure
+from tests.rig.simulator import PIN, simulated_card
+
+
+async def counts() -> list[Measure]:
+    """Opening cold with certificates; the first signature with a held PIN; each further one of a batch."""
+    card = simulated_card()
+    access = CardAccess(InProcessReader(READER, card), DriverRegistry(), hold=0.5, timeout=10)
+    login = Login("bench", Secret.of(PIN), accepted=True)
+    before = card.count
+    await access.certificates()
+    opening, before = card.count - before, card.count
+    await access.use(lambda opened: _sign(opened, 1), login)
+    first, before = card.count - before, card.count
+    await access.use(lambda opened: _sign(opened, 10), login)
+    further = (card.count - before) / 10
+    await access.close()
+    return [
+        Measure("APDUs to open a card cold, certificates read", opening, "APDUs", 32),
+        Measure("APDUs of a signature with a held PIN", first, "APDUs", 4),
+        Measure("APDUs of each further signature of a batch", further, "APDUs", 2),
+        Measure("  OpenSC 0.23, to open (from its own traces)", 42, "APDUs"),
+        Measure("  official middleware 5.2.2, to open (from its own traces)", 51, "APDUs"),
+    ]
+
+
+def _sign(card: Card, count: int) -> None:
+    key = card.info.key(KeyPurpose.SIGNATURE)
+    assert key
+    for number in range(count):
+        card.sign(key, Algorithm.RS256, Message(bytes([number]) * 32))
