@@ -45,8 +45,6 @@ class AnnouncedPrompter:
         finally:
             self._publish("prompt.closed", question)
 
-    def _publish(self, kind: str, question: Question) -> None:
+    def _publish(self, kind: str, question: Question, **more: int) -> None:
         if question.caller is not None:
-            self._events.publish(
-                Event(kind, {"topic": question.topic, "timeout": round(question.timeout)}, to=question.caller)
-            )
+            self._events.publish(Event(kind, {"topic": question.topic, **more}, to=question.caller))
