@@ -1,0 +1,1 @@
+"""The commands of cardctl, one module each: ``arguments`` declares, ``run`` does."""

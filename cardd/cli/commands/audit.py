@@ -1,0 +1,72 @@
+"""``cardctl audit``: reads the audit log directly, whether the daemon runs or not."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from cardd.cli.context import Context
+from cardd.cli.exits import Exit
+from cardd.cli.parser import Parser
+from cardd.cli.terminal import table
+from cardd.config import load
+from cardd.model import AuditRow
+from cardd.system.audit_reader import AuditReader
+
+
+def arguments(parser: Parser) -> None:
+    """``tail``, ``verify`` or ``export``, of the configured log or of another."""
+    branch = parser.branches("action")
+    tail = branch("tail", parser.words("audit.tail"))
+    tail.add_argument("-n", "--lines", metavar="N", type=int, default=10, help=parser.words("audit.lines"))
+    verify = branch("verify", parser.words("audit.verify"))
+    export = branch("export", parser.words("audit.export"))
+    export.add_argument("--output", "-o", metavar="PATH", type=Path, help=parser.words("audit.output"))
+    for action in (tail, verify, export):
+        place = action.add_mutually_exclusive_group()
+        place.add_argument("--directory", metavar="PATH", type=Path, help=parser.words("audit.directory"))
+        place.add_argument("--config", metavar="PATH", type=Path, help=parser.words("config_file"))
+
+
+async def run(context: Context) -> int:
+    """Do what was asked. Raises AuditBroken with the row, AuditUnavailable."""
+    asked = context.arguments
+    reader = AuditReader(asked.directory or load(asked.config).audit.directory)
+    match asked.action:
+        case "tail":
+            rows = reader.tail(max(0, asked.lines))
+            context.answer({"rows": rows}, _table(context, rows) if rows else [context.words("audit.empty")])
+        case "verify":
+            head = reader.verify()
+            context.answer(head, [context.words("audit.whole", rows=head.number, hash=head.hash)])
+        case _:
+            with _output(asked.output) as output:
+                for line in reader.export():
+                    output.write(line + "\n")
+    return Exit.OK
+
+
+def _table(context: Context, rows: list[AuditRow]) -> list[str]:
+    heads = [
+        context.words(f"audit.{column}") for column in ("number", "time", "action", "outcome", "caller", "document")
+    ]
+    return table(heads, [_cells(context, row) for row in rows])
+
+
+def _cells(context: Context, row: AuditRow) -> list[str]:
+    entry = row.entry
+    outcome = context.words(f"audit.{entry.outcome.value}") + (f" ({entry.code})" if entry.code else "")
+    time = row.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return [str(row.number), time, entry.action, outcome, entry.caller_name or entry.caller, entry.document or ""]
+
+
+@contextlib.contextmanager
+def _output(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    with path.open("w", encoding="utf-8") as file:
+        yield file

@@ -1,0 +1,62 @@
+"""``cardctl config``: whether the configuration can be used, what it says, and what it may say."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from cardd.cli.context import Context
+from cardd.cli.exits import Exit
+from cardd.cli.parser import Parser
+from cardd.config import Config, keys, load
+
+
+def arguments(parser: Parser) -> None:
+    """``check``, ``show`` or ``reference``; of a file, or of what is in /etc/cardd."""
+    branch = parser.branches("action")
+    for action in ("check", "show"):
+        command = branch(action, parser.words(f"config.{action}"))
+        command.add_argument(
+            "path", metavar=parser.words("file"), nargs="?", type=Path, help=parser.words("config_file")
+        )
+    branch("reference", parser.words("config.reference"))
+
+
+async def run(context: Context) -> int:
+    """Do what was asked. Raises ConfigInvalid, whose sentence names file and key."""
+    if context.arguments.action == "reference":
+        context.answer(keys(), _reference(context))
+        return Exit.OK
+    config = load(context.arguments.path)
+    if context.arguments.action == "check":
+        context.answer({"valid": True}, [context.words("config.valid")])
+    else:
+        context.answer(_plain(config), _shown(config))
+    return Exit.OK
+
+
+def _reference(context: Context) -> list[str]:
+    lines: list[str] = []
+    for key in keys():
+        meaning = key.fr if context.language == "fr" else key.en
+        lines += [f"{key.name} = {key.default}", f"    {meaning} ({key.kind})"]
+    return lines
+
+
+def _plain(config: Config) -> dict[str, dict[str, object]]:
+    """The settings as JSON has them; paths as texts."""
+    return {
+        section: {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+        for section, settings in asdict(config).items()
+    }
+
+
+def _shown(config: Config) -> list[str]:
+    """The settings as TOML writes them; what is not set is left out."""
+    from json import dumps  # noqa: PLC0415 - strings, numbers and lists look the same in TOML
+
+    lines: list[str] = []
+    for section, settings in _plain(config).items():
+        told = [f"{key} = {dumps(value, ensure_ascii=False)}" for key, value in settings.items() if value is not None]
+        lines += [*([""] if lines else []), f"[{section}]", *told]
+    return lines

@@ -1,0 +1,71 @@
+"""``cardctl login``: a session that later commands use; pairs cardctl first where it must."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from cardd.cli.commands.status import described
+from cardd.cli.context import Context
+from cardd.cli.exits import Exit
+from cardd.cli.parser import Parser
+from cardd.client import CarddClient, Pairing, Session
+from cardd.errors import CarddError, ClientUnknown
+
+PROGRAM = ("cardctl", "cardd", "cardctl")  # name, vendor and software identifier
+
+
+def arguments(parser: Parser) -> None:
+    """Which card."""
+    parser.add_argument("--card", metavar="ID", help=parser.words("login.card"))
+
+
+async def run(context: Context) -> int:
+    """Pair, log in, and keep the session."""
+    kept = context.kept
+    async with context.client(kept.secret) as cardd:
+        await _close_kept(context, cardd)
+        if cardd.secret is None:
+            await _pair(context, cardd)
+        try:
+            session = await _login(context, cardd)
+        except ClientUnknown:  # unpaired meanwhile
+            await _pair(context, cardd)
+            session = await _login(context, cardd)
+    kept.keep_session(session.id, session.token)
+    if session.opened:
+        context.answer(_shown(session), [described(context, session.opened)])
+    return Exit.OK
+
+
+async def _login(context: Context, cardd: CarddClient) -> Session:
+    async with context.waiting(context.words("login.waiting")):
+        return await cardd.login(card=context.arguments.card)
+
+
+async def _pair(context: Context, cardd: CarddClient) -> None:
+    """Show the code, and wait for the user with the time left."""
+    shown: asyncio.Future[Pairing] = asyncio.get_running_loop().create_future()
+    pairing = asyncio.ensure_future(cardd.pair(*PROGRAM, on_code=shown.set_result))
+    await asyncio.wait((shown, pairing), return_when=asyncio.FIRST_COMPLETED)
+    if shown.done():
+        context.terminal.tell([context.words("login.code", code=shown.result().code)])
+        async with context.waiting(context.words("login.pairing"), shown.result().expires_at):
+            await pairing
+    paired = await pairing
+    context.kept.keep_client(paired.client_id, paired.client_secret)
+
+
+async def _close_kept(context: Context, cardd: CarddClient) -> None:
+    """One session is kept: the one before it must not stay open without anybody to close it."""
+    before = context.kept.session
+    if before:
+        context.kept.forget_session()
+        with suppress(CarddError):
+            await cardd.session(*before).close()
+
+
+def _shown(session: Session) -> dict[str, object]:
+    """What is told of the session: all but its token."""
+    opened = session.opened
+    return {"id": session.id, "identity": opened.identity, "expires_at": opened.expires_at} if opened else {}

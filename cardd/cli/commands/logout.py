@@ -1,0 +1,25 @@
+"""``cardctl logout``: close the session of ``cardctl login``."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from cardd.cli.context import Context
+from cardd.cli.exits import Exit
+from cardd.cli.parser import Parser
+from cardd.errors import SessionError
+
+
+def arguments(parser: Parser) -> None:
+    """None of its own."""
+
+
+async def run(context: Context) -> int:
+    """Close it; one that ended by itself is closed."""
+    identifier, token = context.kept.open_session()
+    async with context.client() as cardd:
+        with suppress(SessionError):
+            await cardd.session(identifier, token).close()
+    context.kept.forget_session()
+    context.answer({"closed": identifier}, [context.words("logout.done")])
+    return Exit.OK

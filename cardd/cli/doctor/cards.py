@@ -1,0 +1,102 @@
+"""The card in the reader: whether it is known, its PIN, its certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from cardd.cli.doctor.check import Finding, Unknowable, failure, ok, warning
+from cardd.cli.doctor.surroundings import Surroundings, kind_in
+from cardd.client import Card, Pin
+from cardd.errors import DaemonUnreachable
+from cardd.model import CardCertificate, CardKind
+from cardd.pcsc.reader import PcscReader
+from cardd.pcsc.winscard import ReaderState, WinScard
+from cardd.ports import Connection
+
+READ_LIMIT = 25.0  # seconds for some thirty commands, and for another program that holds the card
+SOON = timedelta(days=60)
+ORDER = ("blocked", "last_try", "unknown", "ready")
+
+
+async def card(surroundings: Surroundings) -> Finding:
+    """Whether a card that cardd knows is inserted; when not, what the first inserted card is."""
+    inserted = [(reader, kind) for reader in await surroundings.readers_or_skip() if (kind := kind_in(reader))]
+    if not inserted:
+        return warning("absent")
+    for reader, kind in inserted:
+        if kind not in (CardKind.UNKNOWN, CardKind.VITALE):
+            return ok(kind=kind.value.upper(), reader=reader.name)
+    return _unusable(*inserted[0])
+
+
+def _unusable(reader: ReaderState, kind: CardKind) -> Finding:
+    if kind is CardKind.VITALE:
+        return failure("vitale", reader=reader.name)
+    if not reader.atr:
+        return failure("mute", reader=reader.name)
+    return failure("unknown", reader=reader.name, atr=reader.atr.hex(" ").upper())
+
+
+async def pin(surroundings: Surroundings) -> Finding:
+    """The state of the PIN, asked through the daemon: no try is spent. The worst of several cards is told."""
+    try:
+        async with surroundings.daemon() as cardd:
+            cards = await cardd.cards(pin=True)
+    except DaemonUnreachable:
+        raise Unknowable("no_daemon") from None
+    pins = [(card, card.pin) for card in cards if card.pin]
+    if not pins:
+        raise Unknowable("no_card")
+    return _pin(*min(pins, key=lambda entry: ORDER.index(entry[1].state) if entry[1].state in ORDER else 0))
+
+
+def _pin(card: Card, pin: Pin) -> Finding:
+    match pin.state:
+        case "ready":
+            return ok(tries=pin.tries_left or 0)
+        case "blocked":
+            return failure("blocked", reader=card.reader)
+        case "last_try":
+            return warning("last_try", reader=card.reader)
+        case _:
+            return warning("unknown", reader=card.reader)
+
+
+async def certificates(surroundings: Surroundings) -> Finding:
+    """Whether the card's certificates are valid today and for the next two months."""
+    from cardd.identity.cpx import facts_of  # noqa: PLC0415 - cryptography, once a card is there
+
+    found = await _read((await surroundings.usable_card()).name)
+    if not found:
+        return failure("none")
+    now = surroundings.now()
+    first = min((facts_of(certificate.der) for certificate in found), key=lambda facts: facts.not_after)
+    last_begun = max(facts_of(certificate.der).not_before for certificate in found)
+    date = f"{first.not_after:%Y-%m-%d}"
+    if now < last_begun:
+        return failure("not_yet", date=f"{last_begun:%Y-%m-%d}")
+    if now >= first.not_after:
+        return failure("expired", date=date)
+    if now + SOON >= first.not_after:
+        return warning("soon", date=date, days=(first.not_after - now).days)
+    return ok(date=date)
+
+
+async def _read(name: str) -> Sequence[CardCertificate]:
+    """The certificates, read from the card itself beside whoever else uses it."""
+    reader = PcscReader(name, WinScard(), "fr")
+    try:
+        return await reader.run(_certificates, timeout=READ_LIMIT)
+    finally:
+        await reader.close()
+
+
+def _certificates(connection: Connection) -> Sequence[CardCertificate]:
+    from cardd.core.registry import DriverRegistry  # noqa: PLC0415 - loads every driver
+
+    connection.begin()
+    try:
+        return DriverRegistry().open(connection).certificates()
+    finally:
+        connection.end(reset=False)  # nothing was unlocked, and a login of the daemon's is not ours to end

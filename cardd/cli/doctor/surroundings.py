@@ -1,0 +1,127 @@
+"""What checks look at, and what several of them share: the configuration, one look at PC/SC, the way to the daemon.
+
+Every path and clock has a place here, so that a test can put something broken there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TypeVar
+
+from cardd.cli.doctor.check import Unknowable
+from cardd.cli.doctor.kernel import is_synchronised
+from cardd.client import CarddClient
+from cardd.config import Config, load
+from cardd.errors import CarddError, ConfigInvalid
+from cardd.model import CardKind
+from cardd.pcsc.winscard import ReaderState, State, WinScard
+
+T = TypeVar("T")
+
+PCSC_LIMIT = 5.0  # seconds
+
+
+def utc_now() -> datetime:
+    """The time of day."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Surroundings:
+    """This workstation. ``base`` is the daemon's address where the user gave one."""
+
+    config_file: Path | None = None
+    base: Path | str | None = None
+    usb: Path = Path("/sys/bus/usb/devices")
+    now: Callable[[], datetime] = utc_now
+    synchronised: Callable[[], bool | None] = is_synchronised
+    _readers: asyncio.Task[list[ReaderState]] | None = None
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration; the defaults when it cannot be used, which a check of its own tells."""
+        try:
+            return load(self.config_file)
+        except ConfigInvalid:
+            return Config()
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket of the daemon."""
+        return self.base if isinstance(self.base, Path) else self.config.listen.socket
+
+    def daemon(self) -> CarddClient:
+        """A client of the daemon, as the user sees it."""
+        return CarddClient(self.base or self.config.listen.socket)
+
+    async def readers(self) -> list[ReaderState]:
+        """The reader slots as PC/SC has them, looked at once. Raises PcscUnavailable, TimeoutError when it hangs."""
+        if self._readers is None:
+            self._readers = asyncio.ensure_future(in_time(_readers, PCSC_LIMIT))
+        return await self._readers
+
+    async def readers_or_skip(self) -> list[ReaderState]:
+        """The same where there are some. Raises Unknowable."""
+        try:
+            readers = await self.readers()
+        except (CarddError, TimeoutError):
+            raise Unknowable("no_pcscd") from None
+        if not readers:
+            raise Unknowable("no_reader")
+        return readers
+
+    async def usable_card(self) -> ReaderState:
+        """The first reader that holds a card of a professional. Raises Unknowable."""
+        for reader in await self.readers_or_skip():
+            if kind_in(reader) not in (None, CardKind.UNKNOWN, CardKind.VITALE):
+                return reader
+        raise Unknowable("no_card")
+
+
+def kind_in(reader: ReaderState) -> CardKind | None:
+    """The kind of the card in the reader, UNKNOWN for a mute one; None when it is empty."""
+    from cardd.core.registry import DriverRegistry  # noqa: PLC0415 - loads every driver
+
+    if not reader.event & State.PRESENT:
+        return None
+    return DriverRegistry().recognise(reader.atr) if reader.atr else CardKind.UNKNOWN
+
+
+async def in_time(work: Callable[[], T], seconds: float) -> T:
+    """Run blocking work on a thread that may be left behind when it hangs. Raises TimeoutError."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            tell = partial(_settle, answer.set_result, work())
+        except Exception as fault:  # noqa: BLE001 - raised again where it is waited for
+            tell = partial(_settle, answer.set_exception, fault)
+        try:
+            loop.call_soon_threadsafe(tell)
+        except RuntimeError:  # nobody waits any more
+            return
+
+    def _settle(settle: Callable[[T], None] | Callable[[BaseException], None], value: object) -> None:
+        if not answer.done():
+            settle(value)  # type: ignore[arg-type] # the two belong together above
+
+    threading.Thread(target=run, daemon=True, name="doctor").start()
+    async with asyncio.timeout(seconds):
+        return await answer
+
+
+def _readers() -> list[ReaderState]:
+    winscard = WinScard()
+    context = winscard.establish()
+    try:
+        names = winscard.readers(context)
+        return (winscard.wait(context, [(name, 0) for name in names], 0) or []) if names else []
+    finally:
+        winscard.release(context)

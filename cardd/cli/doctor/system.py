@@ -1,0 +1,59 @@
+"""This machine: its clock, and the memory that PINs are locked into."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import cardd
+from cardd.cli.doctor.check import Finding, failure, ok, warning
+from cardd.cli.doctor.kernel import lockable_memory
+from cardd.cli.doctor.surroundings import Surroundings
+from cardd.secret import CAPACITY
+
+PINS = 64  # more than can be held or asked for at once on one workstation
+TOLERANCE = timedelta(days=1)
+
+_CREDENTIALS = struct.Struct("=iII")
+
+
+async def clock(surroundings: Surroundings) -> Finding:
+    """Whether the clock can be right, and whether something keeps it so: tokens and certificates depend on it."""
+    installed, now = _installed(), surroundings.now()
+    if now < installed - TOLERANCE:
+        return failure("past", now=f"{now:%Y-%m-%d %H:%M} UTC", built=f"{installed:%Y-%m-%d}")
+    match surroundings.synchronised():
+        case True:
+            return ok()
+        case False:
+            return warning("unsynchronised")
+        case None:
+            return ok("plausible")
+
+
+def _installed() -> datetime:
+    return datetime.fromtimestamp(Path(cardd.__file__).stat().st_mtime, UTC)
+
+
+async def memory(surroundings: Surroundings) -> Finding:
+    """Whether the daemon (this process, when it does not run) may lock the pages that PINs stand in."""
+    limit = lockable_memory(_daemon(surroundings.socket))
+    needed = PINS * CAPACITY
+    if limit is not None and limit < needed:
+        return warning("low", limit=limit // 1024, needed=needed // 1024)
+    return ok()
+
+
+def _daemon(path: Path) -> int | None:
+    """The process that listens on the socket, when it is cardd itself and not the service manager."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(path))
+        raw = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid: int = _CREDENTIALS.unpack(raw)[0]
+        if pid > 1 and os.access(f"/proc/{pid}/limits", os.R_OK):
+            return pid
+    return None

@@ -1,0 +1,45 @@
+"""How a failure is told: what happened, why, and what to do."""
+
+from __future__ import annotations
+
+from cardd.cli.context import Context, as_json
+from cardd.cli.terminal import shown
+from cardd.errors import CardAmbiguous, CarddError, ConfigInvalid
+from cardd.i18n import text
+
+# What the remedy of the API says to a program's maker; who sits at a terminal is told a command.
+HINTS = frozenset(
+    {"client.unknown", "session.unknown", "session.expired", "session.closed", "card.ambiguous", "card.unknown"}
+)
+
+
+def tell(context: Context, error: CarddError) -> None:
+    """Write the failure, as JSON to standard output or as lines to standard error."""
+    title, detail, remedy = sentences(error, context.language)
+    if context.wants_json:
+        params = {**error.params, "title": title, "detail": detail, "remedy": remedy}
+        cards = {"cards": error.cards} if isinstance(error, CardAmbiguous) else {}
+        told = {"code": error.code, **params, **cards, "retryable": error.retryable}
+        context.terminal.say([as_json({"error": told})])
+        return
+    heading = context.terminal.styled(shown(title), "red", err=True)
+    colon = context.words("colon")
+    context.terminal.tell([f"{heading}{colon} {shown(detail)}", f"→ {shown(remedy)}"])
+
+
+def sentences(error: CarddError, language: str) -> tuple[str, str, str]:
+    """Title, detail and remedy: the daemon's own words where it sent them."""
+    title, detail, remedy = (_sentence(error, part, language) for part in ("title", "detail", "remedy"))
+    if isinstance(error, ConfigInvalid) and "expected" in error.params:
+        from cardd.config import explain  # noqa: PLC0415 - only for this error
+
+        detail = explain(error, language)
+    if error.code in HINTS:
+        cards = ", ".join(error.cards) if isinstance(error, CardAmbiguous) else ""
+        remedy = text(f"cli.hint.{error.code}", language, cards=cards)
+    return title, detail, remedy
+
+
+def _sentence(error: CarddError, part: str, language: str) -> str:
+    sent = error.params.get(part)
+    return str(sent) if sent else text(f"{error.code}.{part}", language, **error.params)
