@@ -53,11 +53,13 @@ def row_hash(previous: str, number: int, time: datetime, entry: AuditEntry) -> s
 
 
 def verify(rows: Iterable[AuditRow], head: Head | None = None) -> Head:
-    """Check rows from the first one on, then that they end at ``head`` when it is known; gives their own head.
+    """Check rows from the first one on, and that they go through ``head`` when one was noted; gives their own head.
+
+    Rows behind the noted head are good when they hold together: the note follows the rows.
 
     Raises AuditBroken with the first bad row's number and why: ``removed`` (a number is missing), ``order`` (a number
     comes again), ``changed`` (the row is not what was chained: changed, moved or inserted), ``removed_at_end``,
-    ``added_at_end``, ``head`` (the row that the head names has another hash: the log was rewritten).
+    ``head`` (the row that the head names has another hash: the log was rewritten).
     """
     reached = EMPTY
     for row in rows:
@@ -72,8 +74,6 @@ def verify(rows: Iterable[AuditRow], head: Head | None = None) -> Head:
             _broken(row.number, "head")
     if head and reached.number < head.number:
         _broken(reached.number + 1, "removed_at_end")
-    if head and reached.number > head.number:
-        _broken(head.number + 1, "added_at_end")
     return reached
 
 

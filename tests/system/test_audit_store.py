@@ -185,7 +185,7 @@ async def test_sqlite_itself_refuses_to_change_or_delete_rows(directory: Path) -
         ("DELETE FROM audit WHERE number = 5", 5, "removed_at_end"),
         ("DELETE FROM audit", 1, "removed_at_end"),
         ("UPDATE audit SET number = number + 10 WHERE number = 2", 2, "removed"),
-        (f"INSERT INTO audit SELECT 6, {', '.join(NAMES.split()[1:])} FROM audit WHERE number = 5", 6, "added_at_end"),
+        (f"INSERT INTO audit SELECT 6, {', '.join(NAMES.split()[1:])} FROM audit WHERE number = 5", 6, "changed"),
     ],
 )
 async def test_tampering_is_found_with_the_first_bad_row(directory: Path, statement: str, row: int, why: str) -> None:
@@ -227,7 +227,7 @@ async def test_a_head_left_behind_by_a_power_cut_is_brought_up_to_date(directory
     lagging = (directory / "head").read_bytes()
     await write(directory, 4)
     (directory / "head").write_bytes(lagging)
-    assert fault(directory) == (4, "added_at_end")
+    assert AuditReader(directory).verify().number == 7
     await write(directory, 1)
     assert AuditReader(directory).verify().number == 8
 

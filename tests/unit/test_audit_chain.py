@@ -137,9 +137,10 @@ def test_rows_removed_at_the_end_are_found_by_the_head() -> None:
     assert fault([], head_of(rows)) == (1, "removed_at_end")
 
 
-def test_rows_added_at_the_end_are_found_by_the_head() -> None:
+def test_rows_behind_the_noted_head_are_good_only_when_they_hold_together() -> None:
     rows = chain(5)
-    assert fault(rows, head_of(rows[:4])) == (5, "added_at_end")
+    assert verify(rows, head_of(rows[:3])) == head_of(rows)
+    assert fault([*rows[:4], replace(rows[4], hash="0" * 64)], head_of(rows[:3])) == (5, "changed")
 
 
 def test_a_log_written_anew_is_found_by_the_head() -> None:
