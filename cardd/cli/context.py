@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from argparse import Namespace
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,8 +16,6 @@ if TYPE_CHECKING:
 
     from cardd.cli.kept import Kept
     from cardd.client import CarddClient
-
-TICK = 1.0
 
 
 @dataclass
@@ -78,31 +73,6 @@ class Context:
         from cardd.client import CarddClient  # noqa: PLC0415 - 150 ms that not every command needs
 
         return CarddClient(self.base, secret, self.language)
-
-    @asynccontextmanager
-    async def waiting(self, sentence: str, until: datetime | None = None) -> AsyncIterator[None]:
-        """Say what is waited for, with the time left (or gone by) where somebody watches."""
-        if not self.terminal.is_watched:
-            self.terminal.tell([sentence])
-            yield
-            return
-        ticking = asyncio.ensure_future(self._tick(sentence, until))
-        try:
-            yield
-        finally:
-            ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await ticking
-            self.terminal.rewrite("")
-
-    async def _tick(self, sentence: str, until: datetime | None) -> None:
-        passed = 0
-        while True:
-            left = round((until - datetime.now(UTC)).total_seconds()) if until else passed
-            time = self.words("time_left" if until else "time_passed", seconds=max(0, left))
-            self.terminal.rewrite(f"{sentence} {time}")
-            await asyncio.sleep(TICK)
-            passed += 1
 
 
 def as_json(value: object) -> str:

@@ -30,7 +30,7 @@ from cardd.client.session import Session
 from cardd.client.transport import Transport
 from cardd.model import Event
 
-PAUSE = 0.5  # seconds between two questions whether the user has accepted the pairing
+PAUSE = 0.25  # seconds between two questions whether the user has accepted the pairing
 ACCEPTED = 202
 
 

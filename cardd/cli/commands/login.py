@@ -9,6 +9,7 @@ from cardd.cli.commands.status import described
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
+from cardd.cli.waiting import waiting
 from cardd.client import CarddClient, Pairing, Session
 from cardd.errors import CarddError, ClientUnknown
 
@@ -39,7 +40,7 @@ async def run(context: Context) -> int:
 
 
 async def _login(context: Context, cardd: CarddClient) -> Session:
-    async with context.waiting(context.words("login.waiting")):
+    async with waiting(context, context.words("login.waiting"), cardd):
         return await cardd.login(card=context.arguments.card)
 
 
@@ -50,7 +51,7 @@ async def _pair(context: Context, cardd: CarddClient) -> None:
     await asyncio.wait((shown, pairing), return_when=asyncio.FIRST_COMPLETED)
     if shown.done():
         context.terminal.tell([context.words("login.code", code=shown.result().code)])
-        async with context.waiting(context.words("login.pairing"), shown.result().expires_at):
+        async with waiting(context, context.words("login.pairing"), cardd, shown.result().expires_at):
             await pairing
     paired = await pairing
     context.kept.keep_client(paired.client_id, paired.client_secret)

@@ -9,6 +9,7 @@ from pathlib import Path
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
+from cardd.cli.waiting import waiting
 from cardd.client import Signature, ToSign
 
 DOCUMENT_MAX = 8 * 1024 * 1024  # larger files are hashed here: the API limits a request's size
@@ -29,7 +30,10 @@ async def run(context: Context) -> int:
     outputs = _outputs(context)
     session = context.kept.open_session()
     items = [_to_sign(file, context.arguments.patient) for file in files]
-    async with context.client() as cardd, context.waiting(context.words("sign.waiting")):
+    async with (
+        context.client(context.kept.secret) as cardd,
+        waiting(context, context.words("sign.waiting"), cardd),
+    ):
         signatures = await cardd.session(*session).sign_many(items)
     done = [
         {"file": str(file), **_write(context, output, signature)}

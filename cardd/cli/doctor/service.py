@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import stat
 from pathlib import Path
 
-from cardd.agent.assuan import Refusal
+from cardd.agent.assuan import Assuan, Refusal
 from cardd.agent.local import conversation, find_pinentry
 from cardd.cli.doctor.check import Finding, Unknowable, failure, ok, warning
 from cardd.cli.doctor.surroundings import Surroundings, in_time
@@ -98,14 +99,20 @@ async def pinentry(surroundings: Surroundings) -> Finding:
     if program is None:
         return failure("absent")
     try:
-        with Secret() as version:
-            async with asyncio.timeout(ANSWER_LIMIT), conversation(program) as talk:
-                await talk.command("GETINFO", "version", into=version)
-            with version.view() as told:
-                return ok(program=program, version=bytes(told).decode("utf-8", "replace"))
-    except (PromptUnavailable, Refusal, TimeoutError) as fault:
-        why = fault.params["why"] if isinstance(fault, PromptUnavailable) else type(fault).__name__
+        async with asyncio.timeout(ANSWER_LIMIT), conversation(program) as talk:
+            return ok(program=program, version=await _version(talk))
+    except (PromptUnavailable, TimeoutError) as fault:
+        why = fault.params["why"] if isinstance(fault, PromptUnavailable) else "–"
         return failure("broken", program=program, why=why)
+
+
+async def _version(talk: Assuan) -> str:
+    """The pinentry's version; nothing for one that answers, but not to this question."""
+    with Secret() as answer:
+        with contextlib.suppress(Refusal):
+            await talk.command("GETINFO", "version", into=answer)
+        with answer.view() as told:
+            return bytes(told).decode("utf-8", "replace")
 
 
 async def audit(surroundings: Surroundings) -> Finding:

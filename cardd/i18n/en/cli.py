@@ -27,7 +27,6 @@ TEXTS = {
     "cli.usage_error.together": "{what} and {value} exclude each other",
     "cli.file_error": "{file}: {why}",
     "cli.time_left": "({seconds} s left)",
-    "cli.time_passed": "({seconds} s)",
     "cli.hint.client.unknown": "Pair cardctl and open a session: “cardctl login”.",
     "cli.hint.session.unknown": "Open a session: “cardctl login”.",
     "cli.hint.session.expired": "Open a session again: “cardctl login”.",

@@ -27,7 +27,6 @@ TEXTS = {
     "cli.usage_error.together": "{what} et {value} s'excluent",
     "cli.file_error": "{file} : {why}",
     "cli.time_left": "(encore {seconds} s)",
-    "cli.time_passed": "({seconds} s)",
     "cli.hint.client.unknown": "Appairez cardctl et ouvrez une session : « cardctl login ».",
     "cli.hint.session.unknown": "Ouvrez une session : « cardctl login ».",
     "cli.hint.session.expired": "Ouvrez de nouveau une session : « cardctl login ».",

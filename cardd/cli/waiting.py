@@ -1,0 +1,69 @@
+"""What a person sees while a dialog waits: what is wanted of them, and how long it stays open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from cardd.cli.context import Context
+from cardd.client import CarddClient
+from cardd.errors import CarddError
+
+TICK = 1.0
+
+
+@asynccontextmanager
+async def waiting(
+    context: Context, sentence: str, cardd: CarddClient, until: datetime | None = None
+) -> AsyncIterator[None]:
+    """Say what is waited for; where somebody watches, with the time left.
+
+    ``until`` is when the dialog closes; without it, the daemon's events tell.
+    """
+    if not context.terminal.is_watched:
+        context.terminal.tell([sentence])
+        yield
+        return
+    line = _Line(context, sentence, until)
+    tasks = [asyncio.ensure_future(line.tick())]
+    if until is None:
+        tasks.append(asyncio.ensure_future(line.follow(cardd)))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        context.terminal.rewrite("")
+
+
+class _Line:
+    """One line on the terminal, written again every second."""
+
+    def __init__(self, context: Context, sentence: str, until: datetime | None) -> None:
+        self._context = context
+        self._sentence = sentence
+        self._until = until
+
+    async def tick(self) -> None:
+        """Count down while a dialog is open."""
+        while True:
+            time = ""
+            if self._until:
+                seconds = round((self._until - datetime.now(UTC)).total_seconds())
+                time = " " + self._context.words("time_left", seconds=max(0, seconds))
+            self._context.terminal.rewrite(self._sentence + time)
+            await asyncio.sleep(TICK)
+
+    async def follow(self, cardd: CarddClient) -> None:
+        """Learn from the daemon when a dialog of ours opens and closes; without that, there is no time to tell."""
+        with contextlib.suppress(CarddError):
+            async for event in cardd.events():
+                timeout = event.data.get("timeout")
+                if event.type == "prompt.opened" and isinstance(timeout, int):
+                    self._until = datetime.now(UTC) + timedelta(seconds=timeout)
+                elif event.type == "prompt.closed":
+                    self._until = None

@@ -1,0 +1,75 @@
+"""One daemon for a module's tests, with a card in its reader; each test is a user of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from cardd_drivers.simulator.card import SimulatedCard
+from tests.cli.station import User
+from tests.rig.daemon import DaemonProcess
+from tests.rig.lps import UnixConnection
+from tests.rig.pcscd import Pcscd
+from tests.rig.pinentry import ScriptedPinentry
+from tests.rig.simulator import inserted, simulated_card
+
+LIMIT = 10.0
+
+
+@dataclass(frozen=True)
+class Station:
+    """The machine."""
+
+    pcscd: Pcscd
+    daemon: DaemonProcess
+    pinentry: ScriptedPinentry
+    card: SimulatedCard
+
+    def wait_for_cards(self, count: int) -> None:
+        """Return once the daemon has so many cards: pcscd may tell others earlier."""
+        deadline = monotonic() + LIMIT
+        with closing(UnixConnection(self.daemon.socket)) as connection:
+            while True:
+                connection.request("GET", "/v1/cards")
+                if len(json.loads(connection.getresponse().read())["cards"]) == count:
+                    return
+                assert monotonic() < deadline
+                sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    """Real pcscd, real daemon, a simulated card in the first slot."""
+    directory = tmp_path_factory.mktemp("station")
+    pcscd = Pcscd(directory)
+    pinentry = ScriptedPinentry(directory)
+    daemon = DaemonProcess(directory, pinentry=pinentry.path, environment=pcscd.environment)
+    pcscd.start()
+    try:
+        daemon.start()
+        with inserted(simulated_card(), pcscd) as card:
+            station = Station(pcscd, daemon, pinentry, card)
+            station.wait_for_cards(1)
+            yield station
+    finally:
+        daemon.stop()
+        pcscd.stop()
+
+
+@pytest.fixture
+def user(station: Station, tmp_path: Path) -> User:
+    """Somebody who never used cardctl here."""
+    station.pinentry.answer(confirm="yes")
+    return User(tmp_path, station.daemon)
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> User:
+    """Somebody on a machine without cardd and without PC/SC."""
+    return User(tmp_path)

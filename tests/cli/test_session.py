@@ -1,0 +1,212 @@
+"""Login, signatures, logout: the commands a professional uses."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import socket
+import stat
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Station
+from tests.cli.station import User
+from tests.rig.simulator import store
+
+DOCUMENT = "Compte rendu SIMULATION\n"
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    """Something to sign."""
+    path = tmp_path / "compte-rendu.txt"
+    path.write_text(DOCUMENT)
+    return path
+
+
+def openssl(*arguments: str | Path) -> str:
+    """What openssl says; it must be content."""
+    return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, text=True).stdout
+
+
+def kept(user: User) -> dict[str, dict[str, str]]:
+    """What cardctl remembers of its pairings, by the daemon's address."""
+    found: dict[str, dict[str, str]] = json.loads((user.home / "state" / "cardd" / "cardctl-client.json").read_text())
+    return found
+
+
+def test_login_pairs_shows_the_code_of_the_dialog_and_keeps_the_session(user: User, station: Station) -> None:
+    ran = user.run("login")
+    assert ran.status == 0, ran.err
+    assert "SIMULATION" in ran.out
+    dialog = next(shown for shown in reversed(station.pinentry.shown()) if "cardctl" in shown.description)
+    code = ran.err.split("Code: ")[1].splitlines()[0]
+    assert code in station.pinentry.shown()[-2].description
+    assert dialog.kind == "pin"
+    assert "SIMULATION" in user.ok("status")
+
+
+def test_a_second_login_needs_no_pairing_and_leaves_one_session(user: User) -> None:
+    user.ok("login")
+    before = user.run("sessions", "--json").rows("sessions")
+    assert "Code" not in user.run("login").err
+    after = user.run("sessions", "--json").rows("sessions")
+    assert len(after) == len(before)
+    assert after[-1]["id"] != before[-1]["id"]
+    assert after[-1]["client"] == "cardctl"
+
+
+def test_what_is_kept_can_be_read_by_its_user_only(user: User) -> None:
+    user.ok("login")
+    files = [path for folder in ("state", "runtime") for path in (user.home / folder).rglob("*.json")]
+    assert len(files) == 2
+    for path in files:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_signature_is_verified_by_openssl_and_by_cardctl(user: User, document: Path) -> None:
+    user.ok("login")
+    user.ok("sign", document, "--certificate")
+    signature, certificate = document.with_name("compte-rendu.txt.sig"), document.with_name("compte-rendu.txt.pem")
+    key = document.with_name("key.pem")
+    key.write_text(openssl("x509", "-in", certificate, "-pubkey", "-noout"))
+    assert "Verified OK" in openssl("dgst", "-sha256", "-verify", key, "-signature", signature, document)
+    assert "OK" in openssl("verify", "-CAfile", store().chain, certificate)
+    told = user.ok("verify", document)
+    assert "The signature is valid." in told
+    assert "SIMULATION" in told
+    assert "TEST" in told
+
+
+def test_a_changed_document_does_not_verify(user: User, document: Path) -> None:
+    user.ok("login")
+    user.ok("sign", document, "--certificate")
+    document.write_text("another")
+    ran = user.run("verify", document, "--json")
+    assert ran.status == 1
+    assert ran.json["valid"] is False
+
+
+def test_several_files_have_one_consent(user: User, station: Station, document: Path) -> None:
+    other = document.with_name("autre.txt")
+    other.write_text("autre")
+    user.ok("login")
+    before = len(station.pinentry.shown())
+    signed = user.run("sign", document, other, "--json").rows("signed")
+    assert [entry["signature"] for entry in signed] == [f"{document}.sig", f"{other}.sig"]
+    assert len(station.pinentry.shown()) == before + 1
+
+
+def test_a_large_file_is_signed_by_its_digest(user: User, tmp_path: Path) -> None:
+    large = tmp_path / "grand.bin"
+    large.write_bytes(os.urandom(9 * 1024 * 1024))
+    user.ok("login")
+    user.ok("sign", large, "--certificate", "--output", tmp_path / "out.sig")
+    assert user.run("verify", large, "--signature", tmp_path / "out.sig").status == 0
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_signed(
+    user: User, station: Station, document: Path
+) -> None:
+    user.ok("login")
+    before = len(station.pinentry.shown())
+    ran = user.run("sign", document, "--output", "/proc/no/such/place.sig")
+    assert ran.status == 1
+    assert "place.sig" in ran.err
+    assert len(station.pinentry.shown()) == before
+
+
+def test_a_refused_consent_signs_nothing(user: User, station: Station, document: Path) -> None:
+    user.ok("login")
+    station.pinentry.answer("cancel")
+    ran = user.run("sign", document)
+    assert ran.status == 6
+    assert not document.with_name("compte-rendu.txt.sig").exists()
+
+
+def test_a_wrong_pin_costs_a_try_and_a_right_one_gives_it_back(user: User, station: Station) -> None:
+    station.pinentry.answer("yes", "pin:9999", "cancel")
+    ran = user.run("login")
+    assert ran.status == 6
+    assert "2" in user.ok("pin", "status").split()
+    user.ok("login")
+    assert "3" in user.ok("pin", "status").split()
+
+
+def test_a_refused_pairing_leaves_nothing_behind(user: User, station: Station) -> None:
+    station.pinentry.answer("cancel")
+    ran = user.run("login")
+    assert ran.status == 6
+    assert not list(user.home.rglob("cardctl-*.json"))
+
+
+def test_after_logout_signing_wants_a_login(user: User, document: Path) -> None:
+    user.ok("login")
+    user.ok("logout")
+    ran = user.run("sign", document)
+    assert ran.status == 4
+    assert "cardctl login" in ran.err
+    assert user.run("logout").status == 4
+
+
+def test_a_session_closed_from_elsewhere_is_told(user: User, document: Path) -> None:
+    user.ok("login")
+    session = str(user.run("sessions", "--json").rows("sessions")[-1]["id"])
+    user.ok("sessions", "close", session)
+    assert session not in user.ok("sessions")
+    ran = user.run("sign", document)
+    assert ran.status == 4
+    assert "cardctl login" in ran.err
+
+
+def test_a_removed_cardctl_pairs_again(user: User) -> None:
+    user.ok("login")
+    [client] = kept(user).values()
+    assert client["client_id"] in user.ok("clients")
+    user.ok("clients", "remove", client["client_id"])
+    assert client["client_id"] not in user.ok("clients")
+    ran = user.run("login")
+    assert ran.status == 0
+    assert "Code" in ran.err
+
+
+def test_the_secret_of_one_daemon_is_not_shown_to_another(user: User) -> None:
+    """Somebody else's program listens on the port that the user was told to use."""
+    user.ok("login")
+    [client] = kept(user).values()
+    heard = bytearray()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def listen() -> None:
+            with listener.accept()[0] as line:
+                heard.extend(line.recv(65536))
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        elsewhere = User(user.home).run("login", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        thread.join(10)
+    assert elsewhere.status == 3
+    assert heard
+    assert client["client_secret"].encode() not in heard
+
+
+def test_who_watches_sees_the_time_left(user: User, station: Station) -> None:
+    user.ok("login")
+    station.pinentry.answer("hang")
+    terminal, slave = pty.openpty()
+    with subprocess.Popen(
+        user.command("login"), env=user.environment, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave
+    ) as process:
+        os.close(slave)
+        seen = ""
+        while " s left)" not in seen:
+            seen += os.read(terminal, 1024).decode()
+        process.send_signal(2)
+        assert process.wait(10) == 130
+    os.close(terminal)
+    assert "PIN" in seen

@@ -1,0 +1,80 @@
+"""``cardctl simulate``, and the daemon that simulates by itself."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.station import User
+from tests.rig.daemon import DaemonProcess
+from tests.rig.pcscd import Pcscd
+from tests.rig.simulator import wait_for_card
+
+
+@pytest.fixture
+def pcscd(tmp_path: Path) -> Iterator[Pcscd]:
+    """A reader service."""
+    pcscd = Pcscd(tmp_path)
+    pcscd.start()
+    yield pcscd
+    pcscd.stop()
+
+
+def test_a_simulated_card_sits_in_the_reader_until_it_is_interrupted(stranger: User, pcscd: Pcscd) -> None:
+    where = f"127.0.0.1:{pcscd.ports[0]}"
+    command = stranger.command("simulate", "cps3", "--profile", "infirmier", "--reader", where)
+    environment = {**stranger.environment, **pcscd.environment}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_card(pcscd)
+        opensc = ["opensc-tool", "-r", pcscd.reader_names[0], "-n"]
+        seen = subprocess.run(opensc, env=environment, capture_output=True, text=True, check=True)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert any(name in seen.stdout for name in ("CPS", "IAS-ECC"))
+    assert "infirmier" in told
+    assert "production" in told
+    wait_for_card(pcscd, present=False)
+
+
+def test_what_can_be_simulated_is_listed(stranger: User) -> None:
+    listed = stranger.run("simulate", "--json").json["cps3"]
+    assert isinstance(listed, dict)
+    assert "medecin" in listed["profiles"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("cps9",),
+        ("cps3", "--profile", "plombier"),
+        ("cps3", "--pin", "12"),
+        ("cps3", "--reader", "nowhere"),
+        ("cps3", "--delay-ms", "-1"),
+    ],
+)
+def test_what_cannot_be_simulated_is_a_wrong_command(stranger: User, arguments: tuple[str, ...]) -> None:
+    assert stranger.run("simulate", *arguments).status == 2
+
+
+def test_the_daemon_simulates_a_card_without_any_reader(tmp_path: Path) -> None:
+    nowhere = {"PCSCLITE_CSOCK_NAME": str(tmp_path / "none"), "XDG_CACHE_HOME": str(tmp_path)}
+    daemon = DaemonProcess(tmp_path, arguments=("--simulate", "cps3:pharmacien"), environment=nowhere)
+    daemon.start()
+    try:
+        [card] = User(tmp_path, daemon).run("cards", "--json").rows("cards")
+        assert card["kind"] == "cps3"
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_the_daemon_names_what_it_cannot_simulate(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cardd.cli.cardd", "run", "--simulate", "cps9"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "cps9" in ran.stderr
