@@ -26,8 +26,9 @@ from cardd.ports import ReaderSource
 from cardd.system import activation, hardening, notify
 from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.clock import SystemClock
+from cardd.system.desktop import Kind
 from cardd.system.listening import listen
-from cardd.system.logind import Kind, Logind
+from cardd.system.logind import Logind
 from cardd.system.peer import peer_of
 from cardd.system.store import FileStore
 

@@ -11,7 +11,6 @@ from msgspec.json import encode, schema_components
 from cardd.api import access
 from cardd.api.problems import MEDIA_TYPE
 from cardd.api.router import Route
-from cardd.api.routes import ROUTES
 from cardd.api.schemas import Hello, Problem, Told
 from cardd.errors import every_error
 from cardd.model import JsonValue
@@ -40,13 +39,13 @@ SCHEMES: Json = {
 }
 
 
-def document(version: str) -> bytes:
+def document(version: str, routes: Iterable[Route]) -> bytes:
     """The description, as JSON."""
     told = {Problem, Hello, Told}
-    types = sorted({kind for route in ROUTES for kind in _types(route)} | told, key=lambda kind: kind.__name__)
+    types = sorted({kind for route in routes for kind in _types(route)} | told, key=lambda kind: kind.__name__)
     _, schemas = schema_components(types, ref_template=REFERENCE)
     paths: dict[str, Json] = {}
-    for route in ROUTES:
+    for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return encode(
         {

@@ -1,4 +1,4 @@
-"""GET /v1/status, and the API's own description."""
+"""GET /v1/status."""
 
 from __future__ import annotations
 
@@ -14,10 +14,3 @@ async def show(call: Call) -> Reply:
     except PcscUnavailable:
         ready = False
     return Reply(body=StatusAnswer("cardd", call.services.version, "ready" if ready else "no_readers"))
-
-
-async def describe(call: Call) -> Reply:
-    """OpenAPI 3.1, made from the route table and the schemas."""
-    from cardd.api.openapi import document  # noqa: PLC0415 - seldom asked for
-
-    return Reply(body=document(call.services.version))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from cardd.system.desktop import Notify
 
 if TYPE_CHECKING:
     from cardd.system.logind_bus import LogindBus
@@ -21,14 +22,6 @@ LONGEST_DELAY = 60.0
 log = logging.getLogger(__name__)
 
 
-class Kind(StrEnum):
-    """What happened to the desktop."""
-
-    SUSPEND = "suspend"
-    LOCK = "lock"
-    UNLOCK = "unlock"
-
-
 class State(StrEnum):
     """What the watch can see now."""
 
@@ -37,9 +30,6 @@ class State(StrEnum):
     NO_LOGIND = "no_logind"
     WATCHING = "watching"
     RECONNECTING = "reconnecting"
-
-
-Notify = Callable[[Kind, int | None], None]
 
 
 class Logind:

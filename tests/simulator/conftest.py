@@ -21,6 +21,8 @@ def terminal() -> Terminal:
 def pcscd(tmp_path: Path) -> Iterator[Pcscd]:
     pcscd = Pcscd(tmp_path)
     pcscd.start()
-    wait_for_card(pcscd, present=False)
-    yield pcscd
-    pcscd.stop()
+    try:
+        wait_for_card(pcscd, present=False)
+        yield pcscd
+    finally:
+        pcscd.stop()
