@@ -1,0 +1,155 @@
+"""Every way in which a card or PC/SC lets the user down has a code of its own, and leaves nothing half done."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic, sleep
+from typing import cast
+
+import pytest
+
+from tests.integration.workstation import LIMIT, Session, Workstation, expect, problem
+from tests.rig.lps import Json, Lps
+from tests.rig.simulator import simulated_card
+from tests.rig.vcard import CPS3_ATR, MUTE_ATR, Answer, always_ok
+
+LOGIN: Json = {"method": "cpx"}
+VITALE_ATR = bytes.fromhex("3B7513000045 09EA9000")
+UNKNOWN_ATR = bytes.fromhex("3B6800000073C84013009000")
+
+
+def garbage(_apdu: bytes) -> bytes:
+    return b"\x93"
+
+
+def nothing_here(_apdu: bytes) -> bytes:
+    return b"\x6a\x82"
+
+
+def works(workstation: Workstation, lps: Lps | None = None) -> None:
+    """A good card in the first slot serves, from login to logout."""
+    with workstation.card(simulated_card()):
+        session = workstation.log_in(lps)
+        session.sign()
+        session.close()
+
+
+def log_in(lps: Lps, **more: object) -> tuple[int, Json]:
+    return lps.call("POST", "/v1/sessions", {**LOGIN, **more})
+
+
+def test_without_a_card_the_login_says_so_and_asks_no_pin(workstation: Workstation) -> None:
+    lps = workstation.pair()
+    problem(409, "card.absent", log_in(lps))
+    assert "pin" not in [shown.kind for shown in workstation.pinentry.shown()]
+    works(workstation, lps)
+
+
+@pytest.mark.parametrize(
+    ("atr", "answer", "status", "code"),
+    [
+        (VITALE_ATR, always_ok, 422, "card.vitale"),
+        (MUTE_ATR, always_ok, 502, "card.mute"),
+        (UNKNOWN_ATR, nothing_here, 422, "card.unrecognised"),
+        (CPS3_ATR, garbage, 502, "card.garbled"),
+    ],
+    ids=["vitale", "mute", "unknown", "garbage"],
+)
+def test_a_card_that_cannot_serve_is_named_and_gets_no_pin(
+    workstation: Workstation, atr: bytes, answer: Answer, status: int, code: str
+) -> None:
+    lps = workstation.pair()
+    with workstation.foreign_card(answer, atr=atr) as card:
+        problem(status, code, log_in(lps))
+        [listed] = cast(list[Json], expect(200, lps.call("GET", "/v1/cards?pin=true"))["cards"])
+        assert listed.get("problem") == code
+        assert not any(apdu[1:2] == b"\x20" and len(apdu) > 5 for apdu in card.apdus)
+    assert workstation.local("/v1/sessions") == {"sessions": []}
+    works(workstation, lps)
+
+
+def test_a_card_pulled_during_a_signature_gives_no_signature_and_ends_the_session(workstation: Workstation) -> None:
+    lps = workstation.pair()
+    answers: list[tuple[int, Json]] = []
+    with workstation.card(simulated_card(delay_ms=1500)) as seat:
+        session = workstation.log_in(lps)
+        asking = threading.Thread(target=lambda: answers.append(session.ask_to_sign()))
+        asking.start()
+        wait_for_consent(workstation)
+        sleep(0.3)  # into the card's own second and a half
+        seat.stop()
+        asking.join(LIMIT)
+        workstation.wait_for_cards(0)
+        problem(409, "card.removed", answers[0])
+        problem(401, "session.closed", session.ask_to_sign())
+    works(workstation, lps)
+
+
+def wait_for_consent(workstation: Workstation) -> None:
+    deadline = monotonic() + LIMIT
+    while [shown.kind for shown in workstation.pinentry.shown()].count("confirm") < 2:  # pairing is the first
+        assert monotonic() < deadline
+        sleep(0.01)
+
+
+def test_two_cards_must_be_told_apart_by_the_caller(workstation: Workstation) -> None:
+    with workstation.card(simulated_card("medecin")), workstation.card(simulated_card("infirmier"), slot=1):
+        ids = [card["id"] for card in workstation.cards()]
+        lps = workstation.pair()
+        assert problem(409, "card.ambiguous", log_in(lps))["cards"] == ids
+        holders = [
+            cast(Json, expect(201, log_in(lps, card=identifier))["identity"])["family_name"] for identifier in ids
+        ]
+        assert len(set(holders)) == 2
+
+
+def test_a_wrong_pin_tells_the_tries_left_and_costs_one_of_them(workstation: Workstation) -> None:
+    with workstation.card(simulated_card()):
+        lps = workstation.pair()
+        workstation.pinentry.answer("pin:9999", "cancel")
+        log_in(lps)
+        [first, again] = [shown for shown in workstation.pinentry.shown() if shown.kind == "pin"]
+        assert not first.error
+        assert "2" in again.error
+        assert tries_left(lps) == 2
+        workstation.log_in(lps).sign()
+        assert tries_left(lps) == 3
+
+
+def tries_left(lps: Lps) -> object:
+    [card] = cast(list[Json], expect(200, lps.call("GET", "/v1/cards?pin=true"))["cards"])
+    return cast(Json, card["pin"])["tries_left"]
+
+
+def test_a_blocked_pin_is_told_without_asking_for_it(workstation: Workstation) -> None:
+    card = simulated_card()
+    card.power_on()
+    for _ in range(3):
+        card.process(bytes.fromhex("00200001 04 39393939"))
+    with workstation.card(card):
+        lps = workstation.pair()
+        problem(403, "pin.blocked", log_in(lps))
+        assert "pin" not in [shown.kind for shown in workstation.pinentry.shown()]
+    works(workstation, lps)
+
+
+def test_pcscd_may_stop_and_come_back_under_a_running_daemon(workstation: Workstation) -> None:
+    lps = workstation.pair()
+    with workstation.card(simulated_card()):
+        session = workstation.log_in(lps)
+        session.sign()
+        workstation.pcscd.stop()
+        workstation.wait_for_state("no_readers")
+        problem(503, "reader.pcsc_unavailable", log_in(lps))
+        problem(401, "session.closed", session.ask_to_sign())
+    workstation.pcscd.start()
+    workstation.wait_for_state("ready")
+    works(workstation, lps)
+
+
+def test_a_session_outlives_no_card_even_when_the_same_card_comes_back(workstation: Workstation) -> None:
+    card = simulated_card()
+    with workstation.card(card):
+        session: Session = workstation.log_in()
+    with workstation.card(card):
+        problem(401, "session.closed", session.ask_to_sign())
