@@ -117,7 +117,7 @@ class Prompter(Protocol):
         ...
 
     async def notify(self, question: Question) -> None:
-        """Show a message that wants no answer (a reader's keypad is waiting); stays until cancelled."""
+        """Show what is asked and that a reader's keypad (param ``reader``) waits for the PIN; stays until cancelled."""
         ...
 
 

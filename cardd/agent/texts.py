@@ -11,7 +11,6 @@ own words are removed, and their length is limited; the texts put them between q
 | ``sign_batch`` | client, batch, count, documents, patient (may be absent) |
 | ``origin`` | origin |
 | ``last_try`` | client, card, reader, tries_left |
-| ``pinpad`` | client, reader |
 """
 
 from __future__ import annotations
@@ -74,9 +73,10 @@ def confirm_words(question: Question, language: str, seconds: int) -> Words:
 
 
 def notice_words(question: Question, language: str) -> Words:
-    """The words of a message."""
+    """The words of a message: what is asked, and that the reader's keypad (param ``reader``) waits for the PIN."""
     close = text("dialog.close", language)
-    return Words(text("dialog.title", language), _question(question, language), ok=close, cancel=close)
+    description = _question(question, language) + "\n" + text("dialog.keypad", language, **clean(question.params))
+    return Words(text("dialog.title", language), description, ok=close, cancel=close)
 
 
 def clean(params: dict[str, str | int]) -> dict[str, str | int]:

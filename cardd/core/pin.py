@@ -116,8 +116,8 @@ class PinDesk:
 
     @asynccontextmanager
     async def _notice(self, asked: PinQuestion) -> AsyncIterator[None]:
-        """Tell the user, while the reader's keypad waits, to type there."""
-        question = replace(asked.question, topic="pinpad", params={**asked.question.params, "reader": asked.reader})
+        """While the reader's keypad waits, show what is asked and say where to type: the PIN is the consent (rule 2)."""
+        question = replace(asked.question, params={**asked.question.params, "reader": asked.reader})
         notice = asyncio.ensure_future(self._prompter.notify(question))
         try:
             yield

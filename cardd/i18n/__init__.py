@@ -21,7 +21,7 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _RANGE = re.compile(r"\s*([a-zA-Z]{1,8})[^,;]*(?:;\s*q=([0-9.]+))?")
 
 
-def text(key: str, language: str, **params: str | int) -> str:
+def text(key: str, language: str, /, **params: str | int) -> str:
     """The sentence ``key`` in ``fr`` or ``en``; a parameter that was not given leaves its place empty.
 
     Raises KeyError for a key that no catalogue has.
@@ -29,7 +29,7 @@ def text(key: str, language: str, **params: str | int) -> str:
     return fill(template(key, language), **params)
 
 
-def fill(sentence: str, **params: str | int) -> str:
+def fill(sentence: str, /, **params: str | int) -> str:
     """Put the parameters in their places."""
     return _PLACEHOLDER.sub(lambda found: str(params.get(found[1], "")), sentence)
 

@@ -188,3 +188,13 @@ async def test_what_is_asked_of_another_user_needs_that_users_agent(prompters: P
 async def test_the_pinentry_is_told_the_locale(prompters: Prompters, pinentry: ScriptedPinentry) -> None:
     await prompters.confirm(question())
     assert any(option.startswith("lc-ctype=") and "UTF-8" in option for option in pinentry.shown()[0].options)
+
+
+async def test_a_keypads_notice_shows_what_is_asked_and_where_to_type(
+    prompters: Prompters, pinentry: ScriptedPinentry
+) -> None:
+    await prompters.notify(question("sign", document="cr.pdf", digest="00", reader="Lecteur A"))
+    [shown] = pinentry.shown()
+    assert shown.kind == "message"
+    for expected in ("« cr.pdf »", "Saisissez votre code porteur sur le clavier du lecteur « Lecteur A »."):
+        assert expected in shown.description

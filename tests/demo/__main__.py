@@ -34,10 +34,10 @@ class Failed(Exception):
 class Demo:
     """One run. Every step is a method that returns the sentence to print."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, pcsc: bool) -> None:
         self.directory = directory
         self.pinentry = ScriptedPinentry(directory, pin=PIN)
-        self.workstation = workstation.here(directory, self.pinentry.path)
+        self.workstation = workstation.here(directory, self.pinentry.path, pcsc=pcsc)
         self.card = simulated_card("medecin", pin=PIN.encode())
         self.lps = Lps(self.workstation.daemon.port)
 
@@ -185,10 +185,11 @@ def step(name: str, action: Callable[[], str]) -> None:
 
 
 def main() -> int:
-    """The demo's exit status."""
+    """The demo's exit status. ``--in-process`` plays it as on a machine without PC/SC."""
+    pcsc = "--in-process" not in sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="cardd-demo-") as directory:
         try:
-            Demo(Path(directory)).run()
+            Demo(Path(directory), pcsc=pcsc).run()
         except Failed as failure:
             print(f"FAILED: {failure}", file=sys.stderr)
             return 1

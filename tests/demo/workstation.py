@@ -42,9 +42,9 @@ class Workstation(Protocol):
         ...
 
 
-def here(directory: Path, pinentry: Path) -> Workstation:
-    """What this machine allows."""
-    if Path(pcscd.PROGRAM).exists() and pcscd.VPCD.exists():
+def here(directory: Path, pinentry: Path, *, pcsc: bool) -> Workstation:
+    """What this machine allows; without ``pcsc``, what any machine does."""
+    if pcsc and Path(pcscd.PROGRAM).exists() and pcscd.VPCD.exists():
         return PcscWorkstation(directory, pinentry)
     return InProcessWorkstation(directory, pinentry)
 
@@ -82,7 +82,7 @@ class PcscWorkstation:
 class InProcessWorkstation:
     """Without PC/SC: the same daemon and the same card, in this process."""
 
-    described = "NO PC/SC on this machine: the card is simulated inside the daemon's process"
+    described = "NO PC/SC here: the card is simulated inside the daemon's process"
 
     def __init__(self, directory: Path, pinentry: Path) -> None:
         self.daemon = DaemonProcess(directory, pinentry=pinentry)
@@ -115,6 +115,7 @@ class InProcessWorkstation:
     async def _run(self) -> None:
         daemon = Daemon(load(self.daemon.configuration), [InProcessReaders([self._reader])])
         await daemon.start()
+        await daemon.watch()
         self._ready.set()
         await self._stop.wait()
         await daemon.stop()

@@ -23,7 +23,7 @@ TEXTS = {
         "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
         "“{client}” asks for this PIN. Do you want to risk the last try?"
     ),
-    "dialog.pinpad.question": "“{client}”: enter your PIN on the keypad of the reader “{reader}”.",
+    "dialog.keypad": "Enter your PIN on the keypad of the reader “{reader}”.",
     "dialog.patient": "Patient: “{patient}”",
     "dialog.card": "Card {card}, reader “{reader}”.",
     "dialog.tries": "Tries left: {tries_left}.",

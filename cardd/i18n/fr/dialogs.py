@@ -26,7 +26,7 @@ TEXTS = {
         "Il ne reste qu'UN essai pour le code porteur de cette carte. Un code faux la bloquera.\n"
         "« {client} » demande ce code. Voulez-vous risquer le dernier essai ?"
     ),
-    "dialog.pinpad.question": "« {client} » : saisissez votre code porteur sur le clavier du lecteur « {reader} ».",
+    "dialog.keypad": "Saisissez votre code porteur sur le clavier du lecteur « {reader} ».",
     "dialog.patient": "Patient : « {patient} »",
     "dialog.card": "Carte {card}, lecteur « {reader} ».",
     "dialog.tries": "Essais restants : {tries_left}.",

@@ -1,0 +1,115 @@
+"""A reader with a keypad of its own: the PIN never reaches this machine, and the user is told where to type."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+import pytest
+import pytest_asyncio
+
+from cardd.apdu import Command, Response
+from cardd.core.consent import SignatureRequest
+from cardd.errors import PinCancelled, PinWrong
+from cardd.model import Algorithm, Message, PinInfo
+from cardd.ports import Connection
+from cardd.secret import Secret
+from cardd_drivers.simulator.card import SimulatedCard
+from cardd_drivers.simulator.inprocess import InProcessReader
+from tests.core.conftest import CALLER, PIN, Core
+
+T = TypeVar("T")
+
+REQUEST = SignatureRequest(Algorithm.RS256, Message(hashlib.sha256(b"x").digest()), "x.pdf")
+
+
+class Keypad:
+    """What the user types on the reader; None stands for the cancel key."""
+
+    def __init__(self) -> None:
+        self.typed: list[str | None] = []
+        self.asked: list[PinInfo] = []
+
+
+class KeypadConnection:
+    """A connection whose reader asks for the PIN itself, and sends the command with it."""
+
+    has_pinpad = True
+
+    def __init__(self, inner: Connection, keypad: Keypad) -> None:
+        self._inner = inner
+        self._keypad = keypad
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def verify_on_pinpad(self, command: Command, pin: PinInfo) -> Response:
+        self._keypad.asked.append(pin)
+        typed = self._keypad.typed.pop(0)
+        if typed is None:
+            raise PinCancelled
+        return self._inner.transmit_secret(command, Secret.of(typed.encode()))
+
+
+class KeypadReader(InProcessReader):
+    def __init__(self, name: str, card: SimulatedCard, keypad: Keypad) -> None:
+        super().__init__(name, card)
+        self._keypad = keypad
+
+    async def run(self, job: Callable[[Connection], T], *, timeout: float) -> T:
+        def with_keypad(connection: Connection) -> T:
+            wrapped: Connection = KeypadConnection(connection, self._keypad)  # type: ignore[assignment] # by __getattr__
+            return job(wrapped)
+
+        return await super().run(with_keypad, timeout=timeout)
+
+
+@pytest.fixture
+def keypad() -> Keypad:
+    return Keypad()
+
+
+@pytest_asyncio.fixture
+async def core(simulated_card: SimulatedCard, keypad: Keypad) -> AsyncIterator[Core]:
+    core = Core(KeypadReader("Lecteur à clavier", simulated_card, keypad), simulated_card)
+    await core.start()
+    yield core
+    await core.stop()
+
+
+async def test_the_pin_is_typed_on_the_reader_and_the_screen_says_so(core: Core, keypad: Keypad) -> None:
+    keypad.typed = [PIN]
+    session, _ = await core.login.open(CALLER, None)
+    assert session.pin is None
+    assert core.person.pin_questions == []
+    assert [(question.topic, question.params["reader"]) for question in core.person.questions] == [
+        ("login", "Lecteur à clavier")
+    ]
+    assert [(pin.minimum, pin.maximum) for pin in keypad.asked] == [(4, 4)]
+
+
+async def test_each_signature_is_typed_anew_because_nothing_is_held(core: Core, keypad: Keypad) -> None:
+    keypad.typed = [PIN, PIN, PIN]
+    session, _ = await core.login.open(CALLER, None)
+    for _ in range(2):
+        await core.signing.sign(session, [REQUEST], None)
+    assert len(keypad.asked) == 3
+    shown = core.person.questions[-1]
+    assert (shown.topic, shown.params["client"], shown.params["document"]) == ("sign", "LPS de test", "x.pdf")
+
+
+async def test_a_wrong_pin_on_the_keypad_is_asked_again_and_told(core: Core, keypad: Keypad) -> None:
+    keypad.typed = ["0000", None]
+    with pytest.raises(PinWrong) as wrong:
+        await core.login.open(CALLER, None)
+    assert wrong.value.params["tries_left"] == 2
+
+
+async def test_the_cancel_key_ends_the_login(core: Core, keypad: Keypad) -> None:
+    keypad.typed = [None]
+    with pytest.raises(PinCancelled):
+        await core.login.open(CALLER, None)
+    await asyncio.sleep(0)
+    assert core.sessions.of(1000) == []
