@@ -116,7 +116,7 @@ class PinDesk:
 
     @asynccontextmanager
     async def _notice(self, asked: PinQuestion) -> AsyncIterator[None]:
-        """While the reader's keypad waits, show what is asked and say where to type: the PIN is the consent (rule 2)."""
+        """While the reader's keypad waits, show what is asked and where to type: the PIN is the consent (rule 2)."""
         question = replace(asked.question, params={**asked.question.params, "reader": asked.reader})
         notice = asyncio.ensure_future(self._prompter.notify(question))
         try:
