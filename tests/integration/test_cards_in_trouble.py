@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from time import monotonic, sleep
+from time import sleep
 from typing import cast
 
 import pytest
 
-from tests.integration.workstation import LIMIT, Session, Workstation, expect, problem
+from tests.integration.workstation import LIMIT, Session, Workstation, expect, problem, wait_until
 from tests.rig.lps import Json, Lps
 from tests.rig.simulator import simulated_card
 from tests.rig.vcard import CPS3_ATR, MUTE_ATR, Answer, always_ok
@@ -86,10 +86,8 @@ def test_a_card_pulled_during_a_signature_gives_no_signature_and_ends_the_sessio
 
 
 def wait_for_consent(workstation: Workstation) -> None:
-    deadline = monotonic() + LIMIT
-    while [shown.kind for shown in workstation.pinentry.shown()].count("confirm") < 2:  # pairing is the first
-        assert monotonic() < deadline
-        sleep(0.01)
+    kinds = ["confirm", "pin", "confirm"]  # the pairing, the login, the signature
+    wait_until(lambda: [shown.kind for shown in workstation.pinentry.shown()] == kinds)
 
 
 def test_two_cards_must_be_told_apart_by_the_caller(workstation: Workstation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -26,13 +26,19 @@ DIGEST = "3q2+796tvu/erb7v3q2+796tvu/erb7v3q2+796tvu8="
 class Workstation:
     """pcscd and the daemon run while it does; cards come and go."""
 
-    def __init__(self, directory: Path, *, pin: str = PIN.decode(), extra: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        pin: str = PIN.decode(),
+        extra: str = "",
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.directory = directory
         self.pcscd = Pcscd(directory)
         self.pinentry = ScriptedPinentry(directory, pin=pin)
-        self.daemon = DaemonProcess(
-            directory, pinentry=self.pinentry.path, environment=self.pcscd.environment, extra=extra
-        )
+        around = {**self.pcscd.environment, **(environment or {})}
+        self.daemon = DaemonProcess(directory, pinentry=self.pinentry.path, environment=around, extra=extra)
         self._opened = ExitStack()
 
     @contextmanager
@@ -49,7 +55,7 @@ class Workstation:
 
     @contextmanager
     def card(self, card: SimulatedCard, slot: int = 0) -> Iterator[VpcdSlot]:
-        """Keep a card in the slot inside the ``with``; the daemon knows it when it begins, and its leaving at the end."""
+        """Keep a card in the slot inside the ``with``; the daemon sees it come and leave."""
         before = len(self.cards())
         with plugged(card, self.pcscd.ports[slot]) as seat:
             self.wait_for_cards(before + 1)
@@ -107,18 +113,12 @@ class Workstation:
 
     def wait_for_cards(self, count: int) -> list[Json]:
         """Return once the daemon knows so many cards."""
-        deadline = monotonic() + LIMIT
-        while len(cards := self.cards()) != count:
-            assert monotonic() < deadline, cards
-            sleep(0.005)
-        return cards
+        wait_until(lambda: len(self.cards()) == count)
+        return self.cards()
 
     def wait_for_state(self, state: str) -> None:
         """Return once the daemon's status is this."""
-        deadline = monotonic() + LIMIT
-        while self.local("/v1/status")["state"] != state:
-            assert monotonic() < deadline, f"never {state}"
-            sleep(0.005)
+        wait_until(lambda: self.local("/v1/status")["state"] == state)
 
 
 class Session:
@@ -133,13 +133,25 @@ class Session:
         """Ask for one signature; status and answer."""
         return self.lps.call("POST", f"{self.path}/signatures", {"document_name": name, "digest": DIGEST, **more})
 
-    def sign(self, **more: object) -> Json:
+    def sign(self, name: str = "compte-rendu.txt", **more: object) -> Json:
         """Have one signature."""
-        return expect(200, self.ask_to_sign(**more))
+        return expect(200, self.ask_to_sign(name, **more))
+
+    def state(self) -> object:
+        """How it stands."""
+        return expect(200, self.lps.call("GET", self.path))["state"]
 
     def close(self) -> None:
         """Log out."""
         expect(204, self.lps.call("DELETE", self.path))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds."""
+    deadline = monotonic() + LIMIT
+    while not condition():
+        assert monotonic() < deadline, "it never came to be"
+        sleep(0.005)
 
 
 def expect(status: int, answered: tuple[int, Json]) -> Json:
