@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from cardd.cli.context import Context, as_json
 from cardd.cli.terminal import shown
-from cardd.errors import CardAmbiguous, CarddError, ConfigInvalid
+from cardd.errors import AuditBroken, CardAmbiguous, CarddError, ConfigInvalid
 from cardd.i18n import text
 
 # What the remedy of the API says to a program's maker; who sits at a terminal is told a command.
 HINTS = frozenset(
-    {"client.unknown", "session.unknown", "session.expired", "session.closed", "card.ambiguous", "card.unknown"}
+    {
+        "request.invalid",
+        "client.unknown",
+        "session.unknown",
+        "session.expired",
+        "session.closed",
+        "card.ambiguous",
+        "card.unknown",
+    }
 )
 
 
@@ -30,14 +38,21 @@ def tell(context: Context, error: CarddError) -> None:
 def sentences(error: CarddError, language: str) -> tuple[str, str, str]:
     """Title, detail and remedy: the daemon's own words where it sent them."""
     title, detail, remedy = (_sentence(error, part, language) for part in ("title", "detail", "remedy"))
-    if isinstance(error, ConfigInvalid) and "expected" in error.params:
-        from cardd.config import explain  # noqa: PLC0415 - only for this error
-
-        detail = explain(error, language)
     if error.code in HINTS:
         cards = ", ".join(error.cards) if isinstance(error, CardAmbiguous) else ""
         remedy = text(f"cli.hint.{error.code}", language, cards=cards)
-    return title, detail, remedy
+    return title, _reason(error, language) or detail, remedy
+
+
+def _reason(error: CarddError, language: str) -> str | None:
+    """The whole detail, where a word among the parameters says what it is."""
+    if isinstance(error, ConfigInvalid) and "expected" in error.params:
+        from cardd.config import explain  # noqa: PLC0415 - only for this error
+
+        return explain(error, language)
+    if isinstance(error, AuditBroken):
+        return text(f"cli.audit.broken.{error.params['why']}", language, row=error.params["row"])
+    return None
 
 
 def _sentence(error: CarddError, part: str, language: str) -> str:

@@ -73,6 +73,7 @@ class User:
             timeout=LIMIT,
             check=False,
         )
+        assert "Traceback" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *arguments: str | Path) -> str:

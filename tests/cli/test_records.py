@@ -46,7 +46,7 @@ async def test_verify_finds_the_row_that_was_changed(stranger: User, tmp_path: P
     change_row(log, 2)
     ran = stranger.run("audit", "verify", "--directory", log)
     assert ran.status == 1
-    assert "row 2" in ran.err
+    assert "Row 2 is not what was recorded" in ran.err
 
 
 async def test_export_gives_one_object_a_line(stranger: User, tmp_path: Path) -> None:

@@ -131,5 +131,5 @@ async def audit(surroundings: Surroundings) -> Finding:
     try:
         head = await in_time(AuditReader(directory).verify, VERIFY_LIMIT)
     except AuditBroken as broken:
-        return failure("broken", row=broken.params["row"], why=broken.params["why"], path=str(directory))
+        return failure("broken", row=broken.params["row"], path=str(directory))
     return ok(rows=head.number) if head.number else ok("empty")

@@ -24,7 +24,7 @@ from cardd.pcsc.winscard import ReaderState, State, WinScard
 
 T = TypeVar("T")
 
-PCSC_LIMIT = 5.0  # seconds
+PCSC_LIMIT = 3.0  # seconds
 
 
 def utc_now() -> datetime:

@@ -96,7 +96,7 @@ TEXTS = {
     "doctor.audit.title": "Audit log",
     "doctor.audit.ok": "Whole: {rows} rows.",
     "doctor.audit.empty": "Empty.",
-    "doctor.audit.broken": "{path} was changed at row {row} ({why}).",
+    "doctor.audit.broken": "{path} was changed at row {row}.",
     "doctor.audit.broken.remedy": "Keep the files as they are and tell your security officer.",
     "doctor.clock.title": "Clock",
     "doctor.clock.ok": "Plausible, and kept right by a time service.",

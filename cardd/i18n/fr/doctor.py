@@ -100,7 +100,7 @@ TEXTS = {
     "doctor.audit.title": "Journal d'audit",
     "doctor.audit.ok": "Intact : {rows} lignes.",
     "doctor.audit.empty": "Vide.",
-    "doctor.audit.broken": "{path} a été modifié à la ligne {row} ({why}).",
+    "doctor.audit.broken": "{path} a été modifié à la ligne {row}.",
     "doctor.audit.broken.remedy": "Conservez les fichiers en l'état et prévenez votre responsable de la sécurité.",
     "doctor.clock.title": "Horloge",
     "doctor.clock.ok": "Plausible, et tenue à l'heure par un service de temps.",

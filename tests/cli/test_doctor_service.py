@@ -1,0 +1,272 @@
+"""Doctor on the daemon's own things and on the machine: each failure is made."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cardd.cli.doctor import run
+from cardd.cli.doctor.check import Finding, Level, ok
+from cardd.cli.doctor.kernel import is_synchronised, lockable_memory
+from cardd.cli.doctor.run import examine
+from cardd.cli.doctor.surroundings import Surroundings
+from tests.api.workbench import Workbench
+from tests.cli.doctor import code, configured, result
+from tests.cli.station import User
+from tests.cli.test_records import change_row, written
+from tests.rig import other_user
+from tests.rig.pcscd import free_port
+from tests.rig.pinentry import ScriptedPinentry
+
+
+async def test_a_wrong_configuration_is_told_and_the_other_checks_go_on(tmp_path: Path) -> None:
+    surroundings = configured(tmp_path, "[listen]\ntpc = 1\n")
+    found = await result("config", surroundings)
+    assert (found.code, found.params["key"]) == ("config.invalid", "listen.tpc")
+    assert (await result("clock", surroundings)).level is not Level.SKIPPED
+    assert await code("config", configured(tmp_path, "")) == "config.ok"
+
+
+# --- port ---
+
+
+def on_port(directory: Path, port: int) -> Surroundings:
+    """A configuration with this port."""
+    return configured(directory, f"[listen]\ntcp = {port}\n")
+
+
+async def test_a_port_is_ours_or_free(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path)
+    await bench.start()
+    assert await code("port", on_port(tmp_path, bench.port)) == "port.ours"
+    await bench.stop()
+    assert await code("port", on_port(tmp_path, bench.port)) == "port.free"
+    assert await code("port", on_port(tmp_path, 0)) == "skipped.no_port"
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+async def test_a_port_that_another_program_has_taken_is_told(tmp_path: Path, family: socket.AddressFamily) -> None:
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        writer.close()
+
+    host = "127.0.0.1" if family is socket.AF_INET else "::1"
+    server = await asyncio.start_server(greet, host, 0)
+    async with server:
+        found = await result("port", on_port(tmp_path, server.sockets[0].getsockname()[1]))
+    assert found.code == "port.taken"
+
+
+# --- socket ---
+
+
+async def test_a_socket_that_answers_is_fine(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path)
+    await bench.start()
+    assert await code("socket", Surroundings(base=Path(bench.path))) == "socket.ok"
+    let_everybody_write(tmp_path)
+    assert await code("socket", Surroundings(base=Path(bench.path))) == "socket.directory"
+    await bench.stop()
+
+
+def let_everybody_write(directory: Path) -> None:
+    """As a careless hand would."""
+    directory.chmod(0o777)
+
+
+async def test_a_socket_that_is_none_or_dead_is_told(tmp_path: Path) -> None:
+    assert await code("socket", Surroundings(base=tmp_path / "none")) == "socket.absent"
+    assert await code("socket", Surroundings(base=Path(__file__))) == "socket.not_socket"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "dead"))
+    assert await code("socket", Surroundings(base=tmp_path / "dead")) == "socket.dead"
+
+
+async def test_a_socket_where_another_program_answers_is_told(tmp_path: Path) -> None:
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_unix_server(greet, tmp_path / "cardd.sock"):
+        assert await code("socket", Surroundings(base=tmp_path / "cardd.sock")) == "socket.silent"
+
+
+IMPORTS = """
+import asyncio, base64, encodings.idna, logging, sqlite3
+from pathlib import Path
+import cardd.identity.certificate, cardd.system.audit_reader, cardd.core.registry, cardd.i18n.fr.doctor
+from cardd.cli.doctor.checks import CHECKS
+from cardd.cli.doctor.run import examine
+from cardd.cli.doctor.surroundings import Surroundings
+"""
+EXAMINE = """
+surroundings = Surroundings(base=Path(sys.argv[2])) if sys.argv[1] == "socket" else Surroundings(Path(sys.argv[2]))
+print(asyncio.run(examine(CHECKS, [sys.argv[1]], surroundings))[0].code)
+"""
+
+
+@other_user.needs_root
+def test_a_socket_that_this_user_may_not_use_is_told(tmp_path: Path) -> None:
+    other_user.open_to_everybody(tmp_path)
+    tmp_path.chmod(0o755)
+    with socket.socket(socket.AF_UNIX) as closed:
+        closed.bind(str(tmp_path / "cardd.sock"))
+        closed.listen()
+        (tmp_path / "cardd.sock").chmod(0o600)
+        told = other_user.run(EXAMINE, "socket", tmp_path / "cardd.sock", imports=IMPORTS)
+    assert told.strip() == "socket.refused"
+
+
+# --- pinentry ---
+
+
+def with_pinentry(directory: Path, program: str | Path) -> Surroundings:
+    """A configuration with this pinentry."""
+    return configured(directory, f'[prompt]\npinentry = "{program}"\n')
+
+
+async def test_debians_pinentry_tells_its_version(tmp_path: Path) -> None:
+    found = await result("pinentry", with_pinentry(tmp_path, "/usr/bin/pinentry-tty"))
+    assert found.code == "pinentry.ok"
+    assert str(found.params["version"])[0].isdigit()
+
+
+async def test_a_pinentry_without_a_version_is_one_too(tmp_path: Path) -> None:
+    assert await code("pinentry", with_pinentry(tmp_path, ScriptedPinentry(tmp_path).path)) == "pinentry.ok"
+
+
+@pytest.mark.parametrize("program", ["/usr/bin/no-such-pinentry", "/bin/true", "/bin/ls"])
+async def test_a_pinentry_that_is_missing_or_none_is_told(tmp_path: Path, program: str) -> None:
+    found = await result("pinentry", with_pinentry(tmp_path, program))
+    assert (found.code, found.params["program"]) == ("pinentry.broken", program)
+
+
+async def test_no_pinentry_anywhere_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert await code("pinentry", configured(tmp_path, "")) == "pinentry.absent"
+
+
+# --- audit ---
+
+
+def with_log(directory: Path, log: Path) -> Surroundings:
+    """A configuration with this audit log."""
+    return configured(directory, f'[audit]\ndirectory = "{log}"\n')
+
+
+async def test_a_log_is_whole_empty_or_broken(tmp_path: Path) -> None:
+    log = tmp_path / "audit"
+    assert await code("audit", with_log(tmp_path, log)) == "audit.empty"
+    await written(log)
+    found = await result("audit", with_log(tmp_path, log))
+    assert (found.code, found.params["rows"]) == ("audit.ok", 3)
+    change_row(log, 2)
+    found = await result("audit", with_log(tmp_path, log))
+    assert (found.code, found.params["row"]) == ("audit.broken", 2)
+
+
+@other_user.needs_root
+async def test_a_log_that_this_user_may_not_read_is_skipped(tmp_path: Path) -> None:
+    log = await written(tmp_path / "audit")
+    with_log(tmp_path, log)
+    other_user.open_to_everybody(tmp_path)
+    assert other_user.run(EXAMINE, "audit", tmp_path / "doctor.toml", imports=IMPORTS).strip() == "skipped.no_rights"
+
+
+# --- clock and memory ---
+
+
+@pytest.mark.parametrize(
+    ("synchronised", "expected"), [(True, "clock.ok"), (False, "clock.unsynchronised"), (None, "clock.plausible")]
+)
+async def test_a_clock_that_nothing_keeps_right_is_a_warning(synchronised: bool | None, expected: str) -> None:
+    assert await code("clock", Surroundings(synchronised=lambda: synchronised)) == expected
+
+
+async def test_a_clock_before_the_installation_is_wrong() -> None:
+    assert await code("clock", Surroundings(now=lambda: datetime(2001, 1, 1, tzinfo=UTC))) == "clock.past"
+
+
+def test_the_kernel_is_asked_for_the_clock() -> None:
+    assert is_synchronised() in (True, False, None)
+
+
+def test_too_little_lockable_memory_is_a_warning(stranger: User) -> None:
+    limited = ["prlimit", "--memlock=16384", *stranger.command("doctor", "memory", "--socket", "/nowhere/cardd.sock")]
+    ran = subprocess.run(limited, env=stranger.environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0
+    assert "Only 16 KiB" in ran.stdout
+
+
+def test_the_limit_that_counts_is_the_daemons() -> None:
+    with subprocess.Popen(
+        ["prlimit", "--memlock=32768", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdin
+        assert other.stdout
+        other.stdin.write(b"\n")
+        other.stdin.flush()
+        other.stdout.readline()  # it has become cat
+        assert lockable_memory(other.pid) == 32768
+
+
+# --- the whole ---
+
+
+async def broken(_surroundings: Surroundings) -> Finding:
+    """A check with a fault of its own."""
+    raise ZeroDivisionError("of its own")
+
+
+async def slow(_surroundings: Surroundings) -> Finding:
+    """A check that hangs."""
+    await asyncio.sleep(60)
+    return ok()
+
+
+async def fine(_surroundings: Surroundings) -> Finding:
+    """A check that is content."""
+    return ok()
+
+
+async def test_each_check_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "LIMIT", 0.05)
+    checks = {"pcscd": broken, "reader": slow, "clock": fine}
+    results = await examine(checks, checks, Surroundings())
+    assert [(result.level, result.code) for result in results] == [
+        (Level.FAILURE, "fault"),
+        (Level.FAILURE, "late"),
+        (Level.OK, "clock.ok"),
+    ]
+    assert "ZeroDivisionError" in results[0].sentence("fr")
+
+
+def test_all_checks_come_to_an_end_where_nothing_is_there(stranger: User) -> None:
+    environment = {**stranger.environment, "PCSCLITE_CSOCK_NAME": "/nowhere/pcscd.comm"}
+    command = stranger.command("doctor", "--lang", "fr", "--socket", "/nowhere/cardd.sock")
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr == ""
+    assert "pcscd ne fonctionne pas." in ran.stdout
+    assert "→ Démarrez-le" in ran.stdout
+
+
+def test_warnings_are_no_failure_and_json_tells_all(stranger: User, tmp_path: Path) -> None:
+    on_port(tmp_path, free_port())
+    ran = stranger.run("doctor", "port", "--json", "--config", tmp_path / "doctor.toml")
+    assert ran.status == 0
+    [check] = ran.rows("checks")
+    assert (check["check"], check["level"], check["code"]) == ("port", "warning", "port.free")
+    assert check["remedy"]
+
+
+def test_an_unknown_check_is_a_wrong_command(stranger: User) -> None:
+    ran = stranger.run("doctor", "horoscope")
+    assert ran.status == 2
+    assert "pcscd" in ran.err
+    assert os.sep not in ran.err.replace("/openapi.json", "")
