@@ -105,7 +105,7 @@ def test_a_wrong_pin_tells_the_tries_left_and_costs_one_of_them(workstation: Wor
     with workstation.card(simulated_card()):
         lps = workstation.pair()
         workstation.pinentry.answer("pin:9999", "cancel")
-        log_in(lps)
+        assert problem(403, "pin.wrong", log_in(lps))["tries_left"] == 2
         [first, again] = [shown for shown in workstation.pinentry.shown() if shown.kind == "pin"]
         assert not first.error
         assert "2" in again.error

@@ -29,7 +29,7 @@ def use(workstation: Workstation, lps: Lps) -> Session:
     for number in range(3):
         session.sign(f"document {number}")
     workstation.pinentry.answer(f"pin:{WRONG}", "cancel")
-    problem(403, "pin.cancelled", lps.call("POST", "/v1/sessions", {"method": "cpx"}))
+    problem(403, "pin.wrong", lps.call("POST", "/v1/sessions", {"method": "cpx"}))
     session.sign("after another login failed")
     return session
 
@@ -51,6 +51,7 @@ class Recording:
     def ended(self) -> bytes:
         """What was said until the daemon ended."""
         self._thread.join(TIMEOUT)
+        self._response.close()
         self._connection.close()
         return b"".join(self._told)
 

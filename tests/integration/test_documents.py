@@ -1,0 +1,38 @@
+"""What the documents show is run as it is printed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from tests.integration.workstation import Workstation
+from tests.rig.simulator import simulated_card
+
+ROOT = Path(__file__).parents[2]
+API = ROOT / "docs" / "api.md"
+SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_every_command_of_the_api_page_does_what_the_page_says(workstation: Workstation) -> None:
+    place = workstation.directory / "reader"
+    place.mkdir()
+    script = "\n".join(SHELL.findall(API.read_text()))
+    script = script.replace("17463", str(workstation.daemon.port))
+    script = script.replace("/run/cardd/cardd.sock", str(workstation.daemon.socket))
+    with workstation.card(simulated_card()):
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=place,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    said = ran.stdout.splitlines()
+    assert '{"name":"cardd"' in ran.stdout
+    assert {"Verified OK", "2", "web-eid:1.0", "event: hello"} <= set(said)
+    assert '"family_name": "SIMULATION-MEDECIN"' in ran.stdout
+    assert '"code":"client.unknown"' in said[-1]
+    assert not [line for line in said if "request.invalid" in line or "Not Found" in line]
