@@ -37,7 +37,7 @@ def memory(daemon: DaemonProcess) -> Measure:
     status = Path(f"/proc/{daemon.pid}/status").read_text()
     found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
     assert found
-    return Measure("resident memory", int(found[1]) / 1024, "MiB", 60)
+    return Measure("resident memory", int(found[1]) * 1024 / 1e6, "MB", 60)
 
 
 def idle_wake_ups(daemon: DaemonProcess) -> Measure:
