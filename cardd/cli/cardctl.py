@@ -58,8 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our answer has read enough
         sys.stderr.close()
         return Exit.FAILED
-    except OSError as error:
-        context.terminal.tell([context.words("file_error", file=str(error.filename or ""), why=error.strerror or "")])
+    except OSError as fault:
+        from cardd.cli.failures import tell_file_fault  # noqa: PLC0415
+
+        tell_file_fault(context, fault)
         return Exit.FAILED
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

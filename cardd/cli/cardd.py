@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 
-from cardd.config import Config, explain, load
-from cardd.errors import CarddError, ConfigInvalid, InvalidRequest
+from cardd.cli.exits import Exit
+from cardd.cli.parser import Parser, wanted_language
+from cardd.config import Config, load
+from cardd.errors import CarddError
 from cardd.ports import ReaderSource
-
-SIMULATORS = "cardd.simulators"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command's entry point; gives the exit status."""
-    asked = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    language = wanted_language(given)
+    asked = _parser(language).parse_args(given)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
         config = load(asked.config)
-        sources = [_simulated(asked.simulate)] if asked.simulate else None
+        sources = [_simulated(asked.simulate, language)] if asked.simulate else None
         asyncio.run(_serve(config, sources))
-    except ConfigInvalid as error:
-        print(explain(error, "en"), file=sys.stderr)
-        return 1
     except CarddError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        from cardd.cli.failures import sentences  # noqa: PLC0415 - most runs end well
+
+        print("\n".join(sentences(error, language)), file=sys.stderr)
+        return Exit.FAILED
+    return Exit.OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cardd")
-    commands = parser.add_subparsers(required=True)
-    run = commands.add_parser("run", help="run the daemon in the foreground")
-    run.add_argument("--config", type=Path, help="one configuration file, in place of those in /etc/cardd")
-    run.add_argument("--simulate", metavar="CARD[:PROFILE]", help="a simulated card in process, in place of PC/SC")
+def _parser(language: str) -> Parser:
+    parser = Parser(language=language, prog="cardd")
+    run = parser.branches("command")("run", parser.words("run.summary"))
+    run.add_argument("--config", metavar="PATH", type=Path, help=parser.words("config_file"))
+    run.add_argument("--simulate", metavar="CARD[:PROFILE]", help=parser.words("run.simulate"))
     return parser
 
 
@@ -48,15 +46,12 @@ async def _serve(config: Config, sources: list[ReaderSource] | None) -> None:
     await run(config, sources)
 
 
-def _simulated(wanted: str) -> ReaderSource:
-    from cardd.simulator import Simulator, SimulatorOptions  # noqa: PLC0415 - only where it is asked for
+def _simulated(wanted: str, language: str) -> ReaderSource:
+    from cardd.cli.simulators import named  # noqa: PLC0415 - only where it is asked for
+    from cardd.simulator import SimulatorOptions  # noqa: PLC0415
 
     name, _, profile = wanted.partition(":")
-    found = next(iter(entry_points(group=SIMULATORS, name=name)), None)
-    if found is None:
-        raise InvalidRequest(where="--simulate", why=name)
-    simulator: Simulator = found.load()()
-    return simulator.in_process(SimulatorOptions(profile=profile or None))
+    return named(name).in_process(SimulatorOptions(profile=profile or None, language=language))
 
 
 if __name__ == "__main__":

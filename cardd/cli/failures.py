@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cardd.cli.context import Context, as_json
 from cardd.cli.terminal import shown
-from cardd.errors import AuditBroken, CardAmbiguous, CarddError, ConfigInvalid
+from cardd.errors import AuditBroken, AuditUnavailable, CardAmbiguous, CarddError, ConfigInvalid
 from cardd.i18n import text
 
 # What the remedy of the API says to a program's maker; who sits at a terminal is told a command.
@@ -35,6 +35,15 @@ def tell(context: Context, error: CarddError) -> None:
     context.terminal.tell([f"{heading}{colon} {shown(detail)}", f"→ {shown(remedy)}"])
 
 
+def tell_file_fault(context: Context, fault: OSError) -> None:
+    """The same for a file that cannot be read or written."""
+    detail = context.words("file_error", file=str(fault.filename or ""), why=fault.strerror or "")
+    if context.wants_json:
+        context.terminal.say([as_json({"error": {"code": "file", "title": detail, "detail": detail}})])
+    else:
+        context.terminal.tell([context.terminal.styled(shown(detail), "red", err=True)])
+
+
 def sentences(error: CarddError, language: str) -> tuple[str, str, str]:
     """Title, detail and remedy: the daemon's own words where it sent them."""
     title, detail, remedy = (_sentence(error, part, language) for part in ("title", "detail", "remedy"))
@@ -52,6 +61,8 @@ def _reason(error: CarddError, language: str) -> str | None:
         return explain(error, language)
     if isinstance(error, AuditBroken):
         return text(f"cli.audit.broken.{error.params['why']}", language, row=error.params["row"])
+    if isinstance(error, AuditUnavailable) and "detail" not in error.params:  # met while reading it ourselves
+        return text("cli.audit.unreadable", language, **error.params)
     return None
 
 

@@ -29,6 +29,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *, language: str, **settings: Any) -> None:
         self.language = language
+        self.has_common = False
         super().__init__(formatter_class=_formatter(language), add_help=False, allow_abbrev=False, **settings)
         self._positionals.title = self.words("arguments")
         self._optionals.title = self.words("options")
@@ -40,6 +41,7 @@ class Parser(argparse.ArgumentParser):
 
     def common(self, *, top: bool = False) -> None:
         """Add the options of every command; they may stand before or after its name."""
+        self.has_common = True
 
         def otherwise(value: object) -> object:
             return value if top else argparse.SUPPRESS
@@ -51,14 +53,18 @@ class Parser(argparse.ArgumentParser):
         where.add_argument("--url", metavar="URL", default=otherwise(None), help=self.words("url"))
 
     def branches(self, dest: str, *, required: bool = True) -> Callable[[str, str], Parser]:
-        """Begin a level of commands, kept in ``dest``; what is given makes one of a name and a summary."""
+        """Begin a level of commands, kept in ``dest``; what is given makes one of a name and a summary.
+
+        The options that are common to this level stand in the next one too.
+        """
         level = self.add_subparsers(
             dest=dest, required=required, metavar=self.words("command"), title=self.words("commands")
         )
 
         def branch(name: str, summary: str) -> Parser:
             parser = level.add_parser(name, language=self.language, help=summary, description=summary)
-            parser.common()
+            if self.has_common:
+                parser.common()
             return parser
 
         return branch

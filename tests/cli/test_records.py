@@ -49,6 +49,16 @@ async def test_verify_finds_the_row_that_was_changed(stranger: User, tmp_path: P
     assert "Row 2 is not what was recorded" in ran.err
 
 
+def test_a_log_that_is_not_there_is_not_taken_for_a_whole_one(stranger: User, tmp_path: Path) -> None:
+    assert stranger.run("audit", "verify", "--directory", tmp_path / "none").status == 1
+    ran = stranger.run("audit", "verify", "--directory", tmp_path / "none", "--json")
+    assert "none" in str(ran.json["error"])
+    (tmp_path / "audit.db").write_text("no database")
+    ran = stranger.run("audit", "tail", "--directory", tmp_path, "--lang", "fr")
+    assert ran.status == 1
+    assert "ne peut pas être lu" in ran.err
+
+
 async def test_export_gives_one_object_a_line(stranger: User, tmp_path: Path) -> None:
     log = await written(tmp_path / "audit")
     stranger.ok("audit", "export", "--directory", log, "--output", tmp_path / "export.jsonl")

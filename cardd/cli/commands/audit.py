@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,7 @@ def arguments(parser: Parser) -> None:
 async def run(context: Context) -> int:
     """Do what was asked. Raises AuditBroken with the row, AuditUnavailable."""
     asked = context.arguments
-    reader = AuditReader(asked.directory or load(asked.config).audit.directory)
+    reader = AuditReader(_directory(asked.directory, asked.config))
     match asked.action:
         case "tail":
             rows = reader.tail(max(0, asked.lines))
@@ -47,6 +48,17 @@ async def run(context: Context) -> int:
                 for line in reader.export():
                     output.write(line + "\n")
     return Exit.OK
+
+
+def _directory(given: Path | None, config: Path | None) -> Path:
+    """Where the log is. Raises OSError when it cannot be read: nobody must take that for an empty one."""
+    directory = given or load(config).audit.directory
+    try:
+        os.scandir(directory).close()
+    except FileNotFoundError:
+        if given:
+            raise
+    return directory
 
 
 def _table(context: Context, rows: list[AuditRow]) -> list[str]:

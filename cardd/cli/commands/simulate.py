@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from importlib.metadata import entry_points
 
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
+from cardd.cli.simulators import every, named
 from cardd.cli.terminal import pairs
 from cardd.errors import InvalidRequest
 from cardd.simulator import Simulator, SimulatorOptions
 
-GROUP = "cardd.simulators"
 DEFAULTS = SimulatorOptions()
 
 
@@ -31,12 +30,10 @@ def arguments(parser: Parser) -> None:
 async def run(context: Context) -> int:
     """Keep the card in the reader until interrupted; without a card, list what can be simulated."""
     asked = context.arguments
-    simulators = {entry.name: entry.load()() for entry in entry_points(group=GROUP)}
     if asked.card is None:
-        _list(context, simulators)
+        _list(context, every())
         return Exit.OK
-    if asked.card not in simulators:
-        raise InvalidRequest(where=str(asked.card), why=", ".join(sorted(simulators)))
+    simulator = named(asked.card)
     options = SimulatorOptions(
         profile=asked.profile,
         pin=asked.pin,
@@ -44,7 +41,7 @@ async def run(context: Context) -> int:
         reader=_reader(asked.reader),
         language=context.language,
     )
-    await _until_told(simulators[asked.card], options, context)
+    await _until_told(simulator, options, context)
     return Exit.OK
 
 
@@ -61,7 +58,7 @@ async def _until_told(simulator: Simulator, options: SimulatorOptions, context: 
 def _list(context: Context, simulators: dict[str, Simulator]) -> None:
     told = {
         name: {"summary": simulator.summary(context.language), "profiles": simulator.profiles}
-        for name, simulator in sorted(simulators.items())
+        for name, simulator in simulators.items()
     }
     lines = pairs((name, f"{entry['summary']} ({', '.join(entry['profiles'])})") for name, entry in told.items())
     context.answer(told, lines)

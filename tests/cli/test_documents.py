@@ -1,0 +1,37 @@
+"""docs/cardctl.md says what the program does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cardd.cli.cardctl import COMMANDS
+from cardd.cli.doctor.checks import CHECKS
+from cardd.cli.exits import Exit, exit_of
+from cardd.errors import CardAmbiguous, CarddError, every_error
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cardctl.md").read_text()
+
+
+def test_the_table_of_exit_statuses_is_the_programs() -> None:
+    table = {int(number): name for number, name in re.findall(r"^\| (\d+) \| (\w+) \|", PAGE, re.MULTILINE)}
+    assert table == {status.value: status.name for status in Exit}
+
+
+def test_every_command_and_every_check_is_named() -> None:
+    commands, _, doctor = PAGE.partition("## doctor")
+    assert all(re.search(rf"^\|.*`{command}\b", commands, re.MULTILINE) for command in COMMANDS)
+    assert re.findall(r"^\| `(\w+)` \|", doctor, re.MULTILINE) == list(CHECKS)
+
+
+def test_every_error_has_an_exit_status_by_its_kind() -> None:
+    statuses = {kind.code.partition(".")[0]: exit_of(_made(kind)) for kind in every_error()}
+    assert statuses["card"] is statuses["reader"] is Exit.CARD
+    assert statuses["pin"] is statuses["consent"] is Exit.PERSON
+    assert statuses["session"] is Exit.NO_SESSION
+    assert statuses["daemon"] is Exit.UNREACHABLE
+    assert statuses["internal"] is statuses["audit"] is Exit.FAILED
+
+
+def _made(kind: type[CarddError]) -> CarddError:
+    return CardAmbiguous(("a", "b")) if kind is CardAmbiguous else kind()
