@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.integration.workstation import ROOT
 
 
 def test_the_demo_holds_from_insertion_to_removal() -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 
-from tests.integration.workstation import Workstation
+from tests.integration.workstation import ROOT, Workstation
 from tests.rig.simulator import simulated_card
 
-ROOT = Path(__file__).parents[2]
 API = ROOT / "docs" / "api.md"
 SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

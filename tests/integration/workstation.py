@@ -18,6 +18,7 @@ from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.simulator import PIN, plugged
 from tests.rig.vcard import Answer, VirtualCard, always_ok
 
+ROOT = Path(__file__).parents[2]
 LIMIT = 15.0
 LPS: Json = {"name": "LPS", "vendor": "SIMULATION", "software_id": "integration"}
 DIGEST = "3q2+796tvu/erb7v3q2+796tvu/erb7v3q2+796tvu8="

@@ -1,0 +1,132 @@
+"""Rules 3 and 5: other PC/SC programs use the card at the same time, and never on the PIN that cardd presented."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from time import sleep
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from tests.integration import card_program
+from tests.integration.workstation import DIGEST, Session, Workstation, text, wait_until
+from tests.rig.lps import Json
+from tests.rig.other_program import reset
+from tests.rig.simulator import PIN, simulated_card
+from tests.simulator.opensc import OpenSc
+
+TIMES = 20
+HOLD = 0.3
+AUTHENTICATION_ID = "E828BD080F8025000001FF001002"
+SHARING_VIOLATION, RESET = "8010000B", "80100068"
+DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420") + b"\x5a" * 32
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Workstation]:
+    """Where cardd keeps the card for a moment only, so that programs really take turns."""
+    with Workstation(tmp_path, extra="\n[card]\nhold = 0.02\n").running() as workstation:
+        yield workstation
+
+
+def verify(signed: Json) -> None:
+    """The signature must be one of the digest, by the certificate that came with it."""
+    key = x509.load_der_x509_certificate(base64.b64decode(text(signed, "certificate"))).public_key()
+    assert isinstance(key, RSAPublicKey)
+    key.verify(base64.b64decode(text(signed, "signature")), base64.b64decode(DIGEST), PKCS1v15(), Prehashed(SHA256()))
+
+
+def sign_often(session: Session) -> None:
+    for number in range(TIMES):
+        verify(session.sign(batch={"name": "beside others", "count": TIMES}))
+        sleep(0.02 * (number % 5))  # in the hold, and after it
+
+
+def test_a_bare_pcsc_program_and_cardd_both_sign_again_and_again(shared: Workstation) -> None:
+    with shared.card(simulated_card()):
+        session = shared.log_in()
+        with card_program.start(shared, "sign", str(TIMES), PIN.decode()) as other:
+            sign_often(session)
+            signatures, _ = other.communicate(timeout=30)
+    assert other.returncode == 0
+    assert Counter(map(len, signatures.split())) == {512: TIMES}
+    assert len(set(signatures.split())) == 1  # one digest, one key
+
+
+def test_opensc_and_cardd_both_sign_again_and_again(shared: Workstation) -> None:
+    opensc = OpenSc(shared.directory, shared.pcscd)
+    document, signature = shared.directory / "digest-info", shared.directory / "signature"
+    document.write_bytes(DIGEST_INFO)
+    files = ("-i", document, "-o", signature)
+    arguments = ("--login", "--pin", PIN.decode(), "--sign", "-m", "RSA-PKCS", "--id", AUTHENTICATION_ID, *files)
+    with shared.card(simulated_card()), ThreadPoolExecutor() as threads:
+        session = shared.log_in()
+        ours = threads.submit(sign_often, session)
+        found = set()
+        for _ in range(TIMES):
+            opensc.succeeds("pkcs11-tool", *arguments)
+            found.add(signature.read_bytes())
+        ours.result()
+    assert [len(value) for value in found] == [256]
+
+
+@contextmanager
+def thief(workstation: Workstation) -> Iterator[Callable[[], list[str]]]:
+    """Somebody who asks for signatures all the time; gives how each attempt ended so far."""
+    answers: list[str] = []
+    with card_program.start(workstation, "steal") as process:
+        assert process.stdin
+        assert process.stdout
+        lines = process.stdout
+        reading = threading.Thread(target=lambda: answers.extend(line.strip() for line in lines))
+        reading.start()
+        try:
+            yield lambda: list(answers)
+        finally:
+            process.stdin.close()
+            process.wait(20)
+            reading.join(20)
+
+
+def is_refused_anew(attempts: Callable[[], list[str]], tried: int) -> bool:
+    return attempts()[tried:].count("6982") >= 4
+
+
+@pytest.mark.parametrize("hold", [0.0, HOLD])
+def test_no_program_ever_signs_on_the_pin_that_cardd_presented(tmp_path: Path, hold: float) -> None:
+    machine = Workstation(tmp_path, extra=f"\n[card]\nhold = {hold}\n")
+    with machine.running() as workstation, workstation.card(simulated_card()):
+        session = workstation.log_in()
+        with thief(workstation) as attempts:
+            for _ in range(5):
+                verify(session.sign(batch={"name": "thief", "count": 5}))
+                tried = len(attempts())
+                # each way of trying, after the hold has ended
+                wait_until(partial(is_refused_anew, attempts, tried))
+            session.close()
+            tried = len(attempts())
+            wait_until(partial(is_refused_anew, attempts, tried))
+    assert attempts()
+    assert set(attempts()) <= {"6982", "6985", "6a88", SHARING_VIOLATION, RESET}
+
+
+def test_another_programs_reset_between_requests_costs_nothing_but_time(workstation: Workstation) -> None:
+    with workstation.card(simulated_card()):
+        session = workstation.log_in()
+        for _ in range(3):
+            verify(session.sign())
+            reset(workstation.pcscd, workstation.pcscd.reader_names[0])
+        verify(session.sign())
+        assert [shown.kind for shown in workstation.pinentry.shown()].count("pin") == 1
+        assert session.state() == "active"
