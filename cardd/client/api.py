@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -75,7 +75,7 @@ class CarddClient:
         """A card's certificates and its holder; the user is asked unless this program has logged in with the card."""
         return await self._transport.get(f"/v1/cards/{quote(card, safe='')}/certificates", Certificates, self.secret)
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncGenerator[Event, None]:
         """Events as they happen, without end: a lost connection is made again, and begins with ``hello`` each time."""
         return follow(self._transport, self.secret)
 

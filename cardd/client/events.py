@@ -6,7 +6,7 @@ Source: HTML standard, "Server-sent events".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
 from msgspec import DecodeError
@@ -28,7 +28,7 @@ class Lines(Protocol):
         ...
 
 
-async def follow(transport: Transport, bearer: str | None) -> AsyncIterator[Event]:
+async def follow(transport: Transport, bearer: str | None) -> AsyncGenerator[Event, None]:
     """Every event; the first after each connection is ``hello``, which has readers and cards as they are.
 
     Raises DaemonUnreachable when there is no daemon at first, and what the daemon refuses with. Afterwards it waits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -67,6 +68,21 @@ def user(station: Station, tmp_path: Path) -> User:
     """Somebody who never used cardctl here."""
     station.pinentry.answer(confirm="yes")
     return User(tmp_path, station.daemon)
+
+
+@pytest.fixture(scope="module")
+def login(station: Station, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of somebody who logged in."""
+    home = tmp_path_factory.mktemp("professional")
+    User(home, station.daemon).ok("login")
+    return home
+
+
+@pytest.fixture
+def professional(user: User, login: Path) -> User:
+    """Somebody with an open session, which other tests use too."""
+    shutil.copytree(login, user.home, dirs_exist_ok=True)
+    return user
 
 
 @pytest.fixture

@@ -60,71 +60,64 @@ def test_a_second_login_needs_no_pairing_and_leaves_one_session(user: User) -> N
     assert after[-1]["client"] == "cardctl"
 
 
-def test_what_is_kept_can_be_read_by_its_user_only(user: User) -> None:
-    user.ok("login")
-    files = [path for folder in ("state", "runtime") for path in (user.home / folder).rglob("*.json")]
+def test_what_is_kept_can_be_read_by_its_user_only(professional: User) -> None:
+    files = [path for folder in ("state", "runtime") for path in (professional.home / folder).rglob("*.json")]
     assert len(files) == 2
     for path in files:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_signature_is_verified_by_openssl_and_by_cardctl(user: User, document: Path) -> None:
-    user.ok("login")
-    user.ok("sign", document, "--certificate")
+def test_a_signature_is_verified_by_openssl_and_by_cardctl(professional: User, document: Path) -> None:
+    professional.ok("sign", document, "--certificate")
     signature, certificate = document.with_name("compte-rendu.txt.sig"), document.with_name("compte-rendu.txt.pem")
     key = document.with_name("key.pem")
     key.write_text(openssl("x509", "-in", certificate, "-pubkey", "-noout"))
     assert "Verified OK" in openssl("dgst", "-sha256", "-verify", key, "-signature", signature, document)
     assert "OK" in openssl("verify", "-CAfile", store().chain, certificate)
-    told = user.ok("verify", document)
+    told = professional.ok("verify", document)
     assert "The signature is valid." in told
     assert "SIMULATION" in told
     assert "TEST" in told
 
 
-def test_a_changed_document_does_not_verify(user: User, document: Path) -> None:
-    user.ok("login")
-    user.ok("sign", document, "--certificate")
+def test_a_changed_document_does_not_verify(professional: User, document: Path) -> None:
+    professional.ok("sign", document, "--certificate")
     document.write_text("another")
-    ran = user.run("verify", document, "--json")
+    ran = professional.run("verify", document, "--json")
     assert ran.status == 1
     assert ran.json["valid"] is False
 
 
-def test_several_files_have_one_consent(user: User, station: Station, document: Path) -> None:
+def test_several_files_have_one_consent(professional: User, station: Station, document: Path) -> None:
     other = document.with_name("autre.txt")
     other.write_text("autre")
-    user.ok("login")
     before = len(station.pinentry.shown())
-    signed = user.run("sign", document, other, "--json").rows("signed")
+    signed = professional.run("sign", document, other, "--json").rows("signed")
     assert [entry["signature"] for entry in signed] == [f"{document}.sig", f"{other}.sig"]
     assert len(station.pinentry.shown()) == before + 1
 
 
-def test_a_large_file_is_signed_by_its_digest(user: User, tmp_path: Path) -> None:
+def test_a_large_file_is_signed_by_its_digest(professional: User, tmp_path: Path) -> None:
     large = tmp_path / "grand.bin"
     large.write_bytes(os.urandom(9 * 1024 * 1024))
-    user.ok("login")
-    user.ok("sign", large, "--certificate", "--output", tmp_path / "out.sig")
-    assert user.run("verify", large, "--signature", tmp_path / "out.sig").status == 0
+    professional.ok("sign", large, "--certificate", "--output", tmp_path / "out.sig")
+    assert professional.run("verify", large, "--signature", tmp_path / "out.sig").status == 0
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_signed(
-    user: User, station: Station, document: Path
+    professional: User, station: Station, document: Path
 ) -> None:
-    user.ok("login")
     before = len(station.pinentry.shown())
-    ran = user.run("sign", document, "--output", "/proc/no/such/place.sig")
+    ran = professional.run("sign", document, "--output", "/proc/no/such/place.sig")
     assert ran.status == 1
     assert "place.sig" in ran.err
     assert len(station.pinentry.shown()) == before
 
 
-def test_a_refused_consent_signs_nothing(user: User, station: Station, document: Path) -> None:
-    user.ok("login")
+def test_a_refused_consent_signs_nothing(professional: User, station: Station, document: Path) -> None:
     station.pinentry.answer("cancel")
-    ran = user.run("sign", document)
+    ran = professional.run("sign", document)
     assert ran.status == 6
     assert not document.with_name("compte-rendu.txt.sig").exists()
 
@@ -175,10 +168,9 @@ def test_a_removed_cardctl_pairs_again(user: User) -> None:
     assert "Code" in ran.err
 
 
-def test_the_secret_of_one_daemon_is_not_shown_to_another(user: User) -> None:
+def test_the_secret_of_one_daemon_is_not_shown_to_another(professional: User) -> None:
     """Somebody else's program listens on the port that the user was told to use."""
-    user.ok("login")
-    [client] = kept(user).values()
+    [client] = kept(professional).values()
     heard = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -188,7 +180,7 @@ def test_the_secret_of_one_daemon_is_not_shown_to_another(user: User) -> None:
 
         thread = threading.Thread(target=listen)
         thread.start()
-        elsewhere = User(user.home).run("login", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        elsewhere = User(professional.home).run("login", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
         thread.join(10)
     assert elsewhere.status == 3
     assert heard
