@@ -128,6 +128,7 @@ def test_a_blocked_pin_is_told_without_asking_for_it(workstation: Workstation) -
         lps = workstation.pair()
         problem(403, "pin.blocked", log_in(lps))
         assert "pin" not in [shown.kind for shown in workstation.pinentry.shown()]
+    workstation.wait_for_cards(0)
     works(workstation, lps)
 
 
@@ -149,5 +150,6 @@ def test_a_session_outlives_no_card_even_when_the_same_card_comes_back(workstati
     card = simulated_card()
     with workstation.card(card):
         session: Session = workstation.log_in()
+    workstation.wait_for_cards(0)
     with workstation.card(card):
         problem(401, "session.closed", session.ask_to_sign())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -56,26 +58,40 @@ class Recording:
         return b"".join(self._told)
 
 
+@contextmanager
+def halted(pid: int) -> Iterator[None]:
+    """The process stands still, with all its threads: no mapping comes or goes."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: all(" T " in stat.read_text() for stat in Path(f"/proc/{pid}/task").glob("*/stat")))
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def memory(pid: int) -> Iterator[tuple[str, bytes]]:
     """Every mapping that the process can write to, with its content."""
     lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as content:
         for line in lines:
-            span, rights, *rest = line.split(maxsplit=5)
+            span, rights, *_ = line.split()
             if rights.startswith("rw"):
                 start, end = (int(place, 16) for place in span.split("-"))
                 content.seek(start)
-                yield rest[-1] if len(rest) == 4 else span, content.read(end - start)
+                whole = content.read(end - start)
+                assert len(whole) == end - start, line
+                yield line, whole
 
 
 def found_in_memory(pid: int, *secrets: str) -> list[str]:
     """Each occurrence, with the place and the bytes around it."""
-    return [
-        f"{place}+{found.start():#x} {whole[max(0, found.start() - 48) : found.end() + 48]!r}"
-        for place, whole in memory(pid)
-        for secret in secrets
-        for found in re.finditer(re.escape(secret.encode()), whole)
-    ]
+    with halted(pid):
+        return [
+            f"{place}+{found.start():#x} {whole[max(0, found.start() - 48) : found.end() + 48]!r}"
+            for place, whole in memory(pid)
+            for secret in secrets
+            for found in re.finditer(re.escape(secret.encode()), whole)
+        ]
 
 
 def settings(pin: str) -> str:

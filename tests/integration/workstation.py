@@ -56,13 +56,11 @@ class Workstation:
 
     @contextmanager
     def card(self, card: SimulatedCard, slot: int = 0) -> Iterator[VpcdSlot]:
-        """Keep a card in the slot inside the ``with``; the daemon sees it come and leave."""
+        """Keep a card in the slot inside the ``with``, which begins when the daemon has seen it."""
         before = len(self.cards())
         with plugged(card, self.pcscd.ports[slot]) as seat:
             self.wait_for_cards(before + 1)
             yield seat
-        if self.is_there():
-            self.wait_for_cards(before)
 
     @contextmanager
     def foreign_card(self, answer: Answer = always_ok, *, atr: bytes) -> Iterator[VirtualCard]:
@@ -104,13 +102,6 @@ class Workstation:
     def cards(self) -> list[Json]:
         """The cards that the daemon knows; none while it has no PC/SC."""
         return cast(list[Json], self.local("/v1/cards").get("cards", []))
-
-    def is_there(self) -> bool:
-        """Whether the daemon answers."""
-        try:
-            return bool(self.local("/v1/status"))
-        except OSError:
-            return False
 
     def wait_for_cards(self, count: int) -> list[Json]:
         """Return once the daemon knows so many cards."""
