@@ -247,6 +247,11 @@ async def test_what_a_browser_sends_for_an_allowed_page_passes(api: Workbench) -
         assert (await api.call("GET", "/v1/status", headers=sent)).status == 200
 
 
+async def test_a_program_whose_library_tells_a_fetch_mode_is_no_page(api: Workbench) -> None:
+    answer = await api.raw(request("/v1/status", host(api), "Sec-Fetch-Mode: cors"))  # as Node's own fetch does
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
 async def test_the_unix_socket_knows_its_own_names_and_no_page(api: Workbench) -> None:
     assert (await api.call("GET", "/v1/status", via="unix", headers={"Host": "cardd"})).status == 200
     refused = [
