@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home/(?!user\b)|Users/|root/|work/)[\w.-]+")
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
+NAMED = re.compile(r"`((?:[\w.-]+/)+(?:[\w.-]+\.py)?)`")
 PIN = re.compile(r"^([\w.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 
 Files = dict[Path, str]
@@ -38,6 +39,15 @@ def links_lead_somewhere(files: Files) -> Iterator[str]:
             for target in LINK.findall(text):
                 if not (ROOT / path.parent / target).exists():
                     yield f"{path}: links to {target}, which does not exist"
+
+
+def pages_name_files_that_exist(files: Files) -> Iterator[str]:
+    """A module or a folder named between backticks is there, from the root or inside cardd/."""
+    for path, text in files.items():
+        if path.suffix == ".md":
+            for named in NAMED.findall(text):
+                if not any((root / named).exists() for root in (ROOT, ROOT / "cardd", ROOT / "drivers")):
+                    yield f"{path}: names {named}, which does not exist"
 
 
 def locks_are_whole(files: Files) -> Iterator[str]:
@@ -70,6 +80,7 @@ def locks_match_the_project(files: Files) -> Iterator[str]:
 RULES: tuple[Callable[[Files], Iterator[str]], ...] = (
     no_path_of_one_machine,
     links_lead_somewhere,
+    pages_name_files_that_exist,
     locks_are_whole,
     locks_match_the_project,
 )
