@@ -482,6 +482,12 @@ class ConfigInvalid(SystemFault):
     code = "config.invalid"
 
 
+class DaemonUnproven(SystemFault):
+    """What answers over TCP is not the daemon that this program was paired with. Params: ``where``."""
+
+    code = "daemon.unproven"
+
+
 class AddressInUse(SystemFault):
     """Another program, or another cardd, listens where this one should. Params: ``address``."""
 

@@ -44,8 +44,7 @@ class CarddClient:
 
     def __init__(self, base: Path | str = SOCKET, secret: str | None = None, language: str | None = None) -> None:
         self.where = address(base)
-        self.secret = secret
-        self._transport = Transport(self.where, language)
+        self._transport = Transport(self.where, language, secret)
 
     async def __aenter__(self) -> Self:
         await self._transport.open()
@@ -55,6 +54,11 @@ class CarddClient:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._transport.close()
+
+    @property
+    def secret(self) -> str | None:
+        """What pairing gave. Over TCP it is sent only to a daemon that has proved that it knows it."""
+        return self._transport.secret
 
     # --- the daemon and its cards ---
 
@@ -100,7 +104,7 @@ class CarddClient:
             await asyncio.sleep(PAUSE)
             answer = await self._transport.call("GET", place)
         paired = self._transport.read(answer, Paired)
-        self.secret = paired.client_secret
+        self._transport.secret = paired.client_secret
         return paired
 
     async def clients(self) -> tuple[Client, ...]:

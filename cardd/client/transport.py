@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from secrets import token_urlsafe
 from typing import TypeVar
 from uuid import uuid4
 
@@ -14,7 +17,7 @@ from msgspec.json import Encoder, decode
 
 from cardd.client.address import Address
 from cardd.client.problems import error_of
-from cardd.errors import CarddError, DaemonUnreachable
+from cardd.errors import CarddError, DaemonUnproven, DaemonUnreachable
 
 A = TypeVar("A", bound=Struct)
 
@@ -38,8 +41,10 @@ class Answered:
 class Transport:
     """Speaks HTTP to one address, in one language. ``open`` and ``close`` belong together."""
 
-    def __init__(self, where: Address, language: str | None) -> None:
+    def __init__(self, where: Address, language: str | None, secret: str | None = None) -> None:
         self._where = where
+        self.secret = secret
+        self._proven = where.socket is not None  # nobody but the service can listen there
         self._headers = {"Accept-Language": language} if language else {}
         self._http: aiohttp.ClientSession | None = None
 
@@ -85,14 +90,19 @@ class Transport:
         while True:
             attempts -= 1
             try:
+                if bearer and not self._proven:
+                    await self._demand_proof()
                 return await self._once(method, path, sent, _headers(bearer, headers, sent), limit)
             except DaemonUnreachable:
+                self._proven = self._where.socket is not None  # who comes back may be another
                 if attempts == 0:
                     raise
 
     @asynccontextmanager
     async def stream(self, path: str, bearer: str | None) -> AsyncIterator[aiohttp.StreamReader]:
         """An answer without end, to be read as it comes. Raises as ``call``; a broken one raises DaemonUnreachable."""
+        if bearer and not self._proven:
+            await self._demand_proof()
         async with self._request("GET", path, None, _headers(bearer, None, None), None) as answer:
             if answer.status != 200:
                 raise self._refused(await answer.read())
@@ -104,6 +114,18 @@ class Transport:
             return decode(answered.body, type=kind)
         except DecodeError:
             raise self.unreachable() from None
+
+    async def _demand_proof(self) -> None:
+        """Before the first secret goes out over TCP: does the daemon know ours? Raises DaemonUnproven."""
+        if self.secret is None:
+            return  # a session of another process: there is nothing to prove it with
+        challenge = token_urlsafe(32)
+        client = self.secret.partition(".")[0]
+        answer = await self._once("GET", "/v1/status", None, {"Cardd-Challenge": f"{client} {challenge}"}, ANSWER_LIMIT)
+        given = answer.headers.get("Cardd-Proof", "")
+        if not hmac.compare_digest(given, _expected_proof(self.secret, challenge, self._where.url)):
+            raise DaemonUnproven(where=self._where.url)
+        self._proven = True
 
     async def _once(
         self, method: str, path: str, sent: bytes | None, headers: dict[str, str], limit: float
@@ -140,6 +162,13 @@ class Transport:
     def unreachable(self) -> DaemonUnreachable:
         """What to raise when nobody answers, or somebody else than cardd."""
         return DaemonUnreachable(where=str(self._where))
+
+
+def _expected_proof(secret: str, challenge: str, url: str) -> str:
+    """As docs/api.md has it: HMAC-SHA256 keyed with the secret's SHA-256."""
+    key = hashlib.sha256(secret.encode()).digest()
+    message = "\0".join(("cardd proof", challenge, url.removeprefix("http://"))).encode()
+    return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
 def _headers(bearer: str | None, headers: dict[str, str] | None, sent: bytes | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from cardd.core.tokens import fingerprint, new_id, new_token
+from cardd.core.tokens import fingerprint, new_id, new_token, proof
 from cardd.errors import ClientUnknown, ConsentTimeout, PairingNotFound, PairingRefused, TooManyRequests
 from cardd.model import Caller, CallerKind, Choice, Peer, Question
 from cardd.ports import Clock, Prompter, Store
@@ -123,6 +123,13 @@ class Clients:
             raise ClientUnknown
         return Caller(CallerKind.PROGRAM, program.id, program.name, f"urn:cardd:client:{program.id}", peer)
 
+    def prove(self, client: str, challenge: str, address: str, peer: Peer) -> str:
+        """The daemon's proof for one of this user's programs (``tokens.proof``). Raises ClientUnknown."""
+        program = next((found for found in self.programs(peer.uid) if found.id == client), None)
+        if program is None:
+            raise ClientUnknown
+        return proof(program.secret, challenge, address)
+
     def programs(self, uid: int) -> list[Program]:
         """The paired programs of one OS user."""
         return [program for program in self._programs.values() if program.uid == uid]
@@ -208,9 +215,10 @@ class Clients:
     async def _ask(self, request: PairingRequest, peer: Peer, question: Question) -> Paired:
         if await self._prompter.confirm(question) is Choice.NO:
             raise PairingRefused
-        secret = new_token()
+        identifier = new_id()
+        secret = f"{identifier}.{new_token()}"
         program = Program(
-            new_id(), request.name, request.vendor, request.software_id, peer.uid, fingerprint(secret), self._now()
+            identifier, request.name, request.vendor, request.software_id, peer.uid, fingerprint(secret), self._now()
         )
         self._programs[program.secret] = program
         self._save()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 
 TOKEN_BYTES = 32
@@ -16,6 +17,16 @@ def new_token() -> str:
 def new_id() -> str:
     """An identifier: unguessable enough to be a path, yet no proof of anything."""
     return secrets.token_hex(8)
+
+
+def proof(kept: str, challenge: str, address: str) -> str:
+    """What shows a paired program that it talks to the daemon it was paired with, at this very address (HMAC, hex).
+
+    The key is what both know and nobody else does: the secret's fingerprint. The address keeps a program that took
+    our port from passing the question on to us and our answer back.
+    """
+    message = "\0".join(("cardd proof", challenge, address)).encode()
+    return hmac.new(bytes.fromhex(kept), message, hashlib.sha256).hexdigest()
 
 
 def fingerprint(token: str) -> str:

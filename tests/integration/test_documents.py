@@ -54,7 +54,7 @@ def test_the_integrators_python_program_does_what_the_page_says(workstation: Wor
     [program] = PYTHON.findall(INTEGRATORS.read_text())
     said = run_program(workstation, program, sys.executable, "-c")
     assert re.fullmatch(r"Accept this program if the dialog shows \d{6}", said[0])
-    assert said[1:] == ["keep this secret: 43 characters", "RS256 256 bytes", "web-eid:1.0"]
+    assert said[1:] == ["keep this secret: 60 characters", "RS256 256 bytes", "web-eid:1.0"]
 
 
 def test_the_integrators_javascript_program_does_what_the_page_says(workstation: Workstation) -> None:

@@ -185,4 +185,11 @@ TEXTS = {
     "daemon.address_in_use.title": "Address in use",
     "daemon.address_in_use.detail": "Another program already listens on {address}.",
     "daemon.address_in_use.remedy": "Stop it if it is another cardd; if not, find out which program it is.",
+    "daemon.unproven.title": "Not your cardd",
+    "daemon.unproven.detail": (
+        "What answers at {where} is not the service that this program was paired with; it was told nothing."
+    ),
+    "daemon.unproven.remedy": (
+        "Enter no PIN. “cardctl doctor” tells which program holds the port; the Unix socket stays safe."
+    ),
 }

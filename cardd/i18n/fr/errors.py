@@ -195,4 +195,12 @@ TEXTS = {
     "daemon.address_in_use.title": "Adresse déjà prise",
     "daemon.address_in_use.detail": "Un autre programme écoute déjà sur {address}.",
     "daemon.address_in_use.remedy": "Arrêtez-le s'il s'agit d'un autre cardd ; sinon, cherchez quel programme c'est.",
+    "daemon.unproven.title": "Ce n'est pas votre cardd",
+    "daemon.unproven.detail": (
+        "Ce qui répond à {where} n'est pas le service avec lequel ce programme a été appairé ; "
+        "rien ne lui a été confié."
+    ),
+    "daemon.unproven.remedy": (
+        "Ne saisissez aucun code. « cardctl doctor » dit quel programme occupe le port ; le socket Unix reste sûr."
+    ),
 }
