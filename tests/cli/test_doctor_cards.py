@@ -17,7 +17,8 @@ from tests.api.workbench import Workbench
 from tests.cli.doctor import code, result
 from tests.cli.station import User
 from tests.rig.here import use_here
-from tests.rig.pcscd import Pcscd, free_port
+from tests.rig.pcscd import Pcscd
+from tests.rig.ports import free_port
 from tests.rig.simulator import inserted, issue, simulated_card, wait_for_card
 from tests.rig.vcard import CPS3_ATR, MUTE_ATR, VirtualCard
 

@@ -21,8 +21,8 @@ from tests.cli.doctor import code, configured, result
 from tests.cli.station import User
 from tests.cli.test_records import change_row, written
 from tests.rig import other_user
-from tests.rig.pcscd import free_port
 from tests.rig.pinentry import ScriptedPinentry
+from tests.rig.ports import free_port
 
 
 async def test_a_wrong_configuration_is_told_and_the_other_checks_go_on(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from cardd.errors import (
 )
 from cardd.model import Choice
 from tests.api.workbench import Workbench
-from tests.rig.pcscd import free_port
+from tests.rig.ports import free_port
 from tests.rig.simulator import simulated_card
 
 DOCUMENT = b"Compte rendu SIMULATION"

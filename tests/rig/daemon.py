@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.rig.pcscd import free_port
+from tests.rig.ports import free_port
 
 READY_TIMEOUT = 20.0
 

@@ -13,6 +13,8 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from tests.rig.ports import free_port
+
 PROGRAM = "/usr/sbin/pcscd"
 VPCD = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 ENTRY = 'FRIENDLYNAME "{name}"\nDEVICENAME /dev/null:{port:#x}\nLIBPATH {library}\nCHANNELID {port:#x}\n'
@@ -23,25 +25,6 @@ def _options() -> str:
     # newer ones (Debian 13) ask polkit about every client, root included, and refuse all where no system bus runs
     told = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=False).stdout
     return "--disable-polkit" if "--disable-polkit" in told else ""
-
-
-def free_port(count: int = 1) -> int:
-    """The first of ``count`` adjacent free TCP ports."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        if first + count < 65536 and all(_is_free(first + step) for step in range(1, count)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 class Pcscd:

@@ -15,7 +15,7 @@ from typing import cast
 import pytest
 
 from cardd.system import activation
-from tests.rig.pcscd import free_port
+from tests.rig.ports import free_port
 
 PROGRAM = "systemd-socket-activate"
 pytestmark = pytest.mark.skipif(not shutil.which(PROGRAM), reason="systemd is not installed")
