@@ -85,7 +85,9 @@ async def certificates(surroundings: Surroundings) -> Finding:
 
 async def _read(name: str) -> Sequence[CardCertificate]:
     """The certificates, read from the card itself beside whoever else uses it."""
-    reader = PcscReader(name, WinScard(), "fr")
+    from cardd.core.registry import DriverRegistry  # noqa: PLC0415 - loads every driver
+
+    reader = PcscReader(name, WinScard(), "fr", DriverRegistry().open)
     try:
         return await reader.run(_certificates, timeout=READ_LIMIT)
     finally:
@@ -93,10 +95,8 @@ async def _read(name: str) -> Sequence[CardCertificate]:
 
 
 def _certificates(connection: Connection) -> Sequence[CardCertificate]:
-    from cardd.core.registry import DriverRegistry  # noqa: PLC0415 - loads every driver
-
     connection.begin()
     try:
-        return DriverRegistry().open(connection).certificates()
+        return connection.open().certificates()
     finally:
         connection.end(reset=False)  # nothing was unlocked, and a login of the daemon's is not ours to end
