@@ -14,9 +14,22 @@ from dataclasses import dataclass
 from cardd.core.events import EventBus
 from cardd.core.leases import CardAccess
 from cardd.core.registry import DriverRegistry
-from cardd.errors import CardAbsent, CardAmbiguous, CardIsVitale, CardMute, CardUnknown, PcscUnavailable
+from cardd.errors import (
+    CardAbsent,
+    CardAmbiguous,
+    CardContactless,
+    CardError,
+    CardIsVitale,
+    CardMute,
+    CardUnknown,
+    CardUnsupported,
+    PcscUnavailable,
+)
 from cardd.model import CardKind, Event
 from cardd.ports import Reader
+
+UNREADABLE: dict[CardKind, type[CardError]] = {CardKind.VITALE: CardIsVitale, CardKind.CPS2TER: CardUnsupported}
+SESSIONLESS: dict[CardKind, type[CardError]] = {**UNREADABLE, CardKind.CPS3_CONTACTLESS: CardContactless}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,21 @@ class InsertedCard:
     def is_mute(self) -> bool:
         """Whether the card gave no answer to its reset."""
         return not self.atr
+
+    @property
+    def problem(self) -> CardError | None:
+        """Why no session can be opened with the card; None when nothing is known against it."""
+        return self._found_in(SESSIONLESS)
+
+    @property
+    def unreadable(self) -> CardError | None:
+        """Why nothing can be read from the card, not even which it is."""
+        return self._found_in(UNREADABLE)
+
+    def _found_in(self, problems: dict[CardKind, type[CardError]]) -> CardError | None:
+        if self.is_mute:
+            return CardMute()
+        return problems[self.kind](kind=self.kind.value.upper()) if self.kind in problems else None
 
 
 @dataclass(slots=True)
@@ -112,16 +140,23 @@ class Readers:
                 return card
         raise CardUnknown(card=identifier)
 
-    def choose(self, identifier: str | None) -> InsertedCard:
-        """The card that is named, or the only one that can serve.
+    def readable(self, identifier: str) -> InsertedCard:
+        """The card that is named, of which something can be read. Raises CardUnknown, or what keeps it from that."""
+        card = self.card(identifier)
+        if card.unreadable:
+            raise card.unreadable
+        return card
 
-        Raises CardAmbiguous when several can; when none can, the error that tells the user why: a patient's card, a
-        mute or an unknown one, or none at all.
+    def choose(self, identifier: str | None) -> InsertedCard:
+        """The card that is named, or the only one with which a session can be opened.
+
+        Raises CardAmbiguous when several can; when none can, the error that tells the user why: a patient's card, one
+        without contact, a mute or an unknown one, or none at all.
         """
         if identifier is not None:
             return _usable(self.card(identifier))
         cards = self.cards()
-        candidates = [card for card in cards if not card.is_mute and card.kind is not CardKind.VITALE]
+        candidates = [card for card in cards if card.problem is None]
         known = [card for card in candidates if card.kind is not CardKind.UNKNOWN]
         match known or candidates:
             case [card]:
@@ -141,8 +176,6 @@ def _absent() -> InsertedCard:
 
 
 def _usable(card: InsertedCard) -> InsertedCard:
-    if card.is_mute:
-        raise CardMute
-    if card.kind is CardKind.VITALE:
-        raise CardIsVitale
+    if card.problem:
+        raise card.problem
     return card
