@@ -379,6 +379,20 @@ class CardIsVitale(CardError):
     status = 422
 
 
+class CardContactless(CardError):
+    """The card is read without contact: it tells what card it is, and has no key of its holder's to offer."""
+
+    code = "card.contactless"
+    status = 422
+
+
+class CardUnsupported(CardError):
+    """A CPx card of a generation that cardd does not serve. Params: ``kind``."""
+
+    code = "card.unsupported"
+    status = 422
+
+
 class CardMute(CardError):
     """The card does not answer: badly inserted, dirty or broken."""
 

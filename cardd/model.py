@@ -18,7 +18,10 @@ class CardKind(StrEnum):
     PKCS11 is a token that a module shows, PKCS12 a key file: neither has an ATR.
     """
 
+    CPS2TER = "cps2ter"
     CPS3 = "cps3"
+    CPS3_CONTACTLESS = "cps3-contactless"
+    CPS4 = "cps4"
     PKCS11 = "pkcs11"
     PKCS12 = "pkcs12"
     VITALE = "vitale"
@@ -26,16 +29,21 @@ class CardKind(StrEnum):
 
 
 class KeyPurpose(StrEnum):
-    """What a key is for. cardd never uses one for the other's purpose."""
+    """What a key is for. cardd never uses one for another's purpose.
+
+    A technical key works without a PIN: it proves that a card is genuine, and never speaks for its holder.
+    """
 
     AUTHENTICATION = "authentication"
     SIGNATURE = "signature"
+    TECHNICAL = "technical"
 
 
 class Algorithm(StrEnum):
     """Signature algorithms by their JOSE names (RFC 7518)."""
 
     RS256 = "RS256"
+    PS256 = "PS256"
 
 
 class PinState(StrEnum):
@@ -96,7 +104,7 @@ class PinStatus:
 
 @dataclass(frozen=True, slots=True)
 class CardInfo:
-    """What can be known of a card without its certificates and without a PIN."""
+    """What can be known of a card without its certificates and without a PIN; ``serial`` is empty when it has none."""
 
     kind: CardKind
     driver: str
@@ -127,6 +135,9 @@ class Message:
     content: bytes | None = None
 
 
+CARD_TYPES = {"0": "CPS", "1": "CPF", "2": "CPE", "3": "CPA"}  # ANS table G02
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who a session speaks for: the fields of the certificate or of PSC's userinfo, none of them invented.
@@ -143,6 +154,11 @@ class Identity:
     card_type: str | None = None
     card_number: str | None = None
     is_test: bool = False
+
+    @property
+    def card_type_name(self) -> str | None:
+        """CPS, CPF, CPE or CPA: the word for ``card_type``; None for a code that table G02 does not have."""
+        return CARD_TYPES.get(self.card_type or "")
 
 
 class CallerKind(StrEnum):

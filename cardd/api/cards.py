@@ -6,11 +6,18 @@ import asyncio
 
 from cardd.api.call import Call, Reply
 from cardd.api.identities import described as identity
-from cardd.api.schemas import CardAnswer, CardsAnswer, CertificateAnswer, CertificatesAnswer, PinAnswer
+from cardd.api.schemas import (
+    CardAnswer,
+    CardsAnswer,
+    CertificateAnswer,
+    CertificatesAnswer,
+    IdentityAnswer,
+    PinAnswer,
+)
 from cardd.core.readers import InsertedCard
-from cardd.errors import CarddError, CardIncomplete, CardIsVitale, CardMute, InvalidRequest
+from cardd.errors import CarddError, CardIncomplete, InvalidRequest
 from cardd.identity.cpx import facts_of, identity_of
-from cardd.model import CardCertificate, CardInfo, CardKind, KeyPurpose
+from cardd.model import CardCertificate, CardInfo, KeyPurpose
 
 
 async def everyone(call: Call) -> Reply:
@@ -32,7 +39,7 @@ def described(call: Call) -> list[CardAnswer]:
 
 async def certificates(call: Call) -> Reply:
     """The card's certificates and its holder, for a client that the user allows to see them."""
-    card = call.services.readers.choose(call.path["id"])
+    card = call.services.readers.readable(call.path["id"])
     await call.services.consents.reading(call.caller, card.id)
     found = await card.access.certificates()
     purposes = _purposes(await card.access.info())
@@ -41,15 +48,13 @@ async def certificates(call: Call) -> Reply:
         raise CardIncomplete(what="certificate")
     known.sort(key=lambda entry: purposes[entry.key_id])
     answers = [_certificate(entry, purposes[entry.key_id]) for entry in known]
-    return Reply(body=CertificatesAnswer(identity(identity_of(known[0].der)), answers))
+    return Reply(body=CertificatesAnswer(_holder(known, purposes), answers))
 
 
 def _described(card: InsertedCard) -> CardAnswer:
     answer = CardAnswer(card.id, card.reader, card.kind.value, card.atr.hex().upper())
-    if card.is_mute:
-        answer.problem = CardMute.code
-    elif card.kind is CardKind.VITALE:
-        answer.problem = CardIsVitale.code
+    if card.problem:
+        answer.problem = card.problem.code
     return answer
 
 
@@ -69,6 +74,12 @@ async def _add_pin(card: InsertedCard, answer: CardAnswer) -> None:
 
 def _purposes(info: CardInfo) -> dict[str, KeyPurpose]:
     return {key.id: key.purpose for key in info.keys}
+
+
+def _holder(known: list[CardCertificate], purposes: dict[str, KeyPurpose]) -> IdentityAnswer | None:
+    """The holder, from a certificate of the holder's own; a technical one speaks for the card alone."""
+    own = next((entry for entry in known if purposes[entry.key_id] is not KeyPurpose.TECHNICAL), None)
+    return identity(identity_of(own.der)) if own else None
 
 
 def _certificate(found: CardCertificate, purpose: KeyPurpose) -> CertificateAnswer:

@@ -16,6 +16,7 @@ def described(identity: Identity) -> IdentityAnswer:
         profession=identity.profession,
         specialty=identity.specialty,
         card_type=identity.card_type,
+        card_type_name=identity.card_type_name,
         card_number=identity.card_number,
         is_test=identity.is_test,
     )

@@ -52,7 +52,7 @@ class SignatureItem(Body):
 
     document_name: Name
     format: Literal["raw"] = "raw"
-    algorithm: Literal["RS256"] = "RS256"
+    algorithm: Literal["RS256", "PS256"] = "RS256"
     digest: bytes | None = None
     document: bytes | None = None
     patient: Name | None = None
@@ -175,7 +175,7 @@ class CardsAnswer(Answer):
 class CertificateAnswer(Answer):
     """One certificate of a card: ``der`` in base64, and its main fields."""
 
-    purpose: Literal["authentication", "signature"]
+    purpose: Literal["authentication", "signature", "technical"]
     label: str
     der: bytes
     subject: str
@@ -186,9 +186,12 @@ class CertificateAnswer(Answer):
 
 
 class CertificatesAnswer(Answer):
-    """GET /v1/cards/{id}/certificates, once the user consented."""
+    """GET /v1/cards/{id}/certificates, once the user consented.
 
-    holder: IdentityAnswer
+    ``holder`` is null for a card that has only a technical certificate: that one speaks for the card itself.
+    """
+
+    holder: IdentityAnswer | None
     certificates: list[CertificateAnswer]
 
 
@@ -202,6 +205,7 @@ class IdentityAnswer(Answer):
     profession: str | None
     specialty: str | None
     card_type: str | None
+    card_type_name: str | None
     card_number: str | None
     is_test: bool
 

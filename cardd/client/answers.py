@@ -51,7 +51,10 @@ class Card(Answer, frozen=True):
 
 
 class Holder(Answer, frozen=True):
-    """Who a card or a session stands for; codes are those of the ANS tables."""
+    """Who a card or a session stands for.
+
+    Codes are those of the ANS tables; ``card_type_name`` is CPS, CPF, CPE or CPA.
+    """
 
     national_id: str
     family_name: str
@@ -60,12 +63,13 @@ class Holder(Answer, frozen=True):
     profession: str | None = None
     specialty: str | None = None
     card_type: str | None = None
+    card_type_name: str | None = None
     card_number: str | None = None
     is_test: bool = False
 
 
 class Certificate(Answer, frozen=True):
-    """One certificate of a card; ``purpose`` is ``authentication`` or ``signature``, ``serial`` hex."""
+    """One certificate of a card; ``purpose`` is ``authentication``, ``signature`` or ``technical``, ``serial`` hex."""
 
     purpose: str
     label: str
@@ -78,9 +82,9 @@ class Certificate(Answer, frozen=True):
 
 
 class Certificates(Answer, frozen=True):
-    """A card's certificates and its holder."""
+    """A card's certificates and its holder; None for a card that only identifies itself."""
 
-    holder: Holder
+    holder: Holder | None
     certificates: tuple[Certificate, ...]
 
 

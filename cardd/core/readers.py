@@ -15,9 +15,22 @@ from cardd.core.events import EventBus
 from cardd.core.leases import CardAccess
 from cardd.core.registry import DriverRegistry
 from cardd.driver import Card, Channel
-from cardd.errors import CardAbsent, CardAmbiguous, CardIsVitale, CardMute, CardUnknown, PcscUnavailable
+from cardd.errors import (
+    CardAbsent,
+    CardAmbiguous,
+    CardContactless,
+    CardError,
+    CardIsVitale,
+    CardMute,
+    CardUnknown,
+    CardUnsupported,
+    PcscUnavailable,
+)
 from cardd.model import CardKind, Event
 from cardd.ports import Reader, Token
+
+UNREADABLE: dict[CardKind, type[CardError]] = {CardKind.VITALE: CardIsVitale, CardKind.CPS2TER: CardUnsupported}
+SESSIONLESS: dict[CardKind, type[CardError]] = {**UNREADABLE, CardKind.CPS3_CONTACTLESS: CardContactless}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +51,24 @@ class InsertedCard:
         return self.kind is CardKind.UNKNOWN and not self.atr
 
     @property
-    def is_known_natively(self) -> bool:
-        """Whether a driver of cardd's own knows the card by its ATR."""
-        return bool(self.atr) and self.kind is not CardKind.UNKNOWN
+    def problem(self) -> CardError | None:
+        """Why no session can be opened with the card; None when nothing is known against it."""
+        return self._found_in(SESSIONLESS)
+
+    @property
+    def is_served_natively(self) -> bool:
+        """Whether a driver of cardd's own opens sessions with the card, as far as its ATR tells."""
+        return bool(self.atr) and self.kind is not CardKind.UNKNOWN and self.problem is None
+
+    @property
+    def unreadable(self) -> CardError | None:
+        """Why nothing can be read from the card, not even which it is."""
+        return self._found_in(UNREADABLE)
+
+    def _found_in(self, problems: dict[CardKind, type[CardError]]) -> CardError | None:
+        if self.is_mute:
+            return CardMute()
+        return problems[self.kind](kind=self.kind.value.upper()) if self.kind in problems else None
 
 
 @dataclass(slots=True)
@@ -85,15 +113,14 @@ class Readers:
     def card_inserted(self, name: str, atr: bytes) -> None:
         """Give the card an identifier and tell everyone; a token that stands for the same card gives way to it."""
         kind = self._registry.recognise(atr) if atr else CardKind.UNKNOWN
-        if kind is not CardKind.UNKNOWN:
+        if self._insert(name, atr, kind).is_served_natively:
             for token in self._tokens_in(name):
                 self.card_removed(token.reader)
-        self._insert(name, atr, kind)
 
     def token_inserted(self, name: str, token: Token) -> None:
-        """The same for a token, but for one whose card a driver of our own knows already: never both at once."""
+        """The same for a token, but for one whose card a driver of our own serves already: never both at once."""
         there = self._readers.get(token.slot)
-        if there is None or there.card is None or not there.card.is_known_natively:
+        if there is None or there.card is None or not there.card.is_served_natively:
             self._insert(name, b"", token.kind, token.slot)
 
     def open_card(self, channel: Channel) -> Card:
@@ -126,7 +153,7 @@ class Readers:
         """
         found = [state.card for state in self.readers() if state.card]
         through_modules = {card.slot for card in found if card.slot}
-        return [card for card in found if card.reader not in through_modules or card.is_known_natively]
+        return [card for card in found if card.reader not in through_modules or card.is_served_natively]
 
     def card(self, identifier: str) -> InsertedCard:
         """The card with this identifier. Raises CardUnknown."""
@@ -135,16 +162,23 @@ class Readers:
                 return card
         raise CardUnknown(card=identifier)
 
-    def choose(self, identifier: str | None) -> InsertedCard:
-        """The card that is named, or the only one that can serve.
+    def readable(self, identifier: str) -> InsertedCard:
+        """The card that is named, of which something can be read. Raises CardUnknown, or what keeps it from that."""
+        card = self.card(identifier)
+        if card.unreadable:
+            raise card.unreadable
+        return card
 
-        Raises CardAmbiguous when several can; when none can, the error that tells the user why: a patient's card, a
-        mute or an unknown one, or none at all.
+    def choose(self, identifier: str | None) -> InsertedCard:
+        """The card that is named, or the only one with which a session can be opened.
+
+        Raises CardAmbiguous when several can; when none can, the error that tells the user why: a patient's card, one
+        without contact, a mute or an unknown one, or none at all.
         """
         if identifier is not None:
             return _usable(self.card(identifier))
         cards = self.cards()
-        candidates = [card for card in cards if not card.is_mute and card.kind is not CardKind.VITALE]
+        candidates = [card for card in cards if card.problem is None]
         known = [card for card in candidates if card.kind is not CardKind.UNKNOWN]
         match known or candidates:
             case [card]:
@@ -154,11 +188,12 @@ class Readers:
             case several:
                 raise CardAmbiguous(tuple(card.id for card in several))
 
-    def _insert(self, name: str, atr: bytes, kind: CardKind, slot: str = "") -> None:
+    def _insert(self, name: str, atr: bytes, kind: CardKind, slot: str = "") -> InsertedCard:
         state = self._readers[name]
         access = CardAccess(state.reader, hold=self._hold, timeout=self._timeout)
         card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access, slot)
         self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": kind.value}))
+        return card
 
     def _tokens_in(self, slot: str) -> list[InsertedCard]:
         return [state.card for state in self._readers.values() if state.card and state.card.slot == slot]
@@ -173,8 +208,6 @@ def _absent() -> InsertedCard:
 
 
 def _usable(card: InsertedCard) -> InsertedCard:
-    if card.is_mute:
-        raise CardMute
-    if card.kind is CardKind.VITALE:
-        raise CardIsVitale
+    if card.problem:
+        raise card.problem
     return card

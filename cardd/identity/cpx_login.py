@@ -90,8 +90,10 @@ class CpxLogin:
 
 def _credentials(info: CardInfo, certificates: tuple[CardCertificate, ...]) -> dict[KeyPurpose, Credential]:
     by_key = {certificate.key_id: certificate.der for certificate in certificates}
-    found = {
-        key.purpose: Credential(key, by_key[key.id], serial_of(by_key[key.id])) for key in info.keys if key.id in by_key
+    found: dict[KeyPurpose, Credential] = {
+        key.purpose: Credential(key, by_key[key.id], serial_of(by_key[key.id]))
+        for key in info.keys
+        if key.id in by_key and key.purpose is not KeyPurpose.TECHNICAL
     }
     if not found:
         raise CardIncomplete(what="certificate")

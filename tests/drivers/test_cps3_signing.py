@@ -177,7 +177,7 @@ def test_a_signature_is_never_given_out_with_a_damaged_certificate(position: int
         signature = open_card.sign()
     except CarddError:
         return
-    assert Verifier(bytes(signature_pair().der)).accepts(signature, hashlib.sha256(DOCUMENT).digest())
+    assert Verifier(bytes(signature_pair().der)).accepts(signature, hashlib.sha256(DOCUMENT).digest(), Algorithm.RS256)
 
 
 def test_a_garbled_signature_is_thrown_away(bench: Benches) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from cardd.cli.doctor.check import Finding, Unknowable, failure, ok, warning
-from cardd.cli.doctor.surroundings import Surroundings, kind_in
+from cardd.cli.doctor.surroundings import Surroundings, is_usable, kind_in
 from cardd.client import Card, Pin
+from cardd.core.readers import SESSIONLESS
 from cardd.errors import DaemonUnreachable
 from cardd.model import CardCertificate, CardKind
 from cardd.pcsc.reader import PcscReader
@@ -25,16 +26,16 @@ async def card(surroundings: Surroundings) -> Finding:
     if not inserted:
         return warning("absent")
     for reader, kind in inserted:
-        if kind not in (CardKind.UNKNOWN, CardKind.VITALE):
+        if is_usable(kind):
             return ok(kind=kind.value.upper(), reader=reader.name)
     return _unusable(*inserted[0])
 
 
 def _unusable(reader: ReaderState, kind: CardKind) -> Finding:
-    if kind is CardKind.VITALE:
-        return failure("vitale", reader=reader.name)
     if not reader.atr:
         return failure("mute", reader=reader.name)
+    if kind in SESSIONLESS:
+        return failure(SESSIONLESS[kind].code.removeprefix("card."), reader=reader.name, kind=kind.value.upper())
     return failure("unknown", reader=reader.name, atr=reader.atr.hex(" ").upper())
 
 

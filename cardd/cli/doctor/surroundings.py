@@ -18,6 +18,7 @@ from cardd.cli.doctor.check import Unknowable
 from cardd.cli.doctor.kernel import is_synchronised
 from cardd.client import CarddClient
 from cardd.config import Config, load
+from cardd.core.readers import SESSIONLESS
 from cardd.errors import CarddError, ConfigInvalid
 from cardd.model import CardKind
 from cardd.pcsc.winscard import ReaderState, State, WinScard
@@ -79,9 +80,15 @@ class Surroundings:
     async def usable_card(self) -> ReaderState:
         """The first reader that holds a card of a professional. Raises Unknowable."""
         for reader in await self.readers_or_skip():
-            if kind_in(reader) not in (None, CardKind.UNKNOWN, CardKind.VITALE):
+            kind = kind_in(reader)
+            if kind and is_usable(kind):
                 return reader
         raise Unknowable("no_card")
+
+
+def is_usable(kind: CardKind) -> bool:
+    """Whether a session can be opened with such a card."""
+    return kind is not CardKind.UNKNOWN and kind not in SESSIONLESS
 
 
 def kind_in(reader: ReaderState) -> CardKind | None:

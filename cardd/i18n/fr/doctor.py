@@ -43,10 +43,18 @@ TEXTS = {
     "doctor.card.absent.remedy": "Insérez votre carte, puce en avant.",
     "doctor.card.vitale": "La carte dans « {reader} » est une carte Vitale, d'un patient.",
     "doctor.card.vitale.remedy": ("Insérez votre carte de professionnel, dans l'autre fente si le lecteur en a deux."),
+    "doctor.card.contactless": "La carte sur « {reader} » est lue sans contact : elle ne fait que s'identifier.",
+    "doctor.card.contactless.remedy": "Insérez la carte, puce en avant, dans un lecteur à contact.",
+    "doctor.card.unsupported": (
+        "La carte dans « {reader} » ({kind}) est d'une génération que cardd ne prend pas en charge."
+    ),
+    "doctor.card.unsupported.remedy": (
+        "Utilisez votre carte actuelle (CPS3 ou CPS4) ; à défaut, demandez-en une à l'ANS."
+    ),
     "doctor.card.mute": "La carte dans « {reader} » ne répond pas.",
     "doctor.card.mute.remedy": "Retirez-la, vérifiez son sens, nettoyez sa puce, puis insérez-la de nouveau.",
     "doctor.card.unknown": "Aucun pilote ne connaît la carte dans « {reader} » (ATR {atr}).",
-    "doctor.card.unknown.remedy": "Vérifiez que c'est une carte CPS3 ; si oui, donnez l'ATR au support.",
+    "doctor.card.unknown.remedy": "Vérifiez que c'est une carte CPx ; si oui, donnez l'ATR au support.",
     "doctor.pin.title": "Code porteur",
     "doctor.pin.ok": "Utilisable ; essais restants : {tries}.",
     "doctor.pin.last_try": "Il ne reste qu'un essai (« {reader} »).",

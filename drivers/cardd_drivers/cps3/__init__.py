@@ -1,4 +1,4 @@
-"""The driver of CPS3 cards (CPS, CPF, CPE, CPA of the third generation), in contact mode, without vendor library."""
+"""The driver of CPS3 cards (CPS, CPF, CPE, CPA of the third generation), without vendor library."""
 
 from cardd_drivers.cps3.driver import Cps3Driver
 

@@ -1,23 +1,36 @@
-"""The answers to reset of CPx cards, by generation.
+"""What the answers to reset of CPx cards tell.
 
-The generations differ in three bytes only, so that a mask confuses them: ATRs are compared whole. Source: the card
-facts (pcsc-tools' list and ANS).
+Contact cards of all generations share their historical bytes (the country, ``12 25 00``, and the beginning of the
+pre-issuing data, ``64 80``) but the three that follow: only these tell the generations apart. Source: the card facts
+(pcsc-tools' list and ANS).
 """
 
 from __future__ import annotations
 
-CONTACT = bytes.fromhex("3BAC00402A001225006480000310009000")
+from cardd.model import CardKind
 
-# Cards of the same family that this driver cannot serve. A CPS4 answers to the same AID, and the contactless side has
-# neither PIN nor holder's keys: an application found on them proves nothing.
-OTHERS = frozenset(
-    bytes.fromhex(atr)
-    for atr in (
-        "3B8F80010031B86404B0ECC1739401808290000E",  # CPS3, contactless
-        "3B8F80010031B86404B0ECC173940180FFFFFFE3",  # another contactless one
-        "3BAC00402A001225006480820212009000",  # CPS2ter
-        "3BDC18FF00001225006480000401009000",  # CPS4, T=0 only
-        "3B9B188001001225006480040100009044",  # CPS4
-        "3B9B188001001225006480000401009044",  # CPS4, release candidate
-    )
-)
+FAMILY = bytes.fromhex("001225006480")
+GENERATIONS = {
+    bytes.fromhex("820212"): CardKind.CPS2TER,
+    bytes.fromhex("000310"): CardKind.CPS3,
+    bytes.fromhex("000401"): CardKind.CPS4,  # T=0 only, and the release candidate
+    bytes.fromhex("040100"): CardKind.CPS4,
+}
+CONTACTLESS = bytes.fromhex("3B8F80010031B86404B0ECC1739401808290000E")
+CONTACTLESS_FAMILY = CONTACTLESS[:16]
+
+
+def kind_of(atr: bytes) -> CardKind | None:
+    """The generation of CPx that the ATR names, or the CPS3 read without contact; None for every other card."""
+    if atr == CONTACTLESS:
+        return CardKind.CPS3_CONTACTLESS
+    _, family, rest = atr.partition(FAMILY)
+    return GENERATIONS.get(rest[:3]) if family else None
+
+
+def is_cpx(atr: bytes) -> bool:
+    """Whether the ATR is of a CPx, be its generation known or not.
+
+    Such a card is not to be probed: several generations answer to one AID, so that an application found proves nothing.
+    """
+    return FAMILY in atr or atr.startswith(CONTACTLESS_FAMILY)

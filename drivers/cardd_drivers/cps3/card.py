@@ -1,4 +1,4 @@
-"""One open CPS3 card: what it tells of itself, its PIN and its two keys."""
+"""One open CPS3 card: what it tells of itself, its PIN and its keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cardd.model import Algorithm, CardCertificate, CardInfo, CardKind, KeyPurpo
 from cardd.secret import Secret
 from cardd_drivers.cps3 import commands
 from cardd_drivers.cps3.commands import Operation
-from cardd_drivers.cps3.contents import read_contents
+from cardd_drivers.cps3.contents import Directories
 from cardd_drivers.cps3.midstate import split
 from cardd_drivers.cps3.operator import NotOffered, Operator
 from cardd_drivers.pkcs15.files import Files, refused
@@ -31,16 +31,16 @@ DIGITS = range(ord("0"), ord("9") + 1)
 
 
 class Cps3Card:
-    """A CPS3 in its reader. A later generation overrides the constants and the ``_…_operation`` methods."""
+    """A CPS3 in its reader. A variant overrides the types, ``_sign`` and the ``_…_operation`` methods."""
 
     driver = "cps3"
-    aid = commands.AID
-    files_type = Files
+    files_type: type[Files] = Files
+    directories_type: type[Directories] = Directories
 
     def __init__(self, channel: Channel, kind: CardKind) -> None:
         self._channel = channel
         self._files = self.files_type(channel)
-        self._contents = read_contents(self._files, self.aid)
+        self._contents = self.directories_type(self._files).read()
         self._operator = Operator(channel, self._files, self._contents.application.aid)
         self._certificates: tuple[CardCertificate, ...] | None = None
         self._verifiers: dict[str, Verifier] = {}
@@ -114,26 +114,29 @@ class Cps3Card:
 
         Raises AlgorithmUnsupported, PinRequired, SignatureInvalid, CardRefused.
         """
-        _check_use(key, KeyPurpose.SIGNATURE, algorithm, message.digest)
-        return self._proven(key, message.digest, self._sign(key, message))
+        _check_use(key, (KeyPurpose.SIGNATURE,), algorithm, message.digest)
+        return self._proven(key, algorithm, message.digest, self._sign(key, algorithm, message))
 
-    def _sign(self, key: KeyRef, message: Message) -> bytes:
+    def _sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
         if not self._hashes_on_card:
             try:
                 return self._operator.run(self._digest_operation(key, message.digest))
             except NotOffered as refusal:
                 if message.content is None:
-                    raise AlgorithmUnsupported(algorithm=Algorithm.RS256) from refusal
+                    raise AlgorithmUnsupported(algorithm=algorithm) from refusal
         if message.content is None:
-            raise AlgorithmUnsupported(algorithm=Algorithm.RS256)
+            raise AlgorithmUnsupported(algorithm=algorithm)
         signature = self._operator.run(self._content_operation(key, message.content))
         self._hashes_on_card = True
         return signature
 
     def authenticate(self, key: KeyRef, algorithm: Algorithm, digest: bytes) -> bytes:
-        """Sign a digest that the daemon built with the authentication key. Raises as ``sign`` does."""
-        _check_use(key, KeyPurpose.AUTHENTICATION, algorithm, digest)
-        return self._proven(key, digest, self._operator.run(self._authentication_operation(key, digest)))
+        """Sign a digest that the daemon built with the authentication key, or a technical one.
+
+        Raises as ``sign`` does.
+        """
+        _check_use(key, (KeyPurpose.AUTHENTICATION, KeyPurpose.TECHNICAL), algorithm, digest)
+        return self._proven(key, algorithm, digest, self._operator.run(self._authentication_operation(key, digest)))
 
     def _digest_operation(self, key: KeyRef, digest: bytes) -> Operation:
         return commands.sign_digest(key.reference, digest)
@@ -145,9 +148,9 @@ class Cps3Card:
     def _authentication_operation(self, key: KeyRef, digest: bytes) -> Operation:
         return commands.authenticate(key.reference, digest)
 
-    def _proven(self, key: KeyRef, digest: bytes, signature: bytes) -> bytes:
+    def _proven(self, key: KeyRef, algorithm: Algorithm, digest: bytes, signature: bytes) -> bytes:
         """The signature, once it has verified: a card that took another key, or garbled bytes, end here."""
-        if not self._verifier(key).accepts(signature, digest):
+        if not self._verifier(key).accepts(signature, digest, algorithm):
             self._operator.distrust_references()
             raise SignatureInvalid
         return signature
@@ -170,7 +173,7 @@ def _check_format(pin: Secret, known: PinInfo) -> None:
         raise PinFormat(minimum=known.minimum, maximum=known.maximum)
 
 
-def _check_use(key: KeyRef, purpose: KeyPurpose, algorithm: Algorithm, digest: bytes) -> None:
+def _check_use(key: KeyRef, purposes: tuple[KeyPurpose, ...], algorithm: Algorithm, digest: bytes) -> None:
     """No key does another's work, and nothing but a SHA-256 digest is signed."""
-    if key.purpose is not purpose or algorithm not in key.algorithms or len(digest) != DIGEST_SIZE:
+    if key.purpose not in purposes or algorithm not in key.algorithms or len(digest) != DIGEST_SIZE:
         raise AlgorithmUnsupported(algorithm=algorithm)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cardd.apdu import LE_MAX, Command
 
 AID = bytes.fromhex("E828BD080F8025000001FF0010")
+CONTACTLESS_AID = bytes.fromhex("E828BD080F8025000001FF0020")
 
 SFI_SERIAL = 0x1C
 SFI_EF_DIR = 0x1E

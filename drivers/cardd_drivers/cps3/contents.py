@@ -5,7 +5,9 @@ No file identifier is assumed but those that ISO 7816-4 and 7816-15 fix; on real
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cardd.apdu import SW, Response
 from cardd.errors import CardGarbled, CardIncomplete, CardRefused
@@ -26,53 +28,127 @@ from cardd_drivers.pkcs15.objects import (
 
 DIRECTORIES_MAX = 4
 PIN_LENGTH_MAX = 16
-ALGORITHMS = (Algorithm.RS256,)
-LABELS = {"CPS_PRIV_SIG": KeyPurpose.SIGNATURE, "CPS_PRIV_AUT": KeyPurpose.AUTHENTICATION}
+LABELS = {
+    "CPS_PRIV_SIG": KeyPurpose.SIGNATURE,
+    "CPS_PRIV_AUT": KeyPurpose.AUTHENTICATION,
+    "CPS_PRIV_TECH_AUT": KeyPurpose.TECHNICAL,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the directories tell. ``files`` has the certificates of ``keys`` only, each still to be read."""
+    """What the directories tell.
+
+    ``files`` has the certificates of ``keys`` only, each still to be read; ``bits`` the length of each key's modulus,
+    by the key's identifier, 0 where the directory does not tell.
+    """
 
     serial: str
     application: Application
     pin: PinInfo | None
     keys: tuple[KeyRef, ...]
     files: tuple[CertificateFile, ...]
+    bits: Mapping[str, int]
 
 
-def read_contents(files: Files, aid: bytes) -> Contents:
-    """Read all directories of the application ``aid``: 10 APDUs when each fits one READ BINARY.
+class Directories:
+    """Reads the directories of one card. A variant overrides the constants and the methods above ``_records``."""
 
-    Raises CardIncomplete when the application or a directory is missing, CardGarbled, CardRefused.
-    """
-    serial = _read_serial(files)
-    application = _find_application(files, aid)
-    files.select_application(application.aid)
-    odf = files.read_directory(commands.SFI_ODF)
-    listed_passwords = passwords(_read(files, application, odf, DirectoryType.AUTHENTICATION))
-    pins = {password.id: password for password in listed_passwords if not password.is_unblocking}
-    keys = _keys(private_keys(_read(files, application, odf, DirectoryType.PRIVATE_KEYS)), pins)
-    listed = certificate_files(_read(files, application, odf, DirectoryType.CERTIFICATES))
-    identifiers = {key.id for key in keys}
-    return Contents(
-        serial=serial,
-        application=application,
-        pin=_pin(keys, pins),
-        keys=keys,
-        files=tuple(file for file in listed if file.id.hex() in identifiers),
-    )
+    aid = commands.AID
+    pin_tries = commands.PIN_TRIES
+    algorithms: ClassVar[Mapping[KeyPurpose, tuple[Algorithm, ...]]] = dict.fromkeys(KeyPurpose, (Algorithm.RS256,))
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def read(self) -> Contents:
+        """Read all directories of the application: 10 APDUs when each fits one READ BINARY.
+
+        Raises CardIncomplete when the application or a directory is missing, CardGarbled, CardRefused.
+        """
+        serial = self._serial()
+        application = self._application()
+        odf = self._odf(application)
+        listed = self._passwords(application, odf)
+        pins = {password.id: password for password in listed if not password.is_unblocking}
+        private = private_keys(self._records(application, odf, DirectoryType.PRIVATE_KEYS))
+        keys = tuple(self._keys(private, pins))
+        files = certificate_files(self._records(application, odf, DirectoryType.CERTIFICATES))
+        identifiers = {key.id for key in keys}
+        return Contents(
+            serial=serial,
+            application=application,
+            pin=self._pin(keys, pins),
+            keys=keys,
+            files=tuple(file for file in files if file.id.hex() in identifiers),
+            bits={key.id.hex(): key.bits for key in private},
+        )
+
+    def _serial(self) -> str:
+        """EF.SN by its short identifier; it stands in the master file, where a card is after its reset."""
+        response = self._files.read_start(commands.SFI_SERIAL, commands.SERIAL_SIZE)
+        if not _is_serial(response):
+            self._files.select_master()
+            response = self._files.read_start(commands.SFI_SERIAL, commands.SERIAL_SIZE)
+        if not _is_serial(response):
+            raise CardIncomplete(what="serial")
+        return serial_in(response.data)
+
+    def _ef_dir(self) -> bytes:
+        """EF.DIR by its short identifier, in the master file."""
+        return self._files.read_directory(commands.SFI_EF_DIR)
+
+    def _odf(self, application: Application) -> bytes:
+        """The ODF by its short identifier, in the application."""
+        self._files.select_application(application.aid)
+        return self._files.read_directory(commands.SFI_ODF)
+
+    def _passwords(self, application: Application, odf: bytes) -> list[Password]:
+        return passwords(self._records(application, odf, DirectoryType.AUTHENTICATION))
+
+    def _records(self, application: Application, odf: bytes, wanted: DirectoryType) -> bytes:
+        """The records of every directory of this type, one after the other."""
+        paths = directory_paths(odf, wanted)
+        if not paths:
+            raise CardIncomplete(what=wanted.name.lower())
+        if len(paths) > DIRECTORIES_MAX:
+            raise CardGarbled(what="more directories than any card has")
+        records = b""
+        for path in paths:
+            self._files.select_file(application.resolve(path))
+            records += self._files.read_directory()
+        return records
+
+    def _application(self) -> Application:
+        try:
+            listed = applications(self._ef_dir())
+        except CardRefused as refusal:
+            raise CardIncomplete(what="EF.DIR") from refusal
+        found = next((application for application in listed if application.aid == self.aid), None)
+        if found is None:
+            raise CardIncomplete(what="application")
+        return found
+
+    def _keys(self, listed: list[PrivateKey], pins: dict[bytes, Password]) -> Iterator[KeyRef]:
+        for key in listed:
+            purpose = _purpose(key)
+            if purpose is None:
+                continue
+            if key.auth_id is not None and key.auth_id not in pins:
+                raise CardIncomplete(what="pin")
+            pin = pins[key.auth_id].reference if key.auth_id is not None else None
+            yield KeyRef(key.id.hex(), key.label, purpose, key.reference, self.algorithms[purpose], pin)
+
+    def _pin(self, keys: tuple[KeyRef, ...], pins: dict[bytes, Password]) -> PinInfo | None:
+        """The holder's PIN: the one that the keys name."""
+        wanted = {key.pin for key in keys}
+        found = next((pin for pin in pins.values() if pin.reference in wanted), None)
+        return PinInfo(found.reference, found.label, *_lengths(found), self.pin_tries) if found else None
 
 
-def _read_serial(files: Files) -> str:
-    """EF.SN by its short identifier; it stands in the master file, where a card is after its reset."""
-    response = files.read_start(commands.SFI_SERIAL, commands.SERIAL_SIZE)
-    if not _is_serial(response):
-        files.select_master()
-        response = files.read_start(commands.SFI_SERIAL, commands.SERIAL_SIZE)
-    if not _is_serial(response):
-        raise CardIncomplete(what="serial")
-    value = parse_one(response.data).value
+def serial_in(ef_sn: bytes) -> str:
+    """The eight digits that tell a card from the others of its issuer. Raises CardGarbled."""
+    value = parse_one(ef_sn).value
     if not value.startswith(commands.SERIAL_PREFIX) or len(value) < len(commands.SERIAL_PREFIX) + 2:
         raise CardGarbled(what="a serial number of another issuer")
     return value[len(commands.SERIAL_PREFIX) : -1].hex().upper()
@@ -82,58 +158,17 @@ def _is_serial(response: Response) -> bool:
     return response.sw in (SW.OK, SW.END_OF_FILE) and response.data[:1] == bytes((commands.SERIAL_TAG,))
 
 
-def _find_application(files: Files, aid: bytes) -> Application:
-    try:
-        listed = applications(files.read_directory(commands.SFI_EF_DIR))
-    except CardRefused as refusal:
-        raise CardIncomplete(what="EF.DIR") from refusal
-    found = next((application for application in listed if application.aid == aid), None)
-    if found is None:
-        raise CardIncomplete(what="application")
-    return found
-
-
-def _read(files: Files, application: Application, odf: bytes, wanted: DirectoryType) -> bytes:
-    """The records of every directory of this type, one after the other."""
-    paths = directory_paths(odf, wanted)
-    if not paths:
-        raise CardIncomplete(what=wanted.name.lower())
-    if len(paths) > DIRECTORIES_MAX:
-        raise CardGarbled(what="more directories than any card has")
-    records = b""
-    for path in paths:
-        files.select_file(application.resolve(path))
-        records += files.read_directory()
-    return records
-
-
-def _keys(listed: list[PrivateKey], pins: dict[bytes, Password]) -> tuple[KeyRef, ...]:
-    keys = []
-    for key in listed:
-        purpose = _purpose(key)
-        if purpose is None:
-            continue
-        if key.auth_id is not None and key.auth_id not in pins:
-            raise CardIncomplete(what="pin")
-        pin = pins[key.auth_id].reference if key.auth_id is not None else None
-        keys.append(KeyRef(key.id.hex(), key.label, purpose, key.reference, ALGORITHMS, pin))
-    return tuple(keys)
-
-
 def _purpose(key: PrivateKey) -> KeyPurpose | None:
-    """What a key is for, by its usage bits; by its label when they do not tell."""
+    """What a key is for, by its usage bits; by its label when they do not tell.
+
+    Whatever else they say, a key that no PIN protects is a technical one: nothing of the holder's is.
+    """
+    purpose = LABELS.get(key.label)
     if key.usage & KeyUsage.NON_REPUDIATION:
-        return KeyPurpose.SIGNATURE
-    if key.usage & (KeyUsage.SIGN | KeyUsage.SIGN_RECOVER | KeyUsage.DECRYPT):
-        return KeyPurpose.AUTHENTICATION
-    return LABELS.get(key.label)
-
-
-def _pin(keys: tuple[KeyRef, ...], pins: dict[bytes, Password]) -> PinInfo | None:
-    """The holder's PIN: the one that the keys name."""
-    wanted = {key.pin for key in keys}
-    found = next((pin for pin in pins.values() if pin.reference in wanted), None)
-    return PinInfo(found.reference, found.label, *_lengths(found), commands.PIN_TRIES) if found else None
+        purpose = KeyPurpose.SIGNATURE
+    elif key.usage & (KeyUsage.SIGN | KeyUsage.SIGN_RECOVER | KeyUsage.DECRYPT):
+        purpose = KeyPurpose.AUTHENTICATION
+    return KeyPurpose.TECHNICAL if purpose and key.auth_id is None else purpose
 
 
 def _lengths(password: Password) -> tuple[int, int]:

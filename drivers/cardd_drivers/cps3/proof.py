@@ -6,13 +6,19 @@ This module brings cryptography's with it (70 ms): import it when a signature is
 from __future__ import annotations
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, AsymmetricPadding, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
 from cardd.errors import CardGarbled
+from cardd.model import Algorithm
+
+PADDINGS: dict[Algorithm, AsymmetricPadding] = {
+    Algorithm.RS256: PKCS1v15(),
+    Algorithm.PS256: PSS(MGF1(SHA256()), salt_length=SHA256.digest_size),  # RFC 7518, section 3.5
+}
 
 
 class Verifier:
@@ -27,10 +33,10 @@ class Verifier:
             raise CardGarbled(what="a certificate without an RSA key")
         self._key = key
 
-    def accepts(self, signature: bytes, digest: bytes) -> bool:
-        """Whether this is a PKCS#1 v1.5 signature of the SHA-256 digest."""
+    def accepts(self, signature: bytes, digest: bytes, algorithm: Algorithm) -> bool:
+        """Whether this is a signature of the SHA-256 digest by this algorithm."""
         try:
-            self._key.verify(signature, digest, PKCS1v15(), Prehashed(SHA256()))
+            self._key.verify(signature, digest, PADDINGS[algorithm], Prehashed(SHA256()))
         except (InvalidSignature, ValueError):
             return False
         return True

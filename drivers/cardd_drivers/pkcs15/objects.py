@@ -58,13 +58,18 @@ class Password:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """One RSA private key; ``auth_id`` names the password that protects it, None when it has none."""
+    """One RSA private key.
+
+    ``auth_id`` names the password that protects it, None when it has none; ``bits`` is the length of its modulus, 0
+    when the record does not tell.
+    """
 
     id: bytes
     label: str
     reference: int
     usage: KeyUsage
     auth_id: bytes | None
+    bits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,7 @@ def private_keys(prkdf: bytes) -> list[PrivateKey]:
             reference=asn1.reference(_needed(record.own, asn1.INTEGER)),
             usage=KeyUsage(asn1.bits(_needed(record.own, asn1.BIT_STRING))),
             auth_id=record.auth_id,
+            bits=asn1.integer(asn1.first(record.type, asn1.INTEGER) or b"\x00"),
         )
         for record in _records(prkdf)
     ]
