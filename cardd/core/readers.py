@@ -31,6 +31,7 @@ from cardd.ports import Reader, Token
 
 UNREADABLE: dict[CardKind, type[CardError]] = {CardKind.VITALE: CardIsVitale, CardKind.CPS2TER: CardUnsupported}
 SESSIONLESS: dict[CardKind, type[CardError]] = {**UNREADABLE, CardKind.CPS3_CONTACTLESS: CardContactless}
+UNFIT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,8 @@ class Readers:
             return _usable(self.card(identifier))
         cards = self.cards()
         candidates = [card for card in cards if card.problem is None]
-        known = [card for card in candidates if card.kind is not CardKind.UNKNOWN]
-        match known or candidates:
+        served = [[card for card in candidates if _rank(card) == rank] for rank in range(UNFIT)]
+        match next(filter(None, served), []):
             case [card]:
                 return card
             case []:
@@ -201,6 +202,19 @@ class Readers:
     async def close(self) -> None:
         """Give every card back, de-authenticated."""
         await asyncio.gather(*(state.card.access.close() for state in self._readers.values() if state.card))
+
+
+def _rank(card: InsertedCard) -> int:
+    """A card that a driver of our own serves comes before a module's token, and that before one that nobody knows."""
+    match card.kind:
+        case CardKind.PKCS12:
+            return UNFIT  # an organisation's
+        case CardKind.UNKNOWN:
+            return 2
+        case CardKind.PKCS11:
+            return 1
+        case _:
+            return 0
 
 
 def _absent() -> InsertedCard:
