@@ -13,12 +13,17 @@ JsonValue = str | int | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
 
 class CardKind(StrEnum):
-    """What a card is, as far as its ATR and its applications tell."""
+    """What a card is, as far as its ATR and its applications tell.
+
+    PKCS11 is a token that a module shows, PKCS12 a key file: neither has an ATR.
+    """
 
     CPS2TER = "cps2ter"
     CPS3 = "cps3"
     CPS3_CONTACTLESS = "cps3-contactless"
     CPS4 = "cps4"
+    PKCS11 = "pkcs11"
+    PKCS12 = "pkcs12"
     VITALE = "vitale"
     UNKNOWN = "unknown"
 

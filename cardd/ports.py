@@ -7,11 +7,12 @@ their place by implementing the same few methods.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from cardd.driver import Channel
-from cardd.model import AuditEntry, AuditRow, Choice, PinQuestion, Question
+from cardd.driver import Card, Channel
+from cardd.model import AuditEntry, AuditRow, CardKind, Choice, PinQuestion, Question
 from cardd.secret import Secret
 
 T = TypeVar("T")
@@ -29,12 +30,21 @@ class Clock(Protocol):
         ...
 
 
-class Connection(Channel, Protocol):
-    """A channel as its owner sees it: with the transaction around the commands."""
+class Connection(Protocol):
+    """The way to one card or token as its owner sees it: transactions around the work."""
 
     @property
     def resets(self) -> int:
         """How often another program has reset this card: cached data is void when it grew."""
+        ...
+
+    @property
+    def has_pinpad(self) -> bool:
+        """Whether the PIN is typed on the reader or the token itself, and nowhere else."""
+        ...
+
+    def open(self) -> Card:
+        """Read what is there to read, inside a transaction. Raises what ``CardDriver.open`` raises."""
         ...
 
     def begin(self) -> None:
@@ -53,6 +63,10 @@ class Connection(Channel, Protocol):
         ...
 
 
+class CardConnection(Connection, Channel, Protocol):
+    """The connection to a card that speaks APDUs."""
+
+
 class Reader(Protocol):
     """One reader slot, with the thread that does its blocking work."""
 
@@ -67,6 +81,18 @@ class Reader(Protocol):
         Raises CardTimeout when the job takes longer than ``timeout`` seconds; until it ends, so do further jobs.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Keys that are reached by other means than APDUs.
+
+    ``slot`` is the PC/SC name of the reader that the token sits in, where it sits in one: the same card may be known
+    to a native driver too.
+    """
+
+    kind: CardKind
+    slot: str = ""
 
 
 class ReaderListener(Protocol):
@@ -88,13 +114,24 @@ class ReaderListener(Protocol):
         """A card is in the reader and has answered its reset; an empty ATR stands for a mute card."""
         ...
 
+    def token_inserted(self, name: str, token: Token) -> None:
+        """A token is in this reader, which was reported added; its removal is told by ``card_removed``."""
+        ...
+
     def card_removed(self, name: str) -> None:
         """It left."""
         ...
 
+    def open_card(self, channel: Channel) -> Card:
+        """Open the card behind this channel with the driver that it belongs to; on the reader's thread.
+
+        Raises CardUnrecognised, or what the driver raises.
+        """
+        ...
+
 
 class ReaderSource(Protocol):
-    """A technology that brings readers: PC/SC, or the simulator in process."""
+    """A technology that brings readers: PC/SC, PKCS#11 modules, key files, or the simulator in process."""
 
     async def start(self, listener: ReaderListener) -> None:
         """Begin to watch; what is there already is reported as added and inserted. Does not wait for pcscd."""

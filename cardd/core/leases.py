@@ -15,7 +15,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cardd.core.registry import DriverRegistry
 from cardd.driver import Card
 from cardd.errors import CarddError, CardRemoved, CardTimeout, InternalError, LastTryRefused, PinRequired
 from cardd.model import CardCertificate, CardInfo
@@ -49,9 +48,8 @@ class Login:
 class CardAccess:
     """One inserted card, shared by every session and request, one at a time and in order."""
 
-    def __init__(self, reader: Reader, registry: DriverRegistry, *, hold: float, timeout: float) -> None:
+    def __init__(self, reader: Reader, *, hold: float, timeout: float) -> None:
         self._reader = reader
-        self._registry = registry
         self._hold = hold
         self._timeout = timeout
         self._lock = asyncio.Lock()
@@ -205,7 +203,7 @@ class CardAccess:
 
     def _open(self, connection: Connection) -> Card:
         if self._card is None:
-            self._card = self._registry.open(connection)
+            self._card = connection.open()
             self.has_pinpad = connection.has_pinpad
         return self._card
 

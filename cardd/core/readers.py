@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cardd.core.events import EventBus
 from cardd.core.leases import CardAccess
 from cardd.core.registry import DriverRegistry
+from cardd.driver import Card, Channel
 from cardd.errors import (
     CardAbsent,
     CardAmbiguous,
@@ -26,7 +27,7 @@ from cardd.errors import (
     PcscUnavailable,
 )
 from cardd.model import CardKind, Event
-from cardd.ports import Reader
+from cardd.ports import Reader, Token
 
 UNREADABLE: dict[CardKind, type[CardError]] = {CardKind.VITALE: CardIsVitale, CardKind.CPS2TER: CardUnsupported}
 SESSIONLESS: dict[CardKind, type[CardError]] = {**UNREADABLE, CardKind.CPS3_CONTACTLESS: CardContactless}
@@ -34,7 +35,7 @@ SESSIONLESS: dict[CardKind, type[CardError]] = {**UNREADABLE, CardKind.CPS3_CONT
 
 @dataclass(frozen=True, slots=True)
 class InsertedCard:
-    """One card from its insertion to its removal."""
+    """One card or token from its insertion to its removal; ``slot`` is the PC/SC reader that a token sits in."""
 
     id: str
     reader: str
@@ -42,10 +43,17 @@ class InsertedCard:
     kind: CardKind
     access: CardAccess
 
+    slot: str = ""
+
     @property
     def is_mute(self) -> bool:
         """Whether the card gave no answer to its reset."""
-        return not self.atr
+        return self.kind is CardKind.UNKNOWN and not self.atr
+
+    @property
+    def is_known_natively(self) -> bool:
+        """Whether a driver of cardd's own knows the card by its ATR."""
+        return bool(self.atr) and self.kind is not CardKind.UNKNOWN
 
     @property
     def problem(self) -> CardError | None:
@@ -103,12 +111,22 @@ class Readers:
             self._events.publish(Event("reader.removed", {"reader": name}))
 
     def card_inserted(self, name: str, atr: bytes) -> None:
-        """Give the card an identifier and tell everyone."""
-        state = self._readers[name]
-        access = CardAccess(state.reader, self._registry, hold=self._hold, timeout=self._timeout)
+        """Give the card an identifier and tell everyone; a token that stands for the same card gives way to it."""
         kind = self._registry.recognise(atr) if atr else CardKind.UNKNOWN
-        card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access)
-        self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": card.kind.value}))
+        if kind is not CardKind.UNKNOWN:
+            for token in self._tokens_in(name):
+                self.card_removed(token.reader)
+        self._insert(name, atr, kind)
+
+    def token_inserted(self, name: str, token: Token) -> None:
+        """The same for a token, but for one whose card a driver of our own knows already: never both at once."""
+        there = self._readers.get(token.slot)
+        if there is None or there.card is None or not there.card.is_known_natively:
+            self._insert(name, b"", token.kind, token.slot)
+
+    def open_card(self, channel: Channel) -> Card:
+        """Open the card behind this channel with its driver."""
+        return self._registry.open(channel)
 
     def card_removed(self, name: str) -> None:
         """Rule 7: whoever depends on the card is told before anything else can happen on the loop."""
@@ -130,8 +148,13 @@ class Readers:
         return [self._readers[name] for name in sorted(self._readers)]
 
     def cards(self) -> list[InsertedCard]:
-        """Every inserted card, by reader name. Raises PcscUnavailable as ``readers`` does."""
-        return [state.card for state in self.readers() if state.card]
+        """Every inserted card and token, by reader name; each once, also when a module knows a card that we do not.
+
+        Raises PcscUnavailable as ``readers`` does.
+        """
+        found = [state.card for state in self.readers() if state.card]
+        through_modules = {card.slot for card in found if card.slot}
+        return [card for card in found if card.reader not in through_modules or card.is_known_natively]
 
     def card(self, identifier: str) -> InsertedCard:
         """The card with this identifier. Raises CardUnknown."""
@@ -165,6 +188,15 @@ class Readers:
                 return _usable(cards[0]) if cards else _absent()
             case several:
                 raise CardAmbiguous(tuple(card.id for card in several))
+
+    def _insert(self, name: str, atr: bytes, kind: CardKind, slot: str = "") -> None:
+        state = self._readers[name]
+        access = CardAccess(state.reader, hold=self._hold, timeout=self._timeout)
+        card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access, slot)
+        self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": kind.value}))
+
+    def _tokens_in(self, slot: str) -> list[InsertedCard]:
+        return [state.card for state in self._readers.values() if state.card and state.card.slot == slot]
 
     async def close(self) -> None:
         """Give every card back, de-authenticated."""

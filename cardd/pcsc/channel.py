@@ -7,8 +7,10 @@ takes it off our own handle in one step. A reset found later is therefore anothe
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 from cardd.apdu import SHORT_MAX, Command, Protocol, Response, Transport
+from cardd.driver import Card, Channel
 from cardd.errors import CarddError, CardMute, CardRemoved, CardReset, PcscUnavailable, ReaderGone
 from cardd.model import PinInfo
 from cardd.pcsc import pinpad
@@ -17,6 +19,8 @@ from cardd.pcsc.winscard import Disposition, Handle, State, WinScard
 from cardd.secret import Secret
 
 REMOVAL_NOTICED = 1000  # milliseconds within which pcscd sees a card leave; it looks every 400 where it has to poll
+Opener = Callable[[Channel], Card]
+
 TRIES = 4  # to begin a transaction, with as many resets and swaps between
 
 
@@ -27,10 +31,11 @@ class PcscConnection:
     counts the APDUs that really went out, GET RESPONSE included.
     """
 
-    def __init__(self, reader: str, winscard: WinScard, language: str) -> None:
+    def __init__(self, reader: str, winscard: WinScard, language: str, opener: Opener) -> None:
         self._reader = reader
         self._winscard = winscard
         self._language = language
+        self._opener = opener
         self._context: int | None = None
         self._handle: Handle | None = None
         self._extended = False
@@ -55,6 +60,10 @@ class PcscConnection:
             with contextlib.suppress(CardRemoved, ReaderGone, PcscUnavailable):
                 self._features = pinpad.features(self._control)
         return pinpad.VERIFY_PIN_DIRECT in (self._features or {})
+
+    def open(self) -> Card:
+        """Open the card with its driver."""
+        return self._opener(self)
 
     def begin(self) -> None:
         """Begin a transaction, with a fresh connection when the old one's card or reader has gone."""

@@ -75,7 +75,7 @@ class PcscReaders:
     def _tell(self, listener: ReaderListener, change: Change) -> None:
         match change.kind:
             case Kind.ADDED:
-                reader = PcscReader(change.reader, self._winscard, self._language)
+                reader = PcscReader(change.reader, self._winscard, self._language, listener.open_card)
                 self._readers[change.reader] = reader
                 listener.reader_added(reader)
             case Kind.REMOVED:

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TypeVar
 
 from cardd.errors import CarddError, CardTimeout, ReaderBusy, ReaderGone
-from cardd.pcsc.channel import PcscConnection
+from cardd.pcsc.channel import Opener, PcscConnection
 from cardd.pcsc.winscard import WinScard
 from cardd.pcsc.worker import Worker
-from cardd.ports import Connection
+from cardd.ports import CardConnection
 
 T = TypeVar("T")
 
@@ -18,13 +18,13 @@ T = TypeVar("T")
 class PcscReader:
     """``cardd.ports.Reader`` over PC/SC."""
 
-    def __init__(self, name: str, winscard: WinScard, language: str) -> None:
+    def __init__(self, name: str, winscard: WinScard, language: str, opener: Opener) -> None:
         self.name = name
-        self._connection = PcscConnection(name, winscard, language)
+        self._connection = PcscConnection(name, winscard, language, opener)
         self._worker = Worker(f"reader {name}", self._late)
         self._closed = False
 
-    async def run(self, job: Callable[[Connection], T], *, timeout: float) -> T:
+    async def run(self, job: Callable[[CardConnection], T], *, timeout: float) -> T:
         """Run the job on the reader's thread, as the contract says.
 
         A job that passes its time while another program holds the card gets ReaderBusy instead of CardTimeout.

@@ -15,7 +15,7 @@ from tests.rig.simulator import PIN, simulated_card
 async def counts() -> list[Measure]:
     """Opening cold with certificates; the first signature with a held PIN; each further one of a batch."""
     card = simulated_card()
-    access = CardAccess(InProcessReader(READER, card), DriverRegistry(), hold=0.5, timeout=10)
+    access = CardAccess(InProcessReader(READER, card, DriverRegistry().open), hold=0.5, timeout=10)
     login = Login("bench", Secret.of(PIN), accepted=True)
     before = card.count
     await access.certificates()

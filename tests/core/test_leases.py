@@ -40,7 +40,7 @@ class Lease:
     def __init__(self, reader: InProcessReader, card: SimulatedCard, hold: float) -> None:
         self.reader = reader
         self.card = card
-        self.access = CardAccess(reader, DriverRegistry([Cps3Driver()]), hold=hold, timeout=2)
+        self.access = CardAccess(reader, hold=hold, timeout=2)
 
     def login(self, session: str, pin: str = PIN, *, accepted: bool = True) -> Login:
         return Login(session, Secret.of(pin.encode()), accepted=accepted)
@@ -48,7 +48,7 @@ class Lease:
 
 @pytest_asyncio.fixture(params=[30.0])
 async def lease(request: pytest.FixtureRequest, simulated_card: SimulatedCard) -> AsyncIterator[Lease]:
-    reader = InProcessReader("Lecteur de test", simulated_card)
+    reader = InProcessReader("Lecteur de test", simulated_card, DriverRegistry([Cps3Driver()]).open)
     lease = Lease(reader, simulated_card, request.param)
     await lease.access.certificates()
     yield lease

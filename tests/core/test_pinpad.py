@@ -12,10 +12,13 @@ import pytest_asyncio
 
 from cardd.apdu import Command, Response
 from cardd.core.consent import SignatureRequest
+from cardd.core.registry import DriverRegistry
+from cardd.driver import Card
 from cardd.errors import PinCancelled, PinWrong
 from cardd.model import Algorithm, Message, PinInfo
-from cardd.ports import Connection
+from cardd.ports import CardConnection
 from cardd.secret import Secret
+from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.simulator.card import SimulatedCard
 from cardd_drivers.simulator.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core
@@ -38,12 +41,15 @@ class KeypadConnection:
 
     has_pinpad = True
 
-    def __init__(self, inner: Connection, keypad: Keypad) -> None:
+    def __init__(self, inner: CardConnection, keypad: Keypad) -> None:
         self._inner = inner
         self._keypad = keypad
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
+
+    def open(self) -> Card:
+        return DriverRegistry([Cps3Driver()]).open(self)  # type: ignore[arg-type] # by __getattr__
 
     def verify_on_pinpad(self, command: Command, pin: PinInfo) -> Response:
         self._keypad.asked.append(pin)
@@ -58,9 +64,9 @@ class KeypadReader(InProcessReader):
         super().__init__(name, card)
         self._keypad = keypad
 
-    async def run(self, job: Callable[[Connection], T], *, timeout: float) -> T:
-        def with_keypad(connection: Connection) -> T:
-            wrapped: Connection = KeypadConnection(connection, self._keypad)  # type: ignore[assignment] # by __getattr__
+    async def run(self, job: Callable[[CardConnection], T], *, timeout: float) -> T:
+        def with_keypad(connection: CardConnection) -> T:
+            wrapped: CardConnection = KeypadConnection(connection, self._keypad)  # type: ignore[assignment] # by __getattr__
             return job(wrapped)
 
         return await super().run(with_keypad, timeout=timeout)

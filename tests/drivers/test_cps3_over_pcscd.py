@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cardd.core.registry import DriverRegistry
 from cardd.errors import PinRequired
 from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.pcsc.channel import PcscConnection
@@ -42,7 +43,7 @@ def connection(tmp_path: Path) -> Iterator[PcscConnection]:
     pcscd.start()
     card = ResettingCard(pcscd.ports[0], SmallCard())
     card.insert()
-    connection = PcscConnection(pcscd.reader_names[0], WinScard(), "fr")
+    connection = PcscConnection(pcscd.reader_names[0], WinScard(), "fr", DriverRegistry([]).open)
     _wait_for_card(pcscd.reader_names[0])
     connection.begin()
     yield connection

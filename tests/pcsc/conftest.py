@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 
+from cardd.core.registry import DriverRegistry
 from cardd.errors import CardTimeout
 from cardd.pcsc import PcscReaders
 from cardd.pcsc.channel import PcscConnection
@@ -67,7 +68,7 @@ def insert(pcscd: Pcscd) -> Iterator[Insert]:
 
 @pytest.fixture
 def connection(pcscd: Pcscd) -> Iterator[PcscConnection]:
-    connection = PcscConnection(pcscd.reader_names[0], WinScard(), "fr")
+    connection = PcscConnection(pcscd.reader_names[0], WinScard(), "fr", DriverRegistry([]).open)
     yield connection
     connection.disconnect()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+from cardd.core.registry import DriverRegistry
+from cardd.driver import Card, Channel
 from cardd.pcsc import PcscReaders
-from cardd.ports import Reader
+from cardd.ports import Reader, Token
 
 Told = tuple[str, str] | tuple[str, str, str] | tuple[str, bool]
 
@@ -18,6 +20,7 @@ class Recorder:
         self.readers: dict[str, Reader] = {}
         self.delays: list[float] = []
         self._source = source
+        self._registry = DriverRegistry([])
         self._told: asyncio.Queue[Told] = asyncio.Queue()
 
     async def take(self, count: int, *, timeout: float = 10.0) -> list[Told]:
@@ -43,6 +46,12 @@ class Recorder:
     def card_inserted(self, name: str, atr: bytes) -> None:
         self.delays.append(time.monotonic() - self._source.last_change)
         self._told.put_nowait(("in", name, atr.hex().upper()))
+
+    def token_inserted(self, name: str, token: Token) -> None:
+        self._told.put_nowait(("token", name))
+
+    def open_card(self, channel: Channel) -> Card:
+        return self._registry.open(channel)
 
     def card_removed(self, name: str) -> None:
         self.delays.append(time.monotonic() - self._source.last_change)

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from cardd.apdu import Command, Protocol
+from cardd.core.registry import DriverRegistry
 from cardd.errors import CardGarbled, CardMute, CardRemoved, PcscUnavailable
 from cardd.pcsc.channel import PcscConnection
 from cardd.pcsc.winscard import Handle, State, WinScard
@@ -113,7 +114,7 @@ def test_a_reset_by_another_program_is_counted_and_our_own_is_not(
 
 def test_another_program_is_told_of_our_reset(connection: PcscConnection, insert: Insert, pcscd: Pcscd) -> None:
     insert()
-    other = PcscConnection(pcscd.reader_names[0], WinScard(), "fr")
+    other = PcscConnection(pcscd.reader_names[0], WinScard(), "fr", DriverRegistry([]).open)
     other.begin()
     other.end(reset=False)
     connection.begin()
@@ -200,7 +201,7 @@ def test_a_secret_reaches_the_card_and_leaves_no_list_behind(pcscd: Pcscd, inser
             return super().transmit(handle, apdu)
 
     spy = Spy()
-    connection = PcscConnection(pcscd.reader_names[0], spy, "fr")
+    connection = PcscConnection(pcscd.reader_names[0], spy, "fr", DriverRegistry([]).open)
     card = insert(lambda _apdu: b"\x63\xc2")
     connection.begin()
     with Secret.of(b"1234") as pin:
@@ -240,7 +241,7 @@ def test_giving_up_within_a_transaction_resets_the_card(
 
 def test_two_slots_work_side_by_side(insert: Insert, pcscd: Pcscd) -> None:
     cards = [insert(slot=slot) for slot in (0, 1)]
-    connections = [PcscConnection(name, WinScard(), "fr") for name in pcscd.reader_names]
+    connections = [PcscConnection(name, WinScard(), "fr", DriverRegistry([]).open) for name in pcscd.reader_names]
     for connection in connections:
         connection.begin()
     for connection, count in itertools.product(connections, range(3)):

@@ -14,8 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from cardd.pcsc import PcscReaders
+from cardd.pcsc.reader import PcscReader
 from cardd.pcsc.winscard import ReaderState, State, WinScard
-from cardd.ports import Connection, ReaderSource
+from cardd.ports import CardConnection, ReaderSource
 from tests.pcsc.conftest import Insert, wait_for
 from tests.pcsc.recorder import Recorder
 from tests.rig.here import use_here
@@ -116,7 +117,7 @@ async def test_a_mute_card_is_told_without_an_atr(recorder: Recorder, pcscd: Pcs
     assert await recorder.take(1) == [("out", pcscd.reader_names[0])]
 
 
-def atr_of(connection: Connection) -> bytes:
+def atr_of(connection: CardConnection) -> bytes:
     connection.begin()
     connection.end(reset=False)
     return connection.atr
@@ -138,7 +139,9 @@ async def test_pcscd_killed_takes_cards_and_readers_along_and_all_come_back_with
     card.insert()
     assert await recorder.take(1) == [("in", first, ATR)]
     assert recorder.readers[first] is not old
-    assert await recorder.readers[first].run(atr_of, timeout=5) == CPS3_ATR
+    anew = recorder.readers[first]
+    assert isinstance(anew, PcscReader)
+    assert await anew.run(atr_of, timeout=5) == CPS3_ATR
     card.pull()
 
 

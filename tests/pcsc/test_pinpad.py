@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardd.apdu import Command
+from cardd.core.registry import DriverRegistry
 from cardd.errors import CardMute, PinCancelled, PinFormat, PinTimeout
 from cardd.model import PinInfo
 from cardd.pcsc.channel import PcscConnection
@@ -64,7 +65,7 @@ def keypad() -> KeypadReader:
 
 @pytest.fixture
 def connection(pcscd: Pcscd, keypad: KeypadReader) -> Iterator[PcscConnection]:
-    connection = PcscConnection(pcscd.reader_names[0], keypad, "fr")
+    connection = PcscConnection(pcscd.reader_names[0], keypad, "fr", DriverRegistry([]).open)
     yield connection
     connection.disconnect()
 
@@ -83,7 +84,7 @@ def test_the_pin_goes_from_the_keypad_to_the_card(
 
 def test_the_keypad_speaks_english_where_cardd_does(keypad: KeypadReader, pcscd: Pcscd, insert: Insert) -> None:
     insert()
-    connection = PcscConnection(pcscd.reader_names[0], keypad, "en")
+    connection = PcscConnection(pcscd.reader_names[0], keypad, "en", DriverRegistry([]).open)
     connection.begin()
     assert connection.verify_on_pinpad(VERIFY, PIN).ok
     assert keypad.language == 0x0409
@@ -118,7 +119,7 @@ def test_a_reader_that_refuses_the_question_has_no_keypad(pcscd: Pcscd, insert: 
             raise CardMute
 
     insert()
-    connection = PcscConnection(pcscd.reader_names[0], Plain(), "fr")
+    connection = PcscConnection(pcscd.reader_names[0], Plain(), "fr", DriverRegistry([]).open)
     connection.begin()
     assert not connection.has_pinpad
     connection.disconnect()

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from cardd.apdu import Command
+from cardd.core.registry import DriverRegistry
 from cardd.errors import CardTimeout, ReaderBusy, ReaderGone
 from cardd.pcsc.reader import PcscReader
 from cardd.pcsc.winscard import WinScard
-from cardd.ports import Connection, Reader
+from cardd.ports import CardConnection
 from tests.pcsc.conftest import Insert, when_free
 from tests.rig import other_program
 from tests.rig.pcscd import Pcscd
@@ -20,12 +21,12 @@ from tests.rig.pcscd import Pcscd
 
 @pytest.fixture
 async def reader(pcscd: Pcscd) -> AsyncIterator[PcscReader]:
-    reader = PcscReader(pcscd.reader_names[0], WinScard(), "fr")
+    reader = PcscReader(pcscd.reader_names[0], WinScard(), "fr", DriverRegistry([]).open)
     yield reader
     await reader.close()
 
 
-def ask(connection: Connection) -> int:
+def ask(connection: CardConnection) -> int:
     connection.begin()
     try:
         return connection.transmit(Command(0x00, 0xB0, 0x00, 0x00, le=1)).sw
@@ -33,7 +34,7 @@ def ask(connection: Connection) -> int:
         connection.end(reset=True)
 
 
-async def test_a_hung_card_times_out_and_serves_again_when_it_comes_round(reader: Reader, insert: Insert) -> None:
+async def test_a_hung_card_times_out_and_serves_again_when_it_comes_round(reader: PcscReader, insert: Insert) -> None:
     release = threading.Event()
 
     def hang(_apdu: bytes) -> bytes:
@@ -50,7 +51,7 @@ async def test_a_hung_card_times_out_and_serves_again_when_it_comes_round(reader
 
 @pytest.mark.parametrize("action", ["hold", "exclusive"])
 async def test_a_card_that_another_program_holds_is_busy(
-    reader: Reader, insert: Insert, pcscd: Pcscd, action: str
+    reader: PcscReader, insert: Insert, pcscd: Pcscd, action: str
 ) -> None:
     await asyncio.to_thread(insert)
     with other_program.holding(pcscd, reader.name, action):
@@ -68,7 +69,7 @@ async def test_a_closed_reader_is_gone(reader: PcscReader, insert: Insert) -> No
 
 
 async def test_a_reader_that_pcsc_does_not_know_is_gone(pcscd: Pcscd) -> None:
-    reader = PcscReader("No such reader 00 00", WinScard(), "fr")
+    reader = PcscReader("No such reader 00 00", WinScard(), "fr", DriverRegistry([]).open)
     with pytest.raises(ReaderGone) as caught:
         await reader.run(ask, timeout=5)
     assert caught.value.params["reader"] == "No such reader 00 00"

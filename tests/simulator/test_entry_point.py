@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cardd.errors import InvalidRequest
-from cardd.ports import Connection
+from cardd.ports import CardConnection
 from cardd.simulator import Simulator, SimulatorOptions
 from cardd_drivers.simulator.cps3 import Cps3Simulator
 from cardd_drivers.simulator.inprocess import InProcessReaders
@@ -55,7 +55,7 @@ async def test_it_puts_a_card_in_a_reader_of_this_process(simulator: Simulator) 
     assert atr.hex().startswith("3bac")
 
 
-def _atr(connection: Connection) -> bytes:
+def _atr(connection: CardConnection) -> bytes:
     connection.begin()
     connection.end(reset=False)
     return connection.atr

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from cardd.apdu import Command, Protocol, Response
+from cardd.core.registry import DriverRegistry
+from cardd.driver import Card, Channel
 from cardd.errors import CardRemoved, CardTimeout, ReaderGone
-from cardd.ports import Connection, Reader
+from cardd.ports import CardConnection, Reader, Token
 from cardd.secret import Secret
 from cardd_drivers.simulator.card import SimulatedCard
 from cardd_drivers.simulator.delays import Delays
@@ -40,6 +42,12 @@ class Listener:
     def card_inserted(self, name: str, atr: bytes) -> None:
         self.told.append(f"in {name} {atr.hex()[:4]}")
 
+    def token_inserted(self, name: str, token: Token) -> None:
+        self.told.append(f"token {name} {token.kind}")
+
+    def open_card(self, channel: Channel) -> Card:
+        return DriverRegistry([]).open(channel)
+
     def card_removed(self, name: str) -> None:
         self.told.append(f"out {name}")
 
@@ -53,7 +61,7 @@ async def reader() -> AsyncIterator[InProcessReader]:
     await source.stop()
 
 
-def _transaction(connection: Connection, *commands: Command) -> list[Response]:
+def _transaction(connection: CardConnection, *commands: Command) -> list[Response]:
     connection.begin()
     try:
         return [connection.transmit(command) for command in commands]
@@ -67,7 +75,7 @@ async def _status(reader: InProcessReader) -> int:
 
 
 async def _login(reader: InProcessReader, *, reset: bool) -> None:
-    def job(connection: Connection) -> int:
+    def job(connection: CardConnection) -> int:
         connection.begin()
         with Secret.of(PIN) as secret:
             response = connection.transmit_secret(PIN_STATUS, secret)
@@ -93,7 +101,7 @@ async def test_readers_and_cards_are_reported_in_order() -> None:
 
 
 async def test_commands_reach_the_card_by_the_rules_of_its_protocol(reader: InProcessReader) -> None:
-    def job(connection: Connection) -> bytes:
+    def job(connection: CardConnection) -> bytes:
         connection.begin()
         assert connection.protocol is Protocol.T0
         select = Command(0x00, 0xA4, 0x09, 0x04, bytes.fromhex("3F002F01"), le=256)
@@ -113,7 +121,7 @@ async def test_a_login_ends_with_the_reset_of_the_transaction(reader: InProcessR
 
 
 async def test_giving_up_the_card_in_a_transaction_resets_it(reader: InProcessReader) -> None:
-    def job(connection: Connection) -> None:
+    def job(connection: CardConnection) -> None:
         connection.begin()
         with Secret.of(PIN) as secret:
             connection.transmit_secret(PIN_STATUS, secret)
@@ -124,7 +132,7 @@ async def test_giving_up_the_card_in_a_transaction_resets_it(reader: InProcessRe
 
 
 async def test_the_epoch_changes_with_every_transaction(reader: InProcessReader) -> None:
-    def job(connection: Connection) -> list[int]:
+    def job(connection: CardConnection) -> list[int]:
         seen = []
         for _ in range(2):
             connection.begin()
@@ -144,7 +152,7 @@ async def test_another_programs_reset_is_noticed_at_the_next_transaction(reader:
 
 
 async def test_another_program_waits_for_the_end_of_our_transaction(reader: InProcessReader) -> None:
-    def job(connection: Connection) -> list[int]:
+    def job(connection: CardConnection) -> list[int]:
         connection.begin()
         with Secret.of(PIN) as secret:
             connection.transmit_secret(PIN_STATUS, secret)
@@ -169,7 +177,7 @@ async def test_a_card_pulled_in_the_middle_of_a_command_ends_it(reader: InProces
 
 
 async def test_a_card_swapped_during_a_transaction_is_not_taken_for_the_first(reader: InProcessReader) -> None:
-    def job(connection: Connection) -> None:
+    def job(connection: CardConnection) -> None:
         connection.begin()
         reader.remove()
         reader.insert(simulated_card("infirmier"))

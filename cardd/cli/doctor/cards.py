@@ -86,7 +86,9 @@ async def certificates(surroundings: Surroundings) -> Finding:
 
 async def _read(name: str) -> Sequence[CardCertificate]:
     """The certificates, read from the card itself beside whoever else uses it."""
-    reader = PcscReader(name, WinScard(), "fr")
+    from cardd.core.registry import DriverRegistry  # noqa: PLC0415 - loads every driver
+
+    reader = PcscReader(name, WinScard(), "fr", DriverRegistry().open)
     try:
         return await reader.run(_certificates, timeout=READ_LIMIT)
     finally:
@@ -94,10 +96,8 @@ async def _read(name: str) -> Sequence[CardCertificate]:
 
 
 def _certificates(connection: Connection) -> Sequence[CardCertificate]:
-    from cardd.core.registry import DriverRegistry  # noqa: PLC0415 - loads every driver
-
     connection.begin()
     try:
-        return DriverRegistry().open(connection).certificates()
+        return connection.open().certificates()
     finally:
         connection.end(reset=False)  # nothing was unlocked, and a login of the daemon's is not ours to end

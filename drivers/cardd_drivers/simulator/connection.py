@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cardd.apdu import SHORT_MAX, Command, Protocol, Response, Transport
+from cardd.driver import Card, Channel
 from cardd.errors import CardRemoved
 from cardd.model import PinInfo
 from cardd.secret import Secret
@@ -18,8 +21,9 @@ class InProcessConnection:
 
     has_pinpad = False
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: Slot, opener: Callable[[Channel], Card]) -> None:
         self._slot = slot
+        self._opener = opener
         self._card: SimulatedCard | None = None
         self._insertion = 0
         self._in_transaction = False
@@ -37,6 +41,10 @@ class InProcessConnection:
     def protocol(self) -> Protocol:
         """T=0 or T=1."""
         return self._connected().protocol
+
+    def open(self) -> Card:
+        """Open the card with its driver."""
+        return self._opener(self)
 
     def begin(self) -> None:
         """Begin a transaction; ``resets`` grows when the card was reset or moved since the last."""

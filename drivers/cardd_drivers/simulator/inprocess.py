@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
+from cardd.driver import Card, Channel
 from cardd.errors import ReaderGone
-from cardd.ports import Connection, ReaderListener
+from cardd.ports import CardConnection, ReaderListener
 from cardd_drivers.simulator.card import SimulatedCard
 from cardd_drivers.simulator.connection import InProcessConnection
 from cardd_drivers.simulator.slot import Slot
@@ -23,19 +24,21 @@ READER = "Lecteur simulé 00 00"
 
 
 class InProcessReader:
-    """``cardd.ports.Reader`` over a slot of this process; ``connection`` counts the APDUs of its commands."""
+    """``cardd.ports.Reader`` over a slot of this process; ``opener`` opens cards in the listener's stead."""
 
-    def __init__(self, name: str, card: SimulatedCard | None = None) -> None:
+    def __init__(
+        self, name: str, card: SimulatedCard | None = None, opener: Callable[[Channel], Card] | None = None
+    ) -> None:
         self.name = name
         self._slot = Slot(name)
         self._slot.card = card
-        self._connection = InProcessConnection(self._slot)
+        self._connection = InProcessConnection(self._slot, opener or self._open)
         self._worker = Worker(name)
         self._listener: ReaderListener | None = None
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def run(self, job: Callable[[Connection], T], *, timeout: float) -> T:
+    async def run(self, job: Callable[[CardConnection], T], *, timeout: float) -> T:
         """Run one blocking job on the reader's thread, as the contract says."""
         if self._closed:
             raise ReaderGone(reader=self.name)
@@ -58,6 +61,11 @@ class InProcessReader:
     def reset_by_another_program(self) -> None:
         """Another program resets the card: at once, or, like over PC/SC, when the transaction under way ends."""
         self._slot.reset_from_outside()
+
+    def _open(self, channel: Channel) -> Card:
+        if self._listener is None:
+            raise ReaderGone(reader=self.name)
+        return self._listener.open_card(channel)
 
     def open(self, listener: ReaderListener) -> None:
         """Report the reader, and the card that is in it; called on the event loop."""
