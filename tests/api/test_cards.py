@@ -5,11 +5,13 @@ from __future__ import annotations
 from cardd.errors import CardMute
 from cardd.identity.cpx import serial_of
 from cardd.model import Choice
+from cardd_drivers.simulator.contactless import SimulatedContactless
 from tests.api.workbench import PAGE, Workbench
-from tests.rig.simulator import PIN, simulated_card
+from tests.rig.simulator import PIN, issue, simulated_card
 from tests.rig.waiting import eventually
 
 VITALE_ATR = bytes.fromhex("3B751300004309EA9000")
+CPS2TER_ATR = bytes.fromhex("3BAC00402A001225006480820212009000")
 
 
 async def test_readers_and_cards_as_they_are(api: Workbench) -> None:
@@ -54,6 +56,45 @@ async def test_a_patients_card_and_a_mute_one_are_told_as_such(api: Workbench) -
     for card, code in ((mute, "card.mute"), (vitale, "card.vitale")):
         assert (await api.call("GET", f"/v1/cards/{card}/certificates", bearer=secret)).code == code
         assert (await api.call("POST", "/v1/sessions", {"method": "cpx", "card": card}, bearer=secret)).code == code
+
+
+async def test_a_card_read_without_contact_is_told_as_such_and_only_identifies_itself(api: Workbench) -> None:
+    secret = await api.pair()
+    api.other_reader.insert(SimulatedContactless(issue()))
+    await eventually(lambda: len(api.readers.cards()) == 2)
+    listed = await api.call("GET", "/v1/cards", bearer=secret)
+    card = listed.text("cards", 1, "id")
+    assert (listed.text("cards", 1, "kind"), listed.text("cards", 1, "problem")) == (
+        "cps3-contactless",
+        "card.contactless",
+    )
+    told = await api.call("GET", f"/v1/cards/{card}/certificates", bearer=secret)
+    assert told.json["holder"] is None
+    assert told.text("certificates", 0, "purpose") == "technical"
+    refused = await api.call("POST", "/v1/sessions", {"method": "cpx", "card": card}, bearer=secret)
+    assert (refused.status, refused.code) == (422, "card.contactless")
+    opened = await api.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=secret)
+    assert opened.status == 201  # the inserted one is the only card for that
+
+
+async def test_the_type_of_card_and_test_cards_are_told(api: Workbench) -> None:
+    got = await api.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=await api.pair())
+    identity = got.json["identity"]
+    assert isinstance(identity, dict)
+    assert (identity["card_type"], identity["card_type_name"], identity["is_test"]) == ("0", "CPS", True)
+
+
+async def test_a_card_of_an_old_generation_is_told_as_such(api: Workbench) -> None:
+    secret = await api.pair()
+    api.reader.remove()
+    await eventually(lambda: not api.readers.cards())
+    api.readers.card_inserted("Lecteur B", CPS2TER_ATR)
+    listed = await api.call("GET", "/v1/cards?pin=true", bearer=secret)
+    assert (listed.text("cards", 0, "kind"), listed.text("cards", 0, "problem")) == ("cps2ter", "card.unsupported")
+    english = {"Accept-Language": "en"}
+    refused = await api.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=secret, headers=english)
+    assert refused.code == "card.unsupported"
+    assert "CPS2TER" in refused.text("detail")
 
 
 async def test_a_card_that_no_driver_knows_says_so_when_it_is_opened(api: Workbench) -> None:

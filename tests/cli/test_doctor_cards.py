@@ -23,6 +23,9 @@ from tests.rig.simulator import inserted, issue, simulated_card, wait_for_card
 from tests.rig.vcard import CPS3_ATR, MUTE_ATR, VirtualCard
 
 VITALE_ATR = bytes.fromhex("3B751300004309EA9000")
+CPS4_ATR = bytes.fromhex("3B9B188001001225006480040100009044")
+CONTACTLESS_ATR = bytes.fromhex("3B8F80010031B86404B0ECC1739401808290000E")
+CPS2TER_ATR = bytes.fromhex("3BAC00402A001225006480820212009000")
 STRANGE_ATR = bytes.fromhex("3B6500002063CB6A00")
 WRONG_PIN = bytes.fromhex("0020000104") + b"9999"
 
@@ -122,8 +125,16 @@ async def test_an_empty_reader_is_a_warning(pcscd: Pcscd) -> None:
 
 @pytest.mark.parametrize(
     ("atr", "expected"),
-    [(CPS3_ATR, "card.ok"), (VITALE_ATR, "card.vitale"), (MUTE_ATR, "card.mute"), (STRANGE_ATR, "card.unknown")],
-    ids=["cps3", "vitale", "mute", "strange"],
+    [
+        (CPS3_ATR, "card.ok"),
+        (CPS4_ATR, "card.ok"),
+        (CONTACTLESS_ATR, "card.contactless"),
+        (CPS2TER_ATR, "card.unsupported"),
+        (VITALE_ATR, "card.vitale"),
+        (MUTE_ATR, "card.mute"),
+        (STRANGE_ATR, "card.unknown"),
+    ],
+    ids=["cps3", "cps4", "contactless", "cps2ter", "vitale", "mute", "strange"],
 )
 async def test_what_is_inserted_is_named(pcscd: Pcscd, atr: bytes, expected: str) -> None:
     with plugged(pcscd, atr):

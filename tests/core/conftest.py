@@ -21,6 +21,7 @@ from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
 from cardd.model import Caller, CallerKind, Peer
 from cardd_drivers.cps3 import Cps3Driver
+from cardd_drivers.cps4 import Cps4Driver
 from cardd_drivers.simulator.card import SimulatedCard
 from cardd_drivers.simulator.inprocess import InProcessReader, InProcessReaders
 from cardd_drivers.simulator.store import Issued
@@ -48,7 +49,7 @@ class Core:
 
     def __post_init__(self) -> None:
         self.events = EventBus()
-        registry = DriverRegistry([Cps3Driver(), VitaleDriver()])
+        registry = DriverRegistry([Cps3Driver(), Cps4Driver(), VitaleDriver()])
         self.readers = Readers(registry, self.events, hold=self.hold, timeout=10)
         self.sessions = Sessions(self.clock, self.events, Limits())
         self.consents = ConsentDesk(self.person, self.clock, batch_max=50, batch_lifetime=600)

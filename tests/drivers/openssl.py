@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+PSS = ("-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32", "-sigopt", "rsa_mgf1_md:sha256")
 
-def verifies(directory: Path, certificate: bytes, signature: bytes, document: bytes) -> bool:
+
+def verifies(directory: Path, certificate: bytes, signature: bytes, document: bytes, *, pss: bool = False) -> bool:
     """Whether ``openssl dgst -sha256 -verify`` accepts the signature with the certificate's key."""
     (directory / "certificate.der").write_bytes(certificate)
     (directory / "signature").write_bytes(signature)
@@ -18,10 +20,25 @@ def verifies(directory: Path, certificate: bytes, signature: bytes, document: by
     ).stdout
     (directory / "public.pem").write_bytes(public)
     judged = subprocess.run(
-        ["openssl", "dgst", "-sha256", "-verify", "public.pem", "-signature", "signature"],
+        ["openssl", "dgst", "-sha256", *(PSS if pss else ()), "-verify", "public.pem", "-signature", "signature"],
         cwd=directory,
         check=False,
         input=document,
         capture_output=True,
     )
     return judged.returncode == 0 and b"Verified OK" in judged.stdout
+
+
+def is_issued_by(directory: Path, certificate: bytes, chain: Path) -> bool:
+    """Whether ``openssl verify`` accepts the certificate under this file's authorities."""
+    (directory / "certificate.der").write_bytes(certificate)
+    subprocess.run(
+        ["openssl", "x509", "-inform", "DER", "-in", "certificate.der", "-out", "certificate.pem"],
+        cwd=directory,
+        check=True,
+        capture_output=True,
+    )
+    judged = subprocess.run(
+        ["openssl", "verify", "-CAfile", str(chain), "certificate.pem"], cwd=directory, check=False, capture_output=True
+    )
+    return judged.returncode == 0 and judged.stdout == b"certificate.pem: OK\n"

@@ -12,14 +12,14 @@ from cardd.core.registry import DriverRegistry
 from cardd.errors import PinRequired
 from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.pcsc.channel import PcscConnection
-from cardd.pcsc.winscard import State, WinScard
+from cardd.pcsc.winscard import WinScard
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
 from tests.drivers.conftest import DOCUMENT
 from tests.drivers.openssl import verifies
 from tests.drivers.small_card import SmallCard
-from tests.rig.here import use_here
 from tests.rig.pcscd import Pcscd
+from tests.rig.simulator import wait_for_card
 from tests.rig.vcard import ON, RESET, VirtualCard
 
 
@@ -39,28 +39,18 @@ class ResettingCard(VirtualCard):
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[PcscConnection]:
     pcscd = Pcscd(tmp_path)
-    use_here(pcscd)
-    pcscd.start()
     card = ResettingCard(pcscd.ports[0], SmallCard())
-    card.insert()
     connection = PcscConnection(pcscd.reader_names[0], WinScard(), "fr", DriverRegistry([]).open)
-    _wait_for_card(pcscd.reader_names[0])
-    connection.begin()
-    yield connection
-    connection.disconnect()
-    card.pull()
-    pcscd.stop()
-
-
-def _wait_for_card(reader: str) -> None:
-    winscard = WinScard()
-    context = winscard.establish()
-    seen = 0
-    while not seen & State.PRESENT:
-        states = winscard.wait(context, [(reader, seen)], 10_000)
-        assert states, "the card is not seen"
-        seen = states[0].event
-    winscard.release(context)
+    try:
+        pcscd.start()
+        card.insert()
+        wait_for_card(pcscd)
+        connection.begin()
+        yield connection
+    finally:
+        connection.disconnect()
+        card.pull()
+        pcscd.stop()
 
 
 def test_a_session_costs_what_it_costs_in_process(connection: PcscConnection, tmp_path: Path) -> None:

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from cardd.pcsc.winscard import State, WinScard
 from cardd_drivers.simulator.card import Behaviour, SimulatedCard
+from cardd_drivers.simulator.cps4 import SimulatedCps4
 from cardd_drivers.simulator.delays import Delays
+from cardd_drivers.simulator.powered import PoweredCard
 from cardd_drivers.simulator.profiles import PROFILES
 from cardd_drivers.simulator.store import Issued, Store
 from cardd_drivers.simulator.vpcd import VpcdSlot
@@ -28,21 +31,31 @@ def store() -> Store:
 
 
 @cache
-def issue(profile: str = "medecin", pin_length: int = len(PIN)) -> Issued:
+def issue(profile: str = "medecin", pin_length: int = len(PIN), generation: str = "cps3") -> Issued:
     """The keys and certificates of one profile's card."""
-    return store().issue(PROFILES[profile], pin_length)
+    return store().issue(PROFILES[profile], pin_length, generation)
 
 
 def simulated_card(
     profile: str = "medecin", *, pin: bytes = PIN, behaviour: Behaviour | None = None, delay_ms: int = 0
 ) -> SimulatedCard:
-    """A fresh card: all tries left, and its own counters."""
+    """A fresh CPS3: all tries left, and its own counters."""
     delays = Delays(delay_ms)
     return SimulatedCard(issue(profile, len(pin)), pin=pin, puk=PUK, behaviour=behaviour, delays=delays)
 
 
+def simulated_cps4(
+    profile: str = "medecin", *, kind: type[SimulatedCps4] = SimulatedCps4, behaviour: Behaviour | None = None
+) -> SimulatedCps4:
+    """A fresh CPS4."""
+    return kind(issue(profile, len(PIN), "cps4"), pin=PIN, puk=PUK, behaviour=behaviour)
+
+
+Seated = TypeVar("Seated", bound=PoweredCard)
+
+
 @contextmanager
-def inserted(card: SimulatedCard, pcscd: Pcscd, slot: int = 0) -> Iterator[SimulatedCard]:
+def inserted(card: Seated, pcscd: Pcscd, slot: int = 0) -> Iterator[Seated]:
     """Put the card in a slot of this pcscd, which has seen it when the ``with`` begins; pull it out at its end."""
     with plugged(card, pcscd.ports[slot]):
         wait_for_card(pcscd, slot)
@@ -50,7 +63,7 @@ def inserted(card: SimulatedCard, pcscd: Pcscd, slot: int = 0) -> Iterator[Simul
 
 
 @contextmanager
-def plugged(card: SimulatedCard, port: int) -> Iterator[VpcdSlot]:
+def plugged(card: PoweredCard, port: int) -> Iterator[VpcdSlot]:
     """Keep the card connected to this port, whether pcscd is there or not."""
     seat = VpcdSlot(card, ("127.0.0.1", port))
     thread = threading.Thread(target=seat.run, daemon=True)

@@ -18,11 +18,14 @@ def run(*arguments: str | Path) -> str:
     return done.stdout
 
 
-def accepts(signature: bytes, document: bytes, by: Credential, directory: Path, digest: str = "sha256") -> bool:
-    """Whether this is the credential's PKCS#1 v1.5 signature of the document."""
+def accepts(
+    signature: bytes, document: bytes, by: Credential, directory: Path, digest: str = "sha256", *, pss: bool = False
+) -> bool:
+    """Whether this is the credential's PKCS#1 v1.5 signature of the document, or its PSS signature."""
     (directory / "signature").write_bytes(signature)
     (directory / "document").write_bytes(document)
     command: list[str | Path] = ["openssl", "dgst", f"-{digest}", "-verify", public_key(by, directory), "-signature"]
+    command[2:2] = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"] if pss else []
     command += [directory / "signature", directory / "document"]
     done = subprocess.run(command, check=False, capture_output=True, timeout=20)
     return done.stdout == b"Verified OK\n"

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from cardd.cli.simulators import named
 from cardd.errors import InvalidRequest
 from cardd.ports import CardConnection
 from cardd.simulator import Simulator, SimulatorOptions
 from cardd_drivers.simulator.cps3 import Cps3Simulator
 from cardd_drivers.simulator.inprocess import InProcessReaders
+from cardd_drivers.simulator.others import ContactlessSimulator, Cps4Simulator, VitaleSimulator
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import STATE, wait_for_card
 
@@ -21,6 +23,13 @@ OPTIONS = SimulatorOptions(state=STATE)
 @pytest.fixture
 def simulator() -> Simulator:
     return Cps3Simulator()
+
+
+OTHERS: dict[str, tuple[Simulator, str]] = {
+    "cps3-contactless": (ContactlessSimulator(), "3b8f80010031b86404b0ecc1739401808290000e"),
+    "cps4": (Cps4Simulator(), "3b9b188001001225006480040100009044"),
+    "vitale-atr": (VitaleSimulator(), "3b751300004309ea9000"),
+}
 
 
 def test_it_offers_four_holders(simulator: Simulator) -> None:
@@ -53,6 +62,35 @@ async def test_it_puts_a_card_in_a_reader_of_this_process(simulator: Simulator) 
     (reader,) = source.readers
     atr = await reader.run(_atr, timeout=5)
     assert atr.hex().startswith("3bac")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+async def test_every_other_card_is_known_by_its_name_and_has_its_own_answer_to_reset(name: str) -> None:
+    simulator, atr = OTHERS[name]
+    assert type(named(name)) is type(simulator)
+    assert simulator.summary("fr") != simulator.summary("en")
+    source = simulator.in_process(OPTIONS)
+    assert isinstance(source, InProcessReaders)
+    assert (await source.readers[0].run(_atr, timeout=5)).hex() == atr
+
+
+@pytest.mark.parametrize("name", OTHERS)
+async def test_every_other_card_sits_in_a_virtual_reader(name: str, pcscd: Pcscd) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    options = replace(OPTIONS, reader=("127.0.0.1", pcscd.ports[0]))
+    task = asyncio.ensure_future(OTHERS[name][0].run(options, told.put_nowait))
+    await asyncio.to_thread(wait_for_card, pcscd)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.to_thread(wait_for_card, pcscd, present=False)
+    assert "production" in told.get_nowait()
+
+
+def test_a_patients_card_has_no_profile() -> None:
+    assert VitaleSimulator().profiles == ()
+    with pytest.raises(InvalidRequest):
+        VitaleSimulator().in_process(replace(OPTIONS, profile="medecin"))
 
 
 def _atr(connection: CardConnection) -> bytes:

@@ -60,8 +60,12 @@ def _list(context: Context, simulators: dict[str, Simulator]) -> None:
         name: {"summary": simulator.summary(context.language), "profiles": simulator.profiles}
         for name, simulator in simulators.items()
     }
-    lines = pairs((name, f"{entry['summary']} ({', '.join(entry['profiles'])})") for name, entry in told.items())
-    context.answer(told, lines)
+    context.answer(told, pairs((name, _line(simulator, context.language)) for name, simulator in simulators.items()))
+
+
+def _line(simulator: Simulator, language: str) -> str:
+    profiles = f" ({', '.join(simulator.profiles)})" if simulator.profiles else ""
+    return simulator.summary(language) + profiles
 
 
 def _reader(given: str) -> tuple[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
+from cardd.cli.holders import shown
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import pairs
 from cardd.client import CarddClient, Method, SessionState
@@ -61,12 +62,9 @@ async def _session(context: Context, cardd: CarddClient) -> SessionState | None:
 
 def described(context: Context, session: SessionState) -> str:
     """A session in a few words."""
-    holder = session.identity
     return context.words(
         "status.open",
-        given=holder.given_name,
-        family=holder.family_name,
-        number=holder.national_id,
+        holder=shown(context, session.identity),
         state=context.words(f"sessions.{session.state}"),
         until=session.expires_at.astimezone().strftime("%H:%M"),
     )

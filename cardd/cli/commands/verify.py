@@ -17,6 +17,7 @@ from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x
 
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
+from cardd.cli.holders import shown
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import pairs
 from cardd.errors import CardIncomplete, InvalidRequest
@@ -66,7 +67,7 @@ def _answer(context: Context, der: bytes, *, is_valid: bool) -> None:
     except CardIncomplete:
         holder = None
     verdict = context.words("verify.valid" if is_valid else "verify.invalid")
-    name = f"{holder.given_name} {holder.family_name} ({holder.national_id})" if holder else facts.subject
+    name = shown(context, holder) if holder else facts.subject
     entries = [
         (context.words("verify.holder"), name),
         (context.words("verify.subject"), facts.subject),

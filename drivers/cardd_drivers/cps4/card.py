@@ -24,7 +24,9 @@ class Cps4Card(Cps3Card):
     pins_type = Cps4Pins
 
     def __init__(self, channel: Channel, kind: CardKind) -> None:
-        super().__init__(LogicalChannel(channel), kind)
+        inside = LogicalChannel(channel)
+        inside.open()  # here, so that a refusal is not taken for a missing file
+        super().__init__(inside, kind)
 
     def _sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
         return self._operator.run(commands.sign_digest(key.reference, algorithm, message.digest))

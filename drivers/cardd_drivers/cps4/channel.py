@@ -66,19 +66,21 @@ class LogicalChannel:
         """The same with the PIN from the reader's keypad."""
         return self._basic.verify_on_pinpad(self._inside(command), pin)
 
-    def _inside(self, command: Command) -> Command:
-        if self._opened != self._basic.epoch:
-            self._open()
-            self._opened = self._basic.epoch
-        return replace(command, cla=command.cla | NUMBER)
-
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Open the channel, unless it is. Raises CardRefused."""
+        if self._opened == self._basic.epoch:
+            return
         last = self._follow(self._way)
         if last.sw == SW.CONDITIONS and self._way is STRAIGHT:
             self._way = DETOUR  # and so at once from now on
             last = self._follow(self._way)
         if not last.ok:
             raise refused(STRAIGHT[0], last)
+        self._opened = self._basic.epoch
+
+    def _inside(self, command: Command) -> Command:
+        self.open()
+        return replace(command, cla=command.cla | NUMBER)
 
     def _follow(self, way: tuple[Command, ...]) -> Response:
         """Only the last answer counts: what the cards say on the way there is not known."""

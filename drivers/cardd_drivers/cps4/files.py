@@ -26,7 +26,7 @@ class Cps4Files(Files):
 
     def master_command(self) -> Command:
         """SELECT the master file by its identifier."""
-        return Command(self.cla, 0xA4, 0x00, 0x00, MASTER_FILE)
+        return Command(self.cla, 0xA4, 0x00, 0x00, MASTER_FILE, le=LE_MAX)
 
     def path_command(self, path: bytes) -> Command:
         """SELECT by path from the master file."""

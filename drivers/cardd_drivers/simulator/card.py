@@ -2,7 +2,7 @@
 
 Source: the emulation facts, sections 1 to 3. Where a real card's behaviour is not known, the one that both stacks are
 known to accept was taken; ``Behaviour`` has the other possibilities that a driver must be able to live with. Another
-kind of card overrides the constants and the commands of ``COMMANDS``.
+kind of card overrides the constants and the methods of its commands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import ClassVar
 from cardd.apdu import CHAINING, SW, Command, Protocol, Response
 from cardd_drivers.simulator import environment
 from cardd_drivers.simulator.answers import Refused
-from cardd_drivers.simulator.contents import AUTHENTICATION_KEY, CONTACT_AID, SIGNATURE_KEY, card_files
+from cardd_drivers.simulator.contents import CardContents
 from cardd_drivers.simulator.delays import PIN_COMMANDS, Delays
 from cardd_drivers.simulator.environment import Environment, Key
 from cardd_drivers.simulator.files import Selection
@@ -40,10 +40,12 @@ class Behaviour:
 
     ``strict``: key references resolve only inside the application, and SELECT clears the security environment.
     ``signs_digests``: whether a digest that was computed off the card is signed; else the last block is wanted.
+    ``detour``: whether a CPS4's channel 1 opens only after its other applications were selected.
     """
 
     strict: bool = False
     signs_digests: bool = True
+    detour: bool = False
 
 
 class SimulatedCard:
@@ -55,6 +57,8 @@ class SimulatedCard:
 
     atr: ClassVar[bytes] = bytes.fromhex("3BAC00402A001225006480000310009000")
     protocol: ClassVar[Protocol] = Protocol.T0
+    contents: ClassVar[type[CardContents]] = CardContents
+    blocked: ClassVar[int] = SW.BLOCKED
 
     def __init__(
         self,
@@ -75,17 +79,23 @@ class SimulatedCard:
         self._sleep = sleep
         self._powered = False
         self._pins = {
-            PIN_REFERENCE: Pin(pin, PIN_TRIES, (PIN_MINIMUM, len(pin))),
-            PUK_REFERENCE: Pin(puk, PUK_TRIES, (PUK_LENGTH, PUK_LENGTH)),
+            PIN_REFERENCE: Pin(pin, PIN_TRIES, (PIN_MINIMUM, len(pin)), self.blocked),
+            PUK_REFERENCE: Pin(puk, PUK_TRIES, (PUK_LENGTH, PUK_LENGTH), self.blocked),
         }
-        self._selection = Selection(card_files(issued, len(pin)))
+        self._selection = Selection(self.contents(issued, len(pin)).files())
         self._files = FileCommands(self._selection, lambda: self._pins[PIN_REFERENCE].verified)
-        self._environment = Environment(self._keys(), self._is_reachable)
+        self._environment = self._new_environment()
         self._transmission = Transmission(self.protocol, self._chained)
         self._chain: Command | None = None
+        self._commands = self._known_commands()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.issued.profile.name} {self.issued.serial}>"
+
+    @property
+    def title(self) -> str:
+        """Its number and whose profile it has."""
+        return f"{self.issued.card_number} ({self.issued.profile.name})"
 
     # --- power
 
@@ -110,7 +120,7 @@ class SimulatedCard:
 
     def _forget(self) -> None:
         for pin in self._pins.values():
-            pin.verified = False
+            pin.forget()
         self._selection.reset()
         self._environment.clear()
         self._transmission.clear()
@@ -139,7 +149,7 @@ class SimulatedCard:
     @staticmethod
     def _decode(apdu: bytes) -> Command:
         if len(apdu) > HEADER + 1 and apdu[HEADER] == 0:
-            raise ValueError("no CPS3 takes extended APDUs")
+            raise ValueError("no CPx takes extended APDUs")
         return Command.decode(apdu)
 
     def _chained(self, command: Command) -> Response:
@@ -165,10 +175,25 @@ class SimulatedCard:
     def _execute(self, command: Command) -> Response:
         if command.cla != 0:
             raise Refused(SW.CLA_UNKNOWN)
-        run = self.COMMANDS.get(command.ins)
+        run = self._commands.get(command.ins)
         if run is None:
             raise Refused(SW.INS_UNKNOWN)
-        return Response(run(self, command), SW.OK)
+        return Response(run(command), SW.OK)
+
+    def _known_commands(self) -> dict[int, Callable[[Command], bytes]]:
+        """What this kind of card can be asked, by INS."""
+        return {
+            0x20: self._verify,
+            0x22: self._set_environment,
+            0x24: self._change,
+            0x2A: self._operate,
+            0x2C: self._unblock,
+            0x88: self._authenticate,
+            0xA4: self._select,
+            0xB0: self._read,
+            0xCB: self._get_data,
+            0xD6: self._update,
+        }
 
     def _select(self, command: Command) -> bytes:
         answer = self._files.select(command)
@@ -216,15 +241,18 @@ class SimulatedCard:
 
     # --- keys
 
+    def _new_environment(self) -> Environment:
+        return Environment(self._keys(), self._is_reachable)
+
     def _keys(self) -> dict[int, Key]:
         used = frozenset((environment.AUTHENTICATION, environment.CONFIDENTIALITY))
         return {
-            SIGNATURE_KEY: Key(self.issued.signature.key, frozenset((environment.SIGNATURE,))),
-            AUTHENTICATION_KEY: Key(self.issued.authentication.key, used),
+            self.contents.signature_key: Key(self.issued.signature.key, frozenset((environment.SIGNATURE,))),
+            self.contents.authentication_key: Key(self.issued.authentication.key, used),
         }
 
     def _is_reachable(self) -> bool:
-        return not self._behaviour.strict or self._selection.folder.name == CONTACT_AID
+        return not self._behaviour.strict or self._selection.folder.name == self.contents.aid
 
     def _set_environment(self, command: Command) -> bytes:
         if command.p1 != 0x41:
@@ -258,19 +286,6 @@ class SimulatedCard:
     def _need_pin(self) -> None:
         if not self._pins[PIN_REFERENCE].verified:
             raise Refused(SW.SECURITY_STATUS)
-
-    COMMANDS: ClassVar[dict[int, Callable[[SimulatedCard, Command], bytes]]] = {
-        0x20: _verify,
-        0x22: _set_environment,
-        0x24: _change,
-        0x2A: _operate,
-        0x2C: _unblock,
-        0x88: _authenticate,
-        0xA4: _select,
-        0xB0: _read,
-        0xCB: _get_data,
-        0xD6: _update,
-    }
 
 
 def _expect(command: Command, p1: int, p2: int) -> None:

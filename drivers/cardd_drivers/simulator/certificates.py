@@ -1,7 +1,8 @@
-"""A simulated card's two certificates, by the IGC-Santé profile.
+"""A simulated card's certificates, by the IGC-Santé profile.
 
 What the facts tell of a signature certificate is followed. The profile of today's authentication certificate is not
-known: it is built like the older sample, without a policy, and its UPN is in a domain that cannot exist.
+known: it is built like the older sample, without a policy, and its UPN is in a domain that cannot exist. Nothing is
+known of the technical certificate's: that it names the card and not its holder was chosen.
 """
 
 from __future__ import annotations
@@ -64,11 +65,19 @@ def authentication_certificate(holder: Holder, key: rsa.RSAPublicKey, authority:
     return builder.sign(authority.key, SHA256())
 
 
-def _builder(holder: Holder, key: rsa.RSAPublicKey, authority: Authority) -> x509.CertificateBuilder:
+def technical_certificate(holder: Holder, key: rsa.RSAPublicKey, authority: Authority) -> x509.Certificate:
+    """Digital signature, by the card itself."""
+    builder = _builder(holder, key, authority, _card_name(holder))
+    return builder.add_extension(key_usage(digital_signature=True), critical=True).sign(authority.key, SHA256())
+
+
+def _builder(
+    holder: Holder, key: rsa.RSAPublicKey, authority: Authority, subject: x509.Name | None = None
+) -> x509.CertificateBuilder:
     begin = datetime.now(UTC) - BACKDATED
     builder = (
         x509.CertificateBuilder()
-        .subject_name(_subject(holder.profile))
+        .subject_name(subject or _subject(holder.profile))
         .issuer_name(authority.certificate.subject)
         .public_key(key)
         .serial_number(x509.random_serial_number())
@@ -95,6 +104,15 @@ def _subject(profile: Profile) -> x509.Name:
     if profile.title:
         rdns.append(x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.TITLE, profile.title)]))
     return x509.Name([*rdns, x509.RelativeDistinguishedName(person)])
+
+
+def _card_name(holder: Holder) -> x509.Name:
+    named = (
+        (NameOID.COUNTRY_NAME, "FR"),
+        (NameOID.ORGANIZATION_NAME, "SIMULATION"),
+        (NameOID.COMMON_NAME, f"{ISSUER_NUMBER}/{holder.card_number}"),
+    )
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in named])
 
 
 def _principal(holder: Holder) -> x509.OtherName:

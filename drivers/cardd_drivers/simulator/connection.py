@@ -9,7 +9,7 @@ from cardd.driver import Card, Channel
 from cardd.errors import CardRemoved
 from cardd.model import PinInfo
 from cardd.secret import Secret
-from cardd_drivers.simulator.card import SimulatedCard
+from cardd_drivers.simulator.powered import PoweredCard
 from cardd_drivers.simulator.slot import Slot
 
 
@@ -24,7 +24,7 @@ class InProcessConnection:
     def __init__(self, slot: Slot, opener: Callable[[Channel], Card]) -> None:
         self._slot = slot
         self._opener = opener
-        self._card: SimulatedCard | None = None
+        self._card: PoweredCard | None = None
         self._insertion = 0
         self._in_transaction = False
         self._seen: tuple[int, int] | None = None
@@ -87,7 +87,7 @@ class InProcessConnection:
         """These readers have no keypad."""
         raise ValueError(f"no keypad here to ask for PIN {pin.reference} with {command.header.hex()}")
 
-    def _connected(self) -> SimulatedCard:
+    def _connected(self) -> PoweredCard:
         if self._card is None:
             raise CardRemoved(reader=self._slot.name)
         return self._card

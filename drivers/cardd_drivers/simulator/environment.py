@@ -92,20 +92,21 @@ class Environment:
 
     def set(self, template: int, content: bytes) -> None:
         """MANAGE SECURITY ENVIRONMENT, SET. Raises Refused: 6A80 for an algorithm, 6A88 for a key."""
-        fields = {field.tag: field.value for field in _fields(content)}
+        fields = {field.tag: field.value for field in fields_in(content)}
         algorithm = _byte(fields.get(ALGORITHM_REFERENCE))
         if template not in ALLOWED or algorithm not in ALLOWED[template]:
             raise Refused(SW.BAD_DATA)
-        key = None
-        if template != HASH:
-            key = _byte(fields.get(KEY_REFERENCE))
+        self._choose(template, algorithm, None if template == HASH else _byte(fields.get(KEY_REFERENCE)))
+
+    def _choose(self, template: int, algorithm: int, key: int | None) -> None:
+        if key is not None:
             self._key(template, key)
         self._settings[template] = _Setting(algorithm, key)
 
     def hash(self, content: bytes) -> None:
         """PSO HASH: finish a hash that was begun off the card; the digest waits for the signature."""
         digest = HASHES[self._setting(HASH).algorithm]
-        fields = _fields(content)
+        fields = fields_in(content)
         if [field.tag for field in fields] != [INTERMEDIATE, LAST_BLOCK]:
             raise Refused(SW.BAD_DATA)
         before, last = (field.value for field in fields)
@@ -154,7 +155,8 @@ class Environment:
         return key
 
 
-def _fields(content: bytes) -> list[Tlv]:
+def fields_in(content: bytes) -> list[Tlv]:
+    """The data objects of a command's body. Raises Refused (6A80)."""
     try:
         return list(parse(content))
     except CardGarbled:

@@ -14,8 +14,8 @@ from typing import TypeVar
 from cardd.driver import Card, Channel
 from cardd.errors import ReaderGone
 from cardd.ports import CardConnection, ReaderListener
-from cardd_drivers.simulator.card import SimulatedCard
 from cardd_drivers.simulator.connection import InProcessConnection
+from cardd_drivers.simulator.powered import PoweredCard
 from cardd_drivers.simulator.slot import Slot
 from cardd_drivers.simulator.worker import Worker
 
@@ -27,7 +27,7 @@ class InProcessReader:
     """``cardd.ports.Reader`` over a slot of this process; ``opener`` opens cards in the listener's stead."""
 
     def __init__(
-        self, name: str, card: SimulatedCard | None = None, opener: Callable[[Channel], Card] | None = None
+        self, name: str, card: PoweredCard | None = None, opener: Callable[[Channel], Card] | None = None
     ) -> None:
         self.name = name
         self._slot = Slot(name)
@@ -44,7 +44,7 @@ class InProcessReader:
             raise ReaderGone(reader=self.name)
         return await self._worker.run(partial(job, self._connection), timeout=timeout)
 
-    def insert(self, card: SimulatedCard) -> None:
+    def insert(self, card: PoweredCard) -> None:
         """Put a card in; from any thread."""
         self._slot.card = card
         self._tell_inserted(card)
@@ -82,7 +82,7 @@ class InProcessReader:
         self._slot.power_off()
         self._worker.close()
 
-    def _tell_inserted(self, card: SimulatedCard) -> None:
+    def _tell_inserted(self, card: PoweredCard) -> None:
         self._tell(lambda listener: listener.card_inserted(self.name, card.atr))
 
     def _tell_removed(self) -> None:

@@ -17,17 +17,19 @@ PRIVATE_KEYS, CERTIFICATES, DATA_OBJECTS, AUTHENTICATION_OBJECTS = 0xA0, 0xA4, 0
 TOKEN_LABEL, TOKEN_ALGORITHMS, TOKEN_UPDATE, PASSWORD_REFERENCE, APPLICATION = 0x80, 0xA2, 0xA5, 0x80, 0x4F
 
 # BIT STRINGs with their count of unused bits
-READ_ONLY_LOGIN_REQUIRED = bytes.fromhex("06C0")
+READ_ONLY, READ_ONLY_LOGIN_REQUIRED = bytes.fromhex("0780"), bytes.fromhex("06C0")
 PRIVATE_MODIFIABLE, PRIVATE, MODIFIABLE = bytes.fromhex("06C0"), bytes.fromhex("0780"), bytes.fromhex("0640")
 KEY_RULE_FLAGS = bytes.fromhex("05E0")
 PIN_INITIALIZED, UNBLOCKING_PIN = bytes.fromhex("0308"), bytes.fromhex("000B")
-NON_REPUDIATION, DECRYPT_AND_SIGN = bytes.fromhex("060040"), bytes.fromhex("0560")
+NON_REPUDIATION, DECRYPT_AND_SIGN, SIGN = bytes.fromhex("060040"), bytes.fromhex("0560"), bytes.fromhex("0520")
 SENSITIVE_NEVER_EXTRACTABLE = bytes.fromhex("04B0")
 MODULUS_BITS = 2048
 
 HOLDER, UNBLOCKER = 1, 2  # authentication identifiers, and PIN references too
 SHA1, SHA256 = bytes.fromhex("2B0E03021A"), bytes.fromhex("608648016503040201")
-RSA, SHA1_RSA, SHA256_RSA = (bytes.fromhex(f"2A864886F70D0101{last}") for last in ("01", "05", "0B"))
+RSA, SHA1_RSA, RSA_PSS, SHA256_RSA = (bytes.fromhex(f"2A864886F70D0101{last}") for last in ("01", "05", "0A", "0B"))
+
+AlgorithmEntry = tuple[str, str, bytes, int]
 
 # mechanism (PKCS#11), operations, identifier, the card's own reference; the entry's place is its reference
 ALGORITHMS = (
@@ -42,13 +44,17 @@ ALGORITHMS = (
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    """A private key as its directory tells it. ``rules`` is the access control of the entry, as encoded."""
+    """A private key as its directory tells it.
+
+    ``flags`` and ``rules`` are common attributes as encoded; both are empty for a key that works without a PIN.
+    """
 
     label: str
     identifier: bytes
     reference: int
     usage: bytes
-    rules: bytes
+    flags: bytes = b""
+    rules: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +92,15 @@ def object_directory(paths: dict[int, bytes]) -> bytes:
     return b"".join(encode(tag, _path(path)) for tag, path in paths.items())
 
 
-def token_info(label: str) -> bytes:
+def token_info(label: str, flags: bytes, algorithms: tuple[AlgorithmEntry, ...]) -> bytes:
     """TokenInfo, with the algorithms that OpenSC wants to find."""
-    algorithms = b"".join(_algorithm(place, *entry) for place, entry in enumerate(ALGORITHMS, start=1))
+    listed = b"".join(_algorithm(place, *entry) for place, entry in enumerate(algorithms, start=1))
     return _sequence(
         _number(0),
         _text("ASIP SANTE"),
         encode(TOKEN_LABEL, label.encode()),
-        encode(BIT_STRING, READ_ONLY_LOGIN_REQUIRED),
-        encode(TOKEN_ALGORITHMS, algorithms),
+        encode(BIT_STRING, flags),
+        encode(TOKEN_ALGORITHMS, listed),
         encode(TOKEN_UPDATE, encode(GENERALIZED_TIME, b"20100316110000Z")),
     )
 
@@ -137,7 +143,6 @@ def private_keys(entries: list[KeyEntry], application: bytes) -> bytes:
 
 
 def _private_key(entry: KeyEntry, application: bytes) -> bytes:
-    flags = KEY_RULE_FLAGS if entry.usage == DECRYPT_AND_SIGN else PRIVATE
     own = _sequence(
         encode(OCTET_STRING, entry.identifier),
         encode(BIT_STRING, entry.usage),
@@ -146,16 +151,17 @@ def _private_key(entry: KeyEntry, application: bytes) -> bytes:
     )
     here = encode(OCTET_STRING, b"")
     place = _sequence(here, encode(0xA1, encode(APPLICATION, application) + here))
+    protection = encode(BIT_STRING, entry.flags) + _identifier(HOLDER) + entry.rules if entry.flags else b""
     return _sequence(
-        _sequence(_text(entry.label), encode(BIT_STRING, flags), _identifier(HOLDER), entry.rules),
+        _sequence(_text(entry.label), protection),
         own,
         encode(TYPE_ATTRIBUTES, _sequence(place, _number(MODULUS_BITS))),
     )
 
 
-def key_rule(modes: bytes) -> bytes:
-    """One access control rule: these modes, with the holder's PIN."""
-    return _sequence(encode(BIT_STRING, modes), _identifier(HOLDER))
+def key_rules(*modes: bytes) -> bytes:
+    """Access control rules: each of these modes wants the holder's PIN."""
+    return _sequence(*(_sequence(encode(BIT_STRING, mode), _identifier(HOLDER)) for mode in modes))
 
 
 def certificate_entry(label: str, key: bytes, path: bytes) -> bytes:

@@ -9,21 +9,26 @@ DIGITS = frozenset(b"0123456789")
 
 
 class Pin:
-    """One PIN. ``tries`` is what a fresh card allows, ``left`` what remains, ``verified`` the login."""
+    """One PIN. ``tries`` is what a fresh card allows, ``left`` what remains, ``verified`` the login.
 
-    def __init__(self, value: bytes, tries: int, lengths: tuple[int, int]) -> None:
+    ``blocked`` is the status word of a PIN without tries.
+    """
+
+    def __init__(self, value: bytes, tries: int, lengths: tuple[int, int], blocked: int = SW.BLOCKED) -> None:
         self.tries = tries
         self.left = tries
         self.verified = False
         self._value = value
         self._lengths = lengths
+        self._blocked = blocked
+        self._renewed = False
 
     @property
     def status(self) -> int:
         """The status word of an empty VERIFY."""
         if self.verified:
             return SW.OK
-        return SW.TRIES_LEFT | self.left if self.left else SW.BLOCKED
+        return SW.TRIES_LEFT | self.left if self.left else self._blocked
 
     def present(self, value: bytes) -> None:
         """Log in. Raises Refused: 63Cx with the tries left (63C0 at the last), 6983 once blocked."""
@@ -40,10 +45,27 @@ class Pin:
         self.left = self.tries
         self.verified = False
 
+    def renew(self) -> None:
+        """Give all tries back, and let a new value be set without the old one."""
+        self.left = self.tries
+        self.verified = False
+        self._renewed = True
+
+    def replace(self, new: bytes) -> None:
+        """Set a new value after a login or ``renew``. Raises Refused: 6982 without either, 6A80 for a bad value."""
+        if not (self.verified or self._renewed):
+            raise Refused(SW.SECURITY_STATUS)
+        self._set(new)
+        self._renewed = False
+
+    def forget(self) -> None:
+        """The card was reset."""
+        self.verified = self._renewed = False
+
     def _spend(self, *, right: bool) -> None:
         self.verified = False
         if not self.left:
-            raise Refused(SW.BLOCKED)
+            raise Refused(self._blocked)
         if not right:
             self.left -= 1
             raise Refused(SW.TRIES_LEFT | self.left)

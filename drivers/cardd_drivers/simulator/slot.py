@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from cardd.errors import CardMute, CardRemoved
-from cardd_drivers.simulator.card import SimulatedCard
+from cardd_drivers.simulator.powered import PoweredCard
 
 INSTRUCTION = 1  # place of INS in an APDU
 
@@ -18,32 +18,32 @@ class Slot:
         self.name = name
         self.insertions = 0
         self.foreign_resets = 0
-        self._card: SimulatedCard | None = None
+        self._card: PoweredCard | None = None
         self._in_use = False
         self._reset_waits = False
         self._traps: dict[int, Callable[[], None]] = {}
         self._lock = threading.RLock()
 
     @property
-    def card(self) -> SimulatedCard | None:
+    def card(self) -> PoweredCard | None:
         """The card that is in."""
         return self._card
 
     @card.setter
-    def card(self, card: SimulatedCard | None) -> None:
+    def card(self, card: PoweredCard | None) -> None:
         with self._lock:
             self._card = card
             self.insertions += 1
             if card:
                 card.power_on()
 
-    def take(self) -> SimulatedCard | None:
+    def take(self) -> PoweredCard | None:
         """Pull the card out, if there is one."""
         with self._lock:
             card, self._card = self._card, None
             return card
 
-    def begin(self) -> tuple[SimulatedCard, int]:
+    def begin(self) -> tuple[PoweredCard, int]:
         """A transaction begins: whatever other programs want, waits. Gives the card and which insertion it is.
 
         Raises CardRemoved.
@@ -92,7 +92,7 @@ class Slot:
             raise CardMute
         return answer
 
-    def _present(self) -> SimulatedCard:
+    def _present(self) -> PoweredCard:
         if self._card is None:
             raise CardRemoved(reader=self.name)
         return self._card

@@ -25,11 +25,21 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from cardd_drivers.simulator.certificates import Holder, authentication_certificate, signature_certificate
+from cardd_drivers.simulator.certificates import (
+    Holder,
+    authentication_certificate,
+    signature_certificate,
+    technical_certificate,
+)
 from cardd_drivers.simulator.pki import Authority, make_persons_authority, make_root
 from cardd_drivers.simulator.profiles import Profile
 
 CARD_KEY_SIZE = 2048
+CERTIFICATES = {
+    "signature": signature_certificate,
+    "authentication": authentication_certificate,
+    "technical": technical_certificate,
+}
 RENEWED_BEFORE = timedelta(days=30)
 CONTENT_VERSION = "1"  # of the files a card is given: to be raised when they change, so that serial numbers change too
 
@@ -44,12 +54,13 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """What makes a card: its holder, ``serial`` (eight digits), and its two keys."""
+    """What makes a card: its holder, ``serial`` (eight digits), and its keys."""
 
     profile: Profile
     serial: str
     signature: Credential
     authentication: Credential
+    technical: Credential
 
     @property
     def card_number(self) -> str:
@@ -79,11 +90,15 @@ class Store:
         """The PEM file with the authority for persons and the root; there once a card has been issued."""
         return self.directory / "chain.pem"
 
-    def issue(self, profile: Profile, pin_length: int) -> Issued:
-        """The card of this profile, made at the first call. Its directories tell the PIN's length: so it has a part."""
+    def issue(self, profile: Profile, pin_length: int, generation: str = "cps3") -> Issued:
+        """The card of this profile, made at the first call.
+
+        What a card's files tell, its PIN's length and its generation, has a part: another file system is another card.
+        """
         with self._locked():
             persons = self._authorities()
-            folder = self.directory / f"{profile.name}-{pin_length}"
+            name = f"{profile.name}-{pin_length}"
+            folder = self.directory / (name if generation == "cps3" else f"{generation}-{name}")
             folder.mkdir(mode=0o700, exist_ok=True)
             known = self._load(folder, profile)
             return known if known and _is_of(known, persons) else self._make(folder, profile, persons)
@@ -109,24 +124,27 @@ class Store:
         return persons
 
     def _load(self, folder: Path, profile: Profile) -> Issued | None:
-        signature = _load_credential(folder / "signature.pem")
-        authentication = _load_credential(folder / "authentication.pem")
         serial = folder / "serial"
-        if signature is None or authentication is None or not serial.exists():
+        if not serial.exists():
             return None
         content, _, number = serial.read_text("ascii").partition(" ")
-        return Issued(profile, number, signature, authentication) if content == _content(profile) else None
+        loaded = {name: _load_credential(folder / f"{name}.pem") for name in CERTIFICATES}
+        found = {name: credential for name, credential in loaded.items() if credential}
+        complete = found.keys() == loaded.keys() and content == _content(profile)
+        return Issued(profile, number, **found) if complete else None
 
     def _make(self, folder: Path, profile: Profile, persons: Authority) -> Issued:
-        keys = [rsa.generate_private_key(65537, CARD_KEY_SIZE) for _ in range(2)]
-        serial = _serial(folder.name, keys[0].public_key(), _content(profile))
+        keys = {name: rsa.generate_private_key(65537, CARD_KEY_SIZE) for name in CERTIFICATES}
+        serial = _serial(folder.name, keys["signature"].public_key(), _content(profile))
         holder = Holder(profile, card_number(serial))
-        signature = Credential(keys[0], signature_certificate(holder, keys[0].public_key(), persons))
-        authentication = Credential(keys[1], authentication_certificate(holder, keys[1].public_key(), persons))
-        _write_credential(folder / "signature.pem", signature)
-        _write_credential(folder / "authentication.pem", authentication)
+        made = {
+            name: Credential(keys[name], certify(holder, keys[name].public_key(), persons))
+            for name, certify in CERTIFICATES.items()
+        }
+        for name, credential in made.items():
+            _write_credential(folder / f"{name}.pem", credential)
         _write(folder / "serial", f"{_content(profile)} {serial}".encode())
-        return Issued(profile, serial, signature, authentication)
+        return Issued(profile, serial, **made)
 
 
 def _is_of(card: Issued, persons: Authority) -> bool:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from enum import Enum
 
-from cardd_drivers.simulator.card import SimulatedCard
+from cardd_drivers.simulator.powered import PoweredCard
 
 OFF, ON, RESET, ATR = 0, 1, 2, 4
 LENGTH_SIZE = 2
@@ -34,7 +34,7 @@ class VpcdSlot:
     """
 
     def __init__(
-        self, card: SimulatedCard, address: tuple[str, int], report: Callable[[ReaderState], None] = lambda _: None
+        self, card: PoweredCard, address: tuple[str, int], report: Callable[[ReaderState], None] = lambda _: None
     ) -> None:
         self._card = card
         self._address = address

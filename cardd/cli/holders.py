@@ -1,0 +1,13 @@
+"""A holder as cardctl shows one: name, national identifier, which card, and that it is a test card."""
+
+from __future__ import annotations
+
+from cardd.cli.context import Context
+from cardd.client import Holder
+from cardd.model import Identity
+
+
+def shown(context: Context, holder: Holder | Identity) -> str:
+    """One line."""
+    told = [holder.national_id, holder.card_type_name, context.words("holder.test") if holder.is_test else None]
+    return f"{holder.given_name} {holder.family_name} ({', '.join(filter(None, told))})"
