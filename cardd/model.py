@@ -15,7 +15,7 @@ JsonValue = str | int | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 class CardKind(StrEnum):
     """What a card is, as far as its ATR and its applications tell.
 
-    PKCS11 is a token that a module shows, PKCS12 a key file: neither has an ATR.
+    PKCS11 is a token that a module shows, PKCS12 a key file: neither has an ATR. OTHER is for the drivers of others.
     """
 
     CPS2TER = "cps2ter"
@@ -24,6 +24,7 @@ class CardKind(StrEnum):
     CPS4 = "cps4"
     PKCS11 = "pkcs11"
     PKCS12 = "pkcs12"
+    OTHER = "other"
     VITALE = "vitale"
     UNKNOWN = "unknown"
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import mkdtemp
 
-from cardd.core.registry import DriverRegistry
+from cardd.core.registry import GROUP, DriverRegistry
 from cardd.driver import CardDriver
 from cardd.model import KeyPurpose
 from cardd.ports import Connection
@@ -19,7 +21,9 @@ from cardd_drivers.pkcs12.source import FilesConnection
 from cardd_drivers.simulator.connection import InProcessConnection
 from cardd_drivers.simulator.powered import PoweredCard
 from cardd_drivers.simulator.slot import Slot
-from tests.rig import organisation
+from tests.rig import example_card, organisation
+from tests.rig.example_card import ExampleCard
+from tests.rig.example_driver import installed
 from tests.rig.simulator import PIN, PUK, simulated_card, simulated_cps4
 
 
@@ -57,6 +61,16 @@ def _in_process(card: PoweredCard, driver: CardDriver) -> Connection:
     return InProcessConnection(slot, DriverRegistry([driver]).open)
 
 
+def _example() -> Connection:
+    """By the entry point, as the daemon finds it."""
+    sys.path.insert(0, str(installed()))
+    try:
+        [driver] = [entry.load()() for entry in entry_points(group=GROUP) if entry.name == "example"]
+    finally:
+        del sys.path[0]
+    return _in_process(ExampleCard(), driver)
+
+
 @cache
 def _organisation(*, ec: bool) -> organisation.Organisation:
     return organisation.make(Path(mkdtemp(prefix="cardd-contract-")), ec=ec)
@@ -79,6 +93,7 @@ def _pkcs12(name: str, *, ec: bool) -> Case:
 CASES = (
     _cpx("cps3", lambda: _in_process(simulated_card(), Cps3Driver())),
     _cpx("cps4", lambda: _in_process(simulated_cps4(), Cps4Driver())),
+    Case("a third party's", _example, example_card.PIN, wrong=b"9753", impossible=b"12a4", tries=example_card.TRIES),
     _pkcs12("pkcs12 RSA", ec=False),
     _pkcs12("pkcs12 EC", ec=True),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import cast
 
-from cardd_drivers.simulator.card import SimulatedCard
+from cardd_drivers.simulator.powered import PoweredCard
 from cardd_drivers.simulator.vpcd import VpcdSlot
 from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import Json, Lps, UnixConnection
@@ -55,7 +55,7 @@ class Workstation:
             self.pcscd.stop()
 
     @contextmanager
-    def card(self, card: SimulatedCard, slot: int = 0) -> Iterator[VpcdSlot]:
+    def card(self, card: PoweredCard, slot: int = 0) -> Iterator[VpcdSlot]:
         """Keep a card in the slot inside the ``with``, which begins when the daemon has seen it."""
         before = len(self.cards())
         with plugged(card, self.pcscd.ports[slot]) as seat:
