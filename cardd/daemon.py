@@ -9,20 +9,27 @@ from collections.abc import Sequence
 from cardd import __version__
 from cardd.agent.prompters import Prompters
 from cardd.api.server import ApiServer
-from cardd.api.services import ApiLimits, Services
+from cardd.api.services import ApiLimits, Logins, Services
 from cardd.config import Config
 from cardd.core.clients import Clients
 from cardd.core.consent import ConsentDesk
 from cardd.core.events import EventBus
 from cardd.core.pin import PinDesk, PinGuard
+from cardd.core.pin_life import PinLife
 from cardd.core.prompts import AnnouncedPrompter
 from cardd.core.readers import InsertedCard, Readers
-from cardd.core.registry import DriverRegistry
+from cardd.core.registry import DriverRegistry, token_sources
 from cardd.core.sessions import Limits, Session, Sessions
 from cardd.core.signing import Signing
+from cardd.identity.card_login import CardLogin
+from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
+from cardd.identity.csa_login import CsaLogin
+from cardd.identity.expiry import ExpiryWatch
+from cardd.identity.methods import Methods
+from cardd.model import KeyPurpose
 from cardd.pcsc.monitor import PcscReaders
-from cardd.ports import ReaderSource
+from cardd.ports import Prompter, ReaderSource, SourceSettings
 from cardd.system import activation, hardening, notify
 from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.clock import SystemClock
@@ -30,6 +37,7 @@ from cardd.system.desktop import Kind
 from cardd.system.listening import listen
 from cardd.system.logind import Logind
 from cardd.system.peer import peer_of
+from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
 
 
@@ -52,20 +60,27 @@ class Daemon:
         self._consents = ConsentDesk(
             prompter, clock, batch_max=config.consent.batch_max, batch_lifetime=config.consent.batch_lifetime
         )
+        store = FileStore(config.state.directory)
+        self._expiry = ExpiryWatch(store, clock, self._events)
         self._clients = Clients(
-            FileStore(config.state.directory),
+            store,
             prompter,
             clock,
             allowed_origins=frozenset(config.web.allowed_origins),
         )
-        pins = PinDesk(prompter, PinGuard(clock))
+        guard = PinGuard(clock)
+        pins = PinDesk(prompter, guard)
+        self._pin_life = PinLife(prompter, pins, guard, self._audit)
+        logins = self._logins(pins, prompter)
         self._services = Services(
             readers=self._readers,
             sessions=self._sessions,
             clients=self._clients,
             consents=self._consents,
             signing=Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin),
-            login=CpxLogin(self._readers, self._sessions, pins, self._consents, self._audit, hold_pin=hold_pin),
+            logins=logins,
+            methods=Methods(self._readers, logins.csa, self._expiry),
+            pin_life=self._pin_life,
             events=self._events,
             clock=clock,
             version=__version__,
@@ -76,6 +91,14 @@ class Daemon:
         self._started: list[ReaderSource] = []
         self._join()
 
+    def _logins(self, pins: PinDesk, prompter: Prompter) -> Logins:
+        hold_pin = self._config.session.pin == "hold"
+        login = CardLogin(self._readers, self._sessions, pins, self._consents, self._audit, hold_pin=hold_pin)
+        return Logins(
+            cpx=CpxLogin(login, CardChoice(self._readers, prompter)),
+            csa=CsaLogin(login, self._readers, OsSecrets(), self._expiry, token=self._config.csa.token),
+        )
+
     async def start(self) -> None:
         """Listen, so that the service manager may go on. Raises AddressInUse, ConfigInvalid, StateUnavailable."""
         listening = self._config.listen
@@ -85,15 +108,18 @@ class Daemon:
 
     async def watch(self) -> None:
         """Begin to watch readers and desktops: what the first answer does not need comes after it."""
-        for source in self._sources if self._sources is not None else (PcscReaders(),):
+        given = self._sources if self._sources is not None else (PcscReaders(),)
+        for source in (*given, *token_sources(self._token_settings())):
             await source.start(self._readers)
             self._started.append(source)
         await self._logind.start()
+        self._expiry.start()
 
     async def stop(self) -> None:
         """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""
         self._sessions.close_where(lambda _: True, "daemon_stopped")
         await self._sessions.settle()
+        self._expiry.stop()
         await self._clients.close()
         await self._api.stop()
         await self._logind.stop()
@@ -103,15 +129,26 @@ class Daemon:
         await self._prompters.stop()
         await self._audit.close()
 
+    def _token_settings(self) -> SourceSettings:
+        csa = self._config.csa
+        files = {KeyPurpose.AUTHENTICATION: csa.authentication, KeyPurpose.SIGNATURE: csa.signature}
+        organisation = {purpose: path for purpose, path in files.items() if path}
+        return SourceSettings(self._config.pkcs11.modules, organisation)
+
     def _join(self) -> None:
         """What happens in one part that another must know of."""
         self._readers.on_card_removed.append(self._card_removed)
+        self._pin_life.on_changed.append(self._pin_changed)
         self._sessions.on_closed.append(self._consents.session_closed)
         self._clients.on_removed.append(self._client_removed)
 
     def _card_removed(self, card: InsertedCard) -> None:
         self._sessions.close_where(lambda session: session.card is card, "card_removed")
         self._consents.card_removed(card.id)
+
+    def _pin_changed(self, card: InsertedCard) -> None:
+        """The PIN that these sessions hold would cost a try."""
+        self._sessions.close_where(lambda session: session.card is card, "pin_changed")
 
     def _client_removed(self, client: str, uid: int) -> None:
         def of_client(session: Session) -> bool:

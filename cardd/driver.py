@@ -11,6 +11,7 @@ from typing import Protocol
 
 from cardd.apdu import Command, Response
 from cardd.apdu import Protocol as CardProtocol
+from cardd.errors import PinUnchangeable
 from cardd.model import Algorithm, CardCertificate, CardInfo, CardKind, KeyRef, Message, PinInfo, PinStatus
 from cardd.secret import Secret
 
@@ -79,6 +80,22 @@ class Card(Protocol):
         Raises PinWrong, PinBlocked, PinFormat, and on a keypad PinCancelled or PinTimeout.
         """
         ...
+
+    def change_pin(self, old: Secret | None, new: Secret | None) -> None:
+        """Replace the PIN, after ``verify`` with the old one; None for codes that only a keypad knows.
+
+        Raises PinFormat, PinUnchangeable when this card or this reader cannot (as here, for a driver that inherits
+        it), CardRefused.
+        """
+        raise PinUnchangeable
+
+    def puk_status(self) -> PinStatus:
+        """Ask the card for the PUK's tries left, without spending one."""
+        raise PinUnchangeable
+
+    def unblock_pin(self, puk: Secret, new: Secret) -> None:
+        """Set a new PIN with the PUK, and all its tries. Raises PukWrong, PukBlocked, PinFormat, PinUnchangeable."""
+        raise PinUnchangeable
 
     def sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
         """Sign with a signature key, after ``verify``. Raises AlgorithmUnsupported, PinRequired, CardRefused."""

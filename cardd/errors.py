@@ -257,10 +257,36 @@ class PinWrong(PinError):
     retryable = True
 
 
+class PinRefused(PinWrong):
+    """A token or key file refused the PIN or password, and tells no tries left."""
+
+    code = "pin.refused"
+
+
 class PinBlocked(PinError):
     """The card accepts no PIN any more until it is unblocked."""
 
     code = "pin.blocked"
+
+
+class PinUnchangeable(PinError):
+    """This PIN cannot be changed or unblocked here: the card or token does not offer it, or its keypad does not."""
+
+    code = "pin.unchangeable"
+    status = 409
+
+
+class PukWrong(PinError):
+    """The card refused the unblocking code. Params: ``tries_left``."""
+
+    code = "puk.wrong"
+    retryable = True
+
+
+class PukBlocked(PinError):
+    """The card accepts no unblocking code any more."""
+
+    code = "puk.blocked"
 
 
 class LastTryRefused(PinError):

@@ -43,6 +43,7 @@ class Algorithm(StrEnum):
     """Signature algorithms by their JOSE names (RFC 7518)."""
 
     RS256 = "RS256"
+    ES256 = "ES256"
     PS256 = "PS256"
 
 
@@ -73,13 +74,17 @@ class KeyRef:
 
 @dataclass(frozen=True, slots=True)
 class PinInfo:
-    """The holder's PIN as the card describes it: lengths in digits, ``tries`` when the card is fresh."""
+    """A PIN or PUK as the card describes it: lengths in characters, ``tries`` when the card is fresh.
+
+    ``digits`` is False for the password of a token or key file, which may have any characters.
+    """
 
     reference: int
     label: str
     minimum: int
     maximum: int
     tries: int
+    digits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,10 @@ class PinStatus:
 
 @dataclass(frozen=True, slots=True)
 class CardInfo:
-    """What can be known of a card without its certificates and without a PIN; ``serial`` is empty when it has none."""
+    """What can be known of a card without its certificates and without a PIN; ``serial`` is empty when it has none.
+
+    ``puk`` is the code that unblocks the PIN; None when nothing can unblock it here.
+    """
 
     kind: CardKind
     driver: str
@@ -112,6 +120,7 @@ class CardInfo:
     label: str
     keys: tuple[KeyRef, ...]
     pin: PinInfo | None
+    puk: PinInfo | None = None
 
     def key(self, purpose: KeyPurpose) -> KeyRef | None:
         """The first key for this purpose; None when the card has none."""
@@ -139,10 +148,25 @@ CARD_TYPES = {"0": "CPS", "1": "CPF", "2": "CPE", "3": "CPA"}  # ANS table G02
 
 
 @dataclass(frozen=True, slots=True)
+class Organisation:
+    """The structure that a certificate stands for.
+
+    ``identifier`` is the certificate's own (FINESS, SIREN, SIRET …), ``kind`` what its form tells it to be: ``finess``,
+    ``siren``, ``siret``, ``adeli``, ``rpps`` or ``other``.
+    """
+
+    identifier: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who a session speaks for: the fields of the certificate or of PSC's userinfo, none of them invented.
 
-    ``national_id`` has its type prefix (``8`` RPPS, …); codes are those of the ANS tables, None when absent.
+    ``national_id`` has its type prefix (``8`` RPPS, …); codes are those of the ANS tables, None when absent. In a
+    session of an organisation's certificate, ``organisation`` is what is proven; the person is as the practice software
+    declared it (``is_declared``).
     """
 
     national_id: str
@@ -154,6 +178,8 @@ class Identity:
     card_type: str | None = None
     card_number: str | None = None
     is_test: bool = False
+    organisation: Organisation | None = None
+    is_declared: bool = False
 
     @property
     def card_type_name(self) -> str | None:
@@ -199,6 +225,7 @@ class Choice(StrEnum):
 
     YES = "yes"
     ALWAYS = "always"
+    ANOTHER = "another"
     NO = "no"
 
 
@@ -207,29 +234,43 @@ class Question:
     """A dialog's content as data; words and languages are the prompter's.
 
     ``topic`` names the text in ``cardd.i18n`` (``dialog.<topic>.…``) and ``params`` fills it. ``uid`` is the user
-    whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``remember`` offers
-    "always" as a third answer; ``caller`` is the identifier of the client whose request asks, where it is known.
+    whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``third`` offers an answer
+    beside yes and no, ALWAYS or ANOTHER; ``caller`` is the identifier of the client whose request asks, if it is known.
     """
 
     topic: str
     uid: int
     params: dict[str, str | int]
     language: str | None = None
-    remember: bool = False
+    third: Choice | None = None
     timeout: float = 120.0
     caller: str | None = None
 
 
+class PinRole(StrEnum):
+    """Which code a dialog asks for."""
+
+    CURRENT = "current"
+    NEW = "new"
+    REPEATED = "repeated"
+    PUK = "puk"
+
+
 @dataclass(frozen=True, slots=True)
 class PinQuestion:
-    """A PIN dialog: why it is asked (as a ``Question``), for which card and reader, and with how many tries."""
+    """A PIN dialog: why it is asked (as a ``Question``), for which card and reader, and with how many tries.
+
+    ``problem`` says why the code is asked again (``dialog.problem.…``): ``wrong``, ``mismatch``, or what makes a new
+    one too easy to guess.
+    """
 
     question: Question
     pin: PinInfo
     reader: str
     card: str
     tries_left: int | None
-    wrong_before: bool = False
+    problem: str | None = None
+    role: PinRole = PinRole.CURRENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ their place by implementing the same few methods.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from cardd.driver import Card, Channel
-from cardd.model import AuditEntry, AuditRow, CardKind, Choice, PinQuestion, Question
+from cardd.model import AuditEntry, AuditRow, CardKind, Choice, KeyPurpose, PinQuestion, Question
 from cardd.secret import Secret
 
 T = TypeVar("T")
@@ -140,6 +141,18 @@ class ReaderSource(Protocol):
     async def stop(self) -> None:
         """Stop watching and release the readers."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """What the configuration says of tokens: PKCS#11 ``modules``, the ``organisation``'s PKCS#12 files by purpose."""
+
+    modules: tuple[str, ...] = ()
+    organisation: Mapping[KeyPurpose, Path] = field(default_factory=dict)
+
+
+# Named by the entry points ``cardd.sources``; None where the settings give it nothing to do.
+SourceFactory = Callable[[SourceSettings], ReaderSource | None]
 
 
 class Prompter(Protocol):

@@ -60,6 +60,19 @@ class Secret:
         with self._lock, memoryview(self._page) as page, page[: self._size] as view:
             yield view
 
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[bytes]:
+        """The content as ``bytes``, for a library that takes nothing else; its memory is overwritten afterwards.
+
+        What that library copies is out of our reach.
+        """
+        with self.view() as view:
+            value = bytes(view)
+        try:
+            yield value
+        finally:
+            ctypes.memset(id(value) + bytes.__basicsize__ - 1, 0, len(value))
+
     def room(self) -> memoryview:
         """The whole page for a reader that fills it in place; call ``keep`` afterwards."""
         return memoryview(self._page)

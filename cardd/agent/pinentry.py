@@ -9,12 +9,10 @@ import contextlib
 from collections.abc import Mapping
 
 from cardd.agent.assuan import CANCELED, FULLY_CANCELED, NOT_CONFIRMED, TIMEOUT, Assuan, Refusal
-from cardd.agent.texts import Words, confirm_words, notice_words, pin_words
+from cardd.agent.texts import ANSWERS, Words, can_be, confirm_words, notice_words, pin_words
 from cardd.errors import ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
-from cardd.model import Choice, PinInfo, PinQuestion, Question
+from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
-
-DIGITS = range(ord("0"), ord("9") + 1)
 
 
 async def set_options(talk: Assuan, options: Mapping[str, str]) -> None:
@@ -36,14 +34,15 @@ async def ask_pin(talk: Assuan, asked: PinQuestion, language: str, seconds: int,
             await talk.command("GETPIN", into=into)
         except Refusal as refusal:
             raise (PinTimeout if refusal.code == TIMEOUT else _cancelled(refusal)) from None
-        if _can_be(into, asked.pin):
+        if can_be(into, asked.pin):
             return
         into.wipe()
         words = pin_words(asked, language, seconds, format_error=True)
 
 
 async def confirm(talk: Assuan, question: Question, language: str, seconds: int) -> Choice:
-    """Yes, no, or with a third button always. Raises ConsentTimeout, PromptUnavailable."""
+    """One button of two or three. Raises ConsentTimeout, PromptUnavailable."""
+    first, *_, last = answers = ANSWERS[question.third]
     await _show(talk, confirm_words(question, language, seconds), seconds)
     try:
         await talk.command("CONFIRM")
@@ -51,9 +50,8 @@ async def confirm(talk: Assuan, question: Question, language: str, seconds: int)
         if refusal.code == TIMEOUT:
             raise ConsentTimeout from None
         _cancelled(refusal)
-        # the middle button is "once" where there are three
-        return Choice.YES if question.remember and refusal.code == NOT_CONFIRMED else Choice.NO
-    return Choice.ALWAYS if question.remember else Choice.YES
+        return (answers[1] if refusal.code == NOT_CONFIRMED else last).choice  # the second button of two is the last
+    return first.choice
 
 
 async def notify(talk: Assuan, question: Question, language: str) -> None:
@@ -85,8 +83,3 @@ def _cancelled(refusal: Refusal) -> PinCancelled:
     if refusal.code not in (CANCELED, FULLY_CANCELED, NOT_CONFIRMED):
         raise PromptUnavailable(why=f"pinentry {refusal.code}") from None
     return PinCancelled()
-
-
-def _can_be(pin: Secret, known: PinInfo) -> bool:
-    with pin.view() as view:
-        return known.minimum <= len(view) <= known.maximum and all(byte in DIGITS for byte in view)

@@ -11,6 +11,8 @@ own words are removed, and their length is limited; the texts put them between q
 | ``sign_batch`` | client, batch, count, documents, patient (may be absent) |
 | ``origin`` | origin |
 | ``last_try`` | client, card, reader, tries_left |
+| ``pin_change``, ``pin_unblock`` | client |
+| ``card`` | client, card, reader, holder (may be absent) |
 """
 
 from __future__ import annotations
@@ -20,12 +22,32 @@ import unicodedata
 from dataclasses import dataclass
 
 from cardd.i18n import text
-from cardd.model import PinQuestion, Question
+from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question
+from cardd.secret import Secret
 
 NAME_MAX = 120
 LIST_MAX = 400
 # other, format (bidirectional controls among them), surrogates, private use, unassigned; line and paragraph separators
 UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+DIGITS = range(ord("0"), ord("9") + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: the name of its texts (``dialog.NAME`` on its button, ``dialog.letter.NAME`` on a terminal's key)."""
+
+    name: str
+    choice: Choice
+
+
+# the answers to a question by its third one: the first is the default button, the last is that of cancelling
+ANSWERS = {
+    None: (Answer("yes", Choice.YES), Answer("no", Choice.NO)),
+    Choice.ALWAYS: (Answer("always", Choice.ALWAYS), Answer("once", Choice.YES), Answer("no", Choice.NO)),
+    Choice.ANOTHER: (Answer("this", Choice.YES), Answer("another", Choice.ANOTHER), Answer("cancel", Choice.NO)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +66,8 @@ class Words:
 def pin_words(asked: PinQuestion, language: str, seconds: int, *, format_error: bool = False) -> Words:
     """The words of a PIN dialog."""
     lines = [_question(asked.question, language), text("dialog.card", language, **_card(asked))]
+    if asked.role is PinRole.NEW:
+        lines.append(text("dialog.new", language, **_lengths(asked.pin)))
     if asked.tries_left is not None:
         lines.append(text("dialog.tries", language, tries_left=asked.tries_left))
     lines.append(text("dialog.time", language, seconds=seconds))
@@ -52,24 +76,20 @@ def pin_words(asked: PinQuestion, language: str, seconds: int, *, format_error: 
         description="\n".join(lines),
         ok=text("dialog.ok", language),
         cancel=text("dialog.cancel", language),
-        prompt=text("dialog.pin", language),
+        prompt=text(f"dialog.prompt.{asked.role}" if asked.pin.digits else "dialog.prompt.password", language),
         error=_error(asked, language, format_error=format_error),
     )
 
 
 def confirm_words(question: Question, language: str, seconds: int) -> Words:
-    """The words of a yes-or-no dialog; with ``remember``, of one with a third answer."""
+    """The words of a dialog with two or three answers."""
     lines = [_question(question, language)]
-    if question.topic == "last_try":
+    if question.topic in ("last_try", "card"):
         lines.append(text("dialog.card", language, **clean(question.params)))
     lines.append(text("dialog.time", language, seconds=seconds))
-    return Words(
-        title=text("dialog.title", language),
-        description="\n".join(lines),
-        ok=text("dialog.always" if question.remember else "dialog.yes", language),
-        not_ok=text("dialog.once", language) if question.remember else "",
-        cancel=text("dialog.no", language),
-    )
+    first, *middle, last = [text(f"dialog.{answer.name}", language) for answer in ANSWERS[question.third]]
+    title = text("dialog.title", language)
+    return Words(title, "\n".join(lines), ok=first, not_ok="".join(middle), cancel=last)
 
 
 def notice_words(question: Question, language: str) -> Words:
@@ -96,21 +116,31 @@ def _clean(name: str, value: str | int) -> str | int:
 def _question(question: Question, language: str) -> str:
     params = {"user": user_name(question.uid), **question.params}
     sentence = text(f"dialog.{question.topic}.question", language, **clean(params))
-    if "patient" in params:
-        sentence += "\n" + text("dialog.patient", language, **clean(params))
-    return sentence
+    also = [text(f"dialog.{name}", language, **clean(params)) for name in ("patient", "holder") if name in params]
+    return "\n".join((sentence, *also))
 
 
 def _card(asked: PinQuestion) -> dict[str, str | int]:
     return clean({"card": asked.card.upper(), "reader": asked.reader})
 
 
+def _lengths(pin: PinInfo) -> dict[str, str | int]:
+    return {"minimum": pin.minimum, "maximum": pin.maximum}
+
+
 def _error(asked: PinQuestion, language: str, *, format_error: bool) -> str:
     if format_error:
-        return text("dialog.format", language, minimum=asked.pin.minimum, maximum=asked.pin.maximum)
-    if asked.wrong_before and asked.tries_left is not None:
-        return text("dialog.wrong", language, tries_left=asked.tries_left)
+        return text("dialog.format" if asked.pin.digits else "dialog.length", language, **_lengths(asked.pin))
+    if asked.problem:
+        tries = {"tries_left": asked.tries_left} if asked.tries_left is not None else {}
+        return text(f"dialog.problem.{asked.problem}", language, **tries)
     return ""
+
+
+def can_be(typed: Secret, pin: PinInfo) -> bool:
+    """Whether what was typed can be this PIN at all."""
+    with typed.view() as view:
+        return pin.minimum <= len(view) <= pin.maximum and (not pin.digits or all(byte in DIGITS for byte in view))
 
 
 def user_name(uid: int) -> str:

@@ -9,7 +9,7 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cardd.agent.texts import Words, confirm_words, notice_words, pin_words
+from cardd.agent.texts import ANSWERS, Words, can_be, confirm_words, notice_words, pin_words
 from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
 from cardd.i18n import text
 from cardd.model import Choice, PinQuestion, Question
@@ -35,22 +35,23 @@ class TerminalPrompter:
                 await _read_line(terminal, into, seconds, PinTimeout)
                 if not into:
                     raise PinCancelled
-                if asked.pin.minimum <= len(into) <= asked.pin.maximum:
+                if can_be(into, asked.pin):
                     return
                 into.wipe()
                 words = pin_words(asked, self._language, seconds, format_error=True)
 
     async def confirm(self, question: Question, seconds: int) -> Choice:
-        """Yes or no by its first letter; anything but yes is no. Raises ConsentTimeout, PromptUnavailable."""
+        """An answer by its letter; anything else is no. Raises ConsentTimeout, PromptUnavailable."""
         words = confirm_words(question, self._language, seconds)
-        yes, no = words.not_ok or words.ok, words.cancel
-        letter = "o" if self._language == "fr" else "y"
-        prompt = text("dialog.answer", self._language, yes=letter, yes_text=yes, no="n", no_text=no)
+        letters = {text(f"dialog.letter.{a.name}", self._language): a for a in ANSWERS[question.third]}
+        shown = [f"[{letter}] " + text(f"dialog.{a.name}", self._language) for letter, a in letters.items()]
+        prompt = text("dialog.answer", self._language, answers=", ".join(shown))
         with _terminal() as terminal, Secret() as line:
             _show(terminal, words, prompt)
             await _read_line(terminal, line, seconds, ConsentTimeout)
             with line.view() as typed:
-                return Choice.YES if bytes(typed[:1]).lower() == letter.encode() else Choice.NO
+                chosen = letters.get(bytes(typed[:1]).lower().decode("ascii", "replace"))
+            return chosen.choice if chosen else Choice.NO
 
     async def notify(self, question: Question) -> None:
         """Show a message; it needs no answer."""

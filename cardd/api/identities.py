@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from cardd.api.schemas import IdentityAnswer
+from msgspec import UNSET
+
+from cardd.api.schemas import IdentityAnswer, OrganisationAnswer
 from cardd.model import Identity
 
 
 def described(identity: Identity) -> IdentityAnswer:
     """Field by field: what a page or an LPS may know of the holder."""
+    organisation = identity.organisation
     return IdentityAnswer(
         national_id=identity.national_id,
         family_name=identity.family_name,
@@ -19,4 +22,8 @@ def described(identity: Identity) -> IdentityAnswer:
         card_type_name=identity.card_type_name,
         card_number=identity.card_number,
         is_test=identity.is_test,
+        is_declared=identity.is_declared,
+        organisation=OrganisationAnswer(organisation.identifier, organisation.kind, organisation.name)
+        if organisation
+        else UNSET,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardd.api import auth_tokens, cards, clients, events, readers, sessions, signatures, status
+from cardd.api import auth_tokens, cards, clients, events, methods, pins, readers, sessions, signatures, status
 from cardd.api.access import (
     anyone,
     client,
@@ -22,6 +22,7 @@ from cardd.api.schemas import (
     CertificatesAnswer,
     ClientAnswer,
     ClientsAnswer,
+    MethodsAnswer,
     OriginAnswer,
     PairingAnswer,
     ReadersAnswer,
@@ -52,10 +53,17 @@ ROUTES: tuple[Route, ...] = (
         answers={200: ClientAnswer, 202: PairingAnswer}),
     delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close"),
 
+    get("/v1/methods", client_or_local, methods.everyone, "The ways to log in, and what each lacks",
+        answers={200: MethodsAnswer}),
     get("/v1/readers", client_or_local, readers.everyone, "Reader slots", answers={200: ReadersAnswer}),
     get("/v1/cards", client_or_local, cards.everyone, "Inserted cards", answers={200: CardsAnswer}, query=("pin",)),
     get("/v1/cards/{id}/certificates", client, cards.certificates, "Certificates and holder, once consented",
         answers={200: CertificatesAnswer}),
+
+    post("/v1/cards/{id}/pin-changes", client_or_local, pins.SHAPE, pins.change, "The user changes the PIN",
+         answers={204: None}),
+    post("/v1/cards/{id}/pin-unblocks", client_or_local, pins.SHAPE, pins.unblock, "The user unblocks the PIN",
+         answers={204: None}),
 
     get("/v1/sessions", local, sessions.everyone, "The asking OS user's sessions", answers={200: SessionsAnswer}),
     post("/v1/sessions", client, sessions.SHAPE, sessions.open_one, "Log in",

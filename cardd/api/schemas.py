@@ -40,11 +40,22 @@ class OriginBody(Body):
     """POST /v1/clients from a web page that wants to be allowed: it is known by its Origin and says nothing else."""
 
 
-class SessionBody(Body):
-    """POST /v1/sessions."""
+class ActingBody(Body):
+    """The professional for whom the practice software acts with its organisation's certificate, as it knows them."""
 
-    method: Literal["cpx"]
+    national_id: Identifier
+    family_name: Name
+    given_name: Name
+    profession: Identifier | None = None
+    specialty: Identifier | None = None
+
+
+class SessionBody(Body):
+    """POST /v1/sessions: ``card`` goes with ``cpx``, ``acting`` with ``csa``."""
+
+    method: Literal["cpx", "csa"]
     card: Identifier | None = None
+    acting: ActingBody | None = None
 
 
 class SignatureItem(Body):
@@ -76,6 +87,10 @@ class SignaturesBody(Body):
 
     signatures: Annotated[list[SignatureItem], Meta(min_length=1, max_length=1000)]
     batch: BatchBody | None = None
+
+
+class PinBody(Body):
+    """POST /v1/cards/{id}/pin-changes and …/pin-unblocks: the codes are asked for at the workstation."""
 
 
 class AuthTokenBody(Body):
@@ -195,8 +210,19 @@ class CertificatesAnswer(Answer):
     certificates: list[CertificateAnswer]
 
 
+class OrganisationAnswer(Answer):
+    """The structure of a session's certificate; ``kind`` is ``finess``, ``siren``, ``siret``, … or ``other``."""
+
+    identifier: str
+    kind: str
+    name: str
+
+
 class IdentityAnswer(Answer):
-    """Who the card or the session stands for, as the certificate says it."""
+    """Who the card or the session stands for, as the certificate says it.
+
+    ``is_declared`` tells that the person is as the practice software named it; ``organisation`` is proven then.
+    """
 
     national_id: str
     family_name: str
@@ -208,13 +234,15 @@ class IdentityAnswer(Answer):
     card_type_name: str | None
     card_number: str | None
     is_test: bool
+    is_declared: bool = False
+    organisation: OrganisationAnswer | UnsetType = UNSET
 
 
 class SessionAnswer(Answer):
     """A session; ``token`` only in the answer that opens it."""
 
     id: str
-    method: Literal["cpx"]
+    method: Literal["cpx", "csa"]
     state: Literal["active", "locked"]
     opened_at: datetime
     expires_at: datetime
@@ -253,6 +281,31 @@ class AuthTokenAnswer(Answer):
     signature: str
     format: str
     appVersion: str  # noqa: N815
+
+
+class ExpiringAnswer(Answer):
+    """A certificate near its end: ``serial`` in hex, ``days`` left, negative once it has ended."""
+
+    serial: str
+    not_after: datetime
+    days: int
+
+
+class MethodAnswer(Answer):
+    """One way to log in; when it is not usable, the error's code, what it means, and what to do."""
+
+    method: str
+    usable: bool
+    problem: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    remedy: str | UnsetType = UNSET
+    expiring: list[ExpiringAnswer] | UnsetType = UNSET
+
+
+class MethodsAnswer(Answer):
+    """GET /v1/methods."""
+
+    methods: list[MethodAnswer]
 
 
 class Hello(Answer):

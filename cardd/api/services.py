@@ -8,11 +8,22 @@ from typing import Literal
 from cardd.core.clients import Clients
 from cardd.core.consent import ConsentDesk
 from cardd.core.events import EventBus
+from cardd.core.pin_life import PinLife
 from cardd.core.readers import Readers
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.identity.cpx_login import CpxLogin
+from cardd.identity.csa_login import CsaLogin
+from cardd.identity.methods import Methods
 from cardd.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """The ways to open a session, by the names that the API has for them."""
+
+    cpx: CpxLogin
+    csa: CsaLogin
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +39,9 @@ class Services:
     clients: Clients
     consents: ConsentDesk
     signing: Signing
-    login: CpxLogin
+    logins: Logins
+    methods: Methods
+    pin_life: PinLife
     events: EventBus
     clock: Clock
     version: str

@@ -7,18 +7,45 @@ from typing import Literal, cast
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
 from cardd.api.identities import described as identity
-from cardd.api.schemas import SessionAnswer, SessionBody, SessionsAnswer
+from cardd.api.schemas import ActingBody, SessionAnswer, SessionBody, SessionsAnswer
 from cardd.core.sessions import Session
+from cardd.errors import InvalidRequest
+from cardd.model import Identity
 
 SHAPE = Shape(SessionBody)
 
 
 async def open_one(call: Call, body: SessionBody) -> Reply:
     """Ask for the PIN; the answer is the only place where the token is whole."""
-    session, token = await call.services.login.open(call.caller, body.card)
+    session, token = await _login(call, body)
     answer = described(call, session)
     answer.token = token
     return Reply(201, answer, {"Location": f"/v1/sessions/{session.id}"})
+
+
+async def _login(call: Call, body: SessionBody) -> tuple[Session, str]:
+    if body.method == "cpx":
+        _expect(body.acting is None, "$.acting", "unknown")
+        return await call.services.logins.cpx.open(call.caller, body.card)
+    _expect(body.card is None, "$.card", "unknown")
+    if body.acting is None:
+        raise InvalidRequest(where="$.acting", why="missing")
+    return await call.services.logins.csa.open(call.caller, _acting(body.acting))
+
+
+def _expect(holds: bool, where: str, why: str) -> None:
+    if not holds:
+        raise InvalidRequest(where=where, why=why)
+
+
+def _acting(body: ActingBody) -> Identity:
+    return Identity(
+        national_id=body.national_id,
+        family_name=body.family_name,
+        given_name=body.given_name,
+        profession=body.profession,
+        specialty=body.specialty,
+    )
 
 
 async def everyone(call: Call) -> Reply:
@@ -42,7 +69,7 @@ def described(call: Call, session: Session) -> SessionAnswer:
     """A session as the API shows it."""
     return SessionAnswer(
         id=session.id,
-        method=cast(Literal["cpx"], session.method),
+        method=cast(Literal["cpx", "csa"], session.method),
         state=session.state.value,
         opened_at=session.opened_at,
         expires_at=call.services.sessions.expires_at(session),

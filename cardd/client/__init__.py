@@ -13,7 +13,9 @@ from cardd.client.answers import (
     Certificate,
     Certificates,
     Client,
+    Expiring,
     Holder,
+    Method,
     Paired,
     Pairing,
     Pin,
@@ -22,17 +24,20 @@ from cardd.client.answers import (
     Signature,
     Status,
 )
-from cardd.client.api import CarddClient
+from cardd.client.api import Acting, CarddClient
 from cardd.client.session import Session, ToSign
 
 __all__ = [
+    "Acting",
     "AuthToken",
     "Card",
     "CarddClient",
     "Certificate",
     "Certificates",
     "Client",
+    "Expiring",
     "Holder",
+    "Method",
     "Paired",
     "Pairing",
     "Pin",

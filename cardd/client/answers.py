@@ -30,6 +30,31 @@ class Reader(Answer, frozen=True):
     card: str | None = None
 
 
+class Expiring(Answer, frozen=True):
+    """A certificate near its end; ``days`` is negative once it has ended."""
+
+    serial: str
+    not_after: datetime
+    days: int
+
+
+class Method(Answer, frozen=True):
+    """One way to log in; when it is not usable, ``problem`` is an error's code and ``remedy`` says what to do."""
+
+    method: str
+    usable: bool
+    problem: str | None = None
+    detail: str | None = None
+    remedy: str | None = None
+    expiring: tuple[Expiring, ...] = ()
+
+
+class Methods(Answer, frozen=True):
+    """GET /v1/methods."""
+
+    methods: tuple[Method, ...]
+
+
 class Pin(Answer, frozen=True):
     """A card's PIN: ``ready``, ``last_try``, ``blocked`` or ``unknown``; lengths in digits."""
 
@@ -50,10 +75,19 @@ class Card(Answer, frozen=True):
     problem: str | None = None
 
 
+class Organisation(Answer, frozen=True):
+    """The structure of a session's certificate."""
+
+    identifier: str
+    kind: str
+    name: str
+
+
 class Holder(Answer, frozen=True):
     """Who a card or a session stands for.
 
-    Codes are those of the ANS tables; ``card_type_name`` is CPS, CPF, CPE or CPA.
+    Codes are those of the ANS tables; ``card_type_name`` is CPS, CPF, CPE or CPA. ``is_declared`` tells that only the
+    organisation is proven, and the person as the program named them.
     """
 
     national_id: str
@@ -66,6 +100,8 @@ class Holder(Answer, frozen=True):
     card_type_name: str | None = None
     card_number: str | None = None
     is_test: bool = False
+    is_declared: bool = False
+    organisation: Organisation | None = None
 
 
 class Certificate(Answer, frozen=True):

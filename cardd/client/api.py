@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,8 @@ from cardd.client.answers import (
     Certificates,
     Client,
     Clients,
+    Method,
+    Methods,
     OpenedSession,
     Paired,
     Pairing,
@@ -32,6 +35,17 @@ from cardd.model import Event
 
 PAUSE = 0.25  # seconds between two questions whether the user has accepted the pairing
 ACCEPTED = 202
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """A professional as the program knows them: national identifier with its type prefix, names, codes."""
+
+    national_id: str
+    family_name: str
+    given_name: str
+    profession: str | None = None
+    specialty: str | None = None
 
 
 class CarddClient:
@@ -66,6 +80,10 @@ class CarddClient:
         """Whether a daemon answers, and its version."""
         return await self._transport.get("/v1/status", Status)
 
+    async def methods(self) -> tuple[Method, ...]:
+        """The ways to log in, and what keeps each from being used."""
+        return (await self._transport.get("/v1/methods", Methods, self.secret)).methods
+
     async def readers(self) -> tuple[Reader, ...]:
         """The reader slots."""
         return (await self._transport.get("/v1/readers", Readers, self.secret)).readers
@@ -78,6 +96,14 @@ class CarddClient:
     async def certificates(self, card: str) -> Certificates:
         """A card's certificates and its holder; the user is asked unless this program has logged in with the card."""
         return await self._transport.get(f"/v1/cards/{quote(card, safe='')}/certificates", Certificates, self.secret)
+
+    async def change_pin(self, card: str) -> None:
+        """Have the daemon ask the user for the PIN and a new one. Raises the errors of PIN and card."""
+        await self._transport.call("POST", f"/v1/cards/{quote(card, safe='')}/pin-changes", {}, bearer=self.secret)
+
+    async def unblock_pin(self, card: str) -> None:
+        """Have the daemon ask the user for the unblocking code and a new PIN. Raises the errors of PIN and card."""
+        await self._transport.call("POST", f"/v1/cards/{quote(card, safe='')}/pin-unblocks", {}, bearer=self.secret)
 
     def events(self) -> AsyncGenerator[Event, None]:
         """Events as they happen, without end: a lost connection is made again, and begins with ``hello`` each time."""
@@ -118,12 +144,16 @@ class CarddClient:
 
     # --- sessions ---
 
-    async def login(self, method: str = "cpx", *, card: str | None = None) -> Session:
-        """Open a session; the daemon asks the user for the PIN. ``card`` is needed when several are inserted.
+    async def login(self, method: str = "cpx", *, card: str | None = None, acting: Acting | None = None) -> Session:
+        """Open a session; the daemon asks the user for the PIN.
 
-        Raises ClientUnknown when this program is not paired, and the errors of PIN and card.
+        ``card`` names one where several are inserted, which otherwise the user picks; ``acting`` is for whom a program
+        acts with its organisation's certificate (``csa``). Raises ClientUnknown when this program is not paired, and
+        the errors of PIN and card.
         """
-        body = {"method": method} | ({"card": card} if card else {})
+        body: dict[str, object] = {"method": method}
+        body |= {"card": card} if card else {}
+        body |= {"acting": asdict(acting)} if acting else {}
         opened = await self._transport.post("/v1/sessions", body, OpenedSession, self.secret)
         return Session(self._transport, opened.id, opened.token, opened)
 

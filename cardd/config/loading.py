@@ -45,7 +45,7 @@ class _Reading:
     origin: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def add(self, name: str, document: dict[str, object]) -> None:
-        for section, table in document.items():
+        for section, table in _tables(document):
             if section not in SECTIONS:
                 raise _unknown(name, section, SECTIONS)
             if not isinstance(table, dict):
@@ -65,7 +65,9 @@ class _Reading:
 
     def config(self) -> Config:
         parts: dict[str, Any] = {
-            name: section(**{key: value for (owner, key), value in self.values.items() if owner == name})
+            name.rpartition(".")[2]: section(
+                **{key: value for (owner, key), value in self.values.items() if owner == name}
+            )
             for name, section in SECTIONS.items()
         }
         return self._beside(Config(**parts))
@@ -78,6 +80,16 @@ class _Reading:
         if ("audit", "directory") not in self.values:
             audit = replace(audit, directory=config.state.directory / "audit")
         return replace(config, listen=listen, audit=audit)
+
+
+def _tables(document: dict[str, object]) -> Iterable[tuple[str, object]]:
+    """The tables of a document by their dotted names: ``[drivers.pkcs11]`` stands inside ``drivers``."""
+    outer = {name.partition(".")[0] for name in SECTIONS if "." in name}
+    for section, table in document.items():
+        if section in outer and isinstance(table, dict):
+            yield from ((f"{section}.{name}", inner) for name, inner in table.items())
+        else:
+            yield section, table
 
 
 def _merged(files: Iterable[tuple[str, str]]) -> Config:

@@ -16,8 +16,10 @@ from cardd.config.values import (
     integer,
     loopback_port,
     optional_path,
+    optional_word,
     origins,
     path,
+    words,
 )
 
 DAY = 86400.0
@@ -220,6 +222,50 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
+class Pkcs11:
+    """PKCS#11 modules: the section drivers.pkcs11."""
+
+    modules: Annotated[
+        tuple[str, ...],
+        Key(
+            words(),
+            "Modules to load, each by its absolute path or by its name in p11-kit; none but these is loaded.",
+            "Modules à charger, chacun par son chemin absolu ou par son nom dans p11-kit ; aucun autre n’est chargé.",
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Csa:
+    """The organisation's certificate."""
+
+    authentication: Annotated[
+        Path | None,
+        Key(
+            optional_path(),
+            "The PKCS#12 file for authentication (ORG AUTH_CLI). Its password is never here.",
+            "Le fichier PKCS#12 d’authentification (ORG AUTH_CLI). Son mot de passe n’est jamais ici.",
+        ),
+    ] = None
+    signature: Annotated[
+        Path | None,
+        Key(
+            optional_path(),
+            "The PKCS#12 file for signatures (ORG SIGN), with the same password.",
+            "Le fichier PKCS#12 de signature (ORG SIGN), avec le même mot de passe.",
+        ),
+    ] = None
+    token: Annotated[
+        str | None,
+        Key(
+            optional_word(),
+            "The label of the PKCS#11 token that holds it, instead of files.",
+            "Le label du jeton PKCS#11 qui le contient, au lieu de fichiers.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """The record of what was signed."""
 
@@ -245,6 +291,9 @@ class Config:
     card: Card = Card()
     consent: Consent = Consent()
     audit: Audit = Audit()
+    pkcs11: Pkcs11 = Pkcs11()
+    csa: Csa = Csa()
 
 
-SECTIONS: Mapping[str, type] = {entry.name: type(entry.default) for entry in fields(Config)}
+NESTED = {"pkcs11": "drivers.pkcs11"}
+SECTIONS: Mapping[str, type] = {NESTED.get(entry.name, entry.name): type(entry.default) for entry in fields(Config)}

@@ -99,6 +99,28 @@ def optional_path() -> Kind:
     return Kind('path | ""', lambda value: None if value == "" else _path(value))
 
 
+def words() -> Kind:
+    """A list of strings."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(entry, str) and entry for entry in value):
+            raise Unfit("type", '["…"]')
+        return tuple(str(entry) for entry in value)
+
+    return Kind("list of strings", read)
+
+
+def optional_word() -> Kind:
+    """A string; the empty one for none."""
+
+    def read(value: object) -> str | None:
+        if not isinstance(value, str):
+            raise Unfit("type", "string")
+        return value or None
+
+    return Kind("string", read)
+
+
 def loopback_port() -> Kind:
     """A TCP port, alone or behind the name of a loopback address. Gives the port: both families listen, always.
 

@@ -154,7 +154,7 @@ class Clients:
             raise TooManyRequests(retry_after=5)
         self._asking.add(peer.uid)
         try:
-            choice = await self._prompter.confirm(Question("origin", peer.uid, {"origin": origin}, remember=True))
+            choice = await self._prompter.confirm(Question("origin", peer.uid, {"origin": origin}, third=Choice.ALWAYS))
         except ConsentTimeout:
             self._refused.add((origin, peer.uid))
             raise

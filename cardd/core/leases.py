@@ -83,15 +83,18 @@ class CardAccess:
             answer.add_done_callback(lambda done: done.exception())
             self._spawn(self._use(answer, self._read_certificates, None, self._timeout))
 
-    async def use(self, work: Callable[[Card], T], login: Login | None = None, *, operations: int = 1) -> T:
+    async def use(
+        self, work: Callable[[Card], T], login: Login | None = None, *, operations: int = 1, reset: bool = False
+    ) -> T:
         """Run ``work`` on the card, logged in when ``login`` is given.
 
-        A caller that is cancelled does not tear the card out of its operation. Raises what the reader, the card and
-        ``work`` raise; LastTryRefused when a PIN not yet accepted would spend the last try unasked.
+        ``reset`` ends the transaction with a reset also without a login: the work itself presents a code. A caller that
+        is cancelled does not tear the card out of its operation. Raises what the reader, the card and ``work`` raise;
+        LastTryRefused when a PIN not yet accepted would spend the last try unasked.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         patience = KEYPAD_TIMEOUT if login and login.pin is None else 0.0
-        self._spawn(self._use(answer, work, login, self._timeout * operations + patience))
+        self._spawn(self._use(answer, work, login, self._timeout * operations + patience, reset=reset))
         return await asyncio.shield(answer)
 
     async def logout(self, session: str) -> None:
@@ -114,12 +117,20 @@ class CardAccess:
     # --- on the event loop ---
 
     async def _use(
-        self, answer: asyncio.Future[T], work: Callable[[Card], T], login: Login | None, timeout: float
+        self,
+        answer: asyncio.Future[T],
+        work: Callable[[Card], T],
+        login: Login | None,
+        timeout: float,
+        *,
+        reset: bool = False,
     ) -> None:
         async with self._lock:
             self._cancel_release()
             try:
-                answer.set_result(await self._run(lambda connection: self._job(connection, work, login), timeout))
+                answer.set_result(
+                    await self._run(lambda connection: self._job(connection, work, login, reset=reset), timeout)
+                )
             except CarddError as error:
                 answer.set_exception(error)
             except Exception:  # a driver's bug must reach the journal and must not hang the caller
@@ -169,7 +180,7 @@ class CardAccess:
 
     # --- on the reader's thread ---
 
-    def _job(self, connection: Connection, work: Callable[[Card], T], login: Login | None) -> T:
+    def _job(self, connection: Connection, work: Callable[[Card], T], login: Login | None, *, reset: bool) -> T:
         try:
             self._enter(connection, login)
             card = self._open(connection)
@@ -177,10 +188,10 @@ class CardAccess:
                 self._verify(card, login)
             result = work(card)
         except BaseException:
-            self._leave(connection, reset=login is not None)
+            self._leave(connection, reset=reset or login is not None)
             raise
         if self._login is None:
-            self._leave(connection, reset=False)
+            self._leave(connection, reset=reset)
         return result
 
     def _enter(self, connection: Connection, login: Login | None) -> None:

@@ -21,6 +21,7 @@ T = TypeVar("T")
 FREE_MISTAKES = 1
 BACK_OFF_FIRST = 2.0
 BACK_OFF_MAX = 60.0
+UNCOUNTED = 99  # tries left where a token or key file tells no number
 
 
 class PinGuard:
@@ -58,25 +59,32 @@ class PinDesk:
         self._guard = guard
 
     async def login(
-        self, card: InsertedCard, session: str, client: str, question: Question, work: Callable[[Card], T]
+        self,
+        card: InsertedCard,
+        session: str,
+        client: str,
+        question: Question,
+        work: Callable[[Card], T],
+        *,
+        stored: Secret | None = None,
     ) -> tuple[T, Secret | None]:
         """Ask, VERIFY and work; a mistyped PIN is asked again while more than one try is left.
 
-        ``question`` says why. Gives the work's result and the PIN that the card accepted, which the caller wipes; it
-        is None when the PIN was typed on the reader's keypad. Raises PinBlocked before asking anything; PinWrong when
-        the user stops after a wrong one or when one try is left; LastTryRefused, PinCancelled, PinTimeout, PinBackOff,
-        PromptUnavailable, and what the card raises.
+        ``question`` says why; ``stored`` is tried before the user is asked. Gives the work's result and the PIN that
+        the card accepted, which the caller wipes; it is None when the PIN was typed on the reader's keypad. Raises
+        PinBlocked before asking anything; PinWrong when the user stops after a wrong one or when one try is left;
+        LastTryRefused, PinCancelled, PinTimeout, PinBackOff, PromptUnavailable, and what the card raises.
         """
         self._guard.check(client)
         wrong: PinWrong | None = None
         while True:
-            asked = await self._question(card, question, wrong_before=wrong is not None)
+            asked = await self.question(card, question, _problem(wrong))
             try:
-                outcome = await self._attempt(card, session, asked, work)
+                outcome = await self._attempt(card, session, asked, work, None if wrong else stored)
             except PinWrong as error:
                 self._guard.wrong(client)
                 wrong = error
-                if int(error.params.get("tries_left", 0)) <= 1:
+                if int(error.params.get("tries_left", UNCOUNTED)) <= 1:
                     raise
             except (PinCancelled, PinTimeout):
                 if wrong:
@@ -86,29 +94,35 @@ class PinDesk:
                 self._guard.right(client)
                 return outcome
 
-    async def _question(self, card: InsertedCard, question: Question, *, wrong_before: bool) -> PinQuestion:
+    async def question(self, card: InsertedCard, question: Question, problem: str | None = None) -> PinQuestion:
+        """What to ask for this card's PIN, once the user agreed where it is the last try. Raises as ``login`` does."""
         pin = (await card.access.info()).pin
         if pin is None:
             raise CardIncomplete(what="PIN")
         status = await card.access.use(lambda opened: opened.pin_status())
         if status.state is PinState.BLOCKED:
             raise PinBlocked
-        asked = PinQuestion(question, pin, card.reader, card.kind.value, status.tries_left, wrong_before)
-        if status.state is PinState.LAST_TRY and await self._prompter.confirm(_last_try(asked)) is Choice.NO:
-            raise LastTryRefused(tries_left=1)
+        asked = PinQuestion(question, pin, card.reader, card.kind.value, status.tries_left, problem)
+        await self.agree_to_last_try(asked)
         return asked
 
+    async def agree_to_last_try(self, asked: PinQuestion) -> None:
+        """Rule 4: the last try is spent only when the user says so. Raises LastTryRefused."""
+        if asked.tries_left == 1 and await self._prompter.confirm(_last_try(asked)) is Choice.NO:
+            raise LastTryRefused(tries_left=1)
+
     async def _attempt(
-        self, card: InsertedCard, session: str, asked: PinQuestion, work: Callable[[Card], T]
+        self, card: InsertedCard, session: str, asked: PinQuestion, work: Callable[[Card], T], stored: Secret | None
     ) -> tuple[T, Secret | None]:
         spend = asked.tries_left == 1
         card.access.prefetch()
         if card.access.has_pinpad:
             async with self._notice(asked):
                 return await card.access.use(work, Login(session, None, spend_last_try=spend)), None
-        secret = Secret()
+        secret = stored or Secret()
         try:
-            await self._prompter.ask_pin(asked, secret)
+            if not secret:
+                await self._prompter.ask_pin(asked, secret)
             return await card.access.use(work, Login(session, secret, spend_last_try=spend)), secret
         except BaseException:
             secret.wipe()
@@ -124,6 +138,13 @@ class PinDesk:
         finally:
             notice.cancel()
             await asyncio.gather(notice, return_exceptions=True)
+
+
+def _problem(wrong: PinWrong | None) -> str | None:
+    """Why the PIN is asked again: a card tells the tries left, a key file has no count of them."""
+    if wrong is None:
+        return None
+    return "wrong" if "tries_left" in wrong.params else "refused"
 
 
 def _last_try(asked: PinQuestion) -> Question:

@@ -31,6 +31,7 @@ from cardd.ports import Reader, Token
 
 UNREADABLE: dict[CardKind, type[CardError]] = {CardKind.VITALE: CardIsVitale, CardKind.CPS2TER: CardUnsupported}
 SESSIONLESS: dict[CardKind, type[CardError]] = {**UNREADABLE, CardKind.CPS3_CONTACTLESS: CardContactless}
+UNFIT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,14 @@ class InsertedCard:
         return self.kind is CardKind.UNKNOWN and not self.atr
 
     @property
-    def is_known_natively(self) -> bool:
-        """Whether a driver of cardd's own knows the card by its ATR."""
-        return bool(self.atr) and self.kind is not CardKind.UNKNOWN
-
-    @property
     def problem(self) -> CardError | None:
         """Why no session can be opened with the card; None when nothing is known against it."""
         return self._found_in(SESSIONLESS)
+
+    @property
+    def is_served_natively(self) -> bool:
+        """Whether a driver of cardd's own opens sessions with the card, as far as its ATR tells."""
+        return bool(self.atr) and self.kind is not CardKind.UNKNOWN and self.problem is None
 
     @property
     def unreadable(self) -> CardError | None:
@@ -113,15 +114,14 @@ class Readers:
     def card_inserted(self, name: str, atr: bytes) -> None:
         """Give the card an identifier and tell everyone; a token that stands for the same card gives way to it."""
         kind = self._registry.recognise(atr) if atr else CardKind.UNKNOWN
-        if kind is not CardKind.UNKNOWN:
+        if self._insert(name, atr, kind).is_served_natively:
             for token in self._tokens_in(name):
                 self.card_removed(token.reader)
-        self._insert(name, atr, kind)
 
     def token_inserted(self, name: str, token: Token) -> None:
-        """The same for a token, but for one whose card a driver of our own knows already: never both at once."""
+        """The same for a token, but for one whose card a driver of our own serves already: never both at once."""
         there = self._readers.get(token.slot)
-        if there is None or there.card is None or not there.card.is_known_natively:
+        if there is None or there.card is None or not there.card.is_served_natively:
             self._insert(name, b"", token.kind, token.slot)
 
     def open_card(self, channel: Channel) -> Card:
@@ -154,7 +154,7 @@ class Readers:
         """
         found = [state.card for state in self.readers() if state.card]
         through_modules = {card.slot for card in found if card.slot}
-        return [card for card in found if card.reader not in through_modules or card.is_known_natively]
+        return [card for card in found if card.reader not in through_modules or card.is_served_natively]
 
     def card(self, identifier: str) -> InsertedCard:
         """The card with this identifier. Raises CardUnknown."""
@@ -180,8 +180,8 @@ class Readers:
             return _usable(self.card(identifier))
         cards = self.cards()
         candidates = [card for card in cards if card.problem is None]
-        known = [card for card in candidates if card.kind is not CardKind.UNKNOWN]
-        match known or candidates:
+        served = [[card for card in candidates if _rank(card) == rank] for rank in range(UNFIT)]
+        match next(filter(None, served), []):
             case [card]:
                 return card
             case []:
@@ -189,11 +189,12 @@ class Readers:
             case several:
                 raise CardAmbiguous(tuple(card.id for card in several))
 
-    def _insert(self, name: str, atr: bytes, kind: CardKind, slot: str = "") -> None:
+    def _insert(self, name: str, atr: bytes, kind: CardKind, slot: str = "") -> InsertedCard:
         state = self._readers[name]
         access = CardAccess(state.reader, hold=self._hold, timeout=self._timeout)
         card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access, slot)
         self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": kind.value}))
+        return card
 
     def _tokens_in(self, slot: str) -> list[InsertedCard]:
         return [state.card for state in self._readers.values() if state.card and state.card.slot == slot]
@@ -201,6 +202,19 @@ class Readers:
     async def close(self) -> None:
         """Give every card back, de-authenticated."""
         await asyncio.gather(*(state.card.access.close() for state in self._readers.values() if state.card))
+
+
+def _rank(card: InsertedCard) -> int:
+    """A card that a driver of our own serves comes before a module's token, and that before one that nobody knows."""
+    match card.kind:
+        case CardKind.PKCS12:
+            return UNFIT  # an organisation's
+        case CardKind.UNKNOWN:
+            return 2
+        case CardKind.PKCS11:
+            return 1
+        case _:
+            return 0
 
 
 def _absent() -> InsertedCard:

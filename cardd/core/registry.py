@@ -8,8 +8,20 @@ from functools import cached_property
 from cardd.driver import Card, CardDriver, Channel
 from cardd.errors import CardUnrecognised
 from cardd.model import CardKind
+from cardd.ports import ReaderSource, SourceSettings
 
 GROUP = "cardd.drivers"
+SOURCES = "cardd.sources"
+
+
+def token_sources(settings: SourceSettings) -> tuple[ReaderSource, ...]:
+    """What the entry points ``cardd.sources`` make of these settings; nothing is loaded where there are none."""
+    if not settings.modules and not settings.organisation:
+        return ()
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and needed only where tokens are configured
+
+    found = sorted(entry_points(group=SOURCES), key=lambda entry: entry.name)
+    return tuple(source for entry in found if (source := entry.load()(settings)) is not None)
 
 
 class DriverRegistry:

@@ -29,7 +29,8 @@ SEQUENCE, OBJECT_IDENTIFIER, OCTET_STRING = 0x30, 0x06, 0x04
 class PlainCertificate:
     """The fields of a certificate that cardd looks at.
 
-    ``subject_fields`` maps a dotted attribute type to its first value; ``extensions`` a dotted OID to the DER inside.
+    ``subject_fields`` maps a dotted attribute type to its first value; ``units`` are all its OUs;
+    ``extensions`` maps a dotted OID to the DER inside.
     """
 
     serial: int
@@ -38,6 +39,7 @@ class PlainCertificate:
     not_before: datetime
     not_after: datetime
     subject_fields: dict[str, str]
+    units: tuple[str, ...]
     extensions: dict[str, bytes]
 
 
@@ -59,6 +61,9 @@ def _read(certificate: Certificate) -> PlainCertificate:
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         subject_fields=_subject_fields(certificate),
+        units=tuple(
+            str(unit.value) for unit in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+        ),
         extensions=_extensions(certificate.tbs_certificate_bytes),
     )
 

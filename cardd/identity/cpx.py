@@ -69,7 +69,6 @@ def identity_of(der: bytes) -> Identity:
     national_id = _clean(subject.get(COMMON_NAME))
     if not national_id:
         raise CardIncomplete(what="holder")
-    category = _value(extensions, CARD_CATEGORY, OCTET_STRING)
     return Identity(
         national_id=national_id,
         family_name=_clean(subject.get(SURNAME)) or "",
@@ -79,8 +78,14 @@ def identity_of(der: bytes) -> Identity:
         specialty=_specialty(extensions),
         card_type=_number(extensions, CARD_TYPE),
         card_number=_text(_object(extensions, CARD_NUMBER)),
-        is_test=bool(category and category[0] & TEST_CARD),
+        is_test=is_test(extensions),
     )
+
+
+def is_test(extensions: dict[str, bytes]) -> bool:
+    """Whether a certificate with these extensions is of a test card or a test software certificate."""
+    category = _value(extensions, CARD_CATEGORY, OCTET_STRING)
+    return bool(category and category[0] & TEST_CARD)
 
 
 def serial_of(der: bytes) -> str:

@@ -11,8 +11,8 @@ from cardd.pcsc.changes import Change, Kind
 from cardd.pcsc.reader import PcscReader
 from cardd.pcsc.watch import Watch
 from cardd.pcsc.winscard import WinScard
-from cardd.pcsc.worker import post
 from cardd.ports import ReaderListener
+from cardd.worker import post
 
 STOP_LIMIT = 2.0  # seconds that stop() gives a PC/SC service or a card that hangs
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 from cardd.errors import CarddError, CardTimeout, ReaderBusy, ReaderGone
 from cardd.pcsc.channel import Opener, PcscConnection
 from cardd.pcsc.winscard import WinScard
-from cardd.pcsc.worker import Worker
 from cardd.ports import CardConnection
+from cardd.worker import Worker
 
 T = TypeVar("T")
 

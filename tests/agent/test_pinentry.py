@@ -20,8 +20,8 @@ def question(topic: str = "login", language: str = "fr", **params: str | int) ->
     return Question(topic, os.getuid(), {"client": "LPS de test", **params}, language=language)
 
 
-def pin_question(language: str = "fr", *, tries_left: int = 3, wrong_before: bool = False) -> PinQuestion:
-    return PinQuestion(question(language=language), PIN, "Lecteur A", "cps3", tries_left, wrong_before)
+def pin_question(language: str = "fr", *, tries_left: int = 3, problem: str | None = None) -> PinQuestion:
+    return PinQuestion(question(language=language), PIN, "Lecteur A", "cps3", tries_left, problem)
 
 
 async def typed(prompters: Prompters, asked: PinQuestion) -> bytes:
@@ -62,10 +62,10 @@ async def test_the_dialog_names_program_card_reader_and_tries_in_french(
 async def test_the_dialog_speaks_english_where_english_is_wanted(
     prompters: Prompters, pinentry: ScriptedPinentry
 ) -> None:
-    await typed(prompters, pin_question("en", tries_left=2, wrong_before=True))
+    await typed(prompters, pin_question("en", tries_left=2, problem="wrong"))
     [shown] = pinentry.shown()
     assert "“LPS de test” asks to open a session with your card." in shown.description
-    assert shown.error == "Wrong PIN. Tries left: 2."
+    assert shown.error == "Wrong code. Tries left: 2."
 
 
 @pytest.mark.parametrize("impossible", ["123", "123456789", "12a4", ""])
@@ -116,21 +116,24 @@ async def test_a_program_that_is_no_pinentry_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "remember", "choice"),
+    ("answer", "third", "choice"),
     [
-        ("yes", False, Choice.YES),
-        ("no", False, Choice.NO),
-        ("cancel", False, Choice.NO),
-        ("yes", True, Choice.ALWAYS),
-        ("no", True, Choice.YES),
-        ("cancel", True, Choice.NO),
+        ("yes", None, Choice.YES),
+        ("no", None, Choice.NO),
+        ("cancel", None, Choice.NO),
+        ("yes", Choice.ALWAYS, Choice.ALWAYS),
+        ("no", Choice.ALWAYS, Choice.YES),
+        ("cancel", Choice.ALWAYS, Choice.NO),
+        ("yes", Choice.ANOTHER, Choice.YES),
+        ("no", Choice.ANOTHER, Choice.ANOTHER),
+        ("cancel", Choice.ANOTHER, Choice.NO),
     ],
 )
 async def test_a_question_has_two_answers_or_three(
-    prompters: Prompters, pinentry: ScriptedPinentry, answer: str, remember: bool, choice: Choice
+    prompters: Prompters, pinentry: ScriptedPinentry, answer: str, third: Choice | None, choice: Choice
 ) -> None:
     pinentry.answer(answer)
-    asked = Question("origin", os.getuid(), {"origin": "https://dmp.example"}, "fr", remember=remember)
+    asked = Question("origin", os.getuid(), {"origin": "https://dmp.example"}, "fr", third=third)
     assert await prompters.confirm(asked) is choice
 
 

@@ -30,7 +30,9 @@ async def test_the_user_lets_a_page_in(api: Workbench) -> None:
     assert got.status == 201
     assert got.json == {"origin": STRANGER}
     assert got.headers["Access-Control-Allow-Origin"] == STRANGER
-    assert [(q.topic, q.params, q.remember) for q in api.person.questions] == [("origin", {"origin": STRANGER}, True)]
+    assert [(q.topic, q.params, q.third) for q in api.person.questions] == [
+        ("origin", {"origin": STRANGER}, Choice.ALWAYS)
+    ]
     assert (await api.call("GET", "/v1/cards", headers=ORIGIN)).status == 200
     assert (await ask(api)).status == 201
     assert len(api.person.questions) == 1

@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from cardd.errors import PromptUnavailable
+from cardd.model import Choice
 from tests.api.workbench import PAGE, PAGE_WITH_PORT, PIN, Workbench
 from tests.rig.simulator import simulated_card
 from tests.rig.waiting import eventually
@@ -121,17 +123,49 @@ async def test_a_session_in_use_expires_of_age(api: Workbench) -> None:
     assert (got.status, got.code) == (401, "session.expired")
 
 
-async def test_two_cards_and_none_named_are_listed(api: Workbench) -> None:
-    secret = await api.pair()
+async def two_cards(api: Workbench) -> list[str]:
     api.other_reader.insert(simulated_card("pharmacien"))
     await eventually(lambda: len(api.readers.cards()) == 2)
-    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
-    assert (got.status, got.code) == (409, "card.ambiguous")
-    assert got.json["cards"] == [card.id for card in api.readers.cards()]
-    assert api.person.pin_questions == []
-    chosen = api.readers.cards()[1].id
+    return [card.id for card in api.readers.cards()]
+
+
+async def test_of_two_cards_the_request_may_name_one(api: Workbench) -> None:
+    secret = await api.pair()
+    _, chosen = await two_cards(api)
     named = await api.call("POST", "/v1/sessions", {**LOGIN, "card": chosen}, bearer=secret)
     assert (named.status, named.json["card"]) == (201, chosen)
+    assert "card" not in api.person.topics()
+
+
+async def test_of_two_cards_and_none_named_the_user_picks(api: Workbench) -> None:
+    secret = await api.pair()
+    _, second = await two_cards(api)
+    api.person.choices = [Choice.ANOTHER, Choice.YES]
+    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (got.status, got.json["card"]) == (201, second)
+    shown = [question.params for question in api.person.questions if question.topic == "card"]
+    assert [(params["reader"], params["holder"]) for params in shown] == [
+        ("Lecteur A", "CAMILLE SIMULATION-MEDECIN"),
+        ("Lecteur B", "DOMINIQUE SIMULATION-PHARMACIEN"),
+    ]
+
+
+async def test_a_user_who_picks_neither_card_refuses_the_login(api: Workbench) -> None:
+    secret = await api.pair()
+    await two_cards(api)
+    api.person.choices = [Choice.ANOTHER, Choice.ANOTHER, Choice.NO]
+    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (got.status, got.code) == (403, "consent.refused")
+    assert api.person.pin_questions == []
+
+
+async def test_two_cards_are_listed_where_nobody_can_be_asked(api: Workbench) -> None:
+    secret = await api.pair()
+    cards = await two_cards(api)
+    api.person.fault = PromptUnavailable(why="test")
+    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (got.status, got.code) == (409, "card.ambiguous")
+    assert got.json["cards"] == cards
 
 
 async def test_no_card_and_an_unknown_card(api: Workbench) -> None:

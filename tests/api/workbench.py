@@ -17,22 +17,28 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from cardd.api.server import ApiServer
-from cardd.api.services import ApiLimits, Services
+from cardd.api.services import ApiLimits, Logins, Services
 from cardd.core.clients import Clients
 from cardd.core.consent import ConsentDesk
 from cardd.core.events import EventBus
 from cardd.core.pin import PinDesk, PinGuard
+from cardd.core.pin_life import PinLife
 from cardd.core.prompts import AnnouncedPrompter
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
+from cardd.identity.card_login import CardLogin
+from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
+from cardd.identity.csa_login import CsaLogin
+from cardd.identity.expiry import ExpiryWatch
+from cardd.identity.methods import Methods
 from cardd.model import Peer
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.simulator.inprocess import InProcessReader, InProcessReaders
 from cardd_drivers.vitale import VitaleDriver
-from tests.rig.memory import ManualClock, MemoryAudit, MemoryStore
+from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStore
 from tests.rig.prompter import ScriptedPrompter
 from tests.rig.simulator import PIN as CARD_PIN
 from tests.rig.simulator import simulated_card
@@ -101,11 +107,16 @@ class Workbench:
         prompter = AnnouncedPrompter(self.person, self.events)
         self.consents = ConsentDesk(prompter, self.clock, batch_max=50, batch_lifetime=600)
         self.clients = Clients(self.store, prompter, self.clock, allowed_origins=ALLOWED)
-        self.pins = PinDesk(prompter, PinGuard(self.clock))
+        guard = PinGuard(self.clock)
+        self.pins = PinDesk(prompter, guard)
         self._wire()
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
-        self.login_desk = CpxLogin(
-            self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin
+        login = CardLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
+        self.secrets = MemorySecrets()
+        expiry = ExpiryWatch(self.store, self.clock, self.events)
+        self.logins = Logins(
+            cpx=CpxLogin(login, CardChoice(self.readers, prompter)),
+            csa=CsaLogin(login, self.readers, self.secrets, expiry, token=None),
         )
         self.services = Services(
             readers=self.readers,
@@ -113,7 +124,9 @@ class Workbench:
             clients=self.clients,
             consents=self.consents,
             signing=self.signing,
-            login=self.login_desk,
+            logins=self.logins,
+            methods=Methods(self.readers, self.logins.csa, expiry),
+            pin_life=PinLife(prompter, self.pins, guard, self.audit),
             events=self.events,
             clock=self.clock,
             version="0.0-test",

@@ -11,10 +11,13 @@ import pytest_asyncio
 from cardd.core.consent import ConsentDesk
 from cardd.core.events import EventBus
 from cardd.core.pin import PinDesk, PinGuard
+from cardd.core.pin_life import PinLife
 from cardd.core.readers import Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
+from cardd.identity.card_login import CardLogin
+from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
 from cardd.model import Caller, CallerKind, Peer
 from cardd_drivers.cps3 import Cps3Driver
@@ -50,9 +53,12 @@ class Core:
         self.readers = Readers(registry, self.events, hold=self.hold, timeout=10)
         self.sessions = Sessions(self.clock, self.events, Limits())
         self.consents = ConsentDesk(self.person, self.clock, batch_max=50, batch_lifetime=600)
-        self.pins = PinDesk(self.person, PinGuard(self.clock))
+        guard = PinGuard(self.clock)
+        self.pins = PinDesk(self.person, guard)
+        self.pin_life = PinLife(self.person, self.pins, guard, self.audit)
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
-        self.login = CpxLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
+        login = CardLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
+        self.login = CpxLogin(login, CardChoice(self.readers, self.person))
         self.readers.on_card_removed.append(
             lambda card: self.sessions.close_where(lambda session: session.card is card, "card_removed")
         )

@@ -30,7 +30,7 @@ async def test_the_dialog_names_card_reader_program_and_tries_left(core: Core) -
 async def test_a_mistyped_pin_is_asked_again_with_fewer_tries(core: Core) -> None:
     core.person.pins = ["0000", PIN]
     await core.login.open(CALLER, None)
-    assert [(asked.tries_left, asked.wrong_before) for asked in core.person.pin_questions] == [(3, False), (2, True)]
+    assert [(asked.tries_left, asked.problem) for asked in core.person.pin_questions] == [(3, None), (2, "wrong")]
 
 
 async def test_giving_up_after_a_wrong_pin_tells_the_tries_left(core: Core) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from cardd.core.sessions import Session
 from cardd.errors import CardAbsent, CardUnknown, SessionClosed, SessionExpired, SessionUnknown, TooManyRequests
-from cardd.identity.cpx_login import SESSIONS_MAX
+from cardd.identity.card_login import SESSIONS_MAX
 from tests.core.conftest import CALLER, OTHER, PIN, Core
 from tests.rig.waiting import eventually
 

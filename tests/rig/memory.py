@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from cardd.errors import AuditUnavailable
 from cardd.model import AuditEntry, AuditRow
+from cardd.secret import Secret
 
 
 class ManualClock:
@@ -40,6 +41,26 @@ class MemoryAudit:
     def acts(self) -> list[str]:
         """Action and outcome of each entry."""
         return [f"{entry.action} {entry.outcome.value}" for entry in self.entries]
+
+
+class MemorySecrets:
+    """Gives the ``values`` as secrets."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    async def get(self, name: str) -> Secret | None:
+        """The secret."""
+        return Secret.of(self.values[name]) if name in self.values else None
+
+    async def set(self, name: str, secret: Secret) -> None:
+        """Keep it."""
+        with secret.view() as view:
+            self.values[name] = bytes(view)
+
+    async def delete(self, name: str) -> None:
+        """Forget it."""
+        self.values.pop(name, None)
 
 
 class MemoryStore:

@@ -12,14 +12,15 @@ from cardd.secret import Secret
 class ScriptedPrompter:
     """Implements ``ports.Prompter``.
 
-    ``pins`` are typed one after the other, none left means cancel; ``choice`` answers every question, ``fault`` is
-    raised instead when it is set; while ``attentive`` is cleared, dialogs stay open. ``questions`` and
-    ``pin_questions`` are what was asked, in order; ``is_asked`` is set whenever a dialog opens.
+    ``pins`` are typed one after the other, none left means cancel; ``choices`` answer the next questions, ``choice``
+    every further one; ``fault`` is raised instead when it is set; while ``attentive`` is cleared, dialogs stay open.
+    ``questions`` and ``pin_questions`` are what was asked, in order; ``is_asked`` is set whenever a dialog opens.
     """
 
     def __init__(self, *pins: str) -> None:
         self.pins = list(pins)
         self.choice = Choice.YES
+        self.choices: list[Choice] = []
         self.fault: CarddError | None = None
         self.attentive = asyncio.Event()
         self.attentive.set()
@@ -39,7 +40,7 @@ class ScriptedPrompter:
         """Choose."""
         self.questions.append(question)
         await self._think()
-        return self.choice
+        return self.choices.pop(0) if self.choices else self.choice
 
     async def notify(self, question: Question) -> None:
         """Look at it."""

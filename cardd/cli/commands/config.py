@@ -9,6 +9,7 @@ from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
 from cardd.config import Config, keys, load
+from cardd.config.settings import SECTIONS
 
 
 def arguments(parser: Parser) -> None:
@@ -47,7 +48,7 @@ def _plain(config: Config) -> dict[str, dict[str, object]]:
     """The settings as JSON has them; paths as texts."""
     return {
         section: {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
-        for section, settings in asdict(config).items()
+        for section, settings in zip(SECTIONS, asdict(config).values(), strict=True)
     }
 
 

@@ -10,15 +10,21 @@ from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.waiting import waiting
-from cardd.client import CarddClient, Pairing, Session
-from cardd.errors import CarddError, ClientUnknown
+from cardd.client import Acting, CarddClient, Pairing, Session
+from cardd.errors import CarddError, ClientUnknown, InvalidRequest
 
+ACTING = ("national_id", "family_name", "given_name", "profession", "specialty")
+REQUIRED = ACTING[:3]
 PROGRAM = ("cardctl", "cardd", "cardctl")  # name, vendor and software identifier
 
 
 def arguments(parser: Parser) -> None:
-    """Which card."""
+    """How, and with which card or for whom."""
+    parser.add_argument("--method", choices=("cpx", "csa"), default="cpx", help=parser.words("login.method"))
     parser.add_argument("--card", metavar="ID", help=parser.words("login.card"))
+    acting = parser.add_argument_group(parser.words("login.acting"))
+    for name in ACTING:
+        acting.add_argument(f"--{name.replace('_', '-')}", metavar=name.upper(), help=parser.words(f"login.{name}"))
 
 
 async def run(context: Context) -> int:
@@ -41,7 +47,18 @@ async def run(context: Context) -> int:
 
 async def _login(context: Context, cardd: CarddClient) -> Session:
     async with waiting(context, context.words("login.waiting"), cardd):
-        return await cardd.login(card=context.arguments.card)
+        return await cardd.login(context.arguments.method, card=context.arguments.card, acting=_acting(context))
+
+
+def _acting(context: Context) -> Acting | None:
+    """For whom the organisation acts. Raises InvalidRequest when somebody is named by halves."""
+    given = {name: getattr(context.arguments, name) for name in ACTING}
+    if not any(given.values()):
+        return None
+    for name in REQUIRED:
+        if not given[name]:
+            raise InvalidRequest(where=f"--{name.replace('_', '-')}", why="missing")
+    return Acting(**given)
 
 
 async def _pair(context: Context, cardd: CarddClient) -> None:

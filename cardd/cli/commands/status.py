@@ -7,8 +7,8 @@ from cardd.cli.exits import Exit
 from cardd.cli.holders import shown
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import pairs
-from cardd.client import CarddClient, SessionState
-from cardd.errors import SessionError
+from cardd.client import CarddClient, Method, SessionState
+from cardd.errors import ClientUnknown, SessionError
 
 
 def arguments(parser: Parser) -> None:
@@ -20,14 +20,34 @@ async def run(context: Context) -> int:
     async with context.client() as cardd:
         status = await cardd.status()
         session = await _session(context, cardd)
+        methods = await _methods(cardd)
     lines = [
         (context.words("status.daemon"), f"{status.name} {status.version}"),
         (context.words("status.where"), str(cardd.where)),
         (context.words("status.readers"), context.words(f"status.{status.state}")),
         (context.words("status.session"), described(context, session) if session else context.words("status.none")),
     ]
-    context.answer({"daemon": status, "where": str(cardd.where), "session": session}, pairs(lines))
+    lines += [(context.words(f"status.{method.method}"), _method(context, method)) for method in methods]
+    answer = {"daemon": status, "where": str(cardd.where), "session": session, "methods": methods}
+    context.answer(answer, pairs(lines))
     return Exit.OK
+
+
+async def _methods(cardd: CarddClient) -> tuple[Method, ...]:
+    """The ways to log in; over TCP they are for paired programs only."""
+    try:
+        return await cardd.methods()
+    except ClientUnknown:
+        return ()
+
+
+def _method(context: Context, method: Method) -> str:
+    """Whether a way to log in is open, and the certificates that end soon."""
+    warnings = [
+        context.words("status.expiring" if one.days >= 0 else "status.expired", serial=one.serial, days=abs(one.days))
+        for one in method.expiring
+    ]
+    return " ".join([context.words("status.usable") if method.usable else method.detail or "", *warnings])
 
 
 async def _session(context: Context, cardd: CarddClient) -> SessionState | None:

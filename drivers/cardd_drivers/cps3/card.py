@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cardd.apdu import Response, tries_left
 from cardd.driver import Channel
-from cardd.errors import (
-    AlgorithmUnsupported,
-    CardIncomplete,
-    PinBlocked,
-    PinFormat,
-    PinWrong,
-    SignatureInvalid,
-)
-from cardd.model import Algorithm, CardCertificate, CardInfo, CardKind, KeyPurpose, KeyRef, Message, PinInfo, PinStatus
+from cardd.errors import AlgorithmUnsupported, CardIncomplete, SignatureInvalid
+from cardd.model import Algorithm, CardCertificate, CardInfo, CardKind, KeyPurpose, KeyRef, Message, PinStatus
 from cardd.secret import Secret
 from cardd_drivers.cps3 import commands
 from cardd_drivers.cps3.commands import Operation
 from cardd_drivers.cps3.contents import Directories
 from cardd_drivers.cps3.midstate import split
 from cardd_drivers.cps3.operator import NotOffered, Operator
-from cardd_drivers.pkcs15.files import Files, refused
+from cardd_drivers.cps3.pins import CardPins
+from cardd_drivers.pkcs15.files import Files
 
 if TYPE_CHECKING:
     from cardd_drivers.cps3.proof import Verifier
 
 DIGEST_SIZE = 32
-DIGITS = range(ord("0"), ord("9") + 1)
 
 
 class Cps3Card:
@@ -36,6 +28,7 @@ class Cps3Card:
     driver = "cps3"
     files_type: type[Files] = Files
     directories_type: type[Directories] = Directories
+    pins_type: type[CardPins] = CardPins
 
     def __init__(self, channel: Channel, kind: CardKind) -> None:
         self._channel = channel
@@ -52,7 +45,9 @@ class Cps3Card:
             label=self._contents.application.label,
             keys=self._contents.keys,
             pin=self._contents.pin,
+            puk=self._contents.puk,
         )
+        self._pins = self.pins_type(channel, self.info.pin, self.info.puk)
 
     def certificates(self) -> tuple[CardCertificate, ...]:
         """The certificates of the card's keys; read at the first call. Raises CardRefused, CardGarbled."""
@@ -70,42 +65,25 @@ class Cps3Card:
     # --- the PIN
 
     def pin_status(self) -> PinStatus:
-        """The tries left. A card that is already verified has all of them: VERIFY with the right PIN restores them."""
-        pin = self._pin()
-        response = self._channel.transmit(commands.verify(pin.reference))
-        left = pin.tries if response.ok else tries_left(response.sw)
-        if left is None:
-            raise refused(commands.verify(pin.reference), response)
-        return PinStatus(left)
+        """The tries left."""
+        return self._pins.status(self._pins.pin)
 
     def verify(self, pin: Secret | None) -> None:
-        """Present the PIN; None has the reader's keypad ask for it.
-
-        Raises PinFormat without having sent it, PinWrong, PinBlocked, and on a keypad PinCancelled or PinTimeout.
-        """
-        known = self._pin()
-        if pin is not None:
-            _check_format(pin, known)
+        """Present the PIN where the coming operation needs the card to be."""
         self._operator.before_login()
-        command = commands.verify(known.reference)
-        if pin is None:
-            response = self._channel.verify_on_pinpad(command, known)
-        else:
-            response = self._channel.transmit_secret(command, pin)
-        self._check_login(response, known)
+        self._pins.verify(pin)
 
-    def _check_login(self, response: Response, pin: PinInfo) -> None:
-        if response.ok:
-            return
-        left = tries_left(response.sw)
-        if left is None:
-            raise refused(commands.verify(pin.reference), response)
-        raise PinWrong(tries_left=left) if left else PinBlocked
+    def change_pin(self, old: Secret | None, new: Secret | None) -> None:
+        """Replace the PIN."""
+        self._pins.change(old, new)
 
-    def _pin(self) -> PinInfo:
-        if self.info.pin is None:
-            raise CardIncomplete(what="pin")
-        return self.info.pin
+    def puk_status(self) -> PinStatus:
+        """The PUK's tries left."""
+        return self._pins.status(self._pins.puk)
+
+    def unblock_pin(self, puk: Secret, new: Secret) -> None:
+        """Set a new PIN with the PUK."""
+        self._pins.unblock(puk, new)
 
     # --- the keys
 
@@ -164,13 +142,6 @@ class Cps3Card:
                 raise CardIncomplete(what=f"certificate.{key.purpose}")
             self._verifiers[key.id] = Verifier(found.der)
         return self._verifiers[key.id]
-
-
-def _check_format(pin: Secret, known: PinInfo) -> None:
-    with pin.view() as view:
-        right = known.minimum <= len(view) <= known.maximum and all(byte in DIGITS for byte in view)
-    if not right:
-        raise PinFormat(minimum=known.minimum, maximum=known.maximum)
 
 
 def _check_use(key: KeyRef, purposes: tuple[KeyPurpose, ...], algorithm: Algorithm, digest: bytes) -> None:

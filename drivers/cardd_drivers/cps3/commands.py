@@ -18,6 +18,8 @@ SERIAL_PREFIX = bytes.fromhex("8025000001")
 
 PIN_TRIES = 3
 PIN_LENGTHS = (4, 8)
+PUK_TRIES = 10
+PUK_LENGTHS = (8, 8)
 
 RSA_PKCS1_SHA256 = 0x42
 RSA_PKCS1_AUTHENTICATION = 0x02
@@ -42,6 +44,16 @@ class Operation:
 def verify(reference: int) -> Command:
     """VERIFY; without body it asks for the tries left."""
     return Command(0x00, 0x20, 0x00, reference)
+
+
+def change(reference: int) -> Command:
+    """CHANGE REFERENCE DATA; the body is the old code and the new one, without anything between."""
+    return Command(0x00, 0x24, 0x00, reference)
+
+
+def unblock(reference: int) -> Command:
+    """RESET RETRY COUNTER with a new code as the body, after the unblocking code was presented."""
+    return Command(0x00, 0x2C, 0x02, reference)
 
 
 def _set_environment(template: int, content: bytes) -> Command:

@@ -46,6 +46,7 @@ class Contents:
     serial: str
     application: Application
     pin: PinInfo | None
+    puk: PinInfo | None
     keys: tuple[KeyRef, ...]
     files: tuple[CertificateFile, ...]
     bits: Mapping[str, int]
@@ -79,6 +80,7 @@ class Directories:
             serial=serial,
             application=application,
             pin=self._pin(keys, pins),
+            puk=self._puk(listed),
             keys=keys,
             files=tuple(file for file in files if file.id.hex() in identifiers),
             bits={key.id.hex(): key.bits for key in private},
@@ -143,7 +145,12 @@ class Directories:
         """The holder's PIN: the one that the keys name."""
         wanted = {key.pin for key in keys}
         found = next((pin for pin in pins.values() if pin.reference in wanted), None)
-        return PinInfo(found.reference, found.label, *_lengths(found), self.pin_tries) if found else None
+        return _described(found, commands.PIN_LENGTHS, self.pin_tries) if found else None
+
+    def _puk(self, listed: list[Password]) -> PinInfo | None:
+        """The code that unblocks it."""
+        found = next((password for password in listed if password.is_unblocking), None)
+        return _described(found, commands.PUK_LENGTHS, commands.PUK_TRIES) if found else None
 
 
 def serial_in(ef_sn: bytes) -> str:
@@ -171,8 +178,9 @@ def _purpose(key: PrivateKey) -> KeyPurpose | None:
     return KeyPurpose.TECHNICAL if purpose and key.auth_id is None else purpose
 
 
-def _lengths(password: Password) -> tuple[int, int]:
-    """The directory's lengths; those of every CPx's PIN when the directory's make no sense."""
-    if 1 <= password.minimum <= password.maximum <= PIN_LENGTH_MAX:
-        return password.minimum, password.maximum
-    return commands.PIN_LENGTHS
+def _described(password: Password, usual: tuple[int, int], tries: int) -> PinInfo:
+    """With the directory's lengths, or every CPx's where the directory's make no sense."""
+    lengths = password.minimum, password.maximum
+    if not 1 <= password.minimum <= password.maximum <= PIN_LENGTH_MAX:
+        lengths = usual
+    return PinInfo(password.reference, password.label, *lengths, tries)

@@ -10,6 +10,7 @@ from cardd_drivers.cps3.commands import Operation
 from cardd_drivers.cps4 import commands
 from cardd_drivers.cps4.channel import LogicalChannel
 from cardd_drivers.cps4.files import Cps4Directories, Cps4Files
+from cardd_drivers.cps4.pins import Cps4Pins
 
 MODULI = range(1024, 4096 + 1, 8)  # bits
 
@@ -20,6 +21,7 @@ class Cps4Card(Cps3Card):
     driver = "cps4"
     files_type = Cps4Files
     directories_type = Cps4Directories
+    pins_type = Cps4Pins
 
     def __init__(self, channel: Channel, kind: CardKind) -> None:
         inside = LogicalChannel(channel)

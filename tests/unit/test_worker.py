@@ -13,7 +13,7 @@ from functools import partial
 import pytest
 
 from cardd.errors import CardRemoved, CardTimeout
-from cardd.pcsc.worker import Worker
+from cardd.worker import Worker
 from tests.pcsc.conftest import when_free
 from tests.rig.other_program import ROOT
 
@@ -123,7 +123,7 @@ async def test_a_cancelled_job_that_has_not_begun_is_skipped(worker: Worker) -> 
 HANGING = """
 import asyncio, time
 from cardd.errors import CardTimeout
-from cardd.pcsc.worker import Worker
+from cardd.worker import Worker
 async def main():
     worker = Worker("hangs", lambda timeout: CardTimeout())
     try:

@@ -1,0 +1,74 @@
+"""Login with the organisation's certificate (CSA): the structure is proven, the person is as the software says."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+
+from cardd.core.readers import InsertedCard, Readers
+from cardd.core.sessions import Session
+from cardd.errors import CarddError, MethodUnavailable, SecretStoreUnavailable
+from cardd.identity.card_login import CardLogin, Way
+from cardd.identity.cpx import facts_of
+from cardd.identity.expiry import ExpiryWatch
+from cardd.identity.organisation import acting_identity
+from cardd.model import Caller, CardKind, Identity
+from cardd.ports import SecretStore
+from cardd.secret import Secret
+
+METHOD = "csa"
+
+
+class CsaLogin:
+    """Opens sessions with the organisation's key files, or with its PKCS#11 token of the label ``token``."""
+
+    def __init__(
+        self, login: CardLogin, readers: Readers, secrets: SecretStore, expiry: ExpiryWatch, *, token: str | None
+    ) -> None:
+        self._login = login
+        self._readers = readers
+        self._password = _StoredPassword(secrets)
+        self._expiry = expiry
+        self._token = token
+
+    async def open(self, caller: Caller, acting: Identity) -> tuple[Session, str]:
+        """Open a session for the person whom the software declares; the token is given once.
+
+        The password comes from systemd's credential or the keyring's entry ``csa``, and is asked for otherwise. Raises
+        MethodUnavailable when no organisation's certificate is configured, and what ``CardLogin.open`` raises.
+        """
+        way = Way(METHOD, self.card, partial(acting_identity, acting=acting), self._password)
+        session, token = await self._login.open(caller, way)
+        self._expiry.note({each.serial: facts_of(each.certificate).not_after for each in session.credentials.values()})
+        return session, token
+
+    async def card(self) -> InsertedCard:
+        """The organisation's keys. Raises MethodUnavailable."""
+        for card in self._readers.cards():
+            if card.kind is CardKind.PKCS12 or await self._is_token(card):
+                return card
+        raise MethodUnavailable(method=METHOD)
+
+    async def _is_token(self, card: InsertedCard) -> bool:
+        if self._token is None or card.kind is not CardKind.PKCS11:
+            return False
+        with contextlib.suppress(CarddError):
+            return (await card.access.info()).label == self._token
+        return False
+
+
+class _StoredPassword:
+    """``StoredPin`` from the OS's secrets."""
+
+    def __init__(self, secrets: SecretStore) -> None:
+        self._secrets = secrets
+        self._was_refused = False
+
+    async def get(self) -> Secret | None:
+        if not self._was_refused:
+            with contextlib.suppress(SecretStoreUnavailable):
+                return await self._secrets.get(METHOD)
+        return None
+
+    def refused(self) -> None:
+        self._was_refused = True

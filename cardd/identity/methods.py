@@ -1,0 +1,52 @@
+"""Which login methods serve on this workstation now, and what keeps the others from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cardd.core.readers import Readers
+from cardd.errors import CardAmbiguous, CarddError
+from cardd.identity import cpx_login, csa_login
+from cardd.identity.csa_login import CsaLogin
+from cardd.identity.expiry import Expiring, ExpiryWatch
+
+
+@dataclass(frozen=True, slots=True)
+class MethodState:
+    """One method: usable when there is no ``problem``; ``expiring`` are its certificates that are near their end."""
+
+    method: str
+    problem: CarddError | None
+    expiring: tuple[Expiring, ...] = ()
+
+
+class Methods:
+    """Looks at the readers and the configuration; nothing is asked of a person."""
+
+    def __init__(self, readers: Readers, csa: CsaLogin, expiry: ExpiryWatch) -> None:
+        self._readers = readers
+        self._csa = csa
+        self._expiry = expiry
+
+    async def states(self) -> list[MethodState]:
+        """Every method."""
+        return [
+            MethodState(cpx_login.METHOD, self._cpx()),
+            MethodState(csa_login.METHOD, await self._organisation(), self._expiry.expiring()),
+        ]
+
+    def _cpx(self) -> CarddError | None:
+        try:
+            self._readers.choose(None)
+        except CardAmbiguous:
+            return None  # the user picks one
+        except CarddError as error:
+            return error
+        return None
+
+    async def _organisation(self) -> CarddError | None:
+        try:
+            await self._csa.card()
+        except CarddError as error:
+            return error
+        return None

@@ -1,0 +1,92 @@
+"""Secrets at rest: credentials that systemd passes, and the OS keyring (rule 9).
+
+A keyring library's value is a ``str`` for a moment: that cannot be helped, and it is dropped at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from cardd.errors import SecretStoreUnavailable
+from cardd.secret import Secret
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+T = TypeVar("T")
+
+SERVICE = "cardd"
+DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5), LoadCredential=
+# the keyrings that encrypt what they keep, by their modules; every other backend is refused
+TRUSTED = ("keyring.backends.SecretService", "keyring.backends.libsecret", "keyring.backends.kwallet")
+
+
+class OsSecrets:
+    """``cardd.ports.SecretStore``: a credential of this name first, then the keyring's entry ``cardd``/NAME."""
+
+    async def get(self, name: str) -> Secret | None:
+        """The secret. A keyring that is locked or absent has none to give: what asks, asks the user then."""
+        found = credential(name)
+        if found is not None:
+            return found
+        value = await self._keyring(lambda ring: ring.get_password(SERVICE, name))
+        return Secret.of(value.encode()) if value is not None else None
+
+    async def set(self, name: str, secret: Secret) -> None:
+        """Keep it in the keyring."""
+        with secret.view() as view:
+            value = bytes(view).decode()
+        await self._keyring(lambda ring: ring.set_password(SERVICE, name, value))
+
+    async def delete(self, name: str) -> None:
+        """Forget it."""
+        from keyring.errors import PasswordDeleteError  # noqa: PLC0415 - 40 ms, where the keyring is used
+
+        def delete(ring: KeyringBackend) -> None:
+            try:
+                ring.delete_password(SERVICE, name)
+            except PasswordDeleteError:
+                return
+
+        await self._keyring(delete)
+
+    async def _keyring(self, work: Callable[[KeyringBackend], T]) -> T:
+        return await asyncio.to_thread(_use, work)
+
+
+def credential(name: str) -> Secret | None:
+    """What systemd loaded under ``cardd.NAME`` or ``NAME``; a line's end is not part of it."""
+    directory = os.environ.get(DIRECTORY)
+    for candidate in (f"{SERVICE}.{name}", name) if directory else ():
+        path = Path(str(directory), candidate)
+        if path.is_file():
+            return _read(path)
+    return None
+
+
+def _read(path: Path) -> Secret:
+    secret = Secret()
+    with path.open("rb", buffering=0) as file, secret.room() as room:
+        size = file.readinto(room)
+        while size and room[size - 1] in b"\r\n":
+            size -= 1
+    secret.keep(0, size)
+    return secret
+
+
+def _use(work: Callable[[KeyringBackend], T]) -> T:
+    import keyring  # noqa: PLC0415 - 40 ms, where the keyring is used
+    from keyring.errors import KeyringError  # noqa: PLC0415
+
+    ring = keyring.get_keyring()
+    trusted = [inner for inner in getattr(ring, "backends", (ring,)) if type(inner).__module__ in TRUSTED]
+    if not trusted:
+        raise SecretStoreUnavailable(why=f"{type(ring).__module__}.{type(ring).__name__}")
+    try:
+        return work(trusted[0])
+    except KeyringError as error:
+        raise SecretStoreUnavailable(why=type(error).__name__) from error

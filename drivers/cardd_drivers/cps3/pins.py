@@ -1,0 +1,130 @@
+"""The PIN and the PUK of a card: asked about, presented, changed and unblocked.
+
+Source: the card facts, section "CPS3: commands", and the emulation facts, section 3 (OpenSC, Cryptolib).
+"""
+
+from __future__ import annotations
+
+from cardd.apdu import Command, Response, tries_left
+from cardd.driver import Channel
+from cardd.errors import (
+    CardIncomplete,
+    PinBlocked,
+    PinError,
+    PinFormat,
+    PinUnchangeable,
+    PinWrong,
+    PukBlocked,
+    PukWrong,
+)
+from cardd.model import PinInfo, PinStatus
+from cardd.secret import Secret
+from cardd_drivers.cps3 import commands
+from cardd_drivers.pkcs15.files import refused
+
+DIGITS = range(ord("0"), ord("9") + 1)
+
+
+class CardPins:
+    """One card's codes. A variant overrides ``_replace`` and ``_set_new``.
+
+    Raises PinFormat without having sent anything for a code that cannot be right.
+    """
+
+    def __init__(self, channel: Channel, pin: PinInfo | None, puk: PinInfo | None) -> None:
+        self._channel = channel
+        self._known_pin = pin
+        self._known_puk = puk
+
+    @property
+    def pin(self) -> PinInfo:
+        """The holder's PIN. Raises CardIncomplete for a card without."""
+        if self._known_pin is None:
+            raise CardIncomplete(what="pin")
+        return self._known_pin
+
+    @property
+    def puk(self) -> PinInfo:
+        """The code that unblocks it. Raises PinUnchangeable for a card without."""
+        if self._known_puk is None:
+            raise PinUnchangeable
+        return self._known_puk
+
+    def status(self, code: PinInfo) -> PinStatus:
+        """The tries left. A card that is already verified has all of them: VERIFY with the right code restores them."""
+        response = self._channel.transmit(commands.verify(code.reference))
+        left = code.tries if response.ok else tries_left(response.sw)
+        if left is None:
+            raise refused(commands.verify(code.reference), response)
+        return PinStatus(left)
+
+    def verify(self, pin: Secret | None) -> None:
+        """Present the PIN; None has the reader's keypad ask for it.
+
+        Raises PinWrong, PinBlocked, and on a keypad PinCancelled or PinTimeout.
+        """
+        command = commands.verify(self.pin.reference)
+        response = self._channel.verify_on_pinpad(command, self.pin) if pin is None else self._present(self.pin, pin)
+        self._check(command, response, PinWrong, PinBlocked)
+
+    def change(self, old: Secret | None, new: Secret | None) -> None:
+        """Replace the PIN after ``verify``. Raises PinUnchangeable for a keypad's, PinWrong, PinBlocked."""
+        if old is None or new is None:
+            raise PinUnchangeable
+        check_format(new, self.pin)
+        command, response = self._replace(old, new)
+        self._check(command, response, PinWrong, PinBlocked)
+
+    def unblock(self, puk: Secret, new: Secret) -> None:
+        """Present the PUK and set a new PIN. Raises PukWrong, PukBlocked, PinUnchangeable, CardRefused."""
+        check_format(new, self.pin)
+        self._check(commands.verify(self.puk.reference), self._present(self.puk, puk), PukWrong, PukBlocked)
+        command, response = self._set_new(new)
+        if not response.ok:
+            raise refused(command, response)
+
+    def _present(self, code: PinInfo, value: Secret) -> Response:
+        check_format(value, code)
+        return self._channel.transmit_secret(commands.verify(code.reference), value)
+
+    def _replace(self, old: Secret, new: Secret) -> tuple[Command, Response]:
+        """CHANGE REFERENCE DATA with the old code and the new one."""
+        command = commands.change(self.pin.reference)
+        with Secret() as both:
+            _join(old, new, both)
+            return command, self._channel.transmit_secret(command, both)
+
+    def _set_new(self, new: Secret) -> tuple[Command, Response]:
+        """RESET RETRY COUNTER with a new code, after the PUK."""
+        command = commands.unblock(self.pin.reference)
+        return command, self._channel.transmit_secret(command, new)
+
+    def _check(
+        self,
+        command: Command,
+        response: Response,
+        wrong: type[PinError],
+        blocked: type[PinError],
+    ) -> None:
+        if response.ok:
+            return
+        left = tries_left(response.sw)
+        if left is None:
+            raise refused(command, response)
+        raise wrong(tries_left=left) if left else blocked
+
+
+def check_format(code: Secret, known: PinInfo) -> None:
+    """Raises PinFormat for a code that cannot be this one."""
+    with code.view() as view:
+        right = known.minimum <= len(view) <= known.maximum and all(byte in DIGITS for byte in view)
+    if not right:
+        raise PinFormat(minimum=known.minimum, maximum=known.maximum)
+
+
+def _join(one: Secret, other: Secret, into: Secret) -> None:
+    with one.view() as first, other.view() as second, into.room() as room:
+        size = len(first) + len(second)
+        room[: len(first)] = first
+        room[len(first) : size] = second
+    into.keep(0, size)

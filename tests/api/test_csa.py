@@ -1,0 +1,127 @@
+"""Sessions with the organisation's certificate: PKCS#12 files whose password is kept, or asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+
+from cardd.model import KeyPurpose
+from cardd_drivers.pkcs12.source import FilesSource
+from tests.api.workbench import Workbench
+from tests.rig.organisation import PASSWORD, SIRET, Organisation, make
+
+ACTING = {"national_id": "899000000999", "family_name": "SIMULATION-AGENT", "given_name": "LOU", "profession": "10"}
+LOGIN = {"method": "csa", "acting": ACTING}
+DAYS = 400
+
+
+@pytest.fixture(scope="module")
+def organisation(tmp_path_factory: pytest.TempPathFactory) -> Organisation:
+    return make(tmp_path_factory.mktemp("organisation"), days=DAYS)
+
+
+@pytest_asyncio.fixture
+async def csa(api: Workbench, organisation: Organisation) -> AsyncIterator[Workbench]:
+    purposes = {
+        KeyPurpose.AUTHENTICATION: organisation.authentication,
+        KeyPurpose.SIGNATURE: organisation.signature,
+    }
+    source = FilesSource(purposes)
+    await source.start(api.readers)
+    yield api
+    await source.stop()
+
+
+async def test_the_structure_is_proven_and_the_person_declared(csa: Workbench) -> None:
+    csa.secrets.values["csa"] = PASSWORD.encode()
+    got = await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())
+    assert got.status == 201
+    identity = got.json["identity"]
+    assert isinstance(identity, dict)
+    assert identity["organisation"] == {
+        "identifier": SIRET,
+        "kind": "siret",
+        "name": "CENTRE DE SANTE SIMULATION",
+    }
+    assert (identity["national_id"], identity["is_declared"]) == (ACTING["national_id"], True)
+
+
+async def test_a_kept_password_asks_nobody_and_the_audit_log_says_so(csa: Workbench) -> None:
+    csa.secrets.values["csa"] = PASSWORD.encode()
+    await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())
+    assert csa.person.pin_questions == []
+    opened = [entry for entry in csa.audit.entries if entry.action == "session.open"]
+    assert [entry.consent for entry in opened] == ["stored"]
+
+
+async def test_without_a_kept_password_the_user_types_it(csa: Workbench) -> None:
+    csa.person.pins = ["faux", PASSWORD]
+    got = await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())
+    assert got.status == 201
+    assert [(asked.pin.digits, asked.problem) for asked in csa.person.pin_questions] == [
+        (False, None),
+        (False, "refused"),
+    ]
+
+
+async def test_a_kept_password_that_was_refused_is_not_tried_again(csa: Workbench) -> None:
+    csa.secrets.values["csa"] = b"perdu"
+    csa.person.pins = [PASSWORD]
+    secret = await csa.pair()
+    assert (await csa.call("POST", "/v1/sessions", LOGIN, bearer=secret)).status == 201
+    csa.secrets.values["csa"] = b"perdu encore"
+    csa.person.pins, csa.person.pin_questions = [PASSWORD], []
+    assert (await csa.call("POST", "/v1/sessions", LOGIN, bearer=secret)).status == 201
+    assert [asked.problem for asked in csa.person.pin_questions] == [None]
+
+
+async def test_it_signs_with_consent_as_a_card_does(csa: Workbench) -> None:
+    csa.secrets.values["csa"] = PASSWORD.encode()
+    opened = await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())
+    body = {"document_name": "cr.pdf", "document": "U0lNVUxBVElPTg=="}
+    path = f"/v1/sessions/{opened.text('id')}/signatures"
+    signed = await csa.call("POST", path, body, bearer=opened.text("token"))
+    assert signed.status == 200
+    assert csa.person.topics()[-1] == "sign"
+
+
+async def test_a_card_login_does_not_stumble_over_the_organisations_files(csa: Workbench) -> None:
+    secret = await csa.pair()
+    got = await csa.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=secret)
+    assert (got.status, got.json["method"]) == (201, "cpx")
+    files = next(card for card in csa.readers.cards() if card.reader.startswith("PKCS#12"))
+    named = await csa.call("POST", "/v1/sessions", {"method": "cpx", "card": files.id}, bearer=secret)
+    assert (named.status, named.code) == (422, "session.method_unavailable")
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({"method": "csa"}, "$.acting"),
+        ({"method": "csa", "acting": ACTING, "card": "0123"}, "$.card"),
+        ({"method": "cpx", "acting": ACTING}, "$.acting"),
+        ({"method": "csa", "acting": {**ACTING, "given_name": ""}}, "$.acting.given_name"),
+        ({"method": "csa", "acting": {**ACTING, "rank": 1}}, "$.acting.rank"),
+    ],
+)
+async def test_a_login_with_the_wrong_fields_names_them(csa: Workbench, body: object, where: str) -> None:
+    got = await csa.call("POST", "/v1/sessions", body, bearer=await csa.pair())
+    assert (got.status, got.code, got.text("where")) == (422, "request.invalid", where)
+
+
+async def test_methods_say_what_serves_and_what_to_do_about_the_rest(api: Workbench) -> None:
+    got = await api.call("GET", "/v1/methods", via="unix", headers={"Accept-Language": "fr"})
+    assert got.json["methods"][0] == {"method": "cpx", "usable": True}  # type: ignore[index]
+    assert got.text("methods", 1, "problem") == "session.method_unavailable"
+    assert got.text("methods", 1, "remedy")
+
+
+async def test_a_login_makes_the_certificates_end_known(csa: Workbench) -> None:
+    csa.secrets.values["csa"] = PASSWORD.encode()
+    await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())
+    csa.clock.seconds += timedelta(days=DAYS - 50).total_seconds()
+    listed = await csa.call("GET", "/v1/methods", via="unix")
+    assert len(listed.json["methods"][1]["expiring"]) == 2  # type: ignore[index]

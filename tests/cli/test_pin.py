@@ -1,0 +1,62 @@
+"""``cardctl pin change`` and ``unblock``: the codes are typed in the daemon's dialogs, never on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cardd.i18n import LANGUAGES, text
+from cardd_drivers.simulator.card import SimulatedCard
+from tests.cli.conftest import Station
+from tests.cli.station import User
+from tests.rig.simulator import PIN, inserted, simulated_card
+
+NEW, PUK = "pin:2580", "pin:12345678"
+OLD = f"pin:{PIN.decode()}"
+
+
+@pytest.fixture
+def card(station: Station) -> Iterator[SimulatedCard]:
+    """A second card, whose PIN these tests spoil."""
+    with inserted(simulated_card("pharmacien"), station.pcscd, 1) as card:
+        station.wait_for_cards(2)
+        yield card
+    station.wait_for_cards(1)
+
+
+def identifier(user: User, station: Station) -> str:
+    cards = user.run("cards", "--json").rows("cards")
+    return next(str(card["id"]) for card in cards if card["reader"] == station.pcscd.reader_names[1])
+
+
+def test_the_pin_is_changed_in_the_dialogs(user: User, station: Station, card: SimulatedCard) -> None:
+    station.pinentry.answer(OLD, NEW, NEW)
+    told = user.ok("pin", "change", "--card", identifier(user, station), "--lang", "fr")
+    assert "Le code porteur est changé." in told
+    shown = [shown.prompt for shown in station.pinentry.shown()][-3:]
+    roles = ("current", "new", "repeated")
+    assert shown in [[text(f"dialog.prompt.{role}", language) for role in roles] for language in LANGUAGES]
+    assert card.process(bytes.fromhex("0020000104") + b"2580") == b"\x90\x00"
+
+
+def test_a_blocked_pin_is_unblocked_in_the_dialogs(user: User, station: Station, card: SimulatedCard) -> None:
+    for _ in range(3):
+        card.process(bytes.fromhex("0020000104") + b"0000")
+    which = identifier(user, station)
+    assert user.run("pin", "change", "--card", which).status != 0
+    station.pinentry.answer(PUK, NEW, NEW)
+    user.ok("pin", "unblock", "--card", which)
+    [shown] = [one for one in user.run("pin", "status", "--json").rows("cards") if one["id"] == which]
+    assert isinstance(shown["pin"], dict)
+    assert shown["pin"]["tries_left"] == 3
+
+
+def test_a_changed_pin_closes_the_sessions_that_hold_the_old_one(
+    user: User, station: Station, card: SimulatedCard
+) -> None:
+    which = identifier(user, station)
+    user.ok("login", "--card", which)
+    station.pinentry.answer(OLD, NEW, NEW)
+    user.ok("pin", "change", "--card", which)
+    assert user.run("status", "--json").json["session"] is None
