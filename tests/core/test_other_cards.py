@@ -17,7 +17,7 @@ from cardd_drivers.simulator.contactless import SimulatedContactless
 from cardd_drivers.simulator.cps4 import SimulatedCps4
 from cardd_drivers.simulator.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core
-from tests.drivers.openssl import verifies
+from tests.rig.openssl import verifies
 from tests.rig.simulator import issue
 
 DOCUMENT = b"Compte rendu SIMULATION"

@@ -16,8 +16,8 @@ from cardd_drivers.simulator.card import Behaviour
 from cardd_drivers.simulator.contactless import SimulatedContactless
 from tests.drivers.channel import CountingChannel
 from tests.drivers.conftest import Benches
-from tests.drivers.openssl import is_issued_by, verifies
 from tests.drivers.small_card import SmallCard
+from tests.rig.openssl import is_issued_by, verifies
 from tests.rig.simulator import issue, store
 
 DOCUMENT = b"preuve SIMULATION"

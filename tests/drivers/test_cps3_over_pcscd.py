@@ -16,8 +16,8 @@ from cardd.pcsc.winscard import WinScard
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
 from tests.drivers.conftest import DOCUMENT
-from tests.drivers.openssl import verifies
 from tests.drivers.small_card import SmallCard
+from tests.rig.openssl import verifies
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import wait_for_card
 from tests.rig.vcard import ON, RESET, VirtualCard

@@ -17,9 +17,9 @@ from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps3.proof import Verifier
 from tests.drivers.channel import CountingChannel
 from tests.drivers.conftest import DOCUMENT, Benches
-from tests.drivers.openssl import verifies
 from tests.drivers.pki import signature_pair
 from tests.drivers.small_card import SmallCard
+from tests.rig.openssl import verifies
 
 LENGTHS = [1, 63, 64, 65, 128, 129, 100_000]
 

@@ -17,7 +17,7 @@ from cardd_drivers.simulator.card import Behaviour, SimulatedCard
 from cardd_drivers.simulator.profiles import PROFILES, Profile
 from cardd_drivers.simulator.store import Store
 from tests.drivers.channel import CountingChannel
-from tests.drivers.openssl import verifies
+from tests.rig.openssl import verifies
 
 DOCUMENT = b"compte rendu SIMULATION " * 20
 MESSAGE = Message(hashlib.sha256(DOCUMENT).digest(), DOCUMENT)

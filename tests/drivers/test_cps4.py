@@ -33,7 +33,7 @@ from cardd_drivers.simulator.cps4 import Cps4Contents, SimulatedCps4
 from cardd_drivers.simulator.files import File, Folder
 from cardd_drivers.simulator.profiles import PROFILES
 from tests.drivers.channel import CountingChannel
-from tests.drivers.openssl import is_issued_by, verifies
+from tests.rig.openssl import is_issued_by, verifies
 from tests.rig.simulator import simulated_card, simulated_cps4, store
 
 DOCUMENT = b"compte rendu SIMULATION " * 20

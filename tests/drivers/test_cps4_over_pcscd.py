@@ -22,8 +22,8 @@ from cardd_drivers.cps4 import Cps4Driver
 from cardd_drivers.simulator.contactless import SimulatedContactless
 from cardd_drivers.simulator.cps4 import SimulatedCps4
 from cardd_drivers.simulator.powered import PoweredCard
-from tests.drivers.openssl import verifies
 from tests.drivers.test_cps4 import OnlyT0
+from tests.rig.openssl import verifies
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import inserted, issue, simulated_cps4, wait_for_card
 
