@@ -47,7 +47,7 @@ def test_login_pairs_shows_the_code_of_the_dialog_and_keeps_the_session(user: Us
     code = ran.err.split("Code: ")[1].splitlines()[0]
     assert code in station.pinentry.shown()[-2].description
     assert dialog.kind == "pin"
-    assert "SIMULATION" in user.ok("status")
+    assert "SIMULATION-MEDECIN (899000000010, CPS, test card)" in user.ok("status", "--lang", "en")
 
 
 def test_a_second_login_needs_no_pairing_and_leaves_one_session(user: User) -> None:

@@ -43,9 +43,11 @@ def test_a_simulated_card_sits_in_the_reader_until_it_is_interrupted(stranger: U
 
 
 def test_what_can_be_simulated_is_listed(stranger: User) -> None:
-    listed = stranger.run("simulate", "--json").json["cps3"]
-    assert isinstance(listed, dict)
-    assert "medecin" in listed["profiles"]
+    listed = stranger.run("simulate", "--json").json
+    profiles = {name: entry["profiles"] for name, entry in listed.items() if isinstance(entry, dict)}
+    assert {"cps3", "cps3-contactless", "cps4", "vitale-atr"} <= profiles.keys()
+    assert ["medecin" in profiles[name] for name in ("cps3", "cps4", "vitale-atr")] == [True, True, False]
+    assert "()" not in stranger.ok("simulate")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.integration.workstation import DIGEST, Session, Workstation, text, wa
 from tests.rig.lps import Json
 from tests.rig.other_program import reset
 from tests.rig.simulator import PIN, simulated_card
-from tests.simulator.opensc import OpenSc
+from tests.simulator.opensc import OpenSc, logs_in
 
 TIMES = 20
 HOLD = 0.3
@@ -64,6 +64,7 @@ def test_a_bare_pcsc_program_and_cardd_both_sign_again_and_again(shared: Worksta
     assert len(set(signatures.split())) == 1  # one digest, one key
 
 
+@logs_in
 def test_opensc_and_cardd_both_sign_again_and_again(shared: Workstation) -> None:
     opensc = OpenSc(shared.directory, shared.pcscd)
     document, signature = shared.directory / "digest-info", shared.directory / "signature"

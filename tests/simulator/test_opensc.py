@@ -11,7 +11,7 @@ from cardd_drivers.simulator.card import SimulatedCard
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import inserted, simulated_card
 from tests.simulator import openssl
-from tests.simulator.opensc import OpenSc
+from tests.simulator.opensc import OpenSc, is_forgetful, logs_in
 from tests.simulator.terminal import DIGEST_INFO_SHA256
 
 AUTHENTICATION_ID = "E828BD080F8025000001FF001002"
@@ -72,6 +72,7 @@ def test_opensc_lists_objects_through_pkcs11(opensc: OpenSc) -> None:
     assert "CN=899000000010+SN=SIMULATION-MEDECIN" in told
 
 
+@logs_in
 def test_opensc_signs_with_the_authentication_key_and_openssl_verifies(
     opensc: OpenSc, card: SimulatedCard, tmp_path: Path
 ) -> None:
@@ -81,20 +82,31 @@ def test_opensc_signs_with_the_authentication_key_and_openssl_verifies(
     assert "Verified Successfully" in openssl.run("pkeyutl", "-verify", "-pubin", "-inkey", key, *files)
 
 
+@logs_in
 def test_opensc_is_told_that_a_pin_is_wrong(opensc: OpenSc, tmp_path: Path) -> None:
     done = opensc("pkcs11-tool", *_sign(opensc, tmp_path, "9999"))
     assert done.returncode == 1
     assert "CKR_PIN_INCORRECT" in done.stderr
 
 
+@logs_in
 def test_opensc_changes_the_pin(opensc: OpenSc) -> None:
     opensc.succeeds("pkcs11-tool", "--login", "--pin", "1234", "--change-pin", "--new-pin", "4321")
     assert "incorrect" in _verify_pin(opensc, "1234")
     assert _verify_pin(opensc, "4321") == "accepted"
 
 
+@logs_in
 def test_opensc_finds_the_pin_blocked_after_three_tries_and_unblocks_it(opensc: OpenSc) -> None:
     assert all("incorrect" in _verify_pin(opensc, "9999") for _ in range(3))
     assert "blocked" in _verify_pin(opensc, "1234")
     opensc.succeeds("pkcs15-tool", "--unblock-pin", "--auth-id", "01", "--puk", "12345678", "--new-pin", "5555")
     assert _verify_pin(opensc, "5555") == "accepted"
+
+
+@pytest.mark.skipif(not is_forgetful(), reason="this OpenSC logs in")
+def test_opensc_0_26_gives_up_before_it_sends_the_pin(opensc: OpenSc, card: SimulatedCard, tmp_path: Path) -> None:
+    done = opensc("pkcs11-tool", *_sign(opensc, tmp_path, "9999"))
+    assert done.returncode == 1
+    assert "CKR_DATA_INVALID" in done.stderr
+    assert card.process(bytes.fromhex("0020000100")).hex() == "63c3"
