@@ -6,7 +6,7 @@ their place by implementing the same few methods.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -176,6 +176,13 @@ class AuditLog(Protocol):
 
     async def append(self, entry: AuditEntry) -> AuditRow:
         """Chain, write and sync one row. Raises AuditUnavailable; then the caller must not let the result out."""
+        ...
+
+    def write(self, entries: Sequence[AuditEntry]) -> None:
+        """The same for several rows with one sync, all or none; blocks, from any thread but the loop's.
+
+        A card's thread records what the card did before anybody else hears of it.
+        """
         ...
 
 

@@ -95,7 +95,7 @@ class CardAccess:
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         patience = KEYPAD_TIMEOUT if login and login.pin is None else 0.0
         self._spawn(self._use(answer, work, login, self._timeout * operations + patience, reset=reset))
-        return await asyncio.shield(answer)
+        return await answer
 
     async def logout(self, session: str) -> None:
         """End the transaction now if it still holds this session's login."""
@@ -128,14 +128,15 @@ class CardAccess:
         async with self._lock:
             self._cancel_release()
             try:
-                answer.set_result(
-                    await self._run(lambda connection: self._job(connection, work, login, reset=reset), timeout)
-                )
+                value = await self._run(lambda connection: self._job(connection, work, login, reset=reset), timeout)
             except CarddError as error:
-                answer.set_exception(error)
+                _fail(answer, error)
             except Exception:  # a driver's bug must reach the journal and must not hang the caller
                 log.exception("the driver of the card in %s failed", self._reader.name)
-                answer.set_exception(InternalError())
+                _fail(answer, InternalError())
+            else:
+                if not answer.done():  # its caller has gone
+                    answer.set_result(value)
             # the answer is on its way while the card is given up
             if self._login is not None:
                 await self._keep_or_release()
@@ -236,3 +237,8 @@ class CardAccess:
             self._in_transaction = False
             self._login = None
             connection.end(reset=reset)
+
+
+def _fail(answer: asyncio.Future[T], error: CarddError) -> None:
+    if not answer.done():
+        answer.set_exception(error)

@@ -66,17 +66,17 @@ class Signing:
                 raise AlgorithmUnsupported(algorithm=request.algorithm.value)
         self._consents.check_size(requests, batch)
 
-        def work(card: Card) -> list[bytes]:
-            return [card.sign(credential.key, request.algorithm, request.message) for request in requests]
+        def work(card: Card, consent: str) -> list[bytes]:
+            values = [card.sign(credential.key, request.algorithm, request.message) for request in requests]
+            self._audit.write([_entry(session, credential, request, consent) for request in requests])
+            return values
 
         try:
-            consent, values = await self._consented(session, requests, batch, work)
+            values = await self._consented(session, requests, batch, work)
         except CarddError as error:
             for request in requests:
                 await self._record_failure(_entry(session, credential, request), error)
             raise
-        for request in requests:
-            await self._audit.append(_entry(session, credential, request, consent))
         return [
             Signed(request.algorithm, value, credential.certificate, credential.chain)
             for request, value in zip(requests, values, strict=True)
@@ -93,14 +93,17 @@ class Signing:
         digest = hashlib.sha256(value).digest()
         question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         entry = _act(session, credential, "auth_token.issue", digest=digest, consent="login")
+
+        def work(card: Card) -> bytes:
+            value = card.authenticate(credential.key, Algorithm.RS256, digest)
+            self._audit.write([entry])
+            return value
+
         try:
-            signature = await self._on_card(
-                session, question, lambda card: card.authenticate(credential.key, Algorithm.RS256, digest)
-            )
+            signature = await self._on_card(session, question, work)
         except CarddError as error:
             await self._record_failure(entry, error)
             raise
-        await self._audit.append(entry)
         return Signed(Algorithm.RS256, signature, credential.certificate, credential.chain)
 
     async def _consented(
@@ -108,22 +111,22 @@ class Signing:
         session: Session,
         requests: list[SignatureRequest],
         batch: Batch | None,
-        work: Callable[[Card], list[bytes]],
-    ) -> tuple[str, list[bytes]]:
-        """The consent's name and the signatures. Without a held PIN, the PIN dialog shows it all and is the consent."""
+        work: Callable[[Card, str], list[bytes]],
+    ) -> list[bytes]:
+        """The signatures; ``work`` is told the consent's name. Without a held PIN, the PIN dialog is the consent."""
         consent = self._consents.spend(session, requests, batch)
         if consent is None and session.pin is not None:
             consent = await self._consents.ask(session, requests, batch)
         question = self._consents.question(session, requests, batch)
+        named = consent or "pin"
         try:
-            values = await self._on_card(session, question, work, operations=len(requests))
+            values = await self._on_card(session, question, lambda card: work(card, named), operations=len(requests))
         except CarddError:
             self._consents.refund(session, requests, batch)
             raise
         if consent is None:
-            consent = "pin"
             self._consents.grant(session, requests, batch)
-        return consent, values
+        return values
 
     async def _on_card(
         self, session: Session, question: Question, work: Callable[[Card], T], *, operations: int = 1

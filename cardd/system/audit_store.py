@@ -1,4 +1,8 @@
-"""The audit log's writer: one thread, one row at a time, synced before the caller hears of it."""
+"""The audit log's writer: rows are synced before the caller hears of it.
+
+A card's own thread writes what the card signed, so that no thread is waited for twice; everything else is written on
+a thread of the log's.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,6 +38,17 @@ from cardd.system.clock import SystemClock
 HEAD_DELAY = 0.1
 PAGE_SIZE = 1024  # a row is a few hundred bytes: smaller pages make its sync cheaper
 
+# The write-ahead log takes its usual size at once (1000 pages, then it begins anew): a sync that has to make the file
+# longer costs twice as much as one that does not. The room in the log itself is taken by later rows.
+MAKE_ROOM = """
+DROP TABLE IF EXISTS room;
+BEGIN IMMEDIATE;
+CREATE TABLE room AS SELECT zeroblob(900 * 1024) AS bytes;
+COMMIT;
+DROP TABLE room;
+PRAGMA wal_checkpoint(RESTART);
+"""
+
 
 class SqliteAuditLog:
     """``cardd.ports.AuditLog`` over SQLite (WAL, synchronous=FULL: a commit is one fsync), directory 0700, file 0600.
@@ -48,6 +65,8 @@ class SqliteAuditLog:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit")
         self._file: _File | None = None
         self._head_timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.RLock()
 
     async def open(self) -> None:
         """Open or create the log now. Raises AuditUnavailable."""
@@ -55,11 +74,13 @@ class SqliteAuditLog:
 
     async def append(self, entry: AuditEntry) -> AuditRow:
         """Chain, write and sync one row. Raises AuditUnavailable; the next call tries anew."""
-        loop = asyncio.get_running_loop()
-        row = await loop.run_in_executor(self._thread, self._append, entry)
-        if self._head_timer is None:
-            self._head_timer = loop.call_later(HEAD_DELAY, self._head_due)
+        self._loop = loop = asyncio.get_running_loop()
+        [row] = await loop.run_in_executor(self._thread, self._append, [entry])
         return row
+
+    def write(self, entries: Sequence[AuditEntry]) -> None:
+        """Chain and write these rows and sync them once, on the caller's own thread. Raises AuditUnavailable."""
+        self._append(entries)
 
     async def close(self) -> None:
         """Close the log; rows that wait are written first, and the head."""
@@ -68,39 +89,49 @@ class SqliteAuditLog:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
 
+    def _head_wanted(self) -> None:
+        if self._head_timer is None and self._loop:
+            self._head_timer = self._loop.call_later(HEAD_DELAY, self._head_due)
+
     def _head_due(self) -> None:
         self._head_timer = None
         self._thread.submit(self._write_head)
 
     def _write_head(self) -> None:
-        if self._file is not None:
-            self._file.write_head()
+        with self._lock:
+            if self._file is not None:
+                self._file.write_head()
 
     def _opened(self) -> _File:
-        if self._file is None:
-            with reported():
-                self._file = _File(self._directory)
-        return self._file
+        with self._lock:
+            if self._file is None:
+                with reported():
+                    self._file = _File(self._directory)
+            return self._file
 
-    def _append(self, entry: AuditEntry) -> AuditRow:
-        file = self._opened()
-        try:
-            with reported():
-                row = next_row(file.head, self._clock.now(), entry)
-                file.write(row)
-        except AuditUnavailable:
-            self._close()  # whether the row is there is unknown now: the next append looks
-            raise
-        return row
+    def _append(self, entries: Sequence[AuditEntry]) -> list[AuditRow]:
+        with self._lock:
+            file = self._opened()
+            try:
+                with reported():
+                    rows = file.append(self._clock, entries)
+            except AuditUnavailable:
+                self._close()  # whether the rows are there is unknown now: the next append looks
+                raise
+        if self._loop and self._head_timer is None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended; closing writes the head
+                self._loop.call_soon_threadsafe(self._head_wanted)
+        return rows
 
     def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
 
 class _File:
-    """The open files; used on the writer's thread only."""
+    """The open files; used by one thread at a time."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -114,14 +145,29 @@ class _File:
             self._connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA cache_size = -64")  # KiB: rows are written and never read back
             self._connection.executescript(SCHEMA)
             self.head = self._checked_head(read_head(directory) or EMPTY)
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.executescript(MAKE_ROOM)
             undo.pop_all()
 
-    def write(self, row: AuditRow) -> None:
-        """Write and sync one row."""
-        self._connection.execute(INSERT, record_of(row))
-        self.head = Head(row.number, row.hash)
+    def append(self, clock: Clock, entries: Sequence[AuditEntry]) -> list[AuditRow]:
+        """Chain, write and sync these rows: one commit, and so all of them or none."""
+        rows: list[AuditRow] = []
+        head = self.head
+        for entry in entries:
+            row = next_row(head, clock.now(), entry)
+            rows.append(row)
+            head = Head(row.number, row.hash)
+        if len(rows) == 1:
+            self._connection.execute(INSERT, record_of(rows[0]))
+        else:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(INSERT, map(record_of, rows))
+            self._connection.execute("COMMIT")
+        self.head = head
+        return rows
 
     def write_head(self) -> None:
         """Bring the head file up to the rows; a disk that refuses it refuses the next row, which is told."""

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import apdus, insertion, process, signatures
+from tests.bench import apdus, insertion, process, readers, signatures
 from tests.bench.measure import Measure, table, write
 from tests.bench.station import Station
 from tests.rig.daemon import DaemonProcess
@@ -29,19 +29,22 @@ def _measures(directory: Path) -> Iterator[Measure]:
     yield from asyncio.run(apdus.counts())
     held, fresh = _station(directory, "held", 0.5), _station(directory, "fresh", 0.0)
     with held.running(), fresh.running():
-        yield from signatures.overhead(held, fresh, count=100, rounds=3)
+        yield from signatures.overhead(held, fresh, count=40, rounds=8)
         yield signatures.slow_card(fresh, count=5)
         yield from signatures.opensc(held, count=100)
         yield insertion.insertion_to_event(held, rounds=15)
         yield process.memory(held.daemon)
         yield process.idle_wake_ups(held.daemon)
+    four = _station(directory, "four", 0.5, devices=2)
+    with four.running():
+        yield readers.together(four, count=5)
     yield process.start_to_ready(_starts(directory))
 
 
-def _station(directory: Path, name: str, hold: float) -> Station:
+def _station(directory: Path, name: str, hold: float, devices: int = 1) -> Station:
     place = directory / name
     place.mkdir()
-    return Station(place, hold=hold)
+    return Station(place, hold=hold, devices=devices)
 
 
 def _starts(directory: Path) -> Iterator[DaemonProcess]:

@@ -7,14 +7,28 @@ from cardd.core.registry import DriverRegistry
 from cardd.driver import Card
 from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.secret import Secret
+from cardd_drivers.simulator.card import SimulatedCard
 from cardd_drivers.simulator.inprocess import READER, InProcessReader
 from tests.bench.measure import Measure
-from tests.rig.simulator import PIN, simulated_card
+from tests.rig.simulator import PIN, simulated_card, simulated_cps4
 
 
 async def counts() -> list[Measure]:
     """Opening cold with certificates; the first signature with a held PIN; each further one of a batch."""
-    card = simulated_card()
+    opening, first, further = await _count(simulated_card())
+    _, cps4, _ = await _count(simulated_cps4())
+    return [
+        Measure("APDUs to open a card cold, certificates read", opening, "APDUs", 32),
+        Measure("APDUs of a signature with a held PIN", first, "APDUs", 4),
+        Measure("APDUs of each further signature of a batch", further, "APDUs", 2),
+        Measure("APDUs of a CPS4's signature, PIN included", cps4, "APDUs", 4),
+        Measure("  OpenSC 0.23, to open (from its own traces)", 42, "APDUs"),
+        Measure("  official middleware 5.2.2, to open (from its own traces)", 51, "APDUs"),
+    ]
+
+
+async def _count(card: SimulatedCard) -> tuple[float, float, float]:
+    """Opening, first signature, each further one."""
     access = CardAccess(InProcessReader(READER, card, DriverRegistry().open), hold=0.5, timeout=10)
     login = Login("bench", Secret.of(PIN), accepted=True)
     before = card.count
@@ -25,13 +39,7 @@ async def counts() -> list[Measure]:
     await access.use(lambda opened: _sign(opened, 10), login)
     further = (card.count - before) / 10
     await access.close()
-    return [
-        Measure("APDUs to open a card cold, certificates read", opening, "APDUs", 32),
-        Measure("APDUs of a signature with a held PIN", first, "APDUs", 4),
-        Measure("APDUs of each further signature of a batch", further, "APDUs", 2),
-        Measure("  OpenSC 0.23, to open (from its own traces)", 42, "APDUs"),
-        Measure("  official middleware 5.2.2, to open (from its own traces)", 51, "APDUs"),
-    ]
+    return opening, first, further
 
 
 def _sign(card: Card, count: int) -> None:

@@ -11,17 +11,20 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A figure. ``target`` is the most it may be; None for one that is only told."""
+    """A figure. ``target`` is the most it may be, or the least with ``at_least``; None for one that is only told."""
 
     name: str
     value: float
     unit: str
     target: float | None = None
+    at_least: bool = False
 
     @property
     def met(self) -> bool:
         """Whether the target holds."""
-        return self.target is None or self.value <= self.target
+        if self.target is None:
+            return True
+        return self.value >= self.target if self.at_least else self.value <= self.target
 
 
 def p50(samples: Sequence[float]) -> float:
@@ -33,7 +36,9 @@ def table(measures: Sequence[Measure]) -> str:
     """The figures as aligned lines."""
     rows = [("what", "value", "target", "")]
     for measure in measures:
-        target = "" if measure.target is None else f"<= {measure.target:g} {measure.unit}"
+        target = (
+            "" if measure.target is None else f"{'>=' if measure.at_least else '<='} {measure.target:g} {measure.unit}"
+        )
         rows.append((measure.name, f"{measure.value:.4g} {measure.unit}", target, "ok" if measure.met else "MISSED"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
@@ -41,4 +46,9 @@ def table(measures: Sequence[Measure]) -> str:
 
 def write(measures: Sequence[Measure], path: Path) -> None:
     """``bench.json``: a list of name, value, unit, target, met."""
-    path.write_text(json.dumps([{**asdict(measure), "met": measure.met} for measure in measures], indent=1) + "\n")
+    path.write_text(json.dumps([_plain(measure) for measure in measures], indent=1) + "\n")
+
+
+def _plain(measure: Measure) -> dict[str, str | float | bool | None]:
+    """What is written of one; whether the target is the most or the least, its name says."""
+    return {name: value for name, value in asdict(measure).items() if name != "at_least"} | {"met": measure.met}

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.measure import Measure, p50
-from tests.bench.station import PIN, Station
-from tests.rig.lps import Lps
+from tests.bench.station import PIN, Session, Station
 
 BARE = Path(__file__).parent / "bare.py"
 OPENSC = Path(__file__).parent / "opensc.py"
@@ -56,34 +55,34 @@ def opensc(station: Station, count: int) -> list[Measure]:
     with station.card():
         times = _script(station, OPENSC, str(count), PIN)
         session = station.log_in()
-        ours = _time(station, session, count)
+        ours = _time(session, count)
     return [
         Measure("signature by OpenSC's module in process (p50), 10 APDUs", p50(times), "ms"),
         Measure("signature over HTTP / by OpenSC's module", p50(ours) / p50(times), "x"),
     ]
 
 
-def _in_turn(station: Station, session: Lps, mode: str, count: int, rounds: int) -> tuple[float, float]:
+def _in_turn(station: Station, session: Session, mode: str, count: int, rounds: int) -> tuple[float, float]:
     """Medians of ours and of the bare script, measured in turn so that the machine's moods meet both."""
     ours: list[float] = []
     bare: list[float] = []
-    _time(station, session, 3)
+    _time(session, 3)
     for _ in range(rounds):
-        ours += _time(station, session, count)
+        ours += _time(session, count)
         _settle(station)
         bare += _script(station, BARE, station.pcscd.reader_names[0], str(count), mode, PIN)
     return p50(ours), p50(bare)
 
 
-def _time(station: Station, session: Lps, count: int) -> list[float]:
+def _time(session: Session, count: int) -> list[float]:
     """Each signature, with a call between that lets the transaction of the one before end, off the clock."""
     times, source = [], digests()
     for _ in range(count):
         digest = next(source)
         started = time.perf_counter()
-        station.sign(session, digest)
+        session.sign(digest)
         times.append(1000 * (time.perf_counter() - started))
-        session.call("GET", "/v1/status")
+        session.pause()
     return times
 
 

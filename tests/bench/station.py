@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
+from tests.bench.wire import Wire
 from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import Json, Lps
 from tests.rig.pcscd import Pcscd
@@ -26,16 +28,14 @@ batch_max = 10000
 class Station:
     """Everything that one measure needs."""
 
-    def __init__(self, directory: Path, *, hold: float = 0.5) -> None:
+    def __init__(self, directory: Path, *, hold: float = 0.5, devices: int = 1) -> None:
         self.directory = directory
-        self.pcscd = Pcscd(directory)
+        self.pcscd = Pcscd(directory, devices)
         self.pinentry = ScriptedPinentry(directory, pin=PIN)
         extra = f"{SETTINGS}\n[card]\nhold = {hold}\n"
         self.daemon = DaemonProcess(
             directory, pinentry=self.pinentry.path, environment=self.pcscd.environment, extra=extra
         )
-        self.session: Lps | None = None
-        self.path = ""
 
     @contextmanager
     def running(self) -> Iterator[Station]:
@@ -49,16 +49,16 @@ class Station:
             self.pcscd.stop()
 
     @contextmanager
-    def card(self, *, delay_ms: int = 0) -> Iterator[None]:
-        """A simulated card in the first slot, as a process of its own so that it shares no interpreter with us."""
-        command = [sys.executable, "-m", "tests.bench.card", str(self.pcscd.ports[0]), str(delay_ms), str(STATE)]
+    def card(self, *, slot: int = 0, delay_ms: int = 0) -> Iterator[None]:
+        """A simulated card in the slot, as a process of its own so that it shares no interpreter with us."""
+        command = [sys.executable, "-m", "tests.bench.card", str(self.pcscd.ports[slot]), str(delay_ms), str(STATE)]
         with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
             try:
-                wait_for_card(self.pcscd)
+                wait_for_card(self.pcscd, slot)
                 yield
             finally:
                 process.terminate()
-                wait_for_card(self.pcscd, present=False)
+                wait_for_card(self.pcscd, slot, present=False)
 
     def pair(self) -> Lps:
         """A paired program."""
@@ -67,16 +67,32 @@ class Station:
         assert status == 201, client
         return lps.with_credential(str(client["client_secret"]))
 
-    def log_in(self) -> Lps:
-        """A session of a paired program."""
-        status, session = self.pair().call("POST", "/v1/sessions", {"method": "cpx"})
-        assert status == 201, session
-        self.path = f"/v1/sessions/{session['id']}/signatures"
-        return Lps(self.daemon.port, str(session["token"]))
+    def cards(self) -> list[Json]:
+        """The cards that the daemon knows."""
+        status, answer = self.pair().call("GET", "/v1/cards")
+        assert status == 200, answer
+        return cast(list[Json], answer["cards"])
 
-    def sign(self, session: Lps, digest: str) -> Json:
+    def log_in(self, card: str | None = None) -> Session:
+        """A session of a paired program."""
+        body: Json = {"method": "cpx", **({"card": card} if card else {})}
+        status, opened = self.pair().call("POST", "/v1/sessions", body)
+        assert status == 201, opened
+        path = f"/v1/sessions/{opened['id']}/signatures"
+        return Session(self.daemon.port, path, str(opened["token"]))
+
+
+class Session:
+    """An open session."""
+
+    def __init__(self, port: int, path: str, token: str) -> None:
+        self._wire = Wire(port, path, token)
+        self._lps = Lps(port)
+
+    def sign(self, digest: str) -> Json:
         """One signature under the bench's batch."""
-        body: Json = {"document_name": "bench", "digest": digest, "batch": {"name": "bench", "count": 10000}}
-        status, signed = session.call("POST", self.path, body)
-        assert status == 200, signed
-        return signed
+        return self._wire.post({"document_name": "bench", "digest": digest, "batch": {"name": "bench", "count": 10000}})
+
+    def pause(self) -> None:
+        """A call that has nothing to do with the card."""
+        self._lps.call("GET", "/v1/status")

@@ -90,15 +90,18 @@ def wait_for_consent(workstation: Workstation) -> None:
     wait_until(lambda: [shown.kind for shown in workstation.pinentry.shown()] == kinds)
 
 
-def test_two_cards_must_be_told_apart_by_the_caller(workstation: Workstation) -> None:
+def test_two_cards_are_told_apart_by_the_caller_or_by_the_user(workstation: Workstation) -> None:
     with workstation.card(simulated_card("medecin")), workstation.card(simulated_card("infirmier"), slot=1):
         ids = [card["id"] for card in workstation.cards()]
         lps = workstation.pair()
-        assert problem(409, "card.ambiguous", log_in(lps))["cards"] == ids
         holders = [
             cast(Json, expect(201, log_in(lps, card=identifier))["identity"])["family_name"] for identifier in ids
         ]
         assert len(set(holders)) == 2
+        workstation.pinentry.answer("no", "yes")  # the middle button shows the next card
+        assert expect(201, log_in(lps))["card"] == ids[1]
+        workstation.pinentry.answer("cancel")
+        problem(403, "consent.refused", log_in(lps))
 
 
 def test_a_wrong_pin_tells_the_tries_left_and_costs_one_of_them(workstation: Workstation) -> None:

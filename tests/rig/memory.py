@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cardd.errors import AuditUnavailable
@@ -37,6 +38,12 @@ class MemoryAudit:
             raise AuditUnavailable(why="the disk is full")
         self.entries.append(entry)
         return AuditRow(len(self.entries), datetime.now(UTC), entry, "")
+
+    def write(self, entries: Sequence[AuditEntry]) -> None:
+        """Keep them. Raises AuditUnavailable."""
+        if self.is_full:
+            raise AuditUnavailable(why="the disk is full")
+        self.entries += entries
 
     def acts(self) -> list[str]:
         """Action and outcome of each entry."""
