@@ -347,6 +347,12 @@ class ReaderBusy(ReaderError):
     code = "reader.busy"
 
 
+class ModuleFailed(ReaderError):
+    """A PKCS#11 module's process ended, crashed or hung; it is started anew. Params: ``module``, ``why``."""
+
+    code = "module.failed"
+
+
 class CardError(CarddError):
     """The card does not allow this."""
 

@@ -59,11 +59,15 @@ class SessionBody(Body):
 
 
 class SignatureItem(Body):
-    """One signature: exactly one of ``digest`` (SHA-256) and ``document``."""
+    """One signature: exactly one of ``digest`` (SHA-256) and ``document``.
+
+    ``algorithm`` by its JOSE name; what the key does best when it is not given. An ES256 value is the two numbers of
+    32 bytes (RFC 7518, section 3.4).
+    """
 
     document_name: Name
     format: Literal["raw"] = "raw"
-    algorithm: Literal["RS256", "PS256"] = "RS256"
+    algorithm: Literal["RS256", "PS256", "ES256"] | None = None
     digest: bytes | None = None
     document: bytes | None = None
     patient: Name | None = None

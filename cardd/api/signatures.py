@@ -30,7 +30,9 @@ async def sign(call: Call, body: SignatureBody | SignaturesBody) -> Reply:
 
 
 def _request(item: SignatureItem, where: str) -> SignatureRequest:
-    return SignatureRequest(Algorithm(item.algorithm), _message(item, where), item.document_name, item.patient)
+    return SignatureRequest(
+        Algorithm(item.algorithm) if item.algorithm else None, _message(item, where), item.document_name, item.patient
+    )
 
 
 def _message(item: SignatureItem, where: str) -> Message:

@@ -18,9 +18,12 @@ SHOWN_DIGEST = 16
 
 @dataclass(frozen=True, slots=True)
 class SignatureRequest:
-    """One signature asked for: what is signed, and the names under which the user is shown it."""
+    """One signature asked for: what is signed, and the names under which the user is shown it.
 
-    algorithm: Algorithm
+    ``algorithm`` None stands for what the key does best, the first that it lists.
+    """
+
+    algorithm: Algorithm | None
     message: Message
     document: str
     patient: str | None = None

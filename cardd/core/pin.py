@@ -21,6 +21,8 @@ T = TypeVar("T")
 FREE_MISTAKES = 1
 BACK_OFF_FIRST = 2.0
 BACK_OFF_MAX = 60.0
+DOUBLINGS_MAX = 16
+ATTEMPTS_MAX = 5  # in one login, where nothing counts the tries
 UNCOUNTED = 99  # tries left where a token or key file tells no number
 
 
@@ -42,7 +44,7 @@ class PinGuard:
         """Count one wrong PIN."""
         count = self._mistakes[client] = self._mistakes.get(client, 0) + 1
         if count > FREE_MISTAKES:
-            wait = min(BACK_OFF_FIRST * 2 ** (count - FREE_MISTAKES - 1), BACK_OFF_MAX)
+            wait = min(BACK_OFF_FIRST * 2 ** min(count - FREE_MISTAKES - 1, DOUBLINGS_MAX), BACK_OFF_MAX)
             self._until[client] = self._clock.monotonic() + wait
 
     def right(self, client: str) -> None:
@@ -77,6 +79,7 @@ class PinDesk:
         """
         self._guard.check(client)
         wrong: PinWrong | None = None
+        attempts = 0
         while True:
             asked = await self.question(card, question, _problem(wrong))
             try:
@@ -84,7 +87,8 @@ class PinDesk:
             except PinWrong as error:
                 self._guard.wrong(client)
                 wrong = error
-                if int(error.params.get("tries_left", UNCOUNTED)) <= 1:
+                attempts += 1
+                if attempts == ATTEMPTS_MAX or int(error.params.get("tries_left", UNCOUNTED)) <= 1:
                     raise
             except (PinCancelled, PinTimeout):
                 if wrong:

@@ -61,13 +61,14 @@ class Signing:
         Raises CardIncomplete, AlgorithmUnsupported, the consent's and PIN's errors, the card's, AuditUnavailable.
         """
         credential = _credential(session, KeyPurpose.SIGNATURE)
-        for request in requests:
-            if request.algorithm not in credential.key.algorithms:
-                raise AlgorithmUnsupported(algorithm=request.algorithm.value)
+        algorithms = [_algorithm(credential, request) for request in requests]
         self._consents.check_size(requests, batch)
 
         def work(card: Card, consent: str) -> list[bytes]:
-            values = [card.sign(credential.key, request.algorithm, request.message) for request in requests]
+            values = [
+                card.sign(credential.key, algorithm, request.message)
+                for request, algorithm in zip(requests, algorithms, strict=True)
+            ]
             self._audit.write([_entry(session, credential, request, consent) for request in requests])
             return values
 
@@ -78,8 +79,8 @@ class Signing:
                 await self._record_failure(_entry(session, credential, request), error)
             raise
         return [
-            Signed(request.algorithm, value, credential.certificate, credential.chain)
-            for request, value in zip(requests, values, strict=True)
+            Signed(algorithm, value, credential.certificate, credential.chain)
+            for algorithm, value in zip(algorithms, values, strict=True)
         ]
 
     async def authenticate(self, session: Session, nonce: str) -> Signed:
@@ -94,8 +95,10 @@ class Signing:
         question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         entry = _act(session, credential, "auth_token.issue", digest=digest, consent="login")
 
+        algorithm = credential.key.algorithms[0]
+
         def work(card: Card) -> bytes:
-            value = card.authenticate(credential.key, Algorithm.RS256, digest)
+            value = card.authenticate(credential.key, algorithm, digest)
             self._audit.write([entry])
             return value
 
@@ -104,7 +107,7 @@ class Signing:
         except CarddError as error:
             await self._record_failure(entry, error)
             raise
-        return Signed(Algorithm.RS256, signature, credential.certificate, credential.chain)
+        return Signed(algorithm, signature, credential.certificate, credential.chain)
 
     async def _consented(
         self,
@@ -161,6 +164,15 @@ def _credential(session: Session, purpose: KeyPurpose) -> Credential:
     if credential is None:
         raise CardIncomplete(what=f"{purpose.value} certificate")
     return credential
+
+
+def _algorithm(credential: Credential, request: SignatureRequest) -> Algorithm:
+    algorithms = credential.key.algorithms
+    if request.algorithm is None:
+        return algorithms[0]
+    if request.algorithm not in algorithms:
+        raise AlgorithmUnsupported(algorithm=request.algorithm.value)
+    return request.algorithm
 
 
 def _act(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -17,22 +18,32 @@ from cardd.model import KeyPurpose
 from cardd.ports import Connection
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver
+from cardd_drivers.pkcs11.module import Module
+from cardd_drivers.pkcs11.source import TokenConnection
+from cardd_drivers.pkcs11.wire import ListTokens
 from cardd_drivers.pkcs12.source import FilesConnection
 from cardd_drivers.simulator.connection import InProcessConnection
 from cardd_drivers.simulator.powered import PoweredCard
 from cardd_drivers.simulator.slot import Slot
-from tests.rig import example_card, organisation
+from tests.rig import example_card, organisation, softhsm
 from tests.rig.example_card import ExampleCard
 from tests.rig.example_driver import installed
-from tests.rig.simulator import PIN, PUK, simulated_card, simulated_cps4
+from tests.rig.pcscd import Pcscd
+from tests.rig.simulator import PIN, PUK, inserted, simulated_card, simulated_cps4
+from tests.rig.softhsm import SoftHsm
+from tests.simulator.opensc import CONFIGURATION, is_forgetful
+
+OPENSC = str(next(Path("/usr/lib").glob("*/opensc-pkcs11.so")))
 
 
 @dataclass(frozen=True)
 class Case:
     """One kind of card.
 
-    ``connect`` gives the connection to a fresh one; ``wrong`` can be a PIN and is not this one's, ``impossible`` cannot
-    be one; ``new`` is another PIN it would take, None when its PIN cannot be changed; ``puk`` unblocks it.
+    ``connect`` gives the connection to a fresh one; ``purposes`` are those that its keys
+    serve; ``wrong`` can be a PIN and is not this one's, ``impossible`` cannot
+    be one; ``new`` is another PIN it would take, None when its PIN cannot be changed; ``puk`` unblocks it, unless
+    ``unblocks`` says that it cannot be used here.
     """
 
     name: str
@@ -41,8 +52,10 @@ class Case:
     wrong: bytes
     impossible: bytes | None
     tries: int | None = None
+    purposes: tuple[KeyPurpose, ...] = (KeyPurpose.SIGNATURE, KeyPurpose.AUTHENTICATION)
     new: bytes | None = None
     puk: bytes | None = None
+    unblocks: bool = True
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -81,6 +94,68 @@ def _files(*, ec: bool) -> Connection:
     return FilesConnection({KeyPurpose.AUTHENTICATION: files.authentication, KeyPurpose.SIGNATURE: files.signature})
 
 
+class TokenAlone(TokenConnection):
+    """A connection that ends its module's process with itself."""
+
+    def __init__(self, module: Module) -> None:
+        [token] = module.call(ListTokens()).tokens
+        super().__init__(module, token, "Lecteur de test")
+
+    def disconnect(self) -> None:
+        """Log out and end the process."""
+        super().disconnect()
+        self._module.close()
+
+
+@cache
+def _token(*, ec: bool) -> SoftHsm:
+    hsm = SoftHsm(Path(mkdtemp(prefix="cardd-contract-")))
+    hsm.token("contract", ec=ec)
+    return hsm
+
+
+def _soft_hsm(name: str, *, ec: bool) -> Case:
+    def connect() -> Connection:
+        fresh = _token(ec=ec).copy(Path(mkdtemp(prefix="cardd-contract-")))
+        os.environ.update(fresh.environment)
+        return TokenAlone(Module(fresh.module))
+
+    return Case(
+        name,
+        connect,
+        softhsm.PIN.encode(),
+        wrong=b"9753",
+        impossible=None,
+        new=b"8642",
+        puk=softhsm.OFFICER.encode(),
+    )
+
+
+class TokenOfCard(TokenAlone):
+    """The same over a card in a reader of its own."""
+
+    def __init__(self, opened: ExitStack) -> None:
+        super().__init__(Module(OPENSC))
+        self._opened = opened
+
+    def disconnect(self) -> None:
+        """Pull the card too."""
+        super().disconnect()
+        self._opened.close()
+
+
+def _open_sc() -> Connection:
+    with ExitStack() as opening:
+        directory = Path(mkdtemp(prefix="cardd-contract-"))
+        pcscd = Pcscd(directory)
+        opening.callback(pcscd.stop)
+        pcscd.start()
+        opening.enter_context(inserted(simulated_card(), pcscd))
+        (directory / "opensc.conf").write_text(CONFIGURATION)
+        os.environ.update(pcscd.environment | {"OPENSC_CONF": str(directory / "opensc.conf")})
+        return TokenOfCard(opening.pop_all())
+
+
 def _cpx(name: str, connect: Callable[[], Connection]) -> Case:
     return Case(name, connect, PIN, wrong=b"9753", impossible=b"12a4", tries=3, new=b"8642", puk=PUK)
 
@@ -90,10 +165,24 @@ def _pkcs12(name: str, *, ec: bool) -> Case:
     return Case(name, lambda: _files(ec=ec), password, wrong=b"faux", impossible=None)
 
 
+_OPENSC = Case(
+    "OpenSC over a CPS3",
+    _open_sc,
+    PIN,
+    wrong=b"9753",
+    impossible=None,
+    purposes=(KeyPurpose.AUTHENTICATION,),  # its signature key is out of OpenSC's reach
+    new=b"8642",
+    puk=PUK,
+    unblocks=False,
+)
 CASES = (
     _cpx("cps3", lambda: _in_process(simulated_card(), Cps3Driver())),
     _cpx("cps4", lambda: _in_process(simulated_cps4(), Cps4Driver())),
     Case("a third party's", _example, example_card.PIN, wrong=b"9753", impossible=b"12a4", tries=example_card.TRIES),
     _pkcs12("pkcs12 RSA", ec=False),
     _pkcs12("pkcs12 EC", ec=True),
+    _soft_hsm("SoftHSM2 RSA", ec=False),
+    _soft_hsm("SoftHSM2 EC", ec=True),
+    *([] if is_forgetful() else [_OPENSC]),
 )

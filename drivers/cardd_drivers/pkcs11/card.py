@@ -1,0 +1,196 @@
+"""One token as a card."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from cardd.driver import Card
+from cardd.errors import (
+    AlgorithmUnsupported,
+    CardIncomplete,
+    CardRefused,
+    CardRemoved,
+    PinBlocked,
+    PinCancelled,
+    PinFormat,
+    PinRefused,
+    PinRequired,
+    PinUnchangeable,
+    PinWrong,
+    PukBlocked,
+    PukWrong,
+)
+from cardd.model import (
+    Algorithm,
+    CardCertificate,
+    CardInfo,
+    CardKind,
+    KeyPurpose,
+    KeyRef,
+    Message,
+    PinInfo,
+    PinStatus,
+)
+from cardd.secret import Secret
+from cardd_drivers.pkcs11.keys import keys_of
+from cardd_drivers.pkcs11.module import ANSWER_LIMIT, KEYPAD_LIMIT, Module
+from cardd_drivers.pkcs11.wire import (
+    ChangePin,
+    Describe,
+    Description,
+    Login,
+    Logout,
+    Reply,
+    Requests,
+    Sign,
+    UnblockPin,
+)
+
+# what a PIN may look like is not told by every module; nothing is sent that could be none at all
+PIN = PinInfo(reference=0, label="PKCS#11", minimum=1, maximum=255, tries=0, digits=False)
+
+OK = 0x000
+GONE = {0x03, 0x30, 0x31, 0x32, 0xB0, 0xB3, 0xE0, 0xE1}  # slot, device, session or token went
+CANCELLED, NOT_LOGGED_IN, PIN_EXPIRED = 0x50, 0x101, 0xA3
+WRONG = {0xA0, 0xA1}
+LENGTH, LOCKED = 0xA2, 0xA4
+UNSUPPORTED = {0x54, 0x70, 0x71, 0x68, 0x60}  # function, mechanism, its parameters, key's use, no such key
+UNCHANGEABLE = {0x54, 0x103, 0xE2}  # function; no such user; write-protected token
+PIN_LOW, PIN_FINAL, PIN_LOCKED, KEYPAD = 0x10000, 0x20000, 0x40000, 0x100  # CKF_USER_…, PROTECTED_AUTHENTICATION_PATH
+OFFICER_FINAL, OFFICER_LOCKED = 0x200000, 0x400000
+
+
+class TokenCard(Card):
+    """Every call goes to the module's process; what the token says of itself is asked once."""
+
+    def __init__(self, module: Module, slot: int, reader: str) -> None:
+        self._module = module
+        self._slot = slot
+        self._reader = reader
+        self._description = self._describe()
+        self._keys = tuple(keys_of(self._description))
+        self._login: int | None = None  # in which of the module's processes
+
+    @property
+    def has_keypad(self) -> bool:
+        """Whether the token asks for its PIN itself (protected authentication path)."""
+        return bool(self._description.token.flags & KEYPAD)
+
+    @property
+    def info(self) -> CardInfo:
+        """What the token says; its keys are those with a certificate."""
+        token = self._description.token
+        return CardInfo(CardKind.PKCS11, "pkcs11", token.serial, token.label, self._keys, PIN, PIN)
+
+    def certificates(self) -> tuple[CardCertificate, ...]:
+        """The certificates of the usable keys."""
+        mine = {key.id for key in self._keys}
+        return tuple(
+            CardCertificate(one.id.hex(), one.label, one.der)
+            for one in self._description.certificates
+            if one.id.hex() in mine
+        )
+
+    def pin_status(self) -> PinStatus:
+        """PKCS#11 tells only the last try and the blocked PIN."""
+        flags = self._describe().token.flags
+        return PinStatus(0 if flags & PIN_LOCKED else 1 if flags & PIN_FINAL else None)
+
+    def puk_status(self) -> PinStatus:
+        """The same of the security officer's PIN, which is what unblocks."""
+        flags = self._describe().token.flags
+        return PinStatus(0 if flags & OFFICER_LOCKED else 1 if flags & OFFICER_FINAL else None)
+
+    def verify(self, pin: Secret | None) -> None:
+        """Log in; keys that show themselves only then are looked for."""
+        sizes = (len(pin),) if pin is not None else ()
+        limit = ANSWER_LIMIT if pin is not None else KEYPAD_LIMIT
+        reply = self._module.call(Login(sizes, slot=self._slot), [pin] if pin is not None else (), limit=limit)
+        if reply.code:
+            self._refused_pin(reply)
+        self._login = self._module.generation
+        if not self._keys:
+            self._description = self._describe()
+            self._keys = tuple(keys_of(self._description))
+
+    def sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
+        """Sign with a signature key."""
+        return self._use(key, KeyPurpose.SIGNATURE, algorithm, message.digest)
+
+    def authenticate(self, key: KeyRef, algorithm: Algorithm, digest: bytes) -> bytes:
+        """Sign the daemon's own digest with an authentication key."""
+        return self._use(key, KeyPurpose.AUTHENTICATION, algorithm, digest)
+
+    def change_pin(self, old: Secret | None, new: Secret | None) -> None:
+        """Replace the PIN; with None the token's keypad asks for both."""
+        if (old is None or new is None) and not self.has_keypad:
+            raise PinUnchangeable
+        secrets = [secret for secret in (old, new) if secret is not None]
+        limit = ANSWER_LIMIT if secrets else 2 * KEYPAD_LIMIT
+        request = ChangePin(tuple(len(secret) for secret in secrets), slot=self._slot)
+        reply = self._module.call(request, secrets, limit=limit)
+        self._check_change(reply)
+
+    def unblock_pin(self, puk: Secret, new: Secret) -> None:
+        """Set a new PIN as the security officer."""
+        reply = self._module.call(UnblockPin((len(puk), len(new)), slot=self._slot), (puk, new))
+        if reply.code in WRONG:
+            raise PukWrong
+        if reply.code == LOCKED:
+            raise PukBlocked
+        self._check_change(reply)
+
+    def logout(self) -> None:
+        """End the login."""
+        self._login = None
+        self._ask(Logout(slot=self._slot))
+
+    def _use(self, key: KeyRef, purpose: KeyPurpose, algorithm: Algorithm, digest: bytes) -> bytes:
+        if key.purpose is not purpose or algorithm not in key.algorithms:
+            raise AlgorithmUnsupported(algorithm=algorithm.value)
+        request = Sign(slot=self._slot, key=bytes.fromhex(key.id), algorithm=algorithm.value, digest=digest)
+        if self._login != self._module.generation:
+            raise PinRequired  # a private key shows itself after the login only
+        reply = self._module.call(request)
+        if reply.code in UNSUPPORTED:
+            raise AlgorithmUnsupported(algorithm=algorithm.value)
+        self._check(reply)
+        return reply.signature
+
+    def _describe(self) -> Description:
+        description = self._ask(Describe(slot=self._slot)).description
+        if description is None:
+            raise CardIncomplete(what="token")
+        return description
+
+    def _ask(self, request: Requests) -> Reply:
+        reply = self._module.call(request)
+        self._check(reply)
+        return reply
+
+    def _check_change(self, reply: Reply) -> None:
+        if reply.code in UNCHANGEABLE:
+            raise PinUnchangeable
+        if reply.code:
+            self._refused_pin(reply)
+
+    def _refused_pin(self, reply: Reply) -> NoReturn:
+        if reply.code == LOCKED or reply.flags & PIN_LOCKED:
+            raise PinBlocked
+        if reply.code in WRONG:
+            raise PinWrong(tries_left=1) if reply.flags & PIN_FINAL else PinRefused
+        if reply.code == LENGTH:
+            raise PinFormat(minimum=PIN.minimum, maximum=PIN.maximum)
+        if reply.code == CANCELLED:
+            raise PinCancelled
+        self._check(reply)
+        raise CardRefused(command="C_Login", sw=f"{reply.code:#x}")
+
+    def _check(self, reply: Reply) -> None:
+        if reply.code == OK:
+            return
+        if reply.code in GONE:
+            raise CardRemoved(reader=self._reader)
+        if reply.code == NOT_LOGGED_IN:
+            raise PinRequired
+        raise CardRefused(command=self._module.name, sw=reply.why or f"{reply.code:#x}")

@@ -1,0 +1,124 @@
+"""The few calls that are made straight on a module's function list: those that take a PIN, and the wait for tokens.
+
+python-pkcs11 wants a PIN as ``str``, which would stay in memory; here it is a pointer into a locked page. Its wait for
+slot events fails once there is one (0.10.1). A login belongs to the whole application and not to
+one session (PKCS#11 v2.40, section 2.6.5), so that its sessions are logged in by ours.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+from cardd.secret import Secret
+
+Ulong = ctypes.c_ulong
+Function = Callable[..., int]
+
+# places in CK_FUNCTION_LIST, after its version (PKCS#11 v2.40, pkcs11f.h)
+INIT_PIN, SET_PIN, OPEN_SESSION, CLOSE_ALL_SESSIONS, LOGIN, LOGOUT, WAIT_FOR_SLOT_EVENT = 10, 11, 12, 14, 18, 19, 67
+SERIAL_SESSION, RW_SESSION = 0x04, 0x02  # CKF_…
+SECURITY_OFFICER, USER = 0, 1  # CKU_…
+OK, ALREADY_LOGGED_IN, NOT_LOGGED_IN = 0x000, 0x100, 0x101  # CKR_…
+
+
+class Refused(Exception):
+    """A return value that is not CKR_OK."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"{code:#x}")
+        self.code = code
+
+
+class _FunctionList(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_ubyte * 2), ("functions", ctypes.c_void_p * 68))
+
+
+class Cryptoki:
+    """One loaded and initialised module."""
+
+    def __init__(self, path: str) -> None:
+        library = ctypes.CDLL(path)
+        functions = ctypes.POINTER(_FunctionList)()
+        _check(library.C_GetFunctionList(ctypes.byref(functions)))
+        self._functions = functions.contents.functions
+        self._sessions: dict[int, int] = {}
+
+    def login(self, slot: int, pin: Secret | None) -> None:
+        """Log the user in; None has the token's own keypad ask. Raises Refused."""
+        try:
+            self._login(slot, USER, pin)
+        except Refused as refusal:
+            if refusal.code != ALREADY_LOGGED_IN:
+                raise
+            self.logout(slot)
+            self._login(slot, USER, pin)
+
+    def logout(self, slot: int) -> None:
+        """End the login and close every session of this slot, python-pkcs11's too. Raises Refused."""
+        session = self._sessions.pop(slot, None)
+        if session is not None:
+            code = self._call(LOGOUT, Ulong)(session)
+            _check(self._call(CLOSE_ALL_SESSIONS, Ulong)(slot))
+            _check(code, but=NOT_LOGGED_IN)
+
+    def change_pin(self, slot: int, old: Secret | None, new: Secret | None) -> None:
+        """Replace the user's PIN, logged in or not. Raises Refused."""
+        session = self._session(slot)
+        function = self._call(SET_PIN, Ulong, ctypes.c_void_p, Ulong, ctypes.c_void_p, Ulong)
+        with _Pointer(old) as (old_place, old_size), _Pointer(new) as (new_place, new_size):
+            _check(function(session, old_place, old_size, new_place, new_size))
+
+    def unblock_pin(self, slot: int, officer: Secret, new: Secret) -> None:
+        """Set the user's PIN as the security officer. Raises Refused."""
+        self._sessions[slot] = self._session(slot)
+        self.logout(slot)  # no other session may be open
+        self._login(slot, SECURITY_OFFICER, officer)
+        try:
+            with _Pointer(new) as (place, size):
+                _check(self._call(INIT_PIN, Ulong, ctypes.c_void_p, Ulong)(self._session(slot), place, size))
+        finally:
+            self.logout(slot)
+
+    def wait(self) -> None:
+        """Return when a token came or went. Raises Refused where the module cannot wait."""
+        slot = Ulong()
+        function = self._call(WAIT_FOR_SLOT_EVENT, Ulong, ctypes.c_void_p, ctypes.c_void_p)
+        _check(function(0, ctypes.addressof(slot), None))
+
+    def _login(self, slot: int, user: int, pin: Secret | None) -> None:
+        with _Pointer(pin) as (place, size):
+            _check(self._call(LOGIN, Ulong, Ulong, ctypes.c_void_p, Ulong)(self._session(slot), user, place, size))
+
+    def _session(self, slot: int) -> int:
+        if slot not in self._sessions:
+            session = Ulong()
+            function = self._call(OPEN_SESSION, Ulong, Ulong, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+            _check(function(slot, SERIAL_SESSION | RW_SESSION, None, None, ctypes.addressof(session)))
+            self._sessions[slot] = session.value
+        return self._sessions[slot]
+
+    def _call(self, place: int, *types: type) -> Function:
+        return ctypes.CFUNCTYPE(Ulong, *types)(self._functions[place])
+
+
+class _Pointer:
+    """The address and length of a secret's page; both null for None: the keypad asks."""
+
+    def __init__(self, secret: Secret | None) -> None:
+        self._secret = secret
+        self._room: memoryview | None = None
+
+    def __enter__(self) -> tuple[int | None, int]:
+        if self._secret is None:
+            return None, 0
+        self._room = self._secret.room()
+        return ctypes.addressof(ctypes.c_char.from_buffer(self._room)), len(self._secret)
+
+    def __exit__(self, *_: object) -> None:
+        self._room = None
+
+
+def _check(code: int, but: int = OK) -> None:
+    if code not in (OK, but):
+        raise Refused(code)

@@ -1,0 +1,159 @@
+"""A module's tokens, in the module's own process: what is there, and the use of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Protocol, cast
+
+from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass, Session, Slot, exceptions
+
+from cardd.secret import Secret
+from cardd_drivers.pkcs11.cryptoki import Cryptoki
+from cardd_drivers.pkcs11.reset import reset_card
+from cardd_drivers.pkcs11.wire import Describe, Description, Login, Requests, TokenCertificate, TokenState, UnblockPin
+
+CERTIFICATES_MAX = 64
+CERTIFICATE_MAX = 16 * 1024
+TEXT_MAX = 128
+INITIALIZED = 0x400  # CKF_TOKEN_INITIALIZED
+REMOVABLE = 0x02  # CKF_REMOVABLE_DEVICE: a reader
+# DER DigestInfo of a SHA-256 digest, all but the digest (RFC 8017, section 9.2, note 1)
+DIGEST_INFO_SHA256 = bytes.fromhex("3031300D060960864801650304020105000420")
+PSS = (Mechanism.SHA256, MGF.SHA256, 32)
+CODES = {
+    exceptions.TokenNotPresent: 0xE0,
+    exceptions.TokenNotRecognised: 0xE1,
+    exceptions.DeviceRemoved: 0x32,
+    exceptions.UserNotLoggedIn: 0x101,
+    exceptions.SlotIDInvalid: 0x03,
+    exceptions.NoSuchKey: 0x60,
+    exceptions.MechanismInvalid: 0x70,
+    exceptions.FunctionNotSupported: 0x54,
+    exceptions.SessionHandleInvalid: 0xB3,
+    exceptions.SessionClosed: 0xB0,
+}
+
+
+def code_of(error: exceptions.PKCS11Error) -> int:
+    """The return value behind one of python-pkcs11's errors, where the daemon makes a difference; else CKR_…ERROR."""
+    return CODES.get(type(error), 0x05)
+
+
+class Module(Protocol):
+    """A module as python-pkcs11 loads it, as far as it is used here."""
+
+    def get_slots(self, token_present: bool = False) -> list[Slot]:
+        """The slots."""
+        ...
+
+
+class SigningKey(Protocol):
+    """A private key that can sign."""
+
+    key_type: KeyType
+
+    def sign(self, data: bytes, *, mechanism: Mechanism, mechanism_param: object = None) -> bytes:
+        """The signature."""
+        ...
+
+
+class Tokens:
+    """Sessions are opened when needed and kept until the logout."""
+
+    def __init__(self, module: Module, path: str) -> None:
+        self._module = module
+        self.pins = Cryptoki(path)
+        self._sessions: dict[int, Session] = {}
+        self._keys: dict[tuple[int, bytes], SigningKey] = {}
+
+    def present(self) -> tuple[TokenState, ...]:
+        """The tokens that are there and have been set up."""
+        found = []
+        for slot in self._module.get_slots(token_present=True):
+            try:
+                found.append(_state(slot))
+            except exceptions.PKCS11Error:  # taken out meanwhile, or not recognised: the others are still there
+                continue
+        return tuple(token for token in found if token.flags & INITIALIZED)
+
+    def describe(self, slot: int) -> Description:
+        """The certificates, and the mechanisms."""
+        place = self._slot(slot)
+        certificates = tuple(islice(self._certificates(slot), CERTIFICATES_MAX))
+        return Description(_state(place), certificates, tuple(int(one) for one in place.get_mechanisms()))
+
+    def login(self, slot: int, pin: Secret | None) -> None:
+        """Log in. Raises Refused."""
+        self.pins.login(slot, pin)
+
+    def logout(self, slot: int) -> None:
+        """End the login, and with it every session; a card is reset besides, for its login may outlast the module's."""
+        self._forget(slot)
+        try:
+            self.pins.logout(slot)
+        finally:
+            place = self._slot(slot)
+            if int(place.flags) & REMOVABLE:
+                reset_card(str(place.slot_description).strip())
+
+    def unblock(self, slot: int, officer: Secret, new: Secret) -> None:
+        """Set a new PIN as the security officer. Raises Refused."""
+        self._forget(slot)
+        self.pins.unblock_pin(slot, officer, new)
+
+    def flags(self, request: Requests) -> int:
+        """The token's flags after a refusal: they tell what became of its PIN."""
+        if not isinstance(request, Login | UnblockPin | Describe):
+            return 0
+        try:
+            return int(self._slot(request.slot).get_token().flags)
+        except exceptions.PKCS11Error:
+            return 0
+
+    def sign(self, slot: int, key: bytes, algorithm: str, digest: bytes) -> bytes:
+        """The signature as RFC 7518 writes it."""
+        private = self._key(slot, key)
+        if private.key_type is KeyType.EC:
+            return bytes(private.sign(digest, mechanism=Mechanism.ECDSA))
+        if algorithm == "PS256":
+            return bytes(private.sign(digest, mechanism=Mechanism.RSA_PKCS_PSS, mechanism_param=PSS))
+        return bytes(private.sign(DIGEST_INFO_SHA256 + digest, mechanism=Mechanism.RSA_PKCS))
+
+    def _key(self, slot: int, key: bytes) -> SigningKey:
+        if (slot, key) not in self._keys:
+            found = self._session(slot).get_key(object_class=ObjectClass.PRIVATE_KEY, id=key)
+            self._keys[slot, key] = cast(SigningKey, found)
+        return self._keys[slot, key]
+
+    def _certificates(self, slot: int) -> Iterator[TokenCertificate]:
+        for found in self._session(slot).get_objects({Attribute.CLASS: ObjectClass.CERTIFICATE}):
+            der, identifier = bytes(found[Attribute.VALUE]), bytes(found[Attribute.ID])
+            if identifier and 0 < len(der) <= CERTIFICATE_MAX:
+                yield TokenCertificate(identifier, str(found[Attribute.LABEL])[:TEXT_MAX], der)
+
+    def _session(self, slot: int) -> Session:
+        if slot not in self._sessions:
+            self._sessions[slot] = self._slot(slot).get_token().open()
+        return self._sessions[slot]
+
+    def _forget(self, slot: int) -> None:
+        self._sessions.pop(slot, None)
+        self._keys = {place: key for place, key in self._keys.items() if place[0] != slot}
+
+    def _slot(self, slot: int) -> Slot:
+        for found in self._module.get_slots():
+            if found.slot_id == slot:
+                return found
+        raise exceptions.SlotIDInvalid
+
+
+def _state(slot: Slot) -> TokenState:
+    token = slot.get_token()
+    return TokenState(
+        slot=slot.slot_id,
+        slot_name=str(slot.slot_description).strip()[:TEXT_MAX],
+        label=str(token.label).strip()[:TEXT_MAX],
+        serial=bytes(token.serial).decode("ascii", "replace").strip()[:TEXT_MAX],
+        flags=int(token.flags),
+    )

@@ -1,0 +1,177 @@
+"""What the daemon and a module's process say to each other: frames of 4 bytes length and a msgpack value.
+
+Secrets are no part of a frame: their bytes follow it, straight from one locked page into another.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from msgspec import Struct, msgpack
+
+from cardd.secret import CAPACITY, Secret
+
+FRAME_MAX = 1024 * 1024
+PREFIX = 4
+
+
+class Request(Struct, tag=True, frozen=True):
+    """What is asked of the module; ``secrets`` are the lengths of those that follow."""
+
+    secrets: tuple[int, ...] = ()
+
+
+class ListTokens(Request, frozen=True):
+    """The tokens that are present."""
+
+
+class Describe(Request, kw_only=True, frozen=True):
+    """The certificates of a token and what it can do."""
+
+    slot: int
+
+
+class Login(Request, kw_only=True, frozen=True):
+    """Log in; without a secret the token's own keypad asks."""
+
+    slot: int
+
+
+class Logout(Request, kw_only=True, frozen=True):
+    """End the login, and every session."""
+
+    slot: int
+
+
+class Sign(Request, kw_only=True, frozen=True):
+    """Sign a SHA-256 digest with the private key of this CKA_ID; ``algorithm`` by its JOSE name."""
+
+    slot: int
+    key: bytes
+    algorithm: str
+    digest: bytes
+
+
+class ChangePin(Request, kw_only=True, frozen=True):
+    """Replace the PIN: the old one and the new one follow."""
+
+    slot: int
+
+
+class UnblockPin(Request, kw_only=True, frozen=True):
+    """Set a new PIN as the security officer, whose PIN and the new one follow."""
+
+    slot: int
+
+
+class TokenState(Struct, frozen=True):
+    """One present token, as the module describes it; ``flags`` are its CKF_… bits."""
+
+    slot: int
+    slot_name: str
+    label: str
+    serial: str
+    flags: int
+
+
+class TokenCertificate(Struct, frozen=True):
+    """A certificate with the CKA_ID that it shares with its key."""
+
+    id: bytes
+    label: str
+    der: bytes
+
+
+class Description(Struct, frozen=True):
+    """What ``Describe`` gives; ``mechanisms`` are CKM_… numbers."""
+
+    token: TokenState
+    certificates: tuple[TokenCertificate, ...]
+    mechanisms: tuple[int, ...]
+
+
+class Reply(Struct, frozen=True):
+    """The module's return value (CKR_…, 0 for OK; -1 for what is no return value) and what it gave."""
+
+    code: int
+    why: str = ""
+    tokens: tuple[TokenState, ...] = ()
+    description: Description | None = None
+    signature: bytes = b""
+    flags: int = 0
+
+
+Requests = ListTokens | Describe | Login | Logout | Sign | ChangePin | UnblockPin
+
+_encoder = msgpack.Encoder()
+_requests = msgpack.Decoder(Requests)
+_replies = msgpack.Decoder(Reply)
+
+
+class Broken(Exception):
+    """The other side left, or does not speak as agreed."""
+
+
+def send_request(link: socket.socket, request: Requests, secrets: Sequence[Secret] = ()) -> None:
+    """Send a request and its secrets."""
+    frame = _framed(_encoder.encode(request))
+    with ExitStack() as views:
+        parts = [memoryview(frame), *(views.enter_context(secret.view()) for secret in secrets)]
+        for part in parts:
+            link.sendall(part)
+
+
+def receive_request(link: socket.socket) -> tuple[Requests, list[Secret]]:
+    """Wait for the next request; each secret is in a page of its own. Raises Broken."""
+    request = _requests.decode(_frame(link))
+    return request, [_secret(link, size) for size in request.secrets]
+
+
+def send_reply(link: socket.socket, reply: Reply) -> None:
+    """Answer."""
+    link.sendall(_framed(_encoder.encode(reply)))
+
+
+def receive_reply(link: socket.socket) -> Reply:
+    """Wait for the answer. Raises Broken, TimeoutError."""
+    try:
+        return _replies.decode(_frame(link))
+    except ValueError as error:
+        raise Broken from error
+
+
+def _framed(content: bytes) -> bytes:
+    return len(content).to_bytes(PREFIX, "big") + content
+
+
+def _frame(link: socket.socket) -> bytes:
+    size = int.from_bytes(_exactly(link, PREFIX), "big")
+    if size > FRAME_MAX:
+        raise Broken
+    return _exactly(link, size)
+
+
+def _exactly(link: socket.socket, size: int) -> bytes:
+    received = bytearray(size)
+    _fill(link, memoryview(received))
+    return bytes(received)
+
+
+def _secret(link: socket.socket, size: int) -> Secret:
+    if not 0 < size <= CAPACITY:
+        raise Broken
+    secret = Secret()
+    with secret.room() as room:
+        _fill(link, room[:size])
+    secret.keep(0, size)
+    return secret
+
+
+def _fill(link: socket.socket, room: memoryview) -> None:
+    while room:
+        received = link.recv_into(room)
+        if not received:
+            raise Broken
+        room = room[received:]

@@ -1,0 +1,69 @@
+"""A SoftHSM2 of the test's own: a directory of tokens with keys and certificates, all names fictitious."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
+
+from tests.rig import organisation
+
+PIN, OFFICER = "2468", "13572468"
+PLACES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
+IDS = {"authentication": "a1", "signature": "51"}
+
+
+@dataclass(frozen=True)
+class SoftHsm:
+    """``environment`` is what its module needs."""
+
+    directory: Path
+
+    @property
+    def module(self) -> str:
+        """The module's path."""
+        return next(place for place in PLACES if Path(place).exists())
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """Where its tokens are."""
+        tokens = self.directory / "tokens"
+        tokens.mkdir(exist_ok=True)
+        configuration = self.directory / "softhsm2.conf"
+        configuration.write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
+        return {"SOFTHSM2_CONF": str(configuration)}
+
+    def token(self, label: str, *, ec: bool = False) -> organisation.Organisation:
+        """A new token with a key and a certificate for each purpose; gives the files with the certificates."""
+        self._run("softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", OFFICER)
+        place = self.directory / label
+        place.mkdir()
+        files = organisation.make(place, ec=ec)
+        for name, identifier in IDS.items():
+            self._import(label, name, identifier, files)
+        return files
+
+    def copy(self, directory: Path) -> SoftHsm:
+        """The same tokens elsewhere."""
+        copied = SoftHsm(directory)
+        shutil.copytree(self.directory / "tokens", directory / "tokens")
+        return copied
+
+    def _import(self, label: str, name: str, identifier: str, files: organisation.Organisation) -> None:
+        pem, der = files.certificate(name), files.certificate(name).with_suffix(".der")
+        der.write_bytes(load_pem_x509_certificate(pem.read_bytes()).public_bytes(Encoding.DER))
+        common = ("--token", label, "--label", f"{name} SIMULATION", "--id", identifier, "--pin", PIN)
+        self._run("softhsm2-util", "--import", str(pem.with_suffix(".key")), *common)
+        write = ("--write-object", str(der), "--type", "cert", "--id", identifier, "--label", f"{name} SIMULATION")
+        self._run("pkcs11-tool", "--module", self.module, "--token-label", label, "--login", "--pin", PIN, *write)
+
+    def _run(self, *command: str) -> None:
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
