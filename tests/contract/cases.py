@@ -19,7 +19,7 @@ from cardd.ports import Connection
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver
 from cardd_drivers.pkcs11.module import Module
-from cardd_drivers.pkcs11.source import TokenConnection
+from cardd_drivers.pkcs11.reader import TokenConnection
 from cardd_drivers.pkcs11.wire import ListTokens
 from cardd_drivers.pkcs12.source import FilesConnection
 from cardd_drivers.simulator.connection import InProcessConnection

@@ -18,11 +18,11 @@ from cardd.driver import Card
 from cardd.errors import CardRemoved, ModuleFailed, PinRequired
 from cardd.model import Algorithm, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
-from cardd_drivers.pkcs11 import module as module_process
+from cardd_drivers.pkcs11 import process as module_process
 from cardd_drivers.pkcs11.card import TokenCard
 from cardd_drivers.pkcs11.module import Module
+from cardd_drivers.pkcs11.reader import TokenConnection
 from cardd_drivers.pkcs11.registered import resolve
-from cardd_drivers.pkcs11.source import TokenConnection
 from cardd_drivers.pkcs11.wire import ListTokens
 from tests.rig.softhsm import PIN, SoftHsm
 
@@ -106,6 +106,14 @@ def kill(module: Module) -> None:
     os.kill(module.pid, signal.SIGKILL)
 
 
+def kill_and_wait(module: Module) -> None:
+    kill(module)
+    deadline = time.monotonic() + 10
+    while module.pid:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def test_a_module_killed_between_two_signatures_is_started_anew(
     module: Module, connection: TokenConnection, card: Card
 ) -> None:
@@ -132,11 +140,17 @@ def test_a_module_killed_during_signatures_costs_one_of_them(module: Module, car
     assert card.sign(key(card), Algorithm.ES256, MESSAGE)
 
 
-def test_a_new_process_has_no_login(module: Module, card: Card) -> None:
-    kill(module)
+def test_a_process_that_ended_unused_is_replaced_unnoticed(module: Module, connection: TokenConnection) -> None:
+    kill_and_wait(module)
+    assert connection.open().pin_status().tries_left is None
+    assert module.fault == "signal 9"
+
+
+def test_a_new_process_has_no_login(module: Module, connection: TokenConnection, card: Card) -> None:
+    kill_and_wait(module)
     with pytest.raises(ModuleFailed):
-        card.pin_status()
-    assert card.pin_status().tries_left is None
+        card.sign(key(card), Algorithm.ES256, MESSAGE)
+    connection.end(reset=True)
     with pytest.raises(PinRequired):
         card.sign(key(card), Algorithm.ES256, MESSAGE)
 

@@ -61,15 +61,23 @@ OFFICER_FINAL, OFFICER_LOCKED = 0x200000, 0x400000
 
 
 class TokenCard(Card):
-    """Every call goes to the module's process; what the token says of itself is asked once."""
+    """Every call goes to the module's process; what the token says of itself is asked once.
 
-    def __init__(self, module: Module, slot: int, reader: str) -> None:
+    ``login`` is the generation of the module in which the user is logged in already.
+    """
+
+    def __init__(self, module: Module, slot: int, reader: str, login: int | None = None) -> None:
         self._module = module
         self._slot = slot
         self._reader = reader
         self._description = self._describe()
         self._keys = tuple(keys_of(self._description))
-        self._login: int | None = None  # in which of the module's processes
+        self._login = login
+
+    @property
+    def login(self) -> int | None:
+        """In which of the module's processes the user is logged in."""
+        return self._login
 
     @property
     def has_keypad(self) -> bool:
@@ -105,7 +113,9 @@ class TokenCard(Card):
         """Log in; keys that show themselves only then are looked for."""
         sizes = (len(pin),) if pin is not None else ()
         limit = ANSWER_LIMIT if pin is not None else KEYPAD_LIMIT
-        reply = self._module.call(Login(sizes, slot=self._slot), [pin] if pin is not None else (), limit=limit)
+        reply = self._module.call(
+            Login(sizes, slot=self._slot, serial=self._serial), [pin] if pin is not None else (), limit=limit
+        )
         if reply.code:
             self._refused_pin(reply)
         self._login = self._module.generation
@@ -127,13 +137,14 @@ class TokenCard(Card):
             raise PinUnchangeable
         secrets = [secret for secret in (old, new) if secret is not None]
         limit = ANSWER_LIMIT if secrets else 2 * KEYPAD_LIMIT
-        request = ChangePin(tuple(len(secret) for secret in secrets), slot=self._slot)
+        request = ChangePin(tuple(len(secret) for secret in secrets), slot=self._slot, serial=self._serial)
         reply = self._module.call(request, secrets, limit=limit)
         self._check_change(reply)
 
     def unblock_pin(self, puk: Secret, new: Secret) -> None:
         """Set a new PIN as the security officer."""
-        reply = self._module.call(UnblockPin((len(puk), len(new)), slot=self._slot), (puk, new))
+        request = UnblockPin((len(puk), len(new)), slot=self._slot, serial=self._serial)
+        reply = self._module.call(request, (puk, new))
         if reply.code in WRONG:
             raise PukWrong
         if reply.code == LOCKED:
@@ -145,13 +156,17 @@ class TokenCard(Card):
         self._login = None
         self._ask(Logout(slot=self._slot))
 
+    @property
+    def _serial(self) -> str:
+        return self._description.token.serial
+
     def _use(self, key: KeyRef, purpose: KeyPurpose, algorithm: Algorithm, digest: bytes) -> bytes:
         if key.purpose is not purpose or algorithm not in key.algorithms:
             raise AlgorithmUnsupported(algorithm=algorithm.value)
         request = Sign(slot=self._slot, key=bytes.fromhex(key.id), algorithm=algorithm.value, digest=digest)
-        if self._login != self._module.generation:
+        if self._login is None:
             raise PinRequired  # a private key shows itself after the login only
-        reply = self._module.call(request)
+        reply = self._module.call(request, login=self._login)
         if reply.code in UNSUPPORTED:
             raise AlgorithmUnsupported(algorithm=algorithm.value)
         self._check(reply)

@@ -1,8 +1,8 @@
 """The few calls that are made straight on a module's function list: those that take a PIN, and the wait for tokens.
 
-python-pkcs11 wants a PIN as ``str``, which would stay in memory; here it is a pointer into a locked page. Its wait for
-slot events fails once there is one (0.10.1). A login belongs to the whole application and not to
-one session (PKCS#11 v2.40, section 2.6.5), so that its sessions are logged in by ours.
+python-pkcs11 (0.10.1) wants a PIN as ``str``, which would stay in memory; here it is a pointer into a locked page. Its
+wait for slot events fails once there is one, and it initialises a module for one thread only. A login belongs to the
+whole application and not to one session (PKCS#11 v2.40, section 2.6.5), so that its sessions are logged in by ours.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from cardd.secret import Secret
 
 Ulong = ctypes.c_ulong
 Function = Callable[..., int]
+Mechanism = tuple[int, tuple[int, ...]]  # CKM_… and its parameters, all of them CK_ULONG
 
 # places in CK_FUNCTION_LIST, after its version (PKCS#11 v2.40, pkcs11f.h)
-INIT_PIN, SET_PIN, OPEN_SESSION, CLOSE_ALL_SESSIONS, LOGIN, LOGOUT, WAIT_FOR_SLOT_EVENT = 10, 11, 12, 14, 18, 19, 67
-SERIAL_SESSION, RW_SESSION = 0x04, 0x02  # CKF_…
-SECURITY_OFFICER, USER = 0, 1  # CKU_…
+INITIALIZE, FINALIZE, INIT_PIN, SET_PIN, OPEN_SESSION, CLOSE_ALL_SESSIONS, LOGIN, LOGOUT = 0, 1, 10, 11, 12, 14, 18, 19
+SIGN_INIT, SIGN, WAIT_FOR_SLOT_EVENT = 42, 43, 67
+OS_LOCKING, SERIAL_SESSION, RW_SESSION = 0x02, 0x04, 0x02  # CKF_…
+SECURITY_OFFICER, USER, CONTEXT_SPECIFIC = 0, 1, 2  # CKU_…
 OK, ALREADY_LOGGED_IN, NOT_LOGGED_IN = 0x000, 0x100, 0x101  # CKR_…
+SIGNATURE_MAX = 1024
 
 
 class Refused(Exception):
@@ -34,8 +37,16 @@ class _FunctionList(ctypes.Structure):
     _fields_ = (("version", ctypes.c_ubyte * 2), ("functions", ctypes.c_void_p * 68))
 
 
+class _InitializeArguments(ctypes.Structure):
+    _fields_ = (("mutexes", ctypes.c_void_p * 4), ("flags", Ulong), ("reserved", ctypes.c_void_p))
+
+
+class _Mechanism(ctypes.Structure):
+    _fields_ = (("number", Ulong), ("parameter", ctypes.c_void_p), ("size", Ulong))
+
+
 class Cryptoki:
-    """One loaded and initialised module."""
+    """One loaded and initialised module; ``serves_threads`` says whether two of them may be inside it at once."""
 
     def __init__(self, path: str) -> None:
         library = ctypes.CDLL(path)
@@ -43,6 +54,7 @@ class Cryptoki:
         _check(library.C_GetFunctionList(ctypes.byref(functions)))
         self._functions = functions.contents.functions
         self._sessions: dict[int, int] = {}
+        self.serves_threads = self._initialise()
 
     def login(self, slot: int, pin: Secret | None) -> None:
         """Log the user in; None has the token's own keypad ask. Raises Refused."""
@@ -53,6 +65,19 @@ class Cryptoki:
                 raise
             self.logout(slot)
             self._login(slot, USER, pin)
+
+    def sign(self, slot: int, key: int, mechanism: Mechanism, data: bytes, pin: Secret | None) -> bytes:
+        """Sign with a key that wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE). Raises Refused."""
+        session = self._session(slot)
+        number, parameters = mechanism
+        room = (Ulong * len(parameters))(*parameters)
+        chosen = _Mechanism(number, ctypes.addressof(room) if parameters else None, ctypes.sizeof(room))
+        _check(self._call(SIGN_INIT, Ulong, ctypes.c_void_p, Ulong)(session, ctypes.addressof(chosen), key))
+        self._present(session, CONTEXT_SPECIFIC, pin)
+        signature, size = ctypes.create_string_buffer(SIGNATURE_MAX), Ulong(SIGNATURE_MAX)
+        function = self._call(SIGN, Ulong, ctypes.c_char_p, Ulong, ctypes.c_void_p, ctypes.c_void_p)
+        _check(function(session, data, len(data), ctypes.addressof(signature), ctypes.addressof(size)))
+        return signature.raw[: size.value]
 
     def logout(self, slot: int) -> None:
         """End the login and close every session of this slot, python-pkcs11's too. Raises Refused."""
@@ -86,9 +111,21 @@ class Cryptoki:
         function = self._call(WAIT_FOR_SLOT_EVENT, Ulong, ctypes.c_void_p, ctypes.c_void_p)
         _check(function(0, ctypes.addressof(slot), None))
 
+    def _initialise(self) -> bool:
+        """Once more, after python-pkcs11's own way, which tells the module that it serves one thread."""
+        _check(self._call(FINALIZE, ctypes.c_void_p)(None))
+        arguments = _InitializeArguments(flags=OS_LOCKING)
+        if self._call(INITIALIZE, ctypes.c_void_p)(ctypes.addressof(arguments)) == OK:
+            return True
+        _check(self._call(INITIALIZE, ctypes.c_void_p)(None))
+        return False
+
     def _login(self, slot: int, user: int, pin: Secret | None) -> None:
+        self._present(self._session(slot), user, pin)
+
+    def _present(self, session: int, user: int, pin: Secret | None) -> None:
         with _Pointer(pin) as (place, size):
-            _check(self._call(LOGIN, Ulong, Ulong, ctypes.c_void_p, Ulong)(self._session(slot), user, place, size))
+            _check(self._call(LOGIN, Ulong, Ulong, ctypes.c_void_p, Ulong)(session, user, place, size))
 
     def _session(self, slot: int) -> int:
         if slot not in self._sessions:

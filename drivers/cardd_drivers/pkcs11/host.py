@@ -1,4 +1,4 @@
-"""A module's process: ``python -m cardd_drivers.pkcs11.host LINK EVENTS MODULE``, started by the daemon.
+"""A module's process: ``python -P -m cardd_drivers.pkcs11.host LINK EVENTS MODULE``, started by the daemon.
 
 LINK and EVENTS are inherited sockets. Requests are answered one after the other on LINK; a byte on EVENTS tells that a
 token came or went, from modules that tell it themselves. The process ends when the daemon does.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import resource
 import signal
 import socket
 import sys
 import threading
+import time
+from pathlib import Path
 from typing import cast
 
+from msgspec.structs import replace
 from pkcs11 import lib
 from pkcs11.exceptions import PKCS11Error
 
@@ -22,12 +26,14 @@ from cardd.secret import Secret
 from cardd_drivers.pkcs11.cryptoki import Cryptoki, Refused
 from cardd_drivers.pkcs11.tokens import Module, Tokens, code_of
 from cardd_drivers.pkcs11.wire import (
+    EVENT,
     Broken,
     ChangePin,
     Describe,
     ListTokens,
     Login,
     Logout,
+    PinRequest,
     Reply,
     Requests,
     Sign,
@@ -37,27 +43,48 @@ from cardd_drivers.pkcs11.wire import (
 )
 
 SET_DEATH_SIGNAL, SET_DUMPABLE = 1, 4  # prctl(2)
-MEMORY_MAX = 512 * 1024  # KiB resident: a module that leaks is ended after the logout, and started anew when needed
-EVENT = b"!"
+# bytes: a module that grows past the first is ended at the next logout and started anew; past the second the system
+# gives it no more, so that it fails before the workstation does
+MEMORY_MAX, MEMORY_END = 512 * 1024 * 1024, 2 * 1024 * 1024 * 1024
+UNSUPPORTED = 0x54  # CKR_FUNCTION_NOT_SUPPORTED
+AT_ONCE = 1.0  # seconds
+DEAF = 4  # exit status
 
 
 def main(link: int, events: int, path: str) -> None:
     """Serve until the daemon leaves."""
     _harden()
-    module = cast(Module, lib(path))
-    tokens = Tokens(module, path)
-    threading.Thread(target=_watch, args=(tokens.pins, socket.socket(fileno=events)), daemon=True).start()
+    tokens = _loaded(path)
+    if tokens.pins.serves_threads:
+        threading.Thread(target=_watch, args=(tokens.pins, socket.socket(fileno=events)), daemon=True).start()
     with socket.socket(fileno=link) as daemon, contextlib.suppress(Broken, ConnectionError):
-        while True:
-            request, secrets = receive_request(daemon)
-            try:
-                reply = _answered(tokens, request, secrets)
-            finally:
-                for secret in secrets:
-                    secret.wipe()
-            send_reply(daemon, reply)
-            if isinstance(request, Logout) and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > MEMORY_MAX:
-                return
+        while not _serve(tokens, daemon):
+            pass
+
+
+def _loaded(path: str) -> Tokens:
+    try:
+        return Tokens(cast(Module, lib(path)), path)
+    except (PKCS11Error, Refused, OSError, AttributeError) as error:  # no library, or none of this kind
+        sys.exit(f"{path}: {type(error).__name__} {error}")
+
+
+def _serve(tokens: Tokens, daemon: socket.socket) -> bool:
+    """Answer one request; true when it was the last."""
+    request, secrets = receive_request(daemon)
+    try:
+        reply = _answered(tokens, request, secrets)
+    finally:
+        for secret in secrets:
+            secret.wipe()
+    leaving = isinstance(request, Logout) and _memory() > MEMORY_MAX
+    send_reply(daemon, replace(reply, leaving=leaving))
+    return leaving
+
+
+def _memory() -> int:
+    resident = Path("/proc/self/statm").read_text().split()[1]
+    return int(resident) * resource.getpagesize()
 
 
 def _answered(tokens: Tokens, request: Requests, secrets: list[Secret]) -> Reply:
@@ -72,6 +99,8 @@ def _answered(tokens: Tokens, request: Requests, secrets: list[Secret]) -> Reply
 
 
 def _done(tokens: Tokens, request: Requests, secrets: list[Secret]) -> Reply:
+    if isinstance(request, PinRequest):
+        tokens.expect(request)
     match request:
         case ListTokens():
             return Reply(0, tokens=tokens.present())
@@ -91,11 +120,21 @@ def _done(tokens: Tokens, request: Requests, secrets: list[Secret]) -> Reply:
 
 
 def _watch(module: Cryptoki, events: socket.socket) -> None:
-    """Tell of tokens that come and go, where the module can wait for that."""
-    with contextlib.suppress(Refused, OSError):
+    """Tell of tokens that come and go, where the module can wait for that.
+
+    A module that could and cannot any more (pcscd was started anew) is ended: the daemon starts another.
+    """
+    begun = time.monotonic()
+    try:
         while True:
+            begun = time.monotonic()
             module.wait()
             events.sendall(EVENT)
+    except OSError:
+        return
+    except Refused as refusal:
+        if refusal.code != UNSUPPORTED and time.monotonic() - begun > AT_ONCE:
+            os._exit(DEAF)
 
 
 def _harden() -> None:
@@ -104,8 +143,10 @@ def _harden() -> None:
     libc.prctl(SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     libc.prctl(SET_DUMPABLE, 0, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_END, MEMORY_END))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    os._exit(0)  # a thread may still be inside the module, whose own end that could upset

@@ -39,9 +39,12 @@ def keys_of(description: Description) -> Iterator[KeyRef]:
 
 
 def _purpose(certificate: Certificate) -> KeyPurpose | None:
+    """None for a certificate authority's, which a token may carry as its own chain."""
     try:
         usage = certificate.extensions.get_extension_for_class(KeyUsage).value
     except (ExtensionNotFound, ValueError):
+        return None
+    if usage.key_cert_sign:
         return None
     if usage.content_commitment:
         return KeyPurpose.SIGNATURE

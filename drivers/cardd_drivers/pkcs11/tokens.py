@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, cast
 
-from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass, Session, Slot, exceptions
+from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass, Session, Slot, Token, exceptions
 
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.cryptoki import Cryptoki
-from cardd_drivers.pkcs11.reset import reset_card
-from cardd_drivers.pkcs11.wire import Describe, Description, Login, Requests, TokenCertificate, TokenState, UnblockPin
+from cardd_drivers.pkcs11.readers import reset_cards, whole_name
+from cardd_drivers.pkcs11.wire import (
+    Describe,
+    Description,
+    Login,
+    PinRequest,
+    Requests,
+    TokenCertificate,
+    TokenState,
+    UnblockPin,
+)
 
 CERTIFICATES_MAX = 64
 CERTIFICATE_MAX = 16 * 1024
@@ -20,7 +31,6 @@ INITIALIZED = 0x400  # CKF_TOKEN_INITIALIZED
 REMOVABLE = 0x02  # CKF_REMOVABLE_DEVICE: a reader
 # DER DigestInfo of a SHA-256 digest, all but the digest (RFC 8017, section 9.2, note 1)
 DIGEST_INFO_SHA256 = bytes.fromhex("3031300D060960864801650304020105000420")
-PSS = (Mechanism.SHA256, MGF.SHA256, 32)
 CODES = {
     exceptions.TokenNotPresent: 0xE0,
     exceptions.TokenNotRecognised: 0xE1,
@@ -48,10 +58,29 @@ class Module(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Scheme:
+    """How a digest is signed: with what mechanism, its parameters, and what goes before the digest."""
+
+    mechanism: Mechanism
+    parameters: tuple[int, ...] = ()
+    prefix: bytes = b""
+
+
+ECDSA = Scheme(Mechanism.ECDSA)
+PSS = Scheme(Mechanism.RSA_PKCS_PSS, (Mechanism.SHA256, MGF.SHA256, 32))
+PKCS1 = Scheme(Mechanism.RSA_PKCS, prefix=DIGEST_INFO_SHA256)
+
+
 class SigningKey(Protocol):
     """A private key that can sign."""
 
     key_type: KeyType
+    handle: int
+
+    def __getitem__(self, attribute: Attribute) -> object:
+        """One of its attributes."""
+        ...
 
     def sign(self, data: bytes, *, mechanism: Mechanism, mechanism_param: object = None) -> bytes:
         """The signature."""
@@ -59,13 +88,14 @@ class SigningKey(Protocol):
 
 
 class Tokens:
-    """Sessions are opened when needed and kept until the logout."""
+    """Sessions are opened when needed and kept until the logout; so is the PIN, where a key wants it each time."""
 
     def __init__(self, module: Module, path: str) -> None:
         self._module = module
         self.pins = Cryptoki(path)
         self._sessions: dict[int, Session] = {}
         self._keys: dict[tuple[int, bytes], SigningKey] = {}
+        self._held: dict[int, Secret] = {}
 
     def present(self) -> tuple[TokenState, ...]:
         """The tokens that are there and have been set up."""
@@ -83,9 +113,18 @@ class Tokens:
         certificates = tuple(islice(self._certificates(slot), CERTIFICATES_MAX))
         return Description(_state(place), certificates, tuple(int(one) for one in place.get_mechanisms()))
 
+    def expect(self, request: PinRequest) -> None:
+        """Raises TokenNotPresent when another token has come into the slot: the PIN is not for that one."""
+        if _serial(self._slot(request.slot).get_token()) != request.serial:
+            raise exceptions.TokenNotPresent
+
     def login(self, slot: int, pin: Secret | None) -> None:
         """Log in. Raises Refused."""
         self.pins.login(slot, pin)
+        if pin is not None and self._wants_pin_each_time(slot):
+            held = self._held[slot] = Secret()
+            with pin.view() as content:
+                held.fill(content)
 
     def logout(self, slot: int) -> None:
         """End the login, and with it every session; a card is reset besides, for its login may outlast the module's."""
@@ -95,7 +134,7 @@ class Tokens:
         finally:
             place = self._slot(slot)
             if int(place.flags) & REMOVABLE:
-                reset_card(str(place.slot_description).strip())
+                reset_cards(str(place.slot_description).strip())
 
     def unblock(self, slot: int, officer: Secret, new: Secret) -> None:
         """Set a new PIN as the security officer. Raises Refused."""
@@ -114,11 +153,12 @@ class Tokens:
     def sign(self, slot: int, key: bytes, algorithm: str, digest: bytes) -> bytes:
         """The signature as RFC 7518 writes it."""
         private = self._key(slot, key)
-        if private.key_type is KeyType.EC:
-            return bytes(private.sign(digest, mechanism=Mechanism.ECDSA))
-        if algorithm == "PS256":
-            return bytes(private.sign(digest, mechanism=Mechanism.RSA_PKCS_PSS, mechanism_param=PSS))
-        return bytes(private.sign(DIGEST_INFO_SHA256 + digest, mechanism=Mechanism.RSA_PKCS))
+        scheme = ECDSA if private.key_type is KeyType.EC else PSS if algorithm == "PS256" else PKCS1
+        data = scheme.prefix + digest
+        if slot in self._held and private[Attribute.ALWAYS_AUTHENTICATE]:
+            mechanism = (int(scheme.mechanism), scheme.parameters)
+            return self.pins.sign(slot, private.handle, mechanism, data, self._held[slot])
+        return bytes(private.sign(data, mechanism=scheme.mechanism, mechanism_param=scheme.parameters or None))
 
     def _key(self, slot: int, key: bytes) -> SigningKey:
         if (slot, key) not in self._keys:
@@ -126,11 +166,19 @@ class Tokens:
             self._keys[slot, key] = cast(SigningKey, found)
         return self._keys[slot, key]
 
+    def _wants_pin_each_time(self, slot: int) -> bool:
+        wanted = {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.ALWAYS_AUTHENTICATE: True}
+        try:
+            return bool(list(self._session(slot).get_objects(wanted)))
+        except exceptions.PKCS11Error:  # a module that does not know the attribute
+            return False
+
     def _certificates(self, slot: int) -> Iterator[TokenCertificate]:
         for found in self._session(slot).get_objects({Attribute.CLASS: ObjectClass.CERTIFICATE}):
-            der, identifier = bytes(found[Attribute.VALUE]), bytes(found[Attribute.ID])
-            if identifier and 0 < len(der) <= CERTIFICATE_MAX:
-                yield TokenCertificate(identifier, str(found[Attribute.LABEL])[:TEXT_MAX], der)
+            with contextlib.suppress(exceptions.PKCS11Error, ValueError):  # one that lacks something: no other suffers
+                der, identifier = bytes(found[Attribute.VALUE]), bytes(found[Attribute.ID])
+                if identifier and 0 < len(der) <= CERTIFICATE_MAX:
+                    yield TokenCertificate(identifier, str(found[Attribute.LABEL])[:TEXT_MAX], der)
 
     def _session(self, slot: int) -> Session:
         if slot not in self._sessions:
@@ -139,6 +187,8 @@ class Tokens:
 
     def _forget(self, slot: int) -> None:
         self._sessions.pop(slot, None)
+        if held := self._held.pop(slot, None):
+            held.wipe()
         self._keys = {place: key for place, key in self._keys.items() if place[0] != slot}
 
     def _slot(self, slot: int) -> Slot:
@@ -152,8 +202,12 @@ def _state(slot: Slot) -> TokenState:
     token = slot.get_token()
     return TokenState(
         slot=slot.slot_id,
-        slot_name=str(slot.slot_description).strip()[:TEXT_MAX],
+        slot_name=whole_name(str(slot.slot_description).strip()),
         label=str(token.label).strip()[:TEXT_MAX],
-        serial=bytes(token.serial).decode("ascii", "replace").strip()[:TEXT_MAX],
+        serial=_serial(token),
         flags=int(token.flags),
     )
+
+
+def _serial(token: Token) -> str:
+    return bytes(token.serial).decode("ascii", "replace").strip()[:TEXT_MAX]

@@ -6,6 +6,7 @@ Secrets are no part of a frame: their bytes follow it, straight from one locked 
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -13,14 +14,23 @@ from msgspec import Struct, msgpack
 
 from cardd.secret import CAPACITY, Secret
 
-FRAME_MAX = 1024 * 1024
+FRAME_MAX = 2 * 1024 * 1024
 PREFIX = 4
+SHORTEST = 0.001  # seconds; zero would mean not to wait for what has arrived
+EVENT = b"!"  # a token came or went, or the process ended; told on a socket of its own
 
 
 class Request(Struct, tag=True, frozen=True):
     """What is asked of the module; ``secrets`` are the lengths of those that follow."""
 
     secrets: tuple[int, ...] = ()
+
+
+class PinRequest(Request, kw_only=True, frozen=True):
+    """What takes a PIN is for one token and no other that may have come into its slot: ``serial`` is that token's."""
+
+    slot: int
+    serial: str
 
 
 class ListTokens(Request, frozen=True):
@@ -33,10 +43,8 @@ class Describe(Request, kw_only=True, frozen=True):
     slot: int
 
 
-class Login(Request, kw_only=True, frozen=True):
+class Login(PinRequest, kw_only=True, frozen=True):
     """Log in; without a secret the token's own keypad asks."""
-
-    slot: int
 
 
 class Logout(Request, kw_only=True, frozen=True):
@@ -54,16 +62,12 @@ class Sign(Request, kw_only=True, frozen=True):
     digest: bytes
 
 
-class ChangePin(Request, kw_only=True, frozen=True):
+class ChangePin(PinRequest, kw_only=True, frozen=True):
     """Replace the PIN: the old one and the new one follow."""
 
-    slot: int
 
-
-class UnblockPin(Request, kw_only=True, frozen=True):
+class UnblockPin(PinRequest, kw_only=True, frozen=True):
     """Set a new PIN as the security officer, whose PIN and the new one follow."""
-
-    slot: int
 
 
 class TokenState(Struct, frozen=True):
@@ -93,7 +97,10 @@ class Description(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """The module's return value (CKR_…, 0 for OK; -1 for what is no return value) and what it gave."""
+    """The module's return value (CKR_…, 0 for OK; -1 for what is no return value) and what it gave.
+
+    ``leaving`` says that the process ends now, for it has grown too large.
+    """
 
     code: int
     why: str = ""
@@ -101,6 +108,7 @@ class Reply(Struct, frozen=True):
     description: Description | None = None
     signature: bytes = b""
     flags: int = 0
+    leaving: bool = False
 
 
 Requests = ListTokens | Describe | Login | Logout | Sign | ChangePin | UnblockPin
@@ -134,10 +142,10 @@ def send_reply(link: socket.socket, reply: Reply) -> None:
     link.sendall(_framed(_encoder.encode(reply)))
 
 
-def receive_reply(link: socket.socket) -> Reply:
-    """Wait for the answer. Raises Broken, TimeoutError."""
+def receive_reply(link: socket.socket, deadline: float) -> Reply:
+    """Wait for the answer until the monotonic ``deadline``. Raises Broken, TimeoutError."""
     try:
-        return _replies.decode(_frame(link))
+        return _replies.decode(_frame(link, deadline))
     except ValueError as error:
         raise Broken from error
 
@@ -146,16 +154,16 @@ def _framed(content: bytes) -> bytes:
     return len(content).to_bytes(PREFIX, "big") + content
 
 
-def _frame(link: socket.socket) -> bytes:
-    size = int.from_bytes(_exactly(link, PREFIX), "big")
+def _frame(link: socket.socket, deadline: float | None = None) -> bytes:
+    size = int.from_bytes(_exactly(link, PREFIX, deadline), "big")
     if size > FRAME_MAX:
         raise Broken
-    return _exactly(link, size)
+    return _exactly(link, size, deadline)
 
 
-def _exactly(link: socket.socket, size: int) -> bytes:
+def _exactly(link: socket.socket, size: int, deadline: float | None) -> bytes:
     received = bytearray(size)
-    _fill(link, memoryview(received))
+    _fill(link, memoryview(received), deadline)
     return bytes(received)
 
 
@@ -169,8 +177,10 @@ def _secret(link: socket.socket, size: int) -> Secret:
     return secret
 
 
-def _fill(link: socket.socket, room: memoryview) -> None:
+def _fill(link: socket.socket, room: memoryview, deadline: float | None = None) -> None:
     while room:
+        if deadline is not None:
+            link.settimeout(max(deadline - time.monotonic(), SHORTEST))
         received = link.recv_into(room)
         if not received:
             raise Broken

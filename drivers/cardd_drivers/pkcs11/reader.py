@@ -1,0 +1,83 @@
+"""One token of a module as a reader with a card in it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from cardd.driver import Card
+from cardd.errors import CarddError, CardRemoved, CardTimeout
+from cardd.ports import Connection
+from cardd.worker import Worker
+from cardd_drivers.pkcs11.module import Module
+from cardd_drivers.pkcs11.wire import TokenState
+
+if TYPE_CHECKING:
+    from cardd_drivers.pkcs11.card import TokenCard
+
+T = TypeVar("T")
+
+KEYPAD = 0x100  # CKF_PROTECTED_AUTHENTICATION_PATH
+
+
+class TokenConnection:
+    """``cardd.ports.Connection`` to one token: its transaction is its login."""
+
+    def __init__(self, module: Module, token: TokenState, reader: str) -> None:
+        self._module = module
+        self._token = token
+        self._reader = reader
+        self._card: TokenCard | None = None
+        self.has_pinpad = bool(token.flags & KEYPAD)
+
+    @property
+    def resets(self) -> int:
+        """A new process knows nothing of what the one before was told."""
+        return self._module.generation
+
+    def open(self) -> Card:
+        """Ask the token what it has. A card opened anew in one transaction has the login of the one before."""
+        from cardd_drivers.pkcs11.card import TokenCard  # noqa: PLC0415 - cryptography would slow the daemon's start
+
+        login = self._card.login if self._card else None
+        self._card = TokenCard(self._module, self._token.slot, self._reader, login)
+        return self._card
+
+    def begin(self) -> None:
+        """Nothing to wait for: the module's calls come one after the other."""
+
+    def end(self, *, reset: bool) -> None:
+        """Log out. A module that cannot any more has no login either."""
+        if reset and self._card:
+            with contextlib.suppress(CarddError):
+                self._card.logout()
+
+    def disconnect(self) -> None:
+        """Log out and forget the token."""
+        self.end(reset=True)
+        self._card = None
+
+
+class TokenReader:
+    """``cardd.ports.Reader`` for one slot of a module; ``on_gone`` is called, on the loop, when the token is missed."""
+
+    def __init__(self, module: Module, token: TokenState, on_gone: Callable[[], None]) -> None:
+        self.name = f"{module.name}: {token.slot_name or token.label}"
+        self.token = token
+        self._on_gone = on_gone
+        self._connection = TokenConnection(module, token, self.name)
+        self._worker = Worker(self.name, lambda timeout: CardTimeout(seconds=round(timeout)))
+
+    async def run(self, job: Callable[[Connection], T], *, timeout: float) -> T:
+        """Run one blocking job on the thread."""
+        try:
+            return await self._worker.run(partial(job, self._connection), timeout=timeout)
+        except CardRemoved:
+            self._on_gone()
+            raise
+
+    async def close(self) -> None:
+        """Log out and end the thread."""
+        await self._worker.close(self._connection.disconnect, timeout=2.0)

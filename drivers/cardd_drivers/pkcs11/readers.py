@@ -1,0 +1,82 @@
+"""The PC/SC readers behind a module's slots: their names, and the reset of the card in them.
+
+PKCS#11 has 64 bytes for a slot's description, and PC/SC 127 for a reader's name, so that a long one is cut.
+
+A module may leave the card logged in after C_Logout (OpenSC 0.23 does, with an IAS-ECC card): another program could
+then use its keys without a PIN. A reset by PC/SC ends every login of the card.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+DESCRIPTION = 64  # bytes (PKCS#11 v2.40, CK_SLOT_INFO)
+LIMIT = 2.0  # seconds
+STUCK = 3  # exit status
+
+
+def whole_name(description: str) -> str:
+    """The name of the PC/SC reader that a slot's description is the beginning of; itself when there is no one such."""
+    if not _is_cut(description):
+        return description
+    with _context() as (_, readers):
+        whole = [reader for reader in readers if reader.startswith(description)]
+    return whole[0] if len(whole) == 1 else description
+
+
+def reset_cards(description: str) -> None:
+    """Reset the card in the slot's reader; nothing happens when there is no such reader, or no card in it.
+
+    Where a cut description fits several readers, all are reset: an interruption is less than a login left behind.
+
+    A module that never ends its transaction (OpenSC 0.23 after a refused C_InitPIN) would make this wait for ever: then
+    the process ends, its hold on the card with it, and the daemon starts another.
+    """
+    thread = threading.Thread(target=_reset, args=(description,), daemon=True)
+    thread.start()
+    thread.join(LIMIT)
+    if thread.is_alive():
+        os._exit(STUCK)
+
+
+def _reset(description: str) -> None:
+    with _context() as (context, readers):
+        for reader in readers:
+            if reader == description or (_is_cut(description) and reader.startswith(description)):
+                _reset_in(context, reader)
+
+
+def _reset_in(context: int, reader: str) -> None:
+    from smartcard import scard  # noqa: PLC0415 - needs PC/SC, which many tokens do not
+
+    protocols = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
+    code, card, _ = scard.SCardConnect(context, reader, scard.SCARD_SHARE_SHARED, protocols)
+    if code == scard.SCARD_S_SUCCESS:
+        scard.SCardDisconnect(card, scard.SCARD_RESET_CARD)
+
+
+def _is_cut(description: str) -> bool:
+    # a blank at the cut was taken off with the padding, and a name of just that length is its own beginning
+    return len(description.encode()) >= DESCRIPTION - 1
+
+
+@contextmanager
+def _context() -> Iterator[tuple[int, list[str]]]:
+    """A PC/SC context and the readers' names; none without PC/SC."""
+    try:
+        from smartcard import scard  # noqa: PLC0415 - needs PC/SC, which many tokens do not
+    except ImportError:
+        yield 0, []
+        return
+    code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
+    if code != scard.SCARD_S_SUCCESS:
+        yield 0, []
+        return
+    try:
+        code, readers = scard.SCardListReaders(context, [])
+        yield context, list(readers) if code == scard.SCARD_S_SUCCESS else []
+    finally:
+        scard.SCardReleaseContext(context)

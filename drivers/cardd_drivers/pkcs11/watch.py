@@ -1,0 +1,105 @@
+"""What tokens a module has, kept up to date without polling."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from functools import partial
+
+from cardd.errors import CarddError, CardTimeout, ModuleFailed
+from cardd.model import CardKind
+from cardd.ports import ReaderListener, Token
+from cardd.worker import Worker
+from cardd_drivers.pkcs11.module import Module
+from cardd_drivers.pkcs11.reader import TokenReader
+from cardd_drivers.pkcs11.wire import ListTokens, TokenState
+
+LIST_LIMIT = 30.0
+FAILURES_MAX = 8  # one after the other; then nobody starts the module but who wants something of it
+
+log = logging.getLogger(__name__)
+
+
+class ModuleTokens:
+    """One module's tokens, read at the start, when the module tells a change, and when a token is missed at use.
+
+    A module whose process ended is started anew, each time later, until it has failed too often.
+    """
+
+    def __init__(self, path: str, listener: ReaderListener) -> None:
+        self.module = Module(path, partial(_tell, path))
+        self._listener = listener
+        self._readers: dict[tuple[int, str], TokenReader] = {}
+        self._worker = Worker(self.module.name, lambda timeout: CardTimeout(seconds=round(timeout)))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lock = asyncio.Lock()
+        self._again: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to watch; the first list comes by itself."""
+        asyncio.get_running_loop().add_reader(self.module.events, self._changed)
+        self._spawn()
+
+    async def stop(self) -> None:
+        """Log out everywhere and end the module's process, in a few seconds, whatever it does."""
+        asyncio.get_running_loop().remove_reader(self.module.events)
+        if self._again:
+            self._again.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*(reader.close() for reader in self._readers.values()))
+        await asyncio.to_thread(self.module.close)
+        await self._worker.close(lambda: None, timeout=1.0)
+
+    async def refresh(self) -> None:
+        """Read the list again: a module that tells no changes has no other way to show a new token."""
+        async with self._lock:
+            try:
+                reply = await self._worker.run(lambda: self.module.call(ListTokens()), timeout=LIST_LIMIT)
+            except CarddError:
+                self._try_again()
+                return
+            if reply.code:
+                log.warning("PKCS#11 module %s lists no tokens: %#x %s", self.module.path, reply.code, reply.why)
+                return
+            present = {(token.slot, token.serial): token for token in reply.tokens}
+            for gone in [key for key in self._readers if key not in present]:
+                await self._remove(self._readers.pop(gone))
+            for key, token in present.items():
+                if key not in self._readers:
+                    self._add(key, token)
+
+    def _changed(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self.module.events.recv(4096)
+        self._spawn()
+
+    def _spawn(self) -> None:
+        task = asyncio.ensure_future(self.refresh())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _try_again(self) -> None:
+        if self._again:
+            self._again.cancel()
+        if self.module.failures <= FAILURES_MAX:
+            self._again = asyncio.get_running_loop().call_later(self.module.pause, self._spawn)
+        else:
+            log.error("PKCS#11 module %s failed too often and is left alone until it is needed", self.module.path)
+
+    def _add(self, key: tuple[int, str], token: TokenState) -> None:
+        reader = TokenReader(self.module, token, self._spawn)
+        if reader.name in {other.name for other in self._readers.values()}:
+            reader.name += f" #{token.slot}"
+        self._readers[key] = reader
+        self._listener.reader_added(reader)
+        self._listener.token_inserted(reader.name, Token(CardKind.PKCS11, token.slot_name))
+
+    async def _remove(self, reader: TokenReader) -> None:
+        self._listener.reader_removed(reader.name)
+        await reader.close()
+
+
+def _tell(path: str, failed: ModuleFailed) -> None:
+    log.warning("PKCS#11 module %s failed: %s", path, failed.params["why"])
