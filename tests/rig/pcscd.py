@@ -28,13 +28,14 @@ def _options() -> str:
 
 
 class Pcscd:
-    """One pcscd with ``devices`` virtual readers of two slots each.
+    """One pcscd with ``devices`` virtual readers of two slots each, whose names begin with ``name``.
 
     ``ports[n]`` is where a simulated card connects to sit in slot n; ``environment`` is what a PC/SC program needs.
     """
 
-    def __init__(self, directory: Path, devices: int = 1) -> None:
+    def __init__(self, directory: Path, devices: int = 1, name: str = "Virtual") -> None:
         self.directory = directory
+        self._name = name
         self.socket = directory / "pcscd.comm"
         self.log = directory / "pcscd.log"
         self.ports: list[int] = []
@@ -50,7 +51,7 @@ class Pcscd:
     @property
     def reader_names(self) -> list[str]:
         """The names under which PC/SC lists the slots, in the order of ``ports``."""
-        return [f"Virtual {n // 2} 00 {n % 2:02X}" for n in range(len(self.ports))]
+        return [f"{self._name} {n // 2} 00 {n % 2:02X}" for n in range(len(self.ports))]
 
     def _write_configuration(self, devices: int) -> None:
         entries = []
@@ -59,7 +60,7 @@ class Pcscd:
             library = VPCD if number == 0 else Path(shutil.copy(VPCD, self.directory / f"vpcd{number}.so"))
             port = free_port(2)
             self.ports += [port, port + 1]
-            entries.append(ENTRY.format(name=f"Virtual {number}", port=port, library=library))
+            entries.append(ENTRY.format(name=f"{self._name} {number}", port=port, library=library))
         (self.directory / "reader.conf").write_text("\n".join(entries))
 
     def start(self) -> None:

@@ -12,7 +12,7 @@ from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass, Session, Slo
 
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.cryptoki import Cryptoki
-from cardd_drivers.pkcs11.readers import reset_cards, whole_name
+from cardd_drivers.pkcs11.pcsc import reset_cards, whole_name
 from cardd_drivers.pkcs11.wire import (
     Describe,
     Description,

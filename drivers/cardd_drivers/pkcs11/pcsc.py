@@ -1,6 +1,7 @@
 """The PC/SC readers behind a module's slots: their names, and the reset of the card in them.
 
-PKCS#11 has 64 bytes for a slot's description, and PC/SC 127 for a reader's name, so that a long one is cut.
+PKCS#11 has 64 bytes for a slot's description, and PC/SC 127 for a reader's name: a long one is cut, by OpenSC with
+three dots at the end.
 
 A module may leave the card logged in after C_Logout (OpenSC 0.23 does, with an IAS-ECC card): another program could
 then use its keys without a PIN. A reset by PC/SC ends every login of the card.
@@ -14,17 +15,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 DESCRIPTION = 64  # bytes (PKCS#11 v2.40, CK_SLOT_INFO)
+DOTS = "..."
 LIMIT = 2.0  # seconds
 STUCK = 3  # exit status
 
 
 def whole_name(description: str) -> str:
-    """The name of the PC/SC reader that a slot's description is the beginning of; itself when there is no one such."""
+    """The name of the PC/SC reader that a slot's description stands for; itself when that is not to be told.
+
+    Of several readers whose names begin so, it is the one with a card: a token is there.
+    """
     if not _is_cut(description):
         return description
-    with _context() as (_, readers):
-        whole = [reader for reader in readers if reader.startswith(description)]
-    return whole[0] if len(whole) == 1 else description
+    with _context() as (context, readers):
+        meant = _with_cards(context, [reader for reader in readers if _means(description, reader)])
+    return meant[0] if len(meant) == 1 else description
 
 
 def reset_cards(description: str) -> None:
@@ -45,7 +50,7 @@ def reset_cards(description: str) -> None:
 def _reset(description: str) -> None:
     with _context() as (context, readers):
         for reader in readers:
-            if reader == description or (_is_cut(description) and reader.startswith(description)):
+            if _means(description, reader):
                 _reset_in(context, reader)
 
 
@@ -58,8 +63,24 @@ def _reset_in(context: int, reader: str) -> None:
         scard.SCardDisconnect(card, scard.SCARD_RESET_CARD)
 
 
+def _with_cards(context: int, readers: list[str]) -> list[str]:
+    if len(readers) < 2:
+        return readers
+    from smartcard import scard  # noqa: PLC0415 - as above
+
+    asked = [(reader, scard.SCARD_STATE_UNAWARE) for reader in readers]
+    _, states = scard.SCardGetStatusChange(context, 0, asked)
+    return [reader for reader, state, _ in states if state & scard.SCARD_STATE_PRESENT]
+
+
+def _means(description: str, reader: str) -> bool:
+    if _is_cut(description):
+        return reader.startswith(description.removesuffix(DOTS))
+    return reader == description
+
+
 def _is_cut(description: str) -> bool:
-    # a blank at the cut was taken off with the padding, and a name of just that length is its own beginning
+    # a blank at the cut was taken off with the padding; a name of just that length is its own beginning
     return len(description.encode()) >= DESCRIPTION - 1
 
 

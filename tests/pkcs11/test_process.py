@@ -1,0 +1,203 @@
+"""A module's process: what it outlives, and what becomes of a module that hangs, crashes or grows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from cardd.driver import Card
+from cardd.errors import CarddError, ModuleFailed
+from cardd.model import Algorithm, KeyPurpose, KeyRef, Message
+from cardd.secret import Secret
+from cardd_drivers.pkcs11.card import TokenCard
+from cardd_drivers.pkcs11.module import Module
+from cardd_drivers.pkcs11.wire import ListTokens, Sign, receive_reply
+from tests.integration.test_pin_leaks import found_in_memory
+from tests.pkcs11.conftest import connection, log_in
+from tests.pkcs11.shim import LOGOUT, REAL_SIGN, SIGN, SIGN_PARAMETERS, signing
+from tests.rig.softhsm import SoftHsm
+
+Load = Callable[[str], Module]
+Shim = Callable[[Mapping[int, str]], str]
+MESSAGE = Message(hashlib.sha256(b"SIMULATION").digest())
+LONG_PIN = "SIMULATION-7391-4628"
+
+
+def key(card: Card) -> KeyRef:
+    found = card.info.key(KeyPurpose.SIGNATURE)
+    assert found
+    return found
+
+
+def sign(card: Card) -> bytes:
+    return card.sign(key(card), Algorithm.ES256, MESSAGE)
+
+
+def logged_in(module: Module) -> Card:
+    card = connection(module).open()
+    log_in(card)
+    return card
+
+
+def test_the_process_outlives_the_thread_that_started_it(hsm: SoftHsm, load: Load) -> None:
+    module = load(hsm.module)
+    thread = threading.Thread(target=lambda: module.call(ListTokens()))
+    thread.start()
+    thread.join()
+    assert len(module.call(ListTokens()).tokens) == 2
+    assert module.generation == 1
+
+
+def test_nothing_is_imported_from_the_current_directory(
+    hsm: SoftHsm, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "msgspec.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    assert load(hsm.module).call(ListTokens()).tokens
+
+
+def test_the_process_dumps_no_core(hsm: SoftHsm, load: Load) -> None:
+    module = load(hsm.module)
+    module.call(ListTokens())
+    limits = Path(f"/proc/{module.pid}/limits").read_text()
+    assert next(line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core")) == ["0", "0"]
+
+
+def test_a_signature_that_hangs_ends_in_time_and_the_next_call_works(hsm: SoftHsm, load: Load, shim: Shim) -> None:
+    module = load(shim(signing("for (;;) pause()")))
+    card = logged_in(module)
+    ill = hsm.directory.parent / "ill"
+    ill.touch()
+    request = Sign(slot=connection(module)._token.slot, key=b"\x51", algorithm="ES256", digest=MESSAGE.digest)
+    begun = time.monotonic()
+    with pytest.raises(ModuleFailed) as failed:
+        module.call(request, limit=0.5)
+    assert time.monotonic() - begun < 5
+    assert (failed.value.params["why"], failed.value.retryable) == ("timeout", True)
+    ill.unlink()
+    log_in(card)
+    assert len(sign(card)) == 64
+
+
+def test_a_signature_that_crashes_is_told_and_the_next_one_works(hsm: SoftHsm, load: Load, shim: Shim) -> None:
+    module = load(shim(signing("*(volatile int *)0 = 1")))
+    card = logged_in(module)
+    ill = hsm.directory.parent / "ill"
+    ill.touch()
+    with pytest.raises(ModuleFailed) as failed:
+        sign(card)
+    assert failed.value.params["why"] == f"signal {signal.SIGSEGV.value}"
+    ill.unlink()
+    log_in(card)
+    assert len(sign(card)) == 64
+
+
+def test_a_process_killed_inside_a_signature_costs_that_one(hsm: SoftHsm, load: Load, shim: Shim) -> None:
+    begun = 'close(creat(DIRECTORY "/begun", 0600)); sleep(30)'
+    module = load(shim(signing(begun)))
+    card = logged_in(module)
+    ill = hsm.directory.parent / "ill"
+    ill.touch()
+
+    def kill() -> None:
+        while not (hsm.directory.parent / "begun").exists():
+            time.sleep(0.005)
+        assert module.pid
+        os.kill(module.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(ModuleFailed) as failed:
+        sign(card)
+    killer.join()
+    assert failed.value.params["why"] == "signal 9"
+    ill.unlink()
+    log_in(card)
+    assert len(sign(card)) == 64
+
+
+def test_a_module_that_grew_is_replaced_after_the_logout_without_a_fault(load: Load, shim: Shim) -> None:
+    grown = "static byte *room; if (!room) memset(room = malloc(600ul << 20), 1, 600ul << 20);"
+    module = load(shim({SIGN: f"{SIGN_PARAMETERS} {{ {grown} {REAL_SIGN} }}"}))
+    line = connection(module)
+    card = line.open()
+    log_in(card)
+    sign(card)
+    line.end(reset=True)
+    log_in(card)
+    assert len(sign(card)) == 64
+    assert (module.generation, module.fault) == (2, "")
+
+
+def test_a_module_that_takes_all_memory_gets_no_more(load: Load, shim: Shim) -> None:
+    all_memory = "while (memset(malloc(64ul << 20), 1, 64ul << 20)) ;"
+    module = load(shim({SIGN: f"{SIGN_PARAMETERS} {{ {all_memory} {REAL_SIGN} }}"}))
+    with pytest.raises(ModuleFailed):
+        sign(logged_in(module))
+
+
+def test_closing_does_not_wait_for_a_module_that_hangs(load: Load, shim: Shim) -> None:
+    module = load(shim({LOGOUT: '(ulong session) { close(creat(DIRECTORY "/begun", 0600)); for (;;) pause(); }'}))
+    card = logged_in(module)
+    assert isinstance(card, TokenCard)
+    failures: list[CarddError] = []
+
+    def log_out() -> None:
+        try:
+            card.logout()
+        except CarddError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=log_out)
+    thread.start()
+    while not (Path(module.path).parent / "begun").exists():
+        time.sleep(0.005)
+    begun = time.monotonic()
+    module.close()
+    thread.join()
+    assert time.monotonic() - begun < 5
+    assert [type(failure) for failure in failures] == [ModuleFailed]
+
+
+def test_an_answer_that_only_trickles_in_is_late(hsm: SoftHsm) -> None:
+    ours, theirs = socket.socketpair()
+    stop = threading.Event()
+
+    def trickle() -> None:
+        theirs.sendall((1000).to_bytes(4, "big"))
+        while not stop.wait(0.05):
+            theirs.sendall(b"\0")
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    begun = time.monotonic()
+    with pytest.raises(TimeoutError):
+        receive_reply(ours, begun + 0.3)
+    stop.set()
+    thread.join()
+    assert time.monotonic() - begun < 5
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another process's memory is root's to read")
+def test_the_pin_is_nowhere_in_the_process_after_the_logout(hsm: SoftHsm, load: Load) -> None:
+    module = load(hsm.module)
+    line = connection(module)
+    card = line.open()
+    with Secret.of(b"2468") as old, Secret.of(LONG_PIN.encode()) as new:
+        card.change_pin(old, new)
+    log_in(card, LONG_PIN)
+    sign(card)
+    line.end(reset=True)
+    assert module.pid
+    assert found_in_memory(module.pid, LONG_PIN) == []
+    assert found_in_memory(module.pid, "EC SIMULATION"), "what the process does hold is found"

@@ -1,0 +1,220 @@
+"""Tokens that come and go, and modules that fail, as the core is told of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from cardd.driver import Card, Channel
+from cardd.errors import CardRemoved
+from cardd.model import CardKind
+from cardd.ports import Reader, SourceSettings, Token
+from cardd_drivers.pkcs11 import module, pkcs11_source, watch
+from cardd_drivers.pkcs11.source import Pkcs11Source
+from tests.contract.cases import OPENSC
+from tests.pkcs11.shim import REMOVABLE, TELLING
+from tests.rig.here import use_here
+from tests.rig.pcscd import Pcscd
+from tests.rig.simulator import inserted, simulated_card
+from tests.rig.softhsm import SoftHsm
+from tests.rig.waiting import eventually
+from tests.simulator.opensc import CONFIGURATION
+
+Shim = Callable[[Mapping[int, str]], str]
+LONG_NAME = "Lecteur SIMULATION [Smart Card Reader Interface] (20070818000000000)"
+
+
+class Listener:
+    """Keeps what a source reports."""
+
+    def __init__(self) -> None:
+        self.readers: dict[str, Reader] = {}
+        self.tokens: dict[str, Token] = {}
+        self.told: list[str] = []
+
+    def readers_available(self, available: bool) -> None: ...
+
+    def reader_added(self, reader: Reader) -> None:
+        self.readers[reader.name] = reader
+        self.told.append("added")
+
+    def reader_removed(self, name: str) -> None:
+        del self.readers[name]
+        self.tokens.pop(name, None)
+        self.told.append("removed")
+
+    def card_inserted(self, name: str, atr: bytes) -> None: ...
+
+    def token_inserted(self, name: str, token: Token) -> None:
+        assert name in self.readers
+        self.tokens[name] = token
+
+    def card_removed(self, name: str) -> None:
+        del self.tokens[name]
+
+    def open_card(self, channel: Channel) -> Card:
+        raise NotImplementedError
+
+
+@asynccontextmanager
+async def watched(*modules: str) -> AsyncIterator[tuple[Pkcs11Source, Listener]]:
+    source, listener = Pkcs11Source(modules), Listener()
+    await source.start(listener)
+    try:
+        yield source, listener
+    finally:
+        await source.stop()
+
+
+def process(source: Pkcs11Source) -> int | None:
+    return source._tokens[0].module.pid
+
+
+def test_no_module_means_no_source() -> None:
+    assert pkcs11_source(SourceSettings()) is None
+
+
+async def test_each_token_is_a_reader_with_a_card(hsm: SoftHsm) -> None:
+    async with watched(hsm.module, hsm.module) as (_, listener):
+        await eventually(lambda: len(listener.tokens) == 2)
+        assert {token.kind for token in listener.tokens.values()} == {CardKind.PKCS11}
+        for reader in listener.readers.values():
+            info = await reader.run(lambda connection: connection.open().info, timeout=20)
+            assert len(info.keys) == 2
+        assert listener.told == ["added", "added"], "one module named twice is loaded once"
+
+
+async def test_a_module_that_fails_keeps_no_other_back(hsm: SoftHsm, tmp_path: Path) -> None:
+    (tmp_path / "no.so").write_text("no module")
+    async with watched(str(tmp_path / "absent.so"), str(tmp_path / "no.so"), hsm.module) as (source, listener):
+        await eventually(lambda: len(listener.tokens) == 2)
+        await eventually(lambda: source.faults == {str(tmp_path / "no.so"): "exit 1"})
+
+
+async def test_a_token_taken_out_and_put_back_is_told_by_the_modules_event(hsm: SoftHsm, shim: Shim) -> None:
+    directory = hsm.directory.parent
+    os.mkfifo(directory / "slot")
+    with (directory / "slot").open("r+b", buffering=0) as slot:
+        async with watched(shim(REMOVABLE | TELLING)) as (_, listener):
+            await eventually(lambda: len(listener.tokens) == 2)
+            (directory / "removed").touch()
+            slot.write(b"!")
+            await eventually(lambda: not listener.readers)
+            (directory / "removed").unlink()
+            slot.write(b"!")
+            await eventually(lambda: len(listener.tokens) == 2)
+
+
+async def test_a_token_taken_out_is_noticed_at_use_where_the_module_tells_nothing(hsm: SoftHsm, shim: Shim) -> None:
+    async with watched(shim(REMOVABLE)) as (_, listener):
+        await eventually(lambda: len(listener.tokens) == 2)
+        reader = next(iter(listener.readers.values()))
+        (hsm.directory.parent / "removed").touch()
+        with pytest.raises(CardRemoved):
+            await reader.run(lambda connection: connection.open().info, timeout=20)
+        await eventually(lambda: not listener.readers)
+
+
+async def test_a_list_that_is_asked_for_is_read_again(hsm: SoftHsm, shim: Shim) -> None:
+    (hsm.directory.parent / "removed").touch()
+    async with watched(shim(REMOVABLE)) as (source, listener):
+        await source.refresh()
+        assert not listener.readers
+        (hsm.directory.parent / "removed").unlink()
+        await source.refresh()
+        assert len(listener.tokens) == 2
+
+
+async def test_a_process_that_ends_unused_is_started_anew_and_tells_events_again(hsm: SoftHsm, shim: Shim) -> None:
+    directory = hsm.directory.parent
+    os.mkfifo(directory / "slot")
+    with (directory / "slot").open("r+b", buffering=0) as slot:
+        async with watched(shim(REMOVABLE | TELLING)) as (source, listener):
+            await eventually(lambda: len(listener.tokens) == 2)
+            killed = process(source)
+            assert killed
+            os.kill(killed, signal.SIGKILL)
+            await eventually(lambda: process(source) not in (None, killed))
+            await source.refresh()
+            assert listener.told == ["added", "added"], "the tokens are still there"
+            assert list(source.faults.values()) == ["signal 9"]
+            (directory / "removed").touch()
+            slot.write(b"!")
+            await eventually(lambda: not listener.readers)
+
+
+async def test_a_first_start_that_fails_is_tried_again(hsm: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = os.environ["SOFTHSM2_CONF"]
+    monkeypatch.setenv("SOFTHSM2_CONF", "/nonexistent/softhsm2.conf")
+    async with watched(hsm.module) as (source, listener):
+        await eventually(lambda: bool(source.faults))
+        monkeypatch.setenv("SOFTHSM2_CONF", configuration)
+        await eventually(lambda: len(listener.tokens) == 2)
+
+
+async def test_a_module_that_never_starts_is_left_alone_after_some_tries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watch, "FAILURES_MAX", 3)
+    monkeypatch.setattr(module, "PAUSE_MAX", 0.05)
+    (tmp_path / "no.so").write_text("no module")
+    async with watched(str(tmp_path / "no.so")) as (source, _):
+        await eventually(lambda: "left alone" in caplog.text)
+        starts = source._tokens[0].module.generation
+        await asyncio.sleep(0.5)  # ten times the pause
+        assert source._tokens[0].module.generation == starts
+
+
+async def test_stopping_takes_seconds_while_a_module_hangs(hsm: SoftHsm, shim: Shim) -> None:
+    (hsm.directory.parent / "ill").touch()
+    hanging = {
+        4: '(byte present, ulong *list, ulong *count) { close(creat(DIRECTORY "/begun", 0600)); for (;;) pause(); }'
+    }
+    async with watched(shim(hanging)):
+        await eventually((hsm.directory.parent / "begun").exists)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 6
+
+
+@asynccontextmanager
+async def open_sc(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, name: str = "Virtual"
+) -> AsyncIterator[tuple[Pcscd, Listener]]:
+    pcscd = Pcscd(directory, name=name)
+    use_here(pcscd)
+    (directory / "opensc.conf").write_text(CONFIGURATION)
+    monkeypatch.setenv("OPENSC_CONF", str(directory / "opensc.conf"))
+    pcscd.start()
+    try:
+        async with watched(OPENSC) as (source, listener):
+            await source.refresh()
+            yield pcscd, listener
+    finally:
+        pcscd.stop()
+
+
+async def test_open_sc_tells_cards_that_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_sc(tmp_path, monkeypatch) as (pcscd, listener):
+        for _ in range(2):
+            with inserted(simulated_card(), pcscd):
+                await eventually(lambda: bool(listener.tokens))
+                assert {token.slot for token in listener.tokens.values()} == {pcscd.reader_names[0]}
+            await eventually(lambda: not listener.readers)
+
+
+async def test_a_readers_name_too_long_for_pkcs11_is_told_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The core knows by it that a native driver has the card already."""
+    async with open_sc(tmp_path, monkeypatch, LONG_NAME) as (pcscd, listener):
+        with inserted(simulated_card(), pcscd):
+            await eventually(lambda: bool(listener.tokens))
+            assert len(pcscd.reader_names[0]) > 64
+            assert [token.slot for token in listener.tokens.values()] == [pcscd.reader_names[0]]
