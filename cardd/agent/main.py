@@ -21,7 +21,7 @@ from cardd.i18n import language_of
 from cardd.secret import Secret
 
 SOCKET = "/run/cardd/agent.sock"
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reach a daemon that is not there
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reach a daemon that is not there, or refuses
 
 
 class Agent:
@@ -33,13 +33,16 @@ class Agent:
 
     async def run(self) -> None:
         """Serve dialog after dialog until cancelled."""
+        loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE
         while True:
+            began = loop.time()
             try:
-                connection = await self._connect()
+                await self._serve(await self._connect())
                 pause = FIRST_PAUSE
-                await self._serve(connection)
             except (OSError, CarddError):
+                # a daemon that stayed has restarted; one that sends us away at once is left in peace longer and longer
+                pause = FIRST_PAUSE if loop.time() - began > LONGEST_PAUSE else pause
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -64,16 +67,9 @@ class Agent:
             program = local.find_pinentry(self._program, os.environ)
             if program is None:
                 raise PromptUnavailable(why="pinentry")
-            ours, theirs = socket.socketpair()
-            ours.setblocking(False)
-            with ours:
-                process = await local.start(program, theirs)
-                try:
-                    await _introduce(ours)
-                    await _splice(connection, ours)
-                finally:
-                    ours.close()
-                    await local.stop(process)
+            async with local.running(program) as pinentry:
+                await _introduce(pinentry)
+                await _splice(connection, pinentry)
 
 
 async def _is_asked(connection: socket.socket) -> bool:

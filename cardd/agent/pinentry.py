@@ -36,7 +36,7 @@ async def ask_pin(talk: Assuan, asked: PinQuestion, language: str, seconds: int,
             await talk.command("GETPIN", into=into)
         except Refusal as refusal:
             raise (PinTimeout if refusal.code == TIMEOUT else _cancelled(refusal)) from None
-        if _can_be(into, asked.pin):
+        if can_be(into, asked.pin):
             return
         into.wipe()
         words = pin_words(asked, language, seconds, format_error=True)
@@ -87,6 +87,7 @@ def _cancelled(refusal: Refusal) -> PinCancelled:
     return PinCancelled()
 
 
-def _can_be(pin: Secret, known: PinInfo) -> bool:
+def can_be(pin: Secret, known: PinInfo) -> bool:
+    """Whether this may be a PIN of that card: what cannot is never sent, so that it costs no try."""
     with pin.view() as view:
         return known.minimum <= len(view) <= known.maximum and all(byte in DIGITS for byte in view)

@@ -9,6 +9,7 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cardd.agent.pinentry import can_be
 from cardd.agent.texts import Words, confirm_words, notice_words, pin_words
 from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
 from cardd.i18n import text
@@ -27,7 +28,7 @@ class TerminalPrompter:
         self._language = language
 
     async def ask_pin(self, asked: PinQuestion, seconds: int, into: Secret) -> None:
-        """Read a PIN; an empty line cancels. Raises PinCancelled, PinTimeout, PromptUnavailable."""
+        """Read a PIN that can be right; an empty line cancels. Raises PinCancelled, PinTimeout, PromptUnavailable."""
         words = pin_words(asked, self._language, seconds)
         with _terminal() as terminal, _silent(terminal):
             while True:
@@ -35,7 +36,7 @@ class TerminalPrompter:
                 await _read_line(terminal, into, seconds, PinTimeout)
                 if not into:
                     raise PinCancelled
-                if asked.pin.minimum <= len(into) <= asked.pin.maximum:
+                if can_be(into, asked.pin):
                     return
                 into.wipe()
                 words = pin_words(asked, self._language, seconds, format_error=True)
@@ -47,6 +48,7 @@ class TerminalPrompter:
         letter = "o" if self._language == "fr" else "y"
         prompt = text("dialog.answer", self._language, yes=letter, yes_text=yes, no="n", no_text=no)
         with _terminal() as terminal, Secret() as line:
+            termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before is not taken for consent
             _show(terminal, words, prompt)
             await _read_line(terminal, line, seconds, ConsentTimeout)
             with line.view() as typed:
@@ -66,6 +68,8 @@ def _terminal() -> Iterator[int]:
         raise PromptUnavailable(why="pinentry") from error
     try:
         yield terminal
+    except (OSError, termios.error) as error:  # it was hung up
+        raise PromptUnavailable(why="pinentry") from error
     finally:
         os.close(terminal)
 

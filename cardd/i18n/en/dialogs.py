@@ -36,7 +36,7 @@ TEXTS = {
     "dialog.yes": "Accept",
     "dialog.no": "Refuse",
     "dialog.always": "Always accept",
-    "dialog.once": "Accept once",
+    "dialog.once": "Only this once",
     "dialog.close": "Close",
     "dialog.answer": "[{yes}] {yes_text}, [{no}] {no_text}: ",
 }
