@@ -95,6 +95,13 @@ class Terminal:
         """Type."""
         os.write(self._ours, keys.encode())
 
+    def hang_up(self) -> None:
+        """Close the window; nothing can be shown or typed any more."""
+        silent = os.pipe()
+        for end, silent_end in zip((self._ours, self._theirs), silent, strict=True):
+            os.dup2(silent_end, end)
+            os.close(silent_end)
+
     def end(self) -> str:
         """Wait for the program's end; what it printed."""
         deadline = monotonic() + LIMIT
