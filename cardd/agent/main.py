@@ -1,7 +1,8 @@
 """``cardd-agent``: in each desktop session, shows the dialogs that the daemon asks for.
 
-It connects to the agents' socket, says its language and waits. The first byte from the daemon starts a pinentry; from
-then on bytes are passed both ways until either side ends. The PIN crosses this process in one locked page.
+It connects to the agents' socket, says its language and waits. The first byte from the daemon starts a pinentry, and a
+further connection that waits for the next dialog; bytes are passed both ways until either side ends. The PIN crosses
+this process in one locked page.
 """
 
 from __future__ import annotations
@@ -35,45 +36,46 @@ class Agent:
         """Serve dialog after dialog until cancelled."""
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE
-        while True:
-            began = loop.time()
-            try:
-                await self._serve(await self._connect())
-                pause = FIRST_PAUSE
-            except (OSError, CarddError):
-                # a daemon that stayed has restarted; one that sends us away at once is left in peace longer and longer
-                pause = FIRST_PAUSE if loop.time() - began > LONGEST_PAUSE else pause
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+        async with asyncio.TaskGroup() as dialogs:
+            while True:
+                began = loop.time()
+                try:
+                    connection = await self._asked()
+                    pause = FIRST_PAUSE
+                except (OSError, CarddError):
+                    # a daemon that stayed has restarted; one that sends us away is left in peace longer and longer
+                    pause = FIRST_PAUSE if loop.time() - began > LONGEST_PAUSE else pause
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                    continue
+                # we wait for the next question before this one is answered: it may come at once
+                dialogs.create_task(self._show(connection))
 
-    async def _connect(self) -> socket.socket:
+    async def _asked(self) -> socket.socket:
+        """Connect and wait to be asked; gives the connection over which we are. Raises PromptUnavailable, OSError."""
         loop = asyncio.get_running_loop()
-        connection = socket.socket(socket.AF_UNIX)
-        connection.setblocking(False)
-        try:
+        language = language_of(local.own_locale(os.environ))
+        with contextlib.ExitStack() as failed:
+            connection = failed.enter_context(socket.socket(socket.AF_UNIX))
+            connection.setblocking(False)
             await loop.sock_connect(connection, str(self._path))
-            language = language_of(local.own_locale(os.environ))
             await loop.sock_sendall(connection, f"OK {GREETING} {language}\n".encode())
-        except BaseException:
-            connection.close()
-            raise
+            await _first_byte(connection)
+            failed.pop_all()
         return connection
 
-    async def _serve(self, connection: socket.socket) -> None:
-        """Wait to be asked, then pass one dialog on."""
-        with connection:
-            if not await _is_asked(connection):
-                raise PromptUnavailable(why="cardd")
-            program = local.find_pinentry(self._program, os.environ)
-            if program is None:
-                raise PromptUnavailable(why="pinentry")
-            async with local.running(program) as pinentry:
-                await _introduce(pinentry)
-                await _splice(connection, pinentry)
+    async def _show(self, connection: socket.socket) -> None:
+        """Pass one dialog on; what goes wrong ends the connection, and that tells the daemon."""
+        program = local.find_pinentry(self._program, os.environ)
+        with connection, contextlib.suppress(OSError, CarddError):
+            if program is not None:
+                async with local.running(program) as pinentry:
+                    await _introduce(pinentry)
+                    await _splice(connection, pinentry)
 
 
-async def _is_asked(connection: socket.socket) -> bool:
-    """Wait for the daemon's first byte, without taking it; False when the daemon leaves."""
+async def _first_byte(connection: socket.socket) -> None:
+    """Wait for the daemon's first byte, without taking it. Raises PromptUnavailable when the daemon leaves."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(connection, readable.set)
@@ -81,7 +83,8 @@ async def _is_asked(connection: socket.socket) -> bool:
         await readable.wait()
     finally:
         loop.remove_reader(connection)
-    return bool(connection.recv(1, socket.MSG_PEEK))
+    if not connection.recv(1, socket.MSG_PEEK):
+        raise PromptUnavailable(why="cardd")
 
 
 async def _introduce(pinentry: socket.socket) -> None:

@@ -54,13 +54,13 @@ class AgentServer:
         self._listeners.append(listener)
         self._spawn(listener)
 
-    def serves(self, uid: int) -> bool:
-        """Whether an agent of this user waits."""
-        return bool(self._agents.get(uid))
+    def waiting(self, uid: int) -> int:
+        """How many agents of this user wait to be asked."""
+        return len(self._agents.get(uid, ()))
 
     @asynccontextmanager
     async def conversation(self, uid: int) -> AsyncIterator[tuple[Assuan, str]]:
-        """Talk to an agent of this user, in its language; it leaves afterwards and comes back by itself.
+        """Talk to an agent of this user, in its language; afterwards this connection has served.
 
         Raises PromptUnavailable when none waits.
         """
@@ -119,7 +119,7 @@ class AgentServer:
 
     async def _greeted(self, uid: int, talk: Assuan) -> str | None:
         """The agent's language; None for what is no agent, or one too many."""
-        if self._greeting[uid] + len(self._agents.get(uid, ())) >= AGENTS_MAX:
+        if self._greeting[uid] + self.waiting(uid) >= AGENTS_MAX:
             return None
         self._greeting[uid] += 1
         try:
