@@ -65,7 +65,7 @@ async def ask(kind: str, language: str, prompters: Prompters, *, wrong_before: b
 
 
 async def main() -> None:
-    """Ask until answered; SIGTERM and SIGINT cancel the question, as they do in the daemon; it outlives its terminal."""
+    """Ask until answered; SIGTERM and SIGINT cancel the question, as in the daemon; it outlives its terminal."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=("pin", "confirm", "remember", "notice"))
