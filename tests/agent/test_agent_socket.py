@@ -17,33 +17,18 @@ from cardd.agent.remote import AGENTS_MAX
 from cardd.errors import PromptUnavailable
 from tests.agent.desk import US, Desk
 from tests.rig import other_user
-from tests.rig.agent import agent_process
+from tests.rig.agent import agent_process, other_users_agent
 from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.waiting import eventually
 
 GREETING = b"OK cardd-agent fr\n"
 
-OTHER_AGENT = """
-sys.argv = ["cardd-agent", "--socket", sys.argv[1], "--pinentry", sys.argv[2]]
-raise SystemExit(main())
-"""
 CROWD = """
 links = [socket.socket(socket.AF_UNIX) for _ in range(int(sys.argv[2]))]
 for link in links:
     link.connect(sys.argv[1])
     link.send(b"OK cardd-agent fr\\n")
 sys.stdin.read()
-"""
-# the other user may not be allowed to read this Python: a pinentry that needs none
-OTHER_PINENTRY = """#!/bin/sh
-echo OK
-while read -r command words; do
-    case $command in
-        SETDESC) echo "$words" >> {shown} ;;
-        GETPIN) echo D 2468 ;;
-    esac
-    echo OK
-done
 """
 
 
@@ -96,36 +81,20 @@ class Visitor:
             await self._writer.wait_closed()
 
 
-@contextmanager
-def another_users_agent(desk: Desk, directory: Path) -> Iterator[Path]:
-    """A real agent of a real second user; the file that holds what its dialogs showed."""
-    shown = directory / "shown"
-    program = directory / "pinentry-of-the-other"
-    program.write_text(OTHER_PINENTRY.format(shown=shown))
-    program.chmod(0o755)
-    other_user.open_to_everybody(directory)
-    with other_user.start(OTHER_AGENT, desk.path, program, imports="from cardd.agent.main import main") as process:
-        try:
-            yield shown
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
 @other_user.needs_root
 async def test_each_user_is_asked_by_their_own_agent_and_never_by_anothers(
     desk: Desk, pinentry: ScriptedPinentry, tmp_path: Path
 ) -> None:
-    with another_users_agent(desk, tmp_path) as shown:
+    with other_users_agent(desk.path, tmp_path, b"2468") as shown:
         await desk.has(1, other_user.UID)
         assert desk.agents.waiting(US) == 0
         with pytest.raises(PromptUnavailable):
             await desk.ask()
-        assert not shown.exists()
+        assert shown.read_text() == ""
         with agent_process(desk.path, pinentry.path):
             await desk.has(1)
             assert await desk.ask() == b"7319"
-            assert not shown.exists()
+            assert shown.read_text() == ""
             assert await desk.ask(other_user.UID) == b"2468"
             assert "LPS de test" in shown.read_text()
             assert len(pinentry.shown()) == 1

@@ -10,7 +10,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.rig import other_user
+
 LIMIT = 15.0  # seconds
+
+OTHER_AGENT = """
+sys.argv = ["cardd-agent", "--socket", sys.argv[1], "--pinentry", sys.argv[2]]
+raise SystemExit(main())
+"""
+# the other user may not be allowed to read this Python: a pinentry that needs none
+OTHER_PINENTRY = """#!/bin/sh
+echo OK
+while read -r command words; do
+    case $command in
+        SETDESC) echo "$words" >> {shown} ;;
+        GETPIN) echo D {pin} ;;
+    esac
+    echo OK
+done
+"""
 
 
 @contextmanager
@@ -31,6 +49,24 @@ def agent_process(
     finally:
         process.kill()
         process.wait(LIMIT)
+
+
+@contextmanager
+def other_users_agent(socket: Path, directory: Path, pin: bytes) -> Iterator[Path]:
+    """Run the agent of a real second user, who types this PIN; gives the file that holds what the dialogs showed."""
+    shown = directory / "shown-to-the-other"
+    shown.touch()
+    shown.chmod(0o666)
+    program = directory / "pinentry-of-the-other"
+    program.write_text(OTHER_PINENTRY.format(shown=shown, pin=pin.decode()))
+    program.chmod(0o755)
+    other_user.open_to_everybody(directory)
+    with other_user.start(OTHER_AGENT, socket, program, imports="from cardd.agent.main import main") as process:
+        try:
+            yield shown
+        finally:
+            process.terminate()
+            process.wait(LIMIT)
 
 
 def children(pid: int) -> list[int]:
