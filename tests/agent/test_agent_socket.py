@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -171,6 +171,19 @@ async def test_so_many_agents_of_one_user_and_no_more(desk: Desk) -> None:
     await desk.has(AGENTS_MAX)
     for agent in (*agents, further, again):
         await agent.leave()
+
+
+async def test_strangers_who_say_nothing_count_among_the_many(desk: Desk) -> None:
+    with ExitStack() as open_sockets:
+        # at one go, so that none of them has been given up when the last one comes
+        crowd = [open_sockets.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(AGENTS_MAX + 1)]
+        for stranger in crowd:
+            stranger.connect(str(desk.path))
+        crowd[-1].send(GREETING)
+        crowd[-1].setblocking(False)
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.get_running_loop().sock_recv(crowd[-1], 1) == b""
+        assert desk.agents.waiting(US) == 0
 
 
 async def test_strangers_who_say_nothing_hold_their_places_for_a_moment_only(
