@@ -82,6 +82,8 @@ def test_all_are_listed_and_each_signs(tmp_path: Path, hsm: SoftHsm) -> None:
         station.pinentry.answer(f"pin:{organisation.PASSWORD}")
         opened = expect(201, lps.call("POST", "/v1/sessions", {"method": "csa", "acting": ACTING}))
         assert accepted(sign(station.session(opened), "RS256"), "RS256", tmp_path)
+        kept = [station.daemon.log, *(file for file in station.daemon.state.rglob("*") if file.is_file())]
+        assert not any(organisation.PASSWORD.encode() in file.read_bytes() for file in kept)
 
 
 def test_a_module_killed_under_a_session_costs_one_request(tmp_path: Path, hsm: SoftHsm) -> None:
