@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cardd.errors import ModuleFailed
@@ -25,12 +25,14 @@ ENDING = 1.0
 class Module:
     """One module. Calls may come from several threads; they are made one after the other.
 
-    ``generation`` grows with each start: what the process was told before is void. ``events`` is a socket that becomes
-    readable when a token came or went; it outlives the processes.
+    ``report`` is told, on the caller's thread, how the process failed. ``generation`` grows with each start: what the
+    process was told before is void. ``events`` is a socket that becomes readable when a token came or went; it outlives
+    the processes.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, report: Callable[[str], None] = lambda _: None) -> None:
         self.path = path
+        self._report = report
         self.name = Path(path).name.partition(".so")[0]
         self.generation = 0
         self.fault: str | None = None
@@ -110,6 +112,7 @@ class Module:
     def _failed(self, why: str) -> ModuleFailed:
         self._failures += 1
         self.fault = why
+        self._report(why)
         if self._failures > STARTS_FREE:
             pause = min(PAUSE_FIRST * 2 ** (self._failures - STARTS_FREE - 1), PAUSE_MAX)
             self._not_before = time.monotonic() + pause

@@ -13,7 +13,7 @@ from cardd.driver import Card
 from cardd.errors import CarddError, CardTimeout
 from cardd.model import CardKind
 from cardd.ports import Connection, ReaderListener, SourceSettings, Token
-from cardd.worker import Worker
+from cardd.worker import Worker, post
 from cardd_drivers.pkcs11.module import Module
 from cardd_drivers.pkcs11.registered import resolve
 from cardd_drivers.pkcs11.wire import ListTokens, TokenState
@@ -88,8 +88,9 @@ class ModuleTokens:
     """One module's tokens, kept up to date: read at the start, and whenever the module says that something changed."""
 
     def __init__(self, path: str, listener: ReaderListener) -> None:
-        self.module = Module(path)
-        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self.module = Module(path, lambda why: post(self._loop, partial(self._failed, why)))
+        self._listener: ReaderListener | None = listener
         self._readers: dict[tuple[int, str], TokenReader] = {}
         self._worker = Worker(self.module.name, lambda timeout: CardTimeout(seconds=round(timeout)))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,12 +98,13 @@ class ModuleTokens:
 
     def start(self) -> None:
         """Begin to watch; the first list comes by itself."""
-        asyncio.get_running_loop().add_reader(self.module.events, self._changed)
+        self._loop.add_reader(self.module.events, self._changed)
         self._spawn()
 
     async def stop(self) -> None:
         """End the module's process."""
-        asyncio.get_running_loop().remove_reader(self.module.events)
+        self._listener = None
+        self._loop.remove_reader(self.module.events)
         for task in self._tasks:
             task.cancel()
         for reader in self._readers.values():
@@ -115,6 +117,11 @@ class ModuleTokens:
             self.module.events.recv(4096)
         self._spawn()
 
+    def _failed(self, why: str) -> None:
+        if self._listener:
+            log.warning("PKCS#11 module %s: %s", self.module.path, why)
+            self._listener.source_failed(self.module.name, why)
+
     def _spawn(self) -> None:
         task = asyncio.ensure_future(self._refresh())
         self._tasks.add(task)
@@ -124,26 +131,26 @@ class ModuleTokens:
         async with self._lock:
             try:
                 reply = await self._worker.run(lambda: self.module.call(ListTokens()), timeout=LIST_LIMIT)
-            except CarddError as error:
-                log.warning("PKCS#11 module %s: %s", self.module.path, error)
-                return
+            except CarddError:
+                return  # told by _failed
             present = {(token.slot, token.serial): token for token in reply.tokens}
             for gone in [key for key in self._readers if key not in present]:
                 await self._remove(self._readers.pop(gone))
             for key, token in present.items():
-                if key not in self._readers:
-                    self._add(key, token)
+                if key not in self._readers and self._listener:
+                    self._add(self._listener, key, token)
 
-    def _add(self, key: tuple[int, str], token: TokenState) -> None:
+    def _add(self, listener: ReaderListener, key: tuple[int, str], token: TokenState) -> None:
         reader = TokenReader(self.module, token)
         if reader.name in {other.name for other in self._readers.values()}:
             reader.name += f" #{token.slot}"
         self._readers[key] = reader
-        self._listener.reader_added(reader)
-        self._listener.token_inserted(reader.name, Token(CardKind.PKCS11, token.slot_name))
+        listener.reader_added(reader)
+        listener.token_inserted(reader.name, Token(CardKind.PKCS11, token.slot_name))
 
     async def _remove(self, reader: TokenReader) -> None:
-        self._listener.reader_removed(reader.name)
+        if self._listener:
+            self._listener.reader_removed(reader.name)
         await reader.close()
 
 
