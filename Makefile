@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -27,6 +27,9 @@ check: setup ## format, lint, types, layers, small rules; changes nothing
 
 bench: setup ## what cardd costs, against its targets; writes bench.json
 	@$(RUN) tests.bench
+
+fuzz: setup ## what reads bytes from cards, against many more inputs than the tests'; minutes
+	@$(RUN) pytest -q tests/fuzz --hypothesis-profile=fuzz --timeout=3600 $(ARGS)
 
 lock: ## choose today's versions of all Python packages
 	@.make/lock.sh

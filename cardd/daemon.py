@@ -94,10 +94,8 @@ class Daemon:
     def _logins(self, pins: PinDesk, prompter: Prompter) -> Logins:
         hold_pin = self._config.session.pin == "hold"
         login = CardLogin(self._readers, self._sessions, pins, self._consents, self._audit, hold_pin=hold_pin)
-        return Logins(
-            cpx=CpxLogin(login, CardChoice(self._readers, prompter)),
-            csa=CsaLogin(login, self._readers, OsSecrets(), self._expiry, token=self._config.csa.token),
-        )
+        csa = CsaLogin(login, self._readers, OsSecrets(), self._expiry, token=self._config.csa.token)
+        return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa)
 
     async def start(self) -> None:
         """Listen, so that the service manager may go on. Raises AddressInUse, ConfigInvalid, StateUnavailable."""

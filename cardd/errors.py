@@ -374,7 +374,7 @@ class CardAbsent(CardError):
 
 
 class CardAmbiguous(CardError):
-    """Several cards could serve and none was named. ``cards`` lists their identifiers."""
+    """Several cards could serve and none was named; ``cards`` lists their identifiers. Params: ``count``."""
 
     code = "card.ambiguous"
 

@@ -123,6 +123,10 @@ class ReaderListener(Protocol):
         """It left."""
         ...
 
+    def source_failed(self, source: str, why: str) -> None:
+        """A part of a source failed and is started anew: a PKCS#11 module's process. ``why`` is a few words."""
+        ...
+
     def open_card(self, channel: Channel) -> Card:
         """Open the card behind this channel with the driver that it belongs to; on the reader's thread.
 

@@ -7,14 +7,15 @@ import contextlib
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import termios
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from cardd.agent.assuan import Assuan
 from cardd.errors import PromptUnavailable
 
-GRACE = 1.0
+MOMENT, GRACE = 0.1, 1.0  # seconds that a pinentry has to end by itself, and when it is told to
 GRAPHICAL = ("pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-x11")
 TEXTUAL = ("pinentry-curses", "pinentry-tty")
 LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
@@ -54,22 +55,50 @@ def options(environment: Mapping[str, str]) -> dict[str, str]:
 @asynccontextmanager
 async def conversation(program: str) -> AsyncIterator[Assuan]:
     """Start the program and talk to it; it has ended when the ``with`` has. Raises PromptUnavailable."""
-    ours, theirs = socket.socketpair()
-    talk = Assuan(ours)
-    try:
-        process = await start(program, theirs)
+    async with running(program) as connection:
+        talk = Assuan(connection)
         try:
             await talk.greeting()
             yield talk
         finally:
             talk.close()
-            await stop(process)
+
+
+@asynccontextmanager
+async def running(program: str) -> AsyncIterator[socket.socket]:
+    """Start the program and give the connection to it; it has ended when the ``with`` has. Raises PromptUnavailable."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, _kept_terminal():
+        process = await _start(program, theirs)
+        try:
+            yield ours
+        finally:
+            ours.close()
+            await _stop(process)
+
+
+@contextmanager
+def _kept_terminal() -> Iterator[None]:
+    """Leave our terminal as it was: a pinentry that is ended while it asks leaves it without echo."""
+    before = _modes()
+    try:
+        yield
     finally:
-        talk.close()
+        if before is not None and _modes() != before:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSAFLUSH, before)
 
 
-async def start(program: str, connection: socket.socket) -> asyncio.subprocess.Process:
-    """Start a pinentry that speaks over this socket, which is closed here. Raises PromptUnavailable."""
+def _modes() -> list[int | list[bytes | int]] | None:
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:
+        return None
+
+
+async def _start(program: str, connection: socket.socket) -> asyncio.subprocess.Process:
+    """Start a pinentry that speaks over this socket, which is closed here."""
     try:
         return await asyncio.create_subprocess_exec(
             program, stdin=connection.fileno(), stdout=connection.fileno(), stderr=asyncio.subprocess.DEVNULL
@@ -80,12 +109,24 @@ async def start(program: str, connection: socket.socket) -> asyncio.subprocess.P
         connection.close()
 
 
-async def stop(process: asyncio.subprocess.Process) -> None:
-    """End it: it ends by itself when its conversation does, else it is made to."""
-    for end in (None, process.terminate, process.kill):
-        if end is not None:
-            with contextlib.suppress(ProcessLookupError):
-                end()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), GRACE)
-            return
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """End it: it ends by itself when its conversation does, unless it shows a dialog."""
+    try:
+        if not await _ends(process, MOMENT):
+            _signal(process.terminate)
+            await _ends(process, GRACE)
+    finally:
+        _signal(process.kill)
+        await process.wait()
+
+
+async def _ends(process: asyncio.subprocess.Process, patience: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), patience)
+        return True
+    return False
+
+
+def _signal(send: Callable[[], None]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        send()

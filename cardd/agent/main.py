@@ -1,7 +1,8 @@
 """``cardd-agent``: in each desktop session, shows the dialogs that the daemon asks for.
 
-It connects to the agents' socket, says its language and waits. The first byte from the daemon starts a pinentry; from
-then on bytes are passed both ways until either side ends. The PIN crosses this process in one locked page.
+It connects to the agents' socket, says its language and waits. The first byte from the daemon starts a pinentry, and a
+further connection that waits for the next dialog; bytes are passed both ways until either side ends. The PIN crosses
+this process in one locked page.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from cardd.i18n import language_of
 from cardd.secret import Secret
 
 SOCKET = "/run/cardd/agent.sock"
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reach a daemon that is not there
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reach a daemon that is not there, or refuses
 
 
 class Agent:
@@ -33,51 +34,48 @@ class Agent:
 
     async def run(self) -> None:
         """Serve dialog after dialog until cancelled."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                connection = await self._connect()
-                pause = FIRST_PAUSE
-                await self._serve(connection)
-            except (OSError, CarddError):
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-
-    async def _connect(self) -> socket.socket:
         loop = asyncio.get_running_loop()
-        connection = socket.socket(socket.AF_UNIX)
-        connection.setblocking(False)
-        try:
+        pause = FIRST_PAUSE
+        async with asyncio.TaskGroup() as dialogs:
+            while True:
+                began = loop.time()
+                try:
+                    connection = await self._asked()
+                    pause = FIRST_PAUSE
+                except (OSError, CarddError):
+                    # a daemon that stayed has restarted; one that sends us away is left in peace longer and longer
+                    pause = FIRST_PAUSE if loop.time() - began > LONGEST_PAUSE else pause
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                    continue
+                # we wait for the next question before this one is answered: it may come at once
+                dialogs.create_task(self._show(connection))
+
+    async def _asked(self) -> socket.socket:
+        """Connect and wait to be asked; gives the connection over which we are. Raises PromptUnavailable, OSError."""
+        loop = asyncio.get_running_loop()
+        language = language_of(local.own_locale(os.environ))
+        with contextlib.ExitStack() as failed:
+            connection = failed.enter_context(socket.socket(socket.AF_UNIX))
+            connection.setblocking(False)
             await loop.sock_connect(connection, str(self._path))
-            language = language_of(local.own_locale(os.environ))
             await loop.sock_sendall(connection, f"OK {GREETING} {language}\n".encode())
-        except BaseException:
-            connection.close()
-            raise
+            await _first_byte(connection)
+            failed.pop_all()
         return connection
 
-    async def _serve(self, connection: socket.socket) -> None:
-        """Wait to be asked, then pass one dialog on."""
-        with connection:
-            if not await _is_asked(connection):
-                raise PromptUnavailable(why="cardd")
-            program = local.find_pinentry(self._program, os.environ)
-            if program is None:
-                raise PromptUnavailable(why="pinentry")
-            ours, theirs = socket.socketpair()
-            ours.setblocking(False)
-            with ours:
-                process = await local.start(program, theirs)
-                try:
-                    await _introduce(ours)
-                    await _splice(connection, ours)
-                finally:
-                    ours.close()
-                    await local.stop(process)
+    async def _show(self, connection: socket.socket) -> None:
+        """Pass one dialog on; what goes wrong ends the connection, and that tells the daemon."""
+        program = local.find_pinentry(self._program, os.environ)
+        with connection, contextlib.suppress(OSError, CarddError):
+            if program is not None:
+                async with local.running(program) as pinentry:
+                    await _introduce(pinentry)
+                    await _splice(connection, pinentry)
 
 
-async def _is_asked(connection: socket.socket) -> bool:
-    """Wait for the daemon's first byte, without taking it; False when the daemon leaves."""
+async def _first_byte(connection: socket.socket) -> None:
+    """Wait for the daemon's first byte, without taking it. Raises PromptUnavailable when the daemon leaves."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(connection, readable.set)
@@ -85,7 +83,8 @@ async def _is_asked(connection: socket.socket) -> bool:
         await readable.wait()
     finally:
         loop.remove_reader(connection)
-    return bool(connection.recv(1, socket.MSG_PEEK))
+    if not connection.recv(1, socket.MSG_PEEK):
+        raise PromptUnavailable(why="cardd")
 
 
 async def _introduce(pinentry: socket.socket) -> None:

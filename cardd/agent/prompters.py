@@ -31,10 +31,12 @@ GRACE = 2.0  # seconds that a pinentry has to give up by itself before we do
 class Prompters:
     """``cardd.ports.Prompter``. ``program`` is the configured pinentry, ``timeout`` the longest a dialog may stay."""
 
-    def __init__(self, *, program: str | None = None, timeout: float = 120.0) -> None:
+    def __init__(
+        self, *, program: str | None = None, timeout: float = 120.0, agents: AgentServer | None = None
+    ) -> None:
         self._program = program
         self._timeout = timeout
-        self._agents = AgentServer()
+        self._agents = agents or AgentServer()
         self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waiting: defaultdict[int, int] = defaultdict(int)
 
@@ -81,7 +83,7 @@ class Prompters:
         by_pinentry: Callable[[Assuan, str], Awaitable[T]],
         by_terminal: Callable[[TerminalPrompter], Awaitable[T]],
     ) -> T:
-        if self._agents.serves(question.uid):
+        if self._agents.waiting(question.uid):
             async with self._agents.conversation(question.uid) as (talk, language):
                 return await by_pinentry(talk, question.language or language_of(language))
         if question.uid != os.getuid():

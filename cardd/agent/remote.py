@@ -8,9 +8,11 @@ agent it is (SO_PEERCRED), and an agent is asked for its own user only.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +22,8 @@ from cardd.errors import PromptUnavailable
 
 GREETING = "cardd-agent"
 GREETING_TIMEOUT = 5.0
-AGENTS_MAX = 16  # of one user
+AGENTS_MAX = 16  # of one user, those that have not yet greeted included
+ACCEPT_PAUSE = 1.0
 CREDENTIALS = struct.Struct("3i")
 
 log = logging.getLogger(__name__)
@@ -38,8 +41,10 @@ class _Waiting:
 class AgentServer:
     """Keeps the agents that wait, by user; the one that came last is asked first."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, greeting_timeout: float = GREETING_TIMEOUT) -> None:
+        self._greeting_timeout = greeting_timeout
         self._agents: dict[int, list[_Waiting]] = {}
+        self._greeting: Counter[int] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
 
@@ -49,13 +54,13 @@ class AgentServer:
         self._listeners.append(listener)
         self._spawn(listener)
 
-    def serves(self, uid: int) -> bool:
-        """Whether an agent of this user waits."""
-        return bool(self._agents.get(uid))
+    def waiting(self, uid: int) -> int:
+        """How many agents of this user wait to be asked."""
+        return len(self._agents.get(uid, ()))
 
     @asynccontextmanager
     async def conversation(self, uid: int) -> AsyncIterator[tuple[Assuan, str]]:
-        """Talk to an agent of this user, in its language; it leaves afterwards and comes back by itself.
+        """Talk to an agent of this user, in its language; afterwards this connection has served.
 
         Raises PromptUnavailable when none waits.
         """
@@ -89,26 +94,42 @@ class AgentServer:
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            connection, _ = await loop.sock_accept(listener)
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:  # this process has no file descriptor left
+                log.warning("an agent could not be accepted: %s", error.strerror)
+                await asyncio.sleep(ACCEPT_PAUSE)
+                continue
             task = asyncio.ensure_future(self._welcome(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _welcome(self, connection: socket.socket) -> None:
         uid = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[1]
-        talk = Assuan(connection)
-        try:
-            async with asyncio.timeout(GREETING_TIMEOUT):
-                name, _, language = (await talk.greeting()).partition(" ")
-        except (PromptUnavailable, TimeoutError):
-            name, language = "", ""
-        if name != GREETING or len(self._agents.get(uid, ())) >= AGENTS_MAX:
-            talk.close()
-            return
+        with contextlib.ExitStack() as refused:
+            talk = Assuan(refused.enter_context(connection))
+            language = await self._greeted(uid, talk)
+            if language is None:
+                return
+            refused.pop_all()
         agent = _Waiting(connection, talk, language)
         self._agents.setdefault(uid, []).append(agent)
         # an agent that waits has nothing to say: whatever comes, its leaving included, ends it
         asyncio.get_running_loop().add_reader(connection, self._left, uid, agent)
+
+    async def _greeted(self, uid: int, talk: Assuan) -> str | None:
+        """The agent's language; None for what is no agent, or one too many."""
+        if self._greeting[uid] + self.waiting(uid) >= AGENTS_MAX:
+            return None
+        self._greeting[uid] += 1
+        try:
+            async with asyncio.timeout(self._greeting_timeout):
+                name, _, language = (await talk.greeting()).partition(" ")
+        except (PromptUnavailable, TimeoutError):
+            return None
+        finally:
+            self._greeting[uid] -= 1
+        return language if name == GREETING else None
 
     def _left(self, uid: int, agent: _Waiting) -> None:
         self._forget(uid, agent)

@@ -1,7 +1,7 @@
 """A question's data as the words of a dialog.
 
 Names that programs and documents gave themselves are untrusted: characters that could rearrange or break the dialog's
-own words are removed, and their length is limited; the texts put them between quotation marks.
+own words are removed, and what is too long loses its middle; the texts put them between quotation marks.
 
 | topic | params |
 |---|---|
@@ -25,8 +25,9 @@ from cardd.i18n import text
 from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question
 from cardd.secret import Secret
 
-NAME_MAX = 120
-LIST_MAX = 400
+# bytes as Assuan sends them: with all that a dialog shows they stay below its line's length, so that nothing is cut off
+NAME_MAX, LONG_MAX = 120, 270
+LONG = {"documents", "origin", "program"}  # the longest origin has 267 bytes
 # other, format (bidirectional controls among them), surrogates, private use, unassigned; line and paragraph separators
 UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -45,7 +46,7 @@ class Answer:
 # the answers to a question by its third one: the first is the default button, the last is that of cancelling
 ANSWERS = {
     None: (Answer("yes", Choice.YES), Answer("no", Choice.NO)),
-    Choice.ALWAYS: (Answer("always", Choice.ALWAYS), Answer("once", Choice.YES), Answer("no", Choice.NO)),
+    Choice.ALWAYS: (Answer("once", Choice.YES), Answer("always", Choice.ALWAYS), Answer("no", Choice.NO)),
     Choice.ANOTHER: (Answer("this", Choice.YES), Answer("another", Choice.ANOTHER), Answer("cancel", Choice.NO)),
 }
 
@@ -107,10 +108,26 @@ def clean(params: dict[str, str | int]) -> dict[str, str | int]:
 def _clean(name: str, value: str | int) -> str | int:
     if isinstance(value, int):
         return value
-    limit = LIST_MAX if name == "documents" else NAME_MAX
-    shown = "".join(" " if unicodedata.category(character) in UNSAFE else character for character in value[: 4 * limit])
+    limit = LONG_MAX if name in LONG else NAME_MAX
+    value = value if len(value) <= 4 * limit else value[: 2 * limit] + value[-2 * limit :]
+    shown = "".join(" " if unicodedata.category(character) in UNSAFE else character for character in value)
     shown = " ".join(shown.split()).translate({ord(quote): "'" for quote in '«»“”"'})
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    return shown if _size(shown) <= limit else _shortened(shown, limit)
+
+
+def _shortened(shown: str, limit: int) -> str:
+    """Without its middle: of a path, an origin or a document both ends tell."""
+    head, tail = shown[: len(shown) // 2], shown[len(shown) // 2 :]
+    half = (limit - _size("…")) // 2
+    while _size(head) > half:
+        head = head[:-1]
+    while _size(tail) > half:
+        tail = tail[1:]
+    return f"{head}…{tail}"
+
+
+def _size(shown: str) -> int:
+    return len(shown.encode()) + 2 * shown.count("%")
 
 
 def _question(question: Question, language: str) -> str:

@@ -27,7 +27,7 @@ class TerminalPrompter:
         self._language = language
 
     async def ask_pin(self, asked: PinQuestion, seconds: int, into: Secret) -> None:
-        """Read a PIN; an empty line cancels. Raises PinCancelled, PinTimeout, PromptUnavailable."""
+        """Read a PIN that can be right; an empty line cancels. Raises PinCancelled, PinTimeout, PromptUnavailable."""
         words = pin_words(asked, self._language, seconds)
         with _terminal() as terminal, _silent(terminal):
             while True:
@@ -47,6 +47,7 @@ class TerminalPrompter:
         shown = [f"[{letter}] " + text(f"dialog.{a.name}", self._language) for letter, a in letters.items()]
         prompt = text("dialog.answer", self._language, answers=", ".join(shown))
         with _terminal() as terminal, Secret() as line:
+            termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before is not taken for consent
             _show(terminal, words, prompt)
             await _read_line(terminal, line, seconds, ConsentTimeout)
             with line.view() as typed:
@@ -67,6 +68,8 @@ def _terminal() -> Iterator[int]:
         raise PromptUnavailable(why="pinentry") from error
     try:
         yield terminal
+    except (OSError, termios.error) as error:  # it was hung up
+        raise PromptUnavailable(why="pinentry") from error
     finally:
         os.close(terminal)
 

@@ -124,6 +124,10 @@ class Readers:
         if there is None or there.card is None or not there.card.is_served_natively:
             self._insert(name, b"", token.kind, token.slot)
 
+    def source_failed(self, source: str, why: str) -> None:
+        """Tell everyone; whoever asked for something gets an error of its own."""
+        self._events.publish(Event("module.failed", {"module": source, "why": why}))
+
     def open_card(self, channel: Channel) -> Card:
         """Open the card behind this channel with its driver."""
         return self._registry.open(channel)

@@ -45,13 +45,14 @@ class CsaLogin:
     async def card(self) -> InsertedCard:
         """The organisation's keys. Raises MethodUnavailable."""
         for card in self._readers.cards():
-            if card.kind is CardKind.PKCS12 or await self._is_token(card):
+            if await self.owns(card):
                 return card
         raise MethodUnavailable(method=METHOD)
 
-    async def _is_token(self, card: InsertedCard) -> bool:
+    async def owns(self, card: InsertedCard) -> bool:
+        """Whether these keys are the organisation's."""
         if self._token is None or card.kind is not CardKind.PKCS11:
-            return False
+            return card.kind is CardKind.PKCS12
         with contextlib.suppress(CarddError):
             return (await card.access.info()).label == self._token
         return False

@@ -114,10 +114,8 @@ class Workbench:
         login = CardLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
         self.secrets = MemorySecrets()
         expiry = ExpiryWatch(self.store, self.clock, self.events)
-        self.logins = Logins(
-            cpx=CpxLogin(login, CardChoice(self.readers, prompter)),
-            csa=CsaLogin(login, self.readers, self.secrets, expiry, token=None),
-        )
+        csa = CsaLogin(login, self.readers, self.secrets, expiry, token=None)
+        self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa)
         self.services = Services(
             readers=self.readers,
             sessions=self.sessions,

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import apdus, insertion, process, readers, signatures
+from tests.bench import apdus, insertion, modules, process, readers, signatures
 from tests.bench.measure import Measure, table, write
 from tests.bench.station import Station
 from tests.rig.daemon import DaemonProcess
@@ -38,6 +38,9 @@ def _measures(directory: Path) -> Iterator[Measure]:
     four = _station(directory, "four", 0.5, devices=2)
     with four.running():
         yield readers.together(four, count=5)
+    tokens = directory / "tokens-alone"
+    tokens.mkdir()
+    yield modules.own_process(tokens, count=200, rounds=3)
     yield process.start_to_ready(_starts(directory))
 
 

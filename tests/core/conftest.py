@@ -12,7 +12,7 @@ from cardd.core.consent import ConsentDesk
 from cardd.core.events import EventBus
 from cardd.core.pin import PinDesk, PinGuard
 from cardd.core.pin_life import PinLife
-from cardd.core.readers import Readers
+from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
@@ -58,7 +58,7 @@ class Core:
         self.pin_life = PinLife(self.person, self.pins, guard, self.audit)
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
         login = CardLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
-        self.login = CpxLogin(login, CardChoice(self.readers, self.person))
+        self.login = CpxLogin(login, CardChoice(self.readers, self.person), _nobodys)
         self.readers.on_card_removed.append(
             lambda card: self.sessions.close_where(lambda session: session.card is card, "card_removed")
         )
@@ -73,6 +73,10 @@ class Core:
         await self.sessions.settle()
         await self.readers.close()
         await self.source.stop()
+
+
+async def _nobodys(_: InsertedCard) -> bool:
+    return False
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from tests.cli.station import User
-from tests.integration.workstation import Session, Workstation, expect, text, wait_until
+from tests.integration.workstation import Session, Workstation, expect, problem, text, wait_until
 from tests.rig import organisation, softhsm
 from tests.rig.lps import Json
 from tests.rig.openssl import verifies
@@ -82,6 +82,8 @@ def test_all_are_listed_and_each_signs(tmp_path: Path, hsm: SoftHsm) -> None:
         station.pinentry.answer(f"pin:{organisation.PASSWORD}")
         opened = expect(201, lps.call("POST", "/v1/sessions", {"method": "csa", "acting": ACTING}))
         assert accepted(sign(station.session(opened), "RS256"), "RS256", tmp_path)
+        kept = [station.daemon.log, *(file for file in station.daemon.state.rglob("*") if file.is_file())]
+        assert not any(organisation.PASSWORD.encode() in file.read_bytes() for file in kept)
 
 
 def test_a_module_killed_under_a_session_costs_one_request(tmp_path: Path, hsm: SoftHsm) -> None:
@@ -116,3 +118,18 @@ def test_open_sc_never_takes_a_card_that_is_served_natively(tmp_path: Path) -> N
         session.sign()
         seat.stop()
         wait_until(lambda: not station.cards())
+
+
+def test_an_hsm_serves_as_the_organisations_key_and_as_nobodys_card(tmp_path: Path, hsm: SoftHsm) -> None:
+    extra = f'\n[drivers.pkcs11]\nmodules = ["{hsm.module}"]\n[csa]\ntoken = "SIMULATION"\n'
+    station = Workstation(tmp_path, extra=extra, environment=hsm.environment)
+    with station.running():
+        [token] = station.wait_for_cards(1)
+        lps = station.pair()
+        problem(422, "session.method_unavailable", lps.call("POST", "/v1/sessions", {"method": "cpx"}))
+        named: Json = {"method": "cpx", "card": token["id"]}
+        problem(422, "session.method_unavailable", lps.call("POST", "/v1/sessions", named))
+        station.pinentry.answer(f"pin:{softhsm.PIN}")
+        opened = expect(201, lps.call("POST", "/v1/sessions", {"method": "csa", "acting": ACTING}))
+        assert opened["identity"]["organisation"]["identifier"] == organisation.SIRET  # type: ignore[index]
+        assert accepted(sign(station.session(opened), "ES256"), "ES256", tmp_path)

@@ -50,6 +50,9 @@ class Recorder:
     def token_inserted(self, name: str, token: Token) -> None:
         self._told.put_nowait(("token", name))
 
+    def source_failed(self, source: str, why: str) -> None:
+        self._told.put_nowait(("failed", source))
+
     def open_card(self, channel: Channel) -> Card:
         return self._registry.open(channel)
 

@@ -45,6 +45,9 @@ class Listener:
     def token_inserted(self, name: str, token: Token) -> None:
         self.told.append(f"token {name} {token.kind}")
 
+    def source_failed(self, source: str, why: str) -> None:
+        self.told.append(f"failed {source} {why}")
+
     def open_card(self, channel: Channel) -> Card:
         return DriverRegistry([]).open(channel)
 

@@ -38,7 +38,7 @@ TEXTS = {
     "dialog.yes": "Accept",
     "dialog.no": "Refuse",
     "dialog.always": "Always accept",
-    "dialog.once": "Accept once",
+    "dialog.once": "Only this once",
     "dialog.close": "Close",
     "dialog.length": "{minimum} to {maximum} characters. Nothing was sent.",
     "dialog.new": "The new PIN has {minimum} to {maximum} digits.",

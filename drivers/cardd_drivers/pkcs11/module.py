@@ -23,12 +23,12 @@ STEADY = 60.0  # seconds after which a process is no more held to fail like thos
 class Module:
     """One module. Calls may come from several threads; they are made one after the other.
 
-    ``generation`` grows with each start: what the process was told before is void. ``events`` is a socket that becomes
-    readable when a token came or went, or the process ended; it outlives the processes. ``on_fault`` is told each
-    failure, on the thread that met it; ``fault`` is the last one, in a word.
+    ``report`` is told, on the thread that met it, how the process failed; ``fault`` is how it did last. ``generation``
+    grows with each start: what the process was told before is void. ``events`` is a socket that becomes readable when a
+    token came or went, or the process ended; it outlives the processes.
     """
 
-    def __init__(self, path: str, on_fault: Callable[[ModuleFailed], None] = lambda _: None) -> None:
+    def __init__(self, path: str, report: Callable[[str], None] = lambda _: None) -> None:
         self.path = path
         self.name = Path(path).name.partition(".so")[0]
         self.generation = 0
@@ -36,7 +36,7 @@ class Module:
         self.fault = ""
         self.events, self._events = socket.socketpair()
         self.events.setblocking(False)
-        self._on_fault = on_fault
+        self._report = report
         self._lock = threading.Lock()
         self._host: HostProcess | None = None
         self._started = 0.0
@@ -113,12 +113,11 @@ class Module:
         return host.end(patience) if host else ""
 
     def _failed(self, why: str) -> ModuleFailed:
-        failed = ModuleFailed(module=self.name, why=why)
         if not self._closed:
             self.failures += 1
             self.fault = why
             if self.failures > STARTS_FREE:
                 pause = min(PAUSE_FIRST * 2 ** min(self.failures - STARTS_FREE - 1, 16), PAUSE_MAX)
                 self._not_before = time.monotonic() + pause
-            self._on_fault(failed)
-        return failed
+            self._report(why)
+        return ModuleFailed(module=self.name, why=why)

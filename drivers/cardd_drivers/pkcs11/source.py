@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from cardd.ports import ReaderListener, SourceSettings
 from cardd_drivers.pkcs11.registered import resolve
@@ -19,11 +19,6 @@ class Pkcs11Source:
     def __init__(self, modules: Sequence[str]) -> None:
         self._modules = modules
         self._tokens: list[ModuleTokens] = []
-
-    @property
-    def faults(self) -> Mapping[str, str]:
-        """How each module failed last, by its path; those that never did are left out."""
-        return {tokens.module.path: tokens.module.fault for tokens in self._tokens if tokens.module.fault}
 
     async def start(self, listener: ReaderListener) -> None:
         """Start every module; one that fails is told in the journal and does not keep the others back."""

@@ -7,10 +7,10 @@ import contextlib
 import logging
 from functools import partial
 
-from cardd.errors import CarddError, CardTimeout, ModuleFailed
+from cardd.errors import CarddError, CardTimeout
 from cardd.model import CardKind
 from cardd.ports import ReaderListener, Token
-from cardd.worker import Worker
+from cardd.worker import Worker, post
 from cardd_drivers.pkcs11.module import Module
 from cardd_drivers.pkcs11.reader import TokenReader
 from cardd_drivers.pkcs11.wire import ListTokens, TokenState
@@ -28,8 +28,9 @@ class ModuleTokens:
     """
 
     def __init__(self, path: str, listener: ReaderListener) -> None:
-        self.module = Module(path, partial(_tell, path))
-        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self.module = Module(path, lambda why: post(self._loop, partial(self._failed, why)))
+        self._listener: ReaderListener | None = listener
         self._readers: dict[tuple[int, str], TokenReader] = {}
         self._worker = Worker(self.module.name, lambda timeout: CardTimeout(seconds=round(timeout)))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -38,12 +39,13 @@ class ModuleTokens:
 
     def start(self) -> None:
         """Begin to watch; the first list comes by itself."""
-        asyncio.get_running_loop().add_reader(self.module.events, self._changed)
+        self._loop.add_reader(self.module.events, self._changed)
         self._spawn()
 
     async def stop(self) -> None:
         """Log out everywhere and end the module's process, in a few seconds, whatever it does."""
-        asyncio.get_running_loop().remove_reader(self.module.events)
+        self._listener = None
+        self._loop.remove_reader(self.module.events)
         if self._again:
             self._again.cancel()
         for task in self._tasks:
@@ -58,7 +60,7 @@ class ModuleTokens:
             try:
                 reply = await self._worker.run(lambda: self.module.call(ListTokens()), timeout=LIST_LIMIT)
             except CarddError:
-                self._try_again()
+                self._try_again()  # _failed has told why
                 return
             if reply.code:
                 log.warning("PKCS#11 module %s lists no tokens: %#x %s", self.module.path, reply.code, reply.why)
@@ -67,13 +69,18 @@ class ModuleTokens:
             for gone in [key for key in self._readers if key not in present]:
                 await self._remove(self._readers.pop(gone))
             for key, token in present.items():
-                if key not in self._readers:
-                    self._add(key, token)
+                if key not in self._readers and self._listener:
+                    self._add(self._listener, key, token)
 
     def _changed(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self.module.events.recv(4096)
         self._spawn()
+
+    def _failed(self, why: str) -> None:
+        if self._listener:
+            log.warning("PKCS#11 module %s: %s", self.module.path, why)
+            self._listener.source_failed(self.module.name, why)
 
     def _spawn(self) -> None:
         task = asyncio.ensure_future(self.refresh())
@@ -81,25 +88,24 @@ class ModuleTokens:
         task.add_done_callback(self._tasks.discard)
 
     def _try_again(self) -> None:
+        if not self._listener:
+            return
         if self._again:
             self._again.cancel()
         if self.module.failures <= FAILURES_MAX:
-            self._again = asyncio.get_running_loop().call_later(self.module.pause, self._spawn)
+            self._again = self._loop.call_later(self.module.pause, self._spawn)
         else:
             log.error("PKCS#11 module %s failed too often and is left alone until it is needed", self.module.path)
 
-    def _add(self, key: tuple[int, str], token: TokenState) -> None:
+    def _add(self, listener: ReaderListener, key: tuple[int, str], token: TokenState) -> None:
         reader = TokenReader(self.module, token, self._spawn)
         if reader.name in {other.name for other in self._readers.values()}:
             reader.name += f" #{token.slot}"
         self._readers[key] = reader
-        self._listener.reader_added(reader)
-        self._listener.token_inserted(reader.name, Token(CardKind.PKCS11, token.slot_name))
+        listener.reader_added(reader)
+        listener.token_inserted(reader.name, Token(CardKind.PKCS11, token.slot_name))
 
     async def _remove(self, reader: TokenReader) -> None:
-        self._listener.reader_removed(reader.name)
+        if self._listener:
+            self._listener.reader_removed(reader.name)
         await reader.close()
-
-
-def _tell(path: str, failed: ModuleFailed) -> None:
-    log.warning("PKCS#11 module %s failed: %s", path, failed.params["why"])

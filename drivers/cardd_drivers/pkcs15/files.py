@@ -16,6 +16,7 @@ from cardd.errors import CardGarbled, CardRefused
 from cardd.tlv import announced_size
 
 FILE_MAX = 16 * 1024
+PARTS_MAX = 2 * FILE_MAX // LE_MAX  # a card that gives a file byte by byte would keep its reader for half an hour
 PADDING = (0x00, 0xFF)
 HEADER_MAX = 8  # no tag and length that cardd.tlv accepts are longer
 
@@ -91,10 +92,11 @@ class Files:
 
         Raises CardRefused, and CardGarbled when the file ends within an object or is longer than any CPx's.
         """
-        data, ended = b"", False
+        data, ended, parts = b"", False, 0
         while not (extent := _extent(data)).complete and not (ended and extent.size == len(data)):
             part, ended = self._read_part(len(data), LE_MAX, None if data else sfi)
-            if not part and extent.size > len(data):
+            parts += 1
+            if (not part and extent.size > len(data)) or parts > PARTS_MAX:
                 raise CardGarbled(what="a directory cut short")
             data += part
         return data[: extent.size]
@@ -102,10 +104,11 @@ class Files:
     def read_object(self) -> bytes:
         """The one data object of the selected file: a certificate. Raises CardRefused, CardGarbled."""
         data, _ = self._read_part(0, LE_MAX)
-        size = announced_size(data)
+        size, parts = announced_size(data), 1
         while len(data) < size <= FILE_MAX:
             part, _ = self._read_part(len(data), min(LE_MAX, size - len(data)))
-            if not part:
+            parts += 1
+            if not part or parts > PARTS_MAX:
                 raise CardGarbled(what="a file cut short")
             data += part
         if size > FILE_MAX:

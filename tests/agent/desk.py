@@ -1,0 +1,53 @@
+"""The daemon's side of the agents' socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from cardd.agent.prompters import Prompters
+from cardd.agent.remote import AgentServer
+from cardd.model import PinInfo, PinQuestion, Question
+from cardd.secret import Secret
+from tests.rig.waiting import eventually
+
+PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
+NO_PINENTRY = "/bin/false"  # the desk has none of its own: whoever answers, it was an agent
+GREETING_TIMEOUT = 0.5
+US = os.getuid()
+
+
+class Desk:
+    """Prompters that listen where agents come. ``pinentry`` is their own program."""
+
+    def __init__(self, directory: Path, pinentry: Path | str = NO_PINENTRY) -> None:
+        self.path = directory / "agent.sock"
+        self._pinentry = str(pinentry)
+
+    def start(self) -> None:
+        """Listen, and know nobody yet."""
+        self.agents = AgentServer(greeting_timeout=GREETING_TIMEOUT)
+        self.prompters = Prompters(program=self._pinentry, timeout=20, agents=self.agents)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.path))
+        self.path.chmod(0o666)
+        listener.listen()
+        self.prompters.start([listener])
+
+    async def stop(self) -> None:
+        """Let every agent go."""
+        await self.prompters.stop()
+        self.path.unlink()
+
+    async def has(self, count: int, uid: int = US) -> None:
+        """Return once so many agents of the user wait."""
+        await eventually(lambda: self.agents.waiting(uid) == count)
+
+    async def ask(self, uid: int = US) -> bytes:
+        """Ask for a PIN; what was typed."""
+        question = Question("login", uid, {"client": "LPS de test"})
+        with Secret() as pin:
+            await self.prompters.ask_pin(PinQuestion(question, PIN, "Lecteur A", "cps3", 3), pin)
+            with pin.view() as typed:
+                return bytes(typed)

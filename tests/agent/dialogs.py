@@ -1,0 +1,57 @@
+"""Every dialog that there is, with the parameters that the core gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cardd.agent.texts import Words, confirm_words, notice_words, pin_words
+from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question
+
+PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
+USER = 4242  # whom no system knows
+PARAMS: dict[str, dict[str, str | int]] = {
+    "pair": {"name": "LPS", "vendor": "Éditeur", "software_id": "lps", "program": "/usr/bin/lps", "code": "402817"},
+    "login": {"client": "LPS"},
+    "unlock": {"client": "LPS"},
+    "certificates": {"client": "LPS"},
+    "sign": {"client": "LPS", "document": "cr.pdf", "digest": "0123456789abcdef", "patient": "SIMULATION Zoé"},
+    "sign_batch": {"client": "LPS", "batch": "Lot", "count": 7, "documents": "a.pdf, b.pdf", "patient": "SIMULATION"},
+    "origin": {"origin": "https://dmp.example"},
+    "pin_change": {"client": "LPS"},
+    "pin_unblock": {"client": "LPS"},
+    "card": {"client": "LPS", "card": "cps3", "reader": "Lecteur A", "holder": "CAMILLE SIMULATION"},
+    "last_try": {"client": "LPS", "card": "cps3", "reader": "Lecteur A", "tries_left": 1},
+}
+WITH_PIN = ("login", "unlock", "sign", "sign_batch", "pin_change", "pin_unblock")
+PROBLEMS = (None, "wrong", "refused", "mismatch", "same", "repeated", "sequence")
+
+
+def question(topic: str, fill: str | None = None, language: str | None = None) -> Question:
+    """The question of this topic; ``fill`` replaces each of its texts."""
+    params = {
+        name: fill if fill is not None and isinstance(value, str) else value for name, value in PARAMS[topic].items()
+    }
+    return Question(topic, USER, params, language)
+
+
+def pin_questions(topic: str, fill: str | None = None) -> Iterator[PinQuestion]:
+    """The same with each code, and each reason to ask for it again."""
+    for role in PinRole:
+        for problem in PROBLEMS:
+            yield PinQuestion(question(topic, fill), PIN, fill or "Lecteur A", "cps3", 2, problem, role)
+    yield PinQuestion(question(topic, fill), replace(PIN, digits=False), fill or "Lecteur A", "pkcs12", None, "refused")
+
+
+def every_dialog(language: str, fill: str | None = None) -> list[Words]:
+    """All of them in this language."""
+    found = [confirm_words(question(topic, fill), language, 120) for topic in PARAMS]
+    for third in (Choice.ALWAYS, Choice.ANOTHER):
+        found += [confirm_words(replace(question(topic, fill), third=third), language, 120) for topic in PARAMS]
+    for topic in WITH_PIN:
+        asked = question(topic, fill)
+        found.append(notice_words(replace(asked, params={**asked.params, "reader": fill or "Lecteur A"}), language))
+        for each in pin_questions(topic, fill):
+            found.append(pin_words(each, language, 120))
+            found.append(pin_words(each, language, 120, format_error=True))
+    return found

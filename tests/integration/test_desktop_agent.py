@@ -1,0 +1,129 @@
+"""As installed: a daemon without a desktop, whose dialogs the agents of the desktops show."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.workstation import LPS, Session, Workstation, expect, problem, text, wait_until
+from tests.rig.agent import agent_process, other_users_agent
+from tests.rig.lps import Json, Lps
+from tests.rig.openssl import verifies
+from tests.rig.other_user import needs_root, run
+from tests.rig.simulator import PIN, simulated_card
+
+DOCUMENT = "Compte rendu opératoire, SIMULATION".encode()
+SIGN: Json = {"document_name": "cr.txt", "document": base64.b64encode(DOCUMENT).decode()}
+
+
+@pytest.fixture
+def workstation(tmp_path: Path) -> Iterator[Workstation]:
+    """Its daemon has no pinentry: `workstation.pinentry` is what the desktop's agent starts."""
+    workstation = Workstation(tmp_path)
+    configuration = workstation.daemon.configuration
+    configuration.write_text(configuration.read_text().replace(str(workstation.pinentry.path), "/bin/false"))
+    with workstation.running():
+        yield workstation
+
+
+def agents(workstation: Workstation) -> Path:
+    """The agents' socket."""
+    return workstation.daemon.socket.with_name("agent.sock")
+
+
+def pair(workstation: Workstation) -> Lps:
+    """A paired program, once the agent has come."""
+    answered: list[tuple[int, Json]] = []
+
+    def is_asked() -> bool:
+        answered.append(workstation.lps().call("POST", "/v1/clients", LPS))
+        return answered[-1][0] != 503
+
+    wait_until(is_asked)
+    return workstation.lps(text(expect(201, answered[-1]), "client_secret"))
+
+
+def judge(directory: Path, signed: Json) -> None:
+    """openssl finds the document signed."""
+    certificate, signature = (base64.b64decode(text(signed, name)) for name in ("certificate", "signature"))
+    assert verifies(directory, certificate, signature, DOCUMENT)
+
+
+def sign(workstation: Workstation, session: Session) -> None:
+    judge(workstation.directory, expect(200, session.lps.call("POST", f"{session.path}/signatures", SIGN)))
+
+
+def test_a_login_and_a_signature_are_asked_for_on_the_desktop(workstation: Workstation) -> None:
+    problem(503, "prompt.unavailable", workstation.lps().call("POST", "/v1/clients", LPS))
+    with agent_process(agents(workstation), workstation.pinentry.path), workstation.card(simulated_card()):
+        session = workstation.log_in(pair(workstation))
+        sign(workstation, session)
+        session.close()
+    paired, login, signature = workstation.pinentry.shown()
+    assert "SIMULATION" in paired.description
+    assert "« LPS » demande d'ouvrir une session avec votre carte." in login.description
+    assert "Document : « cr.txt »" in signature.description
+    assert (paired.kind, login.kind, signature.kind) == ("confirm", "pin", "confirm")
+
+
+def test_after_a_wrong_pin_the_desktop_is_asked_again_at_once(workstation: Workstation) -> None:
+    with agent_process(agents(workstation), workstation.pinentry.path), workstation.card(simulated_card()):
+        lps = pair(workstation)
+        workstation.pinentry.answer("pin:9999")
+        sign(workstation, workstation.log_in(lps))
+    first, second = (shown for shown in workstation.pinentry.shown() if shown.kind == "pin")
+    assert (first.error, second.error) == ("", "Code faux. Essais restants : 2.")
+
+
+def test_the_agent_finds_the_daemon_again_after_its_restart(workstation: Workstation) -> None:
+    with agent_process(agents(workstation), workstation.pinentry.path), workstation.card(simulated_card()):
+        pair(workstation)
+        workstation.daemon.stop()
+        workstation.daemon.start()
+        workstation.wait_for_cards(1)
+        sign(workstation, workstation.log_in(pair(workstation)))
+
+
+def test_a_dialog_that_the_user_kills_is_told_and_the_next_one_serves(workstation: Workstation) -> None:
+    with agent_process(agents(workstation), workstation.pinentry.path), workstation.card(simulated_card()):
+        lps = pair(workstation)
+        workstation.pinentry.answer("crash")
+        problem(503, "prompt.unavailable", lps.call("POST", "/v1/sessions", {"method": "cpx"}))
+        sign(workstation, workstation.log_in(lps))
+
+
+CALLS = """
+def call(path, bearer, body):
+    headers = {"Content-Type": "application/json"} | ({"Authorization": "Bearer " + bearer} if bearer else {})
+    link = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=30)
+    link.request("POST", path, json.dumps(body), headers)
+    answer = link.getresponse()
+    return answer.status, json.loads(answer.read())
+
+status = 503
+while status == 503:  # until the agent has come
+    time.sleep(0.02)
+    status, paired = call("/v1/clients", None, json.loads(sys.argv[2]))
+_, session = call("/v1/sessions", paired["client_secret"], {"method": "cpx"})
+_, signed = call("/v1/sessions/%s/signatures" % session["id"], session["token"], json.loads(sys.argv[3]))
+print(json.dumps(signed))
+"""
+
+
+@needs_root
+def test_a_user_who_is_not_the_daemons_signs_with_an_agent_of_their_own(workstation: Workstation) -> None:
+    with (
+        workstation.card(simulated_card()),
+        agent_process(agents(workstation), workstation.pinentry.path),
+        other_users_agent(agents(workstation), workstation.directory, PIN) as shown,
+    ):
+        port = str(workstation.daemon.port)
+        modules = "import encodings.idna, http.client, json, time"
+        printed = run(CALLS, port, json.dumps(LPS), json.dumps(SIGN), imports=modules)
+        judge(workstation.directory, json.loads(printed))
+        assert "« cr.txt »" in shown.read_text()
+    assert workstation.pinentry.shown() == []

@@ -1,0 +1,89 @@
+"""A program that asks as the daemon does: ``python -m tests.rig.asking pin|confirm|remember|notice [OPTIONS]``.
+
+It prints the answer: of a PIN its length and SHA-256, of a question the choice, else the error's code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import os
+import signal
+import sys
+
+from cardd.agent.prompters import Prompters
+from cardd.errors import CarddError
+from cardd.model import Choice, PinInfo, PinQuestion, Question
+from cardd.secret import Secret
+from tests.rig.terminal import Terminal
+
+PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
+CANCELLED = "cancelled"
+
+
+def asking(
+    kind: str,
+    language: str = "fr",
+    *,
+    pinentry: str = "",
+    timeout: int = 60,
+    controlling: bool = True,
+    wrong_before: bool = False,
+) -> Terminal:
+    """Start the program on a terminal; without ``pinentry`` it finds none."""
+    command = [sys.executable, "-m", "tests.rig.asking", kind, "--language", language, "--timeout", str(timeout)]
+    command += ["--pinentry", pinentry] if pinentry else []
+    command += ["--wrong-before"] if wrong_before else []
+    return Terminal(command, {"PATH": os.environ["PATH"] if pinentry else "/nowhere"}, controlling=controlling)
+
+
+def pin_answer(pin: bytes) -> str:
+    """What the program prints of this PIN."""
+    return f"{len(pin)} {hashlib.sha256(pin).hexdigest()}"
+
+
+async def ask(kind: str, language: str, prompters: Prompters, *, wrong_before: bool) -> str:
+    """Ask; what is to be printed."""
+    who: dict[str, str | int] = {"client": "Cabinet Zoé & associés"}
+    signing = {**who, "document": "Compte rendu opératoire.pdf", "digest": "0123456789abcdef", "reader": "Lecteur №1"}
+    try:
+        if kind == "pin":
+            question = Question("login", os.getuid(), who, language)
+            with Secret() as pin:
+                await prompters.ask_pin(
+                    PinQuestion(question, PIN, "Lecteur №1", "cps3", 2, "wrong" if wrong_before else None), pin
+                )
+                with pin.view() as typed:
+                    return pin_answer(bytes(typed))
+        if kind == "notice":
+            await prompters.notify(Question("sign", os.getuid(), signing, language))
+            return "closed"
+        third = Choice.ALWAYS if kind == "remember" else None
+        return await prompters.confirm(Question("sign", os.getuid(), signing, language, third=third))
+    except CarddError as error:
+        return error.code
+
+
+async def main() -> None:
+    """Ask until answered; SIGTERM and SIGINT cancel the question, as in the daemon; it outlives its terminal."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=("pin", "confirm", "remember", "notice"))
+    parser.add_argument("--language")
+    parser.add_argument("--timeout", type=float)
+    parser.add_argument("--pinentry")
+    parser.add_argument("--wrong-before", action="store_true")
+    told = parser.parse_args()
+    prompters = Prompters(program=told.pinentry, timeout=told.timeout)
+    answer = asyncio.ensure_future(ask(told.kind, told.language, prompters, wrong_before=told.wrong_before))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, answer.cancel)
+    try:
+        print(await answer)
+    except asyncio.CancelledError:
+        print(CANCELLED)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
