@@ -1,0 +1,160 @@
+"""Node's oidc-provider as Pro Santé Connect, over TLS on loopback: the independent judge of ``cardd.oidc``.
+
+The library is certified by the OpenID foundation and not ours; ``provider.mjs`` only sets it up as PSC is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from asyncio.subprocess import PIPE, Process
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from cardd.model import JsonValue
+from tests.rig.oidc.people import PEOPLE
+from tests.rig.oidc.pki import ORGANISATION, Authority
+from tests.rig.ports import free_port
+
+HERE = Path(__file__).parent
+START_LIMIT = 60.0
+PATH = "/auth/realms/esante-wallet"
+CIBA = "urn:openid:params:grant-type:ciba"
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+SECRET = "simulation-secret-of-a-client-0000"
+
+
+def is_installed() -> bool:
+    """Whether node and the packages that ``make setup`` installs are here."""
+    return shutil.which("node") is not None and (HERE / "node_modules").is_dir()
+
+
+def signing_keys(name: str) -> list[dict[str, Any]]:
+    """New keys of a provider: one for RS256 and PS256, one for ES256."""
+    made = (
+        (RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 2048), as_dict=True), "rsa"),
+        (ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True), "ec"),
+    )
+    # PyJWT adds key_ops of its own, which oidc-provider refuses beside "use"
+    return [{**{k: v for k, v in key.items() if k != "key_ops"}, "kid": f"{name}-{kind}"} for key, kind in made]
+
+
+def client(name: str, method: str, **more: JsonValue) -> dict[str, JsonValue]:
+    """A registered service, as ANS would have it."""
+    return {
+        "client_id": name,
+        "token_endpoint_auth_method": method,
+        "grant_types": ["authorization_code", "refresh_token", CIBA, EXCHANGE],
+        "response_types": ["code"],
+        "redirect_uris": ["http://127.0.0.1/callback"],
+        "post_logout_redirect_uris": ["http://127.0.0.1/bye"],
+        "application_type": "native",
+        "backchannel_token_delivery_mode": "poll",
+        **more,
+    }
+
+
+@dataclass
+class PscRig:
+    """One provider. ``expires_in`` and ``interval`` (seconds) are those of its CIBA requests."""
+
+    authority: Authority = field(default_factory=Authority)
+    expires_in: int = 120
+    interval: int = 1
+    extra_clients: list[dict[str, JsonValue]] = field(default_factory=list)
+    issuer: str = ""
+    node: str = "node"
+    _process: Process | None = None
+
+    async def start(self) -> None:
+        """Start it; it answers when this returns."""
+        port, mtls_port = free_port(), free_port()
+        self.issuer = f"https://localhost:{port}{PATH}"
+        server = self.authority.issue("localhost")
+        setup = {
+            "issuer": self.issuer,
+            "port": port,
+            "mtls_port": mtls_port,
+            "key": server.key.decode(),
+            "cert": server.certificate.decode(),
+            "ca": self.authority.pem.decode(),
+            "expires_in": self.expires_in,
+            "interval": self.interval,
+            "clients": [*self._clients(), *self.extra_clients],
+            "people": PEOPLE,
+            "jwks": signing_keys("first"),
+        }
+        self._process = await asyncio.create_subprocess_exec(
+            self.node, "--no-warnings", "provider.mjs", cwd=HERE, stdin=PIPE, stdout=PIPE, limit=1 << 20
+        )
+        async with asyncio.timeout(START_LIMIT):
+            await self._exchange(setup, "ready")
+
+    @staticmethod
+    def _clients() -> list[dict[str, JsonValue]]:
+        return [
+            client("basic", "client_secret_basic", client_secret=SECRET),
+            client("post", "client_secret_post", client_secret=SECRET, id_token_signed_response_alg="ES256"),
+            client("jwt-userinfo", "client_secret_basic", client_secret=SECRET, userinfo_signed_response_alg="PS256"),
+            client("hs256", "client_secret_basic", client_secret=SECRET, id_token_signed_response_alg="HS256"),
+            client("no-ciba", "client_secret_basic", client_secret=SECRET, grant_types=["authorization_code"]),
+            client(
+                "mtls",
+                "tls_client_auth",
+                tls_client_auth_subject_dn=ORGANISATION,
+                tls_client_certificate_bound_access_tokens=True,
+            ),
+        ]
+
+    async def stop(self) -> None:
+        """End it and wait."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            await self._process.wait()
+            self._process = None
+
+    async def approve(self, login_hint: str, acr: str = "eidas1") -> None:
+        """The person types the PIN on the mobile."""
+        await self._command(do="approve", login_hint=login_hint, acr=acr)
+
+    async def deny(self, login_hint: str) -> None:
+        """The person refuses."""
+        await self._command(do="deny", login_hint=login_hint)
+
+    async def browser(self, **answer: JsonValue) -> None:
+        """How the next browser login ends: ``account`` and ``acr``, or ``error``."""
+        await self._command(do="browser", **{"as": answer})
+
+    async def rotate(self, name: str = "second") -> None:
+        """From now on sign with new keys and show only those."""
+        await self._command(do="rotate", keys=signing_keys(name))
+
+    async def shift_clock(self, seconds: float) -> None:
+        """Set its clock ahead of ours, or behind."""
+        await self._command(do="clock", offset=seconds)
+
+    async def requests(self) -> list[dict[str, JsonValue]]:
+        """The parameters of each CIBA request so far."""
+        seen: list[dict[str, JsonValue]] = await self._command(do="requests")
+        return seen
+
+    async def _command(self, **command: object) -> Any:
+        return await self._exchange(command, "done")
+
+    async def _exchange(self, said: object, wanted: str) -> Any:
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(said).encode() + b"\n")
+        while line := await process.stdout.readline():
+            if line.startswith(b"{"):  # oidc-provider writes notices of its own
+                answer = json.loads(line)
+                assert wanted in answer, answer
+                return answer[wanted]
+        raise AssertionError("the provider ended: see its output above")
