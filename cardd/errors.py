@@ -565,7 +565,7 @@ class PscUserinfoSubject(PscError):
 class PscTokenError(PscError):
     """A signed token of the provider cannot be accepted. Params: ``token``.
 
-    ``token`` is ``id_token``, ``userinfo``, ``logout_token``, ``redirect`` or ``access_token``.
+    ``token`` is ``id_token``, ``userinfo``, ``logout_token``, ``access_token``, ``redirect`` or ``front_channel``.
     """
 
 

@@ -18,7 +18,7 @@ from cardd.oidc.id_token import Binding
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.refusal import Refusal
 from cardd.oidc.token import Token
-from cardd.oidc.token_set import TokenSet
+from cardd.oidc.token_set import TokenSet, read_tokens
 
 GRANT = "urn:openid:params:grant-type:ciba"
 DEFAULT_INTERVAL = 5.0  # CIBA Core 7.3, where the provider does not tell
@@ -105,13 +105,13 @@ class PendingLogin:
         form = {"grant_type": GRANT, "auth_req_id": self._auth_req_id.reveal()}
         while await self._sleep(pace.wait):
             try:
-                answer = await self._provider.redeem(form)
-            except (PscUnavailable, PscGarbled) as met:
+                answer = await self._provider.ask(await self._provider.endpoint("token"), form)
+            except (PscUnavailable, PscGarbled) as met:  # half an answer is as good as none
                 fault = met
                 pace.failed()
                 continue
-            if isinstance(answer, TokenSet):
-                return answer
+            if not isinstance(answer, Refusal):
+                return read_tokens(answer, self._provider.clock.now())
             fault = PscExpired()
             _heed(answer, pace)
         raise fault

@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from yarl import URL
+
 from cardd.errors import PscGarbled, PscNoCiba, PscOtherPerson, PscUnavailable
 from cardd.oidc.client_auth import ClientAuthentication
 from cardd.oidc.discovery import ENDPOINTS, Discovery
@@ -21,6 +23,8 @@ from cardd.oidc.settings import ProviderSettings
 from cardd.oidc.token_set import TokenSet, read_tokens
 from cardd.oidc.userinfo import Person, read_userinfo
 from cardd.ports import Clock
+
+ERROR_FIELDS = ("error", "error_description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +112,17 @@ class Provider:
         address = await self.endpoint("jwks")
         answer = await self.http.get(address)
         if answer.status != 200:
-            raise PscUnavailable(host=address)
+            raise PscUnavailable(host=URL(address).host or "")
         return answer.json("jwks")
 
 
 def _refusal(answer: Answer) -> Refusal:
-    """The error code of an answer that is no 200, with or without an OAuth body."""
+    """The error of an answer that is no 200; some send 401 without a body that tells more."""
     try:
-        error = answer.json("answer").get("error")
+        told = answer.json("answer")
     except PscGarbled:
         if answer.status == 401:
-            return Refusal("invalid_client")
+            return Refusal("invalid_client", 401)
         raise
-    return Refusal(error if isinstance(error, str) else "")
+    error, description = (value if isinstance(value, str) else "" for value in map(told.get, ERROR_FIELDS))
+    return Refusal(error, answer.status, description)

@@ -1,4 +1,4 @@
-"""A provider that we did not write, and a service of ours at it."""
+"""A provider that we did not write, one that lies, and services of ours at them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator
 import pytest
 
 from cardd.oidc.provider import Provider
-from tests.oidc.services import service, trusting
+from tests.oidc.services import fake_service, service
+from tests.rig.oidc.fake import FakeProvider
+from tests.rig.oidc.faults import FaultyProxy
+from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import PscRig, is_installed
 
 
 @pytest.fixture
 async def psc() -> AsyncIterator[PscRig]:
-    if not is_installed():
-        pytest.skip("node or its oidc-provider is not here: make setup installs both")
-    rig = PscRig()
+    rig = _rig()
     await rig.start()
     yield rig
     await rig.stop()
@@ -23,6 +24,39 @@ async def psc() -> AsyncIterator[PscRig]:
 
 @pytest.fixture
 async def provider(psc: PscRig) -> AsyncIterator[Provider]:
-    made = service(psc.issuer, trusting(psc.authority))
-    yield made
-    await made.close()
+    async with service(psc) as made:
+        yield made
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[FaultyProxy]:
+    async with FaultyProxy(Authority()) as made:
+        yield made
+
+
+@pytest.fixture
+async def psc_behind_proxy(proxy: FaultyProxy) -> AsyncIterator[PscRig]:
+    rig = _rig()
+    rig.authority, rig.public_port = proxy.authority, proxy.port
+    await rig.start()
+    proxy.target = rig.address
+    yield rig
+    await rig.stop()
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeProvider]:
+    async with FakeProvider() as made:
+        yield made
+
+
+@pytest.fixture
+async def at_fake(fake: FakeProvider) -> AsyncIterator[Provider]:
+    async with fake_service(fake) as made:
+        yield made
+
+
+def _rig() -> PscRig:
+    if not is_installed():
+        pytest.skip("node or its oidc-provider is not here: make setup installs both")
+    return PscRig()

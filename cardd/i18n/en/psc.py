@@ -1,4 +1,4 @@
-"""What the errors of the login through Pro Santé Connect say: title, detail and remedy, under each one's code."""
+"""The login through Pro Santé Connect: what its errors say, under each one's code, and the page after it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ _SUPPORT = "Tell your software's support; do not insist."
 _CLOCK = "Check this machine's clock (timedatectl), then start again."
 
 TEXTS = {
+    "psc.page.done.title": "Go back to your software",
+    "psc.page.done.text": "Pro Santé Connect has answered. You may close this page.",
+    "psc.page.refused.title": "The login did not succeed",
+    "psc.page.refused.text": "Go back to your software: it says what happened. You may close this page.",
+    "psc.page.used.title": "Answer already received",
+    "psc.page.used.text": "This page has served already. To log in, start again from your software.",
+    "psc.page.foreign.title": "This answer is not expected here",
+    "psc.page.foreign.text": "It belongs to another login. Start again from your software.",
+    "psc.page.unknown.title": "There is nothing here",
+    "psc.page.unknown.text": "You may close this page.",
     "psc.unavailable.title": "Pro Santé Connect does not answer",
     "psc.unavailable.detail": "The service {host} does not answer, or not properly.",
     "psc.unavailable.remedy": "Check the connection to the internet, then try again. Meanwhile, log in with the card.",

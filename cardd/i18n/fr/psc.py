@@ -1,4 +1,4 @@
-"""Ce que disent les erreurs de la connexion par Pro Santé Connect : titre, détail, remède, sous le code de chacune."""
+"""La connexion par Pro Santé Connect : ce que disent ses erreurs, sous le code de chacune, et la page du retour."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ _SUPPORT = "Prévenez le support de votre logiciel ; n'insistez pas."
 _CLOCK = "Vérifiez l'heure du poste (« timedatectl »), puis recommencez."
 
 TEXTS = {
+    "psc.page.done.title": "Retournez à votre logiciel",
+    "psc.page.done.text": "Pro Santé Connect a répondu. Vous pouvez fermer cette page.",
+    "psc.page.refused.title": "Connexion non aboutie",
+    "psc.page.refused.text": "Retournez à votre logiciel : il dit ce qui s'est passé. Vous pouvez fermer cette page.",
+    "psc.page.used.title": "Réponse déjà reçue",
+    "psc.page.used.text": "Cette page a déjà servi. Pour vous connecter, recommencez depuis votre logiciel.",
+    "psc.page.foreign.title": "Cette réponse n'est pas attendue ici",
+    "psc.page.foreign.text": "Elle vient d'une autre connexion. Recommencez depuis votre logiciel.",
+    "psc.page.unknown.title": "Il n'y a rien ici",
+    "psc.page.unknown.text": "Vous pouvez fermer cette page.",
     "psc.unavailable.title": "Pro Santé Connect ne répond pas",
     "psc.unavailable.detail": "Le service {host} ne répond pas, ou pas correctement.",
     "psc.unavailable.remedy": (

@@ -34,14 +34,19 @@ def is_installed() -> bool:
     return shutil.which("node") is not None and (HERE / "node_modules").is_dir()
 
 
+def jwk(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, kid: str) -> dict[str, Any]:
+    """The private key as JSON."""
+    made = json.loads(RSAAlgorithm.to_jwk(key) if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm.to_jwk(key))
+    # PyJWT adds key_ops of its own, which oidc-provider refuses beside "use"
+    return {**{name: value for name, value in made.items() if name != "key_ops"}, "kid": kid}
+
+
 def signing_keys(name: str) -> list[dict[str, Any]]:
     """New keys of a provider: one for RS256 and PS256, one for ES256."""
-    made = (
-        (RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 2048), as_dict=True), "rsa"),
-        (ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True), "ec"),
-    )
-    # PyJWT adds key_ops of its own, which oidc-provider refuses beside "use"
-    return [{**{k: v for k, v in key.items() if k != "key_ops"}, "kid": f"{name}-{kind}"} for key, kind in made]
+    return [
+        jwk(rsa.generate_private_key(65537, 2048), f"{name}-rsa"),
+        jwk(ec.generate_private_key(ec.SECP256R1()), f"{name}-ec"),
+    ]
 
 
 def client(name: str, method: str, **more: JsonValue) -> dict[str, JsonValue]:
@@ -61,7 +66,10 @@ def client(name: str, method: str, **more: JsonValue) -> dict[str, JsonValue]:
 
 @dataclass
 class PscRig:
-    """One provider. ``expires_in`` and ``interval`` (seconds) are those of its CIBA requests."""
+    """One provider. ``expires_in`` and ``interval`` (seconds) are those of its CIBA requests.
+
+    ``address`` is where it listens; ``public_port`` is another program's before it, whose address it goes by.
+    """
 
     authority: Authority = field(default_factory=Authority)
     expires_in: int = 120
@@ -69,12 +77,15 @@ class PscRig:
     extra_clients: list[dict[str, JsonValue]] = field(default_factory=list)
     issuer: str = ""
     node: str = "node"
+    public_port: int | None = None
+    address: str = ""
     _process: Process | None = None
 
     async def start(self) -> None:
         """Start it; it answers when this returns."""
         port, mtls_port = free_port(), free_port()
-        self.issuer = f"https://localhost:{port}{PATH}"
+        self.address = f"https://localhost:{port}"
+        self.issuer = f"https://localhost:{self.public_port or port}{PATH}"
         server = self.authority.issue("localhost")
         setup = {
             "issuer": self.issuer,
