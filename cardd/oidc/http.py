@@ -113,7 +113,7 @@ def _told(fault: Exception, host: str) -> CarddError:
     if isinstance(fault, aiohttp.ClientConnectorCertificateError):
         return PscCertificate(host=host)
     # the other side's alert: it wants another client certificate than it was shown, or one at all
-    if any("_ALERT_" in (link.reason or "") for link in _chain(fault) if isinstance(link, ssl.SSLError)):
+    if any("_ALERT_" in str(getattr(link, "reason", "")) for link in _chain(fault) if isinstance(link, ssl.SSLError)):
         return PscClientRefused()
     return PscUnavailable(host=host)
 

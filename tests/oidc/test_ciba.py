@@ -71,9 +71,8 @@ async def test_a_login_that_the_person_denies_is_told_as_such(psc: PscRig, provi
 
 
 async def test_a_mobile_that_does_not_answer_ends_the_login_at_its_time(psc: PscRig, provider: Provider) -> None:
-    await psc.stop()
     psc.expires_in = 2
-    await psc.start()
+    await psc.restart()
     async with service(psc) as quick:
         pending = await ciba.start(quick, ALICE)
         with pytest.raises(PscExpired):

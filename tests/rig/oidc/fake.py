@@ -38,6 +38,7 @@ class FakeProvider:
         self.person: Json = dict(person(ALICE, "ALICE"))
         self.discovery: Json = {}
         self.no_wallet_place = False
+        self.is_silent = False
         self.claims: Json = {}
         self.header: Json = {}
         self.algorithm = "RS256"
@@ -87,9 +88,17 @@ class FakeProvider:
         form = {key: str(value) for key, value in (await request.post()).items()} if request.method == "POST" else {}
         if form:
             self.forms.append(form)
+        if self.is_silent:
+            return web.Response(status=404)
         if name.endswith("openid-configuration") and not (self.no_wallet_place and name.startswith("wallet")):
             return web.json_response({**self._document(), **self.discovery})
-        answers = {"certs": self._certs, "ciba": self._ciba, "token": self._token, "userinfo": self._userinfo}
+        answers = {
+            "certs": self._certs,
+            "ciba": self._ciba,
+            "token": self._token,
+            "userinfo": self._userinfo,
+            "end_session": web.Response,
+        }
         return answers[name]() if name in answers else web.Response(status=404)
 
     def _certs(self) -> web.Response:

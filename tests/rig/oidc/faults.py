@@ -14,6 +14,7 @@ from aiohttp import web
 
 from tests.rig.oidc.pki import Authority, Issued
 from tests.rig.ports import free_port
+from tests.rig.waiting import eventually
 
 SLOW = 3.0
 
@@ -55,6 +56,10 @@ class FaultyProxy:
     def inject(self, name: str, *faults: Fault) -> None:
         """Let the next requests of this name meet these faults, one each."""
         self._faults[name].extend(faults)
+
+    async def has_seen(self, name: str, count: int) -> None:
+        """Wait until that many requests of this name came."""
+        await eventually(lambda: len(self.seen[name]) >= count)
 
     async def __aenter__(self) -> Self:
         self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._trust), auto_decompress=False)

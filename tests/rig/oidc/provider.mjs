@@ -35,7 +35,10 @@ function configuration() {
   return {
     clients: setup.clients,
     jwks: { keys },
-    cookies: { keys: ["SIMULATION"] },
+    cookies: { keys: ["SIMULATION"], long: { sameSite: "none" } },
+    enableHttpPostMethods: true,
+    // its own dispatcher refuses to call loopback, where the tests' back channel ends
+    fetch: (url, { dispatcher: _guard, ...options }) => fetch(url, options),
     scopes: ["openid", "scope_all"],
     claims: { openid: ["sub"], scope_all: claimNames },
     acrValues: ["eidas1"],
@@ -97,7 +100,7 @@ function configuration() {
 }
 
 function withExchange(provider) {
-  provider.registerGrantType(EXCHANGE, async (ctx, next) => {
+  provider.registerGrantType(EXCHANGE, async (ctx) => {
     const token = await provider.AccessToken.find(ctx.oidc.params.subject_token);
     if (!token) throw new errors.InvalidGrant("subject_token is not known");
     const issued = new provider.AccessToken({
@@ -109,7 +112,6 @@ function withExchange(provider) {
       access_token: await issued.save(), token_type: "Bearer", expires_in: 120,
       issued_token_type: "urn:ietf:params:oauth:token-type:access_token",
     };
-    await next();
   }, ["subject_token", "subject_token_type", "requested_token_type", "audience"]);
   return provider;
 }
@@ -122,6 +124,7 @@ function makeProvider() {
     if (ctx.oidc?.route === "backchannel_authentication" && ctx.status === 200) ctx.body.interval = setup.interval;
   });
   provider.on("server_error", (_ctx, fault) => console.error(fault));
+  provider.on("backchannel.error", (_ctx, fault) => console.error(fault));
   return { provider, answer: provider.callback() };
 }
 
@@ -132,7 +135,7 @@ async function interact(request, response) {
   await provider.interactionDetails(request, response);
   const result = browser.error
     ? { error: browser.error, error_description: "SIMULATION" }
-    : { login: { accountId: browser.account, acr: browser.acr } };
+    : { login: { accountId: browser.account, acr: browser.acr }, consent: {} };
   await provider.interactionFinished(request, response, result);
 }
 
@@ -156,6 +159,7 @@ const commands = {
   async browser(command) { browser = { ...browser, ...command.as }; },
   async rotate(command) { keys = command.keys; current = makeProvider(); },
   async clock({ offset }) { Date.now = () => realNow() + offset * 1000; },
+  async thumbprint({ token }) { return (await current.provider.AccessToken.find(token))["x5t#S256"]; },
   async requests() { return setup.requests ?? []; },
 };
 const realNow = Date.now;

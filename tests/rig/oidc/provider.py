@@ -110,7 +110,8 @@ class PscRig:
     def _clients() -> list[dict[str, JsonValue]]:
         return [
             client("basic", "client_secret_basic", client_secret=SECRET),
-            client("post", "client_secret_post", client_secret=SECRET, id_token_signed_response_alg="ES256"),
+            client("post", "client_secret_post", client_secret=SECRET),
+            client("es256", "client_secret_basic", client_secret=SECRET, id_token_signed_response_alg="ES256"),
             client("jwt-userinfo", "client_secret_basic", client_secret=SECRET, userinfo_signed_response_alg="PS256"),
             client("hs256", "client_secret_basic", client_secret=SECRET, id_token_signed_response_alg="HS256"),
             client("no-ciba", "client_secret_basic", client_secret=SECRET, grant_types=["authorization_code"]),
@@ -128,6 +129,16 @@ class PscRig:
             self._process.stdin.close()
             await self._process.wait()
             self._process = None
+
+    async def restart(self) -> None:
+        """Start anew with what was changed; nothing of before is known."""
+        await self.stop()
+        await self.start()
+
+    async def thumbprint(self, access_token: str) -> str | None:
+        """The ``x5t#S256`` of the certificate that it bound this token to."""
+        found: str | None = await self._command(do="thumbprint", token=access_token)
+        return found
 
     async def approve(self, login_hint: str, acr: str = "eidas1") -> None:
         """The person types the PIN on the mobile."""
