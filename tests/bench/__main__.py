@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import apdus, insertion, process, signatures
+from tests.bench import apdus, ecps, insertion, process, signatures
 from tests.bench.measure import Measure, table, write
 from tests.bench.station import Station
 from tests.rig.daemon import DaemonProcess
+from tests.rig.oidc.provider import is_installed
 
 RESULT = Path("bench.json")
 
@@ -35,6 +36,10 @@ def _measures(directory: Path) -> Iterator[Measure]:
         yield insertion.insertion_to_event(held, rounds=15)
         yield process.memory(held.daemon)
         yield process.idle_wake_ups(held.daemon)
+    if is_installed():
+        yield asyncio.run(ecps.approval_to_login(rounds=12))
+        yield asyncio.run(ecps.pending_logins(interval=5))
+        yield asyncio.run(ecps.pending_logins(interval=1))
     yield process.start_to_ready(_starts(directory))
 
 

@@ -35,7 +35,7 @@ async def test_a_login_survives_a_fault_while_it_waits(
         pending = await ciba.start(provider, ALICE)
         proxy.inject("token", fault)
         waiting = asyncio.create_task(pending.finish())
-        await proxy.has_seen("token", 1)
+        await proxy.has_answered("token")
         await psc_behind_proxy.approve(ALICE)
         assert (await waiting).person.identity.national_id == ALICE
 

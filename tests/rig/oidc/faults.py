@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -47,6 +47,7 @@ class FaultyProxy:
         self.port = free_port()
         self.target = ""
         self.seen: defaultdict[str, list[float]] = defaultdict(list)
+        self._answered: Counter[str] = Counter()
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._tls = server_tls(authority.issue("localhost"))
         self._trust = ssl.create_default_context(cadata=authority.pem.decode())
@@ -57,9 +58,9 @@ class FaultyProxy:
         """Let the next requests of this name meet these faults, one each."""
         self._faults[name].extend(faults)
 
-    async def has_seen(self, name: str, count: int) -> None:
-        """Wait until that many requests of this name came."""
-        await eventually(lambda: len(self.seen[name]) >= count)
+    async def has_answered(self, name: str) -> None:
+        """Wait until a request of this name was answered, or met its fault."""
+        await eventually(lambda: self._answered[name] > 0)
 
     async def __aenter__(self) -> Self:
         self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._trust), auto_decompress=False)
@@ -78,6 +79,12 @@ class FaultyProxy:
         name = request.path.rpartition("/")[2]
         self.seen[name].append(asyncio.get_running_loop().time())
         fault = self._faults[name].popleft() if self._faults[name] else None
+        try:
+            return await self._answer(request, fault)
+        finally:
+            self._answered[name] += 1
+
+    async def _answer(self, request: web.BaseRequest, fault: Fault | None) -> web.StreamResponse:
         match fault:
             case Fault.RESET:
                 return _reset(request)
