@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -14,10 +15,25 @@ from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import PscRig, is_installed
 
 
-@pytest.fixture
-async def psc() -> AsyncIterator[PscRig]:
+@pytest.fixture(scope="session")
+def running_psc() -> Iterator[PscRig]:
     rig = _rig()
-    await rig.start()
+    asyncio.run(rig.start())
+    yield rig
+    asyncio.run(rig.stop())
+
+
+@pytest.fixture
+async def psc(running_psc: PscRig) -> PscRig:
+    """One for all tests that change nothing but what ``reset`` restores."""
+    await running_psc.reset()
+    return running_psc
+
+
+@pytest.fixture
+async def own_psc() -> AsyncIterator[PscRig]:
+    """One of the test's own, to set up, start and stop."""
+    rig = _rig()
     yield rig
     await rig.stop()
 

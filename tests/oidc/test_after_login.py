@@ -166,18 +166,18 @@ async def notices() -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
 
 
 async def test_a_logout_at_the_provider_is_heard_on_the_back_channel(
-    psc: PscRig, notices: tuple[str, asyncio.Queue[str]]
+    own_psc: PscRig, notices: tuple[str, asyncio.Queue[str]]
 ) -> None:
     address, came = notices
-    psc.extra_clients = [
+    own_psc.extra_clients = [
         client("heard", "client_secret_basic", client_secret=SECRET, backchannel_logout_uri=address,
                backchannel_logout_session_required=True)
     ]  # fmt: skip
-    await psc.restart()
-    connector = aiohttp.TCPConnector(ssl=trusting(psc.authority))
+    await own_psc.start()
+    connector = aiohttp.TCPConnector(ssl=trusting(own_psc.authority))
     async with (
         aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
-        service(psc, "heard") as provider,
+        service(own_psc, "heard") as provider,
     ):
         login = await log_in_by_browser(provider, browser)
         await confirm_logout(browser, await logout.logout_url(provider, login.tokens) or "")

@@ -70,10 +70,10 @@ async def test_a_login_that_the_person_denies_is_told_as_such(psc: PscRig, provi
         await pending.finish()
 
 
-async def test_a_mobile_that_does_not_answer_ends_the_login_at_its_time(psc: PscRig, provider: Provider) -> None:
-    psc.expires_in = 2
-    await psc.restart()
-    async with service(psc) as quick:
+async def test_a_mobile_that_does_not_answer_ends_the_login_at_its_time(own_psc: PscRig) -> None:
+    own_psc.expires_in = 2
+    await own_psc.start()
+    async with service(own_psc) as quick:
         pending = await ciba.start(quick, ALICE)
         with pytest.raises(PscExpired):
             async with asyncio.timeout(10):

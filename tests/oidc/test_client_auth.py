@@ -50,11 +50,11 @@ async def test_a_service_with_a_secret_logs_in(psc: PscRig, name: str, proof: Cl
         assert (await log_in(psc, provider)).person.identity.national_id == ALICE
 
 
-async def test_a_secret_of_any_characters_arrives_as_it_is(psc: PscRig) -> None:
+async def test_a_secret_of_any_characters_arrives_as_it_is(own_psc: PscRig) -> None:
     secret = "SIMULATION: 100 % +&=/?~"
-    psc.extra_clients = [client("odd", "client_secret_basic", client_secret=secret)]
-    await psc.restart()
-    async with service(psc, "odd", SecretBasic("odd", Token(secret))) as provider:
+    own_psc.extra_clients = [client("odd", "client_secret_basic", client_secret=secret)]
+    await own_psc.start()
+    async with service(own_psc, "odd", SecretBasic("odd", Token(secret))) as provider:
         await ciba.start(provider, ALICE)
 
 
@@ -67,23 +67,25 @@ async def test_a_secret_of_any_characters_arrives_as_it_is(psc: PscRig) -> None:
     ],
     ids=["RS256", "PS256", "ES256"],
 )
-async def test_a_service_with_a_private_key_logs_in(psc: PscRig, key: PrivateKey, pss: bool, algorithm: str) -> None:
+async def test_a_service_with_a_private_key_logs_in(
+    own_psc: PscRig, key: PrivateKey, pss: bool, algorithm: str
+) -> None:
     signer = FileSigner(ClientKey.from_pem(pem(key)), {"kid": "own"}, pss=pss)
     public = {name: value for name, value in jwk(key, "own").items() if name not in ("d", "p", "q", "dp", "dq", "qi")}
-    psc.extra_clients = [client("signing", "private_key_jwt", jwks={"keys": [public]})]
-    await psc.restart()
+    own_psc.extra_clients = [client("signing", "private_key_jwt", jwks={"keys": [public]})]
+    await own_psc.start()
     assert signer.algorithm == algorithm
-    async with service(psc, "signing", PrivateKeyJwt("signing", signer)) as provider:
-        assert (await log_in(psc, provider)).person.identity.national_id == ALICE
+    async with service(own_psc, "signing", PrivateKeyJwt("signing", signer)) as provider:
+        assert (await log_in(own_psc, provider)).person.identity.national_id == ALICE
 
 
-async def test_an_assertion_of_another_key_is_refused(psc: PscRig) -> None:
+async def test_an_assertion_of_another_key_is_refused(own_psc: PscRig) -> None:
     registered, other = (rsa.generate_private_key(65537, 2048) for _ in range(2))
     public = {name: jwk(registered, "own")[name] for name in ("kty", "n", "e", "kid")}
-    psc.extra_clients = [client("signing", "private_key_jwt", jwks={"keys": [public]})]
-    await psc.restart()
+    own_psc.extra_clients = [client("signing", "private_key_jwt", jwks={"keys": [public]})]
+    await own_psc.start()
     signer = FileSigner(ClientKey.from_pem(pem(other)), {"kid": "own"})
-    async with service(psc, "signing", PrivateKeyJwt("signing", signer)) as provider:
+    async with service(own_psc, "signing", PrivateKeyJwt("signing", signer)) as provider:
         with pytest.raises(PscClientRefused):
             await ciba.start(provider, ALICE)
 

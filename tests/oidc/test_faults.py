@@ -144,17 +144,19 @@ async def test_a_token_answer_that_makes_no_sense_ends_the_login(fake: FakeProvi
     assert len(fake.polls) == 1
 
 
-async def test_a_provider_with_a_certificate_of_nobody_we_trust_is_told_nothing(psc: PscRig) -> None:
-    psc.authority = Authority()
-    async with service(psc) as provider:
+async def test_a_provider_with_a_certificate_of_nobody_we_trust_is_told_nothing(own_psc: PscRig) -> None:
+    await own_psc.start()
+    own_psc.authority = Authority()
+    async with service(own_psc) as provider:
         with pytest.raises(PscCertificate):
             await ciba.start(provider, ALICE)
-    assert await psc.requests() == []
+    assert await own_psc.requests() == []
 
 
-async def test_a_provider_that_is_down_is_unavailable(psc: PscRig) -> None:
-    await psc.stop()
-    async with service(psc) as provider:
+async def test_a_provider_that_is_down_is_unavailable(own_psc: PscRig) -> None:
+    await own_psc.start()
+    await own_psc.stop()
+    async with service(own_psc) as provider:
         with pytest.raises(PscUnavailable) as failed:
             await ciba.start(provider, ALICE)
     assert failed.value.params == {"host": "localhost"}

@@ -18,7 +18,8 @@ const tell = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const setup = JSON.parse((await lines.next()).value);
 const waiting = new Map(); // login_hint -> the CIBA request
-let browser = { account: setup.people[0].sub, acr: "eidas1" }; // who the browser's user is
+const firstUser = { account: setup.people[0].sub, acr: "eidas1" };
+let browser = firstUser; // who the browser's user is
 let keys = setup.jwks;
 
 const known = (hint) => setup.people.find((person) => person.preferred_username === hint)?.sub;
@@ -160,6 +161,12 @@ const commands = {
   async rotate(command) { keys = command.keys; current = makeProvider(); },
   async clock({ offset }) { Date.now = () => realNow() + offset * 1000; },
   async thumbprint({ token }) { return (await current.provider.AccessToken.find(token))["x5t#S256"]; },
+  async reset() {
+    browser = firstUser;
+    setup.requests = [];
+    Date.now = realNow;
+    if (keys !== setup.jwks) { keys = setup.jwks; current = makeProvider(); }
+  },
   async requests() { return setup.requests ?? []; },
 };
 const realNow = Date.now;

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from asyncio.subprocess import PIPE, Process
+import subprocess
+import threading
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,6 @@ from tests.rig.oidc.pki import ORGANISATION, Authority
 from tests.rig.ports import free_port
 
 HERE = Path(__file__).parent
-START_LIMIT = 60.0
 PATH = "/auth/realms/esante-wallet"
 CIBA = "urn:openid:params:grant-type:ciba"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -41,8 +42,9 @@ def jwk(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, kid: str) -> dict[s
     return {**{name: value for name, value in made.items() if name != "key_ops"}, "kid": kid}
 
 
+@cache
 def signing_keys(name: str) -> list[dict[str, Any]]:
-    """New keys of a provider: one for RS256 and PS256, one for ES256."""
+    """A provider's keys of that name, the same each time: one for RS256 and PS256, one for ES256."""
     return [
         jwk(rsa.generate_private_key(65537, 2048), f"{name}-rsa"),
         jwk(ec.generate_private_key(ec.SECP256R1()), f"{name}-ec"),
@@ -73,13 +75,14 @@ class PscRig:
 
     authority: Authority = field(default_factory=Authority)
     expires_in: int = 120
-    interval: int = 1
+    interval: float = 0.2
     extra_clients: list[dict[str, JsonValue]] = field(default_factory=list)
     issuer: str = ""
     node: str = "node"
     public_port: int | None = None
     address: str = ""
-    _process: Process | None = None
+    _process: subprocess.Popen[str] | None = None
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     async def start(self) -> None:
         """Start it; it answers when this returns."""
@@ -100,11 +103,12 @@ class PscRig:
             "people": PEOPLE,
             "jwks": signing_keys("first"),
         }
-        self._process = await asyncio.create_subprocess_exec(
-            self.node, "--no-warnings", "provider.mjs", cwd=HERE, stdin=PIPE, stdout=PIPE, limit=1 << 20
-        )
-        async with asyncio.timeout(START_LIMIT):
-            await self._exchange(setup, "ready")
+        self._process = await asyncio.to_thread(self._launch)
+        await self._exchange(setup, "ready")
+
+    def _launch(self) -> subprocess.Popen[str]:
+        command = [self.node, "--no-warnings", "provider.mjs"]
+        return subprocess.Popen(command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     @staticmethod
     def _clients() -> list[dict[str, JsonValue]]:
@@ -125,15 +129,15 @@ class PscRig:
 
     async def stop(self) -> None:
         """End it and wait."""
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            await self._process.wait()
+        if self._process is not None:
+            with self._process as process:  # closes its stdin, which ends it, and waits
+                assert process.stdin is not None
+                process.stdin.close()
             self._process = None
 
-    async def restart(self) -> None:
-        """Start anew with what was changed; nothing of before is known."""
-        await self.stop()
-        await self.start()
+    async def reset(self) -> None:
+        """As after the start, for the next test: clock, keys, browser, requests."""
+        await self._command(do="reset")
 
     async def thumbprint(self, access_token: str) -> str | None:
         """The ``x5t#S256`` of the certificate that it bound this token to."""
@@ -169,14 +173,19 @@ class PscRig:
         return await self._exchange(command, "done")
 
     async def _exchange(self, said: object, wanted: str) -> Any:
+        return await asyncio.to_thread(self._exchange_now, said, wanted)
+
+    def _exchange_now(self, said: object, wanted: str) -> Any:
         process = self._process
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(said).encode() + b"\n")
-        while line := await process.stdout.readline():
-            if line.startswith(b"{"):  # oidc-provider writes notices of its own
-                answer = json.loads(line)
-                assert wanted in answer, answer
-                return answer[wanted]
+        with self._turn:
+            process.stdin.write(json.dumps(said) + "\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                if line.startswith("{"):  # oidc-provider writes notices of its own
+                    answer = json.loads(line)
+                    assert wanted in answer, answer
+                    return answer[wanted]
         raise AssertionError("the provider ended: see its output above")
