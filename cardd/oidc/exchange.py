@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 
+from yarl import URL
+
 from cardd.errors import PscGarbled, PscTokenBinding
 from cardd.oidc.fields import JsonObject, parse
+from cardd.oidc.hosts import check_protected
 from cardd.oidc.provider import Provider
 from cardd.oidc.refusal import Refusal
 from cardd.oidc.token import Token
@@ -14,6 +17,7 @@ from cardd.oidc.token_set import TokenSet, read_tokens
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - its type
+NAME = "token_exchange"
 TOKEN = "access_token"  # noqa: S105 - its name
 THUMBPRINT = "x5t#S256"
 
@@ -31,8 +35,10 @@ async def exchange(
 
     ``thumbprint`` is our certificate's: a token that says it is bound to another one (RFC 8705, 3.1) is refused, one
     that says nothing is the API's to judge. Raises PscRequestRefused, PscRedeemed when the access token is no longer
-    good, PscTokenBinding, and what ``Provider.ask`` raises.
+    good, PscTokenBinding, PscDiscoveryInsecure for an endpoint without https, and what ``Provider.ask`` raises.
     """
+    if endpoint is not None:
+        check_protected(NAME, URL(endpoint), loopback_http=provider.settings.allow_loopback_http)
     wanted = {"audience": audience, "scope": scope}
     form = {
         "grant_type": GRANT,

@@ -23,11 +23,17 @@ def check_endpoint(name: str, address: str, issuer: str, extra_hosts: tuple[str,
         url, home = URL(address), URL(issuer)
     except ValueError:
         raise PscDiscoveryInsecure(endpoint=name) from None
+    check_protected(name, url, loopback_http=loopback_http)
     host = url.host or ""
-    if not host or url.user or url.password or not _is_protected(url, loopback_http=loopback_http):
-        raise PscDiscoveryInsecure(endpoint=name)
     if host not in (home.host, *extra_hosts) and domain_of(host) != domain_of(home.host or ""):
         raise PscDiscoveryHost(endpoint=name, host=host)
+
+
+def check_protected(name: str, url: URL, *, loopback_http: bool) -> None:
+    """Raises PscDiscoveryInsecure for anything but https, or http on loopback where that is allowed."""
+    plain = loopback_http and url.scheme == "http" and is_loopback(url.host or "")
+    if not url.host or url.user or url.password or not (url.scheme == "https" or plain):
+        raise PscDiscoveryInsecure(endpoint=name)
 
 
 def domain_of(host: str) -> str:
@@ -46,7 +52,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _is_protected(url: URL, *, loopback_http: bool) -> bool:
-    return url.scheme == "https" or (loopback_http and url.scheme == "http" and is_loopback(url.host or ""))

@@ -52,9 +52,11 @@ class Http:
         self._proxy = proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_LIMIT)
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Give the connections back; further requests raise PscUnavailable."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -76,6 +78,8 @@ class Http:
         self, method: str, url: str, form: Mapping[str, str] | None, headers: Mapping[str, str] | None
     ) -> Answer:
         target = URL(url)
+        if self._closed:
+            raise PscUnavailable(host=target.host or "")
         try:
             async with self._opened().request(
                 method, target, data=form, headers=headers, allow_redirects=False, proxy=self._proxy

@@ -57,7 +57,7 @@ class Provider:
         self._authentication = authentication
 
     async def close(self) -> None:
-        """Give the connections back; logins that still wait end with PscUnavailable."""
+        """Give the connections back. Cancel first what still waits: it would find nobody there."""
         await self.http.close()
 
     async def endpoint(self, name: str) -> str:

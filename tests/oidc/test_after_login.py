@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from cardd.errors import PscGarbled, PscOtherPerson, PscRedeemed, PscSessionOver, PscTokenBinding
+from cardd.errors import PscDiscoveryInsecure, PscGarbled, PscOtherPerson, PscRedeemed, PscSessionOver, PscTokenBinding
 from cardd.oidc import ciba, code_flow, exchange, logout, renewal
 from cardd.oidc.client_auth import TlsClientAuth
 from cardd.oidc.keys import ClientKey
@@ -123,6 +123,17 @@ async def test_an_api_token_of_another_certificate_is_refused(
         return
     with pytest.raises(PscTokenBinding):
         await asked
+
+
+async def test_a_token_is_not_sent_to_an_api_without_https(at_fake: Provider) -> None:
+    with pytest.raises(PscDiscoveryInsecure):
+        await exchange.exchange(at_fake, Token("fake-access"), endpoint="http://api.example/token")
+
+
+async def test_a_token_is_sent_where_the_api_s_own_server_is(fake: FakeProvider, at_fake: Provider) -> None:
+    api = await exchange.exchange(at_fake, Token("fake-access"), endpoint=f"{fake.issuer}/token", audience="api")
+    assert api.access == Token("fake-access")
+    assert (fake.forms[-1]["subject_token"], fake.forms[-1]["audience"]) == ("fake-access", "api")
 
 
 async def test_a_kind_of_token_that_is_not_used_here_is_garbled(fake: FakeProvider, at_fake: Provider) -> None:

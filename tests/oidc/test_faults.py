@@ -162,6 +162,14 @@ async def test_a_provider_that_is_down_is_unavailable(own_psc: PscRig) -> None:
     assert failed.value.params == {"host": "localhost"}
 
 
+async def test_a_provider_that_was_closed_opens_no_new_connection(fake: FakeProvider, at_fake: Provider) -> None:
+    await at_fake.discovery.metadata()
+    await at_fake.close()
+    with pytest.raises(PscUnavailable):
+        await ciba.start(at_fake, ALICE)
+    assert fake.forms == []
+
+
 async def test_an_answer_larger_than_any_should_be_is_not_read_to_its_end(
     fake: FakeProvider, at_fake: Provider
 ) -> None:
