@@ -2,7 +2,7 @@
 //
 // Started by provider.py: the first line of stdin is the setup, each further one a command ({"do": …}), stdout answers
 // with one JSON line each. It ends with its stdin. All people and organisations in it are SIMULATIONs.
-import "./node18.mjs";
+import "./node18/index.mjs";
 import { createInterface } from "node:readline";
 import { createServer } from "node:https";
 import { X509Certificate } from "node:crypto";
