@@ -1,7 +1,8 @@
 #!/bin/sh
 # Install what is missing to work on cardd (`make setup`; every other target calls it first).
 #
-#   setup.sh            Debian packages, then .venv with the locked packages and cardd itself, editable
+#   setup.sh            Debian packages, .venv with the locked packages and cardd itself, editable, and the node packages
+#                       of the tests
 #   setup.sh debian     the Debian packages only
 #
 # Nothing missing: says nothing, changes nothing, takes a tenth of a second. As root, or where sudo works, it installs;
@@ -39,9 +40,15 @@ if not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")): 
 # ---------------------------------------------------------------------------------------------------------------------
 # Debian packages
 
+# Debian's npm refuses to stand beside another maker's node, which brings its own
+npm_package() {
+    command -v npm >/dev/null || echo npm
+}
+
 wanted_packages() {
     sed 's/#.*//' .make/debian-packages
     python_packages
+    npm_package
 }
 
 missing_packages() {
@@ -118,8 +125,22 @@ install_cardd() {
     say "$key" > .venv/cardd.stamp
 }
 
+# ---------------------------------------------------------------------------------------------------------------------
+# The provider that judges the e-CPS login in tests
+
+install_node_packages() {
+    rig=tests/rig/oidc
+    key=$(cat $rig/package.json $rig/package-lock.json $rig/.npmrc | sha256sum)
+    is_current $rig/node_modules/cardd.stamp "$key" && return
+    command -v npm >/dev/null || { say "There is no npm here: the tests of the e-CPS login are left out."; return; }
+    say "Installing $(grep -c integrity $rig/package-lock.json) node packages into $rig, each checked against its hash"
+    (cd $rig && npm ci --no-progress >/dev/null)
+    say "$key" > $rig/node_modules/cardd.stamp
+}
+
 python=$(find_python)
 install_debian_packages
 [ "${1:-}" = debian ] && exit
 install_locked_packages
 install_cardd
+install_node_packages

@@ -484,6 +484,203 @@ class SignatureInvalid(CardError):
     retryable = True
 
 
+# --- Pro Santé Connect ------------------------------------------------------------------------------------------
+
+
+class PscError(CarddError):
+    """The login through Pro Santé Connect did not succeed; no session came of it."""
+
+    status = 502
+
+
+class PscUnavailable(PscError):
+    """The provider does not answer, breaks off, or says that it cannot serve now. Params: ``host``."""
+
+    code = "psc.unavailable"
+    status = 503
+    retryable = True
+
+
+class PscCertificate(PscError):
+    """The provider's TLS certificate is not one that this machine trusts for its name. Params: ``host``."""
+
+    code = "psc.certificate"
+
+
+class PscGarbled(PscError):
+    """The provider answered something that the standards do not allow. Params: ``what``."""
+
+    code = "psc.garbled"
+    retryable = True
+
+
+class PscDiscoveryIssuer(PscError):
+    """The discovery document is another issuer's. Params: ``issuer`` (the one that was asked)."""
+
+    code = "psc.discovery_issuer"
+
+
+class PscDiscoveryHost(PscError):
+    """The discovery document names a host outside the issuer's domain. Params: ``endpoint``, ``host``."""
+
+    code = "psc.discovery_host"
+
+
+class PscDiscoveryInsecure(PscError):
+    """An address of the provider is not https. Params: ``endpoint``."""
+
+    code = "psc.discovery_insecure"
+
+
+class PscNoCiba(PscError):
+    """The provider, or this service at the provider, has no login by mobile (CIBA)."""
+
+    code = "psc.no_ciba"
+    status = 422
+
+
+class PscClientRefused(PscError):
+    """The provider does not accept the service's credentials."""
+
+    code = "psc.client_refused"
+
+
+class PscLoginHintUnknown(PscError):
+    """Nobody at the provider has this national id."""
+
+    code = "psc.login_hint"
+    status = 422
+
+
+class PscRequestRefused(PscError):
+    """The provider refused the request. Params: ``error`` (its OAuth error code)."""
+
+    code = "psc.request_refused"
+
+
+class PscDenied(PscError):
+    """The person refused on the mobile or on the provider's page."""
+
+    code = "psc.denied"
+    status = 403
+
+
+class PscExpired(PscError):
+    """Nobody answered on the mobile in time."""
+
+    code = "psc.expired"
+    status = 403
+    retryable = True
+
+
+class PscBrowserTimeout(PscError):
+    """The browser did not come back from the provider's page in time."""
+
+    code = "psc.browser_timeout"
+    status = 403
+    retryable = True
+
+
+class PscRedeemed(PscError):
+    """This login request or code was redeemed before, or the provider forgot it."""
+
+    code = "psc.redeemed"
+    status = 409
+
+
+class PscSessionOver(PscError):
+    """The provider's session ended: its refresh or access token is worth nothing any more."""
+
+    code = "psc.session_over"
+    status = 401
+
+
+class PscOtherPerson(PscError):
+    """Somebody else than the expected person logged in."""
+
+    code = "psc.other_person"
+    status = 403
+
+
+class PscUserinfoSubject(PscError):
+    """The userinfo speaks of another subject than the ID token."""
+
+    code = "psc.userinfo_subject"
+
+
+class PscTokenError(PscError):
+    """A signed token of the provider cannot be accepted. Params: ``token``.
+
+    ``token`` is ``id_token``, ``userinfo``, ``logout_token``, ``access_token``, ``redirect`` or ``front_channel``.
+    """
+
+
+class PscTokenMalformed(PscTokenError):
+    """It is no signed token, or lacks a claim that it must have."""
+
+    code = "psc.token_malformed"
+
+
+class PscTokenAlgorithm(PscTokenError):
+    """It is signed by an algorithm that is not accepted (``none`` and HMAC never are)."""
+
+    code = "psc.token_algorithm"
+
+
+class PscTokenKey(PscTokenError):
+    """It is signed with a key that the provider does not publish."""
+
+    code = "psc.token_key"
+
+
+class PscTokenSignature(PscTokenError):
+    """Its signature is wrong."""
+
+    code = "psc.token_signature"
+
+
+class PscTokenIssuer(PscTokenError):
+    """It comes from another issuer."""
+
+    code = "psc.token_issuer"
+
+
+class PscTokenAudience(PscTokenError):
+    """It was made for another service."""
+
+    code = "psc.token_audience"
+
+
+class PscTokenBinding(PscTokenError):
+    """It does not belong to this login, or to this certificate. Params: also ``claim`` (``nonce``, ``at_hash``, …)."""
+
+    code = "psc.token_binding"
+
+
+class PscTokenExpired(PscTokenError):
+    """It is past its time."""
+
+    code = "psc.token_expired"
+
+
+class PscTokenFromFuture(PscTokenError):
+    """It was made later than now: one of the two clocks is wrong."""
+
+    code = "psc.token_from_future"
+
+
+class PscTokenLevel(PscTokenError):
+    """It names a weaker login than was asked for (``acr``)."""
+
+    code = "psc.token_level"
+
+
+class PscTokenReplayed(PscTokenError):
+    """It came before."""
+
+    code = "psc.token_replayed"
+
+
 # --- this machine ---------------------------------------------------------------------------------------------
 
 

@@ -51,7 +51,7 @@ class ActingBody(Body):
 
 
 class SessionBody(Body):
-    """POST /v1/sessions: ``card`` goes with ``cpx``, ``acting`` with ``csa``."""
+    """POST /v1/sessions: ``card`` goes with ``cpx`` (``ask`` has the user pick one), ``acting`` with ``csa``."""
 
     method: Literal["cpx", "csa"]
     card: Identifier | None = None

@@ -147,9 +147,9 @@ class CarddClient:
     async def login(self, method: str = "cpx", *, card: str | None = None, acting: Acting | None = None) -> Session:
         """Open a session; the daemon asks the user for the PIN.
 
-        ``card`` names one where several are inserted, which otherwise the user picks; ``acting`` is for whom a program
-        acts with its organisation's certificate (``csa``). Raises ClientUnknown when this program is not paired, and
-        the errors of PIN and card.
+        ``card`` names one where several are inserted, or is ``ask`` for the user to pick one; ``acting`` is for whom a
+        program acts with its organisation's certificate (``csa``). Raises ClientUnknown when this program is not
+        paired, CardAmbiguous with the cards to name, and the errors of PIN and card.
         """
         body: dict[str, object] = {"method": method}
         body |= {"card": card} if card else {}

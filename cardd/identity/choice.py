@@ -1,4 +1,8 @@
-"""Which card serves a request: the one that it names, the only one there, or the one that the user picks."""
+"""Which card serves a request: the one that it names, the only one there, or the one that the user picks.
+
+A program that names none gets the list of those that could serve, to show its own choice; one that leaves the choice to
+the user says so.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,11 @@ from cardd.identity.cpx import identity_of
 from cardd.model import Caller, Choice, Question
 from cardd.ports import Prompter
 
+ASK = "ask"  # in the place of a card's identifier
+
 
 class CardChoice:
-    """Asks the user where several cards can serve and the request names none."""
+    """Asks the user where several cards can serve, if the request wants that."""
 
     def __init__(self, readers: Readers, prompter: Prompter) -> None:
         self._readers = readers
@@ -22,10 +28,13 @@ class CardChoice:
     async def choose(self, caller: Caller, card_id: str | None) -> InsertedCard:
         """The card to use. Raises what ``Readers.choose`` raises; ConsentRefused when the user takes none of them.
 
-        CardAmbiguous is raised only where nobody can be asked.
+        CardAmbiguous is raised for a request that names none and leaves no choice to the user, and where nobody can be
+        asked.
         """
-        try:
+        if card_id != ASK:
             return self._readers.choose(card_id)
+        try:
+            return self._readers.choose(None)
         except CardAmbiguous as several:
             try:
                 return await self._pick(caller, several.cards)

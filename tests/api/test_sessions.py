@@ -137,11 +137,21 @@ async def test_of_two_cards_the_request_may_name_one(api: Workbench) -> None:
     assert "card" not in api.person.topics()
 
 
-async def test_of_two_cards_and_none_named_the_user_picks(api: Workbench) -> None:
+async def test_two_cards_and_none_named_are_listed(api: Workbench) -> None:
+    secret = await api.pair()
+    cards = await two_cards(api)
+    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (got.status, got.code) == (409, "card.ambiguous")
+    assert got.json["cards"] == cards
+    assert api.person.pin_questions == []
+    assert "card" not in api.person.topics()
+
+
+async def test_of_two_cards_the_user_picks_where_the_request_wants_it(api: Workbench) -> None:
     secret = await api.pair()
     _, second = await two_cards(api)
     api.person.choices = [Choice.ANOTHER, Choice.YES]
-    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    got = await api.call("POST", "/v1/sessions", {**LOGIN, "card": "ask"}, bearer=secret)
     assert (got.status, got.json["card"]) == (201, second)
     shown = [question.params for question in api.person.questions if question.topic == "card"]
     assert [(params["reader"], params["holder"]) for params in shown] == [
@@ -154,7 +164,7 @@ async def test_a_user_who_picks_neither_card_refuses_the_login(api: Workbench) -
     secret = await api.pair()
     await two_cards(api)
     api.person.choices = [Choice.ANOTHER, Choice.ANOTHER, Choice.NO]
-    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    got = await api.call("POST", "/v1/sessions", {**LOGIN, "card": "ask"}, bearer=secret)
     assert (got.status, got.code) == (403, "consent.refused")
     assert api.person.pin_questions == []
 
@@ -163,7 +173,7 @@ async def test_two_cards_are_listed_where_nobody_can_be_asked(api: Workbench) ->
     secret = await api.pair()
     cards = await two_cards(api)
     api.person.fault = PromptUnavailable(why="test")
-    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    got = await api.call("POST", "/v1/sessions", {**LOGIN, "card": "ask"}, bearer=secret)
     assert (got.status, got.code) == (409, "card.ambiguous")
     assert got.json["cards"] == cards
 

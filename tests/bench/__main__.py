@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import apdus, insertion, modules, process, readers, signatures
+from tests.bench import apdus, ecps, insertion, modules, process, readers, signatures
 from tests.bench.measure import Measure, table, write
 from tests.bench.station import Station
 from tests.rig.daemon import DaemonProcess
+from tests.rig.oidc.provider import is_installed
 
 RESULT = Path("bench.json")
 
@@ -41,6 +42,10 @@ def _measures(directory: Path) -> Iterator[Measure]:
     tokens = directory / "tokens-alone"
     tokens.mkdir()
     yield modules.own_process(tokens, count=200, rounds=3)
+    if is_installed():
+        yield asyncio.run(ecps.approval_to_login(rounds=12))
+        yield asyncio.run(ecps.pending_logins(interval=5))
+        yield asyncio.run(ecps.pending_logins(interval=1))
     yield process.start_to_ready(_starts(directory))
 
 

@@ -21,7 +21,6 @@ from cardd.errors import (
     DaemonUnreachable,
     PairingRefused,
     PinWrong,
-    PromptUnavailable,
     SessionClosed,
     SessionUnknown,
 )
@@ -136,14 +135,12 @@ async def test_a_wrong_pin_tells_the_tries_left_in_the_language_of_the_client(be
     assert "porteur" in str(raised.value.params["title"])
 
 
-async def test_with_two_cards_and_nobody_to_ask_the_error_lists_them(bench: Workbench, paired: CarddClient) -> None:
+async def test_with_two_cards_the_error_lists_them(bench: Workbench, paired: CarddClient) -> None:
     bench.other_reader.insert(simulated_card("pharmacien"))
     cards = await paired.cards()
-    bench.person.fault = PromptUnavailable(why="test")
     with pytest.raises(CardAmbiguous) as raised:
         await paired.login()
     assert sorted(raised.value.cards) == sorted(card.id for card in cards)
-    bench.person.fault = None
     bench.person.pins = ["1234"]
     assert (await paired.login(card=cards[1].id)).opened is not None
 

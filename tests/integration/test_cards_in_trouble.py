@@ -98,10 +98,11 @@ def test_two_cards_are_told_apart_by_the_caller_or_by_the_user(workstation: Work
             cast(Json, expect(201, log_in(lps, card=identifier))["identity"])["family_name"] for identifier in ids
         ]
         assert len(set(holders)) == 2
+        assert problem(409, "card.ambiguous", log_in(lps))["cards"] == ids
         workstation.pinentry.answer("no", "yes")  # the middle button shows the next card
-        assert expect(201, log_in(lps))["card"] == ids[1]
+        assert expect(201, log_in(lps, card="ask"))["card"] == ids[1]
         workstation.pinentry.answer("cancel")
-        problem(403, "consent.refused", log_in(lps))
+        problem(403, "consent.refused", log_in(lps, card="ask"))
 
 
 def test_a_wrong_pin_tells_the_tries_left_and_costs_one_of_them(workstation: Workstation) -> None:

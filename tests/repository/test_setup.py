@@ -28,6 +28,7 @@ class Machine:
         self.calls_file.touch()
         for tool in BASIC_TOOLS:
             (folder / tool).symlink_to(f"/usr/bin/{tool}")
+        self.program("npm", "exit 0")
         self.program("python3", f'exec {sys.executable} "$@"')
         self.program("apt-get", f'echo "${{DEBIAN_FRONTEND:-}} apt-get $*" >> {self.calls_file}')
         self.is_user(1000)
@@ -146,6 +147,13 @@ def test_a_python_without_venv_asks_for_debian_s(machine: Machine) -> None:
     run = machine.set_up()
 
     assert f"{INSTALL} python3-venv" in run.stderr
+
+
+def test_a_machine_without_npm_asks_for_debian_s(machine: Machine) -> None:
+    (machine.folder / "npm").unlink()
+    run = machine.set_up()
+
+    assert f"{INSTALL} npm" in run.stderr
 
 
 def test_a_system_that_is_not_debian_is_told_what_to_install(machine: Machine) -> None:

@@ -47,7 +47,9 @@ async def run(context: Context) -> int:
 
 async def _login(context: Context, cardd: CarddClient) -> Session:
     async with waiting(context, context.words("login.waiting"), cardd):
-        return await cardd.login(context.arguments.method, card=context.arguments.card, acting=_acting(context))
+        method, acting = context.arguments.method, _acting(context)
+        card = context.arguments.card or ("ask" if method == "cpx" else None)
+        return await cardd.login(method, card=card, acting=acting)
 
 
 def _acting(context: Context) -> Acting | None:

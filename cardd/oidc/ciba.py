@@ -1,0 +1,171 @@
+"""Login by the mobile: OpenID Connect Client-Initiated Backchannel Authentication, poll mode (CIBA Core 1.0).
+
+The workstation shows two digits, the mobile shows the same two, and we ask the token endpoint until the person has
+answered: never sooner than the provider's interval after its last answer, later when it says ``slow_down`` or does
+not answer, and not after the request's end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from cardd.errors import CarddError, PscExpired, PscGarbled, PscLoginHintUnknown, PscRedeemed, PscUnavailable
+from cardd.oidc.fields import JsonObject, number, required
+from cardd.oidc.id_token import Binding
+from cardd.oidc.provider import Login, Provider
+from cardd.oidc.refusal import Refusal
+from cardd.oidc.token import Token
+from cardd.oidc.token_set import TokenSet, read_tokens
+
+GRANT = "urn:openid:params:grant-type:ciba"
+DEFAULT_INTERVAL = 5.0  # CIBA Core 7.3, where the provider does not tell
+SLOW_DOWN = 5.0  # CIBA Core 11
+BACK_OFF_MAX = 30.0
+LIFETIME_MAX = 3600.0
+HINT_MAX = 128
+
+
+class Channel(StrEnum):
+    """PSC's own parameter: where the person answers. On Linux nobody serves CARD."""
+
+    CARD = "CARD"
+    MOBILE = "MOBILE"
+
+
+class Pace:
+    """How long to wait before the next poll, in seconds."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._faults = 0
+
+    @property
+    def wait(self) -> float:
+        """The interval; doubled for each fault after the first in a row."""
+        doubled = self._interval * float(1 << min(max(self._faults - 1, 0), 8))
+        return max(self._interval, min(doubled, BACK_OFF_MAX))
+
+    def answered(self) -> None:
+        """The provider answered: the faults are over."""
+        self._faults = 0
+
+    def slow_down(self) -> None:
+        """It asks for five seconds more, for this and all later polls."""
+        self._faults = 0
+        self._interval += SLOW_DOWN
+
+    def failed(self) -> None:
+        """It did not answer, or not properly."""
+        self._faults += 1
+
+
+class PendingLogin:
+    """A login that waits for the mobile. Show ``binding_message`` and the time until ``expires_at``.
+
+    To cancel, or to send the push again, cancel the task that runs ``finish`` and start another login.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        login_hint: str,
+        binding_message: str,
+        auth_req_id: Token,
+        *,
+        lifetime: float,
+        interval: float,
+    ) -> None:
+        self.login_hint = login_hint
+        self.binding_message = binding_message
+        self.interval = interval
+        self.expires_at: datetime = provider.clock.now() + timedelta(seconds=lifetime)
+        self._provider = provider
+        self._auth_req_id = auth_req_id
+        self._deadline = asyncio.get_running_loop().time() + lifetime
+        self._taken = False
+
+    async def finish(self) -> Login:
+        """Wait for the person, once. Stops at once when its task is cancelled.
+
+        Raises PscDenied, PscExpired, PscRedeemed, PscUnavailable when the provider was away at the end, and what
+        ``Provider.complete`` raises; PscOtherPerson when it is not the person of the login hint.
+        """
+        if self._taken:
+            raise PscRedeemed
+        self._taken = True
+        tokens = await self._poll()
+        return await self._provider.complete(tokens, Binding(auth_req_id=self._auth_req_id.reveal()), self.login_hint)
+
+    async def _poll(self) -> TokenSet:
+        pace = Pace(self.interval)
+        fault: CarddError = PscExpired()
+        form = {"grant_type": GRANT, "auth_req_id": self._auth_req_id.reveal()}
+        while await self._sleep(pace.wait):
+            try:
+                answer = await self._provider.ask(await self._provider.endpoint("token"), form)
+            except (PscUnavailable, PscGarbled) as met:  # half an answer is as good as none
+                fault = met
+                pace.failed()
+                continue
+            if not isinstance(answer, Refusal):
+                return read_tokens(answer, self._provider.clock.now())
+            fault = PscExpired()
+            _heed(answer, pace)
+        raise fault
+
+    async def _sleep(self, seconds: float) -> bool:
+        """Wait, at most until the request's end; whether there is time left."""
+        left = self._deadline - asyncio.get_running_loop().time()
+        await asyncio.sleep(max(0.0, min(seconds, left)))
+        return seconds < left
+
+
+async def start(provider: Provider, login_hint: str, *, channel: Channel | None = None) -> PendingLogin:
+    """Have the provider wake the person's mobile. ``login_hint`` is the national id (``8…`` for an RPPS).
+
+    Sent once: a second request would be a second push. Raises PscLoginHintUnknown, PscNoCiba, PscClientRefused,
+    PscRequestRefused, PscUnavailable, PscGarbled, and what discovery raises.
+    """
+    if not login_hint.isprintable() or not 0 < len(login_hint) <= HINT_MAX:
+        raise PscLoginHintUnknown
+    binding_message = f"{secrets.randbelow(100):02d}"
+    form = {
+        "scope": provider.settings.scope,
+        "acr_values": provider.settings.acr,
+        "login_hint": login_hint,
+        "binding_message": binding_message,
+        **({"channel": channel.value} if channel else {}),
+    }
+    answer = await provider.ask(await provider.endpoint("ciba"), form)
+    if isinstance(answer, Refusal):
+        raise answer.as_start_error()
+    return _pending(provider, login_hint, binding_message, answer)
+
+
+def _pending(provider: Provider, login_hint: str, binding_message: str, answer: JsonObject) -> PendingLogin:
+    lifetime = number(answer, "expires_in")
+    interval = number(answer, "interval")
+    if lifetime is None or lifetime <= 0:
+        raise PscGarbled(what="expires_in")
+    return PendingLogin(
+        provider,
+        login_hint,
+        binding_message,
+        Token(required(answer, "auth_req_id")),
+        lifetime=min(lifetime, LIFETIME_MAX),
+        interval=interval if interval and interval > 0 else DEFAULT_INTERVAL,
+    )
+
+
+def _heed(answer: Refusal, pace: Pace) -> None:
+    """Go on as told. Raises the error of a final refusal."""
+    match answer.error:
+        case "authorization_pending":
+            pace.answered()
+        case "slow_down":
+            pace.slow_down()
+        case _:
+            raise answer.as_error()

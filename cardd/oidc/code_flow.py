@@ -1,0 +1,128 @@
+"""Login by the browser: authorization code with PKCE (RFC 7636, S256 always), back on loopback (RFC 8252).
+
+    async with code_flow.begin(provider) as browser:
+        webbrowser.open(browser.url)              # the caller's: cardd does not open browsers itself
+        login = await browser.finish()
+
+``state`` ties the answer to this login, ``nonce`` the ID token, the verifier the code; ``iss`` (RFC 9207) tells that
+it comes from the provider that was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from yarl import URL
+
+from cardd.errors import PscBrowserTimeout, PscGarbled, PscRedeemed, PscTokenIssuer
+from cardd.oidc.discovery import Metadata
+from cardd.oidc.id_token import Binding
+from cardd.oidc.loopback import PATH, RedirectListener
+from cardd.oidc.provider import Login, Provider
+from cardd.oidc.refusal import Refusal
+
+TIMEOUT = 300.0
+REDIRECT = "redirect"
+
+
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """Three values that nobody can guess, new for each login."""
+
+    state: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48), repr=False)
+
+    @property
+    def challenge(self) -> str:
+        digest = hashlib.sha256(self.verifier.encode()).digest()
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+class BrowserLogin:
+    """A login that waits for the browser; ``url`` is the page to open, good once."""
+
+    def __init__(self, provider: Provider, metadata: Metadata, listener: RedirectListener, once: _Secrets) -> None:
+        self._provider = provider
+        self._metadata = metadata
+        self._listener = listener
+        self._once = once
+        self._taken = False
+        self.url = ""
+
+    def address(self, login_hint: str | None) -> str:
+        """The provider's page with this login's parameters."""
+        settings = self._provider.settings
+        query = {
+            "response_type": "code",
+            "client_id": settings.client_id,
+            "redirect_uri": self._listener.uri,
+            "scope": settings.scope,
+            "acr_values": settings.acr,
+            "state": self._once.state,
+            "nonce": self._once.nonce,
+            "code_challenge": self._once.challenge,
+            "code_challenge_method": "S256",
+            **({"login_hint": login_hint} if login_hint else {}),
+        }
+        return str(URL(self._metadata.endpoints["authorization"]).update_query(query))
+
+    async def finish(self, *, national_id: str | None = None, timeout: float = TIMEOUT) -> Login:
+        """Wait for the browser, once; ``national_id`` is who it must be, None for anyone.
+
+        Raises PscBrowserTimeout, PscDenied, PscRequestRefused, PscTokenIssuer, PscRedeemed for a second use, and what
+        ``Provider.complete`` raises.
+        """
+        if self._taken:
+            raise PscRedeemed
+        self._taken = True
+        try:
+            async with asyncio.timeout(timeout):
+                told = await self._listener.wait()
+        except TimeoutError:
+            raise PscBrowserTimeout from None
+        return await self._redeem(self._code(told), national_id)
+
+    def _code(self, told: Mapping[str, str]) -> str:
+        issuer = told.get("iss", None if self._metadata.iss_in_redirect else self._metadata.issuer)
+        if issuer != self._metadata.issuer:
+            raise PscTokenIssuer(token=REDIRECT)
+        if "error" in told:
+            raise Refusal(told["error"]).as_error()
+        if "code" not in told:
+            raise PscGarbled(what="code")
+        return told["code"]
+
+    async def _redeem(self, code: str, national_id: str | None) -> Login:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self._listener.uri,
+            "code_verifier": self._once.verifier,
+        }
+        answer = await self._provider.redeem(form)
+        if isinstance(answer, Refusal):
+            raise answer.as_error()
+        return await self._provider.complete(answer, Binding(nonce=self._once.nonce), national_id)
+
+
+@asynccontextmanager
+async def begin(
+    provider: Provider, *, login_hint: str | None = None, port: int = 0, path: str = PATH
+) -> AsyncIterator[BrowserLogin]:
+    """Listen for the browser as long as the block lasts; ``port`` and ``path`` where they are registered exactly.
+
+    Raises what discovery raises.
+    """
+    metadata = await provider.discovery.metadata()
+    once = _Secrets()
+    async with RedirectListener(once.state, port=port, path=path) as listener:
+        login = BrowserLogin(provider, metadata, listener, once)
+        login.url = login.address(login_hint)
+        yield login

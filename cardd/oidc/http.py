@@ -1,0 +1,130 @@
+"""HTTP to the provider: small answers, short waits, no redirects, no cookies, and errors of cardd's own.
+
+An answer is at most ``ANSWER_MAX`` bytes, asked for uncompressed. What may pass (no connection, a reset, half an
+answer, 429, 5xx) is PscUnavailable. A GET is tried again twice; a POST never, its caller knows whether it may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiohttp
+from yarl import URL
+
+from cardd.errors import CarddError, PscCertificate, PscClientRefused, PscUnavailable
+from cardd.oidc.fields import JsonObject, parse
+
+ANSWER_MAX = 256 * 1024
+CONNECT_LIMIT = 5.0
+PAUSES = (0.25, 1.0)  # before the second and the third try of a GET
+CONNECTIONS = 32
+HEADERS = {"Accept-Encoding": "identity", "User-Agent": "cardd"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer; ``media_type`` is lower case, without parameters. The body may hold tokens: it is not shown."""
+
+    status: int
+    media_type: str
+    body: bytes
+
+    def json(self, what: str) -> JsonObject:
+        """The body as a JSON object. Raises PscGarbled."""
+        return parse(self.body, what)
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status} {self.media_type}>"
+
+
+class Http:
+    """Connections to one provider. Made and closed on the event loop.
+
+    ``tls`` decides whom we trust and which client certificate is shown, the system's authorities and none by default.
+    ``proxy`` is the address of an HTTP proxy.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None, *, proxy: str | None = None, timeout: float = 15.0) -> None:
+        self._tls = tls
+        self._proxy = proxy
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_LIMIT)
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def close(self) -> None:
+        """Give the connections back; further requests raise PscUnavailable."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """What is there. Raises PscUnavailable after three tries, PscCertificate, PscClientRefused."""
+        for pause in PAUSES:
+            try:
+                return await self._once("GET", url, None, headers)
+            except PscUnavailable:
+                await asyncio.sleep(pause)
+        return await self._once("GET", url, None, headers)
+
+    async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Answer:
+        """Send a form, once. Raises PscUnavailable, PscCertificate, PscClientRefused."""
+        return await self._once("POST", url, form, headers)
+
+    async def _once(
+        self, method: str, url: str, form: Mapping[str, str] | None, headers: Mapping[str, str] | None
+    ) -> Answer:
+        target = URL(url)
+        if self._closed:
+            raise PscUnavailable(host=target.host or "")
+        try:
+            async with self._opened().request(
+                method, target, data=form, headers=headers, allow_redirects=False, proxy=self._proxy
+            ) as response:
+                body = await _read(response)
+                if response.status == 429 or response.status >= 500:
+                    raise PscUnavailable(host=target.host or "")
+                return Answer(response.status, response.content_type.lower(), body)
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            raise _told(fault, target.host or "") from fault
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._tls or True, limit=CONNECTIONS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=HEADERS,
+                timeout=self._timeout,
+                auto_decompress=False,
+                trust_env=False,  # it would read a netrc file too
+            )
+        return self._session
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > ANSWER_MAX:
+            raise aiohttp.ClientPayloadError("larger than any answer should be")
+    return bytes(body)
+
+
+def _told(fault: Exception, host: str) -> CarddError:
+    if isinstance(fault, aiohttp.ClientConnectorCertificateError):
+        return PscCertificate(host=host)
+    # the other side's alert: it wants another client certificate than it was shown, or one at all
+    if any("_ALERT_" in str(getattr(link, "reason", "")) for link in _chain(fault) if isinstance(link, ssl.SSLError)):
+        return PscClientRefused()
+    return PscUnavailable(host=host)
+
+
+def _chain(fault: BaseException | None) -> list[BaseException]:
+    chain: list[BaseException] = []
+    while fault is not None and len(chain) < 8:
+        chain.append(fault)
+        fault = fault.__cause__ or fault.__context__
+    return chain

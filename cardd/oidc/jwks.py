@@ -1,0 +1,79 @@
+"""The provider's public keys (RFC 7517), and finding them again after it changed them.
+
+A token that names an unknown key makes us fetch the keys once more, but no more often than ``REFETCH_INTERVAL``, so
+that forged tokens cannot make us hammer the provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK
+from jwt.exceptions import PyJWTError
+
+from cardd.oidc.fields import JsonObject, objects, text
+from cardd.ports import Clock
+
+MAX_AGE = 3600.0
+REFETCH_INTERVAL = 30.0
+RSA_BITS_MIN = 2048
+KEYS_MAX = 64
+
+PublicKey = RSAPublicKey | EllipticCurvePublicKey
+Fetch = Callable[[], Awaitable[JsonObject]]
+
+
+class KeySet:
+    """The keys behind one ``jwks_uri``; ``fetch`` brings the document."""
+
+    def __init__(self, fetch: Fetch, clock: Clock) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._keys: list[JsonObject] = []
+        self._fetched: float | None = None
+        self._refetched: float | None = None
+
+    async def find(self, kid: str | None, algorithm: str) -> PublicKey | None:
+        """The one key of that id that serves the algorithm; None when there is none, or no id and several.
+
+        Raises PscUnavailable, PscCertificate, PscGarbled while fetching.
+        """
+        async with self._lock:
+            if self._is_older(self._fetched, MAX_AGE):
+                await self._load()
+            found = self._pick(kid, algorithm)
+            if found is None and self._is_older(self._refetched, REFETCH_INTERVAL):
+                self._refetched = self._clock.monotonic()
+                await self._load()
+                found = self._pick(kid, algorithm)
+            return found
+
+    def _is_older(self, then: float | None, age: float) -> bool:
+        return then is None or self._clock.monotonic() - then >= age
+
+    async def _load(self) -> None:
+        self._keys = objects(await self._fetch(), "keys", KEYS_MAX)
+        self._fetched = self._clock.monotonic()
+
+    def _pick(self, kid: str | None, algorithm: str) -> PublicKey | None:
+        named = [key for key in self._keys if kid is None or text(key, "kid") == kid]
+        suiting = [usable for key in named if (usable := _usable(key, algorithm)) is not None]
+        return suiting[0] if len(suiting) == 1 else None
+
+
+def _usable(jwk: JsonObject, algorithm: str) -> PublicKey | None:
+    if jwk.get("use", "sig") != "sig" or jwk.get("alg", algorithm) != algorithm:
+        return None
+    if jwk.get("kty") != ("EC" if algorithm.startswith("ES") else "RSA"):
+        return None
+    try:
+        key: object = PyJWK({**jwk, "alg": algorithm}).key
+    except (PyJWTError, ValueError, TypeError):
+        return None
+    if isinstance(key, RSAPublicKey):
+        return key if key.key_size >= RSA_BITS_MIN else None
+    return key if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1) else None

@@ -1,0 +1,128 @@
+"""Ending a login at the provider, and hearing that the provider ended it.
+
+RP-Initiated Logout 1.0, Back-Channel Logout 1.0, Front-Channel Logout 1.0.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from yarl import URL
+
+from cardd.errors import PscGarbled, PscRequestRefused, PscTokenIssuer, PscTokenMalformed, PscTokenReplayed
+from cardd.oidc.fields import JsonObject, number
+from cardd.oidc.id_token import IdToken
+from cardd.oidc.provider import Provider
+from cardd.oidc.signed import check_audience, check_issuer, check_times, verify
+from cardd.oidc.token_set import TokenSet
+
+TOKEN = "logout_token"  # noqa: S105 - its name
+FRONT_CHANNEL = "front_channel"
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+TYPES = (None, "JWT", "logout+jwt")
+LIFETIME = 120.0  # of a logout token without an end of its own
+REMEMBERED = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutNotice:
+    """The provider says that a session ended: that ``sid``, or all those of ``subject`` where there is no sid."""
+
+    subject: str | None
+    sid: str | None
+
+    def concerns(self, login: IdToken) -> bool:
+        """Whether it is this login that ended."""
+        if self.sid is not None and login.sid is not None:
+            return self.sid == login.sid
+        return self.subject is not None and self.subject == login.subject
+
+
+async def log_out(provider: Provider, tokens: TokenSet) -> bool:
+    """End the session of a login by mobile; False where the provider has no such address, or there is no ID token.
+
+    Raises PscRequestRefused, PscUnavailable, PscCertificate, and what discovery raises.
+    """
+    address = (await provider.discovery.metadata()).endpoint("end_session")
+    if address is None or tokens.id_token is None:
+        return False
+    form = {"id_token_hint": tokens.id_token.reveal(), "client_id": provider.settings.client_id}
+    answer = await provider.http.post(address, form)
+    if answer.status >= 400:
+        raise PscRequestRefused(error=f"HTTP {answer.status}")
+    return True
+
+
+async def logout_url(
+    provider: Provider, tokens: TokenSet, *, back_to: str | None = None, state: str | None = None
+) -> str | None:
+    """The page that ends the browser's session; None where ``log_out`` would say False. It holds the ID token."""
+    address = (await provider.discovery.metadata()).endpoint("end_session")
+    if address is None or tokens.id_token is None:
+        return None
+    query = {
+        "id_token_hint": tokens.id_token.reveal(),
+        "client_id": provider.settings.client_id,
+        **({"post_logout_redirect_uri": back_to} if back_to else {}),
+        **({"state": state} if state else {}),
+    }
+    return str(URL(address).update_query(query))
+
+
+class LogoutNotices:
+    """Checks what comes over the back channel and the front channel; each logout token is good once."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._seen: dict[str, float] = {}
+
+    async def back_channel(self, raw: str) -> LogoutNotice:
+        """Validate a logout token (2.6 there). Raises the PscToken… errors, or what fetching the keys raises."""
+        settings = self._provider.settings
+        signed = await verify(raw, self._provider.keys, TOKEN)
+        claims = _with_end(signed.claims)
+        check_issuer(claims, settings.issuer, TOKEN)
+        check_audience(claims, settings.client_id, TOKEN)
+        now = self._provider.clock.now().timestamp()
+        check_times(claims, now, settings.skew, TOKEN)
+        notice, jti = _read(claims), claims.get("jti")
+        if signed.type not in TYPES or "nonce" in claims or not isinstance(jti, str):
+            raise PscTokenMalformed(token=TOKEN)
+        self._remember(jti, (number(claims, "exp") or now) + settings.skew, now)
+        return notice
+
+    def front_channel(self, query: Mapping[str, str], login: IdToken) -> bool:
+        """Whether the provider's request to our logout page (3 there) ends this login.
+
+        It carries no proof: a request without our session's own sid ends nothing. Raises PscTokenIssuer.
+        """
+        if query.get("iss") != self._provider.settings.issuer:
+            raise PscTokenIssuer(token=FRONT_CHANNEL)
+        return login.sid is not None and hmac.compare_digest(query.get("sid", "").encode(), login.sid.encode())
+
+    def _remember(self, jti: str, until: float, now: float) -> None:
+        self._seen = {known: end for known, end in self._seen.items() if end > now}
+        if jti in self._seen or len(self._seen) >= REMEMBERED:
+            raise PscTokenReplayed(token=TOKEN)
+        self._seen[jti] = until
+
+
+def _with_end(claims: JsonObject) -> JsonObject:
+    """Older providers send no ``exp``: then it ends two minutes after it was made."""
+    try:
+        made = number(claims, "iat")
+    except PscGarbled:
+        return claims
+    return claims if made is None or "exp" in claims else {**claims, "exp": int(made + LIFETIME)}
+
+
+def _read(claims: JsonObject) -> LogoutNotice:
+    events, subject, sid = claims.get("events"), claims.get("sub"), claims.get("sid")
+    if not isinstance(events, dict) or not isinstance(events.get(EVENT), dict):
+        raise PscTokenMalformed(token=TOKEN)
+    subject, sid = (value if isinstance(value, str) else None for value in (subject, sid))
+    if subject is None and sid is None:
+        raise PscTokenMalformed(token=TOKEN)
+    return LogoutNotice(subject, sid)

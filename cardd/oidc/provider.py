@@ -1,0 +1,128 @@
+"""One service at one OpenID provider: what every way to log in has in common.
+
+``ciba``, ``code_flow``, ``renewal`` and ``logout`` are functions that take a ``Provider``.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from yarl import URL
+
+from cardd.errors import PscGarbled, PscNoCiba, PscOtherPerson, PscUnavailable
+from cardd.oidc.client_auth import ClientAuthentication
+from cardd.oidc.discovery import ENDPOINTS, Discovery
+from cardd.oidc.fields import JsonObject
+from cardd.oidc.http import Answer, Http
+from cardd.oidc.id_token import Binding, IdToken, check_id_token
+from cardd.oidc.jwks import KeySet
+from cardd.oidc.refusal import Refusal
+from cardd.oidc.settings import ProviderSettings
+from cardd.oidc.token_set import TokenSet, read_tokens
+from cardd.oidc.userinfo import Person, read_userinfo
+from cardd.ports import Clock
+
+ERROR_FIELDS = ("error", "error_description")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login that succeeded: its tokens, what the ID token says, and the person."""
+
+    tokens: TokenSet
+    id_token: IdToken
+    person: Person
+
+
+class Provider:
+    """Made once for a configuration, and used by all its logins; ``close`` gives its connections back.
+
+    ``tls`` as in ``Http``: with a client certificate where ``authentication.mtls`` is set.
+    """
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        authentication: ClientAuthentication,
+        clock: Clock,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.http = Http(tls, proxy=settings.proxy)
+        self.discovery = Discovery(settings, self.http, clock)
+        self.keys = KeySet(self._fetch_keys, clock)
+        self._authentication = authentication
+
+    async def close(self) -> None:
+        """Give the connections back. Cancel first what still waits: it would find nobody there."""
+        await self.http.close()
+
+    async def endpoint(self, name: str) -> str:
+        """An address by its short name, see ``discovery``. Raises PscNoCiba, PscGarbled, or what discovery does."""
+        metadata = await self.discovery.metadata()
+        address = metadata.endpoint(name, mtls=self._authentication.mtls)
+        if address is None:
+            raise PscNoCiba if name == "ciba" else PscGarbled(what=ENDPOINTS[name])
+        return address
+
+    async def ask(self, endpoint: str, form: Mapping[str, str]) -> JsonObject | Refusal:
+        """Send a form with the service's credentials, once. ``endpoint`` is an address.
+
+        Raises PscUnavailable, PscGarbled, PscCertificate, PscClientRefused.
+        """
+        shown = await self._authentication.credentials(self.settings.issuer, self._now())
+        answer = await self.http.post(endpoint, {**form, **shown.form}, shown.headers)
+        if answer.status == 200:
+            return answer.json("answer")
+        return _refusal(answer)
+
+    async def redeem(self, form: Mapping[str, str]) -> TokenSet | Refusal:
+        """Ask the token endpoint for tokens. Raises what ``ask`` raises."""
+        answer = await self.ask(await self.endpoint("token"), form)
+        return answer if isinstance(answer, Refusal) else read_tokens(answer, self.clock.now())
+
+    async def complete(self, tokens: TokenSet, binding: Binding, national_id: str | None) -> Login:
+        """Validate what was redeemed and learn who it is; ``national_id`` is who it must be, None for anyone.
+
+        Raises the PscToken… errors, PscUserinfoSubject, PscOtherPerson, PscGarbled, PscUnavailable.
+        """
+        told = await self.check(tokens, binding)
+        bearer = {"Authorization": f"Bearer {tokens.access.reveal()}"}
+        answer = await self.http.get(await self.endpoint("userinfo"), bearer)
+        person = await read_userinfo(answer, told.subject, self.settings, self.keys)
+        if national_id is not None and person.identity.national_id != national_id:
+            raise PscOtherPerson
+        return Login(tokens, told, person)
+
+    async def check(self, tokens: TokenSet, binding: Binding) -> IdToken:
+        """Validate the ID token. Raises the PscToken… errors, PscGarbled without one."""
+        if tokens.id_token is None:
+            raise PscGarbled(what="id_token")
+        return await check_id_token(
+            tokens.id_token, tokens.access, binding, settings=self.settings, keys=self.keys, now=self._now()
+        )
+
+    def _now(self) -> float:
+        return self.clock.now().timestamp()
+
+    async def _fetch_keys(self) -> JsonObject:
+        address = await self.endpoint("jwks")
+        answer = await self.http.get(address)
+        if answer.status != 200:
+            raise PscUnavailable(host=URL(address).host or "")
+        return answer.json("jwks")
+
+
+def _refusal(answer: Answer) -> Refusal:
+    """The error of an answer that is no 200; some send 401 without a body that tells more."""
+    try:
+        told = answer.json("answer")
+    except PscGarbled:
+        if answer.status == 401:
+            return Refusal("invalid_client", 401)
+        raise
+    error, description = (value if isinstance(value, str) else "" for value in map(told.get, ERROR_FIELDS))
+    return Refusal(error, answer.status, description)

@@ -1,0 +1,62 @@
+"""Services registered at a provider, as ``cardd.oidc.Provider``: each closed at the end of its block."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from cardd.oidc.client_auth import ClientAuthentication, SecretBasic
+from cardd.oidc.keys import ClientKey
+from cardd.oidc.provider import Provider
+from cardd.oidc.settings import ProviderSettings
+from cardd.oidc.token import Token
+from cardd.ports import Clock
+from cardd.system.clock import SystemClock
+from tests.rig.oidc.fake import CLIENT, FakeProvider
+from tests.rig.oidc.pki import Authority
+from tests.rig.oidc.provider import SECRET, PscRig
+
+
+def trusting(authority: Authority) -> ssl.SSLContext:
+    """TLS that trusts this authority and no other."""
+    return ssl.create_default_context(cadata=authority.pem.decode())
+
+
+@asynccontextmanager
+async def service(
+    psc: PscRig,
+    name: str = "basic",
+    authentication: ClientAuthentication | None = None,
+    *,
+    certificate: ClientKey | None = None,
+) -> AsyncIterator[Provider]:
+    """A service at oidc-provider, with the secret that the rig's services have where nothing else is given."""
+    tls = trusting(psc.authority)
+    if certificate is not None:
+        certificate.show_in(tls)
+    provider = Provider(
+        ProviderSettings(issuer=psc.issuer, client_id=name),
+        authentication or SecretBasic(name, Token(SECRET)),
+        SystemClock(),
+        tls,
+    )
+    try:
+        yield provider
+    finally:
+        await provider.close()
+
+
+@asynccontextmanager
+async def fake_service(
+    fake: FakeProvider, *, issuer: str | None = None, clock: Clock | None = None, extra_hosts: tuple[str, ...] = ()
+) -> AsyncIterator[Provider]:
+    """The service at the provider that lies."""
+    settings = ProviderSettings(
+        issuer=issuer or fake.issuer, client_id=CLIENT, allow_loopback_http=True, extra_hosts=extra_hosts
+    )
+    provider = Provider(settings, SecretBasic(CLIENT, Token("simulation")), clock or SystemClock())
+    try:
+        yield provider
+    finally:
+        await provider.close()

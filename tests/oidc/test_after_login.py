@@ -1,0 +1,216 @@
+"""What follows a login: refresh, resume, exchange, logout; judged by oidc-provider where it can."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from cardd.errors import PscDiscoveryInsecure, PscGarbled, PscOtherPerson, PscRedeemed, PscSessionOver, PscTokenBinding
+from cardd.oidc import ciba, code_flow, exchange, logout, renewal
+from cardd.oidc.client_auth import TlsClientAuth
+from cardd.oidc.keys import ClientKey
+from cardd.oidc.provider import Login, Provider
+from cardd.oidc.token import Token
+from tests.oidc.services import service, trusting
+from tests.rig.oidc.fake import FakeProvider
+from tests.rig.oidc.people import ALICE, BOB
+from tests.rig.oidc.pki import ORGANISATION
+from tests.rig.oidc.provider import SECRET, PscRig, client
+
+
+async def log_in(psc: PscRig, provider: Provider) -> Login:
+    pending = await ciba.start(provider, ALICE)
+    await psc.approve(ALICE)
+    return await pending.finish()
+
+
+async def log_in_at(fake: FakeProvider, provider: Provider) -> Login:
+    fake.start["interval"] = 0.01
+    fake.tokens["refresh_token"] = "fake-refresh"
+    return await (await ciba.start(provider, ALICE)).finish()
+
+
+async def test_a_login_is_refreshed(psc: PscRig, provider: Provider) -> None:
+    login = await log_in(psc, provider)
+    fresh = await renewal.refresh(provider, login)
+    assert fresh.access != login.tokens.access
+    assert fresh.expires_at >= login.tokens.expires_at
+    assert fresh.refresh is not None
+
+
+async def test_a_login_is_resumed_after_a_restart(psc: PscRig, provider: Provider) -> None:
+    kept = (await log_in(psc, provider)).tokens.refresh
+    assert kept is not None
+    async with service(psc) as after:
+        login = await renewal.resume(after, Token.from_secret(kept.to_secret()), ALICE)
+    assert login.person.identity.national_id == ALICE
+    assert login.tokens.refresh is not None
+
+
+async def test_a_login_is_not_resumed_for_somebody_else(psc: PscRig, provider: Provider) -> None:
+    kept = (await log_in(psc, provider)).tokens.refresh
+    assert kept is not None
+    with pytest.raises(PscOtherPerson):
+        await renewal.resume(provider, kept, BOB)
+
+
+async def test_a_session_that_the_provider_ended_is_over(psc: PscRig, provider: Provider) -> None:
+    with pytest.raises(PscSessionOver):
+        await renewal.resume(provider, Token("no such token"), ALICE)
+
+
+async def test_a_login_without_a_refresh_token_cannot_be_refreshed(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.start["interval"] = 0.01
+    login = await (await ciba.start(at_fake, ALICE)).finish()
+    with pytest.raises(PscSessionOver):
+        await renewal.refresh(at_fake, login)
+
+
+async def test_a_refresh_that_brings_another_subject_is_refused(fake: FakeProvider, at_fake: Provider) -> None:
+    login = await log_in_at(fake, at_fake)
+    fake.claims = {"sub": "f:other:899700000001"}
+    with pytest.raises(PscOtherPerson):
+        await renewal.refresh(at_fake, login)
+
+
+async def test_what_a_refresh_leaves_out_stays_as_it_was(fake: FakeProvider, at_fake: Provider) -> None:
+    login = await log_in_at(fake, at_fake)
+    fake.answers.append((200, {"access_token": "second", "token_type": "bearer", "expires_in": 60}))
+    fresh = await renewal.refresh(at_fake, login)
+    assert fresh.access == Token("second")
+    assert (fresh.refresh, fresh.id_token) == (login.tokens.refresh, login.tokens.id_token)
+
+
+async def test_a_token_is_exchanged_for_an_api_s(psc: PscRig, provider: Provider) -> None:
+    login = await log_in(psc, provider)
+    api = await exchange.exchange(provider, login.tokens.access, audience="https://api.example")
+    assert api.access != login.tokens.access
+
+
+async def test_an_exchanged_token_is_bound_to_our_certificate(psc: PscRig) -> None:
+    issued = psc.authority.issue(ORGANISATION)
+    key = ClientKey.from_pem(issued.key, issued.certificate)
+    async with service(psc, "mtls", TlsClientAuth("mtls"), certificate=key) as provider:
+        login = await log_in(psc, provider)
+        api = await exchange.exchange(provider, login.tokens.access, thumbprint=key.thumbprint)
+    assert await psc.thumbprint(api.access.reveal()) == key.thumbprint
+
+
+async def test_a_token_that_is_no_longer_good_cannot_be_exchanged(psc: PscRig, provider: Provider) -> None:
+    with pytest.raises(PscRedeemed):
+        await exchange.exchange(provider, Token("no such token"))
+
+
+@pytest.mark.parametrize(
+    ("confirmation", "accepted"), [("ours", True), ("another's", False), (None, True)], ids=["own", "other", "none"]
+)
+async def test_an_api_token_of_another_certificate_is_refused(
+    fake: FakeProvider, at_fake: Provider, confirmation: str | None, accepted: bool
+) -> None:
+    claims = {"cnf": {"x5t#S256": confirmation}} if confirmation else {}
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    fake.answers.append((200, {"access_token": f"e30.{payload}.AAAA", "token_type": "Bearer"}))
+    asked = exchange.exchange(at_fake, Token("fake-access"), thumbprint="ours")
+    if accepted:
+        assert (await asked).access.reveal().startswith("e30.")
+        return
+    with pytest.raises(PscTokenBinding):
+        await asked
+
+
+async def test_a_token_is_not_sent_to_an_api_without_https(at_fake: Provider) -> None:
+    with pytest.raises(PscDiscoveryInsecure):
+        await exchange.exchange(at_fake, Token("fake-access"), endpoint="http://api.example/token")
+
+
+async def test_a_token_is_sent_where_the_api_s_own_server_is(fake: FakeProvider, at_fake: Provider) -> None:
+    api = await exchange.exchange(at_fake, Token("fake-access"), endpoint=f"{fake.issuer}/token", audience="api")
+    assert api.access == Token("fake-access")
+    assert (fake.forms[-1]["subject_token"], fake.forms[-1]["audience"]) == ("fake-access", "api")
+
+
+async def test_a_kind_of_token_that_is_not_used_here_is_garbled(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.answers.append((200, {"access_token": "x", "token_type": "DPoP"}))
+    with pytest.raises(PscGarbled):
+        await exchange.exchange(at_fake, Token("fake-access"))
+
+
+async def test_a_login_by_mobile_is_ended_at_the_provider(fake: FakeProvider, at_fake: Provider) -> None:
+    login = await log_in_at(fake, at_fake)
+    assert login.tokens.id_token is not None
+    assert await logout.log_out(at_fake, login.tokens)
+    assert fake.forms[-1]["id_token_hint"] == login.tokens.id_token.reveal()
+
+
+async def test_the_real_provider_takes_the_hint(psc: PscRig, provider: Provider) -> None:
+    assert await logout.log_out(provider, (await log_in(psc, provider)).tokens)
+
+
+async def test_a_provider_without_logout_is_left_alone(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.discovery["end_session_endpoint"] = None
+    login = await log_in_at(fake, at_fake)
+    assert not await logout.log_out(at_fake, login.tokens)
+    assert await logout.logout_url(at_fake, login.tokens) is None
+
+
+@pytest.fixture
+async def notices() -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
+    """Where a provider sends its logout tokens: address and what came."""
+    came: asyncio.Queue[str] = asyncio.Queue()
+
+    async def take(request: web.BaseRequest) -> web.Response:
+        came.put_nowait(str((await request.post())["logout_token"]))
+        return web.Response()
+
+    runner = web.ServerRunner(web.Server(take))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/", came
+    await runner.cleanup()
+
+
+async def test_a_logout_at_the_provider_is_heard_on_the_back_channel(
+    own_psc: PscRig, notices: tuple[str, asyncio.Queue[str]]
+) -> None:
+    address, came = notices
+    own_psc.extra_clients = [
+        client("heard", "client_secret_basic", client_secret=SECRET, backchannel_logout_uri=address,
+               backchannel_logout_session_required=True)
+    ]  # fmt: skip
+    await own_psc.start()
+    connector = aiohttp.TCPConnector(ssl=trusting(own_psc.authority))
+    async with (
+        aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
+        service(own_psc, "heard") as provider,
+    ):
+        login = await log_in_by_browser(provider, browser)
+        await confirm_logout(browser, await logout.logout_url(provider, login.tokens) or "")
+        async with asyncio.timeout(10):
+            raw = await came.get()
+        notice = await logout.LogoutNotices(provider).back_channel(raw)
+    assert notice.concerns(login.id_token)
+    assert notice.sid is not None
+
+
+async def log_in_by_browser(provider: Provider, browser: aiohttp.ClientSession) -> Login:
+    async with code_flow.begin(provider) as begun:
+        waiting = asyncio.create_task(begun.finish())
+        await (await browser.get(begun.url)).release()
+        return await waiting
+
+
+async def confirm_logout(browser: aiohttp.ClientSession, url: str) -> None:
+    """The provider asks the person; say yes."""
+    async with browser.get(url) as shown:
+        page = await shown.text()
+    secret = page.partition('name="xsrf" value="')[2].partition('"')[0]
+    action = page.partition('action="')[2].partition('"')[0]
+    async with browser.post(URL(action), data={"xsrf": secret, "logout": "yes"}) as done:
+        assert done.status == 200

@@ -1,0 +1,186 @@
+"""Every way in which a service proves itself, judged by oidc-provider; organisations and keys are SIMULATIONs."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
+from cryptography.x509 import load_pem_x509_certificate
+
+from cardd.errors import PscClientRefused
+from cardd.oidc import ciba
+from cardd.oidc.client_auth import ClientAuthentication, PrivateKeyJwt, SecretBasic, SecretPost, TlsClientAuth
+from cardd.oidc.http import Http
+from cardd.oidc.keys import ClientKey, FileSigner
+from cardd.oidc.provider import Login, Provider
+from cardd.oidc.token import Token
+from tests.oidc.services import service, trusting
+from tests.rig.oidc.people import ALICE
+from tests.rig.oidc.pki import ORGANISATION, Authority, Issued
+from tests.rig.oidc.provider import SECRET, PscRig, client, jwk
+from tests.rig.ports import free_port
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+async def log_in(psc: PscRig, provider: Provider) -> Login:
+    pending = await ciba.start(provider, ALICE)
+    await psc.approve(ALICE)
+    return await pending.finish()
+
+
+@pytest.mark.parametrize(
+    ("name", "proof"), [("basic", SecretBasic("basic", Token(SECRET))), ("post", SecretPost("post", Token(SECRET)))]
+)
+async def test_a_service_with_a_secret_logs_in(psc: PscRig, name: str, proof: ClientAuthentication) -> None:
+    async with service(psc, name, proof) as provider:
+        assert (await log_in(psc, provider)).person.identity.national_id == ALICE
+
+
+async def test_a_secret_of_any_characters_arrives_as_it_is(own_psc: PscRig) -> None:
+    secret = "SIMULATION: 100 % +&=/?~"
+    own_psc.extra_clients = [client("odd", "client_secret_basic", client_secret=secret)]
+    await own_psc.start()
+    async with service(own_psc, "odd", SecretBasic("odd", Token(secret))) as provider:
+        await ciba.start(provider, ALICE)
+
+
+@pytest.mark.parametrize(
+    ("key", "pss", "algorithm"),
+    [
+        (rsa.generate_private_key(65537, 2048), False, "RS256"),
+        (rsa.generate_private_key(65537, 2048), True, "PS256"),
+        (ec.generate_private_key(ec.SECP256R1()), False, "ES256"),
+    ],
+    ids=["RS256", "PS256", "ES256"],
+)
+async def test_a_service_with_a_private_key_logs_in(
+    own_psc: PscRig, key: PrivateKey, pss: bool, algorithm: str
+) -> None:
+    signer = FileSigner(ClientKey.from_pem(pem(key)), {"kid": "own"}, pss=pss)
+    public = {name: value for name, value in jwk(key, "own").items() if name not in ("d", "p", "q", "dp", "dq", "qi")}
+    own_psc.extra_clients = [client("signing", "private_key_jwt", jwks={"keys": [public]})]
+    await own_psc.start()
+    assert signer.algorithm == algorithm
+    async with service(own_psc, "signing", PrivateKeyJwt("signing", signer)) as provider:
+        assert (await log_in(own_psc, provider)).person.identity.national_id == ALICE
+
+
+async def test_an_assertion_of_another_key_is_refused(own_psc: PscRig) -> None:
+    registered, other = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    public = {name: jwk(registered, "own")[name] for name in ("kty", "n", "e", "kid")}
+    own_psc.extra_clients = [client("signing", "private_key_jwt", jwks={"keys": [public]})]
+    await own_psc.start()
+    signer = FileSigner(ClientKey.from_pem(pem(other)), {"kid": "own"})
+    async with service(own_psc, "signing", PrivateKeyJwt("signing", signer)) as provider:
+        with pytest.raises(PscClientRefused):
+            await ciba.start(provider, ALICE)
+
+
+async def test_a_service_with_its_organisation_s_certificate_logs_in(psc: PscRig) -> None:
+    key = from_pkcs12(psc.authority.issue(ORGANISATION))
+    async with service(psc, "mtls", TlsClientAuth("mtls"), certificate=key) as provider:
+        login = await log_in(psc, provider)
+    assert await psc.thumbprint(login.tokens.access.reveal()) == key.thumbprint
+
+
+async def test_tokens_that_are_bound_to_the_certificate_serve_with_no_other(psc: PscRig) -> None:
+    async with service(
+        psc, "mtls", TlsClientAuth("mtls"), certificate=from_pkcs12(psc.authority.issue(ORGANISATION))
+    ) as own:
+        tokens = (await log_in(psc, own)).tokens
+    other = from_pkcs12(psc.authority.issue("AUTRE SIMULATION"))
+    async with service(psc, "mtls", TlsClientAuth("mtls"), certificate=other) as thief:
+        answer = await thief.http.get(
+            await thief.endpoint("userinfo"), {"Authorization": f"Bearer {tokens.access.reveal()}"}
+        )
+    assert answer.status == 401
+
+
+@pytest.mark.parametrize("shown", [None, "AUTRE SIMULATION"], ids=["none", "another's"])
+async def test_a_service_without_the_right_certificate_is_refused(psc: PscRig, shown: str | None) -> None:
+    certificate = from_pkcs12(psc.authority.issue(shown)) if shown else None
+    async with service(psc, "mtls", TlsClientAuth("mtls"), certificate=certificate) as provider:
+        with pytest.raises(PscClientRefused):
+            await ciba.start(provider, ALICE)
+
+
+async def test_a_certificate_of_an_unknown_authority_is_refused(psc: PscRig) -> None:
+    stranger = from_pkcs12(Authority().issue(ORGANISATION))
+    async with service(psc, "mtls", TlsClientAuth("mtls"), certificate=stranger) as provider:
+        with pytest.raises(PscClientRefused):
+            await ciba.start(provider, ALICE)
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+async def test_a_server_that_wants_a_certificate_before_it_speaks_is_understood(tmp_path: Path, version: str) -> None:
+    authority = Authority()
+    async with demanding_server(authority, tmp_path, version) as address:
+        http = Http(trusting(authority))
+        with pytest.raises(PscClientRefused):
+            await http.post(address, {})
+        await http.close()
+
+
+@pytest.mark.parametrize("raw", [b"", b"SIMULATION"])
+def test_a_file_that_holds_no_key_is_refused(raw: bytes) -> None:
+    with pytest.raises(PscClientRefused):
+        ClientKey.from_pem(raw)
+    with pytest.raises(PscClientRefused):
+        ClientKey.from_pkcs12(raw, b"simulation")
+
+
+def test_a_wrong_password_is_refused() -> None:
+    with pytest.raises(PscClientRefused):
+        ClientKey.from_pkcs12(pkcs12(Authority().issue(ORGANISATION), b"right"), b"wrong")
+
+
+def test_a_kind_of_key_that_no_algorithm_here_fits_is_refused() -> None:
+    with pytest.raises(PscClientRefused):
+        ClientKey.from_pem(pem(ec.generate_private_key(ec.SECP384R1())))
+
+
+@asynccontextmanager
+async def demanding_server(authority: Authority, directory: Path, version: str) -> AsyncIterator[str]:
+    """openssl's own server, which ends the handshake of a client without a certificate."""
+    issued, port = authority.issue("localhost"), free_port()
+    (directory / "server.pem").write_bytes(issued.certificate + issued.key)
+    (directory / "authority.pem").write_bytes(authority.pem)
+    command = f"openssl s_server -accept {port} -cert server.pem -CAfile authority.pem -Verify 1 -www {version}"
+    server = await asyncio.create_subprocess_exec(
+        *command.split(), "-verify_return_error", cwd=directory, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+    )
+    assert server.stdout is not None
+    async with asyncio.timeout(10):
+        await server.stdout.readuntil(b"ACCEPT")
+    yield f"https://localhost:{port}/"
+    server.kill()
+    await server.wait()
+
+
+def pem(key: PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def pkcs12(issued: Issued, password: bytes) -> bytes:
+    key = load_pem_private_key(issued.key, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    certificate = load_pem_x509_certificate(issued.certificate)
+    return serialize_key_and_certificates(b"SIMULATION", key, certificate, None, BestAvailableEncryption(password))
+
+
+def from_pkcs12(issued: Issued) -> ClientKey:
+    return ClientKey.from_pkcs12(pkcs12(issued, b"simulation"), b"simulation")

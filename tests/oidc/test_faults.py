@@ -1,0 +1,178 @@
+"""A provider or a network that fails while a login waits: the login goes on, as often as the provider allows."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from cardd.errors import PscCertificate, PscGarbled, PscRedeemed, PscUnavailable
+from cardd.model import JsonValue
+from cardd.oidc import ciba
+from cardd.oidc.provider import Provider
+from tests.oidc.services import service
+from tests.rig.oidc.fake import FakeProvider
+from tests.rig.oidc.faults import Fault, FaultyProxy
+from tests.rig.oidc.people import ALICE
+from tests.rig.oidc.pki import Authority
+from tests.rig.oidc.provider import PscRig
+from tests.rig.waiting import eventually
+
+PENDING: tuple[int, JsonValue] = (400, {"error": "authorization_pending"})
+SLOW_DOWN: tuple[int, JsonValue] = (400, {"error": "slow_down"})
+
+
+def gaps(times: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET, Fault.UNAVAILABLE, Fault.HALF, Fault.SLOW, Fault.NOT_JSON])
+async def test_a_login_survives_a_fault_while_it_waits(
+    psc_behind_proxy: PscRig, proxy: FaultyProxy, fault: Fault
+) -> None:
+    async with service(psc_behind_proxy) as provider:
+        pending = await ciba.start(provider, ALICE)
+        proxy.inject("token", fault)
+        waiting = asyncio.create_task(pending.finish())
+        await proxy.has_answered("token")
+        await psc_behind_proxy.approve(ALICE)
+        assert (await waiting).person.identity.national_id == ALICE
+
+
+@pytest.mark.parametrize("name", ["userinfo", "certs", "wallet-openid-configuration"])
+async def test_what_may_be_asked_twice_is_asked_again(psc_behind_proxy: PscRig, proxy: FaultyProxy, name: str) -> None:
+    proxy.inject(name, Fault.RESET, Fault.UNAVAILABLE)
+    async with service(psc_behind_proxy) as provider:
+        pending = await ciba.start(provider, ALICE)
+        await psc_behind_proxy.approve(ALICE)
+        assert (await pending.finish()).person.identity.national_id == ALICE
+    assert len(proxy.seen[name]) == 3
+
+
+async def test_a_push_is_never_sent_twice(psc_behind_proxy: PscRig, proxy: FaultyProxy) -> None:
+    proxy.inject("auth", Fault.HALF)
+    async with service(psc_behind_proxy) as provider:
+        with pytest.raises(PscUnavailable):
+            await ciba.start(provider, ALICE)
+    assert len(await psc_behind_proxy.requests()) == 1
+
+
+async def test_tokens_that_were_lost_on_the_way_end_the_login(psc_behind_proxy: PscRig, proxy: FaultyProxy) -> None:
+    async with service(psc_behind_proxy) as provider:
+        pending = await ciba.start(provider, ALICE)
+        await psc_behind_proxy.approve(ALICE)
+        proxy.inject("token", Fault.HALF)
+        with pytest.raises(PscRedeemed):
+            await pending.finish()
+
+
+async def test_a_provider_that_stays_away_is_told_at_the_end(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.start.update(expires_in=1, interval=0.3)
+    fake.answers.extend([(503, None)] * 10)
+    pending = await ciba.start(at_fake, ALICE)
+    with pytest.raises(PscUnavailable):
+        await pending.finish()
+
+
+async def test_faults_in_a_row_are_met_with_more_and_more_patience(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.start["interval"] = 0.1
+    fake.answers.extend([(503, None)] * 4)
+    await (await ciba.start(at_fake, ALICE)).finish()
+    waited = gaps(fake.polls)
+    assert [round(gap, 1) >= least for gap, least in zip(waited, (0.1, 0.2, 0.4, 0.8), strict=True)] == [True] * 4
+
+
+async def test_no_poll_comes_before_the_interval_is_over(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.start["interval"] = 0.2
+    fake.answers.extend([PENDING] * 8)
+    began = asyncio.get_running_loop().time()
+    await (await ciba.start(at_fake, ALICE)).finish()
+    assert min(gaps([began, *fake.polls])) >= 0.2
+
+
+async def test_slow_down_adds_five_seconds_to_the_interval(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.start["interval"] = 0.1
+    fake.answers.append(SLOW_DOWN)
+    await (await ciba.start(at_fake, ALICE)).finish()
+    assert min(gaps(fake.polls)) >= 5.1
+
+
+async def test_a_cancelled_login_polls_no_more(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.start["interval"] = 0.1
+    fake.answers.extend([PENDING] * 100)
+    waiting = asyncio.create_task((await ciba.start(at_fake, ALICE)).finish())
+    await eventually(lambda: bool(fake.polls))
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    polled = len(fake.polls)
+    await asyncio.sleep(0.5)
+    assert len(fake.polls) == polled
+
+
+async def test_an_interval_that_is_not_told_is_five_seconds(fake: FakeProvider, at_fake: Provider) -> None:
+    del fake.start["interval"]
+    assert (await ciba.start(at_fake, ALICE)).interval == 5
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        {"auth_req_id": None},
+        {"auth_req_id": 7},
+        {"expires_in": None},
+        {"expires_in": -1},
+        {"expires_in": "soon"},
+        {"interval": [5]},
+    ],
+    ids=str,
+)
+async def test_a_start_that_makes_no_sense_is_garbled(
+    fake: FakeProvider, at_fake: Provider, start: dict[str, object]
+) -> None:
+    fake.start.update(start)
+    with pytest.raises(PscGarbled):
+        await ciba.start(at_fake, ALICE)
+
+
+async def test_a_token_answer_that_makes_no_sense_ends_the_login(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.start["interval"] = 0.1
+    fake.answers.append((200, {"access_token": 7, "token_type": "Bearer"}))
+    with pytest.raises(PscGarbled):
+        await (await ciba.start(at_fake, ALICE)).finish()
+    assert len(fake.polls) == 1
+
+
+async def test_a_provider_with_a_certificate_of_nobody_we_trust_is_told_nothing(own_psc: PscRig) -> None:
+    await own_psc.start()
+    own_psc.authority = Authority()
+    async with service(own_psc) as provider:
+        with pytest.raises(PscCertificate):
+            await ciba.start(provider, ALICE)
+    assert await own_psc.requests() == []
+
+
+async def test_a_provider_that_is_down_is_unavailable(own_psc: PscRig) -> None:
+    await own_psc.start()
+    await own_psc.stop()
+    async with service(own_psc) as provider:
+        with pytest.raises(PscUnavailable) as failed:
+            await ciba.start(provider, ALICE)
+    assert failed.value.params == {"host": "localhost"}
+
+
+async def test_a_provider_that_was_closed_opens_no_new_connection(fake: FakeProvider, at_fake: Provider) -> None:
+    await at_fake.discovery.metadata()
+    await at_fake.close()
+    with pytest.raises(PscUnavailable):
+        await ciba.start(at_fake, ALICE)
+    assert fake.forms == []
+
+
+async def test_an_answer_larger_than_any_should_be_is_not_read_to_its_end(
+    fake: FakeProvider, at_fake: Provider
+) -> None:
+    fake.discovery["padding"] = "x" * 1_000_000
+    with pytest.raises(PscUnavailable):
+        await ciba.start(at_fake, ALICE)

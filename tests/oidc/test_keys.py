@@ -1,0 +1,80 @@
+"""Signature keys that change."""
+
+from __future__ import annotations
+
+import pytest
+
+from cardd.errors import PscTokenAlgorithm, PscTokenExpired, PscTokenFromFuture, PscTokenKey
+from cardd.oidc import ciba
+from cardd.oidc.provider import Login, Provider
+from tests.oidc.services import fake_service, service
+from tests.oidc.test_discovery import Clock
+from tests.rig.oidc.fake import FakeProvider
+from tests.rig.oidc.people import ALICE
+from tests.rig.oidc.provider import PscRig, signing_keys
+
+
+async def log_in(psc: PscRig, provider: Provider) -> Login:
+    pending = await ciba.start(provider, ALICE)
+    await psc.approve(ALICE)
+    return await pending.finish()
+
+
+async def test_new_keys_are_found_when_the_provider_changes_them(psc: PscRig, provider: Provider) -> None:
+    await log_in(psc, provider)
+    await psc.rotate()
+    assert (await log_in(psc, provider)).person.identity.national_id == ALICE
+
+
+async def test_forged_tokens_do_not_make_us_fetch_the_keys_again_and_again(fake: FakeProvider) -> None:
+    clock = Clock()
+    fake.start["interval"] = 0.01
+    fake.header = {"kid": "forged"}
+    async with fake_service(fake, clock=clock) as provider:
+        for _ in range(5):
+            with pytest.raises(PscTokenKey):
+                await (await ciba.start(provider, ALICE)).finish()
+        assert len(fake.fetches) == 2
+        clock.seconds += 31
+        with pytest.raises(PscTokenKey):
+            await (await ciba.start(provider, ALICE)).finish()
+        assert len(fake.fetches) == 3
+
+
+async def test_a_key_that_was_withdrawn_is_not_believed_for_long(fake: FakeProvider) -> None:
+    clock = Clock()
+    fake.start["interval"] = 0.01
+    async with fake_service(fake, clock=clock) as provider:
+        await (await ciba.start(provider, ALICE)).finish()
+        fake.published = signing_keys("other")
+        clock.seconds += 3601
+        with pytest.raises(PscTokenKey):
+            await (await ciba.start(provider, ALICE)).finish()
+
+
+@pytest.mark.parametrize("seconds", [-45, 45])
+async def test_clocks_that_differ_by_less_than_a_minute_do_no_harm(
+    psc: PscRig, provider: Provider, seconds: int
+) -> None:
+    await psc.shift_clock(seconds)
+    assert (await log_in(psc, provider)).person.identity.national_id == ALICE
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(-3600, PscTokenExpired), (3600, PscTokenFromFuture)])
+async def test_clocks_that_differ_by_an_hour_are_told_as_such(
+    psc: PscRig, provider: Provider, seconds: int, expected: type[Exception]
+) -> None:
+    await psc.shift_clock(seconds)
+    with pytest.raises(expected):
+        await log_in(psc, provider)
+
+
+async def test_a_service_that_is_registered_for_hs256_gets_no_session(psc: PscRig) -> None:
+    async with service(psc, "hs256") as symmetric:
+        with pytest.raises(PscTokenAlgorithm):
+            await log_in(psc, symmetric)
+
+
+async def test_a_service_that_is_registered_for_es256_logs_in(psc: PscRig) -> None:
+    async with service(psc, "es256") as elliptic:
+        assert (await log_in(psc, elliptic)).person.identity.national_id == ALICE

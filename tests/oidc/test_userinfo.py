@@ -1,0 +1,153 @@
+"""What PSC tells of the person, right and wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cardd.errors import (
+    CarddError,
+    PscGarbled,
+    PscOtherPerson,
+    PscTokenAlgorithm,
+    PscTokenAudience,
+    PscTokenIssuer,
+    PscUserinfoSubject,
+)
+from cardd.oidc import ciba
+from cardd.oidc.fields import parse
+from cardd.oidc.provider import Provider
+from cardd.oidc.userinfo import OtherId, Person, read_person
+from tests.oidc.services import service
+from tests.rig.oidc.fake import FakeProvider
+from tests.rig.oidc.people import ACTIVITY, ALICE, BOB, PRACTICE, person
+from tests.rig.oidc.provider import PscRig
+
+
+@pytest.fixture(autouse=True)
+def quick(fake: FakeProvider) -> None:
+    fake.start["interval"] = 0.01
+
+
+async def who(provider: Provider) -> Person:
+    return (await (await ciba.start(provider, ALICE)).finish()).person
+
+
+async def test_a_signed_userinfo_is_read_too(psc: PscRig) -> None:
+    async with service(psc, "jwt-userinfo") as provider:
+        pending = await ciba.start(provider, ALICE)
+        await psc.approve(ALICE)
+        assert (await pending.finish()).person.identity.national_id == ALICE
+
+
+async def test_everything_that_psc_tells_is_passed_on_as_it_is(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.person |= {"authMode": "MOBILE", "Mode_Acces_Raison": "", "something_new": {"deep": [1]}}
+    told = await who(at_fake)
+    assert told.auth_mode == "MOBILE"
+    assert told.assurance == "APPPRIP3^1.2.250.1.213.1.5.1.1.1"
+    assert told.sector == "SA07^1.2.250.1.71.4.2.4"
+    assert (told.organization, told.organization_id) == ("CABINET SIMULATION", "R99700000001")
+    assert told.roles == ("10^1.2.250.1.213.1.1.5.5",)
+    assert told.regulation == "FAUX"
+    assert told.access_reason is None
+    assert told.other_ids == (OtherId(ALICE, "RPPS"),)
+    assert told.identity.title == "DR"
+    assert told.practices[0].activities[0].structure == "R99700000001"
+    assert told.practices[0].activities[0].siret is None
+
+
+async def test_userinfo_of_another_subject_is_refused(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.claims = {"sub": "f:simulation:another"}
+    with pytest.raises(PscUserinfoSubject):
+        await who(at_fake)
+
+
+async def test_somebody_else_than_the_login_hint_gets_no_login(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.person = person(BOB, "BOB")
+    with pytest.raises(PscOtherPerson):
+        await who(at_fake)
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [({"iss": "https://psc.example"}, PscTokenIssuer), ({"aud": "another-service"}, PscTokenAudience)],
+    ids=str,
+)
+async def test_a_signed_userinfo_for_others_is_refused(
+    fake: FakeProvider, at_fake: Provider, claims: dict[str, Any], expected: type[CarddError]
+) -> None:
+    fake.userinfo_type = "application/jwt"
+    fake.person |= claims
+    with pytest.raises(expected):
+        await who(at_fake)
+
+
+async def test_a_userinfo_signed_in_a_refused_way_is_refused(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.userinfo_type = "application/jwt"
+    fake.raw_id_token = fake.id_token()
+    fake.algorithm, fake.key = "none", ""
+    with pytest.raises(PscTokenAlgorithm):
+        await who(at_fake)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"preferred_username": BOB},
+        {"preferred_username": None, "SubjectNameID": None},
+        {"preferred_username": 899700000000, "SubjectNameID": None},
+        {"SubjectNameID": "8" * 600},
+        {"family_name": ["SIMULATION"]},
+        {"SubjectRefPro": {"exercices": {"not": "a list"}}},
+        {"SubjectRefPro": {"exercices": [PRACTICE] * 65}},
+        {"SubjectRefPro": {"exercices": [{**PRACTICE, "activities": [ACTIVITY] * 65}]}},
+        {"SubjectRefPro": {"exercices": ["not an object"]}},
+        {"SubjectRole": ["x"] * 65},
+        {"SubjectRole": [7]},
+        {"otherIds": [{"origine": "RPPS"}]},
+    ],
+    ids=lambda claims: str(claims)[:60],
+)
+async def test_a_userinfo_that_makes_no_sense_is_garbled(
+    fake: FakeProvider, at_fake: Provider, claims: dict[str, Any]
+) -> None:
+    fake.person |= claims
+    with pytest.raises(PscGarbled):
+        await who(at_fake)
+
+
+@pytest.mark.parametrize("reference", [None, "text", {}, {"exercices": None}, {"exercices": []}], ids=str)
+async def test_a_person_without_a_practice_logs_in_too(
+    fake: FakeProvider, at_fake: Provider, reference: object
+) -> None:
+    fake.person["SubjectRefPro"] = reference
+    assert (await who(at_fake)).practices == ()
+
+
+NAMES = st.sampled_from(["SubjectRefPro", "exercices", "activities", "SubjectRole", "otherIds", "family_name"])
+SCALARS = st.none() | st.booleans() | st.integers() | st.text()
+
+
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner)))
+def test_no_userinfo_of_any_shape_raises_anything_else(value: Any) -> None:
+    claims = {"preferred_username": ALICE, **(value if isinstance(value, dict) else {"SubjectRefPro": value})}
+    try:
+        read_person(claims, "f:simulation:1")
+    except PscGarbled:
+        return
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_else(raw: bytes) -> None:
+    try:
+        parse(raw, "answer")
+    except PscGarbled:
+        return
+
+
+def test_json_that_nests_without_end_is_garbled() -> None:
+    with pytest.raises(PscGarbled):
+        parse(b'{"a":' * 100_000, "answer")

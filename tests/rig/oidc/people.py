@@ -1,0 +1,62 @@
+"""Fictitious professionals, with the userinfo that PSC's sandbox shows."""
+
+from __future__ import annotations
+
+from cardd.model import JsonValue
+
+ACTIVITY: dict[str, JsonValue] = {
+    "codeModeExercice": "L",
+    "codeSecteurDactivite": "SA07^1.2.250.1.71.4.2.4",
+    "codeSectionPharmacien": "",
+    "codeRole": "",
+    "codeGenreActivite": "GENR01",
+    "numeroFinessSite": "990000001",
+    "numeroSiretSite": "",
+    "numeroSirenSite": "",
+    "identifiantTechniqueDeLaStructure": "R99700000001",
+    "raisonSocialeSite": "CABINET SIMULATION",
+}
+PRACTICE: dict[str, JsonValue] = {
+    "codeProfession": "10",
+    "codeCategorieProfessionnelle": "C",
+    "codeCiviliteDexercice": "DR",
+    "nomDexercice": "SIMULATION",
+    "prenomDexercice": "ALICE",
+    "codeTypeSavoirFaire": "S",
+    "codeSavoirFaire": "SM26",
+    "activities": [ACTIVITY],
+}
+
+
+def person(national_id: str, given_name: str, *practices: JsonValue, **more: JsonValue) -> dict[str, JsonValue]:
+    """The userinfo of one of them, the subject as PSC makes it."""
+    return {
+        "sub": f"f:00000000-0000-4000-8000-000000000000:{national_id}",
+        "preferred_username": national_id,
+        "SubjectNameID": national_id,
+        "given_name": given_name,
+        "family_name": "SIMULATION",
+        "UITVersion": "1.0",
+        "Palier_Authentification": "APPPRIP3^1.2.250.1.213.1.5.1.1.1",
+        "Secteur_Activite": "SA07^1.2.250.1.71.4.2.4",
+        "SubjectOrganization": "CABINET SIMULATION",
+        "SubjectOrganizationID": "R99700000001",
+        "SubjectRole": ["10^1.2.250.1.213.1.1.5.5"],
+        "Acces_Regulation_Medicale": "FAUX",
+        "otherIds": [{"identifiant": national_id, "origine": "RPPS", "qualite": 1}],
+        "SubjectRefPro": {"codeCivilite": "M", "exercices": list(practices or [PRACTICE])},
+        **more,
+    }
+
+
+ALICE = "899700000000"
+BOB = "899700000001"
+PEOPLE = [
+    person(ALICE, "ALICE"),
+    person(
+        BOB,
+        "BOB",
+        {**PRACTICE, "activities": [ACTIVITY, {**ACTIVITY, "codeModeExercice": "S"}]},
+        {**PRACTICE, "codeProfession": "21"},
+    ),
+]
