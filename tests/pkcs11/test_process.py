@@ -22,7 +22,7 @@ from cardd_drivers.pkcs11.module import Module
 from cardd_drivers.pkcs11.wire import ListTokens, Sign, receive_reply
 from tests.integration.test_pin_leaks import found_in_memory
 from tests.pkcs11.conftest import connection, log_in
-from tests.pkcs11.shim import LOGOUT, REAL_SIGN, SIGN, SIGN_PARAMETERS, signing
+from tests.pkcs11.shim import LOGOUT, signing
 from tests.rig.softhsm import SoftHsm
 
 Load = Callable[[str], Module]
@@ -124,24 +124,28 @@ def test_a_process_killed_inside_a_signature_costs_that_one(hsm: SoftHsm, load: 
     assert len(sign(card)) == 64
 
 
-def test_a_module_that_grew_is_replaced_after_the_logout_without_a_fault(load: Load, shim: Shim) -> None:
-    grown = "static byte *room; if (!room) memset(room = malloc(600ul << 20), 1, 600ul << 20);"
-    module = load(shim({SIGN: f"{SIGN_PARAMETERS} {{ {grown} {REAL_SIGN} }}"}))
+def test_a_module_that_grew_is_replaced_after_the_logout_without_a_fault(hsm: SoftHsm, load: Load, shim: Shim) -> None:
+    module = load(shim(signing("memset(malloc(300ul << 20), 1, 300ul << 20)")))
     line = connection(module)
     card = line.open()
     log_in(card)
+    ill = hsm.directory.parent / "ill"
+    ill.touch()
     sign(card)
+    ill.unlink()
     line.end(reset=True)
     log_in(card)
     assert len(sign(card)) == 64
     assert (module.generation, module.fault) == (2, "")
 
 
-def test_a_module_that_takes_all_memory_gets_no_more(load: Load, shim: Shim) -> None:
-    all_memory = "while (memset(malloc(64ul << 20), 1, 64ul << 20)) ;"
-    module = load(shim({SIGN: f"{SIGN_PARAMETERS} {{ {all_memory} {REAL_SIGN} }}"}))
-    with pytest.raises(ModuleFailed):
-        sign(logged_in(module))
+def test_a_module_that_wants_ever_more_memory_gets_no_more(hsm: SoftHsm, load: Load, shim: Shim) -> None:
+    four_gibibytes = "for (int n = 0; n < 64; n++) if (!malloc(64ul << 20)) abort()"
+    card = logged_in(load(shim(signing(four_gibibytes))))
+    (hsm.directory.parent / "ill").touch()
+    with pytest.raises(ModuleFailed) as failed:
+        sign(card)
+    assert failed.value.params["why"] == f"signal {signal.SIGABRT.value}"
 
 
 def test_closing_does_not_wait_for_a_module_that_hangs(load: Load, shim: Shim) -> None:

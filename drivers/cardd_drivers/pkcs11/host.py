@@ -45,7 +45,7 @@ from cardd_drivers.pkcs11.wire import (
 SET_DEATH_SIGNAL, SET_DUMPABLE = 1, 4  # prctl(2)
 # bytes: a module that grows past the first is ended at the next logout and started anew; past the second the system
 # gives it no more, so that it fails before the workstation does
-MEMORY_MAX, MEMORY_END = 512 * 1024 * 1024, 2 * 1024 * 1024 * 1024
+MEMORY_MAX, MEMORY_END = 256 * 1024 * 1024, 2 * 1024 * 1024 * 1024
 UNSUPPORTED = 0x54  # CKR_FUNCTION_NOT_SUPPORTED
 AT_ONCE = 1.0  # seconds
 DEAF = 4  # exit status
