@@ -25,6 +25,8 @@ from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
 from cardd.identity.csa_login import CsaLogin
+from cardd.identity.ecps_login import EcpsLogin
+from cardd.identity.ecps_settings import EcpsSettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.model import KeyPurpose
@@ -46,7 +48,7 @@ class Daemon:
 
     def __init__(self, config: Config, sources: Sequence[ReaderSource] | None = None) -> None:
         hold_pin = config.session.pin == "hold"
-        clock = SystemClock()
+        self._clock = clock = SystemClock()
         self._config = config
         self._sources = sources
         self._events = EventBus()
@@ -79,7 +81,7 @@ class Daemon:
             consents=self._consents,
             signing=Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin),
             logins=logins,
-            methods=Methods(self._readers, logins.csa, self._expiry),
+            methods=Methods(self._readers, logins.csa, logins.ecps, self._expiry),
             pin_life=self._pin_life,
             events=self._events,
             clock=clock,
@@ -95,7 +97,18 @@ class Daemon:
         hold_pin = self._config.session.pin == "hold"
         login = CardLogin(self._readers, self._sessions, pins, self._consents, self._audit, hold_pin=hold_pin)
         csa = CsaLogin(login, self._readers, OsSecrets(), self._expiry, token=self._config.csa.token)
-        return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa)
+        ecps = EcpsLogin(
+            self._sessions, prompter, self._audit, self._clock, settings=self._ecps_settings(), secrets=OsSecrets()
+        )
+        return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa, ecps)
+
+    def _ecps_settings(self) -> EcpsSettings | None:
+        psc = self._config.psc
+        if psc.issuer is None or psc.client_id is None:
+            return None
+        return EcpsSettings(
+            psc.issuer, psc.client_id, psc.authentication, psc.certificate, psc.authorities, psc.extra_hosts
+        )
 
     async def start(self) -> None:
         """Listen, so that the service manager may go on. Raises AddressInUse, ConfigInvalid, StateUnavailable."""
@@ -117,6 +130,7 @@ class Daemon:
         """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""
         self._sessions.close_where(lambda _: True, "daemon_stopped")
         await self._sessions.settle()
+        await self._services.logins.ecps.close()
         self._expiry.stop()
         await self._clients.close()
         await self._api.stop()
@@ -138,6 +152,7 @@ class Daemon:
         self._readers.on_card_removed.append(self._card_removed)
         self._pin_life.on_changed.append(self._pin_changed)
         self._sessions.on_closed.append(self._consents.session_closed)
+        self._sessions.on_closed.append(self._services.logins.ecps.session_closed)
         self._clients.on_removed.append(self._client_removed)
 
     def _card_removed(self, card: InsertedCard) -> None:

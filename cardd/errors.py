@@ -177,6 +177,21 @@ class SessionClosed(SessionError):
     code = "session.closed"
 
 
+class SessionPending(SessionError):
+    """The person has not agreed on the mobile yet."""
+
+    code = "session.pending"
+    status = 409
+    retryable = True
+
+
+class SessionCannotSign(SessionError):
+    """An e-CPS session has no key: it signs no document."""
+
+    code = "session.cannot_sign"
+    status = 409
+
+
 class MethodUnavailable(SessionError):
     """This login method cannot be used here now. Params: ``method``."""
 

@@ -11,6 +11,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 | ``sign_batch`` | client, batch, count, documents, patient (may be absent) |
 | ``origin`` | origin |
 | ``last_try`` | client, card, reader, tries_left |
+| ``ecps`` | client, digits |
 | ``pin_change``, ``pin_unblock`` | client |
 | ``card`` | client, card, reader, holder (may be absent) |
 """

@@ -54,15 +54,16 @@ def session(call: Call) -> None:
 
 
 def session_untouched(call: Call) -> None:
-    """The same for a GET: looking at a session does not keep it alive."""
-    call.open_session = _session(call, touch=False)
+    """The same for a GET: looking at a session does not keep it alive, and it may wait for the mobile still."""
+    call.open_session = _session(call, touch=False, pending=True)
     call.who = call.open_session.caller
 
 
 def session_or_local(call: Call) -> None:
     """The holder of the token, or the session's own OS user on the Unix socket."""
     if call.bearer is not None or not call.line.is_local:
-        session(call)
+        call.open_session = _session(call, touch=True, pending=True)
+        call.who = call.open_session.caller
         return
     local(call)
     wanted = call.path["id"]
@@ -71,12 +72,12 @@ def session_or_local(call: Call) -> None:
         raise SessionUnknown
 
 
-def _session(call: Call, *, touch: bool) -> Session:
+def _session(call: Call, *, touch: bool, pending: bool = False) -> Session:
     token, page = call.bearer, call.page
     if token is None:
         raise SessionUnknown
     caller_id = page.origin if page else None
-    found = call.services.sessions.authenticate(token, caller_id, call.peer.uid, touch=touch)
+    found = call.services.sessions.authenticate(token, caller_id, call.peer.uid, touch=touch, pending=pending)
     if page is None and found.caller.kind is CallerKind.ORIGIN:
         raise SessionUnknown
     if found.id != call.path["id"]:

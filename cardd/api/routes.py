@@ -67,7 +67,7 @@ ROUTES: tuple[Route, ...] = (
 
     get("/v1/sessions", local, sessions.everyone, "The asking OS user's sessions", answers={200: SessionsAnswer}),
     post("/v1/sessions", client, sessions.SHAPE, sessions.open_one, "Log in",
-         answers={201: SessionAnswer}, idempotent=True),
+         answers={201: SessionAnswer, 202: SessionAnswer}, idempotent=True),
     get("/v1/sessions/{id}", session_untouched, sessions.show, "State and identity", answers={200: SessionAnswer}),
     delete("/v1/sessions/{id}", session_or_local, sessions.close, "Log out"),
 

@@ -51,11 +51,16 @@ class ActingBody(Body):
 
 
 class SessionBody(Body):
-    """POST /v1/sessions: ``card`` goes with ``cpx`` (``ask`` has the user pick one), ``acting`` with ``csa``."""
+    """POST /v1/sessions.
 
-    method: Literal["cpx", "csa"]
+    ``card`` goes with ``cpx`` (``ask`` has the user pick one), ``acting`` with ``csa``; ``login_hint``, the national
+    identifier of the person whose mobile is asked, with ``ecps``.
+    """
+
+    method: Literal["cpx", "csa", "ecps"]
     card: Identifier | None = None
     acting: ActingBody | None = None
+    login_hint: Identifier | None = None
 
 
 class SignatureItem(Body):
@@ -243,17 +248,18 @@ class IdentityAnswer(Answer):
 
 
 class SessionAnswer(Answer):
-    """A session; ``token`` only in the answer that opens it."""
+    """A session; ``token`` only in the answer that opens it, ``binding_message`` only while it waits for the mobile."""
 
     id: str
-    method: Literal["cpx", "csa"]
-    state: Literal["active", "locked"]
+    method: Literal["cpx", "csa", "ecps"]
+    state: Literal["active", "locked", "pending"]
     opened_at: datetime
     expires_at: datetime
     identity: IdentityAnswer
     card: str | None
     client: str
     token: str | UnsetType = UNSET
+    binding_message: str | UnsetType = UNSET
 
 
 class SessionsAnswer(Answer):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
+from msgspec import UNSET
+
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
 from cardd.api.identities import described as identity
@@ -20,14 +22,21 @@ async def open_one(call: Call, body: SessionBody) -> Reply:
     session, token = await _login(call, body)
     answer = described(call, session)
     answer.token = token
-    return Reply(201, answer, {"Location": f"/v1/sessions/{session.id}"})
+    return Reply(202 if session.pending else 201, answer, {"Location": f"/v1/sessions/{session.id}"})
 
 
 async def _login(call: Call, body: SessionBody) -> tuple[Session, str]:
     if body.method == "cpx":
         _expect(body.acting is None, "$.acting", "unknown")
+        _expect(body.login_hint is None, "$.login_hint", "unknown")
         return await call.services.logins.cpx.open(call.caller, body.card)
     _expect(body.card is None, "$.card", "unknown")
+    if body.method == "ecps":
+        _expect(body.acting is None, "$.acting", "unknown")
+        if body.login_hint is None:
+            raise InvalidRequest(where="$.login_hint", why="missing")
+        return await call.services.logins.ecps.start(call.caller, body.login_hint)
+    _expect(body.login_hint is None, "$.login_hint", "unknown")
     if body.acting is None:
         raise InvalidRequest(where="$.acting", why="missing")
     return await call.services.logins.csa.open(call.caller, _acting(body.acting))
@@ -69,11 +78,12 @@ def described(call: Call, session: Session) -> SessionAnswer:
     """A session as the API shows it."""
     return SessionAnswer(
         id=session.id,
-        method=cast(Literal["cpx", "csa"], session.method),
+        method=cast(Literal["cpx", "csa", "ecps"], session.method),
         state=session.state.value,
         opened_at=session.opened_at,
         expires_at=call.services.sessions.expires_at(session),
         identity=identity(session.identity),
-        card=session.card.id,
+        card=session.card.id if session.card else None,
         client=session.caller.name,
+        binding_message=session.pending.binding_message if session.pending else UNSET,
     )

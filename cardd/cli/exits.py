@@ -14,6 +14,8 @@ from cardd.errors import (
     PairingRefused,
     PinError,
     PromptError,
+    PscDenied,
+    PscExpired,
     ReaderError,
     SessionError,
 )
@@ -37,7 +39,7 @@ _BY_ERROR: tuple[tuple[tuple[type[CarddError], ...], Exit], ...] = (
     ((DaemonUnreachable,), Exit.UNREACHABLE),
     ((ClientUnknown, SessionError), Exit.NO_SESSION),
     ((ReaderError, CardError), Exit.CARD),
-    ((PinError, ConsentError, PromptError, PairingRefused), Exit.PERSON),
+    ((PinError, ConsentError, PromptError, PairingRefused, PscDenied, PscExpired), Exit.PERSON),
 )
 
 

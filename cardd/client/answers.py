@@ -150,7 +150,10 @@ class Client(Answer, frozen=True):
 
 
 class SessionState(Answer, frozen=True):
-    """A session; ``state`` is ``active`` or ``locked``, ``client`` the name of the client that opened it."""
+    """A session; ``state`` is ``active``, ``locked`` or ``pending``, ``client`` the name of the client that opened it.
+
+    ``binding_message`` has the two digits to compare while it waits for the mobile.
+    """
 
     id: str
     method: str
@@ -160,6 +163,7 @@ class SessionState(Answer, frozen=True):
     identity: Holder
     card: str | None = None
     client: str = ""
+    binding_message: str | None = None
 
 
 class OpenedSession(SessionState, frozen=True):

@@ -35,6 +35,7 @@ from cardd.model import Event
 
 PAUSE = 0.25  # seconds between two questions whether the user has accepted the pairing
 ACCEPTED = 202
+PENDING = "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +145,48 @@ class CarddClient:
 
     # --- sessions ---
 
-    async def login(self, method: str = "cpx", *, card: str | None = None, acting: Acting | None = None) -> Session:
+    async def login(
+        self,
+        method: str = "cpx",
+        *,
+        card: str | None = None,
+        acting: Acting | None = None,
+        login_hint: str | None = None,
+        on_pending: Callable[[SessionState], None] | None = None,
+    ) -> Session:
         """Open a session; the daemon asks the user for the PIN.
 
         ``card`` names one where several are inserted, or is ``ask`` for the user to pick one; ``acting`` is for whom a
         program acts with its organisation's certificate (``csa``). Raises ClientUnknown when this program is not
         paired, CardAmbiguous with the cards to name, and the errors of PIN and card.
+
+        ``login_hint`` is the national identifier of the person whose mobile is asked (``ecps``); ``on_pending`` gets
+        the two digits and the time to show until this returns. Raises PscDenied, PscExpired and the like then.
         """
         body: dict[str, object] = {"method": method}
         body |= {"card": card} if card else {}
         body |= {"acting": asdict(acting)} if acting else {}
+        body |= {"login_hint": login_hint} if login_hint else {}
         opened = await self._transport.post("/v1/sessions", body, OpenedSession, self.secret)
-        return Session(self._transport, opened.id, opened.token, opened)
+        session = Session(self._transport, opened.id, opened.token, opened)
+        if opened.state == PENDING:
+            session.opened = await self._agreed(session, opened, on_pending)
+        return session
+
+    async def _agreed(
+        self, session: Session, state: SessionState, on_pending: Callable[[SessionState], None] | None
+    ) -> SessionState:
+        """Wait for the mobile; whoever stops waiting ends the login."""
+        if on_pending:
+            on_pending(state)
+        try:
+            while state.state == PENDING:
+                await asyncio.sleep(PAUSE)
+                state = await session.state()
+        except asyncio.CancelledError:
+            await session.close()
+            raise
+        return state
 
     def session(self, identifier: str, token: str) -> Session:
         """A session that was opened before, perhaps by another process of the same user."""

@@ -266,6 +266,60 @@ class Csa:
 
 
 @dataclass(frozen=True, slots=True)
+class Psc:
+    """Pro Santé Connect, for the login with e-CPS."""
+
+    issuer: Annotated[
+        str | None,
+        Key(
+            optional_word(),
+            "The provider's issuer, to the letter; e-CPS is off without it.",
+            "L’émetteur (issuer) du fournisseur, à la lettre ; sans lui, pas d’e-CPS.",
+        ),
+    ] = None
+    client_id: Annotated[
+        str | None,
+        Key(
+            optional_word(),
+            "The identifier of the registered service.",
+            "L’identifiant du service enregistré.",
+        ),
+    ] = None
+    authentication: Annotated[
+        Literal["secret_basic", "secret_post", "tls"],
+        Key(
+            choice("secret_basic", "secret_post", "tls"),
+            "How the service proves itself. The secret is never here: entry psc-client-secret of the OS secrets.",
+            "Comment le service se prouve. Le secret n’est jamais ici : entrée psc-client-secret du trousseau.",
+        ),
+    ] = "secret_basic"
+    certificate: Annotated[
+        Path | None,
+        Key(
+            optional_path(),
+            "The PKCS#12 file that is shown over TLS; its password is the entry psc-certificate.",
+            "Le fichier PKCS#12 montré en TLS ; son mot de passe est l’entrée psc-certificate.",
+        ),
+    ] = None
+    authorities: Annotated[
+        Path | None,
+        Key(
+            optional_path(),
+            "A PEM file with the authorities to trust for the provider; the system's when not set.",
+            "Un fichier PEM des autorités admises pour le fournisseur ; celles du système par défaut.",
+        ),
+    ] = None
+    extra_hosts: Annotated[
+        tuple[str, ...],
+        Key(
+            words(),
+            "Hosts outside the issuer's domain that its endpoints may be on.",
+            "Hôtes hors du domaine de l’émetteur où ses adresses peuvent être.",
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """The record of what was signed."""
 
@@ -293,6 +347,7 @@ class Config:
     audit: Audit = Audit()
     pkcs11: Pkcs11 = Pkcs11()
     csa: Csa = Csa()
+    psc: Psc = Psc()
 
 
 NESTED = {"pkcs11": "drivers.pkcs11"}

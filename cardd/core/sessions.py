@@ -16,7 +16,7 @@ from enum import StrEnum
 from cardd.core.events import EventBus
 from cardd.core.readers import InsertedCard
 from cardd.core.tokens import fingerprint, new_id, new_token
-from cardd.errors import SessionClosed, SessionExpired, SessionUnknown
+from cardd.errors import CarddError, SessionClosed, SessionExpired, SessionPending, SessionUnknown
 from cardd.model import Caller, Event, Identity, KeyPurpose, KeyRef
 from cardd.ports import Clock
 from cardd.secret import Secret
@@ -25,8 +25,9 @@ REMEMBERED_ENDS = 256
 
 
 class SessionState(StrEnum):
-    """``locked``: the PIN is asked again before the next use of the card."""
+    """``locked``: the PIN is asked again before the next use of the card; ``pending``: the mobile has not answered."""
 
+    PENDING = "pending"
     ACTIVE = "active"
     LOCKED = "locked"
 
@@ -41,20 +42,32 @@ class Credential:
     chain: tuple[bytes, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What a login by mobile waits with: the two digits to compare, and until when."""
+
+    binding_message: str
+    expires_at: datetime
+
+
 @dataclass(eq=False, slots=True)
 class Session:
-    """One open session. ``pin`` is there in "hold" mode while the session is active."""
+    """One open session, or one that waits for the mobile (``pending``).
+
+    ``pin`` is there in "hold" mode while the session is active; ``card`` is None where no card or token is behind it.
+    """
 
     id: str
     token: str
     caller: Caller
     method: str
     identity: Identity
-    card: InsertedCard
+    card: InsertedCard | None
     credentials: dict[KeyPurpose, Credential]
     opened_at: datetime
     started: float
     used: float
+    pending: Pending | None = None
     pin: Secret | None = None
     state: SessionState = SessionState.ACTIVE
 
@@ -93,7 +106,7 @@ class Sessions:
     limits: Limits
     on_closed: list[Callable[[Session, str], None]] = field(default_factory=list)
     _open: dict[str, Session] = field(default_factory=dict)
-    _ended: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _ended: OrderedDict[str, CarddError] = field(default_factory=OrderedDict)
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _logouts: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -104,10 +117,11 @@ class Sessions:
         caller: Caller,
         method: str,
         identity: Identity,
-        card: InsertedCard,
+        card: InsertedCard | None,
         credentials: dict[KeyPurpose, Credential],
+        pending: Pending | None = None,
     ) -> tuple[Session, str]:
-        """A new active session and its token, which is not kept."""
+        """A new session, active or pending, and its token, which is not kept."""
         token, now = new_token(), self.clock.monotonic()
         session = Session(
             id=session_id,
@@ -120,17 +134,38 @@ class Sessions:
             opened_at=self.clock.now(),
             started=now,
             used=now,
+            pending=pending,
+            state=SessionState.PENDING if pending else SessionState.ACTIVE,
         )
         self._open[session.token] = session
         self._watch(session)
-        self._publish("session.opened", session)
+        if pending:
+            data = {"binding_message": pending.binding_message, "expires_at": pending.expires_at.isoformat()}
+            self._publish("session.pending", session, **data)
+        else:
+            self._publish("session.opened", session)
         return session, token
 
-    def authenticate(self, token: str, caller_id: str | None, uid: int, *, touch: bool = True) -> Session:
+    def activate(self, session: Session, identity: Identity) -> None:
+        """A pending session's person has agreed on the mobile."""
+        session.identity, session.pending, session.state = identity, None, SessionState.ACTIVE
+        session.started = session.used = self.clock.monotonic()
+        session.opened_at = self.clock.now()
+        self._publish("session.opened", session)
+
+    def fail(self, session: Session, error: CarddError) -> None:
+        """End a pending session; whoever asks for it gets this error."""
+        self.close(session, error.code)
+        self._ended[session.token] = error
+
+    def authenticate(
+        self, token: str, caller_id: str | None, uid: int, *, touch: bool = True, pending: bool = False
+    ) -> Session:
         """The session of this token, for its own OS user and, where the caller is known otherwise, its own caller.
 
-        ``touch`` counts this as a use, which puts off the end of an idle session.
-        Raises SessionUnknown for any mismatch, SessionClosed or SessionExpired with the reason for one that ended.
+        ``touch`` counts this as a use, which puts off the end of an idle session; ``pending`` takes one that waits too.
+        Raises SessionUnknown for any mismatch, SessionPending, SessionClosed or SessionExpired with the reason for one
+        that ended, and for one that failed its error.
         """
         kept = fingerprint(token)
         session = self._open.get(kept)
@@ -142,6 +177,8 @@ class Sessions:
         if reason:
             self.close(session, reason)
             raise self._why_ended(kept)
+        if session.pending and not pending:
+            raise SessionPending
         if touch:
             session.used = self.clock.monotonic()
         return session
@@ -152,7 +189,9 @@ class Sessions:
             raise self._why_ended(session.token)
 
     def expires_at(self, session: Session) -> datetime:
-        """When the session ends if nothing more is asked of it."""
+        """When the session ends if nothing more is asked of it, or nobody agrees on the mobile."""
+        if session.pending:
+            return session.pending.expires_at
         return self.clock.now() + timedelta(seconds=max(0.0, self._remaining(session)))
 
     def of(self, uid: int) -> list[Session]:
@@ -195,6 +234,8 @@ class Sessions:
         await asyncio.gather(*self._logouts, return_exceptions=True)
 
     def _logout(self, session: Session) -> None:
+        if session.card is None:
+            return
         task = asyncio.ensure_future(session.card.access.logout(session.id))
         self._logouts.add(task)
         task.add_done_callback(self._logouts.discard)
@@ -222,15 +263,13 @@ class Sessions:
             self._watch(session)
 
     def _remember(self, token: str, reason: str) -> None:
-        self._ended[token] = reason
+        timed = reason in ("idle", "max_age")
+        self._ended[token] = SessionExpired(reason=reason) if timed else SessionClosed(reason=reason)
         if len(self._ended) > REMEMBERED_ENDS:
             self._ended.popitem(last=False)
 
-    def _why_ended(self, token: str) -> SessionUnknown | SessionExpired | SessionClosed:
-        reason = self._ended.get(token)
-        if reason is None:
-            return SessionUnknown()
-        return SessionExpired(reason=reason) if reason in ("idle", "max_age") else SessionClosed(reason=reason)
+    def _why_ended(self, token: str) -> CarddError:
+        return self._ended.get(token) or SessionUnknown()
 
     def _publish(self, kind: str, session: Session, **data: str) -> None:
         self.events.publish(Event(kind, {"session": session.id, **data}, to=session.caller.id))

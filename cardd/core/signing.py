@@ -26,6 +26,7 @@ from cardd.errors import (
     PinError,
     PinRequired,
     PinWrong,
+    SessionCannotSign,
 )
 from cardd.model import Algorithm, AuditEntry, KeyPurpose, Outcome, Question
 from cardd.ports import AuditLog
@@ -134,17 +135,20 @@ class Signing:
     async def _on_card(
         self, session: Session, question: Question, work: Callable[[Card], T], *, operations: int = 1
     ) -> T:
+        card = session.card
+        if card is None:
+            raise SessionCannotSign
         if session.pin is not None:
             login = Login(session.id, session.pin, accepted=True)
             try:
-                return await session.card.access.use(work, login, operations=operations)
+                return await card.access.use(work, login, operations=operations)
             except PinWrong:
                 self._sessions.lock(session)  # rule 4: a held PIN that fails once is forgotten at once
                 raise
             except PinRequired:
                 self._sessions.ensure_open(session)
                 raise
-        value, pin = await self._pins.login(session.card, session.id, session.caller.id, question, work)
+        value, pin = await self._pins.login(card, session.id, session.caller.id, question, work)
         if pin is not None and self._hold_pin:
             session.take_pin(pin)
         elif pin is not None:
@@ -160,6 +164,8 @@ class Signing:
 
 
 def _credential(session: Session, purpose: KeyPurpose) -> Credential:
+    if session.card is None:
+        raise SessionCannotSign
     credential = session.credentials.get(purpose)
     if credential is None:
         raise CardIncomplete(what=f"{purpose.value} certificate")

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from cardd.core.readers import Readers
 from cardd.errors import CardAmbiguous, CarddError
-from cardd.identity import cpx_login, csa_login
+from cardd.identity import cpx_login, csa_login, ecps_login
 from cardd.identity.csa_login import CsaLogin
+from cardd.identity.ecps_login import EcpsLogin
 from cardd.identity.expiry import Expiring, ExpiryWatch
 
 
@@ -23,9 +24,10 @@ class MethodState:
 class Methods:
     """Looks at the readers and the configuration; nothing is asked of a person."""
 
-    def __init__(self, readers: Readers, csa: CsaLogin, expiry: ExpiryWatch) -> None:
+    def __init__(self, readers: Readers, csa: CsaLogin, ecps: EcpsLogin, expiry: ExpiryWatch) -> None:
         self._readers = readers
         self._csa = csa
+        self._ecps = ecps
         self._expiry = expiry
 
     async def states(self) -> list[MethodState]:
@@ -33,6 +35,7 @@ class Methods:
         return [
             MethodState(cpx_login.METHOD, self._cpx()),
             MethodState(csa_login.METHOD, await self._organisation(), self._expiry.expiring()),
+            MethodState(ecps_login.METHOD, self._mobile()),
         ]
 
     def _cpx(self) -> CarddError | None:
@@ -40,6 +43,13 @@ class Methods:
             self._readers.choose(None)
         except CardAmbiguous:
             return None  # the user picks one
+        except CarddError as error:
+            return error
+        return None
+
+    def _mobile(self) -> CarddError | None:
+        try:
+            self._ecps.check()
         except CarddError as error:
             return error
         return None

@@ -18,6 +18,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
     "sign": {"client": "LPS", "document": "cr.pdf", "digest": "0123456789abcdef", "patient": "SIMULATION Zoé"},
     "sign_batch": {"client": "LPS", "batch": "Lot", "count": 7, "documents": "a.pdf, b.pdf", "patient": "SIMULATION"},
     "origin": {"origin": "https://dmp.example"},
+    "ecps": {"client": "LPS", "digits": "07"},
     "pin_change": {"client": "LPS"},
     "pin_unblock": {"client": "LPS"},
     "card": {"client": "LPS", "card": "cps3", "reader": "Lecteur A", "holder": "CAMILLE SIMULATION"},

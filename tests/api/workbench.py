@@ -32,9 +32,12 @@ from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
 from cardd.identity.csa_login import CsaLogin
+from cardd.identity.ecps_login import EcpsLogin
+from cardd.identity.ecps_settings import EcpsSettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.model import Peer
+from cardd.system.clock import SystemClock
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.simulator.inprocess import InProcessReader, InProcessReaders
 from cardd_drivers.vitale import VitaleDriver
@@ -91,6 +94,7 @@ class Workbench:
     limits: ApiLimits = field(default_factory=ApiLimits)
     unknown_origins: Literal["refuse", "ask"] = "refuse"
     hold_pin: bool = True
+    psc: EcpsSettings | None = None
     uid: int | None = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
@@ -115,7 +119,11 @@ class Workbench:
         self.secrets = MemorySecrets()
         expiry = ExpiryWatch(self.store, self.clock, self.events)
         csa = CsaLogin(login, self.readers, self.secrets, expiry, token=None)
-        self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa)
+        self.ecps = EcpsLogin(
+            self.sessions, prompter, self.audit, SystemClock(), settings=self.psc, secrets=self.secrets
+        )
+        self.sessions.on_closed.append(self.ecps.session_closed)
+        self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa, self.ecps)
         self.services = Services(
             readers=self.readers,
             sessions=self.sessions,
@@ -123,7 +131,7 @@ class Workbench:
             consents=self.consents,
             signing=self.signing,
             logins=self.logins,
-            methods=Methods(self.readers, self.logins.csa, expiry),
+            methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
             pin_life=PinLife(prompter, self.pins, guard, self.audit),
             events=self.events,
             clock=self.clock,

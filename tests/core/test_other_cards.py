@@ -72,6 +72,7 @@ async def test_a_session_with_a_cps4_signs_in_both_paddings(with_cps4: Core, tmp
 async def test_a_signature_with_a_held_pin_costs_4_apdus(with_cps4: Core) -> None:
     with_cps4.person.pins = [PIN]
     session, _ = await with_cps4.login.open(CALLER, None)
+    assert session.card
     await session.card.access.logout(session.id)  # ends the transaction that the login left open
     before = with_cps4.card.count
     await with_cps4.signing.sign(session, [request(Algorithm.PS256)], None)

@@ -27,6 +27,10 @@ TEXTS = {
     "dialog.pin_unblock.question": "“{client}” asks to unblock this card's PIN.",
     "dialog.card.question": "“{client}” asks for a card, and several can serve. Use this one?",
     "dialog.holder": "Holder: {holder}",
+    "dialog.ecps.question": (
+        "“{client}” asks to open a session with your e-CPS.\n\n{digits}\n\n"
+        "Agree on your mobile if the e-CPS app shows these two digits, and refuse if they differ."
+    ),
     "dialog.keypad": "Enter your PIN on the keypad of the reader “{reader}”.",
     "dialog.patient": "Patient: “{patient}”",
     "dialog.card": "Card {card}, reader “{reader}”.",

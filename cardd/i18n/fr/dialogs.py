@@ -30,6 +30,10 @@ TEXTS = {
     "dialog.pin_unblock.question": "« {client} » demande à débloquer le code porteur de cette carte.",
     "dialog.card.question": "« {client} » demande une carte, et plusieurs peuvent servir. Utiliser celle-ci ?",
     "dialog.holder": "Titulaire : {holder}",
+    "dialog.ecps.question": (
+        "« {client} » demande à ouvrir une session avec votre e-CPS.\n\n{digits}\n\n"
+        "Validez sur votre mobile si l'application e-CPS montre ces deux chiffres, et refusez s'ils sont différents."
+    ),
     "dialog.keypad": "Saisissez votre code porteur sur le clavier du lecteur « {reader} ».",
     "dialog.patient": "Patient : « {patient} »",
     "dialog.card": "Carte {card}, lecteur « {reader} ».",

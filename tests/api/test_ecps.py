@@ -1,0 +1,185 @@
+"""Sessions by mobile, with node's oidc-provider as Pro Santé Connect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from cardd.identity.ecps_settings import EcpsSettings
+from cardd.model import Choice, Event
+from tests.api.workbench import Workbench
+from tests.rig.oidc.people import ALICE, BOB
+from tests.rig.oidc.provider import SECRET, PscRig, is_installed
+from tests.rig.waiting import eventually
+
+LOGIN = {"method": "ecps", "login_hint": ALICE}
+
+pytestmark = pytest.mark.skipif(not is_installed(), reason="node's oidc-provider is not installed")
+
+
+@pytest.fixture(scope="module")
+def psc() -> Iterator[PscRig]:
+    rig = PscRig()
+    asyncio.run(rig.start())
+    yield rig
+    asyncio.run(rig.stop())
+
+
+@pytest_asyncio.fixture
+async def ecps(psc: PscRig, tmp_path: Path) -> AsyncIterator[Workbench]:
+    await psc.reset()
+    authorities = tmp_path / "psc.pem"
+    authorities.write_bytes(psc.authority.pem)
+    api = Workbench(tmp_path, psc=EcpsSettings(psc.issuer, "basic", authorities=authorities))
+    api.secrets.values["psc-client-secret"] = SECRET.encode()
+    api.person.attentive.clear()  # the dialog stays open; the mobile answers
+    await api.start()
+    yield api
+    await api.ecps.close()
+    await api.stop()
+
+
+async def pending(api: Workbench, login: dict[str, str] = LOGIN) -> tuple[str, str]:
+    """A pending session's path and token."""
+    api.person.attentive.set()
+    secret = await api.pair()
+    api.person.attentive.clear()
+    got = await api.call("POST", "/v1/sessions", login, bearer=secret)
+    assert (got.status, got.text("state")) == (202, "pending")
+    assert got.text("binding_message").isdigit()
+    return f"/v1/sessions/{got.text('id')}", got.text("token")
+
+
+async def ends_in(api: Workbench, path: str, token: str) -> tuple[int, object]:
+    """What asking for the session gives once it is no longer pending."""
+    while True:
+        got = await api.call("GET", path, bearer=token)
+        if got.status != 200:
+            return got.status, got.code
+        if got.text("state") != "pending":
+            return got.status, got.text("state")
+        await asyncio.sleep(0.05)
+
+
+def told(events: list[Event]) -> list[str]:
+    return [event.type for event in events if event.type.startswith("session.")]
+
+
+async def test_agreed_on_the_mobile_it_is_a_session_of_that_person(ecps: Workbench, psc: PscRig) -> None:
+    listener = ecps.events.subscribe("nobody")
+    path, token = await pending(ecps)
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (200, "active")
+    got = await ecps.call("GET", path, bearer=token)
+    assert got.text("identity", "national_id") == ALICE
+    assert got.text("identity", "family_name") == "SIMULATION"
+    assert got.json["card"] is None
+    assert ecps.audit.acts()[-1] == "session.open done"
+    listener.end()
+
+
+async def test_the_dialog_shows_the_digits_of_the_answer(ecps: Workbench) -> None:
+    path, token = await pending(ecps)
+    got = await ecps.call("GET", path, bearer=token)
+    await eventually(lambda: "ecps" in ecps.person.topics())
+    [shown] = [question for question in ecps.person.questions if question.topic == "ecps"]
+    assert shown.params["digits"] == got.text("binding_message")
+
+
+async def test_denied_on_the_mobile_it_is_no_session(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps)
+    await psc.deny(ALICE)
+    assert await ends_in(ecps, path, token) == (403, "psc.denied")
+    assert ecps.audit.entries[-1].code == "psc.denied"
+
+
+async def test_refused_in_the_dialog_it_is_no_session(ecps: Workbench) -> None:
+    ecps.person.choices = [Choice.YES, Choice.NO]  # the pairing, then the digits
+    path, token = await pending(ecps)
+    ecps.person.attentive.set()
+    assert await ends_in(ecps, path, token) == (403, "consent.refused")
+
+
+async def test_cancelled_by_the_program_nothing_is_asked_any_more(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps)
+    assert (await ecps.call("DELETE", path, bearer=token)).status == 204
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (401, "session.closed")
+
+
+async def test_while_it_waits_it_can_do_nothing(ecps: Workbench) -> None:
+    path, token = await pending(ecps)
+    body = {"document_name": "cr.pdf", "document": "U0lNVUxBVElPTg=="}
+    got = await ecps.call("POST", f"{path}/signatures", body, bearer=token)
+    assert (got.status, got.code, got.json["retryable"]) == (409, "session.pending", True)
+
+
+async def test_it_signs_nothing_and_says_what_does(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps)
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    body = {"document_name": "cr.pdf", "document": "U0lNVUxBVElPTg=="}
+    got = await ecps.call("POST", f"{path}/signatures", body, bearer=token)
+    assert (got.status, got.code) == (409, "session.cannot_sign")
+    assert got.text("remedy")
+
+
+async def test_an_unknown_person_is_told_at_once(ecps: Workbench) -> None:
+    ecps.person.attentive.set()
+    login = {"method": "ecps", "login_hint": "899999999999"}
+    got = await ecps.call("POST", "/v1/sessions", login, bearer=await ecps.pair())
+    assert got.code == "psc.login_hint"
+    assert ecps.audit.entries[-1].code == "psc.login_hint"
+
+
+async def test_a_wrong_client_secret_is_told_without_it(ecps: Workbench) -> None:
+    ecps.secrets.values["psc-client-secret"] = b"perdu SIMULATION"
+    ecps.person.attentive.set()
+    got = await ecps.call("POST", "/v1/sessions", LOGIN, bearer=await ecps.pair())
+    assert got.code == "psc.client_refused"
+    assert b"perdu" not in got.raw
+
+
+async def test_two_people_log_in_side_by_side(ecps: Workbench, psc: PscRig) -> None:
+    first = await pending(ecps)
+    second = await pending(ecps, {"method": "ecps", "login_hint": BOB})
+    await psc.approve(BOB)
+    assert await ends_in(ecps, *second) == (200, "active")
+    await psc.deny(ALICE)
+    assert await ends_in(ecps, *first) == (403, "psc.denied")
+
+
+async def test_no_token_of_the_provider_is_in_audit_or_answer(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps)
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    got = await ecps.call("GET", path, bearer=token)
+    [login] = ecps.ecps.open_logins()
+    for secret in (login.tokens.access, login.tokens.refresh, login.tokens.id_token):
+        assert secret is not None
+        assert secret.reveal().encode() not in got.raw
+        assert secret.reveal() not in repr(ecps.audit.entries)
+
+
+async def test_without_a_provider_the_method_says_so(api: Workbench) -> None:
+    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=await api.pair())
+    assert (got.status, got.code) == (422, "session.method_unavailable")
+    listed = await api.call("GET", "/v1/methods", via="unix")
+    assert listed.json["methods"][2]["usable"] is False  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({"method": "ecps"}, "$.login_hint"),
+        ({**LOGIN, "card": "ask"}, "$.card"),
+        ({"method": "cpx", "login_hint": ALICE}, "$.login_hint"),
+    ],
+)
+async def test_a_login_with_the_wrong_fields_names_them(api: Workbench, body: object, where: str) -> None:
+    got = await api.call("POST", "/v1/sessions", body, bearer=await api.pair())
+    assert (got.status, got.code, got.text("where")) == (422, "request.invalid", where)
