@@ -62,7 +62,7 @@ class Daemon:
         self._consents = ConsentDesk(
             prompter, clock, batch_max=config.consent.batch_max, batch_lifetime=config.consent.batch_lifetime
         )
-        store = FileStore(config.state.directory)
+        self._store = store = FileStore(config.state.directory)
         self._expiry = ExpiryWatch(store, clock, self._events)
         self._clients = Clients(
             store,
@@ -98,7 +98,13 @@ class Daemon:
         login = CardLogin(self._readers, self._sessions, pins, self._consents, self._audit, hold_pin=hold_pin)
         csa = CsaLogin(login, self._readers, OsSecrets(), self._expiry, token=self._config.csa.token)
         ecps = EcpsLogin(
-            self._sessions, prompter, self._audit, self._clock, settings=self._ecps_settings(), secrets=OsSecrets()
+            self._sessions,
+            prompter,
+            self._audit,
+            self._clock,
+            settings=self._ecps_settings(),
+            secrets=OsSecrets(),
+            store=self._store,
         )
         return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa, ecps)
 
@@ -125,6 +131,7 @@ class Daemon:
             self._started.append(source)
         await self._logind.start()
         self._expiry.start()
+        await self._services.logins.ecps.resume()
 
     async def stop(self) -> None:
         """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""

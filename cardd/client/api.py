@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,11 +32,13 @@ from cardd.client.answers import (
 from cardd.client.events import follow
 from cardd.client.session import Session
 from cardd.client.transport import Transport
+from cardd.errors import CarddError
 from cardd.model import Event
 
 PAUSE = 0.25  # seconds between two questions whether the user has accepted the pairing
 ACCEPTED = 202
 PENDING = "pending"
+PATIENCE = 5.0  # seconds for an answer under way, when nobody waits for it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,25 +170,33 @@ class CarddClient:
         body |= {"card": card} if card else {}
         body |= {"acting": asdict(acting)} if acting else {}
         body |= {"login_hint": login_hint} if login_hint else {}
+        if login_hint:
+            return await self._by_mobile(body, on_pending)
         opened = await self._transport.post("/v1/sessions", body, OpenedSession, self.secret)
-        session = Session(self._transport, opened.id, opened.token, opened)
-        if opened.state == PENDING:
+        return Session(self._transport, opened.id, opened.token, opened)
+
+    async def _by_mobile(self, body: dict[str, object], on_pending: Callable[[SessionState], None] | None) -> Session:
+        """Start, and wait for the mobile; whoever stops waiting, even for the first answer, ends the login."""
+        asked = asyncio.ensure_future(self._transport.post("/v1/sessions", body, OpenedSession, self.secret))
+        try:
+            opened = await asyncio.shield(asked)
+            session = Session(self._transport, opened.id, opened.token, opened)
             session.opened = await self._agreed(session, opened, on_pending)
+        except asyncio.CancelledError:
+            with contextlib.suppress(TimeoutError, CarddError):
+                opened = await asyncio.wait_for(asked, PATIENCE)
+                await Session(self._transport, opened.id, opened.token).close()
+            raise
         return session
 
     async def _agreed(
         self, session: Session, state: SessionState, on_pending: Callable[[SessionState], None] | None
     ) -> SessionState:
-        """Wait for the mobile; whoever stops waiting ends the login."""
         if on_pending:
             on_pending(state)
-        try:
-            while state.state == PENDING:
-                await asyncio.sleep(PAUSE)
-                state = await session.state()
-        except asyncio.CancelledError:
-            await session.close()
-            raise
+        while state.state == PENDING:
+            await asyncio.sleep(PAUSE)
+            state = await session.state()
         return state
 
     def session(self, identifier: str, token: str) -> Session:

@@ -146,6 +146,15 @@ class Sessions:
             self._publish("session.opened", session)
         return session, token
 
+    def restore(self, session: Session) -> None:
+        """A session of the daemon before this one goes on, for whoever has its token; its age counts on."""
+        age = (self.clock.now() - session.opened_at).total_seconds()
+        session.used = self.clock.monotonic()
+        session.started = session.used - age
+        self._open[session.token] = session
+        self._watch(session)
+        self._publish("session.opened", session)
+
     def activate(self, session: Session, identity: Identity) -> None:
         """A pending session's person has agreed on the mobile."""
         session.identity, session.pending, session.state = identity, None, SessionState.ACTIVE

@@ -9,16 +9,29 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cardd.core.sessions import Pending, Session, Sessions, new_session_id
-from cardd.errors import AuditUnavailable, CarddError, ConsentError, ConsentRefused, MethodUnavailable, PromptError
+from cardd.errors import (
+    AuditUnavailable,
+    CarddError,
+    ConsentError,
+    ConsentRefused,
+    MethodUnavailable,
+    PromptError,
+    PscSessionOver,
+    PscUnavailable,
+)
+from cardd.identity.ecps_kept import KeptSession, KeptSessions
 from cardd.identity.ecps_settings import EcpsSettings
 from cardd.model import AuditEntry, Caller, Choice, Identity, Outcome, Question
-from cardd.ports import AuditLog, Clock, Prompter, SecretStore
+from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
 
 if TYPE_CHECKING:
     from cardd.oidc.ciba import PendingLogin
     from cardd.oidc.provider import Login, Provider
 
 METHOD = "ecps"
+DAEMON_STOPPED = "daemon_stopped"
+MARGIN = 20.0  # seconds before the access token ends
+PAUSE_FIRST, PAUSE_MAX = 1.0, 30.0  # between two attempts while the provider is away
 
 
 class EcpsLogin:
@@ -33,6 +46,7 @@ class EcpsLogin:
         *,
         settings: EcpsSettings | None,
         secrets: SecretStore,
+        store: Store,
     ) -> None:
         self._sessions = sessions
         self._prompter = prompter
@@ -40,9 +54,10 @@ class EcpsLogin:
         self._clock = clock
         self._settings = settings
         self._secrets = secrets
+        self._kept = KeptSessions(store, secrets)
         self._provider: Provider | None = None
         self._opening = asyncio.Lock()
-        self._waiting: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._logins: dict[str, Login] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -74,17 +89,20 @@ class EcpsLogin:
             credentials={},
             pending=Pending(waiting.binding_message, waiting.expires_at),
         )
-        self._waiting[session.id] = self._spawn(self._finish(session, waiting, entry))
+        self._running[session.id] = self._spawn(self._finish(session, waiting, entry))
         return session, token
 
-    def session_closed(self, session: Session, _reason: str) -> None:
-        """Stop asking for a login that nobody waits for any more, and end at the provider one that was made."""
-        task = self._waiting.pop(session.id, None)
+    def session_closed(self, session: Session, reason: str) -> None:
+        """Stop asking for a login that nobody waits for any more, and end at the provider one that was made.
+
+        One that ends with the daemon is kept: the next daemon resumes it.
+        """
+        task = self._running.pop(session.id, None)
         if task is not None and task is not asyncio.current_task():
             task.cancel()
         login = self._logins.pop(session.id, None)
-        if login is not None:
-            self._spawn(self._log_out(login))
+        if login is not None and reason != DAEMON_STOPPED:
+            self._spawn(self._log_out(session.id, login))
 
     def open_logins(self) -> list[Login]:
         """What the provider gave for each open session; its tokens are for the provider and for nobody else."""
@@ -92,6 +110,8 @@ class EcpsLogin:
 
     async def close(self) -> None:
         """Let the logouts under way end, for a moment, and give the connections back."""
+        for task in self._running.values():
+            task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2.0)
         if self._provider is not None:
@@ -108,9 +128,69 @@ class EcpsLogin:
             return
         finally:
             shown.cancel()
-        self._waiting.pop(session.id, None)
-        self._logins[session.id] = login
         self._sessions.activate(session, login.person.identity)
+        await self._renew(session, login)
+
+    async def _renew(self, session: Session, login: Login) -> None:
+        """Keep the login alive as long as the session is open, and the session no longer than the login."""
+        from cardd.oidc import renewal  # noqa: PLC0415 - as above
+
+        pause = PAUSE_FIRST
+        while True:
+            self._logins[session.id] = login
+            await self._keep(session, login)
+            await asyncio.sleep(max(pause, self._left(login) - MARGIN))
+            try:
+                login = replace(login, tokens=await renewal.refresh(await self._connected(), login))
+                pause = PAUSE_FIRST
+            except PscUnavailable:
+                pause = min(2 * pause, PAUSE_MAX)
+            except CarddError:
+                self._sessions.close(session, "provider_ended")
+                return
+
+    def _left(self, login: Login) -> float:
+        return (login.tokens.expires_at - self._clock.now()).total_seconds()
+
+    async def _keep(self, session: Session, login: Login) -> None:
+        if login.tokens.refresh is not None:
+            await self._kept.keep(session, login.tokens.refresh.to_secret())
+
+    async def resume(self) -> None:
+        """Go on with the sessions that the daemon before this one kept; those that PSC has ended are forgotten."""
+        if self._settings is None:
+            return
+        for kept in self._kept.all():
+            self._spawn(self._resume(kept))
+
+    async def _resume(self, kept: KeptSession) -> None:
+        from cardd.oidc import renewal  # noqa: PLC0415 - as above
+        from cardd.oidc.token import Token  # noqa: PLC0415
+
+        found = await self._kept.take(kept)
+        try:
+            if found is None:
+                raise PscSessionOver
+            with found:
+                token = Token.from_secret(found)
+            login = await renewal.resume(await self._connected(), token, kept.national_id)
+        except CarddError:
+            await self._kept.forget(kept.id)
+            return
+        session = Session(
+            id=kept.id,
+            token=kept.token,
+            caller=kept.caller,
+            method=METHOD,
+            identity=login.person.identity,
+            card=None,
+            credentials={},
+            opened_at=kept.opened_at,
+            started=0.0,
+            used=0.0,
+        )
+        self._sessions.restore(session)
+        self._running[session.id] = self._spawn(self._renew(session, login))
 
     async def _show(self, session: Session, waiting: PendingLogin) -> None:
         """The two digits, on the user's own desktop; whoever refuses there ends the login."""
@@ -122,9 +202,10 @@ class EcpsLogin:
             if await self._prompter.confirm(question) is Choice.NO:
                 self._sessions.fail(session, ConsentRefused())
 
-    async def _log_out(self, login: Login) -> None:
+    async def _log_out(self, identifier: str, login: Login) -> None:
         from cardd.oidc import logout  # noqa: PLC0415 - as above
 
+        await self._kept.forget(identifier)
         with contextlib.suppress(CarddError):
             await logout.log_out(await self._connected(), login.tokens)
 

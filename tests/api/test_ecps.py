@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from cardd.errors import SessionUnknown
+from cardd.identity import ecps_login
 from cardd.identity.ecps_settings import EcpsSettings
 from cardd.model import Choice, Event
 from tests.api.workbench import Workbench
@@ -163,6 +166,62 @@ async def test_no_token_of_the_provider_is_in_audit_or_answer(ecps: Workbench, p
         assert secret is not None
         assert secret.reveal().encode() not in got.raw
         assert secret.reveal() not in repr(ecps.audit.entries)
+
+
+async def test_its_tokens_are_renewed_before_they_end(
+    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ecps_login, "MARGIN", 1e6)  # every token ends soon
+    path, token = await pending(ecps)
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    [first] = ecps.ecps.open_logins()
+    await eventually(lambda: ecps.ecps.open_logins()[0].tokens.access != first.tokens.access)
+    assert await ends_in(ecps, path, token) == (200, "active")
+
+
+async def test_the_next_daemon_resumes_it_for_the_same_user_only(ecps: Workbench, psc: PscRig, tmp_path: Path) -> None:
+    path, token = await pending(ecps)
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    await eventually(lambda: any(name.startswith("ecps-") for name in ecps.secrets.values))
+    ecps.sessions.close_where(lambda _: True, "daemon_stopped")
+    second = Workbench(tmp_path / "second", psc=ecps.psc)
+    (tmp_path / "second").mkdir()
+    second.secrets.values, second.store.documents = ecps.secrets.values, ecps.store.documents
+    await second.start()
+    await second.ecps.resume()
+    await eventually(lambda: bool(second.sessions.of(os.getuid())))
+    assert await ends_in(second, path, token) == (200, "active")
+    got = await second.call("GET", path, bearer=token)
+    assert got.text("identity", "national_id") == ALICE
+    with pytest.raises(SessionUnknown):
+        second.sessions.authenticate(token, None, os.getuid() + 1)
+    assert (await second.call("DELETE", path, bearer=token)).status == 204
+    await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
+    await second.ecps.close()
+    await second.stop()
+
+
+async def test_one_that_was_closed_is_not_resumed(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps)
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    await ecps.call("DELETE", path, bearer=token)
+    await eventually(lambda: not any(name.startswith("ecps-") for name in ecps.secrets.values))
+    await ecps.ecps.resume()
+    assert ecps.sessions.of(os.getuid()) == []
+
+
+async def test_no_refresh_token_lies_in_the_state_directory(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps)
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    await eventually(lambda: "ecps-sessions" in ecps.store.documents)
+    [login] = ecps.ecps.open_logins()
+    assert login.tokens.refresh
+    assert not any(login.tokens.refresh.reveal() in text for text in ecps.store.documents.values())
+    assert not any(token in text for text in ecps.store.documents.values())
 
 
 async def test_without_a_provider_the_method_says_so(api: Workbench) -> None:

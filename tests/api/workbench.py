@@ -120,7 +120,13 @@ class Workbench:
         expiry = ExpiryWatch(self.store, self.clock, self.events)
         csa = CsaLogin(login, self.readers, self.secrets, expiry, token=None)
         self.ecps = EcpsLogin(
-            self.sessions, prompter, self.audit, SystemClock(), settings=self.psc, secrets=self.secrets
+            self.sessions,
+            prompter,
+            self.audit,
+            SystemClock(),
+            settings=self.psc,
+            secrets=self.secrets,
+            store=self.store,
         )
         self.sessions.on_closed.append(self.ecps.session_closed)
         self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa, self.ecps)

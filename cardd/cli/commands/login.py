@@ -62,13 +62,17 @@ async def _by_mobile(context: Context, cardd: CarddClient) -> Session:
         raise InvalidRequest(where="--login-hint", why="missing")
     shown: asyncio.Future[SessionState] = asyncio.get_running_loop().create_future()
     login = asyncio.ensure_future(cardd.login("ecps", login_hint=hint, on_pending=shown.set_result))
-    await asyncio.wait((shown, login), return_when=asyncio.FIRST_COMPLETED)
-    if shown.done():
-        state = shown.result()
-        context.terminal.tell([context.words("login.digits", digits=state.binding_message or "")])
-        async with waiting(context, context.words("login.mobile"), cardd, state.expires_at):
-            await login
-    return await login
+    try:
+        await asyncio.wait((shown, login), return_when=asyncio.FIRST_COMPLETED)
+        if shown.done():
+            state = shown.result()
+            context.terminal.tell([context.words("login.digits", digits=state.binding_message or "")])
+            async with waiting(context, context.words("login.mobile"), cardd, state.expires_at):
+                await login
+        return await login
+    finally:  # Ctrl-C ends the login too, which takes one more call
+        login.cancel()
+        await asyncio.gather(login, return_exceptions=True)
 
 
 def _acting(context: Context) -> Acting | None:
