@@ -13,6 +13,7 @@ from cardd.client import CarddClient
 from cardd.errors import CarddError
 
 TICK = 1.0
+HEARING = 2.0  # seconds for the first event, the daemon's hello; without it there is just no time to tell
 
 
 @asynccontextmanager
@@ -32,6 +33,8 @@ async def waiting(
     if until is None:
         tasks.append(asyncio.ensure_future(line.follow(cardd)))
     try:
+        if until is None:
+            await line.listens()
         yield
     finally:
         for task in tasks:
@@ -47,6 +50,12 @@ class _Line:
         self._context = context
         self._sentence = sentence
         self._until = until
+        self._heard = asyncio.Event()
+
+    async def listens(self) -> None:
+        """Return when the daemon's events come in: a dialog that opened before them would have no time left to tell."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._heard.wait(), HEARING)
 
     async def tick(self) -> None:
         """Count down while a dialog is open."""
@@ -62,8 +71,10 @@ class _Line:
         """Learn from the daemon when a dialog of ours opens and closes; without that, there is no time to tell."""
         with contextlib.suppress(CarddError):
             async for event in cardd.events():
+                self._heard.set()
                 timeout = event.data.get("timeout")
                 if event.type == "prompt.opened" and isinstance(timeout, int):
                     self._until = datetime.now(UTC) + timedelta(seconds=timeout)
                 elif event.type == "prompt.closed":
                     self._until = None
+        self._heard.set()
