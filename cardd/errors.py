@@ -767,3 +767,39 @@ def every_error() -> Iterator[type[CarddError]]:
         pending.extend(found.__subclasses__())
         if "code" in vars(found):
             yield found
+
+
+# --- documents to be signed, and signed ones -------------------------------------------------------------------
+
+
+class DocumentError(CarddError):
+    """The document cannot be signed, or not understood, as it is."""
+
+    status = 422
+
+
+# --- assertions (VIHF, INSi) -----------------------------------------------------------------------------------
+
+
+class AssertionRefused(CarddError):
+    """The assertion asked for would not be true, or would not be accepted: none is made."""
+
+    status = 422
+
+
+# --- upstreams: servers reached with the card ------------------------------------------------------------------
+
+
+class UpstreamError(CarddError):
+    """The server behind the relay cannot be reached, or is not who it must be."""
+
+    status = 502
+
+
+# --- one-time codes of support ---------------------------------------------------------------------------------
+
+
+class SupportCodeError(CarddError):
+    """What was asked needs a one-time code of support, and did not have it."""
+
+    status = 403
