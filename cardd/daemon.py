@@ -11,6 +11,7 @@ from cardd.agent.prompters import Prompters
 from cardd.api.server import ApiServer
 from cardd.api.services import ApiLimits, Logins, Services
 from cardd.config import Config
+from cardd.config.psc import Psc
 from cardd.core.clients import Clients
 from cardd.core.consent import ConsentDesk
 from cardd.core.events import EventBus
@@ -25,8 +26,8 @@ from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
 from cardd.identity.csa_login import CsaLogin
-from cardd.identity.ecps_login import EcpsLogin
-from cardd.identity.ecps_settings import EcpsSettings
+from cardd.identity.ecps.login import EcpsLogin
+from cardd.identity.ecps.settings import EcpsSettings, Exchange, ProxySettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.model import KeyPurpose
@@ -102,19 +103,11 @@ class Daemon:
             prompter,
             self._audit,
             self._clock,
-            settings=self._ecps_settings(),
+            settings=_ecps_settings(self._config.psc),
             secrets=OsSecrets(),
             store=self._store,
         )
         return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa, ecps)
-
-    def _ecps_settings(self) -> EcpsSettings | None:
-        psc = self._config.psc
-        if psc.issuer is None or psc.client_id is None:
-            return None
-        return EcpsSettings(
-            psc.issuer, psc.client_id, psc.authentication, psc.certificate, psc.authorities, psc.extra_hosts
-        )
 
     async def start(self) -> None:
         """Listen, so that the service manager may go on. Raises AddressInUse, ConfigInvalid, StateUnavailable."""
@@ -180,6 +173,29 @@ class Daemon:
         """Rule 7: the screen is locked, or the machine goes to sleep."""
         if kind is not Kind.UNLOCK:
             self._sessions.lock_where(lambda session: uid in (None, session.caller.peer.uid))
+
+
+def _ecps_settings(psc: Psc) -> EcpsSettings | None:
+    """The way to Pro Santé Connect; None where the configuration has none."""
+    proxy = ProxySettings(psc.proxy, psc.proxy_timeout, psc.proxy_identity) if psc.proxy else None
+    where = psc.issuer if psc.mode == "direct" else psc.proxy
+    if where is None or psc.client_id is None:
+        return None
+    return EcpsSettings(
+        issuer=psc.issuer or "",
+        client_id=psc.client_id,
+        authentication=psc.authentication,
+        certificate=psc.certificate,
+        key_id=psc.key_id,
+        authorities=psc.authorities,
+        extra_hosts=psc.extra_hosts,
+        redirect_port=psc.redirect_port,
+        redirect_path=psc.redirect_path,
+        exchanges={
+            api["name"]: Exchange(api.get("endpoint"), api.get("audience"), api.get("scope")) for api in psc.apis
+        },
+        proxy=proxy if psc.mode == "proxy" else None,
+    )
 
 
 async def run(config: Config, sources: Sequence[ReaderSource] | None = None) -> None:

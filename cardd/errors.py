@@ -153,6 +153,13 @@ class PairingRefused(ClientError):
     code = "client.pairing_refused"
 
 
+class PermissionMissing(ClientError):
+    """The client was not paired for this. Params: ``permission``."""
+
+    code = "client.permission"
+    status = 403
+
+
 class SessionError(CarddError):
     """The session does not allow this."""
 
@@ -197,6 +204,21 @@ class MethodUnavailable(SessionError):
 
     code = "session.method_unavailable"
     status = 422
+
+
+class SituationUnknown(SessionError):
+    """The person has no such situation of practice, or none was picked. Params: ``known``."""
+
+    code = "session.situation"
+    status = 422
+
+
+class PushTooSoon(SessionError):
+    """The mobile was asked a moment ago. Params: ``retry_after`` (seconds)."""
+
+    code = "session.push_too_soon"
+    status = 429
+    retryable = True
 
 
 class ConsentError(CarddError):
@@ -621,6 +643,20 @@ class PscUserinfoSubject(PscError):
     """The userinfo speaks of another subject than the ID token."""
 
     code = "psc.userinfo_subject"
+
+
+class PscFlowUnavailable(PscError):
+    """This way to log in does not exist with this configuration. Params: ``flow`` (``mobile``, ``browser``)."""
+
+    code = "psc.flow_unavailable"
+    status = 422
+
+
+class PscApiUnknown(PscError):
+    """No API of this name is configured to exchange tokens for. Params: ``api``."""
+
+    code = "psc.api_unknown"
+    status = 422
 
 
 class PscTokenError(PscError):

@@ -30,7 +30,7 @@ async def pair(call: Call, body: PairBody | OriginBody) -> Reply:
         return await _allow(call, call.page, body)
     if isinstance(body, OriginBody):
         raise InvalidRequest(where="$.name", why="missing")
-    request = PairingRequest(body.name, body.vendor, body.software_id)
+    request = PairingRequest(body.name, body.vendor, body.software_id, tuple(body.permissions))
     pairing = call.services.clients.pair(request, call.peer)
     if "respond-async" in call.http.headers.get("Prefer", ""):
         return _pending(pairing)

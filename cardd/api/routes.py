@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from cardd.api import auth_tokens, cards, clients, events, methods, pins, readers, sessions, signatures, status
+from cardd.api import (
+    auth_tokens,
+    cards,
+    clients,
+    events,
+    methods,
+    pins,
+    psc_tokens,
+    readers,
+    sessions,
+    signatures,
+    status,
+)
 from cardd.api.access import (
     anyone,
     client,
@@ -25,6 +37,7 @@ from cardd.api.schemas import (
     MethodsAnswer,
     OriginAnswer,
     PairingAnswer,
+    PscTokenAnswer,
     ReadersAnswer,
     SessionAnswer,
     SessionsAnswer,
@@ -70,6 +83,14 @@ ROUTES: tuple[Route, ...] = (
          answers={201: SessionAnswer, 202: SessionAnswer}, idempotent=True),
     get("/v1/sessions/{id}", session_untouched, sessions.show, "State and identity", answers={200: SessionAnswer}),
     delete("/v1/sessions/{id}", session_or_local, sessions.close, "Log out"),
+
+    post("/v1/sessions/{id}/pushes", session_untouched, sessions.PUSH, sessions.push, "Wake the mobile once more",
+         answers={200: SessionAnswer}),
+    post("/v1/sessions/{id}/situation", session, sessions.SITUATION, sessions.situate, "Pick a situation of practice",
+         answers={200: SessionAnswer}),
+    post("/v1/sessions/{id}/psc-tokens", session, psc_tokens.SHAPE, psc_tokens.give, "PSC's token, where approved",
+         answers={200: PscTokenAnswer}),
+    delete("/v1/login-hint", local, sessions.forget_login_hint, "Forget the national id kept for e-CPS logins"),
 
     post("/v1/sessions/{id}/signatures", session, signatures.SHAPE, signatures.sign, "Sign one thing, or a list",
          answers={200: (SignatureAnswer, SignaturesAnswer)}, idempotent=True),

@@ -34,6 +34,7 @@ class PairBody(Body):
     name: Name
     vendor: Name
     software_id: Identifier
+    permissions: Annotated[list[Literal["psc_token"]], Meta(max_length=4)] = []
 
 
 class OriginBody(Body):
@@ -53,14 +54,37 @@ class ActingBody(Body):
 class SessionBody(Body):
     """POST /v1/sessions.
 
-    ``card`` goes with ``cpx`` (``ask`` has the user pick one), ``acting`` with ``csa``; ``login_hint``, the national
-    identifier of the person whose mobile is asked, with ``ecps``.
+    ``card`` goes with ``cpx`` (``ask`` has the user pick one), ``acting`` with ``csa``, the others with ``ecps``:
+    ``login_hint`` is the national identifier of the person whose mobile is asked, the one that this OS user had kept
+    when it is not given; ``remember_login_hint`` asks the user whether it may be kept. ``flow`` says where the person
+    agrees, ``channel`` is PSC's own parameter. ``situation`` picks one of the person's situations of practice, and
+    ``ask`` has the user pick.
     """
 
     method: Literal["cpx", "csa", "ecps"]
     card: Identifier | None = None
     acting: ActingBody | None = None
     login_hint: Identifier | None = None
+    remember_login_hint: bool | None = None
+    flow: Literal["mobile", "browser"] | None = None
+    channel: Literal["card", "mobile"] | None = None
+    situation: Identifier | None = None
+
+
+class PushBody(Body):
+    """POST …/pushes: wake the mobile once more."""
+
+
+class SituationBody(Body):
+    """POST …/situation: ``id`` is one of the session's ``situations``."""
+
+    id: Identifier
+
+
+class PscTokenBody(Body):
+    """POST …/psc-tokens: ``api`` is one that the configuration names; PSC's own token without it."""
+
+    api: Identifier | None = None
 
 
 class SignatureItem(Body):
@@ -247,8 +271,30 @@ class IdentityAnswer(Answer):
     organisation: OrganisationAnswer | UnsetType = UNSET
 
 
+class SituationAnswer(Answer):
+    """One situation of practice; codes of the ANS tables, what is not known is left out."""
+
+    id: str
+    profession: str | UnsetType = UNSET
+    specialty: str | UnsetType = UNSET
+    section: str | UnsetType = UNSET
+    sector: str | UnsetType = UNSET
+    mode: str | UnsetType = UNSET
+    role: str | UnsetType = UNSET
+    structure: str | UnsetType = UNSET
+    technical_structure: str | UnsetType = UNSET
+    structure_name: str | UnsetType = UNSET
+    finess: str | UnsetType = UNSET
+    siret: str | UnsetType = UNSET
+    siren: str | UnsetType = UNSET
+
+
 class SessionAnswer(Answer):
-    """A session; ``token`` only in the answer that opens it, ``binding_message`` only while it waits for the mobile."""
+    """A session; ``token`` only in the answer that opens it.
+
+    ``binding_message`` (two digits to show) or ``authorization_url`` (the page to open in the user's browser) are there
+    while it waits for the person. ``situation`` is the one of ``situations`` that was picked.
+    """
 
     id: str
     method: Literal["cpx", "csa", "ecps"]
@@ -260,6 +306,20 @@ class SessionAnswer(Answer):
     client: str
     token: str | UnsetType = UNSET
     binding_message: str | UnsetType = UNSET
+    authorization_url: str | UnsetType = UNSET
+    situations: list[SituationAnswer] | UnsetType = UNSET
+    situation: str | UnsetType = UNSET
+
+
+class PscTokenAnswer(Answer):
+    """A token of the person's, given to a program whose pairing was approved for it.
+
+    ``token_type`` is ``Bearer``, or the name of the cookie that the editor's proxy wants.
+    """
+
+    access_token: str
+    token_type: str
+    expires_at: datetime | UnsetType = UNSET
 
 
 class SessionsAnswer(Answer):

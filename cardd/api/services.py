@@ -14,7 +14,7 @@ from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.identity.cpx_login import CpxLogin
 from cardd.identity.csa_login import CsaLogin
-from cardd.identity.ecps_login import EcpsLogin
+from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.methods import Methods
 from cardd.ports import Clock
 

@@ -19,12 +19,14 @@ from cardd.client.answers import (
     Paired,
     Pairing,
     Pin,
+    PscToken,
     Reader,
     SessionState,
     Signature,
+    Situation,
     Status,
 )
-from cardd.client.api import Acting, CarddClient
+from cardd.client.api import Acting, CarddClient, PscLogin
 from cardd.client.session import Session, ToSign
 
 __all__ = [
@@ -41,10 +43,13 @@ __all__ = [
     "Paired",
     "Pairing",
     "Pin",
+    "PscLogin",
+    "PscToken",
     "Reader",
     "Session",
     "SessionState",
     "Signature",
+    "Situation",
     "Status",
     "ToSign",
 ]

@@ -138,6 +138,17 @@ class Pairing(Answer, frozen=True):
     expires_at: datetime
 
 
+class PscToken(Answer, frozen=True):
+    """A token of the person's; ``token_type`` is ``Bearer``, or the name of a cookie for the editor's proxy."""
+
+    access_token: str
+    token_type: str
+    expires_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"<PscToken {self.token_type}>"
+
+
 class Client(Answer, frozen=True):
     """A paired program (``kind`` is ``program``) or a remembered web origin (``origin``)."""
 
@@ -149,10 +160,29 @@ class Client(Answer, frozen=True):
     software_id: str | None = None
 
 
+class Situation(Answer, frozen=True):
+    """One situation of practice of a professional; codes of the ANS tables."""
+
+    id: str
+    profession: str | None = None
+    specialty: str | None = None
+    section: str | None = None
+    sector: str | None = None
+    mode: str | None = None
+    role: str | None = None
+    structure: str | None = None
+    technical_structure: str | None = None
+    structure_name: str | None = None
+    finess: str | None = None
+    siret: str | None = None
+    siren: str | None = None
+
+
 class SessionState(Answer, frozen=True):
     """A session; ``state`` is ``active``, ``locked`` or ``pending``, ``client`` the name of the client that opened it.
 
-    ``binding_message`` has the two digits to compare while it waits for the mobile.
+    While it waits for the person, ``binding_message`` has the two digits to compare on the mobile, or
+    ``authorization_url`` the page to open. ``situation`` is the one of ``situations`` that was picked.
     """
 
     id: str
@@ -164,6 +194,9 @@ class SessionState(Answer, frozen=True):
     card: str | None = None
     client: str = ""
     binding_message: str | None = None
+    authorization_url: str | None = None
+    situations: tuple[Situation, ...] = ()
+    situation: str | None = None
 
 
 class OpenedSession(SessionState, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from cardd.client.answers import AuthToken, SessionState, Signature, Signatures
+from cardd.client.answers import AuthToken, PscToken, SessionState, Signature, Signatures
 from cardd.client.transport import Transport
 
 JsonBody = dict[str, "str | bytes | int | JsonBody | list[JsonBody]"]
@@ -65,6 +65,19 @@ class Session:
     async def auth_token(self, nonce: str) -> AuthToken:
         """A web-eid:1.0 token for a server's nonce (at least 256 random bits, as text), bound to this client."""
         return await self._transport.post(f"{self._path}/auth-tokens", {"nonce": nonce}, AuthToken, self.token)
+
+    async def push_again(self) -> SessionState:
+        """Have the mobile woken once more, with new digits. Raises PushTooSoon, PscFlowUnavailable."""
+        return await self._transport.post(f"{self._path}/pushes", {}, SessionState, self.token)
+
+    async def situate(self, situation: str) -> SessionState:
+        """The person acts in this situation of practice from now on. Raises SituationUnknown."""
+        return await self._transport.post(f"{self._path}/situation", {"id": situation}, SessionState, self.token)
+
+    async def psc_token(self, api: str | None = None) -> PscToken:
+        """PSC's access token, or one for an API that the configuration names. Raises PermissionMissing."""
+        body: JsonBody = {"api": api} if api else {}
+        return await self._transport.post(f"{self._path}/psc-tokens", body, PscToken, self.token)
 
     async def close(self) -> None:
         """Log out: the PIN is forgotten and the card de-authenticated when this returns."""

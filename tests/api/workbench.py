@@ -32,8 +32,8 @@ from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
 from cardd.identity.csa_login import CsaLogin
-from cardd.identity.ecps_login import EcpsLogin
-from cardd.identity.ecps_settings import EcpsSettings
+from cardd.identity.ecps.login import EcpsLogin
+from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.model import Peer
@@ -241,7 +241,7 @@ class Workbench:
         finally:
             writer.close()
 
-    async def pair(self, **said: str) -> str:
+    async def pair(self, **said: object) -> str:
         """A paired program's secret."""
         got = await self.call("POST", "/v1/clients", {**SOFTWARE, **said})
         assert got.status == 201, got.raw

@@ -219,4 +219,13 @@ TEXTS = {
     "daemon.unproven.remedy": (
         "Enter no PIN. “cardctl doctor” tells which program holds the port; the Unix socket stays safe."
     ),
+    "session.situation.title": "Unknown situation of practice",
+    "session.situation.detail": "This person has no such situation of practice; theirs are: {known}.",
+    "session.situation.remedy": "Pick one of those that the session lists (situations), or let the user pick (“ask”).",
+    "session.push_too_soon.title": "Too soon",
+    "session.push_too_soon.detail": "The mobile was asked a moment ago.",
+    "session.push_too_soon.remedy": "Wait {retry_after} s before you have the notification sent again.",
+    "client.permission.title": "Permission not given",
+    "client.permission.detail": "This program was not paired for this ({permission}).",
+    "client.permission.remedy": "Pair it again with this permission; the user has to accept it.",
 }

@@ -230,4 +230,15 @@ TEXTS = {
     "daemon.unproven.remedy": (
         "Ne saisissez aucun code. « cardctl doctor » dit quel programme occupe le port ; le socket Unix reste sûr."
     ),
+    "session.situation.title": "Situation d'exercice inconnue",
+    "session.situation.detail": "Cette personne n'a pas cette situation d'exercice ; les siennes : {known}.",
+    "session.situation.remedy": (
+        "Choisissez l'une de celles que la session énumère (situations), ou laissez choisir l'utilisateur (« ask »)."
+    ),
+    "session.push_too_soon.title": "Notification trop rapprochée",
+    "session.push_too_soon.detail": "Le mobile vient d'être sollicité.",
+    "session.push_too_soon.remedy": "Attendez {retry_after} s avant de renvoyer la notification.",
+    "client.permission.title": "Autorisation non donnée",
+    "client.permission.detail": "Ce programme n'a pas été appairé pour cela ({permission}).",
+    "client.permission.remedy": "Appairez-le de nouveau avec cette autorisation ; l'utilisateur doit l'accepter.",
 }
