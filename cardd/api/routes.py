@@ -66,8 +66,8 @@ ROUTES: tuple[Route, ...] = (
         answers={200: ClientAnswer, 202: PairingAnswer}),
     delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close"),
 
-    get("/v1/methods", client_or_local, methods.everyone, "The ways to log in, and what each lacks",
-        answers={200: MethodsAnswer}),
+    get("/v1/methods", client_or_local, methods.everyone, "The ways to log in, what each lacks, and which suits a use",
+        answers={200: MethodsAnswer}, query=("use",)),
     get("/v1/readers", client_or_local, readers.everyone, "Reader slots", answers={200: ReadersAnswer}),
     get("/v1/cards", client_or_local, cards.everyone, "Inserted cards", answers={200: CardsAnswer}, query=("pin",)),
     get("/v1/cards/{id}/certificates", client, cards.certificates, "Certificates and holder, once consented",

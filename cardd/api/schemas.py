@@ -361,6 +361,14 @@ class ExpiringAnswer(Answer):
     days: int
 
 
+class AdviceAnswer(Answer):
+    """How well one way to log in suits the use that was asked for, and why, in the caller's language."""
+
+    fit: Literal["best", "good", "partial", "unsuited"]
+    reasons: list[str]
+    together_with: list[str]
+
+
 class MethodAnswer(Answer):
     """One way to log in; when it is not usable, the error's code, what it means, and what to do."""
 
@@ -370,12 +378,14 @@ class MethodAnswer(Answer):
     detail: str | UnsetType = UNSET
     remedy: str | UnsetType = UNSET
     expiring: list[ExpiringAnswer] | UnsetType = UNSET
+    advice: AdviceAnswer | UnsetType = UNSET
 
 
 class MethodsAnswer(Answer):
-    """GET /v1/methods."""
+    """GET /v1/methods; for a use they come the best first, and ``advised`` is the best that works here now."""
 
     methods: list[MethodAnswer]
+    advised: str | UnsetType | None = UNSET
 
 
 class Hello(Answer):

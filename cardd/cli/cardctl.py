@@ -16,6 +16,7 @@ COMMANDS = (
     "status",
     "readers",
     "cards",
+    "methods",
     "login",
     "logout",
     "sign",

@@ -8,6 +8,7 @@ Knows values and errors of cardd and nothing else of it. Every failure is a clas
 """
 
 from cardd.client.answers import (
+    Advice,
     AuthToken,
     Card,
     Certificate,
@@ -16,6 +17,7 @@ from cardd.client.answers import (
     Expiring,
     Holder,
     Method,
+    Methods,
     Paired,
     Pairing,
     Pin,
@@ -31,6 +33,7 @@ from cardd.client.session import Session, ToSign
 
 __all__ = [
     "Acting",
+    "Advice",
     "AuthToken",
     "Card",
     "CarddClient",
@@ -40,6 +43,7 @@ __all__ = [
     "Expiring",
     "Holder",
     "Method",
+    "Methods",
     "Paired",
     "Pairing",
     "Pin",

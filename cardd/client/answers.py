@@ -38,6 +38,14 @@ class Expiring(Answer, frozen=True):
     days: int
 
 
+class Advice(Answer, frozen=True):
+    """How a way to log in suits a use: ``best``, ``good``, ``partial``, ``unsuited``; the reasons are sentences."""
+
+    fit: str
+    reasons: tuple[str, ...]
+    together_with: tuple[str, ...]
+
+
 class Method(Answer, frozen=True):
     """One way to log in; when it is not usable, ``problem`` is an error's code and ``remedy`` says what to do."""
 
@@ -47,12 +55,14 @@ class Method(Answer, frozen=True):
     detail: str | None = None
     remedy: str | None = None
     expiring: tuple[Expiring, ...] = ()
+    advice: Advice | None = None
 
 
 class Methods(Answer, frozen=True):
-    """GET /v1/methods."""
+    """GET /v1/methods; for a use the best first, and ``advised`` is the best that works here now."""
 
     methods: tuple[Method, ...]
+    advised: str | None = None
 
 
 class Pin(Answer, frozen=True):

@@ -18,7 +18,6 @@ from cardd.client.answers import (
     Certificates,
     Client,
     Clients,
-    Method,
     Methods,
     OpenedSession,
     Paired,
@@ -100,9 +99,13 @@ class CarddClient:
         """Whether a daemon answers, and its version."""
         return await self._transport.get("/v1/status", Status)
 
-    async def methods(self) -> tuple[Method, ...]:
-        """The ways to log in, and what keeps each from being used."""
-        return (await self._transport.get("/v1/methods", Methods, self.secret)).methods
+    async def methods(self, use: str | None = None) -> Methods:
+        """The ways to log in, and what keeps each from being used; for a use the best first, with reasons.
+
+        A use is ``lps``, ``webps``, ``establishment`` or ``medico-social``. Raises InvalidRequest for another.
+        """
+        wanted = f"?use={quote(use)}" if use else ""
+        return await self._transport.get(f"/v1/methods{wanted}", Methods, self.secret)
 
     async def readers(self) -> tuple[Reader, ...]:
         """The reader slots."""
