@@ -199,6 +199,13 @@ class SessionCannotSign(SessionError):
     status = 409
 
 
+class SessionNotPsc(SessionError):
+    """The session was not opened through Pro Santé Connect: it has no token of it."""
+
+    code = "session.not_psc"
+    status = 409
+
+
 class MethodUnavailable(SessionError):
     """This login method cannot be used here now. Params: ``method``."""
 

@@ -9,7 +9,7 @@ from cardd.api import (
     events,
     methods,
     pins,
-    psc_tokens,
+    psc_token,
     readers,
     sessions,
     signatures,
@@ -88,7 +88,7 @@ ROUTES: tuple[Route, ...] = (
          answers={200: SessionAnswer}),
     post("/v1/sessions/{id}/situation", session, sessions.SITUATION, sessions.situate, "Pick a situation of practice",
          answers={200: SessionAnswer}),
-    post("/v1/sessions/{id}/psc-tokens", session, psc_tokens.SHAPE, psc_tokens.give, "PSC's token, where approved",
+    post("/v1/sessions/{id}/psc-token", session, psc_token.SHAPE, psc_token.give, "PSC's token, where approved",
          answers={200: PscTokenAnswer}),
     delete("/v1/login-hint", local, sessions.forget_login_hint, "Forget the national id kept for e-CPS logins"),
 

@@ -82,7 +82,7 @@ class SituationBody(Body):
 
 
 class PscTokenBody(Body):
-    """POST …/psc-tokens: ``api`` is one that the configuration names; PSC's own token without it."""
+    """POST …/psc-token: ``api`` is one that the configuration names; PSC's own token without it."""
 
     api: Identifier | None = None
 

@@ -77,7 +77,7 @@ class Session:
     async def psc_token(self, api: str | None = None) -> PscToken:
         """PSC's access token, or one for an API that the configuration names. Raises PermissionMissing."""
         body: JsonBody = {"api": api} if api else {}
-        return await self._transport.post(f"{self._path}/psc-tokens", body, PscToken, self.token)
+        return await self._transport.post(f"{self._path}/psc-token", body, PscToken, self.token)
 
     async def close(self) -> None:
         """Log out: the PIN is forgotten and the card de-authenticated when this returns."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.identity.ecps.direct import DirectLogin
@@ -10,12 +11,21 @@ from cardd.identity.ecps.settings import EcpsSettings
 from cardd.oidc.token_set import TokenSet
 from tests.api.workbench import Workbench
 from tests.rig.oidc.people import ALICE
+from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import SECRET, PscRig
 
 LOGIN: dict[str, object] = {"method": "ecps", "login_hint": ALICE}
 
 
-def workbench_at(psc: PscRig, directory: Path, client: str = "basic", **settings: object) -> Workbench:
+@dataclass(frozen=True)
+class Place:
+    """Where a provider is, and who vouches for its certificate."""
+
+    issuer: str
+    authority: Authority
+
+
+def workbench_at(psc: Place | PscRig, directory: Path, client: str = "basic", **settings: object) -> Workbench:
     """A workbench, not started, whose service is this client at the provider."""
     authorities = directory / "psc.pem"
     authorities.write_bytes(psc.authority.pem)

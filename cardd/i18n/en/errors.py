@@ -219,6 +219,9 @@ TEXTS = {
     "daemon.unproven.remedy": (
         "Enter no PIN. “cardctl doctor” tells which program holds the port; the Unix socket stays safe."
     ),
+    "session.not_psc.title": "Not a session of Pro Santé Connect",
+    "session.not_psc.detail": "It was opened with a card or a certificate, and has no token of Pro Santé Connect.",
+    "session.not_psc.remedy": "Open a session with e-CPS.",
     "session.situation.title": "Unknown situation of practice",
     "session.situation.detail": "This person has no such situation of practice; theirs are: {known}.",
     "session.situation.remedy": "Pick one of those that the session lists (situations), or let the user pick (“ask”).",

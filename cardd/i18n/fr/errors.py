@@ -230,6 +230,11 @@ TEXTS = {
     "daemon.unproven.remedy": (
         "Ne saisissez aucun code. « cardctl doctor » dit quel programme occupe le port ; le socket Unix reste sûr."
     ),
+    "session.not_psc.title": "Session étrangère à Pro Santé Connect",
+    "session.not_psc.detail": (
+        "Cette session est celle d'une carte ou d'un certificat ; elle n'a pas de jeton de Pro Santé Connect."
+    ),
+    "session.not_psc.remedy": "Ouvrez une session par e-CPS.",
     "session.situation.title": "Situation d'exercice inconnue",
     "session.situation.detail": "Cette personne n'a pas cette situation d'exercice ; les siennes : {known}.",
     "session.situation.remedy": (

@@ -17,6 +17,7 @@ from cardd.errors import (
     PscFlowUnavailable,
     PscSessionOver,
     PushTooSoon,
+    SessionNotPsc,
 )
 from cardd.identity.ecps.asking import ASK, Desk
 from cardd.identity.ecps.hints import LoginHints
@@ -137,8 +138,10 @@ class EcpsLogin:
     async def token(self, session: Session, api: str | None) -> HandedToken:
         """A token of this session for a client that may have it; the row is on disk before it leaves.
 
-        Raises PscSessionOver, PscApiUnknown, AuditUnavailable, and what ``OpenLogin.token`` raises.
+        Raises SessionNotPsc, PscSessionOver, PscApiUnknown, AuditUnavailable, and what ``OpenLogin.token`` raises.
         """
+        if session.method != METHOD:
+            raise SessionNotPsc
         login = self._logins.get(session.id)
         if login is None:
             raise PscSessionOver

@@ -23,7 +23,7 @@ async def session_of(api: Workbench, psc: PscRig, secret: str) -> tuple[str, str
 
 async def test_a_program_that_was_approved_for_it_gets_the_access_token(ecps: Workbench, psc: PscRig) -> None:
     path, token = await session_of(ecps, psc, await pair(ecps, permissions=["psc_token"]))
-    got = await ecps.call("POST", f"{path}/psc-tokens", {}, bearer=token)
+    got = await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)
     assert (got.status, got.text("token_type")) == (200, "Bearer")
     assert got.text("access_token") == tokens_of(ecps).access.reveal()
     assert ecps.audit.acts()[-1] == "psc_token.give done"
@@ -38,7 +38,7 @@ async def test_the_dialog_of_the_pairing_shows_that_the_program_wants_it(ecps: W
 
 async def test_any_other_program_is_refused_and_told_what_to_do(ecps: Workbench, psc: PscRig) -> None:
     path, token = await session_of(ecps, psc, await pair(ecps))
-    got = await ecps.call("POST", f"{path}/psc-tokens", {}, bearer=token)
+    got = await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)
     assert (got.status, got.code) == (403, "client.permission")
     assert got.text("remedy")
 
@@ -49,7 +49,7 @@ async def test_a_token_that_is_about_to_end_is_renewed_before_it_is_given(
     path, token = await session_of(ecps, psc, await pair(ecps, permissions=["psc_token"]))
     before = tokens_of(ecps).access
     monkeypatch.setattr(direct, "GOOD_FOR", 1e6)
-    got = await ecps.call("POST", f"{path}/psc-tokens", {}, bearer=token)
+    got = await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)
     assert got.text("access_token") != before.reveal()
 
 
@@ -57,10 +57,10 @@ async def test_a_token_is_exchanged_for_an_api_that_the_configuration_names(psc:
     api = workbench_at(psc, tmp_path, exchanges={"ins": Exchange(audience="https://api.example")})
     await api.start()
     path, token = await session_of(api, psc, await pair(api, permissions=["psc_token"]))
-    got = await api.call("POST", f"{path}/psc-tokens", {"api": "ins"}, bearer=token)
+    got = await api.call("POST", f"{path}/psc-token", {"api": "ins"}, bearer=token)
     assert got.text("access_token") != tokens_of(api).access.reveal()
     assert api.audit.entries[-1].document == "ins"
-    unknown = await api.call("POST", f"{path}/psc-tokens", {"api": "autre"}, bearer=token)
+    unknown = await api.call("POST", f"{path}/psc-token", {"api": "autre"}, bearer=token)
     assert (unknown.status, unknown.code) == (422, "psc.api_unknown")
     await api.ecps.close()
     await api.stop()
@@ -68,5 +68,5 @@ async def test_a_token_is_exchanged_for_an_api_that_the_configuration_names(psc:
 
 async def test_a_session_of_a_card_has_no_such_token(api: Workbench) -> None:
     path, token = await api.login(await api.pair(permissions=["psc_token"]))
-    got = await api.call("POST", f"{path}/psc-tokens", {}, bearer=token)
-    assert (got.status, got.code) == (401, "psc.session_over")
+    got = await api.call("POST", f"{path}/psc-token", {}, bearer=token)
+    assert (got.status, got.code) == (409, "session.not_psc")

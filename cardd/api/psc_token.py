@@ -1,4 +1,4 @@
-"""POST …/psc-tokens: a token of Pro Santé Connect for a program whose pairing was approved for it."""
+"""POST …/psc-token: a token of Pro Santé Connect for a program whose pairing was approved for it."""
 
 from __future__ import annotations
 
