@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from cardd.model import Algorithm
-
 
 class Format(StrEnum):
     """The format of a signed document."""
@@ -63,13 +61,14 @@ class VerifiedSignature:
     """One signature of a document.
 
     ``certificate`` is the signer's, ``chain`` the others that came with it (DER, in no order that means anything);
+    ``algorithm`` has its JOSE name (RFC 7518): others' signatures may use more than cardd's keys do;
     ``digest`` is the SHA-256 of what was signed, as it is here; ``signed_at`` is the signer's own claim.
     """
 
     format: Format
     certificate: bytes
     chain: tuple[bytes, ...]
-    algorithm: Algorithm
+    algorithm: str
     scope: Scope
     digest: bytes
     signed_at: datetime | None = None
