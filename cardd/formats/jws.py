@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -107,6 +107,14 @@ class JwsPrepared:
 def encoded(content: bytes) -> bytes:
     """Base64url without padding (RFC 7515, section 2)."""
     return urlsafe_b64encode(content).rstrip(b"=")
+
+
+def decoded(text: str) -> bytes:
+    """The content again. Raises ValueError for what ``encoded`` never writes."""
+    content = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if encoded(content) != text.encode():
+        raise ValueError("not base64url as RFC 7515 has it")
+    return content
 
 
 def _message(protected: bytes, document: BinaryIO) -> Message:
