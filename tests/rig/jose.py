@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 JUDGES = Path(__file__).parent / "judges"
 
@@ -17,9 +17,9 @@ def is_installed() -> bool:
     return shutil.which("node") is not None and (JUDGES / "node_modules" / "jose").is_dir()
 
 
-def judge(jws: BinaryIO, algorithm: str, payload: bytes | None = None) -> dict[str, Any]:
+def judge(jws: bytes, algorithm: str, payload: bytes | None = None) -> dict[str, Any]:
     """``payload`` and ``header`` as jose verified them, or ``refused``; ``payload`` is that of a detached one."""
-    text = jws.read().decode()
+    text = jws.decode()
     asked: dict[str, Any] = {"jws": json.loads(text) if text.startswith("{") else text, "alg": algorithm}
     if payload is not None:
         asked["payload"] = base64.b64encode(payload).decode()

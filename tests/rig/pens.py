@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import BinaryIO
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -30,9 +29,9 @@ class Pen:
     key: Key
     roots: bytes
 
-    def write(self, prepared: Prepared, timestamp: bytes | None = None) -> BinaryIO:
-        """Both steps of a format."""
-        return prepared.finish(self.sign(prepared.message), timestamp)
+    def write(self, prepared: Prepared) -> bytes:
+        """The signed document."""
+        return finished(prepared, self.sign(prepared.message))
 
     def sign(self, message: Message) -> bytes:
         """The value as a card gives it, from the digest alone."""
@@ -56,6 +55,12 @@ def card_pen(generation: str = "cps3", purpose: str = "signature") -> Pen:
     roots = store().chain.read_bytes()
     chain = tuple(der(found) for found in x509.load_pem_x509_certificates(roots))
     return Pen(Signer(der(credential.certificate), chain, Algorithm.RS256), credential.key, roots)
+
+
+def finished(prepared: Prepared, value: bytes, timestamp: bytes | None = None) -> bytes:
+    """The signed document; its file is closed."""
+    with prepared.finish(value, timestamp) as signed:
+        return signed.read()
 
 
 def der(certificate: x509.Certificate) -> bytes:
@@ -93,13 +98,15 @@ class SmallAuthority:
         """A timestamp authority's certificate, or one that only looks like it."""
         oid = ExtendedKeyUsageOID.TIME_STAMPING if purpose else ExtendedKeyUsageOID.CODE_SIGNING
         usage = _usage("digital_signature")
-        return self.issue(key, "HORODATAGE SIMULATION", usage, x509.ExtendedKeyUsage([oid]), critical, days)
+        purposes = x509.ExtendedKeyUsage([oid])
+        return self.issue(key, "HORODATAGE SIMULATION", usage, purposes=purposes, critical=critical, days=days)
 
     def issue(
         self,
         key: Key,
         name: str,
         usage: x509.KeyUsage,
+        *,
         purposes: x509.ExtendedKeyUsage | None = None,
         critical: bool = False,
         days: tuple[int, int] = (-1, 365),

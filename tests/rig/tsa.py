@@ -58,6 +58,15 @@ class OpensslTsa:
             "-inkey", here / "tsa.key", "-out", here / "reply")  # fmt: skip
         return (here / "reply").read_bytes()
 
+    def token(self, covered: bytes) -> bytes:
+        """The TimeStampToken (DER) for these bytes, by openssl's own request."""
+        here = self.directory
+        (here / "covered").write_bytes(covered)
+        run("ts", "-query", "-data", here / "covered", "-sha256", "-cert", "-out", here / "own-query")
+        (here / "reply").write_bytes(self.answer((here / "own-query").read_bytes()))
+        run("ts", "-reply", "-in", here / "reply", "-token_out", "-out", here / "token")
+        return (here / "token").read_bytes()
+
     def accepts(self, token: bytes, covered: bytes) -> bool:
         """Whether ``openssl ts -verify`` takes the token for these bytes."""
         here = self.directory

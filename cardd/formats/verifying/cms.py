@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import BinaryIO
 
@@ -25,6 +24,7 @@ from cardd.formats import timestamp
 from cardd.formats.document import pieces, size_of
 from cardd.formats.verified import Format, Scope, VerifiedSignature, VerifiedTimestamp
 from cardd.formats.verifying.ber import BerFile, Part
+from cardd.formats.verifying.reading import reading
 from cardd.formats.verifying.signer_info import DIGESTS, Judged, certificates_of, judge
 from cardd.tlv import encode
 
@@ -40,7 +40,7 @@ def verify_cms(document: BinaryIO, content: BinaryIO | None = None) -> list[Veri
     """
     if size_of(document) == 0:
         raise DocumentEmpty
-    with _decoding():
+    with reading(DocumentMalformed(format="CMS"), TimestampMalformed):
         message, inside = _read(BerFile(document))
         digests = _digests(_content(inside, content), message)
         scope = Scope.DETACHED if inside is None else Scope.WHOLE
@@ -120,12 +120,3 @@ def _timestamp(info: cms.SignerInfo) -> VerifiedTimestamp | None:
         if attribute["type"].native == "signature_time_stamp_token":
             return timestamp.verified(attribute["values"][0].dump(), info["signature"].native)
     return None
-
-
-@contextmanager
-def _decoding() -> Iterator[None]:
-    """asn1crypto tells of what it cannot read by these exceptions."""
-    try:
-        yield
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError, TimestampMalformed) as fault:
-        raise DocumentMalformed(format="CMS") from fault

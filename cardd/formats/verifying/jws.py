@@ -9,7 +9,7 @@ from hashlib import new, sha256
 from typing import BinaryIO
 
 from asn1crypto import algos, x509
-from msgspec import DecodeError, Struct, ValidationError, field, json
+from msgspec import Struct, ValidationError, field, json
 
 from cardd.errors import (
     DocumentContentMissing,
@@ -25,12 +25,12 @@ from cardd.formats.document import size_of
 from cardd.formats.jws import PAYLOAD_MAX, decoded, encoded
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature, VerifiedTimestamp
 from cardd.formats.verifying.keys import ALGORITHMS, HASHES, accepts
+from cardd.formats.verifying.reading import reading
 
 DOCUMENT_MAX = PAYLOAD_MAX * 3 // 2  # the payload in base64, and what is around it
 SIGNATURES_MAX = 64
 UNDERSTOOD = {"sigT"}  # of what a header may call critical
 CURVES = {"ES256": ("secp256r1", 64), "ES384": ("secp384r1", 96), "ES512": ("secp521r1", 132)}
-UNREADABLE = (DecodeError, RecursionError, ValueError, TypeError, KeyError, OverflowError, TimestampMalformed)
 
 
 class _Header(Struct):
@@ -79,7 +79,7 @@ def verify_jws(document: BinaryIO, content: BinaryIO | None = None) -> list[Veri
     Raises DocumentEmpty, DocumentTooLarge, DocumentMalformed, DocumentUnsupported, DocumentContentMissing,
     DocumentContentTwice.
     """
-    try:
+    with reading(DocumentMalformed(format="JWS"), TimestampMalformed):
         payload, signatures = _parsed(_all(document, DOCUMENT_MAX))
         if payload and content is not None:
             raise DocumentContentTwice
@@ -88,8 +88,6 @@ def verify_jws(document: BinaryIO, content: BinaryIO | None = None) -> list[Veri
         scope = Scope.WHOLE if content is None else Scope.DETACHED
         inside = decoded(payload) if content is None else _all(content, PAYLOAD_MAX)
         return [_verified(signature, inside, scope) for signature in signatures]
-    except UNREADABLE as fault:
-        raise DocumentMalformed(format="JWS") from fault
 
 
 def _all(document: BinaryIO, limit: int) -> bytes:
