@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from cardd import __version__
 from cardd.agent.prompters import Prompters
@@ -22,6 +22,9 @@ from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry, token_sources
 from cardd.core.sessions import Limits, Session, Sessions
 from cardd.core.signing import Signing
+from cardd.documents.held import HeldDocuments
+from cardd.documents.signing import DocumentSigning, Stamper
+from cardd.documents.stamping import TimestampAuthority
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -42,6 +45,7 @@ from cardd.system.logind import Logind
 from cardd.system.peer import peer_of
 from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
+from cardd.system.timestamping import TimestampHttp
 
 
 class Daemon:
@@ -75,12 +79,17 @@ class Daemon:
         pins = PinDesk(prompter, guard)
         self._pin_life = PinLife(prompter, pins, guard, self._audit)
         logins = self._logins(pins, prompter)
+        self._closing: list[Callable[[], Awaitable[None]]] = [logins.ecps.close]
+        signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin)
+        self._held = HeldDocuments(clock)
         self._services = Services(
             readers=self._readers,
             sessions=self._sessions,
             clients=self._clients,
             consents=self._consents,
-            signing=Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin),
+            signing=signing,
+            documents=DocumentSigning(signing, clock, self._timestamps()),
+            held=self._held,
             logins=logins,
             methods=Methods(self._readers, logins.csa, logins.ecps, self._expiry),
             pin_life=self._pin_life,
@@ -109,6 +118,15 @@ class Daemon:
         )
         return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa, ecps)
 
+    def _timestamps(self) -> Callable[[], Awaitable[Stamper]] | None:
+        timestamp = self._config.timestamp
+        if timestamp.url is None:
+            return None
+        http = TimestampHttp(timestamp.url, timeout=timestamp.timeout)
+        self._closing.append(http.close)
+        authorities = timestamp.authorities or self._config.trust.authorities
+        return TimestampAuthority(http, authorities, self._clock).stamper
+
     async def start(self) -> None:
         """Listen, so that the service manager may go on. Raises AddressInUse, ConfigInvalid, StateUnavailable."""
         listening = self._config.listen
@@ -130,7 +148,8 @@ class Daemon:
         """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""
         self._sessions.close_where(lambda _: True, "daemon_stopped")
         await self._sessions.settle()
-        await self._services.logins.ecps.close()
+        for close in self._closing:
+            await close()
         self._expiry.stop()
         await self._clients.close()
         await self._api.stop()
@@ -152,6 +171,7 @@ class Daemon:
         self._readers.on_card_removed.append(self._card_removed)
         self._pin_life.on_changed.append(self._pin_changed)
         self._sessions.on_closed.append(self._consents.session_closed)
+        self._sessions.on_closed.append(self._held.session_closed)
         self._sessions.on_closed.append(self._services.logins.ecps.session_closed)
         self._clients.on_removed.append(self._client_removed)
 

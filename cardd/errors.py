@@ -846,6 +846,20 @@ class DocumentUnsupported(DocumentError):
     code = "document.unsupported"
 
 
+class DocumentUnknown(DocumentError):
+    """This session holds no such document: it was never there, or its time is over. Params: ``document``."""
+
+    code = "document.unknown"
+    status = 404
+
+
+class DocumentsFull(DocumentError):
+    """This session holds as many documents, or bytes, as it may. Params: ``count``, ``bytes`` (the limits)."""
+
+    code = "document.too_many"
+    status = 409
+
+
 class DocumentContentMissing(DocumentError):
     """The signature is detached, and the document that it covers was not given."""
 

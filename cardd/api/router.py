@@ -14,6 +14,8 @@ from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
 from cardd.errors import MethodNotAllowed, NotFound
 
+OCTETS = "application/octet-stream"
+
 B = TypeVar("B", bound=Struct)
 
 Checker = Callable[[Call], None]
@@ -25,7 +27,8 @@ Answers = Mapping[int, type[Struct] | tuple[type[Struct], ...] | str | None]
 class Route:
     """One line of the table.
 
-    ``answers`` gives for each status the schema or schemas, a media type, or None for no body.
+    ``answers`` gives for each status the schema or schemas, a media type, or None for no body; ``takes`` is the media
+    type of a body that the handler reads by itself.
     """
 
     method: str
@@ -35,6 +38,7 @@ class Route:
     summary: str
     answers: Answers
     body: tuple[type[Struct], ...] = ()
+    takes: str | None = None
     query: tuple[str, ...] = ()
     idempotent: bool = False
 
@@ -73,6 +77,13 @@ def post(
         return handler(call, shape.decode(raw))
 
     return Route("POST", path, access, run, summary, answers, body=shape.types, idempotent=idempotent)
+
+
+def upload(
+    path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str, *, answers: Answers
+) -> Route:
+    """A POST of bytes, which the handler reads as they come."""
+    return Route("POST", path, access, lambda call, _: handler(call), summary, answers, takes=OCTETS)
 
 
 class Router:

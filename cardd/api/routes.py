@@ -6,6 +6,7 @@ from cardd.api import (
     auth_tokens,
     cards,
     clients,
+    documents,
     events,
     methods,
     pins,
@@ -27,13 +28,14 @@ from cardd.api.access import (
     session_untouched,
 )
 from cardd.api.call import Call, Reply
-from cardd.api.router import Route, delete, get, post
+from cardd.api.router import OCTETS, Route, delete, get, post, upload
 from cardd.api.schemas import (
     AuthTokenAnswer,
     CardsAnswer,
     CertificatesAnswer,
     ClientAnswer,
     ClientsAnswer,
+    DocumentAnswer,
     MethodsAnswer,
     OriginAnswer,
     PairingAnswer,
@@ -91,6 +93,12 @@ ROUTES: tuple[Route, ...] = (
     post("/v1/sessions/{id}/psc-token", session, psc_token.SHAPE, psc_token.give, "PSC's token, where approved",
          answers={200: PscTokenAnswer}),
     delete("/v1/login-hint", local, sessions.forget_login_hint, "Forget the national id kept for e-CPS logins"),
+
+    upload("/v1/sessions/{id}/documents", session, documents.hand_over, "Hand over a document to sign, up to 100 MiB",
+           answers={201: DocumentAnswer}),
+    get("/v1/sessions/{id}/documents/{document}", session, documents.fetch, "Fetch a signed document",
+        answers={200: OCTETS}),
+    delete("/v1/sessions/{id}/documents/{document}", session, documents.forget, "Drop a document"),
 
     post("/v1/sessions/{id}/signatures", session, signatures.SHAPE, signatures.sign, "Sign one thing, or a list",
          answers={200: (SignatureAnswer, SignaturesAnswer)}, idempotent=True),

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from cardd.config.key import Key
 from cardd.config.psc import Psc
+from cardd.config.trust import Timestamp, Trust
 from cardd.config.values import (
     boolean,
     choice,
@@ -279,6 +280,8 @@ class Config:
     pkcs11: Pkcs11 = Pkcs11()
     csa: Csa = Csa()
     psc: Psc = Psc()
+    trust: Trust = Trust()
+    timestamp: Timestamp = Timestamp()
 
 
 NESTED = {"pkcs11": "drivers.pkcs11"}

@@ -20,6 +20,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|h)")
 _LOOPBACK = re.compile(r"(?:(?:127\.0\.0\.1|\[::1\]|localhost):)?(\d{1,5})")
 _HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*|\[[0-9a-f:]+\]"
 _ORIGIN = re.compile(rf"(https?)://({_HOST})(?::([1-9]\d{{0,4}}))?")
+_HTTP = re.compile(rf"https?://{_HOST}(?::[1-9]\d{{0,4}})?(?:/[\w./~%-]*)?")
 _HTTPS = re.compile(rf"https://{_HOST}(?::[1-9]\d{{0,4}})?(?:/[\w./~%-]*)?")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -144,6 +145,19 @@ def optional_https() -> Kind:
         return value
 
     return Kind("https address", read)
+
+
+def optional_http() -> Kind:
+    """An http or https address, without user, query or fragment; the empty string for none."""
+
+    def read(value: object) -> str | None:
+        if value == "":
+            return None
+        if not isinstance(value, str) or not _HTTP.fullmatch(value):
+            raise Unfit("http", "https://host[:port][/path]")
+        return value
+
+    return Kind("http or https address", read)
 
 
 def tables(*keys: str) -> Kind:

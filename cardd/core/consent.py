@@ -20,13 +20,21 @@ SHOWN_DIGEST = 16
 class SignatureRequest:
     """One signature asked for: what is signed, and the names under which the user is shown it.
 
-    ``algorithm`` None stands for what the key does best, the first that it lists.
+    ``algorithm`` None stands for what the key does best, the first that it lists. ``digest`` is the document's SHA-256
+    where the key signs something else that stands for it, as most formats have it.
     """
 
     algorithm: Algorithm | None
     message: Message
     document: str
     patient: str | None = None
+    format: str = "raw"
+    digest: bytes | None = None
+
+    @property
+    def shown(self) -> bytes:
+        """The SHA-256 that the user and the audit log are told."""
+        return self.digest or self.message.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ class ConsentDesk:
         else:
             [request] = requests
             params["document"] = request.document
-            params["digest"] = request.message.digest.hex()[:SHOWN_DIGEST]
+            params["digest"] = request.shown.hex()[:SHOWN_DIGEST]
             topic = "sign"
         patients = sorted({request.patient for request in requests if request.patient})
         if patients:

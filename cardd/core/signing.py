@@ -56,13 +56,18 @@ class Signing:
         self._audit = audit
         self._hold_pin = hold_pin
 
+    def signer(self, session: Session, algorithm: Algorithm | None) -> tuple[Credential, Algorithm]:
+        """The key that would sign, and how. Raises SessionCannotSign, CardIncomplete, AlgorithmUnsupported."""
+        credential = _credential(session, KeyPurpose.SIGNATURE)
+        return credential, _algorithm(credential, algorithm)
+
     async def sign(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> list[Signed]:
         """Sign all the requests under one consent, or none of them.
 
         Raises CardIncomplete, AlgorithmUnsupported, the consent's and PIN's errors, the card's, AuditUnavailable.
         """
         credential = _credential(session, KeyPurpose.SIGNATURE)
-        algorithms = [_algorithm(credential, request) for request in requests]
+        algorithms = [_algorithm(credential, request.algorithm) for request in requests]
         self._consents.check_size(requests, batch)
 
         def work(card: Card, consent: str) -> list[bytes]:
@@ -172,13 +177,13 @@ def _credential(session: Session, purpose: KeyPurpose) -> Credential:
     return credential
 
 
-def _algorithm(credential: Credential, request: SignatureRequest) -> Algorithm:
+def _algorithm(credential: Credential, wanted: Algorithm | None) -> Algorithm:
     algorithms = credential.key.algorithms
-    if request.algorithm is None:
+    if wanted is None:
         return algorithms[0]
-    if request.algorithm not in algorithms:
-        raise AlgorithmUnsupported(algorithm=request.algorithm.value)
-    return request.algorithm
+    if wanted not in algorithms:
+        raise AlgorithmUnsupported(algorithm=wanted.value)
+    return wanted
 
 
 def _act(
@@ -207,5 +212,5 @@ def _act(
 def _entry(
     session: Session, credential: Credential, request: SignatureRequest, consent: str | None = None
 ) -> AuditEntry:
-    digest, document = request.message.digest, request.document
-    return _act(session, credential, "signature.raw", digest=digest, document=document, consent=consent)
+    action, document = f"signature.{request.format}", request.document
+    return _act(session, credential, action, digest=request.shown, document=document, consent=consent)

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,8 @@ from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
+from cardd.documents.held import HeldDocuments
+from cardd.documents.signing import DocumentSigning, Stamper
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -95,6 +97,7 @@ class Workbench:
     unknown_origins: Literal["refuse", "ask"] = "refuse"
     hold_pin: bool = True
     psc: EcpsSettings | None = None
+    stamper: Callable[[], Awaitable[Stamper]] | None = None
     uid: int | None = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
@@ -130,12 +133,16 @@ class Workbench:
         )
         self.sessions.on_closed.append(self.ecps.session_closed)
         self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa, self.ecps)
+        self.held = HeldDocuments(self.clock)
+        self.sessions.on_closed.append(self.held.session_closed)
         self.services = Services(
             readers=self.readers,
             sessions=self.sessions,
             clients=self.clients,
             consents=self.consents,
             signing=self.signing,
+            documents=DocumentSigning(self.signing, SystemClock(), self.stamper),
+            held=self.held,
             logins=self.logins,
             methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
             pin_life=PinLife(prompter, self.pins, guard, self.audit),

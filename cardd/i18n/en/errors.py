@@ -200,6 +200,12 @@ TEXTS = {
     "document.unsupported.title": "Document not supported",
     "document.unsupported.detail": "The {format} document uses something that cardd does not accept ({what}).",
     "document.unsupported.remedy": "Have it signed another way, or check it with another tool.",
+    "document.unknown.title": "No such document",
+    "document.unknown.detail": "The session holds no document “{document}”: it was dropped, or its time is over.",
+    "document.unknown.remedy": "Upload it again.",
+    "document.too_many.title": "Too many documents",
+    "document.too_many.detail": "A session holds at most {count} documents, {bytes} bytes in all.",
+    "document.too_many.remedy": "Fetch and delete those that are signed, or wait ten minutes.",
     "document.content_missing.title": "Signed document missing",
     "document.content_missing.detail": (
         "The signature is apart from the document that it covers, and that one was not given."

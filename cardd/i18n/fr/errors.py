@@ -208,6 +208,14 @@ TEXTS = {
     "document.unsupported.title": "Document non pris en charge",
     "document.unsupported.detail": "Le document {format} utilise ce que cardd n'accepte pas ({what}).",
     "document.unsupported.remedy": "Faites-le signer autrement, ou vérifiez-le avec un autre outil.",
+    "document.unknown.title": "Document inconnu",
+    "document.unknown.detail": (
+        "La session ne détient aucun document « {document} » : il a été supprimé, ou son temps est passé."
+    ),
+    "document.unknown.remedy": "Envoyez-le à nouveau.",
+    "document.too_many.title": "Trop de documents",
+    "document.too_many.detail": "Une session détient au plus {count} documents, {bytes} octets en tout.",
+    "document.too_many.remedy": "Récupérez et supprimez ceux qui sont signés, ou attendez dix minutes.",
     "document.content_missing.title": "Document signé manquant",
     "document.content_missing.detail": (
         "La signature est à part du document qu'elle couvre, et celui-ci n'a pas été donné."
