@@ -33,6 +33,7 @@ from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.ecps.settings import EcpsSettings, Exchange, ProxySettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
+from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.pcsc.monitor import PcscReaders
 from cardd.ports import Prompter, ReaderSource, SourceSettings
@@ -82,6 +83,8 @@ class Daemon:
         self._closing: list[Callable[[], Awaitable[None]]] = [logins.ecps.close]
         signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin)
         self._held = HeldDocuments(clock)
+        situations = Situations(signing, self._sessions, prompter)
+        self._sessions.on_closed.append(situations.session_closed)
         self._services = Services(
             readers=self._readers,
             sessions=self._sessions,
@@ -92,6 +95,7 @@ class Daemon:
             held=self._held,
             logins=logins,
             methods=Methods(self._readers, logins.csa, logins.ecps, self._expiry),
+            situations=situations,
             pin_life=self._pin_life,
             events=self._events,
             clock=clock,

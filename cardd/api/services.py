@@ -18,6 +18,7 @@ from cardd.identity.cpx_login import CpxLogin
 from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.methods import Methods
+from cardd.identity.situations import Situations
 from cardd.ports import Clock
 
 
@@ -47,6 +48,7 @@ class Services:
     held: HeldDocuments
     logins: Logins
     methods: Methods
+    situations: Situations
     pin_life: PinLife
     events: EventBus
     clock: Clock

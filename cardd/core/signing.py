@@ -89,6 +89,12 @@ class Signing:
             for algorithm, value in zip(algorithms, values, strict=True)
         ]
 
+    async def read(self, session: Session, work: Callable[[Card], T]) -> T:
+        """What only the holder's PIN opens on the card. Raises SessionCannotSign, and the errors of PIN and card."""
+        caller = session.caller
+        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
+        return await self._on_card(session, question, work)
+
     async def authenticate(self, session: Session, nonce: str) -> Signed:
         """Sign the caller's own origin and its nonce with the authentication key (rule 2).
 

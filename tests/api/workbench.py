@@ -38,6 +38,7 @@ from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
+from cardd.identity.situations import Situations
 from cardd.model import Peer
 from cardd.system.clock import SystemClock
 from cardd_drivers.cps3 import Cps3Driver
@@ -145,6 +146,7 @@ class Workbench:
             held=self.held,
             logins=self.logins,
             methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
+            situations=Situations(self.signing, self.sessions, prompter),
             pin_life=PinLife(prompter, self.pins, guard, self.audit),
             events=self.events,
             clock=self.clock,
