@@ -11,6 +11,7 @@ from cardd.agent.prompters import Prompters
 from cardd.api.server import ApiServer
 from cardd.api.services import ApiLimits, Logins, Services
 from cardd.config import Config
+from cardd.config.dmp import Dmp
 from cardd.config.psc import Psc
 from cardd.core.clients import Clients
 from cardd.core.consent import ConsentDesk
@@ -18,13 +19,17 @@ from cardd.core.events import EventBus
 from cardd.core.pin import PinDesk, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.prompts import AnnouncedPrompter
+from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry, token_sources
 from cardd.core.sessions import Limits, Session, Sessions
 from cardd.core.signing import Signing
+from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
 from cardd.documents.stamping import TimestampAuthority
+from cardd.errors import AssertionPointInvalid, ConfigInvalid
+from cardd.formats.saml.profiles import profile_named, varied
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -33,6 +38,7 @@ from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.ecps.settings import EcpsSettings, Exchange, ProxySettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
+from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.pcsc.monitor import PcscReaders
@@ -83,6 +89,8 @@ class Daemon:
         self._closing: list[Callable[[], Awaitable[None]]] = [logins.ecps.close]
         signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin)
         self._held = HeldDocuments(clock)
+        organisation = OrganisationKey(logins.csa, pins)
+        self._sessions.on_closed.append(organisation.session_closed)
         situations = Situations(signing, self._sessions, prompter)
         self._sessions.on_closed.append(situations.session_closed)
         self._services = Services(
@@ -93,6 +101,17 @@ class Daemon:
             signing=signing,
             documents=DocumentSigning(signing, clock, self._timestamps()),
             held=self._held,
+            assertions=Assertions(
+                signing,
+                self._consents,
+                situations,
+                organisation,
+                logins.ecps,
+                Pseudonyms(store),
+                self._audit,
+                clock,
+                _dmp_settings(config.dmp),
+            ),
             logins=logins,
             methods=Methods(self._readers, logins.csa, logins.ecps, self._expiry),
             situations=situations,
@@ -197,6 +216,16 @@ class Daemon:
         """Rule 7: the screen is locked, or the machine goes to sleep."""
         if kind is not Kind.UNLOCK:
             self._sessions.lock_where(lambda session: uid in (None, session.caller.peer.uid))
+
+
+def _dmp_settings(dmp: Dmp) -> DmpSettings:
+    """Raises ConfigInvalid for a point that the profile does not have."""
+    points = dict(pair.partition("=")[::2] for pair in dmp.points)
+    try:
+        profile = varied(profile_named(dmp.profile), points, window=dmp.window)
+    except AssertionPointInvalid as error:
+        raise ConfigInvalid(file="", key="dmp.points", why="expected", expected=str(error.params["known"])) from error
+    return DmpSettings(profile, dmp.secret_code, dmp.insi_issuer)
 
 
 def _ecps_settings(psc: Psc) -> EcpsSettings | None:

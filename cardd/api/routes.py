@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cardd.api import (
+    assertions,
     auth_tokens,
     cards,
     clients,
@@ -30,6 +31,7 @@ from cardd.api.access import (
 from cardd.api.call import Call, Reply
 from cardd.api.router import OCTETS, Route, delete, get, post, upload
 from cardd.api.schemas import (
+    AssertionAnswer,
     AuthTokenAnswer,
     CardsAnswer,
     CertificatesAnswer,
@@ -102,6 +104,8 @@ ROUTES: tuple[Route, ...] = (
 
     post("/v1/sessions/{id}/signatures", session, signatures.SHAPE, signatures.sign, "Sign one thing, or a list",
          answers={200: (SignatureAnswer, SignaturesAnswer)}, idempotent=True),
+    post("/v1/sessions/{id}/assertions", session, assertions.SHAPE, assertions.issue, "A VIHF, or an INSi assertion",
+         answers={200: AssertionAnswer}, idempotent=True),
     post("/v1/sessions/{id}/auth-tokens", session, auth_tokens.SHAPE, auth_tokens.issue, "A web-eid:1.0 token",
          answers={200: AuthTokenAnswer}, idempotent=True),
 

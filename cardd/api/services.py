@@ -12,6 +12,7 @@ from cardd.core.pin_life import PinLife
 from cardd.core.readers import Readers
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
+from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning
 from cardd.identity.cpx_login import CpxLogin
@@ -46,6 +47,7 @@ class Services:
     signing: Signing
     documents: DocumentSigning
     held: HeldDocuments
+    assertions: Assertions
     logins: Logins
     methods: Methods
     situations: Situations

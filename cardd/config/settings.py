@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
+from cardd.config.dmp import Dmp
 from cardd.config.key import Key
 from cardd.config.psc import Psc
 from cardd.config.trust import Timestamp, Trust
@@ -282,6 +283,7 @@ class Config:
     psc: Psc = Psc()
     trust: Trust = Trust()
     timestamp: Timestamp = Timestamp()
+    dmp: Dmp = Dmp()
 
 
 NESTED = {"pkcs11": "drivers.pkcs11"}

@@ -28,7 +28,7 @@ from cardd.errors import (
     PinWrong,
     SessionCannotSign,
 )
-from cardd.model import Algorithm, AuditEntry, KeyPurpose, Outcome, Question
+from cardd.model import Algorithm, AuditEntry, KeyPurpose, Message, Outcome, Question
 from cardd.ports import AuditLog
 
 T = TypeVar("T")
@@ -95,6 +95,27 @@ class Signing:
         question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         return await self._on_card(session, question, work)
 
+    async def issue(self, session: Session, message: Message, act: str, document: str, consent: str) -> Signed:
+        """Sign what the daemon built itself from known fields, under a consent that was given before (rule 2).
+
+        ``act`` and ``document`` are the audit row's. Raises as ``sign`` does.
+        """
+        credential = _credential(session, KeyPurpose.SIGNATURE)
+        algorithm = credential.key.algorithms[0]
+        entry = _act(session, credential, act, digest=message.digest, document=document, consent=consent)
+
+        def work(card: Card) -> bytes:
+            value = card.sign(credential.key, algorithm, message)
+            self._audit.write([entry])
+            return value
+
+        try:
+            value = await self.read(session, work)
+        except CarddError as error:
+            await self._record_failure(entry, error)
+            raise
+        return Signed(algorithm, value, credential.certificate, credential.chain)
+
     async def authenticate(self, session: Session, nonce: str) -> Signed:
         """Sign the caller's own origin and its nonce with the authentication key (rule 2).
 
@@ -104,7 +125,6 @@ class Signing:
         caller = session.caller
         value = hashlib.sha256(caller.origin.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
         digest = hashlib.sha256(value).digest()
-        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         entry = _act(session, credential, "auth_token.issue", digest=digest, consent="login")
 
         algorithm = credential.key.algorithms[0]
@@ -115,7 +135,7 @@ class Signing:
             return value
 
         try:
-            signature = await self._on_card(session, question, work)
+            signature = await self.read(session, work)
         except CarddError as error:
             await self._record_failure(entry, error)
             raise

@@ -24,12 +24,15 @@ from cardd.core.events import EventBus
 from cardd.core.pin import PinDesk, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.prompts import AnnouncedPrompter
+from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
+from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
+from cardd.formats.saml.profiles import profile_named
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -38,6 +41,7 @@ from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
+from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import Peer
 from cardd.system.clock import SystemClock
@@ -98,6 +102,7 @@ class Workbench:
     unknown_origins: Literal["refuse", "ask"] = "refuse"
     hold_pin: bool = True
     psc: EcpsSettings | None = None
+    dmp: DmpSettings = field(default_factory=lambda: DmpSettings(profile_named("2024")))
     stamper: Callable[[], Awaitable[Stamper]] | None = None
     uid: int | None = field(default_factory=os.getuid)
 
@@ -136,6 +141,9 @@ class Workbench:
         self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa, self.ecps)
         self.held = HeldDocuments(self.clock)
         self.sessions.on_closed.append(self.held.session_closed)
+        situations = Situations(self.signing, self.sessions, prompter)
+        organisation = OrganisationKey(csa, self.pins)
+        self.sessions.on_closed.append(organisation.session_closed)
         self.services = Services(
             readers=self.readers,
             sessions=self.sessions,
@@ -144,9 +152,20 @@ class Workbench:
             signing=self.signing,
             documents=DocumentSigning(self.signing, SystemClock(), self.stamper),
             held=self.held,
+            assertions=Assertions(
+                self.signing,
+                self.consents,
+                situations,
+                organisation,
+                self.ecps,
+                Pseudonyms(self.store),
+                self.audit,
+                SystemClock(),
+                self.dmp,
+            ),
             logins=self.logins,
             methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
-            situations=Situations(self.signing, self.sessions, prompter),
+            situations=situations,
             pin_life=PinLife(prompter, self.pins, guard, self.audit),
             events=self.events,
             clock=self.clock,

@@ -171,6 +171,11 @@ class EcpsLogin:
         if login is not None and reason != DAEMON_STOPPED:
             self._spawn(self._log_out(session.id, login))
 
+    def means_of(self, session: Session) -> str | None:
+        """How this session's person logged in at PSC (``authMode``); None where it does not say."""
+        login = self._logins.get(session.id)
+        return login.means if login else None
+
     def open_logins(self) -> list[OpenLogin]:
         """The login behind each open session."""
         return list(self._logins.values())
