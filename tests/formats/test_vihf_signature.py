@@ -91,13 +91,14 @@ def test_signxml_makes_one_that_our_checker_takes(tmp_path: Path) -> None:
     assert wrong_in_vihf(document, "direct", NOW) == []
 
 
-def test_our_checker_reads_the_prefix_list_of_older_senders(tmp_path: Path) -> None:
-    document = signed_anew(vihf(), CARD, ("ds", "xsi"))
+def test_our_checker_reads_a_prefix_list_which_ties_a_signature_to_its_message(tmp_path: Path) -> None:
+    document = signed_anew(vihf(), CARD, ("s", "xsi"))
 
-    assert b'PrefixList="ds xsi"' in document
+    assert b'PrefixList="s xsi"' in document
     assert xmlsec_accepts(tmp_path, document, CARD)
     assert wrong_in_vihf(document, "direct", NOW) == []
-    assert "signature.digest" in wrong_in_vihf(MESSAGE % document, "direct", NOW)
+    assert not xmlsec_accepts(tmp_path, MESSAGE % document, CARD)
+    assert wrong_in_vihf(MESSAGE % document, "direct", NOW) == ["signature.value"]
 
 
 def test_the_simulated_card_s_certificate_tells_all_that_a_card_tells() -> None:

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, SignatureConstructionMethod
-from signxml.signer import SignatureReference, XMLSigner
+from signxml.signer import XMLSigner
 
 from tests.rig.saml import Key
 
@@ -57,8 +57,13 @@ def signed_anew(document: bytes, key: Key, prefixes: tuple[str, ...] = ()) -> by
         c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
     )
     private = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    reference = SignatureReference(root.get("ID"), inclusive_ns_prefixes=list(prefixes) or None)
-    signed = signer.sign(root, key=private, cert=[key.certificate], reference_uri=[reference])
+    signed = signer.sign(
+        root,
+        key=private,
+        cert=[key.certificate],
+        reference_uri=root.get("ID"),
+        inclusive_ns_prefixes=list(prefixes) or None,
+    )
     form: bytes = etree.tostring(signed)
     return form
 
