@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardd.errors import AssertionInsFormat, AssertionInsKey, AssertionInsOid
@@ -31,11 +31,13 @@ def test_corsica_counts_as_19_and_18() -> None:
     assert resource_id(Patient("185052A999001" + key_of("185052A999001"), NIR))
 
 
+@settings(deadline=None)
 @given(number=NUMBERS, oid=st.sampled_from(OIDS))
 def test_every_number_is_taken_with_its_own_key(number: str, oid: str) -> None:
     assert resource_id(Patient(number + key_of(number), oid)).startswith(number)
 
 
+@settings(deadline=None)
 @given(number=NUMBERS, place=st.integers(0, 14), digit=st.sampled_from("0123456789"))
 def test_one_wrong_digit_is_always_found(number: str, place: int, digit: str) -> None:
     good = number + key_of(number)
@@ -45,6 +47,7 @@ def test_one_wrong_digit_is_always_found(number: str, place: int, digit: str) ->
             resource_id(Patient(bad, NIR))
 
 
+@settings(deadline=None)
 @given(number=NUMBERS, key=st.integers(0, 99))
 def test_no_number_has_two_keys(number: str, key: int) -> None:
     if f"{key:02}" != key_of(number):
