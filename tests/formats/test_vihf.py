@@ -7,8 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
+from cardd.errors import AssertionRefused
 from cardd.formats.saml.profiles import profile_named
 from cardd.formats.saml.request import Access, Means, Mode, VihfCall
 from tests.formats.issuing import CARD, ORGANISATION, organisation_vihf, prepare, vihf
@@ -222,6 +225,23 @@ def test_text_with_markup_stays_text() -> None:
 
     assert values(document, "LPS_Nom") == ['Logi<b> & "Cie"']
     assert wrong_in_vihf(document, "direct", NOW) == []
+
+
+@settings(deadline=None)
+@given(name=st.text(max_size=300))
+def test_any_name_of_a_software_stands_there_to_the_letter_or_is_refused(name: str) -> None:
+    try:
+        document = vihf(registration=replace(REGISTRATION, name=name))
+    except AssertionRefused:
+        assert not name.strip() or len(name) > 256 or not name.isprintable()
+    else:
+        assert values(document, "LPS_Nom") == [name]
+
+
+def test_an_extension_that_nobody_can_read_makes_no_card_useless() -> None:
+    key = card_key(odd=True)
+
+    assert b"<SignatureValue>" in key.finish(prepare(signer=key.signer))
 
 
 def test_the_class_tells_the_real_login() -> None:

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.saml.request import Login, Means, Patient, Registration, Speaker
@@ -79,6 +79,7 @@ def _key(
     begin: datetime | None = None,
     end: datetime | None = None,
     profession: int | None = None,
+    odd: bool = False,
 ) -> Key:
     usage = x509.KeyUsage(
         digital_signature=not non_repudiation,
@@ -105,6 +106,8 @@ def _key(
     if profession is not None:
         own = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.250.1.71.1.2.7"), bytes((2, 1, profession)))
         builder = builder.add_extension(own, critical=False)
+    if odd:
+        builder = builder.add_extension(x509.UnrecognizedExtension(ExtensionOID.EXTENDED_KEY_USAGE, b"\x05"), False)
     return Key(private, builder.sign(private, SHA256()))
 
 
@@ -115,8 +118,9 @@ def card_key(
     begin: datetime | None = None,
     end: datetime | None = None,
     profession: int | None = 10,
+    odd: bool = False,
 ) -> Key:
-    """A key as a CPS has it: given name, number and name in one RDN."""
+    """A key as a CPS has it: given name, number and name in one RDN; ``odd`` adds an extension that nobody can read."""
     person = x509.RelativeDistinguishedName(
         [
             x509.NameAttribute(NameOID.GIVEN_NAME, "CAMILLE"),
@@ -127,7 +131,7 @@ def card_key(
     country = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COUNTRY_NAME, "FR")])
     title = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.TITLE, "Médecin")])
     subject = x509.Name([country, title, person])
-    return _key(subject, non_repudiation=non_repudiation, begin=begin, end=end, profession=profession)
+    return _key(subject, non_repudiation=non_repudiation, begin=begin, end=end, profession=profession, odd=odd)
 
 
 def organisation_key(unit: str = SIRET, *, non_repudiation: bool = True) -> Key:
