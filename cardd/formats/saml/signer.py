@@ -19,8 +19,12 @@ from cardd.errors import (
 )
 from cardd.formats.prepared import Signer
 from cardd.model import Algorithm
+from cardd.tlv import parse_one
 
 NAMES = {NameOID.GIVEN_NAME: "GN", NameOID.SURNAME: "SN", NameOID.TITLE: "T"}  # in the Issuer, as the samples have them
+EXTENSIONS, SEQUENCE, OBJECT_IDENTIFIER, OCTET_STRING, BIT_STRING = 0xA3, 0x30, 0x06, 0x04, 0x03
+KEY_USAGE = b"\x55\x1d\x0f"  # 2.5.29.15
+NON_REPUDIATION = 0x40  # bit 1 (RFC 5280, section 4.2.1.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,16 @@ def check_organisation(certificate: SigningCertificate, identifier: str) -> None
 def _read(der: bytes) -> SigningCertificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
+        subject = certificate.subject.rfc4514_string(NAMES)
+        if not subject.isprintable():
+            raise CardGarbled(what="certificate")
         return SigningCertificate(
-            certificate.subject.rfc4514_string(NAMES),
+            subject,
             _values(certificate, NameOID.COMMON_NAME),
             _values(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME),
             certificate.not_valid_before_utc,
             certificate.not_valid_after_utc,
-            _is_for_signatures(certificate),
+            _is_for_signatures(certificate.tbs_certificate_bytes),
         )
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as fault:
         raise CardGarbled(what="certificate") from fault
@@ -84,8 +91,12 @@ def _values(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> tuple[
     return tuple(str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid))
 
 
-def _is_for_signatures(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.content_commitment
-    except x509.ExtensionNotFound:
-        return False
+def _is_for_signatures(signed_part: bytes) -> bool:
+    """Whether the key usage has nonRepudiation; other extensions may be as odd as they like."""
+    extensions = parse_one(signed_part).find(EXTENSIONS, SEQUENCE)
+    for extension in extensions.children if extensions else ():
+        name, value = extension.find(OBJECT_IDENTIFIER), extension.find(OCTET_STRING)
+        if name and value and name.value == KEY_USAGE:
+            bits = parse_one(value.value)
+            return bits.tag == BIT_STRING and len(bits.value) > 1 and bool(bits.value[1] & NON_REPUDIATION)
+    return False
