@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry, token_sources
 from cardd.core.sessions import Limits, Session, Sessions
 from cardd.core.signing import Signing
+from cardd.core.support import SupportDesk
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -83,6 +85,7 @@ class Daemon:
             logins=logins,
             methods=Methods(self._readers, logins.csa, logins.ecps, self._expiry),
             pin_life=self._pin_life,
+            support=self._support(),
             events=self._events,
             clock=clock,
             version=__version__,
@@ -107,6 +110,11 @@ class Daemon:
             store=self._store,
         )
         return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa, ecps)
+
+    def _support(self) -> SupportDesk:
+        support = self._config.support
+        label = support.label or os.uname().nodename
+        return SupportDesk(self._store, OsSecrets(), self._audit, self._clock, demanded=support.totp, label=label)
 
     def _ecps_settings(self) -> EcpsSettings | None:
         psc = self._config.psc

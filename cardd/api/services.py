@@ -12,6 +12,7 @@ from cardd.core.pin_life import PinLife
 from cardd.core.readers import Readers
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
+from cardd.core.support import SupportDesk
 from cardd.identity.cpx_login import CpxLogin
 from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps_login import EcpsLogin
@@ -44,6 +45,7 @@ class Services:
     logins: Logins
     methods: Methods
     pin_life: PinLife
+    support: SupportDesk
     events: EventBus
     clock: Clock
     version: str

@@ -28,6 +28,7 @@ from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
+from cardd.core.support import SupportDesk
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -95,6 +96,7 @@ class Workbench:
     unknown_origins: Literal["refuse", "ask"] = "refuse"
     hold_pin: bool = True
     psc: EcpsSettings | None = None
+    totp: bool = False
     uid: int | None = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
@@ -139,6 +141,7 @@ class Workbench:
             logins=self.logins,
             methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
             pin_life=PinLife(prompter, self.pins, guard, self.audit),
+            support=self._support(),
             events=self.events,
             clock=self.clock,
             version="0.0-test",
@@ -147,6 +150,11 @@ class Workbench:
         self.server = ApiServer(self.services, peer_of=self._peer_of, limits=self.limits)
         self._sessions: dict[Via, aiohttp.ClientSession] = {}
         self._stale: list[aiohttp.ClientSession] = []
+
+    def _support(self) -> SupportDesk:
+        return SupportDesk(
+            self.store, self.secrets, self.audit, self.clock, demanded=self.totp, label="poste SIMULATION"
+        )
 
     def _wire(self) -> None:
         """As the daemon does: rule 7, and what unpairing closes."""
