@@ -26,6 +26,7 @@ COMMANDS = (
     "sessions",
     "audit",
     "config",
+    "support",
     "doctor",
 )
 

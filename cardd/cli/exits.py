@@ -18,6 +18,7 @@ from cardd.errors import (
     PscExpired,
     ReaderError,
     SessionError,
+    SupportCodeError,
 )
 
 
@@ -39,7 +40,7 @@ _BY_ERROR: tuple[tuple[tuple[type[CarddError], ...], Exit], ...] = (
     ((DaemonUnreachable,), Exit.UNREACHABLE),
     ((ClientUnknown, SessionError), Exit.NO_SESSION),
     ((ReaderError, CardError), Exit.CARD),
-    ((PinError, ConsentError, PromptError, PairingRefused, PscDenied, PscExpired), Exit.PERSON),
+    ((PinError, ConsentError, PromptError, PairingRefused, PscDenied, PscExpired, SupportCodeError), Exit.PERSON),
 )
 
 

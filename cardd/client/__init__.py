@@ -13,6 +13,7 @@ from cardd.client.answers import (
     Certificate,
     Certificates,
     Client,
+    Enrolment,
     Expiring,
     Holder,
     Method,
@@ -23,6 +24,7 @@ from cardd.client.answers import (
     SessionState,
     Signature,
     Status,
+    SupportStanding,
 )
 from cardd.client.api import Acting, CarddClient
 from cardd.client.session import Session, ToSign
@@ -35,6 +37,7 @@ __all__ = [
     "Certificate",
     "Certificates",
     "Client",
+    "Enrolment",
     "Expiring",
     "Holder",
     "Method",
@@ -46,5 +49,6 @@ __all__ = [
     "SessionState",
     "Signature",
     "Status",
+    "SupportStanding",
     "ToSign",
 ]
