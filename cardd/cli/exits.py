@@ -18,7 +18,10 @@ from cardd.errors import (
     PscExpired,
     ReaderError,
     SessionError,
-    SupportCodeError,
+    SupportCodeLocked,
+    SupportCodeReplayed,
+    SupportCodeRequired,
+    SupportCodeWrong,
 )
 
 
@@ -40,7 +43,8 @@ _BY_ERROR: tuple[tuple[tuple[type[CarddError], ...], Exit], ...] = (
     ((DaemonUnreachable,), Exit.UNREACHABLE),
     ((ClientUnknown, SessionError), Exit.NO_SESSION),
     ((ReaderError, CardError), Exit.CARD),
-    ((PinError, ConsentError, PromptError, PairingRefused, PscDenied, PscExpired, SupportCodeError), Exit.PERSON),
+    ((PinError, ConsentError, PromptError, PairingRefused, PscDenied, PscExpired), Exit.PERSON),
+    ((SupportCodeRequired, SupportCodeWrong, SupportCodeReplayed, SupportCodeLocked), Exit.PERSON),
 )
 
 
