@@ -27,6 +27,7 @@ COMMANDS = (
     "sessions",
     "audit",
     "config",
+    "support",
     "doctor",
 )
 

@@ -29,6 +29,7 @@ from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
+from cardd.core.support import SupportDesk
 from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
@@ -104,6 +105,7 @@ class Workbench:
     psc: EcpsSettings | None = None
     dmp: DmpSettings = field(default_factory=lambda: DmpSettings(profile_named("2024")))
     stamper: Callable[[], Awaitable[Stamper]] | None = None
+    totp: bool = False
     uid: int | None = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
@@ -167,6 +169,7 @@ class Workbench:
             methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
             situations=situations,
             pin_life=PinLife(prompter, self.pins, guard, self.audit),
+            support=self._support(),
             events=self.events,
             clock=self.clock,
             version="0.0-test",
@@ -175,6 +178,11 @@ class Workbench:
         self.server = ApiServer(self.services, peer_of=self._peer_of, limits=self.limits)
         self._sessions: dict[Via, aiohttp.ClientSession] = {}
         self._stale: list[aiohttp.ClientSession] = []
+
+    def _support(self) -> SupportDesk:
+        return SupportDesk(
+            self.store, self.secrets, self.audit, self.clock, demanded=self.totp, label="poste SIMULATION"
+        )
 
     def _wire(self) -> None:
         """As the daemon does: rule 7, and what unpairing closes."""
