@@ -46,7 +46,7 @@ Refusal = type[errors.CarddError]
         (told(doctor(), is_declared=True), errors.AssertionIdentityDeclared),
         (doctor(Means.MOBILE), errors.AssertionLoginUnfit),
         (placed(doctor(), structure=None), errors.AssertionStructureMissing),
-        (placed(doctor(), structure="499000000010001"), errors.AssertionStructureMissing),
+        (placed(doctor(), structure="500000000000001"), errors.AssertionStructureMissing),
         (replace(doctor(), situation=None), errors.AssertionStructureMissing),
         (placed(doctor(), sector=None), errors.AssertionSectorMissing),
         (placed(doctor(), sector="07"), errors.AssertionSectorMissing),

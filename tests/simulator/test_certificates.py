@@ -86,7 +86,7 @@ def test_a_secretary_has_a_staff_card_without_a_profession(tmp_path: Path) -> No
     assert "1.2.250.1.71.4.2.5" not in extensions
     assert extensions.partition(":1.2.250.1.71.1.2.2\n")[2].splitlines()[0].endswith("[HEX DUMP]:020102")
     told = _text(card.signature, tmp_path)
-    assert "Subject: C=FR, GN=SACHA + SN=SIMULATION-SECRETAIRE + CN=499000000010001/SIMU0001\n" in told
+    assert "Subject: C=FR, GN=SACHA + SN=SIMULATION-SECRETAIRE + CN=500000000000001/SIMU0001\n" in told
 
 
 def test_every_person_and_authority_is_visibly_fictitious(card: Issued) -> None:
