@@ -857,6 +857,36 @@ class DocumentTimestampForm(DocumentError):
     code = "document.timestamp_form"
 
 
+class DocumentXmlDoctype(DocumentError):
+    """The XML has a document type: entities and outside references are not read."""
+
+    code = "document.xml_doctype"
+
+
+class DocumentXmlDepth(DocumentError):
+    """The XML nests deeper than any document needs. Params: ``limit`` (elements)."""
+
+    code = "document.xml_depth"
+
+
+class ManifestDocumentMissing(DocumentError):
+    """A document that the manifest names was not given. Params: ``reference``."""
+
+    code = "document.manifest_missing"
+
+
+class ManifestDocumentDiffers(DocumentError):
+    """A document is not the one of which the manifest has the digest. Params: ``reference``."""
+
+    code = "document.manifest_differs"
+
+
+class ManifestDocumentUnnamed(DocumentError):
+    """A document was given that the manifest does not name. Params: ``reference``."""
+
+    code = "document.manifest_unnamed"
+
+
 class SigningCertificateUsage(DocumentError):
     """The certificate is not for signing documents: its key usage lacks nonRepudiation."""
 

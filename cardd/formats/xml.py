@@ -1,0 +1,162 @@
+"""XML from outside: read without DTD, entities or network, and within limits; and its canonical forms."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, NoReturn, Protocol, cast
+from xml.parsers import expat
+
+from lxml import etree
+
+from cardd.errors import DocumentEmpty, DocumentMalformed, DocumentTooLarge, DocumentXmlDepth, DocumentXmlDoctype
+from cardd.formats.document import PIECE, pieces, size_of
+
+XML_MAX = 20 * 1024 * 1024
+DEPTH_MAX = 128
+
+C14N = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
+C14N_COMMENTS = f"{C14N}#WithComments"
+C14N_11 = "http://www.w3.org/2006/12/xml-c14n11"
+EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
+INCLUSIVE = {C14N: False, C14N_COMMENTS: True, C14N_11: False, f"{C14N_11}#WithComments": True}
+WITH_COMMENTS = {EXCLUSIVE: False, f"{EXCLUSIVE}WithComments": True, **INCLUSIVE}
+"""The canonical forms that are understood, by their identifiers: whether each keeps comments."""
+
+_too_deep = etree.XPath(f"boolean({'/*' * (DEPTH_MAX + 1)})")
+
+
+class Element(Protocol):
+    """What is used of lxml's elements, which come without types."""
+
+    tag: str
+    text: str | None
+    tail: str | None
+
+    def get(self, name: str) -> str | None:
+        """An attribute's value."""
+        ...
+
+    def set(self, name: str, value: str) -> None:
+        """Set an attribute."""
+        ...
+
+    def append(self, child: Element) -> None:
+        """Put a child behind the others."""
+        ...
+
+    def insert(self, index: int, child: Element) -> None:
+        """Put a child at this place."""
+        ...
+
+    def remove(self, child: Element) -> None:
+        """Take a child out."""
+        ...
+
+    def index(self, child: Element) -> int:
+        """The place of a child."""
+        ...
+
+    def getparent(self) -> Element | None:
+        """The element around it."""
+        ...
+
+    def find(self, path: str) -> Element | None:
+        """The first element at this path below."""
+        ...
+
+    def findall(self, path: str) -> list[Element]:
+        """The elements at this path below."""
+        ...
+
+    def findtext(self, path: str) -> str | None:
+        """The text of the first element at this path below."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Element: ...
+
+
+def parsed(document: BinaryIO, limit: int = XML_MAX) -> Element:
+    """The root of an XML document from outside.
+
+    Raises DocumentEmpty, DocumentTooLarge, DocumentXmlDoctype (which every entity bomb has), DocumentXmlDepth,
+    DocumentMalformed.
+    """
+    size = size_of(document)
+    if size == 0:
+        raise DocumentEmpty
+    if size > limit:
+        raise DocumentTooLarge(format="XML", limit=limit)
+    _refuse_doctype(document)
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        for piece in pieces(document):
+            parser.feed(piece)
+        root = parser.close()
+    except etree.XMLSyntaxError as fault:
+        too_deep = "depth" in str(fault.msg)
+        raise DocumentXmlDepth(limit=DEPTH_MAX) if too_deep else DocumentMalformed(format="XML") from fault
+    if root.getroottree().docinfo.internalDTD is not None:  # whatever the look at the beginning made of it
+        raise DocumentXmlDoctype
+    if _too_deep(root):
+        raise DocumentXmlDepth(limit=DEPTH_MAX)
+    return cast(Element, root)
+
+
+class _RootReached(Exception):
+    """What may hold a DTD is over."""
+
+
+def _refuse_doctype(document: BinaryIO) -> None:
+    """Look at what comes before the root element, before a parser that knows entities gets to see it."""
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = _doctype
+    parser.StartElementHandler = _root
+    document.seek(0)
+    try:
+        while piece := document.read(min(PIECE, 4096)):
+            parser.Parse(piece)
+        parser.Parse(b"", True)
+    except expat.ExpatError as fault:
+        raise DocumentMalformed(format="XML") from fault
+    except _RootReached:
+        return
+
+
+def _doctype(*_: object) -> NoReturn:
+    raise DocumentXmlDoctype
+
+
+def _root(*_: object) -> NoReturn:
+    raise _RootReached
+
+
+def canonical(element: Element, algorithm: str = EXCLUSIVE, prefixes: tuple[str, ...] = ()) -> bytes:
+    """One element with all that is in it, where it stands, in one of the forms of ``WITH_COMMENTS``.
+
+    ``prefixes`` are those that the exclusive form treats as the inclusive one does. Raises KeyError for another form.
+    """
+    if algorithm in INCLUSIVE:
+        # lxml would forget the namespaces that are declared above: written and read again, they stand on the element
+        element = etree.fromstring(etree.tostring(element, with_tail=False), _TRUSTED)
+    return _written(element, algorithm, prefixes)
+
+
+def canonical_document(root: Element, algorithm: str = EXCLUSIVE, prefixes: tuple[str, ...] = ()) -> bytes:
+    """The whole document, without its comments: so does a reference to "" read it (XML Signature, 4.4.3.3)."""
+    without = algorithm.replace("#WithComments", "#" if algorithm.startswith(EXCLUSIVE) else "")
+    return _written(cast(etree._Element, root).getroottree(), without, prefixes)
+
+
+def _written(node: object, algorithm: str, prefixes: tuple[str, ...]) -> bytes:
+    form: bytes = etree.tostring(
+        node,
+        method="c14n",
+        exclusive=algorithm not in INCLUSIVE,
+        with_comments=WITH_COMMENTS[algorithm],
+        inclusive_ns_prefixes=list(prefixes) or None,
+    )
+    return form
+
+
+_TRUSTED = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
