@@ -99,7 +99,7 @@ def _enveloped(document: BinaryIO, signer: Signer, now: datetime, options: Xades
     digest = sha256(canonical_document(root)).digest()
     signature = _signature()
     root.append(signature)
-    return _prepared(signature, Reference(digest, "", (ENVELOPED, EXCLUSIVE)), signer, now, options, "text/xml")
+    return _prepared(signature, Reference(digest, "", (ENVELOPED, EXCLUSIVE)), signer, now, options)
 
 
 def _enveloping(document: BinaryIO, signer: Signer, now: datetime, options: XadesOptions) -> XmlPrepared:
@@ -128,14 +128,13 @@ def _prepared(
     signer: Signer,
     now: datetime,
     options: XadesOptions,
-    mime_type: str = "application/octet-stream",
 ) -> XmlPrepared:
     name = f"{signature.get('Id')}"
     content = Reference(what.digest, what.uri, what.transforms, f"{name}-reference")
     signed = _signed_properties(signature, signer, now, options)
     data = add(add(signed, XADES, "SignedDataObjectProperties"), XADES, "DataObjectFormat")
     data.set("ObjectReference", f"#{content.id}")
-    add(data, XADES, "MimeType", options.mime_type or mime_type)
+    add(data, XADES, "MimeType", options.mime_type or _mime_type(options.form))
     digest = sha256(canonical(signed)).digest()
     properties = Reference(digest, f"#{signed.get('Id')}", (EXCLUSIVE,), type=SIGNED_PROPERTIES)
     return prepared_signature(signature, signer, [content, properties])
@@ -153,3 +152,7 @@ def _signed_properties(signature: Element, signer: Signer, now: datetime, option
     else:
         add_signing_certificate_v2(of_signature, signer.certificate)
     return signed
+
+
+def _mime_type(form: Form) -> str:
+    return "text/xml" if form is Form.ENVELOPED else "application/octet-stream"

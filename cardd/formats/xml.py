@@ -7,8 +7,15 @@ from xml.parsers import expat
 
 from lxml import etree
 
-from cardd.errors import DocumentEmpty, DocumentMalformed, DocumentTooLarge, DocumentXmlDepth, DocumentXmlDoctype
-from cardd.formats.document import PIECE, pieces, size_of
+from cardd.errors import (
+    DocumentEmpty,
+    DocumentMalformed,
+    DocumentTooLarge,
+    DocumentUnsupported,
+    DocumentXmlDepth,
+    DocumentXmlDoctype,
+)
+from cardd.formats.document import size_of
 
 XML_MAX = 20 * 1024 * 1024
 DEPTH_MAX = 128
@@ -21,6 +28,7 @@ INCLUSIVE = {C14N: False, C14N_COMMENTS: True, C14N_11: False, f"{C14N_11}#WithC
 WITH_COMMENTS = {EXCLUSIVE: False, f"{EXCLUSIVE}WithComments": True, **INCLUSIVE}
 """The canonical forms that are understood, by their identifiers: whether each keeps comments."""
 
+_inherits = etree.XPath("boolean(ancestor::*/@xml:*)")
 _too_deep = etree.XPath(f"boolean({'/*' * (DEPTH_MAX + 1)})")
 
 
@@ -71,6 +79,10 @@ class Element(Protocol):
         """The text of the first element at this path below."""
         ...
 
+    def getroottree(self) -> object:
+        """The document."""
+        ...
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Element: ...
@@ -90,9 +102,8 @@ def parsed(document: BinaryIO, limit: int = XML_MAX) -> Element:
     _refuse_doctype(document)
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
-        for piece in pieces(document):
-            parser.feed(piece)
-        root = parser.close()
+        document.seek(0)
+        root = etree.parse(document, parser).getroot()
     except etree.XMLSyntaxError as fault:
         too_deep = "depth" in str(fault.msg)
         raise DocumentXmlDepth(limit=DEPTH_MAX) if too_deep else DocumentMalformed(format="XML") from fault
@@ -114,7 +125,7 @@ def _refuse_doctype(document: BinaryIO) -> None:
     parser.StartElementHandler = _root
     document.seek(0)
     try:
-        while piece := document.read(min(PIECE, 4096)):
+        while piece := document.read(4096):
             parser.Parse(piece)
         parser.Parse(b"", True)
     except expat.ExpatError as fault:
@@ -134,28 +145,34 @@ def _root(*_: object) -> NoReturn:
 def canonical(element: Element, algorithm: str = EXCLUSIVE, prefixes: tuple[str, ...] = ()) -> bytes:
     """One element with all that is in it, where it stands, in one of the forms of ``WITH_COMMENTS``.
 
-    ``prefixes`` are those that the exclusive form treats as the inclusive one does. Raises KeyError for another form.
+    ``prefixes`` are those that the exclusive form treats as the inclusive one does. Raises KeyError for another form,
+    DocumentMalformed for what has none, DocumentUnsupported for one that takes attributes from above.
     """
     if algorithm in INCLUSIVE:
+        if _inherits(element):
+            raise DocumentUnsupported(format="XML", what="xml:")
         # lxml would forget the namespaces that are declared above: written and read again, they stand on the element
         element = etree.fromstring(etree.tostring(element, with_tail=False), _TRUSTED)
     return _written(element, algorithm, prefixes)
 
 
 def canonical_document(root: Element, algorithm: str = EXCLUSIVE, prefixes: tuple[str, ...] = ()) -> bytes:
-    """The whole document, without its comments: so does a reference to "" read it (XML Signature, 4.4.3.3)."""
-    without = algorithm.replace("#WithComments", "#" if algorithm.startswith(EXCLUSIVE) else "")
-    return _written(cast(etree._Element, root).getroottree(), without, prefixes)
+    """The whole document, with what stands before and after its root. Raises as ``canonical`` does."""
+    return _written(root.getroottree(), algorithm, prefixes)
+
+
+def without_comments(algorithm: str) -> str:
+    """The same form, which leaves comments out."""
+    return EXCLUSIVE if algorithm.startswith(EXCLUSIVE) else algorithm.removesuffix("#WithComments")
 
 
 def _written(node: object, algorithm: str, prefixes: tuple[str, ...]) -> bytes:
-    form: bytes = etree.tostring(
-        node,
-        method="c14n",
-        exclusive=algorithm not in INCLUSIVE,
-        with_comments=WITH_COMMENTS[algorithm],
-        inclusive_ns_prefixes=list(prefixes) or None,
-    )
+    has_comments = WITH_COMMENTS[algorithm]
+    options = {"exclusive": algorithm not in INCLUSIVE, "inclusive_ns_prefixes": list(prefixes) or None}
+    try:
+        form: bytes = etree.tostring(node, method="c14n", with_comments=has_comments, **options)
+    except etree.LxmlError as fault:  # a namespace that is no absolute URI
+        raise DocumentMalformed(format="XML") from fault
     return form
 
 

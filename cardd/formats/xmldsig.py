@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 
 from lxml import etree
 
+from cardd.errors import DocumentTimestampForm
 from cardd.formats.document import new_document
 from cardd.formats.prepared import Signer
 from cardd.formats.xml import EXCLUSIVE, Element, canonical
@@ -28,6 +29,7 @@ METHODS = {
     Algorithm.ES256: "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
     Algorithm.PS256: "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1",  # RFC 9231, section 2.3.10
 }
+INFORMATION, VALUE, KEY = 0, 1, 2  # the places of a signature's first parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +55,21 @@ class XmlPrepared:
         return canonical(self._filled(value))
 
     def finish(self, value: bytes, timestamp: bytes | None = None) -> BinaryIO:
-        """The document with its signature, UTF-8."""
+        """The document with its signature, UTF-8. Raises DocumentTimestampForm for a timestamp in XAdES 1.1.1."""
         self._filled(value)
         if timestamp is not None:
             self._stamp(timestamp)
-        tree = cast(etree._Element, self.signature).getroottree()
-        return new_document(etree.tostring(tree, xml_declaration=True, encoding="UTF-8"))
+        return new_document(etree.tostring(self.signature.getroottree(), xml_declaration=True, encoding="UTF-8"))
 
     def _filled(self, value: bytes) -> Element:
-        place = self.signature.find(f"{{{DS}}}SignatureValue")
-        assert place is not None  # noqa: S101 - written by prepared_signature
+        place = self.signature[VALUE]
         place.text = b64encode(value).decode()
         return place
 
     def _stamp(self, timestamp: bytes) -> None:
         properties = self.signature.find(f"{{{DS}}}Object/{{{XADES}}}QualifyingProperties")
-        assert properties is not None  # noqa: S101 - only forms of XAdES 1.3.2 are stamped
+        if properties is None:
+            raise DocumentTimestampForm(format="XAdES 1.1.1")
         unsigned = add(add(properties, XADES, "UnsignedProperties"), XADES, "UnsignedSignatureProperties")
         stamp = add(unsigned, XADES, "SignatureTimeStamp")
         add(stamp, DS, "CanonicalizationMethod", Algorithm=EXCLUSIVE)
@@ -103,7 +104,7 @@ def prepared_signature(
     signature: Element, signer: Signer, references: list[Reference], *, canonicalization: str = EXCLUSIVE
 ) -> XmlPrepared:
     """Fill in what is signed and by whom; the document around the signature must be in place."""
-    information, value, key = (signature[index] for index in range(3))
+    information, value, key = (signature[index] for index in (INFORMATION, VALUE, KEY))
     add(information, DS, "CanonicalizationMethod", Algorithm=canonicalization)
     add(information, DS, "SignatureMethod", Algorithm=METHODS[signer.algorithm])
     for reference in references:
