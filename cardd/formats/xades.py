@@ -6,7 +6,7 @@ signature, comments are not covered: XML Signature reads a whole document withou
 
 from __future__ import annotations
 
-import os
+import re
 import secrets
 from base64 import b64encode
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import BinaryIO
 
+from lxml import etree
+
 from cardd.errors import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
 from cardd.formats.document import sha256_of, size_of
 from cardd.formats.prepared import Signer
@@ -22,6 +24,7 @@ from cardd.formats.qualifying import add_signing_certificate, add_signing_certif
 from cardd.formats.signer import require_signing_certificate
 from cardd.formats.xml import EXCLUSIVE, XML_MAX, Element, canonical, canonical_document, parsed
 from cardd.formats.xmldsig import (
+    ALONE,
     BASE64,
     DS,
     ENVELOPED,
@@ -35,6 +38,7 @@ from cardd.formats.xmldsig import (
 
 INSIDE_MAX = 7 * 1024 * 1024  # in base64 this is just below the 10 million characters that libxml2 takes in one text
 SIGNED_PROPERTIES = "http://uri.etsi.org/01903#SignedProperties"
+END_TAG = re.compile(rb"</[^<>]*>\s*")
 PREFIXES: dict[str | None, str] = {"ds": DS, "xades": XADES}
 
 
@@ -96,16 +100,31 @@ def _enveloped(document: BinaryIO, signer: Signer, now: datetime, options: Xades
     root = parsed(document)
     if root.find(f".//{{{DS}}}Signature") is not None:  # it would cover the new one, or not be covered by it
         raise DocumentUnsupported(format="XAdES", what="ds:Signature")
-    digest = sha256(canonical_document(root)).digest()
-    signature = _signature()
-    root.append(signature)
-    return _prepared(signature, Reference(digest, "", (ENVELOPED, EXCLUSIVE)), signer, now, options)
+    what = Reference(sha256(canonical_document(root)).digest(), "", (ENVELOPED, EXCLUSIVE))
+    return _prepared(_signature(), what, signer, now, options, around=_around(document, root))
+
+
+def _around(document: BinaryIO, root: Element) -> tuple[bytes, bytes]:
+    """The octets before and after a new last child of the root, as they are where the document ends with its end tag.
+
+    What is signed is ASCII, and so is the end tag's first sign, in every encoding where this finds it.
+    """
+    document.seek(0)
+    octets = document.read()
+    end = octets.rfind(b"</")
+    if end > 0 and END_TAG.fullmatch(octets, end):
+        return octets[:end], octets[end:]
+    mark = f"signature {secrets.token_hex(16)}"
+    root.append(etree.Comment(mark))
+    written = etree.tostring(root.getroottree(), xml_declaration=True, encoding="UTF-8")
+    before, _, after = written.partition(f"<!--{mark}-->".encode())
+    return before, after
 
 
 def _enveloping(document: BinaryIO, signer: Signer, now: datetime, options: XadesOptions) -> XmlPrepared:
     if size_of(document) > INSIDE_MAX:
         raise DocumentTooLarge(format="XAdES", limit=INSIDE_MAX)
-    document.seek(os.SEEK_SET)
+    document.seek(0)
     content = document.read()
     signature = _signature()
     name = f"{signature.get('Id')}-object"
@@ -128,6 +147,8 @@ def _prepared(
     signer: Signer,
     now: datetime,
     options: XadesOptions,
+    *,
+    around: tuple[bytes, bytes] = ALONE,
 ) -> XmlPrepared:
     name = f"{signature.get('Id')}"
     content = Reference(what.digest, what.uri, what.transforms, f"{name}-reference")
@@ -137,7 +158,7 @@ def _prepared(
     add(data, XADES, "MimeType", options.mime_type or _mime_type(options.form))
     digest = sha256(canonical(signed)).digest()
     properties = Reference(digest, f"#{signed.get('Id')}", (EXCLUSIVE,), type=SIGNED_PROPERTIES)
-    return prepared_signature(signature, signer, [content, properties])
+    return prepared_signature(signature, signer, [content, properties], around=around)
 
 
 def _signed_properties(signature: Element, signer: Signer, now: datetime, options: XadesOptions) -> Element:

@@ -29,6 +29,7 @@ METHODS = {
     Algorithm.ES256: "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
     Algorithm.PS256: "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1",  # RFC 9231, section 2.3.10
 }
+ALONE = (b'<?xml version="1.0" encoding="UTF-8"?>\n', b"")
 INFORMATION, VALUE, KEY = 0, 1, 2  # the places of a signature's first parts
 
 
@@ -45,21 +46,23 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class XmlPrepared:
-    """An XML signature that is ready but for its value, in the document that it will leave in."""
+    """An XML signature that is ready but for its value; ``around`` is what stands before and after it."""
 
     signature: Element
     message: Message
+    around: tuple[bytes, bytes]
 
     def stamped(self, value: bytes) -> bytes:
         """The canonical SignatureValue (ETSI EN 319 132-1, section 5.3)."""
         return canonical(self._filled(value))
 
     def finish(self, value: bytes, timestamp: bytes | None = None) -> BinaryIO:
-        """The document with its signature, UTF-8. Raises DocumentTimestampForm for a timestamp in XAdES 1.1.1."""
+        """The document with its signature. Raises DocumentTimestampForm for a timestamp in XAdES 1.1.1."""
         self._filled(value)
         if timestamp is not None:
             self._stamp(timestamp)
-        return new_document(etree.tostring(self.signature.getroottree(), xml_declaration=True, encoding="UTF-8"))
+        before, after = self.around
+        return new_document(b"".join((before, etree.tostring(self.signature), after)))
 
     def _filled(self, value: bytes) -> Element:
         place = self.signature[VALUE]
@@ -101,9 +104,14 @@ def new_signature(identifier: str, prefixes: dict[str | None, str]) -> Element:
 
 
 def prepared_signature(
-    signature: Element, signer: Signer, references: list[Reference], *, canonicalization: str = EXCLUSIVE
+    signature: Element,
+    signer: Signer,
+    references: list[Reference],
+    *,
+    canonicalization: str = EXCLUSIVE,
+    around: tuple[bytes, bytes] = ALONE,
 ) -> XmlPrepared:
-    """Fill in what is signed and by whom; the document around the signature must be in place."""
+    """Fill in what is signed and by whom. Around it may be more only with a canonical form that does not care."""
     information, value, key = (signature[index] for index in (INFORMATION, VALUE, KEY))
     add(information, DS, "CanonicalizationMethod", Algorithm=canonicalization)
     add(information, DS, "SignatureMethod", Algorithm=METHODS[signer.algorithm])
@@ -114,7 +122,7 @@ def prepared_signature(
     for certificate in dict.fromkeys((signer.certificate, *signer.chain)):
         add(certificates, DS, "X509Certificate", b64encode(certificate).decode())
     signed = canonical(information, canonicalization)
-    return XmlPrepared(signature, Message(sha256(signed).digest(), signed))
+    return XmlPrepared(signature, Message(sha256(signed).digest(), signed), around)
 
 
 def add_reference(parent: Element, reference: Reference) -> None:
