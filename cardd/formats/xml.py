@@ -128,7 +128,7 @@ def _refuse_doctype(document: BinaryIO) -> None:
         while piece := document.read(4096):
             parser.Parse(piece)
         parser.Parse(b"", True)
-    except expat.ExpatError as fault:
+    except (expat.ExpatError, LookupError, ValueError) as fault:  # the latter two: an encoding that it does not know
         raise DocumentMalformed(format="XML") from fault
     except _RootReached:
         return
