@@ -863,10 +863,10 @@ class DocumentXmlDoctype(DocumentError):
     code = "document.xml_doctype"
 
 
-class DocumentXmlDepth(DocumentError):
-    """The XML nests deeper than any document needs. Params: ``limit`` (elements)."""
+class DocumentXmlLimits(DocumentError):
+    """The XML nests deeper, or has a longer text, than is read. Params: ``depth`` (elements), ``text`` (bytes)."""
 
-    code = "document.xml_depth"
+    code = "document.xml_limits"
 
 
 class ManifestDocumentMissing(DocumentError):

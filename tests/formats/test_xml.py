@@ -16,10 +16,10 @@ from cardd.errors import (
     DocumentError,
     DocumentMalformed,
     DocumentTooLarge,
-    DocumentXmlDepth,
     DocumentXmlDoctype,
+    DocumentXmlLimits,
 )
-from cardd.formats.xml import DEPTH_MAX, XML_MAX, canonical_document, parsed
+from cardd.formats.xml import DEPTH_MAX, TEXT_MAX, XML_MAX, canonical_document, parsed
 
 LAUGHS = b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10))
 BOMBS = {
@@ -71,11 +71,15 @@ def test_nothing_and_too_much_are_told_apart() -> None:
     assert refused.value.params == {"format": "XML", "limit": XML_MAX}
 
 
-@pytest.mark.parametrize("depth", [DEPTH_MAX + 1, 1000, 1_000_000])
-def test_deep_nesting_is_refused(depth: int) -> None:
-    with pytest.raises(DocumentXmlDepth) as refused:
-        parsed(BytesIO(b"<a>" * depth + b"</a>" * depth))
-    assert refused.value.params == {"limit": DEPTH_MAX}
+@pytest.mark.parametrize(
+    "document",
+    [b"<a>" * depth + b"</a>" * depth for depth in (DEPTH_MAX + 1, 1000, 1_000_000)] + [b"<a>" + b"x" * (TEXT_MAX + 1)],
+    ids=["deep", "deeper", "deepest", "long"],
+)
+def test_deep_nesting_and_long_texts_are_refused(document: bytes) -> None:
+    with pytest.raises(DocumentXmlLimits) as refused:
+        parsed(BytesIO(document))
+    assert refused.value.params == {"depth": DEPTH_MAX, "text": TEXT_MAX}
 
 
 def test_the_deepest_document_that_is_taken() -> None:

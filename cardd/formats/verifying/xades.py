@@ -20,7 +20,7 @@ from cardd.formats.verifying.xmldsig import DIGESTS, Covered, SignedXml, one, te
 from cardd.formats.xml import C14N, Element, canonical, parsed
 from cardd.formats.xmldsig import DS, METHODS, XADES
 
-SIGNATURES_MAX = 16
+SIGNATURES_MAX = 8
 MANIFEST = f"{DS}Manifest"
 XADES_111 = "http://uri.etsi.org/01903/v1.1.1#"
 VERSIONS = (XADES, "http://uri.etsi.org/01903/v1.2.2#", XADES_111)

@@ -29,7 +29,7 @@ DIGESTS = {
     "http://www.w3.org/2001/04/xmldsig-more#sha384": "sha384",
     "http://www.w3.org/2001/04/xmlenc#sha512": "sha512",
 }
-REFERENCES_MAX = 16
+REFERENCES_MAX = 8
 ID_NAMES = ("Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
 _with_ids = etree.XPath("//*[@Id or @ID or @id or @xml:id]")
 
