@@ -50,6 +50,6 @@ def _attribute(part: x509.NameTypeAndValue) -> str:
 
 def _escaped(value: str) -> str:
     text = "".join(f"\\{letter}" if letter in SPECIAL else letter for letter in value)
-    if text.startswith((" ", "#")):
-        text = f"\\{text}"
-    return f"{text[:-1]}\\ " if text.endswith(" ") else text
+    if text.endswith(" ") and len(text) > 1:
+        text = f"{text[:-1]}\\ "
+    return f"\\{text}" if text.startswith((" ", "#")) else text

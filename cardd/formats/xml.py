@@ -20,6 +20,7 @@ from cardd.formats.document import size_of
 XML_MAX = 20 * 1024 * 1024
 DEPTH_MAX = 256  # elements inside each other; this and the next are libxml2's own
 TEXT_MAX = 10_000_000  # bytes of one text or attribute
+FIRST_PIECE = 4096
 LIMITS = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_INTERNAL_ERROR)  # the second before libxml2 2.14
 
 C14N = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
@@ -124,9 +125,11 @@ def _refuse_doctype(document: BinaryIO) -> None:
     parser.StartDoctypeDeclHandler = _doctype
     parser.StartElementHandler = _root
     document.seek(0)
+    size = FIRST_PIECE
     try:
-        while piece := document.read(4096):
+        while piece := document.read(size):
             parser.Parse(piece)
+            size *= 2  # an older expat reads what has no end yet again with each piece
         parser.Parse(b"", True)
     except (expat.ExpatError, LookupError, ValueError) as fault:  # the latter two: an encoding that it does not know
         raise DocumentMalformed(format="XML") from fault

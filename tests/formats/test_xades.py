@@ -13,7 +13,16 @@ from lxml import etree
 from signxml.exceptions import InvalidDigest
 from signxml.verifier import SignatureConfiguration, XMLVerifier
 
-from cardd.errors import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
+from cardd.errors import (
+    DocumentEmpty,
+    DocumentError,
+    DocumentMalformed,
+    DocumentTooLarge,
+    DocumentUnsupported,
+    DocumentXmlDoctype,
+    DocumentXmlLimits,
+    SigningCertificateUsage,
+)
 from cardd.formats.document import new_document
 from cardd.formats.xades import (
     INSIDE_MAX,
@@ -26,7 +35,7 @@ from cardd.formats.xades import (
 from cardd.formats.xml import XML_MAX
 from cardd.model import Algorithm
 from tests.rig import xml_judges
-from tests.rig.pens import Pen, finished
+from tests.rig.pens import Pen, card_pen, finished
 from tests.rig.tsa import OpensslTsa
 
 DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
@@ -249,3 +258,30 @@ def test_a_document_that_has_a_signature_already_gets_no_second_one_inside(card:
     with pytest.raises(DocumentUnsupported) as refused:
         sign(card, Form.ENVELOPED, now, sign(card, Form.ENVELOPED, now))
     assert refused.value.params == {"format": "XAdES", "what": "ds:Signature"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_authentication_key_signs_no_document(now: datetime, form: Form) -> None:
+    pen = card_pen(purpose="authentication")
+    with pytest.raises(SigningCertificateUsage):
+        sign(pen, form, now)
+    with pytest.raises(SigningCertificateUsage):
+        prepare_xades_digest(bytes(32), pen.signer, now, options(form))
+
+
+@pytest.mark.parametrize(
+    ("document", "refusal"),
+    [
+        (b"<!DOCTYPE a [<!ENTITY e 'x'>]><a>&e;</a>", DocumentXmlDoctype),
+        (b"<a><b></a>", DocumentMalformed),
+        (b"<a>" * 300 + b"</a>" * 300, DocumentXmlLimits),
+        (b'<a xmlns:b="not/absolute"/>', DocumentMalformed),
+    ],
+    ids=["entities", "malformed", "deep", "relative namespace"],
+)
+def test_xml_that_cannot_be_read_safely_gets_no_signature_inside(
+    card: Pen, now: datetime, document: bytes, refusal: type[DocumentError]
+) -> None:
+    with pytest.raises(refusal):
+        sign(card, Form.ENVELOPED, now, document)
+    assert sign(card, Form.ENVELOPING, now, document)
