@@ -864,7 +864,7 @@ class DocumentXmlDoctype(DocumentError):
 
 
 class DocumentXmlLimits(DocumentError):
-    """The XML nests deeper, or has a longer text, than is read. Params: ``depth`` (elements), ``text`` (bytes)."""
+    """The XML is more than is read at once. Params: ``depth`` (elements), ``text`` (bytes of one), ``namespaces``."""
 
     code = "document.xml_limits"
 

@@ -20,6 +20,8 @@ from cardd.formats.document import size_of
 XML_MAX = 20 * 1024 * 1024
 DEPTH_MAX = 256  # elements inside each other; this and the next are libxml2's own
 TEXT_MAX = 10_000_000  # bytes of one text or attribute
+NAMESPACES_MAX = 256  # in scope of one element
+ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")  # and all that write ASCII as the first does: expat knows no others
 FIRST_PIECE = 4096
 LIMITS = (etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_INTERNAL_ERROR)  # the second before libxml2 2.14
 
@@ -105,14 +107,31 @@ def parsed(document: BinaryIO, limit: int = XML_MAX) -> Element:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         document.seek(0)
-        root = etree.fromstring(document.read(), parser)  # twice as fast as from the file
+        octets = document.read()
+        root = etree.fromstring(octets, parser)  # twice as fast as from the file
     except etree.XMLSyntaxError as fault:
         if fault.code in LIMITS:
-            raise DocumentXmlLimits(depth=DEPTH_MAX, text=TEXT_MAX) from fault
+            raise _limits() from fault
         raise DocumentMalformed(format="XML") from fault
     if root.getroottree().docinfo.internalDTD is not None:  # whatever the look at the beginning made of it
         raise DocumentXmlDoctype
+    _require_few_namespaces(octets, cast(Element, root))
     return cast(Element, root)
+
+
+def _require_few_namespaces(octets: bytes, root: Element) -> None:
+    """Canonical XML looks at every namespace in scope for each element: many of both would take minutes."""
+    if sum(octets.count("xmlns".encode(encoding)) for encoding in ENCODINGS) <= NAMESPACES_MAX:
+        return
+    in_scope = 0
+    for event, _ in etree.iterwalk(root, events=("start-ns", "end-ns")):
+        in_scope += 1 if event == "start-ns" else -1
+        if in_scope > NAMESPACES_MAX:
+            raise _limits()
+
+
+def _limits() -> DocumentXmlLimits:
+    return DocumentXmlLimits(depth=DEPTH_MAX, text=TEXT_MAX, namespaces=NAMESPACES_MAX)
 
 
 class _RootReached(Exception):

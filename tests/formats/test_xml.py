@@ -19,7 +19,7 @@ from cardd.errors import (
     DocumentXmlDoctype,
     DocumentXmlLimits,
 )
-from cardd.formats.xml import DEPTH_MAX, TEXT_MAX, XML_MAX, canonical_document, parsed
+from cardd.formats.xml import DEPTH_MAX, NAMESPACES_MAX, TEXT_MAX, XML_MAX, canonical_document, parsed
 
 LAUGHS = b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10))
 BOMBS = {
@@ -71,15 +71,25 @@ def test_nothing_and_too_much_are_told_apart() -> None:
     assert refused.value.params == {"format": "XML", "limit": XML_MAX}
 
 
+CROWD = "<a>" + "".join(f'<b xmlns:n{number}="urn:n">' for number in range(200))
+CROWD += "<c " + " ".join(f'xmlns:m{number}="urn:m"' for number in range(100)) + "/>" + "</b>" * 200 + "</a>"
+
+
 @pytest.mark.parametrize(
     "document",
-    [b"<a>" * depth + b"</a>" * depth for depth in (DEPTH_MAX + 1, 1000, 1_000_000)] + [b"<a>" + b"x" * (TEXT_MAX + 1)],
-    ids=["deep", "deeper", "deepest", "long"],
+    [b"<a>" * depth + b"</a>" * depth for depth in (DEPTH_MAX + 1, 1000, 1_000_000)]
+    + [b"<a>" + b"x" * (TEXT_MAX + 1), CROWD.encode(), CROWD.encode("utf-16")],
+    ids=["deep", "deeper", "deepest", "long", "namespaces", "namespaces in UTF-16"],
 )
-def test_deep_nesting_and_long_texts_are_refused(document: bytes) -> None:
+def test_deep_nesting_long_texts_and_crowds_of_namespaces_are_refused(document: bytes) -> None:
     with pytest.raises(DocumentXmlLimits) as refused:
         parsed(BytesIO(document))
-    assert refused.value.params == {"depth": DEPTH_MAX, "text": TEXT_MAX}
+    assert refused.value.params == {"depth": DEPTH_MAX, "text": TEXT_MAX, "namespaces": NAMESPACES_MAX}
+
+
+def test_a_namespace_may_be_declared_again_and_again() -> None:
+    document = b"<a>" + b'<b xmlns="urn:b"></b>' * 1000 + b"</a>"
+    assert canonical_document(parsed(BytesIO(document))) == document
 
 
 def test_the_deepest_document_that_is_taken() -> None:

@@ -215,7 +215,9 @@ TEXTS = {
     "document.xml_doctype.detail": "The XML document has a document type (DOCTYPE), which may hide entities.",
     "document.xml_doctype.remedy": "Have the document written without a DOCTYPE.",
     "document.xml_limits.title": "XML too deep or too long",
-    "document.xml_limits.detail": "The XML nests deeper than {depth} elements, or has a text of over {text} bytes.",
+    "document.xml_limits.detail": (
+        "The XML nests deeper than {depth} elements, has a text of over {text} bytes, or {namespaces} namespaces at once."
+    ),
     "document.xml_limits.remedy": "Check the program that wrote it, or sign the file detached.",
     "document.manifest_missing.title": "Document of the set missing",
     "document.manifest_missing.detail": "The set names the document {reference}, which was not given.",

@@ -223,7 +223,10 @@ TEXTS = {
     "document.xml_doctype.detail": "Le document XML a un type (DOCTYPE), qui peut cacher des entités.",
     "document.xml_doctype.remedy": "Faites écrire le document sans DOCTYPE.",
     "document.xml_limits.title": "XML trop imbriqué ou trop long",
-    "document.xml_limits.detail": "Le XML imbrique plus de {depth} éléments, ou a un texte de plus de {text} octets.",
+    "document.xml_limits.detail": (
+        "Le XML imbrique plus de {depth} éléments, a un texte de plus de {text} octets, "
+        "ou plus de {namespaces} espaces de noms à la fois."
+    ),
     "document.xml_limits.remedy": "Vérifiez le logiciel qui l'a écrit, ou signez le fichier à part (detached).",
     "document.manifest_missing.title": "Document du lot manquant",
     "document.manifest_missing.detail": "Le lot nomme le document {reference}, qui n'a pas été donné.",
