@@ -216,7 +216,8 @@ TEXTS = {
     "document.xml_doctype.remedy": "Have the document written without a DOCTYPE.",
     "document.xml_limits.title": "XML too deep or too long",
     "document.xml_limits.detail": (
-        "The XML nests deeper than {depth} elements, has a text of over {text} bytes, or {namespaces} namespaces at once."
+        "The XML nests deeper than {depth} elements, has a text of over {text} bytes, "
+        "or more than {namespaces} namespaces at once."
     ),
     "document.xml_limits.remedy": "Check the program that wrote it, or sign the file detached.",
     "document.manifest_missing.title": "Document of the set missing",
