@@ -878,6 +878,36 @@ class DocumentTimestampForm(DocumentError):
     code = "document.timestamp_form"
 
 
+class DocumentXmlDoctype(DocumentError):
+    """The XML has a document type: entities and outside references are not read."""
+
+    code = "document.xml_doctype"
+
+
+class DocumentXmlLimits(DocumentError):
+    """The XML is more than is read at once. Params: ``depth`` (elements), ``text`` (bytes of one), ``namespaces``."""
+
+    code = "document.xml_limits"
+
+
+class ManifestDocumentMissing(DocumentError):
+    """A document that the manifest names was not given. Params: ``reference``."""
+
+    code = "document.manifest_missing"
+
+
+class ManifestDocumentDiffers(DocumentError):
+    """A document is not the one of which the manifest has the digest. Params: ``reference``."""
+
+    code = "document.manifest_differs"
+
+
+class ManifestDocumentUnnamed(DocumentError):
+    """A document was given that the manifest does not name. Params: ``reference``."""
+
+    code = "document.manifest_unnamed"
+
+
 class SigningCertificateUsage(DocumentError):
     """The certificate is not for signing documents: its key usage lacks nonRepudiation."""
 

@@ -216,7 +216,25 @@ TEXTS = {
     "document.content_twice.remedy": "Give the signature alone.",
     "document.timestamp_form.title": "No place for a timestamp",
     "document.timestamp_form.detail": "This form of {format} cannot hold a timestamp.",
-    "document.timestamp_form.remedy": "Choose the JSON form, or do without a timestamp.",
+    "document.timestamp_form.remedy": "Choose another form (JSON for a JWS), or do without a timestamp.",
+    "document.xml_doctype.title": "XML with a document type",
+    "document.xml_doctype.detail": "The XML document has a document type (DOCTYPE), which may hide entities.",
+    "document.xml_doctype.remedy": "Have the document written without a DOCTYPE.",
+    "document.xml_limits.title": "XML too deep or too long",
+    "document.xml_limits.detail": (
+        "The XML nests deeper than {depth} elements, has a text of over {text} bytes, "
+        "or more than {namespaces} namespaces at once."
+    ),
+    "document.xml_limits.remedy": "Check the program that wrote it, or sign the file detached.",
+    "document.manifest_missing.title": "Document of the set missing",
+    "document.manifest_missing.detail": "The set names the document {reference}, which was not given.",
+    "document.manifest_missing.remedy": "Give every document of the set.",
+    "document.manifest_differs.title": "Document of the set changed",
+    "document.manifest_differs.detail": "The document {reference} is not the one that the set has the digest of.",
+    "document.manifest_differs.remedy": "Give the document as it was when the set was made, or make the set again.",
+    "document.manifest_unnamed.title": "Document outside the set",
+    "document.manifest_unnamed.detail": "The document {reference} was given, and the set does not name it.",
+    "document.manifest_unnamed.remedy": "Give the documents of the set alone.",
     "signing_certificate.usage.title": "Not a signature certificate",
     "signing_certificate.usage.detail": (
         "This certificate is not meant for signing documents (nonRepudiation is missing)."

@@ -226,7 +226,25 @@ TEXTS = {
     "document.content_twice.remedy": "Donnez la signature seule.",
     "document.timestamp_form.title": "Pas de place pour un horodatage",
     "document.timestamp_form.detail": "Cette forme de {format} ne peut pas contenir d'horodatage.",
-    "document.timestamp_form.remedy": "Choisissez la forme JSON, ou renoncez à l'horodatage.",
+    "document.timestamp_form.remedy": "Choisissez une autre forme (JSON pour un JWS), ou renoncez à l'horodatage.",
+    "document.xml_doctype.title": "XML avec type de document",
+    "document.xml_doctype.detail": "Le document XML a un type (DOCTYPE), qui peut cacher des entités.",
+    "document.xml_doctype.remedy": "Faites écrire le document sans DOCTYPE.",
+    "document.xml_limits.title": "XML trop imbriqué ou trop long",
+    "document.xml_limits.detail": (
+        "Le XML imbrique plus de {depth} éléments, a un texte de plus de {text} octets, "
+        "ou plus de {namespaces} espaces de noms à la fois."
+    ),
+    "document.xml_limits.remedy": "Vérifiez le logiciel qui l'a écrit, ou signez le fichier à part (detached).",
+    "document.manifest_missing.title": "Document du lot manquant",
+    "document.manifest_missing.detail": "Le lot nomme le document {reference}, qui n'a pas été donné.",
+    "document.manifest_missing.remedy": "Donnez tous les documents du lot.",
+    "document.manifest_differs.title": "Document du lot modifié",
+    "document.manifest_differs.detail": "Le document {reference} n'est pas celui dont le lot porte l'empreinte.",
+    "document.manifest_differs.remedy": "Donnez le document tel qu'il était à la création du lot, ou refaites le lot.",
+    "document.manifest_unnamed.title": "Document hors du lot",
+    "document.manifest_unnamed.detail": "Le document {reference} a été donné, et le lot ne le nomme pas.",
+    "document.manifest_unnamed.remedy": "Ne donnez que les documents du lot.",
     "signing_certificate.usage.title": "Pas un certificat de signature",
     "signing_certificate.usage.detail": (
         "Ce certificat n'est pas destiné à signer des documents (nonRepudiation y manque)."
