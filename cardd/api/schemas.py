@@ -116,18 +116,47 @@ class PadesBody(Body):
     visible: VisibleBody | None = None
 
 
+class XadesBody(Body):
+    """What else a XAdES signature may be told; ``uri`` is where a detached document is to be found."""
+
+    packaging: Literal["enveloped", "enveloping", "detached"] = "enveloped"
+    uri: Name | None = None
+    certificate: Literal["SigningCertificateV2", "SigningCertificate"] = "SigningCertificateV2"
+
+
+class SetDocumentBody(Body):
+    """A document of a submission set by its ``uniqueId``: its octets, or one that was handed over before.
+
+    ``is_xml``: its canonical form is signed, as for a CDA. ``digest``: the SHA-256 that the octets must have.
+    """
+
+    unique_id: Name
+    document: bytes | None = None
+    document_id: Identifier | None = None
+    is_xml: bool = False
+    digest: bytes | None = None
+
+
+class SubmissionSetBody(Body):
+    """A DMP submission set; ``certificates`` says whether the signature lists the authorities beside the signer."""
+
+    unique_id: Name
+    documents: Annotated[list[SetDocumentBody], Meta(min_length=1, max_length=255)]
+    certificates: Literal["chain", "signer"] = "chain"
+
+
 class SignatureItem(Body):
     """One signature: exactly one of ``digest`` (SHA-256) and ``document``.
 
     ``algorithm`` by its JOSE name; what the key does best when it is not given. An ES256 value is the two numbers of
     32 bytes (RFC 7518, section 3.4).
 
-    What is signed is one of ``document``, ``document_id`` (handed to the session before) and ``digest`` (SHA-256).
-    ``detached`` leaves the document beside the signature, ``timestamp`` wants one of RFC 3161 with it.
+    What is signed is a ``submission_set``, or one of ``document``, ``document_id`` (handed over before) and ``digest``
+    (SHA-256). ``detached`` leaves the document beside the signature, ``timestamp`` wants one of RFC 3161 with it.
     """
 
     document_name: Name
-    format: Literal["raw", "jws", "cades", "pades"] = "raw"
+    format: Literal["raw", "jws", "cades", "xades", "pades", "submission_set"] = "raw"
     algorithm: Literal["RS256", "PS256", "ES256"] | None = None
     digest: bytes | None = None
     document: bytes | None = None
@@ -137,7 +166,9 @@ class SignatureItem(Body):
     timestamp: bool = False
     mime_type: Name | None = None
     jws: JwsBody | None = None
+    xades: XadesBody | None = None
     pades: PadesBody | None = None
+    submission_set: SubmissionSetBody | None = None
 
 
 class BatchBody(Body):

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack
-from io import BytesIO
-from typing import BinaryIO
 
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import PadesBody, SignatureAnswer, SignatureBody, SignatureItem, SignaturesAnswer, SignaturesBody
+from cardd.api.formats import document_of, options_of
+from cardd.api.schemas import SignatureAnswer, SignatureBody, SignatureItem, SignaturesAnswer, SignaturesBody
 from cardd.core.consent import Batch
-from cardd.documents.requests import Options, SignedDocument, ToSign
+from cardd.documents.requests import SignedDocument, ToSign
 from cardd.errors import InvalidRequest
-from cardd.formats.options import CadesOptions, JwsOptions, PadesOptions, RawOptions, Serialization, Visible
 from cardd.model import Algorithm
 
-CHOICES = ("detached", "mime_type", "jws", "pades")
-ALLOWED = {
-    "raw": frozenset[str](),
-    "jws": frozenset(("detached", "jws")),
-    "cades": frozenset(("detached", "mime_type")),
-    "pades": frozenset(("pades",)),
-}
 DIGEST_SIZE = hashlib.sha256().digest_size
 SHAPE: Shape[SignatureBody | SignaturesBody] = Shape(
     SignatureBody, SignaturesBody, choose=lambda keys: SignaturesBody if "signatures" in keys else SignatureBody
@@ -47,51 +38,20 @@ async def _signed(call: Call, items: list[tuple[SignatureItem, str]], batch: Bat
 
 
 def _request(call: Call, item: SignatureItem, where: str, files: ExitStack) -> ToSign:
-    if sum(given is not None for given in (item.digest, item.document, item.document_id)) != 1:
+    wanted = 0 if item.format == "submission_set" else 1
+    if sum(given is not None for given in (item.digest, item.document, item.document_id)) != wanted:
         raise InvalidRequest(where=where, why="one_of_digest_document")
     if item.digest is not None and len(item.digest) != DIGEST_SIZE:
         raise InvalidRequest(where=f"{where}.digest", why="expected", expected=f"base64({DIGEST_SIZE})")
     return ToSign(
         name=item.document_name,
-        options=_options(item, where),
-        document=_document(call, item, files),
+        options=options_of(call, item, where, files),
+        document=document_of(call, item, files),
         digest=item.digest,
         patient=item.patient,
         algorithm=Algorithm(item.algorithm) if item.algorithm else None,
         timestamp=item.timestamp,
     )
-
-
-def _document(call: Call, item: SignatureItem, files: ExitStack) -> BinaryIO | None:
-    if item.document_id is not None:
-        return files.enter_context(call.services.held.open(call.session, item.document_id))
-    return BytesIO(item.document) if item.document is not None else None
-
-
-def _options(item: SignatureItem, where: str) -> Options:
-    """The format's own. Raises InvalidRequest for what belongs to another format."""
-    for name in (name for name in CHOICES if getattr(item, name) and name not in ALLOWED[item.format]):
-        raise InvalidRequest(where=f"{where}.{name}", why="not_of_format")
-    match item.format:
-        case "jws" if item.jws is not None:
-            told = item.jws
-            return JwsOptions(
-                Serialization(told.serialization), item.detached, stamped=item.timestamp, typ=told.typ, cty=told.cty
-            )
-        case "jws":
-            return JwsOptions(detached=item.detached, stamped=item.timestamp)
-        case "cades":
-            return CadesOptions(item.detached, item.mime_type)
-        case "pades":
-            return _pades(item.pades or PadesBody())
-        case "raw":
-            return RawOptions()
-
-
-def _pades(told: PadesBody) -> PadesOptions:
-    shown = told.visible
-    visible = Visible(shown.rectangle, shown.page, shown.picture, shown.language) if shown else None
-    return PadesOptions(told.reason, told.location, told.field, visible)
 
 
 def _answer(call: Call, item: SignatureItem, done: SignedDocument) -> SignatureAnswer:

@@ -13,10 +13,12 @@ from cardd.errors import InvalidRequest
 from cardd.formats.cades import prepare_cades, prepare_cades_digest
 from cardd.formats.document import PIECE, new_document
 from cardd.formats.jws import prepare_jws
-from cardd.formats.options import CadesOptions, JwsOptions, PadesOptions
+from cardd.formats.options import CadesOptions, JwsOptions, Packaging, PadesOptions, SubmissionSetOptions, XadesOptions
 from cardd.formats.pades import PadesPrepared, prepare_pades
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared, Signer
+from cardd.formats.submission_set import prepare_submission_set
+from cardd.formats.xades import prepare_xades, prepare_xades_digest
 from cardd.model import Identity
 
 
@@ -32,14 +34,30 @@ class Signatory:
 def prepare(request: ToSign, options: FormatOptions, who: Signatory, pdf: PdfProcess) -> Prepared:
     """Ready but for the value. Blocks. Raises the format's errors, and InvalidRequest for a digest it cannot use."""
     match options:
-        case JwsOptions():
-            return prepare_jws(_document(request), who.signer, who.now, options)
-        case CadesOptions(detached=True, mime_type=kind) if request.digest is not None:
-            return prepare_cades_digest(request.digest, who.signer, who.now, mime_type=kind)
-        case CadesOptions(detached=detached, mime_type=kind):
-            return prepare_cades(_document(request), who.signer, who.now, detached=detached, mime_type=kind)
+        case SubmissionSetOptions():
+            return prepare_submission_set(options, who.signer, who.now)
+        case CadesOptions(detached=True) | XadesOptions(packaging=Packaging.DETACHED) if request.digest is not None:
+            return _of_digest(request.digest, options, who)
         case PadesOptions():
             return _pades(_document(request), options, who, pdf)
+        case _:
+            return _of_document(_document(request), options, who)
+
+
+def _of_digest(digest: bytes, options: CadesOptions | XadesOptions, who: Signatory) -> Prepared:
+    if isinstance(options, XadesOptions):
+        return prepare_xades_digest(digest, who.signer, who.now, options)
+    return prepare_cades_digest(digest, who.signer, who.now, mime_type=options.mime_type)
+
+
+def _of_document(document: BinaryIO, options: JwsOptions | CadesOptions | XadesOptions, who: Signatory) -> Prepared:
+    match options:
+        case JwsOptions():
+            return prepare_jws(document, who.signer, who.now, options)
+        case CadesOptions(detached=detached, mime_type=kind):
+            return prepare_cades(document, who.signer, who.now, detached=detached, mime_type=kind)
+        case XadesOptions():
+            return prepare_xades(document, who.signer, who.now, options)
 
 
 def _pades(document: BinaryIO, options: PadesOptions, who: Signatory, pdf: PdfProcess) -> PadesPrepared:

@@ -6,10 +6,17 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from cardd.core.signing import Signed
-from cardd.formats.options import CadesOptions, JwsOptions, PadesOptions, RawOptions
+from cardd.formats.options import (
+    CadesOptions,
+    JwsOptions,
+    PadesOptions,
+    RawOptions,
+    SubmissionSetOptions,
+    XadesOptions,
+)
 from cardd.model import Algorithm
 
-FormatOptions = JwsOptions | CadesOptions | PadesOptions
+FormatOptions = JwsOptions | CadesOptions | PadesOptions | XadesOptions | SubmissionSetOptions
 Options = RawOptions | FormatOptions
 
 
@@ -18,7 +25,8 @@ class ToSign:
     """One signature asked for.
 
     Either ``document``, a file that stays open until the end, or ``digest``, its SHA-256, for what stands beside its
-    document. ``name`` and ``patient`` are shown to the user; ``timestamp`` wants one of RFC 3161 with it.
+    document; neither for a submission set, which has its documents in its options. ``name`` and ``patient`` are shown
+    to the user; ``timestamp`` wants one of RFC 3161 with it.
     """
 
     name: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import BinaryIO, ClassVar
 
 Rectangle = tuple[float, float, float, float]
 
@@ -86,3 +86,60 @@ class CadesOptions:
     def media_type(self) -> str:
         """RFC 8551, section 3.2."""
         return "application/pkcs7-signature" if self.detached else "application/pkcs7-mime"
+
+
+class Packaging(StrEnum):
+    """Where the document of a XAdES signature is: around it (XML only), inside it, or apart."""
+
+    ENVELOPED = "enveloped"
+    ENVELOPING = "enveloping"
+    DETACHED = "detached"
+
+
+class CertificateProperty(StrEnum):
+    """How the certificate is named: V2 as the baseline has it, V1 for readers of XAdES before 2016."""
+
+    V2 = "SigningCertificateV2"
+    V1 = "SigningCertificate"
+
+
+@dataclass(frozen=True, slots=True)
+class XadesOptions:
+    """``mime_type`` is told as the document's; ``uri`` is where a detached document is to be found, if that is said."""
+
+    format: ClassVar[str] = "xades"
+    media_type: ClassVar[str] = "application/xml"
+
+    packaging: Packaging = Packaging.ENVELOPED
+    mime_type: str | None = None
+    uri: str | None = None
+    certificate: CertificateProperty = CertificateProperty.V2
+
+
+@dataclass(frozen=True, slots=True)
+class SetDocument:
+    """A document of a set: its XDS ``uniqueId`` (an OID), and its octets, None when they are not at hand.
+
+    ``is_xml``: its canonical form is signed (CDA), so that it may be written another way on the road; ``digest`` is
+    the SHA-256 of the octets that the caller means, where it says so.
+    """
+
+    unique_id: str
+    content: BinaryIO | None
+    is_xml: bool = False
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionSetOptions:
+    """A DMP submission set by its ``uniqueId``, and its documents.
+
+    ``has_chain``: the sources disagree on whether SigningCertificate lists the authorities too.
+    """
+
+    format: ClassVar[str] = "submission_set"
+    media_type: ClassVar[str] = "application/xml"
+
+    unique_id: str
+    documents: tuple[SetDocument, ...]
+    has_chain: bool = True

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import BinaryIO
 
 from cardd.errors import DocumentUnsupported, ManifestDocumentDiffers, ManifestDocumentMissing
 from cardd.formats.document import sha256_of
+from cardd.formats.options import SetDocument, SubmissionSetOptions
 from cardd.formats.prepared import Signer
 from cardd.formats.qualifying import add_signing_certificate
 from cardd.formats.signer import require_signing_certificate
@@ -39,53 +38,23 @@ OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
 DOCUMENTS_MAX = 256
 
 
-@dataclass(frozen=True, slots=True)
-class SetDocument:
-    """A document of the set: its XDS ``uniqueId`` (an OID), and its octets, None when they are not at hand.
-
-    ``is_xml``: its canonical form is signed (CDA), so that it may be written another way on the road; ``digest`` is
-    the SHA-256 of the octets that the caller means, where it says so.
-    """
-
-    unique_id: str
-    content: BinaryIO | None
-    is_xml: bool = False
-    digest: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SubmissionSetProfile:
-    """What the sources disagree on: whether SigningCertificate lists the authorities too (``has_chain``)."""
-
-    has_chain: bool = True
-
-
-PROFILES = {"chain": SubmissionSetProfile(), "signer": SubmissionSetProfile(has_chain=False)}
-
-
-def prepare_submission_set(
-    unique_id: str,
-    documents: Sequence[SetDocument],
-    signer: Signer,
-    now: datetime,
-    profile: SubmissionSetProfile = PROFILES["chain"],
-) -> XmlPrepared:
-    """The signature of the set with this ``uniqueId``; ``now`` is the signing time that is claimed.
+def prepare_submission_set(options: SubmissionSetOptions, signer: Signer, now: datetime) -> XmlPrepared:
+    """The signature of this set; ``now`` is the signing time that is claimed.
 
     Raises ManifestDocumentMissing, ManifestDocumentDiffers, DocumentUnsupported for an identifier that is no OID or
     there twice, as ``require_signing_certificate`` does, and for XML as ``cardd.formats.xml.parsed`` does.
     """
     require_signing_certificate(signer, now)
-    _require_identifiers([unique_id, *(document.unique_id for document in documents)])
+    _require_identifiers([options.unique_id, *(document.unique_id for document in options.documents)])
     signature = new_signature(f"SIG-{secrets.token_hex(16)}", {None: DS})
     manifest = add(add(signature, DS, "Object"), DS, "Manifest", Id="IHEManifest")
-    add_reference(manifest, Reference(SET_DIGEST, urn(unique_id)))
-    for document in documents:
+    add_reference(manifest, Reference(SET_DIGEST, urn(options.unique_id)))
+    for document in options.documents:
         add_reference(manifest, _reference(document))
     purpose = add(add(signature, DS, "Object"), DS, "SignatureProperties")
     target = f"#{signature.get('Id')}"
     add(purpose, DS, "SignatureProperty", PURPOSE, Id="purposeOfSignature", Target=target)
-    signed = _signed_properties(signature, signer, now, profile)
+    signed = _signed_properties(signature, signer, now, has_chain=options.has_chain)
     references = [
         Reference(_digest(manifest), "#IHEManifest", type=MANIFEST),
         Reference(_digest(signed), "#S0-SignedProperties", type=SIGNED_PROPERTIES),
@@ -128,7 +97,7 @@ def _digest(part: Element) -> bytes:
     return sha256(canonical(part, C14N)).digest()
 
 
-def _signed_properties(signature: Element, signer: Signer, now: datetime, profile: SubmissionSetProfile) -> Element:
+def _signed_properties(signature: Element, signer: Signer, now: datetime, *, has_chain: bool) -> Element:
     held = add(signature, DS, "Object")
     target = f"#{signature.get('Id')}"
     qualifying = add(held, XADES_111, "QualifyingProperties", prefixes={None: XADES_111}, Target=target)
@@ -136,7 +105,7 @@ def _signed_properties(signature: Element, signer: Signer, now: datetime, profil
     of_signature = add(signed, XADES_111, "SignedSignatureProperties")
     time = now.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()
     add(of_signature, XADES_111, "SigningTime", f"{time}Z")
-    listed = dict.fromkeys((signer.certificate, *(signer.chain if profile.has_chain else ())))
+    listed = dict.fromkeys((signer.certificate, *(signer.chain if has_chain else ())))
     add_signing_certificate(of_signature, listed, version=XADES_111, digests=XADES_111)
     add(add(of_signature, XADES_111, "SignaturePolicyIdentifier"), XADES_111, "SignaturePolicyImplied")
     add(signed, XADES_111, "SignedDataObjectProperties")

@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from base64 import b64encode
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from hashlib import sha256
 from typing import BinaryIO
 
@@ -19,6 +17,7 @@ from lxml import etree
 
 from cardd.errors import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
 from cardd.formats.document import sha256_of, size_of
+from cardd.formats.options import CertificateProperty, Packaging, XadesOptions
 from cardd.formats.prepared import Signer
 from cardd.formats.qualifying import add_signing_certificate, add_signing_certificate_v2
 from cardd.formats.signer import require_signing_certificate
@@ -42,31 +41,6 @@ END_TAG = re.compile(rb"</[^<>]*>\s*")
 PREFIXES: dict[str | None, str] = {"ds": DS, "xades": XADES}
 
 
-class Form(StrEnum):
-    """Where the document is: around its signature (XML only), inside it, or apart."""
-
-    ENVELOPED = "enveloped"
-    ENVELOPING = "enveloping"
-    DETACHED = "detached"
-
-
-class CertificateProperty(StrEnum):
-    """How the certificate is named: V2 as the baseline has it, V1 for readers of XAdES before 2016."""
-
-    V2 = "SigningCertificateV2"
-    V1 = "SigningCertificate"
-
-
-@dataclass(frozen=True, slots=True)
-class XadesOptions:
-    """``mime_type`` is told as the document's; ``uri`` is where a detached document is to be found, if that is said."""
-
-    form: Form = Form.ENVELOPED
-    mime_type: str | None = None
-    uri: str | None = None
-    certificate: CertificateProperty = CertificateProperty.V2
-
-
 DEFAULT = XadesOptions()
 
 
@@ -79,12 +53,12 @@ def prepare_xades(document: BinaryIO, signer: Signer, now: datetime, options: Xa
     require_signing_certificate(signer, now)
     if size_of(document) == 0:
         raise DocumentEmpty
-    match options.form:
-        case Form.ENVELOPED:
+    match options.packaging:
+        case Packaging.ENVELOPED:
             return _enveloped(document, signer, now, options)
-        case Form.ENVELOPING:
+        case Packaging.ENVELOPING:
             return _enveloping(document, signer, now, options)
-        case Form.DETACHED:
+        case Packaging.DETACHED:
             return _detached(sha256_of(document), signer, now, options)
 
 
@@ -155,7 +129,7 @@ def _prepared(
     signed = _signed_properties(signature, signer, now, options)
     data = add(add(signed, XADES, "SignedDataObjectProperties"), XADES, "DataObjectFormat")
     data.set("ObjectReference", f"#{content.id}")
-    add(data, XADES, "MimeType", options.mime_type or _mime_type(options.form))
+    add(data, XADES, "MimeType", options.mime_type or _mime_type(options.packaging))
     digest = sha256(canonical(signed)).digest()
     properties = Reference(digest, f"#{signed.get('Id')}", (EXCLUSIVE,), type=SIGNED_PROPERTIES)
     return prepared_signature(signature, signer, [content, properties], around=around)
@@ -175,5 +149,5 @@ def _signed_properties(signature: Element, signer: Signer, now: datetime, option
     return signed
 
 
-def _mime_type(form: Form) -> str:
-    return "text/xml" if form is Form.ENVELOPED else "application/octet-stream"
+def _mime_type(form: Packaging) -> str:
+    return "text/xml" if form is Packaging.ENVELOPED else "application/octet-stream"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
 
 from cardd.api.services import ApiLimits
 from cardd.documents.held import LIFETIME
@@ -19,11 +22,26 @@ from cardd.system.timestamping import TimestampHttp
 from tests.api.workbench import PIN, Got, Json, Workbench
 from tests.rig import jose
 from tests.rig.openssl import accepts_cms
+from tests.rig.pdf import pdf, pdfsig, words_of
 from tests.rig.pens import SmallAuthority, card_pen
 from tests.rig.tsa import OpensslTsa, TsaServer
 
+BOMB = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
 DOCUMENT = b"compte rendu SIMULATION"
 OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+def b64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def xmlsec(directory: Path, content: bytes, got: Got) -> bool:
+    certificate = load_der_x509_certificate(base64.b64decode(got.text("certificate")))
+    (directory / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (directory / "signed.xml").write_bytes(content)
+    command = ["xmlsec1", "--verify", "--pubkey-cert-pem", "certificate.pem"]
+    command += ["--id-attr:Id", "Object", "--id-attr:Id", "SignedProperties", "signed.xml"]
+    return subprocess.run(command, cwd=directory, check=False, capture_output=True, timeout=30).returncode == 0
 
 
 def inline(**more: object) -> Json:
@@ -66,6 +84,45 @@ async def test_a_cades_is_accepted_by_openssl(api: Workbench, tmp_path: Path) ->
     assert (tmp_path / "signed.content").read_bytes() == DOCUMENT
 
 
+async def test_a_pades_is_accepted_by_poppler_and_shows_who_signed(api: Workbench, tmp_path: Path) -> None:
+    told: Json = {"visible": {"rectangle": [40, 40, 260, 120]}, "reason": "Compte rendu"}
+    got = await sign(api, inline(format="pades", document=b64(pdf()), pades=told))
+    (tmp_path / "signed.pdf").write_bytes(signed(got))
+    assert [judged.is_valid for judged in pdfsig(tmp_path / "signed.pdf")] == [True]
+    words = words_of(tmp_path / "signed.pdf")
+    assert "CAMILLE SIMULATION-MEDECIN" in words
+    assert "899000000010" in words
+
+
+@pytest.mark.parametrize("packaging", ["enveloped", "enveloping"])
+async def test_a_xades_is_accepted_by_xmlsec(api: Workbench, tmp_path: Path, packaging: str) -> None:
+    document = b"<compteRendu>SIMULATION</compteRendu>"
+    got = await sign(api, inline(format="xades", document=b64(document), xades={"packaging": packaging}))
+    assert xmlsec(tmp_path, signed(got), got)
+    assert not xmlsec(tmp_path, signed(got).replace(b"SigningTime>2", b"SigningTime>3"), got)
+
+
+async def test_a_submission_set_is_signed_by_its_manifest(api: Workbench) -> None:
+    listed: list[object] = [
+        {"unique_id": "1.2.250.1.999.1.2", "document": b64(b"<cda/>"), "is_xml": True},
+        {"unique_id": "1.2.250.1.999.1.3", "document": b64(DOCUMENT)},
+    ]
+    wanted: Json = {"unique_id": "1.2.250.1.999.1.1", "documents": [*listed]}
+    body: Json = {"document_name": "Lot de soumission", "format": "submission_set", "submission_set": wanted}
+    content = signed(await sign(api, body))
+    assert content.count(b"urn:oid:1.2.250.1.999.1.") == 3
+    assert api.audit.entries[-1].action == "signature.submission_set"
+
+
+async def test_a_submission_set_whose_document_is_missing_is_refused_unasked(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    asked = len(api.person.questions)
+    wanted = {"unique_id": "1.2.250.1.999.1.1", "documents": [{"unique_id": "1.2.250.1.999.1.2"}]}
+    body: Json = {"document_name": "Lot de soumission", "format": "submission_set", "submission_set": wanted}
+    got = await api.call("POST", f"{path}/signatures", body, bearer=token)
+    assert (got.status, got.code, len(api.person.questions)) == (422, "document.manifest_missing", asked)
+
+
 async def test_a_digest_is_enough_for_what_stands_beside_its_document(api: Workbench, tmp_path: Path) -> None:
     digest = base64.b64encode(hashlib.sha256(DOCUMENT).digest()).decode()
     got = await sign(api, {"document_name": "x", "digest": digest, "format": "cades", "detached": True})
@@ -95,6 +152,10 @@ async def test_the_user_and_the_log_are_told_of_the_document_and_not_of_what_sta
         (inline(format="jws", timestamp=True), "timestamp.unconfigured", None),
         (inline(timestamp=True), "document.timestamp_form", None),
         ({"document_name": "x", "format": "cades", "document_id": "1234"}, "document.unknown", None),
+        (inline(format="pades"), "document.malformed", None),
+        (inline(format="xades"), "document.malformed", None),
+        (inline(format="xades", document=b64(BOMB)), "document.xml_doctype", None),
+        ({"document_name": "x", "format": "submission_set"}, "request.invalid", "$.submission_set"),
     ],
     ids=str,
 )

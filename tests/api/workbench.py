@@ -219,6 +219,7 @@ class Workbench:
             await session.close()
         await self.clients.close()
         await self.server.stop()
+        await asyncio.to_thread(self.pdf.close)
         self.sessions.close_where(lambda _: True, "shutdown")
         await self.sessions.settle()
         await self.readers.close()

@@ -23,20 +23,21 @@ from cardd.errors import (
     DocumentUnsupported,
     DocumentXmlDoctype,
 )
+from cardd.formats.options import CertificateProperty, Packaging, XadesOptions
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
 from cardd.formats.verifying.xades import verify_xades
-from cardd.formats.xades import CertificateProperty, Form, XadesOptions, prepare_xades
+from cardd.formats.xades import prepare_xades
 from tests.rig.pens import Pen, finished
 from tests.rig.tsa import OpensslTsa
 
 DOCUMENT = b'<order xmlns="urn:x" Id="o"><!-- SIMULATION --><amount>10</amount><to>A</to></order>'
 CANONICAL = b'<order xmlns="urn:x" Id="o"><amount>10</amount><to>A</to></order>'
-SCOPES = {Form.ENVELOPED: Scope.WHOLE, Form.ENVELOPING: Scope.WHOLE, Form.DETACHED: Scope.DETACHED}
+SCOPES = {Packaging.ENVELOPED: Scope.WHOLE, Packaging.ENVELOPING: Scope.WHOLE, Packaging.DETACHED: Scope.DETACHED}
 DS = "http://www.w3.org/2000/09/xmldsig#"
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 
 
-def sign(pen: Pen, now: datetime, form: Form = Form.ENVELOPED, document: bytes = DOCUMENT) -> bytes:
+def sign(pen: Pen, now: datetime, form: Packaging = Packaging.ENVELOPED, document: bytes = DOCUMENT) -> bytes:
     return pen.write(prepare_xades(BytesIO(document), pen.signer, now, XadesOptions(form)))
 
 
@@ -48,28 +49,30 @@ def look(signed: bytes, content: bytes | None = None) -> VerifiedSignature:
 # --- what cardd wrote
 
 
-@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("form", list(Packaging))
 @pytest.mark.parametrize("certificate", list(CertificateProperty))
 def test_each_form_of_each_key_is_found_intact(
-    pen: Pen, now: datetime, form: Form, certificate: CertificateProperty
+    pen: Pen, now: datetime, form: Packaging, certificate: CertificateProperty
 ) -> None:
     options = XadesOptions(form, certificate=certificate)
     signed = pen.write(prepare_xades(BytesIO(DOCUMENT), pen.signer, now, options))
-    found = look(signed, DOCUMENT if form is Form.DETACHED else None)
+    found = look(signed, DOCUMENT if form is Packaging.DETACHED else None)
     assert found.intact
     assert found.certificate == pen.signer.certificate
     assert found.chain == tuple(other for other in pen.signer.chain if other != pen.signer.certificate)
     assert (found.algorithm, found.scope) == (pen.signer.algorithm, SCOPES[form])
-    assert found.digest == sha256(CANONICAL if form is Form.ENVELOPED else DOCUMENT).digest()
+    assert found.digest == sha256(CANONICAL if form is Packaging.ENVELOPED else DOCUMENT).digest()
     assert found.signed_at == now.replace(microsecond=0)
     assert found.timestamp is None
 
 
-@pytest.mark.parametrize("form", list(Form))
-def test_a_timestamp_is_told_and_belongs_to_its_signature(pen: Pen, tsa: OpensslTsa, now: datetime, form: Form) -> None:
+@pytest.mark.parametrize("form", list(Packaging))
+def test_a_timestamp_is_told_and_belongs_to_its_signature(
+    pen: Pen, tsa: OpensslTsa, now: datetime, form: Packaging
+) -> None:
     prepared = prepare_xades(BytesIO(DOCUMENT), pen.signer, now, XadesOptions(form))
     value = pen.sign(prepared.message)
-    content = DOCUMENT if form is Form.DETACHED else None
+    content = DOCUMENT if form is Packaging.DETACHED else None
     stamp = look(finished(prepared, value, tsa.token(prepared.stamped(value))), content).timestamp
     assert stamp is not None
     assert stamp.intact
@@ -101,7 +104,7 @@ def test_a_change_is_told(pen: Pen, now: datetime, old: bytes, new: bytes, flaw:
 
 
 def test_another_document_beside_is_told(card: Pen, now: datetime) -> None:
-    assert look(sign(card, now, Form.DETACHED), DOCUMENT + b" ").flaw is Flaw.CONTENT
+    assert look(sign(card, now, Packaging.DETACHED), DOCUMENT + b" ").flaw is Flaw.CONTENT
 
 
 def test_another_certificate_than_the_one_that_is_named_is_told(pen: Pen, card: Pen, now: datetime) -> None:
@@ -203,14 +206,14 @@ def test_a_root_that_is_named_is_the_whole_document_until_it_is_wrapped(card: Pe
 
 
 def test_a_signed_object_that_was_moved_out_of_its_signature_is_no_longer_whole(card: Pen, now: datetime) -> None:
-    signed = sign(card, now, Form.ENVELOPING)
+    signed = sign(card, now, Packaging.ENVELOPING)
     signature = signed[signed.index(b"<ds:Signature ") :]
     found = look(b"<order><amount>99</amount>" + signature + b"</order>")
     assert (found.intact, found.scope) == (True, Scope.PART)
 
 
 def test_an_object_that_is_not_signed_makes_it_a_part(card: Pen, now: datetime) -> None:
-    signed = sign(card, now, Form.ENVELOPING)
+    signed = sign(card, now, Packaging.ENVELOPING)
     added = signed.replace(b"</ds:Signature>", b"<ds:Object>99</ds:Object></ds:Signature>")
     assert look(added).scope is Scope.PART
 
@@ -273,7 +276,7 @@ def test_what_is_not_accepted_is_refused_by_name(card: Pen, now: datetime, chang
 
 def test_the_content_is_wanted_when_it_is_apart_and_only_then(card: Pen, now: datetime) -> None:
     with pytest.raises(DocumentContentMissing):
-        look(sign(card, now, Form.DETACHED))
+        look(sign(card, now, Packaging.DETACHED))
     with pytest.raises(DocumentContentTwice):
         look(sign(card, now), DOCUMENT)
 

@@ -24,14 +24,8 @@ from cardd.errors import (
     SigningCertificateUsage,
 )
 from cardd.formats.document import new_document
-from cardd.formats.xades import (
-    INSIDE_MAX,
-    CertificateProperty,
-    Form,
-    XadesOptions,
-    prepare_xades,
-    prepare_xades_digest,
-)
+from cardd.formats.options import CertificateProperty, Packaging, XadesOptions
+from cardd.formats.xades import INSIDE_MAX, prepare_xades, prepare_xades_digest
 from cardd.formats.xml import XML_MAX
 from cardd.model import Algorithm
 from tests.rig import xml_judges
@@ -48,7 +42,7 @@ DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
 PLAIN = DOCUMENT.replace(b"<?style none?>", b"")  # xadesjs forgets what is outside the root element
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
 X = "{http://uri.etsi.org/01903/v1.3.2#}"
-FORMS = list(Form)
+FORMS = list(Packaging)
 
 judged_by_node = pytest.mark.skipif(not xml_judges.has_xadesjs(), reason="node and xadesjs are not installed")
 
@@ -60,15 +54,15 @@ def signed(tmp_path: Path) -> Path:
     return tmp_path / "signed.xml"
 
 
-def options(form: Form, certificate: CertificateProperty = CertificateProperty.V2) -> XadesOptions:
+def options(form: Packaging, certificate: CertificateProperty = CertificateProperty.V2) -> XadesOptions:
     return XadesOptions(form, uri="document.xml", certificate=certificate)
 
 
-def beside(form: Form, document: bytes = DOCUMENT) -> bytes | None:
-    return document if form is Form.DETACHED else None
+def beside(form: Packaging, document: bytes = DOCUMENT) -> bytes | None:
+    return document if form is Packaging.DETACHED else None
 
 
-def sign(pen: Pen, form: Form, now: datetime, document: bytes = DOCUMENT) -> bytes:
+def sign(pen: Pen, form: Packaging, now: datetime, document: bytes = DOCUMENT) -> bytes:
     return pen.write(prepare_xades(BytesIO(document), pen.signer, now, options(form)))
 
 
@@ -78,7 +72,7 @@ def sign(pen: Pen, form: Form, now: datetime, document: bytes = DOCUMENT) -> byt
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("certificate", list(CertificateProperty))
 def test_xmlsec_accepts_each_form_of_each_key(
-    pen: Pen, signed: Path, now: datetime, form: Form, certificate: CertificateProperty
+    pen: Pen, signed: Path, now: datetime, form: Packaging, certificate: CertificateProperty
 ) -> None:
     if pen.signer.algorithm is Algorithm.PS256:
         pytest.skip("xmlsec1 of Debian 12 knows no PSS: signxml judges it")
@@ -88,14 +82,14 @@ def test_xmlsec_accepts_each_form_of_each_key(
 
 @judged_by_node
 @pytest.mark.parametrize("form", FORMS)
-def test_xadesjs_accepts_each_form_of_each_key(pen: Pen, now: datetime, form: Form) -> None:
+def test_xadesjs_accepts_each_form_of_each_key(pen: Pen, now: datetime, form: Packaging) -> None:
     if pen.signer.algorithm is Algorithm.PS256:
         pytest.skip("xadesjs knows another PSS: signxml judges it")
     assert xml_judges.xadesjs_accepts(sign(pen, form, now, PLAIN), beside(form, PLAIN))
 
 
-@pytest.mark.parametrize("form", [Form.ENVELOPED, Form.ENVELOPING])
-def test_signxml_accepts_what_it_can_reach(pen: Pen, now: datetime, form: Form) -> None:
+@pytest.mark.parametrize("form", [Packaging.ENVELOPED, Packaging.ENVELOPING])
+def test_signxml_accepts_what_it_can_reach(pen: Pen, now: datetime, form: Packaging) -> None:
     signed = sign(pen, form, now, PLAIN)
     assert _parts_that_signxml_verifies(signed) == 2
     with pytest.raises(InvalidDigest):
@@ -112,7 +106,7 @@ def _parts_that_signxml_verifies(document: bytes) -> int:
 def test_a_digest_alone_makes_the_detached_signature_of_its_document(pen: Pen, signed: Path, now: datetime) -> None:
     if pen.signer.algorithm is Algorithm.PS256:
         pytest.skip("xmlsec1 of Debian 12 knows no PSS")
-    prepared = prepare_xades_digest(sha256(DOCUMENT).digest(), pen.signer, now, options(Form.DETACHED))
+    prepared = prepare_xades_digest(sha256(DOCUMENT).digest(), pen.signer, now, options(Packaging.DETACHED))
     signed.write_bytes(pen.write(prepared))
     assert xml_judges.xmlsec_accepts(signed, pen.roots)
 
@@ -134,12 +128,12 @@ def test_a_digest_alone_makes_the_detached_signature_of_its_document(pen: Pen, s
 def test_xmlsec_accepts_the_signature_in_documents_of_each_ending_and_encoding(
     card: Pen, signed: Path, now: datetime, document: bytes
 ) -> None:
-    signed.write_bytes(sign(card, Form.ENVELOPED, now, document))
+    signed.write_bytes(sign(card, Packaging.ENVELOPED, now, document))
     assert xml_judges.xmlsec_accepts(signed, card.roots)
 
 
 def test_nothing_but_the_signature_is_added_to_the_octets_of_a_document(card: Pen, now: datetime) -> None:
-    written = sign(card, Form.ENVELOPED, now)
+    written = sign(card, Packaging.ENVELOPED, now)
     start, end = written.index(b"<ds:Signature "), written.index(b"</ds:Signature>") + len(b"</ds:Signature>")
     assert written[:start] + written[end:] == DOCUMENT
 
@@ -148,7 +142,7 @@ def test_nothing_but_the_signature_is_added_to_the_octets_of_a_document(card: Pe
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_xmlsec_refuses_a_changed_document(card: Pen, signed: Path, now: datetime, form: Form) -> None:
+def test_xmlsec_refuses_a_changed_document(card: Pen, signed: Path, now: datetime, form: Packaging) -> None:
     signed.write_bytes(_changed(sign(card, form, now), form))
     (signed.parent / "document.xml").write_bytes(DOCUMENT.replace(b"Compte", b"COMPTE"))
     assert not xml_judges.xmlsec_accepts(signed, card.roots)
@@ -156,23 +150,23 @@ def test_xmlsec_refuses_a_changed_document(card: Pen, signed: Path, now: datetim
 
 @judged_by_node
 @pytest.mark.parametrize("form", FORMS)
-def test_xadesjs_refuses_a_changed_document(card: Pen, now: datetime, form: Form) -> None:
+def test_xadesjs_refuses_a_changed_document(card: Pen, now: datetime, form: Packaging) -> None:
     changed = _changed(sign(card, form, now, PLAIN), form)
     assert not xml_judges.xadesjs_accepts(changed, beside(form, PLAIN.replace(b"Compte", b"COMPTE")))
 
 
 @judged_by_node
 def test_both_refuse_another_signing_time(card: Pen, signed: Path, now: datetime) -> None:
-    changed = sign(card, Form.ENVELOPED, now, PLAIN).replace(b"<xades:SigningTime>2", b"<xades:SigningTime>3")
+    changed = sign(card, Packaging.ENVELOPED, now, PLAIN).replace(b"<xades:SigningTime>2", b"<xades:SigningTime>3")
     signed.write_bytes(changed)
     assert not xml_judges.xmlsec_accepts(signed, card.roots)
     assert not xml_judges.xadesjs_accepts(changed)
 
 
-def _changed(document: bytes, form: Form) -> bytes:
-    if form is Form.ENVELOPED:
+def _changed(document: bytes, form: Packaging) -> bytes:
+    if form is Packaging.ENVELOPED:
         return document.replace(b"Compte", b"COMPTE", 1)
-    if form is Form.ENVELOPING:
+    if form is Packaging.ENVELOPING:
         return document.replace(b'base64">PD94', b'base64">PD95', 1)
     return document
 
@@ -197,7 +191,7 @@ def test_the_signed_properties_are_those_of_the_baseline(pen: Pen, now: datetime
 
 
 def test_an_older_reader_gets_the_issuer_and_the_serial_number(card: Pen, now: datetime) -> None:
-    prepared = prepare_xades(BytesIO(DOCUMENT), card.signer, now, options(Form.DETACHED, CertificateProperty.V1))
+    prepared = prepare_xades(BytesIO(DOCUMENT), card.signer, now, options(Packaging.DETACHED, CertificateProperty.V1))
     root = etree.fromstring(card.write(prepared))
     issuer = root.findtext(f".//{X}SigningCertificate/{X}Cert/{X}IssuerSerial/{DS}X509IssuerName")
     assert issuer.startswith("CN=")
@@ -207,7 +201,7 @@ def test_an_older_reader_gets_the_issuer_and_the_serial_number(card: Pen, now: d
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_timestamp_gets_its_place_among_the_unsigned_properties(
-    card: Pen, signed: Path, tsa: OpensslTsa, now: datetime, form: Form
+    card: Pen, signed: Path, tsa: OpensslTsa, now: datetime, form: Packaging
 ) -> None:
     prepared = prepare_xades(BytesIO(DOCUMENT), card.signer, now, options(form))
     value = card.sign(prepared.message)
@@ -232,14 +226,14 @@ def test_an_empty_document_is_not_signed(card: Pen, now: datetime) -> None:
 
 
 def test_documents_too_large_to_be_in_one_file_with_their_signature_are_refused(card: Pen, now: datetime) -> None:
-    for form, limit in ((Form.ENVELOPED, XML_MAX), (Form.ENVELOPING, INSIDE_MAX)):
+    for form, limit in ((Packaging.ENVELOPED, XML_MAX), (Packaging.ENVELOPING, INSIDE_MAX)):
         with pytest.raises(DocumentTooLarge) as refused:
             sign(card, form, now, b" " * (limit + 1))
         assert refused.value.params == {"format": "XAdES", "limit": limit}
 
 
 def test_the_largest_document_inside_is_still_read_by_xmlsec(card: Pen, signed: Path, now: datetime) -> None:
-    signed.write_bytes(sign(card, Form.ENVELOPING, now, b"\xa5" * INSIDE_MAX))
+    signed.write_bytes(sign(card, Packaging.ENVELOPING, now, b"\xa5" * INSIDE_MAX))
     assert xml_judges.xmlsec_accepts(signed, card.roots)
 
 
@@ -248,7 +242,7 @@ def test_a_hundred_megabytes_apart_are_signed_without_filling_the_memory(card: P
         document.truncate(100 * 1024 * 1024)
         tracemalloc.start()
         try:
-            card.write(prepare_xades(document, card.signer, now, XadesOptions(Form.DETACHED)))
+            card.write(prepare_xades(document, card.signer, now, XadesOptions(Packaging.DETACHED)))
             assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
         finally:
             tracemalloc.stop()
@@ -256,12 +250,12 @@ def test_a_hundred_megabytes_apart_are_signed_without_filling_the_memory(card: P
 
 def test_a_document_that_has_a_signature_already_gets_no_second_one_inside(card: Pen, now: datetime) -> None:
     with pytest.raises(DocumentUnsupported) as refused:
-        sign(card, Form.ENVELOPED, now, sign(card, Form.ENVELOPED, now))
+        sign(card, Packaging.ENVELOPED, now, sign(card, Packaging.ENVELOPED, now))
     assert refused.value.params == {"format": "XAdES", "what": "ds:Signature"}
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_authentication_key_signs_no_document(now: datetime, form: Form) -> None:
+def test_the_authentication_key_signs_no_document(now: datetime, form: Packaging) -> None:
     pen = card_pen(purpose="authentication")
     with pytest.raises(SigningCertificateUsage):
         sign(pen, form, now)
@@ -283,5 +277,5 @@ def test_xml_that_cannot_be_read_safely_gets_no_signature_inside(
     card: Pen, now: datetime, document: bytes, refusal: type[DocumentError]
 ) -> None:
     with pytest.raises(refusal):
-        sign(card, Form.ENVELOPED, now, document)
-    assert sign(card, Form.ENVELOPING, now, document)
+        sign(card, Packaging.ENVELOPED, now, document)
+    assert sign(card, Packaging.ENVELOPING, now, document)
