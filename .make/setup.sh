@@ -126,16 +126,16 @@ install_cardd() {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The provider that judges the e-CPS login in tests
+# The node packages of the tests: the provider that judges the e-CPS login, the judges of signatures
 
 install_node_packages() {
-    rig=tests/rig/oidc
-    key=$(cat $rig/package.json $rig/package-lock.json $rig/.npmrc | sha256sum)
-    is_current $rig/node_modules/cardd.stamp "$key" && return
-    command -v npm >/dev/null || { say "There is no npm here: the tests of the e-CPS login are left out."; return; }
-    say "Installing $(grep -c integrity $rig/package-lock.json) node packages into $rig, each checked against its hash"
-    (cd $rig && npm ci --no-progress >/dev/null)
-    say "$key" > $rig/node_modules/cardd.stamp
+    rig=$1
+    key=$(cat "$rig/package.json" "$rig/package-lock.json" "$rig/.npmrc" | sha256sum)
+    is_current "$rig/node_modules/cardd.stamp" "$key" && return
+    command -v npm >/dev/null || { say "There is no npm here: the tests that need $rig are left out."; return; }
+    say "Installing $(grep -c integrity "$rig/package-lock.json") node packages into $rig, each checked against its hash"
+    (cd "$rig" && npm ci --no-progress >/dev/null)
+    say "$key" > "$rig/node_modules/cardd.stamp"
 }
 
 python=$(find_python)
@@ -143,4 +143,5 @@ install_debian_packages
 [ "${1:-}" = debian ] && exit
 install_locked_packages
 install_cardd
-install_node_packages
+install_node_packages tests/rig/oidc
+install_node_packages tests/rig/judges

@@ -153,6 +153,13 @@ class PairingRefused(ClientError):
     code = "client.pairing_refused"
 
 
+class PermissionMissing(ClientError):
+    """The client was not paired for this. Params: ``permission``."""
+
+    code = "client.permission"
+    status = 403
+
+
 class SessionError(CarddError):
     """The session does not allow this."""
 
@@ -192,11 +199,33 @@ class SessionCannotSign(SessionError):
     status = 409
 
 
+class SessionNotPsc(SessionError):
+    """The session was not opened through Pro Santé Connect: it has no token of it."""
+
+    code = "session.not_psc"
+    status = 409
+
+
 class MethodUnavailable(SessionError):
     """This login method cannot be used here now. Params: ``method``."""
 
     code = "session.method_unavailable"
     status = 422
+
+
+class SituationUnknown(SessionError):
+    """The person has no such situation of practice, or none was picked. Params: ``known``."""
+
+    code = "session.situation"
+    status = 422
+
+
+class PushTooSoon(SessionError):
+    """The mobile was asked a moment ago. Params: ``retry_after`` (seconds)."""
+
+    code = "session.push_too_soon"
+    status = 429
+    retryable = True
 
 
 class ConsentError(CarddError):
@@ -623,6 +652,20 @@ class PscUserinfoSubject(PscError):
     code = "psc.userinfo_subject"
 
 
+class PscFlowUnavailable(PscError):
+    """This way to log in does not exist with this configuration. Params: ``flow`` (``mobile``, ``browser``)."""
+
+    code = "psc.flow_unavailable"
+    status = 422
+
+
+class PscApiUnknown(PscError):
+    """No API of this name is configured to exchange tokens for. Params: ``api``."""
+
+    code = "psc.api_unknown"
+    status = 422
+
+
 class PscTokenError(PscError):
     """A signed token of the provider cannot be accepted. Params: ``token``.
 
@@ -767,3 +810,381 @@ def every_error() -> Iterator[type[CarddError]]:
         pending.extend(found.__subclasses__())
         if "code" in vars(found):
             yield found
+
+
+# --- documents to be signed, and signed ones -------------------------------------------------------------------
+
+
+class DocumentError(CarddError):
+    """The document cannot be signed, or not understood, as it is."""
+
+    status = 422
+
+
+class DocumentEmpty(DocumentError):
+    """There is nothing to sign or to verify in it."""
+
+    code = "document.empty"
+
+
+class DocumentTooLarge(DocumentError):
+    """The document is larger than its format takes here. Params: ``format``, ``limit`` (bytes)."""
+
+    code = "document.too_large"
+    status = 413
+
+
+class DocumentMalformed(DocumentError):
+    """It is not what its format says. Params: ``format``."""
+
+    code = "document.malformed"
+
+
+class DocumentUnsupported(DocumentError):
+    """It is well formed, and uses something that cardd does not take. Params: ``format``, ``what``."""
+
+    code = "document.unsupported"
+
+
+class DocumentUnknown(DocumentError):
+    """This session holds no such document: it was never there, or its time is over. Params: ``document``."""
+
+    code = "document.unknown"
+    status = 404
+
+
+class DocumentsFull(DocumentError):
+    """This session holds as many documents, or bytes, as it may. Params: ``count``, ``bytes`` (the limits)."""
+
+    code = "document.too_many"
+    status = 409
+
+
+class DocumentContentMissing(DocumentError):
+    """The signature is detached, and the document that it covers was not given."""
+
+    code = "document.content_missing"
+
+
+class DocumentContentTwice(DocumentError):
+    """The signature holds its document, and one was given beside it."""
+
+    code = "document.content_twice"
+
+
+class DocumentTimestampForm(DocumentError):
+    """This form of the format has no place for a timestamp. Params: ``format``."""
+
+    code = "document.timestamp_form"
+
+
+class SigningCertificateUsage(DocumentError):
+    """The certificate is not for signing documents: its key usage lacks nonRepudiation."""
+
+    code = "signing_certificate.usage"
+
+
+class SigningCertificateExpired(DocumentError):
+    """The certificate has expired. Params: ``not_after`` (ISO 8601, UTC)."""
+
+    code = "signing_certificate.expired"
+
+
+class SigningCertificateNotYetValid(DocumentError):
+    """The certificate is not valid yet. Params: ``not_before`` (ISO 8601, UTC)."""
+
+    code = "signing_certificate.not_yet_valid"
+
+
+class TimestampError(DocumentError):
+    """There is no timestamp to be had; no signature leaves without the one that was asked for."""
+
+    status = 502
+
+
+class TimestampUnconfigured(TimestampError):
+    """A timestamp was asked for, and no authority is configured."""
+
+    code = "timestamp.unconfigured"
+    status = 422
+
+
+class TimestampUnavailable(TimestampError):
+    """The authority cannot be reached, breaks off, or answers no timestamp response. Params: ``host``."""
+
+    code = "timestamp.unavailable"
+    status = 503
+    retryable = True
+
+
+class TimestampRefused(TimestampError):
+    """The authority refused the request. Params: ``status`` (of its answer, RFC 3161, section 2.4.2)."""
+
+    code = "timestamp.refused"
+
+
+class TimestampMalformed(TimestampError):
+    """The authority's answer is no timestamp response, or its token not one of RFC 3161."""
+
+    code = "timestamp.malformed"
+    retryable = True
+
+
+class TimestampMismatch(TimestampError):
+    """The timestamp is not of this request. Params: ``what`` (``imprint`` or ``nonce``)."""
+
+    code = "timestamp.mismatch"
+
+
+class TimestampTime(TimestampError):
+    """The timestamp's time is too far from this machine's. Params: ``seconds`` (ahead, negative: behind)."""
+
+    code = "timestamp.time"
+
+
+class TimestampUntrusted(TimestampError):
+    """The timestamp's certificate is no authority's, or has no path to one that is configured. Params: ``why``.
+
+    ``why`` is ``signature``, ``usage``, ``validity`` or ``path``.
+    """
+
+    code = "timestamp.untrusted"
+
+
+# --- assertions (VIHF, INSi) -----------------------------------------------------------------------------------
+
+
+class AssertionRefused(CarddError):
+    """The assertion asked for would not be true, or would not be accepted: none is made."""
+
+    status = 422
+
+
+class AssertionProfileUnknown(AssertionRefused):
+    """No DMP profile has this name. Params: ``profile``, ``known``."""
+
+    code = "assertion.profile"
+
+
+class AssertionPointInvalid(AssertionRefused):
+    """A profile's point cannot have this value. Params: ``point``, ``known``."""
+
+    code = "assertion.profile_point"
+
+
+class AssertionRegistrationIncomplete(AssertionRefused):
+    """The practice software's registration lacks a value. Params: ``what``."""
+
+    code = "assertion.registration"
+
+
+class AssertionValueInvalid(AssertionRefused):
+    """A value cannot stand in an assertion: empty, too long, or of the wrong form. Params: ``what``."""
+
+    code = "assertion.value"
+
+
+class AssertionInsFormat(AssertionRefused):
+    """The INS has not 13 characters and a key of two digits."""
+
+    code = "assertion.ins_format"
+
+
+class AssertionInsKey(AssertionRefused):
+    """The INS's key does not fit: a digit is wrong."""
+
+    code = "assertion.ins_key"
+
+
+class AssertionInsOid(AssertionRefused):
+    """This OID is no INS's. Params: ``oid``, ``known``."""
+
+    code = "assertion.ins_oid"
+
+
+class AssertionNationalIdInvalid(AssertionRefused):
+    """The identity has no national identifier, or one of no known form."""
+
+    code = "assertion.national_id"
+
+
+class AssertionRoleMissing(AssertionRefused):
+    """Neither card nor login names a profession, and the request chose no role."""
+
+    code = "assertion.role_missing"
+
+
+class AssertionRoleUnknown(AssertionRefused):
+    """The role is in no table for such roles, or the person has a profession. Params: ``role``."""
+
+    code = "assertion.role"
+
+
+class AssertionExpertiseMissing(AssertionRefused):
+    """A doctor's savoir-faire is told by neither card nor login."""
+
+    code = "assertion.expertise"
+
+
+class AssertionSectionMissing(AssertionRefused):
+    """A pharmacist's section is told by nobody, or by two who differ."""
+
+    code = "assertion.section"
+
+
+class AssertionCodeUnknown(AssertionRefused):
+    """The words for a code are not known. Params: ``table``, ``code``."""
+
+    code = "assertion.code"
+
+
+class AssertionStructureMissing(AssertionRefused):
+    """No structure, or one whose identifier has no known form."""
+
+    code = "assertion.structure"
+
+
+class AssertionSectorMissing(AssertionRefused):
+    """No sector of activity, or none of the form SAxx."""
+
+    code = "assertion.sector"
+
+
+class AssertionIdentityDeclared(AssertionRefused):
+    """The practice software told who the person is, and this mode wants proof."""
+
+    code = "assertion.identity_declared"
+
+
+class AssertionLoginUnfit(AssertionRefused):
+    """This means of login cannot carry this mode. Params: ``means``, ``mode``."""
+
+    code = "assertion.login"
+
+
+class AssertionOrganisationMissing(AssertionRefused):
+    """The mode needs the organisation's signature certificate."""
+
+    code = "assertion.organisation"
+
+
+class AssertionSignerOther(AssertionRefused):
+    """The signing certificate is somebody else's."""
+
+    code = "assertion.signer"
+
+
+class AssertionKeyUsage(AssertionRefused):
+    """The certificate is not for signatures (nonRepudiation)."""
+
+    code = "assertion.key_usage"
+
+
+class AssertionCertificateExpired(AssertionRefused):
+    """The signing certificate has ended. Params: ``until``."""
+
+    code = "assertion.certificate_expired"
+
+
+class AssertionCertificateEarly(AssertionRefused):
+    """The signing certificate has not begun, or the clock is wrong. Params: ``since``."""
+
+    code = "assertion.certificate_early"
+
+
+class AssertionCardType(AssertionRefused):
+    """The certificate does not tell the card's type (CPS, CPF, CPE, CPA)."""
+
+    code = "assertion.card_type"
+
+
+class AssertionNoneNeeded(AssertionRefused):
+    """This service takes no assertion in this mode: the TLS certificate suffices."""
+
+    code = "assertion.none_needed"
+
+
+class AssertionLate(AssertionRefused):
+    """The signature came after the assertion's life had ended. Params: ``seconds``."""
+
+    code = "assertion.late"
+    status = 409
+    retryable = True
+
+
+# --- upstreams: servers reached with the card ------------------------------------------------------------------
+
+
+class UpstreamError(CarddError):
+    """The server behind the relay cannot be reached, or is not who it must be."""
+
+    status = 502
+
+
+# --- one-time codes of support ---------------------------------------------------------------------------------
+
+
+class SupportCodeError(CarddError):
+    """What was asked needs a one-time code of support, and did not have it."""
+
+    status = 403
+
+
+class SupportCodeRequired(SupportCodeError):
+    """This workstation demands a code here, and none came."""
+
+    code = "support_code.required"
+
+
+class SupportCodeWrong(SupportCodeError):
+    """It is no code of this minute; too many of them lock the workstation."""
+
+    code = "support_code.wrong"
+
+
+class SupportCodeReplayed(SupportCodeError):
+    """The code is right and was used before. Params: ``retry_after`` (seconds until the next code)."""
+
+    code = "support_code.replayed"
+
+
+class SupportCodeLocked(SupportCodeError):
+    """Too many wrong codes: none is looked at for a while. Params: ``retry_after`` (seconds)."""
+
+    code = "support_code.locked"
+    status = 429
+    retryable = True
+
+
+class SupportNotEnrolled(SupportCodeError):
+    """Codes are demanded here and this workstation has none; or no enrolment waits for its first code."""
+
+    code = "support_code.not_enrolled"
+    status = 409
+
+
+class SupportCodesOff(SupportCodeError):
+    """The configuration demands no codes on this workstation, so there is nothing to enrol."""
+
+    code = "support_code.off"
+    status = 409
+
+
+class SupportSecretFixed(SupportCodeError):
+    """The secret is a credential that systemd passes: the service cannot change or forget it."""
+
+    code = "support_code.fixed"
+    status = 409
+
+
+class SupportSecretUnreadable(SupportCodeError):
+    """The secret at rest is no base32 of 112 bits or more."""
+
+    code = "support_code.unreadable"
+    status = 503
+
+
+class SupportAdministratorOnly(SupportCodeError):
+    """Only root, or the service's own user, may enrol the workstation."""
+
+    code = "support_code.administrator"

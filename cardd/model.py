@@ -5,7 +5,7 @@ Plain immutable values, without I/O. Times are aware UTC datetimes; digests, cer
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -188,6 +188,40 @@ class Identity:
         return CARD_TYPES.get(self.card_type or "")
 
 
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One way in which a professional practises: an exercice and one of its activities, as the card or PSC has them.
+
+    ``id`` tells them apart within one identity. Codes are those of the ANS tables, None where nothing is said;
+    ``section`` is a pharmacist's; ``structure`` is the place's Struct_IdNat, which PSC calls
+    ``ancienIdentifiantDeLaStructure``.
+    """
+
+    id: str
+    profession: str | None = None
+    specialty: str | None = None
+    title: str | None = None
+    section: str | None = None
+    sector: str | None = None
+    mode: str | None = None
+    role: str | None = None
+    structure: str | None = None
+    technical_structure: str | None = None
+    structure_name: str | None = None
+    finess: str | None = None
+    siret: str | None = None
+    siren: str | None = None
+
+    def applied_to(self, identity: Identity) -> Identity:
+        """The identity as this situation has it: profession, specialty and title."""
+        return replace(
+            identity,
+            profession=self.profession or identity.profession,
+            specialty=self.specialty or identity.specialty,
+            title=self.title or identity.title,
+        )
+
+
 class CallerKind(StrEnum):
     """How a caller is known."""
 
@@ -227,6 +261,7 @@ class Choice(StrEnum):
     YES = "yes"
     ALWAYS = "always"
     ANOTHER = "another"
+    AGAIN = "again"
     NO = "no"
 
 
@@ -236,7 +271,8 @@ class Question:
 
     ``topic`` names the text in ``cardd.i18n`` (``dialog.<topic>.…``) and ``params`` fills it. ``uid`` is the user
     whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``third`` offers an answer
-    beside yes and no, ALWAYS or ANOTHER; ``caller`` is the identifier of the client whose request asks, if it is known.
+    beside yes and no, ALWAYS, ANOTHER or AGAIN; ``caller`` is the identifier of the client whose request asks, if it
+    is known.
     """
 
     topic: str

@@ -5,13 +5,17 @@ own words are removed, and what is too long loses its middle; the texts put them
 
 | topic | params |
 |---|---|
-| ``pair`` | name, vendor, program, user, code |
+| ``pair`` | name, vendor, program, user, code, psc_token (when it wants that) |
 | ``login``, ``unlock``, ``certificates`` | client |
 | ``sign`` | client, document, digest, patient (may be absent) |
 | ``sign_batch`` | client, batch, count, documents, patient (may be absent) |
+| ``assertions`` | client, holder |
 | ``origin`` | origin |
 | ``last_try`` | client, card, reader, tries_left |
 | ``ecps`` | client, digits |
+| ``ecps_browser`` | client |
+| ``situation`` | client, profession, specialty, sector, structure |
+| ``remember_hint`` | client, national_id |
 | ``pin_change``, ``pin_unblock`` | client |
 | ``card`` | client, card, reader, holder (may be absent) |
 """
@@ -33,6 +37,7 @@ LONG = {"documents", "origin", "program"}  # the longest origin has 267 bytes
 UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
+ALSO = ("patient", "holder", "psc_token")  # params that have a line of their own
 DIGITS = range(ord("0"), ord("9") + 1)
 
 
@@ -48,6 +53,7 @@ class Answer:
 ANSWERS = {
     None: (Answer("yes", Choice.YES), Answer("no", Choice.NO)),
     Choice.ALWAYS: (Answer("once", Choice.YES), Answer("always", Choice.ALWAYS), Answer("no", Choice.NO)),
+    Choice.AGAIN: (Answer("hide", Choice.YES), Answer("again", Choice.AGAIN), Answer("cancel", Choice.NO)),
     Choice.ANOTHER: (Answer("this", Choice.YES), Answer("another", Choice.ANOTHER), Answer("cancel", Choice.NO)),
 }
 
@@ -134,7 +140,7 @@ def _size(shown: str) -> int:
 def _question(question: Question, language: str) -> str:
     params = {"user": user_name(question.uid), **question.params}
     sentence = text(f"dialog.{question.topic}.question", language, **clean(params))
-    also = [text(f"dialog.{name}", language, **clean(params)) for name in ("patient", "holder") if name in params]
+    also = [text(f"dialog.{name}", language, **clean(params)) for name in ALSO if name in params]
     return "\n".join((sentence, *also))
 
 

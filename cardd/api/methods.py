@@ -1,20 +1,44 @@
-"""GET /v1/methods: which way to log in serves here now, and what to do about the others."""
+"""GET /v1/methods: which way to log in serves here now, what to do about the others, and which suits a use."""
 
 from __future__ import annotations
 
 from msgspec import UNSET
+from msgspec.structs import replace as with_changes
 
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import ExpiringAnswer, MethodAnswer, MethodsAnswer
+from cardd.api.schemas import AdviceAnswer, ExpiringAnswer, MethodAnswer, MethodsAnswer
+from cardd.errors import InvalidRequest
 from cardd.i18n import language_of, text
+from cardd.identity.advice import TABLE, Advice, Use, advised
 from cardd.identity.methods import MethodState
 
 
 async def everyone(call: Call) -> Reply:
-    """Each method with its state."""
+    """Each method with its state; with ``?use=`` the best for that use first, each with its reasons."""
     language = language_of(call.http.headers.get("Accept-Language"))
-    answers = [_described(state, language) for state in await call.services.methods.states()]
-    return Reply(body=MethodsAnswer(answers), headers={"Content-Language": language})
+    use = _use(call.query.get("use"))
+    states = await call.services.methods.states()
+    answers = [_described(state, language) for state in states]
+    if use is None:
+        body = MethodsAnswer(answers)
+    else:
+        known = {answer.method: answer for answer in answers}
+        listed = [with_changes(known[advice.method], advice=_explained(advice, language)) for advice in TABLE[use]]
+        body = MethodsAnswer(listed, advised(use, states))
+    return Reply(body=body, headers={"Content-Language": language})
+
+
+def _use(wanted: str | None) -> Use | None:
+    if wanted is None:
+        return None
+    if wanted not in list(Use):
+        raise InvalidRequest(where="?use", why="expected", expected=", ".join(Use))
+    return Use(wanted)
+
+
+def _explained(advice: Advice, language: str) -> AdviceAnswer:
+    reasons = [text(f"advice.{reason}", language) for reason in advice.reasons]
+    return AdviceAnswer(advice.fit.value, reasons, list(advice.together_with))
 
 
 def _described(state: MethodState, language: str) -> MethodAnswer:

@@ -14,6 +14,8 @@ from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
 from cardd.errors import MethodNotAllowed, NotFound
 
+OCTETS = "application/octet-stream"
+
 B = TypeVar("B", bound=Struct)
 
 Checker = Callable[[Call], None]
@@ -25,7 +27,8 @@ Answers = Mapping[int, type[Struct] | tuple[type[Struct], ...] | str | None]
 class Route:
     """One line of the table.
 
-    ``answers`` gives for each status the schema or schemas, a media type, or None for no body.
+    ``answers`` gives for each status the schema or schemas, a media type, or None for no body; ``takes`` is the media
+    type of a body that the handler reads by itself; ``support_code`` says that the handler may demand one.
     """
 
     method: str
@@ -35,8 +38,10 @@ class Route:
     summary: str
     answers: Answers
     body: tuple[type[Struct], ...] = ()
+    takes: str | None = None
     query: tuple[str, ...] = ()
     idempotent: bool = False
+    support_code: bool = False
 
 
 def get(
@@ -52,9 +57,16 @@ def get(
     return Route("GET", path, access, lambda call, _: handler(call), summary, answers, query=query)
 
 
-def delete(path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str) -> Route:
+def delete(
+    path: str,
+    access: Checker,
+    handler: Callable[[Call], Awaitable[Answered]],
+    summary: str,
+    *,
+    support_code: bool = False,
+) -> Route:
     """A DELETE: 204 when it is done."""
-    return Route("DELETE", path, access, lambda call, _: handler(call), summary, {204: None})
+    return Route("DELETE", path, access, lambda call, _: handler(call), summary, {204: None}, support_code=support_code)
 
 
 def post(
@@ -66,13 +78,23 @@ def post(
     *,
     answers: Answers,
     idempotent: bool = False,
+    support_code: bool = False,
 ) -> Route:
     """A POST with a JSON body of this shape; ``idempotent`` ones may carry an Idempotency-Key."""
 
     def run(call: Call, raw: bytes) -> Awaitable[Answered]:
         return handler(call, shape.decode(raw))
 
-    return Route("POST", path, access, run, summary, answers, body=shape.types, idempotent=idempotent)
+    return Route(
+        "POST", path, access, run, summary, answers, body=shape.types, idempotent=idempotent, support_code=support_code
+    )
+
+
+def upload(
+    path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str, *, answers: Answers
+) -> Route:
+    """A POST of bytes, which the handler reads as they come."""
+    return Route("POST", path, access, lambda call, _: handler(call), summary, answers, takes=OCTETS)
 
 
 class Router:

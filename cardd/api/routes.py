@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from cardd.api import auth_tokens, cards, clients, events, methods, pins, readers, sessions, signatures, status
+from cardd.api import (
+    assertions,
+    auth_tokens,
+    cards,
+    clients,
+    documents,
+    events,
+    methods,
+    pins,
+    psc_token,
+    readers,
+    sessions,
+    signatures,
+    status,
+    support,
+)
 from cardd.api.access import (
+    administrator,
     anyone,
     client,
     client_or_local,
@@ -15,22 +31,27 @@ from cardd.api.access import (
     session_untouched,
 )
 from cardd.api.call import Call, Reply
-from cardd.api.router import Route, delete, get, post
+from cardd.api.router import OCTETS, Route, delete, get, post, upload
 from cardd.api.schemas import (
+    AssertionAnswer,
     AuthTokenAnswer,
     CardsAnswer,
     CertificatesAnswer,
     ClientAnswer,
     ClientsAnswer,
+    DocumentAnswer,
+    EnrolmentAnswer,
     MethodsAnswer,
     OriginAnswer,
     PairingAnswer,
+    PscTokenAnswer,
     ReadersAnswer,
     SessionAnswer,
     SessionsAnswer,
     SignatureAnswer,
     SignaturesAnswer,
     StatusAnswer,
+    SupportAnswer,
 )
 
 
@@ -51,10 +72,11 @@ ROUTES: tuple[Route, ...] = (
          answers={201: (ClientAnswer, OriginAnswer), 202: PairingAnswer}),
     get("/v1/clients/pairings/{id}", program, clients.pairing, "A pairing asked for with Prefer: respond-async",
         answers={200: ClientAnswer, 202: PairingAnswer}),
-    delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close"),
+    delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close",
+           support_code=True),
 
-    get("/v1/methods", client_or_local, methods.everyone, "The ways to log in, and what each lacks",
-        answers={200: MethodsAnswer}),
+    get("/v1/methods", client_or_local, methods.everyone, "The ways to log in, what each lacks, and which suits a use",
+        answers={200: MethodsAnswer}, query=("use",)),
     get("/v1/readers", client_or_local, readers.everyone, "Reader slots", answers={200: ReadersAnswer}),
     get("/v1/cards", client_or_local, cards.everyone, "Inserted cards", answers={200: CardsAnswer}, query=("pin",)),
     get("/v1/cards/{id}/certificates", client, cards.certificates, "Certificates and holder, once consented",
@@ -71,10 +93,34 @@ ROUTES: tuple[Route, ...] = (
     get("/v1/sessions/{id}", session_untouched, sessions.show, "State and identity", answers={200: SessionAnswer}),
     delete("/v1/sessions/{id}", session_or_local, sessions.close, "Log out"),
 
+    post("/v1/sessions/{id}/pushes", session_untouched, sessions.PUSH, sessions.push, "Wake the mobile once more",
+         answers={200: SessionAnswer}),
+    post("/v1/sessions/{id}/situation", session, sessions.SITUATION, sessions.situate, "Pick a situation of practice",
+         answers={200: SessionAnswer}),
+    post("/v1/sessions/{id}/psc-token", session, psc_token.SHAPE, psc_token.give, "PSC's token, where approved",
+         answers={200: PscTokenAnswer}),
+    delete("/v1/login-hint", local, sessions.forget_login_hint, "Forget the national id kept for e-CPS logins"),
+
+    upload("/v1/sessions/{id}/documents", session, documents.hand_over, "Hand over a document to sign, up to 100 MiB",
+           answers={201: DocumentAnswer}),
+    get("/v1/sessions/{id}/documents/{document}", session, documents.fetch, "Fetch a signed document",
+        answers={200: OCTETS}),
+    delete("/v1/sessions/{id}/documents/{document}", session, documents.forget, "Drop a document"),
+
     post("/v1/sessions/{id}/signatures", session, signatures.SHAPE, signatures.sign, "Sign one thing, or a list",
          answers={200: (SignatureAnswer, SignaturesAnswer)}, idempotent=True),
+    post("/v1/sessions/{id}/assertions", session, assertions.SHAPE, assertions.issue, "A VIHF, or an INSi assertion",
+         answers={200: AssertionAnswer}, idempotent=True),
     post("/v1/sessions/{id}/auth-tokens", session, auth_tokens.SHAPE, auth_tokens.issue, "A web-eid:1.0 token",
          answers={200: AuthTokenAnswer}, idempotent=True),
+
+    get("/v1/support/enrolment", local, support.show, "Whether codes of support are demanded",
+        answers={200: SupportAnswer}),
+    post("/v1/support/enrolment", administrator, support.SHAPE, support.enrol, "Begin to enrol the workstation",
+         answers={201: EnrolmentAnswer}, support_code=True),
+    post("/v1/support/enrolment/confirmation", administrator, support.SHAPE, support.confirm, "The first code",
+         answers={204: None}, support_code=True),
+    delete("/v1/support/enrolment", administrator, support.remove, "Forget the secret", support_code=True),
 
     get("/v1/events", client_or_local, events.listen, "Events as they happen: SSE, or WebSocket on upgrade",
         answers={200: "text/event-stream", 101: None}),

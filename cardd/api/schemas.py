@@ -34,6 +34,7 @@ class PairBody(Body):
     name: Name
     vendor: Name
     software_id: Identifier
+    permissions: Annotated[list[Literal["psc_token"]], Meta(max_length=4)] = []
 
 
 class OriginBody(Body):
@@ -53,14 +54,45 @@ class ActingBody(Body):
 class SessionBody(Body):
     """POST /v1/sessions.
 
-    ``card`` goes with ``cpx`` (``ask`` has the user pick one), ``acting`` with ``csa``; ``login_hint``, the national
-    identifier of the person whose mobile is asked, with ``ecps``.
+    ``card`` goes with ``cpx`` (``ask`` has the user pick one), ``acting`` with ``csa``, the others with ``ecps``:
+    ``login_hint`` is the national identifier of the person whose mobile is asked, the one that this OS user had kept
+    when it is not given; ``remember_login_hint`` asks the user whether it may be kept. ``flow`` says where the person
+    agrees, ``channel`` is PSC's own parameter. ``situation`` picks one of the person's situations of practice, and
+    ``ask`` has the user pick.
     """
 
     method: Literal["cpx", "csa", "ecps"]
     card: Identifier | None = None
     acting: ActingBody | None = None
     login_hint: Identifier | None = None
+    remember_login_hint: bool | None = None
+    flow: Literal["mobile", "browser"] | None = None
+    channel: Literal["card", "mobile"] | None = None
+    situation: Identifier | None = None
+
+
+class PushBody(Body):
+    """POST …/pushes: wake the mobile once more."""
+
+
+class SituationBody(Body):
+    """POST …/situation: ``id`` is one of the session's ``situations``."""
+
+    id: Identifier
+
+
+class PscTokenBody(Body):
+    """POST …/psc-token: ``api`` is one that the configuration names; PSC's own token without it."""
+
+    api: Identifier | None = None
+
+
+class JwsBody(Body):
+    """What else a JWS may be told: how it is written, and the header's ``typ`` and ``cty``."""
+
+    serialization: Literal["compact", "json"] = "compact"
+    typ: Name | None = None
+    cty: Name | None = None
 
 
 class SignatureItem(Body):
@@ -68,14 +100,22 @@ class SignatureItem(Body):
 
     ``algorithm`` by its JOSE name; what the key does best when it is not given. An ES256 value is the two numbers of
     32 bytes (RFC 7518, section 3.4).
+
+    What is signed is one of ``document``, ``document_id`` (handed to the session before) and ``digest`` (SHA-256).
+    ``detached`` leaves the document beside the signature, ``timestamp`` wants one of RFC 3161 with it.
     """
 
     document_name: Name
-    format: Literal["raw"] = "raw"
+    format: Literal["raw", "jws", "cades"] = "raw"
     algorithm: Literal["RS256", "PS256", "ES256"] | None = None
     digest: bytes | None = None
     document: bytes | None = None
+    document_id: Identifier | None = None
     patient: Name | None = None
+    detached: bool = False
+    timestamp: bool = False
+    mime_type: Name | None = None
+    jws: JwsBody | None = None
 
 
 class BatchBody(Body):
@@ -98,8 +138,55 @@ class SignaturesBody(Body):
     batch: BatchBody | None = None
 
 
+class LpsBody(Body):
+    """The practice software, as it was registered for the DMP; ``homologation`` is LPS_ID_HOMOLOGATION_DMP."""
+
+    name: Name
+    homologation: Name
+    version: Name | None = None
+    installation: Name | None = None
+
+
+class PatientBody(Body):
+    """A patient by the INS, key included, and the OID that tells its kind (NIR, NIA, test)."""
+
+    ins: Name
+    oid: Name
+
+
+class VihfBody(Body):
+    """POST …/assertions for a VIHF.
+
+    ``sector`` and ``means`` are for sessions of an organisation's certificate: how the person logged in, and where
+    they act. ``role`` and ``section`` are for what neither card nor login tells.
+    """
+
+    type: Literal["vihf"]
+    lps: LpsBody
+    patient: PatientBody | None = None
+    access: Literal["normal", "bris_de_glace", "centre_15"] = "normal"
+    secret: bool = False
+    role: Name | None = None
+    section: Name | None = None
+    sector: Name | None = None
+    means: Literal["card", "mobile", "password", "tls", "automate"] | None = None
+
+
+class InsiBody(Body):
+    """POST …/assertions for INSi; ``specialty`` is the Assurance Maladie's code, which a doctor must have."""
+
+    type: Literal["insi"]
+    lps: LpsBody
+    billing: Name
+    specialty: Name | None = None
+
+
 class PinBody(Body):
     """POST /v1/cards/{id}/pin-changes and …/pin-unblocks: the codes are asked for at the workstation."""
+
+
+class SupportBody(Body):
+    """POST /v1/support/enrolment and …/confirmation: the code comes in a header."""
 
 
 class AuthTokenBody(Body):
@@ -117,6 +204,21 @@ class StatusAnswer(Answer):
     name: str
     version: str
     state: Literal["ready", "no_readers"]
+
+
+class SupportAnswer(Answer):
+    """GET /v1/support/enrolment; ``locked`` is for how many seconds no code is looked at."""
+
+    demanded: bool
+    enrolled: bool
+    locked: int
+
+
+class EnrolmentAnswer(Answer):
+    """An enrolment that waits for its first code; ``address`` (otpauth://…) holds the secret, shown this once."""
+
+    address: str
+    expires_at: datetime
 
 
 class ClientAnswer(Answer):
@@ -247,8 +349,30 @@ class IdentityAnswer(Answer):
     organisation: OrganisationAnswer | UnsetType = UNSET
 
 
+class SituationAnswer(Answer):
+    """One situation of practice; codes of the ANS tables, what is not known is left out."""
+
+    id: str
+    profession: str | UnsetType = UNSET
+    specialty: str | UnsetType = UNSET
+    section: str | UnsetType = UNSET
+    sector: str | UnsetType = UNSET
+    mode: str | UnsetType = UNSET
+    role: str | UnsetType = UNSET
+    structure: str | UnsetType = UNSET
+    technical_structure: str | UnsetType = UNSET
+    structure_name: str | UnsetType = UNSET
+    finess: str | UnsetType = UNSET
+    siret: str | UnsetType = UNSET
+    siren: str | UnsetType = UNSET
+
+
 class SessionAnswer(Answer):
-    """A session; ``token`` only in the answer that opens it, ``binding_message`` only while it waits for the mobile."""
+    """A session; ``token`` only in the answer that opens it.
+
+    ``binding_message`` (two digits to show) or ``authorization_url`` (the page to open in the user's browser) are there
+    while it waits for the person. ``situation`` is the one of ``situations`` that was picked.
+    """
 
     id: str
     method: Literal["cpx", "csa", "ecps"]
@@ -260,6 +384,20 @@ class SessionAnswer(Answer):
     client: str
     token: str | UnsetType = UNSET
     binding_message: str | UnsetType = UNSET
+    authorization_url: str | UnsetType = UNSET
+    situations: list[SituationAnswer] | UnsetType = UNSET
+    situation: str | UnsetType = UNSET
+
+
+class PscTokenAnswer(Answer):
+    """A token of the person's, given to a program whose pairing was approved for it.
+
+    ``token_type`` is ``Bearer``, or the name of the cookie that the editor's proxy wants.
+    """
+
+    access_token: str
+    token_type: str
+    expires_at: datetime | UnsetType = UNSET
 
 
 class SessionsAnswer(Answer):
@@ -269,12 +407,38 @@ class SessionsAnswer(Answer):
 
 
 class SignatureAnswer(Answer):
-    """One signature, with the certificate that verifies it and the chain above as far as it is known."""
+    """One signature, with the certificate that verifies it and the chain above as far as it is known.
 
+    A raw one is ``signature``; any other is in ``document``, or, where a document was handed over before, held as
+    ``document_id``.
+    """
+
+    format: str
     algorithm: str
-    signature: bytes
     certificate: bytes
     chain: list[bytes]
+    media_type: str
+    signature: bytes | UnsetType = UNSET
+    document: bytes | UnsetType = UNSET
+    document_id: str | UnsetType = UNSET
+
+
+class AssertionAnswer(Answer):
+    """An assertion: XML in UTF-8, to be put into the message as it is; no ``certificate`` where nobody signs it."""
+
+    type: Literal["vihf", "insi"]
+    assertion: bytes
+    certificate: bytes | UnsetType = UNSET
+
+
+class DocumentAnswer(Answer):
+    """A document that the session holds until ``expires_at``; ``size`` in bytes, ``sha256`` of the whole."""
+
+    id: str
+    size: int
+    sha256: bytes
+    media_type: str
+    expires_at: datetime
 
 
 class SignaturesAnswer(Answer):
@@ -301,6 +465,14 @@ class ExpiringAnswer(Answer):
     days: int
 
 
+class AdviceAnswer(Answer):
+    """How well one way to log in suits the use that was asked for, and why, in the caller's language."""
+
+    fit: Literal["best", "good", "partial", "unsuited"]
+    reasons: list[str]
+    together_with: list[str]
+
+
 class MethodAnswer(Answer):
     """One way to log in; when it is not usable, the error's code, what it means, and what to do."""
 
@@ -310,12 +482,14 @@ class MethodAnswer(Answer):
     detail: str | UnsetType = UNSET
     remedy: str | UnsetType = UNSET
     expiring: list[ExpiringAnswer] | UnsetType = UNSET
+    advice: AdviceAnswer | UnsetType = UNSET
 
 
 class MethodsAnswer(Answer):
-    """GET /v1/methods."""
+    """GET /v1/methods; for a use they come the best first, and ``advised`` is the best that works here now."""
 
     methods: list[MethodAnswer]
+    advised: str | UnsetType | None = UNSET
 
 
 class Hello(Answer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal, cast
 
 from msgspec import UNSET
@@ -9,12 +10,25 @@ from msgspec import UNSET
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
 from cardd.api.identities import described as identity
-from cardd.api.schemas import ActingBody, SessionAnswer, SessionBody, SessionsAnswer
+from cardd.api.schemas import (
+    ActingBody,
+    PushBody,
+    SessionAnswer,
+    SessionBody,
+    SessionsAnswer,
+    SituationAnswer,
+    SituationBody,
+)
 from cardd.core.sessions import Session
 from cardd.errors import InvalidRequest
-from cardd.model import Identity
+from cardd.identity.ecps.login import Request
+from cardd.identity.ecps.way import Channel, Flow, Wanted
+from cardd.model import Identity, Situation
 
 SHAPE = Shape(SessionBody)
+PUSH = Shape(PushBody)
+SITUATION = Shape(SituationBody)
+OF_PSC = ("login_hint", "remember_login_hint", "flow", "channel")
 
 
 async def open_one(call: Call, body: SessionBody) -> Reply:
@@ -28,15 +42,13 @@ async def open_one(call: Call, body: SessionBody) -> Reply:
 async def _login(call: Call, body: SessionBody) -> tuple[Session, str]:
     if body.method == "cpx":
         _expect(body.acting is None, "$.acting", "unknown")
-        _expect(body.login_hint is None, "$.login_hint", "unknown")
-        return await call.services.logins.cpx.open(call.caller, body.card)
+        _expect_none(body, OF_PSC)
+        return await _with_card(call, body)
     _expect(body.card is None, "$.card", "unknown")
     if body.method == "ecps":
         _expect(body.acting is None, "$.acting", "unknown")
-        if body.login_hint is None:
-            raise InvalidRequest(where="$.login_hint", why="missing")
-        return await call.services.logins.ecps.start(call.caller, body.login_hint)
-    _expect(body.login_hint is None, "$.login_hint", "unknown")
+        return await call.services.logins.ecps.start(call.caller, _through_psc(body))
+    _expect_none(body, (*OF_PSC, "situation"))
     if body.acting is None:
         raise InvalidRequest(where="$.acting", why="missing")
     return await call.services.logins.csa.open(call.caller, _acting(body.acting))
@@ -45,6 +57,29 @@ async def _login(call: Call, body: SessionBody) -> tuple[Session, str]:
 def _expect(holds: bool, where: str, why: str) -> None:
     if not holds:
         raise InvalidRequest(where=where, why=why)
+
+
+def _expect_none(body: SessionBody, names: tuple[str, ...]) -> None:
+    for name in names:
+        _expect(getattr(body, name) is None, f"$.{name}", "unknown")
+
+
+async def _with_card(call: Call, body: SessionBody) -> tuple[Session, str]:
+    session, token = await call.services.logins.cpx.open(call.caller, body.card)
+    if body.situation is not None:
+        try:
+            await call.services.situations.pick(session, body.situation)
+        except BaseException:
+            call.services.sessions.close(session, "logout")
+            raise
+    return session, token
+
+
+def _through_psc(body: SessionBody) -> Request:
+    wanted = Wanted(
+        body.login_hint, Flow(body.flow or Flow.MOBILE.value), Channel(body.channel) if body.channel else None
+    )
+    return Request(wanted, body.situation, remember=bool(body.remember_login_hint))
 
 
 def _acting(body: ActingBody) -> Identity:
@@ -67,6 +102,25 @@ async def show(call: Call) -> Reply:
     return Reply(body=described(call, call.session))
 
 
+async def push(call: Call, _: PushBody) -> Reply:
+    """Wake the mobile once more: the answer has the new digits."""
+    await call.services.logins.ecps.push_again(call.session)
+    return Reply(body=described(call, call.session))
+
+
+async def situate(call: Call, body: SituationBody) -> Reply:
+    """The person acts in this situation of theirs from now on."""
+    await call.services.situations.read(call.session)
+    call.services.sessions.situate(call.session, body.id)
+    return Reply(body=described(call, call.session))
+
+
+async def forget_login_hint(call: Call) -> Reply:
+    """The asking OS user's national id is kept no more."""
+    call.services.logins.ecps.hints.forget(call.peer.uid)
+    return Reply(204)
+
+
 async def close(call: Call) -> Reply:
     """Log out: the card is de-authenticated when this is answered."""
     call.services.sessions.close(call.session, "logout")
@@ -76,6 +130,7 @@ async def close(call: Call) -> Reply:
 
 def described(call: Call, session: Session) -> SessionAnswer:
     """A session as the API shows it."""
+    pending = session.pending
     return SessionAnswer(
         id=session.id,
         method=cast(Literal["cpx", "csa", "ecps"], session.method),
@@ -85,5 +140,13 @@ def described(call: Call, session: Session) -> SessionAnswer:
         identity=identity(session.identity),
         card=session.card.id if session.card else None,
         client=session.caller.name,
-        binding_message=session.pending.binding_message if session.pending else UNSET,
+        binding_message=(pending and pending.binding_message) or UNSET,
+        authorization_url=(pending and pending.authorization_url) or UNSET,
+        situations=[_situation(one) for one in session.situations] or UNSET,
+        situation=session.situation.id if session.situation else UNSET,
     )
+
+
+def _situation(situation: Situation) -> SituationAnswer:
+    told = {field: value for field, value in asdict(situation).items() if value is not None and field != "title"}
+    return SituationAnswer(**told)

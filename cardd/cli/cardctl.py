@@ -16,6 +16,7 @@ COMMANDS = (
     "status",
     "readers",
     "cards",
+    "methods",
     "login",
     "logout",
     "sign",
@@ -26,6 +27,7 @@ COMMANDS = (
     "sessions",
     "audit",
     "config",
+    "support",
     "doctor",
 )
 

@@ -14,10 +14,17 @@ from cardd.errors import (
     PairingRefused,
     PinError,
     PromptError,
+    PscBrowserTimeout,
     PscDenied,
     PscExpired,
+    PscLoginHintUnknown,
+    PscOtherPerson,
     ReaderError,
     SessionError,
+    SupportCodeLocked,
+    SupportCodeReplayed,
+    SupportCodeRequired,
+    SupportCodeWrong,
 )
 
 
@@ -34,12 +41,14 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+BY_THE_PERSON = (PscDenied, PscExpired, PscBrowserTimeout, PscOtherPerson, PscLoginHintUnknown)
 _BY_ERROR: tuple[tuple[tuple[type[CarddError], ...], Exit], ...] = (
     ((InvalidRequest,), Exit.USAGE),
     ((DaemonUnreachable,), Exit.UNREACHABLE),
     ((ClientUnknown, SessionError), Exit.NO_SESSION),
     ((ReaderError, CardError), Exit.CARD),
-    ((PinError, ConsentError, PromptError, PairingRefused, PscDenied, PscExpired), Exit.PERSON),
+    ((PinError, ConsentError, PromptError, PairingRefused, *BY_THE_PERSON), Exit.PERSON),
+    ((SupportCodeRequired, SupportCodeWrong, SupportCodeReplayed, SupportCodeLocked), Exit.PERSON),
 )
 
 

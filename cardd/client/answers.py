@@ -38,6 +38,14 @@ class Expiring(Answer, frozen=True):
     days: int
 
 
+class Advice(Answer, frozen=True):
+    """How a way to log in suits a use: ``best``, ``good``, ``partial``, ``unsuited``; the reasons are sentences."""
+
+    fit: str
+    reasons: tuple[str, ...]
+    together_with: tuple[str, ...]
+
+
 class Method(Answer, frozen=True):
     """One way to log in; when it is not usable, ``problem`` is an error's code and ``remedy`` says what to do."""
 
@@ -47,12 +55,14 @@ class Method(Answer, frozen=True):
     detail: str | None = None
     remedy: str | None = None
     expiring: tuple[Expiring, ...] = ()
+    advice: Advice | None = None
 
 
 class Methods(Answer, frozen=True):
-    """GET /v1/methods."""
+    """GET /v1/methods; for a use the best first, and ``advised`` is the best that works here now."""
 
     methods: tuple[Method, ...]
+    advised: str | None = None
 
 
 class Pin(Answer, frozen=True):
@@ -138,6 +148,17 @@ class Pairing(Answer, frozen=True):
     expires_at: datetime
 
 
+class PscToken(Answer, frozen=True):
+    """A token of the person's; ``token_type`` is ``Bearer``, or the name of a cookie for the editor's proxy."""
+
+    access_token: str
+    token_type: str
+    expires_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"<PscToken {self.token_type}>"
+
+
 class Client(Answer, frozen=True):
     """A paired program (``kind`` is ``program``) or a remembered web origin (``origin``)."""
 
@@ -149,10 +170,44 @@ class Client(Answer, frozen=True):
     software_id: str | None = None
 
 
+class Situation(Answer, frozen=True):
+    """One situation of practice of a professional; codes of the ANS tables."""
+
+    id: str
+    profession: str | None = None
+    specialty: str | None = None
+    section: str | None = None
+    sector: str | None = None
+    mode: str | None = None
+    role: str | None = None
+    structure: str | None = None
+    technical_structure: str | None = None
+    structure_name: str | None = None
+    finess: str | None = None
+    siret: str | None = None
+    siren: str | None = None
+
+
+class SupportStanding(Answer, frozen=True):
+    """Whether codes of support are demanded and can be checked; ``locked`` is for how many seconds none is."""
+
+    demanded: bool
+    enrolled: bool
+    locked: int
+
+
+class Enrolment(Answer, frozen=True):
+    """An enrolment that waits for its first code; ``address`` (otpauth://…) holds the secret, told this once."""
+
+    address: str
+    expires_at: datetime
+
+
 class SessionState(Answer, frozen=True):
     """A session; ``state`` is ``active``, ``locked`` or ``pending``, ``client`` the name of the client that opened it.
 
-    ``binding_message`` has the two digits to compare while it waits for the mobile.
+    While it waits for the person, ``binding_message`` has the two digits to compare on the mobile, or
+    ``authorization_url`` the page to open. ``situation`` is the one of ``situations`` that was picked.
     """
 
     id: str
@@ -164,6 +219,9 @@ class SessionState(Answer, frozen=True):
     card: str | None = None
     client: str = ""
     binding_message: str | None = None
+    authorization_url: str | None = None
+    situations: tuple[Situation, ...] = ()
+    situation: str | None = None
 
 
 class OpenedSession(SessionState, frozen=True):
@@ -173,12 +231,29 @@ class OpenedSession(SessionState, frozen=True):
 
 
 class Signature(Answer, frozen=True):
-    """One signature, the certificate that verifies it (DER) and the chain above as far as it is known."""
+    """One signature, with the certificate that verifies it and the chain above as far as it is known.
+
+    A raw one is ``signature``; any other format's is in ``document``, or held by the session as ``document_id`` where
+    a document was handed over before.
+    """
 
     algorithm: str
-    signature: bytes
     certificate: bytes
     chain: tuple[bytes, ...] = ()
+    format: str = "raw"
+    media_type: str = "application/octet-stream"
+    signature: bytes = b""
+    document: bytes | None = None
+    document_id: str | None = None
+
+
+class HandedOver(Answer, frozen=True):
+    """A document that the session holds until ``expires_at``; ``size`` in bytes."""
+
+    id: str
+    size: int
+    sha256: bytes
+    expires_at: datetime
 
 
 class AuthToken(Answer, frozen=True, rename="camel"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from cardd.client.answers import (
     Certificates,
     Client,
     Clients,
-    Method,
+    Enrolment,
     Methods,
     OpenedSession,
     Paired,
@@ -28,6 +28,7 @@ from cardd.client.answers import (
     Sessions,
     SessionState,
     Status,
+    SupportStanding,
 )
 from cardd.client.events import follow
 from cardd.client.session import Session
@@ -50,6 +51,22 @@ class Acting:
     given_name: str
     profession: str | None = None
     specialty: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PscLogin:
+    """A login through Pro Santé Connect.
+
+    ``login_hint`` is the national identifier of the person whose mobile is asked; the one that the user had kept where
+    it is not given, and ``remember_login_hint`` asks whether it may be. ``flow`` is ``mobile`` or ``browser``,
+    ``channel`` PSC's own parameter; ``situation`` picks a situation of practice, ``ask`` has the user pick one.
+    """
+
+    login_hint: str | None = None
+    flow: str | None = None
+    channel: str | None = None
+    situation: str | None = None
+    remember_login_hint: bool | None = None
 
 
 class CarddClient:
@@ -84,9 +101,13 @@ class CarddClient:
         """Whether a daemon answers, and its version."""
         return await self._transport.get("/v1/status", Status)
 
-    async def methods(self) -> tuple[Method, ...]:
-        """The ways to log in, and what keeps each from being used."""
-        return (await self._transport.get("/v1/methods", Methods, self.secret)).methods
+    async def methods(self, use: str | None = None) -> Methods:
+        """The ways to log in, and what keeps each from being used; for a use the best first, with reasons.
+
+        A use is ``lps``, ``webps``, ``establishment`` or ``medico-social``. Raises InvalidRequest for another.
+        """
+        wanted = f"?use={quote(use)}" if use else ""
+        return await self._transport.get(f"/v1/methods{wanted}", Methods, self.secret)
 
     async def readers(self) -> tuple[Reader, ...]:
         """The reader slots."""
@@ -116,14 +137,23 @@ class CarddClient:
     # --- clients ---
 
     async def pair(
-        self, name: str, vendor: str, software_id: str, *, on_code: Callable[[Pairing], None] | None = None
+        self,
+        name: str,
+        vendor: str,
+        software_id: str,
+        *,
+        permissions: Sequence[str] = (),
+        on_code: Callable[[Pairing], None] | None = None,
     ) -> Paired:
         """Ask the user to accept this program. ``on_code`` gets the 6-digit code to show until this returns.
+
+        ``permissions`` are what it wants beside logins and signatures: ``psc_token``.
 
         The secret serves the further calls of this client; keep it where only your program's user can read it. Raises
         PairingRefused, ConsentTimeout, PromptUnavailable.
         """
-        body = {"name": name, "vendor": vendor, "software_id": software_id}
+        body: dict[str, object] = {"name": name, "vendor": vendor, "software_id": software_id}
+        body |= {"permissions": list(permissions)} if permissions else {}
         answer = await self._transport.call("POST", "/v1/clients", body, headers={"Prefer": "respond-async"})
         place = answer.headers.get("Location", "")
         if answer.status == ACCEPTED and not place.startswith("/"):
@@ -141,47 +171,67 @@ class CarddClient:
         """The paired programs and remembered origins of the asking OS user; Unix socket only."""
         return (await self._transport.get("/v1/clients", Clients)).clients
 
-    async def remove_client(self, identifier: str) -> None:
-        """Unpair a program, or forget an origin; its sessions close. By itself, or by its user on the Unix socket."""
+    async def remove_client(self, identifier: str, *, support_code: str | None = None) -> None:
+        """Unpair a program, or forget an origin; its sessions close. By itself, or by its user on the Unix socket.
+
+        Root may unpair another user's: with a code of support, where the workstation demands one.
+        """
         path = f"/v1/clients/{quote(identifier, safe='')}"
-        await self._transport.call("DELETE", path, bearer=None if self.where.socket else self.secret)
+        bearer = None if self.where.socket else self.secret
+        await self._transport.call("DELETE", path, bearer=bearer, headers=_support(support_code))
+
+    # --- codes of support: Unix socket only, all but the first by root or the service's own user ---
+
+    async def support(self) -> SupportStanding:
+        """Whether codes of support are demanded, and can be checked."""
+        return await self._transport.get("/v1/support/enrolment", SupportStanding)
+
+    async def enrol_support(self, *, support_code: str | None = None) -> Enrolment:
+        """Begin to enrol the workstation; ``support_code`` is one of the enrolment that is replaced, if there is one.
+
+        Raises SupportCodeRequired, SupportCodesOff, SupportSecretFixed, SecretStoreUnavailable and the like.
+        """
+        answer = await self._transport.call("POST", "/v1/support/enrolment", {}, headers=_support(support_code))
+        return self._transport.read(answer, Enrolment)
+
+    async def confirm_support(self, *, support_code: str) -> None:
+        """End the enrolment with the first code that the phone shows. Raises SupportCodeWrong, SupportNotEnrolled."""
+        await self._transport.call("POST", "/v1/support/enrolment/confirmation", {}, headers=_support(support_code))
+
+    async def remove_support(self, *, support_code: str | None = None) -> None:
+        """End the enrolment of the workstation. Raises as ``enrol_support``."""
+        await self._transport.call("DELETE", "/v1/support/enrolment", headers=_support(support_code))
 
     # --- sessions ---
 
-    async def login(
-        self,
-        method: str = "cpx",
-        *,
-        card: str | None = None,
-        acting: Acting | None = None,
-        login_hint: str | None = None,
-        on_pending: Callable[[SessionState], None] | None = None,
-    ) -> Session:
+    async def login(self, method: str = "cpx", *, card: str | None = None, acting: Acting | None = None) -> Session:
         """Open a session; the daemon asks the user for the PIN.
 
         ``card`` names one where several are inserted, or is ``ask`` for the user to pick one; ``acting`` is for whom a
         program acts with its organisation's certificate (``csa``). Raises ClientUnknown when this program is not
         paired, CardAmbiguous with the cards to name, and the errors of PIN and card.
-
-        ``login_hint`` is the national identifier of the person whose mobile is asked (``ecps``); ``on_pending`` gets
-        the two digits and the time to show until this returns. Raises PscDenied, PscExpired and the like then.
         """
         body: dict[str, object] = {"method": method}
         body |= {"card": card} if card else {}
         body |= {"acting": asdict(acting)} if acting else {}
-        body |= {"login_hint": login_hint} if login_hint else {}
-        if login_hint:
-            return await self._by_mobile(body, on_pending)
         opened = await self._transport.post("/v1/sessions", body, OpenedSession, self.secret)
         return Session(self._transport, opened.id, opened.token, opened)
 
-    async def _by_mobile(self, body: dict[str, object], on_pending: Callable[[SessionState], None] | None) -> Session:
-        """Start, and wait for the mobile; whoever stops waiting, even for the first answer, ends the login."""
-        asked = asyncio.ensure_future(self._transport.post("/v1/sessions", body, OpenedSession, self.secret))
+    async def login_through_psc(self, wanted: PscLogin, on_pending: Callable[[Session], None] | None = None) -> Session:
+        """Open a session through Pro Santé Connect, by the mobile (e-CPS) or by the browser.
+
+        ``on_pending`` gets the session that waits, again each time its digits change: show ``binding_message`` of its
+        ``opened``, or open ``authorization_url``, until this returns. Whoever stops waiting ends the login. Raises
+        PscDenied, PscExpired and the like.
+        """
+        body = {name: value for name, value in asdict(wanted).items() if value is not None}
+        asked = asyncio.ensure_future(
+            self._transport.post("/v1/sessions", {"method": "ecps", **body}, OpenedSession, self.secret)
+        )
         try:
             opened = await asyncio.shield(asked)
             session = Session(self._transport, opened.id, opened.token, opened)
-            session.opened = await self._agreed(session, opened, on_pending)
+            await self._agreed(session, on_pending)
         except asyncio.CancelledError:
             with contextlib.suppress(TimeoutError, CarddError):
                 opened = await asyncio.wait_for(asked, PATIENCE)
@@ -189,15 +239,18 @@ class CarddClient:
             raise
         return session
 
-    async def _agreed(
-        self, session: Session, state: SessionState, on_pending: Callable[[SessionState], None] | None
-    ) -> SessionState:
-        if on_pending:
-            on_pending(state)
-        while state.state == PENDING:
+    async def _agreed(self, session: Session, on_pending: Callable[[Session], None] | None) -> None:
+        told = ""
+        while session.opened is not None and session.opened.state == PENDING:
+            if on_pending and told != (session.opened.binding_message or session.opened.authorization_url):
+                told = session.opened.binding_message or session.opened.authorization_url or ""
+                on_pending(session)
             await asyncio.sleep(PAUSE)
-            state = await session.state()
-        return state
+            session.opened = await session.state()
+
+    async def forget_login_hint(self) -> None:
+        """Have the daemon forget the national id that the asking OS user had kept; Unix socket only."""
+        await self._transport.call("DELETE", "/v1/login-hint")
 
     def session(self, identifier: str, token: str) -> Session:
         """A session that was opened before, perhaps by another process of the same user."""
@@ -210,3 +263,7 @@ class CarddClient:
     async def close_session(self, identifier: str) -> None:
         """Close a session of the asking OS user without its token; Unix socket only."""
         await self._transport.call("DELETE", f"/v1/sessions/{quote(identifier, safe='')}")
+
+
+def _support(code: str | None) -> dict[str, str]:
+    return {"Cardd-Support-Code": code} if code else {}

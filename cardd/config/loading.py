@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cardd.config.settings import SECTIONS, Config, declared
+from cardd.config.key import declared
+from cardd.config.settings import SECTIONS, Config
 from cardd.config.values import Unfit
 from cardd.errors import ConfigInvalid
 

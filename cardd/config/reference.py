@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardd.config.settings import SECTIONS, declared
+from cardd.config.key import declared
+from cardd.config.settings import SECTIONS
 from cardd.errors import ConfigInvalid
 
 REASONS = {
@@ -19,6 +20,7 @@ REASONS = {
     "duration": ("not a duration; examples: {expected}", "ce n’est pas une durée ; exemples : {expected}"),
     "choice": ("not one of {expected}", "ne fait pas partie de {expected}"),
     "path": ("not an absolute path ({expected})", "ce n’est pas un chemin absolu ({expected})"),
+    "https": ("not an https address ({expected})", "ce n’est pas une adresse https ({expected})"),
     "loopback": (
         "cardd listens on this machine's own addresses only: {expected}",
         "cardd n’écoute que sur les adresses de la machine elle-même : {expected}",

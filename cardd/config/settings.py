@@ -8,8 +8,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
+from cardd.config.dmp import Dmp
+from cardd.config.key import Key
+from cardd.config.psc import Psc
+from cardd.config.trust import Timestamp, Trust
 from cardd.config.values import (
-    Kind,
     boolean,
     choice,
     duration,
@@ -23,22 +26,6 @@ from cardd.config.values import (
 )
 
 DAY = 86400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What stands behind one key: what it takes, and its meaning in English and French."""
-
-    kind: Kind
-    en: str
-    fr: str
-
-
-def declared(section: type) -> Mapping[str, tuple[Key, object]]:
-    """The keys of one section in order, each with its declaration and its default."""
-    return {
-        entry.name: (section.__annotations__[entry.name].__metadata__[0], entry.default) for entry in fields(section)
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,60 +253,6 @@ class Csa:
 
 
 @dataclass(frozen=True, slots=True)
-class Psc:
-    """Pro Santé Connect, for the login with e-CPS."""
-
-    issuer: Annotated[
-        str | None,
-        Key(
-            optional_word(),
-            "The provider's issuer, to the letter; e-CPS is off without it.",
-            "L’émetteur (issuer) du fournisseur, à la lettre ; sans lui, pas d’e-CPS.",
-        ),
-    ] = None
-    client_id: Annotated[
-        str | None,
-        Key(
-            optional_word(),
-            "The identifier of the registered service.",
-            "L’identifiant du service enregistré.",
-        ),
-    ] = None
-    authentication: Annotated[
-        Literal["secret_basic", "secret_post", "tls"],
-        Key(
-            choice("secret_basic", "secret_post", "tls"),
-            "How the service proves itself. The secret is never here: entry psc-client-secret of the OS secrets.",
-            "Comment le service se prouve. Le secret n’est jamais ici : entrée psc-client-secret du trousseau.",
-        ),
-    ] = "secret_basic"
-    certificate: Annotated[
-        Path | None,
-        Key(
-            optional_path(),
-            "The PKCS#12 file that is shown over TLS; its password is the entry psc-certificate.",
-            "Le fichier PKCS#12 montré en TLS ; son mot de passe est l’entrée psc-certificate.",
-        ),
-    ] = None
-    authorities: Annotated[
-        Path | None,
-        Key(
-            optional_path(),
-            "A PEM file with the authorities to trust for the provider; the system's when not set.",
-            "Un fichier PEM des autorités admises pour le fournisseur ; celles du système par défaut.",
-        ),
-    ] = None
-    extra_hosts: Annotated[
-        tuple[str, ...],
-        Key(
-            words(),
-            "Hosts outside the issuer's domain that its endpoints may be on.",
-            "Hôtes hors du domaine de l’émetteur où ses adresses peuvent être.",
-        ),
-    ] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Audit:
     """The record of what was signed."""
 
@@ -331,6 +264,28 @@ class Audit:
             "Le répertoire du journal d’audit ; audit, dans le répertoire d’état, par défaut.",
         ),
     ] = Path("/var/lib/cardd/audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """One-time codes that support or an administrator gives."""
+
+    totp: Annotated[
+        bool,
+        Key(
+            boolean(),
+            "Whether what only support may do demands a one-time code; “cardctl support enrol” makes the codes.",
+            "Si ce qui est réservé au support exige un code à usage unique ; « cardctl support enrol » les prépare.",
+        ),
+    ] = False
+    label: Annotated[
+        str | None,
+        Key(
+            optional_word(),
+            "This workstation's name in the authenticator app; its host name when not set.",
+            "Le nom de ce poste dans l’application d’authentification ; son nom d’hôte par défaut.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +303,10 @@ class Config:
     pkcs11: Pkcs11 = Pkcs11()
     csa: Csa = Csa()
     psc: Psc = Psc()
+    trust: Trust = Trust()
+    timestamp: Timestamp = Timestamp()
+    dmp: Dmp = Dmp()
+    support: Support = Support()
 
 
 NESTED = {"pkcs11": "drivers.pkcs11"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +20,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|h)")
 _LOOPBACK = re.compile(r"(?:(?:127\.0\.0\.1|\[::1\]|localhost):)?(\d{1,5})")
 _HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*|\[[0-9a-f:]+\]"
 _ORIGIN = re.compile(rf"(https?)://({_HOST})(?::([1-9]\d{{0,4}}))?")
+_HTTP = re.compile(rf"https?://{_HOST}(?::[1-9]\d{{0,4}})?(?:/[\w./~%-]*)?")
+_HTTPS = re.compile(rf"https://{_HOST}(?::[1-9]\d{{0,4}})?(?:/[\w./~%-]*)?")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -119,6 +121,58 @@ def optional_word() -> Kind:
         return value or None
 
     return Kind("string", read)
+
+
+def word() -> Kind:
+    """A string that is not empty."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not value:
+            raise Unfit("type", "string")
+        return value
+
+    return Kind("string", read)
+
+
+def optional_https() -> Kind:
+    """An https address, without user, query or fragment; the empty string for none."""
+
+    def read(value: object) -> str | None:
+        if value == "":
+            return None
+        if not isinstance(value, str) or not _HTTPS.fullmatch(value):
+            raise Unfit("https", "https://host[:port][/path]")
+        return value
+
+    return Kind("https address", read)
+
+
+def optional_http() -> Kind:
+    """An http or https address, without user, query or fragment; the empty string for none."""
+
+    def read(value: object) -> str | None:
+        if value == "":
+            return None
+        if not isinstance(value, str) or not _HTTP.fullmatch(value):
+            raise Unfit("http", "https://host[:port][/path]")
+        return value
+
+    return Kind("http or https address", read)
+
+
+def tables(*keys: str) -> Kind:
+    """A list of tables, each with a ``name`` and any of these keys, all of them strings."""
+    shape = "[{ " + ", ".join(f'{key} = "…"' for key in ("name", *keys)) + " }]"
+
+    def read(value: object) -> tuple[Mapping[str, str], ...]:
+        if not isinstance(value, list) or not all(isinstance(table, dict) and "name" in table for table in value):
+            raise Unfit("type", shape)
+        for key, told in [entry for table in value for entry in table.items()]:
+            if key not in ("name", *keys) or not isinstance(told, str) or not told:
+                raise Unfit("type", shape)
+        return tuple(value)
+
+    return Kind("list of tables", read)
 
 
 def loopback_port() -> Kind:

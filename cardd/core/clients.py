@@ -15,11 +15,19 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from cardd.core.tokens import fingerprint, new_id, new_token, proof
-from cardd.errors import ClientUnknown, ConsentTimeout, PairingNotFound, PairingRefused, TooManyRequests
+from cardd.errors import (
+    ClientUnknown,
+    ConsentTimeout,
+    PairingNotFound,
+    PairingRefused,
+    PermissionMissing,
+    TooManyRequests,
+)
 from cardd.model import Caller, CallerKind, Choice, Peer, Question
 from cardd.ports import Clock, Prompter, Store
 
 STORE = "clients"
+PSC_TOKEN = "psc_token"  # noqa: S105 - the name of a permission
 PAIRING_LIFETIME = 300.0
 
 
@@ -34,6 +42,7 @@ class Program:
     uid: int
     secret: str
     paired_at: str
+    permissions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +56,12 @@ class RememberedOrigin:
 
 @dataclass(frozen=True, slots=True)
 class PairingRequest:
-    """What a program says of itself."""
+    """What a program says of itself, and what it wants beside logins and signatures (``PSC_TOKEN``)."""
 
     name: str
     vendor: str
     software_id: str
+    permissions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +110,9 @@ class Clients:
         if any(p.uid == peer.uid and not p.answer.done() for p in self._pairings.values()):
             raise TooManyRequests(retry_after=5)
         code = f"{secrets.randbelow(1_000_000):06d}"
-        params: dict[str, str | int] = {**asdict(request), "program": peer.program or "?", "code": code}
+        said = {"name": request.name, "vendor": request.vendor, "software_id": request.software_id}
+        params: dict[str, str | int] = {**said, "program": peer.program or "?", "code": code}
+        params |= dict.fromkeys(request.permissions, "")
         question = Question("pair", peer.uid, params)
         expires_at = self._clock.now() + timedelta(seconds=question.timeout)
         answer = asyncio.ensure_future(self._ask(request, peer, question))
@@ -122,6 +134,12 @@ class Clients:
         if program is None or program.uid != peer.uid:
             raise ClientUnknown
         return Caller(CallerKind.PROGRAM, program.id, program.name, f"urn:cardd:client:{program.id}", peer)
+
+    def check_permission(self, caller: Caller, permission: str) -> None:
+        """Raises PermissionMissing for a caller whose pairing was not approved for this; a page never is."""
+        program = next((found for found in self.programs(caller.peer.uid) if found.id == caller.id), None)
+        if program is None or permission not in program.permissions:
+            raise PermissionMissing(permission=permission)
 
     def prove(self, client: str, challenge: str, address: str, peer: Peer) -> str:
         """The daemon's proof for one of this user's programs (``tokens.proof``). Raises ClientUnknown."""
@@ -218,7 +236,14 @@ class Clients:
         identifier = new_id()
         secret = f"{identifier}.{new_token()}"
         program = Program(
-            identifier, request.name, request.vendor, request.software_id, peer.uid, fingerprint(secret), self._now()
+            identifier,
+            request.name,
+            request.vendor,
+            request.software_id,
+            peer.uid,
+            fingerprint(secret),
+            self._now(),
+            request.permissions,
         )
         self._programs[program.secret] = program
         self._save()
@@ -236,7 +261,7 @@ class Clients:
     def _load(self) -> None:
         kept = json.loads(self._store.load(STORE) or '{"programs": [], "origins": []}')
         for entry in kept["programs"]:
-            program = Program(**entry)
+            program = Program(**{**entry, "permissions": tuple(entry.get("permissions", ()))})
             self._programs[program.secret] = program
         for entry in kept["origins"]:
             remembered = RememberedOrigin(**entry)

@@ -16,8 +16,8 @@ from enum import StrEnum
 from cardd.core.events import EventBus
 from cardd.core.readers import InsertedCard
 from cardd.core.tokens import fingerprint, new_id, new_token
-from cardd.errors import CarddError, SessionClosed, SessionExpired, SessionPending, SessionUnknown
-from cardd.model import Caller, Event, Identity, KeyPurpose, KeyRef
+from cardd.errors import CarddError, SessionClosed, SessionExpired, SessionPending, SessionUnknown, SituationUnknown
+from cardd.model import Caller, Event, Identity, KeyPurpose, KeyRef, Situation
 from cardd.ports import Clock
 from cardd.secret import Secret
 
@@ -25,7 +25,7 @@ REMEMBERED_ENDS = 256
 
 
 class SessionState(StrEnum):
-    """``locked``: the PIN is asked again before the next use of the card; ``pending``: the mobile has not answered."""
+    """``locked``: the PIN is asked again before the next use of the card; ``pending``: the person has not agreed."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -44,10 +44,11 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What a login by mobile waits with: the two digits to compare, and until when."""
+    """What a login waits with, and until when: the two digits to compare on the mobile, or the page to open."""
 
-    binding_message: str
     expires_at: datetime
+    binding_message: str | None = None
+    authorization_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(eq=False, slots=True)
@@ -55,6 +56,7 @@ class Session:
     """One open session, or one that waits for the mobile (``pending``).
 
     ``pin`` is there in "hold" mode while the session is active; ``card`` is None where no card or token is behind it.
+    ``situation`` is the one of the person's ``situations`` that was picked, and the only one where there is one.
     """
 
     id: str
@@ -68,8 +70,23 @@ class Session:
     started: float
     used: float
     pending: Pending | None = None
+    situations: tuple[Situation, ...] = ()
+    situation: Situation | None = None
     pin: Secret | None = None
     state: SessionState = SessionState.ACTIVE
+
+    def situation_named(self, identifier: str | None) -> Situation:
+        """One of the person's situations. Raises SituationUnknown."""
+        found = next((one for one in self.situations if one.id == identifier), None)
+        if found is None:
+            raise SituationUnknown(known=", ".join(one.id for one in self.situations))
+        return found
+
+    def situate(self, situation: Situation | None) -> None:
+        """From now on the person acts in this situation."""
+        self.situation = situation
+        if situation is not None:
+            self.identity = situation.applied_to(self.identity)
 
     def take_pin(self, pin: Secret | None) -> None:
         """Keep the PIN for later operations; the session is unlocked."""
@@ -105,6 +122,7 @@ class Sessions:
     events: EventBus
     limits: Limits
     on_closed: list[Callable[[Session, str], None]] = field(default_factory=list)
+    on_situated: list[Callable[[Session], None]] = field(default_factory=list)
     _open: dict[str, Session] = field(default_factory=dict)
     _ended: OrderedDict[str, CarddError] = field(default_factory=OrderedDict)
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
@@ -140,11 +158,15 @@ class Sessions:
         self._open[session.token] = session
         self._watch(session)
         if pending:
-            data = {"binding_message": pending.binding_message, "expires_at": pending.expires_at.isoformat()}
-            self._publish("session.pending", session, **data)
+            self._tell_pending(session, pending)
         else:
             self._publish("session.opened", session)
         return session, token
+
+    def wait_anew(self, session: Session, pending: Pending) -> None:
+        """A pending session waits with other digits, or longer: the push was sent again."""
+        session.pending = pending
+        self._tell_pending(session, pending)
 
     def restore(self, session: Session) -> None:
         """A session of the daemon before this one goes on, for whoever has its token; its age counts on."""
@@ -155,12 +177,20 @@ class Sessions:
         self._watch(session)
         self._publish("session.opened", session)
 
-    def activate(self, session: Session, identity: Identity) -> None:
-        """A pending session's person has agreed on the mobile."""
+    def activate(self, session: Session, identity: Identity, situation: Situation | None = None) -> None:
+        """A pending session's person has agreed, and acts in this situation of theirs, if one is known yet."""
         session.identity, session.pending, session.state = identity, None, SessionState.ACTIVE
+        session.situate(situation)
         session.started = session.used = self.clock.monotonic()
         session.opened_at = self.clock.now()
         self._publish("session.opened", session)
+
+    def situate(self, session: Session, identifier: str) -> None:
+        """Pick one of the person's situations. Raises SituationUnknown."""
+        session.situate(session.situation_named(identifier))
+        self._publish("session.situated", session, situation=identifier)
+        for callback in self.on_situated:
+            callback(session)
 
     def fail(self, session: Session, error: CarddError) -> None:
         """End a pending session; whoever asks for it gets this error."""
@@ -279,6 +309,11 @@ class Sessions:
 
     def _why_ended(self, token: str) -> CarddError:
         return self._ended.get(token) or SessionUnknown()
+
+    def _tell_pending(self, session: Session, pending: Pending) -> None:
+        given = {"binding_message": pending.binding_message, "authorization_url": pending.authorization_url}
+        data = {name: value for name, value in given.items() if value is not None}
+        self._publish("session.pending", session, expires_at=pending.expires_at.isoformat(), **data)
 
     def _publish(self, kind: str, session: Session, **data: str) -> None:
         self.events.publish(Event(kind, {"session": session.id, **data}, to=session.caller.id))

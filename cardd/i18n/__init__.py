@@ -14,7 +14,7 @@ from types import ModuleType
 
 LANGUAGES = ("fr", "en")
 DEFAULT = "fr"
-DOMAINS = {"dialog": "dialogs", "cli": "cli", "doctor": "doctor", "reason": "reasons", "psc": "psc"}
+DOMAINS = {"dialog": "dialogs", "cli": "cli", "doctor": "doctor", "reason": "reasons", "psc": "psc", "advice": "advice"}
 ERRORS = "errors"
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

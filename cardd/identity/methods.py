@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from cardd.core.readers import Readers
 from cardd.errors import CardAmbiguous, CarddError
-from cardd.identity import cpx_login, csa_login, ecps_login
+from cardd.identity import cpx_login, csa_login
 from cardd.identity.csa_login import CsaLogin
-from cardd.identity.ecps_login import EcpsLogin
+from cardd.identity.ecps.login import METHOD as ECPS
+from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.expiry import Expiring, ExpiryWatch
 
 
@@ -35,7 +36,7 @@ class Methods:
         return [
             MethodState(cpx_login.METHOD, self._cpx()),
             MethodState(csa_login.METHOD, await self._organisation(), self._expiry.expiring()),
-            MethodState(ecps_login.METHOD, self._mobile()),
+            MethodState(ECPS, self._mobile()),
         ]
 
     def _cpx(self) -> CarddError | None:

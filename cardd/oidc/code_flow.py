@@ -23,7 +23,7 @@ from yarl import URL
 from cardd.errors import PscBrowserTimeout, PscGarbled, PscRedeemed, PscTokenIssuer
 from cardd.oidc.discovery import Metadata
 from cardd.oidc.id_token import Binding
-from cardd.oidc.loopback import PATH, RedirectListener
+from cardd.oidc.loopback import PATH, LoopbackSite
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.refusal import Refusal
 
@@ -48,21 +48,23 @@ class _Secrets:
 class BrowserLogin:
     """A login that waits for the browser; ``url`` is the page to open, good once."""
 
-    def __init__(self, provider: Provider, metadata: Metadata, listener: RedirectListener, once: _Secrets) -> None:
+    def __init__(
+        self, provider: Provider, metadata: Metadata, site: LoopbackSite, once: _Secrets, login_hint: str | None
+    ) -> None:
         self._provider = provider
         self._metadata = metadata
-        self._listener = listener
+        self._site = site
         self._once = once
+        self._answer = site.expect(once.state)
         self._taken = False
-        self.url = ""
+        self.url = self._address(login_hint)
 
-    def address(self, login_hint: str | None) -> str:
-        """The provider's page with this login's parameters."""
+    def _address(self, login_hint: str | None) -> str:
         settings = self._provider.settings
         query = {
             "response_type": "code",
             "client_id": settings.client_id,
-            "redirect_uri": self._listener.uri,
+            "redirect_uri": self._site.uri,
             "scope": settings.scope,
             "acr_values": settings.acr,
             "state": self._once.state,
@@ -72,6 +74,10 @@ class BrowserLogin:
             **({"login_hint": login_hint} if login_hint else {}),
         }
         return str(URL(self._metadata.endpoints["authorization"]).update_query(query))
+
+    def forget(self) -> None:
+        """Nobody waits for the browser any more."""
+        self._site.forget(self._once.state)
 
     async def finish(self, *, national_id: str | None = None, timeout: float = TIMEOUT) -> Login:
         """Wait for the browser, once; ``national_id`` is who it must be, None for anyone.
@@ -84,7 +90,7 @@ class BrowserLogin:
         self._taken = True
         try:
             async with asyncio.timeout(timeout):
-                told = await self._listener.wait()
+                told = await asyncio.shield(self._answer)
         except TimeoutError:
             raise PscBrowserTimeout from None
         return await self._redeem(self._code(told), national_id)
@@ -103,7 +109,7 @@ class BrowserLogin:
         form = {
             "grant_type": "authorization_code",
             "code": code,
-            "redirect_uri": self._listener.uri,
+            "redirect_uri": self._site.uri,
             "code_verifier": self._once.verifier,
         }
         answer = await self._provider.redeem(form)
@@ -112,17 +118,18 @@ class BrowserLogin:
         return await self._provider.complete(answer, Binding(nonce=self._once.nonce), national_id)
 
 
+async def prepare(provider: Provider, site: LoopbackSite, *, login_hint: str | None = None) -> BrowserLogin:
+    """A login by the browser that comes back to this site; ``forget`` it in the end.
+
+    Raises what discovery raises.
+    """
+    return BrowserLogin(provider, await provider.discovery.metadata(), site, _Secrets(), login_hint)
+
+
 @asynccontextmanager
 async def begin(
     provider: Provider, *, login_hint: str | None = None, port: int = 0, path: str = PATH
 ) -> AsyncIterator[BrowserLogin]:
-    """Listen for the browser as long as the block lasts; ``port`` and ``path`` where they are registered exactly.
-
-    Raises what discovery raises.
-    """
-    metadata = await provider.discovery.metadata()
-    once = _Secrets()
-    async with RedirectListener(once.state, port=port, path=path) as listener:
-        login = BrowserLogin(provider, metadata, listener, once)
-        login.url = login.address(login_hint)
-        yield login
+    """The same with a site of its own as long as the block lasts; ``port`` and ``path`` as they are registered."""
+    async with LoopbackSite(port=port, path=path) as site:
+        yield await prepare(provider, site, login_hint=login_hint)

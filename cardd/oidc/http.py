@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from yarl import URL
@@ -31,6 +31,7 @@ class Answer:
     status: int
     media_type: str
     body: bytes
+    cookies: Mapping[str, str] = field(default_factory=dict)
 
     def json(self, what: str) -> JsonObject:
         """The body as a JSON object. Raises PscGarbled."""
@@ -74,22 +75,52 @@ class Http:
         """Send a form, once. Raises PscUnavailable, PscCertificate, PscClientRefused."""
         return await self._once("POST", url, form, headers)
 
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Any request, once; ``timeout`` (seconds) where the answer may wait for a person. Raises as ``post``."""
+        return await self._once(method, url, None, headers, json=json, timeout=timeout)
+
     async def _once(
-        self, method: str, url: str, form: Mapping[str, str] | None, headers: Mapping[str, str] | None
+        self,
+        method: str,
+        url: str,
+        form: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        *,
+        json: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Answer:
         target = URL(url)
         if self._closed:
             raise PscUnavailable(host=target.host or "")
         try:
             async with self._opened().request(
-                method, target, data=form, headers=headers, allow_redirects=False, proxy=self._proxy
+                method,
+                target,
+                data=form,
+                json=json,
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy,
+                timeout=self._limits(timeout),
             ) as response:
                 body = await _read(response)
                 if response.status == 429 or response.status >= 500:
                     raise PscUnavailable(host=target.host or "")
-                return Answer(response.status, response.content_type.lower(), body)
+                cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+                return Answer(response.status, response.content_type.lower(), body, cookies)
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
             raise _told(fault, target.host or "") from fault
+
+    def _limits(self, total: float | None) -> aiohttp.ClientTimeout:
+        return self._timeout if total is None else aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_LIMIT)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

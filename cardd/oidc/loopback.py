@@ -1,67 +1,130 @@
-"""Where the browser comes back to: one address on loopback, for one login (RFC 8252, 7.3).
+"""Where the provider's page sends the browser back to, and where it tells of logouts: one site on loopback.
 
-It listens on a free port, takes the one answer that bears the login's ``state``, and tells the person in the browser
-how it went. Whatever else comes (another state, another Host, a second answer) gets a refusal and changes nothing, so
-that no other page can end or steal the login. Nothing of it is logged: the code is in the address.
+RFC 8252, 7.3: it listens on a free port, or on a registered one. An answer belongs to the login that waits for its
+``state``. Whatever else comes (another state, another Host, a second answer) gets a refusal and changes nothing, so
+that no other page can end or steal a login. Nothing of it is logged: the code is in the address.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
+from cardd.errors import AddressInUse, CarddError
 from cardd.oidc.page import page
 
 HOST = "127.0.0.1"
 PATH = "/callback"
+FRONT_CHANNEL, BACK_CHANNEL = "/logout", "/backchannel-logout"
 CLOSING_LIMIT = 2.0  # for the page to reach the browser
+FORM_MAX = 64 * 1024
+NOTHING_KEPT = {"Cache-Control": "no-store"}
 
 
-class RedirectListener:
-    """Listens inside its ``async with``. ``port`` 0 takes a free one; a registered one may be asked for."""
+class LoopbackSite:
+    """Listens from ``start`` to ``close``, or inside its ``async with``; ``port`` 0 takes a free one.
 
-    def __init__(self, state: str, *, port: int = 0, path: str = PATH) -> None:
-        self._state = state
+    ``on_front_channel`` is given the parameters of a request to the logout page, ``on_back_channel`` a logout token.
+    """
+
+    def __init__(self, *, port: int = 0, path: str = PATH) -> None:
         self._port = port
         self._path = path
-        self._answer: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
+        self._answers: dict[str, asyncio.Future[Mapping[str, str]]] = {}
         # the access log would have the code; aiohttp takes None for no log at all
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=CLOSING_LIMIT)
+        self.on_front_channel: Callable[[Mapping[str, str]], None] | None = None
+        self.on_back_channel: Callable[[str], Awaitable[None]] | None = None
 
     @property
     def uri(self) -> str:
         """The redirect URI."""
         return f"http://{HOST}:{self._port}{self._path}"
 
-    async def wait(self) -> Mapping[str, str]:
-        """The parameters of the provider's answer."""
-        return await asyncio.shield(self._answer)
+    def expect(self, state: str) -> asyncio.Future[Mapping[str, str]]:
+        """The parameters of the provider's answer with this state, once it comes; ``forget`` it in the end."""
+        answer: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
+        self._answers[state] = answer
+        return answer
+
+    def forget(self, state: str) -> None:
+        """Nobody waits for it any more."""
+        answer = self._answers.pop(state, None)
+        if answer is not None:
+            answer.cancel()
+
+    async def start(self) -> None:
+        """Listen. Raises AddressInUse."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, HOST, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise AddressInUse(address=f"{HOST}:{self._port}") from error
+        self._port = self._runner.addresses[0][1]
+
+    async def close(self) -> None:
+        """Listen no more."""
+        for state in list(self._answers):
+            self.forget(state)
+        await self._runner.cleanup()
 
     async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, self._port).start()
-        self._port = self._runner.addresses[0][1]
+        await self.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._answer.cancel()
-        await self._runner.cleanup()
+        await self.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        language = request.headers.get("Accept-Language", "")
-        if request.host != f"{HOST}:{self._port}" or request.path != self._path or request.method != "GET":
-            return page("unknown", language, status=404)
-        told = {key: value for key, value in request.query.items() if len(request.query.getall(key)) == 1}
-        if not hmac.compare_digest(told.get("state", "").encode(), self._state.encode()):
+        asked = (request.method, request.path) if request.host == f"{HOST}:{self._port}" else None
+        if asked == ("GET", self._path):
+            return self._answered(request)
+        if asked == ("GET", FRONT_CHANNEL) and self.on_front_channel:
+            return self._logged_out(_once(request), self.on_front_channel)
+        if asked == ("POST", BACK_CHANNEL) and self.on_back_channel:
+            return await _told(request, self.on_back_channel)
+        return page("unknown", request.headers.get("Accept-Language", ""), status=404)
+
+    def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
+        language, told = request.headers.get("Accept-Language", ""), _once(request)
+        answer = self._answers.get(told.get("state", ""))
+        if answer is None:
             return page("foreign", language, status=400)
-        if self._answer.done():
+        if answer.done():
             return page("used", language, status=410)
-        self._answer.set_result(told)
+        answer.set_result(told)
         return page("refused" if "error" in told else "done", language)
+
+    @staticmethod
+    def _logged_out(told: Mapping[str, str], heed: Callable[[Mapping[str, str]], None]) -> web.Response:
+        """The same answer to everybody: it tells no page whether somebody is logged in."""
+        try:
+            heed(told)
+        except CarddError:
+            return web.Response(status=400, headers=NOTHING_KEPT)
+        return web.Response(headers=NOTHING_KEPT)
+
+
+def _once(request: web.BaseRequest) -> dict[str, str]:
+    """The parameters that come once; one that comes twice is none (RFC 6749, 3.1)."""
+    return {key: value for key, value in request.query.items() if len(request.query.getall(key)) == 1}
+
+
+async def _told(request: web.BaseRequest, heed: Callable[[str], Awaitable[None]]) -> web.Response:
+    """Back-Channel Logout 1.0, 2.5 and 2.8."""
+    if request.content_type != "application/x-www-form-urlencoded" or (request.content_length or 0) > FORM_MAX:
+        return web.Response(status=400, headers=NOTHING_KEPT)
+    try:
+        form = await request.post()
+        raw = form.get("logout_token")
+        await heed(raw if isinstance(raw, str) else "")
+    except (CarddError, ValueError, web.HTTPException):
+        return web.json_response({"error": "invalid_request"}, status=400, headers=NOTHING_KEPT)
+    return web.Response(headers=NOTHING_KEPT)

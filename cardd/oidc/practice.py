@@ -25,6 +25,7 @@ class Activity:
     siret: str | None = None
     siren: str | None = None
     structure: str | None = None
+    former_structure: str | None = None
     name: str | None = None
 
 
@@ -72,5 +73,6 @@ def _activity(entry: JsonObject) -> Activity:
         siret=text(entry, "numeroSiretSite", VALUE_MAX),
         siren=text(entry, "numeroSirenSite", VALUE_MAX),
         structure=text(entry, "identifiantTechniqueDeLaStructure", VALUE_MAX),
+        former_structure=text(entry, "ancienIdentifiantDeLaStructure", VALUE_MAX),
         name=text(entry, "raisonSocialeSite", VALUE_MAX),
     )

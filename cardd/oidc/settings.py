@@ -11,7 +11,7 @@ class ProviderSettings:
 
     ``issuer`` is compared to the letter; ``extra_hosts`` are hosts outside its domain that its endpoints may be on;
     ``skew`` is how far the two clocks may differ, in seconds; ``allow_loopback_http`` is for tests and lets a
-    provider on loopback speak plain http.
+    provider on loopback speak plain http; ``thumbprint`` is that of the certificate that we show (``x5t#S256``).
     """
 
     issuer: str
@@ -21,4 +21,5 @@ class ProviderSettings:
     extra_hosts: tuple[str, ...] = ()
     skew: float = 60.0
     proxy: str | None = None
+    thumbprint: str | None = None
     allow_loopback_http: bool = False

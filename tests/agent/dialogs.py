@@ -11,14 +11,31 @@ from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question
 PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
 USER = 4242  # whom no system knows
 PARAMS: dict[str, dict[str, str | int]] = {
-    "pair": {"name": "LPS", "vendor": "Éditeur", "software_id": "lps", "program": "/usr/bin/lps", "code": "402817"},
+    "pair": {
+        "name": "LPS",
+        "vendor": "Éditeur",
+        "software_id": "lps",
+        "program": "/usr/bin/lps",
+        "code": "402817",
+        "psc_token": "",
+    },
     "login": {"client": "LPS"},
     "unlock": {"client": "LPS"},
     "certificates": {"client": "LPS"},
+    "assertions": {"client": "LPS", "holder": "CAMILLE SIMULATION (899000000010)"},
     "sign": {"client": "LPS", "document": "cr.pdf", "digest": "0123456789abcdef", "patient": "SIMULATION Zoé"},
     "sign_batch": {"client": "LPS", "batch": "Lot", "count": 7, "documents": "a.pdf, b.pdf", "patient": "SIMULATION"},
     "origin": {"origin": "https://dmp.example"},
     "ecps": {"client": "LPS", "digits": "07"},
+    "ecps_browser": {"client": "LPS"},
+    "situation": {
+        "client": "LPS",
+        "profession": "10",
+        "specialty": "SM26",
+        "sector": "SA07",
+        "structure": "CABINET SIMULATION",
+    },
+    "remember_hint": {"client": "LPS", "national_id": "899700000000"},
     "pin_change": {"client": "LPS"},
     "pin_unblock": {"client": "LPS"},
     "card": {"client": "LPS", "card": "cps3", "reader": "Lecteur A", "holder": "CAMILLE SIMULATION"},
@@ -47,7 +64,7 @@ def pin_questions(topic: str, fill: str | None = None) -> Iterator[PinQuestion]:
 def every_dialog(language: str, fill: str | None = None) -> list[Words]:
     """All of them in this language."""
     found = [confirm_words(question(topic, fill), language, 120) for topic in PARAMS]
-    for third in (Choice.ALWAYS, Choice.ANOTHER):
+    for third in (Choice.ALWAYS, Choice.ANOTHER, Choice.AGAIN):
         found += [confirm_words(replace(question(topic, fill), third=third), language, 120) for topic in PARAMS]
     for topic in WITH_PIN:
         asked = question(topic, fill)

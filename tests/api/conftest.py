@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from tests.api.ecps import workbench_at
 from tests.api.workbench import Workbench
+from tests.rig.oidc.provider import PscRig, is_installed
 
 
 @pytest_asyncio.fixture
@@ -31,3 +35,30 @@ async def started(tmp_path: Path) -> AsyncIterator[Callable[[Workbench], Awaitab
             return bench
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def running_psc() -> Iterator[PscRig]:
+    if not is_installed():
+        pytest.skip("node's oidc-provider is not installed")
+    rig = PscRig()
+    asyncio.run(rig.start())
+    yield rig
+    asyncio.run(rig.stop())
+
+
+@pytest.fixture
+async def psc(running_psc: PscRig) -> PscRig:
+    """Node's oidc-provider as Pro Santé Connect."""
+    await running_psc.reset()
+    return running_psc
+
+
+@pytest_asyncio.fixture
+async def ecps(psc: PscRig, tmp_path: Path) -> AsyncIterator[Workbench]:
+    """A workbench whose service is registered there."""
+    api = workbench_at(psc, tmp_path)
+    await api.start()
+    yield api
+    await api.ecps.close()
+    await api.stop()

@@ -112,13 +112,6 @@ async def test_a_login_with_the_wrong_fields_names_them(csa: Workbench, body: ob
     assert (got.status, got.code, got.text("where")) == (422, "request.invalid", where)
 
 
-async def test_methods_say_what_serves_and_what_to_do_about_the_rest(api: Workbench) -> None:
-    got = await api.call("GET", "/v1/methods", via="unix", headers={"Accept-Language": "fr"})
-    assert got.json["methods"][0] == {"method": "cpx", "usable": True}  # type: ignore[index]
-    assert got.text("methods", 1, "problem") == "session.method_unavailable"
-    assert got.text("methods", 1, "remedy")
-
-
 async def test_a_login_makes_the_certificates_end_known(csa: Workbench) -> None:
     csa.secrets.values["csa"] = PASSWORD.encode()
     await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())

@@ -2,78 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from cardd.errors import SessionUnknown
-from cardd.identity import ecps_login
-from cardd.identity.ecps_settings import EcpsSettings
-from cardd.model import Choice, Event
+from cardd.identity.ecps import direct, login
+from cardd.model import Choice
+from tests.api.ecps import LOGIN, ends_in, pending, tokens_of
 from tests.api.workbench import Workbench
 from tests.rig.oidc.people import ALICE, BOB
-from tests.rig.oidc.provider import SECRET, PscRig, is_installed
+from tests.rig.oidc.provider import PscRig
 from tests.rig.waiting import eventually
-
-LOGIN = {"method": "ecps", "login_hint": ALICE}
-
-pytestmark = pytest.mark.skipif(not is_installed(), reason="node's oidc-provider is not installed")
-
-
-@pytest.fixture(scope="module")
-def psc() -> Iterator[PscRig]:
-    rig = PscRig()
-    asyncio.run(rig.start())
-    yield rig
-    asyncio.run(rig.stop())
-
-
-@pytest_asyncio.fixture
-async def ecps(psc: PscRig, tmp_path: Path) -> AsyncIterator[Workbench]:
-    await psc.reset()
-    authorities = tmp_path / "psc.pem"
-    authorities.write_bytes(psc.authority.pem)
-    api = Workbench(tmp_path, psc=EcpsSettings(psc.issuer, "basic", authorities=authorities))
-    api.secrets.values["psc-client-secret"] = SECRET.encode()
-    api.person.attentive.clear()  # the dialog stays open; the mobile answers
-    await api.start()
-    yield api
-    await api.ecps.close()
-    await api.stop()
-
-
-async def pending(api: Workbench, login: dict[str, str] = LOGIN) -> tuple[str, str]:
-    """A pending session's path and token."""
-    api.person.attentive.set()
-    secret = await api.pair()
-    api.person.attentive.clear()
-    got = await api.call("POST", "/v1/sessions", login, bearer=secret)
-    assert (got.status, got.text("state")) == (202, "pending")
-    assert got.text("binding_message").isdigit()
-    return f"/v1/sessions/{got.text('id')}", got.text("token")
-
-
-async def ends_in(api: Workbench, path: str, token: str) -> tuple[int, object]:
-    """What asking for the session gives once it is no longer pending."""
-    while True:
-        got = await api.call("GET", path, bearer=token)
-        if got.status != 200:
-            return got.status, got.code
-        if got.text("state") != "pending":
-            return got.status, got.text("state")
-        await asyncio.sleep(0.05)
-
-
-def told(events: list[Event]) -> list[str]:
-    return [event.type for event in events if event.type.startswith("session.")]
 
 
 async def test_agreed_on_the_mobile_it_is_a_session_of_that_person(ecps: Workbench, psc: PscRig) -> None:
-    listener = ecps.events.subscribe("nobody")
     path, token = await pending(ecps)
     await psc.approve(ALICE)
     assert await ends_in(ecps, path, token) == (200, "active")
@@ -82,7 +26,6 @@ async def test_agreed_on_the_mobile_it_is_a_session_of_that_person(ecps: Workben
     assert got.text("identity", "family_name") == "SIMULATION"
     assert got.json["card"] is None
     assert ecps.audit.acts()[-1] == "session.open done"
-    listener.end()
 
 
 async def test_the_dialog_shows_the_digits_of_the_answer(ecps: Workbench) -> None:
@@ -131,6 +74,78 @@ async def test_it_signs_nothing_and_says_what_does(ecps: Workbench, psc: PscRig)
     assert got.text("remedy")
 
 
+async def test_the_push_is_sent_again_with_new_digits(
+    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "PUSH_PAUSE", 0)
+    path, token = await pending(ecps)
+    before = len(await psc.requests())
+    got = await ecps.call("POST", f"{path}/pushes", {}, bearer=token)
+    assert (got.status, got.text("state")) == (200, "pending")
+    assert len(await psc.requests()) == before + 1
+    assert (await psc.requests())[-1]["binding_message"] == got.text("binding_message")
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (200, "active")
+
+
+async def test_the_push_is_sent_again_from_the_dialog(
+    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "PUSH_PAUSE", 0)
+    ecps.person.choices = [Choice.YES, Choice.AGAIN]  # the pairing, then the digits
+    path, token = await pending(ecps)
+    before = len(await psc.requests())
+    ecps.person.attentive.set()
+    await eventually(lambda: ecps.person.topics().count("ecps") == 2)
+    assert len(await psc.requests()) == before + 1
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (200, "active")
+
+
+async def test_a_second_push_at_once_is_refused_with_the_time_to_wait(ecps: Workbench) -> None:
+    path, token = await pending(ecps)
+    got = await ecps.call("POST", f"{path}/pushes", {}, bearer=token)
+    assert (got.status, got.code) == (429, "session.push_too_soon")
+    assert 0 < int(got.headers["Retry-After"]) <= 10
+
+
+async def test_an_open_session_has_no_push_to_send(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps)
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    got = await ecps.call("POST", f"{path}/pushes", {}, bearer=token)
+    assert (got.status, got.code) == (422, "psc.flow_unavailable")
+
+
+async def test_psc_gets_the_channel_that_was_asked_for(ecps: Workbench, psc: PscRig) -> None:
+    await pending(ecps, {**LOGIN, "channel": "mobile"})
+    assert (await psc.requests())[-1]["channel"] == "MOBILE"
+
+
+async def test_the_national_id_is_kept_when_the_user_agrees_and_then_left_out(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps, {**LOGIN, "remember_login_hint": True})
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    ecps.person.attentive.set()
+    await eventually(lambda: ecps.ecps.hints.of(os.getuid()) == ALICE)
+    ecps.person.attentive.clear()
+    again, _ = await pending(ecps, {"method": "ecps"})
+    assert again != path
+    assert (await psc.requests())[-1]["login_hint"] == ALICE
+    assert (await ecps.call("DELETE", "/v1/login-hint", via="unix")).status == 204
+    assert ecps.ecps.hints.of(os.getuid()) is None
+
+
+async def test_the_national_id_is_not_kept_when_the_user_refuses(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps, {**LOGIN, "remember_login_hint": True})
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    ecps.person.choice = Choice.NO
+    ecps.person.attentive.set()
+    await eventually(lambda: "remember_hint" in ecps.person.topics())
+    assert ecps.ecps.hints.of(os.getuid()) is None
+
+
 async def test_an_unknown_person_is_told_at_once(ecps: Workbench) -> None:
     ecps.person.attentive.set()
     login = {"method": "ecps", "login_hint": "899999999999"}
@@ -161,8 +176,8 @@ async def test_no_token_of_the_provider_is_in_audit_or_answer(ecps: Workbench, p
     await psc.approve(ALICE)
     await ends_in(ecps, path, token)
     got = await ecps.call("GET", path, bearer=token)
-    [login] = ecps.ecps.open_logins()
-    for secret in (login.tokens.access, login.tokens.refresh, login.tokens.id_token):
+    tokens = tokens_of(ecps)
+    for secret in (tokens.access, tokens.refresh, tokens.id_token):
         assert secret is not None
         assert secret.reveal().encode() not in got.raw
         assert secret.reveal() not in repr(ecps.audit.entries)
@@ -171,12 +186,12 @@ async def test_no_token_of_the_provider_is_in_audit_or_answer(ecps: Workbench, p
 async def test_its_tokens_are_renewed_before_they_end(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ecps_login, "MARGIN", 1e6)  # every token ends soon
+    monkeypatch.setattr(direct, "MARGIN", 1e6)  # every token ends soon
     path, token = await pending(ecps)
     await psc.approve(ALICE)
     await ends_in(ecps, path, token)
-    [first] = ecps.ecps.open_logins()
-    await eventually(lambda: ecps.ecps.open_logins()[0].tokens.access != first.tokens.access)
+    first = tokens_of(ecps)
+    await eventually(lambda: tokens_of(ecps).access != first.access)
     assert await ends_in(ecps, path, token) == (200, "active")
 
 
@@ -218,10 +233,16 @@ async def test_no_refresh_token_lies_in_the_state_directory(ecps: Workbench, psc
     await psc.approve(ALICE)
     await ends_in(ecps, path, token)
     await eventually(lambda: "ecps-sessions" in ecps.store.documents)
-    [login] = ecps.ecps.open_logins()
-    assert login.tokens.refresh
-    assert not any(login.tokens.refresh.reveal() in text for text in ecps.store.documents.values())
+    refresh = tokens_of(ecps).refresh
+    assert refresh
+    assert not any(refresh.reveal() in text for text in ecps.store.documents.values())
     assert not any(token in text for text in ecps.store.documents.values())
+
+
+async def test_without_a_national_id_at_all_the_field_is_named(ecps: Workbench) -> None:
+    ecps.person.attentive.set()
+    got = await ecps.call("POST", "/v1/sessions", {"method": "ecps"}, bearer=await ecps.pair())
+    assert (got.status, got.code, got.text("where")) == (422, "request.invalid", "$.login_hint")
 
 
 async def test_without_a_provider_the_method_says_so(api: Workbench) -> None:
@@ -234,9 +255,9 @@ async def test_without_a_provider_the_method_says_so(api: Workbench) -> None:
 @pytest.mark.parametrize(
     ("body", "where"),
     [
-        ({"method": "ecps"}, "$.login_hint"),
         ({**LOGIN, "card": "ask"}, "$.card"),
         ({"method": "cpx", "login_hint": ALICE}, "$.login_hint"),
+        ({"method": "cpx", "flow": "browser"}, "$.flow"),
     ],
 )
 async def test_a_login_with_the_wrong_fields_names_them(api: Workbench, body: object, where: str) -> None:

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,18 +24,26 @@ from cardd.core.events import EventBus
 from cardd.core.pin import PinDesk, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.prompts import AnnouncedPrompter
+from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
+from cardd.core.support import SupportDesk
+from cardd.documents.assertions import Assertions, DmpSettings
+from cardd.documents.held import HeldDocuments
+from cardd.documents.signing import DocumentSigning, Stamper
+from cardd.formats.saml.profiles import profile_named
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
 from cardd.identity.csa_login import CsaLogin
-from cardd.identity.ecps_login import EcpsLogin
-from cardd.identity.ecps_settings import EcpsSettings
+from cardd.identity.ecps.login import EcpsLogin
+from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
+from cardd.identity.organisation_key import OrganisationKey
+from cardd.identity.situations import Situations
 from cardd.model import Peer
 from cardd.system.clock import SystemClock
 from cardd_drivers.cps3 import Cps3Driver
@@ -95,6 +103,9 @@ class Workbench:
     unknown_origins: Literal["refuse", "ask"] = "refuse"
     hold_pin: bool = True
     psc: EcpsSettings | None = None
+    dmp: DmpSettings = field(default_factory=lambda: DmpSettings(profile_named("2024")))
+    stamper: Callable[[], Awaitable[Stamper]] | None = None
+    totp: bool = False
     uid: int | None = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
@@ -130,15 +141,35 @@ class Workbench:
         )
         self.sessions.on_closed.append(self.ecps.session_closed)
         self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa, self.ecps)
+        self.held = HeldDocuments(self.clock)
+        self.sessions.on_closed.append(self.held.session_closed)
+        situations = Situations(self.signing, self.sessions, prompter)
+        organisation = OrganisationKey(csa, self.pins)
+        self.sessions.on_closed.append(organisation.session_closed)
         self.services = Services(
             readers=self.readers,
             sessions=self.sessions,
             clients=self.clients,
             consents=self.consents,
             signing=self.signing,
+            documents=DocumentSigning(self.signing, SystemClock(), self.stamper),
+            held=self.held,
+            assertions=Assertions(
+                self.signing,
+                self.consents,
+                situations,
+                organisation,
+                self.ecps,
+                Pseudonyms(self.store),
+                self.audit,
+                SystemClock(),
+                self.dmp,
+            ),
             logins=self.logins,
             methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
+            situations=situations,
             pin_life=PinLife(prompter, self.pins, guard, self.audit),
+            support=self._support(),
             events=self.events,
             clock=self.clock,
             version="0.0-test",
@@ -147,6 +178,11 @@ class Workbench:
         self.server = ApiServer(self.services, peer_of=self._peer_of, limits=self.limits)
         self._sessions: dict[Via, aiohttp.ClientSession] = {}
         self._stale: list[aiohttp.ClientSession] = []
+
+    def _support(self) -> SupportDesk:
+        return SupportDesk(
+            self.store, self.secrets, self.audit, self.clock, demanded=self.totp, label="poste SIMULATION"
+        )
 
     def _wire(self) -> None:
         """As the daemon does: rule 7, and what unpairing closes."""
@@ -241,7 +277,7 @@ class Workbench:
         finally:
             writer.close()
 
-    async def pair(self, **said: str) -> str:
+    async def pair(self, **said: object) -> str:
         """A paired program's secret."""
         got = await self.call("POST", "/v1/clients", {**SOFTWARE, **said})
         assert got.status == 201, got.raw

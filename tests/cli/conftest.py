@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
+from typing import cast
 
 import pytest
 
 from cardd_drivers.simulator.card import SimulatedCard
 from tests.cli.station import User
 from tests.rig.daemon import DaemonProcess
-from tests.rig.lps import UnixConnection
+from tests.rig.lps import Json, UnixConnection
 from tests.rig.pcscd import Pcscd
 from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.simulator import inserted, simulated_card
-
-LIMIT = 10.0
+from tests.rig.waiting import eventually_here
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,14 @@ class Station:
 
     def wait_for_cards(self, count: int) -> None:
         """Return once the daemon has so many cards: pcscd may tell others earlier."""
-        deadline = monotonic() + LIMIT
         with closing(UnixConnection(self.daemon.socket)) as connection:
-            while True:
-                connection.request("GET", "/v1/cards")
-                if len(json.loads(connection.getresponse().read())["cards"]) == count:
-                    return
-                assert monotonic() < deadline
-                sleep(0.01)
+            eventually_here(lambda: len(_cards(connection)) == count)
+
+
+def _cards(connection: UnixConnection) -> list[Json]:
+    connection.request("GET", "/v1/cards")
+    answer = json.loads(connection.getresponse().read())
+    return cast(list[Json], answer.get("cards", []))  # none while the PC/SC service is not there yet
 
 
 @pytest.fixture(scope="module")

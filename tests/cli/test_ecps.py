@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -16,12 +16,16 @@ from pathlib import Path
 
 import pytest
 
+from cardd.client import CarddClient, PscLogin, Session
 from tests.cli.station import Ran, User
 from tests.rig.daemon import DaemonProcess
+from tests.rig.keyring import Keyring
 from tests.rig.lps import UnixConnection
-from tests.rig.oidc.people import ALICE
+from tests.rig.oidc.people import ALICE, BOB
 from tests.rig.oidc.provider import SECRET, PscRig, is_installed
 from tests.rig.pinentry import ScriptedPinentry
+from tests.rig.terminal import Terminal
+from tests.rig.waiting import eventually_here
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="node's oidc-provider is not installed")
 
@@ -31,7 +35,12 @@ SETTINGS = """
 issuer = "{issuer}"
 client_id = "basic"
 authorities = "{authorities}"
+
+[[psc.apis]]
+name = "ins"
+audience = "https://api.example"
 """
+PAGE = Path(__file__).parents[2] / "docs" / "e-cps.md"
 
 
 @dataclass
@@ -41,22 +50,20 @@ class Desk:
     user: User
     daemon: DaemonProcess
     psc: PscRig
+    pinentry: ScriptedPinentry
 
     @contextmanager
-    def logging_in(self) -> Iterator[list[Ran]]:
+    def logging_in(self, *arguments: str) -> Iterator[list[Ran]]:
         """``cardctl login`` inside the ``with``, which begins once the session is pending; what it gave afterwards."""
         ran: list[Ran] = []
         with ThreadPoolExecutor(1) as pool:
-            login = pool.submit(self.user.run, *LOGIN)
+            login = pool.submit(self.user.run, *(arguments or LOGIN))
             self.wait_for("pending")
             yield ran
             ran.append(login.result(60))
 
     def wait_for(self, state: str) -> None:
-        deadline = time.monotonic() + 20
-        while state not in [session["state"] for session in self.sessions()]:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        eventually_here(lambda: state in [session["state"] for session in self.sessions()])
 
     def sessions(self) -> list[dict[str, object]]:
         with closing(UnixConnection(self.daemon.socket)) as connection:
@@ -73,21 +80,39 @@ def psc() -> Iterator[PscRig]:
     asyncio.run(rig.stop())
 
 
-@pytest.fixture
-def desk(psc: PscRig, tmp_path: Path) -> Iterator[Desk]:
-    asyncio.run(psc.reset())
+@contextmanager
+def working(psc: PscRig, tmp_path: Path, environment: dict[str, str] | None = None) -> Iterator[Desk]:
     (tmp_path / "psc.pem").write_bytes(psc.authority.pem)
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "cardd.psc-client-secret").write_text(SECRET)
     pinentry = ScriptedPinentry(tmp_path)
     extra = SETTINGS.format(issuer=psc.issuer, authorities=tmp_path / "psc.pem")
-    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
-    daemon = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=environment, extra=extra)
+    around = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"), **(environment or {})}
+    daemon = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=around, extra=extra)
     daemon.start()
     try:
-        yield Desk(User(tmp_path, daemon), daemon, psc)
+        yield Desk(User(tmp_path, daemon), daemon, psc, pinentry)
     finally:
         daemon.stop()
+
+
+@contextmanager
+def secret_service(directory: Path) -> Iterator[Keyring]:
+    directory = directory / "secrets"
+    directory.mkdir()
+    keyring = Keyring(directory)
+    keyring.start()
+    try:
+        yield keyring
+    finally:
+        keyring.stop()
+
+
+@pytest.fixture
+def desk(psc: PscRig, tmp_path: Path) -> Iterator[Desk]:
+    asyncio.run(psc.reset())
+    with working(psc, tmp_path) as made:
+        yield made
 
 
 def test_the_digits_are_shown_and_the_session_opens(desk: Desk) -> None:
@@ -113,10 +138,7 @@ def test_interrupted_it_leaves_no_session(desk: Desk) -> None:
         desk.wait_for("pending")
         login.send_signal(signal.SIGINT)
         assert login.wait(30) == 130
-    deadline = time.monotonic() + 10
-    while desk.sessions():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    eventually_here(lambda: not desk.sessions())
 
 
 def test_a_daemon_that_restarts_meanwhile_is_told_of(desk: Desk) -> None:
@@ -133,3 +155,92 @@ def test_no_secret_of_the_provider_is_written_anywhere(desk: Desk) -> None:
     kept = [desk.daemon.log, *(file for file in desk.daemon.state.rglob("*") if file.is_file())]
     assert not any(SECRET.encode() in file.read_bytes() for file in kept)
     assert not any(b"eyJ" in file.read_bytes() for file in kept)  # how a JWT begins
+
+
+def test_expired_it_ends_with_the_persons_status(tmp_path: Path) -> None:
+    rig = PscRig(expires_in=2)
+    asyncio.run(rig.start())
+    try:
+        with working(rig, tmp_path) as desk:
+            ran = desk.user.run(*LOGIN)
+            assert ran.status == 6
+            assert "time" in ran.err
+            assert desk.sessions() == []
+    finally:
+        asyncio.run(rig.stop())
+
+
+def test_in_the_browser_the_page_opens_and_the_session_too(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nexec curl -sS --cacert {tmp_path}/psc.pem -L -b "" -o {tmp_path}/page "$1"\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    ran = desk.user.run("login", "--method", "ecps", "--browser")
+    assert ran.status == 0, ran.err
+    assert desk.psc.issuer in ran.err
+    assert ALICE in desk.user.ok("status")
+
+
+def test_on_a_terminal_r_has_the_push_sent_again(desk: Desk) -> None:
+    desk.user.run("login", "--method", "ecps", "--login-hint", "x")  # pairs cardctl
+    with Terminal(desk.user.command(*LOGIN), {**desk.user.environment, "LC_ALL": "C.UTF-8"}) as terminal:
+        desk.wait_for("pending")
+        terminal.type("r\n")
+        asyncio.run(desk.psc.approve(ALICE))
+        terminal.end()
+    assert desk.sessions()[0]["state"] == "active"
+
+
+def test_of_several_situations_the_user_picks_one_in_a_dialog(desk: Desk) -> None:
+    desk.user.run("login", "--method", "ecps", "--login-hint", "x")  # pairs cardctl
+    desk.pinentry.answer("yes", "no", "yes")  # the digits; another situation; this one
+    with desk.logging_in("login", "--method", "ecps", "--login-hint", BOB) as ran:
+        asyncio.run(desk.psc.approve(BOB))
+    assert ran[0].status == 0, ran[0].err
+    assert desk.sessions()[0]["situation"] == "1.2"
+
+
+def test_an_open_session_goes_on_after_a_restart_with_its_refresh_token_in_a_real_keyring(
+    psc: PscRig, tmp_path: Path
+) -> None:
+    asyncio.run(psc.reset())
+    with secret_service(tmp_path) as keyring, working(psc, tmp_path, keyring.environment) as desk:
+        with desk.logging_in():
+            asyncio.run(desk.psc.approve(ALICE))
+        eventually_here((desk.daemon.state / "ecps-sessions.json").exists)
+        [before] = desk.sessions()
+        desk.daemon.stop()
+        desk.daemon.start()
+        desk.wait_for("active")
+        [after] = desk.sessions()
+        assert (after["id"], after["identity"]) == (before["id"], before["identity"])
+        assert ALICE in desk.user.ok("status")  # with the token that cardctl kept
+        assert desk.user.ok("logout")
+        eventually_here(lambda: "{}" in (desk.daemon.state / "ecps-sessions.json").read_text())
+        assert not any(b"eyJ" in file.read_bytes() for file in keyring.files.rglob("*") if file.is_file())
+
+
+def test_a_program_gets_a_token_with_the_command_of_the_page(desk: Desk) -> None:
+    [command] = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    session = asyncio.run(logged_in(desk))
+    ran = subprocess.run(
+        ["bash", "-euc", command.replace("17463", str(desk.daemon.port))],
+        env={**os.environ, "SESSION": session.id, "TOKEN": session.token},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert json.loads(ran.stdout)["token_type"] == "Bearer"
+
+
+async def logged_in(desk: Desk) -> Session:
+    """A session of a program that may have PSC's tokens."""
+    async with CarddClient(desk.daemon.socket) as cardd:
+        await cardd.pair("Mon LPS", "Editeur SIMULATION", "mon-lps", permissions=["psc_token"])
+        login = asyncio.create_task(cardd.login_through_psc(PscLogin(login_hint=ALICE)))
+        await asyncio.to_thread(desk.wait_for, "pending")
+        await desk.psc.approve(ALICE)
+        return await login

@@ -82,3 +82,12 @@ def test_an_error_is_json_where_json_is_wanted(stranger: User) -> None:
 
 def test_an_address_elsewhere_is_refused(stranger: User) -> None:
     assert stranger.run("status", "--url", "http://192.0.2.1:17463").status == 2
+
+
+def test_the_ways_to_log_in_are_listed_with_what_suits_a_use(user: User) -> None:
+    told = user.ok("methods", "--use", "establishment", "--lang", "fr").splitlines()
+    assert told[0] == "Certificat d'organisation : convient le mieux, inutilisable sur ce poste"
+    assert told[-1] == "Sur ce poste, maintenant : Carte CPx."
+    answer = user.run("methods", "--use", "lps", "--json").json
+    assert answer["advised"] == "cpx"
+    assert user.run("methods", "--use", "hopital").status == 2

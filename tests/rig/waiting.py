@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 LIMIT = 10.0
@@ -14,3 +15,11 @@ async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(LIMIT):
         while not condition():  # noqa: ASYNC110 - what is watched lives on another thread or process
             await asyncio.sleep(STEP)
+
+
+def eventually_here(condition: Callable[[], bool], limit: float = 20.0) -> None:
+    """The same for a test without an event loop, of a program whose every look costs more. Raises AssertionError."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)

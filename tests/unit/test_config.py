@@ -260,3 +260,20 @@ def test_importing_the_configuration_loads_no_third_party_package_and_no_event_l
     code = "import cardd.config, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"asyncio", "aiohttp", "msgspec", "cryptography", "difflib", "dbus_fast"} & set(loaded)
+
+
+def test_the_apis_of_psc_are_tables_with_names() -> None:
+    written = '[[psc.apis]]\nname = "ins"\naudience = "https://api.example"\n'
+    assert parse(written).psc.apis == ({"name": "ins", "audience": "https://api.example"},)
+
+
+@pytest.mark.parametrize("written", ['audience = "x"', 'name = ""', "name = 1", 'name = "a"\nother = "b"'])
+def test_an_api_of_psc_that_is_not_understood_is_refused(written: str) -> None:
+    assert refusal(f"[[psc.apis]]\n{written}").params["why"] == "type"
+
+
+@pytest.mark.parametrize(
+    "written", ["http://lps.example", "https://", "https://lps.example?a=b", "https://u@lps.example"]
+)
+def test_the_editor_s_server_is_an_https_address(written: str) -> None:
+    assert refusal(f'[psc]\nproxy = "{written}"').params["why"] == "https"

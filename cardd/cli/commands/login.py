@@ -9,8 +9,9 @@ from cardd.cli.commands.status import described
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
+from cardd.cli.psc import psc_arguments, through_psc
 from cardd.cli.waiting import waiting
-from cardd.client import Acting, CarddClient, Pairing, Session, SessionState
+from cardd.client import Acting, CarddClient, Pairing, Session
 from cardd.errors import CarddError, ClientUnknown, InvalidRequest
 
 ACTING = ("national_id", "family_name", "given_name", "profession", "specialty")
@@ -22,7 +23,7 @@ def arguments(parser: Parser) -> None:
     """How, and with which card or for whom."""
     parser.add_argument("--method", choices=("cpx", "csa", "ecps"), default="cpx", help=parser.words("login.method"))
     parser.add_argument("--card", metavar="ID", help=parser.words("login.card"))
-    parser.add_argument("--login-hint", metavar="ID", help=parser.words("login.hint"))
+    psc_arguments(parser)
     acting = parser.add_argument_group(parser.words("login.acting"))
     for name in ACTING:
         acting.add_argument(f"--{name.replace('_', '-')}", metavar=name.upper(), help=parser.words(f"login.{name}"))
@@ -48,31 +49,11 @@ async def run(context: Context) -> int:
 
 async def _login(context: Context, cardd: CarddClient) -> Session:
     if context.arguments.method == "ecps":
-        return await _by_mobile(context, cardd)
+        return await through_psc(context, cardd)
     async with waiting(context, context.words("login.waiting"), cardd):
         method, acting = context.arguments.method, _acting(context)
         card = context.arguments.card or ("ask" if method == "cpx" else None)
         return await cardd.login(method, card=card, acting=acting)
-
-
-async def _by_mobile(context: Context, cardd: CarddClient) -> Session:
-    """Show the two digits, and wait with the time left."""
-    hint = context.arguments.login_hint
-    if not hint:
-        raise InvalidRequest(where="--login-hint", why="missing")
-    shown: asyncio.Future[SessionState] = asyncio.get_running_loop().create_future()
-    login = asyncio.ensure_future(cardd.login("ecps", login_hint=hint, on_pending=shown.set_result))
-    try:
-        await asyncio.wait((shown, login), return_when=asyncio.FIRST_COMPLETED)
-        if shown.done():
-            state = shown.result()
-            context.terminal.tell([context.words("login.digits", digits=state.binding_message or "")])
-            async with waiting(context, context.words("login.mobile"), cardd, state.expires_at):
-                await login
-        return await login
-    finally:  # Ctrl-C ends the login too, which takes one more call
-        login.cancel()
-        await asyncio.gather(login, return_exceptions=True)
 
 
 def _acting(context: Context) -> Acting | None:

@@ -11,11 +11,15 @@ from cardd.errors import SessionError
 
 
 def arguments(parser: Parser) -> None:
-    """None of its own."""
+    """What else is to end."""
+    parser.add_argument("--forget-login-hint", action="store_true", help=parser.words("logout.forget"))
 
 
 async def run(context: Context) -> int:
     """Close it; one that ended by itself is closed."""
+    if context.arguments.forget_login_hint:
+        async with context.client() as cardd:
+            await cardd.forget_login_hint()
     identifier, token = context.kept.open_session()
     async with context.client() as cardd:
         with suppress(SessionError):

@@ -36,7 +36,7 @@ async def run(context: Context) -> int:
 async def _methods(cardd: CarddClient) -> tuple[Method, ...]:
     """The ways to log in; over TCP they are for paired programs only."""
     try:
-        return await cardd.methods()
+        return (await cardd.methods()).methods
     except ClientUnknown:
         return ()
 

@@ -56,6 +56,15 @@ TEXTS = {
     "cli.readers.name": "READER",
     "cli.readers.card": "CARD",
     "cli.readers.none": "No reader.",
+    "cli.methods.summary": "list the ways to log in, and which suits a use",
+    "cli.methods.use": "where you work: practice (lps), a page (webps), hospital (establishment), medico-social",
+    "cli.methods.best": "suits best",
+    "cli.methods.good": "suits",
+    "cli.methods.partial": "suits in part",
+    "cli.methods.unsuited": "does not suit",
+    "cli.methods.unusable": "not usable here",
+    "cli.methods.advised": "Here now: {method}.",
+    "cli.methods.none": "None that suits works here now.",
     "cli.cards.summary": "list the inserted cards",
     "cli.cards.id": "CARD",
     "cli.cards.reader": "READER",
@@ -73,11 +82,19 @@ TEXTS = {
     "cli.login.hint": "for ecps, the person's national identifier (8… for RPPS)",
     "cli.login.digits": "Digits to compare on the mobile: {digits}",
     "cli.login.mobile": "Agree in the e-CPS app.",
+    "cli.login.remember": "for ecps, offer to remember the national identifier for the next times",
+    "cli.login.browser": "for ecps, log in on Pro Santé Connect's page, in the browser",
+    "cli.login.channel": "for ecps, Pro Santé Connect's parameter channel",
+    "cli.login.situation": "for ecps, the situation of practice (1.2); you are asked where there are several",
+    "cli.login.mobile_again": "Agree in the e-CPS app (r and Enter: send again).",
+    "cli.login.page": "Login page: {url}",
+    "cli.login.in_browser": "Log in in the browser.",
     "cli.login.card": "which card, when several are inserted",
     "cli.login.waiting": "Enter your PIN in the window that opens.",
     "cli.login.pairing": "Accept cardctl in the window that opens, if it shows this code.",
     "cli.login.code": "Code: {code}",
     "cli.logout.summary": "close that session",
+    "cli.logout.forget": "also forget the national identifier kept for e-CPS",
     "cli.logout.done": "The session is closed.",
     "cli.sign.summary": "sign files with your card (RS256)",
     "cli.sign.files": "what to sign; several have one consent",
@@ -174,6 +191,40 @@ TEXTS = {
     "cli.audit.done": "done",
     "cli.audit.refused": "refused",
     "cli.audit.failed": "failed",
+    "cli.support.summary": "the one-time codes that this workstation demands for what only support may do",
+    "cli.support.enrol": "enrol this workstation: shows a QR code for the phone of support",
+    "cli.support.credential": "make a credential of systemd in this file, for a service without a keyring",
+    "cli.support.confirm": "end an enrolment with the first code of the phone",
+    "cli.support.status": "whether codes are demanded here, and whether the workstation is enrolled",
+    "cli.support.remove": "end the enrolment",
+    "cli.support.code": "the one-time code of support, where it is demanded",
+    "cli.support.demanded": (
+        "This workstation demands a support code: the six digits that the phone of support or of an administrator "
+        "shows now. It never is your PIN."
+    ),
+    "cli.support.ask": "Support code: ",
+    "cli.support.scan": (
+        "Scan this with the authenticator app of the phone. What follows is secret and shown this once; who cannot "
+        "scan copies “secret” from the address."
+    ),
+    "cli.support.first": "First code that the phone shows: ",
+    "cli.support.enrolled": "This workstation is enrolled.",
+    "cli.support.unconfirmed": "Still to be confirmed: “cardctl support confirm --support-code CODE”.",
+    "cli.support.removed": "This workstation is not enrolled any more.",
+    "cli.support.no_keyring": (
+        "The service has no keyring: make a credential of systemd, as root, by “cardctl support enrol --credential "
+        "/etc/cardd/support-totp.cred” (or “systemd-creds encrypt”), and restart the service."
+    ),
+    "cli.support.made": (
+        "{file} is made. Add this to the unit (“systemctl edit cardd.service”), then restart the service:\n\n"
+        "[Service]\n{line}\n"
+    ),
+    "cli.support.demanded_here": "Codes demanded",
+    "cli.support.enrolled_here": "Enrolled",
+    "cli.support.locked": "Locked",
+    "cli.support.seconds": "{seconds} s more",
+    "cli.support.yes": "yes",
+    "cli.support.no": "no",
     "cli.config.summary": "check, show or explain the configuration",
     "cli.config.check": "whether it can be used",
     "cli.config.show": "all settings as they hold, as TOML",

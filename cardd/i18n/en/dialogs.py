@@ -18,6 +18,10 @@ TEXTS = {
     "dialog.certificates.question": (
         "“{client}” asks to read your card's certificates: your name, your national number, your profession."
     ),
+    "dialog.assertions.question": (
+        "“{client}” asks to issue assertions in your name until you log out: to open your patients' records (DMP) "
+        "and to look up their national identities (INSi). Each is written down. Do you agree?"
+    ),
     "dialog.origin.question": "The site {origin} asks to use your card.",
     "dialog.last_try.question": (
         "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
@@ -31,6 +35,26 @@ TEXTS = {
         "“{client}” asks to open a session with your e-CPS.\n\n{digits}\n\n"
         "Agree on your mobile if the e-CPS app shows these two digits, and refuse if they differ."
     ),
+    "dialog.ecps_browser.question": (
+        "“{client}” asks to open a session through Pro Santé Connect.\n\n"
+        "Log in on the page that opened in your browser. Refuse here to give up."
+    ),
+    "dialog.situation.question": (
+        "“{client}” opens a session, and you practise in several situations. Take this one?\n"
+        "Place: “{structure}”\nProfession {profession}, savoir-faire {specialty}, sector {sector} (ANS codes)."
+    ),
+    "dialog.remember_hint.question": (
+        "“{client}” offers to remember your national id, {national_id}, for your next logins with e-CPS on this "
+        "computer account. No code is remembered."
+    ),
+    "dialog.psc_token": (
+        "It also asks to receive your Pro Santé Connect token, with which it acts in your name at other services as "
+        "long as the session lasts."
+    ),
+    "dialog.again": "Resend",
+    "dialog.letter.again": "r",
+    "dialog.letter.hide": "h",
+    "dialog.hide": "Hide",
     "dialog.keypad": "Enter your PIN on the keypad of the reader “{reader}”.",
     "dialog.patient": "Patient: “{patient}”",
     "dialog.card": "Card {card}, reader “{reader}”.",

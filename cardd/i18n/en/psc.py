@@ -111,4 +111,12 @@ TEXTS = {
     "psc.token_replayed.title": "Token already received",
     "psc.token_replayed.detail": "A token ({token}) came a second time; it was ignored.",
     "psc.token_replayed.remedy": "There is nothing to do; if it happens again, tell the support.",
+    "psc.flow_unavailable.title": "This way to log in is not possible",
+    "psc.flow_unavailable.detail": (
+        "There is no login by this way ({flow}) with this configuration, or no more in this session."
+    ),
+    "psc.flow_unavailable.remedy": "Take the other way: mobile or browser.",
+    "psc.api_unknown.title": "Unknown API",
+    "psc.api_unknown.detail": "No API “{api}” is configured to exchange a token for.",
+    "psc.api_unknown.remedy": "Add it to the configuration (psc.apis), or ask for PSC's own token.",
 }

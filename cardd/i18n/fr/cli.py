@@ -56,6 +56,15 @@ TEXTS = {
     "cli.readers.name": "LECTEUR",
     "cli.readers.card": "CARTE",
     "cli.readers.none": "Aucun lecteur.",
+    "cli.methods.summary": "liste les moyens de connexion, et celui qui convient à un usage",
+    "cli.methods.use": "cabinet (lps), page web (webps), établissement (establishment), médico-social (medico-social)",
+    "cli.methods.best": "convient le mieux",
+    "cli.methods.good": "convient",
+    "cli.methods.partial": "convient en partie",
+    "cli.methods.unsuited": "ne convient pas",
+    "cli.methods.unusable": "inutilisable sur ce poste",
+    "cli.methods.advised": "Sur ce poste, maintenant : {method}.",
+    "cli.methods.none": "Aucun moyen qui convient ne fonctionne sur ce poste.",
     "cli.cards.summary": "liste les cartes insérées",
     "cli.cards.id": "CARTE",
     "cli.cards.reader": "LECTEUR",
@@ -73,11 +82,19 @@ TEXTS = {
     "cli.login.hint": "pour ecps, l'identifiant national de la personne (8… pour un RPPS)",
     "cli.login.digits": "Chiffres à comparer sur le mobile : {digits}",
     "cli.login.mobile": "Validez dans l'application e-CPS.",
+    "cli.login.remember": "pour ecps, proposer de retenir l'identifiant national pour les prochaines fois",
+    "cli.login.browser": "pour ecps, s'identifier sur la page de Pro Santé Connect, dans le navigateur",
+    "cli.login.channel": "pour ecps, le paramètre channel de Pro Santé Connect",
+    "cli.login.situation": "pour ecps, la situation d'exercice (1.2) ; elle est demandée s'il y en a plusieurs",
+    "cli.login.mobile_again": "Validez dans l'application e-CPS (r puis Entrée : renvoyer).",
+    "cli.login.page": "Page de connexion : {url}",
+    "cli.login.in_browser": "Identifiez-vous dans le navigateur.",
     "cli.login.card": "quelle carte, s'il y en a plusieurs",
     "cli.login.waiting": "Entrez votre code porteur dans la fenêtre qui s'ouvre.",
     "cli.login.pairing": "Acceptez cardctl dans la fenêtre qui s'ouvre, si elle montre ce code.",
     "cli.login.code": "Code : {code}",
     "cli.logout.summary": "ferme cette session",
+    "cli.logout.forget": "oublier aussi l'identifiant national retenu pour e-CPS",
     "cli.logout.done": "La session est fermée.",
     "cli.sign.summary": "signe des fichiers avec votre carte (RS256)",
     "cli.sign.files": "ce qu'il faut signer ; un seul accord pour plusieurs",
@@ -178,6 +195,40 @@ TEXTS = {
     "cli.audit.done": "fait",
     "cli.audit.refused": "refusé",
     "cli.audit.failed": "échoué",
+    "cli.support.summary": "les codes à usage unique que ce poste exige pour ce qui est réservé au support",
+    "cli.support.enrol": "inscrit ce poste : montre un QR code pour le téléphone du support",
+    "cli.support.credential": "fait un « credential » de systemd dans ce fichier, pour un service sans trousseau",
+    "cli.support.confirm": "termine une inscription par le premier code du téléphone",
+    "cli.support.status": "si des codes sont exigés ici, et si le poste est inscrit",
+    "cli.support.remove": "retire l'inscription",
+    "cli.support.code": "le code à usage unique du support, s'il est exigé",
+    "cli.support.demanded": (
+        "Ce poste exige un code de support : les six chiffres que le téléphone du support ou d'un administrateur "
+        "affiche en ce moment. Ce n'est jamais votre code porteur."
+    ),
+    "cli.support.ask": "Code de support : ",
+    "cli.support.scan": (
+        "À scanner avec l'application d'authentification du téléphone. Ce qui suit est secret et n'est montré qu'une "
+        "fois ; qui ne peut pas scanner recopie « secret » de l'adresse."
+    ),
+    "cli.support.first": "Premier code affiché par le téléphone : ",
+    "cli.support.enrolled": "Ce poste est inscrit.",
+    "cli.support.unconfirmed": "Reste à confirmer : « cardctl support confirm --support-code CODE ».",
+    "cli.support.removed": "Ce poste n'est plus inscrit.",
+    "cli.support.no_keyring": (
+        "Le service n'a pas de trousseau : faites un « credential » de systemd, en root, par « cardctl support enrol "
+        "--credential /etc/cardd/support-totp.cred » (ou « systemd-creds encrypt »), et redémarrez le service."
+    ),
+    "cli.support.made": (
+        "{file} est fait. Ajoutez à l'unité (« systemctl edit cardd.service »), puis redémarrez le service :\n\n"
+        "[Service]\n{line}\n"
+    ),
+    "cli.support.demanded_here": "Codes exigés",
+    "cli.support.enrolled_here": "Poste inscrit",
+    "cli.support.locked": "Verrouillé",
+    "cli.support.seconds": "encore {seconds} s",
+    "cli.support.yes": "oui",
+    "cli.support.no": "non",
     "cli.config.summary": "vérifie, montre ou explique la configuration",
     "cli.config.check": "si elle est utilisable",
     "cli.config.show": "tous les réglages en vigueur, en TOML",

@@ -21,6 +21,10 @@ TEXTS = {
         "« {client} » demande à lire les certificats de votre carte : "
         "votre nom, votre numéro national, votre profession."
     ),
+    "dialog.assertions.question": (
+        "« {client} » demande à émettre des assertions en votre nom jusqu'à la fin de votre session : pour ouvrir les "
+        "dossiers de vos patients (DMP) et rechercher leurs identités (INSi). Chacune est consignée. Acceptez-vous ?"
+    ),
     "dialog.origin.question": "Le site {origin} demande à utiliser votre carte.",
     "dialog.last_try.question": (
         "Il ne reste qu'UN essai pour le code porteur de cette carte. Un code faux la bloquera.\n"
@@ -34,6 +38,26 @@ TEXTS = {
         "« {client} » demande à ouvrir une session avec votre e-CPS.\n\n{digits}\n\n"
         "Validez sur votre mobile si l'application e-CPS montre ces deux chiffres, et refusez s'ils sont différents."
     ),
+    "dialog.ecps_browser.question": (
+        "« {client} » demande à ouvrir une session par Pro Santé Connect.\n\n"
+        "Identifiez-vous sur la page ouverte dans votre navigateur. Refusez ici pour abandonner."
+    ),
+    "dialog.situation.question": (
+        "« {client} » ouvre une session, et vous avez plusieurs situations d'exercice. Prendre celle-ci ?\n"
+        "Lieu : « {structure} »\nProfession {profession}, savoir-faire {specialty}, secteur {sector} (codes ANS)."
+    ),
+    "dialog.remember_hint.question": (
+        "« {client} » propose de retenir votre identifiant national, {national_id}, pour vos prochaines connexions "
+        "par e-CPS sur ce compte d'ordinateur. Aucun code n'est retenu."
+    ),
+    "dialog.psc_token": (
+        "Il demande aussi à recevoir votre jeton Pro Santé Connect, avec lequel il agit en votre nom auprès d'autres "
+        "services tant que la session dure."
+    ),
+    "dialog.again": "Renvoyer",
+    "dialog.letter.again": "r",
+    "dialog.letter.hide": "m",
+    "dialog.hide": "Masquer",
     "dialog.keypad": "Saisissez votre code porteur sur le clavier du lecteur « {reader} ».",
     "dialog.patient": "Patient : « {patient} »",
     "dialog.card": "Carte {card}, lecteur « {reader} ».",

@@ -196,6 +196,83 @@ TEXTS = {
     "signature.invalid.remedy": (
         "Réessayez. Si cela se répète, retirez et réinsérez la carte, puis prévenez le support."
     ),
+    "document.empty.title": "Document vide",
+    "document.empty.detail": "Le document n'a pas de contenu.",
+    "document.empty.remedy": "Envoyez le document voulu.",
+    "document.too_large.title": "Document trop volumineux",
+    "document.too_large.detail": "Un document au format {format} peut avoir {limit} octets au plus.",
+    "document.too_large.remedy": "Choisissez un autre format, CAdES ou PAdES, ou envoyez un document plus petit.",
+    "document.malformed.title": "Document illisible",
+    "document.malformed.detail": "Le document n'est pas un {format} bien formé.",
+    "document.malformed.remedy": "Vérifiez que le fichier est complet et dans ce format.",
+    "document.unsupported.title": "Document non pris en charge",
+    "document.unsupported.detail": "Le document {format} utilise ce que cardd n'accepte pas ({what}).",
+    "document.unsupported.remedy": "Faites-le signer autrement, ou vérifiez-le avec un autre outil.",
+    "document.unknown.title": "Document inconnu",
+    "document.unknown.detail": (
+        "La session ne détient aucun document « {document} » : il a été supprimé, ou son temps est passé."
+    ),
+    "document.unknown.remedy": "Envoyez-le à nouveau.",
+    "document.too_many.title": "Trop de documents",
+    "document.too_many.detail": "Une session détient au plus {count} documents, {bytes} octets en tout.",
+    "document.too_many.remedy": "Récupérez et supprimez ceux qui sont signés, ou attendez dix minutes.",
+    "document.content_missing.title": "Document signé manquant",
+    "document.content_missing.detail": (
+        "La signature est à part du document qu'elle couvre, et celui-ci n'a pas été donné."
+    ),
+    "document.content_missing.remedy": "Donnez le document signé avec sa signature.",
+    "document.content_twice.title": "Deux documents",
+    "document.content_twice.detail": "La signature contient son document, et un autre a été donné à côté.",
+    "document.content_twice.remedy": "Donnez la signature seule.",
+    "document.timestamp_form.title": "Pas de place pour un horodatage",
+    "document.timestamp_form.detail": "Cette forme de {format} ne peut pas contenir d'horodatage.",
+    "document.timestamp_form.remedy": "Choisissez la forme JSON, ou renoncez à l'horodatage.",
+    "signing_certificate.usage.title": "Pas un certificat de signature",
+    "signing_certificate.usage.detail": (
+        "Ce certificat n'est pas destiné à signer des documents (nonRepudiation y manque)."
+    ),
+    "signing_certificate.usage.remedy": (
+        "Signez avec le certificat de signature de la carte, ou celui de l'organisation (ORG SIGN)."
+    ),
+    "signing_certificate.expired.title": "Certificat expiré",
+    "signing_certificate.expired.detail": "Le certificat de signature a expiré le {not_after}.",
+    "signing_certificate.expired.remedy": (
+        "Utilisez une carte ou un certificat à jour ; vérifiez aussi l'horloge du poste."
+    ),
+    "signing_certificate.not_yet_valid.title": "Certificat pas encore valide",
+    "signing_certificate.not_yet_valid.detail": "Le certificat de signature est valide à partir du {not_before}.",
+    "signing_certificate.not_yet_valid.remedy": "Vérifiez l'horloge du poste, ou attendez cette date.",
+    "timestamp.unconfigured.title": "Pas d'autorité d'horodatage",
+    "timestamp.unconfigured.detail": "Un horodatage a été demandé et aucune autorité d'horodatage n'est configurée.",
+    "timestamp.unconfigured.remedy": "Renseignez timestamp.url dans la configuration, ou renoncez à l'horodatage.",
+    "timestamp.unavailable.title": "Autorité d'horodatage indisponible",
+    "timestamp.unavailable.detail": "L'autorité d'horodatage {host} ne répond pas ; aucune signature n'a été remise.",
+    "timestamp.unavailable.remedy": "Vérifiez le réseau, puis réessayez ; ou renoncez à l'horodatage.",
+    "timestamp.refused.title": "Horodatage refusé",
+    "timestamp.refused.detail": (
+        "L'autorité d'horodatage a refusé la demande ({status}) ; aucune signature n'a été remise."
+    ),
+    "timestamp.refused.remedy": "Vérifiez timestamp.url et le contrat avec cette autorité.",
+    "timestamp.malformed.title": "Horodatage illisible",
+    "timestamp.malformed.detail": (
+        "La réponse de l'autorité d'horodatage n'est pas un horodatage ; aucune signature n'a été remise."
+    ),
+    "timestamp.malformed.remedy": "Vérifiez timestamp.url ; s'il est juste, prévenez l'autorité.",
+    "timestamp.mismatch.title": "Horodatage d'autre chose",
+    "timestamp.mismatch.detail": (
+        "L'horodatage reçu n'est pas celui de cette signature ({what}) ; aucune signature n'a été remise."
+    ),
+    "timestamp.mismatch.remedy": "Réessayez ; si cela se répète, prévenez l'autorité.",
+    "timestamp.time.title": "Horloges en désaccord",
+    "timestamp.time.detail": (
+        "L'heure de l'horodatage diffère de {seconds} s de celle du poste ; aucune signature n'a été remise."
+    ),
+    "timestamp.time.remedy": "Réglez l'horloge du poste sur un serveur de temps (NTP), puis réessayez.",
+    "timestamp.untrusted.title": "Horodatage non admis",
+    "timestamp.untrusted.detail": (
+        "Le certificat de l'horodatage ne peut pas être admis ({why}) ; aucune signature n'a été remise."
+    ),
+    "timestamp.untrusted.remedy": "Vérifiez timestamp.authorities : la racine de l'autorité doit y être.",
     "audit.unavailable.title": "Journal d'audit indisponible",
     "audit.unavailable.detail": "Le journal d'audit ne peut pas être écrit ({why}) ; sans lui, rien n'est signé.",
     "audit.unavailable.remedy": "Libérez de la place sur le disque ou corrigez les droits, puis réessayez.",
@@ -230,4 +307,171 @@ TEXTS = {
     "daemon.unproven.remedy": (
         "Ne saisissez aucun code. « cardctl doctor » dit quel programme occupe le port ; le socket Unix reste sûr."
     ),
+    "session.not_psc.title": "Session étrangère à Pro Santé Connect",
+    "session.not_psc.detail": (
+        "Cette session est celle d'une carte ou d'un certificat ; elle n'a pas de jeton de Pro Santé Connect."
+    ),
+    "session.not_psc.remedy": "Ouvrez une session par e-CPS.",
+    "session.situation.title": "Situation d'exercice inconnue",
+    "session.situation.detail": "Cette personne n'a pas cette situation d'exercice ; les siennes : {known}.",
+    "session.situation.remedy": (
+        "Choisissez l'une de celles que la session énumère (situations), ou laissez choisir l'utilisateur (« ask »)."
+    ),
+    "session.push_too_soon.title": "Notification trop rapprochée",
+    "session.push_too_soon.detail": "Le mobile vient d'être sollicité.",
+    "session.push_too_soon.remedy": "Attendez {retry_after} s avant de renvoyer la notification.",
+    "client.permission.title": "Autorisation non donnée",
+    "client.permission.detail": "Ce programme n'a pas été appairé pour cela ({permission}).",
+    "client.permission.remedy": "Appairez-le de nouveau avec cette autorisation ; l'utilisateur doit l'accepter.",
+    "assertion.profile.title": "Profil DMP inconnu",
+    "assertion.profile.detail": "Aucun profil DMP ne s'appelle « {profile} ».",
+    "assertion.profile.remedy": "Choisissez l'un de ceux-ci : {known}.",
+    "assertion.profile_point.title": "Profil DMP mal réglé",
+    "assertion.profile_point.detail": "Le point « {point} » du profil DMP ne peut pas avoir cette valeur.",
+    "assertion.profile_point.remedy": "Choisissez parmi : {known}.",
+    "assertion.registration.title": "Enregistrement du logiciel incomplet",
+    "assertion.registration.detail": "Il manque à l'enregistrement du logiciel la valeur « {what} ».",
+    "assertion.registration.remedy": (
+        "Complétez l'enregistrement du logiciel dans la configuration ; l'éditeur connaît ces valeurs."
+    ),
+    "assertion.value.title": "Valeur refusée",
+    "assertion.value.detail": "La valeur « {what} » est vide, trop longue, ou n'a pas la forme voulue.",
+    "assertion.value.remedy": "Corrigez cette valeur dans la demande ou dans la configuration.",
+    "assertion.ins_format.title": "INS mal formé",
+    "assertion.ins_format.detail": "L'INS n'a pas la forme d'un matricule suivi de sa clé (15 caractères).",
+    "assertion.ins_format.remedy": "Reprenez l'INS tel que le téléservice INSi le donne, sans espace.",
+    "assertion.ins_key.title": "Clé de l'INS fausse",
+    "assertion.ins_key.detail": "La clé ne correspond pas au matricule INS : un chiffre est faux.",
+    "assertion.ins_key.remedy": "Vérifiez l'INS du patient ; ne corrigez pas la clé à la main.",
+    "assertion.ins_oid.title": "OID d'INS inconnu",
+    "assertion.ins_oid.detail": "L'OID {oid} n'est pas celui d'un INS.",
+    "assertion.ins_oid.remedy": "Donnez l'OID reçu du téléservice INSi ; ceux qui existent : {known}.",
+    "assertion.national_id.title": "Identifiant national absent ou faux",
+    "assertion.national_id.detail": "L'identité n'a pas d'identifiant national de professionnel bien formé.",
+    "assertion.national_id.remedy": (
+        "Utilisez la carte ou la connexion du professionnel ; si elle est à jour, prévenez l'ANS."
+    ),
+    "assertion.role_missing.title": "Rôle manquant",
+    "assertion.role_missing.detail": (
+        "Ni la carte ni la connexion n'indiquent de profession, et la demande n'indique pas de rôle."
+    ),
+    "assertion.role_missing.remedy": "Indiquez dans la demande le rôle de la personne (« role »).",
+    "assertion.role.title": "Rôle refusé",
+    "assertion.role.detail": "Le rôle « {role} » n'existe pas, ou la personne a déjà une profession.",
+    "assertion.role.remedy": (
+        "N'indiquez un rôle que pour une personne sans profession, avec un code des tables A00, R94, R95 ou G16."
+    ),
+    "assertion.expertise.title": "Savoir-faire manquant",
+    "assertion.expertise.detail": (
+        "Le DMP demande le savoir-faire d'un médecin ; ni la carte ni la connexion ne l'indiquent."
+    ),
+    "assertion.expertise.remedy": (
+        "Connectez-vous par Pro Santé Connect en choisissant la situation, ou faites corriger la carte par l'ANS."
+    ),
+    "assertion.section.title": "Section manquante",
+    "assertion.section.detail": (
+        "Le DMP demande la section d'un pharmacien ; elle n'est pas indiquée, ou l'est de deux façons."
+    ),
+    "assertion.section.remedy": (
+        "Indiquez dans la demande la section de la table G05 (« section »), celle de la situation s'il y en a une."
+    ),
+    "assertion.code.title": "Code sans libellé",
+    "assertion.code.detail": "Le code {code} de la table {table} n'a pas de libellé connu.",
+    "assertion.code.remedy": "Vérifiez le code ; s'il est nouveau, ajoutez son libellé à l'enregistrement du logiciel.",
+    "assertion.structure.title": "Structure manquante",
+    "assertion.structure.detail": "L'identifiant de la structure d'exercice est absent ou mal formé.",
+    "assertion.structure.remedy": (
+        "Choisissez une situation d'exercice qui nomme la structure, ou vérifiez le certificat de l'organisation."
+    ),
+    "assertion.sector.title": "Secteur d'activité manquant",
+    "assertion.sector.detail": "La situation d'exercice n'indique pas de secteur d'activité (SAxx).",
+    "assertion.sector.remedy": "Choisissez une situation d'exercice qui indique le secteur.",
+    "assertion.identity_declared.title": "Identité non prouvée",
+    "assertion.identity_declared.detail": (
+        "Ce mode demande une identité prouvée ; celle-ci est déclarée par le logiciel."
+    ),
+    "assertion.identity_declared.remedy": (
+        "Connectez la personne avec sa carte ou par Pro Santé Connect, ou passez en mode indirect."
+    ),
+    "assertion.login.title": "Connexion inadaptée",
+    "assertion.login.detail": "Une connexion « {means} » ne permet pas le mode « {mode} ».",
+    "assertion.login.remedy": "Connectez-vous autrement, ou choisissez un autre mode.",
+    "assertion.organisation.title": "Certificat d'organisation manquant",
+    "assertion.organisation.detail": "Ce mode demande le certificat de signature de l'organisation (ORG_SIGN).",
+    "assertion.organisation.remedy": "Configurez ce certificat, ou choisissez le mode direct avec la carte.",
+    "assertion.signer.title": "Certificat d'un autre",
+    "assertion.signer.detail": (
+        "Le certificat qui doit signer n'est pas celui de la personne ou de l'organisation nommée."
+    ),
+    "assertion.signer.remedy": (
+        "Insérez la carte de la personne connectée, ou configurez le certificat de la bonne organisation."
+    ),
+    "assertion.key_usage.title": "Certificat inadapté",
+    "assertion.key_usage.detail": "Ce certificat n'est pas fait pour signer (nonRepudiation).",
+    "assertion.key_usage.remedy": (
+        "Choisissez le certificat de signature de la carte ou de l'organisation, et non celui d'authentification."
+    ),
+    "assertion.certificate_expired.title": "Certificat expiré",
+    "assertion.certificate_expired.detail": "Le certificat qui doit signer a expiré le {until}.",
+    "assertion.certificate_expired.remedy": (
+        "Renouvelez la carte ou le certificat auprès de l'ANS ; vérifiez aussi l'heure du poste."
+    ),
+    "assertion.certificate_early.title": "Certificat pas encore valable",
+    "assertion.certificate_early.detail": "Le certificat qui doit signer n'est valable qu'à partir du {since}.",
+    "assertion.certificate_early.remedy": "Vérifiez la date et l'heure du poste (NTP).",
+    "assertion.card_type.title": "Type de carte inconnu",
+    "assertion.card_type.detail": "Le certificat n'indique pas le type de la carte (CPS, CPF, CPE ou CPA).",
+    "assertion.card_type.remedy": "Utilisez une carte CPx ; si c'en est une, prévenez l'ANS.",
+    "assertion.none_needed.title": "Pas d'assertion dans ce mode",
+    "assertion.none_needed.detail": (
+        "Avec un certificat logiciel, INSi ne demande pas d'assertion : la connexion TLS suffit."
+    ),
+    "assertion.none_needed.remedy": "Appelez INSi avec le certificat de l'organisation, sans assertion.",
+    "assertion.late.title": "Signature trop tardive",
+    "assertion.late.detail": (
+        "La signature est venue après les {seconds} s de vie de l'assertion ; elle a été détruite."
+    ),
+    "assertion.late.remedy": "Réessayez.",
+    "support_code.required.title": "Code de support demandé",
+    "support_code.required.detail": (
+        "Sur ce poste, le support ou un administrateur doit donner son accord par un code à usage unique."
+    ),
+    "support_code.required.remedy": "Demandez les six chiffres que son téléphone affiche en ce moment, et donnez-les.",
+    "support_code.wrong.title": "Code de support faux",
+    "support_code.wrong.detail": (
+        "Ce n'est pas un code de cette minute. Trop de codes faux verrouillent le poste un moment."
+    ),
+    "support_code.wrong.remedy": (
+        "Vérifiez que c'est bien l'entrée de ce poste, que le code est le dernier affiché, et que l'horloge est "
+        "juste (« cardctl doctor clock »)."
+    ),
+    "support_code.replayed.title": "Code de support déjà utilisé",
+    "support_code.replayed.detail": "Un code ne sert qu'une fois, et pas après un plus récent.",
+    "support_code.replayed.remedy": "Attendez {retry_after} s le code suivant.",
+    "support_code.locked.title": "Codes de support verrouillés",
+    "support_code.locked.detail": (
+        "Trop de codes faux ont été donnés sur ce poste ; aucun n'est examiné pour l'instant."
+    ),
+    "support_code.locked.remedy": (
+        "Attendez {retry_after} s. Si personne ici n'a donné de code faux, prévenez votre responsable de la sécurité."
+    ),
+    "support_code.not_enrolled.title": "Poste non inscrit",
+    "support_code.not_enrolled.detail": "Des codes de support sont exigés ici, et ce poste n'en a pas.",
+    "support_code.not_enrolled.remedy": "En tant qu'administrateur : « cardctl support enrol ».",
+    "support_code.off.title": "Codes de support désactivés",
+    "support_code.off.detail": "La configuration n'exige aucun code de support sur ce poste.",
+    "support_code.off.remedy": "Mettez totp = true dans la section [support], et redémarrez le service.",
+    "support_code.fixed.title": "Secret gardé par systemd",
+    "support_code.fixed.detail": (
+        "Le secret des codes de support est un « credential » de systemd, que le service ne peut pas changer."
+    ),
+    "support_code.fixed.remedy": (
+        "Remplacez ou retirez le « credential » dans l'unité du service, puis redémarrez le service."
+    ),
+    "support_code.unreadable.title": "Secret de support illisible",
+    "support_code.unreadable.detail": "Le secret des codes de support n'est pas un texte base32 d'au moins 112 bits.",
+    "support_code.unreadable.remedy": "Refaites le « credential » : « cardctl support enrol --credential FICHIER ».",
+    "support_code.administrator.title": "Réservé aux administrateurs",
+    "support_code.administrator.detail": "Seul root, ou l'utilisateur du service, peut inscrire ce poste.",
+    "support_code.administrator.remedy": "Recommencez avec sudo.",
 }

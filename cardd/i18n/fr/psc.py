@@ -121,4 +121,12 @@ TEXTS = {
     "psc.token_replayed.title": "Jeton déjà reçu",
     "psc.token_replayed.detail": "Un jeton ({token}) est arrivé une seconde fois ; il a été ignoré.",
     "psc.token_replayed.remedy": "Il n'y a rien à faire ; si cela se répète, prévenez le support.",
+    "psc.flow_unavailable.title": "Connexion impossible par ce moyen",
+    "psc.flow_unavailable.detail": (
+        "La connexion par ce moyen ({flow}) n'existe pas avec cette configuration, ou plus pour cette session."
+    ),
+    "psc.flow_unavailable.remedy": "Choisissez l'autre moyen : mobile ou navigateur.",
+    "psc.api_unknown.title": "API inconnue",
+    "psc.api_unknown.detail": "Aucune API « {api} » n'est configurée pour un échange de jeton.",
+    "psc.api_unknown.remedy": "Ajoutez-la dans la configuration (psc.apis), ou demandez le jeton de PSC lui-même.",
 }

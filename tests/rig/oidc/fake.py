@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 import warnings
 from collections import deque
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cardd.model import JsonValue
 from tests.rig.oidc.people import ALICE, person
+from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import jwk, signing_keys
 
 Json = dict[str, Any]
@@ -26,13 +28,16 @@ CLIENT = "fake-client"
 
 
 class FakeProvider:
-    """Approves every login at once unless ``answers`` has other answers to the token endpoint, as (status, body).
+    """Plain http, or https with a certificate of ``authority``.
+
+    Approves every login at once unless ``answers`` has other answers to the token endpoint, as (status, body).
 
     ``claims``, ``header`` and ``userinfo`` are what it says; change them before the login. ``polls`` and ``fetches``
     are the times of requests to the token endpoint and for the keys.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, authority: Authority | None = None) -> None:
+        self._authority = authority
         self.keys = signing_keys("fake")
         self.published = self.keys
         self.person: Json = dict(person(ALICE, "ALICE"))
@@ -58,9 +63,17 @@ class FakeProvider:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.issuer = f"http://127.0.0.1:{self._runner.addresses[0][1]}/realm"
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls()).start()
+        scheme = "https" if self._authority else "http"
+        self.issuer = f"{scheme}://127.0.0.1:{self._runner.addresses[0][1]}/realm"
         return self
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._authority is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._authority.issue("localhost").load_into(context)
+        return context
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from cardd.core.sessions import Session
 from cardd.errors import SecretStoreUnavailable
-from cardd.model import Caller, CallerKind, Peer
+from cardd.model import Caller, CallerKind, Identity, Peer, Situation
 from cardd.ports import SecretStore, Store
 from cardd.secret import Secret
 
@@ -22,13 +22,32 @@ STORE = "ecps-sessions"
 
 @dataclass(frozen=True, slots=True)
 class KeptSession:
-    """One session: the fingerprint of its token, its caller and OS user, whom it stands for, and since when."""
+    """One session: the fingerprint of its token, its caller and OS user, whom it stands for and as what, since when."""
 
     id: str
     token: str
     caller: Caller
     national_id: str
     opened_at: datetime
+    situation: str | None
+
+    def session(self, method: str, identity: Identity, situations: tuple[Situation, ...]) -> Session:
+        """The session anew, for ``Sessions.restore``."""
+        made = Session(
+            id=self.id,
+            token=self.token,
+            caller=self.caller,
+            method=method,
+            identity=identity,
+            card=None,
+            credentials={},
+            opened_at=self.opened_at,
+            started=0.0,
+            used=0.0,
+            situations=situations,
+        )
+        made.situate(next((one for one in situations if one.id == self.situation), None))
+        return made
 
 
 class KeptSessions:
@@ -51,8 +70,16 @@ class KeptSessions:
             "caller": asdict(caller),
             "national_id": session.identity.national_id,
             "opened_at": session.opened_at.isoformat(),
+            "situation": session.situation.id if session.situation else None,
         }
         self._save(self._records() | {session.id: record})
+
+    def situated(self, session: Session) -> None:
+        """Another situation was picked."""
+        records = self._records()
+        if session.id in records and session.situation is not None:
+            records[session.id]["situation"] = session.situation.id
+            self._save(records)
 
     async def take(self, kept: KeptSession) -> Secret | None:
         """Its refresh token; None when it is gone, or cannot be had."""
@@ -86,7 +113,15 @@ def _read(identifier: str, record: dict[str, object]) -> KeptSession:
     peer = Peer(int(caller["peer"]["uid"]))
     known = Caller(CallerKind(caller["kind"]), caller["id"], caller["name"], caller["origin"], peer)
     since = datetime.fromisoformat(str(record["opened_at"]))
-    return KeptSession(identifier, str(record["token"]), known, str(record["national_id"]), since)
+    situation = record.get("situation")
+    return KeptSession(
+        identifier,
+        str(record["token"]),
+        known,
+        str(record["national_id"]),
+        since,
+        situation if isinstance(situation, str) else None,
+    )
 
 
 def _name(identifier: str) -> str:

@@ -1,0 +1,37 @@
+"""Whose mobile to ask when a request does not say: each OS user's own national id, kept when that user agreed."""
+
+from __future__ import annotations
+
+import json
+
+from cardd.ports import Store
+
+STORE = "login-hints"
+
+
+class LoginHints:
+    """Keeps, gives back and forgets them. Raises StateUnavailable."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def of(self, uid: int) -> str | None:
+        """The one that this OS user had kept."""
+        return self._kept().get(str(uid))
+
+    def keep(self, uid: int, national_id: str) -> None:
+        """Keep it in the place of any other."""
+        self._save(self._kept() | {str(uid): national_id})
+
+    def forget(self, uid: int) -> None:
+        """Keep none."""
+        kept = self._kept()
+        if kept.pop(str(uid), None) is not None:
+            self._save(kept)
+
+    def _kept(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self._store.load(STORE) or "{}")
+        return found
+
+    def _save(self, kept: dict[str, str]) -> None:
+        self._store.save(STORE, json.dumps(kept))

@@ -1,0 +1,308 @@
+"""Login through Pro Santé Connect: a pending session, the person's answer, and a session that lives with PSC's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+
+from cardd.core.sessions import Session, Sessions, new_session_id
+from cardd.errors import (
+    AuditUnavailable,
+    CarddError,
+    ConsentRefused,
+    InvalidRequest,
+    MethodUnavailable,
+    PscFlowUnavailable,
+    PscSessionOver,
+    PushTooSoon,
+    SessionNotPsc,
+)
+from cardd.identity.ecps.asking import Desk
+from cardd.identity.ecps.hints import LoginHints
+from cardd.identity.ecps.kept import KeptSession, KeptSessions
+from cardd.identity.ecps.settings import EcpsSettings
+from cardd.identity.ecps.way import Channel, Flow, HandedToken, OpenLogin, Waiting, Wanted, Way
+from cardd.identity.situations import ASK, picked_by
+from cardd.model import AuditEntry, Caller, Choice, Identity, Outcome, Situation
+from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
+
+METHOD = "ecps"
+DAEMON_STOPPED = "daemon_stopped"
+BY_MOBILE = "MOBILE"  # as PSC's authMode has it
+PUSH_PAUSE = 10.0  # seconds between two pushes of one login
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asks for: the login, and what is to happen once it succeeded.
+
+    ``situation`` is one's identifier, ``ask`` to have the user pick, None to leave it to a later call; ``remember``
+    asks the user whether the national id may be kept.
+    """
+
+    wanted: Wanted
+    situation: str | None = None
+    remember: bool = False
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A login under way: what it waits for, since when, and the task that waits."""
+
+    request: Request
+    entry: AuditEntry
+    waiting: Waiting
+    since: float
+    task: asyncio.Task[None] | None = None
+
+
+class EcpsLogin:
+    """Starts logins, waits for the person, and logs out at the provider when a session closes."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        prompter: Prompter,
+        audit: AuditLog,
+        clock: Clock,
+        *,
+        settings: EcpsSettings | None,
+        secrets: SecretStore,
+        store: Store,
+    ) -> None:
+        self._sessions = sessions
+        self._prompter = prompter
+        self._desk = Desk(prompter)
+        self._audit = audit
+        self._clock = clock
+        self._settings = settings
+        self._secrets = secrets
+        self._kept = KeptSessions(store, secrets)
+        self._way: Way | None = None
+        self._opening = asyncio.Lock()
+        self._attempts: dict[str, _Attempt] = {}
+        self._staying: dict[str, asyncio.Task[None]] = {}
+        self._logins: dict[str, OpenLogin] = {}
+        self._by_mobile: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.hints = LoginHints(store)
+        sessions.on_situated.append(self._kept.situated)
+
+    def check(self) -> None:
+        """Raises MethodUnavailable where no provider is configured."""
+        if self._settings is None:
+            raise MethodUnavailable(method=METHOD)
+
+    async def start(self, caller: Caller, request: Request) -> tuple[Session, str]:
+        """Wake the mobile, or prepare the page: a pending session, and its token, given once.
+
+        Raises MethodUnavailable, InvalidRequest without a national id for the mobile, and what ``Way.begin`` raises.
+        """
+        self.check()
+        request = self._completed(caller, request)
+        entry = AuditEntry("session.open", Outcome.DONE, caller.peer.uid, caller.id, caller.name, new_session_id())
+        try:
+            waiting = await (await self._connected()).begin(request.wanted)
+        except CarddError as error:
+            await self._record(replace(entry, outcome=Outcome.FAILED, code=error.code))
+            raise
+        session, token = self._sessions.open(
+            session_id=entry.session or "",
+            caller=caller,
+            method=METHOD,
+            identity=Identity(request.wanted.login_hint or "", "", "", is_declared=True),
+            card=None,
+            credentials={},
+            pending=waiting.pending,
+        )
+        self._wait(session, _Attempt(request, entry, waiting, self._clock.monotonic()))
+        return session, token
+
+    async def push_again(self, session: Session) -> None:
+        """Wake the mobile once more, with new digits; the push before is worth nothing any more.
+
+        Raises PscFlowUnavailable for a session that waits for no mobile, PushTooSoon, and what ``Way.begin`` raises.
+        """
+        attempt = self._attempts.get(session.id)
+        if attempt is None or session.pending is None or attempt.request.wanted.flow is not Flow.MOBILE:
+            raise PscFlowUnavailable(flow=Flow.MOBILE.value)
+        left = attempt.since + PUSH_PAUSE - self._clock.monotonic()
+        if left > 0:
+            raise PushTooSoon(retry_after=max(1, round(left)))
+        attempt.since = self._clock.monotonic()
+        attempt.waiting = await (await self._connected()).begin(attempt.request.wanted)
+        self._sessions.ensure_open(session)
+        self._sessions.wait_anew(session, attempt.waiting.pending)
+        if attempt.task is not None:
+            attempt.task.cancel()
+        self._wait(session, attempt)
+
+    async def token(self, session: Session, api: str | None) -> HandedToken:
+        """A token of this session for a client that may have it; the row is on disk before it leaves.
+
+        Raises SessionNotPsc, PscSessionOver, PscApiUnknown, AuditUnavailable, and what ``OpenLogin.token`` raises.
+        """
+        if session.method != METHOD:
+            raise SessionNotPsc
+        login = self._logins.get(session.id)
+        if login is None:
+            raise PscSessionOver
+        caller = session.caller
+        entry = AuditEntry("psc_token.give", Outcome.DONE, caller.peer.uid, caller.id, caller.name, session.id)
+        entry = replace(entry, document=api, consent="pairing")
+        try:
+            given = await login.token(api)
+        except CarddError as error:
+            await self._record(replace(entry, outcome=Outcome.FAILED, code=error.code))
+            raise
+        await self._audit.append(entry)
+        return given
+
+    def session_closed(self, session: Session, reason: str) -> None:
+        """Stop asking for a login that nobody waits for any more, and end at the provider one that was made.
+
+        One that ends with the daemon is kept: the next daemon resumes it.
+        """
+        attempt = self._attempts.pop(session.id, None)
+        for task in (attempt.task if attempt else None, self._staying.pop(session.id, None)):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+        self._by_mobile.discard(session.id)
+        login = self._logins.pop(session.id, None)
+        if login is not None and reason != DAEMON_STOPPED:
+            self._spawn(self._log_out(session.id, login))
+
+    def means_of(self, session: Session) -> str | None:
+        """How this session's person logged in: PSC's ``authMode``, or the mobile that we had it ask; None: unknown."""
+        login = self._logins.get(session.id)
+        told = login.means if login else None
+        return told or (BY_MOBILE if session.id in self._by_mobile else None)
+
+    def open_logins(self) -> list[OpenLogin]:
+        """The login behind each open session."""
+        return list(self._logins.values())
+
+    async def resume(self) -> None:
+        """Go on with the sessions that the daemon before this one kept; those that PSC has ended are forgotten."""
+        if self._settings is not None:
+            for kept in self._kept.all():
+                self._spawn(self._resume(kept))
+
+    async def close(self) -> None:
+        """Let the logouts under way end, for a moment, and give the connections back."""
+        for attempt in self._attempts.values():
+            if attempt.task is not None:
+                attempt.task.cancel()
+        for task in self._staying.values():
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2.0)
+        if self._way is not None:
+            await self._way.close()
+
+    def _completed(self, caller: Caller, request: Request) -> Request:
+        """With the national id that the user had kept, where the request has none."""
+        if request.wanted.login_hint is not None:
+            return request
+        hint = self.hints.of(caller.peer.uid)
+        if hint is None and request.wanted.flow is Flow.MOBILE:
+            raise InvalidRequest(where="$.login_hint", why="missing")
+        return replace(request, wanted=replace(request.wanted, login_hint=hint))
+
+    def _wait(self, session: Session, attempt: _Attempt) -> None:
+        self._attempts[session.id] = attempt
+        attempt.task = self._spawn(self._finish(session, attempt))
+
+    async def _finish(self, session: Session, attempt: _Attempt) -> None:
+        shown = self._spawn(self._show(session, attempt))
+        try:
+            self._logins[session.id] = login = await attempt.waiting.finish()
+            await self._audit.append(replace(attempt.entry, consent=attempt.request.wanted.flow.value))
+            shown.cancel()
+            await self._open(session, attempt.request, login)
+        except CarddError as error:
+            await self._record(replace(attempt.entry, outcome=Outcome.REFUSED, code=error.code))
+            self._sessions.fail(session, error)
+        finally:
+            shown.cancel()
+
+    async def _open(self, session: Session, request: Request, login: OpenLogin) -> None:
+        """The session is open once its situation is picked, where the request wants one."""
+        session.situations = login.situations
+        picked = await self._picked(session, request.situation)
+        del self._attempts[session.id]
+        if request.wanted.flow is Flow.MOBILE and request.wanted.channel is not Channel.CARD:
+            self._by_mobile.add(session.id)
+        self._sessions.activate(session, login.identity, picked)
+        self._staying[session.id] = self._spawn(self._stay(session, login))
+        if request.remember:
+            self._spawn(self._remember(session.caller, login.identity.national_id))
+
+    async def _picked(self, session: Session, wanted: str | None) -> Situation | None:
+        """Raises SituationUnknown, ConsentRefused, ConsentTimeout."""
+        if wanted not in (None, ASK):
+            return session.situation_named(wanted)
+        if len(session.situations) == 1:
+            return session.situations[0]
+        if wanted is None or not session.situations:
+            return None
+        return await picked_by(self._prompter, session.caller, session.situations)
+
+    async def _stay(self, session: Session, login: OpenLogin) -> None:
+        await login.stay(lambda secret: self._kept.keep(session, secret))
+        self._sessions.close(session, "provider_ended")
+
+    async def _remember(self, caller: Caller, national_id: str) -> None:
+        if self.hints.of(caller.peer.uid) != national_id and await self._desk.may_remember(caller, national_id):
+            self.hints.keep(caller.peer.uid, national_id)
+
+    async def _resume(self, kept: KeptSession) -> None:
+        try:
+            found = await self._kept.take(kept)
+            if found is None:
+                raise PscSessionOver
+            with found:
+                login = await (await self._connected()).resume(found, kept.national_id)
+        except CarddError:
+            await self._kept.forget(kept.id)
+            return
+        session = kept.session(METHOD, login.identity, login.situations)
+        self._logins[session.id] = login
+        self._sessions.restore(session)
+        self._staying[session.id] = self._spawn(self._stay(session, login))
+
+    async def _show(self, session: Session, attempt: _Attempt) -> None:
+        """On the user's own desktop; whoever refuses there ends the login."""
+        match await self._desk.show(session, attempt.waiting.pending, self._clock.now()):
+            case Choice.NO:
+                self._sessions.fail(session, ConsentRefused())
+            case Choice.AGAIN:
+                with contextlib.suppress(CarddError):
+                    await self.push_again(session)
+
+    async def _log_out(self, identifier: str, login: OpenLogin) -> None:
+        await self._kept.forget(identifier)
+        with contextlib.suppress(CarddError):
+            await login.log_out()
+
+    async def _connected(self) -> Way:
+        from cardd.identity.ecps.credentials import way_of  # noqa: PLC0415 - 300 ms, when the first person wants it
+
+        async with self._opening:
+            if self._way is None:
+                self.check()
+                assert self._settings is not None  # noqa: S101 - checked
+                self._way = await way_of(self._settings, self._secrets, self._clock)
+            return self._way
+
+    async def _record(self, entry: AuditEntry) -> None:
+        with contextlib.suppress(AuditUnavailable):
+            await self._audit.append(entry)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,191 @@
+"""The way to PSC through the editor's server, a "proxy LPS": it holds the credentials, we hold its session's cookie.
+
+``POST /connect`` answers once the person has agreed on the mobile, ``DELETE /disconnect`` ends it (contract:
+ansforge/psc-edc-proxy-esante, ``openapi/API-Proxy-eSante.json``). The proxy tells no more of the person than that it
+was the one who was asked for; where the editor offers PSC's userinfo below ``/send/``, names and practice come from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from datetime import timedelta
+
+from cardd.core.sessions import Pending
+from cardd.errors import (
+    CarddError,
+    MethodUnavailable,
+    PscApiUnknown,
+    PscClientRefused,
+    PscExpired,
+    PscFlowUnavailable,
+    PscGarbled,
+    PscLoginHintUnknown,
+    PscOtherPerson,
+    PscRequestRefused,
+    PscSessionOver,
+)
+from cardd.identity.ecps.settings import EcpsSettings, ProxySettings
+from cardd.identity.ecps.situations import situations_of
+from cardd.identity.ecps.way import Channel, Flow, HandedToken, Keep, Wanted
+from cardd.model import Identity, Situation
+from cardd.oidc.fields import text
+from cardd.oidc.http import Answer, Http
+from cardd.oidc.token import Token
+from cardd.oidc.userinfo import Person, read_person
+from cardd.ports import Clock
+from cardd.secret import Secret
+
+COOKIE = "proxy_session_id"
+METHOD = "ecps"
+COOKIE_MAX = 4096
+
+
+class ProxyWay:
+    """``Way`` over one proxy LPS."""
+
+    def __init__(self, http: Http, settings: EcpsSettings, proxy: ProxySettings, clock: Clock) -> None:
+        self._http = http
+        self._settings = settings
+        self._proxy = proxy
+        self._clock = clock
+
+    async def begin(self, wanted: Wanted) -> ProxyWaiting:
+        """As ``Way``. Raises PscFlowUnavailable for the browser: the proxy knows the mobile only."""
+        if wanted.flow is Flow.BROWSER:
+            raise PscFlowUnavailable(flow=wanted.flow.value)
+        if wanted.login_hint is None:
+            raise MethodUnavailable(method=METHOD)
+        digits = f"{secrets.randbelow(100):02d}"
+        until = self._clock.now() + timedelta(seconds=self._proxy.timeout)
+        channel = wanted.channel or Channel.MOBILE
+        return ProxyWaiting(self, wanted.login_hint, channel, Pending(until, binding_message=digits))
+
+    async def resume(self, kept: Secret, national_id: str) -> ProxyLogin:  # noqa: ARG002 - the protocol's
+        """Never: asking the proxy about a session that it forgot would wake the mobile."""
+        raise PscSessionOver
+
+    async def close(self) -> None:
+        """As ``Way``."""
+        await self._http.close()
+
+    async def connect(self, national_id: str, digits: str, channel: Channel) -> ProxyLogin:
+        """Ask the proxy to wake the mobile, and wait for its answer."""
+        body = {
+            "nationalId": national_id,
+            "bindingMessage": digits,
+            "clientId": self._settings.client_id,
+            "channel": channel.name,
+        }
+        try:
+            async with asyncio.timeout(self._proxy.timeout):
+                answer = await self._http.send(
+                    "POST", self.address("connect"), json=body, timeout=2 * self._proxy.timeout
+                )
+        except TimeoutError:
+            raise PscExpired from None
+        if answer.status != 200:
+            raise _refusal(answer)
+        cookie = Token(_cookie(answer))
+        return ProxyLogin(self, cookie, await self._person(cookie, national_id))
+
+    async def disconnect(self, cookie: Token) -> None:
+        """End the proxy's session."""
+        answer = await self._http.send("DELETE", self.address("disconnect"), headers=_shown(cookie))
+        if answer.status not in (200, 204, 401):
+            raise _refusal(answer)
+
+    def address(self, path: str) -> str:
+        """An address of the proxy's."""
+        return f"{self._proxy.url.rstrip('/')}/{path}"
+
+    async def _person(self, cookie: Token, national_id: str) -> Person:
+        if self._proxy.identity is None:
+            return Person("", Identity(national_id, "", ""))
+        answer = await self._http.get(self.address(f"send/{self._proxy.identity}"), _shown(cookie))
+        if answer.status != 200:
+            raise _refusal(answer)
+        person = read_person(answer.json("userinfo"), "")
+        if person.identity.national_id != national_id:
+            raise PscOtherPerson
+        return person
+
+
+class ProxyWaiting:
+    """``Waiting`` for the proxy's answer."""
+
+    def __init__(self, way: ProxyWay, national_id: str, channel: Channel, pending: Pending) -> None:
+        self.pending = pending
+        self._way = way
+        self._national_id = national_id
+        self._channel = channel
+
+    async def finish(self) -> ProxyLogin:
+        """As ``Waiting``. A cancelled request is broken off, which the proxy sees."""
+        return await self._way.connect(self._national_id, self.pending.binding_message or "", self._channel)
+
+
+class ProxyLogin:
+    """``OpenLogin`` with the proxy's cookie."""
+
+    def __init__(self, way: ProxyWay, cookie: Token, person: Person) -> None:
+        self._way = way
+        self._cookie = cookie
+        self._person = person
+
+    @property
+    def identity(self) -> Identity:
+        """As ``OpenLogin``; without names where the proxy tells none."""
+        return self._person.identity
+
+    @property
+    def situations(self) -> tuple[Situation, ...]:
+        """As ``OpenLogin``."""
+        return situations_of(self._person)
+
+    @property
+    def means(self) -> str | None:
+        """PSC's ``authMode``."""
+        return self._person.auth_mode
+
+    async def stay(self, keep: Keep) -> None:  # noqa: ARG002 - the protocol's
+        """The proxy refreshes by itself, and tells nobody when its session ends."""
+        await asyncio.get_running_loop().create_future()
+
+    async def token(self, api: str | None) -> HandedToken:
+        """The cookie, with which a program calls the proxy's ``/send/`` itself; the APIs are the proxy's own routes."""
+        if api is not None:
+            raise PscApiUnknown(api=api)
+        return HandedToken(self._cookie.reveal(), COOKIE, None)
+
+    async def log_out(self) -> None:
+        """As ``OpenLogin``."""
+        await self._way.disconnect(self._cookie)
+
+
+def _shown(cookie: Token) -> dict[str, str]:
+    return {"Cookie": f"{COOKIE}={cookie.reveal()}"}
+
+
+def _cookie(answer: Answer) -> str:
+    """The session's cookie; the body names it too."""
+    found = answer.cookies.get(COOKIE) or text(answer.json(COOKIE), COOKIE, COOKIE_MAX)
+    if not found or not found.isascii() or any(character in found for character in ';, \r\n"\\'):
+        raise PscGarbled(what=COOKIE)
+    return found
+
+
+def _refusal(answer: Answer) -> CarddError:
+    told = ""
+    with contextlib.suppress(PscGarbled):
+        told = text(answer.json("answer"), "message", 200) or ""
+    match answer.status:
+        case 404:
+            return PscLoginHintUnknown()
+        case 401 | 403:
+            return PscClientRefused()
+        case 400:
+            return PscRequestRefused(error=told or "HTTP 400")
+        case _:
+            return PscGarbled(what=f"HTTP {answer.status}")

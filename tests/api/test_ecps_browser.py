@@ -1,0 +1,190 @@
+"""Sessions by the browser (authorization code), and logouts that the provider tells of; judged by oidc-provider."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest_asyncio
+from yarl import URL
+
+from cardd.identity.ecps.direct import DirectLogin
+from tests.api.ecps import ends_in, pair, workbench_at
+from tests.api.workbench import Got, Workbench
+from tests.oidc.services import trusting
+from tests.rig.oidc.people import ALICE, PEOPLE
+from tests.rig.oidc.provider import SECRET, PscRig, client
+from tests.rig.ports import free_port
+from tests.rig.waiting import eventually
+
+LOGIN: dict[str, object] = {"method": "ecps", "flow": "browser"}
+
+
+@pytest_asyncio.fixture
+async def browser(psc: PscRig) -> AsyncIterator[aiohttp.ClientSession]:
+    connector = aiohttp.TCPConnector(ssl=trusting(psc.authority))
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)) as made:
+        yield made
+
+
+async def begin(api: Workbench, login: dict[str, object] = LOGIN) -> Got:
+    got = await api.call("POST", "/v1/sessions", login, bearer=await pair(api))
+    assert (got.status, got.text("state")) == (202, "pending"), got.raw
+    assert "binding_message" not in got.json
+    return got
+
+
+def path_of(got: Got) -> str:
+    return f"/v1/sessions/{got.text('id')}"
+
+
+async def visit(browser: aiohttp.ClientSession, got: Got) -> str:
+    async with browser.get(got.text("authorization_url"), headers={"Accept-Language": "fr"}) as shown:
+        return await shown.text()
+
+
+async def test_who_logs_in_on_psc_s_page_has_a_session_without_a_national_id_asked(
+    ecps: Workbench, browser: aiohttp.ClientSession
+) -> None:
+    got = await begin(ecps)
+    assert "Retournez à votre logiciel" in await visit(browser, got)
+    assert await ends_in(ecps, path_of(got), got.text("token")) == (200, "active")
+    shown = await ecps.call("GET", path_of(got), bearer=got.text("token"))
+    assert shown.text("identity", "national_id") == ALICE
+    assert "authorization_url" not in shown.json
+    assert ecps.audit.entries[-1].consent == "browser"
+
+
+async def test_the_address_is_told_to_the_program_and_to_nobody_who_listens_only(ecps: Workbench) -> None:
+    ecps.person.attentive.set()
+    got = await begin(ecps)
+    assert URL(got.text("authorization_url")).query["code_challenge_method"] == "S256"
+    listed = await ecps.call("GET", "/v1/sessions", via="unix")
+    assert got.text("token").encode() not in listed.raw
+
+
+async def test_refused_on_the_page_it_is_no_session(
+    ecps: Workbench, psc: PscRig, browser: aiohttp.ClientSession
+) -> None:
+    await psc.browser(error="access_denied")
+    got = await begin(ecps)
+    await visit(browser, got)
+    assert await ends_in(ecps, path_of(got), got.text("token")) == (403, "psc.denied")
+
+
+async def test_somebody_else_in_the_browser_than_was_asked_for_gets_no_session(
+    ecps: Workbench, psc: PscRig, browser: aiohttp.ClientSession
+) -> None:
+    await psc.browser(account=PEOPLE[1]["sub"])
+    got = await begin(ecps, {**LOGIN, "login_hint": ALICE})
+    await visit(browser, got)
+    assert await ends_in(ecps, path_of(got), got.text("token")) == (403, "psc.other_person")
+
+
+async def test_a_browser_that_comes_back_after_the_login_was_given_up_changes_nothing(
+    ecps: Workbench, browser: aiohttp.ClientSession
+) -> None:
+    got = await begin(ecps)
+    assert (await ecps.call("DELETE", path_of(got), bearer=got.text("token"))).status == 204
+    assert "Retournez à votre logiciel" not in await visit(browser, got)
+    assert ecps.sessions.of(os.getuid()) == []
+
+
+async def test_two_browser_logins_end_each_in_its_own_session(ecps: Workbench, browser: aiohttp.ClientSession) -> None:
+    first, second = await begin(ecps), await begin(ecps)
+    await visit(browser, second)
+    assert await ends_in(ecps, path_of(second), second.text("token")) == (200, "active")
+    shown = await ecps.call("GET", path_of(first), bearer=first.text("token"))
+    assert shown.text("state") == "pending"
+
+
+@pytest_asyncio.fixture
+async def heard(tmp_path: Path) -> AsyncIterator[tuple[Workbench, PscRig, int]]:
+    """A service at a provider that tells it of logouts, on the port where the browser comes back to."""
+    port = free_port()
+    psc = PscRig()
+    psc.extra_clients = [
+        client(
+            "heard",
+            "client_secret_basic",
+            client_secret=SECRET,
+            backchannel_logout_uri=f"http://127.0.0.1:{port}/backchannel-logout",
+            backchannel_logout_session_required=True,
+        )
+    ]
+    await psc.start()
+    api = workbench_at(psc, tmp_path, "heard", redirect_port=port)
+    await api.start()
+    yield api, psc, port
+    await api.ecps.close()
+    await api.stop()
+    await psc.stop()
+
+
+async def opened(api: Workbench, browser: aiohttp.ClientSession) -> Got:
+    got = await begin(api)
+    await visit(browser, got)
+    assert await ends_in(api, path_of(got), got.text("token")) == (200, "active")
+    return got
+
+
+async def test_a_logout_at_the_provider_closes_the_session(heard: tuple[Workbench, PscRig, int]) -> None:
+    api, psc, _ = heard
+    connector = aiohttp.TCPConnector(ssl=trusting(psc.authority))
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        got = await opened(api, browser)
+        async with browser.get(f"{psc.issuer}/protocol/openid-connect/logout") as shown:
+            page = await shown.text()
+        secret = page.partition('name="xsrf" value="')[2].partition('"')[0]
+        action = page.partition('action="')[2].partition('"')[0]
+        await (await browser.post(URL(action), data={"xsrf": secret, "logout": "yes"})).release()
+    await eventually(lambda: api.sessions.of(os.getuid()) == [])
+    assert await ends_in(api, path_of(got), got.text("token")) == (401, "session.closed")
+
+
+async def test_the_provider_s_page_ends_the_session_that_it_names_and_no_other(
+    heard: tuple[Workbench, PscRig, int],
+) -> None:
+    api, psc, port = heard
+    connector = aiohttp.TCPConnector(ssl=trusting(psc.authority))
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        got = await opened(api, browser)
+        [login] = api.ecps.open_logins()
+        assert isinstance(login, DirectLogin)
+        address = URL(f"http://127.0.0.1:{port}/logout")
+        sid = login.login.id_token.sid or ""
+        wrong = ({"iss": psc.issuer, "sid": "another"}, {"iss": "https://psc.example", "sid": sid})
+        for query in wrong:
+            await (await browser.get(address.update_query(query))).release()
+        assert await ends_in(api, path_of(got), got.text("token")) == (200, "active")
+        await (await browser.get(address.update_query(iss=psc.issuer, sid=sid))).release()
+    await eventually(lambda: api.sessions.of(os.getuid()) == [])
+
+
+async def test_a_logout_token_of_nobody_s_is_refused(heard: tuple[Workbench, PscRig, int]) -> None:
+    api, psc, port = heard
+    connector = aiohttp.TCPConnector(ssl=trusting(psc.authority))
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        got = await opened(api, browser)
+        address = f"http://127.0.0.1:{port}/backchannel-logout"
+        for data in ({"logout_token": "e30.e30.e30"}, {}):
+            async with browser.post(address, data=data) as answer:
+                assert answer.status == 400
+        assert await ends_in(api, path_of(got), got.text("token")) == (200, "active")
+
+
+async def test_a_taken_port_is_told_with_its_number(psc: PscRig, tmp_path: Path) -> None:
+    taken = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", free_port())
+    port = taken.sockets[0].getsockname()[1]
+    api = workbench_at(psc, tmp_path, redirect_port=port)
+    await api.start()
+    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=await pair(api))
+    assert got.code == "daemon.address_in_use"
+    assert str(port) in got.text("detail")
+    await api.ecps.close()
+    await api.stop()
+    taken.close()
+    await taken.wait_closed()

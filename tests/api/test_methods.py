@@ -1,0 +1,62 @@
+"""Which way to log in serves here, and which suits a use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cardd.identity.advice import TABLE, Advice, Fit, Use
+from tests.api.workbench import Workbench
+
+PAGE = Path(__file__).parents[2] / "docs" / "which-method.md"
+
+
+async def test_methods_say_what_serves_and_what_to_do_about_the_rest(api: Workbench) -> None:
+    got = await api.call("GET", "/v1/methods", via="unix", headers={"Accept-Language": "fr"})
+    assert got.json["methods"][0] == {"method": "cpx", "usable": True}  # type: ignore[index]
+    assert got.text("methods", 1, "problem") == "session.method_unavailable"
+    assert got.text("methods", 1, "remedy")
+    assert "advised" not in got.json
+
+
+@pytest.mark.parametrize(("language", "word"), [("fr", "carte"), ("en", "card")])
+async def test_for_a_use_the_best_comes_first_with_reasons_in_the_callers_language(
+    api: Workbench, language: str, word: str
+) -> None:
+    got = await api.call("GET", "/v1/methods?use=lps", via="unix", headers={"Accept-Language": language})
+    assert (got.text("methods", 0, "method"), got.text("methods", 0, "advice", "fit")) == ("cpx", "best")
+    assert word in got.text("methods", 0, "advice", "reasons", 0)
+    assert got.text("advised") == "cpx"
+
+
+async def test_what_suits_but_does_not_work_here_is_not_advised(api: Workbench) -> None:
+    got = await api.call("GET", "/v1/methods?use=establishment", via="unix")
+    assert [got.text("methods", n, "method") for n in range(3)] == ["csa", "ecps", "cpx"]
+    assert got.text("methods", 0, "problem") == "session.method_unavailable"
+    assert got.text("methods", 1, "advice", "together_with", 0) == "csa"
+    assert got.text("advised") == "cpx"
+
+
+async def test_where_nothing_works_nothing_is_advised(api: Workbench) -> None:
+    api.reader.remove()
+    got = await api.call("GET", "/v1/methods?use=webps", via="unix")
+    assert got.json["advised"] is None
+
+
+async def test_an_unknown_use_is_refused_with_those_that_exist(api: Workbench) -> None:
+    got = await api.call("GET", "/v1/methods?use=hopital", via="unix", headers={"Accept-Language": "en"})
+    assert (got.status, got.code) == (422, "request.invalid")
+    assert "medico-social" in got.text("detail")
+
+
+@pytest.mark.parametrize("use", Use)
+def test_the_page_for_users_says_the_same(use: Use) -> None:
+    [row] = [line for line in PAGE.read_text().splitlines() if f"| `{use.value}` |" in line]
+    cells = [cell.strip() for cell in row.split("|")[3:7]]
+    for fit, cell in zip(Fit, cells, strict=True):
+        assert cell == ", ".join(_written(advice) for advice in TABLE[use] if advice.fit is fit)
+
+
+def _written(advice: Advice) -> str:
+    return " with ".join(f"`{name}`" for name in (advice.method, *advice.together_with))

@@ -1,0 +1,154 @@
+"""Sessions through the editor's server (proxy LPS): the same resource, with the credentials elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest_asyncio
+from aiohttp import web
+
+from cardd.identity.ecps.settings import EcpsSettings, ProxySettings
+from tests.api.ecps import LOGIN, ends_in, pair, pending
+from tests.api.workbench import Workbench
+from tests.rig.oidc.people import ALICE
+from tests.rig.oidc.pki import Authority
+from tests.rig.oidc.proxy_lps import ProxyLps
+from tests.rig.waiting import eventually
+
+IDENTITY = "userinfo"
+
+
+@pytest_asyncio.fixture
+async def editor() -> AsyncIterator[ProxyLps]:
+    async with ProxyLps(Authority()) as made:
+        yield made
+
+
+def workbench_at(editor: ProxyLps, directory: Path, **proxy: object) -> Workbench:
+    authorities = directory / "editor.pem"
+    authorities.write_bytes(editor.authority.pem)
+    settings = EcpsSettings("", "lps-test", authorities=authorities, proxy=ProxySettings(editor.url, identity=IDENTITY))
+    assert settings.proxy
+    api = Workbench(directory, psc=replace(settings, proxy=replace(settings.proxy, **proxy)))  # type: ignore[arg-type]
+    api.person.attentive.clear()
+    return api
+
+
+@pytest_asyncio.fixture
+async def api(editor: ProxyLps, tmp_path: Path) -> AsyncIterator[Workbench]:
+    made = workbench_at(editor, tmp_path)
+    await made.start()
+    yield made
+    await made.ecps.close()
+    await made.stop()
+
+
+async def rings(editor: ProxyLps, who: str = ALICE) -> None:
+    await eventually(lambda: editor.waits_for(who))
+
+
+async def test_agreed_on_the_mobile_it_is_the_same_session(api: Workbench, editor: ProxyLps) -> None:
+    path, token = await pending(api)
+    got = await api.call("GET", path, bearer=token)
+    await rings(editor)
+    assert editor.asked == [
+        {
+            "nationalId": ALICE,
+            "bindingMessage": got.text("binding_message"),
+            "clientId": "lps-test",
+            "channel": "MOBILE",
+        }
+    ]
+    editor.approve(ALICE)
+    assert await ends_in(api, path, token) == (200, "active")
+    got = await api.call("GET", path, bearer=token)
+    assert (got.text("identity", "family_name"), got.text("situation")) == ("SIMULATION", "1.1")
+
+
+async def test_where_the_editor_tells_no_identity_the_session_has_the_national_id_and_no_name(
+    editor: ProxyLps, tmp_path: Path
+) -> None:
+    api = workbench_at(editor, tmp_path, identity=None)
+    await api.start()
+    path, token = await pending(api)
+    await rings(editor)
+    editor.approve(ALICE)
+    assert await ends_in(api, path, token) == (200, "active")
+    got = await api.call("GET", path, bearer=token)
+    assert (got.text("identity", "national_id"), got.text("identity", "family_name")) == (ALICE, "")
+    await api.ecps.close()
+    await api.stop()
+
+
+async def test_closing_it_disconnects_at_the_editor_s(api: Workbench, editor: ProxyLps) -> None:
+    path, token = await pending(api)
+    await rings(editor)
+    editor.approve(ALICE)
+    await ends_in(api, path, token)
+    assert (await api.call("DELETE", path, bearer=token)).status == 204
+    await eventually(lambda: editor.ended == [ALICE])
+
+
+async def test_giving_up_breaks_off_what_waits_at_the_editor_s(api: Workbench, editor: ProxyLps) -> None:
+    path, token = await pending(api)
+    await rings(editor)
+    await api.call("DELETE", path, bearer=token)
+    await eventually(lambda: editor.broken_off == [ALICE])
+
+
+async def test_an_unknown_person_is_told(api: Workbench, editor: ProxyLps) -> None:
+    path, token = await pending(api, {**LOGIN, "login_hint": "899999999999"})
+    assert await ends_in(api, path, token) == (422, "psc.login_hint")
+
+
+async def test_a_refusal_is_told_in_the_editor_s_words(api: Workbench, editor: ProxyLps) -> None:
+    path, token = await pending(api)
+    await rings(editor)
+    editor.answer(ALICE, 400, "channel value is invalid")
+    assert await ends_in(api, path, token) == (502, "psc.request_refused")
+
+
+async def test_nobody_who_answers_in_time_is_told_as_such(editor: ProxyLps, tmp_path: Path) -> None:
+    api = workbench_at(editor, tmp_path, timeout=0.3)
+    await api.start()
+    assert await ends_in(api, *await pending(api)) == (403, "psc.expired")
+    await api.ecps.close()
+    await api.stop()
+
+
+async def test_a_server_that_is_away_is_told(api: Workbench, editor: ProxyLps) -> None:
+    editor.fault = web.Response(status=503)
+    assert await ends_in(api, *await pending(api)) == (503, "psc.unavailable")
+
+
+async def test_a_session_without_a_cookie_is_none(api: Workbench, editor: ProxyLps) -> None:
+    editor.fault = web.json_response({"session_state": "SIMULATION"})
+    assert await ends_in(api, *await pending(api)) == (502, "psc.garbled")
+
+
+async def test_somebody_else_s_identity_is_no_session(api: Workbench, editor: ProxyLps) -> None:
+    path, token = await pending(api)
+    await rings(editor)
+    editor.approve(ALICE)
+    cookie = editor.cookies[0]
+    editor._open[cookie] = "899700000001"
+    assert await ends_in(api, path, token) == (403, "psc.other_person")
+
+
+async def test_the_browser_is_no_way_there(api: Workbench) -> None:
+    got = await api.call("POST", "/v1/sessions", {**LOGIN, "flow": "browser"}, bearer=await pair(api))
+    assert (got.status, got.code) == (422, "psc.flow_unavailable")
+
+
+async def test_an_approved_program_gets_the_cookie_to_call_the_editor_s_server_with(
+    api: Workbench, editor: ProxyLps
+) -> None:
+    path, token = await pending(api, LOGIN, await pair(api, permissions=["psc_token"]))
+    await rings(editor)
+    editor.approve(ALICE)
+    await ends_in(api, path, token)
+    got = await api.call("POST", f"{path}/psc-token", {}, bearer=token)
+    assert (got.text("token_type"), got.text("access_token")) == ("proxy_session_id", editor.cookies[0])
+    assert "expires_at" not in got.json
