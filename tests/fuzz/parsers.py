@@ -15,7 +15,7 @@ from cardd_drivers.cps3.contents import serial_in
 from cardd_drivers.cps3.proof import Verifier
 from cardd_drivers.pkcs15.directory import DirectoryType, applications, directory_paths
 from cardd_drivers.pkcs15.files import FILE_MAX, READS_MAX, Files
-from cardd_drivers.pkcs15.objects import certificate_files, passwords, private_keys
+from cardd_drivers.pkcs15.objects import certificate_files, data_files, passwords, private_keys
 from tests.drivers.channel import CountingChannel
 
 ANSWER_MAX = 600  # bytes: shorter and longer than a short command can ask for
@@ -117,6 +117,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "aodf": passwords,
     "prkdf": private_keys,
     "cdf": certificate_files,
+    "dodf": data_files,
     "certificate": _certificate,
     "key": _key,
 }
