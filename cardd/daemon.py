@@ -31,6 +31,7 @@ from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
 from cardd.documents.stamping import TimestampAuthority
 from cardd.errors import AssertionPointInvalid, ConfigInvalid
+from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.saml.profiles import profile_named, varied
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
@@ -91,6 +92,7 @@ class Daemon:
         self._closing: list[Callable[[], Awaitable[None]]] = [logins.ecps.close]
         signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin)
         self._held = HeldDocuments(clock)
+        self._pdf = PdfProcess()
         organisation = OrganisationKey(logins.csa, pins)
         self._sessions.on_closed.append(organisation.session_closed)
         situations = Situations(signing, self._sessions, prompter)
@@ -101,7 +103,7 @@ class Daemon:
             clients=self._clients,
             consents=self._consents,
             signing=signing,
-            documents=DocumentSigning(signing, clock, self._timestamps()),
+            documents=DocumentSigning(signing, clock, self._pdf, self._timestamps()),
             held=self._held,
             assertions=Assertions(
                 signing,
@@ -181,6 +183,7 @@ class Daemon:
         await self._sessions.settle()
         for close in self._closing:
             await close()
+        await asyncio.to_thread(self._pdf.close)
         self._expiry.stop()
         await self._clients.close()
         await self._api.stop()

@@ -878,6 +878,36 @@ class DocumentTimestampForm(DocumentError):
     code = "document.timestamp_form"
 
 
+class DocumentXmlDoctype(DocumentError):
+    """The XML has a document type: entities and outside references are not read."""
+
+    code = "document.xml_doctype"
+
+
+class DocumentXmlLimits(DocumentError):
+    """The XML is more than is read at once. Params: ``depth`` (elements), ``text`` (bytes of one), ``namespaces``."""
+
+    code = "document.xml_limits"
+
+
+class ManifestDocumentMissing(DocumentError):
+    """A document that the manifest names was not given. Params: ``reference``."""
+
+    code = "document.manifest_missing"
+
+
+class ManifestDocumentDiffers(DocumentError):
+    """A document is not the one of which the manifest has the digest. Params: ``reference``."""
+
+    code = "document.manifest_differs"
+
+
+class ManifestDocumentUnnamed(DocumentError):
+    """A document was given that the manifest does not name. Params: ``reference``."""
+
+    code = "document.manifest_unnamed"
+
+
 class SigningCertificateUsage(DocumentError):
     """The certificate is not for signing documents: its key usage lacks nonRepudiation."""
 
@@ -949,6 +979,83 @@ class TimestampUntrusted(TimestampError):
     """
 
     code = "timestamp.untrusted"
+
+
+class PdfError(DocumentError):
+    """The PDF cannot get this signature, or not be read."""
+
+
+class PdfDamaged(PdfError):
+    """Its structure is broken, or readers could understand it in several ways. Params: ``why`` (its reader's word)."""
+
+    code = "pdf.damaged"
+
+
+class PdfTooComplex(PdfError):
+    """It takes more time or memory than a document may: it is nested too deep, or unpacks to too much."""
+
+    code = "pdf.too_complex"
+
+
+class PdfEncrypted(PdfError):
+    """It is encrypted, or wants a password."""
+
+    code = "pdf.encrypted"
+
+
+class PdfCertified(PdfError):
+    """Somebody signed it and forbade every change, another signature too (DocMDP)."""
+
+    code = "pdf.certified"
+
+
+class PdfFieldLocked(PdfError):
+    """An earlier signature locks the form fields, this one too (FieldMDP). Params: ``field``."""
+
+    code = "pdf.field_locked"
+
+
+class PdfFieldTaken(PdfError):
+    """It has a form field of this name already. Params: ``field``."""
+
+    code = "pdf.field_taken"
+
+
+class PdfXfa(PdfError):
+    """It is an XFA form: what its reader shows is not what the signature would cover."""
+
+    code = "pdf.xfa"
+
+
+class PdfPageMissing(PdfError):
+    """It has no such page. Params: ``page``, ``pages`` (how many there are)."""
+
+    code = "pdf.page_missing"
+
+
+class PdfRectangleOutside(PdfError):
+    """The rectangle is empty, or not wholly on the page. Params: ``page`` (left, bottom, right, top, in points)."""
+
+    code = "pdf.rectangle_outside"
+
+
+class PdfPictureUnreadable(PdfError):
+    """The picture is no PNG or JPEG file, or a broken one."""
+
+    code = "pdf.picture_unreadable"
+
+
+class PdfPictureTooLarge(PdfError):
+    """The picture has too many bytes or pixels. Params: ``limit``."""
+
+    code = "pdf.picture_too_large"
+    status = 413
+
+
+class PdfNoRoom(PdfError):
+    """The timestamp is larger than the room that was kept for it."""
+
+    code = "pdf.no_room"
 
 
 # --- assertions (VIHF, INSi) -----------------------------------------------------------------------------------

@@ -95,6 +95,27 @@ class JwsBody(Body):
     cty: Name | None = None
 
 
+class VisibleBody(Body):
+    """A visible signature: ``rectangle`` is left, bottom, right, top in points, ``page`` from 1, or from -1 backwards.
+
+    It shows the signer's name, profession, number and the time, which no request can change, and the picture.
+    """
+
+    rectangle: tuple[float, float, float, float]
+    page: Annotated[int, Meta(ge=-10_000, le=10_000)] = -1
+    picture: bytes | None = None
+    language: Literal["fr", "en"] = "fr"
+
+
+class PadesBody(Body):
+    """What else a signature in a PDF may be told; ``field`` is the new form field's name."""
+
+    reason: Name | None = None
+    location: Name | None = None
+    field: Name | None = None
+    visible: VisibleBody | None = None
+
+
 class SignatureItem(Body):
     """One signature: exactly one of ``digest`` (SHA-256) and ``document``.
 
@@ -106,7 +127,7 @@ class SignatureItem(Body):
     """
 
     document_name: Name
-    format: Literal["raw", "jws", "cades"] = "raw"
+    format: Literal["raw", "jws", "cades", "pades"] = "raw"
     algorithm: Literal["RS256", "PS256", "ES256"] | None = None
     digest: bytes | None = None
     document: bytes | None = None
@@ -116,6 +137,7 @@ class SignatureItem(Body):
     timestamp: bool = False
     mime_type: Name | None = None
     jws: JwsBody | None = None
+    pades: PadesBody | None = None
 
 
 class BatchBody(Body):

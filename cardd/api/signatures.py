@@ -9,13 +9,20 @@ from typing import BinaryIO
 
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import SignatureAnswer, SignatureBody, SignatureItem, SignaturesAnswer, SignaturesBody
+from cardd.api.schemas import PadesBody, SignatureAnswer, SignatureBody, SignatureItem, SignaturesAnswer, SignaturesBody
 from cardd.core.consent import Batch
 from cardd.documents.requests import Options, SignedDocument, ToSign
 from cardd.errors import InvalidRequest
-from cardd.formats.options import CadesOptions, JwsOptions, RawOptions, Serialization
+from cardd.formats.options import CadesOptions, JwsOptions, PadesOptions, RawOptions, Serialization, Visible
 from cardd.model import Algorithm
 
+CHOICES = ("detached", "mime_type", "jws", "pades")
+ALLOWED = {
+    "raw": frozenset[str](),
+    "jws": frozenset(("detached", "jws")),
+    "cades": frozenset(("detached", "mime_type")),
+    "pades": frozenset(("pades",)),
+}
 DIGEST_SIZE = hashlib.sha256().digest_size
 SHAPE: Shape[SignatureBody | SignaturesBody] = Shape(
     SignatureBody, SignaturesBody, choose=lambda keys: SignaturesBody if "signatures" in keys else SignatureBody
@@ -63,9 +70,7 @@ def _document(call: Call, item: SignatureItem, files: ExitStack) -> BinaryIO | N
 
 def _options(item: SignatureItem, where: str) -> Options:
     """The format's own. Raises InvalidRequest for what belongs to another format."""
-    given = {"detached": item.detached, "mime_type": item.mime_type is not None, "jws": item.jws is not None}
-    allowed = {"raw": set(), "jws": {"detached", "jws"}, "cades": {"detached", "mime_type"}}[item.format]
-    for name in (name for name, is_given in given.items() if is_given and name not in allowed):
+    for name in (name for name in CHOICES if getattr(item, name) and name not in ALLOWED[item.format]):
         raise InvalidRequest(where=f"{where}.{name}", why="not_of_format")
     match item.format:
         case "jws" if item.jws is not None:
@@ -77,8 +82,16 @@ def _options(item: SignatureItem, where: str) -> Options:
             return JwsOptions(detached=item.detached, stamped=item.timestamp)
         case "cades":
             return CadesOptions(item.detached, item.mime_type)
+        case "pades":
+            return _pades(item.pades or PadesBody())
         case "raw":
             return RawOptions()
+
+
+def _pades(told: PadesBody) -> PadesOptions:
+    shown = told.visible
+    visible = Visible(shown.rectangle, shown.page, shown.picture, shown.language) if shown else None
+    return PadesOptions(told.reason, told.location, told.field, visible)
 
 
 def _answer(call: Call, item: SignatureItem, done: SignedDocument) -> SignatureAnswer:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from cardd.core.signing import Signed
-from cardd.formats.options import CadesOptions, JwsOptions, RawOptions
+from cardd.formats.options import CadesOptions, JwsOptions, PadesOptions, RawOptions
 from cardd.model import Algorithm
 
-FormatOptions = JwsOptions | CadesOptions
+FormatOptions = JwsOptions | CadesOptions | PadesOptions
 Options = RawOptions | FormatOptions
 
 

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from cardd.core.consent import Batch, SignatureRequest
@@ -21,8 +20,10 @@ from cardd.documents.requests import FormatOptions, SignedDocument, ToSign
 from cardd.errors import DocumentTimestampForm, TimestampUnconfigured
 from cardd.formats.document import sha256_of
 from cardd.formats.options import RawOptions
+from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.raw import prepare_raw
+from cardd.model import Identity
 from cardd.ports import Clock
 
 
@@ -46,9 +47,16 @@ class _Ready:
 class DocumentSigning:
     """Signs documents; ``stamper`` makes the way to the timestamp authority at its first use, None without one."""
 
-    def __init__(self, signing: Signing, clock: Clock, stamper: Callable[[], Awaitable[Stamper]] | None = None) -> None:
+    def __init__(
+        self,
+        signing: Signing,
+        clock: Clock,
+        pdf: PdfProcess,
+        stamper: Callable[[], Awaitable[Stamper]] | None = None,
+    ) -> None:
         self._signing = signing
         self._clock = clock
+        self._pdf = pdf
         self._stamper = stamper
 
     async def sign(self, session: Session, requests: Sequence[ToSign], batch: Batch | None) -> list[SignedDocument]:
@@ -84,15 +92,14 @@ class DocumentSigning:
             prepared = prepare_raw(request.document, request.digest)
             return _Ready(request, prepared, prepared.message.digest)
         signer = Signer(credential.certificate, credential.chain, algorithm)
-        return await asyncio.to_thread(_prepare, request, options, signer, self._clock.now())
+        return await asyncio.to_thread(self._with_libraries, request, options, signer, session.identity)
 
+    def _with_libraries(self, request: ToSign, options: FormatOptions, signer: Signer, identity: Identity) -> _Ready:
+        from cardd.documents.preparing import Signatory, prepare  # noqa: PLC0415 - when the first document is signed
 
-def _prepare(request: ToSign, options: FormatOptions, signer: Signer, now: datetime) -> _Ready:
-    from cardd.documents.preparing import prepare  # noqa: PLC0415 - when the first document is signed
-
-    prepared = prepare(request, options, signer, now)
-    digest = request.digest or (sha256_of(request.document) if request.document else prepared.message.digest)
-    return _Ready(request, prepared, digest)
+        prepared = prepare(request, options, Signatory(signer, identity, self._clock.now()), self._pdf)
+        digest = request.digest or (sha256_of(request.document) if request.document else prepared.message.digest)
+        return _Ready(request, prepared, digest)
 
 
 def _asked(ready: _Ready) -> SignatureRequest:

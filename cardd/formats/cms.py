@@ -52,14 +52,16 @@ class SignerPart:
         return bytes(cms.SignerInfo(fields).dump())
 
 
-def signer_part(signer: Signer, digest: bytes, now: datetime, mime_type: str | None = None) -> SignerPart:
-    """What has to be signed for content of this SHA-256; ``now`` is the signing time that is claimed."""
+def signer_part(signer: Signer, digest: bytes, now: datetime | None, mime_type: str | None = None) -> SignerPart:
+    """What has to be signed for content of this SHA-256; ``now`` is the signing time claimed here, if it is."""
     attributes = [
         _attribute("content_type", "data"),
         _attribute("message_digest", digest),
-        _attribute("signing_time", cms.Time({"utc_time": now.astimezone(UTC).replace(microsecond=0)})),
         _attribute("signing_certificate_v2", _reference(signer.certificate)),
     ]
+    if now is not None:
+        time = cms.Time({"utc_time": now.astimezone(UTC).replace(microsecond=0)})
+        attributes.append(_attribute("signing_time", time))
     if mime_type is not None:
         text = encode(SET, core.UTF8String(mime_type).dump())
         attributes.append(cms.CMSAttribute.load(encode(SEQUENCE, core.ObjectIdentifier(MIME_TYPE).dump() + text)))

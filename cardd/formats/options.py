@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+Rectangle = tuple[float, float, float, float]
+
 
 class Serialization(StrEnum):
     """How a JWS is written; JSON is the flattened form (RFC 7515, section 7.2.2)."""
@@ -41,6 +43,34 @@ class JwsOptions:
     def media_type(self) -> str:
         """RFC 7515, section 9.2."""
         return "application/jose" if self.serialization is Serialization.COMPACT else "application/jose+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Where a visible signature stands, and what it shows beside the name, number and time of who signs.
+
+    ``page`` counts from 1, or from -1 backwards; ``rectangle`` is left, bottom, right, top in points from the page's
+    origin, before any rotation; ``picture`` is a PNG or JPEG file, 1 MiB and 2000 × 2000 pixels at most; ``language``
+    is that of its words.
+    """
+
+    rectangle: Rectangle
+    page: int = -1
+    picture: bytes | None = None
+    language: str = "fr"
+
+
+@dataclass(frozen=True, slots=True)
+class PadesOptions:
+    """What the signature says of itself; ``field`` is the name of the new form field, found where it is not given."""
+
+    format: ClassVar[str] = "pades"
+    media_type: ClassVar[str] = "application/pdf"
+
+    reason: str | None = None
+    location: str | None = None
+    field: str | None = None
+    visible: Visible | None = None
 
 
 @dataclass(frozen=True, slots=True)

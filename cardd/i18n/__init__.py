@@ -14,7 +14,15 @@ from types import ModuleType
 
 LANGUAGES = ("fr", "en")
 DEFAULT = "fr"
-DOMAINS = {"dialog": "dialogs", "cli": "cli", "doctor": "doctor", "reason": "reasons", "psc": "psc", "advice": "advice"}
+DOMAINS = {
+    "dialog": "dialogs",
+    "cli": "cli",
+    "doctor": "doctor",
+    "reason": "reasons",
+    "psc": "psc",
+    "advice": "advice",
+    "stamp": "stamp",
+}
 ERRORS = "errors"
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

@@ -33,6 +33,7 @@ from cardd.core.support import SupportDesk
 from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
+from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.saml.profiles import profile_named
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
@@ -142,6 +143,7 @@ class Workbench:
         self.sessions.on_closed.append(self.ecps.session_closed)
         self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa, self.ecps)
         self.held = HeldDocuments(self.clock)
+        self.pdf = PdfProcess()
         self.sessions.on_closed.append(self.held.session_closed)
         situations = Situations(self.signing, self.sessions, prompter)
         organisation = OrganisationKey(csa, self.pins)
@@ -152,7 +154,7 @@ class Workbench:
             clients=self.clients,
             consents=self.consents,
             signing=self.signing,
-            documents=DocumentSigning(self.signing, SystemClock(), self.stamper),
+            documents=DocumentSigning(self.signing, SystemClock(), self.pdf, self.stamper),
             held=self.held,
             assertions=Assertions(
                 self.signing,

@@ -22,7 +22,7 @@ from cardd.errors import (
     DocumentMalformed,
     DocumentUnsupported,
 )
-from cardd.formats.jws import prepare_jws
+from cardd.formats.jws import encoded, prepare_jws
 from cardd.formats.options import JwsOptions, Serialization
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature
 from cardd.formats.verifying.jws import verify_jws

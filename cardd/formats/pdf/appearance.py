@@ -1,0 +1,99 @@
+"""What a visible signature looks like: the picture at the left, the lines beside it.
+
+The text is set in Helvetica, one of the fonts that every reader has (ISO 32000-1, section 9.6.2.2), in its encoding
+for Western Europe: é, ç and œ are there, and no font needs to be carried along.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from PIL import Image
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.images import pil_image
+from pyhanko.pdf_utils.writer import BasePdfFileWriter
+
+name = generic.NameObject
+
+ENCODING = "cp1252"  # Python's name for WinAnsiEncoding
+MARGIN = 3.0  # points
+SIZE_MAX, LEADING = 12.0, 1.2
+PICTURE_MAX = 0.4  # of the width
+NARROW, WIDE = 0.56, 1.02  # em; no glyph of Helvetica is wider than its class
+CAPITAL = 0.78
+WIDE_LETTERS = "mwMWŒœÆæ@%…—©®™¼½¾‰"
+# by the page's Rotate: the appearance is turned against it (ISO 32000-1, section 12.5.5)
+UPRIGHT = {0: (1, 0, 0, 1, 0, 0), 90: (0, 1, -1, 0, 0, 0), 180: (-1, 0, 0, -1, 0, 0), 270: (0, -1, 1, 0, 0, 0)}
+
+
+def appearance(
+    writer: BasePdfFileWriter,
+    box: tuple[float, float],
+    rotation: int,
+    lines: Sequence[str],
+    picture: Image.Image | None,
+) -> generic.IndirectObject:
+    """A form XObject of this width and height (points), read upright on a page that is shown turned by ``rotation``."""
+    width, height = box if rotation % 180 == 0 else box[::-1]
+    resources = generic.DictionaryObject({name("/Font"): generic.DictionaryObject({name("/F"): _helvetica()})})
+    content, left = [b"q"], MARGIN
+    if picture is not None:
+        shown = _fitted(picture, width * PICTURE_MAX - MARGIN, height - 2 * MARGIN)
+        resources[name("/XObject")] = generic.DictionaryObject({name("/P"): pil_image(picture, writer)})
+        content.append(b"q %.2f 0 0 %.2f %.2f %.2f cm /P Do Q" % (*shown, MARGIN, (height - shown[1]) / 2))
+        left += shown[0] + MARGIN
+    content += [_text(lines, left, width - left - MARGIN, height), b"Q"]
+    form = generic.StreamObject(
+        {
+            name("/Type"): name("/XObject"),
+            name("/Subtype"): name("/Form"),
+            name("/BBox"): _numbers(0, 0, width, height),
+            name("/Matrix"): _numbers(*UPRIGHT[rotation]),
+            name("/Resources"): resources,
+        },
+        stream_data=b"\n".join(content),
+    )
+    return writer.add_object(form)
+
+
+def _helvetica() -> generic.DictionaryObject:
+    entries = {"Type": "Font", "Subtype": "Type1", "BaseFont": "Helvetica", "Encoding": "WinAnsiEncoding"}
+    return generic.DictionaryObject({name(f"/{key}"): name(f"/{value}") for key, value in entries.items()})
+
+
+def _fitted(picture: Image.Image, width: float, height: float) -> tuple[float, float]:
+    scale = min(width / picture.width, height / picture.height)
+    return picture.width * scale, picture.height * scale
+
+
+def _text(lines: Sequence[str], left: float, width: float, height: float) -> bytes:
+    """The lines, as large as fits, in the middle of the height."""
+    written = [_written(line) for line in lines]
+    widest = max((_width(line) for line in written), default=0.0)
+    size = min(SIZE_MAX, (height - 2 * MARGIN) / (LEADING * max(len(lines), 1)), width / max(widest, 1.0))
+    leading = size * LEADING
+    top = (height + leading * len(lines)) / 2 - size
+    shown = [b"<%s> Tj T*" % line.encode(ENCODING).hex().encode() for line in written]
+    return b"BT /F %.2f Tf %.2f TL %.2f %.2f Td\n%s\nET" % (size, leading, left, top, b"\n".join(shown))
+
+
+def _written(line: str) -> str:
+    """The line in letters that the font has: another's accent is left out, another script is a question mark."""
+    return "".join(map(_letter, unicodedata.normalize("NFC", line)))
+
+
+def _letter(letter: str) -> str:
+    for known in (letter, unicodedata.normalize("NFKD", letter)[0]):
+        if known.isprintable() and known.encode(ENCODING, "ignore"):
+            return known
+    return "?"
+
+
+def _width(line: str) -> float:
+    """In em, and never less than it is."""
+    return sum(WIDE if letter in WIDE_LETTERS else CAPITAL if letter.isupper() else NARROW for letter in line)
+
+
+def _numbers(*values: float) -> generic.ArrayObject:
+    return generic.ArrayObject(generic.FloatObject(f"{value:g}") for value in values)

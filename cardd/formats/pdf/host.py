@@ -1,0 +1,86 @@
+"""The PDF process: ``python -P -m cardd.formats.pdf.host LINK``, started by the daemon, LINK an inherited socket.
+
+Requests are answered one after the other. The process ends when the daemon does, when nothing was asked for a while,
+and after a document that filled its memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+
+from pyhanko.pdf_utils.misc import PdfDecodeLimitError
+
+from cardd.errors import CarddError, PdfDamaged, PdfTooComplex
+from cardd.formats.pdf.file import opened
+from cardd.formats.pdf.listing import listed
+from cardd.formats.pdf.placing import place
+from cardd.formats.pdf.wire import Answer, Broken, List, Place, Refused, Request, receive_request, send_answer
+
+IDLE = 60.0  # seconds
+MEMORY_MAX = 512 * 1024 * 1024  # bytes of its own
+PROCESSOR_MAX = 60  # seconds for one document: the daemon gives up earlier, this holds when it is gone
+SET_DUMPABLE = 4  # prctl(2)
+
+
+def main(link: int) -> None:
+    """Serve until the daemon leaves, or has nothing to ask."""
+    _harden()
+    with socket.socket(fileno=link) as daemon:
+        daemon.settimeout(IDLE)
+        try:
+            while _serve(daemon):
+                pass
+        except (Broken, OSError):
+            return
+
+
+def _serve(daemon: socket.socket) -> bool:
+    """Answer one request; false when it was the last."""
+    request, descriptor = receive_request(daemon)
+    _allow(PROCESSOR_MAX)
+    answer = _answered(request, descriptor)
+    send_answer(daemon, answer)
+    return not (isinstance(answer, Refused) and answer.leaving)
+
+
+def _answered(request: Request, descriptor: int) -> Answer:
+    try:
+        with opened(descriptor) as document:
+            match request:
+                case Place():
+                    return place(document, request)
+                case List():
+                    return listed(document)
+    except CarddError as error:
+        return Refused(error.code, error.params)
+    except (RecursionError, PdfDecodeLimitError):
+        return Refused(PdfTooComplex.code, {})
+    except MemoryError:
+        return Refused(PdfTooComplex.code, {}, leaving=True)
+    except Exception as error:  # noqa: BLE001 - pyHanko tells of damage in a dozen ways, assertions among them
+        return Refused(PdfDamaged.code, {"why": type(error).__name__})
+
+
+def _allow(seconds: int) -> None:
+    """The kernel ends the process when it has used this much more of the processor."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = int(used.ru_utime + used.ru_stime) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _harden() -> None:
+    """No core dump, no debugger, no more memory than a document may want; Ctrl-C is the daemon's business."""
+    ctypes.CDLL(None).prctl(SET_DUMPABLE, 0, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MAX, MEMORY_MAX))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
+    os._exit(0)  # nothing is left to be tidied

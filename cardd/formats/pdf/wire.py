@@ -1,0 +1,130 @@
+"""What the daemon and the PDF process say to each other: frames of 4 bytes length and a msgpack value.
+
+The document itself goes as an open file beside the request's length.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from datetime import datetime
+
+from msgspec import Struct, msgpack
+
+PREFIX = 4
+FRAME_MAX = 8 * 1024 * 1024
+SHORTEST = 0.001  # seconds; zero would mean not to wait for what has arrived
+
+Rectangle = tuple[float, float, float, float]
+
+
+class Stamp(Struct, frozen=True):
+    """What a visible signature shows, and where: ``page`` from 1, or from -1 backwards; left, bottom, right, top."""
+
+    page: int
+    rectangle: Rectangle
+    lines: tuple[str, ...]
+    picture: bytes | None
+
+
+class Place(Struct, tag=True, frozen=True):
+    """Append a signature field with ``room`` bytes for its CMS message; without a ``field`` name, one is found."""
+
+    when: datetime
+    room: int
+    field: str | None = None
+    reason: str | None = None
+    location: str | None = None
+    stamp: Stamp | None = None
+
+
+class List(Struct, tag=True, frozen=True):
+    """Which signatures are in it."""
+
+
+class Placed(Struct, tag=True, frozen=True):
+    """Where the hexadecimal string lies, its angle brackets included, and the SHA-256 of all that is around it."""
+
+    start: int
+    end: int
+    digest: bytes
+
+
+class Found(Struct, frozen=True):
+    """One signature: its dictionary's SubFilter, ByteRange, Contents (with the padding), M as it is written."""
+
+    kind: str
+    ranges: tuple[int, ...]
+    contents: bytes
+    when: datetime | None
+
+
+class Listed(Struct, tag=True, frozen=True):
+    """Every signature, oldest first."""
+
+    signatures: tuple[Found, ...]
+
+
+class Refused(Struct, tag=True, frozen=True):
+    """The document cannot be taken: an error's code and params. ``leaving``: this process takes no other."""
+
+    code: str
+    params: dict[str, str | int]
+    leaving: bool = False
+
+
+Request = Place | List
+Answer = Placed | Listed | Refused
+
+_encoder = msgpack.Encoder()
+_requests: msgpack.Decoder[Request] = msgpack.Decoder(Request)
+_answers: msgpack.Decoder[Answer] = msgpack.Decoder(Answer)
+
+
+class Broken(Exception):
+    """The other side left, or does not speak as agreed."""
+
+
+def send_request(link: socket.socket, request: Request, document: int) -> None:
+    """Send a request and the open file that it is about."""
+    content = _encoder.encode(request)
+    socket.send_fds(link, [len(content).to_bytes(PREFIX, "big")], [document])
+    link.sendall(content)
+
+
+def receive_request(link: socket.socket) -> tuple[Request, int]:
+    """Wait for the next request; whoever takes the file closes it. Raises Broken."""
+    head, files, _, _ = socket.recv_fds(link, PREFIX, 1)
+    if len(head) != PREFIX or len(files) != 1:
+        raise Broken
+    return _requests.decode(_exactly(link, int.from_bytes(head, "big"))), files[0]
+
+
+def send_answer(link: socket.socket, answer: Answer) -> None:
+    """Answer."""
+    content = _encoder.encode(answer)
+    link.sendall(len(content).to_bytes(PREFIX, "big") + content)
+
+
+def receive_answer(link: socket.socket, deadline: float) -> Answer:
+    """Wait for the answer until the monotonic ``deadline``. Raises Broken, OSError (TimeoutError)."""
+    size = int.from_bytes(_exactly(link, PREFIX, deadline), "big")
+    try:
+        return _answers.decode(_exactly(link, size, deadline))
+    except ValueError as fault:
+        raise Broken from fault
+
+
+def _exactly(link: socket.socket, size: int, deadline: float | None = None) -> bytes:
+    if size > FRAME_MAX:
+        raise Broken
+    received = bytearray(size)
+    room = memoryview(received)
+    while room:
+        if deadline is not None:
+            link.settimeout(max(deadline - time.monotonic(), SHORTEST))
+        count = link.recv_into(room)
+        if not count:
+            raise Broken
+        room = room[count:]
+    return bytes(received)

@@ -1,0 +1,179 @@
+"""XAdES-B and -T (ETSI EN 319 132-1): in the XML document, around any document, or apart from it.
+
+The document is signed as its octets stand when it is inside (base64) or apart; in an XML document that holds its own
+signature, comments are not covered: XML Signature reads a whole document without them.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import BinaryIO
+
+from lxml import etree
+
+from cardd.errors import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
+from cardd.formats.document import sha256_of, size_of
+from cardd.formats.prepared import Signer
+from cardd.formats.qualifying import add_signing_certificate, add_signing_certificate_v2
+from cardd.formats.signer import require_signing_certificate
+from cardd.formats.xml import EXCLUSIVE, XML_MAX, Element, canonical, canonical_document, parsed
+from cardd.formats.xmldsig import (
+    ALONE,
+    BASE64,
+    DS,
+    ENVELOPED,
+    XADES,
+    Reference,
+    XmlPrepared,
+    add,
+    new_signature,
+    prepared_signature,
+)
+
+INSIDE_MAX = 7 * 1024 * 1024  # in base64 this is just below the 10 million characters that libxml2 takes in one text
+SIGNED_PROPERTIES = "http://uri.etsi.org/01903#SignedProperties"
+END_TAG = re.compile(rb"</[^<>]*>\s*")
+PREFIXES: dict[str | None, str] = {"ds": DS, "xades": XADES}
+
+
+class Form(StrEnum):
+    """Where the document is: around its signature (XML only), inside it, or apart."""
+
+    ENVELOPED = "enveloped"
+    ENVELOPING = "enveloping"
+    DETACHED = "detached"
+
+
+class CertificateProperty(StrEnum):
+    """How the certificate is named: V2 as the baseline has it, V1 for readers of XAdES before 2016."""
+
+    V2 = "SigningCertificateV2"
+    V1 = "SigningCertificate"
+
+
+@dataclass(frozen=True, slots=True)
+class XadesOptions:
+    """``mime_type`` is told as the document's; ``uri`` is where a detached document is to be found, if that is said."""
+
+    form: Form = Form.ENVELOPED
+    mime_type: str | None = None
+    uri: str | None = None
+    certificate: CertificateProperty = CertificateProperty.V2
+
+
+DEFAULT = XadesOptions()
+
+
+def prepare_xades(document: BinaryIO, signer: Signer, now: datetime, options: XadesOptions = DEFAULT) -> XmlPrepared:
+    """A signature of this document; ``now`` is the signing time that is claimed.
+
+    Raises DocumentEmpty, DocumentTooLarge, and as ``require_signing_certificate`` does; for a document that gets the
+    signature inside also DocumentUnsupported when it has one already, and as ``cardd.formats.xml.parsed`` does.
+    """
+    require_signing_certificate(signer, now)
+    if size_of(document) == 0:
+        raise DocumentEmpty
+    match options.form:
+        case Form.ENVELOPED:
+            return _enveloped(document, signer, now, options)
+        case Form.ENVELOPING:
+            return _enveloping(document, signer, now, options)
+        case Form.DETACHED:
+            return _detached(sha256_of(document), signer, now, options)
+
+
+def prepare_xades_digest(digest: bytes, signer: Signer, now: datetime, options: XadesOptions) -> XmlPrepared:
+    """A detached signature of the document that has this SHA-256. Raises as ``require_signing_certificate`` does."""
+    require_signing_certificate(signer, now)
+    return _detached(digest, signer, now, options)
+
+
+def _enveloped(document: BinaryIO, signer: Signer, now: datetime, options: XadesOptions) -> XmlPrepared:
+    if size_of(document) > XML_MAX:
+        raise DocumentTooLarge(format="XAdES", limit=XML_MAX)
+    root = parsed(document)
+    if root.find(f".//{{{DS}}}Signature") is not None:  # it would cover the new one, or not be covered by it
+        raise DocumentUnsupported(format="XAdES", what="ds:Signature")
+    what = Reference(sha256(canonical_document(root)).digest(), "", (ENVELOPED, EXCLUSIVE))
+    return _prepared(_signature(), what, signer, now, options, around=_around(document, root))
+
+
+def _around(document: BinaryIO, root: Element) -> tuple[bytes, bytes]:
+    """The octets before and after a new last child of the root, as they are where the document ends with its end tag.
+
+    What is signed is ASCII, and so is the end tag's first sign, in every encoding where this finds it.
+    """
+    document.seek(0)
+    octets = document.read()
+    end = octets.rfind(b"</")
+    if end > 0 and END_TAG.fullmatch(octets, end):
+        return octets[:end], octets[end:]
+    mark = f"signature {secrets.token_hex(16)}"
+    root.append(etree.Comment(mark))
+    written = etree.tostring(root.getroottree(), xml_declaration=True, encoding="UTF-8")
+    before, _, after = written.partition(f"<!--{mark}-->".encode())
+    return before, after
+
+
+def _enveloping(document: BinaryIO, signer: Signer, now: datetime, options: XadesOptions) -> XmlPrepared:
+    if size_of(document) > INSIDE_MAX:
+        raise DocumentTooLarge(format="XAdES", limit=INSIDE_MAX)
+    document.seek(0)
+    content = document.read()
+    signature = _signature()
+    name = f"{signature.get('Id')}-object"
+    text = b64encode(content).decode()
+    add(signature, DS, "Object", text, Id=name, MimeType=options.mime_type, Encoding=BASE64)
+    return _prepared(signature, Reference(sha256(content).digest(), f"#{name}", (BASE64,)), signer, now, options)
+
+
+def _detached(digest: bytes, signer: Signer, now: datetime, options: XadesOptions) -> XmlPrepared:
+    return _prepared(_signature(), Reference(digest, options.uri), signer, now, options)
+
+
+def _signature() -> Element:
+    return new_signature(f"xades-{secrets.token_hex(16)}", PREFIXES)
+
+
+def _prepared(
+    signature: Element,
+    what: Reference,
+    signer: Signer,
+    now: datetime,
+    options: XadesOptions,
+    *,
+    around: tuple[bytes, bytes] = ALONE,
+) -> XmlPrepared:
+    name = f"{signature.get('Id')}"
+    content = Reference(what.digest, what.uri, what.transforms, f"{name}-reference")
+    signed = _signed_properties(signature, signer, now, options)
+    data = add(add(signed, XADES, "SignedDataObjectProperties"), XADES, "DataObjectFormat")
+    data.set("ObjectReference", f"#{content.id}")
+    add(data, XADES, "MimeType", options.mime_type or _mime_type(options.form))
+    digest = sha256(canonical(signed)).digest()
+    properties = Reference(digest, f"#{signed.get('Id')}", (EXCLUSIVE,), type=SIGNED_PROPERTIES)
+    return prepared_signature(signature, signer, [content, properties], around=around)
+
+
+def _signed_properties(signature: Element, signer: Signer, now: datetime, options: XadesOptions) -> Element:
+    name = signature.get("Id")
+    qualifying = add(add(signature, DS, "Object"), XADES, "QualifyingProperties", Target=f"#{name}")
+    signed = add(qualifying, XADES, "SignedProperties", Id=f"{name}-properties")
+    of_signature = add(signed, XADES, "SignedSignatureProperties")
+    time = now.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()
+    add(of_signature, XADES, "SigningTime", f"{time}Z")
+    if options.certificate is CertificateProperty.V1:
+        add_signing_certificate(of_signature, (signer.certificate,), version=XADES, digests=DS)
+    else:
+        add_signing_certificate_v2(of_signature, signer.certificate)
+    return signed
+
+
+def _mime_type(form: Form) -> str:
+    return "text/xml" if form is Form.ENVELOPED else "application/octet-stream"

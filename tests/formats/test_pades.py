@@ -1,0 +1,232 @@
+"""PAdES signatures: judged by poppler's pdfsig and pdftotext; what cannot be signed is told by its own code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cardd.errors import (
+    CarddError,
+    DocumentEmpty,
+    DocumentMalformed,
+    PdfCertified,
+    PdfDamaged,
+    PdfEncrypted,
+    PdfFieldTaken,
+    PdfPageMissing,
+    PdfPictureTooLarge,
+    PdfPictureUnreadable,
+    PdfRectangleOutside,
+    PdfTooComplex,
+    PdfXfa,
+    SigningCertificateUsage,
+)
+from cardd.formats.document import new_document
+from cardd.formats.options import PadesOptions, Visible
+from cardd.formats.pades import PadesPrepared, prepare_pades
+from cardd.formats.pdf.process import PdfProcess
+from cardd.formats.verified import Flaw, Scope, VerifiedSignature
+from cardd.formats.verifying.pades import verify_pades
+from cardd.model import Identity
+from tests.rig.pdf import pdf, pdfsig, words_of
+from tests.rig.pens import Pen, card_pen, finished
+from tests.rig.tsa import OpensslTsa
+
+WHO = Identity("899000000010", "SIMULATION-MÉDECIN", "CAMILLE", title="Médecin")
+CORNER = (40.0, 40.0, 260.0, 120.0)
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[PdfProcess]:
+    running = PdfProcess()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def prepare(process: PdfProcess, now: datetime) -> Preparing:
+    return Preparing(process, now)
+
+
+class Preparing:
+    def __init__(self, process: PdfProcess, now: datetime) -> None:
+        self._process = process
+        self._now = now
+
+    def __call__(self, content: bytes, pen: Pen, options: PadesOptions | None = None) -> PadesPrepared:
+        document = new_document(content)
+        try:
+            return prepare_pades(
+                document, pen.signer, self._now, options or PadesOptions(), process=self._process, who=WHO
+            )
+        except BaseException:
+            document.close()
+            raise
+
+
+def found_in(content: bytes, process: PdfProcess) -> list[VerifiedSignature]:
+    with new_document(content) as document:
+        return verify_pades(document, process)
+
+
+def picture(width: int = 60, height: int = 40) -> bytes:
+    drawn = BytesIO()
+    Image.new("RGB", (width, height), "navy").save(drawn, "PNG")
+    return drawn.getvalue()
+
+
+def test_poppler_accepts_each_kind_of_key(prepare: Preparing, pen: Pen, tmp_path: Path) -> None:
+    signed = tmp_path / "signed.pdf"
+    signed.write_bytes(pen.write(prepare(pdf(), pen)))
+    [judged] = pdfsig(signed)
+    assert (judged.is_valid, judged.is_whole, judged.kind) == (True, True, "ETSI.CAdES.detached")
+
+
+def test_what_was_there_stays_byte_by_byte(prepare: Preparing, card: Pen) -> None:
+    original = pdf()
+    assert card.write(prepare(original, card)).startswith(original)
+
+
+def test_a_tampered_copy_is_refused(prepare: Preparing, process: PdfProcess, card: Pen, tmp_path: Path) -> None:
+    signed = card.write(prepare(pdf(), card))
+    tampered = tmp_path / "tampered.pdf"
+    tampered.write_bytes(signed.replace(b"[0 0 595 842]", b"[0 0 595 841]"))
+    assert [judged.is_valid for judged in pdfsig(tampered)] == [False]
+    assert [found.flaw for found in found_in(tampered.read_bytes(), process)] == [Flaw.CONTENT]
+
+
+def test_a_visible_one_shows_who_signed_and_keeps_the_rest_of_the_page(
+    prepare: Preparing, card: Pen, tmp_path: Path
+) -> None:
+    options = PadesOptions(reason="Compte rendu", location="SIMULATION", visible=Visible(CORNER, 1, picture()))
+    signed = tmp_path / "signed.pdf"
+    signed.write_bytes(card.write(prepare(pdf(pages=2), card, options)))
+    words = words_of(signed)
+    for shown in ("CAMILLE SIMULATION-MÉDECIN", "Médecin", "899000000010"):
+        assert shown in words.split("\f")[0]
+        assert shown not in words.split("\f")[1]
+    assert [judged.is_valid for judged in pdfsig(signed)] == [True]
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+def test_a_turned_page_is_signed_too(prepare: Preparing, card: Pen, tmp_path: Path, rotate: int) -> None:
+    signed = tmp_path / "signed.pdf"
+    signed.write_bytes(card.write(prepare(pdf(rotate=rotate), card, PadesOptions(visible=Visible(CORNER)))))
+    assert [judged.is_valid for judged in pdfsig(signed)] == [True]
+    assert "SIMULATION" in words_of(signed)
+
+
+def test_a_second_signature_leaves_the_first_valid(
+    prepare: Preparing, process: PdfProcess, card: Pen, tmp_path: Path
+) -> None:
+    other = card_pen("cps4")
+    first = card.write(prepare(pdf(), card))
+    both = tmp_path / "both.pdf"
+    both.write_bytes(other.write(prepare(first, other)))
+    assert [judged.is_valid for judged in pdfsig(both)] == [True, True]
+    found = found_in(both.read_bytes(), process)
+    assert [(one.scope, one.intact) for one in found] == [(Scope.PART, True), (Scope.WHOLE, True)]
+    assert [one.certificate for one in found] == [card.signer.certificate, other.signer.certificate]
+
+
+def test_a_timestamp_is_in_it_and_told(
+    prepare: Preparing, process: PdfProcess, card: Pen, tsa: OpensslTsa, tmp_path: Path
+) -> None:
+    prepared = prepare(pdf(), card)
+    value = card.sign(prepared.message)
+    signed = finished(prepared, value, tsa.token(prepared.stamped(value)))
+    [found] = found_in(signed, process)
+    assert found.timestamp
+    assert found.timestamp.intact
+    (tmp_path / "signed.pdf").write_bytes(signed)
+    assert [judged.is_valid for judged in pdfsig(tmp_path / "signed.pdf")] == [True]
+
+
+def test_the_time_of_signing_is_the_pdfs_own(prepare: Preparing, process: PdfProcess, card: Pen, now: datetime) -> None:
+    [found] = found_in(card.write(prepare(pdf(), card)), process)
+    assert found.signed_at == now.replace(microsecond=0)
+
+
+def test_an_unsigned_pdf_has_no_signature(process: PdfProcess) -> None:
+    assert found_in(pdf(), process) == []
+
+
+CERTIFIED = (
+    b"<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /Contents <00> /ByteRange [0 1 2 3]"
+    b" /Reference [<< /Type /SigRef /TransformMethod /DocMDP /TransformParams << /P 1 /V /1.2 >> >>] >>"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", DocumentEmpty),
+        (b"PK\x03\x04", DocumentMalformed),
+        (b"%PDF-1.7\nnothing more", PdfDamaged),
+        (pdf()[:-40], PdfDamaged),
+        (pdf(trailer=b"/Encrypt << /Filter /Standard /V 1 /R 2 >>"), PdfEncrypted),
+        (pdf(catalogue=b"/AcroForm << /XFA (x) /Fields [] >>"), PdfXfa),
+        (pdf(extra=[CERTIFIED], catalogue=b"/Perms << /DocMDP 4 0 R >>"), PdfCertified),
+        (pdf(catalogue=b"/AcroForm << /Fields " + b"[" * 5000 + b"]" * 5000 + b" >>"), PdfTooComplex),
+    ],
+    ids=["empty", "zip", "stub", "cut", "encrypted", "xfa", "certified", "deep"],
+)
+def test_a_pdf_that_will_not_do_is_told_by_its_code(
+    prepare: Preparing, card: Pen, content: bytes, expected: type[CarddError]
+) -> None:
+    with pytest.raises(CarddError) as refused:
+        prepare(content, card)
+    assert type(refused.value) is expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (PadesOptions(visible=Visible(CORNER, 2)), PdfPageMissing),
+        (PadesOptions(visible=Visible(CORNER, 0)), PdfPageMissing),
+        (PadesOptions(visible=Visible((500.0, 40.0, 700.0, 90.0))), PdfRectangleOutside),
+        (PadesOptions(visible=Visible((100.0, 40.0, 100.0, 90.0))), PdfRectangleOutside),
+        (PadesOptions(visible=Visible(CORNER, picture=b"GIF89a")), PdfPictureUnreadable),
+        (PadesOptions(visible=Visible(CORNER, picture=picture()[:60])), PdfPictureUnreadable),
+        (PadesOptions(visible=Visible(CORNER, picture=picture(2001, 1))), PdfPictureTooLarge),
+        (PadesOptions(visible=Visible(CORNER, picture=bytes(1024 * 1024 + 1))), PdfPictureTooLarge),
+    ],
+    ids=str,
+)
+def test_a_place_or_a_picture_that_will_not_do_is_told(
+    prepare: Preparing, card: Pen, options: PadesOptions, expected: type[CarddError]
+) -> None:
+    with pytest.raises(CarddError) as refused:
+        prepare(pdf(), card, options)
+    assert type(refused.value) is expected
+
+
+def test_a_field_name_is_taken_once(prepare: Preparing, card: Pen) -> None:
+    named = PadesOptions(field="Medecin")
+    signed = card.write(prepare(pdf(), card, named))
+    with pytest.raises(PdfFieldTaken):
+        prepare(signed, card, named)
+
+
+def test_a_certificate_that_signs_no_documents_is_refused(prepare: Preparing) -> None:
+    with pytest.raises(SigningCertificateUsage):
+        prepare(pdf(), card_pen(purpose="authentication"))
+
+
+def test_a_process_that_takes_too_long_is_replaced(card: Pen, now: datetime) -> None:
+    hasty = PdfProcess(limit=0.001)
+    with pytest.raises(PdfTooComplex):
+        Preparing(hasty, now)(pdf(), card)
+    hasty.close()
+
+
+def test_a_process_that_was_ended_is_started_again(card: Pen, now: datetime) -> None:
+    process = PdfProcess()
+    for _ in range(2):
+        assert card.write(Preparing(process, now)(pdf(), card))
+        process.close()

@@ -1,0 +1,302 @@
+"""What is found in signed XML: what cardd wrote, what was tampered with, what was moved, and what others wrote."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from lxml import etree
+from signxml.xades.xades import XAdESSigner
+
+from cardd.errors import (
+    DocumentContentMissing,
+    DocumentContentTwice,
+    DocumentError,
+    DocumentMalformed,
+    DocumentUnsupported,
+    DocumentXmlDoctype,
+)
+from cardd.formats.verified import Flaw, Scope, VerifiedSignature
+from cardd.formats.verifying.xades import verify_xades
+from cardd.formats.xades import CertificateProperty, Form, XadesOptions, prepare_xades
+from tests.rig.pens import Pen, finished
+from tests.rig.tsa import OpensslTsa
+
+DOCUMENT = b'<order xmlns="urn:x" Id="o"><!-- SIMULATION --><amount>10</amount><to>A</to></order>'
+CANONICAL = b'<order xmlns="urn:x" Id="o"><amount>10</amount><to>A</to></order>'
+SCOPES = {Form.ENVELOPED: Scope.WHOLE, Form.ENVELOPING: Scope.WHOLE, Form.DETACHED: Scope.DETACHED}
+DS = "http://www.w3.org/2000/09/xmldsig#"
+EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
+
+
+def sign(pen: Pen, now: datetime, form: Form = Form.ENVELOPED, document: bytes = DOCUMENT) -> bytes:
+    return pen.write(prepare_xades(BytesIO(document), pen.signer, now, XadesOptions(form)))
+
+
+def look(signed: bytes, content: bytes | None = None) -> VerifiedSignature:
+    (found,) = verify_xades(BytesIO(signed), None if content is None else BytesIO(content))
+    return found
+
+
+# --- what cardd wrote
+
+
+@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("certificate", list(CertificateProperty))
+def test_each_form_of_each_key_is_found_intact(
+    pen: Pen, now: datetime, form: Form, certificate: CertificateProperty
+) -> None:
+    options = XadesOptions(form, certificate=certificate)
+    signed = pen.write(prepare_xades(BytesIO(DOCUMENT), pen.signer, now, options))
+    found = look(signed, DOCUMENT if form is Form.DETACHED else None)
+    assert found.intact
+    assert found.certificate == pen.signer.certificate
+    assert found.chain == tuple(other for other in pen.signer.chain if other != pen.signer.certificate)
+    assert (found.algorithm, found.scope) == (pen.signer.algorithm, SCOPES[form])
+    assert found.digest == sha256(CANONICAL if form is Form.ENVELOPED else DOCUMENT).digest()
+    assert found.signed_at == now.replace(microsecond=0)
+    assert found.timestamp is None
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_a_timestamp_is_told_and_belongs_to_its_signature(pen: Pen, tsa: OpensslTsa, now: datetime, form: Form) -> None:
+    prepared = prepare_xades(BytesIO(DOCUMENT), pen.signer, now, XadesOptions(form))
+    value = pen.sign(prepared.message)
+    content = DOCUMENT if form is Form.DETACHED else None
+    stamp = look(finished(prepared, value, tsa.token(prepared.stamped(value))), content).timestamp
+    assert stamp is not None
+    assert stamp.intact
+    assert abs((stamp.time - now).total_seconds()) < 60
+
+
+def test_a_timestamp_of_something_else_is_told(card: Pen, tsa: OpensslTsa, now: datetime) -> None:
+    prepared = prepare_xades(BytesIO(DOCUMENT), card.signer, now)
+    stamp = look(finished(prepared, card.sign(prepared.message), tsa.token(b"another"))).timestamp
+    assert stamp is not None
+    assert stamp.flaw is Flaw.IMPRINT
+
+
+# --- tampered with
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "flaw"),
+    [
+        (b">10<", b">99<", Flaw.CONTENT),
+        (b"<xades:SigningTime>2", b"<xades:SigningTime>3", Flaw.CONTENT),
+        (b"xml-exc-c14n#", b"xml-exc-c14n#WithComments", Flaw.SIGNATURE),
+        (b"text/xml", b"text/xsl", Flaw.CONTENT),
+    ],
+    ids=["document", "time", "method", "type"],
+)
+def test_a_change_is_told(pen: Pen, now: datetime, old: bytes, new: bytes, flaw: Flaw) -> None:
+    assert look(sign(pen, now).replace(old, new, 1)).flaw is flaw
+
+
+def test_another_document_beside_is_told(card: Pen, now: datetime) -> None:
+    assert look(sign(card, now, Form.DETACHED), DOCUMENT + b" ").flaw is Flaw.CONTENT
+
+
+def test_another_certificate_than_the_one_that_is_named_is_told(pen: Pen, card: Pen, now: datetime) -> None:
+    root = etree.fromstring(sign(pen, now))
+    data = root.find(f".//{{{DS}}}X509Data")
+    other = etree.fromstring(sign(card, now)).findtext(f".//{{{DS}}}X509Certificate")
+    for certificate in list(data):
+        data.remove(certificate)
+    etree.SubElement(data, f"{{{DS}}}X509Certificate").text = other
+    found = look(etree.tostring(root))
+    assert found.flaw is (None if pen.signer == card.signer else Flaw.CERTIFICATE)
+
+
+def test_the_named_certificate_is_the_signer_wherever_it_stands(card: Pen, now: datetime) -> None:
+    root = etree.fromstring(sign(card, now))
+    data = root.find(f".//{{{DS}}}X509Data")
+    assert len(data) > 1
+    data.append(data[0])
+    found = look(etree.tostring(root))
+    assert found.intact
+    assert found.certificate == card.signer.certificate
+
+
+def test_what_is_outside_the_signed_properties_claims_no_time(card: Pen, now: datetime) -> None:
+    """Properties that the signature does not cover could be anybody's."""
+    signed = sign(card, now)
+    start, end = signed.index(b"<ds:Object>"), signed.index(b"</ds:Object>") + len(b"</ds:Object>")
+    forged = (
+        signed[start:end].replace(b"-properties", b"-other").replace(b"<xades:SigningTime>2", b"<xades:SigningTime>3")
+    )
+    with pytest.raises(DocumentMalformed):
+        look(signed[:end] + forged + signed[end:])
+
+
+@pytest.mark.parametrize("place", ["SigningTime>", "DigestValue>", "SignatureValue", "X509Certificate>"])
+def test_a_comment_cannot_cut_a_value_short(card: Pen, now: datetime, place: str) -> None:
+    """Canonical XML leaves comments out: the signature would still hold, and the value read another way."""
+    signed = sign(card, now)
+    where = signed.index(b">", signed.index(place.encode())) + 5
+    with pytest.raises(DocumentMalformed):
+        look(signed[:where] + b"<!-- -->" + signed[where:])
+
+
+# --- moved
+
+
+def _part(pen: Pen, directory: Path, document: bytes, uri: str, *, transforms: tuple[str, ...] = ()) -> bytes:
+    """A plain XML signature that xmlsec1 makes in the document, at the mark ``@``, of what the reference finds."""
+    listed = "".join(f'<Transform Algorithm="{name}"/>' for name in (*transforms, EXCLUSIVE))
+    template = (
+        f'<Signature xmlns="{DS}"><SignedInfo><CanonicalizationMethod Algorithm="{EXCLUSIVE}"/>'
+        '<SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"/>'
+        f'<Reference URI="{uri}"><Transforms>{listed}</Transforms>'
+        '<DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><DigestValue/></Reference></SignedInfo>'
+        "<SignatureValue/><KeyInfo><X509Data/></KeyInfo></Signature>"
+    )
+    (directory / "key.pem").write_bytes(pen.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (directory / "certificate.der").write_bytes(pen.signer.certificate)
+    openssl = ["openssl", "x509", "-inform", "DER", "-in", "certificate.der", "-out", "certificate.pem"]
+    subprocess.run(openssl, cwd=directory, check=True, capture_output=True)
+    (directory / "template.xml").write_bytes(document.replace(b"@", template.encode()))
+    command = ["xmlsec1", "--sign", "--id-attr:Id", "part", "--id-attr:Id", "order",
+               "--privkey-pem", "key.pem,certificate.pem", "--output", "signed.xml", "template.xml"]  # fmt: skip
+    subprocess.run(command, cwd=directory, check=True, capture_output=True)
+    return (directory / "signed.xml").read_bytes()
+
+
+def test_a_part_is_told_to_be_a_part(card: Pen, tmp_path: Path) -> None:
+    signed = _part(card, tmp_path, b'<order><part Id="p">10</part><rest/>@</order>', "#p")
+    found = look(signed)
+    assert (found.intact, found.scope) == (True, Scope.PART)
+    assert found.digest == sha256(b'<part Id="p">10</part>').digest()
+    assert found.signed_at is None
+
+
+def test_a_signed_part_that_was_wrapped_stays_a_part_whatever_is_around_it(card: Pen, tmp_path: Path) -> None:
+    signed = _part(card, tmp_path, b'<order><part Id="p">10</part>@</order>', "#p")
+    part = b'<part Id="p">10</part>'
+    wrapped = signed.replace(part, b'<part Id="q">99</part><old>' + part + b"</old>")
+    found = look(wrapped)
+    assert (found.intact, found.scope) == (True, Scope.PART)
+    assert found.digest == sha256(part).digest()
+
+
+def test_an_identifier_that_occurs_twice_is_refused(card: Pen, tmp_path: Path) -> None:
+    signed = _part(card, tmp_path, b'<order><part Id="p">10</part>@</order>', "#p")
+    for name in (b"Id", b"ID", b"id", b"xml:id"):
+        with pytest.raises(DocumentMalformed):
+            look(signed.replace(b"<order>", b"<order><part " + name + b'="p">99</part>'))
+
+
+def test_a_root_that_is_named_is_the_whole_document_until_it_is_wrapped(card: Pen, tmp_path: Path) -> None:
+    transforms = (f"{DS}enveloped-signature",)
+    signed = _part(card, tmp_path, b'<order Id="o"><a/>@</order>', "#o", transforms=transforms)
+    assert look(signed).scope is Scope.WHOLE
+    order = signed[signed.index(b"<order") :]
+    found = look(b'<order Id="new"><a>99</a>' + order.strip() + b"</order>")
+    assert found.scope is Scope.PART
+
+
+def test_a_signed_object_that_was_moved_out_of_its_signature_is_no_longer_whole(card: Pen, now: datetime) -> None:
+    signed = sign(card, now, Form.ENVELOPING)
+    signature = signed[signed.index(b"<ds:Signature ") :]
+    found = look(b"<order><amount>99</amount>" + signature + b"</order>")
+    assert (found.intact, found.scope) == (True, Scope.PART)
+
+
+def test_an_object_that_is_not_signed_makes_it_a_part(card: Pen, now: datetime) -> None:
+    signed = sign(card, now, Form.ENVELOPING)
+    added = signed.replace(b"</ds:Signature>", b"<ds:Object>99</ds:Object></ds:Signature>")
+    assert look(added).scope is Scope.PART
+
+
+def test_what_is_added_around_an_enveloped_signature_breaks_it(card: Pen, now: datetime) -> None:
+    signed = sign(card, now)
+    assert look(b"<new>" + signed + b"</new>").flaw is Flaw.CONTENT
+    assert look(signed.replace(b"</ds:Signature>", b"</ds:Signature>99")).flaw is Flaw.CONTENT
+
+
+def test_another_signature_in_the_document_is_covered_by_neither(card: Pen, now: datetime) -> None:
+    signed = sign(card, now)
+    start, end = signed.index(b"<ds:Signature "), signed.index(b"</ds:Signature>") + len(b"</ds:Signature>")
+    second = signed[start:end].replace(b"xades-", b"xadez-")
+    found = verify_xades(BytesIO(signed[:end] + second + signed[end:]))
+    assert [signature.intact for signature in found] == [False, False]
+
+
+# --- others' signatures
+
+
+def test_the_signature_of_signxml_is_understood(card: Pen, now: datetime) -> None:
+    private = card.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = subprocess.run(
+        ["openssl", "x509", "-inform", "DER"], input=card.signer.certificate, check=True, capture_output=True
+    ).stdout
+    signed = XAdESSigner().sign(etree.fromstring(DOCUMENT), key=private, cert=pem.decode())
+    found = look(etree.tostring(signed))
+    assert found.intact
+    assert found.certificate == card.signer.certificate
+    assert found.signed_at is not None
+
+
+# --- what is refused
+
+
+def _with(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    return lambda signed: signed.replace(old, new, 1)
+
+
+REFUSED = {
+    "SHA-1 digest": _with(b"http://www.w3.org/2001/04/xmlenc#sha256", b"http://www.w3.org/2000/09/xmldsig#sha1"),
+    "SHA-1 signature": _with(b"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", DS.encode() + b"rsa-sha1"),
+    "HMAC": _with(b"xmldsig-more#rsa-sha256", b"xmldsig-more#hmac-sha256"),
+    "XSLT": _with(DS.encode() + b"enveloped-signature", b"http://www.w3.org/TR/1999/REC-xslt-19991116"),
+    "XPath": _with(DS.encode() + b"enveloped-signature", b"http://www.w3.org/TR/1999/REC-xpath-19991116"),
+    "canonical form": _with(b"xml-exc-c14n#", b"xml-c14n-unknown"),
+    "no certificate": lambda signed: signed.replace(b"X509Certificate>", b"X509SKI>"),
+}
+
+
+@pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED)
+def test_what_is_not_accepted_is_refused_by_name(card: Pen, now: datetime, change: Callable[[bytes], bytes]) -> None:
+    signed = sign(card, now)
+    changed = change(signed)
+    assert changed != signed
+    with pytest.raises(DocumentUnsupported):
+        look(changed)
+
+
+def test_the_content_is_wanted_when_it_is_apart_and_only_then(card: Pen, now: datetime) -> None:
+    with pytest.raises(DocumentContentMissing):
+        look(sign(card, now, Form.DETACHED))
+    with pytest.raises(DocumentContentTwice):
+        look(sign(card, now), DOCUMENT)
+
+
+def test_a_document_without_signature_or_with_entities_is_refused(card: Pen, now: datetime) -> None:
+    with pytest.raises(DocumentUnsupported):
+        look(DOCUMENT)
+    with pytest.raises(DocumentXmlDoctype):
+        look(b"<!DOCTYPE order [<!ENTITY e 'x'>]>" + sign(card, now))
+
+
+def test_a_broken_signature_is_refused_by_a_name_wherever_it_breaks(card: Pen, now: datetime) -> None:
+    """Each element in turn is taken out, and each is emptied."""
+    signed = sign(card, now)
+    count = sum(1 for _ in etree.fromstring(signed).iter(f"{{{DS}}}*"))
+    assert count > 15
+    for number in range(1, count):
+        for empties in (False, True):
+            root = etree.fromstring(signed)
+            element = list(root.iter(f"{{{DS}}}*"))[number]
+            if empties:
+                element.clear()
+            else:
+                element.getparent().remove(element)
+            with suppress(DocumentError):
+                assert not look(etree.tostring(root)).intact or element.tag.endswith("X509Certificate")
