@@ -21,7 +21,7 @@ EXTENDED_MAX = 65535
 CHAINING = 0x10
 # no object of a CPx is near these; a card that sends more, or in more parts, is broken or hostile
 RESPONSE_MAX = 64 * 1024
-PARTS_MAX = 512
+PARTS_MAX = 64  # of which each real one holds some 200 bytes
 
 Exchange = Callable[[bytes], bytes]
 
@@ -160,7 +160,8 @@ class Transport:
     def send(self, command: Command) -> Response:
         """Send one command and gather its whole answer.
 
-        Raises CardGarbled when the answer is not an APDU or never ends; whatever ``exchange`` raises passes through.
+        Raises CardGarbled when the answer is not an APDU, is longer than what was asked for or never ends; whatever
+        ``exchange`` raises passes through.
         """
         while len(command.data) > SHORT_MAX and not self._extended:
             part = replace(command, cla=command.cla | CHAINING, data=command.data[:SHORT_MAX], le=None)
@@ -178,7 +179,10 @@ class Transport:
         raw = command.encode()
         if self._protocol is Protocol.T0 and len(raw) == 4:
             raw += b"\x00"  # T=0 has no case 1: P3 is always sent
-        return Response.decode(self._exchange(raw))
+        response = Response.decode(self._exchange(raw))
+        if len(response.data) > (command.le or LE_MAX):
+            raise CardGarbled(what="more bytes than were asked for")
+        return response
 
     def _gather(self, command: Command, first: Response) -> Response:
         response, data = first, first.data

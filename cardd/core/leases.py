@@ -36,13 +36,15 @@ class Login:
     """A PIN to present before the work, on behalf of one session; ``pin`` None has the reader's keypad ask.
 
     ``accepted`` says that this card has accepted this PIN before: then the tries left are not read first (rule 4).
-    ``spend_last_try`` says that the user agreed to risk the last one.
+    ``spend_last_try`` says that the user agreed to risk the last one. ``certificates`` are those that the session
+    stands on: a card that does not have them is another one, and gets neither the PIN nor the work.
     """
 
     session: str
     pin: Secret | None
     accepted: bool = False
     spend_last_try: bool = False
+    certificates: frozenset[bytes] = frozenset()
 
 
 class CardAccess:
@@ -224,6 +226,8 @@ class CardAccess:
             raise PinRequired  # wiped while this request waited: its session was closed or locked
         if login.accepted and self._login == login.session:
             return
+        if login.certificates and not login.certificates <= {found.der for found in card.certificates()}:
+            raise CardRemoved  # swapped before the sensor told, or reset into another
         if not login.accepted and not login.spend_last_try and card.pin_status().tries_left == 1:
             raise LastTryRefused(tries_left=1)
         card.verify(login.pin)

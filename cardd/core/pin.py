@@ -69,21 +69,24 @@ class PinDesk:
         work: Callable[[Card], T],
         *,
         stored: Secret | None = None,
+        certificates: frozenset[bytes] = frozenset(),
     ) -> tuple[T, Secret | None]:
         """Ask, VERIFY and work; a mistyped PIN is asked again while more than one try is left.
 
-        ``question`` says why; ``stored`` is tried before the user is asked. Gives the work's result and the PIN that
-        the card accepted, which the caller wipes; it is None when the PIN was typed on the reader's keypad. Raises
-        PinBlocked before asking anything; PinWrong when the user stops after a wrong one or when one try is left;
-        LastTryRefused, PinCancelled, PinTimeout, PinBackOff, PromptUnavailable, and what the card raises.
+        ``question`` says why; ``stored`` is tried before the user is asked; ``certificates`` as in ``Login``. Gives the
+        work's result and the PIN that the card accepted, which the caller wipes; it is None when the PIN was typed on
+        the reader's keypad. Raises PinBlocked before asking anything; PinWrong when the user stops after a wrong one or
+        when one try is left; LastTryRefused, PinCancelled, PinTimeout, PinBackOff, PromptUnavailable, and what the card
+        raises.
         """
         self._guard.check(client)
         wrong: PinWrong | None = None
         attempts = 0
+        asking = Login(session, None, certificates=certificates)
         while True:
             asked = await self.question(card, question, _problem(wrong))
             try:
-                outcome = await self._attempt(card, session, asked, work, None if wrong else stored)
+                outcome = await self._attempt(card, asking, asked, work, None if wrong else stored)
             except PinWrong as error:
                 self._guard.wrong(client)
                 wrong = error
@@ -116,18 +119,18 @@ class PinDesk:
             raise LastTryRefused(tries_left=1)
 
     async def _attempt(
-        self, card: InsertedCard, session: str, asked: PinQuestion, work: Callable[[Card], T], stored: Secret | None
+        self, card: InsertedCard, login: Login, asked: PinQuestion, work: Callable[[Card], T], stored: Secret | None
     ) -> tuple[T, Secret | None]:
-        spend = asked.tries_left == 1
+        login = replace(login, spend_last_try=asked.tries_left == 1)
         card.access.prefetch()
         if card.access.has_pinpad:
             async with self._notice(asked):
-                return await card.access.use(work, Login(session, None, spend_last_try=spend)), None
+                return await card.access.use(work, login), None
         secret = stored or Secret()
         try:
             if not secret:
                 await self._prompter.ask_pin(asked, secret)
-            return await card.access.use(work, Login(session, secret, spend_last_try=spend)), secret
+            return await card.access.use(work, replace(login, pin=secret)), secret
         except BaseException:
             secret.wipe()
             raise

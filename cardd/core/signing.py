@@ -169,8 +169,9 @@ class Signing:
         card = session.card
         if card is None:
             raise SessionCannotSign
+        known = frozenset(credential.certificate for credential in session.credentials.values())
         if session.pin is not None:
-            login = Login(session.id, session.pin, accepted=True)
+            login = Login(session.id, session.pin, accepted=True, certificates=known)
             try:
                 return await card.access.use(work, login, operations=operations)
             except PinWrong:
@@ -179,7 +180,7 @@ class Signing:
             except PinRequired:
                 self._sessions.ensure_open(session)
                 raise
-        value, pin = await self._pins.login(card, session.id, session.caller.id, question, work)
+        value, pin = await self._pins.login(card, session.id, session.caller.id, question, work, certificates=known)
         if pin is not None and self._hold_pin:
             session.take_pin(pin)
         elif pin is not None:

@@ -20,9 +20,10 @@ from cardd.tlv import Tlv, parse_one
 
 SIZE_MAX = 16 * 1024
 EXTENSIONS_MAX = 64
+SERIAL_MAX = 20  # bytes; RFC 5280, section 4.1.2.2
 EXTENSIONS = 0xA3
 NAMES = {NameOID.GIVEN_NAME: "GN", NameOID.SURNAME: "SN", NameOID.TITLE: "title"}  # as openssl writes them
-SEQUENCE, OBJECT_IDENTIFIER, OCTET_STRING = 0x30, 0x06, 0x04
+SEQUENCE, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING = 0x30, 0x02, 0x06, 0x04
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,18 @@ def read(der: bytes) -> PlainCertificate:
     if len(der) > SIZE_MAX:
         raise CardGarbled(what="certificate")
     try:
+        _check_serial(der)
         return _read(load_der_x509_certificate(der))
     except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion) as fault:
         raise CardGarbled(what="certificate") from fault
+
+
+def _check_serial(der: bytes) -> None:
+    """Positive and short: it names the certificate in records and answers."""
+    serial = parse_one(der).find(SEQUENCE, INTEGER)
+    number = int.from_bytes(serial.value, "big", signed=True) if serial else 0
+    if not 0 < number < 1 << 8 * SERIAL_MAX:
+        raise CardGarbled(what="certificate")
 
 
 def _read(certificate: Certificate) -> PlainCertificate:

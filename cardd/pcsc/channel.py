@@ -7,11 +7,13 @@ takes it off our own handle in one step. A reset found later is therefore anothe
 from __future__ import annotations
 
 import contextlib
+import math
+import time
 from collections.abc import Callable
 
 from cardd.apdu import SHORT_MAX, Command, Protocol, Response, Transport
 from cardd.driver import Card, Channel
-from cardd.errors import CarddError, CardMute, CardRemoved, CardReset, PcscUnavailable, ReaderGone
+from cardd.errors import CarddError, CardMute, CardRemoved, CardReset, CardTimeout, PcscUnavailable, ReaderGone
 from cardd.model import PinInfo
 from cardd.pcsc import pinpad
 from cardd.pcsc.atr import takes_extended_apdus
@@ -42,6 +44,7 @@ class PcscConnection:
         self._features: dict[int, int] | None = None
         self._in_transaction = False
         self._connected_before = False
+        self._allowed, self._deadline = 0.0, math.inf
         self.atr = b""
         self.epoch = 0
         self.resets = 0
@@ -64,6 +67,10 @@ class PcscConnection:
     def open(self) -> Card:
         """Open the card with its driver."""
         return self._opener(self)
+
+    def allow(self, seconds: float) -> None:
+        """Send commands for so long from now on: then even a card that answers each of them is given up."""
+        self._allowed, self._deadline = seconds, time.monotonic() + seconds
 
     def begin(self) -> None:
         """Begin a transaction, with a fresh connection when the old one's card or reader has gone."""
@@ -170,6 +177,8 @@ class PcscConnection:
 
     def _send(self, apdu: list[int]) -> bytes:
         handle = self._connected()
+        if time.monotonic() > self._deadline:
+            raise CardTimeout(seconds=round(self._allowed))
         self.transmitted += 1
         try:
             answer = self._winscard.transmit(handle, apdu)

@@ -27,16 +27,21 @@ class PcscReader:
     async def run(self, job: Callable[[CardConnection], T], *, timeout: float) -> T:
         """Run the job on the reader's thread, as the contract says.
 
-        A job that passes its time while another program holds the card gets ReaderBusy instead of CardTimeout.
+        A job that passes its time while another program holds the card gets ReaderBusy instead of CardTimeout. Late
+        jobs end at their next command, and leave the reader to others.
         """
         if self._closed:
             raise ReaderGone(reader=self.name)
-        return await self._worker.run(partial(job, self._connection), timeout=timeout)
+        return await self._worker.run(partial(self._in_time, job, timeout), timeout=timeout)
 
     async def close(self, *, timeout: float = 2.0) -> None:
         """Give up the card and end the thread, after the jobs that wait. A job that hangs is left behind."""
         self._closed = True
         await self._worker.close(self._connection.disconnect, timeout=timeout)
+
+    def _in_time(self, job: Callable[[CardConnection], T], timeout: float) -> T:
+        self._connection.allow(timeout)
+        return job(self._connection)
 
     def _late(self, timeout: float) -> CarddError:
         if self._connection.is_waiting:

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 
-from cardd.apdu import Command, Protocol, Response, Transport
+from cardd.apdu import PARTS_MAX, SW, Command, Protocol, Response
 from cardd.identity.cpx import facts_of, identity_of, serial_of
 from cardd.identity.organisation import organisation_of
+from cardd.model import Algorithm
 from cardd.pcsc.atr import historical_bytes, takes_extended_apdus
-from cardd.tlv import Tlv, announced_size, parse
+from cardd.tlv import MAX_DEPTH, Tlv, announced_size, parse
 from cardd_drivers.cps3.atr import kind_of
 from cardd_drivers.cps3.contents import serial_in
+from cardd_drivers.cps3.proof import Verifier
 from cardd_drivers.pkcs15.directory import DirectoryType, applications, directory_paths
-from cardd_drivers.pkcs15.objects import certificate_files, passwords, private_keys
+from cardd_drivers.pkcs15.files import FILE_MAX, READS_MAX, Files
+from cardd_drivers.pkcs15.objects import certificate_files, data_files, passwords, private_keys
+from tests.drivers.channel import CountingChannel
 
-CHUNK = 64
+ANSWER_MAX = 600  # bytes: shorter and longer than a short command can ask for
+HISTORICAL_MAX = 15  # bytes (ISO/IEC 7816-3, section 8.2.4)
+OBJECTS_MAX = 10_000
 
 
 def _tree(data: bytes) -> int:
-    """Every data object, as deep as they go."""
+    """Every data object, as deep as anything of cardd's follows them."""
+    level, count = list(parse(data, padded=True)), 0
+    for _ in range(MAX_DEPTH):
+        count += len(level)
+        if not level or count > OBJECTS_MAX:
+            break
+        level = [child for one in level if one.is_constructed for child in one.children]
+    return count
 
-    def walk(found: Iterator[Tlv]) -> Iterator[Tlv]:
-        for one in found:
-            yield one
-            if one.is_constructed:
-                yield from walk(iter(one.children))
 
-    return sum(1 for _ in islice(walk(parse(data, padded=True)), 10_000))
+def _descent(data: bytes) -> Tlv | None:
+    """The way down that a path may take, and no further."""
+    return next(parse(data)).find(*[0x30] * (MAX_DEPTH + 1)) if data else None
 
 
 def _certificate(data: bytes) -> None:
@@ -35,30 +44,80 @@ def _certificate(data: bytes) -> None:
         read(data)
 
 
+def _key(data: bytes) -> None:
+    verifier = Verifier(data)
+    for algorithm in Algorithm:
+        if algorithm in (Algorithm.RS256, Algorithm.PS256):
+            assert not verifier.accepts(bytes(256), bytes(32), algorithm)
+
+
 def _atr(data: bytes) -> None:
     kind_of(data)
-    historical_bytes(data)
+    assert len(historical_bytes(data)) <= HISTORICAL_MAX
     takes_extended_apdus(data)
 
 
-def _conversation(data: bytes) -> Response:
-    """The bytes as a card's successive answers, 61xx and 6Cxx among them."""
-    parts = [data[place : place + CHUNK] for place in range(0, len(data), CHUNK)]
-    answers = iter(parts)
-    transport = Transport(lambda _: next(answers, b"\x90\x00"), Protocol.T0)
-    return transport.send(Command(0x00, 0xB0, 0x00, 0x00, le=256))
+def _conversation(protocol: Protocol) -> Callable[[bytes], Response]:
+    """The bytes as a card's successive answers, each behind two bytes with its length; then 9000."""
+
+    def talk(data: bytes) -> Response:
+        rest = data
+
+        def answer(_: bytes) -> bytes:
+            nonlocal rest
+            if len(rest) < 2:
+                return SW.OK.to_bytes(2)
+            size = int.from_bytes(rest[:2]) % (ANSWER_MAX + 1)
+            told, rest = rest[2 : 2 + size], rest[2 + size :]
+            return told
+
+        channel = CountingChannel(answer, protocol=protocol)
+        try:
+            return channel.transmit(Command(0x00, 0xB0, 0x00, 0x00, le=256))
+        finally:
+            assert channel.count() <= PARTS_MAX + 2
+
+    return talk
+
+
+def _file(read: Callable[[Files], bytes]) -> Callable[[bytes], bytes]:
+    """The bytes as a file; the first of them says how many a READ BINARY gives."""
+
+    def from_card(data: bytes) -> bytes:
+        largest, content = (data[0] or 256, data[1:]) if data else (256, b"")
+
+        def answer(apdu: bytes) -> bytes:
+            offset = int.from_bytes(apdu[2:4]) & 0x7FFF
+            part = content[offset : offset + min(largest, apdu[4] or 256)]
+            return part + (SW.OK if part else SW.WRONG_OFFSET).to_bytes(2)
+
+        channel = CountingChannel(answer)
+        try:
+            found = read(Files(channel))
+        finally:
+            assert channel.count() <= READS_MAX
+        assert len(found) <= FILE_MAX
+        return found
+
+    return from_card
 
 
 PARSERS: dict[str, Callable[[bytes], object]] = {
     "tlv": _tree,
+    "descent": _descent,
     "announced_size": announced_size,
     "atr": _atr,
-    "answers": _conversation,
+    "answers": _conversation(Protocol.T0),
+    "answers_t1": _conversation(Protocol.T1),
+    "directory_file": _file(lambda files: files.read_directory()),
+    "object_file": _file(lambda files: files.read_object()),
     "serial": serial_in,
     "ef_dir": applications,
     "odf": lambda data: [directory_paths(data, wanted) for wanted in DirectoryType],
     "aodf": passwords,
     "prkdf": private_keys,
     "cdf": certificate_files,
+    "dodf": data_files,
     "certificate": _certificate,
+    "key": _key,
 }

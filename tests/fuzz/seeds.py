@@ -26,14 +26,15 @@ ATRS = (
     "3B9B188001001225006480040100009044",
     "3B8F80010031B86404B0ECC1739401808290000E",
 )
-ANSWERS = "6110" + "00" * 62 + "5A0A80250000019921" + "9000"
+ANSWERS = ("6110", "5A0A802500000199219000")  # each goes behind its length, in two bytes
 
 
-def corpus() -> dict[str, list[bytes]]:
-    """The kept inputs, by parser."""
-    found: dict[str, list[bytes]] = {}
+def corpus() -> dict[str, dict[str, bytes]]:
+    """The kept inputs, by parser and by what they are."""
+    found: dict[str, dict[str, bytes]] = {}
     for file in sorted(CORPUS.glob("*.hex")):
-        found.setdefault(file.name.partition("-")[0].partition(".")[0], []).append(bytes.fromhex(file.read_text()))
+        parser, _, name = file.stem.partition("-")
+        found.setdefault(parser, {})[name] = bytes.fromhex(file.read_text())
     return found
 
 
@@ -52,7 +53,11 @@ def main() -> None:
     contents = _files(CardContents(issue(), len(PIN)).files())
     seeds = {name: contents[identifier] for identifier, name in FILES.items()}
     seeds["tlv"] = contents[0x5032]
-    seeds["answers"] = bytes.fromhex(ANSWERS)
+    answers = [bytes.fromhex(answer) for answer in ANSWERS]
+    seeds["answers"] = seeds["answers_t1"] = b"".join(len(answer).to_bytes(2) + answer for answer in answers)
+    seeds["directory_file"] = b"\x11" + seeds["cdf"]  # 17 bytes for each READ BINARY
+    seeds["object_file"] = b"\x00" + seeds["certificate"]
+    seeds["key"] = seeds["certificate"]
     for name, seed in seeds.items():
         (CORPUS / f"{name}-seed.hex").write_text(seed.hex() + "\n")
     for number, atr in enumerate(ATRS):

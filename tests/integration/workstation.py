@@ -34,9 +34,10 @@ class Workstation:
         pin: str = PIN.decode(),
         extra: str = "",
         environment: dict[str, str] | None = None,
+        devices: int = 1,
     ) -> None:
         self.directory = directory
-        self.pcscd = Pcscd(directory)
+        self.pcscd = Pcscd(directory, devices)
         self.pinentry = ScriptedPinentry(directory, pin=pin)
         around = {**self.pcscd.environment, **(environment or {})}
         self.daemon = DaemonProcess(directory, pinentry=self.pinentry.path, environment=around, extra=extra)

@@ -16,7 +16,7 @@ from cardd.errors import CardGarbled, CardRefused
 from cardd.tlv import announced_size
 
 FILE_MAX = 16 * 1024
-PARTS_MAX = 2 * FILE_MAX // LE_MAX  # a card that gives a file byte by byte would keep its reader for half an hour
+READS_MAX = 512  # in one transaction; the whole of a CPx takes 25, or 290 when it gives 17 bytes at a time
 PADDING = (0x00, 0xFF)
 HEADER_MAX = 8  # no tag and length that cardd.tlv accepts are longer
 
@@ -48,6 +48,7 @@ class Files:
         self._channel = channel
         self._moves = 0
         self._inside: tuple[int, bytes] | None = None
+        self._epoch, self._reads = channel.epoch, 0
 
     @property
     def place(self) -> tuple[int, int]:
@@ -92,23 +93,22 @@ class Files:
 
         Raises CardRefused, and CardGarbled when the file ends within an object or is longer than any CPx's.
         """
-        data, ended, parts = b"", False, 0
-        while not (extent := _extent(data)).complete and not (ended and extent.size == len(data)):
+        data, ended, extent = b"", False, _Extent(0, 0, complete=False)
+        while not extent.complete and not (ended and extent.size == len(data)):
             part, ended = self._read_part(len(data), LE_MAX, None if data else sfi)
-            parts += 1
-            if (not part and extent.size > len(data)) or parts > PARTS_MAX:
+            if not part and extent.size > len(data):
                 raise CardGarbled(what="a directory cut short")
             data += part
+            extent = _extent(data, extent.last)
         return data[: extent.size]
 
     def read_object(self) -> bytes:
         """The one data object of the selected file: a certificate. Raises CardRefused, CardGarbled."""
         data, _ = self._read_part(0, LE_MAX)
-        size, parts = announced_size(data), 1
+        size = announced_size(data)
         while len(data) < size <= FILE_MAX:
             part, _ = self._read_part(len(data), min(LE_MAX, size - len(data)))
-            parts += 1
-            if not part or parts > PARTS_MAX:
+            if not part:
                 raise CardGarbled(what="a file cut short")
             data += part
         if size > FILE_MAX:
@@ -124,6 +124,7 @@ class Files:
 
     def _read_part(self, offset: int, size: int, sfi: int | None = None) -> tuple[bytes, bool]:
         """The bytes at ``offset``, and whether the card gave fewer than asked."""
+        self._count_read()
         command = self._read_command(offset, size, sfi)
         response = self._channel.transmit(command)
         if response.sw == SW.WRONG_OFFSET and offset:
@@ -132,6 +133,14 @@ class Files:
             raise refused(command, response)
         return response.data, len(response.data) < size
 
+    def _count_read(self) -> None:
+        """Raises CardGarbled for a card that would keep its reader for hours, byte by byte or file after file."""
+        if self._epoch != self._channel.epoch:
+            self._epoch, self._reads = self._channel.epoch, 0
+        self._reads += 1
+        if self._reads > READS_MAX:
+            raise CardGarbled(what="files without an end")
+
     def _read_command(self, offset: int, size: int, sfi: int | None) -> Command:
         first = offset >> 8 if sfi is None else 0x80 | sfi
         return Command(self.cla, 0xB0, first, offset & 0xFF, le=size)
@@ -139,21 +148,25 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class _Extent:
-    """How many bytes of a directory its objects need so far, and whether padding shows that no more follow."""
+    """How many bytes of a directory its objects need so far, and whether padding shows that no more follow.
 
+    ``last`` is where its last object begins: those before it need not be looked at again.
+    """
+
+    last: int
     size: int
     complete: bool
 
 
-def _extent(data: bytes) -> _Extent:
-    offset = 0
+def _extent(data: bytes, last: int) -> _Extent:
+    offset = last
     while offset < len(data):
         if data[offset] in PADDING:
-            return _Extent(offset, complete=True)
-        offset += _object_size(data[offset : offset + HEADER_MAX])
+            return _Extent(last, offset, complete=True)
+        last, offset = offset, offset + _object_size(data[offset : offset + HEADER_MAX])
     if offset > FILE_MAX:
         raise CardGarbled(what="a file longer than any card's")
-    return _Extent(offset, complete=False)
+    return _Extent(last, offset, complete=False)
 
 
 def _object_size(head: bytes) -> int:
