@@ -821,6 +821,122 @@ class DocumentError(CarddError):
     status = 422
 
 
+class DocumentEmpty(DocumentError):
+    """There is nothing to sign or to verify in it."""
+
+    code = "document.empty"
+
+
+class DocumentTooLarge(DocumentError):
+    """The document is larger than its format takes here. Params: ``format``, ``limit`` (bytes)."""
+
+    code = "document.too_large"
+    status = 413
+
+
+class DocumentMalformed(DocumentError):
+    """It is not what its format says. Params: ``format``."""
+
+    code = "document.malformed"
+
+
+class DocumentUnsupported(DocumentError):
+    """It is well formed, and uses something that cardd does not take. Params: ``format``, ``what``."""
+
+    code = "document.unsupported"
+
+
+class DocumentContentMissing(DocumentError):
+    """The signature is detached, and the document that it covers was not given."""
+
+    code = "document.content_missing"
+
+
+class DocumentContentTwice(DocumentError):
+    """The signature holds its document, and one was given beside it."""
+
+    code = "document.content_twice"
+
+
+class DocumentTimestampForm(DocumentError):
+    """This form of the format has no place for a timestamp. Params: ``format``."""
+
+    code = "document.timestamp_form"
+
+
+class SigningCertificateUsage(DocumentError):
+    """The certificate is not for signing documents: its key usage lacks nonRepudiation."""
+
+    code = "signing_certificate.usage"
+
+
+class SigningCertificateExpired(DocumentError):
+    """The certificate has expired. Params: ``not_after`` (ISO 8601, UTC)."""
+
+    code = "signing_certificate.expired"
+
+
+class SigningCertificateNotYetValid(DocumentError):
+    """The certificate is not valid yet. Params: ``not_before`` (ISO 8601, UTC)."""
+
+    code = "signing_certificate.not_yet_valid"
+
+
+class TimestampError(DocumentError):
+    """There is no timestamp to be had; no signature leaves without the one that was asked for."""
+
+    status = 502
+
+
+class TimestampUnconfigured(TimestampError):
+    """A timestamp was asked for, and no authority is configured."""
+
+    code = "timestamp.unconfigured"
+    status = 422
+
+
+class TimestampUnavailable(TimestampError):
+    """The authority cannot be reached, breaks off, or answers no timestamp response. Params: ``host``."""
+
+    code = "timestamp.unavailable"
+    status = 503
+    retryable = True
+
+
+class TimestampRefused(TimestampError):
+    """The authority refused the request. Params: ``status`` (of its answer, RFC 3161, section 2.4.2)."""
+
+    code = "timestamp.refused"
+
+
+class TimestampMalformed(TimestampError):
+    """The authority's answer is no timestamp response, or its token not one of RFC 3161."""
+
+    code = "timestamp.malformed"
+    retryable = True
+
+
+class TimestampMismatch(TimestampError):
+    """The timestamp is not of this request. Params: ``what`` (``imprint`` or ``nonce``)."""
+
+    code = "timestamp.mismatch"
+
+
+class TimestampTime(TimestampError):
+    """The timestamp's time is too far from this machine's. Params: ``seconds`` (ahead, negative: behind)."""
+
+    code = "timestamp.time"
+
+
+class TimestampUntrusted(TimestampError):
+    """The timestamp's certificate is no authority's, or has no path to one that is configured. Params: ``why``.
+
+    ``why`` is ``signature``, ``usage``, ``validity`` or ``path``.
+    """
+
+    code = "timestamp.untrusted"
+
+
 # --- assertions (VIHF, INSi) -----------------------------------------------------------------------------------
 
 

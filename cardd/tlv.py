@@ -85,12 +85,16 @@ def announced_size(data: bytes) -> int:
 
 def encode(tag: int, value: bytes) -> bytes:
     """One data object with the shortest length that fits."""
+    return header(tag, len(value)) + value
+
+
+def header(tag: int, size: int) -> bytes:
+    """What stands before a value of this size: for one that is not in memory."""
     head = tag.to_bytes((tag.bit_length() + 7) // 8 or 1, "big")
-    size = len(value)
     if size < 0x80:
-        return head + bytes((size,)) + value
+        return head + bytes((size,))
     width = (size.bit_length() + 7) // 8
-    return head + bytes((0x80 | width,)) + size.to_bytes(width, "big") + value
+    return head + bytes((0x80 | width,)) + size.to_bytes(width, "big")
 
 
 def _tag(data: bytes, offset: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ The system deletes such a file when it is closed, whatever happens to the daemon
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -27,6 +28,11 @@ def pieces(document: BinaryIO) -> Iterator[bytes]:
     document.seek(0)
     while piece := document.read(PIECE):
         yield piece
+
+
+def size_of(document: BinaryIO) -> int:
+    """Its size in bytes; the position moves to its end."""
+    return document.seek(0, os.SEEK_END)
 
 
 def sha256_of(document: BinaryIO) -> bytes:

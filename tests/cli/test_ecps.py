@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from cardd.client import CarddClient, PscLogin, Session
 from tests.cli.station import Ran, User
 from tests.rig.daemon import DaemonProcess
 from tests.rig.keyring import Keyring
@@ -33,7 +35,12 @@ SETTINGS = """
 issuer = "{issuer}"
 client_id = "basic"
 authorities = "{authorities}"
+
+[[psc.apis]]
+name = "ins"
+audience = "https://api.example"
 """
+PAGE = Path(__file__).parents[2] / "docs" / "e-cps.md"
 
 
 @dataclass
@@ -213,3 +220,27 @@ def test_an_open_session_goes_on_after_a_restart_with_its_refresh_token_in_a_rea
         assert desk.user.ok("logout")
         eventually_here(lambda: "{}" in (desk.daemon.state / "ecps-sessions.json").read_text())
         assert not any(b"eyJ" in file.read_bytes() for file in keyring.files.rglob("*") if file.is_file())
+
+
+def test_a_program_gets_a_token_with_the_command_of_the_page(desk: Desk) -> None:
+    [command] = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    session = asyncio.run(logged_in(desk))
+    ran = subprocess.run(
+        ["bash", "-euc", command.replace("17463", str(desk.daemon.port))],
+        env={**os.environ, "SESSION": session.id, "TOKEN": session.token},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert json.loads(ran.stdout)["token_type"] == "Bearer"
+
+
+async def logged_in(desk: Desk) -> Session:
+    """A session of a program that may have PSC's tokens."""
+    async with CarddClient(desk.daemon.socket) as cardd:
+        await cardd.pair("Mon LPS", "Editeur SIMULATION", "mon-lps", permissions=["psc_token"])
+        login = asyncio.create_task(cardd.login_through_psc(PscLogin(login_hint=ALICE)))
+        await asyncio.to_thread(desk.wait_for, "pending")
+        await desk.psc.approve(ALICE)
+        return await login

@@ -42,3 +42,24 @@ def is_issued_by(directory: Path, certificate: bytes, chain: Path) -> bool:
         ["openssl", "verify", "-CAfile", str(chain), "certificate.pem"], cwd=directory, check=False, capture_output=True
     )
     return judged.returncode == 0 and judged.stdout == b"certificate.pem: OK\n"
+
+
+def run(*arguments: str | Path, failing: bool = False) -> str:
+    """What openssl printed, errors included; a failure fails the test unless it is an answer too."""
+    done = subprocess.run(["openssl", *map(str, arguments)], check=False, capture_output=True, text=True, timeout=60)
+    assert failing or done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def accepts_cms(message: Path, roots: bytes, content: Path | None = None, *, cades: bool = True) -> bool:
+    """Whether ``openssl cms -verify`` accepts it; ``content`` is what a detached one covers.
+
+    ``cades``: the signing-certificate attribute has to be right too. What it took out is beside it, ``.content``.
+    """
+    authorities = message.with_suffix(".authorities")
+    authorities.write_bytes(roots)
+    beside = ("-content", content) if content else ()
+    strict = ("-cades",) if cades else ()
+    told = run("cms", "-verify", "-binary", "-inform", "DER", "-in", message, "-CAfile", authorities, "-purpose", "any",
+               "-out", message.with_suffix(".content"), *beside, *strict, failing=True)  # fmt: skip
+    return f"{'CAdES' if cades else 'CMS'} Verification successful" in told

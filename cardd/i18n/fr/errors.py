@@ -196,6 +196,75 @@ TEXTS = {
     "signature.invalid.remedy": (
         "Réessayez. Si cela se répète, retirez et réinsérez la carte, puis prévenez le support."
     ),
+    "document.empty.title": "Document vide",
+    "document.empty.detail": "Le document n'a pas de contenu.",
+    "document.empty.remedy": "Envoyez le document voulu.",
+    "document.too_large.title": "Document trop volumineux",
+    "document.too_large.detail": "Un document au format {format} peut avoir {limit} octets au plus.",
+    "document.too_large.remedy": "Choisissez un autre format, CAdES ou PAdES, ou envoyez un document plus petit.",
+    "document.malformed.title": "Document illisible",
+    "document.malformed.detail": "Le document n'est pas un {format} bien formé.",
+    "document.malformed.remedy": "Vérifiez que le fichier est complet et dans ce format.",
+    "document.unsupported.title": "Document non pris en charge",
+    "document.unsupported.detail": "Le document {format} utilise ce que cardd n'accepte pas ({what}).",
+    "document.unsupported.remedy": "Faites-le signer autrement, ou vérifiez-le avec un autre outil.",
+    "document.content_missing.title": "Document signé manquant",
+    "document.content_missing.detail": (
+        "La signature est à part du document qu'elle couvre, et celui-ci n'a pas été donné."
+    ),
+    "document.content_missing.remedy": "Donnez le document signé avec sa signature.",
+    "document.content_twice.title": "Deux documents",
+    "document.content_twice.detail": "La signature contient son document, et un autre a été donné à côté.",
+    "document.content_twice.remedy": "Donnez la signature seule.",
+    "document.timestamp_form.title": "Pas de place pour un horodatage",
+    "document.timestamp_form.detail": "Cette forme de {format} ne peut pas contenir d'horodatage.",
+    "document.timestamp_form.remedy": "Choisissez la forme JSON, ou renoncez à l'horodatage.",
+    "signing_certificate.usage.title": "Pas un certificat de signature",
+    "signing_certificate.usage.detail": (
+        "Ce certificat n'est pas destiné à signer des documents (nonRepudiation y manque)."
+    ),
+    "signing_certificate.usage.remedy": (
+        "Signez avec le certificat de signature de la carte, ou celui de l'organisation (ORG SIGN)."
+    ),
+    "signing_certificate.expired.title": "Certificat expiré",
+    "signing_certificate.expired.detail": "Le certificat de signature a expiré le {not_after}.",
+    "signing_certificate.expired.remedy": (
+        "Utilisez une carte ou un certificat à jour ; vérifiez aussi l'horloge du poste."
+    ),
+    "signing_certificate.not_yet_valid.title": "Certificat pas encore valide",
+    "signing_certificate.not_yet_valid.detail": "Le certificat de signature est valide à partir du {not_before}.",
+    "signing_certificate.not_yet_valid.remedy": "Vérifiez l'horloge du poste, ou attendez cette date.",
+    "timestamp.unconfigured.title": "Pas d'autorité d'horodatage",
+    "timestamp.unconfigured.detail": "Un horodatage a été demandé et aucune autorité d'horodatage n'est configurée.",
+    "timestamp.unconfigured.remedy": "Renseignez timestamp.url dans la configuration, ou renoncez à l'horodatage.",
+    "timestamp.unavailable.title": "Autorité d'horodatage indisponible",
+    "timestamp.unavailable.detail": "L'autorité d'horodatage {host} ne répond pas ; aucune signature n'a été remise.",
+    "timestamp.unavailable.remedy": "Vérifiez le réseau, puis réessayez ; ou renoncez à l'horodatage.",
+    "timestamp.refused.title": "Horodatage refusé",
+    "timestamp.refused.detail": (
+        "L'autorité d'horodatage a refusé la demande ({status}) ; aucune signature n'a été remise."
+    ),
+    "timestamp.refused.remedy": "Vérifiez timestamp.url et le contrat avec cette autorité.",
+    "timestamp.malformed.title": "Horodatage illisible",
+    "timestamp.malformed.detail": (
+        "La réponse de l'autorité d'horodatage n'est pas un horodatage ; aucune signature n'a été remise."
+    ),
+    "timestamp.malformed.remedy": "Vérifiez timestamp.url ; s'il est juste, prévenez l'autorité.",
+    "timestamp.mismatch.title": "Horodatage d'autre chose",
+    "timestamp.mismatch.detail": (
+        "L'horodatage reçu n'est pas celui de cette signature ({what}) ; aucune signature n'a été remise."
+    ),
+    "timestamp.mismatch.remedy": "Réessayez ; si cela se répète, prévenez l'autorité.",
+    "timestamp.time.title": "Horloges en désaccord",
+    "timestamp.time.detail": (
+        "L'heure de l'horodatage diffère de {seconds} s de celle du poste ; aucune signature n'a été remise."
+    ),
+    "timestamp.time.remedy": "Réglez l'horloge du poste sur un serveur de temps (NTP), puis réessayez.",
+    "timestamp.untrusted.title": "Horodatage non admis",
+    "timestamp.untrusted.detail": (
+        "Le certificat de l'horodatage ne peut pas être admis ({why}) ; aucune signature n'a été remise."
+    ),
+    "timestamp.untrusted.remedy": "Vérifiez timestamp.authorities : la racine de l'autorité doit y être.",
     "audit.unavailable.title": "Journal d'audit indisponible",
     "audit.unavailable.detail": "Le journal d'audit ne peut pas être écrit ({why}) ; sans lui, rien n'est signé.",
     "audit.unavailable.remedy": "Libérez de la place sur le disque ou corrigez les droits, puis réessayez.",
