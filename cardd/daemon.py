@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cardd import __version__
 from cardd.agent.prompters import Prompters
@@ -12,6 +12,7 @@ from cardd.api.server import ApiServer
 from cardd.api.services import ApiLimits, Logins, Services
 from cardd.config import Config
 from cardd.config.psc import Psc
+from cardd.config.upstream import Upstream as ConfiguredUpstream
 from cardd.core.clients import Clients
 from cardd.core.consent import ConsentDesk
 from cardd.core.events import EventBus
@@ -33,6 +34,8 @@ from cardd.identity.methods import Methods
 from cardd.model import KeyPurpose
 from cardd.pcsc.monitor import PcscReaders
 from cardd.ports import Prompter, ReaderSource, SourceSettings
+from cardd.relay.relay import Relay
+from cardd.relay.upstream import Upstream
 from cardd.system import activation, hardening, notify
 from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.clock import SystemClock
@@ -75,15 +78,18 @@ class Daemon:
         pins = PinDesk(prompter, guard)
         self._pin_life = PinLife(prompter, pins, guard, self._audit)
         logins = self._logins(pins, prompter)
+        signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin)
+        self._relay = Relay(_upstreams(config.upstreams), self._sessions, signing, clock)
         self._services = Services(
             readers=self._readers,
             sessions=self._sessions,
             clients=self._clients,
             consents=self._consents,
-            signing=Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin),
+            signing=signing,
             logins=logins,
             methods=Methods(self._readers, logins.csa, logins.ecps, self._expiry),
             pin_life=self._pin_life,
+            relay=self._relay,
             events=self._events,
             clock=clock,
             version=__version__,
@@ -134,6 +140,7 @@ class Daemon:
         self._expiry.stop()
         await self._clients.close()
         await self._api.stop()
+        await self._relay.close()
         await self._logind.stop()
         await self._readers.close()
         for source in self._started:
@@ -153,6 +160,8 @@ class Daemon:
         self._pin_life.on_changed.append(self._pin_changed)
         self._sessions.on_closed.append(self._consents.session_closed)
         self._sessions.on_closed.append(self._services.logins.ecps.session_closed)
+        self._sessions.on_closed.append(self._relay.session_closed)
+        self._sessions.on_locked.append(self._relay.session_locked)
         self._clients.on_removed.append(self._client_removed)
 
     def _card_removed(self, card: InsertedCard) -> None:
@@ -196,6 +205,26 @@ def _ecps_settings(psc: Psc) -> EcpsSettings | None:
         },
         proxy=proxy if psc.mode == "proxy" else None,
     )
+
+
+def _upstreams(configured: Mapping[str, ConfiguredUpstream]) -> dict[str, Upstream]:
+    """The servers behind the relay, by name."""
+    return {
+        name: Upstream(
+            name=name,
+            url=one.url,
+            paths=one.paths,
+            methods=one.methods,
+            headers=one.headers,
+            authorities=one.authorities,
+            minimum=one.tls,
+            asks=one.consent == "ask",
+            timeout=one.timeout,
+            max_body=one.max_body,
+            clock=one.clock,
+        )
+        for name, one in configured.items()
+    }
 
 
 async def run(config: Config, sources: Sequence[ReaderSource] | None = None) -> None:

@@ -14,6 +14,7 @@ from cardd.api import (
     sessions,
     signatures,
     status,
+    upstreams,
 )
 from cardd.api.access import (
     anyone,
@@ -27,7 +28,7 @@ from cardd.api.access import (
     session_untouched,
 )
 from cardd.api.call import Call, Reply
-from cardd.api.router import Route, delete, get, post
+from cardd.api.router import Route, delete, get, post, relayed
 from cardd.api.schemas import (
     AuthTokenAnswer,
     CardsAnswer,
@@ -96,6 +97,9 @@ ROUTES: tuple[Route, ...] = (
          answers={200: (SignatureAnswer, SignaturesAnswer)}, idempotent=True),
     post("/v1/sessions/{id}/auth-tokens", session, auth_tokens.SHAPE, auth_tokens.issue, "A web-eid:1.0 token",
          answers={200: AuthTokenAnswer}, idempotent=True),
+
+    *relayed("/v1/sessions/{id}/upstreams/{name}/{path}", session, upstreams.relay,
+             "To a configured server, with the session's certificate"),
 
     get("/v1/events", client_or_local, events.listen, "Events as they happen: SSE, or WebSocket on upgrade",
         answers={200: "text/event-stream", 101: None}),

@@ -17,6 +17,7 @@ from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.methods import Methods
 from cardd.ports import Clock
+from cardd.relay.relay import Relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Services:
     logins: Logins
     methods: Methods
     pin_life: PinLife
+    relay: Relay
     events: EventBus
     clock: Clock
     version: str

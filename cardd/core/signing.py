@@ -61,7 +61,7 @@ class Signing:
 
         Raises CardIncomplete, AlgorithmUnsupported, the consent's and PIN's errors, the card's, AuditUnavailable.
         """
-        credential = _credential(session, KeyPurpose.SIGNATURE)
+        credential = credential_of(session, KeyPurpose.SIGNATURE)
         algorithms = [_algorithm(credential, request) for request in requests]
         self._consents.check_size(requests, batch)
 
@@ -89,26 +89,58 @@ class Signing:
 
         The value is that of a Web EID authentication token: hash(hash(origin) + hash(nonce)) (web-eid:1.0).
         """
-        credential = _credential(session, KeyPurpose.AUTHENTICATION)
+        credential = credential_of(session, KeyPurpose.AUTHENTICATION)
         caller = session.caller
         value = hashlib.sha256(caller.origin.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
         digest = hashlib.sha256(value).digest()
         question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         entry = _act(session, credential, "auth_token.issue", digest=digest, consent="login")
-
         algorithm = credential.key.algorithms[0]
+        signature = await self._authenticated(session, question, entry, algorithm, digest)
+        return Signed(algorithm, signature, credential.certificate, credential.chain)
+
+    async def agree_to_relay(self, session: Session, upstream: str, host: str, *, asks: bool) -> None:
+        """Consent to reach this server with the session's certificate, asked once a session.
+
+        Where the PIN is not held, the handshake's PIN dialog is the consent; ``asks`` False takes the login for it.
+        Raises SessionCannotSign, CardIncomplete, ConsentRefused, ConsentTimeout.
+        """
+        credential_of(session, KeyPurpose.AUTHENTICATION)
+        if asks and session.pin is not None:
+            await self._consents.relaying(session, upstream, host)
+
+    async def handshake(
+        self, session: Session, upstream: str, host: str, *, algorithm: Algorithm, digest: bytes, asked: bool
+    ) -> bytes:
+        """Sign the digest of a TLS handshake with a configured server, whose certificate was verified (rule 2).
+
+        ``asked`` as in ``agree_to_relay``. Raises the PIN's and the card's errors, AlgorithmUnsupported,
+        AuditUnavailable.
+        """
+        credential = credential_of(session, KeyPurpose.AUTHENTICATION)
+        question = self._consents.relay_question(session, upstream, host)
+        consent = self._consents.relay_consent(session, upstream) if asked else "login"
+        entry = _act(
+            session, credential, "tls.handshake", digest=digest, document=f"{upstream} {host}", consent=consent
+        )
+        return await self._authenticated(session, question, entry, algorithm, digest)
+
+    async def _authenticated(
+        self, session: Session, question: Question, entry: AuditEntry, algorithm: Algorithm, digest: bytes
+    ) -> bytes:
+        """The authentication key's signature of the daemon's own digest, recorded before it is known."""
+        key = credential_of(session, KeyPurpose.AUTHENTICATION).key
 
         def work(card: Card) -> bytes:
-            value = card.authenticate(credential.key, algorithm, digest)
+            value = card.authenticate(key, algorithm, digest)
             self._audit.write([entry])
             return value
 
         try:
-            signature = await self._on_card(session, question, work)
+            return await self._on_card(session, question, work)
         except CarddError as error:
             await self._record_failure(entry, error)
             raise
-        return Signed(algorithm, signature, credential.certificate, credential.chain)
 
     async def _consented(
         self,
@@ -163,7 +195,8 @@ class Signing:
             await self._audit.append(replace(entry, outcome=outcome, code=error.code))
 
 
-def _credential(session: Session, purpose: KeyPurpose) -> Credential:
+def credential_of(session: Session, purpose: KeyPurpose) -> Credential:
+    """The session's key for a purpose. Raises SessionCannotSign, CardIncomplete."""
     if session.card is None:
         raise SessionCannotSign
     credential = session.credentials.get(purpose)

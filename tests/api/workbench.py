@@ -37,6 +37,8 @@ from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.model import Peer
+from cardd.relay.relay import Relay
+from cardd.relay.upstream import Upstream
 from cardd.system.clock import SystemClock
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.simulator.inprocess import InProcessReader, InProcessReaders
@@ -95,6 +97,7 @@ class Workbench:
     unknown_origins: Literal["refuse", "ask"] = "refuse"
     hold_pin: bool = True
     psc: EcpsSettings | None = None
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     uid: int | None = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
@@ -115,6 +118,9 @@ class Workbench:
         self.pins = PinDesk(prompter, guard)
         self._wire()
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
+        self.relay = Relay(self.upstreams, self.sessions, self.signing, SystemClock())
+        self.sessions.on_closed.append(self.relay.session_closed)
+        self.sessions.on_locked.append(self.relay.session_locked)
         login = CardLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
         self.secrets = MemorySecrets()
         expiry = ExpiryWatch(self.store, self.clock, self.events)
@@ -138,6 +144,7 @@ class Workbench:
             signing=self.signing,
             logins=self.logins,
             methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
+            relay=self.relay,
             pin_life=PinLife(prompter, self.pins, guard, self.audit),
             events=self.events,
             clock=self.clock,
@@ -183,6 +190,7 @@ class Workbench:
         await self.server.stop()
         self.sessions.close_where(lambda _: True, "shutdown")
         await self.sessions.settle()
+        await self.relay.close()
         await self.readers.close()
         await self.source.stop()
 
