@@ -43,8 +43,9 @@ class Link:
     def __init__(self, upstream: Upstream, credentials: Credentials) -> None:
         self._upstream = upstream
         server = Server(upstream.name, upstream.host, upstream.port, upstream.authorities, upstream.minimum)
+        self._connector = KeyConnector(server, credentials)
         self._http = aiohttp.ClientSession(
-            connector=KeyConnector(server, credentials),
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_read=upstream.timeout),
             auto_decompress=False,
@@ -95,6 +96,7 @@ class Link:
     async def close(self) -> None:
         """End every connection, whatever is under way on it."""
         self._is_retired = True
+        await self._connector.cut()
         await self._http.close()
 
     def _error(self, fault: BaseException) -> CarddError:

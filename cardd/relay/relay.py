@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cardd.core.sessions import Session, Sessions
 from cardd.core.signing import Signing, credential_of
-from cardd.errors import UpstreamClockOff
+from cardd.errors import UpstreamClockOff, UpstreamClosed
 from cardd.model import Algorithm, KeyPurpose
 from cardd.ports import Clock
 from cardd.relay.upstream import Upstream, Upstreams
@@ -44,9 +44,13 @@ class Relay:
         """
         async with self._opening.setdefault((session.id, upstream.name), asyncio.Lock()):
             link = self._links.get((session.id, upstream.name)) or await self._open(session, upstream)
-        async with link.request(sent) as answer:
-            self._check_clock(upstream, answer.status, answer.headers)
-            yield answer, link
+        try:
+            async with link.request(sent) as answer:
+                self._check_clock(upstream, answer.status, answer.headers)
+                yield answer, link
+        except UpstreamClosed:
+            self._sessions.ensure_open(session)  # it was we who hung up
+            raise
 
     def session_locked(self, session: Session) -> None:
         """The next request needs the key again; what is under way goes on."""

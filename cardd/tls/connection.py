@@ -174,8 +174,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._below.close()
 
     def abort(self) -> None:
-        """End at once."""
-        self._is_ours_to_end = True
+        """End at once: what was being read is not whole."""
+        self._fault = self._fault or ConnectionAbortedError("aborted")
         if self._below is not None:
             self._below.abort()
 

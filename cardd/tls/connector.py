@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -44,6 +45,16 @@ class Credentials:
     chain: tuple[bytes, ...] = ()
 
 
+class _Answers(ResponseHandler):
+    """aiohttp takes the end of a connection for the end of a body without a length, lost connection or not."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Without the server's goodbye, such a body is not whole."""
+        if exc is not None and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ClientPayloadError("lost connection"), exc)
+        super().connection_lost(exc)
+
+
 class KeyConnector(aiohttp.BaseConnector):
     """Connections to one server only. A key is asked once: what follows, at once or later, resumes its session.
 
@@ -64,8 +75,15 @@ class KeyConnector(aiohttp.BaseConnector):
         self._turn = asyncio.Lock()
         self._resumption: Resumption | None = None
         self._resumable = asyncio.Event()
+        self._live: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self.handshakes = 0
         self.resumed = 0
+
+    async def cut(self) -> None:
+        """End every connection now; tell whoever reads from one (aiohttp would leave them waiting)."""
+        for transport in list(self._live):
+            transport.abort()
+        await asyncio.sleep(0)  # for the loop to tell them
 
     async def _create_connection(
         self,
@@ -96,10 +114,12 @@ class KeyConnector(aiohttp.BaseConnector):
             server.port,
             engine,
             server.name,
-            ResponseHandler(asyncio.get_running_loop()),
+            _Answers(asyncio.get_running_loop()),
             signer=self._signer,
             on_resumable=self._keep,
         )
+        if above.transport is not None:
+            self._live.add(above.transport)
         if engine.is_resumed:
             self.resumed += 1
         else:

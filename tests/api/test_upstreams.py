@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -84,14 +85,14 @@ async def test_nginx_knows_the_professional_by_the_card(relayed: Relayed) -> Non
     assert (got.status, got.headers["Cardd-Upstream"]) == (200, "dmp")
     assert "SIMULATION" in got.raw.decode()
     assert got.raw.decode().split("|")[1] == "TLSv1.2"
-    assert relayed.nginx.log()[0].startswith("SUCCESS")
+    assert relayed.nginx.log(1)[0].startswith("SUCCESS")
 
 
 async def test_a_thousand_requests_cost_one_signature_one_consent_and_one_row(relayed: Relayed) -> None:
     await asyncio.gather(*(relayed.call("GET", "/who") for _ in range(20)))
     for _ in range(980):
         assert (await relayed.call("GET", "/who")).status == 200
-    assert len(relayed.nginx.log()) == 1000
+    assert len(relayed.nginx.log(1000)) == 1000
     rows = [entry for entry in relayed.api.audit.entries if entry.action == "tls.handshake"]
     assert [(row.outcome.value, row.document, row.consent) for row in rows] == [("done", "dmp localhost", "dialog")]
     assert relayed.api.person.topics().count("relay") == 1
@@ -192,7 +193,7 @@ async def test_only_configured_servers_and_methods_are_reached(relayed: Relayed)
     patched = await relayed.call("PATCH", "/who")
     assert (patched.status, patched.code) == (405, "request.method")
     assert "PATCH" not in patched.headers["Allow"]
-    assert relayed.nginx.log() == []
+    assert relayed.nginx.log(0) == []
 
 
 async def test_a_stranger_and_another_session_reach_nothing(relayed: Relayed) -> None:
@@ -254,7 +255,7 @@ async def test_nothing_goes_on_when_the_session_ends(site: Site, started: Start,
         async with relayed.api.http().get(url, headers={"Authorization": f"Bearer {relayed.token}"}) as answer:
             await answer.content.readexactly(100_000)
             await relayed.api.call("DELETE", relayed.path, bearer=relayed.token)
-            with pytest.raises(Exception, match=r"payload|Cannot write|Connection|closed"):
+            with pytest.raises(aiohttp.ClientError):
                 await answer.read()
 
 
@@ -297,9 +298,14 @@ async def test_each_way_to_end_too_early_has_its_code(
 
 
 async def test_a_long_answer_that_ends_too_early_never_looks_whole(site: Site, started: Start, tmp_path: Path) -> None:
-    for answer in (head(200_000), b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"):
-        async with talking(site, started, tmp_path / answer.hex()[-8:], says(answer, b"x" * 100_000)) as relayed:
-            with pytest.raises(Exception, match=r"payload|Connection|disconnected|closed"):
+    answers = [head(200_000), b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"]
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await says(answers.pop(0), b"x" * 100_000)(reader, writer)
+
+    async with talking(site, started, tmp_path, talk) as relayed:
+        while answers:
+            with pytest.raises(aiohttp.ClientError):
                 await relayed.call("GET", "/")
 
 
@@ -375,4 +381,4 @@ async def test_the_card_that_leaves_takes_its_connections_with_it(relayed: Relay
     relayed.api.reader.remove()
     got = await relayed.call("GET", "/who")
     assert (got.status, got.code) == (401, "session.closed")
-    assert len(relayed.nginx.log()) == 1
+    assert len(relayed.nginx.log(1)) == 1

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic, sleep
 
 from tests.rig.ports import free_port
 
 NGINX = "/usr/sbin/nginx"
+WAIT = 20.0
 CONFIGURATION = """
 daemon off;
 master_process off;
@@ -91,17 +94,21 @@ class Nginx:
             finally:
                 process.terminate()
 
-    def log(self) -> list[str]:
-        """One line a request: verdict, request, status, protocol, whether the session was resumed, serial number."""
-        return (self.directory / "access.log").read_text().splitlines()
+    def log(self, count: int) -> list[str]:
+        """One line a request: verdict, request, status, protocol, whether the session was resumed, serial number.
+
+        nginx writes them after it answered: waits for ``count`` of them, and gives all that there are.
+        """
+        deadline = monotonic() + WAIT
+        while len(lines := (self.directory / "access.log").read_text().splitlines()) < count:
+            assert monotonic() < deadline, lines
+            sleep(0.01)
+        return lines
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
     """Return when somebody listens there."""
-    import socket
-    from time import monotonic, sleep
-
-    deadline = monotonic() + 20
+    deadline = monotonic() + WAIT
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=5).close()

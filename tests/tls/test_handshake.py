@@ -72,7 +72,7 @@ async def test_nginx_accepts_the_key_with_the_best_version_that_it_can_do(
         assert await who(http) == f"CN={kind},O=SIMULATION,C=FR|{version}"
     assert len(key.asked) == 1
     assert key.asked[0] in algorithms
-    assert server.log()[0].startswith("SUCCESS")
+    assert server.log(1)[0].startswith("SUCCESS")
 
 
 @pytest.mark.parametrize(("protocols", "algorithm"), [("TLSv1.2", RS256), ("TLSv1.3", PS256)])
@@ -85,7 +85,7 @@ async def test_a_thousand_requests_at_once_and_in_turn_ask_the_key_once(
         await asyncio.gather(*(who(http) for _ in range(1000)))
         assert connector.resumed > 0
     assert key.asked == [algorithm]
-    log = server.log()
+    log = server.log(1000)
     assert len(log) == 1000
     assert all(line.startswith("SUCCESS") for line in log)
 
