@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from cardd import __version__
 from cardd.agent.prompters import Prompters
 from cardd.api.server import ApiServer
 from cardd.api.services import ApiLimits, Logins, Services
 from cardd.config import Config
+from cardd.config.dmp import Dmp
 from cardd.config.psc import Psc
 from cardd.config.upstream import Upstream as ConfiguredUpstream
 from cardd.core.clients import Clients
@@ -19,10 +20,17 @@ from cardd.core.events import EventBus
 from cardd.core.pin import PinDesk, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.prompts import AnnouncedPrompter
+from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry, token_sources
 from cardd.core.sessions import Limits, Session, Sessions
 from cardd.core.signing import Signing
+from cardd.documents.assertions import Assertions, DmpSettings
+from cardd.documents.held import HeldDocuments
+from cardd.documents.signing import DocumentSigning, Stamper
+from cardd.documents.stamping import TimestampAuthority
+from cardd.errors import AssertionPointInvalid, ConfigInvalid
+from cardd.formats.saml.profiles import profile_named, varied
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -31,6 +39,8 @@ from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.ecps.settings import EcpsSettings, Exchange, ProxySettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
+from cardd.identity.organisation_key import OrganisationKey
+from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.pcsc.monitor import PcscReaders
 from cardd.ports import Prompter, ReaderSource, SourceSettings
@@ -45,6 +55,7 @@ from cardd.system.logind import Logind
 from cardd.system.peer import peer_of
 from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
+from cardd.system.timestamping import TimestampHttp
 
 
 class Daemon:
@@ -78,7 +89,13 @@ class Daemon:
         pins = PinDesk(prompter, guard)
         self._pin_life = PinLife(prompter, pins, guard, self._audit)
         logins = self._logins(pins, prompter)
+        self._closing: list[Callable[[], Awaitable[None]]] = [logins.ecps.close]
         signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin)
+        self._held = HeldDocuments(clock)
+        organisation = OrganisationKey(logins.csa, pins)
+        self._sessions.on_closed.append(organisation.session_closed)
+        situations = Situations(signing, self._sessions, prompter)
+        self._sessions.on_closed.append(situations.session_closed)
         self._relay = Relay(_upstreams(config.upstreams), self._sessions, signing, clock)
         self._services = Services(
             readers=self._readers,
@@ -86,8 +103,22 @@ class Daemon:
             clients=self._clients,
             consents=self._consents,
             signing=signing,
+            documents=DocumentSigning(signing, clock, self._timestamps()),
+            held=self._held,
+            assertions=Assertions(
+                signing,
+                self._consents,
+                situations,
+                organisation,
+                logins.ecps,
+                Pseudonyms(store),
+                self._audit,
+                clock,
+                _dmp_settings(config.dmp),
+            ),
             logins=logins,
             methods=Methods(self._readers, logins.csa, logins.ecps, self._expiry),
+            situations=situations,
             pin_life=self._pin_life,
             relay=self._relay,
             events=self._events,
@@ -115,6 +146,15 @@ class Daemon:
         )
         return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa, ecps)
 
+    def _timestamps(self) -> Callable[[], Awaitable[Stamper]] | None:
+        timestamp = self._config.timestamp
+        if timestamp.url is None:
+            return None
+        http = TimestampHttp(timestamp.url, timeout=timestamp.timeout)
+        self._closing.append(http.close)
+        authorities = timestamp.authorities or self._config.trust.authorities
+        return TimestampAuthority(http, authorities, self._clock).stamper
+
     async def start(self) -> None:
         """Listen, so that the service manager may go on. Raises AddressInUse, ConfigInvalid, StateUnavailable."""
         listening = self._config.listen
@@ -136,7 +176,8 @@ class Daemon:
         """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""
         self._sessions.close_where(lambda _: True, "daemon_stopped")
         await self._sessions.settle()
-        await self._services.logins.ecps.close()
+        for close in self._closing:
+            await close()
         self._expiry.stop()
         await self._clients.close()
         await self._api.stop()
@@ -159,6 +200,7 @@ class Daemon:
         self._readers.on_card_removed.append(self._card_removed)
         self._pin_life.on_changed.append(self._pin_changed)
         self._sessions.on_closed.append(self._consents.session_closed)
+        self._sessions.on_closed.append(self._held.session_closed)
         self._sessions.on_closed.append(self._services.logins.ecps.session_closed)
         self._sessions.on_closed.append(self._relay.session_closed)
         self._sessions.on_locked.append(self._relay.session_locked)
@@ -182,6 +224,16 @@ class Daemon:
         """Rule 7: the screen is locked, or the machine goes to sleep."""
         if kind is not Kind.UNLOCK:
             self._sessions.lock_where(lambda session: uid in (None, session.caller.peer.uid))
+
+
+def _dmp_settings(dmp: Dmp) -> DmpSettings:
+    """Raises ConfigInvalid for a point that the profile does not have."""
+    points = dict(pair.partition("=")[::2] for pair in dmp.points)
+    try:
+        profile = varied(profile_named(dmp.profile), points, window=dmp.window)
+    except AssertionPointInvalid as error:
+        raise ConfigInvalid(file="", key="dmp.points", why="expected", expected=str(error.params["known"])) from error
+    return DmpSettings(profile, dmp.secret_code, dmp.insi_issuer)
 
 
 def _ecps_settings(psc: Psc) -> EcpsSettings | None:

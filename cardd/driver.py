@@ -12,7 +12,7 @@ from typing import Protocol
 from cardd.apdu import Command, Response
 from cardd.apdu import Protocol as CardProtocol
 from cardd.errors import PinUnchangeable
-from cardd.model import Algorithm, CardCertificate, CardInfo, CardKind, KeyRef, Message, PinInfo, PinStatus
+from cardd.model import Algorithm, CardCertificate, CardInfo, CardKind, KeyRef, Message, PinInfo, PinStatus, Situation
 from cardd.secret import Secret
 
 
@@ -96,6 +96,10 @@ class Card(Protocol):
     def unblock_pin(self, puk: Secret, new: Secret) -> None:
         """Set a new PIN with the PUK, and all its tries. Raises PukWrong, PukBlocked, PinFormat, PinUnchangeable."""
         raise PinUnchangeable
+
+    def situations(self) -> tuple[Situation, ...]:
+        """Where and as what the holder practises, after ``verify``; none for a card that does not tell (as here)."""
+        return ()
 
     def sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
         """Sign with a signature key, after ``verify``. Raises AlgorithmUnsupported, PinRequired, CardRefused."""

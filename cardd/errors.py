@@ -846,6 +846,20 @@ class DocumentUnsupported(DocumentError):
     code = "document.unsupported"
 
 
+class DocumentUnknown(DocumentError):
+    """This session holds no such document: it was never there, or its time is over. Params: ``document``."""
+
+    code = "document.unknown"
+    status = 404
+
+
+class DocumentsFull(DocumentError):
+    """This session holds as many documents, or bytes, as it may. Params: ``count``, ``bytes`` (the limits)."""
+
+    code = "document.too_many"
+    status = 409
+
+
 class DocumentContentMissing(DocumentError):
     """The signature is detached, and the document that it covers was not given."""
 
@@ -944,6 +958,158 @@ class AssertionRefused(CarddError):
     """The assertion asked for would not be true, or would not be accepted: none is made."""
 
     status = 422
+
+
+class AssertionProfileUnknown(AssertionRefused):
+    """No DMP profile has this name. Params: ``profile``, ``known``."""
+
+    code = "assertion.profile"
+
+
+class AssertionPointInvalid(AssertionRefused):
+    """A profile's point cannot have this value. Params: ``point``, ``known``."""
+
+    code = "assertion.profile_point"
+
+
+class AssertionRegistrationIncomplete(AssertionRefused):
+    """The practice software's registration lacks a value. Params: ``what``."""
+
+    code = "assertion.registration"
+
+
+class AssertionValueInvalid(AssertionRefused):
+    """A value cannot stand in an assertion: empty, too long, or of the wrong form. Params: ``what``."""
+
+    code = "assertion.value"
+
+
+class AssertionInsFormat(AssertionRefused):
+    """The INS has not 13 characters and a key of two digits."""
+
+    code = "assertion.ins_format"
+
+
+class AssertionInsKey(AssertionRefused):
+    """The INS's key does not fit: a digit is wrong."""
+
+    code = "assertion.ins_key"
+
+
+class AssertionInsOid(AssertionRefused):
+    """This OID is no INS's. Params: ``oid``, ``known``."""
+
+    code = "assertion.ins_oid"
+
+
+class AssertionNationalIdInvalid(AssertionRefused):
+    """The identity has no national identifier, or one of no known form."""
+
+    code = "assertion.national_id"
+
+
+class AssertionRoleMissing(AssertionRefused):
+    """Neither card nor login names a profession, and the request chose no role."""
+
+    code = "assertion.role_missing"
+
+
+class AssertionRoleUnknown(AssertionRefused):
+    """The role is in no table for such roles, or the person has a profession. Params: ``role``."""
+
+    code = "assertion.role"
+
+
+class AssertionExpertiseMissing(AssertionRefused):
+    """A doctor's savoir-faire is told by neither card nor login."""
+
+    code = "assertion.expertise"
+
+
+class AssertionSectionMissing(AssertionRefused):
+    """A pharmacist's section is told by nobody, or by two who differ."""
+
+    code = "assertion.section"
+
+
+class AssertionCodeUnknown(AssertionRefused):
+    """The words for a code are not known. Params: ``table``, ``code``."""
+
+    code = "assertion.code"
+
+
+class AssertionStructureMissing(AssertionRefused):
+    """No structure, or one whose identifier has no known form."""
+
+    code = "assertion.structure"
+
+
+class AssertionSectorMissing(AssertionRefused):
+    """No sector of activity, or none of the form SAxx."""
+
+    code = "assertion.sector"
+
+
+class AssertionIdentityDeclared(AssertionRefused):
+    """The practice software told who the person is, and this mode wants proof."""
+
+    code = "assertion.identity_declared"
+
+
+class AssertionLoginUnfit(AssertionRefused):
+    """This means of login cannot carry this mode. Params: ``means``, ``mode``."""
+
+    code = "assertion.login"
+
+
+class AssertionOrganisationMissing(AssertionRefused):
+    """The mode needs the organisation's signature certificate."""
+
+    code = "assertion.organisation"
+
+
+class AssertionSignerOther(AssertionRefused):
+    """The signing certificate is somebody else's."""
+
+    code = "assertion.signer"
+
+
+class AssertionKeyUsage(AssertionRefused):
+    """The certificate is not for signatures (nonRepudiation)."""
+
+    code = "assertion.key_usage"
+
+
+class AssertionCertificateExpired(AssertionRefused):
+    """The signing certificate has ended. Params: ``until``."""
+
+    code = "assertion.certificate_expired"
+
+
+class AssertionCertificateEarly(AssertionRefused):
+    """The signing certificate has not begun, or the clock is wrong. Params: ``since``."""
+
+    code = "assertion.certificate_early"
+
+
+class AssertionCardType(AssertionRefused):
+    """The certificate does not tell the card's type (CPS, CPF, CPE, CPA)."""
+
+    code = "assertion.card_type"
+
+
+class AssertionNoneNeeded(AssertionRefused):
+    """This service takes no assertion in this mode: the TLS certificate suffices."""
+
+    code = "assertion.none_needed"
+
+
+class AssertionLate(AssertionRefused):
+    """The signature came after the assertion's life had ended. Params: ``seconds``."""
+
+    code = "assertion.late"
+    status = 409
+    retryable = True
 
 
 # --- upstreams: servers reached with the card ------------------------------------------------------------------

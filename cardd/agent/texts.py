@@ -9,6 +9,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 | ``login``, ``unlock``, ``certificates`` | client |
 | ``sign`` | client, document, digest, patient (may be absent) |
 | ``sign_batch`` | client, batch, count, documents, patient (may be absent) |
+| ``assertions`` | client, holder |
 | ``origin`` | origin |
 | ``last_try`` | client, card, reader, tries_left |
 | ``ecps`` | client, digits |

@@ -14,6 +14,8 @@ from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
 from cardd.errors import MethodNotAllowed, NotFound
 
+OCTETS = "application/octet-stream"
+
 B = TypeVar("B", bound=Struct)
 
 RELAYED = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -27,8 +29,9 @@ Answers = Mapping[int, type[Struct] | tuple[type[Struct], ...] | str | None]
 class Route:
     """One line of the table.
 
-    ``answers`` gives for each status the schema or schemas, a media type, or None for no body. With ``is_open`` the
-    path's last parameter is all the rest of it, still encoded; query and body are the handler's own.
+    ``answers`` gives for each status the schema or schemas, a media type, or None for no body; ``takes`` is the media
+    type of a body that the handler reads by itself. With ``is_open`` the path's last parameter is all the rest of it,
+    still encoded; query and body are the handler's own.
     """
 
     method: str
@@ -38,6 +41,7 @@ class Route:
     summary: str
     answers: Answers
     body: tuple[type[Struct], ...] = ()
+    takes: str | None = None
     query: tuple[str, ...] = ()
     idempotent: bool = False
     is_open: bool = False
@@ -90,6 +94,13 @@ def relayed(
         Route(method, path, access, lambda call, _: handler(call), summary, {200: "*/*"}, is_open=True)
         for method in RELAYED
     )
+
+
+def upload(
+    path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str, *, answers: Answers
+) -> Route:
+    """A POST of bytes, which the handler reads as they come."""
+    return Route("POST", path, access, lambda call, _: handler(call), summary, answers, takes=OCTETS)
 
 
 class Router:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from cardd.api import (
+    assertions,
     auth_tokens,
     cards,
     clients,
+    documents,
     events,
     methods,
     pins,
@@ -28,13 +30,15 @@ from cardd.api.access import (
     session_untouched,
 )
 from cardd.api.call import Call, Reply
-from cardd.api.router import Route, delete, get, post, relayed
+from cardd.api.router import OCTETS, Route, delete, get, post, relayed, upload
 from cardd.api.schemas import (
+    AssertionAnswer,
     AuthTokenAnswer,
     CardsAnswer,
     CertificatesAnswer,
     ClientAnswer,
     ClientsAnswer,
+    DocumentAnswer,
     MethodsAnswer,
     OriginAnswer,
     PairingAnswer,
@@ -93,8 +97,16 @@ ROUTES: tuple[Route, ...] = (
          answers={200: PscTokenAnswer}),
     delete("/v1/login-hint", local, sessions.forget_login_hint, "Forget the national id kept for e-CPS logins"),
 
+    upload("/v1/sessions/{id}/documents", session, documents.hand_over, "Hand over a document to sign, up to 100 MiB",
+           answers={201: DocumentAnswer}),
+    get("/v1/sessions/{id}/documents/{document}", session, documents.fetch, "Fetch a signed document",
+        answers={200: OCTETS}),
+    delete("/v1/sessions/{id}/documents/{document}", session, documents.forget, "Drop a document"),
+
     post("/v1/sessions/{id}/signatures", session, signatures.SHAPE, signatures.sign, "Sign one thing, or a list",
          answers={200: (SignatureAnswer, SignaturesAnswer)}, idempotent=True),
+    post("/v1/sessions/{id}/assertions", session, assertions.SHAPE, assertions.issue, "A VIHF, or an INSi assertion",
+         answers={200: AssertionAnswer}, idempotent=True),
     post("/v1/sessions/{id}/auth-tokens", session, auth_tokens.SHAPE, auth_tokens.issue, "A web-eid:1.0 token",
          answers={200: AuthTokenAnswer}, idempotent=True),
 

@@ -87,19 +87,35 @@ class PscTokenBody(Body):
     api: Identifier | None = None
 
 
+class JwsBody(Body):
+    """What else a JWS may be told: how it is written, and the header's ``typ`` and ``cty``."""
+
+    serialization: Literal["compact", "json"] = "compact"
+    typ: Name | None = None
+    cty: Name | None = None
+
+
 class SignatureItem(Body):
     """One signature: exactly one of ``digest`` (SHA-256) and ``document``.
 
     ``algorithm`` by its JOSE name; what the key does best when it is not given. An ES256 value is the two numbers of
     32 bytes (RFC 7518, section 3.4).
+
+    What is signed is one of ``document``, ``document_id`` (handed to the session before) and ``digest`` (SHA-256).
+    ``detached`` leaves the document beside the signature, ``timestamp`` wants one of RFC 3161 with it.
     """
 
     document_name: Name
-    format: Literal["raw"] = "raw"
+    format: Literal["raw", "jws", "cades"] = "raw"
     algorithm: Literal["RS256", "PS256", "ES256"] | None = None
     digest: bytes | None = None
     document: bytes | None = None
+    document_id: Identifier | None = None
     patient: Name | None = None
+    detached: bool = False
+    timestamp: bool = False
+    mime_type: Name | None = None
+    jws: JwsBody | None = None
 
 
 class BatchBody(Body):
@@ -120,6 +136,49 @@ class SignaturesBody(Body):
 
     signatures: Annotated[list[SignatureItem], Meta(min_length=1, max_length=1000)]
     batch: BatchBody | None = None
+
+
+class LpsBody(Body):
+    """The practice software, as it was registered for the DMP; ``homologation`` is LPS_ID_HOMOLOGATION_DMP."""
+
+    name: Name
+    homologation: Name
+    version: Name | None = None
+    installation: Name | None = None
+
+
+class PatientBody(Body):
+    """A patient by the INS, key included, and the OID that tells its kind (NIR, NIA, test)."""
+
+    ins: Name
+    oid: Name
+
+
+class VihfBody(Body):
+    """POST …/assertions for a VIHF.
+
+    ``sector`` and ``means`` are for sessions of an organisation's certificate: how the person logged in, and where
+    they act. ``role`` and ``section`` are for what neither card nor login tells.
+    """
+
+    type: Literal["vihf"]
+    lps: LpsBody
+    patient: PatientBody | None = None
+    access: Literal["normal", "bris_de_glace", "centre_15"] = "normal"
+    secret: bool = False
+    role: Name | None = None
+    section: Name | None = None
+    sector: Name | None = None
+    means: Literal["card", "mobile", "password", "tls", "automate"] | None = None
+
+
+class InsiBody(Body):
+    """POST …/assertions for INSi; ``specialty`` is the Assurance Maladie's code, which a doctor must have."""
+
+    type: Literal["insi"]
+    lps: LpsBody
+    billing: Name
+    specialty: Name | None = None
 
 
 class PinBody(Body):
@@ -329,12 +388,38 @@ class SessionsAnswer(Answer):
 
 
 class SignatureAnswer(Answer):
-    """One signature, with the certificate that verifies it and the chain above as far as it is known."""
+    """One signature, with the certificate that verifies it and the chain above as far as it is known.
 
+    A raw one is ``signature``; any other is in ``document``, or, where a document was handed over before, held as
+    ``document_id``.
+    """
+
+    format: str
     algorithm: str
-    signature: bytes
     certificate: bytes
     chain: list[bytes]
+    media_type: str
+    signature: bytes | UnsetType = UNSET
+    document: bytes | UnsetType = UNSET
+    document_id: str | UnsetType = UNSET
+
+
+class AssertionAnswer(Answer):
+    """An assertion: XML in UTF-8, to be put into the message as it is; no ``certificate`` where nobody signs it."""
+
+    type: Literal["vihf", "insi"]
+    assertion: bytes
+    certificate: bytes | UnsetType = UNSET
+
+
+class DocumentAnswer(Answer):
+    """A document that the session holds until ``expires_at``; ``size`` in bytes, ``sha256`` of the whole."""
+
+    id: str
+    size: int
+    sha256: bytes
+    media_type: str
+    expires_at: datetime
 
 
 class SignaturesAnswer(Answer):

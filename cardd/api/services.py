@@ -12,10 +12,14 @@ from cardd.core.pin_life import PinLife
 from cardd.core.readers import Readers
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
+from cardd.documents.assertions import Assertions
+from cardd.documents.held import HeldDocuments
+from cardd.documents.signing import DocumentSigning
 from cardd.identity.cpx_login import CpxLogin
 from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.methods import Methods
+from cardd.identity.situations import Situations
 from cardd.ports import Clock
 from cardd.relay.relay import Relay
 
@@ -42,8 +46,12 @@ class Services:
     clients: Clients
     consents: ConsentDesk
     signing: Signing
+    documents: DocumentSigning
+    held: HeldDocuments
+    assertions: Assertions
     logins: Logins
     methods: Methods
+    situations: Situations
     pin_life: PinLife
     relay: Relay
     events: EventBus
@@ -56,12 +64,15 @@ class Services:
 class ApiLimits:
     """Rule 10: what one caller may send and hold. Sizes in bytes, times in seconds.
 
+    ``body`` is a request's JSON, ``document`` one that is handed over by itself.
+
     ``connections`` counts those of one OS user; ``in_flight`` the requests of one caller that are not yet answered,
     event streams included; ``read_timeout`` is for the whole body of a request; ``idle`` is how long a connection may
     say nothing, or dawdle over a request's head; ``write_timeout`` how long a listener may take to take an event.
     """
 
     body: int = 16 * 1024 * 1024
+    document: int = 100 * 1024 * 1024
     connections: int = 128
     in_flight: int = 64
     read_timeout: float = 10.0

@@ -28,6 +28,7 @@ from cardd.model import Identity, Situation
 SHAPE = Shape(SessionBody)
 PUSH = Shape(PushBody)
 SITUATION = Shape(SituationBody)
+OF_PSC = ("login_hint", "remember_login_hint", "flow", "channel")
 
 
 async def open_one(call: Call, body: SessionBody) -> Reply:
@@ -41,13 +42,13 @@ async def open_one(call: Call, body: SessionBody) -> Reply:
 async def _login(call: Call, body: SessionBody) -> tuple[Session, str]:
     if body.method == "cpx":
         _expect(body.acting is None, "$.acting", "unknown")
-        _expect_nothing_of_psc(body)
-        return await call.services.logins.cpx.open(call.caller, body.card)
+        _expect_none(body, OF_PSC)
+        return await _with_card(call, body)
     _expect(body.card is None, "$.card", "unknown")
     if body.method == "ecps":
         _expect(body.acting is None, "$.acting", "unknown")
         return await call.services.logins.ecps.start(call.caller, _through_psc(body))
-    _expect_nothing_of_psc(body)
+    _expect_none(body, (*OF_PSC, "situation"))
     if body.acting is None:
         raise InvalidRequest(where="$.acting", why="missing")
     return await call.services.logins.csa.open(call.caller, _acting(body.acting))
@@ -58,9 +59,20 @@ def _expect(holds: bool, where: str, why: str) -> None:
         raise InvalidRequest(where=where, why=why)
 
 
-def _expect_nothing_of_psc(body: SessionBody) -> None:
-    for name in ("login_hint", "remember_login_hint", "flow", "channel", "situation"):
+def _expect_none(body: SessionBody, names: tuple[str, ...]) -> None:
+    for name in names:
         _expect(getattr(body, name) is None, f"$.{name}", "unknown")
+
+
+async def _with_card(call: Call, body: SessionBody) -> tuple[Session, str]:
+    session, token = await call.services.logins.cpx.open(call.caller, body.card)
+    if body.situation is not None:
+        try:
+            await call.services.situations.pick(session, body.situation)
+        except BaseException:
+            call.services.sessions.close(session, "logout")
+            raise
+    return session, token
 
 
 def _through_psc(body: SessionBody) -> Request:
@@ -98,6 +110,7 @@ async def push(call: Call, _: PushBody) -> Reply:
 
 async def situate(call: Call, body: SituationBody) -> Reply:
     """The person acts in this situation of theirs from now on."""
+    await call.services.situations.read(call.session)
     call.services.sessions.situate(call.session, body.id)
     return Reply(body=described(call, call.session))
 

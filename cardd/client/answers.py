@@ -216,12 +216,29 @@ class OpenedSession(SessionState, frozen=True):
 
 
 class Signature(Answer, frozen=True):
-    """One signature, the certificate that verifies it (DER) and the chain above as far as it is known."""
+    """One signature, with the certificate that verifies it and the chain above as far as it is known.
+
+    A raw one is ``signature``; any other format's is in ``document``, or held by the session as ``document_id`` where
+    a document was handed over before.
+    """
 
     algorithm: str
-    signature: bytes
     certificate: bytes
     chain: tuple[bytes, ...] = ()
+    format: str = "raw"
+    media_type: str = "application/octet-stream"
+    signature: bytes = b""
+    document: bytes | None = None
+    document_id: str | None = None
+
+
+class HandedOver(Answer, frozen=True):
+    """A document that the session holds until ``expires_at``; ``size`` in bytes."""
+
+    id: str
+    size: int
+    sha256: bytes
+    expires_at: datetime
 
 
 class AuthToken(Answer, frozen=True, rename="camel"):

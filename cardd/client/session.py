@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import BinaryIO
 from urllib.parse import quote
 
 import aiohttp
 
-from cardd.client.answers import AuthToken, PscToken, SessionState, Signature, Signatures
+from cardd.client.answers import AuthToken, HandedOver, PscToken, SessionState, Signature, Signatures
 from cardd.client.transport import Sent, Transport
+
+PIECE = 1024 * 1024
 
 JsonBody = dict[str, "str | bytes | int | JsonBody | list[JsonBody]"]
 
 
+Form = Mapping[str, "str | bytes | int | JsonBody | list[JsonBody]"]
+
+
 @dataclass(frozen=True, slots=True)
 class ToSign:
-    """One thing to sign: its name, which the user is shown, and either the document or its SHA-256 digest.
+    """One thing to sign: its name, which the user is shown, and what it is.
 
-    ``patient`` is shown too, when it is given.
+    That is one of the document, its SHA-256 digest, and the identifier of a document that was handed over. ``patient``
+    is shown too, when it is given. ``form`` is the format and what is chosen of it, as the API has it: ``{"format":
+    "cades", "detached": True}``; a raw signature without.
     """
 
     name: str
     document: bytes | None = None
     digest: bytes | None = None
     patient: str | None = None
+    document_id: str | None = None
+    form: Form = field(default_factory=dict)
 
 
 class Session:
@@ -50,13 +60,14 @@ class Session:
         digest: bytes | None = None,
         patient: str | None = None,
         batch: tuple[str, int] | None = None,
+        form: Form | None = None,
     ) -> Signature:
-        """Sign one document, or its SHA-256 digest, with RS256, once the user agrees.
+        """Sign one document, or its SHA-256 digest, once the user agrees; raw unless ``form`` names a format.
 
         ``batch``, a name and a count, has one consent serve that many signatures over several calls. Raises the
         errors of consent, PIN, card and session.
         """
-        body = _item(ToSign(name, document, digest, patient)) | _batch(batch)
+        body = _item(ToSign(name, document, digest, patient, form=form or {})) | _batch(batch)
         return await self._transport.post(f"{self._path}/signatures", body, Signature, self.token)
 
     async def sign_many(self, items: Iterable[ToSign], *, batch: tuple[str, int] | None = None) -> list[Signature]:
@@ -64,6 +75,26 @@ class Session:
         body: JsonBody = {"signatures": [_item(item) for item in items], **_batch(batch)}
         answer = await self._transport.post(f"{self._path}/signatures", body, Signatures, self.token)
         return list(answer.signatures)
+
+    async def hand_over(self, content: BinaryIO) -> HandedOver:
+        """Have the session hold a document for ten minutes, read from a file from where it stands; 100 MiB at most.
+
+        A signature may name it, and is held the same way: ``fetch`` it. Raises BodyTooLarge, DocumentsFull.
+        """
+        return await self._transport.upload(f"{self._path}/documents", content, HandedOver, self.token)
+
+    async def fetch(self, document_id: str, into: BinaryIO) -> None:
+        """Write a document that the session holds to a file. Raises DocumentUnknown, DaemonUnreachable."""
+        async with self._transport.stream(self._document(document_id), self.token) as content:
+            async for piece in content.iter_chunked(PIECE):
+                into.write(piece)
+
+    async def drop(self, document_id: str) -> None:
+        """Have the session forget a document. Raises DocumentUnknown."""
+        await self._transport.call("DELETE", self._document(document_id), bearer=self.token)
+
+    def _document(self, document_id: str) -> str:
+        return f"{self._path}/documents/{quote(document_id, safe='')}"
 
     async def auth_token(self, nonce: str) -> AuthToken:
         """A web-eid:1.0 token for a server's nonce (at least 256 random bits, as text), bound to this client."""
@@ -102,9 +133,14 @@ class Session:
 
 
 def _item(item: ToSign) -> JsonBody:
-    values = {"digest": item.digest, "document": item.document, "patient": item.patient}
+    values = {
+        "digest": item.digest,
+        "document": item.document,
+        "document_id": item.document_id,
+        "patient": item.patient,
+    }
     given: JsonBody = {name: value for name, value in values.items() if value is not None}
-    return {"document_name": item.name, **given}
+    return {"document_name": item.name, **given, **item.form}
 
 
 def _batch(batch: tuple[str, int] | None) -> JsonBody:

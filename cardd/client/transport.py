@@ -8,7 +8,7 @@ import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from secrets import token_urlsafe
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 from uuid import uuid4
 
 import aiohttp
@@ -104,6 +104,13 @@ class Transport:
                 if attempts == 0:
                     raise
 
+    async def upload(self, path: str, content: BinaryIO, kind: type[A], bearer: str | None) -> A:
+        """The answer to a POST of bytes, read from a file from where it stands. Raises as ``call``."""
+        if bearer and not self._proven:
+            await self._demand_proof()
+        headers = {**_headers(bearer, None, None), "Content-Type": "application/octet-stream"}
+        return self.read(await self._once("POST", path, content, headers, PERSON_LIMIT), kind)
+
     @asynccontextmanager
     async def stream(self, path: str, bearer: str | None) -> AsyncIterator[aiohttp.StreamReader]:
         """An answer without end, to be read as it comes. Raises as ``call``; a broken one raises DaemonUnreachable."""
@@ -164,7 +171,7 @@ class Transport:
         self._proven = True
 
     async def _once(
-        self, method: str, path: str, sent: bytes | None, headers: dict[str, str], limit: float
+        self, method: str, path: str, sent: bytes | BinaryIO | None, headers: dict[str, str], limit: float
     ) -> Answered:
         async with self._request(method, path, sent, headers, limit) as answer:
             body = await answer.read()
@@ -174,7 +181,7 @@ class Transport:
 
     @asynccontextmanager
     async def _request(
-        self, method: str, path: str, sent: bytes | None, headers: dict[str, str], limit: float | None
+        self, method: str, path: str, sent: bytes | BinaryIO | None, headers: dict[str, str], limit: float | None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._http is None:
             raise RuntimeError("the client is used inside its `async with`")
@@ -183,7 +190,7 @@ class Transport:
             async with self._http.request(
                 method,
                 self._where.url + path,
-                data=None if sent is None else io.BytesIO(sent),  # large plain bytes make aiohttp warn
+                data=io.BytesIO(sent) if isinstance(sent, bytes) else sent,  # large plain bytes make aiohttp warn
                 headers=headers,
                 timeout=timeout,
                 allow_redirects=False,

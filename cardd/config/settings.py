@@ -9,8 +9,10 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
+from cardd.config.dmp import Dmp
 from cardd.config.key import Key
 from cardd.config.psc import Psc
+from cardd.config.trust import Timestamp, Trust
 from cardd.config.upstream import Upstream
 from cardd.config.values import (
     boolean,
@@ -282,6 +284,9 @@ class Config:
     pkcs11: Pkcs11 = Pkcs11()
     csa: Csa = Csa()
     psc: Psc = Psc()
+    trust: Trust = Trust()
+    timestamp: Timestamp = Timestamp()
+    dmp: Dmp = Dmp()
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
 
 

@@ -20,8 +20,10 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|h)")
 _LOOPBACK = re.compile(r"(?:(?:127\.0\.0\.1|\[::1\]|localhost):)?(\d{1,5})")
 _HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*|\[[0-9a-f:]+\]"
 _ORIGIN = re.compile(rf"(https?)://({_HOST})(?::([1-9]\d{{0,4}}))?")
+_HTTP = re.compile(rf"https?://(?:{_HOST})(?::[1-9]\d{{0,4}})?(?:/[\w./~%-]*)?")
 _HTTPS = re.compile(rf"https://(?:{_HOST})(?::[1-9]\d{{0,4}})?(?:/[\w./~%-]*)?")
-_URL_PATH = re.compile(r"/(?:[\w~!$&'()*+,;=:@-][\w.~!$&'()*+,;=:@-]*/?)*", re.ASCII)
+_SEGMENT = r"[\w~!$&'()*+,=:@-][\w.~!$&'()*+,=:@-]*"
+_URL_PATH = re.compile(rf"/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?", re.ASCII)
 _HEADER = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 # Headers by which a server behind a proxy learns who the client is, and those that belong to one connection.
 FORGING = re.compile(
@@ -146,6 +148,19 @@ def optional_https() -> Kind:
         return value
 
     return Kind("https address", read)
+
+
+def optional_http() -> Kind:
+    """An http or https address, without user, query or fragment; the empty string for none."""
+
+    def read(value: object) -> str | None:
+        if value == "":
+            return None
+        if not isinstance(value, str) or not _HTTP.fullmatch(value):
+            raise Unfit("http", "https://host[:port][/path]")
+        return value
+
+    return Kind("http or https address", read)
 
 
 def upstream_url() -> Kind:

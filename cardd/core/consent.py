@@ -20,13 +20,21 @@ SHOWN_DIGEST = 16
 class SignatureRequest:
     """One signature asked for: what is signed, and the names under which the user is shown it.
 
-    ``algorithm`` None stands for what the key does best, the first that it lists.
+    ``algorithm`` None stands for what the key does best, the first that it lists. ``digest`` is the document's SHA-256
+    where the key signs something else that stands for it, as most formats have it.
     """
 
     algorithm: Algorithm | None
     message: Message
     document: str
     patient: str | None = None
+    format: str = "raw"
+    digest: bytes | None = None
+
+    @property
+    def shown(self) -> bytes:
+        """The SHA-256 that the user and the audit log are told."""
+        return self.digest or self.message.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class ConsentDesk:
         self._batches: dict[tuple[str, str], _Grant] = {}
         self._readable: set[tuple[str, str]] = set()
         self._relayed: set[tuple[str, str]] = set()
+        self._asserting: set[str] = set()
 
     def check_size(self, requests: list[SignatureRequest], batch: Batch | None) -> None:
         """Raises InvalidRequest when more is asked for than one consent may cover."""
@@ -72,7 +81,7 @@ class ConsentDesk:
         else:
             [request] = requests
             params["document"] = request.document
-            params["digest"] = request.message.digest.hex()[:SHOWN_DIGEST]
+            params["digest"] = request.shown.hex()[:SHOWN_DIGEST]
             topic = "sign"
         patients = sorted({request.patient for request in requests if request.patient})
         if patients:
@@ -123,6 +132,20 @@ class ConsentDesk:
             raise ConsentRefused
         self.allow_reading(caller, card)
 
+    async def assertions(self, session: Session) -> str:
+        """Consent to assertions in the person's name until the session ends; asked once. Its name for the audit log.
+
+        Raises ConsentRefused, ConsentTimeout.
+        """
+        if session.id not in self._asserting:
+            caller = session.caller
+            params: dict[str, str | int] = {"client": caller.name, "holder": _holder(session)}
+            question = Question("assertions", caller.peer.uid, params, caller=caller.id)
+            if await self._prompter.confirm(question) is Choice.NO:
+                raise ConsentRefused
+            self._asserting.add(session.id)
+        return "assertions"
+
     def allow_reading(self, caller: Caller, card: str) -> None:
         """Note that this caller may read this card's certificates: consented, or logged in with it."""
         self._readable.add((caller.id, card))
@@ -149,11 +172,17 @@ class ConsentDesk:
         return "dialog" if (session.id, upstream) in self._relayed else "pin"
 
     def session_closed(self, session: Session, _reason: str) -> None:
-        """Forget what was agreed to in a session that ended."""
+        """Forget what was agreed to for a session that ended."""
         self._relayed = {entry for entry in self._relayed if entry[0] != session.id}
+        self._asserting.discard(session.id)
         for key in [key for key in self._batches if key[0] == session.id]:
             del self._batches[key]
 
     def card_removed(self, card: str) -> None:
         """Forget who could read a card that left."""
         self._readable = {entry for entry in self._readable if entry[1] != card}
+
+
+def _holder(session: Session) -> str:
+    identity = session.identity
+    return f"{identity.given_name} {identity.family_name} ({identity.national_id})"

@@ -28,7 +28,7 @@ from cardd.errors import (
     PinWrong,
     SessionCannotSign,
 )
-from cardd.model import Algorithm, AuditEntry, KeyPurpose, Outcome, Question
+from cardd.model import Algorithm, AuditEntry, KeyPurpose, Message, Outcome, Question
 from cardd.ports import AuditLog
 
 T = TypeVar("T")
@@ -56,13 +56,18 @@ class Signing:
         self._audit = audit
         self._hold_pin = hold_pin
 
+    def signer(self, session: Session, algorithm: Algorithm | None) -> tuple[Credential, Algorithm]:
+        """The key that would sign, and how. Raises SessionCannotSign, CardIncomplete, AlgorithmUnsupported."""
+        credential = _credential(session, KeyPurpose.SIGNATURE)
+        return credential, _algorithm(credential, algorithm)
+
     async def sign(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> list[Signed]:
         """Sign all the requests under one consent, or none of them.
 
         Raises CardIncomplete, AlgorithmUnsupported, the consent's and PIN's errors, the card's, AuditUnavailable.
         """
-        credential = credential_of(session, KeyPurpose.SIGNATURE)
-        algorithms = [_algorithm(credential, request) for request in requests]
+        credential = _credential(session, KeyPurpose.SIGNATURE)
+        algorithms = [_algorithm(credential, request.algorithm) for request in requests]
         self._consents.check_size(requests, batch)
 
         def work(card: Card, consent: str) -> list[bytes]:
@@ -84,28 +89,58 @@ class Signing:
             for algorithm, value in zip(algorithms, values, strict=True)
         ]
 
+    async def read(self, session: Session, work: Callable[[Card], T]) -> T:
+        """What only the holder's PIN opens on the card. Raises SessionCannotSign, and the errors of PIN and card."""
+        caller = session.caller
+        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
+        return await self._on_card(session, question, work)
+
+    async def issue(self, session: Session, message: Message, act: str, document: str, consent: str) -> Signed:
+        """Sign what the daemon built itself from known fields, under a consent that was given before (rule 2).
+
+        ``act`` and ``document`` are the audit row's. Raises as ``sign`` does.
+        """
+        credential = _credential(session, KeyPurpose.SIGNATURE)
+        algorithm = credential.key.algorithms[0]
+        entry = _act(session, credential, act, digest=message.digest, document=document, consent=consent)
+
+        def work(card: Card) -> bytes:
+            value = card.sign(credential.key, algorithm, message)
+            self._audit.write([entry])
+            return value
+
+        try:
+            value = await self.read(session, work)
+        except CarddError as error:
+            await self._record_failure(entry, error)
+            raise
+        return Signed(algorithm, value, credential.certificate, credential.chain)
+
     async def authenticate(self, session: Session, nonce: str) -> Signed:
         """Sign the caller's own origin and its nonce with the authentication key (rule 2).
 
         The value is that of a Web EID authentication token: hash(hash(origin) + hash(nonce)) (web-eid:1.0).
         """
-        credential = credential_of(session, KeyPurpose.AUTHENTICATION)
+        credential = _credential(session, KeyPurpose.AUTHENTICATION)
         caller = session.caller
         value = hashlib.sha256(caller.origin.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
         digest = hashlib.sha256(value).digest()
-        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         entry = _act(session, credential, "auth_token.issue", digest=digest, consent="login")
         algorithm = credential.key.algorithms[0]
+        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         signature = await self._authenticated(session, question, entry, algorithm, digest)
         return Signed(algorithm, signature, credential.certificate, credential.chain)
+
+    def authentication(self, session: Session) -> Credential:
+        """The key that stands for the session's holder. Raises SessionCannotSign, CardIncomplete."""
+        return _credential(session, KeyPurpose.AUTHENTICATION)
 
     async def agree_to_relay(self, session: Session, upstream: str, host: str, *, asks: bool) -> None:
         """Consent to reach this server with the session's certificate, asked once a session.
 
         Where the PIN is not held, the handshake's PIN dialog is the consent; ``asks`` False takes the login for it.
-        Raises SessionCannotSign, CardIncomplete, ConsentRefused, ConsentTimeout.
+        Raises ConsentRefused, ConsentTimeout.
         """
-        credential_of(session, KeyPurpose.AUTHENTICATION)
         if asks and session.pin is not None:
             await self._consents.relaying(session, upstream, host)
 
@@ -117,19 +152,18 @@ class Signing:
         ``asked`` as in ``agree_to_relay``. Raises the PIN's and the card's errors, AlgorithmUnsupported,
         AuditUnavailable.
         """
-        credential = credential_of(session, KeyPurpose.AUTHENTICATION)
+        credential = self.authentication(session)
         question = self._consents.relay_question(session, upstream, host)
         consent = self._consents.relay_consent(session, upstream) if asked else "login"
-        entry = _act(
-            session, credential, "tls.handshake", digest=digest, document=f"{upstream} {host}", consent=consent
-        )
+        document = f"{upstream} {host}"
+        entry = _act(session, credential, "tls.handshake", digest=digest, document=document, consent=consent)
         return await self._authenticated(session, question, entry, algorithm, digest)
 
     async def _authenticated(
         self, session: Session, question: Question, entry: AuditEntry, algorithm: Algorithm, digest: bytes
     ) -> bytes:
         """The authentication key's signature of the daemon's own digest, recorded before it is known."""
-        key = credential_of(session, KeyPurpose.AUTHENTICATION).key
+        key = self.authentication(session).key
 
         def work(card: Card) -> bytes:
             value = card.authenticate(key, algorithm, digest)
@@ -195,8 +229,7 @@ class Signing:
             await self._audit.append(replace(entry, outcome=outcome, code=error.code))
 
 
-def credential_of(session: Session, purpose: KeyPurpose) -> Credential:
-    """The session's key for a purpose. Raises SessionCannotSign, CardIncomplete."""
+def _credential(session: Session, purpose: KeyPurpose) -> Credential:
     if session.card is None:
         raise SessionCannotSign
     credential = session.credentials.get(purpose)
@@ -205,13 +238,13 @@ def credential_of(session: Session, purpose: KeyPurpose) -> Credential:
     return credential
 
 
-def _algorithm(credential: Credential, request: SignatureRequest) -> Algorithm:
+def _algorithm(credential: Credential, wanted: Algorithm | None) -> Algorithm:
     algorithms = credential.key.algorithms
-    if request.algorithm is None:
+    if wanted is None:
         return algorithms[0]
-    if request.algorithm not in algorithms:
-        raise AlgorithmUnsupported(algorithm=request.algorithm.value)
-    return request.algorithm
+    if wanted not in algorithms:
+        raise AlgorithmUnsupported(algorithm=wanted.value)
+    return wanted
 
 
 def _act(
@@ -240,5 +273,5 @@ def _act(
 def _entry(
     session: Session, credential: Credential, request: SignatureRequest, consent: str | None = None
 ) -> AuditEntry:
-    digest, document = request.message.digest, request.document
-    return _act(session, credential, "signature.raw", digest=digest, document=document, consent=consent)
+    action, document = f"signature.{request.format}", request.document
+    return _act(session, credential, action, digest=request.shown, document=document, consent=consent)

@@ -11,12 +11,12 @@ from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from hashlib import sha256
 from typing import BinaryIO
 
 from cardd.errors import DocumentEmpty, DocumentTimestampForm, DocumentTooLarge
 from cardd.formats.document import new_document, size_of
+from cardd.formats.options import JwsOptions, Serialization
 from cardd.formats.prepared import Signer
 from cardd.formats.signer import require_signing_certificate
 from cardd.model import JsonValue, Message
@@ -24,24 +24,6 @@ from cardd.model import JsonValue, Message
 PAYLOAD_MAX = 10 * 1024 * 1024
 MESSAGE_MAX = 1024 * 1024  # a longer one goes to the key by its digest alone
 PIECE = 3 * 256 * 1024  # of the payload: whole groups of base64
-
-
-class Serialization(StrEnum):
-    """How a JWS is written; JSON is the flattened form (RFC 7515, section 7.2.2)."""
-
-    COMPACT = "compact"
-    JSON = "json"
-
-
-@dataclass(frozen=True, slots=True)
-class JwsOptions:
-    """``typ`` and ``cty`` go into the header as they are; ``stamped`` says that a timestamp will come."""
-
-    serialization: Serialization = Serialization.COMPACT
-    detached: bool = False
-    stamped: bool = False
-    typ: str | None = None
-    cty: str | None = None
 
 
 DEFAULT = JwsOptions()

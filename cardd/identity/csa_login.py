@@ -27,7 +27,7 @@ class CsaLogin:
     ) -> None:
         self._login = login
         self._readers = readers
-        self._password = _StoredPassword(secrets)
+        self.password = StoredPassword(secrets)
         self._expiry = expiry
         self._token = token
 
@@ -37,7 +37,7 @@ class CsaLogin:
         The password comes from systemd's credential or the keyring's entry ``csa``, and is asked for otherwise. Raises
         MethodUnavailable when no organisation's certificate is configured, and what ``CardLogin.open`` raises.
         """
-        way = Way(METHOD, self.card, partial(acting_identity, acting=acting), self._password)
+        way = Way(METHOD, self.card, partial(acting_identity, acting=acting), self.password)
         session, token = await self._login.open(caller, way)
         self._expiry.note({each.serial: facts_of(each.certificate).not_after for each in session.credentials.values()})
         return session, token
@@ -58,7 +58,7 @@ class CsaLogin:
         return False
 
 
-class _StoredPassword:
+class StoredPassword:
     """``StoredPin`` from the OS's secrets."""
 
     def __init__(self, secrets: SecretStore) -> None:
@@ -66,10 +66,12 @@ class _StoredPassword:
         self._was_refused = False
 
     async def get(self) -> Secret | None:
+        """The password; None where nothing keeps it, or what does was wrong."""
         if not self._was_refused:
             with contextlib.suppress(SecretStoreUnavailable):
                 return await self._secrets.get(METHOD)
         return None
 
     def refused(self) -> None:
+        """It was wrong: it is not tried again."""
         self._was_refused = True

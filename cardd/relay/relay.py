@@ -9,9 +9,9 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from cardd.core.sessions import Session, Sessions
-from cardd.core.signing import Signing, credential_of
+from cardd.core.signing import Signing
 from cardd.errors import UpstreamClockOff, UpstreamClosed
-from cardd.model import Algorithm, KeyPurpose
+from cardd.model import Algorithm
 from cardd.ports import Clock
 from cardd.relay.upstream import Upstream, Upstreams
 
@@ -71,7 +71,7 @@ class Relay:
         from cardd.relay.link import Link  # noqa: PLC0415 - the TLS library is loaded when it is first needed
         from cardd.tls.connector import Credentials  # noqa: PLC0415
 
-        credential = credential_of(session, KeyPurpose.AUTHENTICATION)
+        credential = self._signing.authentication(session)
         await self._signing.agree_to_relay(session, upstream.name, upstream.host, asks=upstream.asks)
         self._sessions.ensure_open(session)
 

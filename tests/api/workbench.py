@@ -7,7 +7,7 @@ import io
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +24,15 @@ from cardd.core.events import EventBus
 from cardd.core.pin import PinDesk, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.prompts import AnnouncedPrompter
+from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
+from cardd.documents.assertions import Assertions, DmpSettings
+from cardd.documents.held import HeldDocuments
+from cardd.documents.signing import DocumentSigning, Stamper
+from cardd.formats.saml.profiles import profile_named
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -36,6 +41,8 @@ from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
+from cardd.identity.organisation_key import OrganisationKey
+from cardd.identity.situations import Situations
 from cardd.model import Peer
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
@@ -98,6 +105,8 @@ class Workbench:
     hold_pin: bool = True
     psc: EcpsSettings | None = None
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
+    dmp: DmpSettings = field(default_factory=lambda: DmpSettings(profile_named("2024")))
+    stamper: Callable[[], Awaitable[Stamper]] | None = None
     uid: int | None = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
@@ -136,15 +145,34 @@ class Workbench:
         )
         self.sessions.on_closed.append(self.ecps.session_closed)
         self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa, self.ecps)
+        self.held = HeldDocuments(self.clock)
+        self.sessions.on_closed.append(self.held.session_closed)
+        situations = Situations(self.signing, self.sessions, prompter)
+        organisation = OrganisationKey(csa, self.pins)
+        self.sessions.on_closed.append(organisation.session_closed)
         self.services = Services(
             readers=self.readers,
             sessions=self.sessions,
             clients=self.clients,
             consents=self.consents,
             signing=self.signing,
+            documents=DocumentSigning(self.signing, SystemClock(), self.stamper),
+            held=self.held,
+            assertions=Assertions(
+                self.signing,
+                self.consents,
+                situations,
+                organisation,
+                self.ecps,
+                Pseudonyms(self.store),
+                self.audit,
+                SystemClock(),
+                self.dmp,
+            ),
             logins=self.logins,
             methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
             relay=self.relay,
+            situations=situations,
             pin_life=PinLife(prompter, self.pins, guard, self.audit),
             events=self.events,
             clock=self.clock,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cardd.driver import Card
-from cardd.errors import AlgorithmUnsupported, PinBlocked, PinWrong
+from cardd.errors import AlgorithmUnsupported, CardGarbled, PinBlocked, PinWrong
 from cardd.identity.cpx import facts_of, identity_of
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.simulator.card import Behaviour, SimulatedCard
+from cardd_drivers.simulator.contents import CardContents
+from cardd_drivers.simulator.files import File
 from cardd_drivers.simulator.profiles import PROFILES, Profile
 from cardd_drivers.simulator.store import Store
 from tests.drivers.channel import CountingChannel
@@ -21,6 +24,19 @@ from tests.rig.openssl import verifies
 
 DOCUMENT = b"compte rendu SIMULATION " * 20
 MESSAGE = Message(hashlib.sha256(DOCUMENT).digest(), DOCUMENT)
+
+
+class Garbled(CardContents):
+    """Situations that are none."""
+
+    def _data(self) -> list[File]:
+        return [replace(file, data=bytearray(b"\x30\x00")) for file in super()._data()]
+
+
+class GarbledSituations(SimulatedCard):
+    """Holds them."""
+
+    contents = Garbled
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +158,22 @@ def test_every_profiles_holder_is_read_from_both_certificates(profile: Profile, 
         assert identity.card_number == f"8025000001/26{opened.info.serial}"
         assert identity.is_test
         assert facts_of(der).purpose is purpose
+
+
+def test_the_holders_situations_cost_two_apdus_each_and_the_directory_two(store: Store) -> None:
+    channel = _insert(store)
+    opened = _open(channel)
+    _login(opened)
+    channel.count()
+    assert [one.structure_name for one in opened.situations()] == ["CABINET SIMULATION", "CENTRE DE SANTE SIMULATION"]
+    assert channel.count() == 6
+    assert _sign(opened)
+
+
+def test_a_card_whose_situations_are_garbled_says_so(store: Store) -> None:
+    card = GarbledSituations(store.issue(PROFILES["medecin"], 4))
+    channel = CountingChannel(card.process, atr=card.power_on(), on_reset=card.reset)
+    opened = _open(channel)
+    _login(opened)
+    with pytest.raises(CardGarbled):
+        opened.situations()

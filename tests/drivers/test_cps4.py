@@ -352,3 +352,17 @@ def test_a_card_that_speaks_garbage_only_raises_our_errors(answers: list[bytes])
     channel = CountingChannel(lambda _: answers[next(turn) % len(answers)], protocol=Protocol.T1)
     with pytest.raises(CarddError):
         Cps4Driver().open(channel, CardKind.CPS4)
+
+
+def test_the_holders_situations_of_practice_are_read_behind_the_pin(bench: Bench) -> None:
+    with pytest.raises(CardRefused):
+        bench.opened.situations()
+    bench.login()
+    assert [(one.id, one.structure, one.sector) for one in bench.opened.situations()] == [
+        ("1", "500000000000001", "SA07"),
+        ("2", "500000000000002", "SA05"),
+    ]
+    bench.channel.count()
+    assert len(bench.opened.situations()) == 2
+    assert bench.channel.count() == 0
+    assert bench.sign()

@@ -10,7 +10,8 @@ from io import BytesIO
 import pytest
 
 from cardd.errors import DocumentEmpty, DocumentTimestampForm, DocumentTooLarge
-from cardd.formats.jws import PAYLOAD_MAX, JwsOptions, Serialization, prepare_jws
+from cardd.formats.jws import PAYLOAD_MAX, prepare_jws
+from cardd.formats.options import JwsOptions, Serialization
 from tests.rig import jose
 from tests.rig.pens import Pen, finished
 from tests.rig.tsa import OpensslTsa

@@ -18,6 +18,10 @@ TEXTS = {
     "dialog.certificates.question": (
         "“{client}” asks to read your card's certificates: your name, your national number, your profession."
     ),
+    "dialog.assertions.question": (
+        "“{client}” asks to issue assertions in your name until you log out: to open your patients' records (DMP) "
+        "and to look up their national identities (INSi). Each is written down. Do you agree?"
+    ),
     "dialog.origin.question": "The site {origin} asks to use your card.",
     "dialog.last_try.question": (
         "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"

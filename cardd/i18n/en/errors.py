@@ -200,6 +200,12 @@ TEXTS = {
     "document.unsupported.title": "Document not supported",
     "document.unsupported.detail": "The {format} document uses something that cardd does not accept ({what}).",
     "document.unsupported.remedy": "Have it signed another way, or check it with another tool.",
+    "document.unknown.title": "No such document",
+    "document.unknown.detail": "The session holds no document “{document}”: it was dropped, or its time is over.",
+    "document.unknown.remedy": "Upload it again.",
+    "document.too_many.title": "Too many documents",
+    "document.too_many.detail": "A session holds at most {count} documents, {bytes} bytes in all.",
+    "document.too_many.remedy": "Fetch and delete those that are signed, or wait ten minutes.",
     "document.content_missing.title": "Signed document missing",
     "document.content_missing.detail": (
         "The signature is apart from the document that it covers, and that one was not given."
@@ -337,4 +343,99 @@ TEXTS = {
         "(status {answered}) is withheld, but the request was served."
     ),
     "upstream.clock.remedy": "Set this machine's clock (NTP), then try again.",
+    "assertion.profile.title": "Unknown DMP profile",
+    "assertion.profile.detail": 'No DMP profile is called "{profile}".',
+    "assertion.profile.remedy": "Choose one of these: {known}.",
+    "assertion.profile_point.title": "DMP profile badly set",
+    "assertion.profile_point.detail": 'The point "{point}" of the DMP profile cannot have this value.',
+    "assertion.profile_point.remedy": "Choose among: {known}.",
+    "assertion.registration.title": "Software registration incomplete",
+    "assertion.registration.detail": 'The software\'s registration lacks the value "{what}".',
+    "assertion.registration.remedy": (
+        "Complete the software's registration in the configuration; its publisher knows these values."
+    ),
+    "assertion.value.title": "Value refused",
+    "assertion.value.detail": 'The value "{what}" is empty, too long, or not of the form that is wanted.',
+    "assertion.value.remedy": "Correct this value in the request or in the configuration.",
+    "assertion.ins_format.title": "Malformed INS",
+    "assertion.ins_format.detail": "The INS is not a number followed by its key (15 characters).",
+    "assertion.ins_format.remedy": "Take the INS as the INSi service gives it, without spaces.",
+    "assertion.ins_key.title": "Wrong key of the INS",
+    "assertion.ins_key.detail": "The key does not fit the INS number: a digit is wrong.",
+    "assertion.ins_key.remedy": "Check the patient's INS; do not correct the key by hand.",
+    "assertion.ins_oid.title": "Unknown OID of an INS",
+    "assertion.ins_oid.detail": "The OID {oid} is not that of an INS.",
+    "assertion.ins_oid.remedy": "Give the OID that came from the INSi service; those that exist: {known}.",
+    "assertion.national_id.title": "National identifier missing or wrong",
+    "assertion.national_id.detail": "The identity has no well-formed national identifier of a professional.",
+    "assertion.national_id.remedy": "Use the professional's card or login; if it is up to date, tell ANS.",
+    "assertion.role_missing.title": "Role missing",
+    "assertion.role_missing.detail": (
+        "Neither the card nor the login tells a profession, and the request tells no role."
+    ),
+    "assertion.role_missing.remedy": 'Tell the person\'s role in the request ("role").',
+    "assertion.role.title": "Role refused",
+    "assertion.role.detail": 'The role "{role}" does not exist, or the person already has a profession.',
+    "assertion.role.remedy": (
+        "Tell a role only for a person without profession, with a code of the tables A00, R94, R95 or G16."
+    ),
+    "assertion.expertise.title": "Savoir-faire missing",
+    "assertion.expertise.detail": "The DMP wants a doctor's savoir-faire; neither the card nor the login tells it.",
+    "assertion.expertise.remedy": (
+        "Log in through Pro Santé Connect and pick the situation, or have ANS correct the card."
+    ),
+    "assertion.section.title": "Section missing",
+    "assertion.section.detail": "The DMP wants a pharmacist's section; it is not told, or told in two ways.",
+    "assertion.section.remedy": (
+        'Tell the section of table G05 in the request ("section"), the situation\'s own if it has one.'
+    ),
+    "assertion.code.title": "Code without words",
+    "assertion.code.detail": "The words for the code {code} of the table {table} are not known.",
+    "assertion.code.remedy": "Check the code; if it is new, add its words to the software's registration.",
+    "assertion.structure.title": "Structure missing",
+    "assertion.structure.detail": "The identifier of the place of practice is absent or malformed.",
+    "assertion.structure.remedy": "Pick a situation that names the structure, or check the organisation's certificate.",
+    "assertion.sector.title": "Sector of activity missing",
+    "assertion.sector.detail": "The situation of practice tells no sector of activity (SAxx).",
+    "assertion.sector.remedy": "Pick a situation that tells the sector.",
+    "assertion.identity_declared.title": "Identity not proven",
+    "assertion.identity_declared.detail": "This mode wants a proven identity; this one is declared by the software.",
+    "assertion.identity_declared.remedy": (
+        "Log the person in with the card or through Pro Santé Connect, or use the indirect mode."
+    ),
+    "assertion.login.title": "Login does not fit",
+    "assertion.login.detail": 'A login of the kind "{means}" does not allow the mode "{mode}".',
+    "assertion.login.remedy": "Log in another way, or choose another mode.",
+    "assertion.organisation.title": "Organisation's certificate missing",
+    "assertion.organisation.detail": "This mode needs the organisation's signature certificate (ORG_SIGN).",
+    "assertion.organisation.remedy": "Configure that certificate, or choose the direct mode with the card.",
+    "assertion.signer.title": "Somebody else's certificate",
+    "assertion.signer.detail": "The certificate that is to sign is not that of the person or organisation named.",
+    "assertion.signer.remedy": (
+        "Insert the card of the person who logged in, or configure the right organisation's certificate."
+    ),
+    "assertion.key_usage.title": "Certificate does not fit",
+    "assertion.key_usage.detail": "This certificate is not made for signatures (nonRepudiation).",
+    "assertion.key_usage.remedy": (
+        "Choose the signature certificate of the card or organisation, not the authentication one."
+    ),
+    "assertion.certificate_expired.title": "Certificate expired",
+    "assertion.certificate_expired.detail": "The certificate that is to sign expired on {until}.",
+    "assertion.certificate_expired.remedy": (
+        "Renew the card or the certificate with ANS; check the workstation's clock too."
+    ),
+    "assertion.certificate_early.title": "Certificate not yet valid",
+    "assertion.certificate_early.detail": "The certificate that is to sign is valid only from {since} on.",
+    "assertion.certificate_early.remedy": "Check the workstation's date and time (NTP).",
+    "assertion.card_type.title": "Unknown type of card",
+    "assertion.card_type.detail": "The certificate does not tell the type of the card (CPS, CPF, CPE or CPA).",
+    "assertion.card_type.remedy": "Use a CPx card; if this is one, tell ANS.",
+    "assertion.none_needed.title": "No assertion in this mode",
+    "assertion.none_needed.detail": (
+        "With a software certificate, INSi wants no assertion: the TLS connection suffices."
+    ),
+    "assertion.none_needed.remedy": "Call INSi with the organisation's certificate, without an assertion.",
+    "assertion.late.title": "Signature came too late",
+    "assertion.late.detail": "The signature came after the assertion's {seconds} s of life; it was thrown away.",
+    "assertion.late.remedy": "Try again.",
 }

@@ -21,6 +21,10 @@ TEXTS = {
         "« {client} » demande à lire les certificats de votre carte : "
         "votre nom, votre numéro national, votre profession."
     ),
+    "dialog.assertions.question": (
+        "« {client} » demande à émettre des assertions en votre nom jusqu'à la fin de votre session : pour ouvrir les "
+        "dossiers de vos patients (DMP) et rechercher leurs identités (INSi). Chacune est consignée. Acceptez-vous ?"
+    ),
     "dialog.origin.question": "Le site {origin} demande à utiliser votre carte.",
     "dialog.last_try.question": (
         "Il ne reste qu'UN essai pour le code porteur de cette carte. Un code faux la bloquera.\n"

@@ -208,6 +208,14 @@ TEXTS = {
     "document.unsupported.title": "Document non pris en charge",
     "document.unsupported.detail": "Le document {format} utilise ce que cardd n'accepte pas ({what}).",
     "document.unsupported.remedy": "Faites-le signer autrement, ou vérifiez-le avec un autre outil.",
+    "document.unknown.title": "Document inconnu",
+    "document.unknown.detail": (
+        "La session ne détient aucun document « {document} » : il a été supprimé, ou son temps est passé."
+    ),
+    "document.unknown.remedy": "Envoyez-le à nouveau.",
+    "document.too_many.title": "Trop de documents",
+    "document.too_many.detail": "Une session détient au plus {count} documents, {bytes} octets en tout.",
+    "document.too_many.remedy": "Récupérez et supprimez ceux qui sont signés, ou attendez dix minutes.",
     "document.content_missing.title": "Document signé manquant",
     "document.content_missing.detail": (
         "La signature est à part du document qu'elle couvre, et celui-ci n'a pas été donné."
@@ -362,4 +370,113 @@ TEXTS = {
         "{answered}) est écartée, mais la demande a été traitée."
     ),
     "upstream.clock.remedy": "Mettez le poste à l'heure (NTP), puis réessayez.",
+    "assertion.profile.title": "Profil DMP inconnu",
+    "assertion.profile.detail": "Aucun profil DMP ne s'appelle « {profile} ».",
+    "assertion.profile.remedy": "Choisissez l'un de ceux-ci : {known}.",
+    "assertion.profile_point.title": "Profil DMP mal réglé",
+    "assertion.profile_point.detail": "Le point « {point} » du profil DMP ne peut pas avoir cette valeur.",
+    "assertion.profile_point.remedy": "Choisissez parmi : {known}.",
+    "assertion.registration.title": "Enregistrement du logiciel incomplet",
+    "assertion.registration.detail": "Il manque à l'enregistrement du logiciel la valeur « {what} ».",
+    "assertion.registration.remedy": (
+        "Complétez l'enregistrement du logiciel dans la configuration ; l'éditeur connaît ces valeurs."
+    ),
+    "assertion.value.title": "Valeur refusée",
+    "assertion.value.detail": "La valeur « {what} » est vide, trop longue, ou n'a pas la forme voulue.",
+    "assertion.value.remedy": "Corrigez cette valeur dans la demande ou dans la configuration.",
+    "assertion.ins_format.title": "INS mal formé",
+    "assertion.ins_format.detail": "L'INS n'a pas la forme d'un matricule suivi de sa clé (15 caractères).",
+    "assertion.ins_format.remedy": "Reprenez l'INS tel que le téléservice INSi le donne, sans espace.",
+    "assertion.ins_key.title": "Clé de l'INS fausse",
+    "assertion.ins_key.detail": "La clé ne correspond pas au matricule INS : un chiffre est faux.",
+    "assertion.ins_key.remedy": "Vérifiez l'INS du patient ; ne corrigez pas la clé à la main.",
+    "assertion.ins_oid.title": "OID d'INS inconnu",
+    "assertion.ins_oid.detail": "L'OID {oid} n'est pas celui d'un INS.",
+    "assertion.ins_oid.remedy": "Donnez l'OID reçu du téléservice INSi ; ceux qui existent : {known}.",
+    "assertion.national_id.title": "Identifiant national absent ou faux",
+    "assertion.national_id.detail": "L'identité n'a pas d'identifiant national de professionnel bien formé.",
+    "assertion.national_id.remedy": (
+        "Utilisez la carte ou la connexion du professionnel ; si elle est à jour, prévenez l'ANS."
+    ),
+    "assertion.role_missing.title": "Rôle manquant",
+    "assertion.role_missing.detail": (
+        "Ni la carte ni la connexion n'indiquent de profession, et la demande n'indique pas de rôle."
+    ),
+    "assertion.role_missing.remedy": "Indiquez dans la demande le rôle de la personne (« role »).",
+    "assertion.role.title": "Rôle refusé",
+    "assertion.role.detail": "Le rôle « {role} » n'existe pas, ou la personne a déjà une profession.",
+    "assertion.role.remedy": (
+        "N'indiquez un rôle que pour une personne sans profession, avec un code des tables A00, R94, R95 ou G16."
+    ),
+    "assertion.expertise.title": "Savoir-faire manquant",
+    "assertion.expertise.detail": (
+        "Le DMP demande le savoir-faire d'un médecin ; ni la carte ni la connexion ne l'indiquent."
+    ),
+    "assertion.expertise.remedy": (
+        "Connectez-vous par Pro Santé Connect en choisissant la situation, ou faites corriger la carte par l'ANS."
+    ),
+    "assertion.section.title": "Section manquante",
+    "assertion.section.detail": (
+        "Le DMP demande la section d'un pharmacien ; elle n'est pas indiquée, ou l'est de deux façons."
+    ),
+    "assertion.section.remedy": (
+        "Indiquez dans la demande la section de la table G05 (« section »), celle de la situation s'il y en a une."
+    ),
+    "assertion.code.title": "Code sans libellé",
+    "assertion.code.detail": "Le code {code} de la table {table} n'a pas de libellé connu.",
+    "assertion.code.remedy": "Vérifiez le code ; s'il est nouveau, ajoutez son libellé à l'enregistrement du logiciel.",
+    "assertion.structure.title": "Structure manquante",
+    "assertion.structure.detail": "L'identifiant de la structure d'exercice est absent ou mal formé.",
+    "assertion.structure.remedy": (
+        "Choisissez une situation d'exercice qui nomme la structure, ou vérifiez le certificat de l'organisation."
+    ),
+    "assertion.sector.title": "Secteur d'activité manquant",
+    "assertion.sector.detail": "La situation d'exercice n'indique pas de secteur d'activité (SAxx).",
+    "assertion.sector.remedy": "Choisissez une situation d'exercice qui indique le secteur.",
+    "assertion.identity_declared.title": "Identité non prouvée",
+    "assertion.identity_declared.detail": (
+        "Ce mode demande une identité prouvée ; celle-ci est déclarée par le logiciel."
+    ),
+    "assertion.identity_declared.remedy": (
+        "Connectez la personne avec sa carte ou par Pro Santé Connect, ou passez en mode indirect."
+    ),
+    "assertion.login.title": "Connexion inadaptée",
+    "assertion.login.detail": "Une connexion « {means} » ne permet pas le mode « {mode} ».",
+    "assertion.login.remedy": "Connectez-vous autrement, ou choisissez un autre mode.",
+    "assertion.organisation.title": "Certificat d'organisation manquant",
+    "assertion.organisation.detail": "Ce mode demande le certificat de signature de l'organisation (ORG_SIGN).",
+    "assertion.organisation.remedy": "Configurez ce certificat, ou choisissez le mode direct avec la carte.",
+    "assertion.signer.title": "Certificat d'un autre",
+    "assertion.signer.detail": (
+        "Le certificat qui doit signer n'est pas celui de la personne ou de l'organisation nommée."
+    ),
+    "assertion.signer.remedy": (
+        "Insérez la carte de la personne connectée, ou configurez le certificat de la bonne organisation."
+    ),
+    "assertion.key_usage.title": "Certificat inadapté",
+    "assertion.key_usage.detail": "Ce certificat n'est pas fait pour signer (nonRepudiation).",
+    "assertion.key_usage.remedy": (
+        "Choisissez le certificat de signature de la carte ou de l'organisation, et non celui d'authentification."
+    ),
+    "assertion.certificate_expired.title": "Certificat expiré",
+    "assertion.certificate_expired.detail": "Le certificat qui doit signer a expiré le {until}.",
+    "assertion.certificate_expired.remedy": (
+        "Renouvelez la carte ou le certificat auprès de l'ANS ; vérifiez aussi l'heure du poste."
+    ),
+    "assertion.certificate_early.title": "Certificat pas encore valable",
+    "assertion.certificate_early.detail": "Le certificat qui doit signer n'est valable qu'à partir du {since}.",
+    "assertion.certificate_early.remedy": "Vérifiez la date et l'heure du poste (NTP).",
+    "assertion.card_type.title": "Type de carte inconnu",
+    "assertion.card_type.detail": "Le certificat n'indique pas le type de la carte (CPS, CPF, CPE ou CPA).",
+    "assertion.card_type.remedy": "Utilisez une carte CPx ; si c'en est une, prévenez l'ANS.",
+    "assertion.none_needed.title": "Pas d'assertion dans ce mode",
+    "assertion.none_needed.detail": (
+        "Avec un certificat logiciel, INSi ne demande pas d'assertion : la connexion TLS suffit."
+    ),
+    "assertion.none_needed.remedy": "Appelez INSi avec le certificat de l'organisation, sans assertion.",
+    "assertion.late.title": "Signature trop tardive",
+    "assertion.late.detail": (
+        "La signature est venue après les {seconds} s de vie de l'assertion ; elle a été détruite."
+    ),
+    "assertion.late.remedy": "Réessayez.",
 }

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
-from itertools import cycle
 
 from cardd.core.sessions import Pending, Session
-from cardd.errors import ConsentError, ConsentRefused, PromptError
-from cardd.model import Caller, Choice, Question, Situation
+from cardd.errors import ConsentError, PromptError
+from cardd.model import Caller, Choice, Question
 from cardd.ports import Prompter
-
-ASK = "ask"  # in the place of a situation's identifier
 
 
 class Desk:
@@ -37,22 +34,6 @@ class Desk:
             return await self._prompter.confirm(question)
         return Choice.YES
 
-    async def situation(self, caller: Caller, situations: tuple[Situation, ...]) -> Situation | None:
-        """The one that the person picks; None where nobody can be asked. Raises ConsentRefused, ConsentTimeout."""
-        with contextlib.suppress(PromptError):
-            for situation in cycle(situations):
-                question = Question(
-                    "situation", caller.peer.uid, _described(caller, situation), third=Choice.ANOTHER, caller=caller.id
-                )
-                match await self._prompter.confirm(question):
-                    case Choice.NO:
-                        raise ConsentRefused
-                    case Choice.ANOTHER:
-                        continue
-                    case _:
-                        return situation
-        return None
-
     async def may_remember(self, caller: Caller, national_id: str) -> bool:
         """Whether the person's national id may be kept for the next login of this OS user."""
         params: dict[str, str | int] = {"client": caller.name, "national_id": national_id}
@@ -60,13 +41,3 @@ class Desk:
             question = Question("remember_hint", caller.peer.uid, params, caller=caller.id)
             return await self._prompter.confirm(question) is Choice.YES
         return False
-
-
-def _described(caller: Caller, situation: Situation) -> dict[str, str | int]:
-    given: dict[str, str | None] = {
-        "profession": situation.profession,
-        "specialty": situation.specialty,
-        "sector": (situation.sector or "").partition("^")[0],
-        "structure": situation.structure_name or situation.structure or situation.finess,
-    }
-    return {"client": caller.name, **{name: value or "–" for name, value in given.items()}}

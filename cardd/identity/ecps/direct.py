@@ -140,6 +140,11 @@ class DirectLogin:
         """As ``OpenLogin``."""
         return situations_of(self.login.person)
 
+    @property
+    def means(self) -> str | None:
+        """PSC's ``authMode``."""
+        return self.login.person.auth_mode
+
     def is_over(self) -> None:
         """The provider says that it ended."""
         self._over.set()

@@ -19,11 +19,12 @@ from cardd.errors import (
     PushTooSoon,
     SessionNotPsc,
 )
-from cardd.identity.ecps.asking import ASK, Desk
+from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints
 from cardd.identity.ecps.kept import KeptSession, KeptSessions
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import Flow, HandedToken, OpenLogin, Waiting, Wanted, Way
+from cardd.identity.situations import ASK, picked_by
 from cardd.model import AuditEntry, Caller, Choice, Identity, Outcome, Situation
 from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
 
@@ -71,6 +72,7 @@ class EcpsLogin:
         store: Store,
     ) -> None:
         self._sessions = sessions
+        self._prompter = prompter
         self._desk = Desk(prompter)
         self._audit = audit
         self._clock = clock
@@ -169,6 +171,11 @@ class EcpsLogin:
         if login is not None and reason != DAEMON_STOPPED:
             self._spawn(self._log_out(session.id, login))
 
+    def means_of(self, session: Session) -> str | None:
+        """How this session's person logged in at PSC (``authMode``); None where it does not say."""
+        login = self._logins.get(session.id)
+        return login.means if login else None
+
     def open_logins(self) -> list[OpenLogin]:
         """The login behind each open session."""
         return list(self._logins.values())
@@ -235,7 +242,7 @@ class EcpsLogin:
             return session.situations[0]
         if wanted is None or not session.situations:
             return None
-        return await self._desk.situation(session.caller, session.situations)
+        return await picked_by(self._prompter, session.caller, session.situations)
 
     async def _stay(self, session: Session, login: OpenLogin) -> None:
         await login.stay(lambda secret: self._kept.keep(session, secret))

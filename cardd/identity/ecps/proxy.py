@@ -144,6 +144,11 @@ class ProxyLogin:
         """As ``OpenLogin``."""
         return situations_of(self._person)
 
+    @property
+    def means(self) -> str | None:
+        """PSC's ``authMode``."""
+        return self._person.auth_mode
+
     async def stay(self, keep: Keep) -> None:  # noqa: ARG002 - the protocol's
         """The proxy refreshes by itself, and tells nobody when its session ends."""
         await asyncio.get_running_loop().create_future()

@@ -63,6 +63,11 @@ class OpenLogin(Protocol):
         """The person's situations of practice."""
         ...
 
+    @property
+    def means(self) -> str | None:
+        """PSC's ``authMode``: how the person logged in there; None where it does not say."""
+        ...
+
     async def stay(self, keep: Keep) -> None:
         """Keep it alive; returns when the provider has ended it. ``keep`` is given what a restart resumes it with."""
         ...

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 from cardd.driver import Channel
 from cardd.errors import AlgorithmUnsupported, CardIncomplete, SignatureInvalid
-from cardd.model import Algorithm, CardCertificate, CardInfo, CardKind, KeyPurpose, KeyRef, Message, PinStatus
+from cardd.model import (
+    Algorithm,
+    CardCertificate,
+    CardInfo,
+    CardKind,
+    KeyPurpose,
+    KeyRef,
+    Message,
+    PinStatus,
+    Situation,
+)
 from cardd.secret import Secret
 from cardd_drivers.cps3 import commands
 from cardd_drivers.cps3.commands import Operation
@@ -14,6 +24,7 @@ from cardd_drivers.cps3.contents import Directories
 from cardd_drivers.cps3.midstate import split
 from cardd_drivers.cps3.operator import NotOffered, Operator
 from cardd_drivers.cps3.pins import CardPins
+from cardd_drivers.cps3.situations import number_of, situation
 from cardd_drivers.pkcs15.files import Files
 
 if TYPE_CHECKING:
@@ -33,9 +44,11 @@ class Cps3Card:
     def __init__(self, channel: Channel, kind: CardKind) -> None:
         self._channel = channel
         self._files = self.files_type(channel)
-        self._contents = self.directories_type(self._files).read()
+        self._directories = self.directories_type(self._files)
+        self._contents = self._directories.read()
         self._operator = Operator(channel, self._files, self._contents.application.aid)
         self._certificates: tuple[CardCertificate, ...] | None = None
+        self._situations: tuple[Situation, ...] | None = None
         self._verifiers: dict[str, Verifier] = {}
         self._hashes_on_card = False
         self.info = CardInfo(
@@ -60,6 +73,20 @@ class Cps3Card:
         for file in self._contents.files:
             self._files.select_file(self._contents.application.resolve(file.path))
             found.append(CardCertificate(file.id.hex(), file.label, self._files.read_object()))
+        return found
+
+    def situations(self) -> tuple[Situation, ...]:
+        """Those of the card's CPS_ACTIVITY objects; read at the first call, after the PIN."""
+        if self._situations is None:
+            self._situations = tuple(self._read_situations())
+        return self._situations
+
+    def _read_situations(self) -> list[Situation]:
+        found = []
+        for file in self._directories.data(self._contents):
+            if number := number_of(file.label):
+                self._files.select_file(self._contents.application.resolve(file.path))
+                found.append(situation(number, self._files.read_object()))
         return found
 
     # --- the PIN

@@ -18,10 +18,12 @@ from cardd_drivers.pkcs15.directory import Application, DirectoryType, applicati
 from cardd_drivers.pkcs15.files import Files
 from cardd_drivers.pkcs15.objects import (
     CertificateFile,
+    DataFile,
     KeyUsage,
     Password,
     PrivateKey,
     certificate_files,
+    data_files,
     passwords,
     private_keys,
 )
@@ -40,7 +42,7 @@ class Contents:
     """What the directories tell.
 
     ``files`` has the certificates of ``keys`` only, each still to be read; ``bits`` the length of each key's modulus,
-    by the key's identifier, 0 where the directory does not tell.
+    by the key's identifier, 0 where the directory does not tell; ``odf`` says where the other directories are.
     """
 
     serial: str
@@ -50,6 +52,7 @@ class Contents:
     keys: tuple[KeyRef, ...]
     files: tuple[CertificateFile, ...]
     bits: Mapping[str, int]
+    odf: bytes
 
 
 class Directories:
@@ -84,7 +87,15 @@ class Directories:
             keys=keys,
             files=tuple(file for file in files if file.id.hex() in identifiers),
             bits={key.id.hex(): key.bits for key in private},
+            odf=odf,
         )
+
+    def data(self, contents: Contents) -> list[DataFile]:
+        """The data objects that the card lists; none where it has no such directory. Raises CardGarbled."""
+        try:
+            return data_files(self._records(contents.application, contents.odf, DirectoryType.DATA))
+        except CardIncomplete:
+            return []
 
     def _serial(self) -> str:
         """EF.SN by its short identifier; it stands in the master file, where a card is after its reset."""

@@ -1,9 +1,9 @@
-"""What a card holds: the records of its PIN (AODF), private key (PrKDF) and certificate (CDF) directories.
+"""What a card holds: the records of its PIN (AODF), private key (PrKDF), certificate (CDF) and data (DODF) directories.
 
 Every record is CommonObjectAttributes, class attributes, optional ``[0]`` subclass attributes, ``[1]`` type
 attributes. Records of types that no CPx has (biometrics, elliptic keys, …) are passed over.
 
-Source: ISO/IEC 7816-15 sections 8.4 to 8.9.
+Source: ISO/IEC 7816-15 sections 8.4 to 8.10.
 """
 
 from __future__ import annotations
@@ -82,6 +82,14 @@ class CertificateFile:
 
 
 @dataclass(frozen=True, slots=True)
+class DataFile:
+    """Where one data object is."""
+
+    label: str
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class _Record:
     label: str
     auth_id: bytes | None
@@ -134,6 +142,12 @@ def certificate_files(cdf: bytes) -> list[CertificateFile]:
         path = asn1.path(_needed(list(parse(place)), asn1.OCTET_STRING))
         found.append(CertificateFile(asn1.identifier(_needed(record.own, asn1.OCTET_STRING)), record.label, path))
     return found
+
+
+def data_files(dodf: bytes) -> list[DataFile]:
+    """The data objects of a DODF that stand in files of their own. Raises CardGarbled."""
+    places = ((record.label, asn1.first(record.type, asn1.OCTET_STRING)) for record in _records(dodf))
+    return [DataFile(label, asn1.path(place)) for label, place in places if place is not None]
 
 
 def _records(directory: bytes) -> Iterator[_Record]:

@@ -13,7 +13,10 @@ CPS, CPE = 0, 2  # table G02, card types
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One place of work, as CPS_ACTIVITY_nn_PS has it; ``sector`` is a code of table TRE_R02."""
+    """One place of work, as CPS_ACTIVITY_nn_PS has it; ``sector`` is a code of table TRE_R02.
+
+    ``structure`` is its Struct_IdNat: 1 and a FINESS number, 4 and the number of a practice and three digits.
+    """
 
     name: str
     structure: str
@@ -48,8 +51,8 @@ PROFILES = {
             profession=10,
             specialty="SM36",
             activities=(
-                Activity("CABINET SIMULATION", "500000000000001", "SA07"),
-                Activity("CENTRE DE SANTE SIMULATION", "500000000000002", "SA05"),
+                Activity("CABINET SIMULATION", "499000000010001", "SA07"),
+                Activity("CENTRE DE SANTE SIMULATION", "1990000002", "SA05"),
             ),
         ),
         Profile(
@@ -61,7 +64,7 @@ PROFILES = {
             title="Pharmacien",
             profession=21,
             specialty=None,
-            activities=(Activity("PHARMACIE SIMULATION", "500000000000003", "SA33"),),
+            activities=(Activity("PHARMACIE SIMULATION", "1990000003", "SA33"),),
         ),
         Profile(
             name="infirmier",
@@ -72,7 +75,7 @@ PROFILES = {
             title="Infirmier",
             profession=60,
             specialty=None,
-            activities=(Activity("CABINET DE SOINS SIMULATION", "500000000000004", "SA08"),),
+            activities=(Activity("CABINET DE SOINS SIMULATION", "499000000036001", "SA08"),),
         ),
         Profile(
             name="secretaire",
@@ -83,7 +86,7 @@ PROFILES = {
             title=None,
             profession=None,
             specialty=None,
-            activities=(Activity("CABINET SIMULATION", "500000000000001", "SA07"),),
+            activities=(Activity("CABINET SIMULATION", "499000000010001", "SA07"),),
         ),
     )
 }

@@ -41,7 +41,7 @@ CERTIFICATES = {
     "technical": technical_certificate,
 }
 RENEWED_BEFORE = timedelta(days=30)
-CONTENT_VERSION = "1"  # of the files a card is given: to be raised when they change, so that serial numbers change too
+CONTENT_VERSION = "2"  # of the files a card is given: to be raised when they change, so that serial numbers change too
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,42 @@
+"""POST …/assertions: a VIHF for the DMP, or an assertion for INSi."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from cardd.api.body import Shape
+from cardd.api.call import Call, Reply
+from cardd.api.schemas import AssertionAnswer, InsiBody, LpsBody, VihfBody
+from cardd.documents.assertions import InsiWanted, VihfWanted
+from cardd.formats.saml.request import Access, InsiCall, Means, Patient, Registration
+
+SHAPE: Shape[VihfBody | InsiBody] = Shape(
+    VihfBody, InsiBody, choose=lambda keys: InsiBody if "billing" in keys else VihfBody
+)
+
+
+async def issue(call: Call, body: VihfBody | InsiBody) -> Reply:
+    """One assertion, under the session's consent."""
+    if isinstance(body, InsiBody):
+        wanted = InsiWanted(_registration(body.lps), InsiCall(body.billing, body.specialty))
+        issued = await call.services.assertions.insi(call.session, wanted)
+    else:
+        issued = await call.services.assertions.vihf(call.session, _vihf(body))
+    return Reply(body=AssertionAnswer(body.type, issued.content, issued.certificate or UNSET))
+
+
+def _vihf(body: VihfBody) -> VihfWanted:
+    return VihfWanted(
+        registration=_registration(body.lps),
+        patient=Patient(body.patient.ins, body.patient.oid) if body.patient else None,
+        access=Access(body.access),
+        is_secret=body.secret,
+        role=body.role,
+        section=body.section,
+        sector=body.sector,
+        means=Means(body.means) if body.means else None,
+    )
+
+
+def _registration(lps: LpsBody) -> Registration:
+    return Registration(lps.name, lps.homologation, lps.version, lps.installation)

@@ -1,0 +1,242 @@
+"""Assertions in a session's name: a VIHF for the DMP, one for the INSi service; built here, signed by its key.
+
+Who a session is decides the mode: a card's is direct, an organisation's indirect, and an e-CPS login's, joined with the
+organisation's key, AIR. One consent in a session covers them all (rule 2: nothing in them is the program's word where
+card, certificate or PSC tell); each is a row of the audit log, its patient under a pseudonym.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from cardd.core.consent import ConsentDesk
+from cardd.core.pseudonyms import Pseudonyms
+from cardd.core.sessions import Credential, Session
+from cardd.core.signing import Signing
+from cardd.driver import Card
+from cardd.errors import InvalidRequest, SituationUnknown
+from cardd.formats.prepared import Signer
+from cardd.formats.saml.profiles import DmpProfile
+from cardd.formats.saml.request import (
+    Access,
+    InsiCall,
+    Login,
+    Means,
+    Mode,
+    Patient,
+    Registration,
+    Speaker,
+    VihfCall,
+    means_of_psc,
+)
+from cardd.identity.cpx_login import METHOD as CPX
+from cardd.identity.csa_login import METHOD as CSA
+from cardd.identity.organisation import organisation_of
+from cardd.identity.organisation_key import OrganisationKey
+from cardd.identity.situations import Situations
+from cardd.model import Algorithm, AuditEntry, Identity, Organisation, Outcome, Situation
+from cardd.ports import AuditLog, Clock
+
+if TYPE_CHECKING:
+    from cardd.formats.saml.signature import PreparedAssertion
+
+Prepare = Callable[[Signer], "PreparedAssertion"]
+
+DECLARED = "declared"  # the identifier of a situation that the program tells, where an organisation vouches
+
+
+@dataclass(frozen=True, slots=True)
+class DmpSettings:
+    """What a site chose: the variants of a profile, and two values that no public source tells."""
+
+    profile: DmpProfile
+    secret_code: str | None = None
+    insi_issuer: str | None = None
+
+    def completed(self, registration: Registration) -> Registration:
+        """The practice software's registration with these values."""
+        return replace(registration, secret_code=self.secret_code, insi_issuer=self.insi_issuer)
+
+
+@dataclass(frozen=True, slots=True)
+class VihfWanted:
+    """One VIHF. ``sector`` and ``means`` are the program's word, wanted where an organisation alone vouches."""
+
+    registration: Registration
+    patient: Patient | None = None
+    access: Access = Access.NORMAL
+    is_secret: bool = False
+    role: str | None = None
+    section: str | None = None
+    sector: str | None = None
+    means: Means | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InsiWanted:
+    """One INSi assertion."""
+
+    registration: Registration
+    call: InsiCall
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An assertion, XML in UTF-8; ``certificate`` (DER) is the signer's, None for one that nobody signs."""
+
+    content: bytes
+    certificate: bytes | None
+
+
+class PscMeans(Protocol):
+    """What is known of a login through Pro Santé Connect."""
+
+    def means_of(self, session: Session) -> str | None:
+        """PSC's ``authMode``: how the person logged in there."""
+        ...
+
+
+@dataclass(slots=True)
+class Assertions:
+    """Issues them, in the variants of one DMP profile."""
+
+    signing: Signing
+    consents: ConsentDesk
+    situations: Situations
+    organisation: OrganisationKey
+    psc: PscMeans
+    pseudonyms: Pseudonyms
+    audit: AuditLog
+    clock: Clock
+    dmp: DmpSettings
+
+    async def vihf(self, session: Session, wanted: VihfWanted) -> Issued:
+        """A VIHF. Raises AssertionRefused's classes, SituationUnknown, ConsentRefused, the errors of PIN and card."""
+        speaker = await self._speaker(session, wanted)
+        mode = {CPX: Mode.DIRECT, CSA: Mode.INDIRECT}.get(session.method, Mode.AIR)
+        call = VihfCall(mode, wanted.patient, wanted.access, wanted.is_secret, wanted.role, wanted.section)
+        vihf = _Vihf(speaker, self.dmp.completed(wanted.registration), call, self.dmp.profile, self.clock)
+        about = f"patient:{self.pseudonyms.of(wanted.patient.ins)}" if wanted.patient else "vihf"
+        if mode is Mode.AIR:
+            return await self._air(session, vihf, about)
+        return await self._signed(session, vihf.prepare, "assertion.vihf", about)
+
+    async def insi(self, session: Session, wanted: InsiWanted) -> Issued:
+        """An INSi assertion; one of a person whom PSC vouches for is not signed. Raises as ``vihf`` does."""
+        speaker = await self._speaker(session, None)
+        insi = _Insi(speaker, self.dmp.completed(wanted.registration), wanted.call, self.dmp.profile, self.clock)
+        if session.card is None:
+            return await self._unsigned(session, insi)
+        return await self._signed(session, insi.prepare, "assertion.insi", "insi")
+
+    async def _signed(self, session: Session, prepare: Prepare, act: str, about: str) -> Issued:
+        credential, algorithm = self.signing.signer(session, None)
+        signer = Signer(credential.certificate, credential.chain, algorithm)
+        await asyncio.to_thread(prepare, signer)  # what is wrong with it is told before anybody is asked
+        consent = await self.consents.assertions(session)
+        prepared = await asyncio.to_thread(prepare, signer)
+        signed = await self.signing.issue(session, prepared.message, act, about, consent)
+        content = await asyncio.to_thread(_written, prepared, signed.signature)
+        return Issued(content, credential.certificate)
+
+    async def _air(self, session: Session, vihf: _Vihf, about: str) -> Issued:
+        """The organisation's certificate is behind its password: all of it happens where its key is."""
+        consent = await self.consents.assertions(session)
+
+        def work(card: Card, credential: Credential) -> Issued:
+            signer = Signer(credential.certificate, credential.chain, Algorithm.RS256)
+            prepared = vihf.of_organisation(organisation_of(credential.certificate)).prepare(signer)
+            value = card.sign(credential.key, signer.algorithm, prepared.message)
+            entry = _entry(session, "assertion.vihf", about, consent)
+            self.audit.write([replace(entry, digest=prepared.message.digest.hex(), certificate=credential.serial)])
+            return Issued(_written(prepared, value), credential.certificate)
+
+        return await self.organisation.use(session, work)
+
+    async def _unsigned(self, session: Session, insi: _Insi) -> Issued:
+        content = await asyncio.to_thread(insi.unsigned)
+        consent = await self.consents.assertions(session)
+        await self.audit.append(_entry(session, "assertion.insi", "insi", consent))
+        return Issued(content, None)
+
+    async def _speaker(self, session: Session, wanted: VihfWanted | None) -> Speaker:
+        if session.method == CSA:
+            return _declared(session, wanted)
+        await self.situations.read(session)
+        if session.situation is None and session.situations:
+            raise SituationUnknown(known=", ".join(one.id for one in session.situations))
+        return Speaker(session.identity, Login(session.opened_at, self._means(session)), session.situation)
+
+    def _means(self, session: Session) -> Means:
+        return Means.CARD if session.method == CPX else means_of_psc(self.psc.means_of(session))
+
+
+def _declared(session: Session, wanted: VihfWanted | None) -> Speaker:
+    """Where an organisation vouches, the program tells how the person logged in, and in which sector they act."""
+    if wanted is None:
+        return Speaker(session.identity, Login(session.opened_at, Means.TLS))
+    if wanted.means is None:
+        raise InvalidRequest(where="$.means", why="missing")
+    return Speaker(session.identity, Login(session.opened_at, wanted.means), Situation(DECLARED, sector=wanted.sector))
+
+
+@dataclass(frozen=True, slots=True)
+class _Vihf:
+    """A VIHF but for its signer."""
+
+    speaker: Speaker
+    registration: Registration
+    call: VihfCall
+    profile: DmpProfile
+    clock: Clock
+
+    def of_organisation(self, organisation: Organisation) -> _Vihf:
+        return replace(self, speaker=replace(self.speaker, identity=self._identity(organisation)))
+
+    def prepare(self, signer: Signer) -> PreparedAssertion:
+        from cardd.formats.saml.vihf import prepare_vihf  # noqa: PLC0415 - when the first one is wanted
+
+        return prepare_vihf(self.speaker, signer, self.registration, self.call, profile=self.profile, clock=self.clock)
+
+    def _identity(self, organisation: Organisation) -> Identity:
+        return replace(self.speaker.identity, organisation=organisation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Insi:
+    """An INSi assertion but for its signer."""
+
+    speaker: Speaker
+    registration: Registration
+    call: InsiCall
+    profile: DmpProfile
+    clock: Clock
+
+    def prepare(self, signer: Signer) -> PreparedAssertion:
+        from cardd.formats.saml.insi import prepare_insi  # noqa: PLC0415 - when the first one is wanted
+
+        return prepare_insi(self.speaker, signer, self.call, profile=self.profile, clock=self.clock)
+
+    def unsigned(self) -> bytes:
+        from cardd.formats.saml.insi import unsigned_insi  # noqa: PLC0415 - as above
+
+        return _read(unsigned_insi(self.speaker, self.registration, self.call, self.clock))
+
+
+def _written(prepared: PreparedAssertion, value: bytes) -> bytes:
+    return _read(prepared.finish(value))
+
+
+def _read(content: BinaryIO) -> bytes:
+    with content:
+        return content.read()
+
+
+def _entry(session: Session, act: str, about: str, consent: str) -> AuditEntry:
+    caller = session.caller
+    return AuditEntry(
+        act, Outcome.DONE, caller.peer.uid, caller.id, caller.name, session.id, document=about, consent=consent
+    )

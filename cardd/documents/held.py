@@ -1,0 +1,87 @@
+"""Documents that a session was handed, or that came of signing them: files without a name, for a few minutes.
+
+A large document travels apart from the request that names it, so that no request and no answer holds it whole. The
+system deletes such a file with its last use, whatever happens to the daemon; here it ends with its session, with its
+time, or when whoever gave it says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+from cardd.core.sessions import Session
+from cardd.core.tokens import new_id
+from cardd.errors import DocumentsFull, DocumentUnknown
+from cardd.formats.document import size_of
+from cardd.ports import Clock
+
+LIFETIME = 600.0  # seconds: longer than any dialog, shorter than a coffee
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDocument:
+    """One document; ``expires_at`` is when it is dropped."""
+
+    id: str
+    content: BinaryIO = field(repr=False)
+    size: int
+    media_type: str
+    expires_at: datetime
+
+
+@dataclass(slots=True)
+class HeldDocuments:
+    """The documents of all sessions. ``count_max`` and ``bytes_max`` are for one session."""
+
+    clock: Clock
+    count_max: int = 64
+    bytes_max: int = 512 * 1024 * 1024
+    _held: dict[str, dict[str, HeldDocument]] = field(default_factory=dict)
+    _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+
+    def check_room(self, session: Session, size: int) -> None:
+        """Raises DocumentsFull where this session may not be handed so many bytes more."""
+        mine = self._held.get(session.id, {})
+        if len(mine) >= self.count_max or size + sum(held.size for held in mine.values()) > self.bytes_max:
+            raise DocumentsFull(count=self.count_max, bytes=self.bytes_max)
+
+    def hold(self, session: Session, content: BinaryIO, media_type: str) -> HeldDocument:
+        """Keep this file for the session, and close it in the end."""
+        until = self.clock.now() + timedelta(seconds=LIFETIME)
+        held = HeldDocument(new_id(), content, size_of(content), media_type, until)
+        self._held.setdefault(session.id, {})[held.id] = held
+        self._timers[held.id] = asyncio.get_running_loop().call_later(LIFETIME, self._drop, session.id, held.id)
+        return held
+
+    def find(self, session: Session, identifier: str) -> HeldDocument:
+        """One of this session's. Raises DocumentUnknown."""
+        held = self._held.get(session.id, {}).get(identifier)
+        if held is None:
+            raise DocumentUnknown(document=identifier)
+        return held
+
+    def open(self, session: Session, identifier: str) -> BinaryIO:
+        """The same content as a file of the caller's own, which outlives this one. Raises DocumentUnknown."""
+        held = self.find(session, identifier)
+        return Path(f"/proc/self/fd/{held.content.fileno()}").open("rb")  # a position of its own, as dup has not
+
+    def drop(self, session: Session, identifier: str) -> None:
+        """Forget it. Raises DocumentUnknown."""
+        self.find(session, identifier)
+        self._drop(session.id, identifier)
+
+    def session_closed(self, session: Session, _reason: str) -> None:
+        """Forget all that a session held."""
+        for identifier in list(self._held.get(session.id, {})):
+            self._drop(session.id, identifier)
+
+    def _drop(self, session: str, identifier: str) -> None:
+        mine = self._held[session]
+        mine.pop(identifier).content.close()
+        self._timers.pop(identifier).cancel()
+        if not mine:
+            del self._held[session]

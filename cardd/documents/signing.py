@@ -1,0 +1,116 @@
+"""Documents signed with a session's key: every one is prepared before anybody is asked, and all leave, or none.
+
+The order: what is wrong with a document, the certificate or the configuration is told first; then consent, PIN, card
+and audit row (``cardd.core.signing``); then the timestamp; then the signed documents. Whatever fails on the way, no
+half signed document exists: each is made whole at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from cardd.core.consent import Batch, SignatureRequest
+from cardd.core.sessions import Session
+from cardd.core.signing import Signed, Signing
+from cardd.documents.requests import FormatOptions, SignedDocument, ToSign
+from cardd.errors import DocumentTimestampForm, TimestampUnconfigured
+from cardd.formats.document import sha256_of
+from cardd.formats.options import RawOptions
+from cardd.formats.prepared import Prepared, Signer
+from cardd.formats.raw import prepare_raw
+from cardd.ports import Clock
+
+
+class Stamper(Protocol):
+    """Where timestamps come from."""
+
+    async def stamp(self, covered: bytes) -> bytes:
+        """The TimeStampToken (DER) for these bytes, checked. Raises TimestampError's classes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A document that only lacks its signature; ``digest`` is the document's."""
+
+    request: ToSign
+    prepared: Prepared
+    digest: bytes
+
+
+class DocumentSigning:
+    """Signs documents; ``stamper`` makes the way to the timestamp authority at its first use, None without one."""
+
+    def __init__(self, signing: Signing, clock: Clock, stamper: Callable[[], Awaitable[Stamper]] | None = None) -> None:
+        self._signing = signing
+        self._clock = clock
+        self._stamper = stamper
+
+    async def sign(self, session: Session, requests: Sequence[ToSign], batch: Batch | None) -> list[SignedDocument]:
+        """Sign all the requests under one consent, or none of them; files given in them are not closed.
+
+        Raises the formats' errors (DocumentError), TimestampError's classes, and what ``Signing.sign`` raises.
+        """
+        stamper = await self._stamper_for(requests)
+        ready = [await self._prepared(session, request) for request in requests]
+        values = await self._signing.sign(session, [_asked(one) for one in ready], batch)
+        done: list[SignedDocument] = []
+        with ExitStack() as undo:
+            for one, value in zip(ready, values, strict=True):
+                done.append(await _finished(one, value, stamper))
+                undo.callback(done[-1].content.close)
+            undo.pop_all()
+        return done
+
+    async def _stamper_for(self, requests: Sequence[ToSign]) -> Stamper | None:
+        wanting = [request for request in requests if request.timestamp]
+        if any(isinstance(request.options, RawOptions) for request in wanting):
+            raise DocumentTimestampForm(format=RawOptions.format)
+        if not wanting:
+            return None
+        if self._stamper is None:
+            raise TimestampUnconfigured
+        return await self._stamper()
+
+    async def _prepared(self, session: Session, request: ToSign) -> _Ready:
+        credential, algorithm = self._signing.signer(session, request.algorithm)
+        options = request.options
+        if isinstance(options, RawOptions):
+            prepared = prepare_raw(request.document, request.digest)
+            return _Ready(request, prepared, prepared.message.digest)
+        signer = Signer(credential.certificate, credential.chain, algorithm)
+        return await asyncio.to_thread(_prepare, request, options, signer, self._clock.now())
+
+
+def _prepare(request: ToSign, options: FormatOptions, signer: Signer, now: datetime) -> _Ready:
+    from cardd.documents.preparing import prepare  # noqa: PLC0415 - when the first document is signed
+
+    prepared = prepare(request, options, signer, now)
+    digest = request.digest or (sha256_of(request.document) if request.document else prepared.message.digest)
+    return _Ready(request, prepared, digest)
+
+
+def _asked(ready: _Ready) -> SignatureRequest:
+    request = ready.request
+    return SignatureRequest(
+        request.algorithm,
+        ready.prepared.message,
+        request.name,
+        request.patient,
+        format=request.options.format,
+        digest=ready.digest,
+    )
+
+
+async def _finished(ready: _Ready, signed: Signed, stamper: Stamper | None) -> SignedDocument:
+    request, prepared, value = ready.request, ready.prepared, signed.signature
+    if isinstance(request.options, RawOptions):
+        return SignedDocument(request.options, signed, prepared.finish(value))
+    token = await stamper.stamp(prepared.stamped(value)) if stamper and request.timestamp else None
+    content = await asyncio.to_thread(prepared.finish, value, token)
+    return SignedDocument(request.options, signed, content)

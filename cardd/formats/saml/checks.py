@@ -1,0 +1,81 @@
+"""Whether what card, login, registration and request say may stand in an assertion."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from cardd.errors import (
+    AssertionNationalIdInvalid,
+    AssertionRegistrationIncomplete,
+    AssertionSectorMissing,
+    AssertionStructureMissing,
+    AssertionValueInvalid,
+)
+from cardd.formats.saml.request import Speaker
+from cardd.model import Situation
+
+TEXT_MAX = 256
+RPPS = re.compile(r"8([0-9]{11})")
+OTHER_ID = re.compile(r"[0134569][0-9A-Za-z/._-]{7,63}")
+STRUCTURE = re.compile(r"0[0-9]{8,14}|1[0-9][0-9AB][0-9]{7}|3[0-9]{14}|4[0-9]{14}")
+SECTOR = re.compile(r"SA[0-9]{2}")
+
+
+def text(value: str, what: str) -> str:
+    """A value that XML can hold and a person can read. Raises AssertionValueInvalid."""
+    if not value.strip() or len(value) > TEXT_MAX or not value.isprintable():
+        raise AssertionValueInvalid(what=what)
+    return value
+
+
+def registered(value: str | None, what: str) -> str:
+    """A value of the registration. Raises AssertionRegistrationIncomplete, AssertionValueInvalid."""
+    if not value:
+        raise AssertionRegistrationIncomplete(what=what)
+    return text(value, what)
+
+
+def national_id(speaker: Speaker) -> str:
+    """The PS_IdNat: an RPPS number whose key fits, or another of table G08. Raises AssertionNationalIdInvalid."""
+    told = speaker.identity.national_id
+    rpps = RPPS.fullmatch(told)
+    if not (is_luhn(rpps[1]) if rpps else OTHER_ID.fullmatch(told)):
+        raise AssertionNationalIdInvalid
+    return told
+
+
+def is_luhn(digits: str) -> bool:
+    """Whether the last digit fits the others (ISO/IEC 7812-1, annex B)."""
+    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
+
+
+def structure(identifier: str | None) -> str:
+    """A Struct_IdNat. Raises AssertionStructureMissing."""
+    if not identifier or not STRUCTURE.fullmatch(identifier):
+        raise AssertionStructureMissing
+    return identifier
+
+
+def place_of(situation: Situation | None) -> str | None:
+    """Where the person practises: the Struct_IdNat as told, or FINESS or SIRET behind the digit of their kind."""
+    if situation is None:
+        return None
+    if situation.structure:
+        return situation.structure
+    if situation.finess:
+        return f"1{situation.finess}"
+    return f"3{situation.siret}" if situation.siret else None
+
+
+def sector(speaker: Speaker) -> str:
+    """``SAxx``. Raises AssertionSectorMissing."""
+    if not speaker.sector or not SECTOR.fullmatch(speaker.sector):
+        raise AssertionSectorMissing
+    return speaker.sector
+
+
+def instant(time: datetime) -> str:
+    """UTC with milliseconds, as in every sample."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,226 @@
+"""Signed documents over HTTP: each format judged from outside, large ones handed over before, nothing kept."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from cardd.api.services import ApiLimits
+from cardd.documents.held import LIFETIME
+from cardd.documents.stamping import TimestampAuthority
+from cardd.model import Choice
+from cardd.system.clock import SystemClock
+from cardd.system.timestamping import TimestampHttp
+from tests.api.workbench import PIN, Got, Json, Workbench
+from tests.rig import jose
+from tests.rig.openssl import accepts_cms
+from tests.rig.pens import SmallAuthority, card_pen
+from tests.rig.tsa import OpensslTsa, TsaServer
+
+DOCUMENT = b"compte rendu SIMULATION"
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+def inline(**more: object) -> Json:
+    return {"document_name": "Compte rendu", "document": base64.b64encode(DOCUMENT).decode(), **more}
+
+
+async def sign(api: Workbench, body: Json) -> Got:
+    path, token = await api.logged_in()
+    return await api.call("POST", f"{path}/signatures", body, bearer=token)
+
+
+def signed(got: Got, *path: str | int) -> bytes:
+    assert got.status == 200, got.raw
+    return base64.b64decode(got.text(*path, "document"))
+
+
+async def handed_over(api: Workbench, path: str, token: str, content: bytes = DOCUMENT) -> str:
+    got = await api.call("POST", f"{path}/documents", content, bearer=token, headers=OCTETS)
+    assert (got.status, got.json["size"]) == (201, len(content)), got.raw
+    assert base64.b64decode(got.text("sha256")) == hashlib.sha256(content).digest()
+    assert got.headers["Location"] == f"{path}/documents/{got.text('id')}"
+    return got.text("id")
+
+
+@pytest.mark.skipif(not jose.is_installed(), reason="npm's jose is not installed")
+@pytest.mark.parametrize("told", [{}, {"jws": {"serialization": "json", "typ": "JOSE+JSON"}}])
+async def test_a_jws_is_accepted_by_jose_and_not_when_tampered_with(api: Workbench, told: Json) -> None:
+    got = await sign(api, inline(format="jws", **told))
+    jws = signed(got)
+    assert got.text("media_type") == ("application/jose+json" if told else "application/jose")
+    assert jose.judge(jws, "RS256")["payload"] == DOCUMENT
+    tampered = jws.replace(base64.b64encode(DOCUMENT)[:8], base64.b64encode(b"Compte")[:8])
+    assert tampered != jws
+    assert "refused" in jose.judge(tampered, "RS256")
+
+
+async def test_a_cades_is_accepted_by_openssl(api: Workbench, tmp_path: Path) -> None:
+    (tmp_path / "signed").write_bytes(signed(await sign(api, inline(format="cades"))))
+    assert accepts_cms(tmp_path / "signed", card_pen().roots)
+    assert (tmp_path / "signed.content").read_bytes() == DOCUMENT
+
+
+async def test_a_digest_is_enough_for_what_stands_beside_its_document(api: Workbench, tmp_path: Path) -> None:
+    digest = base64.b64encode(hashlib.sha256(DOCUMENT).digest()).decode()
+    got = await sign(api, {"document_name": "x", "digest": digest, "format": "cades", "detached": True})
+    (tmp_path / "signed").write_bytes(signed(got))
+    (tmp_path / "document").write_bytes(DOCUMENT)
+    assert accepts_cms(tmp_path / "signed", card_pen().roots, tmp_path / "document")
+
+
+async def test_the_user_and_the_log_are_told_of_the_document_and_not_of_what_stands_for_it(api: Workbench) -> None:
+    await sign(api, inline(format="cades", patient="PATIENT FICTIF"))
+    digest = hashlib.sha256(DOCUMENT).hexdigest()
+    assert digest.startswith(str(api.person.questions[-1].params["digest"]))
+    row = api.audit.entries[-1]
+    assert (row.action, row.document, row.digest) == ("signature.cades", "Compte rendu", digest)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "where"),
+    [
+        (inline(detached=True), "request.invalid", "$.detached"),
+        (inline(format="jws", mime_type="text/plain"), "request.invalid", "$.mime_type"),
+        (inline(format="cades", jws={}), "request.invalid", "$.jws"),
+        (inline(document_id="1234"), "request.invalid", "$"),
+        ({"document_name": "x", "format": "cades"}, "request.invalid", "$"),
+        ({**inline(format="jws"), "document": None, "digest": "A" * 43 + "="}, "request.invalid", "$.digest"),
+        (inline(format="cades", document=""), "document.empty", None),
+        (inline(format="jws", timestamp=True), "timestamp.unconfigured", None),
+        (inline(timestamp=True), "document.timestamp_form", None),
+        ({"document_name": "x", "format": "cades", "document_id": "1234"}, "document.unknown", None),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_signed_is_told_before_anybody_is_asked(
+    api: Workbench, body: Json, code: str, where: str | None
+) -> None:
+    path, token = await api.logged_in()
+    asked, count = len(api.person.questions), api.card.count
+    got = await api.call("POST", f"{path}/signatures", body, bearer=token)
+    assert (got.code, got.json.get("where")) == (code, where)
+    assert (len(api.person.questions), api.card.count) == (asked, count)
+
+
+async def test_a_list_of_several_formats_is_signed_under_one_consent(api: Workbench) -> None:
+    asked = len(api.person.questions)
+    got = await sign(api, {"signatures": [inline(), inline(format="jws"), inline(format="cades")]})
+    assert [got.text("signatures", n, "format") for n in range(3)] == ["raw", "jws", "cades"]
+    assert [question.topic for question in api.person.questions[asked:]].count("sign_batch") == 1
+
+
+async def test_a_document_handed_over_comes_back_signed_and_is_gone_afterwards(api: Workbench, tmp_path: Path) -> None:
+    path, token = await api.logged_in()
+    given = await handed_over(api, path, token)
+    body = {"document_name": "Compte rendu", "document_id": given, "format": "cades"}
+    got = await api.call("POST", f"{path}/signatures", body, bearer=token)
+    where = f"{path}/documents/{got.text('document_id')}"
+    fetched = await api.call("GET", where, bearer=token)
+    assert (fetched.status, fetched.headers["Content-Type"]) == (200, "application/pkcs7-mime")
+    (tmp_path / "signed").write_bytes(fetched.raw)
+    assert accepts_cms(tmp_path / "signed", card_pen().roots)
+    assert (await api.call("GET", f"{path}/documents/{given}", bearer=token)).code == "document.unknown"
+    assert (await api.call("DELETE", where, bearer=token)).status == 204
+    assert (await api.call("GET", where, bearer=token)).code == "document.unknown"
+
+
+async def test_a_refused_signature_leaves_the_document_for_another_try(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    given = await handed_over(api, path, token)
+    body = {"document_name": "Compte rendu", "document_id": given, "format": "cades"}
+    api.person.choice = Choice.NO
+    assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).code == "consent.refused"
+    api.person.choice = Choice.YES
+    assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).status == 200
+
+
+async def test_another_session_has_no_part_in_it(api: Workbench) -> None:
+    secret = await api.pair()
+    path, token = await api.login(secret)
+    api.person.pins.append(PIN)
+    other, other_token = await api.login(secret)
+    given = await handed_over(api, path, token)
+    got = await api.call("GET", f"{other}/documents/{given}", bearer=other_token)
+    assert (got.status, got.code) == (404, "document.unknown")
+
+
+async def test_a_closed_session_holds_nothing(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    given = await handed_over(api, path, token)
+    [session] = api.sessions.of(api.uid or 0)
+    content = api.held.find(session, given).content
+    await api.call("DELETE", path, bearer=token)
+    assert content.closed
+    assert LIFETIME <= 600
+
+
+async def test_a_session_holds_only_so_much(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    api.held.count_max = 2
+    given = await handed_over(api, path, token)
+    await handed_over(api, path, token)
+    full = await api.call("POST", f"{path}/documents", DOCUMENT, bearer=token, headers=OCTETS)
+    assert (full.status, full.code) == (409, "document.too_many")
+    await api.call("DELETE", f"{path}/documents/{given}", bearer=token)
+    await handed_over(api, path, token)
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "code"),
+    [
+        (b"", OCTETS, "document.empty"),
+        (DOCUMENT, {"Content-Type": "application/json"}, "request.media_type"),
+        (DOCUMENT, {**OCTETS, "Content-Encoding": "gzip"}, "request.media_type"),
+        (b"x" * 2001, OCTETS, "request.too_large"),
+    ],
+)
+async def test_what_is_no_document_is_not_taken(
+    tmp_path: Path, content: bytes, headers: dict[str, str], code: str
+) -> None:
+    api = Workbench(tmp_path, limits=ApiLimits(document=2000))
+    await api.start()
+    path, token = await api.logged_in()
+    got = await api.call("POST", f"{path}/documents", content, bearer=token, headers=headers)
+    assert got.code == code
+    await api.stop()
+
+
+@asynccontextmanager
+async def with_timestamps(directory: Path, tsa: OpensslTsa) -> AsyncIterator[tuple[Workbench, TsaServer]]:
+    async with TsaServer(tsa) as server:
+        http = TimestampHttp(server.url)
+        authority = TimestampAuthority(http, tsa.directory / "authority.pem", SystemClock())
+        api = Workbench(directory, stamper=authority.stamper)
+        await api.start()
+        yield api, server
+        await api.stop()
+        await http.close()
+
+
+@pytest.fixture
+def tsa(tmp_path: Path) -> OpensslTsa:
+    (tmp_path / "tsa").mkdir()
+    return OpensslTsa(tmp_path / "tsa", SmallAuthority("AC HORODATAGE SIMULATION"))
+
+
+async def test_a_timestamp_comes_with_each_that_wants_one(tmp_path: Path, tsa: OpensslTsa) -> None:
+    async with with_timestamps(tmp_path, tsa) as (api, server):
+        got = await sign(api, {"signatures": [inline(format="cades", timestamp=True), inline(format="cades")]})
+        assert server.requests == 1
+        lengths = [len(signed(got, "signatures", n)) for n in range(2)]
+        assert lengths[0] > lengths[1] + 1000
+
+
+async def test_without_its_timestamp_no_signature_leaves(tmp_path: Path, tsa: OpensslTsa) -> None:
+    async with with_timestamps(tmp_path, tsa) as (api, server):
+        path, token = await api.logged_in()
+        await server.__aexit__(None, None, None)
+        got = await api.call("POST", f"{path}/signatures", inline(format="cades", timestamp=True), bearer=token)
+        assert (got.status, got.code, got.json["retryable"]) == (503, "timestamp.unavailable", True)
+        assert "document" not in got.json

@@ -1,0 +1,85 @@
+"""Outside judges of assertions: xmlsec1, and OASIS's SAML 2.0 schema as Debian has it; signxml is another sender."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from lxml import etree
+from signxml.algorithms import CanonicalizationMethod, SignatureConstructionMethod
+from signxml.signer import XMLSigner
+
+from tests.rig.saml import Key
+
+SCHEMAS = (Path("/usr/share/xml/opensaml"), Path("/usr/share/xml/xmltooling"))
+ASSERTION = SCHEMAS[0] / "saml-schema-assertion-2.0.xsd"
+SIGNATURE = re.compile(rb"<Signature .*</Signature>", re.DOTALL)
+PLACE = b'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Id="placeholder"/>'
+CODED = re.compile(rb"<(Role|PurposeOfUse) [^>]*></\1>")
+
+
+def xmlsec_accepts(directory: Path, document: bytes, key: Key) -> bool:
+    """Whether ``xmlsec1 --verify`` finds the assertion signed by this certificate, which it trusts."""
+    (directory / "assertion.xml").write_bytes(document)
+    (directory / "certificate.pem").write_bytes(key.pem)
+    identifier = "urn:oasis:names:tc:SAML:2.0:assertion:Assertion"
+    judged = subprocess.run(
+        ["xmlsec1", "--verify", "--id-attr:ID", identifier, "--trusted-pem", "certificate.pem", "assertion.xml"],
+        cwd=directory,
+        check=False,
+        capture_output=True,
+        timeout=30,
+    )
+    return judged.returncode == 0
+
+
+def schema_faults(document: bytes) -> list[str]:
+    """What the schema does not allow; HL7's types, which it cannot know, are left out. Skips where it is not there."""
+    if not ASSERTION.exists():
+        pytest.skip("the Debian packages opensaml-schemas and xmltooling-schemas are not installed")
+    schema = _schema()
+    schema.validate(etree.fromstring(CODED.sub(b"", document)))
+    return [entry.message for entry in schema.error_log]
+
+
+def signed_anew(document: bytes, key: Key, prefixes: tuple[str, ...] = ()) -> bytes:
+    """The assertion with another signature in the place of its own, made by signxml: for what we would never send.
+
+    ``prefixes`` make a PrefixList, as older senders have it.
+    """
+    root = etree.fromstring(SIGNATURE.sub(PLACE, document))
+    signer = XMLSigner(
+        SignatureConstructionMethod.enveloped,
+        c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
+    )
+    private = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    signed = signer.sign(
+        root,
+        key=private,
+        cert=[key.certificate],
+        reference_uri=root.get("ID"),
+        inclusive_ns_prefixes=list(prefixes) or None,
+    )
+    form: bytes = etree.tostring(signed)
+    return form
+
+
+@cache
+def _schema() -> etree.XMLSchema:
+    parser = etree.XMLParser(no_network=True, load_dtd=False)
+    parser.resolvers.add(_Packaged())
+    return etree.XMLSchema(etree.parse(str(ASSERTION), parser))
+
+
+class _Packaged(etree.Resolver):  # type: ignore[misc]  # lxml has no types
+    """The schemas that the schema imports, by name, from the packages."""
+
+    def resolve(self, url: str, public_id: str, context: object) -> object:
+        for folder in SCHEMAS:
+            if (found := folder / url.rpartition("/")[2]).exists():
+                return self.resolve_filename(str(found), context)
+        return self.resolve_empty(context)
