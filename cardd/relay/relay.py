@@ -76,6 +76,7 @@ class Relay:
         self._sessions.ensure_open(session)
 
         async def ask(algorithm: Algorithm, digest: bytes) -> bytes:
+            self._sessions.ensure_open(session)
             return await self._signing.handshake(
                 session, upstream.name, upstream.host, algorithm=algorithm, digest=digest, asked=upstream.asks
             )
