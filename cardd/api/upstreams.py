@@ -70,7 +70,7 @@ async def _parts(http: web.BaseRequest, limit: int, patience: float) -> AsyncIte
         try:
             async with asyncio.timeout(patience):
                 part = await http.content.readany()
-        except TimeoutError:
+        except OSError:  # late (TimeoutError is one), or its sender has gone
             raise RequestTimeout from None
         size += len(part)
         if size > limit:
