@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -25,6 +26,7 @@ from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry, token_sources
 from cardd.core.sessions import Limits, Session, Sessions
 from cardd.core.signing import Signing
+from cardd.core.support import SupportDesk
 from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
@@ -120,6 +122,7 @@ class Daemon:
             methods=Methods(self._readers, logins.csa, logins.ecps, self._expiry),
             situations=situations,
             pin_life=self._pin_life,
+            support=self._support(),
             relay=self._relay,
             events=self._events,
             clock=clock,
@@ -145,6 +148,11 @@ class Daemon:
             store=self._store,
         )
         return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa, ecps)
+
+    def _support(self) -> SupportDesk:
+        support = self._config.support
+        label = support.label or os.uname().nodename
+        return SupportDesk(self._store, OsSecrets(), self._audit, self._clock, demanded=support.totp, label=label)
 
     def _timestamps(self) -> Callable[[], Awaitable[Stamper]] | None:
         timestamp = self._config.timestamp

@@ -1214,3 +1214,63 @@ class SupportCodeError(CarddError):
     """What was asked needs a one-time code of support, and did not have it."""
 
     status = 403
+
+
+class SupportCodeRequired(SupportCodeError):
+    """This workstation demands a code here, and none came."""
+
+    code = "support_code.required"
+
+
+class SupportCodeWrong(SupportCodeError):
+    """It is no code of this minute; too many of them lock the workstation."""
+
+    code = "support_code.wrong"
+
+
+class SupportCodeReplayed(SupportCodeError):
+    """The code is right and was used before. Params: ``retry_after`` (seconds until the next code)."""
+
+    code = "support_code.replayed"
+
+
+class SupportCodeLocked(SupportCodeError):
+    """Too many wrong codes: none is looked at for a while. Params: ``retry_after`` (seconds)."""
+
+    code = "support_code.locked"
+    status = 429
+    retryable = True
+
+
+class SupportNotEnrolled(SupportCodeError):
+    """Codes are demanded here and this workstation has none; or no enrolment waits for its first code."""
+
+    code = "support_code.not_enrolled"
+    status = 409
+
+
+class SupportCodesOff(SupportCodeError):
+    """The configuration demands no codes on this workstation, so there is nothing to enrol."""
+
+    code = "support_code.off"
+    status = 409
+
+
+class SupportSecretFixed(SupportCodeError):
+    """The secret is a credential that systemd passes: the service cannot change or forget it."""
+
+    code = "support_code.fixed"
+    status = 409
+
+
+class SupportSecretUnreadable(SupportCodeError):
+    """The secret at rest is no base32 of 112 bits or more."""
+
+    code = "support_code.unreadable"
+    status = 503
+
+
+class SupportAdministratorOnly(SupportCodeError):
+    """Only root, or the service's own user, may enrol the workstation."""
+
+    code = "support_code.administrator"

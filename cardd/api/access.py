@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from cardd.api.call import Call
 from cardd.core.sessions import Session
-from cardd.errors import ClientUnknown, Forbidden, SessionUnknown
+from cardd.errors import ClientUnknown, Forbidden, SessionUnknown, SupportAdministratorOnly
 from cardd.model import Caller, CallerKind, Peer
+
+ROOT = 0
 
 
 def anyone(call: Call) -> None:
@@ -27,6 +31,13 @@ def local(call: Call) -> None:
     if not call.line.is_local:
         raise Forbidden
     call.who = _local_caller(call.peer)
+
+
+def administrator(call: Call) -> None:
+    """Root, or the service's own user, on the Unix socket."""
+    local(call)
+    if call.peer.uid not in (ROOT, os.geteuid()):
+        raise SupportAdministratorOnly
 
 
 def client(call: Call) -> None:

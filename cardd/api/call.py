@@ -13,6 +13,8 @@ from cardd.core.sessions import Session
 from cardd.errors import ClientUnknown, SessionUnknown
 from cardd.model import Caller, Peer
 
+SUPPORT_CODE = "Cardd-Support-Code"
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -75,6 +77,11 @@ class Call:
         """The credential of the Authorization header; None when there is none of this kind."""
         scheme, _, value = self.http.headers.get("Authorization", "").partition(" ")
         return value if scheme.lower() == "bearer" and value else None
+
+    @property
+    def support_code(self) -> str | None:
+        """The one-time code of support; None when there is none."""
+        return self.http.headers.get(SUPPORT_CODE) or None
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import quote
 
+from cardd.api.access import ROOT
 from cardd.api.body import Shape
 from cardd.api.call import Call, Page, Reply
 from cardd.api.schemas import (
@@ -17,11 +18,11 @@ from cardd.api.schemas import (
     PairingAnswer,
 )
 from cardd.core.clients import Paired, Pairing, PairingRequest
+from cardd.core.support import Privilege
 from cardd.errors import ClientUnknown, InvalidRequest
 from cardd.model import CallerKind
 
 SHAPE: Shape[PairBody | OriginBody] = Shape(PairBody, OriginBody, choose=lambda keys: PairBody if keys else OriginBody)
-ROOT = 0
 
 
 async def pair(call: Call, body: PairBody | OriginBody) -> Reply:
@@ -57,12 +58,18 @@ async def everyone(call: Call) -> Reply:
 
 
 async def remove(call: Call) -> Reply:
-    """Unpair: the client itself, its user, or root over the Unix socket. Its sessions close."""
+    """Unpair: the client itself, its user, or root over the Unix socket. Its sessions close.
+
+    Root needs a code of support for another user's, where codes are demanded.
+    """
     clients, identifier = call.services.clients, call.path["id"]
     if call.caller.kind is not CallerKind.LOCAL and call.caller.id != identifier:
         raise ClientUnknown
     is_root = call.caller.kind is CallerKind.LOCAL and call.peer.uid == ROOT
-    clients.remove(identifier, clients.owner(identifier) if is_root else call.peer.uid)
+    owner = clients.owner(identifier) if is_root else call.peer.uid
+    if owner != call.peer.uid:
+        await call.services.support.demand(Privilege.UNPAIR_OTHERS, call.caller, call.support_code, about=identifier)
+    clients.remove(identifier, owner)
     return Reply(204)
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.json import encode, schema_components
 
 from cardd.api import access
+from cardd.api.call import SUPPORT_CODE
 from cardd.api.problems import MEDIA_TYPE
 from cardd.api.router import Route
 from cardd.api.schemas import Hello, Problem, Told
@@ -25,6 +26,7 @@ SECURITY: dict[object, list[JsonValue]] = {
     access.program_or_asking_page: [{}],
     access.program: [{}],
     access.local: [{"local": []}],
+    access.administrator: [{"local": []}],
     access.client: [{"client": []}, {"page": []}],
     access.client_or_local: [{"client": []}, {"page": []}, {"local": []}],
     access.session: [{"session": []}],
@@ -83,6 +85,8 @@ def _parameters(route: Route) -> list[JsonValue]:
     found += [{"name": name, "in": "query", "schema": text} for name in route.query]
     if route.idempotent:
         found.append({"name": "Idempotency-Key", "in": "header", "schema": {**text, "maxLength": 255}})
+    if route.support_code:
+        found.append({"name": SUPPORT_CODE, "in": "header", "schema": {**text, "pattern": "^[0-9]{6}$"}})
     return found
 
 

@@ -30,8 +30,8 @@ class Route:
     """One line of the table.
 
     ``answers`` gives for each status the schema or schemas, a media type, or None for no body; ``takes`` is the media
-    type of a body that the handler reads by itself. With ``is_open`` the path's last parameter is all the rest of it,
-    still encoded; query and body are the handler's own.
+    type of a body that the handler reads by itself; ``support_code`` says that the handler may demand one. With
+    ``is_open`` the path's last parameter is all the rest of it, still encoded; query and body are the handler's own.
     """
 
     method: str
@@ -44,6 +44,7 @@ class Route:
     takes: str | None = None
     query: tuple[str, ...] = ()
     idempotent: bool = False
+    support_code: bool = False
     is_open: bool = False
 
 
@@ -63,9 +64,16 @@ def get(
     return Route("GET", path, access, lambda call, _: handler(call), summary, answers, query=query)
 
 
-def delete(path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str) -> Route:
+def delete(
+    path: str,
+    access: Checker,
+    handler: Callable[[Call], Awaitable[Answered]],
+    summary: str,
+    *,
+    support_code: bool = False,
+) -> Route:
     """A DELETE: 204 when it is done."""
-    return Route("DELETE", path, access, lambda call, _: handler(call), summary, {204: None})
+    return Route("DELETE", path, access, lambda call, _: handler(call), summary, {204: None}, support_code=support_code)
 
 
 def post(
@@ -77,13 +85,16 @@ def post(
     *,
     answers: Answers,
     idempotent: bool = False,
+    support_code: bool = False,
 ) -> Route:
     """A POST with a JSON body of this shape; ``idempotent`` ones may carry an Idempotency-Key."""
 
     def run(call: Call, raw: bytes) -> Awaitable[Answered]:
         return handler(call, shape.decode(raw))
 
-    return Route("POST", path, access, run, summary, answers, body=shape.types, idempotent=idempotent)
+    return Route(
+        "POST", path, access, run, summary, answers, body=shape.types, idempotent=idempotent, support_code=support_code
+    )
 
 
 def relayed(

@@ -16,9 +16,11 @@ from cardd.api import (
     sessions,
     signatures,
     status,
+    support,
     upstreams,
 )
 from cardd.api.access import (
+    administrator,
     anyone,
     client,
     client_or_local,
@@ -39,6 +41,7 @@ from cardd.api.schemas import (
     ClientAnswer,
     ClientsAnswer,
     DocumentAnswer,
+    EnrolmentAnswer,
     MethodsAnswer,
     OriginAnswer,
     PairingAnswer,
@@ -49,6 +52,7 @@ from cardd.api.schemas import (
     SignatureAnswer,
     SignaturesAnswer,
     StatusAnswer,
+    SupportAnswer,
 )
 
 
@@ -69,7 +73,8 @@ ROUTES: tuple[Route, ...] = (
          answers={201: (ClientAnswer, OriginAnswer), 202: PairingAnswer}),
     get("/v1/clients/pairings/{id}", program, clients.pairing, "A pairing asked for with Prefer: respond-async",
         answers={200: ClientAnswer, 202: PairingAnswer}),
-    delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close"),
+    delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close",
+           support_code=True),
 
     get("/v1/methods", client_or_local, methods.everyone, "The ways to log in, what each lacks, and which suits a use",
         answers={200: MethodsAnswer}, query=("use",)),
@@ -109,6 +114,14 @@ ROUTES: tuple[Route, ...] = (
          answers={200: AssertionAnswer}, idempotent=True),
     post("/v1/sessions/{id}/auth-tokens", session, auth_tokens.SHAPE, auth_tokens.issue, "A web-eid:1.0 token",
          answers={200: AuthTokenAnswer}, idempotent=True),
+
+    get("/v1/support/enrolment", local, support.show, "Whether codes of support are demanded",
+        answers={200: SupportAnswer}),
+    post("/v1/support/enrolment", administrator, support.SHAPE, support.enrol, "Begin to enrol the workstation",
+         answers={201: EnrolmentAnswer}, support_code=True),
+    post("/v1/support/enrolment/confirmation", administrator, support.SHAPE, support.confirm, "The first code",
+         answers={204: None}, support_code=True),
+    delete("/v1/support/enrolment", administrator, support.remove, "Forget the secret", support_code=True),
 
     *relayed("/v1/sessions/{id}/upstreams/{name}/{path}", session, upstreams.relay,
              "To a configured server, with the session's certificate"),

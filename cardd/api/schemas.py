@@ -185,6 +185,10 @@ class PinBody(Body):
     """POST /v1/cards/{id}/pin-changes and …/pin-unblocks: the codes are asked for at the workstation."""
 
 
+class SupportBody(Body):
+    """POST /v1/support/enrolment and …/confirmation: the code comes in a header."""
+
+
 class AuthTokenBody(Body):
     """POST …/auth-tokens. The origin is the caller's own and no field."""
 
@@ -200,6 +204,21 @@ class StatusAnswer(Answer):
     name: str
     version: str
     state: Literal["ready", "no_readers"]
+
+
+class SupportAnswer(Answer):
+    """GET /v1/support/enrolment; ``locked`` is for how many seconds no code is looked at."""
+
+    demanded: bool
+    enrolled: bool
+    locked: int
+
+
+class EnrolmentAnswer(Answer):
+    """An enrolment that waits for its first code; ``address`` (otpauth://…) holds the secret, shown this once."""
+
+    address: str
+    expires_at: datetime
 
 
 class ClientAnswer(Answer):

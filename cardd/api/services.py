@@ -12,6 +12,7 @@ from cardd.core.pin_life import PinLife
 from cardd.core.readers import Readers
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
+from cardd.core.support import SupportDesk
 from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning
@@ -53,6 +54,7 @@ class Services:
     methods: Methods
     situations: Situations
     pin_life: PinLife
+    support: SupportDesk
     relay: Relay
     events: EventBus
     clock: Clock

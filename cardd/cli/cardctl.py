@@ -28,6 +28,7 @@ COMMANDS = (
     "sessions",
     "audit",
     "config",
+    "support",
     "doctor",
 )
 

@@ -21,6 +21,10 @@ from cardd.errors import (
     PscOtherPerson,
     ReaderError,
     SessionError,
+    SupportCodeLocked,
+    SupportCodeReplayed,
+    SupportCodeRequired,
+    SupportCodeWrong,
 )
 
 
@@ -44,6 +48,7 @@ _BY_ERROR: tuple[tuple[tuple[type[CarddError], ...], Exit], ...] = (
     ((ClientUnknown, SessionError), Exit.NO_SESSION),
     ((ReaderError, CardError), Exit.CARD),
     ((PinError, ConsentError, PromptError, PairingRefused, *BY_THE_PERSON), Exit.PERSON),
+    ((SupportCodeRequired, SupportCodeWrong, SupportCodeReplayed, SupportCodeLocked), Exit.PERSON),
 )
 
 

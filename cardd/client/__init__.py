@@ -14,6 +14,7 @@ from cardd.client.answers import (
     Certificate,
     Certificates,
     Client,
+    Enrolment,
     Expiring,
     HandedOver,
     Holder,
@@ -28,6 +29,7 @@ from cardd.client.answers import (
     Signature,
     Situation,
     Status,
+    SupportStanding,
 )
 from cardd.client.api import Acting, CarddClient, PscLogin
 from cardd.client.session import Session, ToSign
@@ -41,6 +43,7 @@ __all__ = [
     "Certificate",
     "Certificates",
     "Client",
+    "Enrolment",
     "Expiring",
     "HandedOver",
     "Holder",
@@ -57,5 +60,6 @@ __all__ = [
     "Signature",
     "Situation",
     "Status",
+    "SupportStanding",
     "ToSign",
 ]

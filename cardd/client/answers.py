@@ -188,6 +188,21 @@ class Situation(Answer, frozen=True):
     siren: str | None = None
 
 
+class SupportStanding(Answer, frozen=True):
+    """Whether codes of support are demanded and can be checked; ``locked`` is for how many seconds none is."""
+
+    demanded: bool
+    enrolled: bool
+    locked: int
+
+
+class Enrolment(Answer, frozen=True):
+    """An enrolment that waits for its first code; ``address`` (otpauth://…) holds the secret, told this once."""
+
+    address: str
+    expires_at: datetime
+
+
 class SessionState(Answer, frozen=True):
     """A session; ``state`` is ``active``, ``locked`` or ``pending``, ``client`` the name of the client that opened it.
 

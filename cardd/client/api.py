@@ -18,6 +18,7 @@ from cardd.client.answers import (
     Certificates,
     Client,
     Clients,
+    Enrolment,
     Methods,
     OpenedSession,
     Paired,
@@ -27,6 +28,7 @@ from cardd.client.answers import (
     Sessions,
     SessionState,
     Status,
+    SupportStanding,
 )
 from cardd.client.events import follow
 from cardd.client.session import Session
@@ -169,10 +171,36 @@ class CarddClient:
         """The paired programs and remembered origins of the asking OS user; Unix socket only."""
         return (await self._transport.get("/v1/clients", Clients)).clients
 
-    async def remove_client(self, identifier: str) -> None:
-        """Unpair a program, or forget an origin; its sessions close. By itself, or by its user on the Unix socket."""
+    async def remove_client(self, identifier: str, *, support_code: str | None = None) -> None:
+        """Unpair a program, or forget an origin; its sessions close. By itself, or by its user on the Unix socket.
+
+        Root may unpair another user's: with a code of support, where the workstation demands one.
+        """
         path = f"/v1/clients/{quote(identifier, safe='')}"
-        await self._transport.call("DELETE", path, bearer=None if self.where.socket else self.secret)
+        bearer = None if self.where.socket else self.secret
+        await self._transport.call("DELETE", path, bearer=bearer, headers=_support(support_code))
+
+    # --- codes of support: Unix socket only, all but the first by root or the service's own user ---
+
+    async def support(self) -> SupportStanding:
+        """Whether codes of support are demanded, and can be checked."""
+        return await self._transport.get("/v1/support/enrolment", SupportStanding)
+
+    async def enrol_support(self, *, support_code: str | None = None) -> Enrolment:
+        """Begin to enrol the workstation; ``support_code`` is one of the enrolment that is replaced, if there is one.
+
+        Raises SupportCodeRequired, SupportCodesOff, SupportSecretFixed, SecretStoreUnavailable and the like.
+        """
+        answer = await self._transport.call("POST", "/v1/support/enrolment", {}, headers=_support(support_code))
+        return self._transport.read(answer, Enrolment)
+
+    async def confirm_support(self, *, support_code: str) -> None:
+        """End the enrolment with the first code that the phone shows. Raises SupportCodeWrong, SupportNotEnrolled."""
+        await self._transport.call("POST", "/v1/support/enrolment/confirmation", {}, headers=_support(support_code))
+
+    async def remove_support(self, *, support_code: str | None = None) -> None:
+        """End the enrolment of the workstation. Raises as ``enrol_support``."""
+        await self._transport.call("DELETE", "/v1/support/enrolment", headers=_support(support_code))
 
     # --- sessions ---
 
@@ -235,3 +263,7 @@ class CarddClient:
     async def close_session(self, identifier: str) -> None:
         """Close a session of the asking OS user without its token; Unix socket only."""
         await self._transport.call("DELETE", f"/v1/sessions/{quote(identifier, safe='')}")
+
+
+def _support(code: str | None) -> dict[str, str]:
+    return {"Cardd-Support-Code": code} if code else {}

@@ -270,6 +270,28 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """One-time codes that support or an administrator gives."""
+
+    totp: Annotated[
+        bool,
+        Key(
+            boolean(),
+            "Whether what only support may do demands a one-time code; “cardctl support enrol” makes the codes.",
+            "Si ce qui est réservé au support exige un code à usage unique ; « cardctl support enrol » les prépare.",
+        ),
+    ] = False
+    label: Annotated[
+        str | None,
+        Key(
+            optional_word(),
+            "This workstation's name in the authenticator app; its host name when not set.",
+            "Le nom de ce poste dans l’application d’authentification ; son nom d’hôte par défaut.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All the settings of one daemon; ``Config()`` has the defaults."""
 
@@ -287,6 +309,7 @@ class Config:
     trust: Trust = Trust()
     timestamp: Timestamp = Timestamp()
     dmp: Dmp = Dmp()
+    support: Support = Support()
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
 
 

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from cardd.documents.assertions import DmpSettings
+from cardd.formats.saml.profiles import profile_named
 from cardd.identity.ecps.direct import DirectLogin
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.oidc.token_set import TokenSet
@@ -14,6 +16,7 @@ from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import SECRET, PscRig
 
+DMP = DmpSettings(profile_named("2024"))
 LOGIN: dict[str, object] = {"method": "ecps", "login_hint": ALICE}
 
 
@@ -25,11 +28,14 @@ class Place:
     authority: Authority
 
 
-def workbench_at(psc: Place | PscRig, directory: Path, client: str = "basic", **settings: object) -> Workbench:
+def workbench_at(
+    psc: Place | PscRig, directory: Path, client: str = "basic", *, dmp: DmpSettings = DMP, **settings: object
+) -> Workbench:
     """A workbench, not started, whose service is this client at the provider."""
     authorities = directory / "psc.pem"
     authorities.write_bytes(psc.authority.pem)
-    api = Workbench(directory, psc=EcpsSettings(psc.issuer, client, authorities=authorities, **settings))  # type: ignore[arg-type]
+    at = EcpsSettings(psc.issuer, client, authorities=authorities, **settings)  # type: ignore[arg-type]
+    api = Workbench(directory, psc=at, dmp=dmp)
     api.secrets.values["psc-client-secret"] = SECRET.encode()
     api.person.attentive.clear()  # the dialog stays open; the mobile answers
     return api

@@ -5,8 +5,8 @@ from __future__ import annotations
 from cardd.model import Choice
 from tests.api.workbench import PIN, Workbench
 
-CABINET = {"id": "1", "sector": "SA07", "structure": "500000000000001", "structure_name": "CABINET SIMULATION"}
-CENTRE = {"id": "2", "sector": "SA05", "structure": "500000000000002", "structure_name": "CENTRE DE SANTE SIMULATION"}
+CABINET = {"id": "1", "sector": "SA07", "structure": "499000000010001", "structure_name": "CABINET SIMULATION"}
+CENTRE = {"id": "2", "sector": "SA05", "structure": "1990000002", "structure_name": "CENTRE DE SANTE SIMULATION"}
 
 
 async def test_a_login_that_does_not_ask_reads_none(api: Workbench) -> None:

@@ -29,6 +29,7 @@ from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
+from cardd.core.support import SupportDesk
 from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
@@ -107,6 +108,7 @@ class Workbench:
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     dmp: DmpSettings = field(default_factory=lambda: DmpSettings(profile_named("2024")))
     stamper: Callable[[], Awaitable[Stamper]] | None = None
+    totp: bool = False
     uid: int | None = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
@@ -174,6 +176,7 @@ class Workbench:
             relay=self.relay,
             situations=situations,
             pin_life=PinLife(prompter, self.pins, guard, self.audit),
+            support=self._support(),
             events=self.events,
             clock=self.clock,
             version="0.0-test",
@@ -182,6 +185,11 @@ class Workbench:
         self.server = ApiServer(self.services, peer_of=self._peer_of, limits=self.limits)
         self._sessions: dict[Via, aiohttp.ClientSession] = {}
         self._stale: list[aiohttp.ClientSession] = []
+
+    def _support(self) -> SupportDesk:
+        return SupportDesk(
+            self.store, self.secrets, self.audit, self.clock, demanded=self.totp, label="poste SIMULATION"
+        )
 
     def _wire(self) -> None:
         """As the daemon does: rule 7, and what unpairing closes."""

@@ -359,8 +359,8 @@ def test_the_holders_situations_of_practice_are_read_behind_the_pin(bench: Bench
         bench.opened.situations()
     bench.login()
     assert [(one.id, one.structure, one.sector) for one in bench.opened.situations()] == [
-        ("1", "500000000000001", "SA07"),
-        ("2", "500000000000002", "SA05"),
+        ("1", "499000000010001", "SA07"),
+        ("2", "1990000002", "SA05"),
     ]
     bench.channel.count()
     assert len(bench.opened.situations()) == 2

@@ -15,7 +15,7 @@ from cardd.formats.saml.vihf import prepare_vihf
 from cardd.identity.cpx import identity_of
 from cardd.model import Algorithm, Situation
 from tests.formats.issuing import CARD, prepare, vihf
-from tests.rig.assertion_judges import signed_anew, xmlsec_accepts
+from tests.rig.assertion_judges import signed_anew, xadesjs_says, xmlsec_accepts
 from tests.rig.saml import NOW, PATIENT, REGISTRATION, Key, StoppedClock, doctor
 from tests.rig.simulator import issue
 from tests.rig.vihf_checker import wrong_in_vihf
@@ -82,6 +82,14 @@ def test_a_tampered_one_is_refused_by_every_judge(tmp_path: Path, tamper: Callab
     assert bad != good
     assert not xmlsec_accepts(tmp_path, bad, CARD)
     assert any(word.startswith("signature.") for word in wrong_in_vihf(bad, "direct", NOW))
+
+
+def test_xadesjs_takes_a_good_one_and_refuses_a_tampered_one() -> None:
+    document = vihf()
+
+    assert xadesjs_says(document) == "good"
+    assert "Invalid digest" in xadesjs_says(document.replace(b'code="normal"', b'code="bris_de_glace"'))
+    assert xadesjs_says(document.replace(b"<SignatureValue>", b"<SignatureValue>AAAA")).startswith("refused")
 
 
 def test_signxml_makes_one_that_our_checker_takes(tmp_path: Path) -> None:

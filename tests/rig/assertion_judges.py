@@ -1,4 +1,4 @@
-"""Outside judges of assertions: xmlsec1, and OASIS's SAML 2.0 schema as Debian has it; signxml is another sender."""
+"""Outside judges of assertions: xmlsec1, node's xadesjs, OASIS's SAML 2.0 schema. And signxml as another sender."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from signxml.signer import XMLSigner
 from tests.rig.saml import Key
 
 SCHEMAS = (Path("/usr/share/xml/opensaml"), Path("/usr/share/xml/xmltooling"))
+JUDGES = Path(__file__).parent / "judges"
 ASSERTION = SCHEMAS[0] / "saml-schema-assertion-2.0.xsd"
 SIGNATURE = re.compile(rb"<Signature .*</Signature>", re.DOTALL)
 PLACE = b'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Id="placeholder"/>'
@@ -35,6 +36,16 @@ def xmlsec_accepts(directory: Path, document: bytes, key: Key) -> bool:
         timeout=30,
     )
     return judged.returncode == 0
+
+
+def xadesjs_says(document: bytes) -> str:
+    """``good``, or ``refused: `` and why. Skips where node's packages are not installed."""
+    if not (JUDGES / "node_modules" / "xadesjs").is_dir():
+        pytest.skip("node's xadesjs is not installed: make setup does so")
+    command = ["node", "--no-warnings", "vihf.mjs"]
+    return subprocess.run(
+        command, cwd=JUDGES, check=True, capture_output=True, input=document, timeout=60
+    ).stdout.decode()
 
 
 def schema_faults(document: bytes) -> list[str]:

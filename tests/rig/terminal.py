@@ -28,11 +28,17 @@ ESCAPES = re.compile(r"\x0e[^\x0f\x1b]*|\x0f|\x1b\[[0-9;?]*[A-Za-z]|\x1b[()].|\x
 class Terminal:
     """Runs a command on a terminal of its own; its standard output is a pipe, read by ``end``.
 
-    Without ``controlling`` the program has no controlling terminal, and nothing to type on.
+    Without ``controlling`` the program has no controlling terminal, and nothing to type on; ``watched`` shows its
+    standard error there too.
     """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str] | None = None, *, controlling: bool = True
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        controlling: bool = True,
+        watched: bool = False,
     ) -> None:
         self._ours, self._theirs = pty.openpty()
         fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("4H", ROWS, COLUMNS, 0, 0))
@@ -43,6 +49,7 @@ class Terminal:
             ["/usr/bin/setsid", *(["--ctty"] if controlling else []), *command],
             stdin=self._theirs if controlling else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=self._theirs if watched else None,
             env=around,
             cwd=ROOT,
         )

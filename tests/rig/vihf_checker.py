@@ -129,7 +129,7 @@ def _wrong_in_person(assertion: Xml, mode: str) -> Iterator[str]:
         holder = f"{_field(certificate, NameOID.GIVEN_NAME)} {_field(certificate, NameOID.SURNAME)}"
         if told and told != [holder]:
             yield "subject_id"
-    elif _texts(assertion, "Identifiant_Structure") != [_field(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME)]:
+    elif not set(_texts(assertion, "Identifiant_Structure")) & _fields(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME):
         yield "structure.certificate"
 
 
@@ -259,6 +259,10 @@ def _profession(certificate: x509.Certificate) -> tuple[str, str] | None:
         if extension.oid == PROFESSION and isinstance(extension.value, x509.UnrecognizedExtension):
             return G15, str(int.from_bytes(extension.value.value[2:], "big"))
     return None
+
+
+def _fields(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> set[str]:
+    return {str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)}
 
 
 def _field(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:

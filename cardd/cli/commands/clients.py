@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cardd.cli import support_code
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
@@ -14,14 +15,16 @@ def arguments(parser: Parser) -> None:
     branch("list", parser.words("clients.list"))
     remove = branch("remove", parser.words("clients.remove"))
     remove.add_argument("id", metavar="ID", help=parser.words("clients.id"))
+    support_code.argument(remove)
 
 
 async def run(context: Context) -> int:
     """Do the one or the other."""
     async with context.client(context.kept.secret) as cardd:
         if context.arguments.action == "remove":
-            await cardd.remove_client(context.arguments.id)
-            context.answer({"removed": context.arguments.id}, [context.words("clients.removed")])
+            identifier = context.arguments.id
+            await support_code.with_code(context, lambda code: cardd.remove_client(identifier, support_code=code))
+            context.answer({"removed": identifier}, [context.words("clients.removed")])
             return Exit.OK
         clients = await cardd.clients()
     heads = [context.words(f"clients.{column}") for column in ("id", "kind", "name", "vendor", "since")]

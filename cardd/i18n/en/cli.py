@@ -195,6 +195,40 @@ TEXTS = {
     "cli.audit.done": "done",
     "cli.audit.refused": "refused",
     "cli.audit.failed": "failed",
+    "cli.support.summary": "the one-time codes that this workstation demands for what only support may do",
+    "cli.support.enrol": "enrol this workstation: shows a QR code for the phone of support",
+    "cli.support.credential": "make a credential of systemd in this file, for a service without a keyring",
+    "cli.support.confirm": "end an enrolment with the first code of the phone",
+    "cli.support.status": "whether codes are demanded here, and whether the workstation is enrolled",
+    "cli.support.remove": "end the enrolment",
+    "cli.support.code": "the one-time code of support, where it is demanded",
+    "cli.support.demanded": (
+        "This workstation demands a support code: the six digits that the phone of support or of an administrator "
+        "shows now. It never is your PIN."
+    ),
+    "cli.support.ask": "Support code: ",
+    "cli.support.scan": (
+        "Scan this with the authenticator app of the phone. What follows is secret and shown this once; who cannot "
+        "scan copies “secret” from the address."
+    ),
+    "cli.support.first": "First code that the phone shows: ",
+    "cli.support.enrolled": "This workstation is enrolled.",
+    "cli.support.unconfirmed": "Still to be confirmed: “cardctl support confirm --support-code CODE”.",
+    "cli.support.removed": "This workstation is not enrolled any more.",
+    "cli.support.no_keyring": (
+        "The service has no keyring: make a credential of systemd, as root, by “cardctl support enrol --credential "
+        "/etc/cardd/support-totp.cred” (or “systemd-creds encrypt”), and restart the service."
+    ),
+    "cli.support.made": (
+        "{file} is made. Add this to the unit (“systemctl edit cardd.service”), then restart the service:\n\n"
+        "[Service]\n{line}\n"
+    ),
+    "cli.support.demanded_here": "Codes demanded",
+    "cli.support.enrolled_here": "Enrolled",
+    "cli.support.locked": "Locked",
+    "cli.support.seconds": "{seconds} s more",
+    "cli.support.yes": "yes",
+    "cli.support.no": "no",
     "cli.config.summary": "check, show or explain the configuration",
     "cli.config.check": "whether it can be used",
     "cli.config.show": "all settings as they hold, as TOML",

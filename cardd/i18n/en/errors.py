@@ -438,4 +438,40 @@ TEXTS = {
     "assertion.late.title": "Signature came too late",
     "assertion.late.detail": "The signature came after the assertion's {seconds} s of life; it was thrown away.",
     "assertion.late.remedy": "Try again.",
+    "support_code.required.title": "Support code needed",
+    "support_code.required.detail": (
+        "On this workstation support or an administrator must agree to this, with a one-time code."
+    ),
+    "support_code.required.remedy": "Ask for the six digits that their phone shows now, and give them.",
+    "support_code.wrong.title": "Wrong support code",
+    "support_code.wrong.detail": (
+        "This is no code of this minute. Too many wrong ones lock the workstation for a while."
+    ),
+    "support_code.wrong.remedy": (
+        "Check that it is the entry of this workstation, that it is the current code, and that the clock is right "
+        "(“cardctl doctor clock”)."
+    ),
+    "support_code.replayed.title": "Support code already used",
+    "support_code.replayed.detail": "A code serves once, and not after a newer one.",
+    "support_code.replayed.remedy": "Wait {retry_after} s for the next one.",
+    "support_code.locked.title": "Support codes locked",
+    "support_code.locked.detail": "Too many wrong codes were given on this workstation; none is looked at for now.",
+    "support_code.locked.remedy": "Wait {retry_after} s. If nobody here gave wrong codes, tell your security officer.",
+    "support_code.not_enrolled.title": "Workstation not enrolled",
+    "support_code.not_enrolled.detail": "Support codes are demanded here, and this workstation has none.",
+    "support_code.not_enrolled.remedy": "As an administrator: “cardctl support enrol”.",
+    "support_code.off.title": "Support codes are off",
+    "support_code.off.detail": "The configuration demands no support codes on this workstation.",
+    "support_code.off.remedy": "Set totp = true in the section [support], and restart the service.",
+    "support_code.fixed.title": "Secret kept by systemd",
+    "support_code.fixed.detail": (
+        "The secret of the support codes is a credential of systemd, which the service cannot change."
+    ),
+    "support_code.fixed.remedy": "Replace or remove the credential in the service's unit, then restart the service.",
+    "support_code.unreadable.title": "Support secret unreadable",
+    "support_code.unreadable.detail": "The secret of the support codes is no base32 text of at least 112 bits.",
+    "support_code.unreadable.remedy": "Make the credential again: “cardctl support enrol --credential FILE”.",
+    "support_code.administrator.title": "For administrators",
+    "support_code.administrator.detail": "Only root, or the service's own user, may enrol this workstation.",
+    "support_code.administrator.remedy": "Try again with sudo.",
 }

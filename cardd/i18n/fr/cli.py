@@ -199,6 +199,40 @@ TEXTS = {
     "cli.audit.done": "fait",
     "cli.audit.refused": "refusé",
     "cli.audit.failed": "échoué",
+    "cli.support.summary": "les codes à usage unique que ce poste exige pour ce qui est réservé au support",
+    "cli.support.enrol": "inscrit ce poste : montre un QR code pour le téléphone du support",
+    "cli.support.credential": "fait un « credential » de systemd dans ce fichier, pour un service sans trousseau",
+    "cli.support.confirm": "termine une inscription par le premier code du téléphone",
+    "cli.support.status": "si des codes sont exigés ici, et si le poste est inscrit",
+    "cli.support.remove": "retire l'inscription",
+    "cli.support.code": "le code à usage unique du support, s'il est exigé",
+    "cli.support.demanded": (
+        "Ce poste exige un code de support : les six chiffres que le téléphone du support ou d'un administrateur "
+        "affiche en ce moment. Ce n'est jamais votre code porteur."
+    ),
+    "cli.support.ask": "Code de support : ",
+    "cli.support.scan": (
+        "À scanner avec l'application d'authentification du téléphone. Ce qui suit est secret et n'est montré qu'une "
+        "fois ; qui ne peut pas scanner recopie « secret » de l'adresse."
+    ),
+    "cli.support.first": "Premier code affiché par le téléphone : ",
+    "cli.support.enrolled": "Ce poste est inscrit.",
+    "cli.support.unconfirmed": "Reste à confirmer : « cardctl support confirm --support-code CODE ».",
+    "cli.support.removed": "Ce poste n'est plus inscrit.",
+    "cli.support.no_keyring": (
+        "Le service n'a pas de trousseau : faites un « credential » de systemd, en root, par « cardctl support enrol "
+        "--credential /etc/cardd/support-totp.cred » (ou « systemd-creds encrypt »), et redémarrez le service."
+    ),
+    "cli.support.made": (
+        "{file} est fait. Ajoutez à l'unité (« systemctl edit cardd.service »), puis redémarrez le service :\n\n"
+        "[Service]\n{line}\n"
+    ),
+    "cli.support.demanded_here": "Codes exigés",
+    "cli.support.enrolled_here": "Poste inscrit",
+    "cli.support.locked": "Verrouillé",
+    "cli.support.seconds": "encore {seconds} s",
+    "cli.support.yes": "oui",
+    "cli.support.no": "non",
     "cli.config.summary": "vérifie, montre ou explique la configuration",
     "cli.config.check": "si elle est utilisable",
     "cli.config.show": "tous les réglages en vigueur, en TOML",

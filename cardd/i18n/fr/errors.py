@@ -479,4 +479,46 @@ TEXTS = {
         "La signature est venue après les {seconds} s de vie de l'assertion ; elle a été détruite."
     ),
     "assertion.late.remedy": "Réessayez.",
+    "support_code.required.title": "Code de support demandé",
+    "support_code.required.detail": (
+        "Sur ce poste, le support ou un administrateur doit donner son accord par un code à usage unique."
+    ),
+    "support_code.required.remedy": "Demandez les six chiffres que son téléphone affiche en ce moment, et donnez-les.",
+    "support_code.wrong.title": "Code de support faux",
+    "support_code.wrong.detail": (
+        "Ce n'est pas un code de cette minute. Trop de codes faux verrouillent le poste un moment."
+    ),
+    "support_code.wrong.remedy": (
+        "Vérifiez que c'est bien l'entrée de ce poste, que le code est le dernier affiché, et que l'horloge est "
+        "juste (« cardctl doctor clock »)."
+    ),
+    "support_code.replayed.title": "Code de support déjà utilisé",
+    "support_code.replayed.detail": "Un code ne sert qu'une fois, et pas après un plus récent.",
+    "support_code.replayed.remedy": "Attendez {retry_after} s le code suivant.",
+    "support_code.locked.title": "Codes de support verrouillés",
+    "support_code.locked.detail": (
+        "Trop de codes faux ont été donnés sur ce poste ; aucun n'est examiné pour l'instant."
+    ),
+    "support_code.locked.remedy": (
+        "Attendez {retry_after} s. Si personne ici n'a donné de code faux, prévenez votre responsable de la sécurité."
+    ),
+    "support_code.not_enrolled.title": "Poste non inscrit",
+    "support_code.not_enrolled.detail": "Des codes de support sont exigés ici, et ce poste n'en a pas.",
+    "support_code.not_enrolled.remedy": "En tant qu'administrateur : « cardctl support enrol ».",
+    "support_code.off.title": "Codes de support désactivés",
+    "support_code.off.detail": "La configuration n'exige aucun code de support sur ce poste.",
+    "support_code.off.remedy": "Mettez totp = true dans la section [support], et redémarrez le service.",
+    "support_code.fixed.title": "Secret gardé par systemd",
+    "support_code.fixed.detail": (
+        "Le secret des codes de support est un « credential » de systemd, que le service ne peut pas changer."
+    ),
+    "support_code.fixed.remedy": (
+        "Remplacez ou retirez le « credential » dans l'unité du service, puis redémarrez le service."
+    ),
+    "support_code.unreadable.title": "Secret de support illisible",
+    "support_code.unreadable.detail": "Le secret des codes de support n'est pas un texte base32 d'au moins 112 bits.",
+    "support_code.unreadable.remedy": "Refaites le « credential » : « cardctl support enrol --credential FICHIER ».",
+    "support_code.administrator.title": "Réservé aux administrateurs",
+    "support_code.administrator.detail": "Seul root, ou l'utilisateur du service, peut inscrire ce poste.",
+    "support_code.administrator.remedy": "Recommencez avec sudo.",
 }

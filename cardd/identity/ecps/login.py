@@ -23,13 +23,14 @@ from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints
 from cardd.identity.ecps.kept import KeptSession, KeptSessions
 from cardd.identity.ecps.settings import EcpsSettings
-from cardd.identity.ecps.way import Flow, HandedToken, OpenLogin, Waiting, Wanted, Way
+from cardd.identity.ecps.way import Channel, Flow, HandedToken, OpenLogin, Waiting, Wanted, Way
 from cardd.identity.situations import ASK, picked_by
 from cardd.model import AuditEntry, Caller, Choice, Identity, Outcome, Situation
 from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
 
 METHOD = "ecps"
 DAEMON_STOPPED = "daemon_stopped"
+BY_MOBILE = "MOBILE"  # as PSC's authMode has it
 PUSH_PAUSE = 10.0  # seconds between two pushes of one login
 
 
@@ -84,6 +85,7 @@ class EcpsLogin:
         self._attempts: dict[str, _Attempt] = {}
         self._staying: dict[str, asyncio.Task[None]] = {}
         self._logins: dict[str, OpenLogin] = {}
+        self._by_mobile: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.hints = LoginHints(store)
         sessions.on_situated.append(self._kept.situated)
@@ -167,14 +169,16 @@ class EcpsLogin:
         for task in (attempt.task if attempt else None, self._staying.pop(session.id, None)):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
+        self._by_mobile.discard(session.id)
         login = self._logins.pop(session.id, None)
         if login is not None and reason != DAEMON_STOPPED:
             self._spawn(self._log_out(session.id, login))
 
     def means_of(self, session: Session) -> str | None:
-        """How this session's person logged in at PSC (``authMode``); None where it does not say."""
+        """How this session's person logged in: PSC's ``authMode``, or the mobile that we had it ask; None: unknown."""
         login = self._logins.get(session.id)
-        return login.means if login else None
+        told = login.means if login else None
+        return told or (BY_MOBILE if session.id in self._by_mobile else None)
 
     def open_logins(self) -> list[OpenLogin]:
         """The login behind each open session."""
@@ -229,6 +233,8 @@ class EcpsLogin:
         session.situations = login.situations
         picked = await self._picked(session, request.situation)
         del self._attempts[session.id]
+        if request.wanted.flow is Flow.MOBILE and request.wanted.channel is not Channel.CARD:
+            self._by_mobile.add(session.id)
         self._sessions.activate(session, login.identity, picked)
         self._staying[session.id] = self._spawn(self._stay(session, login))
         if request.remember:

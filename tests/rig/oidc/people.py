@@ -49,8 +49,10 @@ def person(national_id: str, given_name: str, *practices: JsonValue, **more: Jso
     }
 
 
+CABINET = "499700000013001"  # Struct_IdNat
 ALICE = "899700000000"
 BOB = "899700000001"
+CLAIRE = "899700000013"  # whose RPPS number has the right last digit, as an assertion wants it
 PEOPLE = [
     person(ALICE, "ALICE"),
     person(
@@ -59,4 +61,5 @@ PEOPLE = [
         {**PRACTICE, "activities": [ACTIVITY, {**ACTIVITY, "codeModeExercice": "S"}]},
         {**PRACTICE, "codeProfession": "21"},
     ),
+    person(CLAIRE, "CLAIRE", {**PRACTICE, "activities": [{**ACTIVITY, "ancienIdentifiantDeLaStructure": CABINET}]}),
 ]

@@ -1,0 +1,206 @@
+"""Assertions over HTTP, in each mode: judged from outside, consented once, recorded without the patient's number."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
+
+from cardd.documents.assertions import DmpSettings
+from cardd.formats.saml.profiles import profile_named
+from cardd.model import Choice, KeyPurpose
+from cardd_drivers.pkcs12.source import FilesSource
+from tests.api.ecps import LOGIN, ends_in, pair, pending, workbench_at
+from tests.api.workbench import Got, Json, Workbench
+from tests.rig.oidc.people import CLAIRE
+from tests.rig.oidc.provider import PscRig
+from tests.rig.organisation import PASSWORD, Organisation, make
+from tests.rig.vihf_checker import wrong_in_insi, wrong_in_vihf
+
+LPS = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
+INS = {"ins": "185059999900181", "oid": "1.2.250.1.213.1.4.10"}
+VIHF: Json = {"type": "vihf", "lps": LPS, "patient": INS}
+ACTING = {"national_id": "899000000010", "family_name": "SIMULATION", "given_name": "LOU", "profession": "10",
+          "specialty": "SM36"}  # fmt: skip
+
+
+async def situated(api: Workbench) -> tuple[str, str]:
+    """A card's session whose situation is picked."""
+    path, token = await api.logged_in()
+    assert (await api.call("POST", f"{path}/situation", {"id": "1"}, bearer=token)).status == 200
+    return path, token
+
+
+def assertion(got: Got) -> bytes:
+    assert got.status == 200, got.raw
+    return base64.b64decode(got.text("assertion"))
+
+
+def xmlsec_accepts(directory: Path, got: Got, content: bytes) -> bool:
+    """By its own certificate: whose it is, is the checker's business."""
+    certificate = load_der_x509_certificate(base64.b64decode(got.text("certificate")))
+    (directory / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (directory / "assertion.xml").write_bytes(content)
+    kind = "urn:oasis:names:tc:SAML:2.0:assertion:Assertion"
+    command = ["xmlsec1", "--verify", "--id-attr:ID", kind, "--pubkey-cert-pem", "certificate.pem", "assertion.xml"]
+    return subprocess.run(command, cwd=directory, check=False, capture_output=True, timeout=30).returncode == 0
+
+
+async def test_a_card_s_session_issues_a_direct_vihf(api: Workbench, tmp_path: Path) -> None:
+    path, token = await situated(api)
+    got = await api.call("POST", f"{path}/assertions", VIHF, bearer=token)
+    content = assertion(got)
+    assert wrong_in_vihf(content, "direct", datetime.now(UTC)) == []
+    assert xmlsec_accepts(tmp_path, got, content)
+    assert not xmlsec_accepts(tmp_path, got, content.replace(b"SA07", b"SA05"))
+    assert b"499000000010001" in content
+
+
+async def test_one_consent_covers_all_of_a_session(api: Workbench) -> None:
+    path, token = await situated(api)
+    for _ in range(3):
+        assert (await api.call("POST", f"{path}/assertions", VIHF, bearer=token)).status == 200
+    insi = {"type": "insi", "lps": LPS, "billing": "991234567", "specialty": "01"}
+    assert (await api.call("POST", f"{path}/assertions", insi, bearer=token)).status == 200
+    assert api.person.topics().count("assertions") == 1
+    assert api.audit.acts().count("assertion.vihf done") == 3
+    assert api.audit.acts().count("assertion.insi done") == 1
+
+
+async def test_the_patient_is_in_the_log_by_a_pseudonym_only(api: Workbench) -> None:
+    path, token = await situated(api)
+    for _ in range(2):
+        await api.call("POST", f"{path}/assertions", VIHF, bearer=token)
+    first, second = [entry for entry in api.audit.entries if entry.action == "assertion.vihf"]
+    assert first.document == second.document
+    assert (first.document or "").startswith("patient:")
+    assert INS["ins"][:13] not in repr(api.audit.entries)
+    assert (first.consent, bool(first.digest), bool(first.certificate)) == ("assertions", True, True)
+
+
+async def test_who_refuses_issues_nothing(api: Workbench) -> None:
+    path, token = await situated(api)
+    api.person.choice = Choice.NO
+    signed = api.card.count
+    got = await api.call("POST", f"{path}/assertions", VIHF, bearer=token)
+    assert (got.status, got.code, api.card.count) == (403, "consent.refused", signed)
+
+
+async def test_of_several_situations_one_must_be_picked_first(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    got = await api.call("POST", f"{path}/assertions", VIHF, bearer=token)
+    assert (got.status, got.code) == (422, "session.situation")
+    assert "1, 2" in got.text("detail")
+
+
+async def test_an_insi_assertion_is_the_card_s(api: Workbench, tmp_path: Path) -> None:
+    path, token = await situated(api)
+    body = {"type": "insi", "lps": LPS, "billing": "991234567", "specialty": "01"}
+    got = await api.call("POST", f"{path}/assertions", body, bearer=token)
+    content = assertion(got)
+    assert wrong_in_insi(content, signed=True, doctor=True, now=datetime.now(UTC)) == []
+    assert xmlsec_accepts(tmp_path, got, content)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"patient": {**INS, "ins": "185059999900182"}}, "assertion.ins_key"),
+        ({"patient": {**INS, "ins": "25506"}}, "assertion.ins_format"),
+        ({"patient": {**INS, "oid": "1.2.3"}}, "assertion.ins_oid"),
+        ({"secret": True}, "assertion.registration"),
+        ({"role": "SECRETAIRE"}, "assertion.role"),
+        ({"lps": {**LPS, "homologation": " "}}, "assertion.value"),
+        ({"type": "insi"}, "request.invalid"),
+        ({"access": "curiosity"}, "request.invalid"),
+    ],
+    ids=str,
+)
+async def test_what_would_not_be_accepted_is_refused_before_anybody_is_asked(
+    api: Workbench, changes: Json, code: str
+) -> None:
+    path, token = await situated(api)
+    asked, count = len(api.person.questions), api.card.count
+    got = await api.call("POST", f"{path}/assertions", {**VIHF, **changes}, bearer=token)
+    assert (got.status, got.code) == (422, code)
+    assert (len(api.person.questions), api.card.count) == (asked, count)
+
+
+@pytest.fixture(scope="module")
+def organisation(tmp_path_factory: pytest.TempPathFactory) -> Organisation:
+    return make(tmp_path_factory.mktemp("organisation"))
+
+
+@pytest_asyncio.fixture
+async def keys(organisation: Organisation) -> AsyncIterator[FilesSource]:
+    source = FilesSource(
+        {KeyPurpose.AUTHENTICATION: organisation.authentication, KeyPurpose.SIGNATURE: organisation.signature}
+    )
+    yield source
+    await source.stop()
+
+
+async def test_an_organisation_s_session_issues_an_indirect_vihf(
+    api: Workbench, keys: FilesSource, tmp_path: Path
+) -> None:
+    await keys.start(api.readers)
+    api.secrets.values["csa"] = PASSWORD.encode()
+    opened = await api.call("POST", "/v1/sessions", {"method": "csa", "acting": ACTING}, bearer=await api.pair())
+    path, token = opened.headers["Location"], opened.text("token")
+    missing = await api.call("POST", f"{path}/assertions", VIHF, bearer=token)
+    assert (missing.code, missing.text("where")) == ("request.invalid", "$.means")
+    body = {**VIHF, "means": "password", "sector": "SA01"}
+    got = await api.call("POST", f"{path}/assertions", body, bearer=token)
+    assert wrong_in_vihf(assertion(got), "indirect", datetime.now(UTC)) == []
+    assert xmlsec_accepts(tmp_path, got, assertion(got))
+
+
+async def e_cps(api: Workbench, psc: PscRig) -> tuple[str, str]:
+    """An open e-CPS session, whose program may ask."""
+    path, token = await pending(api, {**LOGIN, "login_hint": CLAIRE}, await pair(api))
+    await psc.approve(CLAIRE)
+    assert await ends_in(api, path, token) == (200, "active")
+    api.person.attentive.set()
+    return path, token
+
+
+async def test_an_e_cps_session_joins_with_the_organisation_s_key_in_air(
+    ecps: Workbench, psc: PscRig, keys: FilesSource, tmp_path: Path
+) -> None:
+    await keys.start(ecps.readers)
+    path, token = await e_cps(ecps, psc)
+    ecps.person.pins = [PASSWORD]
+    seen: set[str] = set()
+    for _ in range(2):
+        got = await ecps.call("POST", f"{path}/assertions", VIHF, bearer=token)
+        assert wrong_in_vihf(assertion(got), "air", datetime.now(UTC), seen) == []
+        assert xmlsec_accepts(tmp_path, got, assertion(got))
+        assert CLAIRE.encode() in assertion(got)
+    assert ecps.person.pins == []  # asked for once
+    assert ecps.person.topics().count("assertions") == 1
+    assert ecps.audit.acts().count("assertion.vihf done") == 2
+
+
+async def test_without_the_organisation_s_key_there_is_no_air(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await e_cps(ecps, psc)
+    got = await ecps.call("POST", f"{path}/assertions", VIHF, bearer=token)
+    assert (got.status, got.code) == (422, "assertion.organisation")
+
+
+async def test_an_insi_assertion_by_e_cps_is_signed_by_nobody(psc: PscRig, tmp_path: Path) -> None:
+    api = workbench_at(psc, tmp_path, dmp=DmpSettings(profile_named("2024"), insi_issuer="CN=LPS SIMULATION"))
+    await api.start()
+    path, token = await e_cps(api, psc)
+    body = {"type": "insi", "lps": LPS, "billing": "991234567", "specialty": "01"}
+    got = await api.call("POST", f"{path}/assertions", body, bearer=token)
+    assert "certificate" not in got.json
+    assert wrong_in_insi(assertion(got), signed=False, doctor=True, now=datetime.now(UTC)) == []
+    await api.ecps.close()
+    await api.stop()
