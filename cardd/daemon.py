@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from cardd import __version__
 from cardd.agent.prompters import Prompters
@@ -14,6 +14,7 @@ from cardd.api.services import ApiLimits, Logins, Services
 from cardd.config import Config
 from cardd.config.dmp import Dmp
 from cardd.config.psc import Psc
+from cardd.config.upstream import Upstream as ConfiguredUpstream
 from cardd.core.clients import Clients
 from cardd.core.consent import ConsentDesk
 from cardd.core.events import EventBus
@@ -46,6 +47,8 @@ from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.pcsc.monitor import PcscReaders
 from cardd.ports import Prompter, ReaderSource, SourceSettings
+from cardd.relay.relay import Relay
+from cardd.relay.upstream import Upstream
 from cardd.system import activation, hardening, notify
 from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.clock import SystemClock
@@ -97,6 +100,7 @@ class Daemon:
         self._sessions.on_closed.append(organisation.session_closed)
         situations = Situations(signing, self._sessions, prompter)
         self._sessions.on_closed.append(situations.session_closed)
+        self._relay = Relay(_upstreams(config.upstreams), self._sessions, signing, clock)
         self._services = Services(
             readers=self._readers,
             sessions=self._sessions,
@@ -121,6 +125,7 @@ class Daemon:
             situations=situations,
             pin_life=self._pin_life,
             support=self._support(),
+            relay=self._relay,
             events=self._events,
             clock=clock,
             version=__version__,
@@ -187,6 +192,7 @@ class Daemon:
         self._expiry.stop()
         await self._clients.close()
         await self._api.stop()
+        await self._relay.close()
         await self._logind.stop()
         await self._readers.close()
         for source in self._started:
@@ -207,6 +213,8 @@ class Daemon:
         self._sessions.on_closed.append(self._consents.session_closed)
         self._sessions.on_closed.append(self._held.session_closed)
         self._sessions.on_closed.append(self._services.logins.ecps.session_closed)
+        self._sessions.on_closed.append(self._relay.session_closed)
+        self._sessions.on_locked.append(self._relay.session_locked)
         self._clients.on_removed.append(self._client_removed)
 
     def _card_removed(self, card: InsertedCard) -> None:
@@ -260,6 +268,26 @@ def _ecps_settings(psc: Psc) -> EcpsSettings | None:
         },
         proxy=proxy if psc.mode == "proxy" else None,
     )
+
+
+def _upstreams(configured: Mapping[str, ConfiguredUpstream]) -> dict[str, Upstream]:
+    """The servers behind the relay, by name."""
+    return {
+        name: Upstream(
+            name=name,
+            url=one.url,
+            paths=one.paths,
+            methods=one.methods,
+            headers=one.headers,
+            authorities=one.authorities,
+            minimum=one.tls,
+            asks=one.consent == "ask",
+            timeout=one.timeout,
+            max_body=one.max_body,
+            clock=one.clock,
+        )
+        for name, one in configured.items()
+    }
 
 
 async def run(config: Config, sources: Sequence[ReaderSource] | None = None) -> None:

@@ -1228,6 +1228,92 @@ class UpstreamError(CarddError):
     status = 502
 
 
+class TlsUnavailable(UpstreamError):
+    """This machine's OpenSSL cannot be used with a key outside of it. Params: ``why``."""
+
+    code = "upstream.library"
+    status = 503
+
+
+class UpstreamUnknown(UpstreamError):
+    """The configuration has no upstream of this name. Params: ``name``."""
+
+    code = "upstream.unknown"
+    status = 404
+
+
+class UpstreamPathRefused(UpstreamError):
+    """The configuration does not allow this path of the upstream, or the path is ambiguous. Params: ``name``."""
+
+    code = "upstream.path"
+    status = 403
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection, or no answer in time. Params: ``name``, ``why``."""
+
+    code = "upstream.unreachable"
+    status = 503
+    retryable = True
+
+
+class UpstreamTimeout(UpstreamError):
+    """It was reached and then said nothing for too long. Params: ``name``, ``seconds``."""
+
+    code = "upstream.timeout"
+    status = 504
+    retryable = True
+
+
+class UpstreamUntrusted(UpstreamError):
+    """Its certificate is not one to trust for this host. Params: ``name``, ``why``."""
+
+    code = "upstream.certificate"
+
+
+class UpstreamRefusedUs(UpstreamError):
+    """It ended the handshake: it does not want this certificate, or nothing that its key can do.
+
+    Params: ``name``, ``why``.
+    """
+
+    code = "upstream.refused"
+
+
+class UpstreamTlsFailed(UpstreamError):
+    """No TLS connection came to be, for another reason. Params: ``name``, ``why``."""
+
+    code = "upstream.tls"
+
+
+class UpstreamClosed(UpstreamError):
+    """It hung up in the middle. Params: ``name``."""
+
+    code = "upstream.closed"
+    retryable = True
+
+
+class UpstreamGarbled(UpstreamError):
+    """What it answers is not HTTP. Params: ``name``."""
+
+    code = "upstream.garbled"
+
+
+class UpstreamAnswerTooLarge(UpstreamError):
+    """Its answer passes the configured limit. Params: ``name``, ``limit`` (bytes)."""
+
+    code = "upstream.too_large"
+
+
+class UpstreamClockOff(UpstreamError):
+    """This machine's clock and the upstream's differ by more than they may; its answer is not handed on.
+
+    Params: ``name``, ``seconds``, and the HTTP ``answered`` status: the request was served.
+    """
+
+    code = "upstream.clock"
+
+
 # --- one-time codes of support ---------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 | ``ecps_browser`` | client |
 | ``situation`` | client, profession, specialty, sector, structure |
 | ``remember_hint`` | client, national_id |
+| ``relay`` | client, upstream, host |
 | ``pin_change``, ``pin_unblock`` | client |
 | ``card`` | client, card, reader, holder (may be absent) |
 """

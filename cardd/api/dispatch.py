@@ -91,7 +91,7 @@ class Dispatcher:
             line=line,
             page=page,
             path=parameters,
-            query=_query(query, route),
+            query={} if route.is_open else _query(query, route),
             headers=headers,
             on_hang_up=_connection(http).on_hang_up,
         )

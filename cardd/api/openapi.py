@@ -70,6 +70,8 @@ def _operation(route: Route) -> Json:
     }
     if route.body:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _one_of(route.body)}}}
+    if route.is_open and route.method not in ("GET", "HEAD"):
+        operation["requestBody"] = {"content": {"*/*": {}}}
     if route.takes:
         operation["requestBody"] = {"required": True, "content": {route.takes: {}}}
     return operation

@@ -18,6 +18,8 @@ OCTETS = "application/octet-stream"
 
 B = TypeVar("B", bound=Struct)
 
+RELAYED = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
 Checker = Callable[[Call], None]
 Answered = Reply | web.StreamResponse
 Answers = Mapping[int, type[Struct] | tuple[type[Struct], ...] | str | None]
@@ -28,7 +30,8 @@ class Route:
     """One line of the table.
 
     ``answers`` gives for each status the schema or schemas, a media type, or None for no body; ``takes`` is the media
-    type of a body that the handler reads by itself; ``support_code`` says that the handler may demand one.
+    type of a body that the handler reads by itself; ``support_code`` says that the handler may demand one. With
+    ``is_open`` the path's last parameter is all the rest of it, still encoded; query and body are the handler's own.
     """
 
     method: str
@@ -42,6 +45,10 @@ class Route:
     query: tuple[str, ...] = ()
     idempotent: bool = False
     support_code: bool = False
+    is_open: bool = False
+
+
+_Entry = tuple[tuple[str, ...], dict[str, Route]]
 
 
 def get(
@@ -90,6 +97,16 @@ def post(
     )
 
 
+def relayed(
+    path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str
+) -> tuple[Route, ...]:
+    """Every method that a server behind the relay may be asked with."""
+    return tuple(
+        Route(method, path, access, lambda call, _: handler(call), summary, {200: "*/*"}, is_open=True)
+        for method in RELAYED
+    )
+
+
 def upload(
     path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str, *, answers: Answers
 ) -> Route:
@@ -101,9 +118,11 @@ class Router:
     """Finds the route of a path; a path's parameters are its ``{name}`` segments, percent-decoded."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._by_length: dict[int, list[tuple[tuple[str, ...], dict[str, Route]]]] = {}
+        self._by_length: dict[int, list[_Entry]] = {}
+        self._open: list[_Entry] = []
         for route in routes:
-            self._add(tuple(route.path.split("/")), route)
+            pattern = tuple(route.path.split("/"))
+            _add(self._open if route.is_open else self._by_length.setdefault(len(pattern), []), pattern, route)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """The route and the path's parameters. Raises NotFound, MethodNotAllowed."""
@@ -111,19 +130,28 @@ class Router:
         for pattern, methods in self._by_length.get(len(segments), ()):
             parameters = _match(pattern, segments)
             if parameters is not None:
-                if method not in methods:
-                    raise MethodNotAllowed(allowed=", ".join(sorted(methods)))
-                return methods[method], parameters
+                return _of_method(methods, method), parameters
+        for pattern, methods in self._open:
+            *segments, rest = path.split("/", len(pattern) - 1)
+            parameters = _match(pattern[:-1], segments) if len(segments) == len(pattern) - 1 else None
+            if parameters is not None:
+                return _of_method(methods, method), {**parameters, pattern[-1][1:-1]: rest}
         raise NotFound
 
-    def _add(self, pattern: tuple[str, ...], route: Route) -> None:
-        known = self._by_length.setdefault(len(pattern), [])
-        methods = next((methods for seen, methods in known if seen == pattern), None)
-        if methods is None:
-            methods = {}
-            known.append((pattern, methods))
-            known.sort(key=lambda entry: sum(part.startswith("{") for part in entry[0]))  # exact paths first
-        methods[route.method] = route
+
+def _add(known: list[_Entry], pattern: tuple[str, ...], route: Route) -> None:
+    methods = next((methods for seen, methods in known if seen == pattern), None)
+    if methods is None:
+        methods = {}
+        known.append((pattern, methods))
+        known.sort(key=lambda entry: sum(part.startswith("{") for part in entry[0]))  # exact paths first
+    methods[route.method] = route
+
+
+def _of_method(methods: dict[str, Route], method: str) -> Route:
+    if method not in methods:
+        raise MethodNotAllowed(allowed=", ".join(sorted(methods)))
+    return methods[method]
 
 
 def _match(pattern: tuple[str, ...], segments: list[str]) -> dict[str, str] | None:

@@ -17,6 +17,7 @@ from cardd.api import (
     signatures,
     status,
     support,
+    upstreams,
 )
 from cardd.api.access import (
     administrator,
@@ -31,7 +32,7 @@ from cardd.api.access import (
     session_untouched,
 )
 from cardd.api.call import Call, Reply
-from cardd.api.router import OCTETS, Route, delete, get, post, upload
+from cardd.api.router import OCTETS, Route, delete, get, post, relayed, upload
 from cardd.api.schemas import (
     AssertionAnswer,
     AuthTokenAnswer,
@@ -121,6 +122,9 @@ ROUTES: tuple[Route, ...] = (
     post("/v1/support/enrolment/confirmation", administrator, support.SHAPE, support.confirm, "The first code",
          answers={204: None}, support_code=True),
     delete("/v1/support/enrolment", administrator, support.remove, "Forget the secret", support_code=True),
+
+    *relayed("/v1/sessions/{id}/upstreams/{name}/{path}", session, upstreams.relay,
+             "To a configured server, with the session's certificate"),
 
     get("/v1/events", client_or_local, events.listen, "Events as they happen: SSE, or WebSocket on upgrade",
         answers={200: "text/event-stream", 101: None}),

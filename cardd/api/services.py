@@ -22,6 +22,7 @@ from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
 from cardd.ports import Clock
+from cardd.relay.relay import Relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Services:
     situations: Situations
     pin_life: PinLife
     support: SupportDesk
+    relay: Relay
     events: EventBus
     clock: Clock
     version: str

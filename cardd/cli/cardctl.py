@@ -21,6 +21,7 @@ COMMANDS = (
     "logout",
     "sign",
     "verify",
+    "tunnel",
     "pin",
     "simulate",
     "clients",

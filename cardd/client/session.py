@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 from urllib.parse import quote
 
+import aiohttp
+
 from cardd.client.answers import AuthToken, HandedOver, PscToken, SessionState, Signature, Signatures
-from cardd.client.transport import Transport
+from cardd.client.transport import Sent, Transport
 
 PIECE = 1024 * 1024
 
@@ -96,6 +99,17 @@ class Session:
     async def auth_token(self, nonce: str) -> AuthToken:
         """A web-eid:1.0 token for a server's nonce (at least 256 random bits, as text), bound to this client."""
         return await self._transport.post(f"{self._path}/auth-tokens", {"nonce": nonce}, AuthToken, self.token)
+
+    def relay(
+        self, upstream: str, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Sent = None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Ask a configured server, with this session's certificate; ``path`` is encoded, with its query.
+
+        The answer is the server's where it has the header ``Cardd-Upstream``, else a problem of cardd's. Its body is
+        read inside the ``async with``, and is not decoded. Raises DaemonUnreachable, DaemonUnproven.
+        """
+        place = f"{self._path}/upstreams/{quote(upstream, safe='')}{path}"
+        return self._transport.relay(method, place, headers or {}, body, self.token)
 
     async def push_again(self) -> SessionState:
         """Have the mobile woken once more, with new digits. Raises PushTooSoon, PscFlowUnavailable."""

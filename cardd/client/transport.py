@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from secrets import token_urlsafe
 from typing import BinaryIO, TypeVar
@@ -14,6 +14,8 @@ from uuid import uuid4
 import aiohttp
 from msgspec import DecodeError, Struct
 from msgspec.json import Encoder, decode
+from multidict import CIMultiDict
+from yarl import URL
 
 from cardd.client.address import Address
 from cardd.client.problems import error_of
@@ -25,6 +27,10 @@ CONNECT_LIMIT = 5.0
 ANSWER_LIMIT = 60.0  # seconds for what the daemon answers by itself
 PERSON_LIMIT = 900.0  # for what a person is asked first; the daemon's own dialogs end long before
 ATTEMPTS = 2
+
+BUFFER = 256 * 1024
+
+Sent = bytes | AsyncIterator[bytes] | None
 
 _encoder = Encoder()
 
@@ -114,6 +120,36 @@ class Transport:
             if answer.status != 200:
                 raise self._refused(await answer.read())
             yield answer.content
+
+    @asynccontextmanager
+    async def relay(
+        self, method: str, path: str, headers: Mapping[str, str], body: Sent, bearer: str
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Any request and its answer, whatever it is, with bodies as they come.
+
+        Raises DaemonUnreachable, DaemonUnproven. ``path`` is as it goes out, encoded; the answer's body is not decoded.
+        """
+        if self._http is None:
+            raise RuntimeError("the client is used inside its `async with`")
+        if not self._proven:
+            await self._demand_proof()
+        sent: CIMultiDict[str] = CIMultiDict(headers)
+        sent["Authorization"] = f"Bearer {bearer}"
+        try:
+            async with self._http.request(
+                method,
+                URL(self._where.url + path, encoded=True),
+                data=body,
+                headers=sent,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_LIMIT),
+                allow_redirects=False,
+                auto_decompress=False,
+                read_bufsize=BUFFER,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            ) as answer:
+                yield answer
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            raise self.unreachable() from fault
 
     def read(self, answered: Answered, kind: type[A]) -> A:
         """The body as a value. Raises DaemonUnreachable when it is another's than cardd's."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cardd.config.key import declared
-from cardd.config.settings import SECTIONS, Config
+from cardd.config.settings import FAMILIES, SECTIONS, Config, section_of
 from cardd.config.values import Unfit
 from cardd.errors import ConfigInvalid
 
@@ -47,11 +47,12 @@ class _Reading:
 
     def add(self, name: str, document: dict[str, object]) -> None:
         for section, table in _tables(document):
-            if section not in SECTIONS:
-                raise _unknown(name, section, SECTIONS)
+            kind = section_of(section)
+            if kind is None:
+                raise _unknown(name, section, [*SECTIONS, *(f"{family}.NAME" for family in FAMILIES)])
             if not isinstance(table, dict):
                 raise ConfigInvalid(file=name, key=section, why="type", expected=f"[{section}]")
-            known = declared(SECTIONS[section])
+            known = declared(kind)
             for key, value in table.items():
                 if key not in known:
                     raise _unknown(name, f"{section}.{key}", [f"{section}.{entry}" for entry in known])
@@ -66,12 +67,15 @@ class _Reading:
 
     def config(self) -> Config:
         parts: dict[str, Any] = {
-            name.rpartition(".")[2]: section(
-                **{key: value for (owner, key), value in self.values.items() if owner == name}
-            )
-            for name, section in SECTIONS.items()
+            name.rpartition(".")[2]: section(**self._of(name)) for name, section in SECTIONS.items()
         }
+        for family, section in FAMILIES.items():
+            names = dict.fromkeys(owner for owner, _ in self.values if owner.startswith(f"{family}."))
+            parts[family] = {name.partition(".")[2]: section(**self._of(name)) for name in names}
         return self._beside(Config(**parts))
+
+    def _of(self, section: str) -> dict[str, Any]:
+        return {key: value for (owner, key), value in self.values.items() if owner == section}
 
     def _beside(self, config: Config) -> Config:
         """The same, with the defaults that follow another key."""
@@ -85,7 +89,7 @@ class _Reading:
 
 def _tables(document: dict[str, object]) -> Iterable[tuple[str, object]]:
     """The tables of a document by their dotted names: ``[drivers.pkcs11]`` stands inside ``drivers``."""
-    outer = {name.partition(".")[0] for name in SECTIONS if "." in name}
+    outer = {*FAMILIES, *(name.partition(".")[0] for name in SECTIONS if "." in name)}
     for section, table in document.items():
         if section in outer and isinstance(table, dict):
             yield from ((f"{section}.{name}", inner) for name, inner in table.items())
@@ -108,6 +112,10 @@ def _check_together(config: Config, reading: _Reading) -> None:
     if insecure and not config.web.allow_insecure_origins:
         name = reading.origin["web", "allowed_origins"]
         raise ConfigInvalid(file=name, key="web.allowed_origins", why="insecure_origin", expected=insecure[0])
+    for each, upstream in config.upstreams.items():
+        if not upstream.url:
+            name = next(file for (owner, _), file in reading.origin.items() if owner == f"upstreams.{each}")
+            raise ConfigInvalid(file=name, key=f"upstreams.{each}.url", why="missing", expected="https://…")
     if config.listen.socket == config.listen.agent_socket:
         name = reading.origin.get(("listen", "agent_socket")) or reading.origin["listen", "socket"]
         raise ConfigInvalid(file=name, key="listen.agent_socket", why="same_path", expected=str(config.listen.socket))

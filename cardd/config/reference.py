@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.config.key import declared
-from cardd.config.settings import SECTIONS
+from cardd.config.settings import FAMILIES, SECTIONS
 from cardd.errors import ConfigInvalid
 
 REASONS = {
@@ -32,6 +32,11 @@ REASONS = {
     "insecure_origin": (
         "{expected} is not https; for development, set web.allow_insecure_origins = true",
         "{expected} n’est pas en https ; pour le développement, mettez web.allow_insecure_origins = true",
+    ),
+    "missing": ("a key that must be there; expected: {expected}", "une clé obligatoire manque ; attendu : {expected}"),
+    "forging": (
+        "{expected} tells a server who asks, or belongs to the connection: it is never passed on",
+        "{expected} dit à un serveur qui demande, ou tient à la connexion : il n’est jamais transmis",
     ),
     "same_path": ("two sockets have the path {expected}", "deux sockets ont le chemin {expected}"),
     "unreadable": ("the file cannot be read: {expected}", "le fichier est illisible : {expected}"),
@@ -58,7 +63,7 @@ def keys() -> list[KeyInfo]:
     """All keys, in the order in which a file would have them."""
     return [
         KeyInfo(f"{section}.{key}", info.kind.name, _toml(default), info.en, info.fr)
-        for section, settings in SECTIONS.items()
+        for section, settings in (*SECTIONS.items(), *((f"{family}.NAME", kind) for family, kind in FAMILIES.items()))
         for key, (info, default) in declared(settings).items()
     ]
 

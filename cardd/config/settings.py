@@ -3,8 +3,9 @@
 Durations are seconds, sizes are bytes. A section is a TOML table of the same name.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from cardd.config.dmp import Dmp
 from cardd.config.key import Key
 from cardd.config.psc import Psc
 from cardd.config.trust import Timestamp, Trust
+from cardd.config.upstream import Upstream
 from cardd.config.values import (
     boolean,
     choice,
@@ -26,6 +28,7 @@ from cardd.config.values import (
 )
 
 DAY = 86400.0
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +310,17 @@ class Config:
     timestamp: Timestamp = Timestamp()
     dmp: Dmp = Dmp()
     support: Support = Support()
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
 
 
 NESTED = {"pkcs11": "drivers.pkcs11"}
-SECTIONS: Mapping[str, type] = {NESTED.get(entry.name, entry.name): type(entry.default) for entry in fields(Config)}
+SECTIONS: Mapping[str, type] = {
+    NESTED.get(entry.name, entry.name): type(entry.default) for entry in fields(Config) if entry.default is not MISSING
+}
+FAMILIES: Mapping[str, type] = {"upstreams": Upstream}  # [NAME.…]: as many sections as there are names
+
+
+def section_of(name: str) -> type | None:
+    """What a section of this dotted name has; None when there is no such section."""
+    family, _, own = name.partition(".")
+    return FAMILIES[family] if family in FAMILIES and NAME.fullmatch(own) else SECTIONS.get(name)

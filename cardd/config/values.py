@@ -20,8 +20,17 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|h)")
 _LOOPBACK = re.compile(r"(?:(?:127\.0\.0\.1|\[::1\]|localhost):)?(\d{1,5})")
 _HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*|\[[0-9a-f:]+\]"
 _ORIGIN = re.compile(rf"(https?)://({_HOST})(?::([1-9]\d{{0,4}}))?")
-_HTTP = re.compile(rf"https?://{_HOST}(?::[1-9]\d{{0,4}})?(?:/[\w./~%-]*)?")
-_HTTPS = re.compile(rf"https://{_HOST}(?::[1-9]\d{{0,4}})?(?:/[\w./~%-]*)?")
+_HTTP = re.compile(rf"https?://(?:{_HOST})(?::[1-9]\d{{0,4}})?(?:/[\w./~%-]*)?")
+_HTTPS = re.compile(rf"https://(?:{_HOST})(?::[1-9]\d{{0,4}})?(?:/[\w./~%-]*)?")
+_SEGMENT = r"[\w~!$&'()*+,=:@-][\w.~!$&'()*+,=:@-]*"
+_URL_PATH = re.compile(rf"/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?", re.ASCII)
+_HEADER = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+# Headers by which a server behind a proxy learns who the client is, and those that belong to one connection.
+FORGING = re.compile(
+    r"host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|content-length|proxy-.*|via|forwarded|from"
+    r"|x-forwarded.*|x-real-ip|true-client-ip|client-cert.*|.*ssl.*|.*client[-_].*|.*cert.*|.*remote[-_].*|.*-user.*"
+    r"|cardd-.*|origin|referer|sec-.*|authorization|x-.*identity.*"
+)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -103,13 +112,7 @@ def optional_path() -> Kind:
 
 def words() -> Kind:
     """A list of strings."""
-
-    def read(value: object) -> tuple[str, ...]:
-        if not isinstance(value, list) or not all(isinstance(entry, str) and entry for entry in value):
-            raise Unfit("type", '["…"]')
-        return tuple(str(entry) for entry in value)
-
-    return Kind("list of strings", read)
+    return Kind("list of strings", lambda value: _texts(value, '["…"]'))
 
 
 def optional_word() -> Kind:
@@ -160,6 +163,56 @@ def optional_http() -> Kind:
     return Kind("http or https address", read)
 
 
+def upstream_url() -> Kind:
+    """An https address, without user, query or fragment."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not _HTTPS.fullmatch(value):
+            raise Unfit("https", "https://host[:port][/path]")
+        return value.rstrip("/")
+
+    return Kind("https address", read)
+
+
+def url_paths() -> Kind:
+    """A list of absolute paths of a server, as they are written in requests."""
+
+    def read(value: object) -> tuple[str, ...]:
+        found = _texts(value, '["/…"]')
+        if not found or not all(_URL_PATH.fullmatch(entry) for entry in found):
+            raise Unfit("path", '["/…"]')
+        return found
+
+    return Kind("list of paths", read)
+
+
+def some_of(*words: str) -> Kind:
+    """A list of some of these words."""
+
+    def read(value: object) -> tuple[str, ...]:
+        found = _texts(value, '["GET"]')
+        if not found or not set(found) <= set(words):
+            raise Unfit("choice", ", ".join(f'"{word}"' for word in words))
+        return found
+
+    return Kind("list of words", read)
+
+
+def header_names() -> Kind:
+    """A list of names of HTTP headers, in lower case once they are read; none by which a server knows who asks."""
+
+    def read(value: object) -> tuple[str, ...]:
+        found = tuple(entry.lower() for entry in _texts(value, '["X-…"]'))
+        if not all(_HEADER.fullmatch(entry) for entry in found):
+            raise Unfit("type", '["X-…"]')
+        forging = [entry for entry in found if FORGING.fullmatch(entry)]
+        if forging:
+            raise Unfit("forging", forging[0])
+        return found
+
+    return Kind("list of headers", read)
+
+
 def tables(*keys: str) -> Kind:
     """A list of tables, each with a ``name`` and any of these keys, all of them strings."""
     shape = "[{ " + ", ".join(f'{key} = "…"' for key in ("name", *keys)) + " }]"
@@ -204,6 +257,12 @@ def origins() -> Kind:
         return tuple(_origin(entry) for entry in value)
 
     return Kind("list of origins", read)
+
+
+def _texts(value: object, example: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(entry, str) and entry for entry in value):
+        raise Unfit("type", example)
+    return tuple(str(entry) for entry in value)
 
 
 def _path(value: object) -> Path:

@@ -61,6 +61,7 @@ class ConsentDesk:
         self._batch_lifetime = batch_lifetime
         self._batches: dict[tuple[str, str], _Grant] = {}
         self._readable: set[tuple[str, str]] = set()
+        self._relayed: set[tuple[str, str]] = set()
         self._asserting: set[str] = set()
 
     def check_size(self, requests: list[SignatureRequest], batch: Batch | None) -> None:
@@ -149,8 +150,30 @@ class ConsentDesk:
         """Note that this caller may read this card's certificates: consented, or logged in with it."""
         self._readable.add((caller.id, card))
 
+    async def relaying(self, session: Session, upstream: str, host: str) -> None:
+        """Consent to reach this server with the session's certificate; asked once a session.
+
+        Raises ConsentRefused, ConsentTimeout.
+        """
+        if (session.id, upstream) in self._relayed:
+            return
+        if await self._prompter.confirm(self.relay_question(session, upstream, host)) is Choice.NO:
+            raise ConsentRefused
+        self._relayed.add((session.id, upstream))
+
+    def relay_question(self, session: Session, upstream: str, host: str) -> Question:
+        """What the user is shown for that: in a dialog of its own, or in the PIN's."""
+        caller = session.caller
+        params: dict[str, str | int] = {"client": caller.name, "upstream": upstream, "host": host}
+        return Question("relay", caller.peer.uid, params, caller=caller.id)
+
+    def relay_consent(self, session: Session, upstream: str) -> str:
+        """How the user agreed, as the audit log names it."""
+        return "dialog" if (session.id, upstream) in self._relayed else "pin"
+
     def session_closed(self, session: Session, _reason: str) -> None:
         """Forget what was agreed to for a session that ended."""
+        self._relayed = {entry for entry in self._relayed if entry[0] != session.id}
         self._asserting.discard(session.id)
         for key in [key for key in self._batches if key[0] == session.id]:
             del self._batches[key]

@@ -123,6 +123,7 @@ class Sessions:
     limits: Limits
     on_closed: list[Callable[[Session, str], None]] = field(default_factory=list)
     on_situated: list[Callable[[Session], None]] = field(default_factory=list)
+    on_locked: list[Callable[[Session], None]] = field(default_factory=list)
     _open: dict[str, Session] = field(default_factory=dict)
     _ended: OrderedDict[str, CarddError] = field(default_factory=OrderedDict)
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
@@ -267,6 +268,8 @@ class Sessions:
             session.lock()
             self._logout(session)
             self._publish("session.locked", session)
+            for callback in self.on_locked:
+                callback(session)
 
     async def settle(self) -> None:
         """Wait until the cards of closed and locked sessions are de-authenticated."""

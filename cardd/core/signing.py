@@ -126,20 +126,55 @@ class Signing:
         value = hashlib.sha256(caller.origin.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
         digest = hashlib.sha256(value).digest()
         entry = _act(session, credential, "auth_token.issue", digest=digest, consent="login")
-
         algorithm = credential.key.algorithms[0]
+        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
+        signature = await self._authenticated(session, question, entry, algorithm, digest)
+        return Signed(algorithm, signature, credential.certificate, credential.chain)
+
+    def authentication(self, session: Session) -> Credential:
+        """The key that stands for the session's holder. Raises SessionCannotSign, CardIncomplete."""
+        return _credential(session, KeyPurpose.AUTHENTICATION)
+
+    async def agree_to_relay(self, session: Session, upstream: str, host: str, *, asks: bool) -> None:
+        """Consent to reach this server with the session's certificate, asked once a session.
+
+        Where the PIN is not held, the handshake's PIN dialog is the consent; ``asks`` False takes the login for it.
+        Raises ConsentRefused, ConsentTimeout.
+        """
+        if asks and session.pin is not None:
+            await self._consents.relaying(session, upstream, host)
+
+    async def handshake(
+        self, session: Session, upstream: str, host: str, *, algorithm: Algorithm, digest: bytes, asked: bool
+    ) -> bytes:
+        """Sign the digest of a TLS handshake with a configured server, whose certificate was verified (rule 2).
+
+        ``asked`` as in ``agree_to_relay``. Raises the PIN's and the card's errors, AlgorithmUnsupported,
+        AuditUnavailable.
+        """
+        credential = self.authentication(session)
+        question = self._consents.relay_question(session, upstream, host)
+        consent = self._consents.relay_consent(session, upstream) if asked else "login"
+        document = f"{upstream} {host}"
+        entry = _act(session, credential, "tls.handshake", digest=digest, document=document, consent=consent)
+        return await self._authenticated(session, question, entry, algorithm, digest)
+
+    async def _authenticated(
+        self, session: Session, question: Question, entry: AuditEntry, algorithm: Algorithm, digest: bytes
+    ) -> bytes:
+        """The authentication key's signature of the daemon's own digest, recorded before it is known."""
+        key = self.authentication(session).key
 
         def work(card: Card) -> bytes:
-            value = card.authenticate(credential.key, algorithm, digest)
+            value = card.authenticate(key, algorithm, digest)
             self._audit.write([entry])
             return value
 
         try:
-            signature = await self.read(session, work)
+            return await self._on_card(session, question, work)
         except CarddError as error:
             await self._record_failure(entry, error)
             raise
-        return Signed(algorithm, signature, credential.certificate, credential.chain)
 
     async def _consented(
         self,

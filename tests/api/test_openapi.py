@@ -37,8 +37,9 @@ async def test_it_has_every_route_and_every_code(api: Workbench) -> None:
 
 
 async def test_only_get_post_and_delete_exist_and_every_post_has_a_body() -> None:
-    assert {route.method for route in ROUTES} == {"GET", "POST", "DELETE"}
-    assert all(route.body or route.takes for route in ROUTES if route.method == "POST")
+    own = [route for route in ROUTES if not route.is_open]
+    assert {route.method for route in own} == {"GET", "POST", "DELETE"}
+    assert all(route.body or route.takes for route in own if route.method == "POST")
 
 
 async def test_no_body_has_a_place_for_a_pin_or_an_origin(api: Workbench) -> None:

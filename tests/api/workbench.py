@@ -46,6 +46,8 @@ from cardd.identity.methods import Methods
 from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import Peer
+from cardd.relay.relay import Relay
+from cardd.relay.upstream import Upstream
 from cardd.system.clock import SystemClock
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.simulator.inprocess import InProcessReader, InProcessReaders
@@ -104,6 +106,7 @@ class Workbench:
     unknown_origins: Literal["refuse", "ask"] = "refuse"
     hold_pin: bool = True
     psc: EcpsSettings | None = None
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     dmp: DmpSettings = field(default_factory=lambda: DmpSettings(profile_named("2024")))
     stamper: Callable[[], Awaitable[Stamper]] | None = None
     totp: bool = False
@@ -127,6 +130,9 @@ class Workbench:
         self.pins = PinDesk(prompter, guard)
         self._wire()
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
+        self.relay = Relay(self.upstreams, self.sessions, self.signing, SystemClock())
+        self.sessions.on_closed.append(self.relay.session_closed)
+        self.sessions.on_locked.append(self.relay.session_locked)
         login = CardLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
         self.secrets = MemorySecrets()
         expiry = ExpiryWatch(self.store, self.clock, self.events)
@@ -169,6 +175,7 @@ class Workbench:
             ),
             logins=self.logins,
             methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
+            relay=self.relay,
             situations=situations,
             pin_life=PinLife(prompter, self.pins, guard, self.audit),
             support=self._support(),
@@ -222,6 +229,7 @@ class Workbench:
         await asyncio.to_thread(self.pdf.close)
         self.sessions.close_where(lambda _: True, "shutdown")
         await self.sessions.settle()
+        await self.relay.close()
         await self.readers.close()
         await self.source.stop()
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import apdus, ecps, insertion, modules, process, readers, signatures
+from tests.bench import apdus, ecps, insertion, modules, process, readers, relay, signatures
 from tests.bench.measure import Measure, table, write
 from tests.bench.station import Station
 from tests.rig.daemon import DaemonProcess
@@ -46,6 +46,7 @@ def _measures(directory: Path) -> Iterator[Measure]:
         yield asyncio.run(ecps.approval_to_login(rounds=12))
         yield asyncio.run(ecps.pending_logins(interval=5))
         yield asyncio.run(ecps.pending_logins(interval=1))
+    yield from relay.relayed(directory, count=200, rounds=5)
     yield process.start_to_ready(_starts(directory))
 
 

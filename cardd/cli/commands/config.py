@@ -9,7 +9,7 @@ from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
 from cardd.config import Config, keys, load
-from cardd.config.settings import SECTIONS
+from cardd.config.settings import FAMILIES, SECTIONS
 
 
 def arguments(parser: Parser) -> None:
@@ -46,9 +46,12 @@ def _reference(context: Context) -> list[str]:
 
 def _plain(config: Config) -> dict[str, dict[str, object]]:
     """The settings as JSON has them; paths as texts."""
+    sections = asdict(config)
+    families = {f"{family}.{name}": told for family in FAMILIES for name, told in sections.pop(family).items()}
+    named = {**dict(zip(SECTIONS, sections.values(), strict=True)), **families}
     return {
         section: {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
-        for section, settings in zip(SECTIONS, asdict(config).values(), strict=True)
+        for section, settings in named.items()
     }
 
 

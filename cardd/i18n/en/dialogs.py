@@ -27,6 +27,10 @@ TEXTS = {
         "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
         "“{client}” asks for this PIN. Do you want to risk the last try?"
     ),
+    "dialog.relay.question": (
+        "“{client}” asks to reach the server “{upstream}” ({host}) in your name, with your "
+        "certificate, as long as the session lasts."
+    ),
     "dialog.pin_change.question": "“{client}” asks to change this card's PIN.",
     "dialog.pin_unblock.question": "“{client}” asks to unblock this card's PIN.",
     "dialog.card.question": "“{client}” asks for a card, and several can serve. Use this one?",

@@ -352,6 +352,53 @@ TEXTS = {
     "client.permission.title": "Permission not given",
     "client.permission.detail": "This program was not paired for this ({permission}).",
     "client.permission.remedy": "Pair it again with this permission; the user has to accept it.",
+    "upstream.library.title": "TLS unavailable",
+    "upstream.library.detail": "This machine's OpenSSL cannot use a key that stays on the card ({why}).",
+    "upstream.library.remedy": "Install libssl3 (OpenSSL 3.0 or later), then try again.",
+    "upstream.unknown.title": "Unknown upstream",
+    "upstream.unknown.detail": "The configuration has no upstream named “{name}”.",
+    "upstream.unknown.remedy": "Add the section [upstreams.NAME], or correct the name.",
+    "upstream.path.title": "Path not allowed",
+    "upstream.path.detail": "The configuration does not allow this path of “{name}”, or the path is ambiguous.",
+    "upstream.path.remedy": (
+        "Add it to upstreams.NAME.paths if it is to be reached; a path has no “.”, no “..” and no encoded slash."
+    ),
+    "upstream.unreachable.title": "Upstream unreachable",
+    "upstream.unreachable.detail": "The server “{name}” cannot be reached ({why}).",
+    "upstream.unreachable.remedy": "Check the network and the address, then try again.",
+    "upstream.timeout.title": "Upstream silent",
+    "upstream.timeout.detail": "The server “{name}” said nothing for {seconds} s.",
+    "upstream.timeout.remedy": "Try again; a request that writes may have been served, check that first.",
+    "upstream.certificate.title": "Upstream not proven",
+    "upstream.certificate.detail": (
+        "The certificate of the server “{name}” is not the right one ({why}); nothing was entrusted to it."
+    ),
+    "upstream.certificate.remedy": (
+        "Check the address, the configured authorities and this machine's clock. Do not work around this."
+    ),
+    "upstream.refused.title": "Certificate refused by the upstream",
+    "upstream.refused.detail": "The server “{name}” refused our certificate, or what its key can do ({why}).",
+    "upstream.refused.remedy": (
+        "Check that this certificate is admitted there and in date, and that the server accepts TLS 1.2 with RSA."
+    ),
+    "upstream.tls.title": "No TLS connection",
+    "upstream.tls.detail": "No TLS connection comes to be with the server “{name}” ({why}).",
+    "upstream.tls.remedy": "Compare the TLS versions of both sides; look at the server's log.",
+    "upstream.closed.title": "Connection cut",
+    "upstream.closed.detail": "The server “{name}” closed the connection before the end.",
+    "upstream.closed.remedy": "Try again; a request that writes may have been served, check that first.",
+    "upstream.garbled.title": "Answer not understood",
+    "upstream.garbled.detail": "What the server “{name}” answers is not HTTP.",
+    "upstream.garbled.remedy": "Check the configured address and port.",
+    "upstream.too_large.title": "Answer too large",
+    "upstream.too_large.detail": "The answer of the server “{name}” passes the limit of {limit} bytes.",
+    "upstream.too_large.remedy": "Raise upstreams.NAME.max_body if such answers are expected.",
+    "upstream.clock.title": "Clock off",
+    "upstream.clock.detail": (
+        "The clocks of this machine and of the server “{name}” differ by {seconds} s; its answer "
+        "(status {answered}) is withheld, but the request was served."
+    ),
+    "upstream.clock.remedy": "Set this machine's clock (NTP), then try again.",
     "assertion.profile.title": "Unknown DMP profile",
     "assertion.profile.detail": 'No DMP profile is called "{profile}".',
     "assertion.profile.remedy": "Choose one of these: {known}.",

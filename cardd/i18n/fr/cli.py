@@ -121,6 +121,10 @@ TEXTS = {
     "cli.verify.chain": (
         "L'émetteur n'a pas été vérifié ; « openssl verify » le fait avec les autorités de l'IGC-Santé."
     ),
+    "cli.tunnel.summary": "joindre un serveur configuré avec votre certificat, en HTTP simple sur ce poste",
+    "cli.tunnel.name": "le serveur, tel que le nomme upstreams.NOM dans la configuration du service",
+    "cli.tunnel.listen": "où écouter, sur ce poste seulement ; n'importe quel port libre par défaut",
+    "cli.tunnel.listening": "{url} mène à « {name} » avec votre certificat ; Ctrl-C pour arrêter.",
     "cli.pin.summary": "l'état du code porteur, le changer ou le débloquer",
     "cli.pin.status": "essais restants de chaque carte insérée ; n'en coûte aucun",
     "cli.pin.change": "changer le code porteur ; les codes se saisissent dans les fenêtres de cardd",

@@ -30,6 +30,10 @@ TEXTS = {
         "Il ne reste qu'UN essai pour le code porteur de cette carte. Un code faux la bloquera.\n"
         "« {client} » demande ce code. Voulez-vous risquer le dernier essai ?"
     ),
+    "dialog.relay.question": (
+        "« {client} » demande à joindre le serveur « {upstream} » ({host}) en votre nom, avec "
+        "votre certificat, tant que dure la session."
+    ),
     "dialog.pin_change.question": "« {client} » demande à changer le code porteur de cette carte.",
     "dialog.pin_unblock.question": "« {client} » demande à débloquer le code porteur de cette carte.",
     "dialog.card.question": "« {client} » demande une carte, et plusieurs peuvent servir. Utiliser celle-ci ?",

@@ -381,6 +381,53 @@ TEXTS = {
     "client.permission.title": "Autorisation non donnée",
     "client.permission.detail": "Ce programme n'a pas été appairé pour cela ({permission}).",
     "client.permission.remedy": "Appairez-le de nouveau avec cette autorisation ; l'utilisateur doit l'accepter.",
+    "upstream.library.title": "TLS indisponible",
+    "upstream.library.detail": "OpenSSL, sur ce poste, ne sait pas se servir d'une clé qui reste sur la carte ({why}).",
+    "upstream.library.remedy": "Installez libssl3 (OpenSSL 3.0 ou plus récent), puis réessayez.",
+    "upstream.unknown.title": "Serveur distant inconnu",
+    "upstream.unknown.detail": "Aucun serveur distant n'a le nom « {name} » dans la configuration.",
+    "upstream.unknown.remedy": "Ajoutez la section [upstreams.NOM], ou corrigez le nom.",
+    "upstream.path.title": "Chemin non permis",
+    "upstream.path.detail": "Ce chemin du serveur « {name} » n'est pas permis par la configuration, ou il est ambigu.",
+    "upstream.path.remedy": (
+        "Ajoutez-le à upstreams.NOM.paths s'il doit être joint ; un chemin n'a ni « . » ni « .. » ni barre codée."
+    ),
+    "upstream.unreachable.title": "Serveur distant injoignable",
+    "upstream.unreachable.detail": "Le serveur « {name} » ne peut pas être joint ({why}).",
+    "upstream.unreachable.remedy": "Vérifiez le réseau et l'adresse, puis réessayez.",
+    "upstream.timeout.title": "Serveur distant muet",
+    "upstream.timeout.detail": "Le serveur « {name} » n'a rien répondu pendant {seconds} s.",
+    "upstream.timeout.remedy": "Réessayez ; une demande qui écrit a pu être traitée, vérifiez-le d'abord.",
+    "upstream.certificate.title": "Serveur distant non prouvé",
+    "upstream.certificate.detail": (
+        "Le certificat du serveur « {name} » n'est pas celui qu'il faut ({why}) ; rien ne lui a été confié."
+    ),
+    "upstream.certificate.remedy": (
+        "Vérifiez l'adresse, les autorités configurées et l'heure du poste. Ne passez pas outre."
+    ),
+    "upstream.refused.title": "Certificat refusé par le serveur distant",
+    "upstream.refused.detail": "Le serveur « {name} » a refusé notre certificat ou ce que sa clé sait faire ({why}).",
+    "upstream.refused.remedy": (
+        "Vérifiez que ce certificat est admis là-bas, en cours de validité, et que le serveur accepte TLS 1.2 avec RSA."
+    ),
+    "upstream.tls.title": "Connexion TLS impossible",
+    "upstream.tls.detail": "Aucune connexion TLS ne s'établit avec le serveur « {name} » ({why}).",
+    "upstream.tls.remedy": "Comparez les versions de TLS des deux côtés ; voyez le journal du serveur.",
+    "upstream.closed.title": "Connexion coupée",
+    "upstream.closed.detail": "Le serveur « {name} » a coupé la connexion avant la fin.",
+    "upstream.closed.remedy": "Réessayez ; une demande qui écrit a pu être traitée, vérifiez-le d'abord.",
+    "upstream.garbled.title": "Réponse incompréhensible",
+    "upstream.garbled.detail": "Ce que répond le serveur « {name} » n'est pas du HTTP.",
+    "upstream.garbled.remedy": "Vérifiez l'adresse et le port configurés.",
+    "upstream.too_large.title": "Réponse trop grande",
+    "upstream.too_large.detail": "La réponse du serveur « {name} » passe la limite de {limit} octets.",
+    "upstream.too_large.remedy": "Relevez upstreams.NOM.max_body si de telles réponses sont attendues.",
+    "upstream.clock.title": "Heure décalée",
+    "upstream.clock.detail": (
+        "L'heure du poste et celle du serveur « {name} » diffèrent de {seconds} s ; sa réponse (statut "
+        "{answered}) est écartée, mais la demande a été traitée."
+    ),
+    "upstream.clock.remedy": "Mettez le poste à l'heure (NTP), puis réessayez.",
     "assertion.profile.title": "Profil DMP inconnu",
     "assertion.profile.detail": "Aucun profil DMP ne s'appelle « {profile} ».",
     "assertion.profile.remedy": "Choisissez l'un de ceux-ci : {known}.",

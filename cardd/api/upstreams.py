@@ -1,0 +1,111 @@
+"""ANY …/upstreams/{name}/{path}: a request to a configured server, its body and the answer's passed on as they come.
+
+An answer that ends within ``WHOLE`` bytes is read before its head is passed on, so that a server that hangs up in the
+middle of it gives a problem with a code. Of a longer one the connection is cut, as an HTTP server itself would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import ClientError, ClientResponse, web
+from multidict import CIMultiDict
+
+from cardd.api.call import Call
+from cardd.api.services import ApiLimits
+from cardd.errors import BodyTooLarge, CarddError, RequestTimeout, UpstreamAnswerTooLarge
+from cardd.relay.headers import to_caller, to_upstream
+from cardd.relay.upstream import Upstream
+
+WHOLE = 64 * 1024
+RELAYED = "Cardd-Upstream"  # says that the answer is a server's, and which one's
+EMPTY = (204, 304)
+
+
+async def relay(call: Call) -> web.StreamResponse:
+    """The server's answer."""
+    from cardd.relay.link import Outgoing  # noqa: PLC0415 - aiohttp's client, when it is first needed
+
+    upstream = call.services.relay.upstreams.named(call.path["name"])
+    query = call.http.raw_path.partition("?")[2]
+    target = upstream.target(call.http.method, "/" + call.path["path"], query)
+    headers = to_upstream(call.http.headers, upstream.headers)
+    body = await _body(call.http, upstream, call.limits, headers)
+    sent = Outgoing(call.http.method, target, headers, body)
+    async with call.services.relay.request(call.session, upstream, sent) as (answer, link):
+        own = {**call.headers, RELAYED: upstream.name}
+        told = to_caller(answer.headers, own, is_page=call.page is not None)
+        size = answer.content_length
+        if size is not None and size > upstream.max_body and call.http.method != "HEAD":
+            raise UpstreamAnswerTooLarge(name=upstream.name, limit=upstream.max_body)
+        if call.http.method == "HEAD" or answer.status in EMPTY or (size is not None and size <= WHOLE):
+            with link.told():
+                content = await answer.read()
+            return _whole(call, answer, told, content)
+        return await _stream(call, answer, told, upstream)
+
+
+async def _body(
+    http: web.BaseRequest, upstream: Upstream, limits: ApiLimits, headers: CIMultiDict[str]
+) -> bytes | AsyncIterator[bytes] | None:
+    """The request's body: bytes when it is small, else as it comes. Raises BodyTooLarge, RequestTimeout."""
+    size = http.content_length
+    if (size or 0) > upstream.max_body:
+        raise BodyTooLarge(limit=upstream.max_body)
+    if not http.body_exists:
+        return None
+    if http.headers.get("Expect", "").lower() == "100-continue" and http.transport is not None:
+        http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    parts = _parts(http, upstream.max_body, limits.read_timeout)
+    if size is None:
+        return parts
+    headers["Content-Length"] = str(size)
+    return b"".join([part async for part in parts]) if size <= WHOLE else parts
+
+
+async def _parts(http: web.BaseRequest, limit: int, patience: float) -> AsyncIterator[bytes]:
+    size = 0
+    while not http.content.at_eof():
+        try:
+            async with asyncio.timeout(patience):
+                part = await http.content.readany()
+        except OSError:  # late (TimeoutError is one), or its sender has gone
+            raise RequestTimeout from None
+        size += len(part)
+        if size > limit:
+            raise BodyTooLarge(limit=limit)
+        yield part
+
+
+def _whole(call: Call, answer: ClientResponse, headers: CIMultiDict[str], content: bytes) -> web.StreamResponse:
+    if call.http.method == "HEAD" and "Content-Length" in answer.headers:
+        headers["Content-Length"] = answer.headers["Content-Length"]
+    body = None if call.http.method == "HEAD" or answer.status in EMPTY else content
+    return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
+
+
+async def _stream(
+    call: Call, answer: ClientResponse, headers: CIMultiDict[str], upstream: Upstream
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+    response.content_length = answer.content_length
+    await response.prepare(call.http)
+    try:
+        await _pass_on(answer, response, upstream)
+    except (ClientError, CarddError, OSError):
+        # the head is out: only a connection that ends tells the caller that the body is not whole
+        if call.http.transport is not None:
+            call.http.transport.abort()
+        return response
+    await response.write_eof()
+    return response
+
+
+async def _pass_on(answer: ClientResponse, response: web.StreamResponse, upstream: Upstream) -> None:
+    size = 0
+    async for part in answer.content.iter_any():
+        size += len(part)
+        if size > upstream.max_body:
+            raise UpstreamAnswerTooLarge(name=upstream.name, limit=upstream.max_body)
+        await response.write(part)

@@ -1,0 +1,121 @@
+"""The connections of one session to one server, and what goes wrong on them told as cardd's errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from cardd.errors import (
+    CarddError,
+    UpstreamClosed,
+    UpstreamGarbled,
+    UpstreamTimeout,
+    UpstreamTlsFailed,
+)
+from cardd.relay.upstream import Upstream
+from cardd.tls.connector import Credentials, KeyConnector, Server
+
+Body = bytes | AsyncIterator[bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request as it goes to the server; ``target`` is its whole address, still encoded."""
+
+    method: str
+    target: str
+    headers: CIMultiDict[str]
+    body: Body
+
+
+BUFFER = 256 * 1024
+AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+class Link:
+    """Made for the first request; ``retire`` ends it once nothing is under way, ``close`` at once."""
+
+    def __init__(self, upstream: Upstream, credentials: Credentials) -> None:
+        self._upstream = upstream
+        server = Server(upstream.name, upstream.host, upstream.port, upstream.authorities, upstream.minimum)
+        self._connector = KeyConnector(server, credentials)
+        self._http = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_read=upstream.timeout),
+            auto_decompress=False,
+            read_bufsize=BUFFER,
+            skip_auto_headers=AUTOMATIC,
+            trust_env=False,
+        )
+        self._in_use = 0
+        self._is_retired = False
+
+    @asynccontextmanager
+    async def request(self, sent: Outgoing) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer, its body still to be read (inside ``told``).
+
+        Raises UpstreamError, and what the use of the key raised.
+        """
+        self._in_use += 1
+        try:
+            with self.told():
+                answer = await self._http.request(
+                    sent.method,
+                    URL(sent.target, encoded=True),
+                    headers=sent.headers,
+                    data=sent.body,
+                    allow_redirects=False,
+                )
+            async with answer:
+                yield answer
+        finally:
+            self._in_use -= 1
+            if self._is_retired and not self._in_use:
+                await self._http.close()
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Tell aiohttp's faults as ours."""
+        try:
+            yield
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            raise self._error(fault) from fault
+
+    async def retire(self) -> None:
+        """Take no new request; what is under way may end."""
+        self._is_retired = True
+        if not self._in_use:
+            await self._http.close()
+
+    async def close(self) -> None:
+        """End every connection, whatever is under way on it."""
+        self._is_retired = True
+        await self._connector.cut()
+        await self._http.close()
+
+    def _error(self, fault: BaseException) -> CarddError:
+        name = self._upstream.name
+        for cause in _causes(fault):
+            if isinstance(cause, CarddError):
+                return cause
+        if isinstance(fault, TimeoutError):
+            return UpstreamTimeout(name=name, seconds=round(self._upstream.timeout))
+        if isinstance(fault, aiohttp.ClientResponseError):
+            return UpstreamGarbled(name=name)
+        if isinstance(fault, aiohttp.InvalidURL):
+            return UpstreamTlsFailed(name=name, why="URL")
+        return UpstreamClosed(name=name)
+
+
+def _causes(fault: BaseException | None) -> Iterator[BaseException]:
+    seen = 0
+    while fault is not None and seen < 8:
+        yield fault
+        fault = fault.__cause__ or fault.__context__
+        seen += 1

@@ -1,0 +1,104 @@
+"""Sends a session's requests to configured servers: consent, certificate, one handshake, the server's clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from cardd.core.sessions import Session, Sessions
+from cardd.core.signing import Signing
+from cardd.errors import UpstreamClockOff, UpstreamClosed
+from cardd.model import Algorithm
+from cardd.ports import Clock
+from cardd.relay.upstream import Upstream, Upstreams
+
+if TYPE_CHECKING:
+    import aiohttp
+    from multidict import CIMultiDictProxy
+
+    from cardd.relay.link import Link, Outgoing
+
+
+class Relay:
+    """Every session's connections; they end with the session, and with its lock."""
+
+    def __init__(self, upstreams: Mapping[str, Upstream], sessions: Sessions, signing: Signing, clock: Clock) -> None:
+        self.upstreams = Upstreams(upstreams)
+        self._sessions = sessions
+        self._signing = signing
+        self._clock = clock
+        self._links: dict[tuple[str, str], Link] = {}
+        self._opening: dict[tuple[str, str], asyncio.Lock] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def request(
+        self, session: Session, upstream: Upstream, sent: Outgoing
+    ) -> AsyncIterator[tuple[aiohttp.ClientResponse, Link]]:
+        """The server's answer, its body still to be read inside ``link.told()``.
+
+        Raises SessionCannotSign, the consent's, the PIN's and the card's errors, AlgorithmUnsupported, UpstreamError.
+        """
+        async with self._opening.setdefault((session.id, upstream.name), asyncio.Lock()):
+            link = self._links.get((session.id, upstream.name)) or await self._open(session, upstream)
+        try:
+            async with link.request(sent) as answer:
+                self._check_clock(upstream, answer.status, answer.headers)
+                yield answer, link
+        except UpstreamClosed:
+            self._sessions.ensure_open(session)  # it was we who hung up
+            raise
+
+    def session_locked(self, session: Session) -> None:
+        """The next request needs the key again; what is under way goes on."""
+        for link in self._taken(session):
+            self._end(link.retire())
+
+    def session_closed(self, session: Session, _reason: str) -> None:
+        """Nothing goes on."""
+        self._opening = {key: lock for key, lock in self._opening.items() if key[0] != session.id}
+        for link in self._taken(session):
+            self._end(link.close())
+
+    async def close(self) -> None:
+        """Wait for the connections of ended sessions to be closed."""
+        await asyncio.gather(*self._ending, return_exceptions=True)
+
+    async def _open(self, session: Session, upstream: Upstream) -> Link:
+        from cardd.relay.link import Link  # noqa: PLC0415 - the TLS library is loaded when it is first needed
+        from cardd.tls.connector import Credentials  # noqa: PLC0415
+
+        credential = self._signing.authentication(session)
+        await self._signing.agree_to_relay(session, upstream.name, upstream.host, asks=upstream.asks)
+        self._sessions.ensure_open(session)
+
+        async def ask(algorithm: Algorithm, digest: bytes) -> bytes:
+            self._sessions.ensure_open(session)
+            return await self._signing.handshake(
+                session, upstream.name, upstream.host, algorithm=algorithm, digest=digest, asked=upstream.asks
+            )
+
+        shown = Credentials(credential.certificate, credential.key.algorithms, ask, credential.chain)
+        made = self._links[session.id, upstream.name] = Link(upstream, shown)
+        return made
+
+    def _check_clock(self, upstream: Upstream, status: int, headers: CIMultiDictProxy[str]) -> None:
+        """An assertion or a certificate that one side takes for old or not yet valid is hard to explain otherwise."""
+        try:
+            theirs = parsedate_to_datetime(headers["Date"])
+            off = (self._clock.now() - theirs).total_seconds()
+        except (KeyError, ValueError, TypeError, OverflowError):
+            return  # a Date without a zone, or none
+        if abs(off) > upstream.clock:
+            raise UpstreamClockOff(name=upstream.name, seconds=round(off), answered=status)
+
+    def _taken(self, session: Session) -> list[Link]:
+        return [self._links.pop(key) for key in list(self._links) if key[0] == session.id]
+
+    def _end(self, ending: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(ending)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)

@@ -1,0 +1,238 @@
+"""TLS over an asyncio transport: the handshake on a thread, everything after it on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from cardd.errors import UpstreamClosed, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from cardd.tls.engine import Engine, Resumption
+from cardd.tls.signer import LoopSigner
+from cardd.worker import Worker
+
+CONNECT_LIMIT = 10.0  # seconds for the TCP connection
+SILENCE_LIMIT = 30.0  # for the server's next word in the handshake
+SIGNATURE_LIMIT = 600.0  # a person may have to type the PIN; the dialogs end long before
+WRITE_BUFFER = 1024 * 1024
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+
+class TlsTransport(asyncio.Transport, asyncio.Protocol):
+    """A transport for a protocol above, and the protocol of the TCP transport below.
+
+    ``on_resumable`` is called once the server has given what makes the next handshake need no key.
+    """
+
+    def __init__(self, engine: Engine, name: str, on_resumable: Callable[[Resumption], None]) -> None:
+        super().__init__()
+        self._engine = engine
+        self._name = name
+        self._on_resumable: Callable[[Resumption], None] | None = on_resumable
+        self._below: asyncio.Transport | None = None
+        self._above: asyncio.Protocol | None = None
+        self._early: asyncio.Queue[bytes] = asyncio.Queue()
+        self._is_paused = False
+        self._is_ours_to_end = False
+        self._fault: Exception | None = None
+
+    # --- the handshake
+
+    async def handshake(self, signer: LoopSigner | None) -> None:
+        """Do it. Raises UpstreamError, and what the signature raised."""
+        late = UpstreamTimeout(name=self._name, seconds=round(SIGNATURE_LIMIT))
+        worker = Worker("cardd-tls", lambda _: late)
+        try:
+            while not await worker.run(self._engine.handshake, timeout=SIGNATURE_LIMIT):
+                self._send()
+                self._engine.feed(await self._heard())
+        except UpstreamError:
+            self._send()  # the alert that tells the server
+            if signer is not None and signer.fault is not None:
+                raise signer.fault from None
+            raise
+        finally:
+            if signer is not None:
+                signer.cancel()
+            await worker.close(lambda: None, timeout=0.0)
+        self._send()
+
+    async def _heard(self) -> bytes:
+        try:
+            data = await asyncio.wait_for(self._early.get(), SILENCE_LIMIT)
+        except TimeoutError:
+            raise UpstreamTimeout(name=self._name, seconds=round(SILENCE_LIMIT)) from None
+        if not data:
+            raise UpstreamClosed(name=self._name)
+        return data
+
+    def serve(self, above: asyncio.Protocol) -> None:
+        """From now on the protocol above has the connection."""
+        self._above = above
+        above.connection_made(self)
+        if self._below is None:
+            above.connection_lost(self._fault)
+            return
+        self._tell_resumable()
+        while not self._early.empty():
+            self.data_received(self._early.get_nowait())
+
+    # --- asyncio.Protocol: what the TCP transport tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The TCP connection is there."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_connection makes no other
+        transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        self._below = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Records, or parts of some."""
+        if self._above is None:
+            self._early.put_nowait(data)
+            return
+        self._engine.feed(data)
+        self._deliver()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """An end without the server's goodbye may be anybody's: it is told as a lost connection."""
+        self._below = None
+        if self._above is not None:  # before, the engine may be on its thread still
+            self._engine.shutdown()
+        if exc is None and self._fault is None and not (self._is_ours_to_end or self._engine.is_ended):
+            exc = ConnectionResetError("closed without TLS close_notify")
+        self._fault = self._fault or exc
+        self._early.put_nowait(b"")
+        if self._above is not None:
+            self._above.connection_lost(self._fault)
+
+    def pause_writing(self) -> None:
+        """More waits to be sent than should."""
+        if self._above is not None:
+            self._above.pause_writing()
+
+    def resume_writing(self) -> None:
+        """No more."""
+        if self._above is not None:
+            self._above.resume_writing()
+
+    def _deliver(self) -> None:
+        try:
+            while not self._is_paused and self._above is not None and (data := self._engine.read()):
+                self._tell_resumable()
+                self._above.data_received(data)
+        except UpstreamError as error:
+            self._fault = error
+        self._tell_resumable()
+        self._send()
+        if self._below is not None and (self._fault or (self._engine.is_ended and not self._is_paused)):
+            self._below.close()
+
+    def _tell_resumable(self) -> None:
+        if self._on_resumable is not None and (found := self._engine.resumption()) is not None:
+            self._on_resumable(found)
+            self._on_resumable = None
+
+    def _send(self) -> None:
+        data = self._engine.take()
+        if data and self._below is not None:
+            self._below.write(data)
+
+    # --- asyncio.Transport: what the protocol above asks
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send it."""
+        if self._below is None or self._below.is_closing():
+            return
+        self._engine.write(data)
+        self._send()
+
+    def pause_reading(self) -> None:
+        """Deliver nothing more for now."""
+        self._is_paused = True
+        if self._below is not None:
+            self._below.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Deliver again, from the next turn of the loop on."""
+        if self._is_paused:
+            self._is_paused = False
+            if self._below is not None:
+                self._below.resume_reading()
+                asyncio.get_running_loop().call_soon(self._deliver)
+
+    def is_reading(self) -> bool:
+        """Whether data is delivered."""
+        return not self._is_paused
+
+    def close(self) -> None:
+        """Say goodbye and end."""
+        self._is_ours_to_end = True
+        self._engine.shutdown()
+        self._send()
+        if self._below is not None:
+            self._below.close()
+
+    def abort(self) -> None:
+        """End at once: what was being read is not whole."""
+        self._fault = self._fault or ConnectionAbortedError("aborted")
+        if self._below is not None:
+            self._below.abort()
+
+    def is_closing(self) -> bool:
+        """Whether it ends, or has ended."""
+        return self._below is None or self._below.is_closing()
+
+    def can_write_eof(self) -> bool:
+        """TLS has no half that could be closed."""
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that wait to be sent."""
+        return self._below.get_write_buffer_size() if self._below is not None else 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """When writing pauses."""
+        if self._below is not None:
+            self._below.set_write_buffer_limits(high, low)
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """What is known of the TCP connection."""
+        return self._below.get_extra_info(name, default) if self._below is not None else default
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Another protocol above."""
+        assert isinstance(protocol, asyncio.Protocol)  # noqa: S101 - a stream's protocol
+        self._above = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol above."""
+        return self._above or self
+
+
+async def connect(
+    host: str,
+    port: int,
+    engine: Engine,
+    name: str,
+    above: P,
+    *,
+    signer: LoopSigner | None,
+    on_resumable: Callable[[Resumption], None],
+) -> P:
+    """A connection, served to the protocol ``above``. Raises UpstreamError, and what the signature raised."""
+    loop = asyncio.get_running_loop()
+    transport = TlsTransport(engine, name, on_resumable)
+    try:
+        await asyncio.wait_for(loop.create_connection(lambda: transport, host, port), CONNECT_LIMIT)
+    except TimeoutError:
+        raise UpstreamUnreachable(name=name, why=f"{CONNECT_LIMIT:g} s") from None
+    except OSError as fault:
+        raise UpstreamUnreachable(name=name, why=fault.strerror or type(fault).__name__) from fault
+    try:
+        await transport.handshake(signer)
+    except BaseException:
+        transport.abort()
+        raise
+    transport.serve(above)
+    return above

@@ -1,0 +1,131 @@
+"""aiohttp's client over these connections: its pool, HTTP and streams, our TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.tracing import Trace
+
+from cardd.errors import UpstreamUnknown
+from cardd.model import Algorithm
+from cardd.tls.connection import connect
+from cardd.tls.context import Shown, TlsContext
+from cardd.tls.engine import Engine, Resumption
+from cardd.tls.signer import Ask, LoopSigner
+
+CONNECTIONS = 32
+KEEP_ALIVE = 60.0  # seconds for which an unused connection is kept
+TICKET_WAIT = 0.25  # for a TLS 1.3 server's ticket, where a second connection is wanted at once
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where to, by which name errors call it, and whom to trust there (see ``TlsContext``)."""
+
+    name: str
+    host: str
+    port: int
+    authorities: Path | None = None
+    minimum: Literal["1.2", "1.3"] = "1.2"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The certificate that is shown, with its chain, and the key behind it: ``ask`` has a SHA-256 digest signed."""
+
+    certificate: bytes
+    algorithms: tuple[Algorithm, ...]
+    ask: Ask
+    chain: tuple[bytes, ...] = ()
+
+
+class _Answers(ResponseHandler):
+    """aiohttp takes the end of a connection for the end of a body without a length, lost connection or not."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Without the server's goodbye, such a body is not whole."""
+        if exc is not None and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ClientPayloadError("lost connection"), exc)
+        super().connection_lost(exc)
+
+
+class KeyConnector(aiohttp.BaseConnector):
+    """Connections to one server only. A key is asked once: what follows, at once or later, resumes its session.
+
+    Give it to an ``aiohttp.ClientSession``; requests raise the errors of ``cardd.errors`` beside aiohttp's own. Raises
+    what ``TlsContext`` raises.
+    """
+
+    def __init__(self, server: Server, credentials: Credentials | None) -> None:
+        super().__init__(keepalive_timeout=KEEP_ALIVE, limit=CONNECTIONS)
+        self._server = server
+        self._signer = LoopSigner(credentials.ask) if credentials else None
+        shown = (
+            Shown(credentials.certificate, credentials.algorithms, self._signer, credentials.chain)
+            if credentials and self._signer
+            else None
+        )
+        self._context = TlsContext(shown, authorities=server.authorities, minimum=server.minimum)
+        self._turn = asyncio.Lock()
+        self._resumption: Resumption | None = None
+        self._resumable = asyncio.Event()
+        self._live: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+        self.handshakes = 0
+        self.resumed = 0
+
+    async def cut(self) -> None:
+        """End every connection now; tell whoever reads from one (aiohttp would leave them waiting)."""
+        for transport in list(self._live):
+            transport.abort()
+        await asyncio.sleep(0)  # for the loop to tell them
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],  # noqa: ARG002 - the parameters are aiohttp's
+        timeout: aiohttp.ClientTimeout,  # noqa: ARG002
+    ) -> ResponseHandler:
+        """What aiohttp asks its connectors for."""
+        if (req.url.scheme, req.url.host, req.url.port) != ("https", self._server.host, self._server.port):
+            raise UpstreamUnknown(name=self._server.name)
+        async with self._turn:
+            await self._ticket()
+            return await self._connect()
+
+    async def _ticket(self) -> None:
+        """Wait a moment for what a full handshake may bring, once, instead of asking the key again."""
+        if self.handshakes > 0 and self._resumption is None and not self._resumable.is_set():
+            try:
+                await asyncio.wait_for(self._resumable.wait(), TICKET_WAIT)
+            except TimeoutError:
+                self._resumable.set()  # this server gives none: nobody else waits for it
+
+    async def _connect(self) -> ResponseHandler:
+        server = self._server
+        engine = Engine(self._context, server.host, server.name, self._resumption)
+        above = await connect(
+            server.host,
+            server.port,
+            engine,
+            server.name,
+            _Answers(asyncio.get_running_loop()),
+            signer=self._signer,
+            on_resumable=self._keep,
+        )
+        if above.transport is not None:
+            self._live.add(above.transport)
+        if engine.is_resumed:
+            self.resumed += 1
+        else:
+            self.handshakes += 1
+        return above
+
+    def _keep(self, resumption: Resumption) -> None:
+        self._resumption = resumption
+        self._resumable.set()

@@ -1,0 +1,384 @@
+"""Requests to configured servers, with the card's certificate, judged by nginx that wants one."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from cardd.model import Choice
+from cardd.relay.upstream import Upstream
+from tests.api.workbench import PIN, Got, Workbench
+from tests.rig.nginx import Nginx, Pair, authority, issued
+from tests.rig.ports import free_port
+from tests.rig.simulator import issue, store
+from tests.rig.upstream import Talk, backend, says, tls_server
+
+Start = Callable[[Workbench], Awaitable[Workbench]]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the tests of this module share: the server's certificate and its authority."""
+
+    authority: Pair
+    server: Pair
+    clients: Path
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    directory = tmp_path_factory.mktemp("site")
+    root = authority(directory)
+    issue()  # so that the cards' own authority exists
+    return Site(root, issued(directory, root, "serveur", names="DNS:localhost"), store().chain)
+
+
+@dataclass
+class Relayed:
+    """A session that has upstreams."""
+
+    api: Workbench
+    nginx: Nginx
+    path: str
+    token: str
+
+    async def call(self, method: str, path: str, body: object = None, **headers: str) -> Got:
+        """One request to the upstream ``dmp``; ``headers`` take ``_`` for ``-``."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.api.call(method, f"{self.path}/upstreams/dmp{path}", body, bearer=self.token, headers=sent)
+
+
+def upstream(site: Site, port: int) -> Upstream:
+    return Upstream("dmp", f"https://localhost:{port}", authorities=site.authority.certificate)
+
+
+@pytest_asyncio.fixture(params=["TLSv1.2", "TLSv1.2 TLSv1.3"])
+async def relayed(request: pytest.FixtureRequest, site: Site, started: Start, tmp_path: Path) -> AsyncIterator[Relayed]:
+    async with behind_nginx(site, started, tmp_path, request.param) as made:
+        yield made
+
+
+@asynccontextmanager
+async def behind_nginx(
+    site: Site, started: Start, directory: Path, protocols: str = "TLSv1.2", **settings: object
+) -> AsyncIterator[Relayed]:
+    async with backend() as port:
+        nginx = Nginx(directory / "nginx", site.clients, site.server, protocols, backend=port)
+        with nginx.running():
+            one = replace(upstream(site, nginx.port), **settings)  # type: ignore[arg-type]
+            api = await started(Workbench(directory, upstreams={"dmp": one}))
+            yield Relayed(api, nginx, *await api.logged_in())
+
+
+async def test_nginx_knows_the_professional_by_the_card(relayed: Relayed) -> None:
+    got = await relayed.call("GET", "/who")
+    assert (got.status, got.headers["Cardd-Upstream"]) == (200, "dmp")
+    assert "SIMULATION" in got.raw.decode()
+    assert got.raw.decode().split("|")[1] == "TLSv1.2"
+    assert relayed.nginx.log(1)[0].startswith("SUCCESS")
+
+
+async def test_a_thousand_requests_cost_one_signature_one_consent_and_one_row(relayed: Relayed) -> None:
+    await asyncio.gather(*(relayed.call("GET", "/who") for _ in range(20)))
+    for _ in range(980):
+        assert (await relayed.call("GET", "/who")).status == 200
+    assert len(relayed.nginx.log(1000)) == 1000
+    rows = [entry for entry in relayed.api.audit.entries if entry.action == "tls.handshake"]
+    assert [(row.outcome.value, row.document, row.consent) for row in rows] == [("done", "dmp localhost", "dialog")]
+    assert relayed.api.person.topics().count("relay") == 1
+    assert relayed.api.person.questions[-1].params["host"] == "localhost"
+
+
+async def test_bodies_are_passed_on_both_ways(relayed: Relayed) -> None:
+    body = bytes(range(256)) * 40_000
+    got = await relayed.call("POST", "/echo", body, Content_Type="text/xml")
+    assert got.raw.decode() == f"POST {len(body)} {hashlib.sha256(body).hexdigest()}"
+    back = await relayed.call("PUT", "/echo?back=1", body, Content_Type="application/pdf")
+    assert back.raw == body
+    small = await relayed.call("POST", "/echo?back=1", b"<a/>", Content_Type="text/xml")
+    assert small.raw == b"<a/>"
+    empty = await relayed.call("DELETE", "/echo")
+    assert empty.raw.decode().startswith("DELETE 0 ")
+
+
+async def test_a_body_of_unknown_length_is_passed_on_as_it_comes(relayed: Relayed) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1000
+
+    url = f"{relayed.api.base()}{relayed.path}/upstreams/dmp/echo?back=1"
+    headers = {"Authorization": f"Bearer {relayed.token}", "Content-Type": "text/plain"}
+    async with relayed.api.http().post(url, data=parts(), headers=headers) as answer:
+        assert await answer.read() == b"x" * 100_000
+
+
+async def test_curl_that_waits_to_be_told_to_go_on_is_told(relayed: Relayed, tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(b"y" * 2_000_000)
+    process = await asyncio.create_subprocess_exec(
+        "curl", "-sS", "-H", f"Authorization: Bearer {relayed.token}", "-H", "Content-Type: text/plain",
+        "-H", "Expect: 100-continue", "--expect100-timeout", "60", "-m", "20", "--data-binary", f"@{tmp_path / 'body'}",
+        f"{relayed.api.base()}{relayed.path}/upstreams/dmp/echo", stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert out.startswith(b"POST 2000000 ")
+
+
+async def test_statuses_and_heads_are_the_servers_own(relayed: Relayed) -> None:
+    missing = await relayed.call("GET", "/nowhere")
+    assert (missing.status, missing.headers["Cardd-Upstream"]) == (404, "dmp")
+    (relayed.nginx.directory / "files" / "cr.pdf").write_bytes(b"%PDF SIMULATION")
+    head = await relayed.call("HEAD", "/cr.pdf")
+    assert (head.status, head.headers["Content-Length"], head.raw) == (200, "15", b"")
+    part = await relayed.call("GET", "/cr.pdf", Range="bytes=0-3")
+    assert (part.status, part.raw) == (206, b"%PDF")
+
+
+async def test_headers_that_would_forge_an_identity_or_betray_the_token_never_arrive(relayed: Relayed) -> None:
+    got = await relayed.call(
+        "GET", "/headers", X_SSL_Client_DN="CN=AUTRE", Forwarded="for=10.0.0.1", Accept="application/fhir+json"
+    )
+    assert got.raw.decode() == "|||application/fhir+json"
+    assert got.headers["Server"] == ""
+    assert got.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/si/doc", True),
+        ("/si", True),
+        ("/si/doc/1?x=%2F", True),
+        ("/sinon", False),
+        ("/", False),
+        ("/other", False),
+        ("/si/../other", False),
+        ("/si/%2e%2e/other", False),
+        ("/si/..%2fother", False),
+        ("/si/.%2e/other", False),
+        ("/si%2fdoc", False),
+        ("/si//doc", False),
+        ("/si/..;/other", False),
+        ("/si/%252e%252e/other", False),
+        ("/si/a%00b", False),
+        ("/si/a\\b", False),
+    ],
+)
+async def test_only_configured_paths_are_reached(
+    site: Site, started: Start, tmp_path: Path, *, path: str, allowed: bool
+) -> None:
+    port = free_port()
+    one = replace(upstream(site, port), paths=("/si",))
+    api = await started(Workbench(tmp_path, upstreams={"dmp": one}))
+    place, token = await api.logged_in()
+    request = f"GET {place}/upstreams/dmp{path} HTTP/1.1\r\nHost: 127.0.0.1:{api.port}\r\nConnection: close\r\n"
+    answer = await api.raw(f"{request}Authorization: Bearer {token}\r\n\r\n")
+    expected = b'"upstream.unreachable"' if allowed else b'"upstream.path"'
+    assert expected in answer
+    assert allowed == ("relay" in api.person.topics())
+
+
+async def test_only_configured_servers_and_methods_are_reached(relayed: Relayed) -> None:
+    got = await relayed.api.call("GET", f"{relayed.path}/upstreams/other/who", bearer=relayed.token)
+    assert (got.status, got.code) == (404, "upstream.unknown")
+    patched = await relayed.call("PATCH", "/who")
+    assert (patched.status, patched.code) == (405, "request.method")
+    assert "PATCH" not in patched.headers["Allow"]
+    assert relayed.nginx.log(0) == []
+
+
+async def test_a_stranger_and_another_session_reach_nothing(relayed: Relayed) -> None:
+    relayed.api.person.pins = [PIN]
+    _, other = await relayed.api.logged_in()
+    for bearer in (None, "wrong", other):
+        got = await relayed.api.call("GET", f"{relayed.path}/upstreams/dmp/who", bearer=bearer)
+        assert (got.status, got.code) == (401, "session.unknown")
+
+
+async def test_a_user_who_refuses_is_asked_again_next_time(relayed: Relayed) -> None:
+    relayed.api.person.choices = [Choice.NO]
+    got = await relayed.call("GET", "/who")
+    assert (got.status, got.code) == (403, "consent.refused")
+    assert (await relayed.call("GET", "/who")).status == 200
+    assert relayed.api.person.topics().count("relay") == 2
+
+
+async def test_each_session_has_a_handshake_of_its_own(relayed: Relayed) -> None:
+    await relayed.call("GET", "/who")
+    relayed.api.person.pins = [PIN]
+    path, token = await relayed.api.logged_in()
+    await relayed.api.call("GET", f"{path}/upstreams/dmp/who", bearer=token)
+    assert relayed.api.audit.acts().count("tls.handshake done") == 2
+
+
+async def test_after_a_lock_the_pin_is_asked_before_the_next_request(relayed: Relayed) -> None:
+    await relayed.call("GET", "/who")
+    relayed.api.sessions.lock_where(lambda _: True)
+    relayed.api.person.pins = [PIN]
+    assert (await relayed.call("GET", "/who")).status == 200
+    assert relayed.api.person.pin_questions[-1].question.topic == "relay"
+    assert relayed.api.audit.acts().count("tls.handshake done") == 2
+
+
+async def test_without_a_held_pin_its_dialog_is_the_consent(site: Site, started: Start, tmp_path: Path) -> None:
+    nginx = Nginx(tmp_path / "nginx", site.clients, site.server)
+    with nginx.running():
+        api = await started(Workbench(tmp_path, hold_pin=False, upstreams={"dmp": upstream(site, nginx.port)}))
+        api.person.pins = [PIN, PIN]
+        path, token = await api.logged_in()
+        for _ in range(3):
+            assert (await api.call("GET", f"{path}/upstreams/dmp/who", bearer=token)).status == 200
+    assert [asked.question.topic for asked in api.person.pin_questions] == ["login", "relay"]
+    assert [entry.consent for entry in api.audit.entries if entry.action == "tls.handshake"] == ["pin"]
+
+
+async def test_what_the_configuration_agrees_to_asks_nobody(site: Site, started: Start, tmp_path: Path) -> None:
+    async with behind_nginx(site, started, tmp_path, asks=False) as relayed:
+        assert (await relayed.call("GET", "/who")).status == 200
+        assert "relay" not in relayed.api.person.topics()
+        assert [entry.consent for entry in relayed.api.audit.entries if entry.action == "tls.handshake"] == ["login"]
+
+
+async def test_nothing_goes_on_when_the_session_ends(site: Site, started: Start, tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 100_000
+    async with talking(site, started, tmp_path, says(head, pause=60)) as relayed:
+        url = f"{relayed.api.base()}{relayed.path}/upstreams/dmp/"
+        async with relayed.api.http().get(url, headers={"Authorization": f"Bearer {relayed.token}"}) as answer:
+            await answer.content.readexactly(100_000)
+            await relayed.api.call("DELETE", relayed.path, bearer=relayed.token)
+            with pytest.raises(aiohttp.ClientError):
+                await answer.read()
+
+
+# --- servers that misbehave
+
+
+@asynccontextmanager
+async def talking(
+    site: Site, started: Start, directory: Path, talk: Talk, **settings: object
+) -> AsyncIterator[Relayed]:
+    async with tls_server(site.server, site.clients, talk) as port:
+        one = replace(upstream(site, port), **settings)  # type: ignore[arg-type]
+        api = await started(Workbench(directory, upstreams={"dmp": one}))
+        nginx = Nginx(directory, site.clients, site.server, port=port)
+        yield Relayed(api, nginx, *await api.logged_in())
+
+
+def head(length: int = 5, **headers: str) -> bytes:
+    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{more}\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "code"),
+    [
+        ((), 502, "upstream.closed"),
+        ((b"HTTP/1.1 200 OK\r\nContent-",), 502, "upstream.closed"),
+        ((head(5), b"abc"), 502, "upstream.closed"),
+        ((b"SIMULATION\r\n\r\n",), 502, "upstream.garbled"),
+        ((head(10**12),), 502, "upstream.too_large"),
+    ],
+)
+async def test_each_way_to_end_too_early_has_its_code(
+    site: Site, started: Start, tmp_path: Path, *, said: tuple[bytes, ...], status: int, code: str
+) -> None:
+    async with talking(site, started, tmp_path, says(*said)) as relayed:
+        got = await relayed.call("POST", "/", b"{}")
+        assert (got.status, got.code) == (status, code)
+        assert "Cardd-Upstream" not in got.headers
+
+
+async def test_a_long_answer_that_ends_too_early_never_looks_whole(site: Site, started: Start, tmp_path: Path) -> None:
+    answers = [head(200_000), b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"]
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await says(answers.pop(0), b"x" * 100_000)(reader, writer)
+
+    async with talking(site, started, tmp_path, talk) as relayed:
+        while answers:
+            with pytest.raises(aiohttp.ClientError):
+                await relayed.call("GET", "/")
+
+
+async def test_a_silent_server_is_given_up(site: Site, started: Start, tmp_path: Path) -> None:
+    async with talking(site, started, tmp_path, says(pause=60), timeout=0.2) as relayed:
+        got = await relayed.call("POST", "/", b"{}")
+        assert (got.status, got.code, got.json["retryable"]) == (504, "upstream.timeout", True)
+
+
+@pytest.mark.parametrize(("off", "passes"), [(-59, True), (58, True), (-70, False), (3600, False)])
+async def test_a_clock_that_is_off_by_more_than_a_minute_is_told(
+    site: Site, started: Start, tmp_path: Path, *, off: int, passes: bool
+) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=off), usegmt=True)
+    async with talking(site, started, tmp_path, says(head(2, Date=date), b"ok")) as relayed:
+        got = await relayed.call("GET", "/")
+        if passes:
+            assert (got.status, got.raw) == (200, b"ok")
+        else:
+            assert (got.status, got.code) == (502, "upstream.clock")
+            assert "200" in got.text("detail")
+
+
+async def test_what_a_server_says_to_browsers_about_itself_is_not_said_about_us(
+    site: Site, started: Start, tmp_path: Path
+) -> None:
+    said = head(
+        2, Strict_Transport_Security="max-age=1", Access_Control_Allow_Origin="*", Clear_Site_Data='"*"',
+        Set_Cookie="a=b", Connection="close, X-Hop", X_Hop="1", X_Kept="1", Content_Security_Policy="none",
+    )  # fmt: skip
+    async with talking(site, started, tmp_path, says(said, b"ok")) as relayed:
+        got = await relayed.call("GET", "/")
+        assert got.headers["X-Kept"] == "1"
+        assert got.headers["Set-Cookie"] == "a=b"
+        assert got.headers["Content-Security-Policy"] != "none"
+        dropped = ("Strict-Transport-Security", "Access-Control-Allow-Origin", "Clear-Site-Data", "X-Hop")
+        assert not any(name in got.headers for name in dropped)
+
+
+async def test_a_server_that_is_down_or_not_itself_has_its_code(site: Site, started: Start, tmp_path: Path) -> None:
+    nginx = Nginx(tmp_path / "nginx", site.clients, site.server)
+    with nginx.running():
+        api = await started(
+            Workbench(
+                tmp_path,
+                upstreams={
+                    "down": replace(upstream(site, free_port()), name="down"),
+                    "other": replace(upstream(site, nginx.port), name="other", authorities=site.clients),
+                    "new": replace(upstream(site, nginx.port), name="new", minimum="1.3"),
+                },
+            )
+        )
+        path, token = await api.logged_in()
+        for name, status, code in (
+            ("down", 503, "upstream.unreachable"),
+            ("other", 502, "upstream.certificate"),
+            ("new", 422, "signature.algorithm"),
+        ):
+            got = await api.call("GET", f"{path}/upstreams/{name}/who", bearer=token)
+            assert (got.status, got.code) == (status, code)
+    assert "tls.handshake done" not in api.audit.acts()
+
+
+async def test_a_body_beyond_the_limit_is_refused(site: Site, started: Start, tmp_path: Path) -> None:
+    async with behind_nginx(site, started, tmp_path, max_body=100_000) as relayed:
+        got = await relayed.call("POST", "/echo", b"x" * 100_001)
+        assert (got.status, got.code) == (413, "request.too_large")
+        assert (await relayed.call("POST", "/echo", b"x" * 100_000)).status == 200
+
+
+async def test_the_card_that_leaves_takes_its_connections_with_it(relayed: Relayed) -> None:
+    await relayed.call("GET", "/who")
+    relayed.api.reader.remove()
+    got = await relayed.call("GET", "/who")
+    assert (got.status, got.code) == (401, "session.closed")
+    assert len(relayed.nginx.log(1)) == 1

@@ -1,0 +1,233 @@
+"""TLS with a key that only signs digests, judged by nginx, which wants a client certificate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from cardd.errors import (
+    AlgorithmUnsupported,
+    CarddError,
+    CardRemoved,
+    UpstreamClosed,
+    UpstreamRefusedUs,
+    UpstreamTlsFailed,
+    UpstreamUnreachable,
+    UpstreamUntrusted,
+)
+from cardd.model import Algorithm
+from cardd.tls.connector import KeyConnector, Server
+from tests.rig.nginx import issued
+from tests.rig.ports import free_port
+from tests.tls.conftest import Pki, StartNginx
+from tests.tls.keys import MemoryKey
+
+RS256, PS256, ES256 = Algorithm.RS256, Algorithm.PS256, Algorithm.ES256
+
+
+@asynccontextmanager
+async def client(
+    port: int,
+    pki: Pki,
+    key: MemoryKey,
+    *algorithms: Algorithm,
+    host: str = "localhost",
+    authorities: Path | None = None,
+) -> AsyncIterator[tuple[aiohttp.ClientSession, KeyConnector]]:
+    server = Server("dmp", host, port, authorities or pki.authority.certificate)
+    connector = KeyConnector(server, key.credentials(*algorithms))
+    async with aiohttp.ClientSession(f"https://{host}:{port}", connector=connector) as http:
+        yield http, connector
+
+
+async def who(http: aiohttp.ClientSession) -> str:
+    async with http.get("/who") as answer:
+        return (await answer.text()).rpartition("|")[0]
+
+
+@pytest.mark.parametrize(
+    ("protocols", "kind", "algorithms", "version"),
+    [
+        ("TLSv1.2", "rsa", (RS256,), "TLSv1.2"),
+        ("TLSv1.2 TLSv1.3", "rsa", (RS256,), "TLSv1.2"),
+        ("TLSv1.2", "rsa", (PS256,), "TLSv1.2"),
+        ("TLSv1.2", "rsa", (RS256, PS256), "TLSv1.2"),
+        ("TLSv1.2 TLSv1.3", "rsa", (RS256, PS256), "TLSv1.3"),
+        ("TLSv1.3", "rsa", (PS256,), "TLSv1.3"),
+        ("TLSv1.2", "ec", (ES256,), "TLSv1.2"),
+        ("TLSv1.3", "ec", (ES256,), "TLSv1.3"),
+    ],
+)
+async def test_nginx_accepts_the_key_with_the_best_version_that_it_can_do(
+    pki: Pki, nginx: StartNginx, *, protocols: str, kind: str, algorithms: tuple[Algorithm, ...], version: str
+) -> None:
+    key = MemoryKey(pki.rsa if kind == "rsa" else pki.ec)
+    server = nginx(protocols)
+    async with client(server.port, pki, key, *algorithms) as (http, _):
+        assert await who(http) == f"CN={kind},O=SIMULATION,C=FR|{version}"
+    assert len(key.asked) == 1
+    assert key.asked[0] in algorithms
+    assert server.log(1)[0].startswith("SUCCESS")
+
+
+@pytest.mark.parametrize(("protocols", "algorithm"), [("TLSv1.2", RS256), ("TLSv1.3", PS256)])
+async def test_a_thousand_requests_at_once_and_in_turn_ask_the_key_once(
+    pki: Pki, nginx: StartNginx, protocols: str, algorithm: Algorithm
+) -> None:
+    key = MemoryKey(pki.rsa)
+    server = nginx(protocols)
+    async with client(server.port, pki, key, algorithm) as (http, connector):
+        await asyncio.gather(*(who(http) for _ in range(1000)))
+        assert connector.resumed > 0
+    assert key.asked == [algorithm]
+    log = server.log(1000)
+    assert len(log) == 1000
+    assert all(line.startswith("SUCCESS") for line in log)
+
+
+async def test_a_connection_that_the_server_closed_is_replaced_without_the_key(pki: Pki, nginx: StartNginx) -> None:
+    key = MemoryKey(pki.rsa)
+    async with client(nginx().port, pki, key, RS256) as (http, connector):
+        for _ in range(3):
+            async with http.get("/who", headers={"Connection": "close"}) as answer:
+                assert answer.status == 200
+        assert (connector.handshakes, connector.resumed) == (1, 2)
+    assert len(key.asked) == 1
+
+
+async def test_bodies_of_megabytes_go_both_ways_unchanged(pki: Pki, nginx: StartNginx) -> None:
+    server = nginx()
+    body = bytes(range(256)) * 65536
+    (server.directory / "files" / "large").write_bytes(body)
+    async with client(server.port, pki, MemoryKey(pki.rsa), PS256) as (http, _), http.get("/large") as answer:
+        assert await answer.read() == body
+
+
+async def test_a_server_of_another_authority_is_not_trusted_and_the_key_not_asked(
+    pki: Pki, nginx: StartNginx, tmp_path: Path
+) -> None:
+    key = MemoryKey(pki.rsa)
+    server = nginx()
+    async with client(server.port, pki, key, RS256, authorities=pki.rsa.certificate) as (http, _):
+        with pytest.raises(UpstreamUntrusted):
+            await who(http)
+    assert key.asked == []
+
+
+async def test_a_certificate_for_another_host_is_not_trusted(pki: Pki, nginx: StartNginx) -> None:
+    key = MemoryKey(pki.rsa)
+    other = issued(pki.directory, pki.authority, "autre", names="DNS:autre.example")
+    for host in ("localhost", "127.0.0.1"):
+        async with client(nginx(server=other).port, pki, key, RS256, host=host) as (http, _):
+            with pytest.raises(UpstreamUntrusted) as told:
+                await who(http)
+        assert "mismatch" in str(told.value.params["why"])
+    assert key.asked == []
+
+
+async def test_an_expired_certificate_is_not_trusted(pki: Pki, nginx: StartNginx) -> None:
+    old = issued(pki.directory, pki.authority, "ancien", names="DNS:localhost", days=-1)
+    async with client(nginx(server=old).port, pki, MemoryKey(pki.rsa), RS256) as (http, _):
+        with pytest.raises(UpstreamUntrusted) as told:
+            await who(http)
+    assert "expired" in str(told.value.params["why"])
+
+
+async def test_an_address_is_compared_with_the_certificates_addresses(pki: Pki, nginx: StartNginx) -> None:
+    async with client(nginx().port, pki, MemoryKey(pki.rsa), RS256, host="127.0.0.1") as (http, _):
+        assert await who(http)
+
+
+async def test_what_the_card_says_is_what_the_caller_hears(pki: Pki, nginx: StartNginx) -> None:
+    key = MemoryKey(pki.rsa, fault=CardRemoved())
+    async with client(nginx().port, pki, key, RS256) as (http, _):
+        with pytest.raises(CardRemoved):
+            await who(http)
+        key.fault = None
+        assert await who(http)
+
+
+async def test_a_server_that_only_speaks_what_the_key_cannot_do_is_told_apart(pki: Pki, nginx: StartNginx) -> None:
+    async with client(nginx("TLSv1.3").port, pki, MemoryKey(pki.rsa), RS256) as (http, _):
+        with pytest.raises(UpstreamTlsFailed) as told:
+            await who(http)
+    assert "version" in str(told.value.params["why"])
+
+
+async def test_a_key_that_can_do_nothing_of_tls_is_refused_before_any_connection(pki: Pki) -> None:
+    with pytest.raises(AlgorithmUnsupported):
+        KeyConnector(
+            Server("dmp", "localhost", 1, pki.authority.certificate, "1.3"), MemoryKey(pki.rsa).credentials(RS256)
+        )
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "flags", [("-Verify", "1", "-verify_return_error", "-tls1_2"), ("-Verify", "1", "-verify_return_error")]
+)
+async def test_a_server_that_refuses_the_certificate_says_so(pki: Pki, flags: tuple[str, ...]) -> None:
+    """openssl s_server ends the connection with an alert, in TLS 1.3 only once the handshake is over for us."""
+    async with s_server(pki, *flags) as port, client(port, pki, MemoryKey(pki.rsa), RS256, PS256) as (http, _):
+        with pytest.raises(UpstreamRefusedUs):
+            await who(http)
+
+
+@asynccontextmanager
+async def s_server(pki: Pki, *flags: str) -> AsyncIterator[int]:
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        "openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", pki.server.certificate, "-key", pki.server.key,
+        "-CAfile", pki.ec.certificate, "-www", *flags,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, stdin=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    while b"ACCEPT" not in await process.stdout.readline():
+        pass
+    try:
+        yield port
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+async def test_nobody_there_and_somebody_who_hangs_up_are_told_apart(pki: Pki) -> None:
+    assert await outcome(pki, free_port()) is UpstreamUnreachable
+    for said, expected in ((b"", UpstreamClosed), (b"HTTP/1.1 400 Bad Request\r\n\r\n", UpstreamTlsFailed)):
+        async with rude_server(said) as port:
+            assert await outcome(pki, port) is expected
+
+
+@asynccontextmanager
+async def rude_server(said: bytes) -> AsyncIterator[int]:
+    """Says this, and hangs up once it has heard something."""
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(said)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.set()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        await ended.wait()
+
+
+async def outcome(pki: Pki, port: int) -> type[CarddError]:
+    async with client(port, pki, MemoryKey(pki.rsa), RS256) as (http, _):
+        with pytest.raises(CarddError) as told:
+            await who(http)
+    return type(told.value)
+
+
+async def test_a_request_to_another_server_than_the_connectors_is_refused(pki: Pki, nginx: StartNginx) -> None:
+    async with client(nginx().port, pki, MemoryKey(pki.rsa), RS256) as (http, _):
+        with pytest.raises(CarddError):
+            await http.get("https://localhost:1/")
