@@ -239,12 +239,12 @@ class Daemon:
 
 def _dmp_settings(dmp: Dmp) -> DmpSettings:
     """Raises ConfigInvalid for a point that the profile does not have."""
-    points = dict(pair.partition("=")[::2] for pair in dmp.points)
+    points, labels = (dict(pair.partition("=")[::2] for pair in pairs) for pairs in (dmp.points, dmp.labels))
     try:
         profile = varied(profile_named(dmp.profile), points, window=dmp.window)
     except AssertionPointInvalid as error:
         raise ConfigInvalid(file="", key="dmp.points", why="expected", expected=str(error.params["known"])) from error
-    return DmpSettings(profile, dmp.secret_code, dmp.insi_issuer)
+    return DmpSettings(profile, dmp.secret_code, dmp.insi_issuer, labels)
 
 
 def _ecps_settings(psc: Psc) -> EcpsSettings | None:
