@@ -14,7 +14,7 @@ from cardd.formats.saml.request import InsiCall, Means, Speaker
 from tests.formats.issuing import BILLING, CARD
 from tests.rig.assertion_judges import schema_faults, xmlsec_accepts
 from tests.rig.saml import NOW, REGISTRATION, StoppedClock, card_key, doctor, of_organisation, placed, told
-from tests.rig.vihf_checker import wrong_in_insi
+from cardd_drivers.simulator.dmp.vihf import wrong_in_insi
 
 ISSUER = replace(REGISTRATION, insi_issuer="CN=SIMULATION")
 

@@ -27,7 +27,7 @@ from tests.rig.saml import (
     placed,
     told,
 )
-from tests.rig.vihf_checker import wrong_in_vihf
+from cardd_drivers.simulator.dmp.vihf import wrong_in_vihf
 
 SAML = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 ROLE = "urn:oasis:names:tc:xacml:2.0:subject:role"

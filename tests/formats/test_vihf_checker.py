@@ -11,7 +11,7 @@ from cardd.formats.saml.request import Means, Mode
 from tests.formats.issuing import CARD, ORGANISATION, organisation_vihf, vihf
 from tests.rig.assertion_judges import SIGNATURE, signed_anew
 from tests.rig.saml import NOW, card_key, doctor
-from tests.rig.vihf_checker import wrong_in_insi, wrong_in_vihf
+from cardd_drivers.simulator.dmp.vihf import wrong_in_insi, wrong_in_vihf
 
 HL7_ROLE = rb"<AttributeValue><Role [^>]*></Role></AttributeValue>"
 

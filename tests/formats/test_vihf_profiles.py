@@ -11,7 +11,7 @@ from cardd.formats.saml.request import Means, Mode, VihfCall
 from tests.formats.issuing import ORGANISATION, organisation_vihf, prepare, vihf
 from tests.rig.assertion_judges import schema_faults
 from tests.rig.saml import NOW, PATIENT, StoppedClock, doctor, of_organisation
-from tests.rig.vihf_checker import wrong_in_vihf
+from cardd_drivers.simulator.dmp.vihf import wrong_in_vihf
 
 POINTS = [(point, value) for point, values in CHOICES.items() for value in values]
 

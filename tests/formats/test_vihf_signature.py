@@ -18,7 +18,7 @@ from tests.formats.issuing import CARD, prepare, vihf
 from tests.rig.assertion_judges import signed_anew, xadesjs_says, xmlsec_accepts
 from tests.rig.saml import NOW, PATIENT, REGISTRATION, Key, StoppedClock, doctor
 from tests.rig.simulator import issue
-from tests.rig.vihf_checker import wrong_in_vihf
+from cardd_drivers.simulator.dmp.vihf import wrong_in_vihf
 
 MESSAGE = (
     b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns="urn:simulation" xmlns:ds="urn:other">'

@@ -33,10 +33,21 @@ METHODS: dict[str, hashes.HashAlgorithm] = {
 }
 
 
+def parsed(document: bytes) -> Xml:
+    """The root of XML from outside: no DTD, no entities, libxml2's limits. Raises ValueError."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(document, parser)
+    except etree.XMLSyntaxError as fault:
+        raise ValueError("malformed") from fault
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise ValueError("doctype")
+    return root
+
+
 def read(document: bytes) -> Xml | None:
-    """The assertion, bare or somewhere in a message; None when there is not exactly one."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    root = etree.fromstring(document, parser)
+    """The assertion, bare or somewhere in a message; None when there is not exactly one. Raises ValueError."""
+    root = parsed(document)
     found = root.xpath("descendant-or-self::saml:Assertion", namespaces=NS)
     return found[0] if len(found) == 1 else None
 
@@ -95,7 +106,9 @@ def _wrong_in_value(assertion: Xml, signature: Xml) -> Iterator[str]:
         yield "signature.method" if method is None else "signature.certificate"
         return
     key = certificate.public_key()
-    assert isinstance(key, rsa.RSAPublicKey)
+    if not isinstance(key, rsa.RSAPublicKey):
+        yield "signature.key"
+        return
     signed_info = signature.find("ds:SignedInfo", NS)
     prefixes = _prefixes(signed_info.xpath("ds:CanonicalizationMethod", namespaces=NS))
     value = base64.b64decode(signature.findtext("ds:SignatureValue", "", NS))

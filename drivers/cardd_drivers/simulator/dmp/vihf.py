@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from tests.rig.xmldsig_checker import NS, Xml, certificate_of, read, wrong_in_signature
+from cardd_drivers.simulator.dmp.xmldsig import NS, Xml, certificate_of, read, wrong_in_signature
 
 XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 HL7 = "{urn:hl7-org:v3}"
@@ -105,12 +105,18 @@ def _wrong_in_certificate(assertion: Xml, now: datetime) -> Iterator[str]:
     if certificate is None:
         yield "certificate"
         return
-    if not certificate.extensions.get_extension_for_class(x509.KeyUsage).value.content_commitment:
+    if not can_sign(certificate):
         yield "certificate.key_usage"
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         yield "certificate.dates"
     if _names(assertion.findtext("saml:Issuer", "", NS)) != _subject(certificate):
         yield "issuer.subject"
+
+
+def can_sign(certificate: x509.Certificate) -> bool:
+    """Whether the certificate is for signatures (nonRepudiation), not for TLS."""
+    usages = [each.value for each in certificate.extensions if isinstance(each.value, x509.KeyUsage)]
+    return any(usage.content_commitment for usage in usages)
 
 
 def _wrong_in_person(assertion: Xml, mode: str) -> Iterator[str]:
