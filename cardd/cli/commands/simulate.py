@@ -25,6 +25,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--pin", metavar="1234", default=DEFAULTS.pin, help=words("simulate.pin"))
     parser.add_argument("--delay-ms", metavar="N", type=int, default=DEFAULTS.delay_ms, help=words("simulate.delay"))
     parser.add_argument("--reader", metavar="HOST:PORT", default=f"{host}:{port}", help=words("simulate.reader"))
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help=words("simulate.set"))
 
 
 async def run(context: Context) -> int:
@@ -40,6 +41,8 @@ async def run(context: Context) -> int:
         delay_ms=asked.delay_ms,
         reader=_reader(asked.reader),
         language=context.language,
+        settings=dict(_setting(given) for given in asked.set),
+        json=context.wants_json,
     )
     await _until_told(simulator, options, context)
     return Exit.OK
@@ -47,7 +50,8 @@ async def run(context: Context) -> int:
 
 async def _until_told(simulator: Simulator, options: SimulatorOptions, context: Context) -> None:
     """Run until SIGINT or SIGTERM: the card leaves its reader then."""
-    card = asyncio.ensure_future(simulator.run(options, lambda sentence: context.terminal.tell([sentence])))
+    write = context.terminal.say if options.json else context.terminal.tell
+    card = asyncio.ensure_future(simulator.run(options, lambda sentence: write([sentence])))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, card.cancel)
     await asyncio.wait((card,))
@@ -66,6 +70,13 @@ def _list(context: Context, simulators: dict[str, Simulator]) -> None:
 def _line(simulator: Simulator, language: str) -> str:
     profiles = f" ({', '.join(simulator.profiles)})" if simulator.profiles else ""
     return simulator.summary(language) + profiles
+
+
+def _setting(given: str) -> tuple[str, str]:
+    name, sign, value = given.partition("=")
+    if not (name and sign):
+        raise InvalidRequest(where="--set", why="NAME=VALUE")
+    return name, value
 
 
 def _reader(given: str) -> tuple[str, int]:

@@ -155,6 +155,7 @@ TEXTS = {
     "cli.simulate.pin": "the simulated card's PIN",
     "cli.simulate.delay": "how long a signature takes, in milliseconds",
     "cli.simulate.reader": "where the virtual reader (vpcd) waits for its card",
+    "cli.simulate.set": "a choice that only this simulator knows; may be repeated",
     "cli.clients.summary": "list or remove paired programs and remembered sites",
     "cli.clients.list": "list them",
     "cli.clients.remove": "remove one; its sessions close",

@@ -159,6 +159,7 @@ TEXTS = {
     "cli.simulate.pin": "le code porteur de la carte simulée",
     "cli.simulate.delay": "durée d'une signature, en millisecondes",
     "cli.simulate.reader": "où le lecteur virtuel (vpcd) attend sa carte",
+    "cli.simulate.set": "un choix propre à ce simulateur ; peut être répété",
     "cli.clients.summary": "liste ou retire les programmes appairés et les sites retenus",
     "cli.clients.list": "les liste",
     "cli.clients.remove": "en retire un ; ses sessions se ferment",

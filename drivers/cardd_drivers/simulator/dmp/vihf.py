@@ -131,11 +131,11 @@ def _wrong_in_person(assertion: Xml, mode: str) -> Iterator[str]:
     if mode == "direct":
         if name_id.text != _field(certificate, NameOID.COMMON_NAME):
             yield "name_id.certificate"
-        told = _texts(assertion, NAME)
+        told = texts(assertion, NAME)
         holder = f"{_field(certificate, NameOID.GIVEN_NAME)} {_field(certificate, NameOID.SURNAME)}"
         if told and told != [holder]:
             yield "subject_id"
-    elif not set(_texts(assertion, "Identifiant_Structure")) & _fields(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME):
+    elif not set(texts(assertion, "Identifiant_Structure")) & _fields(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME):
         yield "structure.certificate"
 
 
@@ -183,25 +183,25 @@ def _wrong_in_attributes(assertion: Xml, mode: str) -> Iterator[str]:
         if names.count(name) > 1 or name not in (*ONCE, "LPS_ID_HOMOLOGATION_DMP", *MAYBE, *MODES, *SECRET):
             yield f"{name}.unexpected"
     for name, form in VALUES.items():
-        if not all(form.fullmatch(text) for text in _texts(assertion, name)):
+        if not all(form.fullmatch(text) for text in texts(assertion, name)):
             yield f"{name}.value"
-    if [text for name in MODES for text in _texts(assertion, name)] != [MODE_OF[mode]]:
+    if [text for name in MODES for text in texts(assertion, name)] != [MODE_OF[mode]]:
         yield "mode"
     yield from _wrong_in_purpose(assertion)
 
 
 def _wrong_in_purpose(assertion: Xml) -> Iterator[str]:
-    coded = _coded(assertion, PURPOSE, "PurposeOfUse")
-    if len(coded) != 1 or coded[0].get("code") not in ACCESSES:
+    purposes = coded(assertion, PURPOSE, "PurposeOfUse")
+    if len(purposes) != 1 or purposes[0].get("code") not in ACCESSES:
         yield "purpose"
-    elif coded[0].get("codeSystem") != "1.2.250.1.213.1.1.4.248":
+    elif purposes[0].get("codeSystem") != "1.2.250.1.213.1.1.4.248":
         yield "purpose.system"
-    elif coded[0].get("codeSystemName") not in ("mode acces VIHF 1.0", "mode acces VIHF 2.0"):
+    elif purposes[0].get("codeSystemName") not in ("mode acces VIHF 1.0", "mode acces VIHF 2.0"):
         yield "purpose.system_name"
 
 
 def _wrong_in_patient(assertion: Xml) -> Iterator[str]:
-    for told in _texts(assertion, PATIENT):
+    for told in texts(assertion, PATIENT):
         found = INS.fullmatch(told)
         if found is None:
             yield "patient"
@@ -210,7 +210,7 @@ def _wrong_in_patient(assertion: Xml) -> Iterator[str]:
 
 
 def _wrong_in_roles(assertion: Xml) -> Iterator[str]:
-    roles = _coded(assertion, ROLE, "Role")
+    roles = coded(assertion, ROLE, "Role")
     if len(roles) != len(_values(assertion, ROLE)) or not 1 <= len(roles) <= 2:
         yield "role.count"
         return
@@ -231,12 +231,12 @@ def _wrong_in_insi_attributes(assertion: Xml, *, signed: bool, doctor: bool) -> 
     qualifier = assertion.xpath("string(saml:Subject/saml:NameID/@NameQualifier)", namespaces=NS)
     if qualifier not in (("CPS", "CPF", "CDE-CPE", "CPA") if signed else ("PSC",)):
         yield "qualifier"
-    if not re.fullmatch(r"\d{9}", "".join(_texts(assertion, "identifiantFacturation"))):
+    if not re.fullmatch(r"\d{9}", "".join(texts(assertion, "identifiantFacturation"))):
         yield "identifiantFacturation"
-    specialties = [_texts(assertion, name) for name in ("codeSpecialite", "codeSpecialiteAMO", "CodeSpecialite")]
+    specialties = [texts(assertion, name) for name in ("codeSpecialite", "codeSpecialiteAMO", "CodeSpecialite")]
     if sum(map(len, specialties)) > 1 or (doctor and not any(specialties)):
         yield "codeSpecialite"
-    sectors = _texts(assertion, "secteurActivite")
+    sectors = texts(assertion, "secteurActivite")
     if len(sectors) != signed or not all(re.fullmatch(r"SA\d\d", sector) for sector in sectors):
         yield "secteurActivite"
 
@@ -250,11 +250,12 @@ def _is_empty(assertion: Xml, name: str) -> bool:
     return any(len(value) == 0 and not value.text for value in _values(assertion, name))
 
 
-def _texts(assertion: Xml, name: str) -> list[str]:
+def texts(assertion: Xml, name: str) -> list[str]:
+    """The values of an attribute."""
     return [value.text or "" for value in _values(assertion, name)]
 
 
-def _coded(assertion: Xml, attribute: str, element: str) -> list[Xml]:
+def coded(assertion: Xml, attribute: str, element: str) -> list[Xml]:
     """The HL7 values of type CE, one in each AttributeValue."""
     found = [list(value) for value in _values(assertion, attribute)]
     return [one[0] for one in found if len(one) == 1 and one[0].tag == HL7 + element and one[0].get(XSI_TYPE) == "CE"]
