@@ -73,7 +73,7 @@ class Gate:
             raise Refused("sim:vihf.mode" if signer else "sim:vihf.signature.certificate")
         found = vihf.wrong_in_vihf(message.octets, mode, now, set(self.seen))
         wrong = [f"sim:vihf.{word}" for word in found if word != "certificate.key_usage"]
-        if "certificate.key_usage" in found or vihf.can_sign(tls):
+        if "certificate.key_usage" in found:
             wrong.insert(0, INVALID_CERTIFICATE)
         if not is_issued(signer, self.authorities, now):
             wrong.append("sim:vihf.certificate.chain")
