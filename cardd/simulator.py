@@ -5,7 +5,7 @@ A package names its ``Simulator`` in the entry points ``cardd.simulators``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -22,8 +22,6 @@ class SimulatorOptions:
     ``profile`` is one of the simulator's, None for its first. ``pin`` and ``puk`` are digits; they protect nothing, so
     they are no secrets, but they stay out of reprs. ``delay_ms`` is how long a signature takes. ``reader`` is the host
     and port of a virtual reader. ``state`` is where keys are kept between runs, None for the simulator's own cache.
-    ``settings`` are further choices by name, which each simulator knows or refuses; ``json``: a program reads what is
-    reported, one JSON value at a time.
     """
 
     profile: str | None = None
@@ -33,8 +31,6 @@ class SimulatorOptions:
     reader: tuple[str, int] = VPCD_ADDRESS
     state: Path | None = None
     language: str = "fr"
-    settings: Mapping[str, str] = field(default_factory=dict)
-    json: bool = False
 
 
 class Simulator(Protocol):

@@ -23,9 +23,9 @@ from cardd.formats.saml.request import Login, Means, Mode, Speaker, VihfCall
 from cardd.formats.saml.vihf import prepare_vihf
 from cardd.formats.submission_set import prepare_submission_set
 from cardd.model import Identity, Organisation, Situation
-from cardd.simulator import SimulatorOptions
-from cardd_drivers.simulator.dmp.entry import DmpSimulator
-from cardd_drivers.simulator.dmp.identities import AUTHENTICATION, SIGNATURE, SIRET, identities
+from cardd.sandbox import SandboxOptions
+from cardd_drivers.sandbox.dmp.entry import DmpSandbox
+from cardd_drivers.sandbox.dmp.identities import AUTHENTICATION, SIGNATURE, SIRET, identities
 from cardd_drivers.simulator.profiles import PROFILES
 from cardd_drivers.simulator.store import Credential
 from tests.rig.ports import free_port
@@ -122,13 +122,14 @@ class Lps:
 
 
 @asynccontextmanager
-async def sandbox(*, as_json: bool = False, **settings: str) -> AsyncIterator[Sandbox]:
+async def sandbox(
+    *, port: int = 0, table: Path | None = None, as_json: bool = False, **settings: str
+) -> AsyncIterator[Sandbox]:
     """A sandbox with these settings, listening when the block begins."""
-    port = free_port(2)
+    port = port or free_port(2)
     told: asyncio.Queue[str] = asyncio.Queue()
-    chosen = {"port": str(port), "history": str(port + 1), **settings}
-    options = SimulatorOptions(state=STATE, language="en", settings=chosen, json=as_json)
-    running = asyncio.ensure_future(DmpSimulator().run(options, told.put_nowait))
+    options = SandboxOptions(port, STATE, table=table, language="en", settings=settings, json=as_json)
+    running = asyncio.ensure_future(DmpSandbox().run(options, told.put_nowait))
     started = Sandbox(port, port + 1, told)
     try:
         first = asyncio.ensure_future(started.next())
@@ -315,10 +316,10 @@ def event(line: str) -> dict[str, object]:
     return told
 
 
-def rights(path: Path, *lines: str) -> str:
+def rights(path: Path, *lines: str) -> Path:
     """A table of rights in a file."""
     path.write_text("\n".join(("role;type;acces;droits", *lines)))
-    return str(path)
+    return path
 
 
 def _content(number: int, document: Sent, *, included: bool) -> str:

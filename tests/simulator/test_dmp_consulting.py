@@ -68,7 +68,7 @@ async def test_a_document_of_a_forbidden_type_is_refused() -> None:
 
 async def test_the_table_of_a_file_takes_the_place_of_the_sample(tmp_path: Path) -> None:
     table = rights(tmp_path / "table.csv", "10/SM36;57833-6;*;consulter", "10/SM54;*;*;consulter")
-    async with sandbox(rights=table) as dmp:
+    async with sandbox(table=table) as dmp:
         reply = await card().post(dmp, query())
 
     assert reply.titles == ["Prescription SIMULATION"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from pathlib import Path
@@ -12,10 +11,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from cardd.errors import InvalidRequest
+from cardd.errors import AddressInUse, InvalidRequest
 from cardd.formats.saml.request import Access, Mode
-from cardd.simulator import SimulatorOptions
-from cardd_drivers.simulator.dmp.entry import DmpSimulator
+from cardd.sandbox import SandboxOptions
+from cardd_drivers.sandbox.dmp.entry import DmpSandbox
 from tests.rig.dmp import Sandbox, card, event, organisation, query, retrieve, rights, sandbox
 from tests.rig.ports import free_port
 from tests.rig.simulator import STATE, store
@@ -101,58 +100,60 @@ async def test_a_program_is_told_in_json() -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"port": "0"},
-        {"port": "huit"},
+        {"history": "0"},
+        {"history": "huit"},
         {"lifetime": "-1"},
         {"signature": "peut-être"},
         {"couleur": "bleu"},
-        {"rights": "/nowhere/table.csv"},
         {"authorities": "/nowhere/authorities.pem"},
     ],
     ids=str,
 )
 async def test_a_setting_that_will_not_do_is_refused(settings: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest):
-        await DmpSimulator().run(SimulatorOptions(state=STATE, settings=settings), print)
+        await DmpSandbox().run(SandboxOptions(state=STATE, settings=settings), print)
 
 
 async def test_a_port_in_use_is_refused() -> None:
     async with sandbox() as dmp:
-        with pytest.raises(InvalidRequest, match=r"request\.invalid"):
-            async with sandbox(port=str(dmp.port)):
+        with pytest.raises(AddressInUse):
+            async with sandbox(port=dmp.port):
                 raise AssertionError("it must not start")
 
 
 @pytest.mark.parametrize(
     ("line", "where"),
     [
-        ("10;11488-4;normal;effacer", "rights:2"),
-        ("10;11488-4;parfois;consulter", "rights:2"),
-        (";11488-4;normal;consulter", "rights:2"),
-        ("10;*;*;consulter\n\n# SIMULATION\n10;11488-4", "rights:5"),
+        ("10;11488-4;normal;effacer", "--table:2"),
+        ("10;11488-4;parfois;consulter", "--table:2"),
+        (";11488-4;normal;consulter", "--table:2"),
+        ("10;*;*;consulter\n\n# SIMULATION\n10;11488-4", "--table:5"),
     ],
 )
 async def test_a_line_of_the_table_that_will_not_do_is_named(tmp_path: Path, line: str, where: str) -> None:
     with pytest.raises(InvalidRequest) as told:
-        async with sandbox(rights=rights(tmp_path / "table.csv", line)):
+        async with sandbox(table=rights(tmp_path / "table.csv", line)):
             raise AssertionError("it must not start")
 
     assert told.value.params["where"] == where
 
 
-def test_it_is_no_card() -> None:
+@pytest.mark.parametrize("options", [SandboxOptions(table=Path("nowhere.csv")), SandboxOptions(port=70_000)], ids=str)
+async def test_an_option_that_will_not_do_is_refused(options: SandboxOptions) -> None:
     with pytest.raises(InvalidRequest):
-        DmpSimulator().in_process(SimulatorOptions(state=STATE))
+        await DmpSandbox().run(options, print)
 
 
-async def test_cardctl_starts_it_until_it_is_interrupted(tmp_path: Path) -> None:
+async def test_it_takes_no_orders() -> None:
+    with pytest.raises(InvalidRequest):
+        await DmpSandbox().tell(SandboxOptions(), "approve", None)
+
+
+async def test_cardctl_starts_it_until_it_is_interrupted() -> None:
     port = free_port(2)
-    (tmp_path / "cardd").mkdir()
-    (tmp_path / "cardd" / "simulation").symlink_to(STATE)
     command = [sys.executable, "-c", "import sys; from cardd.cli.cardctl import main; sys.exit(main())"]
-    command += ["simulate", "dmp", "--json", "--set", f"port={port}", "--set", f"history={port + 1}"]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+    command += ["simulate", "dmp", "--json", "--port", str(port), "--state", str(STATE)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
         async with asyncio.timeout(60):

@@ -7,14 +7,14 @@ from datetime import datetime
 
 from cryptography import x509
 
-from cardd_drivers.simulator.dmp import consulting, feeding
-from cardd_drivers.simulator.dmp.caller import Gate
-from cardd_drivers.simulator.dmp.calls import Answer, Call
-from cardd_drivers.simulator.dmp.faults import Refused, envelope
-from cardd_drivers.simulator.dmp.records import PATIENT, Access, Records
-from cardd_drivers.simulator.dmp.rights import Rights
-from cardd_drivers.simulator.dmp.soap import Message
-from cardd_drivers.simulator.dmp.spaces import QUERY, XDS
+from cardd_drivers.sandbox.dmp import consulting, feeding
+from cardd_drivers.sandbox.dmp.caller import Gate
+from cardd_drivers.sandbox.dmp.calls import Answer, Call
+from cardd_drivers.sandbox.dmp.faults import Refused, envelope
+from cardd_drivers.sandbox.dmp.records import PATIENT, Access, Records
+from cardd_drivers.sandbox.dmp.rights import Rights
+from cardd_drivers.sandbox.dmp.soap import Message
+from cardd_drivers.sandbox.dmp.spaces import QUERY, XDS
 
 QUERIED, PROVIDED, RETRIEVED = "ITI-18", "ITI-41", "ITI-43"
 BODIES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardd_drivers.simulator.dmp.metadata import RIM
+from cardd_drivers.sandbox.dmp.metadata import RIM
 
 QUERY = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
 LCM = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"

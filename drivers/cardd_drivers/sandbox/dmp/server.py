@@ -13,11 +13,11 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cardd_drivers.simulator.dmp.faults import Refused, fault
-from cardd_drivers.simulator.dmp.history import page, rows
-from cardd_drivers.simulator.dmp.records import Records
-from cardd_drivers.simulator.dmp.soap import message_of
-from cardd_drivers.simulator.dmp.transactions import Dmp
+from cardd_drivers.sandbox.dmp.faults import Refused, fault
+from cardd_drivers.sandbox.dmp.history import page, rows
+from cardd_drivers.sandbox.dmp.records import Records
+from cardd_drivers.sandbox.dmp.soap import message_of
+from cardd_drivers.sandbox.dmp.transactions import Dmp
 
 HOST = "127.0.0.1"
 PATHS = ("/simulation/registry", "/simulation/repository")

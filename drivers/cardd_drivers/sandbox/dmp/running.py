@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 
 from cryptography import x509
 
-from cardd.errors import InvalidRequest
-from cardd.simulator import SimulatorOptions
-from cardd_drivers.simulator.dmp.caller import Gate
-from cardd_drivers.simulator.dmp.history import line, row
-from cardd_drivers.simulator.dmp.identities import PASSWORD, Identities, identities
-from cardd_drivers.simulator.dmp.records import PATIENT, PATIENT_NAME, Access, Records, first_documents
-from cardd_drivers.simulator.dmp.rights import load
-from cardd_drivers.simulator.dmp.server import HISTORY, HOST, PATHS, Listening, serving
-from cardd_drivers.simulator.dmp.settings import Settings
-from cardd_drivers.simulator.dmp.texts import TEXTS
-from cardd_drivers.simulator.dmp.transactions import Dmp
+from cardd.errors import AddressInUse, InvalidRequest
+from cardd.sandbox import SandboxOptions
+from cardd_drivers.sandbox.dmp.caller import Gate
+from cardd_drivers.sandbox.dmp.history import line, row
+from cardd_drivers.sandbox.dmp.identities import PASSWORD, Identities, identities
+from cardd_drivers.sandbox.dmp.records import PATIENT, PATIENT_NAME, Access, Records, first_documents
+from cardd_drivers.sandbox.dmp.rights import load
+from cardd_drivers.sandbox.dmp.server import HISTORY, HOST, PATHS, Listening, serving
+from cardd_drivers.sandbox.dmp.settings import Settings
+from cardd_drivers.sandbox.dmp.texts import TEXTS
+from cardd_drivers.sandbox.dmp.transactions import Dmp
 from cardd_drivers.simulator.store import Store
 
 CONFIGURATION = """[upstreams.dmp]
@@ -30,8 +30,8 @@ CURL = """curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: applicatio
      "http://127.0.0.1:17463/v1/sessions/$SESSION/upstreams/dmp{path}\""""
 
 
-async def run(settings: Settings, options: SimulatorOptions, report: Callable[[str], None]) -> None:
-    """Serve until cancelled. Raises InvalidRequest."""
+async def run(settings: Settings, options: SandboxOptions, report: Callable[[str], None]) -> None:
+    """Serve until cancelled. Raises InvalidRequest, AddressInUse."""
     rights = load(settings.rights)
     store = Store(options.state)
     made = await asyncio.to_thread(identities, store)
@@ -46,7 +46,7 @@ async def run(settings: Settings, options: SimulatorOptions, report: Callable[[s
             teller.start(settings, store, made)
             await asyncio.Event().wait()
     except OSError as fault:
-        raise InvalidRequest(where="port, history", why=str(fault)) from fault
+        raise AddressInUse(address=f"{HOST}:{settings.port}, {HOST}:{settings.history}") from fault
 
 
 def _authorities(store: Store, settings: Settings) -> list[x509.Certificate]:
@@ -63,7 +63,7 @@ def _authorities(store: Store, settings: Settings) -> list[x509.Certificate]:
 class Teller:
     """Reports in the user's language, or as a line of JSON each."""
 
-    def __init__(self, options: SimulatorOptions, report: Callable[[str], None]) -> None:
+    def __init__(self, options: SandboxOptions, report: Callable[[str], None]) -> None:
         self._texts = TEXTS[options.language]
         self._json = options.json
         self._report = report

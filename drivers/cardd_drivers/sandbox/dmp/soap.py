@@ -9,8 +9,8 @@ from email.message import Message as Headers
 from email.parser import BytesHeaderParser
 from urllib.parse import unquote
 
-from cardd_drivers.simulator.dmp.faults import ENVELOPE, Refused
-from cardd_drivers.simulator.dmp.xmldsig import Xml, parsed
+from cardd_drivers.sandbox.dmp.faults import ENVELOPE, Refused
+from cardd_drivers.sandbox.dmp.xmldsig import Xml, parsed
 
 SPACES = {
     "env": ENVELOPE,

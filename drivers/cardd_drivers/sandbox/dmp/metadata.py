@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC
 from html import escape
 
-from cardd_drivers.simulator.dmp.faults import Refused
-from cardd_drivers.simulator.dmp.records import PATIENT, PATIENT_NAME, REPOSITORY, Document
-from cardd_drivers.simulator.dmp.xmldsig import Xml
+from cardd_drivers.sandbox.dmp.faults import Refused
+from cardd_drivers.sandbox.dmp.records import PATIENT, PATIENT_NAME, REPOSITORY, Document
+from cardd_drivers.sandbox.dmp.xmldsig import Xml
 
 RIM = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
 SPACES = {"rim": RIM}

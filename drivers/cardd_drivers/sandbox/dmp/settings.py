@@ -1,4 +1,4 @@
-"""What can be chosen of the sandbox, with ``cardctl simulate dmp --set NAME=VALUE``."""
+"""What can be chosen of the sandbox: ``cardctl simulate dmp --port N --table FILE --set NAME=VALUE``."""
 
 from __future__ import annotations
 
@@ -7,40 +7,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import InvalidRequest
+from cardd.sandbox import SandboxOptions
 
-NAMES = ("port", "history", "rights", "authorities", "lifetime", "signature")
-PORT, HISTORY_PORT = 18443, 18444
+NAMES = ("history", "authorities", "lifetime", "signature")
+PORT, PORT_MAX = 17490, 65535
 SIGNATURES = {"required": True, "optional": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``port`` and ``history``: where the DMP and the patient's page listen on loopback.
+    """``port`` and ``history``: where the DMP and the patient's page listen on loopback, the next port where not told.
 
     ``rights``: the table's CSV file, None for the sample. ``authorities``: a PEM file of those whose certificates are
     let in beside the simulation's own. ``lifetime``: of a VIHF outside AIR, in seconds, None for no limit.
     ``wants_signature``: whether each submission set must be signed.
     """
 
-    port: int = PORT
-    history: int = HISTORY_PORT
-    rights: Path | None = None
-    authorities: Path | None = None
-    lifetime: int | None = None
-    wants_signature: bool = True
+    port: int
+    history: int
+    rights: Path | None
+    authorities: Path | None
+    lifetime: int | None
+    wants_signature: bool
 
 
-def settings_of(told: Mapping[str, str]) -> Settings:
+def settings_of(options: SandboxOptions) -> Settings:
     """The choices. Raises InvalidRequest for a name or a value that is not known."""
+    told = options.settings
+    port = options.port or PORT
+    if not 0 < port < PORT_MAX:
+        raise InvalidRequest(where="--port", why=f"1-{PORT_MAX - 1}")
     if unknown := told.keys() - set(NAMES):
         raise InvalidRequest(where=", ".join(sorted(unknown)), why=", ".join(NAMES))
     signature = told.get("signature", "required")
     if signature not in SIGNATURES:
         raise InvalidRequest(where="signature", why=", ".join(SIGNATURES))
     return Settings(
-        port=_number(told, "port", 65535) or PORT,
-        history=_number(told, "history", 65535) or HISTORY_PORT,
-        rights=_path(told, "rights"),
+        port=port,
+        history=_number(told, "history", PORT_MAX) or port + 1,
+        rights=options.table,
         authorities=_path(told, "authorities"),
         lifetime=_number(told, "lifetime", 86400),
         wants_signature=SIGNATURES[signature],

@@ -10,10 +10,10 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
 
-from cardd_drivers.simulator.dmp import vihf
-from cardd_drivers.simulator.dmp.faults import INVALID_CERTIFICATE, Refused
-from cardd_drivers.simulator.dmp.soap import Message
-from cardd_drivers.simulator.dmp.xmldsig import NS, Xml, certificate_of
+from cardd_drivers.sandbox.dmp import vihf
+from cardd_drivers.sandbox.dmp.faults import INVALID_CERTIFICATE, Refused
+from cardd_drivers.sandbox.dmp.soap import Message
+from cardd_drivers.sandbox.dmp.xmldsig import NS, Xml, certificate_of
 
 MODES = {told: mode for mode, told in vihf.MODE_OF.items()}
 PATH_MAX = 5

@@ -16,8 +16,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
-from cardd_drivers.simulator.dmp.vihf import can_sign
-from cardd_drivers.simulator.dmp.xmldsig import DIGESTS, METHODS, NS, Xml, parsed
+from cardd_drivers.sandbox.dmp.vihf import can_sign
+from cardd_drivers.sandbox.dmp.xmldsig import DIGESTS, METHODS, NS, Xml, parsed
 
 XADES = "http://uri.etsi.org/01903/v1.1.1#"
 ALL = {**NS, "x": XADES}

@@ -63,22 +63,22 @@ def load(path: Path | None) -> Rights:
     try:
         text = (path or files(__package__) / "rights-SIMULATION.csv").read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:
-        raise InvalidRequest(where="rights", why=str(fault)) from fault
+        raise InvalidRequest(where="--table", why=str(fault)) from fault
     return Rights(tuple(_rules(text.splitlines())))
 
 
 def _rules(lines: Sequence[str]) -> Iterable[Rule]:
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
     if not numbered or len(numbered) > LINES_MAX:
-        raise InvalidRequest(where="rights", why=f"1-{LINES_MAX}")
+        raise InvalidRequest(where="--table", why=f"1-{LINES_MAX}")
     reader = csv.DictReader((line for _, line in numbered), delimiter=";")
     if missing := {"role", "type", "acces", "droits"} - set(reader.fieldnames or ()):
-        raise InvalidRequest(where="rights:1", why=", ".join(sorted(missing)))
+        raise InvalidRequest(where="--table:1", why=", ".join(sorted(missing)))
     for (number, _), row in zip(numbered[1:], reader, strict=True):
         try:
             yield _rule({name: (row[name] or "").strip() for name in ("role", "type", "acces", "droits")})
         except ValueError as fault:
-            raise InvalidRequest(where=f"rights:{number}", why=str(fault)) from fault
+            raise InvalidRequest(where=f"--table:{number}", why=str(fault)) from fault
 
 
 def _rule(row: dict[str, str]) -> Rule:

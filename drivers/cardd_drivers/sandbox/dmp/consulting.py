@@ -7,12 +7,12 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
-from cardd_drivers.simulator.dmp import metadata
-from cardd_drivers.simulator.dmp.calls import Answer, Call
-from cardd_drivers.simulator.dmp.faults import Refused
-from cardd_drivers.simulator.dmp.records import PATIENT, REPOSITORY, Document, Records
-from cardd_drivers.simulator.dmp.spaces import QUERY, RS, SPACES, SUCCESS, XDS
-from cardd_drivers.simulator.dmp.xmldsig import Xml
+from cardd_drivers.sandbox.dmp import metadata
+from cardd_drivers.sandbox.dmp.calls import Answer, Call
+from cardd_drivers.sandbox.dmp.faults import Refused
+from cardd_drivers.sandbox.dmp.records import PATIENT, REPOSITORY, Document, Records
+from cardd_drivers.sandbox.dmp.spaces import QUERY, RS, SPACES, SUCCESS, XDS
+from cardd_drivers.sandbox.dmp.xmldsig import Xml
 
 FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
 GET_DOCUMENTS = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from cardd_drivers.simulator.dmp.records import PATIENT_NAME, Access, Records
+from cardd_drivers.sandbox.dmp.records import PATIENT_NAME, Access, Records
 
 Row = dict[str, str | list[str]]
 HEADS = {

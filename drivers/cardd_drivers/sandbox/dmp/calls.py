@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from cardd_drivers.simulator.dmp.caller import Caller
-from cardd_drivers.simulator.dmp.records import SIGNATURE_FORMAT, Document
-from cardd_drivers.simulator.dmp.rights import Right, Rights
-from cardd_drivers.simulator.dmp.soap import Message
+from cardd_drivers.sandbox.dmp.caller import Caller
+from cardd_drivers.sandbox.dmp.records import SIGNATURE_FORMAT, Document
+from cardd_drivers.sandbox.dmp.rights import Right, Rights
+from cardd_drivers.sandbox.dmp.soap import Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from hashlib import sha1
 
-from cardd_drivers.simulator.dmp import metadata
-from cardd_drivers.simulator.dmp.calls import Answer, Call
-from cardd_drivers.simulator.dmp.faults import Refused
-from cardd_drivers.simulator.dmp.metadata import Entry
-from cardd_drivers.simulator.dmp.records import PATIENT, SIGNATURE_FORMAT, Records
-from cardd_drivers.simulator.dmp.rights import Right
-from cardd_drivers.simulator.dmp.spaces import RS, SPACES, SUCCESS
-from cardd_drivers.simulator.dmp.submission_set import wrong_in_submission_set
-from cardd_drivers.simulator.dmp.xmldsig import Xml
+from cardd_drivers.sandbox.dmp import metadata
+from cardd_drivers.sandbox.dmp.calls import Answer, Call
+from cardd_drivers.sandbox.dmp.faults import Refused
+from cardd_drivers.sandbox.dmp.metadata import Entry
+from cardd_drivers.sandbox.dmp.records import PATIENT, SIGNATURE_FORMAT, Records
+from cardd_drivers.sandbox.dmp.rights import Right
+from cardd_drivers.sandbox.dmp.spaces import RS, SPACES, SUCCESS
+from cardd_drivers.sandbox.dmp.submission_set import wrong_in_submission_set
+from cardd_drivers.sandbox.dmp.xmldsig import Xml
 
 REGISTERED = f'<rs:RegistryResponse xmlns:rs="{RS}" status="{SUCCESS}"/>'
 
