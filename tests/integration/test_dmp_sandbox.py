@@ -1,4 +1,4 @@
-"""An LPS's whole way: a VIHF and a submission set from cardd, sent through its relay to the DMP sandbox, by the card."""
+"""An LPS's whole way: VIHF and submission set from cardd, sent through its relay to the DMP sandbox, with the card."""
 
 from __future__ import annotations
 
@@ -49,12 +49,11 @@ def session(tmp_path: Path) -> Iterator[Session]:
     issue()
     port = free_port(2)
     station = Workstation(tmp_path, extra=SETTINGS.format(port=port, authorities=store().chain))
-    with sandbox(port), station.running():
-        with station.card(simulated_card()):
-            station.pinentry.answer("pin:1234")
-            opened = station.log_in()
-            expect(200, opened.lps.call("POST", f"{opened.path}/situation", {"id": "1"}))
-            yield opened
+    with sandbox(port), station.running(), station.card(simulated_card()):
+        station.pinentry.answer("pin:1234")
+        opened = station.log_in()
+        expect(200, opened.lps.call("POST", f"{opened.path}/situation", {"id": "1"}))
+        yield opened
 
 
 def call(session: Session, body: str) -> Reply:

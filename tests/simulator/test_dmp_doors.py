@@ -143,6 +143,33 @@ async def test_a_forged_signature_is_refused() -> None:
     assert reply.codes == ["sim:vihf.signature.digest"]
 
 
+async def test_a_comment_that_cuts_a_value_is_refused() -> None:
+    lps = organisation(Mode.AIR)
+
+    reply = await refused(lps, lps.vihf().replace(b">899000000010<", b">8990000<!-- -->00010<"))
+
+    assert reply.codes == ["sim:vihf.comment"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "code"),
+    [
+        (rb"(<Issuer.*?</Issuer>)(.*?</Signature>)", rb"\2\1", "sim:vihf.signature.place"),
+        (rb"<Subject>", b'<x xmlns="relative"/><Subject>', "sim:vihf.malformed"),
+        (rb"(<X509Certificate>).*?<", rb"\1AAAA<", "sim:vihf.malformed"),
+        (rb"(<SignatureValue>).*?<", rb"\1A<", "sim:vihf.malformed"),
+        (rb"<Signature .*</Signature>", b"", "sim:vihf.signature.certificate"),
+    ],
+)
+async def test_a_vihf_that_was_taken_apart_is_refused(pattern: bytes, replacement: bytes, code: str) -> None:
+    lps = card()
+    good = lps.vihf()
+    bad = re.sub(pattern, replacement, good, count=1, flags=re.DOTALL)
+    assert bad != good
+
+    assert code in (await refused(lps, bad)).codes
+
+
 async def test_a_message_without_a_vihf_is_refused() -> None:
     assert (await refused(card(), b"")).codes == ["sim:vihf.missing"]
 

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 from cardd_drivers.sandbox.dmp import vihf
 from cardd_drivers.sandbox.dmp.faults import INVALID_CERTIFICATE, Refused
 from cardd_drivers.sandbox.dmp.soap import Message
-from cardd_drivers.sandbox.dmp.xmldsig import NS, Xml, certificate_of
+from cardd_drivers.sandbox.dmp.xmldsig import MALFORMED, NS, Xml, certificate_of
 
 MODES = {told: mode for mode, told in vihf.MODE_OF.items()}
 PATH_MAX = 5
@@ -58,7 +58,7 @@ class Gate:
             raise Refused("sim:vihf.missing")
         try:
             caller, wrong = self._judged(message, assertion, tls, now)
-        except (ValueError, TypeError) as fault:
+        except MALFORMED as fault:
             raise Refused("sim:vihf.malformed") from fault
         if wrong:
             raise Refused(*wrong)
@@ -103,7 +103,7 @@ def _has_signed(authority: x509.Certificate, certificate: x509.Certificate, now:
     try:
         certificate.verify_directly_issued_by(authority)
         limits = authority.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+    except (*MALFORMED, InvalidSignature, x509.ExtensionNotFound):
         return False
     return limits.ca and authority.not_valid_before_utc <= now <= authority.not_valid_after_utc
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
 from cardd_drivers.sandbox.dmp.vihf import can_sign
-from cardd_drivers.sandbox.dmp.xmldsig import DIGESTS, METHODS, NS, Xml, parsed
+from cardd_drivers.sandbox.dmp.xmldsig import DIGESTS, MALFORMED, METHODS, NS, Xml, parsed
 
 XADES = "http://uri.etsi.org/01903/v1.1.1#"
 ALL = {**NS, "x": XADES}
@@ -53,7 +53,7 @@ def wrong_in_submission_set(
             *_wrong_in_properties(signature, now),
             *_wrong_in_signer(signature, now, signer),
         ]
-    except (ValueError, TypeError):
+    except MALFORMED:
         return ["set.malformed"]
 
 

@@ -90,6 +90,8 @@ def _wrong_in_frame(assertion: Xml, now: datetime, *, signed: bool = True) -> It
         yield "issue_instant"
     elif _moment(assertion.get("IssueInstant")) > now + SKEW:
         yield "issue_instant.future"
+    if assertion.xpath("descendant::comment() | descendant::processing-instruction()"):
+        yield "comment"  # no signature covers it, and it would cut a value in two
     issuer = assertion.find("saml:Issuer", NS)
     if issuer is None or issuer.get("Format") != SUBJECT_NAME or assertion.index(issuer) != 0:
         yield "issuer"

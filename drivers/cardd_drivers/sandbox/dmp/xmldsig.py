@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
@@ -22,6 +22,14 @@ Xml = Any  # an lxml element, which has no types
 
 NS = {"ds": "http://www.w3.org/2000/09/xmldsig#", "saml": "urn:oasis:names:tc:SAML:2.0:assertion"}
 EXC_C14N = "http://www.w3.org/2001/10/xml-exc-c14n#"
+MALFORMED = (  # what reading XML, base64, times and certificates from outside may raise
+    ValueError,
+    TypeError,
+    etree.LxmlError,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
 TRANSFORMS = ["http://www.w3.org/2000/09/xmldsig#enveloped-signature", EXC_C14N]
 DIGESTS = {
     "http://www.w3.org/2001/04/xmlenc#sha256": "sha256",
@@ -93,7 +101,10 @@ def _wrong_in_digest(assertion: Xml) -> Iterator[str]:
     digest = DIGESTS.get(_algorithm(signature, "Reference/ds:DigestMethod"))
     prefixes = _prefixes(signature.xpath("ds:SignedInfo/ds:Reference/ds:Transforms", namespaces=NS))
     before = signature.getprevious()
-    before.tail = (before.tail or "") + (signature.tail or "") or None
+    if before is None:
+        copied.text = (copied.text or "") + (signature.tail or "") or None
+    else:
+        before.tail = (before.tail or "") + (signature.tail or "") or None
     copied.remove(signature)
     if digest is None or hashlib.new(digest, _c14n(copied, prefixes)).digest() != base64.b64decode(told):
         yield "signature.digest"
