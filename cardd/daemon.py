@@ -148,6 +148,7 @@ class Daemon:
             settings=_ecps_settings(self._config.psc),
             secrets=OsSecrets(),
             store=self._store,
+            organisation=csa,
         )
         return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa, ecps)
 
@@ -258,6 +259,7 @@ def _ecps_settings(psc: Psc) -> EcpsSettings | None:
         client_id=psc.client_id,
         authentication=psc.authentication,
         certificate=psc.certificate,
+        organisation=psc.organisation,
         key_id=psc.key_id,
         authorities=psc.authorities,
         extra_hosts=psc.extra_hosts,
