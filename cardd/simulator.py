@@ -58,3 +58,10 @@ class Simulator(Protocol):
         Blocks while it makes keys, seconds at the first time. Raises as ``run``.
         """
         ...
+
+    def authorities(self, options: SimulatorOptions) -> list[bytes]:
+        """The root certificates (DER) of its cards, which a daemon that runs it in process trusts; there may be none.
+
+        Blocks and raises as ``in_process``, after which it is called.
+        """
+        ...

@@ -41,6 +41,10 @@ class Cps3Simulator(CardSimulator):
         delays = Delays(options.delay_ms)
         return self.card_type(issued, pin=options.pin.encode(), puk=options.puk.encode(), delays=delays)
 
+    def authorities(self, options: SimulatorOptions) -> list[bytes]:
+        """The fictitious root."""
+        return [Store(options.state).root]
+
 
 def _profile(options: SimulatorOptions) -> Profile:
     """The profile meant. Raises InvalidRequest."""

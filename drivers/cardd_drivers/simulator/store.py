@@ -90,6 +90,12 @@ class Store:
         """The PEM file with the authority for persons and the root; there once a card has been issued."""
         return self.directory / "chain.pem"
 
+    @property
+    def root(self) -> bytes:
+        """The root's certificate (DER); there once a card has been issued."""
+        (*_, root) = x509.load_pem_x509_certificates(self.chain.read_bytes())
+        return root.public_bytes(Encoding.DER)
+
     def issue(self, profile: Profile, pin_length: int, generation: str = "cps3") -> Issued:
         """The card of this profile, made at the first call.
 
