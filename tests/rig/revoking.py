@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import socket
-import subprocess
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,55 +18,46 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import ocsp
 
+from tests.rig.openssl import run
 from tests.rig.pens import SmallAuthority
 from tests.rig.ports import free_port
 
 HOUR = timedelta(hours=1)
-LIMIT = 20.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class OpensslResponder:
-    """``openssl ocsp`` for one authority, answering by a certificate of its own; ``revoked`` by serial number."""
+    """Answers of ``openssl ocsp`` for one authority, by a certificate of its own.
+
+    By itself openssl would listen on every interface: requests come over ``Served``, whose handler this is.
+    """
 
     def __init__(self, directory: Path, authority: SmallAuthority) -> None:
         self.directory = directory
         directory.mkdir(exist_ok=True)
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/"
         key = ec.generate_private_key(ec.SECP256R1())
         (directory / "key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         (directory / "responder").write_bytes(authority.responder(key).public_bytes(Encoding.PEM))
         (directory / "authority").write_bytes(authority.pem)
-        self.known: list[tuple[x509.Certificate, datetime | None]] = []
 
     def issued(self, certificate: bytes, revoked: datetime | None = None) -> None:
-        """Know of a certificate (DER), before ``running``."""
-        self.known.append((x509.load_der_x509_certificate(certificate), revoked))
+        """Know of a certificate (DER), and whether it is revoked."""
+        with (self.directory / "index").open("a") as index:
+            index.write(_row(x509.load_der_x509_certificate(certificate), revoked))
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Answer, until the end of the ``with``."""
-        (self.directory / "index").write_text("".join(_row(*one) for one in self.known))
-        command = ["openssl", "ocsp", "-index", "index", "-port", f"127.0.0.1:{self.port}", "-CA", "authority",
-                   "-rsigner", "responder", "-rkey", "key", "-nmin", "30", "-ignore_err"]  # fmt: skip
-        with (self.directory / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=self.directory, stdout=log, stderr=log)
-        try:
-            self._wait(process)
-            yield
-        finally:
-            process.kill()
-            process.wait()
+    def answer(self, request: bytes) -> bytes:
+        """The answer to a request, both DER."""
+        here = self.directory
+        (here / "request").write_bytes(request)
+        run("ocsp", "-index", here / "index", "-CA", here / "authority", "-rsigner", here / "responder", "-rkey",
+            here / "key", "-nmin", "30", "-reqin", here / "request", "-respout", here / "answer")  # fmt: skip
+        return (here / "answer").read_bytes()
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        until = time.monotonic() + LIMIT
-        while time.monotonic() < until:
-            assert process.poll() is None, (self.directory / "log").read_text()
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.02)
-        raise AssertionError("openssl ocsp does not listen")
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """The same over HTTP (RFC 6960, appendix A)."""
+        assert (request.method, request.content_type) == ("POST", "application/ocsp-request")
+        answer = await asyncio.to_thread(self.answer, await request.read())
+        return web.Response(body=answer, content_type="application/ocsp-response")
 
 
 def _row(certificate: x509.Certificate, revoked: datetime | None) -> str:

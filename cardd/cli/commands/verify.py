@@ -94,7 +94,7 @@ async def _verified(context: Context, given: ToVerify) -> Verification:
 
 
 def _config(context: Context) -> Config:
-    """The service's settings; the defaults where this user may not read them: ``config check`` and ``doctor`` say so."""
+    """The service's settings; the defaults where this user may not read them, as ``doctor`` tells."""
     from cardd.config import Config, load  # noqa: PLC0415
 
     try:
