@@ -22,7 +22,7 @@ HEAD = 1024
 PEM_MAX = 16 * 1024 * 1024
 BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 SEQUENCE = b"\x30"
-_JWS = re.compile(rb"\s*[\w-]+\.[\w-]*(?:\.[\w-]+\s*)?\Z")
+_JWS = re.compile(rb"\s*e[wy][\w-]{8,}[\w.\s-]*\Z")  # base64url of a JSON object, which is longer than the head
 
 
 def signatures_of(given: ToVerify, pdf: PdfProcess) -> list[VerifiedSignature]:

@@ -21,7 +21,7 @@ from cardd.system.answers import KeptAnswers
 from cardd.system.revocation import RevocationHttp
 from tests.rig.pens import Pen, SmallAuthority, der
 from tests.rig.ports import free_port
-from tests.rig.revoking import OpensslResponder, Served, ocsp_answer, revocation_list
+from tests.rig.revoking import Handler, OpensslResponder, Served, ocsp_answer, revocation_list
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -255,9 +255,9 @@ async def _silent(request: web.Request) -> web.StreamResponse:
 
 @pytest.mark.parametrize("handler", [_redirect, _large, _silent])
 async def test_a_server_that_does_not_answer_as_it_must_is_unreachable(
-    root: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey, tmp_path: Path, handler: Callable[..., object]
+    root: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey, tmp_path: Path, handler: Handler
 ) -> None:
-    async with Served(handlers={"it": handler}) as served, Asker(root, tmp_path) as asker:  # type: ignore[dict-item]
+    async with Served(handlers={"it": handler}) as served, Asker(root, tmp_path) as asker:
         root.ocsp = [served.url("it")]
         asker.network = RevocationHttp(timeout=1, is_local=True)
         served.answers["list"] = revocation_list(root)
