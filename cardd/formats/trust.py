@@ -20,6 +20,8 @@ from pyhanko_certvalidator.errors import (
 from pyhanko_certvalidator.path import ValidationPath
 
 from cardd.errors import ConfigInvalid
+from cardd.formats.issuers import vouched_for
+from cardd.formats.verifying.reading import UNREADABLE
 
 
 class NoPath(StrEnum):
@@ -53,7 +55,7 @@ class TrustedAuthorities:
         try:
             context = ValidationContext(
                 trust_roots=self._authorities,
-                other_certs=[x509.Certificate.load(der, strict=True) for der in chain],
+                other_certs=vouched_for(chain, self._authorities),
                 moment=at,
                 allow_fetching=False,
                 revocation_mode="soft-fail",
@@ -66,7 +68,7 @@ class TrustedAuthorities:
             return NoPath.EXPIRED
         except NotYetValidError:
             return NoPath.EARLY
-        except (PathError, ValidationError, ValueError, TypeError, KeyError):  # asn1crypto's, of what is garbled
+        except (PathError, ValidationError, *UNREADABLE):
             return NoPath.REFUSED
 
 

@@ -11,6 +11,7 @@ from typing import Self
 
 import pytest
 from aiohttp import web
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cardd.formats.revocation.asking import Revocations
@@ -200,7 +201,9 @@ Lie = Callable[[SmallAuthority, Pen, Pen], bytes]
 OTHER = SmallAuthority("AC AUTRE SIMULATION")
 OCSP_LIES: dict[str, tuple[Lie, Why]] = {
     "about another certificate": (lambda root, _, other: ocsp_answer(root, other.signer.certificate), Why.GARBLED),
-    "signed by a stranger": (lambda root, pen, _: ocsp_answer(root, pen.signer.certificate, by=OTHER), Why.GARBLED),
+    "signed by a stranger": (lambda root, pen, _: signed_by(root, pen, OTHER.certificate, OTHER.key), Why.GARBLED),
+    "signed by the certificate itself": (lambda root, pen, _: signed_by_itself(root, pen), Why.GARBLED),
+    "signed by an expired responder": (lambda root, pen, _: signed_by_expired(root, pen), Why.GARBLED),
     "its signature changed": (lambda root, pen, _: changed(ocsp_answer(root, pen.signer.certificate)), Why.GARBLED),
     "of yesterday": (lambda root, pen, _: ocsp_answer(root, pen.signer.certificate, age=DAY), Why.STALE),
     "of tomorrow": (lambda root, pen, _: ocsp_answer(root, pen.signer.certificate, age=-DAY), Why.GARBLED),
@@ -216,6 +219,20 @@ LIST_LIES: dict[str, tuple[Lie, Why]] = {
     "a page": (lambda *_: b"<html>captive portal</html>", Why.GARBLED),
     "cut short": (lambda root, *_: revocation_list(root)[:-40], Why.GARBLED),
 }
+
+
+def signed_by(root: SmallAuthority, pen: Pen, by: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bytes:
+    return ocsp_answer(root, pen.signer.certificate, by=(by, key))
+
+
+def signed_by_itself(root: SmallAuthority, pen: Pen) -> bytes:
+    assert isinstance(pen.key, ec.EllipticCurvePrivateKey)
+    return signed_by(root, pen, x509.load_der_x509_certificate(pen.signer.certificate), pen.key)
+
+
+def signed_by_expired(root: SmallAuthority, pen: Pen) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return signed_by(root, pen, root.responder(key, days=(-20, -10)), key)
 
 
 def changed(answer: bytes) -> bytes:

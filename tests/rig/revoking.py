@@ -99,12 +99,12 @@ def ocsp_answer(
     authority: SmallAuthority,
     certificate: bytes,
     *,
-    by: SmallAuthority | None = None,
+    by: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None,
     age: timedelta = timedelta(minutes=5),
     life: timedelta | None = HOUR,
 ) -> bytes:
     """An answer (DER) that says good; ``by`` is who signs it, the authority itself where it is honest."""
-    signer, begin = by or authority, datetime.now(UTC) - age
+    (signer, key), begin = by or (authority.certificate, authority.key), datetime.now(UTC) - age
     subject = x509.load_der_x509_certificate(certificate)
     builder = ocsp.OCSPResponseBuilder().add_response(
         cert=subject,
@@ -116,9 +116,9 @@ def ocsp_answer(
         revocation_time=None,
         revocation_reason=None,
     )
-    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer.certificate)
-    builder = builder.certificates([signer.certificate])
-    return builder.sign(signer.key, SHA256()).public_bytes(Encoding.DER)
+    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer)
+    builder = builder.certificates([signer])
+    return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
 
 
 @dataclass
