@@ -60,7 +60,7 @@ class Simulator(Protocol):
         ...
 
     def authorities(self, options: SimulatorOptions) -> list[bytes]:
-        """The root certificates (DER) of its cards, which a daemon that runs it in process trusts; there may be none.
+        """The authorities (DER) of its cards, trusted by a daemon that runs it in process; there may be none.
 
         Blocks and raises as ``in_process``, after which it is called.
         """

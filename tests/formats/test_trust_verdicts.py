@@ -207,9 +207,9 @@ async def test_with_no_authority_at_all_none_of_the_system_s_is_taken(desk: Desk
 async def test_the_simulation_s_authorities_are_trusted_only_where_they_are_given(desk: Desk) -> None:
     pen = card_pen()
     with new_document(pen.write(prepare_cades(BytesIO(DOCUMENT), pen.signer, datetime.now(UTC)))) as signed:
-        simulated = Verifier(Anchors(simulated=[store().root]), None, KeptAnswers(None), desk.pdf, desk.clock)
+        simulated = Verifier(Anchors(simulated=store().authorities), None, KeptAnswers(None), desk.pdf, desk.clock)
         one = only(await simulated.verify(ToVerify(signed)))
-        assert (one.chain.trusted, one.chain.authority) == (True, "AC RACINE SIMULATION IGC-SANTE FORT")
+        assert (one.chain.trusted, one.chain.authority) == (True, "AC SIMULATION IGC-SANTE FORT PERSONNES")
         assert codes(one) == ["test", "revocation_offline"]
         assert one.signer.holder is not None
         assert (one.signer.is_test, one.signer.holder.national_id) == (True, "899000000010")

@@ -42,8 +42,8 @@ class Cps3Simulator(CardSimulator):
         return self.card_type(issued, pin=options.pin.encode(), puk=options.puk.encode(), delays=delays)
 
     def authorities(self, options: SimulatorOptions) -> list[bytes]:
-        """The fictitious root."""
-        return [Store(options.state).root]
+        """The fictitious ones."""
+        return Store(options.state).authorities
 
 
 def _profile(options: SimulatorOptions) -> Profile:
