@@ -25,7 +25,7 @@ from cardd.identity.cpx import facts_of, identity_of, is_test
 from cardd.model import Identity
 
 SKEW = timedelta(minutes=1)
-SIGNING = {"digital_signature", "non_repudiation"}
+SIGNING = {"digitalSignature", "nonRepudiation"}
 WITHOUT_PATH = {
     NoPath.AUTHORITY: ("untrusted", Verdict.UNDETERMINED),
     NoPath.REFUSED: ("path_refused", Verdict.INVALID),
@@ -93,8 +93,8 @@ def _weight(revocation: Revocation, at: datetime) -> tuple[int, bool]:
 def _of_signature(found: VerifiedSignature) -> Iterable[Reason]:
     if found.flaw is not None:
         yield Reason(f"flaw_{found.flaw}", Verdict.INVALID)
-    usage = x509.Certificate.load(found.certificate).key_usage_value
-    if usage is not None and not SIGNING & usage.native:
+    usages = facts_of(found.certificate).key_usage
+    if usages and not SIGNING & set(usages):
         yield Reason("usage", Verdict.INVALID)
 
 

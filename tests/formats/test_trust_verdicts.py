@@ -13,7 +13,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from cardd.documents.verdicts import Judged, Verdict, Verification
 from cardd.documents.verification import Anchors, ToVerify, Verifier
-from cardd.errors import ConfigInvalid, DocumentContentTwice, DocumentEmpty, DocumentUnrecognised, InvalidRequest
+from cardd.errors import (
+    CarddError,
+    ConfigInvalid,
+    DocumentContentTwice,
+    DocumentEmpty,
+    DocumentUnrecognised,
+    InvalidRequest,
+)
 from cardd.formats.cades import prepare_cades
 from cardd.formats.document import new_document
 from cardd.formats.jws import prepare_jws
@@ -383,3 +390,21 @@ async def test_authorities_that_cannot_be_read_are_a_fault_of_the_configuration(
     verifier = Verifier(Anchors(desk.directory / "none.pem"), None, KeptAnswers(None), desk.pdf, desk.clock)
     with new_document(desk.cades(desk.pen())) as signed, pytest.raises(ConfigInvalid):
         await verifier.verify(ToVerify(signed))
+
+
+async def test_a_damaged_document_is_refused_or_found_invalid_and_nothing_else(desk: Desk) -> None:
+    """Every 7th byte of a CMS message, its certificates and its timestamp, changed alone."""
+    signed = desk.cades(desk.pen(), stamped=True)
+    whole, seen = await desk.verify(signed), set[str]()
+    assert whole.verdict is Verdict.VALID
+    for place in range(0, len(signed), 7):
+        damaged = signed[:place] + bytes([signed[place] ^ 0x41]) + signed[place + 1 :]
+        try:
+            found = await desk.verify(damaged, offline=True)
+        except CarddError as error:
+            seen.add(error.code)
+        else:
+            assert found.verdict is not Verdict.VALID, place
+            seen.add(found.verdict)
+    assert {"invalid", "document.malformed"} <= seen
+    assert not {code for code in seen if code.startswith("internal")}

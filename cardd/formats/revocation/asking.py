@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from asn1crypto import x509
 from pyhanko_certvalidator.path import ValidationPath
@@ -15,7 +17,12 @@ from cardd.formats.revocation.queries import Query, queries
 from cardd.formats.revocation.status import Revocation, Source, Status, Why
 from cardd.formats.trust import name_of
 
-ANSWER_MAX = {Source.OCSP: 64 * 1024, Source.CRL: 16 * 1024 * 1024}
+R = TypeVar("R")
+
+ANSWER_MAX = {
+    Source.OCSP: 64 * 1024,
+    Source.CRL: 8 * 1024 * 1024,
+}  # a list of 100,000 is 5 MB, and 90 MB while it is read
 
 
 class Network(Protocol):
@@ -45,6 +52,7 @@ class Revocations:
         self._network = network
         self._answers = answers
         self._now = now
+        self._list = asyncio.Lock()  # only one is read at a time
 
     async def of(self, path: ValidationPath) -> tuple[Revocation, ...]:
         """Of each certificate below the path's authority, the signer's first."""
@@ -61,13 +69,23 @@ class Revocations:
 
     async def _answered(self, query: Query, certificate: x509.Certificate, path: ValidationPath) -> Revocation:
         """From what is kept while that is of now, else from the network; only what counts is kept."""
-        kept = await asyncio.to_thread(self._kept, query, certificate, path)
+        kept = await self._read(query, self._kept, certificate, path)
         if self._network is None or (kept is not None and kept.status is not Status.UNKNOWN):
             return kept or _unknown(certificate, Why.OFFLINE)
         answer = await self._network.fetch(query.url, query.body, ANSWER_MAX[query.source])
         if answer is None:
             return _unknown(certificate, Why.UNREACHABLE)
-        return await asyncio.to_thread(self._judged, answer, query, certificate, path)
+        return await self._read(query, partial(self._judged, answer), certificate, path)
+
+    async def _read(
+        self,
+        query: Query,
+        reader: Callable[[Query, x509.Certificate, ValidationPath], R],
+        certificate: x509.Certificate,
+        path: ValidationPath,
+    ) -> R:
+        async with self._list if query.source is Source.CRL else nullcontext():
+            return await asyncio.to_thread(reader, query, certificate, path)
 
     def _kept(self, query: Query, certificate: x509.Certificate, path: ValidationPath) -> Revocation | None:
         answer = self._answers.load(query.key)
