@@ -74,7 +74,7 @@ class Judge:
         revocation = await self._revocation(path, self._now()) if stamp.intact else None
         is_good = revocation is None or revocation.status is Status.GOOD
         trusted = stamp.intact and isinstance(path, ValidationPath) and is_good
-        subject = name_of(x509.Certificate.load(stamp.certificate).subject)
+        subject = name_of(x509.Certificate.load(stamp.certificate))
         return Timestamp(stamp.time, stamp.intact, trusted, subject, _chain(path), revocation)
 
     async def _revocation(self, path: Path, at: datetime) -> Revocation | None:
@@ -129,8 +129,7 @@ def _of_revocation(revocation: Revocation | None, at: datetime) -> Iterable[Reas
 def _chain(path: Path) -> Chain:
     if isinstance(path, NoPath):
         return Chain(trusted=False, problem=str(path))
-    anchor = path.trust_anchor.authority
-    return Chain(trusted=True, authority=name_of(anchor.name))
+    return Chain(trusted=True, authority=name_of(path.first))
 
 
 def _signer(certificate: bytes) -> Signer:

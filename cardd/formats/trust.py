@@ -72,10 +72,13 @@ class TrustedAuthorities:
             return NoPath.REFUSED
 
 
-def name_of(name: x509.Name) -> str:
-    """A name for people: the common name, all of it where there is none."""
-    common = name.native.get("common_name")
-    return common if isinstance(common, str) else str(name.human_friendly)
+def name_of(certificate: x509.Certificate) -> str:
+    """Its subject for people: the common name, all of it where there is none, ``?`` where it cannot be read."""
+    try:
+        common = certificate.subject.native.get("common_name")
+        return common if isinstance(common, str) else str(certificate.subject.human_friendly)
+    except UNREADABLE:
+        return "?"
 
 
 def authorities_of(file: Path) -> list[bytes]:

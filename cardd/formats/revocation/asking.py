@@ -106,7 +106,7 @@ def _queries(certificate: x509.Certificate, path: ValidationPath) -> list[Query]
 
 
 def _unknown(certificate: x509.Certificate, why: Why) -> Revocation:
-    return Revocation(name_of(certificate.subject), Status.UNKNOWN, why=why)
+    return Revocation(name_of(certificate), Status.UNKNOWN, why=why)
 
 
 def _tells(revocation: Revocation) -> int:

@@ -36,7 +36,7 @@ def judged(
     answer: bytes, source: Source, certificate: x509.Certificate, path: ValidationPath, now: datetime
 ) -> Revocation:
     """What an answer says of a certificate of this path. Never raises. For a thread of its own."""
-    subject = name_of(certificate.subject)
+    subject = name_of(certificate)
     try:
         as_of, kept_since = _of_response(answer) if source is Source.OCSP else _of_list(answer)
     except UNREADABLE:
