@@ -157,6 +157,7 @@ class Daemon:
             settings=_ecps_settings(self._config.psc),
             secrets=OsSecrets(),
             store=self._store,
+            organisation=csa,
         )
         return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa, ecps)
 
@@ -256,12 +257,12 @@ class Daemon:
 
 def _dmp_settings(dmp: Dmp) -> DmpSettings:
     """Raises ConfigInvalid for a point that the profile does not have."""
-    points = dict(pair.partition("=")[::2] for pair in dmp.points)
+    points, labels = (dict(pair.partition("=")[::2] for pair in pairs) for pairs in (dmp.points, dmp.labels))
     try:
         profile = varied(profile_named(dmp.profile), points, window=dmp.window)
     except AssertionPointInvalid as error:
         raise ConfigInvalid(file="", key="dmp.points", why="expected", expected=str(error.params["known"])) from error
-    return DmpSettings(profile, dmp.secret_code, dmp.insi_issuer)
+    return DmpSettings(profile, dmp.secret_code, dmp.insi_issuer, labels)
 
 
 def _ecps_settings(psc: Psc) -> EcpsSettings | None:
@@ -275,6 +276,7 @@ def _ecps_settings(psc: Psc) -> EcpsSettings | None:
         client_id=psc.client_id,
         authentication=psc.authentication,
         certificate=psc.certificate,
+        organisation=psc.organisation,
         key_id=psc.key_id,
         authorities=psc.authorities,
         extra_hosts=psc.extra_hosts,

@@ -32,7 +32,7 @@ from cardd.client.answers import (
     SupportStanding,
 )
 from cardd.client.api import Acting, CarddClient, PscLogin
-from cardd.client.session import Session, ToSign
+from cardd.client.session import Form, Session, ToSign
 
 __all__ = [
     "Acting",
@@ -45,6 +45,7 @@ __all__ = [
     "Client",
     "Enrolment",
     "Expiring",
+    "Form",
     "HandedOver",
     "Holder",
     "Method",

@@ -35,6 +35,14 @@ class Dmp:
             "La durée de vie qu’annonce un VIHF direct ou indirect, en secondes ; 0 : il ne l’annonce pas.",
         ),
     ] = 0
+    labels: Annotated[
+        tuple[str, ...],
+        Key(
+            words(),
+            "Words for codes of professions, savoir-faire and roles that are newer than cardd, as code=words.",
+            "Libellés des codes de professions, savoir-faire et rôles plus récents que cardd : code=libellé.",
+        ),
+    ] = ()
     secret_code: Annotated[
         str | None,
         Key(

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cardd.config.key import Key
 from cardd.config.values import (
+    boolean,
     choice,
     duration,
     integer,
@@ -63,6 +64,14 @@ class Psc:
             "Le fichier PKCS#12 montré en TLS, et qui signe private_key_jwt ; mot de passe : entrée psc-certificate.",
         ),
     ] = None
+    organisation: Annotated[
+        bool,
+        Key(
+            boolean(),
+            "Whether the organisation's authentication key (section csa, a file or a token) does so instead.",
+            "La clé d’authentification de l’organisation (section csa, fichier ou jeton) le fait-elle à la place.",
+        ),
+    ] = False
     key_id: Annotated[
         str | None,
         Key(

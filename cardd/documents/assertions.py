@@ -8,8 +8,8 @@ card, certificate or PSC tell); each is a row of the audit log, its patient unde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from cardd.core.consent import ConsentDesk
@@ -50,15 +50,19 @@ DECLARED = "declared"  # the identifier of a situation that the program tells, w
 
 @dataclass(frozen=True, slots=True)
 class DmpSettings:
-    """What a site chose: the variants of a profile, and two values that no public source tells."""
+    """What a site chose: the variants of a profile, and values that no public source tells.
+
+    ``labels`` are the words for codes that are newer than our tables.
+    """
 
     profile: DmpProfile
     secret_code: str | None = None
     insi_issuer: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def completed(self, registration: Registration) -> Registration:
         """The practice software's registration with these values."""
-        return replace(registration, secret_code=self.secret_code, insi_issuer=self.insi_issuer)
+        return replace(registration, secret_code=self.secret_code, insi_issuer=self.insi_issuer, labels=self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +154,10 @@ class Assertions:
             signer = Signer(credential.certificate, credential.chain, Algorithm.RS256)
             prepared = vihf.of_organisation(organisation_of(credential.certificate)).prepare(signer)
             value = card.sign(credential.key, signer.algorithm, prepared.message)
+            content = _written(prepared, value)
             entry = _entry(session, "assertion.vihf", about, consent)
             self.audit.write([replace(entry, digest=prepared.message.digest.hex(), certificate=credential.serial)])
-            return Issued(_written(prepared, value), credential.certificate)
+            return Issued(content, credential.certificate)
 
         return await self.organisation.use(session, work)
 

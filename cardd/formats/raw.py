@@ -10,7 +10,7 @@ from cardd.errors import DocumentContentMissing
 from cardd.formats.document import sha256_of, size_of
 from cardd.model import Message
 
-CONTENT_MAX = 1024 * 1024  # a longer one goes to the key by its digest alone
+CONTENT_MAX = 16 * 1024 * 1024  # a longer one goes to the key by its digest alone
 
 
 def prepare_raw(document: BinaryIO | None, digest: bytes | None) -> RawPrepared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cardd.core.readers import Readers
-from cardd.errors import CardAmbiguous, CarddError
+from cardd.errors import CardAmbiguous, CarddError, MethodUnavailable
 from cardd.identity import cpx_login, csa_login
 from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.login import METHOD as ECPS
@@ -34,14 +34,15 @@ class Methods:
     async def states(self) -> list[MethodState]:
         """Every method."""
         return [
-            MethodState(cpx_login.METHOD, self._cpx()),
+            MethodState(cpx_login.METHOD, await self._cpx()),
             MethodState(csa_login.METHOD, await self._organisation(), self._expiry.expiring()),
             MethodState(ECPS, self._mobile()),
         ]
 
-    def _cpx(self) -> CarddError | None:
+    async def _cpx(self) -> CarddError | None:
         try:
-            self._readers.choose(None)
+            if await self._csa.owns(self._readers.choose(None)):
+                return MethodUnavailable(method=cpx_login.METHOD)
         except CardAmbiguous:
             return None  # the user picks one
         except CarddError as error:

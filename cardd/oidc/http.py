@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
 from yarl import URL
 
-from cardd.errors import CarddError, PscCertificate, PscClientRefused, PscUnavailable
+from cardd.errors import (
+    CarddError,
+    PscCertificate,
+    PscClientRefused,
+    PscUnavailable,
+    UpstreamError,
+    UpstreamRefusedUs,
+    UpstreamUntrusted,
+)
 from cardd.oidc.fields import JsonObject, parse
 
 ANSWER_MAX = 256 * 1024
 CONNECT_LIMIT = 5.0
 PAUSES = (0.25, 1.0)  # before the second and the third try of a GET
 CONNECTIONS = 32
+Server = tuple[str, int]  # host and port
+Connectors = Callable[[str, int], aiohttp.BaseConnector]
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "cardd"}
 
 
@@ -44,23 +54,32 @@ class Answer:
 class Http:
     """Connections to one provider. Made and closed on the event loop.
 
-    ``tls`` decides whom we trust and which client certificate is shown, the system's authorities and none by default.
+    ``tls`` decides whom we trust and which client certificate is shown, the system's authorities and none by default;
+    ``connectors`` takes its place where the certificate's key is no file's, and makes connections to one server each.
     ``proxy`` is the address of an HTTP proxy.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None, *, proxy: str | None = None, timeout: float = 15.0) -> None:
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None = None,
+        *,
+        connectors: Connectors | None = None,
+        proxy: str | None = None,
+        timeout: float = 15.0,
+    ) -> None:
         self._tls = tls
+        self._connectors = connectors
         self._proxy = proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_LIMIT)
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[Server | None, aiohttp.ClientSession] = {}
         self._closed = False
 
     async def close(self) -> None:
         """Give the connections back; further requests raise PscUnavailable."""
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         """What is there. Raises PscUnavailable after three tries, PscCertificate, PscClientRefused."""
@@ -101,7 +120,7 @@ class Http:
         if self._closed:
             raise PscUnavailable(host=target.host or "")
         try:
-            async with self._opened().request(
+            async with self._opened(target).request(
                 method,
                 target,
                 data=form,
@@ -116,23 +135,29 @@ class Http:
                     raise PscUnavailable(host=target.host or "")
                 cookies = {name: morsel.value for name, morsel in response.cookies.items()}
                 return Answer(response.status, response.content_type.lower(), body, cookies)
-        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+        except (aiohttp.ClientError, TimeoutError, OSError, UpstreamError) as fault:
             raise _told(fault, target.host or "") from fault
 
     def _limits(self, total: float | None) -> aiohttp.ClientTimeout:
         return self._timeout if total is None else aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_LIMIT)
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._tls or True, limit=CONNECTIONS),
+    def _opened(self, target: URL) -> aiohttp.ClientSession:
+        server = (target.host or "", target.port or 0) if self._connectors else None
+        if server not in self._sessions:
+            self._sessions[server] = aiohttp.ClientSession(
+                connector=self._connector(server),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=HEADERS,
                 timeout=self._timeout,
                 auto_decompress=False,
                 trust_env=False,  # it would read a netrc file too
             )
-        return self._session
+        return self._sessions[server]
+
+    def _connector(self, server: Server | None) -> aiohttp.BaseConnector:
+        if self._connectors and server:
+            return self._connectors(*server)
+        return aiohttp.TCPConnector(ssl=self._tls or True, limit=CONNECTIONS)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -145,8 +170,10 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _told(fault: Exception, host: str) -> CarddError:
-    if isinstance(fault, aiohttp.ClientConnectorCertificateError):
+    if isinstance(fault, aiohttp.ClientConnectorCertificateError | UpstreamUntrusted):
         return PscCertificate(host=host)
+    if isinstance(fault, UpstreamRefusedUs):
+        return PscClientRefused()
     # the other side's alert: it wants another client certificate than it was shown, or one at all
     if any("_ALERT_" in str(getattr(link, "reason", "")) for link in _chain(fault) if isinstance(link, ssl.SSLError)):
         return PscClientRefused()

@@ -15,7 +15,7 @@ from cardd.errors import PscGarbled, PscNoCiba, PscOtherPerson, PscUnavailable
 from cardd.oidc.client_auth import ClientAuthentication
 from cardd.oidc.discovery import ENDPOINTS, Discovery
 from cardd.oidc.fields import JsonObject
-from cardd.oidc.http import Answer, Http
+from cardd.oidc.http import Answer, Connectors, Http
 from cardd.oidc.id_token import Binding, IdToken, check_id_token
 from cardd.oidc.jwks import KeySet
 from cardd.oidc.refusal import Refusal
@@ -39,7 +39,7 @@ class Login:
 class Provider:
     """Made once for a configuration, and used by all its logins; ``close`` gives its connections back.
 
-    ``tls`` as in ``Http``: with a client certificate where ``authentication.mtls`` is set.
+    ``tls`` and ``connectors`` as in ``Http``: with a client certificate where ``authentication.mtls`` is set.
     """
 
     def __init__(
@@ -48,10 +48,12 @@ class Provider:
         authentication: ClientAuthentication,
         clock: Clock,
         tls: ssl.SSLContext | None = None,
+        *,
+        connectors: Connectors | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.http = Http(tls, proxy=settings.proxy)
+        self.http = Http(tls, connectors=connectors, proxy=settings.proxy)
         self.discovery = Discovery(settings, self.http, clock)
         self.keys = KeySet(self._fetch_keys, clock)
         self._authentication = authentication

@@ -49,7 +49,7 @@ INVALID_SIGNATURES: list[tuple[Json, str]] = [
     ({**ITEM, "digest": base64.b64encode(bytes(33)).decode()}, "$.digest"),
     ({**ITEM, "digest": "pas du base64"}, "$.digest"),
     ({**ITEM, "algorithm": "none"}, "$.algorithm"),
-    ({**ITEM, "format": "xades"}, "$.format"),
+    ({**ITEM, "format": "pgp"}, "$.format"),
     ({**ITEM, "origin": "https://webps.example"}, "$.origin"),
     ({**ITEM, "batch": {"name": "lot", "count": 0}}, "$.batch.count"),
     ({**ITEM, "batch": {"name": "lot", "count": 2, "pin": "1"}}, "$.batch.pin"),

@@ -22,8 +22,10 @@ from tests.rig.daemon import DaemonProcess
 from tests.rig.keyring import Keyring
 from tests.rig.lps import UnixConnection
 from tests.rig.oidc.people import ALICE, BOB
+from tests.rig.oidc.pki import ORGANISATION
 from tests.rig.oidc.provider import SECRET, PscRig, is_installed
 from tests.rig.pinentry import ScriptedPinentry
+from tests.rig.softhsm import PIN, SoftHsm
 from tests.rig.terminal import Terminal
 from tests.rig.waiting import eventually_here
 
@@ -39,6 +41,20 @@ authorities = "{authorities}"
 [[psc.apis]]
 name = "ins"
 audience = "https://api.example"
+"""
+TOKEN = """
+[psc]
+issuer = "{issuer}"
+client_id = "mtls"
+authentication = "tls"
+organisation = true
+authorities = "{authorities}"
+
+[csa]
+token = "ORGANISATION"
+
+[drivers.pkcs11]
+modules = ["{module}"]
 """
 PAGE = Path(__file__).parents[2] / "docs" / "e-cps.md"
 
@@ -81,12 +97,14 @@ def psc() -> Iterator[PscRig]:
 
 
 @contextmanager
-def working(psc: PscRig, tmp_path: Path, environment: dict[str, str] | None = None) -> Iterator[Desk]:
+def working(
+    psc: PscRig, tmp_path: Path, environment: dict[str, str] | None = None, settings: str = SETTINGS
+) -> Iterator[Desk]:
     (tmp_path / "psc.pem").write_bytes(psc.authority.pem)
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "cardd.psc-client-secret").write_text(SECRET)
     pinentry = ScriptedPinentry(tmp_path)
-    extra = SETTINGS.format(issuer=psc.issuer, authorities=tmp_path / "psc.pem")
+    extra = settings.format(issuer=psc.issuer, authorities=tmp_path / "psc.pem")
     around = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"), **(environment or {})}
     daemon = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=around, extra=extra)
     daemon.start()
@@ -244,3 +262,18 @@ async def logged_in(desk: Desk) -> Session:
         await asyncio.to_thread(desk.wait_for, "pending")
         await desk.psc.approve(ALICE)
         return await login
+
+
+def test_the_service_proves_itself_with_a_key_on_a_token(psc: PscRig, tmp_path: Path) -> None:
+    asyncio.run(psc.reset())
+    issued = psc.authority.issue(ORGANISATION)
+    (tmp_path / "hsm").mkdir()
+    hsm = SoftHsm(tmp_path / "hsm")
+    hsm.holding("ORGANISATION", issued.certificate, issued.key)
+    with working(psc, tmp_path, hsm.environment, TOKEN.replace("{module}", hsm.module)) as desk:
+        (tmp_path / "credentials" / "cardd.csa").write_text(PIN)
+        eventually_here(lambda: desk.user.run("methods", "--json").rows("methods")[1]["usable"] is True)
+        with desk.logging_in() as ran:
+            asyncio.run(desk.psc.approve(ALICE))
+        assert ran[0].status == 0, ran[0].err
+        assert ALICE in desk.user.ok("status")

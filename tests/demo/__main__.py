@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,11 +19,14 @@ from typing import TypeVar, cast
 from tests.demo import workstation
 from tests.rig.lps import EventStream, Json, Lps, UnixConnection
 from tests.rig.pinentry import ScriptedPinentry
+from tests.rig.sandbox import SECRET, PscSandbox
 from tests.rig.simulator import simulated_card, store
+from tests.rig.waiting import eventually_here
 
 T = TypeVar("T")
 
 PIN = "7319"
+MOBILE = "899700000000"
 NONCE = base64.b64encode(hashlib.sha256(b"a server's challenge").digest()).decode()
 DOCUMENT = "Compte rendu de consultation (SIMULATION)\n"
 
@@ -37,7 +41,9 @@ class Demo:
     def __init__(self, directory: Path, *, pcsc: bool) -> None:
         self.directory = directory
         self.pinentry = ScriptedPinentry(directory, pin=PIN)
-        self.workstation = workstation.here(directory, self.pinentry.path, pcsc=pcsc)
+        self.psc = PscSandbox(directory)
+        self.psc.start()
+        self.workstation = workstation.here(directory, self.pinentry.path, self.psc.configuration, pcsc=pcsc)
         self.card = simulated_card("medecin", pin=PIN.encode())
         self.lps = Lps(self.workstation.daemon.port)
 
@@ -49,6 +55,7 @@ class Demo:
                 step(f"{number:2}", action)
         finally:
             self.workstation.stop()
+            self.psc.stop()
 
     def steps(self) -> list[Callable[[], str]]:
         """What the demo shows."""
@@ -65,6 +72,10 @@ class Demo:
             self.audit,
             self.remove,
             self.refused,
+            self.ask_mobile,
+            self.approve,
+            self.open_by_mobile,
+            self.sign_nothing,
         ]
 
     def start(self) -> str:
@@ -151,6 +162,35 @@ class Demo:
             raise Failed(f"the session answered {problem}")
         return f"session refused: {problem['code']}"
 
+    def ask_mobile(self) -> str:
+        """A login with e-CPS: the simulated Pro Santé Connect wakes the mobile."""
+        wanted: Json = {"method": "ecps", "login_hint": MOBILE}
+        session = self.ask("POST", "/v1/sessions", wanted, expected=202)
+        self.session = self.lps.with_credential(str(session["token"]))
+        self.path = f"/v1/sessions/{session['id']}"
+        self.digits = str(session["binding_message"])
+        return f"e-CPS login of {MOBILE} waits for the mobile, digits {self.digits}"
+
+    def approve(self) -> str:
+        """The person compares the digits, and agrees."""
+        told = self.psc.tell("approve")
+        if told.returncode or self.digits not in told.stdout:
+            raise Failed(told.stdout + told.stderr)
+        return f"cardctl simulate psc approve: {told.stdout.strip()}"
+
+    def open_by_mobile(self) -> str:
+        """The session is theirs."""
+        eventually_here(lambda: self.ask("GET", self.path, by=self.session)["state"] == "active")
+        session = self.ask("GET", self.path, by=self.session)
+        holder, [situation] = cast(Json, session["identity"]), cast(list[Json], session["situations"])
+        return f"session of {holder['given_name']} {holder['family_name']} by e-CPS, {situation['structure_name']}"
+
+    def sign_nothing(self) -> str:
+        """What e-CPS cannot do is said."""
+        body: Json = {"document_name": "compte-rendu.txt", "document": base64.b64encode(DOCUMENT.encode()).decode()}
+        problem = self.ask("POST", f"{self.path}/signatures", body, by=self.session, expected=409)
+        return f"signature refused: {problem['code']}"
+
     def ask(
         self, method: str, path: str, body: Json | None = None, *, by: Lps | None = None, expected: int = 200
     ) -> Json:
@@ -188,6 +228,10 @@ def main() -> int:
     """The demo's exit status. ``--in-process`` plays it as on a machine without PC/SC."""
     pcsc = "--in-process" not in sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="cardd-demo-") as directory:
+        credentials = Path(directory, "credentials")
+        credentials.mkdir()
+        (credentials / "cardd.psc-client-secret").write_text(SECRET)
+        os.environ["CREDENTIALS_DIRECTORY"] = str(credentials)  # as systemd passes it
         try:
             Demo(Path(directory), pcsc=pcsc).run()
         except Failed as failure:

@@ -42,11 +42,11 @@ class Workstation(Protocol):
         ...
 
 
-def here(directory: Path, pinentry: Path, *, pcsc: bool) -> Workstation:
-    """What this machine allows; without ``pcsc``, what any machine does."""
+def here(directory: Path, pinentry: Path, extra: str, *, pcsc: bool) -> Workstation:
+    """What this machine allows; without ``pcsc``, what any machine does. ``extra`` is added to the configuration."""
     if pcsc and Path(pcscd.PROGRAM).exists() and pcscd.VPCD.exists():
-        return PcscWorkstation(directory, pinentry)
-    return InProcessWorkstation(directory, pinentry)
+        return PcscWorkstation(directory, pinentry, extra)
+    return InProcessWorkstation(directory, pinentry, extra)
 
 
 class PcscWorkstation:
@@ -54,9 +54,9 @@ class PcscWorkstation:
 
     described = "real pcscd, virtual reader, daemon in a process of its own"
 
-    def __init__(self, directory: Path, pinentry: Path) -> None:
+    def __init__(self, directory: Path, pinentry: Path, extra: str) -> None:
         self._pcscd = pcscd.Pcscd(directory)
-        self.daemon = DaemonProcess(directory, pinentry=pinentry, environment=self._pcscd.environment)
+        self.daemon = DaemonProcess(directory, pinentry=pinentry, environment=self._pcscd.environment, extra=extra)
         self._card = ExitStack()
 
     def start(self) -> None:
@@ -84,8 +84,8 @@ class InProcessWorkstation:
 
     described = "NO PC/SC here: the card is simulated inside the daemon's process"
 
-    def __init__(self, directory: Path, pinentry: Path) -> None:
-        self.daemon = DaemonProcess(directory, pinentry=pinentry)
+    def __init__(self, directory: Path, pinentry: Path, extra: str) -> None:
+        self.daemon = DaemonProcess(directory, pinentry=pinentry, extra=extra)
         self._reader = InProcessReader(READER)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()

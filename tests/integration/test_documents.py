@@ -10,6 +10,7 @@ from tests.integration.workstation import ROOT, Workstation
 from tests.rig.simulator import simulated_card
 
 API = ROOT / "docs" / "api.md"
+SIGNING = ROOT / "docs" / "signing.md"
 INTEGRATORS = ROOT / "docs" / "integrators.md"
 SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(import .*?)^```$", re.MULTILINE | re.DOTALL)
@@ -38,6 +39,21 @@ def test_every_command_of_the_api_page_does_what_the_page_says(workstation: Work
     assert '"family_name": "SIMULATION-MEDECIN"' in ran.stdout
     assert '"code":"client.unknown"' in said[-1]
     assert not [line for line in said if "request.invalid" in line or "Not Found" in line]
+
+
+def test_a_large_document_is_signed_as_the_page_of_formats_says(workstation: Workstation) -> None:
+    place = workstation.directory / "signer"
+    place.mkdir()
+    (place / "document").write_bytes(bytes(30_000_000))
+    before = SHELL.findall(API.read_text())[:9]  # until the session is open
+    script = "\n".join([*before, SHELL.findall(SIGNING.read_text())[1]]).replace("17463", str(workstation.daemon.port))
+    with workstation.card(simulated_card()):
+        subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=place, check=True, capture_output=True, timeout=60
+        )
+    command = ["openssl", "cms", "-verify", "-noverify", "-binary", "-inform", "DER", "-in", "document.p7m"]
+    subprocess.run([*command, "-out", "content"], cwd=place, check=True, capture_output=True, timeout=60)
+    assert (place / "content").read_bytes() == (place / "document").read_bytes()
 
 
 def run_program(workstation: Workstation, program: str, *command: str) -> list[str]:

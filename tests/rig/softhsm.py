@@ -45,9 +45,22 @@ class SoftHsm:
         place = self.directory / label
         place.mkdir()
         files = organisation.make(place, ec=ec)
+        self._fill(label, files)
+        return files
+
+    def holding(self, label: str, certificate: bytes, key: bytes) -> None:
+        """A new token with this key and its certificate, PEM, for both purposes."""
+        self._run("softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", OFFICER)
+        place = self.directory / label
+        place.mkdir()
+        for name in IDS:
+            (place / f"{name}.pem").write_bytes(certificate)
+            (place / f"{name}.key").write_bytes(key)
+        self._fill(label, organisation.Organisation(place / "authentication.p12", place / "signature.p12"))
+
+    def _fill(self, label: str, files: organisation.Organisation) -> None:
         for name, identifier in IDS.items():
             self._import(label, name, identifier, files)
-        return files
 
     def copy(self, directory: Path) -> SoftHsm:
         """The same tokens elsewhere."""

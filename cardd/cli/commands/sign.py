@@ -1,88 +1,128 @@
-"""``cardctl sign``: raw RS256 signatures of files, with the session of ``cardctl login``."""
+"""``cardctl sign``: signatures of files in any format, with the session of ``cardctl login``."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
+from cardd.cli.forms import form_arguments, form_of, is_apart, output_of
 from cardd.cli.parser import Parser
 from cardd.cli.waiting import waiting
-from cardd.client import Signature, ToSign
+from cardd.client import Form, Session, Signature, ToSign
+from cardd.errors import InvalidRequest
 
-DOCUMENT_MAX = 8 * 1024 * 1024  # larger files are hashed here: the API limits a request's size
 CHUNK = 1024 * 1024
+DOCUMENT_MAX = 8 * CHUNK
 
 
 def arguments(parser: Parser) -> None:
-    """Files, and where signatures go."""
+    """Files, where signatures go, and in which format."""
     parser.add_argument("files", metavar=parser.words("file"), nargs="+", type=Path, help=parser.words("sign.files"))
     parser.add_argument("--output", "-o", metavar="PATH", type=Path, help=parser.words("sign.output"))
     parser.add_argument("--certificate", action="store_true", help=parser.words("sign.certificate"))
     parser.add_argument("--patient", metavar=parser.words("name"), help=parser.words("sign.patient"))
+    form_arguments(parser)
 
 
 async def run(context: Context) -> int:
     """Sign all under one consent, then write."""
     files: list[Path] = context.arguments.files
-    outputs = _outputs(context)
-    session = context.kept.open_session()
-    items = [_to_sign(file, context.arguments.patient) for file in files]
-    async with (
-        context.client(context.kept.secret) as cardd,
-        waiting(context, context.words("sign.waiting"), cardd),
-    ):
-        signatures = await cardd.session(*session).sign_many(items)
+    form = form_of(context.arguments)
+    outputs = _outputs(context, form)
+    async with context.client(context.kept.secret) as cardd:
+        session = cardd.session(*context.kept.open_session())
+        items = [await _to_sign(session, file, form, context.arguments.patient) for file in files]
+        async with waiting(context, context.words("sign.waiting"), cardd):
+            signatures = await session.sign_many(items)
+        for output, signature in zip(outputs, signatures, strict=True):
+            await _write(session, output, signature)
     done = [
-        {"file": str(file), **_write(context, output, signature)}
+        {"file": str(file), "signature": str(output), **_certificate(context, output, signature)}
         for file, output, signature in zip(files, outputs, signatures, strict=True)
     ]
-    lines = [
-        context.words("sign.done", file=str(file), output=str(output))
-        for file, output in zip(files, outputs, strict=True)
-    ]
+    lines = [context.words("sign.done", file=one["file"], signature=one["signature"]) for one in done]
     context.answer({"signed": done}, lines)
     return Exit.OK
 
 
-def _outputs(context: Context) -> list[Path]:
+def _outputs(context: Context, form: Form) -> list[Path]:
     """Where the signatures go, known to be writable before anything is signed. Raises OSError."""
     files: list[Path] = context.arguments.files
     given: Path | None = context.arguments.output
     if given and len(files) > 1:
-        from cardd.errors import InvalidRequest  # noqa: PLC0415 - only for this mistake
-
         raise InvalidRequest(where="--output", why=context.words("sign.one_output"))
-    outputs = [given] if given else [_beside(file, ".sig") for file in files]
+    outputs = [given] if given else [output_of(file, form) for file in files]
     for output in outputs:
         if not os.access(output if output.exists() else output.absolute().parent, os.W_OK):
             raise PermissionError(13, os.strerror(13), str(output))
     return outputs
 
 
-def _to_sign(file: Path, patient: str | None) -> ToSign:
-    if file.stat().st_size <= DOCUMENT_MAX:
-        return ToSign(file.name, document=file.read_bytes(), patient=patient)
+async def _to_sign(session: Session, file: Path, form: Form, patient: str | None) -> ToSign:
+    """By the digest where that is enough; handed over otherwise, so that no request holds the document."""
+    if form["format"] == "raw" or is_apart(form):
+        return _unsent(file, form, patient)
+    with file.open("rb") as content:
+        held = await session.hand_over(content)
+    return ToSign(file.name, document_id=held.id, patient=patient, form=form)
+
+
+def _unsent(file: Path, form: Form, patient: str | None) -> ToSign:
+    if form["format"] == "raw" and file.stat().st_size <= DOCUMENT_MAX:  # some cards hash the end of it themselves
+        return ToSign(file.name, document=file.read_bytes(), patient=patient, form=form)
+    return ToSign(file.name, digest=_digest(file), patient=patient, form=form)
+
+
+def _digest(file: Path) -> bytes:
     digest = hashlib.sha256()
     with file.open("rb") as content:
         while part := content.read(CHUNK):
             digest.update(part)
-    return ToSign(file.name, digest=digest.digest(), patient=patient)
+    return digest.digest()
 
 
-def _write(context: Context, output: Path, signature: Signature) -> dict[str, str]:
-    output.write_bytes(signature.signature)
+async def _write(session: Session, output: Path, signature: Signature) -> None:
+    with _replacing(output) as whole:
+        if signature.document_id is not None:
+            await session.fetch(signature.document_id, whole)
+            await session.drop(signature.document_id)
+        else:
+            whole.write(signature.document or signature.signature)
+
+
+@contextmanager
+def _replacing(output: Path) -> Iterator[BinaryIO]:
+    """The whole file or nothing: it takes its name when it is complete."""
+    handle, name = tempfile.mkstemp(dir=output.absolute().parent)
+    try:
+        with os.fdopen(handle, "wb") as whole:
+            yield whole
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(output)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _certificate(context: Context, output: Path, signature: Signature) -> dict[str, str]:
     if not context.arguments.certificate:
-        return {"signature": str(output)}
+        return {}
     import ssl  # noqa: PLC0415 - knows how to write PEM, and little else is needed of it
 
     beside = output.with_suffix(".pem")
     chain = (signature.certificate, *signature.chain)
     beside.write_text("".join(ssl.DER_cert_to_PEM_cert(certificate) for certificate in chain))
-    return {"signature": str(output), "certificate": str(beside)}
-
-
-def _beside(file: Path, suffix: str) -> Path:
-    return file.with_name(file.name + suffix)
+    return {"certificate": str(beside)}

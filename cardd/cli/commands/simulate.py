@@ -1,38 +1,53 @@
-"""``cardctl simulate``: a simulated card in a virtual reader, for tests and for makers of practice software."""
+"""``cardctl simulate``: a card in a virtual reader, or a server, for tests and for makers of practice software."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Coroutine
+from pathlib import Path
 
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
-from cardd.cli.simulators import every, named
+from cardd.cli.simulators import every, named, sandboxes
 from cardd.cli.terminal import pairs
 from cardd.errors import InvalidRequest
+from cardd.sandbox import Sandbox, SandboxOptions
 from cardd.simulator import Simulator, SimulatorOptions
 
 DEFAULTS = SimulatorOptions()
 
 
 def arguments(parser: Parser) -> None:
-    """Which card, and how it behaves."""
+    """Which card or server, and how it behaves."""
     host, port = DEFAULTS.reader
     words = parser.words
     parser.add_argument("card", metavar=words("simulate.metavar"), nargs="?", help=words("simulate.card"))
+    parser.add_argument("order", metavar=words("simulate.order"), nargs="?", help=words("simulate.orders"))
+    parser.add_argument("what", metavar=words("simulate.what"), nargs="?", help=words("simulate.request"))
     parser.add_argument("--profile", metavar=words("name"), help=words("simulate.profile"))
     parser.add_argument("--pin", metavar="1234", default=DEFAULTS.pin, help=words("simulate.pin"))
     parser.add_argument("--delay-ms", metavar="N", type=int, default=DEFAULTS.delay_ms, help=words("simulate.delay"))
     parser.add_argument("--reader", metavar="HOST:PORT", default=f"{host}:{port}", help=words("simulate.reader"))
+    servers = parser.add_argument_group(words("simulate.servers"))
+    servers.add_argument("--port", metavar="N", type=int, default=0, help=words("simulate.port"))
+    servers.add_argument("--auto", metavar=words("simulate.order"), help=words("simulate.auto"))
+    servers.add_argument("--people", metavar="PATH", type=Path, help=words("simulate.people"))
+    servers.add_argument("--table", metavar="PATH", type=Path, help=words("simulate.table"))
+    servers.add_argument("--state", metavar="PATH", type=Path, help=words("simulate.state"))
 
 
 async def run(context: Context) -> int:
     """Keep the card in the reader until interrupted; without a card, list what can be simulated."""
     asked = context.arguments
     if asked.card is None:
-        _list(context, every())
+        _list(context, every(), sandboxes())
         return Exit.OK
+    if sandbox := sandboxes().get(asked.card):
+        return await _in(sandbox, context)
+    if asked.order is not None:
+        raise InvalidRequest(where=asked.order, why="unknown")
     simulator = named(asked.card)
     options = SimulatorOptions(
         profile=asked.profile,
@@ -41,26 +56,40 @@ async def run(context: Context) -> int:
         reader=_reader(asked.reader),
         language=context.language,
     )
-    await _until_told(simulator, options, context)
+    await _until_told(simulator.run(options, lambda sentence: context.terminal.tell([sentence])))
     return Exit.OK
 
 
-async def _until_told(simulator: Simulator, options: SimulatorOptions, context: Context) -> None:
-    """Run until SIGINT or SIGTERM: the card leaves its reader then."""
-    card = asyncio.ensure_future(simulator.run(options, lambda sentence: context.terminal.tell([sentence])))
+async def _in(sandbox: Sandbox, context: Context) -> int:
+    """Run the server until interrupted, or have the one that runs do something."""
+    asked = context.arguments
+    options = SandboxOptions(asked.port, asked.state, asked.auto, asked.people, asked.table, context.language)
+    if asked.order is None:
+        await _until_told(sandbox.run(options, lambda sentence: context.terminal.tell([sentence])))
+        return Exit.OK
+    if asked.order not in sandbox.orders:
+        raise InvalidRequest(where=asked.order, why="expected", expected=", ".join(sandbox.orders))
+    told = await sandbox.tell(options, asked.order, asked.what)
+    context.answer({"done": asked.order, "told": told}, [told])
+    return Exit.OK
+
+
+async def _until_told(work: Coroutine[None, None, None]) -> None:
+    """Run until SIGINT or SIGTERM: a card leaves its reader then, a server its port."""
+    running = asyncio.ensure_future(work)
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, card.cancel)
-    await asyncio.wait((card,))
-    if not card.cancelled():
-        await card
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    await asyncio.wait((running,))
+    if not running.cancelled():
+        await running
 
 
-def _list(context: Context, simulators: dict[str, Simulator]) -> None:
-    told = {
-        name: {"summary": simulator.summary(context.language), "profiles": simulator.profiles}
-        for name, simulator in simulators.items()
-    }
-    context.answer(told, pairs((name, _line(simulator, context.language)) for name, simulator in simulators.items()))
+def _list(context: Context, simulators: dict[str, Simulator], servers: dict[str, Sandbox]) -> None:
+    language = context.language
+    told = {name: {"summary": one.summary(language), "profiles": one.profiles} for name, one in simulators.items()}
+    told |= {name: {"summary": one.summary(language), "profiles": ()} for name, one in servers.items()}
+    lines = [(name, _line(one, language)) for name, one in simulators.items()]
+    context.answer(told, pairs([*lines, *((name, one.summary(language)) for name, one in servers.items())]))
 
 
 def _line(simulator: Simulator, language: str) -> str:

@@ -452,7 +452,7 @@ TEXTS = {
     ),
     "assertion.code.title": "Code without words",
     "assertion.code.detail": "The words for the code {code} of the table {table} are not known.",
-    "assertion.code.remedy": "Check the code; if it is new, add its words to the software's registration.",
+    "assertion.code.remedy": "Check the code; if it is new, add its words to dmp.labels in the configuration.",
     "assertion.structure.title": "Structure missing",
     "assertion.structure.detail": "The identifier of the place of practice is absent or malformed.",
     "assertion.structure.remedy": "Pick a situation that names the structure, or check the organisation's certificate.",

@@ -487,7 +487,9 @@ TEXTS = {
     ),
     "assertion.code.title": "Code sans libellé",
     "assertion.code.detail": "Le code {code} de la table {table} n'a pas de libellé connu.",
-    "assertion.code.remedy": "Vérifiez le code ; s'il est nouveau, ajoutez son libellé à l'enregistrement du logiciel.",
+    "assertion.code.remedy": (
+        "Vérifiez le code ; s'il est nouveau, ajoutez son libellé à dmp.labels dans la configuration."
+    ),
     "assertion.structure.title": "Structure manquante",
     "assertion.structure.detail": "L'identifiant de la structure d'exercice est absent ou mal formé.",
     "assertion.structure.remedy": (

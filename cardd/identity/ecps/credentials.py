@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import MethodUnavailable, PscClientRefused, SecretStoreUnavailable
+from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.direct import METHOD, DirectWay
 from cardd.identity.ecps.proxy import ProxyWay
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import Way
-from cardd.oidc.client_auth import ClientAuthentication, PrivateKeyJwt, SecretBasic, SecretPost, TlsClientAuth
-from cardd.oidc.http import Http
-from cardd.oidc.keys import ClientKey, FileSigner
+from cardd.identity.service_key import KeySigner, ServiceKey, service_key
+from cardd.oidc.client_auth import (
+    AssertionSigner,
+    ClientAuthentication,
+    PrivateKeyJwt,
+    SecretBasic,
+    SecretPost,
+    TlsClientAuth,
+)
+from cardd.oidc.http import Connectors, Http
+from cardd.oidc.keys import ClientKey, FileSigner, thumbprint_of
 from cardd.oidc.provider import Provider
 from cardd.oidc.settings import ProviderSettings
 from cardd.oidc.token import Token
@@ -25,41 +35,72 @@ from cardd.ports import Clock, SecretStore
 CLIENT_SECRET, CERTIFICATE = "psc-client-secret", "psc-certificate"
 
 
-async def way_of(settings: EcpsSettings, secrets: SecretStore, clock: Clock) -> Way:
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """The certificate that is shown, if any, and whose key signs assertions: a file's, or the organisation's."""
+
+    thumbprint: str | None = None
+    file: ClientKey | None = None
+    service: ServiceKey | None = None
+
+    def signer(self, key_id: str | None) -> AssertionSigner:
+        """Raises PscClientRefused where there is no key."""
+        header = {"kid": key_id} if key_id else {"x5t#S256": self.thumbprint or ""}
+        if self.file is not None:
+            return FileSigner(self.file, header)
+        if self.service is not None:
+            return KeySigner(self.service, header)
+        raise PscClientRefused
+
+
+async def way_of(settings: EcpsSettings, secrets: SecretStore, clock: Clock, csa: CsaLogin | None) -> Way:
     """Raises PscClientRefused without usable credentials, MethodUnavailable when a configured file cannot be read."""
     tls = _context(settings.authorities)
-    key = await _key(settings.certificate, secrets) if settings.certificate else None
-    if key is not None:
-        key.show_in(tls)
+    proof = await _proof(settings, secrets, csa)
+    if proof.file is not None:
+        proof.file.show_in(tls)
+    connectors = _connectors(proof.service, settings.authorities) if proof.service else None
     if settings.proxy is not None:
-        return ProxyWay(Http(tls), settings, settings.proxy, clock)
+        return ProxyWay(Http(tls, connectors=connectors), settings, settings.proxy, clock)
     known = ProviderSettings(
         settings.issuer,
         settings.client_id,
         extra_hosts=settings.extra_hosts,
-        thumbprint=key.thumbprint if key else None,
+        thumbprint=proof.thumbprint,
     )
-    return DirectWay(Provider(known, await _authentication(settings, secrets, key), clock, tls), settings)
+    authentication = await _authentication(settings, secrets, proof)
+    return DirectWay(Provider(known, authentication, clock, tls, connectors=connectors), settings)
 
 
-async def _authentication(settings: EcpsSettings, secrets: SecretStore, key: ClientKey | None) -> ClientAuthentication:
-    name, mtls = settings.client_id, key is not None
+async def _proof(settings: EcpsSettings, secrets: SecretStore, csa: CsaLogin | None) -> _Proof:
+    if settings.organisation and csa is not None:
+        key = await service_key(csa)
+        return _Proof(thumbprint_of(key.credential.certificate), service=key)
+    if settings.certificate is not None:
+        file = await _key(settings.certificate, secrets)
+        return _Proof(file.thumbprint, file=file)
+    return _Proof()
+
+
+def _connectors(key: ServiceKey, authorities: Path | None) -> Connectors:
+    """TLS whose key signs where it is."""
+    from cardd.tls.connector import Credentials, KeyConnector, Server  # noqa: PLC0415 - where a token is configured
+
+    shown = Credentials(key.credential.certificate, key.credential.key.algorithms, key.ask)
+    return lambda host, port: KeyConnector(Server(METHOD, host, port, authorities), shown)
+
+
+async def _authentication(settings: EcpsSettings, secrets: SecretStore, proof: _Proof) -> ClientAuthentication:
+    name, mtls = settings.client_id, proof.thumbprint is not None
     match settings.authentication:
         case "tls":
             return TlsClientAuth(name)
         case "private_key_jwt":
-            if key is None:
-                raise PscClientRefused
-            return PrivateKeyJwt(name, FileSigner(key, _named(settings, key)), mtls=mtls)
+            return PrivateKeyJwt(name, proof.signer(settings.key_id), mtls=mtls)
         case "secret_basic":
             return SecretBasic(name, await _secret(secrets, CLIENT_SECRET), mtls=mtls)
         case "secret_post":
             return SecretPost(name, await _secret(secrets, CLIENT_SECRET), mtls=mtls)
-
-
-def _named(settings: EcpsSettings, key: ClientKey) -> dict[str, str]:
-    """What the provider finds the key by: the identifier that it was registered under, or the certificate."""
-    return {"kid": settings.key_id} if settings.key_id else {"x5t#S256": key.thumbprint}
 
 
 async def _secret(secrets: SecretStore, name: str) -> Token:

@@ -19,6 +19,7 @@ from cardd.errors import (
     PushTooSoon,
     SessionNotPsc,
 )
+from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints
 from cardd.identity.ecps.kept import KeptSession, KeptSessions
@@ -71,6 +72,7 @@ class EcpsLogin:
         settings: EcpsSettings | None,
         secrets: SecretStore,
         store: Store,
+        organisation: CsaLogin | None = None,
     ) -> None:
         self._sessions = sessions
         self._prompter = prompter
@@ -79,6 +81,7 @@ class EcpsLogin:
         self._clock = clock
         self._settings = settings
         self._secrets = secrets
+        self._organisation = organisation
         self._kept = KeptSessions(store, secrets)
         self._way: Way | None = None
         self._opening = asyncio.Lock()
@@ -294,7 +297,7 @@ class EcpsLogin:
             if self._way is None:
                 self.check()
                 assert self._settings is not None  # noqa: S101 - checked
-                self._way = await way_of(self._settings, self._secrets, self._clock)
+                self._way = await way_of(self._settings, self._secrets, self._clock, self._organisation)
             return self._way
 
     async def _record(self, entry: AuditEntry) -> None:

@@ -36,15 +36,17 @@ class ProxySettings:
 class EcpsSettings:
     """One service at PSC, or at its editor's server (``proxy``).
 
-    ``certificate`` is the PKCS#12 file that it shows over TLS, or signs its assertions with; PSC knows the key by
-    ``key_id``, or by the certificate. ``authorities`` is a PEM file to check the other side's certificate with. The
-    browser comes back to ``redirect_port``, 0 for any, and ``redirect_path``.
+    ``certificate`` is the PKCS#12 file that it shows over TLS, or signs its assertions with, and ``organisation`` has
+    the organisation's authentication key do so; PSC knows the key by ``key_id``, or by the certificate.
+    ``authorities`` is a PEM file to check the other side's certificate with. The browser comes back to
+    ``redirect_port``, 0 for any, and ``redirect_path``.
     """
 
     issuer: str
     client_id: str
     authentication: Literal["secret_basic", "secret_post", "private_key_jwt", "tls"] = "secret_basic"
     certificate: Path | None = None
+    organisation: bool = False
     key_id: str | None = None
     authorities: Path | None = None
     extra_hosts: tuple[str, ...] = ()

@@ -62,7 +62,12 @@ class Authority:
         names = x509.SubjectAlternativeName(
             [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         )
+        usage = x509.KeyUsage(
+            digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
+            key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
+        )  # fmt: skip
         builder = self._builder(_named(name), key.public_key()).add_extension(names, critical=False)
+        builder = builder.add_extension(usage, critical=True)
         certificate = builder.sign(self._key, hashes.SHA256())
         return Issued(
             certificate.public_bytes(Encoding.PEM),

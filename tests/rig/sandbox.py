@@ -1,0 +1,62 @@
+"""``cardctl simulate psc`` as a process of its own, on a free port, with a folder of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.rig.ports import free_port
+from tests.rig.waiting import eventually_here
+
+SECRET = "secret-SIMULATION"
+CLIENT = "lps-simulation"
+
+
+class PscSandbox:
+    """``configuration`` is what it tells to put into cardd's."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self.state = directory / "sandbox-psc"
+        self.base = f"https://localhost:{self.port}"
+        self.issuer = f"{self.base}/auth/realms/esante-wallet"
+        self.authorities = self.state / "authority.pem"
+        self._process: subprocess.Popen[str] | None = None
+        self.said = ""
+
+    @property
+    def configuration(self) -> str:
+        """The section that it printed."""
+        start = self.said.index("[psc]")
+        return self.said[start : self.said.index("\n\n", start)]
+
+    def command(self, *arguments: str) -> list[str]:
+        """``cardctl simulate psc`` with these, for this one."""
+        return [sys.executable, "-m", "cardd.cli.cardctl", "--lang", "en", "simulate", "psc", *arguments,
+                "--state", str(self.state)]  # fmt: skip
+
+    def start(self, *arguments: str) -> None:
+        """Start it; it answers when this returns."""
+        command = self.command("--port", str(self.port), *arguments)
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert self._process.stderr
+        for line in self._process.stderr:
+            self.said += line
+            if SECRET in line:
+                return
+        raise AssertionError(self.said)
+
+    def tell(self, *order: str) -> subprocess.CompletedProcess[str]:
+        """Play the mobile by the command."""
+        return subprocess.run(self.command(*order), capture_output=True, text=True, timeout=30, check=False)
+
+    def stop(self) -> int:
+        """End it as a user does; its status."""
+        assert self._process
+        self._process.terminate()
+        status = self._process.wait(20)
+        if self._process.stderr:
+            self._process.stderr.close()
+        eventually_here(lambda: not (self.state / "control.json").exists())
+        return status

@@ -1,0 +1,211 @@
+"""``cardctl simulate psc``: cardd's own client logs in there, by mobile and in the browser; who cheats is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+import ssl
+import stat
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from cardd.errors import PscClientRefused, PscDenied, PscLoginHintUnknown, PscSessionOver
+from cardd.oidc import ciba, exchange, logout, renewal
+from cardd.oidc.client_auth import SecretBasic, SecretPost
+from cardd.oidc.provider import Provider
+from cardd.oidc.settings import ProviderSettings
+from cardd.oidc.token import Token
+from cardd.system.clock import SystemClock
+from tests.rig.openssl import run
+from tests.rig.sandbox import CLIENT, SECRET, PscSandbox
+
+ALICE, CLAIRE = "899700000000", "899700000013"
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PscSandbox]:
+    running = PscSandbox(tmp_path_factory.mktemp("psc"))
+    running.start()
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+def tls(sandbox: PscSandbox) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(sandbox.authorities))
+
+
+@pytest.fixture
+async def browser(tls: ssl.SSLContext) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
+        yield session
+
+
+@pytest.fixture
+async def service(sandbox: PscSandbox, tls: ssl.SSLContext) -> AsyncIterator[Provider]:
+    settings = ProviderSettings(issuer=sandbox.issuer, client_id=CLIENT)
+    provider = Provider(settings, SecretBasic(CLIENT, Token(SECRET)), SystemClock(), tls)
+    yield provider
+    await provider.close()
+
+
+async def test_approved_by_the_command_it_is_a_login_with_situations(sandbox: PscSandbox, service: Provider) -> None:
+    pending = await ciba.start(service, CLAIRE)
+    told = await asyncio.to_thread(sandbox.tell, "approve")
+    assert (told.returncode, pending.binding_message in told.stdout, CLAIRE in told.stdout) == (0, True, True)
+    login = await pending.finish()
+    assert login.person.identity.national_id == CLAIRE
+    assert [len(practice.activities) for practice in login.person.practices] == [2, 1]
+    assert login.person.auth_mode == "MOBILE"
+
+
+async def test_denied_on_the_page_it_is_none(
+    sandbox: PscSandbox, service: Provider, browser: aiohttp.ClientSession
+) -> None:
+    pending = await ciba.start(service, ALICE)
+    page = await (await browser.get(f"{sandbox.base}/mobile")).text()
+    assert f"<b>{pending.binding_message}</b>" in page
+    form = dict(re.findall(r'name="(request|proof)" value="([^"]*)"', page))
+    forged = await browser.post(f"{sandbox.base}/mobile", data={**form, "proof": "x", "answer": "approve"})
+    assert forged.status == 403
+    await browser.post(f"{sandbox.base}/mobile", data={**form, "answer": "deny"})
+    with pytest.raises(PscDenied):
+        await pending.finish()
+
+
+async def test_a_request_that_is_ignored_stays_open(sandbox: PscSandbox, service: Provider) -> None:
+    pending = await ciba.start(service, ALICE)
+    waiting = asyncio.create_task(pending.finish())
+    assert (await asyncio.to_thread(sandbox.tell, "ignore")).returncode == 0
+    done, _ = await asyncio.wait([waiting], timeout=3)
+    assert done == set()
+    waiting.cancel()
+
+
+async def test_a_login_is_renewed_exchanged_and_ended(sandbox: PscSandbox, service: Provider) -> None:
+    pending = await ciba.start(service, ALICE)
+    await asyncio.to_thread(sandbox.tell, "approve")
+    login = await pending.finish()
+    fresh = await renewal.refresh(service, login)
+    assert fresh.access.reveal() != login.tokens.access.reveal()
+    api = await exchange.exchange(service, fresh.access, audience="https://api.example")
+    assert api.access.reveal() != fresh.access.reveal()
+    assert await logout.log_out(service, fresh)
+    assert fresh.refresh
+    with pytest.raises(PscSessionOver):
+        await renewal.resume(service, fresh.refresh, ALICE)
+
+
+async def test_a_person_that_it_does_not_know_is_told(service: Provider) -> None:
+    with pytest.raises(PscLoginHintUnknown):
+        await ciba.start(service, "899700009999")
+
+
+@pytest.mark.parametrize("way", [SecretBasic, SecretPost])
+async def test_a_service_with_another_secret_is_refused(
+    sandbox: PscSandbox, tls: ssl.SSLContext, way: type[SecretBasic | SecretPost]
+) -> None:
+    settings = ProviderSettings(issuer=sandbox.issuer, client_id=CLIENT)
+    provider = Provider(settings, way(CLIENT, Token("another")), SystemClock(), tls)
+    with pytest.raises(PscClientRefused):
+        await ciba.start(provider, ALICE)
+    await provider.close()
+
+
+VERIFIER = "v" * 43
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+
+
+async def code_of(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> dict[str, str]:
+    """What a service redeems, once somebody chose their name on the page."""
+    asked = {"client_id": CLIENT, "code_challenge_method": "S256", "code_challenge": CHALLENGE, "state": "s",
+             "redirect_uri": "http://127.0.0.1:1/callback"}  # fmt: skip
+    page = await (await browser.get(f"{sandbox.base}/auth", params=asked)).text()
+    form = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page))
+    assert f'value="{CLAIRE}"' in page
+    pressed = await browser.post(f"{sandbox.base}/auth", data={**form, "person": CLAIRE}, allow_redirects=False)
+    code = re.search(r"state=s&.*code=([^&]*)", pressed.headers["Location"])
+    assert code
+    return {"grant_type": "authorization_code", "code": code[1], "code_verifier": VERIFIER,
+            "redirect_uri": asked["redirect_uri"], "client_id": CLIENT, "client_secret": SECRET}  # fmt: skip
+
+
+async def test_a_code_of_the_browser_serves_once(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> None:
+    token = f"{sandbox.issuer}/protocol/openid-connect/token"
+    form = await code_of(sandbox, browser)
+    assert (await browser.post(token, data=form)).status == 200
+    again = await browser.post(token, data=form)
+    assert (again.status, (await again.json())["error"]) == (400, "invalid_grant")
+
+
+@pytest.mark.parametrize("wrong", [{"code_verifier": "w" * 43}, {"redirect_uri": "http://127.0.0.1:2/callback"}])
+async def test_a_code_with_another_proof_is_refused(
+    sandbox: PscSandbox, browser: aiohttp.ClientSession, wrong: dict[str, str]
+) -> None:
+    form = {**await code_of(sandbox, browser), **wrong}
+    answer = await browser.post(f"{sandbox.issuer}/protocol/openid-connect/token", data=form)
+    assert (answer.status, (await answer.json())["error"]) == (400, "invalid_grant")
+
+
+@pytest.mark.parametrize("redirect", ["http://127.0.0.1:1@evil.example/cb", "https://evil.example/", "javascript:x"])
+async def test_nobody_is_sent_elsewhere_than_to_this_machine(
+    sandbox: PscSandbox, browser: aiohttp.ClientSession, redirect: str
+) -> None:
+    form = {"redirect_uri": redirect, "person": ALICE}
+    pressed = await browser.post(f"{sandbox.base}/auth", data=form, allow_redirects=False)
+    assert (pressed.status, "Location" in pressed.headers) == (400, False)
+
+
+async def test_letters_that_no_secret_has_are_refused_like_any_other(
+    sandbox: PscSandbox, browser: aiohttp.ClientSession
+) -> None:
+    for url in (f"{sandbox.issuer}/protocol/openid-connect/token", f"{sandbox.base}/mobile"):
+        answer = await browser.post(url, data={"client_id": "é", "client_secret": "é", "proof": "é"})
+        assert answer.status in (401, 403)
+
+
+def test_its_certificate_holds_strictly(sandbox: PscSandbox) -> None:
+    judged = run("verify", "-x509_strict", "-CAfile", sandbox.authorities, sandbox.state / "server.pem")
+    assert judged.endswith("OK\n")
+
+
+def test_a_second_one_on_the_same_port_leaves_the_first_alone(sandbox: PscSandbox) -> None:
+    command = sandbox.command("--port", str(sandbox.port))
+    second = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    assert second.returncode == 1
+    assert str(sandbox.port) in second.stderr
+    assert "nothing waits" in sandbox.tell("approve", "9999").stderr
+
+
+async def test_a_page_by_another_name_reaches_nothing(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> None:
+    answer = await browser.get(f"{sandbox.base}/mobile", headers={"Host": "evil.example"})
+    assert answer.status == 403
+
+
+def test_its_keys_and_the_commands_token_are_for_its_user_only(sandbox: PscSandbox) -> None:
+    for name in ("server.pem", "signing.pem", "control.json"):
+        assert stat.S_IMODE((sandbox.state / name).stat().st_mode) == 0o600
+
+
+def test_an_order_where_nothing_waits_says_so(sandbox: PscSandbox) -> None:
+    told = sandbox.tell("approve", "9999")
+    assert (told.returncode, "nothing waits" in told.stderr) == (2, True)
+    assert sandbox.tell("approve", "the-first").returncode == 2
+
+
+def test_an_order_without_a_sandbox_says_so(tmp_path: Path) -> None:
+    assert PscSandbox(tmp_path).tell("approve").returncode == 3
+
+
+def test_people_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "people.toml").write_text('[[people]]\nnational_id = "899700000039"\ngiven_name = "EMMA"\n')
+    sandbox = PscSandbox(tmp_path)
+    sandbox.start("--people", str(tmp_path / "people.toml"), "--auto", "approve")
+    assert "EMMA 899700000039" in sandbox.said
+    sandbox.stop()
