@@ -90,6 +90,11 @@ class Store:
         """The PEM file with the authority for persons and the root; there once a card has been issued."""
         return self.directory / "chain.pem"
 
+    @property
+    def authorities(self) -> list[bytes]:
+        """The authorities of ``chain`` (DER), of which a card does not bring along the one that issued it."""
+        return [found.public_bytes(Encoding.DER) for found in x509.load_pem_x509_certificates(self.chain.read_bytes())]
+
     def issue(self, profile: Profile, pin_length: int, generation: str = "cps3") -> Issued:
         """The card of this profile, made at the first call.
 
