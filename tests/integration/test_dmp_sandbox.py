@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import subprocess
 import sys
 from base64 import b64decode, b64encode
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.workstation import Session, Workstation, expect
+from tests.integration.workstation import ROOT, Session, Workstation, expect
 from tests.rig.dmp import SIGNATURE_FORMAT, Reply, Sent, envelope, event, provide, query, retrieve
 from tests.rig.lps import Json
 from tests.rig.ports import free_port
@@ -26,6 +27,7 @@ authorities = "{authorities}"
 """
 LPS: Json = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
 VIHF: Json = {"type": "vihf", "lps": LPS, "patient": {"ins": "185059999900181", "oid": "1.2.250.1.213.1.4.10"}}
+EXAMPLES = ROOT / "docs" / "examples" / "lps"
 SET, REPORT = "2.25.9100", Sent("2.25.9101", b"SIMULATION, un compte rendu")
 
 
@@ -44,16 +46,22 @@ def sandbox(port: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    """A doctor who is logged in with the card, in the practice, before the sandbox."""
+def practice(tmp_path: Path) -> Iterator[Workstation]:
+    """A workstation with a doctor's card, before the sandbox."""
     issue()
     port = free_port(2)
     station = Workstation(tmp_path, extra=SETTINGS.format(port=port, authorities=store().chain))
     with sandbox(port), station.running(), station.card(simulated_card()):
-        station.pinentry.answer("pin:1234")
-        opened = station.log_in()
-        expect(200, opened.lps.call("POST", f"{opened.path}/situation", {"id": "1"}))
-        yield opened
+        yield station
+
+
+@pytest.fixture
+def session(practice: Workstation) -> Session:
+    """The doctor is logged in, in the practice."""
+    practice.pinentry.answer("pin:1234")
+    opened = practice.log_in()
+    expect(200, opened.lps.call("POST", f"{opened.path}/situation", {"id": "1"}))
+    return opened
 
 
 def call(session: Session, body: str) -> Reply:
@@ -87,3 +95,19 @@ def test_a_document_is_added_found_and_read_with_the_card(session: Session) -> N
     assert (added.status, added.body.count(b"ResponseStatusType:Success")) == (200, 1), added.body
     assert found.titles == ["Compte rendu SIMULATION", "Ajout SIMULATION 2.25.9101"]
     assert [b64decode(each) for each in read.texts("//xds:Document/text()")] == [REPORT.content]
+
+
+@pytest.mark.parametrize("command", [(sys.executable, str(EXAMPLES / "lps.py")), (str(EXAMPLES / "lps.sh"),)])
+def test_the_example_consults_adds_and_reads_a_document(practice: Workstation, command: tuple[str, ...]) -> None:
+    def run(*order: str) -> str:
+        around = {**os.environ, "CARDD": practice.daemon.url, "PYTHONIOENCODING": "utf-8"}
+        done = subprocess.run([*command, *order], env=around, check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
+    assert "Compte rendu SIMULATION" in run().splitlines()
+    added = run("add", "Examen clinique SIMULATION")
+    assert added.startswith("added 2.25.")
+    identifier = added.partition(" ")[2]
+    assert run("read", identifier) == "Examen clinique SIMULATION"
+    assert identifier in run("consult")

@@ -1,0 +1,95 @@
+"""A small practice software: consults, adds and lists a patient's documents in the DMP, through cardd.
+
+python lps.py [consult | add TEXT | read DOCUMENT_ID]
+
+CARDD is cardd's address (http://127.0.0.1:17463 by default), CARDD_SECRET the client secret of an earlier pairing;
+without one, it pairs first. cardd asks for the PIN and for consent; nothing of the card is here. Python's own library
+is enough.
+"""
+
+import base64
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+CARDD = os.environ.get("CARDD", "http://127.0.0.1:17463")
+MESSAGES = Path(__file__).parent / "messages"
+LPS = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
+INS, OID = "185059999900181", "1.2.250.1.213.1.4.10"
+RIM, XDS = "{urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0}", "{urn:ihe:iti:xds-b:2007}"
+PATIENT = f"{INS}^^^&amp;{OID}&amp;ISO^NH"
+
+
+def cardd(method, path, body=None, bearer="", kind="application/json"):
+    """One call of cardd; whatever it refuses, it says in words for the user."""
+    content = json.dumps(body).encode() if kind == "application/json" and body is not None else body
+    headers = {"Content-Type": kind, **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(CARDD + path, content, headers, method=method)) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as refused:
+        problem = refused.read().decode()
+        if refused.headers["Content-Type"] != "application/problem+json":
+            sys.exit(problem)  # the DMP's own words
+        told = json.loads(problem)
+        sys.exit(f"{told['title']}. {told.get('detail', '')} {told.get('remedy', '')}")
+
+
+def log_in():
+    """A session with the card, in the first of the holder's situations of practice."""
+    secret = os.environ.get("CARDD_SECRET")
+    if not secret:
+        about = {"name": "LPS exemple", "vendor": "SIMULATION", "software_id": "exemple-lps"}
+        secret = json.loads(cardd("POST", "/v1/clients", about))["client_secret"]
+    session = json.loads(cardd("POST", "/v1/sessions", {"method": "cpx"}, secret))
+    path, token = f"/v1/sessions/{session['id']}", session["token"]
+    cardd("POST", f"{path}/situation", {"id": "1"}, token)
+    return path, token
+
+
+def send(path, token, message, **parts):
+    """A message to the DMP, with a fresh VIHF in its header, over TLS with the card."""
+    wanted = {"type": "vihf", "lps": LPS, "patient": {"ins": INS, "oid": OID}}
+    vihf = json.loads(cardd("POST", f"{path}/assertions", wanted, token))["assertion"]
+    parts |= {"VIHF": base64.b64decode(vihf).decode(), "INS": PATIENT, "MESSAGE": str(uuid.uuid4())}
+    text = (MESSAGES / message).read_text()
+    for name, value in parts.items():
+        text = text.replace(f"@{name}@", value)
+    where = f"{path}/upstreams/dmp/simulation/repository"
+    return ET.fromstring(cardd("POST", where, text.encode(), token, "application/soap+xml"))
+
+
+def add(path, token, content):
+    """A document, in a submission set that the card signs."""
+    the_set, document = (f"2.25.{uuid.uuid4().int}" for _ in range(2))
+    encoded = base64.b64encode(content).decode()
+    wanted = {"unique_id": the_set, "documents": [{"unique_id": document, "document": encoded}]}
+    item = {"document_name": "Lot de soumission", "format": "submission_set", "submission_set": wanted}
+    signed = json.loads(cardd("POST", f"{path}/signatures", item, token))["document"]
+    send(path, token, "add.xml", SET=the_set, DOCUMENT_ID=document, DOCUMENT=encoded, SIGNATURE=signed)
+    return document
+
+
+def main(order="consult", what=""):
+    """Do it, and log out."""
+    path, token = log_in()
+    try:
+        if order == "add":
+            print("added", add(path, token, what.encode()))
+        elif order == "read":
+            document = send(path, token, "read.xml", DOCUMENT_ID=what).find(f".//{XDS}Document")
+            print(base64.b64decode(document.text).decode())
+        else:
+            for entry in send(path, token, "consult.xml").iter(f"{RIM}ExtrinsicObject"):
+                print(entry.find(f"{RIM}Name/{RIM}LocalizedString").get("value"))
+    finally:
+        cardd("DELETE", path, bearer=token)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
