@@ -31,6 +31,7 @@ from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
 from cardd.documents.stamping import TimestampAuthority
+from cardd.documents.verification import Anchors, Verifier
 from cardd.errors import AssertionPointInvalid, ConfigInvalid
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.saml.profiles import profile_named, varied
@@ -50,21 +51,28 @@ from cardd.ports import Prompter, ReaderSource, SourceSettings
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
 from cardd.system import activation, hardening, notify
+from cardd.system.answers import KeptAnswers
 from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.clock import SystemClock
 from cardd.system.desktop import Kind
 from cardd.system.listening import listen
 from cardd.system.logind import Logind
 from cardd.system.peer import peer_of
+from cardd.system.revocation import RevocationHttp
 from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
 from cardd.system.timestamping import TimestampHttp
 
 
 class Daemon:
-    """Every part of one running cardd. ``sources`` replaces PC/SC: the simulator in process."""
+    """Every part of one running cardd. ``sources`` replaces PC/SC: the simulator in process.
 
-    def __init__(self, config: Config, sources: Sequence[ReaderSource] | None = None) -> None:
+    ``authorities`` (DER) are that simulator's, trusted in verifications beside the configured ones.
+    """
+
+    def __init__(
+        self, config: Config, sources: Sequence[ReaderSource] | None = None, authorities: Sequence[bytes] = ()
+    ) -> None:
         hold_pin = config.session.pin == "hold"
         self._clock = clock = SystemClock()
         self._config = config
@@ -120,6 +128,7 @@ class Daemon:
                 clock,
                 _dmp_settings(config.dmp),
             ),
+            verifier=self._verifier(authorities),
             logins=logins,
             methods=Methods(self._readers, logins.csa, logins.ecps, self._expiry),
             situations=situations,
@@ -165,6 +174,14 @@ class Daemon:
         self._closing.append(http.close)
         authorities = timestamp.authorities or self._config.trust.authorities
         return TimestampAuthority(http, authorities, self._clock).stamper
+
+    def _verifier(self, simulated: Sequence[bytes]) -> Verifier:
+        trust = self._config.trust
+        anchors = Anchors(trust.authorities, self._config.timestamp.authorities, simulated)
+        http = RevocationHttp()
+        self._closing.append(http.close)
+        answers = KeptAnswers(self._config.state.directory / "revocation")
+        return Verifier(anchors, http if trust.revocation == "online" else None, answers, self._pdf, self._clock)
 
     async def start(self) -> None:
         """Listen, so that the service manager may go on. Raises AddressInUse, ConfigInvalid, StateUnavailable."""
@@ -292,13 +309,13 @@ def _upstreams(configured: Mapping[str, ConfiguredUpstream]) -> dict[str, Upstre
     }
 
 
-async def run(config: Config, sources: Sequence[ReaderSource] | None = None) -> None:
+async def run(config: Config, sources: Sequence[ReaderSource] | None = None, authorities: Sequence[bytes] = ()) -> None:
     """Serve until SIGTERM or SIGINT. Raises what ``Daemon.start`` raises."""
     hardening.harden()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    daemon = Daemon(config, sources)
+    daemon = Daemon(config, sources, authorities)
     await daemon.start()
     notify.ready()
     await daemon.watch()

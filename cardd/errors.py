@@ -860,6 +860,12 @@ class DocumentsFull(DocumentError):
     status = 409
 
 
+class DocumentUnrecognised(DocumentError):
+    """It is in none of the formats that signatures come in, and no signature was given beside it."""
+
+    code = "document.unrecognised"
+
+
 class DocumentContentMissing(DocumentError):
     """The signature is detached, and the document that it covers was not given."""
 

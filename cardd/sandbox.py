@@ -6,8 +6,8 @@ people only, and proves nothing to anybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,8 @@ class SandboxOptions:
 
     ``port`` 0 takes its usual one; ``state`` is where keys and what its command needs are kept, None for the user's
     own place. ``auto`` answers every login by itself; ``people`` and ``table`` are files of the sandbox's own form.
+    ``settings`` are further choices by name, which the sandbox knows or refuses. ``json``: a program reads what is
+    reported, a line of JSON each.
     """
 
     port: int = 0
@@ -26,6 +28,8 @@ class SandboxOptions:
     people: Path | None = None
     table: Path | None = None
     language: str = "fr"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    json: bool = False
 
 
 class Sandbox(Protocol):

@@ -58,3 +58,10 @@ class Simulator(Protocol):
         Blocks while it makes keys, seconds at the first time. Raises as ``run``.
         """
         ...
+
+    def authorities(self, options: SimulatorOptions) -> list[bytes]:
+        """The authorities (DER) of its cards, trusted by a daemon that runs it in process; there may be none.
+
+        Blocks and raises as ``in_process``, after which it is called.
+        """
+        ...

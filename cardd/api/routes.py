@@ -18,6 +18,7 @@ from cardd.api import (
     status,
     support,
     upstreams,
+    verifications,
 )
 from cardd.api.access import (
     administrator,
@@ -53,6 +54,7 @@ from cardd.api.schemas import (
     SignaturesAnswer,
     StatusAnswer,
     SupportAnswer,
+    VerificationAnswer,
 )
 
 
@@ -114,6 +116,9 @@ ROUTES: tuple[Route, ...] = (
          answers={200: AssertionAnswer}, idempotent=True),
     post("/v1/sessions/{id}/auth-tokens", session, auth_tokens.SHAPE, auth_tokens.issue, "A web-eid:1.0 token",
          answers={200: AuthTokenAnswer}, idempotent=True),
+
+    post("/v1/verifications", client_or_local, verifications.SHAPE, verifications.verify,
+         "Whose signatures a document has, and whether they can be trusted", answers={200: VerificationAnswer}),
 
     get("/v1/support/enrolment", local, support.show, "Whether codes of support are demanded",
         answers={200: SupportAnswer}),

@@ -16,6 +16,7 @@ from cardd.core.support import SupportDesk
 from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning
+from cardd.documents.verification import Verifier
 from cardd.identity.cpx_login import CpxLogin
 from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.login import EcpsLogin
@@ -50,6 +51,7 @@ class Services:
     documents: DocumentSigning
     held: HeldDocuments
     assertions: Assertions
+    verifier: Verifier
     logins: Logins
     methods: Methods
     situations: Situations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from cardd.cli.exits import Exit
@@ -22,8 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     try:
         config = load(asked.config)
-        sources = [_simulated(asked.simulate, language)] if asked.simulate else None
-        asyncio.run(_serve(config, sources))
+        simulation = _simulated(asked.simulate, language) if asked.simulate else (None, ())
+        asyncio.run(_serve(config, *simulation))
     except CarddError as error:
         from cardd.cli.failures import sentences  # noqa: PLC0415 - most runs end well
 
@@ -40,18 +41,20 @@ def _parser(language: str) -> Parser:
     return parser
 
 
-async def _serve(config: Config, sources: list[ReaderSource] | None) -> None:
+async def _serve(config: Config, sources: Sequence[ReaderSource] | None, authorities: Sequence[bytes]) -> None:
     from cardd.daemon import run  # noqa: PLC0415 - a configuration error is told before all is loaded
 
-    await run(config, sources)
+    await run(config, sources, authorities)
 
 
-def _simulated(wanted: str, language: str) -> ReaderSource:
+def _simulated(wanted: str, language: str) -> tuple[list[ReaderSource], list[bytes]]:
+    """The card in a reader, and the authorities behind it, which no other daemon trusts."""
     from cardd.cli.simulators import named  # noqa: PLC0415 - only where it is asked for
     from cardd.simulator import SimulatorOptions  # noqa: PLC0415
 
     name, _, profile = wanted.partition(":")
-    return named(name).in_process(SimulatorOptions(profile=profile or None, language=language))
+    simulator, options = named(name), SimulatorOptions(profile=profile or None, language=language)
+    return [simulator.in_process(options)], simulator.authorities(options)
 
 
 if __name__ == "__main__":

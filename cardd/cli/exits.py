@@ -38,6 +38,7 @@ class Exit(IntEnum):
     NO_SESSION = 4
     CARD = 5
     PERSON = 6
+    UNDETERMINED = 7
     INTERRUPTED = 130
 
 

@@ -5,13 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from asn1crypto import pem, x509
 from pyhanko_certvalidator import CertificateValidator, ValidationContext
-from pyhanko_certvalidator.errors import PathError, ValidationError
+from pyhanko_certvalidator.errors import (
+    ExpiredError,
+    NotYetValidError,
+    PathBuildingError,
+    PathError,
+    ValidationError,
+)
+from pyhanko_certvalidator.path import ValidationPath
 
 from cardd.errors import ConfigInvalid
+from cardd.formats.issuers import vouched_for
+from cardd.formats.verifying.reading import UNREADABLE
+
+
+class NoPath(StrEnum):
+    """Why there is no path that counts.
+
+    AUTHORITY: none leads to a configured one. EXPIRED, EARLY: there is one, and at that time one of its certificates
+    was no longer valid, or not yet. REFUSED: there is one, and it breaks a rule (an algorithm, a use, a constraint).
+    """
+
+    AUTHORITY = "authority"
+    EXPIRED = "expired"
+    EARLY = "early"
+    REFUSED = "refused"
 
 
 class TrustedAuthorities:
@@ -25,19 +48,37 @@ class TrustedAuthorities:
 
         For a thread of its own, without an event loop.
         """
-        context = ValidationContext(
-            trust_roots=self._authorities,
-            other_certs=[x509.Certificate.load(der) for der in chain],
-            moment=at,
-            allow_fetching=False,
-            revocation_mode="soft-fail",
-        )
-        validator = CertificateValidator(x509.Certificate.load(certificate), validation_context=context)
+        return isinstance(self.path(certificate, chain, at), ValidationPath)
+
+    def path(self, certificate: bytes, chain: tuple[bytes, ...], at: datetime) -> ValidationPath | NoPath:
+        """The path itself, or why there is none. Says nothing of revocation. For a thread, as ``trust``."""
         try:
-            asyncio.run(validator.async_validate_path())
-        except (PathError, ValidationError, ValueError):
-            return False
-        return True
+            context = ValidationContext(
+                trust_roots=self._authorities,
+                other_certs=vouched_for(chain, self._authorities),
+                moment=at,
+                allow_fetching=False,
+                revocation_mode="soft-fail",
+            )
+            signer = x509.Certificate.load(certificate, strict=True)
+            return asyncio.run(CertificateValidator(signer, validation_context=context).async_validate_path())
+        except PathBuildingError:
+            return NoPath.AUTHORITY
+        except ExpiredError:
+            return NoPath.EXPIRED
+        except NotYetValidError:
+            return NoPath.EARLY
+        except (PathError, ValidationError, *UNREADABLE):
+            return NoPath.REFUSED
+
+
+def name_of(certificate: x509.Certificate) -> str:
+    """Its subject for people: the common name, all of it where there is none, ``?`` where it cannot be read."""
+    try:
+        common = certificate.subject.native.get("common_name")
+        return common if isinstance(common, str) else str(certificate.subject.human_friendly)
+    except UNREADABLE:
+        return "?"
 
 
 def authorities_of(file: Path) -> list[bytes]:

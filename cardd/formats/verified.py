@@ -14,6 +14,7 @@ from enum import StrEnum
 class Format(StrEnum):
     """The format of a signed document."""
 
+    RAW = "raw"
     JWS = "jws"
     CADES = "cades"
     XADES = "xades"

@@ -22,6 +22,7 @@ DOMAINS = {
     "psc": "psc",
     "advice": "advice",
     "stamp": "stamp",
+    "verdict": "verdicts",
 }
 ERRORS = "errors"
 

@@ -17,12 +17,12 @@ from cardd.documents.assertions import DmpSettings
 from cardd.formats.saml.profiles import profile_named
 from cardd.model import Choice, KeyPurpose
 from cardd_drivers.pkcs12.source import FilesSource
+from cardd_drivers.sandbox.dmp.vihf import wrong_in_insi, wrong_in_vihf
 from tests.api.ecps import LOGIN, ends_in, pair, pending, workbench_at
 from tests.api.workbench import Got, Json, Workbench
 from tests.rig.oidc.people import CLAIRE
 from tests.rig.oidc.provider import PscRig
 from tests.rig.organisation import PASSWORD, Organisation, make
-from tests.rig.vihf_checker import wrong_in_insi, wrong_in_vihf
 
 LPS = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
 INS = {"ins": "185059999900181", "oid": "1.2.250.1.213.1.4.10"}

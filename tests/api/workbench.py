@@ -33,6 +33,7 @@ from cardd.core.support import SupportDesk
 from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
+from cardd.documents.verification import Anchors, Verifier
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.saml.profiles import profile_named
 from cardd.identity.card_login import CardLogin
@@ -48,7 +49,9 @@ from cardd.identity.situations import Situations
 from cardd.model import Peer
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
+from cardd.system.answers import KeptAnswers
 from cardd.system.clock import SystemClock
+from cardd.system.revocation import RevocationHttp
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.simulator.inprocess import InProcessReader, InProcessReaders
 from cardd_drivers.vitale import VitaleDriver
@@ -109,6 +112,8 @@ class Workbench:
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     dmp: DmpSettings = field(default_factory=lambda: DmpSettings(profile_named("2024")))
     stamper: Callable[[], Awaitable[Stamper]] | None = None
+    anchors: Anchors = field(default_factory=Anchors)
+    is_online: bool = True
     totp: bool = False
     uid: int | None = field(default_factory=os.getuid)
 
@@ -173,6 +178,7 @@ class Workbench:
                 SystemClock(),
                 self.dmp,
             ),
+            verifier=self._verifier(),
             logins=self.logins,
             methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
             relay=self.relay,
@@ -187,6 +193,11 @@ class Workbench:
         self.server = ApiServer(self.services, peer_of=self._peer_of, limits=self.limits)
         self._sessions: dict[Via, aiohttp.ClientSession] = {}
         self._stale: list[aiohttp.ClientSession] = []
+
+    def _verifier(self) -> Verifier:
+        self.asking = RevocationHttp(is_local=True)
+        network = self.asking if self.is_online else None
+        return Verifier(self.anchors, network, KeptAnswers(self.directory / "answers"), self.pdf, SystemClock())
 
     def _support(self) -> SupportDesk:
         return SupportDesk(
@@ -227,6 +238,7 @@ class Workbench:
         await self.clients.close()
         await self.server.stop()
         await asyncio.to_thread(self.pdf.close)
+        await self.asking.close()
         self.sessions.close_where(lambda _: True, "shutdown")
         await self.sessions.settle()
         await self.relay.close()

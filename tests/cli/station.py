@@ -53,6 +53,7 @@ class User:
             "HOME": str(self.home),
             "XDG_STATE_HOME": str(self.home / "state"),
             "XDG_RUNTIME_DIR": str(self.home / "runtime"),
+            "XDG_CACHE_HOME": str(self.home / "cache"),
             "PYTHONIOENCODING": "utf-8",
             "LC_ALL": self.locale,
         }

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
+from cardd.formats.cades import prepare_cades
+from cardd.formats.prepared import Signer
+from cardd.model import Algorithm
+from cardd_drivers.simulator.profiles import PROFILES
+from cardd_drivers.simulator.store import Store
 from tests.cli.station import User
 from tests.rig.daemon import DaemonProcess
+from tests.rig.lps import UnixConnection
 from tests.rig.pcscd import Pcscd
+from tests.rig.pens import Pen, der
 from tests.rig.simulator import wait_for_card
 
 
@@ -71,6 +83,16 @@ def test_the_daemon_simulates_a_card_without_any_reader(tmp_path: Path) -> None:
     try:
         [card] = User(tmp_path, daemon).run("cards", "--json").rows("cards")
         assert card["kind"] == "cps3"
+        credential = Store(tmp_path / "cardd" / "simulation").issue(PROFILES["pharmacien"], 4).signature
+        signer = Signer(der(credential.certificate), (), Algorithm.RS256)
+        signed = Pen(signer, credential.key, b"").write(
+            prepare_cades(BytesIO(b"SIMULATION"), signer, datetime.now(UTC))
+        )
+        with closing(UnixConnection(daemon.socket)) as connection:
+            body = json.dumps({"document": b64encode(signed).decode()})
+            connection.request("POST", "/v1/verifications", body, {"Content-Type": "application/json"})
+            (found,) = json.loads(connection.getresponse().read())["signatures"]
+        assert (found["chain"]["trusted"], found["signer"]["is_test"]) == (True, True)
     finally:
         assert daemon.stop() == 0
 

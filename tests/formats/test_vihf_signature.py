@@ -14,11 +14,11 @@ from cardd.formats.saml.request import Mode, Speaker, VihfCall
 from cardd.formats.saml.vihf import prepare_vihf
 from cardd.identity.cpx import identity_of
 from cardd.model import Algorithm, Situation
+from cardd_drivers.sandbox.dmp.vihf import wrong_in_vihf
 from tests.formats.issuing import CARD, prepare, vihf
 from tests.rig.assertion_judges import signed_anew, xadesjs_says, xmlsec_accepts
 from tests.rig.saml import NOW, PATIENT, REGISTRATION, Key, StoppedClock, doctor
 from tests.rig.simulator import issue
-from tests.rig.vihf_checker import wrong_in_vihf
 
 MESSAGE = (
     b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns="urn:simulation" xmlns:ds="urn:other">'

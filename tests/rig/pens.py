@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from cardd.formats.prepared import Prepared, Signer
 from cardd.model import Algorithm, Message
@@ -69,16 +70,33 @@ def der(certificate: x509.Certificate) -> bytes:
 
 
 class SmallAuthority:
-    """Issues certificates from one root, as the test wants them."""
+    """Issues certificates from one root, or from under another authority, as the test wants them.
 
-    def __init__(self, name: str = "AC SIMULATION") -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    ``ocsp`` and ``lists`` are the addresses that the certificates issued from then on name.
+    """
+
+    def __init__(self, name: str = "AC SIMULATION", parent: SmallAuthority | None = None) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.parent = parent
+        self.ocsp: list[str] = []
+        self.lists: list[str] = []
         now = datetime.now(UTC)
-        builder = self._builder(self._name, self._key.public_key(), (now - 2000 * DAY, now + 2000 * DAY))
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = (parent or self)._builder(self.name, self.key.public_key(), (now - 2000 * DAY, now + 2000 * DAY))
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0 if parent else 1), critical=True)
         builder = builder.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
-        self.certificate = builder.sign(self._key, SHA256())
+        self.certificate = builder.sign((parent or self).key, SHA256())
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """This authority and those above it (DER)."""
+        return (der(self.certificate), *(self.parent.chain if self.parent else ()))
+
+    def responder(self, key: Key, *, days: tuple[int, int] = (-1, 365)) -> x509.Certificate:
+        """A certificate that may answer OCSP for this authority, and is asked about by nobody."""
+        purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING])
+        usage = _usage("digital_signature")
+        return self.issue(key, "OCSP SIMULATION", usage, purposes=purposes, days=days, more=[x509.OCSPNoCheck()])
 
     @property
     def pem(self) -> bytes:
@@ -90,7 +108,7 @@ class SmallAuthority:
     ) -> Pen:
         """A signer's certificate, valid between these days from now."""
         certificate = self.issue(key, "PERSONNE SIMULATION", _usage(usage), days=days)
-        return Pen(Signer(der(certificate), (der(self.certificate),), algorithm), key, self.pem)
+        return Pen(Signer(der(certificate), self.chain, algorithm), key, self.pem)
 
     def timestamping(
         self, key: Key, *, critical: bool = True, days: tuple[int, int] = (-1, 365), purpose: bool = True
@@ -110,15 +128,18 @@ class SmallAuthority:
         purposes: x509.ExtendedKeyUsage | None = None,
         critical: bool = False,
         days: tuple[int, int] = (-1, 365),
+        more: Sequence[x509.ExtensionType] = (),
     ) -> x509.Certificate:
-        """A certificate that ends the chain."""
+        """A certificate that ends the chain; ``more`` are other extensions."""
         now = datetime.now(UTC)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         validity = (now + days[0] * DAY, now + days[1] * DAY)
         builder = self._builder(subject, key.public_key(), validity).add_extension(usage, critical=True)
         if purposes:
             builder = builder.add_extension(purposes, critical=critical)
-        return builder.sign(self._key, SHA256())
+        for extension in more:
+            builder = builder.add_extension(extension, critical=False)
+        return builder.sign(self.key, SHA256())
 
     def _builder(
         self,
@@ -126,17 +147,28 @@ class SmallAuthority:
         key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey,
         validity: tuple[datetime, datetime],
     ) -> x509.CertificateBuilder:
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(self._name)
+            .issuer_name(self.name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(validity[0])
             .not_valid_after(validity[1])
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
+        if self.ocsp:
+            told = [x509.AccessDescription(AuthorityInformationAccessOID.OCSP, _uri(url)) for url in self.ocsp]
+            builder = builder.add_extension(x509.AuthorityInformationAccess(told), critical=False)
+        if self.lists:
+            points = [x509.DistributionPoint([_uri(url)], None, None, None) for url in self.lists]
+            builder = builder.add_extension(x509.CRLDistributionPoints(points), critical=False)
+        return builder
+
+
+def _uri(url: str) -> x509.UniformResourceIdentifier:
+    return x509.UniformResourceIdentifier(url)
 
 
 def _usage(*named: str) -> x509.KeyUsage:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from cryptography.x509 import load_der_x509_certificate
 
 from cardd.cli.simulators import named
 from cardd.errors import InvalidRequest
@@ -15,7 +16,7 @@ from cardd_drivers.simulator.cps3 import Cps3Simulator
 from cardd_drivers.simulator.inprocess import InProcessReaders
 from cardd_drivers.simulator.others import ContactlessSimulator, Cps4Simulator, VitaleSimulator
 from tests.rig.pcscd import Pcscd
-from tests.rig.simulator import STATE, wait_for_card
+from tests.rig.simulator import STATE, store, wait_for_card
 
 OPTIONS = SimulatorOptions(state=STATE)
 
@@ -91,6 +92,14 @@ def test_a_patients_card_has_no_profile() -> None:
     assert VitaleSimulator().profiles == ()
     with pytest.raises(InvalidRequest):
         VitaleSimulator().in_process(replace(OPTIONS, profile="medecin"))
+
+
+def test_its_authorities_are_those_of_the_cards(simulator: Simulator) -> None:
+    told = simulator.authorities(OPTIONS)
+    assert told == store().authorities
+    names = [load_der_x509_certificate(der).subject.rfc4514_string() for der in told]
+    assert all("SIMULATION" in name for name in names)
+    assert VitaleSimulator().authorities(OPTIONS) == []
 
 
 def _atr(connection: CardConnection) -> bytes:

@@ -36,6 +36,7 @@ def arguments(parser: Parser) -> None:
     servers.add_argument("--people", metavar="PATH", type=Path, help=words("simulate.people"))
     servers.add_argument("--table", metavar="PATH", type=Path, help=words("simulate.table"))
     servers.add_argument("--state", metavar="PATH", type=Path, help=words("simulate.state"))
+    servers.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help=words("simulate.set"))
 
 
 async def run(context: Context) -> int:
@@ -63,9 +64,19 @@ async def run(context: Context) -> int:
 async def _in(sandbox: Sandbox, context: Context) -> int:
     """Run the server until interrupted, or have the one that runs do something."""
     asked = context.arguments
-    options = SandboxOptions(asked.port, asked.state, asked.auto, asked.people, asked.table, context.language)
+    options = SandboxOptions(
+        port=asked.port,
+        state=asked.state,
+        auto=asked.auto,
+        people=asked.people,
+        table=asked.table,
+        language=context.language,
+        settings=dict(_setting(given) for given in asked.set),
+        json=context.wants_json,
+    )
     if asked.order is None:
-        await _until_told(sandbox.run(options, lambda sentence: context.terminal.tell([sentence])))
+        write = context.terminal.say if options.json else context.terminal.tell
+        await _until_told(sandbox.run(options, lambda sentence: write([sentence])))
         return Exit.OK
     if asked.order not in sandbox.orders:
         raise InvalidRequest(where=asked.order, why="expected", expected=", ".join(sandbox.orders))
@@ -95,6 +106,13 @@ def _list(context: Context, simulators: dict[str, Simulator], servers: dict[str,
 def _line(simulator: Simulator, language: str) -> str:
     profiles = f" ({', '.join(simulator.profiles)})" if simulator.profiles else ""
     return simulator.summary(language) + profiles
+
+
+def _setting(given: str) -> tuple[str, str]:
+    name, sign, value = given.partition("=")
+    if not (name and sign):
+        raise InvalidRequest(where="--set", why="NAME=VALUE")
+    return name, value
 
 
 def _reader(given: str) -> tuple[str, int]:

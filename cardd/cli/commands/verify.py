@@ -1,82 +1,110 @@
-"""``cardctl verify``: whether a raw signature is a certificate's over a file, and whose certificate it is.
+"""``cardctl verify``: whose signatures a file has, and whether they can be trusted.
 
-Works without the daemon and without a card. It does not judge the certificate's issuer: the chain of a real card is
-``openssl verify``'s business, with the IGC-Santé roots.
+Works without the daemon and without a card: with the authorities of the configuration, or those that are named.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+from contextlib import ExitStack
 from pathlib import Path
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificate
+from typing import TYPE_CHECKING
 
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
-from cardd.cli.holders import shown
 from cardd.cli.parser import Parser
-from cardd.cli.terminal import pairs
-from cardd.errors import CardIncomplete, InvalidRequest
-from cardd.identity.cpx import facts_of, identity_of
+from cardd.documents.report import report
+from cardd.documents.verdicts import Verdict, Verification
+from cardd.documents.verification import Anchors, ToVerify, Verifier
+from cardd.errors import ConfigInvalid, InvalidRequest
+from cardd.formats.pdf.process import PdfProcess
+
+if TYPE_CHECKING:
+    from cardd.config import Config
+
+EXITS = {Verdict.VALID: Exit.OK, Verdict.INVALID: Exit.FAILED, Verdict.UNDETERMINED: Exit.UNDETERMINED}
 
 
 def arguments(parser: Parser) -> None:
-    """The file, its signature, and the certificate."""
-    parser.add_argument("file", metavar=parser.words("file"), type=Path, help=parser.words("verify.file"))
-    parser.add_argument("--signature", metavar="PATH", type=Path, help=parser.words("verify.signature"))
-    parser.add_argument("--certificate", metavar="PATH", type=Path, help=parser.words("verify.certificate"))
+    """The file, what belongs to it, and whom to trust."""
+    words = parser.words
+    parser.add_argument("file", metavar=words("file"), type=Path, help=words("verify.file"))
+    parser.add_argument("--content", metavar="PATH", type=Path, help=words("verify.content"))
+    parser.add_argument("--signature", metavar="PATH", type=Path, help=words("verify.signature"))
+    parser.add_argument("--certificate", metavar="PATH", type=Path, help=words("verify.certificate"))
+    parser.add_argument("--authorities", metavar="PATH", type=Path, help=words("verify.authorities"))
+    parser.add_argument("--offline", action="store_true", help=words("verify.offline"))
+    parser.add_argument("--config", metavar="PATH", type=Path, help=words("config_file"))
 
 
 async def run(context: Context) -> int:
     """Verify, and say who signed."""
-    file: Path = context.arguments.file
-    signature: Path = context.arguments.signature or file.with_name(file.name + ".sig")
-    certificate = _certificate(context.arguments.certificate or signature.with_suffix(".pem"))
-    is_valid = _verify(certificate, signature, file)
-    _answer(context, certificate.public_bytes(Encoding.DER), is_valid=is_valid)
-    return Exit.OK if is_valid else Exit.FAILED
+    with ExitStack() as files:
+        found = await _verified(context, _given(context, files))
+    told = report(found, context.language)
+    if context.wants_json:
+        context.answer(told, ())
+    else:
+        from cardd.cli.verdict import lines  # noqa: PLC0415 - for people
+
+        context.answer(told, lines(context, found))
+    return EXITS[found.verdict]
 
 
-def _certificate(path: Path) -> Certificate:
-    content = path.read_bytes()
+def _given(context: Context, files: ExitStack) -> ToVerify:
+    """The file by itself or, where a signature stands beside it, that one and what it is of. Raises OSError."""
+    asked = context.arguments
+    document = files.enter_context(asked.file.open("rb"))
+    content = files.enter_context(asked.content.open("rb")) if asked.content else None
+    beside = asked.file.with_name(asked.file.name + ".sig")
+    signature: Path | None = asked.signature or (beside if content is None and beside.exists() else None)
+    if signature is None:
+        return ToVerify(document, content, certificate=_bytes(asked.certificate))
+    certificate = asked.certificate or _there(signature.with_suffix(".pem"))
+    if certificate is not None:
+        return ToVerify(document, content, signature.read_bytes(), _bytes(certificate))
+    if content is not None:
+        raise InvalidRequest(where="--content", why=context.words("verify.content_twice"))
+    return ToVerify(files.enter_context(signature.open("rb")), document)
+
+
+def _there(path: Path) -> Path | None:
+    return path if path.exists() else None
+
+
+def _bytes(path: Path | None) -> bytes | None:
+    return path.read_bytes() if path else None
+
+
+async def _verified(context: Context, given: ToVerify) -> Verification:
+    from cardd.system.answers import KeptAnswers  # noqa: PLC0415 - aiohttp comes with these
+    from cardd.system.clock import SystemClock  # noqa: PLC0415
+    from cardd.system.revocation import RevocationHttp  # noqa: PLC0415
+
+    asked, config, pdf, http = context.arguments, _config(context), PdfProcess(), RevocationHttp()
+    anchors = Anchors(asked.authorities or config.trust.authorities, config.timestamp.authorities)
+    is_online = config.trust.revocation == "online" and not asked.offline
+    verifier = Verifier(anchors, http if is_online else None, KeptAnswers(_cache()), pdf, SystemClock())
     try:
-        return load_pem_x509_certificate(content) if b"-----BEGIN" in content else load_der_x509_certificate(content)
-    except ValueError:
-        raise InvalidRequest(where=str(path), why="X.509") from None
+        return await verifier.verify(given)
+    finally:
+        await http.close()
+        await asyncio.to_thread(pdf.close)
 
 
-def _verify(certificate: Certificate, signature: Path, file: Path) -> bool:
-    key = certificate.public_key()
-    if not isinstance(key, RSAPublicKey):
-        raise InvalidRequest(where="--certificate", why="RSA")
+def _config(context: Context) -> Config:
+    """The service's settings; the defaults where this user may not read them, as ``doctor`` tells."""
+    from cardd.config import Config, load  # noqa: PLC0415
+
     try:
-        key.verify(signature.read_bytes(), file.read_bytes(), PKCS1v15(), SHA256())
-    except InvalidSignature:
-        return False
-    return True
+        return load(context.arguments.config)
+    except ConfigInvalid:
+        if context.arguments.config:
+            raise
+        return Config()
 
 
-def _answer(context: Context, der: bytes, *, is_valid: bool) -> None:
-    facts = facts_of(der)
-    try:
-        holder = identity_of(der)
-    except CardIncomplete:
-        holder = None
-    verdict = context.words("verify.valid" if is_valid else "verify.invalid")
-    name = shown(context, holder) if holder else facts.subject
-    entries = [
-        (context.words("verify.holder"), name),
-        (context.words("verify.subject"), facts.subject),
-        (context.words("verify.issuer"), facts.issuer),
-        (context.words("verify.serial"), facts.serial),
-        (context.words("verify.validity"), f"{facts.not_before:%Y-%m-%d} – {facts.not_after:%Y-%m-%d}"),
-    ]
-    lines = [context.terminal.styled(verdict, "green" if is_valid else "red"), *pairs(entries)]
-    if holder and holder.is_test:
-        lines.append(context.words("verify.test"))
-    lines.append(context.words("verify.chain"))
-    context.answer({"valid": is_valid, "holder": holder, "certificate": facts}, lines)
+def _cache() -> Path:
+    given = os.environ.get("XDG_CACHE_HOME")
+    return (Path(given) if given else Path.home() / ".cache") / "cardd" / "revocation"

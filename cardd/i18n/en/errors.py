@@ -206,6 +206,11 @@ TEXTS = {
     "document.too_many.title": "Too many documents",
     "document.too_many.detail": "A session holds at most {count} documents, {bytes} bytes in all.",
     "document.too_many.remedy": "Fetch and delete those that are signed, or wait ten minutes.",
+    "document.unrecognised.title": "Unknown format",
+    "document.unrecognised.detail": "This is no PDF, no XML, no JWS and no CMS message.",
+    "document.unrecognised.remedy": (
+        "Give the signed file or, for a signature of its own, the signature and its certificate."
+    ),
     "document.content_missing.title": "Signed document missing",
     "document.content_missing.detail": (
         "The signature is apart from the document that it covers, and that one was not given."

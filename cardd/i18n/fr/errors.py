@@ -216,6 +216,11 @@ TEXTS = {
     "document.too_many.title": "Trop de documents",
     "document.too_many.detail": "Une session détient au plus {count} documents, {bytes} octets en tout.",
     "document.too_many.remedy": "Récupérez et supprimez ceux qui sont signés, ou attendez dix minutes.",
+    "document.unrecognised.title": "Format non reconnu",
+    "document.unrecognised.detail": "Ce n'est ni un PDF, ni du XML, ni un JWS, ni un message CMS.",
+    "document.unrecognised.remedy": (
+        "Donnez le fichier signé ou, pour une signature à part, la signature et son certificat."
+    ),
     "document.content_missing.title": "Document signé manquant",
     "document.content_missing.detail": (
         "La signature est à part du document qu'elle couvre, et celui-ci n'a pas été donné."

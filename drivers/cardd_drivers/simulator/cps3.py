@@ -41,6 +41,10 @@ class Cps3Simulator(CardSimulator):
         delays = Delays(options.delay_ms)
         return self.card_type(issued, pin=options.pin.encode(), puk=options.puk.encode(), delays=delays)
 
+    def authorities(self, options: SimulatorOptions) -> list[bytes]:
+        """The fictitious ones."""
+        return Store(options.state).authorities
+
 
 def _profile(options: SimulatorOptions) -> Profile:
     """The profile meant. Raises InvalidRequest."""

@@ -52,6 +52,10 @@ class CardSimulator(ABC):
         """One reader that holds the card."""
         return InProcessReaders([InProcessReader(READER, self.card(options))])
 
+    def authorities(self, options: SimulatorOptions) -> list[bytes]:  # noqa: ARG002 - a patient's card has none
+        """None, but where cards have keys."""
+        return []
+
 
 async def _serve(slot: VpcdSlot) -> None:
     """Run the slot on a thread of its own; when cancelled, take the card out before leaving."""

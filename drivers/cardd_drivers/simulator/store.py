@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -90,6 +90,11 @@ class Store:
         """The PEM file with the authority for persons and the root; there once a card has been issued."""
         return self.directory / "chain.pem"
 
+    @property
+    def authorities(self) -> list[bytes]:
+        """The authorities of ``chain`` (DER), of which a card does not bring along the one that issued it."""
+        return [found.public_bytes(Encoding.DER) for found in x509.load_pem_x509_certificates(self.chain.read_bytes())]
+
     def issue(self, profile: Profile, pin_length: int, generation: str = "cps3") -> Issued:
         """The card of this profile, made at the first call.
 
@@ -102,6 +107,22 @@ class Store:
             folder.mkdir(mode=0o700, exist_ok=True)
             known = self._load(folder, profile)
             return known if known and _is_of(known, persons) else self._make(folder, profile, persons)
+
+    def path(self, name: str, suffix: str = "pem") -> Path:
+        """Where ``credential`` keeps what has this name; other forms of it may be put beside."""
+        return self.directory / f"{name}.{suffix}"
+
+    def credential(self, name: str, certify: Callable[[rsa.RSAPublicKey, Authority], x509.Certificate]) -> Credential:
+        """A key that is no card's, with the certificate that ``certify`` makes for it at the first call."""
+        with self._locked():
+            persons = self._authorities()
+            known = _load_credential(self.path(name))
+            if known and _is_by(known.certificate, persons):
+                return known
+            key = rsa.generate_private_key(65537, CARD_KEY_SIZE)
+            made = Credential(key, certify(key.public_key(), persons))
+            _write_credential(self.path(name), made)
+            return made
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -149,7 +170,11 @@ class Store:
 
 def _is_of(card: Issued, persons: Authority) -> bool:
     """Whether this authority issued the card: a PKI that was made anew has nothing to do with the old one's cards."""
-    known = card.signature.certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+    return _is_by(card.signature.certificate, persons)
+
+
+def _is_by(certificate: x509.Certificate, persons: Authority) -> bool:
+    known = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
     return known.value == persons.key_identifier
 
 

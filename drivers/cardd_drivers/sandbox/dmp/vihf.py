@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from tests.rig.xmldsig_checker import NS, Xml, certificate_of, read, wrong_in_signature
+from cardd_drivers.sandbox.dmp.xmldsig import NS, Xml, certificate_of, read, wrong_in_signature
 
 XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 HL7 = "{urn:hl7-org:v3}"
@@ -90,6 +90,8 @@ def _wrong_in_frame(assertion: Xml, now: datetime, *, signed: bool = True) -> It
         yield "issue_instant"
     elif _moment(assertion.get("IssueInstant")) > now + SKEW:
         yield "issue_instant.future"
+    if assertion.xpath("descendant::comment() | descendant::processing-instruction()"):
+        yield "comment"  # no signature covers it, and it would cut a value in two
     issuer = assertion.find("saml:Issuer", NS)
     if issuer is None or issuer.get("Format") != SUBJECT_NAME or assertion.index(issuer) != 0:
         yield "issuer"
@@ -105,12 +107,18 @@ def _wrong_in_certificate(assertion: Xml, now: datetime) -> Iterator[str]:
     if certificate is None:
         yield "certificate"
         return
-    if not certificate.extensions.get_extension_for_class(x509.KeyUsage).value.content_commitment:
+    if not can_sign(certificate):
         yield "certificate.key_usage"
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         yield "certificate.dates"
     if _names(assertion.findtext("saml:Issuer", "", NS)) != _subject(certificate):
         yield "issuer.subject"
+
+
+def can_sign(certificate: x509.Certificate) -> bool:
+    """Whether the certificate is for signatures (nonRepudiation), not for TLS."""
+    usages = [each.value for each in certificate.extensions if isinstance(each.value, x509.KeyUsage)]
+    return any(usage.content_commitment for usage in usages)
 
 
 def _wrong_in_person(assertion: Xml, mode: str) -> Iterator[str]:
@@ -125,11 +133,11 @@ def _wrong_in_person(assertion: Xml, mode: str) -> Iterator[str]:
     if mode == "direct":
         if name_id.text != _field(certificate, NameOID.COMMON_NAME):
             yield "name_id.certificate"
-        told = _texts(assertion, NAME)
+        told = texts(assertion, NAME)
         holder = f"{_field(certificate, NameOID.GIVEN_NAME)} {_field(certificate, NameOID.SURNAME)}"
         if told and told != [holder]:
             yield "subject_id"
-    elif not set(_texts(assertion, "Identifiant_Structure")) & _fields(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME):
+    elif not set(texts(assertion, "Identifiant_Structure")) & _fields(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME):
         yield "structure.certificate"
 
 
@@ -177,25 +185,25 @@ def _wrong_in_attributes(assertion: Xml, mode: str) -> Iterator[str]:
         if names.count(name) > 1 or name not in (*ONCE, "LPS_ID_HOMOLOGATION_DMP", *MAYBE, *MODES, *SECRET):
             yield f"{name}.unexpected"
     for name, form in VALUES.items():
-        if not all(form.fullmatch(text) for text in _texts(assertion, name)):
+        if not all(form.fullmatch(text) for text in texts(assertion, name)):
             yield f"{name}.value"
-    if [text for name in MODES for text in _texts(assertion, name)] != [MODE_OF[mode]]:
+    if [text for name in MODES for text in texts(assertion, name)] != [MODE_OF[mode]]:
         yield "mode"
     yield from _wrong_in_purpose(assertion)
 
 
 def _wrong_in_purpose(assertion: Xml) -> Iterator[str]:
-    coded = _coded(assertion, PURPOSE, "PurposeOfUse")
-    if len(coded) != 1 or coded[0].get("code") not in ACCESSES:
+    purposes = coded(assertion, PURPOSE, "PurposeOfUse")
+    if len(purposes) != 1 or purposes[0].get("code") not in ACCESSES:
         yield "purpose"
-    elif coded[0].get("codeSystem") != "1.2.250.1.213.1.1.4.248":
+    elif purposes[0].get("codeSystem") != "1.2.250.1.213.1.1.4.248":
         yield "purpose.system"
-    elif coded[0].get("codeSystemName") not in ("mode acces VIHF 1.0", "mode acces VIHF 2.0"):
+    elif purposes[0].get("codeSystemName") not in ("mode acces VIHF 1.0", "mode acces VIHF 2.0"):
         yield "purpose.system_name"
 
 
 def _wrong_in_patient(assertion: Xml) -> Iterator[str]:
-    for told in _texts(assertion, PATIENT):
+    for told in texts(assertion, PATIENT):
         found = INS.fullmatch(told)
         if found is None:
             yield "patient"
@@ -204,7 +212,7 @@ def _wrong_in_patient(assertion: Xml) -> Iterator[str]:
 
 
 def _wrong_in_roles(assertion: Xml) -> Iterator[str]:
-    roles = _coded(assertion, ROLE, "Role")
+    roles = coded(assertion, ROLE, "Role")
     if len(roles) != len(_values(assertion, ROLE)) or not 1 <= len(roles) <= 2:
         yield "role.count"
         return
@@ -225,12 +233,12 @@ def _wrong_in_insi_attributes(assertion: Xml, *, signed: bool, doctor: bool) -> 
     qualifier = assertion.xpath("string(saml:Subject/saml:NameID/@NameQualifier)", namespaces=NS)
     if qualifier not in (("CPS", "CPF", "CDE-CPE", "CPA") if signed else ("PSC",)):
         yield "qualifier"
-    if not re.fullmatch(r"\d{9}", "".join(_texts(assertion, "identifiantFacturation"))):
+    if not re.fullmatch(r"\d{9}", "".join(texts(assertion, "identifiantFacturation"))):
         yield "identifiantFacturation"
-    specialties = [_texts(assertion, name) for name in ("codeSpecialite", "codeSpecialiteAMO", "CodeSpecialite")]
+    specialties = [texts(assertion, name) for name in ("codeSpecialite", "codeSpecialiteAMO", "CodeSpecialite")]
     if sum(map(len, specialties)) > 1 or (doctor and not any(specialties)):
         yield "codeSpecialite"
-    sectors = _texts(assertion, "secteurActivite")
+    sectors = texts(assertion, "secteurActivite")
     if len(sectors) != signed or not all(re.fullmatch(r"SA\d\d", sector) for sector in sectors):
         yield "secteurActivite"
 
@@ -244,11 +252,12 @@ def _is_empty(assertion: Xml, name: str) -> bool:
     return any(len(value) == 0 and not value.text for value in _values(assertion, name))
 
 
-def _texts(assertion: Xml, name: str) -> list[str]:
+def texts(assertion: Xml, name: str) -> list[str]:
+    """The values of an attribute."""
     return [value.text or "" for value in _values(assertion, name)]
 
 
-def _coded(assertion: Xml, attribute: str, element: str) -> list[Xml]:
+def coded(assertion: Xml, attribute: str, element: str) -> list[Xml]:
     """The HL7 values of type CE, one in each AttributeValue."""
     found = [list(value) for value in _values(assertion, attribute)]
     return [one[0] for one in found if len(one) == 1 and one[0].tag == HL7 + element and one[0].get(XSI_TYPE) == "CE"]

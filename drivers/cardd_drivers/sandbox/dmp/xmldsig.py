@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
@@ -22,6 +22,14 @@ Xml = Any  # an lxml element, which has no types
 
 NS = {"ds": "http://www.w3.org/2000/09/xmldsig#", "saml": "urn:oasis:names:tc:SAML:2.0:assertion"}
 EXC_C14N = "http://www.w3.org/2001/10/xml-exc-c14n#"
+MALFORMED = (  # what reading XML, base64, times and certificates from outside may raise
+    ValueError,
+    TypeError,
+    etree.LxmlError,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
 TRANSFORMS = ["http://www.w3.org/2000/09/xmldsig#enveloped-signature", EXC_C14N]
 DIGESTS = {
     "http://www.w3.org/2001/04/xmlenc#sha256": "sha256",
@@ -29,14 +37,25 @@ DIGESTS = {
 }
 METHODS: dict[str, hashes.HashAlgorithm] = {
     "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256": hashes.SHA256(),
-    "http://www.w3.org/2000/09/xmldsig#rsa-sha1": hashes.SHA1(),  # older senders
+    "http://www.w3.org/2000/09/xmldsig#rsa-sha1": hashes.SHA1(),  # noqa: S303 - read only: older senders sign so
 }
 
 
+def parsed(document: bytes) -> Xml:
+    """The root of XML from outside: no DTD, no entities, libxml2's limits. Raises ValueError."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(document, parser)
+    except etree.XMLSyntaxError as fault:
+        raise ValueError("malformed") from fault
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise ValueError("doctype")
+    return root
+
+
 def read(document: bytes) -> Xml | None:
-    """The assertion, bare or somewhere in a message; None when there is not exactly one."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    root = etree.fromstring(document, parser)
+    """The assertion, bare or somewhere in a message; None when there is not exactly one. Raises ValueError."""
+    root = parsed(document)
     found = root.xpath("descendant-or-self::saml:Assertion", namespaces=NS)
     return found[0] if len(found) == 1 else None
 
@@ -82,7 +101,10 @@ def _wrong_in_digest(assertion: Xml) -> Iterator[str]:
     digest = DIGESTS.get(_algorithm(signature, "Reference/ds:DigestMethod"))
     prefixes = _prefixes(signature.xpath("ds:SignedInfo/ds:Reference/ds:Transforms", namespaces=NS))
     before = signature.getprevious()
-    before.tail = (before.tail or "") + (signature.tail or "") or None
+    if before is None:
+        copied.text = (copied.text or "") + (signature.tail or "") or None
+    else:
+        before.tail = (before.tail or "") + (signature.tail or "") or None
     copied.remove(signature)
     if digest is None or hashlib.new(digest, _c14n(copied, prefixes)).digest() != base64.b64decode(told):
         yield "signature.digest"
@@ -95,7 +117,9 @@ def _wrong_in_value(assertion: Xml, signature: Xml) -> Iterator[str]:
         yield "signature.method" if method is None else "signature.certificate"
         return
     key = certificate.public_key()
-    assert isinstance(key, rsa.RSAPublicKey)
+    if not isinstance(key, rsa.RSAPublicKey):
+        yield "signature.key"
+        return
     signed_info = signature.find("ds:SignedInfo", NS)
     prefixes = _prefixes(signed_info.xpath("ds:CanonicalizationMethod", namespaces=NS))
     value = base64.b64decode(signature.findtext("ds:SignatureValue", "", NS))

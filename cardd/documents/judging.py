@@ -1,0 +1,162 @@
+"""Whether a signature can be trusted: its certificate's path at the time that counts, and revocation.
+
+The time that counts is a trusted timestamp's: only that shows that the signature was there while the certificate was
+good. Without one it is now. The signer's own claim shows nothing. After ETSI EN 319 102-1, section 5.2, but that a
+certificate revoked before the time that counts makes the signature INVALID, whether or not a timestamp tells the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from asn1crypto import x509
+from pyhanko_certvalidator.path import ValidationPath
+
+from cardd.documents.verdicts import WEIGHTS, Chain, Judged, Reason, Signer, Timestamp, Verdict, worst
+from cardd.errors import CarddError, DocumentMalformed
+from cardd.formats.revocation.asking import Revocations
+from cardd.formats.revocation.status import Revocation, Status
+from cardd.formats.trust import NoPath, TrustedAuthorities, name_of
+from cardd.formats.verified import VerifiedSignature, VerifiedTimestamp
+from cardd.identity.certificate import read
+from cardd.identity.cpx import facts_of, identity_of, is_test
+from cardd.model import Identity
+
+SKEW = timedelta(minutes=1)
+SIGNING = {"digitalSignature", "nonRepudiation"}
+WITHOUT_PATH = {
+    NoPath.AUTHORITY: ("untrusted", Verdict.UNDETERMINED),
+    NoPath.REFUSED: ("path_refused", Verdict.INVALID),
+    NoPath.EARLY: ("not_yet_valid", Verdict.INVALID),
+    NoPath.EXPIRED: ("expired", Verdict.UNDETERMINED),  # it may have been signed before: nothing tells
+}
+Path = ValidationPath | NoPath
+
+
+class Judge:
+    """``stampers`` are the authorities of timestamps, which may be others than those of signers."""
+
+    def __init__(
+        self,
+        authorities: TrustedAuthorities,
+        stampers: TrustedAuthorities,
+        revocations: Revocations,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._authorities = authorities
+        self._stampers = stampers
+        self._revocations = revocations
+        self._now = now
+
+    async def judged(self, found: VerifiedSignature) -> Judged:
+        """The verdict. Raises DocumentMalformed for a certificate that cannot be read."""
+        signer = await asyncio.to_thread(_signer, found.certificate)
+        timestamp = await self._timestamp(found.timestamp) if found.timestamp else None
+        stamped = timestamp is not None and timestamp.trusted
+        at = timestamp.time if timestamp is not None and stamped else self._now()
+        path = await asyncio.to_thread(self._authorities.path, found.certificate, found.chain, at)
+        revocation = await self._revocation(path, at) if found.intact else None
+        reasons = (
+            *_of_signature(found),
+            *_of_timestamp(timestamp),
+            *_of_path(path, signer, stamped=stamped),
+            *_of_revocation(revocation, at),
+        )
+        verdict = worst([reason.verdict for reason in reasons])
+        return Judged(verdict, reasons, found, at, stamped, signer, _chain(path), revocation, timestamp)
+
+    async def _timestamp(self, stamp: VerifiedTimestamp) -> Timestamp:
+        path: Path = NoPath.EARLY  # no honest clock is ahead of ours
+        if stamp.time <= self._now() + SKEW:
+            path = await asyncio.to_thread(self._stampers.path, stamp.certificate, stamp.chain, stamp.time)
+        revocation = await self._revocation(path, self._now()) if stamp.intact else None
+        is_good = revocation is None or revocation.status is Status.GOOD
+        trusted = stamp.intact and isinstance(path, ValidationPath) and is_good
+        subject = name_of(x509.Certificate.load(stamp.certificate))
+        return Timestamp(stamp.time, stamp.intact, trusted, subject, _chain(path), revocation)
+
+    async def _revocation(self, path: Path, at: datetime) -> Revocation | None:
+        """That of the path's certificate of which the worst is known."""
+        if not isinstance(path, ValidationPath):
+            return None
+        found = await self._revocations.of(path)
+        return max(found, key=lambda one: _weight(one, at), default=None)
+
+
+def _weight(revocation: Revocation, at: datetime) -> tuple[int, bool]:
+    verdict = worst([reason.verdict for reason in _of_revocation(revocation, at)])
+    return WEIGHTS.index(verdict), revocation.status is not Status.GOOD
+
+
+def _of_signature(found: VerifiedSignature) -> Iterable[Reason]:
+    if found.flaw is not None:
+        yield Reason(f"flaw_{found.flaw}", Verdict.INVALID)
+    usages = facts_of(found.certificate).key_usage
+    if usages and not SIGNING & set(usages):
+        yield Reason("usage", Verdict.INVALID)
+
+
+def _of_timestamp(timestamp: Timestamp | None) -> Iterable[Reason]:
+    """It is not signed for, so that a bad one only does not help."""
+    if timestamp is not None and not timestamp.trusted:
+        yield Reason("timestamp_untrusted" if timestamp.intact else "timestamp_broken", Verdict.VALID)
+
+
+def _of_path(path: Path, signer: Signer, *, stamped: bool) -> Iterable[Reason]:
+    if signer.is_test:
+        yield Reason("test", Verdict.VALID)
+    if isinstance(path, NoPath):
+        code, verdict = WITHOUT_PATH[path]
+        if path is NoPath.EXPIRED and stamped:
+            code, verdict = "expired_when_signed", Verdict.INVALID
+        yield Reason(code, verdict, (("issuer", signer.issuer), ("date", _date(signer.not_after))))
+
+
+def _of_revocation(revocation: Revocation | None, at: datetime) -> Iterable[Reason]:
+    if revocation is None or revocation.status is Status.GOOD:
+        return
+    about = ("subject", revocation.subject)
+    if revocation.revoked_at is None:
+        yield Reason(f"revocation_{revocation.why}", Verdict.UNDETERMINED, (about,))
+    elif revocation.revoked_at > at:
+        yield Reason("revoked_later", Verdict.VALID, (about, ("date", _date(revocation.revoked_at))))
+    else:
+        yield Reason("revoked", Verdict.INVALID, (about, ("date", _date(revocation.revoked_at))))
+
+
+def _chain(path: Path) -> Chain:
+    if isinstance(path, NoPath):
+        return Chain(trusted=False, problem=str(path))
+    return Chain(trusted=True, authority=name_of(path.first))
+
+
+def _signer(certificate: bytes) -> Signer:
+    try:
+        plain, facts = read(certificate), facts_of(certificate)
+    except CarddError as fault:
+        raise DocumentMalformed(format="X.509") from fault
+    return Signer(
+        certificate,
+        facts.subject,
+        facts.issuer,
+        facts.serial,
+        facts.not_before,
+        facts.not_after,
+        is_test(plain.extensions),
+        _holder(certificate),
+    )
+
+
+def _holder(certificate: bytes) -> Identity | None:
+    """Who it speaks for, where it says so as the cards' certificates do: any other has a common name too."""
+    try:
+        identity = identity_of(certificate)
+    except CarddError:
+        return None
+    return identity if identity.card_type is not None or identity.family_name else None
+
+
+def _date(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,116 @@
+"""Verifies signed documents: their format, their signatures, and whether those can be trusted.
+
+Nothing of what it needs is loaded before the first document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from cardd.documents.verdicts import Judged, Reason, Verdict, Verification, worst
+from cardd.formats.pdf.process import PdfProcess
+from cardd.formats.verified import Scope, VerifiedSignature
+from cardd.ports import Clock
+
+if TYPE_CHECKING:
+    from cardd.documents.judging import Judge
+
+
+class Network(Protocol):
+    """The way to the authorities that know what was revoked."""
+
+    async def fetch(self, url: str, body: bytes | None, limit: int) -> bytes | None:
+        """The answer to a GET, or to a POST of an OCSP request; None when none comes, or one larger than that."""
+        ...
+
+
+class Answers(Protocol):
+    """Their answers, kept for a while. Both may be called in any thread, and block."""
+
+    def load(self, key: str) -> bytes | None:
+        """The answer of this name, if it is still there."""
+        ...
+
+    def save(self, key: str, answer: bytes) -> None:
+        """Keep it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToVerify:
+    """What is given: open files, which stay open; they have a number (``fileno``).
+
+    ``content`` is the document of a detached signature. A raw one is ``signature``, the value, with ``certificate``
+    (PEM or DER, the signer's first), and ``document`` is what it is of.
+    """
+
+    document: BinaryIO
+    content: BinaryIO | None = None
+    signature: bytes | None = None
+    certificate: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """Whom to trust: PEM files, for signers and for timestamps (the signers' when None), and certificates (DER).
+
+    ``simulated`` are a simulator's, of a daemon that simulates.
+    """
+
+    authorities: Path | None = None
+    timestamps: Path | None = None
+    simulated: Sequence[bytes] = ()
+
+
+@dataclass(slots=True)
+class Verifier:
+    """``network`` is None where nobody may be asked about revocation: only ``answers`` are known then."""
+
+    anchors: Anchors
+    network: Network | None
+    answers: Answers
+    pdf: PdfProcess
+    clock: Clock
+    _judge: Judge | None = None
+
+    async def verify(self, given: ToVerify) -> Verification:
+        """The verdict on a document.
+
+        Raises what ``cardd.documents.recognising.signatures_of`` does for one that cannot be read, and ConfigInvalid
+        for authorities that cannot.
+        """
+        found, judge = await asyncio.to_thread(self._found, given)
+        judged = tuple([await judge.judged(signature) for signature in found])
+        reasons = tuple(_of_document(judged))
+        verdict = worst([*(one.verdict for one in judged), *(reason.verdict for reason in reasons)])
+        return Verification(verdict, reasons, judged)
+
+    def _found(self, given: ToVerify) -> tuple[list[VerifiedSignature], Judge]:
+        from cardd.documents.recognising import signatures_of  # noqa: PLC0415 - with the first document to verify
+
+        found = signatures_of(given, self.pdf)
+        if self._judge is None:
+            self._judge = self._made()
+        return found, self._judge
+
+    def _made(self) -> Judge:
+        from cardd.documents.judging import Judge  # noqa: PLC0415 - with the first document to verify
+        from cardd.formats.revocation.asking import Revocations  # noqa: PLC0415
+        from cardd.formats.trust import TrustedAuthorities, authorities_of  # noqa: PLC0415
+
+        anchors = self.anchors
+        signers = [*(authorities_of(anchors.authorities) if anchors.authorities else ()), *anchors.simulated]
+        stampers = authorities_of(anchors.timestamps) if anchors.timestamps else signers
+        revocations = Revocations(self.network, self.answers, self.clock.now)
+        return Judge(TrustedAuthorities(signers), TrustedAuthorities(stampers), revocations, self.clock.now)
+
+
+def _of_document(judged: tuple[Judged, ...]) -> Iterator[Reason]:
+    if not judged:
+        yield Reason("unsigned", Verdict.INVALID)
+    elif all(one.found.scope is Scope.PART for one in judged):
+        yield Reason("part", Verdict.UNDETERMINED)

@@ -1,0 +1,65 @@
+"""What can be chosen of the sandbox: ``cardctl simulate dmp --port N --table FILE --set NAME=VALUE``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cardd.errors import InvalidRequest
+from cardd.sandbox import SandboxOptions
+
+NAMES = ("history", "authorities", "lifetime", "signature")
+PORT, PORT_MAX = 17490, 65535
+SIGNATURES = {"required": True, "optional": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``port`` and ``history``: where the DMP and the patient's page listen on loopback, the next port where not told.
+
+    ``rights``: the table's CSV file, None for the sample. ``authorities``: a PEM file of those whose certificates are
+    let in beside the simulation's own. ``lifetime``: of a VIHF outside AIR, in seconds, None for no limit.
+    ``wants_signature``: whether each submission set must be signed.
+    """
+
+    port: int
+    history: int
+    rights: Path | None
+    authorities: Path | None
+    lifetime: int | None
+    wants_signature: bool
+
+
+def settings_of(options: SandboxOptions) -> Settings:
+    """The choices. Raises InvalidRequest for a name or a value that is not known."""
+    told = options.settings
+    port = options.port or PORT
+    if not 0 < port < PORT_MAX:
+        raise InvalidRequest(where="--port", why=f"1-{PORT_MAX - 1}")
+    if unknown := told.keys() - set(NAMES):
+        raise InvalidRequest(where=", ".join(sorted(unknown)), why=", ".join(NAMES))
+    signature = told.get("signature", "required")
+    if signature not in SIGNATURES:
+        raise InvalidRequest(where="signature", why=", ".join(SIGNATURES))
+    return Settings(
+        port=port,
+        history=_number(told, "history", PORT_MAX) or port + 1,
+        rights=options.table,
+        authorities=_path(told, "authorities"),
+        lifetime=_number(told, "lifetime", 86400),
+        wants_signature=SIGNATURES[signature],
+    )
+
+
+def _number(told: Mapping[str, str], name: str, most: int) -> int | None:
+    text = told.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= most):
+        raise InvalidRequest(where=name, why=f"1-{most}")
+    return int(text)
+
+
+def _path(told: Mapping[str, str], name: str) -> Path | None:
+    return Path(told[name]) if name in told else None

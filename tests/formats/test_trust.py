@@ -1,0 +1,114 @@
+"""Paths to trusted authorities: whose certificates may stand between, at which time, and what senders put there."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
+from pyhanko_certvalidator.path import ValidationPath
+
+from cardd.formats.trust import NoPath, TrustedAuthorities
+from cardd.model import Algorithm
+from tests.rig.pens import Pen, SmallAuthority, card_pen, der
+from tests.rig.simulator import store
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def root() -> SmallAuthority:
+    return SmallAuthority("AC RACINE SIMULATION")
+
+
+@pytest.fixture(scope="module")
+def persons(root: SmallAuthority) -> SmallAuthority:
+    return SmallAuthority("AC PERSONNES SIMULATION", root)
+
+
+@pytest.fixture
+def pen(persons: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey) -> Pen:
+    return persons.pen(ec_key, Algorithm.ES256)
+
+
+def trusting(*authorities: SmallAuthority) -> TrustedAuthorities:
+    return TrustedAuthorities([der(authority.certificate) for authority in authorities])
+
+
+def test_a_path_goes_over_what_comes_with_the_signature(root: SmallAuthority, pen: Pen, now: datetime) -> None:
+    path = trusting(root).path(pen.signer.certificate, pen.signer.chain, now)
+    assert isinstance(path, ValidationPath)
+    assert [found.dump() for found in path.iter_certs(include_root=True)] == [
+        der(root.certificate),
+        pen.signer.chain[0],
+        pen.signer.certificate,
+    ]
+    assert trusting(root).path(pen.signer.certificate, (), now) is NoPath.AUTHORITY
+
+
+def test_an_authority_between_may_be_trusted_by_itself(persons: SmallAuthority, pen: Pen, now: datetime) -> None:
+    assert trusting(persons).trust(pen.signer.certificate, (), now)
+
+
+def test_the_simulated_cards_end_at_their_own_root_only(root: SmallAuthority, now: datetime) -> None:
+    card = card_pen().signer
+    assert TrustedAuthorities(store().authorities[-1:]).trust(card.certificate, card.chain, now)
+    assert trusting(root).path(card.certificate, card.chain, now) is NoPath.AUTHORITY
+    assert TrustedAuthorities([]).path(card.certificate, card.chain, now) is NoPath.AUTHORITY
+
+
+def test_the_time_counts(root: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey, now: datetime) -> None:
+    signer = root.pen(ec_key, Algorithm.ES256, days=(-20, -10)).signer
+    told = [trusting(root).path(signer.certificate, signer.chain, now - days * DAY) for days in (30, 15, 0)]
+    assert (told[0], told[2]) == (NoPath.EARLY, NoPath.EXPIRED)
+    assert isinstance(told[1], ValidationPath)
+
+
+def test_who_is_no_authority_issues_nothing(
+    root: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey, now: datetime
+) -> None:
+    person = root.pen(ec_key, Algorithm.ES256).signer.certificate
+    name = x509.load_der_x509_certificate(person).subject
+    forged = _certificate(name, ec_key, "PERSONNE FORGEE SIMULATION")
+    assert trusting(root).path(forged, (person, *root.chain), now) is NoPath.AUTHORITY
+
+
+def test_an_authority_that_may_only_issue_to_persons_makes_no_other(
+    root: SmallAuthority, persons: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey, now: datetime
+) -> None:
+    below = SmallAuthority("AC DE TROP SIMULATION", persons)
+    signer = below.pen(ec_key, Algorithm.ES256).signer
+    assert trusting(root).path(signer.certificate, signer.chain, now) is NoPath.REFUSED
+
+
+def test_what_is_no_certificate_is_left_out(root: SmallAuthority, pen: Pen, now: datetime) -> None:
+    chain = (b"", b"0\x00", pen.signer.certificate[:-1], b"\x30\x82\xff\xff", *pen.signer.chain)
+    assert trusting(root).trust(pen.signer.certificate, chain, now)
+
+
+@pytest.mark.timeout(60)
+def test_certificates_that_issued_each_other_cost_no_time(
+    root: SmallAuthority, pen: Pen, ec_key: ec.EllipticCurvePrivateKey, now: datetime
+) -> None:
+    """Of these, paths could be made in any order: 60 factorial of them."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "X")])
+    crowd = tuple(_certificate(name, ec_key, "X", is_authority=True) for _ in range(60))
+    begun = time.monotonic()
+    assert trusting(root).path(_certificate(name, ec_key, "PERSONNE"), crowd, now) is NoPath.AUTHORITY
+    copies = (pen.signer.chain[0],) * 60
+    assert trusting(root).trust(pen.signer.certificate, (*copies, *crowd[:3]), now)
+    assert time.monotonic() - begun < 10
+
+
+def _certificate(issuer: x509.Name, key: ec.EllipticCurvePrivateKey, name: str, *, is_authority: bool = False) -> bytes:
+    """Signed by this key, in this issuer's name."""
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().issuer_name(issuer).public_key(key.public_key())
+    builder = builder.subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - DAY).not_valid_after(now + DAY)
+    builder = builder.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+    return der(builder.sign(key, SHA256()))

@@ -1,0 +1,89 @@
+"""An LPS's whole way: VIHF and submission set from cardd, sent through its relay to the DMP sandbox, with the card."""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+import sys
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.workstation import Session, Workstation, expect
+from tests.rig.dmp import SIGNATURE_FORMAT, Reply, Sent, envelope, event, provide, query, retrieve
+from tests.rig.lps import Json
+from tests.rig.ports import free_port
+from tests.rig.simulator import STATE, issue, simulated_card, store
+
+SETTINGS = """
+[upstreams.dmp]
+url = "https://localhost:{port}"
+paths = ["/simulation/"]
+authorities = "{authorities}"
+"""
+LPS: Json = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
+VIHF: Json = {"type": "vihf", "lps": LPS, "patient": {"ins": "185059999900181", "oid": "1.2.250.1.213.1.4.10"}}
+SET, REPORT = "2.25.9100", Sent("2.25.9101", b"SIMULATION, un compte rendu")
+
+
+@contextmanager
+def sandbox(port: int) -> Iterator[None]:
+    """``cardctl simulate dmp``, listening."""
+    command = [sys.executable, "-m", "cardd.cli.cardctl", "simulate", "dmp", "--json", "--state", str(STATE)]
+    with subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert event(process.stdout.readline())["event"] == "listening"
+            yield
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    """A doctor who is logged in with the card, in the practice, before the sandbox."""
+    issue()
+    port = free_port(2)
+    station = Workstation(tmp_path, extra=SETTINGS.format(port=port, authorities=store().chain))
+    with sandbox(port), station.running(), station.card(simulated_card()):
+        station.pinentry.answer("pin:1234")
+        opened = station.log_in()
+        expect(200, opened.lps.call("POST", f"{opened.path}/situation", {"id": "1"}))
+        yield opened
+
+
+def call(session: Session, body: str) -> Reply:
+    """The sandbox's answer, through the relay."""
+    told = expect(200, session.lps.call("POST", f"{session.path}/assertions", VIHF))
+    headers = {"Authorization": f"Bearer {session.lps.credential}", "Content-Type": "application/soap+xml"}
+    with closing(http.client.HTTPConnection("127.0.0.1", session.lps.port, timeout=60)) as relay:
+        message = envelope(body, b64decode(str(told["assertion"])))
+        relay.request("POST", f"{session.path}/upstreams/dmp/simulation/repository", message, headers)
+        answer = relay.getresponse()
+        return Reply(answer.status, answer.read())
+
+
+def signed(session: Session, document: Sent) -> Sent:
+    """The set's signature, by the card."""
+    listed: list[object] = [{"unique_id": document.unique_id, "document": b64encode(document.content).decode()}]
+    wanted: Json = {"unique_id": SET, "documents": listed}
+    told = session.lps.call(
+        "POST",
+        f"{session.path}/signatures",
+        {"document_name": "Lot de soumission", "format": "submission_set", "submission_set": wanted},
+    )
+    return Sent(f"{SET}.1", b64decode(str(expect(200, told)["document"])), "E1762", SIGNATURE_FORMAT)
+
+
+def test_a_document_is_added_found_and_read_with_the_card(session: Session) -> None:
+    added = call(session, provide(SET, REPORT, signed(session, REPORT)))
+    found = call(session, query("11488-4"))
+    read = call(session, retrieve(REPORT.unique_id))
+
+    assert (added.status, added.body.count(b"ResponseStatusType:Success")) == (200, 1), added.body
+    assert found.titles == ["Compte rendu SIMULATION", "Ajout SIMULATION 2.25.9101"]
+    assert [b64decode(each) for each in read.texts("//xds:Document/text()")] == [REPORT.content]

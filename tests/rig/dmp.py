@@ -1,0 +1,358 @@
+"""The DMP sandbox on loopback, and a small LPS that calls it with the simulated cards. All people are fictitious."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from base64 import b64encode
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import aiohttp
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from lxml import etree
+
+from cardd.formats.options import SetDocument, SubmissionSetOptions
+from cardd.formats.saml.profiles import profile_named
+from cardd.formats.saml.request import Login, Means, Mode, Speaker, VihfCall
+from cardd.formats.saml.vihf import prepare_vihf
+from cardd.formats.submission_set import prepare_submission_set
+from cardd.model import Identity, Organisation, Situation
+from cardd.sandbox import SandboxOptions
+from cardd_drivers.sandbox.dmp.entry import DmpSandbox
+from cardd_drivers.sandbox.dmp.identities import AUTHENTICATION, SIGNATURE, SIRET, identities
+from cardd_drivers.simulator.profiles import PROFILES
+from cardd_drivers.simulator.store import Credential
+from tests.rig.ports import free_port
+from tests.rig.saml import PATIENT, REGISTRATION, Key, StoppedClock
+from tests.rig.simulator import STATE, issue, store
+
+ENVELOPE = "http://www.w3.org/2003/05/soap-envelope"
+SECURITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+RIM = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
+XDS = "urn:ihe:iti:xds-b:2007"
+INS = f"{PATIENT.ins}^^^&amp;{PATIENT.oid}&amp;ISO^NH"
+REPOSITORY = "2.25.999000001"
+SIGNATURE_FORMAT = "http://www.w3.org/2000/09/xmldsig#"
+TEXT_FORMAT = "urn:ihe:iti:xds-sd:text:2008"
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox, and what it reported."""
+
+    port: int
+    history_port: int
+    told: asyncio.Queue[str]
+
+    async def next(self) -> str:
+        """The next thing that it tells."""
+        async with asyncio.timeout(20):
+            return await self.told.get()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A SOAP answer."""
+
+    status: int
+    body: bytes
+
+    @property
+    def codes(self) -> list[str]:
+        """The reasons of a fault, the main one first."""
+        root = etree.fromstring(self.body)
+        return [str(each.text) for each in root.iter("{urn:cardd:simulation:dmp}Raison")]
+
+    def texts(self, path: str) -> list[str]:
+        """What an XPath with ``rim`` and ``xds`` finds."""
+        root = etree.fromstring(self.body)
+        return [str(each) for each in root.xpath(path, namespaces={"rim": RIM, "xds": XDS})]
+
+    @property
+    def titles(self) -> list[str]:
+        """The titles of the documents in a registry's answer."""
+        return self.texts("//rim:ExtrinsicObject/rim:Name/rim:LocalizedString/@value")
+
+
+@dataclass(frozen=True)
+class Lps:
+    """Practice software with somebody's keys: ``tls`` for the connection, ``pen`` for assertions."""
+
+    speaker: Speaker
+    tls: Key
+    pen: Key
+    call: VihfCall
+
+    def vihf(self, now: datetime | None = None) -> bytes:
+        """A VIHF as cardd makes it."""
+        secret = replace(REGISTRATION, secret_code="SIMULATION")
+        prepared = prepare_vihf(
+            self.speaker,
+            self.pen.signer,
+            secret,
+            self.call,
+            profile=profile_named("2024"),
+            clock=StoppedClock(now or datetime.now(UTC)),
+        )
+        return self.pen.finish(prepared)
+
+    async def post(self, sandbox: Sandbox, body: str, assertion: bytes | None = None, *, action: str = "") -> Reply:
+        """Send a body with this assertion, or a fresh one."""
+        message = envelope(body, self.vihf() if assertion is None else assertion, action)
+        return await self.send(sandbox, message, "application/soap+xml; charset=utf-8")
+
+    async def send(self, sandbox: Sandbox, message: bytes, content_type: str) -> Reply:
+        """Send a message as it is."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(
+                f"https://localhost:{sandbox.port}/simulation/repository",
+                data=message,
+                headers={"Content-Type": content_type},
+                ssl=client_context(self.tls),
+            ) as response,
+        ):
+            return Reply(response.status, await response.read())
+
+
+@asynccontextmanager
+async def sandbox(
+    *, port: int = 0, table: Path | None = None, as_json: bool = False, **settings: str
+) -> AsyncIterator[Sandbox]:
+    """A sandbox with these settings, listening when the block begins."""
+    port = port or free_port(2)
+    told: asyncio.Queue[str] = asyncio.Queue()
+    options = SandboxOptions(port, STATE, table=table, language="en", settings=settings, json=as_json)
+    running = asyncio.ensure_future(DmpSandbox().run(options, told.put_nowait))
+    started = Sandbox(port, port + 1, told)
+    try:
+        first = asyncio.ensure_future(started.next())
+        await asyncio.wait((first, running), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            first.cancel()
+            await running
+        if as_json:
+            told.put_nowait(first.result())
+        yield started
+    finally:
+        running.cancel()
+        await asyncio.wait((running,))
+
+
+def key_of(credential: Credential) -> Key:
+    """A simulated key for the helpers of ``tests.rig.saml``."""
+    return Key(credential.key, credential.certificate)
+
+
+def card(profile: str = "medecin", **call: object) -> Lps:
+    """Somebody who logged in with the simulated card."""
+    issued = issue(profile)
+    held = PROFILES[profile]
+    identity = Identity(
+        held.national_id,
+        held.family_name,
+        held.given_name,
+        title=held.title,
+        profession=str(held.profession),
+        specialty=held.specialty,
+        card_type="0",
+        is_test=True,
+    )
+    place = held.activities[0]
+    speaker = Speaker(
+        identity,
+        Login(datetime.now(UTC) - timedelta(minutes=15), Means.CARD),
+        Situation("1", sector=place.sector, structure=place.structure),
+    )
+    asked = VihfCall(Mode.DIRECT, PATIENT, section="A" if profile == "pharmacien" else None)
+    return Lps(
+        speaker,
+        key_of(issued.authentication),
+        key_of(issued.signature),
+        replace(asked, **call),  # type: ignore[arg-type]  # by name
+    )
+
+
+def organisation(mode: Mode, profile: str = "medecin") -> Lps:
+    """The same person, spoken for by the fictitious organisation."""
+    identities(store())
+    person = card(profile).speaker
+    told = replace(
+        person.identity,
+        organisation=Organisation(SIRET, "siret", "CENTRE DE SANTE SIMULATION"),
+        is_declared=mode is Mode.INDIRECT,
+        card_type=None,
+    )
+    means = Means.MOBILE if mode is Mode.AIR else Means.PASSWORD
+    speaker = replace(person, identity=told, login=replace(person.login, means=means))
+    tls, pen = (key_of(_credential(name)) for name in (AUTHENTICATION, SIGNATURE))
+    return Lps(speaker, tls, pen, VihfCall(mode, PATIENT))
+
+
+def _credential(name: str) -> Credential:
+    def never(*_: object) -> None:
+        raise AssertionError(name)
+
+    return store().credential(name, never)  # type: ignore[arg-type]  # made already
+
+
+def client_context(tls: Key | None, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+    """TLS to the sandbox with this certificate, or none."""
+    context = ssl.create_default_context(cafile=str(store().chain))
+    if version:
+        context.minimum_version = context.maximum_version = version
+    if tls:
+        path = STATE / f"client-{tls.certificate.serial_number}.pem"
+        private = tls.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path.write_bytes(private + tls.pem)
+        try:
+            context.load_cert_chain(path)
+        finally:
+            path.unlink()
+    return context
+
+
+def envelope(body: str, assertion: bytes, action: str = "") -> bytes:
+    """A SOAP 1.2 message with the assertion in its header."""
+    head = (
+        f'<env:Envelope xmlns:env="{ENVELOPE}" xmlns:wsa="http://www.w3.org/2005/08/addressing"><env:Header>'
+        f"<wsa:MessageID>urn:uuid:00000000-0000-4000-8000-000000000001</wsa:MessageID>"
+        f'<wsa:Action>{action}</wsa:Action><wsse:Security xmlns:wsse="{SECURITY}">'
+    )
+    tail = f"</wsse:Security></env:Header><env:Body>{body}</env:Body></env:Envelope>"
+    bare = assertion.partition(b"?>\n")[2] if assertion.startswith(b"<?xml") else assertion
+    return head.encode() + bare + tail.encode()
+
+
+def query(*types: str, patient: str = INS) -> str:
+    """FindDocuments (ITI-18), of all types or of these."""
+    slots = _slot("$XDSDocumentEntryPatientId", f"'{patient}'")
+    slots += _slot("$XDSDocumentEntryStatus", "('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')")
+    if types:
+        listed = ",".join(f"'{each}^^2.16.840.1.113883.6.1'" for each in types)
+        slots += _slot("$XDSDocumentEntryTypeCode", f"({listed})")
+    return (
+        '<q:AdhocQueryRequest xmlns:q="urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0" '
+        f'xmlns:rim="{RIM}"><q:ResponseOption returnType="LeafClass"/>'
+        f'<rim:AdhocQuery id="urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d">{slots}</rim:AdhocQuery>'
+        "</q:AdhocQueryRequest>"
+    )
+
+
+def retrieve(*unique_ids: str) -> str:
+    """RetrieveDocumentSet (ITI-43)."""
+    asked = "".join(
+        f"<DocumentRequest><RepositoryUniqueId>{REPOSITORY}</RepositoryUniqueId>"
+        f"<DocumentUniqueId>{each}</DocumentUniqueId></DocumentRequest>"
+        for each in unique_ids
+    )
+    return f'<RetrieveDocumentSetRequest xmlns="{XDS}">{asked}</RetrieveDocumentSetRequest>'
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A document of a submission set."""
+
+    unique_id: str
+    content: bytes
+    type: str = "11488-4"
+    format: str = TEXT_FORMAT
+    digest: str | None = None
+    confidentiality: Sequence[str] = ("N",)
+    has_content: bool = True
+
+
+def signed(pen: Key, set_id: str, *documents: Sent) -> Sent:
+    """The signature of a submission set, as cardd makes it."""
+    listed = tuple(SetDocument(each.unique_id, BytesIO(each.content)) for each in documents)
+    prepared = prepare_submission_set(SubmissionSetOptions(set_id, listed, True), pen.signer, datetime.now(UTC))
+    return Sent(f"{set_id}.1", pen.finish(prepared), "E1762", SIGNATURE_FORMAT)
+
+
+def provide(set_id: str, *documents: Sent, included: bool = False) -> str:
+    """ProvideAndRegisterDocumentSet-b (ITI-41); ``included``: the contents are parts beside it."""
+    entries = "".join(_entry(number, each) for number, each in enumerate(documents))
+    contents = "".join(
+        f'<Document xmlns="{XDS}" id="entry{number}">{_content(number, each, included=included)}</Document>'
+        for number, each in enumerate(documents)
+        if each.has_content
+    )
+    package = (
+        f'<rim:RegistryPackage id="set">{_external("set", "96fdda7c-d067-4183-912e-bf5ee74998a8", set_id)}'
+        f"{_external('set', '6b5aea1a-874d-4603-a4bc-96a0a7b38446', INS)}</rim:RegistryPackage>"
+    )
+    return (
+        f'<x:ProvideAndRegisterDocumentSetRequest xmlns:x="{XDS}"><lcm:SubmitObjectsRequest '
+        f'xmlns:lcm="urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"><rim:RegistryObjectList xmlns:rim="{RIM}">'
+        f"{entries}{package}</rim:RegistryObjectList></lcm:SubmitObjectsRequest>{contents}"
+        "</x:ProvideAndRegisterDocumentSetRequest>"
+    )
+
+
+def multipart(message: bytes, *documents: Sent) -> tuple[bytes, str]:
+    """MTOM: the message, and each content as it is in a part of its own; and the content type."""
+    parts = [("<root>", "application/xop+xml; charset=UTF-8", message)]
+    parts += [(f"<part{number}@sim>", "text/plain", each.content) for number, each in enumerate(documents)]
+    written = b"".join(
+        f"--FRONTIER\r\nContent-ID: {name}\r\nContent-Type: {kind}\r\n"
+        "Content-Transfer-Encoding: binary\r\n\r\n".encode()
+        + content
+        + b"\r\n"
+        for name, kind, content in parts
+    )
+    kind = 'multipart/related; type="application/xop+xml"; start="<root>"; boundary=FRONTIER'
+    return written + b"--FRONTIER--\r\n", kind
+
+
+def event(line: str) -> dict[str, object]:
+    """A line that a sandbox told as JSON."""
+    told: dict[str, object] = json.loads(line)
+    return told
+
+
+def rights(path: Path, *lines: str) -> Path:
+    """A table of rights in a file."""
+    path.write_text("\n".join(("role;type;acces;droits", *lines)))
+    return path
+
+
+def _content(number: int, document: Sent, *, included: bool) -> str:
+    if included:
+        return f'<xop:Include xmlns:xop="http://www.w3.org/2004/08/xop/include" href="cid:part{number}@sim"/>'
+    return b64encode(document.content).decode()
+
+
+def _entry(number: int, document: Sent) -> str:
+    name = f"entry{number}"
+    coded = [
+        ("41a5887f-8865-4c09-adf7-e362475b143a", "10"),
+        ("f0306f51-975f-434e-a61c-c59651d33983", document.type),
+        ("a09d5840-386c-46f2-b5ad-9c3699a4309d", document.format),
+        *(("f4f85eac-e6cb-4883-b524-f2705394840f", each) for each in document.confidentiality),
+    ]
+    classified = "".join(
+        f'<rim:Classification classificationScheme="urn:uuid:{scheme}" classifiedObject="{name}" '
+        f'nodeRepresentation="{code}"/>'
+        for scheme, code in coded
+    )
+    return (
+        f'<rim:ExtrinsicObject id="{name}" mimeType="text/plain">'
+        f"{_slot('hash', document.digest) if document.digest else ''}"
+        f'<rim:Name><rim:LocalizedString value="Ajout SIMULATION {document.unique_id}"/></rim:Name>{classified}'
+        f"{_external(name, '58a6f841-87b3-4a3e-92fd-a8ffeff98427', INS)}"
+        f"{_external(name, '2e82c1f6-a085-4c72-9da3-8640a32e42ab', document.unique_id)}</rim:ExtrinsicObject>"
+    )
+
+
+def _external(name: str, scheme: str, value: str) -> str:
+    return f'<rim:ExternalIdentifier registryObject="{name}" identificationScheme="urn:uuid:{scheme}" value="{value}"/>'
+
+
+def _slot(name: str, value: str) -> str:
+    return f'<rim:Slot name="{name}"><rim:ValueList><rim:Value>{value}</rim:Value></rim:ValueList></rim:Slot>'
