@@ -1,7 +1,7 @@
 """The PDF process: ``python -P -m cardd.formats.pdf.host LINK``, started by the daemon, LINK an inherited socket.
 
 Requests are answered one after the other. The process ends when the daemon does, when nothing was asked for a while,
-and after a document that filled its memory.
+and after a document that left much in its memory: the next one must not pay for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import sys
+from pathlib import Path
 
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError
 
@@ -23,6 +24,7 @@ from cardd.formats.pdf.wire import Answer, Broken, List, Place, Refused, Request
 
 IDLE = 60.0  # seconds
 MEMORY_MAX = 512 * 1024 * 1024  # bytes of its own
+KEPT_MAX = 128 * 1024 * 1024  # bytes; about twice what the libraries and a small document want
 PROCESSOR_MAX = 60  # seconds for one document: the daemon gives up earlier, this holds when it is gone
 SET_DUMPABLE = 4  # prctl(2)
 
@@ -45,7 +47,12 @@ def _serve(daemon: socket.socket) -> bool:
     _allow(PROCESSOR_MAX)
     answer = _answered(request, descriptor)
     send_answer(daemon, answer)
-    return not (isinstance(answer, Refused) and answer.leaving)
+    return not (isinstance(answer, Refused) and answer.leaving) and _held() < KEPT_MAX
+
+
+def _held() -> int:
+    """Bytes of memory that the process has now."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
 
 
 def _answered(request: Request, descriptor: int) -> Answer:
