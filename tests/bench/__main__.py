@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import apdus, ecps, insertion, modules, process, readers, relay, signatures
+from tests.bench import apdus, ecps, formats, insertion, modules, process, readers, relay, signatures
 from tests.bench.measure import Measure, table, write
 from tests.bench.station import Station
 from tests.rig.daemon import DaemonProcess
@@ -33,6 +33,7 @@ def _measures(directory: Path) -> Iterator[Measure]:
         yield from signatures.overhead(held, fresh, count=40, rounds=8)
         yield signatures.slow_card(fresh, count=5)
         yield from signatures.opensc(held, count=100)
+        yield from formats.above_raw(held, count=15)
         yield insertion.insertion_to_event(held, rounds=15)
         yield process.memory(held.daemon)
         yield process.idle_wake_ups(held.daemon)

@@ -78,20 +78,30 @@ class Station:
         body: Json = {"method": "cpx", **({"card": card} if card else {})}
         status, opened = self.pair().call("POST", "/v1/sessions", body)
         assert status == 201, opened
-        path = f"/v1/sessions/{opened['id']}/signatures"
-        return Session(self.daemon.port, path, str(opened["token"]))
+        return Session(self.daemon.port, f"/v1/sessions/{opened['id']}", str(opened["token"]))
 
 
 class Session:
     """An open session."""
 
     def __init__(self, port: int, path: str, token: str) -> None:
-        self._wire = Wire(port, path, token)
-        self._lps = Lps(port)
+        self._wire = Wire(port, f"{path}/signatures", token)
+        self._lps = Lps(port, token)
+        self._path = path
 
     def sign(self, digest: str) -> Json:
         """One signature under the bench's batch."""
         return self._wire.post({"document_name": "bench", "digest": digest, "batch": {"name": "bench", "count": 10000}})
+
+    def situate(self, situation: str) -> None:
+        """Pick a situation of practice."""
+        self.post("situation", {"id": situation})
+
+    def post(self, place: str, body: Json) -> Json:
+        """Any call of the session."""
+        status, answer = self._lps.call("POST", f"{self._path}/{place}", body)
+        assert status == 200, answer
+        return answer
 
     def pause(self) -> None:
         """A call that has nothing to do with the card."""
