@@ -29,27 +29,28 @@ def above_raw(station: Station, count: int) -> Iterator[Measure]:
                 taken = _time(session, place, body)
                 if round_number:  # the first loads the libraries
                     times[name].append(taken)
-    raw = p50(times["raw"])
-    targets = {"VIHF": 5, "CAdES": 20, "XAdES": 20, "PAdES": 150, "JWS": None}
-    for name, target in targets.items():
-        yield Measure(f"{name} above a raw signature (p50)", p50(times[name]) - raw, "ms", target)
+    alone, raw = p50(times["digest"]), p50(times["raw"])
+    yield Measure("VIHF above a raw signature (p50)", p50(times["VIHF"]) - alone, "ms", 5)
+    for name, target in {"CAdES": 20, "XAdES": 20, "PAdES": 150, "JWS": None}.items():
+        yield Measure(f"{name} of 1 MB above a raw signature of it (p50)", p50(times[name]) - raw, "ms", target)
     yield Measure("  a raw signature of 1 MB over HTTP (p50)", raw, "ms")
 
 
 def _forms() -> dict[str, tuple[str, Json]]:
     noise = base64.b64encode(os.urandom(SIZE)).decode()
-    xml = base64.b64encode(b"<cr>" + b"<p>SIMULATION 0123456789</p>" * (SIZE // 28) + b"</cr>").decode()
-    documents = {
+    line = b"<p>" + b"SIMULATION 0123456789 " * 4 + b"</p>"  # some 10,000 elements, as a structured CDA has
+    xml = base64.b64encode(b"<cr>" + line * (SIZE // len(line)) + b"</cr>").decode()
+    documents: dict[str, Json] = {
         "raw": {"document": noise},
+        "digest": {"digest": base64.b64encode(bytes(32)).decode()},
         "CAdES": {"format": "cades", "document": noise},
         "JWS": {"format": "jws", "document": noise},
         "XAdES": {"format": "xades", "document": xml},
         "PAdES": {"format": "pades", "document": base64.b64encode(pdf(ballast=SIZE)).decode()},
     }
     batch: Json = {"document_name": "bench", "batch": {"name": "bench", "count": 10000}}
-    return {name: ("signatures", {**batch, **body}) for name, body in documents.items()} | {
-        "VIHF": ("assertions", VIHF)
-    }
+    signed = {name: ("signatures", {**batch, **body}) for name, body in documents.items()}
+    return {**signed, "VIHF": ("assertions", VIHF)}
 
 
 def _time(session: Session, place: str, body: Json) -> float:
