@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -237,7 +238,8 @@ def signed_by_expired(root: SmallAuthority, pen: Pen) -> bytes:
 
 def changed(answer: bytes) -> bytes:
     """With one bit of the last value, the signature or a certificate, another."""
-    signature = answer.rindex(b"\x03")
+    *_, last = re.finditer(rb"\x03[\x40-\x4a]\x00\x30", answer)  # a BIT STRING that holds an ECDSA signature
+    signature = last.start()
     return answer[: signature + 20] + bytes([answer[signature + 20] ^ 1]) + answer[signature + 21 :]
 
 
