@@ -61,7 +61,7 @@ class SessionBody(Body):
     ``login_hint`` is the national identifier of the person whose mobile is asked, the one that this OS user had kept
     when it is not given; ``remember_login_hint`` asks the user whether it may be kept. ``flow`` says where the person
     agrees, ``channel`` is PSC's own parameter. ``situation`` picks one of the person's situations of practice, and
-    ``ask`` has the user pick.
+    ``ask`` has the user pick. ``assertions`` asks at once for the consent that the first of them would ask for.
     """
 
     method: Literal["cpx", "csa", "ecps"]
@@ -72,6 +72,7 @@ class SessionBody(Body):
     flow: Literal["mobile", "browser"] | None = None
     channel: Literal["card", "mobile"] | None = None
     situation: Identifier | None = None
+    assertions: bool = False
 
 
 class PushBody(Body):

@@ -34,6 +34,7 @@ OF_PSC = ("login_hint", "remember_login_hint", "flow", "channel")
 async def open_one(call: Call, body: SessionBody) -> Reply:
     """Ask for the PIN; the answer is the only place where the token is whole."""
     session, token = await _login(call, body)
+    await _agreed(call, session, body)
     answer = described(call, session)
     answer.token = token
     return Reply(202 if session.pending else 201, answer, {"Location": f"/v1/sessions/{session.id}"})
@@ -43,7 +44,7 @@ async def _login(call: Call, body: SessionBody) -> tuple[Session, str]:
     if body.method == "cpx":
         _expect(body.acting is None, "$.acting", "unknown")
         _expect_none(body, OF_PSC)
-        return await _with_card(call, body)
+        return await call.services.logins.cpx.open(call.caller, body.card)
     _expect(body.card is None, "$.card", "unknown")
     if body.method == "ecps":
         _expect(body.acting is None, "$.acting", "unknown")
@@ -64,15 +65,18 @@ def _expect_none(body: SessionBody, names: tuple[str, ...]) -> None:
         _expect(getattr(body, name) is None, f"$.{name}", "unknown")
 
 
-async def _with_card(call: Call, body: SessionBody) -> tuple[Session, str]:
-    session, token = await call.services.logins.cpx.open(call.caller, body.card)
-    if body.situation is not None:
-        try:
+async def _agreed(call: Call, session: Session, body: SessionBody) -> None:
+    """What else the login asks of the person; whoever refuses it has no session."""
+    if session.pending is not None:
+        return  # e-CPS asks for the situation itself, and for assertions with the first of them
+    try:
+        if body.situation is not None:
             await call.services.situations.pick(session, body.situation)
-        except BaseException:
-            call.services.sessions.close(session, "logout")
-            raise
-    return session, token
+        if body.assertions:
+            await call.services.consents.assertions(session)
+    except BaseException:
+        call.services.sessions.close(session, "logout")
+        raise
 
 
 def _through_psc(body: SessionBody) -> Request:

@@ -85,6 +85,24 @@ async def test_the_patient_is_in_the_log_by_a_pseudonym_only(api: Workbench) -> 
     assert (first.consent, bool(first.digest), bool(first.certificate)) == ("assertions", True, True)
 
 
+async def test_the_consent_is_given_at_the_login_that_asks_for_it(api: Workbench) -> None:
+    secret = await api.pair()
+    body = {"method": "cpx", "situation": "1", "assertions": True}
+    opened = await api.call("POST", "/v1/sessions", body, bearer=secret)
+    assert api.person.topics()[-1] == "assertions"
+    asked = len(api.person.questions)
+    got = await api.call("POST", f"{opened.headers['Location']}/assertions", VIHF, bearer=opened.text("token"))
+    assert (got.status, len(api.person.questions)) == (200, asked)
+
+
+async def test_who_refuses_it_there_has_no_session(api: Workbench) -> None:
+    secret = await api.pair()
+    api.person.choice = Choice.NO
+    got = await api.call("POST", "/v1/sessions", {"method": "cpx", "assertions": True}, bearer=secret)
+    assert (got.status, got.code) == (403, "consent.refused")
+    assert (await api.call("GET", "/v1/sessions", via="unix")).json["sessions"] == []
+
+
 async def test_who_refuses_issues_nothing(api: Workbench) -> None:
     path, token = await situated(api)
     api.person.choice = Choice.NO

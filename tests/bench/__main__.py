@@ -33,7 +33,6 @@ def _measures(directory: Path) -> Iterator[Measure]:
         yield from signatures.overhead(held, fresh, count=40, rounds=8)
         yield signatures.slow_card(fresh, count=5)
         yield from signatures.opensc(held, count=100)
-        yield from formats.above_raw(held, count=15)
         yield insertion.insertion_to_event(held, rounds=15)
         yield process.memory(held.daemon)
         yield process.idle_wake_ups(held.daemon)
@@ -47,6 +46,10 @@ def _measures(directory: Path) -> Iterator[Measure]:
         yield asyncio.run(ecps.approval_to_login(rounds=12))
         yield asyncio.run(ecps.pending_logins(interval=5))
         yield asyncio.run(ecps.pending_logins(interval=1))
+        yield from ecps.open_session(directory, rounds=5)
+    documents = _station(directory, "documents", 0.5)
+    with documents.running():
+        yield from formats.above_raw(documents, count=15)
     yield from relay.relayed(directory, count=200, rounds=5)
     yield process.start_to_ready(_starts(directory))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from cardd.oidc import ciba
 from cardd.oidc.client_auth import SecretBasic
@@ -15,9 +16,20 @@ from cardd.oidc.settings import ProviderSettings
 from cardd.oidc.token import Token
 from cardd.system.clock import SystemClock
 from tests.bench.measure import Measure
+from tests.bench.process import idle_wake_ups
+from tests.rig.daemon import DaemonProcess
+from tests.rig.lps import EventStream, Lps, UnixConnection
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.provider import SECRET, PscRig
+from tests.rig.pcscd import Pcscd
+from tests.rig.pinentry import ScriptedPinentry
 
+SETTINGS = """
+[psc]
+issuer = "{issuer}"
+client_id = "basic"
+authorities = "{authorities}"
+"""
 PENDING = 200
 WATCHED = 20.0
 
@@ -46,6 +58,55 @@ async def pending_logins(interval: int) -> Measure:
         await asyncio.gather(*waiting, return_exceptions=True)
     target = 5 if interval == 5 else None
     return Measure(f"{PENDING} logins pending, interval {interval} s", share * 100, "% of a core", target)
+
+
+def open_session(directory: Path, rounds: int) -> Iterator[Measure]:
+    """The whole daemon: from the approval to an active session, and what an open one makes it do while nobody asks."""
+    place = directory / "ecps"
+    (place / "credentials").mkdir(parents=True)
+    psc = PscRig(interval=1)
+    asyncio.run(psc.start())
+    (place / "psc.pem").write_bytes(psc.authority.pem)
+    (place / "credentials" / "cardd.psc-client-secret").write_text(SECRET)
+    pinentry = ScriptedPinentry(place)
+    extra = SETTINGS.format(issuer=psc.issuer, authorities=place / "psc.pem")
+    around = {"CREDENTIALS_DIRECTORY": str(place / "credentials")}
+    pcscd = Pcscd(place)
+    pcscd.start()
+    daemon = DaemonProcess(
+        place, pinentry=pinentry.path, environment={**around, **pcscd.environment}, extra=extra
+    ).start()
+    try:
+        lps = _paired(daemon)
+        events = EventStream(UnixConnection(daemon.socket))
+        late = [_until_active(lps, events, psc) for _ in range(rounds)]
+        yield Measure("approval to an active session, slowest, above the interval", 1000 * (max(late) - 1), "ms", 50)
+        idle = idle_wake_ups(daemon)
+        yield Measure(f"{idle.name}, {rounds} e-CPS sessions open", idle.value, idle.unit, 0)
+    finally:
+        daemon.stop()
+        pcscd.stop()
+        asyncio.run(psc.stop())
+
+
+def _paired(daemon: DaemonProcess) -> Lps:
+    lps = Lps(daemon.port)
+    status, client = lps.call("POST", "/v1/clients", {"name": "Bench", "vendor": "SIMULATION", "software_id": "b"})
+    assert status == 201, client
+    return lps.with_credential(str(client["client_secret"]))
+
+
+def _until_active(lps: Lps, events: EventStream, psc: PscRig) -> float:
+    """Seconds from the approval, which comes just after a poll, to the event."""
+    status, opened = lps.call("POST", "/v1/sessions", {"method": "ecps", "login_hint": ALICE})
+    assert status == 202, opened
+    time.sleep(1.05)  # past the first poll: whoever just misses it waits longest
+    began = time.monotonic()
+    asyncio.run(psc.approve(ALICE))
+    while True:
+        _, event = events.wait("session.opened")
+        if event["session"] == opened["id"]:
+            return time.monotonic() - began
 
 
 async def _approved(psc: PscRig, provider: Provider, after: float) -> float:
