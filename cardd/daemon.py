@@ -27,6 +27,7 @@ from cardd.core.registry import DriverRegistry, token_sources
 from cardd.core.sessions import Limits, Session, Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportDesk
+from cardd.core.trace import Trace
 from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
@@ -78,7 +79,10 @@ class Daemon:
         self._config = config
         self._sources = sources
         self._events = EventBus()
-        self._readers = Readers(DriverRegistry(), self._events, hold=config.card.hold, timeout=config.card.timeout)
+        self._trace = Trace(clock)
+        self._readers = Readers(
+            DriverRegistry(), self._events, self._trace, hold=config.card.hold, timeout=config.card.timeout
+        )
         self._prompters = Prompters(
             program=str(config.prompt.pinentry) if config.prompt.pinentry else None, timeout=config.prompt.timeout
         )
@@ -136,6 +140,7 @@ class Daemon:
             support=self._support(),
             relay=self._relay,
             events=self._events,
+            trace=self._trace,
             clock=clock,
             version=__version__,
             unknown_origins="ask" if config.web.unknown_origins == "ask" else "refuse",
@@ -233,7 +238,7 @@ class Daemon:
         self._sessions.on_closed.append(self._services.logins.ecps.session_closed)
         self._sessions.on_closed.append(self._relay.session_closed)
         self._sessions.on_locked.append(self._relay.session_locked)
-        self._clients.on_removed.append(self._client_removed)
+        self._clients.on_shut_out.append(self._client_shut_out)
 
     def _card_removed(self, card: InsertedCard) -> None:
         self._sessions.close_where(lambda session: session.card is card, "card_removed")
@@ -243,11 +248,11 @@ class Daemon:
         """The PIN that these sessions hold would cost a try."""
         self._sessions.close_where(lambda session: session.card is card, "pin_changed")
 
-    def _client_removed(self, client: str, uid: int) -> None:
+    def _client_shut_out(self, client: str, uid: int, reason: str) -> None:
         def of_client(session: Session) -> bool:
             return (session.caller.id, session.caller.peer.uid) == (client, uid)
 
-        self._sessions.close_where(of_client, "client_removed")
+        self._sessions.close_where(of_client, reason)
 
     def _desktop_changed(self, kind: Kind, uid: int | None) -> None:
         """Rule 7: the screen is locked, or the machine goes to sleep."""

@@ -140,6 +140,13 @@ class ClientUnknown(ClientError):
     status = 401
 
 
+class ClientLocked(ClientError):
+    """The program is paired, but was locked; with a code of support, where those are demanded, it is unlocked."""
+
+    code = "client.locked"
+    status = 403
+
+
 class PairingNotFound(ClientError):
     """No such pairing is waiting, or it ended and its answer was fetched."""
 
@@ -1384,6 +1391,6 @@ class SupportSecretUnreadable(SupportCodeError):
 
 
 class SupportAdministratorOnly(SupportCodeError):
-    """Only root, or the service's own user, may enrol the workstation."""
+    """Only root, or the service's own user, may do this: enrol the workstation, see what cards answer."""
 
     code = "support_code.administrator"

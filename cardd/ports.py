@@ -127,8 +127,8 @@ class ReaderListener(Protocol):
         """A part of a source failed and is started anew: a PKCS#11 module's process. ``why`` is a few words."""
         ...
 
-    def open_card(self, channel: Channel) -> Card:
-        """Open the card behind this channel with the driver that it belongs to; on the reader's thread.
+    def open_card(self, name: str, channel: Channel) -> Card:
+        """Open the card in this reader, behind the channel, with the driver that it belongs to; on the reader's thread.
 
         Raises CardUnrecognised, or what the driver raises.
         """

@@ -12,6 +12,7 @@ from cardd.api.schemas import (
     ClientAnswer,
     ClientListed,
     ClientsAnswer,
+    LockBody,
     OriginAnswer,
     OriginBody,
     PairBody,
@@ -22,6 +23,7 @@ from cardd.core.support import Privilege
 from cardd.errors import ClientUnknown, InvalidRequest
 from cardd.model import CallerKind
 
+LOCK = Shape(LockBody)
 SHAPE: Shape[PairBody | OriginBody] = Shape(PairBody, OriginBody, choose=lambda keys: PairBody if keys else OriginBody)
 
 
@@ -50,7 +52,9 @@ async def everyone(call: Call) -> Reply:
     """The programs and remembered origins of the asking user."""
     clients, uid = call.services.clients, call.peer.uid
     programs = [
-        ClientListed(p.id, "program", p.name, p.paired_at, vendor=p.vendor, software_id=p.software_id)
+        ClientListed(
+            p.id, "program", p.name, p.paired_at, vendor=p.vendor, software_id=p.software_id, locked=p.is_locked
+        )
         for p in clients.programs(uid)
     ]
     origins = [ClientListed(o.origin, "origin", o.origin, o.allowed_at) for o in clients.origins(uid)]
@@ -62,15 +66,34 @@ async def remove(call: Call) -> Reply:
 
     Root needs a code of support for another user's, where codes are demanded.
     """
-    clients, identifier = call.services.clients, call.path["id"]
+    identifier = call.path["id"]
     if call.caller.kind is not CallerKind.LOCAL and call.caller.id != identifier:
         raise ClientUnknown
-    is_root = call.caller.kind is CallerKind.LOCAL and call.peer.uid == ROOT
-    owner = clients.owner(identifier) if is_root else call.peer.uid
+    owner = _owner(call)
     if owner != call.peer.uid:
         await call.services.support.demand(Privilege.UNPAIR_OTHERS, call.caller, call.support_code, about=identifier)
-    clients.remove(identifier, owner)
+    call.services.clients.remove(identifier, owner)
     return Reply(204)
+
+
+async def lock(call: Call, _: LockBody) -> Reply:
+    """Keep a program out, by its user or by root; it stays paired. Its sessions close."""
+    call.services.clients.lock(call.path["id"], _owner(call), locked=True)
+    return Reply(204)
+
+
+async def unlock(call: Call) -> Reply:
+    """Let it in again, with a code of support where codes are demanded: support says when all is well."""
+    identifier, owner = call.path["id"], _owner(call)
+    await call.services.support.demand(Privilege.UNLOCK, call.caller, call.support_code, about=identifier)
+    call.services.clients.lock(identifier, owner, locked=False)
+    return Reply(204)
+
+
+def _owner(call: Call) -> int:
+    """The OS user whose client it is: the asking one, but root may name anybody's. Raises ClientUnknown."""
+    is_root = call.caller.kind is CallerKind.LOCAL and call.peer.uid == ROOT
+    return call.services.clients.owner(call.path["id"]) if is_root else call.peer.uid
 
 
 async def _allow(call: Call, page: Page, body: PairBody | OriginBody) -> Reply:

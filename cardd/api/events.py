@@ -1,16 +1,13 @@
 """GET /v1/events: what happens, as it happens, as server-sent events or over a WebSocket.
 
-The first event, ``hello``, has the readers and cards as they are; whoever reconnects starts from there. A listener
-that does not take its events is dropped; nothing is sent to keep a connection alive.
+The first event, ``hello``, has the readers and cards as they are; whoever reconnects starts from there.
 
-Source: HTML standard, server-sent events; RFC 6455.
+Source: RFC 6455.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable
 
 from aiohttp import WSMsgType, web
 from msgspec import to_builtins
@@ -19,37 +16,22 @@ from msgspec.json import encode
 from cardd.api import cards, readers
 from cardd.api.call import Call
 from cardd.api.schemas import Hello, Told
+from cardd.api.streaming import deliver, server_sent
 from cardd.core.events import Subscription
 from cardd.errors import InvalidRequest, PcscUnavailable
 from cardd.model import Event
 
 MESSAGE_MAX = 1024
 
-Send = Callable[[int, Told], Awaitable[None]]
-
 
 async def listen(call: Call) -> web.StreamResponse:
     """Stay on the line and tell, until either side leaves."""
     upgrade = call.http.headers.get("Upgrade")
     if upgrade is None:
-        return await _stream(call)
+        return await server_sent(call, lambda: _subscribe(call))
     if upgrade.strip().lower() != "websocket":
         raise InvalidRequest(where="Upgrade", why="expected", expected="websocket")
     return await _websocket(call)
-
-
-async def _stream(call: Call) -> web.StreamResponse:
-    response = web.StreamResponse(headers={**call.headers, "Content-Type": "text/event-stream"})
-    await response.prepare(call.http)
-
-    async def send(number: int, told: Told) -> None:
-        data = encode(told.data)
-        await response.write(b"id: %d\nevent: %s\ndata: %s\n\n" % (number, told.type.encode(), data))
-
-    with contextlib.suppress(ConnectionError):
-        await _tell(call, send)
-    response.force_close()
-    return response
 
 
 async def _websocket(call: Call) -> web.StreamResponse:
@@ -60,10 +42,10 @@ async def _websocket(call: Call) -> web.StreamResponse:
     socket.headers.update(call.headers)
     await socket.prepare(call.http)
 
-    async def send(_number: int, told: Told) -> None:
-        await socket.send_str(encode(told).decode())
+    async def send(_number: int, event: Event) -> None:
+        await socket.send_str(encode(Told(event.type, event.data)).decode())
 
-    telling = asyncio.ensure_future(_tell(call, send))
+    telling = asyncio.ensure_future(deliver(call, _subscribe(call), send))
     hearing = asyncio.ensure_future(_hear(socket))
     try:
         await asyncio.wait((telling, hearing), return_when=asyncio.FIRST_COMPLETED)
@@ -82,28 +64,10 @@ async def _hear(socket: web.WebSocketResponse) -> None:
         await socket.close(code=1003)
 
 
-async def _tell(call: Call, send: Send) -> None:
+def _subscribe(call: Call) -> Subscription:
     subscription = call.services.events.subscribe(call.caller.id)
-    call.on_hang_up(subscription.end)
-    try:
-        await _deliver(call, subscription, send)
-    finally:
-        subscription.end()
-
-
-async def _deliver(call: Call, subscription: Subscription, send: Send) -> None:
-    event: Event | None = _hello(call)
-    number = 0
-    while event is not None:
-        try:
-            async with asyncio.timeout(call.limits.write_timeout):
-                await send(number, Told(event.type, event.data))
-        except TimeoutError:
-            if call.http.transport:
-                call.http.transport.abort()
-            return
-        event = await subscription.next()
-        number += 1
+    subscription.offer(_hello(call))
+    return subscription
 
 
 def _hello(call: Call) -> Event:

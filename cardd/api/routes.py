@@ -17,6 +17,7 @@ from cardd.api import (
     signatures,
     status,
     support,
+    traces,
     upstreams,
     verifications,
 )
@@ -77,6 +78,9 @@ ROUTES: tuple[Route, ...] = (
         answers={200: ClientAnswer, 202: PairingAnswer}),
     delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close",
            support_code=True),
+    post("/v1/clients/{id}/lock", local, clients.LOCK, clients.lock, "Keep a program out; its sessions close",
+         answers={204: None}),
+    delete("/v1/clients/{id}/lock", local, clients.unlock, "Let it in again", support_code=True),
 
     get("/v1/methods", client_or_local, methods.everyone, "The ways to log in, what each lacks, and which suits a use",
         answers={200: MethodsAnswer}, query=("use",)),
@@ -127,6 +131,8 @@ ROUTES: tuple[Route, ...] = (
     post("/v1/support/enrolment/confirmation", administrator, support.SHAPE, support.confirm, "The first code",
          answers={204: None}, support_code=True),
     delete("/v1/support/enrolment", administrator, support.remove, "Forget the secret", support_code=True),
+    post("/v1/support/traces", local, traces.SHAPE, traces.follow, "The exchanges with cards, as they happen",
+         answers={200: "text/event-stream"}, support_code=True),
 
     *relayed("/v1/sessions/{id}/upstreams/{name}/{path}", session, upstreams.relay,
              "To a configured server, with the session's certificate"),

@@ -259,6 +259,16 @@ class SupportBody(Body):
     """POST /v1/support/enrolment and …/confirmation: the code comes in a header."""
 
 
+class TraceBody(Body):
+    """POST /v1/support/traces; ``full`` adds what was sent and answered, but never a code."""
+
+    full: bool = False
+
+
+class LockBody(Body):
+    """POST /v1/clients/{id}/lock."""
+
+
 class AuthTokenBody(Body):
     """POST …/auth-tokens. The origin is the caller's own and no field."""
 
@@ -321,6 +331,7 @@ class ClientListed(Answer):
     since: str
     vendor: str | UnsetType = UNSET
     software_id: str | UnsetType = UNSET
+    locked: bool = False
 
 
 class ClientsAnswer(Answer):

@@ -39,6 +39,7 @@ class ApiServer:
         for server in self._servers:
             server.close()
         self._services.events.close()
+        self._services.trace.close()
         if self._http is not None:
             self._http.pre_shutdown()
             await self._http.shutdown(GRACE)

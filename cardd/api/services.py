@@ -13,6 +13,7 @@ from cardd.core.readers import Readers
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportDesk
+from cardd.core.trace import Trace
 from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning
@@ -59,6 +60,7 @@ class Services:
     support: SupportDesk
     relay: Relay
     events: EventBus
+    trace: Trace
     clock: Clock
     version: str
     unknown_origins: Literal["refuse", "ask"] = "refuse"

@@ -29,6 +29,7 @@ COMMANDS = (
     "audit",
     "config",
     "support",
+    "trace",
     "doctor",
 )
 

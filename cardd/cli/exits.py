@@ -7,6 +7,7 @@ from enum import IntEnum
 from cardd.errors import (
     CarddError,
     CardError,
+    ClientLocked,
     ClientUnknown,
     ConsentError,
     DaemonUnreachable,
@@ -46,7 +47,7 @@ BY_THE_PERSON = (PscDenied, PscExpired, PscBrowserTimeout, PscOtherPerson, PscLo
 _BY_ERROR: tuple[tuple[tuple[type[CarddError], ...], Exit], ...] = (
     ((InvalidRequest,), Exit.USAGE),
     ((DaemonUnreachable,), Exit.UNREACHABLE),
-    ((ClientUnknown, SessionError), Exit.NO_SESSION),
+    ((ClientUnknown, ClientLocked, SessionError), Exit.NO_SESSION),
     ((ReaderError, CardError), Exit.CARD),
     ((PinError, ConsentError, PromptError, PairingRefused, *BY_THE_PERSON), Exit.PERSON),
     ((SupportCodeRequired, SupportCodeWrong, SupportCodeReplayed, SupportCodeLocked), Exit.PERSON),

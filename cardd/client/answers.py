@@ -168,6 +168,7 @@ class Client(Answer, frozen=True):
     since: str
     vendor: str | None = None
     software_id: str | None = None
+    locked: bool = False
 
 
 class Situation(Answer, frozen=True):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +31,7 @@ from cardd.client.answers import (
     Status,
     SupportStanding,
 )
-from cardd.client.events import follow
+from cardd.client.events import follow, parse
 from cardd.client.session import Session
 from cardd.client.transport import Transport
 from cardd.errors import CarddError
@@ -179,6 +180,30 @@ class CarddClient:
         path = f"/v1/clients/{quote(identifier, safe='')}"
         bearer = None if self.where.socket else self.secret
         await self._transport.call("DELETE", path, bearer=bearer, headers=_support(support_code))
+
+    async def lock_client(self, identifier: str) -> None:
+        """Keep a program out, paired as it is; its sessions close. By its user, or root, on the Unix socket."""
+        await self._transport.call("POST", f"/v1/clients/{quote(identifier, safe='')}/lock", {})
+
+    async def unlock_client(self, identifier: str, *, support_code: str | None = None) -> None:
+        """Let it in again: with a code of support, where the workstation demands one. Raises as ``enrol_support``."""
+        path = f"/v1/clients/{quote(identifier, safe='')}/lock"
+        await self._transport.call("DELETE", path, headers=_support(support_code))
+
+    # --- for support ---
+
+    @asynccontextmanager
+    async def trace(
+        self, *, full: bool = False, support_code: str | None = None
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        """The exchanges with cards as they happen (docs/support-codes.md), by their lengths and status words.
+
+        ``full`` adds the data, which names the holder: for root and the service's own user, with a code of support
+        where the workstation demands one. Ends when the daemon stops; Unix socket only. Raises as ``enrol_support``.
+        """
+        body, headers = {"full": full}, _support(support_code)
+        async with self._transport.stream("POST", "/v1/support/traces", body, headers=headers) as lines:
+            yield parse(lines)
 
     # --- codes of support: Unix socket only, all but the first by root or the service's own user ---
 

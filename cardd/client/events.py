@@ -37,7 +37,7 @@ async def follow(transport: Transport, bearer: str | None) -> AsyncGenerator[Eve
     pause = 0.0
     while True:
         try:
-            async with transport.stream(PATH, bearer) as lines:
+            async with transport.stream("GET", PATH, bearer=bearer) as lines:
                 async for event in parse(lines):
                     pause = FIRST_PAUSE
                     yield event

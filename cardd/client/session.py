@@ -85,7 +85,7 @@ class Session:
 
     async def fetch(self, document_id: str, into: BinaryIO) -> None:
         """Write a document that the session holds to a file. Raises DocumentUnknown, DaemonUnreachable."""
-        async with self._transport.stream(self._document(document_id), self.token) as content:
+        async with self._transport.stream("GET", self._document(document_id), bearer=self.token) as content:
             async for piece in content.iter_chunked(PIECE):
                 into.write(piece)
 

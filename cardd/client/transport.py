@@ -112,11 +112,20 @@ class Transport:
         return self.read(await self._once("POST", path, content, headers, PERSON_LIMIT), kind)
 
     @asynccontextmanager
-    async def stream(self, path: str, bearer: str | None) -> AsyncIterator[aiohttp.StreamReader]:
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        bearer: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.StreamReader]:
         """An answer without end, to be read as it comes. Raises as ``call``; a broken one raises DaemonUnreachable."""
         if bearer and not self._proven:
             await self._demand_proof()
-        async with self._request("GET", path, None, _headers(bearer, None, None), None) as answer:
+        sent = None if body is None else _encoder.encode(body)
+        async with self._request(method, path, sent, _headers(bearer, headers, sent), None) as answer:
             if answer.status != 200:
                 raise self._refused(await answer.read())
             yield answer.content

@@ -11,11 +11,12 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from cardd.core.tokens import fingerprint, new_id, new_token, proof
 from cardd.errors import (
+    ClientLocked,
     ClientUnknown,
     ConsentTimeout,
     PairingNotFound,
@@ -43,6 +44,7 @@ class Program:
     secret: str
     paired_at: str
     permissions: tuple[str, ...] = ()
+    is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Clients:
         self._refused: set[tuple[str, int]] = set()
         self._asking: set[int] = set()
         self._pairings: dict[str, Pairing] = {}
-        self.on_removed: list[Callable[[str, int], None]] = []
+        self.on_shut_out: list[Callable[[str, int, str], None]] = []
         self._load()
 
     # --- programs ---
@@ -129,10 +131,12 @@ class Clients:
         return pairing
 
     def program(self, secret: str, peer: Peer) -> Caller:
-        """The paired program with this secret. Raises ClientUnknown, also for another user's program."""
+        """The paired program with this secret. Raises ClientUnknown, also for another user's program; ClientLocked."""
         program = self._programs.get(fingerprint(secret))
         if program is None or program.uid != peer.uid:
             raise ClientUnknown
+        if program.is_locked:
+            raise ClientLocked
         return Caller(CallerKind.PROGRAM, program.id, program.name, f"urn:cardd:client:{program.id}", peer)
 
     def check_permission(self, caller: Caller, permission: str) -> None:
@@ -217,8 +221,17 @@ class Clients:
         else:
             raise ClientUnknown
         self._save()
-        for callback in self.on_removed:
-            callback(identifier, uid)
+        self._shut_out(identifier, uid, "client_removed")
+
+    def lock(self, identifier: str, uid: int, *, locked: bool) -> None:
+        """Keep a program out until it is unlocked; it stays paired. Raises ClientUnknown, also for an origin."""
+        program = next((p for p in self.programs(uid) if p.id == identifier), None)
+        if program is None:
+            raise ClientUnknown
+        self._programs[program.secret] = replace(program, is_locked=locked)
+        self._save()
+        if locked:
+            self._shut_out(identifier, uid, "client_locked")
 
     async def close(self) -> None:
         """Give up the pairings that still wait for the user."""
@@ -226,6 +239,10 @@ class Clients:
         for answer in waiting:
             answer.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _shut_out(self, identifier: str, uid: int, reason: str) -> None:
+        for callback in self.on_shut_out:
+            callback(identifier, uid, reason)
 
     def _is_remembered(self, origin: str, uid: int) -> bool:
         return (origin, uid) in self._origins or (origin, uid) in self._once

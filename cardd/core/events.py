@@ -66,6 +66,11 @@ class EventBus:
         self._subscriptions.append(subscription)
         return subscription
 
+    @property
+    def has_listeners(self) -> bool:
+        """Whether anybody gets what is published."""
+        return bool(self._subscriptions)
+
     def close(self) -> None:
         """End every subscription: the daemon stops."""
         for subscription in tuple(self._subscriptions):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cardd.core.events import EventBus
 from cardd.core.leases import CardAccess
 from cardd.core.registry import DriverRegistry
+from cardd.core.trace import Trace, TracedChannel
 from cardd.driver import Card, Channel
 from cardd.errors import (
     CardAbsent,
@@ -83,9 +84,12 @@ class ReaderState:
 class Readers:
     """Implements ``ports.ReaderListener``; the rest of the core asks it for cards."""
 
-    def __init__(self, registry: DriverRegistry, events: EventBus, *, hold: float, timeout: float) -> None:
+    def __init__(
+        self, registry: DriverRegistry, events: EventBus, trace: Trace, *, hold: float, timeout: float
+    ) -> None:
         self._registry = registry
         self._events = events
+        self._trace = trace
         self._hold = hold
         self._timeout = timeout
         self._readers: dict[str, ReaderState] = {}
@@ -128,9 +132,9 @@ class Readers:
         """Tell everyone; whoever asked for something gets an error of its own."""
         self._events.publish(Event("module.failed", {"module": source, "why": why}))
 
-    def open_card(self, channel: Channel) -> Card:
+    def open_card(self, name: str, channel: Channel) -> Card:
         """Open the card behind this channel with its driver."""
-        return self._registry.open(channel)
+        return self._registry.open(TracedChannel(name, channel, self._trace))
 
     def card_removed(self, name: str) -> None:
         """Rule 7: whoever depends on the card is told before anything else can happen on the loop."""

@@ -45,6 +45,8 @@ class Privilege(StrEnum):
     """What demands a code; the audit row's action is ``support.`` and this."""
 
     UNPAIR_OTHERS = "unpair_others"
+    UNLOCK = "unlock"
+    TRACE_FULL = "trace_full"
     ENROL = "enrol"
     CONFIRM = "confirm"
     REMOVE = "remove"
@@ -96,13 +98,14 @@ class SupportDesk:
         self._pending: tuple[Secret, datetime] | None = None
 
     async def demand(self, privilege: Privilege, caller: Caller, code: str | None, about: str | None = None) -> None:
-        """Return when the act may be done: the code is good, or none is demanded here. ``about`` goes into the record.
+        """Return when the act may be done: the code is good, or none is demanded here. Recorded, with ``about``.
 
         Raises SupportNotEnrolled, SupportCodeRequired, SupportCodeWrong, SupportCodeReplayed, SupportCodeLocked,
         SupportSecretUnreadable, SecretStoreUnavailable, StateUnavailable, AuditUnavailable.
         """
         if not self._demanded:
-            return
+            async with self._recorded(privilege, caller, about):
+                return  # the record is all that there is to it
         with await self._secret() as secret:
             given = self._given(code)
             async with self._recorded(privilege, caller, about):

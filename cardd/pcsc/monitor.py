@@ -75,7 +75,8 @@ class PcscReaders:
     def _tell(self, listener: ReaderListener, change: Change) -> None:
         match change.kind:
             case Kind.ADDED:
-                reader = PcscReader(change.reader, self._winscard, self._language, listener.open_card)
+                opener = partial(listener.open_card, change.reader)
+                reader = PcscReader(change.reader, self._winscard, self._language, opener)
                 self._readers[change.reader] = reader
                 listener.reader_added(reader)
             case Kind.REMOVED:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from typing import cast
+
 import pytest
 
-from cardd.errors import ConsentTimeout, PromptUnavailable
-from cardd.model import Choice
-from tests.api.workbench import PAGE, PROGRAM, SOFTWARE, Got, Workbench
+from cardd.core.clients import Clients
+from cardd.errors import ClientLocked, ConsentTimeout, PromptUnavailable
+from cardd.model import Choice, Peer
+from tests.api.workbench import PAGE, PIN, PROGRAM, SOFTWARE, Got, Json, Workbench
 
 ASYNC = {"Prefer": "respond-async"}
 
@@ -133,6 +137,45 @@ async def test_another_user_unpairs_nothing_and_root_anything(api: Workbench) ->
     api.uid = 0
     api.forget_connections()
     assert (await api.call("DELETE", f"/v1/clients/{identifier}", via="unix")).status == 204
+
+
+async def test_a_locked_program_is_kept_out_until_it_is_unlocked(api: Workbench) -> None:
+    paired = await api.call("POST", "/v1/clients", SOFTWARE)
+    secret, lock = paired.text("client_secret"), f"/v1/clients/{paired.text('client_id')}/lock"
+    path, token = await api.login(secret)
+    assert (await api.call("POST", lock, {}, via="unix")).status == 204
+    assert (await api.call("GET", path, bearer=token)).code == "session.closed"
+    refused = await api.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=secret)
+    assert (refused.status, refused.code) == (403, "client.locked")
+    assert "cardctl clients unlock" in refused.text("remedy")
+    by_itself = await api.call("DELETE", f"/v1/clients/{paired.text('client_id')}", bearer=secret)
+    assert by_itself.code == "client.locked"
+    listed = cast(list[Json], (await api.call("GET", "/v1/clients", via="unix")).json["clients"])
+    assert [one["locked"] for one in listed] == [True]
+    assert (await api.call("DELETE", lock, via="unix")).status == 204
+    api.person.pins = [PIN]
+    await api.login(secret)
+
+
+async def test_a_program_stays_locked_when_the_daemon_restarts(api: Workbench) -> None:
+    paired = await api.call("POST", "/v1/clients", SOFTWARE)
+    await api.call("POST", f"/v1/clients/{paired.text('client_id')}/lock", {}, via="unix")
+    again = Clients(api.store, api.person, api.clock, allowed_origins=frozenset())
+    with pytest.raises(ClientLocked):
+        again.program(paired.text("client_secret"), Peer(os.getuid(), os.getpid(), PROGRAM))
+
+
+async def test_only_its_user_and_root_lock_a_program(api: Workbench) -> None:
+    api.uid = 1000
+    paired = await api.call("POST", "/v1/clients", SOFTWARE)
+    lock, secret = f"/v1/clients/{paired.text('client_id')}/lock", paired.text("client_secret")
+    assert (await api.call("POST", lock, {}, bearer=secret)).code == "request.forbidden"
+    for uid, told in ((1001, "client.unknown"), (0, None)):
+        api.uid = uid
+        api.forget_connections()
+        for method, body in (("POST", {}), ("DELETE", None)):
+            got = await api.call(method, lock, body, via="unix")
+            assert got.status == 204 if told is None else got.code == told
 
 
 async def test_a_page_can_neither_pair_nor_poll(api: Workbench) -> None:

@@ -114,6 +114,19 @@ async def test_a_code_gives_no_right_that_its_bearer_has_not(station: Workbench,
     assert (await ask(station, "DELETE", client, code)).status == 204  # and it was not used up
 
 
+async def test_a_locked_program_is_let_in_again_with_a_code_only(station: Workbench, phone: Phone) -> None:
+    become(station, SOMEBODY)
+    paired = await station.call("POST", "/v1/clients", SOFTWARE)
+    lock, secret = f"/v1/clients/{paired.text('client_id')}/lock", paired.text("client_secret")
+    assert (await ask(station, "POST", lock)).status == 204
+    station.clock.seconds += STEP
+    assert (await ask(station, "DELETE", lock)).code == "support_code.required"
+    assert (await station.call("GET", "/v1/cards", bearer=secret)).code == "client.locked"
+    assert (await ask(station, "DELETE", lock, phone.code(station.clock.now()))).status == 204
+    assert (await station.call("GET", "/v1/cards", bearer=secret)).status == 200
+    assert rows(station)[-1:] == [("support.unlock", None)]
+
+
 async def test_where_codes_are_demanded_and_nobody_enrolled_nothing_is_done(station: Workbench) -> None:
     client = await client_of_somebody(station)
     for code in (None, "123456"):
@@ -125,7 +138,7 @@ async def test_where_none_is_demanded_none_is_asked_for(api: Workbench) -> None:
     client = await client_of_somebody(api)
     assert (await ask(api, "DELETE", client)).status == 204
     assert (await ask(api, "POST", ENROLMENT)).code == "support_code.off"
-    assert rows(api) == []
+    assert rows(api) == [("support.unpair_others", None)]
 
 
 # --- enrolment ---

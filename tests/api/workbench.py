@@ -30,6 +30,7 @@ from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportDesk
+from cardd.core.trace import Trace
 from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
@@ -126,7 +127,8 @@ class Workbench:
         self.source = InProcessReaders([self.reader, self.other_reader])
         self.events = EventBus()
         registry = DriverRegistry([Cps3Driver(), VitaleDriver()])
-        self.readers = Readers(registry, self.events, hold=0.5, timeout=10)
+        self.trace = Trace(self.clock)
+        self.readers = Readers(registry, self.events, self.trace, hold=0.5, timeout=10)
         self.sessions = Sessions(self.clock, self.events, Limits())
         prompter = AnnouncedPrompter(self.person, self.events)
         self.consents = ConsentDesk(prompter, self.clock, batch_max=50, batch_lifetime=600)
@@ -186,6 +188,7 @@ class Workbench:
             pin_life=PinLife(prompter, self.pins, guard, self.audit),
             support=self._support(),
             events=self.events,
+            trace=self.trace,
             clock=self.clock,
             version="0.0-test",
             unknown_origins=self.unknown_origins,
@@ -208,9 +211,9 @@ class Workbench:
         """As the daemon does: rule 7, and what unpairing closes."""
         self.readers.on_card_removed.append(self._card_removed)
         self.sessions.on_closed.append(self.consents.session_closed)
-        self.clients.on_removed.append(
-            lambda client, uid: self.sessions.close_where(
-                lambda s: s.caller.id == client and s.caller.peer.uid == uid, "client_removed"
+        self.clients.on_shut_out.append(
+            lambda client, uid, reason: self.sessions.close_where(
+                lambda s: s.caller.id == client and s.caller.peer.uid == uid, reason
             )
         )
 

@@ -16,6 +16,7 @@ from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
+from cardd.core.trace import Trace
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -50,7 +51,7 @@ class Core:
     def __post_init__(self) -> None:
         self.events = EventBus()
         registry = DriverRegistry([Cps3Driver(), Cps4Driver(), VitaleDriver()])
-        self.readers = Readers(registry, self.events, hold=self.hold, timeout=10)
+        self.readers = Readers(registry, self.events, Trace(self.clock), hold=self.hold, timeout=10)
         self.sessions = Sessions(self.clock, self.events, Limits())
         self.consents = ConsentDesk(self.person, self.clock, batch_max=50, batch_lifetime=600)
         guard = PinGuard(self.clock)

@@ -7,9 +7,11 @@ import pytest
 from cardd.core.events import EventBus
 from cardd.core.readers import Readers
 from cardd.core.registry import DriverRegistry
+from cardd.core.trace import Trace
 from cardd.errors import CardUnknown
 from cardd.model import CardKind
 from cardd.ports import Token
+from cardd.system.clock import SystemClock
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.simulator.inprocess import InProcessReader
 
@@ -20,7 +22,7 @@ SLOT, MODULE = "Lecteur A 00 00", "opensc: Lecteur A 00 00"
 
 @pytest.fixture
 async def readers() -> Readers:
-    readers = Readers(DriverRegistry([Cps3Driver()]), EventBus(), hold=0, timeout=1)
+    readers = Readers(DriverRegistry([Cps3Driver()]), EventBus(), Trace(SystemClock()), hold=0, timeout=1)
     readers.readers_available(True)
     for name in (SLOT, MODULE, "hsm: token"):
         readers.reader_added(InProcessReader(name))

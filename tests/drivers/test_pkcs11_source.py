@@ -112,7 +112,7 @@ class Listener:
     def source_failed(self, source: str, why: str) -> None:
         self.told.put_nowait(("failed", why))
 
-    def open_card(self, channel: Channel) -> Card:
+    def open_card(self, name: str, channel: Channel) -> Card:
         raise AssertionError("no token has a channel")
 
 

@@ -53,7 +53,7 @@ class Recorder:
     def source_failed(self, source: str, why: str) -> None:
         self._told.put_nowait(("failed", source))
 
-    def open_card(self, channel: Channel) -> Card:
+    def open_card(self, name: str, channel: Channel) -> Card:
         return self._registry.open(channel)
 
     def card_removed(self, name: str) -> None:

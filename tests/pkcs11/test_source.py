@@ -63,7 +63,7 @@ class Listener:
     def source_failed(self, source: str, why: str) -> None:
         self.failed.append((source, why))
 
-    def open_card(self, channel: Channel) -> Card:
+    def open_card(self, name: str, channel: Channel) -> Card:
         raise NotImplementedError
 
 

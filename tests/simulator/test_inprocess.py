@@ -48,7 +48,7 @@ class Listener:
     def source_failed(self, source: str, why: str) -> None:
         self.told.append(f"failed {source} {why}")
 
-    def open_card(self, channel: Channel) -> Card:
+    def open_card(self, name: str, channel: Channel) -> Card:
         return DriverRegistry([]).open(channel)
 
     def card_removed(self, name: str) -> None:

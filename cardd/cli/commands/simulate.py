@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Coroutine
 from pathlib import Path
 
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.simulators import every, named, sandboxes
+from cardd.cli.stopping import until_told
 from cardd.cli.terminal import pairs
 from cardd.errors import InvalidRequest
 from cardd.sandbox import Sandbox, SandboxOptions
@@ -57,7 +55,7 @@ async def run(context: Context) -> int:
         reader=_reader(asked.reader),
         language=context.language,
     )
-    await _until_told(simulator.run(options, lambda sentence: context.terminal.tell([sentence])))
+    await until_told(simulator.run(options, lambda sentence: context.terminal.tell([sentence])))
     return Exit.OK
 
 
@@ -76,23 +74,13 @@ async def _in(sandbox: Sandbox, context: Context) -> int:
     )
     if asked.order is None:
         write = context.terminal.say if options.json else context.terminal.tell
-        await _until_told(sandbox.run(options, lambda sentence: write([sentence])))
+        await until_told(sandbox.run(options, lambda sentence: write([sentence])))
         return Exit.OK
     if asked.order not in sandbox.orders:
         raise InvalidRequest(where=asked.order, why="expected", expected=", ".join(sandbox.orders))
     told = await sandbox.tell(options, asked.order, asked.what)
     context.answer({"done": asked.order, "told": told}, [told])
     return Exit.OK
-
-
-async def _until_told(work: Coroutine[None, None, None]) -> None:
-    """Run until SIGINT or SIGTERM: a card leaves its reader then, a server its port."""
-    running = asyncio.ensure_future(work)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-    await asyncio.wait((running,))
-    if not running.cancelled():
-        await running
 
 
 def _list(context: Context, simulators: dict[str, Simulator], servers: dict[str, Sandbox]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
+from cardd.cli.stopping import until_told
 from cardd.cli.tunnel import HOSTS, Tunnel
 from cardd.errors import InvalidRequest
 
@@ -24,17 +24,18 @@ async def run(context: Context) -> int:
     host, port = _place(context.arguments.listen)
     name: str = context.arguments.name
     kept = context.kept.open_session()
-    told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
     async with context.client(context.kept.secret) as cardd:
         session = cardd.session(*kept)
         await session.state()  # one that has ended is told now, not at the first request
-        async with Tunnel(session, name).listening(host, port) as taken:
-            url = f"http://{f'[{host}]' if ':' in host else host}:{taken}"
-            context.answer({"url": url, "upstream": name}, [context.words("tunnel.listening", url=url, name=name)])
-            await told.wait()
+        await until_told(_serve(context, Tunnel(session, name), host, port))
     return Exit.OK
+
+
+async def _serve(context: Context, tunnel: Tunnel, host: str, port: int) -> None:
+    async with tunnel.listening(host, port) as taken:
+        url, name = f"http://{f'[{host}]' if ':' in host else host}:{taken}", context.arguments.name
+        context.answer({"url": url, "upstream": name}, [context.words("tunnel.listening", url=url, name=name)])
+        await asyncio.get_running_loop().create_future()
 
 
 def _place(given: str) -> tuple[str, int]:

@@ -184,15 +184,21 @@ TEXTS = {
     "cli.simulate.pin": "the simulated card's PIN",
     "cli.simulate.delay": "how long a signature takes, in milliseconds",
     "cli.simulate.reader": "where the virtual reader (vpcd) waits for its card",
-    "cli.clients.summary": "list or remove paired programs and remembered sites",
+    "cli.clients.summary": "list, lock or remove paired programs and remembered sites",
     "cli.clients.list": "list them",
     "cli.clients.remove": "remove one; its sessions close",
+    "cli.clients.lock": "lock one: it stays paired but is kept out; its sessions close",
+    "cli.clients.unlock": "let it in again",
     "cli.clients.id": "the program's identifier, or the site's origin",
     "cli.clients.removed": "Removed.",
+    "cli.clients.locked": "Locked.",
+    "cli.clients.unlocked": "Unlocked.",
     "cli.clients.kind": "KIND",
     "cli.clients.name": "NAME",
     "cli.clients.vendor": "VENDOR",
     "cli.clients.since": "SINCE",
+    "cli.clients.state": "STATE",
+    "cli.clients.is_locked": "locked",
     "cli.clients.program": "program",
     "cli.clients.origin": "site",
     "cli.clients.none": "No program, no site.",
@@ -268,6 +274,18 @@ TEXTS = {
     "cli.support.seconds": "{seconds} s more",
     "cli.support.yes": "yes",
     "cli.support.no": "no",
+    "cli.trace.summary": "the exchanges with cards as they happen, without any PIN",
+    "cli.trace.full": "show what is sent and answered too, which names the holder: for administrators only",
+    "cli.trace.follows": (
+        "Each exchange with a card: command, bytes sent, bytes received, status, duration. Nothing is kept. "
+        "Ctrl-C ends it."
+    ),
+    "cli.trace.full_follows": (
+        "Each exchange with a card with its content, but no PIN. It names the holder: pass it on only to those who "
+        "may know. Nothing is kept. Ctrl-C ends it."
+    ),
+    "cli.trace.unnamed": "(other)",
+    "cli.trace.ended": "The service stopped.",
     "cli.config.summary": "check, show or explain the configuration",
     "cli.config.check": "whether it can be used",
     "cli.config.show": "all settings as they hold, as TOML",

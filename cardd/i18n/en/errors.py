@@ -48,6 +48,9 @@ TEXTS = {
     "client.unknown.title": "Program not paired",
     "client.unknown.detail": "This program is not paired with cardd, or no longer.",
     "client.unknown.remedy": "Pair it: it calls POST /v1/clients and the user agrees.",
+    "client.locked.title": "Program locked",
+    "client.locked.detail": "This program is paired, but was locked on this workstation.",
+    "client.locked.remedy": "Support unlocks it with you: “cardctl clients unlock ID”.",
     "client.pairing_not_found.title": "Pairing not found",
     "client.pairing_not_found.detail": "There is no such pairing, or it ended too long ago.",
     "client.pairing_not_found.remedy": "Start the pairing again.",
@@ -533,6 +536,6 @@ TEXTS = {
     "support_code.unreadable.detail": "The secret of the support codes is no base32 text of at least 112 bits.",
     "support_code.unreadable.remedy": "Make the credential again: “cardctl support enrol --credential FILE”.",
     "support_code.administrator.title": "For administrators",
-    "support_code.administrator.detail": "Only root, or the service's own user, may enrol this workstation.",
+    "support_code.administrator.detail": "This is for root and the service's own user only.",
     "support_code.administrator.remedy": "Try again with sudo.",
 }

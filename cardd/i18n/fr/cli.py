@@ -182,15 +182,21 @@ TEXTS = {
     "cli.simulate.pin": "le code porteur de la carte simulée",
     "cli.simulate.delay": "durée d'une signature, en millisecondes",
     "cli.simulate.reader": "où le lecteur virtuel (vpcd) attend sa carte",
-    "cli.clients.summary": "liste ou retire les programmes appairés et les sites retenus",
+    "cli.clients.summary": "liste, verrouille ou retire les programmes appairés et les sites retenus",
     "cli.clients.list": "les liste",
     "cli.clients.remove": "en retire un ; ses sessions se ferment",
+    "cli.clients.lock": "en verrouille un : il reste appairé mais n'entre plus ; ses sessions se ferment",
+    "cli.clients.unlock": "le laisse entrer de nouveau",
     "cli.clients.id": "l'identifiant du programme, ou l'origine du site",
     "cli.clients.removed": "Retiré.",
+    "cli.clients.locked": "Verrouillé.",
+    "cli.clients.unlocked": "Déverrouillé.",
     "cli.clients.kind": "TYPE",
     "cli.clients.name": "NOM",
     "cli.clients.vendor": "ÉDITEUR",
     "cli.clients.since": "DEPUIS",
+    "cli.clients.state": "ÉTAT",
+    "cli.clients.is_locked": "verrouillé",
     "cli.clients.program": "programme",
     "cli.clients.origin": "site",
     "cli.clients.none": "Aucun programme, aucun site.",
@@ -266,6 +272,18 @@ TEXTS = {
     "cli.support.seconds": "encore {seconds} s",
     "cli.support.yes": "oui",
     "cli.support.no": "non",
+    "cli.trace.summary": "les échanges avec les cartes, au fur et à mesure, sans aucun code porteur",
+    "cli.trace.full": "montre aussi ce qui est envoyé et répondu, qui nomme le titulaire : réservé aux administrateurs",
+    "cli.trace.follows": (
+        "Chaque échange avec une carte : commande, octets envoyés, octets reçus, état, durée. Rien n'est conservé. "
+        "Ctrl-C pour arrêter."
+    ),
+    "cli.trace.full_follows": (
+        "Chaque échange avec une carte, contenu compris, sauf les codes porteurs. Le titulaire y est nommé : ne le "
+        "transmettez qu'à qui peut le savoir. Rien n'est conservé. Ctrl-C pour arrêter."
+    ),
+    "cli.trace.unnamed": "(autre)",
+    "cli.trace.ended": "Le service s'est arrêté.",
     "cli.config.summary": "vérifie, montre ou explique la configuration",
     "cli.config.check": "si elle est utilisable",
     "cli.config.show": "tous les réglages en vigueur, en TOML",

@@ -50,6 +50,9 @@ TEXTS = {
     "client.unknown.title": "Programme non appairé",
     "client.unknown.detail": "Ce programme n'est pas appairé avec cardd, ou ne l'est plus.",
     "client.unknown.remedy": "Appairez-le : il appelle POST /v1/clients et l'utilisateur accepte.",
+    "client.locked.title": "Programme verrouillé",
+    "client.locked.detail": "Ce programme est appairé, mais il a été verrouillé sur ce poste.",
+    "client.locked.remedy": "Le support le déverrouille avec vous : « cardctl clients unlock ID ».",
     "client.pairing_not_found.title": "Appairage introuvable",
     "client.pairing_not_found.detail": "Cet appairage n'existe pas, ou il est terminé depuis trop longtemps.",
     "client.pairing_not_found.remedy": "Recommencez l'appairage.",
@@ -584,6 +587,6 @@ TEXTS = {
     "support_code.unreadable.detail": "Le secret des codes de support n'est pas un texte base32 d'au moins 112 bits.",
     "support_code.unreadable.remedy": "Refaites le « credential » : « cardctl support enrol --credential FICHIER ».",
     "support_code.administrator.title": "Réservé aux administrateurs",
-    "support_code.administrator.detail": "Seul root, ou l'utilisateur du service, peut inscrire ce poste.",
+    "support_code.administrator.detail": "Cela est réservé à root et à l'utilisateur du service.",
     "support_code.administrator.remedy": "Recommencez avec sudo.",
 }

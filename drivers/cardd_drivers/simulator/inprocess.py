@@ -65,7 +65,7 @@ class InProcessReader:
     def _open(self, channel: Channel) -> Card:
         if self._listener is None:
             raise ReaderGone(reader=self.name)
-        return self._listener.open_card(channel)
+        return self._listener.open_card(self.name, channel)
 
     def open(self, listener: ReaderListener) -> None:
         """Report the reader, and the card that is in it; called on the event loop."""
