@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import AssertionAnswer, InsiBody, LpsBody, VihfBody
+from cardd.api.schemas.assertions import AssertionAnswer, InsiBody, LpsBody, VihfBody
 from cardd.documents.assertions import InsiWanted, VihfWanted
 from cardd.formats.saml.request import Access, InsiCall, Means, Patient, Registration
 

@@ -6,7 +6,7 @@ from base64 import b64encode
 
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import AuthTokenAnswer, AuthTokenBody
+from cardd.api.schemas.sessions import AuthTokenAnswer, AuthTokenBody
 
 FORMAT = "web-eid:1.0"
 SHAPE = Shape(AuthTokenBody)

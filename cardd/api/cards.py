@@ -6,14 +6,8 @@ import asyncio
 
 from cardd.api.call import Call, Reply
 from cardd.api.identities import described as identity
-from cardd.api.schemas import (
-    CardAnswer,
-    CardsAnswer,
-    CertificateAnswer,
-    CertificatesAnswer,
-    IdentityAnswer,
-    PinAnswer,
-)
+from cardd.api.schemas.sessions import IdentityAnswer
+from cardd.api.schemas.workstation import CardAnswer, CardsAnswer, CertificateAnswer, CertificatesAnswer, PinAnswer
 from cardd.core.readers import InsertedCard
 from cardd.errors import CarddError, CardIncomplete, InvalidRequest
 from cardd.identity.cpx import facts_of, identity_of

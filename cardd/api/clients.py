@@ -8,7 +8,7 @@ from urllib.parse import quote
 from cardd.api.access import ROOT
 from cardd.api.body import Shape
 from cardd.api.call import Call, Page, Reply
-from cardd.api.schemas import (
+from cardd.api.schemas.clients import (
     ClientAnswer,
     ClientListed,
     ClientsAnswer,

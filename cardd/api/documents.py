@@ -11,7 +11,7 @@ from aiohttp import web
 
 from cardd.api.call import Call, Reply
 from cardd.api.router import OCTETS
-from cardd.api.schemas import DocumentAnswer
+from cardd.api.schemas.signatures import DocumentAnswer
 from cardd.documents.held import HeldDocument
 from cardd.errors import BodyTooLarge, DocumentEmpty, RequestTimeout, UnsupportedMediaType
 from cardd.formats.document import PIECE, new_document

@@ -15,7 +15,7 @@ from msgspec.json import encode
 
 from cardd.api import cards, readers
 from cardd.api.call import Call
-from cardd.api.schemas import Hello, Told
+from cardd.api.schemas.workstation import Hello, Told
 from cardd.api.streaming import deliver, server_sent
 from cardd.core.events import Subscription
 from cardd.errors import InvalidRequest, PcscUnavailable

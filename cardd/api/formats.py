@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from cardd.api.call import Call
-from cardd.api.schemas import JwsBody, PadesBody, SetDocumentBody, SignatureItem, XadesBody
+from cardd.api.schemas.signatures import JwsBody, PadesBody, SetDocumentBody, SignatureItem, XadesBody
 from cardd.documents.requests import Options
 from cardd.errors import InvalidRequest
 from cardd.formats.options import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from cardd.api.schemas import IdentityAnswer, OrganisationAnswer
+from cardd.api.schemas.sessions import IdentityAnswer, OrganisationAnswer
 from cardd.model import Identity
 
 

@@ -6,7 +6,7 @@ from msgspec import UNSET
 from msgspec.structs import replace as with_changes
 
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import AdviceAnswer, ExpiringAnswer, MethodAnswer, MethodsAnswer
+from cardd.api.schemas.workstation import AdviceAnswer, ExpiringAnswer, MethodAnswer, MethodsAnswer
 from cardd.errors import InvalidRequest
 from cardd.i18n import language_of, text
 from cardd.identity.advice import TABLE, Advice, Use, advised

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import PinBody
+from cardd.api.schemas.workstation import PinBody
 
 SHAPE = Shape(PinBody)
 

@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import PscTokenAnswer, PscTokenBody
+from cardd.api.schemas.sessions import PscTokenAnswer, PscTokenBody
 from cardd.core.clients import PSC_TOKEN
 
 SHAPE = Shape(PscTokenBody)

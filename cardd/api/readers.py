@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import ReaderAnswer, ReadersAnswer
+from cardd.api.schemas.workstation import ReaderAnswer, ReadersAnswer
 
 
 async def everyone(call: Call) -> Reply:

@@ -35,28 +35,13 @@ from cardd.api.access import (
 )
 from cardd.api.call import Call, Reply
 from cardd.api.router import OCTETS, Route, delete, get, post, relayed, upload
-from cardd.api.schemas import (
-    AssertionAnswer,
-    AuthTokenAnswer,
-    CardsAnswer,
-    CertificatesAnswer,
-    ClientAnswer,
-    ClientsAnswer,
-    DocumentAnswer,
-    EnrolmentAnswer,
-    MethodsAnswer,
-    OriginAnswer,
-    PairingAnswer,
-    PscTokenAnswer,
-    ReadersAnswer,
-    SessionAnswer,
-    SessionsAnswer,
-    SignatureAnswer,
-    SignaturesAnswer,
-    StatusAnswer,
-    SupportAnswer,
-    VerificationAnswer,
-)
+from cardd.api.schemas.assertions import AssertionAnswer
+from cardd.api.schemas.clients import ClientAnswer, ClientsAnswer, OriginAnswer, PairingAnswer
+from cardd.api.schemas.sessions import AuthTokenAnswer, PscTokenAnswer, SessionAnswer, SessionsAnswer
+from cardd.api.schemas.signatures import DocumentAnswer, SignatureAnswer, SignaturesAnswer
+from cardd.api.schemas.support import EnrolmentAnswer, SupportAnswer
+from cardd.api.schemas.verifications import VerificationAnswer
+from cardd.api.schemas.workstation import CardsAnswer, CertificatesAnswer, MethodsAnswer, ReadersAnswer, StatusAnswer
 
 
 async def _describe(call: Call) -> Reply:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
 from cardd.api.identities import described as identity
-from cardd.api.schemas import (
+from cardd.api.schemas.sessions import (
     ActingBody,
     PushBody,
     SessionAnswer,

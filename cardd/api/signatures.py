@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
 from cardd.api.formats import document_of, options_of
-from cardd.api.schemas import SignatureAnswer, SignatureBody, SignatureItem, SignaturesAnswer, SignaturesBody
+from cardd.api.schemas.signatures import SignatureAnswer, SignatureBody, SignatureItem, SignaturesAnswer, SignaturesBody
 from cardd.core.consent import Batch
 from cardd.documents.requests import SignedDocument, ToSign
 from cardd.errors import InvalidRequest

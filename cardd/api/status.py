@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import StatusAnswer
+from cardd.api.schemas.workstation import StatusAnswer
 from cardd.errors import InvalidRequest, PcscUnavailable
 
 CHALLENGE, PROOF = "Cardd-Challenge", "Cardd-Proof"

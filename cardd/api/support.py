@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import EnrolmentAnswer, SupportAnswer, SupportBody
+from cardd.api.schemas.support import EnrolmentAnswer, SupportAnswer, SupportBody
 
 SHAPE = Shape(SupportBody)
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from cardd.api.access import administrator
 from cardd.api.body import Shape
 from cardd.api.call import Call
-from cardd.api.schemas import TraceBody
+from cardd.api.schemas.support import TraceBody
 from cardd.api.streaming import server_sent
 from cardd.core.support import Privilege
 

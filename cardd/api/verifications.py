@@ -8,7 +8,7 @@ import msgspec
 
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
-from cardd.api.schemas import VerificationAnswer, VerificationBody
+from cardd.api.schemas.verifications import VerificationAnswer, VerificationBody
 from cardd.documents.report import report
 from cardd.documents.verification import ToVerify
 from cardd.formats.document import new_document

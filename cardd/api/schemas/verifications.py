@@ -1,0 +1,126 @@
+"""What is to be verified, and the verdict on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import UNSET, UnsetType
+
+from cardd.api.schemas.base import Answer, Body, Verdict
+
+
+class VerificationBody(Body):
+    """POST /v1/verifications: a signed document, and ``content``, what it signs, where that is not inside.
+
+    For a raw signature ``signature`` is the value, ``certificate`` the signer's (PEM or DER; PEM may go on with those
+    above it), and ``document`` what it is of.
+    """
+
+    document: bytes
+    content: bytes | None = None
+    signature: bytes | None = None
+    certificate: bytes | None = None
+
+
+class ReasonAnswer(Answer):
+    """Why a verdict is what it is: ``verdict`` is what this alone would make of it, valid for what is only told."""
+
+    code: str
+    verdict: Verdict
+    text: str
+
+
+class HolderAnswer(Answer):
+    """Whom a health professional's certificate speaks for; codes of the ANS tables."""
+
+    national_id: str
+    family_name: str
+    given_name: str
+    title: str | None
+    profession: str | None
+    specialty: str | None
+    card_type: str | None
+    card_type_name: str | None
+    card_number: str | None
+    is_test: bool
+
+
+class SignerAnswer(Answer):
+    """The certificate (DER) that signed; ``serial`` in hex."""
+
+    certificate: bytes
+    subject: str
+    issuer: str
+    serial: str
+    not_before: datetime
+    not_after: datetime
+    is_test: bool
+    holder: HolderAnswer | UnsetType = UNSET
+
+
+class ChainAnswer(Answer):
+    """Whether the certificate has a path to a trusted ``authority``; ``problem``: why not."""
+
+    trusted: bool
+    authority: str | UnsetType = UNSET
+    problem: Literal["authority", "expired", "early", "refused"] | UnsetType = UNSET
+
+
+class RevocationAnswer(Answer):
+    """What is known of the revocation of ``subject``, the certificate of the path of which the worst is known.
+
+    ``as_of`` is when the authority said so. When it is unknown, ``why`` says why.
+    """
+
+    subject: str
+    status: Literal["good", "revoked", "unknown"]
+    source: Literal["ocsp", "crl"] | UnsetType = UNSET
+    as_of: datetime | UnsetType = UNSET
+    revoked_at: datetime | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    why: Literal["no_source", "offline", "unreachable", "stale", "garbled", "expired"] | UnsetType = UNSET
+
+
+class TimestampAnswer(Answer):
+    """A timestamp of the signature; it counts when it is ``trusted``."""
+
+    time: datetime
+    intact: bool
+    trusted: bool
+    authority: str
+    chain: ChainAnswer
+    revocation: RevocationAnswer | UnsetType = UNSET
+
+
+class VerifiedAnswer(Answer):
+    """One signature of a document.
+
+    ``digest`` is the SHA-256 of what was signed, as it is here; ``scope`` whether that is all of the document.
+    ``signed_at`` is the signer's claim; ``judged_at`` the time that the certificate was judged for.
+    """
+
+    format: Literal["raw", "jws", "cades", "xades", "pades"]
+    verdict: Verdict
+    reasons: list[ReasonAnswer]
+    intact: bool
+    scope: Literal["whole", "part", "detached"]
+    algorithm: str
+    digest: bytes
+    judged_at: datetime
+    judged_by: Literal["timestamp", "clock"]
+    signer: SignerAnswer
+    chain: ChainAnswer
+    flaw: Literal["content", "signature", "certificate", "imprint"] | UnsetType = UNSET
+    signed_at: datetime | UnsetType = UNSET
+    revocation: RevocationAnswer | UnsetType = UNSET
+    timestamp: TimestampAnswer | UnsetType = UNSET
+
+
+class VerificationAnswer(Answer):
+    """The verdict on a document: that of the worst of its signatures, and its own reasons."""
+
+    verdict: Verdict
+    sentence: str
+    reasons: list[ReasonAnswer]
+    signatures: list[VerifiedAnswer]

@@ -1,0 +1,136 @@
+"""Readers, cards, PINs, ways to log in: what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+from msgspec import UNSET, UnsetType
+
+from cardd.api.schemas.base import Answer, Anything, Body
+from cardd.api.schemas.sessions import IdentityAnswer
+
+
+class PinBody(Body):
+    """POST /v1/cards/{id}/pin-changes and …/pin-unblocks: the codes are asked for at the workstation."""
+
+
+class StatusAnswer(Answer):
+    """GET /v1/status: nothing here tells one workstation from another."""
+
+    name: str
+    version: str
+    state: Literal["ready", "no_readers"]
+
+
+class ReaderAnswer(Answer):
+    """One reader slot; ``card`` is the identifier of the card in it."""
+
+    name: str
+    card: str | None
+
+
+class ReadersAnswer(Answer):
+    """GET /v1/readers."""
+
+    readers: list[ReaderAnswer]
+
+
+class CardAnswer(Answer):
+    """One inserted card, without anything of its holder. ``problem`` is an error's code when it cannot be used."""
+
+    id: str
+    reader: str
+    kind: str
+    atr: str
+    pin: PinAnswer | UnsetType = UNSET
+    problem: str | UnsetType = UNSET
+
+
+class PinAnswer(Answer):
+    """The state of the card's PIN, read without spending a try."""
+
+    state: Literal["ready", "last_try", "blocked", "unknown"]
+    tries_left: int | None
+    minimum: int
+    maximum: int
+
+
+class CardsAnswer(Answer):
+    """GET /v1/cards."""
+
+    cards: list[CardAnswer]
+
+
+class CertificateAnswer(Answer):
+    """One certificate of a card: ``der`` in base64, and its main fields."""
+
+    purpose: Literal["authentication", "signature", "technical"]
+    label: str
+    der: bytes
+    subject: str
+    issuer: str
+    serial: str
+    not_before: datetime
+    not_after: datetime
+
+
+class CertificatesAnswer(Answer):
+    """GET /v1/cards/{id}/certificates, once the user consented.
+
+    ``holder`` is null for a card that has only a technical certificate: that one speaks for the card itself.
+    """
+
+    holder: IdentityAnswer | None
+    certificates: list[CertificateAnswer]
+
+
+class ExpiringAnswer(Answer):
+    """A certificate near its end: ``serial`` in hex, ``days`` left, negative once it has ended."""
+
+    serial: str
+    not_after: datetime
+    days: int
+
+
+class AdviceAnswer(Answer):
+    """How well one way to log in suits the use that was asked for, and why, in the caller's language."""
+
+    fit: Literal["best", "good", "partial", "unsuited"]
+    reasons: list[str]
+    together_with: list[str]
+
+
+class MethodAnswer(Answer):
+    """One way to log in; when it is not usable, the error's code, what it means, and what to do."""
+
+    method: str
+    usable: bool
+    problem: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    remedy: str | UnsetType = UNSET
+    expiring: list[ExpiringAnswer] | UnsetType = UNSET
+    advice: AdviceAnswer | UnsetType = UNSET
+
+
+class MethodsAnswer(Answer):
+    """GET /v1/methods; for a use they come the best first, and ``advised`` is the best that works here now."""
+
+    methods: list[MethodAnswer]
+    advised: str | UnsetType | None = UNSET
+
+
+class Hello(Answer):
+    """The first event on ``/v1/events``: how things are."""
+
+    available: bool
+    readers: list[ReaderAnswer]
+    cards: list[CardAnswer]
+
+
+class Told(Answer):
+    """One event, as a WebSocket carries it; a stream of server-sent events has the type and the data apart."""
+
+    type: str
+    data: Mapping[str, Anything]
