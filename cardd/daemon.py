@@ -255,9 +255,9 @@ class Daemon:
         self._sessions.close_where(of_client, reason)
 
     def _desktop_changed(self, kind: Kind, uid: int | None) -> None:
-        """Rule 7: the screen is locked, or the machine goes to sleep."""
-        if kind is not Kind.UNLOCK:
-            self._sessions.lock_where(lambda session: uid in (None, session.caller.peer.uid))
+        """Rule 7: the screen is locked or unlocked, or the machine goes to sleep."""
+        change = self._sessions.unlock_where if kind is Kind.UNLOCK else self._sessions.lock_where
+        change(lambda session: uid in (None, session.caller.peer.uid))
 
 
 def _dmp_settings(dmp: Dmp) -> DmpSettings:

@@ -199,6 +199,14 @@ class SessionPending(SessionError):
     retryable = True
 
 
+class SessionLocked(SessionError):
+    """The user's screen is locked, or the machine slept; no PIN unlocks this session."""
+
+    code = "session.locked"
+    status = 409
+    retryable = True
+
+
 class SessionCannotSign(SessionError):
     """An e-CPS session has no key: it signs no document."""
 

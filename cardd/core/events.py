@@ -15,7 +15,7 @@ class Subscription:
     """One listener's queue of events; it ends when the listener leaves, was too slow, or the bus closes."""
 
     def __init__(self, caller: str, leave: Callable[[Subscription], None]) -> None:
-        self._caller = caller
+        self.caller = caller
         self._leave = leave
         self._events: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -23,7 +23,7 @@ class Subscription:
 
     def offer(self, event: Event) -> None:
         """Queue the event when it is for this listener; a full queue ends the subscription, never blocks the core."""
-        if event.to not in (None, self._caller) or self._ended:
+        if event.to not in (None, self.caller) or self._ended:
             return
         if len(self._events) >= QUEUE_MAX:
             self.end()
@@ -65,6 +65,10 @@ class EventBus:
         subscription = Subscription(caller, self._left)
         self._subscriptions.append(subscription)
         return subscription
+
+    def is_heard_by(self, caller: str) -> bool:
+        """Whether this caller listens."""
+        return any(subscription.caller == caller for subscription in self._subscriptions)
 
     @property
     def has_listeners(self) -> bool:

@@ -16,7 +16,15 @@ from enum import StrEnum
 from cardd.core.events import EventBus
 from cardd.core.readers import InsertedCard
 from cardd.core.tokens import fingerprint, new_id, new_token
-from cardd.errors import CarddError, SessionClosed, SessionExpired, SessionPending, SessionUnknown, SituationUnknown
+from cardd.errors import (
+    CarddError,
+    SessionClosed,
+    SessionExpired,
+    SessionLocked,
+    SessionPending,
+    SessionUnknown,
+    SituationUnknown,
+)
 from cardd.model import Caller, Event, Identity, KeyPurpose, KeyRef, Situation
 from cardd.ports import Clock
 from cardd.secret import Secret
@@ -170,21 +178,26 @@ class Sessions:
         self._tell_pending(session, pending)
 
     def restore(self, session: Session) -> None:
-        """A session of the daemon before this one goes on, for whoever has its token; its age counts on."""
+        """A session of the daemon before this one, pending until ``resume``; its age counts on."""
         age = (self.clock.now() - session.opened_at).total_seconds()
         session.used = self.clock.monotonic()
         session.started = session.used - age
+        session.state = SessionState.PENDING
+        session.pending = Pending(session.opened_at + timedelta(seconds=self.limits.max_age))
         self._open[session.token] = session
         self._watch(session)
+
+    def resume(self, session: Session, identity: Identity, situation: Situation | None) -> None:
+        """A restored session goes on, for whoever has its token."""
+        session.identity, session.pending, session.state = identity, None, SessionState.ACTIVE
+        session.situate(situation)
         self._publish("session.opened", session)
 
     def activate(self, session: Session, identity: Identity, situation: Situation | None = None) -> None:
         """A pending session's person has agreed, and acts in this situation of theirs, if one is known yet."""
-        session.identity, session.pending, session.state = identity, None, SessionState.ACTIVE
-        session.situate(situation)
         session.started = session.used = self.clock.monotonic()
         session.opened_at = self.clock.now()
-        self._publish("session.opened", session)
+        self.resume(session, identity, situation)
 
     def situate(self, session: Session, identifier: str) -> None:
         """Pick one of the person's situations. Raises SituationUnknown."""
@@ -270,6 +283,18 @@ class Sessions:
             self._publish("session.locked", session)
             for callback in self.on_locked:
                 callback(session)
+
+    def unlock_where(self, condition: Callable[[Session], bool]) -> None:
+        """The user is back: a locked session without a card, which has no PIN to ask for, goes on."""
+        for session in list(self._open.values()):
+            if session.state is SessionState.LOCKED and session.card is None and condition(session):
+                session.state = SessionState.ACTIVE
+                self._publish("session.unlocked", session)
+
+    def ensure_unlocked(self, session: Session) -> None:
+        """Raises SessionLocked for a session that no PIN unlocks, while its user's screen is locked."""
+        if session.state is SessionState.LOCKED and session.card is None:
+            raise SessionLocked
 
     async def settle(self) -> None:
         """Wait until the cards of closed and locked sessions are de-authenticated."""

@@ -15,6 +15,7 @@ from enum import StrEnum
 from cardd.errors import CarddError, PscExpired, PscGarbled, PscLoginHintUnknown, PscRedeemed, PscUnavailable
 from cardd.oidc.fields import JsonObject, number, required
 from cardd.oidc.id_token import Binding
+from cardd.oidc.logout import completed
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.refusal import Refusal
 from cardd.oidc.token import Token
@@ -97,7 +98,8 @@ class PendingLogin:
             raise PscRedeemed
         self._taken = True
         tokens = await self._poll()
-        return await self._provider.complete(tokens, Binding(auth_req_id=self._auth_req_id.reveal()), self.login_hint)
+        binding = Binding(auth_req_id=self._auth_req_id.reveal())
+        return await completed(self._provider, tokens, binding, self.login_hint)
 
     async def _poll(self) -> TokenSet:
         pace = Pace(self.interval)

@@ -40,6 +40,10 @@ class ClientAuthentication(Protocol):
         """What to add to a request to this issuer at this time (seconds since 1970)."""
         ...
 
+    async def elsewhere(self, address: str, now: float) -> Credentials:
+        """What to add to a request to another server than the issuer's: nothing that would be good at the issuer."""
+        ...
+
 
 class AssertionSigner(Protocol):
     """A private key somewhere: a file, a PKCS#11 token. ``algorithm`` is a JOSE name (RS256, PS256, ES256)."""
@@ -72,6 +76,10 @@ class SecretBasic:
         pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret.reveal())}"
         return Credentials(headers={"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"})
 
+    async def elsewhere(self, address: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
+        """The secret is the issuer's alone."""
+        return Credentials(form={"client_id": self.client_id})
+
 
 @dataclass(frozen=True, slots=True)
 class SecretPost:
@@ -84,6 +92,10 @@ class SecretPost:
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
         """The two fields."""
         return Credentials(form={"client_id": self.client_id, "client_secret": self.secret.reveal()})
+
+    async def elsewhere(self, address: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
+        """The secret is the issuer's alone."""
+        return Credentials(form={"client_id": self.client_id})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +128,10 @@ class PrivateKeyJwt:
             }
         )
 
+    async def elsewhere(self, address: str, now: float) -> Credentials:
+        """An assertion for that server, which the issuer would refuse."""
+        return await self.credentials(address, now)
+
 
 @dataclass(frozen=True, slots=True)
 class TlsClientAuth:
@@ -127,6 +143,10 @@ class TlsClientAuth:
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
         """Only the id: the certificate says the rest."""
         return Credentials(form={"client_id": self.client_id})
+
+    async def elsewhere(self, address: str, now: float) -> Credentials:
+        """The same: a certificate is shown to anyone."""
+        return await self.credentials(address, now)
 
 
 def _encoded(raw: bytes) -> bytes:

@@ -23,6 +23,7 @@ from yarl import URL
 from cardd.errors import PscBrowserTimeout, PscGarbled, PscRedeemed, PscTokenIssuer
 from cardd.oidc.discovery import Metadata
 from cardd.oidc.id_token import Binding
+from cardd.oidc.logout import completed
 from cardd.oidc.loopback import PATH, LoopbackSite
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.refusal import Refusal
@@ -115,7 +116,7 @@ class BrowserLogin:
         answer = await self._provider.redeem(form)
         if isinstance(answer, Refusal):
             raise answer.as_error()
-        return await self._provider.complete(answer, Binding(nonce=self._once.nonce), national_id)
+        return await completed(self._provider, answer, Binding(nonce=self._once.nonce), national_id)
 
 
 async def prepare(provider: Provider, site: LoopbackSite, *, login_hint: str | None = None) -> BrowserLogin:

@@ -33,6 +33,9 @@ async def exchange(
 ) -> TokenSet:
     """The API's token. ``endpoint`` is the configured address of the API's server, the provider's own without.
 
+    Another server than the provider's gets no secret of the service's: it knows us by our certificate (RFC 8705), or by
+    an assertion made for it.
+
     ``thumbprint`` is our certificate's: a token that says it is bound to another one (RFC 8705, 3.1) is refused, one
     that says nothing is the API's to judge. Raises PscRequestRefused, PscRedeemed when the access token is no longer
     good, PscTokenBinding, PscDiscoveryInsecure for an endpoint without https, and what ``Provider.ask`` raises.
@@ -47,7 +50,9 @@ async def exchange(
         "requested_token_type": ACCESS_TOKEN,
         **{name: value for name, value in wanted.items() if value},
     }
-    answer = await provider.ask(endpoint or await provider.endpoint("token"), form)
+    own = await provider.endpoint("token")
+    is_own = endpoint is None or URL(endpoint).origin() == URL(own).origin()
+    answer = await (provider.ask(endpoint or own, form) if is_own else provider.ask_elsewhere(endpoint or own, form))
     if isinstance(answer, Refusal):
         raise answer.as_error()
     tokens = read_tokens(answer, provider.clock.now())

@@ -1,7 +1,7 @@
 """The provider's public keys (RFC 7517), and finding them again after it changed them.
 
 A token that names an unknown key makes us fetch the keys once more, but no more often than ``REFETCH_INTERVAL``, so
-that forged tokens cannot make us hammer the provider.
+that forged tokens cannot make us hammer the provider; ``RETRY_INTERVAL`` where the provider did not answer.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
+from cardd.errors import PscUnavailable
 from cardd.oidc.fields import JsonObject, objects, text
 from cardd.ports import Clock
 
 MAX_AGE = 3600.0
 REFETCH_INTERVAL = 30.0
+RETRY_INTERVAL = 1.0
 RSA_BITS_MIN = 2048
 KEYS_MAX = 64
 
@@ -35,7 +37,7 @@ class KeySet:
         self._lock = asyncio.Lock()
         self._keys: list[JsonObject] = []
         self._fetched: float | None = None
-        self._refetched: float | None = None
+        self._refetch_from = 0.0
 
     async def find(self, kid: str | None, algorithm: str) -> PublicKey | None:
         """The one key of that id that serves the algorithm; None when there is none, or no id and several.
@@ -43,17 +45,31 @@ class KeySet:
         Raises PscUnavailable, PscCertificate, PscGarbled while fetching.
         """
         async with self._lock:
-            if self._is_older(self._fetched, MAX_AGE):
-                await self._load()
-            found = self._pick(kid, algorithm)
-            if found is None and self._is_older(self._refetched, REFETCH_INTERVAL):
-                self._refetched = self._clock.monotonic()
-                await self._load()
-                found = self._pick(kid, algorithm)
-            return found
+            if self._fetched is None or self._clock.monotonic() - self._fetched >= MAX_AGE:
+                await self._load_anew()
+            return self._pick(kid, algorithm) or await self._refetched_key(kid, algorithm)
 
-    def _is_older(self, then: float | None, age: float) -> bool:
-        return then is None or self._clock.monotonic() - then >= age
+    async def find_again(self, kid: str | None, algorithm: str) -> PublicKey | None:
+        """The same after a signature did not hold: None when the keys were fetched anew a moment ago. Raises so too."""
+        async with self._lock:
+            return await self._refetched_key(kid, algorithm)
+
+    async def _refetched_key(self, kid: str | None, algorithm: str) -> PublicKey | None:
+        now = self._clock.monotonic()
+        if now < self._refetch_from:
+            return None
+        self._refetch_from = now + RETRY_INTERVAL
+        await self._load()
+        self._refetch_from = now + REFETCH_INTERVAL
+        return self._pick(kid, algorithm)
+
+    async def _load_anew(self) -> None:
+        """Keys that were good an hour ago serve while the provider is away."""
+        try:
+            await self._load()
+        except PscUnavailable:
+            if not self._keys:
+                raise
 
     async def _load(self) -> None:
         self._keys = objects(await self._fetch(), "keys", KEYS_MAX)

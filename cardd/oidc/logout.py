@@ -5,16 +5,18 @@ RP-Initiated Logout 1.0, Back-Channel Logout 1.0, Front-Channel Logout 1.0.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from yarl import URL
 
-from cardd.errors import PscGarbled, PscRequestRefused, PscTokenIssuer, PscTokenMalformed, PscTokenReplayed
+from cardd.errors import CarddError, PscGarbled, PscRequestRefused, PscTokenIssuer, PscTokenMalformed, PscTokenReplayed
 from cardd.oidc.fields import JsonObject, number
-from cardd.oidc.id_token import IdToken
-from cardd.oidc.provider import Provider
+from cardd.oidc.id_token import Binding, IdToken
+from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import check_audience, check_issuer, check_times, verify
 from cardd.oidc.token_set import TokenSet
 
@@ -38,6 +40,16 @@ class LogoutNotice:
         if self.sid is not None and login.sid is not None:
             return self.sid == login.sid
         return self.subject is not None and self.subject == login.subject
+
+
+async def completed(provider: Provider, tokens: TokenSet, binding: Binding, national_id: str | None) -> Login:
+    """``Provider.complete`` for a login just redeemed: one that is refused, or given up, is ended at the provider."""
+    try:
+        return await provider.complete(tokens, binding, national_id)
+    except BaseException:
+        with contextlib.suppress(CarddError):
+            await asyncio.shield(log_out(provider, tokens))
+        raise
 
 
 async def log_out(provider: Provider, tokens: TokenSet) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from yarl import URL
 
 from cardd.errors import PscGarbled, PscNoCiba, PscOtherPerson, PscUnavailable
-from cardd.oidc.client_auth import ClientAuthentication
+from cardd.oidc.client_auth import ClientAuthentication, Credentials
 from cardd.oidc.discovery import ENDPOINTS, Discovery
 from cardd.oidc.fields import JsonObject
 from cardd.oidc.http import Answer, Connectors, Http
@@ -75,11 +75,13 @@ class Provider:
 
         Raises PscUnavailable, PscGarbled, PscCertificate, PscClientRefused.
         """
-        shown = await self._authentication.credentials(self.settings.issuer, self._now())
-        answer = await self.http.post(endpoint, {**form, **shown.form}, shown.headers)
-        if answer.status == 200:
-            return answer.json("answer")
-        return _refusal(answer)
+        return await self._send(
+            endpoint, form, await self._authentication.credentials(self.settings.issuer, self._now())
+        )
+
+    async def ask_elsewhere(self, address: str, form: Mapping[str, str]) -> JsonObject | Refusal:
+        """Send a form to another server, without anything that would be good at the provider. Raises as ``ask``."""
+        return await self._send(address, form, await self._authentication.elsewhere(address, self._now()))
 
     async def redeem(self, form: Mapping[str, str]) -> TokenSet | Refusal:
         """Ask the token endpoint for tokens. Raises what ``ask`` raises."""
@@ -94,7 +96,7 @@ class Provider:
         told = await self.check(tokens, binding)
         bearer = {"Authorization": f"Bearer {tokens.access.reveal()}"}
         answer = await self.http.get(await self.endpoint("userinfo"), bearer)
-        person = await read_userinfo(answer, told.subject, self.settings, self.keys)
+        person = await read_userinfo(answer, told.subject, self.settings, self.keys, self._now())
         if national_id is not None and person.identity.national_id != national_id:
             raise PscOtherPerson
         return Login(tokens, told, person)
@@ -106,6 +108,10 @@ class Provider:
         return await check_id_token(
             tokens.id_token, tokens.access, binding, settings=self.settings, keys=self.keys, now=self._now()
         )
+
+    async def _send(self, address: str, form: Mapping[str, str], shown: Credentials) -> JsonObject | Refusal:
+        answer = await self.http.post(address, {**form, **shown.form}, shown.headers)
+        return answer.json("answer") if answer.status == 200 else _refusal(answer)
 
     def _now(self) -> float:
         return self.clock.now().timestamp()

@@ -23,7 +23,7 @@ from cardd.errors import (
     PscTokenSignature,
 )
 from cardd.oidc.fields import JsonObject, number, parse, texts
-from cardd.oidc.jwks import KeySet
+from cardd.oidc.jwks import KeySet, PublicKey
 
 ALGORITHMS = ("RS256", "PS256", "ES256")
 SIZE_MAX = 64 * 1024
@@ -48,16 +48,17 @@ async def verify(raw: str, keys: KeySet, token: str) -> Signed:
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise PscTokenAlgorithm(token=token)
-    key = await keys.find(_text(header, "kid", token), algorithm)
+    kid, type_ = _text(header, "kid", token), _text(header, "typ", token)
+    key = await keys.find(kid, algorithm)
     if key is None:
         raise PscTokenKey(token=token)
     try:
-        payload = _jws.decode(raw, key, algorithms=[algorithm])
-        return Signed(_text(header, "typ", token), parse(payload, token))
-    except InvalidSignatureError:
-        raise PscTokenSignature(token=token) from None
-    except (PyJWTError, PscGarbled, ValueError):
-        raise PscTokenMalformed(token=token) from None
+        return Signed(type_, _claims(raw, key, algorithm, token))
+    except PscTokenSignature:  # it may be a new key that has no id, or the old one's
+        again = await keys.find_again(kid, algorithm)
+        if again is None:
+            raise
+        return Signed(type_, _claims(raw, again, algorithm, token))
 
 
 def check_issuer(claims: JsonObject, issuer: str, token: str) -> None:
@@ -80,8 +81,8 @@ def check_audience(claims: JsonObject, client_id: str, token: str) -> None:
         raise PscTokenAudience(token=token)
 
 
-def check_times(claims: JsonObject, now: float, skew: float, token: str) -> None:
-    """``exp`` and ``iat`` must be there; the clocks may differ by ``skew`` seconds.
+def check_times(claims: JsonObject, now: float, skew: float, token: str, *, required: bool = True) -> None:
+    """``exp`` and ``iat`` must be there where they are ``required``; the clocks may differ by ``skew`` seconds.
 
     Raises PscTokenMalformed, PscTokenExpired, PscTokenFromFuture.
     """
@@ -89,12 +90,21 @@ def check_times(claims: JsonObject, now: float, skew: float, token: str) -> None
         issued, until, since = (number(claims, key) for key in ("iat", "exp", "nbf"))
     except PscGarbled:
         raise PscTokenMalformed(token=token) from None
-    if issued is None or until is None:
+    if required and None in (issued, until):
         raise PscTokenMalformed(token=token)
-    if now >= until + skew:
+    if until is not None and now >= until + skew:
         raise PscTokenExpired(token=token)
-    if max(issued, since or 0.0) > now + skew:
+    if max(issued or 0.0, since or 0.0) > now + skew:
         raise PscTokenFromFuture(token=token)
+
+
+def _claims(raw: str, key: PublicKey, algorithm: str, token: str) -> JsonObject:
+    try:
+        return parse(_jws.decode(raw, key, algorithms=[algorithm]), token)
+    except InvalidSignatureError:
+        raise PscTokenSignature(token=token) from None
+    except (PyJWTError, PscGarbled, ValueError):
+        raise PscTokenMalformed(token=token) from None
 
 
 def _header(raw: str, token: str) -> dict[str, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from typing import NoReturn
 
-from cardd.secret import Secret
+from cardd.secret import CAPACITY, Secret
 
 
 class Token:
@@ -26,9 +26,10 @@ class Token:
         with secret.view() as view:
             return cls(str(view, "utf-8"))
 
-    def to_secret(self) -> Secret:
-        """The token for a ``SecretStore``. Raises ValueError above one page."""
-        return Secret.of(self._value.encode())
+    def to_secret(self) -> Secret | None:
+        """The token for a ``SecretStore``; None for one longer than a ``Secret`` may be (a page)."""
+        raw = self._value.encode()
+        return Secret.of(raw) if len(raw) <= CAPACITY else None
 
     def reveal(self) -> str:
         """The string itself, for the request that needs it and for nothing else."""

@@ -16,7 +16,7 @@ from cardd.oidc.http import Answer
 from cardd.oidc.jwks import KeySet
 from cardd.oidc.practice import Practice, read_practices
 from cardd.oidc.settings import ProviderSettings
-from cardd.oidc.signed import check_audience, check_issuer, verify
+from cardd.oidc.signed import check_audience, check_issuer, check_times, verify
 
 TOKEN = "userinfo"  # noqa: S105 - its name
 SIGNED = "application/jwt"
@@ -62,8 +62,8 @@ class Person:
         )
 
 
-async def read_userinfo(answer: Answer, subject: str, settings: ProviderSettings, keys: KeySet) -> Person:
-    """The person behind the endpoint's answer, who must be the ID token's ``subject``.
+async def read_userinfo(answer: Answer, subject: str, settings: ProviderSettings, keys: KeySet, now: float) -> Person:
+    """The person behind the endpoint's answer, who must be the ID token's ``subject``; ``now`` in seconds since 1970.
 
     Raises PscUserinfoSubject, PscSessionOver (401), PscRequestRefused, PscGarbled, and the PscToken… errors.
     """
@@ -71,13 +71,13 @@ async def read_userinfo(answer: Answer, subject: str, settings: ProviderSettings
         raise PscSessionOver
     if answer.status != 200:
         raise PscRequestRefused(error=f"HTTP {answer.status}")
-    claims = await _claims(answer, settings, keys)
+    claims = await _claims(answer, settings, keys, now)
     if claims.get("sub") != subject:
         raise PscUserinfoSubject
     return read_person(claims, subject)
 
 
-async def _claims(answer: Answer, settings: ProviderSettings, keys: KeySet) -> JsonObject:
+async def _claims(answer: Answer, settings: ProviderSettings, keys: KeySet, now: float) -> JsonObject:
     if answer.media_type != SIGNED:
         return answer.json(TOKEN)
     try:
@@ -87,6 +87,7 @@ async def _claims(answer: Answer, settings: ProviderSettings, keys: KeySet) -> J
     claims = (await verify(raw, keys, TOKEN)).claims
     check_issuer(claims, settings.issuer, TOKEN)
     check_audience(claims, settings.client_id, TOKEN)
+    check_times(claims, now, settings.skew, TOKEN, required=False)
     return claims
 
 

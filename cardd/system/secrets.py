@@ -80,7 +80,6 @@ def _read(path: Path) -> Secret:
 
 def _use(work: Callable[[KeyringBackend], T]) -> T:
     import keyring  # noqa: PLC0415 - 40 ms, where the keyring is used
-    from keyring.errors import KeyringError  # noqa: PLC0415
 
     ring = keyring.get_keyring()
     trusted = [inner for inner in getattr(ring, "backends", (ring,)) if type(inner).__module__ in TRUSTED]
@@ -88,5 +87,5 @@ def _use(work: Callable[[KeyringBackend], T]) -> T:
         raise SecretStoreUnavailable(why=f"{type(ring).__module__}.{type(ring).__name__}")
     try:
         return work(trusted[0])
-    except KeyringError as error:
+    except Exception as error:
         raise SecretStoreUnavailable(why=type(error).__name__) from error

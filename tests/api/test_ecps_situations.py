@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -96,7 +95,7 @@ async def test_a_resumed_session_has_the_situation_that_was_picked(
     second.secrets.values, second.store.documents = ecps.secrets.values, ecps.store.documents
     await second.start()
     await second.ecps.resume()
-    await eventually(lambda: bool(second.sessions.of(os.getuid())))
+    assert await ends_in(second, path, token) == (200, "active")
     got = await second.call("GET", path, bearer=token)
     assert (got.text("situation"), got.text("identity", "profession")) == ("2.1", "21")
     await second.ecps.close()

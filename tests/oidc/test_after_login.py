@@ -13,16 +13,19 @@ from aiohttp import web
 from yarl import URL
 
 from cardd.errors import PscDiscoveryInsecure, PscGarbled, PscOtherPerson, PscRedeemed, PscSessionOver, PscTokenBinding
-from cardd.oidc import ciba, code_flow, exchange, logout, renewal
-from cardd.oidc.client_auth import TlsClientAuth
-from cardd.oidc.keys import ClientKey
+from cardd.oidc import ciba, code_flow, exchange, logout
+from cardd.oidc.client_auth import ClientAuthentication, PrivateKeyJwt, SecretBasic, SecretPost, TlsClientAuth
+from cardd.oidc.keys import ClientKey, FileSigner
 from cardd.oidc.provider import Login, Provider
+from cardd.oidc.settings import ProviderSettings
 from cardd.oidc.token import Token
+from cardd.system.clock import SystemClock
 from tests.oidc.services import service, trusting
-from tests.rig.oidc.fake import FakeProvider
-from tests.rig.oidc.people import ALICE, BOB
+from tests.rig.oidc.fake import CLIENT, FakeProvider
+from tests.rig.oidc.people import ALICE, BOB, person
 from tests.rig.oidc.pki import ORGANISATION
 from tests.rig.oidc.provider import SECRET, PscRig, client
+from tests.rig.oidc.renewing import at_rest, refreshed, resumed
 
 
 async def log_in(psc: PscRig, provider: Provider) -> Login:
@@ -39,7 +42,7 @@ async def log_in_at(fake: FakeProvider, provider: Provider) -> Login:
 
 async def test_a_login_is_refreshed(psc: PscRig, provider: Provider) -> None:
     login = await log_in(psc, provider)
-    fresh = await renewal.refresh(provider, login)
+    fresh = await refreshed(provider, login)
     assert fresh.access != login.tokens.access
     assert fresh.expires_at >= login.tokens.expires_at
     assert fresh.refresh is not None
@@ -49,7 +52,7 @@ async def test_a_login_is_resumed_after_a_restart(psc: PscRig, provider: Provide
     kept = (await log_in(psc, provider)).tokens.refresh
     assert kept is not None
     async with service(psc) as after:
-        login = await renewal.resume(after, Token.from_secret(kept.to_secret()), ALICE)
+        login = await resumed(after, at_rest(kept), ALICE)
     assert login.person.identity.national_id == ALICE
     assert login.tokens.refresh is not None
 
@@ -58,32 +61,32 @@ async def test_a_login_is_not_resumed_for_somebody_else(psc: PscRig, provider: P
     kept = (await log_in(psc, provider)).tokens.refresh
     assert kept is not None
     with pytest.raises(PscOtherPerson):
-        await renewal.resume(provider, kept, BOB)
+        await resumed(provider, kept, BOB)
 
 
 async def test_a_session_that_the_provider_ended_is_over(psc: PscRig, provider: Provider) -> None:
     with pytest.raises(PscSessionOver):
-        await renewal.resume(provider, Token("no such token"), ALICE)
+        await resumed(provider, Token("no such token"), ALICE)
 
 
 async def test_a_login_without_a_refresh_token_cannot_be_refreshed(fake: FakeProvider, at_fake: Provider) -> None:
     fake.start["interval"] = 0.01
     login = await (await ciba.start(at_fake, ALICE)).finish()
     with pytest.raises(PscSessionOver):
-        await renewal.refresh(at_fake, login)
+        await refreshed(at_fake, login)
 
 
 async def test_a_refresh_that_brings_another_subject_is_refused(fake: FakeProvider, at_fake: Provider) -> None:
     login = await log_in_at(fake, at_fake)
     fake.claims = {"sub": "f:other:899700000001"}
     with pytest.raises(PscOtherPerson):
-        await renewal.refresh(at_fake, login)
+        await refreshed(at_fake, login)
 
 
 async def test_what_a_refresh_leaves_out_stays_as_it_was(fake: FakeProvider, at_fake: Provider) -> None:
     login = await log_in_at(fake, at_fake)
     fake.answers.append((200, {"access_token": "second", "token_type": "bearer", "expires_in": 60}))
-    fresh = await renewal.refresh(at_fake, login)
+    fresh = await refreshed(at_fake, login)
     assert fresh.access == Token("second")
     assert (fresh.refresh, fresh.id_token) == (login.tokens.refresh, login.tokens.id_token)
 
@@ -134,6 +137,37 @@ async def test_a_token_is_sent_where_the_api_s_own_server_is(fake: FakeProvider,
     api = await exchange.exchange(at_fake, Token("fake-access"), endpoint=f"{fake.issuer}/token", audience="api")
     assert api.access == Token("fake-access")
     assert (fake.forms[-1]["subject_token"], fake.forms[-1]["audience"]) == ("fake-access", "api")
+
+
+@pytest.mark.parametrize("way", ["basic", "post", "private_key_jwt"])
+async def test_another_server_than_the_provider_gets_nothing_that_is_good_at_the_provider(
+    fake: FakeProvider, way: str, psc: PscRig
+) -> None:
+    secret, issued = Token("THE-SECRET"), psc.authority.issue(ORGANISATION)
+    ways: dict[str, ClientAuthentication] = {
+        "basic": SecretBasic(CLIENT, secret),
+        "post": SecretPost(CLIENT, secret),
+        "private_key_jwt": PrivateKeyJwt(CLIENT, FileSigner(ClientKey.from_pem(issued.key), {"kid": "own"})),
+    }
+    async with FakeProvider() as api:
+        settings = ProviderSettings(issuer=fake.issuer, client_id=CLIENT, allow_loopback_http=True)
+        provider = Provider(settings, ways[way], SystemClock())
+        await exchange.exchange(provider, Token("fake-access"), endpoint=f"{api.issuer}/token")
+        await provider.close()
+    [form] = api.forms
+    assert form["client_id"] == CLIENT
+    assert api.shown == [""]
+    assert "client_secret" not in form
+    if assertion := form.get("client_assertion"):
+        told = json.loads(base64.urlsafe_b64decode(assertion.split(".")[1] + "=="))
+        assert told["aud"] == f"{api.issuer}/token"
+
+
+async def test_a_refused_login_is_ended_at_the_provider(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.person = person(BOB, "BOB")
+    with pytest.raises(PscOtherPerson):
+        await log_in_at(fake, at_fake)
+    assert fake.logouts == 1
 
 
 async def test_a_kind_of_token_that_is_not_used_here_is_garbled(fake: FakeProvider, at_fake: Provider) -> None:

@@ -26,6 +26,28 @@ async def test_new_keys_are_found_when_the_provider_changes_them(psc: PscRig, pr
     assert (await log_in(psc, provider)).person.identity.national_id == ALICE
 
 
+@pytest.mark.parametrize("kid", [None, "same"], ids=["without an id", "under the old id"])
+async def test_a_new_key_is_found_where_its_id_does_not_tell(fake: FakeProvider, kid: str | None) -> None:
+    fake.start["interval"] = 0.01
+    fake.header = {"kid": kid}
+    async with fake_service(fake) as provider:
+        for name in ("first", "second"):
+            fake.keys = signing_keys(name)
+            fake.published = [{**fake.keys[0], "kid": "same"}]
+            await (await ciba.start(provider, ALICE)).finish()
+        assert len(fake.fetches) == 2
+
+
+async def test_the_keys_serve_on_while_the_provider_gives_none(fake: FakeProvider) -> None:
+    clock = Clock()
+    fake.start["interval"] = 0.01
+    async with fake_service(fake, clock=clock) as provider:
+        await (await ciba.start(provider, ALICE)).finish()
+        fake.is_without_keys = True
+        clock.seconds += 3601
+        await (await ciba.start(provider, ALICE)).finish()
+
+
 async def test_forged_tokens_do_not_make_us_fetch_the_keys_again_and_again(fake: FakeProvider) -> None:
     clock = Clock()
     fake.start["interval"] = 0.01

@@ -10,13 +10,14 @@ import traceback
 import pytest
 
 from cardd.errors import CarddError
-from cardd.oidc import ciba, code_flow, renewal
+from cardd.oidc import ciba, code_flow
 from cardd.oidc.client_auth import SecretBasic, SecretPost
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.token import Token
 from tests.rig.oidc.fake import FakeProvider
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.provider import SECRET, PscRig
+from tests.rig.oidc.renewing import at_rest, refreshed
 
 
 def secrets_of(login: Login) -> list[str]:
@@ -32,7 +33,7 @@ async def test_a_whole_login_leaves_nothing_in_the_log(
     pending = await ciba.start(provider, ALICE)
     await psc.approve(ALICE)
     login = await pending.finish()
-    fresh = await renewal.refresh(provider, login)
+    fresh = await refreshed(provider, login)
     shown = caplog.text + repr((login, fresh, pending, provider.settings))
     assert not [secret for secret in (*secrets_of(login), fresh.access.reveal(), SECRET) if secret in shown]
 
@@ -72,6 +73,6 @@ def test_a_token_cannot_be_written_down() -> None:
 
 
 def test_a_token_goes_to_the_keyring_and_back() -> None:
-    assert Token.from_secret(Token("é" * 100).to_secret()) == Token("é" * 100)
+    assert at_rest(Token("é" * 100)) == Token("é" * 100)
     assert Token("a") != Token("b")
     assert len({Token("a"), Token("a"), Token("b")}) == 2

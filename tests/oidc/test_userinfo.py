@@ -14,7 +14,10 @@ from cardd.errors import (
     PscOtherPerson,
     PscTokenAlgorithm,
     PscTokenAudience,
+    PscTokenExpired,
+    PscTokenFromFuture,
     PscTokenIssuer,
+    PscTokenMalformed,
     PscUserinfoSubject,
 )
 from cardd.oidc import ciba
@@ -73,10 +76,17 @@ async def test_somebody_else_than_the_login_hint_gets_no_login(fake: FakeProvide
 
 @pytest.mark.parametrize(
     ("claims", "expected"),
-    [({"iss": "https://psc.example"}, PscTokenIssuer), ({"aud": "another-service"}, PscTokenAudience)],
+    [
+        ({"iss": "https://psc.example"}, PscTokenIssuer),
+        ({"aud": "another-service"}, PscTokenAudience),
+        ({"exp": 1}, PscTokenExpired),
+        ({"nbf": 4_000_000_000}, PscTokenFromFuture),
+        ({"iat": 4_000_000_000}, PscTokenFromFuture),
+        ({"exp": "soon"}, PscTokenMalformed),
+    ],
     ids=str,
 )
-async def test_a_signed_userinfo_for_others_is_refused(
+async def test_a_signed_userinfo_for_others_or_another_time_is_refused(
     fake: FakeProvider, at_fake: Provider, claims: dict[str, Any], expected: type[CarddError]
 ) -> None:
     fake.userinfo_type = "application/jwt"

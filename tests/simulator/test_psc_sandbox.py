@@ -16,12 +16,13 @@ import aiohttp
 import pytest
 
 from cardd.errors import PscClientRefused, PscDenied, PscLoginHintUnknown, PscSessionOver
-from cardd.oidc import ciba, exchange, logout, renewal
+from cardd.oidc import ciba, exchange, logout
 from cardd.oidc.client_auth import SecretBasic, SecretPost
 from cardd.oidc.provider import Provider
 from cardd.oidc.settings import ProviderSettings
 from cardd.oidc.token import Token
 from cardd.system.clock import SystemClock
+from tests.rig.oidc.renewing import refreshed, resumed
 from tests.rig.openssl import run
 from tests.rig.sandbox import CLIENT, SECRET, PscSandbox
 
@@ -92,14 +93,14 @@ async def test_a_login_is_renewed_exchanged_and_ended(sandbox: PscSandbox, servi
     pending = await ciba.start(service, ALICE)
     await asyncio.to_thread(sandbox.tell, "approve")
     login = await pending.finish()
-    fresh = await renewal.refresh(service, login)
+    fresh = await refreshed(service, login)
     assert fresh.access.reveal() != login.tokens.access.reveal()
     api = await exchange.exchange(service, fresh.access, audience="https://api.example")
     assert api.access.reveal() != fresh.access.reveal()
     assert await logout.log_out(service, fresh)
     assert fresh.refresh
     with pytest.raises(PscSessionOver):
-        await renewal.resume(service, fresh.refresh, ALICE)
+        await resumed(service, fresh.refresh, ALICE)
 
 
 async def test_a_person_that_it_does_not_know_is_told(service: Provider) -> None:

@@ -10,20 +10,21 @@ from datetime import timedelta
 from weakref import WeakSet
 
 from cardd.core.sessions import Pending
-from cardd.errors import CarddError, MethodUnavailable, PscApiUnknown, PscUnavailable
+from cardd.errors import CarddError, MethodUnavailable, PscApiUnknown
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.situations import situations_of
-from cardd.identity.ecps.way import Flow, HandedToken, Keep, Wanted
+from cardd.identity.ecps.way import FINAL, PAUSE_FIRST, PAUSE_MAX, Flow, HandedToken, Keep, Wanted
 from cardd.model import Identity, Situation
 from cardd.oidc import ciba, code_flow, exchange, logout, renewal
+from cardd.oidc.id_token import Binding
 from cardd.oidc.logout import LogoutNotice, LogoutNotices
 from cardd.oidc.loopback import LoopbackSite
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.token import Token
+from cardd.oidc.token_set import TokenSet
 from cardd.secret import Secret
 
 MARGIN = 20.0  # seconds before the access token ends
-PAUSE_FIRST, PAUSE_MAX = 1.0, 30.0  # between two attempts while the provider is away
 GOOD_FOR = 10.0  # seconds that a token is still good for when it is handed out
 METHOD = "ecps"
 
@@ -52,9 +53,11 @@ class DirectWay:
         channel = ciba.Channel[wanted.channel.name] if wanted.channel else None
         return MobileWaiting(self, await ciba.start(self._provider, wanted.login_hint, channel=channel))
 
-    async def resume(self, kept: Secret, national_id: str) -> DirectLogin:
+    async def resume(self, kept: Secret, national_id: str, keep: Keep) -> DirectLogin:
         """As ``Way``."""
-        return self.opened(await renewal.resume(self._provider, Token.from_secret(kept), national_id))
+        fresh = await renewal.redeem(self._provider, Token.from_secret(kept))
+        await _keep(fresh, keep)
+        return self.opened(await self._provider.complete(fresh, Binding(), national_id))
 
     async def close(self) -> None:
         """As ``Way``."""
@@ -129,6 +132,7 @@ class DirectLogin:
         self._settings = settings
         self._over = asyncio.Event()
         self._refreshing = asyncio.Lock()
+        self._redeemed: TokenSet | None = None
 
     @property
     def identity(self) -> Identity:
@@ -150,20 +154,20 @@ class DirectLogin:
         self._over.set()
 
     async def stay(self, keep: Keep) -> None:
-        """As ``OpenLogin``: refresh before the access token ends, and go on trying while the provider is away."""
+        """As ``OpenLogin``: refresh before the access token ends, and go on trying until the provider says no."""
         pause = PAUSE_FIRST
         while not self._over.is_set():
-            await self._keep(keep)
+            await _keep(self._redeemed or self.login.tokens, keep)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), max(pause, self._left() - MARGIN))
                 return
             try:
                 await self._refresh(MARGIN)
                 pause = PAUSE_FIRST
-            except PscUnavailable:
-                pause = min(2 * pause, PAUSE_MAX)
-            except CarddError:
+            except FINAL:
                 return
+            except CarddError:
+                pause = min(2 * pause, PAUSE_MAX)
 
     async def token(self, api: str | None) -> HandedToken:
         """As ``OpenLogin``."""
@@ -190,12 +194,19 @@ class DirectLogin:
     async def _refresh(self, margin: float) -> None:
         """Have tokens that are good for longer than this."""
         async with self._refreshing:
-            if self._left() <= margin:
-                self.login = replace(self.login, tokens=await renewal.refresh(self._provider, self.login))
-
-    async def _keep(self, keep: Keep) -> None:
-        if self.login.tokens.refresh is not None:
-            await keep(self.login.tokens.refresh.to_secret())
+            if self._left() > margin:
+                return
+            if self._redeemed is None:  # else they wait to be checked since the provider went away
+                self._redeemed = await renewal.redeem(self._provider, self.login.tokens.refresh)
+            tokens = await renewal.checked(self._provider, self.login, self._redeemed)
+            self.login, self._redeemed = replace(self.login, tokens=tokens), None
 
     def _left(self) -> float:
         return (self.login.tokens.expires_at - self._provider.clock.now()).total_seconds()
+
+
+async def _keep(tokens: TokenSet, keep: Keep) -> None:
+    """Without a refresh token, or with one too long to be kept, the session ends with the daemon."""
+    kept = tokens.refresh.to_secret() if tokens.refresh else None
+    if kept is not None:
+        await keep(kept)

@@ -6,14 +6,15 @@ was. Where no keyring encrypts, nothing is kept, and a session ends with the dae
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from cardd.core.sessions import Session
-from cardd.errors import SecretStoreUnavailable
-from cardd.model import Caller, CallerKind, Identity, Peer, Situation
+from cardd.errors import SecretStoreUnavailable, StateUnavailable
+from cardd.model import Caller, CallerKind, Identity, Peer
 from cardd.ports import SecretStore, Store
 from cardd.secret import Secret
 
@@ -31,73 +32,88 @@ class KeptSession:
     opened_at: datetime
     situation: str | None
 
-    def session(self, method: str, identity: Identity, situations: tuple[Situation, ...]) -> Session:
-        """The session anew, for ``Sessions.restore``."""
-        made = Session(
+    def session(self, method: str) -> Session:
+        """The session anew, for ``Sessions.restore``: who it is for, and nothing that only the provider knows."""
+        return Session(
             id=self.id,
             token=self.token,
             caller=self.caller,
             method=method,
-            identity=identity,
+            identity=Identity(self.national_id, "", "", is_declared=True),
             card=None,
             credentials={},
             opened_at=self.opened_at,
             started=0.0,
             used=0.0,
-            situations=situations,
         )
-        made.situate(next((one for one in situations if one.id == self.situation), None))
-        return made
 
 
 class KeptSessions:
-    """Keeps, gives back and forgets them."""
+    """Keeps, gives back and forgets them.
+
+    The record is there before the secret and goes with it: a secret without a record would never be found again.
+    """
 
     def __init__(self, store: Store, secrets: SecretStore) -> None:
         self._store = store
         self._secrets = secrets
+        self._writing: dict[str, asyncio.Future[bool]] = {}
 
     async def keep(self, session: Session, refresh_token: Secret) -> None:
-        """Keep it, or its newer refresh token; nothing happens where there is no keyring that encrypts."""
-        with refresh_token:
-            try:
-                await self._secrets.set(_name(session.id), refresh_token)
-            except SecretStoreUnavailable:
-                return
-        caller = replace(session.caller, peer=Peer(session.caller.peer.uid))
-        record: dict[str, object] = {
-            "token": session.token,
-            "caller": asdict(caller),
-            "national_id": session.identity.national_id,
-            "opened_at": session.opened_at.isoformat(),
-            "situation": session.situation.id if session.situation else None,
-        }
-        self._save(self._records() | {session.id: record})
+        """Keep it, or its newer refresh token. Where that cannot be, the session just ends with the daemon."""
+        records = self._records()
+        is_new = session.id not in records
+        with contextlib.suppress(StateUnavailable):
+            self._save(records | {session.id: _record(session)})
+            if not await self.renew(session.id, refresh_token) and is_new:
+                self._drop(session.id)
+
+    async def renew(self, identifier: str, refresh_token: Secret) -> bool:
+        """Put a newer refresh token in the other's place; False where there is no keyring that encrypts.
+
+        Once begun it is written to its end, whatever becomes of the caller: ``forget`` waits for that.
+        """
+        self._writing[identifier] = writing = asyncio.ensure_future(self._write(identifier, refresh_token))
+        return await asyncio.shield(writing)
 
     def situated(self, session: Session) -> None:
         """Another situation was picked."""
         records = self._records()
         if session.id in records and session.situation is not None:
             records[session.id]["situation"] = session.situation.id
-            self._save(records)
+            with contextlib.suppress(StateUnavailable):
+                self._save(records)
 
     async def take(self, kept: KeptSession) -> Secret | None:
-        """Its refresh token; None when it is gone, or cannot be had."""
-        with contextlib.suppress(SecretStoreUnavailable):
-            return await self._secrets.get(_name(kept.id))
-        return None
+        """Its refresh token; None when it is gone. Raises SecretStoreUnavailable."""
+        return await self._secrets.get(_name(kept.id))
 
     async def forget(self, identifier: str) -> None:
-        """It ended."""
-        records = self._records()
-        if records.pop(identifier, None) is not None:
-            self._save(records)
-            with contextlib.suppress(SecretStoreUnavailable):
-                await self._secrets.delete(_name(identifier))
+        """It ended. Raises StateUnavailable, SecretStoreUnavailable."""
+        if not self._drop(identifier):
+            return
+        if writing := self._writing.pop(identifier, None):
+            await asyncio.wait((writing,))
+        await self._secrets.delete(_name(identifier))
 
     def all(self) -> list[KeptSession]:
         """Those that a daemon before this one kept. Raises StateUnavailable."""
         return [_read(identifier, record) for identifier, record in self._records().items()]
+
+    async def _write(self, identifier: str, refresh_token: Secret) -> bool:
+        with refresh_token:
+            try:
+                await self._secrets.set(_name(identifier), refresh_token)
+            except SecretStoreUnavailable:
+                return False
+        return True
+
+    def _drop(self, identifier: str) -> bool:
+        records = self._records()
+        found = records.pop(identifier, None) is not None
+        if found:
+            self._save(records)
+        return found
 
     def _records(self) -> dict[str, dict[str, object]]:
         found: dict[str, dict[str, object]] = json.loads(self._store.load(STORE) or "{}")
@@ -105,6 +121,16 @@ class KeptSessions:
 
     def _save(self, records: dict[str, dict[str, object]]) -> None:
         self._store.save(STORE, json.dumps(records))
+
+
+def _record(session: Session) -> dict[str, object]:
+    return {
+        "token": session.token,
+        "caller": asdict(replace(session.caller, peer=Peer(session.caller.peer.uid))),
+        "national_id": session.identity.national_id,
+        "opened_at": session.opened_at.isoformat(),
+        "situation": session.situation.id if session.situation else None,
+    }
 
 
 def _read(identifier: str, record: dict[str, object]) -> KeptSession:

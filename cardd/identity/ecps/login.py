@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 
 from cardd.core.sessions import Session, Sessions, new_session_id
 from cardd.errors import (
@@ -23,8 +24,20 @@ from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints
 from cardd.identity.ecps.kept import KeptSession, KeptSessions
+from cardd.identity.ecps.lease import abandoned
 from cardd.identity.ecps.settings import EcpsSettings
-from cardd.identity.ecps.way import Channel, Flow, HandedToken, OpenLogin, Waiting, Wanted, Way
+from cardd.identity.ecps.way import (
+    FINAL,
+    PAUSE_FIRST,
+    PAUSE_MAX,
+    Channel,
+    Flow,
+    HandedToken,
+    OpenLogin,
+    Waiting,
+    Wanted,
+    Way,
+)
 from cardd.identity.situations import ASK, picked_by
 from cardd.model import AuditEntry, Caller, Choice, Identity, Outcome, Situation
 from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
@@ -104,6 +117,7 @@ class EcpsLogin:
         Raises MethodUnavailable, InvalidRequest without a national id for the mobile, and what ``Way.begin`` raises.
         """
         self.check()
+        named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed
         request = self._completed(caller, request)
         entry = AuditEntry("session.open", Outcome.DONE, caller.peer.uid, caller.id, caller.name, new_session_id())
         try:
@@ -115,7 +129,7 @@ class EcpsLogin:
             session_id=entry.session or "",
             caller=caller,
             method=METHOD,
-            identity=Identity(request.wanted.login_hint or "", "", "", is_declared=True),
+            identity=Identity(named or "", "", "", is_declared=True),
             card=None,
             credentials={},
             pending=waiting.pending,
@@ -129,15 +143,18 @@ class EcpsLogin:
         Raises PscFlowUnavailable for a session that waits for no mobile, PushTooSoon, and what ``Way.begin`` raises.
         """
         attempt = self._attempts.get(session.id)
-        if attempt is None or session.pending is None or attempt.request.wanted.flow is not Flow.MOBILE:
+        if attempt is None or session.id in self._logins or attempt.request.wanted.flow is not Flow.MOBILE:
             raise PscFlowUnavailable(flow=Flow.MOBILE.value)
         left = attempt.since + PUSH_PAUSE - self._clock.monotonic()
         if left > 0:
             raise PushTooSoon(retry_after=max(1, round(left)))
         attempt.since = self._clock.monotonic()
-        attempt.waiting = await (await self._connected()).begin(attempt.request.wanted)
+        waiting = await (await self._connected()).begin(attempt.request.wanted)
         self._sessions.ensure_open(session)
-        self._sessions.wait_anew(session, attempt.waiting.pending)
+        if session.id in self._logins:
+            return  # the person has agreed to the push before meanwhile
+        attempt.waiting = waiting
+        self._sessions.wait_anew(session, waiting.pending)
         if attempt.task is not None:
             attempt.task.cancel()
         self._wait(session, attempt)
@@ -145,10 +162,12 @@ class EcpsLogin:
     async def token(self, session: Session, api: str | None) -> HandedToken:
         """A token of this session for a client that may have it; the row is on disk before it leaves.
 
-        Raises SessionNotPsc, PscSessionOver, PscApiUnknown, AuditUnavailable, and what ``OpenLogin.token`` raises.
+        Raises SessionNotPsc, SessionLocked, PscSessionOver, PscApiUnknown, AuditUnavailable, and what
+        ``OpenLogin.token`` raises.
         """
         if session.method != METHOD:
             raise SessionNotPsc
+        self._sessions.ensure_unlocked(session)
         login = self._logins.get(session.id)
         if login is None:
             raise PscSessionOver
@@ -174,11 +193,15 @@ class EcpsLogin:
                 task.cancel()
         self._by_mobile.discard(session.id)
         login = self._logins.pop(session.id, None)
-        if login is not None and reason != DAEMON_STOPPED:
+        if session.method == METHOD and reason != DAEMON_STOPPED:
             self._spawn(self._log_out(session.id, login))
 
     def means_of(self, session: Session) -> str | None:
-        """How this session's person logged in: PSC's ``authMode``, or the mobile that we had it ask; None: unknown."""
+        """How this session's person logged in: PSC's ``authMode``, or the mobile that we had it ask; None: unknown.
+
+        Raises SessionLocked.
+        """
+        self._sessions.ensure_unlocked(session)
         login = self._logins.get(session.id)
         told = login.means if login else None
         return told or (BY_MOBILE if session.id in self._by_mobile else None)
@@ -188,10 +211,12 @@ class EcpsLogin:
         return list(self._logins.values())
 
     async def resume(self) -> None:
-        """Go on with the sessions that the daemon before this one kept; those that PSC has ended are forgotten."""
+        """Go on with the sessions that the daemon before this one kept: known at once, of use when PSC has agreed."""
         if self._settings is not None:
             for kept in self._kept.all():
-                self._spawn(self._resume(kept))
+                session = kept.session(METHOD)
+                self._sessions.restore(session)
+                self._staying[session.id] = self._spawn(self._resume(session, kept))
 
     async def close(self) -> None:
         """Let the logouts under way end, for a moment, and give the connections back."""
@@ -206,11 +231,11 @@ class EcpsLogin:
             await self._way.close()
 
     def _completed(self, caller: Caller, request: Request) -> Request:
-        """With the national id that the user had kept, where the request has none."""
-        if request.wanted.login_hint is not None:
+        """With the national id that the user had kept, where a mobile is to be woken and the request has none."""
+        if request.wanted.login_hint is not None or request.wanted.flow is not Flow.MOBILE:
             return request
         hint = self.hints.of(caller.peer.uid)
-        if hint is None and request.wanted.flow is Flow.MOBILE:
+        if hint is None:
             raise InvalidRequest(where="$.login_hint", why="missing")
         return replace(request, wanted=replace(request.wanted, login_hint=hint))
 
@@ -219,17 +244,17 @@ class EcpsLogin:
         attempt.task = self._spawn(self._finish(session, attempt))
 
     async def _finish(self, session: Session, attempt: _Attempt) -> None:
-        shown = self._spawn(self._show(session, attempt))
+        beside = [self._spawn(work(session, attempt)) for work in (self._show, self._watch)]
         try:
             self._logins[session.id] = login = await attempt.waiting.finish()
             await self._audit.append(replace(attempt.entry, consent=attempt.request.wanted.flow.value))
-            shown.cancel()
+            _cancel(beside)
             await self._open(session, attempt.request, login)
         except CarddError as error:
             await self._record(replace(attempt.entry, outcome=Outcome.REFUSED, code=error.code))
             self._sessions.fail(session, error)
         finally:
-            shown.cancel()
+            _cancel(beside)
 
     async def _open(self, session: Session, request: Request, login: OpenLogin) -> None:
         """The session is open once its situation is picked, where the request wants one."""
@@ -254,41 +279,64 @@ class EcpsLogin:
         return await picked_by(self._prompter, session.caller, session.situations)
 
     async def _stay(self, session: Session, login: OpenLogin) -> None:
-        await login.stay(lambda secret: self._kept.keep(session, secret))
+        await login.stay(partial(self._kept.keep, session))
         self._sessions.close(session, "provider_ended")
 
     async def _remember(self, caller: Caller, national_id: str) -> None:
         if self.hints.of(caller.peer.uid) != national_id and await self._desk.may_remember(caller, national_id):
             self.hints.keep(caller.peer.uid, national_id)
 
-    async def _resume(self, kept: KeptSession) -> None:
+    async def _resume(self, session: Session, kept: KeptSession) -> None:
         try:
-            found = await self._kept.take(kept)
-            if found is None:
-                raise PscSessionOver
-            with found:
-                login = await (await self._connected()).resume(found, kept.national_id)
-        except CarddError:
-            await self._kept.forget(kept.id)
+            login = await self._login_behind(kept)
+        except FINAL as error:
+            self._sessions.fail(session, error)
             return
-        session = kept.session(METHOD, login.identity, login.situations)
         self._logins[session.id] = login
-        self._sessions.restore(session)
-        self._staying[session.id] = self._spawn(self._stay(session, login))
+        session.situations = login.situations
+        situation = next((one for one in login.situations if one.id == kept.situation), None)
+        self._sessions.resume(session, login.identity, situation)
+        await self._stay(session, login)
+
+    async def _login_behind(self, kept: KeptSession) -> OpenLogin:
+        """Try until PSC agrees or says no, or the session grows too old: after a boot the network comes late."""
+        pause = PAUSE_FIRST
+        while True:
+            try:
+                found = await self._kept.take(kept)
+                if found is None:
+                    raise PscSessionOver
+                keep = partial(self._kept.renew, kept.id)
+                with found:
+                    return await (await self._connected()).resume(found, kept.national_id, keep)
+            except FINAL:
+                raise
+            except CarddError:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, PAUSE_MAX)
 
     async def _show(self, session: Session, attempt: _Attempt) -> None:
         """On the user's own desktop; whoever refuses there ends the login."""
-        match await self._desk.show(session, attempt.waiting.pending, self._clock.now()):
-            case Choice.NO:
-                self._sessions.fail(session, ConsentRefused())
-            case Choice.AGAIN:
+        choice = Choice.AGAIN
+        while choice is Choice.AGAIN:
+            choice = await self._desk.show(session, attempt.waiting.pending, self._clock.now())
+            if choice is Choice.AGAIN:
                 with contextlib.suppress(CarddError):
                     await self.push_again(session)
+                    return  # another dialog shows the new digits; where there are none, these are still good
+        if choice is Choice.NO:
+            self._sessions.fail(session, ConsentRefused())
 
-    async def _log_out(self, identifier: str, login: OpenLogin) -> None:
-        await self._kept.forget(identifier)
+    async def _watch(self, session: Session, _: _Attempt) -> None:
+        await abandoned(session, self._sessions.events, self._sessions.clock)
+        self._sessions.close(session, "client_gone")
+
+    async def _log_out(self, identifier: str, login: OpenLogin | None) -> None:
         with contextlib.suppress(CarddError):
-            await login.log_out()
+            await self._kept.forget(identifier)
+        if login is not None:
+            with contextlib.suppress(CarddError):
+                await login.log_out()
 
     async def _connected(self) -> Way:
         from cardd.identity.ecps.credentials import way_of  # noqa: PLC0415 - 300 ms, when the first person wants it
@@ -309,3 +357,8 @@ class EcpsLogin:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()

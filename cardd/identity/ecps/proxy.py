@@ -62,7 +62,7 @@ class ProxyWay:
         channel = wanted.channel or Channel.MOBILE
         return ProxyWaiting(self, wanted.login_hint, channel, Pending(until, binding_message=digits))
 
-    async def resume(self, kept: Secret, national_id: str) -> ProxyLogin:  # noqa: ARG002 - the protocol's
+    async def resume(self, kept: Secret, national_id: str, keep: Keep) -> ProxyLogin:  # noqa: ARG002 - the protocol's
         """Never: asking the proxy about a session that it forgot would wake the mobile."""
         raise PscSessionOver
 
@@ -88,7 +88,12 @@ class ProxyWay:
         if answer.status != 200:
             raise _refusal(answer)
         cookie = Token(_cookie(answer))
-        return ProxyLogin(self, cookie, await self._person(cookie, national_id))
+        try:
+            return ProxyLogin(self, cookie, await self._person(cookie, national_id))
+        except BaseException:  # a login that nobody will have is ended there too
+            with contextlib.suppress(CarddError):
+                await asyncio.shield(self.disconnect(cookie))
+            raise
 
     async def disconnect(self, cookie: Token) -> None:
         """End the proxy's session."""

@@ -9,10 +9,14 @@ from enum import StrEnum
 from typing import Protocol
 
 from cardd.core.sessions import Pending
+from cardd.errors import PscOtherPerson, PscSessionOver, PscUserinfoSubject
 from cardd.model import Identity, Situation
 from cardd.secret import Secret
 
-Keep = Callable[[Secret], Awaitable[None]]
+Keep = Callable[[Secret], Awaitable[object]]
+
+FINAL = (PscSessionOver, PscOtherPerson, PscUserinfoSubject)  # a login ends by these; everything else may pass
+PAUSE_FIRST, PAUSE_MAX = 1.0, 30.0  # seconds between two attempts to go on with a login while the provider is away
 
 
 class Flow(StrEnum):
@@ -104,8 +108,11 @@ class Way(Protocol):
         """Wake the mobile, or prepare the page. Raises PscFlowUnavailable, and what asking the provider raises."""
         ...
 
-    async def resume(self, kept: Secret, national_id: str) -> OpenLogin:
-        """The login that the daemon before this one kept. Raises PscSessionOver, and what asking raises."""
+    async def resume(self, kept: Secret, national_id: str, keep: Keep) -> OpenLogin:
+        """The login that the daemon before this one kept; ``keep`` is given what replaces it, before it is checked.
+
+        Raises one of ``FINAL``, and what asking raises.
+        """
         ...
 
     async def close(self) -> None:

@@ -33,7 +33,8 @@ class FakeProvider:
     Approves every login at once unless ``answers`` has other answers to the token endpoint, as (status, body).
 
     ``claims``, ``header`` and ``userinfo`` are what it says; change them before the login. ``polls`` and ``fetches``
-    are the times of requests to the token endpoint and for the keys.
+    are the times of requests to the token endpoint and for the keys, ``forms`` and ``shown`` what was posted and its
+    Authorization header, ``logouts`` how many sessions were ended. ``is_without_keys`` lets nobody have the keys.
     """
 
     def __init__(self, authority: Authority | None = None) -> None:
@@ -58,6 +59,9 @@ class FakeProvider:
         self.polls: list[float] = []
         self.fetches: list[float] = []
         self.forms: list[dict[str, str]] = []
+        self.shown: list[str] = []
+        self.logouts = 0
+        self.is_without_keys = False
         self.issuer = ""
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1.0)
 
@@ -101,6 +105,7 @@ class FakeProvider:
         form = {key: str(value) for key, value in (await request.post()).items()} if request.method == "POST" else {}
         if form:
             self.forms.append(form)
+            self.shown.append(request.headers.get("Authorization", ""))
         if self.is_silent:
             return web.Response(status=404)
         if name.endswith("openid-configuration") and not (self.no_wallet_place and name.startswith("wallet")):
@@ -110,13 +115,19 @@ class FakeProvider:
             "ciba": self._ciba,
             "token": self._token,
             "userinfo": self._userinfo,
-            "end_session": web.Response,
+            "end_session": self._end_session,
         }
         return answers[name]() if name in answers else web.Response(status=404)
 
     def _certs(self) -> web.Response:
         self.fetches.append(asyncio.get_running_loop().time())
+        if self.is_without_keys:
+            return web.Response(status=503)
         return web.json_response({"keys": [_public(key) for key in self.published]})
+
+    def _end_session(self) -> web.Response:
+        self.logouts += 1
+        return web.Response()
 
     def _ciba(self) -> web.Response:
         status, body = self.start_refusal or (200, self.start)

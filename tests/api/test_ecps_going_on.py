@@ -1,0 +1,290 @@
+"""What happens to a session by mobile while something around it fails: no approval is wasted, none goes astray."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from cardd.errors import PscUnavailable, SecretStoreUnavailable, StateUnavailable
+from cardd.identity.ecps import direct, lease, login
+from cardd.identity.ecps.direct import DirectLogin, DirectWay
+from cardd.identity.ecps.settings import EcpsSettings
+from cardd.identity.ecps.way import Wanted
+from cardd.oidc import renewal
+from cardd.secret import Secret
+from tests.api.ecps import ends_in, pair, pending, tokens_of
+from tests.api.workbench import PIN, Workbench
+from tests.oidc.services import fake_service
+from tests.rig.memory import MemorySecrets, MemoryStore
+from tests.rig.oidc.fake import CLIENT, FakeProvider
+from tests.rig.oidc.people import ALICE
+from tests.rig.oidc.provider import PscRig
+from tests.rig.waiting import eventually
+
+Start = Callable[[Workbench], Awaitable[Workbench]]
+
+
+class LockedKeyring(MemorySecrets):
+    """One that the user unlocks later."""
+
+    is_locked = True
+    asked = 0
+
+    async def get(self, name: str) -> Secret | None:
+        self.asked += 1
+        if self.is_locked and name.startswith("ecps-"):
+            raise SecretStoreUnavailable(why="locked")
+        return await super().get(name)
+
+
+class SlowKeyring(MemorySecrets):
+    """One that takes as long as the test wants to write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.may_end = asyncio.Event(), asyncio.Event()
+
+    async def set(self, name: str, secret: Secret) -> None:
+        self.begun.set()
+        with secret.view() as view:
+            value = bytes(view)
+        await asyncio.shield(asyncio.ensure_future(self._write(name, value)))
+
+    async def _write(self, name: str, value: bytes) -> None:
+        """As a thread does, which nobody can cancel."""
+        await self.may_end.wait()
+        self.values[name] = value
+
+
+class FullDisk(MemoryStore):
+    """Nothing can be written."""
+
+    def save(self, name: str, text: str) -> None:
+        raise StateUnavailable(why="the disk is full")
+
+
+@asynccontextmanager
+async def next_daemon(before: Workbench, directory: Path, secrets: MemorySecrets) -> AsyncIterator[Workbench]:
+    """The one after this one, on the same state directory."""
+    before.sessions.close_where(lambda _: True, "daemon_stopped")
+    await asyncio.to_thread(directory.mkdir)
+    after = Workbench(directory, psc=before.psc)
+    secrets.values = before.secrets.values
+    after.secrets = after.ecps._secrets = after.ecps._kept._secrets = secrets
+    after.store.documents = before.store.documents
+    after.ecps._kept._store = after.store
+    await after.start()
+    try:
+        yield after
+    finally:
+        await after.ecps.close()
+        await after.stop()
+
+
+async def kept_session(ecps: Workbench, psc: PscRig) -> tuple[str, str]:
+    path, token = await pending(ecps)
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    await eventually(lambda: any(name.startswith("ecps-") for name in ecps.secrets.values))
+    return path, token
+
+
+async def test_after_a_restart_it_waits_for_a_keyring_that_is_still_locked(
+    ecps: Workbench, psc: PscRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "PAUSE_FIRST", 0.01)
+    path, token = await kept_session(ecps, psc)
+    keyring = LockedKeyring()
+    async with next_daemon(ecps, tmp_path / "second", keyring) as second:
+        await second.ecps.resume()
+        assert (await second.call("GET", path, bearer=token)).text("state") == "pending"
+        used = await second.call("POST", f"{path}/psc-token", {}, bearer=token)
+        assert (used.status, used.code, used.json["retryable"]) == (409, "session.pending", True)
+        await eventually(lambda: keyring.asked > 3)
+        keyring.is_locked = False
+        assert await ends_in(second, path, token) == (200, "active")
+
+
+async def test_after_a_restart_it_waits_for_the_network(
+    ecps: Workbench, psc: PscRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "PAUSE_FIRST", 0.01)
+    path, token = await kept_session(ecps, psc)
+    redeem, faults = renewal.redeem, [PscUnavailable(host="psc")] * 3
+
+    async def away(provider: object, refresh_token: object) -> object:
+        if faults:
+            raise faults.pop()
+        return await redeem(provider, refresh_token)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(renewal, "redeem", away)
+    async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
+        await second.ecps.resume()
+        assert await ends_in(second, path, token) == (200, "active")
+    assert faults == []
+
+
+async def test_given_up_while_it_is_resumed_it_is_forgotten(ecps: Workbench, psc: PscRig, tmp_path: Path) -> None:
+    path, token = await kept_session(ecps, psc)
+    async with next_daemon(ecps, tmp_path / "second", LockedKeyring()) as second:
+        await second.ecps.resume()
+        assert (await second.call("DELETE", path, bearer=token)).status == 204
+        await eventually(lambda: "ecps-sessions" not in second.store.documents or not second.ecps._kept.all())
+        await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
+
+
+async def test_closed_while_its_token_is_being_kept_nothing_stays_in_the_keyring(ecps: Workbench, psc: PscRig) -> None:
+    keyring = SlowKeyring()
+    keyring.values = ecps.secrets.values
+    ecps.ecps._kept._secrets = keyring
+    path, token = await pending(ecps)
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    await keyring.begun.wait()
+    assert (await ecps.call("DELETE", path, bearer=token)).status == 204
+    keyring.may_end.set()
+    await eventually(lambda: ecps.ecps._kept.all() == [])
+    await ecps.ecps.close()
+    assert not any(name.startswith("ecps-") for name in ecps.secrets.values)
+
+
+async def test_a_full_disk_ends_no_session(ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "MARGIN", 1e6)
+    path, token = await pending(ecps)
+    ecps.ecps._kept._store = FullDisk()
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    first = tokens_of(ecps)
+    await eventually(lambda: tokens_of(ecps).access != first.access)
+    assert await ends_in(ecps, path, token) == (200, "active")
+
+
+async def test_agreed_while_the_push_is_sent_again_it_is_open_and_stays_so(
+    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "PUSH_PAUSE", 0)
+    path, token = await pending(ecps)
+    begin = DirectWay.begin
+
+    async def after_the_approval(self: DirectWay, wanted: Wanted) -> object:
+        await psc.approve(ALICE)
+        await ends_in(ecps, path, token)
+        return await begin(self, wanted)
+
+    monkeypatch.setattr(DirectWay, "begin", after_the_approval)
+    got = await ecps.call("POST", f"{path}/pushes", {}, bearer=token)
+    assert (got.status, got.text("state")) == (200, "active")
+    assert await ends_in(ecps, path, token) == (200, "active")
+
+
+async def test_while_the_screen_is_locked_it_gives_no_token(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps, secret=await pair(ecps, permissions=["psc_token"]))
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    ecps.sessions.lock_where(lambda _: True)
+    refused = await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)
+    assert (refused.status, refused.code) == (409, "session.locked")
+    assert (await ecps.call("GET", path, bearer=token)).text("state") == "locked"
+    ecps.sessions.unlock_where(lambda _: True)
+    assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).status == 200
+
+
+async def test_a_card_s_session_is_unlocked_by_its_pin_only(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    api.sessions.lock_where(lambda _: True)
+    api.sessions.unlock_where(lambda _: True)
+    assert (await api.call("GET", path, bearer=token)).text("state") == "locked"
+    api.person.pins = [PIN]
+    body = {"document_name": "Ordonnance", "digest": "A" * 43 + "="}
+    assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).status == 200
+    assert len(api.person.pin_questions) == 2
+
+
+async def test_a_kept_national_id_is_told_nobody_before_the_person_agreed(ecps: Workbench) -> None:
+    ecps.ecps.hints.keep(os.getuid(), ALICE)
+    path, token = await pending(ecps, {"method": "ecps"})
+    got = await ecps.call("GET", path, bearer=token)
+    assert ALICE.encode() not in got.raw
+
+
+async def test_a_program_that_died_leaves_no_login_behind(
+    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE", 0.05)
+    path, token = await pending(ecps)
+    ecps.clock.seconds += 1  # nobody asked for so long
+    await eventually(lambda: ecps.sessions.of(os.getuid()) == [])
+    await psc.approve(ALICE)
+    got = await ecps.call("GET", path, bearer=token)
+    assert (got.status, got.code) == (401, "session.closed")
+
+
+async def test_a_program_that_listens_to_events_need_not_ask(
+    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE", 0.05)
+    secret = await pair(ecps)
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with ecps.http().get(ecps.base() + "/v1/events", headers=headers) as listening:
+        path, token = await pending(ecps, secret=secret)
+        ecps.clock.seconds += 1
+        assert b"hello" in await listening.content.readuntil(b"\n\n")
+        await asyncio.sleep(4 * lease.LEASE)  # its lease would have ended by then
+        await psc.approve(ALICE)
+        assert await ends_in(ecps, path, token) == (200, "active")
+
+
+@asynccontextmanager
+async def opened_at(fake: FakeProvider) -> AsyncIterator[DirectLogin]:
+    """An open login at the provider that lies, with a refresh token."""
+    fake.start["interval"] = 0.01
+    fake.tokens["refresh_token"] = "first"
+    async with fake_service(fake) as provider:
+        waiting = await DirectWay(provider, EcpsSettings(fake.issuer, CLIENT)).begin(Wanted(ALICE))
+        yield await waiting.finish()
+
+
+def refresh_token(login: DirectLogin) -> str:
+    assert login.login.tokens.refresh is not None
+    return login.login.tokens.refresh.reveal()
+
+
+async def test_a_renewed_token_is_not_lost_when_it_cannot_be_checked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "MARGIN", 1e6)
+    monkeypatch.setattr(direct, "PAUSE_FIRST", 0.01)
+    kept: list[bytes] = []
+
+    async def keep(secret: Secret) -> None:
+        with secret, secret.view() as view:
+            kept.append(bytes(view))
+
+    async with FakeProvider() as fake, opened_at(fake) as opened:
+        fake.tokens["refresh_token"], fake.is_without_keys = "second", True
+        fake.header = {"kid": "new"}
+        staying = asyncio.ensure_future(opened.stay(keep))
+        await eventually(lambda: kept[-1:] == [b"second"])
+        fake.answers.extend([(400, {"error": "invalid_grant"})] * 3)  # what asking with the old one would get
+        fake.is_without_keys, fake.published = False, [{**fake.keys[0], "kid": "new"}]
+        await eventually(lambda: refresh_token(opened) == "second")
+        staying.cancel()
+
+
+async def test_a_portal_s_page_in_the_way_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "MARGIN", 1e6)
+    monkeypatch.setattr(direct, "PAUSE_FIRST", 0.01)
+
+    async def keep(secret: Secret) -> None:
+        secret.wipe()
+
+    async with FakeProvider() as fake, opened_at(fake) as opened:
+        fake.answers.extend([(200, "<html>")] * 2)
+        fake.tokens["refresh_token"] = "second"
+        staying = asyncio.ensure_future(opened.stay(keep))
+        await eventually(lambda: refresh_token(opened) == "second")
+        assert not staying.done()
+        staying.cancel()
