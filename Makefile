@@ -16,7 +16,7 @@ demo: setup ## the main job end to end, on a simulated card
 	@$(RUN) tests.demo
 
 test: setup ## the tests; ARGS="-k pin" chooses some
-	@$(RUN) pytest --quiet --durations=10 $(ARGS)
+	@$(RUN) pytest --quiet --durations=10 --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 check: setup ## format, lint, types, layers, small rules; changes nothing
 	@$(RUN) ruff format --quiet --check .

@@ -35,5 +35,6 @@ def run(code: str, *arguments: str | Path, imports: str = "") -> str:
 def open_to_everybody(path: Path) -> None:
     """Let the other user reach and write a directory of pytest's."""
     path.chmod(0o777)
-    for parent in path.parents[:2]:
-        parent.chmod(parent.stat().st_mode | 0o011)
+    for parent in path.parents:
+        if not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
