@@ -48,7 +48,7 @@ from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.pcsc.monitor import PcscReaders
-from cardd.ports import Prompter, ReaderSource, SourceSettings
+from cardd.ports import ReaderSource, SourceSettings
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
 from cardd.system import activation, hardening, notify
@@ -74,10 +74,10 @@ class Daemon:
     def __init__(
         self, config: Config, sources: Sequence[ReaderSource] | None = None, authorities: Sequence[bytes] = ()
     ) -> None:
-        hold_pin = config.session.pin == "hold"
-        self._clock = clock = SystemClock()
         self._config = config
         self._sources = sources
+        self._clock = clock = SystemClock()
+        self._secrets = OsSecrets()
         self._events = EventBus()
         self._trace = Trace(clock)
         self._readers = Readers(
@@ -86,90 +86,92 @@ class Daemon:
         self._prompters = Prompters(
             program=str(config.prompt.pinentry) if config.prompt.pinentry else None, timeout=config.prompt.timeout
         )
-        prompter = AnnouncedPrompter(self._prompters, self._events)
+        self._prompter = AnnouncedPrompter(self._prompters, self._events)
         self._audit = SqliteAuditLog(config.audit.directory, clock)
         self._sessions = Sessions(clock, self._events, Limits(config.session.idle, config.session.max_age))
         self._consents = ConsentDesk(
-            prompter, clock, batch_max=config.consent.batch_max, batch_lifetime=config.consent.batch_lifetime
+            self._prompter, clock, batch_max=config.consent.batch_max, batch_lifetime=config.consent.batch_lifetime
         )
-        self._store = store = FileStore(config.state.directory)
-        self._expiry = ExpiryWatch(store, clock, self._events)
+        self._store = FileStore(config.state.directory)
+        self._expiry = ExpiryWatch(self._store, clock, self._events)
         self._clients = Clients(
-            store,
-            prompter,
-            clock,
-            allowed_origins=frozenset(config.web.allowed_origins),
+            self._store, self._prompter, clock, allowed_origins=frozenset(config.web.allowed_origins)
         )
-        guard = PinGuard(clock)
-        pins = PinDesk(prompter, guard)
-        self._pin_life = PinLife(prompter, pins, guard, self._audit)
-        logins = self._logins(pins, prompter)
-        self._closing: list[Callable[[], Awaitable[None]]] = [logins.ecps.close]
-        signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin)
-        self._held = HeldDocuments(clock)
         self._pdf = PdfProcess()
+        self._closing: list[Callable[[], Awaitable[None]]] = []
+        self._started: list[ReaderSource] = []
+        self._services = self._offer(authorities)
+        self._api = ApiServer(self._services, peer_of=peer_of, limits=ApiLimits(body=config.listen.max_body))
+        self._logind = Logind(self._desktop_changed)
+        self._join()
+
+    def _offer(self, authorities: Sequence[bytes]) -> Services:
+        """What the API can be asked for."""
+        guard = PinGuard(self._clock)
+        pins = PinDesk(self._prompter, guard)
+        logins = self._logins(pins)
+        signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=self._holds_pin)
         organisation = OrganisationKey(logins.csa, pins)
         self._sessions.on_closed.append(organisation.session_closed)
-        situations = Situations(signing, self._sessions, prompter)
+        situations = Situations(signing, self._sessions, self._prompter)
         self._sessions.on_closed.append(situations.session_closed)
-        self._relay = Relay(_upstreams(config.upstreams), self._sessions, signing, clock)
-        self._services = Services(
+        self._closing.append(logins.ecps.close)
+        return Services(
             readers=self._readers,
             sessions=self._sessions,
             clients=self._clients,
             consents=self._consents,
             signing=signing,
-            documents=DocumentSigning(signing, clock, self._pdf, self._timestamps()),
-            held=self._held,
+            documents=DocumentSigning(signing, self._clock, self._pdf, self._timestamps()),
+            held=HeldDocuments(self._clock),
             assertions=Assertions(
                 signing,
                 self._consents,
                 situations,
                 organisation,
                 logins.ecps,
-                Pseudonyms(store),
+                Pseudonyms(self._store),
                 self._audit,
-                clock,
-                _dmp_settings(config.dmp),
+                self._clock,
+                _dmp_settings(self._config.dmp),
             ),
             verifier=self._verifier(authorities),
             logins=logins,
             methods=Methods(self._readers, logins.csa, logins.ecps, self._expiry),
             situations=situations,
-            pin_life=self._pin_life,
+            pin_life=PinLife(self._prompter, pins, guard, self._audit),
             support=self._support(),
-            relay=self._relay,
+            relay=Relay(_upstreams(self._config.upstreams), self._sessions, signing, self._clock),
             events=self._events,
             trace=self._trace,
-            clock=clock,
+            clock=self._clock,
             version=__version__,
-            unknown_origins="ask" if config.web.unknown_origins == "ask" else "refuse",
+            unknown_origins="ask" if self._config.web.unknown_origins == "ask" else "refuse",
         )
-        self._api = ApiServer(self._services, peer_of=peer_of, limits=ApiLimits(body=config.listen.max_body))
-        self._logind = Logind(self._desktop_changed)
-        self._started: list[ReaderSource] = []
-        self._join()
 
-    def _logins(self, pins: PinDesk, prompter: Prompter) -> Logins:
-        hold_pin = self._config.session.pin == "hold"
-        login = CardLogin(self._readers, self._sessions, pins, self._consents, self._audit, hold_pin=hold_pin)
-        csa = CsaLogin(login, self._readers, OsSecrets(), self._expiry, token=self._config.csa.token)
+    @property
+    def _holds_pin(self) -> bool:
+        return self._config.session.pin == "hold"
+
+    def _logins(self, pins: PinDesk) -> Logins:
+        login = CardLogin(self._readers, self._sessions, pins, self._consents, self._audit, hold_pin=self._holds_pin)
+        csa = CsaLogin(login, self._readers, self._secrets, self._expiry, token=self._config.csa.token)
         ecps = EcpsLogin(
             self._sessions,
-            prompter,
+            self._prompter,
             self._audit,
             self._clock,
             settings=_ecps_settings(self._config.psc),
-            secrets=OsSecrets(),
+            secrets=self._secrets,
             store=self._store,
             organisation=csa,
         )
-        return Logins(CpxLogin(login, CardChoice(self._readers, prompter), csa.owns), csa, ecps)
+        return Logins(CpxLogin(login, CardChoice(self._readers, self._prompter), csa.owns), csa, ecps)
 
     def _support(self) -> SupportDesk:
         support = self._config.support
         label = support.label or os.uname().nodename
-        return SupportDesk(self._store, OsSecrets(), self._audit, self._clock, demanded=support.totp, label=label)
+        return SupportDesk(self._store, self._secrets, self._audit, self._clock, demanded=support.totp, label=label)
 
     def _timestamps(self) -> Callable[[], Awaitable[Stamper]] | None:
         timestamp = self._config.timestamp
@@ -215,7 +217,7 @@ class Daemon:
         self._expiry.stop()
         await self._clients.close()
         await self._api.stop()
-        await self._relay.close()
+        await self._services.relay.close()
         await self._logind.stop()
         await self._readers.close()
         for source in self._started:
@@ -232,12 +234,12 @@ class Daemon:
     def _join(self) -> None:
         """What happens in one part that another must know of."""
         self._readers.on_card_removed.append(self._card_removed)
-        self._pin_life.on_changed.append(self._pin_changed)
+        self._services.pin_life.on_changed.append(self._pin_changed)
         self._sessions.on_closed.append(self._consents.session_closed)
-        self._sessions.on_closed.append(self._held.session_closed)
+        self._sessions.on_closed.append(self._services.held.session_closed)
         self._sessions.on_closed.append(self._services.logins.ecps.session_closed)
-        self._sessions.on_closed.append(self._relay.session_closed)
-        self._sessions.on_locked.append(self._relay.session_locked)
+        self._sessions.on_closed.append(self._services.relay.session_closed)
+        self._sessions.on_locked.append(self._services.relay.session_locked)
         self._clients.on_shut_out.append(self._client_shut_out)
 
     def _card_removed(self, card: InsertedCard) -> None:
