@@ -194,6 +194,15 @@ async def test_while_the_screen_is_locked_it_gives_no_token(ecps: Workbench, psc
     assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).status == 200
 
 
+async def test_agreed_while_the_screen_is_locked_it_opens_locked(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps, secret=await pair(ecps, permissions=["psc_token"]))
+    ecps.sessions.lock_where(lambda _: True)
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (200, "locked")
+    ecps.sessions.unlock_where(lambda _: True)
+    assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).status == 200
+
+
 async def test_a_card_s_session_is_unlocked_by_its_pin_only(api: Workbench) -> None:
     path, token = await api.logged_in()
     api.sessions.lock_where(lambda _: True)
