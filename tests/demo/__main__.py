@@ -16,10 +16,9 @@ from pathlib import Path
 from time import monotonic
 from typing import TypeVar, cast
 
-from tests.demo import workstation
+from tests.demo import mobile, workstation
 from tests.rig.lps import EventStream, Json, Lps, UnixConnection
 from tests.rig.pinentry import ScriptedPinentry
-from tests.rig.sandbox import SECRET, PscSandbox
 from tests.rig.simulator import simulated_card, store
 from tests.rig.waiting import eventually_here
 
@@ -38,11 +37,12 @@ class Failed(Exception):
 class Demo:
     """One run. Every step is a method that returns the sentence to print."""
 
-    def __init__(self, directory: Path, *, pcsc: bool) -> None:
+    def __init__(self, directory: Path, *, pcsc: bool, node: bool) -> None:
         self.directory = directory
         self.pinentry = ScriptedPinentry(directory, pin=PIN)
-        self.psc = PscSandbox(directory)
+        self.psc = mobile.here(directory, node=node)
         self.psc.start()
+        give_credential(directory, "psc-client-secret", self.psc.secret)
         self.workstation = workstation.here(directory, self.pinentry.path, self.psc.configuration, pcsc=pcsc)
         self.card = simulated_card("medecin", pin=PIN.encode())
         self.lps = Lps(self.workstation.daemon.port)
@@ -163,7 +163,7 @@ class Demo:
         return f"session refused: {problem['code']}"
 
     def ask_mobile(self) -> str:
-        """A login with e-CPS: the simulated Pro Santé Connect wakes the mobile."""
+        """A login with e-CPS: Pro Santé Connect, as far as it can be here, wakes the mobile."""
         wanted: Json = {"method": "ecps", "login_hint": MOBILE}
         session = self.ask("POST", "/v1/sessions", wanted, expected=202)
         self.session = self.lps.with_credential(str(session["token"]))
@@ -173,10 +173,10 @@ class Demo:
 
     def approve(self) -> str:
         """The person compares the digits, and agrees."""
-        told = self.psc.tell("approve")
-        if told.returncode or self.digits not in told.stdout:
-            raise Failed(told.stdout + told.stderr)
-        return f"cardctl simulate psc approve: {told.stdout.strip()}"
+        told = self.psc.approve(MOBILE)
+        if self.digits not in told:
+            raise Failed(told)
+        return f"{self.psc.described}: {told}"
 
     def open_by_mobile(self) -> str:
         """The session is theirs."""
@@ -209,6 +209,14 @@ class Demo:
         return check_output(["openssl", *arguments], self.directory)
 
 
+def give_credential(directory: Path, name: str, value: str) -> None:
+    """Hand the daemon a credential as systemd passes it."""
+    place = directory / "credentials"
+    place.mkdir()
+    (place / f"cardd.{name}").write_text(value)
+    os.environ["CREDENTIALS_DIRECTORY"] = str(place)
+
+
 def check_output(command: list[str], directory: Path) -> str:
     """What a command printed; Failed when it did not end well."""
     ended = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
@@ -225,15 +233,11 @@ def step(name: str, action: Callable[[], str]) -> None:
 
 
 def main() -> int:
-    """The demo's exit status. ``--in-process`` plays it as on a machine without PC/SC."""
-    pcsc = "--in-process" not in sys.argv[1:]
+    """The demo's exit status. ``--in-process`` plays it as without PC/SC, ``--without-node`` as without node."""
+    given = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="cardd-demo-") as directory:
-        credentials = Path(directory, "credentials")
-        credentials.mkdir()
-        (credentials / "cardd.psc-client-secret").write_text(SECRET)
-        os.environ["CREDENTIALS_DIRECTORY"] = str(credentials)  # as systemd passes it
         try:
-            Demo(Path(directory), pcsc=pcsc).run()
+            Demo(Path(directory), pcsc="--in-process" not in given, node="--without-node" not in given).run()
         except Failed as failure:
             print(f"FAILED: {failure}", file=sys.stderr)
             return 1

@@ -100,6 +100,11 @@ class KeptSessions:
         """Those that a daemon before this one kept. Raises StateUnavailable."""
         return [_read(identifier, record) for identifier, record in self._records().items()]
 
+    async def settle(self) -> None:
+        """Return when what is being written is written."""
+        if self._writing:
+            await asyncio.wait(self._writing.values())
+
     async def _write(self, identifier: str, refresh_token: Secret) -> bool:
         with refresh_token:
             try:

@@ -225,8 +225,8 @@ class EcpsLogin:
                 attempt.task.cancel()
         for task in self._staying.values():
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=2.0)
+        self._spawn(self._kept.settle())
+        await asyncio.wait(self._tasks, timeout=2.0)
         if self._way is not None:
             await self._way.close()
 

@@ -7,6 +7,8 @@ import { createInterface } from "node:readline";
 import { createServer } from "node:https";
 import { X509Certificate } from "node:crypto";
 
+console.warn = () => {}; // what it warns of is meant for a provider in production
+
 const { Provider, errors } = await import("oidc-provider");
 
 const PREFIX = "/auth/realms/esante-wallet"; // the path of PSC's issuer

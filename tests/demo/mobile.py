@@ -1,0 +1,107 @@
+"""Pro Santé Connect and the mobile, for the demo: node's oidc-provider where it is installed, else cardd's sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Protocol
+
+from tests.rig import sandbox
+from tests.rig.oidc import provider
+from tests.rig.oidc.provider import PscRig
+from tests.rig.sandbox import PscSandbox
+
+SETTINGS = """
+[psc]
+issuer = "{issuer}"
+client_id = "basic"
+authorities = "{authorities}"
+"""
+
+
+class Psc(Protocol):
+    """A provider, and the mobile of the person who is asked."""
+
+    described: str
+    secret: str
+
+    def start(self) -> None:
+        """It answers when this returns."""
+        ...
+
+    @property
+    def configuration(self) -> str:
+        """What it wants in cardd's."""
+        ...
+
+    def approve(self, login_hint: str) -> str:
+        """The person agrees; what the provider knows of the request."""
+        ...
+
+    def stop(self) -> None:
+        """End it."""
+        ...
+
+
+def here(directory: Path, *, node: bool) -> Psc:
+    """What this machine allows; without ``node``, what any machine does."""
+    return NodeProvider(directory) if node and provider.is_installed() else Sandbox(directory)
+
+
+class NodeProvider:
+    """A certified provider that is not ours."""
+
+    described = "node's oidc-provider"
+    secret = provider.SECRET
+
+    def __init__(self, directory: Path) -> None:
+        self._rig = PscRig(interval=1)
+        self._authorities = directory / "psc.pem"
+
+    def start(self) -> None:
+        """As ``Psc``."""
+        asyncio.run(self._rig.start())
+        self._authorities.write_bytes(self._rig.authority.pem)
+
+    @property
+    def configuration(self) -> str:
+        """As ``Psc``."""
+        return SETTINGS.format(issuer=self._rig.issuer, authorities=self._authorities)
+
+    def approve(self, login_hint: str) -> str:
+        """As ``Psc``."""
+        [request] = asyncio.run(self._rig.requests())
+        asyncio.run(self._rig.approve(login_hint))
+        return f"approved for {request['login_hint']}, digits {request['binding_message']}"
+
+    def stop(self) -> None:
+        """As ``Psc``."""
+        asyncio.run(self._rig.stop())
+
+
+class Sandbox:
+    """``cardctl simulate psc``."""
+
+    described = "cardctl simulate psc"
+    secret = sandbox.SECRET
+
+    def __init__(self, directory: Path) -> None:
+        self._sandbox = PscSandbox(directory)
+
+    def start(self) -> None:
+        """As ``Psc``."""
+        self._sandbox.start()
+
+    @property
+    def configuration(self) -> str:
+        """As ``Psc``."""
+        return self._sandbox.configuration
+
+    def approve(self, login_hint: str) -> str:
+        """As ``Psc``."""
+        told = self._sandbox.tell("approve")
+        return told.stdout.strip() or told.stderr.strip()
+
+    def stop(self) -> None:
+        """As ``Psc``."""
+        self._sandbox.stop()
