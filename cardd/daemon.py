@@ -122,6 +122,7 @@ class Daemon:
             documents=DocumentSigning(signing, clock, self._pdf, self._timestamps()),
             held=self._held,
             assertions=Assertions(
+                self._sessions,
                 signing,
                 self._consents,
                 situations,

@@ -170,6 +170,7 @@ class Workbench:
             documents=DocumentSigning(self.signing, SystemClock(), self.pdf, self.stamper),
             held=self.held,
             assertions=Assertions(
+                self.sessions,
                 self.signing,
                 self.consents,
                 situations,

@@ -146,7 +146,7 @@ def test_a_nurse_has_one_role() -> None:
     ],
 )
 def test_who_has_no_profession_takes_the_role_of_the_request(role: str, code: str, table: str) -> None:
-    person, signed = told(doctor(), profession=None, specialty=None), card_key(profession=None)
+    person, signed = told(doctor(), profession=None, specialty=None, card_type="1"), card_key(profession=None)
     document = signed.finish(prepare(VihfCall(Mode.DIRECT, PATIENT, role=role), speaker=person, signer=signed.signer))
 
     assert wrong_in_vihf(document, "direct", NOW) == []

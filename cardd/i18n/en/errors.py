@@ -444,7 +444,8 @@ TEXTS = {
     "assertion.role.title": "Role refused",
     "assertion.role.detail": 'The role "{role}" does not exist, or the person already has a profession.',
     "assertion.role.remedy": (
-        "Tell a role only for a person without profession, with a code of the tables A00, R94, R95 or G16."
+        "Tell a role only for a person without profession, with a code of the tables A00, R94 or R95; "
+        "G16, in training, with a CPF card or an organisation's certificate."
     ),
     "assertion.expertise.title": "Savoir-faire missing",
     "assertion.expertise.detail": "The DMP wants a doctor's savoir-faire; neither the card nor the login tells it.",

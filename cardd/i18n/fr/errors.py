@@ -475,7 +475,8 @@ TEXTS = {
     "assertion.role.title": "Rôle refusé",
     "assertion.role.detail": "Le rôle « {role} » n'existe pas, ou la personne a déjà une profession.",
     "assertion.role.remedy": (
-        "N'indiquez un rôle que pour une personne sans profession, avec un code des tables A00, R94, R95 ou G16."
+        "N'indiquez un rôle que pour une personne sans profession, avec un code des tables A00, R94 ou R95 ; "
+        "G16, en formation, avec une carte CPF ou le certificat d'une structure."
     ),
     "assertion.expertise.title": "Savoir-faire manquant",
     "assertion.expertise.detail": (
