@@ -158,6 +158,7 @@ class Daemon:
         ecps = EcpsLogin(
             self._sessions,
             prompter,
+            self._consents,
             self._audit,
             self._clock,
             settings=_ecps_settings(self._config.psc),

@@ -9,7 +9,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 | ``login``, ``unlock``, ``certificates`` | client |
 | ``sign`` | client, document, digest, patient (may be absent) |
 | ``sign_batch`` | client, batch, count, documents, patient (may be absent) |
-| ``assertions`` | client, holder |
+| ``assertions`` | client, holder; indirect (the organisation) or air, where a card does not sign |
 | ``origin`` | origin |
 | ``last_try`` | client, card, reader, tries_left |
 | ``ecps`` | client, digits |
@@ -38,7 +38,7 @@ LONG = {"documents", "origin", "program"}  # the longest origin has 267 bytes
 UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-ALSO = ("patient", "holder", "psc_token")  # params that have a line of their own
+ALSO = ("patient", "holder", "indirect", "air", "psc_token")  # params that have a line of their own
 DIGITS = range(ord("0"), ord("9") + 1)
 
 

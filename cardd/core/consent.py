@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cardd.core.sessions import Session
 from cardd.errors import BatchExhausted, ConsentRefused, InvalidRequest
-from cardd.model import Algorithm, Caller, Choice, Message, Question
+from cardd.model import Algorithm, Caller, Choice, Identity, Message, Question
 from cardd.ports import Clock, Prompter
 
 SHOWN_DIGEST = 16
@@ -132,14 +132,18 @@ class ConsentDesk:
             raise ConsentRefused
         self.allow_reading(caller, card)
 
-    async def assertions(self, session: Session) -> str:
+    async def assertions(self, session: Session, person: Identity | None = None) -> str:
         """Consent to assertions in the person's name until the session ends; asked once. Its name for the audit log.
 
-        Raises ConsentRefused, ConsentTimeout.
+        ``person`` is who the session will stand for, where it is still pending. Raises ConsentRefused, ConsentTimeout.
         """
         if session.id not in self._asserting:
-            caller = session.caller
-            params: dict[str, str | int] = {"client": caller.name, "holder": _holder(session)}
+            caller, person = session.caller, person or session.identity
+            params: dict[str, str | int] = {"client": caller.name, "holder": _holder(person)}
+            if person.organisation:
+                params["indirect"] = person.organisation.name
+            elif session.card is None:
+                params["air"] = ""
             question = Question("assertions", caller.peer.uid, params, caller=caller.id)
             if await self._prompter.confirm(question) is Choice.NO:
                 raise ConsentRefused
@@ -183,6 +187,5 @@ class ConsentDesk:
         self._readable = {entry for entry in self._readable if entry[1] != card}
 
 
-def _holder(session: Session) -> str:
-    identity = session.identity
-    return f"{identity.given_name} {identity.family_name} ({identity.national_id})"
+def _holder(person: Identity) -> str:
+    return f"{person.given_name} {person.family_name} ({person.national_id})"

@@ -22,7 +22,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
     "login": {"client": "LPS"},
     "unlock": {"client": "LPS"},
     "certificates": {"client": "LPS"},
-    "assertions": {"client": "LPS", "holder": "CAMILLE SIMULATION (899000000010)"},
+    "assertions": {"client": "LPS", "holder": "CAMILLE SIMULATION (899000000010)", "indirect": "CENTRE SIMULATION"},
     "sign": {"client": "LPS", "document": "cr.pdf", "digest": "0123456789abcdef", "patient": "SIMULATION Zoé"},
     "sign_batch": {"client": "LPS", "batch": "Lot", "count": 7, "documents": "a.pdf, b.pdf", "patient": "SIMULATION"},
     "origin": {"origin": "https://dmp.example"},

@@ -25,6 +25,7 @@ from tests.api.workbench import Got, Json, Workbench
 from tests.rig.oidc.people import CLAIRE
 from tests.rig.oidc.provider import PscRig
 from tests.rig.organisation import PASSWORD, Organisation, make
+from tests.rig.waiting import eventually
 
 LPS = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
 INS = {"ins": "185059999900181", "oid": "1.2.250.1.213.1.4.10"}
@@ -211,6 +212,8 @@ async def test_an_organisation_s_session_issues_an_indirect_vihf(
     body = {**VIHF, "means": "password", "sector": "SA01"}
     got = await api.call("POST", f"{path}/assertions", body, bearer=token)
     assert wrong_in_vihf(assertion(got), "indirect", datetime.now(UTC)) == []
+    asked = api.person.questions[-1]
+    assert (asked.topic, asked.params["indirect"]) == ("assertions", "CENTRE DE SANTE SIMULATION")
     assert xmlsec_accepts(tmp_path, got, assertion(got))
 
 
@@ -238,6 +241,29 @@ async def test_an_e_cps_session_joins_with_the_organisation_s_key_in_air(
     assert ecps.person.pins == []  # asked for once
     assert ecps.person.topics().count("assertions") == 1
     assert ecps.audit.acts().count("assertion.vihf done") == 2
+
+
+@pytest.mark.parametrize("answer", [Choice.YES, Choice.NO])
+async def test_an_e_cps_login_asks_for_the_consent_once_the_mobile_has_agreed(
+    ecps: Workbench, psc: PscRig, answer: Choice
+) -> None:
+    login = {**LOGIN, "login_hint": CLAIRE, "assertions": True}
+    path, token = await pending(ecps, login, await pair(ecps))
+    ecps.person.choice = answer
+    await psc.approve(CLAIRE)
+    await eventually(lambda: "assertions" in ecps.person.topics())
+    assert (await ecps.call("GET", path, bearer=token)).text("state") == "pending"
+    ecps.person.attentive.set()
+    assert (
+        await ends_in(ecps, path, token)
+        == {
+            Choice.YES: (200, "active"),
+            Choice.NO: (403, "consent.refused"),
+        }[answer]
+    )
+    question = ecps.person.questions[-1]
+    assert CLAIRE in str(question.params["holder"])
+    assert "air" in question.params
 
 
 async def test_air_ends_with_its_session_whatever_dialog_is_open(

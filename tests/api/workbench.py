@@ -147,6 +147,7 @@ class Workbench:
         self.ecps = EcpsLogin(
             self.sessions,
             prompter,
+            self.consents,
             self.audit,
             SystemClock(),
             settings=self.psc,

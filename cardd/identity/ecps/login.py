@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
 
+from cardd.core.consent import ConsentDesk
 from cardd.core.sessions import Session, Sessions, new_session_id
 from cardd.errors import (
     AuditUnavailable,
@@ -53,12 +54,13 @@ class Request:
     """What a client asks for: the login, and what is to happen once it succeeded.
 
     ``situation`` is one's identifier, ``ask`` to have the user pick, None to leave it to a later call; ``remember``
-    asks the user whether the national id may be kept.
+    asks the user whether the national id may be kept, ``assertions`` for the consent to assertions in their name.
     """
 
     wanted: Wanted
     situation: str | None = None
     remember: bool = False
+    assertions: bool = False
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ class EcpsLogin:
         self,
         sessions: Sessions,
         prompter: Prompter,
+        consents: ConsentDesk,
         audit: AuditLog,
         clock: Clock,
         *,
@@ -90,6 +93,7 @@ class EcpsLogin:
         self._sessions = sessions
         self._prompter = prompter
         self._desk = Desk(prompter)
+        self._consents = consents
         self._audit = audit
         self._clock = clock
         self._settings = settings
@@ -257,9 +261,11 @@ class EcpsLogin:
             _cancel(beside)
 
     async def _open(self, session: Session, request: Request, login: OpenLogin) -> None:
-        """The session is open once its situation is picked, where the request wants one."""
+        """The session is open once its situation is picked and assertions are agreed to, where the request wants it."""
         session.situations = login.situations
         picked = await self._picked(session, request.situation)
+        if request.assertions:
+            await self._consents.assertions(session, login.identity)
         del self._attempts[session.id]
         if request.wanted.flow is Flow.MOBILE and request.wanted.channel is not Channel.CARD:
             self._by_mobile.add(session.id)
