@@ -23,10 +23,13 @@ PLACE = b'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Id="placeh
 CODED = re.compile(rb"<(Role|PurposeOfUse) [^>]*></\1>")
 
 
-def xmlsec_accepts(directory: Path, document: bytes, key: Key) -> bool:
-    """Whether ``xmlsec1 --verify`` finds the assertion signed by this certificate, which it trusts."""
+def xmlsec_accepts(directory: Path, document: bytes, key: Key, pem: bytes | None = None) -> bool:
+    """Whether ``xmlsec1 --verify`` finds the assertion signed by this certificate, which it trusts.
+
+    ``pem`` is the certificate where it is not the key's usual one.
+    """
     (directory / "assertion.xml").write_bytes(document)
-    (directory / "certificate.pem").write_bytes(key.pem)
+    (directory / "certificate.pem").write_bytes(pem or key.pem)
     identifier = "urn:oasis:names:tc:SAML:2.0:assertion:Assertion"
     judged = subprocess.run(
         ["xmlsec1", "--verify", "--id-attr:ID", identifier, "--trusted-pem", "certificate.pem", "assertion.xml"],
