@@ -122,13 +122,14 @@ def card_key(
     end: datetime | None = None,
     profession: int | None = 10,
     odd: bool = False,
+    family_name: str = "SIMULATION-MÉDECIN",
 ) -> Key:
     """A key as a CPS has it: given name, number and name in one RDN; ``odd`` adds an extension that nobody can read."""
     person = x509.RelativeDistinguishedName(
         [
             x509.NameAttribute(NameOID.GIVEN_NAME, "CAMILLE"),
             x509.NameAttribute(NameOID.COMMON_NAME, national_id),
-            x509.NameAttribute(NameOID.SURNAME, "SIMULATION-MÉDECIN"),
+            x509.NameAttribute(NameOID.SURNAME, family_name),
         ]
     )
     country = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COUNTRY_NAME, "FR")])
