@@ -38,12 +38,22 @@ class Expiring(Answer, frozen=True):
     days: int
 
 
+class Missing(Answer, frozen=True):
+    """What a way to log in needs and the workstation has not: of which way it is, and what to do."""
+
+    method: str
+    problem: str
+    detail: str
+    remedy: str
+
+
 class Advice(Answer, frozen=True):
     """How a way to log in suits a use: ``best``, ``good``, ``partial``, ``unsuited``; the reasons are sentences."""
 
     fit: str
     reasons: tuple[str, ...]
     together_with: tuple[str, ...]
+    missing: tuple[Missing, ...] = ()
 
 
 class Method(Answer, frozen=True):
