@@ -169,6 +169,17 @@ class PscToken(Answer, frozen=True):
         return f"<PscToken {self.token_type}>"
 
 
+class Assertion(Answer, frozen=True):
+    """A VIHF or an INSi assertion: XML in UTF-8, to be put into the message as it is.
+
+    ``certificate`` (DER) is the signer's, None for one that nobody signs.
+    """
+
+    type: str
+    assertion: bytes
+    certificate: bytes | None = None
+
+
 class Client(Answer, frozen=True):
     """A paired program (``kind`` is ``program``) or a remembered web origin (``origin``)."""
 
