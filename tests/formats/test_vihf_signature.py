@@ -21,7 +21,7 @@ from cardd.model import Algorithm, Situation
 from cardd_drivers.cps3.proof import Verifier
 from cardd_drivers.sandbox.dmp.vihf import wrong_in_vihf
 from tests.formats.issuing import CARD, prepare, vihf
-from tests.rig.assertion_judges import signed_anew, xadesjs_says, xmlsec_accepts
+from tests.rig.assertion_judges import signed_anew, signed_by_xmlsec, xadesjs_says, xmlsec_accepts
 from tests.rig.saml import NATIONAL_ID, NOW, PATIENT, REGISTRATION, Key, StoppedClock, doctor, in_other_orders
 from tests.rig.simulator import issue
 
@@ -103,6 +103,18 @@ def test_signxml_makes_one_that_our_checker_takes(tmp_path: Path) -> None:
 
     assert xmlsec_accepts(tmp_path, document, CARD)
     assert wrong_in_vihf(document, "direct", NOW) == []
+
+
+def test_our_checker_reads_the_sha_1_of_older_senders(tmp_path: Path) -> None:
+    older = (
+        vihf()
+        .replace(b"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", b"http://www.w3.org/2000/09/xmldsig#rsa-sha1")
+        .replace(b"http://www.w3.org/2001/04/xmlenc#sha256", b"http://www.w3.org/2000/09/xmldsig#sha1")
+    )
+    document = signed_by_xmlsec(tmp_path, older, CARD)
+
+    assert wrong_in_vihf(document, "direct", NOW) == []
+    assert "signature.digest" in wrong_in_vihf(document.replace(b"SA07^", b"SA05^"), "direct", NOW)
 
 
 def test_our_checker_reads_a_prefix_list_which_ties_a_signature_to_its_message(tmp_path: Path) -> None:
