@@ -169,6 +169,8 @@ class ConsentDesk:
         """What the user is shown for that: in a dialog of its own, or in the PIN's."""
         caller = session.caller
         params: dict[str, str | int] = {"client": caller.name, "upstream": upstream, "host": host}
+        if session.card is None:
+            params["lent"] = ""
         return Question("relay", caller.peer.uid, params, caller=caller.id)
 
     def relay_consent(self, session: Session, upstream: str) -> str:

@@ -36,13 +36,14 @@ PARAMS: dict[str, dict[str, str | int]] = {
         "structure": "CABINET SIMULATION",
     },
     "remember_hint": {"client": "LPS", "national_id": "899700000000"},
-    "relay": {"client": "LPS", "upstream": "dmp", "host": "dmp.example"},
+    "relay": {"client": "LPS", "upstream": "dmp", "host": "dmp.example", "lent": ""},
+    "organisation": {"client": "LPS"},
     "pin_change": {"client": "LPS"},
     "pin_unblock": {"client": "LPS"},
     "card": {"client": "LPS", "card": "cps3", "reader": "Lecteur A", "holder": "CAMILLE SIMULATION"},
     "last_try": {"client": "LPS", "card": "cps3", "reader": "Lecteur A", "tries_left": 1},
 }
-WITH_PIN = ("login", "unlock", "sign", "sign_batch", "relay", "pin_change", "pin_unblock")
+WITH_PIN = ("login", "unlock", "sign", "sign_batch", "relay", "organisation", "pin_change", "pin_unblock")
 PROBLEMS = (None, "wrong", "refused", "mismatch", "same", "repeated", "sequence")
 
 

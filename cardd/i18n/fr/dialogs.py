@@ -43,6 +43,10 @@ TEXTS = {
         "« {client} » demande à joindre le serveur « {upstream} » ({host}) en votre nom, avec "
         "votre certificat, tant que dure la session."
     ),
+    "dialog.lent": "Le certificat est celui de votre structure.",
+    "dialog.organisation.question": (
+        "« {client} » demande la clé du certificat de votre structure, pour agir en votre nom."
+    ),
     "dialog.pin_change.question": "« {client} » demande à changer le code porteur de cette carte.",
     "dialog.pin_unblock.question": "« {client} » demande à débloquer le code porteur de cette carte.",
     "dialog.card.question": "« {client} » demande une carte, et plusieurs peuvent servir. Utiliser celle-ci ?",
