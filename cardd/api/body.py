@@ -116,6 +116,8 @@ def _invalid(told: str) -> InvalidRequest:
         why = "unknown" if kind == "contains unknown" else "missing"
         return InvalidRequest(where=_short(f"{parent or '$'}.{name}"), why=why)
     why, where = place.groups() if (place := _PLACE.fullmatch(told)) else (told, "$")
+    if why.startswith("Invalid enum value"):
+        return InvalidRequest(where=_short(where), why="choice")
     expected = _EXPECTED.match(why)
     return InvalidRequest(where=_short(where), why="expected", expected=_short(expected[1] if expected else why))
 

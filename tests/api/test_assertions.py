@@ -138,6 +138,13 @@ async def test_a_session_that_ends_while_the_dialog_is_open_issues_nothing(api: 
     assert api.audit.acts()[-1] == "assertion.vihf failed"
 
 
+async def test_a_value_that_does_not_exist_is_told_by_its_field(api: Workbench) -> None:
+    path, token = await situated(api)
+    english = {"Accept-Language": "en"}
+    got = await api.call("POST", f"{path}/assertions", {**VIHF, "access": "x"}, bearer=token, headers=english)
+    assert got.text("detail") == "The field $.access will not do: its value is none of those that it can have."
+
+
 async def test_what_an_insi_assertion_lacks_is_told_as_such(api: Workbench) -> None:
     path, token = await situated(api)
     got = await api.call("POST", f"{path}/assertions", {"type": "insi", "lps": LPS}, bearer=token)
