@@ -37,7 +37,7 @@ TEXTS = {
         "“{client}” asks to reach the server “{upstream}” ({host}) in your name, with your "
         "certificate, as long as the session lasts."
     ),
-    "dialog.lent": "The certificate is your organisation's.",
+    "dialog.lent": "That certificate is your organisation's, not your own.",
     "dialog.organisation.question": "“{client}” asks for the key of your organisation's certificate, to act for you.",
     "dialog.pin_change.question": "“{client}” asks to change this card's PIN.",
     "dialog.pin_unblock.question": "“{client}” asks to unblock this card's PIN.",

@@ -43,7 +43,7 @@ TEXTS = {
         "« {client} » demande à joindre le serveur « {upstream} » ({host}) en votre nom, avec "
         "votre certificat, tant que dure la session."
     ),
-    "dialog.lent": "Le certificat est celui de votre structure.",
+    "dialog.lent": "Ce certificat est celui de votre structure, non le vôtre.",
     "dialog.organisation.question": (
         "« {client} » demande la clé du certificat de votre structure, pour agir en votre nom."
     ),
