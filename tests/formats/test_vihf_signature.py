@@ -139,8 +139,20 @@ def test_an_older_card_whose_name_is_in_another_order_is_read_and_signs(tmp_path
     assert Verifier(certificate).accepts(CARD.sign(b"SIMULATION"), hashlib.sha256(b"SIMULATION").digest(), RS256)
 
 
-def test_the_simulated_card_s_certificate_tells_all_that_a_card_tells() -> None:
-    issued = issue("medecin")
+@pytest.mark.parametrize(
+    ("name", "call", "roles"),
+    [
+        ("medecin", VihfCall(Mode.DIRECT, PATIENT), ["10", "SM36"]),
+        ("pharmacien", VihfCall(Mode.DIRECT, PATIENT, section="A"), ["21", "A"]),
+        ("infirmier", VihfCall(Mode.DIRECT, PATIENT), ["60"]),
+        ("interne", VihfCall(Mode.DIRECT, PATIENT, role="G16_10"), ["10"]),
+        ("secretaire", VihfCall(Mode.DIRECT, PATIENT, role="SECRETARIAT_MEDICAL"), ["SECRETARIAT_MEDICAL"]),
+    ],
+)
+def test_each_simulated_card_s_certificate_tells_all_that_a_card_tells(
+    name: str, call: VihfCall, roles: list[str]
+) -> None:
+    issued = issue(name)
     key = Key(issued.signature.key, issued.signature.certificate)
     signer, activity = key.signer, issued.profile.activities[0]
     situation = Situation("1", sector=activity.sector, structure=activity.structure)
@@ -149,10 +161,12 @@ def test_the_simulated_card_s_certificate_tells_all_that_a_card_tells() -> None:
         speaker,
         signer,
         REGISTRATION,
-        VihfCall(Mode.DIRECT, PATIENT),
+        call,
         profile=profile_named("2024"),
         clock=StoppedClock(),
     )
 
     assert signer.algorithm is Algorithm.RS256
-    assert wrong_in_vihf(key.finish(prepared), "direct", NOW) == []
+    document = key.finish(prepared)
+    assert wrong_in_vihf(document, "direct", NOW) == []
+    assert [role.get("code") for role in etree.fromstring(document).iter("{urn:hl7-org:v3}Role")] == roles
