@@ -465,7 +465,9 @@ TEXTS = {
     "assertion.structure.remedy": "Pick a situation that names the structure, or check the organisation's certificate.",
     "assertion.sector.title": "Sector of activity missing",
     "assertion.sector.detail": "The situation of practice tells no sector of activity (SAxx).",
-    "assertion.sector.remedy": "Pick a situation that tells the sector.",
+    "assertion.sector.remedy": (
+        'Pick a situation that tells the sector; with the organisation\'s certificate, the request tells it ("sector").'
+    ),
     "assertion.identity_declared.title": "Identity not proven",
     "assertion.identity_declared.detail": "This mode wants a proven identity; this one is declared by the software.",
     "assertion.identity_declared.remedy": (

@@ -504,7 +504,10 @@ TEXTS = {
     ),
     "assertion.sector.title": "Secteur d'activité manquant",
     "assertion.sector.detail": "La situation d'exercice n'indique pas de secteur d'activité (SAxx).",
-    "assertion.sector.remedy": "Choisissez une situation d'exercice qui indique le secteur.",
+    "assertion.sector.remedy": (
+        "Choisissez une situation d'exercice qui indique le secteur ; avec le certificat de l'organisation, la demande "
+        "l'indique (« sector »)."
+    ),
     "assertion.identity_declared.title": "Identité non prouvée",
     "assertion.identity_declared.detail": (
         "Ce mode demande une identité prouvée ; celle-ci est déclarée par le logiciel."
