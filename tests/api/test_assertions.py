@@ -179,6 +179,7 @@ async def test_an_insi_assertion_is_the_card_s(api: Workbench, tmp_path: Path) -
         ({"type": "insi"}, "request.invalid"),
         ({"means": "password"}, "request.invalid"),
         ({"sector": "SA01"}, "request.invalid"),
+        ({"national_id": "899000000028"}, "request.invalid"),
         ({"access": "curiosity"}, "request.invalid"),
     ],
     ids=str,

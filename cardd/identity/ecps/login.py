@@ -21,6 +21,7 @@ from cardd.errors import (
     PushTooSoon,
     SessionNotPsc,
 )
+from cardd.identity.card_login import person_of
 from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints
@@ -251,7 +252,8 @@ class EcpsLogin:
         beside = [self._spawn(work(session, attempt)) for work in (self._show, self._watch)]
         try:
             self._logins[session.id] = login = await attempt.waiting.finish()
-            await self._audit.append(replace(attempt.entry, consent=attempt.request.wanted.flow.value))
+            who, how = person_of(login.identity), attempt.request.wanted.flow.value
+            await self._audit.append(replace(attempt.entry, document=who, consent=how))
             _cancel(beside)
             await self._open(session, attempt.request, login)
         except CarddError as error:
