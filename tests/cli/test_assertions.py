@@ -68,6 +68,13 @@ def test_what_will_not_do_is_told(doctor: User, arguments: tuple[str, ...], stat
     assert told in ran.err
 
 
+def test_of_several_situations_one_must_be_picked(user: User) -> None:
+    user.ok("login", "--assertions")
+    ran = user.run("vihf", *LPS)
+    assert ran.status == Exit.USAGE
+    assert "1, 2" in ran.err
+
+
 def test_who_refuses_assertions_at_the_login_has_no_session(user: User, station: Station) -> None:
     user.ok("login")
     station.pinentry.answer(confirm="no")

@@ -381,8 +381,10 @@ TEXTS = {
         "Cette session est celle d'une carte ou d'un certificat ; elle n'a pas de jeton de Pro Santé Connect."
     ),
     "session.not_psc.remedy": "Ouvrez une session par e-CPS.",
-    "session.situation.title": "Situation d'exercice inconnue",
-    "session.situation.detail": "Cette personne n'a pas cette situation d'exercice ; les siennes : {known}.",
+    "session.situation.title": "Situation d'exercice à choisir",
+    "session.situation.detail": (
+        "Aucune des situations d'exercice de cette personne n'est choisie ; les siennes : {known}."
+    ),
     "session.situation.remedy": (
         "Choisissez l'une de celles que la session énumère (situations), ou laissez choisir l'utilisateur (« ask »)."
     ),
