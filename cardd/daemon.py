@@ -49,6 +49,7 @@ from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.pcsc.monitor import PcscReaders
 from cardd.ports import ReaderSource, SourceSettings
+from cardd.relay.organisation import OrganisationTls
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
 from cardd.system import activation, hardening, notify
@@ -125,6 +126,7 @@ class Daemon:
             documents=DocumentSigning(signing, self._clock, self._pdf, self._timestamps()),
             held=HeldDocuments(self._clock),
             assertions=Assertions(
+                self._sessions,
                 signing,
                 self._consents,
                 situations,
@@ -141,7 +143,13 @@ class Daemon:
             situations=situations,
             pin_life=PinLife(self._prompter, pins, guard, self._audit),
             support=self._support(),
-            relay=Relay(_upstreams(self._config.upstreams), self._sessions, signing, self._clock),
+            relay=Relay(
+                _upstreams(self._config.upstreams),
+                self._sessions,
+                signing,
+                OrganisationTls(self._sessions, self._consents, organisation, self._audit),
+                self._clock,
+            ),
             events=self._events,
             trace=self._trace,
             clock=self._clock,
@@ -159,6 +167,7 @@ class Daemon:
         ecps = EcpsLogin(
             self._sessions,
             self._prompter,
+            self._consents,
             self._audit,
             self._clock,
             settings=_ecps_settings(self._config.psc),

@@ -13,6 +13,7 @@ from cardd.errors import CardGarbled
 
 MAX_DEPTH = 16
 MAX_NODES = 4096
+SEQUENCE, SET = 0x30, 0x31
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,24 @@ def parse_one(data: bytes) -> Tlv:
     if found is None:
         raise CardGarbled(what="an empty data object")
     return found
+
+
+def in_order(certificate: bytes) -> bytes:
+    """An X.509 certificate whose names have the values of each part in DER's order (X.690, 11.6), for strict readers.
+
+    Some older cards have given name, number and name in another order, and ``cryptography`` refuses them. Only what is
+    to be read is put in order: the authority's signature covers the certificate as it was. What is no certificate is
+    given back as it is.
+    """
+    try:
+        body = parse_one(certificate).find(SEQUENCE)
+        names = [part for part in body.children if part.tag == SEQUENCE] if body else []
+        for each in [value for name in names for value in name.children if value.tag == SET]:
+            ordered = b"".join(sorted(one.encode() for one in each.children))
+            certificate = certificate.replace(each.value, ordered) if len(ordered) == len(each.value) else certificate
+    except CardGarbled:
+        pass
+    return certificate
 
 
 def announced_size(data: bytes) -> int:

@@ -9,14 +9,15 @@ own words are removed, and what is too long loses its middle; the texts put them
 | ``login``, ``unlock``, ``certificates`` | client |
 | ``sign`` | client, document, digest, patient (may be absent) |
 | ``sign_batch`` | client, batch, count, documents, patient (may be absent) |
-| ``assertions`` | client, holder |
+| ``assertions`` | client, holder; indirect (the organisation) or air, where a card does not sign |
 | ``origin`` | origin |
 | ``last_try`` | client, card, reader, tries_left |
 | ``ecps`` | client, digits |
 | ``ecps_browser`` | client |
 | ``situation`` | client, profession, specialty, sector, structure |
 | ``remember_hint`` | client, national_id |
-| ``relay`` | client, upstream, host |
+| ``relay`` | client, upstream, host, lent (when it is the organisation's certificate) |
+| ``organisation`` | client |
 | ``pin_change``, ``pin_unblock`` | client |
 | ``card`` | client, card, reader, holder (may be absent) |
 """
@@ -38,7 +39,7 @@ LONG = {"documents", "origin", "program"}  # the longest origin has 267 bytes
 UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-ALSO = ("patient", "holder", "psc_token")  # params that have a line of their own
+ALSO = ("patient", "holder", "indirect", "air", "lent", "psc_token")  # params that have a line of their own
 DIGITS = range(ord("0"), ord("9") + 1)
 
 

@@ -11,7 +11,7 @@ from cardd.documents.assertions import InsiWanted, VihfWanted
 from cardd.formats.saml.request import Access, InsiCall, Means, Patient, Registration
 
 SHAPE: Shape[VihfBody | InsiBody] = Shape(
-    VihfBody, InsiBody, choose=lambda keys: InsiBody if "billing" in keys else VihfBody
+    VihfBody, InsiBody, choose=lambda fields: InsiBody if bytes(fields.get("type", b"")) == b'"insi"' else VihfBody
 )
 
 

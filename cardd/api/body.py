@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from aiohttp import web
@@ -32,9 +32,9 @@ _PLACE = re.compile(r"(.*) - at `(?:key in )?(\$.*?)`", re.DOTALL)
 
 
 class Shape(Generic[B]):
-    """What a body may be: one type, or several among which ``choose`` decides by the object's keys."""
+    """What a body may be: one type, or several among which ``choose`` decides by the object's fields, undecoded."""
 
-    def __init__(self, *types: type[B], choose: Callable[[frozenset[str]], type[B]] | None = None) -> None:
+    def __init__(self, *types: type[B], choose: Callable[[Mapping[str, Raw]], type[B]] | None = None) -> None:
         self.types = types
         self._choose = choose
         self._decoders: dict[type[B], Decoder[B]] = {}
@@ -52,13 +52,13 @@ class Shape(Generic[B]):
         return value
 
     def _decoder(self, raw: bytes) -> Decoder[B]:
-        chosen = self._choose(frozenset(_KEYS.decode(raw))) if self._choose else self.types[0]
+        chosen = self._choose(_FIELDS.decode(raw)) if self._choose else self.types[0]
         if chosen not in self._decoders:
             self._decoders[chosen] = Decoder(chosen)
         return self._decoders[chosen]
 
 
-_KEYS = Decoder(dict[str, Raw])
+_FIELDS = Decoder(dict[str, Raw])
 
 
 async def read(http: web.BaseRequest, limits: ApiLimits) -> bytes:
@@ -116,6 +116,8 @@ def _invalid(told: str) -> InvalidRequest:
         why = "unknown" if kind == "contains unknown" else "missing"
         return InvalidRequest(where=_short(f"{parent or '$'}.{name}"), why=why)
     why, where = place.groups() if (place := _PLACE.fullmatch(told)) else (told, "$")
+    if why.startswith("Invalid enum value"):
+        return InvalidRequest(where=_short(where), why="choice")
     expected = _EXPECTED.match(why)
     return InvalidRequest(where=_short(where), why="expected", expected=_short(expected[1] if expected else why))
 

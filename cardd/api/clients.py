@@ -24,7 +24,9 @@ from cardd.errors import ClientUnknown, InvalidRequest
 from cardd.model import CallerKind
 
 LOCK = Shape(LockBody)
-SHAPE: Shape[PairBody | OriginBody] = Shape(PairBody, OriginBody, choose=lambda keys: PairBody if keys else OriginBody)
+SHAPE: Shape[PairBody | OriginBody] = Shape(
+    PairBody, OriginBody, choose=lambda fields: PairBody if fields else OriginBody
+)
 
 
 async def pair(call: Call, body: PairBody | OriginBody) -> Reply:

@@ -6,10 +6,10 @@ from msgspec import UNSET
 from msgspec.structs import replace as with_changes
 
 from cardd.api.call import Call, Reply
-from cardd.api.schemas.workstation import AdviceAnswer, ExpiringAnswer, MethodAnswer, MethodsAnswer
-from cardd.errors import InvalidRequest
+from cardd.api.schemas.workstation import AdviceAnswer, ExpiringAnswer, MethodAnswer, MethodsAnswer, MissingAnswer
+from cardd.errors import CarddError, InvalidRequest
 from cardd.i18n import language_of, text
-from cardd.identity.advice import TABLE, Advice, Use, advised
+from cardd.identity.advice import TABLE, Advice, Use, advised, missing
 from cardd.identity.methods import MethodState
 
 
@@ -23,7 +23,9 @@ async def everyone(call: Call) -> Reply:
         body = MethodsAnswer(answers)
     else:
         known = {answer.method: answer for answer in answers}
-        listed = [with_changes(known[advice.method], advice=_explained(advice, language)) for advice in TABLE[use]]
+        listed = [
+            with_changes(known[advice.method], advice=_explained(advice, states, language)) for advice in TABLE[use]
+        ]
         body = MethodsAnswer(listed, advised(use, states))
     return Reply(body=body, headers={"Content-Language": language})
 
@@ -36,18 +38,25 @@ def _use(wanted: str | None) -> Use | None:
     return Use(wanted)
 
 
-def _explained(advice: Advice, language: str) -> AdviceAnswer:
+def _explained(advice: Advice, states: list[MethodState], language: str) -> AdviceAnswer:
     reasons = [text(f"advice.{reason}", language) for reason in advice.reasons]
-    return AdviceAnswer(advice.fit.value, reasons, list(advice.together_with))
+    lacking = [MissingAnswer(method, *_told(error, language)) for method, error in missing(advice, states)]
+    return AdviceAnswer(advice.fit.value, reasons, list(advice.together_with), lacking)
+
+
+def _told(error: CarddError, language: str) -> tuple[str, str, str]:
+    """Its code, what it means, and what to do."""
+    detail, remedy = (text(f"{error.code}.{part}", language, **error.params) for part in ("detail", "remedy"))
+    return error.code, detail, remedy
 
 
 def _described(state: MethodState, language: str) -> MethodAnswer:
-    problem = state.problem
+    problem, detail, remedy = _told(state.problem, language) if state.problem else (UNSET, UNSET, UNSET)
     return MethodAnswer(
         method=state.method,
-        usable=problem is None,
-        problem=problem.code if problem else UNSET,
-        detail=text(f"{problem.code}.detail", language, **problem.params) if problem else UNSET,
-        remedy=text(f"{problem.code}.remedy", language, **problem.params) if problem else UNSET,
+        usable=state.problem is None,
+        problem=problem,
+        detail=detail,
+        remedy=remedy,
         expiring=[ExpiringAnswer(one.serial, one.not_after, one.days) for one in state.expiring] or UNSET,
     )

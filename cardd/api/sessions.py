@@ -68,7 +68,7 @@ def _expect_none(body: SessionBody, names: tuple[str, ...]) -> None:
 async def _agreed(call: Call, session: Session, body: SessionBody) -> None:
     """What else the login asks of the person; whoever refuses it has no session."""
     if session.pending is not None:
-        return  # e-CPS asks for the situation itself, and for assertions with the first of them
+        return  # e-CPS asks when the person has agreed on the mobile
     try:
         if body.situation is not None:
             await call.services.situations.pick(session, body.situation)
@@ -83,7 +83,7 @@ def _through_psc(body: SessionBody) -> Request:
     wanted = Wanted(
         body.login_hint, Flow(body.flow or Flow.MOBILE.value), Channel(body.channel) if body.channel else None
     )
-    return Request(wanted, body.situation, remember=bool(body.remember_login_hint))
+    return Request(wanted, body.situation, remember=bool(body.remember_login_hint), assertions=body.assertions)
 
 
 def _acting(body: ActingBody) -> Identity:

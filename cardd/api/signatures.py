@@ -16,7 +16,7 @@ from cardd.model import Algorithm
 
 DIGEST_SIZE = hashlib.sha256().digest_size
 SHAPE: Shape[SignatureBody | SignaturesBody] = Shape(
-    SignatureBody, SignaturesBody, choose=lambda keys: SignaturesBody if "signatures" in keys else SignatureBody
+    SignatureBody, SignaturesBody, choose=lambda fields: SignaturesBody if "signatures" in fields else SignatureBody
 )
 
 

@@ -21,6 +21,8 @@ COMMANDS = (
     "logout",
     "sign",
     "verify",
+    "vihf",
+    "insi",
     "tunnel",
     "pin",
     "simulate",

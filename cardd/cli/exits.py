@@ -22,6 +22,7 @@ from cardd.errors import (
     PscOtherPerson,
     ReaderError,
     SessionError,
+    SituationUnknown,
     SupportCodeLocked,
     SupportCodeReplayed,
     SupportCodeRequired,
@@ -45,7 +46,7 @@ class Exit(IntEnum):
 
 BY_THE_PERSON = (PscDenied, PscExpired, PscBrowserTimeout, PscOtherPerson, PscLoginHintUnknown)
 _BY_ERROR: tuple[tuple[tuple[type[CarddError], ...], Exit], ...] = (
-    ((InvalidRequest,), Exit.USAGE),
+    ((InvalidRequest, SituationUnknown), Exit.USAGE),
     ((DaemonUnreachable,), Exit.UNREACHABLE),
     ((ClientUnknown, ClientLocked, SessionError), Exit.NO_SESSION),
     ((ReaderError, CardError), Exit.CARD),

@@ -36,6 +36,7 @@ async def through_psc(context: Context, cardd: CarddClient) -> Session:
         given.channel,
         given.situation,
         True if given.remember else None,
+        True if given.assertions else None,
     )
     shown: asyncio.Queue[Session] = asyncio.Queue()
     login = asyncio.ensure_future(cardd.login_through_psc(wanted, shown.put_nowait))

@@ -9,6 +9,7 @@ Knows values and errors of cardd and nothing else of it. Every failure is a clas
 
 from cardd.client.answers import (
     Advice,
+    Assertion,
     AuthToken,
     Card,
     Certificate,
@@ -32,11 +33,12 @@ from cardd.client.answers import (
     SupportStanding,
 )
 from cardd.client.api import Acting, CarddClient, PscLogin
-from cardd.client.session import Form, Session, ToSign
+from cardd.client.session import Form, Lps, Session, ToSign, Vihf
 
 __all__ = [
     "Acting",
     "Advice",
+    "Assertion",
     "AuthToken",
     "Card",
     "CarddClient",
@@ -48,6 +50,7 @@ __all__ = [
     "Form",
     "HandedOver",
     "Holder",
+    "Lps",
     "Method",
     "Methods",
     "Paired",
@@ -63,4 +66,5 @@ __all__ = [
     "Status",
     "SupportStanding",
     "ToSign",
+    "Vihf",
 ]

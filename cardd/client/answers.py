@@ -38,12 +38,22 @@ class Expiring(Answer, frozen=True):
     days: int
 
 
+class Missing(Answer, frozen=True):
+    """What a way to log in needs and the workstation has not: of which way it is, and what to do."""
+
+    method: str
+    problem: str
+    detail: str
+    remedy: str
+
+
 class Advice(Answer, frozen=True):
     """How a way to log in suits a use: ``best``, ``good``, ``partial``, ``unsuited``; the reasons are sentences."""
 
     fit: str
     reasons: tuple[str, ...]
     together_with: tuple[str, ...]
+    missing: tuple[Missing, ...] = ()
 
 
 class Method(Answer, frozen=True):
@@ -157,6 +167,17 @@ class PscToken(Answer, frozen=True):
 
     def __repr__(self) -> str:
         return f"<PscToken {self.token_type}>"
+
+
+class Assertion(Answer, frozen=True):
+    """A VIHF or an INSi assertion: XML in UTF-8, to be put into the message as it is.
+
+    ``certificate`` (DER) is the signer's, None for one that nobody signs.
+    """
+
+    type: str
+    assertion: bytes
+    certificate: bytes | None = None
 
 
 class Client(Answer, frozen=True):

@@ -60,7 +60,8 @@ class PscLogin:
 
     ``login_hint`` is the national identifier of the person whose mobile is asked; the one that the user had kept where
     it is not given, and ``remember_login_hint`` asks whether it may be. ``flow`` is ``mobile`` or ``browser``,
-    ``channel`` PSC's own parameter; ``situation`` picks a situation of practice, ``ask`` has the user pick one.
+    ``channel`` PSC's own parameter; ``situation`` picks a situation of practice, ``ask`` has the user pick one;
+    ``assertions`` as in ``CarddClient.login``.
     """
 
     login_hint: str | None = None
@@ -68,6 +69,7 @@ class PscLogin:
     channel: str | None = None
     situation: str | None = None
     remember_login_hint: bool | None = None
+    assertions: bool | None = None
 
 
 class CarddClient:
@@ -229,16 +231,20 @@ class CarddClient:
 
     # --- sessions ---
 
-    async def login(self, method: str = "cpx", *, card: str | None = None, acting: Acting | None = None) -> Session:
+    async def login(
+        self, method: str = "cpx", *, card: str | None = None, acting: Acting | None = None, assertions: bool = False
+    ) -> Session:
         """Open a session; the daemon asks the user for the PIN.
 
         ``card`` names one where several are inserted, or is ``ask`` for the user to pick one; ``acting`` is for whom a
-        program acts with its organisation's certificate (``csa``). Raises ClientUnknown when this program is not
+        program acts with its organisation's certificate (``csa``); ``assertions`` has the user agree to those now, and
+        the session is refused with them. Raises ClientUnknown when this program is not
         paired, CardAmbiguous with the cards to name, and the errors of PIN and card.
         """
         body: dict[str, object] = {"method": method}
         body |= {"card": card} if card else {}
         body |= {"acting": asdict(acting)} if acting else {}
+        body |= {"assertions": True} if assertions else {}
         opened = await self._transport.post("/v1/sessions", body, OpenedSession, self.secret)
         return Session(self._transport, opened.id, opened.token, opened)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import BinaryIO
 from urllib.parse import quote
 
 import aiohttp
 
-from cardd.client.answers import AuthToken, HandedOver, PscToken, SessionState, Signature, Signatures
+from cardd.client.answers import Assertion, AuthToken, HandedOver, PscToken, SessionState, Signature, Signatures
 from cardd.client.transport import Sent, Transport
 
 PIECE = 1024 * 1024
@@ -36,6 +36,33 @@ class ToSign:
     patient: str | None = None
     document_id: str | None = None
     form: Form = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lps:
+    """The practice software as it was registered for the DMP; ``homologation`` is LPS_ID_HOMOLOGATION_DMP."""
+
+    name: str
+    homologation: str
+    version: str | None = None
+    installation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vihf:
+    """What a VIHF is for. ``patient`` is the INS with its key and its OID; ``access`` also bris_de_glace, centre_15.
+
+    ``role`` is for a person without profession, ``section`` a pharmacist's that card and login do not tell, ``sector``
+    and ``means`` for a session of the organisation's certificate.
+    """
+
+    patient: tuple[str, str] | None = None
+    access: str = "normal"
+    secret: bool = False
+    role: str | None = None
+    section: str | None = None
+    sector: str | None = None
+    means: str | None = None
 
 
 class Session:
@@ -100,6 +127,22 @@ class Session:
         """A web-eid:1.0 token for a server's nonce (at least 256 random bits, as text), bound to this client."""
         return await self._transport.post(f"{self._path}/auth-tokens", {"nonce": nonce}, AuthToken, self.token)
 
+    async def vihf(self, lps: Lps, wanted: Vihf) -> Assertion:
+        """An assertion for the DMP.
+
+        Raises AssertionRefused, each reason its class, SituationUnknown, ConsentRefused, the errors of PIN and card.
+        """
+        body = {"type": "vihf", "lps": _given(lps), **_given(wanted)}
+        if wanted.patient:
+            body["patient"] = dict(zip(("ins", "oid"), wanted.patient, strict=True))
+        return await self._transport.post(f"{self._path}/assertions", body, Assertion, self.token)
+
+    async def insi(self, lps: Lps, billing: str, specialty: str | None = None) -> Assertion:
+        """An assertion for INSi; ``specialty`` is the Assurance Maladie's code of a doctor. Raises as ``vihf`` does."""
+        body = {"type": "insi", "lps": _given(lps), "billing": billing}
+        body |= {"specialty": specialty} if specialty else {}
+        return await self._transport.post(f"{self._path}/assertions", body, Assertion, self.token)
+
     def relay(
         self, upstream: str, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Sent = None
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
@@ -130,6 +173,10 @@ class Session:
 
     def __repr__(self) -> str:
         return f"<Session {self.id}>"
+
+
+def _given(values: Lps | Vihf) -> dict[str, object]:
+    return {name: value for name, value in asdict(values).items() if value is not None}
 
 
 def _item(item: ToSign) -> JsonBody:

@@ -6,11 +6,12 @@ named batch of a stated size; a batch's grant ends with its count, its lifetime 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from cardd.core.sessions import Session
 from cardd.errors import BatchExhausted, ConsentRefused, InvalidRequest
-from cardd.model import Algorithm, Caller, Choice, Message, Question
+from cardd.model import Algorithm, Caller, Choice, Identity, Message, Question
 from cardd.ports import Clock, Prompter
 
 SHOWN_DIGEST = 16
@@ -51,6 +52,15 @@ class _Grant:
     until: float
 
 
+@dataclass(slots=True)
+class _Asserting:
+    """How a session's person answered when assertions were asked for, and whose turn it is to ask."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_given: bool = False
+    refusals: int = 0
+
+
 class ConsentDesk:
     """Asks for consents and remembers those that outlast one request."""
 
@@ -62,7 +72,7 @@ class ConsentDesk:
         self._batches: dict[tuple[str, str], _Grant] = {}
         self._readable: set[tuple[str, str]] = set()
         self._relayed: set[tuple[str, str]] = set()
-        self._asserting: set[str] = set()
+        self._asserting: dict[str, _Asserting] = {}
 
     def check_size(self, requests: list[SignatureRequest], batch: Batch | None) -> None:
         """Raises InvalidRequest when more is asked for than one consent may cover."""
@@ -132,18 +142,22 @@ class ConsentDesk:
             raise ConsentRefused
         self.allow_reading(caller, card)
 
-    async def assertions(self, session: Session) -> str:
+    async def assertions(self, session: Session, person: Identity | None = None) -> str:
         """Consent to assertions in the person's name until the session ends; asked once. Its name for the audit log.
 
-        Raises ConsentRefused, ConsentTimeout.
+        ``person`` is who the session will stand for, where it is still pending. Raises ConsentRefused, ConsentTimeout.
         """
-        if session.id not in self._asserting:
-            caller = session.caller
-            params: dict[str, str | int] = {"client": caller.name, "holder": _holder(session)}
-            question = Question("assertions", caller.peer.uid, params, caller=caller.id)
-            if await self._prompter.confirm(question) is Choice.NO:
+        asking = self._asserting.setdefault(session.id, _Asserting())
+        refusals = asking.refusals
+        async with asking.turn:  # requests that come at once share the dialog, and its answer
+            if asking.refusals != refusals:
                 raise ConsentRefused
-            self._asserting.add(session.id)
+            if not asking.is_given:
+                question = _about_assertions(session, person or session.identity)
+                if await self._prompter.confirm(question) is Choice.NO:
+                    asking.refusals += 1
+                    raise ConsentRefused
+                asking.is_given = True
         return "assertions"
 
     def allow_reading(self, caller: Caller, card: str) -> None:
@@ -165,6 +179,8 @@ class ConsentDesk:
         """What the user is shown for that: in a dialog of its own, or in the PIN's."""
         caller = session.caller
         params: dict[str, str | int] = {"client": caller.name, "upstream": upstream, "host": host}
+        if session.card is None:
+            params["lent"] = ""
         return Question("relay", caller.peer.uid, params, caller=caller.id)
 
     def relay_consent(self, session: Session, upstream: str) -> str:
@@ -174,7 +190,7 @@ class ConsentDesk:
     def session_closed(self, session: Session, _reason: str) -> None:
         """Forget what was agreed to for a session that ended."""
         self._relayed = {entry for entry in self._relayed if entry[0] != session.id}
-        self._asserting.discard(session.id)
+        self._asserting.pop(session.id, None)
         for key in [key for key in self._batches if key[0] == session.id]:
             del self._batches[key]
 
@@ -183,6 +199,15 @@ class ConsentDesk:
         self._readable = {entry for entry in self._readable if entry[1] != card}
 
 
-def _holder(session: Session) -> str:
-    identity = session.identity
-    return f"{identity.given_name} {identity.family_name} ({identity.national_id})"
+def _about_assertions(session: Session, person: Identity) -> Question:
+    caller = session.caller
+    params: dict[str, str | int] = {"client": caller.name, "holder": _holder(person)}
+    if person.organisation:
+        params["indirect"] = person.organisation.name
+    elif session.card is None:
+        params["air"] = ""
+    return Question("assertions", caller.peer.uid, params, caller=caller.id)
+
+
+def _holder(person: Identity) -> str:
+    return f"{person.given_name} {person.family_name} ({person.national_id})"

@@ -30,6 +30,7 @@ from cardd.errors import (
 )
 from cardd.model import Algorithm, AuditEntry, KeyPurpose, Message, Outcome, Question
 from cardd.ports import AuditLog
+from cardd.secret import Secret
 
 T = TypeVar("T")
 
@@ -215,11 +216,17 @@ class Signing:
             except PinRequired:
                 self._sessions.ensure_open(session)
                 raise
+        self._sessions.ensure_open(session)  # it may have ended while its consent was asked for
         value, pin = await self._pins.login(card, session.id, session.caller.id, question, work, certificates=known)
+        try:
+            self._sessions.ensure_open(session)
+        except CarddError:
+            _wipe(pin)
+            raise
         if pin is not None and self._hold_pin:
             session.take_pin(pin)
-        elif pin is not None:
-            pin.wipe()
+        else:
+            _wipe(pin)
         return value
 
     async def _record_failure(self, entry: AuditEntry, error: CarddError) -> None:
@@ -228,6 +235,11 @@ class Signing:
         outcome = Outcome.REFUSED if refused else Outcome.FAILED
         with contextlib.suppress(AuditUnavailable):
             await self._audit.append(replace(entry, outcome=outcome, code=error.code))
+
+
+def _wipe(pin: Secret | None) -> None:
+    if pin is not None:
+        pin.wipe()
 
 
 def _credential(session: Session, purpose: KeyPurpose) -> Credential:

@@ -8,16 +8,18 @@ card, certificate or PSC tell); each is a row of the audit log, its patient unde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from cardd.core.consent import ConsentDesk
 from cardd.core.pseudonyms import Pseudonyms
-from cardd.core.sessions import Credential, Session
+from cardd.core.sessions import Credential, Session, Sessions
 from cardd.core.signing import Signing
 from cardd.driver import Card
-from cardd.errors import InvalidRequest, SituationUnknown
+from cardd.errors import AuditUnavailable, CarddError, ConsentError, InvalidRequest, PinError, SituationUnknown
 from cardd.formats.prepared import Signer
 from cardd.formats.saml.profiles import DmpProfile
 from cardd.formats.saml.request import (
@@ -107,6 +109,7 @@ class PscMeans(Protocol):
 class Assertions:
     """Issues them, in the variants of one DMP profile."""
 
+    sessions: Sessions
     signing: Signing
     consents: ConsentDesk
     situations: Situations
@@ -123,53 +126,88 @@ class Assertions:
         mode = {CPX: Mode.DIRECT, CSA: Mode.INDIRECT}.get(session.method, Mode.AIR)
         call = VihfCall(mode, wanted.patient, wanted.access, wanted.is_secret, wanted.role, wanted.section)
         vihf = _Vihf(speaker, self.dmp.completed(wanted.registration), call, self.dmp.profile, self.clock)
-        about = f"patient:{self.pseudonyms.of(wanted.patient.ins)}" if wanted.patient else "vihf"
+        entry = _entry(session, "assertion.vihf", self._about(wanted))
         if mode is Mode.AIR:
-            return await self._air(session, vihf, about)
-        return await self._signed(session, vihf.prepare, "assertion.vihf", about)
+            return await self._air(session, vihf, entry)
+        return await self._signed(session, vihf.prepare, entry)
 
     async def insi(self, session: Session, wanted: InsiWanted) -> Issued:
         """An INSi assertion; one of a person whom PSC vouches for is not signed. Raises as ``vihf`` does."""
         speaker = await self._speaker(session, None)
         insi = _Insi(speaker, self.dmp.completed(wanted.registration), wanted.call, self.dmp.profile, self.clock)
+        entry = _entry(session, "assertion.insi", "insi")
         if session.card is None:
-            return await self._unsigned(session, insi)
-        return await self._signed(session, insi.prepare, "assertion.insi", "insi")
+            return await self._unsigned(session, insi, entry)
+        return await self._signed(session, insi.prepare, entry)
 
-    async def _signed(self, session: Session, prepare: Prepare, act: str, about: str) -> Issued:
+    async def _signed(self, session: Session, prepare: Prepare, entry: AuditEntry) -> Issued:
         credential, algorithm = self.signing.signer(session, None)
         signer = Signer(credential.certificate, credential.chain, algorithm)
         await asyncio.to_thread(prepare, signer)  # what is wrong with it is told before anybody is asked
-        consent = await self.consents.assertions(session)
+        async with self._recorded(entry):
+            consent = await self._agreed(session)
         prepared = await asyncio.to_thread(prepare, signer)
-        signed = await self.signing.issue(session, prepared.message, act, about, consent)
+        signed = await self.signing.issue(session, prepared.message, entry.action, entry.document or "", consent)
         content = await asyncio.to_thread(_written, prepared, signed.signature)
         return Issued(content, credential.certificate)
 
-    async def _air(self, session: Session, vihf: _Vihf, about: str) -> Issued:
+    async def _air(self, session: Session, vihf: _Vihf, entry: AuditEntry) -> Issued:
         """The organisation's certificate is behind its password: all of it happens where its key is."""
-        consent = await self.consents.assertions(session)
 
         def work(card: Card, credential: Credential) -> Issued:
+            self._ensure_usable(session)  # the password's dialog may have been open for long
             signer = Signer(credential.certificate, credential.chain, Algorithm.RS256)
             prepared = vihf.of_organisation(organisation_of(credential.certificate)).prepare(signer)
             value = card.sign(credential.key, signer.algorithm, prepared.message)
             content = _written(prepared, value)
-            entry = _entry(session, "assertion.vihf", about, consent)
-            self.audit.write([replace(entry, digest=prepared.message.digest.hex(), certificate=credential.serial)])
+            row = replace(entry, digest=prepared.message.digest.hex(), certificate=credential.serial, consent=consent)
+            self.audit.write([row])
             return Issued(content, credential.certificate)
 
-        return await self.organisation.use(session, work)
+        await asyncio.to_thread(vihf.check)  # as much of it as can be told before anybody is asked
+        async with self._recorded(entry):
+            consent = await self._agreed(session)
+            return await self.organisation.use(session, work)
 
-    async def _unsigned(self, session: Session, insi: _Insi) -> Issued:
+    async def _unsigned(self, session: Session, insi: _Insi, entry: AuditEntry) -> Issued:
         content = await asyncio.to_thread(insi.unsigned)
-        consent = await self.consents.assertions(session)
-        await self.audit.append(_entry(session, "assertion.insi", "insi", consent))
+        async with self._recorded(entry):
+            consent = await self._agreed(session)
+        await self.audit.append(replace(entry, consent=consent))
         return Issued(content, None)
+
+    async def _agreed(self, session: Session) -> str:
+        """The consent's name, where the session did not end, and its screen was not locked, while it was asked for."""
+        consent = await self.consents.assertions(session)
+        self._ensure_usable(session)
+        return consent
+
+    def _ensure_usable(self, session: Session) -> None:
+        self.sessions.ensure_open(session)
+        self.sessions.ensure_unlocked(session)
+
+    @asynccontextmanager
+    async def _recorded(self, entry: AuditEntry) -> AsyncIterator[None]:
+        """One that came to nothing is a row too; when even that fails, the first error is the one to tell."""
+        try:
+            yield
+        except CarddError as error:
+            outcome = Outcome.REFUSED if isinstance(error, ConsentError | PinError) else Outcome.FAILED
+            with contextlib.suppress(AuditUnavailable):
+                await self.audit.append(replace(entry, outcome=outcome, code=error.code))
+            raise
+
+    def _about(self, wanted: VihfWanted) -> str:
+        """For the audit log: which patient, under a pseudonym, and how the record is opened (EX_AIR-070)."""
+        patient = f"patient:{self.pseudonyms.of(wanted.patient.ins)}" if wanted.patient else "vihf"
+        return " ".join((patient, wanted.access, *(["secret"] if wanted.is_secret else [])))
 
     async def _speaker(self, session: Session, wanted: VihfWanted | None) -> Speaker:
         if session.method == CSA:
             return _declared(session, wanted)
+        for name in ("sector", "means") if wanted else ():
+            if getattr(wanted, name) is not None:  # card and Pro Santé Connect tell them (EX_2.1-1140)
+                raise InvalidRequest(where=f"$.{name}", why="unknown")
         await self.situations.read(session)
         if session.situation is None and session.situations:
             raise SituationUnknown(known=", ".join(one.id for one in session.situations))
@@ -206,6 +244,11 @@ class _Vihf:
 
         return prepare_vihf(self.speaker, signer, self.registration, self.call, profile=self.profile, clock=self.clock)
 
+    def check(self) -> None:
+        from cardd.formats.saml.vihf import check_vihf  # noqa: PLC0415 - as above
+
+        check_vihf(self.speaker, self.registration, self.call, self.profile)
+
     def _identity(self, organisation: Organisation) -> Identity:
         return replace(self.speaker.identity, organisation=organisation)
 
@@ -240,8 +283,6 @@ def _read(content: BinaryIO) -> bytes:
         return content.read()
 
 
-def _entry(session: Session, act: str, about: str, consent: str) -> AuditEntry:
+def _entry(session: Session, act: str, about: str) -> AuditEntry:
     caller = session.caller
-    return AuditEntry(
-        act, Outcome.DONE, caller.peer.uid, caller.id, caller.name, session.id, document=about, consent=consent
-    )
+    return AuditEntry(act, Outcome.DONE, caller.peer.uid, caller.id, caller.name, session.id, document=about)

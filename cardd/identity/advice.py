@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cardd.errors import CarddError
 from cardd.identity.cpx_login import METHOD as CPX
 from cardd.identity.csa_login import METHOD as CSA
 from cardd.identity.ecps.login import METHOD as ECPS
@@ -74,6 +75,14 @@ def advised(use: Use, states: Sequence[MethodState]) -> str | None:
     """The best way for a use that works here now, what it must be joined with included; None where nothing does."""
     usable = {state.method for state in states if state.problem is None}
     for advice in TABLE[use]:
-        if advice.fit is not Fit.UNSUITED and usable >= {advice.method, *advice.together_with}:
+        if advice.fit is not Fit.UNSUITED and advice.method in usable and not missing(advice, states):
             return advice.method
     return None
+
+
+def missing(advice: Advice, states: Sequence[MethodState]) -> list[tuple[str, CarddError]]:
+    """What this workstation has not that the way needs to serve there, beside its own problem: each with its method."""
+    known = {state.method: state for state in states}
+    joined = [(name, known[name].problem) for name in advice.together_with]
+    lacks = [(name, known[name].lack) for name in (advice.method, *advice.together_with)]
+    return [(name, error) for name, error in (*joined, *lacks) if error is not None]

@@ -87,7 +87,8 @@ class CardLogin:
             credentials = _credentials(await card.access.info(), certificates)
             proof = credentials.get(KeyPurpose.AUTHENTICATION) or next(iter(credentials.values()))
             identity = way.identify(proof.certificate)
-            await self._audit.append(replace(entry, certificate=proof.serial, consent=consent))
+            who = person_of(identity) if identity.is_declared else None  # a card's certificate tells
+            await self._audit.append(replace(entry, certificate=proof.serial, consent=consent, document=who))
             self._readers.card(card.id)  # it may have left while the row was written
             session, token = self._sessions.open(
                 session_id=session_id,
@@ -123,6 +124,11 @@ class CardLogin:
             if way.stored and stored is not None and not accepted:
                 way.stored.refused()
         return certificates, pin, "stored" if stored is not None and accepted else "pin"
+
+
+def person_of(identity: Identity) -> str:
+    """Whom a session is for, in its row of the audit log, where no certificate of theirs tells (EX_AIR-070)."""
+    return f"person:{identity.national_id}"
 
 
 def _credentials(info: CardInfo, certificates: tuple[CardCertificate, ...]) -> dict[KeyPurpose, Credential]:

@@ -16,7 +16,7 @@ from cryptography.x509 import Certificate, InvalidVersion, load_der_x509_certifi
 from cryptography.x509.oid import NameOID
 
 from cardd.errors import CardGarbled
-from cardd.tlv import Tlv, parse_one
+from cardd.tlv import Tlv, in_order, parse_one
 
 SIZE_MAX = 16 * 1024
 EXTENSIONS_MAX = 64
@@ -50,7 +50,7 @@ def read(der: bytes) -> PlainCertificate:
         raise CardGarbled(what="certificate")
     try:
         _check_serial(der)
-        return _read(load_der_x509_certificate(der))
+        return _read(load_der_x509_certificate(in_order(der)))
     except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion) as fault:
         raise CardGarbled(what="certificate") from fault
 

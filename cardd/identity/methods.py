@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cardd.core.readers import Readers
-from cardd.errors import CardAmbiguous, CarddError, MethodUnavailable
+from cardd.errors import AssertionOrganisationMissing, CardAmbiguous, CarddError, MethodUnavailable
 from cardd.identity import cpx_login, csa_login
 from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.login import METHOD as ECPS
 from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.expiry import Expiring, ExpiryWatch
+from cardd.model import KeyPurpose
 
 
 @dataclass(frozen=True, slots=True)
 class MethodState:
-    """One method: usable when there is no ``problem``; ``expiring`` are its certificates that are near their end."""
+    """One method: usable when there is no ``problem``; ``expiring`` are its certificates that are near their end.
+
+    ``lack`` is what a session by it can be opened without, and no assertion for the DMP made.
+    """
 
     method: str
     problem: CarddError | None
     expiring: tuple[Expiring, ...] = ()
+    lack: CarddError | None = None
 
 
 class Methods:
@@ -35,7 +40,7 @@ class Methods:
         """Every method."""
         return [
             MethodState(cpx_login.METHOD, await self._cpx()),
-            MethodState(csa_login.METHOD, await self._organisation(), self._expiry.expiring()),
+            await self._organisation(),
             MethodState(ECPS, self._mobile()),
         ]
 
@@ -56,9 +61,10 @@ class Methods:
             return error
         return None
 
-    async def _organisation(self) -> CarddError | None:
+    async def _organisation(self) -> MethodState:
+        state = MethodState(csa_login.METHOD, None, self._expiry.expiring())
         try:
-            await self._csa.card()
+            info = await (await self._csa.card()).access.info()
         except CarddError as error:
-            return error
-        return None
+            return replace(state, problem=error)
+        return state if info.key(KeyPurpose.SIGNATURE) else replace(state, lack=AssertionOrganisationMissing())

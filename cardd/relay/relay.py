@@ -13,6 +13,7 @@ from cardd.core.signing import Signing
 from cardd.errors import UpstreamClockOff, UpstreamClosed
 from cardd.model import Algorithm
 from cardd.ports import Clock
+from cardd.relay.organisation import OrganisationTls
 from cardd.relay.upstream import Upstream, Upstreams
 
 if TYPE_CHECKING:
@@ -20,15 +21,24 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
 
     from cardd.relay.link import Link, Outgoing
+    from cardd.tls.connector import Credentials
 
 
 class Relay:
     """Every session's connections; they end with the session, and with its lock."""
 
-    def __init__(self, upstreams: Mapping[str, Upstream], sessions: Sessions, signing: Signing, clock: Clock) -> None:
+    def __init__(
+        self,
+        upstreams: Mapping[str, Upstream],
+        sessions: Sessions,
+        signing: Signing,
+        organisation: OrganisationTls,
+        clock: Clock,
+    ) -> None:
         self.upstreams = Upstreams(upstreams)
         self._sessions = sessions
         self._signing = signing
+        self._organisation = organisation
         self._clock = clock
         self._links: dict[tuple[str, str], Link] = {}
         self._opening: dict[tuple[str, str], asyncio.Lock] = {}
@@ -69,6 +79,13 @@ class Relay:
 
     async def _open(self, session: Session, upstream: Upstream) -> Link:
         from cardd.relay.link import Link  # noqa: PLC0415 - the TLS library is loaded when it is first needed
+
+        way = self._organisation.credentials if session.card is None else self._by_card
+        shown = await way(session, upstream)
+        made = self._links[session.id, upstream.name] = Link(upstream, shown)
+        return made
+
+    async def _by_card(self, session: Session, upstream: Upstream) -> Credentials:
         from cardd.tls.connector import Credentials  # noqa: PLC0415
 
         credential = self._signing.authentication(session)
@@ -81,9 +98,7 @@ class Relay:
                 session, upstream.name, upstream.host, algorithm=algorithm, digest=digest, asked=upstream.asks
             )
 
-        shown = Credentials(credential.certificate, credential.key.algorithms, ask, credential.chain)
-        made = self._links[session.id, upstream.name] = Link(upstream, shown)
-        return made
+        return Credentials(credential.certificate, credential.key.algorithms, ask, credential.chain)
 
     def _check_clock(self, upstream: Upstream, status: int, headers: CIMultiDictProxy[str]) -> None:
         """An assertion or a certificate that one side takes for old or not yet valid is hard to explain otherwise."""

@@ -22,7 +22,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
     "login": {"client": "LPS"},
     "unlock": {"client": "LPS"},
     "certificates": {"client": "LPS"},
-    "assertions": {"client": "LPS", "holder": "CAMILLE SIMULATION (899000000010)"},
+    "assertions": {"client": "LPS", "holder": "CAMILLE SIMULATION (899000000010)", "indirect": "CENTRE SIMULATION"},
     "sign": {"client": "LPS", "document": "cr.pdf", "digest": "0123456789abcdef", "patient": "SIMULATION Zoé"},
     "sign_batch": {"client": "LPS", "batch": "Lot", "count": 7, "documents": "a.pdf, b.pdf", "patient": "SIMULATION"},
     "origin": {"origin": "https://dmp.example"},
@@ -36,13 +36,14 @@ PARAMS: dict[str, dict[str, str | int]] = {
         "structure": "CABINET SIMULATION",
     },
     "remember_hint": {"client": "LPS", "national_id": "899700000000"},
-    "relay": {"client": "LPS", "upstream": "dmp", "host": "dmp.example"},
+    "relay": {"client": "LPS", "upstream": "dmp", "host": "dmp.example", "lent": ""},
+    "organisation": {"client": "LPS"},
     "pin_change": {"client": "LPS"},
     "pin_unblock": {"client": "LPS"},
     "card": {"client": "LPS", "card": "cps3", "reader": "Lecteur A", "holder": "CAMILLE SIMULATION"},
     "last_try": {"client": "LPS", "card": "cps3", "reader": "Lecteur A", "tries_left": 1},
 }
-WITH_PIN = ("login", "unlock", "sign", "sign_batch", "relay", "pin_change", "pin_unblock")
+WITH_PIN = ("login", "unlock", "sign", "sign_batch", "relay", "organisation", "pin_change", "pin_unblock")
 PROBLEMS = (None, "wrong", "refused", "mismatch", "same", "repeated", "sequence")
 
 

@@ -11,6 +11,7 @@ from cardd.formats.saml.profiles import profile_named
 from cardd.identity.ecps.direct import DirectLogin
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.oidc.token_set import TokenSet
+from cardd.relay.upstream import Upstream
 from tests.api.workbench import Workbench
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.pki import Authority
@@ -29,13 +30,19 @@ class Place:
 
 
 def workbench_at(
-    psc: Place | PscRig, directory: Path, client: str = "basic", *, dmp: DmpSettings = DMP, **settings: object
+    psc: Place | PscRig,
+    directory: Path,
+    client: str = "basic",
+    *,
+    dmp: DmpSettings = DMP,
+    upstreams: tuple[Upstream, ...] = (),
+    **settings: object,
 ) -> Workbench:
     """A workbench, not started, whose service is this client at the provider."""
     authorities = directory / "psc.pem"
     authorities.write_bytes(psc.authority.pem)
     at = EcpsSettings(psc.issuer, client, authorities=authorities, **settings)  # type: ignore[arg-type]
-    api = Workbench(directory, psc=at, dmp=dmp)
+    api = Workbench(directory, psc=at, dmp=dmp, upstreams={one.name: one for one in upstreams})
     api.secrets.values["psc-client-secret"] = SECRET.encode()
     api.person.attentive.clear()  # the dialog stays open; the mobile answers
     return api

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from tests.api.workbench import Got, Json, Workbench
 from tests.rig.oidc.people import CLAIRE
 from tests.rig.oidc.provider import PscRig
 from tests.rig.organisation import PASSWORD, Organisation, make
+from tests.rig.waiting import eventually
 
 LPS = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
 INS = {"ins": "185059999900181", "oid": "1.2.250.1.213.1.4.10"}
@@ -36,6 +39,17 @@ async def situated(api: Workbench) -> tuple[str, str]:
     path, token = await api.logged_in()
     assert (await api.call("POST", f"{path}/situation", {"id": "1"}, bearer=token)).status == 200
     return path, token
+
+
+@asynccontextmanager
+async def asked_meanwhile(api: Workbench, path: str, token: str) -> AsyncIterator[asyncio.Task[Got]]:
+    """A request for a VIHF whose dialog is open inside, and answered behind."""
+    api.person.is_asked.clear()
+    api.person.attentive.clear()
+    asking = asyncio.ensure_future(api.call("POST", f"{path}/assertions", VIHF, bearer=token))
+    await api.person.is_asked.wait()
+    yield asking
+    api.person.attentive.set()
 
 
 def assertion(got: Got) -> bytes:
@@ -81,6 +95,7 @@ async def test_the_patient_is_in_the_log_by_a_pseudonym_only(api: Workbench) -> 
     first, second = [entry for entry in api.audit.entries if entry.action == "assertion.vihf"]
     assert first.document == second.document
     assert (first.document or "").startswith("patient:")
+    assert (first.document or "").endswith(" normal")
     assert INS["ins"][:13] not in repr(api.audit.entries)
     assert (first.consent, bool(first.digest), bool(first.certificate)) == ("assertions", True, True)
 
@@ -109,6 +124,31 @@ async def test_who_refuses_issues_nothing(api: Workbench) -> None:
     signed = api.card.count
     got = await api.call("POST", f"{path}/assertions", VIHF, bearer=token)
     assert (got.status, got.code, api.card.count) == (403, "consent.refused", signed)
+    assert api.audit.acts()[-1] == "assertion.vihf refused"
+
+
+async def test_a_session_that_ends_while_the_dialog_is_open_issues_nothing(api: Workbench) -> None:
+    path, token = await situated(api)
+    signed, pins = api.card.count, len(api.person.pin_questions)
+    async with asked_meanwhile(api, path, token) as asking:
+        assert (await api.call("DELETE", path, bearer=token)).status == 204
+    got = await asking
+    assert (got.status, got.code, api.card.count) == (401, "session.closed", signed)
+    assert len(api.person.pin_questions) == pins
+    assert api.audit.acts()[-1] == "assertion.vihf failed"
+
+
+async def test_a_value_that_does_not_exist_is_told_by_its_field(api: Workbench) -> None:
+    path, token = await situated(api)
+    english = {"Accept-Language": "en"}
+    got = await api.call("POST", f"{path}/assertions", {**VIHF, "access": "x"}, bearer=token, headers=english)
+    assert got.text("detail") == "The field $.access will not do: its value is none of those that it can have."
+
+
+async def test_what_an_insi_assertion_lacks_is_told_as_such(api: Workbench) -> None:
+    path, token = await situated(api)
+    got = await api.call("POST", f"{path}/assertions", {"type": "insi", "lps": LPS}, bearer=token)
+    assert (got.code, got.text("where")) == ("request.invalid", "$.billing")
 
 
 async def test_of_several_situations_one_must_be_picked_first(api: Workbench) -> None:
@@ -137,6 +177,9 @@ async def test_an_insi_assertion_is_the_card_s(api: Workbench, tmp_path: Path) -
         ({"role": "SECRETAIRE"}, "assertion.role"),
         ({"lps": {**LPS, "homologation": " "}}, "assertion.value"),
         ({"type": "insi"}, "request.invalid"),
+        ({"means": "password"}, "request.invalid"),
+        ({"sector": "SA01"}, "request.invalid"),
+        ({"national_id": "899000000028"}, "request.invalid"),
         ({"access": "curiosity"}, "request.invalid"),
     ],
     ids=str,
@@ -177,6 +220,8 @@ async def test_an_organisation_s_session_issues_an_indirect_vihf(
     body = {**VIHF, "means": "password", "sector": "SA01"}
     got = await api.call("POST", f"{path}/assertions", body, bearer=token)
     assert wrong_in_vihf(assertion(got), "indirect", datetime.now(UTC)) == []
+    asked = api.person.questions[-1]
+    assert (asked.topic, asked.params["indirect"]) == ("assertions", "CENTRE DE SANTE SIMULATION")
     assert xmlsec_accepts(tmp_path, got, assertion(got))
 
 
@@ -204,6 +249,57 @@ async def test_an_e_cps_session_joins_with_the_organisation_s_key_in_air(
     assert ecps.person.pins == []  # asked for once
     assert ecps.person.topics().count("assertions") == 1
     assert ecps.audit.acts().count("assertion.vihf done") == 2
+
+
+@pytest.mark.parametrize("answer", [Choice.YES, Choice.NO])
+async def test_an_e_cps_login_asks_for_the_consent_once_the_mobile_has_agreed(
+    ecps: Workbench, psc: PscRig, answer: Choice
+) -> None:
+    login = {**LOGIN, "login_hint": CLAIRE, "assertions": True}
+    path, token = await pending(ecps, login, await pair(ecps))
+    ecps.person.choice = answer
+    await psc.approve(CLAIRE)
+    await eventually(lambda: "assertions" in ecps.person.topics())
+    assert (await ecps.call("GET", path, bearer=token)).text("state") == "pending"
+    ecps.person.attentive.set()
+    assert (
+        await ends_in(ecps, path, token)
+        == {
+            Choice.YES: (200, "active"),
+            Choice.NO: (403, "consent.refused"),
+        }[answer]
+    )
+    question = ecps.person.questions[-1]
+    assert CLAIRE in str(question.params["holder"])
+    assert "air" in question.params
+
+
+async def test_air_ends_with_its_session_whatever_dialog_is_open(
+    ecps: Workbench, psc: PscRig, keys: FilesSource
+) -> None:
+    await keys.start(ecps.readers)
+    path, token = await e_cps(ecps, psc)
+    ecps.person.pins = [PASSWORD]
+    async with asked_meanwhile(ecps, path, token) as consenting:
+        ecps.sessions.lock_where(lambda _: True)
+    assert (await consenting).code == "session.locked"
+    ecps.sessions.unlock_where(lambda _: True)
+    async with asked_meanwhile(ecps, path, token) as unlocking:  # consented before: this is the password's dialog
+        assert (await ecps.call("DELETE", path, bearer=token)).status == 204
+    assert (await unlocking).code == "session.closed"
+    assert ecps.audit.acts().count("assertion.vihf failed") == 2
+    assert "assertion.vihf done" not in ecps.audit.acts()
+
+
+async def test_air_that_would_not_be_accepted_is_refused_before_anybody_is_asked(
+    ecps: Workbench, psc: PscRig, keys: FilesSource
+) -> None:
+    await keys.start(ecps.readers)
+    path, token = await e_cps(ecps, psc)
+    asked = len(ecps.person.questions)
+    body = {**VIHF, "patient": {**INS, "ins": "185059999900182"}}
+    got = await ecps.call("POST", f"{path}/assertions", body, bearer=token)
+    assert (got.status, got.code, len(ecps.person.questions)) == (422, "assertion.ins_key", asked)
 
 
 async def test_without_the_organisation_s_key_there_is_no_air(ecps: Workbench, psc: PscRig) -> None:

@@ -54,7 +54,7 @@ async def test_a_kept_password_asks_nobody_and_the_audit_log_says_so(csa: Workbe
     await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())
     assert csa.person.pin_questions == []
     opened = [entry for entry in csa.audit.entries if entry.action == "session.open"]
-    assert [entry.consent for entry in opened] == ["stored"]
+    assert [(entry.consent, entry.document) for entry in opened] == [("stored", f"person:{ACTING['national_id']}")]
 
 
 async def test_without_a_kept_password_the_user_types_it(csa: Workbench) -> None:

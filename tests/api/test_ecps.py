@@ -26,6 +26,7 @@ async def test_agreed_on_the_mobile_it_is_a_session_of_that_person(ecps: Workben
     assert got.text("identity", "family_name") == "SIMULATION"
     assert got.json["card"] is None
     assert ecps.audit.acts()[-1] == "session.open done"
+    assert ecps.audit.entries[-1].document == f"person:{ALICE}"
 
 
 async def test_the_dialog_shows_the_digits_of_the_answer(ecps: Workbench) -> None:

@@ -7,9 +7,18 @@ from pathlib import Path
 import pytest
 
 from cardd.identity.advice import TABLE, Advice, Fit, Use
-from tests.api.workbench import Workbench
+from cardd.model import KeyPurpose
+from cardd_drivers.pkcs12.source import FilesSource
+from tests.api.workbench import Got, Workbench
+from tests.rig.organisation import make
 
 PAGE = Path(__file__).parents[2] / "docs" / "which-method.md"
+
+
+def missing(got: Got, place: int) -> list[tuple[str, str]]:
+    """What this way lacks here: of which way, and the error's code."""
+    listed = got.json["methods"][place]["advice"]["missing"]  # type: ignore[index]
+    return [(each["method"], each["problem"]) for each in listed]
 
 
 async def test_methods_say_what_serves_and_what_to_do_about_the_rest(api: Workbench) -> None:
@@ -35,7 +44,35 @@ async def test_what_suits_but_does_not_work_here_is_not_advised(api: Workbench) 
     assert [got.text("methods", n, "method") for n in range(3)] == ["csa", "ecps", "cpx"]
     assert got.text("methods", 0, "problem") == "session.method_unavailable"
     assert got.text("methods", 1, "advice", "together_with", 0) == "csa"
+    assert missing(got, 1) == [("csa", "session.method_unavailable")]
+    assert got.text("methods", 1, "advice", "missing", 0, "remedy")
     assert got.text("advised") == "cpx"
+
+
+@pytest.mark.parametrize(
+    ("purposes", "lacking", "advised"),
+    [
+        ((KeyPurpose.AUTHENTICATION,), [("csa", "assertion.organisation")], "cpx"),
+        ((KeyPurpose.AUTHENTICATION, KeyPurpose.SIGNATURE), [], "csa"),
+    ],
+)
+async def test_an_organisation_s_certificate_that_cannot_sign_is_not_enough_for_the_dmp(
+    api: Workbench,
+    tmp_path: Path,
+    purposes: tuple[KeyPurpose, ...],
+    lacking: list[tuple[str, str]],
+    advised: str,
+) -> None:
+    files = make(tmp_path)
+    both = {KeyPurpose.AUTHENTICATION: files.authentication, KeyPurpose.SIGNATURE: files.signature}
+    source = FilesSource({purpose: both[purpose] for purpose in purposes})
+    await source.start(api.readers)
+    got = await api.call("GET", "/v1/methods?use=establishment", via="unix")
+    assert got.json["methods"][0]["usable"] is True  # type: ignore[index]
+    assert missing(got, 0) == lacking
+    assert missing(got, 1) == lacking
+    assert got.text("advised") == advised
+    await source.stop()
 
 
 async def test_where_nothing_works_nothing_is_advised(api: Workbench) -> None:

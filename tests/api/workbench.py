@@ -48,6 +48,7 @@ from cardd.identity.methods import Methods
 from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import Peer
+from cardd.relay.organisation import OrganisationTls
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
 from cardd.system.answers import KeptAnswers
@@ -137,9 +138,6 @@ class Workbench:
         self.pins = PinDesk(prompter, guard)
         self._wire()
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
-        self.relay = Relay(self.upstreams, self.sessions, self.signing, SystemClock())
-        self.sessions.on_closed.append(self.relay.session_closed)
-        self.sessions.on_locked.append(self.relay.session_locked)
         login = CardLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
         self.secrets = MemorySecrets()
         expiry = ExpiryWatch(self.store, self.clock, self.events)
@@ -147,6 +145,7 @@ class Workbench:
         self.ecps = EcpsLogin(
             self.sessions,
             prompter,
+            self.consents,
             self.audit,
             SystemClock(),
             settings=self.psc,
@@ -161,6 +160,10 @@ class Workbench:
         situations = Situations(self.signing, self.sessions, prompter)
         organisation = OrganisationKey(csa, self.pins)
         self.sessions.on_closed.append(organisation.session_closed)
+        lent = OrganisationTls(self.sessions, self.consents, organisation, self.audit)
+        self.relay = Relay(self.upstreams, self.sessions, self.signing, lent, SystemClock())
+        self.sessions.on_closed.append(self.relay.session_closed)
+        self.sessions.on_locked.append(self.relay.session_locked)
         self.services = Services(
             readers=self.readers,
             sessions=self.sessions,
@@ -170,6 +173,7 @@ class Workbench:
             documents=DocumentSigning(self.signing, SystemClock(), self.pdf, self.stamper),
             held=self.held,
             assertions=Assertions(
+                self.sessions,
                 self.signing,
                 self.consents,
                 situations,

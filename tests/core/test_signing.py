@@ -24,6 +24,7 @@ from cardd.errors import (
     InvalidRequest,
     PinWrong,
     SessionClosed,
+    SessionExpired,
 )
 from cardd.model import Algorithm, Choice, Message, Outcome
 from cardd_drivers.simulator.card import SimulatedCard
@@ -179,6 +180,59 @@ async def test_a_session_closed_while_its_request_waits_gets_no_signature(core: 
     await blocking
     with pytest.raises(SessionClosed):
         await waiting
+
+
+async def test_a_session_closed_while_its_consent_is_asked_gets_no_pin_and_no_signature(
+    core: Core, session: Session
+) -> None:
+    before, pins = core.card.count, len(core.person.pin_questions)
+    core.person.is_asked.clear()
+    core.person.attentive.clear()
+    signing = asyncio.ensure_future(core.signing.sign(session, [request()], None))
+    await core.person.is_asked.wait()
+    core.sessions.close(session, "logout")
+    core.person.attentive.set()
+    with pytest.raises(SessionClosed):
+        await signing
+    await core.sessions.settle()
+    assert len(core.person.pin_questions) == pins
+    assert core.card.count == before
+
+
+@pytest.mark.parametrize("answer", [Choice.YES, Choice.NO])
+async def test_requests_that_come_at_once_share_one_consent_to_assertions_and_its_answer(
+    core: Core, session: Session, answer: Choice
+) -> None:
+    core.person.choice = answer
+    core.person.is_asked.clear()
+    core.person.attentive.clear()
+    asking = [asyncio.ensure_future(core.consents.assertions(session)) for _ in range(4)]
+    await core.person.is_asked.wait()
+    core.person.attentive.set()
+    given = await asyncio.gather(*asking, return_exceptions=True)
+    assert {type(one) for one in given} == {str if answer is Choice.YES else ConsentRefused}
+    assert core.person.topics() == ["assertions"]
+
+
+async def test_who_refused_assertions_is_asked_again_by_the_next_request(core: Core, session: Session) -> None:
+    core.person.choices = [Choice.NO]
+    with pytest.raises(ConsentRefused):
+        await core.consents.assertions(session)
+    assert await core.consents.assertions(session) == "assertions"
+
+
+async def test_a_pin_typed_for_a_session_that_ended_meanwhile_is_not_kept(core: Core, session: Session) -> None:
+    core.person.pins = [PIN]
+    core.sessions.lock(session)
+    core.person.is_asked.clear()
+    core.person.attentive.clear()
+    signing = asyncio.ensure_future(core.signing.sign(session, [request()], None))
+    await core.person.is_asked.wait()
+    core.sessions.close(session, "idle")
+    core.person.attentive.set()
+    with pytest.raises(SessionExpired):
+        await signing
+    assert session.pin is None
 
 
 @pytest_asyncio.fixture

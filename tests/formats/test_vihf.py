@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -47,6 +50,19 @@ def coded(document: bytes, name: str) -> list[Coded]:
 def _values(document: bytes, name: str) -> list[etree.ElementBase]:
     path = f".//{SAML}Attribute[@Name='{name}']/{SAML}AttributeValue"
     return list(etree.fromstring(document).findall(path))
+
+
+def parts_of(name: str) -> set[frozenset[tuple[str, str]]]:
+    """The parts of a name in the form of RFC 2253, in whatever order they are."""
+    types = {"GN": NameOID.GIVEN_NAME, "SN": NameOID.SURNAME, "T": NameOID.TITLE, "title": NameOID.TITLE}
+    parsed = x509.Name.from_rfc4514_string(name, types)
+    return {frozenset((each.oid.dotted_string, str(each.value)) for each in rdn) for rdn in parsed.rdns}
+
+
+def subject_by_openssl(pem: bytes) -> str:
+    command = ["openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253,-esc_msb,utf8"]
+    told = subprocess.run(command, input=pem, check=True, capture_output=True).stdout.decode()
+    return told.strip().removeprefix("subject=")
 
 
 def test_a_doctor_opens_the_dmp_with_the_card(tmp_path: Path) -> None:
@@ -146,7 +162,7 @@ def test_a_nurse_has_one_role() -> None:
     ],
 )
 def test_who_has_no_profession_takes_the_role_of_the_request(role: str, code: str, table: str) -> None:
-    person, signed = told(doctor(), profession=None, specialty=None), card_key(profession=None)
+    person, signed = told(doctor(), profession=None, specialty=None, card_type="1"), card_key(profession=None)
     document = signed.finish(prepare(VihfCall(Mode.DIRECT, PATIENT, role=role), speaker=person, signer=signed.signer))
 
     assert wrong_in_vihf(document, "direct", NOW) == []
@@ -225,6 +241,20 @@ def test_text_with_markup_stays_text() -> None:
 
     assert values(document, "LPS_Nom") == ['Logi<b> & "Cie"']
     assert wrong_in_vihf(document, "direct", NOW) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["SIMULATION D'Œ", "SIM,A", "SIM+B", "#SIM", "SIM\\", "\\,SIM", 'S"I"M', "S=I;M", "<SIM>&amp;]]>"]
+)
+def test_a_holder_s_name_of_any_characters_stands_there_as_in_the_certificate(tmp_path: Path, name: str) -> None:
+    signed = card_key(family_name=name)
+    document = signed.finish(prepare(speaker=told(doctor(), family_name=name), signer=signed.signer))
+
+    assert wrong_in_vihf(document, "direct", NOW) == []
+    assert xmlsec_accepts(tmp_path, document, signed)
+    assert schema_faults(document) == []
+    issuer = etree.fromstring(document).findtext(f"{SAML}Issuer")
+    assert parts_of(str(issuer)) == parts_of(subject_by_openssl(signed.pem))
 
 
 @settings(deadline=None)

@@ -63,6 +63,12 @@ def test_it_finds_a_signature_at_the_end() -> None:
     assert wrong_in_vihf(moved, "direct", NOW) == ["signature.place"]
 
 
+def test_it_finds_the_namespace_of_signatures_misspelt() -> None:
+    misspelt = vihf().replace(b'xmlns="http://www.w3.org/2000/09', b'xmlns="http://wwww.w3.org/2000/09')
+
+    assert {"signature.count", "certificate"} <= set(wrong_in_vihf(misspelt, "direct", NOW))
+
+
 def test_it_finds_a_reference_to_the_whole_document() -> None:
     assert "signature.reference" in wrong_in_vihf(re.sub(rb'URI="#[^"]*"', b'URI=""', vihf()), "direct", NOW)
 

@@ -78,6 +78,21 @@ def test_a_role_of_no_such_table_is_refused(role: str) -> None:
         prepare(VihfCall(Mode.DIRECT, role=role), speaker=told(doctor(), profession=None))
 
 
+@pytest.mark.parametrize("card_type", ["0", "2", "3", None])
+def test_only_a_card_of_those_in_training_makes_one_of_them(card_type: str | None) -> None:
+    employee = told(doctor(), profession=None, card_type=card_type)
+
+    with pytest.raises(errors.AssertionRoleUnknown):
+        prepare(VihfCall(Mode.DIRECT, role="G16_10"), speaker=employee)
+
+
+def test_pro_sante_connect_tells_of_nobody_that_they_are_in_training() -> None:
+    person = of_organisation(told(doctor(Means.MOBILE), profession=None))
+
+    with pytest.raises(errors.AssertionRoleUnknown):
+        prepare(VihfCall(Mode.AIR, role="G16_10"), speaker=person, signer=ORGANISATION.signer)
+
+
 def test_a_section_may_not_differ_from_the_situations() -> None:
     pharmacist = placed(told(doctor(), profession="21"), section="A")
 

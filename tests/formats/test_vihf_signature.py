@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from cardd.errors import InternalError
 from cardd.formats.saml.profiles import profile_named
@@ -14,12 +18,14 @@ from cardd.formats.saml.request import Mode, Speaker, VihfCall
 from cardd.formats.saml.vihf import prepare_vihf
 from cardd.identity.cpx import identity_of
 from cardd.model import Algorithm, Situation
+from cardd_drivers.cps3.proof import Verifier
 from cardd_drivers.sandbox.dmp.vihf import wrong_in_vihf
 from tests.formats.issuing import CARD, prepare, vihf
-from tests.rig.assertion_judges import signed_anew, xadesjs_says, xmlsec_accepts
-from tests.rig.saml import NOW, PATIENT, REGISTRATION, Key, StoppedClock, doctor
+from tests.rig.assertion_judges import signed_anew, signed_by_xmlsec, xadesjs_says, xmlsec_accepts
+from tests.rig.saml import NATIONAL_ID, NOW, PATIENT, REGISTRATION, Key, StoppedClock, doctor, in_other_orders
 from tests.rig.simulator import issue
 
+RS256 = Algorithm.RS256
 MESSAGE = (
     b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns="urn:simulation" xmlns:ds="urn:other">'
     b'<s:Header><w:Security xmlns:w="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd">'
@@ -99,6 +105,18 @@ def test_signxml_makes_one_that_our_checker_takes(tmp_path: Path) -> None:
     assert wrong_in_vihf(document, "direct", NOW) == []
 
 
+def test_our_checker_reads_the_sha_1_of_older_senders(tmp_path: Path) -> None:
+    older = (
+        vihf()
+        .replace(b"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", b"http://www.w3.org/2000/09/xmldsig#rsa-sha1")
+        .replace(b"http://www.w3.org/2001/04/xmlenc#sha256", b"http://www.w3.org/2000/09/xmldsig#sha1")
+    )
+    document = signed_by_xmlsec(tmp_path, older, CARD)
+
+    assert wrong_in_vihf(document, "direct", NOW) == []
+    assert "signature.digest" in wrong_in_vihf(document.replace(b"SA07^", b"SA05^"), "direct", NOW)
+
+
 def test_our_checker_reads_a_prefix_list_which_ties_a_signature_to_its_message(tmp_path: Path) -> None:
     document = signed_anew(vihf(), CARD, ("s", "xsi"))
 
@@ -109,8 +127,32 @@ def test_our_checker_reads_a_prefix_list_which_ties_a_signature_to_its_message(t
     assert wrong_in_vihf(MESSAGE % document, "direct", NOW) == ["signature.value"]
 
 
-def test_the_simulated_card_s_certificate_tells_all_that_a_card_tells() -> None:
-    issued = issue("medecin")
+@pytest.mark.parametrize("certificate", in_other_orders(CARD))
+def test_an_older_card_whose_name_is_in_another_order_is_read_and_signs(tmp_path: Path, certificate: bytes) -> None:
+    document = CARD.finish(prepare(signer=replace(CARD.signer, certificate=certificate)))
+
+    issuer = etree.fromstring(document).findtext("{*}Issuer").partition(",")[0]
+    assert set(issuer.split("+")) == {"GN=CAMILLE", f"CN={NATIONAL_ID}", "SN=SIMULATION-MÉDECIN"}
+    assert base64.b64encode(certificate) in document
+    assert xmlsec_accepts(tmp_path, document, CARD, ssl.DER_cert_to_PEM_cert(certificate).encode())
+    assert identity_of(certificate) == identity_of(CARD.signer.certificate)
+    assert Verifier(certificate).accepts(CARD.sign(b"SIMULATION"), hashlib.sha256(b"SIMULATION").digest(), RS256)
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "roles"),
+    [
+        ("medecin", VihfCall(Mode.DIRECT, PATIENT), ["10", "SM36"]),
+        ("pharmacien", VihfCall(Mode.DIRECT, PATIENT, section="A"), ["21", "A"]),
+        ("infirmier", VihfCall(Mode.DIRECT, PATIENT), ["60"]),
+        ("interne", VihfCall(Mode.DIRECT, PATIENT, role="G16_10"), ["10"]),
+        ("secretaire", VihfCall(Mode.DIRECT, PATIENT, role="SECRETARIAT_MEDICAL"), ["SECRETARIAT_MEDICAL"]),
+    ],
+)
+def test_each_simulated_card_s_certificate_tells_all_that_a_card_tells(
+    name: str, call: VihfCall, roles: list[str]
+) -> None:
+    issued = issue(name)
     key = Key(issued.signature.key, issued.signature.certificate)
     signer, activity = key.signer, issued.profile.activities[0]
     situation = Situation("1", sector=activity.sector, structure=activity.structure)
@@ -119,10 +161,12 @@ def test_the_simulated_card_s_certificate_tells_all_that_a_card_tells() -> None:
         speaker,
         signer,
         REGISTRATION,
-        VihfCall(Mode.DIRECT, PATIENT),
+        call,
         profile=profile_named("2024"),
         clock=StoppedClock(),
     )
 
     assert signer.algorithm is Algorithm.RS256
-    assert wrong_in_vihf(key.finish(prepared), "direct", NOW) == []
+    document = key.finish(prepared)
+    assert wrong_in_vihf(document, "direct", NOW) == []
+    assert [role.get("code") for role in etree.fromstring(document).iter("{urn:hl7-org:v3}Role")] == roles

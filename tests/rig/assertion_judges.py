@@ -20,13 +20,17 @@ JUDGES = Path(__file__).parent / "judges"
 ASSERTION = SCHEMAS[0] / "saml-schema-assertion-2.0.xsd"
 SIGNATURE = re.compile(rb"<Signature .*</Signature>", re.DOTALL)
 PLACE = b'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Id="placeholder"/>'
+VALUES = re.compile(rb"<(DigestValue|SignatureValue)>[^<]*</\1>")
 CODED = re.compile(rb"<(Role|PurposeOfUse) [^>]*></\1>")
 
 
-def xmlsec_accepts(directory: Path, document: bytes, key: Key) -> bool:
-    """Whether ``xmlsec1 --verify`` finds the assertion signed by this certificate, which it trusts."""
+def xmlsec_accepts(directory: Path, document: bytes, key: Key, pem: bytes | None = None) -> bool:
+    """Whether ``xmlsec1 --verify`` finds the assertion signed by this certificate, which it trusts.
+
+    ``pem`` is the certificate where it is not the key's usual one.
+    """
     (directory / "assertion.xml").write_bytes(document)
-    (directory / "certificate.pem").write_bytes(key.pem)
+    (directory / "certificate.pem").write_bytes(pem or key.pem)
     identifier = "urn:oasis:names:tc:SAML:2.0:assertion:Assertion"
     judged = subprocess.run(
         ["xmlsec1", "--verify", "--id-attr:ID", identifier, "--trusted-pem", "certificate.pem", "assertion.xml"],
@@ -36,6 +40,16 @@ def xmlsec_accepts(directory: Path, document: bytes, key: Key) -> bool:
         timeout=30,
     )
     return judged.returncode == 0
+
+
+def signed_by_xmlsec(directory: Path, document: bytes, key: Key) -> bytes:
+    """The assertion with the values of its signature made anew by xmlsec1, with whatever algorithms it names."""
+    (directory / "template.xml").write_bytes(VALUES.sub(rb"<\1></\1>", document))
+    private = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (directory / "key.pem").write_bytes(private)
+    identifier = "urn:oasis:names:tc:SAML:2.0:assertion:Assertion"
+    command = ["xmlsec1", "--sign", "--id-attr:ID", identifier, "--privkey-pem", "key.pem", "template.xml"]
+    return subprocess.run(command, cwd=directory, check=True, capture_output=True, timeout=30).stdout
 
 
 def xadesjs_says(document: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import permutations
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -15,10 +16,12 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.saml.request import Login, Means, Patient, Registration, Speaker
 from cardd.model import Algorithm, Identity, Organisation, Situation
+from cardd.tlv import SEQUENCE, SET, Tlv, parse_one
 
 NATIONAL_ID = "899000000010"
 SIRET = "399999999900017"
 CABINET = "499000000010001"
+BIT_STRING = 0x03
 PATIENT = Patient("185059999900181", "1.2.250.1.213.1.4.10")
 REGISTRATION = Registration("LogiSimulation", "SIM-000000-tmp0", version="4.2", installation="POSTE-SIMULATION")
 NOW = datetime.now(UTC).replace(microsecond=250_000)
@@ -119,19 +122,36 @@ def card_key(
     end: datetime | None = None,
     profession: int | None = 10,
     odd: bool = False,
+    family_name: str = "SIMULATION-MÉDECIN",
 ) -> Key:
     """A key as a CPS has it: given name, number and name in one RDN; ``odd`` adds an extension that nobody can read."""
     person = x509.RelativeDistinguishedName(
         [
             x509.NameAttribute(NameOID.GIVEN_NAME, "CAMILLE"),
             x509.NameAttribute(NameOID.COMMON_NAME, national_id),
-            x509.NameAttribute(NameOID.SURNAME, "SIMULATION-MÉDECIN"),
+            x509.NameAttribute(NameOID.SURNAME, family_name),
         ]
     )
     country = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COUNTRY_NAME, "FR")])
     title = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.TITLE, "Médecin")])
     subject = x509.Name([country, title, person])
     return _key(subject, non_repudiation=non_repudiation, begin=begin, end=end, profession=profession, odd=odd)
+
+
+def in_other_orders(key: Key) -> list[bytes]:
+    """Its certificate with the three parts of the holder's name in each order that DER does not allow, signed anew."""
+    body, algorithm, _ = parse_one(key.signer.certificate).children
+    name = next(rdn for part in body.children if part.tag == SEQUENCE for rdn in part.children if _is_person(rdn))
+    found = []
+    for order in permutations(one.encode() for one in name.children):
+        other = Tlv(SEQUENCE, body.value.replace(name.value, b"".join(order))).encode()
+        signature = Tlv(BIT_STRING, b"\0" + key.sign(other))
+        found.append(Tlv(SEQUENCE, other + algorithm.encode() + signature.encode()).encode())
+    return [each for each in found if each != key.signer.certificate]
+
+
+def _is_person(rdn: Tlv) -> bool:
+    return rdn.tag == SET and len(rdn.children) == 3
 
 
 def organisation_key(unit: str = SIRET, *, non_repudiation: bool = True) -> Key:

@@ -33,9 +33,9 @@ OTHERS: dict[str, tuple[Simulator, str]] = {
 }
 
 
-def test_it_offers_four_holders(simulator: Simulator) -> None:
+def test_it_offers_five_holders(simulator: Simulator) -> None:
     assert simulator.name == "cps3"
-    assert simulator.profiles == ("medecin", "pharmacien", "infirmier", "secretaire")
+    assert simulator.profiles == ("medecin", "pharmacien", "infirmier", "interne", "secretaire")
 
 
 def test_it_says_what_it_is_in_both_languages(simulator: Simulator) -> None:

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from cardd import tlv
 from cardd.errors import CardGarbled
 from cardd.tlv import Tlv
+from tests.rig.saml import card_key, in_other_orders
 
+KEY = card_key()
+SIGNATURE = KEY.certificate.signature
+CERTIFICATE = KEY.signer.certificate
 tags = st.sampled_from([0x04, 0x30, 0x5A, 0x61, 0x7F41, 0xBF8101, 0xA0])
 
 
@@ -57,3 +61,15 @@ def test_a_descendant_is_found_by_its_tags() -> None:
 def test_the_size_of_a_whole_object_is_known_from_its_beginning(size: int) -> None:
     whole = tlv.encode(0x30, bytes(size))
     assert tlv.announced_size(whole[:5]) == len(whole)
+
+
+def test_the_names_of_a_certificate_are_put_in_der_s_order() -> None:
+    assert tlv.in_order(CERTIFICATE) == CERTIFICATE
+    in_order = {tlv.in_order(other)[: -len(SIGNATURE)] for other in in_other_orders(KEY)}
+    assert in_order == {CERTIFICATE[: -len(SIGNATURE)]}
+
+
+@given(st.binary(max_size=64), st.integers(0, 400))
+def test_nothing_is_lost_of_what_is_no_certificate(garbage: bytes, cut: int) -> None:
+    assert sorted(tlv.in_order(garbage)) == sorted(garbage)
+    assert tlv.in_order(CERTIFICATE[:cut]) == CERTIFICATE[:cut]

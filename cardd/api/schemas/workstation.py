@@ -94,12 +94,25 @@ class ExpiringAnswer(Answer):
     days: int
 
 
+class MissingAnswer(Answer):
+    """What a way to log in needs and the workstation has not: of which way it is, the error's code, and what to do."""
+
+    method: str
+    problem: str
+    detail: str
+    remedy: str
+
+
 class AdviceAnswer(Answer):
-    """How well one way to log in suits the use that was asked for, and why, in the caller's language."""
+    """How well one way to log in suits the use that was asked for, and why, in the caller's language.
+
+    ``missing`` is what it needs there beside what its own session does: of the ways that it is joined with, or a key.
+    """
 
     fit: Literal["best", "good", "partial", "unsuited"]
     reasons: list[str]
     together_with: list[str]
+    missing: list[MissingAnswer]
 
 
 class MethodAnswer(Answer):

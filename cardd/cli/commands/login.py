@@ -23,6 +23,7 @@ def arguments(parser: Parser) -> None:
     """How, and with which card or for whom."""
     parser.add_argument("--method", choices=("cpx", "csa", "ecps"), default="cpx", help=parser.words("login.method"))
     parser.add_argument("--card", metavar="ID", help=parser.words("login.card"))
+    parser.add_argument("--assertions", action="store_true", help=parser.words("login.assertions"))
     psc_arguments(parser)
     acting = parser.add_argument_group(parser.words("login.acting"))
     for name in ACTING:
@@ -53,7 +54,7 @@ async def _login(context: Context, cardd: CarddClient) -> Session:
     async with waiting(context, context.words("login.waiting"), cardd):
         method, acting = context.arguments.method, _acting(context)
         card = context.arguments.card or ("ask" if method == "cpx" else None)
-        return await cardd.login(method, card=card, acting=acting)
+        return await cardd.login(method, card=card, acting=acting, assertions=context.arguments.assertions)
 
 
 def _acting(context: Context) -> Acting | None:

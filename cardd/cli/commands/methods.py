@@ -37,6 +37,9 @@ def _shown(context: Context, method: Method) -> Iterator[str]:
         yield from (f"  + {reason}" for reason in method.advice.reasons)
     if not method.usable:
         yield f"  ! {method.detail} {method.remedy}"
+    for lacking in method.advice.missing if method.advice else ():
+        other = context.words(f"status.{lacking.method}")
+        yield f"  ! {other}{context.words('colon')} {lacking.detail} {lacking.remedy}"
 
 
 def _advised(context: Context, found: Methods) -> str:

@@ -119,7 +119,8 @@ class VihfCall:
     """One VIHF. ``is_secret``: a secret connection, which the patient does not see.
 
     ``role`` is for people whose card or login names no profession of table G15: a code of A00, R94 or R95, or
-    ``G16_`` and a profession for one who is in training. ``section`` is a pharmacist's (G05) where neither tells it.
+    ``G16_`` and a profession for one who is in training (a CPF's holder, or declared). ``section`` is a pharmacist's
+    (G05) where neither tells it.
     """
 
     mode: Mode

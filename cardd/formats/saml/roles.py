@@ -20,6 +20,7 @@ from cardd.formats.saml.request import Registration, Speaker, VihfCall
 
 DOCTOR, PHARMACIST = "10", "21"
 IN_TRAINING = "G16_"
+TRAINING_CARD = "1"  # CPF, table G02
 TABLE_NAMES: dict[str, dict[str, str]] = {
     "none": {},
     "words": {codes.PROFESSION: "professions", codes.EXPERTISE: "specialites RPPS"},
@@ -60,10 +61,19 @@ def _first(speaker: Speaker, call: VihfCall) -> tuple[str, str]:
     if not call.role:
         raise AssertionRoleMissing
     code = call.role.removeprefix(IN_TRAINING)
-    for table in (codes.TRAINING,) if code != call.role else codes.OTHERS:
+    for table in _tables(speaker) if code != call.role else codes.OTHERS:
         if codes.has(table, code):
             return table, code
     raise AssertionRoleUnknown(role=call.role[:64])
+
+
+def _tables(speaker: Speaker) -> tuple[str, ...]:
+    """A profession in training takes a card of those in training, or an organisation that vouches for the person.
+
+    No other card, and nothing of Pro Santé Connect's, tells that somebody is: it would be the program's word alone.
+    """
+    may_be = speaker.identity.is_declared or speaker.identity.card_type == TRAINING_CARD
+    return (codes.TRAINING,) if may_be else ()
 
 
 def _second(table: str, code: str, registration: Registration) -> Role:

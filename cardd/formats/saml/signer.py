@@ -19,7 +19,7 @@ from cardd.errors import (
 )
 from cardd.formats.prepared import Signer
 from cardd.model import Algorithm
-from cardd.tlv import parse_one
+from cardd.tlv import in_order, parse_one
 
 NAMES = {NameOID.GIVEN_NAME: "GN", NameOID.SURNAME: "SN", NameOID.TITLE: "T"}  # in the Issuer, as the samples have them
 EXTENSIONS, SEQUENCE, OBJECT_IDENTIFIER, OCTET_STRING, BIT_STRING = 0xA3, 0x30, 0x06, 0x04, 0x03
@@ -71,7 +71,7 @@ def check_organisation(certificate: SigningCertificate, identifier: str) -> None
 
 def _read(der: bytes) -> SigningCertificate:
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = x509.load_der_x509_certificate(in_order(der))
         subject = certificate.subject.rfc4514_string(NAMES)
         if not subject.isprintable():
             raise CardGarbled(what="certificate")

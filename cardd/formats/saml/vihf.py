@@ -70,6 +70,13 @@ def prepare_vihf(
     return PreparedAssertion(tree.element(), identifier, signer, life)
 
 
+def check_vihf(speaker: Speaker, registration: Registration, call: VihfCall, profile: DmpProfile) -> None:
+    """What can be said against a VIHF before its signer is known. Raises AssertionRefused, each reason its class."""
+    _check_mode(speaker, call.mode)
+    checks.national_id(speaker)
+    list(_attributes(speaker, "", registration, call, profile))
+
+
 def _check_mode(speaker: Speaker, mode: Mode) -> None:
     """Who the person is must be proven, but where an organisation vouches alone."""
     if mode is not Mode.INDIRECT and speaker.identity.is_declared:

@@ -19,9 +19,15 @@ TEXTS = {
         "“{client}” asks to read your card's certificates: your name, your national number, your profession."
     ),
     "dialog.assertions.question": (
-        "“{client}” asks to issue assertions in your name until you log out: to open your patients' records (DMP) "
-        "and to look up their national identities (INSi). Each is written down. Do you agree?"
+        "“{client}” asks to issue assertions in your name until you log out, without asking again: to open any "
+        "patient's record (DMP), emergency accesses (break glass, centre 15) and secret connections included, and to "
+        "look up identities (INSi). Each is written down; no document is signed. Do you agree?"
     ),
+    "dialog.indirect": (
+        "The certificate of “{indirect}” signs them; who you are is as the program says. "
+        "They feed the DMP and do not read it."
+    ),
+    "dialog.air": "For the DMP, your organisation's certificate signs them; they are for reading only (AIR).",
     "dialog.origin.question": "The site {origin} asks to use your card.",
     "dialog.last_try.question": (
         "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
@@ -31,6 +37,8 @@ TEXTS = {
         "“{client}” asks to reach the server “{upstream}” ({host}) in your name, with your "
         "certificate, as long as the session lasts."
     ),
+    "dialog.lent": "That certificate is your organisation's, not your own.",
+    "dialog.organisation.question": "“{client}” asks for the key of your organisation's certificate, to act for you.",
     "dialog.pin_change.question": "“{client}” asks to change this card's PIN.",
     "dialog.pin_unblock.question": "“{client}” asks to unblock this card's PIN.",
     "dialog.card.question": "“{client}” asks for a card, and several can serve. Use this one?",

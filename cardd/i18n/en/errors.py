@@ -354,8 +354,8 @@ TEXTS = {
     "session.not_psc.title": "Not a session of Pro Santé Connect",
     "session.not_psc.detail": "It was opened with a card or a certificate, and has no token of Pro Santé Connect.",
     "session.not_psc.remedy": "Open a session with e-CPS.",
-    "session.situation.title": "Unknown situation of practice",
-    "session.situation.detail": "This person has no such situation of practice; theirs are: {known}.",
+    "session.situation.title": "Situation of practice to be picked",
+    "session.situation.detail": "None of this person's situations of practice is picked; theirs are: {known}.",
     "session.situation.remedy": "Pick one of those that the session lists (situations), or let the user pick (“ask”).",
     "session.push_too_soon.title": "Too soon",
     "session.push_too_soon.detail": "The mobile was asked a moment ago.",
@@ -444,7 +444,8 @@ TEXTS = {
     "assertion.role.title": "Role refused",
     "assertion.role.detail": 'The role "{role}" does not exist, or the person already has a profession.',
     "assertion.role.remedy": (
-        "Tell a role only for a person without profession, with a code of the tables A00, R94, R95 or G16."
+        "Tell a role only for a person without profession, with a code of the tables A00, R94 or R95; "
+        "G16, in training, with a CPF card or an organisation's certificate."
     ),
     "assertion.expertise.title": "Savoir-faire missing",
     "assertion.expertise.detail": "The DMP wants a doctor's savoir-faire; neither the card nor the login tells it.",
@@ -464,7 +465,9 @@ TEXTS = {
     "assertion.structure.remedy": "Pick a situation that names the structure, or check the organisation's certificate.",
     "assertion.sector.title": "Sector of activity missing",
     "assertion.sector.detail": "The situation of practice tells no sector of activity (SAxx).",
-    "assertion.sector.remedy": "Pick a situation that tells the sector.",
+    "assertion.sector.remedy": (
+        'Pick a situation that tells the sector; with the organisation\'s certificate, the request tells it ("sector").'
+    ),
     "assertion.identity_declared.title": "Identity not proven",
     "assertion.identity_declared.detail": "This mode wants a proven identity; this one is declared by the software.",
     "assertion.identity_declared.remedy": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 TEXTS: dict[str, str] = {
+    "reason.choice": "its value is none of those that it can have",
     "reason.duplicate": "it is given twice",
     "reason.expected": "expected {expected}",
     "reason.handshake": "this is no WebSocket handshake of version 13 without subprotocol",

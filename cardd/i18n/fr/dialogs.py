@@ -22,8 +22,17 @@ TEXTS = {
         "votre nom, votre numéro national, votre profession."
     ),
     "dialog.assertions.question": (
-        "« {client} » demande à émettre des assertions en votre nom jusqu'à la fin de votre session : pour ouvrir les "
-        "dossiers de vos patients (DMP) et rechercher leurs identités (INSi). Chacune est consignée. Acceptez-vous ?"
+        "« {client} » demande à émettre des assertions en votre nom jusqu'à la fin de votre session, sans redemander : "
+        "pour ouvrir le dossier de tout patient (DMP), accès d'urgence (bris de glace, centre 15) et connexions "
+        "secrètes compris, et rechercher des identités (INSi). Chacune est consignée ; aucun document n'est signé. "
+        "Acceptez-vous ?"
+    ),
+    "dialog.indirect": (
+        "Le certificat de « {indirect} » les signe ; votre identité est celle que le programme déclare. "
+        "Elles servent à alimenter le DMP, pas à le consulter."
+    ),
+    "dialog.air": (
+        "Pour le DMP, le certificat de votre structure les signe ; elles servent à la seule consultation (AIR)."
     ),
     "dialog.origin.question": "Le site {origin} demande à utiliser votre carte.",
     "dialog.last_try.question": (
@@ -33,6 +42,10 @@ TEXTS = {
     "dialog.relay.question": (
         "« {client} » demande à joindre le serveur « {upstream} » ({host}) en votre nom, avec "
         "votre certificat, tant que dure la session."
+    ),
+    "dialog.lent": "Ce certificat est celui de votre structure, non le vôtre.",
+    "dialog.organisation.question": (
+        "« {client} » demande la clé du certificat de votre structure, pour agir en votre nom."
     ),
     "dialog.pin_change.question": "« {client} » demande à changer le code porteur de cette carte.",
     "dialog.pin_unblock.question": "« {client} » demande à débloquer le code porteur de cette carte.",

@@ -381,8 +381,10 @@ TEXTS = {
         "Cette session est celle d'une carte ou d'un certificat ; elle n'a pas de jeton de Pro Santé Connect."
     ),
     "session.not_psc.remedy": "Ouvrez une session par e-CPS.",
-    "session.situation.title": "Situation d'exercice inconnue",
-    "session.situation.detail": "Cette personne n'a pas cette situation d'exercice ; les siennes : {known}.",
+    "session.situation.title": "Situation d'exercice à choisir",
+    "session.situation.detail": (
+        "Aucune des situations d'exercice de cette personne n'est choisie ; les siennes : {known}."
+    ),
     "session.situation.remedy": (
         "Choisissez l'une de celles que la session énumère (situations), ou laissez choisir l'utilisateur (« ask »)."
     ),
@@ -475,7 +477,8 @@ TEXTS = {
     "assertion.role.title": "Rôle refusé",
     "assertion.role.detail": "Le rôle « {role} » n'existe pas, ou la personne a déjà une profession.",
     "assertion.role.remedy": (
-        "N'indiquez un rôle que pour une personne sans profession, avec un code des tables A00, R94, R95 ou G16."
+        "N'indiquez un rôle que pour une personne sans profession, avec un code des tables A00, R94 ou R95 ; "
+        "G16, en formation, avec une carte CPF ou le certificat d'une structure."
     ),
     "assertion.expertise.title": "Savoir-faire manquant",
     "assertion.expertise.detail": (
@@ -503,7 +506,10 @@ TEXTS = {
     ),
     "assertion.sector.title": "Secteur d'activité manquant",
     "assertion.sector.detail": "La situation d'exercice n'indique pas de secteur d'activité (SAxx).",
-    "assertion.sector.remedy": "Choisissez une situation d'exercice qui indique le secteur.",
+    "assertion.sector.remedy": (
+        "Choisissez une situation d'exercice qui indique le secteur ; avec le certificat de l'organisation, la demande "
+        "l'indique (« sector »)."
+    ),
     "assertion.identity_declared.title": "Identité non prouvée",
     "assertion.identity_declared.detail": (
         "Ce mode demande une identité prouvée ; celle-ci est déclarée par le logiciel."

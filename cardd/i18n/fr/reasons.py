@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 TEXTS: dict[str, str] = {
+    "reason.choice": "sa valeur n'est aucune de celles qu'il peut avoir",
     "reason.duplicate": "il figure deux fois",
     "reason.expected": "attendu {expected}",
     "reason.handshake": "ce n'est pas une ouverture WebSocket de version 13 sans sous-protocole",

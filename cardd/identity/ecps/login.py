@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
 
+from cardd.core.consent import ConsentDesk
 from cardd.core.sessions import Session, Sessions, new_session_id
 from cardd.errors import (
     AuditUnavailable,
@@ -20,6 +21,7 @@ from cardd.errors import (
     PushTooSoon,
     SessionNotPsc,
 )
+from cardd.identity.card_login import person_of
 from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints
@@ -53,12 +55,13 @@ class Request:
     """What a client asks for: the login, and what is to happen once it succeeded.
 
     ``situation`` is one's identifier, ``ask`` to have the user pick, None to leave it to a later call; ``remember``
-    asks the user whether the national id may be kept.
+    asks the user whether the national id may be kept, ``assertions`` for the consent to assertions in their name.
     """
 
     wanted: Wanted
     situation: str | None = None
     remember: bool = False
+    assertions: bool = False
 
 
 @dataclass(slots=True)
@@ -79,6 +82,7 @@ class EcpsLogin:
         self,
         sessions: Sessions,
         prompter: Prompter,
+        consents: ConsentDesk,
         audit: AuditLog,
         clock: Clock,
         *,
@@ -90,6 +94,7 @@ class EcpsLogin:
         self._sessions = sessions
         self._prompter = prompter
         self._desk = Desk(prompter)
+        self._consents = consents
         self._audit = audit
         self._clock = clock
         self._settings = settings
@@ -247,7 +252,8 @@ class EcpsLogin:
         beside = [self._spawn(work(session, attempt)) for work in (self._show, self._watch)]
         try:
             self._logins[session.id] = login = await attempt.waiting.finish()
-            await self._audit.append(replace(attempt.entry, consent=attempt.request.wanted.flow.value))
+            who, how = person_of(login.identity), attempt.request.wanted.flow.value
+            await self._audit.append(replace(attempt.entry, document=who, consent=how))
             _cancel(beside)
             await self._open(session, attempt.request, login)
         except CarddError as error:
@@ -257,9 +263,11 @@ class EcpsLogin:
             _cancel(beside)
 
     async def _open(self, session: Session, request: Request, login: OpenLogin) -> None:
-        """The session is open once its situation is picked, where the request wants one."""
+        """The session is open once its situation is picked and assertions are agreed to, where the request wants it."""
         session.situations = login.situations
         picked = await self._picked(session, request.situation)
+        if request.assertions:
+            await self._consents.assertions(session, login.identity)
         del self._attempts[session.id]
         if request.wanted.flow is Flow.MOBILE and request.wanted.channel is not Channel.CARD:
             self._by_mobile.add(session.id)

@@ -14,6 +14,7 @@ from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
 from cardd.errors import CardGarbled
 from cardd.model import Algorithm
+from cardd.tlv import in_order
 
 PADDINGS: dict[Algorithm, AsymmetricPadding] = {
     Algorithm.RS256: PKCS1v15(),
@@ -26,7 +27,7 @@ class Verifier:
 
     def __init__(self, certificate: bytes) -> None:
         try:
-            key = load_der_x509_certificate(certificate).public_key()
+            key = load_der_x509_certificate(in_order(certificate)).public_key()
         except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion) as fault:
             raise CardGarbled(what="a certificate that is none") from fault
         if not isinstance(key, RSAPublicKey):

@@ -14,6 +14,7 @@ from cryptography.x509 import (
 )
 
 from cardd.model import Algorithm, KeyPurpose, KeyRef
+from cardd.tlv import in_order
 from cardd_drivers.pkcs11.wire import Description
 
 RSA_PKCS, RSA_PKCS_PSS, ECDSA = 0x01, 0x0D, 0x1041  # CKM_…
@@ -29,7 +30,7 @@ def keys_of(description: Description) -> Iterator[KeyRef]:
     """The usable keys, in the token's order; ``reference`` is the certificate's place in it."""
     for place, found in enumerate(description.certificates):
         try:
-            certificate = load_der_x509_certificate(found.der)
+            certificate = load_der_x509_certificate(in_order(found.der))
             algorithms = tuple(_algorithms(certificate, description.mechanisms))
         except (ValueError, TypeError, InvalidVersion):
             continue

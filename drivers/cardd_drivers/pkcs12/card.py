@@ -29,13 +29,15 @@ class KeyFiles(Card):
 
     def __init__(self, files: Mapping[KeyPurpose, Path]) -> None:
         self._files = files
-        self._keys: tuple[KeyRef, ...] = ()
+        self._keys = tuple(
+            KeyRef("", path.name, purpose, place, (), pin=0) for place, (purpose, path) in enumerate(files.items())
+        )
         self._certificates: tuple[CardCertificate, ...] = ()
         self._unlocked: dict[str, Unlocked] = {}
 
     @property
     def info(self) -> CardInfo:
-        """Kind and password; the keys after the first ``verify``."""
+        """Kind and password, and what keys there are for; what they can do, after the first ``verify``."""
         label = ", ".join(path.name for path in self._files.values())
         return CardInfo(CardKind.PKCS12, "pkcs12", "", label, self._keys, PASSWORD)
 

@@ -1,14 +1,15 @@
 """The fictitious holders of the simulated cards.
 
 National identifiers are well formed by table G08 (8 and the 11 digits of an RPPS number, 5 and the 14 digits of a SIRET
-number with a registration) and visibly invented; the shape of a CPE's registration is not known and is ours.
+number with a registration) and visibly invented; the shape of a CPE's registration is not known and is ours, and so is
+that a CPF, of which no sample is public, tells no profession.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-CPS, CPE = 0, 2  # table G02, card types
+CPS, CPF, CPE = 0, 1, 2  # table G02, card types
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,17 @@ PROFILES = {
             profession=60,
             specialty=None,
             activities=(Activity("CABINET DE SOINS SIMULATION", "499000000036001", "SA08"),),
+        ),
+        Profile(
+            name="interne",
+            given_name="CHARLIE",
+            family_name="SIMULATION-INTERNE",
+            national_id="899000000044",
+            card_type=CPF,
+            title=None,
+            profession=None,
+            specialty=None,
+            activities=(Activity("HOPITAL SIMULATION", "1990000004", "SA01"),),
         ),
         Profile(
             name="secretaire",

@@ -286,7 +286,7 @@ def _subject(certificate: x509.Certificate) -> set[frozenset[str]]:
 
 def _names(issuer: str) -> set[frozenset[str]]:
     """The RDNs of a name in the form of RFC 2253, as sets: their order differs from sender to sender."""
-    return {frozenset(re.split(r"(?<!\\)\+", rdn.strip())) for rdn in re.split(r"(?<!\\),", issuer)}
+    return {frozenset(re.findall(r"(?:[^+\\]|\\.)+", rdn.strip())) for rdn in re.findall(r"(?:[^,\\]|\\.)+", issuer)}
 
 
 def _moment(text: str) -> datetime:

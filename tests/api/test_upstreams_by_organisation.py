@@ -1,0 +1,117 @@
+"""An e-CPS session reaches a server that wants a certificate with the organisation's (AIR, EX_AIR-080)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from cardd.model import Choice, KeyPurpose
+from cardd.relay.upstream import Upstream
+from cardd_drivers.pkcs12.source import FilesSource
+from tests.api.ecps import LOGIN, ends_in, pair, pending, workbench_at
+from tests.api.workbench import Got, Json, Workbench
+from tests.rig.nginx import Nginx, authority, issued
+from tests.rig.oidc.people import CLAIRE
+from tests.rig.oidc.provider import PscRig
+from tests.rig.organisation import PASSWORD, SIRET, Organisation, make
+
+
+@pytest.fixture
+def organisation(tmp_path: Path) -> Organisation:
+    return make(tmp_path)
+
+
+@pytest_asyncio.fixture
+async def reached(psc: PscRig, organisation: Organisation, tmp_path: Path) -> AsyncIterator[Workbench]:
+    """A workbench with e-CPS, and nginx that lets the organisation's authentication certificate in and no other."""
+    root = authority(tmp_path)
+    server = issued(tmp_path, root, "serveur", names="DNS:localhost")
+    nginx = Nginx(tmp_path / "nginx", organisation.certificate("authentication"), server)
+    with nginx.running():
+        dmp = Upstream("dmp", f"https://localhost:{nginx.port}", authorities=root.certificate)
+        api = workbench_at(psc, tmp_path, upstreams=(dmp,))
+        await api.start()
+        yield api
+        await api.ecps.close()
+        await api.stop()
+
+
+@pytest_asyncio.fixture
+async def keys(reached: Workbench, organisation: Organisation) -> AsyncIterator[FilesSource]:
+    source = FilesSource(
+        {KeyPurpose.AUTHENTICATION: organisation.authentication, KeyPurpose.SIGNATURE: organisation.signature}
+    )
+    await source.start(reached.readers)
+    yield source
+    await source.stop()
+
+
+async def logged_in(api: Workbench, psc: PscRig) -> tuple[str, str]:
+    path, token = await pending(api, {**LOGIN, "login_hint": CLAIRE}, await pair(api))
+    await psc.approve(CLAIRE)
+    assert await ends_in(api, path, token) == (200, "active")
+    api.person.attentive.set()
+    return path, token
+
+
+async def who(api: Workbench, path: str, token: str) -> Got:
+    return await api.call("GET", f"{path}/upstreams/dmp/who", bearer=token)
+
+
+async def test_the_server_knows_the_organisation_once_the_person_agreed(
+    reached: Workbench, psc: PscRig, keys: FilesSource
+) -> None:
+    path, token = await logged_in(reached, psc)
+    reached.person.pins = [PASSWORD]
+    for got in await asyncio.gather(*(who(reached, path, token) for _ in range(5))):
+        assert (got.status, SIRET in got.raw.decode()) == (200, True)
+    asked = reached.person.questions[-1]
+    assert (asked.topic, "lent" in asked.params) == ("relay", True)
+    assert reached.person.topics().count("relay") == 1
+    [row] = [entry for entry in reached.audit.entries if entry.action == "tls.handshake"]
+    assert (row.outcome.value, row.document, row.consent) == ("done", "dmp localhost", "dialog")
+    assert row.certificate
+
+
+async def test_an_assertion_and_a_connection_at_once_ask_for_one_password(
+    reached: Workbench, psc: PscRig, keys: FilesSource
+) -> None:
+    path, token = await logged_in(reached, psc)
+    reached.person.pins = [PASSWORD]
+    vihf: Json = {"type": "vihf", "lps": {"name": "LPS SIMULATION", "homologation": "SIM-0001"}}
+    issued, connected = await asyncio.gather(
+        reached.call("POST", f"{path}/assertions", vihf, bearer=token), who(reached, path, token)
+    )
+    assert (issued.status, connected.status) == (200, 200)
+    assert [asked.question.topic for asked in reached.person.pin_questions] == ["organisation"]
+
+
+async def test_who_refuses_reaches_nothing_and_gives_no_password(
+    reached: Workbench, psc: PscRig, keys: FilesSource
+) -> None:
+    path, token = await logged_in(reached, psc)
+    reached.person.choice = Choice.NO
+    got = await who(reached, path, token)
+    assert (got.status, got.code) == (403, "consent.refused")
+    assert reached.person.pin_questions == []
+
+
+async def test_while_the_screen_is_locked_nothing_is_reached(
+    reached: Workbench, psc: PscRig, keys: FilesSource
+) -> None:
+    path, token = await logged_in(reached, psc)
+    reached.person.pins = [PASSWORD]
+    assert (await who(reached, path, token)).status == 200
+    reached.sessions.lock_where(lambda _: True)
+    assert (await who(reached, path, token)).code == "session.locked"
+    reached.sessions.unlock_where(lambda _: True)
+    assert (await who(reached, path, token)).status == 200
+
+
+async def test_without_the_organisation_s_key_it_reaches_nothing(reached: Workbench, psc: PscRig) -> None:
+    path, token = await logged_in(reached, psc)
+    assert (await who(reached, path, token)).code == "session.cannot_sign"
