@@ -216,7 +216,8 @@ class Sessions:
     ) -> Session:
         """The session of this token, for its own OS user and, where the caller is known otherwise, its own caller.
 
-        ``touch`` counts this as a use, which puts off the end of an idle session; ``pending`` takes one that waits too.
+        ``touch`` counts this as a use, which puts off the end of an idle session; ``pending`` takes one that waits too,
+        and whoever asks for such a one shows that somebody still waits.
         Raises SessionUnknown for any mismatch, SessionPending, SessionClosed or SessionExpired with the reason for one
         that ended, and for one that failed its error.
         """
@@ -232,7 +233,7 @@ class Sessions:
             raise self._why_ended(kept)
         if session.pending and not pending:
             raise SessionPending
-        if touch:
+        if touch or session.pending:
             session.used = self.clock.monotonic()
         return session
 

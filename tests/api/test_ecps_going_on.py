@@ -224,6 +224,19 @@ async def test_a_program_that_died_leaves_no_login_behind(
     assert (got.status, got.code) == (401, "session.closed")
 
 
+async def test_a_program_that_goes_on_asking_is_waited_for(
+    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE", 0.2)
+    path, token = await pending(ecps)
+    for _ in range(10):  # each time well within its lease, together several of them
+        ecps.clock.seconds += 0.1
+        assert (await ecps.call("GET", path, bearer=token)).text("state") == "pending"
+        await asyncio.sleep(0.1)
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (200, "active")
+
+
 async def test_a_program_that_listens_to_events_need_not_ask(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
