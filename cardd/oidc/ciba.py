@@ -125,6 +125,11 @@ class PendingLogin:
         return seconds < left
 
 
+def two_digits() -> str:
+    """What the person compares on workstation and mobile: 00 to 99, each as likely and none to be foreseen."""
+    return f"{secrets.randbelow(100):02d}"
+
+
 async def start(provider: Provider, login_hint: str, *, channel: Channel | None = None) -> PendingLogin:
     """Have the provider wake the person's mobile. ``login_hint`` is the national id (``8…`` for an RPPS).
 
@@ -133,7 +138,7 @@ async def start(provider: Provider, login_hint: str, *, channel: Channel | None 
     """
     if not login_hint.isprintable() or not 0 < len(login_hint) <= HINT_MAX:
         raise PscLoginHintUnknown
-    binding_message = f"{secrets.randbelow(100):02d}"
+    binding_message = two_digits()
     form = {
         "scope": provider.settings.scope,
         "acr_values": provider.settings.acr,

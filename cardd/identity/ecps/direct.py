@@ -118,7 +118,7 @@ class BrowserWaiting:
     async def finish(self) -> DirectLogin:
         """As ``Waiting``."""
         try:
-            return self._way.opened(await self._begun.finish(national_id=self._national_id))
+            return self._way.opened(await self._begun.finish(national_id=self._national_id, timeout=code_flow.TIMEOUT))
         finally:
             self._begun.forget()
 

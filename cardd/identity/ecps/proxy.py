@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from datetime import timedelta
 
 from cardd.core.sessions import Pending
@@ -30,6 +29,7 @@ from cardd.identity.ecps.settings import EcpsSettings, ProxySettings
 from cardd.identity.ecps.situations import situations_of
 from cardd.identity.ecps.way import Channel, Flow, HandedToken, Keep, Wanted
 from cardd.model import Identity, Situation
+from cardd.oidc.ciba import two_digits
 from cardd.oidc.fields import text
 from cardd.oidc.http import Answer, Http
 from cardd.oidc.token import Token
@@ -57,10 +57,9 @@ class ProxyWay:
             raise PscFlowUnavailable(flow=wanted.flow.value)
         if wanted.login_hint is None:
             raise MethodUnavailable(method=METHOD)
-        digits = f"{secrets.randbelow(100):02d}"
         until = self._clock.now() + timedelta(seconds=self._proxy.timeout)
         channel = wanted.channel or Channel.MOBILE
-        return ProxyWaiting(self, wanted.login_hint, channel, Pending(until, binding_message=digits))
+        return ProxyWaiting(self, wanted.login_hint, channel, Pending(until, binding_message=two_digits()))
 
     async def resume(self, kept: Secret, national_id: str, keep: Keep) -> ProxyLogin:  # noqa: ARG002 - the protocol's
         """Never: asking the proxy about a session that it forgot would wake the mobile."""
