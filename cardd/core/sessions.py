@@ -65,6 +65,7 @@ class Session:
 
     ``pin`` is there in "hold" mode while the session is active; ``card`` is None where no card or token is behind it.
     ``situation`` is the one of the person's ``situations`` that was picked, and the only one where there is one.
+    ``opens_locked`` tells that the screen was locked while it waited, and still is.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Session:
     situation: Situation | None = None
     pin: Secret | None = None
     state: SessionState = SessionState.ACTIVE
+    opens_locked: bool = False
 
     def situation_named(self, identifier: str | None) -> Situation:
         """One of the person's situations. Raises SituationUnknown."""
@@ -192,6 +194,8 @@ class Sessions:
         session.identity, session.pending, session.state = identity, None, SessionState.ACTIVE
         session.situate(situation)
         self._publish("session.opened", session)
+        if session.opens_locked:
+            self.lock(session)
 
     def activate(self, session: Session, identity: Identity, situation: Situation | None = None) -> None:
         """A pending session's person has agreed, and acts in this situation of theirs, if one is known yet."""
@@ -277,7 +281,8 @@ class Sessions:
                 self.lock(session)
 
     def lock(self, session: Session) -> None:
-        """Wipe the PIN and de-authenticate the card; the next operation asks for the PIN."""
+        """Wipe the PIN and de-authenticate the card; the next operation asks for the PIN. What waits opens locked."""
+        session.opens_locked = session.state is SessionState.PENDING
         if session.state is SessionState.ACTIVE:
             session.lock()
             self._logout(session)
@@ -288,7 +293,10 @@ class Sessions:
     def unlock_where(self, condition: Callable[[Session], bool]) -> None:
         """The user is back: a locked session without a card, which has no PIN to ask for, goes on."""
         for session in list(self._open.values()):
-            if session.state is SessionState.LOCKED and session.card is None and condition(session):
+            if session.card is not None or not condition(session):
+                continue
+            session.opens_locked = False
+            if session.state is SessionState.LOCKED:
                 session.state = SessionState.ACTIVE
                 self._publish("session.unlocked", session)
 

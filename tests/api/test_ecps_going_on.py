@@ -194,6 +194,26 @@ async def test_while_the_screen_is_locked_it_gives_no_token(ecps: Workbench, psc
     assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).status == 200
 
 
+async def test_agreed_while_the_screen_is_locked_it_gives_no_token_before_the_user_is_back(
+    ecps: Workbench, psc: PscRig
+) -> None:
+    path, token = await pending(ecps, secret=await pair(ecps, permissions=["psc_token"]))
+    ecps.sessions.lock_where(lambda _: True)
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (200, "locked")
+    assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).code == "session.locked"
+    ecps.sessions.unlock_where(lambda _: True)
+    assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).status == 200
+
+
+async def test_locked_and_unlocked_while_it_waits_it_opens_as_ever(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps)
+    ecps.sessions.lock_where(lambda _: True)
+    ecps.sessions.unlock_where(lambda _: True)
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (200, "active")
+
+
 async def test_a_card_s_session_is_unlocked_by_its_pin_only(api: Workbench) -> None:
     path, token = await api.logged_in()
     api.sessions.lock_where(lambda _: True)
