@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cardd.errors import PscUnavailable, SecretStoreUnavailable, StateUnavailable
-from cardd.identity.ecps import direct, lease, login
+from cardd.identity.ecps import direct, lease, login, pace
 from cardd.identity.ecps.direct import DirectLogin, DirectWay
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import Wanted
@@ -167,7 +167,7 @@ async def test_a_full_disk_ends_no_session(ecps: Workbench, psc: PscRig, monkeyp
 async def test_agreed_while_the_push_is_sent_again_it_is_open_and_stays_so(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login, "PUSH_PAUSE", 0)
+    monkeypatch.setattr(pace, "PUSH_PAUSE", 0)
     path, token = await pending(ecps)
     begin = DirectWay.begin
 

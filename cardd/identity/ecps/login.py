@@ -17,14 +17,15 @@ from cardd.errors import (
     MethodUnavailable,
     PscFlowUnavailable,
     PscSessionOver,
-    PushTooSoon,
     SessionNotPsc,
+    TooManyRequests,
 )
 from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints
 from cardd.identity.ecps.kept import KeptSession, KeptSessions
 from cardd.identity.ecps.lease import abandoned
+from cardd.identity.ecps.pace import PushPace
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import (
     FINAL,
@@ -45,7 +46,7 @@ from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
 METHOD = "ecps"
 DAEMON_STOPPED = "daemon_stopped"
 BY_MOBILE = "MOBILE"  # as PSC's authMode has it
-PUSH_PAUSE = 10.0  # seconds between two pushes of one login
+SESSIONS_MAX = 64  # of one program: of all the people who work on one machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,11 @@ class Request:
 
 @dataclass(slots=True)
 class _Attempt:
-    """A login under way: what it waits for, since when, and the task that waits."""
+    """A login under way: what it waits for, and the task that waits."""
 
     request: Request
     entry: AuditEntry
     waiting: Waiting
-    since: float
     task: asyncio.Task[None] | None = None
 
 
@@ -102,6 +102,7 @@ class EcpsLogin:
         self._staying: dict[str, asyncio.Task[None]] = {}
         self._logins: dict[str, OpenLogin] = {}
         self._by_mobile: set[str] = set()
+        self._pace = PushPace(clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self.hints = LoginHints(store)
         sessions.on_situated.append(self._kept.situated)
@@ -114,14 +115,17 @@ class EcpsLogin:
     async def start(self, caller: Caller, request: Request) -> tuple[Session, str]:
         """Wake the mobile, or prepare the page: a pending session, and its token, given once.
 
-        Raises MethodUnavailable, InvalidRequest without a national id for the mobile, and what ``Way.begin`` raises.
+        Raises MethodUnavailable, InvalidRequest without a national id for the mobile, TooManyRequests, PushTooSoon, and
+        what ``Way.begin`` raises.
         """
         self.check()
+        if sum(session.caller.id == caller.id for session in self._sessions.of(caller.peer.uid)) >= SESSIONS_MAX:
+            raise TooManyRequests(retry_after=60)
         named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed
         request = self._completed(caller, request)
         entry = AuditEntry("session.open", Outcome.DONE, caller.peer.uid, caller.id, caller.name, new_session_id())
         try:
-            waiting = await (await self._connected()).begin(request.wanted)
+            waiting = await self._begun(caller, request.wanted)
         except CarddError as error:
             await self._record(replace(entry, outcome=Outcome.FAILED, code=error.code))
             raise
@@ -134,7 +138,7 @@ class EcpsLogin:
             credentials={},
             pending=waiting.pending,
         )
-        self._wait(session, _Attempt(request, entry, waiting, self._clock.monotonic()))
+        self._wait(session, _Attempt(request, entry, waiting))
         return session, token
 
     async def push_again(self, session: Session) -> None:
@@ -145,11 +149,7 @@ class EcpsLogin:
         attempt = self._attempts.get(session.id)
         if attempt is None or session.id in self._logins or attempt.request.wanted.flow is not Flow.MOBILE:
             raise PscFlowUnavailable(flow=Flow.MOBILE.value)
-        left = attempt.since + PUSH_PAUSE - self._clock.monotonic()
-        if left > 0:
-            raise PushTooSoon(retry_after=max(1, round(left)))
-        attempt.since = self._clock.monotonic()
-        waiting = await (await self._connected()).begin(attempt.request.wanted)
+        waiting = await self._begun(session.caller, attempt.request.wanted)
         self._sessions.ensure_open(session)
         if session.id in self._logins:
             return  # the person has agreed to the push before meanwhile
@@ -230,6 +230,13 @@ class EcpsLogin:
         if self._way is not None:
             await self._way.close()
 
+    async def _begun(self, caller: Caller, wanted: Wanted) -> Waiting:
+        way = await self._connected()
+        if wanted.flow is not Flow.MOBILE:
+            return await way.begin(wanted)
+        with self._pace.push(caller, wanted.login_hint or ""):
+            return await way.begin(wanted)
+
     def _completed(self, caller: Caller, request: Request) -> Request:
         """With the national id that the user had kept, where a mobile is to be woken and the request has none."""
         if request.wanted.login_hint is not None or request.wanted.flow is not Flow.MOBILE:
@@ -247,6 +254,7 @@ class EcpsLogin:
         beside = [self._spawn(work(session, attempt)) for work in (self._show, self._watch)]
         try:
             self._logins[session.id] = login = await attempt.waiting.finish()
+            self._pace.agreed(session.caller, login.identity.national_id)
             await self._audit.append(replace(attempt.entry, consent=attempt.request.wanted.flow.value))
             _cancel(beside)
             await self._open(session, attempt.request, login)
