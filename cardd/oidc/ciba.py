@@ -25,6 +25,7 @@ GRANT = "urn:openid:params:grant-type:ciba"
 DEFAULT_INTERVAL = 5.0  # CIBA Core 7.3, where the provider does not tell
 SLOW_DOWN = 5.0  # CIBA Core 11
 BACK_OFF_MAX = 30.0
+LAST_CHANCE = 1.0  # seconds before the request's end, for one more poll of a provider that was away
 LIFETIME_MAX = 3600.0
 HINT_MAX = 128
 
@@ -37,17 +38,16 @@ class Channel(StrEnum):
 
 
 class Pace:
-    """How long to wait before the next poll, in seconds."""
+    """How long to wait before the next poll, in seconds; never less than the provider's interval."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
         self._faults = 0
 
-    @property
-    def wait(self) -> float:
-        """The interval; doubled for each fault after the first in a row."""
+    def wait(self, left: float) -> float:
+        """The interval; doubled for each fault after the first in a row, but not past the request's end (``left``)."""
         doubled = self._interval * float(1 << min(max(self._faults - 1, 0), 8))
-        return max(self._interval, min(doubled, BACK_OFF_MAX))
+        return max(self._interval, min(doubled, BACK_OFF_MAX, left - LAST_CHANCE))
 
     def answered(self) -> None:
         """The provider answered: the faults are over."""
@@ -105,7 +105,7 @@ class PendingLogin:
         pace = Pace(self.interval)
         fault: CarddError = PscExpired()
         form = {"grant_type": GRANT, "auth_req_id": self._auth_req_id.reveal()}
-        while await self._sleep(pace.wait):
+        while await self._next(pace):
             try:
                 answer = await self._provider.ask(await self._provider.endpoint("token"), form)
             except (PscUnavailable, PscGarbled) as met:  # half an answer is as good as none
@@ -118,11 +118,12 @@ class PendingLogin:
             _heed(answer, pace)
         raise fault
 
-    async def _sleep(self, seconds: float) -> bool:
-        """Wait, at most until the request's end; whether there is time left."""
+    async def _next(self, pace: Pace) -> bool:
+        """Wait for the next poll, at most until the request's end; whether there is time left."""
         left = self._deadline - asyncio.get_running_loop().time()
-        await asyncio.sleep(max(0.0, min(seconds, left)))
-        return seconds < left
+        wait = pace.wait(left)
+        await asyncio.sleep(max(0.0, min(wait, left)))
+        return wait < left
 
 
 def two_digits() -> str:

@@ -83,6 +83,15 @@ async def test_faults_in_a_row_are_met_with_more_and_more_patience(fake: FakePro
     assert [round(gap, 1) >= least for gap, least in zip(waited, (0.1, 0.2, 0.4, 0.8), strict=True)] == [True] * 4
 
 
+async def test_patience_with_faults_does_not_outlast_the_request(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.start.update(expires_in=2.2, interval=0.2)
+    fake.answers.extend([(503, None)] * 4)  # the next poll would come after the end: 0.2 + 0.2 + 0.4 + 0.8 + 1.6
+    began = asyncio.get_running_loop().time()
+    await (await ciba.start(at_fake, ALICE)).finish()
+    assert min(gaps([began, *fake.polls])) >= 0.2
+    assert fake.polls[-1] < began + 2.2
+
+
 async def test_no_poll_comes_before_the_interval_is_over(fake: FakeProvider, at_fake: Provider) -> None:
     fake.start["interval"] = 0.2
     fake.answers.extend([PENDING] * 8)
