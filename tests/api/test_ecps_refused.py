@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
-import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import rsa
 from yarl import URL
 
@@ -18,27 +16,6 @@ from tests.api.workbench import Got, Workbench
 from tests.rig.oidc.fake import CLIENT, FakeProvider, Json
 from tests.rig.oidc.people import BOB, person
 from tests.rig.oidc.pki import Authority
-
-
-@pytest.fixture
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest_asyncio.fixture
-async def liar(authority: Authority) -> AsyncIterator[FakeProvider]:
-    async with FakeProvider(authority) as provider:
-        provider.start["interval"] = 0.01
-        yield provider
-
-
-@pytest_asyncio.fixture
-async def desk(liar: FakeProvider, authority: Authority, tmp_path: Path) -> AsyncIterator[Workbench]:
-    api = workbench_at(Place(liar.issuer, authority), tmp_path, CLIENT)
-    await api.start()
-    yield api
-    await api.ecps.close()
-    await api.stop()
 
 
 async def refusal(api: Workbench, login: dict[str, object] = LOGIN) -> tuple[int, object]:

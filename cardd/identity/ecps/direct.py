@@ -57,7 +57,12 @@ class DirectWay:
         """As ``Way``."""
         fresh = await renewal.redeem(self._provider, Token.from_secret(kept))
         await _keep(fresh, keep)
-        return self.opened(await self._provider.complete(fresh, Binding(), national_id))
+        try:
+            return self.opened(await self._provider.complete(fresh, Binding(), national_id))
+        except FINAL:
+            with contextlib.suppress(CarddError):
+                await logout.log_out(self._provider, fresh)
+            raise
 
     async def close(self) -> None:
         """As ``Way``."""

@@ -84,6 +84,12 @@ class KeptSessions:
             with contextlib.suppress(StateUnavailable):
                 self._save(records)
 
+    def has(self, identifier: str) -> bool:
+        """Whether the next daemon can go on with it."""
+        with contextlib.suppress(StateUnavailable):
+            return identifier in self._records()
+        return False
+
     async def take(self, kept: KeptSession) -> Secret | None:
         """Its refresh token; None when it is gone. Raises SecretStoreUnavailable."""
         return await self._secrets.get(_name(kept.id))

@@ -18,6 +18,7 @@ from cardd.errors import (
     PscFlowUnavailable,
     PscSessionOver,
     SessionNotPsc,
+    StateUnavailable,
     TooManyRequests,
 )
 from cardd.identity.csa_login import CsaLogin
@@ -185,7 +186,7 @@ class EcpsLogin:
     def session_closed(self, session: Session, reason: str) -> None:
         """Stop asking for a login that nobody waits for any more, and end at the provider one that was made.
 
-        One that ends with the daemon is kept: the next daemon resumes it.
+        One that is kept does not end with the daemon: the next daemon resumes it.
         """
         attempt = self._attempts.pop(session.id, None)
         for task in (attempt.task if attempt else None, self._staying.pop(session.id, None)):
@@ -193,7 +194,7 @@ class EcpsLogin:
                 task.cancel()
         self._by_mobile.discard(session.id)
         login = self._logins.pop(session.id, None)
-        if session.method == METHOD and reason != DAEMON_STOPPED:
+        if session.method == METHOD and not (reason == DAEMON_STOPPED and self._kept.has(session.id)):
             self._spawn(self._log_out(session.id, login))
 
     def means_of(self, session: Session) -> str | None:
@@ -251,18 +252,19 @@ class EcpsLogin:
         attempt.task = self._spawn(self._finish(session, attempt))
 
     async def _finish(self, session: Session, attempt: _Attempt) -> None:
-        beside = [self._spawn(work(session, attempt)) for work in (self._show, self._watch)]
+        showing, watching = (self._spawn(work(session, attempt)) for work in (self._show, self._watch))
         try:
             self._logins[session.id] = login = await attempt.waiting.finish()
             self._pace.agreed(session.caller, login.identity.national_id)
             await self._audit.append(replace(attempt.entry, consent=attempt.request.wanted.flow.value))
-            _cancel(beside)
+            showing.cancel()
             await self._open(session, attempt.request, login)
         except CarddError as error:
             await self._record(replace(attempt.entry, outcome=Outcome.REFUSED, code=error.code))
             self._sessions.fail(session, error)
         finally:
-            _cancel(beside)
+            showing.cancel()
+            watching.cancel()
 
     async def _open(self, session: Session, request: Request, login: OpenLogin) -> None:
         """The session is open once its situation is picked, where the request wants one."""
@@ -291,8 +293,9 @@ class EcpsLogin:
         self._sessions.close(session, "provider_ended")
 
     async def _remember(self, caller: Caller, national_id: str) -> None:
-        if self.hints.of(caller.peer.uid) != national_id and await self._desk.may_remember(caller, national_id):
-            self.hints.keep(caller.peer.uid, national_id)
+        with contextlib.suppress(StateUnavailable):
+            if self.hints.of(caller.peer.uid) != national_id and await self._desk.may_remember(caller, national_id):
+                self.hints.keep(caller.peer.uid, national_id)
 
     async def _resume(self, session: Session, kept: KeptSession) -> None:
         try:
@@ -365,8 +368,3 @@ class EcpsLogin:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
