@@ -243,8 +243,12 @@ class Sessions:
 
     def ensure_open(self, session: Session) -> None:
         """Raises SessionClosed or SessionExpired when the session ended while one of its requests was under way."""
-        if session.token not in self._open:
+        if not self.has(session):
             raise self._why_ended(session.token)
+
+    def has(self, session: Session) -> bool:
+        """Whether it is still open, or waits."""
+        return session.token in self._open
 
     def expires_at(self, session: Session) -> datetime:
         """When the session ends if nothing more is asked of it, or nobody agrees on the mobile."""

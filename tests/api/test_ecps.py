@@ -236,7 +236,8 @@ async def test_the_next_daemon_resumes_it_for_the_same_user_only(ecps: Workbench
     (tmp_path / "second").mkdir()
     second.secrets.values, second.store.documents = ecps.secrets.values, ecps.store.documents
     await second.start()
-    await second.ecps.resume()
+    second.ecps.restore()
+    second.ecps.resume()
     assert await ends_in(second, path, token) == (200, "active")
     got = await second.call("GET", path, bearer=token)
     assert got.text("identity", "national_id") == ALICE
@@ -254,7 +255,8 @@ async def test_one_that_was_closed_is_not_resumed(ecps: Workbench, psc: PscRig) 
     await ends_in(ecps, path, token)
     await ecps.call("DELETE", path, bearer=token)
     await eventually(lambda: not any(name.startswith("ecps-") for name in ecps.secrets.values))
-    await ecps.ecps.resume()
+    ecps.ecps.restore()
+    ecps.ecps.resume()
     assert ecps.sessions.of(os.getuid()) == []
 
 

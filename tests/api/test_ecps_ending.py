@@ -65,7 +65,8 @@ async def test_the_next_daemon_finds_somebody_else_behind_it(desk: Workbench, li
     await eventually(lambda: any(name.startswith("ecps-") for name in desk.secrets.values))
     desk.sessions.close_where(lambda _: True, "daemon_stopped")
     liar.person = dict(person(BOB, "BOB"))
-    await desk.ecps.resume()
+    desk.ecps.restore()
+    desk.ecps.resume()
     assert await ends_in(desk, path, token) == (403, "psc.other_person")
     assert liar.logouts == 1
     assert desk.ecps.open_logins() == []

@@ -101,7 +101,8 @@ async def test_after_a_restart_it_waits_for_a_keyring_that_is_still_locked(
     path, token = await kept_session(ecps, psc)
     keyring = LockedKeyring()
     async with next_daemon(ecps, tmp_path / "second", keyring) as second:
-        await second.ecps.resume()
+        second.ecps.restore()
+        second.ecps.resume()
         assert (await second.call("GET", path, bearer=token)).text("state") == "pending"
         used = await second.call("POST", f"{path}/psc-token", {}, bearer=token)
         assert (used.status, used.code, used.json["retryable"]) == (409, "session.pending", True)
@@ -124,15 +125,30 @@ async def test_after_a_restart_it_waits_for_the_network(
 
     monkeypatch.setattr(renewal, "redeem", away)
     async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
-        await second.ecps.resume()
+        second.ecps.restore()
+        second.ecps.resume()
         assert await ends_in(second, path, token) == (200, "active")
     assert faults == []
+
+
+async def test_the_next_daemon_knows_it_before_it_asks_psc_and_until_it_is_given_up(
+    ecps: Workbench, psc: PscRig, tmp_path: Path
+) -> None:
+    path, token = await kept_session(ecps, psc)
+    async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
+        second.ecps.restore()
+        assert (await second.call("GET", path, bearer=token)).text("state") == "pending"
+        assert (await second.call("DELETE", path, bearer=token)).status == 204
+        second.ecps.resume()
+        await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
+        assert second.ecps.open_logins() == []
 
 
 async def test_given_up_while_it_is_resumed_it_is_forgotten(ecps: Workbench, psc: PscRig, tmp_path: Path) -> None:
     path, token = await kept_session(ecps, psc)
     async with next_daemon(ecps, tmp_path / "second", LockedKeyring()) as second:
-        await second.ecps.resume()
+        second.ecps.restore()
+        second.ecps.resume()
         assert (await second.call("DELETE", path, bearer=token)).status == 204
         await eventually(lambda: "ecps-sessions" not in second.store.documents or not second.ecps._kept.all())
         await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))

@@ -103,6 +103,7 @@ class EcpsLogin:
         self._staying: dict[str, asyncio.Task[None]] = {}
         self._logins: dict[str, OpenLogin] = {}
         self._by_mobile: set[str] = set()
+        self._restored: list[tuple[Session, KeptSession]] = []
         self._pace = PushPace(clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self.hints = LoginHints(store)
@@ -211,13 +212,22 @@ class EcpsLogin:
         """The login behind each open session."""
         return list(self._logins.values())
 
-    async def resume(self) -> None:
-        """Go on with the sessions that the daemon before this one kept: known at once, of use when PSC has agreed."""
-        if self._settings is not None:
-            for kept in self._kept.all():
-                session = kept.session(METHOD)
-                self._sessions.restore(session)
+    def restore(self) -> None:
+        """Know the sessions that the daemon before this one kept, before anybody asks; pending until PSC agrees.
+
+        Raises StateUnavailable.
+        """
+        for kept in self._kept.all() if self._settings is not None else ():
+            session = kept.session(METHOD)
+            self._sessions.restore(session)
+            self._restored.append((session, kept))
+
+    def resume(self) -> None:
+        """Ask PSC to go on with the restored ones."""
+        for session, kept in self._restored:
+            if self._sessions.has(session):
                 self._staying[session.id] = self._spawn(self._resume(session, kept))
+        self._restored.clear()
 
     async def close(self) -> None:
         """Let the logouts under way end, for a moment, and give the connections back."""
