@@ -100,11 +100,26 @@ async def test_no_poll_comes_before_the_interval_is_over(fake: FakeProvider, at_
     assert min(gaps([began, *fake.polls])) >= 0.2
 
 
-async def test_slow_down_adds_five_seconds_to_the_interval(fake: FakeProvider, at_fake: Provider) -> None:
+async def test_slow_down_adds_five_seconds_to_the_interval(psc_behind_proxy: PscRig, proxy: FaultyProxy) -> None:
+    proxy.inject("token", Fault.SLOW_DOWN)
+    async with service(psc_behind_proxy) as provider:
+        pending = await ciba.start(provider, ALICE)
+        await psc_behind_proxy.approve(ALICE)
+        assert (await pending.finish()).person.identity.national_id == ALICE
+    [gap] = gaps(proxy.seen["token"])
+    assert gap >= pending.interval + 5
+
+
+async def test_slow_down_holds_for_all_later_polls_and_adds_up(
+    fake: FakeProvider, at_fake: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ciba, "SLOW_DOWN", 0.3)
     fake.start["interval"] = 0.1
-    fake.answers.append(SLOW_DOWN)
+    fake.answers.extend([SLOW_DOWN, PENDING, (503, None), SLOW_DOWN, PENDING])
     await (await ciba.start(at_fake, ALICE)).finish()
-    assert min(gaps(fake.polls)) >= 5.1
+    waited = gaps(fake.polls)
+    assert len(waited) == 5
+    assert all(gap >= least for gap, least in zip(waited, (0.4, 0.4, 0.4, 0.7, 0.7), strict=True))
 
 
 async def test_a_cancelled_login_polls_no_more(fake: FakeProvider, at_fake: Provider) -> None:
