@@ -7,9 +7,9 @@ import os
 import pytest
 
 from cardd.errors import SecretStoreUnavailable
-from cardd.identity.ecps import lease
+from cardd.identity.ecps import direct, lease
 from cardd.secret import Secret
-from tests.api.ecps import LOGIN, ends_in, pending
+from tests.api.ecps import LOGIN, ends_in, pair, pending
 from tests.api.workbench import Workbench
 from tests.rig.memory import MemorySecrets
 from tests.rig.oidc.fake import FakeProvider
@@ -70,6 +70,19 @@ async def test_the_next_daemon_finds_somebody_else_behind_it(desk: Workbench, li
     assert await ends_in(desk, path, token) == (403, "psc.other_person")
     assert liar.logouts == 1
     assert desk.ecps.open_logins() == []
+
+
+async def test_the_provider_says_that_it_is_over_when_a_token_is_wanted(
+    desk: Workbench, liar: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    liar.tokens["refresh_token"] = "first"
+    path, token = await pending(desk, secret=await pair(desk, permissions=["psc_token"]))
+    assert await ends_in(desk, path, token) == (200, "active")
+    monkeypatch.setattr(direct, "GOOD_FOR", 1e6)
+    liar.answers.append((400, {"error": "invalid_grant"}))
+    got = await desk.call("POST", f"{path}/psc-token", {}, bearer=token)
+    assert (got.status, got.code) == (401, "psc.session_over")
+    await eventually(lambda: desk.sessions.of(os.getuid()) == [])  # at once, not when it would have been renewed
 
 
 async def test_its_program_dies_while_the_person_picks_a_situation(

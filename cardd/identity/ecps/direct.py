@@ -178,7 +178,11 @@ class DirectLogin:
         """As ``OpenLogin``."""
         if api is not None and api not in self._settings.exchanges:
             raise PscApiUnknown(api=api)
-        await self._refresh(GOOD_FOR)
+        try:
+            await self._refresh(GOOD_FOR)
+        except FINAL:
+            self.is_over()
+            raise
         tokens = self.login.tokens
         if api is not None:
             wanted = self._settings.exchanges[api]

@@ -61,10 +61,11 @@ class KeptSessions:
 
     async def keep(self, session: Session, refresh_token: Secret) -> None:
         """Keep it, or its newer refresh token. Where that cannot be, the session just ends with the daemon."""
-        records = self._records()
-        is_new = session.id not in records
         with contextlib.suppress(StateUnavailable):
-            self._save(records | {session.id: _record(session)})
+            records, record = self._records(), _record(session)
+            is_new = session.id not in records
+            if records.get(session.id) != record:
+                self._save(records | {session.id: record})
             if not await self.renew(session.id, refresh_token) and is_new:
                 self._drop(session.id)
 
@@ -78,10 +79,10 @@ class KeptSessions:
 
     def situated(self, session: Session) -> None:
         """Another situation was picked."""
-        records = self._records()
-        if session.id in records and session.situation is not None:
-            records[session.id]["situation"] = session.situation.id
-            with contextlib.suppress(StateUnavailable):
+        with contextlib.suppress(StateUnavailable):
+            records = self._records()
+            if session.id in records and session.situation is not None:
+                records[session.id]["situation"] = session.situation.id
                 self._save(records)
 
     def has(self, identifier: str) -> bool:
