@@ -93,6 +93,19 @@ async def test_a_browser_that_comes_back_after_the_login_was_given_up_changes_no
     assert ecps.sessions.of(os.getuid()) == []
 
 
+async def test_a_browser_that_brings_the_answer_of_no_login_of_ours_changes_nothing(
+    ecps: Workbench, browser: aiohttp.ClientSession
+) -> None:
+    got = await begin(ecps)
+    back = URL(URL(got.text("authorization_url")).query["redirect_uri"])
+    for answer in ({"state": "another", "code": "x"}, {"code": "x"}, {"error": "access_denied"}):
+        async with browser.get(back.with_query(answer)) as shown:
+            assert shown.status == 400
+    assert (await ecps.call("GET", path_of(got), bearer=got.text("token"))).text("state") == "pending"
+    await visit(browser, got)
+    assert await ends_in(ecps, path_of(got), got.text("token")) == (200, "active")
+
+
 async def test_two_browser_logins_end_each_in_its_own_session(ecps: Workbench, browser: aiohttp.ClientSession) -> None:
     first, second = await begin(ecps), await begin(ecps)
     await visit(browser, second)

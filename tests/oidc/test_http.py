@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
-from cardd.errors import PscGarbled, PscUnavailable
+from cardd.errors import PscCertificate, PscGarbled, PscUnavailable
 from cardd.oidc.http import ANSWER_MAX, Http
+from tests.oidc.services import trusting
+from tests.rig.oidc.faults import server_tls
+from tests.rig.oidc.pki import Authority
 
 Answering = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def server(answer: Answering) -> AsyncIterator[tuple[str, list[bytes]]]:
+async def server(
+    answer: Answering, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, list[bytes]]]:
     """Its address, and the head of each request that came; ``answer`` has the connection to itself."""
     came: list[bytes] = []
 
@@ -30,9 +36,9 @@ async def server(answer: Answering) -> AsyncIterator[tuple[str, list[bytes]]]:
         finally:
             writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(serve, host, 0, ssl=tls)
     try:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/", came
+        yield f"{'https' if tls else 'http'}://{host}:{listening.sockets[0].getsockname()[1]}/", came
     finally:
         listening.close()
 
@@ -110,3 +116,17 @@ async def test_cookies_are_not_given_back() -> None:
         await http.get(address)
     await http.close()
     assert b"known" not in came[1]
+
+
+@pytest.mark.parametrize(("host", "is_told"), [("127.0.0.1", True), ("127.0.0.2", False)])
+async def test_a_certificate_of_a_trusted_authority_counts_for_its_own_names_only(host: str, is_told: bool) -> None:
+    authority = Authority()
+    http = Http(trusting(authority))
+    async with server(saying("200 OK"), host=host, tls=server_tls(authority.issue("localhost"))) as (address, came):
+        if is_told:
+            assert (await http.post(address, {"secret": "x"})).status == 200
+        else:
+            with pytest.raises(PscCertificate):
+                await http.post(address, {"secret": "x"})
+    await http.close()
+    assert len(came) == is_told
