@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from cardd.errors import SecretStoreUnavailable
+from cardd.model import KeyPurpose
 from cardd.oidc.keys import ClientKey
 from cardd.secret import Secret
+from cardd_drivers.pkcs12.source import FilesSource
 from tests.api.ecps import LOGIN, ends_in, pair, pending, tokens_of, workbench_at
 from tests.api.workbench import Got, Workbench
+from tests.rig import organisation
 from tests.rig.memory import MemorySecrets
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.pki import ORGANISATION, Authority, Issued
@@ -76,6 +79,56 @@ async def test_by_what_the_certificate_s_key_signs(working: Working, key_id: str
         await logged_in(await working(psc, "signing", issued, authentication="private_key_jwt", key_id=key_id), psc)
     finally:
         await psc.stop()
+
+
+@asynccontextmanager
+async def holding(api: Workbench, key: Path, password: bytes) -> AsyncIterator[None]:
+    """The organisation's own key (section ``csa``) is there, and its password kept."""
+    api.secrets.values["csa"] = password
+    source = FilesSource({KeyPurpose.AUTHENTICATION: key})
+    await source.start(api.readers)
+    try:
+        yield
+    finally:
+        await source.stop()
+
+
+async def test_by_the_organisation_s_own_key_over_tls(working: Working, psc: PscRig, tmp_path: Path) -> None:
+    issued = psc.authority.issue(ORGANISATION)
+    (tmp_path / "own.p12").write_bytes(issued.pkcs12(PASSWORD))
+    api = await working(psc, "mtls", authentication="tls", organisation=True)
+    async with holding(api, tmp_path / "own.p12", PASSWORD):
+        await logged_in(api, psc)
+        bound = await psc.thumbprint(tokens_of(api).access.reveal())
+        assert bound == ClientKey.from_pem(issued.key, issued.certificate).thumbprint
+        await api.ecps.close()
+
+
+@pytest.mark.parametrize("kind", ["RSA", "EC"])
+async def test_by_what_the_organisation_s_own_key_signs(working: Working, tmp_path: Path, kind: str) -> None:
+    own = organisation.make(tmp_path, ec=kind == "EC")
+    key = ClientKey.from_pem((tmp_path / "authentication.key").read_bytes()).key
+    public = {name: value for name, value in jwk(key, "own").items() if name in ("kty", "crv", "x", "y", "n", "e")}
+    psc = PscRig(extra_clients=[client("signing", "private_key_jwt", jwks={"keys": [public]})])
+    await psc.start()
+    try:
+        api = await working(psc, "signing", authentication="private_key_jwt", organisation=True)
+        async with holding(api, own.authentication, organisation.PASSWORD.encode()):
+            await logged_in(api, psc)
+            await api.ecps.close()
+    finally:
+        await psc.stop()
+
+
+async def test_without_the_password_of_the_organisation_s_own_key_nobody_is_asked_for_it(
+    working: Working, psc: PscRig, tmp_path: Path
+) -> None:
+    (tmp_path / "own.p12").write_bytes(psc.authority.issue(ORGANISATION).pkcs12(PASSWORD))
+    api = await working(psc, "mtls", authentication="tls", organisation=True)
+    async with holding(api, tmp_path / "own.p12", PASSWORD):
+        del api.secrets.values["csa"]
+        assert (await refused(api)).code == "psc.client_refused"
+    assert api.person.pin_questions == []
 
 
 async def test_another_organisation_s_certificate_is_told_as_such(working: Working, psc: PscRig) -> None:
