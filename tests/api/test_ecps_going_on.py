@@ -180,6 +180,15 @@ async def test_a_full_disk_ends_no_session(ecps: Workbench, psc: PscRig, monkeyp
     assert await ends_in(ecps, path, token) == (200, "active")
 
 
+async def test_closed_on_a_full_disk_it_leaves_nothing_to_be_resumed_with(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await kept_session(ecps, psc)
+    full = FullDisk()
+    full.documents = ecps.store.documents
+    ecps.ecps._kept._store = full
+    assert (await ecps.call("DELETE", path, bearer=token)).status == 204
+    await eventually(lambda: not any(name.startswith("ecps-") for name in ecps.secrets.values))
+
+
 async def test_agreed_while_the_push_is_sent_again_it_is_open_and_stays_so(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,12 +96,15 @@ class KeptSessions:
         return await self._secrets.get(_name(kept.id))
 
     async def forget(self, identifier: str) -> None:
-        """It ended. Raises StateUnavailable, SecretStoreUnavailable."""
-        if not self._drop(identifier):
+        """It ended; its secret goes even where the record cannot. Raises StateUnavailable, SecretStoreUnavailable."""
+        if not self.has(identifier):
             return
-        if writing := self._writing.pop(identifier, None):
-            await asyncio.wait((writing,))
-        await self._secrets.delete(_name(identifier))
+        try:
+            self._drop(identifier)
+        finally:
+            if writing := self._writing.pop(identifier, None):
+                await asyncio.wait((writing,))
+            await self._secrets.delete(_name(identifier))
 
     def all(self) -> list[KeptSession]:
         """Those that a daemon before this one kept. Raises StateUnavailable."""
@@ -115,12 +118,10 @@ class KeptSessions:
                 return False
         return True
 
-    def _drop(self, identifier: str) -> bool:
+    def _drop(self, identifier: str) -> None:
         records = self._records()
-        found = records.pop(identifier, None) is not None
-        if found:
+        if records.pop(identifier, None) is not None:
             self._save(records)
-        return found
 
     def _records(self) -> dict[str, dict[str, object]]:
         found: dict[str, dict[str, object]] = json.loads(self._store.load(STORE) or "{}")
