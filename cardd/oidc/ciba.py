@@ -8,14 +8,16 @@ not answer, and not after the request's end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cardd.errors import CarddError, PscExpired, PscGarbled, PscLoginHintUnknown, PscRedeemed, PscUnavailable
 from cardd.oidc.fields import JsonObject, number, required
 from cardd.oidc.id_token import Binding
-from cardd.oidc.logout import completed
+from cardd.oidc.logout import completed, log_out
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.refusal import Refusal
 from cardd.oidc.token import Token
@@ -89,7 +91,7 @@ class PendingLogin:
         self._taken = False
 
     async def finish(self) -> Login:
-        """Wait for the person, once. Stops at once when its task is cancelled.
+        """Wait for the person, once. Asks no more once its task is cancelled.
 
         Raises PscDenied, PscExpired, PscRedeemed, PscUnavailable when the provider was away at the end, and what
         ``Provider.complete`` raises; PscOtherPerson when it is not the person of the login hint.
@@ -107,7 +109,7 @@ class PendingLogin:
         form = {"grant_type": GRANT, "auth_req_id": self._auth_req_id.reveal()}
         while await self._next(pace):
             try:
-                answer = await self._provider.ask(await self._provider.endpoint("token"), form)
+                answer = await self._asked(form)
             except (PscUnavailable, PscGarbled) as met:  # half an answer is as good as none
                 fault = met
                 pace.failed()
@@ -117,6 +119,19 @@ class PendingLogin:
             fault = PscExpired()
             _heed(answer, pace)
         raise fault
+
+    async def _asked(self, form: Mapping[str, str]) -> JsonObject | Refusal:
+        """One poll. Given up while it is under way, the login that it may bring is ended at the provider."""
+        token_endpoint = await self._provider.endpoint("token")
+        asked = asyncio.ensure_future(self._provider.ask(token_endpoint, form))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            with contextlib.suppress(CarddError):
+                answer = await asked
+                if not isinstance(answer, Refusal):
+                    await log_out(self._provider, read_tokens(answer, self._provider.clock.now()))
+            raise
 
     async def _next(self, pace: Pace) -> bool:
         """Wait for the next poll, at most until the request's end; whether there is time left."""

@@ -135,6 +135,21 @@ async def test_a_cancelled_login_polls_no_more(fake: FakeProvider, at_fake: Prov
     assert len(fake.polls) == polled
 
 
+async def test_given_up_while_the_tokens_are_on_their_way_it_is_ended_at_the_provider(
+    psc_behind_proxy: PscRig, proxy: FaultyProxy
+) -> None:
+    async with service(psc_behind_proxy) as provider:
+        pending = await ciba.start(provider, ALICE)
+        await psc_behind_proxy.approve(ALICE)
+        proxy.inject("token", Fault.SLOW)
+        waiting = asyncio.create_task(pending.finish())
+        await eventually(lambda: bool(proxy.seen["token"]))
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert len(proxy.seen["token"]) == len(proxy.seen["logout"]) == 1
+
+
 async def test_an_interval_that_is_not_told_is_five_seconds(fake: FakeProvider, at_fake: Provider) -> None:
     del fake.start["interval"]
     assert (await ciba.start(at_fake, ALICE)).interval == 5
