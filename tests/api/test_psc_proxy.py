@@ -92,6 +92,16 @@ async def test_closing_it_disconnects_at_the_editor_s(api: Workbench, editor: Pr
     await eventually(lambda: editor.ended == [ALICE])
 
 
+async def test_a_daemon_that_stops_disconnects_at_the_editor_s(api: Workbench, editor: ProxyLps) -> None:
+    path, token = await pending(api)
+    await rings(editor)
+    editor.approve(ALICE)
+    await ends_in(api, path, token)
+    api.sessions.close_where(lambda _: True, "daemon_stopped")
+    await api.ecps.close()
+    assert editor.ended == [ALICE]
+
+
 async def test_giving_up_breaks_off_what_waits_at_the_editor_s(api: Workbench, editor: ProxyLps) -> None:
     path, token = await pending(api)
     await rings(editor)
