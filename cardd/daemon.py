@@ -204,6 +204,7 @@ class Daemon:
         listening = self._config.listen
         sockets = listen(activation.take(), listening.tcp, listening.socket, listening.agent_socket)
         self._prompters.start(sockets.agents)
+        self._services.logins.ecps.restore()
         await self._api.start(sockets.api)
 
     async def watch(self) -> None:
@@ -214,7 +215,7 @@ class Daemon:
             self._started.append(source)
         await self._logind.start()
         self._expiry.start()
-        await self._services.logins.ecps.resume()
+        self._services.logins.ecps.resume()
 
     async def stop(self) -> None:
         """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""

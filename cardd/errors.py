@@ -684,7 +684,7 @@ class PscApiUnknown(PscError):
 class PscTokenError(PscError):
     """A signed token of the provider cannot be accepted. Params: ``token``.
 
-    ``token`` is ``id_token``, ``userinfo``, ``logout_token``, ``access_token``, ``redirect`` or ``front_channel``.
+    ``token`` is ``id_token``, ``userinfo``, ``logout_token``, ``access_token`` or ``redirect``.
     """
 
 

@@ -253,7 +253,7 @@ class CarddClient:
 
         ``on_pending`` gets the session that waits, again each time its digits change: show ``binding_message`` of its
         ``opened``, or open ``authorization_url``, until this returns. Whoever stops waiting ends the login. Raises
-        PscDenied, PscExpired and the like.
+        PscDenied, PscExpired and the like, and PushTooSoon when this person was asked a moment ago and did not agree.
         """
         body = {name: value for name, value in asdict(wanted).items() if value is not None}
         asked = asyncio.ensure_future(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cardd.config.key import declared
+from cardd.config.psc import missing_in
 from cardd.config.settings import FAMILIES, SECTIONS, Config, section_of
 from cardd.config.values import Unfit
 from cardd.errors import ConfigInvalid
@@ -116,6 +117,9 @@ def _check_together(config: Config, reading: _Reading) -> None:
         if not upstream.url:
             name = next(file for (owner, _), file in reading.origin.items() if owner == f"upstreams.{each}")
             raise ConfigInvalid(file=name, key=f"upstreams.{each}.url", why="missing", expected="https://…")
+    if lack := missing_in(config.psc):
+        name = next(file for (owner, _), file in reading.origin.items() if owner == "psc")
+        raise ConfigInvalid(file=name, key=f"psc.{lack[0]}", why="missing", expected=lack[1])
     if config.listen.socket == config.listen.agent_socket:
         name = reading.origin.get(("listen", "agent_socket")) or reading.origin["listen", "socket"]
         raise ConfigInvalid(file=name, key="listen.agent_socket", why="same_path", expected=str(config.listen.socket))

@@ -15,7 +15,7 @@ from cardd.config.values import (
     optional_path,
     optional_word,
     tables,
-    word,
+    web_path,
     words,
 )
 
@@ -35,7 +35,7 @@ class Psc:
     issuer: Annotated[
         str | None,
         Key(
-            optional_word(),
+            optional_https(),
             "The provider's issuer, to the letter; e-CPS is off without it.",
             "L’émetteur (issuer) du fournisseur, à la lettre ; sans lui, pas d’e-CPS.",
         ),
@@ -107,7 +107,7 @@ class Psc:
     redirect_path: Annotated[
         str,
         Key(
-            word(),
+            web_path(),
             "The path that the browser comes back to.",
             "Le chemin où revient le navigateur.",
         ),
@@ -144,3 +144,16 @@ class Psc:
             "Les API contre lesquelles échanger un jeton (RFC 8693), chacune une table [[psc.apis]].",
         ),
     ] = ()
+
+
+def missing_in(psc: Psc) -> tuple[str, str] | None:
+    """The key without which the login that is configured could never succeed, and what would do; None if none is."""
+    if psc.mode == "proxy" and psc.proxy is None:
+        return "proxy", "https://…"
+    is_wanted = psc.issuer is not None or psc.mode == "proxy"
+    if is_wanted and psc.client_id is None:
+        return "client_id", '"…"'
+    by_certificate = psc.mode == "direct" and psc.authentication in ("tls", "private_key_jwt")
+    if is_wanted and by_certificate and psc.certificate is None and not psc.organisation:
+        return "certificate", '"/….p12", organisation = true'
+    return None

@@ -137,6 +137,17 @@ def word() -> Kind:
     return Kind("string", read)
 
 
+def web_path() -> Kind:
+    """The path of an address: absolute, without query or fragment."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not _URL_PATH.fullmatch(value):
+            raise Unfit("path", "/…")
+        return value
+
+    return Kind("path of an address", read)
+
+
 def optional_https() -> Kind:
     """An https address, without user, query or fragment; the empty string for none."""
 

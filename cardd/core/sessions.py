@@ -65,7 +65,7 @@ class Session:
 
     ``pin`` is there in "hold" mode while the session is active; ``card`` is None where no card or token is behind it.
     ``situation`` is the one of the person's ``situations`` that was picked, and the only one where there is one.
-    ``opens_locked``: the screen was locked while it waited.
+    ``opens_locked`` tells that the screen was locked while it waited, and still is.
     """
 
     id: str
@@ -220,7 +220,8 @@ class Sessions:
     ) -> Session:
         """The session of this token, for its own OS user and, where the caller is known otherwise, its own caller.
 
-        ``touch`` counts this as a use, which puts off the end of an idle session; ``pending`` takes one that waits too.
+        ``touch`` counts this as a use, which puts off the end of an idle session; ``pending`` takes one that waits too,
+        and whoever asks for such a one shows that somebody still waits.
         Raises SessionUnknown for any mismatch, SessionPending, SessionClosed or SessionExpired with the reason for one
         that ended, and for one that failed its error.
         """
@@ -236,14 +237,18 @@ class Sessions:
             raise self._why_ended(kept)
         if session.pending and not pending:
             raise SessionPending
-        if touch:
+        if touch or session.pending:
             session.used = self.clock.monotonic()
         return session
 
     def ensure_open(self, session: Session) -> None:
         """Raises SessionClosed or SessionExpired when the session ended while one of its requests was under way."""
-        if session.token not in self._open:
+        if not self.has(session):
             raise self._why_ended(session.token)
+
+    def has(self, session: Session) -> bool:
+        """Whether it is still open, or waits."""
+        return session.token in self._open
 
     def expires_at(self, session: Session) -> datetime:
         """When the session ends if nothing more is asked of it, or nobody agrees on the mobile."""
@@ -280,7 +285,7 @@ class Sessions:
                 self.lock(session)
 
     def lock(self, session: Session) -> None:
-        """Wipe the PIN and de-authenticate the card; the next operation asks for the PIN."""
+        """Wipe the PIN and de-authenticate the card; the next operation asks for the PIN. What waits opens locked."""
         session.opens_locked = session.state is SessionState.PENDING
         if session.state is SessionState.ACTIVE:
             session.lock()
@@ -292,10 +297,10 @@ class Sessions:
     def unlock_where(self, condition: Callable[[Session], bool]) -> None:
         """The user is back: a locked session without a card, which has no PIN to ask for, goes on."""
         for session in list(self._open.values()):
-            if not condition(session):
+            if session.card is not None or not condition(session):
                 continue
             session.opens_locked = False
-            if session.state is SessionState.LOCKED and session.card is None:
+            if session.state is SessionState.LOCKED:
                 session.state = SessionState.ACTIVE
                 self._publish("session.unlocked", session)
 

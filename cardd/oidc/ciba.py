@@ -8,14 +8,16 @@ not answer, and not after the request's end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cardd.errors import CarddError, PscExpired, PscGarbled, PscLoginHintUnknown, PscRedeemed, PscUnavailable
 from cardd.oidc.fields import JsonObject, number, required
 from cardd.oidc.id_token import Binding
-from cardd.oidc.logout import completed
+from cardd.oidc.logout import completed, log_out
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.refusal import Refusal
 from cardd.oidc.token import Token
@@ -25,6 +27,7 @@ GRANT = "urn:openid:params:grant-type:ciba"
 DEFAULT_INTERVAL = 5.0  # CIBA Core 7.3, where the provider does not tell
 SLOW_DOWN = 5.0  # CIBA Core 11
 BACK_OFF_MAX = 30.0
+LAST_CHANCE = 1.0  # seconds before the request's end, for one more poll of a provider that was away
 LIFETIME_MAX = 3600.0
 HINT_MAX = 128
 
@@ -37,17 +40,16 @@ class Channel(StrEnum):
 
 
 class Pace:
-    """How long to wait before the next poll, in seconds."""
+    """How long to wait before the next poll, in seconds; never less than the provider's interval."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
         self._faults = 0
 
-    @property
-    def wait(self) -> float:
-        """The interval; doubled for each fault after the first in a row."""
+    def wait(self, left: float) -> float:
+        """The interval; doubled for each fault after the first in a row, but not past the request's end (``left``)."""
         doubled = self._interval * float(1 << min(max(self._faults - 1, 0), 8))
-        return max(self._interval, min(doubled, BACK_OFF_MAX))
+        return max(self._interval, min(doubled, BACK_OFF_MAX, left - LAST_CHANCE))
 
     def answered(self) -> None:
         """The provider answered: the faults are over."""
@@ -89,7 +91,7 @@ class PendingLogin:
         self._taken = False
 
     async def finish(self) -> Login:
-        """Wait for the person, once. Stops at once when its task is cancelled.
+        """Wait for the person, once. Asks no more once its task is cancelled.
 
         Raises PscDenied, PscExpired, PscRedeemed, PscUnavailable when the provider was away at the end, and what
         ``Provider.complete`` raises; PscOtherPerson when it is not the person of the login hint.
@@ -105,9 +107,9 @@ class PendingLogin:
         pace = Pace(self.interval)
         fault: CarddError = PscExpired()
         form = {"grant_type": GRANT, "auth_req_id": self._auth_req_id.reveal()}
-        while await self._sleep(pace.wait):
+        while await self._next(pace):
             try:
-                answer = await self._provider.ask(await self._provider.endpoint("token"), form)
+                answer = await self._asked(form)
             except (PscUnavailable, PscGarbled) as met:  # half an answer is as good as none
                 fault = met
                 pace.failed()
@@ -118,11 +120,30 @@ class PendingLogin:
             _heed(answer, pace)
         raise fault
 
-    async def _sleep(self, seconds: float) -> bool:
-        """Wait, at most until the request's end; whether there is time left."""
+    async def _asked(self, form: Mapping[str, str]) -> JsonObject | Refusal:
+        """One poll. Given up while it is under way, the login that it may bring is ended at the provider."""
+        token_endpoint = await self._provider.endpoint("token")
+        asked = asyncio.ensure_future(self._provider.ask(token_endpoint, form))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            with contextlib.suppress(CarddError):
+                answer = await asked
+                if not isinstance(answer, Refusal):
+                    await log_out(self._provider, read_tokens(answer, self._provider.clock.now()))
+            raise
+
+    async def _next(self, pace: Pace) -> bool:
+        """Wait for the next poll, at most until the request's end; whether there is time left."""
         left = self._deadline - asyncio.get_running_loop().time()
-        await asyncio.sleep(max(0.0, min(seconds, left)))
-        return seconds < left
+        wait = pace.wait(left)
+        await asyncio.sleep(max(0.0, min(wait, left)))
+        return wait < left
+
+
+def two_digits() -> str:
+    """What the person compares on workstation and mobile: 00 to 99, each as likely and none to be foreseen."""
+    return f"{secrets.randbelow(100):02d}"
 
 
 async def start(provider: Provider, login_hint: str, *, channel: Channel | None = None) -> PendingLogin:
@@ -133,7 +154,7 @@ async def start(provider: Provider, login_hint: str, *, channel: Channel | None 
     """
     if not login_hint.isprintable() or not 0 < len(login_hint) <= HINT_MAX:
         raise PscLoginHintUnknown
-    binding_message = f"{secrets.randbelow(100):02d}"
+    binding_message = two_digits()
     form = {
         "scope": provider.settings.scope,
         "acr_values": provider.settings.acr,

@@ -21,6 +21,7 @@ from cardd.ports import Clock
 
 PLACES = ("wallet-openid-configuration", "openid-configuration")
 MAX_AGE = 3600.0
+RETRY_INTERVAL = 30.0
 ALIASES = "mtls_endpoint_aliases"
 # our short names for the addresses; the first four every provider has
 ENDPOINTS = {
@@ -52,7 +53,10 @@ class Metadata:
 
 
 class Discovery:
-    """The metadata, fetched when it is first needed and again when it is an hour old."""
+    """The metadata, fetched when it is first needed and again when it is an hour old.
+
+    What was good an hour ago serves while the provider is away; it is asked again every half minute then.
+    """
 
     def __init__(self, settings: ProviderSettings, http: Http, clock: Clock) -> None:
         self._settings = settings
@@ -60,20 +64,24 @@ class Discovery:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._known: Metadata | None = None
-        self._fetched = 0.0
-
-    @property
-    def age(self) -> float | None:
-        """Seconds since it was fetched; None before."""
-        return None if self._known is None else self._clock.monotonic() - self._fetched
+        self._good_until = 0.0
 
     async def metadata(self) -> Metadata:
         """Raises PscUnavailable, PscCertificate, PscGarbled, or one of the PscDiscovery… errors."""
         async with self._lock:
-            if self._known is None or self._clock.monotonic() - self._fetched > MAX_AGE:
-                self._known = self._read(await self._fetch())
-                self._fetched = self._clock.monotonic()
+            if self._known is None or self._clock.monotonic() > self._good_until:
+                self._known = await self._fetched(self._known)
             return self._known
+
+    async def _fetched(self, known: Metadata | None) -> Metadata:
+        try:
+            found, good_for = self._read(await self._fetch()), MAX_AGE
+        except PscUnavailable:
+            if known is None:
+                raise
+            found, good_for = known, RETRY_INTERVAL
+        self._good_until = self._clock.monotonic() + good_for
+        return found
 
     async def _fetch(self) -> JsonObject:
         issuer = self._settings.issuer

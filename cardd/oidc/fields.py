@@ -9,6 +9,7 @@ from cardd.model import JsonValue
 
 JsonObject = dict[str, JsonValue]
 TEXT_MAX = 4096
+NUMBER_MAX = 1e15  # any time in seconds, and exact as a float; JSON knows no limit
 
 
 def parse(raw: bytes, what: str) -> JsonObject:
@@ -41,11 +42,11 @@ def required(found: JsonObject, key: str, limit: int = TEXT_MAX) -> str:
 
 
 def number(found: JsonObject, key: str) -> float | None:
-    """A number, or None where there is none. Raises PscGarbled for another type."""
+    """A number, or None where there is none. Raises PscGarbled for one out of all proportion, or another type."""
     value: object = found.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > NUMBER_MAX:
         raise PscGarbled(what=key)
     return float(value)
 

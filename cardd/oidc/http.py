@@ -56,7 +56,6 @@ class Http:
 
     ``tls`` decides whom we trust and which client certificate is shown, the system's authorities and none by default;
     ``connectors`` takes its place where the certificate's key is no file's, and makes connections to one server each.
-    ``proxy`` is the address of an HTTP proxy.
     """
 
     def __init__(
@@ -64,12 +63,10 @@ class Http:
         tls: ssl.SSLContext | None = None,
         *,
         connectors: Connectors | None = None,
-        proxy: str | None = None,
         timeout: float = 15.0,
     ) -> None:
         self._tls = tls
         self._connectors = connectors
-        self._proxy = proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_LIMIT)
         self._sessions: dict[Server | None, aiohttp.ClientSession] = {}
         self._closed = False
@@ -127,7 +124,6 @@ class Http:
                 json=json,
                 headers=headers,
                 allow_redirects=False,
-                proxy=self._proxy,
                 timeout=self._limits(timeout),
             ) as response:
                 body = await _read(response)

@@ -64,12 +64,13 @@ class KeySet:
         return self._pick(kid, algorithm)
 
     async def _load_anew(self) -> None:
-        """Keys that were good an hour ago serve while the provider is away."""
+        """Keys that were good an hour ago serve while the provider is away; it is asked again after a while."""
         try:
             await self._load()
         except PscUnavailable:
             if not self._keys:
                 raise
+            self._fetched = self._clock.monotonic() - MAX_AGE + REFETCH_INTERVAL
 
     async def _load(self) -> None:
         self._keys = objects(await self._fetch(), "keys", KEYS_MAX)

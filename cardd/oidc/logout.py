@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from cardd.errors import CarddError, PscGarbled, PscRequestRefused, PscTokenIssuer, PscTokenMalformed, PscTokenReplayed
+from cardd.errors import CarddError, PscGarbled, PscRequestRefused, PscTokenMalformed, PscTokenReplayed
 from cardd.oidc.fields import JsonObject, number
 from cardd.oidc.id_token import Binding, IdToken
 from cardd.oidc.provider import Login, Provider
@@ -21,7 +21,6 @@ from cardd.oidc.signed import check_audience, check_issuer, check_times, verify
 from cardd.oidc.token_set import TokenSet
 
 TOKEN = "logout_token"  # noqa: S105 - its name
-FRONT_CHANNEL = "front_channel"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 TYPES = (None, "JWT", "logout+jwt")
 LIFETIME = 120.0  # of a logout token without an end of its own
@@ -108,11 +107,11 @@ class LogoutNotices:
     def front_channel(self, query: Mapping[str, str], login: IdToken) -> bool:
         """Whether the provider's request to our logout page (3 there) ends this login.
 
-        It carries no proof: a request without our session's own sid ends nothing. Raises PscTokenIssuer.
+        It carries no proof: a request that does not name the provider and our session's own sid ends nothing.
         """
-        if query.get("iss") != self._provider.settings.issuer:
-            raise PscTokenIssuer(token=FRONT_CHANNEL)
-        return login.sid is not None and hmac.compare_digest(query.get("sid", "").encode(), login.sid.encode())
+        if query.get("iss") != self._provider.settings.issuer or login.sid is None:
+            return False
+        return hmac.compare_digest(*(sid.encode(errors="replace") for sid in (query.get("sid", ""), login.sid)))
 
     def _remember(self, jti: str, until: float, now: float) -> None:
         self._seen = {known: end for known, end in self._seen.items() if end > now}

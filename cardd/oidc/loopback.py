@@ -2,7 +2,8 @@
 
 RFC 8252, 7.3: it listens on a free port, or on a registered one. An answer belongs to the login that waits for its
 ``state``. Whatever else comes (another state, another Host, a second answer) gets a refusal and changes nothing, so
-that no other page can end or steal a login. Nothing of it is logged: the code is in the address.
+that no other page can end or steal a login. Nothing of it is logged: the code is in the address. Anybody on the
+machine can connect: connections, their silence, and what is read of them have limits (rule 10).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Self
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -22,7 +24,21 @@ PATH = "/callback"
 FRONT_CHANNEL, BACK_CHANNEL = "/logout", "/backchannel-logout"
 CLOSING_LIMIT = 2.0  # for the page to reach the browser
 FORM_MAX = 64 * 1024
+FIELDS_MAX = 16
+READ_LIMIT = 5.0  # seconds for a whole form
+IDLE_LIMIT = 15.0  # seconds that a connection may say nothing, or dawdle over a request's head
+LINGER = 1.0  # seconds that what was not wanted of a body is read and dropped
+CONNECTIONS = 64
 NOTHING_KEPT = {"Cache-Control": "no-store"}
+
+
+class _Server(web.Server):
+    """Hangs up on whoever comes when too many are there already."""
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if len(self.connections) > CONNECTIONS:
+            transport.abort()
 
 
 class LoopbackSite:
@@ -36,7 +52,10 @@ class LoopbackSite:
         self._path = path
         self._answers: dict[str, asyncio.Future[Mapping[str, str]]] = {}
         # the access log would have the code; aiohttp takes None for no log at all
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=CLOSING_LIMIT)
+        server = _Server(
+            self._handle, access_log=None, keepalive_timeout=IDLE_LIMIT, lingering_time=LINGER, auto_decompress=False
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=CLOSING_LIMIT)
         self.on_front_channel: Callable[[Mapping[str, str]], None] | None = None
         self.on_back_channel: Callable[[str], Awaitable[None]] | None = None
 
@@ -87,7 +106,8 @@ class LoopbackSite:
         if asked == ("GET", self._path):
             return self._answered(request)
         if asked == ("GET", FRONT_CHANNEL) and self.on_front_channel:
-            return self._logged_out(_once(request), self.on_front_channel)
+            self.on_front_channel(_once(request))
+            return web.Response(headers=NOTHING_KEPT)  # to everybody: no page learns whether somebody is logged in
         if asked == ("POST", BACK_CHANNEL) and self.on_back_channel:
             return await _told(request, self.on_back_channel)
         return page("unknown", request.headers.get("Accept-Language", ""), status=404)
@@ -102,15 +122,6 @@ class LoopbackSite:
         answer.set_result(told)
         return page("refused" if "error" in told else "done", language)
 
-    @staticmethod
-    def _logged_out(told: Mapping[str, str], heed: Callable[[Mapping[str, str]], None]) -> web.Response:
-        """The same answer to everybody: it tells no page whether somebody is logged in."""
-        try:
-            heed(told)
-        except CarddError:
-            return web.Response(status=400, headers=NOTHING_KEPT)
-        return web.Response(headers=NOTHING_KEPT)
-
 
 def _once(request: web.BaseRequest) -> dict[str, str]:
     """The parameters that come once; one that comes twice is none (RFC 6749, 3.1)."""
@@ -119,12 +130,14 @@ def _once(request: web.BaseRequest) -> dict[str, str]:
 
 async def _told(request: web.BaseRequest, heed: Callable[[str], Awaitable[None]]) -> web.Response:
     """Back-Channel Logout 1.0, 2.5 and 2.8."""
-    if request.content_type != "application/x-www-form-urlencoded" or (request.content_length or 0) > FORM_MAX:
+    size = request.content_length
+    if request.content_type != "application/x-www-form-urlencoded" or size is None or size > FORM_MAX:
         return web.Response(status=400, headers=NOTHING_KEPT)
     try:
-        form = await request.post()
-        raw = form.get("logout_token")
-        await heed(raw if isinstance(raw, str) else "")
-    except (CarddError, ValueError, web.HTTPException):
+        async with asyncio.timeout(READ_LIMIT):
+            body = await request.read()
+        form = dict(parse_qsl(body.decode("ascii"), max_num_fields=FIELDS_MAX))
+        await heed(form.get("logout_token", ""))
+    except (CarddError, ValueError, TimeoutError):
         return web.json_response({"error": "invalid_request"}, status=400, headers=NOTHING_KEPT)
     return web.Response(headers=NOTHING_KEPT)

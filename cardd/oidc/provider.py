@@ -53,7 +53,7 @@ class Provider:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.http = Http(tls, connectors=connectors, proxy=settings.proxy)
+        self.http = Http(tls, connectors=connectors)
         self.discovery = Discovery(settings, self.http, clock)
         self.keys = KeySet(self._fetch_keys, clock)
         self._authentication = authentication

@@ -20,6 +20,5 @@ class ProviderSettings:
     acr: str = "eidas1"
     extra_hosts: tuple[str, ...] = ()
     skew: float = 60.0
-    proxy: str | None = None
     thumbprint: str | None = None
     allow_loopback_http: bool = False

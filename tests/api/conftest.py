@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.api.ecps import workbench_at
+from tests.api.ecps import Place, workbench_at
 from tests.api.workbench import Workbench
+from tests.rig.oidc.fake import CLIENT, FakeProvider
+from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import PscRig, is_installed
 
 
@@ -58,6 +60,29 @@ async def psc(running_psc: PscRig) -> PscRig:
 async def ecps(psc: PscRig, tmp_path: Path) -> AsyncIterator[Workbench]:
     """A workbench whose service is registered there."""
     api = workbench_at(psc, tmp_path)
+    await api.start()
+    yield api
+    await api.ecps.close()
+    await api.stop()
+
+
+@pytest.fixture
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest_asyncio.fixture
+async def liar(authority: Authority) -> AsyncIterator[FakeProvider]:
+    """A provider that says whatever the test wants."""
+    async with FakeProvider(authority) as provider:
+        provider.start["interval"] = 0.01
+        yield provider
+
+
+@pytest_asyncio.fixture
+async def desk(liar: FakeProvider, authority: Authority, tmp_path: Path) -> AsyncIterator[Workbench]:
+    """A workbench whose service is registered there."""
+    api = workbench_at(Place(liar.issuer, authority), tmp_path, CLIENT)
     await api.start()
     yield api
     await api.ecps.close()

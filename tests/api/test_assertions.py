@@ -302,6 +302,23 @@ async def test_air_that_would_not_be_accepted_is_refused_before_anybody_is_asked
     assert (got.status, got.code, len(ecps.person.questions)) == (422, "assertion.ins_key", asked)
 
 
+async def test_while_the_screen_is_locked_an_e_cps_session_issues_nothing(
+    ecps: Workbench, psc: PscRig, keys: FilesSource
+) -> None:
+    await keys.start(ecps.readers)
+    path, token = await e_cps(ecps, psc)
+    ecps.person.pins = [PASSWORD]
+    assertion(await ecps.call("POST", f"{path}/assertions", VIHF, bearer=token))
+    ecps.sessions.lock_where(lambda _: True)
+    issued = ecps.audit.acts()
+    for wanted in (VIHF, {"type": "insi", "lps": LPS, "billing": "991234567", "specialty": "01"}):
+        got = await ecps.call("POST", f"{path}/assertions", wanted, bearer=token)
+        assert (got.status, got.code, got.json["retryable"]) == (409, "session.locked", True)
+    assert ecps.audit.acts() == issued
+    ecps.sessions.unlock_where(lambda _: True)
+    assertion(await ecps.call("POST", f"{path}/assertions", VIHF, bearer=token))
+
+
 async def test_without_the_organisation_s_key_there_is_no_air(ecps: Workbench, psc: PscRig) -> None:
     path, token = await e_cps(ecps, psc)
     got = await ecps.call("POST", f"{path}/assertions", VIHF, bearer=token)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cardd.errors import SessionUnknown
-from cardd.identity.ecps import direct, login
+from cardd.identity.ecps import direct, login, pace
 from cardd.model import Choice
-from tests.api.ecps import LOGIN, ends_in, pending, tokens_of
+from tests.api.ecps import LOGIN, ends_in, pair, pending, tokens_of
 from tests.api.workbench import Workbench
 from tests.rig.oidc.people import ALICE, BOB
 from tests.rig.oidc.provider import PscRig
@@ -78,7 +78,7 @@ async def test_it_signs_nothing_and_says_what_does(ecps: Workbench, psc: PscRig)
 async def test_the_push_is_sent_again_with_new_digits(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login, "PUSH_PAUSE", 0)
+    monkeypatch.setattr(pace, "PUSH_PAUSE", 0)
     path, token = await pending(ecps)
     before = len(await psc.requests())
     got = await ecps.call("POST", f"{path}/pushes", {}, bearer=token)
@@ -92,7 +92,7 @@ async def test_the_push_is_sent_again_with_new_digits(
 async def test_the_push_is_sent_again_from_the_dialog(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login, "PUSH_PAUSE", 0)
+    monkeypatch.setattr(pace, "PUSH_PAUSE", 0)
     ecps.person.choices = [Choice.YES, Choice.AGAIN]  # the pairing, then the digits
     path, token = await pending(ecps)
     before = len(await psc.requests())
@@ -108,6 +108,37 @@ async def test_a_second_push_at_once_is_refused_with_the_time_to_wait(ecps: Work
     got = await ecps.call("POST", f"{path}/pushes", {}, bearer=token)
     assert (got.status, got.code) == (429, "session.push_too_soon")
     assert 0 < int(got.headers["Retry-After"]) <= 10
+
+
+async def test_a_program_cannot_wake_the_mobile_again_and_again_by_new_logins(
+    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = await pair(ecps)
+    path, token = await pending(ecps, secret=secret)
+    before = len(await psc.requests())
+    await ecps.call("DELETE", path, bearer=token)
+    got = await ecps.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+    assert (got.status, got.code) == (429, "session.push_too_soon")
+    assert len(await psc.requests()) == before
+    await pending(ecps, {**LOGIN, "login_hint": BOB}, secret)  # nobody else has to wait
+    monkeypatch.setattr(pace, "PUSH_PAUSE", 0)  # the time is over
+    await pending(ecps, secret=secret)
+
+
+async def test_who_agreed_may_be_asked_again_at_once(ecps: Workbench, psc: PscRig) -> None:
+    secret = await pair(ecps)
+    path, token = await pending(ecps, secret=secret)
+    await psc.approve(ALICE)
+    await ends_in(ecps, path, token)
+    await pending(ecps, secret=secret)
+
+
+async def test_a_program_opens_a_limited_number_of_sessions(ecps: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "SESSIONS_MAX", 1)
+    secret = await pair(ecps)
+    await pending(ecps, secret=secret)
+    got = await ecps.call("POST", "/v1/sessions", {**LOGIN, "login_hint": BOB}, bearer=secret)
+    assert (got.status, got.code) == (429, "request.too_many")
 
 
 async def test_an_open_session_has_no_push_to_send(ecps: Workbench, psc: PscRig) -> None:
@@ -206,7 +237,8 @@ async def test_the_next_daemon_resumes_it_for_the_same_user_only(ecps: Workbench
     (tmp_path / "second").mkdir()
     second.secrets.values, second.store.documents = ecps.secrets.values, ecps.store.documents
     await second.start()
-    await second.ecps.resume()
+    second.ecps.restore()
+    second.ecps.resume()
     assert await ends_in(second, path, token) == (200, "active")
     got = await second.call("GET", path, bearer=token)
     assert got.text("identity", "national_id") == ALICE
@@ -224,7 +256,8 @@ async def test_one_that_was_closed_is_not_resumed(ecps: Workbench, psc: PscRig) 
     await ends_in(ecps, path, token)
     await ecps.call("DELETE", path, bearer=token)
     await eventually(lambda: not any(name.startswith("ecps-") for name in ecps.secrets.values))
-    await ecps.ecps.resume()
+    ecps.ecps.restore()
+    ecps.ecps.resume()
     assert ecps.sessions.of(os.getuid()) == []
 
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from yarl import URL
 
 from cardd.identity.ecps.direct import DirectLogin
-from tests.api.ecps import ends_in, pair, workbench_at
+from tests.api.ecps import ends_in, pair, pending, workbench_at
 from tests.api.workbench import Got, Workbench
 from tests.oidc.services import trusting
 from tests.rig.oidc.people import ALICE, PEOPLE
@@ -93,6 +93,19 @@ async def test_a_browser_that_comes_back_after_the_login_was_given_up_changes_no
     assert ecps.sessions.of(os.getuid()) == []
 
 
+async def test_a_browser_that_brings_the_answer_of_no_login_of_ours_changes_nothing(
+    ecps: Workbench, browser: aiohttp.ClientSession
+) -> None:
+    got = await begin(ecps)
+    back = URL(URL(got.text("authorization_url")).query["redirect_uri"])
+    for answer in ({"state": "another", "code": "x"}, {"code": "x"}, {"error": "access_denied"}):
+        async with browser.get(back.with_query(answer)) as shown:
+            assert shown.status == 400
+    assert (await ecps.call("GET", path_of(got), bearer=got.text("token"))).text("state") == "pending"
+    await visit(browser, got)
+    assert await ends_in(ecps, path_of(got), got.text("token")) == (200, "active")
+
+
 async def test_two_browser_logins_end_each_in_its_own_session(ecps: Workbench, browser: aiohttp.ClientSession) -> None:
     first, second = await begin(ecps), await begin(ecps)
     await visit(browser, second)
@@ -164,6 +177,33 @@ async def test_the_provider_s_page_ends_the_session_that_it_names_and_no_other(
     await eventually(lambda: api.sessions.of(os.getuid()) == [])
 
 
+async def test_a_logout_is_heard_of_a_session_that_the_daemon_before_opened(
+    heard: tuple[Workbench, PscRig, int], tmp_path: Path
+) -> None:
+    api, psc, port = heard
+    connector = aiohttp.TCPConnector(ssl=trusting(psc.authority))
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        got = await opened(api, browser)
+        await eventually(lambda: any(name.startswith("ecps-") for name in api.secrets.values))
+        [login] = api.ecps.open_logins()
+        assert isinstance(login, DirectLogin)
+        sid = login.login.id_token.sid or ""
+        api.sessions.close_where(lambda _: True, "daemon_stopped")
+        await api.ecps.close()
+        second = Workbench(tmp_path / "second", psc=api.psc)
+        (tmp_path / "second").mkdir()
+        second.secrets.values, second.store.documents = api.secrets.values, api.store.documents
+        await second.start()
+        second.ecps.restore()
+        second.ecps.resume()
+        assert await ends_in(second, path_of(got), got.text("token")) == (200, "active")
+        address = URL(f"http://127.0.0.1:{port}/logout").with_query(iss=psc.issuer, sid=sid)
+        await (await browser.get(address)).release()
+        await eventually(lambda: second.sessions.of(os.getuid()) == [])
+        await second.ecps.close()
+        await second.stop()
+
+
 async def test_a_logout_token_of_nobody_s_is_refused(heard: tuple[Workbench, PscRig, int]) -> None:
     api, psc, port = heard
     connector = aiohttp.TCPConnector(ssl=trusting(psc.authority))
@@ -176,7 +216,7 @@ async def test_a_logout_token_of_nobody_s_is_refused(heard: tuple[Workbench, Psc
         assert await ends_in(api, path_of(got), got.text("token")) == (200, "active")
 
 
-async def test_a_taken_port_is_told_with_its_number(psc: PscRig, tmp_path: Path) -> None:
+async def test_a_taken_port_is_told_with_its_number_and_leaves_the_mobile_alone(psc: PscRig, tmp_path: Path) -> None:
     taken = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", free_port())
     port = taken.sockets[0].getsockname()[1]
     api = workbench_at(psc, tmp_path, redirect_port=port)
@@ -184,6 +224,7 @@ async def test_a_taken_port_is_told_with_its_number(psc: PscRig, tmp_path: Path)
     got = await api.call("POST", "/v1/sessions", LOGIN, bearer=await pair(api))
     assert got.code == "daemon.address_in_use"
     assert str(port) in got.text("detail")
+    await pending(api)
     await api.ecps.close()
     await api.stop()
     taken.close()

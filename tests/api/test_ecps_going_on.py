@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cardd.errors import PscUnavailable, SecretStoreUnavailable, StateUnavailable
-from cardd.identity.ecps import direct, lease, login
+from cardd.identity.ecps import direct, lease, login, pace
 from cardd.identity.ecps.direct import DirectLogin, DirectWay
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import Wanted
@@ -101,7 +101,8 @@ async def test_after_a_restart_it_waits_for_a_keyring_that_is_still_locked(
     path, token = await kept_session(ecps, psc)
     keyring = LockedKeyring()
     async with next_daemon(ecps, tmp_path / "second", keyring) as second:
-        await second.ecps.resume()
+        second.ecps.restore()
+        second.ecps.resume()
         assert (await second.call("GET", path, bearer=token)).text("state") == "pending"
         used = await second.call("POST", f"{path}/psc-token", {}, bearer=token)
         assert (used.status, used.code, used.json["retryable"]) == (409, "session.pending", True)
@@ -124,15 +125,30 @@ async def test_after_a_restart_it_waits_for_the_network(
 
     monkeypatch.setattr(renewal, "redeem", away)
     async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
-        await second.ecps.resume()
+        second.ecps.restore()
+        second.ecps.resume()
         assert await ends_in(second, path, token) == (200, "active")
     assert faults == []
+
+
+async def test_the_next_daemon_knows_it_before_it_asks_psc_and_until_it_is_given_up(
+    ecps: Workbench, psc: PscRig, tmp_path: Path
+) -> None:
+    path, token = await kept_session(ecps, psc)
+    async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
+        second.ecps.restore()
+        assert (await second.call("GET", path, bearer=token)).text("state") == "pending"
+        assert (await second.call("DELETE", path, bearer=token)).status == 204
+        second.ecps.resume()
+        await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
+        assert second.ecps.open_logins() == []
 
 
 async def test_given_up_while_it_is_resumed_it_is_forgotten(ecps: Workbench, psc: PscRig, tmp_path: Path) -> None:
     path, token = await kept_session(ecps, psc)
     async with next_daemon(ecps, tmp_path / "second", LockedKeyring()) as second:
-        await second.ecps.resume()
+        second.ecps.restore()
+        second.ecps.resume()
         assert (await second.call("DELETE", path, bearer=token)).status == 204
         await eventually(lambda: "ecps-sessions" not in second.store.documents or not second.ecps._kept.all())
         await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
@@ -164,10 +180,19 @@ async def test_a_full_disk_ends_no_session(ecps: Workbench, psc: PscRig, monkeyp
     assert await ends_in(ecps, path, token) == (200, "active")
 
 
+async def test_closed_on_a_full_disk_it_leaves_nothing_to_be_resumed_with(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await kept_session(ecps, psc)
+    full = FullDisk()
+    full.documents = ecps.store.documents
+    ecps.ecps._kept._store = full
+    assert (await ecps.call("DELETE", path, bearer=token)).status == 204
+    await eventually(lambda: not any(name.startswith("ecps-") for name in ecps.secrets.values))
+
+
 async def test_agreed_while_the_push_is_sent_again_it_is_open_and_stays_so(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login, "PUSH_PAUSE", 0)
+    monkeypatch.setattr(pace, "PUSH_PAUSE", 0)
     path, token = await pending(ecps)
     begin = DirectWay.begin
 
@@ -194,13 +219,24 @@ async def test_while_the_screen_is_locked_it_gives_no_token(ecps: Workbench, psc
     assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).status == 200
 
 
-async def test_agreed_while_the_screen_is_locked_it_opens_locked(ecps: Workbench, psc: PscRig) -> None:
+async def test_agreed_while_the_screen_is_locked_it_gives_no_token_before_the_user_is_back(
+    ecps: Workbench, psc: PscRig
+) -> None:
     path, token = await pending(ecps, secret=await pair(ecps, permissions=["psc_token"]))
     ecps.sessions.lock_where(lambda _: True)
     await psc.approve(ALICE)
     assert await ends_in(ecps, path, token) == (200, "locked")
+    assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).code == "session.locked"
     ecps.sessions.unlock_where(lambda _: True)
     assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).status == 200
+
+
+async def test_locked_and_unlocked_while_it_waits_it_opens_as_ever(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps)
+    ecps.sessions.lock_where(lambda _: True)
+    ecps.sessions.unlock_where(lambda _: True)
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (200, "active")
 
 
 async def test_a_card_s_session_is_unlocked_by_its_pin_only(api: Workbench) -> None:
@@ -231,6 +267,19 @@ async def test_a_program_that_died_leaves_no_login_behind(
     await psc.approve(ALICE)
     got = await ecps.call("GET", path, bearer=token)
     assert (got.status, got.code) == (401, "session.closed")
+
+
+async def test_a_program_that_goes_on_asking_is_waited_for(
+    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE", 0.2)
+    path, token = await pending(ecps)
+    for _ in range(10):  # each time well within its lease, together several of them
+        ecps.clock.seconds += 0.1
+        assert (await ecps.call("GET", path, bearer=token)).text("state") == "pending"
+        await asyncio.sleep(0.1)
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (200, "active")
 
 
 async def test_a_program_that_listens_to_events_need_not_ask(

@@ -3,52 +3,53 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
-import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric import rsa
+from yarl import URL
 
+from cardd.oidc import code_flow
 from tests.api.ecps import LOGIN, Place, ends_in, pair, workbench_at
-from tests.api.workbench import Workbench
+from tests.api.workbench import Got, Workbench
 from tests.rig.oidc.fake import CLIENT, FakeProvider, Json
 from tests.rig.oidc.people import BOB, person
 from tests.rig.oidc.pki import Authority
 
 
-@pytest.fixture
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest_asyncio.fixture
-async def liar(authority: Authority) -> AsyncIterator[FakeProvider]:
-    async with FakeProvider(authority) as provider:
-        provider.start["interval"] = 0.01
-        yield provider
-
-
-@pytest_asyncio.fixture
-async def desk(liar: FakeProvider, authority: Authority, tmp_path: Path) -> AsyncIterator[Workbench]:
-    api = workbench_at(Place(liar.issuer, authority), tmp_path, CLIENT)
-    await api.start()
-    yield api
-    await api.ecps.close()
-    await api.stop()
-
-
-async def refusal(api: Workbench) -> tuple[int, object]:
+async def refusal(api: Workbench, login: dict[str, object] = LOGIN) -> tuple[int, object]:
     """What a login ends in, at once or while it is pending; nobody is logged in afterwards."""
-    got = await api.call("POST", "/v1/sessions", LOGIN, bearer=await pair(api))
+    secret = await pair(api)
+
+    async def begin(language: str) -> Got:
+        return await api.call("POST", "/v1/sessions", login, bearer=secret, headers={"Accept-Language": language})
+
+    got = await begin("fr")
     if got.status == 202:
-        code = await ends_in(api, f"/v1/sessions/{got.text('id')}", got.text("token"))
-    else:
-        assert got.text("remedy")
-        code = got.status, got.code
+        return await refused_later(api, got)
+    return await is_refused(api, got, await begin("en"))
+
+
+async def refused_later(api: Workbench, opened: Got) -> tuple[int, object]:
+    """What a pending login ends in."""
+    path, token = f"/v1/sessions/{opened.text('id')}", opened.text("token")
+    await ends_in(api, path, token)
+    french, english = [
+        await api.call("GET", path, bearer=token, headers={"Accept-Language": language}) for language in ("fr", "en")
+    ]
+    return await is_refused(api, french, english)
+
+
+async def is_refused(api: Workbench, french: Got, english: Got) -> tuple[int, object]:
+    """One refusal in both languages, each with what to do; there is no session of it."""
+    assert (french.status, french.code) == (english.status, english.code)
+    for part in ("title", "detail", "remedy"):
+        assert french.text(part) != english.text(part)
     assert api.ecps.open_logins() == []
     assert (await api.call("GET", "/v1/sessions", via="unix")).json["sessions"] == []
-    assert api.audit.entries[-1].code == code[1]
-    return code
+    assert api.audit.entries[-1].code == french.code
+    return french.status, french.code
 
 
 HOUR = 3600
@@ -87,6 +88,11 @@ async def test_an_algorithm_that_proves_nothing(
 async def test_a_key_that_the_provider_does_not_publish(desk: Workbench, liar: FakeProvider) -> None:
     liar.header = {"kid": "unknown"}
     assert await refusal(desk) == (502, "psc.token_key")
+
+
+async def test_a_signature_that_is_not_the_provider_s(desk: Workbench, liar: FakeProvider) -> None:
+    liar.key = rsa.generate_private_key(65537, 2048)
+    assert await refusal(desk) == (502, "psc.token_signature")
 
 
 @pytest.mark.parametrize(
@@ -135,6 +141,48 @@ async def test_a_login_that_ends_otherwise(
 ) -> None:
     liar.answers.append((400, {"error": error}))
     assert await refusal(desk) == (status, code)
+
+
+BROWSER: dict[str, object] = {"method": "ecps", "flow": "browser"}
+
+
+async def answered(api: Workbench, **answer: str) -> tuple[int, object]:
+    """What a login by the browser ends in when the browser comes back with this answer."""
+    got = await api.call("POST", "/v1/sessions", BROWSER, bearer=await pair(api))
+    asked = URL(got.text("authorization_url")).query
+    back = URL(asked["redirect_uri"]).update_query(state=asked["state"], **answer)
+    async with aiohttp.ClientSession() as browser:
+        await (await browser.get(back)).release()
+    return await refused_later(api, got)
+
+
+@pytest.mark.parametrize("nonce", [None, "another's"])
+async def test_an_id_token_of_another_browser_login(desk: Workbench, liar: FakeProvider, nonce: str | None) -> None:
+    liar.claims = {"nonce": nonce}
+    assert await answered(desk, code="x") == (502, "psc.token_binding")
+
+
+async def test_a_code_that_was_redeemed_before(desk: Workbench, liar: FakeProvider) -> None:
+    liar.answers.append((400, {"error": "invalid_grant"}))
+    assert await answered(desk, code="x") == (409, "psc.redeemed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        ({"error": "access_denied"}, 403, "psc.denied"),
+        ({"code": "x", "iss": "https://psc.example"}, 502, "psc.token_issuer"),
+        ({}, 502, "psc.garbled"),
+    ],
+    ids=str,
+)
+async def test_a_browser_that_brings_no_login(desk: Workbench, answer: dict[str, str], status: int, code: str) -> None:
+    assert await answered(desk, **answer) == (status, code)
+
+
+async def test_a_browser_that_was_closed(desk: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_flow, "TIMEOUT", 0.1)
+    assert await refusal(desk, BROWSER) == (403, "psc.browser_timeout")
 
 
 async def test_userinfo_of_another_subject(desk: Workbench, liar: FakeProvider) -> None:

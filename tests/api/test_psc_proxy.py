@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from aiohttp import web
 
@@ -91,6 +92,16 @@ async def test_closing_it_disconnects_at_the_editor_s(api: Workbench, editor: Pr
     await eventually(lambda: editor.ended == [ALICE])
 
 
+async def test_a_daemon_that_stops_disconnects_at_the_editor_s(api: Workbench, editor: ProxyLps) -> None:
+    path, token = await pending(api)
+    await rings(editor)
+    editor.approve(ALICE)
+    await ends_in(api, path, token)
+    api.sessions.close_where(lambda _: True, "daemon_stopped")
+    await api.ecps.close()
+    assert editor.ended == [ALICE]
+
+
 async def test_giving_up_breaks_off_what_waits_at_the_editor_s(api: Workbench, editor: ProxyLps) -> None:
     path, token = await pending(api)
     await rings(editor)
@@ -108,6 +119,41 @@ async def test_a_refusal_is_told_in_the_editor_s_words(api: Workbench, editor: P
     await rings(editor)
     editor.answer(ALICE, 400, "channel value is invalid")
     assert await ends_in(api, path, token) == (502, "psc.request_refused")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        (401, "400 - access_denied : The end-user denied", (403, "psc.denied")),
+        (401, "400 - expired_token : SIMULATION", (403, "psc.expired")),
+        (401, "401 - invalid_client : access_denied_not", (502, "psc.client_refused")),
+        (403, "", (502, "psc.client_refused")),
+        (304, "", (502, "psc.garbled")),
+        (302, "", (502, "psc.garbled")),
+    ],
+)
+async def test_what_psc_said_is_told_as_such(
+    api: Workbench, editor: ProxyLps, status: int, message: str, expected: tuple[int, str]
+) -> None:
+    path, token = await pending(api)
+    await rings(editor)
+    editor.answer(ALICE, status, message)
+    assert await ends_in(api, path, token) == expected
+    assert api.ecps.open_logins() == []
+
+
+async def test_an_identity_that_the_editor_does_not_serve_is_not_taken_for_an_unknown_person(
+    editor: ProxyLps, tmp_path: Path
+) -> None:
+    api = workbench_at(editor, tmp_path, identity="elsewhere")
+    await api.start()
+    path, token = await pending(api)
+    await rings(editor)
+    editor.approve(ALICE)
+    assert await ends_in(api, path, token) == (502, "psc.request_refused")
+    await eventually(lambda: editor.ended == [ALICE])  # nobody has the login, so it is ended there too
+    await api.ecps.close()
+    await api.stop()
 
 
 async def test_nobody_who_answers_in_time_is_told_as_such(editor: ProxyLps, tmp_path: Path) -> None:

@@ -151,6 +151,7 @@ class Workbench:
             settings=self.psc,
             secrets=self.secrets,
             store=self.store,
+            organisation=csa,
         )
         self.sessions.on_closed.append(self.ecps.session_closed)
         self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa, self.ecps)

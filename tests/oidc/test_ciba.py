@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -61,6 +63,20 @@ async def test_the_person_is_shown_two_digits_and_the_time_left(psc: PscRig, pro
 async def test_two_digits_are_rarely_the_same_twice(psc: PscRig, provider: Provider) -> None:
     shown = {(await ciba.start(provider, ALICE)).binding_message for _ in range(20)}
     assert len(shown) > 5
+
+
+def test_each_two_digits_are_as_likely_as_any_others() -> None:
+    drawn = Counter(ciba.two_digits() for _ in range(100_000))
+    assert sorted(drawn) == [f"{number:02d}" for number in range(100)]
+    assert max(abs(times - 1000) for times in drawn.values()) < 300  # more than nine standard deviations
+
+
+def test_two_digits_cannot_be_foreseen_by_who_knows_the_seed() -> None:
+    drawn = []
+    for _ in range(2):
+        random.seed(0)
+        drawn.append([ciba.two_digits() for _ in range(20)])
+    assert drawn[0] != drawn[1]
 
 
 async def test_a_login_that_the_person_denies_is_told_as_such(psc: PscRig, provider: Provider) -> None:

@@ -10,15 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
-from cryptography.x509 import load_pem_x509_certificate
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cardd.errors import PscClientRefused
 from cardd.oidc import ciba
@@ -145,7 +137,7 @@ def test_a_file_that_holds_no_key_is_refused(raw: bytes) -> None:
 
 def test_a_wrong_password_is_refused() -> None:
     with pytest.raises(PscClientRefused):
-        ClientKey.from_pkcs12(pkcs12(Authority().issue(ORGANISATION), b"right"), b"wrong")
+        ClientKey.from_pkcs12(Authority().issue(ORGANISATION).pkcs12(b"right"), b"wrong")
 
 
 def test_a_kind_of_key_that_no_algorithm_here_fits_is_refused() -> None:
@@ -175,12 +167,5 @@ def pem(key: PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def pkcs12(issued: Issued, password: bytes) -> bytes:
-    key = load_pem_private_key(issued.key, None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    certificate = load_pem_x509_certificate(issued.certificate)
-    return serialize_key_and_certificates(b"SIMULATION", key, certificate, None, BestAvailableEncryption(password))
-
-
 def from_pkcs12(issued: Issued) -> ClientKey:
-    return ClientKey.from_pkcs12(pkcs12(issued, b"simulation"), b"simulation")
+    return ClientKey.from_pkcs12(issued.pkcs12(b"simulation"), b"simulation")

@@ -46,13 +46,27 @@ async def test_the_standard_address_serves_where_psc_s_own_is_not_there(fake: Fa
 async def test_it_is_fetched_again_when_it_is_an_hour_old(fake: FakeProvider) -> None:
     clock = Clock()
     async with fake_service(fake, clock=clock) as provider:
-        assert provider.discovery.age is None
         first = await provider.discovery.metadata()
         clock.seconds += 3500
-        assert provider.discovery.age == 3500
         assert await provider.discovery.metadata() is first
         clock.seconds += 200
         assert await provider.discovery.metadata() is not first
+
+
+async def test_it_serves_on_while_the_provider_is_away_and_no_longer_once_it_says_otherwise(
+    fake: FakeProvider,
+) -> None:
+    clock = Clock()
+    async with fake_service(fake, clock=clock) as provider:
+        first = await provider.discovery.metadata()
+        clock.seconds += 3700
+        fake.is_silent = True
+        assert await provider.discovery.metadata() is first
+        fake.is_silent, fake.discovery = False, {"issuer": "https://psc.example/realm"}
+        assert await provider.discovery.metadata() is first  # it is not asked for each request meanwhile
+        clock.seconds += 31
+        with pytest.raises(PscDiscoveryIssuer):
+            await provider.discovery.metadata()
 
 
 @pytest.mark.parametrize(

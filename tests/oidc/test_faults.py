@@ -83,6 +83,15 @@ async def test_faults_in_a_row_are_met_with_more_and_more_patience(fake: FakePro
     assert [round(gap, 1) >= least for gap, least in zip(waited, (0.1, 0.2, 0.4, 0.8), strict=True)] == [True] * 4
 
 
+async def test_patience_with_faults_does_not_outlast_the_request(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.start.update(expires_in=2.2, interval=0.2)
+    fake.answers.extend([(503, None)] * 4)  # the next poll would come after the end: 0.2 + 0.2 + 0.4 + 0.8 + 1.6
+    began = asyncio.get_running_loop().time()
+    await (await ciba.start(at_fake, ALICE)).finish()
+    assert min(gaps([began, *fake.polls])) >= 0.2
+    assert fake.polls[-1] < began + 2.2
+
+
 async def test_no_poll_comes_before_the_interval_is_over(fake: FakeProvider, at_fake: Provider) -> None:
     fake.start["interval"] = 0.2
     fake.answers.extend([PENDING] * 8)
@@ -91,11 +100,26 @@ async def test_no_poll_comes_before_the_interval_is_over(fake: FakeProvider, at_
     assert min(gaps([began, *fake.polls])) >= 0.2
 
 
-async def test_slow_down_adds_five_seconds_to_the_interval(fake: FakeProvider, at_fake: Provider) -> None:
+async def test_slow_down_adds_five_seconds_to_the_interval(psc_behind_proxy: PscRig, proxy: FaultyProxy) -> None:
+    proxy.inject("token", Fault.SLOW_DOWN)
+    async with service(psc_behind_proxy) as provider:
+        pending = await ciba.start(provider, ALICE)
+        await psc_behind_proxy.approve(ALICE)
+        assert (await pending.finish()).person.identity.national_id == ALICE
+    [gap] = gaps(proxy.seen["token"])
+    assert gap >= pending.interval + 5
+
+
+async def test_slow_down_holds_for_all_later_polls_and_adds_up(
+    fake: FakeProvider, at_fake: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ciba, "SLOW_DOWN", 0.3)
     fake.start["interval"] = 0.1
-    fake.answers.append(SLOW_DOWN)
+    fake.answers.extend([SLOW_DOWN, PENDING, (503, None), SLOW_DOWN, PENDING])
     await (await ciba.start(at_fake, ALICE)).finish()
-    assert min(gaps(fake.polls)) >= 5.1
+    waited = gaps(fake.polls)
+    assert len(waited) == 5
+    assert all(gap >= least for gap, least in zip(waited, (0.4, 0.4, 0.4, 0.7, 0.7), strict=True))
 
 
 async def test_a_cancelled_login_polls_no_more(fake: FakeProvider, at_fake: Provider) -> None:
@@ -111,6 +135,21 @@ async def test_a_cancelled_login_polls_no_more(fake: FakeProvider, at_fake: Prov
     assert len(fake.polls) == polled
 
 
+async def test_given_up_while_the_tokens_are_on_their_way_it_is_ended_at_the_provider(
+    psc_behind_proxy: PscRig, proxy: FaultyProxy
+) -> None:
+    async with service(psc_behind_proxy) as provider:
+        pending = await ciba.start(provider, ALICE)
+        await psc_behind_proxy.approve(ALICE)
+        proxy.inject("token", Fault.SLOW)
+        waiting = asyncio.create_task(pending.finish())
+        await eventually(lambda: bool(proxy.seen["token"]))
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert len(proxy.seen["token"]) == len(proxy.seen["logout"]) == 1
+
+
 async def test_an_interval_that_is_not_told_is_five_seconds(fake: FakeProvider, at_fake: Provider) -> None:
     del fake.start["interval"]
     assert (await ciba.start(at_fake, ALICE)).interval == 5
@@ -124,6 +163,7 @@ async def test_an_interval_that_is_not_told_is_five_seconds(fake: FakeProvider, 
         {"expires_in": None},
         {"expires_in": -1},
         {"expires_in": "soon"},
+        {"expires_in": 10**400},
         {"interval": [5]},
     ],
     ids=str,

@@ -72,6 +72,7 @@ async def test_a_right_token_of_each_accepted_algorithm_passes(
         ({"iat": None}, PscTokenMalformed),
         ({"exp": "tomorrow"}, PscTokenMalformed),
         ({"exp": True}, PscTokenMalformed),
+        ({"nbf": float(10**200)}, PscTokenMalformed),
         ({"sub": None}, PscTokenMalformed),
         ({"sub": "x" * 300}, PscTokenMalformed),
         ({"acr": "eidas0"}, PscTokenLevel),

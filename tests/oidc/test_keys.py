@@ -46,6 +46,12 @@ async def test_the_keys_serve_on_while_the_provider_gives_none(fake: FakeProvide
         fake.is_without_keys = True
         clock.seconds += 3601
         await (await ciba.start(provider, ALICE)).finish()
+        asked = len(fake.fetches)
+        await (await ciba.start(provider, ALICE)).finish()
+        assert len(fake.fetches) == asked  # not again for each token
+        clock.seconds += 31
+        await (await ciba.start(provider, ALICE)).finish()
+        assert len(fake.fetches) > asked
 
 
 async def test_forged_tokens_do_not_make_us_fetch_the_keys_again_and_again(fake: FakeProvider) -> None:

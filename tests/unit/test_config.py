@@ -280,6 +280,46 @@ def test_the_editor_s_server_is_an_https_address(written: str) -> None:
     assert refusal(f'[psc]\nproxy = "{written}"').params["why"] == "https"
 
 
+@pytest.mark.parametrize("written", ["http://psc.example/realm", "psc.example", "https://psc.example/realm#x"])
+def test_the_issuer_is_an_https_address(written: str) -> None:
+    assert refusal(f'[psc]\nissuer = "{written}"').params["why"] == "https"
+
+
+@pytest.mark.parametrize("written", ["callback", "", "/a?b", "/a#b", "/é", "/a b"])
+def test_where_the_browser_comes_back_to_is_a_path(written: str) -> None:
+    assert refusal(f'[psc]\nredirect_path = "{written}"').params["why"] == "path"
+
+
+PSC = '[psc]\nissuer = "https://psc.example/realm"\n'
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ('[psc]\nmode = "proxy"\nclient_id = "x"', "psc.proxy"),
+        ('[psc]\nmode = "proxy"\nproxy = "https://lps.example"', "psc.client_id"),
+        (PSC, "psc.client_id"),
+        (PSC + 'client_id = "x"\nauthentication = "tls"', "psc.certificate"),
+        (PSC + 'client_id = "x"\nauthentication = "private_key_jwt"', "psc.certificate"),
+    ],
+)
+def test_a_login_through_psc_that_could_never_succeed_is_refused(written: str, key: str) -> None:
+    assert (refusal(written).params["key"], refusal(written).params["why"]) == (key, "missing")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        PSC + 'client_id = "x"',
+        PSC + 'client_id = "x"\nauthentication = "tls"\norganisation = true',
+        PSC + 'client_id = "x"\nauthentication = "private_key_jwt"\ncertificate = "/a.p12"',
+        '[psc]\nmode = "proxy"\nproxy = "https://lps.example"\nclient_id = "x"\nauthentication = "tls"',
+    ],
+)
+def test_a_login_through_psc_that_is_whole_is_taken(written: str) -> None:
+    assert parse(written).psc.client_id == "x"
+
+
 def test_each_upstream_is_a_section_of_its_own_name() -> None:
     config = parse(
         '[upstreams.dmp]\nurl = "https://dmp.example/si/"\n[upstreams.autre]\nurl = "https://a.example:8443"'

@@ -359,7 +359,7 @@ TEXTS = {
     "session.situation.remedy": "Pick one of those that the session lists (situations), or let the user pick (“ask”).",
     "session.push_too_soon.title": "Too soon",
     "session.push_too_soon.detail": "The mobile was asked a moment ago.",
-    "session.push_too_soon.remedy": "Wait {retry_after} s before you have the notification sent again.",
+    "session.push_too_soon.remedy": "Wait {retry_after} s, then ask again.",
     "client.permission.title": "Permission not given",
     "client.permission.detail": "This program was not paired for this ({permission}).",
     "client.permission.remedy": "Pair it again with this permission; the user has to accept it.",

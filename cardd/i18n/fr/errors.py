@@ -390,7 +390,7 @@ TEXTS = {
     ),
     "session.push_too_soon.title": "Notification trop rapprochée",
     "session.push_too_soon.detail": "Le mobile vient d'être sollicité.",
-    "session.push_too_soon.remedy": "Attendez {retry_after} s avant de renvoyer la notification.",
+    "session.push_too_soon.remedy": "Attendez {retry_after} s, puis redemandez.",
     "client.permission.title": "Autorisation non donnée",
     "client.permission.detail": "Ce programme n'a pas été appairé pour cela ({permission}).",
     "client.permission.remedy": "Appairez-le de nouveau avec cette autorisation ; l'utilisateur doit l'accepter.",

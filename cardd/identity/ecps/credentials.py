@@ -10,7 +10,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardd.errors import MethodUnavailable, PscClientRefused, SecretStoreUnavailable
+from cardd.errors import MethodUnavailable, PscClientRefused
 from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.direct import METHOD, DirectWay
 from cardd.identity.ecps.proxy import ProxyWay
@@ -54,7 +54,11 @@ class _Proof:
 
 
 async def way_of(settings: EcpsSettings, secrets: SecretStore, clock: Clock, csa: CsaLogin | None) -> Way:
-    """Raises PscClientRefused without usable credentials, MethodUnavailable when a configured file cannot be read."""
+    """The way, with its connections not opened yet.
+
+    Raises PscClientRefused without usable credentials, SecretStoreUnavailable while the keyring gives none,
+    MethodUnavailable when a configured file cannot be read.
+    """
     tls = _context(settings.authorities)
     proof = await _proof(settings, secrets, csa)
     if proof.file is not None:
@@ -104,10 +108,7 @@ async def _authentication(settings: EcpsSettings, secrets: SecretStore, proof: _
 
 
 async def _secret(secrets: SecretStore, name: str) -> Token:
-    try:
-        found = await secrets.get(name)
-    except SecretStoreUnavailable as error:
-        raise PscClientRefused from error
+    found = await secrets.get(name)
     if found is None:
         raise PscClientRefused
     with found:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from weakref import WeakSet
 
 from cardd.core.sessions import Pending
-from cardd.errors import CarddError, MethodUnavailable, PscApiUnknown
+from cardd.errors import AddressInUse, CarddError, MethodUnavailable, PscApiUnknown
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.situations import situations_of
 from cardd.identity.ecps.way import FINAL, PAUSE_FIRST, PAUSE_MAX, Flow, HandedToken, Keep, Wanted
@@ -30,7 +30,11 @@ METHOD = "ecps"
 
 
 class DirectWay:
-    """``Way`` over one ``Provider``; the site for the browser listens from the first login by the browser on."""
+    """``Way`` over one ``Provider``.
+
+    The site for the browser listens from the first login by the browser on; where its port is registered, and the
+    provider may tell of logouts there, from the first login of any kind.
+    """
 
     def __init__(self, provider: Provider, settings: EcpsSettings) -> None:
         self._provider = provider
@@ -50,14 +54,21 @@ class DirectWay:
             return BrowserWaiting(self, self._provider, begun, wanted.login_hint)
         if wanted.login_hint is None:
             raise MethodUnavailable(method=METHOD)
+        await self._listen_for_logouts()
         channel = ciba.Channel[wanted.channel.name] if wanted.channel else None
         return MobileWaiting(self, await ciba.start(self._provider, wanted.login_hint, channel=channel))
 
     async def resume(self, kept: Secret, national_id: str, keep: Keep) -> DirectLogin:
         """As ``Way``."""
+        await self._listen_for_logouts()
         fresh = await renewal.redeem(self._provider, Token.from_secret(kept))
         await _keep(fresh, keep)
-        return self.opened(await self._provider.complete(fresh, Binding(), national_id))
+        try:
+            return self.opened(await self._provider.complete(fresh, Binding(), national_id))
+        except FINAL:
+            with contextlib.suppress(CarddError):
+                await logout.log_out(self._provider, fresh)
+            raise
 
     async def close(self) -> None:
         """As ``Way``."""
@@ -76,6 +87,12 @@ class DirectWay:
             if not self._listening:
                 await self._site.start()
                 self._listening = True
+
+    async def _listen_for_logouts(self) -> None:
+        """As far as one can: a login by mobile does not need the port."""
+        if self._settings.redirect_port:
+            with contextlib.suppress(AddressInUse):
+                await self._listen()
 
     def _front_channel(self, told: Mapping[str, str]) -> None:
         """A page of the provider's says that a session ended: it names ours, or nothing happens."""
@@ -118,7 +135,7 @@ class BrowserWaiting:
     async def finish(self) -> DirectLogin:
         """As ``Waiting``."""
         try:
-            return self._way.opened(await self._begun.finish(national_id=self._national_id))
+            return self._way.opened(await self._begun.finish(national_id=self._national_id, timeout=code_flow.TIMEOUT))
         finally:
             self._begun.forget()
 
@@ -173,7 +190,11 @@ class DirectLogin:
         """As ``OpenLogin``."""
         if api is not None and api not in self._settings.exchanges:
             raise PscApiUnknown(api=api)
-        await self._refresh(GOOD_FOR)
+        try:
+            await self._refresh(GOOD_FOR)
+        except FINAL:
+            self.is_over()
+            raise
         tokens = self.login.tokens
         if api is not None:
             wanted = self._settings.exchanges[api]

@@ -61,10 +61,11 @@ class KeptSessions:
 
     async def keep(self, session: Session, refresh_token: Secret) -> None:
         """Keep it, or its newer refresh token. Where that cannot be, the session just ends with the daemon."""
-        records = self._records()
-        is_new = session.id not in records
         with contextlib.suppress(StateUnavailable):
-            self._save(records | {session.id: _record(session)})
+            records, record = self._records(), _record(session)
+            is_new = session.id not in records
+            if records.get(session.id) != record:
+                self._save(records | {session.id: record})
             if not await self.renew(session.id, refresh_token) and is_new:
                 self._drop(session.id)
 
@@ -78,23 +79,32 @@ class KeptSessions:
 
     def situated(self, session: Session) -> None:
         """Another situation was picked."""
-        records = self._records()
-        if session.id in records and session.situation is not None:
-            records[session.id]["situation"] = session.situation.id
-            with contextlib.suppress(StateUnavailable):
+        with contextlib.suppress(StateUnavailable):
+            records = self._records()
+            if session.id in records and session.situation is not None:
+                records[session.id]["situation"] = session.situation.id
                 self._save(records)
+
+    def has(self, identifier: str) -> bool:
+        """Whether the next daemon can go on with it."""
+        with contextlib.suppress(StateUnavailable):
+            return identifier in self._records()
+        return False
 
     async def take(self, kept: KeptSession) -> Secret | None:
         """Its refresh token; None when it is gone. Raises SecretStoreUnavailable."""
         return await self._secrets.get(_name(kept.id))
 
     async def forget(self, identifier: str) -> None:
-        """It ended. Raises StateUnavailable, SecretStoreUnavailable."""
-        if not self._drop(identifier):
+        """It ended; its secret goes even where the record cannot. Raises StateUnavailable, SecretStoreUnavailable."""
+        if not self.has(identifier):
             return
-        if writing := self._writing.pop(identifier, None):
-            await asyncio.wait((writing,))
-        await self._secrets.delete(_name(identifier))
+        try:
+            self._drop(identifier)
+        finally:
+            if writing := self._writing.pop(identifier, None):
+                await asyncio.wait((writing,))
+            await self._secrets.delete(_name(identifier))
 
     def all(self) -> list[KeptSession]:
         """Those that a daemon before this one kept. Raises StateUnavailable."""
@@ -113,12 +123,10 @@ class KeptSessions:
                 return False
         return True
 
-    def _drop(self, identifier: str) -> bool:
+    def _drop(self, identifier: str) -> None:
         records = self._records()
-        found = records.pop(identifier, None) is not None
-        if found:
+        if records.pop(identifier, None) is not None:
             self._save(records)
-        return found
 
     def _records(self) -> dict[str, dict[str, object]]:
         found: dict[str, dict[str, object]] = json.loads(self._store.load(STORE) or "{}")

@@ -18,8 +18,9 @@ from cardd.errors import (
     MethodUnavailable,
     PscFlowUnavailable,
     PscSessionOver,
-    PushTooSoon,
     SessionNotPsc,
+    StateUnavailable,
+    TooManyRequests,
 )
 from cardd.identity.card_login import person_of
 from cardd.identity.csa_login import CsaLogin
@@ -27,6 +28,7 @@ from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints
 from cardd.identity.ecps.kept import KeptSession, KeptSessions
 from cardd.identity.ecps.lease import abandoned
+from cardd.identity.ecps.pace import PushPace
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import (
     FINAL,
@@ -47,7 +49,7 @@ from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
 METHOD = "ecps"
 DAEMON_STOPPED = "daemon_stopped"
 BY_MOBILE = "MOBILE"  # as PSC's authMode has it
-PUSH_PAUSE = 10.0  # seconds between two pushes of one login
+SESSIONS_MAX = 64  # of one program: of all the people who work on one machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,11 @@ class Request:
 
 @dataclass(slots=True)
 class _Attempt:
-    """A login under way: what it waits for, since when, and the task that waits."""
+    """A login under way: what it waits for, and the task that waits."""
 
     request: Request
     entry: AuditEntry
     waiting: Waiting
-    since: float
     task: asyncio.Task[None] | None = None
 
 
@@ -107,6 +108,8 @@ class EcpsLogin:
         self._staying: dict[str, asyncio.Task[None]] = {}
         self._logins: dict[str, OpenLogin] = {}
         self._by_mobile: set[str] = set()
+        self._restored: list[tuple[Session, KeptSession]] = []
+        self._pace = PushPace(clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self.hints = LoginHints(store)
         sessions.on_situated.append(self._kept.situated)
@@ -119,14 +122,17 @@ class EcpsLogin:
     async def start(self, caller: Caller, request: Request) -> tuple[Session, str]:
         """Wake the mobile, or prepare the page: a pending session, and its token, given once.
 
-        Raises MethodUnavailable, InvalidRequest without a national id for the mobile, and what ``Way.begin`` raises.
+        Raises MethodUnavailable, InvalidRequest without a national id for the mobile, TooManyRequests, PushTooSoon, and
+        what ``Way.begin`` raises.
         """
         self.check()
+        if sum(session.caller.id == caller.id for session in self._sessions.of(caller.peer.uid)) >= SESSIONS_MAX:
+            raise TooManyRequests(retry_after=60)
         named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed
         request = self._completed(caller, request)
         entry = AuditEntry("session.open", Outcome.DONE, caller.peer.uid, caller.id, caller.name, new_session_id())
         try:
-            waiting = await (await self._connected()).begin(request.wanted)
+            waiting = await self._begun(caller, request.wanted)
         except CarddError as error:
             await self._record(replace(entry, outcome=Outcome.FAILED, code=error.code))
             raise
@@ -139,7 +145,7 @@ class EcpsLogin:
             credentials={},
             pending=waiting.pending,
         )
-        self._wait(session, _Attempt(request, entry, waiting, self._clock.monotonic()))
+        self._wait(session, _Attempt(request, entry, waiting))
         return session, token
 
     async def push_again(self, session: Session) -> None:
@@ -150,11 +156,7 @@ class EcpsLogin:
         attempt = self._attempts.get(session.id)
         if attempt is None or session.id in self._logins or attempt.request.wanted.flow is not Flow.MOBILE:
             raise PscFlowUnavailable(flow=Flow.MOBILE.value)
-        left = attempt.since + PUSH_PAUSE - self._clock.monotonic()
-        if left > 0:
-            raise PushTooSoon(retry_after=max(1, round(left)))
-        attempt.since = self._clock.monotonic()
-        waiting = await (await self._connected()).begin(attempt.request.wanted)
+        waiting = await self._begun(session.caller, attempt.request.wanted)
         self._sessions.ensure_open(session)
         if session.id in self._logins:
             return  # the person has agreed to the push before meanwhile
@@ -190,7 +192,7 @@ class EcpsLogin:
     def session_closed(self, session: Session, reason: str) -> None:
         """Stop asking for a login that nobody waits for any more, and end at the provider one that was made.
 
-        One that ends with the daemon is kept: the next daemon resumes it.
+        One that is kept does not end with the daemon: the next daemon resumes it.
         """
         attempt = self._attempts.pop(session.id, None)
         for task in (attempt.task if attempt else None, self._staying.pop(session.id, None)):
@@ -198,7 +200,7 @@ class EcpsLogin:
                 task.cancel()
         self._by_mobile.discard(session.id)
         login = self._logins.pop(session.id, None)
-        if session.method == METHOD and reason != DAEMON_STOPPED:
+        if session.method == METHOD and not (reason == DAEMON_STOPPED and self._kept.has(session.id)):
             self._spawn(self._log_out(session.id, login))
 
     def means_of(self, session: Session) -> str | None:
@@ -215,13 +217,22 @@ class EcpsLogin:
         """The login behind each open session."""
         return list(self._logins.values())
 
-    async def resume(self) -> None:
-        """Go on with the sessions that the daemon before this one kept: known at once, of use when PSC has agreed."""
-        if self._settings is not None:
-            for kept in self._kept.all():
-                session = kept.session(METHOD)
-                self._sessions.restore(session)
+    def restore(self) -> None:
+        """Know the sessions that the daemon before this one kept, before anybody asks; pending until PSC agrees.
+
+        Raises StateUnavailable.
+        """
+        for kept in self._kept.all() if self._settings is not None else ():
+            session = kept.session(METHOD)
+            self._sessions.restore(session)
+            self._restored.append((session, kept))
+
+    def resume(self) -> None:
+        """Ask PSC to go on with the restored ones."""
+        for session, kept in self._restored:
+            if self._sessions.has(session):
                 self._staying[session.id] = self._spawn(self._resume(session, kept))
+        self._restored.clear()
 
     async def close(self) -> None:
         """Let the logouts under way end, for a moment, and give the connections back."""
@@ -234,6 +245,13 @@ class EcpsLogin:
         await asyncio.wait(self._tasks, timeout=2.0)
         if self._way is not None:
             await self._way.close()
+
+    async def _begun(self, caller: Caller, wanted: Wanted) -> Waiting:
+        way = await self._connected()
+        if wanted.flow is not Flow.MOBILE:
+            return await way.begin(wanted)
+        with self._pace.push(caller, wanted.login_hint or ""):
+            return await way.begin(wanted)
 
     def _completed(self, caller: Caller, request: Request) -> Request:
         """With the national id that the user had kept, where a mobile is to be woken and the request has none."""
@@ -249,18 +267,20 @@ class EcpsLogin:
         attempt.task = self._spawn(self._finish(session, attempt))
 
     async def _finish(self, session: Session, attempt: _Attempt) -> None:
-        beside = [self._spawn(work(session, attempt)) for work in (self._show, self._watch)]
+        showing, watching = (self._spawn(work(session, attempt)) for work in (self._show, self._watch))
         try:
             self._logins[session.id] = login = await attempt.waiting.finish()
             who, how = person_of(login.identity), attempt.request.wanted.flow.value
+            self._pace.agreed(session.caller, login.identity.national_id)
             await self._audit.append(replace(attempt.entry, document=who, consent=how))
-            _cancel(beside)
+            showing.cancel()
             await self._open(session, attempt.request, login)
         except CarddError as error:
             await self._record(replace(attempt.entry, outcome=Outcome.REFUSED, code=error.code))
             self._sessions.fail(session, error)
         finally:
-            _cancel(beside)
+            showing.cancel()
+            watching.cancel()
 
     async def _open(self, session: Session, request: Request, login: OpenLogin) -> None:
         """The session is open once its situation is picked and assertions are agreed to, where the request wants it."""
@@ -291,8 +311,9 @@ class EcpsLogin:
         self._sessions.close(session, "provider_ended")
 
     async def _remember(self, caller: Caller, national_id: str) -> None:
-        if self.hints.of(caller.peer.uid) != national_id and await self._desk.may_remember(caller, national_id):
-            self.hints.keep(caller.peer.uid, national_id)
+        with contextlib.suppress(StateUnavailable):
+            if self.hints.of(caller.peer.uid) != national_id and await self._desk.may_remember(caller, national_id):
+                self.hints.keep(caller.peer.uid, national_id)
 
     async def _resume(self, session: Session, kept: KeptSession) -> None:
         try:
@@ -365,8 +386,3 @@ class EcpsLogin:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from datetime import timedelta
 
 from cardd.core.sessions import Pending
@@ -17,7 +16,6 @@ from cardd.errors import (
     CarddError,
     MethodUnavailable,
     PscApiUnknown,
-    PscClientRefused,
     PscExpired,
     PscFlowUnavailable,
     PscGarbled,
@@ -30,8 +28,10 @@ from cardd.identity.ecps.settings import EcpsSettings, ProxySettings
 from cardd.identity.ecps.situations import situations_of
 from cardd.identity.ecps.way import Channel, Flow, HandedToken, Keep, Wanted
 from cardd.model import Identity, Situation
+from cardd.oidc.ciba import two_digits
 from cardd.oidc.fields import text
 from cardd.oidc.http import Answer, Http
+from cardd.oidc.refusal import Refusal
 from cardd.oidc.token import Token
 from cardd.oidc.userinfo import Person, read_person
 from cardd.ports import Clock
@@ -57,10 +57,9 @@ class ProxyWay:
             raise PscFlowUnavailable(flow=wanted.flow.value)
         if wanted.login_hint is None:
             raise MethodUnavailable(method=METHOD)
-        digits = f"{secrets.randbelow(100):02d}"
         until = self._clock.now() + timedelta(seconds=self._proxy.timeout)
         channel = wanted.channel or Channel.MOBILE
-        return ProxyWaiting(self, wanted.login_hint, channel, Pending(until, binding_message=digits))
+        return ProxyWaiting(self, wanted.login_hint, channel, Pending(until, binding_message=two_digits()))
 
     async def resume(self, kept: Secret, national_id: str, keep: Keep) -> ProxyLogin:  # noqa: ARG002 - the protocol's
         """Never: asking the proxy about a session that it forgot would wake the mobile."""
@@ -99,7 +98,7 @@ class ProxyWay:
         """End the proxy's session."""
         answer = await self._http.send("DELETE", self.address("disconnect"), headers=_shown(cookie))
         if answer.status not in (200, 204, 401):
-            raise _refusal(answer)
+            raise PscRequestRefused(error=f"HTTP {answer.status}")
 
     def address(self, path: str) -> str:
         """An address of the proxy's."""
@@ -110,7 +109,7 @@ class ProxyWay:
             return Person("", Identity(national_id, "", ""))
         answer = await self._http.get(self.address(f"send/{self._proxy.identity}"), _shown(cookie))
         if answer.status != 200:
-            raise _refusal(answer)
+            raise PscRequestRefused(error=f"HTTP {answer.status}")
         person = read_person(answer.json("userinfo"), "")
         if person.identity.national_id != national_id:
             raise PscOtherPerson
@@ -182,6 +181,11 @@ def _cookie(answer: Answer) -> str:
 
 
 def _refusal(answer: Answer) -> CarddError:
+    """Why nobody was connected.
+
+    The contract has no status for a person who refused or did not answer: ANS's own proxy says 401 for everything that
+    PSC said no with, and PSC's code somewhere in the message.
+    """
     told = ""
     with contextlib.suppress(PscGarbled):
         told = text(answer.json("answer"), "message", 200) or ""
@@ -189,8 +193,12 @@ def _refusal(answer: Answer) -> CarddError:
         case 404:
             return PscLoginHintUnknown()
         case 401 | 403:
-            return PscClientRefused()
+            return Refusal(_word_of(told, ("access_denied", "expired_token")) or "invalid_client").as_error()
         case 400:
             return PscRequestRefused(error=told or "HTTP 400")
         case _:
             return PscGarbled(what=f"HTTP {answer.status}")
+
+
+def _word_of(told: str, known: tuple[str, ...]) -> str | None:
+    return next((word for word in told.split() if word in known), None)

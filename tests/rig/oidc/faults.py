@@ -27,6 +27,7 @@ class Fault(StrEnum):
     SLOW = "slow"  # the answer comes late
     UNAVAILABLE = "unavailable"  # 503 from in between
     NOT_JSON = "not json"  # a page of somebody's, with status 200
+    SLOW_DOWN = "slow down"  # CIBA's own word, which oidc-provider never says
 
 
 def server_tls(issued: Issued) -> ssl.SSLContext:
@@ -90,6 +91,8 @@ class FaultyProxy:
                 return _reset(request)
             case Fault.UNAVAILABLE:
                 return web.Response(status=503, text="<html>SIMULATION</html>", content_type="text/html")
+            case Fault.SLOW_DOWN:
+                return web.json_response({"error": "slow_down"}, status=400)
             case Fault.NOT_JSON:
                 return web.Response(text="<html>SIMULATION</html>", content_type="text/html")
         status, kind, body = await self._pass_on(request)

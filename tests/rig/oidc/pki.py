@@ -11,7 +11,14 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509.oid import NameOID
 
 ORGANISATION = "CABINET SIMULATION"
@@ -30,6 +37,13 @@ class Issued:
         os.write(handle, self.key + self.certificate)
         context.load_cert_chain(f"/proc/self/fd/{handle}")
         os.close(handle)
+
+    def pkcs12(self, password: bytes) -> bytes:
+        """Both in the form in which ANS gives them to an organisation."""
+        key = load_pem_private_key(self.key, None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        certificate = x509.load_pem_x509_certificate(self.certificate)
+        return serialize_key_and_certificates(b"SIMULATION", key, certificate, None, BestAvailableEncryption(password))
 
     @property
     def der(self) -> bytes:

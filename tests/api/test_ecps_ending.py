@@ -1,0 +1,99 @@
+"""A login that nobody has any more is ended at the provider too, and one that the next daemon goes on with is not."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from cardd.errors import SecretStoreUnavailable
+from cardd.identity.ecps import direct, lease
+from cardd.secret import Secret
+from tests.api.ecps import LOGIN, ends_in, pair, pending
+from tests.api.workbench import Workbench
+from tests.rig.memory import MemorySecrets
+from tests.rig.oidc.fake import FakeProvider
+from tests.rig.oidc.people import BOB, person
+from tests.rig.waiting import eventually
+
+
+class NoKeyring(MemorySecrets):
+    """None that encrypts: nothing can be kept."""
+
+    async def set(self, name: str, secret: Secret) -> None:
+        raise SecretStoreUnavailable(why="none")
+
+
+async def opened(api: Workbench) -> tuple[str, str]:
+    path, token = await pending(api)
+    assert await ends_in(api, path, token) == (200, "active")
+    return path, token
+
+
+async def stopped(api: Workbench) -> None:
+    """As the daemon stops."""
+    api.sessions.close_where(lambda _: True, "daemon_stopped")
+    await api.ecps.close()
+
+
+async def test_closed_by_its_program(desk: Workbench, liar: FakeProvider) -> None:
+    path, token = await opened(desk)
+    assert (await desk.call("DELETE", path, bearer=token)).status == 204
+    await eventually(lambda: liar.logouts == 1)
+
+
+async def test_the_daemon_stops_and_nothing_keeps_it_for_the_next(desk: Workbench, liar: FakeProvider) -> None:
+    liar.tokens["refresh_token"] = "first"
+    desk.ecps._kept._secrets = NoKeyring()
+    await opened(desk)
+    await eventually(lambda: "ecps-sessions" in desk.store.documents and not desk.ecps._kept.all())
+    await stopped(desk)
+    assert liar.logouts == 1
+
+
+async def test_the_daemon_stops_and_the_next_one_goes_on_with_it(desk: Workbench, liar: FakeProvider) -> None:
+    liar.tokens["refresh_token"] = "first"
+    await opened(desk)
+    await eventually(lambda: any(name.startswith("ecps-") for name in desk.secrets.values))
+    await stopped(desk)
+    assert liar.logouts == 0
+
+
+async def test_the_next_daemon_finds_somebody_else_behind_it(desk: Workbench, liar: FakeProvider) -> None:
+    liar.tokens["refresh_token"] = "first"
+    path, token = await opened(desk)
+    await eventually(lambda: any(name.startswith("ecps-") for name in desk.secrets.values))
+    desk.sessions.close_where(lambda _: True, "daemon_stopped")
+    liar.person = dict(person(BOB, "BOB"))
+    desk.ecps.restore()
+    desk.ecps.resume()
+    assert await ends_in(desk, path, token) == (403, "psc.other_person")
+    assert liar.logouts == 1
+    assert desk.ecps.open_logins() == []
+
+
+async def test_the_provider_says_that_it_is_over_when_a_token_is_wanted(
+    desk: Workbench, liar: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    liar.tokens["refresh_token"] = "first"
+    path, token = await pending(desk, secret=await pair(desk, permissions=["psc_token"]))
+    assert await ends_in(desk, path, token) == (200, "active")
+    monkeypatch.setattr(direct, "GOOD_FOR", 1e6)
+    liar.answers.append((400, {"error": "invalid_grant"}))
+    got = await desk.call("POST", f"{path}/psc-token", {}, bearer=token)
+    assert (got.status, got.code) == (401, "psc.session_over")
+    await eventually(lambda: desk.sessions.of(os.getuid()) == [])  # at once, not when it would have been renewed
+
+
+async def test_its_program_dies_while_the_person_picks_a_situation(
+    desk: Workbench, liar: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE", 0.05)
+    practice = liar.person["SubjectRefPro"]["exercices"][0]
+    liar.person["SubjectRefPro"] = {"exercices": [practice, practice]}
+    await pending(desk, {**LOGIN, "situation": "ask"})
+    await eventually(lambda: "situation" in desk.person.topics())
+    desk.clock.seconds += 1  # nobody asked for so long
+    await eventually(lambda: desk.sessions.of(os.getuid()) == [])
+    await eventually(lambda: liar.logouts == 1)
+    assert desk.ecps.open_logins() == []

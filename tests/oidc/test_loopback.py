@@ -1,0 +1,120 @@
+"""The site on loopback against whoever on the machine connects to it: limits, and not a word too many."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from yarl import URL
+
+from cardd.errors import PscTokenMalformed
+from cardd.oidc import loopback
+from cardd.oidc.loopback import LoopbackSite
+
+FORM = "Content-Type: application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+async def site(caplog: pytest.LogCaptureFixture) -> AsyncIterator[LoopbackSite]:
+    """One that takes no logout token but ``right``; nothing that is done to it reaches the log."""
+    made = LoopbackSite()
+
+    async def heed(raw: str) -> None:
+        if raw != "right":
+            raise PscTokenMalformed(token="logout_token")
+
+    made.on_back_channel, made.on_front_channel = heed, lambda _: None
+    with caplog.at_level(logging.INFO):
+        async with made:
+            yield made
+    assert caplog.records == []
+
+
+def port_of(site: LoopbackSite) -> int:
+    port = URL(site.uri).port
+    assert port
+    return port
+
+
+@asynccontextmanager
+async def connected(site: LoopbackSite) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(site))
+    try:
+        async with asyncio.timeout(10):
+            yield reader, writer
+    finally:
+        writer.close()
+
+
+async def status_of(site: LoopbackSite, head: str, body: bytes = b"") -> int:
+    """What a request that is sent as it stands is answered with; it closes the connection."""
+    lines = f"{head}\r\nHost: 127.0.0.1:{port_of(site)}\r\nConnection: close\r\n\r\n"
+    async with connected(site) as (reader, writer):
+        writer.write(lines.encode("latin-1") + body)
+        return int((await reader.read()).split(b" ", 2)[1])
+
+
+async def post(site: LoopbackSite, body: bytes, *headers: str) -> int:
+    return await status_of(site, "\r\n".join(["POST /backchannel-logout HTTP/1.1", *headers]), body)
+
+
+async def test_a_logout_token_is_taken_from_a_form(site: LoopbackSite) -> None:
+    assert await post(site, b"logout_token=right", FORM, "Content-Length: 18") == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"logout_token=wrong", [FORM, "Content-Length: 18"]),
+        (b"", [FORM, "Content-Length: 0"]),
+        (b"logout_token=%C3%A9%80", [FORM, "Content-Length: 22"]),
+        (b"logout_token=\xff\xfe", [FORM, "Content-Length: 15"]),
+        (b"logout_token=right", ["Content-Type: text/plain", "Content-Length: 18"]),
+        (b"logout_token=wrong", [FORM + "; charset=no-such", "Content-Length: 18"]),
+        (b"logout_token=right", [FORM]),
+        (b"not gzip", [FORM, "Content-Encoding: gzip", "Content-Length: 8"]),
+        (b"a=1&" * 100 + b"logout_token=right", [FORM, "Content-Length: 418"]),
+        (b"", [FORM, "Content-Length: 1000000"]),
+        (b"12\r\nlogout_token=right\r\n0\r\n\r\n", [FORM, "Transfer-Encoding: chunked"]),
+    ],
+    ids=str,
+)
+async def test_whatever_else_is_posted_there_is_a_bad_request(
+    site: LoopbackSite, body: bytes, headers: list[str]
+) -> None:
+    assert await post(site, body, *headers) == 400
+
+
+async def test_a_form_that_does_not_come_is_not_waited_for(site: LoopbackSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loopback, "READ_LIMIT", 0.1)
+    assert await post(site, b"logout_token=", FORM, "Content-Length: 18") == 400
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
+async def test_a_logout_token_comes_by_post_only(site: LoopbackSite, method: str) -> None:
+    assert await status_of(site, f"{method} /backchannel-logout?logout_token=right HTTP/1.1") == 404
+
+
+@pytest.mark.parametrize("query", ["", "?iss=x", "?iss=x&sid=y", "?sid=%FF"])
+async def test_the_logout_page_tells_nobody_whether_somebody_is_logged_in(site: LoopbackSite, query: str) -> None:
+    assert await status_of(site, f"GET /logout{query} HTTP/1.1") == 200
+
+
+@pytest.mark.parametrize("head", ["", "GET /callback HTTP/1.1\r\nX: y"])
+async def test_who_connects_and_says_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch, head: str) -> None:
+    monkeypatch.setattr(loopback, "IDLE_LIMIT", 0.2)
+    async with LoopbackSite() as site, connected(site) as (reader, writer):
+        writer.write(head.encode())
+        assert await reader.read() == b""
+
+
+async def test_more_connections_than_anybody_needs_are_not_held(
+    site: LoopbackSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loopback, "CONNECTIONS", 2)
+    async with connected(site), connected(site), connected(site) as (reader, _):
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
