@@ -246,8 +246,9 @@ class CarddClient:
         """Open a session through Pro Santé Connect, by the mobile (e-CPS) or by the browser.
 
         ``on_pending`` gets the session that waits, again each time its digits change: show ``binding_message`` of its
-        ``opened``, or open ``authorization_url``, until this returns. Whoever stops waiting ends the login. Raises
-        PscDenied, PscExpired and the like.
+        ``opened``, or open ``authorization_url``, until this returns; with neither the person has agreed, and a dialog
+        asks them as what they practise. Whoever stops waiting ends the login. Raises PscDenied, PscExpired
+        and the like.
         """
         body = {name: value for name, value in asdict(wanted).items() if value is not None}
         asked = asyncio.ensure_future(
@@ -265,10 +266,11 @@ class CarddClient:
         return session
 
     async def _agreed(self, session: Session, on_pending: Callable[[Session], None] | None) -> None:
-        told = ""
+        shown: tuple[str | None, str | None] | None = None
         while session.opened is not None and session.opened.state == PENDING:
-            if on_pending and told != (session.opened.binding_message or session.opened.authorization_url):
-                told = session.opened.binding_message or session.opened.authorization_url or ""
+            state = session.opened.binding_message, session.opened.authorization_url
+            if on_pending and state != shown:
+                shown = state
                 on_pending(session)
             await asyncio.sleep(PAUSE)
             session.opened = await session.state()

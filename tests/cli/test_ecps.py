@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from cardd.cli.digits import large
 from cardd.client import CarddClient, PscLogin, Session
 from tests.cli.station import Ran, User
 from tests.rig.daemon import DaemonProcess
@@ -26,7 +27,7 @@ from tests.rig.oidc.pki import ORGANISATION
 from tests.rig.oidc.provider import SECRET, PscRig, is_installed
 from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.softhsm import PIN, SoftHsm
-from tests.rig.terminal import Terminal
+from tests.rig.terminal import ESCAPES, Terminal
 from tests.rig.waiting import eventually_here
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="node's oidc-provider is not installed")
@@ -201,14 +202,64 @@ def test_in_the_browser_the_page_opens_and_the_session_too(
     assert ALICE in desk.user.ok("status")
 
 
-def test_on_a_terminal_r_has_the_push_sent_again(desk: Desk) -> None:
+@contextmanager
+def at_a_terminal(desk: Desk, *arguments: str, locale: str = "en_GB.UTF-8") -> Iterator[Terminal]:
+    """``cardctl`` where somebody watches and types."""
     desk.user.run("login", "--method", "ecps", "--login-hint", "x")  # pairs cardctl
-    with Terminal(desk.user.command(*LOGIN), {**desk.user.environment, "LC_ALL": "C.UTF-8"}) as terminal:
-        desk.wait_for("pending")
+    around = {**desk.user.environment, "LC_ALL": locale}
+    with Terminal(desk.user.command(*arguments), around, watched=True) as terminal:
+        yield terminal
+
+
+def test_on_a_terminal_the_digits_are_large_and_the_time_left_counts_down(desk: Desk) -> None:
+    with at_a_terminal(desk, *LOGIN, locale="fr_FR.UTF-8") as terminal:
+        terminal.wait_for("(encore 118 s)")
+        shown = re.search(r"mobile : *(\d\d)", terminal.screen)
+        assert shown
+        drawn = "\r\n".join(line for line in large(shown[1], "utf-8") if line)
+        assert drawn in ESCAPES.sub("", terminal.raw.decode())
+        asyncio.run(desk.psc.approve(ALICE))
+        assert "ALICE SIMULATION (899700000000, identité de test)" in terminal.end()
+
+
+def test_on_a_terminal_r_has_the_push_sent_again_with_digits_that_replace_the_others(desk: Desk) -> None:
+    with at_a_terminal(desk, *LOGIN) as terminal:
+        terminal.wait_for("r and Enter")
         terminal.type("r\n")
+        terminal.wait_for("The mobile was asked a moment ago")
+        terminal.wait_for("(108 s left)")  # ten seconds must lie between two pushes
+        terminal.type("r\n")
+        terminal.wait_for("New digits to compare")
         asyncio.run(desk.psc.approve(ALICE))
         terminal.end()
     assert desk.sessions()[0]["state"] == "active"
+
+
+def test_while_the_user_picks_a_situation_nobody_is_sent_to_the_mobile(desk: Desk) -> None:
+    desk.user.run("login", "--method", "ecps", "--login-hint", "x")  # pairs cardctl
+    desk.pinentry.answer("yes", "hang")  # the digits; the situation
+    with at_a_terminal(desk, "login", "--method", "ecps", "--login-hint", BOB) as terminal:
+        terminal.wait_for("r and Enter")
+        asyncio.run(desk.psc.approve(BOB))
+        terminal.wait_for("Pick your situation of practice")
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.end()
+    eventually_here(lambda: not desk.sessions())
+
+
+def test_without_a_national_id_the_option_is_named(desk: Desk) -> None:
+    ran = desk.user.run("login", "--method", "ecps")
+    assert (ran.status, "--login-hint" in ran.err) == (2, True)
+
+
+def test_for_programs_all_of_the_session_is_told_but_its_token(desk: Desk) -> None:
+    with desk.logging_in(*LOGIN, "--json") as ran:
+        asyncio.run(desk.psc.approve(ALICE))
+    answer = ran[0].json
+    assert (answer["method"], answer["state"], answer["situation"]) == ("ecps", "active", "1.1")
+    assert "token" not in answer
+    assert "closed" in desk.user.run("logout", "--json").json
+    assert desk.user.run("logout", "--forget-login-hint").status == 0  # without a session too
 
 
 def test_of_several_situations_the_user_picks_one_in_a_dialog(desk: Desk) -> None:

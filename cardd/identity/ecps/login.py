@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 
-from cardd.core.sessions import Session, Sessions, new_session_id
+from cardd.core.sessions import Pending, Session, Sessions, new_session_id
 from cardd.errors import (
     AuditUnavailable,
     CarddError,
@@ -46,6 +47,7 @@ METHOD = "ecps"
 DAEMON_STOPPED = "daemon_stopped"
 BY_MOBILE = "MOBILE"  # as PSC's authMode has it
 PUSH_PAUSE = 10.0  # seconds between two pushes of one login
+PICKING = timedelta(seconds=120)  # as long as a dialog stays open
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,17 +246,18 @@ class EcpsLogin:
         attempt.task = self._spawn(self._finish(session, attempt))
 
     async def _finish(self, session: Session, attempt: _Attempt) -> None:
-        beside = [self._spawn(work(session, attempt)) for work in (self._show, self._watch)]
+        show, watch = (self._spawn(work(session, attempt)) for work in (self._show, self._watch))
         try:
             self._logins[session.id] = login = await attempt.waiting.finish()
             await self._audit.append(replace(attempt.entry, consent=attempt.request.wanted.flow.value))
-            _cancel(beside)
+            show.cancel()
             await self._open(session, attempt.request, login)
         except CarddError as error:
             await self._record(replace(attempt.entry, outcome=Outcome.REFUSED, code=error.code))
             self._sessions.fail(session, error)
         finally:
-            _cancel(beside)
+            show.cancel()
+            watch.cancel()
 
     async def _open(self, session: Session, request: Request, login: OpenLogin) -> None:
         """The session is open once its situation is picked, where the request wants one."""
@@ -276,6 +279,7 @@ class EcpsLogin:
             return session.situations[0]
         if wanted is None or not session.situations:
             return None
+        self._sessions.wait_anew(session, Pending(self._clock.now() + PICKING))  # no digits: the mobile has agreed
         return await picked_by(self._prompter, session.caller, session.situations)
 
     async def _stay(self, session: Session, login: OpenLogin) -> None:
@@ -357,8 +361,3 @@ class EcpsLogin:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
