@@ -65,6 +65,17 @@ class Methods(Answer, frozen=True):
     advised: str | None = None
 
 
+class EcpsCheck(Answer, frozen=True):
+    """A login by e-CPS could begin; ``clock`` is by how many seconds the provider's is ahead, where it tells.
+
+    ``mobile``: it logs in by mobile; ``resumes``: sessions outlive the daemon.
+    """
+
+    mobile: bool
+    resumes: bool
+    clock: float | None = None
+
+
 class Pin(Answer, frozen=True):
     """A card's PIN: ``ready``, ``last_try``, ``blocked`` or ``unknown``; lengths in digits."""
 

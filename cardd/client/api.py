@@ -19,6 +19,7 @@ from cardd.client.answers import (
     Certificates,
     Client,
     Clients,
+    EcpsCheck,
     Enrolment,
     Methods,
     OpenedSession,
@@ -109,6 +110,13 @@ class CarddClient:
         """
         wanted = f"?use={quote(use)}" if use else ""
         return await self._transport.get(f"/v1/methods{wanted}", Methods, self.secret)
+
+    async def check_ecps(self) -> EcpsCheck:
+        """Whether a login by e-CPS could begin, without asking anybody; Unix socket only.
+
+        Raises MethodUnavailable where none is configured, PscIncomplete, PscUnavailable and the like.
+        """
+        return self._transport.read(await self._transport.call("POST", "/v1/methods/ecps/check", {}), EcpsCheck)
 
     async def readers(self) -> tuple[Reader, ...]:
         """The reader slots."""

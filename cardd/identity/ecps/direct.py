@@ -13,9 +13,10 @@ from cardd.core.sessions import Pending
 from cardd.errors import CarddError, MethodUnavailable, PscApiUnknown
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.situations import situations_of
-from cardd.identity.ecps.way import FINAL, PAUSE_FIRST, PAUSE_MAX, Flow, HandedToken, Keep, Wanted
+from cardd.identity.ecps.way import FINAL, PAUSE_FIRST, PAUSE_MAX, Flow, HandedToken, Keep, Reach, Wanted
 from cardd.model import Identity, Situation
 from cardd.oidc import ciba, code_flow, exchange, logout, renewal
+from cardd.oidc.http import seconds_ahead
 from cardd.oidc.id_token import Binding
 from cardd.oidc.logout import LogoutNotice, LogoutNotices
 from cardd.oidc.loopback import LoopbackSite
@@ -58,6 +59,12 @@ class DirectWay:
         fresh = await renewal.redeem(self._provider, Token.from_secret(kept))
         await _keep(fresh, keep)
         return self.opened(await self._provider.complete(fresh, Binding(), national_id))
+
+    async def reach(self) -> Reach:
+        """As ``Way``: discovery, and the keys that tokens are signed with."""
+        mobile = (await self._provider.discovery.metadata()).endpoint("ciba") is not None
+        answer = await self._provider.http.get(await self._provider.endpoint("jwks"))
+        return Reach(mobile, seconds_ahead(answer, self._provider.clock))
 
     async def close(self) -> None:
         """As ``Way``."""

@@ -35,6 +35,7 @@ from cardd.identity.ecps.way import (
     Flow,
     HandedToken,
     OpenLogin,
+    Reach,
     Waiting,
     Wanted,
     Way,
@@ -61,6 +62,14 @@ class Request:
     wanted: Wanted
     situation: str | None = None
     remember: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """How a login would go: the other side as it was found, and whether sessions outlive the daemon."""
+
+    reach: Reach
+    resumes: bool
 
 
 @dataclass(slots=True)
@@ -112,6 +121,15 @@ class EcpsLogin:
         """Raises MethodUnavailable where no provider is configured."""
         if self._settings is None:
             raise MethodUnavailable(method=METHOD)
+
+    async def examine(self) -> Examined:
+        """Whether a login could begin now: this side's credentials, the other side, its clock. Nobody is asked.
+
+        Raises MethodUnavailable where no provider is configured, PscIncomplete, and what ``Way.reach`` raises.
+        """
+        way = await self._connected()
+        resumes = self._settings is not None and self._settings.proxy is None and await self._kept.can_keep()
+        return Examined(await way.reach(), resumes)
 
     async def start(self, caller: Caller, request: Request) -> tuple[Session, str]:
         """Wake the mobile, or prepare the page: a pending session, and its token, given once.

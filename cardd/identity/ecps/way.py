@@ -54,6 +54,17 @@ class HandedToken:
         return f"<HandedToken {self.kind}>"
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How the other side was found: whether it logs in by mobile, and by how many seconds its clock is ahead of ours.
+
+    ``ahead`` is None where it does not tell the time.
+    """
+
+    mobile: bool
+    ahead: float | None
+
+
 class OpenLogin(Protocol):
     """A login that succeeded."""
 
@@ -113,6 +124,10 @@ class Way(Protocol):
 
         Raises one of ``FINAL``, and what asking raises.
         """
+        ...
+
+    async def reach(self) -> Reach:
+        """Look at the other side, now, without a login. Raises what asking it raises."""
         ...
 
     async def close(self) -> None:
