@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -168,12 +169,31 @@ def test_a_daemon_that_restarts_meanwhile_is_told_of(desk: Desk) -> None:
     assert desk.sessions() == []
 
 
-def test_no_secret_of_the_provider_is_written_anywhere(desk: Desk) -> None:
-    with desk.logging_in():
-        asyncio.run(desk.psc.approve(ALICE))
-    kept = [desk.daemon.log, *(file for file in desk.daemon.state.rglob("*") if file.is_file())]
-    assert not any(SECRET.encode() in file.read_bytes() for file in kept)
-    assert not any(b"eyJ" in file.read_bytes() for file in kept)  # how a JWT begins
+def test_no_token_and_no_secret_is_in_a_log_an_audit_row_or_any_other_file(psc: PscRig, tmp_path: Path) -> None:
+    asyncio.run(psc.reset())
+    with secret_service(tmp_path) as keyring, working(psc, tmp_path, keyring.environment) as desk:
+        session, access = asyncio.run(with_its_token(desk))
+        eventually_here(lambda: bool(refresh_token(keyring, session)))
+        tokens = [SECRET, access, refresh_token(keyring, session), session.token, "eyJ"]  # how a JWT begins
+        desk.daemon.stop()
+        everywhere = [file for file in tmp_path.rglob("*") if file.is_file() and file.parent.name != "credentials"]
+        assert desk.daemon.log in everywhere
+        assert [file for file in everywhere if file.suffix == ".db" or "audit" in str(file)]
+        assert [file for file in everywhere for token in tokens if token.encode() in file.read_bytes()] == []
+
+
+async def with_its_token(desk: Desk) -> tuple[Session, str]:
+    """A session, and the access token that its program was given."""
+    session = await logged_in(desk)
+    async with CarddClient(desk.daemon.socket) as cardd:
+        return session, (await cardd.session(session.id, session.token).psc_token()).access_token
+
+
+def refresh_token(keyring: Keyring, session: Session) -> str:
+    """What the keyring has of it."""
+    command = [str(Path(sys.executable).with_name("keyring")), "get", "cardd", f"ecps-{session.id}"]
+    around = {**os.environ, **keyring.environment}
+    return subprocess.run(command, env=around, capture_output=True, text=True, timeout=30, check=False).stdout.strip()
 
 
 def test_expired_it_ends_with_the_persons_status(tmp_path: Path) -> None:
