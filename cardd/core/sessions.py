@@ -68,6 +68,7 @@ class Session:
 
     ``pin`` is there in "hold" mode while the session is active; ``card`` is None where no card or token is behind it.
     ``situation`` is the one of the person's ``situations`` that was picked, and the only one where there is one.
+    ``locks_when_open``: the screen was locked while it waits.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Session:
     situation: Situation | None = None
     pin: Secret | None = None
     state: SessionState = SessionState.ACTIVE
+    locks_when_open: bool = False
 
     def situation_named(self, identifier: str | None) -> Situation:
         """One of the person's situations. Raises SituationUnknown."""
@@ -195,6 +197,8 @@ class Sessions:
         session.identity, session.pending, session.state = identity, None, SessionState.ACTIVE
         session.situate(situation)
         self._publish("session.opened", session)
+        if session.locks_when_open:
+            self.lock(session)
 
     def activate(self, session: Session, identity: Identity, situation: Situation | None = None) -> None:
         """A pending session's person has agreed, and acts in this situation of theirs, if one is known yet."""
@@ -279,7 +283,11 @@ class Sessions:
                 self.lock(session)
 
     def lock(self, session: Session) -> None:
-        """Wipe the PIN and de-authenticate the card; the next operation asks for the PIN."""
+        """Wipe the PIN and de-authenticate the card; the next operation asks for the PIN.
+
+        One that is pending locks when it opens.
+        """
+        session.locks_when_open = session.state is SessionState.PENDING
         if session.state is SessionState.ACTIVE:
             session.lock()
             self._logout(session)
@@ -289,8 +297,9 @@ class Sessions:
 
     def unlock_where(self, condition: Callable[[Session], bool]) -> None:
         """The user is back: a locked session without a card, which has no PIN to ask for, goes on."""
-        for session in list(self._open.values()):
-            if session.state is SessionState.LOCKED and session.card is None and condition(session):
+        for session in list(filter(condition, self._open.values())):
+            session.locks_when_open = False
+            if session.state is SessionState.LOCKED and session.card is None:
                 session.state = SessionState.ACTIVE
                 self._publish("session.unlocked", session)
 

@@ -194,6 +194,34 @@ async def test_while_the_screen_is_locked_it_gives_no_token(ecps: Workbench, psc
     assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).status == 200
 
 
+async def test_agreed_while_the_screen_is_locked_it_is_open_and_locked(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps, secret=await pair(ecps, permissions=["psc_token"]))
+    ecps.sessions.lock_where(lambda _: True)
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (200, "locked")
+    assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).code == "session.locked"
+    ecps.sessions.unlock_where(lambda _: True)
+    assert (await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)).status == 200
+
+
+async def test_unlocked_again_before_anybody_agreed_it_is_open(ecps: Workbench, psc: PscRig) -> None:
+    path, token = await pending(ecps)
+    ecps.sessions.lock_where(lambda _: True)
+    ecps.sessions.unlock_where(lambda _: True)
+    await psc.approve(ALICE)
+    assert await ends_in(ecps, path, token) == (200, "active")
+
+
+async def test_a_daemon_that_restarts_while_the_screen_is_locked_opens_nothing(
+    ecps: Workbench, psc: PscRig, tmp_path: Path
+) -> None:
+    path, token = await kept_session(ecps, psc)
+    async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
+        await second.ecps.resume()
+        second.sessions.lock_where(lambda _: True)  # as logind's hint is told at the start
+        assert await ends_in(second, path, token) == (200, "locked")
+
+
 async def test_a_card_s_session_is_unlocked_by_its_pin_only(api: Workbench) -> None:
     path, token = await api.logged_in()
     api.sessions.lock_where(lambda _: True)
