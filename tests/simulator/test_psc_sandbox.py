@@ -72,6 +72,7 @@ async def test_denied_on_the_page_it_is_none(
     pending = await ciba.start(service, ALICE)
     page = await (await browser.get(f"{sandbox.base}/mobile")).text()
     assert f"<b>{pending.binding_message}</b>" in page
+    assert 'http-equiv="refresh"' in page  # whoever has it open sees the next request by itself
     form = dict(re.findall(r'name="(request|proof)" value="([^"]*)"', page))
     forged = await browser.post(f"{sandbox.base}/mobile", data={**form, "proof": "x", "answer": "approve"})
     assert forged.status == 403
