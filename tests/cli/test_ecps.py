@@ -169,6 +169,42 @@ def test_a_daemon_that_restarts_meanwhile_is_told_of(desk: Desk) -> None:
     assert desk.sessions() == []
 
 
+def test_a_daemon_that_ends_tells_who_listens_and_the_next_one_does_not_know_the_login(desk: Desk) -> None:
+    session = asyncio.run(begun(desk))
+    curl = ["curl", "-sN", "-H", f"Authorization: Bearer {session.secret}", f"{desk.daemon.url}/v1/events"]
+    with subprocess.Popen(curl, stdout=subprocess.PIPE, text=True) as listening:
+        assert listening.stdout
+        assert "hello" in "".join(listening.stdout.readline() for _ in range(4))
+        desk.daemon.stop()
+        told = listening.stdout.read()  # to its end: nothing hangs
+    assert '"reason":"daemon_stopped"' in told
+    desk.daemon.start()
+    look = ["curl", "-s", "-H", f"Authorization: Bearer {session.token}"]
+    ran = subprocess.run(
+        [*look, f"{desk.daemon.url}/v1/sessions/{session.id}"], capture_output=True, timeout=30, check=True
+    )
+    assert json.loads(ran.stdout)["code"] == "session.unknown"
+
+
+@dataclass
+class Begun:
+    """A login that waits, by HTTP: its program's secret, its session."""
+
+    secret: str
+    id: str
+    token: str
+
+
+async def begun(desk: Desk) -> Begun:
+    async with CarddClient(desk.daemon.socket) as cardd:
+        paired = await cardd.pair("Mon LPS", "Editeur SIMULATION", "mon-lps")
+    with closing(UnixConnection(desk.daemon.socket)) as connection:
+        headers = {"Authorization": f"Bearer {paired.client_secret}", "Content-Type": "application/json"}
+        connection.request("POST", "/v1/sessions", json.dumps({"method": "ecps", "login_hint": ALICE}), headers)
+        answer = json.loads(connection.getresponse().read())
+    return Begun(paired.client_secret, answer["id"], answer["token"])
+
+
 def test_no_token_and_no_secret_is_in_a_log_an_audit_row_or_any_other_file(psc: PscRig, tmp_path: Path) -> None:
     asyncio.run(psc.reset())
     with secret_service(tmp_path) as keyring, working(psc, tmp_path, keyring.environment) as desk:
