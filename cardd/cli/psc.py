@@ -137,4 +137,5 @@ async def _again(context: Context, session: Session) -> None:
     try:
         await session.push_again()
     except CarddError as error:
-        context.terminal.tell(["", sentences(error, context.language)[1]])
+        _, detail, remedy = sentences(error, context.language)
+        context.terminal.tell(["", f"{detail} {remedy}"])

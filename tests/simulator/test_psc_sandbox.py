@@ -182,7 +182,7 @@ def test_a_second_one_on_the_same_port_leaves_the_first_alone(sandbox: PscSandbo
     second = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     assert second.returncode == 1
     assert str(sandbox.port) in second.stderr
-    assert "nothing waits" in sandbox.tell("approve", "9999").stderr
+    assert "Nothing waits" in sandbox.tell("approve", "9999").stderr
 
 
 async def test_a_page_by_another_name_reaches_nothing(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> None:
@@ -197,12 +197,15 @@ def test_its_keys_and_the_commands_token_are_for_its_user_only(sandbox: PscSandb
 
 def test_an_order_where_nothing_waits_says_so(sandbox: PscSandbox) -> None:
     told = sandbox.tell("approve", "9999")
-    assert (told.returncode, "nothing waits" in told.stderr) == (2, True)
+    assert (told.returncode, "Nothing waits" in told.stderr) == (2, True)
     assert sandbox.tell("approve", "the-first").returncode == 2
+    assert "expected approve, deny, ignore" in sandbox.tell("later").stderr
 
 
 def test_an_order_without_a_sandbox_says_so(tmp_path: Path) -> None:
-    assert PscSandbox(tmp_path).tell("approve").returncode == 3
+    told = PscSandbox(tmp_path).tell("approve")
+    assert (told.returncode, "No simulated Pro Santé Connect runs" in told.stderr) == (3, True)
+    assert "cardd.socket" not in told.stderr  # which would not help
 
 
 def test_people_come_from_a_file(tmp_path: Path) -> None:

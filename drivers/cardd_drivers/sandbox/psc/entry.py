@@ -58,11 +58,12 @@ class PscSandbox:
 
         if what is not None and not what.isdecimal():
             raise InvalidRequest(where=what, why="expected", expected="1, 2, 3…")
-        folder = _folder(options)
+        folder, texts = _folder(options), TEXTS[options.language]
+        absent = DaemonUnreachable(**{part: texts[f"absent.{part}"] for part in ("title", "detail", "remedy")})
         try:
             control = json.loads((folder / CONTROL).read_text())
         except (OSError, ValueError) as fault:
-            raise DaemonUnreachable(where="simulate psc") from fault
+            raise absent from fault
         tls = ssl.create_default_context(cafile=str(folder / "authority.pem"))
         query = f"?request={int(what)}" if what else ""
         url = f"https://localhost:{control['port']}/mobile/{order}{query}"
@@ -74,10 +75,9 @@ class PscSandbox:
             ):
                 told = await answer.json()
         except (aiohttp.ClientError, OSError) as fault:
-            raise DaemonUnreachable(where="simulate psc") from fault
-        texts = TEXTS[options.language]
+            raise absent from fault
         if "error" in told:
-            raise InvalidRequest(where="simulate psc", why=texts["nothing"])
+            raise InvalidRequest(title=texts["nothing.title"], detail=texts["nothing.detail"])
         return texts[order].format(**told)
 
 
