@@ -124,10 +124,13 @@ VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
 
+ASKED = {"client_id": CLIENT, "response_type": "code", "scope": "openid scope_all", "code_challenge": CHALLENGE,
+         "code_challenge_method": "S256", "state": "s", "redirect_uri": "http://127.0.0.1:1/callback"}  # fmt: skip
+
+
 async def code_of(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> dict[str, str]:
     """What a service redeems, once somebody chose their name on the page."""
-    asked = {"client_id": CLIENT, "code_challenge_method": "S256", "code_challenge": CHALLENGE, "state": "s",
-             "redirect_uri": "http://127.0.0.1:1/callback"}  # fmt: skip
+    asked = ASKED
     page = await (await browser.get(f"{sandbox.base}/auth", params=asked)).text()
     form = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page))
     assert f'value="{CLAIRE}"' in page
@@ -136,6 +139,36 @@ async def code_of(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> dict[s
     assert code
     return {"grant_type": "authorization_code", "code": code[1], "code_verifier": VERIFIER,
             "redirect_uri": asked["redirect_uri"], "client_id": CLIENT, "client_secret": SECRET}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"scope": "scope_all"}, {"scope": "openid all"}, {"response_type": "token"}, {"client_id": "another"},
+              {"code_challenge_method": "plain"}]
+)  # fmt: skip
+async def test_a_page_that_is_asked_for_wrongly_says_what_it_wants(
+    sandbox: PscSandbox, browser: aiohttp.ClientSession, wrong: dict[str, str]
+) -> None:
+    got = await browser.get(f"{sandbox.base}/auth", params={**ASKED, **wrong})
+    assert (got.status, "scope=openid scope_all" in await got.text()) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"scope": "scope_all"}, "invalid_scope"),
+        ({"scope": "openid all"}, "invalid_scope"),
+        ({"channel": "PIGEON"}, "invalid_request"),
+        ({"binding_message": "7"}, "invalid_binding_message"),
+    ],
+)
+async def test_a_mobile_that_is_asked_for_wrongly_is_not_woken(
+    sandbox: PscSandbox, browser: aiohttp.ClientSession, wrong: dict[str, str], error: str
+) -> None:
+    right = {"scope": "openid scope_all", "login_hint": ALICE, "binding_message": "42", "client_id": CLIENT,
+             "client_secret": SECRET}  # fmt: skip
+    address = f"{sandbox.issuer}/protocol/openid-connect/ext/ciba/auth"
+    got = await browser.post(address, data={**right, **wrong})
+    assert (got.status, (await got.json())["error"]) == (400, error)
 
 
 async def test_a_code_of_the_browser_serves_once(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> None:
