@@ -219,7 +219,8 @@ class SessionState(Answer, frozen=True):
     """A session; ``state`` is ``active``, ``locked`` or ``pending``, ``client`` the name of the client that opened it.
 
     While it waits for the person, ``binding_message`` has the two digits to compare on the mobile, or
-    ``authorization_url`` the page to open. ``situation`` is the one of ``situations`` that was picked.
+    ``authorization_url`` the page to open; with neither they have agreed, and it is about to open.
+    ``situation`` is the one of ``situations`` that was picked.
     """
 
     id: str

@@ -54,7 +54,7 @@ class Credential:
 class Pending:
     """What a login waits with, and until when: the two digits to compare on the mobile, or the page to open.
 
-    With neither the person has agreed, and a dialog asks them as what they practise.
+    With neither the person has agreed: a dialog asks as what they practise, or PSC has yet to confirm to a new daemon.
     """
 
     expires_at: datetime
