@@ -8,8 +8,8 @@ from cardd.core.readers import Readers
 from cardd.errors import CardAmbiguous, CarddError, MethodUnavailable
 from cardd.identity import cpx_login, csa_login
 from cardd.identity.csa_login import CsaLogin
-from cardd.identity.ecps.login import METHOD as ECPS
 from cardd.identity.ecps.login import EcpsLogin
+from cardd.identity.ecps.way import METHOD as ECPS
 from cardd.identity.expiry import Expiring, ExpiryWatch
 
 
@@ -36,7 +36,7 @@ class Methods:
         return [
             MethodState(cpx_login.METHOD, await self._cpx()),
             MethodState(csa_login.METHOD, await self._organisation(), self._expiry.expiring()),
-            MethodState(ECPS, self._mobile()),
+            MethodState(ECPS, await self._ecps.approach.problem()),
         ]
 
     async def _cpx(self) -> CarddError | None:
@@ -45,13 +45,6 @@ class Methods:
                 return MethodUnavailable(method=cpx_login.METHOD)
         except CardAmbiguous:
             return None  # the user picks one
-        except CarddError as error:
-            return error
-        return None
-
-    def _mobile(self) -> CarddError | None:
-        try:
-            self._ecps.check()
         except CarddError as error:
             return error
         return None

@@ -82,7 +82,7 @@ async def test_it_looks_anew_each_time(desk: Workbench, provider: FakeProvider) 
 async def test_without_a_keyring_sessions_end_with_the_daemon(desk: Workbench) -> None:
     secrets = NoKeyring()
     secrets.values = desk.secrets.values
-    desk.ecps._secrets = desk.ecps._kept._secrets = secrets
+    desk.ecps.approach._secrets = desk.ecps._kept._secrets = secrets
     assert (await check(desk)).json["resumes"] is False
 
 
@@ -110,12 +110,21 @@ async def test_a_secret_that_is_not_there_is_named_before_the_provider_is_asked(
     login = await desk.call("POST", "/v1/sessions", LOGIN, bearer=await pair(desk))
     assert login.code == "psc.incomplete"
     assert provider.shown == []
+    assert await problem(desk) == "psc.incomplete"
     desk.secrets.values["psc-client-secret"] = b"put there without a restart"
+    assert await problem(desk) is None
     assert (await check(desk)).status == 200
 
 
+async def problem(api: Workbench) -> object:
+    """What keeps the e-CPS from serving, as every program is told."""
+    got = await api.call("GET", "/v1/methods", via="unix")
+    [ecps] = [method for method in got.json["methods"] if method["method"] == "ecps"]  # type: ignore[attr-defined]
+    return ecps.get("problem")
+
+
 async def test_a_keyring_that_is_locked_is_told(desk: Workbench) -> None:
-    desk.ecps._secrets = NoKeyring()
+    desk.ecps.approach._secrets = NoKeyring()
     assert "fail.Keyring" in (await check(desk)).text("detail")
 
 

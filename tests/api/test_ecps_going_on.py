@@ -75,7 +75,7 @@ async def next_daemon(before: Workbench, directory: Path, secrets: MemorySecrets
     await asyncio.to_thread(directory.mkdir)
     after = Workbench(directory, psc=before.psc)
     secrets.values = before.secrets.values
-    after.secrets = after.ecps._secrets = after.ecps._kept._secrets = secrets
+    after.secrets = after.ecps.approach._secrets = after.ecps._kept._secrets = secrets
     after.store.documents = before.store.documents
     after.ecps._kept._store = after.store
     await after.start()

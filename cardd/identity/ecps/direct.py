@@ -13,7 +13,7 @@ from cardd.core.sessions import Pending
 from cardd.errors import CarddError, MethodUnavailable, PscApiUnknown
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.situations import situations_of
-from cardd.identity.ecps.way import FINAL, PAUSE_FIRST, PAUSE_MAX, Flow, HandedToken, Keep, Reach, Wanted
+from cardd.identity.ecps.way import FINAL, METHOD, PAUSE_FIRST, PAUSE_MAX, Flow, HandedToken, Keep, Reach, Wanted
 from cardd.model import Identity, Situation
 from cardd.oidc import ciba, code_flow, exchange, logout, renewal
 from cardd.oidc.http import seconds_ahead
@@ -27,7 +27,6 @@ from cardd.secret import Secret
 
 MARGIN = 20.0  # seconds before the access token ends
 GOOD_FOR = 10.0  # seconds that a token is still good for when it is handed out
-METHOD = "ecps"
 
 
 class DirectWay:

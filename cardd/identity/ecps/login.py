@@ -15,13 +15,13 @@ from cardd.errors import (
     CarddError,
     ConsentRefused,
     InvalidRequest,
-    MethodUnavailable,
     PscFlowUnavailable,
     PscSessionOver,
     PushTooSoon,
     SessionNotPsc,
 )
 from cardd.identity.csa_login import CsaLogin
+from cardd.identity.ecps.approach import Approach
 from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints
 from cardd.identity.ecps.kept import KeptSession, KeptSessions
@@ -29,6 +29,7 @@ from cardd.identity.ecps.lease import abandoned
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import (
     FINAL,
+    METHOD,
     PAUSE_FIRST,
     PAUSE_MAX,
     Channel,
@@ -38,13 +39,11 @@ from cardd.identity.ecps.way import (
     Reach,
     Waiting,
     Wanted,
-    Way,
 )
 from cardd.identity.situations import ASK, picked_by
 from cardd.model import AuditEntry, Caller, Choice, Identity, Outcome, Situation
 from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
 
-METHOD = "ecps"
 DAEMON_STOPPED = "daemon_stopped"
 BY_MOBILE = "MOBILE"  # as PSC's authMode has it
 PUSH_PAUSE = 10.0  # seconds between two pushes of one login
@@ -103,12 +102,8 @@ class EcpsLogin:
         self._desk = Desk(prompter)
         self._audit = audit
         self._clock = clock
-        self._settings = settings
-        self._secrets = secrets
-        self._organisation = organisation
+        self.approach = Approach(settings, secrets, clock, organisation)
         self._kept = KeptSessions(store, secrets)
-        self._way: Way | None = None
-        self._opening = asyncio.Lock()
         self._attempts: dict[str, _Attempt] = {}
         self._staying: dict[str, asyncio.Task[None]] = {}
         self._logins: dict[str, OpenLogin] = {}
@@ -117,18 +112,13 @@ class EcpsLogin:
         self.hints = LoginHints(store)
         sessions.on_situated.append(self._kept.situated)
 
-    def check(self) -> None:
-        """Raises MethodUnavailable where no provider is configured."""
-        if self._settings is None:
-            raise MethodUnavailable(method=METHOD)
-
     async def examine(self) -> Examined:
         """Whether a login could begin now: this side's credentials, the other side, its clock. Nobody is asked.
 
         Raises MethodUnavailable where no provider is configured, PscIncomplete, and what ``Way.reach`` raises.
         """
-        way = await self._connected()
-        resumes = self._settings is not None and self._settings.proxy is None and await self._kept.can_keep()
+        way = await self.approach.way()
+        resumes = self.approach.check().proxy is None and await self._kept.can_keep()
         return Examined(await way.reach(), resumes)
 
     async def start(self, caller: Caller, request: Request) -> tuple[Session, str]:
@@ -136,12 +126,12 @@ class EcpsLogin:
 
         Raises MethodUnavailable, InvalidRequest without a national id for the mobile, and what ``Way.begin`` raises.
         """
-        self.check()
+        self.approach.check()
         named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed
         request = self._completed(caller, request)
         entry = AuditEntry("session.open", Outcome.DONE, caller.peer.uid, caller.id, caller.name, new_session_id())
         try:
-            waiting = await (await self._connected()).begin(request.wanted)
+            waiting = await (await self.approach.way()).begin(request.wanted)
         except CarddError as error:
             await self._record(replace(entry, outcome=Outcome.FAILED, code=error.code))
             raise
@@ -169,7 +159,7 @@ class EcpsLogin:
         if left > 0:
             raise PushTooSoon(retry_after=max(1, round(left)))
         attempt.since = self._clock.monotonic()
-        waiting = await (await self._connected()).begin(attempt.request.wanted)
+        waiting = await (await self.approach.way()).begin(attempt.request.wanted)
         self._sessions.ensure_open(session)
         if session.id in self._logins:
             return  # the person has agreed to the push before meanwhile
@@ -232,7 +222,7 @@ class EcpsLogin:
 
     async def resume(self) -> None:
         """Go on with the sessions that the daemon before this one kept: known at once, of use when PSC has agreed."""
-        if self._settings is not None:
+        if self.approach.settings is not None:
             for kept in self._kept.all():
                 session = kept.session(METHOD)
                 self._sessions.restore(session)
@@ -247,8 +237,7 @@ class EcpsLogin:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2.0)
-        if self._way is not None:
-            await self._way.close()
+        await self.approach.close()
 
     def _completed(self, caller: Caller, request: Request) -> Request:
         """With the national id that the user had kept, where a mobile is to be woken and the request has none."""
@@ -330,7 +319,7 @@ class EcpsLogin:
                     raise PscSessionOver
                 keep = partial(self._kept.renew, kept.id)
                 with found:
-                    return await (await self._connected()).resume(found, kept.national_id, keep)
+                    return await (await self.approach.way()).resume(found, kept.national_id, keep)
             except FINAL:
                 raise
             except CarddError:
@@ -359,16 +348,6 @@ class EcpsLogin:
         if login is not None:
             with contextlib.suppress(CarddError):
                 await login.log_out()
-
-    async def _connected(self) -> Way:
-        from cardd.identity.ecps.credentials import way_of  # noqa: PLC0415 - 300 ms, when the first person wants it
-
-        async with self._opening:
-            if self._way is None:
-                self.check()
-                assert self._settings is not None  # noqa: S101 - checked
-                self._way = await way_of(self._settings, self._secrets, self._clock, self._organisation)
-            return self._way
 
     async def _record(self, entry: AuditEntry) -> None:
         with contextlib.suppress(AuditUnavailable):

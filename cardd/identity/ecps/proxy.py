@@ -28,7 +28,7 @@ from cardd.errors import (
 )
 from cardd.identity.ecps.settings import EcpsSettings, ProxySettings
 from cardd.identity.ecps.situations import situations_of
-from cardd.identity.ecps.way import Channel, Flow, HandedToken, Keep, Reach, Wanted
+from cardd.identity.ecps.way import METHOD, Channel, Flow, HandedToken, Keep, Reach, Wanted
 from cardd.model import Identity, Situation
 from cardd.oidc.fields import text
 from cardd.oidc.http import Answer, Http, seconds_ahead
@@ -38,7 +38,6 @@ from cardd.ports import Clock
 from cardd.secret import Secret
 
 COOKIE = "proxy_session_id"
-METHOD = "ecps"
 COOKIE_MAX = 4096
 
 

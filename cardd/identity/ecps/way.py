@@ -13,6 +13,7 @@ from cardd.errors import PscOtherPerson, PscSessionOver, PscUserinfoSubject
 from cardd.model import Identity, Situation
 from cardd.secret import Secret
 
+METHOD = "ecps"
 Keep = Callable[[Secret], Awaitable[object]]
 
 FINAL = (PscSessionOver, PscOtherPerson, PscUserinfoSubject)  # a login ends by these; everything else may pass
