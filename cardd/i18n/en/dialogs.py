@@ -5,7 +5,7 @@ from __future__ import annotations
 TEXTS = {
     "dialog.title": "cardd – health professional's card",
     "dialog.pair.question": (
-        "The program “{name}” (vendor: {vendor}) asks to use your card.\n"
+        "The program “{name}” (vendor: {vendor}) asks to use your card or your e-CPS.\n"
         "Executable: {program}\nUser: {user}\n\n"
         "Check that the program shows this code: {code}"
     ),
@@ -22,7 +22,7 @@ TEXTS = {
         "“{client}” asks to issue assertions in your name until you log out: to open your patients' records (DMP) "
         "and to look up their national identities (INSi). Each is written down. Do you agree?"
     ),
-    "dialog.origin.question": "The site {origin} asks to use your card.",
+    "dialog.origin.question": "The site {origin} asks to use your card or your e-CPS.",
     "dialog.last_try.question": (
         "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
         "“{client}” asks for this PIN. Do you want to risk the last try?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 TEXTS = {
     "dialog.title": "cardd – carte de professionnel de santé",
     "dialog.pair.question": (
-        "Le programme « {name} » (éditeur : {vendor}) demande à utiliser votre carte.\n"
+        "Le programme « {name} » (éditeur : {vendor}) demande à utiliser votre carte ou votre e-CPS.\n"
         "Exécutable : {program}\nUtilisateur : {user}\n\n"
         "Vérifiez que le programme affiche ce code : {code}"
     ),
@@ -25,7 +25,7 @@ TEXTS = {
         "« {client} » demande à émettre des assertions en votre nom jusqu'à la fin de votre session : pour ouvrir les "
         "dossiers de vos patients (DMP) et rechercher leurs identités (INSi). Chacune est consignée. Acceptez-vous ?"
     ),
-    "dialog.origin.question": "Le site {origin} demande à utiliser votre carte.",
+    "dialog.origin.question": "Le site {origin} demande à utiliser votre carte ou votre e-CPS.",
     "dialog.last_try.question": (
         "Il ne reste qu'UN essai pour le code porteur de cette carte. Un code faux la bloquera.\n"
         "« {client} » demande ce code. Voulez-vous risquer le dernier essai ?"
