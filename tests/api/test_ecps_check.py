@@ -28,7 +28,10 @@ CHECK = "/v1/methods/ecps/check"
 class NoKeyring(MemorySecrets):
     """Credentials of systemd only."""
 
+    asked = 0
+
     async def get(self, name: str) -> Secret | None:
+        self.asked += 1
         if name not in self.values:
             raise SecretStoreUnavailable(why="fail.Keyring")
         return await super().get(name)
@@ -124,8 +127,11 @@ async def problem(api: Workbench) -> object:
 
 
 async def test_a_keyring_that_is_locked_is_told(desk: Workbench) -> None:
-    desk.ecps.approach._secrets = NoKeyring()
+    desk.ecps.approach._secrets = keyring = NoKeyring()
     assert "fail.Keyring" in (await check(desk)).text("detail")
+    asked = keyring.asked
+    assert await problem(desk) is None  # a login asks the user to unlock it; who looks at the methods does not
+    assert keyring.asked == asked
 
 
 async def test_a_file_that_is_not_there_or_does_not_open_is_named(

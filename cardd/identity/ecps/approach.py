@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from cardd.errors import CarddError, MethodUnavailable
+from cardd.errors import CarddError, MethodUnavailable, PscIncomplete, SecretStoreUnavailable
 from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import METHOD, Way
@@ -38,9 +38,11 @@ class Approach:
         async with self._making:
             if self._way is None:
                 settings = self.check()
-                self._is_lacking = True
-                self._way = await way_of(settings, self._secrets, self._clock, self._organisation)
-                self._is_lacking = False
+                try:
+                    self._way = await way_of(settings, self._secrets, self._clock, self._organisation)
+                except PscIncomplete as error:  # looked for again, but where that would ask the user for a keyring
+                    self._is_lacking = not isinstance(error.__cause__, SecretStoreUnavailable)
+                    raise
             return self._way
 
     async def problem(self) -> CarddError | None:
@@ -50,7 +52,7 @@ class Approach:
         """
         try:
             self.check()
-            if self._is_lacking:
+            if self._is_lacking and self._way is None:
                 await self.way()
         except CarddError as error:
             return error
