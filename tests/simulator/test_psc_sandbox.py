@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 import re
 import ssl
 import stat
@@ -239,6 +240,25 @@ def test_an_order_without_a_sandbox_says_so(tmp_path: Path) -> None:
     told = PscSandbox(tmp_path).tell("approve")
     assert (told.returncode, "No simulated Pro Santé Connect runs" in told.stderr) == (3, True)
     assert "cardd.socket" not in told.stderr  # which would not help
+
+
+async def test_each_request_to_the_mobile_is_told_where_the_sandbox_runs(tmp_path: Path) -> None:
+    sandbox = PscSandbox(tmp_path)
+    sandbox.start("--json")
+    told = json.loads(sandbox.said)
+    assert (told["event"], told["values"]["issuer"], told["values"]["secret"]) == ("listening", sandbox.issuer, SECRET)
+    assert told["values"]["people"][ALICE] == "ALICE"
+    settings = ProviderSettings(issuer=sandbox.issuer, client_id=CLIENT)
+    tls = ssl.create_default_context(cafile=told["values"]["authorities"])
+    provider = Provider(settings, SecretBasic(CLIENT, Token(SECRET)), SystemClock(), tls)
+    pending = await ciba.start(provider, ALICE)
+    asked = json.loads(await asyncio.to_thread(sandbox.next_line))
+    assert asked == {
+        "event": "request",
+        "values": {"request": 1, "person": ALICE, "digits": pending.binding_message},
+    }
+    await provider.close()
+    assert sandbox.stop() == 0
 
 
 def test_people_come_from_a_file(tmp_path: Path) -> None:

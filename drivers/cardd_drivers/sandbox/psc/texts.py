@@ -12,6 +12,7 @@ TEXTS = {
             "Le secret du service est « {secret} » : entrée psc-client-secret du trousseau (service cardd), "
             "ou credential cardd.psc-client-secret de systemd."
         ),
+        "asked": "Demande {request} de {person} : le mobile montre {digits}.",
         "nothing.title": "Aucune demande en attente",
         "nothing.detail": "Personne ne s'est connecté, ou la demande a reçu sa réponse, ou elle a expiré.",
         "absent.title": "Pro Santé Connect simulé ne fonctionne pas",
@@ -30,6 +31,7 @@ TEXTS = {
             "The service's secret is “{secret}”: entry psc-client-secret of the keyring (service cardd), or systemd's "
             "credential cardd.psc-client-secret."
         ),
+        "asked": "Request {request} of {person}: the mobile shows {digits}.",
         "nothing.title": "Nothing waits",
         "nothing.detail": "Nobody has logged in, or the request was answered, or it has expired.",
         "absent.title": "No simulated Pro Santé Connect runs",
