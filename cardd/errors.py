@@ -604,6 +604,13 @@ class PscClientRefused(PscError):
     code = "psc.client_refused"
 
 
+class PscIncomplete(PscError):
+    """This workstation lacks what it proves the service with. Params: ``what`` (a secret's name, a file), ``why``."""
+
+    code = "psc.incomplete"
+    status = 503
+
+
 class PscLoginHintUnknown(PscError):
     """Nobody at the provider has this national id."""
 

@@ -1,16 +1,27 @@
-"""GET /v1/methods: which way to log in serves here now, what to do about the others, and which suits a use."""
+"""/v1/methods: which way to log in serves here now, what to do about the others, and which suits a use."""
 
 from __future__ import annotations
 
 from msgspec import UNSET
 from msgspec.structs import replace as with_changes
 
+from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
-from cardd.api.schemas.workstation import AdviceAnswer, ExpiringAnswer, MethodAnswer, MethodsAnswer, MissingAnswer
+from cardd.api.schemas.workstation import (
+    AdviceAnswer,
+    EcpsCheckAnswer,
+    EcpsCheckBody,
+    ExpiringAnswer,
+    MethodAnswer,
+    MethodsAnswer,
+    MissingAnswer,
+)
 from cardd.errors import CarddError, InvalidRequest
 from cardd.i18n import language_of, text
 from cardd.identity.advice import TABLE, Advice, Use, advised, missing
 from cardd.identity.methods import MethodState
+
+CHECK = Shape(EcpsCheckBody)
 
 
 async def everyone(call: Call) -> Reply:
@@ -28,6 +39,13 @@ async def everyone(call: Call) -> Reply:
         ]
         body = MethodsAnswer(listed, advised(use, states))
     return Reply(body=body, headers={"Content-Language": language})
+
+
+async def check(call: Call, _: EcpsCheckBody) -> Reply:
+    """Whether a login by e-CPS could begin; nobody is asked, nothing is woken."""
+    found = await call.services.logins.ecps.examine()
+    ahead = UNSET if found.reach.ahead is None else found.reach.ahead
+    return Reply(body=EcpsCheckAnswer(found.reach.mobile, found.resumes, ahead))
 
 
 def _use(wanted: str | None) -> Use | None:

@@ -41,7 +41,14 @@ from cardd.api.schemas.sessions import AuthTokenAnswer, PscTokenAnswer, SessionA
 from cardd.api.schemas.signatures import DocumentAnswer, SignatureAnswer, SignaturesAnswer
 from cardd.api.schemas.support import EnrolmentAnswer, SupportAnswer
 from cardd.api.schemas.verifications import VerificationAnswer
-from cardd.api.schemas.workstation import CardsAnswer, CertificatesAnswer, MethodsAnswer, ReadersAnswer, StatusAnswer
+from cardd.api.schemas.workstation import (
+    CardsAnswer,
+    CertificatesAnswer,
+    EcpsCheckAnswer,
+    MethodsAnswer,
+    ReadersAnswer,
+    StatusAnswer,
+)
 
 
 async def _describe(call: Call) -> Reply:
@@ -69,6 +76,8 @@ ROUTES: tuple[Route, ...] = (
 
     get("/v1/methods", client_or_local, methods.everyone, "The ways to log in, what each lacks, and which suits a use",
         answers={200: MethodsAnswer}, query=("use",)),
+    post("/v1/methods/ecps/check", local, methods.CHECK, methods.check, "Whether a login by e-CPS could begin",
+         answers={200: EcpsCheckAnswer}),
     get("/v1/readers", client_or_local, readers.everyone, "Reader slots", answers={200: ReadersAnswer}),
     get("/v1/cards", client_or_local, cards.everyone, "Inserted cards", answers={200: CardsAnswer}, query=("pin",)),
     get("/v1/cards/{id}/certificates", client, cards.certificates, "Certificates and holder, once consented",

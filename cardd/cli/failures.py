@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cardd.cli.context import Context, as_json
 from cardd.cli.terminal import shown
-from cardd.errors import AuditBroken, AuditUnavailable, CardAmbiguous, CarddError, ConfigInvalid
-from cardd.i18n import text
+from cardd.errors import AuditBroken, AuditUnavailable, CardAmbiguous, CarddError, ConfigInvalid, InvalidRequest
+from cardd.i18n import reason, text
 
 # What the remedy of the API says to a program's maker; who sits at a terminal is told a command.
 HINTS = frozenset(
@@ -59,6 +59,8 @@ def _reason(error: CarddError, language: str) -> str | None:
         from cardd.config import explain  # noqa: PLC0415 - only for this error
 
         return explain(error, language)
+    if isinstance(error, InvalidRequest) and "detail" not in error.params:  # our own: the daemon's has words already
+        return text("request.invalid.detail", language, **{**error.params, "why": reason(error.params, language)})
     if isinstance(error, AuditBroken):
         return text(f"cli.audit.broken.{error.params['why']}", language, row=error.params["row"])
     if isinstance(error, AuditUnavailable) and "detail" not in error.params:  # met while reading it ourselves

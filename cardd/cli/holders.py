@@ -1,4 +1,4 @@
-"""A holder as cardctl shows one: name, national identifier, which card, and that it is a test card."""
+"""A holder as cardctl shows one: name, national identifier, which card if any, and that it is for tests."""
 
 from __future__ import annotations
 
@@ -9,5 +9,6 @@ from cardd.model import Identity
 
 def shown(context: Context, holder: Holder | Identity) -> str:
     """One line."""
-    told = [holder.national_id, holder.card_type_name, context.words("holder.test") if holder.is_test else None]
+    test = "holder.test" if holder.card_type_name else "holder.fictitious"
+    told = [holder.national_id, holder.card_type_name, context.words(test) if holder.is_test else None]
     return f"{holder.given_name} {holder.family_name} ({', '.join(filter(None, told))})"

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cardd.cli.context import Context
+from cardd.cli.digits import large
 from cardd.cli.failures import sentences
 from cardd.cli.parser import Parser
 from cardd.cli.waiting import waiting
 from cardd.client import CarddClient, PscLogin, Session
-from cardd.errors import CarddError
+from cardd.errors import CarddError, InvalidRequest
 
 AGAIN = "r"
+HINT = "$.login_hint"
 
 
 def psc_arguments(parser: Parser) -> None:
@@ -28,7 +30,10 @@ def psc_arguments(parser: Parser) -> None:
 
 
 async def through_psc(context: Context, cardd: CarddClient) -> Session:
-    """Show what the person needs, and wait with the time left; Ctrl-C ends the login, which takes one more call."""
+    """Show what the person needs, and wait with the time left; Ctrl-C ends the login, which takes one more call.
+
+    Raises InvalidRequest without a national id, PscDenied, PscExpired and the like.
+    """
     given = context.arguments
     wanted = PscLogin(
         given.login_hint,
@@ -41,18 +46,24 @@ async def through_psc(context: Context, cardd: CarddClient) -> Session:
     shown: asyncio.Queue[Session] = asyncio.Queue()
     login = asyncio.ensure_future(cardd.login_through_psc(wanted, shown.put_nowait))
     try:
+        again = False
         while not login.done():
-            await _next(context, cardd, login, shown)
+            await _next(context, cardd, login, shown, again=again)
+            again = True
         return await login
+    except InvalidRequest as error:
+        if error.params.get("where") == HINT:
+            raise InvalidRequest(where="--login-hint", why="missing") from error
+        raise
     finally:
         login.cancel()
         await asyncio.gather(login, return_exceptions=True)
 
 
 async def _next(
-    context: Context, cardd: CarddClient, login: asyncio.Future[Session], shown: asyncio.Queue[Session]
+    context: Context, cardd: CarddClient, login: asyncio.Future[Session], shown: asyncio.Queue[Session], *, again: bool
 ) -> None:
-    """Show one state of the login, until the next one or its end."""
+    """Show one state of the login, until the next one or its end; ``again`` where it takes another's place."""
     told = asyncio.ensure_future(shown.get())
     try:
         await asyncio.wait((told, login), return_when=asyncio.FIRST_COMPLETED)
@@ -60,7 +71,7 @@ async def _next(
             return
         session = told.result()
         assert session.opened is not None  # noqa: S101 - one that waits
-        sentence = _tell(context, session)
+        sentence = _tell(context, session, again=again)
         told = asyncio.ensure_future(shown.get())
         with _pressed(context, session):
             async with waiting(context, sentence, cardd, session.opened.expires_at):
@@ -71,17 +82,25 @@ async def _next(
         told.cancel()
 
 
-def _tell(context: Context, session: Session) -> str:
+def _tell(context: Context, session: Session, *, again: bool) -> str:
     """Show the digits or open the page; the sentence to wait with."""
     state = session.opened
-    url = state.authorization_url if state else None
-    if url:
-        _open(url)
-        context.terminal.tell([context.words("login.page", url=url)])
+    if state and state.authorization_url:
+        _open(state.authorization_url)
+        context.terminal.tell([context.words("login.page", url=state.authorization_url)])
         return context.words("login.in_browser")
-    digits = context.terminal.styled((state.binding_message if state else "") or "", "bold", err=True)
-    context.terminal.tell([context.words("login.digits", digits=digits)])
+    if not (state and state.binding_message):
+        return context.words("login.picking")
+    _show(context, state.binding_message, "login.digits_anew" if again else "login.digits")
     return context.words("login.mobile_again" if sys.stdin.isatty() else "login.mobile")
+
+
+def _show(context: Context, digits: str, sentence: str) -> None:
+    """The sentence with the digits, and where somebody watches the digits once more, large."""
+    terminal = context.terminal
+    terminal.tell([context.words(sentence, digits=terminal.styled(digits, "bold", err=True))])
+    if terminal.is_watched:
+        terminal.tell(terminal.styled(line, "bold", err=True) for line in large(digits, terminal.err.encoding))
 
 
 def _open(url: str) -> None:
@@ -95,7 +114,7 @@ def _open(url: str) -> None:
 @contextmanager
 def _pressed(context: Context, session: Session) -> Iterator[None]:
     """Where somebody types: a line with R has the push sent again."""
-    if not sys.stdin.isatty() or session.opened is None or session.opened.authorization_url:
+    if not sys.stdin.isatty() or session.opened is None or session.opened.binding_message is None:
         yield
         return
     loop, running = asyncio.get_running_loop(), set[asyncio.Task[None]]()
@@ -119,4 +138,5 @@ async def _again(context: Context, session: Session) -> None:
     try:
         await session.push_again()
     except CarddError as error:
-        context.terminal.tell(["", sentences(error, context.language)[1]])
+        _, detail, remedy = sentences(error, context.language)
+        context.terminal.tell(["", f"{detail} {remedy}"])

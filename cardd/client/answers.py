@@ -75,6 +75,17 @@ class Methods(Answer, frozen=True):
     advised: str | None = None
 
 
+class EcpsCheck(Answer, frozen=True):
+    """A login by e-CPS could begin; ``clock`` is by how many seconds the provider's is ahead, where it tells.
+
+    ``mobile``: it logs in by mobile; ``resumes``: sessions outlive the daemon.
+    """
+
+    mobile: bool
+    resumes: bool
+    clock: float | None = None
+
+
 class Pin(Answer, frozen=True):
     """A card's PIN: ``ready``, ``last_try``, ``blocked`` or ``unknown``; lengths in digits."""
 
@@ -229,7 +240,8 @@ class SessionState(Answer, frozen=True):
     """A session; ``state`` is ``active``, ``locked`` or ``pending``, ``client`` the name of the client that opened it.
 
     While it waits for the person, ``binding_message`` has the two digits to compare on the mobile, or
-    ``authorization_url`` the page to open. ``situation`` is the one of ``situations`` that was picked.
+    ``authorization_url`` the page to open; with neither they have agreed, and it is about to open.
+    ``situation`` is the one of ``situations`` that was picked.
     """
 
     id: str

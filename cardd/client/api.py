@@ -19,6 +19,7 @@ from cardd.client.answers import (
     Certificates,
     Client,
     Clients,
+    EcpsCheck,
     Enrolment,
     Methods,
     OpenedSession,
@@ -111,6 +112,13 @@ class CarddClient:
         """
         wanted = f"?use={quote(use)}" if use else ""
         return await self._transport.get(f"/v1/methods{wanted}", Methods, self.secret)
+
+    async def check_ecps(self) -> EcpsCheck:
+        """Whether a login by e-CPS could begin, without asking anybody; Unix socket only.
+
+        Raises MethodUnavailable where none is configured, PscIncomplete, PscUnavailable and the like.
+        """
+        return self._transport.read(await self._transport.call("POST", "/v1/methods/ecps/check", {}), EcpsCheck)
 
     async def readers(self) -> tuple[Reader, ...]:
         """The reader slots."""
@@ -252,8 +260,9 @@ class CarddClient:
         """Open a session through Pro Santé Connect, by the mobile (e-CPS) or by the browser.
 
         ``on_pending`` gets the session that waits, again each time its digits change: show ``binding_message`` of its
-        ``opened``, or open ``authorization_url``, until this returns. Whoever stops waiting ends the login. Raises
-        PscDenied, PscExpired and the like, and PushTooSoon when this person was asked a moment ago and did not agree.
+        ``opened``, or open ``authorization_url``, until this returns; with neither the person has agreed, and a dialog
+        asks them as what they practise. Whoever stops waiting ends the login. Raises PscDenied, PscExpired
+        and the like, and PushTooSoon when this person was asked a moment ago and did not agree.
         """
         body = {name: value for name, value in asdict(wanted).items() if value is not None}
         asked = asyncio.ensure_future(
@@ -271,10 +280,11 @@ class CarddClient:
         return session
 
     async def _agreed(self, session: Session, on_pending: Callable[[Session], None] | None) -> None:
-        told = ""
+        shown: tuple[str | None, str | None] | None = None
         while session.opened is not None and session.opened.state == PENDING:
-            if on_pending and told != (session.opened.binding_message or session.opened.authorization_url):
-                told = session.opened.binding_message or session.opened.authorization_url or ""
+            state = session.opened.binding_message, session.opened.authorization_url
+            if on_pending and state != shown:
+                shown = state
                 on_pending(session)
             await asyncio.sleep(PAUSE)
             session.opened = await session.state()

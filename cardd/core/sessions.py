@@ -52,7 +52,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What a login waits with, and until when: the two digits to compare on the mobile, or the page to open."""
+    """What a login waits with, and until when: the two digits to compare on the mobile, or the page to open.
+
+    With neither the person has agreed: a dialog asks as what they practise, or PSC has yet to confirm to a new daemon.
+    """
 
     expires_at: datetime
     binding_message: str | None = None

@@ -8,6 +8,7 @@ replaced once, and never read as a format of its own, so that a program called `
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -41,6 +42,13 @@ def text(key: str, language: str, /, **params: str | int) -> str:
 def fill(sentence: str, /, **params: str | int) -> str:
     """Put the parameters in their places."""
     return _PLACEHOLDER.sub(lambda found: str(params.get(found[1], "")), sentence)
+
+
+def reason(params: Mapping[str, str | int], language: str) -> str | int:
+    """Why a part of a request will not do: the parameter ``why``, in words where it is one of the known reasons."""
+    why = params.get("why", "")
+    known = catalogue("reasons", language).get(f"reason.{why}")
+    return fill(known, **params) if known else why
 
 
 def template(key: str, language: str) -> str:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from cardd.errors import CarddError
 from cardd.identity.cpx_login import METHOD as CPX
 from cardd.identity.csa_login import METHOD as CSA
-from cardd.identity.ecps.login import METHOD as ECPS
+from cardd.identity.ecps.way import METHOD as ECPS
 from cardd.identity.methods import MethodState
 
 

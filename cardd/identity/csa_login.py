@@ -7,7 +7,7 @@ from functools import partial
 
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.sessions import Session
-from cardd.errors import CarddError, MethodUnavailable, SecretStoreUnavailable
+from cardd.errors import CarddError, MethodUnavailable, PcscUnavailable, SecretStoreUnavailable
 from cardd.identity.card_login import CardLogin, Way
 from cardd.identity.cpx import facts_of
 from cardd.identity.expiry import ExpiryWatch
@@ -44,9 +44,10 @@ class CsaLogin:
 
     async def card(self) -> InsertedCard:
         """The organisation's keys. Raises MethodUnavailable."""
-        for card in self._readers.cards():
-            if await self.owns(card):
-                return card
+        with contextlib.suppress(PcscUnavailable):  # which the organisation's keys do not need
+            for card in self._readers.cards():
+                if await self.owns(card):
+                    return card
         raise MethodUnavailable(method=METHOD)
 
     async def owns(self, card: InsertedCard) -> bool:

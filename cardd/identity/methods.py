@@ -8,8 +8,8 @@ from cardd.core.readers import Readers
 from cardd.errors import AssertionOrganisationMissing, CardAmbiguous, CarddError, MethodUnavailable
 from cardd.identity import cpx_login, csa_login
 from cardd.identity.csa_login import CsaLogin
-from cardd.identity.ecps.login import METHOD as ECPS
 from cardd.identity.ecps.login import EcpsLogin
+from cardd.identity.ecps.way import METHOD as ECPS
 from cardd.identity.expiry import Expiring, ExpiryWatch
 from cardd.model import KeyPurpose
 
@@ -41,7 +41,7 @@ class Methods:
         return [
             MethodState(cpx_login.METHOD, await self._cpx()),
             await self._organisation(),
-            MethodState(ECPS, self._mobile()),
+            MethodState(ECPS, await self._ecps.approach.problem()),
         ]
 
     async def _cpx(self) -> CarddError | None:
@@ -50,13 +50,6 @@ class Methods:
                 return MethodUnavailable(method=cpx_login.METHOD)
         except CardAmbiguous:
             return None  # the user picks one
-        except CarddError as error:
-            return error
-        return None
-
-    def _mobile(self) -> CarddError | None:
-        try:
-            self._ecps.check()
         except CarddError as error:
             return error
         return None

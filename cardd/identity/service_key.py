@@ -11,7 +11,7 @@ from cardd.core.leases import Login
 from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Credential
 from cardd.driver import Card
-from cardd.errors import CardIncomplete, PscClientRefused
+from cardd.errors import CardIncomplete, PscIncomplete
 from cardd.identity.cpx import serial_of
 from cardd.identity.csa_login import CsaLogin
 from cardd.model import Algorithm, KeyPurpose
@@ -30,7 +30,7 @@ class ServiceKey:
     credential: Credential
 
     async def ask(self, algorithm: Algorithm, digest: bytes) -> bytes:
-        """Sign a SHA-256 digest of ours. Raises PscClientRefused without a password, and the errors of the card."""
+        """Sign a SHA-256 digest of ours. Raises PscIncomplete without a password, and the errors of the card."""
         key = self.credential.key
         return await _use(
             self.csa, self.card, lambda opened: opened.authenticate(key, algorithm, digest), accepted=True
@@ -57,7 +57,7 @@ class KeySigner:
 async def service_key(csa: CsaLogin) -> ServiceKey:
     """The key as it is here now.
 
-    Raises MethodUnavailable where no organisation's certificate is, PscClientRefused without its password,
+    Raises MethodUnavailable where no organisation's certificate is, PscIncomplete without its password,
     CardIncomplete without an authentication key.
     """
     card = await csa.card()
@@ -67,7 +67,7 @@ async def service_key(csa: CsaLogin) -> ServiceKey:
 async def _use(csa: CsaLogin, card: InsertedCard, work: Callable[[Card], T], *, accepted: bool = False) -> T:
     password = await csa.password.get()
     if password is None:
-        raise PscClientRefused
+        raise PscIncomplete(what="csa", why="absent")
     with password:
         return await card.access.use(work, Login(NOBODY, password, accepted=accepted))
 

@@ -7,9 +7,12 @@ answer, 429, 5xx) is PscUnavailable. A GET is tried again twice; a POST never, i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 from yarl import URL
@@ -24,6 +27,7 @@ from cardd.errors import (
     UpstreamUntrusted,
 )
 from cardd.oidc.fields import JsonObject, parse
+from cardd.ports import Clock
 
 ANSWER_MAX = 256 * 1024
 CONNECT_LIMIT = 5.0
@@ -36,12 +40,16 @@ HEADERS = {"Accept-Encoding": "identity", "User-Agent": "cardd"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer; ``media_type`` is lower case, without parameters. The body may hold tokens: it is not shown."""
+    """One answer; ``media_type`` is lower case, without parameters. The body may hold tokens: it is not shown.
+
+    ``date`` is when the other side says that it answered.
+    """
 
     status: int
     media_type: str
     body: bytes
     cookies: Mapping[str, str] = field(default_factory=dict)
+    date: datetime | None = None
 
     def json(self, what: str) -> JsonObject:
         """The body as a JSON object. Raises PscGarbled."""
@@ -130,7 +138,7 @@ class Http:
                 if response.status == 429 or response.status >= 500:
                     raise PscUnavailable(host=target.host or "")
                 cookies = {name: morsel.value for name, morsel in response.cookies.items()}
-                return Answer(response.status, response.content_type.lower(), body, cookies)
+                return Answer(response.status, response.content_type.lower(), body, cookies, _date(response))
         except (aiohttp.ClientError, TimeoutError, OSError, UpstreamError) as fault:
             raise _told(fault, target.host or "") from fault
 
@@ -156,6 +164,11 @@ class Http:
         return aiohttp.TCPConnector(ssl=self._tls or True, limit=CONNECTIONS)
 
 
+def seconds_ahead(answer: Answer, clock: Clock) -> float | None:
+    """By how much the other side's clock is ahead of this one; None where it does not tell the time."""
+    return None if answer.date is None else (answer.date - clock.now()).total_seconds()
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_any():
@@ -163,6 +176,12 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > ANSWER_MAX:
             raise aiohttp.ClientPayloadError("larger than any answer should be")
     return bytes(body)
+
+
+def _date(response: aiohttp.ClientResponse) -> datetime | None:
+    with contextlib.suppress(ValueError):  # none, or no date
+        return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
+    return None
 
 
 def _told(fault: Exception, host: str) -> CarddError:

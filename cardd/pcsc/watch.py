@@ -37,6 +37,7 @@ class Watch:
         self._tell_ended = ended
         self._slots = Slots()
         self._pause = FIRST_PAUSE
+        self._is_missed = False
         self._context: int | None = None
         self._context_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -63,7 +64,7 @@ class Watch:
             try:
                 self._follow(self._open())
             except CarddError as error:
-                _log.info("PC/SC is not available: %s", error)
+                self._miss(error)
             finally:
                 self._close()
             self._report(False, self._slots.clear())
@@ -72,8 +73,15 @@ class Watch:
         self._ended.set()
         self._tell_ended()
 
+    def _miss(self, error: CarddError) -> None:
+        """Once for each absence: a workstation without cards may never have a pcscd."""
+        if not self._is_missed:
+            _log.info("PC/SC is not available: %s", error)
+        self._is_missed = True
+
     def _open(self) -> int:
         context = self._winscard.establish()
+        self._is_missed = False
         with self._context_lock:
             self._context = context
         self._report(True, ())

@@ -5,14 +5,15 @@ A keyring library's value is a ``str`` for a moment: that cannot be helped, and 
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cardd.errors import SecretStoreUnavailable
 from cardd.secret import Secret
+from cardd.worker import Worker
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -20,13 +21,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SERVICE = "cardd"
+PATIENCE = 60.0  # seconds for a keyring, and for its user who is asked to unlock it
 DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5), LoadCredential=
 # the keyrings that encrypt what they keep, by their modules; every other backend is refused
 TRUSTED = ("keyring.backends.SecretService", "keyring.backends.libsecret", "keyring.backends.kwallet")
 
 
 class OsSecrets:
-    """``cardd.ports.SecretStore``: a credential of this name first, then the keyring's entry ``cardd``/NAME."""
+    """``cardd.ports.SecretStore``: a credential of this name first, then the keyring's entry ``cardd``/NAME.
+
+    A keyring that is locked asks its user, and its library waits for the answer without end: on a thread that nobody
+    waits for longer than ``PATIENCE``, not even the daemon's end.
+    """
+
+    def __init__(self) -> None:
+        self._worker = Worker("keyring", lambda seconds: SecretStoreUnavailable(why=f"{seconds:.0f} s"))
 
     async def get(self, name: str) -> Secret | None:
         """The secret. A keyring that is locked or absent has none to give: what asks, asks the user then."""
@@ -55,7 +64,7 @@ class OsSecrets:
         await self._keyring(delete)
 
     async def _keyring(self, work: Callable[[KeyringBackend], T]) -> T:
-        return await asyncio.to_thread(_use, work)
+        return await self._worker.run(partial(_use, work), timeout=PATIENCE)
 
 
 def credential(name: str) -> Secret | None:

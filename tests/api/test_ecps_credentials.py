@@ -127,7 +127,7 @@ async def test_without_the_password_of_the_organisation_s_own_key_nobody_is_aske
     api = await working(psc, "mtls", authentication="tls", organisation=True)
     async with holding(api, tmp_path / "own.p12", PASSWORD):
         del api.secrets.values["csa"]
-        assert (await refused(api)).code == "psc.client_refused"
+        assert (await refused(api)).code == "psc.incomplete"
     assert api.person.pin_questions == []
 
 
@@ -144,7 +144,7 @@ async def test_a_certificate_that_cannot_be_opened_is_told_before_anybody_is_ask
     del api.secrets.values["psc-certificate"]
     if password:
         api.secrets.values["psc-certificate"] = password
-    assert (await refused(api)).code == "psc.client_refused"
+    assert (await refused(api)).code == "psc.incomplete"
     assert await psc.requests() == []
     api.secrets.values["psc-certificate"] = PASSWORD  # put right, it serves without a restart
     await logged_in(api, psc)
@@ -152,13 +152,13 @@ async def test_a_certificate_that_cannot_be_opened_is_told_before_anybody_is_ask
 
 async def test_a_certificate_that_is_not_there_is_told(working: Working, psc: PscRig, tmp_path: Path) -> None:
     api = await working(psc, "mtls", authentication="tls", certificate=tmp_path / "nowhere.p12")
-    assert (await refused(api)).code == "session.method_unavailable"
+    assert (await refused(api)).code == "psc.incomplete"
 
 
 async def test_a_secret_that_is_not_there_is_told(working: Working, psc: PscRig) -> None:
     api = await working(psc, "basic")
     api.secrets.values.clear()
-    assert (await refused(api)).code == "psc.client_refused"
+    assert (await refused(api)).code == "psc.incomplete"
 
 
 class LockedKeyring(MemorySecrets):
@@ -170,7 +170,8 @@ class LockedKeyring(MemorySecrets):
 
 async def test_a_keyring_that_is_locked_is_not_taken_for_a_wrong_secret(working: Working, psc: PscRig) -> None:
     api = await working(psc, "basic")
-    api.ecps._secrets = LockedKeyring()
+    api.ecps.approach._secrets = LockedKeyring()
     got = await refused(api)
-    assert got.code == "secrets.unavailable"
-    assert got.text("remedy")
+    assert got.code == "psc.incomplete"
+    assert "psc-client-secret" in got.text("detail")
+    assert "KeyringLocked" in got.text("detail")

@@ -75,7 +75,7 @@ async def next_daemon(before: Workbench, directory: Path, secrets: MemorySecrets
     await asyncio.to_thread(directory.mkdir)
     after = Workbench(directory, psc=before.psc)
     secrets.values = before.secrets.values
-    after.secrets = after.ecps._secrets = after.ecps._kept._secrets = secrets
+    after.secrets = after.ecps.approach._secrets = after.ecps._kept._secrets = secrets
     after.store.documents = before.store.documents
     after.ecps._kept._store = after.store
     await after.start()
@@ -237,6 +237,17 @@ async def test_locked_and_unlocked_while_it_waits_it_opens_as_ever(ecps: Workben
     ecps.sessions.unlock_where(lambda _: True)
     await psc.approve(ALICE)
     assert await ends_in(ecps, path, token) == (200, "active")
+
+
+async def test_a_daemon_that_restarts_while_the_screen_is_locked_opens_nothing(
+    ecps: Workbench, psc: PscRig, tmp_path: Path
+) -> None:
+    path, token = await kept_session(ecps, psc)
+    async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
+        second.ecps.restore()
+        second.ecps.resume()
+        second.sessions.lock_where(lambda _: True)  # as logind's hint is told at the start
+        assert await ends_in(second, path, token) == (200, "locked")
 
 
 async def test_a_card_s_session_is_unlocked_by_its_pin_only(api: Workbench) -> None:

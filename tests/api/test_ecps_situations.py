@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from cardd.identity.ecps import lease
 from cardd.model import Choice
 from tests.api.ecps import ends_in, pending, workbench_at
 from tests.api.workbench import Workbench
@@ -101,3 +103,25 @@ async def test_a_resumed_session_has_the_situation_that_was_picked(
     assert (got.text("situation"), got.text("identity", "profession")) == ("2.1", "21")
     await second.ecps.close()
     await second.stop()
+
+
+async def test_once_agreed_the_digits_are_gone_while_the_user_picks(ecps: Workbench, psc: PscRig) -> None:
+    ecps.person.choices = [Choice.YES, Choice.YES, Choice.YES]
+    path, token = await opened(ecps, psc, {**SEVERAL, "situation": "ask"}, BOB)
+    await eventually(lambda: "situation" in ecps.person.topics())
+    got = await ecps.call("GET", path, bearer=token)
+    assert (got.text("state"), "binding_message" in got.json, "expires_at" in got.json) == ("pending", False, True)
+    ecps.person.attentive.set()
+    assert await ends_in(ecps, path, token) == (200, "active")
+
+
+async def test_a_program_that_died_while_the_user_picks_has_no_session(
+    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE", 0.5)
+    path, token = await opened(ecps, psc, {**SEVERAL, "situation": "ask"}, BOB)
+    await eventually(lambda: "situation" in ecps.person.topics())
+    ecps.clock.seconds += 1  # nobody asked for so long
+    await eventually(lambda: ecps.sessions.of(os.getuid()) == [])
+    got = await ecps.call("GET", path, bearer=token)
+    assert (got.status, got.code, ecps.ecps.open_logins()) == (401, "session.closed", [])

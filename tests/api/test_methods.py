@@ -81,6 +81,15 @@ async def test_where_nothing_works_nothing_is_advised(api: Workbench) -> None:
     assert got.json["advised"] is None
 
 
+async def test_without_pcsc_it_is_the_card_alone_that_wants_it(api: Workbench) -> None:
+    for state in api.readers.readers():
+        api.readers.reader_removed(state.reader.name)
+    api.readers.readers_available(False)
+    got = await api.call("GET", "/v1/methods", via="unix")
+    problems = [got.text("methods", n, "problem") for n in range(3)]
+    assert problems == ["reader.pcsc_unavailable", *["session.method_unavailable"] * 2]
+
+
 async def test_an_unknown_use_is_refused_with_those_that_exist(api: Workbench) -> None:
     got = await api.call("GET", "/v1/methods?use=hopital", via="unix", headers={"Accept-Language": "en"})
     assert (got.status, got.code) == (422, "request.invalid")

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from cardd.cli.digits import large
 from cardd.client import CarddClient, PscLogin, Session
 from tests.cli.station import Ran, User
 from tests.rig.daemon import DaemonProcess
@@ -26,7 +28,7 @@ from tests.rig.oidc.pki import ORGANISATION
 from tests.rig.oidc.provider import SECRET, PscRig, is_installed
 from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.softhsm import PIN, SoftHsm
-from tests.rig.terminal import Terminal
+from tests.rig.terminal import ESCAPES, Terminal
 from tests.rig.waiting import eventually_here
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="node's oidc-provider is not installed")
@@ -167,12 +169,67 @@ def test_a_daemon_that_restarts_meanwhile_is_told_of(desk: Desk) -> None:
     assert desk.sessions() == []
 
 
-def test_no_secret_of_the_provider_is_written_anywhere(desk: Desk) -> None:
-    with desk.logging_in():
-        asyncio.run(desk.psc.approve(ALICE))
-    kept = [desk.daemon.log, *(file for file in desk.daemon.state.rglob("*") if file.is_file())]
-    assert not any(SECRET.encode() in file.read_bytes() for file in kept)
-    assert not any(b"eyJ" in file.read_bytes() for file in kept)  # how a JWT begins
+def test_a_daemon_that_ends_tells_who_listens_and_the_next_one_does_not_know_the_login(desk: Desk) -> None:
+    session = asyncio.run(begun(desk))
+    curl = ["curl", "-sN", "-H", f"Authorization: Bearer {session.secret}", f"{desk.daemon.url}/v1/events"]
+    with subprocess.Popen(curl, stdout=subprocess.PIPE, text=True) as listening:
+        assert listening.stdout
+        assert "hello" in "".join(listening.stdout.readline() for _ in range(4))
+        desk.daemon.stop()
+        told = listening.stdout.read()  # to its end: nothing hangs
+    assert '"reason":"daemon_stopped"' in told
+    desk.daemon.start()
+    look = ["curl", "-s", "-H", f"Authorization: Bearer {session.token}"]
+    ran = subprocess.run(
+        [*look, f"{desk.daemon.url}/v1/sessions/{session.id}"], capture_output=True, timeout=30, check=True
+    )
+    assert json.loads(ran.stdout)["code"] == "session.unknown"
+
+
+@dataclass
+class Begun:
+    """A login that waits, by HTTP: its program's secret, its session."""
+
+    secret: str
+    id: str
+    token: str
+
+
+async def begun(desk: Desk) -> Begun:
+    async with CarddClient(desk.daemon.socket) as cardd:
+        paired = await cardd.pair("Mon LPS", "Editeur SIMULATION", "mon-lps")
+    with closing(UnixConnection(desk.daemon.socket)) as connection:
+        headers = {"Authorization": f"Bearer {paired.client_secret}", "Content-Type": "application/json"}
+        connection.request("POST", "/v1/sessions", json.dumps({"method": "ecps", "login_hint": ALICE}), headers)
+        answer = json.loads(connection.getresponse().read())
+    return Begun(paired.client_secret, answer["id"], answer["token"])
+
+
+def test_no_token_and_no_secret_is_in_a_log_an_audit_row_or_any_other_file(psc: PscRig, tmp_path: Path) -> None:
+    asyncio.run(psc.reset())
+    with secret_service(tmp_path) as keyring, working(psc, tmp_path, keyring.environment) as desk:
+        session, access = asyncio.run(with_its_token(desk))
+        eventually_here(lambda: bool(refresh_token(keyring, session)))
+        tokens = [SECRET, access, refresh_token(keyring, session), session.token, "eyJ"]  # how a JWT begins
+        desk.daemon.stop()
+        everywhere = [file for file in tmp_path.rglob("*") if file.is_file() and file.parent.name != "credentials"]
+        assert desk.daemon.log in everywhere
+        assert [file for file in everywhere if file.suffix == ".db" or "audit" in str(file)]
+        assert [file for file in everywhere for token in tokens if token.encode() in file.read_bytes()] == []
+
+
+async def with_its_token(desk: Desk) -> tuple[Session, str]:
+    """A session, and the access token that its program was given."""
+    session = await logged_in(desk)
+    async with CarddClient(desk.daemon.socket) as cardd:
+        return session, (await cardd.session(session.id, session.token).psc_token()).access_token
+
+
+def refresh_token(keyring: Keyring, session: Session) -> str:
+    """What the keyring has of it."""
+    command = [str(Path(sys.executable).with_name("keyring")), "get", "cardd", f"ecps-{session.id}"]
+    around = {**os.environ, **keyring.environment}
+    return subprocess.run(command, env=around, capture_output=True, text=True, timeout=30, check=False).stdout.strip()
 
 
 def test_expired_it_ends_with_the_persons_status(tmp_path: Path) -> None:
@@ -201,14 +258,64 @@ def test_in_the_browser_the_page_opens_and_the_session_too(
     assert ALICE in desk.user.ok("status")
 
 
-def test_on_a_terminal_r_has_the_push_sent_again(desk: Desk) -> None:
+@contextmanager
+def at_a_terminal(desk: Desk, *arguments: str, locale: str = "en_GB.UTF-8") -> Iterator[Terminal]:
+    """``cardctl`` where somebody watches and types."""
     desk.user.run("login", "--method", "ecps", "--login-hint", "x")  # pairs cardctl
-    with Terminal(desk.user.command(*LOGIN), {**desk.user.environment, "LC_ALL": "C.UTF-8"}) as terminal:
-        desk.wait_for("pending")
+    around = {**desk.user.environment, "LC_ALL": locale}
+    with Terminal(desk.user.command(*arguments), around, watched=True) as terminal:
+        yield terminal
+
+
+def test_on_a_terminal_the_digits_are_large_and_the_time_left_counts_down(desk: Desk) -> None:
+    with at_a_terminal(desk, *LOGIN, locale="fr_FR.UTF-8") as terminal:
+        terminal.wait_for("(encore 118 s)")
+        shown = re.search(r"mobile : *(\d\d)", terminal.screen)
+        assert shown
+        drawn = "\r\n".join(line for line in large(shown[1], "utf-8") if line)
+        assert drawn in ESCAPES.sub("", terminal.raw.decode())
+        asyncio.run(desk.psc.approve(ALICE))
+        assert "ALICE SIMULATION (899700000000, identité de test)" in terminal.end()
+
+
+def test_on_a_terminal_r_has_the_push_sent_again_with_digits_that_replace_the_others(desk: Desk) -> None:
+    with at_a_terminal(desk, *LOGIN) as terminal:
+        terminal.wait_for("r and Enter")
         terminal.type("r\n")
+        terminal.wait_for("The mobile was asked a moment ago")
+        terminal.wait_for("(108 s left)")  # ten seconds must lie between two pushes
+        terminal.type("r\n")
+        terminal.wait_for("New digits to compare")
         asyncio.run(desk.psc.approve(ALICE))
         terminal.end()
     assert desk.sessions()[0]["state"] == "active"
+
+
+def test_while_the_user_picks_a_situation_nobody_is_sent_to_the_mobile(desk: Desk) -> None:
+    desk.user.run("login", "--method", "ecps", "--login-hint", "x")  # pairs cardctl
+    desk.pinentry.answer("yes", "hang")  # the digits; the situation
+    with at_a_terminal(desk, "login", "--method", "ecps", "--login-hint", BOB) as terminal:
+        terminal.wait_for("r and Enter")
+        asyncio.run(desk.psc.approve(BOB))
+        terminal.wait_for("Pick your situation of practice")
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.end()
+    eventually_here(lambda: not desk.sessions())
+
+
+def test_without_a_national_id_the_option_is_named(desk: Desk) -> None:
+    ran = desk.user.run("login", "--method", "ecps")
+    assert (ran.status, "field --login-hint will not do: it is missing" in ran.err) == (2, True)
+
+
+def test_for_programs_all_of_the_session_is_told_but_its_token(desk: Desk) -> None:
+    with desk.logging_in(*LOGIN, "--json") as ran:
+        asyncio.run(desk.psc.approve(ALICE))
+    answer = ran[0].json
+    assert (answer["method"], answer["state"], answer["situation"]) == ("ecps", "active", "1.1")
+    assert "token" not in answer
+    assert "closed" in desk.user.run("logout", "--json").json
+    assert desk.user.run("logout", "--forget-login-hint").status == 0  # without a session too
 
 
 def test_of_several_situations_the_user_picks_one_in_a_dialog(desk: Desk) -> None:

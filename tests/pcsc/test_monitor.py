@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+
+import pytest
 
 from cardd.pcsc import PcscReaders
 from cardd.pcsc.reader import PcscReader
@@ -145,13 +148,17 @@ async def test_pcscd_killed_takes_cards_and_readers_along_and_all_come_back_with
     card.pull()
 
 
-async def test_pcscd_absent_at_start_is_told_once_and_found_when_it_comes(stopped_pcscd: Pcscd) -> None:
+async def test_pcscd_absent_at_start_is_told_once_and_found_when_it_comes(
+    stopped_pcscd: Pcscd, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "cardd.pcsc.watch")
     source = PcscReaders()
     recorder = Recorder(source)
     await source.start(recorder)
     assert await recorder.take(1) == [("available", False)]
     await asyncio.sleep(0.4)  # the first new look at it falls into this time
     assert recorder.is_quiet
+    assert len(caplog.records) == 1
     stopped_pcscd.start()
     first, second = stopped_pcscd.reader_names
     assert await recorder.take(3) == [("available", True), ("added", first), ("added", second)]

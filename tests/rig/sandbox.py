@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 from tests.rig.ports import free_port
 from tests.rig.waiting import eventually_here
@@ -23,6 +24,7 @@ class PscSandbox:
         self.issuer = f"{self.base}/auth/realms/esante-wallet"
         self.authorities = self.state / "authority.pem"
         self._process: subprocess.Popen[str] | None = None
+        self._told: IO[str] | None = None
         self.said = ""
 
     @property
@@ -39,13 +41,17 @@ class PscSandbox:
     def start(self, *arguments: str) -> None:
         """Start it; it answers when this returns."""
         command = self.command("--port", str(self.port), *arguments)
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        assert self._process.stderr
-        for line in self._process.stderr:
-            self.said += line
-            if SECRET in line:
-                return
-        raise AssertionError(self.said)
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._told = self._process.stdout if "--json" in arguments else self._process.stderr
+        while SECRET not in self.said:
+            self.said += self.next_line()
+
+    def next_line(self) -> str:
+        """The next thing that it tells."""
+        assert self._told
+        line = self._told.readline()
+        assert line, self.said
+        return line
 
     def tell(self, *order: str) -> subprocess.CompletedProcess[str]:
         """Play the mobile by the command."""
@@ -56,7 +62,8 @@ class PscSandbox:
         assert self._process
         self._process.terminate()
         status = self._process.wait(20)
-        if self._process.stderr:
-            self._process.stderr.close()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream:
+                stream.close()
         eventually_here(lambda: not (self.state / "control.json").exists())
         return status

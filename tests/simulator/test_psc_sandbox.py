@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 import re
 import ssl
 import stat
@@ -72,6 +73,7 @@ async def test_denied_on_the_page_it_is_none(
     pending = await ciba.start(service, ALICE)
     page = await (await browser.get(f"{sandbox.base}/mobile")).text()
     assert f"<b>{pending.binding_message}</b>" in page
+    assert 'http-equiv="refresh"' in page  # whoever has it open sees the next request by itself
     form = dict(re.findall(r'name="(request|proof)" value="([^"]*)"', page))
     forged = await browser.post(f"{sandbox.base}/mobile", data={**form, "proof": "x", "answer": "approve"})
     assert forged.status == 403
@@ -123,10 +125,13 @@ VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
 
+ASKED = {"client_id": CLIENT, "response_type": "code", "scope": "openid scope_all", "code_challenge": CHALLENGE,
+         "code_challenge_method": "S256", "state": "s", "redirect_uri": "http://127.0.0.1:1/callback"}  # fmt: skip
+
+
 async def code_of(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> dict[str, str]:
     """What a service redeems, once somebody chose their name on the page."""
-    asked = {"client_id": CLIENT, "code_challenge_method": "S256", "code_challenge": CHALLENGE, "state": "s",
-             "redirect_uri": "http://127.0.0.1:1/callback"}  # fmt: skip
+    asked = ASKED
     page = await (await browser.get(f"{sandbox.base}/auth", params=asked)).text()
     form = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page))
     assert f'value="{CLAIRE}"' in page
@@ -135,6 +140,36 @@ async def code_of(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> dict[s
     assert code
     return {"grant_type": "authorization_code", "code": code[1], "code_verifier": VERIFIER,
             "redirect_uri": asked["redirect_uri"], "client_id": CLIENT, "client_secret": SECRET}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"scope": "scope_all"}, {"scope": "openid all"}, {"response_type": "token"}, {"client_id": "another"},
+              {"code_challenge_method": "plain"}]
+)  # fmt: skip
+async def test_a_page_that_is_asked_for_wrongly_says_what_it_wants(
+    sandbox: PscSandbox, browser: aiohttp.ClientSession, wrong: dict[str, str]
+) -> None:
+    got = await browser.get(f"{sandbox.base}/auth", params={**ASKED, **wrong})
+    assert (got.status, "scope=openid scope_all" in await got.text()) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"scope": "scope_all"}, "invalid_scope"),
+        ({"scope": "openid all"}, "invalid_scope"),
+        ({"channel": "PIGEON"}, "invalid_request"),
+        ({"binding_message": "7"}, "invalid_binding_message"),
+    ],
+)
+async def test_a_mobile_that_is_asked_for_wrongly_is_not_woken(
+    sandbox: PscSandbox, browser: aiohttp.ClientSession, wrong: dict[str, str], error: str
+) -> None:
+    right = {"scope": "openid scope_all", "login_hint": ALICE, "binding_message": "42", "client_id": CLIENT,
+             "client_secret": SECRET}  # fmt: skip
+    address = f"{sandbox.issuer}/protocol/openid-connect/ext/ciba/auth"
+    got = await browser.post(address, data={**right, **wrong})
+    assert (got.status, (await got.json())["error"]) == (400, error)
 
 
 async def test_a_code_of_the_browser_serves_once(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> None:
@@ -181,7 +216,7 @@ def test_a_second_one_on_the_same_port_leaves_the_first_alone(sandbox: PscSandbo
     second = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     assert second.returncode == 1
     assert str(sandbox.port) in second.stderr
-    assert "nothing waits" in sandbox.tell("approve", "9999").stderr
+    assert "Nothing waits" in sandbox.tell("approve", "9999").stderr
 
 
 async def test_a_page_by_another_name_reaches_nothing(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> None:
@@ -196,12 +231,34 @@ def test_its_keys_and_the_commands_token_are_for_its_user_only(sandbox: PscSandb
 
 def test_an_order_where_nothing_waits_says_so(sandbox: PscSandbox) -> None:
     told = sandbox.tell("approve", "9999")
-    assert (told.returncode, "nothing waits" in told.stderr) == (2, True)
+    assert (told.returncode, "Nothing waits" in told.stderr) == (2, True)
     assert sandbox.tell("approve", "the-first").returncode == 2
+    assert "expected approve, deny, ignore" in sandbox.tell("later").stderr
 
 
 def test_an_order_without_a_sandbox_says_so(tmp_path: Path) -> None:
-    assert PscSandbox(tmp_path).tell("approve").returncode == 3
+    told = PscSandbox(tmp_path).tell("approve")
+    assert (told.returncode, "No simulated Pro Santé Connect runs" in told.stderr) == (3, True)
+    assert "cardd.socket" not in told.stderr  # which would not help
+
+
+async def test_each_request_to_the_mobile_is_told_where_the_sandbox_runs(tmp_path: Path) -> None:
+    sandbox = PscSandbox(tmp_path)
+    sandbox.start("--json")
+    told = json.loads(sandbox.said)
+    assert (told["event"], told["values"]["issuer"], told["values"]["secret"]) == ("listening", sandbox.issuer, SECRET)
+    assert told["values"]["people"][ALICE] == "ALICE"
+    settings = ProviderSettings(issuer=sandbox.issuer, client_id=CLIENT)
+    tls = ssl.create_default_context(cafile=told["values"]["authorities"])
+    provider = Provider(settings, SecretBasic(CLIENT, Token(SECRET)), SystemClock(), tls)
+    pending = await ciba.start(provider, ALICE)
+    asked = json.loads(await asyncio.to_thread(sandbox.next_line))
+    assert asked == {
+        "event": "request",
+        "values": {"request": 1, "person": ALICE, "digits": pending.binding_message},
+    }
+    await provider.close()
+    assert sandbox.stop() == 0
 
 
 def test_people_come_from_a_file(tmp_path: Path) -> None:

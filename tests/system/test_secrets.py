@@ -48,6 +48,46 @@ except SecretStoreUnavailable as error:
     print(error)
 """
 
+WAITS = """
+import asyncio, threading, time
+import keyring
+from keyring.backends.SecretService import Keyring
+from cardd.errors import SecretStoreUnavailable
+from cardd.system import secrets
+
+answered = threading.Event()
+
+class Asking(Keyring):
+    def get_password(self, service, name):
+        answered.wait()  # as its library does while the user is asked to unlock it
+        return "SIMULATION"
+
+Asking.__module__ = Keyring.__module__
+keyring.get_keyring = Asking
+secrets.PATIENCE = 0.2
+
+async def main():
+    store, began = secrets.OsSecrets(), time.monotonic()
+    for _ in range(3):
+        try:
+            await store.get("csa")
+        except SecretStoreUnavailable as error:
+            print(error.code)
+    print(time.monotonic() - began < 0.5)  # the first alone had to be waited for
+    answered.set()
+    while store._worker.is_occupied:
+        await asyncio.sleep(0.01)
+    with await store.get("csa") as found, found.view() as view:
+        print(bytes(view).decode())
+    answered.clear()
+    try:
+        await store.get("csa")
+    except SecretStoreUnavailable as error:
+        print(error.code)
+
+asyncio.run(main())
+"""
+
 
 def run(script: str, directory: Path, *command: str, **environment: str) -> str:
     runtime = directory / "run"
@@ -82,6 +122,11 @@ def test_a_keyring_that_does_not_encrypt_is_refused(tmp_path: Path, keyring: str
     told = run(LOOKS, tmp_path, sys.executable, "-c", LOOKS, PYTHON_KEYRING_BACKEND=keyring)
     assert told.startswith("secrets.unavailable")
     assert keyring.rpartition(".")[0] in told
+
+
+def test_a_keyring_whose_user_does_not_answer_holds_up_nobody_nor_the_end(tmp_path: Path) -> None:
+    told = run(WAITS, tmp_path, sys.executable, "-c", WAITS).split()
+    assert told == [*["secrets.unavailable"] * 3, "True", "SIMULATION", "secrets.unavailable"]
 
 
 async def test_a_credential_of_systemd_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

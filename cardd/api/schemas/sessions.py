@@ -115,7 +115,8 @@ class SessionAnswer(Answer):
     """A session; ``token`` only in the answer that opens it.
 
     ``binding_message`` (two digits to show) or ``authorization_url`` (the page to open in the user's browser) are there
-    while it waits for the person. ``situation`` is the one of ``situations`` that was picked.
+    while it waits for the person; ``pending`` with neither, they have agreed and it is about to open.
+    ``situation`` is the one of ``situations`` that was picked.
     """
 
     id: str

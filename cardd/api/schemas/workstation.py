@@ -134,6 +134,22 @@ class MethodsAnswer(Answer):
     advised: str | UnsetType | None = UNSET
 
 
+class EcpsCheckBody(Body):
+    """POST /v1/methods/ecps/check."""
+
+
+class EcpsCheckAnswer(Answer):
+    """A login by e-CPS could begin: the provider answers, and this service's credentials are here.
+
+    ``mobile``: it logs in by mobile (CIBA); ``clock``: the seconds by which its clock is ahead of this one's, where it
+    tells; ``resumes``: sessions outlive the daemon, for a keyring keeps their refresh tokens.
+    """
+
+    mobile: bool
+    resumes: bool
+    clock: float | UnsetType = UNSET
+
+
 class Hello(Answer):
     """The first event on ``/v1/events``: how things are."""
 

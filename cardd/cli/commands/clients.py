@@ -51,7 +51,7 @@ async def _act(context: Context, cardd: CarddClient, action: str, identifier: st
 
 
 def _tell(context: Context, clients: Sequence[Client]) -> None:
-    heads = [context.words(f"clients.{column}") for column in ("id", "kind", "name", "vendor", "since", "state")]
+    heads = [context.words(f"clients.{column}") for column in ("column_id", "kind", "name", "vendor", "since", "state")]
     rows = [_row(context, client) for client in clients]
     context.answer({"clients": clients}, table(heads, rows) if rows else [context.words("clients.none")])
 

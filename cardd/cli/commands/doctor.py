@@ -30,7 +30,7 @@ async def run(context: Context) -> int:
         from cardd.errors import InvalidRequest  # noqa: PLC0415 - only for this mistake
 
         raise InvalidRequest(where=unknown[0], why=", ".join(CHECKS))
-    surroundings = Surroundings(config_file=context.arguments.config, base=_base(context))
+    surroundings = Surroundings(context.arguments.config, _base(context), context.language)
     results = await examine(CHECKS, asked or list(CHECKS), surroundings)
     failures = sum(result.level is Level.FAILURE for result in results)
     told = {"checks": [_plain(result, context.language) for result in results], "failures": failures}

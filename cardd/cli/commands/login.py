@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from msgspec.structs import asdict
+
 from cardd.cli.commands.status import described
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.psc import psc_arguments, through_psc
 from cardd.cli.waiting import waiting
-from cardd.client import Acting, CarddClient, Pairing, Session
+from cardd.client import Acting, CarddClient, Pairing, Session, SessionState
 from cardd.errors import CarddError, ClientUnknown, InvalidRequest
 
 ACTING = ("national_id", "family_name", "given_name", "profession", "specialty")
@@ -44,7 +46,7 @@ async def run(context: Context) -> int:
             session = await _login(context, cardd)
     kept.keep_session(session.id, session.token)
     if session.opened:
-        context.answer(_shown(session), [described(context, session.opened)])
+        context.answer(_shown(session.opened), [described(context, session.opened)])
     return Exit.OK
 
 
@@ -90,7 +92,6 @@ async def _close_kept(context: Context, cardd: CarddClient) -> None:
             await cardd.session(*before).close()
 
 
-def _shown(session: Session) -> dict[str, object]:
+def _shown(opened: SessionState) -> dict[str, object]:
     """What is told of the session: all but its token."""
-    opened = session.opened
-    return {"id": session.id, "identity": opened.identity, "expires_at": opened.expires_at} if opened else {}
+    return {name: value for name, value in asdict(opened).items() if name != "token"}

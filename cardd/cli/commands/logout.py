@@ -20,6 +20,9 @@ async def run(context: Context) -> int:
     if context.arguments.forget_login_hint:
         async with context.client() as cardd:
             await cardd.forget_login_hint()
+        if context.kept.session is None:
+            context.answer({"closed": None}, [context.words("logout.forgotten")])
+            return Exit.OK
     identifier, token = context.kept.open_session()
     async with context.client() as cardd:
         with suppress(SessionError):

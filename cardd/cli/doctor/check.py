@@ -53,15 +53,18 @@ class Result:
         return text(f"doctor.{self.check}.title", language)
 
     def sentence(self, language: str) -> str:
-        """How it stands."""
-        return text(self.key, language, **self.params)
+        """How it stands; the daemon's own words where it sent them."""
+        return self._sent("detail") or text(self.key, language, **self.params)
 
     def remedy(self, language: str) -> str:
         """What to do; empty when there is nothing to do."""
         try:
-            return text(self.remedy_key, language, **self.params)
+            return self._sent("remedy") or text(self.remedy_key, language, **self.params)
         except KeyError:
             return ""
+
+    def _sent(self, part: str) -> str:
+        return str(self.params.get(part, ""))
 
 
 def ok(outcome: str = "ok", **params: str | int) -> Finding:

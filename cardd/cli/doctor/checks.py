@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cardd.cli.doctor import cards, pcsc, service, system
+from cardd.cli.doctor import cards, daemon, pcsc, service, system
 from cardd.cli.doctor.run import Check
 
 CHECKS: Mapping[str, Check] = {
@@ -17,6 +17,8 @@ CHECKS: Mapping[str, Check] = {
     "port": service.port,
     "socket": service.socket_rights,
     "pinentry": service.pinentry,
+    "psc": daemon.psc,
+    "support": daemon.support,
     "audit": service.audit,
     "clock": system.clock,
     "memory": system.memory,

@@ -35,10 +35,11 @@ def utc_now() -> datetime:
 
 @dataclass
 class Surroundings:
-    """This workstation. ``base`` is the daemon's address where the user gave one."""
+    """This workstation. ``base`` is the daemon's address where the user gave one, ``language`` what it is to speak."""
 
     config_file: Path | None = None
     base: Path | str | None = None
+    language: str = "fr"
     usb: Path = Path("/sys/bus/usb/devices")
     now: Callable[[], datetime] = utc_now
     synchronised: Callable[[], bool | None] = is_synchronised
@@ -59,7 +60,7 @@ class Surroundings:
 
     def daemon(self) -> CarddClient:
         """A client of the daemon, as the user sees it."""
-        return CarddClient(self.base or self.config.listen.socket)
+        return CarddClient(self.base or self.config.listen.socket, language=self.language)
 
     async def readers(self) -> list[ReaderState]:
         """The reader slots as PC/SC has them, looked at once. Raises PcscUnavailable, TimeoutError when it hangs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 TEXTS = {
     "dialog.title": "cardd – health professional's card",
     "dialog.pair.question": (
-        "The program “{name}” (vendor: {vendor}) asks to use your card.\n"
+        "The program “{name}” (vendor: {vendor}) asks to use your card or your e-CPS.\n"
         "Executable: {program}\nUser: {user}\n\n"
         "Check that the program shows this code: {code}"
     ),
@@ -28,7 +28,7 @@ TEXTS = {
         "They feed the DMP and do not read it."
     ),
     "dialog.air": "For the DMP, your organisation's certificate signs them; they are for reading only (AIR).",
-    "dialog.origin.question": "The site {origin} asks to use your card.",
+    "dialog.origin.question": "The site {origin} asks to use your card or your e-CPS.",
     "dialog.last_try.question": (
         "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
         "“{client}” asks for this PIN. Do you want to risk the last try?"

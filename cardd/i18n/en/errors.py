@@ -70,8 +70,12 @@ TEXTS = {
     "session.closed.detail": "The session is closed ({reason}).",
     "session.closed.remedy": "Insert the card if it was taken out, then open a new session.",
     "session.pending.title": "Login under way",
-    "session.pending.detail": "The person has not agreed to the login on the mobile yet.",
-    "session.pending.remedy": "Agree in the e-CPS app, then try again.",
+    "session.pending.detail": (
+        "The person has not agreed to the login yet, or cardd was restarted and Pro Santé Connect has yet to confirm."
+    ),
+    "session.pending.remedy": (
+        "Agree where you are asked to (e-CPS app, browser, window); otherwise wait a moment, then try again."
+    ),
     "session.cannot_sign.title": "An e-CPS session signs nothing",
     "session.cannot_sign.detail": "e-CPS proves who you are; it has no key to sign a document with.",
     "session.cannot_sign.remedy": "Open a session with your card, or with the organisation's certificate.",

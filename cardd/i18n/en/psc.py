@@ -46,6 +46,12 @@ TEXTS = {
     "psc.client_refused.remedy": (
         "Check the client id, the secret or the organisation's certificate in the configuration, and its validity."
     ),
+    "psc.incomplete.title": "Credentials are missing here",
+    "psc.incomplete.detail": "This workstation has no usable “{what}” to prove itself to Pro Santé Connect ({why}).",
+    "psc.incomplete.remedy": (
+        "Put a secret into the keyring (service cardd), or into a systemd credential of the service (cardd.NAME); "
+        "for a file, check its path and rights."
+    ),
     "psc.login_hint.title": "Unknown national id",
     "psc.login_hint.detail": "Pro Santé Connect does not know this id, or it has no active e-CPS.",
     "psc.login_hint.remedy": "Check the id (the RPPS number after an 8). Else activate the e-CPS in the mobile's app.",

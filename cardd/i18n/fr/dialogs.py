@@ -5,7 +5,7 @@ from __future__ import annotations
 TEXTS = {
     "dialog.title": "cardd – carte de professionnel de santé",
     "dialog.pair.question": (
-        "Le programme « {name} » (éditeur : {vendor}) demande à utiliser votre carte.\n"
+        "Le programme « {name} » (éditeur : {vendor}) demande à utiliser votre carte ou votre e-CPS.\n"
         "Exécutable : {program}\nUtilisateur : {user}\n\n"
         "Vérifiez que le programme affiche ce code : {code}"
     ),
@@ -34,7 +34,7 @@ TEXTS = {
     "dialog.air": (
         "Pour le DMP, le certificat de votre structure les signe ; elles servent à la seule consultation (AIR)."
     ),
-    "dialog.origin.question": "Le site {origin} demande à utiliser votre carte.",
+    "dialog.origin.question": "Le site {origin} demande à utiliser votre carte ou votre e-CPS.",
     "dialog.last_try.question": (
         "Il ne reste qu'UN essai pour le code porteur de cette carte. Un code faux la bloquera.\n"
         "« {client} » demande ce code. Voulez-vous risquer le dernier essai ?"

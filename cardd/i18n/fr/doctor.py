@@ -13,6 +13,9 @@ TEXTS = {
     "doctor.skipped.no_daemon": "Non examiné : cardd ne répond pas.",
     "doctor.skipped.no_port": "Non examiné : la configuration laisse le port au système.",
     "doctor.skipped.no_rights": "Non examiné : seuls root et cardd peuvent le lire (« sudo cardctl doctor audit »).",
+    "doctor.skipped.no_psc": "Non examiné : Pro Santé Connect n'est pas configuré.",
+    "doctor.skipped.no_support": "Non examiné : aucun code de support n'est exigé ici.",
+    "doctor.skipped.no_socket": "Non examiné : cardd ne le dit que par sa socket Unix.",
     "doctor.pcscd.title": "Service des lecteurs",
     "doctor.pcscd.ok": "pcscd répond ; lecteurs : {count}.",
     "doctor.pcscd.absent": "pcscd ne fonctionne pas.",
@@ -105,6 +108,23 @@ TEXTS = {
     ),
     "doctor.pinentry.broken": "{program} ne répond pas comme un pinentry ({why}).",
     "doctor.pinentry.broken.remedy": "Réinstallez-le, ou nommez-en un autre dans [prompt] pinentry.",
+    "doctor.psc.title": "Pro Santé Connect",
+    "doctor.psc.ok": "Répond ; la connexion par e-CPS est possible, et les sessions survivent au service.",
+    "doctor.psc.not_kept": "Répond ; la connexion par e-CPS est possible. Sans trousseau, elle finit avec le service.",
+    "doctor.psc.no_ciba": "Répond, mais n'annonce pas la connexion par mobile (CIBA).",
+    "doctor.psc.no_ciba.remedy": (
+        "Connectez-vous par le navigateur ; l'éditeur peut demander à l'ANS d'activer CIBA pour le service."
+    ),
+    "doctor.psc.clock": "Son horloge et celle du poste diffèrent de {seconds} s : ses réponses seraient refusées.",
+    "doctor.psc.clock.remedy": "Mettez à l'heure et activez l'heure automatique : « timedatectl set-ntp true ».",
+    "doctor.support.title": "Codes de support",
+    "doctor.support.ok": "Exigés, et le poste est inscrit.",
+    "doctor.support.not_enrolled": "Exigés, mais le poste n'est pas inscrit : ce qui en demande un est refusé.",
+    "doctor.support.not_enrolled.remedy": (
+        "Inscrivez-le (« sudo cardctl support enrol »), ou mettez [support] totp = false."
+    ),
+    "doctor.support.locked": "Verrouillés pour {seconds} s après des codes faux.",
+    "doctor.support.locked.remedy": "Attendez, et demandez qui a essayé : « cardctl audit tail » a chaque essai.",
     "doctor.audit.title": "Journal d'audit",
     "doctor.audit.ok": "Intact : {rows} lignes.",
     "doctor.audit.empty": "Vide.",

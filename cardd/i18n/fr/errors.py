@@ -72,8 +72,13 @@ TEXTS = {
     "session.closed.detail": "La session est fermée ({reason}).",
     "session.closed.remedy": "Insérez la carte si elle a été retirée, puis ouvrez une nouvelle session.",
     "session.pending.title": "Connexion en attente",
-    "session.pending.detail": "La personne n'a pas encore validé la connexion sur son mobile.",
-    "session.pending.remedy": "Validez dans l'application e-CPS, puis réessayez.",
+    "session.pending.detail": (
+        "La personne n'a pas encore validé la connexion, ou cardd a redémarré et Pro Santé Connect ne l'a pas encore "
+        "confirmée."
+    ),
+    "session.pending.remedy": (
+        "Validez si cela vous est demandé (application e-CPS, navigateur, fenêtre) ; sinon patientez, puis réessayez."
+    ),
     "session.cannot_sign.title": "Une session e-CPS ne signe pas",
     "session.cannot_sign.detail": "L'e-CPS prouve qui vous êtes ; elle n'a pas de clé pour signer un document.",
     "session.cannot_sign.remedy": "Ouvrez une session avec votre carte, ou avec le certificat de l'organisation.",

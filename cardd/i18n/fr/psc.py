@@ -53,6 +53,12 @@ TEXTS = {
     "psc.client_refused.remedy": (
         "Vérifiez l'identifiant, le secret ou le certificat d'organisation dans la configuration, et sa validité."
     ),
+    "psc.incomplete.title": "Il manque à ce poste de quoi se présenter",
+    "psc.incomplete.detail": "Ce poste n'a pas de « {what} » utilisable pour Pro Santé Connect ({why}).",
+    "psc.incomplete.remedy": (
+        "Mettez un secret dans le trousseau (service cardd), ou dans un credential systemd du service (cardd.NOM) ; "
+        "pour un fichier, vérifiez son chemin et ses droits."
+    ),
     "psc.login_hint.title": "Identifiant national inconnu",
     "psc.login_hint.detail": "Pro Santé Connect ne connaît pas cet identifiant, ou il n'a pas de e-CPS active.",
     "psc.login_hint.remedy": (

@@ -10,12 +10,12 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardd.errors import MethodUnavailable, PscClientRefused
+from cardd.errors import MethodUnavailable, PscClientRefused, PscIncomplete, SecretStoreUnavailable
 from cardd.identity.csa_login import CsaLogin
-from cardd.identity.ecps.direct import METHOD, DirectWay
+from cardd.identity.ecps.direct import DirectWay
 from cardd.identity.ecps.proxy import ProxyWay
 from cardd.identity.ecps.settings import EcpsSettings
-from cardd.identity.ecps.way import Way
+from cardd.identity.ecps.way import METHOD, Way
 from cardd.identity.service_key import KeySigner, ServiceKey, service_key
 from cardd.oidc.client_auth import (
     AssertionSigner,
@@ -44,21 +44,17 @@ class _Proof:
     service: ServiceKey | None = None
 
     def signer(self, key_id: str | None) -> AssertionSigner:
-        """Raises PscClientRefused where there is no key."""
+        """Raises PscIncomplete where there is no key."""
         header = {"kid": key_id} if key_id else {"x5t#S256": self.thumbprint or ""}
         if self.file is not None:
             return FileSigner(self.file, header)
         if self.service is not None:
             return KeySigner(self.service, header)
-        raise PscClientRefused
+        raise PscIncomplete(what="private_key_jwt", why="certificate")
 
 
 async def way_of(settings: EcpsSettings, secrets: SecretStore, clock: Clock, csa: CsaLogin | None) -> Way:
-    """The way, with its connections not opened yet.
-
-    Raises PscClientRefused without usable credentials, SecretStoreUnavailable while the keyring gives none,
-    MethodUnavailable when a configured file cannot be read.
-    """
+    """Raises PscIncomplete without usable credentials, or when a configured file cannot be read."""
     tls = _context(settings.authorities)
     proof = await _proof(settings, secrets, csa)
     if proof.file is not None:
@@ -78,7 +74,10 @@ async def way_of(settings: EcpsSettings, secrets: SecretStore, clock: Clock, csa
 
 async def _proof(settings: EcpsSettings, secrets: SecretStore, csa: CsaLogin | None) -> _Proof:
     if settings.organisation and csa is not None:
-        key = await service_key(csa)
+        try:
+            key = await service_key(csa)
+        except MethodUnavailable as error:
+            raise PscIncomplete(what="csa", why="certificate") from error
         return _Proof(thumbprint_of(key.credential.certificate), service=key)
     if settings.certificate is not None:
         file = await _key(settings.certificate, secrets)
@@ -108,9 +107,12 @@ async def _authentication(settings: EcpsSettings, secrets: SecretStore, proof: _
 
 
 async def _secret(secrets: SecretStore, name: str) -> Token:
-    found = await secrets.get(name)
+    try:
+        found = await secrets.get(name)
+    except SecretStoreUnavailable as error:
+        raise PscIncomplete(what=name, why=error.params.get("why", "")) from error
     if found is None:
-        raise PscClientRefused
+        raise PscIncomplete(what=name, why="absent")
     with found:
         return Token.from_secret(found)
 
@@ -119,12 +121,16 @@ async def _key(path: Path, secrets: SecretStore) -> ClientKey:
     try:
         raw = await asyncio.to_thread(path.read_bytes)
     except OSError as error:
-        raise MethodUnavailable(method=METHOD) from error
-    return ClientKey.from_pkcs12(raw, (await _secret(secrets, CERTIFICATE)).reveal().encode())
+        raise PscIncomplete(what=str(path), why=error.strerror or "") from error
+    password = await _secret(secrets, CERTIFICATE)
+    try:
+        return ClientKey.from_pkcs12(raw, password.reveal().encode())
+    except PscClientRefused:
+        raise PscIncomplete(what=str(path), why=f"PKCS#12, {CERTIFICATE}") from None
 
 
 def _context(authorities: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(authorities) if authorities else None)
-    except (OSError, ssl.SSLError) as error:
-        raise MethodUnavailable(method=METHOD) from error
+    except OSError as error:  # ssl.SSLError too
+        raise PscIncomplete(what=str(authorities), why=error.strerror or "") from error

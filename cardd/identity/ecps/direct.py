@@ -13,9 +13,10 @@ from cardd.core.sessions import Pending
 from cardd.errors import AddressInUse, CarddError, MethodUnavailable, PscApiUnknown
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.situations import situations_of
-from cardd.identity.ecps.way import FINAL, PAUSE_FIRST, PAUSE_MAX, Flow, HandedToken, Keep, Wanted
+from cardd.identity.ecps.way import FINAL, METHOD, PAUSE_FIRST, PAUSE_MAX, Flow, HandedToken, Keep, Reach, Wanted
 from cardd.model import Identity, Situation
 from cardd.oidc import ciba, code_flow, exchange, logout, renewal
+from cardd.oidc.http import seconds_ahead
 from cardd.oidc.id_token import Binding
 from cardd.oidc.logout import LogoutNotice, LogoutNotices
 from cardd.oidc.loopback import LoopbackSite
@@ -26,7 +27,6 @@ from cardd.secret import Secret
 
 MARGIN = 20.0  # seconds before the access token ends
 GOOD_FOR = 10.0  # seconds that a token is still good for when it is handed out
-METHOD = "ecps"
 
 
 class DirectWay:
@@ -69,6 +69,12 @@ class DirectWay:
             with contextlib.suppress(CarddError):
                 await logout.log_out(self._provider, fresh)
             raise
+
+    async def reach(self) -> Reach:
+        """As ``Way``: discovery, and the keys that tokens are signed with."""
+        mobile = (await self._provider.discovery.metadata()).endpoint("ciba") is not None
+        answer = await self._provider.http.get(await self._provider.endpoint("jwks"))
+        return Reach(mobile, seconds_ahead(answer, self._provider.clock))
 
     async def close(self) -> None:
         """As ``Way``."""

@@ -91,6 +91,14 @@ class KeptSessions:
             return identifier in self._records()
         return False
 
+    async def can_keep(self) -> bool:
+        """Whether there is a keyring that encrypts, and is open."""
+        try:
+            await self._secrets.get(_name("probe"))
+        except SecretStoreUnavailable:
+            return False
+        return True
+
     async def take(self, kept: KeptSession) -> Secret | None:
         """Its refresh token; None when it is gone. Raises SecretStoreUnavailable."""
         return await self._secrets.get(_name(kept.id))

@@ -6,16 +6,16 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 
 from cardd.core.consent import ConsentDesk
-from cardd.core.sessions import Session, Sessions, new_session_id
+from cardd.core.sessions import Pending, Session, Sessions, new_session_id
 from cardd.errors import (
     AuditUnavailable,
     CarddError,
     ConsentRefused,
     InvalidRequest,
-    MethodUnavailable,
     PscFlowUnavailable,
     PscSessionOver,
     SessionNotPsc,
@@ -24,6 +24,7 @@ from cardd.errors import (
 )
 from cardd.identity.card_login import person_of
 from cardd.identity.csa_login import CsaLogin
+from cardd.identity.ecps.approach import Approach
 from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints
 from cardd.identity.ecps.kept import KeptSession, KeptSessions
@@ -32,24 +33,25 @@ from cardd.identity.ecps.pace import PushPace
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import (
     FINAL,
+    METHOD,
     PAUSE_FIRST,
     PAUSE_MAX,
     Channel,
     Flow,
     HandedToken,
     OpenLogin,
+    Reach,
     Waiting,
     Wanted,
-    Way,
 )
 from cardd.identity.situations import ASK, picked_by
 from cardd.model import AuditEntry, Caller, Choice, Identity, Outcome, Situation
 from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
 
-METHOD = "ecps"
 DAEMON_STOPPED = "daemon_stopped"
 BY_MOBILE = "MOBILE"  # as PSC's authMode has it
 SESSIONS_MAX = 64  # of one program: of all the people who work on one machine
+PICKING = timedelta(seconds=120)  # as long as a dialog stays open
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,14 @@ class Request:
     situation: str | None = None
     remember: bool = False
     assertions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """How a login would go: the other side as it was found, and whether sessions outlive the daemon."""
+
+    reach: Reach
+    resumes: bool
 
 
 @dataclass(slots=True)
@@ -98,12 +108,8 @@ class EcpsLogin:
         self._consents = consents
         self._audit = audit
         self._clock = clock
-        self._settings = settings
-        self._secrets = secrets
-        self._organisation = organisation
+        self.approach = Approach(settings, secrets, clock, organisation)
         self._kept = KeptSessions(store, secrets)
-        self._way: Way | None = None
-        self._opening = asyncio.Lock()
         self._attempts: dict[str, _Attempt] = {}
         self._staying: dict[str, asyncio.Task[None]] = {}
         self._logins: dict[str, OpenLogin] = {}
@@ -114,10 +120,14 @@ class EcpsLogin:
         self.hints = LoginHints(store)
         sessions.on_situated.append(self._kept.situated)
 
-    def check(self) -> None:
-        """Raises MethodUnavailable where no provider is configured."""
-        if self._settings is None:
-            raise MethodUnavailable(method=METHOD)
+    async def examine(self) -> Examined:
+        """Whether a login could begin now: this side's credentials, the other side, its clock. Nobody is asked.
+
+        Raises MethodUnavailable where no provider is configured, PscIncomplete, and what ``Way.reach`` raises.
+        """
+        way = await self.approach.way()
+        resumes = self.approach.check().proxy is None and await self._kept.can_keep()
+        return Examined(await way.reach(), resumes)
 
     async def start(self, caller: Caller, request: Request) -> tuple[Session, str]:
         """Wake the mobile, or prepare the page: a pending session, and its token, given once.
@@ -125,7 +135,7 @@ class EcpsLogin:
         Raises MethodUnavailable, InvalidRequest without a national id for the mobile, TooManyRequests, PushTooSoon, and
         what ``Way.begin`` raises.
         """
-        self.check()
+        self.approach.check()
         if sum(session.caller.id == caller.id for session in self._sessions.of(caller.peer.uid)) >= SESSIONS_MAX:
             raise TooManyRequests(retry_after=60)
         named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed
@@ -222,7 +232,7 @@ class EcpsLogin:
 
         Raises StateUnavailable.
         """
-        for kept in self._kept.all() if self._settings is not None else ():
+        for kept in self._kept.all() if self.approach.settings is not None else ():
             session = kept.session(METHOD)
             self._sessions.restore(session)
             self._restored.append((session, kept))
@@ -243,11 +253,10 @@ class EcpsLogin:
             task.cancel()
         self._spawn(self._kept.settle())
         await asyncio.wait(self._tasks, timeout=2.0)
-        if self._way is not None:
-            await self._way.close()
+        await self.approach.close()
 
     async def _begun(self, caller: Caller, wanted: Wanted) -> Waiting:
-        way = await self._connected()
+        way = await self.approach.way()
         if wanted.flow is not Flow.MOBILE:
             return await way.begin(wanted)
         with self._pace.push(caller, wanted.login_hint or ""):
@@ -304,6 +313,7 @@ class EcpsLogin:
             return session.situations[0]
         if wanted is None or not session.situations:
             return None
+        self._sessions.wait_anew(session, Pending(self._clock.now() + PICKING))  # no digits: the mobile has agreed
         return await picked_by(self._prompter, session.caller, session.situations)
 
     async def _stay(self, session: Session, login: OpenLogin) -> None:
@@ -337,7 +347,7 @@ class EcpsLogin:
                     raise PscSessionOver
                 keep = partial(self._kept.renew, kept.id)
                 with found:
-                    return await (await self._connected()).resume(found, kept.national_id, keep)
+                    return await (await self.approach.way()).resume(found, kept.national_id, keep)
             except FINAL:
                 raise
             except CarddError:
@@ -366,16 +376,6 @@ class EcpsLogin:
         if login is not None:
             with contextlib.suppress(CarddError):
                 await login.log_out()
-
-    async def _connected(self) -> Way:
-        from cardd.identity.ecps.credentials import way_of  # noqa: PLC0415 - 300 ms, when the first person wants it
-
-        async with self._opening:
-            if self._way is None:
-                self.check()
-                assert self._settings is not None  # noqa: S101 - checked
-                self._way = await way_of(self._settings, self._secrets, self._clock, self._organisation)
-            return self._way
 
     async def _record(self, entry: AuditEntry) -> None:
         with contextlib.suppress(AuditUnavailable):

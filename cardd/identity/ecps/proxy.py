@@ -26,11 +26,11 @@ from cardd.errors import (
 )
 from cardd.identity.ecps.settings import EcpsSettings, ProxySettings
 from cardd.identity.ecps.situations import situations_of
-from cardd.identity.ecps.way import Channel, Flow, HandedToken, Keep, Wanted
+from cardd.identity.ecps.way import METHOD, Channel, Flow, HandedToken, Keep, Reach, Wanted
 from cardd.model import Identity, Situation
 from cardd.oidc.ciba import two_digits
 from cardd.oidc.fields import text
-from cardd.oidc.http import Answer, Http
+from cardd.oidc.http import Answer, Http, seconds_ahead
 from cardd.oidc.refusal import Refusal
 from cardd.oidc.token import Token
 from cardd.oidc.userinfo import Person, read_person
@@ -38,7 +38,6 @@ from cardd.ports import Clock
 from cardd.secret import Secret
 
 COOKIE = "proxy_session_id"
-METHOD = "ecps"
 COOKIE_MAX = 4096
 
 
@@ -64,6 +63,10 @@ class ProxyWay:
     async def resume(self, kept: Secret, national_id: str, keep: Keep) -> ProxyLogin:  # noqa: ARG002 - the protocol's
         """Never: asking the proxy about a session that it forgot would wake the mobile."""
         raise PscSessionOver
+
+    async def reach(self) -> Reach:
+        """As ``Way``: whatever the server answers there, it is the server."""
+        return Reach(mobile=True, ahead=seconds_ahead(await self._http.get(self._proxy.url), self._clock))
 
     async def close(self) -> None:
         """As ``Way``."""

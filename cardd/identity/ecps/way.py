@@ -13,6 +13,7 @@ from cardd.errors import PscOtherPerson, PscSessionOver, PscUserinfoSubject
 from cardd.model import Identity, Situation
 from cardd.secret import Secret
 
+METHOD = "ecps"
 Keep = Callable[[Secret], Awaitable[object]]
 
 FINAL = (PscSessionOver, PscOtherPerson, PscUserinfoSubject)  # a login ends by these; everything else may pass
@@ -52,6 +53,17 @@ class HandedToken:
 
     def __repr__(self) -> str:
         return f"<HandedToken {self.kind}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How the other side was found: whether it logs in by mobile, and by how many seconds its clock is ahead of ours.
+
+    ``ahead`` is None where it does not tell the time.
+    """
+
+    mobile: bool
+    ahead: float | None
 
 
 class OpenLogin(Protocol):
@@ -113,6 +125,10 @@ class Way(Protocol):
 
         Raises one of ``FINAL``, and what asking raises.
         """
+        ...
+
+    async def reach(self) -> Reach:
+        """Look at the other side, now, without a login. Raises what asking it raises."""
         ...
 
     async def close(self) -> None:

@@ -34,11 +34,12 @@ class FakeProvider:
 
     ``claims``, ``header`` and ``userinfo`` are what it says; change them before the login. ``polls`` and ``fetches``
     are the times of requests to the token endpoint and for the keys, ``forms`` and ``shown`` what was posted and its
-    Authorization header, ``logouts`` how many sessions were ended. ``is_without_keys`` lets nobody have the keys.
+    Authorization header, ``logouts`` how many sessions were ended. ``is_without_keys`` lets nobody have the keys;
+    ``date`` is when it says that it gave them.
     """
 
     def __init__(self, authority: Authority | None = None) -> None:
-        self._authority = authority
+        self.authority = authority
         self.keys = signing_keys("fake")
         self.published = self.keys
         self.person: Json = dict(person(ALICE, "ALICE"))
@@ -62,21 +63,22 @@ class FakeProvider:
         self.shown: list[str] = []
         self.logouts = 0
         self.is_without_keys = False
+        self.date: str | None = None
         self.issuer = ""
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1.0)
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls()).start()
-        scheme = "https" if self._authority else "http"
+        scheme = "https" if self.authority else "http"
         self.issuer = f"{scheme}://127.0.0.1:{self._runner.addresses[0][1]}/realm"
         return self
 
     def _tls(self) -> ssl.SSLContext | None:
-        if self._authority is None:
+        if self.authority is None:
             return None
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._authority.issue("localhost").load_into(context)
+        self.authority.issue("localhost").load_into(context)
         return context
 
     async def __aexit__(
@@ -123,7 +125,8 @@ class FakeProvider:
         self.fetches.append(asyncio.get_running_loop().time())
         if self.is_without_keys:
             return web.Response(status=503)
-        return web.json_response({"keys": [_public(key) for key in self.published]})
+        dated = {"Date": self.date} if self.date is not None else {}
+        return web.json_response({"keys": [_public(key) for key in self.published]}, headers=dated)
 
     def _end_session(self) -> web.Response:
         self.logouts += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -64,10 +65,11 @@ class Session:
 
 @dataclass(slots=True)
 class Logins:
-    """All that is under way. ``auto`` answers requests to the mobile by itself."""
+    """All that is under way. ``auto`` answers requests to the mobile by itself; ``on_asked`` is told of each."""
 
     people: dict[str, Userinfo]
-    auto: State | None = None
+    auto: State | None
+    on_asked: Callable[[Request], None]
     _requests: dict[str, Request] = field(default_factory=dict)
     _codes: dict[str, Code] = field(default_factory=dict)
     _access: dict[str, tuple[Session, float]] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Logins:
         request = Request(self._count, person, digits, time.monotonic() + REQUEST_LIFE, self.auto or State.WAITING)
         identifier = secrets.token_urlsafe(24)
         self._requests[identifier] = request
+        self.on_asked(request)
         return identifier, request
 
     def waiting(self) -> list[Request]:

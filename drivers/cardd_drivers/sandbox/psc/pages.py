@@ -9,11 +9,12 @@ from cardd_drivers.sandbox.psc.logins import Request
 from cardd_drivers.sandbox.psc.people import Userinfo
 
 PAGE = """<!doctype html>
-<html lang="fr"><head><meta charset="utf-8"><title>SIMULATION : {title}</title>
+<html lang="fr"><head><meta charset="utf-8">{more}<title>SIMULATION : {title}</title>
 <style>body{{font-family:sans-serif;max-width:32em;margin:2em auto}}b{{font-size:4em;letter-spacing:.2em}}
 form{{border:1px solid #888;padding:1em;margin:1em 0}}button{{font-size:1.2em;margin:.2em}}</style>
 </head><body><h1>{title}</h1><p>SIMULATION : aucune personne réelle, aucun service de l’ANS.</p>{body}</body></html>
 """
+REFRESHED = '<meta http-equiv="refresh" content="2">'  # without a script, a new request shows itself
 PASSED = ("redirect_uri", "state", "nonce", "code_challenge")
 
 
@@ -21,7 +22,7 @@ def mobile(requests: Iterable[Request], proof: str) -> str:
     """The requests that wait on the mobile; ``proof`` shows that a button was pressed on this page."""
     waiting = [_request(one, proof) for one in requests]
     body = "".join(waiting) or "<p>Aucune demande en attente.</p>"
-    return PAGE.format(title="e-CPS", body=body + '<p><a href="/mobile">Actualiser</a></p>')
+    return _page("e-CPS", body, REFRESHED)
 
 
 def _request(request: Request, proof: str) -> str:
@@ -44,14 +45,16 @@ def choice(people: Mapping[str, Userinfo], asked: Mapping[str, str]) -> str:
         for number, person in people.items()
     )
     refuse = '<p><button name="person" value="">Refuser</button></p>'
-    return PAGE.format(
-        title="Pro Santé Connect", body=f'<form method="post" action="/auth">{kept}{names}{refuse}</form>'
-    )
+    return _page("Pro Santé Connect", f'<form method="post" action="/auth">{kept}{names}{refuse}</form>')
 
 
 def goodbye() -> str:
     """After the logout."""
-    return PAGE.format(title="Pro Santé Connect", body="<p>Vous êtes déconnecté.</p>")
+    return _page("Pro Santé Connect", "<p>Vous êtes déconnecté.</p>")
+
+
+def _page(title: str, body: str, more: str = "") -> str:
+    return PAGE.format(title=title, body=body, more=more)
 
 
 def _name(person: Userinfo) -> str:

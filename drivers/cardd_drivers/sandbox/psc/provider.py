@@ -21,6 +21,9 @@ PROTOCOL = f"{REALM}/protocol/openid-connect"
 CLIENT, SECRET = "lps-simulation", "secret-SIMULATION"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 CIBA = "urn:openid:params:grant-type:ciba"
+SCOPES = ("openid", "scope_all")
+CHANNELS = ("CARD", "MOBILE")
+WANTED = "client_id, response_type=code, scope=openid scope_all, code_challenge_method=S256\n"
 
 LOOPBACK = re.compile(r"http://127\.0\.0\.1:\d{1,5}/[\w/.-]*")
 
@@ -69,7 +72,7 @@ class Provider:
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["RS256"],
-                "scopes_supported": ["openid", "scope_all"],
+                "scopes_supported": SCOPES,
                 "acr_values_supported": ["eidas1"],
             }
         )
@@ -79,6 +82,10 @@ class Provider:
 
     async def _mobile(self, request: web.Request) -> web.Response:
         form = await _form_of_service(request)
+        if not _is_scope(form.get("scope", "")):
+            raise Refused("invalid_scope")
+        if form.get("channel", "MOBILE") not in CHANNELS:
+            raise Refused("invalid_request")
         digits = form.get("binding_message", "")
         if len(digits) != 2 or not digits.isascii() or not digits.isdecimal():
             raise Refused("invalid_binding_message")
@@ -131,8 +138,9 @@ class Provider:
 
     async def _choose(self, request: web.Request) -> web.Response:
         asked = request.query
-        if asked.get("client_id") != CLIENT or asked.get("code_challenge_method") != "S256":
-            return web.Response(status=400, text="client_id, code_challenge_method=S256\n")
+        fixed = {"client_id": CLIENT, "response_type": "code", "code_challenge_method": "S256"}
+        if any(asked.get(name) != value for name, value in fixed.items()) or not _is_scope(asked.get("scope", "")):
+            return web.Response(status=400, text=WANTED)
         return web.Response(text=pages.choice(self._logins.people, dict(asked)), content_type="text/html")
 
     async def _chosen(self, request: web.Request) -> web.Response:
@@ -177,6 +185,11 @@ async def _form_of_service(request: web.Request) -> dict[str, str]:
     if not same(unquote_plus(name), CLIENT) or not same(unquote_plus(secret), SECRET):
         raise Refused("invalid_client", 401)
     return form
+
+
+def _is_scope(asked: str) -> bool:
+    """Whether this may be asked for: ``openid`` at least, and nothing that we do not announce."""
+    return {"openid"} <= set(asked.split()) <= set(SCOPES)
 
 
 def _bearer(access: str) -> dict[str, object]:

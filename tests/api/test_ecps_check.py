@@ -1,0 +1,178 @@
+"""Whether a login by e-CPS could begin: what is missing is told by its name, and nobody's mobile is woken."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from cardd.errors import SecretStoreUnavailable
+from cardd.identity.ecps.settings import EcpsSettings, ProxySettings
+from cardd.secret import Secret
+from tests.api.ecps import LOGIN, Place, pair, workbench_at
+from tests.api.workbench import Got, Workbench
+from tests.rig.memory import MemorySecrets
+from tests.rig.oidc.fake import CLIENT, FakeProvider
+from tests.rig.oidc.pki import ORGANISATION, Authority
+from tests.rig.oidc.proxy_lps import ProxyLps
+
+CHECK = "/v1/methods/ecps/check"
+
+
+class NoKeyring(MemorySecrets):
+    """Credentials of systemd only."""
+
+    asked = 0
+
+    async def get(self, name: str) -> Secret | None:
+        self.asked += 1
+        if name not in self.values:
+            raise SecretStoreUnavailable(why="fail.Keyring")
+        return await super().get(name)
+
+
+@pytest.fixture
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest_asyncio.fixture
+async def provider(authority: Authority) -> AsyncIterator[FakeProvider]:
+    async with FakeProvider(authority) as made:
+        yield made
+
+
+@asynccontextmanager
+async def started(api: Workbench) -> AsyncIterator[Workbench]:
+    await api.start()
+    try:
+        yield api
+    finally:
+        await api.ecps.close()
+        await api.stop()
+
+
+@pytest_asyncio.fixture
+async def desk(provider: FakeProvider, authority: Authority, tmp_path: Path) -> AsyncIterator[Workbench]:
+    async with started(workbench_at(Place(provider.issuer, authority), tmp_path, CLIENT)) as api:
+        yield api
+
+
+async def check(api: Workbench, language: str = "en") -> Got:
+    return await api.call("POST", CHECK, {}, via="unix", headers={"Accept-Language": language})
+
+
+async def test_where_all_is_well_it_says_so_and_wakes_nobody(desk: Workbench, provider: FakeProvider) -> None:
+    got = await check(desk)
+    assert (got.status, got.json["mobile"], got.json["resumes"]) == (200, True, True)
+    assert abs(float(str(got.json["clock"]))) < 10
+    assert provider.forms == []
+
+
+async def test_it_looks_anew_each_time(desk: Workbench, provider: FakeProvider) -> None:
+    assert (await check(desk)).status == 200
+    await provider.__aexit__(None, None, None)
+    got = await check(desk)
+    assert (got.status, got.code) == (503, "psc.unavailable")
+
+
+async def test_without_a_keyring_sessions_end_with_the_daemon(desk: Workbench) -> None:
+    secrets = NoKeyring()
+    secrets.values = desk.secrets.values
+    desk.ecps.approach._secrets = desk.ecps._kept._secrets = secrets
+    assert (await check(desk)).json["resumes"] is False
+
+
+async def test_a_clock_that_is_off_is_told(desk: Workbench, provider: FakeProvider) -> None:
+    provider.date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    assert abs(float(str((await check(desk)).json["clock"])) - 3600) < 10
+    provider.date = "noon"
+    assert "clock" not in (await check(desk)).json
+
+
+async def test_a_provider_without_login_by_mobile_is_told(desk: Workbench, provider: FakeProvider) -> None:
+    provider.discovery["backchannel_authentication_endpoint"] = None
+    assert (await check(desk)).json["mobile"] is False
+
+
+@pytest.mark.parametrize(("language", "word"), [("fr", "Ce poste"), ("en", "This workstation")])
+async def test_a_secret_that_is_not_there_is_named_before_the_provider_is_asked(
+    desk: Workbench, provider: FakeProvider, language: str, word: str
+) -> None:
+    del desk.secrets.values["psc-client-secret"]
+    got = await check(desk, language)
+    assert (got.status, got.code) == (503, "psc.incomplete")
+    assert word in got.text("detail")
+    assert "psc-client-secret" in got.text("detail")
+    login = await desk.call("POST", "/v1/sessions", LOGIN, bearer=await pair(desk))
+    assert login.code == "psc.incomplete"
+    assert provider.shown == []
+    assert await problem(desk) == "psc.incomplete"
+    desk.secrets.values["psc-client-secret"] = b"put there without a restart"
+    assert await problem(desk) is None
+    assert (await check(desk)).status == 200
+
+
+async def problem(api: Workbench) -> object:
+    """What keeps the e-CPS from serving, as every program is told."""
+    got = await api.call("GET", "/v1/methods", via="unix")
+    [ecps] = [method for method in got.json["methods"] if method["method"] == "ecps"]  # type: ignore[attr-defined]
+    return ecps.get("problem")
+
+
+async def test_a_keyring_that_is_locked_is_told(desk: Workbench) -> None:
+    desk.ecps.approach._secrets = keyring = NoKeyring()
+    assert "fail.Keyring" in (await check(desk)).text("detail")
+    asked = keyring.asked
+    assert await problem(desk) is None  # a login asks the user to unlock it; who looks at the methods does not
+    assert keyring.asked == asked
+
+
+async def test_a_file_that_is_not_there_or_does_not_open_is_named(
+    provider: FakeProvider, authority: Authority, tmp_path: Path
+) -> None:
+    file = tmp_path / "organisation.p12"
+    made = workbench_at(Place(provider.issuer, authority), tmp_path, CLIENT, certificate=file)
+    made.secrets.values["psc-certificate"] = b"wrong"
+    async with started(made) as api:
+        for content in (None, authority.issue(ORGANISATION).pkcs12(b"right")):
+            if content is not None:
+                file.write_bytes(content)
+            got = await check(api)
+            assert (got.code, file.name in got.text("detail")) == ("psc.incomplete", True)
+        made.secrets.values["psc-certificate"] = b"right"
+        assert (await check(api)).status == 200
+
+
+async def test_authorities_that_are_not_there_are_named(
+    provider: FakeProvider, authority: Authority, tmp_path: Path
+) -> None:
+    api = workbench_at(Place(provider.issuer, authority), tmp_path, CLIENT)
+    (tmp_path / "psc.pem").unlink()
+    async with started(api):
+        assert "psc.pem" in (await check(api)).text("detail")
+
+
+async def test_the_editor_s_server_is_looked_at_in_its_place(tmp_path: Path) -> None:
+    async with ProxyLps(Authority()) as editor:
+        authorities = tmp_path / "editor.pem"
+        authorities.write_bytes(editor.authority.pem)
+        proxy = ProxySettings(editor.url)
+        api = Workbench(tmp_path, psc=EcpsSettings("", "lps-test", authorities=authorities, proxy=proxy))
+        async with started(api):
+            got = await check(api)
+            assert (got.status, got.json["mobile"], got.json["resumes"]) == (200, True, False)
+            assert editor.asked == []
+
+
+async def test_where_none_is_configured_it_says_so(api: Workbench) -> None:
+    assert (await check(api)).code == "session.method_unavailable"
+
+
+async def test_it_is_for_programs_of_this_machine_on_the_unix_socket(api: Workbench) -> None:
+    assert (await api.call("POST", CHECK, {}, bearer=await api.pair())).status == 403
