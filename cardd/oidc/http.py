@@ -179,7 +179,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _date(response: aiohttp.ClientResponse) -> datetime | None:
-    with contextlib.suppress(ValueError):  # none, or no date
+    with contextlib.suppress(ValueError, OverflowError):  # none, or no date, or one beyond all dates
         return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
     return None
 
