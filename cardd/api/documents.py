@@ -20,7 +20,8 @@ from cardd.formats.document import PIECE, new_document
 async def hand_over(call: Call) -> Reply:
     """Keep the body as a document of the session.
 
-    Raises UnsupportedMediaType, BodyTooLarge, DocumentEmpty, DocumentsFull, RequestTimeout when it stops coming.
+    Raises UnsupportedMediaType, BodyTooLarge, DocumentEmpty, DocumentsFull, RequestTimeout when it stops coming,
+    SessionClosed, SessionExpired when the session ends before it is there.
     """
     if call.http.content_type != OCTETS or "Content-Encoding" in call.http.headers:
         raise UnsupportedMediaType
@@ -35,7 +36,7 @@ async def hand_over(call: Call) -> Reply:
             raise DocumentEmpty
         call.services.held.check_room(call.session, size)
         undo.pop_all()
-    held = call.services.held.hold(call.session, content, OCTETS)
+    held = hold(call, content, OCTETS)
     return Reply(201, _described(held, digest), {"Location": f"/v1/sessions/{call.session.id}/documents/{held.id}"})
 
 
@@ -56,6 +57,15 @@ async def forget(call: Call) -> Reply:
     """Drop it. Raises DocumentUnknown."""
     call.services.held.drop(call.session, call.path["document"])
     return Reply(204)
+
+
+def hold(call: Call, content: BinaryIO, media_type: str) -> HeldDocument:
+    """Have the session hold this file. Raises SessionClosed, SessionExpired when it ended while the file was made."""
+    with ExitStack() as undo:
+        undo.callback(content.close)
+        call.services.sessions.ensure_open(call.session)
+        undo.pop_all()
+    return call.services.held.hold(call.session, content, media_type)
 
 
 async def _take(call: Call, content: BinaryIO, limit: int) -> tuple[int, bytes]:

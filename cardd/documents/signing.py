@@ -64,6 +64,7 @@ class DocumentSigning:
 
         Raises the formats' errors (DocumentError), TimestampError's classes, and what ``Signing.sign`` raises.
         """
+        self._signing.check_size(len(requests), batch)  # before the work on as many documents
         stamper = await self._stamper_for(requests)
         ready = [await self._prepared(session, request) for request in requests]
         values = await self._signing.sign(session, [_asked(one) for one in ready], batch)

@@ -285,3 +285,49 @@ async def test_without_its_timestamp_no_signature_leaves(tmp_path: Path, tsa: Op
         got = await api.call("POST", f"{path}/signatures", inline(format="cades", timestamp=True), bearer=token)
         assert (got.status, got.code, got.json["retryable"]) == (503, "timestamp.unavailable", True)
         assert "document" not in got.json
+
+
+async def test_a_document_handed_over_once_may_be_signed_twice_in_a_list(api: Workbench, tmp_path: Path) -> None:
+    path, token = await api.logged_in()
+    given = await handed_over(api, path, token)
+    item: Json = {"document_name": "Compte rendu", "document_id": given, "format": "cades"}
+    got = await api.call("POST", f"{path}/signatures", {"signatures": [item, item]}, bearer=token)
+    assert got.status == 200, got.raw
+    for number in range(2):
+        fetched = await api.call(
+            "GET", f"{path}/documents/{got.text('signatures', number, 'document_id')}", bearer=token
+        )
+        (tmp_path / "signed").write_bytes(fetched.raw)
+        assert accepts_cms(tmp_path / "signed", card_pen().roots)
+    assert (await api.call("GET", f"{path}/documents/{given}", bearer=token)).code == "document.unknown"
+
+
+async def test_the_documents_of_a_signed_set_are_gone(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    given = await handed_over(api, path, token)
+    wanted = {"unique_id": "2.25.1", "documents": [{"unique_id": "2.25.2", "document_id": given}]}
+    body: Json = {"document_name": "Lot de soumission", "format": "submission_set", "submission_set": wanted}
+    assert signed(await api.call("POST", f"{path}/signatures", body, bearer=token))
+    assert (await api.call("GET", f"{path}/documents/{given}", bearer=token)).code == "document.unknown"
+
+
+async def test_a_session_that_ended_while_a_document_came_holds_it_not(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    [session] = api.sessions.of(api.uid or 0)
+
+    async def content() -> AsyncIterator[bytes]:
+        yield DOCUMENT
+        await api.call("DELETE", path, bearer=token)
+        yield DOCUMENT
+
+    headers = {**OCTETS, "Authorization": f"Bearer {token}"}
+    async with api.http("v4").post(f"{api.base('v4')}{path}/documents", data=content(), headers=headers) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (401, "session.closed")
+    api.held.count_max = 1
+    api.held.check_room(session, 1)  # raises when one is held
+
+
+async def test_more_documents_than_one_consent_covers_are_not_even_read(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    body = {"signatures": [inline(format="pades", document=b64(b"no PDF"))] * 51}
+    assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).json["where"] == "batch"
