@@ -17,10 +17,10 @@ TERSE = b'{"type":"about:blank","title":"Forbidden","status":403,"code":"request
 
 def problem(error: CarddError, accept_language: str) -> Reply:
     """The answer to a request that failed."""
-    from cardd.i18n import language_of, text  # noqa: PLC0415 - the texts are not needed before the first failure
+    from cardd.i18n import in_words, language_of, text  # noqa: PLC0415 - the texts are not needed before the first failure
 
     language = language_of(accept_language)
-    params = {**error.params, "why": _reason(error, language)}
+    params = in_words(error.params, language) if isinstance(error, InvalidRequest) else error.params
     body = Problem(
         type=TYPE + error.code,
         title=text(f"{error.code}.title", language, **params),
@@ -35,15 +35,6 @@ def problem(error: CarddError, accept_language: str) -> Reply:
         cards=list(error.cards) if isinstance(error, CardAmbiguous) else UNSET,
     )
     return Reply(error.status, body, {"Content-Language": language, **_headers(error)}, MEDIA_TYPE)
-
-
-def _reason(error: CarddError, language: str) -> str | int:
-    """Why, in words where it is one of the known reasons."""
-    from cardd.i18n import catalogue, fill  # noqa: PLC0415 - as above
-
-    why = error.params.get("why", "")
-    known = catalogue("reasons", language).get(f"reason.{why}") if isinstance(error, InvalidRequest) else None
-    return fill(known, **error.params) if known else why
 
 
 def _headers(error: CarddError) -> dict[str, str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import BinaryIO
 
 import msgspec
 
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
-from cardd.api.schemas.verifications import VerificationAnswer, VerificationBody
+from cardd.api.schemas.verifications import OfSetBody, VerificationAnswer, VerificationBody
 from cardd.documents.report import report
 from cardd.documents.verification import ToVerify
+from cardd.errors import InvalidRequest
 from cardd.formats.document import new_document
 from cardd.i18n import language_of
 
@@ -26,7 +28,18 @@ async def verify(call: Call, body: VerificationBody) -> Reply:
             files.enter_context(new_document(body.content)) if body.content is not None else None,
             body.signature,
             body.certificate,
+            _documents(body.documents or [], files),
         )
         found = await call.services.verifier.verify(given)
     answer = msgspec.convert(report(found, language), VerificationAnswer)
     return Reply(body=answer, headers={"Content-Language": language})
+
+
+def _documents(listed: list[OfSetBody], files: ExitStack) -> dict[str, BinaryIO]:
+    """By their ``uniqueId``. Raises InvalidRequest for one that is there twice."""
+    named: dict[str, BinaryIO] = {}
+    for number, one in enumerate(listed):
+        if one.unique_id in named:
+            raise InvalidRequest(where=f"$.documents[{number}].unique_id", why="duplicate")
+        named[one.unique_id] = files.enter_context(new_document(one.document))
+    return named

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cardd.cli.context import Context, as_json
 from cardd.cli.terminal import shown
-from cardd.errors import AuditBroken, AuditUnavailable, CardAmbiguous, CarddError, ConfigInvalid
-from cardd.i18n import text
+from cardd.errors import AuditBroken, AuditUnavailable, CardAmbiguous, CarddError, ConfigInvalid, InvalidRequest
+from cardd.i18n import in_words, text
 
 # What the remedy of the API says to a program's maker; who sits at a terminal is told a command.
 HINTS = frozenset(
@@ -68,4 +68,7 @@ def _reason(error: CarddError, language: str) -> str | None:
 
 def _sentence(error: CarddError, part: str, language: str) -> str:
     sent = error.params.get(part)
-    return str(sent) if sent else text(f"{error.code}.{part}", language, **error.params)
+    if sent:
+        return str(sent)
+    params = in_words(error.params, language) if isinstance(error, InvalidRequest) else error.params
+    return text(f"{error.code}.{part}", language, **params)

@@ -8,6 +8,7 @@ replaced once, and never read as a format of its own, so that a program called `
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -41,6 +42,12 @@ def text(key: str, language: str, /, **params: str | int) -> str:
 def fill(sentence: str, /, **params: str | int) -> str:
     """Put the parameters in their places."""
     return _PLACEHOLDER.sub(lambda found: str(params.get(found[1], "")), sentence)
+
+
+def in_words(params: Mapping[str, str | int], language: str) -> dict[str, str | int]:
+    """The same, but ``why`` in words where it is one of the texts ``reason.…``."""
+    known = catalogue("reasons", language).get(f"reason.{params.get('why')}")
+    return {**params, "why": fill(known, **params)} if known else {**params}
 
 
 def template(key: str, language: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
+from cardd.cli.sets import named_files
 from cardd.documents.report import report
 from cardd.documents.verdicts import Verdict, Verification
 from cardd.documents.verification import Anchors, ToVerify, Verifier
@@ -33,6 +34,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--content", metavar="PATH", type=Path, help=words("verify.content"))
     parser.add_argument("--signature", metavar="PATH", type=Path, help=words("verify.signature"))
     parser.add_argument("--certificate", metavar="PATH", type=Path, help=words("verify.certificate"))
+    parser.add_argument("--document", metavar="OID=PATH", action="append", default=[], help=words("verify.document"))
     parser.add_argument("--authorities", metavar="PATH", type=Path, help=words("verify.authorities"))
     parser.add_argument("--offline", action="store_true", help=words("verify.offline"))
     parser.add_argument("--config", metavar="PATH", type=Path, help=words("config_file"))
@@ -55,10 +57,14 @@ async def run(context: Context) -> int:
 def _given(context: Context, files: ExitStack) -> ToVerify:
     """The file by itself or, where a signature stands beside it, that one and what it is of. Raises OSError."""
     asked = context.arguments
+    documents = named_files(context, asked.document)
     document = files.enter_context(asked.file.open("rb"))
     content = files.enter_context(asked.content.open("rb")) if asked.content else None
     beside = asked.file.with_name(asked.file.name + ".sig")
     signature: Path | None = asked.signature or (beside if content is None and beside.exists() else None)
+    if documents:
+        of_set = {name: files.enter_context(path.open("rb")) for name, path in documents.items()}
+        return ToVerify(document, content, _bytes(asked.signature), _bytes(asked.certificate), of_set)
     if signature is None:
         return ToVerify(document, content, certificate=_bytes(asked.certificate))
     certificate = asked.certificate or _there(signature.with_suffix(".pem"))

@@ -97,11 +97,15 @@ TEXTS = {
     "cli.logout.forget": "also forget the national identifier kept for e-CPS",
     "cli.logout.done": "The session is closed.",
     "cli.sign.summary": "sign files with your card",
-    "cli.sign.format": "what to make: the bare value (raw, by default), JWS, CAdES, XAdES or PAdES",
+    "cli.sign.format": "what to make: the bare value (raw, the default), JWS, CAdES, XAdES, PAdES, or a DMP set's",
+    "cli.sign.algorithm": "how the key signs; its best by default",
     "cli.sign.detached": "leave the document out of the signature",
     "cli.sign.timestamp": "with a timestamp of the configured authority (RFC 3161)",
     "cli.sign.json_form": "the JSON form; compact by default",
     "cli.sign.packaging": "the signature in the XML (enveloped, by default), around the document, or apart",
+    "cli.sign.unique_id": "the set's uniqueId; each FILE is then OID=PATH, by the document's own",
+    "cli.sign.signer_alone": "name the signer's certificate without its authorities",
+    "cli.sign.set": "Submission set {id} ({count} documents)",
     "cli.sign.visible": "show it: left, bottom, right and top, in points",
     "cli.sign.page": "on this page; from the end when negative, the last by default",
     "cli.sign.picture": "with this PNG or JPEG",
@@ -121,6 +125,7 @@ TEXTS = {
     "cli.verify.certificate": (
         "the certificate of a raw signature, PEM or DER; beside the signature, as .pem, by default"
     ),
+    "cli.verify.document": "a document of the DMP submission set that FILE is the signature of; once for each",
     "cli.verify.authorities": "a PEM file of the authorities to trust; those of the configuration by default",
     "cli.verify.offline": (
         "ask nobody whether a certificate was revoked; what was answered before still counts in its time"
@@ -133,6 +138,9 @@ TEXTS = {
     "cli.verify.serial": "Serial number",
     "cli.verify.validity": "Valid",
     "cli.verify.format": "Format",
+    "cli.verify.digest": "SHA-256",
+    "cli.verify.set": "Set",
+    "cli.verify.changed": "CHANGED",
     "cli.verify.claimed": "Signed, it claims",
     "cli.verify.stamped": "Timestamp",
     "cli.verify.judged": "Judged for",
@@ -145,6 +153,7 @@ TEXTS = {
     "cli.verify.status.good": "not revoked",
     "cli.verify.status.revoked": "REVOKED",
     "cli.verify.status.unknown": "not known",
+    "cli.set.named": "a document of a set is given as OID=PATH",
     "cli.tunnel.summary": "reach a configured server with your certificate, by plain HTTP on this machine",
     "cli.tunnel.name": "the server, as upstreams.NAME of the service's configuration calls it",
     "cli.tunnel.listen": "where to listen, on this machine only; any free port by default",
