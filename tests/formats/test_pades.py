@@ -33,7 +33,7 @@ from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
 from cardd.formats.verifying.pades import verify_pades
 from cardd.model import Identity
-from tests.rig.pdf import pdf, pdfsig, words_of
+from tests.rig.pdf import boxes_of, pdf, pdfsig, words_of
 from tests.rig.pens import Pen, card_pen, finished
 from tests.rig.tsa import OpensslTsa
 
@@ -58,11 +58,13 @@ class Preparing:
         self._process = process
         self._now = now
 
-    def __call__(self, content: bytes, pen: Pen, options: PadesOptions | None = None) -> PadesPrepared:
+    def __call__(
+        self, content: bytes, pen: Pen, options: PadesOptions | None = None, who: Identity = WHO
+    ) -> PadesPrepared:
         document = new_document(content)
         try:
             return prepare_pades(
-                document, pen.signer, self._now, options or PadesOptions(), process=self._process, who=WHO
+                document, pen.signer, self._now, options or PadesOptions(), process=self._process, who=who
             )
         except BaseException:
             document.close()
@@ -111,6 +113,27 @@ def test_a_visible_one_shows_who_signed_and_keeps_the_rest_of_the_page(
         assert shown in words.split("\f")[0]
         assert shown not in words.split("\f")[1]
     assert [judged.is_valid for judged in pdfsig(signed)] == [True]
+
+
+def test_a_long_name_is_broken_between_words_where_it_would_be_too_small_to_read(
+    prepare: Preparing, card: Pen, tmp_path: Path
+) -> None:
+    title = "Chirurgien-dentiste, spécialiste qualifiée en orthopédie dento-faciale"
+    who = Identity("899000000010", "DE LA SIMULATION-ŒUVRÉE D'ÉTAMPES", "MARIE-ANNE ÉLÉONORE GENEVIÈVE", title=title)
+    signed = tmp_path / "signed.pdf"
+    signed.write_bytes(card.write(prepare(pdf(), card, PadesOptions(visible=Visible(CORNER)), who)))
+    boxes = boxes_of(signed)
+    assert boxes.keys() >= {"MARIE-ANNE", "D'ÉTAMPES", "dento-faciale", "899000000010"}
+    assert min(low - top for _, top, _, low in boxes.values()) > 6
+    assert all(40 <= left < right <= 260 and 722 <= top < low <= 802 for left, top, right, low in boxes.values())
+
+
+def test_the_smallest_box_holds_its_words(prepare: Preparing, card: Pen, tmp_path: Path) -> None:
+    signed = tmp_path / "signed.pdf"
+    options = PadesOptions(visible=Visible((40.0, 40.0, 45.0, 42.0), 1, picture()))
+    signed.write_bytes(card.write(prepare(pdf(), card, options)))
+    assert [judged.is_valid for judged in pdfsig(signed)] == [True]
+    assert all(40 <= left < right <= 45 for left, _, right, _ in boxes_of(signed).values())
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
