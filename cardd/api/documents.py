@@ -14,14 +14,14 @@ from cardd.api.router import OCTETS
 from cardd.api.schemas.signatures import DocumentAnswer
 from cardd.documents.held import HeldDocument
 from cardd.errors import BodyTooLarge, DocumentEmpty, RequestTimeout, UnsupportedMediaType
-from cardd.formats.document import PIECE, new_document
+from cardd.formats.document import PIECE, filled, with_space
 
 
 async def hand_over(call: Call) -> Reply:
     """Keep the body as a document of the session.
 
     Raises UnsupportedMediaType, BodyTooLarge, DocumentEmpty, DocumentsFull, RequestTimeout when it stops coming,
-    SessionClosed, SessionExpired when the session ends before it is there.
+    DocumentNoSpace, SessionClosed, SessionExpired when the session ends before it is there.
     """
     if call.http.content_type != OCTETS or "Content-Encoding" in call.http.headers:
         raise UnsupportedMediaType
@@ -29,13 +29,11 @@ async def hand_over(call: Call) -> Reply:
     if (call.http.content_length or 0) > limit:
         raise BodyTooLarge(limit=limit)
     call.services.held.check_room(call.session, call.http.content_length or 0)
-    with ExitStack() as undo:
-        content = undo.enter_context(new_document())
+    with with_space(), filled() as content:
         size, digest = await _take(call, content, limit)
         if size == 0:
             raise DocumentEmpty
         call.services.held.check_room(call.session, size)
-        undo.pop_all()
     held = hold(call, content, OCTETS)
     return Reply(201, _described(held, digest), {"Location": f"/v1/sessions/{call.session.id}/documents/{held.id}"})
 

@@ -13,7 +13,7 @@ from cardd.api.schemas.verifications import OfSetBody, VerificationAnswer, Verif
 from cardd.documents.report import report
 from cardd.documents.verification import ToVerify
 from cardd.errors import InvalidRequest
-from cardd.formats.document import new_document
+from cardd.formats.document import new_document, with_space
 from cardd.i18n import language_of
 
 SHAPE = Shape(VerificationBody)
@@ -22,7 +22,7 @@ SHAPE = Shape(VerificationBody)
 async def verify(call: Call, body: VerificationBody) -> Reply:
     """The verdict. Raises DocumentError's classes for what cannot be read, InvalidRequest, ConfigInvalid."""
     language = language_of(call.http.headers.get("Accept-Language"))
-    with ExitStack() as files:
+    with with_space(), ExitStack() as files:
         given = ToVerify(
             files.enter_context(new_document(body.document)),
             files.enter_context(new_document(body.content)) if body.content is not None else None,

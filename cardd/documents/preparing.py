@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
@@ -11,7 +9,7 @@ from typing import BinaryIO
 from cardd.documents.requests import FormatOptions, ToSign
 from cardd.errors import InvalidRequest
 from cardd.formats.cades import prepare_cades, prepare_cades_digest
-from cardd.formats.document import PIECE, new_document
+from cardd.formats.document import filled, pieces
 from cardd.formats.jws import prepare_jws
 from cardd.formats.options import CadesOptions, JwsOptions, Packaging, PadesOptions, SubmissionSetOptions, XadesOptions
 from cardd.formats.pades import PadesPrepared, prepare_pades
@@ -62,13 +60,9 @@ def _of_document(document: BinaryIO, options: JwsOptions | CadesOptions | XadesO
 
 def _pades(document: BinaryIO, options: PadesOptions, who: Signatory, pdf: PdfProcess) -> PadesPrepared:
     """In a copy: the signature is written into the file, and the document may be wanted once more."""
-    with ExitStack() as undo:
-        copy = undo.enter_context(new_document())
-        document.seek(0)
-        shutil.copyfileobj(document, copy, PIECE)
-        prepared = prepare_pades(copy, who.signer, who.now, options, process=pdf, who=who.identity)
-        undo.pop_all()
-    return prepared
+    with filled() as copy:
+        copy.writelines(pieces(document))
+        return prepare_pades(copy, who.signer, who.now, options, process=pdf, who=who.identity)
 
 
 def _document(request: ToSign) -> BinaryIO:

@@ -18,7 +18,7 @@ from cardd.core.sessions import Session
 from cardd.core.signing import Signed, Signing
 from cardd.documents.requests import FormatOptions, SignedDocument, ToSign
 from cardd.errors import DocumentTimestampForm, TimestampUnconfigured
-from cardd.formats.document import sha256_of
+from cardd.formats.document import sha256_of, with_space
 from cardd.formats.options import RawOptions
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared, Signer
@@ -66,10 +66,11 @@ class DocumentSigning:
         """
         self._signing.check_size(len(requests), batch)  # before the work on as many documents
         stamper = await self._stamper_for(requests)
-        ready = [await self._prepared(session, request) for request in requests]
+        with with_space():
+            ready = [await self._prepared(session, request) for request in requests]
         values = await self._signing.sign(session, [_asked(one) for one in ready], batch)
         done: list[SignedDocument] = []
-        with ExitStack() as undo:
+        with with_space(), ExitStack() as undo:
             for one, value in zip(ready, values, strict=True):
                 done.append(await _finished(one, value, stamper))
                 undo.callback(done[-1].content.close)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import resource
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -230,6 +231,29 @@ async def test_a_session_holds_only_so_much(api: Workbench) -> None:
     assert (full.status, full.code) == (409, "document.too_many")
     await api.call("DELETE", f"{path}/documents/{given}", bearer=token)
     await handed_over(api, path, token)
+
+
+@contextmanager
+def a_disk_of(size: int) -> Iterator[None]:
+    """The kernel takes no file larger than this."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_full_disk_is_told_whenever_it_is_met(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    size = 1_000_000
+    with a_disk_of(size):
+        got = await api.call("POST", f"{path}/documents", bytes(size + 1), bearer=token, headers=OCTETS)
+        assert (got.status, got.code, got.json["retryable"]) == (507, "document.no_space", True)
+        for form, content in (("cades", bytes(size)), ("pades", pdf(ballast=size - 5000))):  # signed, they are larger
+            given = await handed_over(api, path, token, content)
+            body: Json = {"document_name": "Compte rendu", "document_id": given, "format": form}
+            assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).code == "document.no_space"
 
 
 @pytest.mark.parametrize(

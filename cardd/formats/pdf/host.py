@@ -19,6 +19,7 @@ from pathlib import Path
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError
 
 from cardd.errors import CarddError, PdfDamaged, PdfTooComplex
+from cardd.formats.document import with_space
 from cardd.formats.pdf.file import opened
 from cardd.formats.pdf.listing import listed
 from cardd.formats.pdf.placing import place
@@ -58,7 +59,7 @@ def _held() -> int:
 
 def _answered(request: Request, descriptor: int) -> Answer:
     try:
-        with opened(descriptor) as document:
+        with with_space(), opened(descriptor) as document:
             match request:
                 case Place():
                     return place(document, request)
