@@ -19,7 +19,7 @@ from cardd.core.signing import Signed, Signing
 from cardd.documents.requests import FormatOptions, SignedDocument, ToSign
 from cardd.errors import DocumentTimestampForm, TimestampUnconfigured
 from cardd.formats.document import sha256_of, with_space
-from cardd.formats.options import RawOptions
+from cardd.formats.options import RawOptions, SubmissionSetOptions
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.raw import prepare_raw
@@ -79,8 +79,9 @@ class DocumentSigning:
 
     async def _stamper_for(self, requests: Sequence[ToSign]) -> Stamper | None:
         wanting = [request for request in requests if request.timestamp]
-        if any(isinstance(request.options, RawOptions) for request in wanting):
-            raise DocumentTimestampForm(format=RawOptions.format)
+        for options in (request.options for request in wanting):
+            if isinstance(options, RawOptions | SubmissionSetOptions):
+                raise DocumentTimestampForm(format=options.format)
         if not wanting:
             return None
         if self._stamper is None:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -29,6 +30,11 @@ from tests.rig.tsa import OpensslTsa, TsaServer
 
 BOMB = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
 DOCUMENT = b"compte rendu SIMULATION"
+A_SET: Json = {
+    "document_name": "Lot de soumission",
+    "format": "submission_set",
+    "submission_set": {"unique_id": "2.25.1", "documents": [{"unique_id": "2.25.2", "document": "PGEvPg=="}]},
+}
 OCTETS = {"Content-Type": "application/octet-stream"}
 
 
@@ -152,6 +158,7 @@ async def test_the_user_and_the_log_are_told_of_the_document_and_not_of_what_sta
         (inline(format="cades", document=""), "document.empty", None),
         (inline(format="jws", timestamp=True), "timestamp.unconfigured", None),
         (inline(timestamp=True), "document.timestamp_form", None),
+        ({**A_SET, "timestamp": True}, "document.timestamp_form", None),
         ({"document_name": "x", "format": "cades", "document_id": "1234"}, "document.unknown", None),
         (inline(format="pades"), "document.malformed", None),
         (inline(format="xades"), "document.malformed", None),
@@ -300,6 +307,27 @@ async def test_a_timestamp_comes_with_each_that_wants_one(tmp_path: Path, tsa: O
         assert server.requests == 1
         lengths = [len(signed(got, "signatures", n)) for n in range(2)]
         assert lengths[0] > lengths[1] + 1000
+
+
+@pytest.mark.parametrize(
+    ("form", "document"),
+    [
+        ({"format": "cades"}, DOCUMENT),
+        ({"format": "jws", "jws": {"serialization": "json"}}, DOCUMENT),
+        ({"format": "xades"}, b"<cr>SIMULATION</cr>"),
+        ({"format": "pades"}, pdf()),
+    ],
+    ids=lambda value: value["format"] if isinstance(value, dict) else "",
+)
+async def test_a_verification_finds_the_timestamp_of_each_format(
+    tmp_path: Path, tsa: OpensslTsa, form: Json, document: bytes
+) -> None:
+    async with with_timestamps(tmp_path, tsa) as (api, _):
+        got = await sign(api, inline(**form) | {"document": b64(document), "timestamp": True})
+        found = await api.call("POST", "/v1/verifications", {"document": b64(signed(got))}, via="unix")
+        (one,) = cast(list[Json], found.json["signatures"])
+        assert cast(Json, one["timestamp"])["intact"] is True
+        assert found.text("signatures", 0, "timestamp", "authority") == "HORODATAGE SIMULATION"
 
 
 async def test_without_its_timestamp_no_signature_leaves(tmp_path: Path, tsa: OpensslTsa) -> None:
