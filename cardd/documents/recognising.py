@@ -53,13 +53,6 @@ def signatures_of(given: ToVerify, pdf: PdfProcess) -> list[VerifiedSignature]:
     raise DocumentUnrecognised
 
 
-def is_signature(document: BinaryIO) -> bool:
-    """Whether a file begins as CMS, XML or a JWS does, so that it can be a signature that stands beside a document."""
-    head = _head(document)
-    begins = head.startswith((SEQUENCE, *BOMS)) or head.lstrip().startswith((b"<", b"{"))
-    return begins or pem.detect(head) or _JWS.match(head) is not None
-
-
 def _submission_set(given: ToVerify) -> VerifiedSignature:
     if (given.content, given.signature, given.certificate) != (None, None, None):
         raise DocumentContentTwice

@@ -52,6 +52,15 @@ def test_a_detached_signature_stands_beside_its_document(professional: User, tmp
     assert accepts_cms(tmp_path / "document.bin.p7s", card_pen().roots, file)
 
 
+def test_it_is_found_and_judged_whatever_certificate_stands_beside_it(professional: User, tmp_path: Path) -> None:
+    file = tmp_path / "document.txt"
+    file.write_text("SIMULATION")
+    professional.ok("sign", file, "--format", "cades", "--detached", "--certificate")
+    assert (tmp_path / "document.txt.pem").exists()
+    (found,) = professional.run("verify", file, "--json").rows("signatures")
+    assert (found["format"], found["intact"]) == ("cades", True)
+
+
 @pytest.mark.skipif(not jose.is_installed(), reason="npm's jose is not installed")
 def test_a_jws_goes_where_it_is_told(professional: User, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{}")

@@ -24,6 +24,8 @@ from cardd.formats.pdf.process import PdfProcess
 if TYPE_CHECKING:
     from cardd.config import Config
 
+BESIDE = (".sig", ".p7s")  # as ``cardctl sign`` names what stands beside its document
+VALUE_MAX = 1024  # bytes of a bare value; a signature that holds a certificate is longer
 EXITS = {Verdict.VALID: Exit.OK, Verdict.INVALID: Exit.FAILED, Verdict.UNDETERMINED: Exit.UNDETERMINED}
 
 
@@ -57,17 +59,15 @@ async def run(context: Context) -> int:
 def _given(context: Context, files: ExitStack) -> ToVerify:
     """The file by itself or, where a signature stands beside it, that one and what it is of. Raises OSError."""
     asked = context.arguments
-    documents = named_files(context, asked.document)
     document = files.enter_context(asked.file.open("rb"))
     content = files.enter_context(asked.content.open("rb")) if asked.content else None
-    beside = asked.file.with_name(asked.file.name + ".sig")
-    signature: Path | None = asked.signature or (beside if content is None and beside.exists() else None)
-    if documents:
+    if documents := named_files(context, asked.document):
         of_set = {name: files.enter_context(path.open("rb")) for name, path in documents.items()}
         return ToVerify(document, content, _bytes(asked.signature), _bytes(asked.certificate), of_set)
+    signature: Path | None = asked.signature or (None if content else _beside(asked.file))
     if signature is None:
         return ToVerify(document, content, certificate=_bytes(asked.certificate))
-    certificate = asked.certificate or _there(signature.with_suffix(".pem"))
+    certificate = asked.certificate or _certificate_of(signature)
     if certificate is not None:
         return ToVerify(document, content, signature.read_bytes(), _bytes(certificate))
     if content is not None:
@@ -75,8 +75,15 @@ def _given(context: Context, files: ExitStack) -> ToVerify:
     return ToVerify(files.enter_context(signature.open("rb")), document)
 
 
-def _there(path: Path) -> Path | None:
-    return path if path.exists() else None
+def _beside(file: Path) -> Path | None:
+    paths = (file.with_name(file.name + suffix) for suffix in BESIDE)
+    return next((path for path in paths if path.exists()), None)
+
+
+def _certificate_of(signature: Path) -> Path | None:
+    """The one beside a bare value; any other signature holds its own, whatever stands beside it."""
+    beside = signature.with_suffix(".pem")
+    return beside if beside.exists() and signature.stat().st_size <= VALUE_MAX else None
 
 
 def _bytes(path: Path | None) -> bytes | None:

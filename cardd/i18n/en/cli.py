@@ -121,7 +121,7 @@ TEXTS = {
     "cli.verify.summary": "verify a signature and say whose it is",
     "cli.verify.file": "the signed file",
     "cli.verify.content": "the document that FILE is the signature of",
-    "cli.verify.signature": "the signature of FILE: a detached one, or a raw value; FILE.sig where it is there",
+    "cli.verify.signature": "the signature of FILE: detached, or a raw value; FILE.sig or FILE.p7s where it is there",
     "cli.verify.certificate": (
         "the certificate of a raw signature, PEM or DER; beside the signature, as .pem, by default"
     ),

@@ -121,7 +121,7 @@ TEXTS = {
     "cli.verify.summary": "vérifie une signature et dit de qui elle est",
     "cli.verify.file": "le fichier signé",
     "cli.verify.content": "le document dont FICHIER est la signature",
-    "cli.verify.signature": "la signature de FICHIER, détachée ou brute ; FICHIER.sig s'il existe",
+    "cli.verify.signature": "la signature de FICHIER, détachée ou brute ; FICHIER.sig ou FICHIER.p7s s'il existe",
     "cli.verify.certificate": ("le certificat d'une signature brute, PEM ou DER ; par défaut à côté d'elle, en .pem"),
     "cli.verify.document": "un document du lot de soumission DMP dont FICHIER est la signature ; une fois pour chacun",
     "cli.verify.authorities": "un fichier PEM des autorités de confiance ; celles de la configuration par défaut",
