@@ -8,6 +8,7 @@ import resource
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -26,6 +27,7 @@ from tests.rig import jose
 from tests.rig.openssl import accepts_cms
 from tests.rig.pdf import pdf, pdfsig, words_of
 from tests.rig.pens import SmallAuthority, card_pen
+from tests.rig.saml import StoppedClock
 from tests.rig.tsa import OpensslTsa, TsaServer
 
 BOMB = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
@@ -175,6 +177,29 @@ async def test_what_cannot_be_signed_is_told_before_anybody_is_asked(
     got = await api.call("POST", f"{path}/signatures", body, bearer=token)
     assert (got.code, got.json.get("where")) == (code, where)
     assert (len(api.person.questions), api.card.count) == (asked, count)
+
+
+EVERY: list[Json] = [
+    inline(),
+    inline(format="jws"),
+    inline(format="cades"),
+    inline(format="xades", document=b64(b"<cr/>")),
+    inline(format="pades", document=b64(pdf())),
+    A_SET,
+]
+
+
+@pytest.mark.parametrize(("years", "code"), [(-4, "not_yet_valid"), (4, "expired")])
+async def test_a_card_out_of_its_time_signs_in_no_format(tmp_path: Path, years: int, code: str) -> None:
+    api = Workbench(tmp_path, today=StoppedClock(datetime.now(UTC) + timedelta(days=365 * years)))
+    await api.start()
+    path, token = await api.logged_in()
+    asked, count = len(api.person.questions), api.card.count
+    for body in EVERY:
+        got = await api.call("POST", f"{path}/signatures", body, bearer=token)
+        assert (got.status, got.code) == (422, f"signing_certificate.{code}"), body
+    assert (len(api.person.questions), api.card.count) == (asked, count)
+    await api.stop()
 
 
 async def test_a_list_of_several_formats_is_signed_under_one_consent(api: Workbench) -> None:

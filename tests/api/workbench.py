@@ -48,6 +48,7 @@ from cardd.identity.methods import Methods
 from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import Peer
+from cardd.ports import Clock
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
 from cardd.system.answers import KeptAnswers
@@ -116,6 +117,7 @@ class Workbench:
     anchors: Anchors = field(default_factory=Anchors)
     is_online: bool = True
     totp: bool = False
+    today: Clock = field(default_factory=SystemClock)
     uid: int | None = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
@@ -167,7 +169,7 @@ class Workbench:
             clients=self.clients,
             consents=self.consents,
             signing=self.signing,
-            documents=DocumentSigning(self.signing, SystemClock(), self.pdf, self.stamper),
+            documents=DocumentSigning(self.signing, self.today, self.pdf, self.stamper),
             held=self.held,
             assertions=Assertions(
                 self.signing,
