@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import BinaryIO
 
@@ -30,10 +31,11 @@ async def hand_over(call: Call) -> Reply:
         raise BodyTooLarge(limit=limit)
     call.services.held.check_room(call.session, call.http.content_length or 0)
     with with_space(), filled() as content:
-        size, digest = await _take(call, content, limit)
+        with call.services.held.coming(call.session) as more:
+            size, digest = await _take(call, content, limit, more)
         if size == 0:
             raise DocumentEmpty
-        call.services.held.check_room(call.session, size)
+        call.services.held.check_room(call.session, size)  # another may have come meanwhile
     held = hold(call, content, OCTETS)
     return Reply(201, _described(held, digest), {"Location": f"/v1/sessions/{call.session.id}/documents/{held.id}"})
 
@@ -66,13 +68,14 @@ def hold(call: Call, content: BinaryIO, media_type: str) -> HeldDocument:
     return call.services.held.hold(call.session, content, media_type)
 
 
-async def _take(call: Call, content: BinaryIO, limit: int) -> tuple[int, bytes]:
-    """Write the body to the file: its size and SHA-256."""
+async def _take(call: Call, content: BinaryIO, limit: int, more: Callable[[int], None]) -> tuple[int, bytes]:
+    """Write the body to the file: its size and SHA-256. ``more`` is told of each piece before it is written."""
     digest, size = hashlib.sha256(), 0
     while piece := await _piece(call):
         size += len(piece)
         if size > limit:
             raise BodyTooLarge(limit=limit)
+        more(len(piece))
         digest.update(piece)
         await asyncio.to_thread(content.write, piece)
     return size, digest.digest()

@@ -1,13 +1,12 @@
-"""Signed documents over HTTP: each format judged from outside, large ones handed over before, nothing kept."""
+"""Signed documents over HTTP: each format judged from outside, or refused before anybody is asked."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import resource
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -16,13 +15,11 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from cardd.api.services import ApiLimits
-from cardd.documents.held import LIFETIME
 from cardd.documents.stamping import TimestampAuthority
-from cardd.model import Choice
 from cardd.system.clock import SystemClock
 from cardd.system.timestamping import TimestampHttp
-from tests.api.workbench import PIN, Got, Json, Workbench
+from tests.api.documents import DOCUMENT, b64, inline, sign, signed
+from tests.api.workbench import Got, Json, Workbench
 from tests.rig import jose
 from tests.rig.openssl import accepts_cms
 from tests.rig.pdf import pdf, pdfsig, words_of
@@ -31,17 +28,11 @@ from tests.rig.saml import StoppedClock
 from tests.rig.tsa import OpensslTsa, TsaServer
 
 BOMB = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
-DOCUMENT = b"compte rendu SIMULATION"
 A_SET: Json = {
     "document_name": "Lot de soumission",
     "format": "submission_set",
     "submission_set": {"unique_id": "2.25.1", "documents": [{"unique_id": "2.25.2", "document": "PGEvPg=="}]},
 }
-OCTETS = {"Content-Type": "application/octet-stream"}
-
-
-def b64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
 
 
 def xmlsec(directory: Path, content: bytes, got: Got) -> bool:
@@ -51,28 +42,6 @@ def xmlsec(directory: Path, content: bytes, got: Got) -> bool:
     command = ["xmlsec1", "--verify", "--pubkey-cert-pem", "certificate.pem"]
     command += ["--id-attr:Id", "Object", "--id-attr:Id", "SignedProperties", "signed.xml"]
     return subprocess.run(command, cwd=directory, check=False, capture_output=True, timeout=30).returncode == 0
-
-
-def inline(**more: object) -> Json:
-    return {"document_name": "Compte rendu", "document": base64.b64encode(DOCUMENT).decode(), **more}
-
-
-async def sign(api: Workbench, body: Json) -> Got:
-    path, token = await api.logged_in()
-    return await api.call("POST", f"{path}/signatures", body, bearer=token)
-
-
-def signed(got: Got, *path: str | int) -> bytes:
-    assert got.status == 200, got.raw
-    return base64.b64decode(got.text(*path, "document"))
-
-
-async def handed_over(api: Workbench, path: str, token: str, content: bytes = DOCUMENT) -> str:
-    got = await api.call("POST", f"{path}/documents", content, bearer=token, headers=OCTETS)
-    assert (got.status, got.json["size"]) == (201, len(content)), got.raw
-    assert base64.b64decode(got.text("sha256")) == hashlib.sha256(content).digest()
-    assert got.headers["Location"] == f"{path}/documents/{got.text('id')}"
-    return got.text("id")
 
 
 @pytest.mark.skipif(not jose.is_installed(), reason="npm's jose is not installed")
@@ -209,105 +178,6 @@ async def test_a_list_of_several_formats_is_signed_under_one_consent(api: Workbe
     assert [question.topic for question in api.person.questions[asked:]].count("sign_batch") == 1
 
 
-async def test_a_document_handed_over_comes_back_signed_and_is_gone_afterwards(api: Workbench, tmp_path: Path) -> None:
-    path, token = await api.logged_in()
-    given = await handed_over(api, path, token)
-    body = {"document_name": "Compte rendu", "document_id": given, "format": "cades"}
-    got = await api.call("POST", f"{path}/signatures", body, bearer=token)
-    where = f"{path}/documents/{got.text('document_id')}"
-    fetched = await api.call("GET", where, bearer=token)
-    assert (fetched.status, fetched.headers["Content-Type"]) == (200, "application/pkcs7-mime")
-    (tmp_path / "signed").write_bytes(fetched.raw)
-    assert accepts_cms(tmp_path / "signed", card_pen().roots)
-    assert (await api.call("GET", f"{path}/documents/{given}", bearer=token)).code == "document.unknown"
-    assert (await api.call("DELETE", where, bearer=token)).status == 204
-    assert (await api.call("GET", where, bearer=token)).code == "document.unknown"
-
-
-async def test_a_refused_signature_leaves_the_document_for_another_try(api: Workbench) -> None:
-    path, token = await api.logged_in()
-    given = await handed_over(api, path, token)
-    body = {"document_name": "Compte rendu", "document_id": given, "format": "cades"}
-    api.person.choice = Choice.NO
-    assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).code == "consent.refused"
-    api.person.choice = Choice.YES
-    assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).status == 200
-
-
-async def test_another_session_has_no_part_in_it(api: Workbench) -> None:
-    secret = await api.pair()
-    path, token = await api.login(secret)
-    api.person.pins.append(PIN)
-    other, other_token = await api.login(secret)
-    given = await handed_over(api, path, token)
-    got = await api.call("GET", f"{other}/documents/{given}", bearer=other_token)
-    assert (got.status, got.code) == (404, "document.unknown")
-
-
-async def test_a_closed_session_holds_nothing(api: Workbench) -> None:
-    path, token = await api.logged_in()
-    given = await handed_over(api, path, token)
-    [session] = api.sessions.of(api.uid or 0)
-    content = api.held.find(session, given).content
-    await api.call("DELETE", path, bearer=token)
-    assert content.closed
-    assert LIFETIME <= 600
-
-
-async def test_a_session_holds_only_so_much(api: Workbench) -> None:
-    path, token = await api.logged_in()
-    api.held.count_max = 2
-    given = await handed_over(api, path, token)
-    await handed_over(api, path, token)
-    full = await api.call("POST", f"{path}/documents", DOCUMENT, bearer=token, headers=OCTETS)
-    assert (full.status, full.code) == (409, "document.too_many")
-    await api.call("DELETE", f"{path}/documents/{given}", bearer=token)
-    await handed_over(api, path, token)
-
-
-@contextmanager
-def a_disk_of(size: int) -> Iterator[None]:
-    """The kernel takes no file larger than this."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-async def test_a_full_disk_is_told_whenever_it_is_met(api: Workbench) -> None:
-    path, token = await api.logged_in()
-    size = 1_000_000
-    with a_disk_of(size):
-        got = await api.call("POST", f"{path}/documents", bytes(size + 1), bearer=token, headers=OCTETS)
-        assert (got.status, got.code, got.json["retryable"]) == (507, "document.no_space", True)
-        for form, content in (("cades", bytes(size)), ("pades", pdf(ballast=size - 5000))):  # signed, they are larger
-            given = await handed_over(api, path, token, content)
-            body: Json = {"document_name": "Compte rendu", "document_id": given, "format": form}
-            assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).code == "document.no_space"
-
-
-@pytest.mark.parametrize(
-    ("content", "headers", "code"),
-    [
-        (b"", OCTETS, "document.empty"),
-        (DOCUMENT, {"Content-Type": "application/json"}, "request.media_type"),
-        (DOCUMENT, {**OCTETS, "Content-Encoding": "gzip"}, "request.media_type"),
-        (b"x" * 2001, OCTETS, "request.too_large"),
-    ],
-)
-async def test_what_is_no_document_is_not_taken(
-    tmp_path: Path, content: bytes, headers: dict[str, str], code: str
-) -> None:
-    api = Workbench(tmp_path, limits=ApiLimits(document=2000))
-    await api.start()
-    path, token = await api.logged_in()
-    got = await api.call("POST", f"{path}/documents", content, bearer=token, headers=headers)
-    assert got.code == code
-    await api.stop()
-
-
 @asynccontextmanager
 async def with_timestamps(directory: Path, tsa: OpensslTsa) -> AsyncIterator[tuple[Workbench, TsaServer]]:
     async with TsaServer(tsa) as server:
@@ -362,46 +232,6 @@ async def test_without_its_timestamp_no_signature_leaves(tmp_path: Path, tsa: Op
         got = await api.call("POST", f"{path}/signatures", inline(format="cades", timestamp=True), bearer=token)
         assert (got.status, got.code, got.json["retryable"]) == (503, "timestamp.unavailable", True)
         assert "document" not in got.json
-
-
-async def test_a_document_handed_over_once_may_be_signed_twice_in_a_list(api: Workbench, tmp_path: Path) -> None:
-    path, token = await api.logged_in()
-    given = await handed_over(api, path, token)
-    item: Json = {"document_name": "Compte rendu", "document_id": given, "format": "cades"}
-    got = await api.call("POST", f"{path}/signatures", {"signatures": [item, item]}, bearer=token)
-    assert got.status == 200, got.raw
-    for number in range(2):
-        fetched = await api.call(
-            "GET", f"{path}/documents/{got.text('signatures', number, 'document_id')}", bearer=token
-        )
-        (tmp_path / "signed").write_bytes(fetched.raw)
-        assert accepts_cms(tmp_path / "signed", card_pen().roots)
-    assert (await api.call("GET", f"{path}/documents/{given}", bearer=token)).code == "document.unknown"
-
-
-async def test_the_documents_of_a_signed_set_are_gone(api: Workbench) -> None:
-    path, token = await api.logged_in()
-    given = await handed_over(api, path, token)
-    wanted = {"unique_id": "2.25.1", "documents": [{"unique_id": "2.25.2", "document_id": given}]}
-    body: Json = {"document_name": "Lot de soumission", "format": "submission_set", "submission_set": wanted}
-    assert signed(await api.call("POST", f"{path}/signatures", body, bearer=token))
-    assert (await api.call("GET", f"{path}/documents/{given}", bearer=token)).code == "document.unknown"
-
-
-async def test_a_session_that_ended_while_a_document_came_holds_it_not(api: Workbench) -> None:
-    path, token = await api.logged_in()
-    [session] = api.sessions.of(api.uid or 0)
-
-    async def content() -> AsyncIterator[bytes]:
-        yield DOCUMENT
-        await api.call("DELETE", path, bearer=token)
-        yield DOCUMENT
-
-    headers = {**OCTETS, "Authorization": f"Bearer {token}"}
-    async with api.http("v4").post(f"{api.base('v4')}{path}/documents", data=content(), headers=headers) as answer:
-        assert (answer.status, (await answer.json())["code"]) == (401, "session.closed")
-    api.held.count_max = 1
-    api.held.check_room(session, 1)  # raises when one is held
 
 
 async def test_more_documents_than_one_consent_covers_are_not_even_read(api: Workbench) -> None:
