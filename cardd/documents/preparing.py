@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
@@ -29,15 +30,18 @@ class Signatory:
     now: datetime
 
 
-def prepare(request: ToSign, options: FormatOptions, who: Signatory, pdf: PdfProcess) -> Prepared:
-    """Ready but for the value. Blocks. Raises the format's errors, and InvalidRequest for a digest it cannot use."""
+def prepare(request: ToSign, options: FormatOptions, who: Signatory, pdf: PdfProcess, undo: ExitStack) -> Prepared:
+    """Ready but for the value; ``undo`` closes what nothing comes of. Blocks.
+
+    Raises the format's errors, and InvalidRequest for a digest it cannot use.
+    """
     match options:
         case SubmissionSetOptions():
             return prepare_submission_set(options, who.signer, who.now)
         case CadesOptions(detached=True) | XadesOptions(packaging=Packaging.DETACHED) if request.digest is not None:
             return _of_digest(request.digest, options, who)
         case PadesOptions():
-            return _pades(_document(request), options, who, pdf)
+            return _pades(_document(request), options, who, pdf, undo)
         case _:
             return _of_document(_document(request), options, who)
 
@@ -58,11 +62,15 @@ def _of_document(document: BinaryIO, options: JwsOptions | CadesOptions | XadesO
             return prepare_xades(document, who.signer, who.now, options)
 
 
-def _pades(document: BinaryIO, options: PadesOptions, who: Signatory, pdf: PdfProcess) -> PadesPrepared:
+def _pades(
+    document: BinaryIO, options: PadesOptions, who: Signatory, pdf: PdfProcess, undo: ExitStack
+) -> PadesPrepared:
     """In a copy: the signature is written into the file, and the document may be wanted once more."""
     with filled() as copy:
         copy.writelines(pieces(document))
-        return prepare_pades(copy, who.signer, who.now, options, process=pdf, who=who.identity)
+        prepared = prepare_pades(copy, who.signer, who.now, options, process=pdf, who=who.identity)
+    undo.callback(copy.close)  # not earlier: whoever gives up meanwhile must not close it under our hands
+    return prepared
 
 
 def _document(request: ToSign) -> BinaryIO:

@@ -68,11 +68,10 @@ class DocumentSigning:
         """
         self._signing.check_size(len(requests), batch)  # before the work on as many documents
         stamper = await self._stamper_for(requests)
-        with with_space():
-            ready = [await self._prepared(session, request) for request in requests]
-        values = await self._signing.sign(session, [_asked(one) for one in ready], batch)
         done: list[SignedDocument] = []
         with with_space(), ExitStack() as undo:
+            ready = [await self._prepared(session, request, undo) for request in requests]
+            values = await self._signing.sign(session, [_asked(one) for one in ready], batch)
             for one, value in zip(ready, values, strict=True):
                 done.append(await _finished(one, value, stamper))
                 undo.callback(done[-1].content.close)
@@ -90,7 +89,7 @@ class DocumentSigning:
             raise TimestampUnconfigured
         return await self._stamper()
 
-    async def _prepared(self, session: Session, request: ToSign) -> _Ready:
+    async def _prepared(self, session: Session, request: ToSign, undo: ExitStack) -> _Ready:
         credential, algorithm = self._signing.signer(session, request.algorithm)
         options = request.options
         if isinstance(options, RawOptions):
@@ -99,12 +98,14 @@ class DocumentSigning:
             prepared = prepare_raw(request.document, request.digest)
             return _Ready(request, prepared, prepared.message.digest)
         signer = Signer(credential.certificate, credential.chain, algorithm)
-        return await asyncio.to_thread(self._with_libraries, request, options, signer, session.identity)
+        return await asyncio.to_thread(self._with_libraries, request, options, signer, session.identity, undo)
 
-    def _with_libraries(self, request: ToSign, options: FormatOptions, signer: Signer, identity: Identity) -> _Ready:
+    def _with_libraries(
+        self, request: ToSign, options: FormatOptions, signer: Signer, identity: Identity, undo: ExitStack
+    ) -> _Ready:
         from cardd.documents.preparing import Signatory, prepare  # noqa: PLC0415 - when the first document is signed
 
-        prepared = prepare(request, options, Signatory(signer, identity, self._clock.now()), self._pdf)
+        prepared = prepare(request, options, Signatory(signer, identity, self._clock.now()), self._pdf, undo)
         digest = request.digest or (sha256_of(request.document) if request.document else prepared.message.digest)
         return _Ready(request, prepared, digest)
 

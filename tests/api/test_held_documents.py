@@ -39,10 +39,13 @@ async def test_a_document_handed_over_comes_back_signed_and_is_gone_afterwards(a
     assert (await api.call("GET", where, bearer=token)).code == "document.unknown"
 
 
-async def test_a_refused_signature_leaves_the_document_for_another_try(api: Workbench) -> None:
+@pytest.mark.parametrize(("form", "content"), [("cades", DOCUMENT), ("pades", pdf())])
+async def test_a_refused_signature_leaves_the_document_for_another_try(
+    api: Workbench, form: str, content: bytes
+) -> None:
     path, token = await api.logged_in()
-    given = await handed_over(api, path, token)
-    body = {"document_name": "Compte rendu", "document_id": given, "format": "cades"}
+    given = await handed_over(api, path, token, content)
+    body = {"document_name": "Compte rendu", "document_id": given, "format": form}
     api.person.choice = Choice.NO
     assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).code == "consent.refused"
     api.person.choice = Choice.YES
