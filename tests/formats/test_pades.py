@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -32,7 +33,7 @@ from cardd.formats.pades import PadesPrepared, prepare_pades
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
 from cardd.formats.verifying.pades import verify_pades
-from cardd.model import Identity
+from cardd.model import Identity, Organisation
 from tests.rig.pdf import boxes_of, pdf, pdfsig, words_of
 from tests.rig.pens import Pen, card_pen, finished
 from tests.rig.tsa import OpensslTsa
@@ -113,6 +114,19 @@ def test_a_visible_one_shows_who_signed_and_keeps_the_rest_of_the_page(
         assert shown in words.split("\f")[0]
         assert shown not in words.split("\f")[1]
     assert [judged.is_valid for judged in pdfsig(signed)] == [True]
+
+
+def test_an_organisation_s_signature_shows_no_person_whom_a_program_declared(
+    prepare: Preparing, card: Pen, tmp_path: Path
+) -> None:
+    who = replace(WHO, is_declared=True, organisation=Organisation("1999999999", "finess", "CABINET FICTIF"))
+    signed = tmp_path / "signed.pdf"
+    signed.write_bytes(card.write(prepare(pdf(), card, PadesOptions(visible=Visible(CORNER)), who)))
+    words = words_of(signed)
+    assert "CABINET FICTIF" in words
+    assert "1999999999" in words
+    assert "CAMILLE" not in words
+    assert "899000000010" not in words
 
 
 def test_a_long_name_is_broken_between_words_where_it_would_be_too_small_to_read(
