@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cardd.cli.context import Context
-from cardd.client import Form, Session, ToSign
+from cardd.cli.handing import HandOver
+from cardd.client import Form, ToSign
 from cardd.errors import InvalidRequest
 
 XML = ".xml"
@@ -25,13 +26,12 @@ def named_files(context: Context, given: Iterable[str]) -> dict[str, Path]:
     return named
 
 
-async def set_to_sign(context: Context, session: Session, documents: dict[str, Path], form: Form) -> ToSign:
+async def set_to_sign(context: Context, hand_over: HandOver, documents: dict[str, Path], form: Form) -> ToSign:
     """Hand every document over; those in XML are signed in their canonical form, as the DMP wants a CDA."""
     listed = []
     for name, path in documents.items():
-        with path.open("rb") as content:
-            held = await session.hand_over(content)
-        listed.append({"unique_id": name, "document_id": held.id, "is_xml": path.suffix.lower() == XML})
+        held = await hand_over(path)
+        listed.append({"unique_id": name, "document_id": held, "is_xml": path.suffix.lower() == XML})
     asked = context.arguments
     told = {"unique_id": asked.set, "documents": listed, "certificates": "signer" if asked.signer_alone else "chain"}
     name = context.words("sign.set", id=asked.set, count=len(listed))

@@ -45,6 +45,18 @@ def test_several_files_are_signed_in_one_format_under_one_consent(
         assert signed.with_suffix(".content").read_bytes() == file.read_bytes()
 
 
+def test_what_was_not_signed_does_not_stay_with_the_session(
+    professional: User, station: Station, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{number}.txt" for number in range(33)]
+    for file in files:
+        file.write_text("SIMULATION")
+    station.pinentry.answer(confirm="no")
+    for _ in range(2):  # a session holds 64
+        told = professional.run("sign", *files, "--format", "cades")
+        assert told.status == Exit.PERSON
+
+
 def test_a_detached_signature_stands_beside_its_document(professional: User, tmp_path: Path) -> None:
     file = tmp_path / "document.bin"
     file.write_bytes(b"SIMULATION" * 1000)

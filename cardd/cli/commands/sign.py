@@ -13,6 +13,7 @@ from typing import BinaryIO
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.forms import SET, SUFFIXES, form_arguments, form_of, is_apart, output_of
+from cardd.cli.handing import HandOver, handing_over
 from cardd.cli.parser import Parser
 from cardd.cli.sets import named_files, set_to_sign
 from cardd.cli.waiting import waiting
@@ -40,12 +41,13 @@ async def run(context: Context) -> int:
     outputs = _outputs(context, files, form)
     async with context.client(context.kept.secret) as cardd:
         session = cardd.session(*context.kept.open_session())
-        if named:
-            items = [await set_to_sign(context, session, named, form)]
-        else:
-            items = [await _to_sign(session, file, form, context.arguments.patient) for file in files]
-        async with waiting(context, context.words("sign.waiting"), cardd):
-            signatures = await session.sign_many(items)
+        async with handing_over(session) as hand_over:
+            if named:
+                items = [await set_to_sign(context, hand_over, named, form)]
+            else:
+                items = [await _to_sign(hand_over, file, form, context.arguments.patient) for file in files]
+            async with waiting(context, context.words("sign.waiting"), cardd):
+                signatures = await session.sign_many(items)
         for output, signature in zip(outputs, signatures, strict=True):
             await _write(session, output, signature)
     subjects = [context.arguments.set] if named else [str(file) for file in files]
@@ -73,13 +75,11 @@ def _outputs(context: Context, files: list[Path], form: Form) -> list[Path]:
     return outputs
 
 
-async def _to_sign(session: Session, file: Path, form: Form, patient: str | None) -> ToSign:
+async def _to_sign(hand_over: HandOver, file: Path, form: Form, patient: str | None) -> ToSign:
     """By the digest where that is enough; handed over otherwise, so that no request holds the document."""
     if form["format"] == "raw" or is_apart(form):
         return _unsent(file, form, patient)
-    with file.open("rb") as content:
-        held = await session.hand_over(content)
-    return ToSign(file.name, document_id=held.id, patient=patient, form=form)
+    return ToSign(file.name, document_id=await hand_over(file), patient=patient, form=form)
 
 
 def _unsent(file: Path, form: Form, patient: str | None) -> ToSign:
