@@ -36,6 +36,7 @@ from cardd.documents.verification import Anchors, Verifier
 from cardd.errors import AssertionPointInvalid, ConfigInvalid
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.saml.profiles import profile_named, varied
+from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -103,7 +104,7 @@ class Daemon:
         guard = PinGuard(clock)
         pins = PinDesk(prompter, guard)
         self._pin_life = PinLife(prompter, pins, guard, self._audit)
-        logins = self._logins(pins, prompter)
+        logins = self._logins(pins, prompter, authorities)
         self._closing: list[Callable[[], Awaitable[None]]] = [logins.ecps.close]
         signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin)
         self._held = HeldDocuments(clock)
@@ -150,9 +151,17 @@ class Daemon:
         self._started: list[ReaderSource] = []
         self._join()
 
-    def _logins(self, pins: PinDesk, prompter: Prompter) -> Logins:
+    def _logins(self, pins: PinDesk, prompter: Prompter, simulated: Sequence[bytes]) -> Logins:
         hold_pin = self._config.session.pin == "hold"
-        login = CardLogin(self._readers, self._sessions, pins, self._consents, self._audit, hold_pin=hold_pin)
+        login = CardLogin(
+            self._readers,
+            self._sessions,
+            pins,
+            self._consents,
+            self._audit,
+            hold_pin=hold_pin,
+            authorities=KnownAuthorities(self._config.trust.authorities, simulated),
+        )
         csa = CsaLogin(login, self._readers, OsSecrets(), self._expiry, token=self._config.csa.token)
         ecps = EcpsLogin(
             self._sessions,

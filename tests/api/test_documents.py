@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
 from cardd.documents.stamping import TimestampAuthority
+from cardd.identity.authorities import KnownAuthorities
 from cardd.system.clock import SystemClock
 from cardd.system.timestamping import TimestampHttp
 from tests.api.documents import DOCUMENT, b64, inline, sign, signed
@@ -25,6 +26,7 @@ from tests.rig.openssl import accepts_cms
 from tests.rig.pdf import pdf, pdfsig, words_of
 from tests.rig.pens import SmallAuthority, card_pen
 from tests.rig.saml import StoppedClock
+from tests.rig.simulator import store
 from tests.rig.tsa import OpensslTsa, TsaServer
 
 BOMB = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
@@ -90,6 +92,20 @@ async def test_a_submission_set_is_signed_by_its_manifest(api: Workbench) -> Non
     content = signed(await sign(api, body))
     assert content.count(b"urn:oid:1.2.250.1.999.1.") == 3
     assert api.audit.entries[-1].action == "signature.submission_set"
+
+
+@pytest.mark.parametrize(("certificates", "named"), [("chain", 3), ("signer", 1)])
+async def test_the_authorities_that_are_configured_accompany_what_is_signed(
+    tmp_path: Path, certificates: str, named: int
+) -> None:
+    api = Workbench(tmp_path, known=KnownAuthorities(others=store().authorities))
+    await api.start()
+    of_set = cast(Json, A_SET["submission_set"]) | {"certificates": certificates}
+    got = await sign(api, A_SET | {"submission_set": of_set})
+    assert got.json["chain"] == [b64(one) for one in card_pen().signer.chain]
+    document = signed(got)
+    assert (document.count(b"<X509Certificate>"), document.count(b"<Cert>")) == (1, named)
+    await api.stop()
 
 
 async def test_a_submission_set_whose_document_is_missing_is_refused_unasked(api: Workbench) -> None:

@@ -37,6 +37,7 @@ from cardd.documents.signing import DocumentSigning, Stamper
 from cardd.documents.verification import Anchors, Verifier
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.saml.profiles import profile_named
+from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -117,6 +118,7 @@ class Workbench:
     anchors: Anchors = field(default_factory=Anchors)
     is_online: bool = True
     totp: bool = False
+    known: KnownAuthorities = field(default_factory=KnownAuthorities)
     today: Clock = field(default_factory=SystemClock)
     uid: int | None = field(default_factory=os.getuid)
 
@@ -142,7 +144,15 @@ class Workbench:
         self.relay = Relay(self.upstreams, self.sessions, self.signing, SystemClock())
         self.sessions.on_closed.append(self.relay.session_closed)
         self.sessions.on_locked.append(self.relay.session_locked)
-        login = CardLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
+        login = CardLogin(
+            self.readers,
+            self.sessions,
+            self.pins,
+            self.consents,
+            self.audit,
+            hold_pin=self.hold_pin,
+            authorities=self.known,
+        )
         self.secrets = MemorySecrets()
         expiry = ExpiryWatch(self.store, self.clock, self.events)
         csa = CsaLogin(login, self.readers, self.secrets, expiry, token=None)

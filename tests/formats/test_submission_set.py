@@ -94,6 +94,8 @@ def test_the_structure_is_that_of_the_public_examples(card: Pen, now: datetime) 
     purpose = root.find(f"{DS}Object/{DS}SignatureProperties/{DS}SignatureProperty")
     assert (purpose.get("Id"), purpose.get("Target")) == ("purposeOfSignature", f"#{root.get('Id')}")
     assert purpose.text == "1.2.840.10065.1.12.1.14"
+    (certificate,) = root.findall(f"{DS}KeyInfo/{DS}X509Data/{DS}X509Certificate")
+    assert b64decode(certificate.text) == card.signer.certificate
 
 
 def test_the_manifest_names_the_set_by_a_constant_and_each_document_by_its_digest(card: Pen, now: datetime) -> None:
