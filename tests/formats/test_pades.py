@@ -255,6 +255,16 @@ def test_a_certificate_that_signs_no_documents_is_refused(prepare: Preparing) ->
         prepare(pdf(), card_pen(purpose="authentication"))
 
 
+def test_what_the_library_notes_of_a_document_stays_out_of_the_journal(
+    card: Pen, now: datetime, capfd: pytest.CaptureFixture[str]
+) -> None:
+    process = PdfProcess()
+    odd = pdf().replace(b"1 0 obj\n<<", b"1  0 obj<<")
+    assert card.write(Preparing(process, now)(odd, card))
+    process.close()
+    assert capfd.readouterr().err == ""
+
+
 def test_a_process_that_takes_too_long_is_replaced(card: Pen, now: datetime) -> None:
     hasty = PdfProcess(limit=0.001)
     with pytest.raises(PdfTooComplex):

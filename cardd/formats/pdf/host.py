@@ -9,6 +9,7 @@ and after a document that left much in its memory: the next one must not pay for
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import resource
 import signal
@@ -83,7 +84,11 @@ def _allow(seconds: int) -> None:
 
 
 def _harden(memory: int) -> None:
-    """No core dump, no debugger, no more memory than a document may want; Ctrl-C is the daemon's business."""
+    """No core dump, no debugger, no more memory than a document may want; Ctrl-C is the daemon's business.
+
+    And no log: what pyHanko notes of a document, as often as the document wants, may be the document's own words.
+    """
+    logging.disable()
     ctypes.CDLL(None).prctl(SET_DUMPABLE, 0, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
