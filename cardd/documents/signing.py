@@ -24,7 +24,7 @@ from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.raw import prepare_raw
 from cardd.formats.validity import require_valid
-from cardd.identity.certificate import read
+from cardd.identity.cpx import facts_of
 from cardd.model import Identity
 from cardd.ports import Clock
 
@@ -93,7 +93,7 @@ class DocumentSigning:
         credential, algorithm = self._signing.signer(session, request.algorithm)
         options = request.options
         if isinstance(options, RawOptions):
-            facts = read(credential.certificate)
+            facts = facts_of(credential.certificate)
             require_valid(facts.not_before, facts.not_after, self._clock.now())
             prepared = prepare_raw(request.document, request.digest)
             return _Ready(request, prepared, prepared.message.digest)
