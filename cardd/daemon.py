@@ -36,6 +36,7 @@ from cardd.documents.verification import Anchors, Verifier
 from cardd.errors import AssertionPointInvalid, ConfigInvalid
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.saml.profiles import profile_named, varied
+from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -110,7 +111,7 @@ class Daemon:
         """What the API can be asked for."""
         guard = PinGuard(self._clock)
         pins = PinDesk(self._prompter, guard)
-        logins = self._logins(pins)
+        logins = self._logins(pins, authorities)
         signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=self._holds_pin)
         organisation = OrganisationKey(logins.csa, pins)
         self._sessions.on_closed.append(organisation.session_closed)
@@ -161,8 +162,16 @@ class Daemon:
     def _holds_pin(self) -> bool:
         return self._config.session.pin == "hold"
 
-    def _logins(self, pins: PinDesk) -> Logins:
-        login = CardLogin(self._readers, self._sessions, pins, self._consents, self._audit, hold_pin=self._holds_pin)
+    def _logins(self, pins: PinDesk, simulated: Sequence[bytes]) -> Logins:
+        login = CardLogin(
+            self._readers,
+            self._sessions,
+            pins,
+            self._consents,
+            self._audit,
+            hold_pin=self._holds_pin,
+            authorities=KnownAuthorities(self._config.trust.authorities, simulated),
+        )
         csa = CsaLogin(login, self._readers, self._secrets, self._expiry, token=self._config.csa.token)
         ecps = EcpsLogin(
             self._sessions,

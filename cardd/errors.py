@@ -882,6 +882,14 @@ class DocumentsFull(DocumentError):
     status = 409
 
 
+class DocumentNoSpace(DocumentError):
+    """The disk has no room for it, or for what comes of it."""
+
+    code = "document.no_space"
+    status = 507
+    retryable = True
+
+
 class DocumentUnrecognised(DocumentError):
     """It is in none of the formats that signatures come in, and no signature was given beside it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import BinaryIO
 
@@ -14,13 +15,14 @@ from cardd.api.router import OCTETS
 from cardd.api.schemas.signatures import DocumentAnswer
 from cardd.documents.held import HeldDocument
 from cardd.errors import BodyTooLarge, DocumentEmpty, RequestTimeout, UnsupportedMediaType
-from cardd.formats.document import PIECE, new_document
+from cardd.formats.document import PIECE, filled, with_space
 
 
 async def hand_over(call: Call) -> Reply:
     """Keep the body as a document of the session.
 
-    Raises UnsupportedMediaType, BodyTooLarge, DocumentEmpty, DocumentsFull, RequestTimeout when it stops coming.
+    Raises UnsupportedMediaType, BodyTooLarge, DocumentEmpty, DocumentsFull, RequestTimeout when it stops coming,
+    DocumentNoSpace, SessionClosed, SessionExpired when the session ends before it is there.
     """
     if call.http.content_type != OCTETS or "Content-Encoding" in call.http.headers:
         raise UnsupportedMediaType
@@ -28,14 +30,13 @@ async def hand_over(call: Call) -> Reply:
     if (call.http.content_length or 0) > limit:
         raise BodyTooLarge(limit=limit)
     call.services.held.check_room(call.session, call.http.content_length or 0)
-    with ExitStack() as undo:
-        content = undo.enter_context(new_document())
-        size, digest = await _take(call, content, limit)
+    with with_space(), filled() as content:
+        with call.services.held.coming(call.session) as more:
+            size, digest = await _take(call, content, limit, more)
         if size == 0:
             raise DocumentEmpty
-        call.services.held.check_room(call.session, size)
-        undo.pop_all()
-    held = call.services.held.hold(call.session, content, OCTETS)
+        call.services.held.check_room(call.session, size)  # another may have come meanwhile
+    held = hold(call, content, OCTETS)
     return Reply(201, _described(held, digest), {"Location": f"/v1/sessions/{call.session.id}/documents/{held.id}"})
 
 
@@ -58,13 +59,23 @@ async def forget(call: Call) -> Reply:
     return Reply(204)
 
 
-async def _take(call: Call, content: BinaryIO, limit: int) -> tuple[int, bytes]:
-    """Write the body to the file: its size and SHA-256."""
+def hold(call: Call, content: BinaryIO, media_type: str) -> HeldDocument:
+    """Have the session hold this file. Raises SessionClosed, SessionExpired when it ended while the file was made."""
+    with ExitStack() as undo:
+        undo.callback(content.close)
+        call.services.sessions.ensure_open(call.session)
+        undo.pop_all()
+    return call.services.held.hold(call.session, content, media_type)
+
+
+async def _take(call: Call, content: BinaryIO, limit: int, more: Callable[[int], None]) -> tuple[int, bytes]:
+    """Write the body to the file: its size and SHA-256. ``more`` is told of each piece before it is written."""
     digest, size = hashlib.sha256(), 0
     while piece := await _piece(call):
         size += len(piece)
         if size > limit:
             raise BodyTooLarge(limit=limit)
+        more(len(piece))
         digest.update(piece)
         await asyncio.to_thread(content.write, piece)
     return size, digest.digest()

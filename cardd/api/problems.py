@@ -17,12 +17,10 @@ TERSE = b'{"type":"about:blank","title":"Forbidden","status":403,"code":"request
 
 def problem(error: CarddError, accept_language: str) -> Reply:
     """The answer to a request that failed."""
-    from cardd.i18n import language_of, reason, text  # noqa: PLC0415 - not needed before the first failure
+    from cardd.i18n import in_words, language_of, text  # noqa: PLC0415 - the texts are not needed before the first failure
 
     language = language_of(accept_language)
-    params = dict(error.params)
-    if isinstance(error, InvalidRequest):
-        params["why"] = reason(params, language)
+    params = in_words(error.params, language) if isinstance(error, InvalidRequest) else error.params
     body = Problem(
         type=TYPE + error.code,
         title=text(f"{error.code}.title", language, **params),

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
+from cardd.api.documents import hold
 from cardd.api.formats import document_of, options_of
-from cardd.api.schemas.signatures import SignatureAnswer, SignatureBody, SignatureItem, SignaturesAnswer, SignaturesBody
+from cardd.api.schemas.signatures import (
+    SetDocumentBody,
+    SignatureAnswer,
+    SignatureBody,
+    SignatureItem,
+    SignaturesAnswer,
+    SignaturesBody,
+)
 from cardd.core.consent import Batch
 from cardd.documents.requests import SignedDocument, ToSign
-from cardd.errors import InvalidRequest
+from cardd.errors import DocumentUnknown, InvalidRequest
 from cardd.model import Algorithm
 
 DIGEST_SIZE = hashlib.sha256().digest_size
@@ -34,7 +42,9 @@ async def _signed(call: Call, items: list[tuple[SignatureItem, str]], batch: Bat
     with ExitStack() as files:
         requests = [_request(call, item, where, files) for item, where in items]
         every = await call.services.documents.sign(call.session, requests, batch)
-    return [_answer(call, item, signed) for (item, _), signed in zip(items, every, strict=True)]
+    answers = [_answer(call, item, signed) for (item, _), signed in zip(items, every, strict=True)]
+    _forget_signed(call, [item for item, _ in items])
+    return answers
 
 
 def _request(call: Call, item: SignatureItem, where: str, files: ExitStack) -> ToSign:
@@ -68,6 +78,17 @@ def _answer(call: Call, item: SignatureItem, done: SignedDocument) -> SignatureA
         with done.content:
             answer.document = done.content.read()
     else:
-        answer.document_id = call.services.held.hold(call.session, done.content, done.options.media_type).id
-        call.services.held.drop(call.session, item.document_id)
+        answer.document_id = hold(call, done.content, done.options.media_type).id
     return answer
+
+
+def _forget_signed(call: Call, items: list[SignatureItem]) -> None:
+    """Drop what was handed over for these signatures, which several of them may share."""
+    sets = (item.submission_set for item in items)
+    every: list[SignatureItem | SetDocumentBody] = [
+        *items,
+        *(one for found in sets if found for one in found.documents),
+    ]
+    for identifier in {one.document_id for one in every if one.document_id is not None}:
+        with suppress(DocumentUnknown):  # its time is over, or its sender was faster
+            call.services.held.drop(call.session, identifier)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import BinaryIO
 
 import msgspec
 
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
-from cardd.api.schemas.verifications import VerificationAnswer, VerificationBody
+from cardd.api.schemas.verifications import OfSetBody, VerificationAnswer, VerificationBody
 from cardd.documents.report import report
 from cardd.documents.verification import ToVerify
-from cardd.formats.document import new_document
+from cardd.errors import InvalidRequest
+from cardd.formats.document import new_document, with_space
 from cardd.i18n import language_of
 
 SHAPE = Shape(VerificationBody)
@@ -20,13 +22,24 @@ SHAPE = Shape(VerificationBody)
 async def verify(call: Call, body: VerificationBody) -> Reply:
     """The verdict. Raises DocumentError's classes for what cannot be read, InvalidRequest, ConfigInvalid."""
     language = language_of(call.http.headers.get("Accept-Language"))
-    with ExitStack() as files:
+    with with_space(), ExitStack() as files:
         given = ToVerify(
             files.enter_context(new_document(body.document)),
             files.enter_context(new_document(body.content)) if body.content is not None else None,
             body.signature,
             body.certificate,
+            _documents(body.documents or [], files),
         )
         found = await call.services.verifier.verify(given)
     answer = msgspec.convert(report(found, language), VerificationAnswer)
     return Reply(body=answer, headers={"Content-Language": language})
+
+
+def _documents(listed: list[OfSetBody], files: ExitStack) -> dict[str, BinaryIO]:
+    """By their ``uniqueId``. Raises InvalidRequest for one that is there twice."""
+    named: dict[str, BinaryIO] = {}
+    for number, one in enumerate(listed):
+        if one.unique_id in named:
+            raise InvalidRequest(where=f"$.documents[{number}].unique_id", why="duplicate")
+        named[one.unique_id] = files.enter_context(new_document(one.document))
+    return named

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cardd.cli.context import Context, as_json
 from cardd.cli.terminal import shown
 from cardd.errors import AuditBroken, AuditUnavailable, CardAmbiguous, CarddError, ConfigInvalid, InvalidRequest
-from cardd.i18n import reason, text
+from cardd.i18n import in_words, text
 
 # What the remedy of the API says to a program's maker; who sits at a terminal is told a command.
 HINTS = frozenset(
@@ -59,8 +59,6 @@ def _reason(error: CarddError, language: str) -> str | None:
         from cardd.config import explain  # noqa: PLC0415 - only for this error
 
         return explain(error, language)
-    if isinstance(error, InvalidRequest) and "detail" not in error.params:  # our own: the daemon's has words already
-        return text("request.invalid.detail", language, **{**error.params, "why": reason(error.params, language)})
     if isinstance(error, AuditBroken):
         return text(f"cli.audit.broken.{error.params['why']}", language, row=error.params["row"])
     if isinstance(error, AuditUnavailable) and "detail" not in error.params:  # met while reading it ourselves
@@ -70,4 +68,7 @@ def _reason(error: CarddError, language: str) -> str | None:
 
 def _sentence(error: CarddError, part: str, language: str) -> str:
     sent = error.params.get(part)
-    return str(sent) if sent else text(f"{error.code}.{part}", language, **error.params)
+    if sent:
+        return str(sent)
+    params = in_words(error.params, language) if isinstance(error, InvalidRequest) else error.params
+    return text(f"{error.code}.{part}", language, **params)

@@ -45,6 +45,10 @@ def _facts(context: Context, one: Judged) -> Iterator[tuple[str, str | None]]:
     yield "serial", signer.serial
     yield "validity", f"{signer.not_before:%Y-%m-%d} – {signer.not_after:%Y-%m-%d}"
     yield "format", f"{found.format}, {found.algorithm}, {context.words(f'verify.scope.{found.scope}')}"
+    yield "digest", found.digest.hex()
+    if found.submission_set:
+        yield "set", f"{found.submission_set.unique_id}: {', '.join(found.submission_set.documents)}"
+        yield "changed", ", ".join(found.submission_set.changed)
     yield "claimed", _time(found.signed_at) if found.signed_at else None
     yield "stamped", f"{_time(stamp.time)}, {stamp.authority}" if stamp else None
     yield "judged", f"{_time(one.at)}, {context.words('verify.by_stamp' if one.stamped else 'verify.by_clock')}"

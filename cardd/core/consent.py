@@ -74,9 +74,9 @@ class ConsentDesk:
         self._relayed: set[tuple[str, str]] = set()
         self._asserting: dict[str, _Asserting] = {}
 
-    def check_size(self, requests: list[SignatureRequest], batch: Batch | None) -> None:
+    def check_size(self, count: int, batch: Batch | None) -> None:
         """Raises InvalidRequest when more is asked for than one consent may cover."""
-        asked = max(len(requests), batch.count if batch else 0)
+        asked = max(count, batch.count if batch else 0)
         if asked > self._batch_max:
             raise InvalidRequest(where="batch", why=f"{asked} > {self._batch_max}")
 

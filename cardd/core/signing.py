@@ -62,6 +62,10 @@ class Signing:
         credential = _credential(session, KeyPurpose.SIGNATURE)
         return credential, _algorithm(credential, algorithm)
 
+    def check_size(self, count: int, batch: Batch | None) -> None:
+        """Raises InvalidRequest when one consent may not cover so many signatures."""
+        self._consents.check_size(count, batch)
+
     async def sign(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> list[Signed]:
         """Sign all the requests under one consent, or none of them.
 
@@ -69,7 +73,7 @@ class Signing:
         """
         credential = _credential(session, KeyPurpose.SIGNATURE)
         algorithms = [_algorithm(credential, request.algorithm) for request in requests]
-        self._consents.check_size(requests, batch)
+        self.check_size(len(requests), batch)
 
         def work(card: Card, consent: str) -> list[bytes]:
             values = [

@@ -8,6 +8,9 @@ time, or when whoever gave it says so.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -41,13 +44,32 @@ class HeldDocuments:
     count_max: int = 64
     bytes_max: int = 512 * 1024 * 1024
     _held: dict[str, dict[str, HeldDocument]] = field(default_factory=dict)
+    _coming: Counter[str] = field(default_factory=Counter)
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
 
     def check_room(self, session: Session, size: int) -> None:
         """Raises DocumentsFull where this session may not be handed so many bytes more."""
         mine = self._held.get(session.id, {})
-        if len(mine) >= self.count_max or size + sum(held.size for held in mine.values()) > self.bytes_max:
+        used = self._coming[session.id] + sum(held.size for held in mine.values())
+        if len(mine) >= self.count_max or size + used > self.bytes_max:
             raise DocumentsFull(count=self.count_max, bytes=self.bytes_max)
+
+    @contextmanager
+    def coming(self, session: Session) -> Iterator[Callable[[int], None]]:
+        """While a document comes: tell it of each further bytes, which count as held. It raises DocumentsFull."""
+        size = 0
+
+        def more(count: int) -> None:
+            nonlocal size
+            self.check_room(session, count)
+            size += count
+            self._coming[session.id] += count
+
+        try:
+            yield more
+        finally:
+            self._coming[session.id] -= size
+            self._coming += Counter()  # without those that are at zero
 
     def hold(self, session: Session, content: BinaryIO, media_type: str) -> HeldDocument:
         """Keep this file for the session, and close it in the end."""

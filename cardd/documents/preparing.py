@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import BinaryIO
 from cardd.documents.requests import FormatOptions, ToSign
 from cardd.errors import InvalidRequest
 from cardd.formats.cades import prepare_cades, prepare_cades_digest
-from cardd.formats.document import PIECE, new_document
+from cardd.formats.document import filled, pieces
 from cardd.formats.jws import prepare_jws
 from cardd.formats.options import CadesOptions, JwsOptions, Packaging, PadesOptions, SubmissionSetOptions, XadesOptions
 from cardd.formats.pades import PadesPrepared, prepare_pades
@@ -31,15 +30,18 @@ class Signatory:
     now: datetime
 
 
-def prepare(request: ToSign, options: FormatOptions, who: Signatory, pdf: PdfProcess) -> Prepared:
-    """Ready but for the value. Blocks. Raises the format's errors, and InvalidRequest for a digest it cannot use."""
+def prepare(request: ToSign, options: FormatOptions, who: Signatory, pdf: PdfProcess, undo: ExitStack) -> Prepared:
+    """Ready but for the value; ``undo`` closes what nothing comes of. Blocks.
+
+    Raises the format's errors, and InvalidRequest for a digest it cannot use.
+    """
     match options:
         case SubmissionSetOptions():
             return prepare_submission_set(options, who.signer, who.now)
         case CadesOptions(detached=True) | XadesOptions(packaging=Packaging.DETACHED) if request.digest is not None:
             return _of_digest(request.digest, options, who)
         case PadesOptions():
-            return _pades(_document(request), options, who, pdf)
+            return _pades(_document(request), options, who, pdf, undo)
         case _:
             return _of_document(_document(request), options, who)
 
@@ -60,14 +62,14 @@ def _of_document(document: BinaryIO, options: JwsOptions | CadesOptions | XadesO
             return prepare_xades(document, who.signer, who.now, options)
 
 
-def _pades(document: BinaryIO, options: PadesOptions, who: Signatory, pdf: PdfProcess) -> PadesPrepared:
+def _pades(
+    document: BinaryIO, options: PadesOptions, who: Signatory, pdf: PdfProcess, undo: ExitStack
+) -> PadesPrepared:
     """In a copy: the signature is written into the file, and the document may be wanted once more."""
-    with ExitStack() as undo:
-        copy = undo.enter_context(new_document())
-        document.seek(0)
-        shutil.copyfileobj(document, copy, PIECE)
+    with filled() as copy:
+        copy.writelines(pieces(document))
         prepared = prepare_pades(copy, who.signer, who.now, options, process=pdf, who=who.identity)
-        undo.pop_all()
+    undo.callback(copy.close)  # not earlier: whoever gives up meanwhile must not close it under our hands
     return prepared
 
 

@@ -16,6 +16,7 @@ from cardd.formats.verifying.cms import verify_cms
 from cardd.formats.verifying.jws import verify_jws
 from cardd.formats.verifying.pades import verify_pades
 from cardd.formats.verifying.raw import verify_raw
+from cardd.formats.verifying.submission_set import verify_submission_set
 from cardd.formats.verifying.xades import verify_xades
 
 HEAD = 1024
@@ -28,10 +29,11 @@ _JWS = re.compile(rb"\s*e[wy][\w-]{8,}[\w.\s-]*\Z")  # base64url of a JSON objec
 def signatures_of(given: ToVerify, pdf: PdfProcess) -> list[VerifiedSignature]:
     """Its signatures, whatever its format. Blocks.
 
-    Raises DocumentUnrecognised, InvalidRequest for half a raw signature, and what the formats' own functions do.
+    Raises DocumentUnrecognised, InvalidRequest for half a raw signature, DocumentContentTwice, and what the formats'
+    own functions do.
     """
-    if given.signature is not None or given.certificate is not None:
-        return [_raw(given)]
+    if given.documents or given.signature is not None or given.certificate is not None:
+        return [_submission_set(given) if given.documents else _raw(given)]
     document = given.document
     head = _head(document)
     if not head.strip():
@@ -51,11 +53,10 @@ def signatures_of(given: ToVerify, pdf: PdfProcess) -> list[VerifiedSignature]:
     raise DocumentUnrecognised
 
 
-def is_signature(document: BinaryIO) -> bool:
-    """Whether a file begins as CMS, XML or a JWS does, so that it can be a signature that stands beside a document."""
-    head = _head(document)
-    begins = head.startswith((SEQUENCE, *BOMS)) or head.lstrip().startswith((b"<", b"{"))
-    return begins or pem.detect(head) or _JWS.match(head) is not None
+def _submission_set(given: ToVerify) -> VerifiedSignature:
+    if (given.content, given.signature, given.certificate) != (None, None, None):
+        raise DocumentContentTwice
+    return verify_submission_set(given.document, given.documents)
 
 
 def _raw(given: ToVerify) -> VerifiedSignature:

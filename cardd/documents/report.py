@@ -34,6 +34,7 @@ def _signature(one: Judged, language: str) -> dict[str, Value]:
             "scope": found.scope,
             "algorithm": found.algorithm,
             "digest": found.digest,
+            "submission_set": asdict(found.submission_set) if found.submission_set else None,
             "signed_at": found.signed_at,
             "judged_at": one.at,
             "judged_by": "timestamp" if one.stamped else "clock",

@@ -18,11 +18,13 @@ from cardd.core.sessions import Session
 from cardd.core.signing import Signed, Signing
 from cardd.documents.requests import FormatOptions, SignedDocument, ToSign
 from cardd.errors import DocumentTimestampForm, TimestampUnconfigured
-from cardd.formats.document import sha256_of
-from cardd.formats.options import RawOptions
+from cardd.formats.document import sha256_of, with_space
+from cardd.formats.options import RawOptions, SubmissionSetOptions
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.raw import prepare_raw
+from cardd.formats.validity import require_valid
+from cardd.identity.cpx import facts_of
 from cardd.model import Identity
 from cardd.ports import Clock
 
@@ -64,11 +66,12 @@ class DocumentSigning:
 
         Raises the formats' errors (DocumentError), TimestampError's classes, and what ``Signing.sign`` raises.
         """
+        self._signing.check_size(len(requests), batch)  # before the work on as many documents
         stamper = await self._stamper_for(requests)
-        ready = [await self._prepared(session, request) for request in requests]
-        values = await self._signing.sign(session, [_asked(one) for one in ready], batch)
         done: list[SignedDocument] = []
-        with ExitStack() as undo:
+        with with_space(), ExitStack() as undo:
+            ready = [await self._prepared(session, request, undo) for request in requests]
+            values = await self._signing.sign(session, [_asked(one) for one in ready], batch)
             for one, value in zip(ready, values, strict=True):
                 done.append(await _finished(one, value, stamper))
                 undo.callback(done[-1].content.close)
@@ -77,27 +80,32 @@ class DocumentSigning:
 
     async def _stamper_for(self, requests: Sequence[ToSign]) -> Stamper | None:
         wanting = [request for request in requests if request.timestamp]
-        if any(isinstance(request.options, RawOptions) for request in wanting):
-            raise DocumentTimestampForm(format=RawOptions.format)
+        for options in (request.options for request in wanting):
+            if isinstance(options, RawOptions | SubmissionSetOptions):
+                raise DocumentTimestampForm(format=options.format)
         if not wanting:
             return None
         if self._stamper is None:
             raise TimestampUnconfigured
         return await self._stamper()
 
-    async def _prepared(self, session: Session, request: ToSign) -> _Ready:
+    async def _prepared(self, session: Session, request: ToSign, undo: ExitStack) -> _Ready:
         credential, algorithm = self._signing.signer(session, request.algorithm)
         options = request.options
         if isinstance(options, RawOptions):
+            facts = facts_of(credential.certificate)
+            require_valid(facts.not_before, facts.not_after, self._clock.now())
             prepared = prepare_raw(request.document, request.digest)
             return _Ready(request, prepared, prepared.message.digest)
         signer = Signer(credential.certificate, credential.chain, algorithm)
-        return await asyncio.to_thread(self._with_libraries, request, options, signer, session.identity)
+        return await asyncio.to_thread(self._with_libraries, request, options, signer, session.identity, undo)
 
-    def _with_libraries(self, request: ToSign, options: FormatOptions, signer: Signer, identity: Identity) -> _Ready:
+    def _with_libraries(
+        self, request: ToSign, options: FormatOptions, signer: Signer, identity: Identity, undo: ExitStack
+    ) -> _Ready:
         from cardd.documents.preparing import Signatory, prepare  # noqa: PLC0415 - when the first document is signed
 
-        prepared = prepare(request, options, Signatory(signer, identity, self._clock.now()), self._pdf)
+        prepared = prepare(request, options, Signatory(signer, identity, self._clock.now()), self._pdf, undo)
         digest = request.digest or (sha256_of(request.document) if request.document else prepared.message.digest)
         return _Ready(request, prepared, digest)
 

@@ -6,8 +6,8 @@ Nothing of what it needs is loaded before the first document.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -45,13 +45,15 @@ class ToVerify:
     """What is given: open files, which stay open; they have a number (``fileno``).
 
     ``content`` is the document of a detached signature. A raw one is ``signature``, the value, with ``certificate``
-    (PEM or DER, the signer's first), and ``document`` is what it is of.
+    (PEM or DER, the signer's first), and ``document`` is what it is of. ``documents`` are those of a DMP submission
+    set, all of them by their ``uniqueId``; ``document`` is the set's signature then.
     """
 
     document: BinaryIO
     content: BinaryIO | None = None
     signature: bytes | None = None
     certificate: bytes | None = None
+    documents: Mapping[str, BinaryIO] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ The document is never in memory: the lengths of what is around it are computed, 
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
@@ -14,7 +13,7 @@ from asn1crypto import cms
 
 from cardd.errors import DocumentEmpty
 from cardd.formats.cms import SEQUENCE, SET, SignerPart, signer_part
-from cardd.formats.document import PIECE, new_document, sha256_of, size_of
+from cardd.formats.document import filled, new_document, pieces, sha256_of, size_of
 from cardd.formats.prepared import Signer
 from cardd.formats.signer import require_signing_certificate
 from cardd.model import Message
@@ -70,12 +69,10 @@ class CadesPrepared:
         after = encode(IMPLICIT, b"".join(certificates)) + encode(SET, self.part.info(value, timestamp))
         if self.content is None:
             return new_document(_before(None, len(after)) + after)
-        signed = new_document(_before(size_of(self.content), len(after)))
-        signed.seek(0, 2)
-        self.content.seek(0)
-        shutil.copyfileobj(self.content, signed, PIECE)
-        signed.write(after)
-        signed.seek(0)
+        with filled() as signed:
+            signed.write(_before(size_of(self.content), len(after)))
+            signed.writelines(pieces(self.content))
+            signed.write(after)
         return signed
 
 

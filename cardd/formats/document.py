@@ -9,18 +9,45 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import EDQUOT, EFBIG, ENOSPC
 from typing import BinaryIO, cast
 
+from cardd.errors import DocumentNoSpace
+
 PIECE = 1024 * 1024
+NO_SPACE = (ENOSPC, EDQUOT, EFBIG)
+
+
+@contextmanager
+def with_space() -> Iterator[None]:
+    """Raise DocumentNoSpace where the disk is full, or may not be used further."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno in NO_SPACE:
+            raise DocumentNoSpace from fault
+        raise
 
 
 def new_document(content: bytes = b"") -> BinaryIO:
     """A file without a name that holds ``content``, at its beginning."""
-    # closed by whoever takes it
-    document = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115
-    document.write(content)
-    document.seek(0)
+    with filled() as document:
+        document.write(content)
     return document
+
+
+@contextmanager
+def filled() -> Iterator[BinaryIO]:
+    """The same to be filled inside, and taken after it, at its beginning; it is closed where that fails."""
+    document = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - closed by whoever takes it
+    try:
+        yield document
+        document.seek(0)
+    except BaseException:
+        with suppress(OSError):  # what is still to be written has no room either
+            document.close()
+        raise
 
 
 def pieces(document: BinaryIO) -> Iterator[bytes]:

@@ -6,7 +6,6 @@ The payload is read in pieces; a timestamp (-T) has its place in the unprotected
 from __future__ import annotations
 
 import json
-import os
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from hashlib import sha256
 from typing import BinaryIO
 
 from cardd.errors import DocumentEmpty, DocumentTimestampForm, DocumentTooLarge
-from cardd.formats.document import new_document, size_of
+from cardd.formats.document import filled, size_of
 from cardd.formats.options import JwsOptions, Serialization
 from cardd.formats.prepared import Signer
 from cardd.formats.signer import require_signing_certificate
@@ -77,12 +76,11 @@ class JwsPrepared:
 
     def _written(self, before: bytes, after: bytes) -> BinaryIO:
         """What is before the payload, the payload unless it is detached, and what is after it."""
-        signed = new_document(before)
-        signed.seek(0, os.SEEK_END)
-        if not self.options.detached:
-            signed.writelines(_payload(self.document))
-        signed.write(after)
-        signed.seek(0)
+        with filled() as signed:
+            signed.write(before)
+            if not self.options.detached:
+                signed.writelines(_payload(self.document))
+            signed.write(after)
         return signed
 
 

@@ -26,11 +26,18 @@ ROOM = 16 * 1024  # bytes, beside the certificates: the attributes, the value, a
 
 
 def stamp_lines(identity: Identity, now: datetime, language: str) -> tuple[str, ...]:
-    """What a visible signature says of a professional: name, profession, national number, time (UTC)."""
+    """What a visible signature says: name, profession, number, time (UTC).
+
+    They are those of the professional whose key signs; where an organisation's does, its own, and nothing of the
+    person, who is only declared there.
+    """
+    name, title, number = f"{identity.given_name} {identity.family_name}", identity.title, identity.national_id
+    if identity.is_declared and identity.organisation is not None:
+        name, title, number = identity.organisation.name, None, identity.organisation.identifier
     lines = (
-        f"{identity.given_name} {identity.family_name}",
-        identity.title or "",
-        text("stamp.number", language, number=identity.national_id),
+        name,
+        title or "",
+        text("stamp.number", language, number=number),
         text("stamp.time", language, date=now.strftime(text("stamp.date", language)), time=f"{now:%H:%M}"),
     )
     return tuple(line for line in lines if line)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from asn1crypto import x509
 
-from cardd.errors import (
-    AlgorithmUnsupported,
-    SigningCertificateExpired,
-    SigningCertificateNotYetValid,
-    SigningCertificateUsage,
-)
+from cardd.errors import AlgorithmUnsupported, SigningCertificateUsage
 from cardd.formats.prepared import Signer
+from cardd.formats.validity import require_valid
 from cardd.model import Algorithm
 
 P256 = "secp256r1"
@@ -26,19 +22,12 @@ def require_signing_certificate(signer: Signer, now: datetime) -> None:
     """
     # asn1crypto: cryptography refuses some older cards' certificates, for their multi-valued RDNs
     certificate = x509.Certificate.load(signer.certificate)
-    _require_valid(certificate, now)
+    require_valid(certificate.not_valid_before, certificate.not_valid_after, now)
     usage = certificate.key_usage_value
     if usage is None or "non_repudiation" not in usage.native:
         raise SigningCertificateUsage
     if not _can(certificate.public_key, signer.algorithm):
         raise AlgorithmUnsupported(algorithm=signer.algorithm)
-
-
-def _require_valid(certificate: x509.Certificate, now: datetime) -> None:
-    if now > certificate.not_valid_after:
-        raise SigningCertificateExpired(not_after=_told(certificate.not_valid_after))
-    if now < certificate.not_valid_before:
-        raise SigningCertificateNotYetValid(not_before=_told(certificate.not_valid_before))
 
 
 def _can(key: x509.PublicKeyInfo, algorithm: Algorithm) -> bool:
@@ -49,7 +38,3 @@ def _can(key: x509.PublicKeyInfo, algorithm: Algorithm) -> bool:
             return key.algorithm in ("rsa", "rsassa_pss")
         case Algorithm.ES256:
             return bool(key.algorithm == "ec" and key.curve == ("named", P256))
-
-
-def _told(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="seconds")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import BinaryIO
@@ -59,7 +60,8 @@ def prepare_submission_set(options: SubmissionSetOptions, signer: Signer, now: d
         Reference(_digest(manifest), "#IHEManifest", type=MANIFEST),
         Reference(_digest(signed), "#S0-SignedProperties", type=SIGNED_PROPERTIES),
     ]
-    return prepared_signature(signature, signer, references, canonicalization=C14N_COMMENTS)
+    alone = replace(signer, chain=())  # KeyInfo has one certificate in every source
+    return prepared_signature(signature, alone, references, canonicalization=C14N_COMMENTS)
 
 
 def urn(unique_id: str) -> str:

@@ -58,12 +58,22 @@ class VerifiedTimestamp:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedSet:
+    """A DMP submission set by its ``uniqueId``, its documents in the manifest's order, and those that were changed."""
+
+    unique_id: str
+    documents: tuple[str, ...]
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class VerifiedSignature:
     """One signature of a document.
 
     ``certificate`` is the signer's, ``chain`` the others that came with it (DER, in no order that means anything);
     ``algorithm`` has its JOSE name (RFC 7518): others' signatures may use more than cardd's keys do;
-    ``digest`` is the SHA-256 of what was signed, as it is here; ``signed_at`` is the signer's own claim.
+    ``digest`` is the SHA-256 of what was signed, as it is here; ``signed_at`` is the signer's own claim;
+    ``submission_set`` is what the signature of a set covers, by its manifest, whose digest is told then.
     """
 
     format: Format
@@ -75,6 +85,7 @@ class VerifiedSignature:
     signed_at: datetime | None = None
     timestamp: VerifiedTimestamp | None = None
     flaw: Flaw | None = None
+    submission_set: SignedSet | None = None
 
     @property
     def intact(self) -> bool:

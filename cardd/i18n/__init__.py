@@ -44,11 +44,10 @@ def fill(sentence: str, /, **params: str | int) -> str:
     return _PLACEHOLDER.sub(lambda found: str(params.get(found[1], "")), sentence)
 
 
-def reason(params: Mapping[str, str | int], language: str) -> str | int:
-    """Why a part of a request will not do: the parameter ``why``, in words where it is one of the known reasons."""
-    why = params.get("why", "")
-    known = catalogue("reasons", language).get(f"reason.{why}")
-    return fill(known, **params) if known else why
+def in_words(params: Mapping[str, str | int], language: str) -> dict[str, str | int]:
+    """The same, but ``why`` in words where it is one of the texts ``reason.…``."""
+    known = catalogue("reasons", language).get(f"reason.{params.get('why')}")
+    return {**params, "why": fill(known, **params)} if known else {**params}
 
 
 def template(key: str, language: str) -> str:

@@ -12,6 +12,7 @@ from cardd.core.pin import PinDesk
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.sessions import Credential, Session, Sessions, new_session_id
 from cardd.errors import AuditUnavailable, CarddError, CardIncomplete, TooManyRequests
+from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.cpx import serial_of
 from cardd.model import AuditEntry, Caller, CardCertificate, CardInfo, Identity, KeyPurpose, Outcome, Question
 from cardd.ports import AuditLog
@@ -54,6 +55,7 @@ class CardLogin:
         audit: AuditLog,
         *,
         hold_pin: bool,
+        authorities: KnownAuthorities,
     ) -> None:
         self._readers = readers
         self._sessions = sessions
@@ -61,6 +63,7 @@ class CardLogin:
         self._consents = consents
         self._audit = audit
         self._hold_pin = hold_pin
+        self._authorities = authorities
 
     async def open(self, caller: Caller, way: Way) -> tuple[Session, str]:
         """Ask for the PIN and open a session; the token is given once.
@@ -84,7 +87,7 @@ class CardLogin:
         card = await way.choose()
         certificates, pin, consent = await self._unlock(caller, way, card, session_id)
         try:
-            credentials = _credentials(await card.access.info(), certificates)
+            credentials = self._credentials(await card.access.info(), certificates)
             proof = credentials.get(KeyPurpose.AUTHENTICATION) or next(iter(credentials.values()))
             identity = way.identify(proof.certificate)
             who = person_of(identity) if identity.is_declared else None  # a card's certificate tells
@@ -125,22 +128,21 @@ class CardLogin:
                 way.stored.refused()
         return certificates, pin, "stored" if stored is not None and accepted else "pin"
 
+    def _credentials(self, info: CardInfo, certificates: tuple[CardCertificate, ...]) -> dict[KeyPurpose, Credential]:
+        by_key = {certificate.key_id: certificate.der for certificate in certificates}
+        found: dict[KeyPurpose, Credential] = {
+            key.purpose: Credential(key, der, serial_of(der), self._authorities.above(der))
+            for key in info.keys
+            if (der := by_key.get(key.id)) is not None and key.purpose is not KeyPurpose.TECHNICAL
+        }
+        if not found:
+            raise CardIncomplete(what="certificate")
+        return found
+
 
 def person_of(identity: Identity) -> str:
     """Whom a session is for, in its row of the audit log, where no certificate of theirs tells (EX_AIR-070)."""
     return f"person:{identity.national_id}"
-
-
-def _credentials(info: CardInfo, certificates: tuple[CardCertificate, ...]) -> dict[KeyPurpose, Credential]:
-    by_key = {certificate.key_id: certificate.der for certificate in certificates}
-    found: dict[KeyPurpose, Credential] = {
-        key.purpose: Credential(key, by_key[key.id], serial_of(by_key[key.id]))
-        for key in info.keys
-        if key.id in by_key and key.purpose is not KeyPurpose.TECHNICAL
-    }
-    if not found:
-        raise CardIncomplete(what="certificate")
-    return found
 
 
 def _wipe(pin: Secret | None) -> None:

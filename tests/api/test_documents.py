@@ -1,4 +1,4 @@
-"""Signed documents over HTTP: each format judged from outside, large ones handed over before, nothing kept."""
+"""Signed documents over HTTP: each format judged from outside, or refused before anybody is asked."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ import hashlib
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from cardd.api.services import ApiLimits
-from cardd.documents.held import LIFETIME
 from cardd.documents.stamping import TimestampAuthority
-from cardd.model import Choice
+from cardd.identity.authorities import KnownAuthorities
 from cardd.system.clock import SystemClock
 from cardd.system.timestamping import TimestampHttp
-from tests.api.workbench import PIN, Got, Json, Workbench
+from tests.api.documents import DOCUMENT, b64, inline, sign, signed
+from tests.api.workbench import Got, Json, Workbench
 from tests.rig import jose
 from tests.rig.openssl import accepts_cms
 from tests.rig.pdf import pdf, pdfsig, words_of
 from tests.rig.pens import SmallAuthority, card_pen
+from tests.rig.saml import StoppedClock
+from tests.rig.simulator import store
 from tests.rig.tsa import OpensslTsa, TsaServer
 
 BOMB = b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'
-DOCUMENT = b"compte rendu SIMULATION"
-OCTETS = {"Content-Type": "application/octet-stream"}
-
-
-def b64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
+A_SET: Json = {
+    "document_name": "Lot de soumission",
+    "format": "submission_set",
+    "submission_set": {"unique_id": "2.25.1", "documents": [{"unique_id": "2.25.2", "document": "PGEvPg=="}]},
+}
 
 
 def xmlsec(directory: Path, content: bytes, got: Got) -> bool:
@@ -42,28 +44,6 @@ def xmlsec(directory: Path, content: bytes, got: Got) -> bool:
     command = ["xmlsec1", "--verify", "--pubkey-cert-pem", "certificate.pem"]
     command += ["--id-attr:Id", "Object", "--id-attr:Id", "SignedProperties", "signed.xml"]
     return subprocess.run(command, cwd=directory, check=False, capture_output=True, timeout=30).returncode == 0
-
-
-def inline(**more: object) -> Json:
-    return {"document_name": "Compte rendu", "document": base64.b64encode(DOCUMENT).decode(), **more}
-
-
-async def sign(api: Workbench, body: Json) -> Got:
-    path, token = await api.logged_in()
-    return await api.call("POST", f"{path}/signatures", body, bearer=token)
-
-
-def signed(got: Got, *path: str | int) -> bytes:
-    assert got.status == 200, got.raw
-    return base64.b64decode(got.text(*path, "document"))
-
-
-async def handed_over(api: Workbench, path: str, token: str, content: bytes = DOCUMENT) -> str:
-    got = await api.call("POST", f"{path}/documents", content, bearer=token, headers=OCTETS)
-    assert (got.status, got.json["size"]) == (201, len(content)), got.raw
-    assert base64.b64decode(got.text("sha256")) == hashlib.sha256(content).digest()
-    assert got.headers["Location"] == f"{path}/documents/{got.text('id')}"
-    return got.text("id")
 
 
 @pytest.mark.skipif(not jose.is_installed(), reason="npm's jose is not installed")
@@ -114,6 +94,20 @@ async def test_a_submission_set_is_signed_by_its_manifest(api: Workbench) -> Non
     assert api.audit.entries[-1].action == "signature.submission_set"
 
 
+@pytest.mark.parametrize(("certificates", "named"), [("chain", 3), ("signer", 1)])
+async def test_the_authorities_that_are_configured_accompany_what_is_signed(
+    tmp_path: Path, certificates: str, named: int
+) -> None:
+    api = Workbench(tmp_path, known=KnownAuthorities(others=store().authorities))
+    await api.start()
+    of_set = cast(Json, A_SET["submission_set"]) | {"certificates": certificates}
+    got = await sign(api, A_SET | {"submission_set": of_set})
+    assert got.json["chain"] == [b64(one) for one in card_pen().signer.chain]
+    document = signed(got)
+    assert (document.count(b"<X509Certificate>"), document.count(b"<Cert>")) == (1, named)
+    await api.stop()
+
+
 async def test_a_submission_set_whose_document_is_missing_is_refused_unasked(api: Workbench) -> None:
     path, token = await api.logged_in()
     asked = len(api.person.questions)
@@ -151,6 +145,7 @@ async def test_the_user_and_the_log_are_told_of_the_document_and_not_of_what_sta
         (inline(format="cades", document=""), "document.empty", None),
         (inline(format="jws", timestamp=True), "timestamp.unconfigured", None),
         (inline(timestamp=True), "document.timestamp_form", None),
+        ({**A_SET, "timestamp": True}, "document.timestamp_form", None),
         ({"document_name": "x", "format": "cades", "document_id": "1234"}, "document.unknown", None),
         (inline(format="pades"), "document.malformed", None),
         (inline(format="xades"), "document.malformed", None),
@@ -169,87 +164,34 @@ async def test_what_cannot_be_signed_is_told_before_anybody_is_asked(
     assert (len(api.person.questions), api.card.count) == (asked, count)
 
 
+EVERY: list[Json] = [
+    inline(),
+    inline(format="jws"),
+    inline(format="cades"),
+    inline(format="xades", document=b64(b"<cr/>")),
+    inline(format="pades", document=b64(pdf())),
+    A_SET,
+]
+
+
+@pytest.mark.parametrize(("years", "code"), [(-4, "not_yet_valid"), (4, "expired")])
+async def test_a_card_out_of_its_time_signs_in_no_format(tmp_path: Path, years: int, code: str) -> None:
+    api = Workbench(tmp_path, today=StoppedClock(datetime.now(UTC) + timedelta(days=365 * years)))
+    await api.start()
+    path, token = await api.logged_in()
+    asked, count = len(api.person.questions), api.card.count
+    for body in EVERY:
+        got = await api.call("POST", f"{path}/signatures", body, bearer=token)
+        assert (got.status, got.code) == (422, f"signing_certificate.{code}"), body
+    assert (len(api.person.questions), api.card.count) == (asked, count)
+    await api.stop()
+
+
 async def test_a_list_of_several_formats_is_signed_under_one_consent(api: Workbench) -> None:
     asked = len(api.person.questions)
     got = await sign(api, {"signatures": [inline(), inline(format="jws"), inline(format="cades")]})
     assert [got.text("signatures", n, "format") for n in range(3)] == ["raw", "jws", "cades"]
     assert [question.topic for question in api.person.questions[asked:]].count("sign_batch") == 1
-
-
-async def test_a_document_handed_over_comes_back_signed_and_is_gone_afterwards(api: Workbench, tmp_path: Path) -> None:
-    path, token = await api.logged_in()
-    given = await handed_over(api, path, token)
-    body = {"document_name": "Compte rendu", "document_id": given, "format": "cades"}
-    got = await api.call("POST", f"{path}/signatures", body, bearer=token)
-    where = f"{path}/documents/{got.text('document_id')}"
-    fetched = await api.call("GET", where, bearer=token)
-    assert (fetched.status, fetched.headers["Content-Type"]) == (200, "application/pkcs7-mime")
-    (tmp_path / "signed").write_bytes(fetched.raw)
-    assert accepts_cms(tmp_path / "signed", card_pen().roots)
-    assert (await api.call("GET", f"{path}/documents/{given}", bearer=token)).code == "document.unknown"
-    assert (await api.call("DELETE", where, bearer=token)).status == 204
-    assert (await api.call("GET", where, bearer=token)).code == "document.unknown"
-
-
-async def test_a_refused_signature_leaves_the_document_for_another_try(api: Workbench) -> None:
-    path, token = await api.logged_in()
-    given = await handed_over(api, path, token)
-    body = {"document_name": "Compte rendu", "document_id": given, "format": "cades"}
-    api.person.choice = Choice.NO
-    assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).code == "consent.refused"
-    api.person.choice = Choice.YES
-    assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).status == 200
-
-
-async def test_another_session_has_no_part_in_it(api: Workbench) -> None:
-    secret = await api.pair()
-    path, token = await api.login(secret)
-    api.person.pins.append(PIN)
-    other, other_token = await api.login(secret)
-    given = await handed_over(api, path, token)
-    got = await api.call("GET", f"{other}/documents/{given}", bearer=other_token)
-    assert (got.status, got.code) == (404, "document.unknown")
-
-
-async def test_a_closed_session_holds_nothing(api: Workbench) -> None:
-    path, token = await api.logged_in()
-    given = await handed_over(api, path, token)
-    [session] = api.sessions.of(api.uid or 0)
-    content = api.held.find(session, given).content
-    await api.call("DELETE", path, bearer=token)
-    assert content.closed
-    assert LIFETIME <= 600
-
-
-async def test_a_session_holds_only_so_much(api: Workbench) -> None:
-    path, token = await api.logged_in()
-    api.held.count_max = 2
-    given = await handed_over(api, path, token)
-    await handed_over(api, path, token)
-    full = await api.call("POST", f"{path}/documents", DOCUMENT, bearer=token, headers=OCTETS)
-    assert (full.status, full.code) == (409, "document.too_many")
-    await api.call("DELETE", f"{path}/documents/{given}", bearer=token)
-    await handed_over(api, path, token)
-
-
-@pytest.mark.parametrize(
-    ("content", "headers", "code"),
-    [
-        (b"", OCTETS, "document.empty"),
-        (DOCUMENT, {"Content-Type": "application/json"}, "request.media_type"),
-        (DOCUMENT, {**OCTETS, "Content-Encoding": "gzip"}, "request.media_type"),
-        (b"x" * 2001, OCTETS, "request.too_large"),
-    ],
-)
-async def test_what_is_no_document_is_not_taken(
-    tmp_path: Path, content: bytes, headers: dict[str, str], code: str
-) -> None:
-    api = Workbench(tmp_path, limits=ApiLimits(document=2000))
-    await api.start()
-    path, token = await api.logged_in()
-    got = await api.call("POST", f"{path}/documents", content, bearer=token, headers=headers)
-    assert got.code == code
-    await api.stop()
 
 
 @asynccontextmanager
@@ -278,6 +220,27 @@ async def test_a_timestamp_comes_with_each_that_wants_one(tmp_path: Path, tsa: O
         assert lengths[0] > lengths[1] + 1000
 
 
+@pytest.mark.parametrize(
+    ("form", "document"),
+    [
+        ({"format": "cades"}, DOCUMENT),
+        ({"format": "jws", "jws": {"serialization": "json"}}, DOCUMENT),
+        ({"format": "xades"}, b"<cr>SIMULATION</cr>"),
+        ({"format": "pades"}, pdf()),
+    ],
+    ids=lambda value: value["format"] if isinstance(value, dict) else "",
+)
+async def test_a_verification_finds_the_timestamp_of_each_format(
+    tmp_path: Path, tsa: OpensslTsa, form: Json, document: bytes
+) -> None:
+    async with with_timestamps(tmp_path, tsa) as (api, _):
+        got = await sign(api, inline(**form) | {"document": b64(document), "timestamp": True})
+        found = await api.call("POST", "/v1/verifications", {"document": b64(signed(got))}, via="unix")
+        (one,) = cast(list[Json], found.json["signatures"])
+        assert cast(Json, one["timestamp"])["intact"] is True
+        assert found.text("signatures", 0, "timestamp", "authority") == "HORODATAGE SIMULATION"
+
+
 async def test_without_its_timestamp_no_signature_leaves(tmp_path: Path, tsa: OpensslTsa) -> None:
     async with with_timestamps(tmp_path, tsa) as (api, server):
         path, token = await api.logged_in()
@@ -285,3 +248,9 @@ async def test_without_its_timestamp_no_signature_leaves(tmp_path: Path, tsa: Op
         got = await api.call("POST", f"{path}/signatures", inline(format="cades", timestamp=True), bearer=token)
         assert (got.status, got.code, got.json["retryable"]) == (503, "timestamp.unavailable", True)
         assert "document" not in got.json
+
+
+async def test_more_documents_than_one_consent_covers_are_not_even_read(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    body = {"signatures": [inline(format="pades", document=b64(b"no PDF"))] * 51}
+    assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).json["where"] == "batch"

@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cardd.api.services import ApiLimits
 from cardd.documents.verification import Anchors
 from cardd.formats.cades import prepare_cades
+from cardd.formats.options import SetDocument, SubmissionSetOptions
 from cardd.formats.raw import prepare_raw
+from cardd.formats.submission_set import prepare_submission_set
 from cardd.model import Algorithm
 from tests.api.workbench import PAGE, Got, Json, Workbench
 from tests.rig.pens import Pen, SmallAuthority
@@ -98,6 +100,48 @@ async def test_a_detached_and_a_raw_signature_come_with_their_document(tmp_path:
         assert (await verify(api, {**raw, "certificate": b64(b"none")})).code == "document.malformed"
         del raw["certificate"]
         assert (await verify(api, raw)).code == "request.invalid"
+
+
+def signed_set(pen: Pen, documents: dict[str, bytes]) -> bytes:
+    listed = tuple(SetDocument(name, BytesIO(content)) for name, content in documents.items())
+    return pen.write(prepare_submission_set(SubmissionSetOptions("2.25.1", listed), pen.signer, datetime.now(UTC)))
+
+
+def of_set(signature: bytes, documents: dict[str, bytes]) -> Json:
+    listed = [{"unique_id": name, "document": b64(content)} for name, content in documents.items()]
+    return {"document": b64(signature), "documents": cast(list[object], listed)}
+
+
+async def test_a_submission_set_is_judged_with_its_documents(tmp_path: Path, root: SmallAuthority) -> None:
+    async with bench(tmp_path, root) as (api, _):
+        documents = {"2.25.2": DOCUMENT, "2.25.3": b"%PDF-1.7 SIMULATION"}
+        signature = signed_set(pen_of(root), documents)
+        for given, verdict, why, changed in (
+            (documents, "valid", [], []),
+            (documents | {"2.25.3": b"another"}, "invalid", ["flaw_content"], ["2.25.3"]),
+        ):
+            got = await verify(api, of_set(signature, given))
+            assert (got.json["verdict"], codes(got), got.text("signatures", 0, "scope")) == (verdict, why, "detached")
+            (one,) = cast(list[Json], got.json["signatures"])
+            assert one["submission_set"] == {"unique_id": "2.25.1", "documents": [*documents], "changed": changed}
+
+
+async def test_a_submission_set_wants_its_documents_all_and_no_others(tmp_path: Path, root: SmallAuthority) -> None:
+    async with bench(tmp_path, root) as (api, _):
+        documents = {"2.25.2": DOCUMENT, "2.25.3": b"%PDF-1.7 SIMULATION"}
+        signature = signed_set(pen_of(root), documents)
+        twice = of_set(signature, documents)
+        twice["documents"] = cast(list[object], twice["documents"]) * 2
+        refused: dict[str, Json] = {
+            "document.content_missing": {"document": b64(signature)},
+            "document.manifest_missing": of_set(signature, {"2.25.2": DOCUMENT}),
+            "document.manifest_unnamed": of_set(signature, documents | {"2.25.4": DOCUMENT}),
+            "document.content_twice": {**of_set(signature, documents), "content": b64(DOCUMENT)},
+            "request.invalid": twice,
+        }
+        assert {code: (await verify(api, body)).code for code, body in refused.items()} == {
+            code: code for code in refused
+        }
 
 
 async def test_the_reasons_are_told_in_the_caller_s_language(tmp_path: Path, root: SmallAuthority) -> None:

@@ -37,6 +37,7 @@ from cardd.documents.signing import DocumentSigning, Stamper
 from cardd.documents.verification import Anchors, Verifier
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.saml.profiles import profile_named
+from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -48,6 +49,7 @@ from cardd.identity.methods import Methods
 from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import Peer
+from cardd.ports import Clock
 from cardd.relay.organisation import OrganisationTls
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
@@ -117,6 +119,8 @@ class Workbench:
     anchors: Anchors = field(default_factory=Anchors)
     is_online: bool = True
     totp: bool = False
+    known: KnownAuthorities = field(default_factory=KnownAuthorities)
+    today: Clock = field(default_factory=SystemClock)
     uid: int | None = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
@@ -138,7 +142,15 @@ class Workbench:
         self.pins = PinDesk(prompter, guard)
         self._wire()
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
-        login = CardLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
+        login = CardLogin(
+            self.readers,
+            self.sessions,
+            self.pins,
+            self.consents,
+            self.audit,
+            hold_pin=self.hold_pin,
+            authorities=self.known,
+        )
         self.secrets = MemorySecrets()
         expiry = ExpiryWatch(self.store, self.clock, self.events)
         csa = CsaLogin(login, self.readers, self.secrets, expiry, token=None)
@@ -171,7 +183,7 @@ class Workbench:
             clients=self.clients,
             consents=self.consents,
             signing=self.signing,
-            documents=DocumentSigning(self.signing, SystemClock(), self.pdf, self.stamper),
+            documents=DocumentSigning(self.signing, self.today, self.pdf, self.stamper),
             held=self.held,
             assertions=Assertions(
                 self.sessions,

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cardd.cli.exits import Exit
 from tests.cli.conftest import Station
 from tests.cli.station import User
-from tests.rig import jose
+from tests.rig import jose, xml_judges
 from tests.rig.openssl import accepts_cms
 from tests.rig.pdf import pdf, pdfsig, words_of
 from tests.rig.pens import card_pen
@@ -44,11 +45,32 @@ def test_several_files_are_signed_in_one_format_under_one_consent(
         assert signed.with_suffix(".content").read_bytes() == file.read_bytes()
 
 
+def test_what_was_not_signed_does_not_stay_with_the_session(
+    professional: User, station: Station, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{number}.txt" for number in range(33)]
+    for file in files:
+        file.write_text("SIMULATION")
+    station.pinentry.answer(confirm="no")
+    for _ in range(2):  # a session holds 64
+        told = professional.run("sign", *files, "--format", "cades")
+        assert told.status == Exit.PERSON
+
+
 def test_a_detached_signature_stands_beside_its_document(professional: User, tmp_path: Path) -> None:
     file = tmp_path / "document.bin"
     file.write_bytes(b"SIMULATION" * 1000)
     professional.ok("sign", file, "--format", "cades", "--detached")
     assert accepts_cms(tmp_path / "document.bin.p7s", card_pen().roots, file)
+
+
+def test_it_is_found_and_judged_whatever_certificate_stands_beside_it(professional: User, tmp_path: Path) -> None:
+    file = tmp_path / "document.txt"
+    file.write_text("SIMULATION")
+    professional.ok("sign", file, "--format", "cades", "--detached", "--certificate")
+    assert (tmp_path / "document.txt.pem").exists()
+    (found,) = professional.run("verify", file, "--json").rows("signatures")
+    assert (found["format"], found["intact"]) == ("cades", True)
 
 
 @pytest.mark.skipif(not jose.is_installed(), reason="npm's jose is not installed")
@@ -58,10 +80,50 @@ def test_a_jws_goes_where_it_is_told(professional: User, tmp_path: Path) -> None
     assert jose.judge((tmp_path / "signed").read_bytes(), "RS256")["payload"] == b"{}"
 
 
+def test_a_submission_set_is_signed_and_judged_with_its_documents(professional: User, tmp_path: Path) -> None:
+    cda, report = tmp_path / "cda.xml", tmp_path / "compte-rendu.pdf"
+    cda.write_text("<!-- SIMULATION --><ClinicalDocument b='2' a='1'/>")
+    report.write_bytes(pdf())
+    documents = (f"2.25.9101={cda}", f"2.25.9102={report}")
+    professional.ok("sign", "--format", "submission_set", "--set", "2.25.9100", *documents)
+    signed = tmp_path / "2.25.9100.xades.xml"
+    assert xml_judges.xmlsec_accepts(signed, card_pen().roots, "--ignore-manifests")
+    cda.write_text('<!-- SIMULATION --><ClinicalDocument a="1" b="2"></ClinicalDocument>')  # written another way
+    given = [part for one in documents for part in ("--document", one)]
+    (found,) = professional.run("verify", signed, *given, "--json").rows("signatures")
+    of_set = {"unique_id": "2.25.9100", "documents": ["2.25.9101", "2.25.9102"], "changed": []}
+    assert (found["intact"], found["submission_set"]) == (True, of_set)
+    report.write_bytes(pdf(pages=2))
+    told = professional.run("verify", signed, *given)
+    assert (told.status, "CHANGED" in told.out) == (Exit.FAILED, True)
+
+
+def test_a_set_that_is_not_named_as_it_must_is_refused(professional: User, tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text("<a/>")
+    one = f"2.25.1={tmp_path / 'a.xml'}"
+    for wrong in (
+        (one,),
+        ("--set", "2.25.9", tmp_path / "a.xml"),
+        ("--set", "2.25.9", one, one),
+        ("--set", "../a", one),
+    ):
+        assert professional.run("sign", "--format", "submission_set", *wrong).status == Exit.USAGE
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.xml"]
+
+
+def test_an_algorithm_that_the_card_cannot_is_told(professional: User, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    professional.ok("sign", tmp_path / "a.txt", "--algorithm", "RS256")
+    told = professional.run("sign", tmp_path / "a.txt", "--algorithm", "PS256")
+    assert (told.status, "(PS256)" in told.err) == (Exit.CARD, True)
+
+
 def test_what_belongs_to_another_format_is_refused(professional: User, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     for wrong in (("--timestamp",), ("--visible", "1,2,3,4"), ("--format", "pades", "--page", "1")):
-        assert professional.run("sign", tmp_path / "a.txt", *wrong).status == 2
+        assert professional.run("sign", tmp_path / "a.txt", *wrong).status == Exit.USAGE
+    french = User(professional.home, professional.daemon, locale="fr_FR.UTF-8")
+    assert "n'est pas de ce format" in french.run("sign", tmp_path / "a.txt", "--timestamp").err
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.txt"]
 
 

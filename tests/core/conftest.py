@@ -17,6 +17,7 @@ from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
 from cardd.core.trace import Trace
+from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.card_login import CardLogin
 from cardd.identity.choice import CardChoice
 from cardd.identity.cpx_login import CpxLogin
@@ -58,7 +59,15 @@ class Core:
         self.pins = PinDesk(self.person, guard)
         self.pin_life = PinLife(self.person, self.pins, guard, self.audit)
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
-        login = CardLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
+        login = CardLogin(
+            self.readers,
+            self.sessions,
+            self.pins,
+            self.consents,
+            self.audit,
+            hold_pin=self.hold_pin,
+            authorities=KnownAuthorities(),
+        )
         self.login = CpxLogin(login, CardChoice(self.readers, self.person), _nobodys)
         self.readers.on_card_removed.append(
             lambda card: self.sessions.close_where(lambda session: session.card is card, "card_removed")

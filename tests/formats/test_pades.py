@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -32,8 +33,8 @@ from cardd.formats.pades import PadesPrepared, prepare_pades
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
 from cardd.formats.verifying.pades import verify_pades
-from cardd.model import Identity
-from tests.rig.pdf import pdf, pdfsig, words_of
+from cardd.model import Identity, Organisation
+from tests.rig.pdf import boxes_of, pdf, pdfsig, words_of
 from tests.rig.pens import Pen, card_pen, finished
 from tests.rig.tsa import OpensslTsa
 
@@ -58,11 +59,13 @@ class Preparing:
         self._process = process
         self._now = now
 
-    def __call__(self, content: bytes, pen: Pen, options: PadesOptions | None = None) -> PadesPrepared:
+    def __call__(
+        self, content: bytes, pen: Pen, options: PadesOptions | None = None, who: Identity = WHO
+    ) -> PadesPrepared:
         document = new_document(content)
         try:
             return prepare_pades(
-                document, pen.signer, self._now, options or PadesOptions(), process=self._process, who=WHO
+                document, pen.signer, self._now, options or PadesOptions(), process=self._process, who=who
             )
         except BaseException:
             document.close()
@@ -111,6 +114,40 @@ def test_a_visible_one_shows_who_signed_and_keeps_the_rest_of_the_page(
         assert shown in words.split("\f")[0]
         assert shown not in words.split("\f")[1]
     assert [judged.is_valid for judged in pdfsig(signed)] == [True]
+
+
+def test_an_organisation_s_signature_shows_no_person_whom_a_program_declared(
+    prepare: Preparing, card: Pen, tmp_path: Path
+) -> None:
+    who = replace(WHO, is_declared=True, organisation=Organisation("1999999999", "finess", "CABINET FICTIF"))
+    signed = tmp_path / "signed.pdf"
+    signed.write_bytes(card.write(prepare(pdf(), card, PadesOptions(visible=Visible(CORNER)), who)))
+    words = words_of(signed)
+    assert "CABINET FICTIF" in words
+    assert "1999999999" in words
+    assert "CAMILLE" not in words
+    assert "899000000010" not in words
+
+
+def test_a_long_name_is_broken_between_words_where_it_would_be_too_small_to_read(
+    prepare: Preparing, card: Pen, tmp_path: Path
+) -> None:
+    title = "Chirurgien-dentiste, spécialiste qualifiée en orthopédie dento-faciale"
+    who = Identity("899000000010", "DE LA SIMULATION-ŒUVRÉE D'ÉTAMPES", "MARIE-ANNE ÉLÉONORE GENEVIÈVE", title=title)
+    signed = tmp_path / "signed.pdf"
+    signed.write_bytes(card.write(prepare(pdf(), card, PadesOptions(visible=Visible(CORNER)), who)))
+    boxes = boxes_of(signed)
+    assert boxes.keys() >= {"MARIE-ANNE", "D'ÉTAMPES", "dento-faciale", "899000000010"}
+    assert min(low - top for _, top, _, low in boxes.values()) > 6
+    assert all(40 <= left < right <= 260 and 722 <= top < low <= 802 for left, top, right, low in boxes.values())
+
+
+def test_the_smallest_box_holds_its_words(prepare: Preparing, card: Pen, tmp_path: Path) -> None:
+    signed = tmp_path / "signed.pdf"
+    options = PadesOptions(visible=Visible((40.0, 40.0, 45.0, 42.0), 1, picture()))
+    signed.write_bytes(card.write(prepare(pdf(), card, options)))
+    assert [judged.is_valid for judged in pdfsig(signed)] == [True]
+    assert all(40 <= left < right <= 45 for left, _, right, _ in boxes_of(signed).values())
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
@@ -216,6 +253,16 @@ def test_a_field_name_is_taken_once(prepare: Preparing, card: Pen) -> None:
 def test_a_certificate_that_signs_no_documents_is_refused(prepare: Preparing) -> None:
     with pytest.raises(SigningCertificateUsage):
         prepare(pdf(), card_pen(purpose="authentication"))
+
+
+def test_what_the_library_notes_of_a_document_stays_out_of_the_journal(
+    card: Pen, now: datetime, capfd: pytest.CaptureFixture[str]
+) -> None:
+    process = PdfProcess()
+    odd = pdf().replace(b"1 0 obj\n<<", b"1  0 obj<<")
+    assert card.write(Preparing(process, now)(odd, card))
+    process.close()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_process_that_takes_too_long_is_replaced(card: Pen, now: datetime) -> None:

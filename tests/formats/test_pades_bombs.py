@@ -18,7 +18,8 @@ from tests.rig.pdf import HEAD, pdf
 from tests.rig.pens import Pen
 
 WHO = Identity("899000000010", "SIMULATION-MÉDECIN", "CAMILLE", title="Médecin")
-MANY = 1_900_000  # entries: nearly all the memory that the PDF process may have
+MEMORY = 200 * 1024 * 1024  # for the PDF process: less than its own, so that less work fills it
+MANY = 450_000  # entries: one document leaves so much behind that there is no room for another
 
 
 def sign(process: PdfProcess, pen: Pen, now: datetime, content: bytes) -> bytes:
@@ -53,7 +54,7 @@ def doubling_fields(depth: int) -> bytes:
 
 @pytest.fixture
 def process() -> Iterator[PdfProcess]:
-    running = PdfProcess(limit=10.0)
+    running = PdfProcess(limit=5.0)
     yield running
     running.close()
 
@@ -78,7 +79,7 @@ def test_a_bomb_is_refused_and_the_next_document_is_signed(
 
 
 def test_what_a_heavy_document_leaves_in_memory_is_not_held_against_the_next(card: Pen, now: datetime) -> None:
-    process, heavy = PdfProcess(limit=120.0), many_entries(MANY)
+    process, heavy = PdfProcess(limit=120.0, memory=MEMORY), many_entries(MANY)
     assert sign(process, card, now, heavy)
     assert sign(process, card, now, heavy)
     assert sign(process, card, now, pdf())

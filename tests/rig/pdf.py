@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 import subprocess
@@ -81,3 +82,13 @@ def words_of(file: Path) -> str:
     """The text that the pages show, form fields included."""
     done = subprocess.run(["pdftotext", "-layout", str(file), "-"], check=True, capture_output=True, timeout=60)
     return done.stdout.decode()
+
+
+def boxes_of(file: Path) -> dict[str, tuple[float, float, float, float]]:
+    """Each word of the pages, and where it stands: left, top, right, bottom in points from the upper left corner."""
+    done = subprocess.run(["pdftotext", "-bbox", str(file), "-"], check=True, capture_output=True, timeout=60)
+    found = re.findall(r'<word xMin="(.*?)" yMin="(.*?)" xMax="(.*?)" yMax="(.*?)">(.*?)</word>', done.stdout.decode())
+    return {
+        html.unescape(word): (float(left), float(top), float(right), float(low))
+        for left, top, right, low, word in found
+    }

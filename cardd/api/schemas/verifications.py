@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from cardd.api.schemas.base import Answer, Body, Verdict
+from cardd.api.schemas.base import Answer, Body, Name, Verdict
+
+
+class OfSetBody(Body):
+    """A document of a submission set by its ``uniqueId``."""
+
+    unique_id: Name
+    document: bytes
 
 
 class VerificationBody(Body):
     """POST /v1/verifications: a signed document, and ``content``, what it signs, where that is not inside.
 
     For a raw signature ``signature`` is the value, ``certificate`` the signer's (PEM or DER; PEM may go on with those
-    above it), and ``document`` what it is of.
+    above it), and ``document`` what it is of. For a DMP submission set ``document`` is its signature, ``documents`` are
+    all that it has.
     """
 
     document: bytes
     content: bytes | None = None
     signature: bytes | None = None
     certificate: bytes | None = None
+    documents: Annotated[list[OfSetBody], Meta(min_length=1, max_length=255)] | None = None
 
 
 class ReasonAnswer(Answer):
@@ -93,11 +102,19 @@ class TimestampAnswer(Answer):
     revocation: RevocationAnswer | UnsetType = UNSET
 
 
+class SignedSetAnswer(Answer):
+    """A submission set by its ``uniqueId``; ``changed`` are those of its ``documents`` that are not as they were."""
+
+    unique_id: str
+    documents: list[str]
+    changed: list[str]
+
+
 class VerifiedAnswer(Answer):
     """One signature of a document.
 
-    ``digest`` is the SHA-256 of what was signed, as it is here; ``scope`` whether that is all of the document.
-    ``signed_at`` is the signer's claim; ``judged_at`` the time that the certificate was judged for.
+    ``digest`` is the SHA-256 of what was signed, as it is here, of a set its manifest's; ``scope`` whether that is all
+    of the document. ``signed_at`` is the signer's claim; ``judged_at`` the time that the certificate was judged for.
     """
 
     format: Literal["raw", "jws", "cades", "xades", "pades"]
@@ -115,6 +132,7 @@ class VerifiedAnswer(Answer):
     signed_at: datetime | UnsetType = UNSET
     revocation: RevocationAnswer | UnsetType = UNSET
     timestamp: TimestampAnswer | UnsetType = UNSET
+    submission_set: SignedSetAnswer | UnsetType = UNSET
 
 
 class VerificationAnswer(Answer):

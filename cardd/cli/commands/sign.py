@@ -12,8 +12,10 @@ from typing import BinaryIO
 
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
-from cardd.cli.forms import form_arguments, form_of, is_apart, output_of
+from cardd.cli.forms import SET, SUFFIXES, form_arguments, form_of, is_apart, output_of
+from cardd.cli.handing import HandOver, handing_over
 from cardd.cli.parser import Parser
+from cardd.cli.sets import named_files, set_to_sign
 from cardd.cli.waiting import waiting
 from cardd.client import Form, Session, Signature, ToSign
 from cardd.errors import InvalidRequest
@@ -24,7 +26,7 @@ DOCUMENT_MAX = 8 * CHUNK
 
 def arguments(parser: Parser) -> None:
     """Files, where signatures go, and in which format."""
-    parser.add_argument("files", metavar=parser.words("file"), nargs="+", type=Path, help=parser.words("sign.files"))
+    parser.add_argument("files", metavar=parser.words("file"), nargs="+", help=parser.words("sign.files"))
     parser.add_argument("--output", "-o", metavar="PATH", type=Path, help=parser.words("sign.output"))
     parser.add_argument("--certificate", action="store_true", help=parser.words("sign.certificate"))
     parser.add_argument("--patient", metavar=parser.words("name"), help=parser.words("sign.patient"))
@@ -33,45 +35,51 @@ def arguments(parser: Parser) -> None:
 
 async def run(context: Context) -> int:
     """Sign all under one consent, then write."""
-    files: list[Path] = context.arguments.files
     form = form_of(context.arguments)
-    outputs = _outputs(context, form)
+    named = named_files(context, context.arguments.files) if form["format"] == SET else {}
+    files = [*named.values()] or [Path(file) for file in context.arguments.files]
+    outputs = _outputs(context, files, form)
     async with context.client(context.kept.secret) as cardd:
         session = cardd.session(*context.kept.open_session())
-        items = [await _to_sign(session, file, form, context.arguments.patient) for file in files]
-        async with waiting(context, context.words("sign.waiting"), cardd):
-            signatures = await session.sign_many(items)
+        async with handing_over(session) as hand_over:
+            if named:
+                items = [await set_to_sign(context, hand_over, named, form)]
+            else:
+                items = [await _to_sign(hand_over, file, form, context.arguments.patient) for file in files]
+            async with waiting(context, context.words("sign.waiting"), cardd):
+                signatures = await session.sign_many(items)
         for output, signature in zip(outputs, signatures, strict=True):
             await _write(session, output, signature)
+    subjects = [context.arguments.set] if named else [str(file) for file in files]
     done = [
-        {"file": str(file), "signature": str(output), **_certificate(context, output, signature)}
-        for file, output, signature in zip(files, outputs, signatures, strict=True)
+        {"file": file, "signature": str(output), **_certificate(context, output, signature)}
+        for file, output, signature in zip(subjects, outputs, signatures, strict=True)
     ]
     lines = [context.words("sign.done", file=one["file"], signature=one["signature"]) for one in done]
     context.answer({"signed": done}, lines)
     return Exit.OK
 
 
-def _outputs(context: Context, form: Form) -> list[Path]:
+def _outputs(context: Context, files: list[Path], form: Form) -> list[Path]:
     """Where the signatures go, known to be writable before anything is signed. Raises OSError."""
-    files: list[Path] = context.arguments.files
     given: Path | None = context.arguments.output
-    if given and len(files) > 1:
+    outputs = [output_of(file, form) for file in files]
+    if form["format"] == SET:
+        outputs = [files[0].with_name(context.arguments.set + SUFFIXES[SET])]
+    if given and len(outputs) > 1:
         raise InvalidRequest(where="--output", why=context.words("sign.one_output"))
-    outputs = [given] if given else [output_of(file, form) for file in files]
+    outputs = [given] if given else outputs
     for output in outputs:
         if not os.access(output if output.exists() else output.absolute().parent, os.W_OK):
             raise PermissionError(13, os.strerror(13), str(output))
     return outputs
 
 
-async def _to_sign(session: Session, file: Path, form: Form, patient: str | None) -> ToSign:
+async def _to_sign(hand_over: HandOver, file: Path, form: Form, patient: str | None) -> ToSign:
     """By the digest where that is enough; handed over otherwise, so that no request holds the document."""
     if form["format"] == "raw" or is_apart(form):
         return _unsent(file, form, patient)
-    with file.open("rb") as content:
-        held = await session.hand_over(content)
-    return ToSign(file.name, document_id=held.id, patient=patient, form=form)
+    return ToSign(file.name, document_id=await hand_over(file), patient=patient, form=form)
 
 
 def _unsent(file: Path, form: Form, patient: str | None) -> ToSign:

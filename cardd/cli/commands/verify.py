@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
+from cardd.cli.sets import named_files
 from cardd.documents.report import report
 from cardd.documents.verdicts import Verdict, Verification
 from cardd.documents.verification import Anchors, ToVerify, Verifier
@@ -23,6 +24,8 @@ from cardd.formats.pdf.process import PdfProcess
 if TYPE_CHECKING:
     from cardd.config import Config
 
+BESIDE = (".sig", ".p7s")  # as ``cardctl sign`` names what stands beside its document
+VALUE_MAX = 1024  # bytes of a bare value; a signature that holds a certificate is longer
 EXITS = {Verdict.VALID: Exit.OK, Verdict.INVALID: Exit.FAILED, Verdict.UNDETERMINED: Exit.UNDETERMINED}
 
 
@@ -33,6 +36,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--content", metavar="PATH", type=Path, help=words("verify.content"))
     parser.add_argument("--signature", metavar="PATH", type=Path, help=words("verify.signature"))
     parser.add_argument("--certificate", metavar="PATH", type=Path, help=words("verify.certificate"))
+    parser.add_argument("--document", metavar="OID=PATH", action="append", default=[], help=words("verify.document"))
     parser.add_argument("--authorities", metavar="PATH", type=Path, help=words("verify.authorities"))
     parser.add_argument("--offline", action="store_true", help=words("verify.offline"))
     parser.add_argument("--config", metavar="PATH", type=Path, help=words("config_file"))
@@ -57,11 +61,13 @@ def _given(context: Context, files: ExitStack) -> ToVerify:
     asked = context.arguments
     document = files.enter_context(asked.file.open("rb"))
     content = files.enter_context(asked.content.open("rb")) if asked.content else None
-    beside = asked.file.with_name(asked.file.name + ".sig")
-    signature: Path | None = asked.signature or (beside if content is None and beside.exists() else None)
+    if documents := named_files(context, asked.document):
+        of_set = {name: files.enter_context(path.open("rb")) for name, path in documents.items()}
+        return ToVerify(document, content, _bytes(asked.signature), _bytes(asked.certificate), of_set)
+    signature: Path | None = asked.signature or (None if content else _beside(asked.file))
     if signature is None:
         return ToVerify(document, content, certificate=_bytes(asked.certificate))
-    certificate = asked.certificate or _there(signature.with_suffix(".pem"))
+    certificate = asked.certificate or _certificate_of(signature)
     if certificate is not None:
         return ToVerify(document, content, signature.read_bytes(), _bytes(certificate))
     if content is not None:
@@ -69,8 +75,15 @@ def _given(context: Context, files: ExitStack) -> ToVerify:
     return ToVerify(files.enter_context(signature.open("rb")), document)
 
 
-def _there(path: Path) -> Path | None:
-    return path if path.exists() else None
+def _beside(file: Path) -> Path | None:
+    paths = (file.with_name(file.name + suffix) for suffix in BESIDE)
+    return next((path for path in paths if path.exists()), None)
+
+
+def _certificate_of(signature: Path) -> Path | None:
+    """The one beside a bare value; any other signature holds its own, whatever stands beside it."""
+    beside = signature.with_suffix(".pem")
+    return beside if beside.exists() and signature.stat().st_size <= VALUE_MAX else None
 
 
 def _bytes(path: Path | None) -> bytes | None:

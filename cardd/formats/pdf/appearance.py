@@ -17,8 +17,9 @@ from pyhanko.pdf_utils.writer import BasePdfFileWriter
 name = generic.NameObject
 
 ENCODING = "cp1252"  # Python's name for WinAnsiEncoding
-MARGIN = 3.0  # points
-SIZE_MAX, LEADING = 12.0, 1.2
+MARGIN, MARGIN_MAX = 3.0, 0.1  # points, and of a very small box
+SIZE_MAX, SIZE_STEP, LEADING = 12.0, 0.95, 1.2
+SIZE_GOOD, GAIN = 8.0, 1.4  # lines are broken up to this size, where they grow by so much at least
 PICTURE_MAX = 0.4  # of the width
 NARROW, WIDE = 0.56, 1.02  # em; no glyph of Helvetica is wider than its class
 CAPITAL = 0.78
@@ -37,13 +38,14 @@ def appearance(
     """A form XObject of this width and height (points), read upright on a page that is shown turned by ``rotation``."""
     width, height = box if rotation % 180 == 0 else box[::-1]
     resources = generic.DictionaryObject({name("/Font"): generic.DictionaryObject({name("/F"): _helvetica()})})
-    content, left = [b"q"], MARGIN
+    margin = min(MARGIN, MARGIN_MAX * min(width, height))
+    content, left = [b"q"], margin
     if picture is not None:
-        shown = _fitted(picture, width * PICTURE_MAX - MARGIN, height - 2 * MARGIN)
+        shown = _fitted(picture, width * PICTURE_MAX - margin, height - 2 * margin)
         resources[name("/XObject")] = generic.DictionaryObject({name("/P"): pil_image(picture, writer)})
-        content.append(b"q %.2f 0 0 %.2f %.2f %.2f cm /P Do Q" % (*shown, MARGIN, (height - shown[1]) / 2))
-        left += shown[0] + MARGIN
-    content += [_text(lines, left, width - left - MARGIN, height), b"Q"]
+        content.append(b"q %.2f 0 0 %.2f %.2f %.2f cm /P Do Q" % (*shown, margin, (height - shown[1]) / 2))
+        left += shown[0] + margin
+    content += [_text(lines, left, width - left - margin, height - 2 * margin, height / 2), b"Q"]
     form = generic.StreamObject(
         {
             name("/Type"): name("/XObject"),
@@ -67,15 +69,40 @@ def _fitted(picture: Image.Image, width: float, height: float) -> tuple[float, f
     return picture.width * scale, picture.height * scale
 
 
-def _text(lines: Sequence[str], left: float, width: float, height: float) -> bytes:
-    """The lines, as large as fits, in the middle of the height."""
-    written = [_written(line) for line in lines]
-    widest = max((_width(line) for line in written), default=0.0)
-    size = min(SIZE_MAX, (height - 2 * MARGIN) / (LEADING * max(len(lines), 1)), width / max(widest, 1.0))
+def _text(lines: Sequence[str], left: float, width: float, height: float, middle: float) -> bytes:
+    """The lines, around this height."""
+    size, laid = _laid([_written(line) for line in lines], width, height)
     leading = size * LEADING
-    top = (height + leading * len(lines)) / 2 - size
-    shown = [b"<%s> Tj T*" % line.encode(ENCODING).hex().encode() for line in written]
+    top = middle + leading * len(laid) / 2 - size
+    shown = [b"<%s> Tj T*" % line.encode(ENCODING).hex().encode() for line in laid]
     return b"BT /F %.2f Tf %.2f TL %.2f %.2f Td\n%s\nET" % (size, leading, left, top, b"\n".join(shown))
+
+
+def _laid(lines: list[str], width: float, height: float) -> tuple[float, list[str]]:
+    """The size, and the lines: whole, or broken between words where that makes them much larger."""
+    whole, size = _size(lines, width, height), SIZE_GOOD
+    while size > GAIN * whole:
+        broken = [part for line in lines for part in _parts(line, width / size)]
+        if _size(broken, width, height) >= size:
+            return size, broken
+        size *= SIZE_STEP
+    return whole, lines
+
+
+def _size(lines: list[str], width: float, height: float) -> float:
+    widest = max((_width(line) for line in lines), default=0.0)
+    return min(SIZE_MAX, height / (LEADING * max(len(lines), 1)), width / max(widest, 1.0))
+
+
+def _parts(line: str, width: float) -> list[str]:
+    parts = [""]
+    for word in line.split():
+        longer = f"{parts[-1]} {word}".lstrip()
+        if not parts[-1] or _width(longer) <= width:
+            parts[-1] = longer
+        else:
+            parts.append(word)
+    return parts
 
 
 def _written(line: str) -> str:

@@ -1,4 +1,6 @@
-"""The PDF process: ``python -P -m cardd.formats.pdf.host LINK``, started by the daemon, LINK an inherited socket.
+"""The PDF process: ``python -P -m cardd.formats.pdf.host LINK MEMORY``, started by the daemon.
+
+LINK is an inherited socket, MEMORY how many bytes of its own the process may have.
 
 Requests are answered one after the other. The process ends when the daemon does, when nothing was asked for a while,
 and after a document that left much in its memory: the next one must not pay for it.
@@ -7,6 +9,7 @@ and after a document that left much in its memory: the next one must not pay for
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import resource
 import signal
@@ -17,21 +20,21 @@ from pathlib import Path
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError
 
 from cardd.errors import CarddError, PdfDamaged, PdfTooComplex
+from cardd.formats.document import with_space
 from cardd.formats.pdf.file import opened
 from cardd.formats.pdf.listing import listed
 from cardd.formats.pdf.placing import place
 from cardd.formats.pdf.wire import Answer, Broken, List, Place, Refused, Request, receive_request, send_answer
 
 IDLE = 60.0  # seconds
-MEMORY_MAX = 512 * 1024 * 1024  # bytes of its own
 KEPT_MAX = 128 * 1024 * 1024  # bytes; about twice what the libraries and a small document want
 PROCESSOR_MAX = 60  # seconds for one document: the daemon gives up earlier, this holds when it is gone
 SET_DUMPABLE = 4  # prctl(2)
 
 
-def main(link: int) -> None:
+def main(link: int, memory: int) -> None:
     """Serve until the daemon leaves, or has nothing to ask."""
-    _harden()
+    _harden(memory)
     with socket.socket(fileno=link) as daemon:
         daemon.settimeout(IDLE)
         try:
@@ -57,7 +60,7 @@ def _held() -> int:
 
 def _answered(request: Request, descriptor: int) -> Answer:
     try:
-        with opened(descriptor) as document:
+        with with_space(), opened(descriptor) as document:
             match request:
                 case Place():
                     return place(document, request)
@@ -80,14 +83,18 @@ def _allow(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _harden() -> None:
-    """No core dump, no debugger, no more memory than a document may want; Ctrl-C is the daemon's business."""
+def _harden(memory: int) -> None:
+    """No core dump, no debugger, no more memory than a document may want; Ctrl-C is the daemon's business.
+
+    And no log: what pyHanko notes of a document, as often as the document wants, may be the document's own words.
+    """
+    logging.disable()
     ctypes.CDLL(None).prctl(SET_DUMPABLE, 0, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MAX, MEMORY_MAX))
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))
     os._exit(0)  # nothing is left to be tidied

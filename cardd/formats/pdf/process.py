@@ -16,13 +16,15 @@ from cardd.formats.pdf.wire import Answer, Broken, Refused, Request, receive_ans
 # -P: nothing is imported from the directory that the daemon happens to run in
 COMMAND = (sys.executable, "-P", "-m", "cardd.formats.pdf.host")
 LIMIT = 30.0  # seconds for one document
+MEMORY_MAX = 512 * 1024 * 1024  # bytes of the process
 
 
 class PdfProcess:
     """One process for one document after the other; any thread may ask, and waits for its turn."""
 
-    def __init__(self, limit: float = LIMIT) -> None:
+    def __init__(self, limit: float = LIMIT, memory: int = MEMORY_MAX) -> None:
         self._limit = limit
+        self._memory = memory
         self._turn = threading.Lock()
         self._started: _Started | None = None
 
@@ -60,7 +62,7 @@ class PdfProcess:
 
     def _exchange(self, document: int, request: Request) -> Answer:
         if self._started is None:
-            self._started = _Started()
+            self._started = _Started(self._memory)
         link = self._started.link
         deadline = time.monotonic() + self._limit
         link.settimeout(self._limit)
@@ -76,12 +78,14 @@ class PdfProcess:
 class _Started:
     """A running process and the link to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: int) -> None:
         self.link, theirs = socket.socketpair()
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - nothing of it comes from outside
-                    [*COMMAND, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                    [*COMMAND, str(theirs.fileno()), str(memory)],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
                 )
             except OSError as fault:
                 self.link.close()

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from hashlib import new
 from typing import BinaryIO
 
 from cardd.errors import (
     DocumentMalformed,
     DocumentUnsupported,
-    ManifestDocumentDiffers,
     ManifestDocumentMissing,
     ManifestDocumentUnnamed,
     TimestampMalformed,
 )
 from cardd.formats.document import pieces
 from cardd.formats.submission_set import DOCUMENTS_MAX, MANIFEST, SET_DIGEST, urn
-from cardd.formats.verified import VerifiedSignature
+from cardd.formats.verified import Flaw, SignedSet, VerifiedSignature
 from cardd.formats.verifying.reading import reading
 from cardd.formats.verifying.xades import verified
 from cardd.formats.verifying.xmldsig import SignedXml, digest_of
@@ -29,20 +28,11 @@ PREFIX = urn("")
 MANIFEST_TAG = f"{{{DS}}}Manifest"
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedSubmissionSet:
-    """Who signed which set: its ``uniqueId``, and those of its documents, in the manifest's order."""
-
-    signature: VerifiedSignature
-    unique_id: str
-    documents: tuple[str, ...]
-
-
-def verify_submission_set(document: BinaryIO, documents: Mapping[str, BinaryIO]) -> VerifiedSubmissionSet:
+def verify_submission_set(document: BinaryIO, documents: Mapping[str, BinaryIO]) -> VerifiedSignature:
     """The signature of a set; ``documents`` are all that it has, by their ``uniqueId``. Its digest is the manifest's.
 
-    Raises ManifestDocumentMissing, ManifestDocumentDiffers, ManifestDocumentUnnamed, DocumentMalformed,
-    DocumentUnsupported, and as ``cardd.formats.xml.parsed`` does.
+    A document that was changed is a flaw of the content. Raises ManifestDocumentMissing, ManifestDocumentUnnamed,
+    DocumentMalformed, DocumentUnsupported, and as ``cardd.formats.xml.parsed`` does.
     """
     root = parsed(document)
     with reading(DocumentMalformed(format="XAdES"), TimestampMalformed):
@@ -57,7 +47,9 @@ def verify_submission_set(document: BinaryIO, documents: Mapping[str, BinaryIO])
         if not 1 <= len(others) == len(named) < DOCUMENTS_MAX:
             raise DocumentMalformed(format="XAdES")
         _require_documents(named, documents)
-        return VerifiedSubmissionSet(signature, _unique_id(of_set), tuple(named))
+        changed = tuple(name for name, reference in named.items() if _is_changed(reference, documents[name]))
+        flaw = signature.flaw or (Flaw.CONTENT if changed else None)
+        return replace(signature, flaw=flaw, submission_set=SignedSet(_unique_id(of_set), tuple(named), changed))
 
 
 def _manifest(signed: SignedXml) -> list[Element]:
@@ -77,14 +69,16 @@ def _unique_id(reference: Element) -> str:
 
 
 def _require_documents(named: Mapping[str, Element], documents: Mapping[str, BinaryIO]) -> None:
-    for unique_id, reference in named.items():
+    for unique_id in named:
         if unique_id not in documents:
             raise ManifestDocumentMissing(reference=urn(unique_id))
-        name, told = digest_of(reference)
-        if not hmac.compare_digest(_digest(name, reference, documents[unique_id]), told):
-            raise ManifestDocumentDiffers(reference=urn(unique_id))
     for unique_id in sorted(documents.keys() - named.keys()):
         raise ManifestDocumentUnnamed(reference=urn(unique_id))
+
+
+def _is_changed(reference: Element, content: BinaryIO) -> bool:
+    name, told = digest_of(reference)
+    return not hmac.compare_digest(_digest(name, reference, content), told)
 
 
 def _digest(name: str, reference: Element, content: BinaryIO) -> bytes:

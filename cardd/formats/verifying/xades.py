@@ -11,7 +11,13 @@ from typing import BinaryIO, cast
 from asn1crypto import algos, x509
 from lxml import etree
 
-from cardd.errors import DocumentContentTwice, DocumentMalformed, DocumentUnsupported, TimestampMalformed
+from cardd.errors import (
+    DocumentContentMissing,
+    DocumentContentTwice,
+    DocumentMalformed,
+    DocumentUnsupported,
+    TimestampMalformed,
+)
 from cardd.formats import timestamp
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature, VerifiedTimestamp
 from cardd.formats.verifying.keys import HASHES, accepts
@@ -92,7 +98,7 @@ def _references(
     content, flaw, has_properties = [], None, False
     for reference in signed.references:
         if reference.get("Type") == MANIFEST and not is_list:
-            raise DocumentUnsupported(format="XAdES", what="Manifest")
+            raise DocumentContentMissing  # of a set, whose documents come with their names: ``verify_submission_set``
         found = signed.covered(reference)
         if not found.is_intact:
             flaw = Flaw.CONTENT

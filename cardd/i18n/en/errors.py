@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TEXTS = {
     "internal.title": "Internal error",
-    "internal.detail": "cardd met an unexpected fault; nothing was signed.",
+    "internal.detail": "cardd met an unexpected fault, and gave no result.",
     "internal.remedy": (
         "Try again. If it comes back, give support the time of the error: the details are in the service's journal."
     ),
@@ -216,6 +216,9 @@ TEXTS = {
     "document.too_many.title": "Too many documents",
     "document.too_many.detail": "A session holds at most {count} documents, {bytes} bytes in all.",
     "document.too_many.remedy": "Fetch and delete those that are signed, or wait ten minutes.",
+    "document.no_space.title": "No room for the document",
+    "document.no_space.detail": "The disk that documents are held on is full; no signed document left.",
+    "document.no_space.remedy": "Have room made on this machine's disk for temporary files, then try again.",
     "document.unrecognised.title": "Unknown format",
     "document.unrecognised.detail": "This is no PDF, no XML, no JWS and no CMS message.",
     "document.unrecognised.remedy": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TEXTS = {
     "internal.title": "Erreur interne",
-    "internal.detail": "cardd a rencontré une erreur inattendue ; rien n'a été signé.",
+    "internal.detail": "cardd a rencontré une erreur inattendue, et n'a donné aucun résultat.",
     "internal.remedy": (
         "Réessayez. Si cela se répète, donnez au support l'heure de "
         "l'erreur : le détail est dans le journal du service."
@@ -227,6 +227,9 @@ TEXTS = {
     "document.too_many.title": "Trop de documents",
     "document.too_many.detail": "Une session détient au plus {count} documents, {bytes} octets en tout.",
     "document.too_many.remedy": "Récupérez et supprimez ceux qui sont signés, ou attendez dix minutes.",
+    "document.no_space.title": "Plus de place pour le document",
+    "document.no_space.detail": "Le disque où sont tenus les documents est plein ; aucun document signé n'est sorti.",
+    "document.no_space.remedy": "Faites libérer de la place pour les fichiers temporaires de ce poste, puis réessayez.",
     "document.unrecognised.title": "Format non reconnu",
     "document.unrecognised.detail": "Ce n'est ni un PDF, ni du XML, ni un JWS, ni un message CMS.",
     "document.unrecognised.remedy": (
