@@ -236,9 +236,13 @@ class Sessions:
             session.used = self.clock.monotonic()
         return session
 
+    def is_open(self, session: Session) -> bool:
+        """Whether it has not ended."""
+        return session.token in self._open
+
     def ensure_open(self, session: Session) -> None:
         """Raises SessionClosed or SessionExpired when the session ended while one of its requests was under way."""
-        if session.token not in self._open:
+        if not self.is_open(session):
             raise self._why_ended(session.token)
 
     def expires_at(self, session: Session) -> datetime:

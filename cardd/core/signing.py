@@ -153,11 +153,17 @@ class Signing:
         AuditUnavailable.
         """
         credential = self.authentication(session)
+        # once more: the PIN whose dialog would have asked may have been given meanwhile, in another server's
+        await self.agree_to_relay(session, upstream, host, asks=asked)
         question = self._consents.relay_question(session, upstream, host)
         consent = self._consents.relay_consent(session, upstream) if asked else "login"
         document = f"{upstream} {host}"
         entry = _act(session, credential, "tls.handshake", digest=digest, document=document, consent=consent)
-        return await self._authenticated(session, question, entry, algorithm, digest)
+        is_dialog_due = session.pin is None
+        signature = await self._authenticated(session, question, entry, algorithm, digest)
+        if is_dialog_due:
+            self._consents.relay_agreed(session, upstream, "pin")
+        return signature
 
     async def _authenticated(
         self, session: Session, question: Question, entry: AuditEntry, algorithm: Algorithm, digest: bytes
@@ -215,8 +221,15 @@ class Signing:
             except PinRequired:
                 self._sessions.ensure_open(session)
                 raise
-        value, pin = await self._pins.login(card, session.id, session.caller.id, question, work, certificates=known)
-        if pin is not None and self._hold_pin:
+
+        def unless_ended(opened: Card) -> T:
+            self._sessions.ensure_open(session)  # rule 7: a dialog may outlast the session that it is for
+            return work(opened)
+
+        value, pin = await self._pins.login(
+            card, session.id, session.caller.id, question, unless_ended, certificates=known
+        )
+        if pin is not None and self._hold_pin and self._sessions.is_open(session):
             session.take_pin(pin)
         elif pin is not None:
             pin.wipe()
