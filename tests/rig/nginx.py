@@ -128,17 +128,27 @@ def authority(directory: Path, name: str = "AUTORITE SIMULATION") -> Pair:
     return pair
 
 
-def issued(directory: Path, by: Pair, name: str, *, names: str = "", ec: bool = False, days: int = 30) -> Pair:
+def issued(
+    directory: Path,
+    by: Pair,
+    name: str,
+    *,
+    names: str = "",
+    ec: bool = False,
+    days: int = 30,
+    bits: int = 2048,
+    digest: str = "sha256",
+) -> Pair:
     """A certificate; ``names`` is a server's subjectAltName. Negative ``days`` make it expired."""
     pair = Pair(directory / f"{name}.pem", directory / f"{name}.key")
-    key = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256") if ec else ("rsa:2048",)
+    key = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256") if ec else (f"rsa:{bits}",)
     request = directory / f"{name}.csr"
     _openssl("req", "-newkey", *key, "-nodes", "-keyout", pair.key, "-out", request,
              "-subj", f"/C=FR/O=SIMULATION/CN={name}")  # fmt: skip
     extensions = directory / f"{name}.ext"
     extensions.write_text("keyUsage=critical,digitalSignature\n" + (f"subjectAltName={names}\n" if names else ""))
     _openssl("x509", "-req", "-in", request, "-CA", by.certificate, "-CAkey", by.key, "-CAcreateserial",
-             "-days", str(days), "-extfile", extensions, "-out", pair.certificate)  # fmt: skip
+             "-days", str(days), "-extfile", extensions, f"-{digest}", "-out", pair.certificate)  # fmt: skip
     return pair
 
 
