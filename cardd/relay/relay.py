@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cardd.core.sessions import Session, Sessions
 from cardd.core.signing import Signing
-from cardd.errors import UpstreamClockOff, UpstreamClosed
+from cardd.errors import UpstreamClockOff, UpstreamClosed, UpstreamGarbled
 from cardd.model import Algorithm
 from cardd.ports import Clock
 from cardd.relay.upstream import Upstream, Upstreams
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
 
     from cardd.relay.link import Link, Outgoing
+
+ANSWERS = range(200, 1000)  # no status of HTTP, or 101: nobody asked to change the protocol
 
 
 class Relay:
@@ -42,10 +44,13 @@ class Relay:
 
         Raises SessionCannotSign, the consent's, the PIN's and the card's errors, AlgorithmUnsupported, UpstreamError.
         """
+        self._sessions.ensure_open(session)  # it may have ended while the request's body came
         async with self._opening.setdefault((session.id, upstream.name), asyncio.Lock()):
             link = self._links.get((session.id, upstream.name)) or await self._open(session, upstream)
         try:
             async with link.request(sent) as answer:
+                if answer.status not in ANSWERS:
+                    raise UpstreamGarbled(name=upstream.name)
                 self._check_clock(upstream, answer.status, answer.headers)
                 yield answer, link
         except UpstreamClosed:

@@ -11,8 +11,11 @@ import pytest
 import pytest_asyncio
 
 from tests.api.ecps import workbench_at
+from tests.api.relayed import Relayed, Site, Start, behind_nginx
 from tests.api.workbench import Workbench
+from tests.rig.nginx import authority, issued
 from tests.rig.oidc.provider import PscRig, is_installed
+from tests.rig.simulator import issue, store
 
 
 @pytest_asyncio.fixture
@@ -62,3 +65,17 @@ async def ecps(psc: PscRig, tmp_path: Path) -> AsyncIterator[Workbench]:
     yield api
     await api.ecps.close()
     await api.stop()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    directory = tmp_path_factory.mktemp("site")
+    root = authority(directory)
+    issue()  # so that the cards' own authority exists
+    return Site(root, issued(directory, root, "serveur", names="DNS:localhost"), store().chain)
+
+
+@pytest_asyncio.fixture(params=["TLSv1.2", "TLSv1.2 TLSv1.3"])
+async def relayed(request: pytest.FixtureRequest, site: Site, started: Start, tmp_path: Path) -> AsyncIterator[Relayed]:
+    async with behind_nginx(site, started, tmp_path, request.param) as made:
+        yield made
