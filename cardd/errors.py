@@ -1293,7 +1293,7 @@ class UpstreamUntrusted(UpstreamError):
 
 
 class UpstreamCertificateWeak(UpstreamError):
-    """Our own certificate is too weak for TLS: a short key, or a SHA-1 signature. Params: ``why``."""
+    """Our own certificate is too weak for TLS: a short key, an old signature. Params: ``why``."""
 
     code = "upstream.weak_certificate"
     status = 422

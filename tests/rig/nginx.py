@@ -137,7 +137,6 @@ def issued(
     ec: bool = False,
     days: int = 30,
     bits: int = 2048,
-    digest: str = "sha256",
 ) -> Pair:
     """A certificate; ``names`` is a server's subjectAltName. Negative ``days`` make it expired."""
     pair = Pair(directory / f"{name}.pem", directory / f"{name}.key")
@@ -148,7 +147,7 @@ def issued(
     extensions = directory / f"{name}.ext"
     extensions.write_text("keyUsage=critical,digitalSignature\n" + (f"subjectAltName={names}\n" if names else ""))
     _openssl("x509", "-req", "-in", request, "-CA", by.certificate, "-CAkey", by.key, "-CAcreateserial",
-             "-days", str(days), "-extfile", extensions, f"-{digest}", "-out", pair.certificate)  # fmt: skip
+             "-days", str(days), "-extfile", extensions, "-out", pair.certificate)  # fmt: skip
     return pair
 
 
