@@ -49,6 +49,7 @@ from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.pcsc.monitor import PcscReaders
 from cardd.ports import Prompter, ReaderSource, SourceSettings
+from cardd.relay.door import Doors
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
 from cardd.system import activation, hardening, notify
@@ -112,7 +113,7 @@ class Daemon:
         self._sessions.on_closed.append(organisation.session_closed)
         situations = Situations(signing, self._sessions, prompter)
         self._sessions.on_closed.append(situations.session_closed)
-        self._relay = Relay(_upstreams(config.upstreams), self._sessions, signing, clock)
+        self._relay = Relay(_upstreams(config.upstreams), self._sessions, Doors(signing, organisation), clock)
         self._services = Services(
             readers=self._readers,
             sessions=self._sessions,

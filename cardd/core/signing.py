@@ -141,7 +141,7 @@ class Signing:
         Where the PIN is not held, the handshake's PIN dialog is the consent; ``asks`` False takes the login for it.
         Raises ConsentRefused, ConsentTimeout.
         """
-        if asks and session.pin is not None:
+        if asks and (session.pin is not None or session.card is None):
             await self._consents.relaying(session, upstream, host)
 
     async def handshake(
@@ -152,18 +152,27 @@ class Signing:
         ``asked`` as in ``agree_to_relay``. Raises the PIN's and the card's errors, AlgorithmUnsupported,
         AuditUnavailable.
         """
-        credential = self.authentication(session)
         # once more: the PIN whose dialog would have asked may have been given meanwhile, in another server's
         await self.agree_to_relay(session, upstream, host, asks=asked)
         question = self._consents.relay_question(session, upstream, host)
-        consent = self._consents.relay_consent(session, upstream) if asked else "login"
-        document = f"{upstream} {host}"
-        entry = _act(session, credential, "tls.handshake", digest=digest, document=document, consent=consent)
+        entry = self._handshake(session, self.authentication(session), upstream, host, digest, asked=asked)
         is_dialog_due = session.pin is None
         signature = await self._authenticated(session, question, entry, algorithm, digest)
         if is_dialog_due:
             self._consents.relay_agreed(session, upstream, "pin")
         return signature
+
+    def record_handshake(
+        self, session: Session, credential: Credential, upstream: str, host: str, *, digest: bytes, asked: bool
+    ) -> None:
+        """Record one by another key than the session's, on that key's thread. Raises AuditUnavailable."""
+        self._audit.write([self._handshake(session, credential, upstream, host, digest, asked=asked)])
+
+    def _handshake(
+        self, session: Session, credential: Credential, upstream: str, host: str, digest: bytes, *, asked: bool
+    ) -> AuditEntry:
+        consent = self._consents.relay_consent(session, upstream) if asked else "login"
+        return _act(session, credential, "tls.handshake", digest=digest, document=f"{upstream} {host}", consent=consent)
 
     async def _authenticated(
         self, session: Session, question: Question, entry: AuditEntry, algorithm: Algorithm, digest: bytes

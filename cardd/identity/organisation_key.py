@@ -1,4 +1,4 @@
-"""The organisation's signature key, for a person whom Pro Santé Connect vouches for (AIR)."""
+"""The organisation's keys, for a person whom Pro Santé Connect vouches for (AIR)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ T = TypeVar("T")
 
 
 class OrganisationKey:
-    """Works with it; a password that nothing keeps is asked for once in a session, and forgotten with it."""
+    """Works with them; a password that nothing keeps is asked for once in a session, and forgotten with it."""
 
     def __init__(self, csa: CsaLogin, pins: PinDesk) -> None:
         self._csa = csa
         self._pins = pins
         self._given: dict[str, Secret] = {}
 
-    async def use(self, session: Session, work: Callable[[Card, Credential], T]) -> T:
-        """Let ``work`` sign with the key, on the key's own thread.
+    async def use(
+        self, session: Session, work: Callable[[Card, Credential], T], purpose: KeyPurpose = KeyPurpose.SIGNATURE
+    ) -> T:
+        """Let ``work`` sign with the key of this purpose, on the key's own thread.
 
         Raises AssertionOrganisationMissing where there is no such key, and the errors of PIN and card.
         """
@@ -38,7 +40,12 @@ class OrganisationKey:
         question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         stored = self._given.pop(session.id, None) or await self._csa.password.get()
         value, password = await self._pins.login(
-            card, session.id, caller.id, question, lambda opened: work(opened, _credential(opened)), stored=stored
+            card,
+            session.id,
+            caller.id,
+            question,
+            lambda opened: work(opened, _credential(opened, purpose)),
+            stored=stored,
         )
         if password is not None:
             self._given[session.id] = password
@@ -50,10 +57,10 @@ class OrganisationKey:
             kept.wipe()
 
 
-def _credential(card: Card) -> Credential:
+def _credential(card: Card, purpose: KeyPurpose) -> Credential:
     """Raises AssertionOrganisationMissing."""
     by_key = {found.key_id: found.der for found in card.certificates()}
-    key = card.info.key(KeyPurpose.SIGNATURE)
+    key = card.info.key(purpose)
     if key is None or key.id not in by_key:
         raise AssertionOrganisationMissing
     return Credential(key, by_key[key.id], serial_of(by_key[key.id]))

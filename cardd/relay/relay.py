@@ -9,10 +9,10 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from cardd.core.sessions import Session, Sessions
-from cardd.core.signing import Signing
 from cardd.errors import UpstreamClockOff, UpstreamClosed, UpstreamGarbled
 from cardd.model import Algorithm
 from cardd.ports import Clock
+from cardd.relay.door import Doors
 from cardd.relay.upstream import Upstream, Upstreams
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ ANSWERS = range(200, 1000)  # no status of HTTP, or 101: nobody asked to change 
 class Relay:
     """Every session's connections; they end with the session, and with its lock."""
 
-    def __init__(self, upstreams: Mapping[str, Upstream], sessions: Sessions, signing: Signing, clock: Clock) -> None:
+    def __init__(self, upstreams: Mapping[str, Upstream], sessions: Sessions, doors: Doors, clock: Clock) -> None:
         self.upstreams = Upstreams(upstreams)
         self._sessions = sessions
-        self._signing = signing
+        self._doors = doors
         self._clock = clock
         self._links: dict[tuple[str, str], Link] = {}
         self._opening: dict[tuple[str, str], asyncio.Lock] = {}
@@ -42,7 +42,8 @@ class Relay:
     ) -> AsyncIterator[tuple[aiohttp.ClientResponse, Link]]:
         """The server's answer, its body still to be read inside ``link.told()``.
 
-        Raises SessionCannotSign, the consent's, the PIN's and the card's errors, AlgorithmUnsupported, UpstreamError.
+        Raises SessionCannotSign, SessionLocked, the consent's, the PIN's and the card's errors, AlgorithmUnsupported,
+        UpstreamError.
         """
         self._sessions.ensure_open(session)  # it may have ended while the request's body came
         async with self._opening.setdefault((session.id, upstream.name), asyncio.Lock()):
@@ -76,15 +77,15 @@ class Relay:
         from cardd.relay.link import Link  # noqa: PLC0415 - the TLS library is loaded when it is first needed
         from cardd.tls.connector import Credentials  # noqa: PLC0415
 
-        credential = self._signing.authentication(session)
-        await self._signing.agree_to_relay(session, upstream.name, upstream.host, asks=upstream.asks)
+        self._sessions.ensure_unlocked(session)
+        credential = await self._doors.credential(session)
+        await self._doors.signing.agree_to_relay(session, upstream.name, upstream.host, asks=upstream.asks)
         self._sessions.ensure_open(session)
 
         async def ask(algorithm: Algorithm, digest: bytes) -> bytes:
             self._sessions.ensure_open(session)
-            return await self._signing.handshake(
-                session, upstream.name, upstream.host, algorithm=algorithm, digest=digest, asked=upstream.asks
-            )
+            self._sessions.ensure_unlocked(session)
+            return await self._doors.sign(session, upstream, algorithm, digest)
 
         shown = Credentials(credential.certificate, credential.key.algorithms, ask, credential.chain)
         made = self._links[session.id, upstream.name] = Link(upstream, shown)

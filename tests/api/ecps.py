@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from cardd.documents.assertions import DmpSettings
 from cardd.formats.saml.profiles import profile_named
 from cardd.identity.ecps.direct import DirectLogin
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.oidc.token_set import TokenSet
+from cardd.relay.upstream import Upstream
 from tests.api.workbench import Workbench
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import SECRET, PscRig
 
 DMP = DmpSettings(profile_named("2024"))
+NONE: Mapping[str, Upstream] = MappingProxyType({})
 LOGIN: dict[str, object] = {"method": "ecps", "login_hint": ALICE}
 
 
@@ -29,13 +33,19 @@ class Place:
 
 
 def workbench_at(
-    psc: Place | PscRig, directory: Path, client: str = "basic", *, dmp: DmpSettings = DMP, **settings: object
+    psc: Place | PscRig,
+    directory: Path,
+    client: str = "basic",
+    *,
+    dmp: DmpSettings = DMP,
+    upstreams: Mapping[str, Upstream] = NONE,
+    **settings: object,
 ) -> Workbench:
     """A workbench, not started, whose service is this client at the provider."""
     authorities = directory / "psc.pem"
     authorities.write_bytes(psc.authority.pem)
     at = EcpsSettings(psc.issuer, client, authorities=authorities, **settings)  # type: ignore[arg-type]
-    api = Workbench(directory, psc=at, dmp=dmp)
+    api = Workbench(directory, psc=at, dmp=dmp, upstreams=upstreams)
     api.secrets.values["psc-client-secret"] = SECRET.encode()
     api.person.attentive.clear()  # the dialog stays open; the mobile answers
     return api

@@ -48,6 +48,7 @@ from cardd.identity.methods import Methods
 from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import Peer
+from cardd.relay.door import Doors
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
 from cardd.system.answers import KeptAnswers
@@ -137,9 +138,6 @@ class Workbench:
         self.pins = PinDesk(prompter, guard)
         self._wire()
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
-        self.relay = Relay(self.upstreams, self.sessions, self.signing, SystemClock())
-        self.sessions.on_closed.append(self.relay.session_closed)
-        self.sessions.on_locked.append(self.relay.session_locked)
         login = CardLogin(self.readers, self.sessions, self.pins, self.consents, self.audit, hold_pin=self.hold_pin)
         self.secrets = MemorySecrets()
         expiry = ExpiryWatch(self.store, self.clock, self.events)
@@ -161,6 +159,9 @@ class Workbench:
         situations = Situations(self.signing, self.sessions, prompter)
         organisation = OrganisationKey(csa, self.pins)
         self.sessions.on_closed.append(organisation.session_closed)
+        self.relay = Relay(self.upstreams, self.sessions, Doors(self.signing, organisation), SystemClock())
+        self.sessions.on_closed.append(self.relay.session_closed)
+        self.sessions.on_locked.append(self.relay.session_locked)
         self.services = Services(
             readers=self.readers,
             sessions=self.sessions,
