@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from cardd.errors import PinTimeout
 from cardd.model import Choice
 from tests.api.relayed import Relayed, Site, Start, behind_nginx, talking, upstream
 from tests.api.workbench import PIN, Workbench
@@ -168,6 +169,17 @@ async def test_after_a_lock_the_pin_is_asked_before_the_next_request(relayed: Re
     assert (await relayed.call("GET", "/who")).status == 200
     assert relayed.api.person.pin_questions[-1].question.topic == "relay"
     assert relayed.api.audit.acts().count("tls.handshake done") == 2
+
+
+@pytest.mark.parametrize("relayed", ["TLSv1.2"], indirect=True)
+async def test_a_pin_that_nobody_types_ends_the_handshake_and_the_next_one_asks_again(relayed: Relayed) -> None:
+    relayed.api.sessions.lock_where(lambda _: True)
+    relayed.api.person.fault = PinTimeout()
+    got = await relayed.call("GET", "/who")
+    assert (got.status, got.code) == (403, "pin.timeout")
+    relayed.api.person.fault, relayed.api.person.pins = None, [PIN]
+    assert (await relayed.call("GET", "/who")).status == 200
+    assert relayed.api.audit.acts().count("tls.handshake refused") == 1
 
 
 async def test_the_pin_that_was_given_for_one_server_agrees_to_no_other(

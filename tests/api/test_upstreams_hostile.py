@@ -89,6 +89,24 @@ async def test_both_ways_may_be_full_at_once(site: Site, started: Start, tmp_pat
         assert (await relayed.call("PUT", "/", body)).raw == body
 
 
+async def test_a_long_request_does_not_count_as_the_servers_silence(site: Site, started: Start, tmp_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"0\r\n\r\n")
+        writer.write(head(2) + b"ok")
+        await writer.drain()
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b"x" * 1000
+            await asyncio.sleep(0.05)  # longer than the server may be silent, all in all
+
+    async with talking(site, started, tmp_path, talk, timeout=0.3) as relayed:
+        url = f"{relayed.api.base()}{relayed.path}/upstreams/dmp/"
+        headers = {"Authorization": f"Bearer {relayed.token}"}
+        async with relayed.api.http().post(url, data=parts(), headers=headers) as answer:
+            assert await answer.read() == b"ok"
+
+
 async def test_a_request_that_was_cut_is_never_sent_again_without_its_beginning(
     site: Site, started: Start, tmp_path: Path
 ) -> None:
