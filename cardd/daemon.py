@@ -109,7 +109,7 @@ class Daemon:
         signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=hold_pin)
         self._held = HeldDocuments(clock)
         self._pdf = PdfProcess()
-        organisation = OrganisationKey(logins.csa, pins)
+        organisation = OrganisationKey(logins.csa, pins, self._sessions)
         self._sessions.on_closed.append(organisation.session_closed)
         situations = Situations(signing, self._sessions, prompter)
         self._sessions.on_closed.append(situations.session_closed)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from cardd.core.pin import PinDesk
-from cardd.core.sessions import Credential, Session
+from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
 from cardd.errors import AssertionOrganisationMissing, MethodUnavailable
 from cardd.identity.cpx import serial_of
@@ -20,9 +20,10 @@ T = TypeVar("T")
 class OrganisationKey:
     """Works with them; a password that nothing keeps is asked for once in a session, and forgotten with it."""
 
-    def __init__(self, csa: CsaLogin, pins: PinDesk) -> None:
+    def __init__(self, csa: CsaLogin, pins: PinDesk, sessions: Sessions) -> None:
         self._csa = csa
         self._pins = pins
+        self._sessions = sessions
         self._given: dict[str, Secret] = {}
 
     async def use(
@@ -47,8 +48,10 @@ class OrganisationKey:
             lambda opened: work(opened, _credential(opened, purpose)),
             stored=stored,
         )
-        if password is not None:
+        if password is not None and self._sessions.is_open(session):
             self._given[session.id] = password
+        elif password is not None:
+            password.wipe()
         return value
 
     def session_closed(self, session: Session, _reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,3 +78,15 @@ async def test_nothing_is_reached_by_e_cps_while_the_screen_is_locked(air: Air) 
     assert locked.code == "session.locked"
     air.api.sessions.unlock_where(lambda _: True)
     assert (await air.who()).status == 200
+
+
+async def test_a_session_that_ends_while_the_organisations_password_is_typed_reaches_nothing(air: Air) -> None:
+    await air.keys.start(air.api.readers)
+    air.api.person.attentive.clear()
+    air.api.person.is_asked.clear()
+    waiting = asyncio.ensure_future(air.who())
+    await air.api.person.is_asked.wait()
+    assert (await air.api.call("DELETE", air.path, bearer=air.token)).status == 204
+    air.api.person.attentive.set()
+    got = await waiting
+    assert (got.status, got.code) == (401, "session.closed")

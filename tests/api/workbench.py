@@ -157,7 +157,7 @@ class Workbench:
         self.pdf = PdfProcess()
         self.sessions.on_closed.append(self.held.session_closed)
         situations = Situations(self.signing, self.sessions, prompter)
-        organisation = OrganisationKey(csa, self.pins)
+        organisation = OrganisationKey(csa, self.pins, self.sessions)
         self.sessions.on_closed.append(organisation.session_closed)
         self.relay = Relay(self.upstreams, self.sessions, Doors(self.signing, organisation), SystemClock())
         self.sessions.on_closed.append(self.relay.session_closed)
