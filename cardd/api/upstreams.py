@@ -27,7 +27,17 @@ EMPTY = (204, 304)
 
 
 async def relay(call: Call) -> web.StreamResponse:
-    """The server's answer."""
+    """The server's answer. A caller that hangs up ends it: one that asks again must not be served twice after a PIN."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+    keep_on = call.on_hang_up(task.cancel)
+    try:
+        return await _relayed(call)
+    finally:
+        keep_on()
+
+
+async def _relayed(call: Call) -> web.StreamResponse:
     from cardd.relay.link import Outgoing  # noqa: PLC0415 - aiohttp's client, when it is first needed
 
     upstream = call.services.relay.upstreams.named(call.path["name"])

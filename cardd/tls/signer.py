@@ -37,7 +37,7 @@ class LoopSigner:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._loop = asyncio.get_running_loop()
-        self._asked: concurrent.futures.Future[bytes] | None = None
+        self._asking: asyncio.Task[bytes] | None = None
         self._is_over = False
         self.fault: CarddError | None = None
 
@@ -51,9 +51,9 @@ class LoopSigner:
 
     def sign(self, algorithm: Algorithm, digest: bytes) -> bytes:
         """The signature; empty when there is none. Blocks; never on the loop's own thread."""
-        self._asked = asyncio.run_coroutine_threadsafe(self._on_loop(algorithm, digest), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(self._on_loop(algorithm, digest), self._loop)
         try:
-            signature = self._asked.result()
+            signature = asked.result()
         except CarddError as error:
             self.fault = error
             return b""
@@ -62,14 +62,15 @@ class LoopSigner:
         return _der(signature) if algorithm is Algorithm.ES256 else signature
 
     def cancel(self) -> None:
-        """Nobody waits for the signature any more."""
+        """Nobody waits for the signature any more. On the loop's thread."""
         self._is_over = True
-        if self._asked is not None:
-            self._asked.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
 
     async def _on_loop(self, algorithm: Algorithm, digest: bytes) -> bytes:
         if self._is_over:
             raise asyncio.CancelledError
+        self._asking = asyncio.current_task()  # noted here and not on the thread, which may be late
         return await self._ask(algorithm, digest)
 
 

@@ -13,12 +13,13 @@ import pytest
 
 from cardd.errors import PinTimeout
 from cardd.model import Choice
-from tests.api.relayed import Relayed, Site, Start, behind_nginx, talking, upstream
+from tests.api.relayed import Relayed, Site, Start, behind_nginx, raw_head, talking, upstream
 from tests.api.workbench import PIN, Workbench
 from tests.rig.middleman import middleman
 from tests.rig.nginx import Nginx
 from tests.rig.ports import free_port
 from tests.rig.upstream import says
+from tests.rig.waiting import eventually
 
 
 async def test_nginx_knows_the_professional_by_the_card(relayed: Relayed) -> None:
@@ -180,6 +181,26 @@ async def test_a_pin_that_nobody_types_ends_the_handshake_and_the_next_one_asks_
     relayed.api.person.fault, relayed.api.person.pins = None, [PIN]
     assert (await relayed.call("GET", "/who")).status == 200
     assert relayed.api.audit.acts().count("tls.handshake refused") == 1
+
+
+@pytest.mark.parametrize("relayed", ["TLSv1.2"], indirect=True)
+async def test_a_request_whose_caller_hung_up_during_the_pin_is_not_sent(relayed: Relayed) -> None:
+    """Practice software gives up and asks again: the document would be added twice."""
+    api = relayed.api
+    api.sessions.lock_where(lambda _: True)
+    api.person.pins = [PIN]
+    api.person.attentive.clear()
+    api.person.is_asked.clear()
+    _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(raw_head(relayed, "Content-Length: 0"))
+    await api.person.is_asked.wait()
+    asked = len(api.person.pin_questions)
+    writer.close()
+    again = asyncio.ensure_future(relayed.call("GET", "/who"))
+    await eventually(lambda: len(api.person.pin_questions) > asked)
+    api.person.attentive.set()
+    assert (await again).status == 200
+    assert ["POST" in line for line in relayed.nginx.log(1)] == [False]
 
 
 async def test_the_pin_that_was_given_for_one_server_agrees_to_no_other(
