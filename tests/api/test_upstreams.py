@@ -283,3 +283,45 @@ async def test_the_card_that_leaves_takes_its_connections_with_it(relayed: Relay
     got = await relayed.call("GET", "/who")
     assert (got.status, got.code) == (401, "session.closed")
     assert len(relayed.nginx.log(1)) == 1
+
+
+async def test_the_card_that_leaves_during_the_handshake_sends_nothing(
+    site: Site, started: Start, tmp_path: Path
+) -> None:
+    nginx = Nginx(tmp_path / "nginx", site.clients, site.server)
+    with nginx.running():
+        async with middleman(nginx.port) as between:
+            between.open.clear()
+            api = await started(Workbench(tmp_path, upstreams={"dmp": upstream(site, between.port)}))
+            path, token = await api.logged_in()
+            waiting = asyncio.ensure_future(api.call("GET", f"{path}/upstreams/dmp/who", bearer=token))
+            await between.knocked.wait()
+            api.reader.remove()
+            await eventually(lambda: not api.readers.cards())
+            between.open.set()
+            got = await waiting
+        assert (got.status, got.code) == (401, "session.closed")
+        assert nginx.log(0) == []
+    assert "tls.handshake done" not in api.audit.acts()
+
+
+async def test_the_card_that_leaves_ends_an_upload_under_way(site: Site, started: Start, tmp_path: Path) -> None:
+    half = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readexactly(100_000)
+        half.set()
+        await reader.read()
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"x" * 200_000
+        await asyncio.sleep(60)
+
+    async with talking(site, started, tmp_path, talk) as relayed:
+        url = f"{relayed.api.base()}{relayed.path}/upstreams/dmp/"
+        headers = {"Authorization": f"Bearer {relayed.token}"}
+        sending = asyncio.ensure_future(relayed.api.http().post(url, data=parts(), headers=headers))
+        await half.wait()
+        relayed.api.reader.remove()
+        async with await sending as answer:
+            assert (answer.status, (await answer.json(content_type=None))["code"]) == (401, "session.closed")
