@@ -50,7 +50,7 @@ from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.pcsc.monitor import PcscReaders
 from cardd.ports import ReaderSource, SourceSettings
-from cardd.relay.organisation import OrganisationTls
+from cardd.relay.door import Doors
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
 from cardd.system import activation, hardening, notify
@@ -113,7 +113,7 @@ class Daemon:
         pins = PinDesk(self._prompter, guard)
         logins = self._logins(pins, authorities)
         signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=self._holds_pin)
-        organisation = OrganisationKey(logins.csa, pins)
+        organisation = OrganisationKey(logins.csa, pins, self._sessions)
         self._sessions.on_closed.append(organisation.session_closed)
         situations = Situations(signing, self._sessions, self._prompter)
         self._sessions.on_closed.append(situations.session_closed)
@@ -147,8 +147,7 @@ class Daemon:
             relay=Relay(
                 _upstreams(self._config.upstreams),
                 self._sessions,
-                signing,
-                OrganisationTls(self._sessions, self._consents, organisation, self._audit),
+                Doors(signing, organisation, self._audit),
                 self._clock,
             ),
             events=self._events,

@@ -1307,6 +1307,13 @@ class UpstreamUntrusted(UpstreamError):
     code = "upstream.certificate"
 
 
+class UpstreamCertificateWeak(UpstreamError):
+    """Our own certificate is too weak for TLS: a short key, an old signature. Params: ``why``."""
+
+    code = "upstream.weak_certificate"
+    status = 422
+
+
 class UpstreamRefusedUs(UpstreamError):
     """It ended the handshake: it does not want this certificate, or nothing that its key can do.
 

@@ -38,7 +38,7 @@ class Call:
     """One request past the gate. The route's checker fills ``who`` and ``open_session``, or raises.
 
     ``headers`` are those that every answer to this request carries; ``on_hang_up`` takes what is to be done when the
-    connection is lost.
+    connection is lost, and gives what takes that back.
     """
 
     services: Services
@@ -49,7 +49,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    on_hang_up: Callable[[Callable[[], None]], None]
+    on_hang_up: Callable[[Callable[[], object]], Callable[[], None]]
     who: Caller | None = None
     open_session: Session | None = None
 

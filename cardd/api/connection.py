@@ -7,7 +7,7 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from functools import cache
+from functools import cache, partial
 
 from aiohttp import web
 
@@ -42,11 +42,12 @@ class Connection(web.RequestHandler):
         self.line: Line | None = None
         self._server = server
         self._counted = False
-        self._hang_ups: list[Callable[[], None]] = []
+        self._hang_ups: list[Callable[[], object]] = []
 
-    def on_hang_up(self, callback: Callable[[], None]) -> None:
-        """Have this called when the connection is lost."""
+    def on_hang_up(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Have this called when the connection is lost; what it gives takes that back."""
         self._hang_ups.append(callback)
+        return partial(self._hang_ups.remove, callback)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find out who calls, and whether they may hold one more connection."""
@@ -60,7 +61,7 @@ class Connection(web.RequestHandler):
         """Tell whoever waits on this connection."""
         if self._counted:
             self._server.discount(self.line)
-        for callback in self._hang_ups:
+        for callback in list(self._hang_ups):
             callback()
         super().connection_lost(exc)
 

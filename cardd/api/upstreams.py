@@ -1,30 +1,43 @@
 """ANY …/upstreams/{name}/{path}: a request to a configured server, its body and the answer's passed on as they come.
 
 An answer that ends within ``WHOLE`` bytes is read before its head is passed on, so that a server that hangs up in the
-middle of it gives a problem with a code. Of a longer one the connection is cut, as an HTTP server itself would.
+middle of it gives a problem with a code. Of a longer one, and of one that comes with pauses, the connection is cut, as
+an HTTP server itself would.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from aiohttp import ClientError, ClientResponse, web
 from multidict import CIMultiDict
 
 from cardd.api.call import Call
 from cardd.api.services import ApiLimits
-from cardd.errors import BodyTooLarge, CarddError, RequestTimeout, UpstreamAnswerTooLarge
-from cardd.relay.headers import to_caller, to_upstream
+from cardd.errors import BodyTooLarge, CarddError, InvalidRequest, RequestTimeout, UpstreamAnswerTooLarge
+from cardd.relay.headers import readable, to_caller, to_upstream
 from cardd.relay.upstream import Upstream
 
 WHOLE = 64 * 1024
+PAUSE = 0.2  # seconds; an answer without a length that keeps silent for so long is passed on from then
 RELAYED = "Cardd-Upstream"  # says that the answer is a server's, and which one's
 EMPTY = (204, 304)
 
 
 async def relay(call: Call) -> web.StreamResponse:
-    """The server's answer."""
+    """The server's answer. A caller that hangs up ends it: one that asks again must not be served twice after a PIN."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+    keep_on = call.on_hang_up(task.cancel)
+    try:
+        return await _relayed(call)
+    finally:
+        keep_on()
+
+
+async def _relayed(call: Call) -> web.StreamResponse:
     from cardd.relay.link import Outgoing  # noqa: PLC0415 - aiohttp's client, when it is first needed
 
     upstream = call.services.relay.upstreams.named(call.path["name"])
@@ -43,18 +56,24 @@ async def relay(call: Call) -> web.StreamResponse:
             with link.told():
                 content = await answer.read()
             return _whole(call, answer, told, content)
-        return await _stream(call, answer, told, upstream)
+        with link.told():
+            begun = b"" if size else await _beginning(answer)
+        if answer.content.at_eof():
+            return _whole(call, answer, told, begun)
+        return await _stream(call, answer, told, begun, upstream)
 
 
 async def _body(
     http: web.BaseRequest, upstream: Upstream, limits: ApiLimits, headers: CIMultiDict[str]
 ) -> bytes | AsyncIterator[bytes] | None:
-    """The request's body: bytes when it is small, else as it comes. Raises BodyTooLarge, RequestTimeout."""
+    """Bytes when it is small, else as it comes. Raises BodyTooLarge, InvalidRequest, RequestTimeout."""
     size = http.content_length
     if (size or 0) > upstream.max_body:
         raise BodyTooLarge(limit=upstream.max_body)
     if not http.body_exists:
         return None
+    if http.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+        raise InvalidRequest(where="Transfer-Encoding", why="expected", expected="chunked")
     if http.headers.get("Expect", "").lower() == "100-continue" and http.transport is not None:
         http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     parts = _parts(http, upstream.max_body, limits.read_timeout)
@@ -82,17 +101,27 @@ def _whole(call: Call, answer: ClientResponse, headers: CIMultiDict[str], conten
     if call.http.method == "HEAD" and "Content-Length" in answer.headers:
         headers["Content-Length"] = answer.headers["Content-Length"]
     body = None if call.http.method == "HEAD" or answer.status in EMPTY else content
-    return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
+    return web.Response(status=answer.status, reason=readable(answer.reason or ""), headers=headers, body=body)
+
+
+async def _beginning(answer: ClientResponse) -> bytes:
+    """What comes within ``WHOLE`` bytes and without a pause: small answers of unknown length are whole then."""
+    begun = bytearray()
+    with suppress(TimeoutError):
+        while len(begun) <= WHOLE and not answer.content.at_eof():
+            async with asyncio.timeout(PAUSE):
+                begun += await answer.content.readany()
+    return bytes(begun)
 
 
 async def _stream(
-    call: Call, answer: ClientResponse, headers: CIMultiDict[str], upstream: Upstream
+    call: Call, answer: ClientResponse, headers: CIMultiDict[str], begun: bytes, upstream: Upstream
 ) -> web.StreamResponse:
-    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+    response = web.StreamResponse(status=answer.status, reason=readable(answer.reason or ""), headers=headers)
     response.content_length = answer.content_length
     await response.prepare(call.http)
     try:
-        await _pass_on(answer, response, upstream)
+        await _pass_on(answer, response, begun, upstream)
     except (ClientError, CarddError, OSError):
         # the head is out: only a connection that ends tells the caller that the body is not whole
         if call.http.transport is not None:
@@ -102,8 +131,10 @@ async def _stream(
     return response
 
 
-async def _pass_on(answer: ClientResponse, response: web.StreamResponse, upstream: Upstream) -> None:
-    size = 0
+async def _pass_on(answer: ClientResponse, response: web.StreamResponse, begun: bytes, upstream: Upstream) -> None:
+    size = len(begun)
+    if begun:
+        await response.write(begun)
     async for part in answer.content.iter_any():
         size += len(part)
         if size > upstream.max_body:

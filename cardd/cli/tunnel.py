@@ -37,7 +37,9 @@ class Tunnel:
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[int]:
         """Serve inside the ``async with``; ``host`` is a key of ``HOSTS``. Gives the port. Raises OSError."""
-        runner = web.ServerRunner(web.Server(self._answer, access_log=None, auto_decompress=False))
+        # a program that hangs up ends its request here too: the daemon then sends nothing after a PIN typed later
+        server = web.Server(self._answer, handler_cancellation=True, access_log=None, auto_decompress=False)
+        runner = web.ServerRunner(server)
         await runner.setup()
         try:
             await web.TCPSite(runner, HOSTS[host], port).start()

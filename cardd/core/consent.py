@@ -71,7 +71,7 @@ class ConsentDesk:
         self._batch_lifetime = batch_lifetime
         self._batches: dict[tuple[str, str], _Grant] = {}
         self._readable: set[tuple[str, str]] = set()
-        self._relayed: set[tuple[str, str]] = set()
+        self._relayed: dict[tuple[str, str], str] = {}
         self._asserting: dict[str, _Asserting] = {}
 
     def check_size(self, count: int, batch: Batch | None) -> None:
@@ -173,7 +173,11 @@ class ConsentDesk:
             return
         if await self._prompter.confirm(self.relay_question(session, upstream, host)) is Choice.NO:
             raise ConsentRefused
-        self._relayed.add((session.id, upstream))
+        self.relay_agreed(session, upstream, "dialog")
+
+    def relay_agreed(self, session: Session, upstream: str, how: str) -> None:
+        """Note it; ``how`` is what ``relay_consent`` tells from now on."""
+        self._relayed.setdefault((session.id, upstream), how)
 
     def relay_question(self, session: Session, upstream: str, host: str) -> Question:
         """What the user is shown for that: in a dialog of its own, or in the PIN's."""
@@ -185,11 +189,11 @@ class ConsentDesk:
 
     def relay_consent(self, session: Session, upstream: str) -> str:
         """How the user agreed, as the audit log names it."""
-        return "dialog" if (session.id, upstream) in self._relayed else "pin"
+        return self._relayed.get((session.id, upstream), "pin")
 
     def session_closed(self, session: Session, _reason: str) -> None:
         """Forget what was agreed to for a session that ended."""
-        self._relayed = {entry for entry in self._relayed if entry[0] != session.id}
+        self._relayed = {key: how for key, how in self._relayed.items() if key[0] != session.id}
         self._asserting.pop(session.id, None)
         for key in [key for key in self._batches if key[0] == session.id]:
             del self._batches[key]

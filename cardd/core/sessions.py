@@ -244,14 +244,14 @@ class Sessions:
             session.used = self.clock.monotonic()
         return session
 
+    def is_open(self, session: Session) -> bool:
+        """Whether it has not ended; one that waits for the person has not."""
+        return session.token in self._open
+
     def ensure_open(self, session: Session) -> None:
         """Raises SessionClosed or SessionExpired when the session ended while one of its requests was under way."""
-        if not self.has(session):
+        if not self.is_open(session):
             raise self._why_ended(session.token)
-
-    def has(self, session: Session) -> bool:
-        """Whether it is still open, or waits."""
-        return session.token in self._open
 
     def expires_at(self, session: Session) -> datetime:
         """When the session ends if nothing more is asked of it, or nobody agrees on the mobile."""
@@ -311,6 +311,11 @@ class Sessions:
         """Raises SessionLocked for a session that no PIN unlocks, while its user's screen is locked."""
         if session.state is SessionState.LOCKED and session.card is None:
             raise SessionLocked
+
+    def ensure_usable(self, session: Session) -> None:
+        """What ``ensure_open`` and ``ensure_unlocked`` say, where a dialog was open: it may outlast the session."""
+        self.ensure_open(session)
+        self.ensure_unlocked(session)
 
     async def settle(self) -> None:
         """Wait until the cards of closed and locked sessions are de-authenticated."""

@@ -6,7 +6,6 @@ digests that this module builds.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,15 +14,13 @@ from typing import TypeVar
 from cardd.core.consent import Batch, ConsentDesk, SignatureRequest
 from cardd.core.leases import Login
 from cardd.core.pin import PinDesk
+from cardd.core.recording import recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
 from cardd.errors import (
     AlgorithmUnsupported,
-    AuditUnavailable,
     CarddError,
     CardIncomplete,
-    ConsentError,
-    PinError,
     PinRequired,
     PinWrong,
     SessionCannotSign,
@@ -83,12 +80,8 @@ class Signing:
             self._audit.write([_entry(session, credential, request, consent) for request in requests])
             return values
 
-        try:
+        async with recorded(self._audit, *(_entry(session, credential, request) for request in requests)):
             values = await self._consented(session, requests, batch, work)
-        except CarddError as error:
-            for request in requests:
-                await self._record_failure(_entry(session, credential, request), error)
-            raise
         return [
             Signed(algorithm, value, credential.certificate, credential.chain)
             for algorithm, value in zip(algorithms, values, strict=True)
@@ -114,11 +107,8 @@ class Signing:
             self._audit.write([entry])
             return value
 
-        try:
+        async with recorded(self._audit, entry):
             value = await self.read(session, work)
-        except CarddError as error:
-            await self._record_failure(entry, error)
-            raise
         return Signed(algorithm, value, credential.certificate, credential.chain)
 
     async def authenticate(self, session: Session, nonce: str) -> Signed:
@@ -146,7 +136,7 @@ class Signing:
         Where the PIN is not held, the handshake's PIN dialog is the consent; ``asks`` False takes the login for it.
         Raises ConsentRefused, ConsentTimeout.
         """
-        if asks and session.pin is not None:
+        if asks and (session.pin is not None or session.card is None):
             await self._consents.relaying(session, upstream, host)
 
     async def handshake(
@@ -157,12 +147,21 @@ class Signing:
         ``asked`` as in ``agree_to_relay``. Raises the PIN's and the card's errors, AlgorithmUnsupported,
         AuditUnavailable.
         """
-        credential = self.authentication(session)
+        # once more: the PIN whose dialog would have asked may have been given meanwhile, in another server's
+        await self.agree_to_relay(session, upstream, host, asks=asked)
         question = self._consents.relay_question(session, upstream, host)
+        entry = self.handshake_entry(session, upstream, host, digest, asked=asked)
+        entry = replace(entry, certificate=self.authentication(session).serial)
+        is_dialog_due = session.pin is None
+        signature = await self._authenticated(session, question, entry, algorithm, digest)
+        if is_dialog_due:
+            self._consents.relay_agreed(session, upstream, "pin")
+        return signature
+
+    def handshake_entry(self, session: Session, upstream: str, host: str, digest: bytes, *, asked: bool) -> AuditEntry:
+        """The row of a handshake, its certificate still to be named."""
         consent = self._consents.relay_consent(session, upstream) if asked else "login"
-        document = f"{upstream} {host}"
-        entry = _act(session, credential, "tls.handshake", digest=digest, document=document, consent=consent)
-        return await self._authenticated(session, question, entry, algorithm, digest)
+        return _act(session, None, "tls.handshake", digest=digest, document=f"{upstream} {host}", consent=consent)
 
     async def _authenticated(
         self, session: Session, question: Question, entry: AuditEntry, algorithm: Algorithm, digest: bytes
@@ -175,11 +174,8 @@ class Signing:
             self._audit.write([entry])
             return value
 
-        try:
+        async with recorded(self._audit, entry):
             return await self._on_card(session, question, work)
-        except CarddError as error:
-            await self._record_failure(entry, error)
-            raise
 
     async def _consented(
         self,
@@ -220,25 +216,20 @@ class Signing:
             except PinRequired:
                 self._sessions.ensure_open(session)
                 raise
-        self._sessions.ensure_open(session)  # it may have ended while its consent was asked for
-        value, pin = await self._pins.login(card, session.id, session.caller.id, question, work, certificates=known)
-        try:
-            self._sessions.ensure_open(session)
-        except CarddError:
-            _wipe(pin)
-            raise
-        if pin is not None and self._hold_pin:
+
+        def unless_ended(opened: Card) -> T:
+            self._sessions.ensure_open(session)  # rule 7: a dialog may outlast the session that it is for
+            return work(opened)
+
+        self._sessions.ensure_open(session)  # nobody is asked for a PIN that would serve nothing
+        value, pin = await self._pins.login(
+            card, session.id, session.caller.id, question, unless_ended, certificates=known
+        )
+        if pin is not None and self._hold_pin and self._sessions.is_open(session):
             session.take_pin(pin)
         else:
             _wipe(pin)
         return value
-
-    async def _record_failure(self, entry: AuditEntry, error: CarddError) -> None:
-        """Record an act that failed; when even that fails, the first error is the one to tell."""
-        refused = isinstance(error, ConsentError | PinError)
-        outcome = Outcome.REFUSED if refused else Outcome.FAILED
-        with contextlib.suppress(AuditUnavailable):
-            await self._audit.append(replace(entry, outcome=outcome, code=error.code))
 
 
 def _wipe(pin: Secret | None) -> None:
@@ -266,7 +257,7 @@ def _algorithm(credential: Credential, wanted: Algorithm | None) -> Algorithm:
 
 def _act(
     session: Session,
-    credential: Credential,
+    credential: Credential | None,
     action: str,
     *,
     digest: bytes,
@@ -282,7 +273,7 @@ def _act(
         session=session.id,
         digest=digest.hex(),
         document=document,
-        certificate=credential.serial,
+        certificate=credential.serial if credential else None,
         consent=consent,
     )
 

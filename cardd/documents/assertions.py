@@ -8,18 +8,17 @@ card, certificate or PSC tell); each is a row of the audit log, its patient unde
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from cardd.core.consent import ConsentDesk
 from cardd.core.pseudonyms import Pseudonyms
+from cardd.core.recording import recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.core.signing import Signing
 from cardd.driver import Card
-from cardd.errors import AuditUnavailable, CarddError, ConsentError, InvalidRequest, PinError, SituationUnknown
+from cardd.errors import InvalidRequest, SituationUnknown
 from cardd.formats.prepared import Signer
 from cardd.formats.saml.profiles import DmpProfile
 from cardd.formats.saml.request import (
@@ -144,7 +143,7 @@ class Assertions:
         credential, algorithm = self.signing.signer(session, None)
         signer = Signer(credential.certificate, credential.chain, algorithm)
         await asyncio.to_thread(prepare, signer)  # what is wrong with it is told before anybody is asked
-        async with self._recorded(entry):
+        async with recorded(self.audit, entry):
             consent = await self._agreed(session)
         prepared = await asyncio.to_thread(prepare, signer)
         signed = await self.signing.issue(session, prepared.message, entry.action, entry.document or "", consent)
@@ -155,7 +154,6 @@ class Assertions:
         """The organisation's certificate is behind its password: all of it happens where its key is."""
 
         def work(card: Card, credential: Credential) -> Issued:
-            self._ensure_usable(session)  # the password's dialog may have been open for long
             signer = Signer(credential.certificate, credential.chain, Algorithm.RS256)
             prepared = vihf.of_organisation(organisation_of(credential.certificate)).prepare(signer)
             value = card.sign(credential.key, signer.algorithm, prepared.message)
@@ -165,13 +163,13 @@ class Assertions:
             return Issued(content, credential.certificate)
 
         await asyncio.to_thread(vihf.check)  # as much of it as can be told before anybody is asked
-        async with self._recorded(entry):
+        async with recorded(self.audit, entry):
             consent = await self._agreed(session)
             return await self.organisation.use(session, work)
 
     async def _unsigned(self, session: Session, insi: _Insi, entry: AuditEntry) -> Issued:
         content = await asyncio.to_thread(insi.unsigned)
-        async with self._recorded(entry):
+        async with recorded(self.audit, entry):
             consent = await self._agreed(session)
         await self.audit.append(replace(entry, consent=consent))
         return Issued(content, None)
@@ -179,23 +177,8 @@ class Assertions:
     async def _agreed(self, session: Session) -> str:
         """The consent's name, where the session did not end, and its screen was not locked, while it was asked for."""
         consent = await self.consents.assertions(session)
-        self._ensure_usable(session)
+        self.sessions.ensure_usable(session)
         return consent
-
-    def _ensure_usable(self, session: Session) -> None:
-        self.sessions.ensure_open(session)
-        self.sessions.ensure_unlocked(session)
-
-    @asynccontextmanager
-    async def _recorded(self, entry: AuditEntry) -> AsyncIterator[None]:
-        """One that came to nothing is a row too; when even that fails, the first error is the one to tell."""
-        try:
-            yield
-        except CarddError as error:
-            outcome = Outcome.REFUSED if isinstance(error, ConsentError | PinError) else Outcome.FAILED
-            with contextlib.suppress(AuditUnavailable):
-                await self.audit.append(replace(entry, outcome=outcome, code=error.code))
-            raise
 
     def _about(self, wanted: VihfWanted) -> str:
         """For the audit log: which patient, under a pseudonym, and how the record is opened (EX_AIR-070)."""

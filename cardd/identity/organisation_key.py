@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from cardd.core.pin import PinDesk
-from cardd.core.sessions import Credential, Session
+from cardd.core.readers import InsertedCard
+from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
 from cardd.errors import AssertionOrganisationMissing, MethodUnavailable
 from cardd.identity.cpx import serial_of
@@ -21,37 +22,43 @@ T = TypeVar("T")
 class OrganisationKey:
     """Works with them; a password that nothing keeps is asked for once in a session, and forgotten with it."""
 
-    def __init__(self, csa: CsaLogin, pins: PinDesk) -> None:
+    def __init__(self, csa: CsaLogin, pins: PinDesk, sessions: Sessions) -> None:
         self._csa = csa
         self._pins = pins
+        self._sessions = sessions
         self._given: dict[str, Secret] = {}
         self._turns: dict[str, asyncio.Lock] = {}
+
+    async def card(self) -> InsertedCard:
+        """Where the keys are. Raises AssertionOrganisationMissing."""
+        try:
+            return await self._csa.card()
+        except MethodUnavailable as none:
+            raise AssertionOrganisationMissing from none
 
     async def use(
         self, session: Session, work: Callable[[Card, Credential], T], purpose: KeyPurpose = KeyPurpose.SIGNATURE
     ) -> T:
         """Let ``work`` sign with the key for this purpose, on the key's own thread.
 
-        Raises AssertionOrganisationMissing where there is no such key, and the errors of PIN and card.
+        Raises AssertionOrganisationMissing where there is no such key, what ``Sessions.ensure_usable`` raises, and the
+        errors of PIN and card.
         """
-        try:
-            card = await self._csa.card()
-        except MethodUnavailable as none:
-            raise AssertionOrganisationMissing from none
+        card = await self.card()
         caller = session.caller
+
+        def unless_ended(opened: Card) -> T:
+            self._sessions.ensure_usable(session)
+            return work(opened, _credential(opened, purpose))
+
         question = Question("organisation", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         async with self._turns.setdefault(session.id, asyncio.Lock()):  # so that two requests do not both ask
             stored = self._given.pop(session.id, None) or await self._csa.password.get()
-            value, password = await self._pins.login(
-                card,
-                session.id,
-                caller.id,
-                question,
-                lambda opened: work(opened, _credential(opened, purpose)),
-                stored=stored,
-            )
-            if password is not None:
+            value, password = await self._pins.login(card, session.id, caller.id, question, unless_ended, stored=stored)
+            if password is not None and self._sessions.is_open(session):
                 self._given[session.id] = password
+            elif password is not None:
+                password.wipe()
         return value
 
     def session_closed(self, session: Session, _reason: str) -> None:

@@ -45,6 +45,15 @@ def to_caller(given: CIMultiDictProxy[str], own: Mapping[str, str], *, is_page: 
     """An answer's headers as the caller gets them, with cardd's ``own``; a page gets no cookies of another site."""
     named = {name.strip().lower() for value in given.getall("Connection", ()) for name in value.split(",")}
     dropped = HOP_BY_HOP | OURS | named | {name.lower() for name in own} | ({"set-cookie"} if is_page else set())
-    kept = CIMultiDict((name, value) for name, value in given.items() if name.lower() not in dropped)
+    kept = CIMultiDict((name, readable(value)) for name, value in given.items() if name.lower() not in dropped)
     kept.update(own)
     return kept
+
+
+def readable(text: str) -> str:
+    """Octets that were no UTF-8, taken for ISO 8859-1, as in the names of files that some servers send."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # aiohttp keeps such octets as surrogates, which cannot be sent
+        return text.encode(errors="surrogateescape").decode("iso-8859-1")
+    return text

@@ -9,11 +9,10 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from cardd.core.sessions import Session, Sessions
-from cardd.core.signing import Signing
-from cardd.errors import UpstreamClockOff, UpstreamClosed
+from cardd.errors import UpstreamClockOff, UpstreamClosed, UpstreamGarbled
 from cardd.model import Algorithm
 from cardd.ports import Clock
-from cardd.relay.organisation import OrganisationTls
+from cardd.relay.door import Doors
 from cardd.relay.upstream import Upstream, Upstreams
 
 if TYPE_CHECKING:
@@ -21,24 +20,17 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
 
     from cardd.relay.link import Link, Outgoing
-    from cardd.tls.connector import Credentials
+
+ANSWERS = range(200, 1000)  # no status of HTTP, or 101: nobody asked to change the protocol
 
 
 class Relay:
     """Every session's connections; they end with the session, and with its lock."""
 
-    def __init__(
-        self,
-        upstreams: Mapping[str, Upstream],
-        sessions: Sessions,
-        signing: Signing,
-        organisation: OrganisationTls,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, upstreams: Mapping[str, Upstream], sessions: Sessions, doors: Doors, clock: Clock) -> None:
         self.upstreams = Upstreams(upstreams)
         self._sessions = sessions
-        self._signing = signing
-        self._organisation = organisation
+        self._doors = doors
         self._clock = clock
         self._links: dict[tuple[str, str], Link] = {}
         self._opening: dict[tuple[str, str], asyncio.Lock] = {}
@@ -50,12 +42,16 @@ class Relay:
     ) -> AsyncIterator[tuple[aiohttp.ClientResponse, Link]]:
         """The server's answer, its body still to be read inside ``link.told()``.
 
-        Raises SessionCannotSign, the consent's, the PIN's and the card's errors, AlgorithmUnsupported, UpstreamError.
+        Raises SessionCannotSign, SessionLocked, the consent's, the PIN's and the card's errors, AlgorithmUnsupported,
+        UpstreamError.
         """
+        self._sessions.ensure_open(session)  # it may have ended while the request's body came
         async with self._opening.setdefault((session.id, upstream.name), asyncio.Lock()):
             link = self._links.get((session.id, upstream.name)) or await self._open(session, upstream)
         try:
             async with link.request(sent) as answer:
+                if answer.status not in ANSWERS:
+                    raise UpstreamGarbled(name=upstream.name)
                 self._check_clock(upstream, answer.status, answer.headers)
                 yield answer, link
         except UpstreamClosed:
@@ -79,26 +75,19 @@ class Relay:
 
     async def _open(self, session: Session, upstream: Upstream) -> Link:
         from cardd.relay.link import Link  # noqa: PLC0415 - the TLS library is loaded when it is first needed
-
-        way = self._organisation.credentials if session.card is None else self._by_card
-        shown = await way(session, upstream)
-        made = self._links[session.id, upstream.name] = Link(upstream, shown)
-        return made
-
-    async def _by_card(self, session: Session, upstream: Upstream) -> Credentials:
         from cardd.tls.connector import Credentials  # noqa: PLC0415
 
-        credential = self._signing.authentication(session)
-        await self._signing.agree_to_relay(session, upstream.name, upstream.host, asks=upstream.asks)
+        self._sessions.ensure_unlocked(session)
+        credential = await self._doors.credential(session, upstream)
         self._sessions.ensure_open(session)
 
         async def ask(algorithm: Algorithm, digest: bytes) -> bytes:
-            self._sessions.ensure_open(session)
-            return await self._signing.handshake(
-                session, upstream.name, upstream.host, algorithm=algorithm, digest=digest, asked=upstream.asks
-            )
+            self._sessions.ensure_usable(session)
+            return await self._doors.sign(session, upstream, algorithm, digest)
 
-        return Credentials(credential.certificate, credential.key.algorithms, ask, credential.chain)
+        shown = Credentials(credential.certificate, credential.key.algorithms, ask, credential.chain)
+        made = self._links[session.id, upstream.name] = Link(upstream, shown)
+        return made
 
     def _check_clock(self, upstream: Upstream, status: int, headers: CIMultiDictProxy[str]) -> None:
         """An assertion or a certificate that one side takes for old or not yet valid is hard to explain otherwise."""

@@ -57,11 +57,15 @@ class Upstream:
             raise MethodNotAllowed(allowed=", ".join(self.methods))
         if len(path) + len(query) > PATH_MAX or not _PLAIN.fullmatch(path) or not _QUERY.fullmatch(query):
             raise UpstreamPathRefused(name=self.name)
-        if _AMBIGUOUS.search(path) or {".", ".."} & set(path.split("/")) or not self._allows(unquote(path)):
+        if _AMBIGUOUS.search(path) or {".", ".."} & set(path.split("/")) or not self._allows(path):
             raise UpstreamPathRefused(name=self.name)
         return self.url + path + (f"?{query}" if query else "")
 
-    def _allows(self, path: str) -> bool:
+    def _allows(self, encoded: str) -> bool:
+        try:
+            path = unquote(encoded, errors="strict")
+        except UnicodeDecodeError:  # overlong UTF-8, which some servers read as dots and slashes
+            return False
         return any(path == allowed or path.startswith(allowed.rstrip("/") + "/") for allowed in self.paths)
 
 

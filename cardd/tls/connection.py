@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from cardd.errors import UpstreamClosed, UpstreamError, UpstreamTimeout, UpstreamUnreachable
@@ -15,6 +16,7 @@ CONNECT_LIMIT = 10.0  # seconds for the TCP connection
 SILENCE_LIMIT = 30.0  # for the server's next word in the handshake
 SIGNATURE_LIMIT = 600.0  # a person may have to type the PIN; the dialogs end long before
 WRITE_BUFFER = 1024 * 1024
+EARLY_MAX = 64  # pieces that may wait while the handshake is busy; nobody has so much to say there
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -43,8 +45,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         """Do it. Raises UpstreamError, and what the signature raised."""
         late = UpstreamTimeout(name=self._name, seconds=round(SIGNATURE_LIMIT))
         worker = Worker("cardd-tls", lambda _: late)
+        step = partial(signer.during, self._engine.handshake) if signer else self._engine.handshake
         try:
-            while not await worker.run(self._engine.handshake, timeout=SIGNATURE_LIMIT):
+            while not await worker.run(step, timeout=SIGNATURE_LIMIT):
                 self._send()
                 self._engine.feed(await self._heard())
         except UpstreamError:
@@ -90,6 +93,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         """Records, or parts of some."""
         if self._above is None:
             self._early.put_nowait(data)
+            if self._early.qsize() > EARLY_MAX:
+                self.abort()
             return
         self._engine.feed(data)
         self._deliver()

@@ -17,7 +17,7 @@ from cardd.model import Algorithm
 from cardd.tls.connection import connect
 from cardd.tls.context import Shown, TlsContext
 from cardd.tls.engine import Engine, Resumption
-from cardd.tls.signer import Ask, LoopSigner
+from cardd.tls.signer import Ask, LoopSigner, sign_here
 
 CONNECTIONS = 32
 KEEP_ALIVE = 60.0  # seconds for which an unused connection is kept
@@ -65,10 +65,10 @@ class KeyConnector(aiohttp.BaseConnector):
     def __init__(self, server: Server, credentials: Credentials | None) -> None:
         super().__init__(keepalive_timeout=KEEP_ALIVE, limit=CONNECTIONS)
         self._server = server
-        self._signer = LoopSigner(credentials.ask) if credentials else None
+        self._credentials = credentials
         shown = (
-            Shown(credentials.certificate, credentials.algorithms, self._signer, credentials.chain)
-            if credentials and self._signer
+            Shown(credentials.certificate, credentials.algorithms, sign_here, credentials.chain)
+            if credentials
             else None
         )
         self._context = TlsContext(shown, authorities=server.authorities, minimum=server.minimum)
@@ -115,7 +115,7 @@ class KeyConnector(aiohttp.BaseConnector):
             engine,
             server.name,
             _Answers(asyncio.get_running_loop()),
-            signer=self._signer,
+            signer=LoopSigner(self._credentials.ask) if self._credentials else None,
             on_resumable=self._keep,
         )
         if above.transport is not None:

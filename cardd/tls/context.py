@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from cardd.errors import AlgorithmUnsupported, CardGarbled, ConfigInvalid, TlsUnavailable
+from cardd.errors import AlgorithmUnsupported, CardGarbled, ConfigInvalid, TlsUnavailable, UpstreamCertificateWeak
 from cardd.model import Algorithm
 from cardd.tls.library import library
 from cardd.tls.params import octets
@@ -48,7 +48,7 @@ class TlsContext:
 
     The server's certificate is verified, always; ``authorities`` is a PEM file, None for the system's. ``minimum`` is
     the least version; the greatest is what the key can do. Raises TlsUnavailable, AlgorithmUnsupported, CardGarbled for
-    a certificate that is none, ConfigInvalid for authorities that cannot be read.
+    a certificate that is none, UpstreamCertificateWeak, ConfigInvalid for authorities that cannot be read.
     """
 
     def __init__(
@@ -99,7 +99,8 @@ class TlsContext:
         ssl, crypto = library().ssl, library().crypto
         key = _private(certificate.public_key, sign, lambda handle: weakref.finalize(self, release, handle))
         try:
-            ssl.SSL_CTX_use_certificate(self.address, certificate.address)
+            if not ssl.SSL_CTX_use_certificate(self.address, certificate.address):
+                raise UpstreamCertificateWeak(why=reason())
             if not ssl.SSL_CTX_use_PrivateKey(self.address, key):
                 raise TlsUnavailable(why=reason())
         finally:

@@ -11,10 +11,13 @@ import pytest
 import pytest_asyncio
 
 from tests.api.ecps import Place, workbench_at
+from tests.api.relayed import Relayed, Site, Start, behind_nginx
 from tests.api.workbench import Workbench
+from tests.rig import nginx
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import PscRig, is_installed
+from tests.rig.simulator import issue, store
 
 
 @pytest_asyncio.fixture
@@ -87,3 +90,17 @@ async def desk(liar: FakeProvider, authority: Authority, tmp_path: Path) -> Asyn
     yield api
     await api.ecps.close()
     await api.stop()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    directory = tmp_path_factory.mktemp("site")
+    root = nginx.authority(directory)
+    issue()  # so that the cards' own authority exists
+    return Site(root, nginx.issued(directory, root, "serveur", names="DNS:localhost"), store().chain)
+
+
+@pytest_asyncio.fixture(params=["TLSv1.2", "TLSv1.2 TLSv1.3"])
+async def relayed(request: pytest.FixtureRequest, site: Site, started: Start, tmp_path: Path) -> AsyncIterator[Relayed]:
+    async with behind_nginx(site, started, tmp_path, request.param) as made:
+        yield made

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from cardd.documents.assertions import DmpSettings
 from cardd.formats.saml.profiles import profile_named
@@ -18,6 +20,7 @@ from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import SECRET, PscRig
 
 DMP = DmpSettings(profile_named("2024"))
+NONE: Mapping[str, Upstream] = MappingProxyType({})
 LOGIN: dict[str, object] = {"method": "ecps", "login_hint": ALICE}
 
 
@@ -35,14 +38,14 @@ def workbench_at(
     client: str = "basic",
     *,
     dmp: DmpSettings = DMP,
-    upstreams: tuple[Upstream, ...] = (),
+    upstreams: Mapping[str, Upstream] = NONE,
     **settings: object,
 ) -> Workbench:
     """A workbench, not started, whose service is this client at the provider."""
     authorities = directory / "psc.pem"
     authorities.write_bytes(psc.authority.pem)
     at = EcpsSettings(psc.issuer, client, authorities=authorities, **settings)  # type: ignore[arg-type]
-    api = Workbench(directory, psc=at, dmp=dmp, upstreams={one.name: one for one in upstreams})
+    api = Workbench(directory, psc=at, dmp=dmp, upstreams=upstreams)
     api.secrets.values["psc-client-secret"] = SECRET.encode()
     api.person.attentive.clear()  # the dialog stays open; the mobile answers
     return api

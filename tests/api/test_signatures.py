@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -109,6 +110,21 @@ async def test_the_card_pulled_in_the_middle_of_a_signature(api: Workbench) -> N
     await eventually(lambda: not api.readers.cards())
     after = await api.call("POST", f"{path}/signatures", item(), bearer=token)
     assert after.code == "session.closed"
+
+
+async def test_a_session_that_ends_while_its_pin_is_typed_gets_no_signature(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    api.sessions.lock_where(lambda _: True)
+    api.person.pins = [PIN]
+    api.person.attentive.clear()
+    api.person.is_asked.clear()
+    waiting = asyncio.ensure_future(api.call("POST", f"{path}/signatures", item(), bearer=token))
+    await api.person.is_asked.wait()
+    assert (await api.call("DELETE", path, bearer=token)).status == 204
+    api.person.attentive.set()
+    got = await waiting
+    assert (got.status, got.code) == (401, "session.closed")
+    assert "signature.raw done" not in api.audit.acts()
 
 
 async def test_no_signature_leaves_that_could_not_be_recorded(api: Workbench) -> None:

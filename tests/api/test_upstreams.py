@@ -4,80 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
+from cardd.errors import PinTimeout
 from cardd.model import Choice
-from cardd.relay.upstream import Upstream
-from tests.api.workbench import PIN, Got, Workbench
-from tests.rig.nginx import Nginx, Pair, authority, issued
+from tests.api.relayed import Relayed, Site, Start, behind_nginx, raw_head, talking, upstream
+from tests.api.workbench import PIN, Workbench
+from tests.rig.middleman import middleman
+from tests.rig.nginx import Nginx
 from tests.rig.ports import free_port
-from tests.rig.simulator import issue, store
-from tests.rig.upstream import Talk, backend, says, tls_server
-
-Start = Callable[[Workbench], Awaitable[Workbench]]
-
-
-@dataclass(frozen=True)
-class Site:
-    """What the tests of this module share: the server's certificate and its authority."""
-
-    authority: Pair
-    server: Pair
-    clients: Path
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    directory = tmp_path_factory.mktemp("site")
-    root = authority(directory)
-    issue()  # so that the cards' own authority exists
-    return Site(root, issued(directory, root, "serveur", names="DNS:localhost"), store().chain)
-
-
-@dataclass
-class Relayed:
-    """A session that has upstreams."""
-
-    api: Workbench
-    nginx: Nginx
-    path: str
-    token: str
-
-    async def call(self, method: str, path: str, body: object = None, **headers: str) -> Got:
-        """One request to the upstream ``dmp``; ``headers`` take ``_`` for ``-``."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.api.call(method, f"{self.path}/upstreams/dmp{path}", body, bearer=self.token, headers=sent)
-
-
-def upstream(site: Site, port: int) -> Upstream:
-    return Upstream("dmp", f"https://localhost:{port}", authorities=site.authority.certificate)
-
-
-@pytest_asyncio.fixture(params=["TLSv1.2", "TLSv1.2 TLSv1.3"])
-async def relayed(request: pytest.FixtureRequest, site: Site, started: Start, tmp_path: Path) -> AsyncIterator[Relayed]:
-    async with behind_nginx(site, started, tmp_path, request.param) as made:
-        yield made
-
-
-@asynccontextmanager
-async def behind_nginx(
-    site: Site, started: Start, directory: Path, protocols: str = "TLSv1.2", **settings: object
-) -> AsyncIterator[Relayed]:
-    async with backend() as port:
-        nginx = Nginx(directory / "nginx", site.clients, site.server, protocols, backend=port)
-        with nginx.running():
-            one = replace(upstream(site, nginx.port), **settings)  # type: ignore[arg-type]
-            api = await started(Workbench(directory, upstreams={"dmp": one}))
-            yield Relayed(api, nginx, *await api.logged_in())
+from tests.rig.upstream import says
+from tests.rig.waiting import eventually
 
 
 async def test_nginx_knows_the_professional_by_the_card(relayed: Relayed) -> None:
@@ -170,6 +112,7 @@ async def test_headers_that_would_forge_an_identity_or_betray_the_token_never_ar
         ("/si/..;/other", False),
         ("/si/%252e%252e/other", False),
         ("/si/a%00b", False),
+        ("/si/%c0%ae%c0%ae/other", False),
         ("/si/a\\b", False),
     ],
 )
@@ -229,6 +172,74 @@ async def test_after_a_lock_the_pin_is_asked_before_the_next_request(relayed: Re
     assert relayed.api.audit.acts().count("tls.handshake done") == 2
 
 
+@pytest.mark.parametrize("relayed", ["TLSv1.2"], indirect=True)
+async def test_a_pin_that_nobody_types_ends_the_handshake_and_the_next_one_asks_again(relayed: Relayed) -> None:
+    relayed.api.sessions.lock_where(lambda _: True)
+    relayed.api.person.fault = PinTimeout()
+    got = await relayed.call("GET", "/who")
+    assert (got.status, got.code) == (403, "pin.timeout")
+    relayed.api.person.fault, relayed.api.person.pins = None, [PIN]
+    assert (await relayed.call("GET", "/who")).status == 200
+    assert relayed.api.audit.acts().count("tls.handshake refused") == 1
+
+
+@pytest.mark.parametrize("relayed", ["TLSv1.2"], indirect=True)
+async def test_a_request_whose_caller_hung_up_during_the_pin_is_not_sent(relayed: Relayed) -> None:
+    """Practice software gives up and asks again: the document would be added twice."""
+    api = relayed.api
+    api.sessions.lock_where(lambda _: True)
+    api.person.pins = [PIN]
+    api.person.attentive.clear()
+    api.person.is_asked.clear()
+    _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(raw_head(relayed, "Content-Length: 0"))
+    await api.person.is_asked.wait()
+    asked = len(api.person.pin_questions)
+    writer.close()
+    again = asyncio.ensure_future(relayed.call("GET", "/who"))
+    await eventually(lambda: len(api.person.pin_questions) > asked)
+    api.person.attentive.set()
+    assert (await again).status == 200
+    assert ["POST" in line for line in relayed.nginx.log(1)] == [False]
+
+
+async def test_the_pin_that_was_given_for_one_server_agrees_to_no_other(
+    site: Site, started: Start, tmp_path: Path
+) -> None:
+    """Both were asked for while the screen was locked; the second handshake begins once the PIN is there."""
+    nginx = Nginx(tmp_path / "nginx", site.clients, site.server)
+    with nginx.running():
+        async with middleman(nginx.port) as between:
+            between.open.clear()
+            both = {"dmp": upstream(site, nginx.port), "insi": replace(upstream(site, between.port), name="insi")}
+            api = await started(Workbench(tmp_path, upstreams=both))
+            path, token = await api.logged_in()
+            api.sessions.lock_where(lambda _: True)
+            api.person.pins, api.person.choices = [PIN], [Choice.NO]
+            other = asyncio.ensure_future(api.call("GET", f"{path}/upstreams/insi/who", bearer=token))
+            await between.knocked.wait()
+            assert (await api.call("GET", f"{path}/upstreams/dmp/who", bearer=token)).status == 200
+            between.open.set()
+            refused = await other
+    assert (refused.status, refused.code) == (403, "consent.refused")
+    assert [asked.question.params.get("upstream") for asked in api.person.pin_questions] == [None, "dmp"]
+
+
+async def test_a_session_that_ends_while_the_pin_is_typed_gets_no_signature(relayed: Relayed) -> None:
+    api = relayed.api
+    api.sessions.lock_where(lambda _: True)
+    api.person.pins = [PIN]
+    api.person.attentive.clear()
+    api.person.is_asked.clear()
+    waiting = asyncio.ensure_future(relayed.call("GET", "/who"))
+    await api.person.is_asked.wait()
+    assert (await api.call("DELETE", relayed.path, bearer=relayed.token)).status == 204
+    api.person.attentive.set()
+    got = await waiting
+    assert (got.status, got.code) == (401, "session.closed")
+    assert "tls.handshake done" not in api.audit.acts()
+
+
 async def test_without_a_held_pin_its_dialog_is_the_consent(site: Site, started: Start, tmp_path: Path) -> None:
     nginx = Nginx(tmp_path / "nginx", site.clients, site.server)
     with nginx.running():
@@ -259,116 +270,6 @@ async def test_nothing_goes_on_when_the_session_ends(site: Site, started: Start,
                 await answer.read()
 
 
-# --- servers that misbehave
-
-
-@asynccontextmanager
-async def talking(
-    site: Site, started: Start, directory: Path, talk: Talk, **settings: object
-) -> AsyncIterator[Relayed]:
-    async with tls_server(site.server, site.clients, talk) as port:
-        one = replace(upstream(site, port), **settings)  # type: ignore[arg-type]
-        api = await started(Workbench(directory, upstreams={"dmp": one}))
-        nginx = Nginx(directory, site.clients, site.server, port=port)
-        yield Relayed(api, nginx, *await api.logged_in())
-
-
-def head(length: int = 5, **headers: str) -> bytes:
-    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{more}\r\n".encode()
-
-
-@pytest.mark.parametrize(
-    ("said", "status", "code"),
-    [
-        ((), 502, "upstream.closed"),
-        ((b"HTTP/1.1 200 OK\r\nContent-",), 502, "upstream.closed"),
-        ((head(5), b"abc"), 502, "upstream.closed"),
-        ((b"SIMULATION\r\n\r\n",), 502, "upstream.garbled"),
-        ((head(10**12),), 502, "upstream.too_large"),
-    ],
-)
-async def test_each_way_to_end_too_early_has_its_code(
-    site: Site, started: Start, tmp_path: Path, *, said: tuple[bytes, ...], status: int, code: str
-) -> None:
-    async with talking(site, started, tmp_path, says(*said)) as relayed:
-        got = await relayed.call("POST", "/", b"{}")
-        assert (got.status, got.code) == (status, code)
-        assert "Cardd-Upstream" not in got.headers
-
-
-async def test_a_long_answer_that_ends_too_early_never_looks_whole(site: Site, started: Start, tmp_path: Path) -> None:
-    answers = [head(200_000), b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"]
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await says(answers.pop(0), b"x" * 100_000)(reader, writer)
-
-    async with talking(site, started, tmp_path, talk) as relayed:
-        while answers:
-            with pytest.raises(aiohttp.ClientError):
-                await relayed.call("GET", "/")
-
-
-async def test_a_silent_server_is_given_up(site: Site, started: Start, tmp_path: Path) -> None:
-    async with talking(site, started, tmp_path, says(pause=60), timeout=0.2) as relayed:
-        got = await relayed.call("POST", "/", b"{}")
-        assert (got.status, got.code, got.json["retryable"]) == (504, "upstream.timeout", True)
-
-
-@pytest.mark.parametrize(("off", "passes"), [(-59, True), (58, True), (-70, False), (3600, False)])
-async def test_a_clock_that_is_off_by_more_than_a_minute_is_told(
-    site: Site, started: Start, tmp_path: Path, *, off: int, passes: bool
-) -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=off), usegmt=True)
-    async with talking(site, started, tmp_path, says(head(2, Date=date), b"ok")) as relayed:
-        got = await relayed.call("GET", "/")
-        if passes:
-            assert (got.status, got.raw) == (200, b"ok")
-        else:
-            assert (got.status, got.code) == (502, "upstream.clock")
-            assert "200" in got.text("detail")
-
-
-async def test_what_a_server_says_to_browsers_about_itself_is_not_said_about_us(
-    site: Site, started: Start, tmp_path: Path
-) -> None:
-    said = head(
-        2, Strict_Transport_Security="max-age=1", Access_Control_Allow_Origin="*", Clear_Site_Data='"*"',
-        Set_Cookie="a=b", Connection="close, X-Hop", X_Hop="1", X_Kept="1", Content_Security_Policy="none",
-    )  # fmt: skip
-    async with talking(site, started, tmp_path, says(said, b"ok")) as relayed:
-        got = await relayed.call("GET", "/")
-        assert got.headers["X-Kept"] == "1"
-        assert got.headers["Set-Cookie"] == "a=b"
-        assert got.headers["Content-Security-Policy"] != "none"
-        dropped = ("Strict-Transport-Security", "Access-Control-Allow-Origin", "Clear-Site-Data", "X-Hop")
-        assert not any(name in got.headers for name in dropped)
-
-
-async def test_a_server_that_is_down_or_not_itself_has_its_code(site: Site, started: Start, tmp_path: Path) -> None:
-    nginx = Nginx(tmp_path / "nginx", site.clients, site.server)
-    with nginx.running():
-        api = await started(
-            Workbench(
-                tmp_path,
-                upstreams={
-                    "down": replace(upstream(site, free_port()), name="down"),
-                    "other": replace(upstream(site, nginx.port), name="other", authorities=site.clients),
-                    "new": replace(upstream(site, nginx.port), name="new", minimum="1.3"),
-                },
-            )
-        )
-        path, token = await api.logged_in()
-        for name, status, code in (
-            ("down", 503, "upstream.unreachable"),
-            ("other", 502, "upstream.certificate"),
-            ("new", 422, "signature.algorithm"),
-        ):
-            got = await api.call("GET", f"{path}/upstreams/{name}/who", bearer=token)
-            assert (got.status, got.code) == (status, code)
-    assert "tls.handshake done" not in api.audit.acts()
-
-
 async def test_a_body_beyond_the_limit_is_refused(site: Site, started: Start, tmp_path: Path) -> None:
     async with behind_nginx(site, started, tmp_path, max_body=100_000) as relayed:
         got = await relayed.call("POST", "/echo", b"x" * 100_001)
@@ -382,3 +283,45 @@ async def test_the_card_that_leaves_takes_its_connections_with_it(relayed: Relay
     got = await relayed.call("GET", "/who")
     assert (got.status, got.code) == (401, "session.closed")
     assert len(relayed.nginx.log(1)) == 1
+
+
+async def test_the_card_that_leaves_during_the_handshake_sends_nothing(
+    site: Site, started: Start, tmp_path: Path
+) -> None:
+    nginx = Nginx(tmp_path / "nginx", site.clients, site.server)
+    with nginx.running():
+        async with middleman(nginx.port) as between:
+            between.open.clear()
+            api = await started(Workbench(tmp_path, upstreams={"dmp": upstream(site, between.port)}))
+            path, token = await api.logged_in()
+            waiting = asyncio.ensure_future(api.call("GET", f"{path}/upstreams/dmp/who", bearer=token))
+            await between.knocked.wait()
+            api.reader.remove()
+            await eventually(lambda: not api.readers.cards())
+            between.open.set()
+            got = await waiting
+        assert (got.status, got.code) == (401, "session.closed")
+        assert nginx.log(0) == []
+    assert "tls.handshake done" not in api.audit.acts()
+
+
+async def test_the_card_that_leaves_ends_an_upload_under_way(site: Site, started: Start, tmp_path: Path) -> None:
+    half = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readexactly(100_000)
+        half.set()
+        await reader.read()
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"x" * 200_000
+        await asyncio.sleep(60)
+
+    async with talking(site, started, tmp_path, talk) as relayed:
+        url = f"{relayed.api.base()}{relayed.path}/upstreams/dmp/"
+        headers = {"Authorization": f"Bearer {relayed.token}"}
+        sending = asyncio.ensure_future(relayed.api.http().post(url, data=parts(), headers=headers))
+        await half.wait()
+        relayed.api.reader.remove()
+        async with await sending as answer:
+            assert (answer.status, (await answer.json(content_type=None))["code"]) == (401, "session.closed")

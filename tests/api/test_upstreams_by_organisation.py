@@ -10,11 +10,11 @@ import pytest
 import pytest_asyncio
 
 from cardd.model import Choice, KeyPurpose
-from cardd.relay.upstream import Upstream
 from cardd_drivers.pkcs12.source import FilesSource
 from tests.api.ecps import LOGIN, ends_in, pair, pending, workbench_at
+from tests.api.relayed import Site, upstream
 from tests.api.workbench import Got, Json, Workbench
-from tests.rig.nginx import Nginx, authority, issued
+from tests.rig.nginx import Nginx
 from tests.rig.oidc.people import CLAIRE
 from tests.rig.oidc.provider import PscRig
 from tests.rig.organisation import PASSWORD, SIRET, Organisation, make
@@ -26,14 +26,11 @@ def organisation(tmp_path: Path) -> Organisation:
 
 
 @pytest_asyncio.fixture
-async def reached(psc: PscRig, organisation: Organisation, tmp_path: Path) -> AsyncIterator[Workbench]:
+async def reached(psc: PscRig, site: Site, organisation: Organisation, tmp_path: Path) -> AsyncIterator[Workbench]:
     """A workbench with e-CPS, and nginx that lets the organisation's authentication certificate in and no other."""
-    root = authority(tmp_path)
-    server = issued(tmp_path, root, "serveur", names="DNS:localhost")
-    nginx = Nginx(tmp_path / "nginx", organisation.certificate("authentication"), server)
+    nginx = Nginx(tmp_path / "nginx", organisation.certificate("authentication"), site.server)
     with nginx.running():
-        dmp = Upstream("dmp", f"https://localhost:{nginx.port}", authorities=root.certificate)
-        api = workbench_at(psc, tmp_path, upstreams=(dmp,))
+        api = workbench_at(psc, tmp_path, upstreams={"dmp": upstream(site, nginx.port)})
         await api.start()
         yield api
         await api.ecps.close()
@@ -115,3 +112,20 @@ async def test_while_the_screen_is_locked_nothing_is_reached(
 async def test_without_the_organisation_s_key_it_reaches_nothing(reached: Workbench, psc: PscRig) -> None:
     path, token = await logged_in(reached, psc)
     assert (await who(reached, path, token)).code == "session.cannot_sign"
+    assert "relay" not in reached.person.topics()
+
+
+async def test_a_session_that_ends_while_the_password_is_typed_reaches_nothing(
+    reached: Workbench, psc: PscRig, keys: FilesSource
+) -> None:
+    path, token = await logged_in(reached, psc)
+    reached.person.pins = [PASSWORD]
+    reached.person.attentive.clear()
+    reached.person.is_asked.clear()
+    waiting = asyncio.ensure_future(who(reached, path, token))
+    await reached.person.is_asked.wait()
+    assert (await reached.call("DELETE", path, bearer=token)).status == 204
+    reached.person.attentive.set()
+    got = await waiting
+    assert (got.status, got.code) == (401, "session.closed")
+    assert "tls.handshake done" not in reached.audit.acts()

@@ -50,7 +50,7 @@ from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import Peer
 from cardd.ports import Clock
-from cardd.relay.organisation import OrganisationTls
+from cardd.relay.door import Doors
 from cardd.relay.relay import Relay
 from cardd.relay.upstream import Upstream
 from cardd.system.answers import KeptAnswers
@@ -171,10 +171,9 @@ class Workbench:
         self.pdf = PdfProcess()
         self.sessions.on_closed.append(self.held.session_closed)
         situations = Situations(self.signing, self.sessions, prompter)
-        organisation = OrganisationKey(csa, self.pins)
+        organisation = OrganisationKey(csa, self.pins, self.sessions)
         self.sessions.on_closed.append(organisation.session_closed)
-        lent = OrganisationTls(self.sessions, self.consents, organisation, self.audit)
-        self.relay = Relay(self.upstreams, self.sessions, self.signing, lent, SystemClock())
+        self.relay = Relay(self.upstreams, self.sessions, Doors(self.signing, organisation, self.audit), SystemClock())
         self.sessions.on_closed.append(self.relay.session_closed)
         self.sessions.on_locked.append(self.relay.session_locked)
         self.services = Services(

@@ -95,6 +95,21 @@ def test_a_program_that_knows_no_tls_is_known_by_the_card(professional: User, ng
     assert all(line.startswith("SUCCESS") for line in nginx.log(6))
 
 
+def test_a_request_whose_program_gave_up_during_the_dialog_is_not_sent(
+    user: User, station: Station, nginx: Nginx
+) -> None:
+    user.ok("login")
+    station.pinentry.answer("hang")
+    with tunnel(user) as url:
+        gave_up = subprocess.run(
+            ["curl", "-sS", "-m", "2", "-d", "x", f"{url}/added"], capture_output=True, check=False
+        )
+        assert gave_up.returncode == 28
+        station.pinentry.answer()
+        assert "SIMULATION" in curl("-m", "10", f"{url}/who")  # the dialog is gone; it would have stayed longer
+    assert not any("/added" in line for line in nginx.log(1))
+
+
 def test_the_tunnel_of_a_chosen_port_serves_many_at_once(professional: User) -> None:
     port = free_port()
     with tunnel(professional, "--listen", f"localhost:{port}") as url:

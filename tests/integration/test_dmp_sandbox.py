@@ -97,17 +97,38 @@ def test_a_document_is_added_found_and_read_with_the_card(session: Session) -> N
     assert [b64decode(each) for each in read.texts("//xds:Document/text()")] == [REPORT.content]
 
 
-@pytest.mark.parametrize("command", [(sys.executable, str(EXAMPLES / "lps.py")), (str(EXAMPLES / "lps.sh"),)])
-def test_the_example_consults_adds_and_reads_a_document(practice: Workstation, command: tuple[str, ...]) -> None:
-    def run(*order: str) -> str:
-        around = {**os.environ, "CARDD": practice.daemon.url, "PYTHONIOENCODING": "utf-8"}
-        done = subprocess.run([*command, *order], env=around, check=False, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.strip()
+both_examples = pytest.mark.parametrize(
+    "command", [(sys.executable, str(EXAMPLES / "lps.py")), (str(EXAMPLES / "lps.sh"),)]
+)
 
-    assert "Compte rendu SIMULATION" in run().splitlines()
-    added = run("add", "Examen clinique SIMULATION")
+
+def run(practice: Workstation, *command: str, **around: str) -> tuple[int, str, str]:
+    """An example's exit status, and what it said."""
+    environment = {**os.environ, "CARDD": practice.daemon.url, "PYTHONIOENCODING": "utf-8", **around}
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout.strip(), done.stderr.strip()
+
+
+@both_examples
+def test_the_example_consults_adds_and_reads_a_document(practice: Workstation, command: tuple[str, ...]) -> None:
+    def said(*order: str) -> str:
+        status, out, told = run(practice, *command, *order)
+        assert status == 0, out + told
+        return out
+
+    assert "Compte rendu SIMULATION" in said().splitlines()
+    added = said("add", "Examen clinique SIMULATION")
     assert added.startswith("added 2.25.")
     identifier = added.partition(" ")[2]
-    assert run("read", identifier) == "Examen clinique SIMULATION"
-    assert identifier in run("consult")
+    assert said("read", identifier) == "Examen clinique SIMULATION"
+    assert identifier in said("consult")
+
+
+@both_examples
+def test_the_example_says_what_cardd_or_the_dmp_refused(practice: Workstation, command: tuple[str, ...]) -> None:
+    status, _, told = run(practice, *command, "read", "2.25.404")
+    assert (status, "sim:document.unknown" in told) == (1, True)
+    status, _, told = run(practice, *command, CARDD_SECRET="other")
+    assert (status, "Programme non appairé." in told) == (1, True)
+    status, _, told = run(practice, *command, CARDD=f"http://127.0.0.1:{free_port()}")
+    assert (status, told.startswith("no answer of http://127.0.0.1:")) == (1, True)

@@ -14,6 +14,7 @@ from tests.integration.workstation import Session, Workstation, expect
 from tests.rig import organisation, softhsm
 from tests.rig.lps import Json
 from tests.rig.nginx import Nginx, authority, issued
+from tests.rig.ports import free_port
 from tests.rig.simulator import issue, simulated_card, simulated_cps4, store
 from tests.rig.softhsm import SoftHsm
 
@@ -26,6 +27,8 @@ signature = "{files}/signature.p12"
 [upstreams.dmp]
 url = "https://localhost:{port}"
 authorities = "{authorities}"
+[upstreams.down]
+url = "https://localhost:{nobody}"
 """
 ACTING: Json = {"national_id": "899000000999", "family_name": "SIMULATION-AGENT", "given_name": "LOU"}
 
@@ -53,7 +56,9 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     nginx = Nginx(
         directory / "nginx", trusted, issued(directory, root, "serveur", names="DNS:localhost"), request.param
     )
-    extra = SETTINGS.format(module=hsm.module, files=files, port=nginx.port, authorities=root.certificate)
+    extra = SETTINGS.format(
+        module=hsm.module, files=files, port=nginx.port, authorities=root.certificate, nobody=free_port()
+    )
     station = Workstation(directory, extra=extra, environment=hsm.environment)
     with nginx.running(), station.running():
         station.wait_for_cards(2)
@@ -107,6 +112,23 @@ def test_the_organisations_files_serve_too(site: Site) -> None:
     who = ask(site, station.session(opened))
     assert "CENTRE DE SANTE SIMULATION" in who
     assert who.split("|")[1] == site.nginx.protocols.split()[-1]
+
+
+def test_no_body_is_kept_on_disk(site: Site) -> None:
+    station, mark = site.station, b"CORPS-SIMULATION-"
+    card = next(str(card["id"]) for card in station.cards() if card["kind"] == "cps3")
+    lps = station.pair()
+    station.pinentry.answer("pin:1234")
+    session = station.log_in(lps, card)
+    headers = {"Authorization": f"Bearer {session.lps.credential}", "Content-Type": "text/plain"}
+    with connection(station) as http_:
+        for name, status in (("dmp", 200), ("down", 503)):
+            http_.request("POST", f"{session.path}/upstreams/{name}/who", mark * 20_000, headers)
+            answer = http_.getresponse()
+            answer.read()
+            assert answer.status == status
+    kept = [station.daemon.log, *(file for file in station.daemon.state.rglob("*") if file.is_file())]
+    assert not any(mark in file.read_bytes() for file in kept)
 
 
 def handshakes(station: Workstation) -> list[str | None]:

@@ -128,10 +128,19 @@ def authority(directory: Path, name: str = "AUTORITE SIMULATION") -> Pair:
     return pair
 
 
-def issued(directory: Path, by: Pair, name: str, *, names: str = "", ec: bool = False, days: int = 30) -> Pair:
+def issued(
+    directory: Path,
+    by: Pair,
+    name: str,
+    *,
+    names: str = "",
+    ec: bool = False,
+    days: int = 30,
+    bits: int = 2048,
+) -> Pair:
     """A certificate; ``names`` is a server's subjectAltName. Negative ``days`` make it expired."""
     pair = Pair(directory / f"{name}.pem", directory / f"{name}.key")
-    key = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256") if ec else ("rsa:2048",)
+    key = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256") if ec else (f"rsa:{bits}",)
     request = directory / f"{name}.csr"
     _openssl("req", "-newkey", *key, "-nodes", "-keyout", pair.key, "-out", request,
              "-subj", f"/C=FR/O=SIMULATION/CN={name}")  # fmt: skip

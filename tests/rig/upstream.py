@@ -18,21 +18,20 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def backend() -> AsyncIterator[int]:
-    """Answers ``/echo`` with the body's size and SHA-256 after it took the whole, or with the body; gives its port."""
+    """Answers ``/echo`` with the body's size and SHA-256, or with the body; gives its port.
+
+    It takes the whole before it answers: nginx stalls where both ways are full at once, whoever its client is.
+    """
 
     async def echo(request: web.BaseRequest) -> web.StreamResponse:
-        if request.query.get("back"):
-            response = web.StreamResponse()
-            await response.prepare(request)
-            async for part in request.content.iter_any():
-                await response.write(part)
-            await response.write_eof()
-            return response
-        digest, size = hashlib.sha256(), 0
-        async for part in request.content.iter_any():
-            digest.update(part)
-            size += len(part)
-        return web.Response(text=f"{request.method} {size} {digest.hexdigest()}")
+        body = b"".join([part async for part in request.content.iter_any()])
+        if not request.query.get("back"):
+            return web.Response(text=f"{request.method} {len(body)} {hashlib.sha256(body).hexdigest()}")
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(body)
+        await response.write_eof()
+        return response
 
     runner = web.ServerRunner(web.Server(echo))
     await runner.setup()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -15,7 +16,7 @@ from cardd.errors import AddressInUse, InvalidRequest
 from cardd.formats.saml.request import Access, Mode
 from cardd.sandbox import SandboxOptions
 from cardd_drivers.sandbox.dmp.entry import DmpSandbox
-from tests.rig.dmp import Sandbox, card, event, organisation, query, retrieve, rights, sandbox
+from tests.rig.dmp import Sandbox, Sent, card, event, organisation, provide, query, retrieve, rights, sandbox, signed
 from tests.rig.ports import free_port
 from tests.rig.simulator import STATE, store
 
@@ -43,6 +44,17 @@ async def test_the_patient_sees_who_did_what_the_newest_first() -> None:
     assert (newest["action"], newest["documents"]) == ("ITI-43", ["Compte rendu SIMULATION"])
     assert (newest["mode"], newest["acces"]) == ("direct", "centre_15")
     assert (oldest["action"], oldest["logiciel"], oldest["roles"]) == ("ITI-18", "LogiSimulation", ["10", "SM36"])
+
+
+async def test_a_document_that_the_patient_does_not_see_is_not_named() -> None:
+    doctor, report = card(), Sent("2.25.9201", b"SIMULATION")
+    async with sandbox() as dmp:
+        hidden = replace(signed(doctor.pen, "2.25.9200", report), confidentiality=("N", "INVISIBLE_PATIENT"))
+        await doctor.post(dmp, provide("2.25.9200", report, hidden))
+        _, told = await history(dmp, Accept="application/json")
+
+    [added] = json.loads(told)["historique"]
+    assert (added["action"], added["documents"]) == ("ITI-41", ["Ajout SIMULATION 2.25.9201"])
 
 
 async def test_the_patients_page_is_html_for_a_browser() -> None:

@@ -14,6 +14,7 @@ from cardd.errors import (
     AlgorithmUnsupported,
     CarddError,
     CardRemoved,
+    UpstreamCertificateWeak,
     UpstreamClosed,
     UpstreamRefusedUs,
     UpstreamTlsFailed,
@@ -22,7 +23,9 @@ from cardd.errors import (
 )
 from cardd.model import Algorithm
 from cardd.tls.connector import KeyConnector, Server
-from tests.rig.nginx import issued
+from cardd.tls.signer import LoopSigner, sign_here
+from tests.rig.middleman import Middleman, middleman
+from tests.rig.nginx import Pair, issued
 from tests.rig.ports import free_port
 from tests.tls.conftest import Pki, StartNginx
 from tests.tls.keys import MemoryKey
@@ -152,6 +155,42 @@ async def test_what_the_card_says_is_what_the_caller_hears(pki: Pki, nginx: Star
         assert await who(http)
 
 
+async def test_what_one_handshake_was_refused_is_not_said_of_the_next(pki: Pki, nginx: StartNginx) -> None:
+    key = MemoryKey(pki.rsa, fault=CardRemoved())
+    async with middleman(nginx().port, allowed=1) as between, client(between.port, pki, key, RS256) as (http, _):
+        with pytest.raises(CardRemoved):
+            await who(http)
+        with pytest.raises(UpstreamClosed):
+            await who(http)
+
+
+async def test_a_handshake_that_was_given_up_never_asks_the_key(pki: Pki) -> None:
+    """Its thread may still be inside OpenSSL when that happens."""
+    key = MemoryKey(pki.rsa)
+    given_up, next_one = LoopSigner(key.ask), LoopSigner(key.ask)
+    given_up.cancel()
+    assert await asyncio.to_thread(given_up.during, lambda: sign_here(RS256, bytes(32))) == b""
+    assert key.asked == []
+    assert await asyncio.to_thread(next_one.during, lambda: sign_here(RS256, bytes(32)))
+    assert sign_here(RS256, bytes(32)) == b""  # and on a thread that does no handshake nobody is asked
+
+
+async def test_a_server_that_talks_on_while_the_pin_is_typed_is_cut_off(pki: Pki, nginx: StartNginx) -> None:
+    async with middleman(nginx("TLSv1.2").port) as between:
+        key = InterruptedKey(pki.rsa, between)
+        async with client(between.port, pki, key, RS256) as (http, _):
+            with pytest.raises(UpstreamTlsFailed):
+                await who(http)
+    assert key.was_cut
+
+
+async def test_a_certificate_that_openssl_takes_for_weak_is_told_and_not_left_out(pki: Pki) -> None:
+    key = MemoryKey(issued(pki.directory, pki.authority, "faible", bits=1024))
+    with pytest.raises(UpstreamCertificateWeak):
+        KeyConnector(Server("dmp", "localhost", 1, pki.authority.certificate), key.credentials(RS256))
+    await asyncio.sleep(0)
+
+
 async def test_a_server_that_only_speaks_what_the_key_cannot_do_is_told_apart(pki: Pki, nginx: StartNginx) -> None:
     async with client(nginx("TLSv1.3").port, pki, MemoryKey(pki.rsa), RS256) as (http, _):
         with pytest.raises(UpstreamTlsFailed) as told:
@@ -193,6 +232,26 @@ async def s_server(pki: Pki, *flags: str) -> AsyncIterator[int]:
     finally:
         process.terminate()
         await process.communicate()
+
+
+class InterruptedKey(MemoryKey):
+    """While it is asked, the server says a hundred megabytes; ``was_cut`` is whether it could not."""
+
+    def __init__(self, pair: Pair, between: Middleman) -> None:
+        super().__init__(pair)
+        self._between = between
+        self.was_cut = False
+
+    async def ask(self, algorithm: Algorithm, digest: bytes) -> bytes:
+        writer = self._between.writer
+        assert writer is not None
+        try:
+            for _ in range(1600):
+                writer.write(bytes(65536))
+                await writer.drain()
+        except ConnectionError:
+            self.was_cut = True
+        return await super().ask(algorithm, digest)
 
 
 async def test_nobody_there_and_somebody_who_hangs_up_are_told_apart(pki: Pki) -> None:

@@ -394,6 +394,11 @@ TEXTS = {
     "upstream.certificate.remedy": (
         "Check the address, the configured authorities and this machine's clock. Do not work around this."
     ),
+    "upstream.weak_certificate.title": "Certificate too weak",
+    "upstream.weak_certificate.detail": "The certificate cannot serve for TLS ({why}).",
+    "upstream.weak_certificate.remedy": (
+        "Use one with a key of 2048 bits or more, signed with SHA-256: another card, or a renewed certificate."
+    ),
     "upstream.refused.title": "Certificate refused by the upstream",
     "upstream.refused.detail": "The server “{name}” refused our certificate, or what its key can do ({why}).",
     "upstream.refused.remedy": (

@@ -426,6 +426,12 @@ TEXTS = {
     "upstream.certificate.remedy": (
         "Vérifiez l'adresse, les autorités configurées et l'heure du poste. Ne passez pas outre."
     ),
+    "upstream.weak_certificate.title": "Certificat trop faible",
+    "upstream.weak_certificate.detail": "Le certificat ne peut pas servir en TLS ({why}).",
+    "upstream.weak_certificate.remedy": (
+        "Utilisez-en un dont la clé fait au moins 2048 bits, signé en SHA-256 : "
+        "une autre carte, ou un certificat renouvelé."
+    ),
     "upstream.refused.title": "Certificat refusé par le serveur distant",
     "upstream.refused.detail": "Le serveur « {name} » a refusé notre certificat ou ce que sa clé sait faire ({why}).",
     "upstream.refused.remedy": (

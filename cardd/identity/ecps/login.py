@@ -240,7 +240,7 @@ class EcpsLogin:
     def resume(self) -> None:
         """Ask PSC to go on with the restored ones."""
         for session, kept in self._restored:
-            if self._sessions.has(session):
+            if self._sessions.is_open(session):
                 self._staying[session.id] = self._spawn(self._resume(session, kept))
         self._restored.clear()
 

@@ -85,6 +85,11 @@ try
             break;
     }
 }
+catch (Exception refused)
+{
+    Console.Error.WriteLine(refused.Message);
+    Environment.ExitCode = 1;
+}
 finally
 {
     await Send(HttpMethod.Delete, session, token);

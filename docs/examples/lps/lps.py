@@ -38,6 +38,8 @@ def cardd(method, path, body=None, bearer="", kind="application/json"):
             sys.exit(problem)  # the DMP's own words
         told = json.loads(problem)
         sys.exit(f"{told['title']}. {told.get('detail', '')} {told.get('remedy', '')}")
+    except urllib.error.URLError as silent:
+        sys.exit(f"no answer of {CARDD}: {silent.reason}")
 
 
 def log_in():

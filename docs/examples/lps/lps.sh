@@ -6,10 +6,20 @@ CARDD=${CARDD:-http://127.0.0.1:17463}
 HERE=$(dirname "$0")
 INS=185059999900181 OID=1.2.250.1.213.1.4.10
 
-cardd() { # METHOD PATH BEARER [JSON]
-    curl -sS --fail-with-body -X "$1" -H "Authorization: Bearer $3" -H 'Content-Type: application/json' ${4:+--data-binary "$4"} \
-         "$CARDD$2" || { echo >&2; exit 1; }
+# The token and what is sent are handed over in pipes: other users of the machine can read a program's arguments.
+call() { # METHOD PATH BEARER [TYPE BODY]: the answer; what is refused, in words where they are cardd's
+    local answer
+    if answer=$(curl -sS --fail-with-body -X "$1" -H @<(printf 'Authorization: Bearer %s' "$3") "$CARDD$2" \
+                     ${4:+-H "Content-Type: $4" --data-binary @<(printf %s "$5")} 2> /dev/null); then
+        printf %s "$answer"
+    else
+        answer=${answer:-no answer of $CARDD}
+        jq -r '"\(.title). \(.detail) \(.remedy)"' <<< "$answer" >&2 2> /dev/null || echo "$answer" >&2
+        return 1
+    fi
 }
+
+cardd() { call "$1" "$2" "$3" ${4:+application/json "$4"}; }
 
 # send MESSAGE NAME VALUE…: to the DMP, with a fresh VIHF, over TLS with the card
 send() {
@@ -21,8 +31,7 @@ send() {
     while [ $# -gt 0 ]; do message=${message//@$1@/"$2"}; shift 2; done
     message=${message//@INS@/"$INS^^^&amp;$OID&amp;ISO^NH"}
     message=${message//@MESSAGE@/"$(cat /proc/sys/kernel/random/uuid)"}
-    curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/soap+xml' \
-         --data-binary "${message//@VIHF@/"$vihf"}" "$CARDD$SESSION/upstreams/dmp/simulation/repository"
+    call POST "$SESSION/upstreams/dmp/simulation/repository" "$TOKEN" application/soap+xml "${message//@VIHF@/"$vihf"}"
 }
 
 if [ -z "${CARDD_SECRET:-}" ]; then

@@ -13,7 +13,7 @@ PATIENT = f"{INS}^^^&{INS_OID}&ISO^NH"
 PATIENT_NAME = "PATIENTE SIMULATION"
 REPOSITORY = "2.25.999000001"
 SIGNATURE_FORMAT = "http://www.w3.org/2000/09/xmldsig#"
-MASKED = "MASQUE_PS"
+MASKED, INVISIBLE = "MASQUE_PS", "INVISIBLE_PATIENT"
 DOCUMENTS_MAX = 1000
 ACCESSES_MAX = 10_000
 FIRST_STRUCTURE = "499999999999001"
@@ -40,6 +40,11 @@ class Document:
     def is_masked(self) -> bool:
         """Whether professionals elsewhere do not see it."""
         return MASKED in self.confidentiality
+
+    @property
+    def is_invisible(self) -> bool:
+        """Whether the patient does not see it: the history does not name it."""
+        return INVISIBLE in self.confidentiality
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class Dmp:
             structure=caller.structure,
             software=caller.software,
             action=transaction,
-            documents=tuple(document.title for document in answer.documents),
+            documents=tuple(document.title for document in answer.documents if not document.is_invisible),
             mode=caller.mode,
             access=caller.access,
             is_secret=caller.is_secret,

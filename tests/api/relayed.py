@@ -1,0 +1,76 @@
+"""Sessions with upstreams: nginx that wants the card's certificate, or a server that talks as a test says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cardd.relay.upstream import Upstream
+from tests.api.workbench import Got, Workbench
+from tests.rig.nginx import Nginx, Pair
+from tests.rig.upstream import Talk, backend, tls_server
+
+Start = Callable[[Workbench], Awaitable[Workbench]]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the tests of this module share: the server's certificate and its authority."""
+
+    authority: Pair
+    server: Pair
+    clients: Path
+
+
+@dataclass
+class Relayed:
+    """A session that has upstreams."""
+
+    api: Workbench
+    nginx: Nginx
+    path: str
+    token: str
+
+    async def call(self, method: str, path: str, body: object = None, **headers: str) -> Got:
+        """One request to the upstream ``dmp``; ``headers`` take ``_`` for ``-``."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.api.call(method, f"{self.path}/upstreams/dmp{path}", body, bearer=self.token, headers=sent)
+
+
+def upstream(site: Site, port: int) -> Upstream:
+    return Upstream("dmp", f"https://localhost:{port}", authorities=site.authority.certificate)
+
+
+@asynccontextmanager
+async def behind_nginx(
+    site: Site, started: Start, directory: Path, protocols: str = "TLSv1.2", **settings: object
+) -> AsyncIterator[Relayed]:
+    async with backend() as port:
+        nginx = Nginx(directory / "nginx", site.clients, site.server, protocols, backend=port)
+        with nginx.running():
+            one = replace(upstream(site, nginx.port), **settings)  # type: ignore[arg-type]
+            api = await started(Workbench(directory, upstreams={"dmp": one}))
+            yield Relayed(api, nginx, *await api.logged_in())
+
+
+@asynccontextmanager
+async def talking(
+    site: Site, started: Start, directory: Path, talk: Talk, **settings: object
+) -> AsyncIterator[Relayed]:
+    async with tls_server(site.server, site.clients, talk) as port:
+        one = replace(upstream(site, port), **settings)  # type: ignore[arg-type]
+        api = await started(Workbench(directory, upstreams={"dmp": one}))
+        nginx = Nginx(directory, site.clients, site.server, port=port)
+        yield Relayed(api, nginx, *await api.logged_in())
+
+
+def head(length: int = 5, **headers: str) -> bytes:
+    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{more}\r\n".encode()
+
+
+def raw_head(relayed: Relayed, *lines: str) -> bytes:
+    first = f"POST {relayed.path}/upstreams/dmp/ HTTP/1.1\r\nHost: 127.0.0.1:{relayed.api.port}\r\n"
+    return (first + "\r\n".join([f"Authorization: Bearer {relayed.token}", *lines]) + "\r\n\r\n").encode()
