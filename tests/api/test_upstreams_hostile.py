@@ -209,7 +209,7 @@ async def test_a_silent_server_is_given_up(site: Site, started: Start, tmp_path:
         assert (got.status, got.code, got.json["retryable"]) == (504, "upstream.timeout", True)
 
 
-@pytest.mark.parametrize(("off", "passes"), [(-59, True), (58, True), (-70, False), (3600, False)])
+@pytest.mark.parametrize(("off", "passes"), [(-50, True), (50, True), (-70, False), (3600, False)])
 async def test_a_clock_that_is_off_by_more_than_a_minute_is_told(
     site: Site, started: Start, tmp_path: Path, *, off: int, passes: bool
 ) -> None:
