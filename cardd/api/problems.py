@@ -6,7 +6,7 @@ from msgspec import UNSET, UnsetType
 
 from cardd.api.call import Reply
 from cardd.api.schemas.base import Problem
-from cardd.errors import CardAmbiguous, CarddError, InvalidRequest
+from cardd.errors import CardAmbiguous, CarddError, InvalidRequest, SessionError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:cardd:problem:"
@@ -20,7 +20,7 @@ def problem(error: CarddError, accept_language: str) -> Reply:
     from cardd.i18n import in_words, language_of, text  # noqa: PLC0415 - the texts are not needed before the first failure
 
     language = language_of(accept_language)
-    params = in_words(error.params, language) if isinstance(error, InvalidRequest) else error.params
+    params = in_words(error.params, language) if isinstance(error, InvalidRequest | SessionError) else error.params
     body = Problem(
         type=TYPE + error.code,
         title=text(f"{error.code}.title", language, **params),
@@ -30,6 +30,7 @@ def problem(error: CarddError, accept_language: str) -> Reply:
         retryable=error.retryable,
         remedy=text(f"{error.code}.remedy", language, **params),
         where=_text(error, "where"),
+        reason=_text(error, "reason"),
         tries_left=_number(error, "tries_left"),
         retry_after=_number(error, "retry_after"),
         cards=list(error.cards) if isinstance(error, CardAmbiguous) else UNSET,

@@ -10,8 +10,7 @@ import msgspec
 from cardd.api.body import Shape
 from cardd.api.call import Call, Reply
 from cardd.api.schemas.verifications import OfSetBody, VerificationAnswer, VerificationBody
-from cardd.documents.report import report
-from cardd.documents.verification import ToVerify
+from cardd.documents.requests import ToVerify
 from cardd.errors import InvalidRequest
 from cardd.formats.document import new_document, with_space
 from cardd.i18n import language_of
@@ -21,6 +20,8 @@ SHAPE = Shape(VerificationBody)
 
 async def verify(call: Call, body: VerificationBody) -> Reply:
     """The verdict. Raises DocumentError's classes for what cannot be read, InvalidRequest, ConfigInvalid."""
+    from cardd.documents.report import report  # noqa: PLC0415 - with the first document to verify
+
     language = language_of(call.http.headers.get("Accept-Language"))
     with with_space(), ExitStack() as files:
         given = ToVerify(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from cardd.cli.context import Context, as_json
 from cardd.cli.terminal import shown
-from cardd.errors import AuditBroken, AuditUnavailable, CardAmbiguous, CarddError, ConfigInvalid, InvalidRequest
+from cardd.errors import (
+    AuditBroken,
+    AuditUnavailable,
+    CardAmbiguous,
+    CarddError,
+    ConfigInvalid,
+    InvalidRequest,
+    SessionError,
+)
 from cardd.i18n import in_words, text
 
 # What the remedy of the API says to a program's maker; who sits at a terminal is told a command.
@@ -70,5 +78,5 @@ def _sentence(error: CarddError, part: str, language: str) -> str:
     sent = error.params.get(part)
     if sent:
         return str(sent)
-    params = in_words(error.params, language) if isinstance(error, InvalidRequest) else error.params
+    params = in_words(error.params, language) if isinstance(error, InvalidRequest | SessionError) else error.params
     return text(f"{error.code}.{part}", language, **params)

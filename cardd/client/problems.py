@@ -20,6 +20,7 @@ class Problem(Struct):
     detail: str = ""
     remedy: str = ""
     where: str | None = None
+    reason: str | None = None
     tries_left: int | None = None
     retry_after: int | None = None
     cards: tuple[str, ...] = ()
@@ -52,7 +53,7 @@ def _error(problem: Problem) -> CarddError:
 
 def _params(problem: Problem) -> dict[str, Param]:
     params: dict[str, Param] = {name: text for name in TEXTS if (text := getattr(problem, name))}
-    for name in ("where", "tries_left", "retry_after"):
+    for name in ("where", "reason", "tries_left", "retry_after"):
         value = getattr(problem, name)
         if value is not None:
             params[name] = value

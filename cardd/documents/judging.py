@@ -8,18 +8,28 @@ certificate revoked before the time that counts makes the signature INVALID, whe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from asn1crypto import x509
 from pyhanko_certvalidator.path import ValidationPath
 
-from cardd.documents.verdicts import WEIGHTS, Chain, Judged, Reason, Signer, Timestamp, Verdict, worst
+from cardd.documents.verdicts import (
+    WEIGHTS,
+    Chain,
+    Judged,
+    Reason,
+    Signer,
+    Timestamp,
+    Verdict,
+    Verification,
+    worst,
+)
 from cardd.errors import CarddError, DocumentMalformed
 from cardd.formats.revocation.asking import Revocations
 from cardd.formats.revocation.status import Revocation, Status
 from cardd.formats.trust import NoPath, TrustedAuthorities, name_of
-from cardd.formats.verified import VerifiedSignature, VerifiedTimestamp
+from cardd.formats.verified import Scope, VerifiedSignature, VerifiedTimestamp
 from cardd.identity.certificate import read
 from cardd.identity.cpx import facts_of, identity_of, is_test
 from cardd.model import Identity
@@ -49,6 +59,13 @@ class Judge:
         self._stampers = stampers
         self._revocations = revocations
         self._now = now
+
+    async def verification(self, found: Sequence[VerifiedSignature]) -> Verification:
+        """The verdict on a document with these signatures. Raises as ``judged``."""
+        judged = tuple([await self.judged(signature) for signature in found])
+        reasons = tuple(_of_document(judged))
+        verdict = worst([*(one.verdict for one in judged), *(reason.verdict for reason in reasons)])
+        return Verification(verdict, reasons, judged)
 
     async def judged(self, found: VerifiedSignature) -> Judged:
         """The verdict. Raises DocumentMalformed for a certificate that cannot be read."""
@@ -130,6 +147,13 @@ def _chain(path: Path) -> Chain:
     if isinstance(path, NoPath):
         return Chain(trusted=False, problem=str(path))
     return Chain(trusted=True, authority=name_of(path.first))
+
+
+def _of_document(judged: tuple[Judged, ...]) -> Iterator[Reason]:
+    if not judged:
+        yield Reason("unsigned", Verdict.INVALID)
+    elif all(one.found.scope is Scope.PART for one in judged):
+        yield Reason("part", Verdict.UNDETERMINED)
 
 
 def _signer(certificate: bytes) -> Signer:

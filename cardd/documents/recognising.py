@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from asn1crypto import pem
 
-from cardd.documents.verification import ToVerify
+from cardd.documents.requests import ToVerify
 from cardd.errors import DocumentContentTwice, DocumentEmpty, DocumentMalformed, DocumentUnrecognised, InvalidRequest
 from cardd.formats.document import new_document, size_of
 from cardd.formats.pdf.process import PdfProcess

@@ -1,8 +1,9 @@
-"""What is asked for: a document, its format, and what the user is shown of it."""
+"""What is asked for: a document to sign, in which format, and what the user is shown of it; one to verify."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from cardd.core.signing import Signed
@@ -45,3 +46,19 @@ class SignedDocument:
     options: Options
     signed: Signed
     content: BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class ToVerify:
+    """What is given: open files, which stay open; they have a number (``fileno``).
+
+    ``content`` is the document of a detached signature. A raw one is ``signature``, the value, with ``certificate``
+    (PEM or DER, the signer's first), and ``document`` is what it is of. ``documents`` are those of a DMP submission
+    set, all of them by their ``uniqueId``; ``document`` is the set's signature then.
+    """
+
+    document: BinaryIO
+    content: BinaryIO | None = None
+    signature: bytes | None = None
+    certificate: bytes | None = None
+    documents: Mapping[str, BinaryIO] = field(default_factory=dict)

@@ -6,18 +6,19 @@ Nothing of what it needs is loaded before the first document.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from cardd.documents.verdicts import Judged, Reason, Verdict, Verification, worst
+from cardd.documents.requests import ToVerify
 from cardd.formats.pdf.process import PdfProcess
-from cardd.formats.verified import Scope, VerifiedSignature
 from cardd.ports import Clock
 
 if TYPE_CHECKING:
     from cardd.documents.judging import Judge
+    from cardd.documents.verdicts import Verification
+    from cardd.formats.verified import VerifiedSignature
 
 
 class Network(Protocol):
@@ -38,22 +39,6 @@ class Answers(Protocol):
     def save(self, key: str, answer: bytes) -> None:
         """Keep it."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ToVerify:
-    """What is given: open files, which stay open; they have a number (``fileno``).
-
-    ``content`` is the document of a detached signature. A raw one is ``signature``, the value, with ``certificate``
-    (PEM or DER, the signer's first), and ``document`` is what it is of. ``documents`` are those of a DMP submission
-    set, all of them by their ``uniqueId``; ``document`` is the set's signature then.
-    """
-
-    document: BinaryIO
-    content: BinaryIO | None = None
-    signature: bytes | None = None
-    certificate: bytes | None = None
-    documents: Mapping[str, BinaryIO] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +71,7 @@ class Verifier:
         for authorities that cannot.
         """
         found, judge = await asyncio.to_thread(self._found, given)
-        judged = tuple([await judge.judged(signature) for signature in found])
-        reasons = tuple(_of_document(judged))
-        verdict = worst([*(one.verdict for one in judged), *(reason.verdict for reason in reasons)])
-        return Verification(verdict, reasons, judged)
+        return await judge.verification(found)
 
     def _found(self, given: ToVerify) -> tuple[list[VerifiedSignature], Judge]:
         from cardd.documents.recognising import signatures_of  # noqa: PLC0415 - with the first document to verify
@@ -109,10 +91,3 @@ class Verifier:
         stampers = authorities_of(anchors.timestamps) if anchors.timestamps else signers
         revocations = Revocations(self.network, self.answers, self.clock.now)
         return Judge(TrustedAuthorities(signers), TrustedAuthorities(stampers), revocations, self.clock.now)
-
-
-def _of_document(judged: tuple[Judged, ...]) -> Iterator[Reason]:
-    if not judged:
-        yield Reason("unsigned", Verdict.INVALID)
-    elif all(one.found.scope is Scope.PART for one in judged):
-        yield Reason("part", Verdict.UNDETERMINED)

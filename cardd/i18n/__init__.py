@@ -20,12 +20,14 @@ DOMAINS = {
     "cli": "cli",
     "doctor": "doctor",
     "reason": "reasons",
+    "ended": "reasons",
     "psc": "psc",
     "advice": "advice",
     "stamp": "stamp",
     "verdict": "verdicts",
 }
 ERRORS = "errors"
+WORDS = {"why": "reason", "reason": "ended"}
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _RANGE = re.compile(r"\s*([a-zA-Z]{1,8})[^,;]*(?:;\s*q=([0-9.]+))?")
@@ -45,9 +47,10 @@ def fill(sentence: str, /, **params: str | int) -> str:
 
 
 def in_words(params: Mapping[str, str | int], language: str) -> dict[str, str | int]:
-    """The same, but ``why`` in words where it is one of the texts ``reason.…``."""
-    known = catalogue("reasons", language).get(f"reason.{params.get('why')}")
-    return {**params, "why": fill(known, **params)} if known else {**params}
+    """The same, but ``why`` and ``reason`` in words where they are of the texts ``reason.…`` and ``ended.…``."""
+    known = catalogue("reasons", language)
+    texts = {name: known.get(f"{kind}.{params.get(name)}") for name, kind in WORDS.items()}
+    return {**params, **{name: fill(text, **params) for name, text in texts.items() if text}}
 
 
 def template(key: str, language: str) -> str:

@@ -103,6 +103,20 @@ async def test_the_card_leaves_and_its_session_is_closed_before_the_next_answer(
     assert (await api.call("GET", "/v1/sessions", via="unix")).json == {"sessions": []}
 
 
+@pytest.mark.parametrize(
+    ("language", "detail"),
+    [
+        ("fr", "La session est fermée : la carte a été retirée."),
+        ("en", "The session is closed: the card was taken out."),
+    ],
+)
+async def test_why_a_session_ended_is_told_in_words_and_by_its_name(api: Workbench, language: str, detail: str) -> None:
+    path, token = await api.logged_in()
+    api.readers.card_removed("Lecteur A")
+    got = await api.call("GET", path, bearer=token, headers={"Accept-Language": language})
+    assert (got.text("detail"), got.text("reason")) == (detail, "card_removed")
+
+
 async def test_an_idle_session_expires_and_looking_at_it_does_not_keep_it_alive(api: Workbench) -> None:
     path, token = await api.logged_in()
     api.clock.seconds += 1000

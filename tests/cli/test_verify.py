@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cardd.cli.exits import Exit
-from cardd.documents.verification import Anchors, ToVerify, Verifier
+from cardd.documents.requests import ToVerify
+from cardd.documents.verification import Anchors, Verifier
 from cardd.formats.cades import prepare_cades
 from cardd.formats.jws import prepare_jws
 from cardd.formats.options import JwsOptions

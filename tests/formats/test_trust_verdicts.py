@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cardd.documents.requests import ToVerify
 from cardd.documents.verdicts import Judged, Verdict, Verification
-from cardd.documents.verification import Anchors, ToVerify, Verifier
+from cardd.documents.verification import Anchors, Verifier
 from cardd.errors import (
     CarddError,
     ConfigInvalid,

@@ -31,6 +31,7 @@ class Problem(Answer):
     retryable: bool
     remedy: str
     where: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
     tries_left: int | UnsetType = UNSET
     retry_after: int | UnsetType = UNSET
     cards: list[str] | UnsetType = UNSET

@@ -16,8 +16,9 @@ from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.sets import named_files
 from cardd.documents.report import report
+from cardd.documents.requests import ToVerify
 from cardd.documents.verdicts import Verdict, Verification
-from cardd.documents.verification import Anchors, ToVerify, Verifier
+from cardd.documents.verification import Anchors, Verifier
 from cardd.errors import ConfigInvalid, InvalidRequest
 from cardd.formats.pdf.process import PdfProcess
 

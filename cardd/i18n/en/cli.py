@@ -31,7 +31,7 @@ TEXTS = {
     "cli.hint.client.unknown": "Pair cardctl and open a session: “cardctl login”.",
     "cli.hint.session.unknown": "Open a session: “cardctl login”.",
     "cli.hint.session.expired": "Open a session again: “cardctl login”.",
-    "cli.hint.session.closed": "Insert the card if it was taken out, then “cardctl login”.",
+    "cli.hint.session.closed": "“cardctl login”; if the card was taken out, insert it first.",
     "cli.hint.card.ambiguous": "Choose one with --card: {cards}.",
     "cli.hint.card.unknown": "See the inserted cards with “cardctl cards”.",
     "cli.run.summary": "run the service in the foreground",

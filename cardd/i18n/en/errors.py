@@ -64,11 +64,11 @@ TEXTS = {
     "session.unknown.detail": "No session of this program has this token.",
     "session.unknown.remedy": "Open a session.",
     "session.expired.title": "Session expired",
-    "session.expired.detail": "The session expired ({reason}).",
+    "session.expired.detail": "The session expired: {reason}.",
     "session.expired.remedy": "Open a new session.",
     "session.closed.title": "Session closed",
-    "session.closed.detail": "The session is closed ({reason}).",
-    "session.closed.remedy": "Insert the card if it was taken out, then open a new session.",
+    "session.closed.detail": "The session is closed: {reason}.",
+    "session.closed.remedy": "Open a new session; if the card was taken out, insert it first.",
     "session.pending.title": "Login under way",
     "session.pending.detail": (
         "The person has not agreed to the login yet, or cardd was restarted and Pro Santé Connect has yet to confirm."

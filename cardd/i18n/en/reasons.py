@@ -1,8 +1,18 @@
-"""Why a part of a request will not do: what ``request.invalid.detail`` says after its colon."""
+"""Why a part of a request will not do, why a session ended: what stands after the colon."""
 
 from __future__ import annotations
 
 TEXTS: dict[str, str] = {
+    "ended.card_removed": "the card was taken out",
+    "ended.client_gone": "its program asked for nothing any more",
+    "ended.client_locked": "its program was locked",
+    "ended.client_removed": "its program was unpaired",
+    "ended.daemon_stopped": "the service stopped",
+    "ended.idle": "nothing was asked of it for long",
+    "ended.logout": "it was closed by a logout",
+    "ended.max_age": "it reached the age that sessions may have",
+    "ended.pin_changed": "the PIN was changed",
+    "ended.provider_ended": "Pro Santé Connect ended it",
     "reason.choice": "its value is none of those that it can have",
     "reason.duplicate": "it is given twice",
     "reason.expected": "expected {expected}",

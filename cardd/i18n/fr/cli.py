@@ -31,7 +31,7 @@ TEXTS = {
     "cli.hint.client.unknown": "Appairez cardctl et ouvrez une session : « cardctl login ».",
     "cli.hint.session.unknown": "Ouvrez une session : « cardctl login ».",
     "cli.hint.session.expired": "Ouvrez de nouveau une session : « cardctl login ».",
-    "cli.hint.session.closed": "Insérez la carte si elle a été retirée, puis « cardctl login ».",
+    "cli.hint.session.closed": "« cardctl login » ; si la carte a été retirée, insérez-la d'abord.",
     "cli.hint.card.ambiguous": "Choisissez-en une avec --card : {cards}.",
     "cli.hint.card.unknown": "Voyez les cartes insérées avec « cardctl cards ».",
     "cli.run.summary": "lance le service au premier plan",

@@ -66,11 +66,11 @@ TEXTS = {
     "session.unknown.detail": "Aucune session de ce programme ne correspond à ce jeton.",
     "session.unknown.remedy": "Ouvrez une session.",
     "session.expired.title": "Session expirée",
-    "session.expired.detail": "La session a expiré ({reason}).",
+    "session.expired.detail": "La session a expiré : {reason}.",
     "session.expired.remedy": "Ouvrez une nouvelle session.",
     "session.closed.title": "Session fermée",
-    "session.closed.detail": "La session est fermée ({reason}).",
-    "session.closed.remedy": "Insérez la carte si elle a été retirée, puis ouvrez une nouvelle session.",
+    "session.closed.detail": "La session est fermée : {reason}.",
+    "session.closed.remedy": "Ouvrez une nouvelle session ; si la carte a été retirée, insérez-la d'abord.",
     "session.pending.title": "Connexion en attente",
     "session.pending.detail": (
         "La personne n'a pas encore validé la connexion, ou cardd a redémarré et Pro Santé Connect ne l'a pas encore "

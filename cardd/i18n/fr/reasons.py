@@ -1,8 +1,18 @@
-"""Pourquoi une partie d'une requête ne convient pas : ce que ``request.invalid.detail`` dit après les deux-points."""
+"""Pourquoi une partie d'une requête ne convient pas, pourquoi une session a pris fin : ce qui suit les deux-points."""
 
 from __future__ import annotations
 
 TEXTS: dict[str, str] = {
+    "ended.card_removed": "la carte a été retirée",
+    "ended.client_gone": "le programme n'a plus rien demandé",
+    "ended.client_locked": "le programme a été verrouillé",
+    "ended.client_removed": "le programme a été désappairé",
+    "ended.daemon_stopped": "le service s'est arrêté",
+    "ended.idle": "rien ne lui a été demandé depuis longtemps",
+    "ended.logout": "elle a été fermée par une déconnexion",
+    "ended.max_age": "elle a atteint sa durée maximale",
+    "ended.pin_changed": "le code porteur a été changé",
+    "ended.provider_ended": "Pro Santé Connect y a mis fin",
     "reason.choice": "sa valeur n'est aucune de celles qu'il peut avoir",
     "reason.duplicate": "il figure deux fois",
     "reason.expected": "attendu {expected}",
