@@ -790,6 +790,13 @@ class StateUnavailable(SystemFault):
     retryable = True
 
 
+class StateDamaged(StateUnavailable):
+    """A document in the state directory is not what cardd wrote. Params: ``file``, ``why``."""
+
+    code = "state.damaged"
+    retryable = False
+
+
 class SecretStoreUnavailable(SystemFault):
     """No store that keeps secrets encrypted is at hand. Params: ``why``."""
 

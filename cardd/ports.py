@@ -193,12 +193,16 @@ class AuditLog(Protocol):
 class Store(Protocol):
     """Small named documents that outlive the daemon (paired clients, remembered origins); JSON text, mode 0600."""
 
+    def place(self, name: str) -> str:
+        """Where it is, as a person is told."""
+        ...
+
     def load(self, name: str) -> str | None:
-        """The document; None when there is none yet."""
+        """The document; None when there is none yet. Raises StateUnavailable."""
         ...
 
     def save(self, name: str, text: str) -> None:
-        """Replace the document atomically."""
+        """Replace the document atomically. Raises StateUnavailable."""
         ...
 
 

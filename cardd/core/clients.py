@@ -8,12 +8,12 @@ the configuration or the user allowed. Either belongs to one OS user.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from cardd.core.document import Document
 from cardd.core.tokens import fingerprint, new_id, new_token, proof
 from cardd.errors import (
     ClientLocked,
@@ -57,6 +57,14 @@ class RememberedOrigin:
 
 
 @dataclass(frozen=True, slots=True)
+class _Kept:
+    """What outlives the daemon."""
+
+    programs: list[Program] = field(default_factory=list)
+    origins: list[RememberedOrigin] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class PairingRequest:
     """What a program says of itself, and what it wants beside logins and signatures (``PSC_TOKEN``)."""
 
@@ -89,7 +97,7 @@ class Clients:
     """Pairs programs, allows origins, and tells who a secret or an Origin belongs to."""
 
     def __init__(self, store: Store, prompter: Prompter, clock: Clock, *, allowed_origins: frozenset[str]) -> None:
-        self._store = store
+        self._document = Document(store, STORE, _Kept)
         self._prompter = prompter
         self._clock = clock
         self._configured = allowed_origins
@@ -276,17 +284,9 @@ class Clients:
         return self._clock.now().isoformat(timespec="seconds")
 
     def _load(self) -> None:
-        kept = json.loads(self._store.load(STORE) or '{"programs": [], "origins": []}')
-        for entry in kept["programs"]:
-            program = Program(**{**entry, "permissions": tuple(entry.get("permissions", ()))})
-            self._programs[program.secret] = program
-        for entry in kept["origins"]:
-            remembered = RememberedOrigin(**entry)
-            self._origins[remembered.origin, remembered.uid] = remembered
+        kept = self._document.load() or _Kept()
+        self._programs = {program.secret: program for program in kept.programs}
+        self._origins = {(remembered.origin, remembered.uid): remembered for remembered in kept.origins}
 
     def _save(self) -> None:
-        kept = {
-            "programs": [asdict(program) for program in self._programs.values()],
-            "origins": [asdict(origin) for origin in self._origins.values()],
-        }
-        self._store.save(STORE, json.dumps(kept, indent=1))
+        self._document.save(_Kept(list(self._programs.values()), list(self._origins.values())))

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
+from dataclasses import dataclass
+from typing import Annotated
 
+from msgspec import Meta
+
+from cardd.core.document import Document
 from cardd.ports import Store
 
 NAME = "pseudonyms"
@@ -18,24 +22,31 @@ KEY_SIZE = 32
 LENGTH = 16  # hexadecimal digits
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The key, in hexadecimal."""
+
+    key: Annotated[str, Meta(pattern=f"^[0-9a-f]{{{2 * KEY_SIZE}}}$")]
+
+
 class Pseudonyms:
     """Makes them; the key is made with the first one."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._document = Document(store, NAME, _Kept)
         self._key: bytes | None = None
 
     def of(self, number: str) -> str:
-        """The pseudonym of this number. Raises StateUnavailable."""
+        """The pseudonym of this number. Raises StateUnavailable, StateDamaged."""
         if self._key is None:
             self._key = self._kept() or self._new()
         return hmac.new(self._key, number.encode(), hashlib.sha256).hexdigest()[:LENGTH]
 
     def _kept(self) -> bytes | None:
-        text = self._store.load(NAME)
-        return bytes.fromhex(json.loads(text)["key"]) if text else None
+        kept = self._document.load()
+        return bytes.fromhex(kept.key) if kept else None
 
     def _new(self) -> bytes:
         key = secrets.token_bytes(KEY_SIZE)
-        self._store.save(NAME, json.dumps({"key": key.hex()}))
+        self._document.save(_Kept(key.hex()))
         return key

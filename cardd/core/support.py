@@ -7,14 +7,14 @@ outlive the daemon.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cardd.core import totp
+from cardd.core.document import Document
 from cardd.core.tokens import fingerprint
 from cardd.errors import (
     CarddError,
@@ -89,7 +89,7 @@ class SupportDesk:
     def __init__(
         self, store: Store, secrets: SecretStore, audit: AuditLog, clock: Clock, *, demanded: bool, label: str
     ) -> None:
-        self._store = store
+        self._document = Document(store, STORE, _Record)
         self._secrets = secrets
         self._audit = audit
         self._clock = clock
@@ -231,10 +231,10 @@ class SupportDesk:
             self._pending = None
 
     def _load(self) -> _Record:
-        return _Record(**json.loads(self._store.load(STORE) or "{}"))
+        return self._document.load() or _Record()
 
     def _save(self, record: _Record) -> None:
-        self._store.save(STORE, json.dumps(asdict(record)))
+        self._document.save(record)
 
 
 def _lock(mistakes: int) -> float:

@@ -6,10 +6,10 @@ A certificate is known from the first login that opened it; what is kept is its 
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from cardd.core.document import Document
 from cardd.core.events import EventBus
 from cardd.model import Event, JsonValue
 from cardd.ports import Clock, Store
@@ -32,7 +32,7 @@ class ExpiryWatch:
     """Remembers the certificates, and publishes ``certificate.expiring`` 60, 30 and 7 days before and at their end."""
 
     def __init__(self, store: Store, clock: Clock, events: EventBus) -> None:
-        self._store = store
+        self._document = Document(store, STORE, dict[str, datetime])
         self._clock = clock
         self._events = events
         self._timer: asyncio.TimerHandle | None = None
@@ -51,8 +51,7 @@ class ExpiryWatch:
     def note(self, certificates: dict[str, datetime]) -> None:
         """Remember the certificates now in use, by serial number; others are forgotten. Raises StateUnavailable."""
         if certificates != self._known():
-            kept = {serial: not_after.isoformat() for serial, not_after in certificates.items()}
-            self._store.save(STORE, json.dumps(kept))
+            self._document.save(certificates)
         self._watch()
 
     def expiring(self) -> tuple[Expiring, ...]:
@@ -66,8 +65,7 @@ class ExpiryWatch:
         return tuple(sorted(found, key=lambda one: one.not_after))
 
     def _known(self) -> dict[str, datetime]:
-        text = self._store.load(STORE)
-        return {serial: datetime.fromisoformat(day) for serial, day in json.loads(text).items()} if text else {}
+        return self._document.load() or {}
 
     def _watch(self) -> None:
         """Publish the warning that is due for each, and wake once a day while one may become due."""

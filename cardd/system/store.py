@@ -21,6 +21,10 @@ class FileStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    def place(self, name: str) -> str:
+        """The file's path."""
+        return str(self._path(name))
+
     def load(self, name: str) -> str | None:
         """The document; None when there is none yet."""
         path = self._path(name)

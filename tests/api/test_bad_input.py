@@ -38,6 +38,7 @@ INVALID: list[tuple[object, str]] = [
     ({**SOFTWARE, "name": ""}, "$.name"),
     ({**SOFTWARE, "name": "x" * 121}, "$.name"),
     ({**SOFTWARE, "software_id": "a b"}, "$.software_id"),
+    ({**SOFTWARE, "software_id": "ab\n"}, "$.software_id"),
     ({"name": "LPS", "vendor": "Éditeur fictif"}, "$.software_id"),
     ({}, "$.name"),
 ]

@@ -76,6 +76,10 @@ class MemoryStore:
     def __init__(self) -> None:
         self.documents: dict[str, str] = {}
 
+    def place(self, name: str) -> str:
+        """Its name."""
+        return name
+
     def load(self, name: str) -> str | None:
         """The document."""
         return self.documents.get(name)

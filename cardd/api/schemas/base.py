@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 Anything = Annotated[object, Meta(extra_json_schema={"description": "any JSON value"})]
 Name = Annotated[str, Meta(min_length=1, max_length=120)]
-Identifier = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[\w:./-]+$")]
+Identifier = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[\w:./-]+(?!\n)$")]
 Verdict = Literal["valid", "undetermined", "invalid"]
 
 

@@ -359,6 +359,11 @@ TEXTS = {
     "state.unavailable.title": "État illisible",
     "state.unavailable.detail": "Le fichier {file} ne peut pas être lu ou écrit ({why}).",
     "state.unavailable.remedy": "Vérifiez les droits et la place sur le disque.",
+    "state.damaged.title": "État endommagé",
+    "state.damaged.detail": "Le fichier {file} n'est pas tel que cardd l'a écrit ({why}).",
+    "state.damaged.remedy": (
+        "Restaurez-le depuis une sauvegarde ; sinon déplacez-le et recommencez : ce qu'il contenait sera redemandé."
+    ),
     "module.failed.title": "Module PKCS#11 en panne",
     "module.failed.detail": "Le module « {module} » s'est arrêté ou ne répond plus ({why}). Il est relancé.",
     "module.failed.remedy": "Réessayez. Si cela se répète, mettez le module à jour ou retirez-le de la configuration.",

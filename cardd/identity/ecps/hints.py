@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
+from cardd.core.document import Document
 from cardd.ports import Store
 
 STORE = "login-hints"
 
 
 class LoginHints:
-    """Keeps, gives back and forgets them. Raises StateUnavailable."""
+    """Keeps, gives back and forgets them. Raises StateUnavailable, StateDamaged."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._document = Document(store, STORE, dict[str, str])
 
     def of(self, uid: int) -> str | None:
         """The one that this OS user had kept."""
@@ -21,17 +20,13 @@ class LoginHints:
 
     def keep(self, uid: int, national_id: str) -> None:
         """Keep it in the place of any other."""
-        self._save(self._kept() | {str(uid): national_id})
+        self._document.save(self._kept() | {str(uid): national_id})
 
     def forget(self, uid: int) -> None:
         """Keep none."""
         kept = self._kept()
         if kept.pop(str(uid), None) is not None:
-            self._save(kept)
+            self._document.save(kept)
 
     def _kept(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads(self._store.load(STORE) or "{}")
-        return found
-
-    def _save(self, kept: dict[str, str]) -> None:
-        self._store.save(STORE, json.dumps(kept))
+        return self._document.load() or {}

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from cardd.core.document import Document
 from cardd.core.sessions import Session
 from cardd.errors import SecretStoreUnavailable, StateUnavailable
-from cardd.model import Caller, CallerKind, Identity, Peer
+from cardd.model import Caller, Identity, Peer
 from cardd.ports import SecretStore, Store
 from cardd.secret import Secret
 
@@ -55,17 +55,17 @@ class KeptSessions:
     """
 
     def __init__(self, store: Store, secrets: SecretStore) -> None:
-        self._store = store
+        self._document = Document(store, STORE, dict[str, KeptSession])
         self._secrets = secrets
         self._writing: dict[str, asyncio.Future[bool]] = {}
 
     async def keep(self, session: Session, refresh_token: Secret) -> None:
         """Keep it, or its newer refresh token. Where that cannot be, the session just ends with the daemon."""
         with contextlib.suppress(StateUnavailable):
-            records, record = self._records(), _record(session)
+            records, record = self._records(), _kept(session)
             is_new = session.id not in records
             if records.get(session.id) != record:
-                self._save(records | {session.id: record})
+                self._document.save(records | {session.id: record})
             if not await self.renew(session.id, refresh_token) and is_new:
                 self._drop(session.id)
 
@@ -82,8 +82,8 @@ class KeptSessions:
         with contextlib.suppress(StateUnavailable):
             records = self._records()
             if session.id in records and session.situation is not None:
-                records[session.id]["situation"] = session.situation.id
-                self._save(records)
+                kept = replace(records[session.id], situation=session.situation.id)
+                self._document.save(records | {session.id: kept})
 
     def has(self, identifier: str) -> bool:
         """Whether the next daemon can go on with it."""
@@ -116,7 +116,7 @@ class KeptSessions:
 
     def all(self) -> list[KeptSession]:
         """Those that a daemon before this one kept. Raises StateUnavailable."""
-        return [_read(identifier, record) for identifier, record in self._records().items()]
+        return list(self._records().values())
 
     async def settle(self) -> None:
         """Return when what is being written is written."""
@@ -134,40 +134,20 @@ class KeptSessions:
     def _drop(self, identifier: str) -> None:
         records = self._records()
         if records.pop(identifier, None) is not None:
-            self._save(records)
+            self._document.save(records)
 
-    def _records(self) -> dict[str, dict[str, object]]:
-        found: dict[str, dict[str, object]] = json.loads(self._store.load(STORE) or "{}")
-        return found
-
-    def _save(self, records: dict[str, dict[str, object]]) -> None:
-        self._store.save(STORE, json.dumps(records))
+    def _records(self) -> dict[str, KeptSession]:
+        return self._document.load() or {}
 
 
-def _record(session: Session) -> dict[str, object]:
-    return {
-        "token": session.token,
-        "caller": asdict(replace(session.caller, peer=Peer(session.caller.peer.uid))),
-        "national_id": session.identity.national_id,
-        "opened_at": session.opened_at.isoformat(),
-        "situation": session.situation.id if session.situation else None,
-    }
-
-
-def _read(identifier: str, record: dict[str, object]) -> KeptSession:
-    caller = record["caller"]
-    assert isinstance(caller, dict)  # noqa: S101 - as it was saved
-    peer = Peer(int(caller["peer"]["uid"]))
-    known = Caller(CallerKind(caller["kind"]), caller["id"], caller["name"], caller["origin"], peer)
-    since = datetime.fromisoformat(str(record["opened_at"]))
-    situation = record.get("situation")
+def _kept(session: Session) -> KeptSession:
     return KeptSession(
-        identifier,
-        str(record["token"]),
-        known,
-        str(record["national_id"]),
-        since,
-        situation if isinstance(situation, str) else None,
+        id=session.id,
+        token=session.token,
+        caller=replace(session.caller, peer=Peer(session.caller.peer.uid)),
+        national_id=session.identity.national_id,
+        opened_at=session.opened_at,
+        situation=session.situation.id if session.situation else None,
     )
 
 
