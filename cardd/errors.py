@@ -140,6 +140,13 @@ class ClientUnknown(ClientError):
     status = 401
 
 
+class ClientNotFound(ClientError):
+    """The request names a client that is not there, or not the caller's."""
+
+    code = "client.not_found"
+    status = 404
+
+
 class ClientLocked(ClientError):
     """The program is paired, but was locked; with a code of support, where those are demanded, it is unlocked."""
 

@@ -20,7 +20,7 @@ from cardd.api.schemas.clients import (
 )
 from cardd.core.clients import Paired, Pairing, PairingRequest
 from cardd.core.support import Privilege
-from cardd.errors import ClientUnknown, InvalidRequest
+from cardd.errors import ClientNotFound, InvalidRequest
 from cardd.model import CallerKind
 
 LOCK = Shape(LockBody)
@@ -70,7 +70,7 @@ async def remove(call: Call) -> Reply:
     """
     identifier = call.path["id"]
     if call.caller.kind is not CallerKind.LOCAL and call.caller.id != identifier:
-        raise ClientUnknown
+        raise ClientNotFound
     owner = _owner(call)
     if owner != call.peer.uid:
         await call.services.support.demand(Privilege.UNPAIR_OTHERS, call.caller, call.support_code, about=identifier)
@@ -93,7 +93,7 @@ async def unlock(call: Call) -> Reply:
 
 
 def _owner(call: Call) -> int:
-    """The OS user whose client it is: the asking one, but root may name anybody's. Raises ClientUnknown."""
+    """The OS user whose client it is: the asking one, but root may name anybody's. Raises ClientNotFound."""
     is_root = call.caller.kind is CallerKind.LOCAL and call.peer.uid == ROOT
     return call.services.clients.owner(call.path["id"]) if is_root else call.peer.uid
 

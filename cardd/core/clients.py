@@ -17,6 +17,7 @@ from cardd.core.document import Document
 from cardd.core.tokens import fingerprint, new_id, new_token, proof
 from cardd.errors import (
     ClientLocked,
+    ClientNotFound,
     ClientUnknown,
     ConsentTimeout,
     PairingNotFound,
@@ -211,15 +212,15 @@ class Clients:
     # --- both ---
 
     def owner(self, identifier: str) -> int:
-        """The OS user whose program, or remembered origin, this is: for root. Raises ClientUnknown."""
+        """The OS user whose program, or remembered origin, this is: for root. Raises ClientNotFound."""
         owned = [(program.id, program.uid) for program in self._programs.values()]
         for name, uid in (*owned, *self._origins, *self._once):
             if name == identifier:
                 return uid
-        raise ClientUnknown
+        raise ClientNotFound
 
     def remove(self, identifier: str, uid: int) -> None:
-        """Unpair a program, by its identifier, or forget an origin. Raises ClientUnknown."""
+        """Unpair a program, by its identifier, or forget an origin. Raises ClientNotFound."""
         program = next((p for p in self.programs(uid) if p.id == identifier), None)
         if program:
             del self._programs[program.secret]
@@ -227,15 +228,15 @@ class Clients:
             self._origins.pop((identifier, uid), None)
             self._once.discard((identifier, uid))
         else:
-            raise ClientUnknown
+            raise ClientNotFound
         self._save()
         self._shut_out(identifier, uid, "client_removed")
 
     def lock(self, identifier: str, uid: int, *, locked: bool) -> None:
-        """Keep a program out until it is unlocked; it stays paired. Raises ClientUnknown, also for an origin."""
+        """Keep a program out until it is unlocked; it stays paired. Raises ClientNotFound, also for an origin."""
         program = next((p for p in self.programs(uid) if p.id == identifier), None)
         if program is None:
-            raise ClientUnknown
+            raise ClientNotFound
         self._programs[program.secret] = replace(program, is_locked=locked)
         self._save()
         if locked:

@@ -106,7 +106,7 @@ async def test_cardctl_lists_and_unpairs_over_the_unix_socket(api: Workbench) ->
     identifier = listed.text("clients", 0, "id")
     assert (await api.call("DELETE", f"/v1/clients/{identifier}", via="unix")).status == 204
     assert (await api.call("GET", "/v1/readers", bearer=secret)).code == "client.unknown"
-    assert (await api.call("DELETE", f"/v1/clients/{identifier}", via="unix")).code == "client.unknown"
+    assert (await api.call("DELETE", f"/v1/clients/{identifier}", via="unix")).code == "client.not_found"
 
 
 async def test_the_list_is_for_the_unix_socket_only(api: Workbench) -> None:
@@ -120,7 +120,7 @@ async def test_a_client_unpairs_itself_and_no_other(api: Workbench) -> None:
     one, two = await api.call("POST", "/v1/clients", SOFTWARE), await api.call("POST", "/v1/clients", SOFTWARE)
     path, token = await api.login(one.text("client_secret"))
     other = await api.call("DELETE", f"/v1/clients/{one.text('client_id')}", bearer=two.text("client_secret"))
-    assert other.code == "client.unknown"
+    assert (other.status, other.code) == (404, "client.not_found")
     assert (await api.call("GET", path, bearer=token)).status == 200
     own = await api.call("DELETE", f"/v1/clients/{one.text('client_id')}", bearer=one.text("client_secret"))
     assert own.status == 204
@@ -133,7 +133,7 @@ async def test_another_user_unpairs_nothing_and_root_anything(api: Workbench) ->
     api.uid = 1001
     api.forget_connections()
     assert (await api.call("GET", "/v1/clients", via="unix")).json == {"clients": []}
-    assert (await api.call("DELETE", f"/v1/clients/{identifier}", via="unix")).code == "client.unknown"
+    assert (await api.call("DELETE", f"/v1/clients/{identifier}", via="unix")).code == "client.not_found"
     api.uid = 0
     api.forget_connections()
     assert (await api.call("DELETE", f"/v1/clients/{identifier}", via="unix")).status == 204
@@ -170,7 +170,7 @@ async def test_only_its_user_and_root_lock_a_program(api: Workbench) -> None:
     paired = await api.call("POST", "/v1/clients", SOFTWARE)
     lock, secret = f"/v1/clients/{paired.text('client_id')}/lock", paired.text("client_secret")
     assert (await api.call("POST", lock, {}, bearer=secret)).code == "request.forbidden"
-    for uid, told in ((1001, "client.unknown"), (0, None)):
+    for uid, told in ((1001, "client.not_found"), (0, None)):
         api.uid = uid
         api.forget_connections()
         for method, body in (("POST", {}), ("DELETE", None)):

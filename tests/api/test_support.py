@@ -91,7 +91,7 @@ async def test_root_unpairs_anothers_program_with_a_code_only(station: Workbench
     assert (refused.status, refused.code) == (403, "support_code.required")
     assert refused.text("remedy")
     assert (await ask(station, "DELETE", client, phone.code(station.clock.now()))).status == 204
-    assert (await ask(station, "DELETE", client, phone.code(station.clock.now(), 1))).code == "client.unknown"
+    assert (await ask(station, "DELETE", client, phone.code(station.clock.now(), 1))).code == "client.not_found"
 
 
 async def test_a_user_and_a_program_unpair_what_is_theirs_without_any(station: Workbench, phone: Phone) -> None:
@@ -107,7 +107,7 @@ async def test_a_code_gives_no_right_that_its_bearer_has_not(station: Workbench,
     become(station, 1001)
     station.clock.seconds += STEP
     code = phone.code(station.clock.now())
-    assert (await ask(station, "DELETE", client, code)).code == "client.unknown"
+    assert (await ask(station, "DELETE", client, code)).code == "client.not_found"
     for method, path in (("POST", ENROLMENT), ("POST", CONFIRMATION), ("DELETE", ENROLMENT)):
         assert (await ask(station, method, path, code)).code == "support_code.administrator"
     become(station, ROOT)
