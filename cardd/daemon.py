@@ -132,7 +132,7 @@ class Daemon:
                 self._consents,
                 situations,
                 organisation,
-                logins.ecps,
+                logins.ecps.opened,
                 Pseudonyms(self._store),
                 self._audit,
                 self._clock,
@@ -212,7 +212,7 @@ class Daemon:
         listening = self._config.listen
         sockets = listen(activation.take(), listening.tcp, listening.socket, listening.agent_socket)
         self._prompters.start(sockets.agents)
-        self._services.logins.ecps.restore()
+        self._services.logins.ecps.opened.restore()
         await self._api.start(sockets.api)
 
     async def watch(self) -> None:
@@ -223,7 +223,7 @@ class Daemon:
             self._started.append(source)
         await self._logind.start()
         self._expiry.start()
-        self._services.logins.ecps.resume()
+        self._services.logins.ecps.opened.resume()
 
     async def stop(self) -> None:
         """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""

@@ -15,5 +15,5 @@ SHAPE = Shape(PscTokenBody)
 async def give(call: Call, body: PscTokenBody) -> Reply:
     """PSC's access token, or one for an API that the configuration names."""
     call.services.clients.check_permission(call.caller, PSC_TOKEN)
-    given = await call.services.logins.ecps.token(call.session, body.api)
+    given = await call.services.logins.ecps.opened.token(call.session, body.api)
     return Reply(body=PscTokenAnswer(given.token, given.kind, given.expires_at or UNSET))

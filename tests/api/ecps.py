@@ -79,6 +79,6 @@ async def ends_in(api: Workbench, path: str, token: str) -> tuple[int, object]:
 
 def tokens_of(api: Workbench) -> TokenSet:
     """The provider's tokens of the only login."""
-    [login] = api.ecps.open_logins()
+    [login] = api.ecps.opened.all()
     assert isinstance(login, DirectLogin)
     return login.login.tokens

@@ -165,7 +165,7 @@ async def test_the_provider_s_page_ends_the_session_that_it_names_and_no_other(
     connector = aiohttp.TCPConnector(ssl=trusting(psc.authority))
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
         got = await opened(api, browser)
-        [login] = api.ecps.open_logins()
+        [login] = api.ecps.opened.all()
         assert isinstance(login, DirectLogin)
         address = URL(f"http://127.0.0.1:{port}/logout")
         sid = login.login.id_token.sid or ""
@@ -185,7 +185,7 @@ async def test_a_logout_is_heard_of_a_session_that_the_daemon_before_opened(
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
         got = await opened(api, browser)
         await eventually(lambda: any(name.startswith("ecps-") for name in api.secrets.values))
-        [login] = api.ecps.open_logins()
+        [login] = api.ecps.opened.all()
         assert isinstance(login, DirectLogin)
         sid = login.login.id_token.sid or ""
         api.sessions.close_where(lambda _: True, "daemon_stopped")
@@ -194,8 +194,8 @@ async def test_a_logout_is_heard_of_a_session_that_the_daemon_before_opened(
         (tmp_path / "second").mkdir()
         second.secrets.values, second.store.documents = api.secrets.values, api.store.documents
         await second.start()
-        second.ecps.restore()
-        second.ecps.resume()
+        second.ecps.opened.restore()
+        second.ecps.opened.resume()
         assert await ends_in(second, path_of(got), got.text("token")) == (200, "active")
         address = URL(f"http://127.0.0.1:{port}/logout").with_query(iss=psc.issuer, sid=sid)
         await (await browser.get(address)).release()

@@ -65,11 +65,11 @@ async def test_the_next_daemon_finds_somebody_else_behind_it(desk: Workbench, li
     await eventually(lambda: any(name.startswith("ecps-") for name in desk.secrets.values))
     desk.sessions.close_where(lambda _: True, "daemon_stopped")
     liar.person = dict(person(BOB, "BOB"))
-    desk.ecps.restore()
-    desk.ecps.resume()
+    desk.ecps.opened.restore()
+    desk.ecps.opened.resume()
     assert await ends_in(desk, path, token) == (403, "psc.other_person")
     assert liar.logouts == 1
-    assert desk.ecps.open_logins() == []
+    assert desk.ecps.opened.all() == []
 
 
 async def test_the_provider_says_that_it_is_over_when_a_token_is_wanted(
@@ -96,4 +96,4 @@ async def test_its_program_dies_while_the_person_picks_a_situation(
     desk.clock.seconds += 1  # nobody asked for so long
     await eventually(lambda: desk.sessions.of(os.getuid()) == [])
     await eventually(lambda: liar.logouts == 1)
-    assert desk.ecps.open_logins() == []
+    assert desk.ecps.opened.all() == []

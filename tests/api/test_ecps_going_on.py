@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cardd.errors import PscUnavailable, SecretStoreUnavailable, StateUnavailable
-from cardd.identity.ecps import direct, lease, login, pace
+from cardd.identity.ecps import direct, lease, opened, pace
 from cardd.identity.ecps.direct import DirectLogin, DirectWay
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import Wanted
@@ -97,12 +97,12 @@ async def kept_session(ecps: Workbench, psc: PscRig) -> tuple[str, str]:
 async def test_after_a_restart_it_waits_for_a_keyring_that_is_still_locked(
     ecps: Workbench, psc: PscRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login, "PAUSE_FIRST", 0.01)
+    monkeypatch.setattr(opened, "PAUSE_FIRST", 0.01)
     path, token = await kept_session(ecps, psc)
     keyring = LockedKeyring()
     async with next_daemon(ecps, tmp_path / "second", keyring) as second:
-        second.ecps.restore()
-        second.ecps.resume()
+        second.ecps.opened.restore()
+        second.ecps.opened.resume()
         assert (await second.call("GET", path, bearer=token)).text("state") == "pending"
         used = await second.call("POST", f"{path}/psc-token", {}, bearer=token)
         assert (used.status, used.code, used.json["retryable"]) == (409, "session.pending", True)
@@ -114,7 +114,7 @@ async def test_after_a_restart_it_waits_for_a_keyring_that_is_still_locked(
 async def test_after_a_restart_it_waits_for_the_network(
     ecps: Workbench, psc: PscRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login, "PAUSE_FIRST", 0.01)
+    monkeypatch.setattr(opened, "PAUSE_FIRST", 0.01)
     path, token = await kept_session(ecps, psc)
     redeem, faults = renewal.redeem, [PscUnavailable(host="psc")] * 3
 
@@ -125,8 +125,8 @@ async def test_after_a_restart_it_waits_for_the_network(
 
     monkeypatch.setattr(renewal, "redeem", away)
     async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
-        second.ecps.restore()
-        second.ecps.resume()
+        second.ecps.opened.restore()
+        second.ecps.opened.resume()
         assert await ends_in(second, path, token) == (200, "active")
     assert faults == []
 
@@ -136,19 +136,19 @@ async def test_the_next_daemon_knows_it_before_it_asks_psc_and_until_it_is_given
 ) -> None:
     path, token = await kept_session(ecps, psc)
     async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
-        second.ecps.restore()
+        second.ecps.opened.restore()
         assert (await second.call("GET", path, bearer=token)).text("state") == "pending"
         assert (await second.call("DELETE", path, bearer=token)).status == 204
-        second.ecps.resume()
+        second.ecps.opened.resume()
         await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
-        assert second.ecps.open_logins() == []
+        assert second.ecps.opened.all() == []
 
 
 async def test_given_up_while_it_is_resumed_it_is_forgotten(ecps: Workbench, psc: PscRig, tmp_path: Path) -> None:
     path, token = await kept_session(ecps, psc)
     async with next_daemon(ecps, tmp_path / "second", LockedKeyring()) as second:
-        second.ecps.restore()
-        second.ecps.resume()
+        second.ecps.opened.restore()
+        second.ecps.opened.resume()
         assert (await second.call("DELETE", path, bearer=token)).status == 204
         await eventually(lambda: "ecps-sessions" not in second.store.documents or not second.ecps._kept.all())
         await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
@@ -244,8 +244,8 @@ async def test_a_daemon_that_restarts_while_the_screen_is_locked_opens_nothing(
 ) -> None:
     path, token = await kept_session(ecps, psc)
     async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
-        second.ecps.restore()
-        second.ecps.resume()
+        second.ecps.opened.restore()
+        second.ecps.opened.resume()
         second.sessions.lock_where(lambda _: True)  # as logind's hint is told at the start
         assert await ends_in(second, path, token) == (200, "locked")
 

@@ -64,7 +64,7 @@ async def test_a_user_who_takes_none_has_no_session(ecps: Workbench, psc: PscRig
     path, token = await opened(ecps, psc, {**SEVERAL, "situation": "ask"}, BOB)
     ecps.person.attentive.set()
     assert await ends_in(ecps, path, token) == (403, "consent.refused")
-    assert ecps.ecps.open_logins() == []
+    assert ecps.ecps.opened.all() == []
 
 
 async def test_a_situation_that_the_person_does_not_have_is_no_session(ecps: Workbench, psc: PscRig) -> None:
@@ -96,8 +96,8 @@ async def test_a_resumed_session_has_the_situation_that_was_picked(
     second = workbench_at(psc, tmp_path / "second")
     second.secrets.values, second.store.documents = ecps.secrets.values, ecps.store.documents
     await second.start()
-    second.ecps.restore()
-    second.ecps.resume()
+    second.ecps.opened.restore()
+    second.ecps.opened.resume()
     assert await ends_in(second, path, token) == (200, "active")
     got = await second.call("GET", path, bearer=token)
     assert (got.text("situation"), got.text("identity", "profession")) == ("2.1", "21")
@@ -124,4 +124,4 @@ async def test_a_program_that_died_while_the_user_picks_has_no_session(
     ecps.clock.seconds += 1  # nobody asked for so long
     await eventually(lambda: ecps.sessions.of(os.getuid()) == [])
     got = await ecps.call("GET", path, bearer=token)
-    assert (got.status, got.code, ecps.ecps.open_logins()) == (401, "session.closed", [])
+    assert (got.status, got.code, ecps.ecps.opened.all()) == (401, "session.closed", [])

@@ -190,7 +190,7 @@ class Workbench:
                 self.consents,
                 situations,
                 organisation,
-                self.ecps,
+                self.ecps.opened,
                 Pseudonyms(self.store),
                 self.audit,
                 SystemClock(),

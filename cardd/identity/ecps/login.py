@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 
+from cardd.core.background import Background
 from cardd.core.consent import ConsentDesk
+from cardd.core.recording import recorded
 from cardd.core.sessions import Pending, Session, Sessions, new_session_id
 from cardd.errors import (
     AuditUnavailable,
@@ -17,8 +17,6 @@ from cardd.errors import (
     ConsentRefused,
     InvalidRequest,
     PscFlowUnavailable,
-    PscSessionOver,
-    SessionNotPsc,
     StateUnavailable,
     TooManyRequests,
 )
@@ -27,18 +25,15 @@ from cardd.identity.csa_login import CsaLogin
 from cardd.identity.ecps.approach import Approach
 from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints
-from cardd.identity.ecps.kept import KeptSession, KeptSessions
+from cardd.identity.ecps.kept import KeptSessions
 from cardd.identity.ecps.lease import abandoned
+from cardd.identity.ecps.opened import OpenLogins
 from cardd.identity.ecps.pace import PushPace
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import (
-    FINAL,
     METHOD,
-    PAUSE_FIRST,
-    PAUSE_MAX,
     Channel,
     Flow,
-    HandedToken,
     OpenLogin,
     Reach,
     Waiting,
@@ -48,8 +43,6 @@ from cardd.identity.situations import ASK, picked_by
 from cardd.model import AuditEntry, Caller, Choice, Identity, Outcome, Situation
 from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
 
-DAEMON_STOPPED = "daemon_stopped"
-BY_MOBILE = "MOBILE"  # as PSC's authMode has it
 SESSIONS_MAX = 64  # of one program: of all the people who work on one machine
 PICKING = timedelta(seconds=120)  # as long as a dialog stays open
 
@@ -110,15 +103,11 @@ class EcpsLogin:
         self._clock = clock
         self.approach = Approach(settings, secrets, clock, organisation)
         self._kept = KeptSessions(store, secrets)
+        self._background = Background()
+        self.opened = OpenLogins(sessions, audit, self.approach, self._kept, self._background)
         self._attempts: dict[str, _Attempt] = {}
-        self._staying: dict[str, asyncio.Task[None]] = {}
-        self._logins: dict[str, OpenLogin] = {}
-        self._by_mobile: set[str] = set()
-        self._restored: list[tuple[Session, KeptSession]] = []
         self._pace = PushPace(clock)
-        self._tasks: set[asyncio.Task[None]] = set()
         self.hints = LoginHints(store)
-        sessions.on_situated.append(self._kept.situated)
 
     async def examine(self) -> Examined:
         """Whether a login could begin now: this side's credentials, the other side, its clock. Nobody is asked.
@@ -141,11 +130,8 @@ class EcpsLogin:
         named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed
         request = self._completed(caller, request)
         entry = AuditEntry("session.open", Outcome.DONE, caller.peer.uid, caller.id, caller.name, new_session_id())
-        try:
+        async with recorded(self._audit, entry):
             waiting = await self._begun(caller, request.wanted)
-        except CarddError as error:
-            await self._record(replace(entry, outcome=Outcome.FAILED, code=error.code))
-            raise
         session, token = self._sessions.open(
             session_id=entry.session or "",
             caller=caller,
@@ -164,11 +150,11 @@ class EcpsLogin:
         Raises PscFlowUnavailable for a session that waits for no mobile, PushTooSoon, and what ``Way.begin`` raises.
         """
         attempt = self._attempts.get(session.id)
-        if attempt is None or session.id in self._logins or attempt.request.wanted.flow is not Flow.MOBILE:
+        if attempt is None or self.opened.has(session) or attempt.request.wanted.flow is not Flow.MOBILE:
             raise PscFlowUnavailable(flow=Flow.MOBILE.value)
         waiting = await self._begun(session.caller, attempt.request.wanted)
         self._sessions.ensure_open(session)
-        if session.id in self._logins:
+        if self.opened.has(session):
             return  # the person has agreed to the push before meanwhile
         attempt.waiting = waiting
         self._sessions.wait_anew(session, waiting.pending)
@@ -176,83 +162,20 @@ class EcpsLogin:
             attempt.task.cancel()
         self._wait(session, attempt)
 
-    async def token(self, session: Session, api: str | None) -> HandedToken:
-        """A token of this session for a client that may have it; the row is on disk before it leaves.
-
-        Raises SessionNotPsc, SessionLocked, PscSessionOver, PscApiUnknown, AuditUnavailable, and what
-        ``OpenLogin.token`` raises.
-        """
-        if session.method != METHOD:
-            raise SessionNotPsc
-        self._sessions.ensure_unlocked(session)
-        login = self._logins.get(session.id)
-        if login is None:
-            raise PscSessionOver
-        caller = session.caller
-        entry = AuditEntry("psc_token.give", Outcome.DONE, caller.peer.uid, caller.id, caller.name, session.id)
-        entry = replace(entry, document=api, consent="pairing")
-        try:
-            given = await login.token(api)
-        except CarddError as error:
-            await self._record(replace(entry, outcome=Outcome.FAILED, code=error.code))
-            raise
-        await self._audit.append(entry)
-        return given
-
     def session_closed(self, session: Session, reason: str) -> None:
-        """Stop asking for a login that nobody waits for any more, and end at the provider one that was made.
-
-        One that is kept does not end with the daemon: the next daemon resumes it.
-        """
+        """Stop asking for a login that nobody waits for any more, and end at the provider one that was made."""
         attempt = self._attempts.pop(session.id, None)
-        for task in (attempt.task if attempt else None, self._staying.pop(session.id, None)):
-            if task is not None and task is not asyncio.current_task():
-                task.cancel()
-        self._by_mobile.discard(session.id)
-        login = self._logins.pop(session.id, None)
-        if session.method == METHOD and not (reason == DAEMON_STOPPED and self._kept.has(session.id)):
-            self._spawn(self._log_out(session.id, login))
-
-    def means_of(self, session: Session) -> str | None:
-        """How this session's person logged in: PSC's ``authMode``, or the mobile that we had it ask; None: unknown.
-
-        Raises SessionLocked.
-        """
-        self._sessions.ensure_unlocked(session)
-        login = self._logins.get(session.id)
-        told = login.means if login else None
-        return told or (BY_MOBILE if session.id in self._by_mobile else None)
-
-    def open_logins(self) -> list[OpenLogin]:
-        """The login behind each open session."""
-        return list(self._logins.values())
-
-    def restore(self) -> None:
-        """Know the sessions that the daemon before this one kept, before anybody asks; pending until PSC agrees.
-
-        Raises StateUnavailable.
-        """
-        for kept in self._kept.all() if self.approach.settings is not None else ():
-            session = kept.session(METHOD)
-            self._sessions.restore(session)
-            self._restored.append((session, kept))
-
-    def resume(self) -> None:
-        """Ask PSC to go on with the restored ones."""
-        for session, kept in self._restored:
-            if self._sessions.is_open(session):
-                self._staying[session.id] = self._spawn(self._resume(session, kept))
-        self._restored.clear()
+        if attempt is not None and attempt.task is not None and attempt.task is not asyncio.current_task():
+            attempt.task.cancel()
+        self.opened.session_closed(session, reason)
 
     async def close(self) -> None:
         """Let the logouts under way end, for a moment, and give the connections back."""
         for attempt in self._attempts.values():
             if attempt.task is not None:
                 attempt.task.cancel()
-        for task in self._staying.values():
-            task.cancel()
-        self._spawn(self._kept.settle())
-        await asyncio.wait(self._tasks, timeout=2.0)
+        self.opened.stop()
+        await self._background.settle(timeout=2.0)
         await self.approach.close()
 
     async def _begun(self, caller: Caller, wanted: Wanted) -> Waiting:
@@ -273,12 +196,13 @@ class EcpsLogin:
 
     def _wait(self, session: Session, attempt: _Attempt) -> None:
         self._attempts[session.id] = attempt
-        attempt.task = self._spawn(self._finish(session, attempt))
+        attempt.task = self._background.start(self._finish(session, attempt))
 
     async def _finish(self, session: Session, attempt: _Attempt) -> None:
-        showing, watching = (self._spawn(work(session, attempt)) for work in (self._show, self._watch))
+        showing, watching = (self._background.start(work(session, attempt)) for work in (self._show, self._watch))
         try:
-            self._logins[session.id] = login = await attempt.waiting.finish()
+            login = await attempt.waiting.finish()
+            self.opened.add(session, login)
             who, how = person_of(login.identity), attempt.request.wanted.flow.value
             self._pace.agreed(session.caller, login.identity.national_id)
             await self._audit.append(replace(attempt.entry, document=who, consent=how))
@@ -298,12 +222,11 @@ class EcpsLogin:
         if request.assertions:
             await self._consents.assertions(session, login.identity)
         del self._attempts[session.id]
-        if request.wanted.flow is Flow.MOBILE and request.wanted.channel is not Channel.CARD:
-            self._by_mobile.add(session.id)
         self._sessions.activate(session, login.identity, picked)
-        self._staying[session.id] = self._spawn(self._stay(session, login))
+        wanted = request.wanted
+        self.opened.stay(session, by_mobile=wanted.flow is Flow.MOBILE and wanted.channel is not Channel.CARD)
         if request.remember:
-            self._spawn(self._remember(session.caller, login.identity.national_id))
+            self._background.start(self._remember(session.caller, login.identity.national_id))
 
     async def _picked(self, session: Session, wanted: str | None) -> Situation | None:
         """Raises SituationUnknown, ConsentRefused, ConsentTimeout."""
@@ -316,43 +239,10 @@ class EcpsLogin:
         self._sessions.wait_anew(session, Pending(self._clock.now() + PICKING))  # no digits: the mobile has agreed
         return await picked_by(self._prompter, session.caller, session.situations)
 
-    async def _stay(self, session: Session, login: OpenLogin) -> None:
-        await login.stay(partial(self._kept.keep, session))
-        self._sessions.close(session, "provider_ended")
-
     async def _remember(self, caller: Caller, national_id: str) -> None:
         with contextlib.suppress(StateUnavailable):
             if self.hints.of(caller.peer.uid) != national_id and await self._desk.may_remember(caller, national_id):
                 self.hints.keep(caller.peer.uid, national_id)
-
-    async def _resume(self, session: Session, kept: KeptSession) -> None:
-        try:
-            login = await self._login_behind(kept)
-        except FINAL as error:
-            self._sessions.fail(session, error)
-            return
-        self._logins[session.id] = login
-        session.situations = login.situations
-        situation = next((one for one in login.situations if one.id == kept.situation), None)
-        self._sessions.resume(session, login.identity, situation)
-        await self._stay(session, login)
-
-    async def _login_behind(self, kept: KeptSession) -> OpenLogin:
-        """Try until PSC agrees or says no, or the session grows too old: after a boot the network comes late."""
-        pause = PAUSE_FIRST
-        while True:
-            try:
-                found = await self._kept.take(kept)
-                if found is None:
-                    raise PscSessionOver
-                keep = partial(self._kept.renew, kept.id)
-                with found:
-                    return await (await self.approach.way()).resume(found, kept.national_id, keep)
-            except FINAL:
-                raise
-            except CarddError:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, PAUSE_MAX)
 
     async def _show(self, session: Session, attempt: _Attempt) -> None:
         """On the user's own desktop; whoever refuses there ends the login."""
@@ -370,19 +260,6 @@ class EcpsLogin:
         await abandoned(session, self._sessions.events, self._sessions.clock)
         self._sessions.close(session, "client_gone")
 
-    async def _log_out(self, identifier: str, login: OpenLogin | None) -> None:
-        with contextlib.suppress(CarddError):
-            await self._kept.forget(identifier)
-        if login is not None:
-            with contextlib.suppress(CarddError):
-                await login.log_out()
-
     async def _record(self, entry: AuditEntry) -> None:
         with contextlib.suppress(AuditUnavailable):
             await self._audit.append(entry)
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
