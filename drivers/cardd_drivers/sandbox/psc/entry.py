@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import ssl
 from collections.abc import Callable
@@ -10,10 +9,10 @@ from pathlib import Path
 
 from cardd.errors import DaemonUnreachable, InvalidRequest
 from cardd.sandbox import SandboxOptions
+from cardd_drivers.sandbox.psc.control import find
 from cardd_drivers.sandbox.psc.texts import TEXTS
 
 AUTO = ("approve", "deny", "ignore")
-CONTROL = "control.json"
 
 
 class PscSandbox:
@@ -42,14 +41,13 @@ class PscSandbox:
             raise InvalidRequest(where=what, why="expected", expected="1, 2, 3…")
         folder, texts = _folder(options), TEXTS[options.language]
         absent = DaemonUnreachable(**{part: texts[f"absent.{part}"] for part in ("title", "detail", "remedy")})
-        try:
-            control = json.loads((folder / CONTROL).read_text())
-        except (OSError, ValueError) as fault:
-            raise absent from fault
+        control = find(folder)
+        if control is None:
+            raise absent
         tls = ssl.create_default_context(cafile=str(folder / "authority.pem"))
         query = f"?request={int(what)}" if what else ""
-        url = f"https://localhost:{control['port']}/mobile/{order}{query}"
-        headers = {"Authorization": f"Bearer {control['token']}"}
+        url = f"https://localhost:{control.port}/mobile/{order}{query}"
+        headers = {"Authorization": f"Bearer {control.token}"}
         try:
             async with (
                 aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as http,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from cardd.errors import AddressInUse
 from cardd.sandbox import SandboxOptions
 from cardd_drivers.sandbox.keys import Keys
-from cardd_drivers.sandbox.psc.entry import CONTROL
+from cardd_drivers.sandbox.psc import control
 from cardd_drivers.sandbox.psc.logins import Logins, State
 from cardd_drivers.sandbox.psc.mobile import Mobile
 from cardd_drivers.sandbox.psc.people import people_of
@@ -37,12 +35,12 @@ async def serve(folder: Path, options: SandboxOptions, report: Callable[[str], N
     await runner.setup()
     try:
         await _listen(runner, port, keys)
-        _keep(folder, port, mobile.token)
+        control.keep(folder, control.Control(port, mobile.token))  # the port is ours from here on, and so is the file
         try:
             telling.start(people, keys, port)
             await asyncio.Event().wait()
         finally:
-            (folder / CONTROL).unlink(missing_ok=True)
+            control.forget(folder)
     finally:
         await runner.cleanup()
 
@@ -72,9 +70,3 @@ async def _listen(runner: web.AppRunner, port: int, keys: Keys) -> None:
         await web.TCPSite(runner, "127.0.0.1", port, ssl_context=keys.context()).start()
     except OSError as taken:
         raise AddressInUse(address=f"127.0.0.1:{port}") from taken
-
-
-def _keep(folder: Path, port: int, token: str) -> None:
-    """For the command, and for nobody else; the port is ours from here on, and so is the file."""
-    with os.fdopen(os.open(folder / CONTROL, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"port": port, "token": token}, file)
