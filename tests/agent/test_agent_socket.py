@@ -27,7 +27,8 @@ CROWD = """
 links = [socket.socket(socket.AF_UNIX) for _ in range(int(sys.argv[2]))]
 for link in links:
     link.connect(sys.argv[1])
-    link.send(b"OK cardd-agent fr\\n")
+    with contextlib.suppress(BrokenPipeError):  # the daemon hangs up on those that are too many
+        link.send(b"OK cardd-agent fr\\n")
 sys.stdin.read()
 """
 
@@ -103,7 +104,7 @@ async def test_each_user_is_asked_by_their_own_agent_and_never_by_anothers(
 @other_user.needs_root
 async def test_anothers_crowd_takes_no_place_of_ours(desk: Desk, pinentry: ScriptedPinentry, tmp_path: Path) -> None:
     other_user.open_to_everybody(tmp_path)
-    with other_user.start(CROWD, desk.path, str(2 * AGENTS_MAX), imports="import socket") as process:
+    with other_user.start(CROWD, desk.path, str(2 * AGENTS_MAX), imports="import contextlib, socket") as process:
         await desk.has(AGENTS_MAX, other_user.UID)
         with agent_process(desk.path, pinentry.path):
             await desk.has(1)

@@ -124,7 +124,7 @@ def test_on_the_unix_socket_another_user_sees_and_ends_nothing(workstation: Work
         )
         assert answers[0] == (200, {"sessions": []})
         assert answers[1] == (200, {"clients": []})
-        assert codes(answers[2:]) == [(401, "session.unknown"), (401, "session.unknown"), (401, "client.unknown")]
+        assert codes(answers[2:]) == [(401, "session.unknown"), (401, "session.unknown"), (404, "client.not_found")]
         session.sign()
 
 
