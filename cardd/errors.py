@@ -229,7 +229,7 @@ class SessionNotPsc(SessionError):
 
 
 class MethodUnavailable(SessionError):
-    """This login method cannot be used here now. Params: ``method``."""
+    """This login method cannot be used here now. Params: ``method``, ``why``."""
 
     code = "session.method_unavailable"
     status = 422

@@ -17,7 +17,7 @@ from cardd.api.schemas.workstation import (
     MissingAnswer,
 )
 from cardd.errors import CarddError, InvalidRequest
-from cardd.i18n import language_of, text
+from cardd.i18n import in_words, language_of, text
 from cardd.identity.advice import TABLE, Advice, Use, advised, missing
 from cardd.identity.methods import MethodState
 
@@ -64,7 +64,8 @@ def _explained(advice: Advice, states: list[MethodState], language: str) -> Advi
 
 def _told(error: CarddError, language: str) -> tuple[str, str, str]:
     """Its code, what it means, and what to do."""
-    detail, remedy = (text(f"{error.code}.{part}", language, **error.params) for part in ("detail", "remedy"))
+    params = in_words(error.params, language)
+    detail, remedy = (text(f"{error.code}.{part}", language, **params) for part in ("detail", "remedy"))
     return error.code, detail, remedy
 
 

@@ -34,7 +34,7 @@ class CpxLogin:
         async def choose() -> InsertedCard:
             card = await self._choice.choose(caller, card_id)
             if await self._is_organisations(card):
-                raise MethodUnavailable(method=METHOD)
+                raise MethodUnavailable(method=METHOD, why="organisation_s")
             return card
 
         return await self._login.open(caller, Way(METHOD, choose, identity_of))

@@ -48,7 +48,7 @@ class CsaLogin:
             for card in self._readers.cards():
                 if await self.owns(card):
                     return card
-        raise MethodUnavailable(method=METHOD)
+        raise MethodUnavailable(method=METHOD, why="no_organisation")
 
     async def owns(self, card: InsertedCard) -> bool:
         """Whether these keys are the organisation's."""

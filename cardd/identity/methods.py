@@ -47,7 +47,7 @@ class Methods:
     async def _cpx(self) -> CarddError | None:
         try:
             if await self._csa.owns(self._readers.choose(None)):
-                return MethodUnavailable(method=cpx_login.METHOD)
+                return MethodUnavailable(method=cpx_login.METHOD, why="organisation_s")
         except CardAmbiguous:
             return None  # the user picks one
         except CarddError as error:

@@ -28,7 +28,7 @@ class Approach:
     def check(self) -> EcpsSettings:
         """What is configured. Raises MethodUnavailable where nothing is."""
         if self.settings is None:
-            raise MethodUnavailable(method=METHOD)
+            raise MethodUnavailable(method=METHOD, why="no_psc")
         return self.settings
 
     async def way(self) -> Way:

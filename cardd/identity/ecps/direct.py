@@ -53,7 +53,7 @@ class DirectWay:
             begun = await code_flow.prepare(self._provider, self._site, login_hint=wanted.login_hint)
             return BrowserWaiting(self, self._provider, begun, wanted.login_hint)
         if wanted.login_hint is None:
-            raise MethodUnavailable(method=METHOD)
+            raise MethodUnavailable(method=METHOD, why="no_hint")
         await self._listen_for_logouts()
         channel = ciba.Channel[wanted.channel.name] if wanted.channel else None
         return MobileWaiting(self, await ciba.start(self._provider, wanted.login_hint, channel=channel))

@@ -55,7 +55,7 @@ class ProxyWay:
         if wanted.flow is Flow.BROWSER:
             raise PscFlowUnavailable(flow=wanted.flow.value)
         if wanted.login_hint is None:
-            raise MethodUnavailable(method=METHOD)
+            raise MethodUnavailable(method=METHOD, why="no_hint")
         until = self._clock.now() + timedelta(seconds=self._proxy.timeout)
         channel = wanted.channel or Channel.MOBILE
         return ProxyWaiting(self, wanted.login_hint, channel, Pending(until, binding_message=two_digits()))
