@@ -7,8 +7,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from tests.rig.ports import free_port
 
@@ -135,10 +141,9 @@ def issued(
     *,
     names: str = "",
     ec: bool = False,
-    days: int = 30,
     bits: int = 2048,
 ) -> Pair:
-    """A certificate; ``names`` is a server's subjectAltName. Negative ``days`` make it expired."""
+    """A certificate; ``names`` is a server's subjectAltName."""
     pair = Pair(directory / f"{name}.pem", directory / f"{name}.key")
     key = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256") if ec else (f"rsa:{bits}",)
     request = directory / f"{name}.csr"
@@ -147,7 +152,20 @@ def issued(
     extensions = directory / f"{name}.ext"
     extensions.write_text("keyUsage=critical,digitalSignature\n" + (f"subjectAltName={names}\n" if names else ""))
     _openssl("x509", "-req", "-in", request, "-CA", by.certificate, "-CAkey", by.key, "-CAcreateserial",
-             "-days", str(days), "-extfile", extensions, "-out", pair.certificate)  # fmt: skip
+             "-days", "30", "-extfile", extensions, "-out", pair.certificate)  # fmt: skip
+    return pair
+
+
+def expired(pair: Pair, by: Pair) -> Pair:
+    """The same, but that its time is over: today's openssl makes none."""
+    key = load_pem_private_key(by.key.read_bytes(), None)
+    assert isinstance(key, RSAPrivateKey)
+    now, right = datetime.now(UTC), x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+    builder = x509.CertificateBuilder(right.issuer, right.subject, right.public_key(), right.serial_number)
+    builder = builder.not_valid_before(now - timedelta(days=2)).not_valid_after(now - timedelta(days=1))
+    for extension in right.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    pair.certificate.write_bytes(builder.sign(key, SHA256()).public_bytes(Encoding.PEM))
     return pair
 
 

@@ -25,7 +25,7 @@ from cardd.model import Algorithm
 from cardd.tls.connector import KeyConnector, Server
 from cardd.tls.signer import LoopSigner, sign_here
 from tests.rig.middleman import Middleman, middleman
-from tests.rig.nginx import Pair, issued
+from tests.rig.nginx import Pair, expired, issued
 from tests.rig.ports import free_port
 from tests.tls.conftest import Pki, StartNginx
 from tests.tls.keys import MemoryKey
@@ -134,7 +134,7 @@ async def test_a_certificate_for_another_host_is_not_trusted(pki: Pki, nginx: St
 
 
 async def test_an_expired_certificate_is_not_trusted(pki: Pki, nginx: StartNginx) -> None:
-    old = issued(pki.directory, pki.authority, "ancien", names="DNS:localhost", days=-1)
+    old = expired(issued(pki.directory, pki.authority, "ancien", names="DNS:localhost"), pki.authority)
     async with client(nginx(server=old).port, pki, MemoryKey(pki.rsa), RS256) as (http, _):
         with pytest.raises(UpstreamUntrusted) as told:
             await who(http)
