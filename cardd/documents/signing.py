@@ -11,21 +11,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from cardd.core.consent import Batch, SignatureRequest
 from cardd.core.sessions import Session
 from cardd.core.signing import Signed, Signing
 from cardd.documents.requests import FormatOptions, SignedDocument, ToSign
-from cardd.errors import DocumentTimestampForm, TimestampUnconfigured
+from cardd.errors import DocumentTimestampForm, SigningCertificateUsage, TimestampUnconfigured
 from cardd.formats.document import sha256_of, with_space
 from cardd.formats.options import RawOptions, SubmissionSetOptions
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.raw import prepare_raw
 from cardd.formats.validity import require_valid
-from cardd.identity.cpx import facts_of
-from cardd.model import Identity
+from cardd.identity.cpx import CertificateFacts, facts_of
+from cardd.model import Identity, KeyPurpose
 from cardd.ports import Clock
 
 
@@ -93,8 +94,7 @@ class DocumentSigning:
         credential, algorithm = self._signing.signer(session, request.algorithm)
         options = request.options
         if isinstance(options, RawOptions):
-            facts = facts_of(credential.certificate)
-            require_valid(facts.not_before, facts.not_after, self._clock.now())
+            _require_signing(facts_of(credential.certificate), self._clock.now())
             prepared = prepare_raw(request.document, request.digest)
             return _Ready(request, prepared, prepared.message.digest)
         signer = Signer(credential.certificate, credential.chain, algorithm)
@@ -108,6 +108,13 @@ class DocumentSigning:
         prepared = prepare(request, options, Signatory(signer, identity, self._clock.now()), self._pdf, undo)
         digest = request.digest or (sha256_of(request.document) if request.document else prepared.message.digest)
         return _Ready(request, prepared, digest)
+
+
+def _require_signing(facts: CertificateFacts, now: datetime) -> None:
+    """As ``cardd.formats.signer`` has it for the formats, without the libraries that they need."""
+    require_valid(facts.not_before, facts.not_after, now)
+    if facts.purpose is not KeyPurpose.SIGNATURE:
+        raise SigningCertificateUsage
 
 
 def _asked(ready: _Ready) -> SignatureRequest:

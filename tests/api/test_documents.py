@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -17,6 +19,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 from cardd.documents.stamping import TimestampAuthority
 from cardd.identity.authorities import KnownAuthorities
+from cardd.model import KeyPurpose
 from cardd.system.clock import SystemClock
 from cardd.system.timestamping import TimestampHttp
 from tests.api.documents import DOCUMENT, b64, inline, sign, signed
@@ -185,6 +188,18 @@ async def test_a_card_out_of_its_time_signs_in_no_format(tmp_path: Path, years: 
         assert (got.status, got.code) == (422, f"signing_certificate.{code}"), body
     assert (len(api.person.questions), api.card.count) == (asked, count)
     await api.stop()
+
+
+async def test_a_certificate_that_is_not_for_documents_signs_in_no_format(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    credentials = api.sessions.of(os.getuid())[0].credentials
+    wrong = credentials[KeyPurpose.AUTHENTICATION].certificate  # as if the card had the two in each other's place
+    credentials[KeyPurpose.SIGNATURE] = replace(credentials[KeyPurpose.SIGNATURE], certificate=wrong)
+    asked, count = len(api.person.questions), api.card.count
+    for body in EVERY:
+        got = await api.call("POST", f"{path}/signatures", body, bearer=token)
+        assert (got.status, got.code) == (422, "signing_certificate.usage"), body
+    assert (len(api.person.questions), api.card.count) == (asked, count)
 
 
 async def test_a_list_of_several_formats_is_signed_under_one_consent(api: Workbench) -> None:

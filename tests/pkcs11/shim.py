@@ -82,6 +82,12 @@ REMOVABLE = {
         return there("removed") ? 0xE0 : REAL({GET_TOKEN_INFO})(slot, info);
     }}""",
 }
+# a card that does not answer
+MUTE = {
+    GET_TOKEN_INFO: f"""(ulong slot, byte *info) {{
+        return there("mute") ? 0xE1 : REAL({GET_TOKEN_INFO})(slot, info);
+    }}""",
+}
 # an event is a byte in the pipe ``slot``
 TELLING = {
     WAIT_FOR_SLOT_EVENT: """(ulong flags, ulong *slot, void *reserved) {

@@ -19,7 +19,7 @@ from cardd.ports import Reader, SourceSettings, Token
 from cardd_drivers.pkcs11 import module, pkcs11_source, watch
 from cardd_drivers.pkcs11.source import Pkcs11Source
 from tests.contract.cases import OPENSC
-from tests.pkcs11.shim import REMOVABLE, TELLING
+from tests.pkcs11.shim import MUTE, REMOVABLE, TELLING
 from tests.rig.here import use_here
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import inserted, simulated_card
@@ -134,6 +134,31 @@ async def test_a_list_that_is_asked_for_is_read_again(hsm: SoftHsm, shim: Shim) 
         (hsm.directory.parent / "removed").unlink()
         await source.refresh()
         assert len(listener.tokens) == 2
+
+
+async def test_what_says_nothing_when_it_comes_is_looked_at_again(hsm: SoftHsm, shim: Shim) -> None:
+    mute = hsm.directory.parent / "mute"
+    mute.touch()
+    async with watched(shim(MUTE)) as (source, listener):
+        await source.refresh()
+        assert not listener.readers
+        mute.unlink()  # and no event tells it
+        await eventually(lambda: len(listener.tokens) == 2)
+
+
+async def test_what_goes_on_saying_nothing_is_left_alone(
+    hsm: SoftHsm, shim: Shim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_PAUSE", 0.01)
+    (hsm.directory.parent / "mute").touch()
+    async with watched(shim(MUTE)) as (source, listener):
+        tokens = source._tokens[0]
+        await eventually(lambda: tokens._looks == watch.LOOKS)
+        last = tokens._again
+        assert last
+        await eventually(lambda: last.when() < asyncio.get_running_loop().time())
+        await source.refresh()  # waits for that one
+        assert (tokens._again, listener.readers) == (last, {})
 
 
 async def test_a_process_that_ends_unused_is_started_anew_and_tells_events_again(hsm: SoftHsm, shim: Shim) -> None:

@@ -103,7 +103,8 @@ def _done(tokens: Tokens, request: Requests, secrets: list[Secret]) -> Reply:
         tokens.expect(request)
     match request:
         case ListTokens():
-            return Reply(0, tokens=tokens.present())
+            present, mute = tokens.present()
+            return Reply(0, tokens=present, mute=mute)
         case Describe(slot=slot):
             return Reply(0, description=tokens.describe(slot))
         case Sign(slot=slot, key=key, algorithm=algorithm, digest=digest):

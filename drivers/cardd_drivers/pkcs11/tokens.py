@@ -97,15 +97,15 @@ class Tokens:
         self._keys: dict[tuple[int, bytes], SigningKey] = {}
         self._held: dict[int, Secret] = {}
 
-    def present(self) -> tuple[TokenState, ...]:
-        """The tokens that are there and have been set up."""
-        found = []
+    def present(self) -> tuple[tuple[TokenState, ...], int]:
+        """The tokens that are there and have been set up, and how many slots hold something that says nothing."""
+        found, mute = [], 0
         for slot in self._module.get_slots(token_present=True):
             try:
                 found.append(_state(slot))
-            except exceptions.PKCS11Error:  # taken out meanwhile, or not recognised: the others are still there
-                continue
-        return tuple(token for token in found if token.flags & INITIALIZED)
+            except exceptions.PKCS11Error:  # just put in or taken out, or not recognised: the others are still there
+                mute += 1
+        return tuple(token for token in found if token.flags & INITIALIZED), mute
 
     def describe(self, slot: int) -> Description:
         """The certificates, and the mechanisms."""

@@ -16,6 +16,7 @@ from cardd_drivers.pkcs11.reader import TokenReader
 from cardd_drivers.pkcs11.wire import ListTokens, TokenState
 
 LIST_LIMIT = 30.0
+LOOKS, LOOK_PAUSE = 3, 0.5  # at what was mute when it came: after so many seconds, and twice as many each further time
 FAILURES_MAX = 8  # one after the other; then nobody starts the module but who wants something of it
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class ModuleTokens:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
         self._again: asyncio.TimerHandle | None = None
+        self._looks = 0
 
     def start(self) -> None:
         """Begin to watch; the first list comes by itself."""
@@ -71,11 +73,19 @@ class ModuleTokens:
             for key, token in present.items():
                 if key not in self._readers and self._listener:
                     self._add(self._listener, key, token)
+            self._look_again(reply.mute)
 
     def _changed(self) -> None:
+        self._looks = 0
         with contextlib.suppress(BlockingIOError):
             self.module.events.recv(4096)
         self._spawn()
+
+    def _look_again(self, mute: int) -> None:
+        """A card that was just put in may not answer yet, and no event tells when it does."""
+        if mute and self._looks < LOOKS:
+            self._later(LOOK_PAUSE * 2**self._looks)
+            self._looks += 1
 
     def _failed(self, why: str) -> None:
         if self._listener:
@@ -88,14 +98,16 @@ class ModuleTokens:
         task.add_done_callback(self._tasks.discard)
 
     def _try_again(self) -> None:
-        if not self._listener:
-            return
+        if self.module.failures <= FAILURES_MAX:
+            self._later(self.module.pause)
+        elif self._listener:
+            log.error("PKCS#11 module %s failed too often and is left alone until it is needed", self.module.path)
+
+    def _later(self, pause: float) -> None:
         if self._again:
             self._again.cancel()
-        if self.module.failures <= FAILURES_MAX:
-            self._again = self._loop.call_later(self.module.pause, self._spawn)
-        else:
-            log.error("PKCS#11 module %s failed too often and is left alone until it is needed", self.module.path)
+        if self._listener:
+            self._again = self._loop.call_later(pause, self._spawn)
 
     def _add(self, listener: ReaderListener, key: tuple[int, str], token: TokenState) -> None:
         reader = TokenReader(self.module, token, self._spawn)

@@ -99,12 +99,14 @@ class Description(Struct, frozen=True):
 class Reply(Struct, frozen=True):
     """The module's return value (CKR_…, 0 for OK; -1 for what is no return value) and what it gave.
 
-    ``leaving`` says that the process ends now, for it has grown too large.
+    ``mute`` counts slots that hold something that says nothing of itself; ``leaving`` says that the process ends now,
+    for it has grown too large.
     """
 
     code: int
     why: str = ""
     tokens: tuple[TokenState, ...] = ()
+    mute: int = 0
     description: Description | None = None
     signature: bytes = b""
     flags: int = 0
