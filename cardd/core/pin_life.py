@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,10 +10,9 @@ from cardd.core.leases import Login
 from cardd.core.pin import UNCOUNTED, PinDesk, PinGuard
 from cardd.core.pin_policy import equal, weakness
 from cardd.core.readers import InsertedCard
+from cardd.core.recording import recorded
 from cardd.core.tokens import new_id
 from cardd.errors import (
-    AuditUnavailable,
-    CarddError,
     CardIncomplete,
     PinUnchangeable,
     PukBlocked,
@@ -119,12 +117,8 @@ class PinLife:
     @asynccontextmanager
     async def _recorded(self, action: str, caller: Caller) -> AsyncIterator[None]:
         entry = AuditEntry(action, Outcome.DONE, caller.peer.uid, caller.id, caller.name, consent="pin")
-        try:
+        async with recorded(self._audit, entry):
             yield
-        except CarddError as error:
-            with contextlib.suppress(AuditUnavailable):
-                await self._audit.append(replace(entry, outcome=Outcome.REFUSED, code=error.code))
-            raise
         await self._audit.append(entry)
 
     def _tell(self, card: InsertedCard) -> None:

@@ -9,7 +9,6 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from cardd.errors import SecretStoreUnavailable
 from cardd.identity.ecps.settings import EcpsSettings, ProxySettings
@@ -36,17 +35,6 @@ class NoKeyring(MemorySecrets):
         return await super().get(name)
 
 
-@pytest.fixture
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest_asyncio.fixture
-async def provider(authority: Authority) -> AsyncIterator[FakeProvider]:
-    async with FakeProvider(authority) as made:
-        yield made
-
-
 @asynccontextmanager
 async def started(api: Workbench) -> AsyncIterator[Workbench]:
     await api.start()
@@ -57,26 +45,20 @@ async def started(api: Workbench) -> AsyncIterator[Workbench]:
         await api.stop()
 
 
-@pytest_asyncio.fixture
-async def desk(provider: FakeProvider, authority: Authority, tmp_path: Path) -> AsyncIterator[Workbench]:
-    async with started(workbench_at(Place(provider.issuer, authority), tmp_path, CLIENT)) as api:
-        yield api
-
-
 async def check(api: Workbench, language: str = "en") -> Got:
     return await api.call("POST", CHECK, {}, via="unix", headers={"Accept-Language": language})
 
 
-async def test_where_all_is_well_it_says_so_and_wakes_nobody(desk: Workbench, provider: FakeProvider) -> None:
+async def test_where_all_is_well_it_says_so_and_wakes_nobody(desk: Workbench, liar: FakeProvider) -> None:
     got = await check(desk)
     assert (got.status, got.json["mobile"], got.json["resumes"]) == (200, True, True)
     assert abs(float(str(got.json["clock"]))) < 10
-    assert provider.forms == []
+    assert liar.forms == []
 
 
-async def test_it_looks_anew_each_time(desk: Workbench, provider: FakeProvider) -> None:
+async def test_it_looks_anew_each_time(desk: Workbench, liar: FakeProvider) -> None:
     assert (await check(desk)).status == 200
-    await provider.__aexit__(None, None, None)
+    await liar.__aexit__(None, None, None)
     got = await check(desk)
     assert (got.status, got.code) == (503, "psc.unavailable")
 
@@ -88,23 +70,23 @@ async def test_without_a_keyring_sessions_end_with_the_daemon(desk: Workbench) -
     assert (await check(desk)).json["resumes"] is False
 
 
-async def test_a_clock_that_is_off_is_told(desk: Workbench, provider: FakeProvider) -> None:
-    provider.date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+async def test_a_clock_that_is_off_is_told(desk: Workbench, liar: FakeProvider) -> None:
+    liar.date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     assert abs(float(str((await check(desk)).json["clock"])) - 3600) < 10
     for nonsense in ("noon", "Fri, 31 Dec 9999 23:59:59 -2300"):
-        provider.date = nonsense
+        liar.date = nonsense
         got = await check(desk)
         assert (got.status, "clock" in got.json) == (200, False)
 
 
-async def test_a_provider_without_login_by_mobile_is_told(desk: Workbench, provider: FakeProvider) -> None:
-    provider.discovery["backchannel_authentication_endpoint"] = None
+async def test_a_provider_without_login_by_mobile_is_told(desk: Workbench, liar: FakeProvider) -> None:
+    liar.discovery["backchannel_authentication_endpoint"] = None
     assert (await check(desk)).json["mobile"] is False
 
 
 @pytest.mark.parametrize(("language", "word"), [("fr", "Ce poste"), ("en", "This workstation")])
 async def test_a_secret_that_is_not_there_is_named_before_the_provider_is_asked(
-    desk: Workbench, provider: FakeProvider, language: str, word: str
+    desk: Workbench, liar: FakeProvider, language: str, word: str
 ) -> None:
     del desk.secrets.values["psc-client-secret"]
     got = await check(desk, language)
@@ -113,7 +95,7 @@ async def test_a_secret_that_is_not_there_is_named_before_the_provider_is_asked(
     assert "psc-client-secret" in got.text("detail")
     login = await desk.call("POST", "/v1/sessions", LOGIN, bearer=await pair(desk))
     assert login.code == "psc.incomplete"
-    assert provider.shown == []
+    assert liar.shown == []
     assert await problem(desk) == "psc.incomplete"
     desk.secrets.values["psc-client-secret"] = b"put there without a restart"
     assert await problem(desk) is None
@@ -136,10 +118,10 @@ async def test_a_keyring_that_is_locked_is_told(desk: Workbench) -> None:
 
 
 async def test_a_file_that_is_not_there_or_does_not_open_is_named(
-    provider: FakeProvider, authority: Authority, tmp_path: Path
+    liar: FakeProvider, authority: Authority, tmp_path: Path
 ) -> None:
     file = tmp_path / "organisation.p12"
-    made = workbench_at(Place(provider.issuer, authority), tmp_path, CLIENT, certificate=file)
+    made = workbench_at(Place(liar.issuer, authority), tmp_path, CLIENT, certificate=file)
     made.secrets.values["psc-certificate"] = b"wrong"
     async with started(made) as api:
         for content in (None, authority.issue(ORGANISATION).pkcs12(b"right")):
@@ -152,9 +134,9 @@ async def test_a_file_that_is_not_there_or_does_not_open_is_named(
 
 
 async def test_authorities_that_are_not_there_are_named(
-    provider: FakeProvider, authority: Authority, tmp_path: Path
+    liar: FakeProvider, authority: Authority, tmp_path: Path
 ) -> None:
-    api = workbench_at(Place(provider.issuer, authority), tmp_path, CLIENT)
+    api = workbench_at(Place(liar.issuer, authority), tmp_path, CLIENT)
     (tmp_path / "psc.pem").unlink()
     async with started(api):
         assert "psc.pem" in (await check(api)).text("detail")

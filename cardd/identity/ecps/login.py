@@ -209,7 +209,8 @@ class EcpsLogin:
             showing.cancel()
             await self._open(session, attempt.request, login)
         except CarddError as error:
-            await self._record(replace(attempt.entry, outcome=Outcome.REFUSED, code=error.code))
+            with contextlib.suppress(AuditUnavailable):
+                await self._audit.append(replace(attempt.entry, outcome=Outcome.REFUSED, code=error.code))
             self._sessions.fail(session, error)
         finally:
             showing.cancel()
@@ -259,7 +260,3 @@ class EcpsLogin:
     async def _watch(self, session: Session, _: _Attempt) -> None:
         await abandoned(session, self._sessions.events, self._sessions.clock)
         self._sessions.close(session, "client_gone")
-
-    async def _record(self, entry: AuditEntry) -> None:
-        with contextlib.suppress(AuditUnavailable):
-            await self._audit.append(entry)
