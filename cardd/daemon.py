@@ -16,9 +16,9 @@ from cardd.config.dmp import Dmp
 from cardd.config.psc import Psc
 from cardd.config.upstream import Upstream as ConfiguredUpstream
 from cardd.core.clients import Clients
-from cardd.core.consent import ConsentDesk
+from cardd.core.consent import Consents
 from cardd.core.events import EventBus
-from cardd.core.pin import PinDesk, PinGuard
+from cardd.core.pin import PinEntry, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.prompts import AnnouncedPrompter
 from cardd.core.pseudonyms import Pseudonyms
@@ -26,7 +26,7 @@ from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry, token_sources
 from cardd.core.sessions import Limits, Session, Sessions
 from cardd.core.signing import Signing
-from cardd.core.support import SupportDesk
+from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
 from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
@@ -91,7 +91,7 @@ class Daemon:
         self._prompter = AnnouncedPrompter(self._prompters, self._events)
         self._audit = SqliteAuditLog(config.audit.directory, clock)
         self._sessions = Sessions(clock, self._events, Limits(config.session.idle, config.session.max_age))
-        self._consents = ConsentDesk(
+        self._consents = Consents(
             self._prompter, clock, batch_max=config.consent.batch_max, batch_lifetime=config.consent.batch_lifetime
         )
         self._store = FileStore(config.state.directory)
@@ -110,7 +110,7 @@ class Daemon:
     def _offer(self, authorities: Sequence[bytes]) -> Services:
         """What the API can be asked for."""
         guard = PinGuard(self._clock)
-        pins = PinDesk(self._prompter, guard)
+        pins = PinEntry(self._prompter, guard)
         logins = self._logins(pins, authorities)
         signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=self._holds_pin)
         organisation = OrganisationKey(logins.csa, pins, self._sessions)
@@ -161,7 +161,7 @@ class Daemon:
     def _holds_pin(self) -> bool:
         return self._config.session.pin == "hold"
 
-    def _logins(self, pins: PinDesk, simulated: Sequence[bytes]) -> Logins:
+    def _logins(self, pins: PinEntry, simulated: Sequence[bytes]) -> Logins:
         login = CardLogin(
             self._readers,
             self._sessions,
@@ -185,10 +185,10 @@ class Daemon:
         )
         return Logins(CpxLogin(login, CardChoice(self._readers, self._prompter), csa.owns), csa, ecps)
 
-    def _support(self) -> SupportDesk:
+    def _support(self) -> SupportCodes:
         support = self._config.support
         label = support.label or os.uname().nodename
-        return SupportDesk(self._store, self._secrets, self._audit, self._clock, demanded=support.totp, label=label)
+        return SupportCodes(self._store, self._secrets, self._audit, self._clock, demanded=support.totp, label=label)
 
     def _timestamps(self) -> Callable[[], Awaitable[Stamper]] | None:
         timestamp = self._config.timestamp

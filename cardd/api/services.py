@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cardd.core.clients import Clients
-from cardd.core.consent import ConsentDesk
+from cardd.core.consent import Consents
 from cardd.core.events import EventBus
 from cardd.core.pin_life import PinLife
 from cardd.core.readers import Readers
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
-from cardd.core.support import SupportDesk
+from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
 from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
@@ -47,7 +47,7 @@ class Services:
     readers: Readers
     sessions: Sessions
     clients: Clients
-    consents: ConsentDesk
+    consents: Consents
     signing: Signing
     documents: DocumentSigning
     held: HeldDocuments
@@ -57,7 +57,7 @@ class Services:
     methods: Methods
     situations: Situations
     pin_life: PinLife
-    support: SupportDesk
+    support: SupportCodes
     relay: Relay
     events: EventBus
     trace: Trace

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from cardd.core.document import Document
+from cardd.core.state_file import StateFile
 from cardd.core.tokens import fingerprint, new_id, new_token, proof
 from cardd.errors import (
     ClientLocked,
@@ -98,7 +98,7 @@ class Clients:
     """Pairs programs, allows origins, and tells who a secret or an Origin belongs to."""
 
     def __init__(self, store: Store, prompter: Prompter, clock: Clock, *, allowed_origins: frozenset[str]) -> None:
-        self._document = Document(store, STORE, _Kept)
+        self._file = StateFile(store, STORE, _Kept)
         self._prompter = prompter
         self._clock = clock
         self._configured = allowed_origins
@@ -285,9 +285,9 @@ class Clients:
         return self._clock.now().isoformat(timespec="seconds")
 
     def _load(self) -> None:
-        kept = self._document.load() or _Kept()
+        kept = self._file.load() or _Kept()
         self._programs = {program.secret: program for program in kept.programs}
         self._origins = {(remembered.origin, remembered.uid): remembered for remembered in kept.origins}
 
     def _save(self) -> None:
-        self._document.save(_Kept(list(self._programs.values()), list(self._origins.values())))
+        self._file.save(_Kept(list(self._programs.values()), list(self._origins.values())))

@@ -61,7 +61,7 @@ class _Asserting:
     refusals: int = 0
 
 
-class ConsentDesk:
+class Consents:
     """Asks for consents and remembers those that outlast one request."""
 
     def __init__(self, prompter: Prompter, clock: Clock, *, batch_max: int, batch_lifetime: float) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from cardd.core.leases import Login
+from cardd.core.card_access import HolderVerification
 from cardd.core.readers import InsertedCard
 from cardd.driver import Card
 from cardd.errors import CardIncomplete, LastTryRefused, PinBackOff, PinBlocked, PinCancelled, PinTimeout, PinWrong
@@ -53,7 +53,7 @@ class PinGuard:
         self._until.pop(client, None)
 
 
-class PinDesk:
+class PinEntry:
     """Asks the user for a PIN and runs the work that needs it, in the transaction of the VERIFY."""
 
     def __init__(self, prompter: Prompter, guard: PinGuard) -> None:
@@ -73,16 +73,16 @@ class PinDesk:
     ) -> tuple[T, Secret | None]:
         """Ask, VERIFY and work; a mistyped PIN is asked again while more than one try is left.
 
-        ``question`` says why; ``stored`` is tried before the user is asked; ``certificates`` as in ``Login``. Gives the
-        work's result and the PIN that the card accepted, which the caller wipes; it is None when the PIN was typed on
-        the reader's keypad. Raises PinBlocked before asking anything; PinWrong when the user stops after a wrong one or
-        when one try is left; LastTryRefused, PinCancelled, PinTimeout, PinBackOff, PromptUnavailable, and what the card
-        raises.
+        ``question`` says why; ``stored`` is tried before the user is asked; ``certificates`` as in
+        ``HolderVerification``. Return the work's result and the PIN that the card accepted, which the caller wipes; it
+        is None when the PIN was typed on the reader's keypad. Raises PinBlocked before asking anything; PinWrong when
+        the user stops after a wrong one or when one try is left; LastTryRefused, PinCancelled, PinTimeout, PinBackOff,
+        PromptUnavailable, and what the card raises.
         """
         self._guard.check(client)
         wrong: PinWrong | None = None
         attempts = 0
-        asking = Login(session, None, certificates=certificates)
+        asking = HolderVerification(session, None, certificates=certificates)
         while True:
             asked = await self.question(card, question, _problem(wrong))
             try:
@@ -119,7 +119,12 @@ class PinDesk:
             raise LastTryRefused(tries_left=1)
 
     async def _attempt(
-        self, card: InsertedCard, login: Login, asked: PinQuestion, work: Callable[[Card], T], stored: Secret | None
+        self,
+        card: InsertedCard,
+        login: HolderVerification,
+        asked: PinQuestion,
+        work: Callable[[Card], T],
+        stored: Secret | None,
     ) -> tuple[T, Secret | None]:
         login = replace(login, spend_last_try=asked.tries_left == 1)
         card.access.prefetch()

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from cardd.core.leases import Login
-from cardd.core.pin import UNCOUNTED, PinDesk, PinGuard
+from cardd.core.card_access import HolderVerification
+from cardd.core.pin import UNCOUNTED, PinEntry, PinGuard
 from cardd.core.pin_policy import equal, weakness
 from cardd.core.readers import InsertedCard
 from cardd.core.recording import recorded
@@ -29,7 +29,7 @@ class PinLife:
     ``on_changed`` is told of each card whose PIN is another one now: a held one would cost a try.
     """
 
-    def __init__(self, prompter: Prompter, pins: PinDesk, guard: PinGuard, audit: AuditLog) -> None:
+    def __init__(self, prompter: Prompter, pins: PinEntry, guard: PinGuard, audit: AuditLog) -> None:
         self._prompter = prompter
         self._pins = pins
         self._guard = guard
@@ -39,7 +39,7 @@ class PinLife:
     async def change(self, caller: Caller, card: InsertedCard) -> None:
         """Ask for the PIN, have the card check it, ask for a new one twice, and replace it.
 
-        Raises what ``PinDesk.login`` raises, PinUnchangeable, AuditUnavailable.
+        Raises what ``PinEntry.login`` raises, PinUnchangeable, AuditUnavailable.
         """
         question = _question("pin_change", caller)
         session = new_id()
@@ -50,7 +50,7 @@ class PinLife:
                     if old is not None:
                         await self._choose(await self._pin(card, question), old, new)
                     chosen = new if old is not None else None  # a keypad that knows the old one asks for the new one
-                    login = Login(session, old, accepted=True)
+                    login = HolderVerification(session, old, accepted=True)
                     await card.access.use(lambda opened: opened.change_pin(old, chosen), login)
             finally:
                 if old is not None:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cardd.core.document import Document
+from cardd.core.state_file import StateFile
 from cardd.ports import Store
 
 NAME = "pseudonyms"
@@ -33,7 +33,7 @@ class Pseudonyms:
     """Makes them; the key is made with the first one."""
 
     def __init__(self, store: Store) -> None:
-        self._document = Document(store, NAME, _Kept)
+        self._file = StateFile(store, NAME, _Kept)
         self._key: bytes | None = None
 
     def of(self, number: str) -> str:
@@ -43,10 +43,10 @@ class Pseudonyms:
         return hmac.new(self._key, number.encode(), hashlib.sha256).hexdigest()[:LENGTH]
 
     def _kept(self) -> bytes | None:
-        kept = self._document.load()
+        kept = self._file.load()
         return bytes.fromhex(kept.key) if kept else None
 
     def _new(self) -> bytes:
         key = secrets.token_bytes(KEY_SIZE)
-        self._document.save(_Kept(key.hex()))
+        self._file.save(_Kept(key.hex()))
         return key

@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cardd.core.card_access import CardAccess
 from cardd.core.events import EventBus
-from cardd.core.leases import CardAccess
 from cardd.core.registry import DriverRegistry
 from cardd.core.trace import Trace, TracedChannel
 from cardd.driver import Card, Channel

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from cardd.core.consent import Batch, ConsentDesk, SignatureRequest
-from cardd.core.leases import Login
-from cardd.core.pin import PinDesk
+from cardd.core.card_access import HolderVerification
+from cardd.core.consent import Batch, Consents, SignatureRequest
+from cardd.core.pin import PinEntry
 from cardd.core.recording import recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
@@ -46,7 +46,7 @@ class Signing:
     """What sessions may have signed."""
 
     def __init__(
-        self, sessions: Sessions, consents: ConsentDesk, pins: PinDesk, audit: AuditLog, *, hold_pin: bool
+        self, sessions: Sessions, consents: Consents, pins: PinEntry, audit: AuditLog, *, hold_pin: bool
     ) -> None:
         self._sessions = sessions
         self._consents = consents
@@ -207,7 +207,7 @@ class Signing:
             raise SessionCannotSign
         known = frozenset(credential.certificate for credential in session.credentials.values())
         if session.pin is not None:
-            login = Login(session.id, session.pin, accepted=True, certificates=known)
+            login = HolderVerification(session.id, session.pin, accepted=True, certificates=known)
             try:
                 return await card.access.use(work, login, operations=operations)
             except PinWrong:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cardd.core import totp
-from cardd.core.document import Document
+from cardd.core.state_file import StateFile
 from cardd.core.tokens import fingerprint
 from cardd.errors import (
     CarddError,
@@ -83,13 +83,13 @@ class _Record:
     locked_until: float = 0.0
 
 
-class SupportDesk:
+class SupportCodes:
     """Enrols the workstation and checks codes. ``demanded`` is ``[support] totp``, ``label`` its name in the app."""
 
     def __init__(
         self, store: Store, secrets: SecretStore, audit: AuditLog, clock: Clock, *, demanded: bool, label: str
     ) -> None:
-        self._document = Document(store, STORE, _Record)
+        self._file = StateFile(store, STORE, _Record)
         self._secrets = secrets
         self._audit = audit
         self._clock = clock
@@ -231,10 +231,10 @@ class SupportDesk:
             self._pending = None
 
     def _load(self) -> _Record:
-        return self._document.load() or _Record()
+        return self._file.load() or _Record()
 
     def _save(self, record: _Record) -> None:
-        self._document.save(record)
+        self._file.save(record)
 
 
 def _lock(mistakes: int) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from cardd.core.consent import ConsentDesk
+from cardd.core.consent import Consents
 from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.recording import recorded
 from cardd.core.sessions import Credential, Session, Sessions
@@ -110,7 +110,7 @@ class Assertions:
 
     sessions: Sessions
     signing: Signing
-    consents: ConsentDesk
+    consents: Consents
     situations: Situations
     organisation: OrganisationKey
     psc: PscMeans

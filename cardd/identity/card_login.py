@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from cardd.core.consent import ConsentDesk
-from cardd.core.pin import PinDesk
+from cardd.core.consent import Consents
+from cardd.core.pin import PinEntry
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.sessions import Credential, Session, Sessions, new_session_id
 from cardd.errors import AuditUnavailable, CarddError, CardIncomplete, TooManyRequests
@@ -50,8 +50,8 @@ class CardLogin:
         self,
         readers: Readers,
         sessions: Sessions,
-        pins: PinDesk,
-        consents: ConsentDesk,
+        pins: PinEntry,
+        consents: Consents,
         audit: AuditLog,
         *,
         hold_pin: bool,
@@ -68,7 +68,7 @@ class CardLogin:
     async def open(self, caller: Caller, way: Way) -> tuple[Session, str]:
         """Ask for the PIN and open a session; the token is given once.
 
-        Raises what the way's ``choose`` and ``PinDesk.login`` raise, CardIncomplete when the card has no certificate
+        Raises what the way's ``choose`` and ``PinEntry.login`` raise, CardIncomplete when the card has no certificate
         for its keys, AuditUnavailable, TooManyRequests.
         """
         mine = [session for session in self._sessions.of(caller.peer.uid) if session.caller.id == caller.id]

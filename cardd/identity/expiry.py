@@ -9,8 +9,8 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
-from cardd.core.document import Document
 from cardd.core.events import EventBus
+from cardd.core.state_file import StateFile
 from cardd.model import Event, JsonValue
 from cardd.ports import Clock, Store
 
@@ -32,7 +32,7 @@ class ExpiryWatch:
     """Remembers the certificates, and publishes ``certificate.expiring`` 60, 30 and 7 days before and at their end."""
 
     def __init__(self, store: Store, clock: Clock, events: EventBus) -> None:
-        self._document = Document(store, STORE, dict[str, datetime])
+        self._file = StateFile(store, STORE, dict[str, datetime])
         self._clock = clock
         self._events = events
         self._timer: asyncio.TimerHandle | None = None
@@ -51,7 +51,7 @@ class ExpiryWatch:
     def note(self, certificates: dict[str, datetime]) -> None:
         """Remember the certificates now in use, by serial number; others are forgotten. Raises StateUnavailable."""
         if certificates != self._known():
-            self._document.save(certificates)
+            self._file.save(certificates)
         self._watch()
 
     def expiring(self) -> tuple[Expiring, ...]:
@@ -65,7 +65,7 @@ class ExpiryWatch:
         return tuple(sorted(found, key=lambda one: one.not_after))
 
     def _known(self) -> dict[str, datetime]:
-        return self._document.load() or {}
+        return self._file.load() or {}
 
     def _watch(self) -> None:
         """Publish the warning that is due for each, and wake once a day while one may become due."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from cardd.core.pin import PinDesk
+from cardd.core.pin import PinEntry
 from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
@@ -22,7 +22,7 @@ T = TypeVar("T")
 class OrganisationKey:
     """Works with them; a password that nothing keeps is asked for once in a session, and forgotten with it."""
 
-    def __init__(self, csa: CsaLogin, pins: PinDesk, sessions: Sessions) -> None:
+    def __init__(self, csa: CsaLogin, pins: PinEntry, sessions: Sessions) -> None:
         self._csa = csa
         self._pins = pins
         self._sessions = sessions

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cardd.core.leases import Login
+from cardd.core.card_access import HolderVerification
 from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Credential
 from cardd.driver import Card
@@ -69,7 +69,7 @@ async def _use(csa: CsaLogin, card: InsertedCard, work: Callable[[Card], T], *, 
     if password is None:
         raise PscIncomplete(what="csa", why="absent")
     with password:
-        return await card.access.use(work, Login(NOBODY, password, accepted=accepted))
+        return await card.access.use(work, HolderVerification(NOBODY, password, accepted=accepted))
 
 
 def _credential(card: Card) -> Credential:

@@ -1,1 +1,1 @@
-"""The card drivers and simulators that come with cardd; each is found through an entry point, never imported by it."""
+"""The card drivers that come with cardd; each is found through an entry point, never imported by it."""

@@ -19,7 +19,7 @@ from cardd.documents.assertions import DmpSettings
 from cardd.formats.saml.profiles import profile_named
 from cardd.model import Choice, KeyPurpose
 from cardd_drivers.pkcs12.source import FilesSource
-from cardd_drivers.sandbox.dmp.vihf import wrong_in_insi, wrong_in_vihf
+from cardd_simulators.dmp.vihf import wrong_in_insi, wrong_in_vihf
 from tests.api.ecps import LOGIN, ends_in, pair, pending, workbench_at
 from tests.api.workbench import Got, Json, Workbench
 from tests.rig.oidc.people import CLAIRE

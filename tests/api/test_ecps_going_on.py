@@ -77,7 +77,7 @@ async def next_daemon(before: Workbench, directory: Path, secrets: MemorySecrets
     secrets.values = before.secrets.values
     after.secrets = after.ecps.approach._secrets = after.ecps._kept._secrets = secrets
     after.store.documents = before.store.documents
-    after.ecps._kept._document._store = after.store
+    after.ecps._kept._file._store = after.store
     await after.start()
     try:
         yield after
@@ -172,7 +172,7 @@ async def test_closed_while_its_token_is_being_kept_nothing_stays_in_the_keyring
 async def test_a_full_disk_ends_no_session(ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(direct, "MARGIN", 1e6)
     path, token = await pending(ecps)
-    ecps.ecps._kept._document._store = FullDisk()
+    ecps.ecps._kept._file._store = FullDisk()
     await psc.approve(ALICE)
     await ends_in(ecps, path, token)
     first = tokens_of(ecps)
@@ -184,7 +184,7 @@ async def test_closed_on_a_full_disk_it_leaves_nothing_to_be_resumed_with(ecps: 
     path, token = await kept_session(ecps, psc)
     full = FullDisk()
     full.documents = ecps.store.documents
-    ecps.ecps._kept._document._store = full
+    ecps.ecps._kept._file._store = full
     assert (await ecps.call("DELETE", path, bearer=token)).status == 204
     await eventually(lambda: not any(name.startswith("ecps-") for name in ecps.secrets.values))
 

@@ -19,9 +19,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from cardd.api.server import ApiServer
 from cardd.api.services import ApiLimits, Logins, Services
 from cardd.core.clients import Clients
-from cardd.core.consent import ConsentDesk
+from cardd.core.consent import Consents
 from cardd.core.events import EventBus
-from cardd.core.pin import PinDesk, PinGuard
+from cardd.core.pin import PinEntry, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.prompts import AnnouncedPrompter
 from cardd.core.pseudonyms import Pseudonyms
@@ -29,7 +29,7 @@ from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
-from cardd.core.support import SupportDesk
+from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
 from cardd.documents.assertions import Assertions, DmpSettings
 from cardd.documents.held import HeldDocuments
@@ -57,8 +57,8 @@ from cardd.system.answers import KeptAnswers
 from cardd.system.clock import SystemClock
 from cardd.system.revocation import RevocationHttp
 from cardd_drivers.cps3 import Cps3Driver
-from cardd_drivers.simulator.inprocess import InProcessReader, InProcessReaders
 from cardd_drivers.vitale import VitaleDriver
+from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
 from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStore
 from tests.rig.prompter import ScriptedPrompter
 from tests.rig.simulator import PIN as CARD_PIN
@@ -136,10 +136,10 @@ class Workbench:
         self.readers = Readers(registry, self.events, self.trace, hold=0.5, timeout=10)
         self.sessions = Sessions(self.clock, self.events, Limits())
         prompter = AnnouncedPrompter(self.person, self.events)
-        self.consents = ConsentDesk(prompter, self.clock, batch_max=50, batch_lifetime=600)
+        self.consents = Consents(prompter, self.clock, batch_max=50, batch_lifetime=600)
         self.clients = Clients(self.store, prompter, self.clock, allowed_origins=ALLOWED)
         guard = PinGuard(self.clock)
-        self.pins = PinDesk(prompter, guard)
+        self.pins = PinEntry(prompter, guard)
         self._wire()
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
         login = CardLogin(
@@ -218,8 +218,8 @@ class Workbench:
         network = self.asking if self.is_online else None
         return Verifier(self.anchors, network, KeptAnswers(self.directory / "answers"), self.pdf, SystemClock())
 
-    def _support(self) -> SupportDesk:
-        return SupportDesk(
+    def _support(self) -> SupportCodes:
+        return SupportCodes(
             self.store, self.secrets, self.audit, self.clock, demanded=self.totp, label="poste SIMULATION"
         )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from cardd.core.leases import CardAccess, Login
+from cardd.core.card_access import CardAccess, HolderVerification
 from cardd.core.registry import DriverRegistry
 from cardd.driver import Card
 from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.secret import Secret
-from cardd_drivers.simulator.card import SimulatedCard
-from cardd_drivers.simulator.inprocess import READER, InProcessReader
+from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.inprocess import READER, InProcessReader
 from tests.bench.measure import Measure
 from tests.rig.simulator import PIN, simulated_card, simulated_cps4
 
@@ -30,7 +30,7 @@ async def counts() -> list[Measure]:
 async def _count(card: SimulatedCard) -> tuple[float, float, float]:
     """Opening, first signature, each further one."""
     access = CardAccess(InProcessReader(READER, card, DriverRegistry().open), hold=0.5, timeout=10)
-    login = Login("bench", Secret.of(PIN), accepted=True)
+    login = HolderVerification("bench", Secret.of(PIN), accepted=True)
     before = card.count
     await access.certificates()
     opening, before = card.count - before, card.count

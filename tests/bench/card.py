@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from cardd.simulator import SimulatorOptions
-from cardd_drivers.simulator.cps3 import Cps3Simulator
+from cardd_simulators.cards.cps3 import Cps3Simulator
 
 
 async def _run(port: int, delay_ms: int, state: Path) -> None:

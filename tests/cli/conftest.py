@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 
-from cardd_drivers.simulator.card import SimulatedCard
+from cardd_simulators.cards.card import SimulatedCard
 from tests.cli.station import User
 from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import Json, UnixConnection

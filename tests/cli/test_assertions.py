@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cardd.cli.exits import Exit
-from cardd_drivers.sandbox.dmp.vihf import wrong_in_insi, wrong_in_vihf
+from cardd_simulators.dmp.vihf import wrong_in_insi, wrong_in_vihf
 from tests.cli.conftest import Station
 from tests.cli.station import User
 

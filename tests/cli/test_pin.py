@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cardd.i18n import LANGUAGES, text
-from cardd_drivers.simulator.card import SimulatedCard
+from cardd_simulators.cards.card import SimulatedCard
 from tests.cli.conftest import Station
 from tests.cli.station import User
 from tests.rig.simulator import PIN, inserted, simulated_card

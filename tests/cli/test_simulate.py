@@ -18,8 +18,8 @@ import pytest
 from cardd.formats.cades import prepare_cades
 from cardd.formats.prepared import Signer
 from cardd.model import Algorithm
-from cardd_drivers.simulator.profiles import PROFILES
-from cardd_drivers.simulator.store import Store
+from cardd_simulators.cards.profiles import PROFILES
+from cardd_simulators.cards.store import Store
 from tests.cli.station import User
 from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import UnixConnection

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 import pytest_asyncio
 
-from cardd.core.consent import ConsentDesk
+from cardd.core.consent import Consents
 from cardd.core.events import EventBus
-from cardd.core.pin import PinDesk, PinGuard
+from cardd.core.pin import PinEntry, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
@@ -24,10 +24,10 @@ from cardd.identity.cpx_login import CpxLogin
 from cardd.model import Caller, CallerKind, Peer
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver
-from cardd_drivers.simulator.card import SimulatedCard
-from cardd_drivers.simulator.inprocess import InProcessReader, InProcessReaders
-from cardd_drivers.simulator.store import Issued
 from cardd_drivers.vitale import VitaleDriver
+from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
+from cardd_simulators.cards.store import Issued
 from tests.rig.memory import ManualClock, MemoryAudit
 from tests.rig.prompter import ScriptedPrompter
 from tests.rig.simulator import issue
@@ -54,9 +54,9 @@ class Core:
         registry = DriverRegistry([Cps3Driver(), Cps4Driver(), VitaleDriver()])
         self.readers = Readers(registry, self.events, Trace(self.clock), hold=self.hold, timeout=10)
         self.sessions = Sessions(self.clock, self.events, Limits())
-        self.consents = ConsentDesk(self.person, self.clock, batch_max=50, batch_lifetime=600)
+        self.consents = Consents(self.person, self.clock, batch_max=50, batch_lifetime=600)
         guard = PinGuard(self.clock)
-        self.pins = PinDesk(self.person, guard)
+        self.pins = PinEntry(self.person, guard)
         self.pin_life = PinLife(self.person, self.pins, guard, self.audit)
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
         login = CardLogin(

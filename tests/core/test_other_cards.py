@@ -13,9 +13,9 @@ from cardd.core.consent import SignatureRequest
 from cardd.core.readers import Readers
 from cardd.errors import AlgorithmUnsupported, CardAmbiguous, CardContactless, CarddError, CardIsVitale, CardUnsupported
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message, Outcome
-from cardd_drivers.simulator.contactless import SimulatedContactless
-from cardd_drivers.simulator.cps4 import SimulatedCps4
-from cardd_drivers.simulator.inprocess import InProcessReader
+from cardd_simulators.cards.contactless import SimulatedContactless
+from cardd_simulators.cards.cps4 import SimulatedCps4
+from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core
 from tests.rig.openssl import verifies
 from tests.rig.simulator import issue

@@ -19,8 +19,8 @@ from cardd.model import Algorithm, Message, PinInfo
 from cardd.ports import CardConnection
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
-from cardd_drivers.simulator.card import SimulatedCard
-from cardd_drivers.simulator.inprocess import InProcessReader
+from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core
 
 T = TypeVar("T")

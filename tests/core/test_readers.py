@@ -13,7 +13,7 @@ from cardd.model import CardKind
 from cardd.ports import Token
 from cardd.system.clock import SystemClock
 from cardd_drivers.cps3 import Cps3Driver
-from cardd_drivers.simulator.inprocess import InProcessReader
+from cardd_simulators.cards.inprocess import InProcessReader
 
 CPS3_ATR = bytes.fromhex("3BAC00402A001225006480000310009000")
 STRANGE_ATR = bytes.fromhex("3B00")

@@ -27,8 +27,8 @@ from cardd.errors import (
     SessionExpired,
 )
 from cardd.model import Algorithm, Choice, Message, Outcome
-from cardd_drivers.simulator.card import SimulatedCard
-from cardd_drivers.simulator.inprocess import InProcessReader
+from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core
 
 DOCUMENT = b"Compte rendu SIMULATION"

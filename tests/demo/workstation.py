@@ -10,8 +10,8 @@ from typing import Protocol
 
 from cardd.config import load
 from cardd.daemon import Daemon
-from cardd_drivers.simulator.card import SimulatedCard
-from cardd_drivers.simulator.inprocess import READER, InProcessReader, InProcessReaders
+from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.inprocess import READER, InProcessReader, InProcessReaders
 from tests.rig import pcscd
 from tests.rig.daemon import DaemonProcess
 from tests.rig.simulator import plugged

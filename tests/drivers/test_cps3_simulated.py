@@ -14,11 +14,11 @@ from cardd.identity.cpx import facts_of, identity_of
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
-from cardd_drivers.simulator.card import Behaviour, SimulatedCard
-from cardd_drivers.simulator.contents import CardContents
-from cardd_drivers.simulator.files import File
-from cardd_drivers.simulator.profiles import PROFILES, Profile
-from cardd_drivers.simulator.store import Store
+from cardd_simulators.cards.card import Behaviour, SimulatedCard
+from cardd_simulators.cards.contents import CardContents
+from cardd_simulators.cards.files import File
+from cardd_simulators.cards.profiles import PROFILES, Profile
+from cardd_simulators.cards.store import Store
 from tests.drivers.channel import CountingChannel
 from tests.rig.openssl import verifies
 

@@ -27,11 +27,11 @@ from cardd.identity.cpx import facts_of, identity_of
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message, PinInfo, PinState
 from cardd.secret import Secret
 from cardd_drivers.cps4 import Cps4Driver
-from cardd_drivers.simulator.card import Behaviour
-from cardd_drivers.simulator.contents import CardContents
-from cardd_drivers.simulator.cps4 import Cps4Contents, SimulatedCps4
-from cardd_drivers.simulator.files import File, Folder
-from cardd_drivers.simulator.profiles import PROFILES
+from cardd_simulators.cards.card import Behaviour
+from cardd_simulators.cards.contents import CardContents
+from cardd_simulators.cards.cps4 import Cps4Contents, SimulatedCps4
+from cardd_simulators.cards.files import File, Folder
+from cardd_simulators.cards.profiles import PROFILES
 from tests.drivers.channel import CountingChannel
 from tests.rig.openssl import is_issued_by, verifies
 from tests.rig.simulator import simulated_card, simulated_cps4, store

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cardd_drivers.simulator.contents import CardContents
-from cardd_drivers.simulator.files import File, Folder
+from cardd_simulators.cards.contents import CardContents
+from cardd_simulators.cards.files import File, Folder
 from tests.rig.simulator import PIN, issue
 
 CORPUS = Path(__file__).parent / "corpus"

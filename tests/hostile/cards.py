@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cardd.apdu import Protocol
-from cardd_drivers.simulator.card import SimulatedCard
-from cardd_drivers.simulator.files import File, Folder
+from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.files import File, Folder
 from tests.rig.simulator import simulated_card, simulated_cps4
 
 SELECT, READ, VERIFY, ENVIRONMENT, SIGN, AUTHENTICATE, MORE = 0xA4, 0xB0, 0x20, 0x22, 0x2A, 0x88, 0xC0

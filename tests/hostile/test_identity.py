@@ -13,8 +13,8 @@ from cardd.core.sessions import Session
 from cardd.errors import CardRemoved, SignatureInvalid
 from cardd.model import Message, Outcome
 from cardd_drivers.cps3.proof import Verifier
-from cardd_drivers.simulator.card import SimulatedCard
-from cardd_drivers.simulator.inprocess import InProcessReader
+from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, Core
 from tests.rig.simulator import PIN, simulated_card
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.core.leases import CardAccess
+from cardd.core.card_access import CardAccess
 from cardd.core.registry import DriverRegistry
 from cardd.errors import CardError, CardGarbled, CardMute, CardTimeout
 from cardd.pcsc.reader import PcscReader

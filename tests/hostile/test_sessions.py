@@ -23,7 +23,7 @@ from cardd.errors import (
     SignatureInvalid,
 )
 from cardd.model import Message, Outcome
-from cardd_drivers.simulator.inprocess import InProcessReader
+from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, Core
 from tests.hostile.cards import (
     AUTHENTICATE,

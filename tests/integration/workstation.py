@@ -9,8 +9,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import cast
 
-from cardd_drivers.simulator.powered import PoweredCard
-from cardd_drivers.simulator.vpcd import VpcdSlot
+from cardd_simulators.cards.powered import PoweredCard
+from cardd_simulators.cards.vpcd import VpcdSlot
 from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import Json, Lps, UnixConnection
 from tests.rig.pcscd import Pcscd

@@ -44,12 +44,16 @@ TEXTS = "The texts import nothing of cardd"
 CLIENT = "The client library knows values and errors only"
 NO_IO = "Values and contracts do no input or output"
 CORE = "The core knows no wire, no database and no PC/SC"
-ENTRY_POINTS = "cardd finds its drivers through entry points, never by import"
+ENTRY_POINTS = "cardd finds its drivers and simulators through entry points, and neither of them knows the other"
 DRIVERS = "A driver knows the values and the contracts of cardd, nothing else"
+SIMULATORS = "A simulator knows the values and the contracts of cardd, nothing else"
+
+DRIVEN = ("cardd_drivers", "cardd_drivers/cps3", "cardd_simulators", "cardd_simulators/cards")
 
 ALLOWED = [
     *[(f"cardd.{outer}", f"cardd.{inner}") for outer in ADAPTERS for inner in (*BASE, "ports", "i18n")],
-    *[("cardd_drivers.cps3", f"cardd.{inner}") for inner in (*BASE, *CONTRACTS)],
+    *[("cardd_drivers.cps3", f"cardd.{inner}") for inner in (*BASE, "driver", "ports")],
+    *[("cardd_simulators.cards", f"cardd.{inner}") for inner in (*BASE, *CONTRACTS)],
     *[("cardd.core", f"cardd.{inner}") for inner in (*BASE, "driver", "ports")],
     *[("cardd.daemon", f"cardd.{inner}") for inner in PACKAGES if inner not in ("daemon", "cli")],
     ("cardd.driver", "cardd.model"),
@@ -88,6 +92,11 @@ BREACHES = [
     ("cardd.core", "smartcard", CORE),
     ("cardd.daemon", "cardd_drivers.cps3", ENTRY_POINTS),
     ("cardd.core", "cardd_drivers.cps3", ENTRY_POINTS),
+    ("cardd.core", "cardd_simulators.cards", ENTRY_POINTS),
+    ("cardd_drivers.cps3", "cardd_simulators.cards", ENTRY_POINTS),
+    ("cardd_simulators.cards", "cardd_drivers.cps3", ENTRY_POINTS),
+    ("cardd_drivers.cps3", "cardd.simulator", DRIVERS),
+    ("cardd_simulators.cards", "cardd.core", SIMULATORS),
     *[("cardd_drivers.cps3", f"cardd.{outer}", DRIVERS) for outer in ("core", "pcsc", "i18n", "api", "config")],
 ]
 
@@ -95,7 +104,7 @@ BREACHES = [
 def project(folder: Path, imports: Iterable[tuple[str, str]], packages: Iterable[str] = PACKAGES) -> Path:
     """Packages in ``folder`` that contain only these imports, and the contracts."""
     shutil.copy(ROOT / "pyproject.toml", folder)
-    for name in ("cardd", "cardd_drivers", "cardd_drivers/cps3", *(f"cardd/{package}" for package in packages)):
+    for name in ("cardd", *DRIVEN, *(f"cardd/{package}" for package in packages)):
         (folder / name).mkdir()
         (folder / name / "__init__.py").touch()
     for module in ("cardd/core/audit.py", "cardd/system/audit_store.py"):

@@ -24,10 +24,10 @@ from cardd.formats.saml.vihf import prepare_vihf
 from cardd.formats.submission_set import prepare_submission_set
 from cardd.model import Identity, Organisation, Situation
 from cardd.sandbox import SandboxOptions
-from cardd_drivers.sandbox.dmp.entry import DmpSandbox
-from cardd_drivers.sandbox.dmp.identities import AUTHENTICATION, SIGNATURE, SIRET, identities
-from cardd_drivers.simulator.profiles import PROFILES
-from cardd_drivers.simulator.store import Credential
+from cardd_simulators.cards.profiles import PROFILES
+from cardd_simulators.cards.store import Credential
+from cardd_simulators.dmp.entry import DmpSandbox
+from cardd_simulators.dmp.identities import AUTHENTICATION, SIGNATURE, SIRET, identities
 from tests.rig.ports import free_port
 from tests.rig.saml import PATIENT, REGISTRATION, Key, StoppedClock
 from tests.rig.simulator import STATE, issue, store

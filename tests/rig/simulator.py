@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from cardd.pcsc.winscard import State, WinScard
-from cardd_drivers.simulator.card import Behaviour, SimulatedCard
-from cardd_drivers.simulator.cps4 import SimulatedCps4
-from cardd_drivers.simulator.delays import Delays
-from cardd_drivers.simulator.powered import PoweredCard
-from cardd_drivers.simulator.profiles import PROFILES
-from cardd_drivers.simulator.store import Issued, Store
-from cardd_drivers.simulator.vpcd import VpcdSlot
+from cardd_simulators.cards.card import Behaviour, SimulatedCard
+from cardd_simulators.cards.cps4 import SimulatedCps4
+from cardd_simulators.cards.delays import Delays
+from cardd_simulators.cards.powered import PoweredCard
+from cardd_simulators.cards.profiles import PROFILES
+from cardd_simulators.cards.store import Issued, Store
+from cardd_simulators.cards.vpcd import VpcdSlot
 from tests.rig.here import use_here
 from tests.rig.pcscd import Pcscd
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cardd_drivers.simulator.store import Credential
+from cardd_simulators.cards.store import Credential
 
 
 def run(*arguments: str | Path) -> str:

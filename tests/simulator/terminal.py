@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardd_drivers.simulator.card import SimulatedCard
+from cardd_simulators.cards.card import SimulatedCard
 from tests.rig.simulator import PIN
 
 DIGEST_INFO_SHA256 = "3031300D060960864801650304020105000420"

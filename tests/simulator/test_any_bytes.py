@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardd.apdu import Command
-from cardd_drivers.simulator.contactless import SimulatedContactless
-from cardd_drivers.simulator.powered import PoweredCard
-from cardd_drivers.simulator.vitale import SimulatedVitale
+from cardd_simulators.cards.contactless import SimulatedContactless
+from cardd_simulators.cards.powered import PoweredCard
+from cardd_simulators.cards.vitale import SimulatedVitale
 from tests.rig.simulator import issue, simulated_card, simulated_cps4
 
 COMMANDS = st.builds(

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from cardd.apdu import Protocol
-from cardd_drivers.simulator.card import Behaviour, SimulatedCard
+from cardd_simulators.cards.card import Behaviour, SimulatedCard
 from tests.rig.simulator import issue, simulated_card
 from tests.simulator import openssl
 from tests.simulator.terminal import DIGEST_INFO_SHA256, Terminal

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cardd_drivers.simulator.profiles import PROFILES
-from cardd_drivers.simulator.store import Credential, Issued
+from cardd_simulators.cards.profiles import PROFILES
+from cardd_simulators.cards.store import Credential, Issued
 from tests.rig.simulator import issue, store
 from tests.simulator import openssl
 

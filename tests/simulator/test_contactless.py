@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cardd_drivers.simulator.contactless import SimulatedContactless
-from cardd_drivers.simulator.vitale import SimulatedVitale
+from cardd_simulators.cards.contactless import SimulatedContactless
+from cardd_simulators.cards.vitale import SimulatedVitale
 from tests.rig.simulator import issue
 from tests.simulator import openssl
 from tests.simulator.terminal import DIGEST_INFO_SHA256, Terminal

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cardd_drivers.simulator.card import SimulatedCard
-from cardd_drivers.simulator.delays import Delays
+from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.delays import Delays
 from tests.rig.simulator import issue
 
 

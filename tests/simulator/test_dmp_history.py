@@ -15,7 +15,7 @@ import pytest
 from cardd.errors import AddressInUse, InvalidRequest
 from cardd.formats.saml.request import Access, Mode
 from cardd.sandbox import SandboxOptions
-from cardd_drivers.sandbox.dmp.entry import DmpSandbox
+from cardd_simulators.dmp.entry import DmpSandbox
 from tests.rig.dmp import Sandbox, Sent, card, event, organisation, provide, query, retrieve, rights, sandbox, signed
 from tests.rig.ports import free_port
 from tests.rig.simulator import STATE, store

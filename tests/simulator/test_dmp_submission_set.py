@@ -13,7 +13,7 @@ from lxml import etree
 
 from cardd.formats.options import SetDocument, SubmissionSetOptions
 from cardd.formats.submission_set import prepare_submission_set
-from cardd_drivers.sandbox.dmp.submission_set import wrong_in_submission_set
+from cardd_simulators.dmp.submission_set import wrong_in_submission_set
 from tests.rig.saml import Key, card_key
 
 NOW = datetime.now(UTC)

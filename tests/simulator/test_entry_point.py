@@ -12,9 +12,9 @@ from cardd.cli.simulators import named
 from cardd.errors import InvalidRequest
 from cardd.ports import CardConnection
 from cardd.simulator import Simulator, SimulatorOptions
-from cardd_drivers.simulator.cps3 import Cps3Simulator
-from cardd_drivers.simulator.inprocess import InProcessReaders
-from cardd_drivers.simulator.others import ContactlessSimulator, Cps4Simulator, VitaleSimulator
+from cardd_simulators.cards.cps3 import Cps3Simulator
+from cardd_simulators.cards.inprocess import InProcessReaders
+from cardd_simulators.cards.others import ContactlessSimulator, Cps4Simulator, VitaleSimulator
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import STATE, store, wait_for_card
 

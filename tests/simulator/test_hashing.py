@@ -7,7 +7,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardd_drivers.simulator import hashing
+from cardd_simulators.cards import hashing
 
 
 @given(message=st.binary(max_size=300))

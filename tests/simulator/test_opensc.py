@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd_drivers.simulator.card import SimulatedCard
+from cardd_simulators.cards.card import SimulatedCard
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import inserted, simulated_card
 from tests.simulator import openssl

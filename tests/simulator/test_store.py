@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cardd_drivers.simulator.profiles import PROFILES
-from cardd_drivers.simulator.store import Store, default_directory
+from cardd_simulators.cards.profiles import PROFILES
+from cardd_simulators.cards.store import Store, default_directory
 from tests.rig.simulator import STATE, issue
 
 MEDECIN = PROFILES["medecin"]

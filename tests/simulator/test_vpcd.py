@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd_drivers.simulator.vpcd import ReaderState, VpcdSlot
+from cardd_simulators.cards.vpcd import ReaderState, VpcdSlot
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import inserted, plugged, simulated_card, wait_for_card
 from tests.simulator.opensc import OpenSc

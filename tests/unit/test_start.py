@@ -8,7 +8,7 @@ import sys
 import pytest
 
 HEAVY = ("lxml", "asn1crypto", "pyhanko", "pyhanko_certvalidator", "signxml", "PIL", "jwt", "pyotp", "segno", "keyring",
-         "cryptography", "cardd.tls", "cardd_drivers.sandbox")  # fmt: skip
+         "cryptography", "cardd.tls", "cardd_simulators")  # fmt: skip
 
 
 @pytest.mark.parametrize("module", HEAVY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardd.core.document import Document
+from cardd.core.state_file import StateFile
 from cardd.ports import Store
 
 STORE = "login-hints"
@@ -12,7 +12,7 @@ class LoginHints:
     """Keeps, gives back and forgets them. Raises StateUnavailable, StateDamaged."""
 
     def __init__(self, store: Store) -> None:
-        self._document = Document(store, STORE, dict[str, str])
+        self._file = StateFile(store, STORE, dict[str, str])
 
     def of(self, uid: int) -> str | None:
         """The one that this OS user had kept."""
@@ -20,13 +20,13 @@ class LoginHints:
 
     def keep(self, uid: int, national_id: str) -> None:
         """Keep it in the place of any other."""
-        self._document.save(self._kept() | {str(uid): national_id})
+        self._file.save(self._kept() | {str(uid): national_id})
 
     def forget(self, uid: int) -> None:
         """Keep none."""
         kept = self._kept()
         if kept.pop(str(uid), None) is not None:
-            self._document.save(kept)
+            self._file.save(kept)
 
     def _kept(self) -> dict[str, str]:
-        return self._document.load() or {}
+        return self._file.load() or {}

@@ -11,8 +11,8 @@ import contextlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cardd.core.document import Document
 from cardd.core.sessions import Session
+from cardd.core.state_file import StateFile
 from cardd.errors import SecretStoreUnavailable, StateUnavailable
 from cardd.model import Caller, Identity, Peer
 from cardd.ports import SecretStore, Store
@@ -55,7 +55,7 @@ class KeptSessions:
     """
 
     def __init__(self, store: Store, secrets: SecretStore) -> None:
-        self._document = Document(store, STORE, dict[str, KeptSession])
+        self._file = StateFile(store, STORE, dict[str, KeptSession])
         self._secrets = secrets
         self._writing: dict[str, asyncio.Future[bool]] = {}
 
@@ -65,7 +65,7 @@ class KeptSessions:
             records, record = self._records(), _kept(session)
             is_new = session.id not in records
             if records.get(session.id) != record:
-                self._document.save(records | {session.id: record})
+                self._file.save(records | {session.id: record})
             if not await self.renew(session.id, refresh_token) and is_new:
                 self._drop(session.id)
 
@@ -83,7 +83,7 @@ class KeptSessions:
             records = self._records()
             if session.id in records and session.situation is not None:
                 kept = replace(records[session.id], situation=session.situation.id)
-                self._document.save(records | {session.id: kept})
+                self._file.save(records | {session.id: kept})
 
     def has(self, identifier: str) -> bool:
         """Whether the next daemon can go on with it."""
@@ -134,10 +134,10 @@ class KeptSessions:
     def _drop(self, identifier: str) -> None:
         records = self._records()
         if records.pop(identifier, None) is not None:
-            self._document.save(records)
+            self._file.save(records)
 
     def _records(self) -> dict[str, KeptSession]:
-        return self._document.load() or {}
+        return self._file.load() or {}
 
 
 def _kept(session: Session) -> KeptSession:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from cardd.core.background import Background
-from cardd.core.consent import ConsentDesk
+from cardd.core.consent import Consents
 from cardd.core.recording import recorded
 from cardd.core.sessions import Pending, Session, Sessions, new_session_id
 from cardd.errors import (
@@ -86,7 +86,7 @@ class EcpsLogin:
         self,
         sessions: Sessions,
         prompter: Prompter,
-        consents: ConsentDesk,
+        consents: Consents,
         audit: AuditLog,
         clock: Clock,
         *,

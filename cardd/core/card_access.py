@@ -1,0 +1,255 @@
+"""Exclusive use of one inserted card: the transaction, whose login it holds, and when it is given up.
+
+Rule 3 lives here: VERIFY and the operations that it allows run in one PC/SC transaction, and the reset that ends the
+transaction leaves the card de-authenticated. Ending it is put off for a short idle hold, so that successive requests
+of the same session share one VERIFY; a request of another session ends it first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cardd.driver import Card
+from cardd.errors import CarddError, CardRemoved, CardTimeout, InternalError, LastTryRefused, PinRequired
+from cardd.model import CardCertificate, CardInfo
+from cardd.ports import Connection, Reader
+from cardd.secret import Secret
+
+T = TypeVar("T")
+
+# Other programs wait while the transaction lasts: steady traffic of ours must let them in now and then.
+TRANSACTION_MAX = 5.0
+RELEASE_TIMEOUT = 10.0
+KEYPAD_TIMEOUT = 75.0  # a reader gives up its keypad after 60 s at the latest (PC/SC part 10, bTimeOut)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HolderVerification:
+    """A PIN to present before the work, on behalf of one session; ``pin`` None has the reader's keypad ask.
+
+    ``accepted`` says that this card has accepted this PIN before: then the tries left are not read first (rule 4).
+    ``spend_last_try`` says that the user agreed to risk the last one. ``certificates`` are those that the session
+    stands on: a card that does not have them is another one, and gets neither the PIN nor the work.
+    """
+
+    session: str
+    pin: Secret | None
+    accepted: bool = False
+    spend_last_try: bool = False
+    certificates: frozenset[bytes] = frozenset()
+
+
+class CardAccess:
+    """One inserted card, shared by every session and request, one at a time and in order."""
+
+    def __init__(self, reader: Reader, *, hold: float, timeout: float) -> None:
+        self._reader = reader
+        self._hold = hold
+        self._timeout = timeout
+        self._lock = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gone = False
+        # Touched on the reader's thread only, one job at a time:
+        self._card: Card | None = None
+        self._certificates: tuple[CardCertificate, ...] | None = None
+        self._resets = 0
+        self._in_transaction = False
+        self._began = 0.0
+        self._login: str | None = None
+        self.has_pinpad = False
+
+    async def info(self) -> CardInfo:
+        """What the card's directories tell; read at the first call. Raises as ``use`` does."""
+        card = self._card
+        return card.info if card else await self.use(lambda card: card.info)
+
+    async def certificates(self) -> tuple[CardCertificate, ...]:
+        """The card's certificates; read at the first call. Raises as ``use`` does."""
+        if self._certificates is not None:
+            return self._certificates
+        return await self.use(self._read_certificates)
+
+    def prefetch(self) -> None:
+        """Read the certificates in the background, while the user types: a fault is told to whoever asks next."""
+        if self._certificates is None:
+            answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            answer.add_done_callback(lambda done: done.exception())
+            self._spawn(self._use(answer, self._read_certificates, None, self._timeout))
+
+    async def use(
+        self,
+        work: Callable[[Card], T],
+        login: HolderVerification | None = None,
+        *,
+        operations: int = 1,
+        reset: bool = False,
+    ) -> T:
+        """Run ``work`` on the card, logged in when ``login`` is given.
+
+        ``reset`` ends the transaction with a reset also without a login: the work itself presents a code. A caller that
+        is cancelled does not tear the card out of its operation. Raises what the reader, the card and ``work`` raise;
+        LastTryRefused when a PIN not yet accepted would spend the last try unasked.
+        """
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        patience = KEYPAD_TIMEOUT if login and login.pin is None else 0.0
+        self._spawn(self._use(answer, work, login, self._timeout * operations + patience, reset=reset))
+        return await answer
+
+    async def logout(self, session: str) -> None:
+        """End the transaction now if it still holds this session's login."""
+        if self._login == session:
+            await self._end()
+
+    def lost(self) -> None:
+        """The card left its reader: nothing can be asked of it any more."""
+        self._gone = True
+        self._cancel_release()
+        self._spawn(self._disconnect())
+
+    async def close(self) -> None:
+        """Give the card back, de-authenticated, once the work under way has ended."""
+        await self._end()
+        self._gone = True
+        await self._disconnect()
+
+    # --- on the event loop ---
+
+    async def _use(
+        self,
+        answer: asyncio.Future[T],
+        work: Callable[[Card], T],
+        login: HolderVerification | None,
+        timeout: float,
+        *,
+        reset: bool = False,
+    ) -> None:
+        async with self._lock:
+            self._cancel_release()
+            try:
+                value = await self._run(lambda connection: self._job(connection, work, login, reset=reset), timeout)
+            except CarddError as error:
+                _fail(answer, error)
+            except Exception:  # a driver's bug must reach the journal and must not hang the caller
+                log.exception("the driver of the card in %s failed", self._reader.name)
+                _fail(answer, InternalError())
+            else:
+                if not answer.done():  # its caller has gone
+                    answer.set_result(value)
+            # the answer is on its way while the card is given up
+            if self._login is not None:
+                await self._keep_or_release()
+
+    async def _keep_or_release(self) -> None:
+        if self._hold <= 0 or time.monotonic() - self._began > TRANSACTION_MAX:
+            await self._run(self._release, RELEASE_TIMEOUT)
+        elif not self._gone:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._hold, lambda: self._spawn(self._end()))
+
+    async def _end(self) -> None:
+        async with self._lock:
+            self._cancel_release()
+            if self._in_transaction:
+                with contextlib.suppress(CarddError):
+                    await self._run(self._release, RELEASE_TIMEOUT)
+
+    async def _run(self, job: Callable[[Connection], T], timeout: float) -> T:
+        if self._gone:
+            raise CardRemoved
+        try:
+            return await self._reader.run(job, timeout=timeout)
+        except CardTimeout:
+            self._forget()  # whatever the late job still does, the card is opened anew
+            raise
+
+    async def _disconnect(self) -> None:
+        """Let go of the card; the next card in this reader is connected to anew."""
+        with contextlib.suppress(CarddError):
+            await self._reader.run(lambda connection: connection.disconnect(), timeout=RELEASE_TIMEOUT)
+
+    def _cancel_release(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- on the reader's thread ---
+
+    def _job(
+        self, connection: Connection, work: Callable[[Card], T], login: HolderVerification | None, *, reset: bool
+    ) -> T:
+        try:
+            self._enter(connection, login)
+            card = self._open(connection)
+            if login:
+                self._verify(card, login)
+            result = work(card)
+        except BaseException:
+            self._leave(connection, reset=reset or login is not None)
+            raise
+        if self._login is None:
+            self._leave(connection, reset=reset)
+        return result
+
+    def _enter(self, connection: Connection, login: HolderVerification | None) -> None:
+        if self._login is not None and (login is None or login.session != self._login):
+            self._release(connection)
+        if not self._in_transaction:
+            connection.begin()
+            self._in_transaction = True
+            self._began = time.monotonic()
+        if connection.resets != self._resets:
+            self._forget()
+            self._resets = connection.resets
+
+    def _forget(self) -> None:
+        self._card = self._certificates = None
+
+    def _read_certificates(self, card: Card) -> tuple[CardCertificate, ...]:
+        certificates = self._certificates = card.certificates()
+        return certificates
+
+    def _open(self, connection: Connection) -> Card:
+        if self._card is None:
+            self._card = connection.open()
+            self.has_pinpad = connection.has_pinpad
+        return self._card
+
+    def _verify(self, card: Card, login: HolderVerification) -> None:
+        if login.pin is not None and not login.pin:
+            raise PinRequired  # wiped while this request waited: its session was closed or locked
+        if login.accepted and self._login == login.session:
+            return
+        if login.certificates and not login.certificates <= {found.der for found in card.certificates()}:
+            raise CardRemoved  # swapped before the sensor told, or reset into another
+        if not login.accepted and not login.spend_last_try and card.pin_status().tries_left == 1:
+            raise LastTryRefused(tries_left=1)
+        card.verify(login.pin)
+        self._login = login.session
+
+    def _release(self, connection: Connection) -> None:
+        self._leave(connection, reset=self._login is not None)
+
+    def _leave(self, connection: Connection, *, reset: bool) -> None:
+        if self._in_transaction:
+            self._in_transaction = False
+            self._login = None
+            connection.end(reset=reset)
+
+
+def _fail(answer: asyncio.Future[T], error: CarddError) -> None:
+    if not answer.done():
+        answer.set_exception(error)

@@ -1,0 +1,1 @@
+"""What stands in for plastic cards, Pro Santé Connect and the DMP: on loopback, with fictitious people only."""

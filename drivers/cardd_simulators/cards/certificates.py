@@ -1,0 +1,145 @@
+"""A simulated card's certificates, by the IGC-Santé profile.
+
+What the facts tell of a signature certificate is followed. The profile of today's authentication certificate is not
+known: it is built like the older sample, without a policy, and its UPN is in a domain that cannot exist. Nothing is
+known of the technical certificate's: that it names the card and not its holder was chosen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
+
+from cardd.tlv import encode
+from cardd_simulators.cards.pki import BACKDATED, Authority, key_usage
+from cardd_simulators.cards.profiles import Profile
+
+LIFE = timedelta(days=3 * 365)
+ISSUER_NUMBER = "8025000001"
+TEST_CARD = b"\x80"  # table G01
+
+CARD_TYPE = x509.ObjectIdentifier("1.2.250.1.71.1.2.2")
+CARD_NUMBER = x509.ObjectIdentifier("1.2.250.1.71.1.2.3")
+CARD_CATEGORY = x509.ObjectIdentifier("1.2.250.1.71.1.2.5")
+PROFESSION = x509.ObjectIdentifier("1.2.250.1.71.1.2.7")
+SPECIALTY = x509.ObjectIdentifier("1.2.250.1.71.4.2.5")
+SIGNATURE_POLICY = x509.ObjectIdentifier("1.2.250.1.213.1.7.2.1.1.1.1")
+USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
+
+INTEGER, OCTET_STRING, UTF8_STRING, PRINTABLE_STRING, SEQUENCE = 0x02, 0x04, 0x0C, 0x13, 0x30
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose card it is: a profile, and the ten digits of the card number."""
+
+    profile: Profile
+    card_number: str
+
+
+def signature_certificate(holder: Holder, key: rsa.RSAPublicKey, authority: Authority) -> x509.Certificate:
+    """Non-repudiation only, for documents."""
+    builder = (
+        _builder(holder, key, authority)
+        .add_extension(key_usage(non_repudiation=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+        .add_extension(x509.CertificatePolicies([x509.PolicyInformation(SIGNATURE_POLICY, None)]), critical=False)
+    )
+    return builder.sign(authority.key, SHA256())
+
+
+def authentication_certificate(holder: Holder, key: rsa.RSAPublicKey, authority: Authority) -> x509.Certificate:
+    """Digital signature, for TLS clients and for logging in."""
+    purposes = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SMARTCARD_LOGON]
+    builder = (
+        _builder(holder, key, authority)
+        .add_extension(key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_principal(holder)]), critical=False)
+    )
+    return builder.sign(authority.key, SHA256())
+
+
+def technical_certificate(holder: Holder, key: rsa.RSAPublicKey, authority: Authority) -> x509.Certificate:
+    """Digital signature, by the card itself."""
+    builder = _builder(holder, key, authority, _card_name(holder))
+    return builder.add_extension(key_usage(digital_signature=True), critical=True).sign(authority.key, SHA256())
+
+
+def _builder(
+    holder: Holder, key: rsa.RSAPublicKey, authority: Authority, subject: x509.Name | None = None
+) -> x509.CertificateBuilder:
+    begin = datetime.now(UTC) - BACKDATED
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject or _subject(holder.profile))
+        .issuer_name(authority.certificate.subject)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + LIFE)
+        .add_extension(authority.key_identifier, critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(_status_service(), critical=False)
+        .add_extension(_revocation_list(), critical=False)
+    )
+    for oid, der in _card_extensions(holder):
+        builder = builder.add_extension(x509.UnrecognizedExtension(oid, der), critical=False)
+    return builder
+
+
+def _subject(profile: Profile) -> x509.Name:
+    """Country, the title where there is one, and given name, number and name together in one RDN."""
+    person = [
+        x509.NameAttribute(NameOID.GIVEN_NAME, profile.given_name),
+        x509.NameAttribute(NameOID.COMMON_NAME, profile.national_id),
+        x509.NameAttribute(NameOID.SURNAME, profile.family_name),
+    ]
+    rdns = [x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COUNTRY_NAME, "FR")])]
+    if profile.title:
+        rdns.append(x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.TITLE, profile.title)]))
+    return x509.Name([*rdns, x509.RelativeDistinguishedName(person)])
+
+
+def _card_name(holder: Holder) -> x509.Name:
+    named = (
+        (NameOID.COUNTRY_NAME, "FR"),
+        (NameOID.ORGANIZATION_NAME, "SIMULATION"),
+        (NameOID.COMMON_NAME, f"{ISSUER_NUMBER}/{holder.card_number}"),
+    )
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in named])
+
+
+def _principal(holder: Holder) -> x509.OtherName:
+    name = f"{holder.profile.national_id}@carte-cps.invalid"
+    return x509.OtherName(USER_PRINCIPAL_NAME, encode(UTF8_STRING, name.encode()))
+
+
+def _status_service() -> x509.AuthorityInformationAccess:
+    address = x509.UniformResourceIdentifier("http://ocsp.simulation.invalid/")
+    return x509.AuthorityInformationAccess([x509.AccessDescription(AuthorityInformationAccessOID.OCSP, address)])
+
+
+def _revocation_list() -> x509.CRLDistributionPoints:
+    address = x509.UniformResourceIdentifier("http://crl.simulation.invalid/personnes.crl")
+    return x509.CRLDistributionPoints([x509.DistributionPoint([address], None, None, None)])
+
+
+def _card_extensions(holder: Holder) -> list[tuple[x509.ObjectIdentifier, bytes]]:
+    profile = holder.profile
+    number = f"{ISSUER_NUMBER}/{holder.card_number}"
+    extensions = [
+        (CARD_TYPE, encode(INTEGER, bytes((profile.card_type,)))),
+        (CARD_NUMBER, encode(PRINTABLE_STRING, number.encode())),
+        (CARD_CATEGORY, encode(OCTET_STRING, TEST_CARD)),
+    ]
+    if profile.profession is not None:
+        extensions.append((PROFESSION, encode(INTEGER, bytes((profile.profession,)))))
+    if profile.specialty is not None:
+        extensions.append((SPECIALTY, encode(SEQUENCE, encode(UTF8_STRING, profile.specialty.encode()))))
+    return extensions

@@ -1,0 +1,139 @@
+"""Who asks: the VIHF and the certificate of the TLS connection, held against each other and the authorities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.x509.oid import NameOID
+
+from cardd_simulators.dmp import vihf
+from cardd_simulators.dmp.faults import INVALID_CERTIFICATE, Refused
+from cardd_simulators.dmp.soap import Message
+from cardd_simulators.dmp.xmldsig import MALFORMED, NS, Xml, certificate_of
+
+MODES = {told: mode for mode, told in vihf.MODE_OF.items()}
+PATH_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom the VIHF is about.
+
+    ``mode``: ``direct``, ``indirect`` or ``air``; ``roles``: the codes of the first and the second; ``access``: the
+    purpose of use; ``patient``: the resource-id, empty where there is none; ``signer``: who signed the VIHF.
+    """
+
+    person: str
+    name: str
+    roles: tuple[str, ...]
+    structure: str
+    sector: str
+    software: str
+    mode: str
+    access: str
+    patient: str
+    is_secret: bool
+    signer: x509.Certificate
+
+
+@dataclass(slots=True)
+class Gate:
+    """Lets callers in. ``authorities``: whom the certificates may be of; ``seen``: the AIR assertions used up.
+
+    ``lifetime`` is that of a VIHF in the other modes, in seconds: no source tells it, so that None asks for none.
+    """
+
+    authorities: Sequence[x509.Certificate]
+    lifetime: int | None = None
+    seen: set[str] = field(default_factory=set)
+
+    def admit(self, message: Message, tls: x509.Certificate, now: datetime) -> Caller:
+        """The caller of a message that came over TLS with this certificate. Raises ``Refused`` with all reasons."""
+        assertion = message.secured
+        if assertion is None or assertion.tag != f"{{{NS['saml']}}}Assertion":
+            raise Refused("sim:vihf.missing")
+        try:
+            caller, wrong = self._judged(message, assertion, tls, now)
+        except MALFORMED as fault:
+            raise Refused("sim:vihf.malformed") from fault
+        if wrong:
+            raise Refused(*wrong)
+        return caller
+
+    def _judged(
+        self, message: Message, assertion: Xml, tls: x509.Certificate, now: datetime
+    ) -> tuple[Caller, list[str]]:
+        mode = MODES.get(_first([text for name in vihf.MODES for text in vihf.texts(assertion, name)]))
+        signer = certificate_of(assertion)
+        if mode is None or signer is None:
+            raise Refused("sim:vihf.mode" if signer else "sim:vihf.signature.certificate")
+        found = vihf.wrong_in_vihf(message.octets, mode, now, set(self.seen))
+        wrong = [f"sim:vihf.{word}" for word in found if word != "certificate.key_usage"]
+        if "certificate.key_usage" in found:
+            wrong.insert(0, INVALID_CERTIFICATE)
+        if not is_issued(signer, self.authorities, now):
+            wrong.append("sim:vihf.certificate.chain")
+        issued = datetime.fromisoformat(assertion.get("IssueInstant", ""))
+        if self.lifetime is not None and (now - issued).total_seconds() >= self.lifetime:
+            wrong.append("sim:vihf.old")
+        caller = _caller(assertion, mode, signer)
+        wrong += _wrong_in_holder(caller, tls)
+        if mode == "air" and not wrong:
+            self.seen.add(assertion.get("ID", ""))
+        return caller, wrong
+
+
+def is_issued(certificate: x509.Certificate, authorities: Sequence[x509.Certificate], now: datetime) -> bool:
+    """Whether a path of authorities, each valid now, leads from a certificate to one that signed itself."""
+    for _ in range(PATH_MAX):
+        if certificate.issuer == certificate.subject:
+            return certificate in authorities
+        above = next((each for each in authorities if _has_signed(each, certificate, now)), None)
+        if above is None:
+            return False
+        certificate = above
+    return False
+
+
+def _has_signed(authority: x509.Certificate, certificate: x509.Certificate, now: datetime) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+        limits = authority.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (*MALFORMED, InvalidSignature, x509.ExtensionNotFound):
+        return False
+    return limits.ca and authority.not_valid_before_utc <= now <= authority.not_valid_after_utc
+
+
+def _wrong_in_holder(caller: Caller, tls: x509.Certificate) -> Iterator[str]:
+    """The TLS connection is the professional's own in the direct mode, the structure's in the others."""
+    oid = NameOID.COMMON_NAME if caller.mode == "direct" else NameOID.ORGANIZATIONAL_UNIT_NAME
+    wanted = caller.person if caller.mode == "direct" else caller.structure
+    if wanted not in {str(each.value) for each in tls.subject.get_attributes_for_oid(oid)}:
+        yield "sim:tls.holder"
+
+
+def _caller(assertion: Xml, mode: str, signer: x509.Certificate) -> Caller:
+    def text(name: str) -> str:
+        return _first(vihf.texts(assertion, name))
+
+    return Caller(
+        person=assertion.findtext("saml:Subject/saml:NameID", "", NS),
+        name=text(vihf.NAME),
+        roles=tuple(role.get("code", "") for role in vihf.coded(assertion, vihf.ROLE, "Role")),
+        structure=text("Identifiant_Structure"),
+        sector=text("Secteur_Activite"),
+        software=text("LPS_Nom"),
+        mode=mode,
+        access=_first([each.get("code", "") for each in vihf.coded(assertion, vihf.PURPOSE, "PurposeOfUse")]),
+        patient=text(vihf.PATIENT),
+        is_secret=any(vihf.texts(assertion, name) for name in vihf.SECRET),
+        signer=signer,
+    )
+
+
+def _first(found: Sequence[str]) -> str:
+    return found[0] if found else ""

@@ -1,0 +1,99 @@
+"""A SOAP 1.2 message as it came: one XML, or MTOM's parts (W3C SOAP 1.2, MTOM and XOP)."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import Message as Headers
+from email.parser import BytesHeaderParser
+from urllib.parse import unquote
+
+from cardd_simulators.dmp.faults import ENVELOPE, Refused
+from cardd_simulators.dmp.xmldsig import Xml, parsed
+
+SPACES = {
+    "env": ENVELOPE,
+    "wsa": "http://www.w3.org/2005/08/addressing",
+    "wsse": "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd",
+    "xop": "http://www.w3.org/2004/08/xop/include",
+}
+PARTS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """``octets`` are the envelope's, ``body`` what stands in the Body; ``parts`` the attachments by Content-ID."""
+
+    octets: bytes
+    envelope: Xml
+    body: Xml
+    parts: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def identifier(self) -> str:
+        """The MessageID, empty where there is none."""
+        return str(self.envelope.findtext("env:Header/wsa:MessageID", "", SPACES)).strip()
+
+    @property
+    def action(self) -> str:
+        """The wsa:Action, empty where there is none."""
+        return str(self.envelope.findtext("env:Header/wsa:Action", "", SPACES)).strip()
+
+    @property
+    def secured(self) -> Xml | None:
+        """What stands in wsse:Security."""
+        found = self.envelope.findall("env:Header/wsse:Security/*", SPACES)
+        return found[0] if len(found) == 1 else None
+
+    def content(self, element: Xml) -> bytes:
+        """The bytes of an element: those of the part that it includes, or its base64. Raises ``Refused``."""
+        include = element.find("xop:Include", SPACES)
+        try:
+            if include is None:
+                return b64decode("".join((element.text or "").split()), validate=True)
+            return self.parts[unquote(include.get("href", "").removeprefix("cid:"))]
+        except (KeyError, ValueError) as fault:
+            raise Refused("sim:document.content") from fault
+
+
+def message_of(content_type: str, octets: bytes) -> Message:
+    """The message of an HTTP request. Raises ``Refused``."""
+    try:
+        headers = BytesHeaderParser().parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode())
+        parts: dict[str, bytes] = {}
+        if headers.get_content_type() == "multipart/related":
+            octets, parts = _opened(headers, octets)
+        envelope = parsed(octets)
+    except ValueError as fault:
+        raise Refused(f"sim:soap.{'doctype' if str(fault) == 'doctype' else 'malformed'}") from fault
+    bodies = envelope.xpath("/env:Envelope/env:Body/*", namespaces=SPACES)
+    if len(bodies) != 1:
+        raise Refused("sim:soap.body")
+    return Message(octets, envelope, bodies[0], parts)
+
+
+def _opened(headers: Headers, octets: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """The root part and the others. Raises ValueError."""
+    boundary = headers.get_boundary()
+    if not boundary:
+        raise ValueError("boundary")
+    pieces = (b"\r\n" + octets).split(b"\r\n--" + boundary.encode())
+    if not 3 <= len(pieces) <= PARTS_MAX or not pieces[-1].startswith(b"--"):
+        raise ValueError("parts")
+    parts = dict(_part(piece) for piece in pieces[1:-1])
+    start = str(headers.get_param("start") or next(iter(parts))).strip("<>")
+    if start not in parts:
+        raise ValueError("start")
+    return parts.pop(start), parts
+
+
+def _part(piece: bytes) -> tuple[str, bytes]:
+    """Content-ID and bytes of a part; MTOM parts are binary."""
+    head, separator, content = piece.partition(b"\r\n\r\n")
+    if not separator:
+        raise ValueError("part")
+    told = BytesHeaderParser().parsebytes(head.lstrip() + b"\r\n\r\n")
+    if told.get("Content-Transfer-Encoding", "binary").lower() == "base64":
+        content = b64decode(content)
+    return str(told.get("Content-ID", "")).strip().strip("<>"), content

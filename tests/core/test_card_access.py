@@ -1,0 +1,209 @@
+"""Exclusive use of a card: one VERIFY for successive requests, none for strangers, and always a reset at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from cardd.core.card_access import CardAccess, HolderVerification
+from cardd.core.registry import DriverRegistry
+from cardd.driver import Card
+from cardd.errors import CardRemoved, CardTimeout, InternalError, LastTryRefused, PinRequired, PinWrong
+from cardd.model import Algorithm, KeyPurpose, Message
+from cardd.secret import Secret
+from cardd_drivers.cps3 import Cps3Driver
+from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.inprocess import InProcessReader
+from tests.core.conftest import PIN
+from tests.rig.waiting import eventually
+
+VERIFY, MSE, PSO, GET_RESPONSE = 0x20, 0x22, 0x2A, 0xC0
+MESSAGE = Message(bytes(32))
+
+
+def sign(card: Card) -> bytes:
+    key = card.info.key(KeyPurpose.SIGNATURE)
+    assert key
+    return card.sign(key, Algorithm.RS256, MESSAGE)
+
+
+def instructions(card: SimulatedCard, start: int) -> list[int]:
+    return [header[1] for header in list(card.log)[start:]]
+
+
+class Lease:
+    """One card's access, and what reached the card."""
+
+    def __init__(self, reader: InProcessReader, card: SimulatedCard, hold: float) -> None:
+        self.reader = reader
+        self.card = card
+        self.access = CardAccess(reader, hold=hold, timeout=2)
+
+    def login(self, session: str, pin: str = PIN, *, accepted: bool = True) -> HolderVerification:
+        return HolderVerification(session, Secret.of(pin.encode()), accepted=accepted)
+
+
+@pytest_asyncio.fixture(params=[30.0])
+async def lease(request: pytest.FixtureRequest, simulated_card: SimulatedCard) -> AsyncIterator[Lease]:
+    reader = InProcessReader("Lecteur de test", simulated_card, DriverRegistry([Cps3Driver()]).open)
+    lease = Lease(reader, simulated_card, request.param)
+    await lease.access.certificates()
+    yield lease
+    await lease.access.close()
+    await reader.close()
+
+
+async def test_requests_of_one_session_share_one_verify(lease: Lease) -> None:
+    before = lease.card.count
+    for _ in range(3):
+        await lease.access.use(sign, lease.login("a"))
+    assert instructions(lease.card, before) == [VERIFY, MSE, *[PSO, GET_RESPONSE] * 3]
+
+
+async def test_another_sessions_request_finds_the_card_reset(lease: Lease) -> None:
+    await lease.access.use(sign, lease.login("a"))
+    before, resets = lease.card.count, lease.card.resets
+    await lease.access.use(sign, lease.login("b"))
+    assert instructions(lease.card, before)[0] == VERIFY
+    assert lease.card.resets == resets + 1
+
+
+async def test_a_request_without_login_cannot_use_anothers_login(lease: Lease) -> None:
+    await lease.access.use(sign, lease.login("a"))
+    with pytest.raises(PinRequired):
+        await lease.access.use(sign)
+
+
+@pytest.mark.parametrize("lease", [0.0], indirect=True)
+async def test_without_idle_hold_each_request_ends_its_transaction(lease: Lease) -> None:
+    resets = lease.card.resets
+    for _ in range(2):
+        await lease.access.use(sign, lease.login("a"))
+    await lease.access.use(lambda card: card.pin_status())  # in line behind the second release
+    assert lease.card.resets == resets + 2
+
+
+@pytest.mark.parametrize("lease", [0.05], indirect=True)
+async def test_the_idle_hold_ends_by_itself_with_a_reset(lease: Lease) -> None:
+    resets = lease.card.resets
+    await lease.access.use(sign, lease.login("a"))
+    assert lease.card.resets == resets
+    await eventually(lambda: lease.card.resets > resets)
+    assert lease.card.resets == resets + 1
+
+
+async def test_logout_ends_the_transaction_of_that_session_only(lease: Lease) -> None:
+    await lease.access.use(sign, lease.login("a"))
+    resets = lease.card.resets
+    await lease.access.logout("b")
+    assert lease.card.resets == resets
+    await lease.access.logout("a")
+    assert lease.card.resets == resets + 1
+
+
+async def test_a_pin_typed_anew_is_sent_even_while_the_login_holds(lease: Lease) -> None:
+    await lease.access.use(sign, lease.login("a"))
+    with pytest.raises(PinWrong) as wrong:
+        await lease.access.use(sign, lease.login("a", "0000", accepted=False))
+    assert wrong.value.params["tries_left"] == 2
+
+
+async def test_the_tries_left_are_read_before_a_pin_that_the_card_has_not_accepted(lease: Lease) -> None:
+    before = lease.card.count
+    await lease.access.use(sign, lease.login("a", accepted=False))
+    assert instructions(lease.card, before)[:2] == [VERIFY, VERIFY]
+
+
+async def test_the_last_try_is_not_spent_unasked(lease: Lease) -> None:
+    for _ in range(2):
+        with pytest.raises(PinWrong):
+            await lease.access.use(sign, lease.login("a", "0000", accepted=False))
+    with pytest.raises(LastTryRefused):
+        await lease.access.use(sign, lease.login("a", "0000", accepted=False))
+    status = await lease.access.use(lambda card: card.pin_status())
+    assert status.tries_left == 1
+
+
+async def test_a_pin_wiped_while_its_request_waited_is_not_sent(lease: Lease) -> None:
+    login = lease.login("a")
+    assert login.pin
+    login.pin.wipe()
+    before = lease.card.count
+    with pytest.raises(PinRequired):
+        await lease.access.use(sign, login)
+    assert lease.card.count == before
+
+
+async def test_a_wiped_pin_gives_no_signature_even_while_its_login_holds(lease: Lease) -> None:
+    login = lease.login("a")
+    await lease.access.use(sign, login)
+    assert login.pin
+    login.pin.wipe()
+    with pytest.raises(PinRequired):
+        await lease.access.use(sign, login)
+
+
+async def test_public_data_is_read_once(lease: Lease) -> None:
+    before = lease.card.count
+    await lease.access.info()
+    await lease.access.certificates()
+    assert lease.card.count == before
+
+
+async def test_public_data_is_read_again_after_another_program_reset_the_card(lease: Lease) -> None:
+    lease.reader.reset_by_another_program()
+    await lease.access.use(lambda card: card.pin_status())
+    before = lease.card.count
+    await lease.access.certificates()
+    assert lease.card.count > before + 10
+
+
+async def test_our_own_reset_keeps_public_data(lease: Lease) -> None:
+    await lease.access.use(sign, lease.login("a"))
+    await lease.access.logout("a")
+    before = lease.card.count
+    await lease.access.certificates()
+    assert lease.card.count == before
+
+
+async def test_a_card_pulled_in_the_middle_of_a_signature_is_told_and_the_lease_is_over(lease: Lease) -> None:
+    lease.reader.remove_during(PSO)
+    with pytest.raises(CardRemoved):
+        await lease.access.use(sign, lease.login("a"))
+    lease.access.lost()
+    with pytest.raises(CardRemoved):
+        await lease.access.use(sign, lease.login("a"))
+
+
+async def test_a_cancelled_caller_leaves_the_operation_whole(lease: Lease) -> None:
+    before = lease.card.count
+    request = asyncio.ensure_future(lease.access.use(sign, lease.login("a")))
+    await asyncio.sleep(0)
+    request.cancel()
+    await asyncio.gather(request, return_exceptions=True)
+    await lease.access.use(sign, lease.login("a"))
+    assert instructions(lease.card, before) == [VERIFY, MSE, *[PSO, GET_RESPONSE] * 2]
+
+
+async def test_work_that_takes_too_long_is_given_up(lease: Lease) -> None:
+    gate = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hang(_: Card) -> None:
+        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
+
+    with pytest.raises(CardTimeout):
+        await lease.access.use(hang)
+    gate.set()
+
+
+async def test_a_drivers_bug_ends_in_an_internal_error_and_not_in_silence(lease: Lease) -> None:
+    def bug(_: Card) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(InternalError):
+        await lease.access.use(bug)
+    assert await lease.access.use(sign, lease.login("a"))

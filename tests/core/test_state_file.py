@@ -1,0 +1,47 @@
+"""What is kept in the state directory, and what becomes of a file that somebody or something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from cardd.core.clients import Clients
+from cardd.core.pseudonyms import Pseudonyms
+from cardd.core.support import SupportCodes
+from cardd.errors import StateDamaged
+from cardd.identity.ecps.hints import LoginHints
+from cardd.identity.ecps.kept import KeptSessions
+from cardd.identity.expiry import ExpiryWatch
+from tests.core.conftest import Core
+from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStore
+
+READERS: dict[str, Callable[[Core, MemoryStore], object]] = {
+    "clients": lambda core, store: Clients(store, core.person, ManualClock(), allowed_origins=frozenset()),
+    "pseudonyms": lambda core, store: Pseudonyms(store).of("185059999900181"),
+    "login-hints": lambda core, store: LoginHints(store).of(1000),
+    "ecps-sessions": lambda core, store: KeptSessions(store, MemorySecrets()).all(),
+    "certificates": lambda core, store: ExpiryWatch(store, ManualClock(), core.events).expiring(),
+}
+DAMAGES = ["", "{", "null", "[]", '{"programs": [{}], "key": "zz", "1000": 1, "one": "yesterday"}']
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", READERS)
+async def test_a_file_that_is_not_as_cardd_wrote_it_is_told_and_left_as_it_is(
+    core: Core, name: str, damage: str
+) -> None:
+    store = MemoryStore()
+    store.documents[name] = damage
+    with pytest.raises(StateDamaged) as told:
+        READERS[name](core, store)
+    assert told.value.params["file"] == name
+    assert store.documents == {name: damage}
+
+
+async def test_codes_of_support_are_not_given_out_anew_because_their_file_is_damaged(core: Core) -> None:
+    store = MemoryStore()
+    store.documents["support"] = '{"step": "last"}'
+    desk = SupportCodes(store, MemorySecrets(), MemoryAudit(), ManualClock(), demanded=True, label="SIMULATION")
+    with pytest.raises(StateDamaged):
+        await desk.standing()
