@@ -37,31 +37,25 @@ from cardd.errors import AssertionPointInvalid, ConfigInvalid
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.saml.profiles import profile_named, varied
 from cardd.identity.authorities import KnownAuthorities
-from cardd.identity.card_login import CardLogin
-from cardd.identity.choice import CardChoice
-from cardd.identity.cpx_login import CpxLogin
-from cardd.identity.csa_login import CsaLogin
+from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
+from cardd.identity.csa import CsaLogin, OrganisationKey
 from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.ecps.settings import EcpsSettings, Exchange, ProxySettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
-from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
-from cardd.pcsc.monitor import PcscReaders
+from cardd.pcsc.readers import PcscReaders
 from cardd.ports import ReaderSource, SourceSettings
-from cardd.relay.door import Doors
-from cardd.relay.relay import Relay
+from cardd.relay.relay import Doors, Relay
 from cardd.relay.upstream import Upstream
-from cardd.system import activation, hardening, notify
-from cardd.system.answers import KeptAnswers
+from cardd.system import host, systemd
 from cardd.system.audit_store import SqliteAuditLog
-from cardd.system.clock import SystemClock
-from cardd.system.desktop import Kind
+from cardd.system.host import SystemClock
 from cardd.system.listening import listen
-from cardd.system.logind import Logind
+from cardd.system.logind import Kind, Logind
 from cardd.system.peer import peer_of
-from cardd.system.revocation import RevocationHttp
+from cardd.system.revocation import KeptAnswers, RevocationHttp
 from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
 from cardd.system.timestamping import TimestampHttp
@@ -210,7 +204,7 @@ class Daemon:
     async def start(self) -> None:
         """Listen, so that the service manager may go on. Raises AddressInUse, ConfigInvalid, StateUnavailable."""
         listening = self._config.listen
-        sockets = listen(activation.take(), listening.tcp, listening.socket, listening.agent_socket)
+        sockets = listen(systemd.take(), listening.tcp, listening.socket, listening.agent_socket)
         self._prompters.start(sockets.agents)
         self._services.logins.ecps.opened.restore()
         await self._api.start(sockets.api)
@@ -336,14 +330,14 @@ def _upstreams(configured: Mapping[str, ConfiguredUpstream]) -> dict[str, Upstre
 
 async def run(config: Config, sources: Sequence[ReaderSource] | None = None, authorities: Sequence[bytes] = ()) -> None:
     """Serve until SIGTERM or SIGINT. Raises what ``Daemon.start`` raises."""
-    hardening.harden()
+    host.harden()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     daemon = Daemon(config, sources, authorities)
     await daemon.start()
-    notify.ready()
+    systemd.ready()
     await daemon.watch()
     await stopping.wait()
-    notify.stopping()
+    systemd.stopping()
     await daemon.stop()

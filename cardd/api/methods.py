@@ -18,8 +18,7 @@ from cardd.api.schemas.workstation import (
 )
 from cardd.errors import CarddError, InvalidRequest
 from cardd.i18n import in_words, language_of, text
-from cardd.identity.advice import TABLE, Advice, Use, advised, missing
-from cardd.identity.methods import MethodState
+from cardd.identity.methods import TABLE, Advice, MethodState, Use, advised, missing
 
 CHECK = Shape(EcpsCheckBody)
 

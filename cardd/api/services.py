@@ -18,8 +18,8 @@ from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning
 from cardd.documents.verification import Verifier
-from cardd.identity.cpx_login import CpxLogin
-from cardd.identity.csa_login import CsaLogin
+from cardd.identity.card_login import CpxLogin
+from cardd.identity.csa import CsaLogin
 from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations

@@ -17,8 +17,7 @@ from multidict import CIMultiDict
 from cardd.api.call import Call
 from cardd.api.services import ApiLimits
 from cardd.errors import BodyTooLarge, CarddError, InvalidRequest, RequestTimeout, UpstreamAnswerTooLarge
-from cardd.relay.headers import readable, to_caller, to_upstream
-from cardd.relay.upstream import Upstream
+from cardd.relay.upstream import Upstream, readable, to_caller, to_upstream
 
 WHOLE = 64 * 1024
 PAUSE = 0.2  # seconds; an answer without a length that keeps silent for so long is passed on from then
@@ -38,7 +37,7 @@ async def relay(call: Call) -> web.StreamResponse:
 
 
 async def _relayed(call: Call) -> web.StreamResponse:
-    from cardd.relay.link import Outgoing  # noqa: PLC0415 - aiohttp's client, when it is first needed
+    from cardd.relay.pool import Outgoing  # noqa: PLC0415 - aiohttp's client, when it is first needed
 
     upstream = call.services.relay.upstreams.named(call.path["name"])
     query = call.http.raw_path.partition("?")[2]

@@ -50,7 +50,7 @@ class Context:
         try:
             return load().listen.socket
         except ConfigInvalid:  # not readable by this user, or wrong: `config check` and `doctor` say so
-            from cardd.client.address import SOCKET  # noqa: PLC0415
+            from cardd.client.transport import SOCKET  # noqa: PLC0415
 
             return SOCKET
 

@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 
 from cardd.client import Session
 from cardd.errors import CarddError
-from cardd.relay.headers import HOP_BY_HOP
+from cardd.relay.upstream import HOP_BY_HOP
 from cardd.system.peer import peer_of
 
 HOSTS = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}

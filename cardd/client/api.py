@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from cardd.client.address import SOCKET, address
 from cardd.client.answers import (
     Card,
     Cards,
@@ -34,7 +33,7 @@ from cardd.client.answers import (
 )
 from cardd.client.events import follow, parse
 from cardd.client.session import Session
-from cardd.client.transport import Transport
+from cardd.client.transport import SOCKET, Transport, address
 from cardd.errors import CarddError
 from cardd.model import Event
 

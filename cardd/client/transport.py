@@ -1,25 +1,126 @@
-"""Requests to the daemon and their answers: one HTTP connection pool, problems raised as errors."""
+"""Requests to the daemon and their answers: where it listens, one HTTP connection pool, problems raised as errors.
+
+The client talks to a Unix socket's path or to a loopback address, and to nothing else.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import io
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from secrets import token_urlsafe
 from typing import BinaryIO, TypeVar
 from uuid import uuid4
 
 import aiohttp
 from msgspec import DecodeError, Struct
-from msgspec.json import Encoder, decode
+from msgspec.json import Decoder, Encoder, decode
 from multidict import CIMultiDict
 from yarl import URL
 
-from cardd.client.address import Address
-from cardd.client.problems import error_of
-from cardd.errors import CarddError, DaemonUnproven, DaemonUnreachable
+from cardd.errors import (
+    CardAmbiguous,
+    CarddError,
+    DaemonUnproven,
+    DaemonUnreachable,
+    InternalError,
+    InvalidRequest,
+    Param,
+    every_error,
+)
+
+SOCKET = Path("/run/cardd/cardd.sock")
+LOOPBACK = {"localhost": "127.0.0.1"}  # not asked of a resolver
+
+_URL = re.compile(r"http://(127\.0\.0\.1|\[::1\]|localhost):(\d{1,5})/?")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """``socket`` is None over TCP; ``url`` is the API's root as HTTP names it."""
+
+    url: str
+    socket: Path | None = None
+
+    def __str__(self) -> str:
+        return str(self.socket or self.url)
+
+
+def address(base: Path | str) -> Address:
+    """A socket's path, or ``http://127.0.0.1:PORT``, ``[::1]`` or ``localhost``.
+
+    Raises InvalidRequest for any other address, before a connection is made: a client's secret must not leave this
+    machine, and a name that the network resolves could lead anywhere.
+    """
+    if isinstance(base, Path) or "://" not in base:
+        return Address("http://localhost", Path(base))
+    match = _URL.fullmatch(base)
+    if match is None:
+        raise InvalidRequest(where="url", why="http://127.0.0.1:PORT")
+    return Address(f"http://{LOOPBACK.get(match[1], match[1])}:{match[2]}")
+
+
+TEXTS = ("title", "detail", "remedy")
+
+
+class Problem(Struct):
+    """What a problem may hold; ``code`` is what it is known by."""
+
+    code: str
+    title: str = ""
+    detail: str = ""
+    remedy: str = ""
+    where: str | None = None
+    reason: str | None = None
+    tries_left: int | None = None
+    retry_after: int | None = None
+    cards: tuple[str, ...] = ()
+
+
+_decoder = Decoder(Problem)
+
+
+def error_of(raw: bytes) -> CarddError | None:
+    """The error, None when this is no problem of cardd.
+
+    Its ``params`` have the numbers of the problem and, as the daemon wrote them in the caller's language, ``title``,
+    ``detail`` and ``remedy``. A code that this version does not know becomes InternalError with the param ``code``.
+    """
+    try:
+        problem = _decoder.decode(raw)
+    except DecodeError:
+        return None
+    error = _error(problem)
+    error.params |= _params(problem)
+    return error
+
+
+def _error(problem: Problem) -> CarddError:
+    known = _classes().get(problem.code)
+    if known is None:
+        return InternalError(code=problem.code)
+    return CardAmbiguous(problem.cards) if issubclass(known, CardAmbiguous) else known()
+
+
+def _params(problem: Problem) -> dict[str, Param]:
+    params: dict[str, Param] = {name: text for name in TEXTS if (text := getattr(problem, name))}
+    for name in ("where", "reason", "tries_left", "retry_after"):
+        value = getattr(problem, name)
+        if value is not None:
+            params[name] = value
+    return params
+
+
+@cache
+def _classes() -> dict[str, type[CarddError]]:
+    return {error.code: error for error in every_error()}
+
 
 A = TypeVar("A", bound=Struct)
 

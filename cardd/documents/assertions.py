@@ -33,10 +33,9 @@ from cardd.formats.saml.request import (
     VihfCall,
     means_of_psc,
 )
-from cardd.identity.cpx_login import METHOD as CPX
-from cardd.identity.csa_login import METHOD as CSA
+from cardd.identity.card_login import CPX
+from cardd.identity.csa import CSA, OrganisationKey
 from cardd.identity.organisation import organisation_of
-from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import Algorithm, AuditEntry, Identity, Organisation, Outcome, Situation
 from cardd.ports import AuditLog, Clock

@@ -1,24 +1,88 @@
-"""What every login with a key has in common: the PIN, accepted by the card or token, makes a session."""
+"""Login with a key on a card or a token: which card, then the PIN, which makes a session when the card accepts it.
+
+A request names its card, or takes the only one that is there. Where several could serve, a program that names none gets
+their list, to show a choice of its own; ``ask`` leaves the choice to the user.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Protocol
 
 from cardd.core.consent import Consents
 from cardd.core.pin import PinEntry
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.sessions import Credential, Session, Sessions, new_session_id
-from cardd.errors import AuditUnavailable, CarddError, CardIncomplete, TooManyRequests
+from cardd.errors import (
+    AuditUnavailable,
+    CardAmbiguous,
+    CarddError,
+    CardIncomplete,
+    ConsentRefused,
+    MethodUnavailable,
+    PromptUnavailable,
+    TooManyRequests,
+)
 from cardd.identity.authorities import KnownAuthorities
-from cardd.identity.cpx import serial_of
-from cardd.model import AuditEntry, Caller, CardCertificate, CardInfo, Identity, KeyPurpose, Outcome, Question
-from cardd.ports import AuditLog
+from cardd.identity.cpx import identity_of, serial_of
+from cardd.model import AuditEntry, Caller, CardCertificate, CardInfo, Choice, Identity, KeyPurpose, Outcome, Question
+from cardd.ports import AuditLog, Prompter
 from cardd.secret import Secret
 
+CPX = "cpx"
+ASK = "ask"  # in the place of a card's identifier
 SESSIONS_MAX = 16
+
+
+class CardChoice:
+    """Asks the user where several cards can serve, if the request wants that."""
+
+    def __init__(self, readers: Readers, prompter: Prompter) -> None:
+        self._readers = readers
+        self._prompter = prompter
+
+    async def choose(self, caller: Caller, card_id: str | None) -> InsertedCard:
+        """The card to use. Raises what ``Readers.choose`` raises; ConsentRefused when the user takes none of them.
+
+        CardAmbiguous is raised for a request that names none and leaves no choice to the user, and where nobody can be
+        asked.
+        """
+        if card_id != ASK:
+            return self._readers.choose(card_id)
+        try:
+            return self._readers.choose(None)
+        except CardAmbiguous as several:
+            try:
+                return await self._pick(caller, several.cards)
+            except PromptUnavailable:
+                raise several from None
+
+    async def _pick(self, caller: Caller, cards: tuple[str, ...]) -> InsertedCard:
+        for identifier in cycle(cards):
+            card = self._readers.choose(identifier)
+            params: dict[str, str | int] = {"client": caller.name, "card": card.kind.value, "reader": card.reader}
+            params |= await _holder(card)
+            question = Question("card", caller.peer.uid, params, third=Choice.ANOTHER, caller=caller.id)
+            match await self._prompter.confirm(question):
+                case Choice.NO:
+                    raise ConsentRefused
+                case Choice.ANOTHER:
+                    continue
+                case _:
+                    return self._readers.choose(identifier)
+        raise CardAmbiguous(cards)
+
+
+async def _holder(card: InsertedCard) -> dict[str, str | int]:
+    """Whose card it is, for the person who is asked and nobody else; two cards of a kind look alike without it."""
+    with contextlib.suppress(CarddError):
+        for certificate in await card.access.certificates():
+            identity = identity_of(certificate.der)
+            return {"holder": f"{identity.given_name} {identity.family_name}".strip() or identity.national_id}
+    return {}
 
 
 class StoredPin(Protocol):
@@ -148,3 +212,28 @@ def person_of(identity: Identity) -> str:
 def _wipe(pin: Secret | None) -> None:
     if pin is not None:
         pin.wipe()
+
+
+class CpxLogin:
+    """Opens sessions with the professionals' cards; ``is_organisations`` tells the keys that stand for no person."""
+
+    def __init__(
+        self, login: CardLogin, choice: CardChoice, is_organisations: Callable[[InsertedCard], Awaitable[bool]]
+    ) -> None:
+        self._login = login
+        self._choice = choice
+        self._is_organisations = is_organisations
+
+    async def open(self, caller: Caller, card_id: str | None) -> tuple[Session, str]:
+        """Ask for the PIN and open a session; the token is given once.
+
+        Raises what ``CardChoice.choose`` and ``CardLogin.open`` raise, MethodUnavailable for an organisation's keys.
+        """
+
+        async def choose() -> InsertedCard:
+            card = await self._choice.choose(caller, card_id)
+            if await self._is_organisations(card):
+                raise MethodUnavailable(method=CPX, why="organisation_s")
+            return card
+
+        return await self._login.open(caller, Way(CPX, choose, identity_of))

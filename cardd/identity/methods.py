@@ -1,13 +1,20 @@
-"""Which login methods serve on this workstation now, and what keeps the others from it."""
+"""Which login methods this workstation can use now, what each of the others lacks, and which suits which use.
+
+A reason is a key of the texts (``advice.…``). Sources: the DMP's direct, indirect and AIR authentication (EX_AIR-010,
+EX_AIR-080: AIR consults only, with the organisation's certificate; indirect authentication feeds and queries its own
+references); Pro Santé Connect, whose card channel no software serves on Linux.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from cardd.core.readers import Readers
 from cardd.errors import AssertionOrganisationMissing, CardAmbiguous, CarddError, MethodUnavailable
-from cardd.identity import cpx_login, csa_login
-from cardd.identity.csa_login import CsaLogin
+from cardd.identity.card_login import CPX
+from cardd.identity.csa import CSA, CsaLogin
 from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.ecps.way import METHOD as ECPS
 from cardd.identity.expiry import Expiring, ExpiryWatch
@@ -39,7 +46,7 @@ class Methods:
     async def states(self) -> list[MethodState]:
         """Every method."""
         return [
-            MethodState(cpx_login.METHOD, await self._cpx()),
+            MethodState(CPX, await self._cpx()),
             await self._organisation(),
             MethodState(ECPS, await self._ecps.approach.problem()),
         ]
@@ -47,7 +54,7 @@ class Methods:
     async def _cpx(self) -> CarddError | None:
         try:
             if await self._csa.owns(self._readers.choose(None)):
-                return MethodUnavailable(method=cpx_login.METHOD, why="organisation_s")
+                return MethodUnavailable(method=CPX, why="organisation_s")
         except CardAmbiguous:
             return None  # the user picks one
         except CarddError as error:
@@ -55,9 +62,79 @@ class Methods:
         return None
 
     async def _organisation(self) -> MethodState:
-        state = MethodState(csa_login.METHOD, None, self._expiry.expiring())
+        state = MethodState(CSA, None, self._expiry.expiring())
         try:
             info = await (await self._csa.card()).access.info()
         except CarddError as error:
             return replace(state, problem=error)
         return state if info.key(KeyPurpose.SIGNATURE) else replace(state, lack=AssertionOrganisationMissing())
+
+
+class Use(StrEnum):
+    """Where a professional works: private practice, a page of a WebPS, a hospital, a medico-social organisation."""
+
+    LPS = "lps"
+    WEBPS = "webps"
+    ESTABLISHMENT = "establishment"
+    MEDICO_SOCIAL = "medico-social"
+
+
+class Fit(StrEnum):
+    """How well a way suits a use."""
+
+    BEST = "best"
+    GOOD = "good"
+    PARTIAL = "partial"
+    UNSUITED = "unsuited"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """How one way suits one use, and why; ``together_with`` are the ways it must be joined with to serve there."""
+
+    method: str
+    fit: Fit
+    reasons: tuple[str, ...]
+    together_with: tuple[str, ...] = ()
+
+
+TABLE: dict[Use, tuple[Advice, ...]] = {
+    Use.LPS: (
+        Advice(CPX, Fit.BEST, ("card_does_all",)),
+        Advice(ECPS, Fit.GOOD, ("mobile_no_reader", "mobile_signs_nothing", "air_consults"), (CSA,)),
+        Advice(CSA, Fit.PARTIAL, ("indirect_feeds", "person_declared")),
+    ),
+    Use.WEBPS: (
+        Advice(ECPS, Fit.BEST, ("mobile_no_reader", "psc_card_channel", "mobile_signs_nothing")),
+        Advice(CPX, Fit.GOOD, ("page_token", "card_needs_reader")),
+        Advice(CSA, Fit.UNSUITED, ("person_declared",)),
+    ),
+    Use.ESTABLISHMENT: (
+        Advice(CSA, Fit.BEST, ("indirect_feeds", "person_declared")),
+        Advice(ECPS, Fit.GOOD, ("air_consults", "mobile_no_reader", "mobile_signs_nothing"), (CSA,)),
+        Advice(CPX, Fit.GOOD, ("card_does_all", "card_needs_reader")),
+    ),
+    Use.MEDICO_SOCIAL: (
+        Advice(ECPS, Fit.BEST, ("air_consults", "mobile_no_reader", "mobile_signs_nothing"), (CSA,)),
+        Advice(CPX, Fit.GOOD, ("card_does_all", "card_needs_reader")),
+        Advice(CSA, Fit.PARTIAL, ("indirect_feeds", "person_declared")),
+    ),
+}
+"""For each use its ways, the best first."""
+
+
+def advised(use: Use, states: Sequence[MethodState]) -> str | None:
+    """The best way for a use that works here now, what it must be joined with included; None where nothing does."""
+    usable = {state.method for state in states if state.problem is None}
+    for advice in TABLE[use]:
+        if advice.fit is not Fit.UNSUITED and advice.method in usable and not missing(advice, states):
+            return advice.method
+    return None
+
+
+def missing(advice: Advice, states: Sequence[MethodState]) -> list[tuple[str, CarddError]]:
+    """What this workstation has not that the way needs to serve there, beside its own problem: each with its method."""
+    known = {state.method: state for state in states}
+    joined = [(name, known[name].problem) for name in advice.together_with]
+    lacks = [(name, known[name].lack) for name in (advice.method, *advice.together_with)]
+    return [(name, error) for name, error in (*joined, *lacks) if error is not None]

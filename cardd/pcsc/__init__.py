@@ -3,6 +3,6 @@
 ``PcscReaders`` is all that the daemon needs; importing it loads neither pyscard nor libpcsclite.
 """
 
-from cardd.pcsc.monitor import PcscReaders
+from cardd.pcsc.readers import PcscReaders
 
 __all__ = ["PcscReaders"]

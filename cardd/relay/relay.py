@@ -1,25 +1,83 @@
-"""Sends a session's requests to configured servers: consent, certificate, one handshake, the server's clock."""
+"""Requests of a session to configured servers: consent, certificate, one handshake, the server's clock.
+
+The certificate and its key are those of the session's own card. A session opened by e-CPS has no key: joined with the
+organisation (AIR), it shows the organisation's certificate (EX_AIR-080).
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from cardd.core.sessions import Session, Sessions
-from cardd.errors import UpstreamClockOff, UpstreamClosed, UpstreamGarbled
-from cardd.model import Algorithm
-from cardd.ports import Clock
-from cardd.relay.door import Doors
+from cardd.core.recording import recorded
+from cardd.core.sessions import Credential, Session, Sessions
+from cardd.core.signing import Signing
+from cardd.driver import Card
+from cardd.errors import (
+    AssertionOrganisationMissing,
+    SessionCannotSign,
+    UpstreamClockOff,
+    UpstreamClosed,
+    UpstreamGarbled,
+)
+from cardd.identity.csa import OrganisationKey
+from cardd.model import Algorithm, KeyPurpose
+from cardd.ports import AuditLog, Clock
 from cardd.relay.upstream import Upstream, Upstreams
 
 if TYPE_CHECKING:
     import aiohttp
     from multidict import CIMultiDictProxy
 
-    from cardd.relay.link import Link, Outgoing
+    from cardd.relay.pool import Link, Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Shows certificates and has handshakes signed, recorded before the signature is known."""
+
+    signing: Signing
+    organisation: OrganisationKey
+    audit: AuditLog
+
+    async def credential(self, session: Session, upstream: Upstream) -> Credential:
+        """What is shown, once the person agreed to reach this server.
+
+        Raises SessionCannotSign, CardIncomplete, the consent's errors, those of PIN and card.
+        """
+        if session.card is not None:
+            credential = self.signing.authentication(session)
+            await self._agreed(session, upstream)
+            return credential
+        try:
+            await self.organisation.card()
+            await self._agreed(session, upstream)
+            return await self.organisation.use(session, lambda _, found: found, KeyPurpose.AUTHENTICATION)
+        except AssertionOrganisationMissing:
+            raise SessionCannotSign from None
+
+    async def sign(self, session: Session, upstream: Upstream, algorithm: Algorithm, digest: bytes) -> bytes:
+        """The signature of a handshake's digest. Raises the PIN's and the card's errors, AuditUnavailable."""
+        name, host, asks = upstream.name, upstream.host, upstream.asks
+        if session.card is not None:
+            return await self.signing.handshake(session, name, host, algorithm=algorithm, digest=digest, asked=asks)
+        entry = self.signing.handshake_entry(session, name, host, digest, asked=asks)
+
+        def work(card: Card, credential: Credential) -> bytes:
+            value = card.authenticate(credential.key, algorithm, digest)
+            self.audit.write([replace(entry, certificate=credential.serial)])
+            return value
+
+        async with recorded(self.audit, entry):
+            return await self.organisation.use(session, work, KeyPurpose.AUTHENTICATION)
+
+    async def _agreed(self, session: Session, upstream: Upstream) -> None:
+        await self.signing.agree_to_relay(session, upstream.name, upstream.host, asks=upstream.asks)
+
 
 ANSWERS = range(200, 1000)  # no status of HTTP, or 101: nobody asked to change the protocol
 
@@ -74,7 +132,7 @@ class Relay:
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _open(self, session: Session, upstream: Upstream) -> Link:
-        from cardd.relay.link import Link  # noqa: PLC0415 - the TLS library is loaded when it is first needed
+        from cardd.relay.pool import Link  # noqa: PLC0415 - the TLS library is loaded when it is first needed
         from cardd.tls.connector import Credentials  # noqa: PLC0415
 
         self._sessions.ensure_unlocked(session)

@@ -1,13 +1,20 @@
-"""One configured server: where it is, and what may be asked of it."""
+"""One configured server: its address, the paths and methods that may be asked, and the headers that pass.
+
+A request's headers are chosen from a list, so that none of them can forge an identity. What a server behind a proxy
+takes for the client's identity (``X-SSL-Client-…``, ``X-Forwarded-…``, ``Client-Cert`` of RFC 9440 and the like) is on
+no list, and the configuration refuses to add it. Hop-by-hop headers: RFC 9110, section 7.6.1.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
+
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from cardd.errors import MethodNotAllowed, UpstreamPathRefused, UpstreamUnknown
 
@@ -81,3 +88,52 @@ class Upstreams:
         if found is None:
             raise UpstreamUnknown(name=name[:64])
         return found
+
+
+PASSED = frozenset(
+    (
+        "accept", "accept-charset", "accept-language", "accept-encoding", "cache-control", "content-disposition",
+        "content-encoding", "content-language", "content-location", "content-md5", "content-type", "if-match",
+        "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "mime-version", "pragma", "prefer",
+        "range", "soapaction", "user-agent",
+    )
+)  # fmt: skip
+HOP_BY_HOP = frozenset(
+    (
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+        "trailers", "transfer-encoding", "upgrade", "content-length",
+    )
+)  # fmt: skip
+# what would speak for cardd's own address, to a browser
+OURS = frozenset(
+    (
+        "access-control-allow-origin", "access-control-allow-credentials", "access-control-allow-headers",
+        "access-control-allow-methods", "access-control-allow-private-network", "access-control-expose-headers",
+        "access-control-max-age", "alt-svc", "clear-site-data", "nel", "public-key-pins", "report-to",
+        "reporting-endpoints", "server", "strict-transport-security", "service-worker-allowed",
+    )
+)  # fmt: skip
+
+
+def to_upstream(sent: CIMultiDictProxy[str], more: Iterable[str]) -> CIMultiDict[str]:
+    """A request's headers as the server gets them; ``more`` are those that the configuration adds (lower case)."""
+    allowed = PASSED | set(more)
+    return CIMultiDict((name, value) for name, value in sent.items() if name.lower() in allowed)
+
+
+def to_caller(given: CIMultiDictProxy[str], own: Mapping[str, str], *, is_page: bool) -> CIMultiDict[str]:
+    """An answer's headers as the caller gets them, with cardd's ``own``; a page gets no cookies of another site."""
+    named = {name.strip().lower() for value in given.getall("Connection", ()) for name in value.split(",")}
+    dropped = HOP_BY_HOP | OURS | named | {name.lower() for name in own} | ({"set-cookie"} if is_page else set())
+    kept = CIMultiDict((name, readable(value)) for name, value in given.items() if name.lower() not in dropped)
+    kept.update(own)
+    return kept
+
+
+def readable(text: str) -> str:
+    """Octets that were no UTF-8, taken for ISO 8859-1, as in the names of files that some servers send."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # aiohttp keeps such octets as surrogates, which cannot be sent
+        return text.encode(errors="surrogateescape").decode("iso-8859-1")
+    return text

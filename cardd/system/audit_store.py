@@ -33,7 +33,7 @@ from cardd.system.audit_file import (
     reported,
     row_of,
 )
-from cardd.system.clock import SystemClock
+from cardd.system.host import SystemClock
 
 HEAD_DELAY = 0.1
 PAGE_SIZE = 1024  # a row is a few hundred bytes: smaller pages make its sync cheaper

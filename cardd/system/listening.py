@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import AddressInUse, StateUnavailable
-from cardd.system.activation import LOOPBACK, Inherited
+from cardd.system.systemd import LOOPBACK, Inherited
 
 EVERYBODY = 0o666  # who connects is told by the kernel; what they may do is decided then
 DIRECTORY = 0o755

@@ -1,7 +1,7 @@
 """Sleep and screen locks, as systemd-logind tells them on the system bus (rule 7).
 
-A workstation without a bus or without logind is a workstation: the watch is quietly off then, and ``state`` tells
-doctor. dbus-fast is loaded when the watch starts, on a thread of its own: no answer of the daemon waits for it.
+A workstation may have no bus or no logind: the watch is off then, and ``state`` tells doctor. dbus-fast is loaded when
+the watch starts, on a thread of its own: no answer of the daemon waits for it.
 """
 
 from __future__ import annotations
@@ -9,14 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cardd.system.desktop import Notify
-
 if TYPE_CHECKING:
     from cardd.system.logind_bus import LogindBus
+
+
+class Kind(StrEnum):
+    """What happened to the desktop."""
+
+    SUSPEND = "suspend"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+
+
+Notify = Callable[[Kind, int | None], None]
+
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 60.0

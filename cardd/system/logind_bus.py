@@ -14,7 +14,7 @@ from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError, InvalidMessageError
 
-from cardd.system.desktop import Kind, Notify
+from cardd.system.logind import Kind, Notify
 
 BUS = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"

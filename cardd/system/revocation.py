@@ -1,14 +1,23 @@
-"""HTTP to the authorities that know what was revoked: one small question, one answer of limited size, no redirects.
+"""HTTP to the authorities that know which certificates were revoked, and a cache of their answers.
 
-Addresses come from certificates. They are not followed to this machine, nor to where only this machine's own network
-is: neither by number nor by a name that leads there.
+A question is small, an answer has a limited size, and a redirect is not followed. Addresses come from certificates: an
+address of this machine, or of a network that only this machine sees, is not followed, whether it is a number or a name.
+
+An answer is signed, and is judged anew at each use: the cache's directory needs no protection of its own. A directory
+that cannot be used costs questions, and is no error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import logging
+import re
 import socket
+import threading
 import time
+from collections import OrderedDict
+from pathlib import Path
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -120,3 +129,90 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
         if len(answer) > limit:
             return None
     return bytes(answer)
+
+
+MEMORY_MAX = 1024 * 1024  # bytes
+DISK_MAX = 64 * 1024 * 1024
+COUNT_MAX = 512
+_KEY = re.compile(r"[0-9a-f]{64}")
+_log = logging.getLogger(__name__)
+
+
+class KeptAnswers:
+    """``directory`` is made when it is not there (0700); without one nothing outlives the process."""
+
+    def __init__(
+        self,
+        directory: Path | None,
+        *,
+        memory_max: int = MEMORY_MAX,
+        disk_max: int = DISK_MAX,
+        count_max: int = COUNT_MAX,
+    ) -> None:
+        self._directory = directory
+        self._memory_max, self._disk_max, self._count_max = memory_max, disk_max, count_max
+        self._memory: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def load(self, key: str) -> bytes | None:
+        """The answer of this name (64 hexadecimal digits), if it is still there."""
+        with self._lock:
+            if key in self._memory:
+                self._memory.move_to_end(key)
+                return self._memory[key]
+            answer = self._read(key)
+            if answer is not None:
+                self._remember(key, answer)
+            return answer
+
+    def save(self, key: str, answer: bytes) -> None:
+        """Keep it; the oldest go."""
+        with self._lock:
+            self._remember(key, answer)
+            if self._directory is not None:
+                try:
+                    self._write(self._path(self._directory, key), answer)
+                    self._prune(self._directory)
+                except OSError as fault:
+                    _log.warning("answers about revocation are not kept in %s: %s", self._directory, fault.strerror)
+
+    def _remember(self, key: str, answer: bytes) -> None:
+        self._memory.pop(key, None)
+        if len(answer) > self._memory_max:
+            return
+        self._memory[key] = answer
+        size = sum(map(len, self._memory.values()))
+        while size > self._memory_max or len(self._memory) > self._count_max:
+            size -= len(self._memory.popitem(last=False)[1])
+
+    def _read(self, key: str) -> bytes | None:
+        if self._directory is None:
+            return None
+        with contextlib.suppress(OSError):
+            path = self._path(self._directory, key)
+            return path.read_bytes() if path.stat().st_size <= self._disk_max else None
+        return None
+
+    @staticmethod
+    def _path(directory: Path, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"no name of an answer: {key!r}")
+        return directory / f"{key}.der"
+
+    @staticmethod
+    def _write(path: Path, answer: bytes) -> None:
+        """Half a file, after a crash, is an answer that does not count."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_bytes(answer)
+        fresh.replace(path)
+
+    def _prune(self, directory: Path) -> None:
+        files = sorted(((file.stat(), file) for file in directory.glob("*.der")), key=lambda one: one[0].st_mtime)
+        size, count = sum(stat.st_size for stat, _ in files), len(files)
+        for stat, file in files:
+            if size <= self._disk_max and count <= self._count_max:
+                return
+            file.unlink(missing_ok=True)
+            size, count = size - stat.st_size, count - 1

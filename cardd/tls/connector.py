@@ -14,10 +14,9 @@ from aiohttp.tracing import Trace
 
 from cardd.errors import UpstreamUnknown
 from cardd.model import Algorithm
-from cardd.tls.connection import connect
+from cardd.tls.connection import Ask, LoopSigner, connect, sign_here
 from cardd.tls.context import Shown, TlsContext
 from cardd.tls.engine import Engine, Resumption
-from cardd.tls.signer import Ask, LoopSigner, sign_here
 
 CONNECTIONS = 32
 KEEP_ALIVE = 60.0  # seconds for which an unused connection is kept

@@ -12,8 +12,7 @@ from typing import Literal, Self
 
 from cardd.errors import AlgorithmUnsupported, CardGarbled, ConfigInvalid, TlsUnavailable, UpstreamCertificateWeak
 from cardd.model import Algorithm
-from cardd.tls.library import library
-from cardd.tls.params import octets
+from cardd.tls.openssl import library, octets
 from cardd.tls.provider import HANDLE, PROPERTIES, Held, Sign, context, hold, release
 
 VERSIONS = {"1.2": 0x0303, "1.3": 0x0304}

@@ -9,7 +9,7 @@ from ctypes import c_size_t
 
 from cardd.errors import UpstreamError, UpstreamRefusedUs, UpstreamTlsFailed, UpstreamUntrusted
 from cardd.tls.context import TlsContext, reason
-from cardd.tls.library import library
+from cardd.tls.openssl import library
 
 READ_SIZE = 256 * 1024
 RECORD = 16 * 1024

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 
 from cardd.errors import TlsUnavailable
 from cardd.model import Algorithm
-from cardd.tls import params
-from cardd.tls.library import SIZE_P, library
+from cardd.tls import openssl
 
 NAME, PROPERTIES = b"cardd", b"provider=cardd"
 HANDLE = "cardd-key"
@@ -70,7 +69,7 @@ class Held:
 class _Key:
     """A key as the provider knows it: public values, and who holds the private half, if anybody does."""
 
-    public: dict[str, params.Value] = field(default_factory=dict)
+    public: dict[str, openssl.Value] = field(default_factory=dict)
     held: Held | None = None
 
 
@@ -113,7 +112,7 @@ def release(handle: bytes) -> None:
 @cache
 def context() -> int:
     """The library context that has this provider beside OpenSSL's own. Raises TlsUnavailable."""
-    crypto = library().crypto
+    crypto = openssl.library().crypto
     made = crypto.OSSL_LIB_CTX_new()
     added = made and crypto.OSSL_PROVIDER_add_builtin(made, NAME, ctypes.cast(_entry, c_void_p))
     loaded = added and crypto.OSSL_PROVIDER_load(made, b"default") and crypto.OSSL_PROVIDER_load(made, NAME)
@@ -152,7 +151,7 @@ def _free_key(number: int) -> None:
 
 def _import(number: int, _selection: int, given: int) -> int:
     """A key's public values, and our handle where it is one of ours."""
-    values = params.read(given)
+    values = openssl.read(given)
     handle = values.pop(HANDLE, None)
     key = _keys[number]
     key.public = {name: values[name] for name in ("n", "e", "pub") if name in values}
@@ -174,7 +173,7 @@ def _key_params(number: int, wanted: int) -> int:
     if held is None:
         return 1
     values: dict[str, int | str] = {"bits": held.bits, "security-bits": held.security_bits, "max-size": held.size}
-    return int(params.fill(wanted, {**values, "group": held.group}))
+    return int(openssl.fill(wanted, {**values, "group": held.group}))
 
 
 # --- signatures ----------------------------------------------------------------------------------------------------
@@ -201,7 +200,7 @@ def _begin(number: int, digest: bytes | None, key: int, given: int) -> int:
 
 
 def _set(number: int, given: int) -> int:
-    values = params.read(given)
+    values = openssl.read(given)
     padding, salt = values.get("pad-mode"), values.get("saltlen", SALTS[0])
     hashes = [values[name] for name in ("digest", "mgf1-digest") if name in values]
     if (padding is not None and padding not in PADDINGS) or salt not in SALTS or not set(hashes) <= set(SHA256_NAMES):
@@ -244,11 +243,11 @@ def _sign(number: int, place: int | None, size: SizePointer, room: int, *data: i
 
 # --- the tables ------------------------------------------------------------------------------------------------------
 
-_C: dict[str, CType | None] = {"p": c_void_p, "i": c_int, "z": c_size_t, "s": c_char_p, "S": SIZE_P, "v": None}
+_C: dict[str, CType | None] = {"p": c_void_p, "i": c_int, "z": c_size_t, "s": c_char_p, "S": openssl.SIZE_P, "v": None}
 _alive: list[object] = []  # what OpenSSL points to lives as long as the process
 
 
-def _keep(thing: ctypes.Array[Dispatch] | ctypes.Array[Offer] | ctypes.Array[params.Param]) -> int:
+def _keep(thing: ctypes.Array[Dispatch] | ctypes.Array[Offer] | ctypes.Array[openssl.Param]) -> int:
     _alive.append(thing)
     return ctypes.addressof(thing)
 
@@ -266,19 +265,19 @@ def _dispatch(*functions: tuple[int, str, Callable[..., int | None]]) -> int:
 
 @cache
 def _key_types() -> int:
-    names = {"n": params.UNSIGNED, "e": params.UNSIGNED, "group": params.TEXT, "pub": params.OCTETS}
-    return _keep(params.array({**names, HANDLE: params.OCTETS}))
+    names = {"n": openssl.UNSIGNED, "e": openssl.UNSIGNED, "group": openssl.TEXT, "pub": openssl.OCTETS}
+    return _keep(openssl.array({**names, HANDLE: openssl.OCTETS}))
 
 
 @cache
 def _told_types() -> int:
-    numbers = dict.fromkeys(("bits", "security-bits", "max-size"), params.INTEGER)
-    return _keep(params.array({**numbers, "group": params.TEXT}))
+    numbers = dict.fromkeys(("bits", "security-bits", "max-size"), openssl.INTEGER)
+    return _keep(openssl.array({**numbers, "group": openssl.TEXT}))
 
 
 @cache
 def _set_types() -> int:
-    return _keep(params.array(dict.fromkeys(("pad-mode", "saltlen", "digest", "mgf1-digest"), params.TEXT)))
+    return _keep(openssl.array(dict.fromkeys(("pad-mode", "saltlen", "digest", "mgf1-digest"), openssl.TEXT)))
 
 
 def _key_functions(operation: bytes) -> int:
@@ -299,7 +298,7 @@ def _key_functions(operation: bytes) -> int:
 
 
 def _signature_functions(*, is_ec: bool) -> int:
-    """OSSL_FUNC_SIGNATURE_…: newctx, digest_sign_init, _update, _final, digest_sign, freectx, set_ctx_params."""
+    """OSSL_FUNC_SIGNATURE_…: newctx, digest_sign_init, _update, _final, digest_sign, freectx, set_ctx_openssl."""
     return _dispatch(
         (1, "pps", lambda *_: _new_signing(is_ec=is_ec)),
         (8, "ipspp", _begin),

@@ -20,7 +20,7 @@ from cryptography.x509 import load_der_x509_certificate
 from cardd.documents.stamping import TimestampAuthority
 from cardd.identity.authorities import KnownAuthorities
 from cardd.model import KeyPurpose
-from cardd.system.clock import SystemClock
+from cardd.system.host import SystemClock
 from cardd.system.timestamping import TimestampHttp
 from tests.api.documents import DOCUMENT, b64, inline, sign, signed
 from tests.api.workbench import Got, Json, Workbench

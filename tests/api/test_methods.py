@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.identity.advice import TABLE, Advice, Fit, Use
+from cardd.identity.methods import TABLE, Advice, Fit, Use
 from cardd.model import KeyPurpose
 from cardd_drivers.pkcs12.source import FilesSource
 from tests.api.workbench import Got, Workbench

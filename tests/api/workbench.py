@@ -38,24 +38,19 @@ from cardd.documents.verification import Anchors, Verifier
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.saml.profiles import profile_named
 from cardd.identity.authorities import KnownAuthorities
-from cardd.identity.card_login import CardLogin
-from cardd.identity.choice import CardChoice
-from cardd.identity.cpx_login import CpxLogin
-from cardd.identity.csa_login import CsaLogin
+from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
+from cardd.identity.csa import CsaLogin, OrganisationKey
 from cardd.identity.ecps.login import EcpsLogin
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
-from cardd.identity.organisation_key import OrganisationKey
 from cardd.identity.situations import Situations
 from cardd.model import Peer
 from cardd.ports import Clock
-from cardd.relay.door import Doors
-from cardd.relay.relay import Relay
+from cardd.relay.relay import Doors, Relay
 from cardd.relay.upstream import Upstream
-from cardd.system.answers import KeptAnswers
-from cardd.system.clock import SystemClock
-from cardd.system.revocation import RevocationHttp
+from cardd.system.host import SystemClock
+from cardd.system.revocation import KeptAnswers, RevocationHttp
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.vitale import VitaleDriver
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders

@@ -14,7 +14,7 @@ from cardd.oidc.client_auth import SecretBasic
 from cardd.oidc.provider import Provider
 from cardd.oidc.settings import ProviderSettings
 from cardd.oidc.token import Token
-from cardd.system.clock import SystemClock
+from cardd.system.host import SystemClock
 from tests.bench.measure import Measure
 from tests.bench.process import idle_wake_ups
 from tests.rig.daemon import DaemonProcess

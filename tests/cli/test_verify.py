@@ -20,9 +20,8 @@ from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.raw import prepare_raw
 from cardd.formats.xades import prepare_xades
 from cardd.model import Algorithm
-from cardd.system.answers import KeptAnswers
-from cardd.system.clock import SystemClock
-from cardd.system.revocation import RevocationHttp
+from cardd.system.host import SystemClock
+from cardd.system.revocation import KeptAnswers, RevocationHttp
 from tests.cli.station import Ran, User
 from tests.rig.pdf import pdf
 from tests.rig.pens import Pen, SmallAuthority

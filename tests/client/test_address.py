@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cardd.client import CarddClient
-from cardd.client.address import address
+from cardd.client.transport import address
 from cardd.errors import InvalidRequest
 
 REFUSED = [

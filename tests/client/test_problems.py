@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.json import encode
 
 from cardd.api.problems import problem
-from cardd.client.problems import error_of
+from cardd.client.transport import error_of
 from cardd.errors import CardAmbiguous, CarddError, InternalError, PinWrong, every_error
 
 

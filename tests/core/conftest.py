@@ -18,9 +18,7 @@ from cardd.core.sessions import Limits, Sessions
 from cardd.core.signing import Signing
 from cardd.core.trace import Trace
 from cardd.identity.authorities import KnownAuthorities
-from cardd.identity.card_login import CardLogin
-from cardd.identity.choice import CardChoice
-from cardd.identity.cpx_login import CpxLogin
+from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
 from cardd.model import Caller, CallerKind, Peer
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver

@@ -11,7 +11,7 @@ from cardd.core.trace import Trace
 from cardd.errors import CardUnknown
 from cardd.model import CardKind
 from cardd.ports import Token
-from cardd.system.clock import SystemClock
+from cardd.system.host import SystemClock
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_simulators.cards.inprocess import InProcessReader
 

@@ -19,8 +19,7 @@ from cardd.formats.revocation.asking import Revocations
 from cardd.formats.revocation.status import Revocation, Source, Status, Why
 from cardd.formats.trust import NoPath, TrustedAuthorities
 from cardd.model import Algorithm
-from cardd.system.answers import KeptAnswers
-from cardd.system.revocation import RevocationHttp
+from cardd.system.revocation import KeptAnswers, RevocationHttp
 from tests.rig.pens import Pen, SmallAuthority, der
 from tests.rig.ports import free_port
 from tests.rig.revoking import Handler, OpensslResponder, Served, ocsp_answer, revocation_list

@@ -34,9 +34,8 @@ from cardd.formats.revocation.status import Source, Status, Why
 from cardd.formats.verified import Flaw, Format, Scope
 from cardd.formats.xades import prepare_xades
 from cardd.model import Algorithm, Identity
-from cardd.system.answers import KeptAnswers
-from cardd.system.clock import SystemClock
-from cardd.system.revocation import RevocationHttp
+from cardd.system.host import SystemClock
+from cardd.system.revocation import KeptAnswers, RevocationHttp
 from tests.rig.openssl import run
 from tests.rig.pdf import pdf
 from tests.rig.pens import Pen, SmallAuthority, card_pen, finished

@@ -8,7 +8,7 @@ from cardd.apdu import PARTS_MAX, SW, Command, Protocol, Response
 from cardd.identity.cpx import facts_of, identity_of, serial_of
 from cardd.identity.organisation import organisation_of
 from cardd.model import Algorithm
-from cardd.pcsc.atr import historical_bytes, takes_extended_apdus
+from cardd.pcsc.channel import historical_bytes, takes_extended_apdus
 from cardd.tlv import MAX_DEPTH, Tlv, announced_size, parse
 from cardd_drivers.cps3.atr import kind_of
 from cardd_drivers.cps3.contents import serial_in

@@ -13,7 +13,7 @@ import pytest
 from cardd.core.card_access import CardAccess
 from cardd.core.registry import DriverRegistry
 from cardd.errors import CardError, CardGarbled, CardMute, CardTimeout
-from cardd.pcsc.reader import PcscReader
+from cardd.pcsc.readers import PcscReader
 from cardd.pcsc.winscard import WinScard
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver

@@ -12,7 +12,7 @@ from cardd.oidc.provider import Provider
 from cardd.oidc.settings import ProviderSettings
 from cardd.oidc.token import Token
 from cardd.ports import Clock
-from cardd.system.clock import SystemClock
+from cardd.system.host import SystemClock
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import SECRET, PscRig

@@ -19,7 +19,7 @@ from cardd.oidc.keys import ClientKey, FileSigner
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.settings import ProviderSettings
 from cardd.oidc.token import Token
-from cardd.system.clock import SystemClock
+from cardd.system.host import SystemClock
 from tests.oidc.services import service, trusting
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.people import ALICE, BOB, person

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardd.pcsc.atr import historical_bytes, takes_extended_apdus
+from cardd.pcsc.channel import historical_bytes, takes_extended_apdus
 from tests.rig.vcard import CPS3_ATR, T1_EXTENDED_ATR
 
 CPS3_CONTACTLESS = bytes.fromhex("3B8F80010031B86404B0ECC1739401808290000E")

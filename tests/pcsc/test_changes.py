@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cardd.pcsc.changes import Change, Kind, Slots
+from cardd.pcsc.watch import Change, Kind, Slots
 from cardd.pcsc.winscard import PNP_READER, ReaderState, State
 
 ATR = b"\x3b\x00"

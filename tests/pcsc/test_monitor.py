@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from cardd.pcsc import PcscReaders
-from cardd.pcsc.reader import PcscReader
+from cardd.pcsc.readers import PcscReader
 from cardd.pcsc.winscard import ReaderState, State, WinScard
 from cardd.ports import CardConnection, ReaderSource
 from tests.pcsc.conftest import Insert, wait_for

@@ -11,7 +11,7 @@ import pytest
 from cardd.apdu import Command
 from cardd.core.registry import DriverRegistry
 from cardd.errors import CardTimeout, ReaderBusy, ReaderGone
-from cardd.pcsc.reader import PcscReader
+from cardd.pcsc.readers import PcscReader
 from cardd.pcsc.winscard import WinScard
 from cardd.ports import CardConnection
 from tests.pcsc.conftest import Insert, when_free

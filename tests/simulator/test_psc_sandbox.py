@@ -22,7 +22,7 @@ from cardd.oidc.client_auth import SecretBasic, SecretPost
 from cardd.oidc.provider import Provider
 from cardd.oidc.settings import ProviderSettings
 from cardd.oidc.token import Token
-from cardd.system.clock import SystemClock
+from cardd.system.host import SystemClock
 from tests.rig.oidc.renewing import refreshed, resumed
 from tests.rig.openssl import run
 from tests.rig.sandbox import CLIENT, SECRET, PscSandbox

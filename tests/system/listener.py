@@ -6,16 +6,16 @@ import json
 import os
 
 from cardd.errors import ConfigInvalid
-from cardd.system import activation
+from cardd.system import systemd
 
 
 def told() -> dict[str, object]:
     """The inherited sockets by what cardd takes them for, or the refusal."""
     try:
-        found = activation.take()
+        found = systemd.take()
     except ConfigInvalid as error:
         return {"refused": error.params}
-    again = activation.take()
+    again = systemd.take()
     return {
         "tcp": [one.getsockname()[:2] for one in found.tcp],
         "api": [one.getsockname() for one in found.api],

@@ -11,7 +11,7 @@ import pytest
 
 from tests.rig import other_user
 
-HARDENED = "from cardd.system.hardening import harden"
+HARDENED = "from cardd.system.host import harden"
 PRINT = "print(os.getpid(), flush=True)\nsys.stdin.read()\n"
 
 

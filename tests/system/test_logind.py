@@ -12,8 +12,7 @@ import pytest
 from dbus_fast import Message
 from dbus_fast.aio import MessageBus
 
-from cardd.system.desktop import Kind
-from cardd.system.logind import Logind, State
+from cardd.system.logind import Kind, Logind, State
 from tests.rig.logind import SESSION, Bus, SimulatedLogind, path
 
 pytestmark = pytest.mark.skipif(not shutil.which("dbus-daemon"), reason="dbus is not installed")

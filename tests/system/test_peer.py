@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from cardd.model import Peer
-from cardd.system import tcp_owner
-from cardd.system.peer import peer_of, program_of
+from cardd.system.peer import End, end_of, owner_in_proc, owner_of, peer_of, program_of
 from tests.rig import other_user
 
 ADDRESSES = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
@@ -123,8 +122,8 @@ def test_a_v6_socket_that_speaks_v4_is_known_by_both_sources() -> None:
             peer = peer_of(accepted)
             assert peer is not None
             assert peer.uid == os.geteuid()
-            ends = [tcp_owner.end(end.family, end.getsockname()[:2]) for end in (client, accepted)]
-            found = tcp_owner.owner_in_proc(ends[0], ends[1])
+            ends = [end_of(end.family, end.getsockname()[:2]) for end in (client, accepted)]
+            found = owner_in_proc(ends[0], ends[1])
             assert found is not None
             assert found.inode == os.fstat(client.fileno()).st_ino
 
@@ -152,18 +151,18 @@ def test_a_peer_that_died_with_data_under_way_is_nobody_and_never_root(listener:
 def test_both_sources_tell_the_same(listener: socket.socket) -> None:
     client, accepted = both_ends(listener)
     with client, accepted:
-        ends = [tcp_owner.end(client.family, end.getsockname()[:2]) for end in (client, accepted)]
-        asked = tcp_owner.owner_of(ends[0], ends[1])
+        ends = [end_of(client.family, end.getsockname()[:2]) for end in (client, accepted)]
+        asked = owner_of(ends[0], ends[1])
         assert asked is not None
-        assert asked == tcp_owner.owner_in_proc(ends[0], ends[1])
+        assert asked == owner_in_proc(ends[0], ends[1])
         assert asked.inode == os.fstat(client.fileno()).st_ino
 
 
 def test_neither_source_takes_a_listener_for_a_peer(listener: socket.socket) -> None:
-    ours = tcp_owner.end(listener.family, listener.getsockname()[:2])
-    never = tcp_owner.End(ours.address, 1)
-    assert tcp_owner.owner_of(ours, never) is None
-    assert tcp_owner.owner_in_proc(ours, never) is None
+    ours = end_of(listener.family, listener.getsockname()[:2])
+    never = End(ours.address, 1)
+    assert owner_of(ours, never) is None
+    assert owner_in_proc(ours, never) is None
 
 
 def test_a_socket_that_is_not_connected_has_no_peer() -> None:

@@ -22,8 +22,8 @@ from cardd.errors import (
     UpstreamUntrusted,
 )
 from cardd.model import Algorithm
+from cardd.tls.connection import LoopSigner, sign_here
 from cardd.tls.connector import KeyConnector, Server
-from cardd.tls.signer import LoopSigner, sign_here
 from tests.rig.middleman import Middleman, middleman
 from tests.rig.nginx import Pair, expired, issued
 from tests.rig.ports import free_port

@@ -92,9 +92,8 @@ def _bytes(path: Path | None) -> bytes | None:
 
 
 async def _verified(context: Context, given: ToVerify) -> Verification:
-    from cardd.system.answers import KeptAnswers  # noqa: PLC0415 - aiohttp comes with these
-    from cardd.system.clock import SystemClock  # noqa: PLC0415
-    from cardd.system.revocation import RevocationHttp  # noqa: PLC0415
+    from cardd.system.host import SystemClock  # noqa: PLC0415
+    from cardd.system.revocation import KeptAnswers, RevocationHttp  # noqa: PLC0415
 
     asked, config, pdf, http = context.arguments, _config(context), PdfProcess(), RevocationHttp()
     anchors = Anchors(asked.authorities or config.trust.authorities, config.timestamp.authorities)

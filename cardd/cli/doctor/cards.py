@@ -11,7 +11,7 @@ from cardd.client import Card, Pin
 from cardd.core.readers import SESSIONLESS
 from cardd.errors import DaemonUnreachable
 from cardd.model import CardCertificate, CardKind
-from cardd.pcsc.reader import PcscReader
+from cardd.pcsc.readers import PcscReader
 from cardd.pcsc.winscard import ReaderState, WinScard
 from cardd.ports import Connection
 

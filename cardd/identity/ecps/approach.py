@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cardd.errors import CarddError, MethodUnavailable, PscIncomplete, SecretStoreUnavailable
-from cardd.identity.csa_login import CsaLogin
+from cardd.identity.csa import CsaLogin
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import METHOD, Way
 from cardd.ports import Clock, SecretStore

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import MethodUnavailable, PscClientRefused, PscIncomplete, SecretStoreUnavailable
-from cardd.identity.csa_login import CsaLogin
+from cardd.identity.csa import CsaLogin, KeySigner, ServiceKey, service_key
 from cardd.identity.ecps.direct import DirectWay
 from cardd.identity.ecps.proxy import ProxyWay
 from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import METHOD, Way
-from cardd.identity.service_key import KeySigner, ServiceKey, service_key
 from cardd.oidc.client_auth import (
     AssertionSigner,
     ClientAuthentication,

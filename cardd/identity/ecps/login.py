@@ -21,7 +21,7 @@ from cardd.errors import (
     TooManyRequests,
 )
 from cardd.identity.card_login import person_of
-from cardd.identity.csa_login import CsaLogin
+from cardd.identity.csa import CsaLogin
 from cardd.identity.ecps.approach import Approach
 from cardd.identity.ecps.asking import Desk
 from cardd.identity.ecps.hints import LoginHints

@@ -1,6 +1,7 @@
-"""What the process gives up before it touches a card: core dumps, debuggers of the same user, new privileges.
+"""This machine: its clock, and what the process gives up before it touches a card.
 
-systemd's unit asks for most of this too; here it holds as well for ``cardd run`` and for other service managers.
+The process gives up core dumps, debuggers of the same user and new privileges. systemd's unit asks for most of this
+too; ``harden`` serves ``cardd run`` and other service managers as well.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import time
+from datetime import UTC, datetime
 
 from cardd.errors import InternalError
 
@@ -34,3 +37,15 @@ def harden() -> None:
 def _prctl(option: int, value: int) -> None:
     if _libc.prctl(option, value, 0, 0, 0) != 0:
         raise InternalError(why=f"prctl {option}: {os.strerror(ctypes.get_errno())}")
+
+
+class SystemClock:
+    """The clock of this machine (``cardd.ports.Clock``)."""
+
+    def now(self) -> datetime:
+        """The time of day, aware, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never jump; the time that the machine slept counts too, so that a session grows old in it."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,7 +1,9 @@
-"""Sockets that systemd opened for the daemon (sd_listen_fds), told apart by what they are.
+"""What systemd and the daemon tell each other: the sockets that it opened (sd_listen_fds), and sd_notify.
 
-``cardd.socket`` opens all four in one unit, so they share one FileDescriptorName; TCP sockets are known by their
-family, and of the Unix sockets the agent's is the one named ``agent`` or bound to a path that ends in ``agent.sock``.
+``cardd.socket`` opens all four sockets in one unit, so they share one FileDescriptorName. A TCP socket is known by its
+family; of the Unix sockets the agent's is the one named ``agent`` or bound to a path that ends in ``agent.sock``.
+Notifications are datagrams to NOTIFY_SOCKET, a path or an abstract name. A service manager that does not listen is no
+reason to stop serving: a notification never raises.
 """
 
 from __future__ import annotations
@@ -89,3 +91,30 @@ def _check(one: socket.socket) -> None:
 
 def _refused(what: str) -> ConfigInvalid:
     return ConfigInvalid(file="cardd.socket", key="ListenStream", why="inherited", expected=what)
+
+
+VARIABLE = "NOTIFY_SOCKET"
+
+
+def ready() -> bool:
+    """Tell systemd that the daemon serves; return whether it was told."""
+    return _send("READY=1")
+
+
+def stopping() -> bool:
+    """Tell systemd that the daemon is going down; return whether it was told."""
+    return _send("STOPPING=1")
+
+
+def _send(assignment: str) -> bool:
+    address = os.environ.get(VARIABLE, "")
+    if not address.startswith(("/", "@")):
+        return False
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(assignment.encode(), address)
+    except OSError:
+        return False
+    return True

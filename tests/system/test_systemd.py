@@ -1,24 +1,26 @@
-"""Sockets passed by the real systemd-socket-activate."""
+"""Sockets passed by the real systemd-socket-activate, and what systemd hears from the daemon."""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from cardd.system import activation
+from cardd.system import systemd
 from tests.rig.ports import free_port
 
 PROGRAM = "systemd-socket-activate"
-pytestmark = pytest.mark.skipif(not shutil.which(PROGRAM), reason="systemd is not installed")
+needs_systemd = pytest.mark.skipif(not shutil.which(PROGRAM), reason="systemd is not installed")
 
 
 def activated(*listen: str, names: str = "") -> dict[str, object]:
@@ -51,6 +53,7 @@ def connect(where: str) -> socket.socket:
             return client
 
 
+@needs_systemd
 def test_the_four_sockets_of_the_unit_are_told_apart(tmp_path: Path) -> None:
     port, api, agent = free_port(), str(tmp_path / "cardd.sock"), str(tmp_path / "agent.sock")
     found = activated(api, f"127.0.0.1:{port}", f"[::1]:{port}", agent, names="cardd:cardd:cardd:cardd")
@@ -60,18 +63,21 @@ def test_the_four_sockets_of_the_unit_are_told_apart(tmp_path: Path) -> None:
     assert found["blocking"] == found["inheritable"] == [False] * 4
 
 
+@needs_systemd
 def test_a_socket_named_agent_is_the_agents_wherever_it_is(tmp_path: Path) -> None:
     api, agent = str(tmp_path / "one.sock"), str(tmp_path / "two.sock")
     found = activated(api, agent, names="api:agent")
     assert (found["api"], found["agent"]) == ([api], [agent])
 
 
+@needs_systemd
 def test_sockets_are_taken_once_and_no_child_is_told_of_them(tmp_path: Path) -> None:
     found = activated(str(tmp_path / "cardd.sock"))
     assert found["again"] is False
     assert found["environment"] == []
 
 
+@needs_systemd
 @pytest.mark.parametrize("address", ["0.0.0.0", "[::]"])
 def test_a_socket_that_listens_beyond_this_machine_is_refused(address: str) -> None:
     refused = cast("dict[str, str]", activated(f"{address}:{free_port()}")["refused"])
@@ -81,10 +87,37 @@ def test_a_socket_that_listens_beyond_this_machine_is_refused(address: str) -> N
 def test_variables_meant_for_another_process_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LISTEN_PID", str(os.getppid()))
     monkeypatch.setenv("LISTEN_FDS", "4")
-    assert not activation.take()
+    assert not systemd.take()
     assert "LISTEN_FDS" not in os.environ
 
 
 def test_without_activation_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LISTEN_FDS", raising=False)
-    assert not activation.take()
+    assert not systemd.take()
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    abstract = f"cardd-test-{secrets.token_hex(8)}"
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.settimeout(5)
+        listener.bind(path if request.param == "path" else f"\0{abstract}")
+        monkeypatch.setenv("NOTIFY_SOCKET", path if request.param == "path" else f"@{abstract}")
+        yield listener
+
+
+def test_the_manager_hears_that_the_daemon_is_ready(manager: socket.socket) -> None:
+    assert systemd.ready()
+    assert manager.recv(4096) == b"READY=1"
+
+
+def test_the_manager_hears_that_the_daemon_stops(manager: socket.socket) -> None:
+    assert systemd.stopping()
+    assert manager.recv(4096) == b"STOPPING=1"
+
+
+@pytest.mark.parametrize("address", ["", "relative", "vsock:2:1234", "/nonexistent/notify", "@nobody-listens-here"])
+def test_no_manager_is_no_fault(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    assert not systemd.ready()

@@ -1,0 +1,216 @@
+"""The organisation's certificate (CSA): login with it, and its keys for AIR and for the service's own connections.
+
+A login with it proves the structure; the person is as the practice software says. In AIR, Pro Santé Connect vouches for
+the person and the organisation's key signs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from cardd.core.card_access import HolderVerification
+from cardd.core.pin import PinEntry
+from cardd.core.readers import InsertedCard, Readers
+from cardd.core.sessions import Credential, Session, Sessions
+from cardd.driver import Card
+from cardd.errors import (
+    AssertionOrganisationMissing,
+    CarddError,
+    CardIncomplete,
+    MethodUnavailable,
+    PcscUnavailable,
+    PscIncomplete,
+    SecretStoreUnavailable,
+)
+from cardd.identity.card_login import CardLogin, Way
+from cardd.identity.cpx import facts_of, serial_of
+from cardd.identity.expiry import ExpiryWatch
+from cardd.identity.organisation import acting_identity
+from cardd.model import Algorithm, Caller, CardKind, Identity, KeyPurpose, Question
+from cardd.ports import SecretStore
+from cardd.secret import Secret
+
+CSA = "csa"
+NOBODY = "service"  # in the place of a session
+
+T = TypeVar("T")
+
+
+class CsaLogin:
+    """Opens sessions with the organisation's key files, or with its PKCS#11 token of the label ``token``."""
+
+    def __init__(
+        self, login: CardLogin, readers: Readers, secrets: SecretStore, expiry: ExpiryWatch, *, token: str | None
+    ) -> None:
+        self._login = login
+        self._readers = readers
+        self.password = StoredPassword(secrets)
+        self._expiry = expiry
+        self._token = token
+
+    async def open(self, caller: Caller, acting: Identity) -> tuple[Session, str]:
+        """Open a session for the person whom the software declares; the token is given once.
+
+        The password comes from systemd's credential or the keyring's entry ``csa``, and is asked for otherwise. Raises
+        MethodUnavailable when no organisation's certificate is configured, and what ``CardLogin.open`` raises.
+        """
+        way = Way(CSA, self.card, partial(acting_identity, acting=acting), self.password)
+        session, token = await self._login.open(caller, way)
+        self._expiry.note({each.serial: facts_of(each.certificate).not_after for each in session.credentials.values()})
+        return session, token
+
+    async def card(self) -> InsertedCard:
+        """The organisation's keys. Raises MethodUnavailable."""
+        with contextlib.suppress(PcscUnavailable):  # which the organisation's keys do not need
+            for card in self._readers.cards():
+                if await self.owns(card):
+                    return card
+        raise MethodUnavailable(method=CSA, why="no_organisation")
+
+    async def owns(self, card: InsertedCard) -> bool:
+        """Whether these keys are the organisation's."""
+        if self._token is None or card.kind is not CardKind.PKCS11:
+            return card.kind is CardKind.PKCS12
+        with contextlib.suppress(CarddError):
+            return (await card.access.info()).label == self._token
+        return False
+
+
+class StoredPassword:
+    """``StoredPin`` from the OS's secrets."""
+
+    def __init__(self, secrets: SecretStore) -> None:
+        self._secrets = secrets
+        self._was_refused = False
+
+    async def get(self) -> Secret | None:
+        """The password; None where nothing keeps it, or what does was wrong."""
+        if not self._was_refused:
+            with contextlib.suppress(SecretStoreUnavailable):
+                return await self._secrets.get(CSA)
+        return None
+
+    def refused(self) -> None:
+        """It was wrong: it is not tried again."""
+        self._was_refused = True
+
+
+class OrganisationKey:
+    """Works with them; a password that nothing keeps is asked for once in a session, and forgotten with it."""
+
+    def __init__(self, csa: CsaLogin, pins: PinEntry, sessions: Sessions) -> None:
+        self._csa = csa
+        self._pins = pins
+        self._sessions = sessions
+        self._given: dict[str, Secret] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    async def card(self) -> InsertedCard:
+        """Where the keys are. Raises AssertionOrganisationMissing."""
+        try:
+            return await self._csa.card()
+        except MethodUnavailable as none:
+            raise AssertionOrganisationMissing from none
+
+    async def use(
+        self, session: Session, work: Callable[[Card, Credential], T], purpose: KeyPurpose = KeyPurpose.SIGNATURE
+    ) -> T:
+        """Let ``work`` sign with the key for this purpose, on the key's own thread.
+
+        Raises AssertionOrganisationMissing where there is no such key, what ``Sessions.ensure_usable`` raises, and the
+        errors of PIN and card.
+        """
+        card = await self.card()
+        caller = session.caller
+
+        def unless_ended(opened: Card) -> T:
+            self._sessions.ensure_usable(session)
+            credential = _credential(opened, purpose)
+            if credential is None:
+                raise AssertionOrganisationMissing
+            return work(opened, credential)
+
+        question = Question("organisation", caller.peer.uid, {"client": caller.name}, caller=caller.id)
+        async with self._turns.setdefault(session.id, asyncio.Lock()):  # so that two requests do not both ask
+            stored = self._given.pop(session.id, None) or await self._csa.password.get()
+            value, password = await self._pins.login(card, session.id, caller.id, question, unless_ended, stored=stored)
+            if password is not None and self._sessions.is_open(session):
+                self._given[session.id] = password
+            elif password is not None:
+                password.wipe()
+        return value
+
+    def session_closed(self, session: Session, _reason: str) -> None:
+        """Forget the password that was given for it."""
+        self._turns.pop(session.id, None)
+        if kept := self._given.pop(session.id, None):
+            kept.wipe()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceKey:
+    """The certificate, and the key behind it, whose password the keyring or systemd has (entry ``csa``)."""
+
+    csa: CsaLogin
+    card: InsertedCard
+    credential: Credential
+
+    async def ask(self, algorithm: Algorithm, digest: bytes) -> bytes:
+        """Sign a SHA-256 digest of ours. Raises PscIncomplete without a password, and the errors of the card."""
+        key = self.credential.key
+        return await _use(
+            self.csa, self.card, lambda opened: opened.authenticate(key, algorithm, digest), accepted=True
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeySigner:
+    """Signs assertions with it (``AssertionSigner``); ``header`` is what the provider finds the key by."""
+
+    key: ServiceKey
+    header: Mapping[str, str]
+
+    @property
+    def algorithm(self) -> str:
+        """What the key does best."""
+        return self.key.credential.key.algorithms[0].value
+
+    async def sign(self, message: bytes) -> bytes:
+        """The signature in JWS form."""
+        return await self.key.ask(Algorithm(self.algorithm), hashlib.sha256(message).digest())
+
+
+async def service_key(csa: CsaLogin) -> ServiceKey:
+    """The key as it is here now.
+
+    Raises MethodUnavailable where no organisation's certificate is, PscIncomplete without its password,
+    CardIncomplete without an authentication key.
+    """
+    card = await csa.card()
+    credential = await _use(csa, card, lambda opened: _credential(opened, KeyPurpose.AUTHENTICATION))
+    if credential is None:
+        raise CardIncomplete(what="certificate")
+    return ServiceKey(csa, card, credential)
+
+
+async def _use(csa: CsaLogin, card: InsertedCard, work: Callable[[Card], T], *, accepted: bool = False) -> T:
+    password = await csa.password.get()
+    if password is None:
+        raise PscIncomplete(what="csa", why="absent")
+    with password:
+        return await card.access.use(work, HolderVerification(NOBODY, password, accepted=accepted))
+
+
+def _credential(card: Card, purpose: KeyPurpose) -> Credential | None:
+    """Return the card's key for this purpose with its certificate; None where either is missing."""
+    by_key = {found.key_id: found.der for found in card.certificates()}
+    key = card.info.key(purpose)
+    if key is None or key.id not in by_key:
+        return None
+    return Credential(key, by_key[key.id], serial_of(by_key[key.id]))
