@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from cardd import __version__
 from cardd.agent.prompters import Prompters
 from cardd.api.server import ApiServer
 from cardd.api.services import ApiLimits, Logins, Services
 from cardd.config import Config
-from cardd.config.dmp import Dmp
-from cardd.config.psc import Psc
-from cardd.config.upstream import Upstream as ConfiguredUpstream
 from cardd.core.clients import Clients
 from cardd.core.consent import Consents
 from cardd.core.events import EventBus
@@ -24,23 +21,20 @@ from cardd.core.prompts import AnnouncedPrompter
 from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry, token_sources
-from cardd.core.sessions import Limits, Session, Sessions
+from cardd.core.sessions import Session, Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
-from cardd.documents.assertions import Assertions, DmpSettings
+from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
 from cardd.documents.stamping import TimestampAuthority
 from cardd.documents.verification import Anchors, Verifier
-from cardd.errors import AssertionPointInvalid, ConfigInvalid
 from cardd.formats.pdf.process import PdfProcess
-from cardd.formats.saml.profiles import profile_named, varied
 from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
 from cardd.identity.csa import CsaLogin, OrganisationKey
 from cardd.identity.ecps.login import EcpsLogin
-from cardd.identity.ecps.settings import EcpsSettings, Exchange, ProxySettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
@@ -48,7 +42,6 @@ from cardd.model import KeyPurpose
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import ReaderSource, SourceSettings
 from cardd.relay.relay import Doors, Relay
-from cardd.relay.upstream import Upstream
 from cardd.system import host, systemd
 from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.host import SystemClock
@@ -84,7 +77,7 @@ class Daemon:
         )
         self._prompter = AnnouncedPrompter(self._prompters, self._events)
         self._audit = SqliteAuditLog(config.audit.directory, clock)
-        self._sessions = Sessions(clock, self._events, Limits(config.session.idle, config.session.max_age))
+        self._sessions = Sessions(clock, self._events, config.session)
         self._consents = Consents(
             self._prompter, clock, batch_max=config.consent.batch_max, batch_lifetime=config.consent.batch_lifetime
         )
@@ -130,7 +123,7 @@ class Daemon:
                 Pseudonyms(self._store),
                 self._audit,
                 self._clock,
-                _dmp_settings(self._config.dmp),
+                self._config.dmp,
             ),
             verifier=self._verifier(authorities),
             logins=logins,
@@ -139,7 +132,7 @@ class Daemon:
             pin_life=PinLife(self._prompter, pins, guard, self._audit),
             support=self._support(),
             relay=Relay(
-                _upstreams(self._config.upstreams),
+                self._config.upstreams,
                 self._sessions,
                 Doors(signing, organisation, self._audit),
                 self._clock,
@@ -172,7 +165,7 @@ class Daemon:
             self._consents,
             self._audit,
             self._clock,
-            settings=_ecps_settings(self._config.psc),
+            settings=self._config.psc,
             secrets=self._secrets,
             store=self._store,
             organisation=csa,
@@ -272,60 +265,6 @@ class Daemon:
         """Rule 7: the screen is locked or unlocked, or the machine goes to sleep."""
         change = self._sessions.unlock_where if kind is Kind.UNLOCK else self._sessions.lock_where
         change(lambda session: uid in (None, session.caller.peer.uid))
-
-
-def _dmp_settings(dmp: Dmp) -> DmpSettings:
-    """Raises ConfigInvalid for a point that the profile does not have."""
-    points, labels = (dict(pair.partition("=")[::2] for pair in pairs) for pairs in (dmp.points, dmp.labels))
-    try:
-        profile = varied(profile_named(dmp.profile), points, window=dmp.window)
-    except AssertionPointInvalid as error:
-        raise ConfigInvalid(file="", key="dmp.points", why="expected", expected=str(error.params["known"])) from error
-    return DmpSettings(profile, dmp.secret_code, dmp.insi_issuer, labels)
-
-
-def _ecps_settings(psc: Psc) -> EcpsSettings | None:
-    """The way to Pro Santé Connect; None where the configuration has none."""
-    proxy = ProxySettings(psc.proxy, psc.proxy_timeout, psc.proxy_identity) if psc.proxy else None
-    where = psc.issuer if psc.mode == "direct" else psc.proxy
-    if where is None or psc.client_id is None:
-        return None
-    return EcpsSettings(
-        issuer=psc.issuer or "",
-        client_id=psc.client_id,
-        authentication=psc.authentication,
-        certificate=psc.certificate,
-        organisation=psc.organisation,
-        key_id=psc.key_id,
-        authorities=psc.authorities,
-        extra_hosts=psc.extra_hosts,
-        redirect_port=psc.redirect_port,
-        redirect_path=psc.redirect_path,
-        exchanges={
-            api["name"]: Exchange(api.get("endpoint"), api.get("audience"), api.get("scope")) for api in psc.apis
-        },
-        proxy=proxy if psc.mode == "proxy" else None,
-    )
-
-
-def _upstreams(configured: Mapping[str, ConfiguredUpstream]) -> dict[str, Upstream]:
-    """The servers behind the relay, by name."""
-    return {
-        name: Upstream(
-            name=name,
-            url=one.url,
-            paths=one.paths,
-            methods=one.methods,
-            headers=one.headers,
-            authorities=one.authorities,
-            minimum=one.tls,
-            asks=one.consent == "ask",
-            timeout=one.timeout,
-            max_body=one.max_body,
-            clock=one.clock,
-        )
-        for name, one in configured.items()
-    }
 
 
 async def run(config: Config, sources: Sequence[ReaderSource] | None = None, authorities: Sequence[bytes] = ()) -> None:

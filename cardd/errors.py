@@ -831,12 +831,6 @@ class AddressInUse(SystemFault):
     code = "daemon.address_in_use"
 
 
-class SimulatorsMissing(SystemFault):
-    """No package that brings simulators is installed."""
-
-    code = "simulators.missing"
-
-
 class DaemonUnreachable(SystemFault):
     """The client library found no daemon. Params: ``where``."""
 

@@ -16,8 +16,9 @@ from multidict import CIMultiDict
 
 from cardd.api.call import Call
 from cardd.api.services import ApiLimits
+from cardd.config import Upstream
 from cardd.errors import BodyTooLarge, CarddError, InvalidRequest, RequestTimeout, UpstreamAnswerTooLarge
-from cardd.relay.upstream import Upstream, readable, to_caller, to_upstream
+from cardd.relay.upstream import readable, target, to_caller, to_upstream
 
 WHOLE = 64 * 1024
 PAUSE = 0.2  # seconds; an answer without a length that keeps silent for so long is passed on from then
@@ -41,10 +42,10 @@ async def _relayed(call: Call) -> web.StreamResponse:
 
     upstream = call.services.relay.upstreams.named(call.path["name"])
     query = call.http.raw_path.partition("?")[2]
-    target = upstream.target(call.http.method, "/" + call.path["path"], query)
+    address = target(upstream, call.http.method, "/" + call.path["path"], query)
     headers = to_upstream(call.http.headers, upstream.headers)
     body = await _body(call.http, upstream, call.limits, headers)
-    sent = Outgoing(call.http.method, target, headers, body)
+    sent = Outgoing(call.http.method, address, headers, body)
     async with call.services.relay.request(call.session, upstream, sent) as (answer, link):
         own = {**call.headers, RELAYED: upstream.name}
         told = to_caller(answer.headers, own, is_page=call.page is not None)

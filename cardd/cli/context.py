@@ -44,7 +44,7 @@ class Context:
         """Where the daemon is: as the command line says, else as its configuration says."""
         if self.arguments.url or self.arguments.socket:
             return str(self.arguments.url) if self.arguments.url else self.socket(self.arguments.socket)
-        from cardd.config import load  # noqa: PLC0415 - only where it is not said
+        from cardd.config.loading import load  # noqa: PLC0415 - only where it is not said
         from cardd.errors import ConfigInvalid  # noqa: PLC0415
 
         try:

@@ -11,7 +11,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cardd.config import load
+from cardd.config.loading import load
 from cardd.core import totp
 from cardd.core.support import SECRET
 from cardd.errors import SecretStoreUnavailable, SupportCodeWrong

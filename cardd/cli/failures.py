@@ -64,7 +64,7 @@ def sentences(error: CarddError, language: str) -> tuple[str, str, str]:
 def _reason(error: CarddError, language: str) -> str | None:
     """The whole detail, where a word among the parameters says what it is."""
     if isinstance(error, ConfigInvalid) and "expected" in error.params:
-        from cardd.config import explain  # noqa: PLC0415 - only for this error
+        from cardd.config.reference import explain  # noqa: PLC0415 - only for this error
 
         return explain(error, language)
     if isinstance(error, AuditBroken):

@@ -1,26 +1,28 @@
-"""The daemon's settings: what the TOML files may say, with defaults, limits and meanings.
+"""The daemon's settings: plain values, which every part above the base may take as they are.
 
-``settings`` declares every key once; ``loading`` reads files into it, and ``reference`` tells people about it, so
-that neither the checks nor the documents can drift from the keys. Imports nothing heavy: cardctl reads it too.
+``settings`` and ``services`` declare every key once. ``loading`` reads files into them, and ``reference`` tells people
+about them: only the programs, ``cardd`` and ``cardctl``, import those two.
 """
 
-from cardd.config.loading import load, parse
-from cardd.config.reference import KeyInfo, explain, keys
-from cardd.config.settings import Audit, Card, Config, Consent, Listen, Prompt, SessionRules, State, Web
+from cardd.config.services import Dmp, Exchange, Psc, Timestamp, Trust, Upstream
+from cardd.config.settings import Audit, Card, Config, Consent, Csa, Listen, Prompt, SessionRules, State, Support, Web
 
 __all__ = [
     "Audit",
     "Card",
     "Config",
     "Consent",
-    "KeyInfo",
+    "Csa",
+    "Dmp",
+    "Exchange",
     "Listen",
     "Prompt",
+    "Psc",
     "SessionRules",
     "State",
+    "Support",
+    "Timestamp",
+    "Trust",
+    "Upstream",
     "Web",
-    "explain",
-    "keys",
-    "load",
-    "parse",
 ]

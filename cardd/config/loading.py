@@ -1,30 +1,28 @@
 """Reads TOML files into a Config: the main file, then its drop-ins in the order of their names.
 
-A later file replaces single keys of an earlier one (lists as a whole). Whatever is not understood is an error that
-names the file and the key: a misspelt setting that silently does nothing would be a hole.
+A later file replaces single keys of an earlier one (lists as a whole). What is not understood is an error that names
+the file and the key: a misspelt setting that silently does nothing would be a hole.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cardd.config.key import declared
-from cardd.config.psc import missing_in
+from cardd.config.kinds import Section, Unfit, declared, read
 from cardd.config.settings import FAMILIES, SECTIONS, Config, section_of
-from cardd.config.values import Unfit
 from cardd.errors import ConfigInvalid
 
 DIRECTORY = Path("/etc/cardd")
 
 
 def load(file: Path | None = None, *, directory: Path = DIRECTORY) -> Config:
-    """The settings of ``file`` alone; without one, those of ``cardd.toml`` and ``cardd.toml.d`` in ``directory``.
+    """Return the settings of ``file`` alone, or those of ``cardd.toml`` and ``cardd.toml.d`` in ``directory``.
 
-    Nothing there at all means the defaults; a file that was named must exist. Raises ConfigInvalid (see ``explain``).
+    No file at all means the defaults; a file that was named must exist. Raises ConfigInvalid (see ``explain``).
     """
     if file is not None:
         return _merged([(str(file), _text(file))])
@@ -35,62 +33,59 @@ def load(file: Path | None = None, *, directory: Path = DIRECTORY) -> Config:
 
 
 def parse(text: str, name: str = "cardd.toml") -> Config:
-    """The settings of one document; ``name`` is what errors call it. Raises ConfigInvalid."""
+    """Return the settings of one document; ``name`` is what errors call it. Raises ConfigInvalid."""
     return _merged([(name, text)])
 
 
 @dataclass(slots=True)
 class _Reading:
-    """What was read so far: values by key, and the file that gave each."""
+    """What was read so far: the values of each section by key, and the file that gave each."""
 
-    values: dict[tuple[str, str], object] = field(default_factory=dict)
-    origin: dict[tuple[str, str], str] = field(default_factory=dict)
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    origin: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def add(self, name: str, document: dict[str, object]) -> None:
+    def add(self, file: str, document: Mapping[str, object]) -> None:
+        """Take the keys of one file in the place of those that were read before."""
         for section, table in _tables(document):
             kind = section_of(section)
             if kind is None:
-                raise _unknown(name, section, [*SECTIONS, *(f"{family}.NAME" for family in FAMILIES)])
+                raise _unknown(file, section, [*SECTIONS, *(f"{family}.NAME" for family in FAMILIES)])
             if not isinstance(table, dict):
-                raise ConfigInvalid(file=name, key=section, why="type", expected=f"[{section}]")
+                raise ConfigInvalid(file=file, key=section, why="type", expected=f"[{section}]")
             known = declared(kind)
             for key, value in table.items():
                 if key not in known:
-                    raise _unknown(name, f"{section}.{key}", [f"{section}.{entry}" for entry in known])
-                self._add_value(name, section, key, known[key][0].kind.read, value)
-
-    def _add_value(self, name: str, section: str, key: str, read: Callable[[object], object], value: object) -> None:
-        try:
-            self.values[section, key] = read(value)
-        except Unfit as unfit:
-            raise ConfigInvalid(file=name, key=f"{section}.{key}", why=unfit.reason, expected=unfit.expected) from None
-        self.origin[section, key] = name
+                    raise _unknown(file, f"{section}.{key}", [f"{section}.{each}" for each in known])
+                try:
+                    self.values.setdefault(section, {})[key] = read(known[key].type, value)
+                except Unfit as unfit:
+                    raise _invalid(file, f"{section}.{key}", unfit) from None
+                self.origin.setdefault(section, {})[key] = file
 
     def config(self) -> Config:
-        parts: dict[str, Any] = {
-            name.rpartition(".")[2]: section(**self._of(name)) for name, section in SECTIONS.items()
-        }
-        for family, section in FAMILIES.items():
-            names = dict.fromkeys(owner for owner, _ in self.values if owner.startswith(f"{family}."))
-            parts[family] = {name.partition(".")[2]: section(**self._of(name)) for name in names}
-        return self._beside(Config(**parts))
+        """Return all of it, with the defaults that follow another key. Raises ConfigInvalid."""
+        listen, state, audit = (self.values.setdefault(title, {}) for title in ("listen", "state", "audit"))
+        if "socket" in listen:
+            listen.setdefault("agent_socket", listen["socket"].with_name("agent.sock"))
+        if "directory" in state:
+            audit.setdefault("directory", state["directory"] / "audit")
+        parts: dict[str, Any] = {name: self._section(title, kind) for title, (name, kind) in SECTIONS.items()}
+        for family, kind in FAMILIES.items():
+            names = [title.partition(".")[2] for title in self.values if title.startswith(f"{family}.")]
+            parts[family] = {name: self._section(f"{family}.{name}", kind, name=name) for name in names}
+        return Config(**parts)
 
-    def _of(self, section: str) -> dict[str, Any]:
-        return {key: value for (owner, key), value in self.values.items() if owner == section}
-
-    def _beside(self, config: Config) -> Config:
-        """The same, with the defaults that follow another key."""
-        listen, audit = config.listen, config.audit
-        if ("listen", "agent_socket") not in self.values:
-            listen = replace(listen, agent_socket=listen.socket.with_name("agent.sock"))
-        if ("audit", "directory") not in self.values:
-            audit = replace(audit, directory=config.state.directory / "audit")
-        return replace(config, listen=listen, audit=audit)
+    def _section(self, title: str, kind: type[Section], **more: str) -> Section:
+        section = kind(**self.values.get(title, {}), **more)
+        for key, unfit in section.faults():
+            files = self.origin[title]  # with the defaults alone nothing is wrong
+            raise _invalid(files.get(key) or next(iter(files.values())), f"{title}.{key}", unfit)
+        return section
 
 
-def _tables(document: dict[str, object]) -> Iterable[tuple[str, object]]:
-    """The tables of a document by their dotted names: ``[drivers.pkcs11]`` stands inside ``drivers``."""
-    outer = {*FAMILIES, *(name.partition(".")[0] for name in SECTIONS if "." in name)}
+def _tables(document: Mapping[str, object]) -> Iterable[tuple[str, object]]:
+    """Return the tables of a document by their dotted names: ``[drivers.pkcs11]`` stands inside ``drivers``."""
+    outer = {*FAMILIES, *(title.partition(".")[0] for title in SECTIONS if "." in title)}
     for section, table in document.items():
         if section in outer and isinstance(table, dict):
             yield from ((f"{section}.{name}", inner) for name, inner in table.items())
@@ -102,27 +97,7 @@ def _merged(files: Iterable[tuple[str, str]]) -> Config:
     reading = _Reading()
     for name, text in files:
         reading.add(name, _toml(name, text))
-    config = reading.config()
-    _check_together(config, reading)
-    return config
-
-
-def _check_together(config: Config, reading: _Reading) -> None:
-    """What depends on two keys, perhaps of two files."""
-    insecure = [origin for origin in config.web.allowed_origins if origin.startswith("http:")]
-    if insecure and not config.web.allow_insecure_origins:
-        name = reading.origin["web", "allowed_origins"]
-        raise ConfigInvalid(file=name, key="web.allowed_origins", why="insecure_origin", expected=insecure[0])
-    for each, upstream in config.upstreams.items():
-        if not upstream.url:
-            name = next(file for (owner, _), file in reading.origin.items() if owner == f"upstreams.{each}")
-            raise ConfigInvalid(file=name, key=f"upstreams.{each}.url", why="missing", expected="https://…")
-    if lack := missing_in(config.psc):
-        name = next(file for (owner, _), file in reading.origin.items() if owner == "psc")
-        raise ConfigInvalid(file=name, key=f"psc.{lack[0]}", why="missing", expected=lack[1])
-    if config.listen.socket == config.listen.agent_socket:
-        name = reading.origin.get(("listen", "agent_socket")) or reading.origin["listen", "socket"]
-        raise ConfigInvalid(file=name, key="listen.agent_socket", why="same_path", expected=str(config.listen.socket))
+    return reading.config()
 
 
 def _text(file: Path) -> str:
@@ -130,18 +105,22 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "UTF-8"
-        raise ConfigInvalid(file=str(file), key="", why="unreadable", expected=why) from None
+        raise _invalid(str(file), "", Unfit("unreadable", why)) from None
 
 
 def _toml(name: str, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigInvalid(file=name, key="", why="toml", expected=str(error)) from None
+        raise _invalid(name, "", Unfit("toml", str(error))) from None
 
 
-def _unknown(name: str, key: str, known: Iterable[str]) -> ConfigInvalid:
+def _unknown(file: str, key: str, known: Iterable[str]) -> ConfigInvalid:
     import difflib  # noqa: PLC0415 (half a millisecond that only a misspelt file costs)
 
     nearest = difflib.get_close_matches(key, list(known), n=1, cutoff=0.0)
-    return ConfigInvalid(file=name, key=key, why="unknown", expected=nearest[0])
+    return _invalid(file, key, Unfit("unknown", nearest[0]))
+
+
+def _invalid(file: str, key: str, unfit: Unfit) -> ConfigInvalid:
+    return ConfigInvalid(file=file, key=key, why=unfit.why, expected=unfit.expected)

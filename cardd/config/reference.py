@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from cardd.config.key import declared
+from cardd.config.kinds import Why, declared, name_of
 from cardd.config.settings import FAMILIES, SECTIONS
 from cardd.errors import ConfigInvalid
 
-REASONS = {
+REASONS: Mapping[Why, tuple[str, str]] = {
     "unknown": (
         "unknown key; the nearest one is {expected}",
         "clé inconnue ; la plus proche est {expected}",
@@ -21,6 +23,8 @@ REASONS = {
     "choice": ("not one of {expected}", "ne fait pas partie de {expected}"),
     "path": ("not an absolute path ({expected})", "ce n’est pas un chemin absolu ({expected})"),
     "https": ("not an https address ({expected})", "ce n’est pas une adresse https ({expected})"),
+    "http": ("not an http or https address ({expected})", "ce n’est pas une adresse http ou https ({expected})"),
+    "host": ("not the name of a host ({expected})", "ce n’est pas un nom d’hôte ({expected})"),
     "loopback": (
         "cardd listens on this machine's own addresses only: {expected}",
         "cardd n’écoute que sur les adresses de la machine elle-même : {expected}",
@@ -60,24 +64,26 @@ class KeyInfo:
 
 
 def keys() -> list[KeyInfo]:
-    """All keys, in the order in which a file would have them."""
+    """Return all keys, in the order in which a file would have them."""
+    sections = {title: kind for title, (_, kind) in SECTIONS.items()}
+    sections |= {f"{family}.NAME": kind for family, kind in FAMILIES.items()}
     return [
-        KeyInfo(f"{section}.{key}", info.kind.name, _toml(default), info.en, info.fr)
-        for section, settings in (*SECTIONS.items(), *((f"{family}.NAME", kind) for family, kind in FAMILIES.items()))
-        for key, (info, default) in declared(settings).items()
+        KeyInfo(f"{title}.{name}", name_of(key.type), _toml(key.default), key.meaning.en, key.meaning.fr)
+        for title, section in sections.items()
+        for name, key in declared(section).items()
     ]
 
 
 def explain(error: ConfigInvalid, language: str) -> str:
-    """One sentence: which file, which key, what is wrong; ``language`` is ``fr`` or ``en``."""
-    english, french = REASONS[str(error.params["why"])]
+    """Return one sentence: which file, which key, what is wrong; ``language`` is ``fr`` or ``en``."""
+    english, french = REASONS[cast(Why, error.params["why"])]
     reason = (french if language == "fr" else english).format(expected=error.params["expected"])
     colon = "\N{NO-BREAK SPACE}: " if language == "fr" else ": "
     return colon.join(str(part) for part in (error.params["file"], error.params["key"], reason) if part)
 
 
 def _toml(value: object) -> str:
-    """A default as TOML. JSON writes strings, numbers, booleans and lists the same way."""
+    """Return a default as TOML. JSON writes strings, numbers, booleans and lists the same way."""
     if value is None or isinstance(value, Path):
         return json.dumps(str(value or ""))
     if isinstance(value, float) and value.is_integer():

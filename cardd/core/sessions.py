@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from cardd.config import SessionRules
 from cardd.core.events import EventBus
 from cardd.core.readers import InsertedCard
 from cardd.core.tokens import fingerprint, new_id, new_token
@@ -119,21 +120,13 @@ class Session:
         self.state = SessionState.LOCKED
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long a session may be idle, and how old it may grow, in seconds (rule 7)."""
-
-    idle: float = 1800.0
-    max_age: float = 14400.0
-
-
 @dataclass(slots=True)
 class Sessions:
     """All open sessions, and the reason why recent ones ended."""
 
     clock: Clock
     events: EventBus
-    limits: Limits
+    rules: SessionRules
     on_closed: list[Callable[[Session, str], None]] = field(default_factory=list)
     on_situated: list[Callable[[Session], None]] = field(default_factory=list)
     on_locked: list[Callable[[Session], None]] = field(default_factory=list)
@@ -188,7 +181,7 @@ class Sessions:
         session.used = self.clock.monotonic()
         session.started = session.used - age
         session.state = SessionState.PENDING
-        session.pending = Pending(session.opened_at + timedelta(seconds=self.limits.max_age))
+        session.pending = Pending(session.opened_at + timedelta(seconds=self.rules.max_age))
         self._open[session.token] = session
         self._watch(session)
 
@@ -330,13 +323,13 @@ class Sessions:
 
     def _remaining(self, session: Session) -> float:
         now = self.clock.monotonic()
-        return min(session.used + self.limits.idle, session.started + self.limits.max_age) - now
+        return min(session.used + self.rules.idle, session.started + self.rules.max_age) - now
 
     def _overdue(self, session: Session) -> str | None:
         now = self.clock.monotonic()
-        if now >= session.started + self.limits.max_age:
+        if now >= session.started + self.rules.max_age:
             return "max_age"
-        return "idle" if now >= session.used + self.limits.idle else None
+        return "idle" if now >= session.used + self.rules.idle else None
 
     def _watch(self, session: Session) -> None:
         """One timer a session, set for its next possible end and moved only when it fires: idle means no wake-ups."""

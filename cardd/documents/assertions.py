@@ -8,19 +8,20 @@ card, certificate or PSC tell); each is a row of the audit log, its patient unde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from cardd.config import Dmp
 from cardd.core.consent import Consents
 from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.recording import recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.core.signing import Signing
 from cardd.driver import Card
-from cardd.errors import InvalidRequest, SituationUnknown
+from cardd.errors import AssertionPointInvalid, ConfigInvalid, InvalidRequest, SituationUnknown
 from cardd.formats.prepared import Signer
-from cardd.formats.saml.profiles import DmpProfile
+from cardd.formats.saml.profiles import DmpProfile, profile_named, varied
 from cardd.formats.saml.request import (
     Access,
     InsiCall,
@@ -46,23 +47,6 @@ if TYPE_CHECKING:
 Prepare = Callable[[Signer], "PreparedAssertion"]
 
 DECLARED = "declared"  # the identifier of a situation that the program tells, where an organisation vouches
-
-
-@dataclass(frozen=True, slots=True)
-class DmpSettings:
-    """What a site chose: the variants of a profile, and values that no public source tells.
-
-    ``labels`` are the words for codes that are newer than our tables.
-    """
-
-    profile: DmpProfile
-    secret_code: str | None = None
-    insi_issuer: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-    def completed(self, registration: Registration) -> Registration:
-        """The practice software's registration with these values."""
-        return replace(registration, secret_code=self.secret_code, insi_issuer=self.insi_issuer, labels=self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +87,15 @@ class PscMeans(Protocol):
         ...
 
 
+def profile_of(dmp: Dmp) -> DmpProfile:
+    """Return the profile that a site chose, with its points. Raises ConfigInvalid for a point that it does not have."""
+    try:
+        return varied(profile_named(dmp.profile), dmp.changes, window=dmp.window)
+    except AssertionPointInvalid as error:
+        expected = f"{error.params['point']}: {error.params['known']}"
+        raise ConfigInvalid(file="", key="dmp.points", why="choice", expected=expected) from error
+
+
 @dataclass(slots=True)
 class Assertions:
     """Issues them, in the variants of one DMP profile."""
@@ -116,14 +109,19 @@ class Assertions:
     pseudonyms: Pseudonyms
     audit: AuditLog
     clock: Clock
-    dmp: DmpSettings
+    dmp: Dmp
+    profile: DmpProfile = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigInvalid for a point that the profile does not have."""
+        self.profile = profile_of(self.dmp)
 
     async def vihf(self, session: Session, wanted: VihfWanted) -> Issued:
         """A VIHF. Raises AssertionRefused's classes, SituationUnknown, ConsentRefused, the errors of PIN and card."""
         speaker = await self._speaker(session, wanted)
         mode = {CPX: Mode.DIRECT, CSA: Mode.INDIRECT}.get(session.method, Mode.AIR)
         call = VihfCall(mode, wanted.patient, wanted.access, wanted.is_secret, wanted.role, wanted.section)
-        vihf = _Vihf(speaker, self.dmp.completed(wanted.registration), call, self.dmp.profile, self.clock)
+        vihf = _Vihf(speaker, self._completed(wanted.registration), call, self.profile, self.clock)
         entry = _entry(session, "assertion.vihf", self._about(wanted))
         if mode is Mode.AIR:
             return await self._air(session, vihf, entry)
@@ -132,7 +130,7 @@ class Assertions:
     async def insi(self, session: Session, wanted: InsiWanted) -> Issued:
         """An INSi assertion; one of a person whom PSC vouches for is not signed. Raises as ``vihf`` does."""
         speaker = await self._speaker(session, None)
-        insi = _Insi(speaker, self.dmp.completed(wanted.registration), wanted.call, self.dmp.profile, self.clock)
+        insi = _Insi(speaker, self._completed(wanted.registration), wanted.call, self.profile, self.clock)
         entry = _entry(session, "assertion.insi", "insi")
         if session.card is None:
             return await self._unsigned(session, insi, entry)
@@ -183,6 +181,11 @@ class Assertions:
         """For the audit log: which patient, under a pseudonym, and how the record is opened (EX_AIR-070)."""
         patient = f"patient:{self.pseudonyms.of(wanted.patient.ins)}" if wanted.patient else "vihf"
         return " ".join((patient, wanted.access, *(["secret"] if wanted.is_secret else [])))
+
+    def _completed(self, registration: Registration) -> Registration:
+        """Return the practice software's registration with the values that no public source tells."""
+        dmp = self.dmp
+        return replace(registration, secret_code=dmp.secret_code, insi_issuer=dmp.insi_issuer, labels=dmp.words)
 
     async def _speaker(self, session: Session, wanted: VihfWanted | None) -> Speaker:
         if session.method == CSA:

@@ -10,6 +10,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from cardd.config import Upstream
 from cardd.errors import (
     CarddError,
     UpstreamClosed,
@@ -17,8 +18,6 @@ from cardd.errors import (
     UpstreamTimeout,
     UpstreamTlsFailed,
 )
-from cardd.http import causes, open_session
-from cardd.relay.upstream import Upstream
 from cardd.tls.connector import Credentials, KeyConnector, Server
 
 Body = bytes | AsyncIterator[bytes] | None
@@ -43,10 +42,17 @@ class Link:
 
     def __init__(self, upstream: Upstream, credentials: Credentials) -> None:
         self._upstream = upstream
-        server = Server(upstream.name, upstream.host, upstream.port, upstream.authorities, upstream.minimum)
+        server = Server(upstream.name, upstream.host, upstream.port, upstream.authorities, upstream.tls)
         self._connector = KeyConnector(server, credentials)
-        silence = aiohttp.ClientTimeout(total=None, sock_read=upstream.timeout)
-        self._http = open_session(self._connector, silence, buffer=BUFFER, left_out=AUTOMATIC)
+        self._http = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_read=upstream.timeout),
+            auto_decompress=False,
+            read_bufsize=BUFFER,
+            skip_auto_headers=AUTOMATIC,
+            trust_env=False,
+        )
         self._in_use = 0
         self._is_retired = False
 
@@ -95,7 +101,7 @@ class Link:
 
     def _error(self, fault: BaseException) -> CarddError:
         name = self._upstream.name
-        for cause in causes(fault):
+        for cause in _causes(fault):
             if isinstance(cause, CarddError):
                 return cause
         if isinstance(fault, TimeoutError):
@@ -105,3 +111,11 @@ class Link:
         if isinstance(fault, aiohttp.InvalidURL):
             return UpstreamTlsFailed(name=name, why="URL")
         return UpstreamClosed(name=name)
+
+
+def _causes(fault: BaseException | None) -> Iterator[BaseException]:
+    seen = 0
+    while fault is not None and seen < 8:
+        yield fault
+        fault = fault.__cause__ or fault.__context__
+        seen += 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from cardd.config import Upstream
 from cardd.core.recording import recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.core.signing import Signing
@@ -27,7 +28,7 @@ from cardd.errors import (
 from cardd.identity.csa import OrganisationKey
 from cardd.model import Algorithm, KeyPurpose
 from cardd.ports import AuditLog, Clock
-from cardd.relay.upstream import Upstream, Upstreams
+from cardd.relay.upstream import Upstreams
 
 if TYPE_CHECKING:
     import aiohttp

@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from cardd.documents.assertions import DmpSettings
-from cardd.formats.saml.profiles import profile_named
+from cardd.config import Dmp, Psc, Upstream
 from cardd.identity.ecps.direct import DirectLogin
-from cardd.identity.ecps.settings import EcpsSettings
 from cardd.oidc.token_set import TokenSet
-from cardd.relay.upstream import Upstream
 from tests.api.workbench import Workbench
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import SECRET, PscRig
 
-DMP = DmpSettings(profile_named("2024"))
+DMP = Dmp()
 NONE: Mapping[str, Upstream] = MappingProxyType({})
 LOGIN: dict[str, object] = {"method": "ecps", "login_hint": ALICE}
 
@@ -37,14 +34,14 @@ def workbench_at(
     directory: Path,
     client: str = "basic",
     *,
-    dmp: DmpSettings = DMP,
+    dmp: Dmp = DMP,
     upstreams: Mapping[str, Upstream] = NONE,
     **settings: object,
 ) -> Workbench:
     """A workbench, not started, whose service is this client at the provider."""
     authorities = directory / "psc.pem"
     authorities.write_bytes(psc.authority.pem)
-    at = EcpsSettings(psc.issuer, client, authorities=authorities, **settings)  # type: ignore[arg-type]
+    at = Psc(issuer=psc.issuer, client_id=client, authorities=authorities, **settings)  # type: ignore[arg-type]
     api = Workbench(directory, psc=at, dmp=dmp, upstreams=upstreams)
     api.secrets.values["psc-client-secret"] = SECRET.encode()
     api.person.attentive.clear()  # the dialog stays open; the mobile answers

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from cardd.relay.upstream import Upstream
+from msgspec.structs import replace
+
+from cardd.config import Upstream
 from tests.api.workbench import Got, Workbench
 from tests.rig.nginx import Nginx, Pair
 from tests.rig.upstream import Talk, backend, tls_server
@@ -40,7 +42,7 @@ class Relayed:
 
 
 def upstream(site: Site, port: int) -> Upstream:
-    return Upstream("dmp", f"https://localhost:{port}", authorities=site.authority.certificate)
+    return Upstream(name="dmp", url=f"https://localhost:{port}", authorities=site.authority.certificate)
 
 
 @asynccontextmanager
@@ -50,7 +52,7 @@ async def behind_nginx(
     async with backend() as port:
         nginx = Nginx(directory / "nginx", site.clients, site.server, protocols, backend=port)
         with nginx.running():
-            one = replace(upstream(site, nginx.port), **settings)  # type: ignore[arg-type]
+            one = replace(upstream(site, nginx.port), **settings)
             api = await started(Workbench(directory, upstreams={"dmp": one}))
             yield Relayed(api, nginx, *await api.logged_in())
 
@@ -60,7 +62,7 @@ async def talking(
     site: Site, started: Start, directory: Path, talk: Talk, **settings: object
 ) -> AsyncIterator[Relayed]:
     async with tls_server(site.server, site.clients, talk) as port:
-        one = replace(upstream(site, port), **settings)  # type: ignore[arg-type]
+        one = replace(upstream(site, port), **settings)
         api = await started(Workbench(directory, upstreams={"dmp": one}))
         nginx = Nginx(directory, site.clients, site.server, port=port)
         yield Relayed(api, nginx, *await api.logged_in())

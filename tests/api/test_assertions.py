@@ -15,8 +15,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from cardd.documents.assertions import DmpSettings
-from cardd.formats.saml.profiles import profile_named
+from cardd.config import Dmp
 from cardd.model import Choice, KeyPurpose
 from cardd_drivers.pkcs12.source import FilesSource
 from cardd_simulators.dmp.vihf import wrong_in_insi, wrong_in_vihf
@@ -326,7 +325,7 @@ async def test_without_the_organisation_s_key_there_is_no_air(ecps: Workbench, p
 
 
 async def test_an_insi_assertion_by_e_cps_is_signed_by_nobody(psc: PscRig, tmp_path: Path) -> None:
-    api = workbench_at(psc, tmp_path, dmp=DmpSettings(profile_named("2024"), insi_issuer="CN=LPS SIMULATION"))
+    api = workbench_at(psc, tmp_path, dmp=Dmp(insi_issuer="CN=LPS SIMULATION"))
     await api.start()
     path, token = await e_cps(api, psc)
     body = {"type": "insi", "lps": LPS, "billing": "991234567", "specialty": "01"}

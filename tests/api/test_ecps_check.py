@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cardd.config import Psc
 from cardd.errors import SecretStoreUnavailable
-from cardd.identity.ecps.settings import EcpsSettings, ProxySettings
 from cardd.secret import Secret
 from tests.api.ecps import LOGIN, Place, pair, workbench_at
 from tests.api.workbench import Got, Workbench
@@ -146,8 +146,8 @@ async def test_the_editor_s_server_is_looked_at_in_its_place(tmp_path: Path) -> 
     async with ProxyLps(Authority()) as editor:
         authorities = tmp_path / "editor.pem"
         authorities.write_bytes(editor.authority.pem)
-        proxy = ProxySettings(editor.url)
-        api = Workbench(tmp_path, psc=EcpsSettings("", "lps-test", authorities=authorities, proxy=proxy))
+        psc = Psc(mode="proxy", client_id="lps-test", authorities=authorities, proxy=editor.url)
+        api = Workbench(tmp_path, psc=psc)
         async with started(api):
             got = await check(api)
             assert (got.status, got.json["mobile"], got.json["resumes"]) == (200, True, False)

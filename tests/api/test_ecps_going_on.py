@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from cardd.config import Psc
 from cardd.errors import PscUnavailable, SecretStoreUnavailable, StateUnavailable
 from cardd.identity.ecps import direct, lease, opened, pace
 from cardd.identity.ecps.direct import DirectLogin, DirectWay
-from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import Wanted
 from cardd.oidc import renewal
 from cardd.secret import Secret
@@ -314,7 +314,7 @@ async def opened_at(fake: FakeProvider) -> AsyncIterator[DirectLogin]:
     fake.start["interval"] = 0.01
     fake.tokens["refresh_token"] = "first"
     async with fake_service(fake) as provider:
-        waiting = await DirectWay(provider, EcpsSettings(fake.issuer, CLIENT)).begin(Wanted(ALICE))
+        waiting = await DirectWay(provider, Psc(issuer=fake.issuer, client_id=CLIENT)).begin(Wanted(ALICE))
         yield await waiting.finish()
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from msgspec.structs import replace
 
-from cardd.identity.ecps.settings import EcpsSettings, ProxySettings
+from cardd.config import Psc
 from tests.api.ecps import LOGIN, ends_in, pair, pending
 from tests.api.workbench import Workbench
 from tests.rig.oidc.people import ALICE
@@ -30,9 +30,8 @@ async def editor() -> AsyncIterator[ProxyLps]:
 def workbench_at(editor: ProxyLps, directory: Path, **proxy: object) -> Workbench:
     authorities = directory / "editor.pem"
     authorities.write_bytes(editor.authority.pem)
-    settings = EcpsSettings("", "lps-test", authorities=authorities, proxy=ProxySettings(editor.url, identity=IDENTITY))
-    assert settings.proxy
-    api = Workbench(directory, psc=replace(settings, proxy=replace(settings.proxy, **proxy)))  # type: ignore[arg-type]
+    psc = Psc(mode="proxy", client_id="lps-test", authorities=authorities, proxy=editor.url, proxy_identity=IDENTITY)
+    api = Workbench(directory, psc=replace(psc, **proxy))
     api.person.attentive.clear()
     return api
 
@@ -71,7 +70,7 @@ async def test_agreed_on_the_mobile_it_is_the_same_session(api: Workbench, edito
 async def test_where_the_editor_tells_no_identity_the_session_has_the_national_id_and_no_name(
     editor: ProxyLps, tmp_path: Path
 ) -> None:
-    api = workbench_at(editor, tmp_path, identity=None)
+    api = workbench_at(editor, tmp_path, proxy_identity=None)
     await api.start()
     path, token = await pending(api)
     await rings(editor)
@@ -145,7 +144,7 @@ async def test_what_psc_said_is_told_as_such(
 async def test_an_identity_that_the_editor_does_not_serve_is_not_taken_for_an_unknown_person(
     editor: ProxyLps, tmp_path: Path
 ) -> None:
-    api = workbench_at(editor, tmp_path, identity="elsewhere")
+    api = workbench_at(editor, tmp_path, proxy_identity="elsewhere")
     await api.start()
     path, token = await pending(api)
     await rings(editor)
@@ -157,7 +156,7 @@ async def test_an_identity_that_the_editor_does_not_serve_is_not_taken_for_an_un
 
 
 async def test_nobody_who_answers_in_time_is_told_as_such(editor: ProxyLps, tmp_path: Path) -> None:
-    api = workbench_at(editor, tmp_path, timeout=0.3)
+    api = workbench_at(editor, tmp_path, proxy_timeout=0.3)
     await api.start()
     assert await ends_in(api, *await pending(api)) == (403, "psc.expired")
     await api.ecps.close()

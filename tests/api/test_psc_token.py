@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cardd.config import Exchange
 from cardd.identity.ecps import direct
-from cardd.identity.ecps.settings import Exchange
 from tests.api.ecps import LOGIN, ends_in, pair, pending, tokens_of, workbench_at
 from tests.api.workbench import Workbench
 from tests.rig.oidc.people import ALICE
@@ -54,7 +54,7 @@ async def test_a_token_that_is_about_to_end_is_renewed_before_it_is_given(
 
 
 async def test_a_token_is_exchanged_for_an_api_that_the_configuration_names(psc: PscRig, tmp_path: Path) -> None:
-    api = workbench_at(psc, tmp_path, exchanges={"ins": Exchange(audience="https://api.example")})
+    api = workbench_at(psc, tmp_path, apis=(Exchange(name="ins", audience="https://api.example"),))
     await api.start()
     path, token = await session_of(api, psc, await pair(api, permissions=["psc_token"]))
     got = await api.call("POST", f"{path}/psc-token", {"api": "ins"}, bearer=token)

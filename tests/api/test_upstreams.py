@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
 from cardd.errors import PinTimeout
 from cardd.model import Choice
@@ -253,7 +253,7 @@ async def test_without_a_held_pin_its_dialog_is_the_consent(site: Site, started:
 
 
 async def test_what_the_configuration_agrees_to_asks_nobody(site: Site, started: Start, tmp_path: Path) -> None:
-    async with behind_nginx(site, started, tmp_path, asks=False) as relayed:
+    async with behind_nginx(site, started, tmp_path, consent="login") as relayed:
         assert (await relayed.call("GET", "/who")).status == 200
         assert "relay" not in relayed.api.person.topics()
         assert [entry.consent for entry in relayed.api.audit.entries if entry.action == "tls.handshake"] == ["login"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
 from tests.api.relayed import Site, Start, head, raw_head, talking, upstream
 from tests.api.workbench import Workbench
@@ -248,7 +248,7 @@ async def test_a_server_that_is_down_or_not_itself_has_its_code(site: Site, star
                 upstreams={
                     "down": replace(upstream(site, free_port()), name="down"),
                     "other": replace(upstream(site, nginx.port), name="other", authorities=site.clients),
-                    "new": replace(upstream(site, nginx.port), name="new", minimum="1.3"),
+                    "new": replace(upstream(site, nginx.port), name="new", tls="1.3"),
                 },
             )
         )

@@ -18,6 +18,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from cardd.api.server import ApiServer
 from cardd.api.services import ApiLimits, Logins, Services
+from cardd.config import Dmp, Psc, SessionRules, Upstream
 from cardd.core.clients import Clients
 from cardd.core.consent import Consents
 from cardd.core.events import EventBus
@@ -27,28 +28,25 @@ from cardd.core.prompts import AnnouncedPrompter
 from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
-from cardd.core.sessions import Limits, Sessions
+from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
-from cardd.documents.assertions import Assertions, DmpSettings
+from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Stamper
 from cardd.documents.verification import Anchors, Verifier
 from cardd.formats.pdf.process import PdfProcess
-from cardd.formats.saml.profiles import profile_named
 from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
 from cardd.identity.csa import CsaLogin, OrganisationKey
 from cardd.identity.ecps.login import EcpsLogin
-from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
 from cardd.model import Peer
 from cardd.ports import Clock
 from cardd.relay.relay import Doors, Relay
-from cardd.relay.upstream import Upstream
 from cardd.system.host import SystemClock
 from cardd.system.revocation import KeptAnswers, RevocationHttp
 from cardd_drivers.cps3 import Cps3Driver
@@ -107,9 +105,9 @@ class Workbench:
     limits: ApiLimits = field(default_factory=ApiLimits)
     unknown_origins: Literal["refuse", "ask"] = "refuse"
     hold_pin: bool = True
-    psc: EcpsSettings | None = None
+    psc: Psc = field(default_factory=Psc)
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
-    dmp: DmpSettings = field(default_factory=lambda: DmpSettings(profile_named("2024")))
+    dmp: Dmp = field(default_factory=Dmp)
     stamper: Callable[[], Awaitable[Stamper]] | None = None
     anchors: Anchors = field(default_factory=Anchors)
     is_online: bool = True
@@ -129,7 +127,7 @@ class Workbench:
         registry = DriverRegistry([Cps3Driver(), VitaleDriver()])
         self.trace = Trace(self.clock)
         self.readers = Readers(registry, self.events, self.trace, hold=0.5, timeout=10)
-        self.sessions = Sessions(self.clock, self.events, Limits())
+        self.sessions = Sessions(self.clock, self.events, SessionRules())
         prompter = AnnouncedPrompter(self.person, self.events)
         self.consents = Consents(prompter, self.clock, batch_max=50, batch_lifetime=600)
         self.clients = Clients(self.store, prompter, self.clock, allowed_origins=ALLOWED)

@@ -7,7 +7,9 @@ import sqlite3
 import tomllib
 from pathlib import Path
 
-from cardd.config import Config, keys, load
+from cardd.config import Config
+from cardd.config.loading import load
+from cardd.config.reference import keys
 from cardd.model import AuditEntry, Outcome
 from cardd.system.audit_store import SqliteAuditLog
 from tests.cli.station import User

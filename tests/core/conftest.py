@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import pytest
 import pytest_asyncio
 
+from cardd.config import SessionRules
 from cardd.core.consent import Consents
 from cardd.core.events import EventBus
 from cardd.core.pin import PinEntry, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.registry import DriverRegistry
-from cardd.core.sessions import Limits, Sessions
+from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.trace import Trace
 from cardd.identity.authorities import KnownAuthorities
@@ -51,7 +52,7 @@ class Core:
         self.events = EventBus()
         registry = DriverRegistry([Cps3Driver(), Cps4Driver(), VitaleDriver()])
         self.readers = Readers(registry, self.events, Trace(self.clock), hold=self.hold, timeout=10)
-        self.sessions = Sessions(self.clock, self.events, Limits())
+        self.sessions = Sessions(self.clock, self.events, SessionRules())
         self.consents = Consents(self.person, self.clock, batch_max=50, batch_lifetime=600)
         guard = PinGuard(self.clock)
         self.pins = PinEntry(self.person, guard)

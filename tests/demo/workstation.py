@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-from cardd.config import load
+from cardd.config.loading import load
 from cardd.daemon import Daemon
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import READER, InProcessReader, InProcessReaders

@@ -13,7 +13,7 @@ from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import table
-from cardd.config import load
+from cardd.config.loading import load
 from cardd.model import AuditRow
 from cardd.system.audit_reader import AuditReader
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
-from cardd.config import Config, keys, load
-from cardd.config.settings import FAMILIES, SECTIONS
+from cardd.config import Config
+from cardd.config.kinds import declared
+from cardd.config.loading import load
+from cardd.config.reference import keys
+from cardd.config.settings import sections_of
 
 
 def arguments(parser: Parser) -> None:
@@ -45,13 +47,12 @@ def _reference(context: Context) -> list[str]:
 
 
 def _plain(config: Config) -> dict[str, dict[str, object]]:
-    """The settings as JSON has them; paths as texts."""
-    sections = asdict(config)
-    families = {f"{family}.{name}": told for family in FAMILIES for name, told in sections.pop(family).items()}
-    named = {**dict(zip(SECTIONS, sections.values(), strict=True)), **families}
+    """Return the settings as JSON has them; paths as texts."""
+    from msgspec import to_builtins  # noqa: PLC0415 - people rarely want it
+
     return {
-        section: {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
-        for section, settings in named.items()
+        title: {key: to_builtins(getattr(section, key), enc_hook=str) for key in declared(type(section))}
+        for title, section in sections_of(config)
     }
 
 

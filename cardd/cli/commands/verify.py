@@ -108,7 +108,8 @@ async def _verified(context: Context, given: ToVerify) -> Verification:
 
 def _config(context: Context) -> Config:
     """The service's settings; the defaults where this user may not read them, as ``doctor`` tells."""
-    from cardd.config import Config, load  # noqa: PLC0415
+    from cardd.config import Config  # noqa: PLC0415
+    from cardd.config.loading import load  # noqa: PLC0415
 
     try:
         return load(context.arguments.config)

@@ -14,7 +14,7 @@ from cardd.agent.local import conversation, find_pinentry
 from cardd.cli.doctor.check import Finding, Unknowable, failure, ok, warning
 from cardd.cli.doctor.surroundings import Surroundings, in_time
 from cardd.client import CarddClient
-from cardd.config import load
+from cardd.config.loading import load
 from cardd.errors import AuditBroken, ConfigInvalid, DaemonUnreachable, PromptUnavailable
 from cardd.secret import Secret
 

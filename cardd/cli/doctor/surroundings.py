@@ -17,7 +17,8 @@ from typing import TypeVar
 from cardd.cli.doctor.check import Unknowable
 from cardd.cli.doctor.kernel import is_synchronised
 from cardd.client import CarddClient
-from cardd.config import Config, load
+from cardd.config import Config
+from cardd.config.loading import load
 from cardd.core.readers import SESSIONLESS
 from cardd.errors import CarddError, ConfigInvalid
 from cardd.model import CardKind

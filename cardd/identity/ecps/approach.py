@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+from cardd.config import Psc
 from cardd.errors import CarddError, MethodUnavailable, PscIncomplete, SecretStoreUnavailable
 from cardd.identity.csa import CsaLogin
-from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import METHOD, Way
 from cardd.ports import Clock, SecretStore
 
 
 class Approach:
-    """Has the ``Way`` of a configuration; ``settings`` None where there is none."""
+    """Has the ``Way`` of a configuration, which may have none."""
 
-    def __init__(
-        self, settings: EcpsSettings | None, secrets: SecretStore, clock: Clock, organisation: CsaLogin | None
-    ) -> None:
+    def __init__(self, settings: Psc, secrets: SecretStore, clock: Clock, organisation: CsaLogin | None) -> None:
         self.settings = settings
         self._secrets = secrets
         self._clock = clock
@@ -25,9 +23,9 @@ class Approach:
         self._is_lacking = False
         self._making = asyncio.Lock()
 
-    def check(self) -> EcpsSettings:
+    def check(self) -> Psc:
         """What is configured. Raises MethodUnavailable where nothing is."""
-        if self.settings is None:
+        if not self.settings.is_configured:
             raise MethodUnavailable(method=METHOD, why="no_psc")
         return self.settings
 

@@ -10,12 +10,11 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from cardd.config import Psc
 from cardd.errors import MethodUnavailable, PscClientRefused, PscIncomplete, SecretStoreUnavailable
-from cardd.http import Connectors
 from cardd.identity.csa import CsaLogin, KeySigner, ServiceKey, service_key
 from cardd.identity.ecps.direct import DirectWay
 from cardd.identity.ecps.proxy import ProxyWay
-from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import METHOD, Way
 from cardd.oidc.client_auth import (
     AssertionSigner,
@@ -25,7 +24,7 @@ from cardd.oidc.client_auth import (
     SecretPost,
     TlsClientAuth,
 )
-from cardd.oidc.http import Http
+from cardd.oidc.http import Connectors, Http
 from cardd.oidc.keys import ClientKey, FileSigner, thumbprint_of
 from cardd.oidc.provider import Provider
 from cardd.oidc.settings import ProviderSettings
@@ -53,18 +52,18 @@ class _Proof:
         raise PscIncomplete(what="private_key_jwt", why="certificate")
 
 
-async def way_of(settings: EcpsSettings, secrets: SecretStore, clock: Clock, csa: CsaLogin | None) -> Way:
+async def way_of(settings: Psc, secrets: SecretStore, clock: Clock, csa: CsaLogin | None) -> Way:
     """Raises PscIncomplete without usable credentials, or when a configured file cannot be read."""
     tls = _context(settings.authorities)
     proof = await _proof(settings, secrets, csa)
     if proof.file is not None:
         proof.file.show_in(tls)
     connectors = _connectors(proof.service, settings.authorities) if proof.service else None
-    if settings.proxy is not None:
-        return ProxyWay(Http(tls, connectors=connectors), settings, settings.proxy, clock)
+    if settings.mode == "proxy":
+        return ProxyWay(Http(tls, connectors=connectors), settings, clock)
     known = ProviderSettings(
-        settings.issuer,
-        settings.client_id,
+        settings.issuer or "",
+        settings.client_id or "",
         extra_hosts=settings.extra_hosts,
         thumbprint=proof.thumbprint,
     )
@@ -72,7 +71,7 @@ async def way_of(settings: EcpsSettings, secrets: SecretStore, clock: Clock, csa
     return DirectWay(Provider(known, authentication, clock, tls, connectors=connectors), settings)
 
 
-async def _proof(settings: EcpsSettings, secrets: SecretStore, csa: CsaLogin | None) -> _Proof:
+async def _proof(settings: Psc, secrets: SecretStore, csa: CsaLogin | None) -> _Proof:
     if settings.organisation and csa is not None:
         try:
             key = await service_key(csa)
@@ -93,8 +92,8 @@ def _connectors(key: ServiceKey, authorities: Path | None) -> Connectors:
     return lambda host, port: KeyConnector(Server(METHOD, host, port, authorities), shown)
 
 
-async def _authentication(settings: EcpsSettings, secrets: SecretStore, proof: _Proof) -> ClientAuthentication:
-    name, mtls = settings.client_id, proof.thumbprint is not None
+async def _authentication(settings: Psc, secrets: SecretStore, proof: _Proof) -> ClientAuthentication:
+    name, mtls = settings.client_id or "", proof.thumbprint is not None
     match settings.authentication:
         case "tls":
             return TlsClientAuth(name)

@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 from weakref import WeakSet
 
+from cardd.config import Psc
 from cardd.core.sessions import Pending
 from cardd.errors import AddressInUse, CarddError, MethodUnavailable, PscApiUnknown
-from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.situations import situations_of
 from cardd.identity.ecps.way import FINAL, METHOD, PAUSE_FIRST, PAUSE_MAX, Flow, HandedToken, Keep, Reach, Wanted
 from cardd.model import Identity, Situation
@@ -36,7 +36,7 @@ class DirectWay:
     provider may tell of logouts there, from the first login of any kind.
     """
 
-    def __init__(self, provider: Provider, settings: EcpsSettings) -> None:
+    def __init__(self, provider: Provider, settings: Psc) -> None:
         self._provider = provider
         self._settings = settings
         self._site = LoopbackSite(port=settings.redirect_port, path=settings.redirect_path)
@@ -149,7 +149,7 @@ class BrowserWaiting:
 class DirectLogin:
     """``OpenLogin`` with PSC's tokens, which are for PSC and for approved clients and nobody else."""
 
-    def __init__(self, provider: Provider, settings: EcpsSettings, login: Login) -> None:
+    def __init__(self, provider: Provider, settings: Psc, login: Login) -> None:
         self.login = login
         self._provider = provider
         self._settings = settings

@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from cardd.config import Psc
 from cardd.core.background import Background
 from cardd.core.consent import Consents
 from cardd.core.recording import recorded
@@ -29,7 +30,6 @@ from cardd.identity.ecps.kept import KeptSessions
 from cardd.identity.ecps.lease import abandoned
 from cardd.identity.ecps.opened import OpenLogins
 from cardd.identity.ecps.pace import PushPace
-from cardd.identity.ecps.settings import EcpsSettings
 from cardd.identity.ecps.way import (
     METHOD,
     Channel,
@@ -90,7 +90,7 @@ class EcpsLogin:
         audit: AuditLog,
         clock: Clock,
         *,
-        settings: EcpsSettings | None,
+        settings: Psc,
         secrets: SecretStore,
         store: Store,
         organisation: CsaLogin | None = None,

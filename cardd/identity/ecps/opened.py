@@ -101,7 +101,7 @@ class OpenLogins:
 
         Raises StateUnavailable, StateDamaged.
         """
-        for kept in self._kept.all() if self._approach.settings is not None else ():
+        for kept in self._kept.all() if self._approach.settings.is_configured else ():
             session = kept.session(METHOD)
             self._sessions.restore(session)
             self._restored.append((session, kept))

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from datetime import timedelta
 
+from cardd.config import Psc
 from cardd.core.sessions import Pending
 from cardd.errors import (
     CarddError,
@@ -24,14 +25,12 @@ from cardd.errors import (
     PscRequestRefused,
     PscSessionOver,
 )
-from cardd.http import HttpAnswer
-from cardd.identity.ecps.settings import EcpsSettings, ProxySettings
 from cardd.identity.ecps.situations import situations_of
 from cardd.identity.ecps.way import METHOD, Channel, Flow, HandedToken, Keep, Reach, Wanted
 from cardd.model import Identity, Situation
 from cardd.oidc.ciba import two_digits
-from cardd.oidc.fields import parse, text
-from cardd.oidc.http import Http, seconds_ahead
+from cardd.oidc.fields import text
+from cardd.oidc.http import Answer, Http, seconds_ahead
 from cardd.oidc.refusal import Refusal
 from cardd.oidc.token import Token
 from cardd.oidc.userinfo import Person, read_person
@@ -45,10 +44,10 @@ COOKIE_MAX = 4096
 class ProxyWay:
     """``Way`` over one proxy LPS."""
 
-    def __init__(self, http: Http, settings: EcpsSettings, proxy: ProxySettings, clock: Clock) -> None:
+    def __init__(self, http: Http, settings: Psc, clock: Clock) -> None:
         self._http = http
         self._settings = settings
-        self._proxy = proxy
+        self._url = (settings.proxy or "").rstrip("/")
         self._clock = clock
 
     async def begin(self, wanted: Wanted) -> ProxyWaiting:
@@ -57,7 +56,7 @@ class ProxyWay:
             raise PscFlowUnavailable(flow=wanted.flow.value)
         if wanted.login_hint is None:
             raise MethodUnavailable(method=METHOD, why="no_hint")
-        until = self._clock.now() + timedelta(seconds=self._proxy.timeout)
+        until = self._clock.now() + timedelta(seconds=self._settings.proxy_timeout)
         channel = wanted.channel or Channel.MOBILE
         return ProxyWaiting(self, wanted.login_hint, channel, Pending(until, binding_message=two_digits()))
 
@@ -67,7 +66,7 @@ class ProxyWay:
 
     async def reach(self) -> Reach:
         """As ``Way``: whatever the server answers there, it is the server."""
-        return Reach(mobile=True, ahead=seconds_ahead(await self._http.get(self._proxy.url), self._clock))
+        return Reach(mobile=True, ahead=seconds_ahead(await self._http.get(self._url), self._clock))
 
     async def close(self) -> None:
         """As ``Way``."""
@@ -78,13 +77,13 @@ class ProxyWay:
         body = {
             "nationalId": national_id,
             "bindingMessage": digits,
-            "clientId": self._settings.client_id,
+            "clientId": self._settings.client_id or "",
             "channel": channel.name,
         }
         try:
-            async with asyncio.timeout(self._proxy.timeout):
+            async with asyncio.timeout(self._settings.proxy_timeout):
                 answer = await self._http.send(
-                    "POST", self.address("connect"), json=body, timeout=2 * self._proxy.timeout
+                    "POST", self.address("connect"), json=body, timeout=2 * self._settings.proxy_timeout
                 )
         except TimeoutError:
             raise PscExpired from None
@@ -106,15 +105,15 @@ class ProxyWay:
 
     def address(self, path: str) -> str:
         """An address of the proxy's."""
-        return f"{self._proxy.url.rstrip('/')}/{path}"
+        return f"{self._url}/{path}"
 
     async def _person(self, cookie: Token, national_id: str) -> Person:
-        if self._proxy.identity is None:
+        if self._settings.proxy_identity is None:
             return Person("", Identity(national_id, "", ""))
-        answer = await self._http.get(self.address(f"send/{self._proxy.identity}"), _shown(cookie))
+        answer = await self._http.get(self.address(f"send/{self._settings.proxy_identity}"), _shown(cookie))
         if answer.status != 200:
             raise PscRequestRefused(error=f"HTTP {answer.status}")
-        person = read_person(parse(answer.body, "userinfo"), "")
+        person = read_person(answer.json("userinfo"), "")
         if person.identity.national_id != national_id:
             raise PscOtherPerson
         return person
@@ -176,15 +175,15 @@ def _shown(cookie: Token) -> dict[str, str]:
     return {"Cookie": f"{COOKIE}={cookie.reveal()}"}
 
 
-def _cookie(answer: HttpAnswer) -> str:
+def _cookie(answer: Answer) -> str:
     """The session's cookie; the body names it too."""
-    found = answer.cookies.get(COOKIE) or text(parse(answer.body, COOKIE), COOKIE, COOKIE_MAX)
+    found = answer.cookies.get(COOKIE) or text(answer.json(COOKIE), COOKIE, COOKIE_MAX)
     if not found or not found.isascii() or any(character in found for character in ';, \r\n"\\'):
         raise PscGarbled(what=COOKIE)
     return found
 
 
-def _refusal(answer: HttpAnswer) -> CarddError:
+def _refusal(answer: Answer) -> CarddError:
     """Why nobody was connected.
 
     The contract has no status for a person who refused or did not answer: ANS's own proxy says 401 for everything that
@@ -192,7 +191,7 @@ def _refusal(answer: HttpAnswer) -> CarddError:
     """
     told = ""
     with contextlib.suppress(PscGarbled):
-        told = text(parse(answer.body, "answer"), "message", 200) or ""
+        told = text(answer.json("answer"), "message", 200) or ""
     match answer.status:
         case 404:
             return PscLoginHintUnknown()

@@ -1,0 +1,211 @@
+"""What one value of the configuration may be: the types of the keys, and what is wrong with a value that is refused.
+
+msgspec checks a value against its type, strictly: no text passes for a number, no boolean either, and neither do TOML's
+``inf`` and ``nan``. A ``Kind`` beside the type says how people write it, and what to tell them when it is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+Why = Literal[
+    "unknown", "type", "range", "duration", "choice", "path", "https", "http", "loopback", "origin", "insecure_origin",
+    "missing", "forging", "host", "same_path", "unreadable", "toml", "inherited",
+]  # fmt: skip
+
+DAY = 86400
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|h)")
+_LOOPBACK = re.compile(r"(?:(?:127\.0\.0\.1|\[::1\]|localhost):)?(\d{1,5})")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_NAME = rf"{_LABEL}(?:\.{_LABEL})*"
+_HOST = rf"(?:{_NAME}|\[[0-9a-f:]+\])"
+_PORT = r"(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
+_ADDRESS = rf"{_HOST}(?::{_PORT})?(?:/[\w./~%-]*)?\Z"
+_SEGMENT = r"[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9_.~!$&'()*+,=:@-]*"
+
+
+class Unfit(Exception):
+    """A value that does not fit its key: a reason, which ``reference`` has in words, and what would have been right."""
+
+    def __init__(self, why: Why, expected: str) -> None:
+        super().__init__(why)
+        self.why: Why = why
+        self.expected = expected
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How people write a value, and what they are told of another one; ``read`` makes of it what msgspec checks."""
+
+    name: str
+    why: Why
+    example: str
+    read: Callable[[object], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What one key is for, in English and in French."""
+
+    en: str
+    fr: str
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """One section of the configuration; its keys are ``Annotated`` with their type, their limits and a ``Key``."""
+
+    def faults(self) -> Iterable[tuple[str, Unfit]]:
+        """Find what is wrong with keys that were accepted one by one, each with the key that it is told of."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One key as its section declares it: its type, its default and its meaning."""
+
+    type: object
+    default: object
+    meaning: Key
+
+
+def declared(section: type[Section]) -> dict[str, Declared]:
+    """Return the keys of one section in order."""
+    types: dict[str, Any] = get_type_hints(section, include_extras=True)
+    return {
+        name: Declared(types[name], default, meaning)
+        for name, default in zip(section.__struct_fields__, section.__struct_defaults__, strict=True)
+        for meaning in getattr(types[name], "__metadata__", ())
+        if isinstance(meaning, Key)
+    }
+
+
+def _seconds(value: object) -> object:
+    """Return the seconds of ``"30 min"``, or of a number."""
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return float(match[1]) * _UNITS[match[2]]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Unfit("duration", _DURATION_EXAMPLES)
+    return value
+
+
+def _loopback_port(value: object) -> object:
+    """Return the port, given alone or behind the name of a loopback address; another address is refused (rule 5)."""
+    if not isinstance(value, str):
+        return value
+    if (match := _LOOPBACK.fullmatch(value)) is None:
+        raise Unfit("loopback", _LOOPBACK_EXAMPLES)
+    return int(match[1])
+
+
+def _without_slash(value: object) -> object:
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
+_DURATION_EXAMPLES = '30, "30 s", "30 min", "4 h", "500 ms"'
+_LOOPBACK_EXAMPLES = '"127.0.0.1:17463", "[::1]:17463", 17463'
+
+Duration = Annotated[float, Kind("duration", "duration", _DURATION_EXAMPLES, _seconds)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+LoopbackPort = Annotated[Port, Kind("port", "loopback", _LOOPBACK_EXAMPLES, _loopback_port)]
+Word = Annotated[str, Meta(min_length=1)]
+HttpUrl = Annotated[
+    str, Meta(pattern=rf"\Ahttps?://{_ADDRESS}"), Kind("http or https address", "http", "https://host[:port][/path]")
+]
+HttpsUrl = Annotated[
+    str, Meta(pattern=rf"\Ahttps://{_ADDRESS}"), Kind("https address", "https", "https://host[:port][/path]")
+]
+# what the path of a request is put after
+BaseUrl = Annotated[
+    str,
+    Meta(pattern=rf"\Ahttps://{_ADDRESS}"),
+    Kind("https address", "https", "https://host[:port][/path]", _without_slash),
+]
+UrlPath = Annotated[str, Meta(pattern=rf"\A/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z"), Kind("URL path", "path", "/…")]
+# As browsers send it (RFC 6454), compared byte for byte: no pattern, no path, no capital letter, no default port.
+Origin = Annotated[
+    str,
+    Meta(pattern=rf"\A(?:https://(?!.*:443\Z)|http://(?!.*:80\Z)){_HOST}(?::{_PORT})?\Z", max_length=267),
+    Kind("origin", "origin", "https://host[:port]"),
+]
+HostName = Annotated[str, Meta(pattern=rf"\A{_NAME}\Z"), Kind("host name", "host", "psc.example")]
+HeaderName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z"), Kind("header name", "type", '"X-…"')]
+
+
+def read(declared: object, value: object) -> object:
+    """Return the value as cardd uses it; ``declared`` is the key's type. Raises Unfit."""
+    kind, shape, _ = _parts(declared)
+    if value == "" and type(None) in get_args(shape):
+        return None
+    taken = kind.read(value) if kind and kind.read else value
+    try:
+        return msgspec.convert(taken, declared, dec_hook=_path)
+    except msgspec.ValidationError:
+        raise _unfit(declared, taken) from None
+
+
+def name_of(declared: object) -> str:
+    """Return what the reference calls this type."""
+    kind, shape, _ = _parts(declared)
+    arguments = get_args(shape)
+    if kind:
+        return kind.name
+    if get_origin(shape) is Literal:
+        return " | ".join(f'"{word}"' for word in arguments)
+    if get_origin(shape) is tuple:
+        return f"list of {name_of(arguments[0])}" + ("" if get_origin(arguments[0]) is Literal else "s")
+    if type(None) in arguments:
+        return f'{name_of(arguments[0])} | ""'
+    return {int: "integer", bool: "boolean", str: "string", Path: "path"}.get(shape, "table")
+
+
+def _parts(declared: object) -> tuple[Kind | None, type, Sequence[object]]:
+    """Return the Kind beside a type, if there is one, the bare type, and all that stands beside it."""
+    beside: Sequence[object] = getattr(declared, "__metadata__", ())
+    kind = next((each for each in reversed(beside) if isinstance(each, Kind)), None)
+    return kind, cast(type, getattr(declared, "__origin__", None) if beside else declared), beside
+
+
+def _path(kind: type, value: object) -> object:
+    """Return the path, which is absolute: a relative one would depend on where the daemon was started."""
+    if kind is not Path or not isinstance(value, str):
+        raise Unfit("type", "string")
+    if not value.startswith("/") or "\0" in value:
+        raise Unfit("path", "/…")
+    return Path(value)
+
+
+def _unfit(declared: object, value: object) -> Unfit:
+    """Return what is wrong with a value that msgspec refused."""
+    kind, shape, beside = _parts(declared)
+    arguments = get_args(shape)
+    if get_origin(shape) is Literal:
+        return Unfit("choice", ", ".join(f'"{word}"' for word in arguments))
+    if type(None) in arguments:
+        return _unfit(arguments[0], value)
+    if get_origin(shape) is tuple and isinstance(value, list):
+        return _unfit_entry(arguments[0], value)
+    if type(value) in {int: (int,), float: (int, float)}.get(shape, ()):
+        unit = " s" if shape is float else ""
+        limits = next(each for each in reversed(beside) if isinstance(each, Meta))
+        return Unfit("range", f"{limits.ge}–{limits.le}{unit}")
+    return Unfit(kind.why if kind and isinstance(value, str) else "type", kind.example if kind else name_of(declared))
+
+
+def _unfit_entry(declared: object, entries: list[object]) -> Unfit:
+    """Return what is wrong with the first entry that was refused; without one, the list is empty and must not be."""
+    for entry in entries:
+        try:
+            read(declared, entry)
+        except Unfit as unfit:
+            return Unfit(unfit.why, f"{unfit.expected} ({str(entry)[:80]!r})")
+    empty = _unfit(declared, "")
+    return Unfit(empty.why, f"[{empty.expected}]")

@@ -1,0 +1,372 @@
+"""The sections on servers and authorities elsewhere: who logs people in, who is relayed to, who is believed."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from cardd.config.kinds import (
+    DAY,
+    BaseUrl,
+    Duration,
+    HeaderName,
+    HostName,
+    HttpsUrl,
+    HttpUrl,
+    Key,
+    Port,
+    Section,
+    Unfit,
+    UrlPath,
+    Word,
+)
+
+BAS = "bas.psc.esante.gouv.fr"
+
+# Headers by which a server behind a proxy learns who the client is, and those that belong to one connection.
+FORGING = re.compile(
+    r"host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|content-length|proxy-.*|via|forwarded|from"
+    r"|x-forwarded.*|x-real-ip|true-client-ip|client-cert.*|.*ssl.*|.*client[-_].*|.*cert.*|.*remote[-_].*|.*-user.*"
+    r"|cardd-.*|origin|referer|sec-.*|authorization|x-.*identity.*",
+    re.IGNORECASE,
+)
+
+
+class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An API Pro Santé Connectée that takes tokens of its own (RFC 8693): whom to ask, PSC without, and for what."""
+
+    name: Word
+    endpoint: Word | None = None
+    audience: Word | None = None
+    scope: Word | None = None
+
+
+class Psc(Section, frozen=True):
+    """Pro Santé Connect, for the login with e-CPS."""
+
+    mode: Annotated[
+        Literal["direct", "proxy"],
+        Key(
+            "Who holds the service's credentials: this workstation, or the editor's server (proxy LPS).",
+            "Qui détient les moyens d’authentification du service : ce poste, ou le serveur de l’éditeur (proxy LPS).",
+        ),
+    ] = "direct"
+    issuer: Annotated[
+        HttpsUrl | None,
+        Key(
+            "The provider's issuer, to the letter; e-CPS is off without it.",
+            "L’émetteur (issuer) du fournisseur, à la lettre ; sans lui, pas d’e-CPS.",
+        ),
+    ] = None
+    client_id: Annotated[
+        Word | None, Key("The identifier of the registered service.", "L’identifiant du service enregistré.")
+    ] = None
+    authentication: Annotated[
+        Literal["secret_basic", "secret_post", "private_key_jwt", "tls"],
+        Key(
+            "How the service proves itself. The secret is never here: entry psc-client-secret of the OS secrets.",
+            "Comment le service se prouve. Le secret n’est jamais ici : entrée psc-client-secret du trousseau.",
+        ),
+    ] = "secret_basic"
+    certificate: Annotated[
+        Path | None,
+        Key(
+            "The PKCS#12 file that is shown over TLS, and signs for private_key_jwt; password: entry psc-certificate.",
+            "Le fichier PKCS#12 montré en TLS, et qui signe private_key_jwt ; mot de passe : entrée psc-certificate.",
+        ),
+    ] = None
+    organisation: Annotated[
+        bool,
+        Key(
+            "Whether the organisation's authentication key (section csa, a file or a token) does so instead.",
+            "La clé d’authentification de l’organisation (section csa, fichier ou jeton) le fait-elle à la place.",
+        ),
+    ] = False
+    key_id: Annotated[
+        Word | None,
+        Key(
+            "The name (kid) under which the provider knows the key of private_key_jwt; its thumbprint when not set.",
+            "Le nom (kid) sous lequel le fournisseur connaît la clé de private_key_jwt ; son empreinte par défaut.",
+        ),
+    ] = None
+    authorities: Annotated[
+        Path | None,
+        Key(
+            "A PEM file with the authorities to trust for the provider; the system's when not set.",
+            "Un fichier PEM des autorités admises pour le fournisseur ; celles du système par défaut.",
+        ),
+    ] = None
+    extra_hosts: Annotated[
+        tuple[HostName, ...],
+        Key(
+            "Hosts outside the issuer's domain that its endpoints may be on.",
+            "Hôtes hors du domaine de l’émetteur où ses adresses peuvent être.",
+        ),
+    ] = ()
+    redirect_port: Annotated[
+        Port,
+        Key(
+            "The port on 127.0.0.1 that the browser comes back to, where one is registered; 0 for any free one.",
+            "Le port de 127.0.0.1 où revient le navigateur, s’il est enregistré ; 0 pour n’importe quel port libre.",
+        ),
+    ] = 0
+    redirect_path: Annotated[
+        UrlPath, Key("The path that the browser comes back to.", "Le chemin où revient le navigateur.")
+    ] = "/callback"
+    proxy: Annotated[
+        HttpsUrl | None,
+        Key(
+            "The address of the editor's server, for mode proxy.",
+            "L’adresse du serveur de l’éditeur, pour le mode proxy.",
+        ),
+    ] = None
+    proxy_timeout: Annotated[
+        Duration,
+        Meta(ge=5, le=600),
+        Key(
+            "How long a login may take at the editor's server.",
+            "Le temps qu’une connexion peut prendre sur le serveur de l’éditeur.",
+        ),
+    ] = 120.0
+    proxy_identity: Annotated[
+        Word | None,
+        Key(
+            "The path below /send/ where the editor's server gives PSC's userinfo; no names without it.",
+            "Le chemin sous /send/ où le serveur de l’éditeur donne le userinfo de PSC ; sans lui, pas de nom.",
+        ),
+    ] = None
+    apis: Annotated[
+        tuple[Exchange, ...],
+        Key(
+            "The API that tokens may be exchanged for (RFC 8693), each a table [[psc.apis]].",
+            "Les API contre lesquelles échanger un jeton (RFC 8693), chacune une table [[psc.apis]].",
+        ),
+    ] = ()
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether anybody can log in with e-CPS."""
+        return bool(self.client_id and (self.issuer if self.mode == "direct" else self.proxy))
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether the people there are fictitious: ANS's sandbox (BAS), or a provider on this machine."""
+        host = urlsplit(self.issuer or "").hostname or ""
+        return host == BAS or host.endswith("." + BAS) or host in ("localhost", "127.0.0.1", "::1")
+
+    @property
+    def exchanges(self) -> dict[str, Exchange]:
+        """The API by their names."""
+        return {api.name: api for api in self.apis}
+
+    def faults(self) -> Iterator[tuple[str, Unfit]]:
+        """Find the keys without which the login could never succeed."""
+        if self.mode == "proxy" and self.proxy is None:
+            yield "proxy", Unfit("missing", "https://…")
+        if self.mode == "direct" and self.issuer is None:
+            return
+        if self.client_id is None:
+            yield "client_id", Unfit("missing", '"…"')
+        by_certificate = self.mode == "direct" and self.authentication in ("tls", "private_key_jwt")
+        if by_certificate and self.certificate is None and not self.organisation:
+            yield "certificate", Unfit("missing", '"/….p12", organisation = true')
+
+
+class Upstream(Section, frozen=True):
+    """One server behind the relay; ``name`` is the one in its section's title."""
+
+    name: str = ""
+    url: Annotated[
+        BaseUrl,
+        Key(
+            "The server's address; what a path of the relay is put after. Required.",
+            "L’adresse du serveur, à laquelle s’ajoute le chemin du relais. Obligatoire.",
+        ),
+    ] = ""
+    paths: Annotated[
+        tuple[UrlPath, ...],
+        Meta(min_length=1),
+        Key(
+            "The paths below the address that may be asked for, each with all that is below it.",
+            "Les chemins sous l’adresse qui peuvent être demandés, chacun avec tout ce qui est dessous.",
+        ),
+    ] = ("/",)
+    methods: Annotated[
+        tuple[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], ...],
+        Meta(min_length=1),
+        Key("The HTTP methods that may be used.", "Les méthodes HTTP permises."),
+    ] = ("GET", "HEAD", "POST", "PUT", "DELETE")
+    headers: Annotated[
+        tuple[HeaderName, ...],
+        Key(
+            "Request headers that are passed on beside the usual ones; none that tells who asks.",
+            "En-têtes de requête transmis en plus des usuels ; aucun qui dise qui demande.",
+        ),
+    ] = ()
+    authorities: Annotated[
+        Path | None,
+        Key(
+            "A PEM file with the authorities to trust for it; the system's when not set.",
+            "Un fichier PEM des autorités admises pour lui ; celles du système par défaut.",
+        ),
+    ] = None
+    tls: Annotated[
+        Literal["1.2", "1.3"],
+        Key(
+            "The least version of TLS; a CPS3 cannot do more than 1.2.",
+            "La version minimale de TLS ; une CPS3 ne peut pas faire plus que 1.2.",
+        ),
+    ] = "1.2"
+    consent: Annotated[
+        Literal["ask", "login"],
+        Key(
+            "Ask the user once a session, or take the login for the consent.",
+            "Demander à l’utilisateur une fois par session, ou tenir la connexion pour un consentement.",
+        ),
+    ] = "ask"
+    timeout: Annotated[
+        Duration,
+        Meta(ge=1, le=3600),
+        Key("How long it may say nothing.", "Durée pendant laquelle il peut ne rien dire."),
+    ] = 60.0
+    max_body: Annotated[
+        int,
+        Meta(ge=1024, le=1024**4),
+        Key(
+            "Largest body of a request or of an answer, in bytes.",
+            "Taille maximale du corps d’une requête ou d’une réponse, en octets.",
+        ),
+    ] = 256 * 1024 * 1024
+    clock: Annotated[
+        Duration,
+        Meta(ge=1, le=DAY),
+        Key(
+            "How far this machine's clock may be off the server's.",
+            "Écart permis entre l’heure du poste et celle du serveur.",
+        ),
+    ] = 60.0
+
+    @property
+    def host(self) -> str:
+        """The server's name or address."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The server's port."""
+        return urlsplit(self.url).port or 443
+
+    @property
+    def asks(self) -> bool:
+        """Whether the user is asked, once a session."""
+        return self.consent == "ask"
+
+    def faults(self) -> Iterator[tuple[str, Unfit]]:
+        """Find an address that is missing, and headers that would forge an identity."""
+        if not self.url:
+            yield "url", Unfit("missing", "https://…")
+        yield from (("headers", Unfit("forging", name)) for name in self.headers if FORGING.fullmatch(name))
+
+
+class Trust(Section, frozen=True):
+    """How signatures are verified."""
+
+    authorities: Annotated[
+        Path | None,
+        Key(
+            "A PEM file of the authorities that signatures may end at (the IGC-Santé roots, as ANS publishes them).",
+            "Un fichier PEM des autorités admises pour les signatures (les racines IGC-Santé que publie l’ANS).",
+        ),
+    ] = None
+    revocation: Annotated[
+        Literal["online", "offline"],
+        Key(
+            "Whether the authorities are asked if a certificate was revoked; offline says that it is not known.",
+            "Demander ou non aux autorités si un certificat est révoqué ; offline répond que ce n’est pas connu.",
+        ),
+    ] = "online"
+
+
+class Timestamp(Section, frozen=True):
+    """Timestamps by RFC 3161."""
+
+    url: Annotated[
+        HttpUrl | None,
+        Key(
+            "The address of the timestamp authority; no timestamps without it.",
+            "L’adresse de l’autorité d’horodatage ; sans elle, pas d’horodatage.",
+        ),
+    ] = None
+    authorities: Annotated[
+        Path | None,
+        Key(
+            "A PEM file of the authorities that its certificate may end at; those of trust.authorities when not set.",
+            "Un fichier PEM des autorités admises pour son certificat ; celles de trust.authorities par défaut.",
+        ),
+    ] = None
+    timeout: Annotated[
+        Duration,
+        Meta(ge=1, le=120),
+        Key("How long it may take to answer.", "Le temps qu’elle peut prendre pour répondre."),
+    ] = 15.0
+
+
+class Dmp(Section, frozen=True):
+    """Assertions for the DMP (VIHF) and for INSi."""
+
+    profile: Annotated[
+        Literal["2024", "4.0"], Key("The choice of variants to start from.", "Le choix de variantes dont on part.")
+    ] = "2024"
+    points: Annotated[
+        tuple[Word, ...],
+        Key(
+            "Single points of the profile that are to be otherwise, as point=value (docs/vihf.md lists them).",
+            "Les points du profil qui doivent en différer, sous la forme point=valeur (docs/vihf.md les liste).",
+        ),
+    ] = ()
+    window: Annotated[
+        int,
+        Meta(ge=0, le=3600),
+        Key(
+            "How long a direct or indirect VIHF says that it lives, in seconds; 0: it does not say.",
+            "La durée de vie qu’annonce un VIHF direct ou indirect, en secondes ; 0 : il ne l’annonce pas.",
+        ),
+    ] = 0
+    labels: Annotated[
+        tuple[Word, ...],
+        Key(
+            "Words for codes of professions, savoir-faire and roles that are newer than cardd, as code=words.",
+            "Libellés des codes de professions, savoir-faire et rôles plus récents que cardd : code=libellé.",
+        ),
+    ] = ()
+    secret_code: Annotated[
+        Word | None,
+        Key(
+            "The confidentiality code of a secret connection; none is possible without it.",
+            "Le code de confidentialité d’une connexion secrète ; sans lui, elle n’est pas possible.",
+        ),
+    ] = None
+    insi_issuer: Annotated[
+        Word | None,
+        Key(
+            "The Issuer of an INSi assertion that nobody signs (e-CPS).",
+            "L’Issuer d’une assertion INSi que personne ne signe (e-CPS).",
+        ),
+    ] = None
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """The points of the profile that are otherwise, with their values."""
+        return _pairs(self.points)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The words of the codes that are newer than cardd."""
+        return _pairs(self.labels)
+
+
+def _pairs(entries: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
