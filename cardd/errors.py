@@ -959,7 +959,7 @@ class ManifestDocumentUnnamed(DocumentError):
 
 
 class SigningCertificateUsage(DocumentError):
-    """The certificate is not for signing documents: its key usage lacks nonRepudiation."""
+    """The certificate is not for signing documents or assertions: its key usage lacks nonRepudiation."""
 
     code = "signing_certificate.usage"
 
@@ -1229,24 +1229,6 @@ class AssertionSignerOther(AssertionRefused):
     """The signing certificate is somebody else's."""
 
     code = "assertion.signer"
-
-
-class AssertionKeyUsage(AssertionRefused):
-    """The certificate is not for signatures (nonRepudiation)."""
-
-    code = "assertion.key_usage"
-
-
-class AssertionCertificateExpired(AssertionRefused):
-    """The signing certificate has ended. Params: ``until``."""
-
-    code = "assertion.certificate_expired"
-
-
-class AssertionCertificateEarly(AssertionRefused):
-    """The signing certificate has not begun, or the clock is wrong. Params: ``since``."""
-
-    code = "assertion.certificate_early"
 
 
 class AssertionCardType(AssertionRefused):

@@ -10,7 +10,8 @@ from cardd.api.schemas.sessions import IdentityAnswer
 from cardd.api.schemas.workstation import CardAnswer, CardsAnswer, CertificateAnswer, CertificatesAnswer, PinAnswer
 from cardd.core.readers import InsertedCard
 from cardd.errors import CarddError, CardIncomplete, InvalidRequest
-from cardd.identity.cpx import facts_of, identity_of
+from cardd.formats.certificate import facts_of
+from cardd.identity.holders import identity_of
 from cardd.model import CardCertificate, CardInfo, KeyPurpose
 
 
@@ -82,8 +83,8 @@ def _certificate(found: CardCertificate, purpose: KeyPurpose) -> CertificateAnsw
         purpose=purpose.value,
         label=found.label,
         der=found.der,
-        subject=facts.subject,
-        issuer=facts.issuer,
+        subject=str(facts.subject),
+        issuer=str(facts.issuer),
         serial=facts.serial,
         not_before=facts.not_before,
         not_after=facts.not_after,

@@ -36,7 +36,7 @@ from cardd.formats.saml.request import (
 )
 from cardd.identity.card_login import CPX
 from cardd.identity.csa import CSA, OrganisationKey
-from cardd.identity.organisation import organisation_of
+from cardd.identity.holders import organisation_of
 from cardd.identity.situations import Situations
 from cardd.model import Algorithm, AuditEntry, Identity, Organisation, Outcome, Situation
 from cardd.ports import AuditLog, Clock

@@ -26,12 +26,12 @@ from cardd.documents.verdicts import (
     worst,
 )
 from cardd.errors import CarddError, DocumentMalformed
+from cardd.formats.certificate import facts_of
 from cardd.formats.revocation.asking import Revocations
 from cardd.formats.revocation.status import Revocation, Status
 from cardd.formats.trust import NoPath, TrustedAuthorities, name_of
 from cardd.formats.verified import Scope, VerifiedSignature, VerifiedTimestamp
-from cardd.identity.certificate import read
-from cardd.identity.cpx import facts_of, identity_of, is_test
+from cardd.identity.holders import identity_of, is_test
 from cardd.model import Identity
 
 SKEW = timedelta(minutes=1)
@@ -158,17 +158,17 @@ def _of_document(judged: tuple[Judged, ...]) -> Iterator[Reason]:
 
 def _signer(certificate: bytes) -> Signer:
     try:
-        plain, facts = read(certificate), facts_of(certificate)
+        facts = facts_of(certificate)
     except CarddError as fault:
         raise DocumentMalformed(format="X.509") from fault
     return Signer(
         certificate,
-        facts.subject,
-        facts.issuer,
+        str(facts.subject),
+        str(facts.issuer),
         facts.serial,
         facts.not_before,
         facts.not_after,
-        is_test(plain.extensions),
+        is_test(facts),
         _holder(certificate),
     )
 

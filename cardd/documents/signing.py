@@ -11,22 +11,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from cardd.core.consent import Batch, SignatureRequest
 from cardd.core.sessions import Session
 from cardd.core.signing import Signed, Signing
 from cardd.documents.requests import FormatOptions, SignedDocument, ToSign
-from cardd.errors import DocumentTimestampForm, SigningCertificateUsage, TimestampUnconfigured
+from cardd.errors import DocumentTimestampForm, TimestampUnconfigured
+from cardd.formats.certificate import require_signing
 from cardd.formats.document import sha256_of, with_space
 from cardd.formats.options import RawOptions, SubmissionSetOptions
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.raw import prepare_raw
-from cardd.formats.validity import require_valid
-from cardd.identity.cpx import CertificateFacts, facts_of
-from cardd.model import Identity, KeyPurpose
+from cardd.model import Identity
 from cardd.ports import Clock
 
 
@@ -92,12 +90,12 @@ class DocumentSigning:
 
     async def _prepared(self, session: Session, request: ToSign, undo: ExitStack) -> _Ready:
         credential, algorithm = self._signing.signer(session, request.algorithm)
+        signer = Signer(credential.certificate, credential.chain, algorithm)
         options = request.options
         if isinstance(options, RawOptions):
-            _require_signing(facts_of(credential.certificate), self._clock.now())
+            require_signing(signer, self._clock.now())
             prepared = prepare_raw(request.document, request.digest)
             return _Ready(request, prepared, prepared.message.digest)
-        signer = Signer(credential.certificate, credential.chain, algorithm)
         return await asyncio.to_thread(self._with_libraries, request, options, signer, session.identity, undo)
 
     def _with_libraries(
@@ -108,13 +106,6 @@ class DocumentSigning:
         prepared = prepare(request, options, Signatory(signer, identity, self._clock.now()), self._pdf, undo)
         digest = request.digest or (sha256_of(request.document) if request.document else prepared.message.digest)
         return _Ready(request, prepared, digest)
-
-
-def _require_signing(facts: CertificateFacts, now: datetime) -> None:
-    """As ``cardd.formats.signer`` has it for the formats, without the libraries that they need."""
-    require_valid(facts.not_before, facts.not_after, now)
-    if facts.purpose is not KeyPurpose.SIGNATURE:
-        raise SigningCertificateUsage
 
 
 def _asked(ready: _Ready) -> SignatureRequest:

@@ -12,10 +12,10 @@ from typing import BinaryIO
 from asn1crypto import cms
 
 from cardd.errors import DocumentEmpty
+from cardd.formats.certificate import require_signing
 from cardd.formats.cms import SEQUENCE, SET, SignerPart, signer_part
 from cardd.formats.document import filled, new_document, pieces, sha256_of, size_of
 from cardd.formats.prepared import Signer
-from cardd.formats.signer import require_signing_certificate
 from cardd.model import Message
 from cardd.tlv import encode, header
 
@@ -30,9 +30,9 @@ def prepare_cades(
 ) -> CadesPrepared:
     """A signature of this document, which stays open until the end; ``now`` is the signing time that is claimed.
 
-    Raises DocumentEmpty, and as ``require_signing_certificate`` does.
+    Raises DocumentEmpty, and as ``require_signing`` does.
     """
-    require_signing_certificate(signer, now)
+    require_signing(signer, now)
     if size_of(document) == 0:
         raise DocumentEmpty
     part = signer_part(signer, sha256_of(document), now, mime_type)
@@ -42,8 +42,8 @@ def prepare_cades(
 def prepare_cades_digest(
     digest: bytes, signer: Signer, now: datetime, *, mime_type: str | None = None
 ) -> CadesPrepared:
-    """A detached signature of the document that has this SHA-256. Raises as ``require_signing_certificate`` does."""
-    require_signing_certificate(signer, now)
+    """A detached signature of the document that has this SHA-256. Raises as ``require_signing`` does."""
+    require_signing(signer, now)
     return CadesPrepared(signer_part(signer, digest, now, mime_type), None)
 
 

@@ -13,7 +13,7 @@ from asn1crypto import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator
 
-from cardd.formats.verifying.reading import UNREADABLE
+from cardd.formats.reading import UNREADABLE
 
 LOOKED_AT_MAX = 64  # certificates
 FOUND_MAX = 5

@@ -14,10 +14,10 @@ from hashlib import sha256
 from typing import BinaryIO
 
 from cardd.errors import DocumentEmpty, DocumentTimestampForm, DocumentTooLarge
+from cardd.formats.certificate import require_signing
 from cardd.formats.document import filled, size_of
 from cardd.formats.options import JwsOptions, Serialization
 from cardd.formats.prepared import Signer
-from cardd.formats.signer import require_signing_certificate
 from cardd.model import JsonValue, Message
 
 PAYLOAD_MAX = 10 * 1024 * 1024
@@ -31,9 +31,9 @@ DEFAULT = JwsOptions()
 def prepare_jws(document: BinaryIO, signer: Signer, now: datetime, options: JwsOptions = DEFAULT) -> JwsPrepared:
     """A signature of this document, which stays open until the end; ``now`` is the signing time that is claimed.
 
-    Raises DocumentEmpty, DocumentTooLarge, DocumentTimestampForm, and as ``require_signing_certificate`` does.
+    Raises DocumentEmpty, DocumentTooLarge, DocumentTimestampForm, and as ``require_signing`` does.
     """
-    require_signing_certificate(signer, now)
+    require_signing(signer, now)
     if options.stamped and options.serialization is Serialization.COMPACT:
         raise DocumentTimestampForm(format="JWS")
     size = size_of(document)

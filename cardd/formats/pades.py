@@ -11,13 +11,13 @@ from typing import BinaryIO
 
 from cardd.errors import DocumentEmpty, InternalError, PdfNoRoom, PdfPictureTooLarge
 from cardd.formats.cades import CadesPrepared
+from cardd.formats.certificate import require_signing
 from cardd.formats.cms import SignerPart, signer_part
 from cardd.formats.document import size_of
 from cardd.formats.options import PadesOptions
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.pdf.wire import Place, Placed, Stamp
 from cardd.formats.prepared import Signer
-from cardd.formats.signer import require_signing_certificate
 from cardd.i18n import text
 from cardd.model import Identity, Message
 
@@ -50,9 +50,9 @@ def prepare_pades(
 
     ``who`` is shown in a visible signature. What was there before stays, byte by byte: earlier signatures stay valid.
     Blocks; when it raises, the document may have half a field at its end and is to be thrown away. Raises
-    DocumentEmpty, DocumentMalformed, DocumentUnsupported, PdfError's classes, and as ``require_signing_certificate``.
+    DocumentEmpty, DocumentMalformed, DocumentUnsupported, PdfError's classes, and as ``require_signing``.
     """
-    require_signing_certificate(signer, now)
+    require_signing(signer, now)
     if size_of(document) == 0:
         raise DocumentEmpty
     room = ROOM + len(signer.certificate) + sum(map(len, signer.chain))

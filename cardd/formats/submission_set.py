@@ -14,11 +14,11 @@ from hashlib import sha256
 from typing import BinaryIO
 
 from cardd.errors import DocumentUnsupported, ManifestDocumentDiffers, ManifestDocumentMissing
+from cardd.formats.certificate import require_signing
 from cardd.formats.document import sha256_of
 from cardd.formats.options import SetDocument, SubmissionSetOptions
 from cardd.formats.prepared import Signer
 from cardd.formats.qualifying import add_signing_certificate
-from cardd.formats.signer import require_signing_certificate
 from cardd.formats.xml import C14N, C14N_COMMENTS, Element, canonical, canonical_document, parsed
 from cardd.formats.xmldsig import (
     DS,
@@ -43,9 +43,9 @@ def prepare_submission_set(options: SubmissionSetOptions, signer: Signer, now: d
     """The signature of this set; ``now`` is the signing time that is claimed.
 
     Raises ManifestDocumentMissing, ManifestDocumentDiffers, DocumentUnsupported for an identifier that is no OID or
-    there twice, as ``require_signing_certificate`` does, and for XML as ``cardd.formats.xml.parsed`` does.
+    there twice, as ``require_signing`` does, and for XML as ``cardd.formats.xml.parsed`` does.
     """
-    require_signing_certificate(signer, now)
+    require_signing(signer, now)
     _require_identifiers([options.unique_id, *(document.unique_id for document in options.documents)])
     signature = new_signature(f"SIG-{secrets.token_hex(16)}", {None: DS})
     manifest = add(add(signature, DS, "Object"), DS, "Manifest", Id="IHEManifest")

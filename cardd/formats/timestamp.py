@@ -23,8 +23,8 @@ from cardd.errors import (
     TimestampTime,
     TimestampUntrusted,
 )
+from cardd.formats.reading import reading
 from cardd.formats.verified import Flaw, VerifiedTimestamp
-from cardd.formats.verifying.reading import reading
 from cardd.formats.verifying.signer_info import DIGESTS, Judged, certificates_of, judge
 from cardd.tlv import parse_one
 

@@ -21,7 +21,7 @@ from pyhanko_certvalidator.path import ValidationPath
 
 from cardd.errors import ConfigInvalid
 from cardd.formats.issuers import vouched_for
-from cardd.formats.verifying.reading import UNREADABLE
+from cardd.formats.reading import UNREADABLE
 
 
 class NoPath(StrEnum):

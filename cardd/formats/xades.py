@@ -16,11 +16,11 @@ from typing import BinaryIO
 from lxml import etree
 
 from cardd.errors import DocumentEmpty, DocumentTooLarge, DocumentUnsupported
+from cardd.formats.certificate import require_signing
 from cardd.formats.document import sha256_of, size_of
 from cardd.formats.options import CertificateProperty, Packaging, XadesOptions
 from cardd.formats.prepared import Signer
 from cardd.formats.qualifying import add_signing_certificate, add_signing_certificate_v2
-from cardd.formats.signer import require_signing_certificate
 from cardd.formats.xml import EXCLUSIVE, XML_MAX, Element, canonical, canonical_document, parsed
 from cardd.formats.xmldsig import (
     ALONE,
@@ -47,10 +47,10 @@ DEFAULT = XadesOptions()
 def prepare_xades(document: BinaryIO, signer: Signer, now: datetime, options: XadesOptions = DEFAULT) -> XmlPrepared:
     """A signature of this document; ``now`` is the signing time that is claimed.
 
-    Raises DocumentEmpty, DocumentTooLarge, and as ``require_signing_certificate`` does; for a document that gets the
+    Raises DocumentEmpty, DocumentTooLarge, and as ``require_signing`` does; for a document that gets the
     signature inside also DocumentUnsupported when it has one already, and as ``cardd.formats.xml.parsed`` does.
     """
-    require_signing_certificate(signer, now)
+    require_signing(signer, now)
     if size_of(document) == 0:
         raise DocumentEmpty
     match options.packaging:
@@ -63,8 +63,8 @@ def prepare_xades(document: BinaryIO, signer: Signer, now: datetime, options: Xa
 
 
 def prepare_xades_digest(digest: bytes, signer: Signer, now: datetime, options: XadesOptions) -> XmlPrepared:
-    """A detached signature of the document that has this SHA-256. Raises as ``require_signing_certificate`` does."""
-    require_signing_certificate(signer, now)
+    """A detached signature of the document that has this SHA-256. Raises as ``require_signing`` does."""
+    require_signing(signer, now)
     return _detached(digest, signer, now, options)
 
 

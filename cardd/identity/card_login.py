@@ -26,8 +26,9 @@ from cardd.errors import (
     PromptUnavailable,
     TooManyRequests,
 )
+from cardd.formats.certificate import serial_of
 from cardd.identity.authorities import KnownAuthorities
-from cardd.identity.cpx import identity_of, serial_of
+from cardd.identity.holders import identity_of
 from cardd.model import AuditEntry, Caller, CardCertificate, CardInfo, Choice, Identity, KeyPurpose, Outcome, Question
 from cardd.ports import AuditLog, Prompter
 from cardd.secret import Secret

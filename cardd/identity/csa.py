@@ -28,10 +28,10 @@ from cardd.errors import (
     PscIncomplete,
     SecretStoreUnavailable,
 )
+from cardd.formats.certificate import facts_of, serial_of
 from cardd.identity.card_login import CardLogin, Way
-from cardd.identity.cpx import facts_of, serial_of
 from cardd.identity.expiry import ExpiryWatch
-from cardd.identity.organisation import acting_identity
+from cardd.identity.holders import acting_identity
 from cardd.model import Algorithm, Caller, CardKind, Identity, KeyPurpose, Question
 from cardd.ports import SecretStore
 from cardd.secret import Secret

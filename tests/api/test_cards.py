@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cardd.errors import CardMute
-from cardd.identity.cpx import serial_of
+from cardd.formats.certificate import serial_of
 from cardd.model import Choice
 from cardd_simulators.cards.contactless import SimulatedContactless
 from tests.api.workbench import PAGE, Workbench

@@ -10,7 +10,8 @@ import pytest
 
 from cardd.driver import Card
 from cardd.errors import AlgorithmUnsupported, CardGarbled, PinBlocked, PinWrong
-from cardd.identity.cpx import facts_of, identity_of
+from cardd.formats.certificate import facts_of
+from cardd.identity.holders import identity_of
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver

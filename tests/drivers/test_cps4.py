@@ -23,7 +23,8 @@ from cardd.errors import (
     PinWrong,
     SignatureInvalid,
 )
-from cardd.identity.cpx import facts_of, identity_of
+from cardd.formats.certificate import facts_of
+from cardd.identity.holders import identity_of
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message, PinInfo, PinState
 from cardd.secret import Secret
 from cardd_drivers.cps4 import Cps4Driver

@@ -84,7 +84,7 @@ def test_what_will_not_do_is_refused(speaker: Speaker, call: InsiCall, refusal: 
 
 
 def test_the_authentication_key_signs_no_assertion() -> None:
-    with pytest.raises(errors.AssertionKeyUsage):
+    with pytest.raises(errors.SigningCertificateUsage):
         prepare_insi(
             doctor(),
             card_key(non_repudiation=False).signer,

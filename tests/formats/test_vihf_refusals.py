@@ -103,9 +103,9 @@ def test_a_section_may_not_differ_from_the_situations() -> None:
 @pytest.mark.parametrize(
     ("signer", "refusal"),
     [
-        (lambda: card_key(non_repudiation=False).signer, errors.AssertionKeyUsage),
-        (lambda: card_key(end=NOW - timedelta(seconds=1)).signer, errors.AssertionCertificateExpired),
-        (lambda: card_key(begin=NOW + timedelta(minutes=2)).signer, errors.AssertionCertificateEarly),
+        (lambda: card_key(non_repudiation=False).signer, errors.SigningCertificateUsage),
+        (lambda: card_key(end=NOW - timedelta(seconds=1)).signer, errors.SigningCertificateExpired),
+        (lambda: card_key(begin=NOW + timedelta(minutes=2)).signer, errors.SigningCertificateNotYetValid),
         (lambda: replace(CARD.signer, algorithm=Algorithm.PS256), errors.AlgorithmUnsupported),
         (lambda: replace(CARD.signer, certificate=b"\x30\x00"), errors.CardGarbled),
         (lambda: ORGANISATION.signer, errors.AssertionSignerOther),
@@ -141,7 +141,7 @@ def test_without_the_organisation_s_signature_certificate_there_is_no_indirect_v
         prepare(call, speaker=of_organisation(speaker))
     with pytest.raises(errors.AssertionSignerOther):
         prepare(call, speaker=of_organisation(speaker, identifier="399999999900025"), signer=ORGANISATION.signer)
-    with pytest.raises(errors.AssertionKeyUsage):
+    with pytest.raises(errors.SigningCertificateUsage):
         prepare(call, speaker=of_organisation(speaker), signer=organisation_key(non_repudiation=False).signer)
     with pytest.raises(errors.AssertionStructureMissing):
         prepare(call, speaker=of_organisation(speaker, identifier="0002 999999999"), signer=ORGANISATION.signer)

@@ -16,7 +16,7 @@ from cardd.errors import InternalError
 from cardd.formats.saml.profiles import profile_named
 from cardd.formats.saml.request import Mode, Speaker, VihfCall
 from cardd.formats.saml.vihf import prepare_vihf
-from cardd.identity.cpx import identity_of
+from cardd.identity.holders import identity_of
 from cardd.model import Algorithm, Situation
 from cardd_drivers.cps3.proof import Verifier
 from cardd_simulators.dmp.vihf import wrong_in_vihf

@@ -66,7 +66,7 @@ def _pin(card: Card, pin: Pin) -> Finding:
 
 async def certificates(surroundings: Surroundings) -> Finding:
     """Whether the card's certificates are valid today and for the next two months."""
-    from cardd.identity.cpx import facts_of  # noqa: PLC0415 - cryptography, once a card is there
+    from cardd.formats.certificate import facts_of  # noqa: PLC0415 - with asn1crypto, once a card is there
 
     found = await _read((await surroundings.usable_card()).name)
     if not found:

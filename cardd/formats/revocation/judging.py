@@ -24,9 +24,9 @@ from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.revinfo.validate_crl import verify_crl
 from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
 
+from cardd.formats.reading import UNREADABLE
 from cardd.formats.revocation.status import Revocation, Source, Status, Why
 from cardd.formats.trust import name_of
-from cardd.formats.verifying.reading import UNREADABLE
 
 SKEW = timedelta(minutes=1)
 EXPIRED_CERTIFICATES_ON_LIST = "2.5.29.60"  # X.509: expiredCertsOnCRL

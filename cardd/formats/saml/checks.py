@@ -6,20 +6,65 @@ import re
 from datetime import UTC, datetime
 
 from cardd.errors import (
+    AlgorithmUnsupported,
     AssertionNationalIdInvalid,
     AssertionRegistrationIncomplete,
     AssertionSectorMissing,
+    AssertionSignerOther,
     AssertionStructureMissing,
     AssertionValueInvalid,
+    CardGarbled,
 )
+from cardd.formats.certificate import (
+    COMMON_NAME,
+    GIVEN_NAME,
+    KEYWORDS,
+    SURNAME,
+    TITLE,
+    UNIT,
+    CertificateFacts,
+    require_signing,
+)
+from cardd.formats.prepared import Signer
 from cardd.formats.saml.request import Speaker
-from cardd.model import Situation
+from cardd.model import Algorithm, Situation
 
 TEXT_MAX = 256
 RPPS = re.compile(r"8([0-9]{11})")
 OTHER_ID = re.compile(r"[0134569][0-9A-Za-z/._-]{7,63}")
 STRUCTURE = re.compile(r"0[0-9]{8,14}|1[0-9][0-9AB][0-9]{7}|3[0-9]{14}|4[0-9]{14}")
 SECTOR = re.compile(r"SA[0-9]{2}")
+ISSUER = KEYWORDS | {GIVEN_NAME: "GN", SURNAME: "SN", TITLE: "T"}  # the keywords that the samples have
+
+
+def signing_certificate(signer: Signer, now: datetime) -> CertificateFacts:
+    """The certificate of a key that may sign an assertion now.
+
+    Raises as ``require_signing``, and AlgorithmUnsupported but for RSA with SHA-256.
+    """
+    if signer.algorithm is not Algorithm.RS256:
+        raise AlgorithmUnsupported(algorithm=signer.algorithm)
+    return require_signing(signer, now)
+
+
+def issuer_name(certificate: CertificateFacts) -> str:
+    """The subject of the signing certificate, as Issuer has it. Raises CardGarbled."""
+    name = certificate.subject.written(ISSUER)
+    if not name.isprintable():
+        raise CardGarbled(what="certificate")
+    return name
+
+
+def check_person(certificate: CertificateFacts, national_id: str) -> None:
+    """The card is the speaker's own. Raises AssertionSignerOther."""
+    if national_id not in certificate.subject.values(COMMON_NAME):
+        raise AssertionSignerOther
+
+
+def check_organisation(certificate: CertificateFacts, identifier: str) -> None:
+    """The certificate is this organisation's. Raises AssertionSignerOther."""
+    if identifier not in (unit.strip() for unit in certificate.subject.values(UNIT)):
+        raise AssertionSignerOther
 
 
 def text(value: str, what: str) -> str:

@@ -20,7 +20,6 @@ from cardd.formats.saml.profiles import DmpProfile
 from cardd.formats.saml.request import InsiCall, Means, Registration, Speaker
 from cardd.formats.saml.roles import DOCTOR
 from cardd.formats.saml.signature import PreparedAssertion
-from cardd.formats.saml.signer import check_person, signing_certificate
 from cardd.ports import Clock
 
 QUALIFIERS = {"0": "CPS", "1": "CPF", "2": "CDE-CPE", "3": "CPA"}  # table G02
@@ -35,14 +34,13 @@ def prepare_insi(
 ) -> PreparedAssertion:
     """An INSi assertion that the card's key will sign.
 
-    Raises AssertionRefused (each reason its class), AlgorithmUnsupported but for RS256, CardGarbled for a certificate
-    that cannot be read.
+    Raises AssertionRefused (each reason its class), and as ``checks.signing_certificate`` does.
     """
     now = clock.now()
     _check_proven(speaker)
-    certificate = signing_certificate(signer, now)
+    certificate = checks.signing_certificate(signer, now)
     name = checks.national_id(speaker)
-    check_person(certificate, name)
+    checks.check_person(certificate, name)
     qualifier = QUALIFIERS.get(speaker.identity.card_type or "")
     if qualifier is None:
         raise AssertionCardType
@@ -54,7 +52,7 @@ def prepare_insi(
     tree = assertion.tree(
         identifier,
         now,
-        assertion.issuer(certificate.subject),
+        assertion.issuer(checks.issuer_name(certificate)),
         assertion.subject(name, NameQualifier=qualifier),
         node("AttributeStatement", *attributes),
     )

@@ -19,7 +19,6 @@ from cardd.formats.saml.profiles import DmpProfile
 from cardd.formats.saml.request import Access, Login, Means, Mode, Registration, Speaker, VihfCall
 from cardd.formats.saml.roles import TABLE_NAMES, Role, roles_of
 from cardd.formats.saml.signature import Life, PreparedAssertion
-from cardd.formats.saml.signer import check_organisation, check_person, signing_certificate
 from cardd.ports import Clock
 
 AIR_SECONDS = 30  # EX_AIR-040
@@ -41,26 +40,26 @@ def prepare_vihf(
 ) -> PreparedAssertion:
     """A VIHF about ``speaker`` that ``signer``'s key will sign: the card's in the direct mode, else the organisation's.
 
-    Raises AssertionRefused (each reason its class), AlgorithmUnsupported but for RS256, CardGarbled for a certificate
-    that cannot be read. An AIR that is finished after its 30 s raises AssertionLate.
+    Raises AssertionRefused (each reason its class), and as ``checks.signing_certificate`` does. An AIR that
+    is finished after its 30 s raises AssertionLate.
     """
     now = clock.now()
-    certificate = signing_certificate(signer, now)
+    certificate = checks.signing_certificate(signer, now)
     _check_mode(speaker, call.mode)
     name = checks.national_id(speaker)
     if call.mode is Mode.DIRECT:
-        check_person(certificate, name)
+        checks.check_person(certificate, name)
         place = checks.structure(checks.place_of(speaker.situation))
     else:
         place = _organisation(speaker)
-        check_organisation(certificate, place)
+        checks.check_organisation(certificate, place)
     seconds, is_written = _life(call.mode, profile)
     until = now + timedelta(seconds=seconds)
     identifier = assertion.new_identifier()
     tree = assertion.tree(
         identifier,
         now,
-        assertion.issuer(certificate.subject),
+        assertion.issuer(checks.issuer_name(certificate)),
         assertion.subject(name),
         *([_conditions(now, until, call.mode)] if is_written else []),
         _authentication(speaker.login, call.mode, profile),

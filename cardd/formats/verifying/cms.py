@@ -22,9 +22,9 @@ from cardd.errors import (
 )
 from cardd.formats import timestamp
 from cardd.formats.document import pieces, size_of
+from cardd.formats.reading import reading
 from cardd.formats.verified import Format, Scope, VerifiedSignature, VerifiedTimestamp
 from cardd.formats.verifying.ber import BerFile, Part
-from cardd.formats.verifying.reading import reading
 from cardd.formats.verifying.signer_info import DIGESTS, Judged, certificates_of, judge
 from cardd.tlv import encode
 

@@ -23,9 +23,9 @@ from cardd.errors import (
 from cardd.formats import timestamp
 from cardd.formats.document import size_of
 from cardd.formats.jws import PAYLOAD_MAX, decoded, encoded
+from cardd.formats.reading import reading
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature, VerifiedTimestamp
 from cardd.formats.verifying.keys import ALGORITHMS, HASHES, accepts
-from cardd.formats.verifying.reading import reading
 
 DOCUMENT_MAX = PAYLOAD_MAX * 3 // 2  # the payload in base64, and what is around it
 SIGNATURES_MAX = 64

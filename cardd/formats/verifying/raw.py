@@ -8,9 +8,9 @@ from asn1crypto import algos, pem, x509
 
 from cardd.errors import DocumentMalformed
 from cardd.formats.document import sha256_of
+from cardd.formats.reading import reading
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature
 from cardd.formats.verifying.keys import accepts
-from cardd.formats.verifying.reading import reading
 
 CERTIFICATES_MAX = 16
 NUMBERS = 64  # bytes of an ES256 value: two numbers (RFC 7518, section 3.4)

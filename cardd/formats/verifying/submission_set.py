@@ -16,9 +16,9 @@ from cardd.errors import (
     TimestampMalformed,
 )
 from cardd.formats.document import pieces
+from cardd.formats.reading import reading
 from cardd.formats.submission_set import DOCUMENTS_MAX, MANIFEST, SET_DIGEST, urn
 from cardd.formats.verified import Flaw, SignedSet, VerifiedSignature
-from cardd.formats.verifying.reading import reading
 from cardd.formats.verifying.xades import verified
 from cardd.formats.verifying.xmldsig import SignedXml, digest_of
 from cardd.formats.xml import C14N_COMMENTS, Element, canonical_document, parsed

@@ -19,9 +19,9 @@ from cardd.errors import (
     TimestampMalformed,
 )
 from cardd.formats import timestamp
+from cardd.formats.reading import reading
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature, VerifiedTimestamp
 from cardd.formats.verifying.keys import HASHES, accepts
-from cardd.formats.verifying.reading import reading
 from cardd.formats.verifying.xmldsig import DIGESTS, Covered, SignedXml, one, text_of
 from cardd.formats.xml import C14N, Element, canonical, parsed
 from cardd.formats.xmldsig import DS, METHODS, XADES

@@ -502,19 +502,6 @@ TEXTS = {
     "assertion.signer.remedy": (
         "Insert the card of the person who logged in, or configure the right organisation's certificate."
     ),
-    "assertion.key_usage.title": "Certificate does not fit",
-    "assertion.key_usage.detail": "This certificate is not made for signatures (nonRepudiation).",
-    "assertion.key_usage.remedy": (
-        "Choose the signature certificate of the card or organisation, not the authentication one."
-    ),
-    "assertion.certificate_expired.title": "Certificate expired",
-    "assertion.certificate_expired.detail": "The certificate that is to sign expired on {until}.",
-    "assertion.certificate_expired.remedy": (
-        "Renew the card or the certificate with ANS; check the workstation's clock too."
-    ),
-    "assertion.certificate_early.title": "Certificate not yet valid",
-    "assertion.certificate_early.detail": "The certificate that is to sign is valid only from {since} on.",
-    "assertion.certificate_early.remedy": "Check the workstation's date and time (NTP).",
     "assertion.card_type.title": "Unknown type of card",
     "assertion.card_type.detail": "The certificate does not tell the type of the card (CPS, CPF, CPE or CPA).",
     "assertion.card_type.remedy": "Use a CPx card; if this is one, tell ANS.",

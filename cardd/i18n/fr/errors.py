@@ -552,19 +552,6 @@ TEXTS = {
     "assertion.signer.remedy": (
         "Insérez la carte de la personne connectée, ou configurez le certificat de la bonne organisation."
     ),
-    "assertion.key_usage.title": "Certificat inadapté",
-    "assertion.key_usage.detail": "Ce certificat n'est pas fait pour signer (nonRepudiation).",
-    "assertion.key_usage.remedy": (
-        "Choisissez le certificat de signature de la carte ou de l'organisation, et non celui d'authentification."
-    ),
-    "assertion.certificate_expired.title": "Certificat expiré",
-    "assertion.certificate_expired.detail": "Le certificat qui doit signer a expiré le {until}.",
-    "assertion.certificate_expired.remedy": (
-        "Renouvelez la carte ou le certificat auprès de l'ANS ; vérifiez aussi l'heure du poste."
-    ),
-    "assertion.certificate_early.title": "Certificat pas encore valable",
-    "assertion.certificate_early.detail": "Le certificat qui doit signer n'est valable qu'à partir du {since}.",
-    "assertion.certificate_early.remedy": "Vérifiez la date et l'heure du poste (NTP).",
     "assertion.card_type.title": "Type de carte inconnu",
     "assertion.card_type.detail": "Le certificat n'indique pas le type de la carte (CPS, CPF, CPE ou CPA).",
     "assertion.card_type.remedy": "Utilisez une carte CPx ; si c'en est une, prévenez l'ANS.",

@@ -1,0 +1,127 @@
+"""Who a certificate speaks for: a professional, as a CPx's has it, or an organisation.
+
+Every field of a CPx may be absent (the profiles of CPF, CPE and of the technical certificate are not known) but the
+national identifier: without it there is nobody to speak for. Codes stay codes; their words are in the ANS tables.
+
+An organisation's identifier stands in an OU of the subject (the VIHF facts: Identifiant_Structure). Its first digit
+tells what it is, or, with a space behind four digits, the register it comes from (ISO 6523; 0002 is SIRENE). What fits
+none of these is passed through as ``other``.
+
+Source: the card facts, section "Certificates".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from cardd.errors import CardGarbled, CardIncomplete
+from cardd.formats.certificate import (
+    COMMON_NAME,
+    GIVEN_NAME,
+    ORGANISATION,
+    SURNAME,
+    TITLE,
+    UNIT,
+    CertificateFacts,
+    facts_of,
+)
+from cardd.model import Identity, Organisation
+from cardd.tlv import Tlv
+
+CARD_TYPE = "1.2.250.1.71.1.2.2"
+CARD_NUMBER = "1.2.250.1.71.1.2.3"
+CARD_CATEGORY = "1.2.250.1.71.1.2.5"
+PROFESSION = "1.2.250.1.71.1.2.7"
+SPECIALTY = "1.2.250.1.71.4.2.5"
+
+INTEGER, OCTET_STRING, SEQUENCE = 0x02, 0x04, 0x30
+STRINGS = (0x0C, 0x13, 0x16)  # UTF8String, PrintableString, IA5String
+TEXT_MAX = 128
+NUMBER_SIZE_MAX = 4
+TEST_CARD = 0x80  # table G01: bit 8 marks test cards and test software certificates
+
+FORMS = (
+    ("siret", re.compile(r"3\d{14}|0002 \d{14}")),
+    ("siren", re.compile(r"0002 \d{9}")),
+    ("finess", re.compile(r"1\d[0-9AB]\d{7}")),
+    ("rpps", re.compile(r"4\d{14}")),
+    ("adeli", re.compile(r"0\d{9,}")),
+)
+
+
+def identity_of(der: bytes) -> Identity:
+    """The holder, from a certificate of the card. Raises CardGarbled, CardIncomplete without national identifier."""
+    facts = facts_of(der)
+    national_id = _clean(facts.subject.first(COMMON_NAME))
+    if not national_id:
+        raise CardIncomplete(what="holder")
+    return Identity(
+        national_id=national_id,
+        family_name=_clean(facts.subject.first(SURNAME)) or "",
+        given_name=_clean(facts.subject.first(GIVEN_NAME)) or "",
+        title=_clean(facts.subject.first(TITLE)),
+        profession=_number(facts, PROFESSION),
+        specialty=_specialty(facts),
+        card_type=_number(facts, CARD_TYPE),
+        card_number=_text(facts.extension(CARD_NUMBER)),
+        is_test=is_test(facts),
+    )
+
+
+def organisation_of(der: bytes) -> Organisation:
+    """The structure. Raises CardGarbled, CardIncomplete when the certificate names none."""
+    subject = facts_of(der).subject
+    kind, identifier = _identifier(subject.values(UNIT))
+    return Organisation(identifier, kind, subject.first(ORGANISATION) or subject.first(COMMON_NAME) or identifier)
+
+
+def acting_identity(der: bytes, acting: Identity) -> Identity:
+    """The session's identity: the person as declared, the structure and the test mark as the certificate has them."""
+    return replace(acting, is_declared=True, organisation=organisation_of(der), is_test=is_test(facts_of(der)))
+
+
+def is_test(facts: CertificateFacts) -> bool:
+    """Whether the certificate is of a test card, or a test software certificate."""
+    category = facts.value(CARD_CATEGORY, OCTET_STRING)
+    return bool(category and category[0] & TEST_CARD)
+
+
+def _identifier(units: tuple[str, ...]) -> tuple[str, str]:
+    for kind, form in FORMS:
+        for unit in units:
+            if form.fullmatch(unit.strip()):
+                return kind, unit.strip()
+    if not units:
+        raise CardIncomplete(what="OU")
+    return "other", units[0]
+
+
+def _number(facts: CertificateFacts, oid: str) -> str | None:
+    value = facts.value(oid, INTEGER)
+    if value is None:
+        return None
+    if not 1 <= len(value) <= NUMBER_SIZE_MAX:
+        raise CardGarbled(what="certificate")
+    return str(int.from_bytes(value, "big", signed=True))
+
+
+def _specialty(facts: CertificateFacts) -> str | None:
+    """The first savoir-faire of the sequence."""
+    codes = facts.extension(SPECIALTY)
+    if codes is None or codes.tag != SEQUENCE:
+        return None
+    return next((text for code in codes.children if (text := _text(code))), None)
+
+
+def _text(found: Tlv | None) -> str | None:
+    if found is None or found.tag not in STRINGS:
+        return None
+    return _clean(found.value[: 4 * TEXT_MAX].decode("utf-8", "replace"))
+
+
+def _clean(text: str | None) -> str | None:
+    """Text that may be shown and logged: no control characters, and no longer than any field of a CPx."""
+    if text is None:
+        return None
+    return "".join(character for character in text[:TEXT_MAX] if character.isprintable()).strip() or None
