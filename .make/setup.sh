@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install what is missing to work on cardd (`make setup`; every other target calls it first).
 #
-#   setup.sh            Debian packages, .venv with the locked packages and cardd itself, editable, and the node packages
-#                       of the tests
+#   setup.sh            Debian packages, .venv with the locked packages and cardd and its simulators, editable, and the
+#                       node packages of the tests
 #   setup.sh debian     the Debian packages only
 #
 # Nothing missing: says nothing, changes nothing, takes a tenth of a second. As root, or where sudo works, it installs;
@@ -118,10 +118,10 @@ install_locked_packages() {
 }
 
 install_cardd() {
-    key=$(key_of pyproject.toml)
+    key=$(key_of pyproject.toml drivers/cardd_simulators/pyproject.toml cardd/__init__.py)
     is_current .venv/cardd.stamp "$key" && return
-    say "Installing cardd into .venv, editable"
-    pip_install --no-index --no-deps --editable .
+    say "Installing cardd and its simulators into .venv, editable"
+    pip_install --no-index --no-deps --editable . --editable drivers/cardd_simulators
     say "$key" > .venv/cardd.stamp
 }
 

@@ -1,3 +1,3 @@
 """cardd: one safe localhost API to a health professional's cards, PIN and sessions."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

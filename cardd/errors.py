@@ -831,6 +831,12 @@ class AddressInUse(SystemFault):
     code = "daemon.address_in_use"
 
 
+class SimulatorsMissing(SystemFault):
+    """No package that brings simulators is installed."""
+
+    code = "simulators.missing"
+
+
 class DaemonUnreachable(SystemFault):
     """The client library found no daemon. Params: ``where``."""
 

@@ -1,33 +1,32 @@
-"""The simulators and sandboxes that are installed, found by their entry points as drivers are."""
+"""The simulated cards and servers that are installed, found by their entry points as drivers are."""
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
 from typing import cast
 
-from cardd.errors import InvalidRequest
+from cardd.errors import InvalidRequest, SimulatorsMissing
 from cardd.sandbox import Sandbox
 from cardd.simulator import Simulator
 
-SIMULATORS, SANDBOXES = "cardd.simulators", "cardd.sandboxes"
+CARDS, SERVERS = "cardd.simulators", "cardd.sandboxes"
 
 
-def every() -> dict[str, Simulator]:
-    """All simulated cards by name."""
-    return cast(dict[str, Simulator], _loaded(SIMULATORS))
+def every() -> tuple[dict[str, Simulator], dict[str, Sandbox]]:
+    """Return the simulated cards and the simulated servers, each by name. Raises SimulatorsMissing."""
+    cards = cast(dict[str, Simulator], _loaded(CARDS))
+    servers = cast(dict[str, Sandbox], _loaded(SERVERS))
+    if not (cards or servers):
+        raise SimulatorsMissing
+    return cards, servers
 
 
-def sandboxes() -> dict[str, Sandbox]:
-    """All simulated servers by name."""
-    return cast(dict[str, Sandbox], _loaded(SANDBOXES))
-
-
-def named(name: str) -> Simulator:
-    """The card of this name. Raises InvalidRequest with the names that there are."""
-    known = every()
-    if name not in known:
-        raise InvalidRequest(where=name, why=", ".join([*known, *sandboxes()]) or "–")
-    return known[name]
+def card_named(name: str) -> Simulator:
+    """Return the card of this name. Raises SimulatorsMissing, and InvalidRequest with the names that there are."""
+    cards, servers = every()
+    if name not in cards:
+        raise InvalidRequest(where=name, why=", ".join([*cards, *servers]))
+    return cards[name]
 
 
 def _loaded(group: str) -> dict[str, object]:

@@ -13,7 +13,7 @@ VITALE_ATR = bytes.fromhex("3B75130000 43 09EA9000".replace(" ", ""))
 
 def test_status_tells_the_service_and_that_there_is_no_session(user: User) -> None:
     answer = user.run("status", "--json").json
-    assert answer["daemon"] == {"name": "cardd", "version": "0.1.0", "state": "ready"}
+    assert answer["daemon"] == {"name": "cardd", "version": "0.2.0", "state": "ready"}
     assert answer["session"] is None
     assert "cardctl login" in user.ok("status")
 

@@ -46,7 +46,7 @@ async def test_the_daemon_proves_itself_and_is_told_the_secret(bench: Workbench)
 
 async def test_a_program_that_took_the_port_gets_no_secret(bench: Workbench) -> None:
     async def pretend(_: web.Request) -> web.Response:
-        return web.json_response({"name": "cardd", "version": "0.1.0", "state": "ready", "readers": []})
+        return web.json_response({"name": "cardd", "version": "0.2.0", "state": "ready", "readers": []})
 
     secret = await bench.pair()
     async with impostor(pretend) as (address, given), CarddClient(address, secret) as client:

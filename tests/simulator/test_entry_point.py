@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from cryptography.x509 import load_der_x509_certificate
 
-from cardd.cli.simulators import named
+from cardd.cli.simulators import card_named
 from cardd.errors import InvalidRequest
 from cardd.ports import CardConnection
 from cardd.simulator import Simulator, SimulatorOptions
@@ -68,7 +68,7 @@ async def test_it_puts_a_card_in_a_reader_of_this_process(simulator: Simulator) 
 @pytest.mark.parametrize("name", OTHERS)
 async def test_every_other_card_is_known_by_its_name_and_has_its_own_answer_to_reset(name: str) -> None:
     simulator, atr = OTHERS[name]
-    assert type(named(name)) is type(simulator)
+    assert type(card_named(name)) is type(simulator)
     assert simulator.summary("fr") != simulator.summary("en")
     source = simulator.in_process(OPTIONS)
     assert isinstance(source, InProcessReaders)

@@ -7,7 +7,7 @@ from pathlib import Path
 from cardd.cli.context import Context
 from cardd.cli.exits import Exit
 from cardd.cli.parser import Parser
-from cardd.cli.simulators import every, named, sandboxes
+from cardd.cli.simulators import card_named, every
 from cardd.cli.stopping import until_told
 from cardd.cli.terminal import pairs
 from cardd.errors import InvalidRequest
@@ -40,14 +40,15 @@ def arguments(parser: Parser) -> None:
 async def run(context: Context) -> int:
     """Keep the card in the reader until interrupted; without a card, list what can be simulated."""
     asked = context.arguments
+    cards, servers = every()
     if asked.card is None:
-        _list(context, every(), sandboxes())
+        _list(context, cards, servers)
         return Exit.OK
-    if sandbox := sandboxes().get(asked.card):
+    if sandbox := servers.get(asked.card):
         return await _in(sandbox, context)
     if asked.order is not None:
         raise InvalidRequest(where=asked.order, why="unknown")
-    simulator = named(asked.card)
+    simulator = card_named(asked.card)
     options = SimulatorOptions(
         profile=asked.profile,
         pin=asked.pin,

@@ -351,6 +351,11 @@ TEXTS = {
     "config.invalid.title": "Configuration refused",
     "config.invalid.detail": "{file}: the key “{key}” will not do ({why}).",
     "config.invalid.remedy": "Correct this file, then check it with “cardctl config check”.",
+    "simulators.missing.title": "No simulator is installed",
+    "simulators.missing.detail": "Simulated cards and servers are no part of cardd.",
+    "simulators.missing.remedy": (
+        "On a test machine, never in production: “pip install cardd-simulators”, where cardd is installed."
+    ),
     "daemon.unreachable.title": "cardd does not answer",
     "daemon.unreachable.detail": "No cardd service answers at {where}.",
     "daemon.unreachable.remedy": "Start it (“systemctl start cardd.socket”); “cardctl doctor” tells what is missing.",

@@ -376,6 +376,11 @@ TEXTS = {
     "config.invalid.title": "Configuration refusée",
     "config.invalid.detail": "{file} : la clé « {key} » ne convient pas ({why}).",
     "config.invalid.remedy": "Corrigez ce fichier, puis vérifiez-le avec « cardctl config check ».",
+    "simulators.missing.title": "Aucun simulateur n'est installé",
+    "simulators.missing.detail": "Les cartes et serveurs simulés ne font pas partie de cardd.",
+    "simulators.missing.remedy": (
+        "Sur un poste d'essai, jamais en production : « pip install cardd-simulators », là où cardd est installé."
+    ),
     "daemon.unreachable.title": "cardd ne répond pas",
     "daemon.unreachable.detail": "Aucun service cardd ne répond à {where}.",
     "daemon.unreachable.remedy": (

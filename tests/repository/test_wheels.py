@@ -1,0 +1,137 @@
+"""The two wheels as they are built: what stands in each, and how cardd serves without its simulators."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+from email.message import Message
+from email.parser import HeaderParser
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+
+from cardd import __version__
+from tests.repository.rules import ROOT
+
+PROJECTS = {"cardd": ROOT, "cardd_simulators": ROOT / "drivers/cardd_simulators"}
+BUILD = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+PACKAGES = Path(sysconfig.get_path("purelib"))
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ZipFile]:
+    """Both wheels, by their package."""
+    folder = tmp_path_factory.mktemp("wheels")
+    command = [sys.executable, "-c", BUILD, str(folder)]
+    built = {name: subprocess.check_output(command, cwd=place, text=True) for name, place in PROJECTS.items()}
+    return {name: ZipFile(folder / file.strip()) for name, file in built.items()}
+
+
+@pytest.fixture(scope="module")
+def workstation(tmp_path_factory: pytest.TempPathFactory, wheels: dict[str, ZipFile]) -> Path:
+    """The Python of a virtual environment with cardd's dependencies and its wheel, without the simulators'."""
+    folder = tmp_path_factory.mktemp("workstation")
+    venv.create(folder, symlinks=True)
+    python = folder / "bin/python"
+    where = subprocess.check_output(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
+    ).strip()
+    for package in PACKAGES.iterdir():
+        if "cardd" not in package.name:
+            (Path(where) / package.name).symlink_to(package)
+    wheels["cardd"].extractall(where)
+    return python
+
+
+def run(python: Path, program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one of cardd's programs there, from a folder that is not the repository."""
+    command: list[str | Path] = [python, "-m", f"cardd.cli.{program}", *arguments]
+    return subprocess.run(command, cwd=python.parent, env=environment, capture_output=True, text=True, check=False)
+
+
+def packages_in(wheel: ZipFile) -> set[str]:
+    return {name.partition("/")[0] for name in wheel.namelist() if ".dist-info/" not in name}
+
+
+def read(wheel: ZipFile, name: str) -> str:
+    (found,) = [each for each in wheel.namelist() if each.endswith(f".dist-info/{name}")]
+    return wheel.read(found).decode()
+
+
+def metadata_of(wheel: ZipFile) -> Message:
+    return HeaderParser().parsestr(read(wheel, "METADATA"))
+
+
+def test_a_production_workstation_gets_no_simulator(wheels: dict[str, ZipFile]) -> None:
+    wheel = wheels["cardd"]
+    assert packages_in(wheel) == {"cardd", "cardd_drivers"}
+    assert [name for name in wheel.namelist() if b"AC RACINE SIMULATION" in wheel.read(name)] == []
+    assert "simulat" not in read(wheel, "entry_points.txt")
+
+
+def test_the_simulators_wheel_holds_all_of_them_and_nothing_else(wheels: dict[str, ZipFile]) -> None:
+    wheel = wheels["cardd_simulators"]
+    folder = PROJECTS["cardd_simulators"]
+    sources = {f"{folder.name}/{path.relative_to(folder)}" for path in folder.rglob("*.py")}
+    others = {"cardd_simulators/py.typed", "cardd_simulators/dmp/rights-SIMULATION.csv"}
+    assert {name for name in wheel.namelist() if ".dist-info/" not in name} == sources | others
+    assert {"cps3", "cps3-contactless", "cps4", "vitale-atr", "psc", "dmp"} <= {
+        line.partition(" = ")[0] for line in read(wheel, "entry_points.txt").splitlines()
+    }
+
+
+def test_both_have_one_version_the_licence_and_their_types(wheels: dict[str, ZipFile]) -> None:
+    licence = (ROOT / "LICENSE").read_text()
+    for wheel in wheels.values():
+        metadata = metadata_of(wheel)
+        assert metadata["Version"] == __version__
+        assert metadata["License-Expression"] == "Apache-2.0"
+        assert read(wheel, "licenses/LICENSE") == licence
+        assert {f"{package}/py.typed" for package in packages_in(wheel)} <= set(wheel.namelist())
+
+
+def test_the_simulators_ask_for_this_cardd_and_for_nothing_that_it_does_not_ask_for(
+    wheels: dict[str, ZipFile],
+) -> None:
+    own, above = (
+        set(metadata_of(wheels[name]).get_all("Requires-Dist") or ()) for name in ("cardd_simulators", "cardd")
+    )
+    (wanted,) = own - above
+    assert Requirement(wanted).name == "cardd"
+    assert Requirement(wanted).specifier.contains(__version__)
+
+
+def test_each_project_is_built_by_what_is_locked() -> None:
+    builders = [tomllib.loads((place / "pyproject.toml").read_text())["build-system"] for place in PROJECTS.values()]
+    assert builders[0] == builders[1]
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [("cardctl", ("simulate",)), ("cardctl", ("simulate", "psc")), ("cardd", ("run", "--simulate", "cps3:medecin"))],
+)
+def test_without_the_simulators_the_user_reads_what_to_install(
+    workstation: Path, program: str, arguments: tuple[str, ...]
+) -> None:
+    for locale, told in (("fr_FR.UTF-8", "Aucun simulateur n'est installé"), ("C.UTF-8", "No simulator is installed")):
+        ran = run(workstation, program, *arguments, LC_ALL=locale)
+        assert ran.returncode == 1
+        assert told in ran.stderr
+        assert "pip install cardd-simulators" in ran.stderr
+
+
+def test_without_the_simulators_a_program_reads_the_code(workstation: Path) -> None:
+    assert '"code": "simulators.missing"' in run(workstation, "cardctl", "simulate", "--json").stdout
+    assert run(workstation, "cardctl", "simulate", "--help").returncode == 0
+
+
+def test_with_both_wheels_the_simulators_are_listed(workstation: Path, wheels: dict[str, ZipFile]) -> None:
+    where = Path(wheels["cardd"].filename or "").parent / "both"
+    wheels["cardd_simulators"].extractall(where)
+    ran = run(workstation, "cardctl", "simulate", PYTHONPATH=str(where))
+    assert {line.split()[0] for line in ran.stdout.splitlines()} >= {"cps3", "cps4", "psc", "dmp"}
