@@ -135,7 +135,7 @@ class PrivateKeyJwt:
 
 @dataclass(frozen=True, slots=True)
 class TlsClientAuth:
-    """The certificate of the TLS connection; the context that ``Http`` was given shows it."""
+    """The certificate of the TLS connection; the context that ``HttpClient`` was given shows it."""
 
     client_id: str
     mtls: bool = True

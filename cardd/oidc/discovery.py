@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from yarl import URL
 
 from cardd.errors import PscDiscoveryIssuer, PscGarbled, PscUnavailable
-from cardd.oidc.fields import JsonObject, text
+from cardd.oidc.fields import JsonObject, parse, text
 from cardd.oidc.hosts import check_endpoint
 from cardd.oidc.http import Http
 from cardd.oidc.settings import ProviderSettings
@@ -89,7 +89,7 @@ class Discovery:
         for place in PLACES:
             answer = await self._http.get(f"{issuer.rstrip('/')}/.well-known/{place}")
             if answer.status == 200:
-                return answer.json("discovery")
+                return parse(answer.body, "discovery")
         raise PscUnavailable(host=URL(issuer).host or issuer)
 
     def _read(self, document: JsonObject) -> Metadata:

@@ -1,6 +1,6 @@
 """The service's own private key where it is a file's: PEM, or the PKCS#12 that ANS gives an organisation.
 
-A key in a PKCS#11 token signs through another ``AssertionSigner``, and reaches TLS through ``Http``'s connectors.
+A key in a PKCS#11 token signs through another ``AssertionSigner``, and reaches TLS through ``HttpClient``'s connectors.
 """
 
 from __future__ import annotations

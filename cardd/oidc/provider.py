@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from yarl import URL
 
 from cardd.errors import PscGarbled, PscNoCiba, PscOtherPerson, PscUnavailable
+from cardd.http import Connectors, HttpAnswer
 from cardd.oidc.client_auth import ClientAuthentication, Credentials
 from cardd.oidc.discovery import ENDPOINTS, Discovery
-from cardd.oidc.fields import JsonObject
-from cardd.oidc.http import Answer, Connectors, Http
+from cardd.oidc.fields import JsonObject, parse
+from cardd.oidc.http import Http
 from cardd.oidc.id_token import Binding, IdToken, check_id_token
 from cardd.oidc.jwks import KeySet
 from cardd.oidc.refusal import Refusal
@@ -39,7 +40,7 @@ class Login:
 class Provider:
     """Made once for a configuration, and used by all its logins; ``close`` gives its connections back.
 
-    ``tls`` and ``connectors`` as in ``Http``: with a client certificate where ``authentication.mtls`` is set.
+    ``tls`` and ``connectors`` as in ``HttpClient``: with a client certificate where ``authentication.mtls`` is set.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Provider:
 
     async def _send(self, address: str, form: Mapping[str, str], shown: Credentials) -> JsonObject | Refusal:
         answer = await self.http.post(address, {**form, **shown.form}, shown.headers)
-        return answer.json("answer") if answer.status == 200 else _refusal(answer)
+        return parse(answer.body, "answer") if answer.status == 200 else _refusal(answer)
 
     def _now(self) -> float:
         return self.clock.now().timestamp()
@@ -121,13 +122,13 @@ class Provider:
         answer = await self.http.get(address)
         if answer.status != 200:
             raise PscUnavailable(host=URL(address).host or "")
-        return answer.json("jwks")
+        return parse(answer.body, "jwks")
 
 
-def _refusal(answer: Answer) -> Refusal:
+def _refusal(answer: HttpAnswer) -> Refusal:
     """The error of an answer that is no 200; some send 401 without a body that tells more."""
     try:
-        told = answer.json("answer")
+        told = parse(answer.body, "answer")
     except PscGarbled:
         if answer.status == 401:
             return Refusal("invalid_client", 401)

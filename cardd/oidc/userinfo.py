@@ -10,9 +10,9 @@ from cardd.errors import (
     PscSessionOver,
     PscUserinfoSubject,
 )
+from cardd.http import HttpAnswer
 from cardd.model import Identity
-from cardd.oidc.fields import JsonObject, objects, required, text, texts
-from cardd.oidc.http import Answer
+from cardd.oidc.fields import JsonObject, objects, parse, required, text, texts
 from cardd.oidc.jwks import KeySet
 from cardd.oidc.practice import Practice, read_practices
 from cardd.oidc.settings import ProviderSettings
@@ -62,7 +62,9 @@ class Person:
         )
 
 
-async def read_userinfo(answer: Answer, subject: str, settings: ProviderSettings, keys: KeySet, now: float) -> Person:
+async def read_userinfo(
+    answer: HttpAnswer, subject: str, settings: ProviderSettings, keys: KeySet, now: float
+) -> Person:
     """The person behind the endpoint's answer, who must be the ID token's ``subject``; ``now`` in seconds since 1970.
 
     Raises PscUserinfoSubject, PscSessionOver (401), PscRequestRefused, PscGarbled, and the PscToken… errors.
@@ -77,9 +79,9 @@ async def read_userinfo(answer: Answer, subject: str, settings: ProviderSettings
     return read_person(claims, subject)
 
 
-async def _claims(answer: Answer, settings: ProviderSettings, keys: KeySet, now: float) -> JsonObject:
+async def _claims(answer: HttpAnswer, settings: ProviderSettings, keys: KeySet, now: float) -> JsonObject:
     if answer.media_type != SIGNED:
-        return answer.json(TOKEN)
+        return parse(answer.body, TOKEN)
     try:
         raw = answer.body.decode("ascii")
     except UnicodeDecodeError:

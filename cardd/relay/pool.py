@@ -18,6 +18,7 @@ from cardd.errors import (
     UpstreamTimeout,
     UpstreamTlsFailed,
 )
+from cardd.http import causes, open_session
 from cardd.tls.connector import Credentials, KeyConnector, Server
 
 Body = bytes | AsyncIterator[bytes] | None
@@ -44,15 +45,8 @@ class Link:
         self._upstream = upstream
         server = Server(upstream.name, upstream.host, upstream.port, upstream.authorities, upstream.tls)
         self._connector = KeyConnector(server, credentials)
-        self._http = aiohttp.ClientSession(
-            connector=self._connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_read=upstream.timeout),
-            auto_decompress=False,
-            read_bufsize=BUFFER,
-            skip_auto_headers=AUTOMATIC,
-            trust_env=False,
-        )
+        silence = aiohttp.ClientTimeout(total=None, sock_read=upstream.timeout)
+        self._http = open_session(self._connector, silence, buffer=BUFFER, left_out=AUTOMATIC)
         self._in_use = 0
         self._is_retired = False
 
@@ -101,7 +95,7 @@ class Link:
 
     def _error(self, fault: BaseException) -> CarddError:
         name = self._upstream.name
-        for cause in _causes(fault):
+        for cause in causes(fault):
             if isinstance(cause, CarddError):
                 return cause
         if isinstance(fault, TimeoutError):
@@ -111,11 +105,3 @@ class Link:
         if isinstance(fault, aiohttp.InvalidURL):
             return UpstreamTlsFailed(name=name, why="URL")
         return UpstreamClosed(name=name)
-
-
-def _causes(fault: BaseException | None) -> Iterator[BaseException]:
-    seen = 0
-    while fault is not None and seen < 8:
-        yield fault
-        fault = fault.__cause__ or fault.__context__
-        seen += 1

@@ -25,6 +25,7 @@ PACKAGES = (
     *BASE,
     *CONTRACTS,
     *ADAPTERS,
+    "http",
     "i18n",
     "config",
     "client",
@@ -60,7 +61,7 @@ MODULES = (
 DRIVEN = ("cardd_drivers", "cardd_drivers/cps3", "cardd_simulators", "cardd_simulators/cards")
 
 ALLOWED = [
-    *[(f"cardd.{outer}", f"cardd.{inner}") for outer in ADAPTERS for inner in (*BASE, "ports", "i18n")],
+    *[(f"cardd.{outer}", f"cardd.{inner}") for outer in ADAPTERS for inner in (*BASE, "ports", "http", "i18n")],
     *[("cardd_drivers.cps3", f"cardd.{inner}") for inner in (*BASE, "driver", "ports")],
     *[("cardd_simulators.cards", f"cardd.{inner}") for inner in (*BASE, *CONTRACTS)],
     *[("cardd.core", f"cardd.{inner}") for inner in (*BASE, "driver", "ports")],
@@ -88,6 +89,7 @@ BREACHES = [
     *[("cardd.core", f"cardd.{outer}", LAYERS) for outer in (*ADAPTERS, "api", "identity", "cli")],
     ("cardd.pcsc", "cardd.system", LAYERS),
     ("cardd.ports", "cardd.core", LAYERS),
+    ("cardd.ports", "cardd.http", LAYERS),
     ("cardd.api", "cardd.cli", LAYERS),
     ("cardd.p11", "cardd.api", LAYERS),
     ("cardd.daemon", "cardd.cli", LAYERS),

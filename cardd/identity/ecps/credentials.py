@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cardd.config import Psc
 from cardd.errors import MethodUnavailable, PscClientRefused, PscIncomplete, SecretStoreUnavailable
+from cardd.http import Connectors
 from cardd.identity.csa import CsaLogin, KeySigner, ServiceKey, service_key
 from cardd.identity.ecps.direct import DirectWay
 from cardd.identity.ecps.proxy import ProxyWay
@@ -24,7 +25,7 @@ from cardd.oidc.client_auth import (
     SecretPost,
     TlsClientAuth,
 )
-from cardd.oidc.http import Connectors, Http
+from cardd.oidc.http import Http
 from cardd.oidc.keys import ClientKey, FileSigner, thumbprint_of
 from cardd.oidc.provider import Provider
 from cardd.oidc.settings import ProviderSettings

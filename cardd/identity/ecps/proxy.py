@@ -25,12 +25,13 @@ from cardd.errors import (
     PscRequestRefused,
     PscSessionOver,
 )
+from cardd.http import HttpAnswer
 from cardd.identity.ecps.situations import situations_of
 from cardd.identity.ecps.way import METHOD, Channel, Flow, HandedToken, Keep, Reach, Wanted
 from cardd.model import Identity, Situation
 from cardd.oidc.ciba import two_digits
-from cardd.oidc.fields import text
-from cardd.oidc.http import Answer, Http, seconds_ahead
+from cardd.oidc.fields import parse, text
+from cardd.oidc.http import Http, seconds_ahead
 from cardd.oidc.refusal import Refusal
 from cardd.oidc.token import Token
 from cardd.oidc.userinfo import Person, read_person
@@ -113,7 +114,7 @@ class ProxyWay:
         answer = await self._http.get(self.address(f"send/{self._settings.proxy_identity}"), _shown(cookie))
         if answer.status != 200:
             raise PscRequestRefused(error=f"HTTP {answer.status}")
-        person = read_person(answer.json("userinfo"), "")
+        person = read_person(parse(answer.body, "userinfo"), "")
         if person.identity.national_id != national_id:
             raise PscOtherPerson
         return person
@@ -175,15 +176,15 @@ def _shown(cookie: Token) -> dict[str, str]:
     return {"Cookie": f"{COOKIE}={cookie.reveal()}"}
 
 
-def _cookie(answer: Answer) -> str:
+def _cookie(answer: HttpAnswer) -> str:
     """The session's cookie; the body names it too."""
-    found = answer.cookies.get(COOKIE) or text(answer.json(COOKIE), COOKIE, COOKIE_MAX)
+    found = answer.cookies.get(COOKIE) or text(parse(answer.body, COOKIE), COOKIE, COOKIE_MAX)
     if not found or not found.isascii() or any(character in found for character in ';, \r\n"\\'):
         raise PscGarbled(what=COOKIE)
     return found
 
 
-def _refusal(answer: Answer) -> CarddError:
+def _refusal(answer: HttpAnswer) -> CarddError:
     """Why nobody was connected.
 
     The contract has no status for a person who refused or did not answer: ANS's own proxy says 401 for everything that
@@ -191,7 +192,7 @@ def _refusal(answer: Answer) -> CarddError:
     """
     told = ""
     with contextlib.suppress(PscGarbled):
-        told = text(answer.json("answer"), "message", 200) or ""
+        told = text(parse(answer.body, "answer"), "message", 200) or ""
     match answer.status:
         case 404:
             return PscLoginHintUnknown()

@@ -1,0 +1,250 @@
+"""Outgoing HTTP: requests to servers that may be slow, hostile, or not the ones they claim to be.
+
+An answer has limits in size and time, and is asked for uncompressed. Redirects are not followed; cookies, the netrc
+file and the environment's proxies are not used. Whoever asks gives a ``HttpFault`` the name of its own subject.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from cardd.errors import UpstreamError, UpstreamRefusedUs, UpstreamUntrusted
+
+BUFFER = 64 * 1024
+Server = tuple[str, int]  # host and port
+Connectors = Callable[[str, int], aiohttp.BaseConnector]
+Headers = Mapping[str, str]
+NO_HEADERS: Headers = MappingProxyType({})
+OWN_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "cardd"}
+
+
+class Why(StrEnum):
+    """What kept an answer from coming."""
+
+    UNREACHABLE = "unreachable"  # no connection, a reset, half an answer, silence
+    UNTRUSTED = "untrusted"  # the server's certificate does not hold
+    REFUSED_US = "refused_us"  # the server wants another client certificate than it was shown, or one at all
+    TOO_LARGE = "too_large"
+    NOT_ASKED = "not_asked"  # the address is none, or may not be asked
+
+
+class HttpFault(Exception):
+    """No answer came. ``why`` says what kept it from coming."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(why.value)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes of an answer, seconds for the whole exchange and for its connection, connections at a time."""
+
+    size: int = 256 * 1024
+    total: float = 15.0
+    connect: float = 5.0
+    connections: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """One answer; ``media_type`` is lower case, without parameters. The body may hold tokens: it is not shown.
+
+    ``date`` is when the other side says that it answered.
+    """
+
+    status: int
+    media_type: str
+    body: bytes
+    cookies: Mapping[str, str] = field(default_factory=dict)
+    date: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"<HttpAnswer {self.status} {self.media_type}>"
+
+
+class HttpClient:
+    """Connections to other machines. Made and closed on the event loop; the first request opens them.
+
+    ``tls`` decides whom we trust and which client certificate is shown, the system's authorities and none by default.
+    ``connectors`` replaces it where the certificate's key is no file's, and makes connections to one server each. With
+    ``refuses_local`` neither a number nor a name leads to this machine, or where only its own network is.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        connectors: Connectors | None = None,
+        refuses_local: bool = False,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._tls = tls
+        self._connectors = connectors
+        self._refuses_local = refuses_local
+        self._sessions: dict[Server | None, aiohttp.ClientSession] = {}
+        self._closed = False
+
+    async def close(self) -> None:
+        """Give the connections back; further requests raise HttpFault."""
+        self._closed = True
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+    async def request(
+        self,
+        method: str,
+        address: str,
+        body: bytes | Mapping[str, str] | None = None,
+        *,
+        json: Mapping[str, str] | None = None,
+        headers: Headers = NO_HEADERS,
+        size: int | None = None,
+        timeout: float | None = None,
+    ) -> HttpAnswer:
+        """Ask once. ``body`` is bytes or the fields of a form; ``size`` and ``timeout`` replace the limits.
+
+        Raises HttpFault.
+        """
+        if self._closed:
+            raise HttpFault(Why.UNREACHABLE)
+        target = self._target(address)
+        total = self._limits.total if timeout is None else timeout
+        try:
+            async with self._session(target).request(
+                method,
+                target,
+                data=body,
+                json=json,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=total, sock_connect=self._limits.connect),
+            ) as response:
+                content = await _read(response, self._limits.size if size is None else size)
+                cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+                return HttpAnswer(response.status, response.content_type.lower(), content, cookies, _date(response))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, UpstreamError) as fault:
+            raise HttpFault(_why(fault)) from fault
+
+    def _target(self, address: str) -> URL:
+        try:
+            target = URL(address)
+            host = target.host or ""
+        except ValueError:
+            raise HttpFault(Why.NOT_ASKED) from None
+        with contextlib.suppress(ValueError):  # a name: the resolver judges it
+            if self._refuses_local and not _is_elsewhere(ipaddress.ip_address(host)):
+                raise HttpFault(Why.NOT_ASKED)
+        return target
+
+    def _session(self, target: URL) -> aiohttp.ClientSession:
+        server = (target.host or "", target.port or 0) if self._connectors else None
+        if server not in self._sessions:
+            timeout = aiohttp.ClientTimeout(total=self._limits.total, sock_connect=self._limits.connect)
+            self._sessions[server] = open_session(self._connector(server), timeout, headers=OWN_HEADERS)
+        return self._sessions[server]
+
+    def _connector(self, server: Server | None) -> aiohttp.BaseConnector:
+        if self._connectors and server:
+            return self._connectors(*server)
+        resolver = _ElsewhereResolver() if self._refuses_local else None
+        return aiohttp.TCPConnector(ssl=self._tls or True, limit=self._limits.connections, resolver=resolver)
+
+
+def open_session(
+    connector: aiohttp.BaseConnector,
+    timeout: aiohttp.ClientTimeout,
+    *,
+    headers: Headers = NO_HEADERS,
+    buffer: int = BUFFER,
+    left_out: Iterable[str] = (),
+) -> aiohttp.ClientSession:
+    """Return a session without cookies, netrc and decompression; ``left_out`` are headers that aiohttp would add."""
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=headers,
+        timeout=timeout,
+        auto_decompress=False,
+        read_bufsize=buffer,
+        skip_auto_headers=left_out,
+        trust_env=False,  # it would read a netrc file too
+    )
+
+
+def causes(fault: BaseException | None) -> Iterator[BaseException]:
+    """Yield the fault and what caused it, the nearest first."""
+    seen = 0
+    while fault is not None and seen < 8:
+        yield fault
+        fault = fault.__cause__ or fault.__context__
+        seen += 1
+
+
+class _ElsewhereResolver(AbstractResolver):
+    """Finds the addresses of a name that are not this machine's."""
+
+    def __init__(self) -> None:
+        self._system = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._system.resolve(host, port, family)
+        usable = [one for one in found if _is_elsewhere(ipaddress.ip_address(one["host"].partition("%")[0]))]
+        if not usable:
+            raise OSError(f"{host}: no address that may be asked")
+        return usable
+
+    async def close(self) -> None:
+        await self._system.close()
+
+
+def _is_elsewhere(number: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    mapped = number.ipv4_mapped if isinstance(number, ipaddress.IPv6Address) else None
+    real = mapped or number
+    return not (real.is_loopback or real.is_link_local or real.is_unspecified or real.is_multicast or real.is_reserved)
+
+
+async def _read(response: aiohttp.ClientResponse, size: int) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > size:
+            raise HttpFault(Why.TOO_LARGE)
+    return bytes(content)
+
+
+def _date(response: aiohttp.ClientResponse) -> datetime | None:
+    with contextlib.suppress(ValueError, OverflowError):  # none, or no date, or one beyond all dates
+        return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
+    return None
+
+
+def _why(fault: Exception) -> Why:
+    if isinstance(fault, aiohttp.ClientConnectorCertificateError | UpstreamUntrusted):
+        return Why.UNTRUSTED
+    if isinstance(fault, UpstreamRefusedUs):
+        return Why.REFUSED_US
+    # the other side's alert
+    if any(
+        "_ALERT_" in str(getattr(cause, "reason", "")) for cause in causes(fault) if isinstance(cause, ssl.SSLError)
+    ):
+        return Why.REFUSED_US
+    return Why.UNREACHABLE
