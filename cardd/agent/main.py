@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cardd.agent import local
 from cardd.agent.remote import GREETING
+from cardd.backoff import BackOff
 from cardd.errors import CarddError, PromptUnavailable
 from cardd.i18n import language_of
 from cardd.secret import Secret
@@ -35,18 +36,18 @@ class Agent:
     async def run(self) -> None:
         """Serve dialog after dialog until cancelled."""
         loop = asyncio.get_running_loop()
-        pause = FIRST_PAUSE
+        back_off = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
         async with asyncio.TaskGroup() as dialogs:
             while True:
                 began = loop.time()
                 try:
                     connection = await self._asked()
-                    pause = FIRST_PAUSE
+                    back_off.reset()
                 except (OSError, CarddError):
                     # a daemon that stayed has restarted; one that sends us away is left in peace longer and longer
-                    pause = FIRST_PAUSE if loop.time() - began > LONGEST_PAUSE else pause
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE)
+                    if loop.time() - began > LONGEST_PAUSE:
+                        back_off.reset()
+                    await asyncio.sleep(back_off.pause())
                     continue
                 # we wait for the next question before this one is answered: it may come at once
                 dialogs.create_task(self._show(connection))

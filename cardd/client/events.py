@@ -12,6 +12,7 @@ from typing import Protocol
 from msgspec import DecodeError
 from msgspec.json import decode
 
+from cardd.backoff import BackOff
 from cardd.client.transport import Transport
 from cardd.errors import DaemonUnreachable
 from cardd.model import Event
@@ -34,19 +35,19 @@ async def follow(transport: Transport, bearer: str | None) -> AsyncGenerator[Eve
     Raises DaemonUnreachable when there is no daemon at first, and what the daemon refuses with. Afterwards it waits
     for a daemon that went: an event may be missed then, and ``hello`` tells how things stand.
     """
-    pause = 0.0
+    back_off, is_found = BackOff(FIRST_PAUSE, LONGEST_PAUSE), False
     while True:
         try:
             async with transport.stream("GET", PATH, bearer=bearer) as lines:
                 async for event in parse(lines):
-                    pause = FIRST_PAUSE
+                    is_found = True
+                    back_off.reset()
                     yield event
         except DaemonUnreachable:
-            if not pause:
+            if not is_found:
                 raise
-        pause = pause or FIRST_PAUSE
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        is_found = True
+        await asyncio.sleep(back_off.pause())
 
 
 async def parse(lines: Lines) -> AsyncIterator[Event]:

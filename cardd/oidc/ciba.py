@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from cardd.backoff import BackOff
 from cardd.errors import CarddError, PscExpired, PscGarbled, PscLoginHintUnknown, PscRedeemed, PscUnavailable
 from cardd.oidc.fields import JsonObject, number, required
 from cardd.oidc.id_token import Binding
@@ -39,30 +40,31 @@ class Channel(StrEnum):
     MOBILE = "MOBILE"
 
 
-class Pace:
+class PollPause:
     """How long to wait before the next poll, in seconds; never less than the provider's interval."""
 
     def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._faults = 0
+        self._set(interval)
 
     def wait(self, left: float) -> float:
-        """The interval; doubled for each fault after the first in a row, but not past the request's end (``left``)."""
-        doubled = self._interval * float(1 << min(max(self._faults - 1, 0), 8))
-        return max(self._interval, min(doubled, BACK_OFF_MAX, left - LAST_CHANCE))
+        """Return the interval; doubled for each fault after the first in a row, but not past the end (``left``)."""
+        return max(self._interval, min(self._pause, left - LAST_CHANCE))
 
     def answered(self) -> None:
         """The provider answered: the faults are over."""
-        self._faults = 0
+        self._set(self._interval)
 
     def slow_down(self) -> None:
-        """It asks for five seconds more, for this and all later polls."""
-        self._faults = 0
-        self._interval += SLOW_DOWN
+        """The provider asks for five seconds more, for this and all later polls."""
+        self._set(self._interval + SLOW_DOWN)
 
     def failed(self) -> None:
-        """It did not answer, or not properly."""
-        self._faults += 1
+        """The provider did not answer, or not properly."""
+        self._pause = self._back_off.pause()
+
+    def _set(self, interval: float) -> None:
+        self._interval = self._pause = interval
+        self._back_off = BackOff(interval, BACK_OFF_MAX)
 
 
 class PendingLogin:
@@ -104,20 +106,20 @@ class PendingLogin:
         return await completed(self._provider, tokens, binding, self.login_hint)
 
     async def _poll(self) -> TokenSet:
-        pace = Pace(self.interval)
+        pause = PollPause(self.interval)
         fault: CarddError = PscExpired()
         form = {"grant_type": GRANT, "auth_req_id": self._auth_req_id.reveal()}
-        while await self._next(pace):
+        while await self._next(pause):
             try:
                 answer = await self._asked(form)
             except (PscUnavailable, PscGarbled) as met:  # half an answer is as good as none
                 fault = met
-                pace.failed()
+                pause.failed()
                 continue
             if not isinstance(answer, Refusal):
                 return read_tokens(answer, self._provider.clock.now())
             fault = PscExpired()
-            _heed(answer, pace)
+            _heed(answer, pause)
         raise fault
 
     async def _asked(self, form: Mapping[str, str]) -> JsonObject | Refusal:
@@ -133,10 +135,10 @@ class PendingLogin:
                     await log_out(self._provider, read_tokens(answer, self._provider.clock.now()))
             raise
 
-    async def _next(self, pace: Pace) -> bool:
+    async def _next(self, pause: PollPause) -> bool:
         """Wait for the next poll, at most until the request's end; whether there is time left."""
         left = self._deadline - asyncio.get_running_loop().time()
-        wait = pace.wait(left)
+        wait = pause.wait(left)
         await asyncio.sleep(max(0.0, min(wait, left)))
         return wait < left
 
@@ -183,12 +185,12 @@ def _pending(provider: Provider, login_hint: str, binding_message: str, answer: 
     )
 
 
-def _heed(answer: Refusal, pace: Pace) -> None:
+def _heed(answer: Refusal, pause: PollPause) -> None:
     """Go on as told. Raises the error of a final refusal."""
     match answer.error:
         case "authorization_pending":
-            pace.answered()
+            pause.answered()
         case "slow_down":
-            pace.slow_down()
+            pause.slow_down()
         case _:
             raise answer.as_error()

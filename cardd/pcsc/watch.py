@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from cardd.backoff import BackOff
 from cardd.errors import CarddError, ReaderGone
 from cardd.pcsc.winscard import FOREVER, PNP_READER, ReaderState, State, WinScard
 
@@ -123,7 +124,7 @@ class Watch:
         self._report = report
         self._tell_ended = ended
         self._slots = Slots()
-        self._pause = FIRST_PAUSE
+        self._back_off = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
         self._is_missed = False
         self._context: int | None = None
         self._context_lock = threading.Lock()
@@ -155,8 +156,7 @@ class Watch:
             finally:
                 self._close()
             self._report(False, self._slots.clear())
-            self._stopping.wait(self._pause)
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._stopping.wait(self._back_off.pause())
         self._ended.set()
         self._tell_ended()
 
@@ -197,7 +197,7 @@ class Watch:
                 timeout = self._list(context, FOREVER)
                 continue
             self.last_change = time.monotonic()
-            self._pause = FIRST_PAUSE
+            self._back_off.reset()
             changes, stale = self._slots.seen(states)
             self._report(True, changes)
             if stale:

@@ -25,6 +25,7 @@ PACKAGES = (
     *BASE,
     *CONTRACTS,
     *ADAPTERS,
+    "backoff",
     "http",
     "i18n",
     "config",
