@@ -28,7 +28,7 @@ def program(call: Call) -> None:
 
 def local(call: Call) -> None:
     """A program on the Unix socket, unpaired, by its OS user: cardctl."""
-    if not call.line.is_local:
+    if not call.connection.is_local:
         raise Forbidden
     call.who = _local_caller(call.peer)
 
@@ -52,7 +52,7 @@ def client(call: Call) -> None:
 
 def client_or_local(call: Call) -> None:
     """A client, or a program on the Unix socket that names no secret."""
-    if call.line.is_local and call.bearer is None:
+    if call.connection.is_local and call.bearer is None:
         local(call)
     else:
         client(call)
@@ -72,7 +72,7 @@ def session_untouched(call: Call) -> None:
 
 def session_or_local(call: Call) -> None:
     """The holder of the token, or the session's own OS user on the Unix socket."""
-    if call.bearer is not None or not call.line.is_local:
+    if call.bearer is not None or not call.connection.is_local:
         call.open_session = _session(call, touch=True, pending=True)
         call.who = call.open_session.caller
         return

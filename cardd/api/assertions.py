@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from cardd.api.body import Shape
-from cardd.api.call import Call, Reply
-from cardd.api.schemas.assertions import AssertionAnswer, InsiBody, LpsBody, VihfBody
+from cardd.api.call import Call, Reply, Shape
+from cardd.api.schemas.sessions import AssertionAnswer, InsiBody, LpsBody, VihfBody
 from cardd.documents.assertions import InsiWanted, VihfWanted
 from cardd.formats.saml.request import Access, InsiCall, Means, Patient, Registration
 
-SHAPE: Shape[VihfBody | InsiBody] = Shape(
+ASSERTION_BODY: Shape[VihfBody | InsiBody] = Shape(
     VihfBody, InsiBody, choose=lambda fields: InsiBody if bytes(fields.get("type", b"")) == b'"insi"' else VihfBody
 )
 

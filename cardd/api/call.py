@@ -1,24 +1,42 @@
-"""One request as the checkers and handlers see it, and the reply they give."""
+"""One request as the checkers and handlers see it, its body as a typed value, and the reply that they give.
+
+Rule 10 for a body: size, time, type and depth are checked, then it is decoded strictly. A key given twice is refused:
+two programs that read such a document differently would not mean the same request.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import DecodeError, Raw, Struct, ValidationError
+from msgspec.json import Decoder
 
 from cardd.api.services import ApiLimits, Services
 from cardd.core.sessions import Session
-from cardd.errors import ClientUnknown, SessionUnknown
+from cardd.errors import (
+    BodyTooDeep,
+    BodyTooLarge,
+    ClientUnknown,
+    InvalidRequest,
+    NotJson,
+    RequestTimeout,
+    SessionUnknown,
+    UnsupportedMediaType,
+)
 from cardd.model import Caller, Peer
 
 SUPPORT_CODE = "Cardd-Support-Code"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What is known of a connection: who is at its other end, and which Host names it by. The same for all requests."""
+class ConnectionInfo:
+    """What is known of a connection, for all of its requests: who is at its other end, and which Host may name it."""
 
     is_local: bool
     hosts: frozenset[str]
@@ -44,19 +62,19 @@ class Call:
     services: Services
     limits: ApiLimits
     http: web.BaseRequest
-    line: Line
+    connection: ConnectionInfo
     page: Page | None
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    on_hang_up: Callable[[Callable[[], object]], Callable[[], None]]
+    on_hang_up: OnHangUp
     who: Caller | None = None
     open_session: Session | None = None
 
     @property
     def peer(self) -> Peer:
         """The process at the other end."""
-        return self.line.peer
+        return self.connection.peer
 
     @property
     def caller(self) -> Caller:
@@ -92,3 +110,113 @@ class Reply:
     body: Struct | bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
+
+
+OnHangUp = Callable[[Callable[[], object]], Callable[[], None]]
+
+DEPTH_MAX = 16
+PARTS_MAX = 4096
+WHERE_MAX = 120
+
+B = TypeVar("B", bound=Struct)
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
+_FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*?)`(?: - at `(\$.*)`)?", re.DOTALL)
+_EXPECTED = re.compile(r"Expected (.*?)(?:, got .*)?$", re.DOTALL)
+_PLACE = re.compile(r"(.*) - at `(?:key in )?(\$.*?)`", re.DOTALL)
+
+
+class Shape(Generic[B]):
+    """What a body may be: one type, or several among which ``choose`` decides by the object's fields, undecoded."""
+
+    def __init__(self, *types: type[B], choose: Callable[[Mapping[str, Raw]], type[B]] | None = None) -> None:
+        self.types = types
+        self._choose = choose
+        self._decoders: dict[type[B], Decoder[B]] = {}
+
+    def decode(self, raw: bytes) -> B:
+        """The typed body. Raises NotJson, BodyTooDeep, InvalidRequest."""
+        _check_depth(raw)
+        try:
+            value = self._decoder(raw).decode(raw)
+            _unique_keys.decode(raw.decode())
+        except ValidationError as error:
+            raise _invalid(str(error)) from None
+        except (DecodeError, UnicodeDecodeError, ValueError):
+            raise NotJson from None
+        return value
+
+    def _decoder(self, raw: bytes) -> Decoder[B]:
+        chosen = self._choose(_FIELDS.decode(raw)) if self._choose else self.types[0]
+        if chosen not in self._decoders:
+            self._decoders[chosen] = Decoder(chosen)
+        return self._decoders[chosen]
+
+
+_FIELDS = Decoder(dict[str, Raw])
+
+
+async def read_body(http: web.BaseRequest, limits: ApiLimits) -> bytes:
+    """The body as it came. Raises UnsupportedMediaType, BodyTooLarge, RequestTimeout."""
+    if http.content_type != "application/json" or "Content-Encoding" in http.headers:
+        raise UnsupportedMediaType
+    if (http.content_length or 0) > limits.body:
+        raise BodyTooLarge(limit=limits.body)
+    if http.content.is_eof():  # it came with the head, as small bodies do
+        return await _read(http, limits.body)
+    try:
+        async with asyncio.timeout(limits.read_timeout):
+            return await _read(http, limits.body)
+    except TimeoutError:
+        raise RequestTimeout from None
+
+
+async def _read(http: web.BaseRequest, limit: int) -> bytes:
+    body = bytearray()
+    while not http.content.at_eof():
+        body += await http.content.readany()
+        if len(body) > limit:
+            raise BodyTooLarge(limit=limit)
+    return bytes(body)
+
+
+def _check_depth(raw: bytes) -> None:
+    """Brackets outside strings nest no deeper, and are no more, than any body of this API needs."""
+    if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
+        return
+    brackets = _NOT_BRACKET.sub(b"", _STRING.sub(b"", raw))
+    if len(brackets) > 2 * PARTS_MAX:
+        raise BodyTooDeep
+    depth = 0
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEPTH_MAX:
+            raise BodyTooDeep
+
+
+def _unique(pairs: list[tuple[str, object]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidRequest(where=_short(f"$.{twice}"), why="duplicate")
+
+
+_unique_keys = json.JSONDecoder(object_pairs_hook=_unique)
+
+
+def _invalid(told: str) -> InvalidRequest:
+    """Where and why, from msgspec's sentence."""
+    if field := _FIELD.fullmatch(told):
+        kind, name, parent = field.groups()
+        why = "unknown" if kind == "contains unknown" else "missing"
+        return InvalidRequest(where=_short(f"{parent or '$'}.{name}"), why=why)
+    why, where = place.groups() if (place := _PLACE.fullmatch(told)) else (told, "$")
+    if why.startswith("Invalid enum value"):
+        return InvalidRequest(where=_short(where), why="choice")
+    expected = _EXPECTED.match(why)
+    return InvalidRequest(where=_short(where), why="expected", expected=_short(expected[1] if expected else why))
+
+
+def _short(text: str) -> str:
+    return "".join(character for character in text[:WHERE_MAX] if character.isprintable())

@@ -1,13 +1,22 @@
-"""/v1/cards: what is inserted, and, once the user consented, whose it is."""
+"""/v1/readers and /v1/cards: what is inserted, whose it is once the user consented, and its PIN."""
 
 from __future__ import annotations
 
 import asyncio
 
-from cardd.api.call import Call, Reply
-from cardd.api.identities import described as identity
+from cardd.api.call import Call, Reply, Shape
 from cardd.api.schemas.sessions import IdentityAnswer
-from cardd.api.schemas.workstation import CardAnswer, CardsAnswer, CertificateAnswer, CertificatesAnswer, PinAnswer
+from cardd.api.schemas.workstation import (
+    CardAnswer,
+    CardsAnswer,
+    CertificateAnswer,
+    CertificatesAnswer,
+    PinAnswer,
+    PinBody,
+    ReaderAnswer,
+    ReadersAnswer,
+)
+from cardd.api.sessions import identity_answer
 from cardd.core.readers import InsertedCard
 from cardd.errors import CarddError, CardIncomplete, InvalidRequest
 from cardd.formats.certificate import facts_of
@@ -15,21 +24,32 @@ from cardd.identity.holders import identity_of
 from cardd.model import CardCertificate, CardInfo, KeyPurpose
 
 
-async def everyone(call: Call) -> Reply:
+async def list_readers(call: Call) -> Reply:
+    """The reader slots, and which card is in which."""
+    return Reply(body=ReadersAnswer(reader_answers(call)))
+
+
+def reader_answers(call: Call) -> list[ReaderAnswer]:
+    """The reader slots as the API shows them. Raises PcscUnavailable."""
+    states = call.services.readers.readers()
+    return [ReaderAnswer(state.reader.name, state.card.id if state.card else None) for state in states]
+
+
+async def list_cards(call: Call) -> Reply:
     """The inserted cards; with ``?pin=true`` each is asked for the state of its PIN, which opens it."""
     wanted = call.query.get("pin", "false")
     if wanted not in ("true", "false"):
         raise InvalidRequest(where="?pin", why="expected", expected="true, false")
-    answers = described(call)
+    answers = card_answers(call)
     if wanted == "true":
         cards = call.services.readers.cards()
         await asyncio.gather(*(_add_pin(card, answer) for card, answer in zip(cards, answers, strict=True)))
     return Reply(body=CardsAnswer(answers))
 
 
-def described(call: Call) -> list[CardAnswer]:
+def card_answers(call: Call) -> list[CardAnswer]:
     """The cards as the API shows them, without asking them anything. Raises PcscUnavailable."""
-    return [_described(card) for card in call.services.readers.cards()]
+    return [_card_answer(card) for card in call.services.readers.cards()]
 
 
 async def certificates(call: Call) -> Reply:
@@ -46,7 +66,7 @@ async def certificates(call: Call) -> Reply:
     return Reply(body=CertificatesAnswer(_holder(known, purposes), answers))
 
 
-def _described(card: InsertedCard) -> CardAnswer:
+def _card_answer(card: InsertedCard) -> CardAnswer:
     answer = CardAnswer(card.id, card.reader, card.kind.value, card.atr.hex().upper())
     if card.problem:
         answer.problem = card.problem.code
@@ -74,7 +94,7 @@ def _purposes(info: CardInfo) -> dict[str, KeyPurpose]:
 def _holder(known: list[CardCertificate], purposes: dict[str, KeyPurpose]) -> IdentityAnswer | None:
     """The holder, from a certificate of the holder's own; a technical one speaks for the card alone."""
     own = next((entry for entry in known if purposes[entry.key_id] is not KeyPurpose.TECHNICAL), None)
-    return identity(identity_of(own.der)) if own else None
+    return identity_answer(identity_of(own.der)) if own else None
 
 
 def _certificate(found: CardCertificate, purpose: KeyPurpose) -> CertificateAnswer:
@@ -89,3 +109,18 @@ def _certificate(found: CardCertificate, purpose: KeyPurpose) -> CertificateAnsw
         not_before=facts.not_before,
         not_after=facts.not_after,
     )
+
+
+PIN_BODY = Shape(PinBody)
+
+
+async def change_pin(call: Call, _: PinBody) -> Reply:
+    """Done when the card has the new PIN; sessions opened with the old one are closed."""
+    await call.services.pin_life.change(call.caller, call.services.readers.choose(call.path["id"]))
+    return Reply(204)
+
+
+async def unblock_pin(call: Call, _: PinBody) -> Reply:
+    """Done when the card has a new PIN and all its tries."""
+    await call.services.pin_life.unblock(call.caller, call.services.readers.choose(call.path["id"]))
+    return Reply(204)

@@ -6,8 +6,7 @@ import asyncio
 from urllib.parse import quote
 
 from cardd.api.access import ROOT
-from cardd.api.body import Shape
-from cardd.api.call import Call, Page, Reply
+from cardd.api.call import Call, Page, Reply, Shape
 from cardd.api.schemas.clients import (
     ClientAnswer,
     ClientListed,
@@ -23,8 +22,8 @@ from cardd.core.support import Privilege
 from cardd.errors import ClientNotFound, InvalidRequest
 from cardd.model import CallerKind
 
-LOCK = Shape(LockBody)
-SHAPE: Shape[PairBody | OriginBody] = Shape(
+LOCK_BODY = Shape(LockBody)
+CLIENT_BODY: Shape[PairBody | OriginBody] = Shape(
     PairBody, OriginBody, choose=lambda fields: PairBody if fields else OriginBody
 )
 

@@ -6,16 +6,13 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 from msgspec import Struct
 from msgspec.json import Encoder
 
-from cardd.api import body
-from cardd.api.call import Call, Line, Page, Reply
-from cardd.api.connection import Connection
+from cardd.api.call import Call, ConnectionInfo, OnHangUp, Page, Reply, read_body
 from cardd.api.idempotency import Ledger
 from cardd.api.origin import admit, cors, preflight
 from cardd.api.problems import MEDIA_TYPE, TERSE, problem
@@ -40,7 +37,7 @@ _encoder = Encoder()
 
 
 class Dispatcher:
-    """Answers requests; ``web.Server``'s handler."""
+    """Answers requests."""
 
     def __init__(self, services: Services, limits: ApiLimits, routes: Iterable[Route]) -> None:
         self._services = services
@@ -49,18 +46,19 @@ class Dispatcher:
         self._ledger = Ledger()
         self._in_flight: Counter[str] = Counter()
 
-    async def __call__(self, http: web.BaseRequest) -> web.StreamResponse:
-        """The answer, whatever happens."""
-        line = _connection(http).line
-        if line is None:
+    async def answer(
+        self, http: web.BaseRequest, connection: ConnectionInfo | None, on_hang_up: OnHangUp
+    ) -> web.StreamResponse:
+        """Return the answer, whatever happens; without a connection whose other end is known, the terse refusal."""
+        if connection is None:
             return _terse()
         try:
-            page = self._admit(http, line)
+            page = self._admit(http, connection)
         except Forbidden:
             return _terse()
         headers = {**COMMON, **cors(page)} if page else COMMON
         try:
-            answer = await self._answer(http, line, page, headers)
+            answer = await self._answer(http, connection, page, headers, on_hang_up)
         except CarddError as error:
             answer = problem(error, http.headers.get("Accept-Language", ""))
         except Exception:  # the journal gets the traceback, the caller a problem
@@ -72,13 +70,18 @@ class Dispatcher:
         """Give up the work that outlives its request."""
         await self._ledger.close()
 
-    def _admit(self, http: web.BaseRequest, line: Line) -> Page | None:
+    def _admit(self, http: web.BaseRequest, connection: ConnectionInfo) -> Page | None:
         if not http.raw_path.startswith("/"):
             raise Forbidden
-        return admit(http.headers, line, http.method, http.raw_path, self._services)
+        return admit(http.headers, connection, http.method, http.raw_path, self._services)
 
     async def _answer(
-        self, http: web.BaseRequest, line: Line, page: Page | None, headers: Mapping[str, str]
+        self,
+        http: web.BaseRequest,
+        connection: ConnectionInfo,
+        page: Page | None,
+        headers: Mapping[str, str],
+        on_hang_up: OnHangUp,
     ) -> Answered:
         if page is not None and http.method == "OPTIONS":
             return Reply(204, headers=preflight())
@@ -88,16 +91,16 @@ class Dispatcher:
             services=self._services,
             limits=self._limits,
             http=http,
-            line=line,
+            connection=connection,
             page=page,
             path=parameters,
             query={} if route.is_open else _query(query, route),
             headers=headers,
-            on_hang_up=_connection(http).on_hang_up,
+            on_hang_up=on_hang_up,
         )
         route.access(call)
         with self._under_way(call):
-            raw = await body.read(http, self._limits) if route.body else b""
+            raw = await read_body(http, self._limits) if route.body else b""
             return await self._run(route, call, raw)
 
     async def _run(self, route: Route, call: Call, raw: bytes) -> Answered:
@@ -124,10 +127,6 @@ class Dispatcher:
             self._in_flight[caller] -= 1
             if not self._in_flight[caller]:
                 del self._in_flight[caller]
-
-
-def _connection(http: web.BaseRequest) -> Connection:
-    return cast(Connection, http.protocol)  # HttpServer makes no other
 
 
 def _query(query: str, route: Route) -> dict[str, str]:

@@ -1,22 +1,24 @@
-"""GET /v1/events: what happens, as it happens, as server-sent events or over a WebSocket.
+"""GET /v1/events: events as they happen, as server-sent events or over a WebSocket.
 
-The first event, ``hello``, has the readers and cards as they are; whoever reconnects starts from there.
+The first event, ``hello``, has the readers and cards as they are; a caller that connects again starts from there. A
+listener that does not take its events is dropped; nothing is sent to keep a connection alive.
 
-Source: RFC 6455.
+Source: RFC 6455; HTML standard, server-sent events.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 
 from aiohttp import WSMsgType, web
 from msgspec import to_builtins
 from msgspec.json import encode
 
-from cardd.api import cards, readers
 from cardd.api.call import Call
+from cardd.api.cards import card_answers, reader_answers
 from cardd.api.schemas.workstation import Hello, Told
-from cardd.api.streaming import deliver, server_sent
 from cardd.core.events import Subscription
 from cardd.errors import InvalidRequest, PcscUnavailable
 from cardd.model import Event
@@ -73,7 +75,41 @@ def _subscribe(call: Call) -> Subscription:
 def _hello(call: Call) -> Event:
     """The state of things, taken without a pause after subscribing: nothing is missed, nothing told twice."""
     try:
-        hello = Hello(True, readers.described(call), cards.described(call))
+        hello = Hello(True, reader_answers(call), card_answers(call))
     except PcscUnavailable:
         hello = Hello(False, [], [])
     return Event("hello", to_builtins(hello))
+
+
+Send = Callable[[int, Event], Awaitable[None]]
+
+
+async def server_sent(call: Call, subscribe: Callable[[], Subscription]) -> web.StreamResponse:
+    """Tell as server-sent events, until either side leaves."""
+    response = web.StreamResponse(headers={**call.headers, "Content-Type": "text/event-stream"})
+    await response.prepare(call.http)
+
+    async def send(number: int, event: Event) -> None:
+        data = encode(event.data)
+        await response.write(b"id: %d\nevent: %s\ndata: %s\n\n" % (number, event.type.encode(), data))
+
+    with contextlib.suppress(ConnectionError):
+        await deliver(call, subscribe(), send)
+    response.force_close()
+    return response
+
+
+async def deliver(call: Call, subscription: Subscription, send: Send) -> None:
+    """Send what the subscription brings, numbered from 0, until it ends, the listener leaves or takes nothing."""
+    call.on_hang_up(subscription.end)
+    number = 0
+    try:
+        while (event := await subscription.next()) is not None:
+            async with asyncio.timeout(call.limits.write_timeout):
+                await send(number, event)
+            number += 1
+    except TimeoutError:
+        if call.http.transport:
+            call.http.transport.abort()
+    finally:
+        subscription.end()

@@ -12,7 +12,7 @@ from cardd.api import access
 from cardd.api.call import SUPPORT_CODE
 from cardd.api.problems import MEDIA_TYPE
 from cardd.api.router import Route
-from cardd.api.schemas.base import Problem
+from cardd.api.schemas import Problem
 from cardd.api.schemas.workstation import Hello, Told
 from cardd.errors import every_error
 from cardd.model import JsonValue

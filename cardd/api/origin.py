@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cardd.api.call import Line, Page
+from cardd.api.call import ConnectionInfo, Page
 from cardd.api.services import Services
 from cardd.errors import Forbidden
 
@@ -40,20 +40,24 @@ def tcp_hosts(port: int) -> frozenset[str]:
     return frozenset(f"{name}:{port}" for name in LOOPBACK_NAMES)
 
 
-def admit(headers: CIMultiDictProxy[str], line: Line, method: str, path: str, services: Services) -> Page | None:
+def admit(
+    headers: CIMultiDictProxy[str], connection: ConnectionInfo, method: str, path: str, services: Services
+) -> Page | None:
     """The page that the request comes from, None for a program's. Raises Forbidden for whatever may not pass."""
     hosts = headers.getall("Host", ())
-    if len(hosts) != 1 or hosts[0] not in line.hosts:
+    if len(hosts) != 1 or hosts[0] not in connection.hosts:
         raise Forbidden
     origins = headers.getall("Origin", ())
     if "Sec-Fetch-Site" in headers or "Sec-Fetch-Mode" in headers or "Sec-Fetch-Dest" in headers:
         _check_fetch(headers, has_origin=bool(origins))
     if not origins:
         return None
-    if len(origins) > 1 or line.is_local:
+    if len(origins) > 1 or connection.is_local:
         raise Forbidden
-    caller = services.clients.origin(origins[0], line.peer)
-    if caller is None and (not _is_asking(headers, method, path, services) or not _may_ask(origins[0], line, services)):
+    caller = services.clients.origin(origins[0], connection.peer)
+    if caller is None and (
+        not _is_asking(headers, method, path, services) or not _may_ask(origins[0], connection, services)
+    ):
         raise Forbidden
     return Page(origins[0], caller)
 
@@ -95,7 +99,7 @@ def _is_asking(headers: CIMultiDictProxy[str], method: str, path: str, services:
     return services.unknown_origins == "ask" and path == ASKING and asked == "POST"
 
 
-def _may_ask(origin: str, line: Line, services: Services) -> bool:
+def _may_ask(origin: str, connection: ConnectionInfo, services: Services) -> bool:
     if len(origin) > ASKABLE_LENGTH or not ASKABLE.fullmatch(origin):
         return False
-    return not services.clients.is_refused(origin, line.peer)
+    return not services.clients.is_refused(origin, connection.peer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from cardd.api.call import Reply
-from cardd.api.schemas.base import Problem
+from cardd.api.schemas import Problem
 from cardd.errors import CardAmbiguous, CarddError, InvalidRequest, SessionError
 
 MEDIA_TYPE = "application/problem+json"

@@ -10,8 +10,7 @@ from urllib.parse import unquote
 from aiohttp import web
 from msgspec import Struct
 
-from cardd.api.body import Shape
-from cardd.api.call import Call, Reply
+from cardd.api.call import Call, Reply, Shape
 from cardd.errors import MethodNotAllowed, NotFound
 
 OCTETS = "application/octet-stream"

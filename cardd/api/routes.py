@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from cardd.api import (
     assertions,
-    auth_tokens,
     cards,
     clients,
-    documents,
     events,
-    methods,
-    pins,
-    psc_token,
-    readers,
     sessions,
     signatures,
     status,
     support,
-    traces,
     upstreams,
     verifications,
 )
@@ -35,19 +28,19 @@ from cardd.api.access import (
 )
 from cardd.api.call import Call, Reply
 from cardd.api.router import OCTETS, Route, delete, get, post, relayed, upload
-from cardd.api.schemas.assertions import AssertionAnswer
 from cardd.api.schemas.clients import ClientAnswer, ClientsAnswer, OriginAnswer, PairingAnswer
-from cardd.api.schemas.sessions import AuthTokenAnswer, PscTokenAnswer, SessionAnswer, SessionsAnswer
+from cardd.api.schemas.sessions import AssertionAnswer, AuthTokenAnswer, PscTokenAnswer, SessionAnswer, SessionsAnswer
 from cardd.api.schemas.signatures import DocumentAnswer, SignatureAnswer, SignaturesAnswer
-from cardd.api.schemas.support import EnrolmentAnswer, SupportAnswer
 from cardd.api.schemas.verifications import VerificationAnswer
 from cardd.api.schemas.workstation import (
     CardsAnswer,
     CertificatesAnswer,
     EcpsCheckAnswer,
+    EnrolmentAnswer,
     MethodsAnswer,
     ReadersAnswer,
     StatusAnswer,
+    SupportAnswer,
 )
 
 
@@ -64,68 +57,68 @@ ROUTES: tuple[Route, ...] = (
     get("/openapi.json", anyone, _describe, "This description", answers={200: "application/json"}),
 
     get("/v1/clients", local, clients.everyone, "Paired programs and remembered origins", answers={200: ClientsAnswer}),
-    post("/v1/clients", program_or_asking_page, clients.SHAPE, clients.pair, "Pair a program, or allow a page",
+    post("/v1/clients", program_or_asking_page, clients.CLIENT_BODY, clients.pair, "Pair a program, or allow a page",
          answers={201: (ClientAnswer, OriginAnswer), 202: PairingAnswer}),
     get("/v1/clients/pairings/{id}", program, clients.pairing, "A pairing asked for with Prefer: respond-async",
         answers={200: ClientAnswer, 202: PairingAnswer}),
     delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close",
            support_code=True),
-    post("/v1/clients/{id}/lock", local, clients.LOCK, clients.lock, "Keep a program out; its sessions close",
+    post("/v1/clients/{id}/lock", local, clients.LOCK_BODY, clients.lock, "Keep a program out; its sessions close",
          answers={204: None}),
     delete("/v1/clients/{id}/lock", local, clients.unlock, "Let it in again", support_code=True),
 
-    get("/v1/methods", client_or_local, methods.everyone, "The ways to log in, what each lacks, and which suits a use",
+    get("/v1/methods", client_or_local, status.methods, "The ways to log in, what each lacks, and which suits a use",
         answers={200: MethodsAnswer}, query=("use",)),
-    post("/v1/methods/ecps/check", local, methods.CHECK, methods.check, "Whether a login by e-CPS could begin",
-         answers={200: EcpsCheckAnswer}),
-    get("/v1/readers", client_or_local, readers.everyone, "Reader slots", answers={200: ReadersAnswer}),
-    get("/v1/cards", client_or_local, cards.everyone, "Inserted cards", answers={200: CardsAnswer}, query=("pin",)),
+    post("/v1/methods/ecps/check", local, status.ECPS_CHECK_BODY, status.check_ecps,
+         "Whether a login by e-CPS could begin", answers={200: EcpsCheckAnswer}),
+    get("/v1/readers", client_or_local, cards.list_readers, "Reader slots", answers={200: ReadersAnswer}),
+    get("/v1/cards", client_or_local, cards.list_cards, "Inserted cards", answers={200: CardsAnswer}, query=("pin",)),
     get("/v1/cards/{id}/certificates", client, cards.certificates, "Certificates and holder, once consented",
         answers={200: CertificatesAnswer}),
 
-    post("/v1/cards/{id}/pin-changes", client_or_local, pins.SHAPE, pins.change, "The user changes the PIN",
+    post("/v1/cards/{id}/pin-changes", client_or_local, cards.PIN_BODY, cards.change_pin, "The user changes the PIN",
          answers={204: None}),
-    post("/v1/cards/{id}/pin-unblocks", client_or_local, pins.SHAPE, pins.unblock, "The user unblocks the PIN",
+    post("/v1/cards/{id}/pin-unblocks", client_or_local, cards.PIN_BODY, cards.unblock_pin, "The user unblocks the PIN",
          answers={204: None}),
 
     get("/v1/sessions", local, sessions.everyone, "The asking OS user's sessions", answers={200: SessionsAnswer}),
-    post("/v1/sessions", client, sessions.SHAPE, sessions.open_one, "Log in",
+    post("/v1/sessions", client, sessions.SESSION_BODY, sessions.open_one, "Log in",
          answers={201: SessionAnswer, 202: SessionAnswer}, idempotent=True),
     get("/v1/sessions/{id}", session_untouched, sessions.show, "State and identity", answers={200: SessionAnswer}),
     delete("/v1/sessions/{id}", session_or_local, sessions.close, "Log out"),
 
-    post("/v1/sessions/{id}/pushes", session_untouched, sessions.PUSH, sessions.push, "Wake the mobile once more",
+    post("/v1/sessions/{id}/pushes", session_untouched, sessions.PUSH_BODY, sessions.push, "Wake the mobile once more",
          answers={200: SessionAnswer}),
-    post("/v1/sessions/{id}/situation", session, sessions.SITUATION, sessions.situate, "Pick a situation of practice",
-         answers={200: SessionAnswer}),
-    post("/v1/sessions/{id}/psc-token", session, psc_token.SHAPE, psc_token.give, "PSC's token, where approved",
-         answers={200: PscTokenAnswer}),
+    post("/v1/sessions/{id}/situation", session, sessions.SITUATION_BODY, sessions.situate,
+         "Pick a situation of practice", answers={200: SessionAnswer}),
+    post("/v1/sessions/{id}/psc-token", session, sessions.PSC_TOKEN_BODY, sessions.give_psc_token,
+         "PSC's token, where approved", answers={200: PscTokenAnswer}),
     delete("/v1/login-hint", local, sessions.forget_login_hint, "Forget the national id kept for e-CPS logins"),
 
-    upload("/v1/sessions/{id}/documents", session, documents.hand_over, "Hand over a document to sign, up to 100 MiB",
+    upload("/v1/sessions/{id}/documents", session, signatures.hand_over, "Hand over a document to sign, up to 100 MiB",
            answers={201: DocumentAnswer}),
-    get("/v1/sessions/{id}/documents/{document}", session, documents.fetch, "Fetch a signed document",
+    get("/v1/sessions/{id}/documents/{document}", session, signatures.fetch, "Fetch a signed document",
         answers={200: OCTETS}),
-    delete("/v1/sessions/{id}/documents/{document}", session, documents.forget, "Drop a document"),
+    delete("/v1/sessions/{id}/documents/{document}", session, signatures.forget, "Drop a document"),
 
-    post("/v1/sessions/{id}/signatures", session, signatures.SHAPE, signatures.sign, "Sign one thing, or a list",
-         answers={200: (SignatureAnswer, SignaturesAnswer)}, idempotent=True),
-    post("/v1/sessions/{id}/assertions", session, assertions.SHAPE, assertions.issue, "A VIHF, or an INSi assertion",
-         answers={200: AssertionAnswer}, idempotent=True),
-    post("/v1/sessions/{id}/auth-tokens", session, auth_tokens.SHAPE, auth_tokens.issue, "A web-eid:1.0 token",
-         answers={200: AuthTokenAnswer}, idempotent=True),
+    post("/v1/sessions/{id}/signatures", session, signatures.SIGNATURE_BODY, signatures.sign,
+         "Sign one thing, or a list", answers={200: (SignatureAnswer, SignaturesAnswer)}, idempotent=True),
+    post("/v1/sessions/{id}/assertions", session, assertions.ASSERTION_BODY, assertions.issue,
+         "A VIHF, or an INSi assertion", answers={200: AssertionAnswer}, idempotent=True),
+    post("/v1/sessions/{id}/auth-tokens", session, sessions.AUTH_TOKEN_BODY, sessions.issue_auth_token,
+         "A web-eid:1.0 token", answers={200: AuthTokenAnswer}, idempotent=True),
 
-    post("/v1/verifications", client_or_local, verifications.SHAPE, verifications.verify,
+    post("/v1/verifications", client_or_local, verifications.VERIFICATION_BODY, verifications.verify,
          "Whose signatures a document has, and whether they can be trusted", answers={200: VerificationAnswer}),
 
     get("/v1/support/enrolment", local, support.show, "Whether codes of support are demanded",
         answers={200: SupportAnswer}),
-    post("/v1/support/enrolment", administrator, support.SHAPE, support.enrol, "Begin to enrol the workstation",
+    post("/v1/support/enrolment", administrator, support.SUPPORT_BODY, support.enrol, "Begin to enrol the workstation",
          answers={201: EnrolmentAnswer}, support_code=True),
-    post("/v1/support/enrolment/confirmation", administrator, support.SHAPE, support.confirm, "The first code",
+    post("/v1/support/enrolment/confirmation", administrator, support.SUPPORT_BODY, support.confirm, "The first code",
          answers={204: None}, support_code=True),
     delete("/v1/support/enrolment", administrator, support.remove, "Forget the secret", support_code=True),
-    post("/v1/support/traces", local, traces.SHAPE, traces.follow, "The exchanges with cards, as they happen",
+    post("/v1/support/traces", local, support.TRACE_BODY, support.trace, "The exchanges with cards, as they happen",
          answers={200: "text/event-stream"}, support_code=True),
 
     *relayed("/v1/sessions/{id}/upstreams/{name}/{path}", session, upstreams.relay,

@@ -1,15 +1,134 @@
-"""The API's server over sockets that are already bound: TCP on both loopback families, and the Unix socket."""
+"""The API's server over sockets that are already bound: TCP on both loopback families, and the Unix socket.
+
+Who is at the other end of a connection is asked once, when it is made; each OS user may hold so many.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+from typing import cast
 
-from cardd.api.connection import HttpServer, PeerOf
+from aiohttp import web
+
+from cardd.api.call import ConnectionInfo
 from cardd.api.dispatch import Dispatcher
+from cardd.api.origin import UNIX_HOSTS, tcp_hosts
 from cardd.api.routes import ROUTES
 from cardd.api.services import ApiLimits, Services
+from cardd.model import Peer
+
+LINGER = 1.0  # how long what was not wanted of a body is read and dropped before the connection is closed
+NOBODY = -1
+
+PeerOf = Callable[[socket.socket], Peer | None]
+
+log = logging.getLogger(__name__)
+
+_hosts = cache(tcp_hosts)
+
+
+class Connection(web.RequestHandler):
+    """One connection; ``info`` is None when nobody can tell who is at its other end."""
+
+    def __init__(self, server: HttpServer, limits: ApiLimits) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=limits.idle,
+            tcp_keepalive=False,
+            access_log=None,  # type: ignore[arg-type] # aiohttp's own way of saying: no access log
+            lingering_time=LINGER,
+            auto_decompress=False,
+        )
+        self.info: ConnectionInfo | None = None
+        self._server = server
+        self._counted = False
+        self._hang_ups: list[Callable[[], object]] = []
+
+    def on_hang_up(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Have this called when the connection is lost; what it gives takes that back."""
+        self._hang_ups.append(callback)
+        return partial(self._hang_ups.remove, callback)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Find out who calls, and whether they may hold one more connection."""
+        self.info = self._server.info_of(transport)
+        super().connection_made(transport)
+        self._counted = self._server.count(self.info)
+        if not self._counted:
+            self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell whoever waits on this connection."""
+        if self._counted:
+            self._server.discount(self.info)
+        for callback in list(self._hang_ups):
+            callback()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002 - the parameters are aiohttp's
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """What is not HTTP, or too long for a request's head: refused without a word."""
+        if status >= 500:
+            log.error("a request failed where nothing should", exc_info=exc)
+        response = web.Response(status=status, headers={"Server": ""})
+        response.force_close()
+        return response
+
+
+class HttpServer(web.Server):
+    """Makes the connections and counts them by OS user."""
+
+    def __init__(self, dispatcher: Dispatcher, peer_of: PeerOf, limits: ApiLimits) -> None:
+        super().__init__(self._answer)
+        self._dispatcher = dispatcher
+        self._peer_of = peer_of
+        self._limits = limits
+        self._held: Counter[int] = Counter()
+
+    def __call__(self) -> web.RequestHandler:
+        """A protocol for a connection about to be made."""
+        return Connection(self, self._limits)
+
+    async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
+        connection = cast(Connection, http.protocol)  # this server makes no other
+        return await self._dispatcher.answer(http, connection.info, connection.on_hang_up)
+
+    def info_of(self, transport: asyncio.BaseTransport) -> ConnectionInfo | None:
+        """What is known of a new connection."""
+        sock: socket.socket = transport.get_extra_info("socket")
+        peer = self._peer_of(sock)
+        if peer is None:
+            return None
+        if sock.family == socket.AF_UNIX:
+            return ConnectionInfo(True, UNIX_HOSTS, peer)
+        return ConnectionInfo(False, _hosts(sock.getsockname()[1]), peer)
+
+    def count(self, info: ConnectionInfo | None) -> bool:
+        """Count one more connection of this user; False when it is one too many."""
+        uid = info.peer.uid if info else NOBODY
+        if self._held[uid] >= self._limits.connections:
+            return False
+        self._held[uid] += 1
+        return True
+
+    def discount(self, info: ConnectionInfo | None) -> None:
+        """Count one less."""
+        uid = info.peer.uid if info else NOBODY
+        self._held[uid] -= 1
+        if not self._held[uid]:
+            del self._held[uid]
+
 
 GRACE = 1.5
 BACKLOG = 128

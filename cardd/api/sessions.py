@@ -1,17 +1,22 @@
-"""/v1/sessions: opening, looking at and closing sessions."""
+"""/v1/sessions: opening, looking at and closing sessions, and the tokens that a session gives."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import asdict
 from typing import Literal, cast
 
 from msgspec import UNSET
 
-from cardd.api.body import Shape
-from cardd.api.call import Call, Reply
-from cardd.api.identities import described as identity
+from cardd.api.call import Call, Reply, Shape
 from cardd.api.schemas.sessions import (
     ActingBody,
+    AuthTokenAnswer,
+    AuthTokenBody,
+    IdentityAnswer,
+    OrganisationAnswer,
+    PscTokenAnswer,
+    PscTokenBody,
     PushBody,
     SessionAnswer,
     SessionBody,
@@ -19,15 +24,16 @@ from cardd.api.schemas.sessions import (
     SituationAnswer,
     SituationBody,
 )
+from cardd.core.clients import PSC_TOKEN
 from cardd.core.sessions import Session
 from cardd.errors import InvalidRequest
 from cardd.identity.ecps.login import Request
 from cardd.identity.ecps.way import Channel, Flow, Wanted
 from cardd.model import Identity, Situation
 
-SHAPE = Shape(SessionBody)
-PUSH = Shape(PushBody)
-SITUATION = Shape(SituationBody)
+SESSION_BODY = Shape(SessionBody)
+PUSH_BODY = Shape(PushBody)
+SITUATION_BODY = Shape(SituationBody)
 OF_PSC = ("login_hint", "remember_login_hint", "flow", "channel")
 
 
@@ -141,7 +147,7 @@ def described(call: Call, session: Session) -> SessionAnswer:
         state=session.state.value,
         opened_at=session.opened_at,
         expires_at=call.services.sessions.expires_at(session),
-        identity=identity(session.identity),
+        identity=identity_answer(session.identity),
         card=session.card.id if session.card else None,
         client=session.caller.name,
         binding_message=(pending and pending.binding_message) or UNSET,
@@ -154,3 +160,52 @@ def described(call: Call, session: Session) -> SessionAnswer:
 def _situation(situation: Situation) -> SituationAnswer:
     told = {field: value for field, value in asdict(situation).items() if value is not None and field != "title"}
     return SituationAnswer(**told)
+
+
+def identity_answer(identity: Identity) -> IdentityAnswer:
+    """Field by field: what a page or an LPS may know of the holder."""
+    organisation = identity.organisation
+    return IdentityAnswer(
+        national_id=identity.national_id,
+        family_name=identity.family_name,
+        given_name=identity.given_name,
+        title=identity.title,
+        profession=identity.profession,
+        specialty=identity.specialty,
+        card_type=identity.card_type,
+        card_type_name=identity.card_type_name,
+        card_number=identity.card_number,
+        is_test=identity.is_test,
+        is_declared=identity.is_declared,
+        organisation=OrganisationAnswer(organisation.identifier, organisation.kind, organisation.name)
+        if organisation
+        else UNSET,
+    )
+
+
+FORMAT = "web-eid:1.0"
+AUTH_TOKEN_BODY = Shape(AuthTokenBody)
+
+
+async def issue_auth_token(call: Call, body: AuthTokenBody) -> Reply:
+    """A token for the caller's own origin and its nonce."""
+    signed = await call.services.signing.authenticate(call.session, body.nonce)
+    return Reply(
+        body=AuthTokenAnswer(
+            unverifiedCertificate=b64encode(signed.certificate).decode(),
+            algorithm=signed.algorithm.value,
+            signature=b64encode(signed.signature).decode(),
+            format=FORMAT,
+            appVersion=f"urn:cardd:app:{call.services.version}",
+        )
+    )
+
+
+PSC_TOKEN_BODY = Shape(PscTokenBody)
+
+
+async def give_psc_token(call: Call, body: PscTokenBody) -> Reply:
+    """PSC's access token, or one for an API that the configuration names."""
+    call.services.clients.check_permission(call.caller, PSC_TOKEN)
+    given = await call.services.logins.ecps.opened.token(call.session, body.api)
+    return Reply(body=PscTokenAnswer(given.token, given.kind, given.expires_at or UNSET))

@@ -1,29 +1,144 @@
-"""POST …/signatures: one signature, or a list under one consent."""
+"""POST …/signatures, and …/documents: documents handed over, signed under one consent, fetched and forgotten.
+
+A document travels apart from the requests that name it, a MiB at a time.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from io import BytesIO
+from typing import BinaryIO
 
-from cardd.api.body import Shape
-from cardd.api.call import Call, Reply
-from cardd.api.documents import hold
-from cardd.api.formats import document_of, options_of
+from aiohttp import web
+
+from cardd.api.call import Call, Reply, Shape
+from cardd.api.router import OCTETS
 from cardd.api.schemas.signatures import (
+    DocumentAnswer,
+    JwsBody,
+    PadesBody,
     SetDocumentBody,
     SignatureAnswer,
     SignatureBody,
     SignatureItem,
     SignaturesAnswer,
     SignaturesBody,
+    XadesBody,
 )
 from cardd.core.consent import Batch
-from cardd.documents.requests import SignedDocument, ToSign
-from cardd.errors import DocumentUnknown, InvalidRequest
+from cardd.documents.held import HeldDocument
+from cardd.documents.requests import Options, SignedDocument, ToSign
+from cardd.errors import (
+    BodyTooLarge,
+    DocumentEmpty,
+    DocumentUnknown,
+    InvalidRequest,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
+from cardd.formats.document import PIECE, filled, with_space
+from cardd.formats.options import (
+    CadesOptions,
+    CertificateProperty,
+    JwsOptions,
+    Packaging,
+    PadesOptions,
+    RawOptions,
+    Serialization,
+    SetDocument,
+    SubmissionSetOptions,
+    Visible,
+    XadesOptions,
+)
 from cardd.model import Algorithm
 
+
+async def hand_over(call: Call) -> Reply:
+    """Keep the body as a document of the session.
+
+    Raises UnsupportedMediaType, BodyTooLarge, DocumentEmpty, DocumentsFull, RequestTimeout when it stops coming,
+    DocumentNoSpace, SessionClosed, SessionExpired when the session ends before it is there.
+    """
+    if call.http.content_type != OCTETS or "Content-Encoding" in call.http.headers:
+        raise UnsupportedMediaType
+    limit = call.limits.document
+    if (call.http.content_length or 0) > limit:
+        raise BodyTooLarge(limit=limit)
+    call.services.held.check_room(call.session, call.http.content_length or 0)
+    with with_space(), filled() as content:
+        with call.services.held.coming(call.session) as more:
+            size, digest = await _take(call, content, limit, more)
+        if size == 0:
+            raise DocumentEmpty
+        call.services.held.check_room(call.session, size)  # another may have come meanwhile
+    held = hold(call, content, OCTETS)
+    return Reply(
+        201, _document_answer(held, digest), {"Location": f"/v1/sessions/{call.session.id}/documents/{held.id}"}
+    )
+
+
+async def fetch(call: Call) -> web.StreamResponse:
+    """The document as it is. Raises DocumentUnknown."""
+    held = call.services.held.find(call.session, call.path["document"])
+    headers = {**call.headers, "Content-Type": held.media_type, "Content-Length": str(held.size)}
+    response = web.StreamResponse(headers=headers)
+    with call.services.held.open(call.session, held.id) as content:
+        await response.prepare(call.http)
+        while piece := await asyncio.to_thread(content.read, PIECE):
+            await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+async def forget(call: Call) -> Reply:
+    """Drop it. Raises DocumentUnknown."""
+    call.services.held.drop(call.session, call.path["document"])
+    return Reply(204)
+
+
+def hold(call: Call, content: BinaryIO, media_type: str) -> HeldDocument:
+    """Have the session hold this file. Raises SessionClosed, SessionExpired when it ended while the file was made."""
+    with ExitStack() as undo:
+        undo.callback(content.close)
+        call.services.sessions.ensure_open(call.session)
+        undo.pop_all()
+    return call.services.held.hold(call.session, content, media_type)
+
+
+async def _take(call: Call, content: BinaryIO, limit: int, more: Callable[[int], None]) -> tuple[int, bytes]:
+    """Write the body to the file: its size and SHA-256. ``more`` is told of each piece before it is written."""
+    digest, size = hashlib.sha256(), 0
+    while piece := await _piece(call):
+        size += len(piece)
+        if size > limit:
+            raise BodyTooLarge(limit=limit)
+        more(len(piece))
+        digest.update(piece)
+        await asyncio.to_thread(content.write, piece)
+    return size, digest.digest()
+
+
+async def _piece(call: Call) -> bytes:
+    """About a MiB, less only at the end. Raises RequestTimeout when nothing comes for too long."""
+    piece = bytearray()
+    try:
+        while len(piece) < PIECE and not call.http.content.at_eof():
+            async with asyncio.timeout(call.limits.read_timeout):
+                piece += await call.http.content.readany()
+    except TimeoutError:
+        raise RequestTimeout from None
+    return bytes(piece)
+
+
+def _document_answer(held: HeldDocument, digest: bytes) -> DocumentAnswer:
+    return DocumentAnswer(held.id, held.size, digest, held.media_type, held.expires_at)
+
+
 DIGEST_SIZE = hashlib.sha256().digest_size
-SHAPE: Shape[SignatureBody | SignaturesBody] = Shape(
+SIGNATURE_BODY: Shape[SignatureBody | SignaturesBody] = Shape(
     SignatureBody, SignaturesBody, choose=lambda fields: SignaturesBody if "signatures" in fields else SignatureBody
 )
 
@@ -92,3 +207,72 @@ def _forget_signed(call: Call, items: list[SignatureItem]) -> None:
     for identifier in {one.document_id for one in every if one.document_id is not None}:
         with suppress(DocumentUnknown):  # its time is over, or its sender was faster
             call.services.held.drop(call.session, identifier)
+
+
+CHOICES = ("detached", "mime_type", "jws", "xades", "pades", "submission_set")
+ALLOWED = {
+    "raw": (),
+    "jws": ("detached", "jws"),
+    "cades": ("detached", "mime_type"),
+    "xades": ("mime_type", "xades"),
+    "pades": ("pades",),
+    "submission_set": ("submission_set",),
+}
+
+
+def options_of(call: Call, item: SignatureItem, where: str, files: ExitStack) -> Options:
+    """What is chosen of the item's format; ``files`` closes the documents that were handed over.
+
+    Raises InvalidRequest for what belongs to another format, DocumentUnknown.
+    """
+    for name in CHOICES:
+        if getattr(item, name) and name not in ALLOWED[item.format]:
+            raise InvalidRequest(where=f"{where}.{name}", why="not_of_format")
+    if item.format == "submission_set":
+        return _submission_set(call, item, where, files)
+    return PLAIN[item.format](item)
+
+
+def document_of(call: Call, item: SignatureItem | SetDocumentBody, files: ExitStack) -> BinaryIO | None:
+    """The document, from the request or handed over before; None where there is none. Raises DocumentUnknown."""
+    if item.document_id is not None:
+        return files.enter_context(call.services.held.open(call.session, item.document_id))
+    return BytesIO(item.document) if item.document is not None else None
+
+
+def _jws(item: SignatureItem) -> JwsOptions:
+    told = item.jws or JwsBody()
+    return JwsOptions(
+        Serialization(told.serialization), item.detached, stamped=item.timestamp, typ=told.typ, cty=told.cty
+    )
+
+
+def _xades(item: SignatureItem) -> XadesOptions:
+    told = item.xades or XadesBody()
+    return XadesOptions(Packaging(told.packaging), item.mime_type, told.uri, CertificateProperty(told.certificate))
+
+
+def _pades(item: SignatureItem) -> PadesOptions:
+    told = item.pades or PadesBody()
+    shown = told.visible
+    visible = Visible(shown.rectangle, shown.page, shown.picture, shown.language) if shown else None
+    return PadesOptions(told.reason, told.location, told.field, visible)
+
+
+def _submission_set(call: Call, item: SignatureItem, where: str, files: ExitStack) -> SubmissionSetOptions:
+    told = item.submission_set
+    if told is None:
+        raise InvalidRequest(where=f"{where}.submission_set", why="missing")
+    listed = tuple(
+        SetDocument(one.unique_id, document_of(call, one, files), one.is_xml, one.digest) for one in told.documents
+    )
+    return SubmissionSetOptions(told.unique_id, listed, told.certificates == "chain")
+
+
+PLAIN: dict[str, Callable[[SignatureItem], Options]] = {
+    "raw": lambda _: RawOptions(),
+    "jws": _jws,
+    "cades": lambda item: CadesOptions(item.detached, item.mime_type),
+    "xades": _xades,
+    "pades": _pades,
+}

@@ -1,10 +1,24 @@
-"""GET /v1/status."""
+"""GET /v1/status and /v1/methods: is the daemon ready, which login methods serve here, which suits a use."""
 
 from __future__ import annotations
 
-from cardd.api.call import Call, Reply
-from cardd.api.schemas.workstation import StatusAnswer
-from cardd.errors import InvalidRequest, PcscUnavailable
+from msgspec import UNSET
+from msgspec.structs import replace as with_changes
+
+from cardd.api.call import Call, Reply, Shape
+from cardd.api.schemas.workstation import (
+    AdviceAnswer,
+    EcpsCheckAnswer,
+    EcpsCheckBody,
+    ExpiringAnswer,
+    MethodAnswer,
+    MethodsAnswer,
+    MissingAnswer,
+    StatusAnswer,
+)
+from cardd.errors import CarddError, InvalidRequest, PcscUnavailable
+from cardd.i18n import in_words, language_of, text
+from cardd.identity.methods import TABLE, Advice, MethodState, Use, advised, missing
 
 CHALLENGE, PROOF = "Cardd-Challenge", "Cardd-Proof"
 CHALLENGE_MIN, CHALLENGE_MAX = 32, 128
@@ -24,10 +38,70 @@ def _proof(call: Call) -> dict[str, str]:
     """For a paired program that asks, before it sends its secret, whether we are who it was paired with."""
     client, _, challenge = call.http.headers.get(CHALLENGE, "").partition(" ")
     transport = call.http.transport
-    if call.page is not None or call.line.is_local or transport is None or not client:
+    if call.page is not None or call.connection.is_local or transport is None or not client:
         return {}
     if not CHALLENGE_MIN <= len(challenge) <= CHALLENGE_MAX:
         raise InvalidRequest(where=CHALLENGE, why=f"{CHALLENGE_MIN}-{CHALLENGE_MAX}")
     host, port = transport.get_extra_info("sockname")[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return {PROOF: call.services.clients.prove(client, challenge, address, call.peer)}
+
+
+ECPS_CHECK_BODY = Shape(EcpsCheckBody)
+
+
+async def methods(call: Call) -> Reply:
+    """Each method with its state; with ``?use=`` the best for that use first, each with its reasons."""
+    language = language_of(call.http.headers.get("Accept-Language"))
+    use = _use(call.query.get("use"))
+    states = await call.services.methods.states()
+    answers = [_described(state, language) for state in states]
+    if use is None:
+        body = MethodsAnswer(answers)
+    else:
+        known = {answer.method: answer for answer in answers}
+        listed = [
+            with_changes(known[advice.method], advice=_explained(advice, states, language)) for advice in TABLE[use]
+        ]
+        body = MethodsAnswer(listed, advised(use, states))
+    return Reply(body=body, headers={"Content-Language": language})
+
+
+async def check_ecps(call: Call, _: EcpsCheckBody) -> Reply:
+    """Whether a login by e-CPS could begin; nobody is asked, nothing is woken."""
+    found = await call.services.logins.ecps.examine()
+    ahead = UNSET if found.reach.ahead is None else found.reach.ahead
+    return Reply(body=EcpsCheckAnswer(found.reach.mobile, found.resumes, ahead))
+
+
+def _use(wanted: str | None) -> Use | None:
+    if wanted is None:
+        return None
+    if wanted not in list(Use):
+        raise InvalidRequest(where="?use", why="expected", expected=", ".join(Use))
+    return Use(wanted)
+
+
+def _explained(advice: Advice, states: list[MethodState], language: str) -> AdviceAnswer:
+    reasons = [text(f"advice.{reason}", language) for reason in advice.reasons]
+    lacking = [MissingAnswer(method, *_told(error, language)) for method, error in missing(advice, states)]
+    return AdviceAnswer(advice.fit.value, reasons, list(advice.together_with), lacking)
+
+
+def _told(error: CarddError, language: str) -> tuple[str, str, str]:
+    """Its code, what it means, and what to do."""
+    params = in_words(error.params, language)
+    detail, remedy = (text(f"{error.code}.{part}", language, **params) for part in ("detail", "remedy"))
+    return error.code, detail, remedy
+
+
+def _described(state: MethodState, language: str) -> MethodAnswer:
+    problem, detail, remedy = _told(state.problem, language) if state.problem else (UNSET, UNSET, UNSET)
+    return MethodAnswer(
+        method=state.method,
+        usable=state.problem is None,
+        problem=problem,
+        detail=detail,
+        remedy=remedy,
+        expiring=[ExpiringAnswer(one.serial, one.not_after, one.days) for one in state.expiring] or UNSET,
+    )

@@ -1,12 +1,16 @@
-"""/v1/support/enrolment: the one-time codes of support of this workstation."""
+"""/v1/support: the one-time codes of support of this workstation, and the exchanges with the cards as they happen."""
 
 from __future__ import annotations
 
-from cardd.api.body import Shape
-from cardd.api.call import Call, Reply
-from cardd.api.schemas.support import EnrolmentAnswer, SupportAnswer, SupportBody
+from aiohttp import web
 
-SHAPE = Shape(SupportBody)
+from cardd.api.access import administrator
+from cardd.api.call import Call, Reply, Shape
+from cardd.api.events import server_sent
+from cardd.api.schemas.workstation import EnrolmentAnswer, SupportAnswer, SupportBody, TraceBody
+from cardd.core.support import Privilege
+
+SUPPORT_BODY = Shape(SupportBody)
 
 
 async def show(call: Call) -> Reply:
@@ -31,3 +35,14 @@ async def remove(call: Call) -> Reply:
     """Forget the secret."""
     await call.services.support.remove(call.caller, call.support_code)
     return Reply(204)
+
+
+TRACE_BODY = Shape(TraceBody)
+
+
+async def trace(call: Call, body: TraceBody) -> web.StreamResponse:
+    """Stay on the line and tell. The full trace names the holder: for administrators, recorded, with a support code."""
+    if body.full:
+        administrator(call)
+        await call.services.support.demand(Privilege.TRACE_FULL, call.caller, call.support_code)
+    return await server_sent(call, lambda: call.services.trace.follow(full=body.full))

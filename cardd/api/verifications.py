@@ -7,15 +7,14 @@ from typing import BinaryIO
 
 import msgspec
 
-from cardd.api.body import Shape
-from cardd.api.call import Call, Reply
+from cardd.api.call import Call, Reply, Shape
 from cardd.api.schemas.verifications import OfSetBody, VerificationAnswer, VerificationBody
 from cardd.documents.requests import ToVerify
 from cardd.errors import InvalidRequest
 from cardd.formats.document import new_document, with_space
 from cardd.i18n import language_of
 
-SHAPE = Shape(VerificationBody)
+VERIFICATION_BODY = Shape(VerificationBody)
 
 
 async def verify(call: Call, body: VerificationBody) -> Reply:

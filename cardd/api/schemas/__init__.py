@@ -2,3 +2,39 @@
 
 Byte values are base64. Limits on lengths stand in the types; the body's size is limited before it is read.
 """
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Anything = Annotated[object, Meta(extra_json_schema={"description": "any JSON value"})]
+Name = Annotated[str, Meta(min_length=1, max_length=120)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[\w:./-]+(?!\n)$")]
+Verdict = Literal["valid", "undetermined", "invalid"]
+
+
+class Body(Struct, forbid_unknown_fields=True):
+    """A request body: unknown fields are errors."""
+
+
+class Answer(Struct, omit_defaults=True):
+    """A response body; what does not apply is left out."""
+
+
+class Problem(Answer):
+    """An error, RFC 9457; ``code`` is stable, the sentences follow Accept-Language (fr, en)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool
+    remedy: str
+    where: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    tries_left: int | UnsetType = UNSET
+    retry_after: int | UnsetType = UNSET
+    cards: list[str] | UnsetType = UNSET

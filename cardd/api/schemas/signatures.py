@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from cardd.api.schemas.base import Answer, Body, Identifier, Name
+from cardd.api.schemas import Answer, Body, Identifier, Name
 
 
 class JwsBody(Body):

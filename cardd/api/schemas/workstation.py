@@ -1,4 +1,4 @@
-"""Readers, cards, PINs, ways to log in: what is there."""
+"""What is there: readers, cards, PINs, login methods; and support: its codes, and traces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from cardd.api.schemas.base import Answer, Anything, Body
+from cardd.api.schemas import Answer, Anything, Body
 from cardd.api.schemas.sessions import IdentityAnswer
 
 
@@ -163,3 +163,28 @@ class Told(Answer):
 
     type: str
     data: Mapping[str, Anything]
+
+
+class SupportBody(Body):
+    """POST /v1/support/enrolment and …/confirmation: the code comes in a header."""
+
+
+class TraceBody(Body):
+    """POST /v1/support/traces; ``full`` adds what was sent and answered, but never a code."""
+
+    full: bool = False
+
+
+class SupportAnswer(Answer):
+    """GET /v1/support/enrolment; ``locked`` is for how many seconds no code is looked at."""
+
+    demanded: bool
+    enrolled: bool
+    locked: int
+
+
+class EnrolmentAnswer(Answer):
+    """An enrolment that waits for its first code; ``address`` (otpauth://…) holds the secret, shown this once."""
+
+    address: str
+    expires_at: datetime
