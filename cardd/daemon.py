@@ -41,14 +41,14 @@ from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import ReaderSource, SourceSettings
-from cardd.relay.relay import Doors, Relay
+from cardd.relay.relay import ClientCertificates, Relay
 from cardd.system import host, systemd
 from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.host import SystemClock
 from cardd.system.listening import listen
-from cardd.system.logind import Kind, Logind
+from cardd.system.logind import DesktopEvent, Logind
 from cardd.system.peer import peer_of
-from cardd.system.revocation import KeptAnswers, RevocationHttp
+from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
 from cardd.system.timestamping import TimestampHttp
@@ -134,7 +134,7 @@ class Daemon:
             relay=Relay(
                 self._config.upstreams,
                 self._sessions,
-                Doors(signing, organisation, self._audit),
+                ClientCertificates(signing, organisation, self._audit),
                 self._clock,
             ),
             events=self._events,
@@ -191,7 +191,7 @@ class Daemon:
         anchors = Anchors(trust.authorities, self._config.timestamp.authorities, simulated)
         http = RevocationHttp()
         self._closing.append(http.close)
-        answers = KeptAnswers(self._config.state.directory / "revocation")
+        answers = RevocationCache(self._config.state.directory / "revocation")
         return Verifier(anchors, http if trust.revocation == "online" else None, answers, self._pdf, self._clock)
 
     async def start(self) -> None:
@@ -261,9 +261,9 @@ class Daemon:
 
         self._sessions.close_where(of_client, reason)
 
-    def _desktop_changed(self, kind: Kind, uid: int | None) -> None:
+    def _desktop_changed(self, event: DesktopEvent, uid: int | None) -> None:
         """Rule 7: the screen is locked or unlocked, or the machine goes to sleep."""
-        change = self._sessions.unlock_where if kind is Kind.UNLOCK else self._sessions.lock_where
+        change = self._sessions.unlock_where if event is DesktopEvent.UNLOCK else self._sessions.lock_where
         change(lambda session: uid in (None, session.caller.peer.uid))
 
 

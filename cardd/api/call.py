@@ -33,6 +33,21 @@ from cardd.model import Caller, Peer
 
 SUPPORT_CODE = "Cardd-Support-Code"
 
+DEPTH_MAX = 16
+PARTS_MAX = 4096
+WHERE_MAX = 120
+
+OnHangUp = Callable[[Callable[[], object]], Callable[[], None]]
+
+B = TypeVar("B", bound=Struct)
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
+_FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*?)`(?: - at `(\$.*)`)?", re.DOTALL)
+_EXPECTED = re.compile(r"Expected (.*?)(?:, got .*)?$", re.DOTALL)
+_PLACE = re.compile(r"(.*) - at `(?:key in )?(\$.*?)`", re.DOTALL)
+_FIELDS = Decoder(dict[str, Raw])
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionInfo:
@@ -112,21 +127,6 @@ class Reply:
     media_type: str = "application/json"
 
 
-OnHangUp = Callable[[Callable[[], object]], Callable[[], None]]
-
-DEPTH_MAX = 16
-PARTS_MAX = 4096
-WHERE_MAX = 120
-
-B = TypeVar("B", bound=Struct)
-
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
-_FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*?)`(?: - at `(\$.*)`)?", re.DOTALL)
-_EXPECTED = re.compile(r"Expected (.*?)(?:, got .*)?$", re.DOTALL)
-_PLACE = re.compile(r"(.*) - at `(?:key in )?(\$.*?)`", re.DOTALL)
-
-
 class Shape(Generic[B]):
     """What a body may be: one type, or several among which ``choose`` decides by the object's fields, undecoded."""
 
@@ -152,9 +152,6 @@ class Shape(Generic[B]):
         if chosen not in self._decoders:
             self._decoders[chosen] = Decoder(chosen)
         return self._decoders[chosen]
-
-
-_FIELDS = Decoder(dict[str, Raw])
 
 
 async def read_body(http: web.BaseRequest, limits: ApiLimits) -> bytes:

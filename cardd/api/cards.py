@@ -23,6 +23,8 @@ from cardd.formats.certificate import facts_of
 from cardd.identity.holders import identity_of
 from cardd.model import CardCertificate, CardInfo, KeyPurpose
 
+PIN_BODY = Shape(PinBody)
+
 
 async def list_readers(call: Call) -> Reply:
     """The reader slots, and which card is in which."""
@@ -109,9 +111,6 @@ def _certificate(found: CardCertificate, purpose: KeyPurpose) -> CertificateAnsw
         not_before=facts.not_before,
         not_after=facts.not_after,
     )
-
-
-PIN_BODY = Shape(PinBody)
 
 
 async def change_pin(call: Call, _: PinBody) -> Reply:

@@ -25,6 +25,8 @@ from cardd.model import Event
 
 MESSAGE_MAX = 1024
 
+Send = Callable[[int, Event], Awaitable[None]]
+
 
 async def listen(call: Call) -> web.StreamResponse:
     """Stay on the line and tell, until either side leaves."""
@@ -79,9 +81,6 @@ def _hello(call: Call) -> Event:
     except PcscUnavailable:
         hello = Hello(False, [], [])
     return Event("hello", to_builtins(hello))
-
-
-Send = Callable[[int, Event], Awaitable[None]]
 
 
 async def server_sent(call: Call, subscribe: Callable[[], Subscription]) -> web.StreamResponse:

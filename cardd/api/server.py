@@ -23,7 +23,9 @@ from cardd.api.services import ApiLimits, Services
 from cardd.model import Peer
 
 LINGER = 1.0  # how long what was not wanted of a body is read and dropped before the connection is closed
-NOBODY = -1
+GRACE = 1.5  # seconds for what is under way when the server stops
+BACKLOG = 128
+NOBODY = -1  # whose connections nobody's user is known of
 
 PeerOf = Callable[[socket.socket], Peer | None]
 
@@ -128,10 +130,6 @@ class HttpServer(web.Server):
         self._held[uid] -= 1
         if not self._held[uid]:
             del self._held[uid]
-
-
-GRACE = 1.5
-BACKLOG = 128
 
 
 class ApiServer:

@@ -34,7 +34,10 @@ from cardd.model import Identity, Situation
 SESSION_BODY = Shape(SessionBody)
 PUSH_BODY = Shape(PushBody)
 SITUATION_BODY = Shape(SituationBody)
+AUTH_TOKEN_BODY = Shape(AuthTokenBody)
+PSC_TOKEN_BODY = Shape(PscTokenBody)
 OF_PSC = ("login_hint", "remember_login_hint", "flow", "channel")
+WEB_EID = "web-eid:1.0"
 
 
 async def open_one(call: Call, body: SessionBody) -> Reply:
@@ -183,10 +186,6 @@ def identity_answer(identity: Identity) -> IdentityAnswer:
     )
 
 
-FORMAT = "web-eid:1.0"
-AUTH_TOKEN_BODY = Shape(AuthTokenBody)
-
-
 async def issue_auth_token(call: Call, body: AuthTokenBody) -> Reply:
     """A token for the caller's own origin and its nonce."""
     signed = await call.services.signing.authenticate(call.session, body.nonce)
@@ -195,13 +194,10 @@ async def issue_auth_token(call: Call, body: AuthTokenBody) -> Reply:
             unverifiedCertificate=b64encode(signed.certificate).decode(),
             algorithm=signed.algorithm.value,
             signature=b64encode(signed.signature).decode(),
-            format=FORMAT,
+            format=WEB_EID,
             appVersion=f"urn:cardd:app:{call.services.version}",
         )
     )
-
-
-PSC_TOKEN_BODY = Shape(PscTokenBody)
 
 
 async def give_psc_token(call: Call, body: PscTokenBody) -> Reply:

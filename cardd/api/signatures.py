@@ -55,6 +55,20 @@ from cardd.formats.options import (
 )
 from cardd.model import Algorithm
 
+DIGEST_SIZE = hashlib.sha256().digest_size
+SIGNATURE_BODY: Shape[SignatureBody | SignaturesBody] = Shape(
+    SignatureBody, SignaturesBody, choose=lambda fields: SignaturesBody if "signatures" in fields else SignatureBody
+)
+CHOICES = ("detached", "mime_type", "jws", "xades", "pades", "submission_set")
+ALLOWED = {
+    "raw": (),
+    "jws": ("detached", "jws"),
+    "cades": ("detached", "mime_type"),
+    "xades": ("mime_type", "xades"),
+    "pades": ("pades",),
+    "submission_set": ("submission_set",),
+}
+
 
 async def hand_over(call: Call) -> Reply:
     """Keep the body as a document of the session.
@@ -137,12 +151,6 @@ def _document_answer(held: HeldDocument, digest: bytes) -> DocumentAnswer:
     return DocumentAnswer(held.id, held.size, digest, held.media_type, held.expires_at)
 
 
-DIGEST_SIZE = hashlib.sha256().digest_size
-SIGNATURE_BODY: Shape[SignatureBody | SignaturesBody] = Shape(
-    SignatureBody, SignaturesBody, choose=lambda fields: SignaturesBody if "signatures" in fields else SignatureBody
-)
-
-
 async def sign(call: Call, body: SignatureBody | SignaturesBody) -> Reply:
     """Consent, PIN, card, audit row; then the signatures, all or none."""
     batch = Batch(body.batch.name, body.batch.count) if body.batch else None
@@ -207,17 +215,6 @@ def _forget_signed(call: Call, items: list[SignatureItem]) -> None:
     for identifier in {one.document_id for one in every if one.document_id is not None}:
         with suppress(DocumentUnknown):  # its time is over, or its sender was faster
             call.services.held.drop(call.session, identifier)
-
-
-CHOICES = ("detached", "mime_type", "jws", "xades", "pades", "submission_set")
-ALLOWED = {
-    "raw": (),
-    "jws": ("detached", "jws"),
-    "cades": ("detached", "mime_type"),
-    "xades": ("mime_type", "xades"),
-    "pades": ("pades",),
-    "submission_set": ("submission_set",),
-}
 
 
 def options_of(call: Call, item: SignatureItem, where: str, files: ExitStack) -> Options:

@@ -23,6 +23,8 @@ from cardd.identity.methods import TABLE, Advice, MethodState, Use, advised, mis
 CHALLENGE, PROOF = "Cardd-Challenge", "Cardd-Proof"
 CHALLENGE_MIN, CHALLENGE_MAX = 32, 128
 
+ECPS_CHECK_BODY = Shape(EcpsCheckBody)
+
 
 async def show(call: Call) -> Reply:
     """That we are here, and whether there are readers; nothing of this workstation."""
@@ -45,9 +47,6 @@ def _proof(call: Call) -> dict[str, str]:
     host, port = transport.get_extra_info("sockname")[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return {PROOF: call.services.clients.prove(client, challenge, address, call.peer)}
-
-
-ECPS_CHECK_BODY = Shape(EcpsCheckBody)
 
 
 async def methods(call: Call) -> Reply:

@@ -12,6 +12,8 @@ from cardd.core.support import Privilege
 
 SUPPORT_BODY = Shape(SupportBody)
 
+TRACE_BODY = Shape(TraceBody)
+
 
 async def show(call: Call) -> Reply:
     """Whether codes are demanded and can be given."""
@@ -35,9 +37,6 @@ async def remove(call: Call) -> Reply:
     """Forget the secret."""
     await call.services.support.remove(call.caller, call.support_code)
     return Reply(204)
-
-
-TRACE_BODY = Shape(TraceBody)
 
 
 async def trace(call: Call, body: TraceBody) -> web.StreamResponse:

@@ -38,25 +38,25 @@ async def relay(call: Call) -> web.StreamResponse:
 
 
 async def _relayed(call: Call) -> web.StreamResponse:
-    from cardd.relay.pool import Outgoing  # noqa: PLC0415 - aiohttp's client, when it is first needed
+    from cardd.relay.pool import UpstreamRequest  # noqa: PLC0415 - aiohttp's client, when it is first needed
 
     upstream = call.services.relay.upstreams.named(call.path["name"])
     query = call.http.raw_path.partition("?")[2]
     address = target(upstream, call.http.method, "/" + call.path["path"], query)
     headers = to_upstream(call.http.headers, upstream.headers)
     body = await _body(call.http, upstream, call.limits, headers)
-    sent = Outgoing(call.http.method, address, headers, body)
-    async with call.services.relay.request(call.session, upstream, sent) as (answer, link):
+    sent = UpstreamRequest(call.http.method, address, headers, body)
+    async with call.services.relay.request(call.session, upstream, sent) as (answer, pool):
         own = {**call.headers, RELAYED: upstream.name}
         told = to_caller(answer.headers, own, is_page=call.page is not None)
         size = answer.content_length
         if size is not None and size > upstream.max_body and call.http.method != "HEAD":
             raise UpstreamAnswerTooLarge(name=upstream.name, limit=upstream.max_body)
         if call.http.method == "HEAD" or answer.status in EMPTY or (size is not None and size <= WHOLE):
-            with link.told():
+            with pool.reading():
                 content = await answer.read()
             return _whole(call, answer, told, content)
-        with link.told():
+        with pool.reading():
             begun = b"" if size else await _beginning(answer)
         if answer.content.at_eof():
             return _whole(call, answer, told, begun)

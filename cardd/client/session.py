@@ -17,7 +17,6 @@ PIECE = 1024 * 1024
 
 JsonBody = dict[str, "str | bytes | int | JsonBody | list[JsonBody]"]
 
-
 Form = Mapping[str, "str | bytes | int | JsonBody | list[JsonBody]"]
 
 

@@ -40,6 +40,19 @@ LOOPBACK = {"localhost": "127.0.0.1"}  # not asked of a resolver
 
 _URL = re.compile(r"http://(127\.0\.0\.1|\[::1\]|localhost):(\d{1,5})/?")
 
+TEXTS = ("title", "detail", "remedy")
+CONNECT_LIMIT = 5.0
+ANSWER_LIMIT = 60.0  # seconds for what the daemon answers by itself
+PERSON_LIMIT = 900.0  # for what a person is asked first; the daemon's own dialogs end long before
+ATTEMPTS = 2
+BUFFER = 256 * 1024
+
+Sent = bytes | AsyncIterator[bytes] | None
+
+A = TypeVar("A", bound=Struct)
+
+_encoder = Encoder()
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -64,9 +77,6 @@ def address(base: Path | str) -> Address:
     if match is None:
         raise InvalidRequest(where="url", why="http://127.0.0.1:PORT")
     return Address(f"http://{LOOPBACK.get(match[1], match[1])}:{match[2]}")
-
-
-TEXTS = ("title", "detail", "remedy")
 
 
 class Problem(Struct):
@@ -120,20 +130,6 @@ def _params(problem: Problem) -> dict[str, Param]:
 @cache
 def _classes() -> dict[str, type[CarddError]]:
     return {error.code: error for error in every_error()}
-
-
-A = TypeVar("A", bound=Struct)
-
-CONNECT_LIMIT = 5.0
-ANSWER_LIMIT = 60.0  # seconds for what the daemon answers by itself
-PERSON_LIMIT = 900.0  # for what a person is asked first; the daemon's own dialogs end long before
-ATTEMPTS = 2
-
-BUFFER = 256 * 1024
-
-Sent = bytes | AsyncIterator[bytes] | None
-
-_encoder = Encoder()
 
 
 class Answered:

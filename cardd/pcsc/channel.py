@@ -19,13 +19,16 @@ from cardd.driver import Card, Channel
 from cardd.errors import CarddError, CardMute, CardRemoved, CardReset, CardTimeout, PcscUnavailable, ReaderGone
 from cardd.model import PinInfo
 from cardd.pcsc import pinpad
-from cardd.pcsc.winscard import Disposition, Handle, State, WinScard
+from cardd.pcsc.winscard import Disposition, EventState, Handle, WinScard
 from cardd.secret import Secret
 
 REMOVAL_NOTICED = 1000  # milliseconds within which pcscd sees a card leave; it looks every 400 where it has to poll
+TRIES = 4  # to begin a transaction, with as many resets and swaps between
+
 Opener = Callable[[Channel], Card]
 
-TRIES = 4  # to begin a transaction, with as many resets and swaps between
+_CAPABILITIES = 7
+_EXTENDED = 0x40  # third byte of the card capabilities
 
 
 class PcscConnection:
@@ -196,8 +199,8 @@ class PcscConnection:
 
     def _raise_if_removed(self, handle: Handle) -> None:
         """After a failed exchange: wait for the sensor's word, for a reader may tell no more of a card being pulled."""
-        states = self._winscard.wait(handle.context, [(self._reader, State.PRESENT)], REMOVAL_NOTICED)
-        if any(not state.event & State.PRESENT for state in states or ()):
+        states = self._winscard.wait(handle.context, [(self._reader, EventState.PRESENT)], REMOVAL_NOTICED)
+        if any(not state.event & EventState.PRESENT for state in states or ()):
             raise CardRemoved(reader=self._reader)
 
     def _drop(self, disposition: Disposition, why: CarddError | None = None) -> None:
@@ -212,10 +215,6 @@ class PcscConnection:
         if self._context is not None:
             self._winscard.release(self._context)
             self._context = None
-
-
-_CAPABILITIES = 7
-_EXTENDED = 0x40  # third byte of the card capabilities
 
 
 def takes_extended_apdus(atr: bytes) -> bool:

@@ -10,10 +10,12 @@ from typing import TypeVar
 
 from cardd.errors import CarddError, CardTimeout, ReaderBusy, ReaderGone
 from cardd.pcsc.channel import Opener, PcscConnection
-from cardd.pcsc.watch import Change, Kind, Watch
+from cardd.pcsc.watch import Change, ChangeKind, Watch
 from cardd.pcsc.winscard import WinScard
 from cardd.ports import CardConnection, ReaderListener
 from cardd.worker import Worker, post
+
+STOP_LIMIT = 2.0  # seconds that stop() gives a PC/SC service or a card that hangs
 
 T = TypeVar("T")
 
@@ -50,9 +52,6 @@ class PcscReader:
         if self._connection.is_waiting:
             return ReaderBusy(reader=self.name)
         return CardTimeout(seconds=round(timeout))
-
-
-STOP_LIMIT = 2.0  # seconds that stop() gives a PC/SC service or a card that hangs
 
 
 class PcscReaders:
@@ -112,17 +111,17 @@ class PcscReaders:
 
     def _tell(self, listener: ReaderListener, change: Change) -> None:
         match change.kind:
-            case Kind.ADDED:
+            case ChangeKind.ADDED:
                 opener = partial(listener.open_card, change.reader)
                 reader = PcscReader(change.reader, self._winscard, self._language, opener)
                 self._readers[change.reader] = reader
                 listener.reader_added(reader)
-            case Kind.REMOVED:
+            case ChangeKind.REMOVED:
                 self._close(self._readers.pop(change.reader))
                 listener.reader_removed(change.reader)
-            case Kind.CARD_IN:
+            case ChangeKind.CARD_IN:
                 listener.card_inserted(change.reader, change.atr)
-            case Kind.CARD_OUT:
+            case ChangeKind.CARD_OUT:
                 listener.card_removed(change.reader)
 
     def _close(self, reader: PcscReader) -> None:

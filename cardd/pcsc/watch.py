@@ -17,16 +17,23 @@ from enum import Enum, auto
 
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, ReaderGone
-from cardd.pcsc.winscard import FOREVER, PNP_READER, ReaderState, State, WinScard
+from cardd.pcsc.winscard import FOREVER, PNP_READER, EventState, ReaderState, WinScard
 
 # pcsc-lite 1.9 refuses to watch more names at once, the list's own included; it has no more reader slots either
 WATCHED_MAX = 16
 
-_KEPT = 0xFFFF0000 | State.UNKNOWN | State.UNAVAILABLE | State.EMPTY | State.PRESENT | State.MUTE
+_COMPARED = (
+    0xFFFF0000 | EventState.UNKNOWN | EventState.UNAVAILABLE | EventState.EMPTY | EventState.PRESENT | EventState.MUTE
+)
 _COUNTER = 0xFFFF0000
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0  # seconds between two looks for an absent pcscd
+SETTLING = 1000  # milliseconds after which a changed list of readers is read once more
+CANCEL_AGAIN = 0.01  # seconds; SCardCancel has no effect on a wait that is only about to begin
+_log = logging.getLogger(__name__)
 
-class Kind(Enum):
+
+class ChangeKind(Enum):
     """What can happen to a reader."""
 
     ADDED = auto()
@@ -39,7 +46,7 @@ class Kind(Enum):
 class Change:
     """One thing that happened to one reader; ``atr`` is empty for a mute card."""
 
-    kind: Kind
+    kind: ChangeKind
     reader: str
     atr: bytes = b""
 
@@ -59,7 +66,7 @@ class Slots:
         for name in names:
             if name not in self._states:
                 self._states[name] = 0
-                changes.append(Change(Kind.ADDED, name))
+                changes.append(Change(ChangeKind.ADDED, name))
         return changes
 
     def query(self) -> list[tuple[str, int]]:
@@ -76,7 +83,7 @@ class Slots:
                 stale |= state.event & ~_COUNTER != 0
                 self._list_state = state.event & _COUNTER
             elif state.name in self._states:
-                stale |= state.event & State.UNKNOWN != 0
+                stale |= state.event & EventState.UNKNOWN != 0
                 changes += self._look(state)
         return changes, stale
 
@@ -88,28 +95,22 @@ class Slots:
 
     def _look(self, state: ReaderState) -> list[Change]:
         # a state of 0 would mean "tell at once" and make the wait spin while pcscd is still starting the reader
-        before, now = self._states[state.name], (state.event & _KEPT) or State.EMPTY
+        before, now = self._states[state.name], (state.event & _COMPARED) or EventState.EMPTY
         self._states[state.name] = now
-        was_in, is_in = before & State.PRESENT, now & State.PRESENT
+        was_in, is_in = before & EventState.PRESENT, now & EventState.PRESENT
         if was_in and is_in and before == now:
             return []
-        changes = [Change(Kind.CARD_OUT, state.name)] if was_in else []
+        changes = [Change(ChangeKind.CARD_OUT, state.name)] if was_in else []
         if is_in:
-            changes.append(Change(Kind.CARD_IN, state.name, b"" if now & State.MUTE else state.atr))
+            changes.append(Change(ChangeKind.CARD_IN, state.name, b"" if now & EventState.MUTE else state.atr))
         return changes
 
     def _remove(self, name: str) -> list[Change]:
-        card = self._states.pop(name) & State.PRESENT
-        return [Change(Kind.CARD_OUT, name)] * bool(card) + [Change(Kind.REMOVED, name)]
+        card = self._states.pop(name) & EventState.PRESENT
+        return [Change(ChangeKind.CARD_OUT, name)] * bool(card) + [Change(ChangeKind.REMOVED, name)]
 
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0  # seconds between two looks for an absent pcscd
-SETTLING = 1000  # milliseconds after which a changed list of readers is read once more
-CANCEL_AGAIN = 0.01  # seconds; SCardCancel has no effect on a wait that is only about to begin
 
 Report = Callable[[bool, Sequence[Change]], None]
-
-_log = logging.getLogger(__name__)
 
 
 class Watch:

@@ -71,7 +71,7 @@ class Disposition(IntEnum):
     UNPOWER = 2
 
 
-class State:
+class EventState:
     """Bits of a reader's event state; its high word counts insertions and removals."""
 
     UNKNOWN = 0x0004

@@ -23,9 +23,12 @@ from cardd.tls.connector import Credentials, KeyConnector, Server
 
 Body = bytes | AsyncIterator[bytes] | None
 
+BUFFER = 256 * 1024
+AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class UpstreamRequest:
     """A request as it goes to the server; ``target`` is its whole address, still encoded."""
 
     method: str
@@ -34,11 +37,7 @@ class Outgoing:
     body: Body
 
 
-BUFFER = 256 * 1024
-AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-
-
-class Link:
+class UpstreamPool:
     """Made for the first request; ``retire`` ends it once nothing is under way, ``close`` at once."""
 
     def __init__(self, upstream: Upstream, credentials: Credentials) -> None:
@@ -51,14 +50,14 @@ class Link:
         self._is_retired = False
 
     @asynccontextmanager
-    async def request(self, sent: Outgoing) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer, its body still to be read (inside ``told``).
+    async def request(self, sent: UpstreamRequest) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer, its body still to be read (inside ``reading``).
 
         Raises UpstreamError, and what the use of the key raised.
         """
         self._in_use += 1
         try:
-            with self.told():
+            with self.reading():
                 answer = await self._http.request(
                     sent.method,
                     URL(sent.target, encoded=True),
@@ -74,7 +73,7 @@ class Link:
                 await self._http.close()
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
         """Tell aiohttp's faults as ours."""
         try:
             yield

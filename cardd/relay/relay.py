@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     import aiohttp
     from multidict import CIMultiDictProxy
 
-    from cardd.relay.pool import Link, Outgoing
+    from cardd.relay.pool import UpstreamPool, UpstreamRequest
+
+STATUSES = range(200, 1000)  # no status of HTTP, or 101: nobody asked to change the protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class ClientCertificates:
     """Shows certificates and has handshakes signed, recorded before the signature is known."""
 
     signing: Signing
@@ -80,72 +82,71 @@ class Doors:
         await self.signing.agree_to_relay(session, upstream.name, upstream.host, asks=upstream.asks)
 
 
-ANSWERS = range(200, 1000)  # no status of HTTP, or 101: nobody asked to change the protocol
-
-
 class Relay:
     """Every session's connections; they end with the session, and with its lock."""
 
-    def __init__(self, upstreams: Mapping[str, Upstream], sessions: Sessions, doors: Doors, clock: Clock) -> None:
+    def __init__(
+        self, upstreams: Mapping[str, Upstream], sessions: Sessions, certificates: ClientCertificates, clock: Clock
+    ) -> None:
         self.upstreams = Upstreams(upstreams)
         self._sessions = sessions
-        self._doors = doors
+        self._certificates = certificates
         self._clock = clock
-        self._links: dict[tuple[str, str], Link] = {}
+        self._pools: dict[tuple[str, str], UpstreamPool] = {}
         self._opening: dict[tuple[str, str], asyncio.Lock] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def request(
-        self, session: Session, upstream: Upstream, sent: Outgoing
-    ) -> AsyncIterator[tuple[aiohttp.ClientResponse, Link]]:
-        """The server's answer, its body still to be read inside ``link.told()``.
+        self, session: Session, upstream: Upstream, sent: UpstreamRequest
+    ) -> AsyncIterator[tuple[aiohttp.ClientResponse, UpstreamPool]]:
+        """The server's answer, its body still to be read inside ``pool.reading()``.
 
         Raises SessionCannotSign, SessionLocked, the consent's, the PIN's and the card's errors, AlgorithmUnsupported,
         UpstreamError.
         """
         self._sessions.ensure_open(session)  # it may have ended while the request's body came
         async with self._opening.setdefault((session.id, upstream.name), asyncio.Lock()):
-            link = self._links.get((session.id, upstream.name)) or await self._open(session, upstream)
+            pool = self._pools.get((session.id, upstream.name)) or await self._open(session, upstream)
         try:
-            async with link.request(sent) as answer:
-                if answer.status not in ANSWERS:
+            async with pool.request(sent) as answer:
+                if answer.status not in STATUSES:
                     raise UpstreamGarbled(name=upstream.name)
                 self._check_clock(upstream, answer.status, answer.headers)
-                yield answer, link
+                yield answer, pool
         except UpstreamClosed:
             self._sessions.ensure_open(session)  # it was we who hung up
             raise
 
     def session_locked(self, session: Session) -> None:
         """The next request needs the key again; what is under way goes on."""
-        for link in self._taken(session):
-            self._end(link.retire())
+        for pool in self._taken(session):
+            self._end(pool.retire())
 
     def session_closed(self, session: Session, _reason: str) -> None:
         """Nothing goes on."""
         self._opening = {key: lock for key, lock in self._opening.items() if key[0] != session.id}
-        for link in self._taken(session):
-            self._end(link.close())
+        for pool in self._taken(session):
+            self._end(pool.close())
 
     async def close(self) -> None:
         """Wait for the connections of ended sessions to be closed."""
         await asyncio.gather(*self._ending, return_exceptions=True)
 
-    async def _open(self, session: Session, upstream: Upstream) -> Link:
-        from cardd.relay.pool import Link  # noqa: PLC0415 - the TLS library is loaded when it is first needed
+    async def _open(self, session: Session, upstream: Upstream) -> UpstreamPool:
+        from cardd.relay.pool import UpstreamPool  # noqa: PLC0415 - the TLS library is loaded when it is first needed
         from cardd.tls.connector import Credentials  # noqa: PLC0415
 
         self._sessions.ensure_unlocked(session)
-        credential = await self._doors.credential(session, upstream)
+        credential = await self._certificates.credential(session, upstream)
         self._sessions.ensure_open(session)
 
         async def ask(algorithm: Algorithm, digest: bytes) -> bytes:
             self._sessions.ensure_usable(session)
-            return await self._doors.sign(session, upstream, algorithm, digest)
+            return await self._certificates.sign(session, upstream, algorithm, digest)
 
         shown = Credentials(credential.certificate, credential.key.algorithms, ask, credential.chain)
-        made = self._links[session.id, upstream.name] = Link(upstream, shown)
+        made = self._pools[session.id, upstream.name] = UpstreamPool(upstream, shown)
         return made
 
     def _check_clock(self, upstream: Upstream, status: int, headers: CIMultiDictProxy[str]) -> None:
@@ -158,8 +159,8 @@ class Relay:
         if abs(off) > upstream.clock:
             raise UpstreamClockOff(name=upstream.name, seconds=round(off), answered=status)
 
-    def _taken(self, session: Session) -> list[Link]:
-        return [self._links.pop(key) for key in list(self._links) if key[0] == session.id]
+    def _taken(self, session: Session) -> list[UpstreamPool]:
+        return [self._pools.pop(key) for key in list(self._pools) if key[0] == session.id]
 
     def _end(self, ending: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(ending)

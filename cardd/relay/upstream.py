@@ -22,6 +22,30 @@ _AMBIGUOUS = re.compile(r"%(?:2f|5c|2e|00|25)|\\|//|;", re.IGNORECASE)
 _PLAIN = re.compile(r"/(?:[\w.~!$&'()*+,=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _QUERY = re.compile(r"(?:[\w.~!$&'()*+,;=:@/?\[\]|{}^`-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 
+PASSED = frozenset(
+    (
+        "accept", "accept-charset", "accept-language", "accept-encoding", "cache-control", "content-disposition",
+        "content-encoding", "content-language", "content-location", "content-md5", "content-type", "if-match",
+        "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "mime-version", "pragma", "prefer",
+        "range", "soapaction", "user-agent",
+    )
+)  # fmt: skip
+HOP_BY_HOP = frozenset(
+    (
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+        "trailers", "transfer-encoding", "upgrade", "content-length",
+    )
+)  # fmt: skip
+# what would speak for cardd's own address, to a browser
+OURS = frozenset(
+    (
+        "access-control-allow-origin", "access-control-allow-credentials", "access-control-allow-headers",
+        "access-control-allow-methods", "access-control-allow-private-network", "access-control-expose-headers",
+        "access-control-max-age", "alt-svc", "clear-site-data", "nel", "public-key-pins", "report-to",
+        "reporting-endpoints", "server", "strict-transport-security", "service-worker-allowed",
+    )
+)  # fmt: skip
+
 
 def target(upstream: Upstream, method: str, path: str, query: str) -> str:
     """Return the address of a request; ``path`` (from its slash on) and ``query`` are still encoded, as they were sent.
@@ -57,31 +81,6 @@ class Upstreams:
         if found is None:
             raise UpstreamUnknown(name=name[:64])
         return found
-
-
-PASSED = frozenset(
-    (
-        "accept", "accept-charset", "accept-language", "accept-encoding", "cache-control", "content-disposition",
-        "content-encoding", "content-language", "content-location", "content-md5", "content-type", "if-match",
-        "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "mime-version", "pragma", "prefer",
-        "range", "soapaction", "user-agent",
-    )
-)  # fmt: skip
-HOP_BY_HOP = frozenset(
-    (
-        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-        "trailers", "transfer-encoding", "upgrade", "content-length",
-    )
-)  # fmt: skip
-# what would speak for cardd's own address, to a browser
-OURS = frozenset(
-    (
-        "access-control-allow-origin", "access-control-allow-credentials", "access-control-allow-headers",
-        "access-control-allow-methods", "access-control-allow-private-network", "access-control-expose-headers",
-        "access-control-max-age", "alt-svc", "clear-site-data", "nel", "public-key-pins", "report-to",
-        "reporting-endpoints", "server", "strict-transport-security", "service-worker-allowed",
-    )
-)  # fmt: skip
 
 
 def to_upstream(sent: CIMultiDictProxy[str], more: Iterable[str]) -> CIMultiDict[str]:

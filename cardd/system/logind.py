@@ -17,8 +17,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cardd.system.logind_bus import LogindBus
 
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 60.0
+SYSTEM_BUS = ("/run/dbus/system_bus_socket", "/var/run/dbus/system_bus_socket")  # D-Bus specification
+log = logging.getLogger(__name__)
 
-class Kind(StrEnum):
+
+class DesktopEvent(StrEnum):
     """What happened to the desktop."""
 
     SUSPEND = "suspend"
@@ -26,17 +31,10 @@ class Kind(StrEnum):
     UNLOCK = "unlock"
 
 
-Notify = Callable[[Kind, int | None], None]
+Notify = Callable[[DesktopEvent, int | None], None]
 
 
-FIRST_DELAY = 0.5
-LONGEST_DELAY = 60.0
-SYSTEM_BUS = ("/run/dbus/system_bus_socket", "/var/run/dbus/system_bus_socket")  # D-Bus specification
-
-log = logging.getLogger(__name__)
-
-
-class State(StrEnum):
+class WatchState(StrEnum):
     """What the watch can see now."""
 
     OFF = "off"
@@ -57,7 +55,7 @@ class Logind:
         self._notify = notify
         self._address = address
         self._task: asyncio.Task[None] | None = None
-        self.state = State.OFF
+        self.state = WatchState.OFF
 
     async def start(self) -> None:
         """Begin to watch; returns at once. A bus that is not there now is not waited for."""
@@ -68,11 +66,11 @@ class Logind:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self.state = State.OFF
+        self.state = WatchState.OFF
 
     async def _run(self) -> None:
         if self._address is None and not _has_system_bus():
-            self.state = State.NO_BUS
+            self.state = WatchState.NO_BUS
             return
         opened = await asyncio.to_thread(_load)
         found = False
@@ -85,14 +83,14 @@ class Logind:
             except ConnectionError as error:
                 log.info("the system bus cannot be used: %s", error)
                 if not found:
-                    self.state = State.NO_BUS
+                    self.state = WatchState.NO_BUS
                     return
-            self.state = State.RECONNECTING
+            self.state = WatchState.RECONNECTING
             await asyncio.sleep(delay)
             delay = min(2 * delay, LONGEST_DELAY)
 
     def _owner_changed(self, there: bool) -> None:
-        self.state = State.WATCHING if there else State.NO_LOGIND
+        self.state = WatchState.WATCHING if there else WatchState.NO_LOGIND
 
 
 def _has_system_bus() -> bool:

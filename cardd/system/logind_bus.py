@@ -14,7 +14,7 @@ from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError, InvalidMessageError
 
-from cardd.system.logind import Kind, Notify
+from cardd.system.logind import DesktopEvent, Notify
 
 BUS = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"
@@ -103,34 +103,34 @@ class LogindBus:
         session = str(message.path)
         match str(message.interface).rpartition(".")[2], message.member:
             case "Manager", "PrepareForSleep" if message.body[0]:
-                self._notify(Kind.SUSPEND, None)
+                self._notify(DesktopEvent.SUSPEND, None)
             case "Manager", "SessionRemoved":
                 self._users.pop(message.body[1], None)
             case "Session", "Lock":
-                self._tell(Kind.LOCK, session)
+                self._tell(DesktopEvent.LOCK, session)
             case "Session", "Unlock":
-                self._tell(Kind.UNLOCK, session)
+                self._tell(DesktopEvent.UNLOCK, session)
             case "Properties", "PropertiesChanged" if "LockedHint" in message.body[1]:
                 locked = message.body[1]["LockedHint"].value
-                self._tell(Kind.LOCK if locked else Kind.UNLOCK, session)
+                self._tell(DesktopEvent.LOCK if locked else DesktopEvent.UNLOCK, session)
 
-    def _tell(self, kind: Kind, session: str) -> None:
+    def _tell(self, event: DesktopEvent, session: str) -> None:
         if session in self._users:
-            self._notify(kind, self._users[session])
+            self._notify(event, self._users[session])
         else:
-            self._spawn(self._tell_later(kind, session))
+            self._spawn(self._tell_later(event, session))
 
-    async def _tell_later(self, kind: Kind, session: str) -> None:
+    async def _tell_later(self, event: DesktopEvent, session: str) -> None:
         user = await self._property(session, "User")
         self._users[session] = user[0]
-        self._notify(kind, user[0])
+        self._notify(event, user[0])
 
     async def _learn_sessions(self) -> None:
         """Who is there, and whose screen was locked while nobody listened."""
         for _, uid, _, _, session in await self._call(LOGIND, MANAGER_PATH, MANAGER, "ListSessions"):
             self._users[session] = uid
             if await self._property(session, "LockedHint"):
-                self._notify(Kind.LOCK, uid)
+                self._notify(DesktopEvent.LOCK, uid)
 
     async def _property(self, session: str, name: str) -> Any:
         found: Variant = await self._call(LOGIND, session, PROPERTIES, "Get", "ss", SESSION, name)

@@ -37,6 +37,9 @@ _ANSWER = struct.Struct("=BBBB")
 _ANSWER_TAIL = struct.Struct("=IIIII")
 _MAPPED = bytes(10) + b"\xff\xff"
 
+_CREDENTIALS = struct.Struct("=iII")
+PROC = Path("/proc")
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -125,10 +128,6 @@ def _hex(point: End) -> str:
     if sys.byteorder == "little":
         words = struct.unpack(f"<{len(words)}I", point.address)
     return "".join(f"{word:08X}" for word in words) + f":{point.port:04X}"
-
-
-_CREDENTIALS = struct.Struct("=iII")
-PROC = Path("/proc")
 
 
 def peer_of(connection: socket.socket | TransportSocket) -> Peer | None:

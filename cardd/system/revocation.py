@@ -69,7 +69,7 @@ class RevocationHttp:
         self._silent[place] = time.monotonic() + PAUSE
 
 
-class KeptAnswers:
+class RevocationCache:
     """``directory`` is made when it is not there (0700); without one nothing outlives the process."""
 
     def __init__(

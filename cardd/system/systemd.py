@@ -20,6 +20,8 @@ VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 AGENT = "agent"
 
+VARIABLE = "NOTIFY_SOCKET"
+
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
@@ -91,9 +93,6 @@ def _check(one: socket.socket) -> None:
 
 def _refused(what: str) -> ConfigInvalid:
     return ConfigInvalid(file="cardd.socket", key="ListenStream", why="inherited", expected=what)
-
-
-VARIABLE = "NOTIFY_SOCKET"
 
 
 def ready() -> bool:

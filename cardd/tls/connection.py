@@ -23,6 +23,13 @@ T = TypeVar("T")
 
 _here = threading.local()
 
+CONNECT_LIMIT = 10.0  # seconds for the TCP connection
+SILENCE_LIMIT = 30.0  # for the server's next word in the handshake
+SIGNATURE_LIMIT = 600.0  # a person may have to type the PIN; the dialogs end long before
+WRITE_BUFFER = 1024 * 1024
+EARLY_MAX = 64  # pieces that may wait while the handshake is busy; nobody has so much to say there
+P = TypeVar("P", bound=asyncio.Protocol)
+
 
 def sign_here(algorithm: Algorithm, digest: bytes) -> bytes:
     """A ``provider.Sign``: asks the signer of the handshake that this thread does; empty where it does none."""
@@ -86,15 +93,6 @@ def _der(signature: bytes) -> bytes:
 def _integer(raw: bytes) -> bytes:
     number = int.from_bytes(raw, "big")
     return encode(INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big"))
-
-
-CONNECT_LIMIT = 10.0  # seconds for the TCP connection
-SILENCE_LIMIT = 30.0  # for the server's next word in the handshake
-SIGNATURE_LIMIT = 600.0  # a person may have to type the PIN; the dialogs end long before
-WRITE_BUFFER = 1024 * 1024
-EARLY_MAX = 64  # pieces that may wait while the handshake is busy; nobody has so much to say there
-
-P = TypeVar("P", bound=asyncio.Protocol)
 
 
 class TlsTransport(asyncio.Transport, asyncio.Protocol):

@@ -90,6 +90,9 @@ CRYPTO_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "ERR_reason_error_string": (c_char_p, (c_ulong,)),
 }
 
+INTEGER, UNSIGNED, TEXT, OCTETS = 1, 2, 4, 5
+Value = int | str | bytes
+
 
 class Library:
     """The two libraries. ``ssl`` and ``crypto`` have the functions of the tables above, and no others."""
@@ -118,11 +121,6 @@ def _bound(name: str, functions: dict[str, tuple[type | None, tuple[type, ...]]]
         bound = getattr(loaded, function)
         bound.restype, bound.argtypes = result, arguments
     return loaded
-
-
-INTEGER, UNSIGNED, TEXT, OCTETS = 1, 2, 4, 5
-
-Value = int | str | bytes
 
 
 class Param(ctypes.Structure):

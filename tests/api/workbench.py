@@ -46,9 +46,9 @@ from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
 from cardd.model import Peer
 from cardd.ports import Clock
-from cardd.relay.relay import Doors, Relay
+from cardd.relay.relay import ClientCertificates, Relay
 from cardd.system.host import SystemClock
-from cardd.system.revocation import KeptAnswers, RevocationHttp
+from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.vitale import VitaleDriver
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
@@ -166,7 +166,9 @@ class Workbench:
         situations = Situations(self.signing, self.sessions, prompter)
         organisation = OrganisationKey(csa, self.pins, self.sessions)
         self.sessions.on_closed.append(organisation.session_closed)
-        self.relay = Relay(self.upstreams, self.sessions, Doors(self.signing, organisation, self.audit), SystemClock())
+        self.relay = Relay(
+            self.upstreams, self.sessions, ClientCertificates(self.signing, organisation, self.audit), SystemClock()
+        )
         self.sessions.on_closed.append(self.relay.session_closed)
         self.sessions.on_locked.append(self.relay.session_locked)
         self.services = Services(
@@ -209,7 +211,7 @@ class Workbench:
     def _verifier(self) -> Verifier:
         self.asking = RevocationHttp(is_local=True)
         network = self.asking if self.is_online else None
-        return Verifier(self.anchors, network, KeptAnswers(self.directory / "answers"), self.pdf, SystemClock())
+        return Verifier(self.anchors, network, RevocationCache(self.directory / "answers"), self.pdf, SystemClock())
 
     def _support(self) -> SupportCodes:
         return SupportCodes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from cardd.pcsc.winscard import State, WinScard
+from cardd.pcsc.winscard import EventState, WinScard
 from tests.bench.measure import Measure, p50
 from tests.bench.station import Station
 from tests.rig.here import use_here
@@ -36,11 +36,11 @@ class Witness:
 
     def _wait(self) -> None:
         context = self._winscard.establish()
-        known = int(State.EMPTY)
+        known = int(EventState.EMPTY)
         states = self._winscard.wait(context, [(self._reader, known)], 0) or []
         known = states[0].event if states else known
         self._waiting.set()
-        while not known & State.PRESENT:
+        while not known & EventState.PRESENT:
             states = self._winscard.wait(context, [(self._reader, known)], TIMEOUT) or []
             self.seen_at = time.monotonic()
             known = states[0].event if states else known

@@ -21,7 +21,7 @@ from cardd.formats.raw import prepare_raw
 from cardd.formats.xades import prepare_xades
 from cardd.model import Algorithm
 from cardd.system.host import SystemClock
-from cardd.system.revocation import KeptAnswers, RevocationHttp
+from cardd.system.revocation import RevocationCache, RevocationHttp
 from tests.cli.station import Ran, User
 from tests.rig.pdf import pdf
 from tests.rig.pens import Pen, SmallAuthority
@@ -74,7 +74,7 @@ async def test_what_was_answered_before_serves_offline(
         since = {pen.signer.certificate: datetime.now(UTC) - DAY} if revoked else {}
         served.answers["list"] = revocation_list(root, since)
         signed = cades(pen, tmp_path / "signed.p7m")
-        network, kept = RevocationHttp(is_local=True), KeptAnswers(stranger.home / "cache" / "cardd" / "revocation")
+        network, kept = RevocationHttp(is_local=True), RevocationCache(stranger.home / "cache" / "cardd" / "revocation")
         with signed.open("rb") as document:
             verifier = Verifier(Anchors(authorities), network, kept, PdfProcess(), SystemClock())
             await verifier.verify(ToVerify(document))

@@ -19,7 +19,7 @@ from cardd.formats.revocation.asking import Revocations
 from cardd.formats.revocation.status import Revocation, Source, Status, Why
 from cardd.formats.trust import NoPath, TrustedAuthorities
 from cardd.model import Algorithm
-from cardd.system.revocation import KeptAnswers, RevocationHttp
+from cardd.system.revocation import RevocationCache, RevocationHttp
 from tests.rig.pens import Pen, SmallAuthority, der
 from tests.rig.ports import free_port
 from tests.rig.revoking import Handler, OpensslResponder, Served, ocsp_answer, revocation_list
@@ -57,7 +57,7 @@ class Asker:
         path = await asyncio.to_thread(authorities.path, pen.signer.certificate, pen.signer.chain, now)
         assert not isinstance(path, NoPath), path
         network = None if offline else self.network
-        asking = Revocations(network, KeptAnswers(self.directory), lambda: datetime.now(UTC) + self.ahead)
+        asking = Revocations(network, RevocationCache(self.directory), lambda: datetime.now(UTC) + self.ahead)
         return await asking.of(path)
 
     async def of_signer(self, pen: Pen, *, offline: bool = False) -> Revocation:
@@ -340,26 +340,26 @@ async def test_of_an_expired_certificate_good_is_believed_only_where_the_authori
             (now - 90 * DAY, Status.GOOD),
         ):
             served.answers["list"] = revocation_list(root, keeps_since=keeps_since)
-            (found,) = await Revocations(asker.network, KeptAnswers(None), lambda: datetime.now(UTC)).of(path)
+            (found,) = await Revocations(asker.network, RevocationCache(None), lambda: datetime.now(UTC)).of(path)
             assert found.status is status
             assert found.why is (Why.EXPIRED if status is Status.UNKNOWN else None)
 
 
 def test_only_so_many_answers_are_kept(tmp_path: Path) -> None:
-    kept = KeptAnswers(tmp_path, memory_max=1000, disk_max=2500, count_max=10)
+    kept = RevocationCache(tmp_path, memory_max=1000, disk_max=2500, count_max=10)
     names = [f"{number:064x}" for number in range(20)]
     for name in names:
         kept.save(name, name.encode() * 5)
     files = list(tmp_path.iterdir())
     assert sum(file.stat().st_size for file in files) <= 2500
     assert kept.load(names[-1]) == names[-1].encode() * 5
-    assert KeptAnswers(tmp_path).load(names[0]) is None
+    assert RevocationCache(tmp_path).load(names[0]) is None
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
 def test_a_directory_that_cannot_be_written_costs_only_questions(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    kept = KeptAnswers(tmp_path / "file")
+    kept = RevocationCache(tmp_path / "file")
     kept.save("0" * 64, b"answer")
     assert kept.load("0" * 64) == b"answer"
-    assert KeptAnswers(tmp_path / "file").load("0" * 64) is None
+    assert RevocationCache(tmp_path / "file").load("0" * 64) is None

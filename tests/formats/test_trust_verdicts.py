@@ -35,7 +35,7 @@ from cardd.formats.verified import Flaw, Format, Scope
 from cardd.formats.xades import prepare_xades
 from cardd.model import Algorithm, Identity
 from cardd.system.host import SystemClock
-from cardd.system.revocation import KeptAnswers, RevocationHttp
+from cardd.system.revocation import RevocationCache, RevocationHttp
 from tests.rig.openssl import run
 from tests.rig.pdf import pdf
 from tests.rig.pens import Pen, SmallAuthority, card_pen, finished
@@ -91,7 +91,7 @@ class Desk:
             (self.directory / f"{name}.pem").write_bytes(authority.pem)
         anchors = Anchors(self.directory / "roots.pem", self.directory / "stampers.pem")
         network = None if offline else self.network
-        return Verifier(anchors, network, KeptAnswers(None), self.pdf, self.clock)
+        return Verifier(anchors, network, RevocationCache(None), self.pdf, self.clock)
 
     async def verify(self, document: bytes, content: bytes | None = None, *, offline: bool = False) -> Verification:
         with new_document(document) as file, new_document(content or b"") as beside:
@@ -205,7 +205,7 @@ async def test_without_a_trusted_authority_nothing_is_known(desk: Desk) -> None:
 
 
 async def test_with_no_authority_at_all_none_of_the_system_s_is_taken(desk: Desk) -> None:
-    verifier = Verifier(Anchors(), desk.network, KeptAnswers(None), desk.pdf, desk.clock)
+    verifier = Verifier(Anchors(), desk.network, RevocationCache(None), desk.pdf, desk.clock)
     with new_document(desk.cades(desk.pen())) as signed:
         found = await verifier.verify(ToVerify(signed))
     assert (found.verdict, codes(only(found))) == (Verdict.UNDETERMINED, ["untrusted"])
@@ -214,7 +214,7 @@ async def test_with_no_authority_at_all_none_of_the_system_s_is_taken(desk: Desk
 async def test_the_simulation_s_authorities_are_trusted_only_where_they_are_given(desk: Desk) -> None:
     pen = card_pen()
     with new_document(pen.write(prepare_cades(BytesIO(DOCUMENT), pen.signer, datetime.now(UTC)))) as signed:
-        simulated = Verifier(Anchors(simulated=store().authorities), None, KeptAnswers(None), desk.pdf, desk.clock)
+        simulated = Verifier(Anchors(simulated=store().authorities), None, RevocationCache(None), desk.pdf, desk.clock)
         one = only(await simulated.verify(ToVerify(signed)))
         assert (one.chain.trusted, one.chain.authority) == (True, "AC SIMULATION IGC-SANTE FORT PERSONNES")
         assert codes(one) == ["test", "revocation_offline"]
@@ -387,7 +387,7 @@ async def test_what_cannot_be_read_is_refused(desk: Desk) -> None:
 
 
 async def test_authorities_that_cannot_be_read_are_a_fault_of_the_configuration(desk: Desk) -> None:
-    verifier = Verifier(Anchors(desk.directory / "none.pem"), None, KeptAnswers(None), desk.pdf, desk.clock)
+    verifier = Verifier(Anchors(desk.directory / "none.pem"), None, RevocationCache(None), desk.pdf, desk.clock)
     with new_document(desk.cades(desk.pen())) as signed, pytest.raises(ConfigInvalid):
         await verifier.verify(ToVerify(signed))
 

@@ -14,7 +14,7 @@ from cardd.core.registry import DriverRegistry
 from cardd.errors import CardTimeout
 from cardd.pcsc import PcscReaders
 from cardd.pcsc.channel import PcscConnection
-from cardd.pcsc.winscard import State, WinScard
+from cardd.pcsc.winscard import EventState, WinScard
 from tests.pcsc.recorder import Recorder
 from tests.rig.here import use_here
 from tests.rig.pcscd import Pcscd
@@ -58,7 +58,7 @@ def insert(pcscd: Pcscd) -> Iterator[Insert]:
         card = VirtualCard(pcscd.ports[slot], answer, atr)
         cards.append(card)
         card.insert()
-        wait_for(pcscd.reader_names[slot], State.PRESENT)
+        wait_for(pcscd.reader_names[slot], EventState.PRESENT)
         return card
 
     yield put

@@ -12,7 +12,7 @@ from cardd.apdu import Command, Protocol
 from cardd.core.registry import DriverRegistry
 from cardd.errors import CardGarbled, CardMute, CardRemoved, PcscUnavailable
 from cardd.pcsc.channel import PcscConnection
-from cardd.pcsc.winscard import Handle, State, WinScard
+from cardd.pcsc.winscard import EventState, Handle, WinScard
 from cardd.secret import Secret
 from tests.pcsc.conftest import Insert, wait_for
 from tests.rig import other_program
@@ -73,7 +73,7 @@ def test_an_answer_that_never_ends_is_garbled(connection: PcscConnection, insert
 
 
 def test_without_a_card_no_transaction_begins(connection: PcscConnection, pcscd: Pcscd) -> None:
-    wait_for(pcscd.reader_names[0], State.EMPTY)
+    wait_for(pcscd.reader_names[0], EventState.EMPTY)
     with pytest.raises(CardRemoved):
         connection.begin()
 
@@ -184,7 +184,7 @@ def test_a_card_that_took_anothers_place_is_not_taken_for_it(
     connection.begin()
     connection.end(reset=False)
     card.pull()
-    wait_for(pcscd.reader_names[0], State.EMPTY)
+    wait_for(pcscd.reader_names[0], EventState.EMPTY)
     insert(atr=T1_EXTENDED_ATR)
     connection.begin()
     assert connection.resets == 1

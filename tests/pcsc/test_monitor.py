@@ -18,7 +18,7 @@ import pytest
 
 from cardd.pcsc import PcscReaders
 from cardd.pcsc.readers import PcscReader
-from cardd.pcsc.winscard import ReaderState, State, WinScard
+from cardd.pcsc.winscard import EventState, ReaderState, WinScard
 from cardd.ports import CardConnection, ReaderSource
 from tests.pcsc.conftest import Insert, wait_for
 from tests.pcsc.recorder import Recorder
@@ -103,7 +103,7 @@ async def test_a_card_swapped_faster_than_we_look_is_told_as_removed_and_inserte
     gated.gate.clear()
     other_slot = await asyncio.to_thread(insert, slot=1)  # its event holds the monitor at the gate
     card.pull()
-    await asyncio.to_thread(wait_for, slot, State.EMPTY)
+    await asyncio.to_thread(wait_for, slot, EventState.EMPTY)
     await asyncio.to_thread(insert, atr=T1_EXTENDED_ATR)
     gated.gate.set()
     told = await recorder.take(3)
@@ -172,7 +172,7 @@ async def test_stop_is_prompt_and_nothing_is_told_after_it(recorder: Recorder, p
     assert time.monotonic() - begun < 0.2
     card = VirtualCard(pcscd.ports[0])
     card.insert()
-    await asyncio.to_thread(wait_for, pcscd.reader_names[0], State.PRESENT)
+    await asyncio.to_thread(wait_for, pcscd.reader_names[0], EventState.PRESENT)
     assert recorder.is_quiet
     card.pull()
 

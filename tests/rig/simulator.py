@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from cardd.pcsc.winscard import State, WinScard
+from cardd.pcsc.winscard import EventState, WinScard
 from cardd_simulators.cards.card import Behaviour, SimulatedCard
 from cardd_simulators.cards.cps4 import SimulatedCps4
 from cardd_simulators.cards.delays import Delays
@@ -78,7 +78,7 @@ def plugged(card: PoweredCard, port: int) -> Iterator[VpcdSlot]:
 def wait_for_card(pcscd: Pcscd, slot: int = 0, *, present: bool = True) -> None:
     """Return when this pcscd has seen a card come into the slot, or leave it."""
     use_here(pcscd)
-    wanted = State.PRESENT if present else State.EMPTY
+    wanted = EventState.PRESENT if present else EventState.EMPTY
     winscard = WinScard()
     context = winscard.establish()
     seen = 0

@@ -93,12 +93,12 @@ def _bytes(path: Path | None) -> bytes | None:
 
 async def _verified(context: Context, given: ToVerify) -> Verification:
     from cardd.system.host import SystemClock  # noqa: PLC0415
-    from cardd.system.revocation import KeptAnswers, RevocationHttp  # noqa: PLC0415
+    from cardd.system.revocation import RevocationCache, RevocationHttp  # noqa: PLC0415
 
     asked, config, pdf, http = context.arguments, _config(context), PdfProcess(), RevocationHttp()
     anchors = Anchors(asked.authorities or config.trust.authorities, config.timestamp.authorities)
     is_online = config.trust.revocation == "online" and not asked.offline
-    verifier = Verifier(anchors, http if is_online else None, KeptAnswers(_cache()), pdf, SystemClock())
+    verifier = Verifier(anchors, http if is_online else None, RevocationCache(_cache()), pdf, SystemClock())
     try:
         return await verifier.verify(given)
     finally:

@@ -22,7 +22,7 @@ from cardd.config.loading import load
 from cardd.core.readers import SESSIONLESS
 from cardd.errors import CarddError, ConfigInvalid
 from cardd.model import CardKind
-from cardd.pcsc.winscard import ReaderState, State, WinScard
+from cardd.pcsc.winscard import EventState, ReaderState, WinScard
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ def kind_in(reader: ReaderState) -> CardKind | None:
     """The kind of the card in the reader, UNKNOWN for a mute one; None when it is empty."""
     from cardd.core.registry import DriverRegistry  # noqa: PLC0415 - loads every driver
 
-    if not reader.event & State.PRESENT:
+    if not reader.event & EventState.PRESENT:
         return None
     return DriverRegistry().recognise(reader.atr) if reader.atr else CardKind.UNKNOWN
 
