@@ -1,4 +1,4 @@
-"""Who may call what: the named checkers of the route table. Each tells the call who calls, or raises."""
+"""Named checkers of the route table: each tells the call who calls, or raises."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ ROOT = 0
 
 
 def anyone(call: Call) -> None:
-    """Whoever may connect at all."""
+    """Let in whoever may connect at all."""
 
 
 def program_or_asking_page(call: Call) -> None:
-    """Whoever may ask to become a client."""
+    """Let in whoever may ask to become a client."""
 
 
 def program(call: Call) -> None:
-    """Any program of this machine's users; no page."""
+    """Let in any program of this machine's users, and no page."""
     if call.page is not None:
         raise Forbidden
 
 
 def local(call: Call) -> None:
-    """A program on the Unix socket, unpaired, by its OS user: cardctl."""
+    """Let in a program on the Unix socket, unpaired, by its OS user: cardctl."""
     if not call.connection.is_local:
         raise Forbidden
     call.who = _local_caller(call.peer)
 
 
 def administrator(call: Call) -> None:
-    """Root, or the service's own user, on the Unix socket."""
+    """Let in root, or the service's own user, on the Unix socket."""
     local(call)
     if call.peer.uid not in (ROOT, os.geteuid()):
         raise SupportAdministratorOnly
 
 
 def client(call: Call) -> None:
-    """A paired program by its secret, or an allowed page by its origin."""
+    """Let in a paired program by its secret, or an allowed page by its origin."""
     if call.page is not None:
         call.who = call.page.caller
     elif call.bearer is not None:
@@ -51,7 +51,7 @@ def client(call: Call) -> None:
 
 
 def client_or_local(call: Call) -> None:
-    """A client, or a program on the Unix socket that names no secret."""
+    """Let in a client, or a program on the Unix socket that names no secret."""
     if call.connection.is_local and call.bearer is None:
         local(call)
     else:
@@ -59,19 +59,19 @@ def client_or_local(call: Call) -> None:
 
 
 def session(call: Call) -> None:
-    """The holder of the session's token: same OS user, and same origin when a page opened it."""
+    """Let in the holder of the session's token: same OS user, and same origin when a page opened the session."""
     call.open_session = _session(call, touch=True)
     call.who = call.open_session.caller
 
 
 def session_untouched(call: Call) -> None:
-    """The same for a GET: looking at a session does not keep it alive, and it may wait for the mobile still."""
+    """Let in the token's holder, also of a session that waits for the mobile; the session grows older all the same."""
     call.open_session = _session(call, touch=False, pending=True)
     call.who = call.open_session.caller
 
 
 def session_or_local(call: Call) -> None:
-    """The holder of the token, or the session's own OS user on the Unix socket."""
+    """Let in the holder of the token, or the session's own OS user on the Unix socket."""
     if call.bearer is not None or not call.connection.is_local:
         call.open_session = _session(call, touch=True, pending=True)
         call.who = call.open_session.caller

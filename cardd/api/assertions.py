@@ -15,7 +15,7 @@ ASSERTION_BODY: Shape[VihfBody | InsiBody] = Shape(
 
 
 async def issue(call: Call, body: VihfBody | InsiBody) -> Reply:
-    """One assertion, under the session's consent."""
+    """Issue one assertion, under the session's consent."""
     if isinstance(body, InsiBody):
         wanted = InsiWanted(_registration(body.lps), InsiCall(body.billing, body.specialty))
         issued = await call.services.assertions.insi(call.session, wanted)

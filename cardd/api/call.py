@@ -70,8 +70,8 @@ class Page:
 class Call:
     """One request past the gate. The route's checker fills ``who`` and ``open_session``, or raises.
 
-    ``headers`` are those that every answer to this request carries; ``on_hang_up`` takes what is to be done when the
-    connection is lost, and gives what takes that back.
+    ``headers`` stand on every answer to this request. ``on_hang_up`` takes a callback for the loss of the connection,
+    and returns a function that takes the callback back.
     """
 
     services: Services
@@ -88,38 +88,38 @@ class Call:
 
     @property
     def peer(self) -> Peer:
-        """The process at the other end."""
+        """Return the process at the other end."""
         return self.connection.peer
 
     @property
     def caller(self) -> Caller:
-        """Who calls, on routes that ask. Raises ClientUnknown."""
+        """Return who calls, on routes that ask. Raises ClientUnknown."""
         if self.who is None:
             raise ClientUnknown
         return self.who
 
     @property
     def session(self) -> Session:
-        """The session of the call's token, on routes that ask for one. Raises SessionUnknown."""
+        """Return the session of the call's token, on routes that ask for one. Raises SessionUnknown."""
         if self.open_session is None:
             raise SessionUnknown
         return self.open_session
 
     @property
     def bearer(self) -> str | None:
-        """The credential of the Authorization header; None when there is none of this kind."""
+        """Return the credential of the Authorization header; None when there is none of this kind."""
         scheme, _, value = self.http.headers.get("Authorization", "").partition(" ")
         return value if scheme.lower() == "bearer" and value else None
 
     @property
     def support_code(self) -> str | None:
-        """The one-time code of support; None when there is none."""
+        """Return the one-time code of support; None when there is none."""
         return self.http.headers.get(SUPPORT_CODE) or None
 
 
 @dataclass(slots=True)
 class Reply:
-    """An answer: a status, a body (a schema, JSON already written, or none), and headers beyond the common ones."""
+    """An HTTP response: a status, a body (a schema, JSON already written, or none), and headers of its own."""
 
     status: int = 200
     body: Struct | bytes | None = None
@@ -136,7 +136,7 @@ class Shape(Generic[B]):
         self._decoders: dict[type[B], Decoder[B]] = {}
 
     def decode(self, raw: bytes) -> B:
-        """The typed body. Raises NotJson, BodyTooDeep, InvalidRequest."""
+        """Return the typed body. Raises NotJson, BodyTooDeep, InvalidRequest."""
         _check_depth(raw)
         try:
             value = self._decoder(raw).decode(raw)
@@ -155,7 +155,7 @@ class Shape(Generic[B]):
 
 
 async def read_body(http: web.BaseRequest, limits: ApiLimits) -> bytes:
-    """The body as it came. Raises UnsupportedMediaType, BodyTooLarge, RequestTimeout."""
+    """Return the body as it came. Raises UnsupportedMediaType, BodyTooLarge, RequestTimeout."""
     if http.content_type != "application/json" or "Content-Encoding" in http.headers:
         raise UnsupportedMediaType
     if (http.content_length or 0) > limits.body:
@@ -179,7 +179,7 @@ async def _read(http: web.BaseRequest, limit: int) -> bytes:
 
 
 def _check_depth(raw: bytes) -> None:
-    """Brackets outside strings nest no deeper, and are no more, than any body of this API needs."""
+    """Refuse brackets that nest deeper, or are more, than any body of this API needs. Raises BodyTooDeep."""
     if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
         return
     brackets = _NOT_BRACKET.sub(b"", _STRING.sub(b"", raw))
@@ -203,7 +203,7 @@ _unique_keys = json.JSONDecoder(object_pairs_hook=_unique)
 
 
 def _invalid(told: str) -> InvalidRequest:
-    """Where and why, from msgspec's sentence."""
+    """Return the error with the place and the reason that msgspec's sentence names."""
     if field := _FIELD.fullmatch(told):
         kind, name, parent = field.groups()
         why = "unknown" if kind == "contains unknown" else "missing"

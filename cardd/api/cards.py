@@ -1,4 +1,4 @@
-"""/v1/readers and /v1/cards: what is inserted, whose it is once the user consented, and its PIN."""
+"""/v1/readers and /v1/cards: readers, inserted cards, their holders once the user consented, and their PINs."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ PIN_BODY = Shape(PinBody)
 
 
 async def list_readers(call: Call) -> Reply:
-    """The reader slots, and which card is in which."""
+    """Return the reader slots, and which card is in which."""
     return Reply(body=ReadersAnswer(reader_answers(call)))
 
 
 def reader_answers(call: Call) -> list[ReaderAnswer]:
-    """The reader slots as the API shows them. Raises PcscUnavailable."""
+    """Return the reader slots for the API. Raises PcscUnavailable."""
     states = call.services.readers.readers()
     return [ReaderAnswer(state.reader.name, state.card.id if state.card else None) for state in states]
 
 
 async def list_cards(call: Call) -> Reply:
-    """The inserted cards; with ``?pin=true`` each is asked for the state of its PIN, which opens it."""
+    """Return the inserted cards; with ``?pin=true`` each is opened and asked for the state of its PIN."""
     wanted = call.query.get("pin", "false")
     if wanted not in ("true", "false"):
         raise InvalidRequest(where="?pin", why="expected", expected="true, false")
@@ -50,12 +50,12 @@ async def list_cards(call: Call) -> Reply:
 
 
 def card_answers(call: Call) -> list[CardAnswer]:
-    """The cards as the API shows them, without asking them anything. Raises PcscUnavailable."""
+    """Return the cards for the API, without asking them anything. Raises PcscUnavailable."""
     return [_card_answer(card) for card in call.services.readers.cards()]
 
 
 async def certificates(call: Call) -> Reply:
-    """The card's certificates and its holder, for a client that the user allows to see them."""
+    """Return the card's certificates and its holder, for a client that the user allows to see them."""
     card = call.services.readers.readable(call.path["id"])
     await call.services.consents.reading(call.caller, card.id)
     found = await card.access.certificates()
@@ -94,7 +94,7 @@ def _purposes(info: CardInfo) -> dict[str, KeyPurpose]:
 
 
 def _holder(known: list[CardCertificate], purposes: dict[str, KeyPurpose]) -> IdentityAnswer | None:
-    """The holder, from a certificate of the holder's own; a technical one speaks for the card alone."""
+    """Return the holder, from a certificate of the holder's own; a technical one speaks for the card alone."""
     own = next((entry for entry in known if purposes[entry.key_id] is not KeyPurpose.TECHNICAL), None)
     return identity_answer(identity_of(own.der)) if own else None
 
@@ -114,12 +114,12 @@ def _certificate(found: CardCertificate, purpose: KeyPurpose) -> CertificateAnsw
 
 
 async def change_pin(call: Call, _: PinBody) -> Reply:
-    """Done when the card has the new PIN; sessions opened with the old one are closed."""
+    """Have the user change the PIN; sessions opened with the old one are closed."""
     await call.services.pin_life.change(call.caller, call.services.readers.choose(call.path["id"]))
     return Reply(204)
 
 
 async def unblock_pin(call: Call, _: PinBody) -> Reply:
-    """Done when the card has a new PIN and all its tries."""
+    """Have the user unblock the PIN: the card has a new one and all its tries."""
     await call.services.pin_life.unblock(call.caller, call.services.readers.choose(call.path["id"]))
     return Reply(204)

@@ -1,4 +1,4 @@
-"""/v1/clients: programs that pair, pages that ask to be let in, and how they leave again."""
+"""/v1/clients: programs that pair, pages that ask to be let in, and how both leave again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLIENT_BODY: Shape[PairBody | OriginBody] = Shape(
 
 
 async def pair(call: Call, body: PairBody | OriginBody) -> Reply:
-    """A program that wants to pair, or a page that wants to be allowed; the user decides in a dialog."""
+    """Pair a program, or let a page in; the user decides in a dialog."""
     if call.page is not None:
         return await _allow(call, call.page, body)
     if isinstance(body, OriginBody):
@@ -42,7 +42,7 @@ async def pair(call: Call, body: PairBody | OriginBody) -> Reply:
 
 
 async def pairing(call: Call) -> Reply:
-    """How a pairing stands; once approved, its secret."""
+    """Return how a pairing stands, and, once it is approved, its secret."""
     found = call.services.clients.pairing(call.path["id"], call.peer)
     if not found.answer.done():
         return _pending(found)
@@ -50,7 +50,7 @@ async def pairing(call: Call) -> Reply:
 
 
 async def everyone(call: Call) -> Reply:
-    """The programs and remembered origins of the asking user."""
+    """Return the programs and remembered origins of the asking user."""
     clients, uid = call.services.clients, call.peer.uid
     programs = [
         ClientListed(
@@ -63,9 +63,9 @@ async def everyone(call: Call) -> Reply:
 
 
 async def remove(call: Call) -> Reply:
-    """Unpair: the client itself, its user, or root over the Unix socket. Its sessions close.
+    """Unpair a client, for the client itself, for its user, or for root over the Unix socket. Its sessions close.
 
-    Root needs a code of support for another user's, where codes are demanded.
+    Root needs a code of support for another user's client, where codes are demanded.
     """
     identifier = call.path["id"]
     if call.caller.kind is not CallerKind.LOCAL and call.caller.id != identifier:
@@ -78,13 +78,13 @@ async def remove(call: Call) -> Reply:
 
 
 async def lock(call: Call, _: LockBody) -> Reply:
-    """Keep a program out, by its user or by root; it stays paired. Its sessions close."""
+    """Keep a program out, for its user or for root; the program stays paired, and its sessions close."""
     call.services.clients.lock(call.path["id"], _owner(call), locked=True)
     return Reply(204)
 
 
 async def unlock(call: Call) -> Reply:
-    """Let it in again, with a code of support where codes are demanded: support says when all is well."""
+    """Let a program in again; where codes are demanded, support says with one that all is well."""
     identifier, owner = call.path["id"], _owner(call)
     await call.services.support.demand(Privilege.UNLOCK, call.caller, call.support_code, about=identifier)
     call.services.clients.lock(identifier, owner, locked=False)
@@ -92,7 +92,7 @@ async def unlock(call: Call) -> Reply:
 
 
 def _owner(call: Call) -> int:
-    """The OS user whose client it is: the asking one, but root may name anybody's. Raises ClientNotFound."""
+    """Return the OS user whose client this is: the asking one; root may name anybody's. Raises ClientNotFound."""
     is_root = call.caller.kind is CallerKind.LOCAL and call.peer.uid == ROOT
     return call.services.clients.owner(call.path["id"]) if is_root else call.peer.uid
 

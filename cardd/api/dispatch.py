@@ -1,4 +1,4 @@
-"""One request from the gate to its answer: gate, route, checker, body, handler; whatever fails becomes a problem."""
+"""One request from the gate to its answer: gate, route, checker, body, handler; every failure becomes a problem."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _encoder = Encoder()
 
 
 class Dispatcher:
-    """Answers requests."""
+    """The path of every request through gate, route, checker and handler."""
 
     def __init__(self, services: Services, limits: ApiLimits, routes: Iterable[Route]) -> None:
         self._services = services
@@ -49,7 +49,7 @@ class Dispatcher:
     async def answer(
         self, http: web.BaseRequest, connection: ConnectionInfo | None, on_hang_up: OnHangUp
     ) -> web.StreamResponse:
-        """Return the answer, whatever happens; without a connection whose other end is known, the terse refusal."""
+        """Return the answer, whatever happens; the terse refusal where nobody is known at the other end."""
         if connection is None:
             return _terse()
         try:
@@ -116,7 +116,7 @@ class Dispatcher:
 
     @contextmanager
     def _under_way(self, call: Call) -> Iterator[None]:
-        """Rule 10: one caller may have only so many requests unanswered. Raises TooManyRequests."""
+        """Count a caller's unanswered requests (rule 10). Raises TooManyRequests."""
         caller = call.who.id if call.who else f"uid:{call.peer.uid}"
         if self._in_flight[caller] >= self._limits.in_flight:
             raise TooManyRequests(retry_after=RETRY_AFTER)
@@ -145,7 +145,7 @@ def _query(query: str, route: Route) -> dict[str, str]:
 
 
 def _written(answer: Answered) -> Reply:
-    """A reply with its body as bytes, as it is kept."""
+    """Return the reply with its body as bytes, ready to be kept."""
     if not isinstance(answer, Reply):
         raise TypeError("a stream cannot be answered twice")
     if isinstance(answer.body, Struct):

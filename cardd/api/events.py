@@ -29,7 +29,7 @@ Send = Callable[[int, Event], Awaitable[None]]
 
 
 async def listen(call: Call) -> web.StreamResponse:
-    """Stay on the line and tell, until either side leaves."""
+    """Send events until either side leaves."""
     upgrade = call.http.headers.get("Upgrade")
     if upgrade is None:
         return await server_sent(call, lambda: _subscribe(call))
@@ -62,7 +62,7 @@ async def _websocket(call: Call) -> web.StreamResponse:
 
 
 async def _hear(socket: web.WebSocketResponse) -> None:
-    """Return when the listener leaves; it has nothing to say, and is let go when it does."""
+    """Return when the listener leaves; a listener that says anything is let go."""
     message = await socket.receive()
     if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
         await socket.close(code=1003)
@@ -75,7 +75,7 @@ def _subscribe(call: Call) -> Subscription:
 
 
 def _hello(call: Call) -> Event:
-    """The state of things, taken without a pause after subscribing: nothing is missed, nothing told twice."""
+    """Return the present state, taken without a pause after subscribing: nothing is missed, nothing told twice."""
     try:
         hello = Hello(True, reader_answers(call), card_answers(call))
     except PcscUnavailable:
@@ -84,7 +84,7 @@ def _hello(call: Call) -> Event:
 
 
 async def server_sent(call: Call, subscribe: Callable[[], Subscription]) -> web.StreamResponse:
-    """Tell as server-sent events, until either side leaves."""
+    """Send events as server-sent events, until either side leaves."""
     response = web.StreamResponse(headers={**call.headers, "Content-Type": "text/event-stream"})
     await response.prepare(call.http)
 

@@ -1,7 +1,7 @@
 """Rule 8, nothing is signed twice: a request sent again under its Idempotency-Key gets the answer of the first.
 
-The first one's work goes on when its connection is lost, and its answer is kept for whoever asks again. Failures that
-are worth a second try are not kept.
+The first request's work goes on when its connection is lost, and its answer is kept for whoever asks again. A failure
+that is worth a second try is not kept.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 @dataclass(eq=False, slots=True)
-class _Kept:
+class _Entry:
     request: bytes
     outcome: asyncio.Task[Outcome]
     size: int = 0
@@ -43,61 +43,61 @@ class Ledger:
     def __init__(self, *, answers_max: int = ANSWERS_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._answers_max = answers_max
         self._bytes_max = bytes_max
-        self._kept: dict[Owner, OrderedDict[str, _Kept]] = {}
+        self._entries: dict[Owner, OrderedDict[str, _Entry]] = {}
 
     async def once(self, owner: Owner, key: str, request: bytes, work: Callable[[], Awaitable[Reply]]) -> Reply:
-        """The answer to this request, made by ``work`` unless it was, or is being, made already.
+        """Return the answer to this request, made by ``work`` unless it was, or is being, made already.
 
-        ``request`` is all that makes it the same request. Raises IdempotencyKeyReused, InvalidRequest for a key that
-        is none, and what ``work`` raises.
+        ``request`` is all that two requests must have in common to be one. Raises IdempotencyKeyReused, InvalidRequest
+        for a key of another form, and what ``work`` raises.
         """
         if not _KEY.fullmatch(key):
             raise InvalidRequest(where="Idempotency-Key", why="expected", expected="1-255 × U+0021-U+007E")
         digest = hashlib.sha256(request).digest()
-        kept = self._find(owner, key)
-        if kept is None:
-            kept = self._begin(owner, key, digest, work)
-        elif kept.request != digest:
+        entry = self._find(owner, key)
+        if entry is None:
+            entry = self._begin(owner, key, digest, work)
+        elif entry.request != digest:
             raise IdempotencyKeyReused
-        outcome = await asyncio.shield(kept.outcome)
+        outcome = await asyncio.shield(entry.outcome)
         if isinstance(outcome, Reply):
             return outcome
         raise outcome.with_traceback(None)
 
     async def close(self) -> None:
         """Give up what is under way and forget the rest."""
-        every = [kept for answers in self._kept.values() for kept in answers.values()]
-        self._kept.clear()
-        for kept in every:
-            kept.outcome.cancel()
-            if kept.timer:
-                kept.timer.cancel()
-        await asyncio.gather(*(kept.outcome for kept in every), return_exceptions=True)
+        every = [entry for answers in self._entries.values() for entry in answers.values()]
+        self._entries.clear()
+        for entry in every:
+            entry.outcome.cancel()
+            if entry.timer:
+                entry.timer.cancel()
+        await asyncio.gather(*(entry.outcome for entry in every), return_exceptions=True)
 
-    def _find(self, owner: Owner, key: str) -> _Kept | None:
-        answers = self._kept.get(owner)
+    def _find(self, owner: Owner, key: str) -> _Entry | None:
+        answers = self._entries.get(owner)
         return answers.get(key) if answers else None
 
-    def _begin(self, owner: Owner, key: str, digest: bytes, work: Callable[[], Awaitable[Reply]]) -> _Kept:
-        kept = _Kept(digest, asyncio.ensure_future(_outcome(work)))
-        self._kept.setdefault(owner, OrderedDict())[key] = kept
-        kept.outcome.add_done_callback(lambda _: self._ended(owner, key, kept))
-        return kept
+    def _begin(self, owner: Owner, key: str, digest: bytes, work: Callable[[], Awaitable[Reply]]) -> _Entry:
+        entry = _Entry(digest, asyncio.ensure_future(_outcome(work)))
+        self._entries.setdefault(owner, OrderedDict())[key] = entry
+        entry.outcome.add_done_callback(lambda _: self._ended(owner, key, entry))
+        return entry
 
-    def _ended(self, owner: Owner, key: str, kept: _Kept) -> None:
-        if kept.outcome.cancelled() or self._find(owner, key) is not kept:
+    def _ended(self, owner: Owner, key: str, entry: _Entry) -> None:
+        if entry.outcome.cancelled() or self._find(owner, key) is not entry:
             return
-        outcome = kept.outcome.result()
+        outcome = entry.outcome.result()
         if isinstance(outcome, CarddError) and outcome.retryable:
             self._drop(owner, key)
             return
-        kept.size = len(outcome.body) if isinstance(outcome, Reply) and isinstance(outcome.body, bytes) else 0
-        kept.timer = asyncio.get_running_loop().call_later(LIFETIME, self._drop, owner, key)
+        entry.size = len(outcome.body) if isinstance(outcome, Reply) and isinstance(outcome.body, bytes) else 0
+        entry.timer = asyncio.get_running_loop().call_later(LIFETIME, self._drop, owner, key)
         self._make_room(owner)
 
     def _make_room(self, owner: Owner) -> None:
-        answers = self._kept[owner]
-        ended = [(key, kept.size) for key, kept in answers.items() if kept.timer]
+        answers = self._entries[owner]
+        ended = [(key, entry.size) for key, entry in answers.items() if entry.timer]
         size = sum(size for _, size in ended)
         for number, (key, freed) in enumerate(ended):
             if len(ended) - number <= self._answers_max and size <= self._bytes_max:
@@ -106,12 +106,12 @@ class Ledger:
             size -= freed
 
     def _drop(self, owner: Owner, key: str) -> None:
-        answers = self._kept[owner]
-        kept = answers.pop(key)
-        if kept.timer:
-            kept.timer.cancel()
+        answers = self._entries[owner]
+        entry = answers.pop(key)
+        if entry.timer:
+            entry.timer.cancel()
         if not answers:
-            del self._kept[owner]
+            del self._entries[owner]
 
 
 async def _outcome(work: Callable[[], Awaitable[Reply]]) -> Outcome:

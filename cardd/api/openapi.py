@@ -1,4 +1,4 @@
-"""OpenAPI 3.1, made from the route table and the schemas, so that it cannot say something else than the code does."""
+"""OpenAPI 3.1, made from the route table and the schemas, so that it says what the code does."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SCHEMES: Json = {
 
 
 def document(version: str, routes: Iterable[Route]) -> bytes:
-    """The description, as JSON."""
+    """Return the description, as JSON."""
     told = {Problem, Hello, Told}
     types = sorted({kind for route in routes for kind in _types(route)} | told, key=lambda kind: kind.__name__)
     _, schemas = schema_components(types, ref_template=REFERENCE)
@@ -124,6 +124,6 @@ def _types(route: Route) -> Iterable[type[Struct]]:
 
 
 def _codes() -> str:
-    """Every code that a problem may carry, with its status."""
+    """Return every code that a problem may carry, with its status."""
     rows = sorted({f"- `{error.code}` ({error.status})" for error in every_error()})
     return "Codes of problems:\n\n" + "\n".join(rows)

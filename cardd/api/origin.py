@@ -1,6 +1,6 @@
-"""The gate before dispatch: rule 5. Host, Origin and Sec-Fetch-* are compared exactly; there are no patterns.
+"""The gate before dispatch (rule 5): Host, Origin and Sec-Fetch-* are compared exactly; there are no patterns.
 
-A request that does not pass gets the same terse 403, whatever it asked for, so that a page learns nothing of this
+A request that does not pass gets one terse 403, whatever it asked for, so that a page learns nothing of this
 workstation. What browsers send: Fetch (Origin), Fetch Metadata Request Headers (Sec-Fetch-*).
 """
 
@@ -36,14 +36,14 @@ PREFLIGHT_AGE = "600"
 
 
 def tcp_hosts(port: int) -> frozenset[str]:
-    """Every Host that names us on this port."""
+    """Return every Host that names us on this port."""
     return frozenset(f"{name}:{port}" for name in LOOPBACK_NAMES)
 
 
 def admit(
     headers: CIMultiDictProxy[str], connection: ConnectionInfo, method: str, path: str, services: Services
 ) -> Page | None:
-    """The page that the request comes from, None for a program's. Raises Forbidden for whatever may not pass."""
+    """Return the page that the request comes from, None for a program's. Raises Forbidden for what may not pass."""
     hosts = headers.getall("Host", ())
     if len(hosts) != 1 or hosts[0] not in connection.hosts:
         raise Forbidden
@@ -63,7 +63,7 @@ def admit(
 
 
 def cors(page: Page) -> dict[str, str]:
-    """The headers that let the page read the answer; they go on every answer that passed the gate."""
+    """Return the headers that let the page read the answer; every answer past the gate carries them."""
     return {
         "Access-Control-Allow-Origin": page.origin,
         "Access-Control-Expose-Headers": EXPOSED_HEADERS,
@@ -72,7 +72,7 @@ def cors(page: Page) -> dict[str, str]:
 
 
 def preflight() -> dict[str, str]:
-    """The answer's headers to a browser that asks before it sends."""
+    """Return the headers of the answer to a browser that asks before it sends."""
     return {
         "Access-Control-Allow-Methods": ALLOWED_METHODS,
         "Access-Control-Allow-Headers": ALLOWED_HEADERS,
@@ -81,7 +81,7 @@ def preflight() -> dict[str, str]:
 
 
 def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
-    """A browser always tells the site; Node's own fetch tells the mode only, and is a program."""
+    """Refuse what no script asked for. A browser always tells the site; Node's fetch tells the mode only."""
     if headers.get("Sec-Fetch-Mode") not in SCRIPT_MODES:
         raise Forbidden
     if headers.get("Sec-Fetch-Dest", "empty") not in SCRIPT_DESTINATIONS:
@@ -94,7 +94,7 @@ def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
 
 
 def _is_asking(headers: CIMultiDictProxy[str], method: str, path: str, services: Services) -> bool:
-    """Whether this is the one call, or its preflight, with which a page asks to be let in."""
+    """Return whether this is the one call, or its preflight, with which a page asks to be let in."""
     asked = headers.get("Access-Control-Request-Method") if method == "OPTIONS" else method
     return services.unknown_origins == "ask" and path == ASKING and asked == "POST"
 

@@ -16,7 +16,7 @@ TERSE = b'{"type":"about:blank","title":"Forbidden","status":403,"code":"request
 
 
 def problem(error: CarddError, accept_language: str) -> Reply:
-    """The answer to a request that failed."""
+    """Return the reply to a request that failed."""
     from cardd.i18n import in_words, language_of, text  # noqa: PLC0415 - the texts are not needed before the first failure
 
     language = language_of(accept_language)

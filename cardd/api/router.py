@@ -1,4 +1,4 @@
-"""Routes: what one is, how a body reaches its handler, and how a path finds it."""
+"""Routes: what one is, how a body reaches its handler, and how a path finds its route."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Answers = Mapping[int, type[Struct] | tuple[type[Struct], ...] | str | None]
 class Route:
     """One line of the table.
 
-    ``answers`` gives for each status the schema or schemas, a media type, or None for no body; ``takes`` is the media
-    type of a body that the handler reads by itself; ``support_code`` says that the handler may demand one. With
+    ``answers`` gives for each status the schema or schemas, a media type, or None for no body. ``takes`` is the media
+    type of a body that the handler reads by itself. ``support_code`` says that the handler may demand one. With
     ``is_open`` the path's last parameter is all the rest of it, still encoded; query and body are the handler's own.
     """
 
@@ -59,7 +59,7 @@ def get(
     answers: Answers,
     query: tuple[str, ...] = (),
 ) -> Route:
-    """A GET: it has no body and changes nothing."""
+    """Return the route of a GET, which has no body and changes nothing."""
     return Route("GET", path, access, lambda call, _: handler(call), summary, answers, query=query)
 
 
@@ -71,7 +71,7 @@ def delete(
     *,
     support_code: bool = False,
 ) -> Route:
-    """A DELETE: 204 when it is done."""
+    """Return the route of a DELETE, answered 204 when it is done."""
     return Route("DELETE", path, access, lambda call, _: handler(call), summary, {204: None}, support_code=support_code)
 
 
@@ -86,7 +86,7 @@ def post(
     idempotent: bool = False,
     support_code: bool = False,
 ) -> Route:
-    """A POST with a JSON body of this shape; ``idempotent`` ones may carry an Idempotency-Key."""
+    """Return the route of a POST with a JSON body of this shape; an ``idempotent`` one may carry an Idempotency-Key."""
 
     def run(call: Call, raw: bytes) -> Awaitable[Answered]:
         return handler(call, shape.decode(raw))
@@ -99,7 +99,7 @@ def post(
 def relayed(
     path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str
 ) -> tuple[Route, ...]:
-    """Every method that a server behind the relay may be asked with."""
+    """Return a route for every method that a server behind the relay may be asked with."""
     return tuple(
         Route(method, path, access, lambda call, _: handler(call), summary, {200: "*/*"}, is_open=True)
         for method in RELAYED
@@ -109,12 +109,12 @@ def relayed(
 def upload(
     path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str, *, answers: Answers
 ) -> Route:
-    """A POST of bytes, which the handler reads as they come."""
+    """Return the route of a POST of bytes, which the handler reads as they come."""
     return Route("POST", path, access, lambda call, _: handler(call), summary, answers, takes=OCTETS)
 
 
 class Router:
-    """Finds the route of a path; a path's parameters are its ``{name}`` segments, percent-decoded."""
+    """The routes by path; a path's parameters are its ``{name}`` segments, percent-decoded."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._by_length: dict[int, list[_Entry]] = {}
@@ -124,7 +124,7 @@ class Router:
             _add(self._open if route.is_open else self._by_length.setdefault(len(pattern), []), pattern, route)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """The route and the path's parameters. Raises NotFound, MethodNotAllowed."""
+        """Return the route and the path's parameters. Raises NotFound, MethodNotAllowed."""
         segments = path.split("/")
         for pattern, methods in self._by_length.get(len(segments), ()):
             parameters = _match(pattern, segments)

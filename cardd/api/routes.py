@@ -45,7 +45,7 @@ from cardd.api.schemas.workstation import (
 
 
 async def _describe(call: Call) -> Reply:
-    """This very table, as OpenAPI 3.1."""
+    """Return this very table, as OpenAPI 3.1."""
     from cardd.api.openapi import document  # noqa: PLC0415 - seldom asked for
 
     return Reply(body=document(call.services.version, ROUTES))

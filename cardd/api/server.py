@@ -1,6 +1,6 @@
 """The API's server over sockets that are already bound: TCP on both loopback families, and the Unix socket.
 
-Who is at the other end of a connection is asked once, when it is made; each OS user may hold so many.
+A connection's other end is looked up once, when the connection is made; each OS user may hold so many connections.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Connection(web.RequestHandler):
         self._hang_ups: list[Callable[[], object]] = []
 
     def on_hang_up(self, callback: Callable[[], object]) -> Callable[[], None]:
-        """Have this called when the connection is lost; what it gives takes that back."""
+        """Have ``callback`` called when the connection is lost; return a function that takes that back."""
         self._hang_ups.append(callback)
         return partial(self._hang_ups.remove, callback)
 
@@ -66,7 +66,7 @@ class Connection(web.RequestHandler):
             self.force_close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Tell whoever waits on this connection."""
+        """Call whoever waits for the end of this connection."""
         if self._counted:
             self._server.discount(self.info)
         for callback in list(self._hang_ups):
@@ -80,7 +80,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """What is not HTTP, or too long for a request's head: refused without a word."""
+        """Refuse what is not HTTP, or too long for a request's head, without a word."""
         if status >= 500:
             log.error("a request failed where nothing should", exc_info=exc)
         response = web.Response(status=status, headers={"Server": ""})
@@ -89,7 +89,7 @@ class Connection(web.RequestHandler):
 
 
 class HttpServer(web.Server):
-    """Makes the connections and counts them by OS user."""
+    """The factory of connections, which counts them by OS user."""
 
     def __init__(self, dispatcher: Dispatcher, peer_of: PeerOf, limits: ApiLimits) -> None:
         super().__init__(self._answer)
@@ -99,7 +99,7 @@ class HttpServer(web.Server):
         self._held: Counter[int] = Counter()
 
     def __call__(self) -> web.RequestHandler:
-        """A protocol for a connection about to be made."""
+        """Return the protocol of a connection about to be made."""
         return Connection(self, self._limits)
 
     async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -107,7 +107,7 @@ class HttpServer(web.Server):
         return await self._dispatcher.answer(http, connection.info, connection.on_hang_up)
 
     def info_of(self, transport: asyncio.BaseTransport) -> ConnectionInfo | None:
-        """What is known of a new connection."""
+        """Return what is known of a new connection; None when nobody can tell who is at its other end."""
         sock: socket.socket = transport.get_extra_info("socket")
         peer = self._peer_of(sock)
         if peer is None:
@@ -117,7 +117,7 @@ class HttpServer(web.Server):
         return ConnectionInfo(False, _hosts(sock.getsockname()[1]), peer)
 
     def count(self, info: ConnectionInfo | None) -> bool:
-        """Count one more connection of this user; False when it is one too many."""
+        """Count one more connection of this user; return False when it is one too many."""
         uid = info.peer.uid if info else NOBODY
         if self._held[uid] >= self._limits.connections:
             return False
@@ -133,7 +133,7 @@ class HttpServer(web.Server):
 
 
 class ApiServer:
-    """Serves the route table. ``peer_of`` tells who is at the other end of a connection, None when nobody can."""
+    """The server of the route table. ``peer_of`` returns who is at the other end, None when nobody can tell."""
 
     def __init__(self, services: Services, *, peer_of: PeerOf, limits: ApiLimits | None = None) -> None:
         self._services = services
@@ -144,7 +144,7 @@ class ApiServer:
         self._servers: list[asyncio.Server] = []
 
     async def start(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept connections on these sockets, bound and of type SOCK_STREAM; they are closed by ``stop``."""
+        """Accept connections on these sockets, bound and of type SOCK_STREAM; ``stop`` closes them."""
         loop = asyncio.get_running_loop()
         self._http = HttpServer(self._dispatcher, self._peer_of, self._limits)
         for sock in sockets:

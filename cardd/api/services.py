@@ -68,7 +68,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class ApiLimits:
-    """Rule 10: what one caller may send and hold. Sizes in bytes, times in seconds.
+    """What one caller may send and hold (rule 10). Sizes in bytes, times in seconds.
 
     ``body`` is a request's JSON, ``document`` one that is handed over by itself.
 

@@ -41,7 +41,7 @@ WEB_EID = "web-eid:1.0"
 
 
 async def open_one(call: Call, body: SessionBody) -> Reply:
-    """Ask for the PIN; the answer is the only place where the token is whole."""
+    """Log in. The answer is the only place where the token is whole."""
     session, token = await _login(call, body)
     await _agreed(call, session, body)
     answer = described(call, session)
@@ -75,7 +75,7 @@ def _expect_none(body: SessionBody, names: tuple[str, ...]) -> None:
 
 
 async def _agreed(call: Call, session: Session, body: SessionBody) -> None:
-    """What else the login asks of the person; whoever refuses it has no session."""
+    """Ask the person what else the login wants; a person who refuses has no session."""
     if session.pending is not None:
         return  # e-CPS asks when the person has agreed on the mobile
     try:
@@ -106,12 +106,12 @@ def _acting(body: ActingBody) -> Identity:
 
 
 async def everyone(call: Call) -> Reply:
-    """The sessions of the asking OS user, without their tokens."""
+    """Return the sessions of the asking OS user, without their tokens."""
     return Reply(body=SessionsAnswer([described(call, s) for s in call.services.sessions.of(call.peer.uid)]))
 
 
 async def show(call: Call) -> Reply:
-    """State and identity."""
+    """Return state and identity."""
     return Reply(body=described(call, call.session))
 
 
@@ -122,14 +122,14 @@ async def push(call: Call, _: PushBody) -> Reply:
 
 
 async def situate(call: Call, body: SituationBody) -> Reply:
-    """The person acts in this situation of theirs from now on."""
+    """Have the person act in this situation of theirs from now on."""
     await call.services.situations.read(call.session)
     call.services.sessions.situate(call.session, body.id)
     return Reply(body=described(call, call.session))
 
 
 async def forget_login_hint(call: Call) -> Reply:
-    """The asking OS user's national id is kept no more."""
+    """Forget the national id that the asking OS user had kept."""
     call.services.logins.ecps.hints.forget(call.peer.uid)
     return Reply(204)
 
@@ -142,7 +142,7 @@ async def close(call: Call) -> Reply:
 
 
 def described(call: Call, session: Session) -> SessionAnswer:
-    """A session as the API shows it."""
+    """Return a session for the API."""
     pending = session.pending
     return SessionAnswer(
         id=session.id,
@@ -166,7 +166,7 @@ def _situation(situation: Situation) -> SituationAnswer:
 
 
 def identity_answer(identity: Identity) -> IdentityAnswer:
-    """Field by field: what a page or an LPS may know of the holder."""
+    """Return, field by field, what a page or an LPS may know of the holder."""
     organisation = identity.organisation
     return IdentityAnswer(
         national_id=identity.national_id,
@@ -187,7 +187,7 @@ def identity_answer(identity: Identity) -> IdentityAnswer:
 
 
 async def issue_auth_token(call: Call, body: AuthTokenBody) -> Reply:
-    """A token for the caller's own origin and its nonce."""
+    """Issue a Web EID token (web-eid:1.0) for the caller's own origin and its nonce."""
     signed = await call.services.signing.authenticate(call.session, body.nonce)
     return Reply(
         body=AuthTokenAnswer(
@@ -201,7 +201,7 @@ async def issue_auth_token(call: Call, body: AuthTokenBody) -> Reply:
 
 
 async def give_psc_token(call: Call, body: PscTokenBody) -> Reply:
-    """PSC's access token, or one for an API that the configuration names."""
+    """Give a paired program that was approved for it PSC's access token, or one for a configured API."""
     call.services.clients.check_permission(call.caller, PSC_TOKEN)
     given = await call.services.logins.ecps.opened.token(call.session, body.api)
     return Reply(body=PscTokenAnswer(given.token, given.kind, given.expires_at or UNSET))

@@ -1,6 +1,6 @@
-"""POST …/signatures, and …/documents: documents handed over, signed under one consent, fetched and forgotten.
+"""POST …/signatures and …/documents: documents handed over, signed under one consent, fetched and forgotten.
 
-A document travels apart from the requests that name it, a MiB at a time.
+A document may travel apart from the requests that name it, a MiB at a time.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ ALLOWED = {
 async def hand_over(call: Call) -> Reply:
     """Keep the body as a document of the session.
 
-    Raises UnsupportedMediaType, BodyTooLarge, DocumentEmpty, DocumentsFull, RequestTimeout when it stops coming,
-    DocumentNoSpace, SessionClosed, SessionExpired when the session ends before it is there.
+    Raises UnsupportedMediaType, BodyTooLarge, DocumentEmpty, DocumentsFull, DocumentNoSpace, RequestTimeout when
+    nothing more comes, SessionClosed and SessionExpired when the session ends before the document is there.
     """
     if call.http.content_type != OCTETS or "Content-Encoding" in call.http.headers:
         raise UnsupportedMediaType
@@ -95,7 +95,7 @@ async def hand_over(call: Call) -> Reply:
 
 
 async def fetch(call: Call) -> web.StreamResponse:
-    """The document as it is. Raises DocumentUnknown."""
+    """Send the document as it is. Raises DocumentUnknown."""
     held = call.services.held.find(call.session, call.path["document"])
     headers = {**call.headers, "Content-Type": held.media_type, "Content-Length": str(held.size)}
     response = web.StreamResponse(headers=headers)
@@ -108,7 +108,7 @@ async def fetch(call: Call) -> web.StreamResponse:
 
 
 async def forget(call: Call) -> Reply:
-    """Drop it. Raises DocumentUnknown."""
+    """Drop the document. Raises DocumentUnknown."""
     call.services.held.drop(call.session, call.path["document"])
     return Reply(204)
 
@@ -123,7 +123,7 @@ def hold(call: Call, content: BinaryIO, media_type: str) -> HeldDocument:
 
 
 async def _take(call: Call, content: BinaryIO, limit: int, more: Callable[[int], None]) -> tuple[int, bytes]:
-    """Write the body to the file: its size and SHA-256. ``more`` is told of each piece before it is written."""
+    """Write the body to the file; return its size and SHA-256. ``more`` is told of each piece before it is written."""
     digest, size = hashlib.sha256(), 0
     while piece := await _piece(call):
         size += len(piece)
@@ -136,7 +136,7 @@ async def _take(call: Call, content: BinaryIO, limit: int, more: Callable[[int],
 
 
 async def _piece(call: Call) -> bytes:
-    """About a MiB, less only at the end. Raises RequestTimeout when nothing comes for too long."""
+    """Return about a MiB, less only at the end. Raises RequestTimeout when nothing comes for too long."""
     piece = bytearray()
     try:
         while len(piece) < PIECE and not call.http.content.at_eof():
@@ -152,7 +152,7 @@ def _document_answer(held: HeldDocument, digest: bytes) -> DocumentAnswer:
 
 
 async def sign(call: Call, body: SignatureBody | SignaturesBody) -> Reply:
-    """Consent, PIN, card, audit row; then the signatures, all or none."""
+    """Sign one thing or a list: consent, PIN, card, audit row; then the signatures, all or none."""
     batch = Batch(body.batch.name, body.batch.count) if body.batch else None
     if isinstance(body, SignatureBody):
         [answer] = await _signed(call, [(body, "$")], batch)
@@ -206,7 +206,7 @@ def _answer(call: Call, item: SignatureItem, done: SignedDocument) -> SignatureA
 
 
 def _forget_signed(call: Call, items: list[SignatureItem]) -> None:
-    """Drop what was handed over for these signatures, which several of them may share."""
+    """Drop what was handed over for these signatures; several of them may share a document."""
     sets = (item.submission_set for item in items)
     every: list[SignatureItem | SetDocumentBody] = [
         *items,
@@ -218,7 +218,7 @@ def _forget_signed(call: Call, items: list[SignatureItem]) -> None:
 
 
 def options_of(call: Call, item: SignatureItem, where: str, files: ExitStack) -> Options:
-    """What is chosen of the item's format; ``files`` closes the documents that were handed over.
+    """Return what is chosen of the item's format; ``files`` closes the documents that were handed over.
 
     Raises InvalidRequest for what belongs to another format, DocumentUnknown.
     """
@@ -231,7 +231,7 @@ def options_of(call: Call, item: SignatureItem, where: str, files: ExitStack) ->
 
 
 def document_of(call: Call, item: SignatureItem | SetDocumentBody, files: ExitStack) -> BinaryIO | None:
-    """The document, from the request or handed over before; None where there is none. Raises DocumentUnknown."""
+    """Return the document, from the request or handed over before; None without one. Raises DocumentUnknown."""
     if item.document_id is not None:
         return files.enter_context(call.services.held.open(call.session, item.document_id))
     return BytesIO(item.document) if item.document is not None else None

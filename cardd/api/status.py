@@ -27,7 +27,7 @@ ECPS_CHECK_BODY = Shape(EcpsCheckBody)
 
 
 async def show(call: Call) -> Reply:
-    """That we are here, and whether there are readers; nothing of this workstation."""
+    """Return that the daemon is here, and whether there are readers; nothing of this workstation."""
     try:
         ready = bool(call.services.readers.readers())
     except PcscUnavailable:
@@ -37,7 +37,7 @@ async def show(call: Call) -> Reply:
 
 
 def _proof(call: Call) -> dict[str, str]:
-    """For a paired program that asks, before it sends its secret, whether we are who it was paired with."""
+    """Return the proof for a paired program that asks, before it sends its secret, whether we know it."""
     client, _, challenge = call.http.headers.get(CHALLENGE, "").partition(" ")
     transport = call.http.transport
     if call.page is not None or call.connection.is_local or transport is None or not client:
@@ -50,7 +50,7 @@ def _proof(call: Call) -> dict[str, str]:
 
 
 async def methods(call: Call) -> Reply:
-    """Each method with its state; with ``?use=`` the best for that use first, each with its reasons."""
+    """Return each login method with its state; with ``?use=`` the best for that use first, each with its reasons."""
     language = language_of(call.http.headers.get("Accept-Language"))
     use = _use(call.query.get("use"))
     states = await call.services.methods.states()
@@ -67,7 +67,7 @@ async def methods(call: Call) -> Reply:
 
 
 async def check_ecps(call: Call, _: EcpsCheckBody) -> Reply:
-    """Whether a login by e-CPS could begin; nobody is asked, nothing is woken."""
+    """Return whether a login by e-CPS could begin; nobody is asked, nothing is woken."""
     found = await call.services.logins.ecps.examine()
     ahead = UNSET if found.reach.ahead is None else found.reach.ahead
     return Reply(body=EcpsCheckAnswer(found.reach.mobile, found.resumes, ahead))
@@ -88,7 +88,7 @@ def _explained(advice: Advice, states: list[MethodState], language: str) -> Advi
 
 
 def _told(error: CarddError, language: str) -> tuple[str, str, str]:
-    """Its code, what it means, and what to do."""
+    """Return the error's code, what it means, and what to do."""
     params = in_words(error.params, language)
     detail, remedy = (text(f"{error.code}.{part}", language, **params) for part in ("detail", "remedy"))
     return error.code, detail, remedy

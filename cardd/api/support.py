@@ -1,4 +1,4 @@
-"""/v1/support: the one-time codes of support of this workstation, and the exchanges with the cards as they happen."""
+"""/v1/support: the one-time codes of support of this workstation, and traces of what cards are sent."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ TRACE_BODY = Shape(TraceBody)
 
 
 async def show(call: Call) -> Reply:
-    """Whether codes are demanded and can be given."""
+    """Return whether codes are demanded and can be given."""
     standing = await call.services.support.standing()
     return Reply(body=SupportAnswer(standing.demanded, standing.enrolled, standing.locked))
 
 
 async def enrol(call: Call, _: SupportBody) -> Reply:
-    """Begin: the secret goes to the phone; the one before it, if any, serves until the confirmation."""
+    """Begin to enrol: the secret goes to the phone; an earlier secret serves until the confirmation."""
     begun = await call.services.support.enrol(call.caller, call.support_code)
     return Reply(201, EnrolmentAnswer(begun.address, begun.expires_at))
 
 
 async def confirm(call: Call, _: SupportBody) -> Reply:
-    """End it, with the first code of the new secret."""
+    """End the enrolment, with the first code of the new secret."""
     await call.services.support.confirm(call.caller, call.support_code)
     return Reply(204)
 
@@ -40,7 +40,10 @@ async def remove(call: Call) -> Reply:
 
 
 async def trace(call: Call, body: TraceBody) -> web.StreamResponse:
-    """Stay on the line and tell. The full trace names the holder: for administrators, recorded, with a support code."""
+    """Send the exchanges with the cards as they happen.
+
+    The full trace names the holder: for administrators, recorded, with a code of support.
+    """
     if body.full:
         administrator(call)
         await call.services.support.demand(Privilege.TRACE_FULL, call.caller, call.support_code)

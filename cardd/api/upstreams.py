@@ -1,8 +1,8 @@
-"""ANY …/upstreams/{name}/{path}: a request to a configured server, its body and the answer's passed on as they come.
+"""ANY …/upstreams/{name}/{path}: requests relayed to a configured server; bodies are passed on as they come.
 
 An answer that ends within ``WHOLE`` bytes is read before its head is passed on, so that a server that hangs up in the
-middle of it gives a problem with a code. Of a longer one, and of one that comes with pauses, the connection is cut, as
-an HTTP server itself would.
+middle of it gives a problem with a code. Of a longer answer, and of one that comes with pauses, the connection is cut,
+as an HTTP server itself would.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EMPTY = (204, 304)
 
 
 async def relay(call: Call) -> web.StreamResponse:
-    """The server's answer. A caller that hangs up ends it: one that asks again must not be served twice after a PIN."""
+    """Return the server's answer. A caller that hangs up ends the request, so that a PIN never serves it twice."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in one
     keep_on = call.on_hang_up(task.cancel)
@@ -66,7 +66,7 @@ async def _relayed(call: Call) -> web.StreamResponse:
 async def _body(
     http: web.BaseRequest, upstream: Upstream, limits: ApiLimits, headers: CIMultiDict[str]
 ) -> bytes | AsyncIterator[bytes] | None:
-    """Bytes when it is small, else as it comes. Raises BodyTooLarge, InvalidRequest, RequestTimeout."""
+    """Return bytes when the body is small, else a stream. Raises BodyTooLarge, InvalidRequest, RequestTimeout."""
     size = http.content_length
     if (size or 0) > upstream.max_body:
         raise BodyTooLarge(limit=upstream.max_body)
@@ -105,7 +105,7 @@ def _whole(call: Call, answer: ClientResponse, headers: CIMultiDict[str], conten
 
 
 async def _beginning(answer: ClientResponse) -> bytes:
-    """What comes within ``WHOLE`` bytes and without a pause: small answers of unknown length are whole then."""
+    """Return what comes within ``WHOLE`` bytes and without a pause: a small answer of unknown length is whole."""
     begun = bytearray()
     with suppress(TimeoutError):
         while len(begun) <= WHOLE and not answer.content.at_eof():

@@ -18,7 +18,7 @@ VERIFICATION_BODY = Shape(VerificationBody)
 
 
 async def verify(call: Call, body: VerificationBody) -> Reply:
-    """The verdict. Raises DocumentError's classes for what cannot be read, InvalidRequest, ConfigInvalid."""
+    """Return the verdict. Raises DocumentError's classes for what cannot be read, InvalidRequest, ConfigInvalid."""
     from cardd.documents.report import report  # noqa: PLC0415 - with the first document to verify
 
     language = language_of(call.http.headers.get("Accept-Language"))
@@ -36,7 +36,7 @@ async def verify(call: Call, body: VerificationBody) -> Reply:
 
 
 def _documents(listed: list[OfSetBody], files: ExitStack) -> dict[str, BinaryIO]:
-    """By their ``uniqueId``. Raises InvalidRequest for one that is there twice."""
+    """Return the documents by ``uniqueId``. Raises InvalidRequest for one that is there twice."""
     named: dict[str, BinaryIO] = {}
     for number, one in enumerate(listed):
         if one.unique_id in named:

@@ -20,7 +20,7 @@ class Body(Struct, forbid_unknown_fields=True):
 
 
 class Answer(Struct, omit_defaults=True):
-    """A response body; what does not apply is left out."""
+    """The body of a response; what does not apply is left out."""
 
 
 class Problem(Answer):

@@ -20,7 +20,7 @@ class PairBody(Body):
 
 
 class OriginBody(Body):
-    """POST /v1/clients from a web page that wants to be allowed: it is known by its Origin and says nothing else."""
+    """POST /v1/clients from a web page that wants to be allowed: its Origin names it, and it says nothing else."""
 
 
 class LockBody(Body):

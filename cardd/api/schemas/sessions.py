@@ -25,11 +25,11 @@ class ActingBody(Body):
 class SessionBody(Body):
     """POST /v1/sessions.
 
-    ``card`` goes with ``cpx`` (``ask`` has the user pick one), ``acting`` with ``csa``, the others with ``ecps``:
-    ``login_hint`` is the national identifier of the person whose mobile is asked, the one that this OS user had kept
-    when it is not given; ``remember_login_hint`` asks the user whether it may be kept. ``flow`` says where the person
-    agrees, ``channel`` is PSC's own parameter. ``situation`` picks one of the person's situations of practice, and
-    ``ask`` has the user pick. ``assertions`` asks at once for the consent that the first of them would ask for.
+    ``card`` goes with ``cpx`` (``ask`` has the user pick one), ``acting`` with ``csa``, the others with ``ecps``.
+    ``login_hint`` is the national identifier of the person whose mobile is asked; without it, the one that this OS user
+    had kept. ``remember_login_hint`` asks the user whether it may be kept. ``flow`` says where the person agrees,
+    ``channel`` is PSC's own parameter. ``situation`` picks one of the person's situations of practice, and ``ask`` has
+    the user pick. ``assertions`` asks at once for the consent that the first of them would ask for.
     """
 
     method: Literal["cpx", "csa", "ecps"]
@@ -60,7 +60,7 @@ class PscTokenBody(Body):
 
 
 class AuthTokenBody(Body):
-    """POST …/auth-tokens. The origin is the caller's own and no field."""
+    """POST …/auth-tokens; the origin is the caller's own and no field."""
 
     nonce: Nonce
 
@@ -74,9 +74,9 @@ class OrganisationAnswer(Answer):
 
 
 class IdentityAnswer(Answer):
-    """Who the card or the session stands for, as the certificate says it.
+    """Who the card or the session stands for, as the certificate says.
 
-    ``is_declared`` tells that the person is as the practice software named it; ``organisation`` is proven then.
+    ``is_declared`` tells that the person is as the practice software named them; ``organisation`` is proven then.
     """
 
     national_id: str
@@ -114,9 +114,9 @@ class SituationAnswer(Answer):
 class SessionAnswer(Answer):
     """A session; ``token`` only in the answer that opens it.
 
-    ``binding_message`` (two digits to show) or ``authorization_url`` (the page to open in the user's browser) are there
-    while it waits for the person; ``pending`` with neither, they have agreed and it is about to open.
-    ``situation`` is the one of ``situations`` that was picked.
+    A session that waits for the person has ``binding_message`` (two digits to show) or ``authorization_url`` (the page
+    to open in the user's browser); ``pending`` with neither means that the person has agreed and the session is about
+    to open. ``situation`` is the one of ``situations`` that was picked.
     """
 
     id: str
@@ -162,7 +162,7 @@ class AuthTokenAnswer(Answer):
 
 
 class LpsBody(Body):
-    """The practice software, as it was registered for the DMP; ``homologation`` is LPS_ID_HOMOLOGATION_DMP."""
+    """The practice software as registered for the DMP; ``homologation`` is LPS_ID_HOMOLOGATION_DMP."""
 
     name: Name
     homologation: Name
@@ -180,8 +180,8 @@ class PatientBody(Body):
 class VihfBody(Body):
     """POST …/assertions for a VIHF.
 
-    ``sector`` and ``means`` are for sessions of an organisation's certificate: how the person logged in, and where
-    they act. ``role`` and ``section`` are for what neither card nor login tells.
+    ``sector`` and ``means`` are for sessions of an organisation's certificate: where the person acts, and how they
+    logged in. ``role`` and ``section`` are for what neither card nor login tells.
     """
 
     type: Literal["vihf"]
@@ -205,7 +205,7 @@ class InsiBody(Body):
 
 
 class AssertionAnswer(Answer):
-    """An assertion: XML in UTF-8, to be put into the message as it is; no ``certificate`` where nobody signs it."""
+    """An assertion: XML in UTF-8, to be put into the message unchanged; no ``certificate`` where nobody signs it."""
 
     type: Literal["vihf", "insi"]
     assertion: bytes

@@ -11,7 +11,7 @@ from cardd.api.schemas import Answer, Body, Identifier, Name
 
 
 class JwsBody(Body):
-    """What else a JWS may be told: how it is written, and the header's ``typ`` and ``cty``."""
+    """Choices for a JWS: how it is written, and the header's ``typ`` and ``cty``."""
 
     serialization: Literal["compact", "json"] = "compact"
     typ: Name | None = None
@@ -21,7 +21,7 @@ class JwsBody(Body):
 class VisibleBody(Body):
     """A visible signature: ``rectangle`` is left, bottom, right, top in points, ``page`` from 1, or from -1 backwards.
 
-    It shows the signer's name, profession, number and the time, which no request can change, and the picture.
+    The signer's name, profession, number, the time and the picture are shown; no request can change the first four.
     """
 
     rectangle: tuple[float, float, float, float]
@@ -31,7 +31,7 @@ class VisibleBody(Body):
 
 
 class PadesBody(Body):
-    """What else a signature in a PDF may be told; ``field`` is the new form field's name."""
+    """Choices for a signature in a PDF; ``field`` is the new form field's name."""
 
     reason: Name | None = None
     location: Name | None = None
@@ -40,7 +40,7 @@ class PadesBody(Body):
 
 
 class XadesBody(Body):
-    """What else a XAdES signature may be told; ``uri`` is where a detached document is to be found."""
+    """Choices for a XAdES signature; ``uri`` is where a detached document is to be found."""
 
     packaging: Literal["enveloped", "enveloping", "detached"] = "enveloped"
     uri: Name | None = None
@@ -69,13 +69,11 @@ class SubmissionSetBody(Body):
 
 
 class SignatureItem(Body):
-    """One signature: exactly one of ``digest`` (SHA-256) and ``document``.
+    """One signature of a ``submission_set``, or of one of ``document``, ``document_id`` and ``digest``.
 
-    ``algorithm`` by its JOSE name; what the key does best when it is not given. An ES256 value is the two numbers of
-    32 bytes (RFC 7518, section 3.4).
-
-    What is signed is a ``submission_set``, or one of ``document``, ``document_id`` (handed over before) and ``digest``
-    (SHA-256). ``detached`` leaves the document beside the signature, ``timestamp`` wants one of RFC 3161 with it.
+    ``document_id`` was handed over before, ``digest`` is a SHA-256. ``algorithm`` is a JOSE name; without it, the key's
+    best is taken. An ES256 value is the two numbers of 32 bytes (RFC 7518, section 3.4). ``detached`` leaves the
+    document beside the signature, ``timestamp`` wants one of RFC 3161 with it.
     """
 
     document_name: Name

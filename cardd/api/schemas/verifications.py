@@ -21,8 +21,8 @@ class VerificationBody(Body):
     """POST /v1/verifications: a signed document, and ``content``, what it signs, where that is not inside.
 
     For a raw signature ``signature`` is the value, ``certificate`` the signer's (PEM or DER; PEM may go on with those
-    above it), and ``document`` what it is of. For a DMP submission set ``document`` is its signature, ``documents`` are
-    all that it has.
+    above it), and ``document`` what was signed. For a DMP submission set ``document`` is its signature, ``documents``
+    are all that it has.
     """
 
     document: bytes
@@ -33,7 +33,7 @@ class VerificationBody(Body):
 
 
 class ReasonAnswer(Answer):
-    """Why a verdict is what it is: ``verdict`` is what this alone would make of it, valid for what is only told."""
+    """Why a verdict is what it is; ``verdict`` is what this reason alone makes of it, valid where it only informs."""
 
     code: str
     verdict: Verdict
@@ -77,9 +77,9 @@ class ChainAnswer(Answer):
 
 
 class RevocationAnswer(Answer):
-    """What is known of the revocation of ``subject``, the certificate of the path of which the worst is known.
+    """What is known of the revocation of ``subject``, the certificate of the path that stands worst.
 
-    ``as_of`` is when the authority said so. When it is unknown, ``why`` says why.
+    ``as_of`` is when the authority said so. ``why`` says why the status is unknown.
     """
 
     subject: str
@@ -92,7 +92,7 @@ class RevocationAnswer(Answer):
 
 
 class TimestampAnswer(Answer):
-    """A timestamp of the signature; it counts when it is ``trusted``."""
+    """A timestamp of the signature; only a ``trusted`` one counts."""
 
     time: datetime
     intact: bool
@@ -103,7 +103,7 @@ class TimestampAnswer(Answer):
 
 
 class SignedSetAnswer(Answer):
-    """A submission set by its ``uniqueId``; ``changed`` are those of its ``documents`` that are not as they were."""
+    """A submission set by its ``uniqueId``; ``changed`` are those of its ``documents`` that were altered."""
 
     unique_id: str
     documents: list[str]
@@ -113,8 +113,9 @@ class SignedSetAnswer(Answer):
 class VerifiedAnswer(Answer):
     """One signature of a document.
 
-    ``digest`` is the SHA-256 of what was signed, as it is here, of a set its manifest's; ``scope`` whether that is all
-    of the document. ``signed_at`` is the signer's claim; ``judged_at`` the time that the certificate was judged for.
+    ``digest`` is the SHA-256 of what was signed, as it is here; of a submission set, its manifest's. ``scope`` says
+    whether that is all of the document. ``signed_at`` is the signer's claim; ``judged_at`` the time that the
+    certificate was judged for.
     """
 
     format: Literal["raw", "jws", "cades", "xades", "pades"]
@@ -136,7 +137,7 @@ class VerifiedAnswer(Answer):
 
 
 class VerificationAnswer(Answer):
-    """The verdict on a document: that of the worst of its signatures, and its own reasons."""
+    """The verdict on a document: that of the worst of its signatures, and reasons of the document itself."""
 
     verdict: Verdict
     sentence: str

@@ -79,7 +79,7 @@ class CertificateAnswer(Answer):
 class CertificatesAnswer(Answer):
     """GET /v1/cards/{id}/certificates, once the user consented.
 
-    ``holder`` is null for a card that has only a technical certificate: that one speaks for the card itself.
+    ``holder`` is null for a card that has only a technical certificate, which speaks for the card itself.
     """
 
     holder: IdentityAnswer | None
@@ -95,7 +95,7 @@ class ExpiringAnswer(Answer):
 
 
 class MissingAnswer(Answer):
-    """What a way to log in needs and the workstation has not: of which way it is, the error's code, and what to do."""
+    """What a login method needs and the workstation lacks: the method, the error's code, and what to do."""
 
     method: str
     problem: str
@@ -104,9 +104,9 @@ class MissingAnswer(Answer):
 
 
 class AdviceAnswer(Answer):
-    """How well one way to log in suits the use that was asked for, and why, in the caller's language.
+    """How well one login method suits the use that was asked for, and why, in the caller's language.
 
-    ``missing`` is what it needs there beside what its own session does: of the ways that it is joined with, or a key.
+    ``missing`` is what it lacks for that use beside what its own session needs: a joined method, or a key.
     """
 
     fit: Literal["best", "good", "partial", "unsuited"]
@@ -116,7 +116,7 @@ class AdviceAnswer(Answer):
 
 
 class MethodAnswer(Answer):
-    """One way to log in; when it is not usable, the error's code, what it means, and what to do."""
+    """One login method; when it is not usable, the error's code, what it means, and what to do."""
 
     method: str
     usable: bool
@@ -128,7 +128,7 @@ class MethodAnswer(Answer):
 
 
 class MethodsAnswer(Answer):
-    """GET /v1/methods; for a use they come the best first, and ``advised`` is the best that works here now."""
+    """GET /v1/methods; for a use the best comes first, and ``advised`` is the best that works here now."""
 
     methods: list[MethodAnswer]
     advised: str | UnsetType | None = UNSET
@@ -141,8 +141,8 @@ class EcpsCheckBody(Body):
 class EcpsCheckAnswer(Answer):
     """A login by e-CPS could begin: the provider answers, and this service's credentials are here.
 
-    ``mobile``: it logs in by mobile (CIBA); ``clock``: the seconds by which its clock is ahead of this one's, where it
-    tells; ``resumes``: sessions outlive the daemon, for a keyring keeps their refresh tokens.
+    ``mobile``: logins by mobile (CIBA) are possible. ``clock``: the seconds by which the provider's clock is ahead of
+    this one's, where it tells. ``resumes``: sessions outlive the daemon, for a keyring keeps their refresh tokens.
     """
 
     mobile: bool
@@ -151,7 +151,7 @@ class EcpsCheckAnswer(Answer):
 
 
 class Hello(Answer):
-    """The first event on ``/v1/events``: how things are."""
+    """The first event on ``/v1/events``: the present readers and cards."""
 
     available: bool
     readers: list[ReaderAnswer]
@@ -159,7 +159,7 @@ class Hello(Answer):
 
 
 class Told(Answer):
-    """One event, as a WebSocket carries it; a stream of server-sent events has the type and the data apart."""
+    """One event in a WebSocket's message; a stream of server-sent events has the type and the data apart."""
 
     type: str
     data: Mapping[str, Anything]
