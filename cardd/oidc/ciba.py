@@ -64,7 +64,7 @@ class PollPause:
 
     def _set(self, interval: float) -> None:
         self._interval = self._pause = interval
-        self._back_off = BackOff(interval, BACK_OFF_MAX)
+        self._back_off: BackOff = BackOff(interval, BACK_OFF_MAX)
 
 
 class PendingLogin:
