@@ -51,10 +51,10 @@ async def _serve(config: Config, sources: Sequence[ReaderSource] | None, authori
 def _simulated(wanted: str, language: str) -> tuple[list[ReaderSource], list[bytes]]:
     """The card in a reader, and the authorities behind it, which no other daemon trusts."""
     from cardd.cli.simulators import card_named  # noqa: PLC0415 - only where it is asked for
-    from cardd.simulator import SimulatorOptions  # noqa: PLC0415
+    from cardd.simulator import CardOptions  # noqa: PLC0415
 
     name, _, profile = wanted.partition(":")
-    simulator, options = card_named(name), SimulatorOptions(profile=profile or None, language=language)
+    simulator, options = card_named(name), CardOptions(profile=profile or None, language=language)
     return [simulator.in_process(options)], simulator.authorities(options)
 
 

@@ -6,22 +6,21 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from cardd.errors import InvalidRequest, SimulatorsMissing
-from cardd.sandbox import Sandbox
-from cardd.simulator import Simulator
+from cardd.simulator import CardSimulator, ServerSimulator
 
-CARDS, SERVERS = "cardd.simulators", "cardd.sandboxes"
+CARDS, SERVERS = "cardd.simulators", "cardd.simulated_servers"
 
 
-def every() -> tuple[dict[str, Simulator], dict[str, Sandbox]]:
+def every() -> tuple[dict[str, CardSimulator], dict[str, ServerSimulator]]:
     """Return the simulated cards and the simulated servers, each by name. Raises SimulatorsMissing."""
-    cards = cast(dict[str, Simulator], _loaded(CARDS))
-    servers = cast(dict[str, Sandbox], _loaded(SERVERS))
+    cards = cast(dict[str, CardSimulator], _loaded(CARDS))
+    servers = cast(dict[str, ServerSimulator], _loaded(SERVERS))
     if not (cards or servers):
         raise SimulatorsMissing
     return cards, servers
 
 
-def card_named(name: str) -> Simulator:
+def card_named(name: str) -> CardSimulator:
     """Return the card of this name. Raises SimulatorsMissing, and InvalidRequest with the names that there are."""
     cards, servers = every()
     if name not in cards:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cardd.errors import CardMute
 from cardd.formats.certificate import serial_of
 from cardd.model import Choice
-from cardd_simulators.cards.contactless import SimulatedContactless
+from cardd_simulators.cards.card import SimulatedContactless
 from tests.api.workbench import PAGE, Workbench
 from tests.rig.simulator import PIN, issue, simulated_card
 from tests.rig.waiting import eventually

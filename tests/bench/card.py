@@ -8,12 +8,12 @@ import signal
 import sys
 from pathlib import Path
 
-from cardd.simulator import SimulatorOptions
-from cardd_simulators.cards.cps3 import Cps3Simulator
+from cardd.simulator import CardOptions
+from cardd_simulators.cards.simulators import Cps3Simulator
 
 
 async def _run(port: int, delay_ms: int, state: Path) -> None:
-    options = SimulatorOptions(delay_ms=delay_ms, reader=("127.0.0.1", port), state=state)
+    options = CardOptions(delay_ms=delay_ms, reader=("127.0.0.1", port), state=state)
     serving = asyncio.ensure_future(Cps3Simulator().run(options, lambda _: None))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
     with contextlib.suppress(asyncio.CancelledError):

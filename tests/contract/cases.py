@@ -22,9 +22,8 @@ from cardd_drivers.pkcs11.module import Module
 from cardd_drivers.pkcs11.reader import TokenConnection
 from cardd_drivers.pkcs11.wire import ListTokens
 from cardd_drivers.pkcs12.source import FilesConnection
-from cardd_simulators.cards.connection import InProcessConnection
-from cardd_simulators.cards.powered import PoweredCard
-from cardd_simulators.cards.slot import Slot
+from cardd_simulators.cards.inprocess import InProcessConnection, Slot
+from cardd_simulators.cards.interface import PoweredCard
 from tests.rig import example_card, organisation, softhsm
 from tests.rig.example_card import ExampleCard
 from tests.rig.example_driver import installed

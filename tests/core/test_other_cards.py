@@ -13,7 +13,7 @@ from cardd.core.consent import SignatureRequest
 from cardd.core.readers import Readers
 from cardd.errors import AlgorithmUnsupported, CardAmbiguous, CardContactless, CarddError, CardIsVitale, CardUnsupported
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message, Outcome
-from cardd_simulators.cards.contactless import SimulatedContactless
+from cardd_simulators.cards.card import SimulatedContactless
 from cardd_simulators.cards.cps4 import SimulatedCps4
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core

@@ -1,4 +1,4 @@
-"""Pro Santé Connect and the mobile, for the demo: node's oidc-provider where it is installed, else cardd's sandbox."""
+"""Pro Santé Connect and the mobile, for the demo: node's oidc-provider where it is installed, else the simulator."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import Protocol
 
-from tests.rig import sandbox
 from tests.rig.oidc import provider
 from tests.rig.oidc.provider import PscRig
-from tests.rig.sandbox import PscSandbox
+from tests.rig.psc_simulator import SECRET, PscSimulator
 
 SETTINGS = """
 [psc]
@@ -45,7 +44,7 @@ class Psc(Protocol):
 
 def here(directory: Path, *, node: bool) -> Psc:
     """What this machine allows; without ``node``, what any machine does."""
-    return NodeProvider(directory) if node and provider.is_installed() else Sandbox(directory)
+    return NodeProvider(directory) if node and provider.is_installed() else SimulatedPsc(directory)
 
 
 class NodeProvider:
@@ -79,29 +78,29 @@ class NodeProvider:
         asyncio.run(self._rig.stop())
 
 
-class Sandbox:
+class SimulatedPsc:
     """``cardctl simulate psc``."""
 
     described = "cardctl simulate psc"
-    secret = sandbox.SECRET
+    secret = SECRET
 
     def __init__(self, directory: Path) -> None:
-        self._sandbox = PscSandbox(directory)
+        self._simulator = PscSimulator(directory)
 
     def start(self) -> None:
         """As ``Psc``."""
-        self._sandbox.start()
+        self._simulator.start()
 
     @property
     def configuration(self) -> str:
         """As ``Psc``."""
-        return self._sandbox.configuration
+        return self._simulator.configuration
 
     def approve(self, login_hint: str) -> str:
         """As ``Psc``."""
-        told = self._sandbox.tell("approve")
+        told = self._simulator.tell("approve")
         return told.stdout.strip() or told.stderr.strip()
 
     def stop(self) -> None:
         """As ``Psc``."""
-        self._sandbox.stop()
+        self._simulator.stop()

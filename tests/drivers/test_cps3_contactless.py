@@ -12,8 +12,7 @@ from cardd.errors import AlgorithmUnsupported, CardIncomplete
 from cardd.model import Algorithm, CardKind, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
-from cardd_simulators.cards.card import Behaviour
-from cardd_simulators.cards.contactless import SimulatedContactless
+from cardd_simulators.cards.card import Behaviour, SimulatedContactless
 from tests.drivers.channel import CountingChannel
 from tests.drivers.conftest import Benches
 from tests.drivers.small_card import SmallCard

@@ -19,9 +19,9 @@ from cardd.pcsc.winscard import WinScard
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver
-from cardd_simulators.cards.contactless import SimulatedContactless
+from cardd_simulators.cards.card import SimulatedContactless
 from cardd_simulators.cards.cps4 import SimulatedCps4
-from cardd_simulators.cards.powered import PoweredCard
+from cardd_simulators.cards.interface import PoweredCard
 from tests.drivers.test_cps4 import OnlyT0
 from tests.rig.openssl import verifies
 from tests.rig.pcscd import Pcscd

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import cast
 
-from cardd_simulators.cards.powered import PoweredCard
+from cardd_simulators.cards.interface import PoweredCard
 from cardd_simulators.cards.vpcd import VpcdSlot
 from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import Json, Lps, UnixConnection

@@ -19,7 +19,7 @@ import pytest
 from tests.repository.rules import ROOT
 
 BASE = ("errors", "model", "apdu", "tlv", "secret")
-CONTRACTS = ("driver", "ports", "simulator", "sandbox")
+CONTRACTS = ("driver", "ports", "simulator")
 ADAPTERS = ("pcsc", "oidc", "formats", "tls", "system", "agent")
 PACKAGES = (
     *BASE,

@@ -1,4 +1,4 @@
-"""The DMP sandbox on loopback, and a small LPS that calls it with the simulated cards. All people are fictitious."""
+"""The simulated DMP on loopback, and a small LPS that calls it with the simulated cards. All people are fictitious."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from cardd.formats.saml.request import Login, Means, Mode, Speaker, VihfCall
 from cardd.formats.saml.vihf import prepare_vihf
 from cardd.formats.submission_set import prepare_submission_set
 from cardd.model import Identity, Organisation, Situation
-from cardd.sandbox import SandboxOptions
+from cardd.simulator import ServerOptions
 from cardd_simulators.cards.profiles import PROFILES
 from cardd_simulators.cards.store import Credential
-from cardd_simulators.dmp.entry import DmpSandbox
 from cardd_simulators.dmp.identities import AUTHENTICATION, SIGNATURE, SIRET, identities
+from cardd_simulators.dmp.simulator import DmpSimulator
 from tests.rig.ports import free_port
 from tests.rig.saml import PATIENT, REGISTRATION, Key, StoppedClock
 from tests.rig.simulator import STATE, issue, store
@@ -43,8 +43,8 @@ TEXT_FORMAT = "urn:ihe:iti:xds-sd:text:2008"
 
 
 @dataclass
-class Sandbox:
-    """A running sandbox, and what it reported."""
+class RunningDmp:
+    """A running simulated DMP, and what it reported."""
 
     port: int
     history_port: int
@@ -102,17 +102,17 @@ class Lps:
         )
         return self.pen.finish(prepared)
 
-    async def post(self, sandbox: Sandbox, body: str, assertion: bytes | None = None, *, action: str = "") -> Reply:
+    async def post(self, dmp: RunningDmp, body: str, assertion: bytes | None = None, *, action: str = "") -> Reply:
         """Send a body with this assertion, or a fresh one."""
         message = envelope(body, self.vihf() if assertion is None else assertion, action)
-        return await self.send(sandbox, message, "application/soap+xml; charset=utf-8")
+        return await self.send(dmp, message, "application/soap+xml; charset=utf-8")
 
-    async def send(self, sandbox: Sandbox, message: bytes, content_type: str) -> Reply:
+    async def send(self, dmp: RunningDmp, message: bytes, content_type: str) -> Reply:
         """Send a message as it is."""
         async with (
             aiohttp.ClientSession() as session,
             session.post(
-                f"https://localhost:{sandbox.port}/simulation/repository",
+                f"https://localhost:{dmp.port}/simulation/repository",
                 data=message,
                 headers={"Content-Type": content_type},
                 ssl=client_context(self.tls),
@@ -122,15 +122,15 @@ class Lps:
 
 
 @asynccontextmanager
-async def sandbox(
+async def running_dmp(
     *, port: int = 0, table: Path | None = None, as_json: bool = False, **settings: str
-) -> AsyncIterator[Sandbox]:
-    """A sandbox with these settings, listening when the block begins."""
+) -> AsyncIterator[RunningDmp]:
+    """A simulated DMP with these settings, listening when the block begins."""
     port = port or free_port(2)
     told: asyncio.Queue[str] = asyncio.Queue()
-    options = SandboxOptions(port, STATE, table=table, language="en", settings=settings, json=as_json)
-    running = asyncio.ensure_future(DmpSandbox().run(options, told.put_nowait))
-    started = Sandbox(port, port + 1, told)
+    options = ServerOptions(port, STATE, table=table, language="en", settings=settings, json=as_json)
+    running = asyncio.ensure_future(DmpSimulator().run(options, told.put_nowait))
+    started = RunningDmp(port, port + 1, told)
     try:
         first = asyncio.ensure_future(started.next())
         await asyncio.wait((first, running), return_when=asyncio.FIRST_COMPLETED)
@@ -203,7 +203,7 @@ def _credential(name: str) -> Credential:
 
 
 def client_context(tls: Key | None, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
-    """TLS to the sandbox with this certificate, or none."""
+    """TLS to the simulated DMP with this certificate, or none."""
     context = ssl.create_default_context(cafile=str(store().chain))
     if version:
         context.minimum_version = context.maximum_version = version
@@ -311,7 +311,7 @@ def multipart(message: bytes, *documents: Sent) -> tuple[bytes, str]:
 
 
 def event(line: str) -> dict[str, object]:
-    """A line that a sandbox told as JSON."""
+    """A line that a simulator told as JSON."""
     told: dict[str, object] = json.loads(line)
     return told
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from cardd.apdu import Command, Protocol, Response
-from cardd_simulators.cards.transmission import Transmission
+from cardd_simulators.cards.interface import Transmission
 
 PIN = b"1234"
 AID = bytes.fromhex("F053494D554C")
@@ -39,7 +39,7 @@ def _pair(usage: str) -> tuple[RSAPrivateKey, bytes]:
 
 
 class ExampleCard:
-    """``cardd_simulators.cards.powered.PoweredCard``."""
+    """``cardd_simulators.cards.interface.PoweredCard``."""
 
     atr = bytes.fromhex("3B800181")
     protocol = Protocol.T1

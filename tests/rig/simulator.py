@@ -12,8 +12,7 @@ from typing import TypeVar
 from cardd.pcsc.winscard import EventState, WinScard
 from cardd_simulators.cards.card import Behaviour, SimulatedCard
 from cardd_simulators.cards.cps4 import SimulatedCps4
-from cardd_simulators.cards.delays import Delays
-from cardd_simulators.cards.powered import PoweredCard
+from cardd_simulators.cards.interface import Delays, PoweredCard
 from cardd_simulators.cards.profiles import PROFILES
 from cardd_simulators.cards.store import Issued, Store
 from cardd_simulators.cards.vpcd import VpcdSlot

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardd.apdu import Command
-from cardd_simulators.cards.contactless import SimulatedContactless
-from cardd_simulators.cards.powered import PoweredCard
+from cardd_simulators.cards.card import SimulatedContactless
+from cardd_simulators.cards.interface import PoweredCard
 from cardd_simulators.cards.vitale import SimulatedVitale
 from tests.rig.simulator import issue, simulated_card, simulated_cps4
 

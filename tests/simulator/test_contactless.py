@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd_simulators.cards.contactless import SimulatedContactless
+from cardd_simulators.cards.card import SimulatedContactless
 from cardd_simulators.cards.vitale import SimulatedVitale
 from tests.rig.simulator import issue
 from tests.simulator import openssl

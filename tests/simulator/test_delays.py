@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cardd_simulators.cards.card import SimulatedCard
-from cardd_simulators.cards.delays import Delays
+from cardd_simulators.cards.interface import Delays
 from tests.rig.simulator import issue
 
 

@@ -1,4 +1,4 @@
-"""Consulting the sandbox's record: who is shown what, over real TLS, with assertions as cardd makes them."""
+"""Consulting the simulated DMP's record: who is shown what, over real TLS, with assertions as cardd makes them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from cardd.formats.saml.request import Access, Mode, Patient
-from tests.rig.dmp import card, organisation, query, retrieve, rights, sandbox
+from tests.rig.dmp import card, organisation, query, retrieve, rights, running_dmp
 from tests.rig.saml import PATIENT
 
 REPORT, PRESCRIPTION, MASKED = "2.25.999100001", "2.25.999100002", "2.25.999100003"
 
 
 async def test_a_doctor_finds_the_documents_that_are_not_masked() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         reply = await card().post(dmp, query())
 
     assert reply.status == 200
@@ -23,14 +23,14 @@ async def test_a_doctor_finds_the_documents_that_are_not_masked() -> None:
 
 
 async def test_documents_are_found_by_type() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         reply = await card().post(dmp, query("57833-6"))
 
     assert reply.titles == ["Prescription SIMULATION"]
 
 
 async def test_a_doctor_retrieves_a_document() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         reply = await card().post(dmp, retrieve(REPORT))
 
     (content,) = reply.texts("//xds:Document/text()")
@@ -39,7 +39,7 @@ async def test_a_doctor_retrieves_a_document() -> None:
 
 
 async def test_breaking_the_glass_shows_what_is_masked() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         refused = await card().post(dmp, retrieve(MASKED))
         shown = await card(access=Access.BREAK_GLASS).post(dmp, retrieve(MASKED))
 
@@ -48,7 +48,7 @@ async def test_breaking_the_glass_shows_what_is_masked() -> None:
 
 
 async def test_each_role_sees_the_types_of_its_lines() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         pharmacist = await card("pharmacien").post(dmp, query())
         nurse = await card("infirmier").post(dmp, query())
         emergency = await card("infirmier", access=Access.CENTRE_15).post(dmp, query())
@@ -59,7 +59,7 @@ async def test_each_role_sees_the_types_of_its_lines() -> None:
 
 
 async def test_a_document_of_a_forbidden_type_is_refused() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         reply = await card("pharmacien").post(dmp, retrieve(REPORT))
 
     assert reply.status == 500
@@ -68,21 +68,21 @@ async def test_a_document_of_a_forbidden_type_is_refused() -> None:
 
 async def test_the_table_of_a_file_takes_the_place_of_the_sample(tmp_path: Path) -> None:
     table = rights(tmp_path / "table.csv", "10/SM36;57833-6;*;consulter", "10/SM54;*;*;consulter")
-    async with sandbox(table=table) as dmp:
+    async with running_dmp(table=table) as dmp:
         reply = await card().post(dmp, query())
 
     assert reply.titles == ["Prescription SIMULATION"]
 
 
 async def test_air_consults() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         reply = await organisation(Mode.AIR).post(dmp, retrieve(REPORT))
 
     assert reply.status == 200
 
 
 async def test_indirect_finds_nothing_of_others_and_consults_nothing() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         found = await organisation(Mode.INDIRECT).post(dmp, query())
         refused = await organisation(Mode.INDIRECT).post(dmp, retrieve(REPORT))
 
@@ -92,7 +92,7 @@ async def test_indirect_finds_nothing_of_others_and_consults_nothing() -> None:
 
 async def test_another_patient_is_not_known() -> None:
     other = Patient("285059999900131", PATIENT.oid)
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         in_vihf = await card(patient=other).post(dmp, query())
         in_query = await card().post(dmp, query(patient="285059999900131^^^&amp;1.2.250.1.213.1.4.10&amp;ISO^NH"))
         nobody = await card(patient=None).post(dmp, query())
@@ -115,14 +115,14 @@ async def test_another_patient_is_not_known() -> None:
     ],
 )
 async def test_what_cannot_be_asked_is_refused(body: str, code: str) -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         reply = await card().post(dmp, body)
 
     assert reply.codes == [code]
 
 
 async def test_an_action_that_is_not_the_bodys_is_refused() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         wrong = await card().post(dmp, query(), action="urn:ihe:iti:2007:RetrieveDocumentSet")
         right = await card().post(dmp, query(), action="urn:ihe:iti:2007:RegistryStoredQuery")
 

@@ -1,4 +1,4 @@
-"""Who is let into the sandbox: TLS, the VIHF, and both of the same holder. Each refusal has its code."""
+"""Who is let into the simulated DMP: TLS, the VIHF, and both of the same holder. Each refusal has its code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ import pytest
 
 from cardd.formats.saml.request import Mode
 from tests.rig.assertion_judges import signed_anew
-from tests.rig.dmp import Lps, Reply, Sandbox, card, client_context, envelope, organisation, query, retrieve, sandbox
+from tests.rig.dmp import (
+    Lps,
+    Reply,
+    RunningDmp,
+    card,
+    client_context,
+    envelope,
+    organisation,
+    query,
+    retrieve,
+    running_dmp,
+)
 from tests.rig.saml import Key, card_key, organisation_key
 
 REPORT = "2.25.999100001"
@@ -29,7 +40,7 @@ def changed(lps: Lps, pattern: bytes, replacement: bytes) -> bytes:
     return signed_anew(bad, lps.pen)
 
 
-async def get(dmp: Sandbox, tls: ssl.SSLContext) -> int:
+async def get(dmp: RunningDmp, tls: ssl.SSLContext) -> int:
     """The status of a request that sends nothing: 405 for whoever got through TLS."""
     async with (
         aiohttp.ClientSession() as session,
@@ -40,13 +51,13 @@ async def get(dmp: Sandbox, tls: ssl.SSLContext) -> int:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_card_connects_over_each_version_of_tls(version: ssl.TLSVersion) -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         assert await get(dmp, client_context(card().tls, version)) == 405
 
 
 @pytest.mark.parametrize("tls", [None, card_key(non_repudiation=False)])
 async def test_nobody_connects_without_a_certificate_of_the_authorities(tls: Key | None) -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         with pytest.raises(aiohttp.ClientError):
             await get(dmp, client_context(tls))
 
@@ -54,14 +65,14 @@ async def test_nobody_connects_without_a_certificate_of_the_authorities(tls: Key
 async def test_other_authorities_can_be_configured(tmp_path: Path) -> None:
     stranger = card_key(non_repudiation=False)
     (tmp_path / "authorities.pem").write_bytes(stranger.pem)
-    async with sandbox(authorities=str(tmp_path / "authorities.pem")) as dmp:
+    async with running_dmp(authorities=str(tmp_path / "authorities.pem")) as dmp:
         assert await get(dmp, client_context(stranger)) == 405
         assert await get(dmp, client_context(card().tls)) == 405
 
 
 async def refused(lps: Lps, assertion: bytes | None = None) -> Reply:
     """What a query is answered, which must be a fault."""
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         reply = await lps.post(dmp, query(), assertion)
     assert reply.status == 500
     return reply
@@ -69,7 +80,7 @@ async def refused(lps: Lps, assertion: bytes | None = None) -> Reply:
 
 @pytest.mark.parametrize("lps", [card(), organisation(Mode.AIR)], ids=["card", "organisation"])
 async def test_the_signature_key_does_not_connect(lps: Lps) -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         with pytest.raises(aiohttp.ClientError):
             await get(dmp, client_context(lps.pen))
 
@@ -178,7 +189,7 @@ async def test_a_vihf_hidden_behind_another_is_refused() -> None:
     lps = card()
     hidden = b'<x xmlns="urn:x">' + lps.vihf() + b"</x>"
 
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         message = envelope(f"{query()}", lps.vihf()).replace(b"</wsse:Security>", b"</wsse:Security>" + hidden)
         reply = await lps.send(dmp, message, SOAP)
 
@@ -196,7 +207,7 @@ async def test_air_older_than_thirty_seconds_is_refused() -> None:
 async def test_air_serves_once() -> None:
     lps = organisation(Mode.AIR)
     once = lps.vihf()
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         first = await lps.post(dmp, retrieve(REPORT), once)
         second = await lps.post(dmp, retrieve(REPORT), once)
 
@@ -207,9 +218,9 @@ async def test_air_serves_once() -> None:
 async def test_a_vihf_of_the_card_serves_again_until_its_lifetime_ends_where_one_is_set() -> None:
     lps = card()
     old = lps.vihf(datetime.now(UTC) - timedelta(minutes=10))
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         assert [(await lps.post(dmp, query(), old)).status for _ in range(2)] == [200, 200]
-    async with sandbox(lifetime="300") as dmp:
+    async with running_dmp(lifetime="300") as dmp:
         assert (await lps.post(dmp, query(), old)).codes == ["sim:vihf.old"]
 
 
@@ -222,7 +233,7 @@ async def test_a_vihf_of_the_card_serves_again_until_its_lifetime_ends_where_one
     ],
 )
 async def test_what_is_no_soap_is_refused(message: bytes, code: str) -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         reply = await card().send(dmp, message, SOAP)
 
     assert reply.codes == [code]

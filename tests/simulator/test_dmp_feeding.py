@@ -1,4 +1,4 @@
-"""Adding documents to the sandbox's record: the set's signature, the rights, and MTOM."""
+"""Adding documents to the simulated DMP's record: the set's signature, the rights, and MTOM."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.rig.dmp import (
     provide,
     query,
     retrieve,
-    sandbox,
+    running_dmp,
     signed,
 )
 
@@ -29,7 +29,7 @@ OTHER = Sent("2.25.9102", b"SIMULATION, un autre")
 
 async def refused(*documents: Sent, set_id: str = SET, profile: str = "medecin") -> Reply:
     """What a set is answered, which must be a fault."""
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         reply = await card(profile).post(dmp, provide(set_id, *documents))
         kept = await card().post(dmp, query())
     assert reply.status == 500
@@ -39,7 +39,7 @@ async def refused(*documents: Sent, set_id: str = SET, profile: str = "medecin")
 
 async def test_a_signed_set_is_kept_and_read_again() -> None:
     lps = card()
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         added = await lps.post(dmp, provide(SET, REPORT, OTHER, signed(lps.pen, SET, REPORT, OTHER)))
         found = await lps.post(dmp, query())
         read = await lps.post(dmp, retrieve(REPORT.unique_id))
@@ -54,7 +54,7 @@ async def test_contents_may_be_parts_of_their_own() -> None:
     lps = card()
     documents = (REPORT, signed(lps.pen, SET, REPORT))
     message = envelope(provide(SET, *documents, included=True), lps.vihf())
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         added = await lps.send(dmp, *multipart(message, *documents))
         cut = await lps.send(dmp, multipart(message, *documents)[0][:-20], multipart(message)[1])
         lacking = await lps.send(dmp, *multipart(message, REPORT))
@@ -67,7 +67,7 @@ async def test_contents_may_be_parts_of_their_own() -> None:
 async def test_a_part_that_is_missing_is_refused() -> None:
     lps = card()
     message = envelope(provide(SET, REPORT, signed(lps.pen, SET, REPORT), included=True), lps.vihf())
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         reply = await lps.send(dmp, *multipart(message, REPORT))
 
     assert reply.codes == ["sim:document.content"]
@@ -75,7 +75,7 @@ async def test_a_part_that_is_missing_is_refused() -> None:
 
 async def test_a_set_without_signature_is_refused_unless_it_is_optional() -> None:
     assert (await refused(REPORT)).codes == ["sim:set.signature"]
-    async with sandbox(signature="optional") as dmp:
+    async with running_dmp(signature="optional") as dmp:
         assert (await card().post(dmp, provide(SET, REPORT))).status == 200
 
 
@@ -141,7 +141,7 @@ async def test_a_type_that_the_role_may_not_feed_is_refused() -> None:
 
 async def test_air_adds_nothing() -> None:
     lps = organisation(Mode.AIR)
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         reply = await lps.post(dmp, provide(SET, REPORT, signed(lps.pen, SET, REPORT)))
 
     assert reply.codes == ["sim:air.consultation_only"]
@@ -149,7 +149,7 @@ async def test_air_adds_nothing() -> None:
 
 async def test_indirect_adds_and_finds_its_own() -> None:
     lps = organisation(Mode.INDIRECT)
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         added = await lps.post(dmp, provide(SET, REPORT, signed(lps.pen, SET, REPORT)))
         found = await lps.post(dmp, query("11488-4"))
 
@@ -160,7 +160,7 @@ async def test_indirect_adds_and_finds_its_own() -> None:
 async def test_a_masked_document_is_seen_by_its_own_structure_alone() -> None:
     masked = replace(REPORT, confidentiality=("N", "MASQUE_PS"))
     lps = card()
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         await lps.post(dmp, provide(SET, masked, signed(lps.pen, SET, masked)))
         own = await lps.post(dmp, query("11488-4"))
         others = await card("infirmier").post(dmp, query("11488-4"))
@@ -172,7 +172,7 @@ async def test_a_masked_document_is_seen_by_its_own_structure_alone() -> None:
 async def test_a_digest_in_the_metadata_is_held_against_the_content() -> None:
     right = replace(REPORT, digest=sha1(REPORT.content).hexdigest())
     lps = card()
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         added = await lps.post(dmp, provide(SET, right, signed(lps.pen, SET, right)))
 
     assert added.status == 200

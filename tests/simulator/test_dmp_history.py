@@ -1,4 +1,4 @@
-"""The sandbox tells who used the record, and how to reach it; what it is set to; and ``cardctl`` starts it."""
+"""The simulated DMP tells who used the record, and how to reach it; what it is set to; and ``cardctl`` starts it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,28 @@ import pytest
 
 from cardd.errors import AddressInUse, InvalidRequest
 from cardd.formats.saml.request import Access, Mode
-from cardd.sandbox import SandboxOptions
-from cardd_simulators.dmp.entry import DmpSandbox
-from tests.rig.dmp import Sandbox, Sent, card, event, organisation, provide, query, retrieve, rights, sandbox, signed
+from cardd.simulator import ServerOptions
+from cardd_simulators.dmp.simulator import DmpSimulator
+from tests.rig.dmp import (
+    RunningDmp,
+    Sent,
+    card,
+    event,
+    organisation,
+    provide,
+    query,
+    retrieve,
+    rights,
+    running_dmp,
+    signed,
+)
 from tests.rig.ports import free_port
 from tests.rig.simulator import STATE, store
 
 REPORT = "2.25.999100001"
 
 
-async def history(dmp: Sandbox, **headers: str) -> tuple[int, str]:
+async def history(dmp: RunningDmp, **headers: str) -> tuple[int, str]:
     """Status and text of the patient's page."""
     async with (
         aiohttp.ClientSession() as session,
@@ -33,7 +45,7 @@ async def history(dmp: Sandbox, **headers: str) -> tuple[int, str]:
 
 
 async def test_the_patient_sees_who_did_what_the_newest_first() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         await card().post(dmp, query())
         await card("infirmier", access=Access.CENTRE_15).post(dmp, retrieve(REPORT))
         _, told = await history(dmp, Accept="application/json")
@@ -48,7 +60,7 @@ async def test_the_patient_sees_who_did_what_the_newest_first() -> None:
 
 async def test_a_document_that_the_patient_does_not_see_is_not_named() -> None:
     doctor, report = card(), Sent("2.25.9201", b"SIMULATION")
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         hidden = replace(signed(doctor.pen, "2.25.9200", report), confidentiality=("N", "INVISIBLE_PATIENT"))
         await doctor.post(dmp, provide("2.25.9200", report, hidden))
         _, told = await history(dmp, Accept="application/json")
@@ -58,7 +70,7 @@ async def test_a_document_that_the_patient_does_not_see_is_not_named() -> None:
 
 
 async def test_the_patients_page_is_html_for_a_browser() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         await organisation(Mode.AIR).post(dmp, retrieve(REPORT))
         status, told = await history(dmp)
 
@@ -69,7 +81,7 @@ async def test_the_patients_page_is_html_for_a_browser() -> None:
 
 
 async def test_a_refused_call_and_a_secret_connection_are_not_shown_to_the_patient() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         await card("pharmacien").post(dmp, retrieve(REPORT))
         await card(is_secret=True).post(dmp, query())
         _, told = await history(dmp, Accept="application/json")
@@ -78,14 +90,14 @@ async def test_a_refused_call_and_a_secret_connection_are_not_shown_to_the_patie
 
 
 async def test_a_web_site_whose_name_leads_here_reads_nothing() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         status, told = await history(dmp, Host="attaque.example")
 
     assert (status, told) == (403, "")
 
 
 async def test_it_tells_what_to_configure_and_then_what_happens() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         await card().post(dmp, query())
         await card("pharmacien").post(dmp, retrieve(REPORT))
         told = [await dmp.next() for _ in range(dmp.told.qsize())]
@@ -99,7 +111,7 @@ async def test_it_tells_what_to_configure_and_then_what_happens() -> None:
 
 
 async def test_a_program_is_told_in_json() -> None:
-    async with sandbox(as_json=True) as dmp:
+    async with running_dmp(as_json=True) as dmp:
         start = event(await dmp.next())
         await card(is_secret=True).post(dmp, query())
         access = event(await dmp.next())
@@ -123,13 +135,13 @@ async def test_a_program_is_told_in_json() -> None:
 )
 async def test_a_setting_that_will_not_do_is_refused(settings: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest):
-        await DmpSandbox().run(SandboxOptions(state=STATE, settings=settings), print)
+        await DmpSimulator().run(ServerOptions(state=STATE, settings=settings), print)
 
 
 async def test_a_port_in_use_is_refused() -> None:
-    async with sandbox() as dmp:
+    async with running_dmp() as dmp:
         with pytest.raises(AddressInUse):
-            async with sandbox(port=dmp.port):
+            async with running_dmp(port=dmp.port):
                 raise AssertionError("it must not start")
 
 
@@ -144,21 +156,21 @@ async def test_a_port_in_use_is_refused() -> None:
 )
 async def test_a_line_of_the_table_that_will_not_do_is_named(tmp_path: Path, line: str, where: str) -> None:
     with pytest.raises(InvalidRequest) as told:
-        async with sandbox(table=rights(tmp_path / "table.csv", line)):
+        async with running_dmp(table=rights(tmp_path / "table.csv", line)):
             raise AssertionError("it must not start")
 
     assert told.value.params["where"] == where
 
 
-@pytest.mark.parametrize("options", [SandboxOptions(table=Path("nowhere.csv")), SandboxOptions(port=70_000)], ids=str)
-async def test_an_option_that_will_not_do_is_refused(options: SandboxOptions) -> None:
+@pytest.mark.parametrize("options", [ServerOptions(table=Path("nowhere.csv")), ServerOptions(port=70_000)], ids=str)
+async def test_an_option_that_will_not_do_is_refused(options: ServerOptions) -> None:
     with pytest.raises(InvalidRequest):
-        await DmpSandbox().run(options, print)
+        await DmpSimulator().run(options, print)
 
 
 async def test_it_takes_no_orders() -> None:
     with pytest.raises(InvalidRequest):
-        await DmpSandbox().tell(SandboxOptions(), "approve", None)
+        await DmpSimulator().tell(ServerOptions(), "approve", None)
 
 
 async def test_cardctl_starts_it_until_it_is_interrupted() -> None:
@@ -170,7 +182,7 @@ async def test_cardctl_starts_it_until_it_is_interrupted() -> None:
     try:
         async with asyncio.timeout(60):
             told = event((await process.stdout.readline()).decode())
-            reply = await card().post(Sandbox(port, port + 1, asyncio.Queue()), query())
+            reply = await card().post(RunningDmp(port, port + 1, asyncio.Queue()), query())
     finally:
         process.send_signal(signal.SIGINT)
         await process.communicate()

@@ -1,4 +1,4 @@
-"""The sandbox's judge of submission sets: it accepts what cardd signs, and finds what was changed before signing."""
+"""The DMP's judge of submission sets accepts what cardd signs, and finds what was changed before signing."""
 
 from __future__ import annotations
 

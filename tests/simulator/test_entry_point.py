@@ -11,39 +11,38 @@ from cryptography.x509 import load_der_x509_certificate
 from cardd.cli.simulators import card_named
 from cardd.errors import InvalidRequest
 from cardd.ports import CardConnection
-from cardd.simulator import Simulator, SimulatorOptions
-from cardd_simulators.cards.cps3 import Cps3Simulator
+from cardd.simulator import CardOptions, CardSimulator
 from cardd_simulators.cards.inprocess import InProcessReaders
-from cardd_simulators.cards.others import ContactlessSimulator, Cps4Simulator, VitaleSimulator
+from cardd_simulators.cards.simulators import ContactlessSimulator, Cps3Simulator, Cps4Simulator, VitaleSimulator
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import STATE, store, wait_for_card
 
-OPTIONS = SimulatorOptions(state=STATE)
+OPTIONS = CardOptions(state=STATE)
 
 
 @pytest.fixture
-def simulator() -> Simulator:
+def simulator() -> CardSimulator:
     return Cps3Simulator()
 
 
-OTHERS: dict[str, tuple[Simulator, str]] = {
+OTHERS: dict[str, tuple[CardSimulator, str]] = {
     "cps3-contactless": (ContactlessSimulator(), "3b8f80010031b86404b0ecc1739401808290000e"),
     "cps4": (Cps4Simulator(), "3b9b188001001225006480040100009044"),
     "vitale-atr": (VitaleSimulator(), "3b751300004309ea9000"),
 }
 
 
-def test_it_offers_five_holders(simulator: Simulator) -> None:
+def test_it_offers_five_holders(simulator: CardSimulator) -> None:
     assert simulator.name == "cps3"
     assert simulator.profiles == ("medecin", "pharmacien", "infirmier", "interne", "secretaire")
 
 
-def test_it_says_what_it_is_in_both_languages(simulator: Simulator) -> None:
+def test_it_says_what_it_is_in_both_languages(simulator: CardSimulator) -> None:
     assert "simulée" in simulator.summary("fr")
     assert "Simulated" in simulator.summary("en")
 
 
-async def test_it_keeps_a_card_in_the_reader_until_cancelled(simulator: Simulator, pcscd: Pcscd) -> None:
+async def test_it_keeps_a_card_in_the_reader_until_cancelled(simulator: CardSimulator, pcscd: Pcscd) -> None:
     told: asyncio.Queue[str] = asyncio.Queue()
     options = replace(OPTIONS, profile="pharmacien", reader=("127.0.0.1", pcscd.ports[0]), language="en")
     task = asyncio.ensure_future(simulator.run(options, told.put_nowait))
@@ -57,7 +56,7 @@ async def test_it_keeps_a_card_in_the_reader_until_cancelled(simulator: Simulato
     await asyncio.to_thread(wait_for_card, pcscd, present=False)
 
 
-async def test_it_puts_a_card_in_a_reader_of_this_process(simulator: Simulator) -> None:
+async def test_it_puts_a_card_in_a_reader_of_this_process(simulator: CardSimulator) -> None:
     source = simulator.in_process(replace(OPTIONS, profile="infirmier", pin="123456"))
     assert isinstance(source, InProcessReaders)
     (reader,) = source.readers
@@ -94,7 +93,7 @@ def test_a_patients_card_has_no_profile() -> None:
         VitaleSimulator().in_process(replace(OPTIONS, profile="medecin"))
 
 
-def test_its_authorities_are_those_of_the_cards(simulator: Simulator) -> None:
+def test_its_authorities_are_those_of_the_cards(simulator: CardSimulator) -> None:
     told = simulator.authorities(OPTIONS)
     assert told == store().authorities
     names = [load_der_x509_certificate(der).subject.rfc4514_string() for der in told]
@@ -120,7 +119,7 @@ def _atr(connection: CardConnection) -> bytes:
     ],
 )
 async def test_options_that_cannot_be_are_refused_by_name(
-    simulator: Simulator, options: SimulatorOptions, where: str
+    simulator: CardSimulator, options: CardOptions, where: str
 ) -> None:
     with pytest.raises(InvalidRequest) as in_process:
         simulator.in_process(options)

@@ -16,8 +16,8 @@ from cardd.errors import CardRemoved, CardTimeout, ReaderGone
 from cardd.ports import CardConnection, Reader, Token
 from cardd.secret import Secret
 from cardd_simulators.cards.card import SimulatedCard
-from cardd_simulators.cards.delays import Delays
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
+from cardd_simulators.cards.interface import Delays
 from tests.rig.simulator import PIN, issue, simulated_card
 
 READ_SERIAL = Command(0x00, 0xB0, 0x9C, 0x00, le=12)

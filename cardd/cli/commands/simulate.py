@@ -11,10 +11,9 @@ from cardd.cli.simulators import card_named, every
 from cardd.cli.stopping import until_told
 from cardd.cli.terminal import pairs
 from cardd.errors import InvalidRequest
-from cardd.sandbox import Sandbox, SandboxOptions
-from cardd.simulator import Simulator, SimulatorOptions
+from cardd.simulator import CardOptions, CardSimulator, ServerOptions, ServerSimulator
 
-DEFAULTS = SimulatorOptions()
+DEFAULTS = CardOptions()
 
 
 def arguments(parser: Parser) -> None:
@@ -44,12 +43,12 @@ async def run(context: Context) -> int:
     if asked.card is None:
         _list(context, cards, servers)
         return Exit.OK
-    if sandbox := servers.get(asked.card):
-        return await _in(sandbox, context)
+    if server := servers.get(asked.card):
+        return await _server(server, context)
     if asked.order is not None:
         raise InvalidRequest(where=asked.order, why="unknown")
     simulator = card_named(asked.card)
-    options = SimulatorOptions(
+    options = CardOptions(
         profile=asked.profile,
         pin=asked.pin,
         delay_ms=asked.delay_ms,
@@ -60,10 +59,10 @@ async def run(context: Context) -> int:
     return Exit.OK
 
 
-async def _in(sandbox: Sandbox, context: Context) -> int:
+async def _server(server: ServerSimulator, context: Context) -> int:
     """Run the server until interrupted, or have the one that runs do something."""
     asked = context.arguments
-    options = SandboxOptions(
+    options = ServerOptions(
         port=asked.port,
         state=asked.state,
         auto=asked.auto,
@@ -75,16 +74,16 @@ async def _in(sandbox: Sandbox, context: Context) -> int:
     )
     if asked.order is None:
         write = context.terminal.say if options.json else context.terminal.tell
-        await until_told(sandbox.run(options, lambda sentence: write([sentence])))
+        await until_told(server.run(options, lambda sentence: write([sentence])))
         return Exit.OK
-    if asked.order not in sandbox.orders:
-        raise InvalidRequest(where=asked.order, why="expected", expected=", ".join(sandbox.orders))
-    told = await sandbox.tell(options, asked.order, asked.what)
+    if asked.order not in server.orders:
+        raise InvalidRequest(where=asked.order, why="expected", expected=", ".join(server.orders))
+    told = await server.tell(options, asked.order, asked.what)
     context.answer({"done": asked.order, "told": told}, [told])
     return Exit.OK
 
 
-def _list(context: Context, simulators: dict[str, Simulator], servers: dict[str, Sandbox]) -> None:
+def _list(context: Context, simulators: dict[str, CardSimulator], servers: dict[str, ServerSimulator]) -> None:
     language = context.language
     told = {name: {"summary": one.summary(language), "profiles": one.profiles} for name, one in simulators.items()}
     told |= {name: {"summary": one.summary(language), "profiles": ()} for name, one in servers.items()}
@@ -92,7 +91,7 @@ def _list(context: Context, simulators: dict[str, Simulator], servers: dict[str,
     context.answer(told, pairs([*lines, *((name, one.summary(language)) for name, one in servers.items())]))
 
 
-def _line(simulator: Simulator, language: str) -> str:
+def _line(simulator: CardSimulator, language: str) -> str:
     profiles = f" ({', '.join(simulator.profiles)})" if simulator.profiles else ""
     return simulator.summary(language) + profiles
 

@@ -1,8 +1,9 @@
-"""A simulated CPS3: power, APDUs in, APDUs out.
+"""A simulated CPS3, in contact and read without: power, APDUs in, APDUs out.
 
-Source: the emulation facts, sections 1 to 3. Where a real card's behaviour is not known, the one that both stacks are
-known to accept was taken; ``Behaviour`` has the other possibilities that a driver must be able to live with. Another
-kind of card overrides the constants and the methods of its commands.
+Source: the emulation facts, sections 1 to 3 and 5. Where a real card's behaviour is not known, the simulated one does
+what both stacks are known to accept; ``Behaviour`` has the other possibilities that a driver must be able to live with.
+The folder of the contactless application, its files and the key's reference were chosen. Another kind of card overrides
+the constants and the methods of its commands.
 """
 
 from __future__ import annotations
@@ -14,17 +15,14 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from cardd.apdu import CHAINING, SW, Command, Protocol, Response
-from cardd_simulators.cards import environment
-from cardd_simulators.cards.answers import Refused
-from cardd_simulators.cards.contents import CardContents
-from cardd_simulators.cards.delays import PIN_COMMANDS, Delays
+from cardd_simulators.cards import environment, objects
+from cardd_simulators.cards.contents import CONTACTLESS_AID, CONTACTLESS_FOLDER, CardContents, der
 from cardd_simulators.cards.environment import Environment, Key
-from cardd_simulators.cards.files import Selection
-from cardd_simulators.cards.pins import Pin
-from cardd_simulators.cards.reading import FileCommands
-from cardd_simulators.cards.security_objects import security_object
+from cardd_simulators.cards.files import File, FileCommands, Selection
+from cardd_simulators.cards.interface import PIN_COMMANDS, Delays, Refused, Transmission
+from cardd_simulators.cards.objects import DataEntry, KeyEntry
+from cardd_simulators.cards.pins import Pin, security_object
 from cardd_simulators.cards.store import Issued
-from cardd_simulators.cards.transmission import Transmission
 
 PIN_TRIES, PUK_TRIES = 3, 10
 PIN_REFERENCE, PUK_REFERENCE = 1, 2
@@ -32,6 +30,7 @@ PIN_MINIMUM, PUK_LENGTH = 4, 8
 CHAIN_MAX = 1024
 LOG_LENGTH = 10_000
 HEADER = 4
+TECHNICAL_KEY = 0x83
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,3 +290,54 @@ class SimulatedCard:
 def _expect(command: Command, p1: int, p2: int) -> None:
     if (command.p1, command.p2) != (p1, p2):
         raise Refused(SW.BAD_P1P2)
+
+
+class ContactlessContents(CardContents):
+    """No passwords, no data, and the technical key alone."""
+
+    aid = CONTACTLESS_AID
+    folder = CONTACTLESS_FOLDER
+    info_flags = objects.READ_ONLY
+
+    def _directories(self) -> list[File]:
+        return [file for file in super()._directories() if file.identifier not in (0x7001, 0x7006)]
+
+    def _object_directory(self) -> bytes:
+        return objects.object_directory(
+            {objects.PRIVATE_KEYS: self._path(0x7002), objects.CERTIFICATES: self._path(0x7005)}
+        )
+
+    def _keys(self) -> list[KeyEntry]:
+        return [KeyEntry("CPS_PRIV_TECH_AUT", self.aid + b"\x03", TECHNICAL_KEY, objects.SIGN)]
+
+    def _certificate_directory(self) -> bytes:
+        return objects.certificate_entry("Certificat Technique CPS", self.aid + b"\x03", self._path(0xB003))
+
+    def _certificates(self) -> list[File]:
+        return [File(0xB003, der(self._card.technical))]
+
+    def _data_entries(self) -> list[DataEntry]:
+        return []
+
+    def _data(self) -> list[File]:
+        return []
+
+
+class SimulatedContactless(SimulatedCard):
+    """The card near a contactless reader: it has no PIN, and signs without one."""
+
+    atr: ClassVar[bytes] = bytes.fromhex("3B8F80010031B86404B0ECC1739401808290000E")
+    protocol: ClassVar[Protocol] = Protocol.T1
+    contents: ClassVar[type[CardContents]] = ContactlessContents
+
+    def _get_data(self, command: Command) -> bytes:
+        return security_object(command.data, {})
+
+    def _keys(self) -> dict[int, Key]:
+        return {TECHNICAL_KEY: Key(self.issued.technical.key, frozenset((environment.AUTHENTICATION,)))}
+
+    def _need_pin(self) -> None:
+        """Nothing here is behind one."""
+
+    def _known_commands(self) -> dict[int, Callable[[Command], bytes]]:
+        return {ins: run for ins, run in super()._known_commands().items() if ins not in PIN_COMMANDS}

@@ -1,8 +1,8 @@
 """A simulated CPS4: what a CPS3 does not do, or otherwise.
 
-Its commands are those of the card facts, section "CPS4", and of the emulation facts, section 5. Nothing is known of a
-real one's file system: the CPS3's was taken, without its short identifiers and EF.ATR; no driver may rely on it. What
-the basic channel answers, and every status word but 63C0, were chosen too.
+Source: the card facts, section "CPS4", and the emulation facts, section 5. Nothing is known of a real card's file
+system. The CPS3's was taken, without its short identifiers and EF.ATR: no driver may rely on it. The answers of the
+basic channel and every status word but 63C0 were chosen too, and so was a PSS salt as long as the digest.
 """
 
 from __future__ import annotations
@@ -11,21 +11,78 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, AsymmetricPadding, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
 from cardd.apdu import SW, Command, Protocol, Response
-from cardd_simulators.cards import chipdoc, environment
-from cardd_simulators.cards.answers import Refused
 from cardd_simulators.cards.card import PIN_REFERENCE, PUK_REFERENCE, SimulatedCard
-from cardd_simulators.cards.chipdoc import ChipDocEnvironment
 from cardd_simulators.cards.contents import CONTACT_AID, ROOT_AID, CardContents, application_record
+from cardd_simulators.cards.environment import CONFIDENTIALITY, RAW, SIGNATURE, Environment, fields_in
 from cardd_simulators.cards.files import File
+from cardd_simulators.cards.interface import Refused
 from cardd_simulators.cards.objects import RSA, RSA_PSS, SHA256_RSA
+
+PKCS1_SHA1, PSS_SHA1, PKCS1_SHA256, PSS_SHA256 = 0x0A, 0x15, 0x28, 0x2C
+LOCAL = 0x80
 
 CHANNEL = 0x01
 CHANNEL_CLOSED = 0x6881
 SELECT, BY_NAME, INTERNAL_AUTHENTICATE = 0xA4, 0x04, 0x88
-LOCAL = 0x80
-WAY_AROUND = ((CHANNEL, bytes.fromhex("A0000001510000")), (0x00, bytes.fromhex("8025000001FF0002")))
-ENVIRONMENTS = {(0x81, environment.SIGNATURE), (0x41, environment.CONFIDENTIALITY)}
+DETOUR = ((CHANNEL, bytes.fromhex("A0000001510000")), (0x00, bytes.fromhex("8025000001FF0002")))
+ENVIRONMENTS = {(0x81, SIGNATURE), (0x41, CONFIDENTIALITY)}
+
+_SHA1, _SHA256 = hashes.SHA1(), hashes.SHA256()  # noqa: S303 - what the card offers, not what cardd asks for
+SIGNATURES: dict[int, tuple[AsymmetricPadding, hashes.HashAlgorithm]] = {
+    PKCS1_SHA1: (PKCS1v15(), _SHA1),
+    PSS_SHA1: (PSS(MGF1(_SHA1), salt_length=_SHA1.digest_size), _SHA1),
+    PKCS1_SHA256: (PKCS1v15(), _SHA256),
+    PSS_SHA256: (PSS(MGF1(_SHA256), salt_length=_SHA256.digest_size), _SHA256),
+}
+
+
+class ChipDocEnvironment(Environment):
+    """Knows a signature's algorithm and key under tag 91, and a key to decipher with under tag 83."""
+
+    def set(self, template: int, content: bytes) -> None:
+        """MANAGE SECURITY ENVIRONMENT, SET. Raises Refused: 6A80 for an algorithm, 6A88 for a key."""
+        fields = {field.tag: field.value for field in fields_in(content)}
+        if template == CONFIDENTIALITY and len(key := fields.get(0x83, b"")) == 1:
+            self._choose(template, RAW, key[0])
+        elif template == SIGNATURE and len(chosen := fields.get(0x91, b"")) == 2:
+            algorithm, reference = chosen
+            if algorithm not in SIGNATURES or not reference & LOCAL:
+                raise Refused(SW.BAD_DATA)
+            self._choose(template, algorithm, reference & ~LOCAL)
+        else:
+            raise Refused(SW.BAD_DATA)
+
+    def sign(self, digest: bytes) -> bytes:
+        """PSO COMPUTE DIGITAL SIGNATURE over a digest that was computed off the card."""
+        setting = self._setting(SIGNATURE)
+        padding, algorithm = SIGNATURES[setting.algorithm]
+        if len(digest) != algorithm.digest_size:
+            raise Refused(SW.BAD_DATA)
+        return self._key(SIGNATURE, setting.key).private.sign(digest, padding, Prehashed(algorithm))
+
+    def decipher(self, content: bytes) -> bytes:
+        """PSO DECIPHER: the RSA operation on a whole block, whatever its padding."""
+        key = self._key(CONFIDENTIALITY, self._setting(CONFIDENTIALITY).key).private
+        if len(content) != key.key_size // 8:
+            raise Refused(SW.BAD_DATA)
+        return _raw(key, content)
+
+
+def _raw(key: RSAPrivateKey, block: bytes) -> bytes:
+    """The RSA operation itself, by the Chinese remainder theorem. Raises Refused (6A80) for a block out of range."""
+    numbers = key.private_numbers()
+    number = int.from_bytes(block, "big")
+    if number >= numbers.public_numbers.n:
+        raise Refused(SW.BAD_DATA)
+    first, second = pow(number, numbers.dmp1, numbers.p), pow(number, numbers.dmq1, numbers.q)
+    value = second + (first - second) * numbers.iqmp % numbers.p * numbers.q
+    return value.to_bytes(key.key_size // 8, "big")
 
 
 class Cps4Contents(CardContents):
@@ -34,8 +91,8 @@ class Cps4Contents(CardContents):
     label_form = "CPS4-{}"
     signature_key, authentication_key = 0x21, 0x20
     algorithms = (
-        ("40", "0640", SHA256_RSA, chipdoc.PKCS1_SHA256),
-        ("43", "0640", RSA_PSS, chipdoc.PSS_SHA256),
+        ("40", "0640", SHA256_RSA, PKCS1_SHA256),
+        ("43", "0640", RSA_PSS, PSS_SHA256),
         ("03", "0204", RSA, 0),
     )
 
@@ -57,11 +114,11 @@ class SimulatedCps4(SimulatedCard):
     contents: ClassVar[type[CardContents]] = Cps4Contents
     blocked: ClassVar[int] = SW.TRIES_LEFT
     _open = False
-    _way: tuple[tuple[int, bytes], ...] = ()
+    _selections: tuple[tuple[int, bytes], ...] = ()
 
     def _forget(self) -> None:
         super()._forget()
-        self._open, self._way = False, ()
+        self._open, self._selections = False, ()
 
     def _execute(self, command: Command) -> Response:
         if command.cla not in (0x00, CHANNEL):
@@ -75,15 +132,15 @@ class SimulatedCps4(SimulatedCard):
         return super()._execute(replace(command, cla=0x00))
 
     def _enter(self, command: Command) -> Response:
-        """Open channel 1, or take a step of the way around."""
+        """Open channel 1, or take a step of the detour."""
         step = command.cla, command.data
-        if step in WAY_AROUND:
-            self._way = (*self._way, step)
+        if step in DETOUR:
+            self._selections = (*self._selections, step)
             return Response(b"", SW.OK)
         if step != (CHANNEL, ROOT_AID):
             raise Refused(SW.FILE_NOT_FOUND)
-        if self._behaviour.detour and self._way != WAY_AROUND:
-            self._way = ()
+        if self._behaviour.detour and self._selections != DETOUR:
+            self._selections = ()
             raise Refused(SW.CONDITIONS)
         self._open = True
         return super()._execute(replace(command, cla=0x00))

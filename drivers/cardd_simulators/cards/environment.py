@@ -16,7 +16,7 @@ from cardd.apdu import SW
 from cardd.errors import CardGarbled
 from cardd.tlv import Tlv, parse
 from cardd_simulators.cards import hashing
-from cardd_simulators.cards.answers import Refused
+from cardd_simulators.cards.interface import Refused
 
 SIGNATURE, AUTHENTICATION, CONFIDENTIALITY, HASH = 0xB6, 0xA4, 0xB8, 0xAA
 ALGORITHM_REFERENCE, KEY_REFERENCE = 0x80, 0x84

@@ -1,16 +1,16 @@
-"""The file system of a simulated card: elementary files, folders, their FCPs, and SELECT's ways to find them.
+"""The file system of a simulated card, and SELECT, READ BINARY and UPDATE BINARY.
 
-Source: ISO/IEC 7816-4 sections 5.3 and 11.2; the emulation facts, section 2, for the FCPs.
+Source: ISO/IEC 7816-4 sections 5.3, 11.2 and 11.3; the emulation facts, section 2, for the file control parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from cardd.apdu import SW
+from cardd.apdu import LE_MAX, SW, Command
 from cardd.tlv import encode
-from cardd_simulators.cards.answers import Refused
+from cardd_simulators.cards.interface import NO_CURRENT_FILE, NO_ROOM, Refused
 
 ALWAYS, NEVER, PIN = 0x00, 0xFF, 0x11
 ADMINISTRATION = 0x45  # what real EF.DIR and EF.ATR want for a change: no one here can
@@ -20,6 +20,10 @@ FCP, FILE_SIZE, DESCRIPTOR, IDENTIFIER, NAME, SHORT_IDENTIFIER, LIFE_CYCLE = 0x6
 RULES, CONTACT_RULE, CONTACTLESS_RULE = 0xA1, 0x8C, 0x9C
 SIX_RULES = 0x7B  # delete, terminate, activate, deactivate, update, read
 EF, DF, ACTIVATED = 0x01, 0x38, 0x05
+
+RETURN_FCI, RETURN_FCP, RETURN_NOTHING = 0x00, 0x04, 0x0C
+BY_NAME, BY_SHORT_IDENTIFIER = 0x04, 0x80
+FCI = 0x6F
 
 
 @dataclass(slots=True)
@@ -144,3 +148,51 @@ def _folders(folder: Folder) -> Iterator[Folder]:
     for child in folder.children:
         if isinstance(child, Folder):
             yield from _folders(child)
+
+
+class FileCommands:
+    """The commands on files; ``is_verified`` tells whether the holder's PIN was given."""
+
+    def __init__(self, selection: Selection, is_verified: Callable[[], bool]) -> None:
+        self._selection = selection
+        self._is_verified = is_verified
+
+    def select(self, command: Command) -> bytes:
+        """SELECT, answered with FCP, the same as FCI, or nothing. By name, a real card refuses FCI with 6A86."""
+        wanted = (RETURN_FCP, RETURN_NOTHING) if command.p1 == BY_NAME else (RETURN_FCI, RETURN_FCP, RETURN_NOTHING)
+        if command.p2 not in wanted:
+            raise Refused(SW.BAD_P1P2)
+        target = self._selection.select(command.p1, command.data)
+        if command.p2 == RETURN_FCI:
+            return bytes((FCI,)) + target.fcp[1:]
+        return target.fcp if command.p2 == RETURN_FCP else b""
+
+    def read(self, command: Command) -> bytes:
+        """READ BINARY: from the offset on, as much as is asked for and there."""
+        file, offset = self._file(command)
+        self._allow(file.read)
+        if offset >= len(file.data):
+            raise Refused(SW.WRONG_OFFSET)
+        return bytes(file.data[offset : offset + (command.le or LE_MAX)])
+
+    def update(self, command: Command) -> bytes:
+        """UPDATE BINARY, within the file's size."""
+        file, offset = self._file(command)
+        self._allow(file.update)
+        end = offset + len(command.data)
+        if end > len(file.data):
+            raise Refused(NO_ROOM)
+        file.data[offset:end] = command.data
+        return b""
+
+    def _file(self, command: Command) -> tuple[File, int]:
+        """The file that is meant, and the offset in it; a short identifier makes its file the current one."""
+        if command.p1 & BY_SHORT_IDENTIFIER:
+            return self._selection.select_short(command.p1 & 0x1F), command.p2
+        if self._selection.file is None:
+            raise Refused(NO_CURRENT_FILE)
+        return self._selection.file, command.p1 << 8 | command.p2
+
+    def _allow(self, access: int) -> None:
+        if access != ALWAYS and not (access == PIN and self._is_verified()):
+            raise Refused(SW.SECURITY_STATUS)

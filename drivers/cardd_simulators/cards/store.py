@@ -26,12 +26,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from cardd_simulators.cards.certificates import (
+    Authority,
     Holder,
     authentication_certificate,
+    make_persons_authority,
+    make_root,
     signature_certificate,
     technical_certificate,
 )
-from cardd_simulators.cards.pki import Authority, make_persons_authority, make_root
 from cardd_simulators.cards.profiles import Profile
 
 CARD_KEY_SIZE = 2048

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from enum import Enum
 
-from cardd_simulators.cards.powered import PoweredCard
+from cardd_simulators.cards.interface import PoweredCard
 
 OFF, ON, RESET, ATR = 0, 1, 2, 4
 LENGTH_SIZE = 2

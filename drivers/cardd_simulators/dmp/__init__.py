@@ -1,1 +1,1 @@
-"""A sandbox of the DMP: what is publicly known of its rules, for a fictitious patient. ``cardctl simulate dmp``."""
+"""A simulated DMP: what is publicly known of its rules, for a fictitious patient. ``cardctl simulate dmp``."""

@@ -11,8 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
 
 from cardd_simulators.dmp import vihf
-from cardd_simulators.dmp.faults import INVALID_CERTIFICATE, Refused
-from cardd_simulators.dmp.soap import Message
+from cardd_simulators.dmp.soap import INVALID_CERTIFICATE, Message, Refused
 from cardd_simulators.dmp.xmldsig import MALFORMED, NS, Xml, certificate_of
 
 MODES = {told: mode for mode, told in vihf.MODE_OF.items()}

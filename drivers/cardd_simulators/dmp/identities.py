@@ -1,4 +1,4 @@
-"""The sandbox's own certificate, and those of a fictitious organisation for the indirect mode and AIR.
+"""The simulated DMP's own certificate, and those of a fictitious organisation for the indirect mode and AIR.
 
 All are issued by the simulated cards' authority. What tells an ORG_AUTH_CLI from an ORG_SIGN certificate is the key
 usage; the rest of their profile is not followed.
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from cardd_simulators.cards.pki import BACKDATED, Authority, key_usage
+from cardd_simulators.cards.certificates import BACKDATED, Authority, key_usage
 from cardd_simulators.cards.store import Credential, Store
 
 LIFE = timedelta(days=3 * 365)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from html import escape
 
-from cardd_simulators.dmp.faults import Refused
 from cardd_simulators.dmp.records import PATIENT, PATIENT_NAME, REPOSITORY, Document
+from cardd_simulators.dmp.soap import Refused
 from cardd_simulators.dmp.xmldsig import Xml
 
 RIM = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"

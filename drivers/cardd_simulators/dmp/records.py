@@ -1,4 +1,7 @@
-"""The fictitious patient's documents, in memory, and who used them."""
+"""The fictitious patient's documents, in memory, and the history of who used them.
+
+The history is written as rows for programs, as a page for the patient, and as lines for whoever started the simulator.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from html import escape
 from uuid import uuid4
 
 INS, INS_OID = "185059999900181", "1.2.250.1.213.1.4.10"
@@ -65,7 +69,7 @@ class Access:
 
 
 class Records:
-    """What the sandbox keeps until it ends; the oldest accesses go first."""
+    """The documents and the history, kept until the simulator ends; the oldest accesses go first."""
 
     def __init__(self, documents: Iterable[Document] = ()) -> None:
         self._documents = {document.unique_id: document for document in documents}
@@ -119,3 +123,62 @@ def first_documents() -> list[Document]:
         )
         for unique_id, title, kind, class_code, confidentiality in shape
     ]
+
+
+Row = dict[str, str | list[str]]
+HEADS = {
+    "date": "Date",
+    "nom": "Professionnel",
+    "identifiant": "Identifiant",
+    "roles": "Rôles",
+    "structure": "Structure",
+    "logiciel": "Logiciel",
+    "action": "Action",
+    "documents": "Documents",
+    "mode": "Mode",
+    "acces": "Accès",
+}
+
+
+def row(access: Access) -> Row:
+    """One access; the date in ISO 8601."""
+    return {
+        "date": access.when.isoformat(timespec="seconds"),
+        "nom": access.name,
+        "identifiant": access.person,
+        "roles": list(access.roles),
+        "structure": access.structure,
+        "logiciel": access.software,
+        "action": access.action,
+        "documents": list(access.documents),
+        "mode": access.mode,
+        "acces": access.access,
+    }
+
+
+def rows(records: Records) -> list[Row]:
+    """What the patient sees, the newest first."""
+    return [row(access) for access in records.history]
+
+
+def line(access: Access) -> str:
+    """One access in a line."""
+    return "  ".join(_text(value) for value in row(access).values())
+
+
+def page(records: Records) -> str:
+    """The same as ``rows``, in HTML."""
+    heads = "".join(f"<th>{head}</th>" for head in HEADS.values())
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(_text(one[name]))}</td>' for name in HEADS)}</tr>" for one in rows(records)
+    )
+    return (
+        '<!DOCTYPE html><html lang="fr"><meta charset="utf-8"><title>SIMULATION – historique des accès</title>'
+        "<style>body{font-family:sans-serif}td,th{padding:.2em .6em;text-align:left;border-bottom:1px solid}</style>"
+        f"<h1>SIMULATION – historique des accès au dossier de {PATIENT_NAME}</h1>"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></html>"
+    )
+
+
+def _text(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)

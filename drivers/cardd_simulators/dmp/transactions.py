@@ -1,20 +1,218 @@
-"""What can be asked of the record: each call is let in, answered or refused, and remembered."""
+"""What can be asked of the record: each call is let in, answered or refused, and remembered.
+
+ITI-18 finds documents (FindDocuments, GetDocuments), ITI-43 retrieves them, ITI-41 adds a submission set with its
+signature. Source: IHE ITI volumes 2 and 3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha1
+from html import escape
 
 from cryptography import x509
 
-from cardd_simulators.dmp import consulting, feeding
-from cardd_simulators.dmp.caller import Gate
-from cardd_simulators.dmp.calls import Answer, Call
-from cardd_simulators.dmp.faults import Refused, envelope
-from cardd_simulators.dmp.records import PATIENT, Access, Records
-from cardd_simulators.dmp.rights import Rights
-from cardd_simulators.dmp.soap import Message
-from cardd_simulators.dmp.spaces import QUERY, XDS
+from cardd_simulators.dmp import metadata
+from cardd_simulators.dmp.caller import Caller, Gate
+from cardd_simulators.dmp.metadata import RIM, Entry
+from cardd_simulators.dmp.records import PATIENT, REPOSITORY, SIGNATURE_FORMAT, Access, Document, Records
+from cardd_simulators.dmp.rights import Right, Rights
+from cardd_simulators.dmp.soap import Message, Refused, envelope
+from cardd_simulators.dmp.submission_set import wrong_in_submission_set
+from cardd_simulators.dmp.xmldsig import Xml
+
+QUERY = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
+LCM = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
+RS = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
+XDS = "urn:ihe:iti:xds-b:2007"
+SPACES = {"query": QUERY, "lcm": LCM, "xds": XDS, "rim": RIM}
+SUCCESS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A message, who sent it, and when."""
+
+    message: Message
+    caller: Caller
+    now: datetime
+    rights: Rights
+
+    def may(self, right: Right, kind: str) -> bool:
+        """Whether the table gives the caller a right for a document type."""
+        return self.rights.allow(right, self.caller.roles, kind, self.caller.access)
+
+    def sees(self, document: Document) -> bool:
+        """Whether the caller sees a document: an indirect one sees its own references only."""
+        is_own = document.structure == self.caller.structure
+        if self.caller.mode == "indirect":
+            return is_own
+        is_shown = is_own or not document.is_masked or self.may(Right.MASKED, document.type)
+        return is_shown and (document.format == SIGNATURE_FORMAT or self.may(Right.CONSULT, document.type))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The Body of an answer, and the documents it was about, for the history."""
+
+    body: str
+    documents: tuple[Document, ...]
+
+
+FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
+GET_DOCUMENTS = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
+QUOTED = re.compile(r"'([^']*)'")  # each value of a query's parameter
+RETURNED = {"LeafClass": metadata.leaf, "ObjectRef": metadata.reference}
+
+
+def query(call: Call, records: Records) -> Outcome:
+    """What the caller sees of what is asked for. Raises ``Refused``."""
+    body = call.message.body
+    asked = body.find("rim:AdhocQuery", SPACES)
+    shown = RETURNED.get(body.xpath("string(query:ResponseOption/@returnType)", namespaces=SPACES))
+    if asked is None or shown is None:
+        raise Refused("sim:query.malformed")
+    found = tuple(document for document in _asked_for(asked, records) if call.sees(document))
+    listed = "".join(shown(document) for document in found)
+    return Outcome(
+        f'<query:AdhocQueryResponse xmlns:query="{QUERY}" xmlns:rim="{metadata.RIM}" status="{SUCCESS}">'
+        f"<rim:RegistryObjectList>{listed}</rim:RegistryObjectList></query:AdhocQueryResponse>",
+        found,
+    )
+
+
+def _asked_for(asked: Xml, records: Records) -> list[Document]:
+    kind = asked.get("id")
+    if kind == FIND_DOCUMENTS:
+        return _found(asked, records)
+    if kind == GET_DOCUMENTS:
+        names = {*_values(asked, "$XDSDocumentEntryUniqueId"), *_values(asked, "$XDSDocumentEntryEntryUUID")}
+        return [each for each in records.documents if names & {each.unique_id, each.entry_id}]
+    raise Refused("sim:query.unknown")
+
+
+def _found(asked: Xml, records: Records) -> list[Document]:
+    """All of the patient's, or those of some types, classes or formats."""
+    if _values(asked, "$XDSDocumentEntryPatientId") != [PATIENT]:
+        raise Refused("sim:patient.unknown")
+    types, classes, formats = (
+        {value.partition("^^")[0] for value in _values(asked, f"$XDSDocumentEntry{name}")}
+        for name in ("TypeCode", "ClassCode", "FormatCode")
+    )
+    return [
+        each
+        for each in records.documents
+        if (not types or each.type in types)
+        and (not classes or each.class_code in classes)
+        and (not formats or each.format in formats)
+    ]
+
+
+def _values(asked: Xml, name: str) -> list[str]:
+    return [value for text in metadata.slot(asked, name) for value in QUOTED.findall(text)]
+
+
+def retrieve(call: Call, records: Records) -> Outcome:
+    """Documents with their content, all of them or none. Raises ``Refused``."""
+    if call.caller.mode == "indirect":
+        raise Refused("sim:indirect.consultation")
+    requests = call.message.body.findall("xds:DocumentRequest", SPACES)
+    found = tuple(_wanted(call, request, records) for request in requests)
+    if not found:
+        raise Refused("sim:retrieve.malformed")
+    return Outcome(
+        f'<xds:RetrieveDocumentSetResponse xmlns:xds="{XDS}"><rs:RegistryResponse xmlns:rs="{RS}" '
+        f'status="{SUCCESS}"/>{_retrieved(found)}</xds:RetrieveDocumentSetResponse>',
+        found,
+    )
+
+
+def _wanted(call: Call, request: Xml, records: Records) -> Document:
+    if request.findtext("xds:RepositoryUniqueId", "", SPACES).strip() != REPOSITORY:
+        raise Refused("sim:repository.unknown")
+    document = records.find(request.findtext("xds:DocumentUniqueId", "", SPACES).strip())
+    if document is None:
+        raise Refused("sim:document.unknown")
+    if not call.sees(document):
+        raise Refused("sim:rights.consult")
+    return document
+
+
+def _retrieved(documents: Sequence[Document]) -> str:
+    return "".join(
+        f"<xds:DocumentResponse><xds:RepositoryUniqueId>{REPOSITORY}</xds:RepositoryUniqueId>"
+        f"<xds:DocumentUniqueId>{escape(document.unique_id)}</xds:DocumentUniqueId>"
+        f"<xds:mimeType>{escape(document.mime)}</xds:mimeType>"
+        f"<xds:Document>{b64encode(document.content).decode()}</xds:Document></xds:DocumentResponse>"
+        for document in documents
+    )
+
+
+REGISTERED = f'<rs:RegistryResponse xmlns:rs="{RS}" status="{SUCCESS}"/>'
+
+
+def provide(call: Call, records: Records, *, wants_signature: bool) -> Outcome:
+    """Keep the documents of a set, all of them or none. Raises ``Refused``."""
+    if call.caller.mode == "air":
+        raise Refused("sim:air.consultation_only")  # EX_AIR-010
+    objects = call.message.body.find("lcm:SubmitObjectsRequest/rim:RegistryObjectList", SPACES)
+    if objects is None:
+        raise Refused("sim:metadata.malformed")
+    set_id, patient = metadata.set_of(objects)
+    entries = metadata.entries_of(objects)
+    _require_registrable(call, [patient, *(entry.patient for entry in entries)], entries, records)
+    contents = _submitted(call, entries)
+    _require_signature(call, set_id, entries, contents, wants_signature=wants_signature)
+    caller = call.caller
+    kept = tuple(entry.document(contents[entry.unique_id], caller.structure, caller.name) for entry in entries)
+    records.add(kept)
+    return Outcome(REGISTERED, kept)
+
+
+def _require_registrable(call: Call, patients: list[str], entries: Sequence[Entry], records: Records) -> None:
+    if set(patients) != {PATIENT}:
+        raise Refused("sim:patient.unknown")
+    names = [entry.unique_id for entry in entries]
+    if len(set(names)) != len(names) or any(records.find(name) for name in names):
+        raise Refused("sim:document.duplicate")
+    documents = [entry for entry in entries if entry.format != SIGNATURE_FORMAT]
+    if not documents:
+        raise Refused("sim:metadata.document")
+    if not all(call.may(Right.FEED, entry.type) for entry in documents):
+        raise Refused("sim:rights.feed")
+    if records.is_full:
+        raise Refused("sim:record.full")
+
+
+def _submitted(call: Call, entries: Sequence[Entry]) -> dict[str, bytes]:
+    """The bytes of each entry by its uniqueId."""
+    sent: dict[str, Xml] = {each.get("id", ""): each for each in call.message.body.findall("xds:Document", SPACES)}
+    if sent.keys() != {entry.entry_id for entry in entries}:
+        raise Refused("sim:document.missing")
+    contents = {entry.unique_id: call.message.content(sent[entry.entry_id]) for entry in entries}
+    for entry in entries:
+        if entry.digest and entry.digest.lower() != sha1(contents[entry.unique_id], usedforsecurity=False).hexdigest():
+            raise Refused("sim:document.hash")
+    return contents
+
+
+def _require_signature(
+    call: Call, set_id: str, entries: Sequence[Entry], contents: Mapping[str, bytes], *, wants_signature: bool
+) -> None:
+    """One signature over all the others, by whoever signed the VIHF."""
+    signatures = [entry.unique_id for entry in entries if entry.format == SIGNATURE_FORMAT]
+    if len(signatures) > 1 or (wants_signature and not signatures):
+        raise Refused("sim:set.signature")
+    signed = {name: content for name, content in contents.items() if name not in signatures}
+    for name in signatures:
+        wrong = wrong_in_submission_set(contents[name], set_id, signed, call.now, call.caller.signer)
+        if wrong:
+            raise Refused(*(f"sim:{word}" for word in wrong))
+
 
 QUERIED, PROVIDED, RETRIEVED = "ITI-18", "ITI-41", "ITI-43"
 BODIES = {
@@ -54,18 +252,18 @@ class Dmp:
         if caller.patient != PATIENT:
             raise Refused("sim:patient.unknown" if caller.patient else "sim:patient.missing")
         call = Call(message, caller, now, self._rights)
-        answer = self._answered(transaction, call)
-        self._remember(call, transaction, answer)
-        return envelope(answer.body, f"{action}Response", message.identifier)
+        outcome = self._outcome(transaction, call)
+        self._remember(call, transaction, outcome)
+        return envelope(outcome.body, f"{action}Response", message.identifier)
 
-    def _answered(self, transaction: str, call: Call) -> Answer:
+    def _outcome(self, transaction: str, call: Call) -> Outcome:
         if transaction == QUERIED:
-            return consulting.query(call, self.records)
+            return query(call, self.records)
         if transaction == RETRIEVED:
-            return consulting.retrieve(call, self.records)
-        return feeding.provide(call, self.records, wants_signature=self._wants_signature)
+            return retrieve(call, self.records)
+        return provide(call, self.records, wants_signature=self._wants_signature)
 
-    def _remember(self, call: Call, transaction: str, answer: Answer) -> None:
+    def _remember(self, call: Call, transaction: str, outcome: Outcome) -> None:
         caller = call.caller
         access = Access(
             when=call.now,
@@ -75,7 +273,7 @@ class Dmp:
             structure=caller.structure,
             software=caller.software,
             action=transaction,
-            documents=tuple(document.title for document in answer.documents if not document.is_invisible),
+            documents=tuple(document.title for document in outcome.documents if not document.is_invisible),
             mode=caller.mode,
             access=caller.access,
             is_secret=caller.is_secret,

@@ -1,4 +1,4 @@
-"""The mobile: a page for people, and a way for the sandbox's own command; each with a proof that no other page has."""
+"""The mobile: a page for people, and the command's place. Each wants a proof that no other page has."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import secrets
 
 from aiohttp import web
 
-from cardd_simulators.proofs import same
 from cardd_simulators.psc import pages
-from cardd_simulators.psc.logins import Logins, Refused, State
+from cardd_simulators.psc.logins import Logins, Refused, State, is_same
 
 
 class Mobile:
@@ -34,7 +33,7 @@ class Mobile:
 
     async def _pressed(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
-        if not same(form.get("proof", ""), self._proof):
+        if not is_same(form.get("proof", ""), self._proof):
             return web.Response(status=403)
         try:
             self._logins.answer(int(form["request"]), State(form["answer"]))
@@ -43,7 +42,7 @@ class Mobile:
         return web.Response(status=303, headers={"Location": "/mobile"})
 
     async def _ordered(self, request: web.Request) -> web.Response:
-        if not same(request.headers.get("Authorization", ""), f"Bearer {self.token}"):
+        if not is_same(request.headers.get("Authorization", ""), f"Bearer {self.token}"):
             return web.Response(status=403)
         number = request.query.get("request")
         try:

@@ -1,4 +1,4 @@
-"""The sandbox's pages, for people: the mobile, and the login in the browser. No script, nothing from elsewhere."""
+"""The pages for people: the mobile, and the login in the browser. No script, nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who can log in at the sandbox: fictitious professionals, built in or from a file of the user's (TOML).
+"""Who can log in: fictitious professionals, built in or from a file of the user's (TOML).
 
 ``[[people]]`` has national_id and given_name, and either profession, specialty or section and ``[[people.places]]``, or
 several ``[[people.practices]]`` with these; a place has name, structure (Struct_IdNat) and sector.
@@ -46,7 +46,7 @@ def _read(file: Path) -> Sequence[Table]:
 
 
 def _userinfo(person: Table) -> Userinfo:
-    """As PSC's own sandbox has shown it in 2023."""
+    """The userinfo as ANS's own sandbox showed it in 2023."""
     national_id, given_name = _text(person, "national_id"), _text(person, "given_name")
     family_name = str(person.get("family_name", "SIMULATION"))
     practices = _tables(person, "practices") or [person]

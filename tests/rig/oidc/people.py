@@ -1,4 +1,4 @@
-"""Fictitious professionals, with the userinfo that PSC's sandbox shows."""
+"""Fictitious professionals, with the userinfo that ANS's sandbox shows."""
 
 from __future__ import annotations
 

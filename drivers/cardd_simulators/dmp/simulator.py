@@ -1,13 +1,14 @@
-"""What can be chosen of the sandbox: ``cardctl simulate dmp --port N --table FILE --set NAME=VALUE``."""
+"""The entry point ``dmp`` of ``cardd.simulated_servers``, and what can be chosen of the simulated DMP."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import InvalidRequest
-from cardd.sandbox import SandboxOptions
+from cardd.simulator import ServerOptions
+from cardd_simulators import texts
 
 NAMES = ("history", "authorities", "lifetime", "signature")
 PORT, PORT_MAX = 17490, 65535
@@ -31,7 +32,7 @@ class Settings:
     wants_signature: bool
 
 
-def settings_of(options: SandboxOptions) -> Settings:
+def settings_of(options: ServerOptions) -> Settings:
     """The choices. Raises InvalidRequest for a name or a value that is not known."""
     told = options.settings
     port = options.port or PORT
@@ -63,3 +64,29 @@ def _number(told: Mapping[str, str], name: str, most: int) -> int | None:
 
 def _path(told: Mapping[str, str], name: str) -> Path | None:
     return Path(told[name]) if name in told else None
+
+
+class DmpSimulator:
+    """The DMP, played on loopback."""
+
+    name: str = "dmp"
+    orders: tuple[str, ...] = ()
+
+    def summary(self, language: str) -> str:
+        """What it is."""
+        return texts.DMP[language]["summary"]
+
+    async def run(self, options: ServerOptions, report: Callable[[str], None]) -> None:
+        """Serve until cancelled. Raises InvalidRequest for a setting or a file that will not do, AddressInUse.
+
+        ``report`` gets what to configure, then a line for each access and each refusal.
+        """
+        settings = settings_of(options)
+        from cardd_simulators.dmp.serving import run  # noqa: PLC0415 - for whoever runs it, not for who lists it
+
+        await run(settings, options, report)
+
+    async def tell(self, options: ServerOptions, order: str, what: str | None) -> str:
+        """Refused: it takes no orders."""
+        del options, what
+        raise InvalidRequest(where=order, why="unknown")

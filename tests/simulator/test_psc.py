@@ -25,22 +25,22 @@ from cardd.oidc.token import Token
 from cardd.system.host import SystemClock
 from tests.rig.oidc.renewing import refreshed, resumed
 from tests.rig.openssl import run
-from tests.rig.sandbox import CLIENT, SECRET, PscSandbox
+from tests.rig.psc_simulator import CLIENT, SECRET, PscSimulator
 
 ALICE, CLAIRE = "899700000000", "899700000013"
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PscSandbox]:
-    running = PscSandbox(tmp_path_factory.mktemp("psc"))
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PscSimulator]:
+    running = PscSimulator(tmp_path_factory.mktemp("psc"))
     running.start()
     yield running
     assert running.stop() == 0
 
 
 @pytest.fixture
-def tls(sandbox: PscSandbox) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(sandbox.authorities))
+def tls(simulator: PscSimulator) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(simulator.authorities))
 
 
 @pytest.fixture
@@ -50,16 +50,18 @@ async def browser(tls: ssl.SSLContext) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def service(sandbox: PscSandbox, tls: ssl.SSLContext) -> AsyncIterator[Provider]:
-    settings = ProviderSettings(issuer=sandbox.issuer, client_id=CLIENT)
+async def service(simulator: PscSimulator, tls: ssl.SSLContext) -> AsyncIterator[Provider]:
+    settings = ProviderSettings(issuer=simulator.issuer, client_id=CLIENT)
     provider = Provider(settings, SecretBasic(CLIENT, Token(SECRET)), SystemClock(), tls)
     yield provider
     await provider.close()
 
 
-async def test_approved_by_the_command_it_is_a_login_with_situations(sandbox: PscSandbox, service: Provider) -> None:
+async def test_approved_by_the_command_it_is_a_login_with_situations(
+    simulator: PscSimulator, service: Provider
+) -> None:
     pending = await ciba.start(service, CLAIRE)
-    told = await asyncio.to_thread(sandbox.tell, "approve")
+    told = await asyncio.to_thread(simulator.tell, "approve")
     assert (told.returncode, pending.binding_message in told.stdout, CLAIRE in told.stdout) == (0, True, True)
     login = await pending.finish()
     assert login.person.identity.national_id == CLAIRE
@@ -68,32 +70,32 @@ async def test_approved_by_the_command_it_is_a_login_with_situations(sandbox: Ps
 
 
 async def test_denied_on_the_page_it_is_none(
-    sandbox: PscSandbox, service: Provider, browser: aiohttp.ClientSession
+    simulator: PscSimulator, service: Provider, browser: aiohttp.ClientSession
 ) -> None:
     pending = await ciba.start(service, ALICE)
-    page = await (await browser.get(f"{sandbox.base}/mobile")).text()
+    page = await (await browser.get(f"{simulator.base}/mobile")).text()
     assert f"<b>{pending.binding_message}</b>" in page
     assert 'http-equiv="refresh"' in page  # whoever has it open sees the next request by itself
     form = dict(re.findall(r'name="(request|proof)" value="([^"]*)"', page))
-    forged = await browser.post(f"{sandbox.base}/mobile", data={**form, "proof": "x", "answer": "approve"})
+    forged = await browser.post(f"{simulator.base}/mobile", data={**form, "proof": "x", "answer": "approve"})
     assert forged.status == 403
-    await browser.post(f"{sandbox.base}/mobile", data={**form, "answer": "deny"})
+    await browser.post(f"{simulator.base}/mobile", data={**form, "answer": "deny"})
     with pytest.raises(PscDenied):
         await pending.finish()
 
 
-async def test_a_request_that_is_ignored_stays_open(sandbox: PscSandbox, service: Provider) -> None:
+async def test_a_request_that_is_ignored_stays_open(simulator: PscSimulator, service: Provider) -> None:
     pending = await ciba.start(service, ALICE)
     waiting = asyncio.create_task(pending.finish())
-    assert (await asyncio.to_thread(sandbox.tell, "ignore")).returncode == 0
+    assert (await asyncio.to_thread(simulator.tell, "ignore")).returncode == 0
     done, _ = await asyncio.wait([waiting], timeout=3)
     assert done == set()
     waiting.cancel()
 
 
-async def test_a_login_is_renewed_exchanged_and_ended(sandbox: PscSandbox, service: Provider) -> None:
+async def test_a_login_is_renewed_exchanged_and_ended(simulator: PscSimulator, service: Provider) -> None:
     pending = await ciba.start(service, ALICE)
-    await asyncio.to_thread(sandbox.tell, "approve")
+    await asyncio.to_thread(simulator.tell, "approve")
     login = await pending.finish()
     fresh = await refreshed(service, login)
     assert fresh.access.reveal() != login.tokens.access.reveal()
@@ -112,9 +114,9 @@ async def test_a_person_that_it_does_not_know_is_told(service: Provider) -> None
 
 @pytest.mark.parametrize("way", [SecretBasic, SecretPost])
 async def test_a_service_with_another_secret_is_refused(
-    sandbox: PscSandbox, tls: ssl.SSLContext, way: type[SecretBasic | SecretPost]
+    simulator: PscSimulator, tls: ssl.SSLContext, way: type[SecretBasic | SecretPost]
 ) -> None:
-    settings = ProviderSettings(issuer=sandbox.issuer, client_id=CLIENT)
+    settings = ProviderSettings(issuer=simulator.issuer, client_id=CLIENT)
     provider = Provider(settings, way(CLIENT, Token("another")), SystemClock(), tls)
     with pytest.raises(PscClientRefused):
         await ciba.start(provider, ALICE)
@@ -129,13 +131,13 @@ ASKED = {"client_id": CLIENT, "response_type": "code", "scope": "openid scope_al
          "code_challenge_method": "S256", "state": "s", "redirect_uri": "http://127.0.0.1:1/callback"}  # fmt: skip
 
 
-async def code_of(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> dict[str, str]:
+async def code_of(simulator: PscSimulator, browser: aiohttp.ClientSession) -> dict[str, str]:
     """What a service redeems, once somebody chose their name on the page."""
     asked = ASKED
-    page = await (await browser.get(f"{sandbox.base}/auth", params=asked)).text()
+    page = await (await browser.get(f"{simulator.base}/auth", params=asked)).text()
     form = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page))
     assert f'value="{CLAIRE}"' in page
-    pressed = await browser.post(f"{sandbox.base}/auth", data={**form, "person": CLAIRE}, allow_redirects=False)
+    pressed = await browser.post(f"{simulator.base}/auth", data={**form, "person": CLAIRE}, allow_redirects=False)
     code = re.search(r"state=s&.*code=([^&]*)", pressed.headers["Location"])
     assert code
     return {"grant_type": "authorization_code", "code": code[1], "code_verifier": VERIFIER,
@@ -147,9 +149,9 @@ async def code_of(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> dict[s
               {"code_challenge_method": "plain"}]
 )  # fmt: skip
 async def test_a_page_that_is_asked_for_wrongly_says_what_it_wants(
-    sandbox: PscSandbox, browser: aiohttp.ClientSession, wrong: dict[str, str]
+    simulator: PscSimulator, browser: aiohttp.ClientSession, wrong: dict[str, str]
 ) -> None:
-    got = await browser.get(f"{sandbox.base}/auth", params={**ASKED, **wrong})
+    got = await browser.get(f"{simulator.base}/auth", params={**ASKED, **wrong})
     assert (got.status, "scope=openid scope_all" in await got.text()) == (400, True)
 
 
@@ -163,18 +165,18 @@ async def test_a_page_that_is_asked_for_wrongly_says_what_it_wants(
     ],
 )
 async def test_a_mobile_that_is_asked_for_wrongly_is_not_woken(
-    sandbox: PscSandbox, browser: aiohttp.ClientSession, wrong: dict[str, str], error: str
+    simulator: PscSimulator, browser: aiohttp.ClientSession, wrong: dict[str, str], error: str
 ) -> None:
     right = {"scope": "openid scope_all", "login_hint": ALICE, "binding_message": "42", "client_id": CLIENT,
              "client_secret": SECRET}  # fmt: skip
-    address = f"{sandbox.issuer}/protocol/openid-connect/ext/ciba/auth"
+    address = f"{simulator.issuer}/protocol/openid-connect/ext/ciba/auth"
     got = await browser.post(address, data={**right, **wrong})
     assert (got.status, (await got.json())["error"]) == (400, error)
 
 
-async def test_a_code_of_the_browser_serves_once(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> None:
-    token = f"{sandbox.issuer}/protocol/openid-connect/token"
-    form = await code_of(sandbox, browser)
+async def test_a_code_of_the_browser_serves_once(simulator: PscSimulator, browser: aiohttp.ClientSession) -> None:
+    token = f"{simulator.issuer}/protocol/openid-connect/token"
+    form = await code_of(simulator, browser)
     assert (await browser.post(token, data=form)).status == 200
     again = await browser.post(token, data=form)
     assert (again.status, (await again.json())["error"]) == (400, "invalid_grant")
@@ -182,88 +184,92 @@ async def test_a_code_of_the_browser_serves_once(sandbox: PscSandbox, browser: a
 
 @pytest.mark.parametrize("wrong", [{"code_verifier": "w" * 43}, {"redirect_uri": "http://127.0.0.1:2/callback"}])
 async def test_a_code_with_another_proof_is_refused(
-    sandbox: PscSandbox, browser: aiohttp.ClientSession, wrong: dict[str, str]
+    simulator: PscSimulator, browser: aiohttp.ClientSession, wrong: dict[str, str]
 ) -> None:
-    form = {**await code_of(sandbox, browser), **wrong}
-    answer = await browser.post(f"{sandbox.issuer}/protocol/openid-connect/token", data=form)
+    form = {**await code_of(simulator, browser), **wrong}
+    answer = await browser.post(f"{simulator.issuer}/protocol/openid-connect/token", data=form)
     assert (answer.status, (await answer.json())["error"]) == (400, "invalid_grant")
 
 
 @pytest.mark.parametrize("redirect", ["http://127.0.0.1:1@evil.example/cb", "https://evil.example/", "javascript:x"])
 async def test_nobody_is_sent_elsewhere_than_to_this_machine(
-    sandbox: PscSandbox, browser: aiohttp.ClientSession, redirect: str
+    simulator: PscSimulator, browser: aiohttp.ClientSession, redirect: str
 ) -> None:
     form = {"redirect_uri": redirect, "person": ALICE}
-    pressed = await browser.post(f"{sandbox.base}/auth", data=form, allow_redirects=False)
+    pressed = await browser.post(f"{simulator.base}/auth", data=form, allow_redirects=False)
     assert (pressed.status, "Location" in pressed.headers) == (400, False)
 
 
 async def test_letters_that_no_secret_has_are_refused_like_any_other(
-    sandbox: PscSandbox, browser: aiohttp.ClientSession
+    simulator: PscSimulator, browser: aiohttp.ClientSession
 ) -> None:
-    for url in (f"{sandbox.issuer}/protocol/openid-connect/token", f"{sandbox.base}/mobile"):
+    for url in (f"{simulator.issuer}/protocol/openid-connect/token", f"{simulator.base}/mobile"):
         answer = await browser.post(url, data={"client_id": "é", "client_secret": "é", "proof": "é"})
         assert answer.status in (401, 403)
 
 
-def test_its_certificate_holds_strictly(sandbox: PscSandbox) -> None:
-    judged = run("verify", "-x509_strict", "-CAfile", sandbox.authorities, sandbox.state / "server.pem")
+def test_its_certificate_holds_strictly(simulator: PscSimulator) -> None:
+    judged = run("verify", "-x509_strict", "-CAfile", simulator.authorities, simulator.state / "server.pem")
     assert judged.endswith("OK\n")
 
 
-def test_a_second_one_on_the_same_port_leaves_the_first_alone(sandbox: PscSandbox) -> None:
-    command = sandbox.command("--port", str(sandbox.port))
+def test_a_second_one_on_the_same_port_leaves_the_first_alone(simulator: PscSimulator) -> None:
+    command = simulator.command("--port", str(simulator.port))
     second = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     assert second.returncode == 1
-    assert str(sandbox.port) in second.stderr
-    assert "Nothing waits" in sandbox.tell("approve", "9999").stderr
+    assert str(simulator.port) in second.stderr
+    assert "Nothing waits" in simulator.tell("approve", "9999").stderr
 
 
-async def test_a_page_by_another_name_reaches_nothing(sandbox: PscSandbox, browser: aiohttp.ClientSession) -> None:
-    answer = await browser.get(f"{sandbox.base}/mobile", headers={"Host": "evil.example"})
+async def test_a_page_by_another_name_reaches_nothing(simulator: PscSimulator, browser: aiohttp.ClientSession) -> None:
+    answer = await browser.get(f"{simulator.base}/mobile", headers={"Host": "evil.example"})
     assert answer.status == 403
 
 
-def test_its_keys_and_the_commands_token_are_for_its_user_only(sandbox: PscSandbox) -> None:
+def test_its_keys_and_the_commands_token_are_for_its_user_only(simulator: PscSimulator) -> None:
     for name in ("server.pem", "signing.pem", "control.json"):
-        assert stat.S_IMODE((sandbox.state / name).stat().st_mode) == 0o600
+        assert stat.S_IMODE((simulator.state / name).stat().st_mode) == 0o600
 
 
-def test_an_order_where_nothing_waits_says_so(sandbox: PscSandbox) -> None:
-    told = sandbox.tell("approve", "9999")
+def test_an_order_where_nothing_waits_says_so(simulator: PscSimulator) -> None:
+    told = simulator.tell("approve", "9999")
     assert (told.returncode, "Nothing waits" in told.stderr) == (2, True)
-    assert sandbox.tell("approve", "the-first").returncode == 2
-    assert "expected approve, deny, ignore" in sandbox.tell("later").stderr
+    assert simulator.tell("approve", "the-first").returncode == 2
+    assert "expected approve, deny, ignore" in simulator.tell("later").stderr
 
 
 def test_an_order_without_a_sandbox_says_so(tmp_path: Path) -> None:
-    told = PscSandbox(tmp_path).tell("approve")
+    told = PscSimulator(tmp_path).tell("approve")
     assert (told.returncode, "No simulated Pro Santé Connect runs" in told.stderr) == (3, True)
     assert "cardd.socket" not in told.stderr  # which would not help
 
 
 async def test_each_request_to_the_mobile_is_told_where_the_sandbox_runs(tmp_path: Path) -> None:
-    sandbox = PscSandbox(tmp_path)
-    sandbox.start("--json")
-    told = json.loads(sandbox.said)
-    assert (told["event"], told["values"]["issuer"], told["values"]["secret"]) == ("listening", sandbox.issuer, SECRET)
+    simulator = PscSimulator(tmp_path)
+    simulator.start("--json")
+    told = json.loads(simulator.said)
+    assert (told["event"], told["values"]["issuer"], told["values"]["secret"]) == (
+        "listening",
+        simulator.issuer,
+        SECRET,
+    )
     assert told["values"]["people"][ALICE] == "ALICE"
-    settings = ProviderSettings(issuer=sandbox.issuer, client_id=CLIENT)
+    settings = ProviderSettings(issuer=simulator.issuer, client_id=CLIENT)
     tls = ssl.create_default_context(cafile=told["values"]["authorities"])
     provider = Provider(settings, SecretBasic(CLIENT, Token(SECRET)), SystemClock(), tls)
     pending = await ciba.start(provider, ALICE)
-    asked = json.loads(await asyncio.to_thread(sandbox.next_line))
+    asked = json.loads(await asyncio.to_thread(simulator.next_line))
     assert asked == {
         "event": "request",
         "values": {"request": 1, "person": ALICE, "digits": pending.binding_message},
     }
     await provider.close()
-    assert sandbox.stop() == 0
+    assert simulator.stop() == 0
 
 
 def test_people_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "people.toml").write_text('[[people]]\nnational_id = "899700000039"\ngiven_name = "EMMA"\n')
-    sandbox = PscSandbox(tmp_path)
-    sandbox.start("--people", str(tmp_path / "people.toml"), "--auto", "approve")
-    assert "EMMA 899700000039" in sandbox.said
-    sandbox.stop()
+    simulator = PscSimulator(tmp_path)
+    simulator.start("--people", str(tmp_path / "people.toml"), "--auto", "approve")
+    assert "EMMA 899700000039" in simulator.said
+    simulator.stop()

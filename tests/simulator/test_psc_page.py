@@ -1,4 +1,4 @@
-"""``docs/sandbox-psc.md`` as a maker of practice software follows it: each command as it stands there."""
+"""``docs/simulated-psc.md`` as a maker of practice software follows it: each command as it stands there."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import pytest
 
 from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.ports import free_port
-from tests.rig.sandbox import PscSandbox
+from tests.rig.psc_simulator import PscSimulator
 from tests.rig.waiting import eventually_here
 
-PAGE = Path(__file__).parents[2] / "docs" / "sandbox-psc.md"
+PAGE = Path(__file__).parents[2] / "docs" / "simulated-psc.md"
 LIMIT = 60.0
 
 
@@ -49,13 +49,13 @@ def blocks() -> list[str]:
 
 @pytest.fixture
 def maker(tmp_path: Path) -> Iterator[Maker]:
-    sandbox = PscSandbox(tmp_path / ".local" / "state" / "cardd")  # where it is without --state
+    simulator = PscSimulator(tmp_path / ".local" / "state" / "cardd")  # where it is without --state
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pinentry").symlink_to(ScriptedPinentry(tmp_path).path)
-    sandbox.start("--auto", "approve")
-    assert section(PAGE.read_text()) == section(sandbox.said.replace(str(sandbox.port), "17480"))
-    yield Maker(tmp_path, sandbox.port)
-    sandbox.stop()
+    simulator.start("--auto", "approve")
+    assert section(PAGE.read_text()) == section(simulator.said.replace(str(simulator.port), "17480"))
+    yield Maker(tmp_path, simulator.port)
+    simulator.stop()
 
 
 def section(told: str) -> list[str]:

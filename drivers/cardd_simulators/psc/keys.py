@@ -1,4 +1,4 @@
-"""The keys of a sandbox: an authority of its own, its server's certificate; made once, kept in its folder."""
+"""The keys: an authority of its own, the server's certificate, the key for tokens. Made once, kept in one folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An LPS's whole way: VIHF and submission set from cardd, sent through its relay to the DMP sandbox, with the card."""
+"""An LPS with a card, all the way: VIHF and submission set from cardd, through its relay to the simulated DMP."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SET, REPORT = "2.25.9100", Sent("2.25.9101", b"SIMULATION, un compte rendu")
 
 
 @contextmanager
-def sandbox(port: int) -> Iterator[None]:
+def simulated_dmp(port: int) -> Iterator[None]:
     """``cardctl simulate dmp``, listening."""
     command = [sys.executable, "-m", "cardd.cli.cardctl", "simulate", "dmp", "--json", "--state", str(STATE)]
     with subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True) as process:
@@ -47,11 +47,11 @@ def sandbox(port: int) -> Iterator[None]:
 
 @pytest.fixture
 def practice(tmp_path: Path) -> Iterator[Workstation]:
-    """A workstation with a doctor's card, before the sandbox."""
+    """A workstation with a doctor's card, before the simulated DMP."""
     issue()
     port = free_port(2)
     station = Workstation(tmp_path, extra=SETTINGS.format(port=port, authorities=store().chain))
-    with sandbox(port), station.running(), station.card(simulated_card()):
+    with simulated_dmp(port), station.running(), station.card(simulated_card()):
         yield station
 
 
@@ -65,7 +65,7 @@ def session(practice: Workstation) -> Session:
 
 
 def call(session: Session, body: str) -> Reply:
-    """The sandbox's answer, through the relay."""
+    """The simulated DMP's answer, through the relay."""
     told = expect(200, session.lps.call("POST", f"{session.path}/assertions", VIHF))
     headers = {"Authorization": f"Bearer {session.lps.credential}", "Content-Type": "application/soap+xml"}
     with closing(http.client.HTTPConnection("127.0.0.1", session.lps.port, timeout=60)) as relay:

@@ -14,7 +14,7 @@ SECRET = "secret-SIMULATION"
 CLIENT = "lps-simulation"
 
 
-class PscSandbox:
+class PscSimulator:
     """``configuration`` is what it tells to put into cardd's."""
 
     def __init__(self, directory: Path) -> None:

@@ -1,0 +1,157 @@
+"""The entry points ``cardd.simulators``: each puts a card into a virtual reader, or into one of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+from cardd.errors import InvalidRequest
+from cardd.ports import ReaderSource
+from cardd.simulator import CardOptions
+from cardd_simulators import texts
+from cardd_simulators.cards.card import PIN_MINIMUM, PUK_LENGTH, SimulatedCard, SimulatedContactless
+from cardd_simulators.cards.cps4 import SimulatedCps4
+from cardd_simulators.cards.inprocess import READER, InProcessReader, InProcessReaders
+from cardd_simulators.cards.interface import Delays, PoweredCard
+from cardd_simulators.cards.profiles import PROFILES, Profile
+from cardd_simulators.cards.store import Store
+from cardd_simulators.cards.vitale import SimulatedVitale
+from cardd_simulators.cards.vpcd import ReaderState, VpcdSlot
+
+PIN_MAXIMUM = 8
+DELAY_MAXIMUM = 60_000
+
+
+class BaseSimulator(ABC):
+    """``cardd.simulator.CardSimulator``, but for which card it is."""
+
+    name: str
+    profiles: tuple[str, ...] = ()
+
+    @abstractmethod
+    def check(self, options: CardOptions) -> None:
+        """Raise InvalidRequest with the option that cannot be; takes no time."""
+
+    @abstractmethod
+    def card(self, options: CardOptions) -> PoweredCard:
+        """The card itself. Raises as ``check``."""
+
+    def summary(self, language: str) -> str:
+        """What it is."""
+        return texts.CARDS[language][f"{self.name}.summary"]
+
+    async def run(self, options: CardOptions, report: Callable[[str], None]) -> None:
+        """Keep the card in the virtual reader until cancelled."""
+        words = texts.CARDS[options.language]
+        self.check(options)
+        report(words["warning"])
+        card = await asyncio.to_thread(self.card, options)
+        host, port = options.reader
+        loop = asyncio.get_running_loop()
+
+        def tell(state: ReaderState) -> None:
+            sentence = words[state.value].format(card=card.title, reader=f"{host}:{port}")
+            loop.call_soon_threadsafe(report, sentence)
+
+        await _serve(VpcdSlot(card, options.reader, tell))
+
+    def in_process(self, options: CardOptions) -> ReaderSource:
+        """One reader that holds the card."""
+        return InProcessReaders([InProcessReader(READER, self.card(options))])
+
+    def authorities(self, options: CardOptions) -> list[bytes]:  # noqa: ARG002 - a patient's card has none
+        """Return none: only cards with keys have authorities."""
+        return []
+
+
+class Cps3Simulator(BaseSimulator):
+    """A CPS3. Another kind of card overrides the constants; ``generation`` names the kind whose keys are used."""
+
+    name: str = "cps3"
+    generation: ClassVar[str] = "cps3"
+    card_type: ClassVar[type[SimulatedCard]] = SimulatedCard
+    profiles = tuple(PROFILES)
+
+    def check(self, options: CardOptions) -> None:
+        """Whether there is such a profile, and whether PIN, PUK and delay can be."""
+        if not (_is_digits(options.pin) and PIN_MINIMUM <= len(options.pin) <= PIN_MAXIMUM):
+            raise InvalidRequest(where="pin", why=f"{PIN_MINIMUM}-{PIN_MAXIMUM}")
+        if not (_is_digits(options.puk) and len(options.puk) == PUK_LENGTH):
+            raise InvalidRequest(where="puk", why=f"{PUK_LENGTH}")
+        if not 0 <= options.delay_ms <= DELAY_MAXIMUM:
+            raise InvalidRequest(where="delay_ms", why=f"0-{DELAY_MAXIMUM}")
+        _profile(options)
+
+    def card(self, options: CardOptions) -> SimulatedCard:
+        """The card itself, made from the keys of the options' directory."""
+        self.check(options)
+        issued = Store(options.state).issue(_profile(options), len(options.pin), self.generation)
+        delays = Delays(options.delay_ms)
+        return self.card_type(issued, pin=options.pin.encode(), puk=options.puk.encode(), delays=delays)
+
+    def authorities(self, options: CardOptions) -> list[bytes]:
+        """The fictitious ones."""
+        return Store(options.state).authorities
+
+
+class Cps4Simulator(Cps3Simulator):
+    """A CPS4."""
+
+    name: str = "cps4"
+    generation: ClassVar[str] = "cps4"
+    card_type: ClassVar[type[SimulatedCard]] = SimulatedCps4
+
+
+class ContactlessSimulator(Cps3Simulator):
+    """The simulated CPS3 of the same options, read without contact."""
+
+    name: str = "cps3-contactless"
+    card_type: ClassVar[type[SimulatedCard]] = SimulatedContactless
+
+
+class VitaleSimulator(BaseSimulator):
+    """A patient's card, without profiles: nothing of it names a holder."""
+
+    name: str = "vitale-atr"
+
+    def check(self, options: CardOptions) -> None:
+        """Nothing but the reader can be chosen."""
+        if options.profile:
+            raise InvalidRequest(where="profile", why="–")
+
+    def card(self, options: CardOptions) -> SimulatedVitale:
+        """The card itself."""
+        self.check(options)
+        return SimulatedVitale()
+
+
+def _profile(options: CardOptions) -> Profile:
+    """The profile meant. Raises InvalidRequest."""
+    name = options.profile or next(iter(PROFILES))
+    if name not in PROFILES:
+        raise InvalidRequest(where="profile", why=", ".join(PROFILES))
+    return PROFILES[name]
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+async def _serve(slot: VpcdSlot) -> None:
+    """Run the slot on a thread of its own; when cancelled, take the card out before leaving."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+
+    def work() -> None:
+        slot.run()
+        loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=work, name="vpcd", daemon=True).start()
+    try:
+        await ended.wait()
+    finally:
+        slot.stop()
+        await ended.wait()

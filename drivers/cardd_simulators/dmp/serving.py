@@ -1,0 +1,208 @@
+"""The simulated DMP while it runs: its two servers on loopback, and what it reports.
+
+The DMP's own server wants TLS with a client certificate. The other one has the patient's page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cardd.errors import AddressInUse, InvalidRequest
+from cardd.simulator import ServerOptions
+from cardd_simulators import texts
+from cardd_simulators.cards.store import Store
+from cardd_simulators.dmp.caller import Gate
+from cardd_simulators.dmp.identities import PASSWORD, Identities, identities
+from cardd_simulators.dmp.records import PATIENT, PATIENT_NAME, Access, Records, first_documents, line, page, row, rows
+from cardd_simulators.dmp.rights import load
+from cardd_simulators.dmp.simulator import Settings
+from cardd_simulators.dmp.soap import Refused, fault, message_of
+from cardd_simulators.dmp.transactions import Dmp
+
+HOST = "127.0.0.1"
+PATHS = ("/simulation/registry", "/simulation/repository")
+HISTORY = "/historique"
+BODY_MAX = 64 * 1024 * 1024
+POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where to listen, with what certificate (``identity``: a PEM file with its key), and whom to let connect."""
+
+    port: int
+    history_port: int
+    identity: Path
+    authorities: Sequence[x509.Certificate]
+
+
+@asynccontextmanager
+async def serving(listening: Listening, dmp: Dmp, refused: Callable[[Sequence[str]], None]) -> AsyncIterator[None]:
+    """Both servers, until the block is left. ``refused`` hears of each refusal. Raises OSError for a taken port."""
+    soap = web.Application(client_max_size=BODY_MAX)
+    for path in PATHS:
+        soap.router.add_post(path, _soap(dmp, refused))
+    history = web.Application()
+    history.router.add_get(HISTORY, _history(dmp.records, listening.history_port))
+    runners = [web.AppRunner(application, access_log=None) for application in (soap, history)]
+    try:
+        for runner in runners:
+            await runner.setup()
+        await web.TCPSite(runners[0], HOST, listening.port, ssl_context=_tls(listening)).start()
+        await web.TCPSite(runners[1], HOST, listening.history_port).start()
+        yield
+    finally:
+        for runner in runners:
+            await runner.cleanup()
+
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def _soap(dmp: Dmp, refused: Callable[[Sequence[str]], None]) -> Handler:
+    async def answer(request: web.Request) -> web.Response:
+        octets = await request.read()
+        identifier, status = "", 200
+        try:
+            message = message_of(request.headers.get("Content-Type", ""), octets)
+            identifier = message.identifier
+            body = dmp.answer(message, _client(request), datetime.now(UTC))
+        except Refused as reason:
+            refused(reason.codes)
+            body, status = fault(reason.codes, identifier), 500
+        return web.Response(body=body, status=status, content_type="application/soap+xml", charset="utf-8")
+
+    return answer
+
+
+def _client(request: web.Request) -> x509.Certificate:
+    """The client's certificate, which TLS has verified."""
+    connection = request.get_extra_info("ssl_object")
+    return x509.load_der_x509_certificate(connection.getpeercert(binary_form=True))
+
+
+def _history(records: Records, port: int) -> Handler:
+    names = {f"{host}:{port}" for host in (HOST, "localhost")}
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.host not in names:  # a web site that has its name lead here is not to read
+            return web.Response(status=403)
+        if "application/json" in request.headers.get("Accept", ""):
+            return web.json_response({"historique": rows(records)}, headers=POLICY)
+        return web.Response(text=page(records), content_type="text/html", headers=POLICY)
+
+    return answer
+
+
+def _tls(listening: Listening) -> ssl.SSLContext:
+    """TLS 1.2 and 1.3, with a certificate of the authorities on the other side."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(listening.identity)
+    for authority in listening.authorities:
+        context.load_verify_locations(cadata=authority.public_bytes(Encoding.DER))
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+CONFIGURATION = """[upstreams.dmp]
+url = "{url}"
+paths = ["/simulation/"]
+authorities = "{authorities}\""""
+CURL = """curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/soap+xml' \\
+     --data-binary @request.xml \\
+     "http://127.0.0.1:17463/v1/sessions/$SESSION/upstreams/dmp{path}\""""
+
+
+async def run(settings: Settings, options: ServerOptions, report: Callable[[str], None]) -> None:
+    """Serve until cancelled. Raises InvalidRequest, AddressInUse."""
+    rights = load(settings.rights)
+    store = Store(options.state)
+    made = await asyncio.to_thread(identities, store)
+    authorities = _authorities(store, settings)
+    reporter = Reporter(options, report)
+    gate = Gate(authorities, settings.lifetime)
+    records = Records(first_documents())
+    dmp = Dmp(records, rights, gate, reporter.access, wants_signature=settings.wants_signature)
+    listening = Listening(settings.port, settings.history, made.server, authorities)
+    try:
+        async with serving(listening, dmp, reporter.refused):
+            reporter.start(settings, store, made)
+            await asyncio.Event().wait()
+    except OSError as fault:
+        raise AddressInUse(address=f"{HOST}:{settings.port}, {HOST}:{settings.history}") from fault
+
+
+def _authorities(store: Store, settings: Settings) -> list[x509.Certificate]:
+    """The simulation's own, and those of the file. Raises InvalidRequest."""
+    own = x509.load_pem_x509_certificates(store.chain.read_bytes())
+    if settings.authorities is None:
+        return own
+    try:
+        return [*own, *x509.load_pem_x509_certificates(settings.authorities.read_bytes())]
+    except (OSError, ValueError) as fault:
+        raise InvalidRequest(where="authorities", why=str(fault)) from fault
+
+
+class Reporter:
+    """Reports in the user's language, or as a line of JSON each."""
+
+    def __init__(self, options: ServerOptions, report: Callable[[str], None]) -> None:
+        self._texts = texts.DMP[options.language]
+        self._json = options.json
+        self._report = report
+
+    def start(self, settings: Settings, store: Store, made: Identities) -> None:
+        """Where it listens, and what to tell cardd."""
+        url, history = f"https://localhost:{settings.port}", f"http://{HOST}:{settings.history}{HISTORY}"
+        told = {
+            "url": url,
+            "history": history,
+            "authorities": str(store.chain),
+            "authentication": str(made.authentication),
+            "signature": str(made.signature),
+            "password": PASSWORD,
+            "name": PATIENT_NAME,
+            "patient": PATIENT,
+        }
+        if self._json:
+            self._json_line("listening", told | {"paths": PATHS})
+            return
+        for key in ("warning", "listening", "patient", "organisation", "configure"):
+            self._report(self._texts[key].format(**told))
+        self._report(CONFIGURATION.format(**told))
+        self._report(self._texts["curl"])
+        self._report(CURL.format(path=PATHS[0]))
+
+    def access(self, access: Access) -> None:
+        """Somebody used the record."""
+        if self._json:
+            self._json_line("access", row(access) | {"secret": access.is_secret})
+        else:
+            self._report(_shown(self._texts["access"].format(line=line(access))))
+
+    def refused(self, codes: Sequence[str]) -> None:
+        """Somebody was refused."""
+        if self._json:
+            self._json_line("refused", {"codes": list(codes)})
+        else:
+            self._report(_shown(self._texts["refused"].format(codes=", ".join(codes))))
+
+    def _json_line(self, event: str, values: object) -> None:
+        self._report(json.dumps({"event": event, "values": values}, ensure_ascii=False))
+
+
+def _shown(text: str) -> str:
+    """Without what a terminal would obey: names come from whoever calls."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,0 +1,101 @@
+"""The entry point ``psc`` of ``cardd.simulated_servers``, and the control file of the simulator that runs.
+
+``cardctl simulate psc approve`` finds the simulator by that file, and may give it orders.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cardd.errors import DaemonUnreachable, InvalidRequest
+from cardd.simulator import ServerOptions
+from cardd_simulators import texts
+
+NAME = "control.json"
+STATE = "sandbox-psc"  # the folder's name since the first version: configurations name it
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Where it listens, and what proves that whoever gives an order may read the file."""
+
+    port: int
+    token: str
+
+
+def write_control(folder: Path, control: Control) -> None:
+    """For this user's command, and for nobody else. Raises OSError."""
+    with os.fdopen(os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(asdict(control), file)
+
+
+def read_control(folder: Path) -> Control | None:
+    """None where none runs."""
+    try:
+        return Control(**json.loads((folder / NAME).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def remove_control(folder: Path) -> None:
+    """It runs no more."""
+    (folder / NAME).unlink(missing_ok=True)
+
+
+AUTO = ("approve", "deny", "ignore")
+
+
+class PscSimulator:
+    """Pro Santé Connect, played on loopback."""
+
+    name = "psc"
+    orders: tuple[str, ...] = AUTO
+
+    def summary(self, language: str) -> str:
+        """What it is."""
+        return texts.PSC[language]["summary"]
+
+    async def run(self, options: ServerOptions, report: Callable[[str], None]) -> None:
+        """Serve until cancelled."""
+        from cardd_simulators.psc.serving import serve  # noqa: PLC0415 - for whoever runs it, not for who lists it
+
+        if options.auto not in (None, *AUTO):
+            raise InvalidRequest(where="--auto", why="expected", expected=", ".join(AUTO))
+        await serve(_folder(options), options, report)
+
+    async def tell(self, options: ServerOptions, order: str, what: str | None) -> str:
+        """Play the mobile of the simulator that runs."""
+        import aiohttp  # noqa: PLC0415 - as above
+
+        if what is not None and not what.isdecimal():
+            raise InvalidRequest(where=what, why="expected", expected="1, 2, 3…")
+        folder, words = _folder(options), texts.PSC[options.language]
+        absent = DaemonUnreachable(**{part: words[f"absent.{part}"] for part in ("title", "detail", "remedy")})
+        control = read_control(folder)
+        if control is None:
+            raise absent
+        tls = ssl.create_default_context(cafile=str(folder / "authority.pem"))
+        query = f"?request={int(what)}" if what else ""
+        url = f"https://localhost:{control.port}/mobile/{order}{query}"
+        headers = {"Authorization": f"Bearer {control.token}"}
+        try:
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as http,
+                http.post(url, headers=headers) as answer,
+            ):
+                told = await answer.json()
+        except (aiohttp.ClientError, OSError) as fault:
+            raise absent from fault
+        if "error" in told:
+            raise InvalidRequest(title=words["nothing.title"], detail=words["nothing.detail"])
+        return words[order].format(**told)
+
+
+def _folder(options: ServerOptions) -> Path:
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return options.state or Path(home) / "cardd" / STATE

@@ -1,0 +1,97 @@
+"""What the simulators tell their user, in French and English."""
+
+from __future__ import annotations
+
+CARDS = {
+    "fr": {
+        "cps3.summary": "Carte CPS3 simulée (personnes et autorités fictives), pour les tests et les éditeurs",
+        "cps4.summary": "Carte CPS4 simulée ; son système de fichiers suit celui de la CPS3, faute d'être connu",
+        "cps3-contactless.summary": "La carte CPS3 simulée, lue sans contact : elle s'identifie, sans code porteur",
+        "vitale-atr.summary": "La réponse initiale d'une carte Vitale simulée, et rien d'autre",
+        "warning": "Attention : le lecteur virtuel vpcd écoute sur toutes les interfaces réseau. "
+        "Un poste en production ne doit pas le porter.",
+        "inserted": "Carte {card} insérée dans le lecteur virtuel {reader}.",
+        "waiting": "Le lecteur virtuel {reader} ne répond pas (pcscd et vsmartcard-vpcd sont-ils là ?) ; "
+        "la carte y sera insérée dès qu'il reviendra.",
+    },
+    "en": {
+        "cps3.summary": "Simulated CPS3 card (fictitious people and authorities), for tests and for software makers",
+        "cps4.summary": "Simulated CPS4 card; its file system follows the CPS3's, because it is not known",
+        "cps3-contactless.summary": "The simulated CPS3 card read without contact: it identifies itself, without a PIN",
+        "vitale-atr.summary": "A simulated carte Vitale's answer to reset, and nothing else",
+        "warning": "Warning: the virtual reader vpcd listens on all network interfaces. "
+        "A production workstation must not carry it.",
+        "inserted": "Card {card} inserted in the virtual reader {reader}.",
+        "waiting": "The virtual reader {reader} does not answer (are pcscd and vsmartcard-vpcd there?); "
+        "the card is inserted as soon as it comes back.",
+    },
+}
+
+DMP = {
+    "fr": {
+        "summary": "Un DMP simulé : ses règles connues, pour un patient fictif (VIHF, ITI-18, ITI-41, ITI-43)",
+        "warning": "SIMULATION : ce n'est pas le DMP. Tout est fictif et s'efface à l'arrêt ; "
+        "rien n'y prouve une conformité.",
+        "listening": "Le DMP simulé écoute sur {url} ; l'historique du patient se lit sur {history}",
+        "patient": "Patient : {name}, INS {patient}",
+        "organisation": "Certificats d'organisation fictifs (mot de passe : {password}) : "
+        "{authentication} et {signature}",
+        "configure": "Dans la configuration de cardd :",
+        "curl": "Puis, avec le jeton et la session de cardd :",
+        "access": "Accès : {line}",
+        "refused": "Refusé : {codes}",
+    },
+    "en": {
+        "summary": "A simulated DMP: its known rules, for a fictitious patient (VIHF, ITI-18, ITI-41, ITI-43)",
+        "warning": "SIMULATION: this is not the DMP. All is fictitious and gone at the end; "
+        "nothing here proves conformity.",
+        "listening": "The simulated DMP listens on {url}; the patient's history is read at {history}",
+        "patient": "Patient: {name}, INS {patient}",
+        "organisation": "Fictitious organisation certificates (password: {password}): {authentication} and {signature}",
+        "configure": "In cardd's configuration:",
+        "curl": "Then, with cardd's token and session:",
+        "access": "Access: {line}",
+        "refused": "Refused: {codes}",
+    },
+}
+
+PSC = {
+    "fr": {
+        "summary": "Pro Santé Connect simulé, avec e-CPS : pour les tests et les éditeurs",
+        "ready": "Pro Santé Connect simulé. Le mobile : {url} ou « cardctl simulate psc approve ».",
+        "people": "Personnes fictives : {people}",
+        "configure": "À mettre dans la configuration de cardd :",
+        "secret": (
+            "Le secret du service est « {secret} » : entrée psc-client-secret du trousseau (service cardd), "
+            "ou credential cardd.psc-client-secret de systemd."
+        ),
+        "asked": "Demande {request} de {person} : le mobile montre {digits}.",
+        "nothing.title": "Aucune demande en attente",
+        "nothing.detail": "Personne ne s'est connecté, ou la demande a reçu sa réponse, ou elle a expiré.",
+        "absent.title": "Pro Santé Connect simulé ne fonctionne pas",
+        "absent.detail": "Rien n'a été lancé, ou pas avec ce « --state ».",
+        "absent.remedy": "Lancez-le dans un autre terminal : « cardctl simulate psc ».",
+        "approve": "Demande {request} de {person} ({digits}) : approuvée.",
+        "deny": "Demande {request} de {person} ({digits}) : refusée.",
+        "ignore": "Demande {request} de {person} ({digits}) : ignorée.",
+    },
+    "en": {
+        "summary": "a simulated Pro Santé Connect, with e-CPS: for tests and makers of software",
+        "ready": "Simulated Pro Santé Connect. The mobile: {url} or “cardctl simulate psc approve”.",
+        "people": "Fictitious people: {people}",
+        "configure": "For cardd's configuration:",
+        "secret": (
+            "The service's secret is “{secret}”: entry psc-client-secret of the keyring (service cardd), or systemd's "
+            "credential cardd.psc-client-secret."
+        ),
+        "asked": "Request {request} of {person}: the mobile shows {digits}.",
+        "nothing.title": "Nothing waits",
+        "nothing.detail": "Nobody has logged in, or the request was answered, or it has expired.",
+        "absent.title": "No simulated Pro Santé Connect runs",
+        "absent.detail": "None was started, or not with this “--state”.",
+        "absent.remedy": "Start it in another terminal: “cardctl simulate psc”.",
+        "approve": "Request {request} of {person} ({digits}): approved.",
+        "deny": "Request {request} of {person} ({digits}): denied.",
+        "ignore": "Request {request} of {person} ({digits}): ignored.",
+    },
+}
