@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cardd.cli.exits import Exit
+from cardd.cli.failures import Exit
 from cardd.cli.parser import Parser, wanted_language
 from cardd.config import Config
 from cardd.config.loading import load

@@ -1,19 +1,68 @@
-"""How a failure is told: what happened, why, and what to do."""
+"""How a failure ends a command: its exit status, and what is told of it (what happened, why, what to do).
+
+docs/cardctl.md has the same table of exit statuses, and a test compares them.
+"""
 
 from __future__ import annotations
 
-from cardd.cli.context import Context, as_json
+from enum import IntEnum
+
+from cardd.cli.command import Context, as_json
 from cardd.cli.terminal import shown
 from cardd.errors import (
     AuditBroken,
     AuditUnavailable,
     CardAmbiguous,
     CarddError,
+    CardError,
+    ClientLocked,
+    ClientUnknown,
     ConfigInvalid,
+    ConsentError,
+    DaemonUnreachable,
     InvalidRequest,
+    PairingRefused,
+    PinError,
+    PromptError,
+    PscBrowserTimeout,
+    PscDenied,
+    PscExpired,
+    PscLoginHintUnknown,
+    PscOtherPerson,
+    ReaderError,
     SessionError,
+    SituationUnknown,
+    SupportCodeLocked,
+    SupportCodeReplayed,
+    SupportCodeRequired,
+    SupportCodeWrong,
 )
 from cardd.i18n import in_words, text
+
+
+class Exit(IntEnum):
+    """What a script may tell apart without reading texts."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NO_SESSION = 4
+    CARD = 5
+    PERSON = 6
+    UNDETERMINED = 7
+    INTERRUPTED = 130
+
+
+BY_THE_PERSON = (PscDenied, PscExpired, PscBrowserTimeout, PscOtherPerson, PscLoginHintUnknown)
+_BY_ERROR: tuple[tuple[tuple[type[CarddError], ...], Exit], ...] = (
+    ((InvalidRequest, SituationUnknown), Exit.USAGE),
+    ((DaemonUnreachable,), Exit.UNREACHABLE),
+    ((ClientUnknown, ClientLocked, SessionError), Exit.NO_SESSION),
+    ((ReaderError, CardError), Exit.CARD),
+    ((PinError, ConsentError, PromptError, PairingRefused, *BY_THE_PERSON), Exit.PERSON),
+    ((SupportCodeRequired, SupportCodeWrong, SupportCodeReplayed, SupportCodeLocked), Exit.PERSON),
+)
 
 # What the remedy of the API says to a program's maker; who sits at a terminal is told a command.
 HINTS = frozenset(
@@ -27,6 +76,11 @@ HINTS = frozenset(
         "card.unknown",
     }
 )
+
+
+def exit_of(error: CarddError) -> Exit:
+    """Return the exit status for an error."""
+    return next((status for kinds, status in _BY_ERROR if isinstance(error, kinds)), Exit.FAILED)
 
 
 def tell(context: Context, error: CarddError) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
-from cardd.cli.exits import Exit
+from cardd.cli.failures import Exit
+from cardd.errors import InvalidRequest
 from cardd.i18n import LANGUAGES, language_of, text
 
 LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
@@ -92,6 +94,22 @@ def wanted_language(arguments: list[str]) -> str:
         return str(asked)
     locale = next((os.environ[name] for name in LOCALES if os.environ.get(name)), "")
     return language_of(f"{locale.partition('_')[0].partition('.')[0]}, en;q=0.1")
+
+
+def named_files(language: str, given: Iterable[str]) -> dict[str, Path]:
+    """Return the documents of a DMP submission set by their XDS ``uniqueId``; each is given as ``OID=PATH``.
+
+    Raises InvalidRequest for what is no ``OID=PATH``, or is there twice.
+    """
+    named: dict[str, Path] = {}
+    for one in given:
+        name, _, path = one.partition("=")
+        if not name or not path:
+            raise InvalidRequest(where=one, why=text("cli.set.named", language))
+        if name in named:
+            raise InvalidRequest(where=one, why="duplicate")
+        named[name] = Path(path)
+    return named
 
 
 def _formatter(language: str) -> Callable[..., argparse.HelpFormatter]:

@@ -1,7 +1,8 @@
-"""What is written where: answers to stdout, progress and failures to stderr, colour for people only."""
+"""The terminal: answers to stdout, all else to stderr; colour, tables, large digits and QR codes for people."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import unicodedata
@@ -9,6 +10,15 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 GAP = "  "
+DIGITS = (
+    "███   █ ███ ███ █ █ ███ ███ ███ ███ ███",
+    "█ █   █   █   █ █ █ █   █     █ █ █ █ █",
+    "█ █   █ ███ ███ ███ ███ ███   █ ███ ███",
+    "█ █   █ █     █   █   █ █ █   █ █ █   █",
+    "███   █ ███ ███   █ ███ ███   █ ███ ███",
+)
+DIGIT = 3  # columns, and one between two digits
+BLACK_ON_WHITE, PLAIN = "\x1b[38;5;231;48;5;16m", "\x1b[0m"
 CODES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "dim": "2"}
 
 
@@ -38,7 +48,7 @@ class Terminal:
         return self.err.isatty()
 
     def styled(self, text: str, style: str, *, err: bool = False) -> str:
-        """The text in a style (``CODES``) where that is shown; NO_COLOR and TERM=dumb are heeded."""
+        """Return the text in a style (``CODES``) where that is shown; NO_COLOR and TERM=dumb are heeded."""
         stream = self.err if err else self.out
         if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             return text
@@ -46,32 +56,65 @@ class Terminal:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Aligned columns under their heads."""
+    """Return aligned columns under their heads."""
     cells = [[shown(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(width(row[column]) for row in cells) for column in range(len(heads))]
     return [GAP.join(pad(cell, size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def pairs(entries: Iterable[tuple[str, str]]) -> list[str]:
-    """Names and values, aligned."""
+    """Return names and values, aligned."""
     told = [(name, shown(value)) for name, value in entries]
     widest = max((width(name) for name, _ in told), default=0)
     return [f"{pad(name, widest)}{GAP}{value}".rstrip() for name, value in told]
 
 
 def shown(text: str) -> str:
-    """Text that came from elsewhere, without what could move the cursor or hide the rest."""
+    """Return text that came from elsewhere without what could move the cursor or hide the rest."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def pad(text: str, size: int) -> str:
-    """The text, as wide as this."""
+    """Return the text, made as wide as ``size``."""
     return text + " " * (size - width(text))
 
 
 def width(text: str) -> int:
-    """How many columns the text takes."""
+    """Return how many columns the text takes."""
     return sum(_columns(character) for character in text)
+
+
+def large_digits(digits: str, encoding: str) -> list[str]:
+    """Return digits that are compared at a glance from where the mobile lies, with an empty line above and below.
+
+    Empty where the terminal's encoding has no blocks.
+    """
+    if not _can_write("█", encoding):
+        return []
+    places = [int(digit) * (DIGIT + 1) for digit in digits]
+    rows = ("   ".join(row[place : place + DIGIT] for place in places) for row in DIGITS)
+    return ["", *(GAP + "".join(2 * block for block in row).rstrip() for row in rows), ""]
+
+
+def qr_code(content: str, encoding: str) -> list[str]:
+    """Return a QR code, two modules a character, black on white whatever the terminal's own colours are.
+
+    Empty where the terminal's encoding has no half blocks.
+    """
+    import segno  # noqa: PLC0415 - for one enrolment in the life of a workstation
+
+    out = io.StringIO()
+    segno.make(content, error="l", micro=False).terminal(out, compact=True)
+    lines = out.getvalue().splitlines()
+    return [f"{BLACK_ON_WHITE}{line}{PLAIN}" for line in lines] if _can_write("".join(lines), encoding) else []
+
+
+def _can_write(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _columns(character: str) -> int:

@@ -1,14 +1,15 @@
-"""What a person sees while a dialog waits: what is wanted of them, and how long it stays open."""
+"""Commands that wait: for a person at a dialog, with the time left, or until they are told to end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from cardd.cli.context import Context
+from cardd.cli.command import Context
 from cardd.client import CarddClient
 from cardd.errors import CarddError
 
@@ -41,6 +42,16 @@ async def waiting(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         context.terminal.rewrite("")
+
+
+async def until_told(work: Coroutine[None, None, None]) -> None:
+    """Run until SIGINT or SIGTERM, or until the work ends: Ctrl-C is how such a command ends well."""
+    running = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    await asyncio.wait((running,))
+    if not running.cancelled():
+        await running
 
 
 class _Line:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cardd.cli.doctor.check import Level, Result
-from cardd.cli.doctor.checks import CHECKS
-from cardd.cli.doctor.run import examine
+from cardd.cli.doctor import CHECKS
+from cardd.cli.doctor.check import Level, Result, examine
 from cardd.cli.doctor.surroundings import Surroundings
 
 

@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cardd.cli.doctor import run
-from cardd.cli.doctor.check import Finding, Level, ok
-from cardd.cli.doctor.kernel import is_synchronised, lockable_memory
-from cardd.cli.doctor.run import examine
-from cardd.cli.doctor.surroundings import Surroundings
+from cardd.cli.doctor.check import Finding, Level, examine, ok
+from cardd.cli.doctor.machine import lockable_memory
+from cardd.cli.doctor.surroundings import Surroundings, is_synchronised
 from tests.api.workbench import Workbench
 from tests.cli.doctor import code, configured, result
 from tests.cli.station import User
@@ -100,8 +98,8 @@ IMPORTS = """
 import asyncio, base64, encodings.idna, logging, sqlite3
 from pathlib import Path
 import cardd.formats.certificate, cardd.system.audit_reader, cardd.core.registry, cardd.i18n.fr.doctor
-from cardd.cli.doctor.checks import CHECKS
-from cardd.cli.doctor.run import examine
+from cardd.cli.doctor import CHECKS
+from cardd.cli.doctor.check import examine
 from cardd.cli.doctor.surroundings import Surroundings
 """
 EXAMINE = """
@@ -234,10 +232,9 @@ async def fine(_surroundings: Surroundings) -> Finding:
     return ok()
 
 
-async def test_each_check_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "LIMIT", 0.05)
+async def test_each_check_fails_alone() -> None:
     checks = {"pcscd": broken, "reader": slow, "clock": fine}
-    results = await examine(checks, checks, Surroundings())
+    results = await examine(checks, checks, Surroundings(), limit=0.05)
     assert [(result.level, result.code) for result in results] == [
         (Level.FAILURE, "fault"),
         (Level.FAILURE, "late"),

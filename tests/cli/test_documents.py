@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from cardd.cli.cardctl import COMMANDS
-from cardd.cli.doctor.checks import CHECKS
-from cardd.cli.exits import Exit, exit_of
+from cardd.cli.doctor import CHECKS
+from cardd.cli.failures import Exit, exit_of
 from cardd.errors import CardAmbiguous, CarddError, every_error
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cardctl.md").read_text()

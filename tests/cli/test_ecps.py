@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.cli.digits import large
+from cardd.cli.terminal import large_digits
 from cardd.client import CarddClient, PscLogin, Session
 from tests.cli.station import Ran, User
 from tests.rig.daemon import DaemonProcess
@@ -272,7 +272,7 @@ def test_on_a_terminal_the_digits_are_large_and_the_time_left_counts_down(desk: 
         terminal.wait_for("(encore 118 s)")
         shown = re.search(r"mobile : *(\d\d)", terminal.screen)
         assert shown
-        drawn = "\r\n".join(line for line in large(shown[1], "utf-8") if line)
+        drawn = "\r\n".join(line for line in large_digits(shown[1], "utf-8") if line)
         assert drawn in ESCAPES.sub("", terminal.raw.decode())
         asyncio.run(desk.psc.approve(ALICE))
         assert "ALICE SIMULATION (899700000000, identité de test)" in terminal.end()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cardd.cli.cardctl import COMMANDS, main
-from cardd.cli.doctor.checks import CHECKS
+from cardd.cli.doctor import CHECKS
 from cardd.i18n import catalogue
 from tests.cli.station import User
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from cardd.cli.context import Context
-from cardd.cli.exits import Exit
+from cardd.cli.command import Command, Context
+from cardd.cli.failures import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import table
 from cardd.config.loading import load
@@ -18,7 +18,7 @@ from cardd.model import AuditRow
 from cardd.system.audit_reader import AuditReader
 
 
-def arguments(parser: Parser) -> None:
+def _arguments(parser: Parser) -> None:
     """``tail``, ``verify`` or ``export``, of the configured log or of another."""
     branch = parser.branches("action")
     tail = branch("tail", parser.words("audit.tail"))
@@ -32,8 +32,8 @@ def arguments(parser: Parser) -> None:
         place.add_argument("--config", metavar="PATH", type=Path, help=parser.words("config_file"))
 
 
-async def run(context: Context) -> int:
-    """Do what was asked. Raises AuditBroken with the row, AuditUnavailable."""
+async def _audit(context: Context) -> int:
+    """Read, verify or export the audit log. Raises AuditBroken with the row, AuditUnavailable."""
     asked = context.arguments
     reader = AuditReader(_directory(asked.directory, asked.config))
     match asked.action:
@@ -82,3 +82,6 @@ def _output(path: Path | None) -> Iterator[TextIO]:
         return
     with path.open("w", encoding="utf-8") as file:
         yield file
+
+
+COMMANDS = {"audit": Command(_audit, _arguments)}

@@ -1,34 +1,92 @@
-"""``cardctl cards``: what is inserted."""
+"""``cardctl readers``, ``cards`` and ``pin``: what is inserted, and the state of each card's PIN.
+
+Neither costs a try. A new PIN is typed in the daemon's dialogs.
+"""
 
 from __future__ import annotations
 
-from cardd.cli.context import Context
-from cardd.cli.exits import Exit
+from cardd.cli.command import Command, Context
+from cardd.cli.failures import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import table
-from cardd.client import Card
-from cardd.i18n import text
+from cardd.cli.waiting import waiting
+from cardd.cli.wording import problem_in_words
+from cardd.client import Card, CarddClient
+from cardd.errors import CardAbsent, CardAmbiguous
 
 
-def arguments(parser: Parser) -> None:
-    """None of its own."""
+async def _readers(context: Context) -> int:
+    """List the reader slots."""
+    async with context.client() as cardd:
+        readers = await cardd.readers()
+    heads = [context.words("readers.name"), context.words("readers.card")]
+    rows = [[reader.name, reader.card or "–"] for reader in readers]
+    context.answer({"readers": readers}, table(heads, rows) if rows else [context.words("readers.none")])
+    return Exit.OK
 
 
-async def run(context: Context) -> int:
+async def _cards(context: Context) -> int:
     """List the cards; nothing is asked of them."""
     async with context.client() as cardd:
         cards = await cardd.cards()
     heads = [context.words(f"cards.{column}") for column in ("id", "reader", "kind", "remark")]
-    rows = [[card.id, card.reader, card.kind.upper(), remark(context, card)] for card in cards]
+    rows = [[card.id, card.reader, card.kind.upper(), problem_in_words(context, card)] for card in cards]
     context.answer({"cards": cards}, table(heads, rows) if rows else [context.words("cards.none")])
     return Exit.OK
 
 
-def remark(context: Context, card: Card) -> str:
-    """Why the card cannot be used; nothing when it can."""
-    if card.problem is None:
-        return ""
-    try:
-        return text(f"{card.problem}.title", context.language)
-    except KeyError:  # a newer daemon's
-        return card.problem
+def _pin_arguments(parser: Parser) -> None:
+    """Declare ``pin status``, ``pin change``, ``pin unblock``."""
+    branch = parser.branches("action")
+    branch("status", parser.words("pin.status"))
+    for action in ("change", "unblock"):
+        branch(action, parser.words(f"pin.{action}")).add_argument(
+            "--card", metavar="ID", help=parser.words("pin.which")
+        )
+
+
+async def _pin(context: Context) -> int:
+    """Ask each card for the state of its PIN, or change one's PIN."""
+    async with context.client() as cardd:
+        if context.arguments.action == "status":
+            await _status(context, cardd)
+        else:
+            await _renew(context, cardd)
+    return Exit.OK
+
+
+async def _status(context: Context, cardd: CarddClient) -> None:
+    cards = await cardd.cards(pin=True)
+    heads = [context.words(f"pin.{column}") for column in ("card", "reader", "state", "tries", "length")]
+    rows = [[card.id, card.reader, *_pin_cells(context, card)] for card in cards]
+    context.answer({"cards": cards}, table(heads, rows) if rows else [context.words("cards.none")])
+
+
+async def _renew(context: Context, cardd: CarddClient) -> None:
+    action = context.arguments.action
+    card = context.arguments.card or await _only_card(cardd)
+    async with waiting(context, context.words("pin.waiting"), cardd):
+        await (cardd.change_pin(card) if action == "change" else cardd.unblock_pin(card))
+    context.answer({"card": card}, [context.words(f"pin.{action}.done")])
+
+
+async def _only_card(cardd: CarddClient) -> str:
+    """Return the only card's identifier. Raises CardAbsent, CardAmbiguous."""
+    cards = await cardd.cards()
+    if len(cards) > 1:
+        raise CardAmbiguous(tuple(card.id for card in cards))
+    if not cards:
+        raise CardAbsent
+    return cards[0].id
+
+
+def _pin_cells(context: Context, card: Card) -> list[str]:
+    if card.pin is None:
+        return [problem_in_words(context, card) or "–", "–", "–"]
+    pin = card.pin
+    tries = "–" if pin.tries_left is None else str(pin.tries_left)
+    length = str(pin.minimum) if pin.minimum == pin.maximum else f"{pin.minimum}–{pin.maximum}"
+    return [context.words(f"pin.{pin.state}"), tries, length]
+
+
+COMMANDS = {"readers": Command(_readers), "cards": Command(_cards), "pin": Command(_pin, _pin_arguments)}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cardd.cli.context import Context
-from cardd.cli.exits import Exit
+from cardd.cli.command import Command, Context
+from cardd.cli.failures import Exit
 from cardd.cli.parser import Parser
 from cardd.config import Config
 from cardd.config.kinds import declared
@@ -14,7 +14,7 @@ from cardd.config.reference import keys
 from cardd.config.settings import sections_of
 
 
-def arguments(parser: Parser) -> None:
+def _arguments(parser: Parser) -> None:
     """``check``, ``show`` or ``reference``; of a file, or of what is in /etc/cardd."""
     branch = parser.branches("action")
     for action in ("check", "show"):
@@ -25,8 +25,8 @@ def arguments(parser: Parser) -> None:
     branch("reference", parser.words("config.reference"))
 
 
-async def run(context: Context) -> int:
-    """Do what was asked. Raises ConfigInvalid, whose sentence names file and key."""
+async def _config(context: Context) -> int:
+    """Check, show or explain the configuration. Raises ConfigInvalid, whose sentence names file and key."""
     if context.arguments.action == "reference":
         context.answer(keys(), _reference(context))
         return Exit.OK
@@ -65,3 +65,6 @@ def _shown(config: Config) -> list[str]:
         told = [f"{key} = {dumps(value, ensure_ascii=False)}" for key, value in settings.items() if value is not None]
         lines += [*([""] if lines else []), f"[{section}]", *told]
     return lines
+
+
+COMMANDS = {"config": Command(_config, _arguments)}

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cardd.cli.context import Context
-from cardd.cli.doctor.check import Level, Result
-from cardd.cli.doctor.checks import CHECKS
-from cardd.cli.doctor.run import examine
+from cardd.cli.command import Command, Context
+from cardd.cli.doctor import CHECKS
+from cardd.cli.doctor.check import Level, Result, examine
 from cardd.cli.doctor.surroundings import Surroundings
-from cardd.cli.exits import Exit
+from cardd.cli.failures import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import pad, shown, width
 
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILURE: "red", Level.SKIPPED: "dim"}
 
 
-def arguments(parser: Parser) -> None:
-    """Which checks; all of them when none is named."""
+def _arguments(parser: Parser) -> None:
+    """Declare the checks; all of them when none is named."""
     parser.add_argument("checks", metavar=parser.words("doctor.metavar"), nargs="*", help=parser.words("doctor.checks"))
     parser.add_argument("--config", metavar="PATH", type=Path, help=parser.words("config_file"))
 
 
-async def run(context: Context) -> int:
+async def _doctor(context: Context) -> int:
     """Run the checks; the exit status tells of a failure, a warning is none."""
     asked: list[str] = context.arguments.checks
     unknown = [name for name in asked if name not in CHECKS]
@@ -39,7 +38,7 @@ async def run(context: Context) -> int:
 
 
 def _base(context: Context) -> Path | str | None:
-    """The address that was given: without one, the configuration of ``--config`` says it."""
+    """Return the address that was given: without one, the configuration of ``--config`` says it."""
     return context.base if context.arguments.url or context.arguments.socket else None
 
 
@@ -66,3 +65,6 @@ def _lines(context: Context, results: list[Result]) -> list[str]:
         if remedy := result.remedy(context.language):
             lines.append(f"{' ' * (marks + widest + 4)}→ {shown(remedy)}")
     return lines
+
+
+COMMANDS = {"doctor": Command(_doctor, _arguments)}

@@ -1,58 +1,70 @@
-"""``cardctl login``: a session that later commands use; pairs cardctl first where it must."""
+"""``cardctl login``, ``logout`` and ``sessions``: the session that later commands use, and all others of this user.
+
+``login`` pairs cardctl first where it must. An e-CPS login shows the two digits or opens the page, counts the time
+left, and sends the request to the mobile again when asked.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from msgspec.structs import asdict
 
-from cardd.cli.commands.status import described
-from cardd.cli.context import Context
-from cardd.cli.exits import Exit
+from cardd.cli.command import Command, Context
+from cardd.cli.failures import Exit, sentences
 from cardd.cli.parser import Parser
-from cardd.cli.psc import psc_arguments, through_psc
+from cardd.cli.terminal import large_digits, table
 from cardd.cli.waiting import waiting
-from cardd.client import Acting, CarddClient, Pairing, Session, SessionState
-from cardd.errors import CarddError, ClientUnknown, InvalidRequest
+from cardd.cli.wording import session_in_words
+from cardd.client import Acting, CarddClient, Pairing, PscLogin, Session, SessionState
+from cardd.errors import CarddError, ClientUnknown, InvalidRequest, SessionError
 
 ACTING = ("national_id", "family_name", "given_name", "profession", "specialty")
 REQUIRED = ACTING[:3]
 PROGRAM = ("cardctl", "cardd", "cardctl")  # name, vendor and software identifier
+AGAIN = "r"
+HINT = "$.login_hint"
 
 
-def arguments(parser: Parser) -> None:
-    """How, and with which card or for whom."""
+def _login_arguments(parser: Parser) -> None:
+    """Declare the method, and which card or person it is for."""
     parser.add_argument("--method", choices=("cpx", "csa", "ecps"), default="cpx", help=parser.words("login.method"))
     parser.add_argument("--card", metavar="ID", help=parser.words("login.card"))
     parser.add_argument("--assertions", action="store_true", help=parser.words("login.assertions"))
-    psc_arguments(parser)
+    parser.add_argument("--login-hint", metavar="ID", help=parser.words("login.hint"))
+    parser.add_argument("--remember", action="store_true", help=parser.words("login.remember"))
+    parser.add_argument("--browser", action="store_true", help=parser.words("login.browser"))
+    parser.add_argument("--channel", choices=("card", "mobile"), help=parser.words("login.channel"))
+    parser.add_argument("--situation", metavar="ID", default="ask", help=parser.words("login.situation"))
     acting = parser.add_argument_group(parser.words("login.acting"))
     for name in ACTING:
         acting.add_argument(f"--{name.replace('_', '-')}", metavar=name.upper(), help=parser.words(f"login.{name}"))
 
 
-async def run(context: Context) -> int:
-    """Pair, log in, and keep the session."""
-    kept = context.kept
-    async with context.client(kept.secret) as cardd:
-        await _close_kept(context, cardd)
+async def _login(context: Context) -> int:
+    """Pair, log in, and remember the session."""
+    async with context.client(context.remembered.secret) as cardd:
+        await _close_former(context, cardd)
         if cardd.secret is None:
             await _pair(context, cardd)
         try:
-            session = await _login(context, cardd)
+            session = await _opened(context, cardd)
         except ClientUnknown:  # unpaired meanwhile
             await _pair(context, cardd)
-            session = await _login(context, cardd)
-    kept.keep_session(session.id, session.token)
+            session = await _opened(context, cardd)
+    context.remembered.remember_session(session.id, session.token)
     if session.opened:
-        context.answer(_shown(session.opened), [described(context, session.opened)])
+        context.answer(_shown(session.opened), [session_in_words(context, session.opened)])
     return Exit.OK
 
 
-async def _login(context: Context, cardd: CarddClient) -> Session:
+async def _opened(context: Context, cardd: CarddClient) -> Session:
     if context.arguments.method == "ecps":
-        return await through_psc(context, cardd)
+        return await _through_psc(context, cardd)
     async with waiting(context, context.words("login.waiting"), cardd):
         method, acting = context.arguments.method, _acting(context)
         card = context.arguments.card or ("ask" if method == "cpx" else None)
@@ -60,7 +72,7 @@ async def _login(context: Context, cardd: CarddClient) -> Session:
 
 
 def _acting(context: Context) -> Acting | None:
-    """For whom the organisation acts. Raises InvalidRequest when somebody is named by halves."""
+    """Return for whom the organisation acts. Raises InvalidRequest when somebody is named by halves."""
     given = {name: getattr(context.arguments, name) for name in ACTING}
     if not any(given.values()):
         return None
@@ -80,18 +92,197 @@ async def _pair(context: Context, cardd: CarddClient) -> None:
         async with waiting(context, context.words("login.pairing"), cardd, shown.result().expires_at):
             await pairing
     paired = await pairing
-    context.kept.keep_client(paired.client_id, paired.client_secret)
+    context.remembered.remember_client(paired.client_id, paired.client_secret)
 
 
-async def _close_kept(context: Context, cardd: CarddClient) -> None:
-    """One session is kept: the one before it must not stay open without anybody to close it."""
-    before = context.kept.session
+async def _close_former(context: Context, cardd: CarddClient) -> None:
+    """Close the session before: it would stay open without anybody to close it."""
+    before = context.remembered.session
     if before:
-        context.kept.forget_session()
+        context.remembered.forget_session()
         with suppress(CarddError):
             await cardd.session(*before).close()
 
 
 def _shown(opened: SessionState) -> dict[str, object]:
-    """What is told of the session: all but its token."""
+    """Return what is told of the session: all but its token."""
     return {name: value for name, value in asdict(opened).items() if name != "token"}
+
+
+# --- e-CPS, through Pro Santé Connect
+
+
+async def _through_psc(context: Context, cardd: CarddClient) -> Session:
+    """Show what the person needs, and wait with the time left; Ctrl-C ends the login, which takes one more call.
+
+    Raises InvalidRequest without a national id, PscDenied, PscExpired and the like.
+    """
+    given = context.arguments
+    wanted = PscLogin(
+        given.login_hint,
+        "browser" if given.browser else None,
+        given.channel,
+        given.situation,
+        True if given.remember else None,
+        True if given.assertions else None,
+    )
+    shown: asyncio.Queue[Session] = asyncio.Queue()
+    login = asyncio.ensure_future(cardd.login_through_psc(wanted, shown.put_nowait))
+    try:
+        again = False
+        while not login.done():
+            await _next(context, cardd, login, shown, again=again)
+            again = True
+        return await login
+    except InvalidRequest as error:
+        if error.params.get("where") == HINT:
+            raise InvalidRequest(where="--login-hint", why="missing") from error
+        raise
+    finally:
+        login.cancel()
+        await asyncio.gather(login, return_exceptions=True)
+
+
+async def _next(
+    context: Context, cardd: CarddClient, login: asyncio.Future[Session], shown: asyncio.Queue[Session], *, again: bool
+) -> None:
+    """Show one state of the login, until the next one or its end; ``again`` where it takes another's place."""
+    told = asyncio.ensure_future(shown.get())
+    try:
+        await asyncio.wait((told, login), return_when=asyncio.FIRST_COMPLETED)
+        if not told.done():
+            return
+        session = told.result()
+        assert session.opened is not None  # noqa: S101 - one that waits
+        sentence = _tell(context, session, again=again)
+        told = asyncio.ensure_future(shown.get())
+        with _pressed(context, session):
+            async with waiting(context, sentence, cardd, session.opened.expires_at):
+                await asyncio.wait((told, login), return_when=asyncio.FIRST_COMPLETED)
+        if told.done():
+            shown.put_nowait(told.result())
+    finally:
+        told.cancel()
+
+
+def _tell(context: Context, session: Session, *, again: bool) -> str:
+    """Show the digits or open the page; return the sentence to wait with."""
+    state = session.opened
+    if state and state.authorization_url:
+        _open(state.authorization_url)
+        context.terminal.tell([context.words("login.page", url=state.authorization_url)])
+        return context.words("login.in_browser")
+    if not (state and state.binding_message):
+        return context.words("login.picking")
+    _show(context, state.binding_message, "login.digits_anew" if again else "login.digits")
+    return context.words("login.mobile_again" if sys.stdin.isatty() else "login.mobile")
+
+
+def _show(context: Context, digits: str, sentence: str) -> None:
+    """Show the sentence with the digits and, where somebody watches, the digits once more, large."""
+    terminal = context.terminal
+    terminal.tell([context.words(sentence, digits=terminal.styled(digits, "bold", err=True))])
+    if terminal.is_watched:
+        terminal.tell(terminal.styled(line, "bold", err=True) for line in large_digits(digits, terminal.err.encoding))
+
+
+def _open(url: str) -> None:
+    """Open the page in the user's browser, where there is a desktop to show it on."""
+    if any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
+        import webbrowser  # noqa: PLC0415 - only here
+
+        webbrowser.open(url)
+
+
+@contextmanager
+def _pressed(context: Context, session: Session) -> Iterator[None]:
+    """Where somebody types: a line with R has the push sent again."""
+    if not sys.stdin.isatty() or session.opened is None or session.opened.binding_message is None:
+        yield
+        return
+    loop, running = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    def typed() -> None:
+        if sys.stdin.readline().strip().lower() == AGAIN:
+            task = asyncio.ensure_future(_again(context, session))
+            running.add(task)
+            task.add_done_callback(running.discard)
+
+    loop.add_reader(sys.stdin, typed)
+    try:
+        yield
+    finally:
+        loop.remove_reader(sys.stdin)
+        for task in running:
+            task.cancel()
+
+
+async def _again(context: Context, session: Session) -> None:
+    try:
+        await session.push_again()
+    except CarddError as error:
+        _, detail, remedy = sentences(error, context.language)
+        context.terminal.tell(["", f"{detail} {remedy}"])
+
+
+# --- logout and sessions
+
+
+def _logout_arguments(parser: Parser) -> None:
+    """Declare what else is to be forgotten."""
+    parser.add_argument("--forget-login-hint", action="store_true", help=parser.words("logout.forget"))
+
+
+async def _logout(context: Context) -> int:
+    """Close the session; one that ended by itself is closed already."""
+    if context.arguments.forget_login_hint:
+        async with context.client() as cardd:
+            await cardd.forget_login_hint()
+        if context.remembered.session is None:
+            context.answer({"closed": None}, [context.words("logout.forgotten")])
+            return Exit.OK
+    identifier, token = context.remembered.open_session()
+    async with context.client() as cardd:
+        with suppress(SessionError):
+            await cardd.session(identifier, token).close()
+    context.remembered.forget_session()
+    context.answer({"closed": identifier}, [context.words("logout.done")])
+    return Exit.OK
+
+
+def _sessions_arguments(parser: Parser) -> None:
+    """Declare ``sessions list`` and ``sessions close``."""
+    branch = parser.branches("action", required=False)
+    branch("list", parser.words("sessions.list"))
+    close = branch("close", parser.words("sessions.close"))
+    close.add_argument("id", metavar="ID", help=parser.words("sessions.id"))
+
+
+async def _sessions(context: Context) -> int:
+    """List the open sessions of this user, whichever program opened them, or close one."""
+    async with context.client() as cardd:
+        if context.arguments.action == "close":
+            await cardd.close_session(context.arguments.id)
+            context.answer({"closed": context.arguments.id}, [context.words("logout.done")])
+            return Exit.OK
+        sessions = await cardd.sessions()
+    heads = [context.words(f"sessions.{column}") for column in ("column_id", "client", "holder", "state", "until")]
+    rows = [
+        [
+            session.id,
+            session.client,
+            f"{session.identity.given_name} {session.identity.family_name}",
+            context.words(f"sessions.{session.state}"),
+            session.expires_at.astimezone().strftime("%H:%M"),
+        ]
+        for session in sessions
+    ]
+    context.answer({"sessions": sessions}, table(heads, rows) if rows else [context.words("sessions.none")])
+    return Exit.OK
+
+
+COMMANDS = {
+    "login": Command(_login, _login_arguments),
+    "logout": Command(_logout, _logout_arguments),
+    "sessions": Command(_sessions, _sessions_arguments),
+}

@@ -2,48 +2,70 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from cardd.cli.context import Context
-from cardd.cli.exits import Exit
-from cardd.cli.forms import SET, SUFFIXES, form_arguments, form_of, is_apart, output_of
-from cardd.cli.handing import HandOver, handing_over
-from cardd.cli.parser import Parser
-from cardd.cli.sets import named_files, set_to_sign
+from cardd.cli.command import Command, Context
+from cardd.cli.failures import Exit
+from cardd.cli.parser import Parser, named_files
 from cardd.cli.waiting import waiting
 from cardd.client import Form, Session, Signature, ToSign
-from cardd.errors import InvalidRequest
+from cardd.errors import CarddError, InvalidRequest
 
 CHUNK = 1024 * 1024
 DOCUMENT_MAX = 8 * CHUNK
+XML = ".xml"
+SET = "submission_set"
+FORMATS = ("raw", "jws", "cades", "xades", "pades", SET)
+ALGORITHMS = ("RS256", "PS256", "ES256")
+PACKAGINGS = ("enveloped", "enveloping", "detached")
+SUFFIXES = {
+    "raw": ".sig",
+    "jws": ".jws",
+    "cades": ".p7m",
+    "xades": ".xades.xml",
+    "pades": ".signed.pdf",
+    SET: ".xades.xml",
+}
+OF_FORMAT = {
+    "detached": ("jws", "cades", "xades"),
+    "timestamp": ("jws", "cades", "xades", "pades"),
+    "json_form": ("jws",),
+    "packaging": ("xades",),
+    **dict.fromkeys(("set", "signer_alone"), (SET,)),
+    **dict.fromkeys(("visible", "page", "picture", "reason", "location"), ("pades",)),
+}
+
+HandOver = Callable[[Path], Awaitable[str]]
+"""Hands a document over before it is signed, and gives the identifier that the session holds it under."""
 
 
-def arguments(parser: Parser) -> None:
-    """Files, where signatures go, and in which format."""
+def _arguments(parser: Parser) -> None:
+    """Declare the files, where signatures go, and in which format."""
     parser.add_argument("files", metavar=parser.words("file"), nargs="+", help=parser.words("sign.files"))
     parser.add_argument("--output", "-o", metavar="PATH", type=Path, help=parser.words("sign.output"))
     parser.add_argument("--certificate", action="store_true", help=parser.words("sign.certificate"))
     parser.add_argument("--patient", metavar=parser.words("name"), help=parser.words("sign.patient"))
-    form_arguments(parser)
+    _form_arguments(parser)
 
 
-async def run(context: Context) -> int:
-    """Sign all under one consent, then write."""
-    form = form_of(context.arguments)
-    named = named_files(context, context.arguments.files) if form["format"] == SET else {}
+async def _sign(context: Context) -> int:
+    """Sign all files under one consent, then write the signatures."""
+    form = _form_of(context.arguments)
+    named = named_files(context.language, context.arguments.files) if form["format"] == SET else {}
     files = [*named.values()] or [Path(file) for file in context.arguments.files]
     outputs = _outputs(context, files, form)
-    async with context.client(context.kept.secret) as cardd:
-        session = cardd.session(*context.kept.open_session())
-        async with handing_over(session) as hand_over:
+    async with context.client(context.remembered.secret) as cardd:
+        session = cardd.session(*context.remembered.open_session())
+        async with _handing_over(session) as hand_over:
             if named:
-                items = [await set_to_sign(context, hand_over, named, form)]
+                items = [await _set_to_sign(context, hand_over, named, form)]
             else:
                 items = [await _to_sign(hand_over, file, form, context.arguments.patient) for file in files]
             async with waiting(context, context.words("sign.waiting"), cardd):
@@ -61,9 +83,9 @@ async def run(context: Context) -> int:
 
 
 def _outputs(context: Context, files: list[Path], form: Form) -> list[Path]:
-    """Where the signatures go, known to be writable before anything is signed. Raises OSError."""
+    """Return where the signatures go, known to be writable before anything is signed. Raises OSError."""
     given: Path | None = context.arguments.output
-    outputs = [output_of(file, form) for file in files]
+    outputs = [_output_of(file, form) for file in files]
     if form["format"] == SET:
         outputs = [files[0].with_name(context.arguments.set + SUFFIXES[SET])]
     if given and len(outputs) > 1:
@@ -75,9 +97,128 @@ def _outputs(context: Context, files: list[Path], form: Form) -> list[Path]:
     return outputs
 
 
+# --- formats
+
+
+def _form_arguments(parser: Parser) -> None:
+    """Declare the format, and what belongs to it."""
+    parser.add_argument("--format", choices=FORMATS, default="raw", help=parser.words("sign.format"))
+    parser.add_argument("--algorithm", choices=ALGORITHMS, help=parser.words("sign.algorithm"))
+    parser.add_argument("--detached", action="store_true", help=parser.words("sign.detached"))
+    parser.add_argument("--timestamp", action="store_true", help=parser.words("sign.timestamp"))
+    jws = parser.add_argument_group("JWS")
+    jws.add_argument("--json-form", action="store_true", help=parser.words("sign.json_form"))
+    xades = parser.add_argument_group("XAdES")
+    xades.add_argument("--packaging", choices=PACKAGINGS, help=parser.words("sign.packaging"))
+    of_set = parser.add_argument_group("submission_set")
+    of_set.add_argument("--set", metavar="OID", type=_oid, help=parser.words("sign.unique_id"))
+    of_set.add_argument("--signer-alone", action="store_true", help=parser.words("sign.signer_alone"))
+    pades = parser.add_argument_group("PAdES")
+    pades.add_argument("--visible", metavar="L,B,R,T", type=_rectangle, help=parser.words("sign.visible"))
+    pades.add_argument("--page", metavar="N", type=int, help=parser.words("sign.page"))
+    pades.add_argument("--picture", metavar="PATH", type=Path, help=parser.words("sign.picture"))
+    pades.add_argument("--reason", metavar="TEXT", help=parser.words("sign.reason"))
+    pades.add_argument("--location", metavar="TEXT", help=parser.words("sign.location"))
+
+
+def _form_of(told: argparse.Namespace) -> Form:
+    """Return the choices as the API has them. Raises InvalidRequest for what belongs to another format, OSError."""
+    for name, formats in OF_FORMAT.items():
+        if getattr(told, name) and told.format not in formats:
+            raise InvalidRequest(where=f"--{name.replace('_', '-')}", why="not_of_format")
+    if told.format == SET and not told.set:
+        raise InvalidRequest(where="--set", why="missing")
+    form: dict[str, object] = {"format": told.format, "timestamp": told.timestamp}
+    if told.algorithm:
+        form["algorithm"] = told.algorithm
+    match told.format:
+        case "jws":
+            form |= {"detached": told.detached, "jws": {"serialization": "json" if told.json_form else "compact"}}
+        case "cades":
+            form |= {"detached": told.detached}
+        case "xades":
+            form |= {"xades": {"packaging": "detached" if told.detached else told.packaging or "enveloped"}}
+        case "pades":
+            form |= {"pades": _pades(told)}
+    return form  # type: ignore[return-value]  # JSON, as built above
+
+
+def _is_apart(form: Form) -> bool:
+    """Return whether the document itself need not be sent: its digest is enough."""
+    packaging = form.get("xades")
+    return (form["format"] == "cades" and form.get("detached") is True) or (
+        isinstance(packaging, dict) and packaging["packaging"] == "detached"
+    )
+
+
+def _output_of(file: Path, form: Form) -> Path:
+    """Return the path beside ``file`` that the signed document goes to."""
+    kind = str(form["format"])
+    if kind == "pades":
+        return file.with_suffix(SUFFIXES[kind])
+    return file.with_name(file.name + (".p7s" if kind == "cades" and form.get("detached") else SUFFIXES[kind]))
+
+
+def _pades(told: argparse.Namespace) -> dict[str, object]:
+    pades: dict[str, object] = {name: value for name in ("reason", "location") if (value := getattr(told, name))}
+    if told.visible:
+        picture = {"picture": told.picture.read_bytes()} if told.picture else {}
+        pades["visible"] = {"rectangle": told.visible, "page": told.page or -1, **picture}
+    elif told.picture or told.page:
+        raise InvalidRequest(where="--visible", why="missing")
+    return pades
+
+
+def _oid(text: str) -> str:
+    if not text.replace(".", "").isdigit():
+        raise ValueError(text)
+    return text
+
+
+def _rectangle(text: str) -> tuple[float, ...]:
+    edges = tuple(float(edge) for edge in text.split(","))
+    if len(edges) != 4:
+        raise ValueError(text)
+    return edges
+
+
+# --- what is sent
+
+
+@asynccontextmanager
+async def _handing_over(session: Session) -> AsyncIterator[HandOver]:
+    """Hand documents over inside the ``async with``; where that fails, the session forgets them."""
+    held: list[str] = []
+
+    async def hand_over(file: Path) -> str:
+        with file.open("rb") as content:
+            held.append((await session.hand_over(content)).id)
+        return held[-1]
+
+    try:
+        yield hand_over
+    except (CarddError, OSError):
+        for identifier in held:
+            with suppress(CarddError):  # the session may have ended, and they with it
+                await session.drop(identifier)
+        raise
+
+
+async def _set_to_sign(context: Context, hand_over: HandOver, documents: dict[str, Path], form: Form) -> ToSign:
+    """Hand every document of a DMP submission set over; XML is signed in its canonical form, as the DMP wants a CDA."""
+    listed = []
+    for name, path in documents.items():
+        held = await hand_over(path)
+        listed.append({"unique_id": name, "document_id": held, "is_xml": path.suffix.lower() == XML})
+    asked = context.arguments
+    told = {"unique_id": asked.set, "documents": listed, "certificates": "signer" if asked.signer_alone else "chain"}
+    name = context.words("sign.set", id=asked.set, count=len(listed))
+    return ToSign(name, patient=asked.patient, form={**form, "submission_set": told})
+
+
 async def _to_sign(hand_over: HandOver, file: Path, form: Form, patient: str | None) -> ToSign:
-    """By the digest where that is enough; handed over otherwise, so that no request holds the document."""
-    if form["format"] == "raw" or is_apart(form):
+    """Name the document by its digest where that is enough, else hand it over: no request holds a document."""
+    if form["format"] == "raw" or _is_apart(form):
         return _unsent(file, form, patient)
     return ToSign(file.name, document_id=await hand_over(file), patient=patient, form=form)
 
@@ -96,6 +237,9 @@ def _digest(file: Path) -> bytes:
     return digest.digest()
 
 
+# --- what is written
+
+
 async def _write(session: Session, output: Path, signature: Signature) -> None:
     with _replacing(output) as whole:
         if signature.document_id is not None:
@@ -107,7 +251,7 @@ async def _write(session: Session, output: Path, signature: Signature) -> None:
 
 @contextmanager
 def _replacing(output: Path) -> Iterator[BinaryIO]:
-    """The whole file or nothing: it takes its name when it is complete."""
+    """Write the whole file or nothing: the file takes its name when it is complete."""
     handle, name = tempfile.mkstemp(dir=output.absolute().parent)
     try:
         with os.fdopen(handle, "wb") as whole:
@@ -134,3 +278,6 @@ def _certificate(context: Context, output: Path, signature: Signature) -> dict[s
     chain = (signature.certificate, *signature.chain)
     beside.write_text("".join(ssl.DER_cert_to_PEM_cert(certificate) for certificate in chain))
     return {"certificate": str(beside)}
+
+
+COMMANDS = {"sign": Command(_sign, _arguments)}

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cardd.cli.context import Context
-from cardd.cli.exits import Exit
+from cardd.cli.command import Command, Context
+from cardd.cli.failures import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.simulators import card_named, every
-from cardd.cli.stopping import until_told
 from cardd.cli.terminal import pairs
+from cardd.cli.waiting import until_told
 from cardd.errors import InvalidRequest
 from cardd.simulator import CardOptions, CardSimulator, ServerOptions, ServerSimulator
 
 DEFAULTS = CardOptions()
 
 
-def arguments(parser: Parser) -> None:
+def _arguments(parser: Parser) -> None:
     """Which card or server, and how it behaves."""
     host, port = DEFAULTS.reader
     words = parser.words
@@ -36,7 +36,7 @@ def arguments(parser: Parser) -> None:
     servers.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help=words("simulate.set"))
 
 
-async def run(context: Context) -> int:
+async def _simulate(context: Context) -> int:
     """Keep the card in the reader until interrupted; without a card, list what can be simulated."""
     asked = context.arguments
     cards, servers = every()
@@ -108,3 +108,6 @@ def _reader(given: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise InvalidRequest(where="--reader", why="HOST:PORT")
     return host.strip("[]"), int(port)
+
+
+COMMANDS = {"simulate": Command(_simulate, _arguments)}

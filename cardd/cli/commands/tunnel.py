@@ -1,37 +1,56 @@
-"""``cardctl tunnel``: a configured server for programs that speak plain HTTP, with the session's certificate."""
+"""``cardctl tunnel``: a configured server for programs that speak plain HTTP, with the session's certificate.
+
+A listener on this machine's own addresses puts every request through the daemon's relay. Whoever reaches it acts with
+the card, so it answers to programs of the user who started it, and to no browser: a page could make a browser ask it
+(CSRF, DNS rebinding), and would show itself by ``Origin``, ``Sec-Fetch-…`` or ``Host``.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
-from cardd.cli.context import Context
-from cardd.cli.exits import Exit
+from aiohttp import ClientError, ClientResponse, web
+from multidict import CIMultiDict
+
+from cardd.cli.command import Command, Context
+from cardd.cli.failures import Exit
 from cardd.cli.parser import Parser
-from cardd.cli.stopping import until_told
-from cardd.cli.tunnel import HOSTS, Tunnel
-from cardd.errors import InvalidRequest
+from cardd.cli.waiting import until_told
+from cardd.client import Session
+from cardd.errors import CarddError, InvalidRequest
+from cardd.relay.upstream import HOP_BY_HOP
+from cardd.system.peer import peer_of
+
+HOSTS = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
+KEPT_BACK = HOP_BY_HOP | {"host", "authorization", "cookie"}
+BROWSER = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
+FORBIDDEN = b'{"type":"about:blank","title":"Forbidden","status":403,"code":"request.forbidden"}'
+PROBLEM = "application/problem+json"
 
 
-def arguments(parser: Parser) -> None:
-    """Which server, and where to listen."""
+def _arguments(parser: Parser) -> None:
+    """Declare the server, and where to listen."""
     words = parser.words
     parser.add_argument("name", metavar=words("name"), help=words("tunnel.name"))
     parser.add_argument("--listen", metavar="[HOST:]PORT", default="0", help=words("tunnel.listen"))
 
 
-async def run(context: Context) -> int:
+async def _tunnel(context: Context) -> int:
     """Listen until interrupted. Raises InvalidRequest, SessionUnknown."""
     host, port = _place(context.arguments.listen)
     name: str = context.arguments.name
-    kept = context.kept.open_session()
-    async with context.client(context.kept.secret) as cardd:
-        session = cardd.session(*kept)
+    opened = context.remembered.open_session()
+    async with context.client(context.remembered.secret) as cardd:
+        session = cardd.session(*opened)
         await session.state()  # one that has ended is told now, not at the first request
-        await until_told(_serve(context, Tunnel(session, name), host, port))
+        await until_told(_serve(context, _Tunnel(session, name), host, port))
     return Exit.OK
 
 
-async def _serve(context: Context, tunnel: Tunnel, host: str, port: int) -> None:
+async def _serve(context: Context, tunnel: _Tunnel, host: str, port: int) -> None:
     async with tunnel.listening(host, port) as taken:
         url, name = f"http://{f'[{host}]' if ':' in host else host}:{taken}", context.arguments.name
         context.answer({"url": url, "upstream": name}, [context.words("tunnel.listening", url=url, name=name)])
@@ -39,9 +58,88 @@ async def _serve(context: Context, tunnel: Tunnel, host: str, port: int) -> None
 
 
 def _place(given: str) -> tuple[str, int]:
-    """Only this machine's own addresses: whoever could connect would act with the card."""
+    """Return host and port, on this machine only: whoever could connect would act with the card."""
     host, _, port = given.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if host not in HOSTS or not port.isdecimal() or int(port) > 65535:
         raise InvalidRequest(where="--listen", why="127.0.0.1:PORT, [::1]:PORT")
     return host, int(port)
+
+
+class _Tunnel:
+    """One listener for one upstream and one session."""
+
+    def __init__(self, session: Session, upstream: str) -> None:
+        self._session = session
+        self._upstream = upstream
+        self._hosts: frozenset[str] = frozenset()
+
+    @asynccontextmanager
+    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
+        """Serve inside the ``async with``; ``host`` is a key of ``HOSTS``. Gives the port. Raises OSError."""
+        # a program that hangs up ends its request here too: the daemon then sends nothing after a PIN typed later
+        server = web.Server(self._answer, handler_cancellation=True, access_log=None, auto_decompress=False)
+        runner = web.ServerRunner(server)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, HOSTS[host], port).start()
+            taken = int(runner.addresses[0][1])
+            self._hosts = frozenset(f"{name}:{taken}" for name in ("127.0.0.1", "localhost", "[::1]"))
+            yield taken
+        finally:
+            await runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if not self._may(request):
+            refusal = web.Response(status=403, body=FORBIDDEN, headers={"Content-Type": PROBLEM})
+            refusal.force_close()
+            return refusal
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in KEPT_BACK}
+        body, more = await _body(request)
+        try:
+            async with self._session.relay(
+                self._upstream, request.method, request.raw_path, headers={**headers, **more}, body=body
+            ) as answer:
+                return await _pass_on(request, answer)
+        except CarddError as error:
+            return web.json_response({"code": error.code, "status": 502}, status=502, content_type=PROBLEM)
+
+    def _may(self, request: web.BaseRequest) -> bool:
+        transport = request.transport
+        peer = peer_of(transport.get_extra_info("socket")) if transport is not None else None
+        if peer is None or peer.uid != os.getuid() or not request.raw_path.startswith("/"):
+            return False
+        hosts = request.headers.getall("Host", ())
+        return len(hosts) == 1 and hosts[0] in self._hosts and not any(name in request.headers for name in BROWSER)
+
+
+async def _body(request: web.BaseRequest) -> tuple[bytes | AsyncIterator[bytes] | None, Mapping[str, str]]:
+    """Return the request's body as it comes, and the header that says how long it is, where that is known."""
+    if not request.body_exists:
+        return None, {}
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    length = request.content_length
+    return request.content.iter_any(), {} if length is None else {"Content-Length": str(length)}
+
+
+async def _pass_on(request: web.BaseRequest, answer: ClientResponse) -> web.StreamResponse:
+    headers: CIMultiDict[str] = CIMultiDict(
+        (name, value) for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP
+    )
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+    response.content_length = answer.content_length
+    await response.prepare(request)
+    try:
+        async for part in answer.content.iter_any():
+            await response.write(part)
+    except (ClientError, OSError, asyncio.IncompleteReadError):
+        # the head is out: only a connection that ends tells that the body is not whole
+        if request.transport is not None:
+            request.transport.abort()
+        return response
+    await response.write_eof()
+    return response
+
+
+COMMANDS = {"tunnel": Command(_tunnel, _arguments)}

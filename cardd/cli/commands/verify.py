@@ -1,26 +1,32 @@
 """``cardctl verify``: whose signatures a file has, and whether they can be trusted.
 
-Works without the daemon and without a card: with the authorities of the configuration, or those that are named.
+The command works without the daemon and without a card: with the authorities of the configuration, or those that are
+named.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cardd.cli.context import Context
-from cardd.cli.exits import Exit
-from cardd.cli.parser import Parser
-from cardd.cli.sets import named_files
+from cardd.cli.command import Command, Context
+from cardd.cli.failures import Exit
+from cardd.cli.parser import Parser, named_files
+from cardd.cli.terminal import pairs
+from cardd.cli.wording import holder_in_words
 from cardd.documents.report import report
 from cardd.documents.requests import ToVerify
-from cardd.documents.verdicts import Verdict, Verification
+from cardd.documents.verdicts import Judged, Reason, Verdict, Verification
 from cardd.documents.verification import Anchors, Verifier
 from cardd.errors import ConfigInvalid, InvalidRequest
 from cardd.formats.pdf.process import PdfProcess
+from cardd.formats.revocation.status import Revocation
+from cardd.i18n import text
 
 if TYPE_CHECKING:
     from cardd.config import Config
@@ -28,10 +34,11 @@ if TYPE_CHECKING:
 BESIDE = (".sig", ".p7s")  # as ``cardctl sign`` names what stands beside its document
 VALUE_MAX = 1024  # bytes of a bare value; a signature that holds a certificate is longer
 EXITS = {Verdict.VALID: Exit.OK, Verdict.INVALID: Exit.FAILED, Verdict.UNDETERMINED: Exit.UNDETERMINED}
+COLOURS = {Verdict.VALID: "green", Verdict.UNDETERMINED: "yellow", Verdict.INVALID: "red"}
 
 
-def arguments(parser: Parser) -> None:
-    """The file, what belongs to it, and whom to trust."""
+def _arguments(parser: Parser) -> None:
+    """Declare the file, what belongs to it, and whom to trust."""
     words = parser.words
     parser.add_argument("file", metavar=words("file"), type=Path, help=words("verify.file"))
     parser.add_argument("--content", metavar="PATH", type=Path, help=words("verify.content"))
@@ -43,26 +50,21 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--config", metavar="PATH", type=Path, help=words("config_file"))
 
 
-async def run(context: Context) -> int:
+async def _verify(context: Context) -> int:
     """Verify, and say who signed."""
     with ExitStack() as files:
         found = await _verified(context, _given(context, files))
     told = report(found, context.language)
-    if context.wants_json:
-        context.answer(told, ())
-    else:
-        from cardd.cli.verdict import lines  # noqa: PLC0415 - for people
-
-        context.answer(told, lines(context, found))
+    context.answer(told, _lines(context, found))
     return EXITS[found.verdict]
 
 
 def _given(context: Context, files: ExitStack) -> ToVerify:
-    """The file by itself or, where a signature stands beside it, that one and what it is of. Raises OSError."""
+    """Return the file by itself or, where a signature stands beside it, that one and its document. Raises OSError."""
     asked = context.arguments
     document = files.enter_context(asked.file.open("rb"))
     content = files.enter_context(asked.content.open("rb")) if asked.content else None
-    if documents := named_files(context, asked.document):
+    if documents := named_files(context.language, asked.document):
         of_set = {name: files.enter_context(path.open("rb")) for name, path in documents.items()}
         return ToVerify(document, content, _bytes(asked.signature), _bytes(asked.certificate), of_set)
     signature: Path | None = asked.signature or (None if content else _beside(asked.file))
@@ -82,7 +84,7 @@ def _beside(file: Path) -> Path | None:
 
 
 def _certificate_of(signature: Path) -> Path | None:
-    """The one beside a bare value; any other signature holds its own, whatever stands beside it."""
+    """Return the certificate beside a bare value; any other signature holds its own, whatever stands beside it."""
     beside = signature.with_suffix(".pem")
     return beside if beside.exists() and signature.stat().st_size <= VALUE_MAX else None
 
@@ -107,7 +109,7 @@ async def _verified(context: Context, given: ToVerify) -> Verification:
 
 
 def _config(context: Context) -> Config:
-    """The service's settings; the defaults where this user may not read them, as ``doctor`` tells."""
+    """Return the service's settings; the defaults where this user may not read them, as ``doctor`` tells."""
     from cardd.config import Config  # noqa: PLC0415
     from cardd.config.loading import load  # noqa: PLC0415
 
@@ -122,3 +124,59 @@ def _config(context: Context) -> Config:
 def _cache() -> Path:
     given = os.environ.get("XDG_CACHE_HOME")
     return (Path(given) if given else Path.home() / ".cache") / "cardd" / "revocation"
+
+
+# --- for people
+
+
+def _lines(context: Context, found: Verification) -> Iterator[str]:
+    """Tell the verdict, then each signature, then why."""
+    yield _sentence(context, found.verdict)
+    yield from _why(context, found.reasons)
+    for number, one in enumerate(found.signatures, 1):
+        if len(found.signatures) > 1:
+            yield ""
+            yield f"{number}. {_sentence(context, one.verdict)}"
+        yield from pairs((context.words(f"verify.{name}"), told) for name, told in _facts(context, one) if told)
+        yield from _why(context, one.reasons)
+
+
+def _sentence(context: Context, verdict: Verdict) -> str:
+    return context.terminal.styled(text(f"verdict.{verdict}", context.language), COLOURS[verdict])
+
+
+def _why(context: Context, reasons: tuple[Reason, ...]) -> Iterator[str]:
+    for reason in reasons:
+        yield f"→ {reason.sentence(context.language)}"
+
+
+def _facts(context: Context, one: Judged) -> Iterator[tuple[str, str | None]]:
+    signer, found, stamp = one.signer, one.found, one.timestamp
+    yield "holder", holder_in_words(context, signer.holder) if signer.holder else signer.subject
+    yield "subject", signer.subject if signer.holder else None
+    yield "issuer", signer.issuer
+    yield "authority", one.chain.authority
+    yield "serial", signer.serial
+    yield "validity", f"{signer.not_before:%Y-%m-%d} – {signer.not_after:%Y-%m-%d}"
+    yield "format", f"{found.format}, {found.algorithm}, {context.words(f'verify.scope.{found.scope}')}"
+    yield "digest", found.digest.hex()
+    if found.submission_set:
+        yield "set", f"{found.submission_set.unique_id}: {', '.join(found.submission_set.documents)}"
+        yield "changed", ", ".join(found.submission_set.changed)
+    yield "claimed", _time(found.signed_at) if found.signed_at else None
+    yield "stamped", f"{_time(stamp.time)}, {stamp.authority}" if stamp else None
+    yield "judged", f"{_time(one.at)}, {context.words('verify.by_stamp' if one.stamped else 'verify.by_clock')}"
+    yield "revocation", _revocation(context, one.revocation) if one.revocation else None
+
+
+def _revocation(context: Context, revocation: Revocation) -> str:
+    told = context.words(f"verify.status.{revocation.status}")
+    source = f"{(revocation.source or '').upper()} {_time(revocation.as_of)}" if revocation.as_of else ""
+    return f"{told} ({source})" if source else told
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+COMMANDS = {"verify": Command(_verify, _arguments)}

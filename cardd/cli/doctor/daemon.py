@@ -1,21 +1,133 @@
-"""What only the daemon can tell: its way to Pro Santé Connect, and how it stands with codes of support."""
+"""The daemon: its configuration, port, socket, dialogs and audit log, and what only itself can tell."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import socket
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-from cardd.cli.doctor.check import Finding, Unknowable, failure, ok, warning
-from cardd.cli.doctor.surroundings import Surroundings
+from cardd.agent.assuan import Assuan, Refusal
+from cardd.agent.local import conversation, find_pinentry
+from cardd.cli.doctor.check import Finding, failure, ok, warning
+from cardd.cli.doctor.surroundings import Surroundings, Unknowable, in_time
 from cardd.client import CarddClient
-from cardd.errors import DaemonUnreachable, Forbidden, MethodUnavailable
+from cardd.config.loading import load
+from cardd.errors import (
+    AuditBroken,
+    ConfigInvalid,
+    DaemonUnreachable,
+    Forbidden,
+    MethodUnavailable,
+    PromptUnavailable,
+)
+from cardd.secret import Secret
 
+ANSWER_LIMIT = 5.0  # seconds
+VERIFY_LIMIT = 25.0
+OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+ROOT = 0
 CLOCKS_MAY_DIFFER = 60.0  # seconds; beyond that the provider's tokens look as if they were of another time
+
+
+async def config(surroundings: Surroundings) -> Finding:
+    """Whether the configuration can be used."""
+    try:
+        load(surroundings.config_file)
+    except ConfigInvalid as error:
+        params = error.params
+        return failure("invalid", file=params["file"], key=params["key"], why=params["why"])
+    return ok()
+
+
+async def port(surroundings: Surroundings) -> Finding:
+    """Whether the API's TCP port is cardd's, on both loopback families, or still free."""
+    number = surroundings.config.listen.tcp
+    if not number:
+        raise Unknowable("no_port")
+    owners = {await _owner(host, number) for host in ("127.0.0.1", "[::1]")}
+    if "other" in owners:
+        return failure("taken", port=number)
+    return ok("ours", port=number) if "cardd" in owners else warning("free", port=number)
+
+
+async def _owner(host: str, number: int) -> str:
+    """Return ``cardd``, ``other`` or, when nobody listens, an empty string."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host.strip("[]"), number), ANSWER_LIMIT)
+    except OSError:
+        return ""
+    writer.close()
+    try:
+        async with asyncio.timeout(ANSWER_LIMIT), CarddClient(f"http://{host}:{number}") as client:
+            return "cardd" if (await client.status()).name == "cardd" else "other"
+    except (DaemonUnreachable, TimeoutError):
+        return "other"
+
+
+async def socket_rights(surroundings: Surroundings) -> Finding:
+    """Whether the daemon's socket is there, answers this user, and stands where nobody else could replace it."""
+    path = surroundings.socket
+    try:
+        mode, owner = path.stat().st_mode, path.stat().st_uid
+    except FileNotFoundError:
+        return failure("absent", path=str(path))
+    except PermissionError:
+        return failure("refused", path=str(path))
+    if not stat.S_ISSOCK(mode):
+        return failure("not_socket", path=str(path))
+    directory = path.parent.stat()
+    if directory.st_uid not in (ROOT, owner) or directory.st_mode & OTHERS_MAY_WRITE:
+        return failure("directory", path=str(path.parent))
+    return await _reachable(path)
+
+
+async def _reachable(path: Path) -> Finding:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except PermissionError:
+            return failure("refused", path=str(path))
+        except OSError:
+            return failure("dead", path=str(path))
+    try:
+        async with asyncio.timeout(ANSWER_LIMIT), CarddClient(path) as client:
+            status = await client.status()
+    except (DaemonUnreachable, TimeoutError):
+        return failure("silent", path=str(path))
+    return ok(path=str(path), version=status.version)
+
+
+async def pinentry(surroundings: Surroundings) -> Finding:
+    """Whether a pinentry can be found, starts, and answers."""
+    configured = surroundings.config.prompt.pinentry
+    program = find_pinentry(str(configured) if configured else None, os.environ)
+    if program is None:
+        return failure("absent")
+    try:
+        async with asyncio.timeout(ANSWER_LIMIT), conversation(program) as talk:
+            return ok(program=program, version=await _version(talk))
+    except (PromptUnavailable, TimeoutError) as fault:
+        why = fault.params["why"] if isinstance(fault, PromptUnavailable) else "–"
+        return failure("broken", program=program, why=why)
+
+
+async def _version(talk: Assuan) -> str:
+    """Return the pinentry's version; nothing for one that answers, but not to this question."""
+    with Secret() as answer:
+        with contextlib.suppress(Refusal):
+            await talk.command("GETINFO", "version", into=answer)
+        with answer.view() as told:
+            return bytes(told).decode("utf-8", "replace")
 
 
 async def psc(surroundings: Surroundings) -> Finding:
     """Whether a login by e-CPS could begin: credentials, provider, clocks. Nobody's mobile is woken."""
-    async with _asked(surroundings) as cardd:
+    async with _daemon(surroundings) as cardd:
         try:
             found = await cardd.check_ecps()
         except MethodUnavailable:
@@ -29,7 +141,7 @@ async def psc(surroundings: Surroundings) -> Finding:
 
 async def support(surroundings: Surroundings) -> Finding:
     """Whether the codes of support that are demanded can be given."""
-    async with _asked(surroundings) as cardd:
+    async with _daemon(surroundings) as cardd:
         standing = await cardd.support()
     if not standing.demanded:
         raise Unknowable("no_support")
@@ -39,8 +151,8 @@ async def support(surroundings: Surroundings) -> Finding:
 
 
 @asynccontextmanager
-async def _asked(surroundings: Surroundings) -> AsyncIterator[CarddClient]:
-    """The daemon, which tells these things on its Unix socket only. Raises Unknowable."""
+async def _daemon(surroundings: Surroundings) -> AsyncIterator[CarddClient]:
+    """Open the daemon, which tells these things on its Unix socket only. Raises Unknowable."""
     try:
         async with surroundings.daemon() as cardd:
             yield cardd
@@ -48,3 +160,23 @@ async def _asked(surroundings: Surroundings) -> AsyncIterator[CarddClient]:
         raise Unknowable("no_daemon") from None
     except Forbidden:
         raise Unknowable("no_socket") from None
+
+
+async def audit(surroundings: Surroundings) -> Finding:
+    """Whether the audit log's chain is whole."""
+    from cardd.system.audit_reader import AuditReader  # noqa: PLC0415 - sqlite3
+
+    directory = surroundings.config.audit.directory
+    try:
+        directory.stat()
+    except FileNotFoundError:
+        return ok("empty")
+    except PermissionError:
+        raise Unknowable("no_rights") from None
+    if not os.access(directory, os.R_OK | os.X_OK):
+        raise Unknowable("no_rights")
+    try:
+        head = await in_time(AuditReader(directory).verify, VERIFY_LIMIT)
+    except AuditBroken as broken:
+        return failure("broken", row=broken.params["row"], path=str(directory))
+    return ok(rows=head.number) if head.number else ok("empty")

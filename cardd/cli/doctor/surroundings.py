@@ -6,6 +6,7 @@ Every path and clock has a place here, so that a test can put something broken t
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +15,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
-from cardd.cli.doctor.check import Unknowable
-from cardd.cli.doctor.kernel import is_synchronised
 from cardd.client import CarddClient
 from cardd.config import Config
 from cardd.config.loading import load
@@ -27,11 +26,42 @@ from cardd.pcsc.winscard import EventState, ReaderState, WinScard
 T = TypeVar("T")
 
 PCSC_LIMIT = 3.0  # seconds
+STA_UNSYNC = 0x0040
 
 
 def utc_now() -> datetime:
-    """The time of day."""
+    """Return the time of day."""
     return datetime.now(UTC)
+
+
+class Unknowable(Exception):
+    """Raised by a check that cannot be made: ``reason`` names a sentence that several checks share."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Timex(ctypes.Structure):
+    """The beginning of ``struct timex``; the rest is room for what the kernel writes. Source: adjtimex(2)."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_char * 256),
+    )
+
+
+def is_synchronised() -> bool | None:
+    """Return whether some time service keeps the clock right; None when the kernel does not say."""
+    timex = _Timex()  # modes 0: only read
+    if ctypes.CDLL(None).adjtimex(ctypes.byref(timex)) < 0:
+        return None
+    return not timex.status & STA_UNSYNC
 
 
 @dataclass
@@ -60,17 +90,17 @@ class Surroundings:
         return self.base if isinstance(self.base, Path) else self.config.listen.socket
 
     def daemon(self) -> CarddClient:
-        """A client of the daemon, as the user sees it."""
+        """Return a client of the daemon, as the user sees it."""
         return CarddClient(self.base or self.config.listen.socket, language=self.language)
 
     async def readers(self) -> list[ReaderState]:
-        """The reader slots as PC/SC has them, looked at once. Raises PcscUnavailable, TimeoutError when it hangs."""
+        """Return the reader slots as PC/SC has them, looked at once. Raises PcscUnavailable, TimeoutError."""
         if self._readers is None:
             self._readers = asyncio.ensure_future(in_time(_readers, PCSC_LIMIT))
         return await self._readers
 
     async def readers_or_skip(self) -> list[ReaderState]:
-        """The same where there are some. Raises Unknowable."""
+        """Return the reader slots where there are some. Raises Unknowable."""
         try:
             readers = await self.readers()
         except (CarddError, TimeoutError):
@@ -80,7 +110,7 @@ class Surroundings:
         return readers
 
     async def usable_card(self) -> ReaderState:
-        """The first reader that holds a card of a professional. Raises Unknowable."""
+        """Return the first reader that holds a card of a professional. Raises Unknowable."""
         for reader in await self.readers_or_skip():
             kind = kind_in(reader)
             if kind and is_usable(kind):
@@ -89,12 +119,12 @@ class Surroundings:
 
 
 def is_usable(kind: CardKind) -> bool:
-    """Whether a session can be opened with such a card."""
+    """Return whether a session can be opened with such a card."""
     return kind is not CardKind.UNKNOWN and kind not in SESSIONLESS
 
 
 def kind_in(reader: ReaderState) -> CardKind | None:
-    """The kind of the card in the reader, UNKNOWN for a mute one; None when it is empty."""
+    """Return the kind of the card in the reader, UNKNOWN for a mute one; None when it is empty."""
     from cardd.core.registry import DriverRegistry  # noqa: PLC0415 - loads every driver
 
     if not reader.event & EventState.PRESENT:

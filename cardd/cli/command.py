@@ -1,9 +1,8 @@
-"""What a command is given: its arguments, the user's language, the terminal, and the way to the daemon."""
+"""What a command of cardctl is, and what it is given: its arguments, the user's language, the terminal, the daemon."""
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,22 +11,39 @@ from cardd.cli.terminal import Terminal
 from cardd.i18n import text
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from pathlib import Path
 
-    from cardd.cli.kept import Kept
+    from cardd.cli.parser import Parser
+    from cardd.cli.remembered import Remembered
     from cardd.client import CarddClient
+
+
+def no_arguments(parser: Parser) -> None:
+    """Declare nothing: the command has the common options only."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: ``run`` does it and returns the exit status, ``arguments`` declares what it may be told.
+
+    ``run`` raises the classes of ``cardd.errors``.
+    """
+
+    run: Callable[[Context], Coroutine[None, None, int]]
+    arguments: Callable[[Parser], None] = no_arguments
 
 
 @dataclass
 class Context:
-    """One run of one command. ``arguments`` are those that its module declared, and the common ones."""
+    """One run of one command. ``arguments`` are those that the command declared, and the common ones."""
 
     arguments: Namespace
     language: str
     terminal: Terminal = field(default_factory=Terminal)
 
     def words(self, key: str, **params: str | int) -> str:
-        """A text of the command line."""
+        """Return a text of the command line."""
         return text(f"cli.{key}", self.language, **params)
 
     @property
@@ -56,27 +72,27 @@ class Context:
 
     @staticmethod
     def socket(path: str) -> Path:
-        """A socket's path, which does not depend on the folder that the next command is started in."""
+        """Return a socket's path, which does not depend on the folder that the next command is started in."""
         from pathlib import Path  # noqa: PLC0415
 
         return Path(path).absolute()
 
     @cached_property
-    def kept(self) -> Kept:
+    def remembered(self) -> Remembered:
         """What cardctl remembers between two runs."""
-        from cardd.cli.kept import Kept  # noqa: PLC0415 - few commands need it
+        from cardd.cli.remembered import Remembered  # noqa: PLC0415 - few commands need it
 
-        return Kept(str(self.base))
+        return Remembered(str(self.base))
 
     def client(self, secret: str | None = None) -> CarddClient:
-        """A client of the daemon. Raises InvalidRequest for an address that is not this machine's."""
+        """Return a client of the daemon. Raises InvalidRequest for an address that is not this machine's."""
         from cardd.client import CarddClient  # noqa: PLC0415 - 150 ms that not every command needs
 
         return CarddClient(self.base, secret, self.language)
 
 
 def as_json(value: object) -> str:
-    """Any of our values as JSON: byte values in base64, times in ISO 8601."""
+    """Return any of our values as JSON: byte values in base64, times in ISO 8601."""
     from msgspec import json  # noqa: PLC0415 - people read lines
 
     return json.format(json.encode(value), indent=2).decode()

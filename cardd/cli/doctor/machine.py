@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import resource
 import socket
 import struct
 from datetime import UTC, datetime, timedelta
@@ -11,7 +13,6 @@ from pathlib import Path
 
 import cardd
 from cardd.cli.doctor.check import Finding, failure, ok, warning
-from cardd.cli.doctor.kernel import lockable_memory
 from cardd.cli.doctor.surroundings import Surroundings
 from cardd.secret import CAPACITY
 
@@ -19,6 +20,7 @@ PINS = 64  # more than can be held or asked for at once on one workstation
 TOLERANCE = timedelta(days=1)
 
 _CREDENTIALS = struct.Struct("=iII")
+_LOCKED = re.compile(r"^Max locked memory\s+(\S+)", re.MULTILINE)
 
 
 async def clock(surroundings: Surroundings) -> Finding:
@@ -49,7 +51,7 @@ async def memory(surroundings: Surroundings) -> Finding:
 
 
 def _daemon(path: Path) -> int | None:
-    """The process that listens on the socket, when it is cardd itself and not the service manager."""
+    """Return the process that listens on the socket, when it is cardd itself and not the service manager."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
         probe.connect(str(path))
         raw = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
@@ -57,3 +59,13 @@ def _daemon(path: Path) -> int | None:
         if pid > 1 and os.access(f"/proc/{pid}/limits", os.R_OK):
             return pid
     return None
+
+
+def lockable_memory(pid: int | None) -> int | None:
+    """Return how many bytes the process (None: this one) may lock; None for no limit."""
+    if pid is None:
+        soft = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+        return None if soft == resource.RLIM_INFINITY else soft
+    limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii")
+    match = _LOCKED.search(limits)
+    return int(match[1]) if match and match[1].isdecimal() else None

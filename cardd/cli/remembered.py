@@ -16,8 +16,8 @@ from cardd.system.store import FileStore
 CLIENT, SESSION = "cardctl-client", "cardctl-session"
 
 
-class Kept:
-    """What is kept for the daemon at ``where``. All methods raise StateUnavailable."""
+class Remembered:
+    """What is remembered of the daemon at ``where``. All methods raise StateUnavailable."""
 
     def __init__(self, where: str) -> None:
         state = _directory("XDG_STATE_HOME", Path.home() / ".local" / "state")
@@ -30,7 +30,7 @@ class Kept:
         """Our client secret; None when cardctl is not paired with this daemon."""
         return self._client.load().get("client_secret")
 
-    def keep_client(self, identifier: str, secret: str) -> None:
+    def remember_client(self, identifier: str, secret: str) -> None:
         """Remember a pairing."""
         self._client.save({"client_id": identifier, "client_secret": secret})
 
@@ -41,23 +41,23 @@ class Kept:
         return (found["id"], found["token"]) if {"id", "token"} <= found.keys() else None
 
     def open_session(self) -> tuple[str, str]:
-        """The same, where one is needed. Raises SessionUnknown."""
+        """Return identifier and token of that session. Raises SessionUnknown when there is none."""
         found = self.session
         if found is None:
             raise SessionUnknown
         return found
 
-    def keep_session(self, identifier: str, token: str) -> None:
-        """Remember a session."""
+    def remember_session(self, identifier: str, token: str) -> None:
+        """Remember a session, in place of the one before."""
         self._session.save({"id": identifier, "token": token})
 
     def forget_session(self) -> None:
-        """Forget it."""
+        """Forget the session."""
         self._session.save(None)
 
 
 class _Entry:
-    """What one document says of one daemon."""
+    """What one file says of one daemon."""
 
     def __init__(self, store: FileStore, name: str, where: str) -> None:
         self._store = store
@@ -65,7 +65,7 @@ class _Entry:
         self._where = where
 
     def load(self) -> dict[str, str]:
-        """The entry; empty when there is none."""
+        """Return the entry; empty when there is none."""
         return self._document().get(self._where, {})
 
     def save(self, entry: dict[str, str] | None) -> None:
