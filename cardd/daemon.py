@@ -15,13 +15,14 @@ from cardd.config import Config
 from cardd.core.clients import Clients
 from cardd.core.consent import Consents
 from cardd.core.events import EventBus
+from cardd.core.lifecycle import Lifecycle, Outer
 from cardd.core.pin import PinEntry, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.prompts import AnnouncedPrompter
 from cardd.core.pseudonyms import Pseudonyms
-from cardd.core.readers import InsertedCard, Readers
+from cardd.core.readers import Readers
 from cardd.core.registry import DriverRegistry, token_sources
-from cardd.core.sessions import Session, Sessions
+from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
@@ -68,31 +69,58 @@ class Daemon:
         self._clock = clock = SystemClock()
         self._secrets = OsSecrets()
         self._events = EventBus()
+        self._lifecycle = Lifecycle()
         self._trace = Trace(clock)
         self._readers = Readers(
-            DriverRegistry(), self._events, self._trace, hold=config.card.hold, timeout=config.card.timeout
+            DriverRegistry(),
+            self._events,
+            self._trace,
+            self._lifecycle,
+            hold=config.card.hold,
+            timeout=config.card.timeout,
         )
         self._prompters = Prompters(
             program=str(config.prompt.pinentry) if config.prompt.pinentry else None, timeout=config.prompt.timeout
         )
         self._prompter = AnnouncedPrompter(self._prompters, self._events)
         self._audit = SqliteAuditLog(config.audit.directory, clock)
-        self._sessions = Sessions(clock, self._events, config.session)
+        self._sessions = Sessions(clock, self._events, config.session, self._lifecycle)
         self._consents = Consents(
             self._prompter, clock, batch_max=config.consent.batch_max, batch_lifetime=config.consent.batch_lifetime
         )
         self._store = FileStore(config.state.directory)
         self._expiry = ExpiryWatch(self._store, clock, self._events)
         self._clients = Clients(
-            self._store, self._prompter, clock, allowed_origins=frozenset(config.web.allowed_origins)
+            self._store,
+            self._prompter,
+            clock,
+            self._lifecycle,
+            allowed_origins=frozenset(config.web.allowed_origins),
         )
         self._pdf = PdfProcess()
-        self._closing: list[Callable[[], Awaitable[None]]] = []
+        self._http: list[Outer] = []
         self._started: list[ReaderSource] = []
         self._services = self._offer(authorities)
         self._api = ApiServer(self._services, peer_of=peer_of, limits=ApiLimits(body=config.listen.max_body))
         self._logind = Logind(self._desktop_changed)
-        self._join()
+        self._lifecycle.join(
+            Outer(stopping=self._audit.close),
+            Outer(stopping=self._prompters.stop),
+            Outer(watching=self._watch_readers, stopping=self._release_readers),
+            Outer(watching=self._logind.start, stopping=self._logind.stop),
+            Outer(stopping=lambda: asyncio.to_thread(self._pdf.close)),
+            *self._http,
+            self._consents,
+            self._organisation,
+            self._services.situations,
+            self._services.held,
+            self._services.relay,
+            self._services.logins.ecps,
+            Outer(stopping=self._api.stop),
+            self._clients,
+            self._expiry,
+            self._sessions,
+        )
 
     def _offer(self, authorities: Sequence[bytes]) -> Services:
         """What the API can be asked for."""
@@ -100,11 +128,8 @@ class Daemon:
         pins = PinEntry(self._prompter, guard)
         logins = self._logins(pins, authorities)
         signing = Signing(self._sessions, self._consents, pins, self._audit, hold_pin=self._holds_pin)
-        organisation = OrganisationKey(logins.csa, pins, self._sessions)
-        self._sessions.on_closed.append(organisation.session_closed)
+        self._organisation = organisation = OrganisationKey(logins.csa, pins, self._sessions)
         situations = Situations(signing, self._sessions, self._prompter)
-        self._sessions.on_closed.append(situations.session_closed)
-        self._closing.append(logins.ecps.close)
         return Services(
             readers=self._readers,
             sessions=self._sessions,
@@ -129,7 +154,7 @@ class Daemon:
             logins=logins,
             methods=Methods(self._readers, logins.csa, logins.ecps, self._expiry),
             situations=situations,
-            pin_life=PinLife(self._prompter, pins, guard, self._audit),
+            pin_life=PinLife(self._prompter, pins, guard, self._audit, self._lifecycle),
             support=self._support(),
             relay=Relay(
                 self._config.upstreams,
@@ -182,7 +207,7 @@ class Daemon:
         if timestamp.url is None:
             return None
         http = TimestampHttp(timestamp.url, timeout=timestamp.timeout)
-        self._closing.append(http.close)
+        self._http.append(Outer(stopping=http.close))
         authorities = timestamp.authorities or self._config.trust.authorities
         return TimestampAuthority(http, authorities, self._clock).stamper
 
@@ -190,7 +215,7 @@ class Daemon:
         trust = self._config.trust
         anchors = Anchors(trust.authorities, self._config.timestamp.authorities, simulated)
         http = RevocationHttp()
-        self._closing.append(http.close)
+        self._http.append(Outer(stopping=http.close))
         answers = RevocationCache(self._config.state.directory / "revocation")
         return Verifier(anchors, http if trust.revocation == "online" else None, answers, self._pdf, self._clock)
 
@@ -199,67 +224,33 @@ class Daemon:
         listening = self._config.listen
         sockets = listen(systemd.take(), listening.tcp, listening.socket, listening.agent_socket)
         self._prompters.start(sockets.agents)
-        self._services.logins.ecps.opened.restore()
+        await self._lifecycle.start()
         await self._api.start(sockets.api)
 
     async def watch(self) -> None:
         """Begin to watch readers and desktops: what the first answer does not need comes after it."""
+        await self._lifecycle.watch()
+
+    async def stop(self) -> None:
+        """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""
+        await self._lifecycle.stop()
+
+    async def _watch_readers(self) -> None:
         given = self._sources if self._sources is not None else (PcscReaders(),)
         for source in (*given, *token_sources(self._token_settings())):
             await source.start(self._readers)
             self._started.append(source)
-        await self._logind.start()
-        self._expiry.start()
-        self._services.logins.ecps.opened.resume()
 
-    async def stop(self) -> None:
-        """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""
-        self._sessions.close_where(lambda _: True, "daemon_stopped")
-        await self._sessions.settle()
-        for close in self._closing:
-            await close()
-        await asyncio.to_thread(self._pdf.close)
-        self._expiry.stop()
-        await self._clients.close()
-        await self._api.stop()
-        await self._services.relay.close()
-        await self._logind.stop()
+    async def _release_readers(self) -> None:
         await self._readers.close()
         for source in self._started:
             await source.stop()
-        await self._prompters.stop()
-        await self._audit.close()
 
     def _token_settings(self) -> SourceSettings:
         csa = self._config.csa
         files = {KeyPurpose.AUTHENTICATION: csa.authentication, KeyPurpose.SIGNATURE: csa.signature}
         organisation = {purpose: path for purpose, path in files.items() if path}
         return SourceSettings(self._config.pkcs11.modules, organisation)
-
-    def _join(self) -> None:
-        """What happens in one part that another must know of."""
-        self._readers.on_card_removed.append(self._card_removed)
-        self._services.pin_life.on_changed.append(self._pin_changed)
-        self._sessions.on_closed.append(self._consents.session_closed)
-        self._sessions.on_closed.append(self._services.held.session_closed)
-        self._sessions.on_closed.append(self._services.logins.ecps.session_closed)
-        self._sessions.on_closed.append(self._services.relay.session_closed)
-        self._sessions.on_locked.append(self._services.relay.session_locked)
-        self._clients.on_shut_out.append(self._client_shut_out)
-
-    def _card_removed(self, card: InsertedCard) -> None:
-        self._sessions.close_where(lambda session: session.card is card, "card_removed")
-        self._consents.card_removed(card.id)
-
-    def _pin_changed(self, card: InsertedCard) -> None:
-        """The PIN that these sessions hold would cost a try."""
-        self._sessions.close_where(lambda session: session.card is card, "pin_changed")
-
-    def _client_shut_out(self, client: str, uid: int, reason: str) -> None:
-        def of_client(session: Session) -> bool:
-            return (session.caller.id, session.caller.peer.uid) == (client, uid)
-
-        self._sessions.close_where(of_client, reason)
 
     def _desktop_changed(self, event: DesktopEvent, uid: int | None) -> None:
         """Rule 7: the screen is locked or unlocked, or the machine goes to sleep."""

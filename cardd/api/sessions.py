@@ -57,7 +57,7 @@ async def _login(call: Call, body: SessionBody) -> tuple[Session, str]:
     _expect(body.card is None, "$.card", "unknown")
     if body.method == "ecps":
         _expect(body.acting is None, "$.acting", "unknown")
-        return await call.services.logins.ecps.start(call.caller, _through_psc(body))
+        return await call.services.logins.ecps.open(call.caller, _through_psc(body))
     _expect_none(body, (*OF_PSC, "situation"))
     if body.acting is None:
         raise InvalidRequest(where="$.acting", why="missing")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from cardd.core.lifecycle import Lifecycle, Part
 from cardd.core.state_file import StateFile
 from cardd.core.tokens import fingerprint, new_id, new_token, proof
 from cardd.errors import (
@@ -94,13 +94,22 @@ class Pairing:
     answer: asyncio.Task[Paired]
 
 
-class Clients:
+class Clients(Part):
     """Pairs programs, allows origins, and tells who a secret or an Origin belongs to."""
 
-    def __init__(self, store: Store, prompter: Prompter, clock: Clock, *, allowed_origins: frozenset[str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        prompter: Prompter,
+        clock: Clock,
+        lifecycle: Lifecycle,
+        *,
+        allowed_origins: frozenset[str],
+    ) -> None:
         self._file = StateFile(store, STORE, _Kept)
         self._prompter = prompter
         self._clock = clock
+        self._lifecycle = lifecycle
         self._configured = allowed_origins
         self._programs: dict[str, Program] = {}
         self._origins: dict[tuple[str, int], RememberedOrigin] = {}
@@ -108,7 +117,6 @@ class Clients:
         self._refused: set[tuple[str, int]] = set()
         self._asking: set[int] = set()
         self._pairings: dict[str, Pairing] = {}
-        self.on_shut_out: list[Callable[[str, int, str], None]] = []
         self._load()
 
     # --- programs ---
@@ -230,7 +238,7 @@ class Clients:
         else:
             raise ClientNotFound
         self._save()
-        self._shut_out(identifier, uid, "client_removed")
+        self._lifecycle.client_shut_out(identifier, uid, "client_removed")
 
     def lock(self, identifier: str, uid: int, *, locked: bool) -> None:
         """Keep a program out until it is unlocked; it stays paired. Raises ClientNotFound, also for an origin."""
@@ -240,18 +248,14 @@ class Clients:
         self._programs[program.secret] = replace(program, is_locked=locked)
         self._save()
         if locked:
-            self._shut_out(identifier, uid, "client_locked")
+            self._lifecycle.client_shut_out(identifier, uid, "client_locked")
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Give up the pairings that still wait for the user."""
         waiting = [pairing.answer for pairing in self._pairings.values()]
         for answer in waiting:
             answer.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-
-    def _shut_out(self, identifier: str, uid: int, reason: str) -> None:
-        for callback in self.on_shut_out:
-            callback(identifier, uid, reason)
 
     def _is_remembered(self, origin: str, uid: int) -> bool:
         return (origin, uid) in self._origins or (origin, uid) in self._once

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from cardd.core.lifecycle import Part
+from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Session
 from cardd.errors import BatchExhausted, ConsentRefused, InvalidRequest
 from cardd.model import Algorithm, Caller, Choice, Identity, Message, Question
@@ -61,7 +63,7 @@ class _Asserting:
     refusals: int = 0
 
 
-class Consents:
+class Consents(Part):
     """Asks for consents and remembers those that outlast one request."""
 
     def __init__(self, prompter: Prompter, clock: Clock, *, batch_max: int, batch_lifetime: float) -> None:
@@ -198,9 +200,9 @@ class Consents:
         for key in [key for key in self._batches if key[0] == session.id]:
             del self._batches[key]
 
-    def card_removed(self, card: str) -> None:
+    def card_removed(self, card: InsertedCard) -> None:
         """Forget who could read a card that left."""
-        self._readable = {entry for entry in self._readable if entry[1] != card}
+        self._readable = {entry for entry in self._readable if entry[1] != card.id}
 
 
 def _about_assertions(session: Session, person: Identity) -> Question:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from cardd.core.card_access import HolderVerification
+from cardd.core.lifecycle import Lifecycle
 from cardd.core.pin import UNCOUNTED, PinEntry, PinGuard
 from cardd.core.pin_policy import equal, weakness
 from cardd.core.readers import InsertedCard
@@ -24,17 +25,16 @@ from cardd.secret import Secret
 
 
 class PinLife:
-    """Asks for the old and the new codes and has the card take them.
+    """Asks for the old and the new codes and has the card take them; ``lifecycle`` is told of the changed PIN."""
 
-    ``on_changed`` is told of each card whose PIN is another one now: a held one would cost a try.
-    """
-
-    def __init__(self, prompter: Prompter, pins: PinEntry, guard: PinGuard, audit: AuditLog) -> None:
+    def __init__(
+        self, prompter: Prompter, pins: PinEntry, guard: PinGuard, audit: AuditLog, lifecycle: Lifecycle
+    ) -> None:
         self._prompter = prompter
         self._pins = pins
         self._guard = guard
         self._audit = audit
-        self.on_changed: list[Callable[[InsertedCard], None]] = []
+        self._lifecycle = lifecycle
 
     async def change(self, caller: Caller, card: InsertedCard) -> None:
         """Ask for the PIN, have the card check it, ask for a new one twice, and replace it.
@@ -56,7 +56,7 @@ class PinLife:
                 if old is not None:
                     old.wipe()
                 await card.access.logout(session)
-        self._tell(card)
+        self._lifecycle.pin_changed(card)
 
     async def unblock(self, caller: Caller, card: InsertedCard) -> None:
         """Ask for the PUK and a new PIN twice, and set it; a mistyped PUK is asked again while tries are left.
@@ -81,7 +81,7 @@ class PinLife:
                             raise
                         problem = "wrong"
             self._guard.right(caller.id)
-        self._tell(card)
+        self._lifecycle.pin_changed(card)
 
     async def _puk(self, card: InsertedCard, question: Question, problem: str | None) -> PinQuestion:
         puk = (await card.access.info()).puk
@@ -120,10 +120,6 @@ class PinLife:
         async with recorded(self._audit, entry):
             yield
         await self._audit.append(entry)
-
-    def _tell(self, card: InsertedCard) -> None:
-        for callback in self.on_changed:
-            callback(card)
 
 
 def _question(topic: str, caller: Caller) -> Question:

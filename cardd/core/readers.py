@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from cardd.core.card_access import CardAccess
 from cardd.core.events import EventBus
+from cardd.core.lifecycle import Lifecycle
 from cardd.core.registry import DriverRegistry
 from cardd.core.trace import Trace, TracedChannel
 from cardd.driver import Card, Channel
@@ -85,16 +85,23 @@ class Readers:
     """Implements ``ports.ReaderListener``; the rest of the core asks it for cards."""
 
     def __init__(
-        self, registry: DriverRegistry, events: EventBus, trace: Trace, *, hold: float, timeout: float
+        self,
+        registry: DriverRegistry,
+        events: EventBus,
+        trace: Trace,
+        lifecycle: Lifecycle,
+        *,
+        hold: float,
+        timeout: float,
     ) -> None:
         self._registry = registry
         self._events = events
         self._trace = trace
+        self._lifecycle = lifecycle
         self._hold = hold
         self._timeout = timeout
         self._readers: dict[str, ReaderState] = {}
         self.available = False
-        self.on_card_removed: list[Callable[[InsertedCard], None]] = []
 
     # --- what the sources report ---
 
@@ -143,8 +150,7 @@ class Readers:
             return
         card, state.card = state.card, None
         card.access.lost()
-        for callback in self.on_card_removed:
-            callback(card)
+        self._lifecycle.card_removed(card)
         self._events.publish(Event("card.removed", {"card": card.id, "reader": name}))
 
     # --- what the core asks ---

@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cardd.config import SessionRules
+from cardd.core.background import Background
 from cardd.core.events import EventBus
+from cardd.core.lifecycle import Lifecycle, Part
 from cardd.core.readers import InsertedCard
 from cardd.core.tokens import fingerprint, new_id, new_token
 from cardd.errors import (
@@ -121,19 +123,17 @@ class Session:
 
 
 @dataclass(slots=True)
-class Sessions:
-    """All open sessions, and the reason why recent ones ended."""
+class Sessions(Part):
+    """All open sessions, and the reason why recent ones ended; ``lifecycle`` is told of each that ends."""
 
     clock: Clock
     events: EventBus
     rules: SessionRules
-    on_closed: list[Callable[[Session, str], None]] = field(default_factory=list)
-    on_situated: list[Callable[[Session], None]] = field(default_factory=list)
-    on_locked: list[Callable[[Session], None]] = field(default_factory=list)
+    lifecycle: Lifecycle
     _open: dict[str, Session] = field(default_factory=dict)
     _ended: OrderedDict[str, CarddError] = field(default_factory=OrderedDict)
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
-    _logouts: set[asyncio.Task[None]] = field(default_factory=set)
+    _logouts: Background = field(default_factory=Background)
 
     def open(
         self,
@@ -203,8 +203,7 @@ class Sessions:
         """Pick one of the person's situations. Raises SituationUnknown."""
         session.situate(session.situation_named(identifier))
         self._publish("session.situated", session, situation=identifier)
-        for callback in self.on_situated:
-            callback(session)
+        self.lifecycle.session_situated(session)
 
     def fail(self, session: Session, error: CarddError) -> None:
         """End a pending session; whoever asks for it gets this error."""
@@ -265,8 +264,7 @@ class Sessions:
         self._remember(session.token, reason)
         self._logout(session)
         self._publish("session.closed", session, reason=reason)
-        for callback in self.on_closed:
-            callback(session, reason)
+        self.lifecycle.session_closed(session, reason)
 
     def close_where(self, condition: Callable[[Session], bool], reason: str) -> None:
         """Close every session for which the condition holds."""
@@ -287,8 +285,7 @@ class Sessions:
             session.lock()
             self._logout(session)
             self._publish("session.locked", session)
-            for callback in self.on_locked:
-                callback(session)
+            self.lifecycle.session_locked(session)
 
     def unlock_where(self, condition: Callable[[Session], bool]) -> None:
         """The user is back: a locked session without a card, which has no PIN to ask for, goes on."""
@@ -312,14 +309,30 @@ class Sessions:
 
     async def settle(self) -> None:
         """Wait until the cards of closed and locked sessions are de-authenticated."""
-        await asyncio.gather(*self._logouts, return_exceptions=True)
+        await self._logouts.settle()
+
+    # --- what other parts tell ---
+
+    def card_removed(self, card: InsertedCard) -> None:
+        """Rule 7: the sessions of a card end with it."""
+        self.close_where(lambda session: session.card is card, "card_removed")
+
+    def pin_changed(self, card: InsertedCard) -> None:
+        """End the card's sessions: the PIN that they hold would cost a try."""
+        self.close_where(lambda session: session.card is card, "pin_changed")
+
+    def client_shut_out(self, client: str, uid: int, reason: str) -> None:
+        """End the client's sessions."""
+        self.close_where(lambda session: (session.caller.id, session.caller.peer.uid) == (client, uid), reason)
+
+    async def stop(self) -> None:
+        """Close every session: each PIN is wiped, and each card de-authenticated when this returns."""
+        self.close_where(lambda _: True, "daemon_stopped")
+        await self.settle()
 
     def _logout(self, session: Session) -> None:
-        if session.card is None:
-            return
-        task = asyncio.ensure_future(session.card.access.logout(session.id))
-        self._logouts.add(task)
-        task.add_done_callback(self._logouts.discard)
+        if session.card is not None:
+            self._logouts.start(session.card.access.logout(session.id))
 
     def _remaining(self, session: Session) -> float:
         now = self.clock.monotonic()

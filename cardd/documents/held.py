@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
+from cardd.core.lifecycle import Part
 from cardd.core.sessions import Session
 from cardd.core.tokens import new_id
 from cardd.errors import DocumentsFull, DocumentUnknown
@@ -37,7 +38,7 @@ class HeldDocument:
 
 
 @dataclass(slots=True)
-class HeldDocuments:
+class HeldDocuments(Part):
     """The documents of all sessions. ``count_max`` and ``bytes_max`` are for one session."""
 
     clock: Clock

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from cardd.core.card_access import HolderVerification
+from cardd.core.lifecycle import Part
 from cardd.core.pin import PinEntry
 from cardd.core.readers import InsertedCard, Readers
 from cardd.core.sessions import Credential, Session, Sessions
@@ -101,7 +102,7 @@ class StoredPassword:
         self._was_refused = True
 
 
-class OrganisationKey:
+class OrganisationKey(Part):
     """Works with them; a password that nothing keeps is asked for once in a session, and forgotten with it."""
 
     def __init__(self, csa: CsaLogin, pins: PinEntry, sessions: Sessions) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cardd.core.events import EventBus
+from cardd.core.lifecycle import Part
 from cardd.core.state_file import StateFile
 from cardd.model import Event, JsonValue
 from cardd.ports import Clock, Store
@@ -28,7 +29,7 @@ class Expiring:
     days: int
 
 
-class ExpiryWatch:
+class ExpiryWatch(Part):
     """Remembers the certificates, and publishes ``certificate.expiring`` 60, 30 and 7 days before and at their end."""
 
     def __init__(self, store: Store, clock: Clock, events: EventBus) -> None:
@@ -38,15 +39,13 @@ class ExpiryWatch:
         self._timer: asyncio.TimerHandle | None = None
         self._told: set[tuple[str, int]] = set()
 
-    def start(self) -> None:
+    async def watch(self) -> None:
         """Watch what is remembered. Raises StateUnavailable."""
         self._watch()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Watch no more."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        self._sleep()
 
     def note(self, certificates: dict[str, datetime]) -> None:
         """Remember the certificates now in use, by serial number; others are forgotten. Raises StateUnavailable."""
@@ -69,12 +68,17 @@ class ExpiryWatch:
 
     def _watch(self) -> None:
         """Publish the warning that is due for each, and wake once a day while one may become due."""
-        self.stop()
+        self._sleep()
         near = self.expiring()
         for one in near:
             self._tell(one)
         if self._known():
             self._timer = asyncio.get_running_loop().call_later(DAY, self._watch)
+
+    def _sleep(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
 
     def _tell(self, one: Expiring) -> None:
         left = (one.not_after - self._clock.now()).total_seconds()

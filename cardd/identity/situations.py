@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from itertools import cycle
 
+from cardd.core.lifecycle import Part
 from cardd.core.sessions import Session, Sessions
 from cardd.core.signing import Signing
 from cardd.errors import ConsentRefused, PromptError
@@ -18,7 +19,7 @@ from cardd.ports import Prompter
 ASK = "ask"  # in the place of a situation's identifier
 
 
-class Situations:
+class Situations(Part):
     """The situations of sessions opened with a card; those of e-CPS sessions came with their login."""
 
     def __init__(self, signing: Signing, sessions: Sessions, prompter: Prompter) -> None:

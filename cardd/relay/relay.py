@@ -7,13 +7,15 @@ organisation (AIR), it shows the organisation's certificate (EX_AIR-080).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from cardd.config import Upstream
+from cardd.core.background import Background
+from cardd.core.lifecycle import Part
 from cardd.core.recording import recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.core.signing import Signing
@@ -82,7 +84,7 @@ class ClientCertificates:
         await self.signing.agree_to_relay(session, upstream.name, upstream.host, asks=upstream.asks)
 
 
-class Relay:
+class Relay(Part):
     """Every session's connections; they end with the session, and with its lock."""
 
     def __init__(
@@ -94,7 +96,7 @@ class Relay:
         self._clock = clock
         self._pools: dict[tuple[str, str], UpstreamPool] = {}
         self._opening: dict[tuple[str, str], asyncio.Lock] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending = Background()
 
     @asynccontextmanager
     async def request(
@@ -121,17 +123,17 @@ class Relay:
     def session_locked(self, session: Session) -> None:
         """The next request needs the key again; what is under way goes on."""
         for pool in self._taken(session):
-            self._end(pool.retire())
+            self._ending.start(pool.retire())
 
     def session_closed(self, session: Session, _reason: str) -> None:
-        """Nothing goes on."""
+        """End the session's connections, and what is under way on them."""
         self._opening = {key: lock for key, lock in self._opening.items() if key[0] != session.id}
         for pool in self._taken(session):
-            self._end(pool.close())
+            self._ending.start(pool.close())
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Wait for the connections of ended sessions to be closed."""
-        await asyncio.gather(*self._ending, return_exceptions=True)
+        await self._ending.settle()
 
     async def _open(self, session: Session, upstream: Upstream) -> UpstreamPool:
         from cardd.relay.pool import UpstreamPool  # noqa: PLC0415 - the TLS library is loaded when it is first needed
@@ -161,8 +163,3 @@ class Relay:
 
     def _taken(self, session: Session) -> list[UpstreamPool]:
         return [self._pools.pop(key) for key in list(self._pools) if key[0] == session.id]
-
-    def _end(self, ending: Coroutine[None, None, None]) -> None:
-        task = asyncio.ensure_future(ending)
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)

@@ -65,7 +65,6 @@ async def ecps(psc: PscRig, tmp_path: Path) -> AsyncIterator[Workbench]:
     api = workbench_at(psc, tmp_path)
     await api.start()
     yield api
-    await api.ecps.close()
     await api.stop()
 
 
@@ -88,7 +87,6 @@ async def desk(liar: FakeProvider, authority: Authority, tmp_path: Path) -> Asyn
     api = workbench_at(Place(liar.issuer, authority), tmp_path, CLIENT)
     await api.start()
     yield api
-    await api.ecps.close()
     await api.stop()
 
 

@@ -332,5 +332,4 @@ async def test_an_insi_assertion_by_e_cps_is_signed_by_nobody(psc: PscRig, tmp_p
     got = await api.call("POST", f"{path}/assertions", body, bearer=token)
     assert "certificate" not in got.json
     assert wrong_in_insi(assertion(got), signed=False, doctor=True, now=datetime.now(UTC)) == []
-    await api.ecps.close()
     await api.stop()

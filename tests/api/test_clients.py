@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 
 from cardd.core.clients import Clients
+from cardd.core.lifecycle import Lifecycle
 from cardd.errors import ClientLocked, ConsentTimeout, PromptUnavailable
 from cardd.model import Choice, Peer
 from tests.api.workbench import PAGE, PIN, PROGRAM, SOFTWARE, Got, Json, Workbench
@@ -160,7 +161,7 @@ async def test_a_locked_program_is_kept_out_until_it_is_unlocked(api: Workbench)
 async def test_a_program_stays_locked_when_the_daemon_restarts(api: Workbench) -> None:
     paired = await api.call("POST", "/v1/clients", SOFTWARE)
     await api.call("POST", f"/v1/clients/{paired.text('client_id')}/lock", {}, via="unix")
-    again = Clients(api.store, api.person, api.clock, allowed_origins=frozenset())
+    again = Clients(api.store, api.person, api.clock, Lifecycle(), allowed_origins=frozenset())
     with pytest.raises(ClientLocked):
         again.program(paired.text("client_secret"), Peer(os.getuid(), os.getpid(), PROGRAM))
 

@@ -237,8 +237,6 @@ async def test_the_next_daemon_resumes_it_for_the_same_user_only(ecps: Workbench
     (tmp_path / "second").mkdir()
     second.secrets.values, second.store.documents = ecps.secrets.values, ecps.store.documents
     await second.start()
-    second.ecps.opened.restore()
-    second.ecps.opened.resume()
     assert await ends_in(second, path, token) == (200, "active")
     got = await second.call("GET", path, bearer=token)
     assert got.text("identity", "national_id") == ALICE
@@ -246,7 +244,6 @@ async def test_the_next_daemon_resumes_it_for_the_same_user_only(ecps: Workbench
         second.sessions.authenticate(token, None, os.getuid() + 1)
     assert (await second.call("DELETE", path, bearer=token)).status == 204
     await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
-    await second.ecps.close()
     await second.stop()
 
 
@@ -256,8 +253,8 @@ async def test_one_that_was_closed_is_not_resumed(ecps: Workbench, psc: PscRig) 
     await ends_in(ecps, path, token)
     await ecps.call("DELETE", path, bearer=token)
     await eventually(lambda: not any(name.startswith("ecps-") for name in ecps.secrets.values))
-    ecps.ecps.opened.restore()
-    ecps.ecps.opened.resume()
+    await ecps.ecps.start()
+    await ecps.ecps.watch()
     assert ecps.sessions.of(os.getuid()) == []
 
 

@@ -132,7 +132,6 @@ async def heard(tmp_path: Path) -> AsyncIterator[tuple[Workbench, PscRig, int]]:
     api = workbench_at(psc, tmp_path, "heard", redirect_port=port)
     await api.start()
     yield api, psc, port
-    await api.ecps.close()
     await api.stop()
     await psc.stop()
 
@@ -189,18 +188,15 @@ async def test_a_logout_is_heard_of_a_session_that_the_daemon_before_opened(
         assert isinstance(login, DirectLogin)
         sid = login.login.id_token.sid or ""
         api.sessions.close_where(lambda _: True, "daemon_stopped")
-        await api.ecps.close()
+        await api.ecps.stop()
         second = Workbench(tmp_path / "second", psc=api.psc)
         (tmp_path / "second").mkdir()
         second.secrets.values, second.store.documents = api.secrets.values, api.store.documents
         await second.start()
-        second.ecps.opened.restore()
-        second.ecps.opened.resume()
         assert await ends_in(second, path_of(got), got.text("token")) == (200, "active")
         address = URL(f"http://127.0.0.1:{port}/logout").with_query(iss=psc.issuer, sid=sid)
         await (await browser.get(address)).release()
         await eventually(lambda: second.sessions.of(os.getuid()) == [])
-        await second.ecps.close()
         await second.stop()
 
 
@@ -225,7 +221,6 @@ async def test_a_taken_port_is_told_with_its_number_and_leaves_the_mobile_alone(
     assert got.code == "daemon.address_in_use"
     assert str(port) in got.text("detail")
     await pending(api)
-    await api.ecps.close()
     await api.stop()
     taken.close()
     await taken.wait_closed()

@@ -41,7 +41,6 @@ async def started(api: Workbench) -> AsyncIterator[Workbench]:
     try:
         yield api
     finally:
-        await api.ecps.close()
         await api.stop()
 
 

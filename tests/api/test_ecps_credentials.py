@@ -39,7 +39,6 @@ async def working(tmp_path: Path) -> AsyncIterator[Working]:
             api.secrets.values["psc-certificate"] = PASSWORD
             await api.start()
             stack.push_async_callback(api.stop)
-            stack.push_async_callback(api.ecps.close)
             return api
 
         yield start
@@ -101,7 +100,7 @@ async def test_by_the_organisation_s_own_key_over_tls(working: Working, psc: Psc
         await logged_in(api, psc)
         bound = await psc.thumbprint(tokens_of(api).access.reveal())
         assert bound == ClientKey.from_pem(issued.key, issued.certificate).thumbprint
-        await api.ecps.close()
+        await api.ecps.stop()
 
 
 @pytest.mark.parametrize("kind", ["RSA", "EC"])
@@ -115,7 +114,7 @@ async def test_by_what_the_organisation_s_own_key_signs(working: Working, tmp_pa
         api = await working(psc, "signing", authentication="private_key_jwt", organisation=True)
         async with holding(api, own.authentication, organisation.PASSWORD.encode()):
             await logged_in(api, psc)
-            await api.ecps.close()
+            await api.ecps.stop()
     finally:
         await psc.stop()
 

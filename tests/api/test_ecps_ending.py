@@ -33,7 +33,7 @@ async def opened(api: Workbench) -> tuple[str, str]:
 async def stopped(api: Workbench) -> None:
     """As the daemon stops."""
     api.sessions.close_where(lambda _: True, "daemon_stopped")
-    await api.ecps.close()
+    await api.ecps.stop()
 
 
 async def test_closed_by_its_program(desk: Workbench, liar: FakeProvider) -> None:
@@ -65,8 +65,8 @@ async def test_the_next_daemon_finds_somebody_else_behind_it(desk: Workbench, li
     await eventually(lambda: any(name.startswith("ecps-") for name in desk.secrets.values))
     desk.sessions.close_where(lambda _: True, "daemon_stopped")
     liar.person = dict(person(BOB, "BOB"))
-    desk.ecps.opened.restore()
-    desk.ecps.opened.resume()
+    await desk.ecps.start()
+    await desk.ecps.watch()
     assert await ends_in(desk, path, token) == (403, "psc.other_person")
     assert liar.logouts == 1
     assert desk.ecps.opened.all() == []

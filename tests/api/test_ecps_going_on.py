@@ -69,8 +69,10 @@ class FullDisk(MemoryStore):
 
 
 @asynccontextmanager
-async def next_daemon(before: Workbench, directory: Path, secrets: MemorySecrets) -> AsyncIterator[Workbench]:
-    """The one after this one, on the same state directory."""
+async def next_daemon(
+    before: Workbench, directory: Path, secrets: MemorySecrets, *, watches: bool = True
+) -> AsyncIterator[Workbench]:
+    """The one after this one, on the same state directory; without ``watches`` it has not yet asked PSC."""
     before.sessions.close_where(lambda _: True, "daemon_stopped")
     await asyncio.to_thread(directory.mkdir)
     after = Workbench(directory, psc=before.psc)
@@ -78,11 +80,10 @@ async def next_daemon(before: Workbench, directory: Path, secrets: MemorySecrets
     after.secrets = after.ecps.approach._secrets = after.ecps._kept._secrets = secrets
     after.store.documents = before.store.documents
     after.ecps._kept._file._store = after.store
-    await after.start()
+    await after.start(watches=watches)
     try:
         yield after
     finally:
-        await after.ecps.close()
         await after.stop()
 
 
@@ -101,8 +102,6 @@ async def test_after_a_restart_it_waits_for_a_keyring_that_is_still_locked(
     path, token = await kept_session(ecps, psc)
     keyring = LockedKeyring()
     async with next_daemon(ecps, tmp_path / "second", keyring) as second:
-        second.ecps.opened.restore()
-        second.ecps.opened.resume()
         assert (await second.call("GET", path, bearer=token)).text("state") == "pending"
         used = await second.call("POST", f"{path}/psc-token", {}, bearer=token)
         assert (used.status, used.code, used.json["retryable"]) == (409, "session.pending", True)
@@ -125,8 +124,6 @@ async def test_after_a_restart_it_waits_for_the_network(
 
     monkeypatch.setattr(renewal, "redeem", away)
     async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
-        second.ecps.opened.restore()
-        second.ecps.opened.resume()
         assert await ends_in(second, path, token) == (200, "active")
     assert faults == []
 
@@ -135,11 +132,10 @@ async def test_the_next_daemon_knows_it_before_it_asks_psc_and_until_it_is_given
     ecps: Workbench, psc: PscRig, tmp_path: Path
 ) -> None:
     path, token = await kept_session(ecps, psc)
-    async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
-        second.ecps.opened.restore()
+    async with next_daemon(ecps, tmp_path / "second", MemorySecrets(), watches=False) as second:
         assert (await second.call("GET", path, bearer=token)).text("state") == "pending"
         assert (await second.call("DELETE", path, bearer=token)).status == 204
-        second.ecps.opened.resume()
+        await second.lifecycle.watch()
         await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
         assert second.ecps.opened.all() == []
 
@@ -147,8 +143,6 @@ async def test_the_next_daemon_knows_it_before_it_asks_psc_and_until_it_is_given
 async def test_given_up_while_it_is_resumed_it_is_forgotten(ecps: Workbench, psc: PscRig, tmp_path: Path) -> None:
     path, token = await kept_session(ecps, psc)
     async with next_daemon(ecps, tmp_path / "second", LockedKeyring()) as second:
-        second.ecps.opened.restore()
-        second.ecps.opened.resume()
         assert (await second.call("DELETE", path, bearer=token)).status == 204
         await eventually(lambda: "ecps-sessions" not in second.store.documents or not second.ecps._kept.all())
         await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
@@ -165,7 +159,7 @@ async def test_closed_while_its_token_is_being_kept_nothing_stays_in_the_keyring
     assert (await ecps.call("DELETE", path, bearer=token)).status == 204
     keyring.may_end.set()
     await eventually(lambda: ecps.ecps._kept.all() == [])
-    await ecps.ecps.close()
+    await ecps.ecps.stop()
     assert not any(name.startswith("ecps-") for name in ecps.secrets.values)
 
 
@@ -244,8 +238,6 @@ async def test_a_daemon_that_restarts_while_the_screen_is_locked_opens_nothing(
 ) -> None:
     path, token = await kept_session(ecps, psc)
     async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
-        second.ecps.opened.restore()
-        second.ecps.opened.resume()
         second.sessions.lock_where(lambda _: True)  # as logind's hint is told at the start
         assert await ends_in(second, path, token) == (200, "locked")
 

@@ -199,7 +199,6 @@ async def test_a_provider_whose_certificate_does_not_hold(liar: FakeProvider, tm
     api = workbench_at(Place(liar.issuer, Authority()), tmp_path, CLIENT)
     await api.start()
     assert await refusal(api) == (502, "psc.certificate")
-    await api.ecps.close()
     await api.stop()
 
 

@@ -96,12 +96,9 @@ async def test_a_resumed_session_has_the_situation_that_was_picked(
     second = workbench_at(psc, tmp_path / "second")
     second.secrets.values, second.store.documents = ecps.secrets.values, ecps.store.documents
     await second.start()
-    second.ecps.opened.restore()
-    second.ecps.opened.resume()
     assert await ends_in(second, path, token) == (200, "active")
     got = await second.call("GET", path, bearer=token)
     assert (got.text("situation"), got.text("identity", "profession")) == ("2.1", "21")
-    await second.ecps.close()
     await second.stop()
 
 

@@ -41,7 +41,6 @@ async def api(editor: ProxyLps, tmp_path: Path) -> AsyncIterator[Workbench]:
     made = workbench_at(editor, tmp_path)
     await made.start()
     yield made
-    await made.ecps.close()
     await made.stop()
 
 
@@ -78,7 +77,6 @@ async def test_where_the_editor_tells_no_identity_the_session_has_the_national_i
     assert await ends_in(api, path, token) == (200, "active")
     got = await api.call("GET", path, bearer=token)
     assert (got.text("identity", "national_id"), got.text("identity", "family_name")) == (ALICE, "")
-    await api.ecps.close()
     await api.stop()
 
 
@@ -97,7 +95,7 @@ async def test_a_daemon_that_stops_disconnects_at_the_editor_s(api: Workbench, e
     editor.approve(ALICE)
     await ends_in(api, path, token)
     api.sessions.close_where(lambda _: True, "daemon_stopped")
-    await api.ecps.close()
+    await api.ecps.stop()
     assert editor.ended == [ALICE]
 
 
@@ -151,7 +149,6 @@ async def test_an_identity_that_the_editor_does_not_serve_is_not_taken_for_an_un
     editor.approve(ALICE)
     assert await ends_in(api, path, token) == (502, "psc.request_refused")
     await eventually(lambda: editor.ended == [ALICE])  # nobody has the login, so it is ended there too
-    await api.ecps.close()
     await api.stop()
 
 
@@ -159,7 +156,6 @@ async def test_nobody_who_answers_in_time_is_told_as_such(editor: ProxyLps, tmp_
     api = workbench_at(editor, tmp_path, proxy_timeout=0.3)
     await api.start()
     assert await ends_in(api, *await pending(api)) == (403, "psc.expired")
-    await api.ecps.close()
     await api.stop()
 
 

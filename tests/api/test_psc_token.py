@@ -62,7 +62,6 @@ async def test_a_token_is_exchanged_for_an_api_that_the_configuration_names(psc:
     assert api.audit.entries[-1].document == "ins"
     unknown = await api.call("POST", f"{path}/psc-token", {"api": "autre"}, bearer=token)
     assert (unknown.status, unknown.code) == (422, "psc.api_unknown")
-    await api.ecps.close()
     await api.stop()
 
 

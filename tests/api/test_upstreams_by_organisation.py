@@ -33,7 +33,6 @@ async def reached(psc: PscRig, site: Site, organisation: Organisation, tmp_path:
         api = workbench_at(psc, tmp_path, upstreams={"dmp": upstream(site, nginx.port)})
         await api.start()
         yield api
-        await api.ecps.close()
         await api.stop()
 
 

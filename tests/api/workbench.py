@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -22,11 +23,12 @@ from cardd.config import Dmp, Psc, SessionRules, Upstream
 from cardd.core.clients import Clients
 from cardd.core.consent import Consents
 from cardd.core.events import EventBus
+from cardd.core.lifecycle import Lifecycle, Outer
 from cardd.core.pin import PinEntry, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.prompts import AnnouncedPrompter
 from cardd.core.pseudonyms import Pseudonyms
-from cardd.core.readers import InsertedCard, Readers
+from cardd.core.readers import Readers
 from cardd.core.registry import DriverRegistry
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
@@ -126,14 +128,14 @@ class Workbench:
         self.events = EventBus()
         registry = DriverRegistry([Cps3Driver(), VitaleDriver()])
         self.trace = Trace(self.clock)
-        self.readers = Readers(registry, self.events, self.trace, hold=0.5, timeout=10)
-        self.sessions = Sessions(self.clock, self.events, SessionRules())
+        self.lifecycle = lifecycle = Lifecycle()
+        self.readers = Readers(registry, self.events, self.trace, lifecycle, hold=0.5, timeout=10)
+        self.sessions = Sessions(self.clock, self.events, SessionRules(), lifecycle)
         prompter = AnnouncedPrompter(self.person, self.events)
         self.consents = Consents(prompter, self.clock, batch_max=50, batch_lifetime=600)
-        self.clients = Clients(self.store, prompter, self.clock, allowed_origins=ALLOWED)
+        self.clients = Clients(self.store, prompter, self.clock, lifecycle, allowed_origins=ALLOWED)
         guard = PinGuard(self.clock)
         self.pins = PinEntry(prompter, guard)
-        self._wire()
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
         login = CardLogin(
             self.readers,
@@ -158,19 +160,14 @@ class Workbench:
             store=self.store,
             organisation=csa,
         )
-        self.sessions.on_closed.append(self.ecps.session_closed)
         self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa, self.ecps)
         self.held = HeldDocuments(self.clock)
         self.pdf = PdfProcess()
-        self.sessions.on_closed.append(self.held.session_closed)
         situations = Situations(self.signing, self.sessions, prompter)
         organisation = OrganisationKey(csa, self.pins, self.sessions)
-        self.sessions.on_closed.append(organisation.session_closed)
         self.relay = Relay(
             self.upstreams, self.sessions, ClientCertificates(self.signing, organisation, self.audit), SystemClock()
         )
-        self.sessions.on_closed.append(self.relay.session_closed)
-        self.sessions.on_locked.append(self.relay.session_locked)
         self.services = Services(
             readers=self.readers,
             sessions=self.sessions,
@@ -196,7 +193,7 @@ class Workbench:
             methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
             relay=self.relay,
             situations=situations,
-            pin_life=PinLife(prompter, self.pins, guard, self.audit),
+            pin_life=PinLife(prompter, self.pins, guard, self.audit, lifecycle),
             support=self._support(),
             events=self.events,
             trace=self.trace,
@@ -205,6 +202,21 @@ class Workbench:
             unknown_origins=self.unknown_origins,
         )
         self.server = ApiServer(self.services, peer_of=self._peer_of, limits=self.limits)
+        lifecycle.join(
+            Outer(watching=partial(self.source.start, self.readers), stopping=self.source.stop),
+            Outer(stopping=self.readers.close),
+            Outer(stopping=lambda: asyncio.to_thread(self.pdf.close)),
+            Outer(stopping=self.asking.close),
+            self.consents,
+            organisation,
+            situations,
+            self.held,
+            self.relay,
+            self.ecps,
+            Outer(stopping=self.server.stop),
+            self.clients,
+            self.sessions,
+        )
         self._sessions: dict[Via, aiohttp.ClientSession] = {}
         self._stale: list[aiohttp.ClientSession] = []
 
@@ -218,46 +230,26 @@ class Workbench:
             self.store, self.secrets, self.audit, self.clock, demanded=self.totp, label="poste SIMULATION"
         )
 
-    def _wire(self) -> None:
-        """As the daemon does: rule 7, and what unpairing closes."""
-        self.readers.on_card_removed.append(self._card_removed)
-        self.sessions.on_closed.append(self.consents.session_closed)
-        self.clients.on_shut_out.append(
-            lambda client, uid, reason: self.sessions.close_where(
-                lambda s: s.caller.id == client and s.caller.peer.uid == uid, reason
-            )
-        )
-
-    def _card_removed(self, card: InsertedCard) -> None:
-        self.sessions.close_where(lambda session: session.card is card, "card_removed")
-        self.consents.card_removed(card.id)
-
     def _peer_of(self, _sock: socket.socket) -> Peer | None:
         return None if self.uid is None else Peer(self.uid, os.getpid(), PROGRAM)
 
-    async def start(self) -> None:
-        """Listen on both loopback families, on one port, and on the Unix socket."""
+    async def start(self, *, watches: bool = True) -> None:
+        """Listen on both loopback families, on one port, and on the Unix socket; ``watches`` begins the rest."""
         four, six = _two_families()
         unix = socket.socket(socket.AF_UNIX)
         self.path = str(self.directory / "cardd.sock")
         unix.bind(self.path)
         self.port: int = four.getsockname()[1]
-        await self.source.start(self.readers)
+        await self.lifecycle.start()
         await self.server.start([four, six, unix])
+        if watches:
+            await self.lifecycle.watch()
 
     async def stop(self) -> None:
         """In the daemon's order."""
         for session in (*self._sessions.values(), *self._stale):
             await session.close()
-        await self.clients.close()
-        await self.server.stop()
-        await asyncio.to_thread(self.pdf.close)
-        await self.asking.close()
-        self.sessions.close_where(lambda _: True, "shutdown")
-        await self.sessions.settle()
-        await self.relay.close()
-        await self.readers.close()
-        await self.source.stop()
+        await self.lifecycle.stop()
 
     # --- as a caller ---
 

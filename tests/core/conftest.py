@@ -11,6 +11,7 @@ import pytest_asyncio
 from cardd.config import SessionRules
 from cardd.core.consent import Consents
 from cardd.core.events import EventBus
+from cardd.core.lifecycle import Lifecycle
 from cardd.core.pin import PinEntry, PinGuard
 from cardd.core.pin_life import PinLife
 from cardd.core.readers import InsertedCard, Readers
@@ -51,12 +52,13 @@ class Core:
     def __post_init__(self) -> None:
         self.events = EventBus()
         registry = DriverRegistry([Cps3Driver(), Cps4Driver(), VitaleDriver()])
-        self.readers = Readers(registry, self.events, Trace(self.clock), hold=self.hold, timeout=10)
-        self.sessions = Sessions(self.clock, self.events, SessionRules())
+        lifecycle = Lifecycle()
+        self.readers = Readers(registry, self.events, Trace(self.clock), lifecycle, hold=self.hold, timeout=10)
+        self.sessions = Sessions(self.clock, self.events, SessionRules(), lifecycle)
         self.consents = Consents(self.person, self.clock, batch_max=50, batch_lifetime=600)
         guard = PinGuard(self.clock)
         self.pins = PinEntry(self.person, guard)
-        self.pin_life = PinLife(self.person, self.pins, guard, self.audit)
+        self.pin_life = PinLife(self.person, self.pins, guard, self.audit, lifecycle)
         self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
         login = CardLogin(
             self.readers,
@@ -68,10 +70,7 @@ class Core:
             authorities=KnownAuthorities(),
         )
         self.login = CpxLogin(login, CardChoice(self.readers, self.person), _nobodys)
-        self.readers.on_card_removed.append(
-            lambda card: self.sessions.close_where(lambda session: session.card is card, "card_removed")
-        )
-        self.sessions.on_closed.append(self.consents.session_closed)
+        lifecycle.join(self.consents, self.sessions)
         self.source = InProcessReaders([self.reader])
 
     async def start(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -25,7 +25,7 @@ class Bench:
         """What is told when so many days have passed."""
         self.clock.seconds += timedelta(days=days).total_seconds()
         listener = self.events.subscribe("x")
-        self.watch.start()
+        await self.watch.watch()
         listener.end()
         told: list[object] = []
         while event := await listener.next():
@@ -34,16 +34,11 @@ class Bench:
 
 
 @pytest.fixture
-async def bench() -> Bench:
+async def bench() -> AsyncIterator[Bench]:
     bench = Bench()
     bench.watch.note({SERIAL: bench.clock.now() + timedelta(days=100)})
-    return bench
-
-
-@pytest.fixture(autouse=True)
-def _stopped(bench: Bench) -> Iterator[None]:
-    yield
-    bench.watch.stop()
+    yield bench
+    await bench.watch.stop()
 
 
 async def test_it_is_told_60_30_and_7_days_ahead_and_at_the_end_once_each(bench: Bench) -> None:
@@ -52,7 +47,7 @@ async def test_it_is_told_60_30_and_7_days_ahead_and_at_the_end_once_each(bench:
 
 
 async def test_it_is_known_after_a_restart(bench: Bench) -> None:
-    bench.watch.stop()
+    await bench.watch.stop()
     bench.watch = ExpiryWatch(bench.store, bench.clock, bench.events)
     assert await bench.after(95) == [5]
     assert [(one.serial, one.days) for one in bench.watch.expiring()] == [(SERIAL, 5)]

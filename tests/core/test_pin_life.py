@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from cardd.core.pin_policy import weakness
-from cardd.errors import LastTryRefused, PinBackOff, PinBlocked, PinCancelled, PinWrong, PukBlocked, PukWrong
+from cardd.errors import (
+    LastTryRefused,
+    PinBackOff,
+    PinBlocked,
+    PinCancelled,
+    PinWrong,
+    PukBlocked,
+    PukWrong,
+    SessionClosed,
+)
 from cardd.model import Choice, PinRole
 from cardd.secret import Secret
 from tests.core.conftest import CALLER, OTHER, PIN, Core
@@ -78,11 +87,13 @@ async def test_giving_up_leaves_the_old_pin(core: Core) -> None:
     assert core.audit.acts()[0] == "pin.change refused"
 
 
-async def test_whoever_holds_the_old_pin_is_told(core: Core) -> None:
-    told: list[str] = []
-    core.pin_life.on_changed.append(lambda card: told.append(card.id))
+async def test_a_session_that_holds_the_old_pin_is_closed(core: Core) -> None:
+    core.person.pins = [PIN]
+    _, token = await core.login.open(CALLER, None)
     await change(core, PIN, NEW, NEW)
-    assert told == [core.readers.choose(None).id]
+    with pytest.raises(SessionClosed) as closed:
+        core.sessions.authenticate(token, CALLER.id, CALLER.peer.uid)
+    assert closed.value.params == {"reason": "pin_changed"}
 
 
 async def test_a_blocked_pin_is_unblocked_with_the_puk(core: Core) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cardd.core.clients import Clients
+from cardd.core.lifecycle import Lifecycle
 from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.support import SupportCodes
 from cardd.errors import StateDamaged
@@ -17,7 +18,7 @@ from tests.core.conftest import Core
 from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStore
 
 READERS: dict[str, Callable[[Core, MemoryStore], object]] = {
-    "clients": lambda core, store: Clients(store, core.person, ManualClock(), allowed_origins=frozenset()),
+    "clients": lambda core, store: Clients(store, core.person, ManualClock(), Lifecycle(), allowed_origins=frozenset()),
     "pseudonyms": lambda core, store: Pseudonyms(store).of("185059999900181"),
     "login-hints": lambda core, store: LoginHints(store).of(1000),
     "ecps-sessions": lambda core, store: KeptSessions(store, MemorySecrets()).all(),

@@ -10,6 +10,7 @@ from datetime import timedelta
 from cardd.config import Psc
 from cardd.core.background import Background
 from cardd.core.consent import Consents
+from cardd.core.lifecycle import Part
 from cardd.core.recording import recorded
 from cardd.core.sessions import Pending, Session, Sessions, new_session_id
 from cardd.errors import (
@@ -79,7 +80,7 @@ class _Attempt:
     task: asyncio.Task[None] | None = None
 
 
-class EcpsLogin:
+class EcpsLogin(Part):
     """Starts logins, waits for the person, and logs out at the provider when a session closes."""
 
     def __init__(
@@ -118,7 +119,7 @@ class EcpsLogin:
         resumes = self.approach.check().proxy is None and await self._kept.can_keep()
         return Examined(await way.reach(), resumes)
 
-    async def start(self, caller: Caller, request: Request) -> tuple[Session, str]:
+    async def open(self, caller: Caller, request: Request) -> tuple[Session, str]:
         """Wake the mobile, or prepare the page: a pending session, and its token, given once.
 
         Raises MethodUnavailable, InvalidRequest without a national id for the mobile, TooManyRequests, PushTooSoon, and
@@ -169,7 +170,19 @@ class EcpsLogin:
             attempt.task.cancel()
         self.opened.session_closed(session, reason)
 
-    async def close(self) -> None:
+    def session_situated(self, session: Session) -> None:
+        """Keep the situation for the daemon that resumes the session."""
+        self._kept.situated(session)
+
+    async def start(self) -> None:
+        """Know the sessions of the daemon before this one. Raises StateUnavailable, StateDamaged."""
+        self.opened.restore()
+
+    async def watch(self) -> None:
+        """Resume them."""
+        self.opened.resume()
+
+    async def stop(self) -> None:
         """Let the logouts under way end, for a moment, and give the connections back."""
         for attempt in self._attempts.values():
             if attempt.task is not None:

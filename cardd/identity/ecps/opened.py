@@ -36,7 +36,6 @@ class OpenLogins:
         self._by_mobile: set[str] = set()
         self._staying: dict[str, asyncio.Task[None]] = {}
         self._restored: list[tuple[Session, KeptSession]] = []
-        sessions.on_situated.append(kept.situated)
 
     def all(self) -> list[OpenLogin]:
         """Each of them."""

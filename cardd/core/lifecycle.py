@@ -1,0 +1,159 @@
+"""The parts of a running cardd: what each hears of the others, and in which order they start and stop.
+
+A part that decides something tells the ``Lifecycle``: a session ended, a card left, a client is shut out. The
+``Lifecycle`` calls every part in one stated order. Stopping is that order backwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cardd.core.readers import InsertedCard
+    from cardd.core.sessions import Session
+
+PATIENCE = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Part:
+    """One part; a class overrides what concerns it."""
+
+    __slots__ = ()
+
+    async def start(self) -> None:
+        """Begin what the first request needs."""
+
+    async def watch(self) -> None:
+        """Begin the rest, once requests are answered."""
+
+    async def stop(self) -> None:
+        """End what was begun; ``watch`` may not have been called."""
+
+    def session_closed(self, session: Session, reason: str) -> None:
+        """Forget a session that ended; its PIN is wiped already."""
+
+    def session_locked(self, session: Session) -> None:
+        """Give up what needs the PIN of a session that was locked."""
+
+    def session_situated(self, session: Session) -> None:
+        """Note that the person picked another situation."""
+
+    def card_removed(self, card: InsertedCard) -> None:
+        """Forget a card that left its reader, before anything else happens on the loop."""
+
+    def pin_changed(self, card: InsertedCard) -> None:
+        """Forget the card's PIN: it is another one now."""
+
+    def client_shut_out(self, client: str, uid: int, reason: str) -> None:
+        """Forget a program or a page of this OS user, which was removed or locked out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outer(Part):
+    """A part of an outer layer, which does not know this protocol, by its own functions."""
+
+    starting: Callable[[], Awaitable[None]] | None = None
+    watching: Callable[[], Awaitable[None]] | None = None
+    stopping: Callable[[], Awaitable[None]] | None = None
+
+    async def start(self) -> None:
+        """Call ``starting``."""
+        if self.starting:
+            await self.starting()
+
+    async def watch(self) -> None:
+        """Call ``watching``."""
+        if self.watching:
+            await self.watching()
+
+    async def stop(self) -> None:
+        """Call ``stopping``."""
+        if self.stopping:
+            await self.stopping()
+
+
+class Lifecycle(Part):
+    """All the parts in order. A part that fails is logged, and keeps no other from hearing or from stopping.
+
+    ``patience`` is how many seconds one part may take to stop; what hangs longer is abandoned.
+    """
+
+    def __init__(self, *, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._parts: tuple[Part, ...] = ()
+        self._started: list[Part] = []
+
+    def join(self, *parts: Part) -> None:
+        """Take these parts in, behind those that are there; the order is that of starting."""
+        self._parts += parts
+
+    async def start(self) -> None:
+        """Start every part. Raises what a part raises, once those that had started are stopped again."""
+        try:
+            for part in self._parts:
+                await part.start()
+                self._started.append(part)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def watch(self) -> None:
+        """Have every part begin the rest. Raises what a part raises."""
+        for part in self._parts:
+            await part.watch()
+
+    async def stop(self) -> None:
+        """Stop every part that has started, the last one first."""
+        while self._started:
+            await self._stop(self._started.pop())
+
+    async def _stop(self, part: Part) -> None:
+        stopping = asyncio.ensure_future(part.stop())
+        await asyncio.wait([stopping], timeout=self._patience)
+        if not stopping.done():
+            stopping.cancel()
+            log.error("%s does not stop and is abandoned", _name(part))
+        elif not stopping.cancelled() and (error := stopping.exception()):
+            log.error("%s failed to stop", _name(part), exc_info=error)
+
+    def session_closed(self, session: Session, reason: str) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.session_closed(session, reason))
+
+    def session_locked(self, session: Session) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.session_locked(session))
+
+    def session_situated(self, session: Session) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.session_situated(session))
+
+    def card_removed(self, card: InsertedCard) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.card_removed(card))
+
+    def pin_changed(self, card: InsertedCard) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.pin_changed(card))
+
+    def client_shut_out(self, client: str, uid: int, reason: str) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.client_shut_out(client, uid, reason))
+
+    def _tell(self, call: Callable[[Part], None]) -> None:
+        for part in self._parts:
+            try:
+                call(part)
+            except Exception:  # the PIN of the next session must be wiped all the same
+                log.exception("%s failed to hear what happened", _name(part))
+
+
+def _name(part: Part) -> str:
+    named = getattr(part.stopping, "__self__", part) if isinstance(part, Outer) else part
+    return type(named).__name__

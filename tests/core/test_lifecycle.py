@@ -1,0 +1,117 @@
+"""The parts' lifecycle: everybody hears, in a stated order, and stopping is starting backwards."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cardd.core.lifecycle import Lifecycle, Outer, Part
+from cardd.errors import StateUnavailable
+
+
+class Told(Part):
+    """Writes down what it hears, in a list that it shares with others."""
+
+    def __init__(self, name: str, told: list[str]) -> None:
+        self._name = name
+        self._told = told
+
+    async def start(self) -> None:
+        self._told.append(f"{self._name} starts")
+
+    async def watch(self) -> None:
+        self._told.append(f"{self._name} watches")
+
+    async def stop(self) -> None:
+        self._told.append(f"{self._name} stops")
+
+    def client_shut_out(self, client: str, uid: int, reason: str) -> None:
+        self._told.append(f"{self._name} hears of {client}")
+
+
+class Broken(Part):
+    """Fails whatever it is asked."""
+
+    async def stop(self) -> None:
+        raise RuntimeError
+
+    def client_shut_out(self, client: str, uid: int, reason: str) -> None:
+        raise RuntimeError
+
+
+class Hanging(Part):
+    """Never stops."""
+
+    async def stop(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Refusing(Part):
+    """Cannot start."""
+
+    async def start(self) -> None:
+        raise StateUnavailable(why="the disk is full")
+
+
+async def test_parts_start_in_their_order_and_stop_in_its_reverse() -> None:
+    told: list[str] = []
+    lifecycle = Lifecycle()
+    lifecycle.join(Told("store", told), Told("api", told))
+    await lifecycle.start()
+    await lifecycle.watch()
+    await lifecycle.stop()
+    assert told == [
+        "store starts",
+        "api starts",
+        "store watches",
+        "api watches",
+        "api stops",
+        "store stops",
+    ]
+
+
+async def test_a_part_of_an_outer_layer_has_its_turn_among_the_others() -> None:
+    told: list[str] = []
+
+    async def begin() -> None:
+        told.append("outer begins")
+
+    async def end() -> None:
+        told.append("outer ends")
+
+    lifecycle = Lifecycle()
+    lifecycle.join(Told("store", told), Outer(watching=begin, stopping=end))
+    await lifecycle.start()
+    await lifecycle.watch()
+    await lifecycle.stop()
+    assert told == ["store starts", "store watches", "outer begins", "outer ends", "store stops"]
+
+
+async def test_a_part_that_fails_keeps_no_other_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
+    lifecycle = Lifecycle()
+    lifecycle.join(Told("first", told), Broken(), Told("last", told))
+    lifecycle.client_shut_out("lps-1", 1000, "client_removed")
+    assert told == ["first hears of lps-1", "last hears of lps-1"]
+    assert "Broken failed to hear" in caplog.text
+
+
+async def test_a_part_that_fails_or_hangs_keeps_no_other_from_stopping(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
+    lifecycle = Lifecycle(patience=0.01)
+    lifecycle.join(Told("first", told), Broken(), Hanging(), Told("last", told))
+    await lifecycle.start()
+    await lifecycle.stop()
+    assert told == ["first starts", "last starts", "last stops", "first stops"]
+    assert "Broken failed to stop" in caplog.text
+    assert "Hanging does not stop and is abandoned" in caplog.text
+
+
+async def test_what_had_started_stops_where_a_part_cannot_start() -> None:
+    told: list[str] = []
+    lifecycle = Lifecycle()
+    lifecycle.join(Told("store", told), Refusing(), Told("api", told))
+    with pytest.raises(StateUnavailable):
+        await lifecycle.start()
+    assert told == ["store starts", "store stops"]
