@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz lock clean
+.PHONY: help setup demo test check texts bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -18,12 +18,16 @@ demo: setup ## the main job end to end, on a simulated card
 test: setup ## the tests; ARGS="-k pin" chooses some
 	@$(RUN) pytest --quiet --durations=10 --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
-check: setup ## format, lint, types, layers, small rules; changes nothing
+check: setup ## format, lint, types, layers, small rules, translations; changes nothing
 	@$(RUN) ruff format --quiet --check .
 	@$(RUN) ruff check --quiet .
 	@$(RUN) mypy
 	@.venv/bin/lint-imports --no-logo
 	@$(RUN) tests.repository.rules
+	@.venv/bin/python .make/texts.py check
+
+texts: setup ## bring the French .po files to the sentences of the code
+	@.venv/bin/python .make/texts.py update
 
 bench: setup ## what cardd costs, against its targets; writes bench.json
 	@$(RUN) tests.bench

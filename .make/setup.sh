@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install what is missing to work on cardd (`make setup`; every other target calls it first).
 #
-#   setup.sh            Debian packages, .venv with the locked packages and cardd and its simulators, editable, and the
-#                       node packages of the tests
+#   setup.sh            Debian packages, .venv with the locked packages and cardd and its simulators, editable, the
+#                       translations, and the node packages of the tests
 #   setup.sh debian     the Debian packages only
 #
 # Nothing missing: says nothing, changes nothing, takes a tenth of a second. As root, or where sudo works, it installs;
@@ -143,5 +143,6 @@ install_debian_packages
 [ "${1:-}" = debian ] && exit
 install_locked_packages
 install_cardd
+.venv/bin/python .make/texts.py compile
 install_node_packages tests/rig/oidc
 install_node_packages tests/rig/judges

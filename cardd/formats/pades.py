@@ -18,8 +18,10 @@ from cardd.formats.options import PadesOptions
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.pdf.wire import Place, Placed, Stamp
 from cardd.formats.prepared import Signer
-from cardd.i18n import text
+from cardd.i18n import Domain
 from cardd.model import Identity, Message
+
+_ = Domain("stamp")
 
 PICTURE_MAX = 1024 * 1024  # bytes
 ROOM = 16 * 1024  # bytes, beside the certificates: the attributes, the value, and a timestamp with its own certificates
@@ -37,8 +39,8 @@ def stamp_lines(identity: Identity, now: datetime, language: str) -> tuple[str, 
     lines = (
         name,
         title or "",
-        text("stamp.number", language, number=number),
-        text("stamp.time", language, date=now.strftime(text("stamp.date", language)), time=f"{now:%H:%M}"),
+        _("No. {number}", language, number=number),
+        _("Signed on {date} at {time} UTC", language, date=now.strftime(_("%Y-%m-%d", language)), time=f"{now:%H:%M}"),
     )
     return tuple(line for line in lines if line)
 

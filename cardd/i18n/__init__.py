@@ -1,8 +1,18 @@
-"""The sentences that people read, in French and English.
+"""The sentences that people read, in French and English, by Python's gettext.
 
-A catalogue is a module ``TEXTS: dict[str, str]`` for one domain, ``cardd/i18n/fr/errors.py`` beside
-``cardd/i18n/en/errors.py``; only the domains that are used are imported. ``{name}`` stands for a parameter: it is
-replaced once, and never read as a format of its own, so that a program called ``{x}`` does no harm.
+The English sentence stands in the code where it is used. Its French is in ``locale/fr/LC_MESSAGES``, one .po file for
+each domain; `make texts` brings those files to the code, `make check` refuses what is left untranslated::
+
+    _ = Domain("cli")
+
+    _("Service {name}", language, name=name)
+    _.plural("{number} card", "{number} cards", number, language)
+    _.context("key on a terminal", "y", language)       # one English word that is two French ones
+    TITLE = N_("Wrong PIN")                             # marked here, told later: _(TITLE, language)
+
+The language is chosen at each call, never for the whole process: one daemon serves French and English callers. A
+domain's French is loaded when its first sentence is told. ``{name}`` stands for a parameter: its place is filled once,
+and never read as a format of its own, so that a program called ``{x}`` does no harm.
 """
 
 from __future__ import annotations
@@ -11,10 +21,16 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gettext import NullTranslations
 
 LANGUAGES = ("fr", "en")
 DEFAULT = "fr"
+LOCALE = Path(__file__).with_name("locale")
 DOMAINS = {
     "dialog": "dialogs",
     "cli": "cli",
@@ -23,7 +39,6 @@ DOMAINS = {
     "ended": "reasons",
     "psc": "psc",
     "advice": "advice",
-    "stamp": "stamp",
     "verdict": "verdicts",
 }
 ERRORS = "errors"
@@ -31,6 +46,33 @@ WORDS = {"why": "reason", "reason": "ended"}
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _RANGE = re.compile(r"\s*([a-zA-Z]{1,8})[^,;]*(?:;\s*q=([0-9.]+))?")
+
+
+class Domain:
+    """The sentences of one part of cardd, which one .po file translates."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, sentence: str, language: str, /, **params: str | int) -> str:
+        """Return the sentence in ``fr`` or ``en``; a parameter that was not given leaves its place empty."""
+        return fill(self._in(language).gettext(sentence), **params) if sentence else ""
+
+    def plural(self, one: str, many: str, number: int, language: str, /, **params: str | int) -> str:
+        """Return the sentence that the language has for this number; ``{number}`` is its place."""
+        return fill(self._in(language).ngettext(one, many, number), number=number, **params)
+
+    def context(self, context: str, sentence: str, language: str, /, **params: str | int) -> str:
+        """Return the sentence as it is said in this context, where one English text has several French ones."""
+        return fill(self._in(language).pgettext(context, sentence), **params)
+
+    def _in(self, language: str) -> NullTranslations:
+        return _translations(self.name, language)
+
+
+def N_(sentence: str) -> str:  # noqa: N802 - gettext's name for it
+    """Return the sentence: marked for the translators here, told in a language later."""
+    return sentence
 
 
 def text(key: str, language: str, /, **params: str | int) -> str:
@@ -82,6 +124,14 @@ def _quality(number: str | None) -> float:
         return float(number) if number else 1.0
     except ValueError:
         return 0.0
+
+
+@cache
+def _translations(domain: str, language: str) -> NullTranslations:
+    """Return the translations of a domain. English needs none. Raises OSError where `make` has compiled nothing."""
+    import gettext  # noqa: PLC0415 - not needed before the first text
+
+    return gettext.translation(domain, LOCALE, [language]) if language != "en" else gettext.NullTranslations()
 
 
 @cache

@@ -18,7 +18,8 @@ import pytest
 
 from tests.repository.rules import ROOT
 
-BASE = ("errors", "model", "apdu", "tlv", "secret")
+VALUES = ("errors", "model", "apdu", "tlv", "secret")
+BASE = ("i18n", *VALUES)
 CONTRACTS = ("driver", "ports", "simulator")
 ADAPTERS = ("pcsc", "oidc", "formats", "tls", "system", "agent")
 PACKAGES = (
@@ -27,7 +28,6 @@ PACKAGES = (
     *ADAPTERS,
     "backoff",
     "http",
-    "i18n",
     "config",
     "client",
     "core",
@@ -43,7 +43,6 @@ LAYERS = "Each layer knows only those below it, and nothing beside it"
 API = "Only the daemon knows the API"
 LOADING = "Settings are read from files by the programs alone; everything else takes them as values"
 PORTS = "What the core needs from outside is declared in ports, and wired in the daemon"
-TEXTS = "The texts import nothing of cardd"
 CLIENT = "The client library knows values and errors only"
 NO_IO = "Values and contracts do no input or output"
 CORE = "The core knows no wire, no database and no PC/SC"
@@ -62,9 +61,9 @@ MODULES = (
 DRIVEN = ("cardd_drivers", "cardd_drivers/cps3", "cardd_simulators", "cardd_simulators/cards")
 
 ALLOWED = [
-    *[(f"cardd.{outer}", f"cardd.{inner}") for outer in ADAPTERS for inner in (*BASE, "ports", "http", "i18n")],
-    *[("cardd_drivers.cps3", f"cardd.{inner}") for inner in (*BASE, "driver", "ports")],
-    *[("cardd_simulators.cards", f"cardd.{inner}") for inner in (*BASE, *CONTRACTS)],
+    *[(f"cardd.{outer}", f"cardd.{inner}") for outer in ADAPTERS for inner in (*BASE, "ports", "http")],
+    *[("cardd_drivers.cps3", f"cardd.{inner}") for inner in (*VALUES, "driver", "ports")],
+    *[("cardd_simulators.cards", f"cardd.{inner}") for inner in (*VALUES, *CONTRACTS)],
     *[("cardd.core", f"cardd.{inner}") for inner in (*BASE, "driver", "ports")],
     *[("cardd.daemon", f"cardd.{inner}") for inner in PACKAGES if inner not in ("daemon", "cli")],
     ("cardd.driver", "cardd.model"),
@@ -82,7 +81,7 @@ ALLOWED = [
 ]
 
 BREACHES = [
-    *[(f"cardd.{inner}", f"cardd.{outer}", LAYERS) for inner in BASE for outer in ("ports", "core", "api", "i18n")],
+    *[(f"cardd.{inner}", f"cardd.{outer}", LAYERS) for inner in BASE for outer in ("ports", "core", "api")],
     *[(f"cardd.{adapter}", f"cardd.{other}", LAYERS) for adapter in ADAPTERS for other in ("core", "api", "daemon")],
     ("cardd.config", "cardd.core", LAYERS),
     ("cardd.ports", "cardd.config", LAYERS),
@@ -99,8 +98,7 @@ BREACHES = [
     *[(f"cardd.{part}", "cardd.config.loading", LOADING) for part in ("core", "identity", "daemon", "system")],
     *[("cardd.api", f"cardd.{adapter}", PORTS) for adapter in ("pcsc", "system", "agent")],
     ("cardd.identity", "cardd.pcsc", PORTS),
-    ("cardd.i18n", "cardd.errors", TEXTS),
-    ("cardd.i18n", "cardd.ports", TEXTS),
+    ("cardd.i18n", "cardd.errors", LAYERS),
     ("cardd.client", "cardd.secret", CLIENT),
     ("cardd.client", "cardd.ports", CLIENT),
     ("cardd.model", "asyncio", NO_IO),

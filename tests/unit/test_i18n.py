@@ -1,0 +1,75 @@
+"""A sentence is told in the language of each call, from translations that are loaded when they are needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from babel.messages import Catalog
+from babel.messages.mofile import write_mo
+
+import cardd.i18n
+from cardd.i18n import N_, Domain
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Domain:
+    """A domain with a small catalogue of its own."""
+    catalog = Catalog("fr")
+    catalog.mime_headers = [("Plural-Forms", "nplurals=2; plural=(n > 1)")]
+    catalog.add("Service {name}", "Service « {name} »")
+    catalog.add(("{number} card", "{number} cards"), ("{number} carte", "{number} cartes"))
+    catalog.add("y", "o", context="yes")
+    catalog.add("y", "u", context="this one")
+    content = BytesIO()
+    write_mo(content, catalog)
+    file = tmp_path / "fr/LC_MESSAGES/trial.mo"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content.getvalue())
+    monkeypatch.setattr(cardd.i18n, "LOCALE", tmp_path)
+    return Domain("trial")
+
+
+def test_each_call_chooses_its_language(told: Domain) -> None:
+    assert told("Service {name}", "fr", name="cardd") == "Service « cardd »"
+    assert told("Service {name}", "en", name="cardd") == "Service cardd"
+
+
+def test_a_parameter_that_looks_like_a_place_is_shown_as_it_is(told: Domain) -> None:
+    assert told("Service {name}", "fr", name="{name} {0} %s") == "Service « {name} {0} %s »"
+
+
+def test_a_parameter_that_was_not_given_leaves_its_place_empty(told: Domain) -> None:
+    assert told("Service {name}", "en") == "Service "
+
+
+@pytest.mark.parametrize(
+    ("number", "french", "english"),
+    [(0, "0 carte", "0 cards"), (1, "1 carte", "1 card"), (2, "2 cartes", "2 cards")],
+)
+def test_each_language_has_its_own_plurals(told: Domain, number: int, french: str, english: str) -> None:
+    assert told.plural("{number} card", "{number} cards", number, "fr") == french
+    assert told.plural("{number} card", "{number} cards", number, "en") == english
+
+
+def test_one_english_word_can_be_two_french_ones(told: Domain) -> None:
+    assert (told.context("yes", "y", "fr"), told.context("this one", "y", "fr")) == ("o", "u")
+    assert told.context("yes", "y", "en") == "y"
+
+
+def test_what_is_marked_is_told_later(told: Domain) -> None:
+    title = N_("Service {name}")
+
+    assert told(title, "fr", name="x") == "Service « x »"
+
+
+def test_a_sentence_of_somebody_else_stays_as_it_is(told: Domain) -> None:
+    assert (told("Unheard of", "fr"), told("", "fr")) == ("Unheard of", "")
+
+
+def test_nothing_is_loaded_before_the_first_text() -> None:
+    code = "import sys, cardd.i18n, cardd.errors; cardd.i18n.Domain('errors'); sys.exit('gettext' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
