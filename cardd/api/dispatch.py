@@ -16,7 +16,7 @@ from cardd.api.call import Call, ConnectionInfo, OnHangUp, Page, Reply, read_bod
 from cardd.api.idempotency import Ledger
 from cardd.api.origin import admit, cors, preflight
 from cardd.api.problems import MEDIA_TYPE, TERSE, problem
-from cardd.api.router import Answered, Route, Router
+from cardd.api.router import AnyReply, Route, Router
 from cardd.api.services import ApiLimits, Services
 from cardd.errors import CarddError, Forbidden, InternalError, InvalidRequest, TooManyRequests
 
@@ -82,7 +82,7 @@ class Dispatcher:
         page: Page | None,
         headers: Mapping[str, str],
         on_hang_up: OnHangUp,
-    ) -> Answered:
+    ) -> AnyReply:
         if page is not None and http.method == "OPTIONS":
             return Reply(204, headers=preflight())
         path, _, query = http.raw_path.partition("?")
@@ -103,7 +103,7 @@ class Dispatcher:
             raw = await read_body(http, self._limits) if route.body else b""
             return await self._run(route, call, raw)
 
-    async def _run(self, route: Route, call: Call, raw: bytes) -> Answered:
+    async def _run(self, route: Route, call: Call, raw: bytes) -> AnyReply:
         keys = call.http.headers.getall("Idempotency-Key", ())
         if not keys or not route.idempotent:
             return await route.run(call, raw)
@@ -144,7 +144,7 @@ def _query(query: str, route: Route) -> dict[str, str]:
     return found
 
 
-def _written(answer: Answered) -> Reply:
+def _written(answer: AnyReply) -> Reply:
     """Return the reply with its body as bytes, ready to be kept."""
     if not isinstance(answer, Reply):
         raise TypeError("a stream cannot be answered twice")

@@ -20,8 +20,8 @@ B = TypeVar("B", bound=Struct)
 RELAYED = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 Checker = Callable[[Call], None]
-Answered = Reply | web.StreamResponse
-Answers = Mapping[int, type[Struct] | tuple[type[Struct], ...] | str | None]
+AnyReply = Reply | web.StreamResponse
+AnswerTypes = Mapping[int, type[Struct] | tuple[type[Struct], ...] | str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class Route:
     method: str
     path: str
     access: Checker
-    run: Callable[[Call, bytes], Awaitable[Answered]]
+    run: Callable[[Call, bytes], Awaitable[AnyReply]]
     summary: str
-    answers: Answers
+    answers: AnswerTypes
     body: tuple[type[Struct], ...] = ()
     takes: str | None = None
     query: tuple[str, ...] = ()
@@ -53,10 +53,10 @@ _Entry = tuple[tuple[str, ...], dict[str, Route]]
 def get(
     path: str,
     access: Checker,
-    handler: Callable[[Call], Awaitable[Answered]],
+    handler: Callable[[Call], Awaitable[AnyReply]],
     summary: str,
     *,
-    answers: Answers,
+    answers: AnswerTypes,
     query: tuple[str, ...] = (),
 ) -> Route:
     """Return the route of a GET, which has no body and changes nothing."""
@@ -66,7 +66,7 @@ def get(
 def delete(
     path: str,
     access: Checker,
-    handler: Callable[[Call], Awaitable[Answered]],
+    handler: Callable[[Call], Awaitable[AnyReply]],
     summary: str,
     *,
     support_code: bool = False,
@@ -79,16 +79,16 @@ def post(
     path: str,
     access: Checker,
     shape: Shape[B],
-    handler: Callable[[Call, B], Awaitable[Answered]],
+    handler: Callable[[Call, B], Awaitable[AnyReply]],
     summary: str,
     *,
-    answers: Answers,
+    answers: AnswerTypes,
     idempotent: bool = False,
     support_code: bool = False,
 ) -> Route:
     """Return the route of a POST with a JSON body of this shape; an ``idempotent`` one may carry an Idempotency-Key."""
 
-    def run(call: Call, raw: bytes) -> Awaitable[Answered]:
+    def run(call: Call, raw: bytes) -> Awaitable[AnyReply]:
         return handler(call, shape.decode(raw))
 
     return Route(
@@ -97,7 +97,7 @@ def post(
 
 
 def relayed(
-    path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str
+    path: str, access: Checker, handler: Callable[[Call], Awaitable[AnyReply]], summary: str
 ) -> tuple[Route, ...]:
     """Return a route for every method that a server behind the relay may be asked with."""
     return tuple(
@@ -107,7 +107,7 @@ def relayed(
 
 
 def upload(
-    path: str, access: Checker, handler: Callable[[Call], Awaitable[Answered]], summary: str, *, answers: Answers
+    path: str, access: Checker, handler: Callable[[Call], Awaitable[AnyReply]], summary: str, *, answers: AnswerTypes
 ) -> Route:
     """Return the route of a POST of bytes, which the handler reads as they come."""
     return Route("POST", path, access, lambda call, _: handler(call), summary, answers, takes=OCTETS)

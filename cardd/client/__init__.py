@@ -4,7 +4,7 @@
         session = await cardd.login()
         signed = await session.sign("compte-rendu.pdf", document=content)
 
-Knows values and errors of cardd and nothing else of it. Every failure is a class of ``cardd.errors``.
+The client knows values and errors of cardd, and nothing else of it. Every failure is a class of ``cardd.errors``.
 """
 
 from cardd.client.answers import (

@@ -1,4 +1,4 @@
-"""What the API answers, as values. Fields that a newer daemon adds are ignored, so that old programs keep working.
+"""The API's answers, as values. Fields that a newer daemon adds are ignored, so that old programs keep working.
 
 Words of a fixed set (a session's state, a PIN's) are plain strings here for the same reason. Byte values are bytes,
 times are aware datetimes.
@@ -39,7 +39,7 @@ class Expiring(Answer, frozen=True):
 
 
 class Missing(Answer, frozen=True):
-    """What a way to log in needs and the workstation has not: of which way it is, and what to do."""
+    """What a login method needs and the workstation lacks: the method, the error's code, and what to do."""
 
     method: str
     problem: str
@@ -48,7 +48,7 @@ class Missing(Answer, frozen=True):
 
 
 class Advice(Answer, frozen=True):
-    """How a way to log in suits a use: ``best``, ``good``, ``partial``, ``unsuited``; the reasons are sentences."""
+    """How a login method suits a use: ``best``, ``good``, ``partial``, ``unsuited``; the reasons are sentences."""
 
     fit: str
     reasons: tuple[str, ...]
@@ -57,7 +57,7 @@ class Advice(Answer, frozen=True):
 
 
 class Method(Answer, frozen=True):
-    """One way to log in; when it is not usable, ``problem`` is an error's code and ``remedy`` says what to do."""
+    """One login method; when it is not usable, ``problem`` is an error's code and ``remedy`` says what to do."""
 
     method: str
     usable: bool
@@ -69,7 +69,7 @@ class Method(Answer, frozen=True):
 
 
 class Methods(Answer, frozen=True):
-    """GET /v1/methods; for a use the best first, and ``advised`` is the best that works here now."""
+    """GET /v1/methods; for a use the best comes first, and ``advised`` is the best that works here now."""
 
     methods: tuple[Method, ...]
     advised: str | None = None
@@ -78,7 +78,7 @@ class Methods(Answer, frozen=True):
 class EcpsCheck(Answer, frozen=True):
     """A login by e-CPS could begin; ``clock`` is by how many seconds the provider's is ahead, where it tells.
 
-    ``mobile``: it logs in by mobile; ``resumes``: sessions outlive the daemon.
+    ``mobile``: logins by mobile are possible; ``resumes``: sessions outlive the daemon.
     """
 
     mobile: bool
@@ -115,10 +115,10 @@ class Organisation(Answer, frozen=True):
 
 
 class Holder(Answer, frozen=True):
-    """Who a card or a session stands for.
+    """The person whom a card or a session stands for.
 
     Codes are those of the ANS tables; ``card_type_name`` is CPS, CPF, CPE or CPA. ``is_declared`` tells that only the
-    organisation is proven, and the person as the program named them.
+    organisation is proven, and that the program named the person.
     """
 
     national_id: str
@@ -181,7 +181,7 @@ class PscToken(Answer, frozen=True):
 
 
 class Assertion(Answer, frozen=True):
-    """A VIHF or an INSi assertion: XML in UTF-8, to be put into the message as it is.
+    """A VIHF or an INSi assertion: XML in UTF-8, to be put into the message unchanged.
 
     ``certificate`` (DER) is the signer's, None for one that nobody signs.
     """
@@ -239,8 +239,8 @@ class Enrolment(Answer, frozen=True):
 class SessionState(Answer, frozen=True):
     """A session; ``state`` is ``active``, ``locked`` or ``pending``, ``client`` the name of the client that opened it.
 
-    While it waits for the person, ``binding_message`` has the two digits to compare on the mobile, or
-    ``authorization_url`` the page to open; with neither they have agreed, and it is about to open.
+    While the session waits for the person, ``binding_message`` has the two digits to compare on the mobile, or
+    ``authorization_url`` the page to open; with neither the person has agreed, and the session is about to open.
     ``situation`` is the one of ``situations`` that was picked.
     """
 

@@ -58,10 +58,10 @@ class Acting:
 class PscLogin:
     """A login through Pro Santé Connect.
 
-    ``login_hint`` is the national identifier of the person whose mobile is asked; the one that the user had kept where
-    it is not given, and ``remember_login_hint`` asks whether it may be. ``flow`` is ``mobile`` or ``browser``,
-    ``channel`` PSC's own parameter; ``situation`` picks a situation of practice, ``ask`` has the user pick one;
-    ``assertions`` as in ``CarddClient.login``.
+    ``login_hint`` is the national identifier of the person whose mobile is asked; without it, the one that the user had
+    kept. ``remember_login_hint`` asks whether it may be kept. ``flow`` is ``mobile`` or ``browser``, ``channel`` PSC's
+    own parameter. ``situation`` picks a situation of practice, ``ask`` has the user pick one; ``assertions`` has the
+    user agree to assertions at once.
     """
 
     login_hint: str | None = None
@@ -73,11 +73,11 @@ class PscLogin:
 
 
 class CarddClient:
-    """Use it as an async context manager; every method raises the daemon's error, or DaemonUnreachable.
+    """An async context manager; every method raises the daemon's error, or DaemonUnreachable.
 
     ``base`` is the path of the daemon's Unix socket or ``http://127.0.0.1:PORT``; any address that is not this
-    machine's own is refused with InvalidRequest. ``secret`` is what pairing gave; without one, the calls that only
-    want to know the OS user work over the Unix socket. ``language`` (``fr``, ``en``) is that of errors.
+    machine's own is refused with InvalidRequest. ``secret`` is what pairing gave; without one, the calls that only want
+    to know the OS user work over the Unix socket. ``language`` (``fr``, ``en``) is that of errors.
     """
 
     def __init__(self, base: Path | str = SOCKET, secret: str | None = None, language: str | None = None) -> None:
@@ -95,17 +95,17 @@ class CarddClient:
 
     @property
     def secret(self) -> str | None:
-        """What pairing gave. Over TCP it is sent only to a daemon that has proved that it knows it."""
+        """Return what pairing gave. Over TCP only a daemon that has proved that it knows the secret gets it."""
         return self._transport.secret
 
     # --- the daemon and its cards ---
 
     async def status(self) -> Status:
-        """Whether a daemon answers, and its version."""
+        """Return the daemon's version and state."""
         return await self._transport.get("/v1/status", Status)
 
     async def methods(self, use: str | None = None) -> Methods:
-        """The ways to log in, and what keeps each from being used; for a use the best first, with reasons.
+        """Return the login methods, and what each lacks; for a use the best first, with reasons.
 
         A use is ``lps``, ``webps``, ``establishment`` or ``medico-social``. Raises InvalidRequest for another.
         """
@@ -113,23 +113,23 @@ class CarddClient:
         return await self._transport.get(f"/v1/methods{wanted}", Methods, self.secret)
 
     async def check_ecps(self) -> EcpsCheck:
-        """Whether a login by e-CPS could begin, without asking anybody; Unix socket only.
+        """Return whether a login by e-CPS could begin, without asking anybody; Unix socket only.
 
         Raises MethodUnavailable where none is configured, PscIncomplete, PscUnavailable and the like.
         """
         return self._transport.read(await self._transport.call("POST", "/v1/methods/ecps/check", {}), EcpsCheck)
 
     async def readers(self) -> tuple[Reader, ...]:
-        """The reader slots."""
+        """Return the reader slots."""
         return (await self._transport.get("/v1/readers", Readers, self.secret)).readers
 
     async def cards(self, *, pin: bool = False) -> tuple[Card, ...]:
-        """The inserted cards; with ``pin`` each is asked for the state of its PIN, which costs no try."""
+        """Return the inserted cards; with ``pin`` each is asked for the state of its PIN, which costs no try."""
         path = "/v1/cards?pin=true" if pin else "/v1/cards"
         return (await self._transport.get(path, Cards, self.secret)).cards
 
     async def certificates(self, card: str) -> Certificates:
-        """A card's certificates and its holder; the user is asked unless this program has logged in with the card."""
+        """Return a card's certificates and its holder; the user is asked unless this program has logged in with it."""
         return await self._transport.get(f"/v1/cards/{quote(card, safe='')}/certificates", Certificates, self.secret)
 
     async def change_pin(self, card: str) -> None:
@@ -141,7 +141,7 @@ class CarddClient:
         await self._transport.call("POST", f"/v1/cards/{quote(card, safe='')}/pin-unblocks", {}, bearer=self.secret)
 
     def events(self) -> AsyncGenerator[Event, None]:
-        """Events as they happen, without end: a lost connection is made again, and begins with ``hello`` each time."""
+        """Yield events without end: a lost connection is made again, and begins with ``hello`` each time."""
         return follow(self._transport, self.secret)
 
     # --- clients ---
@@ -157,10 +157,9 @@ class CarddClient:
     ) -> Paired:
         """Ask the user to accept this program. ``on_code`` gets the 6-digit code to show until this returns.
 
-        ``permissions`` are what it wants beside logins and signatures: ``psc_token``.
-
-        The secret serves the further calls of this client; keep it where only your program's user can read it. Raises
-        PairingRefused, ConsentTimeout, PromptUnavailable.
+        ``permissions`` are what the program wants beside logins and signatures: ``psc_token``. The secret serves the
+        further calls of this client; keep it where only your program's user can read it. Raises PairingRefused,
+        ConsentTimeout, PromptUnavailable.
         """
         body: dict[str, object] = {"name": name, "vendor": vendor, "software_id": software_id}
         body |= {"permissions": list(permissions)} if permissions else {}
@@ -178,7 +177,7 @@ class CarddClient:
         return paired
 
     async def clients(self) -> tuple[Client, ...]:
-        """The paired programs and remembered origins of the asking OS user; Unix socket only."""
+        """Return the paired programs and remembered origins of the asking OS user; Unix socket only."""
         return (await self._transport.get("/v1/clients", Clients)).clients
 
     async def remove_client(self, identifier: str, *, support_code: str | None = None) -> None:
@@ -195,7 +194,7 @@ class CarddClient:
         await self._transport.call("POST", f"/v1/clients/{quote(identifier, safe='')}/lock", {})
 
     async def unlock_client(self, identifier: str, *, support_code: str | None = None) -> None:
-        """Let it in again: with a code of support, where the workstation demands one. Raises as ``enrol_support``."""
+        """Let a program in again: with a code of support, where one is demanded. Raises as ``enrol_support``."""
         path = f"/v1/clients/{quote(identifier, safe='')}/lock"
         await self._transport.call("DELETE", path, headers=_support(support_code))
 
@@ -205,10 +204,11 @@ class CarddClient:
     async def trace(
         self, *, full: bool = False, support_code: str | None = None
     ) -> AsyncIterator[AsyncIterator[Event]]:
-        """The exchanges with cards as they happen (docs/support-codes.md), by their lengths and status words.
+        """Yield the exchanges with cards as they happen (docs/support-codes.md): lengths and status words.
 
         ``full`` adds the data, which names the holder: for root and the service's own user, with a code of support
-        where the workstation demands one. Ends when the daemon stops; Unix socket only. Raises as ``enrol_support``.
+        where the workstation demands one. The trace ends when the daemon stops; Unix socket only. Raises as
+        ``enrol_support``.
         """
         body, headers = {"full": full}, _support(support_code)
         async with self._transport.stream("POST", "/v1/support/traces", body, headers=headers) as lines:
@@ -217,7 +217,7 @@ class CarddClient:
     # --- codes of support: Unix socket only, all but the first by root or the service's own user ---
 
     async def support(self) -> SupportStanding:
-        """Whether codes of support are demanded, and can be checked."""
+        """Return whether codes of support are demanded, and can be checked."""
         return await self._transport.get("/v1/support/enrolment", SupportStanding)
 
     async def enrol_support(self, *, support_code: str | None = None) -> Enrolment:
@@ -243,10 +243,10 @@ class CarddClient:
     ) -> Session:
         """Open a session; the daemon asks the user for the PIN.
 
-        ``card`` names one where several are inserted, or is ``ask`` for the user to pick one; ``acting`` is for whom a
-        program acts with its organisation's certificate (``csa``); ``assertions`` has the user agree to those now, and
-        the session is refused with them. Raises ClientUnknown when this program is not
-        paired, CardAmbiguous with the cards to name, and the errors of PIN and card.
+        ``card`` names one where several are inserted, or is ``ask`` for the user to pick one. ``acting`` is for whom a
+        program acts with its organisation's certificate (``csa``). ``assertions`` has the user agree to those now; a
+        user who refuses them has no session. Raises ClientUnknown when this program is not paired, CardAmbiguous with
+        the cards to name, and the errors of PIN and card.
         """
         body: dict[str, object] = {"method": method}
         body |= {"card": card} if card else {}
@@ -259,9 +259,9 @@ class CarddClient:
         """Open a session through Pro Santé Connect, by the mobile (e-CPS) or by the browser.
 
         ``on_pending`` gets the session that waits, again each time its digits change: show ``binding_message`` of its
-        ``opened``, or open ``authorization_url``, until this returns; with neither the person has agreed, and a dialog
-        asks them as what they practise. Whoever stops waiting ends the login. Raises PscDenied, PscExpired
-        and the like, and PushTooSoon when this person was asked a moment ago and did not agree.
+        ``opened``, or open ``authorization_url``, until this returns. With neither, the person has agreed, and a dialog
+        asks for the situation of practice. Whoever stops waiting ends the login. Raises PscDenied, PscExpired and the
+        like, and PushTooSoon when this person was asked a moment ago and did not agree.
         """
         body = {name: value for name, value in asdict(wanted).items() if value is not None}
         asked = asyncio.ensure_future(
@@ -293,11 +293,11 @@ class CarddClient:
         await self._transport.call("DELETE", "/v1/login-hint")
 
     def session(self, identifier: str, token: str) -> Session:
-        """A session that was opened before, perhaps by another process of the same user."""
+        """Return a session that was opened before, perhaps by another process of the same user."""
         return Session(self._transport, identifier, token)
 
     async def sessions(self) -> tuple[SessionState, ...]:
-        """The open sessions of the asking OS user; Unix socket only."""
+        """Return the open sessions of the asking OS user; Unix socket only."""
         return (await self._transport.get("/v1/sessions", Sessions)).sessions
 
     async def close_session(self, identifier: str) -> None:

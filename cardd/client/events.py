@@ -1,4 +1,4 @@
-"""The daemon's events as they come over server-sent events; a lost connection is made again.
+"""The daemon's events, as server-sent events; a lost connection is made again.
 
 Source: HTML standard, "Server-sent events".
 """
@@ -25,15 +25,15 @@ class Lines(Protocol):
     """A stream of lines, without end."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The lines, each with its end."""
+        """Yield the lines, each with its end."""
         ...
 
 
 async def follow(transport: Transport, bearer: str | None) -> AsyncGenerator[Event, None]:
-    """Every event; the first after each connection is ``hello``, which has readers and cards as they are.
+    """Yield every event; the first after each connection is ``hello``, which has the present readers and cards.
 
-    Raises DaemonUnreachable when there is no daemon at first, and what the daemon refuses with. Afterwards it waits
-    for a daemon that went: an event may be missed then, and ``hello`` tells how things stand.
+    Raises DaemonUnreachable when there is no daemon at first, and what the daemon refuses with. A daemon that went
+    later is waited for: an event may be missed then, and ``hello`` tells how things stand.
     """
     back_off, is_found = BackOff(FIRST_PAUSE, LONGEST_PAUSE), False
     while True:
@@ -51,7 +51,7 @@ async def follow(transport: Transport, bearer: str | None) -> AsyncGenerator[Eve
 
 
 async def parse(lines: Lines) -> AsyncIterator[Event]:
-    """The events of one stream; what is no event of cardd is left out."""
+    """Yield the events of one stream; what is no event of cardd is left out."""
     kind, data = "", ""
     async for line in lines:
         field, _, value = line.decode("utf-8", "replace").rstrip("\r\n").partition(":")

@@ -1,4 +1,4 @@
-"""A session of this client: it signs and authenticates with one card until it is closed or ends."""
+"""One session of this client, which signs and authenticates with one card until it is closed or ends."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Form = Mapping[str, "str | bytes | int | JsonBody | list[JsonBody]"]
 class ToSign:
     """One thing to sign: its name, which the user is shown, and what it is.
 
-    That is one of the document, its SHA-256 digest, and the identifier of a document that was handed over. ``patient``
-    is shown too, when it is given. ``form`` is the format and what is chosen of it, as the API has it: ``{"format":
-    "cades", "detached": True}``; a raw signature without.
+    One of the document, its SHA-256 digest, and the identifier of a document that was handed over is given. ``patient``
+    is shown too, when it is given. ``form`` is the format and its choices, as in the API: ``{"format": "cades",
+    "detached": True}``; a raw signature without.
     """
 
     name: str
@@ -39,7 +39,7 @@ class ToSign:
 
 @dataclass(frozen=True, slots=True)
 class Lps:
-    """The practice software as it was registered for the DMP; ``homologation`` is LPS_ID_HOMOLOGATION_DMP."""
+    """The practice software as registered for the DMP; ``homologation`` is LPS_ID_HOMOLOGATION_DMP."""
 
     name: str
     homologation: str
@@ -75,7 +75,7 @@ class Session:
         self._path = f"/v1/sessions/{quote(identifier, safe='')}"
 
     async def state(self) -> SessionState:
-        """How the session stands. Raises SessionUnknown, SessionExpired, SessionClosed."""
+        """Return how the session stands. Raises SessionUnknown, SessionExpired, SessionClosed."""
         return await self._transport.get(self._path, SessionState, self.token)
 
     async def sign(
@@ -97,15 +97,15 @@ class Session:
         return await self._transport.post(f"{self._path}/signatures", body, Signature, self.token)
 
     async def sign_many(self, items: Iterable[ToSign], *, batch: tuple[str, int] | None = None) -> list[Signature]:
-        """Sign up to 1000 things under one consent, all or none; the signatures come in the order of the items."""
+        """Sign up to 1000 things under one consent, all or none; return the signatures in the order of the items."""
         body: JsonBody = {"signatures": [_item(item) for item in items], **_batch(batch)}
         answer = await self._transport.post(f"{self._path}/signatures", body, Signatures, self.token)
         return list(answer.signatures)
 
     async def hand_over(self, content: BinaryIO) -> HandedOver:
-        """Have the session hold a document for ten minutes, read from a file from where it stands; 100 MiB at most.
+        """Have the session hold a document for ten minutes, read from the file's present position; 100 MiB at most.
 
-        A signature may name it, and is held the same way: ``fetch`` it. Raises BodyTooLarge, DocumentsFull.
+        A signature may name the document, and is then held too, for ``fetch``. Raises BodyTooLarge, DocumentsFull.
         """
         return await self._transport.upload(f"{self._path}/documents", content, HandedOver, self.token)
 
@@ -123,11 +123,11 @@ class Session:
         return f"{self._path}/documents/{quote(document_id, safe='')}"
 
     async def auth_token(self, nonce: str) -> AuthToken:
-        """A web-eid:1.0 token for a server's nonce (at least 256 random bits, as text), bound to this client."""
+        """Return a web-eid:1.0 token for a server's nonce (256 random bits or more, as text), bound to this client."""
         return await self._transport.post(f"{self._path}/auth-tokens", {"nonce": nonce}, AuthToken, self.token)
 
     async def vihf(self, lps: Lps, wanted: Vihf) -> Assertion:
-        """An assertion for the DMP.
+        """Return an assertion for the DMP.
 
         Raises AssertionRefused, each reason its class, SituationUnknown, ConsentRefused, the errors of PIN and card.
         """
@@ -137,7 +137,10 @@ class Session:
         return await self._transport.post(f"{self._path}/assertions", body, Assertion, self.token)
 
     async def insi(self, lps: Lps, billing: str, specialty: str | None = None) -> Assertion:
-        """An assertion for INSi; ``specialty`` is the Assurance Maladie's code of a doctor. Raises as ``vihf`` does."""
+        """Return an assertion for INSi; ``specialty`` is the Assurance Maladie's code of a doctor.
+
+        Raises what ``vihf`` raises.
+        """
         body = {"type": "insi", "lps": _given(lps), "billing": billing}
         body |= {"specialty": specialty} if specialty else {}
         return await self._transport.post(f"{self._path}/assertions", body, Assertion, self.token)
@@ -158,11 +161,11 @@ class Session:
         return await self._transport.post(f"{self._path}/pushes", {}, SessionState, self.token)
 
     async def situate(self, situation: str) -> SessionState:
-        """The person acts in this situation of practice from now on. Raises SituationUnknown."""
+        """Have the person act in this situation of practice from now on. Raises SituationUnknown."""
         return await self._transport.post(f"{self._path}/situation", {"id": situation}, SessionState, self.token)
 
     async def psc_token(self, api: str | None = None) -> PscToken:
-        """PSC's access token, or one for an API that the configuration names. Raises PermissionMissing."""
+        """Return PSC's access token, or one for an API that the configuration names. Raises PermissionMissing."""
         body: JsonBody = {"api": api} if api else {}
         return await self._transport.post(f"{self._path}/psc-token", body, PscToken, self.token)
 

@@ -56,7 +56,7 @@ _encoder = Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """``socket`` is None over TCP; ``url`` is the API's root as HTTP names it."""
+    """Where the daemon listens; ``socket`` is None over TCP, ``url`` is the API's root as HTTP names it."""
 
     url: str
     socket: Path | None = None
@@ -66,7 +66,7 @@ class Address:
 
 
 def address(base: Path | str) -> Address:
-    """A socket's path, or ``http://127.0.0.1:PORT``, ``[::1]`` or ``localhost``.
+    """Return the address of a socket's path, or of ``http://127.0.0.1:PORT``, ``[::1]`` or ``localhost``.
 
     Raises InvalidRequest for any other address, before a connection is made: a client's secret must not leave this
     machine, and a name that the network resolves could lead anywhere.
@@ -80,7 +80,7 @@ def address(base: Path | str) -> Address:
 
 
 class Problem(Struct):
-    """What a problem may hold; ``code`` is what it is known by."""
+    """What a problem may hold; ``code`` tells which error it is."""
 
     code: str
     title: str = ""
@@ -97,7 +97,7 @@ _decoder = Decoder(Problem)
 
 
 def error_of(raw: bytes) -> CarddError | None:
-    """The error, None when this is no problem of cardd.
+    """Return the error, None when this is no problem of cardd.
 
     Its ``params`` have the numbers of the problem and, as the daemon wrote them in the caller's language, ``title``,
     ``detail`` and ``remedy``. A code that this version does not know becomes InternalError with the param ``code``.
@@ -132,8 +132,8 @@ def _classes() -> dict[str, type[CarddError]]:
     return {error.code: error for error in every_error()}
 
 
-class Answered:
-    """One answer that is no problem: status, headers and body."""
+class Reply:
+    """An HTTP response that is no problem: status, headers and body."""
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.status = status
@@ -142,7 +142,7 @@ class Answered:
 
 
 class Transport:
-    """Speaks HTTP to one address, in one language. ``open`` and ``close`` belong together."""
+    """HTTP to one address, in one language. ``open`` and ``close`` belong together."""
 
     def __init__(self, where: Address, language: str | None, secret: str | None = None) -> None:
         self._where = where
@@ -166,13 +166,14 @@ class Transport:
             self._http = None
 
     async def get(self, path: str, kind: type[A], bearer: str | None = None) -> A:
-        """A GET's answer."""
+        """Return a GET's answer."""
         return self.read(await self.call("GET", path, bearer=bearer), kind)
 
     async def post(self, path: str, body: object, kind: type[A], bearer: str | None = None) -> A:
-        """The answer to a POST that is safe to send twice: both have one Idempotency-Key.
+        """Return the answer to a POST that is safe to send twice: both requests have one Idempotency-Key.
 
-        It is sent once more when the connection breaks, so that what was signed is not lost, and not signed again.
+        The second request is sent when the connection breaks, so that what was signed is not lost, and not signed
+        again.
         """
         headers = {"Idempotency-Key": uuid4().hex}
         return self.read(await self.call("POST", path, body, bearer=bearer, headers=headers, attempts=ATTEMPTS), kind)
@@ -186,8 +187,8 @@ class Transport:
         bearer: str | None = None,
         headers: dict[str, str] | None = None,
         attempts: int = 1,
-    ) -> Answered:
-        """One request. Raises the error of the daemon's problem, or DaemonUnreachable."""
+    ) -> Reply:
+        """Send one request. Raises the error of the daemon's problem, or DaemonUnreachable."""
         sent = None if body is None else _encoder.encode(body)
         limit = ANSWER_LIMIT if method == "GET" else PERSON_LIMIT
         while True:
@@ -202,7 +203,7 @@ class Transport:
                     raise
 
     async def upload(self, path: str, content: BinaryIO, kind: type[A], bearer: str | None) -> A:
-        """The answer to a POST of bytes, read from a file from where it stands. Raises as ``call``."""
+        """Return the answer to a POST of bytes, read from the file's present position. Raises as ``call``."""
         if bearer and not self._proven:
             await self._demand_proof()
         headers = {**_headers(bearer, None, None), "Content-Type": "application/octet-stream"}
@@ -218,7 +219,7 @@ class Transport:
         bearer: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.StreamReader]:
-        """An answer without end, to be read as it comes. Raises as ``call``; a broken one raises DaemonUnreachable."""
+        """Yield an answer to be read as it comes. Raises as ``call``; a broken one raises DaemonUnreachable."""
         if bearer and not self._proven:
             await self._demand_proof()
         sent = None if body is None else _encoder.encode(body)
@@ -231,9 +232,9 @@ class Transport:
     async def relay(
         self, method: str, path: str, headers: Mapping[str, str], body: Sent, bearer: str
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Any request and its answer, whatever it is, with bodies as they come.
+        """Send any request and yield its answer, whatever it is, with bodies as they come.
 
-        Raises DaemonUnreachable, DaemonUnproven. ``path`` is as it goes out, encoded; the answer's body is not decoded.
+        Raises DaemonUnreachable, DaemonUnproven. ``path`` is sent as it is, encoded; the answer's body is not decoded.
         """
         if self._http is None:
             raise RuntimeError("the client is used inside its `async with`")
@@ -257,15 +258,15 @@ class Transport:
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
             raise self.unreachable() from fault
 
-    def read(self, answered: Answered, kind: type[A]) -> A:
-        """The body as a value. Raises DaemonUnreachable when it is another's than cardd's."""
+    def read(self, reply: Reply, kind: type[A]) -> A:
+        """Return the body as a value. Raises DaemonUnreachable when no cardd wrote it."""
         try:
-            return decode(answered.body, type=kind)
+            return decode(reply.body, type=kind)
         except DecodeError:
             raise self.unreachable() from None
 
     async def _demand_proof(self) -> None:
-        """Before the first secret goes out over TCP: does the daemon know ours? Raises DaemonUnproven."""
+        """Ask, before the first secret goes out over TCP, whether the daemon knows it. Raises DaemonUnproven."""
         if self.secret is None:
             return  # a session of another process: there is nothing to prove it with
         challenge = token_urlsafe(32)
@@ -278,12 +279,12 @@ class Transport:
 
     async def _once(
         self, method: str, path: str, sent: bytes | BinaryIO | None, headers: dict[str, str], limit: float
-    ) -> Answered:
+    ) -> Reply:
         async with self._request(method, path, sent, headers, limit) as answer:
             body = await answer.read()
             if answer.status >= 300:
                 raise self._refused(body)
-            return Answered(answer.status, dict(answer.headers), body)
+            return Reply(answer.status, dict(answer.headers), body)
 
     @asynccontextmanager
     async def _request(
@@ -309,12 +310,12 @@ class Transport:
         return error_of(body) or self.unreachable()
 
     def unreachable(self) -> DaemonUnreachable:
-        """What to raise when nobody answers, or somebody else than cardd."""
+        """Return the error for when nobody answers, or somebody else than cardd."""
         return DaemonUnreachable(where=str(self._where))
 
 
 def _expected_proof(secret: str, challenge: str, url: str) -> str:
-    """As docs/api.md has it: HMAC-SHA256 keyed with the secret's SHA-256."""
+    """Return the proof of docs/api.md: HMAC-SHA256 keyed with the secret's SHA-256."""
     key = hashlib.sha256(secret.encode()).digest()
     message = "\0".join(("cardd proof", challenge, url.removeprefix("http://"))).encode()
     return hmac.new(key, message, hashlib.sha256).hexdigest()

@@ -39,14 +39,14 @@ SESSIONS_MAX = 16
 
 
 class CardChoice:
-    """Asks the user where several cards can serve, if the request wants that."""
+    """The choice among several cards that can serve; the user is asked if the request wants that."""
 
     def __init__(self, readers: Readers, prompter: Prompter) -> None:
         self._readers = readers
         self._prompter = prompter
 
     async def choose(self, caller: Caller, card_id: str | None) -> InsertedCard:
-        """The card to use. Raises what ``Readers.choose`` raises; ConsentRefused when the user takes none of them.
+        """Return the card to use. Raises what ``Readers.choose`` raises; ConsentRefused when the user takes none.
 
         CardAmbiguous is raised for a request that names none and leaves no choice to the user, and where nobody can be
         asked.
@@ -78,7 +78,7 @@ class CardChoice:
 
 
 async def _holder(card: InsertedCard) -> dict[str, str | int]:
-    """Whose card it is, for the person who is asked and nobody else; two cards of a kind look alike without it."""
+    """Return whose card this is, for the person who is asked: two cards of a kind look alike without a name."""
     with contextlib.suppress(CarddError):
         for certificate in await card.access.certificates():
             identity = identity_of(certificate.der)
@@ -90,26 +90,26 @@ class StoredPin(Protocol):
     """A PIN that need not be asked for."""
 
     async def get(self) -> Secret | None:
-        """The PIN; None when there is none, or when it was refused before."""
+        """Return the PIN; None when there is none, or when it was refused before."""
         ...
 
     def refused(self) -> None:
-        """It was wrong: it is not to be tried again."""
+        """Take note that the PIN was wrong: it is not to be tried again."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How one method logs in: its name, whose keys it takes, who a certificate speaks for, and a PIN kept for it."""
+class Method:
+    """How one login method uses a key: its name, which card, whom a certificate stands for, and a PIN kept for it."""
 
-    method: str
+    name: str
     choose: Callable[[], Awaitable[InsertedCard]]
     identify: Callable[[bytes], Identity]
     stored: StoredPin | None = None
 
 
 class CardLogin:
-    """Opens sessions with the keys of cards and tokens."""
+    """The opening of sessions with the keys of cards and tokens."""
 
     def __init__(
         self,
@@ -130,11 +130,11 @@ class CardLogin:
         self._hold_pin = hold_pin
         self._authorities = authorities
 
-    async def open(self, caller: Caller, way: Way) -> tuple[Session, str]:
+    async def open(self, caller: Caller, method: Method) -> tuple[Session, str]:
         """Ask for the PIN and open a session; the token is given once.
 
-        Raises what the way's ``choose`` and ``PinEntry.login`` raise, CardIncomplete when the card has no certificate
-        for its keys, AuditUnavailable, TooManyRequests.
+        Raises what the method's ``choose`` and ``PinEntry.login`` raise, CardIncomplete when the card has no
+        certificate for its keys, AuditUnavailable, TooManyRequests.
         """
         mine = [session for session in self._sessions.of(caller.peer.uid) if session.caller.id == caller.id]
         if len(mine) >= SESSIONS_MAX:
@@ -142,26 +142,26 @@ class CardLogin:
         session_id = new_session_id()
         entry = AuditEntry("session.open", Outcome.DONE, caller.peer.uid, caller.id, caller.name, session_id)
         try:
-            return await self._open(caller, way, session_id, entry)
+            return await self._open(caller, method, session_id, entry)
         except CarddError as error:
             with contextlib.suppress(AuditUnavailable):
                 await self._audit.append(replace(entry, outcome=Outcome.REFUSED, code=error.code))
             raise
 
-    async def _open(self, caller: Caller, way: Way, session_id: str, entry: AuditEntry) -> tuple[Session, str]:
-        card = await way.choose()
-        certificates, pin, consent = await self._unlock(caller, way, card, session_id)
+    async def _open(self, caller: Caller, method: Method, session_id: str, entry: AuditEntry) -> tuple[Session, str]:
+        card = await method.choose()
+        certificates, pin, consent = await self._unlock(caller, method, card, session_id)
         try:
             credentials = self._credentials(await card.access.info(), certificates)
             proof = credentials.get(KeyPurpose.AUTHENTICATION) or next(iter(credentials.values()))
-            identity = way.identify(proof.certificate)
+            identity = method.identify(proof.certificate)
             who = person_of(identity) if identity.is_declared else None  # a card's certificate tells
             await self._audit.append(replace(entry, certificate=proof.serial, consent=consent, document=who))
             self._readers.card(card.id)  # it may have left while the row was written
             session, token = self._sessions.open(
                 session_id=session_id,
                 caller=caller,
-                method=way.method,
+                method=method.name,
                 identity=identity,
                 card=card,
                 credentials=credentials,
@@ -177,11 +177,11 @@ class CardLogin:
         return session, token
 
     async def _unlock(
-        self, caller: Caller, way: Way, card: InsertedCard, session_id: str
+        self, caller: Caller, method: Method, card: InsertedCard, session_id: str
     ) -> tuple[tuple[CardCertificate, ...], Secret | None, str]:
-        """The certificates, the PIN that the card accepted, and whose consent that was."""
+        """Return the certificates, the PIN that the card accepted, and whose consent that was."""
         question = Question("login", caller.peer.uid, {"client": caller.name}, caller=caller.id)
-        stored = await way.stored.get() if way.stored else None
+        stored = await method.stored.get() if method.stored else None
         accepted = False
         try:
             certificates, pin = await self._pins.login(
@@ -189,8 +189,8 @@ class CardLogin:
             )
             accepted = pin is stored
         finally:
-            if way.stored and stored is not None and not accepted:
-                way.stored.refused()
+            if method.stored and stored is not None and not accepted:
+                method.stored.refused()
         return certificates, pin, "stored" if stored is not None and accepted else "pin"
 
     def _credentials(self, info: CardInfo, certificates: tuple[CardCertificate, ...]) -> dict[KeyPurpose, Credential]:
@@ -206,7 +206,7 @@ class CardLogin:
 
 
 def person_of(identity: Identity) -> str:
-    """Whom a session is for, in its row of the audit log, where no certificate of theirs tells (EX_AIR-070)."""
+    """Return whom a session is for, for its audit row, where no certificate of theirs tells (EX_AIR-070)."""
     return f"person:{identity.national_id}"
 
 
@@ -216,7 +216,7 @@ def _wipe(pin: Secret | None) -> None:
 
 
 class CpxLogin:
-    """Opens sessions with the professionals' cards; ``is_organisations`` tells the keys that stand for no person."""
+    """The login with professionals' cards; ``is_organisations`` tells the keys that stand for no person."""
 
     def __init__(
         self, login: CardLogin, choice: CardChoice, is_organisations: Callable[[InsertedCard], Awaitable[bool]]
@@ -237,4 +237,4 @@ class CpxLogin:
                 raise MethodUnavailable(method=CPX, why="organisation_s")
             return card
 
-        return await self._login.open(caller, Way(CPX, choose, identity_of))
+        return await self._login.open(caller, Method(CPX, choose, identity_of))

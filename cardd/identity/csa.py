@@ -1,7 +1,7 @@
 """The organisation's certificate (CSA): login with it, and its keys for AIR and for the service's own connections.
 
-A login with it proves the structure; the person is as the practice software says. In AIR, Pro Santé Connect vouches for
-the person and the organisation's key signs.
+A login with the certificate proves the structure; the person is as the practice software says. In AIR, Pro Santé
+Connect vouches for the person, and the organisation's key signs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from cardd.errors import (
     SecretStoreUnavailable,
 )
 from cardd.formats.certificate import facts_of, serial_of
-from cardd.identity.card_login import CardLogin, Way
+from cardd.identity.card_login import CardLogin, Method
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.holders import acting_identity
 from cardd.model import Algorithm, Caller, CardKind, Identity, KeyPurpose, Question
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class CsaLogin:
-    """Opens sessions with the organisation's key files, or with its PKCS#11 token of the label ``token``."""
+    """The login with the organisation's key files, or with its PKCS#11 token of the label ``token``."""
 
     def __init__(
         self, login: CardLogin, readers: Readers, secrets: SecretStore, expiry: ExpiryWatch, *, token: str | None
@@ -61,13 +61,13 @@ class CsaLogin:
         The password comes from systemd's credential or the keyring's entry ``csa``, and is asked for otherwise. Raises
         MethodUnavailable when no organisation's certificate is configured, and what ``CardLogin.open`` raises.
         """
-        way = Way(CSA, self.card, partial(acting_identity, acting=acting), self.password)
-        session, token = await self._login.open(caller, way)
+        method = Method(CSA, self.card, partial(acting_identity, acting=acting), self.password)
+        session, token = await self._login.open(caller, method)
         self._expiry.note({each.serial: facts_of(each.certificate).not_after for each in session.credentials.values()})
         return session, token
 
     async def card(self) -> InsertedCard:
-        """The organisation's keys. Raises MethodUnavailable."""
+        """Return the organisation's keys. Raises MethodUnavailable."""
         with contextlib.suppress(PcscUnavailable):  # which the organisation's keys do not need
             for card in self._readers.cards():
                 if await self.owns(card):
@@ -75,7 +75,7 @@ class CsaLogin:
         raise MethodUnavailable(method=CSA, why="no_organisation")
 
     async def owns(self, card: InsertedCard) -> bool:
-        """Whether these keys are the organisation's."""
+        """Return whether these keys are the organisation's."""
         if self._token is None or card.kind is not CardKind.PKCS11:
             return card.kind is CardKind.PKCS12
         with contextlib.suppress(CarddError):
@@ -91,19 +91,19 @@ class StoredPassword:
         self._was_refused = False
 
     async def get(self) -> Secret | None:
-        """The password; None where nothing keeps it, or what does was wrong."""
+        """Return the password; None where nothing keeps one, or the kept one was wrong."""
         if not self._was_refused:
             with contextlib.suppress(SecretStoreUnavailable):
                 return await self._secrets.get(CSA)
         return None
 
     def refused(self) -> None:
-        """It was wrong: it is not tried again."""
+        """Take note that the password was wrong: it is not tried again."""
         self._was_refused = True
 
 
 class OrganisationKey(Part):
-    """Works with them; a password that nothing keeps is asked for once in a session, and forgotten with it."""
+    """The organisation's keys in AIR; a password that nothing keeps is asked for once in a session."""
 
     def __init__(self, csa: CsaLogin, pins: PinEntry, sessions: Sessions) -> None:
         self._csa = csa
@@ -113,7 +113,7 @@ class OrganisationKey(Part):
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def card(self) -> InsertedCard:
-        """Where the keys are. Raises AssertionOrganisationMissing."""
+        """Return where the keys are. Raises AssertionOrganisationMissing."""
         try:
             return await self._csa.card()
         except MethodUnavailable as none:
@@ -148,10 +148,10 @@ class OrganisationKey(Part):
         return value
 
     def session_closed(self, session: Session, _reason: str) -> None:
-        """Forget the password that was given for it."""
+        """Forget the password that was given for the session."""
         self._turns.pop(session.id, None)
-        if kept := self._given.pop(session.id, None):
-            kept.wipe()
+        if password := self._given.pop(session.id, None):
+            password.wipe()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,26 +172,26 @@ class ServiceKey:
 
 @dataclass(frozen=True, slots=True)
 class KeySigner:
-    """Signs assertions with it (``AssertionSigner``); ``header`` is what the provider finds the key by."""
+    """A signer of assertions with this key (``AssertionSigner``); the provider finds the key by ``header``."""
 
     key: ServiceKey
     header: Mapping[str, str]
 
     @property
     def algorithm(self) -> str:
-        """What the key does best."""
+        """Return what the key does best."""
         return self.key.credential.key.algorithms[0].value
 
     async def sign(self, message: bytes) -> bytes:
-        """The signature in JWS form."""
+        """Return the signature in JWS form."""
         return await self.key.ask(Algorithm(self.algorithm), hashlib.sha256(message).digest())
 
 
 async def service_key(csa: CsaLogin) -> ServiceKey:
-    """The key as it is here now.
+    """Return the key as it is here now.
 
-    Raises MethodUnavailable where no organisation's certificate is, PscIncomplete without its password,
-    CardIncomplete without an authentication key.
+    Raises MethodUnavailable where no organisation's certificate is, PscIncomplete without its password, CardIncomplete
+    without an authentication key.
     """
     card = await csa.card()
     credential = await _use(csa, card, lambda opened: _credential(opened, KeyPurpose.AUTHENTICATION))

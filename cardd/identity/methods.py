@@ -25,7 +25,7 @@ from cardd.model import KeyPurpose
 class MethodState:
     """One method: usable when there is no ``problem``; ``expiring`` are its certificates that are near their end.
 
-    ``lack`` is what a session by it can be opened without, and no assertion for the DMP made.
+    With a ``lack`` a session can be opened, but no assertion for the DMP can be made in it.
     """
 
     method: str
@@ -35,7 +35,7 @@ class MethodState:
 
 
 class Methods:
-    """Looks at the readers and the configuration; nothing is asked of a person."""
+    """The state of each login method, from the readers and the configuration; no person is asked."""
 
     def __init__(self, readers: Readers, csa: CsaLogin, ecps: EcpsLogin, expiry: ExpiryWatch) -> None:
         self._readers = readers
@@ -44,7 +44,7 @@ class Methods:
         self._expiry = expiry
 
     async def states(self) -> list[MethodState]:
-        """Every method."""
+        """Return the state of every method."""
         return [
             MethodState(CPX, await self._cpx()),
             await self._organisation(),
@@ -80,7 +80,7 @@ class Use(StrEnum):
 
 
 class Fit(StrEnum):
-    """How well a way suits a use."""
+    """How well a method suits a use."""
 
     BEST = "best"
     GOOD = "good"
@@ -90,7 +90,7 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """How one way suits one use, and why; ``together_with`` are the ways it must be joined with to serve there."""
+    """How one method suits one use, and why; ``together_with`` are the methods that it must be joined with there."""
 
     method: str
     fit: Fit
@@ -124,7 +124,7 @@ TABLE: dict[Use, tuple[Advice, ...]] = {
 
 
 def advised(use: Use, states: Sequence[MethodState]) -> str | None:
-    """The best way for a use that works here now, what it must be joined with included; None where nothing does."""
+    """Return the best method for a use that works here now, joined methods included; None where nothing does."""
     usable = {state.method for state in states if state.problem is None}
     for advice in TABLE[use]:
         if advice.fit is not Fit.UNSUITED and advice.method in usable and not missing(advice, states):
@@ -133,7 +133,7 @@ def advised(use: Use, states: Sequence[MethodState]) -> str | None:
 
 
 def missing(advice: Advice, states: Sequence[MethodState]) -> list[tuple[str, CarddError]]:
-    """What this workstation has not that the way needs to serve there, beside its own problem: each with its method."""
+    """Return what the method needs for that use and the workstation lacks, beside its own problem, by method."""
     known = {state.method: state for state in states}
     joined = [(name, known[name].problem) for name in advice.together_with]
     lacks = [(name, known[name].lack) for name in (advice.method, *advice.together_with)]

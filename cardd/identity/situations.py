@@ -1,7 +1,7 @@
 """Where and as what a person practises: read from the card, then picked by the program or by the person.
 
-Who has several chooses which one a session speaks in (EX_GEN-1370); what they are comes from the card or from Pro Santé
-Connect, never from the practice software.
+A person with several situations chooses which one a session speaks in (EX_GEN-1370). A situation comes from the card or
+from Pro Santé Connect, never from the practice software.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Situations(Part):
         self._read: set[str] = set()
 
     async def read(self, session: Session) -> None:
-        """Have the card's situations in the session, the only one picked. Raises the errors of PIN and card."""
+        """Put the card's situations into the session, the only one picked. Raises the errors of PIN and card."""
         if session.card is None or session.situations or session.id in self._read:
             return
         session.situations = await self._signing.read(session, lambda card: card.situations())
@@ -38,9 +38,9 @@ class Situations(Part):
             self._sessions.situate(session, session.situations[0].id)
 
     async def pick(self, session: Session, wanted: str) -> None:
-        """The one of this identifier, or for ``ask`` the one that the person takes.
+        """Pick the situation of this identifier, or for ``ask`` the one that the person takes.
 
-        Raises SituationUnknown, ConsentRefused, ConsentTimeout, and as ``read``.
+        Raises SituationUnknown, ConsentRefused, ConsentTimeout, and what ``read`` raises.
         """
         await self.read(session)
         if wanted != ASK:
@@ -51,12 +51,12 @@ class Situations(Part):
                 self._sessions.situate(session, picked.id)
 
     def session_closed(self, session: Session, _reason: str) -> None:
-        """Forget that its card was read."""
+        """Forget that the session's card was read."""
         self._read.discard(session.id)
 
 
 async def picked_by(prompter: Prompter, caller: Caller, situations: tuple[Situation, ...]) -> Situation | None:
-    """The one that the person picks, one dialog after the other; None where nobody can be asked, or nothing is known.
+    """Return the one that the person picks, one dialog after the other; None without a person or a situation.
 
     Raises ConsentRefused, ConsentTimeout.
     """

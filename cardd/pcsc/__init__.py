@@ -1,6 +1,6 @@
-"""Readers through PC/SC (pcsc-lite): the monitor, one worker thread per reader, and the channel to a card.
+"""Readers through PC/SC (pcsc-lite): the watch, one worker thread per reader, and the channel to a card.
 
-``PcscReaders`` is all that the daemon needs; importing it loads neither pyscard nor libpcsclite.
+``PcscReaders`` is all that the daemon needs; its import loads neither pyscard nor libpcsclite.
 """
 
 from cardd.pcsc.readers import PcscReaders

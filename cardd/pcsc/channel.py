@@ -32,7 +32,7 @@ _EXTENDED = 0x40  # third byte of the card capabilities
 
 
 class PcscConnection:
-    """``cardd.ports.Connection`` over PC/SC. Used by one thread, the reader's; see the contract for each method.
+    """``cardd.ports.Connection`` over PC/SC, used by the reader's thread alone; the contract tells each method.
 
     ``resets`` also grows when the connection had to be made anew: the card may then be another one. ``transmitted``
     counts the APDUs that really went out, GET RESPONSE included.
@@ -58,12 +58,12 @@ class PcscConnection:
 
     @property
     def protocol(self) -> Protocol:
-        """T=0 or T=1, as agreed with the card in the reader."""
+        """Return T=0 or T=1, as agreed with the card in the reader."""
         return self._connected().protocol
 
     @property
     def has_pinpad(self) -> bool:
-        """Whether the reader takes the PIN on its own keypad; asked once, False while nothing is connected."""
+        """Return whether the reader takes the PIN on its own keypad; asked once, False while nothing is connected."""
         if self._features is None:
             with contextlib.suppress(CardRemoved, ReaderGone, PcscUnavailable):
                 self._features = pinpad.features(self._control)
@@ -74,7 +74,7 @@ class PcscConnection:
         return self._opener(self)
 
     def allow(self, seconds: float) -> None:
-        """Send commands for so long from now on: then even a card that answers each of them is given up."""
+        """Send commands for so long from now on: even a card that answers each of them is given up then."""
         self._allowed, self._deadline = seconds, time.monotonic() + seconds
 
     def begin(self) -> None:
@@ -88,7 +88,7 @@ class PcscConnection:
         self.epoch += 1
 
     def end(self, *, reset: bool) -> None:
-        """End the transaction; when the card cannot be reset it is unpowered, which ends its login just as well."""
+        """End the transaction; a card that cannot be reset is unpowered, which ends its login just as well."""
         if not self._in_transaction or self._handle is None:
             return
         try:
@@ -111,7 +111,7 @@ class PcscConnection:
         return transport.send(command)
 
     def transmit_secret(self, command: Command, secret: Secret) -> Response:
-        """Send one short command whose body is the secret; such commands have no answer data to fetch."""
+        """Send one short command whose body is the secret; such a command has no answer data to fetch."""
         size = len(secret)
         if not 0 < size <= SHORT_MAX:
             raise ValueError("a secret of one short APDU is meant")
@@ -146,7 +146,7 @@ class PcscConnection:
                 return
 
     def _renew(self, handle: Handle, error: CarddError) -> None:
-        """Make the connection good again: after a reset, or because the card it knew has gone for another one."""
+        """Make the connection good again: after a reset, or because another card has taken the place of ours."""
         if isinstance(error, CardReset):
             self._acknowledge_reset(handle)
             return
@@ -198,7 +198,7 @@ class PcscConnection:
         return self._winscard.control(self._connected(), code, data)
 
     def _raise_if_removed(self, handle: Handle) -> None:
-        """After a failed exchange: wait for the sensor's word, for a reader may tell no more of a card being pulled."""
+        """Wait, after a failed exchange, for the sensor's word: it may come after the failure. Raises CardRemoved."""
         states = self._winscard.wait(handle.context, [(self._reader, EventState.PRESENT)], REMOVAL_NOTICED)
         if any(not state.event & EventState.PRESENT for state in states or ()):
             raise CardRemoved(reader=self._reader)
@@ -218,13 +218,13 @@ class PcscConnection:
 
 
 def takes_extended_apdus(atr: bytes) -> bool:
-    """Whether the card says that it takes extended Lc and Le fields; False for an ATR that cannot be read."""
+    """Return whether the card says that it takes extended Lc and Le; False for an unreadable ATR."""
     capabilities = _compact(_objects(historical_bytes(atr))).get(_CAPABILITIES, b"")
     return len(capabilities) >= 3 and bool(capabilities[2] & _EXTENDED)
 
 
 def historical_bytes(atr: bytes) -> bytes:
-    """The historical bytes of the ATR, empty when it is cut short."""
+    """Return the historical bytes of the ATR, empty when it is cut short."""
     if len(atr) < 2:
         return b""
     count, announced, offset = atr[1] & 0x0F, atr[1] >> 4, 2
@@ -239,7 +239,7 @@ def historical_bytes(atr: bytes) -> bytes:
 
 
 def _objects(historical: bytes) -> bytes:
-    """The COMPACT-TLV data objects: category 00 has a status indicator behind them, category 80 has none."""
+    """Return the COMPACT-TLV data objects. In category 00 a status indicator follows them, in category 80 nothing."""
     match historical[:1]:
         case b"\x00":
             return historical[1:-3]

@@ -25,7 +25,7 @@ Control = Callable[[int, list[int]], bytes]
 
 
 def features(control: Control) -> dict[int, int]:
-    """The reader's features and the control code of each; none when it does not know the question.
+    """Return the reader's features and the control code of each; none when it does not know the question.
 
     Raises CardRemoved, ReaderGone or PcscUnavailable when there was nobody to answer.
     """
@@ -39,7 +39,7 @@ def features(control: Control) -> dict[int, int]:
 
 
 def parse_features(answer: bytes) -> dict[int, int]:
-    """Read tag, length 4, control code (big-endian), one after the other; stops at what is not of that shape."""
+    """Read tag, length 4, control code (big-endian), one after the other, up to what is not of that shape."""
     found: dict[int, int] = {}
     while len(answer) >= 6 and answer[1] == 4:
         found[answer[0]] = int.from_bytes(answer[2:6], "big")
@@ -48,7 +48,7 @@ def parse_features(answer: bytes) -> dict[int, int]:
 
 
 def verify_structure(command: Command, pin: PinInfo, language: str) -> bytes:
-    """PIN_VERIFY for an ASCII PIN of variable length: the reader fills Lc and the body of ``command``."""
+    """Return PIN_VERIFY for an ASCII PIN of variable length: the reader fills Lc and the body of ``command``."""
     apdu = command.header + b"\x00"
     fields = struct.pack(
         "<BBBBBHBBHB3sI",
@@ -69,7 +69,7 @@ def verify_structure(command: Command, pin: PinInfo, language: str) -> bytes:
 
 
 def read_answer(answer: bytes, pin: PinInfo) -> Response:
-    """The card's answer, unless the reader gave it itself. Raises PinTimeout, PinCancelled or PinFormat."""
+    """Return the card's answer, unless the reader gave its own. Raises PinTimeout, PinCancelled or PinFormat."""
     response = Response.decode(answer)
     match response.sw:
         case 0x6400:

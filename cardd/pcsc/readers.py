@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class PcscReader:
-    """``cardd.ports.Reader`` over PC/SC."""
+    """``cardd.ports.Reader`` over PC/SC: one reader slot."""
 
     def __init__(self, name: str, winscard: WinScard, language: str, opener: Opener) -> None:
         self.name = name
@@ -32,8 +32,8 @@ class PcscReader:
     async def run(self, job: Callable[[CardConnection], T], *, timeout: float) -> T:
         """Run the job on the reader's thread, as the contract says.
 
-        A job that passes its time while another program holds the card gets ReaderBusy instead of CardTimeout. Late
-        jobs end at their next command, and leave the reader to others.
+        A job that passes its time while another program holds the card gets ReaderBusy instead of CardTimeout. A late
+        job ends at its next command, and leaves the reader to others.
         """
         if self._closed:
             raise ReaderGone(reader=self.name)
@@ -69,7 +69,7 @@ class PcscReaders:
 
     @property
     def last_change(self) -> float:
-        """When SCardGetStatusChange last returned with news (``time.monotonic``): what events are measured from."""
+        """Return when SCardGetStatusChange last returned with news (``time.monotonic``)."""
         return self._watch.last_change if self._watch else 0.0
 
     async def start(self, listener: ReaderListener) -> None:
@@ -84,7 +84,7 @@ class PcscReaders:
         self._watch.start()
 
     async def stop(self) -> None:
-        """Stop watching and release the readers; nothing is reported any more."""
+        """Stop watching and release the readers; the listener is told nothing more."""
         if self._watch is None:
             return
         self._listener = None

@@ -59,7 +59,7 @@ class Slots:
         self._list_state = 0
 
     def listed(self, names: Sequence[str]) -> list[Change]:
-        """Take a new list of readers; those that are new are still without a card."""
+        """Take a new list of readers; new readers are still without a card."""
         changes = []
         for gone in [name for name in self._states if name not in names]:
             changes += self._remove(gone)
@@ -70,12 +70,12 @@ class Slots:
         return changes
 
     def query(self) -> list[tuple[str, int]]:
-        """Names and states to wait on: the call returns when one of them is different."""
+        """Return names and states to wait on: the wait returns when one of them is different."""
         watched = list(self._states.items())
         return watched if len(watched) == WATCHED_MAX else [*watched, (PNP_READER, self._list_state)]
 
     def seen(self, states: Sequence[ReaderState]) -> tuple[list[Change], bool]:
-        """Take what a wait returned: the cards' changes, and whether the list of readers has to be read again."""
+        """Take what a wait returned; return the cards' changes, and whether the list of readers must be read again."""
         changes: list[Change] = []
         stale = False
         for state in states:
@@ -88,7 +88,7 @@ class Slots:
         return changes, stale
 
     def clear(self) -> list[Change]:
-        """Everything leaves: PC/SC is gone."""
+        """Take everything away: PC/SC is gone."""
         changes = [change for name in list(self._states) for change in self._remove(name)]
         self._list_state = 0
         return changes
@@ -114,7 +114,7 @@ Report = Callable[[bool, Sequence[Change]], None]
 
 
 class Watch:
-    """Calls ``report(available, changes)`` on its own thread until it is stopped, then ``ended`` once.
+    """A thread that calls ``report(available, changes)`` until it is stopped, then ``ended`` once.
 
     ``last_change`` is when SCardGetStatusChange last returned with news (``time.monotonic``).
     """
@@ -137,7 +137,7 @@ class Watch:
         threading.Thread(target=self._run, name="pcsc watch", daemon=True).start()
 
     def stop(self) -> None:
-        """Have the thread end. Does not wait: SCardCancel is a call to pcscd, which may hang."""
+        """Have the thread end, without waiting: SCardCancel is a call to pcscd, which may hang."""
         self._stopping.set()
         threading.Thread(target=self._cancel, name="pcsc cancel", daemon=True).start()
 
@@ -162,7 +162,7 @@ class Watch:
         self._tell_ended()
 
     def _miss(self, error: CarddError) -> None:
-        """Once for each absence: a workstation without cards may never have a pcscd."""
+        """Log an absence, once: a workstation without cards may never have a pcscd."""
         if not self._is_missed:
             _log.info("PC/SC is not available: %s", error)
         self._is_missed = True
@@ -205,7 +205,7 @@ class Watch:
                 timeout = self._list(context, SETTLING)
 
     def _list(self, context: int, unchanged: int) -> int:
-        """Read the list of readers; the time for the next wait, which is ``unchanged`` when the list is."""
+        """Read the list of readers; return the time for the next wait: ``unchanged`` when the list is as it was."""
         changes = self._slots.listed(self._winscard.readers(context))
         if changes:
             self._report(True, changes)

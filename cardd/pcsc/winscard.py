@@ -1,6 +1,6 @@
 """The PC/SC calls that cardd uses, typed: the only module that touches pyscard.
 
-It uses the low-level ``smartcard.scard`` alone, and loads it at the first call. Every failure is a class of
+Only the low-level ``smartcard.scard`` is used, and loaded at the first call. Every failure is a class of
 ``cardd.errors``. Each call blocks its thread without holding the interpreter lock; a context serves one thread
 (pcsc-lite's own rule).
 """
@@ -72,7 +72,7 @@ class Disposition(IntEnum):
 
 
 class EventState:
-    """Bits of a reader's event state; its high word counts insertions and removals."""
+    """The bits of a reader's event state; its high word counts insertions and removals."""
 
     UNKNOWN = 0x0004
     UNAVAILABLE = 0x0008
@@ -83,7 +83,7 @@ class EventState:
 
 @dataclass(frozen=True, slots=True)
 class ReaderState:
-    """What SCardGetStatusChange tells of one reader: its event state and the card's ATR, if any."""
+    """One reader as SCardGetStatusChange tells it: its event state and the card's ATR, if any."""
 
     name: str
     event: int
@@ -101,7 +101,7 @@ class Handle:
 
 
 class WinScard:
-    """PC/SC, as far as cardd needs it. Times are milliseconds. Without libpcsclite, PcscUnavailable is raised."""
+    """The PC/SC calls. Times are milliseconds. Without libpcsclite, each call raises PcscUnavailable."""
 
     def establish(self) -> int:
         """Open a context. Raises PcscUnavailable."""
@@ -164,7 +164,7 @@ class WinScard:
         return bytes(atr)
 
     def transmit(self, handle: Handle, apdu: list[int]) -> bytes:
-        """Send one APDU. A list of integers is what pyscard wants, and what the caller can overwrite."""
+        """Send one APDU, a list of integers: pyscard wants such a list, and the caller can overwrite it."""
         pci = _T0 if handle.protocol is Protocol.T0 else _T1
         code, answer = _scard().SCardTransmit(handle.number, pci, apdu)
         if code:

@@ -1,4 +1,4 @@
-"""The connections of one session to one server, and what goes wrong on them told as cardd's errors."""
+"""The connections of one session to one server, and their faults as cardd's errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class UpstreamRequest:
 
 
 class UpstreamPool:
-    """Made for the first request; ``retire`` ends it once nothing is under way, ``close`` at once."""
+    """A pool made for the first request; ``retire`` ends it once nothing is under way, ``close`` at once."""
 
     def __init__(self, upstream: Upstream, credentials: Credentials) -> None:
         self._upstream = upstream
@@ -51,7 +51,7 @@ class UpstreamPool:
 
     @asynccontextmanager
     async def request(self, sent: UpstreamRequest) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer, its body still to be read (inside ``reading``).
+        """Send a request and yield its answer, whose body is read inside ``reading``.
 
         Raises UpstreamError, and what the use of the key raised.
         """
@@ -74,7 +74,7 @@ class UpstreamPool:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Tell aiohttp's faults as ours."""
+        """Raise aiohttp's faults as cardd's errors."""
         try:
             yield
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:

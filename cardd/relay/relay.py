@@ -43,14 +43,14 @@ STATUSES = range(200, 1000)  # no status of HTTP, or 101: nobody asked to change
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificates:
-    """Shows certificates and has handshakes signed, recorded before the signature is known."""
+    """The certificates shown to servers, and the signatures of their handshakes, each recorded before it is given."""
 
     signing: Signing
     organisation: OrganisationKey
     audit: AuditLog
 
     async def credential(self, session: Session, upstream: Upstream) -> Credential:
-        """What is shown, once the person agreed to reach this server.
+        """Return the certificate to show, once the person agreed to reach this server.
 
         Raises SessionCannotSign, CardIncomplete, the consent's errors, those of PIN and card.
         """
@@ -66,7 +66,7 @@ class ClientCertificates:
             raise SessionCannotSign from None
 
     async def sign(self, session: Session, upstream: Upstream, algorithm: Algorithm, digest: bytes) -> bytes:
-        """The signature of a handshake's digest. Raises the PIN's and the card's errors, AuditUnavailable."""
+        """Sign a handshake's digest. Raises the PIN's and the card's errors, AuditUnavailable."""
         name, host, asks = upstream.name, upstream.host, upstream.asks
         if session.card is not None:
             return await self.signing.handshake(session, name, host, algorithm=algorithm, digest=digest, asked=asks)
@@ -85,7 +85,7 @@ class ClientCertificates:
 
 
 class Relay(Part):
-    """Every session's connections; they end with the session, and with its lock."""
+    """The connections of every session to configured servers; a connection ends with its session, and with its lock."""
 
     def __init__(
         self, upstreams: Mapping[str, Upstream], sessions: Sessions, certificates: ClientCertificates, clock: Clock
@@ -102,7 +102,7 @@ class Relay(Part):
     async def request(
         self, session: Session, upstream: Upstream, sent: UpstreamRequest
     ) -> AsyncIterator[tuple[aiohttp.ClientResponse, UpstreamPool]]:
-        """The server's answer, its body still to be read inside ``pool.reading()``.
+        """Send a request and yield the server's answer, whose body is read inside ``pool.reading()``.
 
         Raises SessionCannotSign, SessionLocked, the consent's, the PIN's and the card's errors, AlgorithmUnsupported,
         UpstreamError.
@@ -121,12 +121,12 @@ class Relay(Part):
             raise
 
     def session_locked(self, session: Session) -> None:
-        """The next request needs the key again; what is under way goes on."""
+        """Give no connection of the session to a new request; what is under way goes on."""
         for pool in self._taken(session):
             self._ending.start(pool.retire())
 
     def session_closed(self, session: Session, _reason: str) -> None:
-        """End the session's connections, and what is under way on them."""
+        """End every connection of the session at once."""
         self._opening = {key: lock for key, lock in self._opening.items() if key[0] != session.id}
         for pool in self._taken(session):
             self._ending.start(pool.close())
@@ -152,7 +152,7 @@ class Relay(Part):
         return made
 
     def _check_clock(self, upstream: Upstream, status: int, headers: CIMultiDictProxy[str]) -> None:
-        """An assertion or a certificate that one side takes for old or not yet valid is hard to explain otherwise."""
+        """Refuse a clock that is off: an assertion that one side takes for old is hard to explain otherwise."""
         try:
             theirs = parsedate_to_datetime(headers["Date"])
             off = (self._clock.now() - theirs).total_seconds()

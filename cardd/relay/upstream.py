@@ -70,13 +70,13 @@ def _allows(upstream: Upstream, encoded: str) -> bool:
 
 
 class Upstreams:
-    """All of the configuration."""
+    """The configured servers."""
 
     def __init__(self, known: Mapping[str, Upstream]) -> None:
         self._known = known
 
     def named(self, name: str) -> Upstream:
-        """One of them. Raises UpstreamUnknown."""
+        """Return the server of this name. Raises UpstreamUnknown."""
         found = self._known.get(name)
         if found is None:
             raise UpstreamUnknown(name=name[:64])
@@ -84,22 +84,22 @@ class Upstreams:
 
 
 def to_upstream(sent: CIMultiDictProxy[str], more: Iterable[str]) -> CIMultiDict[str]:
-    """A request's headers as the server gets them; ``more`` are those that the configuration adds."""
+    """Return a request's headers for the server; ``more`` are those that the configuration adds."""
     allowed = PASSED | {name.lower() for name in more}
     return CIMultiDict((name, value) for name, value in sent.items() if name.lower() in allowed)
 
 
 def to_caller(given: CIMultiDictProxy[str], own: Mapping[str, str], *, is_page: bool) -> CIMultiDict[str]:
-    """An answer's headers as the caller gets them, with cardd's ``own``; a page gets no cookies of another site."""
+    """Return an answer's headers for the caller, with cardd's ``own``; a page gets no cookies of another site."""
     named = {name.strip().lower() for value in given.getall("Connection", ()) for name in value.split(",")}
     dropped = HOP_BY_HOP | OURS | named | {name.lower() for name in own} | ({"set-cookie"} if is_page else set())
-    kept = CIMultiDict((name, readable(value)) for name, value in given.items() if name.lower() not in dropped)
-    kept.update(own)
-    return kept
+    passed = CIMultiDict((name, readable(value)) for name, value in given.items() if name.lower() not in dropped)
+    passed.update(own)
+    return passed
 
 
 def readable(text: str) -> str:
-    """Octets that were no UTF-8, taken for ISO 8859-1, as in the names of files that some servers send."""
+    """Return a text that can be sent: octets that are no UTF-8 are read as ISO 8859-1, as some servers mean them."""
     try:
         text.encode()
     except UnicodeEncodeError:  # aiohttp keeps such octets as surrogates, which cannot be sent

@@ -23,7 +23,7 @@ _libc.prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
 
 
 def harden() -> None:
-    """Call once, first thing. Raises InternalError when the system refuses: the PIN would be less safe than promised.
+    """Give up what a PIN must not be exposed to; call it once, first thing. Raises InternalError when refused.
 
     Not dumpable means: no core, and no other process of this user may attach or read this one's memory (ptrace,
     /proc/PID/mem). Children (pinentry) keep what exec gives them, but can gain no privileges either.
@@ -43,9 +43,9 @@ class SystemClock:
     """The clock of this machine (``cardd.ports.Clock``)."""
 
     def now(self) -> datetime:
-        """The time of day, aware, UTC."""
+        """Return the time of day, aware, UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds that never jump; the time that the machine slept counts too, so that a session grows old in it."""
+        """Return seconds that never jump; sleep of the machine counts too, so that a session grows old in it."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -18,7 +18,7 @@ BACKLOG = 128
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """``api``: TCP of both families and the Unix socket; ``agents``: where the desktops' agents connect."""
+    """The API's sockets, TCP of both families and Unix, and those where the desktops' agents connect."""
 
     api: tuple[socket.socket, ...]
     agents: tuple[socket.socket, ...]
@@ -35,7 +35,7 @@ def listen(inherited: Inherited, port: int, api: Path, agents: Path) -> Listenin
 
 
 def _tcp(port: int) -> tuple[socket.socket, ...]:
-    """Both loopback families on one port; a machine without IPv6 has one only."""
+    """Open both loopback families on one port; a machine without IPv6 has one only."""
     first = _bound(socket.AF_INET, port)
     try:
         second = _bound(socket.AF_INET6, first.getsockname()[1])

@@ -45,10 +45,10 @@ class WatchState(StrEnum):
 
 
 class Logind:
-    """Calls ``notify`` on the event loop with what happened and whose desktop it was; None stands for everybody's.
+    """The watch on logind: calls ``notify`` on the event loop with what happened and whose desktop it was.
 
-    The same lock may be told twice (as the order to lock, and as the locker's own word): both count, none is awaited.
-    ``address`` is the bus, the machine's system bus when None.
+    The user is None where the event concerns every desktop. One lock may be told twice (as the order to lock, and by
+    the locker itself): both count, none is awaited. ``address`` is the bus, the machine's system bus when None.
     """
 
     def __init__(self, notify: Notify, *, address: str | None = None) -> None:
@@ -94,7 +94,7 @@ class Logind:
 
 
 def _has_system_bus() -> bool:
-    """Looked at before dbus-fast is loaded: it takes 3 MB that a machine without a bus need not spend."""
+    """Return whether there is a bus, before dbus-fast is loaded: 3 MB that a machine without one need not spend."""
     return "DBUS_SYSTEM_BUS_ADDRESS" in os.environ or any(Path(place).exists() for place in SYSTEM_BUS)
 
 

@@ -35,7 +35,7 @@ FAULTS = (OSError, EOFError, AuthError, DBusError, InvalidAddressError, InvalidM
 
 
 class LogindBus:
-    """Used as a context: connected and subscribed inside. Entering raises ConnectionError when it cannot be.
+    """A context, connected and subscribed inside. Raises ConnectionError on entry when there is no connection.
 
     ``owner_changed`` is told whether logind is on the bus, at first and whenever that changes.
     """
@@ -126,7 +126,7 @@ class LogindBus:
         self._notify(event, user[0])
 
     async def _learn_sessions(self) -> None:
-        """Who is there, and whose screen was locked while nobody listened."""
+        """Find out who is there, and whose screen was locked while nobody listened."""
         for _, uid, _, _, session in await self._call(LOGIND, MANAGER_PATH, MANAGER, "ListSessions"):
             self._users[session] = uid
             if await self._property(session, "LockedHint"):

@@ -51,20 +51,20 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who holds a socket: the user, and the inode by which a process's open files name it."""
+    """The holder of a socket: the user, and the inode by which a process's open files name the socket."""
 
     uid: int
     inode: int
 
 
 def end_of(family: int, name: tuple[str, int]) -> End:
-    """The end that ``getsockname`` or ``getpeername`` names."""
+    """Return the end that ``getsockname`` or ``getpeername`` names."""
     address = socket.inet_pton(family, name[0].partition("%")[0])
     return End(address.removeprefix(_MAPPED) if len(address) == 16 else address, name[1])
 
 
 def owner_of(client: End, server: End) -> Owner | None:
-    """The owner of the socket that is ``client`` and is connected to ``server``; None when there is no such one."""
+    """Return the owner of the socket ``client`` that is connected to ``server``; None when there is no such socket."""
     try:
         return _ask_kernel(client, server)
     except OSError:
@@ -72,7 +72,7 @@ def owner_of(client: End, server: End) -> Owner | None:
 
 
 def _ask_kernel(client: End, server: End) -> Owner | None:
-    """Raises OSError when the kernel cannot tell, or knows no such socket (the same code stands for both)."""
+    """Ask by netlink. Raises OSError when the kernel cannot tell, or knows no such socket (one code for both)."""
     family = socket.AF_INET if len(client.address) == 4 else socket.AF_INET6
     request = (
         _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << ESTABLISHED)
@@ -101,7 +101,7 @@ def _read_answer(answer: bytes, client: End, server: End) -> Owner | None:
 
 
 def owner_in_proc(client: End, server: End) -> Owner | None:
-    """The same from /proc/net; some 3 ms, as the kernel writes out every socket."""
+    """Return the owner from /proc/net; some 3 ms, as the kernel writes out every socket."""
     for wanted, table in _tables(client, server):
         try:
             lines = Path("/proc/net", table).read_text(encoding="ascii").splitlines()
@@ -114,7 +114,7 @@ def owner_in_proc(client: End, server: End) -> Owner | None:
 
 
 def _tables(client: End, server: End) -> Iterator[tuple[list[str], str]]:
-    """Where to look, and for which columns: a v4 connection may have been made by a v6 socket."""
+    """Yield the columns to look for and the table: a v4 connection may have been made by a v6 socket."""
     state = f"{ESTABLISHED:02X}"
     if len(client.address) == 4:
         yield [_hex(client), _hex(server), state], "tcp"
@@ -123,7 +123,7 @@ def _tables(client: End, server: End) -> Iterator[tuple[list[str], str]]:
 
 
 def _hex(point: End) -> str:
-    """As /proc writes it: words of 4 bytes in the machine's own byte order."""
+    """Return the end as /proc writes it: words of 4 bytes in the machine's own byte order."""
     words = struct.unpack(f"!{len(point.address) // 4}I", point.address)
     if sys.byteorder == "little":
         words = struct.unpack(f"<{len(words)}I", point.address)
@@ -131,7 +131,7 @@ def _hex(point: End) -> str:
 
 
 def peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
-    """The peer of an accepted connection; None when there is nobody whose user is known: refuse it then.
+    """Return the peer of an accepted connection; None when nobody's user is known: refuse it then.
 
     The look-up takes about 0.02 ms. ``pid`` and ``program`` of a TCP peer are looked for only when this process may
     look into that user's processes (its own user, or root: a daemon of its own user sees neither).
@@ -145,7 +145,7 @@ def peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
 
 
 def program_of(pid: int) -> str | None:
-    """The path of the program that a process runs, or its short name where the path may not be seen.
+    """Return the path of the program that a process runs, or its short name where the path may not be seen.
 
     The short name is what the process says of itself: something to show to a person, nothing to decide on.
     """
@@ -177,7 +177,7 @@ def _tcp_peer(connection: socket.socket | TransportSocket) -> Peer | None:
 
 
 def _holder(inode: int) -> int | None:
-    """The newest process that has this socket open."""
+    """Return the newest process that has this socket open."""
     name = f"socket:[{inode}]"
     for pid in sorted((int(entry.name) for entry in os.scandir(PROC) if entry.name.isdigit()), reverse=True):
         if name in _open_files(pid):

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class RevocationHttp:
-    """Connections to authorities. Made and closed on the event loop; ``is_local``: they may be on this machine."""
+    """Connections to authorities, made and closed on the event loop; ``is_local`` lets them be on this machine."""
 
     def __init__(self, *, timeout: float = LIMIT, is_local: bool = False) -> None:
         self._http = HttpClient(Limits(total=timeout, connect=3.0, connections=8), refuses_local=not is_local)
@@ -45,7 +45,7 @@ class RevocationHttp:
         await self._http.close()
 
     async def fetch(self, url: str, body: bytes | None, limit: int) -> bytes | None:
-        """The answer to a GET, or to a POST of an OCSP request; None when none comes, or one larger than that."""
+        """Return the answer to a GET, or to a POST of an OCSP request; None without one, or for one above ``limit``."""
         try:
             address = URL(url)
             place = f"{address.host}:{address.port}"
@@ -70,7 +70,7 @@ class RevocationHttp:
 
 
 class RevocationCache:
-    """``directory`` is made when it is not there (0700); without one nothing outlives the process."""
+    """Answers in memory and in ``directory``, made when missing (0700); without one they end with the process."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class RevocationCache:
         self._lock = threading.Lock()
 
     def load(self, key: str) -> bytes | None:
-        """The answer of this name (64 hexadecimal digits), if it is still there."""
+        """Return the answer of this name (64 hexadecimal digits), if it is still there."""
         with self._lock:
             if key in self._memory:
                 self._memory.move_to_end(key)
@@ -97,7 +97,7 @@ class RevocationCache:
             return answer
 
     def save(self, key: str, answer: bytes) -> None:
-        """Keep it; the oldest go."""
+        """Keep an answer; the oldest go."""
         with self._lock:
             self._remember(key, answer)
             if self._directory is not None:
@@ -132,7 +132,7 @@ class RevocationCache:
 
     @staticmethod
     def _write(path: Path, answer: bytes) -> None:
-        """Half a file, after a crash, is an answer that does not count."""
+        """Write a file; half a file, after a crash, is an answer that does not count."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_suffix(".new")
         fresh.touch(mode=0o600)

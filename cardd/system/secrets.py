@@ -1,6 +1,6 @@
 """Secrets at rest: credentials that systemd passes, and the OS keyring (rule 9).
 
-A keyring library's value is a ``str`` for a moment: that cannot be helped, and it is dropped at once.
+A keyring library's value is a ``str`` for a moment: that cannot be helped, and the value is dropped at once.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ TRUSTED = ("keyring.backends.SecretService", "keyring.backends.libsecret", "keyr
 class OsSecrets:
     """``cardd.ports.SecretStore``: a credential of this name first, then the keyring's entry ``cardd``/NAME.
 
-    A keyring that is locked asks its user, and its library waits for the answer without end: on a thread that nobody
-    waits for longer than ``PATIENCE``, not even the daemon's end.
+    A keyring that is locked asks its user, and its library waits for the answer without end. That happens on a thread
+    that nobody waits for longer than ``PATIENCE``, not even the daemon's end.
     """
 
     def __init__(self) -> None:
         self._worker = Worker("keyring", lambda seconds: SecretStoreUnavailable(why=f"{seconds:.0f} s"))
 
     async def get(self, name: str) -> Secret | None:
-        """The secret. A keyring that is locked or absent has none to give: what asks, asks the user then."""
+        """Return the secret; None where a keyring that is locked or absent gives none: the user is asked then."""
         found = credential(name)
         if found is not None:
             return found
@@ -46,13 +46,13 @@ class OsSecrets:
         return Secret.of(value.encode()) if value is not None else None
 
     async def set(self, name: str, secret: Secret) -> None:
-        """Keep it in the keyring."""
+        """Keep the secret in the keyring."""
         with secret.view() as view:
             value = bytes(view).decode()
         await self._keyring(lambda ring: ring.set_password(SERVICE, name, value))
 
     async def delete(self, name: str) -> None:
-        """Forget it."""
+        """Forget the secret."""
         from keyring.errors import PasswordDeleteError  # noqa: PLC0415 - 40 ms, where the keyring is used
 
         def delete(ring: KeyringBackend) -> None:
@@ -68,7 +68,7 @@ class OsSecrets:
 
 
 def credential(name: str) -> Secret | None:
-    """What systemd loaded under ``cardd.NAME`` or ``NAME``; a line's end is not part of it."""
+    """Return what systemd loaded under ``cardd.NAME`` or ``NAME``, without the line's end; None without either."""
     directory = os.environ.get(DIRECTORY)
     for candidate in (f"{SERVICE}.{name}", name) if directory else ():
         path = Path(str(directory), candidate)

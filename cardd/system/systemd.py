@@ -38,7 +38,7 @@ class Inherited:
 def take() -> Inherited:
     """Take over the sockets meant for this process, and clear the variables so that no child takes them too.
 
-    They are non-blocking and closed on exec. Raises ConfigInvalid when one is not a listening stream socket, or
+    The sockets are non-blocking and closed on exec. Raises ConfigInvalid when one is not a listening stream socket, or
     listens beyond this machine (rule 5).
     """
     count, names = _announced()

@@ -15,10 +15,10 @@ HEADERS = {"Content-Type": QUERY, "Accept": REPLY}
 
 
 class TimestampHttp:
-    """Connections to one authority, kept for a batch. Made and closed on the event loop.
+    """Connections to one authority, kept for a batch, made and closed on the event loop.
 
-    ``tls`` decides whom an https address may belong to, the system's authorities by default. Over http, the token's
-    own signature is what tells that nobody changed it.
+    ``tls`` decides whom an https address may belong to, the system's authorities by default. Over http, the token's own
+    signature is what tells that nobody changed it.
     """
 
     def __init__(self, url: str, tls: ssl.SSLContext | None = None, *, timeout: float = 15.0) -> None:

@@ -1,4 +1,4 @@
 """TLS with a key that somebody else holds: a card, a token. Python's own ``ssl`` cannot do that.
 
-Imported when the first connection is made: until then nothing of it is in memory.
+The package is imported when the first connection is made: until then nothing of it is in memory.
 """

@@ -32,13 +32,13 @@ P = TypeVar("P", bound=asyncio.Protocol)
 
 
 def sign_here(algorithm: Algorithm, digest: bytes) -> bytes:
-    """A ``provider.Sign``: asks the signer of the handshake that this thread does; empty where it does none."""
+    """Ask the signer of the handshake that this thread does; empty where it does none (a ``provider.Sign``)."""
     signer: LoopSigner | None = getattr(_here, "signer", None)
     return signer.sign(algorithm, digest) if signer else b""
 
 
 class LoopSigner:
-    """Has ``ask`` sign a digest on the loop, for one handshake only: a thread that is late never asks for another's.
+    """One handshake's way to the key: ``ask`` signs a digest on the event loop, for this handshake only.
 
     ``ask`` gives what drivers give: for ES256, R and S. ``fault`` is why the signature was not made, if it was not;
     whoever did the handshake takes it from here.
@@ -52,7 +52,7 @@ class LoopSigner:
         self.fault: CarddError | None = None
 
     def during(self, work: Callable[[], T]) -> T:
-        """Do this on the thread that calls; what it has to be signed comes here."""
+        """Do this work on the calling thread; what it has to be signed comes to this signer."""
         _here.signer = self
         try:
             return work()
@@ -60,7 +60,7 @@ class LoopSigner:
             del _here.signer
 
     def sign(self, algorithm: Algorithm, digest: bytes) -> bytes:
-        """The signature; empty when there is none. Blocks; never on the loop's own thread."""
+        """Return the signature; empty when there is none. Blocks; never on the loop's own thread."""
         asked = asyncio.run_coroutine_threadsafe(self._on_loop(algorithm, digest), self._loop)
         try:
             signature = asked.result()
@@ -72,7 +72,7 @@ class LoopSigner:
         return _der(signature) if algorithm is Algorithm.ES256 else signature
 
     def cancel(self) -> None:
-        """Nobody waits for the signature any more. On the loop's thread."""
+        """Take note, on the loop's thread, that nobody waits for the signature any more."""
         self._is_over = True
         if self._asking is not None:
             self._asking.cancel()
@@ -85,7 +85,7 @@ class LoopSigner:
 
 
 def _der(signature: bytes) -> bytes:
-    """ECDSA-Sig-Value (RFC 3279) of R and S."""
+    """Return R and S as ECDSA-Sig-Value (RFC 3279)."""
     half = len(signature) // 2
     return encode(SEQUENCE, b"".join(_integer(part) for part in (signature[:half], signature[half:])))
 
@@ -98,7 +98,7 @@ def _integer(raw: bytes) -> bytes:
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """A transport for a protocol above, and the protocol of the TCP transport below.
 
-    ``on_resumable`` is called once the server has given what makes the next handshake need no key.
+    ``on_resumable`` is called once the server has given what lets the next handshake do without the key.
     """
 
     def __init__(self, engine: Engine, name: str, on_resumable: Callable[[Resumption], None]) -> None:
@@ -116,7 +116,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     # --- the handshake
 
     async def handshake(self, signer: LoopSigner | None) -> None:
-        """Do it. Raises UpstreamError, and what the signature raised."""
+        """Do the handshake. Raises UpstreamError, and what the signature raised."""
         late = UpstreamTimeout(name=self._name, seconds=round(SIGNATURE_LIMIT))
         worker = Worker("cardd-tls", lambda _: late)
         step = partial(signer.during, self._engine.handshake) if signer else self._engine.handshake
@@ -145,7 +145,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return data
 
     def serve(self, above: asyncio.Protocol) -> None:
-        """From now on the protocol above has the connection."""
+        """Hand the connection to the protocol above."""
         self._above = above
         above.connection_made(self)
         if self._below is None:
@@ -158,13 +158,13 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     # --- asyncio.Protocol: what the TCP transport tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The TCP connection is there."""
+        """Take the TCP connection."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_connection makes no other
         transport.set_write_buffer_limits(high=WRITE_BUFFER)
         self._below = transport
 
     def data_received(self, data: bytes) -> None:
-        """Records, or parts of some."""
+        """Take records, or parts of some."""
         if self._above is None:
             self._early.put_nowait(data)
             if self._early.qsize() > EARLY_MAX:
@@ -174,7 +174,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._deliver()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """An end without the server's goodbye may be anybody's: it is told as a lost connection."""
+        """Tell the loss of the connection; an end without the server's goodbye is one too: it may be anybody's."""
         self._below = None
         if self._above is not None:  # before, the engine may be on its thread still
             self._engine.shutdown()
@@ -186,12 +186,12 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._above.connection_lost(self._fault)
 
     def pause_writing(self) -> None:
-        """More waits to be sent than should."""
+        """Have the protocol above wait: too much is to be sent."""
         if self._above is not None:
             self._above.pause_writing()
 
     def resume_writing(self) -> None:
-        """No more."""
+        """Let the protocol above write again."""
         if self._above is not None:
             self._above.resume_writing()
 
@@ -220,7 +220,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     # --- asyncio.Transport: what the protocol above asks
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send it."""
+        """Send the data."""
         if self._below is None or self._below.is_closing():
             return
         self._engine.write(data)
@@ -241,7 +241,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                 asyncio.get_running_loop().call_soon(self._deliver)
 
     def is_reading(self) -> bool:
-        """Whether data is delivered."""
+        """Return whether data is delivered."""
         return not self._is_paused
 
     def close(self) -> None:
@@ -259,33 +259,33 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._below.abort()
 
     def is_closing(self) -> bool:
-        """Whether it ends, or has ended."""
+        """Return whether the connection ends, or has ended."""
         return self._below is None or self._below.is_closing()
 
     def can_write_eof(self) -> bool:
-        """TLS has no half that could be closed."""
+        """Return False: TLS has no half that could be closed."""
         return False
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that wait to be sent."""
+        """Return how many bytes wait to be sent."""
         return self._below.get_write_buffer_size() if self._below is not None else 0
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """When writing pauses."""
+        """Set when writing pauses."""
         if self._below is not None:
             self._below.set_write_buffer_limits(high, low)
 
     def get_extra_info(self, name: str, default: object = None) -> object:
-        """What is known of the TCP connection."""
+        """Return what is known of the TCP connection."""
         return self._below.get_extra_info(name, default) if self._below is not None else default
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Another protocol above."""
+        """Put another protocol above."""
         assert isinstance(protocol, asyncio.Protocol)  # noqa: S101 - a stream's protocol
         self._above = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """The protocol above."""
+        """Return the protocol above."""
         return self._above or self
 
 
@@ -299,7 +299,7 @@ async def connect(
     signer: LoopSigner | None,
     on_resumable: Callable[[Resumption], None],
 ) -> P:
-    """A connection, served to the protocol ``above``. Raises UpstreamError, and what the signature raised."""
+    """Return the protocol ``above``, connected. Raises UpstreamError, and what the signature raised."""
     loop = asyncio.get_running_loop()
     transport = TlsTransport(engine, name, on_resumable)
     try:

@@ -25,7 +25,7 @@ TICKET_WAIT = 0.25  # for a TLS 1.3 server's ticket, where a second connection i
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where to, by which name errors call it, and whom to trust there (see ``TlsContext``)."""
+    """The other end: its name in errors, its address, and whom to trust there (see ``TlsContext``)."""
 
     name: str
     host: str
@@ -44,21 +44,21 @@ class Credentials:
     chain: tuple[bytes, ...] = ()
 
 
-class _Answers(ResponseHandler):
-    """aiohttp takes the end of a connection for the end of a body without a length, lost connection or not."""
+class _StrictResponseHandler(ResponseHandler):
+    """aiohttp's handler, which takes a lost connection for the end of a body without a length; this one does not."""
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Without the server's goodbye, such a body is not whole."""
+        """Fail a body that the server did not end with its goodbye."""
         if exc is not None and self._payload is not None and not self._payload.is_eof():
             self._payload.set_exception(aiohttp.ClientPayloadError("lost connection"), exc)
         super().connection_lost(exc)
 
 
 class KeyConnector(aiohttp.BaseConnector):
-    """Connections to one server only. A key is asked once: what follows, at once or later, resumes its session.
+    """Connections to one server only. A key is asked once: later connections resume its TLS session.
 
-    Give it to an ``aiohttp.ClientSession``; requests raise the errors of ``cardd.errors`` beside aiohttp's own. Raises
-    what ``TlsContext`` raises.
+    An ``aiohttp.ClientSession`` takes it as its connector; requests raise the errors of ``cardd.errors`` beside
+    aiohttp's own. Raises what ``TlsContext`` raises.
     """
 
     def __init__(self, server: Server, credentials: Credentials | None) -> None:
@@ -90,7 +90,7 @@ class KeyConnector(aiohttp.BaseConnector):
         traces: list[Trace],  # noqa: ARG002 - the parameters are aiohttp's
         timeout: aiohttp.ClientTimeout,  # noqa: ARG002
     ) -> ResponseHandler:
-        """What aiohttp asks its connectors for."""
+        """Make a connection: aiohttp's contract for connectors."""
         if (req.url.scheme, req.url.host, req.url.port) != ("https", self._server.host, self._server.port):
             raise UpstreamUnknown(name=self._server.name)
         async with self._turn:
@@ -98,7 +98,7 @@ class KeyConnector(aiohttp.BaseConnector):
             return await self._connect()
 
     async def _ticket(self) -> None:
-        """Wait a moment for what a full handshake may bring, once, instead of asking the key again."""
+        """Wait a moment, once, for what a full handshake may bring, instead of asking the key again."""
         if self.handshakes > 0 and self._resumption is None and not self._resumable.is_set():
             try:
                 await asyncio.wait_for(self._resumable.wait(), TICKET_WAIT)
@@ -113,7 +113,7 @@ class KeyConnector(aiohttp.BaseConnector):
             server.port,
             engine,
             server.name,
-            _Answers(asyncio.get_running_loop()),
+            _StrictResponseHandler(asyncio.get_running_loop()),
             signer=LoopSigner(self._credentials.ask) if self._credentials else None,
             on_resumable=self._keep,
         )

@@ -34,7 +34,7 @@ _SECURITY_LEVEL = 2  # 112 bits: no RSA below 2048, no SHA-1
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What we show: a certificate and its chain (DER), what its key can do, and who signs with it (see ``Held``)."""
+    """The certificate that we show and its chain (DER), what its key can do, and who signs with it (see ``Held``)."""
 
     certificate: bytes
     algorithms: Sequence[Algorithm]
@@ -43,7 +43,7 @@ class Shown:
 
 
 class TlsContext:
-    """Freed with its last connection. ``address`` is the SSL_CTX.
+    """The SSL_CTX at ``address``, freed with its last connection.
 
     The server's certificate is verified, always; ``authorities`` is a PEM file, None for the system's. ``minimum`` is
     the least version; the greatest is what the key can do. Raises TlsUnavailable, AlgorithmUnsupported, CardGarbled for
@@ -111,7 +111,7 @@ class TlsContext:
 
 
 def reason() -> str:
-    """OpenSSL's words for what failed last on this thread, which are then forgotten."""
+    """Return OpenSSL's words for what failed last on this thread, and forget them."""
     crypto = library().crypto
     words = crypto.ERR_reason_error_string(crypto.ERR_peek_error())
     crypto.ERR_clear_error()
@@ -137,20 +137,20 @@ class _Certificate:
 
     @property
     def public_key(self) -> int:
-        """Its EVP_PKEY, which it keeps. Raises CardGarbled."""
+        """Return its EVP_PKEY, which it keeps. Raises CardGarbled."""
         found = library().crypto.X509_get0_pubkey(self.address)
         if not found:
             raise CardGarbled(what="certificate")
         return int(found)
 
     def take(self) -> int | None:
-        """Its address, for whoever frees it now."""
+        """Return its address, for whoever frees it now."""
         given, self.address = self.address, None
         return given
 
 
 def _private(public: int, sign: Sign, on_handle: Callable[[bytes], object]) -> int:
-    """An EVP_PKEY of our provider with this public key. Raises AlgorithmUnsupported, TlsUnavailable."""
+    """Return an EVP_PKEY of our provider with this public key. Raises AlgorithmUnsupported, TlsUnavailable."""
     crypto = library().crypto
     kind = next((name for name in (b"RSA", b"EC") if crypto.EVP_PKEY_is_a(public, name)), None)
     if kind is None:

@@ -26,7 +26,7 @@ _AGAINST_US = {40, 41, 42, 43, 44, 45, 46, 48, 49, 51, 116}
 
 
 class Resumption:
-    """What lets the next connection go on without the key: an SSL_SESSION. Freed with the object."""
+    """What lets the next connection do without the key: an SSL_SESSION. Freed with the object."""
 
     def __init__(self, address: int) -> None:
         self.address = address
@@ -34,9 +34,9 @@ class Resumption:
 
 
 class Engine:
-    """The client's end of one connection to ``host``, which errors call ``name``.
+    """The client's end of one connection to ``host``, which errors call ``name``; used by one thread at a time.
 
-    One thread at a time. Freed with the object, so that a thread that is late never meets freed memory.
+    OpenSSL's object is freed with this one, so that a thread that is late never meets freed memory.
     """
 
     def __init__(self, context: TlsContext, host: str, name: str, resumption: Resumption | None = None) -> None:
@@ -57,7 +57,7 @@ class Engine:
         self._done = c_size_t()
 
     def handshake(self) -> bool:
-        """Go on with it; whether it is complete. Asks for the signature, and so may last. Raises UpstreamError."""
+        """Do the next step; return whether the handshake is over. May wait for a signature. Raises UpstreamError."""
         ssl = self._library.ssl
         self._library.crypto.ERR_clear_error()
         done = ssl.SSL_do_handshake(self._ssl)
@@ -68,11 +68,11 @@ class Engine:
         return False
 
     def feed(self, data: bytes) -> None:
-        """What came from the network."""
+        """Take what came from the network."""
         self._library.crypto.BIO_write(self._in, data, len(data))
 
     def take(self) -> bytes:
-        """What is to go to the network."""
+        """Return what is to go to the network."""
         crypto = self._library.crypto
         size = crypto.BIO_ctrl_pending(self._out)
         if not size:
@@ -82,7 +82,7 @@ class Engine:
         return data.raw
 
     def read(self) -> bytes:
-        """What the server said, at most ``READ_SIZE``; nothing when there is no whole record. Raises UpstreamError."""
+        """Return what the server said, at most ``READ_SIZE``; empty without a whole record. Raises UpstreamError."""
         ssl = self._library.ssl
         if len(self._buffer) < READ_SIZE:
             self._buffer = ctypes.create_string_buffer(READ_SIZE)
@@ -98,44 +98,44 @@ class Engine:
         return ctypes.string_at(start, filled)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Encrypt all of it. Raises UpstreamError."""
+        """Encrypt all of the data. Raises UpstreamError."""
         sent = data if isinstance(data, bytes) else bytes(data)
         self._library.crypto.ERR_clear_error()
         if sent and not self._library.ssl.SSL_write_ex(self._ssl, sent, len(sent), ctypes.byref(self._done)):
             raise self._failure()
 
     def shutdown(self) -> None:
-        """Say goodbye; also what keeps the session fit to be resumed."""
+        """Say goodbye, which also keeps the session fit to be resumed."""
         if not self.is_broken:
             self._library.ssl.SSL_shutdown(self._ssl)
             self._library.crypto.ERR_clear_error()
 
     @property
     def is_ended(self) -> bool:
-        """Whether the server has said goodbye."""
+        """Return whether the server has said goodbye."""
         return bool(self._library.ssl.SSL_get_shutdown(self._ssl) & _RECEIVED_SHUTDOWN)
 
     @property
     def is_resumed(self) -> bool:
-        """Whether the handshake went without the key."""
+        """Return whether the handshake went without the key."""
         return bool(self._library.ssl.SSL_session_reused(self._ssl))
 
     @property
     def version(self) -> str:
-        """``TLSv1.2`` or ``TLSv1.3``."""
+        """Return ``TLSv1.2`` or ``TLSv1.3``."""
         return str(self._library.ssl.SSL_get_version(self._ssl).decode())
 
     def resumption(self) -> Resumption | None:
-        """What the next connection may begin with; None when the server gave nothing of the kind (yet)."""
+        """Return what the next connection may begin with; None when the server gave nothing of the kind (yet)."""
         ssl = self._library.ssl
         found = ssl.SSL_get1_session(self._ssl)
         if not found:
             return None
-        kept = Resumption(found)
-        return kept if ssl.SSL_SESSION_is_resumable(found) else None
+        resumption = Resumption(found)
+        return resumption if ssl.SSL_SESSION_is_resumable(found) else None
 
     def _expect(self, host: str) -> None:
-        """The certificate must be for this host: a name, which is sent as SNI too, or an address."""
+        """Demand a certificate for this host: a name, which is sent as SNI too, or an address."""
         ssl, crypto = self._library.ssl, self._library.crypto
         try:
             address = str(ipaddress.ip_address(host)).encode()
@@ -149,7 +149,7 @@ class Engine:
             raise UpstreamUntrusted(name=self._name, why=host)
 
     def _failure(self) -> UpstreamError:
-        """Why OpenSSL would not go on. The connection is of no use any more."""
+        """Return why OpenSSL stopped. The connection is of no use any more."""
         self.is_broken = True
         crypto, ssl = self._library.crypto, self._library.ssl
         code = crypto.ERR_peek_error() & _REASON

@@ -111,7 +111,7 @@ class Library:
 
 @cache
 def library() -> Library:
-    """The libraries, loaded at the first call. Raises TlsUnavailable."""
+    """Return the libraries, loaded at the first call. Raises TlsUnavailable."""
     return Library()
 
 
@@ -136,13 +136,13 @@ class Param(ctypes.Structure):
 
 
 def array(kinds: dict[str, int]) -> ctypes.Array[Param]:
-    """A description of parameters: names and types without values."""
+    """Return a description of parameters: names and types without values."""
     entries = [Param(name.encode(), kind, None, 0, 0) for name, kind in kinds.items()]
     return (Param * (len(entries) + 1))(*entries, Param())
 
 
 def octets(name: str, value: bytes) -> ctypes.Array[Param]:
-    """One value, which the array keeps alive."""
+    """Return one value, which the array keeps alive."""
     buffer = ctypes.create_string_buffer(value, len(value))
     made = (Param * 2)(Param(name.encode(), OCTETS, ctypes.addressof(buffer), len(value), 0), Param())
     made.kept = buffer  # type: ignore[attr-defined] # ctypes keeps no reference by an address
@@ -150,12 +150,12 @@ def octets(name: str, value: bytes) -> ctypes.Array[Param]:
 
 
 def read(address: int | None) -> dict[str, Value]:
-    """The values of an array at this address; a number's sign is not looked at."""
+    """Return the values of an array at this address; a number's sign is not looked at."""
     return {entry.key.decode(): _value(entry) for entry in _entries(address)}
 
 
 def fill(address: int | None, values: dict[str, int | str]) -> bool:
-    """Write what is asked for and known; False when a value does not fit its place."""
+    """Write what is asked for and known; return False when a value does not fit its place."""
     return all(_fill(entry, values[name]) for entry in _entries(address) if (name := entry.key.decode()) in values)
 
 

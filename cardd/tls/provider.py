@@ -55,7 +55,7 @@ class Offer(ctypes.Structure):
 class Held:
     """A private key that is elsewhere: what OpenSSL asks of every key, and who signs a SHA-256 digest with it.
 
-    ``sign`` is called on the thread that does the handshake; what it gives for ES256 is DER.
+    ``sign`` is called on the thread that does the handshake; for ES256 it returns DER.
     """
 
     bits: int
@@ -84,7 +84,7 @@ class _Signing:
 
     @property
     def algorithm(self) -> Algorithm:
-        """What the key is asked for."""
+        """Return what the key is asked for."""
         if self.is_ec:
             return Algorithm.ES256
         return Algorithm.PS256 if self.is_pss else Algorithm.RS256
@@ -98,20 +98,20 @@ _held: dict[bytes, Held] = {}
 
 
 def hold(held: Held) -> bytes:
-    """Make a key known; gives the handle that ``EVP_PKEY_fromdata`` names it by. ``release`` forgets it."""
+    """Make a key known; return the handle that ``EVP_PKEY_fromdata`` names it by. ``release`` forgets the key."""
     handle = next(_numbers).to_bytes(8, "big")
     _held[handle] = held
     return handle
 
 
 def release(handle: bytes) -> None:
-    """Forget it; a key that OpenSSL has made of it goes on until it is freed."""
+    """Forget a key; one that OpenSSL has made of it lives on until it is freed."""
     _held.pop(handle, None)
 
 
 @cache
 def context() -> int:
-    """The library context that has this provider beside OpenSSL's own. Raises TlsUnavailable."""
+    """Return the library context that has this provider beside OpenSSL's own. Raises TlsUnavailable."""
     crypto = openssl.library().crypto
     made = crypto.OSSL_LIB_CTX_new()
     added = made and crypto.OSSL_PROVIDER_add_builtin(made, NAME, ctypes.cast(_entry, c_void_p))
@@ -123,7 +123,7 @@ def context() -> int:
 
 
 def _guarded(function: Callable[..., int | None]) -> Callable[..., int]:
-    """OpenSSL cannot take an exception: it is told of a failure, and the journal why."""
+    """Return 0 to OpenSSL for an exception, which it cannot take; the journal is told why."""
 
     @wraps(function)
     def call(*arguments: object) -> int:
@@ -150,7 +150,7 @@ def _free_key(number: int) -> None:
 
 
 def _import(number: int, _selection: int, given: int) -> int:
-    """A key's public values, and our handle where it is one of ours."""
+    """Take a key's public values, and our handle where it is one of ours."""
     values = openssl.read(given)
     handle = values.pop(HANDLE, None)
     key = _keys[number]
@@ -190,7 +190,7 @@ def _free_signing(number: int) -> None:
 
 
 def _begin(number: int, digest: bytes | None, key: int, given: int) -> int:
-    """A card signs SHA-256 digests, and nothing else."""
+    """Begin a signature of a SHA-256 digest: a card signs nothing else."""
     if digest is None or digest.decode() not in SHA256_NAMES:
         return 0
     signing = _signings[number]
@@ -219,7 +219,7 @@ def _update(number: int, data: int, size: int) -> int:
 
 
 def _finish(number: int, place: int | None, size: SizePointer, room: int) -> int:
-    """The signature into ``place``; without one, how much room it may need."""
+    """Write the signature into ``place``; without one, tell how much room it may need."""
     signing = _signings[number]
     held = signing.held
     if held is None:
@@ -253,7 +253,7 @@ def _keep(thing: ctypes.Array[Dispatch] | ctypes.Array[Offer] | ctypes.Array[ope
 
 
 def _dispatch(*functions: tuple[int, str, Callable[..., int | None]]) -> int:
-    """A table of functions: identifier, C types (the result's first, by the letters above), what is called."""
+    """Return a table of functions: identifier, C types (the result's first, by the letters above), what is called."""
     entries = []
     for identifier, types, function in functions:
         arguments = [kind for letter in types[1:] if (kind := _C[letter])]
@@ -281,7 +281,7 @@ def _set_types() -> int:
 
 
 def _key_functions(operation: bytes) -> int:
-    """OSSL_FUNC_KEYMGMT_…: new, free, get_params, query_operation_name, has, match, import."""
+    """Return OSSL_FUNC_KEYMGMT_…: new, free, get_params, query_operation_name, has, match, import."""
     name = ctypes.create_string_buffer(operation)
     _alive.append(name)
     return _dispatch(
@@ -298,7 +298,10 @@ def _key_functions(operation: bytes) -> int:
 
 
 def _signature_functions(*, is_ec: bool) -> int:
-    """OSSL_FUNC_SIGNATURE_…: newctx, digest_sign_init, _update, _final, digest_sign, freectx, set_ctx_openssl."""
+    """Return OSSL_FUNC_SIGNATURE_…: newctx, digest_sign_init, _update, _final, digest_sign, freectx and one more.
+
+    The last one is set_ctx_params.
+    """
     return _dispatch(
         (1, "pps", lambda *_: _new_signing(is_ec=is_ec)),
         (8, "ipspp", _begin),
@@ -318,7 +321,7 @@ def _offers(*offers: tuple[bytes, int]) -> int:
 
 @cache
 def _operations() -> dict[int, int]:
-    """What this provider does, by operation."""
+    """Return what this provider does, by operation."""
     ec_names = b"EC:id-ecPublicKey:1.2.840.10045.2.1"
     rsa_names = b"RSA:rsaEncryption:1.2.840.113549.1.1.1"
     return {
@@ -335,7 +338,7 @@ def _query(_context: int, operation: int, no_cache: SizePointer) -> int:
 
 
 def _initialise(handle: int, _core: int, functions: int, context: int) -> int:
-    """OSSL_provider_init: the provider's own table, OSSL_FUNC_PROVIDER_QUERY_OPERATION alone."""
+    """Give OpenSSL our table, OSSL_FUNC_PROVIDER_QUERY_OPERATION alone (OSSL_provider_init)."""
     c_void_p.from_address(functions).value = _own_functions()
     c_void_p.from_address(context).value = handle
     return 1
