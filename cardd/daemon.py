@@ -28,8 +28,7 @@ from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
 from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
-from cardd.documents.signing import DocumentSigning, Stamper
-from cardd.documents.stamping import TimestampAuthority
+from cardd.documents.signing import DocumentSigning, Stamper, TimestampAuthority
 from cardd.documents.verification import Anchors, Verifier
 from cardd.formats.pdf.process import PdfProcess
 from cardd.identity.authorities import KnownAuthorities

@@ -27,10 +27,9 @@ from cardd.documents.verdicts import (
 )
 from cardd.errors import CarddError, DocumentMalformed
 from cardd.formats.certificate import facts_of
-from cardd.formats.revocation.asking import Revocations
-from cardd.formats.revocation.status import Revocation, Status
+from cardd.formats.revocation import Revocations
 from cardd.formats.trust import NoPath, TrustedAuthorities, name_of
-from cardd.formats.verified import Scope, VerifiedSignature, VerifiedTimestamp
+from cardd.formats.verified import Revocation, Scope, Status, VerifiedSignature, VerifiedTimestamp
 from cardd.identity.holders import identity_of, is_test
 from cardd.model import Identity
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from cardd.documents.verdicts import Chain, Judged, Reason, Signer, Timestamp, Verification
-from cardd.formats.revocation.status import Revocation
+from cardd.formats.verified import Revocation
 from cardd.i18n import text
 from cardd.model import Identity
 

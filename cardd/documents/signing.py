@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from cardd.core.consent import Batch, SignatureRequest
@@ -23,7 +24,6 @@ from cardd.formats.document import sha256_of, with_space
 from cardd.formats.options import RawOptions, SubmissionSetOptions
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared, Signer
-from cardd.formats.raw import prepare_raw
 from cardd.model import Identity
 from cardd.ports import Clock
 
@@ -34,6 +34,40 @@ class Stamper(Protocol):
     async def stamp(self, covered: bytes) -> bytes:
         """The TimeStampToken (DER) for these bytes, checked. Raises TimestampError's classes."""
         ...
+
+
+class Exchange(Protocol):
+    """The way to the authority."""
+
+    async def exchange(self, request: bytes) -> bytes:
+        """The authority's answer to a timestamp request, both DER. Raises TimestampUnavailable."""
+        ...
+
+
+@dataclass(slots=True)
+class TimestampAuthority:
+    """The configured timestamp authority, made when the first timestamp is wanted.
+
+    ``authorities`` is a PEM file of those that its certificate may end at; None is a fault of the configuration.
+    """
+
+    http: Exchange
+    authorities: Path | None
+    clock: Clock
+    _stamper: Stamper | None = None
+
+    async def stamper(self) -> Stamper:
+        """What asks for timestamps and checks them. Raises TimestampUnconfigured, ConfigInvalid."""
+        if self.authorities is None:
+            raise TimestampUnconfigured
+        if self._stamper is None:
+            # 200 ms, when the first timestamp is wanted
+            from cardd.formats.timestamp import CheckedStamper  # noqa: PLC0415
+            from cardd.formats.trust import TrustedAuthorities, authorities_of  # noqa: PLC0415
+
+            trusted = TrustedAuthorities(authorities_of(self.authorities))
+            self._stamper = CheckedStamper(self.http.exchange, trusted, self.clock.now)
+        return self._stamper
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +127,8 @@ class DocumentSigning:
         signer = Signer(credential.certificate, credential.chain, algorithm)
         options = request.options
         if isinstance(options, RawOptions):
+            from cardd.formats.raw import prepare_raw  # noqa: PLC0415 - with the first signature
+
             require_signing(signer, self._clock.now())
             prepared = prepare_raw(request.document, request.digest)
             return _Ready(request, prepared, prepared.message.digest)
@@ -101,7 +137,7 @@ class DocumentSigning:
     def _with_libraries(
         self, request: ToSign, options: FormatOptions, signer: Signer, identity: Identity, undo: ExitStack
     ) -> _Ready:
-        from cardd.documents.preparing import Signatory, prepare  # noqa: PLC0415 - when the first document is signed
+        from cardd.documents.formats import Signatory, prepare  # noqa: PLC0415 - when the first document is signed
 
         prepared = prepare(request, options, Signatory(signer, identity, self._clock.now()), self._pdf, undo)
         digest = request.digest or (sha256_of(request.document) if request.document else prepared.message.digest)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from cardd.formats.revocation.status import Revocation
-from cardd.formats.verified import VerifiedSignature
+from cardd.formats.verified import Revocation, VerifiedSignature
 from cardd.i18n import text
 from cardd.model import Identity
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cardd.documents.requests import ToVerify
 from cardd.formats.pdf.process import PdfProcess
@@ -18,27 +18,8 @@ from cardd.ports import Clock
 if TYPE_CHECKING:
     from cardd.documents.judging import Judge
     from cardd.documents.verdicts import Verification
+    from cardd.formats.revocation import Answers, Network
     from cardd.formats.verified import VerifiedSignature
-
-
-class Network(Protocol):
-    """The way to the authorities that know what was revoked."""
-
-    async def fetch(self, url: str, body: bytes | None, limit: int) -> bytes | None:
-        """The answer to a GET, or to a POST of an OCSP request; None when none comes, or one larger than that."""
-        ...
-
-
-class Answers(Protocol):
-    """Their answers, kept for a while. Both may be called in any thread, and block."""
-
-    def load(self, key: str) -> bytes | None:
-        """The answer of this name, if it is still there."""
-        ...
-
-    def save(self, key: str, answer: bytes) -> None:
-        """Keep it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +48,14 @@ class Verifier:
     async def verify(self, given: ToVerify) -> Verification:
         """The verdict on a document.
 
-        Raises what ``cardd.documents.recognising.signatures_of`` does for one that cannot be read, and ConfigInvalid
+        Raises what ``cardd.documents.formats.signatures_of`` does for one that cannot be read, and ConfigInvalid
         for authorities that cannot.
         """
         found, judge = await asyncio.to_thread(self._found, given)
         return await judge.verification(found)
 
     def _found(self, given: ToVerify) -> tuple[list[VerifiedSignature], Judge]:
-        from cardd.documents.recognising import signatures_of  # noqa: PLC0415 - with the first document to verify
+        from cardd.documents.formats import signatures_of  # noqa: PLC0415 - with the first document to verify
 
         found = signatures_of(given, self.pdf)
         if self._judge is None:
@@ -83,7 +64,7 @@ class Verifier:
 
     def _made(self) -> Judge:
         from cardd.documents.judging import Judge  # noqa: PLC0415 - with the first document to verify
-        from cardd.formats.revocation.asking import Revocations  # noqa: PLC0415
+        from cardd.formats.revocation import Revocations  # noqa: PLC0415
         from cardd.formats.trust import TrustedAuthorities, authorities_of  # noqa: PLC0415
 
         anchors = self.anchors

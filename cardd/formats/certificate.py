@@ -24,8 +24,8 @@ from cardd.errors import (
     SigningCertificateNotYetValid,
     SigningCertificateUsage,
 )
+from cardd.formats.document import reading
 from cardd.formats.prepared import Signer
-from cardd.formats.reading import reading
 from cardd.model import Algorithm, KeyPurpose
 from cardd.tlv import Tlv, parse, parse_one
 

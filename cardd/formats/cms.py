@@ -1,20 +1,33 @@
-"""A signer's part of a CMS message (RFC 5652), with the attributes of CAdES-B (ETSI EN 319 122-1, section 6.3)."""
+"""One SignerInfo of a CMS message (RFC 5652, section 5.3), made and judged: of a document, or of a timestamp.
+
+Ours has the attributes of CAdES-B (ETSI EN 319 122-1, section 6.3).
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
 from asn1crypto import algos, cms, core, tsp, x509
 
+from cardd.errors import DocumentMalformed, DocumentUnsupported
 from cardd.formats.prepared import Signer
+from cardd.formats.raw import accepts
+from cardd.formats.verified import Flaw
 from cardd.model import Algorithm, Message
 from cardd.tlv import encode
 
 SEQUENCE, SET = 0x30, 0x31
 MIME_TYPE = "0.4.0.1733.2.1"  # id-aa-ets-mimeType (EN 319 122-1, section 5.2.5.2), which asn1crypto does not know
 SALT = 32  # bytes, as PS256 has it (RFC 7518, section 3.5)
+DIGESTS = {"sha256": "256", "sha384": "384", "sha512": "512"}
+KINDS = {"rsassa_pkcs1v15": "RS", "rsassa_pss": "PS", "ecdsa": "ES"}
+DigestOf = Callable[[str], bytes]
+"""The digest of the content by the hash that hashlib has under this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +56,7 @@ class SignerPart:
             "sid": {"issuer_and_serial_number": _issuer_and_serial(certificate)},
             "digest_algorithm": {"algorithm": "sha256"},
             "signed_attrs": cms.CMSAttributes.load(self.attributes),
-            "signature_algorithm": _algorithm(self.signer.algorithm),
+            "signature_algorithm": _signed_with(self.signer.algorithm),
             "signature": self.stamped(value),
         }
         if timestamp is not None:
@@ -81,7 +94,7 @@ def _issuer_and_serial(certificate: x509.Certificate) -> cms.IssuerAndSerialNumb
     return cms.IssuerAndSerialNumber({"issuer": certificate.issuer, "serial_number": certificate.serial_number})
 
 
-def _algorithm(algorithm: Algorithm) -> algos.SignedDigestAlgorithm:
+def _signed_with(algorithm: Algorithm) -> algos.SignedDigestAlgorithm:
     """RFC 4055 and RFC 5754."""
     match algorithm:
         case Algorithm.RS256:
@@ -92,3 +105,104 @@ def _algorithm(algorithm: Algorithm) -> algos.SignedDigestAlgorithm:
             mask = {"algorithm": "mgf1", "parameters": {"algorithm": "sha256"}}
             parameters = {"hash_algorithm": {"algorithm": "sha256"}, "mask_gen_algorithm": mask, "salt_length": SALT}
             return algos.SignedDigestAlgorithm({"algorithm": "rsassa_pss", "parameters": parameters})
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a SignerInfo says: ``algorithm`` by its JOSE name; ``attributes`` are the signed ones by name."""
+
+    certificate: x509.Certificate
+    algorithm: str
+    attributes: dict[str, cms.CMSAttribute]
+    flaw: Flaw | None
+
+
+def certificates_of(message: cms.SignedData) -> list[x509.Certificate]:
+    """The X.509 certificates that came with it."""
+    return [choice.chosen for choice in message["certificates"] or () if choice.name == "certificate"]
+
+
+def judge(
+    info: cms.SignerInfo, certificates: Sequence[x509.Certificate], content_type: str, digest_of: DigestOf
+) -> Judged:
+    """Whether the signature is of its certificate's key and of this content.
+
+    Raises DocumentUnsupported for a hash or algorithm that is not accepted or a certificate that is not there,
+    DocumentMalformed, ValueError and TypeError for what is no SignerInfo.
+    """
+    certificate = _certificate(info["sid"], certificates)
+    hashed = info["digest_algorithm"]["algorithm"].native
+    algorithm = _algorithm(info["signature_algorithm"], hashed)
+    attributes = _by_name(info["signed_attrs"] or ())
+    content = digest_of(hashed)
+    flaw = _attribute_flaw(attributes, certificate, content_type, content) if attributes else None
+    if flaw is None:
+        signed = hashlib.new(hashed, info["signed_attrs"].untag().dump()).digest() if attributes else content
+        if not accepts(certificate.public_key.dump(), algorithm, info["signature"].native, signed):
+            flaw = Flaw.SIGNATURE
+    return Judged(certificate, algorithm, attributes, flaw)
+
+
+def _certificate(sid: cms.SignerIdentifier, certificates: Sequence[x509.Certificate]) -> x509.Certificate:
+    for certificate in certificates:
+        if sid.name == "subject_key_identifier":
+            if certificate.key_identifier == sid.chosen.native:
+                return certificate
+        elif (certificate.issuer, certificate.serial_number) == (
+            sid.chosen["issuer"],
+            sid.chosen["serial_number"].native,
+        ):
+            return certificate
+    raise DocumentUnsupported(format="CMS", what="certificate")
+
+
+def _algorithm(algorithm: algos.SignedDigestAlgorithm, hashed: str) -> str:
+    """Its JOSE name. A hash of its own that is another than the SignerInfo's is refused."""
+    try:
+        if _hashes(algorithm) <= {hashed}:
+            return KINDS[algorithm.signature_algo] + DIGESTS[hashed]
+    except (KeyError, ValueError):
+        pass
+    raise DocumentUnsupported(format="CMS", what=f"{algorithm['algorithm'].native}, {hashed}")
+
+
+def _hashes(algorithm: algos.SignedDigestAlgorithm) -> set[str]:
+    """The hashes that the algorithm names; none for RSA and ECDSA alone."""
+    if algorithm["algorithm"].native == "rsassa_pss":
+        parameters = algorithm["parameters"]
+        mask = parameters["mask_gen_algorithm"]["parameters"]
+        return {parameters["hash_algorithm"]["algorithm"].native, mask["algorithm"].native}
+    return set() if algorithm["algorithm"].native in ("rsassa_pkcs1v15", "ecdsa") else {algorithm.hash_algo}
+
+
+def _by_name(attributes: Sequence[cms.CMSAttribute]) -> dict[str, cms.CMSAttribute]:
+    """Each attribute may be there once, with one value (RFC 5652, section 11)."""
+    named = {attribute["type"].native: attribute for attribute in attributes}
+    if len(named) != len(attributes) or any(len(attribute["values"]) != 1 for attribute in attributes):
+        raise DocumentMalformed(format="CMS")
+    return named
+
+
+def _attribute_flaw(
+    attributes: dict[str, cms.CMSAttribute], certificate: x509.Certificate, content_type: str, content: bytes
+) -> Flaw | None:
+    if not {"content_type", "message_digest"} <= attributes.keys():
+        raise DocumentMalformed(format="CMS")
+    told = attributes["content_type"]["values"][0].native, attributes["message_digest"]["values"][0].native
+    if told[0] != content_type or not hmac.compare_digest(told[1], content):
+        return Flaw.CONTENT
+    if not all(_names(reference, certificate) for reference in _references(attributes)):
+        return Flaw.CERTIFICATE
+    return None
+
+
+def _references(attributes: dict[str, cms.CMSAttribute]) -> list[tsp.ESSCertID | tsp.ESSCertIDv2]:
+    """What the ESS attributes say of the signing certificate, which stands first in each (RFC 5035)."""
+    named = (attributes.get(name) for name in ("signing_certificate", "signing_certificate_v2"))
+    return [attribute["values"][0]["certs"][0] for attribute in named if attribute]
+
+
+def _names(reference: tsp.ESSCertID | tsp.ESSCertIDv2, certificate: x509.Certificate) -> bool:
+    hashed = reference["hash_algorithm"]["algorithm"].native if isinstance(reference, tsp.ESSCertIDv2) else "sha1"
+    digest = hashlib.new(hashed, certificate.dump(), usedforsecurity=False).digest()
+    return hmac.compare_digest(digest, reference["cert_hash"].native)

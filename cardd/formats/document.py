@@ -1,6 +1,7 @@
 """Documents as files without a name: read in pieces, so that a large one does not fill the memory.
 
-The system deletes such a file when it is closed, whatever happens to the daemon (O_TMPFILE): none stays behind.
+The system deletes such a file when it is closed, whatever happens to the daemon (O_TMPFILE): none stays behind. What
+a decoder says of one that it cannot read becomes one refusal (``reading``).
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ from contextlib import contextmanager, suppress
 from errno import EDQUOT, EFBIG, ENOSPC
 from typing import BinaryIO, cast
 
-from cardd.errors import DocumentNoSpace
+from msgspec import DecodeError
+
+from cardd.errors import CarddError, DocumentNoSpace
 
 PIECE = 1024 * 1024
 NO_SPACE = (ENOSPC, EDQUOT, EFBIG)
+# asn1crypto decodes what is asked for when it is asked for: what it finds missing or of another type is told by any
+UNREADABLE = (
+    DecodeError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
 
 
 @contextmanager
@@ -68,3 +75,13 @@ def sha256_of(document: BinaryIO) -> bytes:
     for piece in pieces(document):
         digest.update(piece)
     return digest.digest()
+
+
+@contextmanager
+def reading(refusal: CarddError, *others: type[CarddError]) -> Iterator[None]:
+    """Raise ``refusal`` for whatever cannot be read inside, and in place of ``others``."""
+    faults: tuple[type[Exception], ...] = (*UNREADABLE, *others)
+    try:
+        yield
+    except faults as fault:
+        raise refusal from fault

@@ -1,4 +1,8 @@
-"""A raw signature: the key's bare value over a document, or over its SHA-256."""
+"""A raw signature, made and read: the key's bare value over a document, or over its SHA-256.
+
+Here the values of every format are held against a certificate's key, by the algorithms that are accepted: no SHA-1, no
+MD5. Source: RFC 7518.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,27 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-from cardd.errors import DocumentContentMissing
-from cardd.formats.document import sha256_of, size_of
+from asn1crypto import algos, pem, x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from cardd.errors import DocumentContentMissing, DocumentMalformed
+from cardd.formats.document import reading, sha256_of, size_of
+from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature
 from cardd.model import Message
 
 CONTENT_MAX = 16 * 1024 * 1024  # a longer one goes to the key by its digest alone
+HASHES: dict[str, hashes.HashAlgorithm] = {
+    "256": hashes.SHA256(),
+    "384": hashes.SHA384(),
+    "512": hashes.SHA512(),
+}
+ALGORITHMS = frozenset(kind + size for kind in ("RS", "PS", "ES") for size in HASHES)
+CERTIFICATES_MAX = 16
+NUMBERS = 64  # bytes of an ES256 value: two numbers (RFC 7518, section 3.4)
 
 
 def prepare_raw(document: BinaryIO | None, digest: bytes | None) -> RawPrepared:
@@ -38,3 +58,64 @@ class RawPrepared:
     def finish(self, value: bytes, timestamp: bytes | None = None) -> BinaryIO:  # noqa: ARG002 - has no place for it
         """The value."""
         return BytesIO(value)
+
+
+def accepts(key: bytes, algorithm: str, signature: bytes, digest: bytes) -> bool:
+    """Whether the value is this key's signature of a digest by the algorithm's hash.
+
+    ``key`` is a SubjectPublicKeyInfo (DER), ``algorithm`` one of ``ALGORITHMS`` by its JOSE name; an ECDSA value
+    is DER, on whatever curve the key has.
+    """
+    hashed = HASHES[algorithm[2:]]
+    try:
+        public = load_der_public_key(key)
+        match algorithm[:2], public:
+            case "RS", rsa.RSAPublicKey():
+                public.verify(signature, digest, padding.PKCS1v15(), Prehashed(hashed))
+            case "PS", rsa.RSAPublicKey():
+                scheme = padding.PSS(padding.MGF1(hashed), padding.PSS.AUTO)
+                public.verify(signature, digest, scheme, Prehashed(hashed))
+            case "ES", ec.EllipticCurvePublicKey():
+                public.verify(signature, digest, ec.ECDSA(Prehashed(hashed)))
+            case _:
+                return False
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        return False
+    return True
+
+
+def verify_raw(document: BinaryIO, value: bytes, certificates: bytes) -> VerifiedSignature:
+    """By RS256, PS256 or ES256, whichever holds; ``certificates``, PEM or DER, begin with the signer's.
+
+    Raises DocumentMalformed when there is no certificate in them.
+    """
+    with reading(DocumentMalformed(format="X.509")):
+        signer, *others = _certificates(certificates)
+        key = signer.public_key
+        names = ("RS256", "PS256") if key.algorithm in ("rsa", "rsassa_pss") else ("ES256",)
+        if names == ("ES256",) and len(value) == NUMBERS:
+            value = algos.DSASignature.from_p1363(value).dump()
+    digest = sha256_of(document)
+    held = [name for name in names if accepts(key.dump(), name, value, digest)]
+    return VerifiedSignature(
+        format=Format.RAW,
+        certificate=signer.dump(),
+        chain=tuple(other.dump() for other in others),
+        algorithm=(held or names)[0],
+        scope=Scope.DETACHED,
+        digest=digest,
+        flaw=None if held else Flaw.SIGNATURE,
+    )
+
+
+def _certificates(given: bytes) -> list[x509.Certificate]:
+    """One at least, each read as a whole. Raises what a decoder does."""
+    found = [given]
+    if pem.detect(given):
+        found = [der for kind, _, der in pem.unarmor(given, multiple=True) if kind == "CERTIFICATE"]
+    if not 1 <= len(found) <= CERTIFICATES_MAX:
+        raise ValueError(len(found))
+    read = [x509.Certificate.load(der, strict=True) for der in found]
+    for certificate in read:
+        certificate.native  # noqa: B018 - reads it wholly
+    return read

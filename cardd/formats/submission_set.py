@@ -1,42 +1,54 @@
 """The signature of a DMP submission set: XAdES 1.1.1 over a Manifest of what is submitted (IHE Document Signature).
 
 The structure is that of the DMP's public message examples, with SHA-256 in place of SHA-1, which no key here signs:
-the set by its identifier, each document by its digest; nothing of the documents is inside.
+the set by its identifier, each document by its digest; nothing of the documents is inside. To verify one, all its
+documents are wanted.
 """
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import new, sha256
 from typing import BinaryIO
 
-from cardd.errors import DocumentUnsupported, ManifestDocumentDiffers, ManifestDocumentMissing
+from cardd.errors import (
+    DocumentMalformed,
+    DocumentUnsupported,
+    ManifestDocumentDiffers,
+    ManifestDocumentMissing,
+    ManifestDocumentUnnamed,
+    TimestampMalformed,
+)
 from cardd.formats.certificate import require_signing
-from cardd.formats.document import sha256_of
+from cardd.formats.document import pieces, reading, sha256_of
 from cardd.formats.options import SetDocument, SubmissionSetOptions
 from cardd.formats.prepared import Signer
-from cardd.formats.qualifying import add_signing_certificate
+from cardd.formats.verified import Flaw, SignedSet, VerifiedSignature
+from cardd.formats.xades import MANIFEST, XADES_111, add_signing_certificate, verified
 from cardd.formats.xml import C14N, C14N_COMMENTS, Element, canonical, canonical_document, parsed
 from cardd.formats.xmldsig import (
     DS,
     Reference,
+    SignedXml,
     XmlPrepared,
     add,
     add_reference,
+    digest_of,
     new_signature,
     prepared_signature,
 )
 
-XADES_111 = "http://uri.etsi.org/01903/v1.1.1#"
-MANIFEST = f"{DS}Manifest"
 SIGNED_PROPERTIES = f"{XADES_111}SignedProperties"
 PURPOSE = "1.2.840.10065.1.12.1.14"  # source signature (ASTM E1762)
 SET_DIGEST = b"\0"  # the set has no octets of its own
 OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
 DOCUMENTS_MAX = 256
+MANIFEST_TAG = f"{{{DS}}}Manifest"
 
 
 def prepare_submission_set(options: SubmissionSetOptions, signer: Signer, now: datetime) -> XmlPrepared:
@@ -112,3 +124,74 @@ def _signed_properties(signature: Element, signer: Signer, now: datetime, *, has
     add(add(of_signature, XADES_111, "SignaturePolicyIdentifier"), XADES_111, "SignaturePolicyImplied")
     add(signed, XADES_111, "SignedDataObjectProperties")
     return signed
+
+
+PREFIX = urn("")
+
+
+def verify_submission_set(document: BinaryIO, documents: Mapping[str, BinaryIO]) -> VerifiedSignature:
+    """The signature of a set; ``documents`` are all that it has, by their ``uniqueId``. Its digest is the manifest's.
+
+    A document that was changed is a flaw of the content. Raises ManifestDocumentMissing, ManifestDocumentUnnamed,
+    DocumentMalformed, DocumentUnsupported, and as ``cardd.formats.xml.parsed`` does.
+    """
+    root = parsed(document)
+    with reading(DocumentMalformed(format="XAdES"), TimestampMalformed):
+        if root.tag != f"{{{DS}}}Signature":
+            raise DocumentUnsupported(format="XAdES", what=root.tag[-48:])
+        signed = SignedXml(root, root)
+        signature = verified(signed, is_list=True)
+        (of_set, *others) = _manifest(signed)
+        if digest_of(of_set)[1] != SET_DIGEST:
+            raise DocumentMalformed(format="XAdES")
+        named = {_unique_id(reference): reference for reference in others}
+        if not 1 <= len(others) == len(named) < DOCUMENTS_MAX:
+            raise DocumentMalformed(format="XAdES")
+        _require_documents(named, documents)
+        changed = tuple(name for name, reference in named.items() if _is_changed(reference, documents[name]))
+        flaw = signature.flaw or (Flaw.CONTENT if changed else None)
+        return replace(signature, flaw=flaw, submission_set=SignedSet(_unique_id(of_set), tuple(named), changed))
+
+
+def _manifest(signed: SignedXml) -> list[Element]:
+    """The references of the one manifest that the signature covers."""
+    (reference,) = (found for found in signed.references if found.get("Type") == MANIFEST)
+    manifest = signed.covered(reference).element
+    if manifest is None or manifest.tag != MANIFEST_TAG:
+        raise DocumentMalformed(format="XAdES")
+    return manifest.findall(f"{{{DS}}}Reference")
+
+
+def _unique_id(reference: Element) -> str:
+    uri = reference.get("URI") or ""
+    if not uri.startswith(PREFIX):
+        raise DocumentMalformed(format="XAdES")
+    return uri.removeprefix(PREFIX)
+
+
+def _require_documents(named: Mapping[str, Element], documents: Mapping[str, BinaryIO]) -> None:
+    for unique_id in named:
+        if unique_id not in documents:
+            raise ManifestDocumentMissing(reference=urn(unique_id))
+    for unique_id in sorted(documents.keys() - named.keys()):
+        raise ManifestDocumentUnnamed(reference=urn(unique_id))
+
+
+def _is_changed(reference: Element, content: BinaryIO) -> bool:
+    name, told = digest_of(reference)
+    return not hmac.compare_digest(_digest_by(name, reference, content), told)
+
+
+def _digest_by(name: str, reference: Element, content: BinaryIO) -> bytes:
+    """By the transforms that the DMP knows: none, or canonical XML with comments."""
+    transforms = reference.findall(f"{{{DS}}}Transforms/{{{DS}}}Transform")
+    match [transform.get("Algorithm") for transform in transforms]:
+        case []:
+            digest = new(name)
+            for piece in pieces(content):
+                digest.update(piece)
+        case [str(algorithm)] if algorithm == C14N_COMMENTS:
+            digest = new(name, canonical_document(parsed(content), C14N_COMMENTS))
+        case _:
+            raise DocumentUnsupported(format="XAdES", what="Transform")
+    return digest.digest()

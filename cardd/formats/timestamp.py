@@ -1,16 +1,19 @@
 """Timestamps by RFC 3161: the request, what is checked of the answer, and the token that is in it.
 
 The token of a wrong answer never gets into a document: its signature, its certificate's purpose, what it covers, the
-nonce and the time are checked first. Whether its certificate has a path to a configured authority is ``Authorities``'.
+nonce and the time are checked first. Whether its certificate has a path to a configured authority is for
+``TrustedAuthorities`` to say.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import new, sha256
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from asn1crypto import cms, tsp, x509
 
@@ -23,23 +26,20 @@ from cardd.errors import (
     TimestampTime,
     TimestampUntrusted,
 )
-from cardd.formats.reading import reading
+from cardd.formats.cms import DIGESTS, Judged, certificates_of, judge
+from cardd.formats.document import reading
 from cardd.formats.verified import Flaw, VerifiedTimestamp
-from cardd.formats.verifying.signer_info import DIGESTS, Judged, certificates_of, judge
 from cardd.tlv import parse_one
+
+if TYPE_CHECKING:
+    from cardd.formats.trust import TrustedAuthorities
 
 SKEW = timedelta(minutes=1)  # a clock further off than this is a fault, the issue says
 GRANTED = ("granted", "granted_with_mods")
 CONTENT_TYPE = "tst_info"
 PURPOSE = "time_stamping"
-
-
-class Authorities(Protocol):
-    """The certificates that a timestamp's path may end at."""
-
-    def trust(self, certificate: bytes, chain: tuple[bytes, ...], at: datetime) -> bool:
-        """Whether this certificate (DER) had a path to one of them at that time, over those beside it."""
-        ...
+Exchange = Callable[[bytes], Awaitable[bytes]]
+"""Sends a timestamp request and gives the answer, both DER."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def request_for(covered: bytes) -> TimestampRequest:
     return TimestampRequest(tsp.TimeStampReq(fields).dump(), digest, nonce)
 
 
-def token_of(answer: bytes, request: TimestampRequest, authorities: Authorities, now: datetime) -> bytes:
+def token_of(answer: bytes, request: TimestampRequest, authorities: TrustedAuthorities, now: datetime) -> bytes:
     """The TimeStampToken (DER) of a good answer.
 
     Raises TimestampRefused, TimestampMalformed, TimestampMismatch, TimestampTime, TimestampUntrusted.
@@ -156,3 +156,18 @@ def _is_authority(certificate: x509.Certificate) -> bool:
     usage = certificate.extended_key_usage_value
     critical = "extended_key_usage" in certificate.critical_extensions
     return usage is not None and usage.native == [PURPOSE] and critical
+
+
+class CheckedStamper:
+    """One timestamp authority."""
+
+    def __init__(self, exchange: Exchange, authorities: TrustedAuthorities, now: Callable[[], datetime]) -> None:
+        self._exchange = exchange
+        self._authorities = authorities
+        self._now = now
+
+    async def stamp(self, covered: bytes) -> bytes:
+        """The TimeStampToken (DER) for these bytes, checked. Raises TimestampError's classes."""
+        request = request_for(covered)
+        answer = await self._exchange(request.der)
+        return await asyncio.to_thread(token_of, answer, request, self._authorities, self._now())

@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from cardd.documents.stamping import TimestampAuthority
+from cardd.documents.signing import TimestampAuthority
 from cardd.identity.authorities import KnownAuthorities
 from cardd.model import KeyPurpose
 from cardd.system.host import SystemClock

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardd.errors import AssertionInsFormat, AssertionInsKey, AssertionInsOid
-from cardd.formats.saml.ins import NIA, NIR, OIDS, TEST, key_of, resource_id
+from cardd.formats.saml.checks import NIA, NIR, OIDS, TEST, key_of, resource_id
 from cardd.formats.saml.request import Patient
 
 NUMBERS = st.from_regex(r"[0-9]{5}([0-9]{2}|2[AB])[0-9]{6}", fullmatch=True).filter(str.isascii)

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from cardd.formats.cades import prepare_cades
 from cardd.formats.document import new_document
-from cardd.formats.verifying.cms import verify_cms
+from cardd.formats.cades import verify_cms
 from tests.rig.pens import card_pen
 
 folder, detached = Path(sys.argv[1]), sys.argv[2] == "detached"

@@ -29,10 +29,9 @@ from cardd.errors import (
 )
 from cardd.formats.document import new_document
 from cardd.formats.options import PadesOptions, Visible
-from cardd.formats.pades import PadesPrepared, prepare_pades
+from cardd.formats.pades import PadesPrepared, prepare_pades, verify_pades
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
-from cardd.formats.verifying.pades import verify_pades
 from cardd.model import Identity, Organisation
 from tests.rig.pdf import boxes_of, pdf, pdfsig, words_of
 from tests.rig.pens import Pen, card_pen, finished

@@ -20,7 +20,7 @@ from cardd.formats.document import new_document
 from cardd.formats.options import PadesOptions
 from cardd.formats.pades import prepare_pades
 from cardd.formats.pdf.process import PdfProcess
-from cardd.formats.verifying.pades import verify_pades
+from cardd.formats.pades import verify_pades
 from cardd.model import Identity
 from tests.rig.pdf import pdf
 from tests.rig.pens import card_pen

@@ -27,8 +27,7 @@ from cardd.errors import (
     TimestampUnavailable,
     TimestampUntrusted,
 )
-from cardd.formats.stamping import Stamper
-from cardd.formats.timestamp import TimestampRequest, request_for, token_of, verified
+from cardd.formats.timestamp import CheckedStamper, TimestampRequest, request_for, token_of, verified
 from cardd.formats.trust import TrustedAuthorities
 from cardd.formats.verified import Flaw
 from cardd.system.timestamping import ANSWER_MAX, TimestampHttp
@@ -58,7 +57,7 @@ def _now() -> datetime:
 async def _stamp(url: str, tsa: OpensslTsa, timeout: float = 20.0) -> bytes:
     http = TimestampHttp(url, timeout=timeout)
     try:
-        return await Stamper(http.exchange, _trusting(tsa.authority), _now).stamp(COVERED)
+        return await CheckedStamper(http.exchange, _trusting(tsa.authority), _now).stamp(COVERED)
     finally:
         await http.close()
 
@@ -76,7 +75,7 @@ async def test_openssl_verifies_the_timestamp_that_its_own_authority_gave(tsa: O
 async def test_a_batch_goes_over_one_connection(tsa: OpensslTsa) -> None:
     async with TsaServer(tsa) as server:
         http = TimestampHttp(server.url)
-        stamper = Stamper(http.exchange, _trusting(tsa.authority), _now)
+        stamper = CheckedStamper(http.exchange, _trusting(tsa.authority), _now)
         for number in range(5):
             await stamper.stamp(COVERED + bytes((number,)))
         await http.close()

@@ -15,9 +15,9 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cardd.formats.revocation.asking import Revocations
-from cardd.formats.revocation.status import Revocation, Source, Status, Why
+from cardd.formats.revocation import Revocations
 from cardd.formats.trust import NoPath, TrustedAuthorities
+from cardd.formats.verified import Revocation, Source, Status, Why
 from cardd.model import Algorithm
 from cardd.system.revocation import RevocationCache, RevocationHttp
 from tests.rig.pens import Pen, SmallAuthority, der

@@ -30,8 +30,7 @@ from cardd.formats.pades import prepare_pades
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared
 from cardd.formats.raw import prepare_raw
-from cardd.formats.revocation.status import Source, Status, Why
-from cardd.formats.verified import Flaw, Format, Scope
+from cardd.formats.verified import Flaw, Format, Scope, Source, Status, Why
 from cardd.formats.xades import prepare_xades
 from cardd.model import Algorithm, Identity
 from cardd.system.host import SystemClock

@@ -22,9 +22,8 @@ from cardd.errors import (
     DocumentMalformed,
     DocumentUnsupported,
 )
-from cardd.formats.cades import prepare_cades
+from cardd.formats.cades import prepare_cades, verify_cms
 from cardd.formats.verified import Flaw, Format, Scope
-from cardd.formats.verifying.cms import verify_cms
 from cardd.model import Algorithm
 from cardd.tlv import encode
 from tests.rig.openssl import run

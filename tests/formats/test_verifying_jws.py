@@ -22,10 +22,9 @@ from cardd.errors import (
     DocumentMalformed,
     DocumentUnsupported,
 )
-from cardd.formats.jws import encoded, prepare_jws
+from cardd.formats.jws import encoded, prepare_jws, verify_jws
 from cardd.formats.options import JwsOptions, Serialization
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature
-from cardd.formats.verifying.jws import verify_jws
 from cardd.model import Algorithm
 from tests.rig.pens import Pen, SmallAuthority, finished
 from tests.rig.tsa import OpensslTsa

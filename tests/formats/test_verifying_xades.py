@@ -25,8 +25,7 @@ from cardd.errors import (
 )
 from cardd.formats.options import CertificateProperty, Packaging, XadesOptions
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
-from cardd.formats.verifying.xades import verify_xades
-from cardd.formats.xades import prepare_xades
+from cardd.formats.xades import prepare_xades, verify_xades
 from tests.rig.pens import Pen, finished
 from tests.rig.tsa import OpensslTsa
 

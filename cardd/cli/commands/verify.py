@@ -25,7 +25,7 @@ from cardd.documents.verdicts import Judged, Reason, Verdict, Verification
 from cardd.documents.verification import Anchors, Verifier
 from cardd.errors import ConfigInvalid, InvalidRequest
 from cardd.formats.pdf.process import PdfProcess
-from cardd.formats.revocation.status import Revocation
+from cardd.formats.verified import Revocation
 from cardd.i18n import text
 
 if TYPE_CHECKING:

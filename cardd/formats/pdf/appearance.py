@@ -7,12 +7,16 @@ for Western Europe: é, ç and œ are there, and no font needs to be carried alo
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from collections.abc import Sequence
+from io import BytesIO
 
-from PIL import Image
+from PIL import Image, ImageOps
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.images import pil_image
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
+
+from cardd.errors import PdfPictureTooLarge, PdfPictureUnreadable
 
 name = generic.NameObject
 
@@ -26,6 +30,9 @@ CAPITAL = 0.78
 WIDE_LETTERS = "mwMWŒœÆæ@%…—©®™¼½¾‰"
 # by the page's Rotate: the appearance is turned against it (ISO 32000-1, section 12.5.5)
 UPRIGHT = {0: (1, 0, 0, 1, 0, 0), 90: (0, 1, -1, 0, 0, 0), 180: (-1, 0, 0, -1, 0, 0), 270: (0, -1, 1, 0, 0, 0)}
+PIXELS_MAX = 2000  # each way
+FORMATS = ("PNG", "JPEG")
+ALPHA = ("LA", "PA", "La", "RGBa")
 
 
 def appearance(
@@ -124,3 +131,27 @@ def _width(line: str) -> float:
 
 def _numbers(*values: float) -> generic.ArrayObject:
     return generic.ArrayObject(generic.FloatObject(f"{value:g}") for value in values)
+
+
+def read_picture(content: bytes) -> Image.Image:
+    """The picture, upright, in a mode that a PDF has: grey, RGB, or RGB with transparency.
+
+    Raises PdfPictureUnreadable, PdfPictureTooLarge.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(BytesIO(content), formats=FORMATS) as picture:
+                if max(picture.size) > PIXELS_MAX:
+                    raise PdfPictureTooLarge(limit=f"{PIXELS_MAX} × {PIXELS_MAX}")
+                return _converted(ImageOps.exif_transpose(picture))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as fault:
+        raise PdfPictureTooLarge(limit=f"{PIXELS_MAX} × {PIXELS_MAX}") from fault
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, OverflowError) as fault:
+        raise PdfPictureUnreadable from fault
+
+
+def _converted(picture: Image.Image) -> Image.Image:
+    if picture.mode in ALPHA or "transparency" in picture.info:
+        return picture.convert("RGBA")
+    return picture.copy() if picture.mode in ("L", "RGB", "RGBA") else picture.convert("RGB")

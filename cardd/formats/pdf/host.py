@@ -9,6 +9,7 @@ and after a document that left much in its memory: the next one must not pay for
 from __future__ import annotations
 
 import ctypes
+import io
 import logging
 import os
 import resource
@@ -16,15 +17,17 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError
 
 from cardd.errors import CarddError, PdfDamaged, PdfTooComplex
 from cardd.formats.document import with_space
-from cardd.formats.pdf.file import opened
-from cardd.formats.pdf.listing import listed
-from cardd.formats.pdf.placing import place
+from cardd.formats.pdf.fields import listed, place
 from cardd.formats.pdf.wire import Answer, Broken, List, Place, Refused, Request, receive_request, send_answer
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 IDLE = 60.0  # seconds
 KEPT_MAX = 128 * 1024 * 1024  # bytes; about twice what the libraries and a small document want
@@ -93,6 +96,60 @@ def _harden(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class SharedFile(io.RawIOBase):
+    """The file behind a descriptor, which it closes at its end, read and written at positions of its own.
+
+    The one that the descriptor shares with the daemon stays where it is.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def writable(self) -> bool:
+        """Yes, where the descriptor is."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """As io.RawIOBase has it."""
+        count = os.preadv(self._descriptor, [buffer], self._position)
+        self._position += count
+        return count
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        """As io.RawIOBase has it."""
+        count = os.pwrite(self._descriptor, content, self._position)
+        self._position += count
+        return count
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """As io.RawIOBase has it; ValueError before the beginning."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: os.fstat(self._descriptor).st_size}[whence]
+        if base + offset < 0:
+            raise ValueError(offset)
+        self._position = base + offset
+        return self._position
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+def opened(descriptor: int) -> io.BufferedRandom:
+    """The document behind this descriptor."""
+    return io.BufferedRandom(SharedFile(descriptor))
 
 
 if __name__ == "__main__":

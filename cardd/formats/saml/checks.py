@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 from cardd.errors import (
     AlgorithmUnsupported,
+    AssertionInsFormat,
+    AssertionInsKey,
+    AssertionInsOid,
     AssertionNationalIdInvalid,
     AssertionRegistrationIncomplete,
     AssertionSectorMissing,
@@ -26,7 +29,7 @@ from cardd.formats.certificate import (
     require_signing,
 )
 from cardd.formats.prepared import Signer
-from cardd.formats.saml.request import Speaker
+from cardd.formats.saml.request import Patient, Speaker
 from cardd.model import Algorithm, Situation
 
 TEXT_MAX = 256
@@ -35,6 +38,9 @@ OTHER_ID = re.compile(r"[0134569][0-9A-Za-z/._-]{7,63}")
 STRUCTURE = re.compile(r"0[0-9]{8,14}|1[0-9][0-9AB][0-9]{7}|3[0-9]{14}|4[0-9]{14}")
 SECTOR = re.compile(r"SA[0-9]{2}")
 ISSUER = KEYWORDS | {GIVEN_NAME: "GN", SURNAME: "SN", TITLE: "T"}  # the keywords that the samples have
+NIR, NIA, TEST = "1.2.250.1.213.1.4.8", "1.2.250.1.213.1.4.9", "1.2.250.1.213.1.4.10"
+OIDS = (NIR, NIA, TEST)
+FORM = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{6}[0-9]{2}")
 
 
 def signing_certificate(signer: Signer, now: datetime) -> CertificateFacts:
@@ -124,3 +130,20 @@ def sector(speaker: Speaker) -> str:
 def instant(time: datetime) -> str:
     """UTC with milliseconds, as in every sample."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def key_of(number: str) -> str:
+    """The two digits behind these 13 characters."""
+    digits = number.replace("2A", "19").replace("2B", "18")
+    return f"{97 - int(digits) % 97:02}"
+
+
+def resource_id(patient: Patient) -> str:
+    """The patient as the DMP names them. Raises AssertionInsFormat, AssertionInsKey, AssertionInsOid."""
+    if patient.oid not in OIDS:
+        raise AssertionInsOid(oid=patient.oid[:64], known=", ".join(OIDS))
+    if not FORM.fullmatch(patient.ins):
+        raise AssertionInsFormat
+    if patient.ins[13:] != key_of(patient.ins[:13]):
+        raise AssertionInsKey
+    return f"{patient.ins}^^^&{patient.oid}&ISO^NH"

@@ -13,7 +13,7 @@ from cardd.errors import (
 from cardd.formats.prepared import Signer
 from cardd.formats.saml import assertion, checks
 from cardd.formats.saml.assertion import attribute, node
-from cardd.formats.saml.ins import resource_id
+from cardd.formats.saml.checks import resource_id
 from cardd.formats.saml.node import HL7, Node
 from cardd.formats.saml.profiles import DmpProfile
 from cardd.formats.saml.request import Access, Login, Means, Mode, Registration, Speaker, VihfCall
