@@ -18,11 +18,11 @@ from cardd.driver import Card
 from cardd.errors import CardRemoved, ModuleFailed, PinRequired
 from cardd.model import Algorithm, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
-from cardd_drivers.pkcs11 import process as module_process
+from cardd_drivers.pkcs11 import module as pkcs11_module
 from cardd_drivers.pkcs11.card import TokenCard
 from cardd_drivers.pkcs11.module import Module
 from cardd_drivers.pkcs11.reader import TokenConnection
-from cardd_drivers.pkcs11.registered import resolve
+from cardd_drivers.pkcs11.source import resolve
 from cardd_drivers.pkcs11.wire import ListTokens
 from tests.rig.softhsm import PIN, SoftHsm
 
@@ -197,7 +197,7 @@ def test_a_module_that_hangs_is_ended_in_time(tmp_path: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(ModuleFailed) as failed:
         module.call(ListTokens(), limit=1.0)
-    assert time.monotonic() - begun < 1.0 + 3 * module_process.ENDING
+    assert time.monotonic() - begun < 1.0 + 3 * pkcs11_module.ENDING
     assert failed.value.params["why"] == "timeout"
     assert module.pid is None
     module.close()

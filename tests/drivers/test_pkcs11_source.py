@@ -16,7 +16,7 @@ from cardd.model import CardKind
 from cardd.ports import Reader, Token
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.reader import TokenConnection
-from cardd_drivers.pkcs11.watch import ModuleTokens
+from cardd_drivers.pkcs11.source import ModuleTokens
 from cardd_drivers.pkcs11.wire import ListTokens
 from tests.contract.cases import OPENSC
 from tests.rig.here import use_here

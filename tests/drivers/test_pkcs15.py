@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from cardd.errors import CarddError, CardGarbled
 from cardd.tlv import encode
 from cardd_drivers.pkcs15 import asn1
-from cardd_drivers.pkcs15.directory import Application, DirectoryType, applications, directory_paths
-from cardd_drivers.pkcs15.objects import KeyUsage, PasswordFlags, certificate_files, passwords, private_keys
+from cardd_drivers.pkcs15.objects import (
+    Application,
+    DirectoryType,
+    KeyUsage,
+    PasswordFlags,
+    applications,
+    certificate_files,
+    directory_paths,
+    passwords,
+    private_keys,
+)
 from tests.drivers.small_card import AID, AODF, EF_DIR, ODF, files
 
 # as OpenSC dumps the directory of a real card, with the extended access rules that only it has

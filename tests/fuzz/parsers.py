@@ -10,12 +10,19 @@ from cardd.identity.holders import identity_of, organisation_of
 from cardd.model import Algorithm
 from cardd.pcsc.channel import historical_bytes, takes_extended_apdus
 from cardd.tlv import MAX_DEPTH, Tlv, announced_size, parse
-from cardd_drivers.cps3.atr import kind_of
 from cardd_drivers.cps3.contents import serial_in
-from cardd_drivers.cps3.proof import Verifier
-from cardd_drivers.pkcs15.directory import DirectoryType, applications, directory_paths
+from cardd_drivers.cps3.driver import kind_of
+from cardd_drivers.cps3.verifier import Verifier
 from cardd_drivers.pkcs15.files import FILE_MAX, READS_MAX, Files
-from cardd_drivers.pkcs15.objects import certificate_files, data_files, passwords, private_keys
+from cardd_drivers.pkcs15.objects import (
+    DirectoryType,
+    applications,
+    certificate_files,
+    data_files,
+    directory_paths,
+    passwords,
+    private_keys,
+)
 from tests.drivers.channel import CountingChannel
 
 ANSWER_MAX = 600  # bytes: shorter and longer than a short command can ask for

@@ -12,7 +12,7 @@ from cardd.core.consent import SignatureRequest
 from cardd.core.sessions import Session
 from cardd.errors import CardRemoved, SignatureInvalid
 from cardd.model import Message, Outcome
-from cardd_drivers.cps3.proof import Verifier
+from cardd_drivers.cps3.verifier import Verifier
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, Core

@@ -16,7 +16,8 @@ from cardd.driver import Card, Channel
 from cardd.errors import CardRemoved
 from cardd.model import CardKind
 from cardd.ports import Reader, SourceSettings, Token
-from cardd_drivers.pkcs11 import module, pkcs11_source, watch
+from cardd_drivers.pkcs11 import module, pkcs11_source
+from cardd_drivers.pkcs11 import source as tokens_source
 from cardd_drivers.pkcs11.source import Pkcs11Source
 from tests.contract.cases import OPENSC
 from tests.pkcs11.shim import MUTE, REMOVABLE, TELLING
@@ -149,11 +150,11 @@ async def test_what_says_nothing_when_it_comes_is_looked_at_again(hsm: SoftHsm, 
 async def test_what_goes_on_saying_nothing_is_left_alone(
     hsm: SoftHsm, shim: Shim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "LOOK_PAUSE", 0.01)
+    monkeypatch.setattr(tokens_source, "LOOK_PAUSE", 0.01)
     (hsm.directory.parent / "mute").touch()
     async with watched(shim(MUTE)) as (source, listener):
         tokens = source._tokens[0]
-        await eventually(lambda: tokens._looks == watch.LOOKS)
+        await eventually(lambda: tokens._looks == tokens_source.LOOKS)
         last = tokens._again
         assert last
         await eventually(lambda: last.when() < asyncio.get_running_loop().time())
@@ -191,7 +192,7 @@ async def test_a_first_start_that_fails_is_tried_again(hsm: SoftHsm, monkeypatch
 async def test_a_module_that_never_starts_is_left_alone_after_some_tries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(watch, "FAILURES_MAX", 3)
+    monkeypatch.setattr(tokens_source, "FAILURES_MAX", 3)
     monkeypatch.setattr(module, "PAUSE_MAX", 0.05)
     (tmp_path / "no.so").write_text("no module")
     async with watched(str(tmp_path / "no.so")) as (source, _):

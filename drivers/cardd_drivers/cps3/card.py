@@ -1,4 +1,8 @@
-"""One open CPS3 card: what it tells of itself, its PIN and its keys."""
+"""One open CPS3 card: what it tells of itself, its PIN and its keys.
+
+Read without contact, a CPS3 has no PIN, and one technical key that works without any. The card tells which one it is
+and proves that it is genuine; it never speaks for its holder. Source: the emulation facts, section 5.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +24,16 @@ from cardd.model import (
 from cardd.secret import Secret
 from cardd_drivers.cps3 import commands
 from cardd_drivers.cps3.commands import Operation
-from cardd_drivers.cps3.contents import Directories
+from cardd_drivers.cps3.contents import Directories, number_of, situation
 from cardd_drivers.cps3.midstate import split
-from cardd_drivers.cps3.operator import NotOffered, Operator
+from cardd_drivers.cps3.operations import KeyOperations, NotOffered
 from cardd_drivers.cps3.pins import CardPins
-from cardd_drivers.cps3.situations import number_of, situation
 from cardd_drivers.pkcs15.files import Files
 
 if TYPE_CHECKING:
-    from cardd_drivers.cps3.proof import Verifier
+    from cardd_drivers.cps3.verifier import Verifier
+from cardd_drivers.cps3.commands import CONTACTLESS_AID
+from cardd_drivers.pkcs15.objects import Application, Password
 
 DIGEST_SIZE = 32
 
@@ -46,7 +51,7 @@ class Cps3Card:
         self._files = self.files_type(channel)
         self._directories = self.directories_type(self._files)
         self._contents = self._directories.read()
-        self._operator = Operator(channel, self._files, self._contents.application.aid)
+        self._operations = KeyOperations(channel, self._files, self._contents.application.aid)
         self._certificates: tuple[CardCertificate, ...] | None = None
         self._situations: tuple[Situation, ...] | None = None
         self._verifiers: dict[str, Verifier] = {}
@@ -97,7 +102,7 @@ class Cps3Card:
 
     def verify(self, pin: Secret | None) -> None:
         """Present the PIN where the coming operation needs the card to be."""
-        self._operator.before_login()
+        self._operations.before_login()
         self._pins.verify(pin)
 
     def change_pin(self, old: Secret | None, new: Secret | None) -> None:
@@ -125,13 +130,13 @@ class Cps3Card:
     def _sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
         if not self._hashes_on_card:
             try:
-                return self._operator.run(self._digest_operation(key, message.digest))
+                return self._operations.run(self._digest_operation(key, message.digest))
             except NotOffered as refusal:
                 if message.content is None:
                     raise AlgorithmUnsupported(algorithm=algorithm) from refusal
         if message.content is None:
             raise AlgorithmUnsupported(algorithm=algorithm)
-        signature = self._operator.run(self._content_operation(key, message.content))
+        signature = self._operations.run(self._content_operation(key, message.content))
         self._hashes_on_card = True
         return signature
 
@@ -141,7 +146,7 @@ class Cps3Card:
         Raises as ``sign`` does.
         """
         _check_use(key, (KeyPurpose.AUTHENTICATION, KeyPurpose.TECHNICAL), algorithm, digest)
-        return self._proven(key, algorithm, digest, self._operator.run(self._authentication_operation(key, digest)))
+        return self._proven(key, algorithm, digest, self._operations.run(self._authentication_operation(key, digest)))
 
     def _digest_operation(self, key: KeyRef, digest: bytes) -> Operation:
         return commands.sign_digest(key.reference, digest)
@@ -156,12 +161,12 @@ class Cps3Card:
     def _proven(self, key: KeyRef, algorithm: Algorithm, digest: bytes, signature: bytes) -> bytes:
         """The signature, once it has verified: a card that took another key, or garbled bytes, end here."""
         if not self._verifier(key).accepts(signature, digest, algorithm):
-            self._operator.distrust_references()
+            self._operations.distrust_references()
             raise SignatureInvalid
         return signature
 
     def _verifier(self, key: KeyRef) -> Verifier:
-        from cardd_drivers.cps3.proof import Verifier  # noqa: PLC0415 - cryptography would slow the daemon's start
+        from cardd_drivers.cps3.verifier import Verifier  # noqa: PLC0415 - cryptography would slow the daemon's start
 
         if key.id not in self._verifiers:
             found = next((certificate for certificate in self.certificates() if certificate.key_id == key.id), None)
@@ -175,3 +180,18 @@ def _check_use(key: KeyRef, purposes: tuple[KeyPurpose, ...], algorithm: Algorit
     """No key does another's work, and nothing but a SHA-256 digest is signed."""
     if key.purpose not in purposes or algorithm not in key.algorithms or len(digest) != DIGEST_SIZE:
         raise AlgorithmUnsupported(algorithm=algorithm)
+
+
+class ContactlessDirectories(Directories):
+    """The contactless application's, which lists no passwords."""
+
+    aid = CONTACTLESS_AID
+
+    def _passwords(self, application: Application, odf: bytes) -> list[Password]:  # noqa: ARG002 - the hook's signature
+        return []
+
+
+class Cps3ContactlessCard(Cps3Card):
+    """A CPS3 near a contactless reader."""
+
+    directories_type = ContactlessDirectories

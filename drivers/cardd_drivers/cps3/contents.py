@@ -1,29 +1,38 @@
-"""Finding a card's serial number, PIN, keys and certificates: EF.SN, EF.DIR, ODF, then the directories.
+"""Finding a card's serial number, PIN, keys, certificates and situations: EF.SN, EF.DIR, ODF, then the directories.
 
 No file identifier is assumed but those that ISO 7816-4 and 7816-15 fix; on real cards only the directories tell.
+
+The holder's situations of practice are the objects CPS_ACTIVITY_01_PS to CPS_ACTIVITY_16_PS. Each is EE with 84 (the
+structure's name), 85 (its Struct_IdNat) and 86 (code of the sector, table R02). What else may stand in one is not
+known, and left alone.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from cardd.apdu import SW, Response
 from cardd.errors import CardGarbled, CardIncomplete, CardRefused
-from cardd.model import Algorithm, KeyPurpose, KeyRef, PinInfo
+from cardd.model import Algorithm, KeyPurpose, KeyRef, PinInfo, Situation
 from cardd.tlv import parse_one
 from cardd_drivers.cps3 import commands
-from cardd_drivers.pkcs15.directory import Application, DirectoryType, applications, directory_paths
+from cardd_drivers.pkcs15 import asn1
 from cardd_drivers.pkcs15.files import Files
 from cardd_drivers.pkcs15.objects import (
+    Application,
     CertificateFile,
     DataFile,
+    DirectoryType,
     KeyUsage,
     Password,
     PrivateKey,
+    applications,
     certificate_files,
     data_files,
+    directory_paths,
     passwords,
     private_keys,
 )
@@ -35,6 +44,10 @@ LABELS = {
     "CPS_PRIV_AUT": KeyPurpose.AUTHENTICATION,
     "CPS_PRIV_TECH_AUT": KeyPurpose.TECHNICAL,
 }
+
+TEMPLATE, NAME, STRUCTURE, SECTOR = 0xEE, 0x84, 0x85, 0x86
+
+_LABEL = re.compile(r"CPS_ACTIVITY_(\d\d)_PS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,3 +208,19 @@ def _described(password: Password, usual: tuple[int, int], tries: int) -> PinInf
     if not 1 <= password.minimum <= password.maximum <= PIN_LENGTH_MAX:
         lengths = usual
     return PinInfo(password.reference, password.label, *lengths, tries)
+
+
+def number_of(label: str) -> str | None:
+    """The number of the situation that an object of this label holds, without zeros before it; None for any other."""
+    found = _LABEL.fullmatch(label)
+    return str(int(found[1])) if found else None
+
+
+def situation(number: str, content: bytes) -> Situation:
+    """The object's situation. Raises CardGarbled."""
+    template = parse_one(content)
+    if template.tag != TEMPLATE:
+        raise CardGarbled(what="a situation of practice that is none")
+    fields = template.children
+    name, structure, sector = (asn1.label(asn1.first(fields, tag) or b"") or None for tag in (NAME, STRUCTURE, SECTOR))
+    return Situation(number, sector=sector, structure=structure, structure_name=name)

@@ -1,18 +1,62 @@
-"""One open CPS4 card."""
+"""One open CPS4 card: a CPS3 but for the commands of its keys and its PIN.
+
+A CPS4 takes the new PIN alone once the old one or the PUK was presented. Source: the card facts, section "CPS4"; the
+emulation facts, section 5.
+"""
 
 from __future__ import annotations
 
+from cardd.apdu import LE_MAX, Command, Response
 from cardd.driver import Channel
 from cardd.errors import CardIncomplete
 from cardd.model import Algorithm, CardKind, KeyRef, Message
+from cardd.secret import Secret
 from cardd_drivers.cps3.card import Cps3Card
-from cardd_drivers.cps3.commands import Operation
-from cardd_drivers.cps4 import commands
+from cardd_drivers.cps3.commands import DIGEST_INFO_SHA256, Operation
+from cardd_drivers.cps3.pins import CardPins
 from cardd_drivers.cps4.channel import LogicalChannel
 from cardd_drivers.cps4.files import Cps4Directories, Cps4Files
-from cardd_drivers.cps4.pins import Cps4Pins
+
+SIGNATURES = {Algorithm.RS256: 0x28, Algorithm.PS256: 0x2C}
+LOCAL = 0x80  # a key of the current application, in a signature's environment
+
+CURRENT = 0x80  # with a reference: of the current application
 
 MODULI = range(1024, 4096 + 1, 8)  # bits
+
+
+def sign_digest(key: int, algorithm: Algorithm, digest: bytes) -> Operation:
+    """Sign a SHA-256 digest; the card itself adds the padding of the algorithm."""
+    environment = Command(0x00, 0x22, 0x81, 0xB6, bytes((0x91, 0x02, SIGNATURES[algorithm], key | LOCAL)))
+    return Operation((environment,), Command(0x00, 0x2A, 0x9E, 0x9A, digest, le=LE_MAX), lasting=True)
+
+
+def authenticate(key: int, digest: bytes, size: int) -> Operation:
+    """A PKCS#1 v1.5 signature of a SHA-256 digest by the raw RSA of PSO DECIPHER: the padding is made here.
+
+    ``size`` is that of the modulus, in bytes: the block is longer than one short APDU, and goes out chained.
+    """
+    environment = Command(0x00, 0x22, 0x41, 0xB8, bytes((0x83, 0x01, key)))
+    return Operation((environment,), Command(0x00, 0x2A, 0x80, 0x86, _padded(digest, size), le=LE_MAX), lasting=True)
+
+
+def _padded(digest: bytes, size: int) -> bytes:
+    """EMSA-PKCS1-v1_5 (RFC 8017, section 9.2)."""
+    content = DIGEST_INFO_SHA256 + digest
+    return b"\x00\x01" + b"\xff" * (size - 3 - len(content)) + b"\x00" + content
+
+
+class Cps4Pins(CardPins):
+    """Changes and unblocks as a CPS4 wants it."""
+
+    def _replace(self, old: Secret, new: Secret) -> tuple[Command, Response]:  # noqa: ARG002 - the hook's signature
+        command = Command(0x00, 0x24, 0x01, self.pin.reference)
+        return command, self._channel.transmit_secret(command, new)
+
+    def _set_new(self, new: Secret) -> tuple[Command, Response]:
+        unblock = Command(0x00, 0x2C, 0x03, self.pin.reference | CURRENT)
+        response = self._channel.transmit(unblock)
+        return self._replace(new, new) if response.ok else (unblock, response)
 
 
 class Cps4Card(Cps3Card):
@@ -29,10 +73,10 @@ class Cps4Card(Cps3Card):
         super().__init__(inside, kind)
 
     def _sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
-        return self._operator.run(commands.sign_digest(key.reference, algorithm, message.digest))
+        return self._operations.run(sign_digest(key.reference, algorithm, message.digest))
 
     def _authentication_operation(self, key: KeyRef, digest: bytes) -> Operation:
         bits = self._contents.bits[key.id]
         if bits not in MODULI:
             raise CardIncomplete(what="modulus")
-        return commands.authenticate(key.reference, digest, bits // 8)
+        return authenticate(key.reference, digest, bits // 8)

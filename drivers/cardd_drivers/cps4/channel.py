@@ -31,7 +31,7 @@ class LogicalChannel:
 
     def __init__(self, basic: Channel) -> None:
         self._basic = basic
-        self._way: tuple[Command, ...] = STRAIGHT
+        self._selections: tuple[Command, ...] = STRAIGHT
         self._opened: int | None = None
 
     @property
@@ -70,10 +70,10 @@ class LogicalChannel:
         """Open the channel, unless it is. Raises CardRefused."""
         if self._opened == self._basic.epoch:
             return
-        last = self._follow(self._way)
-        if last.sw == SW.CONDITIONS and self._way is STRAIGHT:
-            self._way = DETOUR  # and so at once from now on
-            last = self._follow(self._way)
+        last = self._select_all(self._selections)
+        if last.sw == SW.CONDITIONS and self._selections is STRAIGHT:
+            self._selections = DETOUR  # and so at once from now on
+            last = self._select_all(self._selections)
         if not last.ok:
             raise refused(STRAIGHT[0], last)
         self._opened = self._basic.epoch
@@ -82,8 +82,8 @@ class LogicalChannel:
         self.open()
         return replace(command, cla=command.cla | NUMBER)
 
-    def _follow(self, way: tuple[Command, ...]) -> Response:
-        """Only the last answer counts: what the cards say on the way there is not known."""
-        for command in way[:-1]:
+    def _select_all(self, selections: tuple[Command, ...]) -> Response:
+        """Only the last answer counts: what the cards say to those before is not known."""
+        for command in selections[:-1]:
             self._basic.transmit(command)
-        return self._basic.transmit(way[-1])
+        return self._basic.transmit(selections[-1])

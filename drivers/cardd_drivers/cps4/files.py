@@ -13,8 +13,8 @@ from cardd.apdu import LE_MAX, Command
 from cardd.errors import CardGarbled, CardRefused
 from cardd.model import Algorithm, KeyPurpose
 from cardd_drivers.cps3.contents import Directories, serial_in
-from cardd_drivers.pkcs15.directory import MASTER_FILE, Application
 from cardd_drivers.pkcs15.files import Files
+from cardd_drivers.pkcs15.objects import MASTER_FILE, Application
 
 EF_DIR = bytes.fromhex("3F002F00")
 EF_SN = bytes.fromhex("3F00D003")  # a CPS3's: a CPS4 may have it elsewhere, or nowhere

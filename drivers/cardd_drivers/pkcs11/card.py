@@ -1,8 +1,21 @@
-"""One token as a card."""
+"""One token as a card.
+
+What its keys are for and can do is told by their certificates and by the token's mechanisms.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NoReturn
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import (
+    Certificate,
+    ExtensionNotFound,
+    InvalidVersion,
+    KeyUsage,
+    load_der_x509_certificate,
+)
 
 from cardd.driver import Card
 from cardd.errors import (
@@ -32,7 +45,7 @@ from cardd.model import (
     PinStatus,
 )
 from cardd.secret import Secret
-from cardd_drivers.pkcs11.keys import keys_of
+from cardd.tlv import in_order
 from cardd_drivers.pkcs11.module import ANSWER_LIMIT, KEYPAD_LIMIT, Module
 from cardd_drivers.pkcs11.wire import (
     ChangePin,
@@ -46,6 +59,14 @@ from cardd_drivers.pkcs11.wire import (
     UnblockPin,
 )
 
+RSA_PKCS, RSA_PKCS_PSS, ECDSA = 0x01, 0x0D, 0x1041  # CKM_…
+# the official middleware's labels, for certificates that say nothing themselves (the card facts)
+LABELS = {
+    "Certificat de Signature CPS": KeyPurpose.SIGNATURE,
+    "Certificat d'Authentification CPS": KeyPurpose.AUTHENTICATION,
+    "Certificat Technique CPS": KeyPurpose.TECHNICAL,
+}
+
 # what a PIN may look like is not told by every module; nothing is sent that could be none at all
 PIN = PinInfo(reference=0, label="PKCS#11", minimum=1, maximum=255, tries=0, digits=False)
 
@@ -58,6 +79,43 @@ UNSUPPORTED = {0x54, 0x70, 0x71, 0x68, 0x60}  # function, mechanism, its paramet
 UNCHANGEABLE = {0x54, 0x103, 0xE2}  # function; no such user; write-protected token
 PIN_LOW, PIN_FINAL, PIN_LOCKED, KEYPAD = 0x10000, 0x20000, 0x40000, 0x100  # CKF_USER_…, PROTECTED_AUTHENTICATION_PATH
 OFFICER_FINAL, OFFICER_LOCKED = 0x200000, 0x400000
+
+
+def keys_of(description: Description) -> Iterator[KeyRef]:
+    """The usable keys, in the token's order; ``reference`` is the certificate's place in it."""
+    for place, found in enumerate(description.certificates):
+        try:
+            certificate = load_der_x509_certificate(in_order(found.der))
+            algorithms = tuple(_algorithms(certificate, description.mechanisms))
+        except (ValueError, TypeError, InvalidVersion):
+            continue
+        purpose = LABELS.get(found.label) or _purpose(certificate)
+        if purpose and algorithms:
+            yield KeyRef(found.id.hex(), found.label, purpose, place, algorithms, pin=0)
+
+
+def _purpose(certificate: Certificate) -> KeyPurpose | None:
+    """None for a certificate authority's, which a token may carry as its own chain."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(KeyUsage).value
+    except (ExtensionNotFound, ValueError):
+        return None
+    if usage.key_cert_sign:
+        return None
+    if usage.content_commitment:
+        return KeyPurpose.SIGNATURE
+    return KeyPurpose.AUTHENTICATION if usage.digital_signature else None
+
+
+def _algorithms(certificate: Certificate, mechanisms: tuple[int, ...]) -> Iterator[Algorithm]:
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        if RSA_PKCS in mechanisms:
+            yield Algorithm.RS256
+        if RSA_PKCS_PSS in mechanisms:
+            yield Algorithm.PS256
+    elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1) and ECDSA in mechanisms:
+        yield Algorithm.ES256
 
 
 class TokenCard(Card):

@@ -19,6 +19,8 @@ PREFIX = 4
 SHORTEST = 0.001  # seconds; zero would mean not to wait for what has arrived
 EVENT = b"!"  # a token came or went, or the process ended; told on a socket of its own
 
+_encoder = msgpack.Encoder()
+
 
 class Request(Struct, tag=True, frozen=True):
     """What is asked of the module; ``secrets`` are the lengths of those that follow."""
@@ -115,7 +117,6 @@ class Reply(Struct, frozen=True):
 
 Requests = ListTokens | Describe | Login | Logout | Sign | ChangePin | UnblockPin
 
-_encoder = msgpack.Encoder()
 _requests = msgpack.Decoder(Requests)
 _replies = msgpack.Decoder(Reply)
 

@@ -1,12 +1,20 @@
-"""The files' keys as a card: locked until the password opens them, and locked again with each transaction's end."""
+"""PKCS#12 files (RFC 7292) as a card: locked until the password opens them, and again with each transaction's end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
+
 from cardd.driver import Card
-from cardd.errors import AlgorithmUnsupported, PinRequired
+from cardd.errors import AlgorithmUnsupported, CardGarbled, CardIncomplete, PinRefused, PinRequired, StateUnavailable
 from cardd.model import (
     Algorithm,
     CardCertificate,
@@ -19,9 +27,84 @@ from cardd.model import (
     PinStatus,
 )
 from cardd.secret import Secret
-from cardd_drivers.pkcs12.files import Unlocked, unlock
+from cardd.tlv import parse_one
+
+SIZE_MAX = 1024 * 1024
+SEQUENCE = 0x30
+RSA_MIN = 2048
+HALF = 32  # bytes of each number of a P-256 signature
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 PASSWORD = PinInfo(reference=0, label="PKCS#12", minimum=1, maximum=256, tries=0, digits=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocked:
+    """One file's key, which signs, and its certificate."""
+
+    key: KeyRef
+    certificate: CardCertificate
+    private: PrivateKey
+
+    def sign(self, algorithm: Algorithm, digest: bytes) -> bytes:
+        """A signature over a SHA-256 digest, as RFC 7518 writes it (for ES256 the two numbers, 32 bytes each)."""
+        prehashed = Prehashed(hashes.SHA256())
+        if isinstance(self.private, ec.EllipticCurvePrivateKey):
+            numbers = decode_dss_signature(self.private.sign(digest, ec.ECDSA(prehashed)))
+            return b"".join(number.to_bytes(HALF, "big") for number in numbers)
+        if algorithm is Algorithm.PS256:
+            pss = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)
+            return self.private.sign(digest, pss, prehashed)
+        return self.private.sign(digest, padding.PKCS1v15(), prehashed)
+
+
+def unlock(files: Mapping[KeyPurpose, Path], password: Secret) -> Iterator[Unlocked]:
+    """Open every file with the one password.
+
+    Raises StateUnavailable for a file that cannot be read, CardGarbled for one that is no PKCS#12, PinRefused for the
+    wrong password, CardIncomplete without key or certificate, AlgorithmUnsupported for a key of another type.
+    """
+    for reference, (purpose, path) in enumerate(files.items()):
+        content = _content(path)
+        private, certificate = _opened(content, password)
+        identifier = hashlib.sha256(certificate).hexdigest()[:32]
+        key = KeyRef(identifier, path.name, purpose, reference, _algorithms(private), pin=0)
+        yield Unlocked(key, CardCertificate(identifier, path.name, certificate), private)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(SIZE_MAX + 1)
+    except OSError as error:
+        raise StateUnavailable(file=str(path), why=error.strerror or "?") from error
+    if len(content) > SIZE_MAX or parse_one(content[:SIZE_MAX]).tag != SEQUENCE:
+        raise CardGarbled(what="PKCS#12")
+    return content
+
+
+def _opened(content: bytes, password: Secret) -> tuple[PrivateKey, bytes]:
+    try:
+        with password.lent() as value:
+            private, certificate, _ = pkcs12.load_key_and_certificates(content, value)
+    except ValueError:
+        raise PinRefused from None  # the library tells a wrong password from a broken file no better than this
+    except UnsupportedAlgorithm as error:
+        raise CardGarbled(what="PKCS#12") from error
+    if private is None or certificate is None:
+        raise CardIncomplete(what="certificate")
+    if not isinstance(private, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise AlgorithmUnsupported(algorithm=type(private).__name__)
+    return private, certificate.public_bytes(Encoding.DER)
+
+
+def _algorithms(private: PrivateKey) -> tuple[Algorithm, ...]:
+    if isinstance(private, rsa.RSAPrivateKey) and private.key_size >= RSA_MIN:
+        return (Algorithm.RS256, Algorithm.PS256)
+    if isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1):
+        return (Algorithm.ES256,)
+    raise AlgorithmUnsupported(algorithm=f"{private.key_size} bit")
 
 
 class KeyFiles(Card):

@@ -24,6 +24,8 @@ INTERMEDIATE, LAST_BLOCK = 0x90, 0x80
 CRYPTOGRAM = 0x81  # padding indicator of PSO DECIPHER
 INPUT_PART = 0.4  # INTERNAL AUTHENTICATE takes at most 40 % of the modulus
 
+RAW, DECIPHER = 0x02, 0x1A
+
 
 @dataclass(frozen=True, slots=True)
 class Digest:
@@ -41,7 +43,6 @@ SHA256 = Digest(
 )
 HASHES = {0x10: SHA1, 0x40: SHA256}
 SIGNATURES = {0x12: SHA1, 0x42: SHA256}
-RAW, DECIPHER = 0x02, 0x1A
 
 ALLOWED = {
     SIGNATURE: frozenset(SIGNATURES),

@@ -22,6 +22,20 @@ DOCUMENTS_MAX = 1000
 ACCESSES_MAX = 10_000
 FIRST_STRUCTURE = "499999999999001"
 
+Row = dict[str, str | list[str]]
+HEADS = {
+    "date": "Date",
+    "nom": "Professionnel",
+    "identifiant": "Identifiant",
+    "roles": "Rôles",
+    "structure": "Structure",
+    "logiciel": "Logiciel",
+    "action": "Action",
+    "documents": "Documents",
+    "mode": "Mode",
+    "acces": "Accès",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -123,21 +137,6 @@ def first_documents() -> list[Document]:
         )
         for unique_id, title, kind, class_code, confidentiality in shape
     ]
-
-
-Row = dict[str, str | list[str]]
-HEADS = {
-    "date": "Date",
-    "nom": "Professionnel",
-    "identifiant": "Identifiant",
-    "roles": "Rôles",
-    "structure": "Structure",
-    "logiciel": "Logiciel",
-    "action": "Action",
-    "documents": "Documents",
-    "mode": "Mode",
-    "acces": "Accès",
-}
 
 
 def row(access: Access) -> Row:

@@ -36,6 +36,16 @@ HISTORY = "/historique"
 BODY_MAX = 64 * 1024 * 1024
 POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+CONFIGURATION = """[upstreams.dmp]
+url = "{url}"
+paths = ["/simulation/"]
+authorities = "{authorities}\""""
+CURL = """curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/soap+xml' \\
+     --data-binary @request.xml \\
+     "http://127.0.0.1:17463/v1/sessions/$SESSION/upstreams/dmp{path}\""""
+
 
 @dataclass(frozen=True, slots=True)
 class Listening:
@@ -65,9 +75,6 @@ async def serving(listening: Listening, dmp: Dmp, refused: Callable[[Sequence[st
     finally:
         for runner in runners:
             await runner.cleanup()
-
-
-Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def _soap(dmp: Dmp, refused: Callable[[Sequence[str]], None]) -> Handler:
@@ -114,15 +121,6 @@ def _tls(listening: Listening) -> ssl.SSLContext:
         context.load_verify_locations(cadata=authority.public_bytes(Encoding.DER))
     context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-CONFIGURATION = """[upstreams.dmp]
-url = "{url}"
-paths = ["/simulation/"]
-authorities = "{authorities}\""""
-CURL = """curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/soap+xml' \\
-     --data-binary @request.xml \\
-     "http://127.0.0.1:17463/v1/sessions/$SESSION/upstreams/dmp{path}\""""
 
 
 async def run(settings: Settings, options: ServerOptions, report: Callable[[str], None]) -> None:

@@ -19,6 +19,14 @@ ENVELOPE = "http://www.w3.org/2003/05/soap-envelope"
 SIM = "urn:cardd:simulation:dmp"
 INVALID_CERTIFICATE = "DMPInvalidCertificate"  # the DMP's own code for a key of the wrong kind: the only one known
 
+SPACES = {
+    "env": ENVELOPE,
+    "wsa": "http://www.w3.org/2005/08/addressing",
+    "wsse": "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd",
+    "xop": "http://www.w3.org/2004/08/xop/include",
+}
+PARTS_MAX = 100
+
 
 class Refused(Exception):
     """What was asked is refused. ``codes``: each reason, the first the main one; ``sim:…`` but for the DMP's own."""
@@ -50,15 +58,6 @@ def envelope(body: str, action: str, relates_to: str) -> bytes:
         f'xmlns:wsa="http://www.w3.org/2005/08/addressing"><env:Header><wsa:Action>{escape(action)}</wsa:Action>'
         f"{relates}</env:Header><env:Body>{body}</env:Body></env:Envelope>"
     ).encode()
-
-
-SPACES = {
-    "env": ENVELOPE,
-    "wsa": "http://www.w3.org/2005/08/addressing",
-    "wsse": "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd",
-    "xop": "http://www.w3.org/2004/08/xop/include",
-}
-PARTS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,20 @@ XDS = "urn:ihe:iti:xds-b:2007"
 SPACES = {"query": QUERY, "lcm": LCM, "xds": XDS, "rim": RIM}
 SUCCESS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
 
+FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
+GET_DOCUMENTS = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
+QUOTED = re.compile(r"'([^']*)'")  # each value of a query's parameter
+RETURNED = {"LeafClass": metadata.leaf, "ObjectRef": metadata.reference}
+
+REGISTERED = f'<rs:RegistryResponse xmlns:rs="{RS}" status="{SUCCESS}"/>'
+
+QUERIED, PROVIDED, RETRIEVED = "ITI-18", "ITI-41", "ITI-43"
+BODIES = {
+    f"{{{QUERY}}}AdhocQueryRequest": (QUERIED, "urn:ihe:iti:2007:RegistryStoredQuery"),
+    f"{{{XDS}}}ProvideAndRegisterDocumentSetRequest": (PROVIDED, "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"),
+    f"{{{XDS}}}RetrieveDocumentSetRequest": (RETRIEVED, "urn:ihe:iti:2007:RetrieveDocumentSet"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -61,12 +75,6 @@ class Outcome:
 
     body: str
     documents: tuple[Document, ...]
-
-
-FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
-GET_DOCUMENTS = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
-QUOTED = re.compile(r"'([^']*)'")  # each value of a query's parameter
-RETURNED = {"LeafClass": metadata.leaf, "ObjectRef": metadata.reference}
 
 
 def query(call: Call, records: Records) -> Outcome:
@@ -152,9 +160,6 @@ def _retrieved(documents: Sequence[Document]) -> str:
     )
 
 
-REGISTERED = f'<rs:RegistryResponse xmlns:rs="{RS}" status="{SUCCESS}"/>'
-
-
 def provide(call: Call, records: Records, *, wants_signature: bool) -> Outcome:
     """Keep the documents of a set, all of them or none. Raises ``Refused``."""
     if call.caller.mode == "air":
@@ -212,14 +217,6 @@ def _require_signature(
         wrong = wrong_in_submission_set(contents[name], set_id, signed, call.now, call.caller.signer)
         if wrong:
             raise Refused(*(f"sim:{word}" for word in wrong))
-
-
-QUERIED, PROVIDED, RETRIEVED = "ITI-18", "ITI-41", "ITI-43"
-BODIES = {
-    f"{{{QUERY}}}AdhocQueryRequest": (QUERIED, "urn:ihe:iti:2007:RegistryStoredQuery"),
-    f"{{{XDS}}}ProvideAndRegisterDocumentSetRequest": (PROVIDED, "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"),
-    f"{{{XDS}}}RetrieveDocumentSetRequest": (RETRIEVED, "urn:ihe:iti:2007:RetrieveDocumentSet"),
-}
 
 
 class Dmp:

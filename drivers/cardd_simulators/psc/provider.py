@@ -21,6 +21,19 @@ from cardd_simulators.psc.people import Userinfo
 REQUEST_CLAIM = "urn:openid:params:jwt:claim:auth_req_id"
 LEVEL = "eidas1"
 
+REALM = "/auth/realms/esante-wallet"
+PROTOCOL = f"{REALM}/protocol/openid-connect"
+CLIENT, SECRET = "lps-simulation", "secret-SIMULATION"
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+CIBA = "urn:openid:params:grant-type:ciba"
+SCOPES = ("openid", "scope_all")
+CHANNELS = ("CARD", "MOBILE")
+WANTED = "client_id, response_type=code, scope=openid scope_all, code_challenge_method=S256\n"
+
+LOOPBACK = re.compile(r"http://127\.0\.0\.1:\d{1,5}/[\w/.-]*")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 
 class IdTokens:
     """Makes them for one issuer and one service."""
@@ -77,20 +90,6 @@ def _number(value: int) -> str:
 
 def _text(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-REALM = "/auth/realms/esante-wallet"
-PROTOCOL = f"{REALM}/protocol/openid-connect"
-CLIENT, SECRET = "lps-simulation", "secret-SIMULATION"
-EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-CIBA = "urn:openid:params:grant-type:ciba"
-SCOPES = ("openid", "scope_all")
-CHANNELS = ("CARD", "MOBILE")
-WANTED = "client_id, response_type=code, scope=openid scope_all, code_challenge_method=S256\n"
-
-LOOPBACK = re.compile(r"http://127\.0\.0\.1:\d{1,5}/[\w/.-]*")
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Provider:

@@ -20,6 +20,9 @@ from cardd_simulators.psc.people import Userinfo, people_of
 from cardd_simulators.psc.provider import CLIENT, REALM, SECRET, IdTokens, Provider
 from cardd_simulators.psc.simulator import Control, remove_control, write_control
 
+PORT = 17480
+HOSTS = ("127.0.0.1", "localhost")
+
 
 class Reporter:
     """Tells it to ``report``, as the options want it."""
@@ -54,10 +57,6 @@ class Reporter:
 
     def _line(self, event: str, values: object) -> None:
         self._report(json.dumps({"event": event, "values": values}, ensure_ascii=False))
-
-
-PORT = 17480
-HOSTS = ("127.0.0.1", "localhost")
 
 
 async def serve(folder: Path, options: ServerOptions, report: Callable[[str], None]) -> None:

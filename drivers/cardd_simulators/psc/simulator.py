@@ -19,6 +19,8 @@ from cardd_simulators import texts
 NAME = "control.json"
 STATE = "sandbox-psc"  # the folder's name since the first version: configurations name it
 
+AUTO = ("approve", "deny", "ignore")
+
 
 @dataclass(frozen=True, slots=True)
 class Control:
@@ -45,9 +47,6 @@ def read_control(folder: Path) -> Control | None:
 def remove_control(folder: Path) -> None:
     """It runs no more."""
     (folder / NAME).unlink(missing_ok=True)
-
-
-AUTO = ("approve", "deny", "ignore")
 
 
 class PscSimulator:

@@ -39,7 +39,7 @@ class _Prepared:
     preparation: tuple[Command, ...]
 
 
-class Operator:
+class KeyOperations:
     """Runs key operations on one card."""
 
     def __init__(self, channel: Channel, files: Files, aid: bytes) -> None:

@@ -7,7 +7,7 @@ import re
 from cardd.driver import Card, Channel
 from cardd.errors import CardError, CardIsVitale, CardUnrecognised, CardUnsupported
 from cardd.model import CardKind
-from cardd_drivers.cps3.atr import kind_of
+from cardd_drivers.cps3.driver import kind_of
 
 REFUSALS: dict[CardKind, type[CardError]] = {CardKind.VITALE: CardIsVitale, CardKind.CPS2TER: CardUnsupported}
 
