@@ -804,6 +804,13 @@ class StateDamaged(StateUnavailable):
     retryable = False
 
 
+class StateTooNew(StateUnavailable):
+    """A newer cardd wrote a file of the state, which is left as it is. Params: ``file``, ``format``, ``known``."""
+
+    code = "state.too_new"
+    retryable = False
+
+
 class SecretStoreUnavailable(SystemFault):
     """No store that keeps secrets encrypted is at hand. Params: ``why``."""
 

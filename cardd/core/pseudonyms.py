@@ -10,9 +10,6 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from typing import Annotated
-
-from msgspec import Meta
 
 from cardd.core.state_file import StateFile
 from cardd.ports import Store
@@ -26,7 +23,12 @@ LENGTH = 16  # hexadecimal digits
 class _Kept:
     """The key, in hexadecimal."""
 
-    key: Annotated[str, Meta(pattern=f"^[0-9a-f]{{{2 * KEY_SIZE}}}$")]
+    key: str
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what is no key."""
+        if len(bytes.fromhex(self.key)) != KEY_SIZE:
+            raise ValueError("key")
 
 
 class Pseudonyms:

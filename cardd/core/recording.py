@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from cardd.errors import AuditUnavailable, CarddError, ConsentError, PinError
+from cardd.errors import AuditUnavailable, CarddError, ConsentError, PinError, StateUnavailable
 from cardd.model import AuditEntry, Outcome
 from cardd.ports import AuditLog
 
@@ -22,7 +22,7 @@ async def recorded(audit: AuditLog, *entries: AuditEntry) -> AsyncIterator[None]
         yield
     except CarddError as error:
         outcome = Outcome.REFUSED if isinstance(error, ConsentError | PinError) else Outcome.FAILED
-        with contextlib.suppress(AuditUnavailable):
+        with contextlib.suppress(AuditUnavailable, StateUnavailable):
             for entry in entries:
                 await audit.append(replace(entry, outcome=outcome, code=error.code))
         raise

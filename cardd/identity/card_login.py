@@ -24,6 +24,7 @@ from cardd.errors import (
     ConsentRefused,
     MethodUnavailable,
     PromptUnavailable,
+    StateUnavailable,
     TooManyRequests,
 )
 from cardd.formats.certificate import serial_of
@@ -144,7 +145,7 @@ class CardLogin:
         try:
             return await self._open(caller, method, session_id, entry)
         except CarddError as error:
-            with contextlib.suppress(AuditUnavailable):
+            with contextlib.suppress(AuditUnavailable, StateUnavailable):
                 await self._audit.append(replace(entry, outcome=Outcome.REFUSED, code=error.code))
             raise
 

@@ -1,5 +1,8 @@
 """The audit log on disk: one SQLite file, and beside it the head, a line with the last row's number and hash.
 
+``FORMATS`` says what each format of the file added. ``AuditReader`` reads all of them, whether a daemon writes the log
+meanwhile or not: for support, and for copies kept elsewhere.
+
 SQLite keeps ``number`` rising and refuses UPDATE and DELETE by triggers: a guard against mistakes. Against whoever
 opens the file with another program there is the hash chain (``cardd.core.audit``).
 """
@@ -7,34 +10,38 @@ opens the file with another program there is the hash chain (``cardd.core.audit`
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from cardd.core import audit
 from cardd.core.audit import EMPTY, FIELDS, TIME_FORMAT, Head
-from cardd.errors import AuditBroken, AuditUnavailable
+from cardd.errors import AuditBroken, AuditUnavailable, StateTooNew
 from cardd.model import AuditEntry, AuditRow, Outcome
 
 FILE = "audit.db"
+COPY = "audit.db.before"  # the log as it was, while it is brought to a newer format
 HEAD = "head"
 COLUMNS = ("number", "time", *FIELDS, "hash")
 
-REQUIRED = {"action", "outcome", "caller", "caller_name"}
-ENTRY_COLUMNS = ", ".join(
-    f"{name} {'INTEGER' if name == 'uid' else 'TEXT'}{' NOT NULL' if name in {*REQUIRED, 'uid'} else ''}"
-    for name in FIELDS
+# What brings the log to format 1, 2 and so on; a step that was released is never changed. A new field of AuditEntry is
+# one more step that adds a column: in old rows it is not set, and the chain leaves out what is not set.
+FORMATS = (
+    """
+    CREATE TABLE audit (
+        number INTEGER PRIMARY KEY, time TEXT NOT NULL, action TEXT NOT NULL, outcome TEXT NOT NULL,
+        uid INTEGER NOT NULL, caller TEXT NOT NULL, caller_name TEXT NOT NULL, session TEXT, digest TEXT, document TEXT,
+        certificate TEXT, consent TEXT, code TEXT, hash TEXT NOT NULL
+    ) STRICT;
+    CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
+    CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
+    """,
 )
-SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS audit (
-    number INTEGER PRIMARY KEY, time TEXT NOT NULL, {ENTRY_COLUMNS}, hash TEXT NOT NULL
-) STRICT;
-CREATE TRIGGER IF NOT EXISTS audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
-CREATE TRIGGER IF NOT EXISTS audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
-"""
 INSERT = f"INSERT INTO audit ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 (own names)
-SELECT = f"SELECT {', '.join(COLUMNS)} FROM audit"  # noqa: S608 (own names)
 
 Record = tuple[int | str | None, ...]
 
@@ -95,7 +102,70 @@ def _settled(path: Path) -> bytes:
     return seen
 
 
+def format_of(connection: sqlite3.Connection, file: Path) -> int:
+    """Return the log's format; 0 for an empty file. Raises StateTooNew."""
+    [number] = connection.execute("PRAGMA user_version").fetchone()
+    if number == 0:  # cardd 0.1.0 wrote no number
+        [number] = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'audit'").fetchone()
+    if number > len(FORMATS):
+        raise StateTooNew(file=str(file), format=number, known=len(FORMATS))
+    return int(number)
+
+
+def rows(connection: sqlite3.Connection, more: str, *values: int) -> sqlite3.Cursor:
+    """Return the records of the log, in whichever format; ``more`` is what stands behind FROM."""
+    there = {name for _, name, *_ in connection.execute("PRAGMA table_info(audit)")}
+    columns = ", ".join(name if name in there else f"NULL AS {name}" for name in COLUMNS)
+    return connection.execute(f"SELECT {columns} FROM audit {more}", values)  # noqa: S608 (own names)
+
+
+def verified(connection: sqlite3.Connection, noted: Head) -> Head:
+    """Return the head that the whole chain leads to, through the noted one. Raises AuditBroken."""
+    return audit.verify(map(row_of, rows(connection, "ORDER BY number")), noted)
+
+
 def last(connection: sqlite3.Connection) -> Head:
     """The head as the rows themselves have it."""
     found = connection.execute("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()
     return Head(*found) if found else EMPTY
+
+
+class AuditReader:
+    """The log of one directory, opened read-only for each call. All methods raise AuditUnavailable and AuditBroken."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def tail(self, count: int) -> list[AuditRow]:
+        """The last rows, oldest first."""
+        with self._open() as connection:
+            found = rows(connection, "ORDER BY number DESC LIMIT ?", count).fetchall()
+        return [row_of(record) for record in reversed(found)]
+
+    def export(self) -> Iterator[str]:
+        """Each row as one line of JSON, always with all fields in the same order.
+
+        The last line's hash is the head: kept on another machine, it shows later whether the log was rewritten.
+        """
+        with self._open() as connection:
+            for record in rows(connection, "ORDER BY number"):
+                values = dict(zip(COLUMNS, record_of(row_of(record)), strict=True))
+                yield json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+    def verify(self) -> Head:
+        """Check the whole chain, also against the noted head; gives its own head. Reasons: ``cardd.core.audit``."""
+        noted = read_head(self._directory) or EMPTY
+        with self._open() as connection:
+            return verified(connection, noted)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        path = self._directory / FILE
+        with reported(), contextlib.ExitStack() as opened:
+            # nothing was ever recorded, or the file was taken away: then the head tells
+            name = f"file:{quote(str(path))}?mode=ro" if path.exists() else ":memory:"
+            connection = opened.enter_context(contextlib.closing(sqlite3.connect(name, uri=True)))
+            if format_of(connection, path) == 0:
+                connection = opened.enter_context(contextlib.closing(sqlite3.connect(":memory:")))
+                connection.executescript(FORMATS[0])
+            yield connection

@@ -16,22 +16,23 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cardd.core.audit import EMPTY, Head, next_row, verify
+from cardd.core.audit import EMPTY, Head, next_row
 from cardd.errors import AuditBroken, AuditUnavailable
 from cardd.model import AuditEntry, AuditRow
 from cardd.ports import Clock
 from cardd.system.audit_file import (
+    COPY,
     FILE,
+    FORMATS,
     HEAD,
     INSERT,
-    SCHEMA,
-    SELECT,
+    format_of,
     head_line,
     last,
     read_head,
     record_of,
     reported,
-    row_of,
+    verified,
 )
 from cardd.system.host import SystemClock
 
@@ -53,7 +54,8 @@ PRAGMA wal_checkpoint(RESTART);
 class SqliteAuditLog:
     """``cardd.ports.AuditLog`` over SQLite (WAL, synchronous=FULL: a commit is one fsync), directory 0700, file 0600.
 
-    Opened by the first ``append``, or by ``open`` for whoever wants to know at once. The head file follows the rows a
+    Opened by the first ``append``, or by ``open`` for whoever wants to know at once; a log that an older cardd wrote is
+    brought to the newer format then, and a newer cardd's is refused with StateTooNew. The head file follows the rows a
     moment later and without a sync of its own, which would double what a row costs: after a crash it may lag, and is
     brought up to date when the rows beyond it hold together. A log that ends before its head, or differs from it, is
     not continued: that would hide the gap.
@@ -146,7 +148,7 @@ class _File:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA cache_size = -64")  # KiB: rows are written and never read back
-            self._connection.executescript(SCHEMA)
+            _bring_forward(self._connection, directory)
             self.head = self._checked_head(read_head(directory) or EMPTY)
             with contextlib.suppress(sqlite3.Error):
                 self._connection.executescript(MAKE_ROOM)
@@ -186,14 +188,40 @@ class _File:
         found = last(self._connection)
         if found != kept:
             try:
-                self._follow(kept)
+                verified(self._connection, kept)
             except AuditBroken as broken:
                 raise AuditUnavailable(why=f"{broken.params['why']}, row {broken.params['row']}") from broken
             os.pwrite(self._head_file, head_line(found), 0)
         return found
 
-    def _follow(self, kept: Head) -> None:
-        verify(map(row_of, self._connection.execute(f"{SELECT} ORDER BY number")), kept)
+
+def _bring_forward(connection: sqlite3.Connection, directory: Path) -> None:
+    """Make a new log, or bring an older one to the format of this cardd: whole or not at all, in one transaction.
+
+    A copy stands beside it meanwhile. The chain must lead where it led before. Raises StateTooNew, AuditUnavailable.
+    """
+    copy = directory / COPY
+    number = format_of(connection, directory / FILE)
+    if number < len(FORMATS):
+        copy.unlink(missing_ok=True)
+        if number:
+            os.close(_private(copy))
+            with contextlib.closing(sqlite3.connect(copy)) as beside:
+                connection.backup(beside)
+        before = _verdict(connection) if number else EMPTY
+        connection.executescript(f"BEGIN IMMEDIATE; {''.join(FORMATS[number:])} PRAGMA user_version = {len(FORMATS)};")
+        if _verdict(connection) != before:
+            raise AuditUnavailable(why=f"format {number} → {len(FORMATS)}")  # the connection is closed: rolled back
+        connection.execute("COMMIT")
+    copy.unlink(missing_ok=True)
+
+
+def _verdict(connection: sqlite3.Connection) -> Head | str:
+    """Return the head that the chain leads to, or what is wrong with it."""
+    try:
+        return verified(connection, EMPTY)
+    except AuditBroken as broken:
+        return f"{broken.params['why']}, row {broken.params['row']}"
 
 
 def _private(path: Path) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from cardd.system.audit_reader import AuditReader
+from cardd.system.audit_file import AuditReader
 from tests.integration.workstation import Session, Workstation, expect
 from tests.rig import organisation, softhsm
 from tests.rig.lps import Json

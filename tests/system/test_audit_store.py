@@ -20,7 +20,7 @@ import pytest
 from cardd.core.audit import EMPTY
 from cardd.errors import AuditBroken, AuditUnavailable
 from cardd.model import AuditEntry, Outcome
-from cardd.system.audit_reader import AuditReader
+from cardd.system.audit_file import AuditReader
 from cardd.system.audit_store import SqliteAuditLog
 from tests.rig import other_user
 

@@ -15,7 +15,7 @@ from cardd.cli.parser import Parser
 from cardd.cli.terminal import table
 from cardd.config.loading import load
 from cardd.model import AuditRow
-from cardd.system.audit_reader import AuditReader
+from cardd.system.audit_file import AuditReader
 
 
 def _arguments(parser: Parser) -> None:

@@ -164,7 +164,7 @@ async def _daemon(surroundings: Surroundings) -> AsyncIterator[CarddClient]:
 
 async def audit(surroundings: Surroundings) -> Finding:
     """Whether the audit log's chain is whole."""
-    from cardd.system.audit_reader import AuditReader  # noqa: PLC0415 - sqlite3
+    from cardd.system.audit_file import AuditReader  # noqa: PLC0415 - sqlite3
 
     directory = surroundings.config.audit.directory
     try:

@@ -339,6 +339,12 @@ TEXTS = {
     "state.unavailable.title": "State unavailable",
     "state.unavailable.detail": "The file {file} cannot be read or written ({why}).",
     "state.unavailable.remedy": "Check its rights and the disk space.",
+    "state.too_new.title": "State of a newer cardd",
+    "state.too_new.detail": (
+        "The file {file} was written by a newer cardd: its format is {format}, and this one knows up to {known}."
+    ),
+    "state.too_new.remedy": "Install that cardd again, or put the state directory back from before the upgrade. "
+    "Nothing in the file was changed.",
     "state.damaged.title": "State damaged",
     "state.damaged.detail": "The file {file} is not as cardd wrote it ({why}).",
     "state.damaged.remedy": "Put it back from a backup; else move it away and start again: what it held is asked anew.",

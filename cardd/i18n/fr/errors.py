@@ -362,6 +362,15 @@ TEXTS = {
     "state.unavailable.title": "État illisible",
     "state.unavailable.detail": "Le fichier {file} ne peut pas être lu ou écrit ({why}).",
     "state.unavailable.remedy": "Vérifiez les droits et la place sur le disque.",
+    "state.too_new.title": "État d'un cardd plus récent",
+    "state.too_new.detail": (
+        "Le fichier {file} a été écrit par un cardd plus récent : son format est {format}, et celui-ci en connaît "
+        "jusqu'à {known}."
+    ),
+    "state.too_new.remedy": (
+        "Réinstallez ce cardd, ou remettez le répertoire d'état d'avant la mise à jour. Rien n'a été changé dans le "
+        "fichier."
+    ),
     "state.damaged.title": "État endommagé",
     "state.damaged.detail": "Le fichier {file} n'est pas tel que cardd l'a écrit ({why}).",
     "state.damaged.remedy": (

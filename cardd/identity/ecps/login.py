@@ -222,7 +222,7 @@ class EcpsLogin(Part):
             showing.cancel()
             await self._open(session, attempt.request, login)
         except CarddError as error:
-            with contextlib.suppress(AuditUnavailable):
+            with contextlib.suppress(AuditUnavailable, StateUnavailable):
                 await self._audit.append(replace(attempt.entry, outcome=Outcome.REFUSED, code=error.code))
             self._sessions.fail(session, error)
         finally:
