@@ -149,14 +149,13 @@ class ReaderSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """What the configuration says of tokens: PKCS#11 ``modules``, the ``organisation``'s PKCS#12 files by purpose."""
+    """What the configuration says of tokens: PKCS#11 ``modules``, the ``organisation``'s PKCS#12 files by purpose.
+
+    An entry point ``cardd.sources`` takes it and returns a ``ReaderSource``, None where there is nothing to do.
+    """
 
     modules: tuple[str, ...] = ()
     organisation: Mapping[KeyPurpose, Path] = field(default_factory=dict)
-
-
-# Named by the entry points ``cardd.sources``; None where the settings give it nothing to do.
-SourceFactory = Callable[[SourceSettings], ReaderSource | None]
 
 
 class Prompter(Protocol):

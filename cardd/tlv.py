@@ -24,14 +24,6 @@ class Tlv:
     value: bytes
 
     @property
-    def is_constructed(self) -> bool:
-        """Whether the value is a sequence of data objects (bit 6 of the first tag byte)."""
-        first = self.tag
-        while first > 0xFF:
-            first >>= 8
-        return bool(first & 0x20)
-
-    @property
     def children(self) -> list[Tlv]:
         """The data objects inside the value. Raises CardGarbled when they do not fill it exactly."""
         return list(parse(self.value))

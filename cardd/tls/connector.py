@@ -75,8 +75,7 @@ class KeyConnector(aiohttp.BaseConnector):
         self._resumption: Resumption | None = None
         self._resumable = asyncio.Event()
         self._live: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
-        self.handshakes = 0
-        self.resumed = 0
+        self._was_asked = False
 
     async def cut(self) -> None:
         """End every connection now; tell whoever reads from one (aiohttp would leave them waiting)."""
@@ -99,7 +98,7 @@ class KeyConnector(aiohttp.BaseConnector):
 
     async def _ticket(self) -> None:
         """Wait a moment, once, for what a full handshake may bring, instead of asking the key again."""
-        if self.handshakes > 0 and self._resumption is None and not self._resumable.is_set():
+        if self._was_asked and self._resumption is None and not self._resumable.is_set():
             try:
                 await asyncio.wait_for(self._resumable.wait(), TICKET_WAIT)
             except TimeoutError:
@@ -119,10 +118,7 @@ class KeyConnector(aiohttp.BaseConnector):
         )
         if above.transport is not None:
             self._live.add(above.transport)
-        if engine.is_resumed:
-            self.resumed += 1
-        else:
-            self.handshakes += 1
+        self._was_asked |= not engine.is_resumed
         return above
 
     def _keep(self, resumption: Resumption) -> None:

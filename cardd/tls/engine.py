@@ -120,11 +120,6 @@ class Engine:
         """Return whether the handshake went without the key."""
         return bool(self._library.ssl.SSL_session_reused(self._ssl))
 
-    @property
-    def version(self) -> str:
-        """Return ``TLSv1.2`` or ``TLSv1.3``."""
-        return str(self._library.ssl.SSL_get_version(self._ssl).decode())
-
     def resumption(self) -> Resumption | None:
         """Return what the next connection may begin with; None when the server gave nothing of the kind (yet)."""
         ssl = self._library.ssl

@@ -46,7 +46,6 @@ SSL_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "SSL_shutdown": (c_int, (c_void_p,)),
     "SSL_get_shutdown": (c_int, (c_void_p,)),
     "SSL_get_verify_result": (c_long, (c_void_p,)),
-    "SSL_get_version": (c_char_p, (c_void_p,)),
     "SSL_session_reused": (c_int, (c_void_p,)),
     "SSL_get1_session": (c_void_p, (c_void_p,)),
     "SSL_set_session": (c_int, (c_void_p, c_void_p)),

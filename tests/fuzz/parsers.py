@@ -37,8 +37,14 @@ def _tree(data: bytes) -> int:
         count += len(level)
         if not level or count > OBJECTS_MAX:
             break
-        level = [child for one in level if one.is_constructed for child in one.children]
+        level = [child for one in level if _is_constructed(one) for child in one.children]
     return count
+
+
+def _is_constructed(one: Tlv) -> bool:
+    """Whether its value is a sequence of data objects (bit 6 of the first tag byte)."""
+    first = one.tag.to_bytes(4, "big").lstrip(b"\0")
+    return bool(first and first[0] & 0x20)
 
 
 def _descent(data: bytes) -> Tlv | None:

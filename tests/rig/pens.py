@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -43,10 +43,6 @@ class Pen:
         if self.signer.algorithm is Algorithm.PS256:
             return self.key.sign(message.digest, padding.PSS(padding.MGF1(SHA256()), 32), hashed)
         return self.key.sign(message.digest, padding.PKCS1v15(), hashed)
-
-    def with_algorithm(self, algorithm: Algorithm) -> Pen:
-        """The same key, told to sign another way."""
-        return replace(self, signer=replace(self.signer, algorithm=algorithm))
 
 
 @cache

@@ -84,9 +84,8 @@ async def test_a_thousand_requests_at_once_and_in_turn_ask_the_key_once(
 ) -> None:
     key = MemoryKey(pki.rsa)
     server = nginx(protocols)
-    async with client(server.port, pki, key, algorithm) as (http, connector):
+    async with client(server.port, pki, key, algorithm) as (http, _):
         await asyncio.gather(*(who(http) for _ in range(1000)))
-        assert connector.resumed > 0
     assert key.asked == [algorithm]
     log = server.log(1000)
     assert len(log) == 1000
@@ -95,11 +94,10 @@ async def test_a_thousand_requests_at_once_and_in_turn_ask_the_key_once(
 
 async def test_a_connection_that_the_server_closed_is_replaced_without_the_key(pki: Pki, nginx: StartNginx) -> None:
     key = MemoryKey(pki.rsa)
-    async with client(nginx().port, pki, key, RS256) as (http, connector):
+    async with client(nginx().port, pki, key, RS256) as (http, _):
         for _ in range(3):
             async with http.get("/who", headers={"Connection": "close"}) as answer:
                 assert answer.status == 200
-        assert (connector.handshakes, connector.resumed) == (1, 2)
     assert len(key.asked) == 1
 
 
