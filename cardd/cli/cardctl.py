@@ -9,31 +9,32 @@ from cardd.cli.command import Command, Context
 from cardd.cli.failures import Exit, exit_of, tell, tell_file_fault
 from cardd.cli.parser import Parser, wanted_language
 from cardd.errors import CarddError
+from cardd.i18n import N_
 
 PACKAGE = "cardd.cli.commands"
+# each command in the order in which the help lists it: its module, and what it does
 COMMANDS = {
-    "status": "status",
-    "readers": "cards",
-    "cards": "cards",
-    "methods": "status",
-    "login": "login",
-    "logout": "login",
-    "sign": "sign",
-    "verify": "verify",
-    "vihf": "assertions",
-    "insi": "assertions",
-    "tunnel": "tunnel",
-    "pin": "cards",
-    "simulate": "simulate",
-    "clients": "support",
-    "sessions": "login",
-    "audit": "audit",
-    "config": "config",
-    "support": "support",
-    "trace": "support",
-    "doctor": "doctor",
+    "status": ("status", N_("whether the service answers, and whether you are logged in")),
+    "readers": ("cards", N_("list the readers")),
+    "cards": ("cards", N_("list the inserted cards")),
+    "methods": ("status", N_("list the ways to log in, and which suits a use")),
+    "login": ("login", N_("open a session with your card, for the commands that follow")),
+    "logout": ("login", N_("close that session")),
+    "sign": ("sign", N_("sign files with your card")),
+    "verify": ("verify", N_("verify a signature and say whose it is")),
+    "vihf": ("assertions", N_("issue an assertion for the DMP (VIHF) in your session's name")),
+    "insi": ("assertions", N_("issue an assertion for the INSi service in your session's name")),
+    "tunnel": ("tunnel", N_("reach a configured server with your certificate, by plain HTTP on this machine")),
+    "pin": ("cards", N_("the state of the card's PIN, changing it, unblocking it")),
+    "simulate": ("simulate", N_("put a simulated card into a virtual reader, for tests")),
+    "clients": ("support", N_("list, lock or remove paired programs and remembered sites")),
+    "sessions": ("login", N_("list or close your open sessions, whichever program opened them")),
+    "audit": ("audit", N_("read, verify or export the audit log")),
+    "config": ("config", N_("check, show or explain the configuration")),
+    "support": ("support", N_("the one-time codes that this workstation demands for what only support may do")),
+    "trace": ("support", N_("the exchanges with cards as they happen, without any PIN")),
+    "doctor": ("doctor", N_("what works on this workstation, what does not, and what to do")),
 }
-"""Each command, in the order in which the help lists it, and its module."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,17 +65,17 @@ def _run(command: Command, context: Context) -> int:
 
 
 def _command(name: str) -> Command:
-    commands: dict[str, Command] = import_module(f"{PACKAGE}.{COMMANDS[name]}").COMMANDS
+    commands: dict[str, Command] = import_module(f"{PACKAGE}.{COMMANDS[name][0]}").COMMANDS
     return commands[name]
 
 
 def _parser(language: str, given: list[str]) -> Parser:
     parser = Parser(language=language, prog="cardctl")
-    parser.description = parser.words("description")
+    parser.description = N_("Cards and signatures of health professionals, through the local service cardd.")
     parser.common(top=True)
     branch = parser.branches("command")
-    for name in COMMANDS:
-        command = branch(name, parser.words(f"{name}.summary"))
+    for name, (_module, summary) in COMMANDS.items():
+        command = branch(name, summary)
         if name in given:
             _command(name).arguments(command)
     return parser

@@ -13,6 +13,7 @@ from cardd.cli.parser import Parser, wanted_language
 from cardd.config import Config
 from cardd.config.loading import load
 from cardd.errors import CarddError
+from cardd.i18n import N_
 from cardd.ports import ReaderSource
 
 
@@ -36,9 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser(language: str) -> Parser:
     parser = Parser(language=language, prog="cardd")
-    run = parser.branches("command")("run", parser.words("run.summary"))
-    run.add_argument("--config", metavar="PATH", type=Path, help=parser.words("config_file"))
-    run.add_argument("--simulate", metavar="CARD[:PROFILE]", help=parser.words("run.simulate"))
+    run = parser.branches("command")("run", N_("run the service in the foreground"))
+    run.add_argument("--config", metavar="PATH", type=Path, help=N_("a configuration file, in place of /etc/cardd"))
+    run.add_argument(
+        "--simulate",
+        metavar="CARD[:PROFILE]",
+        help=N_("a simulated card in the service's own process, in place of PC/SC"),
+    )
     return parser
 
 

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cardd.cli.terminal import Terminal
-from cardd.i18n import text
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -41,10 +40,6 @@ class Context:
     arguments: Namespace
     language: str
     terminal: Terminal = field(default_factory=Terminal)
-
-    def words(self, key: str, **params: str | int) -> str:
-        """Return a text of the command line."""
-        return text(f"cli.{key}", self.language, **params)
 
     @property
     def wants_json(self) -> bool:

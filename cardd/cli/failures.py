@@ -5,6 +5,7 @@ docs/cardctl.md has the same table of exit statuses, and a test compares them.
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 from cardd.cli.command import Context, as_json
@@ -37,7 +38,9 @@ from cardd.errors import (
     SupportCodeRequired,
     SupportCodeWrong,
 )
-from cardd.i18n import in_words, text
+from cardd.i18n import N_, Domain, in_words, text
+
+_ = Domain("cli")
 
 
 class Exit(IntEnum):
@@ -65,17 +68,33 @@ _BY_ERROR: tuple[tuple[tuple[type[CarddError], ...], Exit], ...] = (
 )
 
 # What the remedy of the API says to a program's maker; who sits at a terminal is told a command.
-HINTS = frozenset(
-    {
-        "request.invalid",
-        "client.unknown",
-        "session.unknown",
-        "session.expired",
-        "session.closed",
-        "card.ambiguous",
-        "card.unknown",
-    }
-)
+HINTS = {
+    "request.invalid": N_("See “--help” of this command."),
+    "client.unknown": N_("Pair cardctl and open a session: “cardctl login”."),
+    "session.unknown": N_("Open a session: “cardctl login”."),
+    "session.expired": N_("Open a session again: “cardctl login”."),
+    "session.closed": N_("“cardctl login”; if the card was taken out, insert it first."),
+    "card.ambiguous": N_("Choose one with --card: {cards}."),
+    "card.unknown": N_("See the inserted cards with “cardctl cards”."),
+}
+BROKEN = {
+    "removed": N_("Row {row} was removed."),
+    "order": N_("Row {row} is not where it was written."),
+    "changed": N_("Row {row} is not what was recorded: it was changed, moved or inserted."),
+    "removed_at_end": N_("Rows from {row} on were removed at the end."),
+    "added_at_end": N_("Rows from {row} on were added at the end."),
+    "head": N_("The log was rewritten: row {row} is not the one that the head names."),
+}
+# what the system says in English only
+FAULTS = {
+    errno.EACCES: N_("you may not do that"),
+    errno.EEXIST: N_("it is there already"),
+    errno.EISDIR: N_("it is a folder"),
+    errno.ENOENT: N_("there is no such file or folder"),
+    errno.ENOSPC: N_("there is no space left"),
+    errno.ENOTDIR: N_("a part of the path is no folder"),
+    errno.EROFS: N_("nothing can be written there"),
+}
 
 
 def exit_of(error: CarddError) -> Exit:
@@ -93,13 +112,14 @@ def tell(context: Context, error: CarddError) -> None:
         context.terminal.say([as_json({"error": told})])
         return
     heading = context.terminal.styled(shown(title), "red", err=True)
-    colon = context.words("colon")
-    context.terminal.tell([f"{heading}{colon} {shown(detail)}", f"→ {shown(remedy)}"])
+    happened = _("{name}: {state}", context.language, name=heading, state=shown(detail))
+    context.terminal.tell([happened, f"→ {shown(remedy)}"])
 
 
 def tell_file_fault(context: Context, fault: OSError) -> None:
-    """The same for a file that cannot be read or written."""
-    detail = context.words("file_error", file=str(fault.filename or ""), why=fault.strerror or "")
+    """Write that a file cannot be read or written."""
+    why = FAULTS.get(fault.errno or 0, fault.strerror or "")
+    detail = _("{file}: {why}", context.language, file=str(fault.filename or ""), why=_(why, context.language))
     if context.wants_json:
         context.terminal.say([as_json({"error": {"code": "file", "title": detail, "detail": detail}})])
     else:
@@ -107,24 +127,24 @@ def tell_file_fault(context: Context, fault: OSError) -> None:
 
 
 def sentences(error: CarddError, language: str) -> tuple[str, str, str]:
-    """Title, detail and remedy: the daemon's own words where it sent them."""
+    """Return title, detail and remedy: the daemon's own words where it sent them."""
     title, detail, remedy = (_sentence(error, part, language) for part in ("title", "detail", "remedy"))
     if error.code in HINTS:
         cards = ", ".join(error.cards) if isinstance(error, CardAmbiguous) else ""
-        remedy = text(f"cli.hint.{error.code}", language, cards=cards)
+        remedy = _(HINTS[error.code], language, cards=cards)
     return title, _reason(error, language) or detail, remedy
 
 
 def _reason(error: CarddError, language: str) -> str | None:
-    """The whole detail, where a word among the parameters says what it is."""
+    """Return the whole detail where a word among the parameters says what it is."""
     if isinstance(error, ConfigInvalid) and "expected" in error.params:
         from cardd.config.reference import explain  # noqa: PLC0415 - only for this error
 
         return explain(error, language)
     if isinstance(error, AuditBroken):
-        return text(f"cli.audit.broken.{error.params['why']}", language, row=error.params["row"])
+        return _(BROKEN[str(error.params["why"])], language, row=error.params["row"])
     if isinstance(error, AuditUnavailable) and "detail" not in error.params:  # met while reading it ourselves
-        return text("cli.audit.unreadable", language, **error.params)
+        return _("The audit log cannot be read ({why}).", language, **error.params)
     return None
 
 

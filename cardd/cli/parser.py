@@ -11,35 +11,37 @@ from typing import Any, NoReturn
 
 from cardd.cli.failures import Exit
 from cardd.errors import InvalidRequest
-from cardd.i18n import LANGUAGES, language_of, text
+from cardd.i18n import LANGUAGES, N_, Domain, language_of
 
 LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
-# argparse says these in English only
+_ = Domain("cli")
+
+# what argparse says in English only, and what is said in its place; `error` fills the groups
 COMPLAINTS = (
-    ("missing", re.compile(r"the following arguments are required: (?P<what>.*)")),
-    ("unknown", re.compile(r"unrecognized arguments: (?P<what>.*)")),
-    ("choice", re.compile(r"argument (?P<what>[^:]*): invalid choice: (?P<value>.*?) \(choose from (?P<choices>.*)\)")),
-    ("value", re.compile(r"argument (?P<what>[^:]*): invalid \w+ value: (?P<value>.*)")),
-    ("lacks", re.compile(r"argument (?P<what>[^:]*): expected .*argument.*")),
-    ("together", re.compile(r"argument (?P<what>[^:]*): not allowed with argument (?P<value>.*)")),
+    (r"the following arguments are required: (?P<what>.*)", N_("missing: {what}")),
+    (r"unrecognized arguments: (?P<what>.*)", N_("not understood: {what}")),
+    (
+        r"argument (?P<what>[^:]*): invalid choice: (?P<value>.*?) \(choose from (?P<choices>.*)\)",
+        N_("{what} may not be {value}, but {choices}"),
+    ),
+    (r"argument (?P<what>[^:]*): invalid \w+ value: (?P<value>.*)", N_("{what} may not be {value}")),
+    (r"argument (?P<what>[^:]*): expected .*argument.*", N_("{what} lacks its value")),
+    (r"argument (?P<what>[^:]*): ignored explicit argument (?P<value>.*)", N_("{what} has no value")),
+    (r"argument (?P<what>[^:]*): not allowed with argument (?P<value>.*)", N_("{what} and {value} exclude each other")),
 )
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that speaks ``language``; ``words`` gives a text of the domain ``cli``."""
+    """A parser that speaks ``language``. What is declared in English (``N_``) is told in it where help is shown."""
 
     def __init__(self, *, language: str, **settings: Any) -> None:
         self.language = language
         self.has_common = False
         super().__init__(formatter_class=_formatter(language), add_help=False, allow_abbrev=False, **settings)
-        self._positionals.title = self.words("arguments")
-        self._optionals.title = self.words("options")
-        self.add_argument("-h", "--help", action="help", help=self.words("help"))
-
-    def words(self, key: str, **params: str | int) -> str:
-        """A text of the command line."""
-        return text(f"cli.{key}", self.language, **params)
+        self._positionals.title = N_("arguments")
+        self._optionals.title = N_("options")
+        self.add_argument("-h", "--help", action="help", help=N_("show this help"))
 
     def common(self, *, top: bool = False) -> None:
         """Add the options of every command; they may stand before or after its name."""
@@ -48,20 +50,27 @@ class Parser(argparse.ArgumentParser):
         def otherwise(value: object) -> object:
             return value if top else argparse.SUPPRESS
 
-        self.add_argument("--json", action="store_true", default=otherwise(False), help=self.words("json"))
-        self.add_argument("--lang", choices=LANGUAGES, default=otherwise(None), help=self.words("lang"))
+        self.add_argument(
+            "--json", action="store_true", default=otherwise(False), help=N_("answer in JSON, for programs")
+        )
+        self.add_argument(
+            "--lang",
+            choices=LANGUAGES,
+            default=otherwise(None),
+            help=N_("language of what is said; by default that of the locale"),
+        )
         where = self.add_mutually_exclusive_group()
-        where.add_argument("--socket", metavar="PATH", default=otherwise(None), help=self.words("socket"))
-        where.add_argument("--url", metavar="URL", default=otherwise(None), help=self.words("url"))
+        where.add_argument("--socket", metavar="PATH", default=otherwise(None), help=N_("the daemon's Unix socket"))
+        where.add_argument(
+            "--url", metavar="URL", default=otherwise(None), help=N_("the daemon's address, http://127.0.0.1:PORT")
+        )
 
     def branches(self, dest: str, *, required: bool = True) -> Callable[[str, str], Parser]:
         """Begin a level of commands, kept in ``dest``; what is given makes one of a name and a summary.
 
         The options that are common to this level stand in the next one too.
         """
-        level = self.add_subparsers(
-            dest=dest, required=required, metavar=self.words("command"), title=self.words("commands")
-        )
+        level = self.add_subparsers(dest=dest, required=required, metavar=N_("COMMAND"), title=N_("commands"))
 
         def branch(name: str, summary: str) -> Parser:
             parser = level.add_parser(name, language=self.language, help=summary, description=summary)
@@ -73,13 +82,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and how to see the help, and exit with the status for usage."""
-        self.exit(Exit.USAGE, self.words("usage_error", why=self._complaint(message), command=self.prog) + "\n")
+        why = self._complaint(message)
+        sentence = _("Wrong command: {why}. See “{command} --help”.", self.language, why=why, command=self.prog)
+        self.exit(Exit.USAGE, sentence + "\n")
 
     def _complaint(self, message: str) -> str:
-        for name, pattern in COMPLAINTS:
-            if found := pattern.fullmatch(message):
-                return self.words(f"usage_error.{name}", **found.groupdict())
+        for pattern, sentence in COMPLAINTS:
+            if found := re.fullmatch(pattern, message):
+                return _(sentence, self.language, **self._told(found.groupdict()))
         return message
+
+    def _told(self, groups: dict[str, str]) -> dict[str, str]:
+        """Return what argparse quotes, with the names of positional arguments in the language."""
+        return {name: ", ".join(_(part, self.language) for part in told.split(", ")) for name, told in groups.items()}
 
 
 def wanted_language(arguments: list[str]) -> str:
@@ -103,18 +118,33 @@ def named_files(language: str, given: Iterable[str]) -> dict[str, Path]:
     """
     named: dict[str, Path] = {}
     for one in given:
-        name, _, path = one.partition("=")
-        if not name or not path:
-            raise InvalidRequest(where=one, why=text("cli.set.named", language))
+        name, sign, path = one.partition("=")
+        if not (name and sign and path):
+            raise InvalidRequest(where=one, why=_("a document of a set is given as OID=PATH", language))
         if name in named:
             raise InvalidRequest(where=one, why="duplicate")
         named[name] = Path(path)
     return named
 
 
-def _formatter(language: str) -> Callable[..., argparse.HelpFormatter]:
+def _formatter(language: str) -> type[argparse.HelpFormatter]:
+    """Return the help's formatter, which tells in the language what was declared in English."""
+
     class Formatter(argparse.HelpFormatter):
         def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
-            super().add_usage(usage, actions, groups, text("cli.usage", language) if prefix is None else prefix)
+            super().add_usage(usage, actions, groups, _("usage: ", language) if prefix is None else prefix)
+
+        def add_text(self, text: str | None) -> None:
+            super().add_text(_(text, language) if text else text)
+
+        def start_section(self, heading: str | None) -> None:
+            super().start_section(_(heading, language) if heading else heading)
+
+        def _get_help_string(self, action: argparse.Action) -> str | None:
+            return _(action.help, language) if action.help else action.help
+
+        def _metavar_formatter(self, action: argparse.Action, default_metavar: str) -> Callable[[int], tuple[str, ...]]:
+            told = super()._metavar_formatter(action, default_metavar)
+            return lambda size: tuple(_(name, language) for name in told(size))
 
     return Formatter

@@ -12,6 +12,9 @@ from datetime import UTC, datetime, timedelta
 from cardd.cli.command import Context
 from cardd.client import CarddClient
 from cardd.errors import CarddError
+from cardd.i18n import Domain
+
+_ = Domain("cli")
 
 TICK = 1.0
 HEARING = 2.0  # seconds for the first event, the daemon's hello; without it there is just no time to tell
@@ -74,7 +77,7 @@ class _Line:
             time = ""
             if self._until:
                 seconds = round((self._until - datetime.now(UTC)).total_seconds())
-                time = " " + self._context.words("time_left", seconds=max(0, seconds))
+                time = " " + _("({seconds} s left)", self._context.language, seconds=max(0, seconds))
             self._context.terminal.rewrite(self._sentence + time)
             await asyncio.sleep(TICK)
 

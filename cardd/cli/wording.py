@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cardd.cli.command import Context
 from cardd.client import Card, Holder, SessionState
-from cardd.i18n import text
+from cardd.i18n import N_, Domain, text
 from cardd.model import Identity
+
+_ = Domain("cli")
+STATES = {"active": N_("open"), "pending": N_("waiting for the mobile"), "locked": N_("locked")}
+
+
+def word_for(key: str, words: Mapping[str, str], context: Context) -> str:
+    """Return the word for one of the daemon's keys; the key itself where a newer daemon has more of them."""
+    word = words.get(key, key)
+    return _(word, context.language)
 
 
 def holder_in_words(context: Context, holder: Holder | Identity) -> str:
     """Return a holder's name, national identifier, kind of card if any, and that it is for tests."""
-    test = "holder.test" if holder.card_type_name else "holder.fictitious"
-    told = [holder.national_id, holder.card_type_name, context.words(test) if holder.is_test else None]
+    test = N_("test card") if holder.card_type_name else N_("test identity")
+    told = [holder.national_id, holder.card_type_name, _(test, context.language) if holder.is_test else None]
     return f"{holder.given_name} {holder.family_name} ({', '.join(filter(None, told))})"
 
 
 def session_in_words(context: Context, session: SessionState) -> str:
     """Return a session's holder, state and end."""
-    return context.words(
-        "status.open",
+    return _(
+        "{holder}, {state}, until {until}",
+        context.language,
         holder=holder_in_words(context, session.identity),
-        state=context.words(f"sessions.{session.state}"),
+        state=state_in_words(context, session.state),
         until=session.expires_at.astimezone().strftime("%H:%M"),
     )
+
+
+def state_in_words(context: Context, state: str) -> str:
+    """Return a session's state."""
+    return word_for(state, STATES, context)
 
 
 def problem_in_words(context: Context, card: Card) -> str:

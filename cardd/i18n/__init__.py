@@ -33,7 +33,6 @@ DEFAULT = "fr"
 LOCALE = Path(__file__).with_name("locale")
 DOMAINS = {
     "dialog": "dialogs",
-    "cli": "cli",
     "doctor": "doctor",
     "reason": "reasons",
     "ended": "reasons",

@@ -12,24 +12,38 @@ from cardd.cli.parser import Parser
 from cardd.cli.waiting import waiting
 from cardd.client import Assertion, Lps, Session, Vihf
 from cardd.errors import InvalidRequest
+from cardd.i18n import N_, Domain
 
-LPS = ("name", "homologation", "version", "installation")
-REQUIRED = LPS[:2]
+_ = Domain("cli")
+
+LPS = {
+    "name": N_("the practice software's name, as registered for the DMP"),
+    "homologation": N_("its homologation number (LPS_ID_HOMOLOGATION_DMP)"),
+    "version": N_("its version"),
+    "installation": N_("its installation (LPS_ID)"),
+}
+REQUIRED = ("name", "homologation")
 ACCESSES = ("normal", "bris_de_glace", "centre_15")
 MEANS = ("card", "mobile", "password", "tls", "automate")
-CODES = ("role", "section", "sector")
+CODES = {
+    "role": N_("for a person without profession: a code of A00, R94 or R95, or G16_ and a profession"),
+    "section": N_("a pharmacist's section (G05) that the login does not tell"),
+    "sector": N_("with the organisation's certificate, the sector of activity (SAxx)"),
+}
 
 
 def _vihf_arguments(parser: Parser) -> None:
     """Declare the patient, why, and what neither card nor login tells."""
     _common_arguments(parser)
-    parser.add_argument("--ins", metavar="INS", help=parser.words("vihf.ins"))
-    parser.add_argument("--oid", metavar="OID", help=parser.words("vihf.oid"))
-    parser.add_argument("--access", choices=ACCESSES, default=ACCESSES[0], help=parser.words("vihf.access"))
-    parser.add_argument("--secret", action="store_true", help=parser.words("vihf.secret"))
-    for name in CODES:
-        parser.add_argument(f"--{name}", metavar="CODE", help=parser.words(f"vihf.{name}"))
-    parser.add_argument("--means", choices=MEANS, help=parser.words("vihf.means"))
+    parser.add_argument("--ins", metavar="INS", help=N_("the patient's INS, key included (15 characters)"))
+    parser.add_argument("--oid", metavar="OID", help=N_("the OID that tells what number it is"))
+    parser.add_argument("--access", choices=ACCESSES, default=ACCESSES[0], help=N_("why the record is opened"))
+    parser.add_argument("--secret", action="store_true", help=N_("a secret connection, where its code is configured"))
+    for name, meaning in CODES.items():
+        parser.add_argument(f"--{name}", metavar="CODE", help=meaning)
+    parser.add_argument(
+        "--means", choices=MEANS, help=N_("with the organisation's certificate, how the person logged in")
+    )
 
 
 async def _vihf(context: Context) -> int:
@@ -46,8 +60,13 @@ async def _vihf(context: Context) -> int:
 def _insi_arguments(parser: Parser) -> None:
     """Declare what the Assurance Maladie knows the professional by."""
     _common_arguments(parser)
-    parser.add_argument("--billing", metavar="ID", required=True, help=parser.words("insi.billing"))
-    parser.add_argument("--specialty", metavar="CODE", help=parser.words("insi.specialty"))
+    parser.add_argument(
+        "--billing",
+        metavar="ID",
+        required=True,
+        help=N_("the professional's billing identifier (identifiantFacturation)"),
+    )
+    parser.add_argument("--specialty", metavar="CODE", help=N_("a doctor's speciality, the Assurance Maladie's code"))
 
 
 async def _insi(context: Context) -> int:
@@ -58,13 +77,20 @@ async def _insi(context: Context) -> int:
 
 def _common_arguments(parser: Parser) -> None:
     """Declare the registration, the situation of practice, and the file."""
-    for name in LPS:
-        wanted = name in REQUIRED
-        parser.add_argument(
-            f"--lps-{name}", metavar=name.upper(), required=wanted, help=parser.words(f"assertion.{name}")
-        )
-    parser.add_argument("--situation", metavar="ID", help=parser.words("assertion.situation"))
-    parser.add_argument("--output", "-o", metavar="PATH", type=Path, help=parser.words("assertion.output"))
+    for name, meaning in LPS.items():
+        parser.add_argument(f"--lps-{name}", metavar=name.upper(), required=name in REQUIRED, help=meaning)
+    parser.add_argument(
+        "--situation",
+        metavar="ID",
+        help=N_("the situation of practice to act in from now on, where the card tells several (1)"),
+    )
+    parser.add_argument(
+        "--output",
+        "-o",
+        metavar="PATH",
+        type=Path,
+        help=N_("the file that the XML goes to, for your eyes only; the terminal by default"),
+    )
 
 
 async def _issue(context: Context, ask: Callable[[Session, Lps], Awaitable[Assertion]]) -> int:
@@ -73,7 +99,9 @@ async def _issue(context: Context, ask: Callable[[Session, Lps], Awaitable[Asser
     lps = Lps(*(getattr(given, f"lps_{name}") for name in LPS))
     async with context.client(context.remembered.secret) as cardd:
         session = cardd.session(*context.remembered.open_session())
-        async with waiting(context, context.words("assertion.waiting"), cardd):
+        async with waiting(
+            context, _("Agree to assertions in the window that opens, once in a session.", context.language), cardd
+        ):
             if given.situation:
                 await session.situate(given.situation)
             issued = await ask(session, lps)

@@ -14,22 +14,31 @@ from cardd.cli.failures import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import table
 from cardd.config.loading import load
-from cardd.model import AuditRow
+from cardd.core.audit import Head
+from cardd.i18n import N_, Domain
+from cardd.model import AuditRow, Outcome
 from cardd.system.audit_file import AuditReader
+
+_ = Domain("cli")
+
+HEADS = (N_("NO"), N_("TIME"), N_("ACTION"), N_("OUTCOME"), N_("PROGRAM"), N_("DOCUMENT"))
+OUTCOMES = {Outcome.DONE: N_("done"), Outcome.REFUSED: N_("refused"), Outcome.FAILED: N_("failed")}
 
 
 def _arguments(parser: Parser) -> None:
     """``tail``, ``verify`` or ``export``, of the configured log or of another."""
     branch = parser.branches("action")
-    tail = branch("tail", parser.words("audit.tail"))
-    tail.add_argument("-n", "--lines", metavar="N", type=int, default=10, help=parser.words("audit.lines"))
-    verify = branch("verify", parser.words("audit.verify"))
-    export = branch("export", parser.words("audit.export"))
-    export.add_argument("--output", "-o", metavar="PATH", type=Path, help=parser.words("audit.output"))
+    tail = branch("tail", N_("the last rows"))
+    tail.add_argument("-n", "--lines", metavar="N", type=int, default=10, help=N_("how many (10)"))
+    verify = branch("verify", N_("whether no row was changed, removed or moved"))
+    export = branch("export", N_("all rows, one JSON object a line"))
+    export.add_argument("--output", "-o", metavar="PATH", type=Path, help=N_("a file, in place of standard output"))
     for action in (tail, verify, export):
         place = action.add_mutually_exclusive_group()
-        place.add_argument("--directory", metavar="PATH", type=Path, help=parser.words("audit.directory"))
-        place.add_argument("--config", metavar="PATH", type=Path, help=parser.words("config_file"))
+        place.add_argument("--directory", metavar="PATH", type=Path, help=N_("the log's directory"))
+        place.add_argument(
+            "--config", metavar="PATH", type=Path, help=N_("a configuration file, in place of /etc/cardd")
+        )
 
 
 async def _audit(context: Context) -> int:
@@ -39,10 +48,12 @@ async def _audit(context: Context) -> int:
     match asked.action:
         case "tail":
             rows = reader.tail(max(0, asked.lines))
-            context.answer({"rows": rows}, _table(context, rows) if rows else [context.words("audit.empty")])
+            context.answer(
+                {"rows": rows}, _table(context, rows) if rows else [_("The log is empty.", context.language)]
+            )
         case "verify":
             head = reader.verify()
-            context.answer(head, [context.words("audit.whole", rows=head.number, hash=head.hash)])
+            context.answer(head, [_whole(context, head)])
         case _:
             with _output(asked.output) as output:
                 for line in reader.export():
@@ -61,16 +72,24 @@ def _directory(given: Path | None, config: Path | None) -> Path:
     return directory
 
 
+def _whole(context: Context, head: Head) -> str:
+    return _.plural(
+        "The log is whole: {number} row. Head: {hash}",
+        "The log is whole: {number} rows. Head: {hash}",
+        head.number,
+        context.language,
+        hash=head.hash,
+    )
+
+
 def _table(context: Context, rows: list[AuditRow]) -> list[str]:
-    heads = [
-        context.words(f"audit.{column}") for column in ("number", "time", "action", "outcome", "caller", "document")
-    ]
+    heads = [_(head, context.language) for head in HEADS]
     return table(heads, [_cells(context, row) for row in rows])
 
 
 def _cells(context: Context, row: AuditRow) -> list[str]:
     entry = row.entry
-    outcome = context.words(f"audit.{entry.outcome.value}") + (f" ({entry.code})" if entry.code else "")
+    outcome = _(OUTCOMES[entry.outcome], context.language) + (f" ({entry.code})" if entry.code else "")
     time = row.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     return [str(row.number), time, entry.action, outcome, entry.caller_name or entry.caller, entry.document or ""]
 

@@ -10,18 +10,26 @@ from cardd.cli.failures import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import table
 from cardd.cli.waiting import waiting
-from cardd.cli.wording import problem_in_words
+from cardd.cli.wording import problem_in_words, word_for
 from cardd.client import Card, CarddClient
 from cardd.errors import CardAbsent, CardAmbiguous
+from cardd.i18n import N_, Domain
+
+_ = Domain("cli")
+
+DONE = {"change": N_("The PIN is changed."), "unblock": N_("The PIN is unblocked and changed.")}
+CARD_HEADS = (N_("CARD"), N_("READER"), N_("KIND"), N_("REMARK"))
+PIN_HEADS = (N_("CARD"), N_("READER"), N_("PIN"), N_("TRIES LEFT"), N_("DIGITS"))
+STATES = {"ready": N_("ready"), "last_try": N_("LAST TRY"), "blocked": N_("BLOCKED"), "unknown": N_("unknown")}
 
 
 async def _readers(context: Context) -> int:
     """List the reader slots."""
     async with context.client() as cardd:
         readers = await cardd.readers()
-    heads = [context.words("readers.name"), context.words("readers.card")]
+    heads = [_("READER", context.language), _("CARD", context.language)]
     rows = [[reader.name, reader.card or "–"] for reader in readers]
-    context.answer({"readers": readers}, table(heads, rows) if rows else [context.words("readers.none")])
+    context.answer({"readers": readers}, table(heads, rows) if rows else [_("No reader.", context.language)])
     return Exit.OK
 
 
@@ -29,19 +37,21 @@ async def _cards(context: Context) -> int:
     """List the cards; nothing is asked of them."""
     async with context.client() as cardd:
         cards = await cardd.cards()
-    heads = [context.words(f"cards.{column}") for column in ("id", "reader", "kind", "remark")]
+    heads = [_(head, context.language) for head in CARD_HEADS]
     rows = [[card.id, card.reader, card.kind.upper(), problem_in_words(context, card)] for card in cards]
-    context.answer({"cards": cards}, table(heads, rows) if rows else [context.words("cards.none")])
+    context.answer({"cards": cards}, table(heads, rows) if rows else [_("No card.", context.language)])
     return Exit.OK
 
 
 def _pin_arguments(parser: Parser) -> None:
     """Declare ``pin status``, ``pin change``, ``pin unblock``."""
     branch = parser.branches("action")
-    branch("status", parser.words("pin.status"))
-    for action in ("change", "unblock"):
-        branch(action, parser.words(f"pin.{action}")).add_argument(
-            "--card", metavar="ID", help=parser.words("pin.which")
+    branch("status", N_("tries left of each inserted card; costs none"))
+    change = branch("change", N_("change the PIN; the codes are typed in cardd's dialogs"))
+    unblock = branch("unblock", N_("unblock the PIN with the unblocking code"))
+    for action in (change, unblock):
+        action.add_argument(
+            "--card", metavar="ID", help=N_('the card (see "cardctl cards"); not needed when there is only one')
         )
 
 
@@ -57,17 +67,17 @@ async def _pin(context: Context) -> int:
 
 async def _status(context: Context, cardd: CarddClient) -> None:
     cards = await cardd.cards(pin=True)
-    heads = [context.words(f"pin.{column}") for column in ("card", "reader", "state", "tries", "length")]
+    heads = [_(head, context.language) for head in PIN_HEADS]
     rows = [[card.id, card.reader, *_pin_cells(context, card)] for card in cards]
-    context.answer({"cards": cards}, table(heads, rows) if rows else [context.words("cards.none")])
+    context.answer({"cards": cards}, table(heads, rows) if rows else [_("No card.", context.language)])
 
 
 async def _renew(context: Context, cardd: CarddClient) -> None:
     action = context.arguments.action
     card = context.arguments.card or await _only_card(cardd)
-    async with waiting(context, context.words("pin.waiting"), cardd):
+    async with waiting(context, _("Type the codes in the dialogs that open.", context.language), cardd):
         await (cardd.change_pin(card) if action == "change" else cardd.unblock_pin(card))
-    context.answer({"card": card}, [context.words(f"pin.{action}.done")])
+    context.answer({"card": card}, [_(DONE[action], context.language)])
 
 
 async def _only_card(cardd: CarddClient) -> str:
@@ -86,7 +96,7 @@ def _pin_cells(context: Context, card: Card) -> list[str]:
     pin = card.pin
     tries = "–" if pin.tries_left is None else str(pin.tries_left)
     length = str(pin.minimum) if pin.minimum == pin.maximum else f"{pin.minimum}–{pin.maximum}"
-    return [context.words(f"pin.{pin.state}"), tries, length]
+    return [word_for(pin.state, STATES, context), tries, length]
 
 
 COMMANDS = {"readers": Command(_readers), "cards": Command(_cards), "pin": Command(_pin, _pin_arguments)}

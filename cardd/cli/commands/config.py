@@ -12,17 +12,23 @@ from cardd.config.kinds import declared
 from cardd.config.loading import load
 from cardd.config.reference import keys
 from cardd.config.settings import sections_of
+from cardd.i18n import N_, Domain
+
+_ = Domain("cli")
 
 
 def _arguments(parser: Parser) -> None:
     """``check``, ``show`` or ``reference``; of a file, or of what is in /etc/cardd."""
     branch = parser.branches("action")
-    for action in ("check", "show"):
-        command = branch(action, parser.words(f"config.{action}"))
+    check, show = (
+        branch("check", N_("whether it can be used")),
+        branch("show", N_("all settings as they hold, as TOML")),
+    )
+    for command in (check, show):
         command.add_argument(
-            "path", metavar=parser.words("file"), nargs="?", type=Path, help=parser.words("config_file")
+            "path", metavar=N_("FILE"), nargs="?", type=Path, help=N_("a configuration file, in place of /etc/cardd")
         )
-    branch("reference", parser.words("config.reference"))
+    branch("reference", N_("every key, its default and its meaning"))
 
 
 async def _config(context: Context) -> int:
@@ -32,7 +38,7 @@ async def _config(context: Context) -> int:
         return Exit.OK
     config = load(context.arguments.path)
     if context.arguments.action == "check":
-        context.answer({"valid": True}, [context.words("config.valid")])
+        context.answer({"valid": True}, [_("The configuration is valid.", context.language)])
     else:
         context.answer(_plain(config), _shown(config))
     return Exit.OK

@@ -11,14 +11,23 @@ from cardd.cli.doctor.surroundings import Surroundings
 from cardd.cli.failures import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import pad, shown, width
+from cardd.i18n import N_, Domain
 
+_ = Domain("cli")
+
+LEVELS = {
+    Level.OK: N_("ok"),
+    Level.WARNING: N_("warning"),
+    Level.FAILURE: N_("FAILURE"),
+    Level.SKIPPED: N_("skipped"),
+}
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILURE: "red", Level.SKIPPED: "dim"}
 
 
 def _arguments(parser: Parser) -> None:
     """Declare the checks; all of them when none is named."""
-    parser.add_argument("checks", metavar=parser.words("doctor.metavar"), nargs="*", help=parser.words("doctor.checks"))
-    parser.add_argument("--config", metavar="PATH", type=Path, help=parser.words("config_file"))
+    parser.add_argument("checks", metavar=N_("CHECK"), nargs="*", help=N_("only these checks"))
+    parser.add_argument("--config", metavar="PATH", type=Path, help=N_("a configuration file, in place of /etc/cardd"))
 
 
 async def _doctor(context: Context) -> int:
@@ -54,7 +63,7 @@ def _plain(result: Result, language: str) -> dict[str, object]:
 
 
 def _lines(context: Context, results: list[Result]) -> list[str]:
-    words = {level: context.words(f"doctor.{level.value}") for level in Level}
+    words = {level: _(LEVELS[level], context.language) for level in Level}
     marks = max(width(word) for word in words.values())
     titles = [result.title(context.language) for result in results]
     widest = max((width(title) for title in titles), default=0)

@@ -19,30 +19,66 @@ from cardd.cli.failures import Exit, sentences
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import large_digits, table
 from cardd.cli.waiting import waiting
-from cardd.cli.wording import session_in_words
+from cardd.cli.wording import session_in_words, state_in_words
 from cardd.client import Acting, CarddClient, Pairing, PscLogin, Session, SessionState
 from cardd.errors import CarddError, ClientUnknown, InvalidRequest, SessionError
+from cardd.i18n import N_, Domain
 
-ACTING = ("national_id", "family_name", "given_name", "profession", "specialty")
-REQUIRED = ACTING[:3]
+_ = Domain("cli")
+
+ACTING = {
+    "national_id": N_("national identifier with its type prefix (8… for RPPS)"),
+    "family_name": N_("family name"),
+    "given_name": N_("given name"),
+    "profession": N_("profession code (table G15)"),
+    "specialty": N_("savoir-faire code (table R01)"),
+}
+REQUIRED = ("national_id", "family_name", "given_name")
+HEADS = (N_("SESSION"), N_("OPENED BY"), N_("HOLDER"), N_("STATE"), N_("UNTIL"))
 PROGRAM = ("cardctl", "cardd", "cardctl")  # name, vendor and software identifier
 AGAIN = "r"
 HINT = "$.login_hint"
+DIGITS = N_("Digits to compare on the mobile: {digits}")
+DIGITS_ANEW = N_("New digits to compare on the mobile: {digits}. The ones before are worth nothing any more.")
 
 
 def _login_arguments(parser: Parser) -> None:
     """Declare the method, and which card or person it is for."""
-    parser.add_argument("--method", choices=("cpx", "csa", "ecps"), default="cpx", help=parser.words("login.method"))
-    parser.add_argument("--card", metavar="ID", help=parser.words("login.card"))
-    parser.add_argument("--assertions", action="store_true", help=parser.words("login.assertions"))
-    parser.add_argument("--login-hint", metavar="ID", help=parser.words("login.hint"))
-    parser.add_argument("--remember", action="store_true", help=parser.words("login.remember"))
-    parser.add_argument("--browser", action="store_true", help=parser.words("login.browser"))
-    parser.add_argument("--channel", choices=("card", "mobile"), help=parser.words("login.channel"))
-    parser.add_argument("--situation", metavar="ID", default="ask", help=parser.words("login.situation"))
-    acting = parser.add_argument_group(parser.words("login.acting"))
-    for name in ACTING:
-        acting.add_argument(f"--{name.replace('_', '-')}", metavar=name.upper(), help=parser.words(f"login.{name}"))
+    parser.add_argument(
+        "--method",
+        choices=("cpx", "csa", "ecps"),
+        default="cpx",
+        help=N_("cpx: a card; csa: the organisation's certificate; ecps: the mobile"),
+    )
+    parser.add_argument("--card", metavar="ID", help=N_("which card, when several are inserted"))
+    parser.add_argument(
+        "--assertions",
+        action="store_true",
+        help=N_("also agree now to assertions for the DMP and INSi, or to no session at all"),
+    )
+    parser.add_argument(
+        "--login-hint", metavar="ID", help=N_("for ecps, the person's national identifier (8… for RPPS)")
+    )
+    parser.add_argument(
+        "--remember",
+        action="store_true",
+        help=N_("for ecps, offer to remember the national identifier for the next times"),
+    )
+    parser.add_argument(
+        "--browser", action="store_true", help=N_("for ecps, log in on Pro Santé Connect's page, in the browser")
+    )
+    parser.add_argument(
+        "--channel", choices=("card", "mobile"), help=N_("for ecps, Pro Santé Connect's parameter channel")
+    )
+    parser.add_argument(
+        "--situation",
+        metavar="ID",
+        default="ask",
+        help=N_("for ecps, the situation of practice (1.2); you are asked where there are several"),
+    )
+    acting = parser.add_argument_group(N_("for csa, the professional for whom you act"))
+    for name, meaning in ACTING.items():
+        acting.add_argument(f"--{name.replace('_', '-')}", metavar=name.upper(), help=meaning)
 
 
 async def _login(context: Context) -> int:
@@ -65,7 +101,7 @@ async def _login(context: Context) -> int:
 async def _opened(context: Context, cardd: CarddClient) -> Session:
     if context.arguments.method == "ecps":
         return await _through_psc(context, cardd)
-    async with waiting(context, context.words("login.waiting"), cardd):
+    async with waiting(context, _("Enter your PIN in the window that opens.", context.language), cardd):
         method, acting = context.arguments.method, _acting(context)
         card = context.arguments.card or ("ask" if method == "cpx" else None)
         return await cardd.login(method, card=card, acting=acting, assertions=context.arguments.assertions)
@@ -88,8 +124,13 @@ async def _pair(context: Context, cardd: CarddClient) -> None:
     pairing = asyncio.ensure_future(cardd.pair(*PROGRAM, on_code=shown.set_result))
     await asyncio.wait((shown, pairing), return_when=asyncio.FIRST_COMPLETED)
     if shown.done():
-        context.terminal.tell([context.words("login.code", code=shown.result().code)])
-        async with waiting(context, context.words("login.pairing"), cardd, shown.result().expires_at):
+        context.terminal.tell([_("Code: {code}", context.language, code=shown.result().code)])
+        async with waiting(
+            context,
+            _("Accept cardctl in the window that opens, if it shows this code.", context.language),
+            cardd,
+            shown.result().expires_at,
+        ):
             await pairing
     paired = await pairing
     context.remembered.remember_client(paired.client_id, paired.client_secret)
@@ -170,18 +211,20 @@ def _tell(context: Context, session: Session, *, again: bool) -> str:
     state = session.opened
     if state and state.authorization_url:
         _open(state.authorization_url)
-        context.terminal.tell([context.words("login.page", url=state.authorization_url)])
-        return context.words("login.in_browser")
+        context.terminal.tell([_("Login page: {url}", context.language, url=state.authorization_url)])
+        return _("Log in in the browser.", context.language)
     if not (state and state.binding_message):
-        return context.words("login.picking")
-    _show(context, state.binding_message, "login.digits_anew" if again else "login.digits")
-    return context.words("login.mobile_again" if sys.stdin.isatty() else "login.mobile")
+        return _("Pick your situation of practice in the window that opens.", context.language)
+    _show(context, state.binding_message, DIGITS_ANEW if again else DIGITS)
+    if sys.stdin.isatty():
+        return _("Agree in the e-CPS app (r and Enter: send again).", context.language)
+    return _("Agree in the e-CPS app.", context.language)
 
 
 def _show(context: Context, digits: str, sentence: str) -> None:
     """Show the sentence with the digits and, where somebody watches, the digits once more, large."""
     terminal = context.terminal
-    terminal.tell([context.words(sentence, digits=terminal.styled(digits, "bold", err=True))])
+    terminal.tell([_(sentence, context.language, digits=terminal.styled(digits, "bold", err=True))])
     if terminal.is_watched:
         terminal.tell(terminal.styled(line, "bold", err=True) for line in large_digits(digits, terminal.err.encoding))
 
@@ -230,7 +273,9 @@ async def _again(context: Context, session: Session) -> None:
 
 def _logout_arguments(parser: Parser) -> None:
     """Declare what else is to be forgotten."""
-    parser.add_argument("--forget-login-hint", action="store_true", help=parser.words("logout.forget"))
+    parser.add_argument(
+        "--forget-login-hint", action="store_true", help=N_("also forget the national identifier kept for e-CPS")
+    )
 
 
 async def _logout(context: Context) -> int:
@@ -239,23 +284,23 @@ async def _logout(context: Context) -> int:
         async with context.client() as cardd:
             await cardd.forget_login_hint()
         if context.remembered.session is None:
-            context.answer({"closed": None}, [context.words("logout.forgotten")])
+            context.answer({"closed": None}, [_("The national identifier is forgotten.", context.language)])
             return Exit.OK
     identifier, token = context.remembered.open_session()
     async with context.client() as cardd:
         with suppress(SessionError):
             await cardd.session(identifier, token).close()
     context.remembered.forget_session()
-    context.answer({"closed": identifier}, [context.words("logout.done")])
+    context.answer({"closed": identifier}, [_("The session is closed.", context.language)])
     return Exit.OK
 
 
 def _sessions_arguments(parser: Parser) -> None:
     """Declare ``sessions list`` and ``sessions close``."""
     branch = parser.branches("action", required=False)
-    branch("list", parser.words("sessions.list"))
-    close = branch("close", parser.words("sessions.close"))
-    close.add_argument("id", metavar="ID", help=parser.words("sessions.id"))
+    branch("list", N_("list them"))
+    close = branch("close", N_("close one"))
+    close.add_argument("id", metavar="ID", help=N_("the session's identifier"))
 
 
 async def _sessions(context: Context) -> int:
@@ -263,21 +308,21 @@ async def _sessions(context: Context) -> int:
     async with context.client() as cardd:
         if context.arguments.action == "close":
             await cardd.close_session(context.arguments.id)
-            context.answer({"closed": context.arguments.id}, [context.words("logout.done")])
+            context.answer({"closed": context.arguments.id}, [_("The session is closed.", context.language)])
             return Exit.OK
         sessions = await cardd.sessions()
-    heads = [context.words(f"sessions.{column}") for column in ("column_id", "client", "holder", "state", "until")]
+    heads = [_(head, context.language) for head in HEADS]
     rows = [
         [
             session.id,
             session.client,
             f"{session.identity.given_name} {session.identity.family_name}",
-            context.words(f"sessions.{session.state}"),
+            state_in_words(context, session.state),
             session.expires_at.astimezone().strftime("%H:%M"),
         ]
         for session in sessions
     ]
-    context.answer({"sessions": sessions}, table(heads, rows) if rows else [context.words("sessions.none")])
+    context.answer({"sessions": sessions}, table(heads, rows) if rows else [_("No open session.", context.language)])
     return Exit.OK
 
 

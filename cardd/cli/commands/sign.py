@@ -17,6 +17,9 @@ from cardd.cli.parser import Parser, named_files
 from cardd.cli.waiting import waiting
 from cardd.client import Form, Session, Signature, ToSign
 from cardd.errors import CarddError, InvalidRequest
+from cardd.i18n import N_, Domain
+
+_ = Domain("cli")
 
 CHUNK = 1024 * 1024
 DOCUMENT_MAX = 8 * CHUNK
@@ -48,10 +51,16 @@ HandOver = Callable[[Path], Awaitable[str]]
 
 def _arguments(parser: Parser) -> None:
     """Declare the files, where signatures go, and in which format."""
-    parser.add_argument("files", metavar=parser.words("file"), nargs="+", help=parser.words("sign.files"))
-    parser.add_argument("--output", "-o", metavar="PATH", type=Path, help=parser.words("sign.output"))
-    parser.add_argument("--certificate", action="store_true", help=parser.words("sign.certificate"))
-    parser.add_argument("--patient", metavar=parser.words("name"), help=parser.words("sign.patient"))
+    parser.add_argument("files", metavar=N_("FILE"), nargs="+", help=N_("what to sign; several have one consent"))
+    parser.add_argument(
+        "--output", "-o", metavar="PATH", type=Path, help=N_("where the signature goes; by default beside FILE")
+    )
+    parser.add_argument(
+        "--certificate", action="store_true", help=N_("also write the certificate beside the signature, as .pem")
+    )
+    parser.add_argument(
+        "--patient", metavar=N_("NAME"), help=N_("the patient whom it concerns, shown when you are asked to agree")
+    )
     _form_arguments(parser)
 
 
@@ -68,7 +77,7 @@ async def _sign(context: Context) -> int:
                 items = [await _set_to_sign(context, hand_over, named, form)]
             else:
                 items = [await _to_sign(hand_over, file, form, context.arguments.patient) for file in files]
-            async with waiting(context, context.words("sign.waiting"), cardd):
+            async with waiting(context, _("Agree to the signature in the window that opens.", context.language), cardd):
                 signatures = await session.sign_many(items)
         for output, signature in zip(outputs, signatures, strict=True):
             await _write(session, output, signature)
@@ -77,7 +86,9 @@ async def _sign(context: Context) -> int:
         {"file": file, "signature": str(output), **_certificate(context, output, signature)}
         for file, output, signature in zip(subjects, outputs, signatures, strict=True)
     ]
-    lines = [context.words("sign.done", file=one["file"], signature=one["signature"]) for one in done]
+    lines = [
+        _("{file}: signed, {signature}", context.language, file=one["file"], signature=one["signature"]) for one in done
+    ]
     context.answer({"signed": done}, lines)
     return Exit.OK
 
@@ -89,7 +100,7 @@ def _outputs(context: Context, files: list[Path], form: Form) -> list[Path]:
     if form["format"] == SET:
         outputs = [files[0].with_name(context.arguments.set + SUFFIXES[SET])]
     if given and len(outputs) > 1:
-        raise InvalidRequest(where="--output", why=context.words("sign.one_output"))
+        raise InvalidRequest(where="--output", why=_("several files have several signatures", context.language))
     outputs = [given] if given else outputs
     for output in outputs:
         if not os.access(output if output.exists() else output.absolute().parent, os.W_OK):
@@ -102,23 +113,45 @@ def _outputs(context: Context, files: list[Path], form: Form) -> list[Path]:
 
 def _form_arguments(parser: Parser) -> None:
     """Declare the format, and what belongs to it."""
-    parser.add_argument("--format", choices=FORMATS, default="raw", help=parser.words("sign.format"))
-    parser.add_argument("--algorithm", choices=ALGORITHMS, help=parser.words("sign.algorithm"))
-    parser.add_argument("--detached", action="store_true", help=parser.words("sign.detached"))
-    parser.add_argument("--timestamp", action="store_true", help=parser.words("sign.timestamp"))
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="raw",
+        help=N_("what to make: the bare value (raw, the default), JWS, CAdES, XAdES, PAdES, or a DMP set's"),
+    )
+    parser.add_argument("--algorithm", choices=ALGORITHMS, help=N_("how the key signs; its best by default"))
+    parser.add_argument("--detached", action="store_true", help=N_("leave the document out of the signature"))
+    parser.add_argument(
+        "--timestamp", action="store_true", help=N_("with a timestamp of the configured authority (RFC 3161)")
+    )
     jws = parser.add_argument_group("JWS")
-    jws.add_argument("--json-form", action="store_true", help=parser.words("sign.json_form"))
+    jws.add_argument("--json-form", action="store_true", help=N_("the JSON form; compact by default"))
     xades = parser.add_argument_group("XAdES")
-    xades.add_argument("--packaging", choices=PACKAGINGS, help=parser.words("sign.packaging"))
+    xades.add_argument(
+        "--packaging",
+        choices=PACKAGINGS,
+        help=N_("the signature in the XML (enveloped, by default), around the document, or apart"),
+    )
     of_set = parser.add_argument_group("submission_set")
-    of_set.add_argument("--set", metavar="OID", type=_oid, help=parser.words("sign.unique_id"))
-    of_set.add_argument("--signer-alone", action="store_true", help=parser.words("sign.signer_alone"))
+    of_set.add_argument(
+        "--set",
+        metavar="OID",
+        type=_oid,
+        help=N_("the set's uniqueId; each FILE is then OID=PATH, by the document's own"),
+    )
+    of_set.add_argument(
+        "--signer-alone", action="store_true", help=N_("name the signer's certificate without its authorities")
+    )
     pades = parser.add_argument_group("PAdES")
-    pades.add_argument("--visible", metavar="L,B,R,T", type=_rectangle, help=parser.words("sign.visible"))
-    pades.add_argument("--page", metavar="N", type=int, help=parser.words("sign.page"))
-    pades.add_argument("--picture", metavar="PATH", type=Path, help=parser.words("sign.picture"))
-    pades.add_argument("--reason", metavar="TEXT", help=parser.words("sign.reason"))
-    pades.add_argument("--location", metavar="TEXT", help=parser.words("sign.location"))
+    pades.add_argument(
+        "--visible", metavar="L,B,R,T", type=_rectangle, help=N_("show it: left, bottom, right and top, in points")
+    )
+    pades.add_argument(
+        "--page", metavar="N", type=int, help=N_("on this page; from the end when negative, the last by default")
+    )
+    pades.add_argument("--picture", metavar="PATH", type=Path, help=N_("with this PNG or JPEG"))
+    pades.add_argument("--reason", metavar="TEXT", help=N_("why it is signed"))
+    pades.add_argument("--location", metavar="TEXT", help=N_("where it is signed"))
 
 
 def _form_of(told: argparse.Namespace) -> Form:
@@ -212,7 +245,13 @@ async def _set_to_sign(context: Context, hand_over: HandOver, documents: dict[st
         listed.append({"unique_id": name, "document_id": held, "is_xml": path.suffix.lower() == XML})
     asked = context.arguments
     told = {"unique_id": asked.set, "documents": listed, "certificates": "signer" if asked.signer_alone else "chain"}
-    name = context.words("sign.set", id=asked.set, count=len(listed))
+    name = _.plural(
+        "Submission set {id} ({number} document)",
+        "Submission set {id} ({number} documents)",
+        len(listed),
+        context.language,
+        id=asked.set,
+    )
     return ToSign(name, patient=asked.patient, form={**form, "submission_set": told})
 
 

@@ -11,6 +11,7 @@ from cardd.cli.simulators import card_named, every
 from cardd.cli.terminal import pairs
 from cardd.cli.waiting import until_told
 from cardd.errors import InvalidRequest
+from cardd.i18n import N_
 from cardd.simulator import CardOptions, CardSimulator, ServerOptions, ServerSimulator
 
 DEFAULTS = CardOptions()
@@ -19,21 +20,48 @@ DEFAULTS = CardOptions()
 def _arguments(parser: Parser) -> None:
     """Which card or server, and how it behaves."""
     host, port = DEFAULTS.reader
-    words = parser.words
-    parser.add_argument("card", metavar=words("simulate.metavar"), nargs="?", help=words("simulate.card"))
-    parser.add_argument("order", metavar=words("simulate.order"), nargs="?", help=words("simulate.orders"))
-    parser.add_argument("what", metavar=words("simulate.what"), nargs="?", help=words("simulate.request"))
-    parser.add_argument("--profile", metavar=words("name"), help=words("simulate.profile"))
-    parser.add_argument("--pin", metavar="1234", default=DEFAULTS.pin, help=words("simulate.pin"))
-    parser.add_argument("--delay-ms", metavar="N", type=int, default=DEFAULTS.delay_ms, help=words("simulate.delay"))
-    parser.add_argument("--reader", metavar="HOST:PORT", default=f"{host}:{port}", help=words("simulate.reader"))
-    servers = parser.add_argument_group(words("simulate.servers"))
-    servers.add_argument("--port", metavar="N", type=int, default=0, help=words("simulate.port"))
-    servers.add_argument("--auto", metavar=words("simulate.order"), help=words("simulate.auto"))
-    servers.add_argument("--people", metavar="PATH", type=Path, help=words("simulate.people"))
-    servers.add_argument("--table", metavar="PATH", type=Path, help=words("simulate.table"))
-    servers.add_argument("--state", metavar="PATH", type=Path, help=words("simulate.state"))
-    servers.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help=words("simulate.set"))
+    parser.add_argument(
+        "card", metavar=N_("CARD"), nargs="?", help=N_("which card; without one, the list of those that there are")
+    )
+    parser.add_argument(
+        "order",
+        metavar=N_("ORDER"),
+        nargs="?",
+        help=N_("for a server that runs: approve, deny or ignore the newest request (psc)"),
+    )
+    parser.add_argument(
+        "what", metavar=N_("REQUEST"), nargs="?", help=N_("the request's number, in place of the newest")
+    )
+    parser.add_argument("--profile", metavar=N_("NAME"), help=N_("who the holder is"))
+    parser.add_argument("--pin", metavar="1234", default=DEFAULTS.pin, help=N_("the simulated card's PIN"))
+    parser.add_argument(
+        "--delay-ms",
+        metavar="N",
+        type=int,
+        default=DEFAULTS.delay_ms,
+        help=N_("how long a signature takes, in milliseconds"),
+    )
+    parser.add_argument(
+        "--reader",
+        metavar="HOST:PORT",
+        default=f"{host}:{port}",
+        help=N_("where the virtual reader (vpcd) waits for its card"),
+    )
+    servers = parser.add_argument_group(N_("servers"))
+    servers.add_argument("--port", metavar="N", type=int, default=0, help=N_("the port on 127.0.0.1"))
+    servers.add_argument("--auto", metavar=N_("ORDER"), help=N_("answer every request so: approve, deny or ignore"))
+    servers.add_argument(
+        "--people", metavar="PATH", type=Path, help=N_("a file of fictitious people, in place of those built in")
+    )
+    servers.add_argument("--table", metavar="PATH", type=Path, help=N_("the table of who may do what"))
+    servers.add_argument("--state", metavar="PATH", type=Path, help=N_("where its keys are kept"))
+    servers.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help=N_("a choice that only this server knows; may be repeated"),
+    )
 
 
 async def _simulate(context: Context) -> int:

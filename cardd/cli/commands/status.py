@@ -8,10 +8,15 @@ from cardd.cli.command import Command, Context
 from cardd.cli.failures import Exit
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import pairs
-from cardd.cli.wording import session_in_words
-from cardd.client import CarddClient, Method, Methods, SessionState
+from cardd.cli.wording import session_in_words, word_for
+from cardd.client import CarddClient, Expiring, Method, Methods, SessionState
 from cardd.errors import ClientUnknown, SessionError
+from cardd.i18n import N_, Domain
 
+_ = Domain("cli")
+
+METHODS = {"cpx": N_("CPx card"), "csa": N_("Organisation's certificate"), "ecps": N_("e-CPS")}
+FITS = {"best": N_("suits best"), "good": N_("suits"), "partial": N_("suits in part"), "unsuited": N_("does not suit")}
 USES = ("lps", "webps", "establishment", "medico-social")
 
 
@@ -21,14 +26,14 @@ async def _status(context: Context) -> int:
         status = await cardd.status()
         session = await _open_session(context, cardd)
         methods = await _login_methods(cardd)
-    logged_in = session_in_words(context, session) if session else context.words("status.none")
+    opened = session_in_words(context, session) if session else _("none (“cardctl login” opens one)", context.language)
     lines = [
-        (context.words("status.daemon"), f"{status.name} {status.version}"),
-        (context.words("status.where"), str(cardd.where)),
-        (context.words("status.readers"), context.words(f"status.{status.state}")),
-        (context.words("status.session"), logged_in),
+        (_("Service", context.language), f"{status.name} {status.version}"),
+        (_("Address", context.language), str(cardd.where)),
+        (_("Readers", context.language), _readers(context, status.state)),
+        (_("Session", context.language), opened),
     ]
-    lines += [(context.words(f"status.{method.method}"), _usable(context, method)) for method in methods]
+    lines += [(_name(context, method.method), _usable(context, method)) for method in methods]
     answer = {"daemon": status, "where": str(cardd.where), "session": session, "methods": methods}
     context.answer(answer, pairs(lines))
     return Exit.OK
@@ -42,13 +47,35 @@ async def _login_methods(cardd: CarddClient) -> tuple[Method, ...]:
         return ()
 
 
+def _readers(context: Context, state: str) -> str:
+    words = {"ready": _.context("readers", "ready", context.language), "no_readers": _("none", context.language)}
+    return words.get(state, state)
+
+
 def _usable(context: Context, method: Method) -> str:
     """Return whether a login method is usable, and the certificates that end soon."""
-    warnings = [
-        context.words("status.expiring" if one.days >= 0 else "status.expired", serial=one.serial, days=abs(one.days))
-        for one in method.expiring
-    ]
-    return " ".join([context.words("status.usable") if method.usable else method.detail or "", *warnings])
+    warnings = [_ending(context, one) for one in method.expiring]
+    return " ".join([_("usable", context.language) if method.usable else method.detail or "", *warnings])
+
+
+def _ending(context: Context, certificate: Expiring) -> str:
+    """Return when a certificate ends or has ended."""
+    days, serial = certificate.days, certificate.serial
+    if days < 0:
+        return _.plural(
+            "Certificate {serial} ended {number} day ago.",
+            "Certificate {serial} ended {number} days ago.",
+            -days,
+            context.language,
+            serial=serial,
+        )
+    return _.plural(
+        "Certificate {serial} ends in {number} day: ask for a new one.",
+        "Certificate {serial} ends in {number} days: ask for a new one.",
+        days,
+        context.language,
+        serial=serial,
+    )
 
 
 async def _open_session(context: Context, cardd: CarddClient) -> SessionState | None:
@@ -63,7 +90,11 @@ async def _open_session(context: Context, cardd: CarddClient) -> SessionState | 
 
 def _methods_arguments(parser: Parser) -> None:
     """Declare the use, if any."""
-    parser.add_argument("--use", choices=USES, help=parser.words("methods.use"))
+    parser.add_argument(
+        "--use",
+        choices=USES,
+        help=N_("where you work: practice (lps), a page (webps), hospital (establishment), medico-social"),
+    )
 
 
 async def _methods(context: Context) -> int:
@@ -78,23 +109,29 @@ async def _methods(context: Context) -> int:
 
 
 def _shown(context: Context, method: Method) -> Iterator[str]:
-    name = context.words(f"status.{method.method}")
-    fit = [context.words(f"methods.{method.advice.fit}")] if method.advice else []
-    here = context.words("status.usable") if method.usable else context.words("methods.unusable")
-    yield f"{name}{context.words('colon')} {', '.join([*fit, here])}"
+    fit = [word_for(method.advice.fit, FITS, context)] if method.advice else []
+    here = _("usable", context.language) if method.usable else _("not usable here", context.language)
+    yield _about(context, method.method, ", ".join([*fit, here]))
     if method.advice:
         yield from (f"  + {reason}" for reason in method.advice.reasons)
     if not method.usable:
         yield f"  ! {method.detail} {method.remedy}"
     for lacking in method.advice.missing if method.advice else ():
-        other = context.words(f"status.{lacking.method}")
-        yield f"  ! {other}{context.words('colon')} {lacking.detail} {lacking.remedy}"
+        yield "  ! " + _about(context, lacking.method, f"{lacking.detail} {lacking.remedy}")
 
 
 def _advised(context: Context, found: Methods) -> str:
     if found.advised is None:
-        return context.words("methods.none")
-    return context.words("methods.advised", method=context.words(f"status.{found.advised}"))
+        return _("None that suits works here now.", context.language)
+    return _("Here now: {method}.", context.language, method=_name(context, found.advised))
+
+
+def _about(context: Context, method: str, told: str) -> str:
+    return _("{name}: {state}", context.language, name=_name(context, method), state=told)
+
+
+def _name(context: Context, method: str) -> str:
+    return word_for(method, METHODS, context)
 
 
 COMMANDS = {"status": Command(_status), "methods": Command(_methods, _methods_arguments)}

@@ -19,14 +19,50 @@ from cardd.cli.failures import Exit, tell
 from cardd.cli.parser import Parser
 from cardd.cli.terminal import pad, pairs, qr_code, shown, table
 from cardd.cli.waiting import until_told
+from cardd.cli.wording import word_for
 from cardd.client import CarddClient
 from cardd.client.answers import Client
 from cardd.errors import SecretStoreUnavailable, SupportCodeRequired, SupportCodeWrong
+from cardd.i18n import N_, Domain
 from cardd.model import Event, JsonValue
+
+_ = Domain("cli")
 
 T = TypeVar("T")
 
 LINE_MAX = 256
+CLIENT_ACTIONS = {
+    "remove": N_("remove one; its sessions close"),
+    "lock": N_("lock one: it stays paired but is kept out; its sessions close"),
+    "unlock": N_("let it in again"),
+}
+CLIENT_HEADS = (N_("CLIENT"), N_("KIND"), N_("NAME"), N_("VENDOR"), N_("SINCE"), N_("STATE"))
+CLIENT_KINDS = {"program": N_("program"), "origin": N_("site")}
+DONE = {"removed": N_("Removed."), "locked": N_("Locked."), "unlocked": N_("Unlocked.")}
+TRACE = N_(
+    "Each exchange with a card: command, bytes sent, bytes received, status, duration. Nothing is kept. Ctrl-C ends it."
+)
+FULL_TRACE = N_(
+    "Each exchange with a card with its content, but no PIN. It names the holder: pass it on only to those who may "
+    "know. Nothing is kept. Ctrl-C ends it."
+)
+NO_KEYRING = N_(
+    "The service has no keyring: make a credential of systemd, as root, by “cardctl support enrol --credential "
+    "/etc/cardd/support-totp.cred” (or “systemd-creds encrypt”), and restart the service."
+)
+CREDENTIAL_MADE = N_(
+    "{file} is made. Add this to the unit (“systemctl edit cardd.service”), then restart the service:\n\n"
+    "[Service]\n{line}\n"
+)
+SCAN = N_(
+    "Scan this with the authenticator app of the phone. What follows is secret and shown this once; who cannot scan "
+    "copies “secret” from the address."
+)
+DEMANDED = N_(
+    "This workstation demands a support code: the six digits that the phone of support or of an administrator shows "
+    "now. It never is your PIN."
+)
+UNCONFIRMED = N_("Still to be confirmed: “cardctl support confirm --support-code CODE”.")
 NAMES = 28  # columns for the longest name of an instruction
 
 
@@ -36,10 +72,10 @@ NAMES = 28  # columns for the longest name of an instruction
 def _clients_arguments(parser: Parser) -> None:
     """Declare the list, and what can be done to one client."""
     branch = parser.branches("action", required=False)
-    branch("list", parser.words("clients.list"))
-    for action in ("remove", "lock", "unlock"):
-        one = branch(action, parser.words(f"clients.{action}"))
-        one.add_argument("id", metavar="ID", help=parser.words("clients.id"))
+    branch("list", N_("list them"))
+    for action, meaning in CLIENT_ACTIONS.items():
+        one = branch(action, meaning)
+        one.add_argument("id", metavar="ID", help=N_("the program's identifier, or the site's origin"))
         if action != "lock":  # to keep a program out must be easy
             _code_argument(one)
 
@@ -50,7 +86,7 @@ async def _clients(context: Context) -> int:
         match context.arguments.action:
             case "remove" | "lock" | "unlock" as action:
                 done = await _act(context, cardd, action, context.arguments.id)
-                context.answer({done: context.arguments.id}, [context.words(f"clients.{done}")])
+                context.answer({done: context.arguments.id}, [_(DONE[done], context.language)])
             case _:
                 _list(context, await cardd.clients())
     return Exit.OK
@@ -71,13 +107,16 @@ async def _act(context: Context, cardd: CarddClient, action: str, identifier: st
 
 
 def _list(context: Context, clients: Sequence[Client]) -> None:
-    heads = [context.words(f"clients.{column}") for column in ("column_id", "kind", "name", "vendor", "since", "state")]
+    heads = [_(head, context.language) for head in CLIENT_HEADS]
     rows = [_row(context, client) for client in clients]
-    context.answer({"clients": clients}, table(heads, rows) if rows else [context.words("clients.none")])
+    context.answer({"clients": clients}, table(heads, rows) if rows else [_("No program, no site.", context.language)])
 
 
 def _row(context: Context, client: Client) -> list[str]:
-    kind, state = context.words(f"clients.{client.kind}"), context.words("clients.is_locked") if client.locked else ""
+    kind, state = (
+        word_for(client.kind, CLIENT_KINDS, context),
+        _.context("program", "locked", context.language) if client.locked else "",
+    )
     return [client.id, kind, client.name, client.vendor or "", client.since[:10], state]
 
 
@@ -86,7 +125,11 @@ def _row(context: Context, client: Client) -> list[str]:
 
 def _trace_arguments(parser: Parser) -> None:
     """Declare how much to show."""
-    parser.add_argument("--full", action="store_true", help=parser.words("trace.full"))
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help=N_("show what is sent and answered too, which names the holder: for administrators only"),
+    )
     _code_argument(parser)
 
 
@@ -104,10 +147,11 @@ async def _follow(context: Context, cardd: CarddClient) -> None:
             return await stack.enter_async_context(cardd.trace(full=context.arguments.full, support_code=code))
 
         events = await _with_code(context, begin)
-        context.terminal.tell([context.words("trace.full_follows" if context.arguments.full else "trace.follows")])
+        kind = FULL_TRACE if context.arguments.full else TRACE
+        context.terminal.tell([_(kind, context.language)])
         async for event in events:
             context.terminal.say([_compact(event)] if context.wants_json else _lines(context, event.data))
-        context.terminal.tell([context.words("trace.ended")])
+        context.terminal.tell([_("The service stopped.", context.language)])
 
 
 def _compact(event: Event) -> str:
@@ -119,7 +163,7 @@ def _compact(event: Event) -> str:
 
 def _lines(context: Context, told: dict[str, JsonValue]) -> list[str]:
     """Return the reader above each transaction, then a line for each command, and its bytes where they are wanted."""
-    name = str(told["instruction"] or context.words("trace.unnamed"))
+    name = str(told["instruction"] or _("(other)", context.language))
     outcome = f"{told['received']:>5}  {told['status']}" if "status" in told else str(told["error"])
     line = f"  {pad(name, NAMES)} {told['header']} {told['sent']:>5} {outcome}  {_duration(told['microseconds'])}"
     at = datetime.fromisoformat(str(told["at"])).astimezone().strftime("%H:%M:%S.%f")[:-3]
@@ -138,12 +182,17 @@ def _duration(microseconds: JsonValue) -> str:
 def _support_arguments(parser: Parser) -> None:
     """Declare ``enrol``, ``confirm``, ``status`` and ``remove``."""
     branch = parser.branches("action")
-    enrol = branch("enrol", parser.words("support.enrol"))
-    enrol.add_argument("--credential", metavar="PATH", type=Path, help=parser.words("support.credential"))
+    enrol = branch("enrol", N_("enrol this workstation: shows a QR code for the phone of support"))
+    enrol.add_argument(
+        "--credential",
+        metavar="PATH",
+        type=Path,
+        help=N_("make a credential of systemd in this file, for a service without a keyring"),
+    )
     _code_argument(enrol)
-    _code_argument(branch("confirm", parser.words("support.confirm")))
-    branch("status", parser.words("support.status"))
-    _code_argument(branch("remove", parser.words("support.remove")))
+    _code_argument(branch("confirm", N_("end an enrolment with the first code of the phone")))
+    branch("status", N_("whether codes are demanded here, and whether the workstation is enrolled"))
+    _code_argument(branch("remove", N_("end the enrolment")))
 
 
 async def _support(context: Context) -> int:
@@ -161,7 +210,7 @@ async def _support(context: Context) -> int:
                 await _status(context, cardd)
             case _:
                 await _with_code(context, lambda code: cardd.remove_support(support_code=code))
-                context.answer({"enrolled": False}, [context.words("support.removed")])
+                context.answer({"enrolled": False}, [_("This workstation is not enrolled any more.", context.language)])
     return Exit.OK
 
 
@@ -169,14 +218,14 @@ async def _enrol(context: Context, cardd: CarddClient) -> None:
     try:
         begun = await _with_code(context, lambda code: cardd.enrol_support(support_code=code))
     except SecretStoreUnavailable as error:
-        error.params["remedy"] = context.words("support.no_keyring")
+        error.params["remedy"] = _(NO_KEYRING, context.language)
         raise
     if not _can_ask(context):
-        context.answer(begun, [begun.address, context.words("support.unconfirmed")])
+        context.answer(begun, [begun.address, _(UNCONFIRMED, context.language)])
         return
     _show(context, begun.address)
     await _until_right(context, lambda code: cardd.confirm_support(support_code=code))
-    context.answer({"enrolled": True}, [context.words("support.enrolled")])
+    context.answer({"enrolled": True}, [_("This workstation is enrolled.", context.language)])
 
 
 async def _enrol_by_credential(context: Context, path: Path) -> None:
@@ -189,19 +238,19 @@ async def _enrol_by_credential(context: Context, path: Path) -> None:
     await credential.encrypt()
     _show(context, credential.address)
     await _until_right(context, credential.confirm)
-    line = credential.directive
-    context.answer({"credential": str(path)}, [context.words("support.made", file=str(path), line=line)])
+    told = _(CREDENTIAL_MADE, context.language, file=str(path), line=credential.directive)
+    context.answer({"credential": str(path)}, [told])
 
 
 def _show(context: Context, address: str) -> None:
     """Show the QR code and its content for who cannot scan it, on the terminal only: no file is made of it."""
     encoding = context.terminal.err.encoding
-    context.terminal.tell([context.words("support.scan"), *qr_code(address, encoding), address])
+    context.terminal.tell([_(SCAN, context.language), *qr_code(address, encoding), address])
 
 
 async def _until_right(context: Context, check: Callable[[str], Awaitable[None]]) -> None:
     while True:
-        code = await _asked(context, context.words("support.first"))
+        code = await _asked(context, _("First code that the phone shows: ", context.language))
         try:
             return await check(code)
         except SupportCodeWrong as error:
@@ -213,19 +262,23 @@ async def _confirm(context: Context, cardd: CarddClient) -> None:
     if not given:
         if not _can_ask(context):
             raise SupportCodeRequired
-        given = await _asked(context, context.words("support.first"))
+        given = await _asked(context, _("First code that the phone shows: ", context.language))
     await cardd.confirm_support(support_code=given)
-    context.answer({"enrolled": True}, [context.words("support.enrolled")])
+    context.answer({"enrolled": True}, [_("This workstation is enrolled.", context.language)])
 
 
 async def _status(context: Context, cardd: CarddClient) -> None:
     standing = await cardd.support()
-    demanded = context.words("support.yes" if standing.demanded else "support.no")
-    enrolled = context.words("support.yes" if standing.enrolled else "support.no")
-    rows = [(context.words("support.demanded_here"), demanded), (context.words("support.enrolled_here"), enrolled)]
+    demanded = _yes_or_no(context, standing.demanded)
+    enrolled = _yes_or_no(context, standing.enrolled)
+    rows = [(_("Codes demanded", context.language), demanded), (_("Enrolled", context.language), enrolled)]
     if standing.locked:
-        rows.append((context.words("support.locked"), context.words("support.seconds", seconds=standing.locked)))
+        rows.append((_("Locked", context.language), _("{seconds} s more", context.language, seconds=standing.locked)))
     context.answer(standing, pairs(rows))
+
+
+def _yes_or_no(context: Context, value: bool) -> str:
+    return _("yes", context.language) if value else _("no", context.language)
 
 
 # --- one-time codes
@@ -233,7 +286,7 @@ async def _status(context: Context, cardd: CarddClient) -> None:
 
 def _code_argument(parser: Parser) -> None:
     """Declare ``--support-code``. Others may read a command line: a code serves once, so it is worth nothing then."""
-    parser.add_argument("--support-code", metavar="CODE", help=parser.words("support.code"))
+    parser.add_argument("--support-code", metavar="CODE", help=N_("the one-time code of support, where it is demanded"))
 
 
 async def _with_code(context: Context, act: Callable[[str | None], Awaitable[T]]) -> T:
@@ -244,8 +297,8 @@ async def _with_code(context: Context, act: Callable[[str | None], Awaitable[T]]
     except SupportCodeRequired:
         if given or not _can_ask(context):
             raise
-        context.terminal.tell([context.words("support.demanded")])
-        return await act(await _asked(context, context.words("support.ask")))
+        context.terminal.tell([_(DEMANDED, context.language)])
+        return await act(await _asked(context, _("Support code: ", context.language)))
 
 
 def _can_ask(context: Context) -> bool:

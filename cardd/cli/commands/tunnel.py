@@ -21,8 +21,11 @@ from cardd.cli.parser import Parser
 from cardd.cli.waiting import until_told
 from cardd.client import Session
 from cardd.errors import CarddError, InvalidRequest
+from cardd.i18n import N_, Domain
 from cardd.relay.upstream import HOP_BY_HOP
 from cardd.system.peer import peer_of
+
+_ = Domain("cli")
 
 HOSTS = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 KEPT_BACK = HOP_BY_HOP | {"host", "authorization", "cookie"}
@@ -33,9 +36,15 @@ PROBLEM = "application/problem+json"
 
 def _arguments(parser: Parser) -> None:
     """Declare the server, and where to listen."""
-    words = parser.words
-    parser.add_argument("name", metavar=words("name"), help=words("tunnel.name"))
-    parser.add_argument("--listen", metavar="[HOST:]PORT", default="0", help=words("tunnel.listen"))
+    parser.add_argument(
+        "name", metavar=N_("NAME"), help=N_("the server, as upstreams.NAME of the service's configuration calls it")
+    )
+    parser.add_argument(
+        "--listen",
+        metavar="[HOST:]PORT",
+        default="0",
+        help=N_("where to listen, on this machine only; any free port by default"),
+    )
 
 
 async def _tunnel(context: Context) -> int:
@@ -53,7 +62,10 @@ async def _tunnel(context: Context) -> int:
 async def _serve(context: Context, tunnel: _Tunnel, host: str, port: int) -> None:
     async with tunnel.listening(host, port) as taken:
         url, name = f"http://{f'[{host}]' if ':' in host else host}:{taken}", context.arguments.name
-        context.answer({"url": url, "upstream": name}, [context.words("tunnel.listening", url=url, name=name)])
+        context.answer(
+            {"url": url, "upstream": name},
+            [_("{url} leads to “{name}” with your certificate; Ctrl-C ends it.", context.language, url=url, name=name)],
+        )
         await asyncio.get_running_loop().create_future()
 
 

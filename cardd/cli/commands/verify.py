@@ -26,7 +26,9 @@ from cardd.documents.verification import Anchors, Verifier
 from cardd.errors import ConfigInvalid, InvalidRequest
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Revocation
-from cardd.i18n import text
+from cardd.i18n import N_, Domain, text
+
+_ = Domain("cli")
 
 if TYPE_CHECKING:
     from cardd.config import Config
@@ -34,20 +36,47 @@ if TYPE_CHECKING:
 BESIDE = (".sig", ".p7s")  # as ``cardctl sign`` names what stands beside its document
 VALUE_MAX = 1024  # bytes of a bare value; a signature that holds a certificate is longer
 EXITS = {Verdict.VALID: Exit.OK, Verdict.INVALID: Exit.FAILED, Verdict.UNDETERMINED: Exit.UNDETERMINED}
+SCOPES = {"whole": N_("all of the file"), "part": N_("a part of the file"), "detached": N_("the document beside it")}
+STATUSES = {"good": N_("not revoked"), "revoked": N_("REVOKED"), "unknown": N_("not known")}
+BY_STAMP, BY_CLOCK = N_("the timestamp's time"), N_("now")
 COLOURS = {Verdict.VALID: "green", Verdict.UNDETERMINED: "yellow", Verdict.INVALID: "red"}
 
 
 def _arguments(parser: Parser) -> None:
     """Declare the file, what belongs to it, and whom to trust."""
-    words = parser.words
-    parser.add_argument("file", metavar=words("file"), type=Path, help=words("verify.file"))
-    parser.add_argument("--content", metavar="PATH", type=Path, help=words("verify.content"))
-    parser.add_argument("--signature", metavar="PATH", type=Path, help=words("verify.signature"))
-    parser.add_argument("--certificate", metavar="PATH", type=Path, help=words("verify.certificate"))
-    parser.add_argument("--document", metavar="OID=PATH", action="append", default=[], help=words("verify.document"))
-    parser.add_argument("--authorities", metavar="PATH", type=Path, help=words("verify.authorities"))
-    parser.add_argument("--offline", action="store_true", help=words("verify.offline"))
-    parser.add_argument("--config", metavar="PATH", type=Path, help=words("config_file"))
+    parser.add_argument("file", metavar=N_("FILE"), type=Path, help=N_("the signed file"))
+    parser.add_argument("--content", metavar="PATH", type=Path, help=N_("the document that FILE is the signature of"))
+    parser.add_argument(
+        "--signature",
+        metavar="PATH",
+        type=Path,
+        help=N_("the signature of FILE: detached, or a raw value; FILE.sig or FILE.p7s where it is there"),
+    )
+    parser.add_argument(
+        "--certificate",
+        metavar="PATH",
+        type=Path,
+        help=N_("the certificate of a raw signature, PEM or DER; beside the signature, as .pem, by default"),
+    )
+    parser.add_argument(
+        "--document",
+        metavar="OID=PATH",
+        action="append",
+        default=[],
+        help=N_("a document of the DMP submission set that FILE is the signature of; once for each"),
+    )
+    parser.add_argument(
+        "--authorities",
+        metavar="PATH",
+        type=Path,
+        help=N_("a PEM file of the authorities to trust; those of the configuration by default"),
+    )
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help=N_("ask nobody whether a certificate was revoked; what was answered before still counts in its time"),
+    )
+    parser.add_argument("--config", metavar="PATH", type=Path, help=N_("a configuration file, in place of /etc/cardd"))
 
 
 async def _verify(context: Context) -> int:
@@ -74,7 +103,7 @@ def _given(context: Context, files: ExitStack) -> ToVerify:
     if certificate is not None:
         return ToVerify(document, content, signature.read_bytes(), _bytes(certificate))
     if content is not None:
-        raise InvalidRequest(where="--content", why=context.words("verify.content_twice"))
+        raise InvalidRequest(where="--content", why=_("the signature is of FILE already", context.language))
     return ToVerify(files.enter_context(signature.open("rb")), document)
 
 
@@ -137,7 +166,7 @@ def _lines(context: Context, found: Verification) -> Iterator[str]:
         if len(found.signatures) > 1:
             yield ""
             yield f"{number}. {_sentence(context, one.verdict)}"
-        yield from pairs((context.words(f"verify.{name}"), told) for name, told in _facts(context, one) if told)
+        yield from pairs((_(name, context.language), told) for name, told in _facts(context, one) if told)
         yield from _why(context, one.reasons)
 
 
@@ -152,25 +181,26 @@ def _why(context: Context, reasons: tuple[Reason, ...]) -> Iterator[str]:
 
 def _facts(context: Context, one: Judged) -> Iterator[tuple[str, str | None]]:
     signer, found, stamp = one.signer, one.found, one.timestamp
-    yield "holder", holder_in_words(context, signer.holder) if signer.holder else signer.subject
-    yield "subject", signer.subject if signer.holder else None
-    yield "issuer", signer.issuer
-    yield "authority", one.chain.authority
-    yield "serial", signer.serial
-    yield "validity", f"{signer.not_before:%Y-%m-%d} – {signer.not_after:%Y-%m-%d}"
-    yield "format", f"{found.format}, {found.algorithm}, {context.words(f'verify.scope.{found.scope}')}"
-    yield "digest", found.digest.hex()
+    judged_by = BY_STAMP if one.stamped else BY_CLOCK
+    yield N_("Holder"), holder_in_words(context, signer.holder) if signer.holder else signer.subject
+    yield N_("Subject"), signer.subject if signer.holder else None
+    yield N_("Issuer"), signer.issuer
+    yield N_("Authority"), one.chain.authority
+    yield N_("Serial number"), signer.serial
+    yield N_("Valid"), f"{signer.not_before:%Y-%m-%d} – {signer.not_after:%Y-%m-%d}"
+    yield N_("Format"), f"{found.format}, {found.algorithm}, {_(SCOPES[found.scope], context.language)}"
+    yield N_("SHA-256"), found.digest.hex()
     if found.submission_set:
-        yield "set", f"{found.submission_set.unique_id}: {', '.join(found.submission_set.documents)}"
-        yield "changed", ", ".join(found.submission_set.changed)
-    yield "claimed", _time(found.signed_at) if found.signed_at else None
-    yield "stamped", f"{_time(stamp.time)}, {stamp.authority}" if stamp else None
-    yield "judged", f"{_time(one.at)}, {context.words('verify.by_stamp' if one.stamped else 'verify.by_clock')}"
-    yield "revocation", _revocation(context, one.revocation) if one.revocation else None
+        yield N_("Set"), f"{found.submission_set.unique_id}: {', '.join(found.submission_set.documents)}"
+        yield N_("CHANGED"), ", ".join(found.submission_set.changed)
+    yield N_("Signed, it claims"), _time(found.signed_at) if found.signed_at else None
+    yield N_("Timestamp"), f"{_time(stamp.time)}, {stamp.authority}" if stamp else None
+    yield N_("Judged for"), f"{_time(one.at)}, {_(judged_by, context.language)}"
+    yield N_("Revocation"), _revocation(context, one.revocation) if one.revocation else None
 
 
 def _revocation(context: Context, revocation: Revocation) -> str:
-    told = context.words(f"verify.status.{revocation.status}")
+    told = _(STATUSES[revocation.status], context.language)
     source = f"{(revocation.source or '').upper()} {_time(revocation.as_of)}" if revocation.as_of else ""
     return f"{told} ({source})" if source else told
 
