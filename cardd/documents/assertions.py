@@ -42,7 +42,7 @@ from cardd.model import Algorithm, AuditEntry, Identity, Organisation, Outcome, 
 from cardd.ports import AuditLog, Clock
 
 if TYPE_CHECKING:
-    from cardd.formats.saml.signature import PreparedAssertion
+    from cardd.formats.saml.assertion import PreparedAssertion
 
 Prepare = Callable[[Signer], "PreparedAssertion"]
 

@@ -72,17 +72,18 @@ class XmlPrepared:
 
     def stamped(self, value: bytes) -> bytes:
         """The canonical SignatureValue (ETSI EN 319 132-1, section 5.3)."""
-        return canonical(self._filled(value))
+        return canonical(self.filled(value))
 
     def finish(self, value: bytes, timestamp: bytes | None = None) -> BinaryIO:
         """The document with its signature. Raises DocumentTimestampForm for a timestamp in XAdES 1.1.1."""
-        self._filled(value)
+        self.filled(value)
         if timestamp is not None:
             self._stamp(timestamp)
         before, after = self.around
         return new_document(b"".join((before, etree.tostring(self.signature), after)))
 
-    def _filled(self, value: bytes) -> Element:
+    def filled(self, value: bytes) -> Element:
+        """Put the value in its place; gives the SignatureValue."""
         place = self.signature[VALUE]
         place.text = b64encode(value).decode()
         return place
@@ -113,9 +114,10 @@ def add(
     return made
 
 
-def new_signature(identifier: str, prefixes: dict[str | None, str]) -> Element:
+def new_signature(identifier: str | None, prefixes: dict[str | None, str]) -> Element:
     """A ds:Signature whose parts are empty as yet: SignedInfo, SignatureValue and KeyInfo, in this order."""
-    signature = cast(Element, etree.Element(f"{{{DS}}}Signature", Id=identifier, nsmap=prefixes))
+    given = {} if identifier is None else {"Id": identifier}
+    signature = cast(Element, etree.Element(f"{{{DS}}}Signature", given, nsmap=prefixes))
     for name in ("SignedInfo", "SignatureValue", "KeyInfo"):
         add(signature, DS, name)
     return signature
@@ -135,7 +137,8 @@ def prepared_signature(
     add(information, DS, "SignatureMethod", Algorithm=METHODS[signer.algorithm])
     for reference in references:
         add_reference(information, reference)
-    value.set("Id", f"{signature.get('Id')}-value")
+    if (identifier := signature.get("Id")) is not None:
+        value.set("Id", f"{identifier}-value")
     certificates = add(key, DS, "X509Data")
     for certificate in dict.fromkeys((signer.certificate, *signer.chain)):
         add(certificates, DS, "X509Certificate", b64encode(certificate).decode())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from cardd.formats.prepared import Signer
+from cardd.formats.saml.assertion import PreparedAssertion
 from cardd.formats.saml.profiles import DmpProfile, profile_named
 from cardd.formats.saml.request import InsiCall, Mode, Registration, Speaker, VihfCall
-from cardd.formats.saml.signature import PreparedAssertion
 from cardd.formats.saml.vihf import prepare_vihf
 from tests.rig.saml import PATIENT, REGISTRATION, StoppedClock, card_key, doctor, of_organisation, organisation_key
 

@@ -14,12 +14,11 @@ from cardd.errors import (
 from cardd.formats.document import new_document
 from cardd.formats.prepared import Signer
 from cardd.formats.saml import assertion, checks
-from cardd.formats.saml.assertion import attribute, node
-from cardd.formats.saml.node import Node, canonical
+from cardd.formats.saml.assertion import Node, PreparedAssertion, attribute, node
 from cardd.formats.saml.profiles import DmpProfile
 from cardd.formats.saml.request import InsiCall, Means, Registration, Speaker
 from cardd.formats.saml.roles import DOCTOR
-from cardd.formats.saml.signature import PreparedAssertion
+from cardd.formats.xml import canonical
 from cardd.ports import Clock
 
 QUALIFIERS = {"0": "CPS", "1": "CPF", "2": "CDE-CPE", "3": "CPA"}  # table G02
@@ -56,7 +55,7 @@ def prepare_insi(
         assertion.subject(name, NameQualifier=qualifier),
         node("AttributeStatement", *attributes),
     )
-    return PreparedAssertion(tree.element(), identifier, signer, None)
+    return PreparedAssertion(tree, identifier, signer, None)
 
 
 def unsigned_insi(speaker: Speaker, registration: Registration, call: InsiCall, clock: Clock) -> BinaryIO:

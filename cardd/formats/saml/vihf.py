@@ -12,13 +12,11 @@ from cardd.errors import (
 )
 from cardd.formats.prepared import Signer
 from cardd.formats.saml import assertion, checks
-from cardd.formats.saml.assertion import attribute, node
+from cardd.formats.saml.assertion import HL7, Life, Node, PreparedAssertion, attribute, node
 from cardd.formats.saml.checks import resource_id
-from cardd.formats.saml.node import HL7, Node
 from cardd.formats.saml.profiles import DmpProfile
 from cardd.formats.saml.request import Access, Login, Means, Mode, Registration, Speaker, VihfCall
 from cardd.formats.saml.roles import TABLE_NAMES, Role, roles_of
-from cardd.formats.saml.signature import Life, PreparedAssertion
 from cardd.ports import Clock
 
 AIR_SECONDS = 30  # EX_AIR-040
@@ -66,7 +64,7 @@ def prepare_vihf(
         node("AttributeStatement", *_attributes(speaker, place, registration, call, profile)),
     )
     life = Life(clock, until, seconds) if seconds else None
-    return PreparedAssertion(tree.element(), identifier, signer, life)
+    return PreparedAssertion(tree, identifier, signer, life)
 
 
 def check_vihf(speaker: Speaker, registration: Registration, call: VihfCall, profile: DmpProfile) -> None:
