@@ -33,7 +33,6 @@ DEFAULT = "fr"
 LOCALE = Path(__file__).with_name("locale")
 DOMAINS = {
     "dialog": "dialogs",
-    "doctor": "doctor",
     "reason": "reasons",
     "ended": "reasons",
     "psc": "psc",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.cli.doctor.check import Finding, Level, examine, ok
+from cardd.cli.doctor.check import Check, Finding, Level, examine, ok
 from cardd.cli.doctor.machine import lockable_memory
 from cardd.cli.doctor.surroundings import Surroundings, is_synchronised
 from tests.api.workbench import Workbench
@@ -97,7 +97,7 @@ async def test_a_socket_where_another_program_answers_is_told(tmp_path: Path) ->
 IMPORTS = """
 import asyncio, base64, encodings.idna, logging, sqlite3
 from pathlib import Path
-import cardd.formats.certificate, cardd.system.audit_file, cardd.core.registry, cardd.i18n.fr.doctor
+import cardd.formats.certificate, cardd.system.audit_file, cardd.core.registry
 from cardd.cli.doctor import CHECKS
 from cardd.cli.doctor.check import examine
 from cardd.cli.doctor.surroundings import Surroundings
@@ -224,16 +224,16 @@ async def broken(_surroundings: Surroundings) -> Finding:
 async def slow(_surroundings: Surroundings) -> Finding:
     """A check that hangs."""
     await asyncio.sleep(60)
-    return ok()
+    return ok("Fine.")
 
 
 async def fine(_surroundings: Surroundings) -> Finding:
     """A check that is content."""
-    return ok()
+    return ok("Fine.")
 
 
 async def test_each_check_fails_alone() -> None:
-    checks = {"pcscd": broken, "reader": slow, "clock": fine}
+    checks = {"pcscd": Check("", broken), "reader": Check("", slow), "clock": Check("", fine)}
     results = await examine(checks, checks, Surroundings(), limit=0.05)
     assert [(result.level, result.code) for result in results] == [
         (Level.FAILURE, "fault"),

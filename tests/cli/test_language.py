@@ -1,18 +1,13 @@
-"""French where the locale is French, English elsewhere; the same texts in both."""
+"""French where the locale is French, English elsewhere."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
 
 from cardd.cli.cardctl import COMMANDS, main
-from cardd.cli.doctor import CHECKS
-from cardd.i18n import catalogue
 from tests.cli.station import User
-
-PLACE = re.compile(r"\{\w+\}")
 
 
 @pytest.mark.parametrize(
@@ -36,6 +31,7 @@ def test_lang_chooses_it_over_the_locale(stranger: User) -> None:
         (("audit", "tail", "-n", "many"), "'many'"),
         (("sign", "x", "--output"), "n'a pas sa valeur"),
         (("status", "--socket", "x", "--url", "y"), "s'excluent"),
+        (("status", "--json=yes"), "ne prend pas de valeur"),
     ],
 )
 def test_a_wrong_command_is_told_in_french(
@@ -60,22 +56,9 @@ def test_every_command_has_its_help_in_both_languages(command: str, capsys: pyte
     assert told[0] != told[1]
 
 
-@pytest.mark.parametrize("domain", ["doctor"])
-def test_both_catalogues_have_the_same_texts_with_the_same_places(domain: str) -> None:
-    french, english = catalogue(domain, "fr"), catalogue(domain, "en")
-    assert french.keys() == english.keys()
-    for key, text in french.items():
-        assert set(PLACE.findall(text)) == set(PLACE.findall(english[key])), key
-
-
-def test_every_check_has_a_title_and_what_is_wrong_has_a_remedy() -> None:
-    texts = catalogue("doctor", "fr")
-    assert all(f"doctor.{check}.title" in texts for check in CHECKS)
-    fine = (".title", ".remedy", ".ok", ".ours", ".empty", ".plausible", ".not_kept")
-    for key in texts:
-        if not key.endswith(fine) and ".skipped." not in key:
-            assert f"{key}.remedy" in texts, key
-
-
 def test_colour_is_for_terminals(stranger: User) -> None:
     assert "\x1b" not in stranger.run("doctor", "config").out
+
+
+def test_what_the_system_says_of_a_file_is_told_in_french_too(stranger: User) -> None:
+    assert "ce fichier ou ce dossier n'existe pas" in stranger.run("verify", "/nowhere/x.pdf", "--lang", "fr").err

@@ -53,7 +53,7 @@ def _base(context: Context) -> Path | str | None:
 
 def _plain(result: Result, language: str) -> dict[str, object]:
     return {
-        "check": result.check,
+        "check": result.name,
         "level": result.level,
         "code": result.code,
         "sentence": result.sentence(language),

@@ -11,6 +11,7 @@ from cardd.cli.doctor.surroundings import PCSC_LIMIT, Surroundings, Unknowable, 
 from cardd.client import Card, Pin
 from cardd.core.readers import SESSIONLESS
 from cardd.errors import DaemonUnreachable, PcscUnavailable
+from cardd.i18n import N_
 from cardd.model import CardCertificate, CardKind
 from cardd.pcsc.readers import PcscReader
 from cardd.pcsc.winscard import ReaderState, WinScard
@@ -21,6 +22,20 @@ NOT_RUNNING = "8010001D"  # SCARD_E_NO_SERVICE
 SESAM_VITALE = ("0b00", "0090")  # Ingenico; in PC/SC only with the reader's own application (the card facts, "Readers")
 READ_LIMIT = 25.0  # seconds for some thirty commands, and for another program that holds the card
 SOON = timedelta(days=60)
+UNUSABLE = {
+    "card.vitale": (
+        N_("The card in “{reader}” is a patient's card (carte Vitale)."),
+        N_("Insert your professional's card, in the other slot if the reader has two."),
+    ),
+    "card.contactless": (
+        N_("The card in “{reader}” is read without contact: it only identifies itself."),
+        N_("Insert the card, chip first, into a contact reader."),
+    ),
+    "card.unsupported": (
+        N_("The card in “{reader}” ({kind}) is of a generation that cardd does not support."),
+        N_("Use your current card (CPS3 or CPS4); ask ANS for one if you have none."),
+    ),
+}
 ORDER = ("blocked", "last_try", "unknown", "ready")
 
 
@@ -29,16 +44,34 @@ async def pcscd(surroundings: Surroundings) -> Finding:
     try:
         readers = await surroundings.readers()
     except TimeoutError:
-        return failure("hangs", seconds=round(PCSC_LIMIT))
+        return failure(
+            "hangs",
+            N_("pcscd does not answer within {seconds} s."),
+            N_("Unplug the reader, then restart pcscd: “systemctl restart pcscd”."),
+            seconds=round(PCSC_LIMIT),
+        )
     except PcscUnavailable as error:
         match error.params.get("pcsc"):
             case code if code == REFUSED:
-                return warning("refused")
+                return warning(
+                    "refused",
+                    N_("pcscd lets only users of an open desktop session in."),
+                    N_("Run doctor from the desktop, or as root; cardd has a rule of its own."),
+                )
             case code if code == NOT_RUNNING:
-                return failure("absent")
+                return failure(
+                    "absent",
+                    N_("pcscd does not run."),
+                    N_("Install it (“apt install pcscd”), or start it: “systemctl start pcscd.socket”."),
+                )
             case code:
-                return failure("fault", why=str(code or error.params.get("why", "?")))
-    return ok(count=len(readers))
+                return failure(
+                    "fault",
+                    N_("PC/SC does not work ({why})."),
+                    N_("Restart pcscd: “systemctl restart pcscd”. If it comes back, give this code to support."),
+                    why=str(code or error.params.get("why", "?")),
+                )
+    return ok(N_("pcscd answers; readers: {count}."), count=len(readers))
 
 
 async def reader(surroundings: Surroundings) -> Finding:
@@ -49,8 +82,28 @@ async def reader(surroundings: Surroundings) -> Finding:
         raise Unknowable("no_pcscd") from None
     is_unseen = _is_plugged(surroundings.usb) and not any("INGENICO" in name.upper() for name in names)
     if is_unseen:
-        return warning("sesam_vitale") if names else failure("sesam_vitale")
-    return ok(names=", ".join(names)) if names else failure("none")
+        return (
+            warning(
+                "sesam_vitale",
+                N_("An Ingenico SESAM-Vitale reader is plugged in, but PC/SC does not see it."),
+                N_("Have its vendor install the reader's PC/SC application (EI96S, version 4.0 or later)."),
+            )
+            if names
+            else failure(
+                "sesam_vitale",
+                N_("An Ingenico SESAM-Vitale reader is plugged in, but PC/SC does not see it."),
+                N_("Have its vendor install the reader's PC/SC application (EI96S, version 4.0 or later)."),
+            )
+        )
+    return (
+        ok(N_("{names}"), names=", ".join(names))
+        if names
+        else failure(
+            "none",
+            N_("No reader is seen."),
+            N_("Plug the reader in, directly rather than through a hub; check that it is a PC/SC reader."),
+        )
+    )
 
 
 def _is_plugged(devices: Path) -> bool:
@@ -71,19 +124,31 @@ async def card(surroundings: Surroundings) -> Finding:
     """Whether a card that cardd knows is inserted; when not, what the first inserted card is."""
     inserted = [(reader, kind) for reader in await surroundings.readers_or_skip() if (kind := kind_in(reader))]
     if not inserted:
-        return warning("absent")
+        return warning("absent", N_("No card is inserted."), N_("Insert your card, chip first."))
     for reader, kind in inserted:
         if is_usable(kind):
-            return ok(kind=kind.value.upper(), reader=reader.name)
+            return ok(N_("{kind} in “{reader}”."), kind=kind.value.upper(), reader=reader.name)
     return _unusable(*inserted[0])
 
 
 def _unusable(reader: ReaderState, kind: CardKind) -> Finding:
     if not reader.atr:
-        return failure("mute", reader=reader.name)
+        return failure(
+            "mute",
+            N_("The card in “{reader}” does not answer."),
+            N_("Take it out, check which way round it goes, clean its chip, then insert it again."),
+            reader=reader.name,
+        )
     if kind in SESSIONLESS:
-        return failure(SESSIONLESS[kind].code.removeprefix("card."), reader=reader.name, kind=kind.value.upper())
-    return failure("unknown", reader=reader.name, atr=reader.atr.hex(" ").upper())
+        code = SESSIONLESS[kind].code
+        return failure(code.removeprefix("card."), *UNUSABLE[code], reader=reader.name, kind=kind.value.upper())
+    return failure(
+        "unknown",
+        N_("No driver knows the card in “{reader}” (ATR {atr})."),
+        N_("Check that it is a CPx card; if so, give the ATR to support."),
+        reader=reader.name,
+        atr=reader.atr.hex(" ").upper(),
+    )
 
 
 async def pin(surroundings: Surroundings) -> Finding:
@@ -102,13 +167,28 @@ async def pin(surroundings: Surroundings) -> Finding:
 def _pin(card: Card, pin: Pin) -> Finding:
     match pin.state:
         case "ready":
-            return ok(tries=pin.tries_left or 0)
+            return ok(N_("Usable; tries left: {tries}."), tries=pin.tries_left or 0)
         case "blocked":
-            return failure("blocked", reader=card.reader)
+            return failure(
+                "blocked",
+                N_("The PIN is blocked (“{reader}”)."),
+                N_("Unblock the card with its unblocking code, or ask ANS for it."),
+                reader=card.reader,
+            )
         case "last_try":
-            return warning("last_try", reader=card.reader)
+            return warning(
+                "last_try",
+                N_("Only one try is left (“{reader}”)."),
+                N_("Be sure of your PIN before the next try: a wrong one blocks the card."),
+                reader=card.reader,
+            )
         case _:
-            return warning("unknown", reader=card.reader)
+            return warning(
+                "unknown",
+                N_("The card does not tell the state of its PIN (“{reader}”)."),
+                N_("Take the card out and insert it again."),
+                reader=card.reader,
+            )
 
 
 async def certificates(surroundings: Surroundings) -> Finding:
@@ -117,18 +197,34 @@ async def certificates(surroundings: Surroundings) -> Finding:
 
     found = await _read_certificates((await surroundings.usable_card()).name)
     if not found:
-        return failure("none")
+        return failure("none", N_("The card holds no certificate."), N_("Ask ANS: the card cannot sign."))
     now = surroundings.now()
     first = min((facts_of(certificate.der) for certificate in found), key=lambda facts: facts.not_after)
     last_begun = max(facts_of(certificate.der).not_before for certificate in found)
     date = f"{first.not_after:%Y-%m-%d}"
     if now < last_begun:
-        return failure("not_yet", date=f"{last_begun:%Y-%m-%d}")
+        return failure(
+            "not_yet",
+            N_("Not valid before {date}."),
+            N_("Check the date of this workstation: it is probably wrong."),
+            date=f"{last_begun:%Y-%m-%d}",
+        )
     if now >= first.not_after:
-        return failure("expired", date=date)
+        return failure(
+            "expired",
+            N_("Expired since {date}."),
+            N_("Ask ANS for a new card; check the date of this workstation too."),
+            date=date,
+        )
     if now + SOON >= first.not_after:
-        return warning("soon", date=date, days=(first.not_after - now).days)
-    return ok(date=date)
+        return warning(
+            "soon",
+            N_("Valid until {date}; days left: {days}."),
+            N_("Make sure that ANS has sent the new card, or ask for it."),
+            date=date,
+            days=(first.not_after - now).days,
+        )
+    return ok(N_("Valid until {date}."), date=date)
 
 
 async def _read_certificates(name: str) -> Sequence[CardCertificate]:

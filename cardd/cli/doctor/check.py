@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from cardd.cli.doctor.surroundings import Surroundings, Unknowable
+from cardd.cli.failures import sentences
 from cardd.errors import CarddError
-from cardd.i18n import text
+from cardd.i18n import N_, Domain
 
 Params = dict[str, str | int]
+
+_ = Domain("doctor")
+
+LATE = (
+    N_("No result within {seconds} s."),
+    N_("Unplug the reader and plug it in again, then run “cardctl doctor” again."),
+)
+FAULT = (N_("The check itself failed ({why})."), N_("Give this line to support."))
+REASONS = {
+    "no_pcscd": N_("Not checked: the reader service does not answer."),
+    "no_reader": N_("Not checked: there is no reader."),
+    "no_card": N_("Not checked: there is no professional's card in a reader."),
+    "no_daemon": N_("Not checked: cardd does not answer."),
+    "no_port": N_("Not checked: the configuration leaves the port to the system."),
+    "no_rights": N_("Not checked: only root and cardd may read it (“sudo cardctl doctor audit”)."),
+    "no_psc": N_("Not looked at: no Pro Santé Connect is configured."),
+    "no_support": N_("Not looked at: no codes of support are demanded here."),
+    "no_socket": N_("Not looked at: cardd tells it on its Unix socket only."),
+}
 
 LIMIT = 30.0  # seconds; a card with real certificates takes about five
 
@@ -27,59 +47,69 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check gives: ``outcome`` names its sentence, ``params`` fill it."""
+    """What a check gives: a sentence and what to do, in English, and the ``params`` that fill them."""
 
     level: Level
     outcome: str
-    params: Params = field(default_factory=dict)
+    sentence: str
+    remedy: str
+    params: Params
+
+
+def ok(sentence: str, *, outcome: str = "ok", **params: str | int) -> Finding:
+    """Return that all is well."""
+    return Finding(Level.OK, outcome, sentence, "", params)
+
+
+def warning(outcome: str, sentence: str, remedy: str, **params: str | int) -> Finding:
+    """Return that somebody should look, though it works or may be meant so."""
+    return Finding(Level.WARNING, outcome, sentence, remedy, params)
+
+
+def failure(outcome: str, sentence: str, remedy: str, **params: str | int) -> Finding:
+    """Return that something does not work."""
+    return Finding(Level.FAILURE, outcome, sentence, remedy, params)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: what it looks at, in English, and the function that looks."""
+
+    title: str
+    look: Callable[[Surroundings], Awaitable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One check's end. ``code`` is for programs and support; ``key`` and ``remedy_key`` name the texts."""
+    """One check's end. ``code`` is for programs and support; an ``error`` of cardd's own is told in its own words."""
 
-    check: str
-    level: Level
+    name: str
+    check: Check
     code: str
-    key: str
-    remedy_key: str
-    params: Params
+    finding: Finding
+    error: CarddError | None = None
+
+    @property
+    def level(self) -> Level:
+        """How it ended."""
+        return self.finding.level
+
+    @property
+    def params(self) -> Params:
+        """What fills the sentence."""
+        return self.finding.params
 
     def title(self, language: str) -> str:
         """Return what was looked at."""
-        return text(f"doctor.{self.check}.title", language)
+        return _(self.check.title, language)
 
     def sentence(self, language: str) -> str:
-        """Return what was found; the daemon's own words where it sent them."""
-        return self._sent("detail") or text(self.key, language, **self.params)
+        """Return what was found."""
+        return sentences(self.error, language)[1] if self.error else _(self.finding.sentence, language, **self.params)
 
     def remedy(self, language: str) -> str:
         """Return what to do; empty when there is nothing to do."""
-        try:
-            return self._sent("remedy") or text(self.remedy_key, language, **self.params)
-        except KeyError:
-            return ""
-
-    def _sent(self, part: str) -> str:
-        return str(self.params.get(part, ""))
-
-
-def ok(outcome: str = "ok", **params: str | int) -> Finding:
-    """Return that all is well."""
-    return Finding(Level.OK, outcome, params)
-
-
-def warning(outcome: str, **params: str | int) -> Finding:
-    """Return that somebody should look, though it works or may be meant so."""
-    return Finding(Level.WARNING, outcome, params)
-
-
-def failure(outcome: str, **params: str | int) -> Finding:
-    """Return that something does not work."""
-    return Finding(Level.FAILURE, outcome, params)
-
-
-Check = Callable[[Surroundings], Awaitable[Finding]]
+        return sentences(self.error, language)[2] if self.error else _(self.finding.remedy, language, **self.params)
 
 
 async def examine(
@@ -92,28 +122,14 @@ async def examine(
 async def _examine(name: str, check: Check, surroundings: Surroundings, limit: float) -> Result:
     try:
         async with asyncio.timeout(limit):
-            return _found(name, await check(surroundings))
+            finding = await check.look(surroundings)
+        return Result(name, check, f"{name}.{finding.outcome}", finding)
     except Unknowable as unknowable:
-        return _shared(name, Level.SKIPPED, f"skipped.{unknowable.reason}")
+        code = f"skipped.{unknowable.reason}"
+        return Result(name, check, code, Finding(Level.SKIPPED, code, REASONS[unknowable.reason], "", {}))
     except TimeoutError:
-        return _shared(name, Level.FAILURE, "late", seconds=round(limit))
+        return Result(name, check, "late", failure("late", *LATE, seconds=round(limit)))
     except CarddError as error:
-        return _failed(name, error)
+        return Result(name, check, error.code, failure(error.code, "", "", **error.params), error)
     except Exception as fault:  # noqa: BLE001 - a check that breaks must not hide the others
-        return _shared(name, Level.FAILURE, "fault", why=f"{type(fault).__name__}: {fault}")
-
-
-def _found(check: str, finding: Finding) -> Result:
-    """Return the result of a check that came to its end."""
-    code = f"{check}.{finding.outcome}"
-    return Result(check, finding.level, code, f"doctor.{code}", f"doctor.{code}.remedy", finding.params)
-
-
-def _shared(check: str, level: Level, code: str, **params: str | int) -> Result:
-    """Return a result whose sentence is not the check's own."""
-    return Result(check, level, code, f"doctor.{code}", f"doctor.{code}.remedy", params)
-
-
-def _failed(check: str, error: CarddError) -> Result:
-    """Return the result of a check that met one of cardd's own errors, in that error's words."""
-    return Result(check, Level.FAILURE, error.code, f"{error.code}.detail", f"{error.code}.remedy", error.params)
+        return Result(name, check, "fault", failure("fault", *FAULT, why=f"{type(fault).__name__}: {fault}"))

@@ -25,6 +25,7 @@ from cardd.errors import (
     MethodUnavailable,
     PromptUnavailable,
 )
+from cardd.i18n import N_
 from cardd.secret import Secret
 
 ANSWER_LIMIT = 5.0  # seconds
@@ -40,8 +41,15 @@ async def config(surroundings: Surroundings) -> Finding:
         load(surroundings.config_file)
     except ConfigInvalid as error:
         params = error.params
-        return failure("invalid", file=params["file"], key=params["key"], why=params["why"])
-    return ok()
+        return failure(
+            "invalid",
+            N_("{file}: the key “{key}” will not do ({why})."),
+            N_("Correct the file; “cardctl config check” tells more."),
+            file=params["file"],
+            key=params["key"],
+            why=params["why"],
+        )
+    return ok(N_("Valid."))
 
 
 async def port(surroundings: Surroundings) -> Finding:
@@ -51,8 +59,22 @@ async def port(surroundings: Surroundings) -> Finding:
         raise Unknowable("no_port")
     owners = {await _owner(host, number) for host in ("127.0.0.1", "[::1]")}
     if "other" in owners:
-        return failure("taken", port=number)
-    return ok("ours", port=number) if "cardd" in owners else warning("free", port=number)
+        return failure(
+            "taken",
+            N_("Another program has taken port {port}."),
+            N_("Find it (“ss -ltnp sport = :{port}”) and stop it, then restart cardd.socket."),
+            port=number,
+        )
+    return (
+        ok(N_("cardd answers on port {port}."), outcome="ours", port=number)
+        if "cardd" in owners
+        else warning(
+            "free",
+            N_("Nobody listens on port {port}: cardd does not run."),
+            N_("Start it: “systemctl start cardd.socket”."),
+            port=number,
+        )
+    )
 
 
 async def _owner(host: str, number: int) -> str:
@@ -75,14 +97,31 @@ async def socket_rights(surroundings: Surroundings) -> Finding:
     try:
         mode, owner = path.stat().st_mode, path.stat().st_uid
     except FileNotFoundError:
-        return failure("absent", path=str(path))
+        return failure(
+            "absent",
+            N_("{path} does not exist: cardd does not run."),
+            N_("Start it: “systemctl start cardd.socket”."),
+            path=str(path),
+        )
     except PermissionError:
-        return failure("refused", path=str(path))
+        return failure(
+            "refused",
+            N_("This user may not use {path}."),
+            N_("Restart cardd.socket, which sets the rights; do not change them by hand."),
+            path=str(path),
+        )
     if not stat.S_ISSOCK(mode):
-        return failure("not_socket", path=str(path))
+        return failure(
+            "not_socket", N_("{path} is no socket."), N_("Remove it and restart cardd.socket."), path=str(path)
+        )
     directory = path.parent.stat()
     if directory.st_uid not in (ROOT, owner) or directory.st_mode & OTHERS_MAY_WRITE:
-        return failure("directory", path=str(path.parent))
+        return failure(
+            "directory",
+            N_("Others than the service may change what is in {path}."),
+            N_("Give the directory to the service alone (mode 0755), and restart cardd.socket."),
+            path=str(path.parent),
+        )
     return await _reachable(path)
 
 
@@ -91,15 +130,30 @@ async def _reachable(path: Path) -> Finding:
         try:
             probe.connect(str(path))
         except PermissionError:
-            return failure("refused", path=str(path))
+            return failure(
+                "refused",
+                N_("This user may not use {path}."),
+                N_("Restart cardd.socket, which sets the rights; do not change them by hand."),
+                path=str(path),
+            )
         except OSError:
-            return failure("dead", path=str(path))
+            return failure(
+                "dead",
+                N_("Nobody listens at {path} any more."),
+                N_("Restart it: “systemctl restart cardd.socket”."),
+                path=str(path),
+            )
     try:
         async with asyncio.timeout(ANSWER_LIMIT), CarddClient(path) as client:
             status = await client.status()
     except (DaemonUnreachable, TimeoutError):
-        return failure("silent", path=str(path))
-    return ok(path=str(path), version=status.version)
+        return failure(
+            "silent",
+            N_("Whoever listens at {path} does not answer as cardd."),
+            N_("Restart cardd: “systemctl restart cardd”, and look into “journalctl -u cardd”."),
+            path=str(path),
+        )
+    return ok(N_("cardd {version} answers at {path}."), path=str(path), version=status.version)
 
 
 async def pinentry(surroundings: Surroundings) -> Finding:
@@ -107,13 +161,23 @@ async def pinentry(surroundings: Surroundings) -> Finding:
     configured = surroundings.config.prompt.pinentry
     program = find_pinentry(str(configured) if configured else None, os.environ)
     if program is None:
-        return failure("absent")
+        return failure(
+            "absent",
+            N_("No pinentry program is installed."),
+            N_("Install one: “apt install pinentry-gnome3” (or pinentry-qt, pinentry-curses)."),
+        )
     try:
         async with asyncio.timeout(ANSWER_LIMIT), conversation(program) as talk:
-            return ok(program=program, version=await _version(talk))
+            return ok(N_("{program} {version} answers."), program=program, version=await _version(talk))
     except (PromptUnavailable, TimeoutError) as fault:
         why = fault.params["why"] if isinstance(fault, PromptUnavailable) else "–"
-        return failure("broken", program=program, why=why)
+        return failure(
+            "broken",
+            N_("{program} does not answer as a pinentry ({why})."),
+            N_("Install it again, or name another one in [prompt] pinentry."),
+            program=program,
+            why=why,
+        )
 
 
 async def _version(talk: Assuan) -> str:
@@ -133,10 +197,26 @@ async def psc(surroundings: Surroundings) -> Finding:
         except MethodUnavailable:
             raise Unknowable("no_psc") from None
     if found.clock is not None and abs(found.clock) > CLOCKS_MAY_DIFFER:
-        return failure("clock", seconds=round(abs(found.clock)))
+        return failure(
+            "clock",
+            N_("Its clock and this workstation's differ by {seconds} s: its answers would be refused."),
+            N_("Set the clock, and turn automatic time on: “timedatectl set-ntp true”."),
+            seconds=round(abs(found.clock)),
+        )
     if not found.mobile:
-        return warning("no_ciba")
-    return ok() if found.resumes else ok("not_kept")
+        return warning(
+            "no_ciba",
+            N_("Answers, but does not announce the login by mobile (CIBA)."),
+            N_("Log in by the browser; the vendor can ask ANS to enable CIBA for the service."),
+        )
+    return (
+        ok(N_("Answers; login by e-CPS can begin, and sessions outlive the service."))
+        if found.resumes
+        else ok(
+            N_("Answers; login by e-CPS can begin. Without a keyring, sessions end with the service."),
+            outcome="not_kept",
+        )
+    )
 
 
 async def support(surroundings: Surroundings) -> Finding:
@@ -146,8 +226,21 @@ async def support(surroundings: Surroundings) -> Finding:
     if not standing.demanded:
         raise Unknowable("no_support")
     if standing.locked:
-        return warning("locked", seconds=standing.locked)
-    return ok() if standing.enrolled else warning("not_enrolled")
+        return warning(
+            "locked",
+            N_("Locked for {seconds} s after wrong codes."),
+            N_("Wait, and ask who tried: “cardctl audit tail” has each attempt."),
+            seconds=standing.locked,
+        )
+    return (
+        ok(N_("Demanded, and the workstation is enrolled."))
+        if standing.enrolled
+        else warning(
+            "not_enrolled",
+            N_("Demanded, but the workstation is not enrolled: what needs a code is refused."),
+            N_("Enrol it (“sudo cardctl support enrol”), or set [support] totp = false."),
+        )
+    )
 
 
 @asynccontextmanager
@@ -170,7 +263,7 @@ async def audit(surroundings: Surroundings) -> Finding:
     try:
         directory.stat()
     except FileNotFoundError:
-        return ok("empty")
+        return ok(N_("Empty."), outcome="empty")
     except PermissionError:
         raise Unknowable("no_rights") from None
     if not os.access(directory, os.R_OK | os.X_OK):
@@ -178,5 +271,11 @@ async def audit(surroundings: Surroundings) -> Finding:
     try:
         head = await in_time(AuditReader(directory).verify, VERIFY_LIMIT)
     except AuditBroken as broken:
-        return failure("broken", row=broken.params["row"], path=str(directory))
-    return ok(rows=head.number) if head.number else ok("empty")
+        return failure(
+            "broken",
+            N_("{path} was changed at row {row}."),
+            N_("Keep the files as they are and tell your security officer."),
+            row=broken.params["row"],
+            path=str(directory),
+        )
+    return ok(N_("Whole; rows: {rows}."), rows=head.number) if head.number else ok(N_("Empty."), outcome="empty")

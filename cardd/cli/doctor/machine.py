@@ -14,6 +14,7 @@ from pathlib import Path
 import cardd
 from cardd.cli.doctor.check import Finding, failure, ok, warning
 from cardd.cli.doctor.surroundings import Surroundings
+from cardd.i18n import N_
 from cardd.secret import CAPACITY
 
 PINS = 64  # more than can be held or asked for at once on one workstation
@@ -27,14 +28,24 @@ async def clock(surroundings: Surroundings) -> Finding:
     """Whether the clock can be right, and whether something keeps it so: tokens and certificates depend on it."""
     installed, now = _installed(), surroundings.now()
     if now < installed - TOLERANCE:
-        return failure("past", now=f"{now:%Y-%m-%d %H:%M} UTC", built=f"{installed:%Y-%m-%d}")
+        return failure(
+            "past",
+            N_("The clock says {now}, before cardd was installed ({built})."),
+            N_("Set the clock and switch on automatic time: “timedatectl set-ntp true”."),
+            now=f"{now:%Y-%m-%d %H:%M} UTC",
+            built=f"{installed:%Y-%m-%d}",
+        )
     match surroundings.synchronised():
         case True:
-            return ok()
+            return ok(N_("Plausible, and kept right by a time service."))
         case False:
-            return warning("unsynchronised")
+            return warning(
+                "unsynchronised",
+                N_("No time service keeps the clock right."),
+                N_("Switch on automatic time: “timedatectl set-ntp true”."),
+            )
         case None:
-            return ok("plausible")
+            return ok(N_("Plausible."), outcome="plausible")
 
 
 def _installed() -> datetime:
@@ -46,8 +57,14 @@ async def memory(surroundings: Surroundings) -> Finding:
     limit = lockable_memory(_daemon(surroundings.socket))
     needed = PINS * CAPACITY
     if limit is not None and limit < needed:
-        return warning("low", limit=limit // 1024, needed=needed // 1024)
-    return ok()
+        return warning(
+            "low",
+            N_("Only {limit} KiB may be locked; {needed} KiB are wanted: a PIN might be swapped to disk."),
+            N_("Use the unit that cardd brings (LimitMEMLOCK), or raise “ulimit -l”."),
+            limit=limit // 1024,
+            needed=needed // 1024,
+        )
+    return ok(N_("Enough for PINs."))
 
 
 def _daemon(path: Path) -> int | None:
