@@ -34,7 +34,7 @@ from cardd.formats.pdf.process import PdfProcess
 from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
 from cardd.identity.csa import CsaLogin, OrganisationKey
-from cardd.identity.ecps.login import EcpsLogin
+from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
@@ -143,7 +143,7 @@ class Daemon:
                 self._consents,
                 situations,
                 organisation,
-                logins.ecps.opened,
+                logins.ecps,
                 Pseudonyms(self._store),
                 self._audit,
                 self._clock,
@@ -183,7 +183,7 @@ class Daemon:
             authorities=KnownAuthorities(self._config.trust.authorities, simulated),
         )
         csa = CsaLogin(login, self._readers, self._secrets, self._expiry, token=self._config.csa.token)
-        ecps = EcpsLogin(
+        ecps = EcpsLogins(
             self._sessions,
             self._prompter,
             self._consents,

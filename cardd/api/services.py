@@ -20,7 +20,7 @@ from cardd.documents.signing import DocumentSigning
 from cardd.documents.verification import Verifier
 from cardd.identity.card_login import CpxLogin
 from cardd.identity.csa import CsaLogin
-from cardd.identity.ecps.login import EcpsLogin
+from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
 from cardd.ports import Clock
@@ -33,7 +33,7 @@ class Logins:
 
     cpx: CpxLogin
     csa: CsaLogin
-    ecps: EcpsLogin
+    ecps: EcpsLogins
 
 
 @dataclass(frozen=True, slots=True)

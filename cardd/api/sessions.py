@@ -27,8 +27,8 @@ from cardd.api.schemas.sessions import (
 from cardd.core.clients import PSC_TOKEN
 from cardd.core.sessions import Session
 from cardd.errors import InvalidRequest
-from cardd.identity.ecps.login import Request
-from cardd.identity.ecps.way import Channel, Flow, Wanted
+from cardd.identity.ecps.context import Request
+from cardd.identity.ecps.provider import Channel, Flow, Wanted
 from cardd.model import Identity, Situation
 
 SESSION_BODY = Shape(SessionBody)
@@ -203,5 +203,5 @@ async def issue_auth_token(call: Call, body: AuthTokenBody) -> Reply:
 async def give_psc_token(call: Call, body: PscTokenBody) -> Reply:
     """Give a paired program that was approved for it PSC's access token, or one for a configured API."""
     call.services.clients.check_permission(call.caller, PSC_TOKEN)
-    given = await call.services.logins.ecps.opened.token(call.session, body.api)
+    given = await call.services.logins.ecps.token(call.session, body.api)
     return Reply(body=PscTokenAnswer(given.token, given.kind, given.expires_at or UNSET))

@@ -15,8 +15,8 @@ from cardd.core.readers import Readers
 from cardd.errors import AssertionOrganisationMissing, CardAmbiguous, CarddError, MethodUnavailable
 from cardd.identity.card_login import CPX
 from cardd.identity.csa import CSA, CsaLogin
-from cardd.identity.ecps.login import EcpsLogin
-from cardd.identity.ecps.way import METHOD as ECPS
+from cardd.identity.ecps.provider import METHOD as ECPS
+from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import Expiring, ExpiryWatch
 from cardd.model import KeyPurpose
 
@@ -37,7 +37,7 @@ class MethodState:
 class Methods:
     """The state of each login method, from the readers and the configuration; no person is asked."""
 
-    def __init__(self, readers: Readers, csa: CsaLogin, ecps: EcpsLogin, expiry: ExpiryWatch) -> None:
+    def __init__(self, readers: Readers, csa: CsaLogin, ecps: EcpsLogins, expiry: ExpiryWatch) -> None:
         self._readers = readers
         self._csa = csa
         self._ecps = ecps
@@ -48,7 +48,7 @@ class Methods:
         return [
             MethodState(CPX, await self._cpx()),
             await self._organisation(),
-            MethodState(ECPS, await self._ecps.approach.problem()),
+            MethodState(ECPS, await self._ecps.connection.problem()),
         ]
 
     async def _cpx(self) -> CarddError | None:

@@ -17,12 +17,11 @@ from enum import StrEnum
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PscExpired, PscGarbled, PscLoginHintUnknown, PscRedeemed, PscUnavailable
 from cardd.oidc.fields import JsonObject, number, required
-from cardd.oidc.id_token import Binding
+from cardd.oidc.http import Refusal
 from cardd.oidc.logout import completed, log_out
 from cardd.oidc.provider import Login, Provider
-from cardd.oidc.refusal import Refusal
-from cardd.oidc.token import Token
-from cardd.oidc.token_set import TokenSet, read_tokens
+from cardd.oidc.signed import Binding
+from cardd.oidc.tokens import Token, TokenSet, read_tokens
 
 GRANT = "urn:openid:params:grant-type:ciba"
 DEFAULT_INTERVAL = 5.0  # CIBA Core 7.3, where the provider does not tell
@@ -117,7 +116,7 @@ class PendingLogin:
                 pause.failed()
                 continue
             if not isinstance(answer, Refusal):
-                return read_tokens(answer, self._provider.clock.now())
+                return read_tokens(answer, self._provider.clock)
             fault = PscExpired()
             _heed(answer, pause)
         raise fault
@@ -132,7 +131,7 @@ class PendingLogin:
             with contextlib.suppress(CarddError):
                 answer = await asked
                 if not isinstance(answer, Refusal):
-                    await log_out(self._provider, read_tokens(answer, self._provider.clock.now()))
+                    await log_out(self._provider, read_tokens(answer, self._provider.clock))
             raise
 
     async def _next(self, pause: PollPause) -> bool:

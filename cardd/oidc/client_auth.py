@@ -1,5 +1,8 @@
 """How the service proves itself to the provider: by a secret, by a signed assertion, or by its TLS certificate.
 
+A private key is a file's here (the PKCS#12 that ANS gives an organisation). A key in a PKCS#11 token signs through
+another ``AssertionSigner``, and reaches TLS through ``HttpClient``'s connectors.
+
 RFC 6749 2.3.1 (client_secret_basic, client_secret_post), RFC 7523 and OpenID Connect Core 9 (private_key_jwt), RFC 8705
 (tls_client_auth, access tokens bound to the certificate).
 """
@@ -7,17 +10,30 @@ RFC 6749 2.3.1 (client_secret_basic, client_secret_post), RFC 7523 and OpenID Co
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import os
 import secrets
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote_plus
 
-from cardd.oidc.token import Token
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
+from cryptography.x509 import Certificate
+
+from cardd.errors import PscClientRefused
+from cardd.oidc.tokens import Token
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFETIME = 60
+COORDINATE = 32  # bytes
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +163,74 @@ class TlsClientAuth:
     async def elsewhere(self, address: str, now: float) -> Credentials:
         """The same: a certificate is shown to anyone."""
         return await self.credentials(address, now)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKey:
+    """A private key and the chain of its certificate, the own one first; the chain may be empty for assertions."""
+
+    key: PrivateKey
+    chain: tuple[Certificate, ...] = ()
+
+    @classmethod
+    def from_pkcs12(cls, raw: bytes, password: bytes | None) -> ClientKey:
+        """Raises PscClientRefused for a wrong password, or a file without key and certificate."""
+        try:
+            key, own, others = pkcs12.load_key_and_certificates(raw, password)
+            if own is None:
+                raise PscClientRefused
+            return cls(_suitable(key), (own, *others))
+        except (ValueError, TypeError):
+            raise PscClientRefused from None
+
+    @property
+    def thumbprint(self) -> str:
+        """The certificate's ``x5t#S256`` (RFC 7515, 4.1.8): what access tokens are bound to."""
+        return thumbprint_of(self.chain[0].public_bytes(Encoding.DER))
+
+    def show_in(self, context: ssl.SSLContext) -> None:
+        """Let connections of this context show the certificate. The key touches no disk."""
+        handle = os.memfd_create("client")
+        try:
+            pem = [self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())]
+            os.write(handle, b"".join(pem + [certificate.public_bytes(Encoding.PEM) for certificate in self.chain]))
+            context.load_cert_chain(f"/proc/self/fd/{handle}")
+        finally:
+            os.close(handle)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSigner:
+    """Signs assertions with a key in memory (``AssertionSigner``)."""
+
+    client: ClientKey
+    header: Mapping[str, str]
+
+    @property
+    def algorithm(self) -> str:
+        """ES256 for an EC key, RS256 for an RSA one."""
+        return "ES256" if isinstance(self.client.key, ec.EllipticCurvePrivateKey) else "RS256"
+
+    async def sign(self, message: bytes) -> bytes:
+        """The signature in JWS form (RFC 7518, 3.3 and 3.4)."""
+        key = self.client.key
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            pair = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+            return b"".join(part.to_bytes(COORDINATE, "big") for part in pair)
+        return key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+
+
+def thumbprint_of(der: bytes) -> str:
+    """``x5t#S256`` of a certificate."""
+    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+
+
+def _suitable(key: object) -> PrivateKey:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    raise PscClientRefused
 
 
 def _encoded(raw: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """Login by the browser: authorization code with PKCE (RFC 7636, S256 always), back on loopback (RFC 8252).
 
-    async with code_flow.begin(provider) as browser:
-        webbrowser.open(browser.url)              # the caller's: cardd does not open browsers itself
-        login = await browser.finish()
+    browser = await code_flow.prepare(provider, site)
+    webbrowser.open(browser.url)                  # the caller's: cardd does not open browsers itself
+    login = await browser.finish()
 
 ``state`` ties the answer to this login, ``nonce`` the ID token, the verifier the code; ``iss`` (RFC 9207) tells that
 it comes from the provider that was asked.
@@ -14,19 +14,18 @@ import asyncio
 import base64
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from yarl import URL
 
 from cardd.errors import PscBrowserTimeout, PscGarbled, PscRedeemed, PscTokenIssuer
 from cardd.oidc.discovery import Metadata
-from cardd.oidc.id_token import Binding
+from cardd.oidc.http import Refusal
 from cardd.oidc.logout import completed
-from cardd.oidc.loopback import PATH, LoopbackSite
+from cardd.oidc.loopback import LoopbackSite
 from cardd.oidc.provider import Login, Provider
-from cardd.oidc.refusal import Refusal
+from cardd.oidc.signed import Binding
 
 TIMEOUT = 300.0
 REDIRECT = "redirect"
@@ -125,12 +124,3 @@ async def prepare(provider: Provider, site: LoopbackSite, *, login_hint: str | N
     Raises what discovery raises.
     """
     return BrowserLogin(provider, await provider.discovery.metadata(), site, _Secrets(), login_hint)
-
-
-@asynccontextmanager
-async def begin(
-    provider: Provider, *, login_hint: str | None = None, port: int = 0, path: str = PATH
-) -> AsyncIterator[BrowserLogin]:
-    """The same with a site of its own as long as the block lasts; ``port`` and ``path`` as they are registered."""
-    async with LoopbackSite(port=port, path=path) as site:
-        yield await prepare(provider, site, login_hint=login_hint)

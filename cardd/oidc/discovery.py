@@ -1,22 +1,25 @@
 """The provider's own description of itself (OpenID Connect Discovery 1.0), at PSC's address or the standard one.
 
 PSC keeps it at ``wallet-openid-configuration``. Nothing in it is believed before it names the configured issuer to
-the letter and only addresses that ``hosts`` allows.
+the letter. Every address is https, on the issuer's own host, on another host of its domain, or on a host that the
+configuration allows. A domain is what one organisation registers, by the Public Suffix List: ``esante.gouv.fr`` for
+PSC, because ``gouv.fr`` is shared by many.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
+from publicsuffixlist import PublicSuffixList
 from yarl import URL
 
-from cardd.errors import PscDiscoveryIssuer, PscGarbled, PscUnavailable
+from cardd.errors import PscDiscoveryHost, PscDiscoveryInsecure, PscDiscoveryIssuer, PscGarbled, PscUnavailable
 from cardd.oidc.fields import JsonObject, parse, text
-from cardd.oidc.hosts import check_endpoint
 from cardd.oidc.http import Http
-from cardd.oidc.settings import ProviderSettings
 from cardd.ports import Clock
 
 PLACES = ("wallet-openid-configuration", "openid-configuration")
@@ -33,6 +36,25 @@ ENDPOINTS = {
     "end_session": "end_session_endpoint",
 }
 NEEDED = ("authorization", "token", "userinfo", "jwks")
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One service at one provider.
+
+    ``issuer`` is compared to the letter; ``extra_hosts`` are hosts outside its domain that its endpoints may be on;
+    ``skew`` is how far the two clocks may differ, in seconds; ``allow_loopback_http`` is for tests and lets a
+    provider on loopback speak plain http; ``thumbprint`` is that of the certificate that we show (``x5t#S256``).
+    """
+
+    issuer: str
+    client_id: str
+    scope: str = "openid scope_all"
+    acr: str = "eidas1"
+    extra_hosts: tuple[str, ...] = ()
+    skew: float = 60.0
+    thumbprint: str | None = None
+    allow_loopback_http: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +137,46 @@ class Discovery:
     def _check(self, name: str, address: str) -> None:
         known = self._settings
         check_endpoint(name, address, known.issuer, known.extra_hosts, loopback_http=known.allow_loopback_http)
+
+
+def check_endpoint(name: str, address: str, issuer: str, extra_hosts: tuple[str, ...], *, loopback_http: bool) -> None:
+    """Raises PscDiscoveryInsecure or PscDiscoveryHost, naming the endpoint."""
+    try:
+        url = URL(address)
+        host, home = url.host or "", URL(issuer).host or ""  # decoding a name may fail too
+    except ValueError:
+        raise PscDiscoveryInsecure(endpoint=name) from None
+    check_protected(name, url, loopback_http=loopback_http)
+    if host not in (home, *extra_hosts) and domain_of(host) != domain_of(home):
+        raise PscDiscoveryHost(endpoint=name, host=host)
+
+
+def check_protected(name: str, url: URL, *, loopback_http: bool) -> None:
+    """Raises PscDiscoveryInsecure for anything but https, or http on loopback where that is allowed."""
+    plain = loopback_http and url.scheme == "http" and is_loopback(url.host or "")
+    if not url.host or url.user or url.password or not (url.scheme == "https" or plain):
+        raise PscDiscoveryInsecure(endpoint=name)
+
+
+def domain_of(host: str) -> str:
+    """Return the part of a host's name that one organisation registered; the host itself for a number or a suffix."""
+    name = host.lower().rstrip(".")
+    if is_loopback(host) or ":" in host or name.rpartition(".")[2].isdigit():
+        return host
+    return _suffixes().privatesuffix(name) or host
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    """Return the list that the package carries, read when two hosts are compared for the first time: 60 ms, 2 MB."""
+    return PublicSuffixList()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the name means this machine and no other."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -11,14 +11,11 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from yarl import URL
-
 from cardd.errors import CarddError, PscGarbled, PscRequestRefused, PscTokenMalformed, PscTokenReplayed
 from cardd.oidc.fields import JsonObject, number
-from cardd.oidc.id_token import Binding, IdToken
 from cardd.oidc.provider import Login, Provider
-from cardd.oidc.signed import check_audience, check_issuer, check_times, verify
-from cardd.oidc.token_set import TokenSet
+from cardd.oidc.signed import Binding, IdToken, check_audience, check_issuer, check_times, verify
+from cardd.oidc.tokens import TokenSet
 
 TOKEN = "logout_token"  # noqa: S105 - its name
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -35,9 +32,9 @@ class LogoutNotice:
     sid: str | None
 
     def concerns(self, login: IdToken) -> bool:
-        """Whether it is this login that ended."""
+        """Return whether it is this login that ended."""
         if self.sid is not None and login.sid is not None:
-            return self.sid == login.sid
+            return hmac.compare_digest(*(sid.encode(errors="replace") for sid in (self.sid, login.sid)))
         return self.subject is not None and self.subject == login.subject
 
 
@@ -66,22 +63,6 @@ async def log_out(provider: Provider, tokens: TokenSet) -> bool:
     return True
 
 
-async def logout_url(
-    provider: Provider, tokens: TokenSet, *, back_to: str | None = None, state: str | None = None
-) -> str | None:
-    """The page that ends the browser's session; None where ``log_out`` would say False. It holds the ID token."""
-    address = (await provider.discovery.metadata()).endpoint("end_session")
-    if address is None or tokens.id_token is None:
-        return None
-    query = {
-        "id_token_hint": tokens.id_token.reveal(),
-        "client_id": provider.settings.client_id,
-        **({"post_logout_redirect_uri": back_to} if back_to else {}),
-        **({"state": state} if state else {}),
-    }
-    return str(URL(address).update_query(query))
-
-
 class LogoutNotices:
     """Checks what comes over the back channel and the front channel; each logout token is good once."""
 
@@ -104,14 +85,13 @@ class LogoutNotices:
         self._remember(jti, (number(claims, "exp") or now) + settings.skew, now)
         return notice
 
-    def front_channel(self, query: Mapping[str, str], login: IdToken) -> bool:
-        """Whether the provider's request to our logout page (3 there) ends this login.
+    def front_channel(self, query: Mapping[str, str]) -> LogoutNotice | None:
+        """Return what the provider's request to our logout page (3 there) says; None where it names no session.
 
-        It carries no proof: a request that does not name the provider and our session's own sid ends nothing.
+        The request carries no proof: one that does not name the provider and a session's own ``sid`` ends nothing.
         """
-        if query.get("iss") != self._provider.settings.issuer or login.sid is None:
-            return False
-        return hmac.compare_digest(*(sid.encode(errors="replace") for sid in (query.get("sid", ""), login.sid)))
+        is_ours = query.get("iss") == self._provider.settings.issuer
+        return LogoutNotice(None, query["sid"]) if is_ours and query.get("sid") else None
 
     def _remember(self, jti: str, until: float, now: float) -> None:
         self._seen = {known: end for known, end in self._seen.items() if end > now}

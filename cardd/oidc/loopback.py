@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from html import escape
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl
@@ -17,7 +18,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from cardd.errors import AddressInUse, CarddError
-from cardd.oidc.page import page
+from cardd.i18n import language_of, text
 
 HOST = "127.0.0.1"
 PATH = "/callback"
@@ -30,6 +31,18 @@ IDLE_LIMIT = 15.0  # seconds that a connection may say nothing, or dawdle over a
 LINGER = 1.0  # seconds that what was not wanted of a body is read and dropped
 CONNECTIONS = 64
 NOTHING_KEPT = {"Cache-Control": "no-store"}
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Server": "",
+}
+_PAGE = """<!doctype html>
+<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>
+<style>body{{font:1.2rem sans-serif;margin:15vh auto;max-width:32rem;padding:0 1rem}}</style></head>
+<body><h1>{title}</h1><p>{told}</p></body></html>
+"""
 
 
 class _Server(web.Server):
@@ -110,17 +123,17 @@ class LoopbackSite:
             return web.Response(headers=NOTHING_KEPT)  # to everybody: no page learns whether somebody is logged in
         if asked == ("POST", BACK_CHANNEL) and self.on_back_channel:
             return await _told(request, self.on_back_channel)
-        return page("unknown", request.headers.get("Accept-Language", ""), status=404)
+        return _page("unknown", request.headers.get("Accept-Language", ""), status=404)
 
     def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
         language, told = request.headers.get("Accept-Language", ""), _once(request)
         answer = self._answers.get(told.get("state", ""))
         if answer is None:
-            return page("foreign", language, status=400)
+            return _page("foreign", language, status=400)
         if answer.done():
-            return page("used", language, status=410)
+            return _page("used", language, status=410)
         answer.set_result(told)
-        return page("refused" if "error" in told else "done", language)
+        return _page("refused" if "error" in told else "done", language)
 
 
 def _once(request: web.BaseRequest) -> dict[str, str]:
@@ -141,3 +154,13 @@ async def _told(request: web.BaseRequest, heed: Callable[[str], Awaitable[None]]
     except (CarddError, ValueError, TimeoutError):
         return web.json_response({"error": "invalid_request"}, status=400, headers=NOTHING_KEPT)
     return web.Response(headers=NOTHING_KEPT)
+
+
+def _page(name: str, accept_language: str, *, status: int = 200) -> web.Response:
+    """Return a page of few words for the browser: static, without scripts, in its language."""
+    language = language_of(accept_language)
+    title, told = (escape(text(f"psc.page.{name}.{part}", language)) for part in ("title", "text"))
+    content = _PAGE.format(language=language, title=title, told=told)
+    response = web.Response(text=content, content_type="text/html", charset="utf-8", status=status, headers=_HEADERS)
+    response.force_close()
+    return response

@@ -12,20 +12,15 @@ from dataclasses import dataclass
 from yarl import URL
 
 from cardd.errors import PscGarbled, PscNoCiba, PscOtherPerson, PscUnavailable
-from cardd.http import Connectors, HttpAnswer
+from cardd.http import Connectors
 from cardd.oidc.client_auth import ClientAuthentication, Credentials
-from cardd.oidc.discovery import ENDPOINTS, Discovery
+from cardd.oidc.discovery import ENDPOINTS, Discovery, ProviderSettings
 from cardd.oidc.fields import JsonObject, parse
-from cardd.oidc.http import Http
-from cardd.oidc.id_token import Binding, IdToken, check_id_token
-from cardd.oidc.jwks import KeySet
-from cardd.oidc.refusal import Refusal
-from cardd.oidc.settings import ProviderSettings
-from cardd.oidc.token_set import TokenSet, read_tokens
+from cardd.oidc.http import Http, Refusal, refusal_of
+from cardd.oidc.signed import Binding, IdToken, KeySet, check_id_token
+from cardd.oidc.tokens import TokenSet, read_tokens
 from cardd.oidc.userinfo import Person, read_userinfo
 from cardd.ports import Clock
-
-ERROR_FIELDS = ("error", "error_description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +82,7 @@ class Provider:
     async def redeem(self, form: Mapping[str, str]) -> TokenSet | Refusal:
         """Ask the token endpoint for tokens. Raises what ``ask`` raises."""
         answer = await self.ask(await self.endpoint("token"), form)
-        return answer if isinstance(answer, Refusal) else read_tokens(answer, self.clock.now())
+        return answer if isinstance(answer, Refusal) else read_tokens(answer, self.clock)
 
     async def complete(self, tokens: TokenSet, binding: Binding, national_id: str | None) -> Login:
         """Validate what was redeemed and learn who it is; ``national_id`` is who it must be, None for anyone.
@@ -95,12 +90,22 @@ class Provider:
         Raises the PscToken… errors, PscUserinfoSubject, PscOtherPerson, PscGarbled, PscUnavailable.
         """
         told = await self.check(tokens, binding)
-        bearer = {"Authorization": f"Bearer {tokens.access.reveal()}"}
-        answer = await self.http.get(await self.endpoint("userinfo"), bearer)
-        person = await read_userinfo(answer, told.subject, self.settings, self.keys, self._now())
+        person = await self._person(tokens, told.subject)
         if national_id is not None and person.identity.national_id != national_id:
             raise PscOtherPerson
         return Login(tokens, told, person)
+
+    async def resume(self, tokens: TokenSet, national_id: str) -> Login:
+        """Validate what a refresh brought after a restart, for the person who logged in before. Raises as ``complete``.
+
+        A refresh may bring no ID token (OpenID Connect Core 12.2): userinfo alone tells then who it is.
+        """
+        if tokens.id_token is not None:
+            return await self.complete(tokens, Binding(), national_id)
+        person = await self._person(tokens, None)
+        if person.identity.national_id != national_id:
+            raise PscOtherPerson
+        return Login(tokens, IdToken(person.subject, None), person)
 
     async def check(self, tokens: TokenSet, binding: Binding) -> IdToken:
         """Validate the ID token. Raises the PscToken… errors, PscGarbled without one."""
@@ -112,7 +117,12 @@ class Provider:
 
     async def _send(self, address: str, form: Mapping[str, str], shown: Credentials) -> JsonObject | Refusal:
         answer = await self.http.post(address, {**form, **shown.form}, shown.headers)
-        return parse(answer.body, "answer") if answer.status == 200 else _refusal(answer)
+        return parse(answer.body, "answer") if answer.status == 200 else refusal_of(answer)
+
+    async def _person(self, tokens: TokenSet, subject: str | None) -> Person:
+        bearer = {"Authorization": f"Bearer {tokens.access.reveal()}"}
+        answer = await self.http.get(await self.endpoint("userinfo"), bearer)
+        return await read_userinfo(answer, subject, self.settings, self.keys, self._now())
 
     def _now(self) -> float:
         return self.clock.now().timestamp()
@@ -123,15 +133,3 @@ class Provider:
         if answer.status != 200:
             raise PscUnavailable(host=URL(address).host or "")
         return parse(answer.body, "jwks")
-
-
-def _refusal(answer: HttpAnswer) -> Refusal:
-    """The error of an answer that is no 200; some send 401 without a body that tells more."""
-    try:
-        told = parse(answer.body, "answer")
-    except PscGarbled:
-        if answer.status == 401:
-            return Refusal("invalid_client", 401)
-        raise
-    error, description = (value if isinstance(value, str) else "" for value in map(told.get, ERROR_FIELDS))
-    return Refusal(error, answer.status, description)

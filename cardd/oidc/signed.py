@@ -1,34 +1,129 @@
-"""Signed tokens of the provider (JWS, RFC 7515): the signature first, then what every kind of them must say.
+"""Signed tokens of the provider (JWS, RFC 7515): its keys, the signature, then what every kind of token must say.
 
 PyJWT checks signatures; claims are compared here, against cardd's clock, so that each fault has its own error. Only
 asymmetric algorithms are accepted, whatever the token or the provider says (RFC 8725, 3.1).
+
+A token that names an unknown key makes us fetch the keys (RFC 7517) once more, but no more often than
+``REFETCH_INTERVAL``, so that forged tokens cannot make us hammer the provider; ``RETRY_INTERVAL`` where it did not
+answer.
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from jwt import PyJWS
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK, PyJWS
 from jwt.exceptions import InvalidSignatureError, PyJWTError
 
 from cardd.errors import (
     PscGarbled,
     PscTokenAlgorithm,
     PscTokenAudience,
+    PscTokenBinding,
     PscTokenExpired,
     PscTokenFromFuture,
     PscTokenIssuer,
     PscTokenKey,
+    PscTokenLevel,
     PscTokenMalformed,
     PscTokenSignature,
+    PscUnavailable,
 )
-from cardd.oidc.fields import JsonObject, number, parse, texts
-from cardd.oidc.jwks import KeySet, PublicKey
+from cardd.oidc.discovery import ProviderSettings
+from cardd.oidc.fields import JsonObject, number, objects, parse, text, texts
+from cardd.oidc.tokens import Token
+from cardd.ports import Clock
 
 ALGORITHMS = ("RS256", "PS256", "ES256")
 SIZE_MAX = 64 * 1024
+MAX_AGE = 3600.0  # seconds, of the keys
+REFETCH_INTERVAL = 30.0
+RETRY_INTERVAL = 1.0
+RSA_BITS_MIN = 2048
+KEYS_MAX = 64
+ID_TOKEN = "id_token"  # noqa: S105 - its name
+AUTH_REQ_ID = "urn:openid:params:jwt:claim:auth_req_id"
+SUBJECT_MAX = 255
+
+PublicKey = RSAPublicKey | EllipticCurvePublicKey
+Fetch = Callable[[], Awaitable[JsonObject]]
 
 _jws = PyJWS(algorithms=ALGORITHMS)
+
+
+class KeySet:
+    """The keys behind one ``jwks_uri``; ``fetch`` brings the document."""
+
+    def __init__(self, fetch: Fetch, clock: Clock) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._keys: list[JsonObject] = []
+        self._fetched: float | None = None
+        self._refetch_from = 0.0
+
+    async def find(self, kid: str | None, algorithm: str) -> PublicKey | None:
+        """The one key of that id that serves the algorithm; None when there is none, or no id and several.
+
+        Raises PscUnavailable, PscCertificate, PscGarbled while fetching.
+        """
+        async with self._lock:
+            if self._fetched is None or self._clock.monotonic() - self._fetched >= MAX_AGE:
+                await self._load_anew()
+            return self._pick(kid, algorithm) or await self._refetched_key(kid, algorithm)
+
+    async def find_again(self, kid: str | None, algorithm: str) -> PublicKey | None:
+        """The same after a signature did not hold: None when the keys were fetched anew a moment ago. Raises so too."""
+        async with self._lock:
+            return await self._refetched_key(kid, algorithm)
+
+    async def _refetched_key(self, kid: str | None, algorithm: str) -> PublicKey | None:
+        now = self._clock.monotonic()
+        if now < self._refetch_from:
+            return None
+        self._refetch_from = now + RETRY_INTERVAL
+        await self._load()
+        self._refetch_from = now + REFETCH_INTERVAL
+        return self._pick(kid, algorithm)
+
+    async def _load_anew(self) -> None:
+        """Keys that were good an hour ago serve while the provider is away; it is asked again after a while."""
+        try:
+            await self._load()
+        except PscUnavailable:
+            if not self._keys:
+                raise
+            self._fetched = self._clock.monotonic() - MAX_AGE + REFETCH_INTERVAL
+
+    async def _load(self) -> None:
+        self._keys = objects(await self._fetch(), "keys", KEYS_MAX)
+        self._fetched = self._clock.monotonic()
+
+    def _pick(self, kid: str | None, algorithm: str) -> PublicKey | None:
+        named = [key for key in self._keys if kid is None or text(key, "kid") == kid]
+        suiting = [usable for key in named if (usable := _usable(key, algorithm)) is not None]
+        return suiting[0] if len(suiting) == 1 else None
+
+
+def _usable(jwk: JsonObject, algorithm: str) -> PublicKey | None:
+    if jwk.get("use", "sig") != "sig" or jwk.get("alg", algorithm) != algorithm:
+        return None
+    if jwk.get("kty") != ("EC" if algorithm.startswith("ES") else "RSA"):
+        return None
+    try:
+        key: object = PyJWK({**jwk, "alg": algorithm}).key
+    except (PyJWTError, ValueError, TypeError):
+        return None
+    if isinstance(key, RSAPublicKey):
+        return key if key.key_size >= RSA_BITS_MIN else None
+    return key if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +191,64 @@ def check_times(claims: JsonObject, now: float, skew: float, token: str, *, requ
         raise PscTokenExpired(token=token)
     if max(issued or 0.0, since or 0.0) > now + skew:
         raise PscTokenFromFuture(token=token)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What ties the token to one login: the nonce of a browser login, the auth_req_id of a CIBA one.
+
+    A nonce that was sent must come back. The auth_req_id comes back in CIBA's push mode only; where it does, it is
+    compared. A refreshed token need have neither.
+    """
+
+    nonce: str | None = None
+    auth_req_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdToken:
+    """What a valid ID token says: the subject, and the provider's session id where it is told."""
+
+    subject: str
+    sid: str | None
+
+
+async def check_id_token(
+    raw: Token, access_token: Token, binding: Binding, *, settings: ProviderSettings, keys: KeySet, now: float
+) -> IdToken:
+    """Validate an ID token whole (OpenID Connect Core 3.1.3.7). ``now`` is in seconds since 1970.
+
+    Raises one of the PscToken… errors, or what ``keys`` raises.
+    """
+    claims = (await verify(raw.reveal(), keys, ID_TOKEN)).claims
+    check_issuer(claims, settings.issuer, ID_TOKEN)
+    check_audience(claims, settings.client_id, ID_TOKEN)
+    check_times(claims, now, settings.skew, ID_TOKEN)
+    _check_binding(claims, binding, access_token)
+    subject, acr, sid = claims.get("sub"), claims.get("acr"), claims.get("sid")
+    if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_MAX:
+        raise PscTokenMalformed(token=ID_TOKEN)
+    if acr is not None and acr != settings.acr:  # PSC has left it out: its absence alone is no failure
+        raise PscTokenLevel(token=ID_TOKEN)
+    return IdToken(subject, sid if isinstance(sid, str) else None)
+
+
+def _check_binding(claims: JsonObject, binding: Binding, access_token: Token) -> None:
+    if binding.nonce is not None and not _equal(claims.get("nonce"), binding.nonce):
+        raise PscTokenBinding(token=ID_TOKEN, claim="nonce")
+    for claim, wanted in ((AUTH_REQ_ID, binding.auth_req_id), ("at_hash", hash_of(access_token))):
+        if claim in claims and wanted is not None and not _equal(claims[claim], wanted):
+            raise PscTokenBinding(token=ID_TOKEN, claim=claim.rpartition(":")[2])
+
+
+def hash_of(access_token: Token) -> str:
+    """Its at_hash for the algorithms that end in 256 (OpenID Connect Core 3.1.3.6)."""
+    digest = hashlib.sha256(access_token.reveal().encode()).digest()
+    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+
+
+def _equal(claim: object, wanted: str) -> bool:
+    return isinstance(claim, str) and hmac.compare_digest(claim.encode(), wanted.encode())
 
 
 def _claims(raw: str, key: PublicKey, algorithm: str, token: str) -> JsonObject:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cardd.errors import (
     PscGarbled,
@@ -11,12 +11,10 @@ from cardd.errors import (
     PscUserinfoSubject,
 )
 from cardd.http import HttpAnswer
-from cardd.model import Identity
-from cardd.oidc.fields import JsonObject, objects, parse, required, text, texts
-from cardd.oidc.jwks import KeySet
-from cardd.oidc.practice import Practice, read_practices
-from cardd.oidc.settings import ProviderSettings
-from cardd.oidc.signed import check_audience, check_issuer, check_times, verify
+from cardd.model import Identity, Situation
+from cardd.oidc.discovery import ProviderSettings
+from cardd.oidc.fields import JsonObject, objects, parse, text
+from cardd.oidc.signed import KeySet, check_audience, check_issuer, check_times, verify
 
 TOKEN = "userinfo"  # noqa: S105 - its name
 SIGNED = "application/jwt"
@@ -24,48 +22,24 @@ VALUE_MAX = 512
 
 
 @dataclass(frozen=True, slots=True)
-class OtherId:
-    """Another identifier of the same person, and who gave it."""
-
-    identifier: str
-    origin: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Person:
-    """The person and everything that PSC says of them; None or empty for what it leaves out.
+    """Who logged in: one situation of practice for each activity, and for an exercice without any.
 
-    ``identity`` has the profession only where there is one exercice; ``identity_in`` fills it for a chosen one.
+    ``identity`` has the profession only where there is one exercice. ``auth_mode`` is how the person logged in at PSC.
     """
 
     subject: str
     identity: Identity
-    practices: tuple[Practice, ...] = ()
+    situations: tuple[Situation, ...] = ()
     auth_mode: str | None = None
-    assurance: str | None = None
-    sector: str | None = None
-    organization: str | None = None
-    organization_id: str | None = None
-    roles: tuple[str, ...] = ()
-    regulation: str | None = None
-    access_reason: str | None = None
-    other_ids: tuple[OtherId, ...] = ()
-
-    def identity_in(self, practice: Practice) -> Identity:
-        """The identity with the profession, specialty and title of this exercice."""
-        identity = self.identity
-        return replace(
-            identity,
-            title=practice.title or identity.title,
-            profession=practice.profession,
-            specialty=practice.expertise,
-        )
 
 
 async def read_userinfo(
-    answer: HttpAnswer, subject: str, settings: ProviderSettings, keys: KeySet, now: float
+    answer: HttpAnswer, subject: str | None, settings: ProviderSettings, keys: KeySet, now: float
 ) -> Person:
-    """The person behind the endpoint's answer, who must be the ID token's ``subject``; ``now`` in seconds since 1970.
+    """Return the person behind the endpoint's answer; ``now`` is in seconds since 1970.
+
+    ``subject`` is the ID token's, None where there is none to compare with.
 
     Raises PscUserinfoSubject, PscSessionOver (401), PscRequestRefused, PscGarbled, and the PscToken… errors.
     """
@@ -74,9 +48,10 @@ async def read_userinfo(
     if answer.status != 200:
         raise PscRequestRefused(error=f"HTTP {answer.status}")
     claims = await _claims(answer, settings, keys, now)
-    if claims.get("sub") != subject:
+    told = claims.get("sub")
+    if not isinstance(told, str) or told != (subject or told):
         raise PscUserinfoSubject
-    return read_person(claims, subject)
+    return read_person(claims, told)
 
 
 async def _claims(answer: HttpAnswer, settings: ProviderSettings, keys: KeySet, now: float) -> JsonObject:
@@ -94,30 +69,47 @@ async def _claims(answer: HttpAnswer, settings: ProviderSettings, keys: KeySet, 
 
 
 def read_person(claims: JsonObject, subject: str) -> Person:
-    """PSC's claims as values; unknown ones are ignored. Raises PscGarbled without one clear national id."""
+    """Return PSC's claims as values; unknown ones are ignored. Raises PscGarbled without one clear national id."""
     reference = claims.get("SubjectRefPro")
     reference = reference if isinstance(reference, dict) else {}
-    practices = read_practices(reference)
-    person = Person(
-        subject=subject,
-        identity=Identity(
-            national_id=_national_id(claims),
-            family_name=text(claims, "family_name", VALUE_MAX) or "",
-            given_name=text(claims, "given_name", VALUE_MAX) or "",
-            title=text(reference, "codeCivilite", VALUE_MAX),
-        ),
-        practices=practices,
-        auth_mode=text(claims, "authMode", VALUE_MAX),
-        assurance=text(claims, "Palier_Authentification", VALUE_MAX),
-        sector=text(claims, "Secteur_Activite", VALUE_MAX),
-        organization=text(claims, "SubjectOrganization", VALUE_MAX),
-        organization_id=text(claims, "SubjectOrganizationID", VALUE_MAX),
-        roles=texts(claims, "SubjectRole"),
-        regulation=text(claims, "Acces_Regulation_Medicale", VALUE_MAX),
-        access_reason=text(claims, "Mode_Acces_Raison", VALUE_MAX),
-        other_ids=tuple(_other_id(entry) for entry in objects(claims, "otherIds")),
+    practices = objects(reference, "exercices")
+    situations = tuple(
+        _situation(f"{number}.{place}", practice, activity)
+        for number, practice in enumerate(practices, 1)
+        for place, activity in enumerate(objects(practice, "activities") or [{}], 1)
     )
-    return replace(person, identity=person.identity_in(practices[0])) if len(practices) == 1 else person
+    identity = Identity(
+        national_id=_national_id(claims),
+        family_name=text(claims, "family_name", VALUE_MAX) or "",
+        given_name=text(claims, "given_name", VALUE_MAX) or "",
+        title=text(reference, "codeCivilite", VALUE_MAX),
+    )
+    return Person(
+        subject,
+        situations[0].applied_to(identity) if len(practices) == 1 else identity,
+        situations,
+        text(claims, "authMode", VALUE_MAX),
+    )
+
+
+def _situation(identifier: str, practice: JsonObject, activity: JsonObject) -> Situation:
+    """``identifier`` is the exercice's place and the activity's. PSC chooses none: the person picks one."""
+    return Situation(
+        id=identifier,
+        profession=text(practice, "codeProfession", VALUE_MAX),
+        specialty=text(practice, "codeSavoirFaire", VALUE_MAX),
+        title=text(practice, "codeCiviliteDexercice", VALUE_MAX),
+        section=text(activity, "codeSectionPharmacien", VALUE_MAX),
+        sector=text(activity, "codeSecteurDactivite", VALUE_MAX),
+        mode=text(activity, "codeModeExercice", VALUE_MAX),
+        role=text(activity, "codeRole", VALUE_MAX),
+        structure=text(activity, "ancienIdentifiantDeLaStructure", VALUE_MAX),
+        technical_structure=text(activity, "identifiantTechniqueDeLaStructure", VALUE_MAX),
+        structure_name=text(activity, "raisonSocialeSite", VALUE_MAX),
+        finess=text(activity, "numeroFinessSite", VALUE_MAX),
+        siret=text(activity, "numeroSiretSite", VALUE_MAX),
+        siren=text(activity, "numeroSirenSite", VALUE_MAX),
+    )
 
 
 def _national_id(claims: JsonObject) -> str:
@@ -125,7 +117,3 @@ def _national_id(claims: JsonObject) -> str:
     if len(told) != 1:
         raise PscGarbled(what="SubjectNameID")
     return told.pop()
-
-
-def _other_id(entry: JsonObject) -> OtherId:
-    return OtherId(required(entry, "identifiant", VALUE_MAX), text(entry, "origine", VALUE_MAX))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import MappingProxyType
 
 from cardd.config import Dmp, Psc, Upstream
 from cardd.identity.ecps.direct import DirectLogin
-from cardd.oidc.token_set import TokenSet
+from cardd.oidc.tokens import TokenSet
 from tests.api.workbench import Workbench
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.pki import Authority
@@ -76,6 +77,17 @@ async def ends_in(api: Workbench, path: str, token: str) -> tuple[int, object]:
 
 def tokens_of(api: Workbench) -> TokenSet:
     """The provider's tokens of the only login."""
-    [login] = api.ecps.opened.all()
-    assert isinstance(login, DirectLogin)
-    return login.login.tokens
+    return login_of(api).login.tokens
+
+
+def login_of(api: Workbench) -> DirectLogin:
+    """The only login, at the provider."""
+    [login] = api.ecps.all()
+    assert isinstance(login.psc, DirectLogin)
+    return login.psc
+
+
+def resumable(api: Workbench) -> dict[str, object]:
+    """The sessions that the next daemon would resume."""
+    found: dict[str, object] = json.loads(api.store.documents.get("ecps-sessions", "{}"))
+    return found

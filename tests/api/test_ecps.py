@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from cardd.errors import SessionUnknown
-from cardd.identity.ecps import direct, login, pace
 from cardd.model import Choice
 from tests.api.ecps import LOGIN, ends_in, pair, pending, tokens_of
 from tests.api.workbench import Workbench
@@ -78,7 +77,7 @@ async def test_it_signs_nothing_and_says_what_does(ecps: Workbench, psc: PscRig)
 async def test_the_push_is_sent_again_with_new_digits(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "PUSH_PAUSE", 0)
+    ecps.ecps.limits.push_pause = 0
     path, token = await pending(ecps)
     before = len(await psc.requests())
     got = await ecps.call("POST", f"{path}/pushes", {}, bearer=token)
@@ -92,7 +91,7 @@ async def test_the_push_is_sent_again_with_new_digits(
 async def test_the_push_is_sent_again_from_the_dialog(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "PUSH_PAUSE", 0)
+    ecps.ecps.limits.push_pause = 0
     ecps.person.choices = [Choice.YES, Choice.AGAIN]  # the pairing, then the digits
     path, token = await pending(ecps)
     before = len(await psc.requests())
@@ -121,7 +120,7 @@ async def test_a_program_cannot_wake_the_mobile_again_and_again_by_new_logins(
     assert (got.status, got.code) == (429, "session.push_too_soon")
     assert len(await psc.requests()) == before
     await pending(ecps, {**LOGIN, "login_hint": BOB}, secret)  # nobody else has to wait
-    monkeypatch.setattr(pace, "PUSH_PAUSE", 0)  # the time is over
+    ecps.ecps.limits.push_pause = 0  # the time is over
     await pending(ecps, secret=secret)
 
 
@@ -134,7 +133,7 @@ async def test_who_agreed_may_be_asked_again_at_once(ecps: Workbench, psc: PscRi
 
 
 async def test_a_program_opens_a_limited_number_of_sessions(ecps: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login, "SESSIONS_MAX", 1)
+    ecps.ecps.limits.sessions = 1
     secret = await pair(ecps)
     await pending(ecps, secret=secret)
     got = await ecps.call("POST", "/v1/sessions", {**LOGIN, "login_hint": BOB}, bearer=secret)
@@ -218,7 +217,7 @@ async def test_no_token_of_the_provider_is_in_audit_or_answer(ecps: Workbench, p
 async def test_its_tokens_are_renewed_before_they_end(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(direct, "MARGIN", 1e6)  # every token ends soon
+    ecps.ecps.limits.renewal_margin = 1e6  # every token ends soon
     path, token = await pending(ecps)
     await psc.approve(ALICE)
     await ends_in(ecps, path, token)

@@ -11,8 +11,7 @@ import aiohttp
 import pytest_asyncio
 from yarl import URL
 
-from cardd.identity.ecps.direct import DirectLogin
-from tests.api.ecps import ends_in, pair, pending, workbench_at
+from tests.api.ecps import ends_in, login_of, pair, pending, workbench_at
 from tests.api.workbench import Got, Workbench
 from tests.oidc.services import trusting
 from tests.rig.oidc.people import ALICE, PEOPLE
@@ -164,10 +163,8 @@ async def test_the_provider_s_page_ends_the_session_that_it_names_and_no_other(
     connector = aiohttp.TCPConnector(ssl=trusting(psc.authority))
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
         got = await opened(api, browser)
-        [login] = api.ecps.opened.all()
-        assert isinstance(login, DirectLogin)
         address = URL(f"http://127.0.0.1:{port}/logout")
-        sid = login.login.id_token.sid or ""
+        sid = login_of(api).login.id_token.sid or ""
         wrong = ({"iss": psc.issuer, "sid": "another"}, {"iss": "https://psc.example", "sid": sid})
         for query in wrong:
             await (await browser.get(address.update_query(query))).release()
@@ -184,9 +181,7 @@ async def test_a_logout_is_heard_of_a_session_that_the_daemon_before_opened(
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
         got = await opened(api, browser)
         await eventually(lambda: any(name.startswith("ecps-") for name in api.secrets.values))
-        [login] = api.ecps.opened.all()
-        assert isinstance(login, DirectLogin)
-        sid = login.login.id_token.sid or ""
+        sid = login_of(api).login.id_token.sid or ""
         api.sessions.close_where(lambda _: True, "daemon_stopped")
         await api.ecps.stop()
         second = Workbench(tmp_path / "second", psc=api.psc)

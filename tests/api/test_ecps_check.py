@@ -65,7 +65,7 @@ async def test_it_looks_anew_each_time(desk: Workbench, liar: FakeProvider) -> N
 async def test_without_a_keyring_sessions_end_with_the_daemon(desk: Workbench) -> None:
     secrets = NoKeyring()
     secrets.values = desk.secrets.values
-    desk.ecps.approach._secrets = desk.ecps._kept._secrets = secrets
+    desk.secrets.now = secrets
     assert (await check(desk)).json["resumes"] is False
 
 
@@ -109,7 +109,7 @@ async def problem(api: Workbench) -> object:
 
 
 async def test_a_keyring_that_is_locked_is_told(desk: Workbench) -> None:
-    desk.ecps.approach._secrets = keyring = NoKeyring()
+    desk.secrets.now = keyring = NoKeyring()
     assert "fail.Keyring" in (await check(desk)).text("detail")
     asked = keyring.asked
     assert await problem(desk) is None  # a login asks the user to unlock it; who looks at the methods does not

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cardd.errors import SecretStoreUnavailable
 from cardd.model import KeyPurpose
-from cardd.oidc.keys import ClientKey
+from cardd.oidc.client_auth import ClientKey, thumbprint_of
 from cardd.secret import Secret
 from cardd_drivers.pkcs12.source import FilesSource
 from tests.api.ecps import LOGIN, ends_in, pair, pending, tokens_of, workbench_at
@@ -64,14 +67,18 @@ async def test_by_the_organisation_s_certificate_to_which_its_tokens_are_bound(w
     api = await working(psc, "mtls", issued, authentication="tls")
     await logged_in(api, psc)
     bound = await psc.thumbprint(tokens_of(api).access.reveal())
-    assert bound == ClientKey.from_pem(issued.key, issued.certificate).thumbprint
+    assert bound == thumbprint_of(issued.der)
 
 
 @pytest.mark.parametrize("key_id", ["own", None])
 async def test_by_what_the_certificate_s_key_signs(working: Working, key_id: str | None) -> None:
     authority = Authority()
     issued = authority.issue(ORGANISATION)
-    public = {name: value for name, value in jwk(ClientKey.from_pem(issued.key).key, "own").items() if name != "d"}
+    public = {
+        name: value
+        for name, value in jwk(ClientKey.from_pkcs12(issued.pkcs12(PASSWORD), PASSWORD).key, "own").items()
+        if name != "d"
+    }
     psc = PscRig(authority, extra_clients=[client("signing", "private_key_jwt", jwks={"keys": [public]})])
     await psc.start()
     try:
@@ -99,14 +106,15 @@ async def test_by_the_organisation_s_own_key_over_tls(working: Working, psc: Psc
     async with holding(api, tmp_path / "own.p12", PASSWORD):
         await logged_in(api, psc)
         bound = await psc.thumbprint(tokens_of(api).access.reveal())
-        assert bound == ClientKey.from_pem(issued.key, issued.certificate).thumbprint
+        assert bound == thumbprint_of(issued.der)
         await api.ecps.stop()
 
 
 @pytest.mark.parametrize("kind", ["RSA", "EC"])
 async def test_by_what_the_organisation_s_own_key_signs(working: Working, tmp_path: Path, kind: str) -> None:
     own = organisation.make(tmp_path, ec=kind == "EC")
-    key = ClientKey.from_pem((tmp_path / "authentication.key").read_bytes()).key
+    key = load_pem_private_key((tmp_path / "authentication.key").read_bytes(), None)
+    assert isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey)
     public = {name: value for name, value in jwk(key, "own").items() if name in ("kty", "crv", "x", "y", "n", "e")}
     psc = PscRig(extra_clients=[client("signing", "private_key_jwt", jwks={"keys": [public]})])
     await psc.start()
@@ -169,7 +177,7 @@ class LockedKeyring(MemorySecrets):
 
 async def test_a_keyring_that_is_locked_is_not_taken_for_a_wrong_secret(working: Working, psc: PscRig) -> None:
     api = await working(psc, "basic")
-    api.ecps.approach._secrets = LockedKeyring()
+    api.secrets.now = LockedKeyring()
     got = await refused(api)
     assert got.code == "psc.incomplete"
     assert "psc-client-secret" in got.text("detail")

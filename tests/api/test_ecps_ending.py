@@ -7,9 +7,8 @@ import os
 import pytest
 
 from cardd.errors import SecretStoreUnavailable
-from cardd.identity.ecps import direct, lease
 from cardd.secret import Secret
-from tests.api.ecps import LOGIN, ends_in, pair, pending
+from tests.api.ecps import LOGIN, ends_in, pair, pending, resumable
 from tests.api.workbench import Workbench
 from tests.rig.memory import MemorySecrets
 from tests.rig.oidc.fake import FakeProvider
@@ -44,9 +43,11 @@ async def test_closed_by_its_program(desk: Workbench, liar: FakeProvider) -> Non
 
 async def test_the_daemon_stops_and_nothing_keeps_it_for_the_next(desk: Workbench, liar: FakeProvider) -> None:
     liar.tokens["refresh_token"] = "first"
-    desk.ecps._kept._secrets = NoKeyring()
+    keyring = NoKeyring()
+    keyring.values = desk.secrets.values
+    desk.secrets.now = keyring
     await opened(desk)
-    await eventually(lambda: "ecps-sessions" in desk.store.documents and not desk.ecps._kept.all())
+    await eventually(lambda: "ecps-sessions" in desk.store.documents and resumable(desk) == {})
     await stopped(desk)
     assert liar.logouts == 1
 
@@ -69,7 +70,7 @@ async def test_the_next_daemon_finds_somebody_else_behind_it(desk: Workbench, li
     await desk.ecps.watch()
     assert await ends_in(desk, path, token) == (403, "psc.other_person")
     assert liar.logouts == 1
-    assert desk.ecps.opened.all() == []
+    assert desk.ecps.all() == []
 
 
 async def test_the_provider_says_that_it_is_over_when_a_token_is_wanted(
@@ -78,7 +79,7 @@ async def test_the_provider_says_that_it_is_over_when_a_token_is_wanted(
     liar.tokens["refresh_token"] = "first"
     path, token = await pending(desk, secret=await pair(desk, permissions=["psc_token"]))
     assert await ends_in(desk, path, token) == (200, "active")
-    monkeypatch.setattr(direct, "GOOD_FOR", 1e6)
+    desk.ecps.limits.good_for = 1e6
     liar.answers.append((400, {"error": "invalid_grant"}))
     got = await desk.call("POST", f"{path}/psc-token", {}, bearer=token)
     assert (got.status, got.code) == (401, "psc.session_over")
@@ -88,7 +89,7 @@ async def test_the_provider_says_that_it_is_over_when_a_token_is_wanted(
 async def test_its_program_dies_while_the_person_picks_a_situation(
     desk: Workbench, liar: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "LEASE", 0.05)
+    desk.ecps.limits.lease = 0.05
     practice = liar.person["SubjectRefPro"]["exercices"][0]
     liar.person["SubjectRefPro"] = {"exercices": [practice, practice]}
     await pending(desk, {**LOGIN, "situation": "ask"})
@@ -96,4 +97,4 @@ async def test_its_program_dies_while_the_person_picks_a_situation(
     desk.clock.seconds += 1  # nobody asked for so long
     await eventually(lambda: desk.sessions.of(os.getuid()) == [])
     await eventually(lambda: liar.logouts == 1)
-    assert desk.ecps.opened.all() == []
+    assert desk.ecps.all() == []

@@ -6,18 +6,18 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from cardd.config import Psc
 from cardd.errors import PscUnavailable, SecretStoreUnavailable, StateUnavailable
-from cardd.identity.ecps import direct, lease, opened, pace
-from cardd.identity.ecps.direct import DirectLogin, DirectWay
-from cardd.identity.ecps.way import Wanted
+from cardd.identity.ecps.direct import DirectProvider
+from cardd.identity.ecps.provider import Wanted
 from cardd.oidc import renewal
 from cardd.secret import Secret
-from tests.api.ecps import ends_in, pair, pending, tokens_of
+from tests.api.ecps import ends_in, pair, pending, resumable, tokens_of
 from tests.api.workbench import PIN, Workbench
 from tests.oidc.services import fake_service
 from tests.rig.memory import MemorySecrets, MemoryStore
@@ -76,10 +76,9 @@ async def next_daemon(
     before.sessions.close_where(lambda _: True, "daemon_stopped")
     await asyncio.to_thread(directory.mkdir)
     after = Workbench(directory, psc=before.psc)
+    after.ecps.limits.first_pause = 0.01
     secrets.values = before.secrets.values
-    after.secrets = after.ecps.approach._secrets = after.ecps._kept._secrets = secrets
-    after.store.documents = before.store.documents
-    after.ecps._kept._file._store = after.store
+    after.secrets.now, after.store.now = secrets, before.store.now
     await after.start(watches=watches)
     try:
         yield after
@@ -98,7 +97,6 @@ async def kept_session(ecps: Workbench, psc: PscRig) -> tuple[str, str]:
 async def test_after_a_restart_it_waits_for_a_keyring_that_is_still_locked(
     ecps: Workbench, psc: PscRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opened, "PAUSE_FIRST", 0.01)
     path, token = await kept_session(ecps, psc)
     keyring = LockedKeyring()
     async with next_daemon(ecps, tmp_path / "second", keyring) as second:
@@ -113,7 +111,6 @@ async def test_after_a_restart_it_waits_for_a_keyring_that_is_still_locked(
 async def test_after_a_restart_it_waits_for_the_network(
     ecps: Workbench, psc: PscRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opened, "PAUSE_FIRST", 0.01)
     path, token = await kept_session(ecps, psc)
     redeem, faults = renewal.redeem, [PscUnavailable(host="psc")] * 3
 
@@ -137,36 +134,36 @@ async def test_the_next_daemon_knows_it_before_it_asks_psc_and_until_it_is_given
         assert (await second.call("DELETE", path, bearer=token)).status == 204
         await second.lifecycle.watch()
         await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
-        assert second.ecps.opened.all() == []
+        assert second.ecps.all() == []
 
 
 async def test_given_up_while_it_is_resumed_it_is_forgotten(ecps: Workbench, psc: PscRig, tmp_path: Path) -> None:
     path, token = await kept_session(ecps, psc)
     async with next_daemon(ecps, tmp_path / "second", LockedKeyring()) as second:
         assert (await second.call("DELETE", path, bearer=token)).status == 204
-        await eventually(lambda: "ecps-sessions" not in second.store.documents or not second.ecps._kept.all())
+        await eventually(lambda: resumable(second) == {})
         await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
 
 
 async def test_closed_while_its_token_is_being_kept_nothing_stays_in_the_keyring(ecps: Workbench, psc: PscRig) -> None:
     keyring = SlowKeyring()
     keyring.values = ecps.secrets.values
-    ecps.ecps._kept._secrets = keyring
+    ecps.secrets.now = keyring
     path, token = await pending(ecps)
     await psc.approve(ALICE)
     await ends_in(ecps, path, token)
     await keyring.begun.wait()
     assert (await ecps.call("DELETE", path, bearer=token)).status == 204
     keyring.may_end.set()
-    await eventually(lambda: ecps.ecps._kept.all() == [])
+    await eventually(lambda: resumable(ecps) == {})
     await ecps.ecps.stop()
     assert not any(name.startswith("ecps-") for name in ecps.secrets.values)
 
 
 async def test_a_full_disk_ends_no_session(ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(direct, "MARGIN", 1e6)
+    ecps.ecps.limits.renewal_margin = 1e6
     path, token = await pending(ecps)
-    ecps.ecps._kept._file._store = FullDisk()
+    ecps.store.now = FullDisk()
     await psc.approve(ALICE)
     await ends_in(ecps, path, token)
     first = tokens_of(ecps)
@@ -178,7 +175,7 @@ async def test_closed_on_a_full_disk_it_leaves_nothing_to_be_resumed_with(ecps: 
     path, token = await kept_session(ecps, psc)
     full = FullDisk()
     full.documents = ecps.store.documents
-    ecps.ecps._kept._file._store = full
+    ecps.store.now = full
     assert (await ecps.call("DELETE", path, bearer=token)).status == 204
     await eventually(lambda: not any(name.startswith("ecps-") for name in ecps.secrets.values))
 
@@ -186,16 +183,16 @@ async def test_closed_on_a_full_disk_it_leaves_nothing_to_be_resumed_with(ecps: 
 async def test_agreed_while_the_push_is_sent_again_it_is_open_and_stays_so(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "PUSH_PAUSE", 0)
+    ecps.ecps.limits.push_pause = 0
     path, token = await pending(ecps)
-    begin = DirectWay.begin
+    begin = DirectProvider.begin
 
-    async def after_the_approval(self: DirectWay, wanted: Wanted) -> object:
+    async def after_the_approval(self: DirectProvider, wanted: Wanted) -> object:
         await psc.approve(ALICE)
         await ends_in(ecps, path, token)
         return await begin(self, wanted)
 
-    monkeypatch.setattr(DirectWay, "begin", after_the_approval)
+    monkeypatch.setattr(DirectProvider, "begin", after_the_approval)
     got = await ecps.call("POST", f"{path}/pushes", {}, bearer=token)
     assert (got.status, got.text("state")) == (200, "active")
     assert await ends_in(ecps, path, token) == (200, "active")
@@ -263,7 +260,7 @@ async def test_a_kept_national_id_is_told_nobody_before_the_person_agreed(ecps: 
 async def test_a_program_that_died_leaves_no_login_behind(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "LEASE", 0.05)
+    ecps.ecps.limits.lease = 0.05
     path, token = await pending(ecps)
     ecps.clock.seconds += 1  # nobody asked for so long
     await eventually(lambda: ecps.sessions.of(os.getuid()) == [])
@@ -275,7 +272,7 @@ async def test_a_program_that_died_leaves_no_login_behind(
 async def test_a_program_that_goes_on_asking_is_waited_for(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "LEASE", 0.2)
+    ecps.ecps.limits.lease = 0.2
     path, token = await pending(ecps)
     for _ in range(10):  # each time well within its lease, together several of them
         ecps.clock.seconds += 0.1
@@ -288,64 +285,114 @@ async def test_a_program_that_goes_on_asking_is_waited_for(
 async def test_a_program_that_listens_to_events_need_not_ask(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "LEASE", 0.05)
+    ecps.ecps.limits.lease = 0.05
     secret = await pair(ecps)
     headers = {"Authorization": f"Bearer {secret}"}
     async with ecps.http().get(ecps.base() + "/v1/events", headers=headers) as listening:
         path, token = await pending(ecps, secret=secret)
         ecps.clock.seconds += 1
         assert b"hello" in await listening.content.readuntil(b"\n\n")
-        await asyncio.sleep(4 * lease.LEASE)  # its lease would have ended by then
+        await asyncio.sleep(4 * ecps.ecps.limits.lease)  # its lease would have ended by then
         await psc.approve(ALICE)
         assert await ends_in(ecps, path, token) == (200, "active")
 
 
-@asynccontextmanager
-async def opened_at(fake: FakeProvider) -> AsyncIterator[DirectLogin]:
-    """An open login at the provider that lies, with a refresh token."""
-    fake.start["interval"] = 0.01
-    fake.tokens["refresh_token"] = "first"
-    async with fake_service(fake) as provider:
-        waiting = await DirectWay(provider, Psc(issuer=fake.issuer, client_id=CLIENT)).begin(Wanted(ALICE))
-        yield await waiting.finish()
+class SetClock:
+    """A clock whose time of day is set by hand."""
+
+    def __init__(self) -> None:
+        self.seconds, self.day = 1000.0, datetime.now(UTC)
+
+    def now(self) -> datetime:
+        """The time of day."""
+        return self.day
+
+    def monotonic(self) -> float:
+        """The seconds."""
+        return self.seconds
 
 
-def refresh_token(login: DirectLogin) -> str:
-    assert login.login.tokens.refresh is not None
-    return login.login.tokens.refresh.reveal()
+async def renewing(desk: Workbench, liar: FakeProvider) -> tuple[str, str]:
+    """An open session at the provider that lies, which is renewed without a pause."""
+    desk.ecps.limits.renewal_margin, desk.ecps.limits.first_pause = 1e6, 0.01
+    liar.tokens["refresh_token"] = "first"
+    path, token = await pending(desk)
+    assert await ends_in(desk, path, token) == (200, "active")
+    return path, token
 
 
-async def test_a_renewed_token_is_not_lost_when_it_cannot_be_checked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(direct, "MARGIN", 1e6)
-    monkeypatch.setattr(direct, "PAUSE_FIRST", 0.01)
-    kept: list[bytes] = []
-
-    async def keep(secret: Secret) -> None:
-        with secret, secret.view() as view:
-            kept.append(bytes(view))
-
-    async with FakeProvider() as fake, opened_at(fake) as opened:
-        fake.tokens["refresh_token"], fake.is_without_keys = "second", True
-        fake.header = {"kid": "new"}
-        staying = asyncio.ensure_future(opened.stay(keep))
-        await eventually(lambda: kept[-1:] == [b"second"])
-        fake.answers.extend([(400, {"error": "invalid_grant"})] * 3)  # what asking with the old one would get
-        fake.is_without_keys, fake.published = False, [{**fake.keys[0], "kid": "new"}]
-        await eventually(lambda: refresh_token(opened) == "second")
-        staying.cancel()
+def refresh_token(desk: Workbench) -> str:
+    refresh = tokens_of(desk).refresh
+    assert refresh is not None
+    return refresh.reveal()
 
 
-async def test_a_portal_s_page_in_the_way_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(direct, "MARGIN", 1e6)
-    monkeypatch.setattr(direct, "PAUSE_FIRST", 0.01)
+def kept_token(desk: Workbench) -> bytes:
+    [kept] = [value for name, value in desk.secrets.values.items() if name.startswith("ecps-")]
+    return kept
 
-    async def keep(secret: Secret) -> None:
-        secret.wipe()
 
-    async with FakeProvider() as fake, opened_at(fake) as opened:
-        fake.answers.extend([(200, "<html>")] * 2)
-        fake.tokens["refresh_token"] = "second"
-        staying = asyncio.ensure_future(opened.stay(keep))
-        await eventually(lambda: refresh_token(opened) == "second")
-        assert not staying.done()
-        staying.cancel()
+async def test_a_renewed_token_is_not_lost_when_it_cannot_be_checked_at_once(
+    desk: Workbench, liar: FakeProvider
+) -> None:
+    path, token = await renewing(desk, liar)
+    liar.tokens["refresh_token"], liar.is_without_keys, liar.header = "second", True, {"kid": "new"}
+    await eventually(lambda: kept_token(desk) == b"second")
+    desk.ecps.limits.first_pause = 60  # once it is checked
+    liar.answers.extend([(400, {"error": "invalid_grant"})] * 3)  # what asking with the old one would get
+    liar.is_without_keys, liar.published = False, [{**liar.keys[0], "kid": "new"}]
+    await eventually(lambda: refresh_token(desk) == "second")
+    assert await ends_in(desk, path, token) == (200, "active")
+
+
+async def test_a_portal_s_page_in_the_way_ends_no_session(desk: Workbench, liar: FakeProvider) -> None:
+    path, token = await renewing(desk, liar)
+    liar.tokens["refresh_token"] = "second"
+    liar.answers.extend([(200, "<html>")] * 2)
+    await eventually(lambda: refresh_token(desk) == "second")
+    assert await ends_in(desk, path, token) == (200, "active")
+
+
+async def test_a_bad_id_token_does_not_keep_a_session_from_being_renewed(desk: Workbench, liar: FakeProvider) -> None:
+    path, token = await renewing(desk, liar)
+    liar.tokens["refresh_token"], liar.claims = "second", {"aud": "another-service"}
+    await eventually(lambda: kept_token(desk) == b"second")
+    assert refresh_token(desk) == "first"
+    liar.tokens["refresh_token"], liar.claims = "third", {}
+    await eventually(lambda: refresh_token(desk) == "third")
+    assert await ends_in(desk, path, token) == (200, "active")
+
+
+async def test_after_a_bad_id_token_it_is_still_noticed_that_the_provider_ended_it(
+    desk: Workbench, liar: FakeProvider
+) -> None:
+    path, token = await renewing(desk, liar)
+    liar.tokens["refresh_token"], liar.claims = "second", {"aud": "another-service"}
+    await eventually(lambda: kept_token(desk) == b"second")
+    liar.answers.append((400, {"error": "invalid_grant"}))
+    await eventually(lambda: desk.sessions.of(os.getuid()) == [])
+    assert await ends_in(desk, path, token) == (401, "session.closed")
+
+
+async def test_after_a_restart_a_refresh_without_an_id_token_serves(desk: Workbench, liar: FakeProvider) -> None:
+    liar.tokens["refresh_token"] = "first"
+    path, token = await pending(desk)
+    assert await ends_in(desk, path, token) == (200, "active")
+    await eventually(lambda: any(name.startswith("ecps-") for name in desk.secrets.values))
+    desk.sessions.close_where(lambda _: True, "daemon_stopped")
+    liar.answers.append((200, {**liar.tokens, "refresh_token": "second"}))
+    await desk.ecps.start()
+    await desk.ecps.watch()
+    assert await ends_in(desk, path, token) == (200, "active")
+    assert refresh_token(desk) == "second"
+
+
+async def test_a_token_ends_in_its_time_whatever_is_done_to_the_time_of_day() -> None:
+    clock = SetClock()
+    async with FakeProvider() as fake, fake_service(fake, clock=clock) as service:
+        fake.start["interval"] = 0.01
+        provider = DirectProvider(service, Psc(issuer=fake.issuer, client_id=CLIENT), lambda _: None)
+        login = await (await provider.begin(Wanted(ALICE))).finish()
+        clock.day -= timedelta(hours=1)
+        clock.seconds += 119
+        assert login.seconds_left() == 1

@@ -46,7 +46,7 @@ async def is_refused(api: Workbench, french: Got, english: Got) -> tuple[int, ob
     assert (french.status, french.code) == (english.status, english.code)
     for part in ("title", "detail", "remedy"):
         assert french.text(part) != english.text(part)
-    assert api.ecps.opened.all() == []
+    assert api.ecps.all() == []
     assert (await api.call("GET", "/v1/sessions", via="unix")).json["sessions"] == []
     assert api.audit.entries[-1].code == french.code
     return french.status, french.code

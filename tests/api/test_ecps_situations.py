@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from cardd.identity.ecps import lease
 from cardd.model import Choice
 from tests.api.ecps import ends_in, pending, workbench_at
 from tests.api.workbench import Workbench
@@ -64,7 +63,7 @@ async def test_a_user_who_takes_none_has_no_session(ecps: Workbench, psc: PscRig
     path, token = await opened(ecps, psc, {**SEVERAL, "situation": "ask"}, BOB)
     ecps.person.attentive.set()
     assert await ends_in(ecps, path, token) == (403, "consent.refused")
-    assert ecps.ecps.opened.all() == []
+    assert ecps.ecps.all() == []
 
 
 async def test_a_situation_that_the_person_does_not_have_is_no_session(ecps: Workbench, psc: PscRig) -> None:
@@ -115,10 +114,10 @@ async def test_once_agreed_the_digits_are_gone_while_the_user_picks(ecps: Workbe
 async def test_a_program_that_died_while_the_user_picks_has_no_session(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "LEASE", 0.5)
+    ecps.ecps.limits.lease = 0.5
     path, token = await opened(ecps, psc, {**SEVERAL, "situation": "ask"}, BOB)
     await eventually(lambda: "situation" in ecps.person.topics())
     ecps.clock.seconds += 1  # nobody asked for so long
     await eventually(lambda: ecps.sessions.of(os.getuid()) == [])
     got = await ecps.call("GET", path, bearer=token)
-    assert (got.status, got.code, ecps.ecps.opened.all()) == (401, "session.closed", [])
+    assert (got.status, got.code, ecps.ecps.all()) == (401, "session.closed", [])

@@ -136,7 +136,7 @@ async def test_what_psc_said_is_told_as_such(
     await rings(editor)
     editor.answer(ALICE, status, message)
     assert await ends_in(api, path, token) == expected
-    assert api.ecps.opened.all() == []
+    assert api.ecps.all() == []
 
 
 async def test_an_identity_that_the_editor_does_not_serve_is_not_taken_for_an_unknown_person(

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from cardd.config import Exchange
-from cardd.identity.ecps import direct
 from tests.api.ecps import LOGIN, ends_in, pair, pending, tokens_of, workbench_at
 from tests.api.workbench import Workbench
 from tests.rig.oidc.people import ALICE
@@ -48,7 +47,7 @@ async def test_a_token_that_is_about_to_end_is_renewed_before_it_is_given(
 ) -> None:
     path, token = await session_of(ecps, psc, await pair(ecps, permissions=["psc_token"]))
     before = tokens_of(ecps).access
-    monkeypatch.setattr(direct, "GOOD_FOR", 1e6)
+    ecps.ecps.limits.good_for = 1e6
     got = await ecps.call("POST", f"{path}/psc-token", {}, bearer=token)
     assert got.text("access_token") != before.reveal()
 

@@ -42,7 +42,7 @@ from cardd.formats.pdf.process import PdfProcess
 from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
 from cardd.identity.csa import CsaLogin, OrganisationKey
-from cardd.identity.ecps.login import EcpsLogin
+from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
@@ -54,7 +54,7 @@ from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.vitale import VitaleDriver
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
-from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStore
+from tests.rig.memory import ManualClock, MemoryAudit, SwitchedSecrets, SwitchedStore
 from tests.rig.prompter import ScriptedPrompter
 from tests.rig.simulator import PIN as CARD_PIN
 from tests.rig.simulator import simulated_card
@@ -120,7 +120,7 @@ class Workbench:
 
     def __post_init__(self) -> None:
         self.person = ScriptedPrompter(PIN)
-        self.clock, self.audit, self.store = ManualClock(), MemoryAudit(), MemoryStore()
+        self.clock, self.audit, self.store = ManualClock(), MemoryAudit(), SwitchedStore()
         self.card = simulated_card()
         self.reader = InProcessReader("Lecteur A", self.card)
         self.other_reader = InProcessReader("Lecteur B")
@@ -146,10 +146,10 @@ class Workbench:
             hold_pin=self.hold_pin,
             authorities=self.known,
         )
-        self.secrets = MemorySecrets()
+        self.secrets = SwitchedSecrets()
         expiry = ExpiryWatch(self.store, self.clock, self.events)
         csa = CsaLogin(login, self.readers, self.secrets, expiry, token=None)
-        self.ecps = EcpsLogin(
+        self.ecps = EcpsLogins(
             self.sessions,
             prompter,
             self.consents,
@@ -182,7 +182,7 @@ class Workbench:
                 self.consents,
                 situations,
                 organisation,
-                self.ecps.opened,
+                self.ecps,
                 Pseudonyms(self.store),
                 self.audit,
                 SystemClock(),

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from cardd.oidc import ciba
 from cardd.oidc.client_auth import SecretBasic
+from cardd.oidc.discovery import ProviderSettings
 from cardd.oidc.provider import Provider
-from cardd.oidc.settings import ProviderSettings
-from cardd.oidc.token import Token
+from cardd.oidc.tokens import Token
 from cardd.system.host import SystemClock
 from tests.bench.measure import Measure
 from tests.bench.process import idle_wake_ups

@@ -45,7 +45,7 @@ async def test_pro_sante_connect_is_fine(desk: Workbench) -> None:
 async def test_without_a_keyring_it_is_fine_and_sessions_end_with_the_service(desk: Workbench) -> None:
     secrets = NoKeyring()
     secrets.values = desk.secrets.values
-    desk.ecps.approach._secrets = desk.ecps._kept._secrets = secrets
+    desk.secrets.now = secrets
     found = await result("psc", at(desk))
     assert (found.level, found.code) == (Level.OK, "psc.not_kept")
 

@@ -11,8 +11,7 @@ from cardd.core.lifecycle import Lifecycle
 from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.support import SupportCodes
 from cardd.errors import StateDamaged
-from cardd.identity.ecps.hints import LoginHints
-from cardd.identity.ecps.kept import KeptSessions
+from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.identity.expiry import ExpiryWatch
 from tests.core.conftest import Core
 from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStore
@@ -21,7 +20,7 @@ READERS: dict[str, Callable[[Core, MemoryStore], object]] = {
     "clients": lambda core, store: Clients(store, core.person, ManualClock(), Lifecycle(), allowed_origins=frozenset()),
     "pseudonyms": lambda core, store: Pseudonyms(store).of("185059999900181"),
     "login-hints": lambda core, store: LoginHints(store).of(1000),
-    "ecps-sessions": lambda core, store: KeptSessions(store, MemorySecrets()).all(),
+    "ecps-sessions": lambda core, store: ResumableSessions(store, MemorySecrets()).all(),
     "certificates": lambda core, store: ExpiryWatch(store, ManualClock(), core.events).expiring(),
 }
 DAMAGES = ["", "{", "null", "[]", '{"programs": [{}], "key": "zz", "1000": 1, "one": "yesterday"}']

@@ -6,11 +6,12 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from cardd.oidc.client_auth import ClientAuthentication, SecretBasic
-from cardd.oidc.keys import ClientKey
+from cardd.oidc.client_auth import ClientAuthentication, ClientKey, SecretBasic
+from cardd.oidc.code_flow import BrowserLogin, prepare
+from cardd.oidc.discovery import ProviderSettings
+from cardd.oidc.loopback import PATH, LoopbackSite
 from cardd.oidc.provider import Provider
-from cardd.oidc.settings import ProviderSettings
-from cardd.oidc.token import Token
+from cardd.oidc.tokens import Token
 from cardd.ports import Clock
 from cardd.system.host import SystemClock
 from tests.rig.oidc.fake import CLIENT, FakeProvider
@@ -60,3 +61,12 @@ async def fake_service(
         yield provider
     finally:
         await provider.close()
+
+
+@asynccontextmanager
+async def browser_login(
+    provider: Provider, *, login_hint: str | None = None, path: str = PATH
+) -> AsyncIterator[BrowserLogin]:
+    """A login that waits for the browser, with a site of its own as long as the block lasts."""
+    async with LoopbackSite(path=path) as site:
+        yield await prepare(provider, site, login_hint=login_hint)

@@ -13,14 +13,21 @@ from aiohttp import web
 from yarl import URL
 
 from cardd.errors import PscDiscoveryInsecure, PscGarbled, PscOtherPerson, PscRedeemed, PscSessionOver, PscTokenBinding
-from cardd.oidc import ciba, code_flow, exchange, logout
-from cardd.oidc.client_auth import ClientAuthentication, PrivateKeyJwt, SecretBasic, SecretPost, TlsClientAuth
-from cardd.oidc.keys import ClientKey, FileSigner
+from cardd.oidc import ciba, logout, renewal
+from cardd.oidc.client_auth import (
+    ClientAuthentication,
+    ClientKey,
+    FileSigner,
+    PrivateKeyJwt,
+    SecretBasic,
+    SecretPost,
+    TlsClientAuth,
+)
+from cardd.oidc.discovery import ProviderSettings
 from cardd.oidc.provider import Login, Provider
-from cardd.oidc.settings import ProviderSettings
-from cardd.oidc.token import Token
+from cardd.oidc.tokens import Token
 from cardd.system.host import SystemClock
-from tests.oidc.services import service, trusting
+from tests.oidc.services import browser_login, service, trusting
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.people import ALICE, BOB, person
 from tests.rig.oidc.pki import ORGANISATION
@@ -93,22 +100,22 @@ async def test_what_a_refresh_leaves_out_stays_as_it_was(fake: FakeProvider, at_
 
 async def test_a_token_is_exchanged_for_an_api_s(psc: PscRig, provider: Provider) -> None:
     login = await log_in(psc, provider)
-    api = await exchange.exchange(provider, login.tokens.access, audience="https://api.example")
+    api = await renewal.exchange(provider, login.tokens.access, audience="https://api.example")
     assert api.access != login.tokens.access
 
 
 async def test_an_exchanged_token_is_bound_to_our_certificate(psc: PscRig) -> None:
     issued = psc.authority.issue(ORGANISATION)
-    key = ClientKey.from_pem(issued.key, issued.certificate)
+    key = ClientKey.from_pkcs12(issued.pkcs12(b"simulation"), b"simulation")
     async with service(psc, "mtls", TlsClientAuth("mtls"), certificate=key) as provider:
         login = await log_in(psc, provider)
-        api = await exchange.exchange(provider, login.tokens.access, thumbprint=key.thumbprint)
+        api = await renewal.exchange(provider, login.tokens.access, thumbprint=key.thumbprint)
     assert await psc.thumbprint(api.access.reveal()) == key.thumbprint
 
 
 async def test_a_token_that_is_no_longer_good_cannot_be_exchanged(psc: PscRig, provider: Provider) -> None:
     with pytest.raises(PscRedeemed):
-        await exchange.exchange(provider, Token("no such token"))
+        await renewal.exchange(provider, Token("no such token"))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +127,7 @@ async def test_an_api_token_of_another_certificate_is_refused(
     claims = {"cnf": {"x5t#S256": confirmation}} if confirmation else {}
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     fake.answers.append((200, {"access_token": f"e30.{payload}.AAAA", "token_type": "Bearer"}))
-    asked = exchange.exchange(at_fake, Token("fake-access"), thumbprint="ours")
+    asked = renewal.exchange(at_fake, Token("fake-access"), thumbprint="ours")
     if accepted:
         assert (await asked).access.reveal().startswith("e30.")
         return
@@ -130,11 +137,11 @@ async def test_an_api_token_of_another_certificate_is_refused(
 
 async def test_a_token_is_not_sent_to_an_api_without_https(at_fake: Provider) -> None:
     with pytest.raises(PscDiscoveryInsecure):
-        await exchange.exchange(at_fake, Token("fake-access"), endpoint="http://api.example/token")
+        await renewal.exchange(at_fake, Token("fake-access"), endpoint="http://api.example/token")
 
 
 async def test_a_token_is_sent_where_the_api_s_own_server_is(fake: FakeProvider, at_fake: Provider) -> None:
-    api = await exchange.exchange(at_fake, Token("fake-access"), endpoint=f"{fake.issuer}/token", audience="api")
+    api = await renewal.exchange(at_fake, Token("fake-access"), endpoint=f"{fake.issuer}/token", audience="api")
     assert api.access == Token("fake-access")
     assert (fake.forms[-1]["subject_token"], fake.forms[-1]["audience"]) == ("fake-access", "api")
 
@@ -143,16 +150,17 @@ async def test_a_token_is_sent_where_the_api_s_own_server_is(fake: FakeProvider,
 async def test_another_server_than_the_provider_gets_nothing_that_is_good_at_the_provider(
     fake: FakeProvider, way: str, psc: PscRig
 ) -> None:
-    secret, issued = Token("THE-SECRET"), psc.authority.issue(ORGANISATION)
+    secret = Token("THE-SECRET")
+    key = ClientKey.from_pkcs12(psc.authority.issue(ORGANISATION).pkcs12(b"simulation"), b"simulation")
     ways: dict[str, ClientAuthentication] = {
         "basic": SecretBasic(CLIENT, secret),
         "post": SecretPost(CLIENT, secret),
-        "private_key_jwt": PrivateKeyJwt(CLIENT, FileSigner(ClientKey.from_pem(issued.key), {"kid": "own"})),
+        "private_key_jwt": PrivateKeyJwt(CLIENT, FileSigner(key, {"kid": "own"})),
     }
     async with FakeProvider() as api:
         settings = ProviderSettings(issuer=fake.issuer, client_id=CLIENT, allow_loopback_http=True)
         provider = Provider(settings, ways[way], SystemClock())
-        await exchange.exchange(provider, Token("fake-access"), endpoint=f"{api.issuer}/token")
+        await renewal.exchange(provider, Token("fake-access"), endpoint=f"{api.issuer}/token")
         await provider.close()
     [form] = api.forms
     assert form["client_id"] == CLIENT
@@ -173,7 +181,7 @@ async def test_a_refused_login_is_ended_at_the_provider(fake: FakeProvider, at_f
 async def test_a_kind_of_token_that_is_not_used_here_is_garbled(fake: FakeProvider, at_fake: Provider) -> None:
     fake.answers.append((200, {"access_token": "x", "token_type": "DPoP"}))
     with pytest.raises(PscGarbled):
-        await exchange.exchange(at_fake, Token("fake-access"))
+        await renewal.exchange(at_fake, Token("fake-access"))
 
 
 async def test_a_login_by_mobile_is_ended_at_the_provider(fake: FakeProvider, at_fake: Provider) -> None:
@@ -191,7 +199,6 @@ async def test_a_provider_without_logout_is_left_alone(fake: FakeProvider, at_fa
     fake.discovery["end_session_endpoint"] = None
     login = await log_in_at(fake, at_fake)
     assert not await logout.log_out(at_fake, login.tokens)
-    assert await logout.logout_url(at_fake, login.tokens) is None
 
 
 @pytest.fixture
@@ -225,7 +232,7 @@ async def test_a_logout_at_the_provider_is_heard_on_the_back_channel(
         service(own_psc, "heard") as provider,
     ):
         login = await log_in_by_browser(provider, browser)
-        await confirm_logout(browser, await logout.logout_url(provider, login.tokens) or "")
+        await confirm_logout(browser, await logout_page(provider, login))
         async with asyncio.timeout(10):
             raw = await came.get()
         notice = await logout.LogoutNotices(provider).back_channel(raw)
@@ -234,10 +241,19 @@ async def test_a_logout_at_the_provider_is_heard_on_the_back_channel(
 
 
 async def log_in_by_browser(provider: Provider, browser: aiohttp.ClientSession) -> Login:
-    async with code_flow.begin(provider) as begun:
+    async with browser_login(provider) as begun:
         waiting = asyncio.create_task(begun.finish())
         await (await browser.get(begun.url)).release()
         return await waiting
+
+
+async def logout_page(provider: Provider, login: Login) -> str:
+    """Where the browser's session is ended."""
+    address = (await provider.discovery.metadata()).endpoint("end_session")
+    assert address is not None
+    assert login.tokens.id_token is not None
+    hint = {"id_token_hint": login.tokens.id_token.reveal(), "client_id": provider.settings.client_id}
+    return str(URL(address).update_query(hint))
 
 
 async def confirm_logout(browser: aiohttp.ClientSession, url: str) -> None:

@@ -21,7 +21,7 @@ from cardd.errors import (
 from cardd.oidc import ciba
 from cardd.oidc.client_auth import SecretBasic
 from cardd.oidc.provider import Login, Provider
-from cardd.oidc.token import Token
+from cardd.oidc.tokens import Token
 from tests.oidc.services import service
 from tests.rig.oidc.people import ALICE, BOB
 from tests.rig.oidc.provider import PscRig
@@ -40,7 +40,7 @@ async def test_an_approved_login_tells_who_it_is(psc: PscRig, provider: Provider
     login = await waiting
     assert login.person.identity.national_id == ALICE
     assert login.person.identity.profession == "10"
-    assert login.person.practices[0].activities[0].name == "CABINET SIMULATION"
+    assert login.person.situations[0].structure_name == "CABINET SIMULATION"
     assert login.tokens.refresh is not None
     assert await psc.requests() == [
         {
@@ -137,10 +137,12 @@ async def test_a_weaker_login_than_asked_for_is_refused(psc: PscRig, provider: P
 
 async def test_a_person_with_several_practices_chooses_one(psc: PscRig, provider: Provider) -> None:
     person = (await log_in(psc, provider, BOB)).person
-    assert [practice.profession for practice in person.practices] == ["10", "21"]
-    assert [activity.mode for activity in person.practices[0].activities] == ["L", "S"]
+    assert [(one.id, one.profession, one.mode) for one in person.situations] == [
+        ("1.1", "10", "L"),
+        ("1.2", "10", "S"),
+        ("2.1", "21", "L"),
+    ]
     assert person.identity.profession is None
-    assert person.identity_in(person.practices[1]).profession == "21"
 
 
 async def test_logins_of_two_people_at_once_do_not_mix(psc: PscRig, provider: Provider) -> None:

@@ -20,9 +20,8 @@ from cardd.errors import (
     PscTokenBinding,
     PscTokenIssuer,
 )
-from cardd.oidc import code_flow
 from cardd.oidc.provider import Provider
-from tests.oidc.services import trusting
+from tests.oidc.services import browser_login, trusting
 from tests.rig.oidc.fake import FakeProvider
 from tests.rig.oidc.people import ALICE, PEOPLE
 from tests.rig.oidc.provider import PscRig
@@ -52,7 +51,7 @@ def state_of(url: str) -> str:
 async def test_who_logs_in_on_the_provider_s_page_is_known_here(
     psc: PscRig, provider: Provider, browser: aiohttp.ClientSession
 ) -> None:
-    async with code_flow.begin(provider, login_hint=ALICE) as begun:
+    async with browser_login(provider, login_hint=ALICE) as begun:
         waiting = asyncio.create_task(begun.finish(national_id=ALICE))
         async with browser.get(begun.url, headers=FRENCH) as shown:
             page = await shown.text()
@@ -64,7 +63,7 @@ async def test_who_logs_in_on_the_provider_s_page_is_known_here(
 
 
 async def test_everything_that_protects_the_login_is_asked_for(psc: PscRig, provider: Provider) -> None:
-    async with code_flow.begin(provider) as first, code_flow.begin(provider) as second:
+    async with browser_login(provider) as first, browser_login(provider) as second:
         asked, again = URL(first.url).query, URL(second.url).query
     assert asked["code_challenge_method"] == "S256"
     assert (asked["response_type"], asked["scope"], asked["acr_values"]) == ("code", "openid scope_all", "eidas1")
@@ -76,7 +75,7 @@ async def test_a_person_who_refuses_on_the_page_is_told_as_such(
     psc: PscRig, provider: Provider, browser: aiohttp.ClientSession
 ) -> None:
     await psc.browser(error="access_denied")
-    async with code_flow.begin(provider) as begun:
+    async with browser_login(provider) as begun:
         waiting = asyncio.create_task(begun.finish())
         async with browser.get(begun.url, headers=ENGLISH) as shown:
             assert "The login did not succeed" in await shown.text()
@@ -88,7 +87,7 @@ async def test_somebody_else_than_expected_gets_no_login(
     psc: PscRig, provider: Provider, browser: aiohttp.ClientSession
 ) -> None:
     await psc.browser(account=PEOPLE[1]["sub"])
-    async with code_flow.begin(provider) as begun:
+    async with browser_login(provider) as begun:
         waiting = asyncio.create_task(begun.finish(national_id=ALICE))
         await (await browser.get(begun.url)).release()
         with pytest.raises(PscOtherPerson):
@@ -96,13 +95,13 @@ async def test_somebody_else_than_expected_gets_no_login(
 
 
 async def test_a_browser_that_never_comes_back_ends_in_time(provider: Provider) -> None:
-    async with code_flow.begin(provider) as begun:
+    async with browser_login(provider) as begun:
         with pytest.raises(PscBrowserTimeout):
             await begun.finish(timeout=0.1)
 
 
 async def test_a_cancelled_login_listens_no_more(provider: Provider) -> None:
-    async with code_flow.begin(provider) as begun:
+    async with browser_login(provider) as begun:
         waiting = asyncio.create_task(begun.finish())
         await asyncio.sleep(0)
         waiting.cancel()
@@ -115,7 +114,7 @@ async def test_a_cancelled_login_listens_no_more(provider: Provider) -> None:
 async def test_the_answer_of_another_login_changes_nothing(
     psc: PscRig, provider: Provider, browser: aiohttp.ClientSession
 ) -> None:
-    async with code_flow.begin(provider) as begun:
+    async with browser_login(provider) as begun:
         waiting = asyncio.create_task(begun.finish())
         status, page = await come_back(begun.url, state="wrong", code="stolen")
         assert (status, "pas attendue ici" in page) == (400, True)
@@ -128,7 +127,7 @@ async def test_the_answer_of_another_login_changes_nothing(
 async def test_the_page_that_came_back_cannot_be_used_again(
     psc: PscRig, provider: Provider, browser: aiohttp.ClientSession
 ) -> None:
-    async with code_flow.begin(provider) as begun:
+    async with browser_login(provider) as begun:
         waiting = asyncio.create_task(begun.finish())
         async with browser.get(begun.url) as shown:
             back = shown.url
@@ -142,12 +141,12 @@ async def test_the_page_that_came_back_cannot_be_used_again(
 async def test_a_code_that_was_redeemed_is_refused_by_the_provider(
     psc: PscRig, provider: Provider, browser: aiohttp.ClientSession
 ) -> None:
-    async with code_flow.begin(provider) as first:
+    async with browser_login(provider) as first:
         waiting = asyncio.create_task(first.finish())
         async with browser.get(first.url) as shown:
             code = shown.url.query["code"]
         await waiting
-    async with code_flow.begin(provider) as second:
+    async with browser_login(provider) as second:
         waiting = asyncio.create_task(second.finish())
         await come_back(second.url, state=state_of(second.url), code=code, iss=psc.issuer)
         with pytest.raises(PscRedeemed):
@@ -160,7 +159,7 @@ async def test_a_code_that_was_redeemed_is_refused_by_the_provider(
 async def test_a_redirect_that_does_not_name_the_provider_is_refused(
     provider: Provider, answer: dict[str, str]
 ) -> None:
-    async with code_flow.begin(provider) as begun:
+    async with browser_login(provider) as begun:
         waiting = asyncio.create_task(begun.finish())
         await come_back(begun.url, state=state_of(begun.url), **answer)
         with pytest.raises(PscTokenIssuer):
@@ -180,7 +179,7 @@ async def test_a_redirect_that_does_not_name_the_provider_is_refused(
 async def test_a_redirect_without_a_code_is_told_by_its_cause(
     at_fake: Provider, answer: dict[str, str], expected: type[CarddError]
 ) -> None:
-    async with code_flow.begin(at_fake) as begun:
+    async with browser_login(at_fake) as begun:
         waiting = asyncio.create_task(begun.finish())
         await come_back(begun.url, state=state_of(begun.url), **answer)
         with pytest.raises(expected):
@@ -192,7 +191,7 @@ async def test_an_id_token_without_the_login_s_nonce_is_refused(
     fake: FakeProvider, at_fake: Provider, nonce: object
 ) -> None:
     fake.claims = {"nonce": nonce}
-    async with code_flow.begin(at_fake) as begun:
+    async with browser_login(at_fake) as begun:
         waiting = asyncio.create_task(begun.finish())
         await come_back(begun.url, state=state_of(begun.url), code="x")
         with pytest.raises(PscTokenBinding) as refused:
@@ -201,7 +200,7 @@ async def test_an_id_token_without_the_login_s_nonce_is_refused(
 
 
 async def test_the_code_s_verifier_is_sent_with_it(fake: FakeProvider, at_fake: Provider) -> None:
-    async with code_flow.begin(at_fake) as begun:
+    async with browser_login(at_fake) as begun:
         fake.claims = {"nonce": URL(begun.url).query["nonce"]}
         waiting = asyncio.create_task(begun.finish())
         await come_back(begun.url, state=state_of(begun.url), code="x")
@@ -224,7 +223,7 @@ async def test_the_code_s_verifier_is_sent_with_it(fake: FakeProvider, at_fake: 
 async def test_nothing_else_is_answered_on_the_port(
     at_fake: Provider, method: str, path: str, host: str | None
 ) -> None:
-    async with code_flow.begin(at_fake) as begun:
+    async with browser_login(at_fake) as begun:
         url = URL(URL(begun.url).query["redirect_uri"]).with_path(path).update_query(state=state_of(begun.url))
         headers = {"Host": host} if host else {}
         async with aiohttp.ClientSession() as client, client.request(method, url, headers=headers) as shown:
@@ -234,14 +233,14 @@ async def test_nothing_else_is_answered_on_the_port(
 
 
 async def test_a_state_that_is_given_twice_is_none(at_fake: Provider) -> None:
-    async with code_flow.begin(at_fake) as begun:
+    async with browser_login(at_fake) as begun:
         url = URL(URL(begun.url).query["redirect_uri"]).with_query([("state", state_of(begun.url))] * 2)
         async with aiohttp.ClientSession() as client, client.get(url) as shown:
             assert shown.status == 400
 
 
 async def test_the_page_holds_nothing_of_the_answer_and_runs_nothing(at_fake: Provider) -> None:
-    async with code_flow.begin(at_fake) as begun:
+    async with browser_login(at_fake) as begun:
         url = URL(URL(begun.url).query["redirect_uri"])
         async with (
             aiohttp.ClientSession() as client,
@@ -257,5 +256,5 @@ async def test_the_page_holds_nothing_of_the_answer_and_runs_nothing(at_fake: Pr
 
 
 async def test_a_service_may_listen_where_it_is_registered(at_fake: Provider) -> None:
-    async with code_flow.begin(at_fake, path="/psc/retour") as begun:
+    async with browser_login(at_fake, path="/psc/retour") as begun:
         assert URL(begun.url).query["redirect_uri"].endswith("/psc/retour")

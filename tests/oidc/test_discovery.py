@@ -16,7 +16,7 @@ from cardd.errors import (
     PscUnavailable,
 )
 from cardd.oidc import ciba
-from cardd.oidc.hosts import check_endpoint, domain_of
+from cardd.oidc.discovery import check_endpoint, domain_of
 from cardd.oidc.provider import Provider
 from tests.oidc.services import fake_service
 from tests.rig.oidc.fake import FakeProvider

@@ -23,8 +23,8 @@ from cardd.errors import (
     PscTokenSignature,
 )
 from cardd.oidc import ciba
-from cardd.oidc.id_token import AUTH_REQ_ID
 from cardd.oidc.provider import Login, Provider
+from cardd.oidc.signed import AUTH_REQ_ID
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.people import ALICE
 

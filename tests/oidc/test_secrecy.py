@@ -10,10 +10,11 @@ import traceback
 import pytest
 
 from cardd.errors import CarddError
-from cardd.oidc import ciba, code_flow
+from cardd.oidc import ciba
 from cardd.oidc.client_auth import SecretBasic, SecretPost
 from cardd.oidc.provider import Login, Provider
-from cardd.oidc.token import Token
+from cardd.oidc.tokens import Token
+from tests.oidc.services import browser_login
 from tests.rig.oidc.fake import FakeProvider
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.provider import SECRET, PscRig
@@ -55,7 +56,7 @@ async def test_an_error_quotes_no_token(fake: FakeProvider, at_fake: Provider) -
 
 
 async def test_a_browser_login_shows_its_secrets_to_nobody_but_the_browser(at_fake: Provider) -> None:
-    async with code_flow.begin(at_fake) as begun:
+    async with browser_login(at_fake) as begun:
         state = begun.url.partition("state=")[2].partition("&")[0]
         assert state not in repr(begun)
         assert state not in repr(vars(begun).get("_once"))

@@ -23,7 +23,7 @@ from cardd.errors import (
 from cardd.oidc import ciba
 from cardd.oidc.fields import parse
 from cardd.oidc.provider import Provider
-from cardd.oidc.userinfo import OtherId, Person, read_person
+from cardd.oidc.userinfo import Person, read_person
 from tests.oidc.services import service
 from tests.rig.oidc.fake import FakeProvider
 from tests.rig.oidc.people import ACTIVITY, ALICE, BOB, PRACTICE, person
@@ -46,20 +46,15 @@ async def test_a_signed_userinfo_is_read_too(psc: PscRig) -> None:
         assert (await pending.finish()).person.identity.national_id == ALICE
 
 
-async def test_everything_that_psc_tells_is_passed_on_as_it_is(fake: FakeProvider, at_fake: Provider) -> None:
-    fake.person |= {"authMode": "MOBILE", "Mode_Acces_Raison": "", "something_new": {"deep": [1]}}
+async def test_what_psc_tells_of_the_person_is_passed_on_as_it_is(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.person |= {"authMode": "MOBILE", "something_new": {"deep": [1]}}
     told = await who(at_fake)
     assert told.auth_mode == "MOBILE"
-    assert told.assurance == "APPPRIP3^1.2.250.1.213.1.5.1.1.1"
-    assert told.sector == "SA07^1.2.250.1.71.4.2.4"
-    assert (told.organization, told.organization_id) == ("CABINET SIMULATION", "R99700000001")
-    assert told.roles == ("10^1.2.250.1.213.1.1.5.5",)
-    assert told.regulation == "FAUX"
-    assert told.access_reason is None
-    assert told.other_ids == (OtherId(ALICE, "RPPS"),)
-    assert told.identity.title == "DR"
-    assert told.practices[0].activities[0].structure == "R99700000001"
-    assert told.practices[0].activities[0].siret is None
+    assert (told.identity.title, told.identity.profession, told.identity.specialty) == ("DR", "10", "SM26")
+    [situation] = told.situations
+    assert (situation.id, situation.sector) == ("1.1", "SA07^1.2.250.1.71.4.2.4")
+    assert (situation.technical_structure, situation.structure_name) == ("R99700000001", "CABINET SIMULATION")
+    assert situation.siret is None
 
 
 async def test_userinfo_of_another_subject_is_refused(fake: FakeProvider, at_fake: Provider) -> None:
@@ -115,9 +110,7 @@ async def test_a_userinfo_signed_in_a_refused_way_is_refused(fake: FakeProvider,
         {"SubjectRefPro": {"exercices": [PRACTICE] * 65}},
         {"SubjectRefPro": {"exercices": [{**PRACTICE, "activities": [ACTIVITY] * 65}]}},
         {"SubjectRefPro": {"exercices": ["not an object"]}},
-        {"SubjectRole": ["x"] * 65},
-        {"SubjectRole": [7]},
-        {"otherIds": [{"origine": "RPPS"}]},
+        {"SubjectRefPro": {"exercices": [{**PRACTICE, "codeProfession": 10}]}},
     ],
     ids=lambda claims: str(claims)[:60],
 )
@@ -134,10 +127,16 @@ async def test_a_person_without_a_practice_logs_in_too(
     fake: FakeProvider, at_fake: Provider, reference: object
 ) -> None:
     fake.person["SubjectRefPro"] = reference
-    assert (await who(at_fake)).practices == ()
+    assert (await who(at_fake)).situations == ()
 
 
-NAMES = st.sampled_from(["SubjectRefPro", "exercices", "activities", "SubjectRole", "otherIds", "family_name"])
+async def test_an_exercice_without_an_activity_is_a_situation_too(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.person["SubjectRefPro"] = {"exercices": [{**PRACTICE, "activities": []}]}
+    [situation] = (await who(at_fake)).situations
+    assert (situation.id, situation.profession, situation.structure_name) == ("1.1", "10", None)
+
+
+NAMES = st.sampled_from(["SubjectRefPro", "exercices", "activities", "codeProfession", "family_name"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.text()
 
 

@@ -87,3 +87,59 @@ class MemoryStore:
     def save(self, name: str, text: str) -> None:
         """Keep it."""
         self.documents[name] = text
+
+
+class SwitchedSecrets:
+    """The secrets that are there ``now``: a test puts others in their place while the daemon runs."""
+
+    def __init__(self) -> None:
+        self.now = MemorySecrets()
+
+    @property
+    def values(self) -> dict[str, bytes]:
+        """What they hold."""
+        return self.now.values
+
+    @values.setter
+    def values(self, values: dict[str, bytes]) -> None:
+        self.now.values = values
+
+    async def get(self, name: str) -> Secret | None:
+        """The secret."""
+        return await self.now.get(name)
+
+    async def set(self, name: str, secret: Secret) -> None:
+        """Keep it."""
+        await self.now.set(name, secret)
+
+    async def delete(self, name: str) -> None:
+        """Forget it."""
+        await self.now.delete(name)
+
+
+class SwitchedStore:
+    """The documents that are there ``now``: a test puts others in their place while the daemon runs."""
+
+    def __init__(self) -> None:
+        self.now = MemoryStore()
+
+    @property
+    def documents(self) -> dict[str, str]:
+        """What it holds."""
+        return self.now.documents
+
+    @documents.setter
+    def documents(self, documents: dict[str, str]) -> None:
+        self.now.documents = documents
+
+    def place(self, name: str) -> str:
+        """Its name."""
+        return self.now.place(name)
+
+    def load(self, name: str) -> str | None:
+        """The document."""
+        return self.now.load(name)
+
+    def save(self, name: str, text: str) -> None:
+        """Keep it."""
+        self.now.save(name, text)

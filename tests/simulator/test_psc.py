@@ -17,11 +17,11 @@ import aiohttp
 import pytest
 
 from cardd.errors import PscClientRefused, PscDenied, PscLoginHintUnknown, PscSessionOver
-from cardd.oidc import ciba, exchange, logout
+from cardd.oidc import ciba, logout, renewal
 from cardd.oidc.client_auth import SecretBasic, SecretPost
+from cardd.oidc.discovery import ProviderSettings
 from cardd.oidc.provider import Provider
-from cardd.oidc.settings import ProviderSettings
-from cardd.oidc.token import Token
+from cardd.oidc.tokens import Token
 from cardd.system.host import SystemClock
 from tests.rig.oidc.renewing import refreshed, resumed
 from tests.rig.openssl import run
@@ -65,7 +65,7 @@ async def test_approved_by_the_command_it_is_a_login_with_situations(
     assert (told.returncode, pending.binding_message in told.stdout, CLAIRE in told.stdout) == (0, True, True)
     login = await pending.finish()
     assert login.person.identity.national_id == CLAIRE
-    assert [len(practice.activities) for practice in login.person.practices] == [2, 1]
+    assert [situation.id for situation in login.person.situations] == ["1.1", "1.2", "2.1"]
     assert login.person.auth_mode == "MOBILE"
 
 
@@ -99,7 +99,7 @@ async def test_a_login_is_renewed_exchanged_and_ended(simulator: PscSimulator, s
     login = await pending.finish()
     fresh = await refreshed(service, login)
     assert fresh.access.reveal() != login.tokens.access.reveal()
-    api = await exchange.exchange(service, fresh.access, audience="https://api.example")
+    api = await renewal.exchange(service, fresh.access, audience="https://api.example")
     assert api.access.reveal() != fresh.access.reveal()
     assert await logout.log_out(service, fresh)
     assert fresh.refresh

@@ -25,8 +25,7 @@ from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.state_file import Content, StateFile, Step
 from cardd.core.support import SupportCodes
 from cardd.errors import AuditUnavailable, StateDamaged, StateTooNew
-from cardd.identity.ecps.hints import LoginHints
-from cardd.identity.ecps.kept import KeptSessions
+from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.identity.expiry import ExpiryWatch
 from cardd.model import AuditEntry, Outcome
 from cardd.ports import Store
@@ -69,7 +68,7 @@ READERS: dict[str, Callable[[Store], object]] = {
     "clients": lambda store: [program.name for program in clients(store).programs(1000)],
     "pseudonyms": lambda store: Pseudonyms(store).of(NUMBER),
     "login-hints": lambda store: LoginHints(store).of(1000),
-    "ecps-sessions": lambda store: [kept.national_id for kept in KeptSessions(store, MemorySecrets()).all()],
+    "ecps-sessions": lambda store: [kept.national_id for kept in ResumableSessions(store, MemorySecrets()).all()],
     "certificates": lambda store: ExpiryWatch(store, ManualClock(), EventBus()).expiring()[0].serial,
 }
 KNOWN = {

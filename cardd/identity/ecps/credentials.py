@@ -1,6 +1,7 @@
-"""How this service proves itself: the way to PSC that the configuration names, with its credentials in place.
+"""How this service proves itself: the provider that the configuration names, with its credentials in place.
 
-Importing this module imports all of ``cardd.oidc`` (300 ms): the login does so when the first person wants it.
+Importing this module imports all of ``cardd.oidc`` (300 ms): ``ProviderConnection`` does so when the first person wants
+a login.
 """
 
 from __future__ import annotations
@@ -14,22 +15,24 @@ from cardd.config import Psc
 from cardd.errors import MethodUnavailable, PscClientRefused, PscIncomplete, SecretStoreUnavailable
 from cardd.http import Connectors
 from cardd.identity.csa import CsaLogin, KeySigner, ServiceKey, service_key
-from cardd.identity.ecps.direct import DirectWay
-from cardd.identity.ecps.proxy import ProxyWay
-from cardd.identity.ecps.way import METHOD, Way
+from cardd.identity.ecps.direct import DirectProvider
+from cardd.identity.ecps.provider import METHOD, Heard, PscProvider
+from cardd.identity.ecps.proxy import ProxyProvider
 from cardd.oidc.client_auth import (
     AssertionSigner,
     ClientAuthentication,
+    ClientKey,
+    FileSigner,
     PrivateKeyJwt,
     SecretBasic,
     SecretPost,
     TlsClientAuth,
+    thumbprint_of,
 )
+from cardd.oidc.discovery import ProviderSettings
 from cardd.oidc.http import Http
-from cardd.oidc.keys import ClientKey, FileSigner, thumbprint_of
 from cardd.oidc.provider import Provider
-from cardd.oidc.settings import ProviderSettings
-from cardd.oidc.token import Token
+from cardd.oidc.tokens import Token
 from cardd.ports import Clock, SecretStore
 
 CLIENT_SECRET, CERTIFICATE = "psc-client-secret", "psc-certificate"
@@ -53,15 +56,17 @@ class _Proof:
         raise PscIncomplete(what="private_key_jwt", why="certificate")
 
 
-async def way_of(settings: Psc, secrets: SecretStore, clock: Clock, csa: CsaLogin | None) -> Way:
-    """Raises PscIncomplete without usable credentials, or when a configured file cannot be read."""
+async def provider_of(
+    settings: Psc, secrets: SecretStore, clock: Clock, csa: CsaLogin | None, heard: Heard
+) -> PscProvider:
+    """Return the provider. Raises PscIncomplete without usable credentials, or for a file that cannot be read."""
     tls = _context(settings.authorities)
     proof = await _proof(settings, secrets, csa)
     if proof.file is not None:
         proof.file.show_in(tls)
     connectors = _connectors(proof.service, settings.authorities) if proof.service else None
     if settings.mode == "proxy":
-        return ProxyWay(Http(tls, connectors=connectors), settings, clock)
+        return ProxyProvider(Http(tls, connectors=connectors), settings, clock)
     known = ProviderSettings(
         settings.issuer or "",
         settings.client_id or "",
@@ -69,7 +74,8 @@ async def way_of(settings: Psc, secrets: SecretStore, clock: Clock, csa: CsaLogi
         thumbprint=proof.thumbprint,
     )
     authentication = await _authentication(settings, secrets, proof)
-    return DirectWay(Provider(known, authentication, clock, tls, connectors=connectors), settings)
+    provider = Provider(known, authentication, clock, tls, connectors=connectors)
+    return DirectProvider(provider, settings, heard)
 
 
 async def _proof(settings: Psc, secrets: SecretStore, csa: CsaLogin | None) -> _Proof:

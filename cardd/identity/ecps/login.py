@@ -1,275 +1,329 @@
-"""Login through Pro Santé Connect: a pending session, the person's answer, and a session that lives with PSC's."""
+"""One login through Pro Santé Connect, from the push to its end: the whole of its life is in this file.
+
+    pending   the person has not answered; after a restart, PSC has not confirmed
+    agreed    the person agreed; dialogs ask for the situation of practice, and for assertions
+    open      the session is active
+    renewing  its tokens are being renewed
+    over      the session has ended
+
+One task lives it. A push that is sent again replaces the task by one with the new push.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 
-from cardd.config import Psc
-from cardd.core.background import Background
-from cardd.core.consent import Consents
-from cardd.core.lifecycle import Part
-from cardd.core.recording import recorded
-from cardd.core.sessions import Pending, Session, Sessions, new_session_id
+from cardd.backoff import BackOff
+from cardd.core.sessions import Pending, Session
 from cardd.errors import (
     AuditUnavailable,
     CarddError,
+    ConsentError,
     ConsentRefused,
-    InvalidRequest,
+    PromptError,
     PscFlowUnavailable,
+    PscSessionOver,
     StateUnavailable,
-    TooManyRequests,
 )
 from cardd.identity.card_login import person_of
-from cardd.identity.csa import CsaLogin
-from cardd.identity.ecps.approach import Approach
-from cardd.identity.ecps.asking import Desk
-from cardd.identity.ecps.hints import LoginHints
-from cardd.identity.ecps.kept import KeptSessions
-from cardd.identity.ecps.lease import abandoned
-from cardd.identity.ecps.opened import OpenLogins
-from cardd.identity.ecps.pace import PushPace
-from cardd.identity.ecps.way import (
-    METHOD,
+from cardd.identity.ecps.context import LoginContext, Request
+from cardd.identity.ecps.provider import (
+    FINAL,
     Channel,
     Flow,
-    OpenLogin,
-    Reach,
-    Waiting,
-    Wanted,
+    HandedToken,
+    PscAttempt,
+    PscLogin,
 )
+from cardd.identity.ecps.state import ResumableSession
 from cardd.identity.situations import ASK, picked_by
-from cardd.model import AuditEntry, Caller, Choice, Identity, Outcome, Situation
-from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
+from cardd.model import AuditEntry, Choice, Outcome, Question, Situation
+from cardd.secret import Secret
 
-SESSIONS_MAX = 64  # of one program: of all the people who work on one machine
-PICKING = timedelta(seconds=120)  # as long as a dialog stays open
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a client asks for: the login, and what is to happen once it succeeded.
-
-    ``situation`` is one's identifier, ``ask`` to have the user pick, None to leave it to a later call; ``remember``
-    asks the user whether the national id may be kept, ``assertions`` for the consent to assertions in their name.
-    """
-
-    wanted: Wanted
-    situation: str | None = None
-    remember: bool = False
-    assertions: bool = False
+DAEMON_STOPPED = "daemon_stopped"
+BY_MOBILE = "MOBILE"  # as PSC's authMode has it
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """How a login would go: the other side as it was found, and whether sessions outlive the daemon."""
+class LoginState(StrEnum):
+    """Where a login is in its life."""
 
-    reach: Reach
-    resumes: bool
+    PENDING = "pending"
+    AGREED = "agreed"
+    OPEN = "open"
+    RENEWING = "renewing"
+    OVER = "over"
 
 
 @dataclass(slots=True)
-class _Attempt:
-    """A login under way: what it waits for, and the task that waits."""
+class Asked:
+    """What a client asked for, the row that the audit log will have of it, and the push or page that waits."""
 
     request: Request
     entry: AuditEntry
-    waiting: Waiting
-    task: asyncio.Task[None] | None = None
+    attempt: PscAttempt
 
 
-class EcpsLogin(Part):
-    """Starts logins, waits for the person, and logs out at the provider when a session closes."""
+class EcpsLogin:
+    """One login. ``origin`` is what a client asked for, or what the daemon before this one kept of it."""
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        prompter: Prompter,
-        consents: Consents,
-        audit: AuditLog,
-        clock: Clock,
-        *,
-        settings: Psc,
-        secrets: SecretStore,
-        store: Store,
-        organisation: CsaLogin | None = None,
-    ) -> None:
-        self._sessions = sessions
-        self._prompter = prompter
-        self._desk = Desk(prompter)
-        self._consents = consents
-        self._audit = audit
-        self._clock = clock
-        self.approach = Approach(settings, secrets, clock, organisation)
-        self._kept = KeptSessions(store, secrets)
-        self._background = Background()
-        self.opened = OpenLogins(sessions, audit, self.approach, self._kept, self._background)
-        self._attempts: dict[str, _Attempt] = {}
-        self._pace = PushPace(clock)
-        self.hints = LoginHints(store)
+    def __init__(self, context: LoginContext, session: Session, origin: Asked | ResumableSession) -> None:
+        self.session = session
+        self.state = LoginState.PENDING
+        self.psc: PscLogin | None = None
+        self._context = context
+        self._origin = origin
+        self._task: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()  # to renew
 
-    async def examine(self) -> Examined:
-        """Whether a login could begin now: this side's credentials, the other side, its clock. Nobody is asked.
+    @property
+    def is_restored(self) -> bool:
+        """Whether it is a login of the daemon before this one."""
+        return isinstance(self._origin, ResumableSession)
 
-        Raises MethodUnavailable where no provider is configured, PscIncomplete, and what ``Way.reach`` raises.
-        """
-        way = await self.approach.way()
-        resumes = self.approach.check().proxy is None and await self._kept.can_keep()
-        return Examined(await way.reach(), resumes)
+    # --- what is asked of it
 
-    async def open(self, caller: Caller, request: Request) -> tuple[Session, str]:
-        """Wake the mobile, or prepare the page: a pending session, and its token, given once.
+    def run(self) -> None:
+        """Begin to live; a push that was sent again takes the place of the one before."""
+        self.stop()
+        self._task = self._context.background.start(self._live())
 
-        Raises MethodUnavailable, InvalidRequest without a national id for the mobile, TooManyRequests, PushTooSoon, and
-        what ``Way.begin`` raises.
-        """
-        self.approach.check()
-        if sum(session.caller.id == caller.id for session in self._sessions.of(caller.peer.uid)) >= SESSIONS_MAX:
-            raise TooManyRequests(retry_after=60)
-        named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed
-        request = self._completed(caller, request)
-        entry = AuditEntry("session.open", Outcome.DONE, caller.peer.uid, caller.id, caller.name, new_session_id())
-        async with recorded(self._audit, entry):
-            waiting = await self._begun(caller, request.wanted)
-        session, token = self._sessions.open(
-            session_id=entry.session or "",
-            caller=caller,
-            method=METHOD,
-            identity=Identity(named or "", "", "", is_declared=True),
-            card=None,
-            credentials={},
-            pending=waiting.pending,
-        )
-        self._wait(session, _Attempt(request, entry, waiting))
-        return session, token
-
-    async def push_again(self, session: Session) -> None:
+    async def push_again(self) -> None:
         """Wake the mobile once more, with new digits; the push before is worth nothing any more.
 
-        Raises PscFlowUnavailable for a session that waits for no mobile, PushTooSoon, and what ``Way.begin`` raises.
+        Raises PscFlowUnavailable for a login that waits for no mobile, PushTooSoon, and what ``PscProvider.begin``
+        raises.
         """
-        attempt = self._attempts.get(session.id)
-        if attempt is None or self.opened.has(session) or attempt.request.wanted.flow is not Flow.MOBILE:
+        asked = self._origin
+        is_pending = self.state is LoginState.PENDING
+        if not isinstance(asked, Asked) or asked.request.wanted.flow is not Flow.MOBILE or not is_pending:
             raise PscFlowUnavailable(flow=Flow.MOBILE.value)
-        waiting = await self._begun(session.caller, attempt.request.wanted)
-        self._sessions.ensure_open(session)
-        if self.opened.has(session):
+        attempt = await self._context.begin(self.session.caller, asked.request.wanted)
+        self._context.sessions.ensure_open(self.session)
+        if self.state is not LoginState.PENDING:
             return  # the person has agreed to the push before meanwhile
-        attempt.waiting = waiting
-        self._sessions.wait_anew(session, waiting.pending)
-        if attempt.task is not None:
-            attempt.task.cancel()
-        self._wait(session, attempt)
+        asked.attempt = attempt
+        self._context.sessions.wait_anew(self.session, attempt.pending)
+        self.run()
 
-    def session_closed(self, session: Session, reason: str) -> None:
-        """Stop asking for a login that nobody waits for any more, and end at the provider one that was made."""
-        attempt = self._attempts.pop(session.id, None)
-        if attempt is not None and attempt.task is not None and attempt.task is not asyncio.current_task():
-            attempt.task.cancel()
-        self.opened.session_closed(session, reason)
-
-    def session_situated(self, session: Session) -> None:
-        """Keep the situation for the daemon that resumes the session."""
-        self._kept.situated(session)
-
-    async def start(self) -> None:
-        """Know the sessions of the daemon before this one. Raises StateUnavailable, StateDamaged."""
-        self.opened.restore()
-
-    async def watch(self) -> None:
-        """Resume them."""
-        self.opened.resume()
-
-    async def stop(self) -> None:
-        """Let the logouts under way end, for a moment, and give the connections back."""
-        for attempt in self._attempts.values():
-            if attempt.task is not None:
-                attempt.task.cancel()
-        self.opened.stop()
-        await self._background.settle(timeout=2.0)
-        await self.approach.close()
-
-    async def _begun(self, caller: Caller, wanted: Wanted) -> Waiting:
-        way = await self.approach.way()
-        if wanted.flow is not Flow.MOBILE:
-            return await way.begin(wanted)
-        with self._pace.push(caller, wanted.login_hint or ""):
-            return await way.begin(wanted)
-
-    def _completed(self, caller: Caller, request: Request) -> Request:
-        """With the national id that the user had kept, where a mobile is to be woken and the request has none."""
-        if request.wanted.login_hint is not None or request.wanted.flow is not Flow.MOBILE:
-            return request
-        hint = self.hints.of(caller.peer.uid)
-        if hint is None:
-            raise InvalidRequest(where="$.login_hint", why="missing")
-        return replace(request, wanted=replace(request.wanted, login_hint=hint))
-
-    def _wait(self, session: Session, attempt: _Attempt) -> None:
-        self._attempts[session.id] = attempt
-        attempt.task = self._background.start(self._finish(session, attempt))
-
-    async def _finish(self, session: Session, attempt: _Attempt) -> None:
-        showing, watching = (self._background.start(work(session, attempt)) for work in (self._show, self._watch))
+    async def token(self, api: str | None) -> HandedToken:
+        """Return a token that is good for a while. Raises PscSessionOver, and what ``PscLogin.token`` raises."""
+        if self.psc is None or self.state not in (LoginState.OPEN, LoginState.RENEWING):
+            raise PscSessionOver
         try:
-            login = await attempt.waiting.finish()
-            self.opened.add(session, login)
-            who, how = person_of(login.identity), attempt.request.wanted.flow.value
-            self._pace.agreed(session.caller, login.identity.national_id)
-            await self._audit.append(replace(attempt.entry, document=who, consent=how))
+            await self._renew(self.psc, self._context.limits.good_for)
+        except FINAL:
+            self.psc.over.set()
+            raise
+        return await self.psc.token(api)
+
+    @property
+    def means(self) -> str | None:
+        """How the person logged in: PSC's ``authMode``, or the mobile that we had it ask; None: unknown."""
+        told = self.psc.means if self.psc else None
+        return told or (BY_MOBILE if self.psc and self._is_by_mobile else None)
+
+    def stop(self) -> None:
+        """Go on with it no more; whoever calls from its own task does so by returning."""
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+
+    def end(self, reason: str) -> None:
+        """The session ended: end the login at the provider, unless the next daemon resumes it."""
+        self.state = LoginState.OVER
+        self.stop()
+        if not (reason == DAEMON_STOPPED and self._context.resumable.has(self.session.id)):
+            self._context.background.start(self._log_out())
+
+    # --- its life
+
+    async def _live(self) -> None:
+        try:
+            if isinstance(self._origin, Asked):
+                psc = await self._agreed(self._origin)
+            else:
+                psc = await self._resumed(self._origin)
+        except CarddError as error:
+            self._context.sessions.fail(self.session, error)
+            return
+        await self._stay(psc)
+
+    async def _agreed(self, asked: Asked) -> PscLogin:
+        """Wait for the person, then ask what else is to be asked; the session is open when this returns."""
+        background, audit = self._context.background, self._context.audit
+        showing, watching = background.start(self._show(asked)), background.start(self._watch())
+        try:
+            self.psc = psc = await asked.attempt.finish()
+            self.state = LoginState.AGREED
+            self._context.pushes.agreed(self.session.caller, psc.identity.national_id)
+            who, how = person_of(psc.identity), asked.request.wanted.flow.value
+            await audit.append(replace(asked.entry, document=who, consent=how))
             showing.cancel()
-            await self._open(session, attempt.request, login)
+            await self._open(psc, asked.request)
         except CarddError as error:
             with contextlib.suppress(AuditUnavailable, StateUnavailable):
-                await self._audit.append(replace(attempt.entry, outcome=Outcome.REFUSED, code=error.code))
-            self._sessions.fail(session, error)
+                await audit.append(replace(asked.entry, outcome=Outcome.REFUSED, code=error.code))
+            raise
         finally:
             showing.cancel()
             watching.cancel()
+        return psc
 
-    async def _open(self, session: Session, request: Request, login: OpenLogin) -> None:
+    async def _open(self, psc: PscLogin, request: Request) -> None:
         """The session is open once its situation is picked and assertions are agreed to, where the request wants it."""
-        session.situations = login.situations
-        picked = await self._picked(session, request.situation)
+        self.session.situations = psc.situations
+        picked = await self._picked(request.situation)
         if request.assertions:
-            await self._consents.assertions(session, login.identity)
-        del self._attempts[session.id]
-        self._sessions.activate(session, login.identity, picked)
-        wanted = request.wanted
-        self.opened.stay(session, by_mobile=wanted.flow is Flow.MOBILE and wanted.channel is not Channel.CARD)
+            await self._context.consents.assertions(self.session, psc.identity)
+        self.state = LoginState.OPEN
+        self._context.sessions.activate(self.session, psc.identity, picked)
         if request.remember:
-            self._background.start(self._remember(session.caller, login.identity.national_id))
+            self._context.background.start(self._remember(psc.identity.national_id))
 
-    async def _picked(self, session: Session, wanted: str | None) -> Situation | None:
+    async def _resumed(self, record: ResumableSession) -> PscLogin:
+        """Go on with a login of the daemon before this one. Raises one of ``FINAL``.
+
+        PSC is asked until it agrees or says no, or the session grows too old: after a boot the network comes late.
+        """
+        back_off = BackOff(self._context.limits.first_pause, self._context.limits.longest_pause)
+        while self.psc is None:
+            try:
+                self.psc = await self._asked_for(record)
+            except FINAL:
+                raise
+            except CarddError:
+                await asyncio.sleep(back_off.pause())
+        self.session.situations = self.psc.situations
+        situation = next((one for one in self.psc.situations if one.id == record.situation), None)
+        self.state = LoginState.OPEN
+        self._context.sessions.resume(self.session, self.psc.identity, situation)
+        return self.psc
+
+    async def _asked_for(self, record: ResumableSession) -> PscLogin:
+        secret = await self._context.resumable.take(record)
+        if secret is None:
+            raise PscSessionOver
+        provider = await self._context.connection.provider()
+        with secret:
+            return await provider.resume(secret, record.national_id, self._write)
+
+    async def _stay(self, psc: PscLogin) -> None:
+        """Renew the tokens before they end, and go on trying, until the provider says that the login is over."""
+        limits = self._context.limits
+        back_off, pause = BackOff(limits.first_pause, limits.longest_pause), limits.first_pause
+        while not psc.over.is_set():
+            if secret := psc.resumption_secret():
+                await self._context.resumable.keep(self.session, secret)
+            left = psc.seconds_left()
+            with contextlib.suppress(TimeoutError):
+                wait = None if left is None else max(pause, left - limits.renewal_margin)
+                await asyncio.wait_for(psc.over.wait(), wait)
+                break
+            try:
+                await self._renew(psc, limits.renewal_margin)
+                back_off.reset()
+                pause = limits.first_pause
+            except FINAL:
+                break
+            except CarddError:
+                pause = back_off.pause()
+        self._context.sessions.close(self.session, "provider_ended")
+
+    async def _renew(self, psc: PscLogin, margin: float) -> None:
+        """Have tokens that are good for longer than this."""
+        async with self._turn:
+            left = psc.seconds_left()
+            if left is None or left > margin:
+                return
+            self.state = LoginState.RENEWING
+            try:
+                await psc.renew()
+            finally:
+                if self.state is LoginState.RENEWING:
+                    self.state = LoginState.OPEN
+
+    async def _write(self, secret: Secret) -> None:
+        await self._context.resumable.renew(self.session.id, secret)
+
+    async def _log_out(self) -> None:
+        with contextlib.suppress(CarddError):
+            await self._context.resumable.forget(self.session.id)
+        if self.psc is not None:
+            with contextlib.suppress(CarddError):
+                await self.psc.log_out()
+
+    @property
+    def _is_by_mobile(self) -> bool:
+        wanted = self._origin.request.wanted if isinstance(self._origin, Asked) else None
+        return wanted is not None and wanted.flow is Flow.MOBILE and wanted.channel is not Channel.CARD
+
+    # --- while it is pending, and its dialogs
+
+    async def _watch(self) -> None:
+        """End a login that nobody asks about, nor listens for: a late approval must not leave a session to nobody."""
+        sessions, left = self._context.sessions, self._context.limits.lease
+        while left > 0:
+            await asyncio.sleep(left)
+            is_heard = sessions.events.is_heard_by(self.session.caller.id)
+            lease = self._context.limits.lease
+            left = lease if is_heard else self.session.used + lease - sessions.clock.monotonic()
+        sessions.close(self.session, "client_gone")
+
+    async def _show(self, asked: Asked) -> None:
+        """Show the digits on the user's own desktop; whoever refuses there ends the login."""
+        choice = Choice.AGAIN
+        while choice is Choice.AGAIN:
+            question = _digits(self.session, asked.attempt.pending, self._context.clock.now())
+            choice = await self._confirm(question, Choice.YES)
+            if choice is Choice.AGAIN:
+                with contextlib.suppress(CarddError):
+                    await self.push_again()
+                    return  # another dialog shows the new digits; where there are none, these are still good
+        if choice is Choice.NO:
+            self._context.sessions.fail(self.session, ConsentRefused())
+
+    async def _picked(self, wanted: str | None) -> Situation | None:
         """Raises SituationUnknown, ConsentRefused, ConsentTimeout."""
+        session = self.session
         if wanted not in (None, ASK):
             return session.situation_named(wanted)
         if len(session.situations) == 1:
             return session.situations[0]
         if wanted is None or not session.situations:
             return None
-        self._sessions.wait_anew(session, Pending(self._clock.now() + PICKING))  # no digits: the mobile has agreed
-        return await picked_by(self._prompter, session.caller, session.situations)
+        until = self._context.clock.now() + timedelta(seconds=self._context.limits.picking)
+        self._context.sessions.wait_anew(session, Pending(until))  # no digits: the mobile has agreed
+        return await picked_by(self._context.prompter, session.caller, session.situations)
 
-    async def _remember(self, caller: Caller, national_id: str) -> None:
+    async def _remember(self, national_id: str) -> None:
+        """Ask whether the person's national id may be kept for the next login of this OS user."""
+        caller, hints = self.session.caller, self._context.hints
+        params: dict[str, str | int] = {"client": caller.name, "national_id": national_id}
+        question = Question("remember_hint", caller.peer.uid, params, caller=caller.id)
         with contextlib.suppress(StateUnavailable):
-            if self.hints.of(caller.peer.uid) != national_id and await self._desk.may_remember(caller, national_id):
-                self.hints.keep(caller.peer.uid, national_id)
+            if hints.of(caller.peer.uid) != national_id and await self._confirm(question, Choice.NO) is Choice.YES:
+                hints.keep(caller.peer.uid, national_id)
 
-    async def _show(self, session: Session, attempt: _Attempt) -> None:
-        """On the user's own desktop; whoever refuses there ends the login."""
-        choice = Choice.AGAIN
-        while choice is Choice.AGAIN:
-            choice = await self._desk.show(session, attempt.waiting.pending, self._clock.now())
-            if choice is Choice.AGAIN:
-                with contextlib.suppress(CarddError):
-                    await self.push_again(session)
-                    return  # another dialog shows the new digits; where there are none, these are still good
-        if choice is Choice.NO:
-            self._sessions.fail(session, ConsentRefused())
+    async def _confirm(self, question: Question, without: Choice) -> Choice:
+        """Return the answer; ``without`` where nobody can be asked, which is no reason to fail."""
+        with contextlib.suppress(PromptError, ConsentError):
+            return await self._context.prompter.confirm(question)
+        return without
 
-    async def _watch(self, session: Session, _: _Attempt) -> None:
-        await abandoned(session, self._sessions.events, self._sessions.clock)
-        self._sessions.close(session, "client_gone")
+
+def _digits(session: Session, pending: Pending, now: datetime) -> Question:
+    """Return the dialog with the two digits, or that the browser waits: NO ends the login, AGAIN sends a new push."""
+    topic = "ecps" if pending.binding_message else "ecps_browser"
+    digits = {"digits": pending.binding_message} if pending.binding_message else {}
+    params: dict[str, str | int] = {"client": session.caller.name, **digits}
+    return Question(
+        topic,
+        session.caller.peer.uid,
+        params,
+        third=Choice.AGAIN if pending.binding_message else None,
+        timeout=max(1.0, (pending.expires_at - now).total_seconds()),
+        caller=session.caller.id,
+    )

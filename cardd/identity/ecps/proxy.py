@@ -1,4 +1,4 @@
-"""The way to PSC through the editor's server, a "proxy LPS": it holds the credentials, we hold its session's cookie.
+"""Pro Santé Connect through the editor's server, a "proxy LPS": it holds the credentials, we hold its session's cookie.
 
 ``POST /connect`` answers once the person has agreed on the mobile, ``DELETE /disconnect`` ends it (contract:
 ansforge/psc-edc-proxy-esante, ``openapi/API-Proxy-eSante.json``). The proxy tells no more of the person than that it
@@ -26,14 +26,13 @@ from cardd.errors import (
     PscSessionOver,
 )
 from cardd.http import HttpAnswer
-from cardd.identity.ecps.situations import situations_of
-from cardd.identity.ecps.way import METHOD, Channel, Flow, HandedToken, Keep, Reach, Wanted
+from cardd.identity.ecps.provider import METHOD, Channel, Flow, HandedToken, Keep, Reach, Wanted
 from cardd.model import Identity, Situation
 from cardd.oidc.ciba import two_digits
 from cardd.oidc.fields import parse, text
-from cardd.oidc.http import Http, seconds_ahead
-from cardd.oidc.refusal import Refusal
-from cardd.oidc.token import Token
+from cardd.oidc.http import Http, Refusal, seconds_ahead
+from cardd.oidc.logout import LogoutNotice
+from cardd.oidc.tokens import Token
 from cardd.oidc.userinfo import Person, read_person
 from cardd.ports import Clock
 from cardd.secret import Secret
@@ -42,8 +41,8 @@ COOKIE = "proxy_session_id"
 COOKIE_MAX = 4096
 
 
-class ProxyWay:
-    """``Way`` over one proxy LPS."""
+class ProxyProvider:
+    """``PscProvider`` over one proxy LPS."""
 
     def __init__(self, http: Http, settings: Psc, clock: Clock) -> None:
         self._http = http
@@ -51,26 +50,26 @@ class ProxyWay:
         self._url = (settings.proxy or "").rstrip("/")
         self._clock = clock
 
-    async def begin(self, wanted: Wanted) -> ProxyWaiting:
-        """As ``Way``. Raises PscFlowUnavailable for the browser: the proxy knows the mobile only."""
+    async def begin(self, wanted: Wanted) -> ProxyAttempt:
+        """Begin. Raises PscFlowUnavailable for the browser: the proxy knows the mobile only."""
         if wanted.flow is Flow.BROWSER:
             raise PscFlowUnavailable(flow=wanted.flow.value)
         if wanted.login_hint is None:
             raise MethodUnavailable(method=METHOD, why="no_hint")
         until = self._clock.now() + timedelta(seconds=self._settings.proxy_timeout)
         channel = wanted.channel or Channel.MOBILE
-        return ProxyWaiting(self, wanted.login_hint, channel, Pending(until, binding_message=two_digits()))
+        return ProxyAttempt(self, wanted.login_hint, channel, Pending(until, binding_message=two_digits()))
 
-    async def resume(self, kept: Secret, national_id: str, keep: Keep) -> ProxyLogin:  # noqa: ARG002 - the protocol's
-        """Never: asking the proxy about a session that it forgot would wake the mobile."""
+    async def resume(self, secret: Secret, national_id: str, keep: Keep) -> ProxyLogin:  # noqa: ARG002 - the protocol's
+        """Refuse: asking the proxy about a session that it forgot would wake the mobile."""
         raise PscSessionOver
 
     async def reach(self) -> Reach:
-        """As ``Way``: whatever the server answers there, it is the server."""
+        """Ask for its root: whatever the server answers there, it is the server."""
         return Reach(mobile=True, ahead=seconds_ahead(await self._http.get(self._url), self._clock))
 
     async def close(self) -> None:
-        """As ``Way``."""
+        """Give the connections back."""
         await self._http.close()
 
     async def connect(self, national_id: str, digits: str, channel: Channel) -> ProxyLogin:
@@ -120,56 +119,65 @@ class ProxyWay:
         return person
 
 
-class ProxyWaiting:
-    """``Waiting`` for the proxy's answer."""
+class ProxyAttempt:
+    """``PscAttempt`` that waits for the proxy's answer."""
 
-    def __init__(self, way: ProxyWay, national_id: str, channel: Channel, pending: Pending) -> None:
+    def __init__(self, provider: ProxyProvider, national_id: str, channel: Channel, pending: Pending) -> None:
         self.pending = pending
-        self._way = way
+        self._provider = provider
         self._national_id = national_id
         self._channel = channel
 
     async def finish(self) -> ProxyLogin:
-        """As ``Waiting``. A cancelled request is broken off, which the proxy sees."""
-        return await self._way.connect(self._national_id, self.pending.binding_message or "", self._channel)
+        """Ask, and wait. A cancelled request is broken off, which the proxy sees."""
+        return await self._provider.connect(self._national_id, self.pending.binding_message or "", self._channel)
 
 
 class ProxyLogin:
-    """``OpenLogin`` with the proxy's cookie."""
+    """``PscLogin`` with the proxy's cookie."""
 
-    def __init__(self, way: ProxyWay, cookie: Token, person: Person) -> None:
-        self._way = way
+    def __init__(self, provider: ProxyProvider, cookie: Token, person: Person) -> None:
+        self._provider = provider
         self._cookie = cookie
         self._person = person
+        self.over = asyncio.Event()
 
     @property
     def identity(self) -> Identity:
-        """As ``OpenLogin``; without names where the proxy tells none."""
+        """Who was asked for; without names where the proxy tells none."""
         return self._person.identity
 
     @property
     def situations(self) -> tuple[Situation, ...]:
-        """As ``OpenLogin``."""
-        return situations_of(self._person)
+        """Userinfo's; none where the proxy has no userinfo."""
+        return self._person.situations
 
     @property
     def means(self) -> str | None:
         """PSC's ``authMode``."""
         return self._person.auth_mode
 
-    async def stay(self, keep: Keep) -> None:  # noqa: ARG002 - the protocol's
-        """The proxy refreshes by itself, and tells nobody when its session ends."""
-        await asyncio.get_running_loop().create_future()
+    def seconds_left(self) -> None:
+        """The proxy renews by itself, and tells nobody when its session ends."""
+
+    async def renew(self) -> None:
+        """Do nothing: there is nothing to renew here."""
+
+    def resumption_secret(self) -> None:
+        """The session ends with the daemon (ADR 0012)."""
+
+    def heed(self, notice: LogoutNotice) -> None:
+        """Do nothing: PSC tells the proxy."""
 
     async def token(self, api: str | None) -> HandedToken:
-        """The cookie, with which a program calls the proxy's ``/send/`` itself; the APIs are the proxy's own routes."""
+        """Return the cookie: a program calls the proxy's ``/send/`` itself; the APIs are the proxy's own routes."""
         if api is not None:
             raise PscApiUnknown(api=api)
         return HandedToken(self._cookie.reveal(), COOKIE, None)
 
     async def log_out(self) -> None:
-        """As ``OpenLogin``."""
-        await self._way.disconnect(self._cookie)
+        """Disconnect."""
+        await self._provider.disconnect(self._cookie)
 
 
 def _shown(cookie: Token) -> dict[str, str]:

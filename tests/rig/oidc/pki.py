@@ -70,9 +70,9 @@ class Authority:
         """What a client trusts."""
         return self._certificate.public_bytes(Encoding.PEM)
 
-    def issue(self, name: str) -> Issued:
+    def issue(self, name: str, curve: ec.EllipticCurve | None = None) -> Issued:
         """A certificate for loopback servers and for clients alike."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = ec.generate_private_key(curve or ec.SECP256R1())
         names = x509.SubjectAlternativeName(
             [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from cardd.oidc import renewal
-from cardd.oidc.id_token import Binding
 from cardd.oidc.provider import Login, Provider
-from cardd.oidc.token import Token
-from cardd.oidc.token_set import TokenSet
+from cardd.oidc.tokens import Token, TokenSet
 
 
 async def refreshed(provider: Provider, login: Login) -> TokenSet:
@@ -16,7 +14,7 @@ async def refreshed(provider: Provider, login: Login) -> TokenSet:
 
 async def resumed(provider: Provider, refresh_token: Token, national_id: str) -> Login:
     """The login behind a refresh token."""
-    return await provider.complete(await renewal.redeem(provider, refresh_token), Binding(), national_id)
+    return await provider.resume(await renewal.redeem(provider, refresh_token), national_id)
 
 
 def at_rest(token: Token) -> Token:

@@ -1,6 +1,6 @@
-"""e-CPS sessions that outlive the daemon: what is needed to resume them, and where it is kept.
+"""What outlives the daemon: resumable sessions, and the national id that a user let be kept.
 
-The refresh token lies in the OS secrets, encrypted (rule 9); beside it, in the state directory, only whose session it
+A session's refresh token lies in the OS secrets, encrypted (rule 9); the state directory only says whose session it
 was. Where no keyring encrypts, nothing is kept, and a session ends with the daemon.
 """
 
@@ -18,11 +18,11 @@ from cardd.model import Caller, Identity, Peer
 from cardd.ports import SecretStore, Store
 from cardd.secret import Secret
 
-STORE = "ecps-sessions"
+SESSIONS, HINTS = "ecps-sessions", "login-hints"  # the documents
 
 
 @dataclass(frozen=True, slots=True)
-class KeptSession:
+class ResumableSession:
     """One session: the fingerprint of its token, its caller and OS user, whom it stands for and as what, since when."""
 
     id: str
@@ -48,21 +48,21 @@ class KeptSession:
         )
 
 
-class KeptSessions:
+class ResumableSessions:
     """Keeps, gives back and forgets them.
 
     The record is there before the secret and goes with it: a secret without a record would never be found again.
     """
 
     def __init__(self, store: Store, secrets: SecretStore) -> None:
-        self._file = StateFile(store, STORE, dict[str, KeptSession])
+        self._file = StateFile(store, SESSIONS, dict[str, ResumableSession])
         self._secrets = secrets
         self._writing: dict[str, asyncio.Future[bool]] = {}
 
     async def keep(self, session: Session, refresh_token: Secret) -> None:
         """Keep it, or its newer refresh token. Where that cannot be, the session just ends with the daemon."""
         with contextlib.suppress(StateUnavailable):
-            records, record = self._records(), _kept(session)
+            records, record = self._records(), _record(session)
             is_new = session.id not in records
             if records.get(session.id) != record:
                 self._file.save(records | {session.id: record})
@@ -82,8 +82,8 @@ class KeptSessions:
         with contextlib.suppress(StateUnavailable):
             records = self._records()
             if session.id in records and session.situation is not None:
-                kept = replace(records[session.id], situation=session.situation.id)
-                self._file.save(records | {session.id: kept})
+                record = replace(records[session.id], situation=session.situation.id)
+                self._file.save(records | {session.id: record})
 
     def has(self, identifier: str) -> bool:
         """Whether the next daemon can go on with it."""
@@ -99,9 +99,9 @@ class KeptSessions:
             return False
         return True
 
-    async def take(self, kept: KeptSession) -> Secret | None:
+    async def take(self, record: ResumableSession) -> Secret | None:
         """Its refresh token; None when it is gone. Raises SecretStoreUnavailable."""
-        return await self._secrets.get(_name(kept.id))
+        return await self._secrets.get(_name(record.id))
 
     async def forget(self, identifier: str) -> None:
         """It ended; its secret goes even where the record cannot. Raises StateUnavailable, SecretStoreUnavailable."""
@@ -114,7 +114,7 @@ class KeptSessions:
                 await asyncio.wait((writing,))
             await self._secrets.delete(_name(identifier))
 
-    def all(self) -> list[KeptSession]:
+    def all(self) -> list[ResumableSession]:
         """Those that a daemon before this one kept. Raises StateUnavailable."""
         return list(self._records().values())
 
@@ -136,12 +136,39 @@ class KeptSessions:
         if records.pop(identifier, None) is not None:
             self._file.save(records)
 
-    def _records(self) -> dict[str, KeptSession]:
+    def _records(self) -> dict[str, ResumableSession]:
         return self._file.load() or {}
 
 
-def _kept(session: Session) -> KeptSession:
-    return KeptSession(
+class LoginHints:
+    """Whose mobile to ask when a request does not say: each OS user's own national id, kept when that user agreed.
+
+    Every method raises StateUnavailable, StateDamaged.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._file = StateFile(store, HINTS, dict[str, str])
+
+    def of(self, uid: int) -> str | None:
+        """The one that this OS user had kept."""
+        return self._kept().get(str(uid))
+
+    def keep(self, uid: int, national_id: str) -> None:
+        """Keep it in the place of any other."""
+        self._file.save(self._kept() | {str(uid): national_id})
+
+    def forget(self, uid: int) -> None:
+        """Keep none."""
+        kept = self._kept()
+        if kept.pop(str(uid), None) is not None:
+            self._file.save(kept)
+
+    def _kept(self) -> dict[str, str]:
+        return self._file.load() or {}
+
+
+def _record(session: Session) -> ResumableSession:
+    return ResumableSession(
         id=session.id,
         token=session.token,
         caller=replace(session.caller, peer=Peer(session.caller.peer.uid)),

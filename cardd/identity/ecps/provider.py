@@ -1,0 +1,224 @@
+"""Pro Santé Connect as a login sees it: what its two providers offer, and the connection to the configured one.
+
+``direct`` speaks OpenID Connect with PSC, ``proxy`` has the editor's server do so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from cardd.config import Psc
+from cardd.core.sessions import Pending
+from cardd.errors import (
+    CarddError,
+    MethodUnavailable,
+    PscIncomplete,
+    PscOtherPerson,
+    PscSessionOver,
+    PscUserinfoSubject,
+    SecretStoreUnavailable,
+)
+from cardd.identity.csa import CsaLogin
+from cardd.model import Identity, Situation
+from cardd.ports import Clock, SecretStore
+from cardd.secret import Secret
+
+if TYPE_CHECKING:
+    from cardd.oidc.logout import LogoutNotice
+
+METHOD = "ecps"
+Keep = Callable[[Secret], Awaitable[object]]
+Heard = Callable[["LogoutNotice"], None]
+
+FINAL = (PscSessionOver, PscOtherPerson, PscUserinfoSubject)  # a login ends by these; everything else may pass
+
+
+class Flow(StrEnum):
+    """Where the person agrees: on the mobile (CIBA), or on PSC's page in the browser (authorization code)."""
+
+    MOBILE = "mobile"
+    BROWSER = "browser"
+
+
+class Channel(StrEnum):
+    """PSC's own parameter of a login by mobile. On Linux nobody serves CARD."""
+
+    CARD = "card"
+    MOBILE = "mobile"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The login that is asked for; ``login_hint``, the national id, may be left out with the browser."""
+
+    login_hint: str | None
+    flow: Flow = Flow.MOBILE
+    channel: Channel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandedToken:
+    """A token for a client whose pairing was approved for it. ``kind`` is ``Bearer``, or the name of a cookie."""
+
+    token: str
+    kind: str
+    expires_at: datetime | None
+
+    def __repr__(self) -> str:
+        return f"<HandedToken {self.kind}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How the other side was found: whether it logs in by mobile, and by how many seconds its clock is ahead of ours.
+
+    ``ahead`` is None where it does not tell the time.
+    """
+
+    mobile: bool
+    ahead: float | None
+
+
+class PscLogin(Protocol):
+    """A login that the person agreed to, at the provider. ``over`` is set once the provider ended it."""
+
+    over: asyncio.Event
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is, as far as one situation of practice tells, or none."""
+        ...
+
+    @property
+    def situations(self) -> tuple[Situation, ...]:
+        """The person's situations of practice."""
+        ...
+
+    @property
+    def means(self) -> str | None:
+        """PSC's ``authMode``: how the person logged in there; None where it does not say."""
+        ...
+
+    def seconds_left(self) -> float | None:
+        """Return for how long its token is good; None where there is nothing to renew here."""
+        ...
+
+    async def renew(self) -> None:
+        """Have new tokens. Raises one of ``FINAL``, and what asking the provider raises."""
+        ...
+
+    def resumption_secret(self) -> Secret | None:
+        """Return what the next daemon resumes it with; None where it cannot."""
+        ...
+
+    async def token(self, api: str | None) -> HandedToken:
+        """Return a token for this configured API, or for PSC itself.
+
+        Raises PscApiUnknown, and what asking the provider raises.
+        """
+        ...
+
+    def heed(self, notice: LogoutNotice) -> None:
+        """End it if it is the one that the provider says it ended."""
+        ...
+
+    async def log_out(self) -> None:
+        """End it at the provider. Raises what asking the provider raises."""
+        ...
+
+
+class PscAttempt(Protocol):
+    """One push, or one page, that the person has not answered yet."""
+
+    @property
+    def pending(self) -> Pending:
+        """What the person is to be shown."""
+        ...
+
+    async def finish(self) -> PscLogin:
+        """Wait for the person, once. Raises the PSC errors; stops at once when it is cancelled."""
+        ...
+
+
+class PscProvider(Protocol):
+    """Pro Santé Connect, whoever holds the service's credentials."""
+
+    async def begin(self, wanted: Wanted) -> PscAttempt:
+        """Wake the mobile, or prepare the page. Raises PscFlowUnavailable, and what asking the provider raises."""
+        ...
+
+    async def resume(self, secret: Secret, national_id: str, keep: Keep) -> PscLogin:
+        """Return a login of the daemon before this one; ``keep`` is given the new secret, before anything is checked.
+
+        Raises one of ``FINAL``, and what asking raises.
+        """
+        ...
+
+    async def reach(self) -> Reach:
+        """Look at the other side, now, without a login. Raises what asking it raises."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        ...
+
+
+class ProviderConnection:
+    """The configured provider, made when it is first wanted. ``heard`` is given what it says of logouts."""
+
+    def __init__(
+        self, settings: Psc, secrets: SecretStore, clock: Clock, organisation: CsaLogin | None, heard: Heard
+    ) -> None:
+        self.settings = settings
+        self._secrets = secrets
+        self._clock = clock
+        self._organisation = organisation
+        self._heard = heard
+        self._provider: PscProvider | None = None
+        self._is_lacking = False
+        self._making = asyncio.Lock()
+
+    def check(self) -> Psc:
+        """Return what is configured. Raises MethodUnavailable where nothing is."""
+        if not self.settings.is_configured:
+            raise MethodUnavailable(method=METHOD, why="no_psc")
+        return self.settings
+
+    async def provider(self) -> PscProvider:
+        """Return the provider, made once, with this service's credentials. Raises MethodUnavailable, PscIncomplete."""
+        from cardd.identity.ecps.credentials import provider_of  # noqa: PLC0415 - 300 ms, when the first person wants it
+
+        async with self._making:
+            if self._provider is None:
+                settings = self.check()
+                try:
+                    self._provider = await provider_of(
+                        settings, self._secrets, self._clock, self._organisation, self._heard
+                    )
+                except PscIncomplete as error:  # looked for again, but where that would ask the user for a keyring
+                    self._is_lacking = not isinstance(error.__cause__, SecretStoreUnavailable)
+                    raise
+            return self._provider
+
+    async def problem(self) -> CarddError | None:
+        """Return what keeps it from serving, as far as is known without asking the user to open a keyring.
+
+        What was missed once is looked for again each time, until it is there.
+        """
+        try:
+            self.check()
+            if self._is_lacking and self._provider is None:
+                await self.provider()
+        except CarddError as error:
+            return error
+        return None
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        if self._provider is not None:
+            await self._provider.close()
