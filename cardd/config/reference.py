@@ -68,7 +68,7 @@ def keys() -> list[KeyInfo]:
     sections = {title: kind for title, (_, kind) in SECTIONS.items()}
     sections |= {f"{family}.NAME": kind for family, kind in FAMILIES.items()}
     return [
-        KeyInfo(f"{title}.{name}", name_of(key.type), _toml(key.default), key.meaning.en, key.meaning.fr)
+        KeyInfo(f"{title}.{name}", name_of(key.type), toml(key.default), key.meaning.en, key.meaning.fr)
         for title, section in sections.items()
         for name, key in declared(section).items()
     ]
@@ -82,10 +82,12 @@ def explain(error: ConfigInvalid, language: str) -> str:
     return colon.join(str(part) for part in (error.params["file"], error.params["key"], reason) if part)
 
 
-def _toml(value: object) -> str:
-    """Return a default as TOML. JSON writes strings, numbers, booleans and lists the same way."""
-    if value is None or isinstance(value, Path):
-        return json.dumps(str(value or ""))
+def toml(value: object) -> str:
+    """Return a value as TOML writes it; strings, numbers and booleans look the same in JSON."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {toml(each)}' for key, each in value.items())} }}"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return json.dumps(list(value) if isinstance(value, tuple) else value)
+    return json.dumps(str(value or "") if value is None or isinstance(value, Path) else value, ensure_ascii=False)

@@ -35,7 +35,23 @@ FORGING = re.compile(
 )
 
 
-class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+CONFIDENTIALITY = "urn:oasis:names:tc:xspa:1.0:resource:patient:hl7:confidentiality-code"
+
+# The points on which the DMP's public sources differ, each with the values that some source has (docs/vihf.md).
+DMP_POINTS: dict[str, tuple[str, ...]] = {
+    "version": ("3.0", "4.0"),
+    "mode_attribute": ("Authentification_mode", "Authentification_Mode"),
+    "confidentiality_attribute": (CONFIDENTIALITY, "Confidentiality_code"),
+    "role_tables": ("none", "words", "tables"),
+    "access_table": ("mode acces VIHF 1.0", "mode acces VIHF 2.0"),
+    "mobile_class": ("MobileTwoFactorUnregistered", "unspecified"),
+    "air_declaration": ("CONF_EXI_PGSSIS", "APP_BROWSER_AUTH", "class"),
+    "air_window": ("written", "unwritten"),
+    "insi_specialty": ("codeSpecialite", "codeSpecialiteAMO", "CodeSpecialite"),
+}
+
+
+class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """An API Pro Santé Connectée that takes tokens of its own (RFC 8693): whom to ask, PSC without, and for what."""
 
     name: Word
@@ -366,6 +382,15 @@ class Dmp(Section, frozen=True):
     def words(self) -> dict[str, str]:
         """The words of the codes that are newer than cardd."""
         return _pairs(self.labels)
+
+    def faults(self) -> Iterator[tuple[str, Unfit]]:
+        """Find points that no profile has, and values that no source has."""
+        for point, value in self.changes.items():
+            values = DMP_POINTS.get(point)
+            if values is None:
+                yield "points", Unfit("choice", ", ".join(f'"{known}=…"' for known in DMP_POINTS))
+            elif value not in values:
+                yield "points", Unfit("choice", ", ".join(f'"{point}={known}"' for known in values))
 
 
 def _pairs(entries: tuple[str, ...]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from cardd.core.recording import recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.core.signing import Signing
 from cardd.driver import Card
-from cardd.errors import AssertionPointInvalid, ConfigInvalid, InvalidRequest, SituationUnknown
+from cardd.errors import InvalidRequest, SituationUnknown
 from cardd.formats.prepared import Signer
 from cardd.formats.saml.profiles import DmpProfile, profile_named, varied
 from cardd.formats.saml.request import (
@@ -87,15 +87,6 @@ class PscMeans(Protocol):
         ...
 
 
-def profile_of(dmp: Dmp) -> DmpProfile:
-    """Return the profile that a site chose, with its points. Raises ConfigInvalid for a point that it does not have."""
-    try:
-        return varied(profile_named(dmp.profile), dmp.changes, window=dmp.window)
-    except AssertionPointInvalid as error:
-        expected = f"{error.params['point']}: {error.params['known']}"
-        raise ConfigInvalid(file="", key="dmp.points", why="choice", expected=expected) from error
-
-
 @dataclass(slots=True)
 class Assertions:
     """Issues them, in the variants of one DMP profile."""
@@ -113,8 +104,7 @@ class Assertions:
     profile: DmpProfile = field(init=False)
 
     def __post_init__(self) -> None:
-        """Raises ConfigInvalid for a point that the profile does not have."""
-        self.profile = profile_of(self.dmp)
+        self.profile = varied(profile_named(self.dmp.profile), self.dmp.changes, window=self.dmp.window)
 
     async def vihf(self, session: Session, wanted: VihfWanted) -> Issued:
         """A VIHF. Raises AssertionRefused's classes, SituationUnknown, ConsentRefused, the errors of PIN and card."""

@@ -85,9 +85,18 @@ def test_config_check_names_the_key_and_the_nearest_known_one(stranger: User, tm
     assert stranger.run("config", "check", file).status == 0
 
 
+def test_config_check_tells_an_address_that_is_none_in_a_sentence(stranger: User, tmp_path: Path) -> None:
+    file = tmp_path / "cardd.toml"
+    file.write_text('[timestamp]\nurl = "ftp://x"\n')
+    ran = stranger.run("config", "check", file)
+    assert f"{file}: timestamp.url: not an http or https address (https://host[:port][/path])" in ran.err
+
+
 def test_config_show_is_toml_that_means_the_same(stranger: User, tmp_path: Path) -> None:
     file = tmp_path / "cardd.toml"
-    file.write_text('[session]\nidle = "5 min"\n[web]\nallowed_origins = ["https://webps.example"]\n')
+    file.write_text(
+        '[session]\nidle = "5 min"\n[web]\nallowed_origins = ["https://webps.example"]\n[[psc.apis]]\nname = "ins"\n'
+    )
     shown = stranger.ok("config", "show", file)
     assert tomllib.loads(shown)["session"]["idle"] == 300
     again = tmp_path / "again.toml"

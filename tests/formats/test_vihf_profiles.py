@@ -6,14 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from cardd.formats.saml.profiles import CHOICES, PROFILES, profile_named, varied
+from cardd.config.services import DMP_POINTS
+from cardd.formats.saml.profiles import PROFILES, profile_named, varied
 from cardd.formats.saml.request import Means, Mode, VihfCall
 from cardd_simulators.dmp.vihf import wrong_in_vihf
 from tests.formats.issuing import ORGANISATION, organisation_vihf, prepare, vihf
 from tests.rig.assertion_judges import schema_faults
 from tests.rig.saml import NOW, PATIENT, StoppedClock, doctor, of_organisation
 
-POINTS = [(point, value) for point, values in CHOICES.items() for value in values]
+POINTS = [(point, value) for point, values in DMP_POINTS.items() for value in values]
 
 
 @pytest.mark.parametrize("name", PROFILES)

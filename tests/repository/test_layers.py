@@ -46,6 +46,7 @@ PORTS = "What the core needs from outside is declared in ports, and wired in the
 CLIENT = "The client library knows values and errors only"
 NO_IO = "Values and contracts do no input or output"
 CORE = "The core knows no wire, no database and no PC/SC"
+CODEC = "msgspec is the codec at the edges, and no rule of the core knows it"
 ENTRY_POINTS = "cardd finds its drivers and simulators through entry points, and neither of them knows the other"
 DRIVERS = "A driver knows the values and the contracts of cardd, nothing else"
 SIMULATORS = "A simulator knows the values and the contracts of cardd, nothing else"
@@ -53,6 +54,7 @@ SIMULATORS = "A simulator knows the values and the contracts of cardd, nothing e
 # modules that a contract names; each has its package
 MODULES = (
     "cardd/core/audit.py",
+    "cardd/core/state_file.py",
     "cardd/system/audit_store.py",
     "cardd/config/__init__.py",
     "cardd/config/loading.py",
@@ -71,6 +73,8 @@ ALLOWED = [
     ("cardd.identity", "cardd.core"),
     *[(f"cardd.{part}", "cardd.config") for part in ("core", "identity", "relay", "documents", "api", "daemon")],
     ("cardd.cli", "cardd.config.loading"),
+    ("cardd.config.loading", "msgspec"),
+    ("cardd.core.state_file", "msgspec"),
     ("cardd.api", "cardd.core"),
     ("cardd.api", "cardd.identity"),
     ("cardd.client", "cardd.errors"),
@@ -105,6 +109,7 @@ BREACHES = [
     ("cardd.ports", "aiohttp", NO_IO),
     ("cardd.core", "sqlite3", CORE),
     ("cardd.core", "smartcard", CORE),
+    *[(f"cardd.{part}", "msgspec", CODEC) for part in ("model", "core", "identity", "documents", "relay", "system")],
     ("cardd.daemon", "cardd_drivers.cps3", ENTRY_POINTS),
     ("cardd.core", "cardd_drivers.cps3", ENTRY_POINTS),
     ("cardd.core", "cardd_simulators.cards", ENTRY_POINTS),

@@ -15,6 +15,7 @@ from cardd.config.kinds import Why
 from cardd.config.loading import load, parse
 from cardd.config.reference import REASONS, explain, keys
 from cardd.errors import ConfigInvalid
+from tests.repository.rules import ROOT
 
 
 def refusal(text: str) -> ConfigInvalid:
@@ -290,6 +291,38 @@ def test_each_key_has_a_kind_and_a_meaning_in_both_languages() -> None:
         assert key.en.endswith(".")
         assert key.fr.endswith(".")
         assert key.en != key.fr
+
+
+def test_the_page_on_the_configuration_has_every_key_as_it_is_declared() -> None:
+    rows = "".join(
+        f"| `{key.name}` | {key.kind.replace('|', '&#124;')} | `{key.default}` | {key.en} |\n" for key in keys()
+    )
+    page = (ROOT / "docs/configuration.md").read_text()
+    assert page.endswith(f"\n| key | kind | default | meaning |\n|---|---|---|---|\n{rows}")
+
+
+def test_a_list_that_may_not_be_empty_says_what_belongs_into_it() -> None:
+    error = refusal("[upstreams.a]\nurl = 'https://a.example'\npaths = []")
+    assert (error.params["why"], error.params["expected"]) == ("path", "[/…]")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("version=5.0", '"version=3.0", "version=4.0"'),
+        ("version", '"version=3.0", "version=4.0"'),
+        ("versoin=4.0", '"version=…"'),
+    ],
+)
+def test_a_point_that_no_profile_of_the_dmp_has_is_refused(written: str, expected: str) -> None:
+    error = refusal(f'[dmp]\npoints = ["{written}"]')
+    assert (error.params["key"], error.params["why"]) == ("dmp.points", "choice")
+    assert expected in str(error.params["expected"])
+
+
+def test_points_and_labels_of_the_dmp_are_names_with_values() -> None:
+    dmp = parse('[dmp]\npoints = ["version=4.0"]\nlabels = ["10=Médecin = docteur"]').dmp
+    assert (dmp.changes, dmp.words) == ({"version": "4.0"}, {"10": "Médecin = docteur"})
 
 
 def test_importing_the_configuration_loads_no_event_loop_and_no_library_but_the_one_that_checks_it() -> None:

@@ -10,7 +10,7 @@ from cardd.cli.parser import Parser
 from cardd.config import Config
 from cardd.config.kinds import declared
 from cardd.config.loading import load
-from cardd.config.reference import keys
+from cardd.config.reference import keys, toml
 from cardd.config.settings import sections_of
 from cardd.i18n import N_, Domain
 
@@ -64,11 +64,9 @@ def _plain(config: Config) -> dict[str, dict[str, object]]:
 
 def _shown(config: Config) -> list[str]:
     """The settings as TOML writes them; what is not set is left out."""
-    from json import dumps  # noqa: PLC0415 - strings, numbers and lists look the same in TOML
-
     lines: list[str] = []
     for section, settings in _plain(config).items():
-        told = [f"{key} = {dumps(value, ensure_ascii=False)}" for key, value in settings.items() if value is not None]
+        told = [f"{key} = {toml(value)}" for key, value in settings.items() if value is not None]
         lines += [*([""] if lines else []), f"[{section}]", *told]
     return lines
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cardd.config.services import CONFIDENTIALITY, DMP_POINTS
 from cardd.errors import AssertionPointInvalid, AssertionProfileUnknown
 from cardd.formats.saml.request import Means
 
@@ -19,7 +20,6 @@ CLASSES = {
     Means.TLS: "TLSClient",
     Means.AUTOMATE: "unspecified",
 }
-CONFIDENTIALITY = "urn:oasis:names:tc:xspa:1.0:resource:patient:hl7:confidentiality-code"
 WINDOW_MAX = 3600
 
 
@@ -63,18 +63,6 @@ class DmpProfile:
 
 PROFILES = {profile.name: profile for profile in (DmpProfile("2024"), DmpProfile("4.0", Variants(version="4.0")))}
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "version": ("3.0", "4.0"),
-    "mode_attribute": ("Authentification_mode", "Authentification_Mode"),
-    "confidentiality_attribute": (CONFIDENTIALITY, "Confidentiality_code"),
-    "role_tables": ("none", "words", "tables"),
-    "access_table": ("mode acces VIHF 1.0", "mode acces VIHF 2.0"),
-    "mobile_class": ("MobileTwoFactorUnregistered", "unspecified"),
-    "air_declaration": ("CONF_EXI_PGSSIS", "APP_BROWSER_AUTH", "class"),
-    "air_window": ("written", "unwritten"),
-    "insi_specialty": ("codeSpecialite", "codeSpecialiteAMO", "CodeSpecialite"),
-}
-
 
 def profile_named(name: str) -> DmpProfile:
     """Raises AssertionProfileUnknown."""
@@ -86,8 +74,8 @@ def profile_named(name: str) -> DmpProfile:
 def varied(profile: DmpProfile, points: Mapping[str, str], *, window: int | None = None) -> DmpProfile:
     """The profile with these points changed. Raises AssertionPointInvalid."""
     for point, value in points.items():
-        if value not in CHOICES.get(point, ()):
-            raise AssertionPointInvalid(point=point, known=", ".join(CHOICES.get(point, CHOICES)))
+        if value not in DMP_POINTS.get(point, ()):
+            raise AssertionPointInvalid(point=point, known=", ".join(DMP_POINTS.get(point, DMP_POINTS)))
     window = profile.window if window is None else window
     if not 0 <= window <= WINDOW_MAX:
         raise AssertionPointInvalid(point="window", known=f"0–{WINDOW_MAX}")
