@@ -72,12 +72,12 @@ PIN = PinInfo(reference=0, label="PKCS#11", minimum=1, maximum=255, tries=0, dig
 
 OK = 0x000
 GONE = {0x03, 0x30, 0x31, 0x32, 0xB0, 0xB3, 0xE0, 0xE1}  # slot, device, session or token went
-CANCELLED, NOT_LOGGED_IN, PIN_EXPIRED = 0x50, 0x101, 0xA3
+CANCELLED, NOT_LOGGED_IN = 0x50, 0x101
 WRONG = {0xA0, 0xA1}
 LENGTH, LOCKED = 0xA2, 0xA4
 UNSUPPORTED = {0x54, 0x70, 0x71, 0x68, 0x60}  # function, mechanism, its parameters, key's use, no such key
 UNCHANGEABLE = {0x54, 0x103, 0xE2}  # function; no such user; write-protected token
-PIN_LOW, PIN_FINAL, PIN_LOCKED, KEYPAD = 0x10000, 0x20000, 0x40000, 0x100  # CKF_USER_…, PROTECTED_AUTHENTICATION_PATH
+PIN_FINAL, PIN_LOCKED, KEYPAD = 0x20000, 0x40000, 0x100  # CKF_USER_…, PROTECTED_AUTHENTICATION_PATH
 OFFICER_FINAL, OFFICER_LOCKED = 0x200000, 0x400000
 
 
