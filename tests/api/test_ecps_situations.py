@@ -101,6 +101,22 @@ async def test_a_resumed_session_has_the_situation_that_was_picked(
     await second.stop()
 
 
+async def test_a_login_goes_from_pending_to_agreed_to_open_to_over(ecps: Workbench, psc: PscRig) -> None:
+    ecps.person.choices = [Choice.YES, Choice.YES, Choice.YES]
+    path, token = await pending(ecps, {**SEVERAL, "situation": "ask"})
+    [login] = ecps.ecps.all()
+    states = [login.state]
+    await psc.approve(BOB)
+    await eventually(lambda: "situation" in ecps.person.topics())
+    states.append(login.state)
+    ecps.person.attentive.set()
+    await ends_in(ecps, path, token)
+    states.append(login.state)
+    await ecps.call("DELETE", path, bearer=token)
+    assert [*states, login.state] == ["pending", "agreed", "open", "over"]
+    assert ecps.ecps.all() == []
+
+
 async def test_once_agreed_the_digits_are_gone_while_the_user_picks(ecps: Workbench, psc: PscRig) -> None:
     ecps.person.choices = [Choice.YES, Choice.YES, Choice.YES]
     path, token = await opened(ecps, psc, {**SEVERAL, "situation": "ask"}, BOB)
