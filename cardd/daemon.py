@@ -8,7 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 
 from cardd import __version__
-from cardd.agent.prompters import Prompters
+from cardd.agent.dialogs import Dialogs
 from cardd.api.server import ApiServer
 from cardd.api.services import ApiLimits, Logins, Services
 from cardd.config import Config
@@ -78,10 +78,10 @@ class Daemon:
             hold=config.card.hold,
             timeout=config.card.timeout,
         )
-        self._prompters = Prompters(
+        self._dialogs = Dialogs(
             program=str(config.prompt.pinentry) if config.prompt.pinentry else None, timeout=config.prompt.timeout
         )
-        self._prompter = AnnouncedPrompter(self._prompters, self._events)
+        self._prompter = AnnouncedPrompter(self._dialogs, self._events)
         self._audit = SqliteAuditLog(config.audit.directory, clock)
         self._sessions = Sessions(clock, self._events, config.session, self._lifecycle)
         self._consents = Consents(
@@ -104,7 +104,7 @@ class Daemon:
         self._logind = Logind(self._desktop_changed)
         self._lifecycle.join(
             Outer(stopping=self._audit.close),
-            Outer(stopping=self._prompters.stop),
+            Outer(stopping=self._dialogs.stop),
             Outer(watching=self._watch_readers, stopping=self._release_readers),
             Outer(watching=self._logind.start, stopping=self._logind.stop),
             Outer(stopping=lambda: asyncio.to_thread(self._pdf.close)),
@@ -222,7 +222,7 @@ class Daemon:
         """Listen, so that the service manager may go on. Raises AddressInUse, ConfigInvalid, StateUnavailable."""
         listening = self._config.listen
         sockets = listen(systemd.take(), listening.tcp, listening.socket, listening.agent_socket)
-        self._prompters.start(sockets.agents)
+        self._dialogs.start(sockets.agents)
         await self._lifecycle.start()
         await self._api.start(sockets.api)
 

@@ -1,18 +1,148 @@
-"""One dialog with a pinentry, over a conversation that somebody else opened.
+"""A pinentry program: how it is found and started, and one dialog with it over a conversation.
 
+The program runs on this process's own terminal or display, or on that of an agent at the other end of the conversation.
 Source: the pinentry manual, "Protocol". What pinentry does not know (an option of a newer version) it may refuse.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Mapping
+import os
+import shutil
+import socket
+import termios
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 from cardd.agent.assuan import CANCELED, FULLY_CANCELED, NOT_CONFIRMED, TIMEOUT, Assuan, Refusal
-from cardd.agent.texts import ANSWERS, Words, can_be, confirm_words, notice_words, pin_words
+from cardd.agent.texts import BUTTONS, Words, can_be, confirm_words, notice_words, pin_words
 from cardd.errors import ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
 from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
+
+MOMENT, GRACE = 0.1, 1.0  # seconds that a pinentry has to end by itself, and when it is told to
+GRAPHICAL = ("pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-x11")
+TEXTUAL = ("pinentry-curses", "pinentry-tty")
+LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
+
+
+# --- the program
+
+
+def find_pinentry(configured: str | None, environment: Mapping[str, str]) -> str | None:
+    """Return the program to start: the configured one, else what suits a display, else what suits a terminal."""
+    if configured:
+        return configured
+    graphical = ("DISPLAY" in environment or "WAYLAND_DISPLAY" in environment) and GRAPHICAL
+    candidates = ("pinentry", *(graphical or ()), *(TEXTUAL if own_terminal() else ()))
+    return next((found for name in candidates if (found := shutil.which(name))), None)
+
+
+def own_terminal() -> str | None:
+    """Return the terminal of this process's standard input; None when it has none."""
+    with contextlib.suppress(OSError):
+        return os.ttyname(0)
+    return None
+
+
+def own_locale(environment: Mapping[str, str]) -> str:
+    """Return the locale of this process, as its environment says."""
+    return next((environment[name] for name in LOCALES if environment.get(name)), "C.UTF-8")
+
+
+def options(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a pinentry must be told of where it runs."""
+    locale = own_locale(environment)
+    told = {"lc-ctype": locale if "UTF-8" in locale.upper() else "C.UTF-8", "lc-messages": locale}
+    terminal = own_terminal()
+    if terminal:
+        told |= {"ttyname": terminal, "ttytype": environment.get("TERM", "vt100")}
+    return told
+
+
+@asynccontextmanager
+async def conversation(program: str) -> AsyncIterator[Assuan]:
+    """Start the program and talk to it; it has ended when the ``with`` has. Raises PromptUnavailable."""
+    async with running(program) as connection:
+        talk = Assuan(connection)
+        try:
+            await talk.greeting()
+            yield talk
+        finally:
+            talk.close()
+
+
+@asynccontextmanager
+async def running(program: str) -> AsyncIterator[socket.socket]:
+    """Start the program and give the connection to it; it has ended when the ``with`` has. Raises PromptUnavailable."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, _kept_terminal():
+        process = await _start(program, theirs)
+        try:
+            yield ours
+        finally:
+            ours.close()
+            await _stop(process)
+
+
+@contextmanager
+def _kept_terminal() -> Iterator[None]:
+    """Leave our terminal as it was: a pinentry that is ended while it asks leaves it without echo."""
+    before = _modes()
+    try:
+        yield
+    finally:
+        if before is not None and _modes() != before:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSAFLUSH, before)
+
+
+def _modes() -> list[int | list[bytes | int]] | None:
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:
+        return None
+
+
+async def _start(program: str, connection: socket.socket) -> asyncio.subprocess.Process:
+    """Start a pinentry that speaks over this socket, which is closed here."""
+    try:
+        return await asyncio.create_subprocess_exec(
+            program, stdin=connection.fileno(), stdout=connection.fileno(), stderr=asyncio.subprocess.DEVNULL
+        )
+    except OSError as error:
+        raise PromptUnavailable(why=f"{Path(program).name}: {error.strerror}") from error
+    finally:
+        connection.close()
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """End the program: it ends by itself when its conversation does, unless it shows a dialog."""
+    try:
+        if not await _ends(process, MOMENT):
+            _signal(process.terminate)
+            await _ends(process, GRACE)
+    finally:
+        _signal(process.kill)
+        await process.wait()
+
+
+async def _ends(process: asyncio.subprocess.Process, patience: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), patience)
+        return True
+    return False
+
+
+def _signal(send: Callable[[], None]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        send()
+
+
+# --- one dialog
 
 
 async def set_options(talk: Assuan, options: Mapping[str, str]) -> None:
@@ -41,8 +171,8 @@ async def ask_pin(talk: Assuan, asked: PinQuestion, language: str, seconds: int,
 
 
 async def confirm(talk: Assuan, question: Question, language: str, seconds: int) -> Choice:
-    """One button of two or three. Raises ConsentTimeout, PromptUnavailable."""
-    first, *_, last = answers = ANSWERS[question.third]
+    """Return which of two or three buttons was pressed. Raises ConsentTimeout, PromptUnavailable."""
+    first, *_, last = buttons = BUTTONS[question.third]
     await _show(talk, confirm_words(question, language, seconds), seconds)
     try:
         await talk.command("CONFIRM")
@@ -50,7 +180,7 @@ async def confirm(talk: Assuan, question: Question, language: str, seconds: int)
         if refusal.code == TIMEOUT:
             raise ConsentTimeout from None
         _cancelled(refusal)
-        return (answers[1] if refusal.code == NOT_CONFIRMED else last).choice  # the second button of two is the last
+        return (buttons[1] if refusal.code == NOT_CONFIRMED else last).choice  # the second button of two is the last
     return first.choice
 
 
@@ -79,7 +209,7 @@ async def _show(talk: Assuan, words: Words, seconds: int) -> None:
 
 
 def _cancelled(refusal: Refusal) -> PinCancelled:
-    """The user said no; any other refusal means that the dialog could not be shown."""
+    """Return that the user said no; any other refusal means that the dialog could not be shown."""
     if refusal.code not in (CANCELED, FULLY_CANCELED, NOT_CONFIRMED):
         raise PromptUnavailable(why=f"pinentry {refusal.code}") from None
     return PinCancelled()

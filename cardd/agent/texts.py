@@ -28,7 +28,7 @@ import pwd
 import unicodedata
 from dataclasses import dataclass
 
-from cardd.i18n import text
+from cardd.i18n import N_, Domain
 from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question
 from cardd.secret import Secret
 
@@ -39,30 +39,122 @@ LONG = {"documents", "origin", "program"}  # the longest origin has 267 bytes
 UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-ALSO = ("patient", "holder", "indirect", "air", "lent", "psc_token")  # params that have a line of their own
+QUESTIONS = {
+    "pair": N_(
+        "The program “{name}” (vendor: {vendor}) asks to use your card or your e-CPS.\n"
+        "Executable: {program}\n"
+        "User: {user}\n\n"
+        "Check that the program shows this code: {code}"
+    ),
+    "login": N_("“{client}” asks to open a session with your card."),
+    "unlock": N_("“{client}” asks to open its session again; it was locked meanwhile."),
+    "sign": N_("“{client}” asks for your signature.\nDocument: “{document}”\nSHA-256 digest: {digest}…"),
+    "certificates": N_(
+        "“{client}” asks to read your card's certificates: your name, your national number, your profession."
+    ),
+    "assertions": N_(
+        "“{client}” asks to issue assertions in your name until you log out, without asking again: to open any "
+        "patient's record (DMP), emergency accesses (break glass, centre 15) and secret connections included, and to "
+        "look up identities (INSi). Each is written down; no document is signed. Do you agree?"
+    ),
+    "origin": N_("The site {origin} asks to use your card or your e-CPS."),
+    "last_try": N_(
+        "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
+        "“{client}” asks for this PIN. Do you want to risk the last try?"
+    ),
+    "relay": N_(
+        "“{client}” asks to reach the server “{upstream}” ({host}) in your name, with your certificate, as long as "
+        "the session lasts."
+    ),
+    "organisation": N_("“{client}” asks for the key of your organisation's certificate, to act for you."),
+    "pin_change": N_("“{client}” asks to change this card's PIN."),
+    "pin_unblock": N_("“{client}” asks to unblock this card's PIN."),
+    "card": N_("“{client}” asks for a card, and several can serve. Use this one?"),
+    "ecps": N_(
+        "“{client}” asks to open a session with your e-CPS.\n\n"
+        "{digits}\n\n"
+        "Agree on your mobile if the e-CPS app shows these two digits, and refuse if they differ."
+    ),
+    "ecps_browser": N_(
+        "“{client}” asks to open a session through Pro Santé Connect.\n\n"
+        "Log in on the page that opened in your browser. Refuse here to give up."
+    ),
+    "situation": N_(
+        "“{client}” opens a session, and you practise in several situations. Take this one?\n"
+        "Place: “{structure}”\n"
+        "Profession {profession}, savoir-faire {specialty}, sector {sector} (ANS codes)."
+    ),
+    "remember_hint": N_(
+        "“{client}” offers to remember your national id, {national_id}, for your next logins with e-CPS on this "
+        "computer account. No code is remembered."
+    ),
+}
+ALSO = {  # what has a line of its own, by its parameter
+    "patient": N_("Patient: “{patient}”"),
+    "holder": N_("Holder: {holder}"),
+    "indirect": N_(
+        "The certificate of “{indirect}” signs them; who you are is as the program says. They feed the DMP and do "
+        "not read it."
+    ),
+    "air": N_("For the DMP, your organisation's certificate signs them; they are for reading only (AIR)."),
+    "lent": N_("That certificate is your organisation's, not your own."),
+    "psc_token": N_(
+        "It also asks to receive your Pro Santé Connect token, with which it acts in your name at other services as "
+        "long as the session lasts."
+    ),
+}
+PROMPTS = {
+    PinRole.CURRENT: N_("PIN:"),
+    PinRole.NEW: N_("New PIN:"),
+    PinRole.REPEATED: N_("The new PIN once more:"),
+    PinRole.PUK: N_("Unblocking code:"),
+}
+PROBLEMS = {
+    "wrong": N_("Wrong code. Tries left: {tries_left}."),
+    "refused": N_("Wrong code."),
+    "mismatch": N_("The new PIN was typed in two different ways."),
+    "same": N_("The new PIN is the old one."),
+    "repeated": N_("Too easy to guess: a pattern repeats itself."),
+    "sequence": N_("Too easy to guess: the digits follow one another."),
+}
 DIGITS = range(ord("0"), ord("9") + 1)
+
+_ = Domain("dialogs")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer: the name of its texts (``dialog.NAME`` on its button, ``dialog.letter.NAME`` on a terminal's key)."""
+class Button:
+    """One answer to a question: the word on its button, that word with its key on a terminal, and what it means."""
 
-    name: str
+    label: str
+    keyed: str
     choice: Choice
 
 
-# the answers to a question by its third one: the first is the default button, the last is that of cancelling
-ANSWERS = {
-    None: (Answer("yes", Choice.YES), Answer("no", Choice.NO)),
-    Choice.ALWAYS: (Answer("once", Choice.YES), Answer("always", Choice.ALWAYS), Answer("no", Choice.NO)),
-    Choice.AGAIN: (Answer("hide", Choice.YES), Answer("again", Choice.AGAIN), Answer("cancel", Choice.NO)),
-    Choice.ANOTHER: (Answer("this", Choice.YES), Answer("another", Choice.ANOTHER), Answer("cancel", Choice.NO)),
+# the buttons of a question by its third choice: the first is the default one, the last is that of cancelling
+BUTTONS = {
+    None: (Button(N_("Accept"), N_("[y] Accept"), Choice.YES), Button(N_("Refuse"), N_("[n] Refuse"), Choice.NO)),
+    Choice.ALWAYS: (
+        Button(N_("Only this once"), N_("[y] Only this once"), Choice.YES),
+        Button(N_("Always accept"), N_("[a] Always accept"), Choice.ALWAYS),
+        Button(N_("Refuse"), N_("[n] Refuse"), Choice.NO),
+    ),
+    Choice.AGAIN: (
+        Button(N_("Hide"), N_("[h] Hide"), Choice.YES),
+        Button(N_("Resend"), N_("[r] Resend"), Choice.AGAIN),
+        Button(N_("Cancel"), N_("[n] Cancel"), Choice.NO),
+    ),
+    Choice.ANOTHER: (
+        Button(N_("Use this one"), N_("[y] Use this one"), Choice.YES),
+        Button(N_("Show another"), N_("[a] Show another"), Choice.ANOTHER),
+        Button(N_("Cancel"), N_("[n] Cancel"), Choice.NO),
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One dialog's words; ``error`` is shown apart, ``not_ok`` is there when there are three answers."""
+    """One dialog's words; ``error`` is shown apart, ``not_ok`` is there when there are three buttons."""
 
     title: str
     description: str
@@ -74,43 +166,51 @@ class Words:
 
 
 def pin_words(asked: PinQuestion, language: str, seconds: int, *, format_error: bool = False) -> Words:
-    """The words of a PIN dialog."""
-    lines = [_question(asked.question, language), text("dialog.card", language, **_card(asked))]
+    """Return the words of a PIN dialog."""
+    lines = [
+        _question(asked.question, language),
+        _card(clean({"card": asked.card.upper(), "reader": asked.reader}), language),
+    ]
     if asked.role is PinRole.NEW:
-        lines.append(text("dialog.new", language, **_lengths(asked.pin)))
+        lines.append(_new_length(asked.pin, language))
     if asked.tries_left is not None:
-        lines.append(text("dialog.tries", language, tries_left=asked.tries_left))
-    lines.append(text("dialog.time", language, seconds=seconds))
+        lines.append(_("Tries left: {tries_left}.", language, tries_left=asked.tries_left))
+    lines.append(_time(seconds, language))
+    prompt = PROMPTS[asked.role]
     return Words(
-        title=text("dialog.title", language),
+        title=_title(language),
         description="\n".join(lines),
-        ok=text("dialog.ok", language),
-        cancel=text("dialog.cancel", language),
-        prompt=text(f"dialog.prompt.{asked.role}" if asked.pin.digits else "dialog.prompt.password", language),
-        error=_error(asked, language, format_error=format_error),
+        ok=_("OK", language),
+        cancel=_("Cancel", language),
+        prompt=_(prompt, language) if asked.pin.digits else _("Password:", language),
+        error=_format_error(asked.pin, language) if format_error else _problem(asked, language),
     )
 
 
 def confirm_words(question: Question, language: str, seconds: int) -> Words:
-    """The words of a dialog with two or three answers."""
+    """Return the words of a dialog with two or three buttons."""
     lines = [_question(question, language)]
     if question.topic in ("last_try", "card"):
-        lines.append(text("dialog.card", language, **clean(question.params)))
-    lines.append(text("dialog.time", language, seconds=seconds))
-    first, *middle, last = [text(f"dialog.{answer.name}", language) for answer in ANSWERS[question.third]]
-    title = text("dialog.title", language)
-    return Words(title, "\n".join(lines), ok=first, not_ok="".join(middle), cancel=last)
+        lines.append(_card(clean(question.params), language))
+    lines.append(_time(seconds, language))
+    first, *middle, last = [_(button.label, language) for button in BUTTONS[question.third]]
+    return Words(_title(language), "\n".join(lines), ok=first, not_ok="".join(middle), cancel=last)
+
+
+def keyed_words(button: Button, language: str) -> str:
+    """Return a button's word behind its key, as a terminal shows it: ``[y] Accept``."""
+    return _(button.keyed, language)
 
 
 def notice_words(question: Question, language: str) -> Words:
-    """The words of a message: what is asked, and that the reader's keypad (param ``reader``) waits for the PIN."""
-    close = text("dialog.close", language)
-    description = _question(question, language) + "\n" + text("dialog.keypad", language, **clean(question.params))
-    return Words(text("dialog.title", language), description, ok=close, cancel=close)
+    """Return the words of a message: what is asked, and that the keypad of ``reader`` (a param) waits for the PIN."""
+    close = _("Close", language)
+    keypad = _("Enter your PIN on the keypad of the reader “{reader}”.", language, **clean(question.params))
+    return Words(_title(language), _question(question, language) + "\n" + keypad, ok=close, cancel=close)
 
 
 def clean(params: dict[str, str | int]) -> dict[str, str | int]:
-    """Parameters that cannot imitate the dialog's own words."""
+    """Return parameters that cannot imitate the dialog's own words."""
     return {name: _clean(name, value) for name, value in params.items()}
 
 
@@ -125,7 +225,7 @@ def _clean(name: str, value: str | int) -> str | int:
 
 
 def _shortened(shown: str, limit: int) -> str:
-    """Without its middle: of a path, an origin or a document both ends tell."""
+    """Return the text without its middle: of a path, an origin or a document both ends tell."""
     head, tail = shown[: len(shown) // 2], shown[len(shown) // 2 :]
     half = (limit - _size("…")) // 2
     while _size(head) > half:
@@ -140,37 +240,78 @@ def _size(shown: str) -> int:
 
 
 def _question(question: Question, language: str) -> str:
-    params = {"user": user_name(question.uid), **question.params}
-    sentence = text(f"dialog.{question.topic}.question", language, **clean(params))
-    also = [text(f"dialog.{name}", language, **clean(params)) for name in ALSO if name in params]
-    return "\n".join((sentence, *also))
+    params = clean({"user": user_name(question.uid), **question.params})
+    also = [_(sentence, language, **params) for name, sentence in ALSO.items() if name in params]
+    return "\n".join((_sentence(question.topic, params, language), *also))
 
 
-def _card(asked: PinQuestion) -> dict[str, str | int]:
-    return clean({"card": asked.card.upper(), "reader": asked.reader})
+def _sentence(topic: str, params: dict[str, str | int], language: str) -> str:
+    if topic == "sign_batch":
+        return _.plural(
+            "“{client}” asks for {number} signature.\nBatch: “{batch}”\nDocuments: {documents}",
+            "“{client}” asks for {number} signatures, all at once.\nBatch: “{batch}”\nDocuments: {documents}",
+            int(params["count"]),
+            language,
+            **params,
+        )
+    return _(QUESTIONS[topic], language, **params)
 
 
-def _lengths(pin: PinInfo) -> dict[str, str | int]:
-    return {"minimum": pin.minimum, "maximum": pin.maximum}
+def _title(language: str) -> str:
+    return _("cardd – health professional's card", language)
 
 
-def _error(asked: PinQuestion, language: str, *, format_error: bool) -> str:
-    if format_error:
-        return text("dialog.format" if asked.pin.digits else "dialog.length", language, **_lengths(asked.pin))
-    if asked.problem:
-        tries = {"tries_left": asked.tries_left} if asked.tries_left is not None else {}
-        return text(f"dialog.problem.{asked.problem}", language, **tries)
-    return ""
+def _card(params: dict[str, str | int], language: str) -> str:
+    return _("Card {card}, reader “{reader}”.", language, **params)
+
+
+def _time(seconds: int, language: str) -> str:
+    return _("This dialog closes after {seconds} s.", language, seconds=seconds)
+
+
+def _new_length(pin: PinInfo, language: str) -> str:
+    if pin.minimum == pin.maximum:
+        return _.plural("The new PIN has {number} digit.", "The new PIN has {number} digits.", pin.minimum, language)
+    return _("The new PIN has {minimum} to {maximum} digits.", language, minimum=pin.minimum, maximum=pin.maximum)
+
+
+def _format_error(pin: PinInfo, language: str) -> str:
+    if not pin.digits:
+        return _(
+            "{minimum} to {maximum} characters. Nothing was sent.", language, minimum=pin.minimum, maximum=pin.maximum
+        )
+    if pin.minimum == pin.maximum:
+        return _.plural(
+            "{number} digit. Nothing was sent to the card.",
+            "{number} digits. Nothing was sent to the card.",
+            pin.minimum,
+            language,
+        )
+    return _(
+        "{minimum} to {maximum} digits. Nothing was sent to the card.",
+        language,
+        minimum=pin.minimum,
+        maximum=pin.maximum,
+    )
+
+
+def _problem(asked: PinQuestion, language: str) -> str:
+    if asked.problem is None:
+        return ""
+    if asked.tries_left is None:
+        problem = "refused" if asked.problem == "wrong" else asked.problem
+        return _(PROBLEMS[problem], language)
+    return _(PROBLEMS[asked.problem], language, tries_left=asked.tries_left)
 
 
 def can_be(typed: Secret, pin: PinInfo) -> bool:
-    """Whether what was typed can be this PIN at all."""
+    """Return whether what was typed can be this PIN at all."""
     with typed.view() as view:
         return pin.minimum <= len(view) <= pin.maximum and (not pin.digits or all(byte in DIGITS for byte in view))
 
 
 def user_name(uid: int) -> str:
-    """The OS user's name; the number when the system knows no name."""
+    """Return the OS user's name; the number when the system knows no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -32,7 +32,6 @@ LANGUAGES = ("fr", "en")
 DEFAULT = "fr"
 LOCALE = Path(__file__).with_name("locale")
 DOMAINS = {
-    "dialog": "dialogs",
     "reason": "reasons",
     "ended": "reasons",
     "psc": "psc",

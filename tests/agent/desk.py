@@ -6,8 +6,8 @@ import os
 import socket
 from pathlib import Path
 
-from cardd.agent.prompters import Prompters
-from cardd.agent.remote import AgentServer
+from cardd.agent.dialogs import Dialogs
+from cardd.agent.server import AgentServer
 from cardd.model import PinInfo, PinQuestion, Question
 from cardd.secret import Secret
 from tests.rig.waiting import eventually
@@ -19,7 +19,7 @@ US = os.getuid()
 
 
 class Desk:
-    """Prompters that listen where agents come. ``pinentry`` is their own program."""
+    """Dialogs that listen where agents come. ``pinentry`` is their own program."""
 
     def __init__(self, directory: Path, pinentry: Path | str = NO_PINENTRY) -> None:
         self.path = directory / "agent.sock"
@@ -28,16 +28,16 @@ class Desk:
     def start(self) -> None:
         """Listen, and know nobody yet."""
         self.agents = AgentServer(greeting_timeout=GREETING_TIMEOUT)
-        self.prompters = Prompters(program=self._pinentry, timeout=20, agents=self.agents)
+        self.dialogs = Dialogs(program=self._pinentry, timeout=20, agents=self.agents)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.path))
         self.path.chmod(0o666)
         listener.listen()
-        self.prompters.start([listener])
+        self.dialogs.start([listener])
 
     async def stop(self) -> None:
         """Let every agent go."""
-        await self.prompters.stop()
+        await self.dialogs.stop()
         self.path.unlink()
 
     async def has(self, count: int, uid: int = US) -> None:
@@ -48,6 +48,6 @@ class Desk:
         """Ask for a PIN; what was typed."""
         question = Question("login", uid, {"client": "LPS de test"})
         with Secret() as pin:
-            await self.prompters.ask_pin(PinQuestion(question, PIN, "Lecteur A", "cps3", 3), pin)
+            await self.dialogs.ask_pin(PinQuestion(question, PIN, "Lecteur A", "cps3", 3), pin)
             with pin.view() as typed:
                 return bytes(typed)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.agent.remote import AGENTS_MAX
+from cardd.agent.server import AGENTS_MAX
 from cardd.errors import PromptUnavailable
 from tests.agent.desk import US, Desk
 from tests.rig import other_user

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.agent.prompters import Prompters
+from cardd.agent.dialogs import Dialogs
 from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
 from cardd.model import Choice, PinInfo, PinQuestion, Question
 from cardd.secret import Secret
@@ -24,9 +24,9 @@ def pin_question(language: str = "fr", *, tries_left: int = 3, problem: str | No
     return PinQuestion(question(language=language), PIN, "Lecteur A", "cps3", tries_left, problem)
 
 
-async def typed(prompters: Prompters, asked: PinQuestion) -> bytes:
+async def typed(dialogs: Dialogs, asked: PinQuestion) -> bytes:
     with Secret() as secret:
-        await prompters.ask_pin(asked, secret)
+        await dialogs.ask_pin(asked, secret)
         with secret.view() as view:
             return bytes(view)
 
@@ -37,18 +37,18 @@ def pinentry(tmp_path: Path) -> ScriptedPinentry:
 
 
 @pytest.fixture
-def prompters(pinentry: ScriptedPinentry) -> Prompters:
-    return Prompters(program=str(pinentry.path), timeout=30)
+def dialogs(pinentry: ScriptedPinentry) -> Dialogs:
+    return Dialogs(program=str(pinentry.path), timeout=30)
 
 
-async def test_the_typed_pin_arrives(prompters: Prompters) -> None:
-    assert await typed(prompters, pin_question()) == b"7319"
+async def test_the_typed_pin_arrives(dialogs: Dialogs) -> None:
+    assert await typed(dialogs, pin_question()) == b"7319"
 
 
 async def test_the_dialog_names_program_card_reader_and_tries_in_french(
-    prompters: Prompters, pinentry: ScriptedPinentry
+    dialogs: Dialogs, pinentry: ScriptedPinentry
 ) -> None:
-    await typed(prompters, pin_question())
+    await typed(dialogs, pin_question())
     [shown] = pinentry.shown()
     assert shown.description.splitlines() == [
         "« LPS de test » demande d'ouvrir une session avec votre carte.",
@@ -59,10 +59,8 @@ async def test_the_dialog_names_program_card_reader_and_tries_in_french(
     assert (shown.prompt, shown.ok, shown.cancel, shown.timeout) == ("Code porteur :", "Valider", "Annuler", "30")
 
 
-async def test_the_dialog_speaks_english_where_english_is_wanted(
-    prompters: Prompters, pinentry: ScriptedPinentry
-) -> None:
-    await typed(prompters, pin_question("en", tries_left=2, problem="wrong"))
+async def test_the_dialog_speaks_english_where_english_is_wanted(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
+    await typed(dialogs, pin_question("en", tries_left=2, problem="wrong"))
     [shown] = pinentry.shown()
     assert "“LPS de test” asks to open a session with your card." in shown.description
     assert shown.error == "Wrong code. Tries left: 2."
@@ -70,16 +68,16 @@ async def test_the_dialog_speaks_english_where_english_is_wanted(
 
 @pytest.mark.parametrize("impossible", ["123", "123456789", "12a4", ""])
 async def test_a_pin_that_cannot_be_right_is_asked_again_in_the_same_dialog(
-    prompters: Prompters, pinentry: ScriptedPinentry, impossible: str
+    dialogs: Dialogs, pinentry: ScriptedPinentry, impossible: str
 ) -> None:
     pinentry.answer(f"pin:{impossible}", "pin:7319")
-    assert await typed(prompters, pin_question()) == b"7319"
+    assert await typed(dialogs, pin_question()) == b"7319"
     assert pinentry.shown()[1].error == "De 4 à 8 chiffres. Rien n'a été envoyé à la carte."
 
 
-async def test_percent_escapes_are_decoded(prompters: Prompters, pinentry: ScriptedPinentry) -> None:
+async def test_percent_escapes_are_decoded(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
     pinentry.answer("pin:%37%33%31%39")
-    assert await typed(prompters, pin_question()) == b"7319"
+    assert await typed(dialogs, pin_question()) == b"7319"
 
 
 @pytest.mark.parametrize(
@@ -93,26 +91,26 @@ async def test_percent_escapes_are_decoded(prompters: Prompters, pinentry: Scrip
     ],
 )
 async def test_what_is_no_pin_ends_in_its_own_error_and_leaves_no_pin(
-    prompters: Prompters, pinentry: ScriptedPinentry, answer: str, error: type[CarddError]
+    dialogs: Dialogs, pinentry: ScriptedPinentry, answer: str, error: type[CarddError]
 ) -> None:
     pinentry.answer(answer)
     with Secret() as secret:
         with pytest.raises(error):
-            await prompters.ask_pin(pin_question(), secret)
+            await dialogs.ask_pin(pin_question(), secret)
         assert not secret
 
 
 async def test_a_pinentry_that_hangs_is_given_up_and_ended(pinentry: ScriptedPinentry) -> None:
     pinentry.answer("hang")
     with Secret() as secret, pytest.raises(PinTimeout):
-        await Prompters(program=str(pinentry.path), timeout=1).ask_pin(pin_question(), secret)
+        await Dialogs(program=str(pinentry.path), timeout=1).ask_pin(pin_question(), secret)
 
 
 async def test_a_program_that_is_no_pinentry_is_told(tmp_path: Path) -> None:
     with Secret() as secret, pytest.raises(PromptUnavailable):
-        await Prompters(program=str(tmp_path / "nothing")).ask_pin(pin_question(), secret)
+        await Dialogs(program=str(tmp_path / "nothing")).ask_pin(pin_question(), secret)
     with Secret() as secret, pytest.raises(PromptUnavailable):
-        await Prompters(program="/bin/true").ask_pin(pin_question(), secret)
+        await Dialogs(program="/bin/true").ask_pin(pin_question(), secret)
 
 
 @pytest.mark.parametrize(
@@ -130,29 +128,29 @@ async def test_a_program_that_is_no_pinentry_is_told(tmp_path: Path) -> None:
     ],
 )
 async def test_a_question_has_two_answers_or_three(
-    prompters: Prompters, pinentry: ScriptedPinentry, answer: str, third: Choice | None, choice: Choice
+    dialogs: Dialogs, pinentry: ScriptedPinentry, answer: str, third: Choice | None, choice: Choice
 ) -> None:
     pinentry.answer(answer)
     asked = Question("origin", os.getuid(), {"origin": "https://dmp.example"}, "fr", third=third)
-    assert await prompters.confirm(asked) is choice
+    assert await dialogs.confirm(asked) is choice
 
 
-async def test_no_answer_to_a_question_is_a_timeout(prompters: Prompters, pinentry: ScriptedPinentry) -> None:
+async def test_no_answer_to_a_question_is_a_timeout(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
     pinentry.answer("timeout")
     with pytest.raises(ConsentTimeout):
-        await prompters.confirm(question("sign", document="a.pdf", digest="00"))
+        await dialogs.confirm(question("sign", document="a.pdf", digest="00"))
 
 
-async def test_the_pairing_dialog_shows_program_user_and_code(prompters: Prompters, pinentry: ScriptedPinentry) -> None:
+async def test_the_pairing_dialog_shows_program_user_and_code(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
     params = {"name": "LPS", "vendor": "Éditeur", "program": "/usr/bin/lps", "code": "402817"}
-    await prompters.confirm(Question("pair", os.getuid(), dict(params), "fr"))
+    await dialogs.confirm(Question("pair", os.getuid(), dict(params), "fr"))
     [shown] = pinentry.shown()
     for expected in ("« LPS »", "Éditeur", "/usr/bin/lps", "402817", "root" if os.getuid() == 0 else ""):
         assert expected in shown.description
 
 
-async def test_a_signature_shows_document_patient_and_digest(prompters: Prompters, pinentry: ScriptedPinentry) -> None:
-    await prompters.confirm(question("sign", document="cr.pdf", digest="0123456789abcdef", patient="SIMULATION Zoé"))
+async def test_a_signature_shows_document_patient_and_digest(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
+    await dialogs.confirm(question("sign", document="cr.pdf", digest="0123456789abcdef", patient="SIMULATION Zoé"))
     [shown] = pinentry.shown()
     for expected in ("« LPS de test »", "« cr.pdf »", "0123456789abcdef", "« SIMULATION Zoé »"):
         assert expected in shown.description
@@ -170,10 +168,10 @@ async def test_a_signature_shows_document_patient_and_digest(prompters: Prompter
     ],
 )
 async def test_a_programs_name_cannot_imitate_the_dialogs_own_words(
-    prompters: Prompters, pinentry: ScriptedPinentry, hostile: str
+    dialogs: Dialogs, pinentry: ScriptedPinentry, hostile: str
 ) -> None:
     asked = Question("login", os.getuid(), {"client": hostile}, "fr")
-    await prompters.ask_pin(PinQuestion(asked, PIN, "Lecteur A", "cps3", 3), Secret())
+    await dialogs.ask_pin(PinQuestion(asked, PIN, "Lecteur A", "cps3", 3), Secret())
     [shown] = pinentry.shown()
     first, *rest = shown.description.splitlines()
     assert first.startswith("« ")
@@ -183,20 +181,20 @@ async def test_a_programs_name_cannot_imitate_the_dialogs_own_words(
     assert all(character.isprintable() for character in first)
 
 
-async def test_what_is_asked_of_another_user_needs_that_users_agent(prompters: Prompters) -> None:
+async def test_what_is_asked_of_another_user_needs_that_users_agent(dialogs: Dialogs) -> None:
     with pytest.raises(PromptUnavailable):
-        await prompters.confirm(Question("login", os.getuid() + 1, {"client": "LPS"}))
+        await dialogs.confirm(Question("login", os.getuid() + 1, {"client": "LPS"}))
 
 
-async def test_the_pinentry_is_told_the_locale(prompters: Prompters, pinentry: ScriptedPinentry) -> None:
-    await prompters.confirm(question())
+async def test_the_pinentry_is_told_the_locale(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
+    await dialogs.confirm(question())
     assert any(option.startswith("lc-ctype=") and "UTF-8" in option for option in pinentry.shown()[0].options)
 
 
 async def test_a_keypads_notice_shows_what_is_asked_and_where_to_type(
-    prompters: Prompters, pinentry: ScriptedPinentry
+    dialogs: Dialogs, pinentry: ScriptedPinentry
 ) -> None:
-    await prompters.notify(question("sign", document="cr.pdf", digest="00", reader="Lecteur A"))
+    await dialogs.notify(question("sign", document="cr.pdf", digest="00", reader="Lecteur A"))
     [shown] = pinentry.shown()
     assert shown.kind == "message"
     for expected in ("« cr.pdf »", "Saisissez votre code porteur sur le clavier du lecteur « Lecteur A »."):

@@ -44,10 +44,10 @@ async def test_a_question_is_answered_at_the_desktop(desk: Desk, pinentry: Scrip
     origin = Question("origin", US, {"origin": "https://dmp.example"})
     with agent_process(desk.path, pinentry.path):
         await desk.has(1)
-        assert await desk.prompters.confirm(origin) is Choice.NO
-        assert await desk.prompters.confirm(origin) is Choice.YES
+        assert await desk.dialogs.confirm(origin) is Choice.NO
+        assert await desk.dialogs.confirm(origin) is Choice.YES
         remember = Question("origin", US, {"origin": "https://dmp.example"}, third=Choice.ALWAYS)
-        assert await desk.prompters.confirm(remember) is Choice.ALWAYS
+        assert await desk.dialogs.confirm(remember) is Choice.ALWAYS
 
 
 async def test_the_next_question_may_come_as_soon_as_the_last_is_answered(

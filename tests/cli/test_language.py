@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cardd.cli import agent, cardd
 from cardd.cli.cardctl import COMMANDS, main
 from tests.cli.station import User
 
@@ -62,3 +63,13 @@ def test_colour_is_for_terminals(stranger: User) -> None:
 
 def test_what_the_system_says_of_a_file_is_told_in_french_too(stranger: User) -> None:
     assert "ce fichier ou ce dossier n'existe pas" in stranger.run("verify", "/nowhere/x.pdf", "--lang", "fr").err
+
+
+def test_the_agent_and_the_daemon_have_their_help_in_the_language_of_the_locale(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
+    for program in (agent.main, cardd.main):
+        with pytest.raises(SystemExit):
+            program(["--help"])
+        assert "affiche cette aide" in capsys.readouterr().out

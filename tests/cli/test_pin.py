@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from cardd.i18n import LANGUAGES, text
 from cardd_simulators.cards.card import SimulatedCard
 from tests.cli.conftest import Station
 from tests.cli.station import User
@@ -35,8 +34,10 @@ def test_the_pin_is_changed_in_the_dialogs(user: User, station: Station, card: S
     told = user.ok("pin", "change", "--card", identifier(user, station), "--lang", "fr")
     assert "Le code porteur est changé." in told
     shown = [shown.prompt for shown in station.pinentry.shown()][-3:]
-    roles = ("current", "new", "repeated")
-    assert shown in [[text(f"dialog.prompt.{role}", language) for role in roles] for language in LANGUAGES]
+    assert shown in (
+        ["PIN:", "New PIN:", "The new PIN once more:"],
+        ["Code porteur :", "Nouveau code porteur :", "Le nouveau code, encore une fois :"],
+    )
     assert card.process(bytes.fromhex("0020000104") + b"2580") == b"\x90\x00"
 
 

@@ -37,7 +37,7 @@ def agent_process(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run an agent inside the ``with``; SIGTERM ends it, with success, unless it has ended before."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "cardd.agent.main", "--socket", socket, "--pinentry", pinentry],
+        [sys.executable, "-m", "cardd.cli.agent", "--socket", socket, "--pinentry", pinentry],
         env={**os.environ, "LC_ALL": locale},
         stdin=subprocess.DEVNULL,
     )
@@ -61,7 +61,7 @@ def other_users_agent(socket: Path, directory: Path, pin: bytes) -> Iterator[Pat
     program.write_text(OTHER_PINENTRY.format(shown=shown, pin=pin.decode()))
     program.chmod(0o755)
     other_user.open_to_everybody(directory)
-    with other_user.start(OTHER_AGENT, socket, program, imports="from cardd.agent.main import main") as process:
+    with other_user.start(OTHER_AGENT, socket, program, imports="from cardd.cli.agent import main") as process:
         try:
             yield shown
         finally:

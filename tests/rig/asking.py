@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 
-from cardd.agent.prompters import Prompters
+from cardd.agent.dialogs import Dialogs
 from cardd.errors import CarddError
 from cardd.model import Choice, PinInfo, PinQuestion, Question
 from cardd.secret import Secret
@@ -43,7 +43,7 @@ def pin_answer(pin: bytes) -> str:
     return f"{len(pin)} {hashlib.sha256(pin).hexdigest()}"
 
 
-async def ask(kind: str, language: str, prompters: Prompters, *, wrong_before: bool) -> str:
+async def ask(kind: str, language: str, dialogs: Dialogs, *, wrong_before: bool) -> str:
     """Ask; what is to be printed."""
     who: dict[str, str | int] = {"client": "Cabinet Zoé & associés"}
     signing = {**who, "document": "Compte rendu opératoire.pdf", "digest": "0123456789abcdef", "reader": "Lecteur №1"}
@@ -51,16 +51,16 @@ async def ask(kind: str, language: str, prompters: Prompters, *, wrong_before: b
         if kind == "pin":
             question = Question("login", os.getuid(), who, language)
             with Secret() as pin:
-                await prompters.ask_pin(
+                await dialogs.ask_pin(
                     PinQuestion(question, PIN, "Lecteur №1", "cps3", 2, "wrong" if wrong_before else None), pin
                 )
                 with pin.view() as typed:
                     return pin_answer(bytes(typed))
         if kind == "notice":
-            await prompters.notify(Question("sign", os.getuid(), signing, language))
+            await dialogs.notify(Question("sign", os.getuid(), signing, language))
             return "closed"
         third = Choice.ALWAYS if kind == "remember" else None
-        return await prompters.confirm(Question("sign", os.getuid(), signing, language, third=third))
+        return await dialogs.confirm(Question("sign", os.getuid(), signing, language, third=third))
     except CarddError as error:
         return error.code
 
@@ -75,8 +75,8 @@ async def main() -> None:
     parser.add_argument("--pinentry")
     parser.add_argument("--wrong-before", action="store_true")
     told = parser.parse_args()
-    prompters = Prompters(program=told.pinentry, timeout=told.timeout)
-    answer = asyncio.ensure_future(ask(told.kind, told.language, prompters, wrong_before=told.wrong_before))
+    dialogs = Dialogs(program=told.pinentry, timeout=told.timeout)
+    answer = asyncio.ensure_future(ask(told.kind, told.language, dialogs, wrong_before=told.wrong_before))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, answer.cancel)
     try:

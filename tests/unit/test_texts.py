@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 import cardd.i18n
 from cardd.agent.assuan import LINE_MAX
-from cardd.agent.texts import Words
+from cardd.agent.texts import BUTTONS, QUESTIONS, Words, confirm_words, keyed_words, pin_words
 from cardd.errors import CarddError, every_error
 from cardd.i18n import LANGUAGES, catalogue, fill, language_of, template, text
-from tests.agent.dialogs import PARAMS, every_dialog
+from cardd.model import Choice, PinQuestion, PinRole, Question
+from tests.agent.dialogs import PARAMS, PIN, every_dialog, question
 
 DOMAINS = sorted(file.stem for file in Path(cardd.i18n.__file__).parent.glob("fr/[!_]*.py"))
 PLACE = re.compile(r"\{(\w*)\}")
@@ -70,8 +71,7 @@ def test_no_text_is_left_of_an_error_that_is_gone() -> None:
 
 
 def test_every_topic_of_a_dialog_is_tried_here() -> None:
-    topics = {key.split(".")[1] for key in catalogue("dialogs", "fr") if key.endswith(".question")}
-    assert topics == PARAMS.keys()
+    assert {*QUESTIONS, "sign_batch"} == PARAMS.keys()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -139,3 +139,25 @@ def test_the_language_is_chosen_from_a_locale_or_a_header(wanted: str | None, la
 
 def test_a_parameter_that_looks_like_a_place_is_shown_as_it_is() -> None:
     assert fill("« {client} »", client="{client} {0} %s") == "« {client} {0} %s »"
+
+
+def test_a_pin_of_one_length_and_one_signature_are_told_in_the_singular() -> None:
+    four = replace(PIN, maximum=4)
+    asked = PinQuestion(question("login"), four, "Lecteur A", "cps3", 3, None, PinRole.NEW)
+    assert "The new PIN has 4 digits." in pin_words(asked, "en", 60).description
+    assert pin_words(asked, "fr", 60, format_error=True).error.startswith("4 chiffres.")
+    one = Question("sign_batch", 4242, {**PARAMS["sign_batch"], "count": 1})
+    assert "asks for 1 signature." in confirm_words(one, "en", 60).description
+
+
+def test_a_wrong_code_whose_tries_are_not_known_is_told_without_them() -> None:
+    asked = PinQuestion(question("pin_unblock"), PIN, "Lecteur A", "pkcs11", None, "wrong", PinRole.PUK)
+    assert pin_words(asked, "en", 60).error == "Wrong code."
+
+
+@pytest.mark.parametrize("third", [None, Choice.ALWAYS, Choice.AGAIN, Choice.ANOTHER])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_answer_on_a_terminal_has_a_key_of_its_own(language: str, third: Choice | None) -> None:
+    shown = [keyed_words(button, language) for button in BUTTONS[third]]
+    assert all(re.match(r"\[[a-z]\] \w", told) for told in shown), shown
+    assert len({told[1] for told in shown}) == len(shown)

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cardd.agent.assuan import Assuan, Refusal
-from cardd.agent.local import conversation, find_pinentry
+from cardd.agent.pinentry import conversation, find_pinentry
 from cardd.cli.doctor.check import Finding, failure, ok, warning
 from cardd.cli.doctor.surroundings import Surroundings, Unknowable, in_time
 from cardd.client import CarddClient

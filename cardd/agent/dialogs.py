@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from cardd.agent import local, pinentry
+from cardd.agent import pinentry
 from cardd.agent.assuan import Assuan
-from cardd.agent.remote import AgentServer
-from cardd.agent.tty import TerminalPrompter
+from cardd.agent.server import AgentServer
+from cardd.agent.terminal import TerminalPrompter
 from cardd.errors import CarddError, ConsentTimeout, PinTimeout, PromptBusy, PromptUnavailable
 from cardd.i18n import language_of
 from cardd.model import Choice, PinQuestion, Question
@@ -28,7 +28,7 @@ WAITING_MAX = 8
 GRACE = 2.0  # seconds that a pinentry has to give up by itself before we do
 
 
-class Prompters:
+class Dialogs:
     """``cardd.ports.Prompter``. ``program`` is the configured pinentry, ``timeout`` the longest a dialog may stay."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Prompters:
             )
 
     async def confirm(self, question: Question) -> Choice:
-        """Yes, always or no. Raises ConsentTimeout, PromptBusy, PromptUnavailable."""
+        """Return the choice that was made. Raises ConsentTimeout, PromptBusy, PromptUnavailable."""
         seconds = self._seconds(question)
         async with self._turn(question.uid), _limit(seconds, ConsentTimeout):
             return await self._ask(
@@ -88,12 +88,12 @@ class Prompters:
                 return await by_pinentry(talk, question.language or language_of(language))
         if question.uid != os.getuid():
             raise PromptUnavailable(why="cardd-agent")
-        language = question.language or language_of(local.own_locale(os.environ))
-        program = local.find_pinentry(self._program, os.environ)
+        language = question.language or language_of(pinentry.own_locale(os.environ))
+        program = pinentry.find_pinentry(self._program, os.environ)
         if program is None:
             return await by_terminal(TerminalPrompter(language))
-        async with local.conversation(program) as talk:
-            await pinentry.set_options(talk, local.options(os.environ))
+        async with pinentry.conversation(program) as talk:
+            await pinentry.set_options(talk, pinentry.options(os.environ))
             return await by_pinentry(talk, language)
 
     def _seconds(self, question: Question) -> int:

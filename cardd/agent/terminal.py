@@ -9,13 +9,16 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cardd.agent.texts import ANSWERS, Words, can_be, confirm_words, notice_words, pin_words
+from cardd.agent.texts import BUTTONS, Words, can_be, confirm_words, keyed_words, notice_words, pin_words
 from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
-from cardd.i18n import text
+from cardd.i18n import Domain
 from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
 
+_ = Domain("dialogs")
+
 TERMINAL = "/dev/tty"
+KEY = 1  # place of the key in “[y] Accept”
 NEWLINE = ord("\n")
 ECHO_FLAGS = 3  # place of the local modes in what tcgetattr gives
 
@@ -41,11 +44,11 @@ class TerminalPrompter:
                 words = pin_words(asked, self._language, seconds, format_error=True)
 
     async def confirm(self, question: Question, seconds: int) -> Choice:
-        """An answer by its letter; anything else is no. Raises ConsentTimeout, PromptUnavailable."""
+        """Return the choice by its letter; anything else is no. Raises ConsentTimeout, PromptUnavailable."""
         words = confirm_words(question, self._language, seconds)
-        letters = {text(f"dialog.letter.{a.name}", self._language): a for a in ANSWERS[question.third]}
-        shown = [f"[{letter}] " + text(f"dialog.{a.name}", self._language) for letter, a in letters.items()]
-        prompt = text("dialog.answer", self._language, answers=", ".join(shown))
+        buttons = {keyed_words(button, self._language): button for button in BUTTONS[question.third]}
+        letters = {shown[KEY]: button for shown, button in buttons.items()}
+        prompt = _("{answers}: ", self._language, answers=", ".join(buttons))
         with _terminal() as terminal, Secret() as line:
             termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before is not taken for consent
             _show(terminal, words, prompt)

@@ -1,13 +1,12 @@
-"""``cardd-agent``: in each desktop session, shows the dialogs that the daemon asks for.
+"""The agent: in each desktop session, shows the dialogs that the daemon asks for.
 
-It connects to the agents' socket, says its language and waits. The first byte from the daemon starts a pinentry, and a
-further connection that waits for the next dialog; bytes are passed both ways until either side ends. The PIN crosses
-this process in one locked page.
+The agent connects to the agents' socket, says its language and waits. The first byte from the daemon starts a pinentry,
+and a further connection that waits for the next dialog; bytes are passed both ways until either side ends. The PIN
+crosses this process in one locked page.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -15,8 +14,8 @@ import signal
 import socket
 from pathlib import Path
 
-from cardd.agent import local
-from cardd.agent.remote import GREETING
+from cardd.agent import pinentry
+from cardd.agent.server import GREETING
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PromptUnavailable
 from cardd.i18n import language_of
@@ -55,7 +54,7 @@ class Agent:
     async def _asked(self) -> socket.socket:
         """Connect and wait to be asked; gives the connection over which we are. Raises PromptUnavailable, OSError."""
         loop = asyncio.get_running_loop()
-        language = language_of(local.own_locale(os.environ))
+        language = language_of(pinentry.own_locale(os.environ))
         with contextlib.ExitStack() as failed:
             connection = failed.enter_context(socket.socket(socket.AF_UNIX))
             connection.setblocking(False)
@@ -67,12 +66,12 @@ class Agent:
 
     async def _show(self, connection: socket.socket) -> None:
         """Pass one dialog on; what goes wrong ends the connection, and that tells the daemon."""
-        program = local.find_pinentry(self._program, os.environ)
+        program = pinentry.find_pinentry(self._program, os.environ)
         with connection, contextlib.suppress(OSError, CarddError):
             if program is not None:
-                async with local.running(program) as pinentry:
-                    await _introduce(pinentry)
-                    await _splice(connection, pinentry)
+                async with pinentry.running(program) as started:
+                    await _introduce(started)
+                    await _splice(connection, started)
 
 
 async def _first_byte(connection: socket.socket) -> None:
@@ -88,14 +87,14 @@ async def _first_byte(connection: socket.socket) -> None:
         raise PromptUnavailable(why="cardd")
 
 
-async def _introduce(pinentry: socket.socket) -> None:
+async def _introduce(started: socket.socket) -> None:
     """Take pinentry's greeting, and tell it where this desktop is: the daemon cannot know."""
     loop = asyncio.get_running_loop()
-    commands = [f"OPTION {name}={value}\n" for name, value in local.options(os.environ).items()]
-    await _skip_lines(pinentry, 1)
+    commands = [f"OPTION {name}={value}\n" for name, value in pinentry.options(os.environ).items()]
+    await _skip_lines(started, 1)
     for command in commands:
-        await loop.sock_sendall(pinentry, command.encode())
-        await _skip_lines(pinentry, 1)
+        await loop.sock_sendall(started, command.encode())
+        await _skip_lines(started, 1)
 
 
 async def _skip_lines(pinentry: socket.socket, count: int) -> None:
@@ -126,23 +125,10 @@ async def _pass(source: socket.socket, target: socket.socket) -> None:
             room[:size] = bytes(size)
 
 
-def main() -> int:
-    """The command's entry point."""
-    parser = argparse.ArgumentParser(prog="cardd-agent", description="Shows cardd's dialogs on this desktop.")
-    parser.add_argument("--socket", type=Path, default=Path(SOCKET), help="the daemon's agent socket")
-    parser.add_argument("--pinentry", help="the pinentry program to start")
-    asked = parser.parse_args()
-    with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_run(Agent(asked.socket, asked.pinentry)))
-    return 0
-
-
-async def _run(agent: Agent) -> None:
-    serving = asyncio.ensure_future(agent.run())
+async def serve(path: Path, program: str | None) -> None:
+    """Run an agent until SIGTERM or SIGINT."""
+    serving = asyncio.ensure_future(Agent(path, program).run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
-    await serving
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving

@@ -39,7 +39,7 @@ class _Waiting:
 
 
 class AgentServer:
-    """Keeps the agents that wait, by user; the one that came last is asked first."""
+    """The agents that wait, by user; the one that came last is asked first."""
 
     def __init__(self, *, greeting_timeout: float = GREETING_TIMEOUT) -> None:
         self._greeting_timeout = greeting_timeout
@@ -55,7 +55,7 @@ class AgentServer:
         self._spawn(listener)
 
     def waiting(self, uid: int) -> int:
-        """How many agents of this user wait to be asked."""
+        """Return how many agents of this user wait to be asked."""
         return len(self._agents.get(uid, ()))
 
     @asynccontextmanager
@@ -118,7 +118,7 @@ class AgentServer:
         asyncio.get_running_loop().add_reader(connection, self._left, uid, agent)
 
     async def _greeted(self, uid: int, talk: Assuan) -> str | None:
-        """The agent's language; None for what is no agent, or one too many."""
+        """Return the agent's language; None for what is no agent, or one too many."""
         if self._greeting[uid] + self.waiting(uid) >= AGENTS_MAX:
             return None
         self._greeting[uid] += 1

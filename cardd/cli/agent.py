@@ -1,0 +1,28 @@
+"""``cardd-agent``: in each desktop session, shows the dialogs that the daemon asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from cardd.agent.agent import SOCKET, serve
+from cardd.cli.failures import Exit
+from cardd.cli.parser import Parser, wanted_language
+from cardd.i18n import N_
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    parser = Parser(language=wanted_language(given), prog="cardd-agent")
+    parser.description = N_("Shows cardd's dialogs on this desktop.")
+    parser.add_argument("--socket", metavar="PATH", type=Path, default=Path(SOCKET), help=N_("the agents' socket"))
+    parser.add_argument("--pinentry", metavar="PROGRAM", help=N_("the pinentry program to start"))
+    asked = parser.parse_args(given)
+    asyncio.run(serve(asked.socket, asked.pinentry))
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
