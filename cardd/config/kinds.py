@@ -52,16 +52,8 @@ class Kind:
     read: Callable[[object], object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What one key is for, in English and in French."""
-
-    en: str
-    fr: str
-
-
 class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """One section of the configuration; its keys are ``Annotated`` with their type, their limits and a ``Key``."""
+    """One section of the configuration; its keys are ``Annotated`` with their type, limits and description."""
 
     def faults(self) -> Iterable[tuple[str, Unfit]]:
         """Find what is wrong with keys that were accepted one by one, each with the key that it is told of."""
@@ -70,21 +62,21 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One key as its section declares it: its type, its default and its meaning."""
+    """One key as its section declares it: its type, its default and its meaning, in English."""
 
     type: object
     default: object
-    meaning: Key
+    meaning: str
 
 
 def declared(section: type[Section]) -> dict[str, Declared]:
     """Return the keys of one section in order."""
     types: dict[str, Any] = get_type_hints(section, include_extras=True)
     return {
-        name: Declared(types[name], default, meaning)
+        name: Declared(types[name], default, beside.description)
         for name, default in zip(section.__struct_fields__, section.__struct_defaults__, strict=True)
-        for meaning in getattr(types[name], "__metadata__", ())
-        if isinstance(meaning, Key)
+        for beside in getattr(types[name], "__metadata__", ())
+        if isinstance(beside, Meta) and beside.description
     }
 
 
@@ -195,7 +187,7 @@ def _unfit(declared: object, value: object) -> Unfit:
         return _unfit_entry(arguments[0], value)
     if type(value) in {int: (int,), float: (int, float)}.get(shape, ()):
         unit = " s" if shape is float else ""
-        limits = next(each for each in reversed(beside) if isinstance(each, Meta))
+        limits = next(each for each in reversed(beside) if isinstance(each, Meta) and each.ge is not None)
         return Unfit("range", f"{limits.ge}–{limits.le}{unit}")
     return Unfit(kind.why if kind and isinstance(value, str) else "type", kind.example if kind else name_of(declared))
 

@@ -11,6 +11,7 @@ from typing import cast
 from cardd.config.kinds import Why, declared, name_of
 from cardd.config.settings import FAMILIES, SECTIONS
 from cardd.errors import ConfigInvalid
+from cardd.i18n import Domain
 
 REASONS: Mapping[Why, tuple[str, str]] = {
     "unknown": (
@@ -52,6 +53,9 @@ REASONS: Mapping[Why, tuple[str, str]] = {
 }
 
 
+_ = Domain("config")
+
+
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
     """One key: its dotted name, what it takes, its default as TOML writes it, and its meaning."""
@@ -68,7 +72,7 @@ def keys() -> list[KeyInfo]:
     sections = {title: kind for title, (_, kind) in SECTIONS.items()}
     sections |= {f"{family}.NAME": kind for family, kind in FAMILIES.items()}
     return [
-        KeyInfo(f"{title}.{name}", name_of(key.type), toml(key.default), key.meaning.en, key.meaning.fr)
+        KeyInfo(f"{title}.{name}", name_of(key.type), toml(key.default), key.meaning, _(key.meaning, "fr"))
         for title, section in sections.items()
         for name, key in declared(section).items()
     ]

@@ -16,13 +16,13 @@ from cardd.config.kinds import (
     HostName,
     HttpsUrl,
     HttpUrl,
-    Key,
     Port,
     Section,
     Unfit,
     UrlPath,
     Word,
 )
+from cardd.i18n import N_
 
 BAS = "bas.psc.esante.gouv.fr"
 
@@ -33,7 +33,6 @@ FORGING = re.compile(
     r"|cardd-.*|origin|referer|sec-.*|authorization|x-.*identity.*",
     re.IGNORECASE,
 )
-
 
 CONFIDENTIALITY = "urn:oasis:names:tc:xspa:1.0:resource:patient:hl7:confidentiality-code"
 
@@ -65,101 +64,81 @@ class Psc(Section, frozen=True):
 
     mode: Annotated[
         Literal["direct", "proxy"],
-        Key(
-            "Who holds the service's credentials: this workstation, or the editor's server (proxy LPS).",
-            "Qui détient les moyens d’authentification du service : ce poste, ou le serveur de l’éditeur (proxy LPS).",
+        Meta(
+            description=N_("Who holds the service's credentials: this workstation, or the editor's server (proxy LPS).")
         ),
     ] = "direct"
     issuer: Annotated[
         HttpsUrl | None,
-        Key(
-            "The provider's issuer, to the letter; e-CPS is off without it.",
-            "L’émetteur (issuer) du fournisseur, à la lettre ; sans lui, pas d’e-CPS.",
-        ),
+        Meta(description=N_("The provider's issuer, to the letter; e-CPS is off without it.")),
     ] = None
-    client_id: Annotated[
-        Word | None, Key("The identifier of the registered service.", "L’identifiant du service enregistré.")
-    ] = None
+    client_id: Annotated[Word | None, Meta(description=N_("The identifier of the registered service."))] = None
     authentication: Annotated[
         Literal["secret_basic", "secret_post", "private_key_jwt", "tls"],
-        Key(
-            "How the service proves itself. The secret is never here: entry psc-client-secret of the OS secrets.",
-            "Comment le service se prouve. Le secret n’est jamais ici : entrée psc-client-secret du trousseau.",
+        Meta(
+            description=N_(
+                "How the service proves itself. The secret is never here: entry psc-client-secret of the OS secrets."
+            )
         ),
     ] = "secret_basic"
     certificate: Annotated[
         Path | None,
-        Key(
-            "The PKCS#12 file that is shown over TLS, and signs for private_key_jwt; password: entry psc-certificate.",
-            "Le fichier PKCS#12 montré en TLS, et qui signe private_key_jwt ; mot de passe : entrée psc-certificate.",
+        Meta(
+            description=N_(
+                "The PKCS#12 file shown over TLS, which signs for private_key_jwt; password: entry psc-certificate."
+            )
         ),
     ] = None
     organisation: Annotated[
         bool,
-        Key(
-            "Whether the organisation's authentication key (section csa, a file or a token) does so instead.",
-            "La clé d’authentification de l’organisation (section csa, fichier ou jeton) le fait-elle à la place.",
+        Meta(
+            description=N_(
+                "Whether the organisation's authentication key (section csa, a file or a token) does so instead."
+            )
         ),
     ] = False
     key_id: Annotated[
         Word | None,
-        Key(
-            "The name (kid) under which the provider knows the key of private_key_jwt; its thumbprint when not set.",
-            "Le nom (kid) sous lequel le fournisseur connaît la clé de private_key_jwt ; son empreinte par défaut.",
+        Meta(
+            description=N_(
+                "The name (kid) under which the provider knows the key of private_key_jwt; its thumbprint when not set."
+            )
         ),
     ] = None
     authorities: Annotated[
         Path | None,
-        Key(
-            "A PEM file with the authorities to trust for the provider; the system's when not set.",
-            "Un fichier PEM des autorités admises pour le fournisseur ; celles du système par défaut.",
-        ),
+        Meta(description=N_("A PEM file with the authorities to trust for the provider; the system's when not set.")),
     ] = None
     extra_hosts: Annotated[
         tuple[HostName, ...],
-        Key(
-            "Hosts outside the issuer's domain that its endpoints may be on.",
-            "Hôtes hors du domaine de l’émetteur où ses adresses peuvent être.",
-        ),
+        Meta(description=N_("Hosts outside the issuer's domain that its endpoints may be on.")),
     ] = ()
     redirect_port: Annotated[
         Port,
-        Key(
-            "The port on 127.0.0.1 that the browser comes back to, where one is registered; 0 for any free one.",
-            "Le port de 127.0.0.1 où revient le navigateur, s’il est enregistré ; 0 pour n’importe quel port libre.",
+        Meta(
+            description=N_(
+                "The port on 127.0.0.1 that the browser comes back to, where one is registered; 0 for any free one."
+            )
         ),
     ] = 0
-    redirect_path: Annotated[
-        UrlPath, Key("The path that the browser comes back to.", "Le chemin où revient le navigateur.")
-    ] = "/callback"
+    redirect_path: Annotated[UrlPath, Meta(description=N_("The path that the browser comes back to."))] = "/callback"
     proxy: Annotated[
         HttpsUrl | None,
-        Key(
-            "The address of the editor's server, for mode proxy.",
-            "L’adresse du serveur de l’éditeur, pour le mode proxy.",
-        ),
+        Meta(description=N_("The address of the editor's server, for mode proxy.")),
     ] = None
     proxy_timeout: Annotated[
         Duration,
-        Meta(ge=5, le=600),
-        Key(
-            "How long a login may take at the editor's server.",
-            "Le temps qu’une connexion peut prendre sur le serveur de l’éditeur.",
-        ),
+        Meta(ge=5, le=600, description=N_("How long a login may take at the editor's server.")),
     ] = 120.0
     proxy_identity: Annotated[
         Word | None,
-        Key(
-            "The path below /send/ where the editor's server gives PSC's userinfo; no names without it.",
-            "Le chemin sous /send/ où le serveur de l’éditeur donne le userinfo de PSC ; sans lui, pas de nom.",
+        Meta(
+            description=N_("The path below /send/ where the editor's server gives PSC's userinfo; no names without it.")
         ),
     ] = None
     apis: Annotated[
         tuple[Exchange, ...],
-        Key(
-            "The API that tokens may be exchanged for (RFC 8693), each a table [[psc.apis]].",
-            "Les API contre lesquelles échanger un jeton (RFC 8693), chacune une table [[psc.apis]].",
-        ),
+        Meta(description=N_("The API that tokens may be exchanged for (RFC 8693), each a table [[psc.apis]].")),
     ] = ()
 
     @property
@@ -197,72 +176,46 @@ class Upstream(Section, frozen=True):
     name: str = ""
     url: Annotated[
         BaseUrl,
-        Key(
-            "The server's address; what a path of the relay is put after. Required.",
-            "L’adresse du serveur, à laquelle s’ajoute le chemin du relais. Obligatoire.",
-        ),
+        Meta(description=N_("The server's address; what a path of the relay is put after. Required.")),
     ] = ""
     paths: Annotated[
         tuple[UrlPath, ...],
-        Meta(min_length=1),
-        Key(
-            "The paths below the address that may be asked for, each with all that is below it.",
-            "Les chemins sous l’adresse qui peuvent être demandés, chacun avec tout ce qui est dessous.",
+        Meta(
+            min_length=1,
+            description=N_("The paths below the address that may be asked for, each with all that is below it."),
         ),
     ] = ("/",)
     methods: Annotated[
         tuple[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], ...],
-        Meta(min_length=1),
-        Key("The HTTP methods that may be used.", "Les méthodes HTTP permises."),
+        Meta(min_length=1, description=N_("The HTTP methods that may be used.")),
     ] = ("GET", "HEAD", "POST", "PUT", "DELETE")
     headers: Annotated[
         tuple[HeaderName, ...],
-        Key(
-            "Request headers that are passed on beside the usual ones; none that tells who asks.",
-            "En-têtes de requête transmis en plus des usuels ; aucun qui dise qui demande.",
-        ),
+        Meta(description=N_("Request headers that are passed on beside the usual ones; none that tells who asks.")),
     ] = ()
     authorities: Annotated[
         Path | None,
-        Key(
-            "A PEM file with the authorities to trust for it; the system's when not set.",
-            "Un fichier PEM des autorités admises pour lui ; celles du système par défaut.",
-        ),
+        Meta(description=N_("A PEM file with the authorities to trust for it; the system's when not set.")),
     ] = None
     tls: Annotated[
         Literal["1.2", "1.3"],
-        Key(
-            "The least version of TLS; a CPS3 cannot do more than 1.2.",
-            "La version minimale de TLS ; une CPS3 ne peut pas faire plus que 1.2.",
-        ),
+        Meta(description=N_("The least version of TLS; a CPS3 cannot do more than 1.2.")),
     ] = "1.2"
     consent: Annotated[
         Literal["ask", "login"],
-        Key(
-            "Ask the user once a session, or take the login for the consent.",
-            "Demander à l’utilisateur une fois par session, ou tenir la connexion pour un consentement.",
-        ),
+        Meta(description=N_("Ask the user once a session, or take the login for the consent.")),
     ] = "ask"
     timeout: Annotated[
         Duration,
-        Meta(ge=1, le=3600),
-        Key("How long it may say nothing.", "Durée pendant laquelle il peut ne rien dire."),
+        Meta(ge=1, le=3600, description=N_("How long it may say nothing.")),
     ] = 60.0
     max_body: Annotated[
         int,
-        Meta(ge=1024, le=1024**4),
-        Key(
-            "Largest body of a request or of an answer, in bytes.",
-            "Taille maximale du corps d’une requête ou d’une réponse, en octets.",
-        ),
+        Meta(ge=1024, le=1024**4, description=N_("Largest body of a request or of an answer, in bytes.")),
     ] = 256 * 1024 * 1024
     clock: Annotated[
         Duration,
-        Meta(ge=1, le=DAY),
-        Key(
-            "How far this machine's clock may be off the server's.",
-            "Écart permis entre l’heure du poste et celle du serveur.",
-        ),
+        Meta(ge=1, le=DAY, description=N_("How far this machine's clock may be off the server's.")),
     ] = 60.0
 
     @property
@@ -292,16 +245,18 @@ class Trust(Section, frozen=True):
 
     authorities: Annotated[
         Path | None,
-        Key(
-            "A PEM file of the authorities that signatures may end at (the IGC-Santé roots, as ANS publishes them).",
-            "Un fichier PEM des autorités admises pour les signatures (les racines IGC-Santé que publie l’ANS).",
+        Meta(
+            description=N_(
+                "A PEM file of the authorities that signatures may end at (the IGC-Santé roots, as ANS publishes them)."
+            )
         ),
     ] = None
     revocation: Annotated[
         Literal["online", "offline"],
-        Key(
-            "Whether the authorities are asked if a certificate was revoked; offline says that it is not known.",
-            "Demander ou non aux autorités si un certificat est révoqué ; offline répond que ce n’est pas connu.",
+        Meta(
+            description=N_(
+                "Whether the authorities are asked if a certificate was revoked; offline says that it is not known."
+            )
         ),
     ] = "online"
 
@@ -311,66 +266,57 @@ class Timestamp(Section, frozen=True):
 
     url: Annotated[
         HttpUrl | None,
-        Key(
-            "The address of the timestamp authority; no timestamps without it.",
-            "L’adresse de l’autorité d’horodatage ; sans elle, pas d’horodatage.",
-        ),
+        Meta(description=N_("The address of the timestamp authority; no timestamps without it.")),
     ] = None
     authorities: Annotated[
         Path | None,
-        Key(
-            "A PEM file of the authorities that its certificate may end at; those of trust.authorities when not set.",
-            "Un fichier PEM des autorités admises pour son certificat ; celles de trust.authorities par défaut.",
+        Meta(
+            description=N_(
+                "A PEM file of the authorities that its certificate may end at; trust.authorities when not set."
+            )
         ),
     ] = None
     timeout: Annotated[
         Duration,
-        Meta(ge=1, le=120),
-        Key("How long it may take to answer.", "Le temps qu’elle peut prendre pour répondre."),
+        Meta(ge=1, le=120, description=N_("How long it may take to answer.")),
     ] = 15.0
 
 
 class Dmp(Section, frozen=True):
     """Assertions for the DMP (VIHF) and for INSi."""
 
-    profile: Annotated[
-        Literal["2024", "4.0"], Key("The choice of variants to start from.", "Le choix de variantes dont on part.")
-    ] = "2024"
+    profile: Annotated[Literal["2024", "4.0"], Meta(description=N_("The choice of variants to start from."))] = "2024"
     points: Annotated[
         tuple[Word, ...],
-        Key(
-            "Single points of the profile that are to be otherwise, as point=value (docs/vihf.md lists them).",
-            "Les points du profil qui doivent en différer, sous la forme point=valeur (docs/vihf.md les liste).",
+        Meta(
+            description=N_(
+                "Single points of the profile that are to be otherwise, as point=value (docs/vihf.md lists them)."
+            )
         ),
     ] = ()
     window: Annotated[
         int,
-        Meta(ge=0, le=3600),
-        Key(
-            "How long a direct or indirect VIHF says that it lives, in seconds; 0: it does not say.",
-            "La durée de vie qu’annonce un VIHF direct ou indirect, en secondes ; 0 : il ne l’annonce pas.",
+        Meta(
+            ge=0,
+            le=3600,
+            description=N_("How long a direct or indirect VIHF says that it lives, in seconds; 0: it does not say."),
         ),
     ] = 0
     labels: Annotated[
         tuple[Word, ...],
-        Key(
-            "Words for codes of professions, savoir-faire and roles that are newer than cardd, as code=words.",
-            "Libellés des codes de professions, savoir-faire et rôles plus récents que cardd : code=libellé.",
+        Meta(
+            description=N_(
+                "Words for codes of professions, savoir-faire and roles that are newer than cardd, as code=words."
+            )
         ),
     ] = ()
     secret_code: Annotated[
         Word | None,
-        Key(
-            "The confidentiality code of a secret connection; none is possible without it.",
-            "Le code de confidentialité d’une connexion secrète ; sans lui, elle n’est pas possible.",
-        ),
+        Meta(description=N_("The confidentiality code of a secret connection; none is possible without it.")),
     ] = None
     insi_issuer: Annotated[
         Word | None,
-        Key(
-            "The Issuer of an INSi assertion that nobody signs (e-CPS).",
-            "L’Issuer d’une assertion INSi que personne ne signe (e-CPS).",
-        ),
+        Meta(description=N_("The Issuer of an INSi assertion that nobody signs (e-CPS).")),
     ] = None
 
     @property

@@ -11,8 +11,9 @@ from typing import Annotated, Literal, get_args, get_type_hints
 
 from msgspec import Meta, Struct, field
 
-from cardd.config.kinds import DAY, Duration, Key, LoopbackPort, Origin, Section, Unfit, Word
+from cardd.config.kinds import DAY, Duration, LoopbackPort, Origin, Section, Unfit, Word
 from cardd.config.services import Dmp, Psc, Timestamp, Trust, Upstream
+from cardd.i18n import N_
 
 
 class Listen(Section, frozen=True):
@@ -20,23 +21,16 @@ class Listen(Section, frozen=True):
 
     tcp: Annotated[
         LoopbackPort,
-        Key(
-            "TCP port, on 127.0.0.1 and ::1 and nowhere else; 0 takes a free one.",
-            "Port TCP, sur 127.0.0.1 et ::1 et nulle part ailleurs ; 0 prend un port libre.",
-        ),
+        Meta(description=N_("TCP port, on 127.0.0.1 and ::1 and nowhere else; 0 takes a free one.")),
     ] = 17463
-    socket: Annotated[Path, Key("Unix socket of the API.", "Socket Unix de l’API.")] = Path("/run/cardd/cardd.sock")
+    socket: Annotated[Path, Meta(description=N_("Unix socket of the API."))] = Path("/run/cardd/cardd.sock")
     agent_socket: Annotated[
         Path,
-        Key(
-            "Unix socket where each desktop's agent registers; beside the API's socket when not set.",
-            "Socket Unix où s’inscrit l’agent de chaque bureau ; à côté de celui de l’API par défaut.",
-        ),
+        Meta(description=N_("Unix socket where each desktop's agent registers; beside the API's socket when not set.")),
     ] = Path("/run/cardd/agent.sock")
     max_body: Annotated[
         int,
-        Meta(ge=1024, le=1024**3),
-        Key("Largest request body, in bytes.", "Taille maximale du corps d’une requête, en octets."),
+        Meta(ge=1024, le=1024**3, description=N_("Largest request body, in bytes.")),
     ] = 16 * 1024 * 1024
 
     def faults(self) -> Iterator[tuple[str, Unfit]]:
@@ -50,10 +44,7 @@ class State(Section, frozen=True):
 
     directory: Annotated[
         Path,
-        Key(
-            "Paired programs, remembered origins, and the audit log unless it is elsewhere.",
-            "Logiciels appairés, origines retenues, et le journal d’audit sauf s’il est ailleurs.",
-        ),
+        Meta(description=N_("Paired programs, remembered origins, and the audit log unless it is elsewhere.")),
     ] = Path("/var/lib/cardd")
 
 
@@ -62,14 +53,11 @@ class Prompt(Section, frozen=True):
 
     pinentry: Annotated[
         Path | None,
-        Key(
-            "The pinentry program for dialogs of the daemon's own user; one that is found when not set.",
-            "Le programme pinentry pour les dialogues de l’utilisateur du démon ; celui qui est trouvé par défaut.",
+        Meta(
+            description=N_("The pinentry program for dialogs of the daemon's own user; one that is found when not set.")
         ),
     ] = None
-    timeout: Annotated[
-        Duration, Meta(ge=5, le=3600), Key("How long a dialog stays open.", "Durée d’ouverture d’un dialogue.")
-    ] = 120.0
+    timeout: Annotated[Duration, Meta(ge=5, le=3600, description=N_("How long a dialog stays open."))] = 120.0
 
 
 class Web(Section, frozen=True):
@@ -77,24 +65,15 @@ class Web(Section, frozen=True):
 
     allowed_origins: Annotated[
         tuple[Origin, ...],
-        Key(
-            "Origins of the pages that may call, each written exactly as the browser sends it.",
-            "Origines des pages qui peuvent appeler, chacune écrite exactement comme le navigateur l’envoie.",
-        ),
+        Meta(description=N_("Origins of the pages that may call, each written exactly as the browser sends it.")),
     ] = ()
     unknown_origins: Annotated[
         Literal["refuse", "ask"],
-        Key(
-            "What an origin that is not listed gets: a refusal, or a question to the user.",
-            "Ce qu’obtient une origine absente de la liste : un refus, ou une question à l’utilisateur.",
-        ),
+        Meta(description=N_("What an origin that is not listed gets: a refusal, or a question to the user.")),
     ] = "refuse"
     allow_insecure_origins: Annotated[
         bool,
-        Key(
-            "Accept http:// in allowed_origins. For development only.",
-            "Accepte http:// dans allowed_origins. Pour le développement seulement.",
-        ),
+        Meta(description=N_("Accept http:// in allowed_origins. For development only.")),
     ] = False
 
     def faults(self) -> Iterator[tuple[str, Unfit]]:
@@ -109,20 +88,18 @@ class SessionRules(Section, frozen=True):
 
     idle: Annotated[
         Duration,
-        Meta(ge=1, le=DAY),
-        Key("A session unused for that long is closed.", "Une session inutilisée pendant cette durée est fermée."),
+        Meta(ge=1, le=DAY, description=N_("A session unused for that long is closed.")),
     ] = 1800.0
     max_age: Annotated[
         Duration,
-        Meta(ge=1, le=DAY),
-        Key("A session that old is closed, used or not.", "Une session de cet âge est fermée, utilisée ou non."),
+        Meta(ge=1, le=DAY, description=N_("A session that old is closed, used or not.")),
     ] = 4 * 3600.0
     pin: Annotated[
         Literal["hold", "ask"],
-        Key(
-            "Keep the PIN in locked memory while the session lives and the card stays in, or ask it each time.",
-            "Garder le code porteur en mémoire verrouillée tant que vit la session et que la carte reste, "
-            "ou le demander à chaque fois.",
+        Meta(
+            description=N_(
+                "Keep the PIN in locked memory while the session lives and the card stays in, or ask it each time."
+            )
         ),
     ] = "hold"
 
@@ -132,17 +109,17 @@ class Card(Section, frozen=True):
 
     hold: Annotated[
         Duration,
-        Meta(ge=0, le=5),
-        Key(
-            "How long the card is kept after an operation, so that the next one needs no new PIN check; 0: not.",
-            "Durée pendant laquelle la carte est gardée après une opération, pour que la suivante ne revérifie pas "
-            "le code ; 0 : pas du tout.",
+        Meta(
+            ge=0,
+            le=5,
+            description=N_(
+                "How long the card is kept after an operation, so that the next one needs no new PIN check; 0: not."
+            ),
         ),
     ] = 0.5
     timeout: Annotated[
         Duration,
-        Meta(ge=1, le=600),
-        Key("How long one operation of the card may take.", "Durée maximale d’une opération de la carte."),
+        Meta(ge=1, le=600, description=N_("How long one operation of the card may take.")),
     ] = 30.0
 
 
@@ -151,16 +128,11 @@ class Consent(Section, frozen=True):
 
     batch_max: Annotated[
         int,
-        Meta(ge=1, le=10_000),
-        Key(
-            "How many signatures one consent may cover; 1 asks for each.",
-            "Nombre de signatures qu’un consentement peut couvrir ; 1 demande pour chacune.",
-        ),
+        Meta(ge=1, le=10_000, description=N_("How many signatures one consent may cover; 1 asks for each.")),
     ] = 50
     batch_lifetime: Annotated[
         Duration,
-        Meta(ge=1, le=DAY),
-        Key("How long a batch that was agreed to may be used.", "Durée pendant laquelle un lot accepté peut servir."),
+        Meta(ge=1, le=DAY, description=N_("How long a batch that was agreed to may be used.")),
     ] = 600.0
 
 
@@ -169,9 +141,10 @@ class Pkcs11(Section, frozen=True):
 
     modules: Annotated[
         tuple[Word, ...],
-        Key(
-            "Modules to load, each by its absolute path or by its name in p11-kit; none but these is loaded.",
-            "Modules à charger, chacun par son chemin absolu ou par son nom dans p11-kit ; aucun autre n’est chargé.",
+        Meta(
+            description=N_(
+                "Modules to load, each by its absolute path or by its name in p11-kit; none but these is loaded."
+            )
         ),
     ] = ()
 
@@ -181,24 +154,15 @@ class Csa(Section, frozen=True):
 
     authentication: Annotated[
         Path | None,
-        Key(
-            "The PKCS#12 file for authentication (ORG AUTH_CLI). Its password is never here.",
-            "Le fichier PKCS#12 d’authentification (ORG AUTH_CLI). Son mot de passe n’est jamais ici.",
-        ),
+        Meta(description=N_("The PKCS#12 file for authentication (ORG AUTH_CLI). Its password is never here.")),
     ] = None
     signature: Annotated[
         Path | None,
-        Key(
-            "The PKCS#12 file for signatures (ORG SIGN), with the same password.",
-            "Le fichier PKCS#12 de signature (ORG SIGN), avec le même mot de passe.",
-        ),
+        Meta(description=N_("The PKCS#12 file for signatures (ORG SIGN), with the same password.")),
     ] = None
     token: Annotated[
         Word | None,
-        Key(
-            "The label of the PKCS#11 token that holds it, instead of files.",
-            "Le label du jeton PKCS#11 qui le contient, au lieu de fichiers.",
-        ),
+        Meta(description=N_("The label of the PKCS#11 token that holds it, instead of files.")),
     ] = None
 
 
@@ -207,10 +171,7 @@ class Audit(Section, frozen=True):
 
     directory: Annotated[
         Path,
-        Key(
-            "The audit log's own directory; audit, in the state directory, when not set.",
-            "Le répertoire du journal d’audit ; audit, dans le répertoire d’état, par défaut.",
-        ),
+        Meta(description=N_("The audit log's own directory; audit, in the state directory, when not set.")),
     ] = Path("/var/lib/cardd/audit")
 
 
@@ -219,17 +180,15 @@ class Support(Section, frozen=True):
 
     totp: Annotated[
         bool,
-        Key(
-            "Whether what only support may do demands a one-time code; “cardctl support enrol” makes the codes.",
-            "Si ce qui est réservé au support exige un code à usage unique ; « cardctl support enrol » les prépare.",
+        Meta(
+            description=N_(
+                "Whether what only support may do demands a one-time code; “cardctl support enrol” makes the codes."
+            )
         ),
     ] = False
     label: Annotated[
         Word | None,
-        Key(
-            "This workstation's name in the authenticator app; its host name when not set.",
-            "Le nom de ce poste dans l’application d’authentification ; son nom d’hôte par défaut.",
-        ),
+        Meta(description=N_("This workstation's name in the authenticator app; its host name when not set.")),
     ] = None
 
 
