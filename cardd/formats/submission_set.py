@@ -138,7 +138,7 @@ def verify_submission_set(document: BinaryIO, documents: Mapping[str, BinaryIO])
     root = parsed(document)
     with reading(DocumentMalformed(format="XAdES"), TimestampMalformed):
         if root.tag != f"{{{DS}}}Signature":
-            raise DocumentUnsupported(format="XAdES", what=root.tag[-48:])
+            raise DocumentUnsupported(format="XAdES", what=str(root.tag)[-48:])
         signed = SignedXml(root, root)
         signature = verified(signed, is_list=True)
         (of_set, *others) = _manifest(signed)

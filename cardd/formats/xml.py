@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, NoReturn, Protocol, cast
+from typing import BinaryIO, NoReturn
 from xml.parsers import expat
 
 from lxml import etree
+from lxml.etree import _Element
 
 from cardd.errors import (
     DocumentEmpty,
@@ -16,6 +17,8 @@ from cardd.errors import (
     DocumentXmlLimits,
 )
 from cardd.formats.document import size_of
+
+Element = _Element
 
 XML_MAX = 20 * 1024 * 1024
 DEPTH_MAX = 256  # elements inside each other; this and the next are libxml2's own
@@ -34,62 +37,6 @@ WITH_COMMENTS = {EXCLUSIVE: False, f"{EXCLUSIVE}WithComments": True, **INCLUSIVE
 """The canonical forms that are understood, by their identifiers: whether each keeps comments."""
 
 _inherits = etree.XPath("boolean(ancestor::*/@xml:*)")
-
-
-class Element(Protocol):
-    """What is used of lxml's elements, which come without types."""
-
-    tag: str
-    text: str | None
-    tail: str | None
-
-    def get(self, name: str) -> str | None:
-        """An attribute's value."""
-        ...
-
-    def set(self, name: str, value: str) -> None:
-        """Set an attribute."""
-        ...
-
-    def append(self, child: Element) -> None:
-        """Put a child behind the others."""
-        ...
-
-    def insert(self, index: int, child: Element) -> None:
-        """Put a child at this place."""
-        ...
-
-    def remove(self, child: Element) -> None:
-        """Take a child out."""
-        ...
-
-    def index(self, child: Element) -> int:
-        """The place of a child."""
-        ...
-
-    def getparent(self) -> Element | None:
-        """The element around it."""
-        ...
-
-    def find(self, path: str) -> Element | None:
-        """The first element at this path below."""
-        ...
-
-    def findall(self, path: str) -> list[Element]:
-        """The elements at this path below."""
-        ...
-
-    def findtext(self, path: str) -> str | None:
-        """The text of the first element at this path below."""
-        ...
-
-    def getroottree(self) -> object:
-        """The document."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Element: ...
 
 
 def parsed(document: BinaryIO, limit: int = XML_MAX) -> Element:
@@ -115,8 +62,8 @@ def parsed(document: BinaryIO, limit: int = XML_MAX) -> Element:
         raise DocumentMalformed(format="XML") from fault
     if root.getroottree().docinfo.internalDTD is not None:  # whatever the look at the beginning made of it
         raise DocumentXmlDoctype
-    _require_few_namespaces(octets, cast(Element, root))
-    return cast(Element, root)
+    _require_few_namespaces(octets, root)
+    return root
 
 
 def _require_few_namespaces(octets: bytes, root: Element) -> None:
@@ -188,14 +135,17 @@ def without_comments(algorithm: str) -> str:
     return EXCLUSIVE if algorithm.startswith(EXCLUSIVE) else algorithm.removesuffix("#WithComments")
 
 
-def _written(node: object, algorithm: str, prefixes: tuple[str, ...]) -> bytes:
-    has_comments = WITH_COMMENTS[algorithm]
-    options = {"exclusive": algorithm not in INCLUSIVE, "inclusive_ns_prefixes": list(prefixes) or None}
+def _written(node: Element | etree._ElementTree, algorithm: str, prefixes: tuple[str, ...]) -> bytes:
     try:
-        form: bytes = etree.tostring(node, method="c14n", with_comments=has_comments, **options)
+        return etree.tostring(
+            node,
+            method="c14n",
+            exclusive=algorithm not in INCLUSIVE,
+            inclusive_ns_prefixes=list(prefixes) or None,
+            with_comments=WITH_COMMENTS[algorithm],
+        )
     except etree.LxmlError as fault:  # a namespace that is no absolute URI
         raise DocumentMalformed(format="XML") from fault
-    return form
 
 
 _TRUSTED = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)

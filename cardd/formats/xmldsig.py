@@ -109,7 +109,7 @@ def add(
 ) -> Element:
     """A new last child; attributes that are None are left out."""
     given = {key: value for key, value in attributes.items() if value is not None}
-    made = cast(Element, etree.SubElement(parent, f"{{{namespace}}}{name}", given, nsmap=prefixes))
+    made = etree.SubElement(parent, f"{{{namespace}}}{name}", given, nsmap=prefixes)
     made.text = text
     return made
 
@@ -117,7 +117,7 @@ def add(
 def new_signature(identifier: str | None, prefixes: dict[str | None, str]) -> Element:
     """A ds:Signature whose parts are empty as yet: SignedInfo, SignatureValue and KeyInfo, in this order."""
     given = {} if identifier is None else {"Id": identifier}
-    signature = cast(Element, etree.Element(f"{{{DS}}}Signature", given, nsmap=prefixes))
+    signature = etree.Element(f"{{{DS}}}Signature", given, nsmap=prefixes)
     for name in ("SignedInfo", "SignatureValue", "KeyInfo"):
         add(signature, DS, name)
     return signature
@@ -231,7 +231,7 @@ class SignedXml:
         return Covered(sha256.digest(), hmac.compare_digest(digest.digest(), told))
 
     def _named(self, identifier: str) -> Element:
-        found = self._identifiers.get(identifier, [])
+        found: list[Element] = self._identifiers.get(identifier, [])
         if len(found) != 1:
             raise DocumentMalformed(format="XML")
         return found[0]

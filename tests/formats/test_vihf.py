@@ -47,9 +47,9 @@ def coded(document: bytes, name: str) -> list[Coded]:
     return [dict(value[0].attrib) for value in _values(document, name)]
 
 
-def _values(document: bytes, name: str) -> list[etree.ElementBase]:
+def _values(document: bytes, name: str) -> list[etree._Element]:
     path = f".//{SAML}Attribute[@Name='{name}']/{SAML}AttributeValue"
-    return list(etree.fromstring(document).findall(path))
+    return etree.fromstring(document).findall(path)
 
 
 def parts_of(name: str) -> set[frozenset[tuple[str, str]]]:

@@ -31,6 +31,7 @@ from cardd.model import Algorithm
 from tests.rig import xml_judges
 from tests.rig.pens import Pen, card_pen, finished
 from tests.rig.tsa import OpensslTsa
+from tests.rig.xml_judges import at, text_at
 
 DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
 <!-- SIMULATION --><?style none?>
@@ -176,12 +177,12 @@ def _changed(document: bytes, form: Packaging) -> bytes:
 
 def test_the_signed_properties_are_those_of_the_baseline(pen: Pen, now: datetime) -> None:
     root = etree.fromstring(pen.write(prepare_xades(BytesIO(DOCUMENT), pen.signer, now)))
-    signature = root.find(f"{DS}Signature")
-    properties = signature.find(f"{DS}Object/{X}QualifyingProperties/{X}SignedProperties")
+    signature = at(root, f"{DS}Signature")
+    properties = at(signature, f"{DS}Object/{X}QualifyingProperties/{X}SignedProperties")
     time = properties.findtext(f"{X}SignedSignatureProperties/{X}SigningTime")
     assert time == now.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert properties.find(f"{X}SignedSignatureProperties/{X}SigningCertificateV2/{X}Cert") is not None
-    data = properties.find(f"{X}SignedDataObjectProperties/{X}DataObjectFormat")
+    data = at(properties, f"{X}SignedDataObjectProperties/{X}DataObjectFormat")
     assert data.findtext(f"{X}MimeType") == "text/xml"
     first, second = signature.findall(f"{DS}SignedInfo/{DS}Reference")
     assert data.get("ObjectReference") == f"#{first.get('Id')}"
@@ -193,10 +194,10 @@ def test_the_signed_properties_are_those_of_the_baseline(pen: Pen, now: datetime
 def test_an_older_reader_gets_the_issuer_and_the_serial_number(card: Pen, now: datetime) -> None:
     prepared = prepare_xades(BytesIO(DOCUMENT), card.signer, now, options(Packaging.DETACHED, CertificateProperty.V1))
     root = etree.fromstring(card.write(prepared))
-    issuer = root.findtext(f".//{X}SigningCertificate/{X}Cert/{X}IssuerSerial/{DS}X509IssuerName")
+    issuer = text_at(root, f".//{X}SigningCertificate/{X}Cert/{X}IssuerSerial/{DS}X509IssuerName")
     assert issuer.startswith("CN=")
     assert issuer.endswith(",C=FR")
-    assert int(root.findtext(f".//{X}IssuerSerial/{DS}X509SerialNumber")) > 0
+    assert int(text_at(root, f".//{X}IssuerSerial/{DS}X509SerialNumber")) > 0
 
 
 @pytest.mark.parametrize("form", FORMS)

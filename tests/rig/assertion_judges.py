@@ -6,6 +6,7 @@ import re
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -14,6 +15,9 @@ from signxml.algorithms import CanonicalizationMethod, SignatureConstructionMeth
 from signxml.signer import XMLSigner
 
 from tests.rig.saml import Key
+
+if TYPE_CHECKING:
+    from lxml.etree._docloader import _InputDocument
 
 SCHEMAS = (Path("/usr/share/xml/opensaml"), Path("/usr/share/xml/xmltooling"))
 JUDGES = Path(__file__).parent / "judges"
@@ -100,11 +104,11 @@ def _schema() -> etree.XMLSchema:
     return etree.XMLSchema(etree.parse(str(ASSERTION), parser))
 
 
-class _Packaged(etree.Resolver):  # type: ignore[misc]  # lxml has no types
+class _Packaged(etree.Resolver):
     """The schemas that the schema imports, by name, from the packages."""
 
-    def resolve(self, url: str, public_id: str, context: object) -> object:
+    def resolve(self, url: str | None, public_id: str | None, context: object, /) -> _InputDocument:
         for folder in SCHEMAS:
-            if (found := folder / url.rpartition("/")[2]).exists():
+            if (found := folder / (url or "").rpartition("/")[2]).exists():
                 return self.resolve_filename(str(found), context)
         return self.resolve_empty(context)

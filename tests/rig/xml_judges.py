@@ -1,4 +1,4 @@
-"""xmlsec1 and npm's xadesjs as the judges of XML signatures."""
+"""xmlsec1 and npm's xadesjs as the judges of XML signatures; what stands in an element, where it must."""
 
 from __future__ import annotations
 
@@ -9,11 +9,29 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from lxml.etree import _Element
+
 from tests.rig.jose import JUDGES
+
+Element = _Element
 
 XADES = "http://uri.etsi.org/01903/v1.3.2#"
 XADES_111 = "http://uri.etsi.org/01903/v1.1.1#"
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
+
+
+def at(root: Element, path: str) -> Element:
+    """The first element at this path, which is there."""
+    found = root.find(path)
+    assert found is not None, path
+    return found
+
+
+def text_at(root: Element, path: str) -> str:
+    """The text that is there."""
+    found = at(root, path).text
+    assert found is not None, path
+    return found
 
 
 def has_xadesjs() -> bool:

@@ -15,7 +15,9 @@ from cardd.formats.options import SetDocument, SubmissionSetOptions
 from cardd.formats.submission_set import prepare_submission_set
 from cardd_simulators.dmp.submission_set import wrong_in_submission_set
 from tests.rig.saml import Key, card_key
+from tests.rig.xml_judges import Element, at
 
+DS = "{http://www.w3.org/2000/09/xmldsig#}"
 NOW = datetime.now(UTC)
 SET = "2.25.9100"
 CDA = b'<?xml version="1.0"?><!-- SIMULATION --><ClinicalDocument xmlns="urn:hl7-org:v3" b="2" a=\'1\'/>'
@@ -33,21 +35,18 @@ def made(key: Key = KEY, *, now: datetime = NOW, has_chain: bool = True) -> byte
 def resigned(document: bytes, key: Key = KEY) -> bytes:
     """The same with the references' digests and the value made anew, by hand."""
     root = etree.fromstring(document)
-    space = {"ds": "http://www.w3.org/2000/09/xmldsig#"}
-    for reference in root.findall("ds:SignedInfo/ds:Reference", space):
-        (part,) = root.xpath(f"//*[@Id='{reference.get('URI')[1:]}']")
+    for reference in root.findall(f"{DS}SignedInfo/{DS}Reference"):
+        part = at(root, f".//*[@Id='{reference.attrib['URI'][1:]}']")
         digest = hashlib.sha256(_canonical(part, comments=False)).digest()
-        reference.find("ds:DigestValue", space).text = b64encode(digest).decode()
-    value = key.sign(_canonical(root.find("ds:SignedInfo", space), comments=True))
-    root.find("ds:SignatureValue", space).text = b64encode(value).decode()
-    written: bytes = etree.tostring(root)
-    return written
+        at(reference, f"{DS}DigestValue").text = b64encode(digest).decode()
+    value = key.sign(_canonical(at(root, f"{DS}SignedInfo"), comments=True))
+    at(root, f"{DS}SignatureValue").text = b64encode(value).decode()
+    return etree.tostring(root)
 
 
-def _canonical(part: etree.ElementBase, *, comments: bool) -> bytes:
+def _canonical(part: Element, *, comments: bool) -> bytes:
     read_again = etree.fromstring(etree.tostring(part, with_tail=False))
-    form: bytes = etree.tostring(read_again, method="c14n", with_comments=comments)
-    return form
+    return etree.tostring(read_again, method="c14n", with_comments=comments)
 
 
 @pytest.mark.parametrize("has_chain", [True, False])

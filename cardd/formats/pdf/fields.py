@@ -36,7 +36,7 @@ from cardd.formats.pdf.appearance import appearance, read_picture
 from cardd.formats.pdf.wire import Found, Listed, Place, Placed, Rectangle, Stamp
 
 HEADER = b"%PDF-"
-NO_CHANGES, FORM_FILLING = 1, 2  # the P of DocMDP (ISO 32000-1, table 254); the second is its default
+NO_CHANGES = 1  # a P of DocMDP (ISO 32000-1, table 254)
 SIGNATURES_MAX = 64
 TOTAL_MAX = 4 * 1024 * 1024  # bytes of all their CMS messages
 DOCUMENT_TIMESTAMP = "/DocTimeStamp"

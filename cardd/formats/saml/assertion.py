@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from lxml import etree
 
@@ -52,7 +52,7 @@ class Node:
         if self.type is not None:
             spaces["xsi"] = XSI
             attributes[f"{{{XSI}}}type"] = self.type
-        made = cast(Element, etree.Element(f"{{{self.namespace}}}{self.name}", attributes, nsmap=spaces))
+        made = etree.Element(f"{{{self.namespace}}}{self.name}", attributes, nsmap=spaces)
         made.text = self.text
         for child in self.children:
             made.append(child.element(self.namespace))

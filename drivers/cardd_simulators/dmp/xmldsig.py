@@ -140,7 +140,4 @@ def _prefixes(around: list[Xml]) -> list[str]:
 
 
 def _c14n(element: Xml, prefixes: list[str]) -> bytes:
-    form: bytes = etree.tostring(
-        element, method="c14n", exclusive=True, with_comments=False, with_tail=False, inclusive_ns_prefixes=prefixes
-    )
-    return form
+    return etree.tostring(element, method="c14n", exclusive=True, with_comments=False, inclusive_ns_prefixes=prefixes)
