@@ -50,15 +50,15 @@ class PollPause:
         return max(self._interval, min(self._pause, left - LAST_CHANCE))
 
     def answered(self) -> None:
-        """The provider answered: the faults are over."""
+        """Forget the faults: the provider answered."""
         self._set(self._interval)
 
     def slow_down(self) -> None:
-        """The provider asks for five seconds more, for this and all later polls."""
+        """Wait five seconds more, for this and all later polls."""
         self._set(self._interval + SLOW_DOWN)
 
     def failed(self) -> None:
-        """The provider did not answer, or not properly."""
+        """Wait longer: the provider did not answer, or not properly."""
         self._pause = self._back_off.pause()
 
     def _set(self, interval: float) -> None:
@@ -122,7 +122,7 @@ class PendingLogin:
         raise fault
 
     async def _asked(self, form: Mapping[str, str]) -> JsonObject | Refusal:
-        """One poll. Given up while it is under way, the login that it may bring is ended at the provider."""
+        """Poll once. Given up while it is under way, the login that it may bring is ended at the provider."""
         token_endpoint = await self._provider.endpoint("token")
         asked = asyncio.ensure_future(self._provider.ask(token_endpoint, form))
         try:
@@ -143,7 +143,7 @@ class PendingLogin:
 
 
 def two_digits() -> str:
-    """What the person compares on workstation and mobile: 00 to 99, each as likely and none to be foreseen."""
+    """Return what the person compares on workstation and mobile: 00 to 99, each as likely, none to be foreseen."""
     return f"{secrets.randbelow(100):02d}"
 
 
@@ -185,7 +185,7 @@ def _pending(provider: Provider, login_hint: str, binding_message: str, answer: 
 
 
 def _heed(answer: Refusal, pause: PollPause) -> None:
-    """Go on as told. Raises the error of a final refusal."""
+    """Go on as the provider says. Raises the error of a final refusal."""
     match answer.error:
         case "authorization_pending":
             pause.answered()

@@ -53,11 +53,11 @@ class ClientAuthentication(Protocol):
         ...
 
     async def credentials(self, issuer: str, now: float) -> Credentials:
-        """What to add to a request to this issuer at this time (seconds since 1970)."""
+        """Return what to add to a request to this issuer at this time (seconds since 1970)."""
         ...
 
     async def elsewhere(self, address: str, now: float) -> Credentials:
-        """What to add to a request to another server than the issuer's: nothing that would be good at the issuer."""
+        """Return what to add to a request to another server: nothing that would be good at the issuer."""
         ...
 
 
@@ -75,7 +75,7 @@ class AssertionSigner(Protocol):
         ...
 
     async def sign(self, message: bytes) -> bytes:
-        """The signature as JWS wants it (for ES256, R and S of 32 bytes each)."""
+        """Return the signature as JWS wants it (for ES256, R and S of 32 bytes each)."""
         ...
 
 
@@ -88,12 +88,12 @@ class SecretBasic:
     mtls: bool = False
 
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
-        """Both are form-encoded before they are joined (RFC 6749, 2.3.1)."""
+        """Return id and secret, form-encoded before they are joined (RFC 6749, 2.3.1)."""
         pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret.reveal())}"
         return Credentials(headers={"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"})
 
     async def elsewhere(self, address: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
-        """The secret is the issuer's alone."""
+        """Return the id; the secret is the issuer's alone."""
         return Credentials(form={"client_id": self.client_id})
 
 
@@ -106,11 +106,11 @@ class SecretPost:
     mtls: bool = False
 
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
-        """The two fields."""
+        """Return the two fields."""
         return Credentials(form={"client_id": self.client_id, "client_secret": self.secret.reveal()})
 
     async def elsewhere(self, address: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
-        """The secret is the issuer's alone."""
+        """Return the id; the secret is the issuer's alone."""
         return Credentials(form={"client_id": self.client_id})
 
 
@@ -123,7 +123,7 @@ class PrivateKeyJwt:
     mtls: bool = False
 
     async def credentials(self, issuer: str, now: float) -> Credentials:
-        """The issuer is the audience: CIBA Core 7.1 and RFC 7523 make every provider accept it."""
+        """Return an assertion; its audience is the issuer, as every provider accepts (CIBA Core 7.1, RFC 7523)."""
         header = {"alg": self.signer.algorithm, "typ": "JWT", **self.signer.header}
         claims = {
             "iss": self.client_id,
@@ -145,7 +145,7 @@ class PrivateKeyJwt:
         )
 
     async def elsewhere(self, address: str, now: float) -> Credentials:
-        """An assertion for that server, which the issuer would refuse."""
+        """Return an assertion for that server, which the issuer would refuse."""
         return await self.credentials(address, now)
 
 
@@ -157,11 +157,11 @@ class TlsClientAuth:
     mtls: bool = True
 
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
-        """Only the id: the certificate says the rest."""
+        """Return only the id: the certificate says the rest."""
         return Credentials(form={"client_id": self.client_id})
 
     async def elsewhere(self, address: str, now: float) -> Credentials:
-        """The same: a certificate is shown to anyone."""
+        """Return only the id: a certificate is shown to anyone."""
         return await self.credentials(address, now)
 
 
@@ -174,7 +174,7 @@ class ClientKey:
 
     @classmethod
     def from_pkcs12(cls, raw: bytes, password: bytes | None) -> ClientKey:
-        """Raises PscClientRefused for a wrong password, or a file without key and certificate."""
+        """Return what a file holds. Raises PscClientRefused for a wrong password, or without key and certificate."""
         try:
             key, own, others = pkcs12.load_key_and_certificates(raw, password)
             if own is None:
@@ -212,7 +212,7 @@ class FileSigner:
         return "ES256" if isinstance(self.client.key, ec.EllipticCurvePrivateKey) else "RS256"
 
     async def sign(self, message: bytes) -> bytes:
-        """The signature in JWS form (RFC 7518, 3.3 and 3.4)."""
+        """Return the signature in JWS form (RFC 7518, 3.3 and 3.4)."""
         key = self.client.key
         if isinstance(key, ec.EllipticCurvePrivateKey):
             pair = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
@@ -221,7 +221,7 @@ class FileSigner:
 
 
 def thumbprint_of(der: bytes) -> str:
-    """``x5t#S256`` of a certificate."""
+    """Return the ``x5t#S256`` of a certificate."""
     return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
 
 

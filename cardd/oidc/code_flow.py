@@ -76,7 +76,7 @@ class BrowserLogin:
         return str(URL(self._metadata.endpoints["authorization"]).update_query(query))
 
     def forget(self) -> None:
-        """Nobody waits for the browser any more."""
+        """Refuse what the browser brings: nobody waits for it any more."""
         self._site.forget(self._once.state)
 
     async def finish(self, *, national_id: str | None = None, timeout: float = TIMEOUT) -> Login:
@@ -119,7 +119,7 @@ class BrowserLogin:
 
 
 async def prepare(provider: Provider, site: LoopbackSite, *, login_hint: str | None = None) -> BrowserLogin:
-    """A login by the browser that comes back to this site; ``forget`` it in the end.
+    """Return a login by the browser that comes back to this site; ``forget`` it in the end.
 
     Raises what discovery raises.
     """

@@ -70,7 +70,7 @@ class Metadata:
     iss_in_redirect: bool = False
 
     def endpoint(self, name: str, *, mtls: bool = False) -> str | None:
-        """The address, the one for client certificates where there is one and it is asked for; None without."""
+        """Return the address, that for client certificates where there is one and it is asked for; None without."""
         return (self.mtls_endpoints.get(name) if mtls else None) or self.endpoints.get(name)
 
 
@@ -89,7 +89,7 @@ class Discovery:
         self._good_until = 0.0
 
     async def metadata(self) -> Metadata:
-        """Raises PscUnavailable, PscCertificate, PscGarbled, or one of the PscDiscovery… errors."""
+        """Return it. Raises PscUnavailable, PscCertificate, PscGarbled, or one of the PscDiscovery… errors."""
         async with self._lock:
             if self._known is None or self._clock.monotonic() > self._good_until:
                 self._known = await self._fetched(self._known)
@@ -140,7 +140,7 @@ class Discovery:
 
 
 def check_endpoint(name: str, address: str, issuer: str, extra_hosts: tuple[str, ...], *, loopback_http: bool) -> None:
-    """Raises PscDiscoveryInsecure or PscDiscoveryHost, naming the endpoint."""
+    """Check where an endpoint is. Raises PscDiscoveryInsecure or PscDiscoveryHost, naming the endpoint."""
     try:
         url = URL(address)
         host, home = url.host or "", URL(issuer).host or ""  # decoding a name may fail too
@@ -152,7 +152,7 @@ def check_endpoint(name: str, address: str, issuer: str, extra_hosts: tuple[str,
 
 
 def check_protected(name: str, url: URL, *, loopback_http: bool) -> None:
-    """Raises PscDiscoveryInsecure for anything but https, or http on loopback where that is allowed."""
+    """Allow https, and http on loopback where ``loopback_http`` says so. Raises PscDiscoveryInsecure."""
     plain = loopback_http and url.scheme == "http" and is_loopback(url.host or "")
     if not url.host or url.user or url.password or not (url.scheme == "https" or plain):
         raise PscDiscoveryInsecure(endpoint=name)
@@ -173,7 +173,7 @@ def _suffixes() -> PublicSuffixList:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the name means this machine and no other."""
+    """Return whether the name means this machine and no other."""
     if host == "localhost":
         return True
     try:

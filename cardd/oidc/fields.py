@@ -13,7 +13,7 @@ NUMBER_MAX = 1e15  # any time in seconds, and exact as a float; JSON knows no li
 
 
 def parse(raw: bytes, what: str) -> JsonObject:
-    """A JSON object. Raises PscGarbled, naming ``what`` it should have been."""
+    """Return a JSON object. Raises PscGarbled, naming ``what`` it should have been."""
     try:
         value: JsonValue = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, ValueError):
@@ -24,7 +24,7 @@ def parse(raw: bytes, what: str) -> JsonObject:
 
 
 def text(found: JsonObject, key: str, limit: int = TEXT_MAX) -> str | None:
-    """A string that is not empty, or None where there is none. Raises PscGarbled for a longer one or another type."""
+    """Return a string that is not empty, None where there is none. Raises PscGarbled for a longer one, another type."""
     value = found.get(key)
     if value is None or value == "":
         return None
@@ -34,7 +34,7 @@ def text(found: JsonObject, key: str, limit: int = TEXT_MAX) -> str | None:
 
 
 def required(found: JsonObject, key: str, limit: int = TEXT_MAX) -> str:
-    """A string that must be there. Raises PscGarbled."""
+    """Return a string that must be there. Raises PscGarbled."""
     value = text(found, key, limit)
     if value is None:
         raise PscGarbled(what=key)
@@ -42,7 +42,7 @@ def required(found: JsonObject, key: str, limit: int = TEXT_MAX) -> str:
 
 
 def number(found: JsonObject, key: str) -> float | None:
-    """A number, or None where there is none. Raises PscGarbled for one out of all proportion, or another type."""
+    """Return a number, None where there is none. Raises PscGarbled for one out of all proportion, another type."""
     value: object = found.get(key)
     if value is None:
         return None
@@ -52,7 +52,7 @@ def number(found: JsonObject, key: str) -> float | None:
 
 
 def texts(found: JsonObject, key: str, most: int = 64) -> tuple[str, ...]:
-    """A list of strings, or one string for a list of one; empty where there is none. Raises PscGarbled."""
+    """Return a list of strings, or one string as a list of one; empty where there is none. Raises PscGarbled."""
     value = found.get(key)
     if value is None:
         return ()
@@ -64,7 +64,7 @@ def texts(found: JsonObject, key: str, most: int = 64) -> tuple[str, ...]:
 
 
 def objects(found: JsonObject, key: str, most: int = 64) -> list[JsonObject]:
-    """A list of objects; empty where there is none. Raises PscGarbled."""
+    """Return a list of objects; empty where there is none. Raises PscGarbled."""
     value = found.get(key)
     if value is None:
         return []

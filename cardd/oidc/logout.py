@@ -39,7 +39,7 @@ class LogoutNotice:
 
 
 async def completed(provider: Provider, tokens: TokenSet, binding: Binding, national_id: str | None) -> Login:
-    """``Provider.complete`` for a login just redeemed: one that is refused, or given up, is ended at the provider."""
+    """Complete a login just redeemed, as ``Provider.complete``; one that is refused or given up is ended there."""
     try:
         return await provider.complete(tokens, binding, national_id)
     except BaseException:
@@ -101,7 +101,7 @@ class LogoutNotices:
 
 
 def _with_end(claims: JsonObject) -> JsonObject:
-    """Older providers send no ``exp``: then it ends two minutes after it was made."""
+    """Give a token of an older provider, which sends no ``exp``, an end: two minutes after it was made."""
     try:
         made = number(claims, "iat")
     except PscGarbled:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from html import escape
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -55,7 +53,7 @@ class _Server(web.Server):
 
 
 class LoopbackSite:
-    """Listens from ``start`` to ``close``, or inside its ``async with``; ``port`` 0 takes a free one.
+    """Listens from ``start`` to ``close``; ``port`` 0 takes a free one.
 
     ``on_front_channel`` is given the parameters of a request to the logout page, ``on_back_channel`` a logout token.
     """
@@ -78,13 +76,13 @@ class LoopbackSite:
         return f"http://{HOST}:{self._port}{self._path}"
 
     def expect(self, state: str) -> asyncio.Future[Mapping[str, str]]:
-        """The parameters of the provider's answer with this state, once it comes; ``forget`` it in the end."""
+        """Return the parameters of the provider's answer with this state, once it comes; ``forget`` it in the end."""
         answer: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
         self._answers[state] = answer
         return answer
 
     def forget(self, state: str) -> None:
-        """Nobody waits for it any more."""
+        """Refuse the answer: nobody waits for it any more."""
         answer = self._answers.pop(state, None)
         if answer is not None:
             answer.cancel()
@@ -104,15 +102,6 @@ class LoopbackSite:
         for state in list(self._answers):
             self.forget(state)
         await self._runner.cleanup()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = (request.method, request.path) if request.host == f"{HOST}:{self._port}" else None
@@ -137,12 +126,12 @@ class LoopbackSite:
 
 
 def _once(request: web.BaseRequest) -> dict[str, str]:
-    """The parameters that come once; one that comes twice is none (RFC 6749, 3.1)."""
+    """Return the parameters that come once; one that comes twice is none (RFC 6749, 3.1)."""
     return {key: value for key, value in request.query.items() if len(request.query.getall(key)) == 1}
 
 
 async def _told(request: web.BaseRequest, heed: Callable[[str], Awaitable[None]]) -> web.Response:
-    """Back-Channel Logout 1.0, 2.5 and 2.8."""
+    """Have a logout token heeded (Back-Channel Logout 1.0, 2.5 and 2.8)."""
     size = request.content_length
     if request.content_type != "application/x-www-form-urlencoded" or size is None or size > FORM_MAX:
         return web.Response(status=400, headers=NOTHING_KEPT)

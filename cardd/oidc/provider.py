@@ -59,7 +59,7 @@ class Provider:
         await self.http.close()
 
     async def endpoint(self, name: str) -> str:
-        """An address by its short name, see ``discovery``. Raises PscNoCiba, PscGarbled, or what discovery does."""
+        """Return an address by its short name (``ENDPOINTS``). Raises PscNoCiba, PscGarbled, what discovery raises."""
         metadata = await self.discovery.metadata()
         address = metadata.endpoint(name, mtls=self._authentication.mtls)
         if address is None:

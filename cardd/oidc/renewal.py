@@ -27,7 +27,7 @@ THUMBPRINT = "x5t#S256"
 
 
 async def redeem(provider: Provider, refresh_token: Token | None) -> TokenSet:
-    """New tokens, not looked at yet. Sent once: the provider may have given the refresh token out anew.
+    """Return new tokens, not looked at yet. Sent once: the provider may have given the refresh token out anew.
 
     Keep theirs at once, whatever comes of ``checked``: the old one may be worth nothing any more. Raises PscSessionOver
     when the provider ended the session, or there is nothing to refresh with, and what ``Provider.redeem`` raises.
@@ -42,7 +42,7 @@ async def redeem(provider: Provider, refresh_token: Token | None) -> TokenSet:
 
 
 async def checked(provider: Provider, login: Login, fresh: TokenSet) -> TokenSet:
-    """The tokens of ``redeem`` for the same person, and what only the old ones have.
+    """Return the tokens of ``redeem`` for the same person, and what only the old ones have.
 
     Raises PscOtherPerson, PscUnavailable, PscGarbled, and the PscToken… errors.
     """
@@ -62,7 +62,7 @@ async def exchange(
     scope: str | None = None,
     thumbprint: str | None = None,
 ) -> TokenSet:
-    """The API's token. ``endpoint`` is the configured address of the API's server, the provider's own without.
+    """Return the API's token. ``endpoint`` is the configured address of the API's server, the provider's own without.
 
     Another server than the provider's gets no secret of the service's: it knows us by our certificate (RFC 8705), or by
     an assertion made for it.
@@ -93,14 +93,14 @@ async def exchange(
 
 
 def bound_to(access_token: Token) -> str | None:
-    """The thumbprint of the certificate that a token names; None where it names none or cannot be read."""
+    """Return the thumbprint of the certificate that a token names; None where it names none or cannot be read."""
     confirmation = _claims(access_token).get("cnf")
     found = confirmation.get(THUMBPRINT) if isinstance(confirmation, dict) else None
     return found if isinstance(found, str) else None
 
 
 def _claims(access_token: Token) -> JsonObject:
-    """What a JWT says, its signature left to the API; nothing for any other kind of token."""
+    """Return what a JWT says, its signature left to the API; nothing for any other kind of token."""
     parts = access_token.reveal().split(".")
     try:
         return parse(base64.urlsafe_b64decode(parts[1] + "=="), TOKEN) if len(parts) == 3 else {}

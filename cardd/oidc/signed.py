@@ -70,7 +70,7 @@ class KeySet:
         self._refetch_from = 0.0
 
     async def find(self, kid: str | None, algorithm: str) -> PublicKey | None:
-        """The one key of that id that serves the algorithm; None when there is none, or no id and several.
+        """Return the one key of that id that serves the algorithm; None when there is none, or no id and several.
 
         Raises PscUnavailable, PscCertificate, PscGarbled while fetching.
         """
@@ -80,7 +80,10 @@ class KeySet:
             return self._pick(kid, algorithm) or await self._refetched_key(kid, algorithm)
 
     async def find_again(self, kid: str | None, algorithm: str) -> PublicKey | None:
-        """The same after a signature did not hold: None when the keys were fetched anew a moment ago. Raises so too."""
+        """Return the key after a signature did not hold: None when the keys were fetched anew a moment ago.
+
+        Raises as ``find``.
+        """
         async with self._lock:
             return await self._refetched_key(kid, algorithm)
 
@@ -135,7 +138,7 @@ class Signed:
 
 
 async def verify(raw: str, keys: KeySet, token: str) -> Signed:
-    """Check the signature; ``token`` says in errors which one it is.
+    """Check the signature; ``token`` says in errors which token it is.
 
     Raises PscTokenMalformed, PscTokenAlgorithm, PscTokenKey, PscTokenSignature, and what fetching the keys raises.
     """
@@ -157,13 +160,13 @@ async def verify(raw: str, keys: KeySet, token: str) -> Signed:
 
 
 def check_issuer(claims: JsonObject, issuer: str, token: str) -> None:
-    """Raises PscTokenIssuer."""
+    """Check that the provider made it. Raises PscTokenIssuer."""
     if claims.get("iss") != issuer:
         raise PscTokenIssuer(token=token)
 
 
 def check_audience(claims: JsonObject, client_id: str, token: str) -> None:
-    """OpenID Connect Core 3.1.3.7, 3 to 5: made for us, and by our order where others may read it too.
+    """Check that it was made for us, and by our order where others may read it too (OpenID Connect Core 3.1.3.7).
 
     Raises PscTokenAudience.
     """
@@ -177,7 +180,7 @@ def check_audience(claims: JsonObject, client_id: str, token: str) -> None:
 
 
 def check_times(claims: JsonObject, now: float, skew: float, token: str, *, required: bool = True) -> None:
-    """``exp`` and ``iat`` must be there where they are ``required``; the clocks may differ by ``skew`` seconds.
+    """Check ``exp`` and ``iat``, which must be there where ``required``; the clocks may differ by ``skew`` seconds.
 
     Raises PscTokenMalformed, PscTokenExpired, PscTokenFromFuture.
     """
@@ -242,7 +245,7 @@ def _check_binding(claims: JsonObject, binding: Binding, access_token: Token) ->
 
 
 def hash_of(access_token: Token) -> str:
-    """Its at_hash for the algorithms that end in 256 (OpenID Connect Core 3.1.3.6)."""
+    """Return its at_hash for the algorithms that end in 256 (OpenID Connect Core 3.1.3.6)."""
     digest = hashlib.sha256(access_token.reveal().encode()).digest()
     return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
 

@@ -31,17 +31,17 @@ class Token:
 
     @classmethod
     def from_secret(cls, secret: Secret) -> Token:
-        """A token that was kept at rest. Raises UnicodeDecodeError when it is no text."""
+        """Return a token that was kept at rest. Raises UnicodeDecodeError when it is no text."""
         with secret.view() as view:
             return cls(str(view, "utf-8"))
 
     def to_secret(self) -> Secret | None:
-        """The token for a ``SecretStore``; None for one longer than a ``Secret`` may be (a page)."""
+        """Return the token for a ``SecretStore``; None for one longer than a ``Secret`` may be (a page)."""
         raw = self._value.encode()
         return Secret.of(raw) if len(raw) <= CAPACITY else None
 
     def reveal(self) -> str:
-        """The string itself, for the request that needs it and for nothing else."""
+        """Return the string itself, for the request that needs it and for nothing else."""
         return self._value
 
     def __eq__(self, other: object) -> bool:

@@ -68,5 +68,16 @@ async def browser_login(
     provider: Provider, *, login_hint: str | None = None, path: str = PATH
 ) -> AsyncIterator[BrowserLogin]:
     """A login that waits for the browser, with a site of its own as long as the block lasts."""
-    async with LoopbackSite(path=path) as site:
+    async with listening(path=path) as site:
         yield await prepare(provider, site, login_hint=login_hint)
+
+
+@asynccontextmanager
+async def listening(*, path: str = PATH) -> AsyncIterator[LoopbackSite]:
+    """The site that the browser comes back to."""
+    site = LoopbackSite(path=path)
+    await site.start()
+    try:
+        yield site
+    finally:
+        await site.close()

@@ -13,6 +13,7 @@ from yarl import URL
 from cardd.errors import PscTokenMalformed
 from cardd.oidc import loopback
 from cardd.oidc.loopback import LoopbackSite
+from tests.oidc.services import listening
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
 
@@ -20,15 +21,14 @@ FORM = "Content-Type: application/x-www-form-urlencoded"
 @pytest.fixture
 async def site(caplog: pytest.LogCaptureFixture) -> AsyncIterator[LoopbackSite]:
     """One that takes no logout token but ``right``; nothing that is done to it reaches the log."""
-    made = LoopbackSite()
 
     async def heed(raw: str) -> None:
         if raw != "right":
             raise PscTokenMalformed(token="logout_token")
 
-    made.on_back_channel, made.on_front_channel = heed, lambda _: None
     with caplog.at_level(logging.INFO):
-        async with made:
+        async with listening() as made:
+            made.on_back_channel, made.on_front_channel = heed, lambda _: None
             yield made
     assert caplog.records == []
 
@@ -106,7 +106,7 @@ async def test_the_logout_page_tells_nobody_whether_somebody_is_logged_in(site: 
 @pytest.mark.parametrize("head", ["", "GET /callback HTTP/1.1\r\nX: y"])
 async def test_who_connects_and_says_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch, head: str) -> None:
     monkeypatch.setattr(loopback, "IDLE_LIMIT", 0.2)
-    async with LoopbackSite() as site, connected(site) as (reader, writer):
+    async with listening() as site, connected(site) as (reader, writer):
         writer.write(head.encode())
         assert await reader.read() == b""
 

@@ -58,7 +58,7 @@ class PushLimit:
 
     @contextmanager
     def push(self, caller: Caller, national_id: str, pause: float) -> Iterator[None]:
-        """Around one push, which may come so many seconds after the one before. One that fails does not count.
+        """Surround one push, which may come so many seconds after the one before. One that fails does not count.
 
         Raises PushTooSoon.
         """
@@ -74,7 +74,7 @@ class PushLimit:
             raise
 
     def agreed(self, caller: Caller, national_id: str) -> None:
-        """The person agreed: the next push is a new matter."""
+        """Forget the pushes of a person who agreed: the next one is a new matter."""
         self._pushed.pop(_key(caller, national_id), None)
 
 

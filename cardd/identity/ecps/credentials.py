@@ -47,7 +47,7 @@ class _Proof:
     service: ServiceKey | None = None
 
     def signer(self, key_id: str | None) -> AssertionSigner:
-        """Raises PscIncomplete where there is no key."""
+        """Return who signs assertions. Raises PscIncomplete where there is no key."""
         header = {"kid": key_id} if key_id else {"x5t#S256": self.thumbprint or ""}
         if self.file is not None:
             return FileSigner(self.file, header)
@@ -92,7 +92,7 @@ async def _proof(settings: Psc, secrets: SecretStore, csa: CsaLogin | None) -> _
 
 
 def _connectors(key: ServiceKey, authorities: Path | None) -> Connectors:
-    """TLS whose key signs where it is."""
+    """Return makers of TLS connections whose key signs where it is."""
     from cardd.tls.connector import Credentials, KeyConnector, Server  # noqa: PLC0415 - where a token is configured
 
     shown = Credentials(key.credential.certificate, key.credential.key.algorithms, key.ask)

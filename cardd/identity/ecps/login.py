@@ -132,7 +132,7 @@ class EcpsLogin:
             self._task.cancel()
 
     def end(self, reason: str) -> None:
-        """The session ended: end the login at the provider, unless the next daemon resumes it."""
+        """End the login at the provider, for its session ended; not where the next daemon resumes it."""
         self.state = LoginState.OVER
         self.stop()
         if not (reason == DAEMON_STOPPED and self._context.resumable.has(self.session.id)):
@@ -173,7 +173,7 @@ class EcpsLogin:
         return psc
 
     async def _open(self, psc: PscLogin, request: Request) -> None:
-        """The session is open once its situation is picked and assertions are agreed to, where the request wants it."""
+        """Open the session once its situation is picked and assertions are agreed to, where the request wants it."""
         self.session.situations = psc.situations
         picked = await self._picked(request.situation)
         if request.assertions:
@@ -286,7 +286,7 @@ class EcpsLogin:
             self._context.sessions.fail(self.session, ConsentRefused())
 
     async def _picked(self, wanted: str | None) -> Situation | None:
-        """Raises SituationUnknown, ConsentRefused, ConsentTimeout."""
+        """Return the situation of practice. Raises SituationUnknown, ConsentRefused, ConsentTimeout."""
         session = self.session
         if wanted not in (None, ASK):
             return session.situation_named(wanted)

@@ -104,7 +104,7 @@ class ProxyProvider:
             raise PscRequestRefused(error=f"HTTP {answer.status}")
 
     def address(self, path: str) -> str:
-        """An address of the proxy's."""
+        """Return an address of the proxy's."""
         return f"{self._url}/{path}"
 
     async def _person(self, cookie: Token, national_id: str) -> Person:
@@ -158,13 +158,13 @@ class ProxyLogin:
         return self._person.auth_mode
 
     def seconds_left(self) -> None:
-        """The proxy renews by itself, and tells nobody when its session ends."""
+        """Return None: the proxy renews by itself, and tells nobody when its session ends."""
 
     async def renew(self) -> None:
         """Do nothing: there is nothing to renew here."""
 
     def resumption_secret(self) -> None:
-        """The session ends with the daemon (ADR 0012)."""
+        """Return None: the session ends with the daemon (ADR 0012)."""
 
     def heed(self, notice: LogoutNotice) -> None:
         """Do nothing: PSC tells the proxy."""
@@ -185,7 +185,7 @@ def _shown(cookie: Token) -> dict[str, str]:
 
 
 def _cookie(answer: HttpAnswer) -> str:
-    """The session's cookie; the body names it too."""
+    """Return the session's cookie; the body names it too."""
     found = answer.cookies.get(COOKIE) or text(parse(answer.body, COOKIE), COOKIE, COOKIE_MAX)
     if not found or not found.isascii() or any(character in found for character in ';, \r\n"\\'):
         raise PscGarbled(what=COOKIE)
@@ -193,7 +193,7 @@ def _cookie(answer: HttpAnswer) -> str:
 
 
 def _refusal(answer: HttpAnswer) -> CarddError:
-    """Why nobody was connected.
+    """Return why nobody was connected.
 
     The contract has no status for a person who refused or did not answer: ANS's own proxy says 401 for everything that
     PSC said no with, and PSC's code somewhere in the message.

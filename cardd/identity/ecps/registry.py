@@ -33,7 +33,7 @@ class Examined:
 
 
 class EcpsLogins(Part):
-    """The registry. ``settings`` may configure no provider: then no login begins."""
+    """The registry of logins. ``settings`` may configure no provider: then no login begins."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class EcpsLogins(Part):
         return login
 
     def _completed(self, caller: Caller, request: Request) -> Request:
-        """With the national id that the user had kept, where a mobile is to be woken and the request has none."""
+        """Add the national id that the user had kept, where a mobile is to be woken and the request has none."""
         if request.wanted.login_hint is not None or request.wanted.flow is not Flow.MOBILE:
             return request
         hint = self.hints.of(caller.peer.uid)
@@ -186,7 +186,7 @@ class EcpsLogins(Part):
         return replace(request, wanted=replace(request.wanted, login_hint=hint))
 
     def _heard(self, notice: LogoutNotice) -> None:
-        """The provider says that a session ended there: it names ours, or nothing happens."""
+        """Tell the logins that the provider ended a session there; whose it is not, heeds nothing."""
         for login in self.all():
             if login.psc is not None:
                 login.psc.heed(notice)

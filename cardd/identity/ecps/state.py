@@ -33,7 +33,7 @@ class ResumableSession:
     situation: str | None
 
     def session(self, method: str) -> Session:
-        """The session anew, for ``Sessions.restore``: who it is for, and nothing that only the provider knows."""
+        """Return the session for ``Sessions.restore``: who it is for, and nothing that only the provider knows."""
         return Session(
             id=self.id,
             token=self.token,
@@ -78,7 +78,7 @@ class ResumableSessions:
         return await asyncio.shield(writing)
 
     def situated(self, session: Session) -> None:
-        """Another situation was picked."""
+        """Keep the situation that was picked."""
         with contextlib.suppress(StateUnavailable):
             records = self._records()
             if session.id in records and session.situation is not None:
@@ -86,13 +86,13 @@ class ResumableSessions:
                 self._file.save(records | {session.id: record})
 
     def has(self, identifier: str) -> bool:
-        """Whether the next daemon can go on with it."""
+        """Return whether the next daemon can go on with it."""
         with contextlib.suppress(StateUnavailable):
             return identifier in self._records()
         return False
 
     async def can_keep(self) -> bool:
-        """Whether there is a keyring that encrypts, and is open."""
+        """Return whether there is a keyring that encrypts, and is open."""
         try:
             await self._secrets.get(_name("probe"))
         except SecretStoreUnavailable:
@@ -100,11 +100,14 @@ class ResumableSessions:
         return True
 
     async def take(self, record: ResumableSession) -> Secret | None:
-        """Its refresh token; None when it is gone. Raises SecretStoreUnavailable."""
+        """Return its refresh token; None when it is gone. Raises SecretStoreUnavailable."""
         return await self._secrets.get(_name(record.id))
 
     async def forget(self, identifier: str) -> None:
-        """It ended; its secret goes even where the record cannot. Raises StateUnavailable, SecretStoreUnavailable."""
+        """Forget a session that ended; its secret goes even where the record cannot.
+
+        Raises StateUnavailable, SecretStoreUnavailable.
+        """
         if not self.has(identifier):
             return
         try:
@@ -115,7 +118,7 @@ class ResumableSessions:
             await self._secrets.delete(_name(identifier))
 
     def all(self) -> list[ResumableSession]:
-        """Those that a daemon before this one kept. Raises StateUnavailable."""
+        """Return those that a daemon before this one kept. Raises StateUnavailable."""
         return list(self._records().values())
 
     async def settle(self) -> None:
@@ -150,7 +153,7 @@ class LoginHints:
         self._file = StateFile(store, HINTS, dict[str, str])
 
     def of(self, uid: int) -> str | None:
-        """The one that this OS user had kept."""
+        """Return the one that this OS user had kept."""
         return self._kept().get(str(uid))
 
     def keep(self, uid: int, national_id: str) -> None:
