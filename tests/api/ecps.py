@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import MappingProxyType
 
 from cardd.config import Dmp, Psc, Upstream
 from cardd.identity.ecps.direct import DirectLogin
+from cardd.identity.ecps.state import ResumableSession, ResumableSessions
 from cardd.oidc.tokens import TokenSet
 from tests.api.workbench import Workbench
 from tests.rig.oidc.people import ALICE
@@ -87,7 +87,6 @@ def login_of(api: Workbench) -> DirectLogin:
     return login.psc
 
 
-def resumable(api: Workbench) -> dict[str, object]:
+def resumable(api: Workbench) -> list[ResumableSession]:
     """The sessions that the next daemon would resume."""
-    found: dict[str, object] = json.loads(api.store.documents.get("ecps-sessions", "{}"))
-    return found
+    return ResumableSessions(api.store, api.secrets).all()

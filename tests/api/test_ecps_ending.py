@@ -47,7 +47,7 @@ async def test_the_daemon_stops_and_nothing_keeps_it_for_the_next(desk: Workbenc
     keyring.values = desk.secrets.values
     desk.secrets.now = keyring
     await opened(desk)
-    await eventually(lambda: "ecps-sessions" in desk.store.documents and resumable(desk) == {})
+    await eventually(lambda: "ecps-sessions" in desk.store.documents and resumable(desk) == [])
     await stopped(desk)
     assert liar.logouts == 1
 

@@ -141,7 +141,7 @@ async def test_given_up_while_it_is_resumed_it_is_forgotten(ecps: Workbench, psc
     path, token = await kept_session(ecps, psc)
     async with next_daemon(ecps, tmp_path / "second", LockedKeyring()) as second:
         assert (await second.call("DELETE", path, bearer=token)).status == 204
-        await eventually(lambda: resumable(second) == {})
+        await eventually(lambda: resumable(second) == [])
         await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
 
 
@@ -155,7 +155,7 @@ async def test_closed_while_its_token_is_being_kept_nothing_stays_in_the_keyring
     await keyring.begun.wait()
     assert (await ecps.call("DELETE", path, bearer=token)).status == 204
     keyring.may_end.set()
-    await eventually(lambda: resumable(ecps) == {})
+    await eventually(lambda: resumable(ecps) == [])
     await ecps.ecps.stop()
     assert not any(name.startswith("ecps-") for name in ecps.secrets.values)
 
