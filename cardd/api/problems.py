@@ -6,7 +6,8 @@ from msgspec import UNSET, UnsetType
 
 from cardd.api.call import Reply
 from cardd.api.schemas import Problem
-from cardd.errors import CardAmbiguous, CarddError, InvalidRequest, SessionError
+from cardd.errors import CardAmbiguous, CarddError
+from cardd.i18n import language_of
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:cardd:problem:"
@@ -17,18 +18,16 @@ TERSE = b'{"type":"about:blank","title":"Forbidden","status":403,"code":"request
 
 def problem(error: CarddError, accept_language: str) -> Reply:
     """Return the reply to a request that failed."""
-    from cardd.i18n import in_words, language_of, text  # noqa: PLC0415 - the texts are not needed before the first failure
-
     language = language_of(accept_language)
-    params = in_words(error.params, language) if isinstance(error, InvalidRequest | SessionError) else error.params
+    title, detail, remedy = error.told(language)
     body = Problem(
         type=TYPE + error.code,
-        title=text(f"{error.code}.title", language, **params),
+        title=title,
         status=error.status,
-        detail=text(f"{error.code}.detail", language, **params),
+        detail=detail,
         code=error.code,
         retryable=error.retryable,
-        remedy=text(f"{error.code}.remedy", language, **params),
+        remedy=remedy,
         where=_text(error, "where"),
         reason=_text(error, "reason"),
         tries_left=_number(error, "tries_left"),

@@ -17,7 +17,7 @@ from cardd.api.schemas.workstation import (
     StatusAnswer,
 )
 from cardd.errors import CarddError, InvalidRequest, PcscUnavailable
-from cardd.i18n import in_words, language_of, text
+from cardd.i18n import language_of, text
 from cardd.identity.methods import TABLE, Advice, MethodState, Use, advised, missing
 
 CHALLENGE, PROOF = "Cardd-Challenge", "Cardd-Proof"
@@ -89,8 +89,7 @@ def _explained(advice: Advice, states: list[MethodState], language: str) -> Advi
 
 def _told(error: CarddError, language: str) -> tuple[str, str, str]:
     """Return the error's code, what it means, and what to do."""
-    params = in_words(error.params, language)
-    detail, remedy = (text(f"{error.code}.{part}", language, **params) for part in ("detail", "remedy"))
+    _, detail, remedy = error.told(language)
     return error.code, detail, remedy
 
 

@@ -11,7 +11,6 @@ from enum import IntEnum
 from cardd.cli.command import Context, as_json
 from cardd.cli.terminal import shown
 from cardd.errors import (
-    AuditBroken,
     AuditUnavailable,
     CardAmbiguous,
     CarddError,
@@ -38,7 +37,7 @@ from cardd.errors import (
     SupportCodeRequired,
     SupportCodeWrong,
 )
-from cardd.i18n import N_, Domain, in_words, text
+from cardd.i18n import N_, Domain
 
 _ = Domain("cli")
 
@@ -76,14 +75,6 @@ HINTS = {
     "session.closed": N_("“cardctl login”; if the card was taken out, insert it first."),
     "card.ambiguous": N_("Choose one with --card: {cards}."),
     "card.unknown": N_("See the inserted cards with “cardctl cards”."),
-}
-BROKEN = {
-    "removed": N_("Row {row} was removed."),
-    "order": N_("Row {row} is not where it was written."),
-    "changed": N_("Row {row} is not what was recorded: it was changed, moved or inserted."),
-    "removed_at_end": N_("Rows from {row} on were removed at the end."),
-    "added_at_end": N_("Rows from {row} on were added at the end."),
-    "head": N_("The log was rewritten: row {row} is not the one that the head names."),
 }
 # what the system says in English only
 FAULTS = {
@@ -128,7 +119,7 @@ def tell_file_fault(context: Context, fault: OSError) -> None:
 
 def sentences(error: CarddError, language: str) -> tuple[str, str, str]:
     """Return title, detail and remedy: the daemon's own words where it sent them."""
-    title, detail, remedy = (_sentence(error, part, language) for part in ("title", "detail", "remedy"))
+    title, detail, remedy = error.told(language)
     if error.code in HINTS:
         cards = ", ".join(error.cards) if isinstance(error, CardAmbiguous) else ""
         remedy = _(HINTS[error.code], language, cards=cards)
@@ -141,16 +132,6 @@ def _reason(error: CarddError, language: str) -> str | None:
         from cardd.config.reference import explain  # noqa: PLC0415 - only for this error
 
         return explain(error, language)
-    if isinstance(error, AuditBroken):
-        return _(BROKEN[str(error.params["why"])], language, row=error.params["row"])
     if isinstance(error, AuditUnavailable) and "detail" not in error.params:  # met while reading it ourselves
         return _("The audit log cannot be read ({why}).", language, **error.params)
     return None
-
-
-def _sentence(error: CarddError, part: str, language: str) -> str:
-    sent = error.params.get(part)
-    if sent:
-        return str(sent)
-    params = in_words(error.params, language) if isinstance(error, InvalidRequest | SessionError) else error.params
-    return text(f"{error.code}.{part}", language, **params)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from cardd.cli.command import Context
 from cardd.client import Card, Holder, SessionState
-from cardd.i18n import N_, Domain, text
+from cardd.errors import errors_by_code
+from cardd.i18n import N_, Domain
 from cardd.model import Identity
 
 _ = Domain("cli")
@@ -46,7 +47,5 @@ def problem_in_words(context: Context, card: Card) -> str:
     """Return why the card cannot be used; nothing when it can."""
     if card.problem is None:
         return ""
-    try:
-        return text(f"{card.problem}.title", context.language)
-    except KeyError:  # a newer daemon's
-        return card.problem
+    problem = errors_by_code().get(card.problem)
+    return problem.received().told(context.language).title if problem else card.problem  # a newer daemon's

@@ -12,7 +12,6 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import BinaryIO, TypeVar
@@ -32,7 +31,7 @@ from cardd.errors import (
     InternalError,
     InvalidRequest,
     Param,
-    every_error,
+    errors_by_code,
 )
 
 SOCKET = Path("/run/cardd/cardd.sock")
@@ -106,16 +105,13 @@ def error_of(raw: bytes) -> CarddError | None:
         problem = _decoder.decode(raw)
     except DecodeError:
         return None
-    error = _error(problem)
-    error.params |= _params(problem)
-    return error
-
-
-def _error(problem: Problem) -> CarddError:
-    known = _classes().get(problem.code)
+    known, params = errors_by_code().get(problem.code), _params(problem)
     if known is None:
-        return InternalError(code=problem.code)
-    return CardAmbiguous(problem.cards) if issubclass(known, CardAmbiguous) else known()
+        return InternalError.received(code=problem.code, **params)
+    error = known.received(**params)
+    if isinstance(error, CardAmbiguous):
+        error.cards = problem.cards
+    return error
 
 
 def _params(problem: Problem) -> dict[str, Param]:
@@ -125,11 +121,6 @@ def _params(problem: Problem) -> dict[str, Param]:
         if value is not None:
             params[name] = value
     return params
-
-
-@cache
-def _classes() -> dict[str, type[CarddError]]:
-    return {error.code: error for error in every_error()}
 
 
 class Reply:

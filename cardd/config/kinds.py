@@ -34,7 +34,7 @@ _SEGMENT = r"[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9_.~!$&'()*+,=:@-]*"
 
 
 class Unfit(Exception):
-    """A value that does not fit its key: a reason, which ``reference`` has in words, and what would have been right."""
+    """A value that does not fit its key: a reason, which ConfigInvalid has in words, and what would have been right."""
 
     def __init__(self, why: Why, expected: str) -> None:
         super().__init__(why)

@@ -108,7 +108,7 @@ def _granted(answer: bytes) -> bytes:
         is_granted, told = status["status"].native in GRANTED, _told(status)
         token = others[0].encode() if is_granted else b""
     if not is_granted:
-        raise TimestampRefused(status=told)
+        raise TimestampRefused(answer=told)
     return token
 
 

@@ -18,7 +18,6 @@ and never read as a format of its own, so that a program called ``{x}`` does no 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -32,14 +31,10 @@ LANGUAGES = ("fr", "en")
 DEFAULT = "fr"
 LOCALE = Path(__file__).with_name("locale")
 DOMAINS = {
-    "reason": "reasons",
-    "ended": "reasons",
     "psc": "psc",
     "advice": "advice",
     "verdict": "verdicts",
 }
-ERRORS = "errors"
-WORDS = {"why": "reason", "reason": "ended"}
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _RANGE = re.compile(r"\s*([a-zA-Z]{1,8})[^,;]*(?:;\s*q=([0-9.]+))?")
@@ -85,16 +80,9 @@ def fill(sentence: str, /, **params: str | int) -> str:
     return _PLACEHOLDER.sub(lambda found: str(params.get(found[1], "")), sentence)
 
 
-def in_words(params: Mapping[str, str | int], language: str) -> dict[str, str | int]:
-    """The same, but ``why`` and ``reason`` in words where they are of the texts ``reason.…`` and ``ended.…``."""
-    known = catalogue("reasons", language)
-    texts = {name: known.get(f"{kind}.{params.get(name)}") for name, kind in WORDS.items()}
-    return {**params, **{name: fill(text, **params) for name, text in texts.items() if text}}
-
-
 def template(key: str, language: str) -> str:
     """The sentence with its places still open. Raises KeyError."""
-    domain = DOMAINS.get(key.partition(".")[0], ERRORS)
+    domain = DOMAINS[key.partition(".")[0]]
     return catalogue(domain, language)[key]
 
 
@@ -125,10 +113,10 @@ def _quality(number: str | None) -> float:
 
 @cache
 def _translations(domain: str, language: str) -> NullTranslations:
-    """Return the translations of a domain. English needs none. Raises OSError where `make` has compiled nothing."""
+    """Return the translations of a domain; none where English is wanted, or `make` has compiled nothing."""
     import gettext  # noqa: PLC0415 - not needed before the first text
 
-    return gettext.translation(domain, LOCALE, [language]) if language != "en" else gettext.NullTranslations()
+    return gettext.translation(domain, LOCALE, [language], fallback=True)
 
 
 @cache

@@ -194,7 +194,7 @@ def _check(code: int, reader: str = "") -> None:
         return
     error = _ERRORS.get(code, InternalError)
     told = {"reader": reader} if reader else {}
-    raise error(pcsc=f"{code:08X}", **told)
+    raise error.received(pcsc=f"{code:08X}", **told)
 
 
 def _protocol(value: int) -> Protocol:

@@ -65,7 +65,7 @@ class FullDisk(MemoryStore):
     """Nothing can be written."""
 
     def save(self, name: str, text: str) -> None:
-        raise StateUnavailable(why="the disk is full")
+        raise StateUnavailable(file="logins.json", why="the disk is full")
 
 
 @asynccontextmanager

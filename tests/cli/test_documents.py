@@ -34,4 +34,4 @@ def test_every_error_has_an_exit_status_by_its_kind() -> None:
 
 
 def _made(kind: type[CarddError]) -> CarddError:
-    return CardAmbiguous(("a", "b")) if kind is CardAmbiguous else kind()
+    return CardAmbiguous(("a", "b")) if kind is CardAmbiguous else kind.received()

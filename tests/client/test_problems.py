@@ -19,7 +19,7 @@ def sent(error: CarddError, language: str = "en") -> bytes:
 
 @pytest.mark.parametrize("kind", [kind for kind in every_error() if kind is not CardAmbiguous])
 def test_every_error_of_the_daemon_comes_back_as_its_own_class(kind: type[CarddError]) -> None:
-    error = error_of(sent(kind()))
+    error = error_of(sent(kind.received()))
     assert type(error) is kind
     assert error.params["title"]
     assert error.params["remedy"]

@@ -51,7 +51,7 @@ class Refusing(Part):
     """Cannot start."""
 
     async def start(self) -> None:
-        raise StateUnavailable(why="the disk is full")
+        raise StateUnavailable(file="logins.json", why="the disk is full")
 
 
 async def test_parts_start_in_their_order_and_stop_in_its_reverse() -> None:

@@ -11,7 +11,15 @@ import pytest_asyncio
 
 from cardd.core.consent import SignatureRequest
 from cardd.core.readers import Readers
-from cardd.errors import AlgorithmUnsupported, CardAmbiguous, CardContactless, CarddError, CardIsVitale, CardUnsupported
+from cardd.errors import (
+    AlgorithmUnsupported,
+    CardAmbiguous,
+    CardContactless,
+    CarddError,
+    CardError,
+    CardIsVitale,
+    CardUnsupported,
+)
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message, Outcome
 from cardd_simulators.cards.card import SimulatedContactless
 from cardd_simulators.cards.cps4 import SimulatedCps4
@@ -28,7 +36,7 @@ ATRS = {
     CardKind.CPS2TER: "3BAC00402A001225006480820212009000",
     CardKind.VITALE: "3B751300004309EA9000",
 }
-REFUSALS = {
+REFUSALS: dict[CardKind, type[CardError]] = {
     CardKind.CPS3_CONTACTLESS: CardContactless,
     CardKind.CPS2TER: CardUnsupported,
     CardKind.VITALE: CardIsVitale,

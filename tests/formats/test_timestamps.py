@@ -87,7 +87,7 @@ async def test_an_authority_that_takes_other_hashes_only_refuses(tmp_path: Path)
     async with TsaServer(tsa) as server:
         with pytest.raises(TimestampRefused) as refused:
             await _stamp(server.url, tsa)
-    assert refused.value.params == {"status": "rejection bad_alg"}
+    assert refused.value.params == {"answer": "rejection bad_alg"}
 
 
 async def _error(_: web.Request) -> web.Response:

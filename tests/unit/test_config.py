@@ -13,7 +13,7 @@ import pytest
 from cardd.config import Config, Exchange
 from cardd.config.kinds import Why
 from cardd.config.loading import load, parse
-from cardd.config.reference import REASONS, explain, keys
+from cardd.config.reference import explain, keys
 from cardd.errors import ConfigInvalid
 from tests.repository.rules import ROOT
 
@@ -271,7 +271,7 @@ def test_a_refusal_tells_the_file_the_reason_and_what_would_do_in_each_language(
 
 def test_each_reason_is_shown_by_one_of_these_refusals() -> None:
     elsewhere = {"unreadable", "inherited"}  # of a file that cannot be read, and of a socket that systemd passed
-    assert {why for _, why, _ in REFUSED} | elsewhere == set(REASONS) == set(get_args(Why))
+    assert {why for _, why, _ in REFUSED} | elsewhere == ConfigInvalid.words["why"].keys() == set(get_args(Why))
 
 
 def test_the_reference_lists_defaults_that_the_loader_reads_back_as_the_defaults() -> None:

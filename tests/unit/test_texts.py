@@ -11,8 +11,7 @@ import pytest
 import cardd.i18n
 from cardd.agent.assuan import LINE_MAX
 from cardd.agent.texts import BUTTONS, QUESTIONS, Words, confirm_words, keyed_words, pin_words
-from cardd.errors import CarddError, every_error
-from cardd.i18n import LANGUAGES, catalogue, fill, language_of, template, text
+from cardd.i18n import LANGUAGES, catalogue, fill, language_of, text
 from cardd.model import Choice, PinQuestion, PinRole, Question
 from tests.agent.dialogs import PARAMS, PIN, every_dialog, question
 
@@ -52,22 +51,6 @@ def test_each_key_is_found_by_its_name_alone(domain: str) -> None:
     for language in LANGUAGES:
         for key, sentence in catalogue(domain, language).items():
             assert text(key, language) == fill(sentence)
-
-
-@pytest.mark.parametrize("error", list(every_error()), ids=lambda error: error.code)
-def test_each_error_says_what_it_is_what_happened_and_what_to_do(error: type[CarddError]) -> None:
-    families = [family for family in error.__mro__ if issubclass(family, CarddError)]
-    told = {name for one in families for name in re.findall(r"``(\w+)``", (one.__doc__ or "").partition("Params:")[2])}
-    for language in LANGUAGES:
-        for part in ("title", "detail", "remedy"):
-            sentence = template(f"{error.code}.{part}", language)
-            assert set(places(sentence)) <= told, part
-
-
-def test_no_text_is_left_of_an_error_that_is_gone() -> None:
-    codes = {error.code for error in every_error()}
-    for key in (*catalogue("errors", "fr"), *(key for key in catalogue("psc", "fr") if key.endswith(".remedy"))):
-        assert key.rpartition(".")[0] in codes, key
 
 
 def test_every_topic_of_a_dialog_is_tried_here() -> None:

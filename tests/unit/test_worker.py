@@ -125,7 +125,7 @@ import asyncio, time
 from cardd.errors import CardTimeout
 from cardd.worker import Worker
 async def main():
-    worker = Worker("hangs", lambda timeout: CardTimeout())
+    worker = Worker("hangs", lambda timeout: CardTimeout(seconds=0))
     try:
         await worker.run(lambda: time.sleep(60), timeout=0.05)
     except CardTimeout:

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import BinaryIO
 
-from cardd.errors import DocumentError, InternalError, PdfTooComplex, every_error
+from cardd.errors import DocumentError, InternalError, PdfTooComplex, errors_by_code
 from cardd.formats.pdf.wire import Answer, Broken, Refused, Request, receive_answer, send_request
 
 # -P: nothing is imported from the directory that the daemon happens to run in
@@ -106,5 +106,5 @@ class _Started:
 
 def _error(refused: Refused) -> DocumentError:
     """The error that the process named; only those of documents are its to name."""
-    known = {error.code: error for error in every_error() if issubclass(error, DocumentError)}
-    return known.get(refused.code, PdfTooComplex)(**refused.params)
+    known = errors_by_code().get(refused.code, PdfTooComplex)
+    return known.received(**refused.params) if issubclass(known, DocumentError) else PdfTooComplex()

@@ -114,5 +114,5 @@ def _words_of(table: str, code: str, labels: Mapping[str, str]) -> str:
     """The code in words. Raises AssertionCodeUnknown for one that neither the table nor ``labels`` has."""
     words = _words().get((table, code)) or labels.get(code)
     if not words:
-        raise AssertionCodeUnknown(table=table, code=code)
+        raise AssertionCodeUnknown(table=table, value=code)
     return words

@@ -116,7 +116,7 @@ async def _secret(secrets: SecretStore, name: str) -> Token:
     try:
         found = await secrets.get(name)
     except SecretStoreUnavailable as error:
-        raise PscIncomplete(what=name, why=error.params.get("why", "")) from error
+        raise PscIncomplete(what=name, why=error.why) from error
     if found is None:
         raise PscIncomplete(what=name, why="absent")
     with found:

@@ -102,5 +102,5 @@ class KeyOperations:
             raise PinRequired
         refusal = refused(command, response)
         if response.sw in ELSEWHERE or response.sw in (SW.WRONG_LENGTH, SW.INS_UNKNOWN):
-            raise NotOffered(**refusal.params)
+            raise NotOffered.received(**refusal.params)
         raise refusal

@@ -31,7 +31,7 @@ from cardd.errors import (
     PinUnchangeable,
     PinWrong,
     PukBlocked,
-    PukWrong,
+    PukRefused,
 )
 from cardd.model import (
     Algorithm,
@@ -204,7 +204,7 @@ class TokenCard(Card):
         request = UnblockPin((len(puk), len(new)), slot=self._slot, serial=self._serial)
         reply = self._module.call(request, (puk, new))
         if reply.code in WRONG:
-            raise PukWrong
+            raise PukRefused
         if reply.code == LOCKED:
             raise PukBlocked
         self._check_change(reply)

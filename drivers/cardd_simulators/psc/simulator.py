@@ -74,7 +74,7 @@ class PscSimulator:
         if what is not None and not what.isdecimal():
             raise InvalidRequest(where=what, why="expected", expected="1, 2, 3…")
         folder, words = _folder(options), texts.PSC[options.language]
-        absent = DaemonUnreachable(**{part: words[f"absent.{part}"] for part in ("title", "detail", "remedy")})
+        absent = DaemonUnreachable.received(**{part: words[f"absent.{part}"] for part in ("title", "detail", "remedy")})
         control = read_control(folder)
         if control is None:
             raise absent
@@ -91,7 +91,7 @@ class PscSimulator:
         except (aiohttp.ClientError, OSError) as fault:
             raise absent from fault
         if "error" in told:
-            raise InvalidRequest(title=words["nothing.title"], detail=words["nothing.detail"])
+            raise InvalidRequest.received(title=words["nothing.title"], detail=words["nothing.detail"])
         return words[order].format(**told)
 
 

@@ -1,0 +1,88 @@
+"""Every error that cardd raises, in one tree.
+
+Each class has a stable ``code`` (published in the API and in the support documents), the HTTP ``status`` that the
+API answers with, whether the same request may succeed later without anything else being changed (``retryable``), and
+the English of what people read: ``title``, ``detail`` and ``remedy``. Its annotations are its params, which fill the
+sentences. Reasons are classes or words, never prose: no caller compares texts. A module holds one subject::
+
+    CarddError
+        · InternalError
+        · RequestError (request.py)
+            · NotJson, BodyTooDeep, BodyTooLarge, RequestTimeout, InvalidRequest, UnsupportedMediaType, NotFound,
+              MethodNotAllowed, Forbidden, TooManyRequests, IdempotencyKeyReused
+        · ClientError (client.py)
+            · ClientUnknown, ClientNotFound, ClientLocked, PairingNotFound, PairingRefused, PermissionMissing
+        · SupportCodeError (client.py)
+            · SupportCodeRequired, SupportCodeWrong, SupportCodeReplayed, SupportCodeLocked, SupportNotEnrolled,
+              SupportCodesOff, SupportSecretFixed, SupportSecretUnreadable, SupportAdministratorOnly
+        · SessionError (session.py)
+            · SessionUnknown, SessionExpired, SessionClosed, SessionPending, SessionLocked, SessionCannotSign,
+              SessionNotPsc, MethodUnavailable, SituationUnknown, PushTooSoon
+        · ConsentError (asking.py)
+            · ConsentRefused, ConsentTimeout, BatchExhausted
+        · PromptError (asking.py)
+            · PromptUnavailable, PromptBusy
+        · PinError (asking.py)
+            · PinCancelled, PinTimeout, PinBlocked, PinUnchangeable, PukBlocked, LastTryRefused, PinBackOff, PinFormat
+            · PinWrong
+                · PinRefused
+            · PukWrong
+                · PukRefused
+        · ReaderError (card.py)
+            · PcscUnavailable, ReaderGone, ReaderBusy, ModuleFailed
+        · CardError (card.py)
+            · CardUnknown, CardAbsent, CardAmbiguous, CardRemoved, CardReset, CardUnrecognised, CardIsVitale,
+              CardContactless, CardUnsupported, CardMute, CardTimeout, CardGarbled, CardRefused, PinRequired,
+              CardIncomplete, AlgorithmUnsupported, SignatureInvalid
+        · PscError (psc.py)
+            · PscUnavailable, PscCertificate, PscGarbled, PscDiscoveryIssuer, PscDiscoveryHost, PscDiscoveryInsecure,
+              PscNoCiba, PscClientRefused, PscIncomplete, PscLoginHintUnknown, PscRequestRefused, PscDenied, PscExpired,
+              PscBrowserTimeout, PscRedeemed, PscSessionOver, PscOtherPerson, PscUserinfoSubject, PscFlowUnavailable,
+              PscApiUnknown
+            · PscTokenError
+                · PscTokenMalformed, PscTokenAlgorithm, PscTokenKey, PscTokenSignature, PscTokenIssuer,
+                  PscTokenAudience, PscTokenBinding, PscTokenExpired, PscTokenFromFuture, PscTokenLevel,
+                  PscTokenReplayed
+        · DocumentError (document.py)
+            · DocumentEmpty, DocumentTooLarge, DocumentMalformed, DocumentUnsupported, DocumentUnknown, DocumentsFull,
+              DocumentNoSpace, DocumentUnrecognised, DocumentContentMissing, DocumentContentTwice,
+              DocumentTimestampForm, DocumentXmlDoctype, DocumentXmlLimits, ManifestDocumentMissing,
+              ManifestDocumentDiffers, ManifestDocumentUnnamed, SigningCertificateUsage, SigningCertificateExpired,
+              SigningCertificateNotYetValid
+            · TimestampError
+                · TimestampUnconfigured, TimestampUnavailable, TimestampRefused, TimestampMalformed, TimestampMismatch,
+                  TimestampTime, TimestampUntrusted
+            · PdfError (pdf.py)
+                · PdfDamaged, PdfTooComplex, PdfEncrypted, PdfCertified, PdfFieldLocked, PdfFieldTaken, PdfXfa,
+                  PdfPageMissing, PdfRectangleOutside, PdfPictureUnreadable, PdfPictureTooLarge, PdfNoRoom
+        · AssertionRefused (assertion.py)
+            · AssertionProfileUnknown, AssertionPointInvalid, AssertionRegistrationIncomplete, AssertionValueInvalid,
+              AssertionInsFormat, AssertionInsKey, AssertionInsOid, AssertionNationalIdInvalid, AssertionRoleMissing,
+              AssertionRoleUnknown, AssertionExpertiseMissing, AssertionSectionMissing, AssertionCodeUnknown,
+              AssertionStructureMissing, AssertionSectorMissing, AssertionIdentityDeclared, AssertionLoginUnfit,
+              AssertionOrganisationMissing, AssertionSignerOther, AssertionCardType, AssertionNoneNeeded, AssertionLate
+        · UpstreamError (upstream.py)
+            · TlsUnavailable, UpstreamUnknown, UpstreamPathRefused, UpstreamUnreachable, UpstreamTimeout,
+              UpstreamUntrusted, UpstreamCertificateWeak, UpstreamRefusedUs, UpstreamTlsFailed, UpstreamClosed,
+              UpstreamGarbled, UpstreamAnswerTooLarge, UpstreamClockOff
+        · SystemFault (system.py)
+            · AuditUnavailable, AuditBroken, SecretStoreUnavailable, ConfigInvalid, DaemonUnproven, AddressInUse,
+              SimulatorsMissing, DaemonUnreachable
+            · StateUnavailable
+                · StateDamaged, StateTooNew
+"""
+
+from __future__ import annotations
+
+from cardd.errors.asking import *
+from cardd.errors.assertion import *
+from cardd.errors.base import *
+from cardd.errors.card import *
+from cardd.errors.client import *
+from cardd.errors.document import *
+from cardd.errors.pdf import *
+from cardd.errors.psc import *
+from cardd.errors.request import *
+from cardd.errors.session import *
+from cardd.errors.system import *
+from cardd.errors.upstream import *

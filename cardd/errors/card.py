@@ -1,0 +1,259 @@
+"""The reader does not work, or the card does not allow this."""
+
+from __future__ import annotations
+
+from cardd.errors.base import CarddError
+from cardd.i18n import N_
+
+
+class ReaderError(CarddError):
+    """The reader side does not work."""
+
+    status = 503
+    retryable = True
+
+
+class PcscUnavailable(ReaderError):
+    """The PC/SC service (pcscd) does not answer."""
+
+    code = "reader.pcsc_unavailable"
+    title = N_("Reader service unavailable")
+    detail = N_("The PC/SC service (pcscd) does not answer.")
+    remedy = N_("Install or start pcscd (“systemctl start pcscd.socket”); “cardctl doctor” tells more.")
+
+    why: str = ""
+
+
+class ReaderGone(ReaderError):
+    """The reader was unplugged during the operation."""
+
+    code = "reader.gone"
+    title = N_("Reader unplugged")
+    detail = N_("The reader “{reader}” was unplugged during the operation.")
+    remedy = N_("Plug it in again, then try again.")
+
+    reader: str
+
+
+class ReaderBusy(ReaderError):
+    """Another program holds the card for itself."""
+
+    code = "reader.busy"
+    title = N_("Card in use")
+    detail = N_("Another program is using the card in “{reader}”.")
+    remedy = N_("Close the other program or wait until it has finished, then try again.")
+
+    reader: str
+
+
+class ModuleFailed(ReaderError):
+    """A PKCS#11 module's process ended, crashed or hung; it is started anew."""
+
+    code = "module.failed"
+    title = N_("PKCS#11 module failed")
+    detail = N_("The module “{module}” ended or no longer answers ({why}). It is started anew.")
+    remedy = N_("Try again. If it happens again, update the module or take it out of the configuration.")
+
+    module: str
+    why: str
+
+
+class CardError(CarddError):
+    """The card does not allow this."""
+
+    status = 409
+
+
+class CardUnknown(CardError):
+    """No such card is inserted."""
+
+    code = "card.unknown"
+    status = 404
+    title = N_("Unknown card")
+    detail = N_("The card {card} is not inserted; its identifier changes with each insertion.")
+    remedy = N_("Ask for the list of cards (GET /v1/cards), then try again.")
+
+    card: str
+
+
+class CardAbsent(CardError):
+    """No card that could serve is inserted."""
+
+    code = "card.absent"
+    retryable = True
+    title = N_("No card")
+    detail = N_("No professional's card is inserted.")
+    remedy = N_("Insert your card into the reader.")
+
+
+class CardAmbiguous(CardError):
+    """Several cards could serve and none was named; ``cards`` lists their identifiers."""
+
+    code = "card.ambiguous"
+    title = N_("Several cards")
+    detail = N_("{count} cards are inserted and none was named.")
+    remedy = N_("Name the card by its identifier, or take the others out.")
+
+    count: int
+
+    def __init__(self, cards: tuple[str, ...]) -> None:
+        super().__init__(count=len(cards))
+        self.cards = cards
+
+
+class CardRemoved(CardError):
+    """The card left the reader during the operation. Nothing was signed."""
+
+    code = "card.removed"
+    retryable = True
+    title = N_("Card taken out")
+    detail = N_("The card was taken out during the operation; nothing was signed.")
+    remedy = N_("Put the card back, then start again.")
+
+
+class CardReset(CardError):
+    """Another program reset the card during the operation."""
+
+    code = "card.reset"
+    retryable = True
+    title = N_("Card reset")
+    detail = N_("Another program reset the card during the operation.")
+    remedy = N_("Try again.")
+
+
+class CardUnrecognised(CardError):
+    """No driver knows this card."""
+
+    code = "card.unrecognised"
+    status = 422
+    title = N_("Card not recognised")
+    detail = N_("No driver knows this card (ATR {atr}).")
+    remedy = N_("Check that it is a CPx card; if so, give the ATR to support.")
+
+    atr: str
+
+
+class CardIsVitale(CardError):
+    """The card is a patient's (carte Vitale), not a professional's."""
+
+    code = "card.vitale"
+    status = 422
+    title = N_("Vitale card")
+    detail = N_("The inserted card is a patient's card (carte Vitale).")
+    remedy = N_("Insert your professional's card, in the other slot if the reader has two.")
+
+
+class CardContactless(CardError):
+    """The card is read without contact: it tells what card it is, and has no key of its holder's to offer."""
+
+    code = "card.contactless"
+    status = 422
+    title = N_("Card read without contact")
+    detail = N_("Without contact, a CPS card only identifies itself; it opens no session.")
+    remedy = N_("Insert the card, chip first, into a contact reader.")
+
+
+class CardUnsupported(CardError):
+    """The card is a CPx card of a generation that cardd does not serve."""
+
+    code = "card.unsupported"
+    status = 422
+    title = N_("Card generation not supported")
+    detail = N_("This card ({kind}) is of a generation that cardd does not support.")
+    remedy = N_("Use your current card (CPS3 or CPS4); ask ANS for one if you have none.")
+
+    kind: str
+
+
+class CardMute(CardError):
+    """The card does not answer: badly inserted, dirty or broken."""
+
+    code = "card.mute"
+    status = 502
+    retryable = True
+    title = N_("Mute card")
+    detail = N_("The card does not answer.")
+    remedy = N_("Take the card out, check which way round it goes, clean its chip, then insert it again.")
+
+
+class CardTimeout(CardError):
+    """The card took longer than any known card does."""
+
+    code = "card.timeout"
+    status = 504
+    retryable = True
+    title = N_("Card too slow")
+    detail = N_("The card did not answer within {seconds} s.")
+    remedy = N_("Take the card out and insert it again, then try again.")
+
+    seconds: int
+
+
+class CardGarbled(CardError):
+    """The card answered something that no specification allows."""
+
+    code = "card.garbled"
+    status = 502
+    title = N_("Garbled answer")
+    detail = N_("The card gave an answer that makes no sense ({what}).")
+    remedy = N_("Take the card out and insert it again; if it comes back, try another reader.")
+
+    what: str
+
+
+class CardRefused(CardError):
+    """The card refused a command."""
+
+    code = "card.refused"
+    status = 502
+    title = N_("Command refused")
+    detail = N_("The card refused a command ({command}, {sw}).")
+    remedy = N_("Try again. If it comes back, give these two values to support.")
+
+    command: str
+    sw: str  # status word, four hex digits
+
+
+class PinRequired(CardError):
+    """The card wants the PIN first (6982): its login was lost to another program."""
+
+    code = "card.pin_required"
+    retryable = True
+    title = N_("PIN needed again")
+    detail = N_("The card wants the PIN again.")
+    remedy = N_("Try again: the PIN will be asked for.")
+
+
+class CardIncomplete(CardError):
+    """The card lacks the key or the certificate that the operation needs."""
+
+    code = "card.incomplete"
+    status = 422
+    title = N_("Incomplete card")
+    detail = N_("The card lacks what the operation needs ({what}).")
+    remedy = N_("Check that the card is meant for this use; if it is, ask ANS.")
+
+    what: str
+
+
+class AlgorithmUnsupported(CardError):
+    """The card's key cannot sign this way."""
+
+    code = "signature.algorithm"
+    status = 422
+    title = N_("Algorithm not supported")
+    detail = N_("The card's key cannot sign this way ({algorithm}).")
+    remedy = N_("Choose another algorithm, or send the document in place of its digest.")
+
+    algorithm: str
+
+
+class SignatureInvalid(CardError):
+    """The card's signature does not verify with its own certificate; it was thrown away."""
+
+    code = "signature.invalid"
+    status = 502
+    retryable = True
+    title = N_("Signature thrown away")
+    detail = N_("The card's signature does not match its certificate; it was destroyed.")
+    remedy = N_("Try again. If it comes back, take the card out, insert it again and tell support.")

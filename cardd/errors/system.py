@@ -1,0 +1,187 @@
+"""Something of this workstation is missing or broken."""
+
+from __future__ import annotations
+
+from cardd.errors.base import CarddError, Words
+from cardd.i18n import N_
+
+# how the audit log was changed
+_CHANGED: Words = {
+    "why": {
+        "removed": N_("Row {row} was removed."),
+        "order": N_("Row {row} is not where it was written."),
+        "changed": N_("Row {row} is not what was recorded: it was changed, moved or inserted."),
+        "removed_at_end": N_("Rows from {row} on were removed at the end."),
+        "added_at_end": N_("Rows from {row} on were added at the end."),
+        "head": N_("The log was rewritten: row {row} is not the one that the head names."),
+    }
+}
+
+# why a setting will not do
+_UNFIT: Words = {
+    "why": {
+        "unknown": N_("unknown key; the nearest one is {expected}"),
+        "type": N_("wrong type; expected: {expected}"),
+        "range": N_("out of range; allowed: {expected}"),
+        "duration": N_("not a duration; examples: {expected}"),
+        "choice": N_("not one of {expected}"),
+        "path": N_("not an absolute path ({expected})"),
+        "https": N_("not an https address ({expected})"),
+        "http": N_("not an http or https address ({expected})"),
+        "host": N_("not the name of a host ({expected})"),
+        "loopback": N_("cardd listens on this machine's own addresses only: {expected}"),
+        "origin": N_("not an origin as browsers send it: {expected}"),
+        "insecure_origin": N_("{expected} is not https; for development, set web.allow_insecure_origins = true"),
+        "missing": N_("a key that must be there; expected: {expected}"),
+        "forging": N_("{expected} tells a server who asks, or belongs to the connection: it is never passed on"),
+        "same_path": N_("two sockets have the path {expected}"),
+        "unreadable": N_("the file cannot be read: {expected}"),
+        "toml": N_("the file is not TOML: {expected}"),
+        "inherited": N_("the socket that systemd passed is not one of cardd's: {expected}"),
+    }
+}
+
+
+class SystemFault(CarddError):
+    """Something of this workstation is missing or broken."""
+
+    status = 503
+
+
+class AuditUnavailable(SystemFault):
+    """The audit log cannot be written, so nothing is signed."""
+
+    code = "audit.unavailable"
+    retryable = True
+    title = N_("Audit log unavailable")
+    detail = N_("The audit log cannot be written ({why}); without it nothing is signed.")
+    remedy = N_("Free some disk space or correct the rights, then try again.")
+
+    why: str
+
+
+class AuditBroken(SystemFault):
+    """The audit log was changed."""
+
+    code = "audit.broken"
+    title = N_("Audit log changed")
+    detail = N_("The audit log was changed. {why}")
+    remedy = N_("Keep the file as it is and tell your security officer.")
+    words = _CHANGED
+
+    row: int
+    why: str
+
+
+class StateUnavailable(SystemFault):
+    """A document in the state directory cannot be read or written."""
+
+    code = "state.unavailable"
+    retryable = True
+    title = N_("State unavailable")
+    detail = N_("The file {file} cannot be read or written ({why}).")
+    remedy = N_("Check its rights and the disk space.")
+
+    file: str
+    why: str
+
+
+class StateDamaged(StateUnavailable):
+    """A document in the state directory is not what cardd wrote."""
+
+    code = "state.damaged"
+    retryable = False
+    title = N_("State damaged")
+    detail = N_("The file {file} is not as cardd wrote it ({why}).")
+    remedy = N_("Put it back from a backup; else move it away and start again: what it held is asked anew.")
+
+    file: str
+    why: str
+
+
+class StateTooNew(StateUnavailable):
+    """A newer cardd wrote a file of the state, which is left as it is."""
+
+    code = "state.too_new"
+    retryable = False
+    title = N_("State of a newer cardd")
+    detail = N_(
+        "The file {file} was written by a newer cardd: its format is {format}, and this one knows up to {known}."
+    )
+    remedy = N_(
+        "Install that cardd again, or put the state directory back from before the upgrade. "
+        "Nothing in the file was changed."
+    )
+
+    why: str = ""
+    format: int
+    known: int
+
+
+class SecretStoreUnavailable(SystemFault):
+    """No store that keeps secrets encrypted is at hand."""
+
+    code = "secrets.unavailable"
+    title = N_("No secret store")
+    detail = N_("No encrypted secret store is at hand ({why}).")
+    remedy = N_("Unlock the desktop's keyring, or configure systemd credentials.")
+
+    why: str
+
+
+class ConfigInvalid(SystemFault):
+    """The configuration cannot be used."""
+
+    code = "config.invalid"
+    title = N_("Configuration refused")
+    detail = N_("{file}: the key “{key}” will not do ({why}).")
+    remedy = N_("Correct this file, then check it with “cardctl config check”.")
+    words = _UNFIT
+
+    file: str
+    key: str
+    why: str  # a word
+    expected: str = ""
+
+
+class DaemonUnproven(SystemFault):
+    """What answers over TCP is not the daemon that this program was paired with."""
+
+    code = "daemon.unproven"
+    title = N_("Not your cardd")
+    detail = N_("What answers at {where} is not the service that this program was paired with; it was told nothing.")
+    remedy = N_("Enter no PIN. “cardctl doctor” tells which program holds the port; the Unix socket stays safe.")
+
+    where: str
+
+
+class AddressInUse(SystemFault):
+    """Another program, or another cardd, listens where this one should."""
+
+    code = "daemon.address_in_use"
+    title = N_("Address in use")
+    detail = N_("Another program already listens on {address}.")
+    remedy = N_("Stop it if it is another cardd; if not, find out which program it is.")
+
+    address: str
+
+
+class SimulatorsMissing(SystemFault):
+    """No package that brings simulators is installed."""
+
+    code = "simulators.missing"
+    title = N_("No simulator is installed")
+    detail = N_("Simulated cards and servers are no part of cardd.")
+    remedy = N_("On a test machine, never in production: “pip install cardd-simulators”, where cardd is installed.")
+
+
+class DaemonUnreachable(SystemFault):
+    """The client library found no daemon."""
+
+    code = "daemon.unreachable"
+    retryable = True
+    title = N_("cardd does not answer")
+    detail = N_("No cardd service answers at {where}.")
+    remedy = N_("Start it (“systemctl start cardd.socket”); “cardctl doctor” tells what is missing.")
+
+    where: str

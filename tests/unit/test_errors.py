@@ -1,0 +1,175 @@
+"""Each error says what it is, what happened and what to do, and is raised with what its sentences need."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import cardd.errors
+from cardd.errors import (
+    AuditBroken,
+    CarddError,
+    CardRefused,
+    InvalidRequest,
+    MethodUnavailable,
+    PinWrong,
+    PukRefused,
+    PukWrong,
+    SessionExpired,
+    StateDamaged,
+    errors_by_code,
+)
+from cardd.i18n import LANGUAGES
+from tests.repository.rules import ROOT
+
+PLACE = re.compile(r"\{(\w+)\}")
+
+
+def tree(family: type[CarddError] = CarddError) -> Iterator[type[CarddError]]:
+    """Every class of the tree, families too."""
+    for kind in family.__subclasses__():
+        if kind.__module__.startswith("cardd.errors"):
+            yield kind
+            yield from tree(kind)
+
+
+ERRORS = [kind for kind in tree() if kind.title]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in the code that names an error: which one, the words that it gives literally, `raise Error` or more."""
+
+    place: str
+    kind: type[CarddError]
+    words: tuple[tuple[str, str], ...]
+    is_raised_bare: bool
+
+
+@cache
+def sites() -> tuple[Site, ...]:
+    """All places in cardd and its drivers that name a class of errors outside of a type or an except."""
+    return tuple(site for package in ("cardd", "drivers") for file in sorted((ROOT / package).rglob("*.py"))
+                 if file.parent.name != "errors" for site in _sites(file))  # fmt: skip
+
+
+def _sites(file: Path) -> Iterator[Site]:
+    tree = ast.parse(file.read_bytes())
+    caught = {id(node) for handler in ast.walk(tree) if isinstance(handler, ast.ExceptHandler) and handler.type
+              for node in ast.walk(handler.type)}  # fmt: skip
+    called = {id(call.func): call for call in ast.walk(tree) if isinstance(call, ast.Call)}
+    bare = {id(node.exc) for node in ast.walk(tree) if isinstance(node, ast.Raise)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Name) or id(node) in caught:
+            continue
+        kind = getattr(cardd.errors, node.id, None)
+        if isinstance(kind, type) and issubclass(kind, CarddError):
+            call = called.get(id(node))
+            words = [
+                (keyword.arg or "", str(keyword.value.value))
+                for keyword in (call.keywords if call else ())
+                if isinstance(keyword.value, ast.Constant)
+            ]
+            yield Site(f"{file.relative_to(ROOT)}:{node.lineno}", kind, tuple(words), id(node) in bare)
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_each_error_says_what_it_is_what_happened_and_what_to_do(kind: type[CarddError]) -> None:
+    for sentence in (
+        kind.title,
+        kind.detail,
+        kind.remedy,
+        *(text for words in kind.words.values() for text in words.values()),
+    ):
+        assert sentence.strip()
+        assert set(PLACE.findall(sentence)) <= kind.fields
+    for language in LANGUAGES:
+        assert all(kind.received().told(language))
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_each_error_is_raised_somewhere(kind: type[CarddError]) -> None:
+    assert any(site.kind is kind for site in sites())
+
+
+def test_what_is_raised_without_params_needs_none() -> None:
+    """mypy checks the params of every call; `raise Error` is none."""
+    lacking = [(site.place, name) for site in sites() if site.is_raised_bare
+               for name in site.kind.fields if not hasattr(site.kind, name)]  # fmt: skip
+    assert lacking == []
+
+
+def test_each_word_that_is_named_has_its_sentence() -> None:
+    unknown = [
+        (site.place, name, word)
+        for site in sites()
+        for name, word in site.words
+        if name in site.kind.words and word not in site.kind.words[name]
+    ]
+    # what says it without words of a language
+    assert [one for one in unknown if re.fullmatch(r"[a-zà-ÿ_]+", one[2])] == []
+
+
+def test_the_tree_in_the_docstring_names_every_class() -> None:
+    named = set(re.findall(r"\w+", cardd.errors.__doc__ or ""))
+    assert {kind.__name__ for kind in tree()} <= named
+
+
+def test_each_code_is_one_class() -> None:
+    codes = [kind.code for kind in ERRORS if "code" in vars(kind)]
+    assert sorted(codes) == sorted(errors_by_code())
+
+
+def test_params_are_attributes() -> None:
+    error = CardRefused(command="VERIFY", sw="6F00")
+    assert (error.command, error.sw) == ("VERIFY", "6F00")
+    assert str(error) == "card.refused (command=VERIFY, sw=6F00)"
+
+
+def test_a_param_that_is_missing_or_unknown_is_a_mistake_of_the_code() -> None:
+    with pytest.raises(TypeError, match="CardRefused: sw"):
+        CardRefused(command="VERIFY")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="PinWrong: tries"):
+        PinWrong(tries=2)  # type: ignore[call-arg]
+
+
+def test_an_error_is_told_in_the_language_of_who_asks() -> None:
+    error = SessionExpired(reason="idle")
+    assert error.told("en").detail == "The session expired: nothing was asked of it for long."
+    assert error.told("fr").detail == "La session a expiré : rien ne lui a été demandé depuis longtemps."
+
+
+def test_a_word_without_a_sentence_is_shown_as_it_is() -> None:
+    error = InvalidRequest(where="--listen", why="127.0.0.1:PORT")
+    assert error.told("en").detail == "The field --listen will not do: 127.0.0.1:PORT."
+
+
+def test_what_another_program_told_keeps_its_sentences() -> None:
+    error = StateDamaged.received(title="Kaputt", file="logins.json")
+    assert (error.told("en").title, error.file) == ("Kaputt", "logins.json")
+    assert "logins.json" in error.told("en").detail
+
+
+def test_a_name_that_looks_like_a_place_does_no_harm() -> None:
+    error = MethodUnavailable(method="{why}", why="no_hint")
+    assert error.told("en").detail == (
+        "The login method {why} cannot be used on this workstation: it needs the national id."
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_unblocking_code_that_is_wrong_on_a_token_tells_no_number_that_nobody_knows(language: str) -> None:
+    error = PukRefused()
+    assert (error.code, error.tries_left) == (PukWrong.code, None)
+    assert ":" not in error.told(language).detail
+    assert "2" in PukWrong(tries_left=2).told(language).detail
+
+
+def test_what_was_changed_in_the_audit_log_is_told() -> None:
+    assert AuditBroken(row=3, why="removed").told("en").detail == "The audit log was changed. Row 3 was removed."
