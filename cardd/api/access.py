@@ -45,7 +45,7 @@ def client(call: Call) -> None:
     if call.page is not None:
         call.who = call.page.caller
     elif call.bearer is not None:
-        call.who = call.services.clients.program(call.bearer, call.peer)
+        call.who = call.parts.clients.program(call.bearer, call.peer)
     if call.who is None:
         raise ClientUnknown
 
@@ -78,7 +78,7 @@ def session_or_local(call: Call) -> None:
         return
     local(call)
     wanted = call.path["id"]
-    call.open_session = next((s for s in call.services.sessions.of(call.peer.uid) if s.id == wanted), None)
+    call.open_session = next((s for s in call.parts.sessions.of(call.peer.uid) if s.id == wanted), None)
     if call.open_session is None:
         raise SessionUnknown
 
@@ -88,7 +88,7 @@ def _session(call: Call, *, touch: bool, pending: bool = False) -> Session:
     if token is None:
         raise SessionUnknown
     caller_id = page.origin if page else None
-    found = call.services.sessions.authenticate(token, caller_id, call.peer.uid, touch=touch, pending=pending)
+    found = call.parts.sessions.authenticate(token, caller_id, call.peer.uid, touch=touch, pending=pending)
     if page is None and found.caller.kind is CallerKind.ORIGIN:
         raise SessionUnknown
     if found.id != call.path["id"]:

@@ -17,7 +17,7 @@ from aiohttp import web
 from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
-from cardd.api.services import ApiLimits, Services
+from cardd.api.parts import ApiLimits, Parts
 from cardd.core.sessions import Session
 from cardd.errors import (
     BodyTooDeep,
@@ -74,7 +74,7 @@ class Call:
     and returns a function that takes the callback back.
     """
 
-    services: Services
+    parts: Parts
     limits: ApiLimits
     http: web.BaseRequest
     connection: ConnectionInfo

@@ -35,7 +35,7 @@ async def pair(call: Call, body: PairBody | OriginBody) -> Reply:
     if isinstance(body, OriginBody):
         raise InvalidRequest(where="$.name", why="missing")
     request = PairingRequest(body.name, body.vendor, body.software_id, tuple(body.permissions))
-    pairing = call.services.clients.pair(request, call.peer)
+    pairing = call.parts.clients.pair(request, call.peer)
     if "respond-async" in call.http.headers.get("Prefer", ""):
         return _pending(pairing)
     return _paired(await asyncio.shield(pairing.answer), 201)
@@ -43,7 +43,7 @@ async def pair(call: Call, body: PairBody | OriginBody) -> Reply:
 
 async def pairing(call: Call) -> Reply:
     """Return how a pairing stands, and, once it is approved, its secret."""
-    found = call.services.clients.pairing(call.path["id"], call.peer)
+    found = call.parts.clients.pairing(call.path["id"], call.peer)
     if not found.answer.done():
         return _pending(found)
     return _paired(await found.answer, 200)
@@ -51,7 +51,7 @@ async def pairing(call: Call) -> Reply:
 
 async def everyone(call: Call) -> Reply:
     """Return the programs and remembered origins of the asking user."""
-    clients, uid = call.services.clients, call.peer.uid
+    clients, uid = call.parts.clients, call.peer.uid
     programs = [
         ClientListed(
             p.id, "program", p.name, p.paired_at, vendor=p.vendor, software_id=p.software_id, locked=p.is_locked
@@ -72,36 +72,36 @@ async def remove(call: Call) -> Reply:
         raise ClientNotFound
     owner = _owner(call)
     if owner != call.peer.uid:
-        await call.services.support.demand(Privilege.UNPAIR_OTHERS, call.caller, call.support_code, about=identifier)
-    call.services.clients.remove(identifier, owner)
+        await call.parts.support.demand(Privilege.UNPAIR_OTHERS, call.caller, call.support_code, about=identifier)
+    call.parts.clients.remove(identifier, owner)
     return Reply(204)
 
 
 async def lock(call: Call, _: LockBody) -> Reply:
     """Keep a program out, for its user or for root; the program stays paired, and its sessions close."""
-    call.services.clients.lock(call.path["id"], _owner(call), locked=True)
+    call.parts.clients.lock(call.path["id"], _owner(call), locked=True)
     return Reply(204)
 
 
 async def unlock(call: Call) -> Reply:
     """Let a program in again; where codes are demanded, support says with one that all is well."""
     identifier, owner = call.path["id"], _owner(call)
-    await call.services.support.demand(Privilege.UNLOCK, call.caller, call.support_code, about=identifier)
-    call.services.clients.lock(identifier, owner, locked=False)
+    await call.parts.support.demand(Privilege.UNLOCK, call.caller, call.support_code, about=identifier)
+    call.parts.clients.lock(identifier, owner, locked=False)
     return Reply(204)
 
 
 def _owner(call: Call) -> int:
     """Return the OS user whose client this is: the asking one; root may name anybody's. Raises ClientNotFound."""
     is_root = call.caller.kind is CallerKind.LOCAL and call.peer.uid == ROOT
-    return call.services.clients.owner(call.path["id"]) if is_root else call.peer.uid
+    return call.parts.clients.owner(call.path["id"]) if is_root else call.peer.uid
 
 
 async def _allow(call: Call, page: Page, body: PairBody | OriginBody) -> Reply:
     if not isinstance(body, OriginBody):
         raise InvalidRequest(where="$", why="page_says_nothing")
     if page.caller is None:
-        await call.services.clients.ask_origin(page.origin, call.peer)
+        await call.parts.clients.ask_origin(page.origin, call.peer)
     return Reply(201, OriginAnswer(page.origin))
 
 

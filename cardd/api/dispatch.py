@@ -15,9 +15,9 @@ from msgspec.json import Encoder
 from cardd.api.call import Call, ConnectionInfo, OnHangUp, Page, Reply, read_body
 from cardd.api.idempotency import Ledger
 from cardd.api.origin import admit, cors, preflight
+from cardd.api.parts import ApiLimits, Parts
 from cardd.api.problems import MEDIA_TYPE, TERSE, problem
 from cardd.api.router import AnyReply, Route, Router
-from cardd.api.services import ApiLimits, Services
 from cardd.errors import CarddError, Forbidden, InternalError, InvalidRequest, TooManyRequests
 
 PARAMETERS_MAX = 16
@@ -39,8 +39,8 @@ _encoder = Encoder()
 class Dispatcher:
     """The path of every request through gate, route, checker and handler."""
 
-    def __init__(self, services: Services, limits: ApiLimits, routes: Iterable[Route]) -> None:
-        self._services = services
+    def __init__(self, parts: Parts, limits: ApiLimits, routes: Iterable[Route]) -> None:
+        self._parts = parts
         self._limits = limits
         self._router = Router(routes)
         self._ledger = Ledger()
@@ -73,7 +73,7 @@ class Dispatcher:
     def _admit(self, http: web.BaseRequest, connection: ConnectionInfo) -> Page | None:
         if not http.raw_path.startswith("/"):
             raise Forbidden
-        return admit(http.headers, connection, http.method, http.raw_path, self._services)
+        return admit(http.headers, connection, http.method, http.raw_path, self._parts)
 
     async def _answer(
         self,
@@ -88,7 +88,7 @@ class Dispatcher:
         path, _, query = http.raw_path.partition("?")
         route, parameters = self._router.find(http.method, path)
         call = Call(
-            services=self._services,
+            parts=self._parts,
             limits=self._limits,
             http=http,
             connection=connection,

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cardd.api.call import ConnectionInfo, Page
-from cardd.api.services import Services
+from cardd.api.parts import Parts
 from cardd.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def tcp_hosts(port: int) -> frozenset[str]:
 
 
 def admit(
-    headers: CIMultiDictProxy[str], connection: ConnectionInfo, method: str, path: str, services: Services
+    headers: CIMultiDictProxy[str], connection: ConnectionInfo, method: str, path: str, parts: Parts
 ) -> Page | None:
     """Return the page that the request comes from, None for a program's. Raises Forbidden for what may not pass."""
     hosts = headers.getall("Host", ())
@@ -54,10 +54,8 @@ def admit(
         return None
     if len(origins) > 1 or connection.is_local:
         raise Forbidden
-    caller = services.clients.origin(origins[0], connection.peer)
-    if caller is None and (
-        not _is_asking(headers, method, path, services) or not _may_ask(origins[0], connection, services)
-    ):
+    caller = parts.clients.origin(origins[0], connection.peer)
+    if caller is None and (not _is_asking(headers, method, path, parts) or not _may_ask(origins[0], connection, parts)):
         raise Forbidden
     return Page(origins[0], caller)
 
@@ -93,13 +91,13 @@ def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
         raise Forbidden
 
 
-def _is_asking(headers: CIMultiDictProxy[str], method: str, path: str, services: Services) -> bool:
+def _is_asking(headers: CIMultiDictProxy[str], method: str, path: str, parts: Parts) -> bool:
     """Return whether this is the one call, or its preflight, with which a page asks to be let in."""
     asked = headers.get("Access-Control-Request-Method") if method == "OPTIONS" else method
-    return services.unknown_origins == "ask" and path == ASKING and asked == "POST"
+    return parts.unknown_origins == "ask" and path == ASKING and asked == "POST"
 
 
-def _may_ask(origin: str, connection: ConnectionInfo, services: Services) -> bool:
+def _may_ask(origin: str, connection: ConnectionInfo, parts: Parts) -> bool:
     if len(origin) > ASKABLE_LENGTH or not ASKABLE.fullmatch(origin):
         return False
-    return not services.clients.is_refused(origin, connection.peer)
+    return not parts.clients.is_refused(origin, connection.peer)

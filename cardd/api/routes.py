@@ -48,7 +48,7 @@ async def _describe(call: Call) -> Reply:
     """Return this very table, as OpenAPI 3.1."""
     from cardd.api.openapi import document  # noqa: PLC0415 - seldom asked for
 
-    return Reply(body=document(call.services.version, ROUTES))
+    return Reply(body=document(call.parts.version, ROUTES))
 
 
 # fmt: off

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import cast
 
@@ -18,8 +18,9 @@ from aiohttp import web
 from cardd.api.call import ConnectionInfo
 from cardd.api.dispatch import Dispatcher
 from cardd.api.origin import UNIX_HOSTS, tcp_hosts
+from cardd.api.parts import ApiLimits, Parts
 from cardd.api.routes import ROUTES
-from cardd.api.services import ApiLimits, Services
+from cardd.core.lifecycle import Part
 from cardd.model import Peer
 
 LINGER = 1.0  # how long what was not wanted of a body is read and dropped before the connection is closed
@@ -27,6 +28,7 @@ GRACE = 1.5  # seconds for what is under way when the server stops
 BACKLOG = 128
 NOBODY = -1  # whose connections nobody's user is known of
 
+Listen = Callable[[], Sequence[socket.socket]]
 PeerOf = Callable[[socket.socket], Peer | None]
 
 log = logging.getLogger(__name__)
@@ -132,22 +134,26 @@ class HttpServer(web.Server):
             del self._held[uid]
 
 
-class ApiServer:
-    """The server of the route table. ``peer_of`` returns who is at the other end, None when nobody can tell."""
+class ApiServer(Part):
+    """The server of the route table. ``listen`` opens its sockets, of type SOCK_STREAM; ``stop`` closes them.
 
-    def __init__(self, services: Services, *, peer_of: PeerOf, limits: ApiLimits | None = None) -> None:
-        self._services = services
+    ``peer_of`` returns who is at the other end of one, None when nobody can tell.
+    """
+
+    def __init__(self, parts: Parts, *, listen: Listen, peer_of: PeerOf, limits: ApiLimits) -> None:
+        self._parts = parts
+        self._listen = listen
         self._peer_of = peer_of
-        self._limits = limits or ApiLimits()
-        self._dispatcher = Dispatcher(services, self._limits, ROUTES)
+        self._limits = limits
+        self._dispatcher = Dispatcher(parts, self._limits, ROUTES)
         self._http: HttpServer | None = None
         self._servers: list[asyncio.Server] = []
 
-    async def start(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept connections on these sockets, bound and of type SOCK_STREAM; ``stop`` closes them."""
+    async def start(self) -> None:
+        """Accept connections. Raises what ``listen`` raises."""
         loop = asyncio.get_running_loop()
         self._http = HttpServer(self._dispatcher, self._peer_of, self._limits)
-        for sock in sockets:
+        for sock in self._listen():
             # also for AF_UNIX: create_unix_server would remove the path of a socket that systemd owns
             self._servers.append(await loop.create_server(self._http, sock=sock, backlog=BACKLOG))
 
@@ -155,8 +161,8 @@ class ApiServer:
         """Accept nothing more, end the event streams, and give what is under way a moment to be answered."""
         for server in self._servers:
             server.close()
-        self._services.events.close()
-        self._services.trace.close()
+        self._parts.events.close()
+        self._parts.trace.close()
         if self._http is not None:
             self._http.pre_shutdown()
             await self._http.shutdown(GRACE)

@@ -53,15 +53,15 @@ async def _login(call: Call, body: SessionBody) -> tuple[Session, str]:
     if body.method == "cpx":
         _expect(body.acting is None, "$.acting", "unknown")
         _expect_none(body, OF_PSC)
-        return await call.services.logins.cpx.open(call.caller, body.card)
+        return await call.parts.logins.cpx.open(call.caller, body.card)
     _expect(body.card is None, "$.card", "unknown")
     if body.method == "ecps":
         _expect(body.acting is None, "$.acting", "unknown")
-        return await call.services.logins.ecps.open(call.caller, _through_psc(body))
+        return await call.parts.logins.ecps.open(call.caller, _through_psc(body))
     _expect_none(body, (*OF_PSC, "situation"))
     if body.acting is None:
         raise InvalidRequest(where="$.acting", why="missing")
-    return await call.services.logins.csa.open(call.caller, _acting(body.acting))
+    return await call.parts.logins.csa.open(call.caller, _acting(body.acting))
 
 
 def _expect(holds: bool, where: str, why: str) -> None:
@@ -80,11 +80,11 @@ async def _agreed(call: Call, session: Session, body: SessionBody) -> None:
         return  # e-CPS asks when the person has agreed on the mobile
     try:
         if body.situation is not None:
-            await call.services.situations.pick(session, body.situation)
+            await call.parts.situations.pick(session, body.situation)
         if body.assertions:
-            await call.services.consents.assertions(session)
+            await call.parts.consents.assertions(session)
     except BaseException:
-        call.services.sessions.close(session, "logout")
+        call.parts.sessions.close(session, "logout")
         raise
 
 
@@ -107,7 +107,7 @@ def _acting(body: ActingBody) -> Identity:
 
 async def everyone(call: Call) -> Reply:
     """Return the sessions of the asking OS user, without their tokens."""
-    return Reply(body=SessionsAnswer([described(call, s) for s in call.services.sessions.of(call.peer.uid)]))
+    return Reply(body=SessionsAnswer([described(call, s) for s in call.parts.sessions.of(call.peer.uid)]))
 
 
 async def show(call: Call) -> Reply:
@@ -117,27 +117,27 @@ async def show(call: Call) -> Reply:
 
 async def push(call: Call, _: PushBody) -> Reply:
     """Wake the mobile once more: the answer has the new digits."""
-    await call.services.logins.ecps.push_again(call.session)
+    await call.parts.logins.ecps.push_again(call.session)
     return Reply(body=described(call, call.session))
 
 
 async def situate(call: Call, body: SituationBody) -> Reply:
     """Have the person act in this situation of theirs from now on."""
-    await call.services.situations.read(call.session)
-    call.services.sessions.situate(call.session, body.id)
+    await call.parts.situations.read(call.session)
+    call.parts.sessions.situate(call.session, body.id)
     return Reply(body=described(call, call.session))
 
 
 async def forget_login_hint(call: Call) -> Reply:
     """Forget the national id that the asking OS user had kept."""
-    call.services.logins.ecps.hints.forget(call.peer.uid)
+    call.parts.logins.ecps.hints.forget(call.peer.uid)
     return Reply(204)
 
 
 async def close(call: Call) -> Reply:
     """Log out: the card is de-authenticated when this is answered."""
-    call.services.sessions.close(call.session, "logout")
-    await call.services.sessions.settle()
+    call.parts.sessions.close(call.session, "logout")
+    await call.parts.sessions.settle()
     return Reply(204)
 
 
@@ -149,7 +149,7 @@ def described(call: Call, session: Session) -> SessionAnswer:
         method=cast(Literal["cpx", "csa", "ecps"], session.method),
         state=session.state.value,
         opened_at=session.opened_at,
-        expires_at=call.services.sessions.expires_at(session),
+        expires_at=call.parts.sessions.expires_at(session),
         identity=identity_answer(session.identity),
         card=session.card.id if session.card else None,
         client=session.caller.name,
@@ -188,20 +188,20 @@ def identity_answer(identity: Identity) -> IdentityAnswer:
 
 async def issue_auth_token(call: Call, body: AuthTokenBody) -> Reply:
     """Issue a Web EID token (web-eid:1.0) for the caller's own origin and its nonce."""
-    signed = await call.services.signing.authenticate(call.session, body.nonce)
+    signed = await call.parts.signing.authenticate(call.session, body.nonce)
     return Reply(
         body=AuthTokenAnswer(
             unverifiedCertificate=b64encode(signed.certificate).decode(),
             algorithm=signed.algorithm.value,
             signature=b64encode(signed.signature).decode(),
             format=WEB_EID,
-            appVersion=f"urn:cardd:app:{call.services.version}",
+            appVersion=f"urn:cardd:app:{call.parts.version}",
         )
     )
 
 
 async def give_psc_token(call: Call, body: PscTokenBody) -> Reply:
     """Give a paired program that was approved for it PSC's access token, or one for a configured API."""
-    call.services.clients.check_permission(call.caller, PSC_TOKEN)
-    given = await call.services.logins.ecps.token(call.session, body.api)
+    call.parts.clients.check_permission(call.caller, PSC_TOKEN)
+    given = await call.parts.logins.ecps.token(call.session, body.api)
     return Reply(body=PscTokenAnswer(given.token, given.kind, given.expires_at or UNSET))

@@ -81,13 +81,13 @@ async def hand_over(call: Call) -> Reply:
     limit = call.limits.document
     if (call.http.content_length or 0) > limit:
         raise BodyTooLarge(limit=limit)
-    call.services.held.check_room(call.session, call.http.content_length or 0)
+    call.parts.held.check_room(call.session, call.http.content_length or 0)
     with with_space(), filled() as content:
-        with call.services.held.coming(call.session) as more:
+        with call.parts.held.coming(call.session) as more:
             size, digest = await _take(call, content, limit, more)
         if size == 0:
             raise DocumentEmpty
-        call.services.held.check_room(call.session, size)  # another may have come meanwhile
+        call.parts.held.check_room(call.session, size)  # another may have come meanwhile
     held = hold(call, content, OCTETS)
     return Reply(
         201, _document_answer(held, digest), {"Location": f"/v1/sessions/{call.session.id}/documents/{held.id}"}
@@ -96,10 +96,10 @@ async def hand_over(call: Call) -> Reply:
 
 async def fetch(call: Call) -> web.StreamResponse:
     """Send the document as it is. Raises DocumentUnknown."""
-    held = call.services.held.find(call.session, call.path["document"])
+    held = call.parts.held.find(call.session, call.path["document"])
     headers = {**call.headers, "Content-Type": held.media_type, "Content-Length": str(held.size)}
     response = web.StreamResponse(headers=headers)
-    with call.services.held.open(call.session, held.id) as content:
+    with call.parts.held.open(call.session, held.id) as content:
         await response.prepare(call.http)
         while piece := await asyncio.to_thread(content.read, PIECE):
             await response.write(piece)
@@ -109,7 +109,7 @@ async def fetch(call: Call) -> web.StreamResponse:
 
 async def forget(call: Call) -> Reply:
     """Drop the document. Raises DocumentUnknown."""
-    call.services.held.drop(call.session, call.path["document"])
+    call.parts.held.drop(call.session, call.path["document"])
     return Reply(204)
 
 
@@ -117,9 +117,9 @@ def hold(call: Call, content: BinaryIO, media_type: str) -> HeldDocument:
     """Have the session hold this file. Raises SessionClosed, SessionExpired when it ended while the file was made."""
     with ExitStack() as undo:
         undo.callback(content.close)
-        call.services.sessions.ensure_open(call.session)
+        call.parts.sessions.ensure_open(call.session)
         undo.pop_all()
-    return call.services.held.hold(call.session, content, media_type)
+    return call.parts.held.hold(call.session, content, media_type)
 
 
 async def _take(call: Call, content: BinaryIO, limit: int, more: Callable[[int], None]) -> tuple[int, bytes]:
@@ -164,7 +164,7 @@ async def sign(call: Call, body: SignatureBody | SignaturesBody) -> Reply:
 async def _signed(call: Call, items: list[tuple[SignatureItem, str]], batch: Batch | None) -> list[SignatureAnswer]:
     with ExitStack() as files:
         requests = [_request(call, item, where, files) for item, where in items]
-        every = await call.services.documents.sign(call.session, requests, batch)
+        every = await call.parts.documents.sign(call.session, requests, batch)
     answers = [_answer(call, item, signed) for (item, _), signed in zip(items, every, strict=True)]
     _forget_signed(call, [item for item, _ in items])
     return answers
@@ -214,7 +214,7 @@ def _forget_signed(call: Call, items: list[SignatureItem]) -> None:
     ]
     for identifier in {one.document_id for one in every if one.document_id is not None}:
         with suppress(DocumentUnknown):  # its time is over, or its sender was faster
-            call.services.held.drop(call.session, identifier)
+            call.parts.held.drop(call.session, identifier)
 
 
 def options_of(call: Call, item: SignatureItem, where: str, files: ExitStack) -> Options:
@@ -233,7 +233,7 @@ def options_of(call: Call, item: SignatureItem, where: str, files: ExitStack) ->
 def document_of(call: Call, item: SignatureItem | SetDocumentBody, files: ExitStack) -> BinaryIO | None:
     """Return the document, from the request or handed over before; None without one. Raises DocumentUnknown."""
     if item.document_id is not None:
-        return files.enter_context(call.services.held.open(call.session, item.document_id))
+        return files.enter_context(call.parts.held.open(call.session, item.document_id))
     return BytesIO(item.document) if item.document is not None else None
 
 

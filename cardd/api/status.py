@@ -29,10 +29,10 @@ ECPS_CHECK_BODY = Shape(EcpsCheckBody)
 async def show(call: Call) -> Reply:
     """Return that the daemon is here, and whether there are readers; nothing of this workstation."""
     try:
-        ready = bool(call.services.readers.readers())
+        ready = bool(call.parts.readers.readers())
     except PcscUnavailable:
         ready = False
-    body = StatusAnswer("cardd", call.services.version, "ready" if ready else "no_readers")
+    body = StatusAnswer("cardd", call.parts.version, "ready" if ready else "no_readers")
     return Reply(body=body, headers=_proof(call))
 
 
@@ -46,14 +46,14 @@ def _proof(call: Call) -> dict[str, str]:
         raise InvalidRequest(where=CHALLENGE, why=f"{CHALLENGE_MIN}-{CHALLENGE_MAX}")
     host, port = transport.get_extra_info("sockname")[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return {PROOF: call.services.clients.prove(client, challenge, address, call.peer)}
+    return {PROOF: call.parts.clients.prove(client, challenge, address, call.peer)}
 
 
 async def methods(call: Call) -> Reply:
     """Return each login method with its state; with ``?use=`` the best for that use first, each with its reasons."""
     language = language_of(call.http.headers.get("Accept-Language"))
     use = _use(call.query.get("use"))
-    states = await call.services.methods.states()
+    states = await call.parts.methods.states()
     answers = [_described(state, language) for state in states]
     if use is None:
         body = MethodsAnswer(answers)
@@ -68,7 +68,7 @@ async def methods(call: Call) -> Reply:
 
 async def check_ecps(call: Call, _: EcpsCheckBody) -> Reply:
     """Return whether a login by e-CPS could begin; nobody is asked, nothing is woken."""
-    found = await call.services.logins.ecps.examine()
+    found = await call.parts.logins.ecps.examine()
     ahead = UNSET if found.reach.ahead is None else found.reach.ahead
     return Reply(body=EcpsCheckAnswer(found.reach.mobile, found.resumes, ahead))
 

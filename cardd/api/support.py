@@ -17,25 +17,25 @@ TRACE_BODY = Shape(TraceBody)
 
 async def show(call: Call) -> Reply:
     """Return whether codes are demanded and can be given."""
-    standing = await call.services.support.standing()
+    standing = await call.parts.support.standing()
     return Reply(body=SupportAnswer(standing.demanded, standing.enrolled, standing.locked))
 
 
 async def enrol(call: Call, _: SupportBody) -> Reply:
     """Begin to enrol: the secret goes to the phone; an earlier secret serves until the confirmation."""
-    begun = await call.services.support.enrol(call.caller, call.support_code)
+    begun = await call.parts.support.enrol(call.caller, call.support_code)
     return Reply(201, EnrolmentAnswer(begun.address, begun.expires_at))
 
 
 async def confirm(call: Call, _: SupportBody) -> Reply:
     """End the enrolment, with the first code of the new secret."""
-    await call.services.support.confirm(call.caller, call.support_code)
+    await call.parts.support.confirm(call.caller, call.support_code)
     return Reply(204)
 
 
 async def remove(call: Call) -> Reply:
     """Forget the secret."""
-    await call.services.support.remove(call.caller, call.support_code)
+    await call.parts.support.remove(call.caller, call.support_code)
     return Reply(204)
 
 
@@ -46,5 +46,5 @@ async def trace(call: Call, body: TraceBody) -> web.StreamResponse:
     """
     if body.full:
         administrator(call)
-        await call.services.support.demand(Privilege.TRACE_FULL, call.caller, call.support_code)
-    return await server_sent(call, lambda: call.services.trace.follow(full=body.full))
+        await call.parts.support.demand(Privilege.TRACE_FULL, call.caller, call.support_code)
+    return await server_sent(call, lambda: call.parts.trace.follow(full=body.full))

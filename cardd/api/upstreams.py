@@ -15,7 +15,7 @@ from aiohttp import ClientError, ClientResponse, web
 from multidict import CIMultiDict
 
 from cardd.api.call import Call
-from cardd.api.services import ApiLimits
+from cardd.api.parts import ApiLimits
 from cardd.config import Upstream
 from cardd.errors import BodyTooLarge, CarddError, InvalidRequest, RequestTimeout, UpstreamAnswerTooLarge
 from cardd.relay.upstream import readable, target, to_caller, to_upstream
@@ -40,13 +40,13 @@ async def relay(call: Call) -> web.StreamResponse:
 async def _relayed(call: Call) -> web.StreamResponse:
     from cardd.relay.pool import UpstreamRequest  # noqa: PLC0415 - aiohttp's client, when it is first needed
 
-    upstream = call.services.relay.upstreams.named(call.path["name"])
+    upstream = call.parts.relay.upstreams.named(call.path["name"])
     query = call.http.raw_path.partition("?")[2]
     address = target(upstream, call.http.method, "/" + call.path["path"], query)
     headers = to_upstream(call.http.headers, upstream.headers)
     body = await _body(call.http, upstream, call.limits, headers)
     sent = UpstreamRequest(call.http.method, address, headers, body)
-    async with call.services.relay.request(call.session, upstream, sent) as (answer, pool):
+    async with call.parts.relay.request(call.session, upstream, sent) as (answer, pool):
         own = {**call.headers, RELAYED: upstream.name}
         told = to_caller(answer.headers, own, is_page=call.page is not None)
         size = answer.content_length

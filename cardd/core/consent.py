@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from cardd.config import Consent as ConsentRules
 from cardd.core.lifecycle import Part
 from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Session
@@ -66,11 +67,10 @@ class _Asserting:
 class Consents(Part):
     """Asks for consents and remembers those that outlast one request."""
 
-    def __init__(self, prompter: Prompter, clock: Clock, *, batch_max: int, batch_lifetime: float) -> None:
+    def __init__(self, prompter: Prompter, clock: Clock, rules: ConsentRules) -> None:
         self._prompter = prompter
         self._clock = clock
-        self._batch_max = batch_max
-        self._batch_lifetime = batch_lifetime
+        self._rules = rules
         self._batches: dict[tuple[str, str], _Grant] = {}
         self._readable: set[tuple[str, str]] = set()
         self._relayed: dict[tuple[str, str], str] = {}
@@ -79,8 +79,8 @@ class Consents(Part):
     def check_size(self, count: int, batch: Batch | None) -> None:
         """Raises InvalidRequest when more is asked for than one consent may cover."""
         asked = max(count, batch.count if batch else 0)
-        if asked > self._batch_max:
-            raise InvalidRequest(where="batch", why=f"{asked} > {self._batch_max}")
+        if asked > self._rules.batch_max:
+            raise InvalidRequest(where="batch", why=f"{asked} > {self._rules.batch_max}")
 
     def question(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> Question:
         """What the user is shown before these signatures: in a dialog of its own, or in the PIN's."""
@@ -123,7 +123,7 @@ class Consents(Part):
         """Note that the user agreed; for a named batch, what is left of it may follow without asking again."""
         if batch:
             left = max(0, batch.count - len(requests))
-            self._batches[session.id, batch.name] = _Grant(left, self._clock.monotonic() + self._batch_lifetime)
+            self._batches[session.id, batch.name] = _Grant(left, self._clock.monotonic() + self._rules.batch_lifetime)
 
     async def ask(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> str:
         """Ask in a dialog: the consent's name for the audit log. Raises ConsentRefused, ConsentTimeout."""

@@ -58,6 +58,7 @@ class Part:
 class Outer(Part):
     """A part of an outer layer, which does not know this protocol, by its own functions."""
 
+    name: str
     starting: Callable[[], Awaitable[None]] | None = None
     watching: Callable[[], Awaitable[None]] | None = None
     stopping: Callable[[], Awaitable[None]] | None = None
@@ -155,5 +156,4 @@ class Lifecycle(Part):
 
 
 def _name(part: Part) -> str:
-    named = getattr(part.stopping, "__self__", part) if isinstance(part, Outer) else part
-    return type(named).__name__
+    return part.name if isinstance(part, Outer) else type(part).__name__

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cardd.config import Card as CardRules
 from cardd.core.card_access import CardAccess
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
-from cardd.core.registry import DriverRegistry
+from cardd.core.registry import DriverRegistry, token_sources
 from cardd.core.trace import Trace, TracedChannel
 from cardd.driver import Card, Channel
 from cardd.errors import (
@@ -28,11 +30,12 @@ from cardd.errors import (
     PcscUnavailable,
 )
 from cardd.model import CardKind, Event
-from cardd.ports import Reader, Token
+from cardd.ports import Reader, ReaderSource, SourceSettings, Token
 
 UNREADABLE: dict[CardKind, type[CardError]] = {CardKind.VITALE: CardIsVitale, CardKind.CPS2TER: CardUnsupported}
 SESSIONLESS: dict[CardKind, type[CardError]] = {**UNREADABLE, CardKind.CPS3_CONTACTLESS: CardContactless}
 UNFIT = 3
+NO_TOKENS = SourceSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,10 @@ class ReaderState:
 
 
 class Readers:
-    """Implements ``ports.ReaderListener``; the rest of the core asks it for cards."""
+    """Implements ``ports.ReaderListener`` for its ``sources``; the rest of the core asks it for cards.
+
+    ``tokens`` are the settings of the sources that are found when the readers are watched.
+    """
 
     def __init__(
         self,
@@ -90,18 +96,33 @@ class Readers:
         events: EventBus,
         trace: Trace,
         lifecycle: Lifecycle,
+        rules: CardRules,
         *,
-        hold: float,
-        timeout: float,
+        sources: Sequence[ReaderSource] = (),
+        tokens: SourceSettings = NO_TOKENS,
     ) -> None:
         self._registry = registry
         self._events = events
         self._trace = trace
         self._lifecycle = lifecycle
-        self._hold = hold
-        self._timeout = timeout
+        self._rules = rules
+        self._sources = sources
+        self._tokens = tokens
+        self._started: list[ReaderSource] = []
         self._readers: dict[str, ReaderState] = {}
         self.available = False
+
+    async def watch(self) -> None:
+        """Begin to watch the sources; those of tokens, which are slow to load, come last."""
+        for source in (*self._sources, *token_sources(self._tokens)):
+            await source.start(self)
+            self._started.append(source)
+
+    async def stop(self) -> None:
+        """Give every card back, de-authenticated, and release the readers."""
+        await asyncio.gather(*(state.card.access.close() for state in self._readers.values() if state.card))
+        while self._started:
+            await self._started.pop().stop()
 
     # --- what the sources report ---
 
@@ -205,17 +226,13 @@ class Readers:
 
     def _insert(self, name: str, atr: bytes, kind: CardKind, slot: str = "") -> InsertedCard:
         state = self._readers[name]
-        access = CardAccess(state.reader, hold=self._hold, timeout=self._timeout)
+        access = CardAccess(state.reader, hold=self._rules.hold, timeout=self._rules.timeout)
         card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access, slot)
         self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": kind.value}))
         return card
 
     def _tokens_in(self, slot: str) -> list[InsertedCard]:
         return [state.card for state in self._readers.values() if state.card and state.card.slot == slot]
-
-    async def close(self) -> None:
-        """Give every card back, de-authenticated."""
-        await asyncio.gather(*(state.card.access.close() for state in self._readers.values() if state.card))
 
 
 def _rank(card: InsertedCard) -> int:

@@ -25,7 +25,7 @@ def token_sources(settings: SourceSettings) -> tuple[ReaderSource, ...]:
 
 
 class DriverRegistry:
-    """Every driver of the entry points ``cardd.drivers``, loaded when the first card needs one."""
+    """Every driver of the entry points ``cardd.drivers``, loaded when the first card needs one, or the given ones."""
 
     def __init__(self, drivers: Sequence[CardDriver] | None = None) -> None:
         self._given = drivers

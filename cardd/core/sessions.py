@@ -135,6 +135,11 @@ class Sessions(Part):
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _logouts: Background = field(default_factory=Background)
 
+    @property
+    def hold_pins(self) -> bool:
+        """Whether a session keeps the PIN that its card accepted."""
+        return self.rules.pin == "hold"
+
     def open(
         self,
         *,

@@ -45,14 +45,11 @@ class Signed:
 class Signing:
     """What sessions may have signed."""
 
-    def __init__(
-        self, sessions: Sessions, consents: Consents, pins: PinEntry, audit: AuditLog, *, hold_pin: bool
-    ) -> None:
+    def __init__(self, sessions: Sessions, consents: Consents, pins: PinEntry, audit: AuditLog) -> None:
         self._sessions = sessions
         self._consents = consents
         self._pins = pins
         self._audit = audit
-        self._hold_pin = hold_pin
 
     def signer(self, session: Session, algorithm: Algorithm | None) -> tuple[Credential, Algorithm]:
         """The key that would sign, and how. Raises SessionCannotSign, CardIncomplete, AlgorithmUnsupported."""
@@ -225,7 +222,7 @@ class Signing:
         value, pin = await self._pins.login(
             card, session.id, session.caller.id, question, unless_ended, certificates=known
         )
-        if pin is not None and self._hold_pin and self._sessions.is_open(session):
+        if pin is not None and self._sessions.hold_pins and self._sessions.is_open(session):
             session.take_pin(pin)
         else:
             _wipe(pin)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from cardd.config import Support as SupportRules
 from cardd.core import totp
 from cardd.core.state_file import StateFile
 from cardd.core.tokens import fingerprint
@@ -87,14 +88,14 @@ class SupportCodes:
     """Enrols the workstation and checks codes. ``demanded`` is ``[support] totp``, ``label`` its name in the app."""
 
     def __init__(
-        self, store: Store, secrets: SecretStore, audit: AuditLog, clock: Clock, *, demanded: bool, label: str
+        self, store: Store, secrets: SecretStore, audit: AuditLog, clock: Clock, rules: SupportRules, *, host: str
     ) -> None:
         self._file = StateFile(store, STORE, _Record)
         self._secrets = secrets
         self._audit = audit
         self._clock = clock
-        self._demanded = demanded
-        self._label = label
+        self._demanded = rules.totp
+        self._label = rules.label or host
         self._pending: tuple[Secret, datetime] | None = None
 
     async def demand(self, privilege: Privilege, caller: Caller, code: str | None, about: str | None = None) -> None:

@@ -120,7 +120,6 @@ class CardLogin:
         consents: Consents,
         audit: AuditLog,
         *,
-        hold_pin: bool,
         authorities: KnownAuthorities,
     ) -> None:
         self._readers = readers
@@ -128,7 +127,6 @@ class CardLogin:
         self._pins = pins
         self._consents = consents
         self._audit = audit
-        self._hold_pin = hold_pin
         self._authorities = authorities
 
     async def open(self, caller: Caller, method: Method) -> tuple[Session, str]:
@@ -171,7 +169,7 @@ class CardLogin:
             _wipe(pin)
             raise
         self._consents.allow_reading(caller, card.id)
-        if self._hold_pin:
+        if self._sessions.hold_pins:
             session.take_pin(pin)
         else:
             _wipe(pin)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from cardd.config import Dmp, Psc, Upstream
+from cardd.config import Config, Dmp, Psc, Upstream
 from cardd.identity.ecps.direct import DirectLogin
 from cardd.identity.ecps.state import ResumableSession, ResumableSessions
 from cardd.oidc.tokens import TokenSet
 from tests.api.workbench import Workbench
+from tests.rig.memory import RunningClock
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import SECRET, PscRig
@@ -43,7 +44,7 @@ def workbench_at(
     authorities = directory / "psc.pem"
     authorities.write_bytes(psc.authority.pem)
     at = Psc(issuer=psc.issuer, client_id=client, authorities=authorities, **settings)  # type: ignore[arg-type]
-    api = Workbench(directory, psc=at, dmp=dmp, upstreams=upstreams)
+    api = Workbench(directory, Config(psc=at, dmp=dmp, upstreams=upstreams), clock=RunningClock())
     api.secrets.values["psc-client-secret"] = SECRET.encode()
     api.person.attentive.clear()  # the dialog stays open; the mobile answers
     return api

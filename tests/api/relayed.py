@@ -9,8 +9,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from cardd.config import Upstream
+from cardd.config import Config, Upstream
 from tests.api.workbench import Got, Workbench
+from tests.rig.memory import RunningClock
 from tests.rig.nginx import Nginx, Pair
 from tests.rig.upstream import Talk, backend, tls_server
 
@@ -53,7 +54,7 @@ async def behind_nginx(
         nginx = Nginx(directory / "nginx", site.clients, site.server, protocols, backend=port)
         with nginx.running():
             one = replace(upstream(site, nginx.port), **settings)
-            api = await started(Workbench(directory, upstreams={"dmp": one}))
+            api = await started(Workbench(directory, Config(upstreams={"dmp": one}), clock=RunningClock()))
             yield Relayed(api, nginx, *await api.logged_in())
 
 
@@ -63,7 +64,7 @@ async def talking(
 ) -> AsyncIterator[Relayed]:
     async with tls_server(site.server, site.clients, talk) as port:
         one = replace(upstream(site, port), **settings)
-        api = await started(Workbench(directory, upstreams={"dmp": one}))
+        api = await started(Workbench(directory, Config(upstreams={"dmp": one}), clock=RunningClock()))
         nginx = Nginx(directory, site.clients, site.server, port=port)
         yield Relayed(api, nginx, *await api.logged_in())
 

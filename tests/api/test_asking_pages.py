@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cardd.config import Config, Web
 from cardd.errors import ConsentTimeout
 from cardd.model import Choice
 from tests.api.workbench import SOFTWARE, Got, Workbench
@@ -18,7 +19,7 @@ ORIGIN = {"Origin": STRANGER}
 
 @pytest.fixture
 async def api(started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path) -> Workbench:
-    return await started(Workbench(tmp_path, unknown_origins="ask"))
+    return await started(Workbench(tmp_path, Config(web=Web(unknown_origins="ask"))))
 
 
 async def ask(api: Workbench, origin: str = STRANGER) -> Got:

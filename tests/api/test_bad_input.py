@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cardd.api.services import ApiLimits
+from cardd.api.parts import ApiLimits
+from cardd.config import Config, Listen
 from tests.api.requests import request, status_of
 from tests.api.workbench import SOFTWARE, Json, Workbench
 
@@ -134,8 +135,8 @@ async def test_a_compressed_body_is_not_unpacked(api: Workbench) -> None:
 
 @pytest.fixture
 async def small(started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path) -> Workbench:
-    limits = ApiLimits(body=10_000, connections=4, in_flight=2, read_timeout=0.2, idle=0.5)
-    return await started(Workbench(tmp_path, limits))
+    limits = ApiLimits(connections=4, in_flight=2, read_timeout=0.2, idle=0.5)
+    return await started(Workbench(tmp_path, Config(listen=Listen(max_body=10_000)), limits=limits))
 
 
 async def test_a_body_too_large_is_refused_before_it_is_sent(small: Workbench) -> None:

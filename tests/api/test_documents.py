@@ -17,18 +17,16 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from cardd.documents.signing import TimestampAuthority
-from cardd.identity.authorities import KnownAuthorities
+from cardd.config import Config, Timestamp
 from cardd.model import KeyPurpose
-from cardd.system.host import SystemClock
 from cardd.system.timestamping import TimestampHttp
 from tests.api.documents import DOCUMENT, b64, inline, sign, signed
 from tests.api.workbench import Got, Json, Workbench
 from tests.rig import jose
+from tests.rig.memory import ManualClock, RunningClock
 from tests.rig.openssl import accepts_cms
 from tests.rig.pdf import pdf, pdfsig, words_of
 from tests.rig.pens import SmallAuthority, card_pen
-from tests.rig.saml import StoppedClock
 from tests.rig.simulator import store
 from tests.rig.tsa import OpensslTsa, TsaServer
 
@@ -101,7 +99,7 @@ async def test_a_submission_set_is_signed_by_its_manifest(api: Workbench) -> Non
 async def test_the_authorities_that_are_configured_accompany_what_is_signed(
     tmp_path: Path, certificates: str, named: int
 ) -> None:
-    api = Workbench(tmp_path, known=KnownAuthorities(others=store().authorities))
+    api = Workbench(tmp_path, authorities=store().authorities)
     await api.start()
     of_set = cast(Json, A_SET["submission_set"]) | {"certificates": certificates}
     got = await sign(api, A_SET | {"submission_set": of_set})
@@ -179,7 +177,7 @@ EVERY: list[Json] = [
 
 @pytest.mark.parametrize(("years", "code"), [(-4, "not_yet_valid"), (4, "expired")])
 async def test_a_card_out_of_its_time_signs_in_no_format(tmp_path: Path, years: int, code: str) -> None:
-    api = Workbench(tmp_path, today=StoppedClock(datetime.now(UTC) + timedelta(days=365 * years)))
+    api = Workbench(tmp_path, clock=ManualClock(datetime.now(UTC) + timedelta(days=365 * years)))
     await api.start()
     path, token = await api.logged_in()
     asked, count = len(api.person.questions), api.card.count
@@ -213,8 +211,8 @@ async def test_a_list_of_several_formats_is_signed_under_one_consent(api: Workbe
 async def with_timestamps(directory: Path, tsa: OpensslTsa) -> AsyncIterator[tuple[Workbench, TsaServer]]:
     async with TsaServer(tsa) as server:
         http = TimestampHttp(server.url)
-        authority = TimestampAuthority(http, tsa.directory / "authority.pem", SystemClock())
-        api = Workbench(directory, stamper=authority.stamper)
+        config = Config(timestamp=Timestamp(authorities=tsa.directory / "authority.pem"))
+        api = Workbench(directory, config, timestamps=http, clock=RunningClock())
         await api.start()
         yield api, server
         await api.stop()

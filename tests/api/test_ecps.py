@@ -11,6 +11,7 @@ from cardd.errors import SessionUnknown
 from cardd.model import Choice
 from tests.api.ecps import LOGIN, ends_in, pair, pending, tokens_of
 from tests.api.workbench import Workbench
+from tests.rig.memory import RunningClock
 from tests.rig.oidc.people import ALICE, BOB
 from tests.rig.oidc.provider import PscRig
 from tests.rig.waiting import eventually
@@ -232,9 +233,8 @@ async def test_the_next_daemon_resumes_it_for_the_same_user_only(ecps: Workbench
     await ends_in(ecps, path, token)
     await eventually(lambda: any(name.startswith("ecps-") for name in ecps.secrets.values))
     ecps.sessions.close_where(lambda _: True, "daemon_stopped")
-    second = Workbench(tmp_path / "second", psc=ecps.psc)
+    second = Workbench(tmp_path / "second", ecps.config, clock=RunningClock(), store=ecps.store, secrets=ecps.secrets)
     (tmp_path / "second").mkdir()
-    second.secrets.values, second.store.documents = ecps.secrets.values, ecps.store.documents
     await second.start()
     assert await ends_in(second, path, token) == (200, "active")
     got = await second.call("GET", path, bearer=token)

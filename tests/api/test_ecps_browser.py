@@ -14,6 +14,7 @@ from yarl import URL
 from tests.api.ecps import ends_in, login_of, pair, pending, workbench_at
 from tests.api.workbench import Got, Workbench
 from tests.oidc.services import trusting
+from tests.rig.memory import RunningClock
 from tests.rig.oidc.people import ALICE, PEOPLE
 from tests.rig.oidc.provider import SECRET, PscRig, client
 from tests.rig.ports import free_port
@@ -184,9 +185,8 @@ async def test_a_logout_is_heard_of_a_session_that_the_daemon_before_opened(
         sid = login_of(api).login.id_token.sid or ""
         api.sessions.close_where(lambda _: True, "daemon_stopped")
         await api.ecps.stop()
-        second = Workbench(tmp_path / "second", psc=api.psc)
+        second = Workbench(tmp_path / "second", api.config, clock=RunningClock(), store=api.store, secrets=api.secrets)
         (tmp_path / "second").mkdir()
-        second.secrets.values, second.store.documents = api.secrets.values, api.store.documents
         await second.start()
         assert await ends_in(second, path_of(got), got.text("token")) == (200, "active")
         address = URL(f"http://127.0.0.1:{port}/logout").with_query(iss=psc.issuer, sid=sid)

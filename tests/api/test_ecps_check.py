@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cardd.config import Psc
+from cardd.config import Config, Psc
 from cardd.errors import SecretStoreUnavailable
 from cardd.secret import Secret
 from tests.api.ecps import LOGIN, Place, pair, workbench_at
 from tests.api.workbench import Got, Workbench
-from tests.rig.memory import MemorySecrets
+from tests.rig.memory import MemorySecrets, RunningClock
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.pki import ORGANISATION, Authority
 from tests.rig.oidc.proxy_lps import ProxyLps
@@ -146,7 +146,7 @@ async def test_the_editor_s_server_is_looked_at_in_its_place(tmp_path: Path) -> 
         authorities = tmp_path / "editor.pem"
         authorities.write_bytes(editor.authority.pem)
         psc = Psc(mode="proxy", client_id="lps-test", authorities=authorities, proxy=editor.url)
-        api = Workbench(tmp_path, psc=psc)
+        api = Workbench(tmp_path, Config(psc=psc), clock=RunningClock())
         async with started(api):
             got = await check(api)
             assert (got.status, got.json["mobile"], got.json["resumes"]) == (200, True, False)

@@ -20,7 +20,7 @@ from cardd.secret import Secret
 from tests.api.ecps import ends_in, pair, pending, resumable, tokens_of
 from tests.api.workbench import PIN, Workbench
 from tests.oidc.services import fake_service
-from tests.rig.memory import MemorySecrets, MemoryStore
+from tests.rig.memory import MemorySecrets, MemoryStore, RunningClock, SwitchedSecrets
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.provider import PscRig
@@ -75,10 +75,11 @@ async def next_daemon(
     """The one after this one, on the same state directory; without ``watches`` it has not yet asked PSC."""
     before.sessions.close_where(lambda _: True, "daemon_stopped")
     await asyncio.to_thread(directory.mkdir)
-    after = Workbench(directory, psc=before.psc)
-    after.ecps.limits.first_pause = 0.01
     secrets.values = before.secrets.values
-    after.secrets.now, after.store.now = secrets, before.store.now
+    after = Workbench(
+        directory, before.config, clock=RunningClock(), store=before.store, secrets=SwitchedSecrets(secrets)
+    )
+    after.ecps.limits.first_pause = 0.01
     await after.start(watches=watches)
     try:
         yield after
@@ -272,10 +273,9 @@ async def test_a_program_that_died_leaves_no_login_behind(
 async def test_a_program_that_goes_on_asking_is_waited_for(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ecps.ecps.limits.lease = 0.2
+    ecps.ecps.limits.lease = 0.5
     path, token = await pending(ecps)
     for _ in range(10):  # each time well within its lease, together several of them
-        ecps.clock.seconds += 0.1
         assert (await ecps.call("GET", path, bearer=token)).text("state") == "pending"
         await asyncio.sleep(0.1)
     await psc.approve(ALICE)

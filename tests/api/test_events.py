@@ -12,7 +12,7 @@ from typing import cast
 import aiohttp
 import pytest
 
-from cardd.api.services import ApiLimits
+from cardd.api.parts import ApiLimits
 from cardd.model import Event
 from tests.api.requests import UPGRADE, request, status_of
 from tests.api.workbench import PAGE, Json, Via, Workbench
@@ -113,7 +113,7 @@ async def test_listeners_that_leave_are_forgotten_at_once(api: Workbench) -> Non
 async def test_a_listener_that_takes_nothing_is_dropped_and_the_others_go_on(
     started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
 ) -> None:
-    api = await started(Workbench(tmp_path, ApiLimits(write_timeout=0.1)))
+    api = await started(Workbench(tmp_path, limits=ApiLimits(write_timeout=0.1)))
     _, slow = await asyncio.open_connection("127.0.0.1", api.port, limit=1)
     slow.write(request("/v1/events", f"Host: localhost:{api.port}", f"Origin: {PAGE}"))
     async with stream(api) as next_event:
@@ -134,7 +134,7 @@ async def test_the_stream_ends_when_the_daemon_stops(tmp_path: Path) -> None:
     await api.start()
     async with api.http("unix").get(api.base("unix") + "/v1/events") as answer:
         await answer.content.readline()
-        await api.server.stop()
+        await api.lifecycle.stop()
         await answer.content.read()
     await api.stop()
 

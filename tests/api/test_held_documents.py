@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.api.services import ApiLimits
+from cardd.api.parts import ApiLimits
 from cardd.core.sessions import Session
 from cardd.documents.held import LIFETIME, HeldDocuments
 from cardd.errors import DocumentsFull

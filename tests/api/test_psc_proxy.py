@@ -10,9 +10,10 @@ import pytest_asyncio
 from aiohttp import web
 from msgspec.structs import replace
 
-from cardd.config import Psc
+from cardd.config import Config, Psc
 from tests.api.ecps import LOGIN, ends_in, pair, pending
 from tests.api.workbench import Workbench
+from tests.rig.memory import RunningClock
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.proxy_lps import ProxyLps
@@ -31,7 +32,7 @@ def workbench_at(editor: ProxyLps, directory: Path, **proxy: object) -> Workbenc
     authorities = directory / "editor.pem"
     authorities.write_bytes(editor.authority.pem)
     psc = Psc(mode="proxy", client_id="lps-test", authorities=authorities, proxy=editor.url, proxy_identity=IDENTITY)
-    api = Workbench(directory, psc=replace(psc, **proxy))
+    api = Workbench(directory, Config(psc=replace(psc, **proxy)), clock=RunningClock())
     api.person.attentive.clear()
     return api
 

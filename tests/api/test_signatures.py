@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_der_x509_certificate
 
+from cardd.config import Config, SessionRules
 from cardd.model import Choice
 from tests.api.workbench import PAGE, PIN, Got, Json, Workbench
 from tests.rig.waiting import eventually
@@ -138,7 +139,7 @@ async def test_no_signature_leaves_that_could_not_be_recorded(api: Workbench) ->
 async def test_in_ask_mode_the_pin_dialog_shows_the_document_and_is_the_consent(
     started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
 ) -> None:
-    api = await started(Workbench(tmp_path, hold_pin=False))
+    api = await started(Workbench(tmp_path, Config(session=SessionRules(pin="ask"))))
     path, token = await api.logged_in()
     api.person.pins = [PIN]
     got = await api.call("POST", f"{path}/signatures", item(), bearer=token)
@@ -156,7 +157,7 @@ async def test_an_auth_token_is_bound_to_the_callers_own_origin(api: Workbench, 
     got = await api.call("POST", f"{path}/auth-tokens", {"nonce": NONCE}, bearer=token, headers=headers)
     assert got.status == 200
     assert (got.json["format"], got.json["algorithm"]) == ("web-eid:1.0", "RS256")
-    own = origin or f"urn:cardd:client:{api.clients.programs(api.uid or 0)[0].id}"
+    own = origin or f"urn:cardd:client:{api.parts.clients.programs(api.uid or 0)[0].id}"
     signed = hashlib.sha256(own.encode()).digest() + hashlib.sha256(NONCE.encode()).digest()
     key = load_der_x509_certificate(base64.b64decode(got.text("unverifiedCertificate"))).public_key()
     assert isinstance(key, RSAPublicKey)

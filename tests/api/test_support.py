@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from cardd.config import Config, Support
 from cardd.errors import SecretStoreUnavailable
 from cardd.secret import Secret
 from tests.api.workbench import PAGE, SOFTWARE, Got, Workbench
-from tests.rig.memory import MemorySecrets
+from tests.rig.memory import MemorySecrets, SwitchedSecrets, SwitchedStore
 from tests.rig.phone import Phone
 
 ENROLMENT = "/v1/support/enrolment"
@@ -24,12 +25,13 @@ STEP, DAY = 30, 86400
 RESTARTED = "r"
 
 Start = Callable[[Workbench], Awaitable[Workbench]]
+DEMANDED = Config(support=Support(totp=True, label="poste SIMULATION"))
 
 
 @pytest_asyncio.fixture
 async def station(started: Start, tmp_path: Path) -> Workbench:
     """A workstation that demands codes."""
-    return await started(Workbench(tmp_path, totp=True))
+    return await started(Workbench(tmp_path, DEMANDED))
 
 
 @pytest_asyncio.fixture
@@ -74,10 +76,9 @@ async def after_a_restart(station: Workbench, started: Start) -> Workbench:
     directory = station.directory if station.directory.name != RESTARTED else station.directory.parents[1]
     directory = directory / str(len(list(directory.iterdir()))) / RESTARTED  # a socket's path is short
     directory.mkdir(parents=True)
-    again = Workbench(directory, totp=True, uid=station.uid)
-    again.store.documents, again.secrets.values = dict(station.store.documents), dict(station.secrets.values)
-    again.clients._load()
-    again.clock.seconds = station.clock.seconds
+    store, secrets = SwitchedStore(), SwitchedSecrets()
+    store.documents, secrets.values = dict(station.store.documents), dict(station.secrets.values)
+    again = Workbench(directory, DEMANDED, clock=station.clock, store=store, secrets=secrets, uid=station.uid)
     return await started(again)
 
 
@@ -199,9 +200,7 @@ async def test_with_the_phone_lost_the_configuration_opens_the_way(
     station: Workbench, phone: Phone, started: Start
 ) -> None:
     (station.directory / "off").mkdir()
-    off = Workbench(station.directory / "off")
-    off.store.documents, off.secrets.values = station.store.documents, station.secrets.values
-    await started(off)
+    off = await started(Workbench(station.directory / "off", store=station.store, secrets=station.secrets))
     assert (await ask(off, "DELETE", ENROLMENT)).status == 204
     assert off.secrets.values == {}
     assert rows(off) == [("support.remove", None)]
@@ -229,9 +228,8 @@ class Credential(MemorySecrets):
 
 
 async def test_a_secret_that_systemd_passes_serves_and_is_not_ours_to_change(started: Start, tmp_path: Path) -> None:
-    bench = Workbench(tmp_path, totp=True)
-    bench.services.support._secrets = passed = Credential()
-    await started(bench)
+    passed = Credential()
+    bench = await started(Workbench(tmp_path, DEMANDED, secrets=SwitchedSecrets(passed)))
     phone = Phone("otpauth://totp/cardd?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
     passed.values["support-totp"] = phone.secret.encode()
     client = await client_of_somebody(bench)
@@ -259,9 +257,7 @@ class NoKeyring(MemorySecrets):
 
 
 async def test_a_secret_that_could_not_lie_encrypted_is_not_made(started: Start, tmp_path: Path) -> None:
-    bench = Workbench(tmp_path, totp=True)
-    bench.services.support._secrets = NoKeyring()
-    await started(bench)
+    bench = await started(Workbench(tmp_path, DEMANDED, secrets=SwitchedSecrets(NoKeyring())))
     got = await ask(bench, "POST", ENROLMENT)
     assert (got.status, got.code) == (503, "secrets.unavailable")
     assert "credential" in got.text("remedy")

@@ -107,9 +107,9 @@ async def test_programs_and_pages_follow_none(api: Workbench) -> None:
 
 async def test_nothing_is_kept_for_who_follows_later(api: Workbench) -> None:
     path, token = await api.logged_in()
-    assert api.trace.is_followed is False
+    assert api.parts.trace.is_followed is False
     async with following(api) as trace:
-        assert api.trace.is_followed is True
+        assert api.parts.trace.is_followed is True
         document = {"document_name": "Ordonnance", "digest": b64encode(bytes(32)).decode()}
         await api.call("POST", f"{path}/signatures", document, bearer=token)
         told = await trace.until("PERFORM SECURITY OPERATION")
@@ -118,5 +118,5 @@ async def test_nothing_is_kept_for_who_follows_later(api: Workbench) -> None:
 
 async def test_the_trace_ends_with_the_daemon(api: Workbench) -> None:
     async with api.http("unix").post(api.base("unix") + TRACES, json={}) as answer:
-        await api.server.stop()
+        await api.lifecycle.stop()
         assert await asyncio.wait_for(answer.content.read(), 20) == b""

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
+from cardd.config import Config, SessionRules
 from cardd.errors import PinTimeout
 from cardd.model import Choice
 from tests.api.relayed import Relayed, Site, Start, behind_nginx, raw_head, talking, upstream
@@ -121,7 +122,7 @@ async def test_only_configured_paths_are_reached(
 ) -> None:
     port = free_port()
     one = replace(upstream(site, port), paths=("/si",))
-    api = await started(Workbench(tmp_path, upstreams={"dmp": one}))
+    api = await started(Workbench(tmp_path, Config(upstreams={"dmp": one})))
     place, token = await api.logged_in()
     request = f"GET {place}/upstreams/dmp{path} HTTP/1.1\r\nHost: 127.0.0.1:{api.port}\r\nConnection: close\r\n"
     answer = await api.raw(f"{request}Authorization: Bearer {token}\r\n\r\n")
@@ -212,7 +213,7 @@ async def test_the_pin_that_was_given_for_one_server_agrees_to_no_other(
         async with middleman(nginx.port) as between:
             between.open.clear()
             both = {"dmp": upstream(site, nginx.port), "insi": replace(upstream(site, between.port), name="insi")}
-            api = await started(Workbench(tmp_path, upstreams=both))
+            api = await started(Workbench(tmp_path, Config(upstreams=both)))
             path, token = await api.logged_in()
             api.sessions.lock_where(lambda _: True)
             api.person.pins, api.person.choices = [PIN], [Choice.NO]
@@ -243,7 +244,8 @@ async def test_a_session_that_ends_while_the_pin_is_typed_gets_no_signature(rela
 async def test_without_a_held_pin_its_dialog_is_the_consent(site: Site, started: Start, tmp_path: Path) -> None:
     nginx = Nginx(tmp_path / "nginx", site.clients, site.server)
     with nginx.running():
-        api = await started(Workbench(tmp_path, hold_pin=False, upstreams={"dmp": upstream(site, nginx.port)}))
+        config = Config(session=SessionRules(pin="ask"), upstreams={"dmp": upstream(site, nginx.port)})
+        api = await started(Workbench(tmp_path, config))
         api.person.pins = [PIN, PIN]
         path, token = await api.logged_in()
         for _ in range(3):
@@ -292,7 +294,7 @@ async def test_the_card_that_leaves_during_the_handshake_sends_nothing(
     with nginx.running():
         async with middleman(nginx.port) as between:
             between.open.clear()
-            api = await started(Workbench(tmp_path, upstreams={"dmp": upstream(site, between.port)}))
+            api = await started(Workbench(tmp_path, Config(upstreams={"dmp": upstream(site, between.port)})))
             path, token = await api.logged_in()
             waiting = asyncio.ensure_future(api.call("GET", f"{path}/upstreams/dmp/who", bearer=token))
             await between.knocked.wait()

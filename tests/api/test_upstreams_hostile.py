@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
+from cardd.config import Config
 from tests.api.relayed import Site, Start, head, raw_head, talking, upstream
 from tests.api.workbench import Workbench
 from tests.rig.nginx import Nginx
@@ -245,11 +246,13 @@ async def test_a_server_that_is_down_or_not_itself_has_its_code(site: Site, star
         api = await started(
             Workbench(
                 tmp_path,
-                upstreams={
-                    "down": replace(upstream(site, free_port()), name="down"),
-                    "other": replace(upstream(site, nginx.port), name="other", authorities=site.clients),
-                    "new": replace(upstream(site, nginx.port), name="new", tls="1.3"),
-                },
+                Config(
+                    upstreams={
+                        "down": replace(upstream(site, free_port()), name="down"),
+                        "other": replace(upstream(site, nginx.port), name="other", authorities=site.clients),
+                        "new": replace(upstream(site, nginx.port), name="new", tls="1.3"),
+                    }
+                ),
             )
         )
         path, token = await api.logged_in()

@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cardd.api.services import ApiLimits
-from cardd.documents.verification import Anchors
+from cardd.config import Config, Listen, Trust
 from cardd.formats.cades import prepare_cades
 from cardd.formats.options import SetDocument, SubmissionSetOptions
 from cardd.formats.raw import prepare_raw
@@ -39,14 +38,14 @@ def signed(pen: Pen, *, detached: bool = False) -> bytes:
 
 @asynccontextmanager
 async def bench(
-    directory: Path, root: SmallAuthority, *, online: bool = True
+    directory: Path, root: SmallAuthority, *, asked: Literal["online", "offline"] = "online"
 ) -> AsyncIterator[tuple[Workbench, Served]]:
     """A daemon that trusts this root, whose list is served."""
     (directory / "roots.pem").write_bytes(root.pem)
     async with Served() as served:
         root.lists = [served.url("list")]
         served.answers["list"] = revocation_list(root)
-        api = Workbench(directory, anchors=Anchors(directory / "roots.pem"), is_online=online)
+        api = Workbench(directory, Config(trust=Trust(authorities=directory / "roots.pem", revocation=asked)))
         await api.start()
         try:
             yield api, served
@@ -156,7 +155,7 @@ async def test_the_reasons_are_told_in_the_caller_s_language(tmp_path: Path, roo
 
 
 async def test_offline_the_answer_says_so(tmp_path: Path, root: SmallAuthority) -> None:
-    async with bench(tmp_path, root, online=False) as (api, served):
+    async with bench(tmp_path, root, asked="offline") as (api, served):
         got = await verify(api, {"document": b64(signed(pen_of(root)))})
         assert (got.status, got.json["verdict"], codes(got)) == (200, "undetermined", ["revocation_offline"])
         assert got.text("signatures", 0, "revocation", "why") == "offline"
@@ -165,8 +164,8 @@ async def test_offline_the_answer_says_so(tmp_path: Path, root: SmallAuthority) 
 
 @pytest.mark.parametrize("is_simulation", [True, False])
 async def test_a_card_s_signature_is_told_to_be_a_test_one(tmp_path: Path, is_simulation: bool) -> None:
-    anchors = Anchors(simulated=store().authorities if is_simulation else ())
-    api = Workbench(tmp_path, anchors=anchors, is_online=False)
+    authorities = store().authorities if is_simulation else ()
+    api = Workbench(tmp_path, Config(trust=Trust(revocation="offline")), authorities=authorities)
     await api.start()
     try:
         path, token = await api.logged_in()
@@ -197,7 +196,7 @@ async def test_only_clients_and_local_programs_may_ask(tmp_path: Path, root: Sma
 
 
 async def test_a_document_larger_than_a_request_is_refused(tmp_path: Path) -> None:
-    api = Workbench(tmp_path, limits=ApiLimits(body=64 * 1024))
+    api = Workbench(tmp_path, Config(listen=Listen(max_body=64 * 1024)))
     await api.start()
     try:
         got = await verify(api, {"document": b64(bytes(64 * 1024))})

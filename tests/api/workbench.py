@@ -7,54 +7,24 @@ import io
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
 import aiohttp
+from msgspec.structs import replace
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from cardd.api.server import ApiServer
-from cardd.api.services import ApiLimits, Logins, Services
-from cardd.config import Dmp, Psc, SessionRules, Upstream
-from cardd.core.clients import Clients
-from cardd.core.consent import Consents
-from cardd.core.events import EventBus
-from cardd.core.lifecycle import Lifecycle, Outer
-from cardd.core.pin import PinEntry, PinGuard
-from cardd.core.pin_life import PinLife
-from cardd.core.prompts import AnnouncedPrompter
-from cardd.core.pseudonyms import Pseudonyms
-from cardd.core.readers import Readers
-from cardd.core.registry import DriverRegistry
-from cardd.core.sessions import Sessions
-from cardd.core.signing import Signing
-from cardd.core.support import SupportCodes
-from cardd.core.trace import Trace
-from cardd.documents.assertions import Assertions
-from cardd.documents.held import HeldDocuments
-from cardd.documents.signing import DocumentSigning, Stamper
-from cardd.documents.verification import Anchors, Verifier
-from cardd.formats.pdf.process import PdfProcess
-from cardd.identity.authorities import KnownAuthorities
-from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
-from cardd.identity.csa import CsaLogin, OrganisationKey
-from cardd.identity.ecps.registry import EcpsLogins
-from cardd.identity.expiry import ExpiryWatch
-from cardd.identity.methods import Methods
-from cardd.identity.situations import Situations
+from cardd.api.parts import ApiLimits
+from cardd.assembly import assemble
+from cardd.config import Config
+from cardd.documents.signing import Exchange
 from cardd.model import Peer
-from cardd.ports import Clock
-from cardd.relay.relay import ClientCertificates, Relay
-from cardd.system.host import SystemClock
-from cardd.system.revocation import RevocationCache, RevocationHttp
-from cardd_drivers.cps3 import Cps3Driver
-from cardd_drivers.vitale import VitaleDriver
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
 from tests.rig.memory import ManualClock, MemoryAudit, SwitchedSecrets, SwitchedStore
+from tests.rig.outside import Around
 from tests.rig.prompter import ScriptedPrompter
 from tests.rig.simulator import PIN as CARD_PIN
 from tests.rig.simulator import simulated_card
@@ -63,7 +33,7 @@ PIN = CARD_PIN.decode()
 PAGE = "https://webps.example"
 PAGE_WITH_PORT = "https://autre.example:8443"
 DEVELOPMENT_PAGE = "http://localhost:5173"
-ALLOWED = frozenset([PAGE, PAGE_WITH_PORT, DEVELOPMENT_PAGE])
+ALLOWED = (PAGE, PAGE_WITH_PORT, DEVELOPMENT_PAGE)
 PROGRAM = "/opt/lps/bin/lps"
 SOFTWARE = {"name": "LPS de test", "vendor": "Éditeur fictif", "software_id": "lps-test"}
 
@@ -101,155 +71,68 @@ class Got:
 
 @dataclass
 class Workbench:
-    """Everything between the sockets and the simulated card; ``uid`` is whom the system names as the caller."""
+    """The parts between the sockets and the simulated card; ``uid`` is whom the system names as the caller.
+
+    The pages of ``ALLOWED`` may call, whatever ``config`` says of pages.
+    """
 
     directory: Path
+    config: Config = field(default_factory=Config)
+    _: KW_ONLY
     limits: ApiLimits = field(default_factory=ApiLimits)
-    unknown_origins: Literal["refuse", "ask"] = "refuse"
-    hold_pin: bool = True
-    psc: Psc = field(default_factory=Psc)
-    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
-    dmp: Dmp = field(default_factory=Dmp)
-    stamper: Callable[[], Awaitable[Stamper]] | None = None
-    anchors: Anchors = field(default_factory=Anchors)
-    is_online: bool = True
-    totp: bool = False
-    known: KnownAuthorities = field(default_factory=KnownAuthorities)
-    today: Clock = field(default_factory=SystemClock)
+    clock: ManualClock = field(default_factory=ManualClock)
+    store: SwitchedStore = field(default_factory=SwitchedStore)
+    secrets: SwitchedSecrets = field(default_factory=SwitchedSecrets)
+    authorities: Sequence[bytes] = ()
+    timestamps: Exchange | None = None
     uid: int | None = field(default_factory=os.getuid)
 
     def __post_init__(self) -> None:
-        self.person = ScriptedPrompter(PIN)
-        self.clock, self.audit, self.store = ManualClock(), MemoryAudit(), SwitchedStore()
+        self.person, self.audit = ScriptedPrompter(PIN), MemoryAudit()
         self.card = simulated_card()
         self.reader = InProcessReader("Lecteur A", self.card)
         self.other_reader = InProcessReader("Lecteur B")
-        self.source = InProcessReaders([self.reader, self.other_reader])
-        self.events = EventBus()
-        registry = DriverRegistry([Cps3Driver(), VitaleDriver()])
-        self.trace = Trace(self.clock)
-        self.lifecycle = lifecycle = Lifecycle()
-        self.readers = Readers(registry, self.events, self.trace, lifecycle, hold=0.5, timeout=10)
-        self.sessions = Sessions(self.clock, self.events, SessionRules(), lifecycle)
-        prompter = AnnouncedPrompter(self.person, self.events)
-        self.consents = Consents(prompter, self.clock, batch_max=50, batch_lifetime=600)
-        self.clients = Clients(self.store, prompter, self.clock, lifecycle, allowed_origins=ALLOWED)
-        guard = PinGuard(self.clock)
-        self.pins = PinEntry(prompter, guard)
-        self.signing = Signing(self.sessions, self.consents, self.pins, self.audit, hold_pin=self.hold_pin)
-        login = CardLogin(
-            self.readers,
-            self.sessions,
-            self.pins,
-            self.consents,
+        around = Around(
+            self.person,
+            self.clock,
             self.audit,
-            hold_pin=self.hold_pin,
-            authorities=self.known,
+            self.store,
+            self.secrets,
+            limits=self.limits,
+            authorities=self.authorities,
+            timestamps=self.timestamps,
         )
-        self.secrets = SwitchedSecrets()
-        expiry = ExpiryWatch(self.store, self.clock, self.events)
-        csa = CsaLogin(login, self.readers, self.secrets, expiry, token=None)
-        self.ecps = EcpsLogins(
-            self.sessions,
-            prompter,
-            self.consents,
-            self.audit,
-            SystemClock(),
-            settings=self.psc,
-            secrets=self.secrets,
-            store=self.store,
-            organisation=csa,
-        )
-        self.logins = Logins(CpxLogin(login, CardChoice(self.readers, prompter), csa.owns), csa, self.ecps)
-        self.held = HeldDocuments(self.clock)
-        self.pdf = PdfProcess()
-        situations = Situations(self.signing, self.sessions, prompter)
-        organisation = OrganisationKey(csa, self.pins, self.sessions)
-        self.relay = Relay(
-            self.upstreams, self.sessions, ClientCertificates(self.signing, organisation, self.audit), SystemClock()
-        )
-        self.services = Services(
-            readers=self.readers,
-            sessions=self.sessions,
-            clients=self.clients,
-            consents=self.consents,
-            signing=self.signing,
-            documents=DocumentSigning(self.signing, self.today, self.pdf, self.stamper),
-            held=self.held,
-            assertions=Assertions(
-                self.sessions,
-                self.signing,
-                self.consents,
-                situations,
-                organisation,
-                self.ecps,
-                Pseudonyms(self.store),
-                self.audit,
-                SystemClock(),
-                self.dmp,
-            ),
-            verifier=self._verifier(),
-            logins=self.logins,
-            methods=Methods(self.readers, self.logins.csa, self.ecps, expiry),
-            relay=self.relay,
-            situations=situations,
-            pin_life=PinLife(prompter, self.pins, guard, self.audit, lifecycle),
-            support=self._support(),
-            events=self.events,
-            trace=self.trace,
-            clock=self.clock,
-            version="0.0-test",
-            unknown_origins=self.unknown_origins,
-        )
-        self.server = ApiServer(self.services, peer_of=self._peer_of, limits=self.limits)
-        lifecycle.join(
-            Outer(watching=partial(self.source.start, self.readers), stopping=self.source.stop),
-            Outer(stopping=self.readers.close),
-            Outer(stopping=lambda: asyncio.to_thread(self.pdf.close)),
-            Outer(stopping=self.asking.close),
-            self.consents,
-            organisation,
-            situations,
-            self.held,
-            self.relay,
-            self.ecps,
-            Outer(stopping=self.server.stop),
-            self.clients,
-            self.sessions,
-        )
+        source = InProcessReaders([self.reader, self.other_reader])
+        config = replace(self.config, web=replace(self.config.web, allowed_origins=ALLOWED))
+        self.parts = assemble(config, around.made(source, listen=self._listen, peer_of=self._peer_of))
+        self.events, self.readers, self.sessions = self.parts.events, self.parts.readers, self.parts.sessions
+        self.ecps, self.held, self.lifecycle = self.parts.logins.ecps, self.parts.held, self.parts.lifecycle
         self._sessions: dict[Via, aiohttp.ClientSession] = {}
         self._stale: list[aiohttp.ClientSession] = []
 
-    def _verifier(self) -> Verifier:
-        self.asking = RevocationHttp(is_local=True)
-        network = self.asking if self.is_online else None
-        return Verifier(self.anchors, network, RevocationCache(self.directory / "answers"), self.pdf, SystemClock())
-
-    def _support(self) -> SupportCodes:
-        return SupportCodes(
-            self.store, self.secrets, self.audit, self.clock, demanded=self.totp, label="poste SIMULATION"
-        )
-
-    def _peer_of(self, _sock: socket.socket) -> Peer | None:
-        return None if self.uid is None else Peer(self.uid, os.getpid(), PROGRAM)
-
     async def start(self, *, watches: bool = True) -> None:
-        """Listen on both loopback families, on one port, and on the Unix socket; ``watches`` begins the rest."""
+        """Start; ``watches`` begins the rest."""
+        await self.lifecycle.start()
+        if watches:
+            await self.lifecycle.watch()
+
+    async def stop(self) -> None:
+        """Hang up, and stop."""
+        for session in (*self._sessions.values(), *self._stale):
+            await session.close()
+        await self.lifecycle.stop()
+
+    def _listen(self) -> Sequence[socket.socket]:
+        """Open both loopback families, on one port, and the Unix socket."""
         four, six = _two_families()
         unix = socket.socket(socket.AF_UNIX)
         self.path = str(self.directory / "cardd.sock")
         unix.bind(self.path)
         self.port: int = four.getsockname()[1]
-        await self.lifecycle.start()
-        await self.server.start([four, six, unix])
-        if watches:
-            await self.lifecycle.watch()
+        return four, six, unix
 
-    async def stop(self) -> None:
-        """In the daemon's order."""
-        for session in (*self._sessions.values(), *self._stale):
-            await session.close()
-        await self.lifecycle.stop()
+    def _peer_of(self, _sock: socket.socket) -> Peer | None:
+        return None if self.uid is None else Peer(self.uid, os.getpid(), PROGRAM)
 
     # --- as a caller ---
 

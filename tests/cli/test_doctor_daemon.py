@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from cardd.cli.doctor.check import Level
 from cardd.cli.doctor.surroundings import Surroundings
+from cardd.config import Config, Support
 from tests.api.ecps import Place, workbench_at
 from tests.api.test_ecps_check import NoKeyring, started
 from tests.api.workbench import Workbench
@@ -90,7 +91,7 @@ async def test_where_neither_is_wanted_both_are_skipped(tmp_path: Path) -> None:
 
 
 async def test_codes_of_support_that_nobody_can_give_are_a_warning(tmp_path: Path) -> None:
-    async with started(Workbench(tmp_path, totp=True)) as api:
+    async with started(Workbench(tmp_path, Config(support=Support(totp=True)))) as api:
         assert await code("support", at(api)) == "support.not_enrolled"
         api.secrets.values["support-totp"] = b"A" * 32
         assert await code("support", at(api)) == "support.ok"

@@ -81,7 +81,7 @@ async def test_a_part_of_an_outer_layer_has_its_turn_among_the_others() -> None:
         told.append("outer ends")
 
     lifecycle = Lifecycle()
-    lifecycle.join(Told("store", told), Outer(watching=begin, stopping=end))
+    lifecycle.join(Told("store", told), Outer("outer", watching=begin, stopping=end))
     await lifecycle.start()
     await lifecycle.watch()
     await lifecycle.stop()

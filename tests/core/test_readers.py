@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cardd.config import Card
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.readers import Readers
@@ -23,7 +24,9 @@ SLOT, MODULE = "Lecteur A 00 00", "opensc: Lecteur A 00 00"
 
 @pytest.fixture
 async def readers() -> Readers:
-    readers = Readers(DriverRegistry([Cps3Driver()]), EventBus(), Trace(SystemClock()), Lifecycle(), hold=0, timeout=1)
+    readers = Readers(
+        DriverRegistry([Cps3Driver()]), EventBus(), Trace(SystemClock()), Lifecycle(), Card(hold=0, timeout=1)
+    )
     readers.readers_available(True)
     for name in (SLOT, MODULE, "hsm: token"):
         readers.reader_added(InProcessReader(name))

@@ -132,7 +132,7 @@ async def test_a_failed_batch_gives_its_count_back(core: Core, session: Session)
     await core.readers.cards()[0].access.logout(session.id)
     with pytest.raises(PinWrong):
         await core.signing.sign(session, [request()], batch)
-    assert core.consents.spend(session, [request()], batch) == "batch:lot"
+    assert core.parts.consents.spend(session, [request()], batch) == "batch:lot"
 
 
 async def test_an_auth_token_signs_the_callers_own_origin_and_the_nonce(core: Core, session: Session) -> None:
@@ -206,7 +206,7 @@ async def test_requests_that_come_at_once_share_one_consent_to_assertions_and_it
     core.person.choice = answer
     core.person.is_asked.clear()
     core.person.attentive.clear()
-    asking = [asyncio.ensure_future(core.consents.assertions(session)) for _ in range(4)]
+    asking = [asyncio.ensure_future(core.parts.consents.assertions(session)) for _ in range(4)]
     await core.person.is_asked.wait()
     core.person.attentive.set()
     given = await asyncio.gather(*asking, return_exceptions=True)
@@ -217,8 +217,8 @@ async def test_requests_that_come_at_once_share_one_consent_to_assertions_and_it
 async def test_who_refused_assertions_is_asked_again_by_the_next_request(core: Core, session: Session) -> None:
     core.person.choices = [Choice.NO]
     with pytest.raises(ConsentRefused):
-        await core.consents.assertions(session)
-    assert await core.consents.assertions(session) == "assertions"
+        await core.parts.consents.assertions(session)
+    assert await core.parts.consents.assertions(session) == "assertions"
 
 
 async def test_a_pin_typed_for_a_session_that_ended_meanwhile_is_not_kept(core: Core, session: Session) -> None:

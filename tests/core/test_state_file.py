@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from cardd.config import Support
 from cardd.core.clients import Clients
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.pseudonyms import Pseudonyms
@@ -42,6 +43,6 @@ async def test_a_file_that_is_not_as_cardd_wrote_it_is_told_and_left_as_it_is(
 async def test_codes_of_support_are_not_given_out_anew_because_their_file_is_damaged(core: Core) -> None:
     store = MemoryStore()
     store.documents["support"] = '{"step": "last"}'
-    desk = SupportCodes(store, MemorySecrets(), MemoryAudit(), ManualClock(), demanded=True, label="SIMULATION")
+    desk = SupportCodes(store, MemorySecrets(), MemoryAudit(), ManualClock(), Support(totp=True), host="SIMULATION")
     with pytest.raises(StateDamaged):
         await desk.standing()

@@ -35,14 +35,15 @@ PACKAGES = (
     "web",
     "p11",
     "api",
+    "assembly",
     "daemon",
     "cli",
 )
 
 LAYERS = "Each layer knows only those below it, and nothing beside it"
-API = "Only the daemon knows the API"
+API = "Only the assembly knows the API"
 LOADING = "Settings are read from files by the programs alone; everything else takes them as values"
-PORTS = "What the core needs from outside is declared in ports, and wired in the daemon"
+PORTS = "What the parts need from outside is declared in ports, and given by the daemon"
 CLIENT = "The client library knows values and errors only"
 NO_IO = "Values and contracts do no input or output"
 CORE = "The core knows no wire, no database and no PC/SC"
@@ -67,7 +68,8 @@ ALLOWED = [
     *[("cardd_drivers.cps3", f"cardd.{inner}") for inner in (*VALUES, "driver", "ports")],
     *[("cardd_simulators.cards", f"cardd.{inner}") for inner in (*VALUES, *CONTRACTS)],
     *[("cardd.core", f"cardd.{inner}") for inner in (*BASE, "driver", "ports")],
-    *[("cardd.daemon", f"cardd.{inner}") for inner in PACKAGES if inner not in ("daemon", "cli")],
+    *[("cardd.daemon", f"cardd.{inner}") for inner in PACKAGES if inner not in ("api", "daemon", "cli")],
+    *[("cardd.assembly", f"cardd.{inner}") for inner in ("api", "core", "identity", "config")],
     ("cardd.driver", "cardd.model"),
     ("cardd.ports", "cardd.driver"),
     ("cardd.identity", "cardd.core"),
@@ -99,8 +101,11 @@ BREACHES = [
     ("cardd.daemon", "cardd.cli", LAYERS),
     ("cardd.client", "cardd.core", LAYERS),
     ("cardd.cli", "cardd.api", API),
+    ("cardd.daemon", "cardd.api", API),
+    ("cardd.assembly", "cardd.daemon", LAYERS),
     *[(f"cardd.{part}", "cardd.config.loading", LOADING) for part in ("core", "identity", "daemon", "system")],
     *[("cardd.api", f"cardd.{adapter}", PORTS) for adapter in ("pcsc", "system", "agent")],
+    *[("cardd.assembly", f"cardd.{adapter}", PORTS) for adapter in ("pcsc", "system", "agent")],
     ("cardd.identity", "cardd.pcsc", PORTS),
     ("cardd.i18n", "cardd.errors", LAYERS),
     ("cardd.client", "cardd.secret", CLIENT),
@@ -160,7 +165,7 @@ def test_what_the_design_allows_passes(tmp_path: Path) -> None:
 
 
 def test_packages_that_are_not_there_yet_are_no_error(tmp_path: Path) -> None:
-    code, words = lint(project(tmp_path, [], (*BASE, *CONTRACTS, "core", "api", "daemon", "cli")))
+    code, words = lint(project(tmp_path, [], (*BASE, *CONTRACTS, "core", "api", "assembly", "daemon", "cli")))
 
     assert code == 0, words
 

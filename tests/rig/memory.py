@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -11,18 +12,31 @@ from cardd.secret import Secret
 
 
 class ManualClock:
-    """Time that moves only when the test says so; ``seconds`` is both of its clocks."""
+    """Time that moves only when the test says so; ``seconds`` is both of its clocks, ``began`` when it was 1000."""
 
-    def __init__(self) -> None:
+    def __init__(self, began: datetime | None = None) -> None:
         self.seconds = 1000.0
+        self._began = began or datetime.now(UTC)
 
     def now(self) -> datetime:
-        """A day of the project's, and the seconds."""
-        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self.seconds)
+        """The time of day."""
+        return self._began + timedelta(seconds=self.monotonic() - 1000)
 
     def monotonic(self) -> float:
         """The seconds."""
         return self.seconds
+
+
+class RunningClock(ManualClock):
+    """Time that also moves by itself, for tests with another program that has its own clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._start = time.monotonic()
+
+    def monotonic(self) -> float:
+        """The seconds, and those that have passed."""
+        return self.seconds + time.monotonic() - self._start
 
 
 class MemoryAudit:
@@ -92,8 +106,8 @@ class MemoryStore:
 class SwitchedSecrets:
     """The secrets that are there ``now``: a test puts others in their place while the daemon runs."""
 
-    def __init__(self) -> None:
-        self.now = MemorySecrets()
+    def __init__(self, now: MemorySecrets | None = None) -> None:
+        self.now = now or MemorySecrets()
 
     @property
     def values(self) -> dict[str, bytes]:
@@ -120,8 +134,8 @@ class SwitchedSecrets:
 class SwitchedStore:
     """The documents that are there ``now``: a test puts others in their place while the daemon runs."""
 
-    def __init__(self) -> None:
-        self.now = MemoryStore()
+    def __init__(self, now: MemoryStore | None = None) -> None:
+        self.now = now or MemoryStore()
 
     @property
     def documents(self) -> dict[str, str]:

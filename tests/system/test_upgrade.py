@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from cardd.config import Support
 from cardd.core.clients import Clients
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
@@ -61,7 +62,7 @@ def clients(store: Store) -> Clients:
 
 
 def support(store: Store) -> SupportCodes:
-    return SupportCodes(store, MemorySecrets(), MemoryAudit(), ManualClock(), demanded=True, label="SIMULATION")
+    return SupportCodes(store, MemorySecrets(), MemoryAudit(), ManualClock(), Support(totp=True), host="SIMULATION")
 
 
 READERS: dict[str, Callable[[Store], object]] = {

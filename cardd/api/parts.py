@@ -1,4 +1,4 @@
-"""What the API serves: the parts of the core that its handlers call, and the limits on what callers may send."""
+"""The parts that the API's handlers call, and the limits on what callers may send."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 from cardd.core.clients import Clients
 from cardd.core.consent import Consents
 from cardd.core.events import EventBus
+from cardd.core.lifecycle import Lifecycle
 from cardd.core.pin_life import PinLife
 from cardd.core.readers import Readers
 from cardd.core.sessions import Sessions
@@ -37,13 +38,14 @@ class Logins:
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """The core as the handlers see it; the daemon fills it.
+class Parts:
+    """Every part that is asked for something; ``cardd.assembly`` makes them, ``lifecycle`` starts and stops them.
 
     ``unknown_origins`` says what a page of an origin that nobody allowed gets: the terse refusal, or, for ``ask``, a
     dialog when it asks to be a client (https only).
     """
 
+    lifecycle: Lifecycle
     readers: Readers
     sessions: Sessions
     clients: Clients
@@ -63,7 +65,7 @@ class Services:
     trace: Trace
     clock: Clock
     version: str
-    unknown_origins: Literal["refuse", "ask"] = "refuse"
+    unknown_origins: Literal["refuse", "ask"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,179 @@
+"""The one place where the parts are made and joined; the daemon and the tests differ in what stands around them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cardd import __version__
+from cardd.api.parts import ApiLimits, Logins, Parts
+from cardd.api.server import ApiServer, Listen, PeerOf
+from cardd.config import Config
+from cardd.core.clients import Clients
+from cardd.core.consent import Consents
+from cardd.core.events import EventBus
+from cardd.core.lifecycle import Lifecycle, Outer, Part
+from cardd.core.pin import PinEntry, PinGuard
+from cardd.core.pin_life import PinLife
+from cardd.core.prompts import AnnouncedPrompter
+from cardd.core.pseudonyms import Pseudonyms
+from cardd.core.readers import Readers
+from cardd.core.registry import DriverRegistry
+from cardd.core.sessions import Sessions
+from cardd.core.signing import Signing
+from cardd.core.support import SupportCodes
+from cardd.core.trace import Trace
+from cardd.documents.assertions import Assertions
+from cardd.documents.held import HeldDocuments
+from cardd.documents.signing import DocumentSigning, Exchange, Stamper, TimestampAuthority
+from cardd.documents.verification import Anchors, Verifier
+from cardd.driver import CardDriver
+from cardd.formats.pdf.process import PdfProcess
+from cardd.identity.authorities import KnownAuthorities
+from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
+from cardd.identity.csa import CsaLogin, OrganisationKey
+from cardd.identity.ecps.registry import EcpsLogins
+from cardd.identity.expiry import ExpiryWatch
+from cardd.identity.methods import Methods
+from cardd.identity.situations import Situations
+from cardd.model import KeyPurpose
+from cardd.ports import AuditLog, Clock, Prompter, ReaderSource, SecretStore, SourceSettings, Store
+from cardd.relay.relay import ClientCertificates, Relay
+
+if TYPE_CHECKING:
+    from cardd.formats.revocation import Answers, Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What stands around the parts: of this machine in the daemon, of the test elsewhere.
+
+    ``listen`` opens the sockets of the API when the parts start; ``peer_of`` returns who is at the other end of one.
+    ``drivers`` None stands for those that are installed, ``timestamps`` None for no timestamp authority.
+    ``authorities`` (DER) are a simulator's, trusted beside the configured ones. ``parts`` are what of all this starts
+    and stops, in this order; they start before all others and stop after them.
+    """
+
+    clock: Clock
+    audit: AuditLog
+    store: Store
+    secrets: SecretStore
+    prompter: Prompter
+    sources: Sequence[ReaderSource]
+    listen: Listen
+    peer_of: PeerOf
+    revocation: Network
+    answers: Answers
+    timestamps: Exchange | None = None
+    drivers: Sequence[CardDriver] | None = None
+    authorities: Sequence[bytes] = ()
+    parts: Sequence[Part] = ()
+    limits: ApiLimits = field(default_factory=ApiLimits)
+    version: str = __version__
+
+
+def assemble(config: Config, outside: Outside) -> Parts:
+    """Make every part and join it to the others; ``Parts.lifecycle`` starts and stops them.
+
+    Raises ConfigInvalid, StateUnavailable, StateDamaged.
+    """
+    limits = replace(outside.limits, body=config.listen.max_body)
+    clock, audit, events, lifecycle = outside.clock, outside.audit, EventBus(), Lifecycle()
+    trace, prompter, pdf = Trace(clock), AnnouncedPrompter(outside.prompter, events), PdfProcess()
+    registry = DriverRegistry(outside.drivers)
+    readers = Readers(registry, events, trace, lifecycle, config.card, sources=outside.sources, tokens=_tokens(config))
+    sessions = Sessions(clock, events, config.session, lifecycle)
+    clients = Clients(outside.store, prompter, clock, lifecycle, allowed_origins=frozenset(config.web.allowed_origins))
+    consents = Consents(prompter, clock, config.consent)
+    guard = PinGuard(clock)
+    pins = PinEntry(prompter, guard)
+    signing = Signing(sessions, consents, pins, audit)
+    situations = Situations(signing, sessions, prompter)
+    expiry = ExpiryWatch(outside.store, clock, events)
+    authorities = KnownAuthorities(config.trust.authorities, outside.authorities)
+    card_login = CardLogin(readers, sessions, pins, consents, audit, authorities=authorities)
+    csa = CsaLogin(card_login, readers, outside.secrets, expiry, token=config.csa.token)
+    organisation = OrganisationKey(csa, pins, sessions)
+    ecps = EcpsLogins(
+        sessions,
+        prompter,
+        consents,
+        audit,
+        clock,
+        settings=config.psc,
+        secrets=outside.secrets,
+        store=outside.store,
+        organisation=csa,
+    )
+    parts = Parts(
+        lifecycle=lifecycle,
+        events=events,
+        trace=trace,
+        clock=clock,
+        readers=readers,
+        sessions=sessions,
+        clients=clients,
+        consents=consents,
+        signing=signing,
+        pin_life=PinLife(prompter, pins, guard, audit, lifecycle),
+        support=SupportCodes(outside.store, outside.secrets, audit, clock, config.support, host=os.uname().nodename),
+        logins=Logins(CpxLogin(card_login, CardChoice(readers, prompter), csa.owns), csa, ecps),
+        methods=Methods(readers, csa, ecps, expiry),
+        situations=situations,
+        documents=DocumentSigning(signing, clock, pdf, _stamper(config, outside)),
+        held=HeldDocuments(clock),
+        assertions=Assertions(
+            sessions,
+            signing,
+            consents,
+            situations,
+            organisation,
+            ecps,
+            Pseudonyms(outside.store),
+            audit,
+            clock,
+            config.dmp,
+        ),
+        verifier=_verifier(config, outside, pdf),
+        relay=Relay(config.upstreams, sessions, ClientCertificates(signing, organisation, audit), clock),
+        version=outside.version,
+        unknown_origins=config.web.unknown_origins,
+    )
+    lifecycle.join(
+        *outside.parts,
+        Outer("readers", watching=readers.watch, stopping=readers.stop),
+        Outer("pdf", stopping=partial(asyncio.to_thread, pdf.close)),
+        consents,
+        organisation,
+        situations,
+        parts.held,
+        parts.relay,
+        ecps,
+        ApiServer(parts, listen=outside.listen, peer_of=outside.peer_of, limits=limits),
+        clients,
+        expiry,
+        sessions,  # the last to start and so the first to stop: every PIN is wiped, every card de-authenticated
+    )
+    return parts
+
+
+def _tokens(config: Config) -> SourceSettings:
+    files = {KeyPurpose.AUTHENTICATION: config.csa.authentication, KeyPurpose.SIGNATURE: config.csa.signature}
+    return SourceSettings(config.pkcs11.modules, {purpose: file for purpose, file in files.items() if file})
+
+
+def _stamper(config: Config, outside: Outside) -> Callable[[], Awaitable[Stamper]] | None:
+    if outside.timestamps is None:
+        return None
+    authorities = config.timestamp.authorities or config.trust.authorities
+    return TimestampAuthority(outside.timestamps, authorities, outside.clock).stamper
+
+
+def _verifier(config: Config, outside: Outside, pdf: PdfProcess) -> Verifier:
+    anchors = Anchors(config.trust.authorities, config.timestamp.authorities, outside.authorities)
+    network = outside.revocation if config.trust.revocation == "online" else None
+    return Verifier(anchors, network, outside.answers, pdf, outside.clock)

@@ -1,0 +1,63 @@
+"""What stands around the parts in a test: kept in memory, moved and answered as the test says."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from cardd.api.parts import ApiLimits
+from cardd.assembly import Outside
+from cardd.core.lifecycle import Outer
+from cardd.documents.signing import Exchange
+from cardd.model import Peer
+from cardd.ports import ReaderSource, SecretStore, Store
+from cardd.system.revocation import RevocationCache, RevocationHttp
+from cardd_drivers.cps3 import Cps3Driver
+from cardd_drivers.cps4 import Cps4Driver
+from cardd_drivers.vitale import VitaleDriver
+from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStore
+from tests.rig.prompter import ScriptedPrompter
+
+
+@dataclass
+class Around:
+    """One test's; ``made`` gives it to ``assemble``, with these readers. Authorities may be on this machine."""
+
+    person: ScriptedPrompter
+    clock: ManualClock = field(default_factory=ManualClock)
+    audit: MemoryAudit = field(default_factory=MemoryAudit)
+    store: Store = field(default_factory=MemoryStore)
+    secrets: SecretStore = field(default_factory=MemorySecrets)
+    limits: ApiLimits = field(default_factory=ApiLimits)
+    authorities: Sequence[bytes] = ()
+    timestamps: Exchange | None = None
+
+    def made(
+        self,
+        source: ReaderSource,
+        *,
+        listen: Callable[[], Sequence[socket.socket]] = tuple,
+        peer_of: Callable[[socket.socket], Peer | None] = lambda _: Peer(os.getuid()),
+    ) -> Outside:
+        """Make the outside; without ``listen`` the API is served nowhere."""
+        revocation = RevocationHttp(is_local=True)
+        return Outside(
+            clock=self.clock,
+            audit=self.audit,
+            store=self.store,
+            secrets=self.secrets,
+            prompter=self.person,
+            sources=[source],
+            listen=listen,
+            peer_of=peer_of,
+            revocation=revocation,
+            answers=RevocationCache(None),
+            timestamps=self.timestamps,
+            drivers=[Cps3Driver(), Cps4Driver(), VitaleDriver()],
+            authorities=self.authorities,
+            parts=[Outer("revocation", stopping=revocation.close)],
+            limits=self.limits,
+            version="0.0-test",
+        )
