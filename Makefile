@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check texts bench fuzz lock clean
+.PHONY: help setup demo test coverage check texts bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -17,6 +17,12 @@ demo: setup ## the main job end to end, on a simulated card
 
 test: setup ## the tests; ARGS="-k pin" chooses some
 	@$(RUN) pytest --quiet --durations=10 --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+
+coverage: setup ## the same tests, with the branches that they take counted; minutes
+	@rm -rf build/coverage
+	@$(RUN) coverage run -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+	@$(RUN) coverage combine --quiet
+	@$(RUN) coverage report
 
 check: setup ## format, lint, types, layers, small rules, translations; changes nothing
 	@$(RUN) ruff format --quiet --check .
