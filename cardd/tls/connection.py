@@ -240,10 +240,6 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
                 self._below.resume_reading()
                 asyncio.get_running_loop().call_soon(self._deliver)
 
-    def is_reading(self) -> bool:
-        """Return whether data is delivered."""
-        return not self._is_paused
-
     def close(self) -> None:
         """Say goodbye and end."""
         self._is_ours_to_end = True
@@ -262,31 +258,13 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         """Return whether the connection ends, or has ended."""
         return self._below is None or self._below.is_closing()
 
-    def can_write_eof(self) -> bool:
-        """Return False: TLS has no half that could be closed."""
-        return False
-
     def get_write_buffer_size(self) -> int:
         """Return how many bytes wait to be sent."""
         return self._below.get_write_buffer_size() if self._below is not None else 0
 
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set when writing pauses."""
-        if self._below is not None:
-            self._below.set_write_buffer_limits(high, low)
-
     def get_extra_info(self, name: str, default: object = None) -> object:
         """Return what is known of the TCP connection."""
         return self._below.get_extra_info(name, default) if self._below is not None else default
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Put another protocol above."""
-        assert isinstance(protocol, asyncio.Protocol)  # noqa: S101 - a stream's protocol
-        self._above = protocol
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """Return the protocol above."""
-        return self._above or self
 
 
 async def connect(

@@ -235,6 +235,12 @@ async def test_unknown_paths_methods_and_parameters(
     assert f'"code":"{code}"'.encode() in answer
 
 
+@pytest.mark.parametrize("query", ["pin=true&pin=true", "&".join(f"pin{number}=1" for number in range(17))])
+async def test_parameters_that_stand_twice_or_are_too_many_are_refused(api: Workbench, query: str) -> None:
+    got = await api.call("GET", f"/v1/cards?{query}", via="unix")
+    assert (got.status, got.code) == (422, "request.invalid")
+
+
 async def test_a_head_request_is_no_get(api: Workbench) -> None:
     got = await api.call("HEAD", "/v1/status")
     assert (got.status, got.headers["Allow"]) == (405, "GET")

@@ -109,6 +109,18 @@ async def test_bodies_of_megabytes_go_both_ways_unchanged(pki: Pki, nginx: Start
         assert await answer.read() == body
 
 
+async def test_a_large_body_that_is_read_slowly_is_whole(pki: Pki, nginx: StartNginx) -> None:
+    server = nginx()
+    body = bytes(range(256)) * 65536
+    (server.directory / "files" / "large").write_bytes(body)
+    read = bytearray()
+    async with client(server.port, pki, MemoryKey(pki.rsa), PS256) as (http, _), http.get("/large") as answer:
+        async for piece in answer.content.iter_chunked(64 * 1024):
+            read += piece
+            await asyncio.sleep(0.001)  # the server is faster: the connection has to wait
+    assert read == body
+
+
 async def test_a_server_of_another_authority_is_not_trusted_and_the_key_not_asked(
     pki: Pki, nginx: StartNginx, tmp_path: Path
 ) -> None:
