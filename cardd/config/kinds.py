@@ -103,24 +103,16 @@ def _without_slash(value: object) -> object:
 
 
 _DURATION_EXAMPLES = '30, "30 s", "30 min", "4 h", "500 ms"'
+_URL_EXAMPLE = "https://host[:port][/path]"
 _LOOPBACK_EXAMPLES = '"127.0.0.1:17463", "[::1]:17463", 17463'
 
 Duration = Annotated[float, Kind("duration", "duration", _DURATION_EXAMPLES, _seconds)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 LoopbackPort = Annotated[Port, Kind("port", "loopback", _LOOPBACK_EXAMPLES, _loopback_port)]
 Word = Annotated[str, Meta(min_length=1)]
-HttpUrl = Annotated[
-    str, Meta(pattern=rf"\Ahttps?://{_ADDRESS}"), Kind("http or https address", "http", "https://host[:port][/path]")
-]
-HttpsUrl = Annotated[
-    str, Meta(pattern=rf"\Ahttps://{_ADDRESS}"), Kind("https address", "https", "https://host[:port][/path]")
-]
-# what the path of a request is put after
-BaseUrl = Annotated[
-    str,
-    Meta(pattern=rf"\Ahttps://{_ADDRESS}"),
-    Kind("https address", "https", "https://host[:port][/path]", _without_slash),
-]
+HttpUrl = Annotated[str, Meta(pattern=rf"\Ahttps?://{_ADDRESS}"), Kind("http or https address", "http", _URL_EXAMPLE)]
+HttpsUrl = Annotated[str, Meta(pattern=rf"\Ahttps://{_ADDRESS}"), Kind("https address", "https", _URL_EXAMPLE)]
+BaseUrl = Annotated[HttpsUrl, Kind("https address", "https", _URL_EXAMPLE, _without_slash)]  # paths are put after it
 UrlPath = Annotated[str, Meta(pattern=rf"\A/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z"), Kind("URL path", "path", "/…")]
 # As browsers send it (RFC 6454), compared byte for byte: no pattern, no path, no capital letter, no default port.
 Origin = Annotated[
@@ -156,7 +148,7 @@ def name_of(declared: object) -> str:
         return f"list of {name_of(arguments[0])}" + ("" if get_origin(arguments[0]) is Literal else "s")
     if type(None) in arguments:
         return f'{name_of(arguments[0])} | ""'
-    return {int: "integer", bool: "boolean", str: "string", Path: "path"}.get(shape, "table")
+    return {int: "integer", bool: "boolean", str: "string", Path: "path"}[shape]
 
 
 def _parts(declared: object) -> tuple[Kind | None, type, Sequence[object]]:

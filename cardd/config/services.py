@@ -16,6 +16,7 @@ from cardd.config.kinds import (
     HostName,
     HttpsUrl,
     HttpUrl,
+    Kind,
     Port,
     Section,
     Unfit,
@@ -57,6 +58,9 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     endpoint: Word | None = None
     audience: Word | None = None
     scope: Word | None = None
+
+
+_EXCHANGE = Kind("table", "type", '{ name = "…", endpoint = "…", audience = "…", scope = "…" }')
 
 
 class Psc(Section, frozen=True):
@@ -137,7 +141,7 @@ class Psc(Section, frozen=True):
         ),
     ] = None
     apis: Annotated[
-        tuple[Exchange, ...],
+        tuple[Annotated[Exchange, _EXCHANGE], ...],
         Meta(description=N_("The API that tokens may be exchanged for (RFC 8693), each a table [[psc.apis]].")),
     ] = ()
 

@@ -338,7 +338,9 @@ def test_the_apis_of_psc_are_tables_with_names() -> None:
 
 @pytest.mark.parametrize("written", ['audience = "x"', 'name = ""', "name = 1", 'name = "a"\nother = "b"'])
 def test_an_api_of_psc_that_is_not_understood_is_refused(written: str) -> None:
-    assert refusal(f"[[psc.apis]]\n{written}").params["why"] == "type"
+    error = refusal(f"[[psc.apis]]\n{written}")
+    assert error.params["why"] == "type"
+    assert '{ name = "…", endpoint = "…"' in str(error.params["expected"])
 
 
 @pytest.mark.parametrize(
