@@ -82,9 +82,8 @@ def _use(wanted: str | None) -> Use | None:
 
 
 def _explained(advice: Advice, states: list[MethodState], language: str) -> AdviceAnswer:
-    reasons = [text(f"advice.{reason}", language) for reason in advice.reasons]
     lacking = [MissingAnswer(method, *_told(error, language)) for method, error in missing(advice, states)]
-    return AdviceAnswer(advice.fit.value, reasons, list(advice.together_with), lacking)
+    return AdviceAnswer(advice.fit.value, advice.explained(language), list(advice.together_with), lacking)
 
 
 def _told(error: CarddError, language: str) -> tuple[str, str, str]:

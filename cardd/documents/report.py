@@ -6,17 +6,16 @@ from dataclasses import asdict
 
 from cardd.documents.verdicts import Chain, Judged, Reason, Signer, Timestamp, Verification
 from cardd.formats.verified import Revocation
-from cardd.i18n import text
 from cardd.model import Identity
 
 Value = object
 
 
 def report(found: Verification, language: str) -> dict[str, Value]:
-    """All of it; what there is nothing to say of is left out. Byte values are bytes, times are aware."""
+    """Return all of a verification; what nothing is known of is left out. Byte values are bytes, times are aware."""
     return {
         "verdict": found.verdict,
-        "sentence": text(f"verdict.{found.verdict}", language),
+        "sentence": found.verdict.sentence(language),
         "reasons": _reasons(found.reasons, language),
         "signatures": [_signature(one, language) for one in found.signatures],
     }

@@ -11,29 +11,74 @@ from datetime import datetime
 from enum import StrEnum
 
 from cardd.formats.verified import Revocation, VerifiedSignature
-from cardd.i18n import text
+from cardd.i18n import N_, Domain
 from cardd.model import Identity
+
+_ = Domain("verdicts")
 
 
 class Verdict(StrEnum):
-    """The worst of a document's signatures is the document's."""
+    """The verdict on a signature or on a document; the worst of a document's signatures is the document's."""
 
     VALID = "valid"
     UNDETERMINED = "undetermined"
     INVALID = "invalid"
 
+    def sentence(self, language: str) -> str:
+        """Return the verdict for people."""
+        return _(SENTENCES[self], language)
+
+
+SENTENCES = {
+    Verdict.VALID: N_("The signature is VALID."),
+    Verdict.UNDETERMINED: N_("The signature is intact, but it is NOT KNOWN whether it can be trusted."),
+    Verdict.INVALID: N_("The signature is NOT valid."),
+}
+REASONS = {
+    "unsigned": N_("There is no signature in this file."),
+    "part": N_("The signature covers only a part of this file: the rest may come from anybody."),
+    "flaw_content": N_("What was signed is not what is here: it was changed since."),
+    "flaw_signature": N_("The signature value is not of this certificate and this content."),
+    "flaw_certificate": N_("The signature names another certificate than the one that comes with it."),
+    "flaw_imprint": N_("The timestamp covers something else."),
+    "usage": N_("This certificate is not made for signatures."),
+    "timestamp_untrusted": N_(
+        "The timestamp is intact, but its authority is not known to be trusted: it does not count."
+    ),
+    "timestamp_broken": N_("The timestamp is broken: it does not count."),
+    "test": N_("This is a TEST certificate: it binds nobody."),
+    "untrusted": N_("No trusted authority stands behind the certificate, issued by {issuer}."),
+    "path_refused": N_("The path to the authority breaks a rule, from {issuer}."),
+    "not_yet_valid": N_("At the time that counts, the certificate or its authority's was not valid yet."),
+    "expired": N_(
+        "The certificate (until {date}) or its authority's has expired, and no trusted timestamp shows that it was "
+        "signed before."
+    ),
+    "expired_when_signed": N_("The certificate (until {date}) or its authority's had expired when it was signed."),
+    "revoked": N_("The certificate of {subject} is revoked since {date}, before the time that counts."),
+    "revoked_later": N_("The certificate of {subject} was revoked on {date}, after it was signed."),
+    "revocation_no_source": N_("Not known whether revoked: the certificate of {subject} does not tell whom to ask."),
+    "revocation_offline": N_("Not known whether revoked: nobody was asked about {subject} (offline)."),
+    "revocation_unreachable": N_("Not known whether revoked: the authority of {subject} does not answer."),
+    "revocation_stale": N_("Not known whether revoked: the authority's answer about {subject} is not of now."),
+    "revocation_garbled": N_("Not known whether revoked: the answer about {subject} is not one that counts."),
+    "revocation_expired": N_(
+        "Not known whether revoked: the certificate of {subject} has expired, and its authority no longer tells."
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why: ``code`` for programs, with the words that its sentence needs. The catalogue ``verdicts`` has it."""
+    """One reason for a verdict: ``code`` (of ``REASONS``) for programs, with the words that its sentence needs."""
 
     code: str
     verdict: Verdict
     params: tuple[tuple[str, str], ...] = ()
 
     def sentence(self, language: str) -> str:
-        """For people, in ``fr`` or ``en``."""
-        return text(f"verdict.because.{self.code}", language, **dict(self.params))
+        """Return the reason for people."""
+        return _(REASONS[self.code], language, **dict(self.params))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +148,5 @@ WEIGHTS = list(Verdict)
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
-    """The one that counts; VALID when there is none."""
+    """Return the verdict that counts; VALID when there is none."""
     return max(verdicts, key=WEIGHTS.index, default=Verdict.VALID)

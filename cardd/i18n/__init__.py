@@ -32,8 +32,6 @@ DEFAULT = "fr"
 LOCALE = Path(__file__).with_name("locale")
 DOMAINS = {
     "psc": "psc",
-    "advice": "advice",
-    "verdict": "verdicts",
 }
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

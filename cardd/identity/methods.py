@@ -1,6 +1,6 @@
 """Which login methods this workstation can use now, what each of the others lacks, and which suits which use.
 
-A reason is a key of the texts (``advice.…``). Sources: the DMP's direct, indirect and AIR authentication (EX_AIR-010,
+Sources: the DMP's direct, indirect and AIR authentication (EX_AIR-010,
 EX_AIR-080: AIR consults only, with the organisation's certificate; indirect authentication feeds and queries its own
 references); Pro Santé Connect, whose card channel no software serves on Linux.
 """
@@ -13,12 +13,15 @@ from enum import StrEnum
 
 from cardd.core.readers import Readers
 from cardd.errors import AssertionOrganisationMissing, CardAmbiguous, CarddError, MethodUnavailable
+from cardd.i18n import N_, Domain
 from cardd.identity.card_login import CPX
 from cardd.identity.csa import CSA, CsaLogin
 from cardd.identity.ecps.provider import METHOD as ECPS
 from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import Expiring, ExpiryWatch
 from cardd.model import KeyPurpose
+
+_ = Domain("advice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +93,50 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """How one method suits one use, and why; ``together_with`` are the methods that it must be joined with there."""
+    """How one method suits one use, and why (in English); ``together_with`` are those that it must be joined with."""
 
     method: str
     fit: Fit
     reasons: tuple[str, ...]
     together_with: tuple[str, ...] = ()
 
+    def explained(self, language: str) -> list[str]:
+        """Return the reasons in the language."""
+        return [_(reason, language) for reason in self.reasons]
+
+
+CARD_DOES_ALL = N_("The card proves who you are, opens the DMP's TLS, and signs documents and assertions.")
+CARD_NEEDS_READER = N_("Each workstation needs a reader, and the card stays in it.")
+MOBILE_NO_READER = N_("It needs your mobile and no reader.")
+MOBILE_SIGNS_NOTHING = N_("e-CPS proves who you are and signs no document.")
+PSC_CARD_CHANNEL = N_("Pro Santé Connect's own card login is not served on Linux; its mobile login is.")
+PAGE_TOKEN = N_("The page gets a token made for its own address, and may ask for signatures.")
+AIR_CONSULTS = N_("Joined with the organisation's certificate (AIR) it consults the DMP, and does not feed it.")
+INDIRECT_FEEDS = N_(
+    "The organisation's certificate feeds the DMP and finds its own documents there, and consults no other."
+)
+PERSON_DECLARED = N_("It proves the organisation; the person is only named by the software.")
 
 TABLE: dict[Use, tuple[Advice, ...]] = {
     Use.LPS: (
-        Advice(CPX, Fit.BEST, ("card_does_all",)),
-        Advice(ECPS, Fit.GOOD, ("mobile_no_reader", "mobile_signs_nothing", "air_consults"), (CSA,)),
-        Advice(CSA, Fit.PARTIAL, ("indirect_feeds", "person_declared")),
+        Advice(CPX, Fit.BEST, (CARD_DOES_ALL,)),
+        Advice(ECPS, Fit.GOOD, (MOBILE_NO_READER, MOBILE_SIGNS_NOTHING, AIR_CONSULTS), (CSA,)),
+        Advice(CSA, Fit.PARTIAL, (INDIRECT_FEEDS, PERSON_DECLARED)),
     ),
     Use.WEBPS: (
-        Advice(ECPS, Fit.BEST, ("mobile_no_reader", "psc_card_channel", "mobile_signs_nothing")),
-        Advice(CPX, Fit.GOOD, ("page_token", "card_needs_reader")),
-        Advice(CSA, Fit.UNSUITED, ("person_declared",)),
+        Advice(ECPS, Fit.BEST, (MOBILE_NO_READER, PSC_CARD_CHANNEL, MOBILE_SIGNS_NOTHING)),
+        Advice(CPX, Fit.GOOD, (PAGE_TOKEN, CARD_NEEDS_READER)),
+        Advice(CSA, Fit.UNSUITED, (PERSON_DECLARED,)),
     ),
     Use.ESTABLISHMENT: (
-        Advice(CSA, Fit.BEST, ("indirect_feeds", "person_declared")),
-        Advice(ECPS, Fit.GOOD, ("air_consults", "mobile_no_reader", "mobile_signs_nothing"), (CSA,)),
-        Advice(CPX, Fit.GOOD, ("card_does_all", "card_needs_reader")),
+        Advice(CSA, Fit.BEST, (INDIRECT_FEEDS, PERSON_DECLARED)),
+        Advice(ECPS, Fit.GOOD, (AIR_CONSULTS, MOBILE_NO_READER, MOBILE_SIGNS_NOTHING), (CSA,)),
+        Advice(CPX, Fit.GOOD, (CARD_DOES_ALL, CARD_NEEDS_READER)),
     ),
     Use.MEDICO_SOCIAL: (
-        Advice(ECPS, Fit.BEST, ("air_consults", "mobile_no_reader", "mobile_signs_nothing"), (CSA,)),
-        Advice(CPX, Fit.GOOD, ("card_does_all", "card_needs_reader")),
-        Advice(CSA, Fit.PARTIAL, ("indirect_feeds", "person_declared")),
+        Advice(ECPS, Fit.BEST, (AIR_CONSULTS, MOBILE_NO_READER, MOBILE_SIGNS_NOTHING), (CSA,)),
+        Advice(CPX, Fit.GOOD, (CARD_DOES_ALL, CARD_NEEDS_READER)),
+        Advice(CSA, Fit.PARTIAL, (INDIRECT_FEEDS, PERSON_DECLARED)),
     ),
 }
 """For each use its ways, the best first."""

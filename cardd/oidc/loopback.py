@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from cardd.errors import AddressInUse, CarddError
-from cardd.i18n import language_of, text
+from cardd.i18n import N_, Domain, language_of
 
 HOST = "127.0.0.1"
 PATH = "/callback"
@@ -35,6 +35,30 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Server": "",
+}
+_ = Domain("psc")
+
+PAGES = {  # title and text
+    "done": (
+        N_("Go back to your software"),
+        N_("Pro Santé Connect has answered. You may close this page."),
+    ),
+    "refused": (
+        N_("The login did not succeed"),
+        N_("Go back to your software: it says what happened. You may close this page."),
+    ),
+    "used": (
+        N_("Answer already received"),
+        N_("This page has served already. To log in, start again from your software."),
+    ),
+    "foreign": (
+        N_("This answer is not expected here"),
+        N_("It belongs to another login. Start again from your software."),
+    ),
+    "unknown": (
+        N_("There is nothing here"),
+        N_("You may close this page."),
+    ),
 }
 _PAGE = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>
@@ -148,7 +172,7 @@ async def _told(request: web.BaseRequest, heed: Callable[[str], Awaitable[None]]
 def _page(name: str, accept_language: str, *, status: int = 200) -> web.Response:
     """Return a page of few words for the browser: static, without scripts, in its language."""
     language = language_of(accept_language)
-    title, told = (escape(text(f"psc.page.{name}.{part}", language)) for part in ("title", "text"))
+    title, told = (escape(_(sentence, language)) for sentence in PAGES[name])
     content = _PAGE.format(language=language, title=title, told=told)
     response = web.Response(text=content, content_type="text/html", charset="utf-8", status=status, headers=_HEADERS)
     response.force_close()

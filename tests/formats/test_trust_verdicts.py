@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cardd.documents.judging import WITHOUT_PATH
 from cardd.documents.requests import ToVerify
-from cardd.documents.verdicts import Judged, Verdict, Verification
+from cardd.documents.verdicts import Judged, Reason, Verdict, Verification
 from cardd.documents.verification import Anchors, Verifier
 from cardd.errors import (
     CarddError,
@@ -32,6 +33,7 @@ from cardd.formats.prepared import Prepared
 from cardd.formats.raw import prepare_raw
 from cardd.formats.verified import Flaw, Format, Scope, Source, Status, Why
 from cardd.formats.xades import prepare_xades
+from cardd.i18n import LANGUAGES
 from cardd.model import Algorithm, Identity
 from cardd.system.host import SystemClock
 from cardd.system.revocation import RevocationCache, RevocationHttp
@@ -407,3 +409,10 @@ async def test_a_damaged_document_is_refused_or_found_invalid_and_nothing_else(d
             seen.add(found.verdict)
     assert {"invalid", "document.malformed"} <= seen
     assert not {code for code in seen if code.startswith("internal")}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_reason_that_is_named_has_its_sentence(language: str) -> None:
+    codes = [*(f"flaw_{flaw}" for flaw in Flaw), *(f"revocation_{why}" for why in Why)]
+    codes += [code for code, _ in WITHOUT_PATH.values()]
+    assert all(Reason(code, Verdict.INVALID).sentence(language) for code in codes)

@@ -26,7 +26,7 @@ from cardd.documents.verification import Anchors, Verifier
 from cardd.errors import ConfigInvalid, InvalidRequest
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Revocation
-from cardd.i18n import N_, Domain, text
+from cardd.i18n import N_, Domain
 
 _ = Domain("cli")
 
@@ -171,7 +171,7 @@ def _lines(context: Context, found: Verification) -> Iterator[str]:
 
 
 def _sentence(context: Context, verdict: Verdict) -> str:
-    return context.terminal.styled(text(f"verdict.{verdict}", context.language), COLOURS[verdict])
+    return context.terminal.styled(verdict.sentence(context.language), COLOURS[verdict])
 
 
 def _why(context: Context, reasons: tuple[Reason, ...]) -> Iterator[str]:
