@@ -17,7 +17,7 @@ from cardd.api.schemas.workstation import (
     StatusAnswer,
 )
 from cardd.errors import CarddError, InvalidRequest, PcscUnavailable
-from cardd.i18n import language_of, text
+from cardd.i18n import language_of
 from cardd.identity.methods import TABLE, Advice, MethodState, Use, advised, missing
 
 CHALLENGE, PROOF = "Cardd-Challenge", "Cardd-Proof"

@@ -19,9 +19,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
 LANGUAGES = ("fr", "en")
 DEFAULT = "fr"
 LOCALE = Path(__file__).with_name("locale")
-DOMAINS = {
-    "psc": "psc",
-}
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _RANGE = re.compile(r"\s*([a-zA-Z]{1,8})[^,;]*(?:;\s*q=([0-9.]+))?")
@@ -65,33 +60,13 @@ def N_(sentence: str) -> str:  # noqa: N802 - gettext's name for it
     return sentence
 
 
-def text(key: str, language: str, /, **params: str | int) -> str:
-    """The sentence ``key`` in ``fr`` or ``en``; a parameter that was not given leaves its place empty.
-
-    Raises KeyError for a key that no catalogue has.
-    """
-    return fill(template(key, language), **params)
-
-
 def fill(sentence: str, /, **params: str | int) -> str:
-    """Put the parameters in their places."""
+    """Return the sentence with the parameters in their places."""
     return _PLACEHOLDER.sub(lambda found: str(params.get(found[1], "")), sentence)
 
 
-def template(key: str, language: str) -> str:
-    """The sentence with its places still open. Raises KeyError."""
-    domain = DOMAINS[key.partition(".")[0]]
-    return catalogue(domain, language)[key]
-
-
-def catalogue(domain: str, language: str) -> dict[str, str]:
-    """All texts of one domain, by key."""
-    texts: dict[str, str] = _module(domain, language).TEXTS
-    return texts
-
-
 def language_of(wanted: str | None) -> str:
-    """``fr`` or ``en``, from a locale (``en_GB.UTF-8``) or an Accept-Language header; French where it does not tell."""
+    """Return ``fr`` or ``en`` for a locale (``en_GB.UTF-8``) or an Accept-Language header; French by default."""
     best, weight = DEFAULT, 0.0
     for part in (wanted or "").split(",")[:16]:
         found = _RANGE.match(part)
@@ -115,8 +90,3 @@ def _translations(domain: str, language: str) -> NullTranslations:
     import gettext  # noqa: PLC0415 - not needed before the first text
 
     return gettext.translation(domain, LOCALE, [language], fallback=True)
-
-
-@cache
-def _module(domain: str, language: str) -> ModuleType:
-    return import_module(f"cardd.i18n.{language}.{domain}")

@@ -12,7 +12,7 @@ from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 
 import cardd.i18n
-from cardd.i18n import N_, Domain
+from cardd.i18n import N_, Domain, language_of
 
 
 @pytest.fixture
@@ -73,3 +73,31 @@ def test_a_sentence_of_somebody_else_stays_as_it_is(told: Domain) -> None:
 def test_nothing_is_loaded_before_the_first_text() -> None:
     code = "import sys, cardd.i18n, cardd.errors; cardd.i18n.Domain('errors'); sys.exit('gettext' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "language"),
+    [
+        (None, "fr"),
+        ("", "fr"),
+        ("C.UTF-8", "fr"),
+        ("de_DE.UTF-8", "fr"),
+        ("en", "en"),
+        ("EN", "en"),
+        ("en_GB.UTF-8", "en"),
+        ("fr_FR@euro", "fr"),
+        ("en-US,fr;q=0.8", "en"),
+        ("fr;q=0.4, en;q=0.5", "en"),
+        ("de, en;q=0.5", "en"),
+        ("en;q=0, fr;q=0.1", "fr"),
+        ("en;q=0", "fr"),
+        ("en; q=many", "en"),
+        ("en;q=1.2.3", "fr"),
+        ("english", "fr"),
+        (",;q=", "fr"),
+        ("{0}", "fr"),
+        ("x," * 1000 + "en", "fr"),
+    ],
+)
+def test_the_language_is_chosen_from_a_locale_or_a_header(wanted: str | None, language: str) -> None:
+    assert language_of(wanted) == language

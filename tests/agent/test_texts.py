@@ -1,56 +1,19 @@
-"""The sentences that people read: there in both languages, with the same places, and whole once they are filled."""
+"""The words of every dialog: whole once they are filled, in both languages, and no longer than a dialog can show."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 
-import cardd.i18n
 from cardd.agent.assuan import LINE_MAX
 from cardd.agent.texts import BUTTONS, QUESTIONS, Words, confirm_words, keyed_words, pin_words
-from cardd.i18n import LANGUAGES, catalogue, fill, language_of, text
+from cardd.i18n import LANGUAGES
 from cardd.model import Choice, PinQuestion, PinRole, Question
 from tests.agent.dialogs import PARAMS, PIN, every_dialog, question
 
-DOMAINS = sorted(file.stem for file in Path(cardd.i18n.__file__).parent.glob("fr/[!_]*.py"))
-PLACE = re.compile(r"\{(\w*)\}")
 EMPTY = re.compile(r"«\s*»|“\s*”|''|\"\"|\(\s*\)|[{}]|None")
-
-
-def places(sentence: str) -> list[str]:
-    return sorted(set(PLACE.findall(sentence)))
-
-
-def test_both_languages_have_the_same_catalogues() -> None:
-    english = sorted(file.stem for file in Path(cardd.i18n.__file__).parent.glob("en/[!_]*.py"))
-    assert english == DOMAINS
-
-
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_each_text_is_in_both_languages_with_the_same_places(domain: str) -> None:
-    french, english = catalogue(domain, "fr"), catalogue(domain, "en")
-    assert french.keys() == english.keys()
-    assert {key: places(french[key]) for key in french} == {key: places(english[key]) for key in english}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_no_text_is_empty_or_has_a_place_that_nothing_can_fill(domain: str, language: str) -> None:
-    for key, sentence in catalogue(domain, language).items():
-        assert sentence.strip(), key
-        assert not re.search(r"[{}]", PLACE.sub("", sentence)), key
-        assert "" not in places(sentence), key
-        assert not re.search(r" {2}|\t", sentence), key
-
-
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_each_key_is_found_by_its_name_alone(domain: str) -> None:
-    for language in LANGUAGES:
-        for key, sentence in catalogue(domain, language).items():
-            assert text(key, language) == fill(sentence)
 
 
 def test_every_topic_of_a_dialog_is_tried_here() -> None:
@@ -90,38 +53,6 @@ def test_a_long_name_keeps_both_its_ends() -> None:
     for words in every_dialog("fr", origin):
         assert "https://www.dmp.example." in words.description
         assert ".mechant.example" in words.description
-
-
-@pytest.mark.parametrize(
-    ("wanted", "language"),
-    [
-        (None, "fr"),
-        ("", "fr"),
-        ("C.UTF-8", "fr"),
-        ("de_DE.UTF-8", "fr"),
-        ("en", "en"),
-        ("EN", "en"),
-        ("en_GB.UTF-8", "en"),
-        ("fr_FR@euro", "fr"),
-        ("en-US,fr;q=0.8", "en"),
-        ("fr;q=0.4, en;q=0.5", "en"),
-        ("de, en;q=0.5", "en"),
-        ("en;q=0, fr;q=0.1", "fr"),
-        ("en;q=0", "fr"),
-        ("en; q=many", "en"),
-        ("en;q=1.2.3", "fr"),
-        ("english", "fr"),
-        (",;q=", "fr"),
-        ("{0}", "fr"),
-        ("x," * 1000 + "en", "fr"),
-    ],
-)
-def test_the_language_is_chosen_from_a_locale_or_a_header(wanted: str | None, language: str) -> None:
-    assert language_of(wanted) == language
-
-
-def test_a_parameter_that_looks_like_a_place_is_shown_as_it_is() -> None:
-    assert fill("« {client} »", client="{client} {0} %s") == "« {client} {0} %s »"
 
 
 def test_a_pin_of_one_length_and_one_signature_are_told_in_the_singular() -> None:
