@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from io import BytesIO
 
 import pytest
 from cryptography import x509
@@ -17,9 +16,7 @@ from cardd.errors import (
     SigningCertificateNotYetValid,
     SigningCertificateUsage,
 )
-from cardd.formats.cades import prepare_cades, prepare_cades_digest
 from cardd.formats.certificate import KEYWORDS, facts_of, require_signing
-from cardd.formats.jws import prepare_jws
 from cardd.model import Algorithm
 from tests.rig.pens import Pen, SmallAuthority, card_pen, der
 
@@ -95,18 +92,6 @@ def test_an_algorithm_of_another_kind_of_key_is_refused(
     ):
         with pytest.raises(AlgorithmUnsupported):
             require_signing(authority.pen(key, algorithm).signer, now)
-
-
-def test_each_format_asks_before_anything_is_signed(
-    authority: SmallAuthority, rsa_key: rsa.RSAPrivateKey, now: datetime
-) -> None:
-    signer = authority.pen(rsa_key, Algorithm.RS256, days=(-20, -10)).signer
-    with pytest.raises(SigningCertificateExpired):
-        prepare_cades(BytesIO(b"SIMULATION"), signer, now)
-    with pytest.raises(SigningCertificateExpired):
-        prepare_cades_digest(bytes(32), signer, now)
-    with pytest.raises(SigningCertificateExpired):
-        prepare_jws(BytesIO(b"SIMULATION"), signer, now)
 
 
 def _validity(pen: Pen) -> tuple[datetime, datetime]:

@@ -39,17 +39,6 @@ def test_jose_accepts_each_form_of_each_key(pen: Pen, now: datetime, form: JwsOp
 
 
 @judged
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.serialization}-{form.detached}")
-def test_jose_refuses_a_changed_payload(card: Pen, now: datetime, form: JwsOptions) -> None:
-    signed = card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, form))
-    if form.detached:
-        answer = jose.judge(signed, "RS256", PAYLOAD + b".")
-    else:
-        answer = jose.judge(signed.replace(b"b3Jkb25", b"b3Jkb24", 1), "RS256")
-    assert answer == {"refused": "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"}
-
-
-@judged
 def test_jose_accepts_a_long_payload_that_goes_to_the_key_by_its_digest(card: Pen, now: datetime) -> None:
     payload = bytes(range(256)) * 8000
     prepared = prepare_jws(BytesIO(payload), card.signer, now)

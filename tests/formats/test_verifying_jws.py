@@ -1,33 +1,25 @@
-"""What is read of JWS: ours, jose's and PyJWT's, damaged and hostile ones."""
+"""What is read of JWS alone: several signatures, PyJWT's, hostile ones."""
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
-from datetime import UTC, datetime
-from hashlib import sha256
+from datetime import datetime
 from io import BytesIO
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import HealthCheck, given, settings
-from hypothesis.strategies import binary, integers
 
 from cardd.errors import (
-    DocumentContentMissing,
-    DocumentContentTwice,
-    DocumentEmpty,
-    DocumentError,
     DocumentMalformed,
     DocumentUnsupported,
 )
 from cardd.formats.jws import encoded, prepare_jws, verify_jws
 from cardd.formats.options import JwsOptions, Serialization
-from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature
+from cardd.formats.verified import Flaw, VerifiedSignature
 from cardd.model import Algorithm
-from tests.rig.pens import Pen, SmallAuthority, finished
-from tests.rig.tsa import OpensslTsa
+from tests.rig.pens import Pen, SmallAuthority
 
 PAYLOAD = b"ordonnance SIMULATION " * 50
 JSON = Serialization.JSON
@@ -42,43 +34,6 @@ def _read(signed: bytes | str, payload: bytes | None = None) -> VerifiedSignatur
     text = signed.encode() if isinstance(signed, str) else signed
     (found,) = verify_jws(BytesIO(text), BytesIO(payload) if payload is not None else None)
     return found
-
-
-@pytest.mark.parametrize("serialization", Serialization)
-def test_our_own_signature_tells_who_what_and_when(pen: Pen, now: datetime, serialization: Serialization) -> None:
-    found = _read(pen.write(prepare_jws(BytesIO(PAYLOAD), pen.signer, now, JwsOptions(serialization))))
-    assert (found.format, found.scope, found.flaw, found.intact) == (Format.JWS, Scope.WHOLE, None, True)
-    assert (found.certificate, found.chain) == (pen.signer.certificate, pen.signer.chain)
-    assert found.algorithm == pen.signer.algorithm
-    assert found.digest == sha256(PAYLOAD).digest()
-    assert found.signed_at == now.replace(microsecond=0)
-
-
-@pytest.mark.parametrize("serialization", Serialization)
-def test_a_detached_signature_wants_its_payload(card: Pen, now: datetime, serialization: Serialization) -> None:
-    form = JwsOptions(serialization, detached=True)
-    signed = card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, form))
-    assert (_read(signed, PAYLOAD).scope, _read(signed, PAYLOAD).intact) == (Scope.DETACHED, True)
-    assert _read(signed, PAYLOAD + b".").flaw is Flaw.SIGNATURE
-    with pytest.raises(DocumentContentMissing):
-        _read(signed)
-
-
-def test_a_payload_beside_one_that_is_inside_is_refused(card: Pen, now: datetime) -> None:
-    with pytest.raises(DocumentContentTwice):
-        _read(card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now)), PAYLOAD)
-
-
-def test_a_timestamp_is_told_with_its_time(pen: Pen, tsa: OpensslTsa, now: datetime) -> None:
-    prepared = prepare_jws(BytesIO(PAYLOAD), pen.signer, now, JwsOptions(JSON, stamped=True))
-    value = pen.sign(prepared.message)
-    found = _read(finished(prepared, value, tsa.token(prepared.stamped(value))))
-    assert found.timestamp is not None
-    assert found.timestamp.intact
-    assert abs((found.timestamp.time - now).total_seconds()) < 60
-    other = _read(finished(prepared, value, tsa.token(value + b".")))
-    assert other.timestamp is not None
-    assert other.timestamp.flaw is Flaw.IMPRINT
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "RS512", "PS256", "PS384"])
@@ -156,31 +111,3 @@ def test_base64_is_read_strictly(card: Pen, now: datetime) -> None:
     for odd in (signature + b"==", signature[:9] + b"\n" + signature[9:], signature[:-1] + b"/"):
         with pytest.raises(DocumentMalformed):
             _read(b".".join((protected, payload, odd)))
-
-
-def test_nothing_is_no_document() -> None:
-    with pytest.raises(DocumentEmpty):
-        _read(b"")
-
-
-@pytest.fixture(scope="module")
-def small(card: Pen) -> bytes:
-    return card.write(prepare_jws(BytesIO(b"SIMULATION"), card.signer, datetime.now(UTC), JwsOptions(JSON)))
-
-
-@given(place=integers(0, 10_000), bytes_there=binary(min_size=1, max_size=4))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
-def test_damage_is_told_and_never_believed(card: Pen, small: bytes, place: int, bytes_there: bytes) -> None:
-    place %= len(small)
-    damaged = small[:place] + bytes_there + small[place + len(bytes_there) :]
-    for odd in (damaged, small[:place]):
-        try:
-            found = verify_jws(BytesIO(odd))
-        except DocumentError:
-            continue
-        for signature in found:
-            same = (signature.certificate, signature.digest) == (
-                card.signer.certificate,
-                sha256(b"SIMULATION").digest(),
-            )
-            assert same or not signature.intact
