@@ -110,6 +110,8 @@ class CardRemoved(CardError):
     detail = N_("The card was taken out during the operation; nothing was signed.")
     remedy = N_("Put the card back, then start again.")
 
+    reader: str | None = None
+
 
 class CardReset(CardError):
     """Another program reset the card during the operation."""

@@ -1,0 +1,47 @@
+"""What the daemon's process gives up, seen from outside."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rig import other_user
+
+HARDENED = "from cardd.system.host import harden"
+PRINT = "print(os.getpid(), flush=True)\nsys.stdin.read()\n"
+
+
+@pytest.fixture
+def hardened() -> Iterator[int]:
+    command = [sys.executable, "-c", f"import os, sys\n{HARDENED}\nharden()\n{PRINT}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+        process.communicate()
+
+
+def test_it_leaves_no_core_and_can_gain_no_privilege(hardened: int) -> None:
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{hardened}/status").read_text().splitlines())
+    assert status["NoNewPrivs"] == "1"
+    assert status["Umask"] == "0077"
+    limits = Path(f"/proc/{hardened}/limits").read_text()
+    assert next(line for line in limits.splitlines() if "core" in line).split()[4:6] == ["0", "0"]
+
+
+@other_user.needs_root
+@pytest.mark.parametrize(("call", "result"), [("", "read"), ("harden()\n", "refused")], ids=["before", "hardened"])
+def test_another_process_of_the_same_user_cannot_look_into_it(call: str, result: str) -> None:
+    dumpable = "import ctypes\nctypes.CDLL(None).prctl(4, 1, 0, 0, 0)\n"  # as after a login: setuid took it away
+    look = (
+        "try:\n    os.close(os.open(f'/proc/{sys.argv[1]}/environ', os.O_RDONLY))\n    print('read')\n"
+        "except PermissionError:\n    print('refused')\n"
+    )
+    with other_user.start(dumpable + call + PRINT, imports=HARDENED + "\nimport ctypes") as process:
+        assert process.stdout is not None
+        pid = process.stdout.readline().strip()
+        assert other_user.run(dumpable + look, pid, imports="import ctypes").strip() == result
+        process.communicate()
