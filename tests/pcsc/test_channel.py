@@ -1,4 +1,4 @@
-"""The channel to a card: transactions, APDUs under both protocols, resets, and cards that fail."""
+"""One reader's card over PC/SC: transactions, resets, APDUs, and what the ATR says of them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import threading
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cardd.apdu import Command, Protocol
 from cardd.core.registry import DriverRegistry
 from cardd.errors import CardGarbled, CardMute, CardRemoved, PcscUnavailable
-from cardd.pcsc.channel import PcscConnection
+from cardd.pcsc.channel import PcscConnection, historical_bytes, takes_extended_apdus
 from cardd.pcsc.winscard import EventState, Handle, WinScard
 from cardd.secret import Secret
 from tests.pcsc.conftest import Insert, wait_for
@@ -249,3 +251,30 @@ def test_two_slots_work_side_by_side(insert: Insert, pcscd: Pcscd) -> None:
     assert [len(card.apdus) for card in cards] == [3, 3]
     for connection in connections:
         connection.disconnect()
+
+
+CPS3_CONTACTLESS = bytes.fromhex("3B8F80010031B86404B0ECC1739401808290000E")
+CPS4 = bytes.fromhex("3B9B188001001225006480040100009044")
+
+
+def test_the_historical_bytes_are_found_behind_the_interface_bytes() -> None:
+    assert historical_bytes(CPS3_ATR).hex() == "001225006480000310009000"
+    assert historical_bytes(CPS3_CONTACTLESS).hex() == "0031b86404b0ecc173940180829000"
+    assert historical_bytes(CPS4).hex() == "0012250064800401000090"
+
+
+def test_only_a_card_that_says_so_gets_extended_apdus() -> None:
+    assert takes_extended_apdus(T1_EXTENDED_ATR)
+    assert not takes_extended_apdus(CPS3_ATR)
+    assert not takes_extended_apdus(CPS4)
+
+
+def test_capabilities_without_the_bit_are_no_promise() -> None:
+    assert takes_extended_apdus(bytes.fromhex("3B85018073C02140"))
+    assert not takes_extended_apdus(bytes.fromhex("3B85018073C02180"))
+
+
+@given(st.binary(max_size=40))
+def test_no_atr_fails(atr: bytes) -> None:
+    assert len(historical_bytes(atr)) <= 15
+    assert takes_extended_apdus(atr) in (True, False)

@@ -1,17 +1,106 @@
-"""Over TCP the client sends its secret only to the daemon that it was paired with."""
+"""Where the client connects, what a daemon must prove before it gets a secret, and problems as errors."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.json import encode
 
+from cardd.api.problems import problem
 from cardd.client import CarddClient
-from cardd.errors import ClientUnknown, DaemonUnproven
+from cardd.client.transport import address, error_of
+from cardd.errors import (
+    CardAmbiguous,
+    CarddError,
+    ClientUnknown,
+    DaemonUnproven,
+    InternalError,
+    InvalidRequest,
+    PinWrong,
+    every_error,
+)
 from tests.api.workbench import Workbench
+
+REFUSED = [
+    "http://192.0.2.1:17463",
+    "http://example.org:17463",
+    "http://localhost.example.org:17463",
+    "http://127.0.0.1.example.org:17463",
+    "http://127.0.0.1:17463@example.org",
+    "http://user@127.0.0.1:17463",
+    "http://0.0.0.0:17463",
+    "http://[::]:17463",
+    "http://2130706433:17463",
+    "https://127.0.0.1:17463",
+    "http://127.0.0.1",
+    "http://127.0.0.1:17463/elsewhere",
+    "http://127.0.0.1:17463?x",
+]
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_an_address_that_is_not_loopback_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(InvalidRequest):
+        CarddClient(url, "a secret")
+
+
+@pytest.mark.parametrize(
+    ("base", "shown"),
+    [
+        ("http://127.0.0.1:17463", "http://127.0.0.1:17463"),
+        ("http://[::1]:17463/", "http://[::1]:17463"),
+        ("http://localhost:17463", "http://127.0.0.1:17463"),
+        ("/run/cardd/cardd.sock", "/run/cardd/cardd.sock"),
+        (Path("cardd.sock"), "cardd.sock"),
+    ],
+)
+def test_loopback_and_sockets_are_taken(base: str | Path, shown: str) -> None:
+    assert str(address(base)) == shown
+
+
+def sent(error: CarddError, language: str = "en") -> bytes:
+    """The body that the daemon answers with."""
+    return encode(problem(error, language).body)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in every_error() if kind is not CardAmbiguous])
+def test_every_error_of_the_daemon_comes_back_as_its_own_class(kind: type[CarddError]) -> None:
+    error = error_of(sent(kind.received()))
+    assert type(error) is kind
+    assert error.params["title"]
+    assert error.params["remedy"]
+
+
+def test_numbers_and_texts_come_with_the_error() -> None:
+    error = error_of(sent(PinWrong(tries_left=2)))
+    assert error is not None
+    assert error.params["tries_left"] == 2
+    assert error.params["detail"] == "The card refused the PIN. Tries left: 2."
+
+
+def test_the_cards_to_choose_from_come_with_the_error() -> None:
+    error = error_of(sent(CardAmbiguous(("a", "b"))))
+    assert isinstance(error, CardAmbiguous)
+    assert error.cards == ("a", "b")
+
+
+def test_an_error_of_a_newer_daemon_keeps_its_code_and_texts() -> None:
+    error = error_of(b'{"code": "card.melted", "title": "Melted", "detail": "It is liquid.", "status": 409}')
+    assert type(error) is InternalError
+    assert error.params == {"code": "card.melted", "title": "Melted", "detail": "It is liquid."}
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_problem_is_none(raw: bytes) -> None:
+    assert error_of(raw) is None
+
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 

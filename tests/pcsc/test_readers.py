@@ -1,4 +1,4 @@
-"""The monitor tells what happens to readers and cards, in order, and survives pcscd."""
+"""The readers of this machine as PC/SC shows them, and jobs on a reader's thread."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from cardd.apdu import Command
+from cardd.core.registry import DriverRegistry
+from cardd.errors import CardTimeout, ReaderBusy, ReaderGone
 from cardd.pcsc import PcscReaders
 from cardd.pcsc.readers import PcscReader
 from cardd.pcsc.winscard import EventState, ReaderState, WinScard
 from cardd.ports import CardConnection, ReaderSource
-from tests.pcsc.conftest import Insert, wait_for
+from tests.pcsc.conftest import Insert, wait_for, when_free
 from tests.pcsc.recorder import Recorder
+from tests.rig import other_program
 from tests.rig.here import use_here
 from tests.rig.pcscd import Pcscd
 from tests.rig.vcard import CPS3_ATR, MUTE_ATR, T1_EXTENDED_ATR, VirtualCard
@@ -226,3 +230,60 @@ def test_a_service_that_hangs_keeps_neither_stop_nor_the_exit(pcscd: Pcscd) -> N
         assert time.monotonic() - begun < 5
     finally:
         pcscd._process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+async def reader(pcscd: Pcscd) -> AsyncIterator[PcscReader]:
+    reader = PcscReader(pcscd.reader_names[0], WinScard(), "fr", DriverRegistry([]).open)
+    yield reader
+    await reader.close()
+
+
+def ask(connection: CardConnection) -> int:
+    connection.begin()
+    try:
+        return connection.transmit(Command(0x00, 0xB0, 0x00, 0x00, le=1)).sw
+    finally:
+        connection.end(reset=True)
+
+
+async def test_a_hung_card_times_out_and_serves_again_when_it_comes_round(reader: PcscReader, insert: Insert) -> None:
+    release = threading.Event()
+
+    def hang(_apdu: bytes) -> bytes:
+        release.wait(10)
+        return b"\x90\x00"
+
+    await asyncio.to_thread(insert, hang)
+    for timeout in (0.2, 5):  # the second is told at once
+        with pytest.raises(CardTimeout):
+            await reader.run(ask, timeout=timeout)
+    release.set()
+    assert await when_free(lambda: reader.run(ask, timeout=5)) == 0x9000
+
+
+@pytest.mark.parametrize("action", ["hold", "exclusive"])
+async def test_a_card_that_another_program_holds_is_busy(
+    reader: PcscReader, insert: Insert, pcscd: Pcscd, action: str
+) -> None:
+    await asyncio.to_thread(insert)
+    with other_program.holding(pcscd, reader.name, action):
+        with pytest.raises(ReaderBusy) as caught:
+            await reader.run(ask, timeout=0.3)
+        assert caught.value.params["reader"] == reader.name
+
+
+async def test_a_closed_reader_is_gone(reader: PcscReader, insert: Insert) -> None:
+    await asyncio.to_thread(insert)
+    assert await reader.run(ask, timeout=5) == 0x9000
+    await reader.close()
+    with pytest.raises(ReaderGone):
+        await reader.run(ask, timeout=5)
+
+
+async def test_a_reader_that_pcsc_does_not_know_is_gone(pcscd: Pcscd) -> None:
+    reader = PcscReader("No such reader 00 00", WinScard(), "fr", DriverRegistry([]).open)
+    with pytest.raises(ReaderGone) as caught:
+        await reader.run(ask, timeout=5)
+    assert caught.value.params["reader"] == "No such reader 00 00"
+    await reader.close()
