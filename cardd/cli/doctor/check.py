@@ -130,6 +130,6 @@ async def _examine(name: str, check: Check, surroundings: Surroundings, limit: f
     except TimeoutError:
         return Result(name, check, "late", failure("late", *LATE, seconds=round(limit)))
     except CarddError as error:
-        return Result(name, check, error.code, failure(error.code, "", "", **error.params), error)
+        return Result(name, check, error.code, Finding(Level.FAILURE, error.code, "", "", error.params), error)
     except Exception as fault:  # noqa: BLE001 - a check that breaks must not hide the others
         return Result(name, check, "fault", failure("fault", *FAULT, why=f"{type(fault).__name__}: {fault}"))
