@@ -94,7 +94,7 @@ def _document(request: ToSign) -> BinaryIO:
 
 
 def signatures_of(given: ToVerify, pdf: PdfProcess) -> list[VerifiedSignature]:
-    """Its signatures, whatever its format. Blocks.
+    """Return the signatures of a document, whatever its format. Blocks.
 
     Raises DocumentUnrecognised, InvalidRequest for half a raw signature, DocumentContentTwice, and what the formats'
     own functions do.

@@ -88,7 +88,7 @@ class HeldDocuments(Part):
         return held
 
     def open(self, session: Session, identifier: str) -> BinaryIO:
-        """The same content as a file of the caller's own, which outlives this one. Raises DocumentUnknown."""
+        """Open the document as a file of the caller's own, which outlives this one. Raises DocumentUnknown."""
         held = self.find(session, identifier)
         return Path(f"/proc/self/fd/{held.content.fileno()}").open("rb")  # a position of its own, as dup has not
 

@@ -94,7 +94,7 @@ class Judge:
         return Timestamp(stamp.time, stamp.intact, trusted, subject, _chain(path), revocation)
 
     async def _revocation(self, path: Path, at: datetime) -> Revocation | None:
-        """That of the path's certificate of which the worst is known."""
+        """Return the revocation of the path's certificate of which the worst is known."""
         if not isinstance(path, ValidationPath):
             return None
         found = await self._revocations.of(path)
@@ -115,7 +115,7 @@ def _of_signature(found: VerifiedSignature) -> Iterable[Reason]:
 
 
 def _of_timestamp(timestamp: Timestamp | None) -> Iterable[Reason]:
-    """It is not signed for, so that a bad one only does not help."""
+    """Nobody signs for the timestamp: a bad one takes nothing from the signature, and gives it nothing."""
     if timestamp is not None and not timestamp.trusted:
         yield Reason("timestamp_untrusted" if timestamp.intact else "timestamp_broken", Verdict.VALID)
 

@@ -58,7 +58,7 @@ class BerFile:
             offset = child.next
 
     def few(self, part: Part, most: int) -> list[Part]:
-        """The same, all at once, when there are no more than ``most``."""
+        """Return the children of a constructed object, when there are no more than ``most``."""
         children = list(islice(self.children(part), most + 1))
         if len(children) > most:
             raise DocumentMalformed(format="CMS")

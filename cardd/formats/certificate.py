@@ -58,7 +58,7 @@ KEYWORDS = {
 """The keywords of RFC 4514, section 3."""
 
 READABLE = KEYWORDS | {GIVEN_NAME: "GN", SURNAME: "SN", TITLE: "title"}
-"""The same and those of a person's name, as openssl writes them."""
+"""The keywords of RFC 4514 and those of a person's name, as openssl writes them."""
 
 SPECIAL = ',+"\\<>;'
 KEYS = {Algorithm.RS256: ("rsa",), Algorithm.PS256: ("rsa", "rsassa_pss"), Algorithm.ES256: ("secp256r1",)}

@@ -157,7 +157,7 @@ def _certificate(sid: cms.SignerIdentifier, certificates: Sequence[x509.Certific
 
 
 def _algorithm(algorithm: algos.SignedDigestAlgorithm, hashed: str) -> str:
-    """Its JOSE name. A hash of its own that is another than the SignerInfo's is refused."""
+    """Return the JOSE name. An algorithm with another hash than the SignerInfo's is refused."""
     try:
         if _hashes(algorithm) <= {hashed}:
             return KINDS[algorithm.signature_algo] + DIGESTS[hashed]

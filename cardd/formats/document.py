@@ -46,7 +46,7 @@ def new_document(content: bytes = b"") -> BinaryIO:
 
 @contextmanager
 def filled() -> Iterator[BinaryIO]:
-    """The same to be filled inside, and taken after it, at its beginning; it is closed where that fails."""
+    """A file without a name, to be filled inside and taken after it, at its beginning; closed where that fails."""
     document = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - closed by whoever takes it
     try:
         yield document
@@ -65,7 +65,7 @@ def pieces(document: BinaryIO) -> Iterator[bytes]:
 
 
 def size_of(document: BinaryIO) -> int:
-    """Its size in bytes; the position moves to its end."""
+    """Return the size in bytes; the position moves to the end."""
     return document.seek(0, os.SEEK_END)
 
 

@@ -229,7 +229,7 @@ def _of_response(answer: bytes) -> tuple[datetime, datetime | None]:
 
 
 def _of_list(answer: bytes) -> tuple[datetime, datetime | None]:
-    """The same of a list."""
+    """When the list was made, and since when certificates that have ended are still on it."""
     told = crl.CertificateList.load(answer, strict=True)["tbs_cert_list"]
     kept = [found["extn_value"].native for found in told["crl_extensions"] or ()
             if found["extn_id"].dotted == EXPIRED_CERTIFICATES_ON_LIST]  # fmt: skip

@@ -83,7 +83,7 @@ class TrustedAuthorities:
 
 
 def name_of(certificate: x509.Certificate) -> str:
-    """Its subject for people: the common name, all of it where there is none, ``?`` where it cannot be read."""
+    """Return the subject for people: the common name, all of it where there is none, ``?`` where it cannot be read."""
     try:
         common = certificate.subject.native.get("common_name")
         return common if isinstance(common, str) else str(certificate.subject.human_friendly)

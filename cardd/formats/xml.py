@@ -131,7 +131,7 @@ def canonical_document(root: Element, algorithm: str = EXCLUSIVE, prefixes: tupl
 
 
 def without_comments(algorithm: str) -> str:
-    """The same form, which leaves comments out."""
+    """Return the canonical form that is like this one, and leaves comments out."""
     return EXCLUSIVE if algorithm.startswith(EXCLUSIVE) else algorithm.removesuffix("#WithComments")
 
 

@@ -291,7 +291,7 @@ def one(parent: Element, namespace: str, name: str) -> Element:
 
 
 def text_of(element: Element) -> str:
-    """Its text. Raises DocumentMalformed for a comment in it, which could cut it short unseen."""
+    """Return the text of an element. Raises DocumentMalformed for a comment in it, which could cut it short unseen."""
     if len(element):
         raise DocumentMalformed(format="XML")
     return element.text or ""

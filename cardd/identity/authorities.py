@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class KnownAuthorities:
-    """Those of a PEM file, which is read when they are first wanted, and others (DER)."""
+    """The authorities of a PEM file, which is read when they are first wanted, and others (DER)."""
 
     def __init__(self, file: Path | None = None, others: Iterable[bytes] = ()) -> None:
         self._file = file
@@ -19,7 +19,7 @@ class KnownAuthorities:
         self._every: list[Certificate] | None = None
 
     def above(self, certificate: bytes) -> tuple[bytes, ...]:
-        """Those above this certificate (DER), the nearest first; none where none is known."""
+        """Return the authorities above this certificate (DER), the nearest first; none where none is known."""
         from cardd.identity.chain import certificates_of, chain_of  # noqa: PLC0415 - cryptography would slow the start
 
         if self._every is None:

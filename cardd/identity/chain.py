@@ -17,7 +17,10 @@ UNREADABLE = (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm)
 
 
 def certificates_of(file: Path | None, others: Iterable[bytes]) -> list[Certificate]:
-    """Those of a PEM file, and others (DER). A file that cannot be read has none: a verification tells of it."""
+    """Return the certificates of a PEM file, and others (DER).
+
+    A file that cannot be read has none: a verification tells of it.
+    """
     try:
         listed = load_pem_x509_certificates(file.read_bytes()) if file else []
     except (OSError, ValueError):
@@ -26,7 +29,7 @@ def certificates_of(file: Path | None, others: Iterable[bytes]) -> list[Certific
 
 
 def chain_of(certificate: bytes, authorities: Sequence[Certificate]) -> tuple[bytes, ...]:
-    """Those above this certificate (DER), the nearest first."""
+    """Return the authorities above this certificate (DER), the nearest first."""
     found: list[Certificate] = []
     try:
         below = load_der_x509_certificate(certificate)

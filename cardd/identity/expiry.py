@@ -54,7 +54,7 @@ class ExpiryWatch(Part):
         self._watch()
 
     def expiring(self) -> tuple[Expiring, ...]:
-        """Those within 60 days of their end, the nearest first. Raises StateUnavailable."""
+        """Return the certificates within 60 days of their end, the nearest first. Raises StateUnavailable."""
         now = self._clock.now()
         found = [
             Expiring(serial, not_after, (not_after - now).days)

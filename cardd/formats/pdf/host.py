@@ -121,19 +121,19 @@ class SharedFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """As io.RawIOBase has it."""
+        """Read into the buffer, and tell how many bytes (``io.RawIOBase``)."""
         count = os.preadv(self._descriptor, [buffer], self._position)
         self._position += count
         return count
 
     def write(self, content: ReadableBuffer, /) -> int:
-        """As io.RawIOBase has it."""
+        """Write, and tell how many bytes (``io.RawIOBase``)."""
         count = os.pwrite(self._descriptor, content, self._position)
         self._position += count
         return count
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """As io.RawIOBase has it; ValueError before the beginning."""
+        """Move the position, and tell it (``io.RawIOBase``). Raises ValueError for one before the beginning."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: os.fstat(self._descriptor).st_size}[whence]
         if base + offset < 0:
             raise ValueError(offset)

@@ -120,7 +120,7 @@ class PreparedAssertion:
         return self._signature.message
 
     def stamped(self, value: bytes) -> bytes:
-        """As ``Prepared``, though no assertion carries a timestamp."""
+        """Return the value: no assertion carries a timestamp."""
         return value
 
     def finish(self, value: bytes, timestamp: bytes | None = None) -> BinaryIO:
