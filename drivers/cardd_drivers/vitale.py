@@ -21,14 +21,14 @@ class VitaleDriver:
     name = "vitale"
 
     def recognise(self, atr: bytes) -> CardKind | None:
-        """The kind, when the ATR is of a card to refuse."""
+        """Return the kind of a card to refuse, by its ATR; None for every other card."""
         if VITALE.fullmatch(atr.hex().upper()):
             return CardKind.VITALE
         kind = kind_of(atr)
         return kind if kind in REFUSALS else None
 
     def probe(self, channel: Channel) -> CardKind | None:  # noqa: ARG002 - the contract's signature
-        """None: no application of these cards is known, and a patient's card is not talked to."""
+        """Return None: no application of these cards is known, and a patient's card is not talked to."""
         return None
 
     def open(self, channel: Channel, kind: CardKind) -> Card:

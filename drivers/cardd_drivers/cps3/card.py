@@ -68,7 +68,7 @@ class Cps3Card:
         self._pins = self.pins_type(channel, self.info.pin, self.info.puk)
 
     def certificates(self) -> tuple[CardCertificate, ...]:
-        """The certificates of the card's keys; read at the first call. Raises CardRefused, CardGarbled."""
+        """Return the certificates of the card's keys; read at the first call. Raises CardRefused, CardGarbled."""
         if self._certificates is None:
             self._certificates = tuple(self._read_certificates())
         return self._certificates
@@ -81,7 +81,7 @@ class Cps3Card:
         return found
 
     def situations(self) -> tuple[Situation, ...]:
-        """Those of the card's CPS_ACTIVITY objects; read at the first call, after the PIN."""
+        """Return the situations of the card's CPS_ACTIVITY objects; read at the first call, after the PIN."""
         if self._situations is None:
             self._situations = tuple(self._read_situations())
         return self._situations
@@ -97,7 +97,7 @@ class Cps3Card:
     # --- the PIN
 
     def pin_status(self) -> PinStatus:
-        """The tries left."""
+        """Return the tries left."""
         return self._pins.status(self._pins.pin)
 
     def verify(self, pin: Secret | None) -> None:
@@ -110,7 +110,7 @@ class Cps3Card:
         self._pins.change(old, new)
 
     def puk_status(self) -> PinStatus:
-        """The PUK's tries left."""
+        """Return the PUK's tries left."""
         return self._pins.status(self._pins.puk)
 
     def unblock_pin(self, puk: Secret, new: Secret) -> None:
@@ -159,7 +159,7 @@ class Cps3Card:
         return commands.authenticate(key.reference, digest)
 
     def _proven(self, key: KeyRef, algorithm: Algorithm, digest: bytes, signature: bytes) -> bytes:
-        """The signature, once it has verified: a card that took another key, or garbled bytes, end here."""
+        """Return the signature, once it has verified: a card that took another key, or garbled bytes, end here."""
         if not self._verifier(key).accepts(signature, digest, algorithm):
             self._operations.distrust_references()
             raise SignatureInvalid

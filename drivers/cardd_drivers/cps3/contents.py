@@ -104,7 +104,7 @@ class Directories:
         )
 
     def data(self, contents: Contents) -> list[DataFile]:
-        """The data objects that the card lists; none where it has no such directory. Raises CardGarbled."""
+        """Return the data objects that the card lists; none where it has no such directory. Raises CardGarbled."""
         try:
             return data_files(self._records(contents.application, contents.odf, DirectoryType.DATA))
         except CardIncomplete:
@@ -125,7 +125,7 @@ class Directories:
         return self._files.read_directory(commands.SFI_EF_DIR)
 
     def _odf(self, application: Application) -> bytes:
-        """The ODF by its short identifier, in the application."""
+        """Return the ODF by its short identifier, in the application."""
         self._files.select_application(application.aid)
         return self._files.read_directory(commands.SFI_ODF)
 
@@ -133,7 +133,7 @@ class Directories:
         return passwords(self._records(application, odf, DirectoryType.AUTHENTICATION))
 
     def _records(self, application: Application, odf: bytes, wanted: DirectoryType) -> bytes:
-        """The records of every directory of this type, one after the other."""
+        """Return the records of every directory of this type, one after the other."""
         paths = directory_paths(odf, wanted)
         if not paths:
             raise CardIncomplete(what=wanted.name.lower())
@@ -166,19 +166,19 @@ class Directories:
             yield KeyRef(key.id.hex(), key.label, purpose, key.reference, self.algorithms[purpose], pin)
 
     def _pin(self, keys: tuple[KeyRef, ...], pins: dict[bytes, Password]) -> PinInfo | None:
-        """The holder's PIN: the one that the keys name."""
+        """Return the holder's PIN: the one that the keys name."""
         wanted = {key.pin for key in keys}
         found = next((pin for pin in pins.values() if pin.reference in wanted), None)
         return _described(found, commands.PIN_LENGTHS, self.pin_tries) if found else None
 
     def _puk(self, listed: list[Password]) -> PinInfo | None:
-        """The code that unblocks it."""
+        """Return the code that unblocks it."""
         found = next((password for password in listed if password.is_unblocking), None)
         return _described(found, commands.PUK_LENGTHS, commands.PUK_TRIES) if found else None
 
 
 def serial_in(ef_sn: bytes) -> str:
-    """The eight digits that tell a card from the others of its issuer. Raises CardGarbled."""
+    """Return the eight digits that tell a card from the others of its issuer. Raises CardGarbled."""
     value = parse_one(ef_sn).value
     if not value.startswith(commands.SERIAL_PREFIX) or len(value) < len(commands.SERIAL_PREFIX) + 2:
         raise CardGarbled(what="a serial number of another issuer")
@@ -190,7 +190,7 @@ def _is_serial(response: Response) -> bool:
 
 
 def _purpose(key: PrivateKey) -> KeyPurpose | None:
-    """What a key is for, by its usage bits; by its label when they do not tell.
+    """Return what a key is for, by its usage bits; by its label when they do not tell.
 
     Whatever else they say, a key that no PIN protects is a technical one: nothing of the holder's is.
     """
@@ -211,13 +211,13 @@ def _described(password: Password, usual: tuple[int, int], tries: int) -> PinInf
 
 
 def number_of(label: str) -> str | None:
-    """The number of the situation that an object of this label holds, without zeros before it; None for any other."""
+    """Return the number of the situation in an object of this label, without leading zeros; None for others."""
     found = _LABEL.fullmatch(label)
     return str(int(found[1])) if found else None
 
 
 def situation(number: str, content: bytes) -> Situation:
-    """The object's situation. Raises CardGarbled."""
+    """Return the object's situation. Raises CardGarbled."""
     template = parse_one(content)
     if template.tag != TEMPLATE:
         raise CardGarbled(what="a situation of practice that is none")

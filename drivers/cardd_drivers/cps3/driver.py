@@ -28,7 +28,7 @@ CARDS = {CardKind.CPS3: Cps3Card, CardKind.CPS3_CONTACTLESS: Cps3ContactlessCard
 
 
 def kind_of(atr: bytes) -> CardKind | None:
-    """The generation of CPx that the ATR names, or the CPS3 read without contact; None for every other card."""
+    """Return the generation of CPx that the ATR names, or the CPS3 read without contact; None for every other card."""
     if atr == CONTACTLESS:
         return CardKind.CPS3_CONTACTLESS
     _, family, rest = atr.partition(FAMILY)
@@ -36,7 +36,7 @@ def kind_of(atr: bytes) -> CardKind | None:
 
 
 def is_cpx(atr: bytes) -> bool:
-    """Whether the ATR is of a CPx, be its generation known or not.
+    """Return whether the ATR is of a CPx, be its generation known or not.
 
     Such a card is not to be probed: several generations answer to one AID, so that an application found proves nothing.
     """
@@ -49,7 +49,7 @@ class Cps3Driver:
     name = "cps3"
 
     def recognise(self, atr: bytes) -> CardKind | None:
-        """Which way the CPS3 is read; None for every other card, the other generations included."""
+        """Return which way the CPS3 is read; None for every other card, the other generations included."""
         kind = kind_of(atr)
         return kind if kind in CARDS else None
 

@@ -78,7 +78,7 @@ class KeyOperations:
         return self._result(command, response)
 
     def _attempt(self, operation: Operation) -> tuple[Command, Response]:
-        """The last command sent, and its answer."""
+        """Return the last command sent, and its answer."""
         wanted = self._wanted(operation)
         preparation = () if self._prepared == wanted else operation.preparation
         self._prepared = None

@@ -38,20 +38,20 @@ class CardPins:
 
     @property
     def pin(self) -> PinInfo:
-        """The holder's PIN. Raises CardIncomplete for a card without."""
+        """Return the holder's PIN. Raises CardIncomplete for a card without."""
         if self._known_pin is None:
             raise CardIncomplete(what="pin")
         return self._known_pin
 
     @property
     def puk(self) -> PinInfo:
-        """The code that unblocks it. Raises PinUnchangeable for a card without."""
+        """Return the code that unblocks it. Raises PinUnchangeable for a card without."""
         if self._known_puk is None:
             raise PinUnchangeable
         return self._known_puk
 
     def status(self, code: PinInfo) -> PinStatus:
-        """The tries left. A card that is already verified has all of them: VERIFY with the right code restores them."""
+        """Return the tries left: all of them on a card that is already verified, as the right code restores them."""
         response = self._channel.transmit(commands.verify(code.reference))
         left = code.tries if response.ok else tries_left(response.sw)
         if left is None:
@@ -115,7 +115,7 @@ class CardPins:
 
 
 def check_format(code: Secret, known: PinInfo) -> None:
-    """Raises PinFormat for a code that cannot be this one."""
+    """Refuse a code that cannot be this one. Raises PinFormat."""
     with code.view() as view:
         right = known.minimum <= len(view) <= known.maximum and all(byte in DIGITS for byte in view)
     if not right:

@@ -35,7 +35,7 @@ class Verifier:
         self._key = key
 
     def accepts(self, signature: bytes, digest: bytes, algorithm: Algorithm) -> bool:
-        """Whether this is a signature of the SHA-256 digest by this algorithm."""
+        """Return whether this is a signature of the SHA-256 digest by this algorithm."""
         try:
             self._key.verify(signature, digest, PADDINGS[algorithm], Prehashed(SHA256()))
         except (InvalidSignature, ValueError):

@@ -32,7 +32,7 @@ def sign_digest(key: int, algorithm: Algorithm, digest: bytes) -> Operation:
 
 
 def authenticate(key: int, digest: bytes, size: int) -> Operation:
-    """A PKCS#1 v1.5 signature of a SHA-256 digest by the raw RSA of PSO DECIPHER: the padding is made here.
+    """Return a PKCS#1 v1.5 signature of a SHA-256 digest by the raw RSA of PSO DECIPHER: the padding is made here.
 
     ``size`` is that of the modulus, in bytes: the block is longer than one short APDU, and goes out chained.
     """

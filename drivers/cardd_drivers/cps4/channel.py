@@ -36,7 +36,7 @@ class LogicalChannel:
 
     @property
     def atr(self) -> bytes:
-        """The card's answer to reset."""
+        """Return the card's answer to reset."""
         return self._basic.atr
 
     @property
@@ -46,12 +46,12 @@ class LogicalChannel:
 
     @property
     def epoch(self) -> int:
-        """The basic channel's."""
+        """Return the basic channel's epoch."""
         return self._basic.epoch
 
     @property
     def has_pinpad(self) -> bool:
-        """Whether the reader takes the PIN on its own keypad."""
+        """Return whether the reader takes the PIN on its own keypad."""
         return self._basic.has_pinpad
 
     def transmit(self, command: Command) -> Response:
@@ -59,11 +59,11 @@ class LogicalChannel:
         return self._basic.transmit(self._inside(command))
 
     def transmit_secret(self, command: Command, secret: Secret) -> Response:
-        """The same with the secret as the command's body."""
+        """Send one command on this channel, with the secret as its body. Raises as ``transmit`` does."""
         return self._basic.transmit_secret(self._inside(command), secret)
 
     def verify_on_pinpad(self, command: Command, pin: PinInfo) -> Response:
-        """The same with the PIN from the reader's keypad."""
+        """Send one command on this channel, with the PIN from the reader's keypad. Raises as ``transmit`` does."""
         return self._basic.verify_on_pinpad(self._inside(command), pin)
 
     def open(self) -> None:

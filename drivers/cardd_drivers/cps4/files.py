@@ -43,7 +43,7 @@ class Cps4Directories(Directories):
     }
 
     def _serial(self) -> str:
-        """Nothing depends on it: a card without EF.SN, or with another one, has no serial number."""
+        """Return the serial number, empty for a card without EF.SN or with another one: nothing depends on it."""
         try:
             self._files.select_file(EF_SN)
             return serial_in(self._files.read_object())

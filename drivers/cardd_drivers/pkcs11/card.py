@@ -82,7 +82,7 @@ OFFICER_FINAL, OFFICER_LOCKED = 0x200000, 0x400000
 
 
 def keys_of(description: Description) -> Iterator[KeyRef]:
-    """The usable keys, in the token's order; ``reference`` is the certificate's place in it."""
+    """Yield the usable keys, in the token's order; ``reference`` is the certificate's place in it."""
     for place, found in enumerate(description.certificates):
         try:
             certificate = load_der_x509_certificate(in_order(found.der))
@@ -95,7 +95,7 @@ def keys_of(description: Description) -> Iterator[KeyRef]:
 
 
 def _purpose(certificate: Certificate) -> KeyPurpose | None:
-    """None for a certificate authority's, which a token may carry as its own chain."""
+    """Return what a key is for; None for a certificate authority's, which a token may carry as its own chain."""
     try:
         usage = certificate.extensions.get_extension_for_class(KeyUsage).value
     except (ExtensionNotFound, ValueError):
@@ -139,17 +139,17 @@ class TokenCard(Card):
 
     @property
     def has_keypad(self) -> bool:
-        """Whether the token asks for its PIN itself (protected authentication path)."""
+        """Return whether the token asks for its PIN itself (protected authentication path)."""
         return bool(self._description.token.flags & KEYPAD)
 
     @property
     def info(self) -> CardInfo:
-        """What the token says; its keys are those with a certificate."""
+        """Return what the token says; its keys are those with a certificate."""
         token = self._description.token
         return CardInfo(CardKind.PKCS11, "pkcs11", token.serial, token.label, self._keys, PIN, PIN)
 
     def certificates(self) -> tuple[CardCertificate, ...]:
-        """The certificates of the usable keys."""
+        """Return the certificates of the usable keys."""
         mine = {key.id for key in self._keys}
         return tuple(
             CardCertificate(one.id.hex(), one.label, one.der)
@@ -163,7 +163,7 @@ class TokenCard(Card):
         return PinStatus(0 if flags & PIN_LOCKED else 1 if flags & PIN_FINAL else None)
 
     def puk_status(self) -> PinStatus:
-        """The same of the security officer's PIN, which is what unblocks."""
+        """Return the tries of the security officer's PIN, which is what unblocks."""
         flags = self._describe().token.flags
         return PinStatus(0 if flags & OFFICER_LOCKED else 1 if flags & OFFICER_FINAL else None)
 

@@ -36,7 +36,7 @@ class HostProcess:
     """
 
     def __init__(self, path: str, events: socket.socket) -> None:
-        """Raises OSError when no process can be started."""
+        """Start the process. Raises OSError when none can be started."""
         self._link, theirs = socket.socketpair()
         self._ended = threading.Event()
         started: Future[subprocess.Popen[bytes]] = Future()
@@ -46,16 +46,19 @@ class HostProcess:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """Return the process's number."""
         return self._process.pid
 
     @property
     def has_ended(self) -> bool:
-        """Whether it runs no more."""
+        """Return whether the process runs no more."""
         return self._ended.is_set()
 
     def ask(self, request: Requests, secrets: Sequence[Secret], limit: float) -> Reply:
-        """One request. Raises Broken, OSError; TimeoutError when the whole answer is not there in ``limit`` seconds."""
+        """Send one request, and return its answer.
+
+        Raises Broken, OSError; TimeoutError when the whole answer is not there in ``limit`` seconds.
+        """
         deadline = time.monotonic() + limit
         self._link.settimeout(limit)
         send_request(self._link, request, secrets)
@@ -120,13 +123,13 @@ class Module:
 
     @property
     def pid(self) -> int | None:
-        """The process, while it runs."""
+        """Return the process's number, while it runs."""
         host = self._host
         return host.pid if host and not host.has_ended else None
 
     @property
     def pause(self) -> float:
-        """Seconds for which the module is still left alone."""
+        """Return the seconds for which the module is still left alone."""
         return max(0.0, self._not_before - time.monotonic())
 
     def call(
@@ -137,7 +140,7 @@ class Module:
         limit: float = ANSWER_LIMIT,
         login: int | None = None,
     ) -> Reply:
-        """One request; ``login`` is the generation that the request relies on.
+        """Send one request, and return its answer; ``login`` is the generation that the request relies on.
 
         Raises ModuleFailed when the process goes, does not answer in ``limit`` seconds, or is not that one any more.
         """

@@ -21,7 +21,7 @@ STUCK = 3  # exit status
 
 
 def whole_name(description: str) -> str:
-    """The name of the PC/SC reader that a slot's description stands for; itself when that is not to be told.
+    """Return the name of the PC/SC reader behind a slot's description; the description where that cannot be told.
 
     Of several readers whose names begin so, it is the one with a card: a token is there.
     """

@@ -34,7 +34,7 @@ class TokenConnection:
 
     @property
     def resets(self) -> int:
-        """A new process knows nothing of what the one before was told."""
+        """Return the module's generation: a new process knows nothing of what the one before was told."""
         return self._module.generation
 
     def open(self) -> Card:
@@ -46,7 +46,7 @@ class TokenConnection:
         return self._card
 
     def begin(self) -> None:
-        """Nothing to wait for: the module's calls come one after the other."""
+        """Begin at once: the module's calls come one after the other anyway."""
 
     def end(self, *, reset: bool) -> None:
         """Log out. A module that cannot any more has no login either."""

@@ -40,9 +40,9 @@ log = logging.getLogger(__name__)
 
 
 def resolve(module: str) -> str | None:
-    """The module's path: of itself, of the p11-kit module of this name, or, for ``cps``, of the official middleware.
+    """Return where a module is, None when nothing is there.
 
-    None when nothing is there.
+    A path stands for itself, ``cps`` for the official middleware, another name for the p11-kit module of this name.
     """
     if module.startswith("/"):
         return module if Path(module).is_file() else None
@@ -61,7 +61,10 @@ def _registered(name: str) -> Iterator[str]:
 
 
 def _places(path: str) -> Iterator[str]:
-    """A relative path stands below p11-kit's module directory, which Debian has under the multiarch directory."""
+    """Yield where a path may lead.
+
+    A relative one stands below p11-kit's module directory, which Debian has under the multiarch directory.
+    """
     if path.startswith("/"):
         yield path
         return
@@ -198,5 +201,5 @@ class Pkcs11Source:
 
 
 def pkcs11_source(settings: SourceSettings) -> Pkcs11Source | None:
-    """The entry point: None where no module is configured."""
+    """Return the source of the configured modules, None where there are none: the entry point."""
     return Pkcs11Source(settings.modules) if settings.modules else None

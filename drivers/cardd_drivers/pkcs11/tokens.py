@@ -46,7 +46,7 @@ CODES = {
 
 
 def code_of(error: exceptions.PKCS11Error) -> int:
-    """The return value behind one of python-pkcs11's errors, where the daemon makes a difference; else CKR_…ERROR."""
+    """Return the CKR_… value of python-pkcs11's error where the daemon treats it apart, else CKR_GENERAL_ERROR."""
     return CODES.get(type(error), 0x05)
 
 
@@ -54,7 +54,7 @@ class Module(Protocol):
     """A module as python-pkcs11 loads it, as far as it is used here."""
 
     def get_slots(self, token_present: bool = False) -> list[Slot]:
-        """The slots."""
+        """Return the slots."""
         ...
 
 
@@ -79,11 +79,11 @@ class SigningKey(Protocol):
     handle: int
 
     def __getitem__(self, attribute: Attribute) -> object:
-        """One of its attributes."""
+        """Return one of its attributes."""
         ...
 
     def sign(self, data: bytes, *, mechanism: Mechanism, mechanism_param: object = None) -> bytes:
-        """The signature."""
+        """Return the signature."""
         ...
 
 
@@ -98,7 +98,7 @@ class Tokens:
         self._held: dict[int, Secret] = {}
 
     def present(self) -> tuple[tuple[TokenState, ...], int]:
-        """The tokens that are there and have been set up, and how many slots hold something that says nothing."""
+        """Return the tokens that are there and set up, and how many slots hold something that says nothing."""
         found, mute = [], 0
         for slot in self._module.get_slots(token_present=True):
             try:
@@ -108,13 +108,13 @@ class Tokens:
         return tuple(token for token in found if token.flags & INITIALIZED), mute
 
     def describe(self, slot: int) -> Description:
-        """The certificates, and the mechanisms."""
+        """Return the certificates, and the mechanisms."""
         place = self._slot(slot)
         certificates = tuple(islice(self._certificates(slot), CERTIFICATES_MAX))
         return Description(_state(place), certificates, tuple(int(one) for one in place.get_mechanisms()))
 
     def expect(self, request: PinRequest) -> None:
-        """Raises TokenNotPresent when another token has come into the slot: the PIN is not for that one."""
+        """Refuse when another token has come into the slot: the PIN is not for that one. Raises TokenNotPresent."""
         if _serial(self._slot(request.slot).get_token()) != request.serial:
             raise exceptions.TokenNotPresent
 
@@ -142,7 +142,7 @@ class Tokens:
         self.pins.unblock_pin(slot, officer, new)
 
     def flags(self, request: Requests) -> int:
-        """The token's flags after a refusal: they tell what became of its PIN."""
+        """Return the token's flags after a refusal: they tell what became of its PIN."""
         if not isinstance(request, Login | UnblockPin | Describe):
             return 0
         try:
@@ -151,7 +151,7 @@ class Tokens:
             return 0
 
     def sign(self, slot: int, key: bytes, algorithm: str, digest: bytes) -> bytes:
-        """The signature as RFC 7518 writes it."""
+        """Return the signature as RFC 7518 writes it."""
         private = self._key(slot, key)
         scheme = ECDSA if private.key_type is KeyType.EC else PSS if algorithm == "PS256" else PKCS1
         data = scheme.prefix + digest

@@ -48,7 +48,7 @@ class Unlocked:
     private: PrivateKey
 
     def sign(self, algorithm: Algorithm, digest: bytes) -> bytes:
-        """A signature over a SHA-256 digest, as RFC 7518 writes it (for ES256 the two numbers, 32 bytes each)."""
+        """Return a signature over a SHA-256 digest as RFC 7518 writes it (ES256: two numbers of 32 bytes)."""
         prehashed = Prehashed(hashes.SHA256())
         if isinstance(self.private, ec.EllipticCurvePrivateKey):
             numbers = decode_dss_signature(self.private.sign(digest, ec.ECDSA(prehashed)))
@@ -125,11 +125,11 @@ class KeyFiles(Card):
         return CardInfo(CardKind.PKCS12, "pkcs12", "", label, self._keys, PASSWORD)
 
     def certificates(self) -> tuple[CardCertificate, ...]:
-        """The certificates; none before the first ``verify``, since the files keep them encrypted."""
+        """Return the certificates; none before the first ``verify``, since the files keep them encrypted."""
         return self._certificates
 
     def pin_status(self) -> PinStatus:
-        """A file counts no tries."""
+        """Return that nothing is known: a file counts no tries."""
         return PinStatus(None)
 
     def verify(self, pin: Secret | None) -> None:

@@ -30,14 +30,14 @@ class FilesConnection:
         self._card: KeyFiles | None = None
 
     def open(self) -> Card:
-        """The files as a card."""
+        """Return the files as a card."""
         from cardd_drivers.pkcs12.card import KeyFiles  # noqa: PLC0415 - cryptography would slow the daemon's start
 
         self._card = KeyFiles(self._files)
         return self._card
 
     def begin(self) -> None:
-        """Nothing to wait for."""
+        """Begin at once: there is nothing to wait for."""
 
     def end(self, *, reset: bool) -> None:
         """Forget the private keys."""
@@ -84,5 +84,5 @@ class FilesSource:
 
 
 def pkcs12_source(settings: SourceSettings) -> FilesSource | None:
-    """The entry point: None where no file is configured."""
+    """Return the source of the configured files, None where there are none: the entry point."""
     return FilesSource(settings.organisation) if settings.organisation else None

@@ -24,19 +24,19 @@ PATH_MAX = 16
 
 
 def first(objects: Iterable[Tlv], tag: int) -> bytes | None:
-    """The value of the first object with this tag; None when there is none."""
+    """Return the value of the first object with this tag; None when there is none."""
     return next((found.value for found in objects if found.tag == tag), None)
 
 
 def integer(value: bytes) -> int:
-    """A small INTEGER, signed as DER has it."""
+    """Return a small INTEGER, signed as DER has it."""
     if not 1 <= len(value) <= INTEGER_MAX:
         raise CardGarbled(what="a number that no directory holds")
     return int.from_bytes(value, "big", signed=True)
 
 
 def reference(value: bytes) -> int:
-    """A one-byte reference of a key or a PIN, whether 0x81 was written as 129 or as -127: cards do both."""
+    """Return a one-byte reference of a key or a PIN, whether 0x81 was written as 129 or as -127: cards do both."""
     number = integer(value)
     if not -0x80 <= number <= 0xFF:
         raise CardGarbled(what="a reference longer than a byte")
@@ -44,7 +44,7 @@ def reference(value: bytes) -> int:
 
 
 def bits(value: bytes) -> int:
-    """A named-bit BIT STRING as a number whose bit n is the string's bit n (the first bit is bit 0)."""
+    """Return a named-bit BIT STRING as a number whose bit n is the string's bit n (the first bit is bit 0)."""
     if not 1 <= len(value) <= BIT_STRING_MAX:
         raise CardGarbled(what="a bit string that no directory holds")
     octets = value[1:]
@@ -52,20 +52,20 @@ def bits(value: bytes) -> int:
 
 
 def identifier(value: bytes) -> bytes:
-    """An object's identifier."""
+    """Return an object's identifier."""
     if not 1 <= len(value) <= IDENTIFIER_MAX:
         raise CardGarbled(what="an identifier that no directory holds")
     return value
 
 
 def label(value: bytes) -> str:
-    """A label that people read: what is not printable is left out, the rest is cut at ``LABEL_MAX`` bytes."""
+    """Return a label that people read: what is not printable is left out, the rest is cut at ``LABEL_MAX`` bytes."""
     text = value[:LABEL_MAX].decode("utf-8", "replace")
     return "".join(character for character in text if character.isprintable()).strip()
 
 
 def path(value: bytes) -> bytes:
-    """A file path: two bytes a step."""
+    """Return a file path: two bytes a step."""
     if not 2 <= len(value) <= PATH_MAX or len(value) % 2:
         raise CardGarbled(what="a path that no card has")
     return value

@@ -31,7 +31,7 @@ COMMAND_NAMES = {
 
 
 def refused(command: Command, response: Response) -> CardRefused:
-    """The error for a status word that means nothing more precise."""
+    """Return the error for a status word that means nothing more precise."""
     name = COMMAND_NAMES.get(command.ins, f"{command.ins:02X}")
     return CardRefused(command=name, sw=f"{response.sw:04X}")
 
@@ -56,7 +56,7 @@ class Files:
         return self._channel.epoch, self._moves
 
     def is_inside(self, aid: bytes) -> bool:
-        """Whether this application is known to be the selected one."""
+        """Return whether this application is known to be the selected one."""
         return self._inside == (self._channel.epoch, aid)
 
     def select_master(self) -> None:
@@ -85,11 +85,11 @@ class Files:
         return Command(self.cla, 0xA4, 0x09, 0x0C, path)
 
     def read_start(self, sfi: int, size: int) -> Response:
-        """The first ``size`` bytes of the file with this short identifier in the current DF, as the card answers."""
+        """Return the card's answer to reading the first ``size`` bytes of the file with this short identifier."""
         return self._channel.transmit(self._read_command(0, size, sfi))
 
     def read_directory(self, sfi: int | None = None) -> bytes:
-        """The data objects of the selected file, or of the one with this short identifier, without padding.
+        """Return the data objects of the selected file, or of the one with this short identifier, without padding.
 
         Raises CardRefused, and CardGarbled when the file ends within an object or is longer than any CPx's.
         """
@@ -103,7 +103,7 @@ class Files:
         return data[: extent.size]
 
     def read_object(self) -> bytes:
-        """The one data object of the selected file: a certificate. Raises CardRefused, CardGarbled."""
+        """Return the one data object of the selected file: a certificate. Raises CardRefused, CardGarbled."""
         data, _ = self._read_part(0, LE_MAX)
         size = announced_size(data)
         while len(data) < size <= FILE_MAX:
@@ -123,7 +123,7 @@ class Files:
             raise refused(command, response)
 
     def _read_part(self, offset: int, size: int, sfi: int | None = None) -> tuple[bytes, bool]:
-        """The bytes at ``offset``, and whether the card gave fewer than asked."""
+        """Return the bytes at ``offset``, and whether the card gave fewer than asked."""
         self._count_read()
         command = self._read_command(offset, size, sfi)
         response = self._channel.transmit(command)
@@ -134,7 +134,7 @@ class Files:
         return response.data, len(response.data) < size
 
     def _count_read(self) -> None:
-        """Raises CardGarbled for a card that would keep its reader for hours, byte by byte or file after file."""
+        """Refuse a card that would keep its reader for hours, byte by byte or file after file. Raises CardGarbled."""
         if self._epoch != self._channel.epoch:
             self._epoch, self._reads = self._channel.epoch, 0
         self._reads += 1

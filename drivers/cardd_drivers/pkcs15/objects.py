@@ -49,12 +49,12 @@ class Application:
     path: bytes
 
     def resolve(self, path: bytes) -> bytes:
-        """The path from the master file of a file that this application names, absolutely or relative to its DF."""
+        """Return the path, from the master file, of a file that this application names, also relative to its DF."""
         return path if path.startswith(MASTER_FILE) else (self.path or MASTER_FILE) + path
 
 
 def applications(ef_dir: bytes) -> list[Application]:
-    """The applications in EF.DIR, in its order. Raises CardGarbled."""
+    """Return the applications in EF.DIR, in its order. Raises CardGarbled."""
     templates = islice(parse(ef_dir, padded=True), RECORDS_MAX)
     return [_application(found) for found in templates if found.tag == APPLICATION_TEMPLATE]
 
@@ -73,7 +73,7 @@ def _application(template: Tlv) -> Application:
 
 
 def directory_paths(odf: bytes, wanted: DirectoryType) -> list[bytes]:
-    """The paths of the directory files of one type, in the ODF's order. Raises CardGarbled."""
+    """Return the paths of the directory files of one type, in the ODF's order. Raises CardGarbled."""
     entries = islice(parse(odf, padded=True), RECORDS_MAX)
     return [_path(entry) for entry in entries if entry.tag == wanted]
 
@@ -115,7 +115,7 @@ class Password:
 
     @property
     def is_unblocking(self) -> bool:
-        """Whether it only unblocks another one (a PUK)."""
+        """Return whether this is a PUK, which only unblocks another password."""
         return bool(self.flags & (PasswordFlags.UNBLOCKING | PasswordFlags.SECURITY_OFFICER))
 
 
@@ -137,7 +137,7 @@ class PrivateKey:
 
 @dataclass(frozen=True, slots=True)
 class CertificateFile:
-    """Where one X.509 certificate is; ``id`` is that of its key."""
+    """The place of one X.509 certificate; ``id`` is that of its key."""
 
     id: bytes
     label: str
@@ -146,7 +146,7 @@ class CertificateFile:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """Where one data object is."""
+    """The place of one data object."""
 
     label: str
     path: bytes
@@ -161,7 +161,7 @@ class _Record:
 
 
 def passwords(aodf: bytes) -> list[Password]:
-    """The passwords of an AODF. Raises CardGarbled."""
+    """Return the passwords of an AODF. Raises CardGarbled."""
     return [_password(record) for record in _records(aodf)]
 
 
@@ -181,7 +181,7 @@ def _password(record: _Record) -> Password:
 
 
 def private_keys(prkdf: bytes) -> list[PrivateKey]:
-    """The RSA keys of a PrKDF. Raises CardGarbled."""
+    """Return the RSA keys of a PrKDF. Raises CardGarbled."""
     return [
         PrivateKey(
             id=asn1.identifier(_needed(record.own, asn1.OCTET_STRING)),
@@ -196,7 +196,7 @@ def private_keys(prkdf: bytes) -> list[PrivateKey]:
 
 
 def certificate_files(cdf: bytes) -> list[CertificateFile]:
-    """The X.509 certificates of a CDF that stand in files of their own. Raises CardGarbled."""
+    """Return the X.509 certificates of a CDF that stand in files of their own. Raises CardGarbled."""
     found = []
     for record in _records(cdf):
         place = asn1.first(record.type, asn1.SEQUENCE)
@@ -208,7 +208,7 @@ def certificate_files(cdf: bytes) -> list[CertificateFile]:
 
 
 def data_files(dodf: bytes) -> list[DataFile]:
-    """The data objects of a DODF that stand in files of their own. Raises CardGarbled."""
+    """Return the data objects of a DODF that stand in files of their own. Raises CardGarbled."""
     places = ((record.label, asn1.first(record.type, asn1.OCTET_STRING)) for record in _records(dodf))
     return [DataFile(label, asn1.path(place)) for label, place in places if place is not None]
 

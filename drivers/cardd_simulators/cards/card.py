@@ -93,13 +93,13 @@ class SimulatedCard:
 
     @property
     def title(self) -> str:
-        """Its number and whose profile it has."""
+        """Return the card's number and whose profile it has."""
         return f"{self.issued.card_number} ({self.issued.profile.name})"
 
     # --- power
 
     def power_on(self) -> bytes:
-        """A cold reset; gives the ATR."""
+        """Reset the card cold, and return its ATR."""
         self._powered = True
         return self._start()
 
@@ -109,7 +109,7 @@ class SimulatedCard:
         self._powered = False
 
     def reset(self) -> bytes:
-        """A warm reset; gives the ATR."""
+        """Reset the card warm, and return its ATR."""
         return self.power_on()
 
     def _start(self) -> bytes:
@@ -128,7 +128,7 @@ class SimulatedCard:
     # --- commands
 
     def process(self, apdu: bytes) -> bytes:
-        """One command APDU; whatever the bytes, the answer has a status word. A card without power says nothing."""
+        """Take one command APDU, and return the answer: with a status word whatever the bytes, empty without power."""
         if not self._powered:
             return b""
         self._record(apdu)
@@ -180,7 +180,7 @@ class SimulatedCard:
         return Response(run(command), SW.OK)
 
     def _known_commands(self) -> dict[int, Callable[[Command], bytes]]:
-        """What this kind of card can be asked, by INS."""
+        """Return what this kind of card can be asked, by INS."""
         return {
             0x20: self._verify,
             0x22: self._set_environment,
@@ -337,7 +337,7 @@ class SimulatedContactless(SimulatedCard):
         return {TECHNICAL_KEY: Key(self.issued.technical.key, frozenset((environment.AUTHENTICATION,)))}
 
     def _need_pin(self) -> None:
-        """Nothing here is behind one."""
+        """Ask for no PIN: nothing here is behind one."""
 
     def _known_commands(self) -> dict[int, Callable[[Command], bytes]]:
         return {ins: run for ins, run in super()._known_commands().items() if ins not in PIN_COMMANDS}

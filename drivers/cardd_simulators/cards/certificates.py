@@ -48,13 +48,13 @@ class Authority:
 
     @property
     def key_identifier(self) -> x509.AuthorityKeyIdentifier:
-        """The extension that certificates of this authority carry."""
+        """Return the extension that certificates of this authority carry."""
         own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value)
 
 
 def make_root() -> Authority:
-    """A self-signed root."""
+    """Return a self-signed root."""
     key = rsa.generate_private_key(65537, AUTHORITY_KEY_SIZE)
     name = _authority_name("AC RACINE SIMULATION IGC-SANTE FORT")
     builder = _authority_builder(name, key, path_length=1).issuer_name(name)
@@ -62,7 +62,7 @@ def make_root() -> Authority:
 
 
 def make_persons_authority(root: Authority) -> Authority:
-    """The authority that issues the cards' certificates."""
+    """Return the authority that issues the cards' certificates."""
     key = rsa.generate_private_key(65537, AUTHORITY_KEY_SIZE)
     builder = _authority_builder(_authority_name("AC SIMULATION IGC-SANTE FORT PERSONNES"), key, path_length=0)
     builder = builder.issuer_name(root.certificate.subject).add_extension(root.key_identifier, critical=False)
@@ -104,7 +104,7 @@ def key_usage(
     key_cert_sign: bool = False,
     crl_sign: bool = False,
 ) -> x509.KeyUsage:
-    """A KeyUsage of which only the named bits are set."""
+    """Return a KeyUsage of which only the named bits are set."""
     return x509.KeyUsage(
         digital_signature=digital_signature,
         content_commitment=non_repudiation,

@@ -42,7 +42,7 @@ class CardContents:
         self._pin_length = pin_length
 
     def files(self) -> Folder:
-        """The master file and all below it."""
+        """Return the master file and all below it."""
         application = Folder(self.folder, self.aid, [*self._directories(), *self._certificates(), *self._data()])
         return Folder(MASTER_FILE, ROOT_AID, [*self._master_files(), application])
 
@@ -55,7 +55,7 @@ class CardContents:
         ]
 
     def _ef_dir(self) -> bytes:
-        """The contactless record first: OpenSC moves the second application that it knows to the front."""
+        """Return EF.DIR, the contactless record first: OpenSC moves the second application it knows to the front."""
         return application_record(CONTACTLESS_AID, b"CPS3CL", CONTACTLESS_FOLDER) + application_record(
             CONTACT_AID, b"CPS3", CONTACT_FOLDER
         )
@@ -133,17 +133,17 @@ class CardContents:
 
 
 def absolute_path(*identifiers: int) -> bytes:
-    """The path from the master file."""
+    """Return the path from the master file."""
     return b"".join(identifier.to_bytes(2, "big") for identifier in (MASTER_FILE, *identifiers))
 
 
 def application_record(aid: bytes, label: bytes, folder: int) -> bytes:
-    """One record of EF.DIR."""
+    """Return one record of EF.DIR."""
     return encode(0x61, encode(0x4F, aid) + encode(0x50, label) + encode(0x51, absolute_path(folder)))
 
 
 def der(credential: Credential) -> bytearray:
-    """A certificate as its file has it."""
+    """Return a certificate as its file has it."""
     return bytearray(credential.certificate.public_bytes(Encoding.DER))
 
 

@@ -75,7 +75,7 @@ class ChipDocEnvironment(Environment):
 
 
 def _raw(key: RSAPrivateKey, block: bytes) -> bytes:
-    """The RSA operation itself, by the Chinese remainder theorem. Raises Refused (6A80) for a block out of range."""
+    """Return the raw RSA operation on a block, by the Chinese remainder theorem. Raises Refused (6A80)."""
     numbers = key.private_numbers()
     number = int.from_bytes(block, "big")
     if number >= numbers.public_numbers.n:
@@ -161,12 +161,12 @@ class SimulatedCps4(SimulatedCard):
         return super()._operate(command)
 
     def _change(self, command: Command) -> bytes:
-        """The new PIN alone: after a VERIFY, or after the PUK gave the tries back."""
+        """Set the new PIN, which comes alone: after a VERIFY, or after the PUK gave the tries back."""
         self._pin(command.p1 == 1 and command.p2 == PIN_REFERENCE, command.p2).replace(command.data)
         return b""
 
     def _unblock(self, command: Command) -> bytes:
-        """All tries back, no new PIN yet."""
+        """Give all tries back, and set no new PIN yet."""
         pin = self._pin(command.p1 == 3 and command.p2 == PIN_REFERENCE | LOCAL, PIN_REFERENCE)
         if not self._pins[PUK_REFERENCE].verified:
             raise Refused(SW.SECURITY_STATUS)

@@ -60,11 +60,11 @@ class Key:
     templates: frozenset[int]
 
     def pad_and_sign(self, content: bytes) -> bytes:
-        """The RSA signature of PKCS#1 v1.5 padding around these bytes, whatever they are."""
+        """Return the RSA signature of PKCS#1 v1.5 padding around these bytes, whatever they are."""
         return self.private.sign(content, PKCS1v15(), NoDigestInfo())
 
     def decipher(self, cryptogram: bytes) -> bytes:
-        """What PKCS#1 v1.5 padding contains. Raises Refused (6A80)."""
+        """Return what PKCS#1 v1.5 padding contains. Raises Refused (6A80)."""
         try:
             return self.private.decrypt(cryptogram, PKCS1v15())
         except ValueError:
@@ -157,7 +157,7 @@ class Environment:
 
 
 def fields_in(content: bytes) -> list[Tlv]:
-    """The data objects of a command's body. Raises Refused (6A80)."""
+    """Return the data objects of a command's body. Raises Refused (6A80)."""
     try:
         return list(parse(content))
     except CardGarbled:

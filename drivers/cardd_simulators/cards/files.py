@@ -39,7 +39,7 @@ class File:
 
     @property
     def fcp(self) -> bytes:
-        """The file control parameters."""
+        """Return the file control parameters."""
         short = b"" if self.short_identifier is None else bytes((self.short_identifier << 3,))
         rules = bytes((SIX_RULES, self.delete, NEVER, NEVER, NEVER, self.update, self.read))
         return encode(
@@ -63,7 +63,7 @@ class Folder:
 
     @property
     def fcp(self) -> bytes:
-        """The file control parameters; nothing in a folder can be changed."""
+        """Return the file control parameters; nothing in a folder can be changed."""
         return encode(
             FCP,
             encode(DESCRIPTOR, bytes((DF,)))
@@ -74,7 +74,7 @@ class Folder:
         )
 
     def child(self, identifier: int) -> File | Folder:
-        """The file of this identifier in this folder. Raises Refused (6A82)."""
+        """Return the file of this identifier in this folder. Raises Refused (6A82)."""
         found = next((child for child in self.children if child.identifier == identifier), None)
         if found is None:
             raise Refused(SW.FILE_NOT_FOUND)
@@ -86,7 +86,7 @@ def _rules(rules: bytes) -> bytes:
 
 
 class Selection:
-    """Where the card stands: the current folder, and the current elementary file in it if any."""
+    """The place where the card stands: the current folder, and the current elementary file in it if any."""
 
     def __init__(self, master: Folder) -> None:
         self._master = master
@@ -186,7 +186,7 @@ class FileCommands:
         return b""
 
     def _file(self, command: Command) -> tuple[File, int]:
-        """The file that is meant, and the offset in it; a short identifier makes its file the current one."""
+        """Return the file that is meant, and the offset in it; a short identifier makes its file the current one."""
         if command.p1 & BY_SHORT_IDENTIFIER:
             return self._selection.select_short(command.p1 & 0x1F), command.p2
         if self._selection.file is None:

@@ -46,7 +46,7 @@ def _words(block: bytes) -> list[int]:
 
 
 def compress_sha256(state: State, block: bytes) -> State:
-    """One block of SHA-256."""
+    """Return the state after one more block of SHA-256."""
     w = _words(block)
     for t in range(16, 64):
         low = _right(w[t - 15], 7) ^ _right(w[t - 15], 18) ^ w[t - 15] >> 3
@@ -61,7 +61,7 @@ def compress_sha256(state: State, block: bytes) -> State:
 
 
 def compress_sha1(state: State, block: bytes) -> State:
-    """One block of SHA-1."""
+    """Return the state after one more block of SHA-1."""
     w = _words(block)
     for t in range(16, 80):
         w.append(_left(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1))
@@ -87,7 +87,7 @@ def _added(state: State, more: State) -> State:
 
 
 def finish(compress: Compress, state: State, bits_before: int, last: bytes) -> bytes:
-    """The digest: what was hashed before, as ``state`` and its number of bits, then the last bytes (64 at most)."""
+    """Return the digest of what ``state`` holds, with its number of bits, and of the last bytes (64 at most)."""
     padded = last + b"\x80"
     bits = (bits_before + 8 * len(last)) % 2**64
     padded += bytes(-(len(padded) + 8) % BLOCK) + bits.to_bytes(8, "big")

@@ -42,7 +42,7 @@ class Slot:
 
     @property
     def card(self) -> PoweredCard | None:
-        """The card that is in."""
+        """Return the card that is in."""
         return self._card
 
     @card.setter
@@ -60,7 +60,7 @@ class Slot:
             return card
 
     def begin(self) -> tuple[PoweredCard, int]:
-        """A transaction begins: whatever other programs want, waits. Gives the card and which insertion it is.
+        """Begin a transaction, in which other programs wait; return the card and which insertion it is.
 
         Raises CardRemoved.
         """
@@ -97,7 +97,7 @@ class Slot:
         self._traps[instruction] = what
 
     def exchange(self, apdu: bytes, insertion: int) -> bytes:
-        """One APDU to the card of this insertion. Raises CardRemoved when it has left, or leaves before it answers."""
+        """Send one APDU to the card of this insertion. Raises CardRemoved when the card leaves before it answers."""
         card = self._present()
         if trap := self._traps.pop(apdu[INSTRUCTION], None):
             trap()
@@ -135,7 +135,7 @@ class InProcessConnection:
 
     @property
     def atr(self) -> bytes:
-        """The card's answer to reset."""
+        """Return the card's answer to reset."""
         return self._connected().atr
 
     @property

@@ -29,7 +29,7 @@ class PoweredCard(Protocol):
 
     @property
     def atr(self) -> bytes:
-        """The answer to reset."""
+        """Return the answer to reset."""
         ...
 
     @property
@@ -39,11 +39,11 @@ class PoweredCard(Protocol):
 
     @property
     def title(self) -> str:
-        """Which card it is, in a few words for its user."""
+        """Return which card it is, in a few words for its user."""
         ...
 
     def power_on(self) -> bytes:
-        """A cold reset; gives the ATR."""
+        """Reset the card cold, and return its ATR."""
         ...
 
     def power_off(self) -> None:
@@ -51,11 +51,11 @@ class PoweredCard(Protocol):
         ...
 
     def reset(self) -> bytes:
-        """A warm reset; gives the ATR."""
+        """Reset the card warm, and return its ATR."""
         ...
 
     def process(self, apdu: bytes) -> bytes:
-        """One command APDU; whatever the bytes, the answer has a status word, or is empty without power."""
+        """Take one command APDU, and return the answer: with a status word whatever the bytes, empty without power."""
         ...
 
 
@@ -80,7 +80,7 @@ class Transmission:
         self._waiting = b""
 
     def clear(self) -> None:
-        """Nothing waits any more."""
+        """Forget what waits."""
         self._waiting = b""
 
     def answer(self, command: Command) -> Response:
@@ -116,7 +116,7 @@ class Transmission:
 
 
 def _count(data: bytes) -> int:
-    """How a status word counts: 256 and more are 00."""
+    """Return the length as a status word tells it: 256 and more are 00."""
     return len(data) if len(data) < LE_MAX else 0
 
 
@@ -131,7 +131,7 @@ class Delays:
     signature_ms: int = 0
 
     def of(self, command: Command) -> float:
-        """Seconds that this command takes."""
+        """Return the seconds that this command takes."""
         return self.signature_ms / 1000 * _share(command)
 
 

@@ -165,7 +165,7 @@ def key_rules(*modes: bytes) -> bytes:
 
 
 def certificate_entry(label: str, key: bytes, path: bytes) -> bytes:
-    """One record of a CDF; a certificate has its key's identifier."""
+    """Return one record of a CDF; a certificate has its key's identifier."""
     return _sequence(
         _sequence(_text(label), encode(BIT_STRING, MODIFIABLE)),
         _sequence(encode(OCTET_STRING, key)),
@@ -174,7 +174,7 @@ def certificate_entry(label: str, key: bytes, path: bytes) -> bytes:
 
 
 def data_entry(entry: DataEntry) -> bytes:
-    """One record of a DODF."""
+    """Return one record of a DODF."""
     protection = b""
     if entry.modifiable:
         protection = encode(BIT_STRING, MODIFIABLE)

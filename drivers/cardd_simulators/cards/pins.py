@@ -41,7 +41,7 @@ class Pin:
 
     @property
     def status(self) -> int:
-        """The status word of an empty VERIFY."""
+        """Return the status word of an empty VERIFY."""
         if self.verified:
             return SW.OK
         return SW.TRIES_LEFT | self.left if self.left else self._blocked
@@ -75,7 +75,7 @@ class Pin:
         self._renewed = False
 
     def forget(self) -> None:
-        """The card was reset."""
+        """Forget the login: the card was reset."""
         self.verified = self._renewed = False
 
     def _spend(self, *, right: bool) -> None:
@@ -108,7 +108,7 @@ def security_object(request: bytes, pins: Mapping[int, Pin]) -> bytes:
 
 
 def _wanted(request: bytes) -> Tlv:
-    """The object asked for. Only its whole content (A0) can be read, not the public parts (7F41, 7F48)."""
+    """Return the object asked for. Only its whole content (A0) can be read, not the public parts (7F41, 7F48)."""
     try:
         outer = parse_one(request)
         inner = outer.find(OBJECT) if outer.tag == REQUEST else None

@@ -26,7 +26,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Who a card speaks for. ``profession`` is a code of table G15, ``specialty`` one of R01; None: not in the card."""
+    """A holder of a card. ``profession`` is a code of table G15, ``specialty`` one of R01; None: not in the card."""
 
     name: str
     given_name: str

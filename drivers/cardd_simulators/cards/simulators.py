@@ -37,10 +37,10 @@ class BaseSimulator(ABC):
 
     @abstractmethod
     def card(self, options: CardOptions) -> PoweredCard:
-        """The card itself. Raises as ``check``."""
+        """Return the card itself. Raises as ``check``."""
 
     def summary(self, language: str) -> str:
-        """What it is."""
+        """Return what is simulated, in one sentence."""
         return texts.CARDS[language][f"{self.name}.summary"]
 
     async def run(self, options: CardOptions, report: Callable[[str], None]) -> None:
@@ -59,7 +59,7 @@ class BaseSimulator(ABC):
         await _serve(VpcdSlot(card, options.reader, tell))
 
     def in_process(self, options: CardOptions) -> ReaderSource:
-        """One reader that holds the card."""
+        """Return one reader that holds the card."""
         return InProcessReaders([InProcessReader(READER, self.card(options))])
 
     def authorities(self, options: CardOptions) -> list[bytes]:  # noqa: ARG002 - a patient's card has none
@@ -76,7 +76,7 @@ class Cps3Simulator(BaseSimulator):
     profiles = tuple(PROFILES)
 
     def check(self, options: CardOptions) -> None:
-        """Whether there is such a profile, and whether PIN, PUK and delay can be."""
+        """Refuse a profile that there is not, and a PIN, PUK or delay that cannot be."""
         if not (_is_digits(options.pin) and PIN_MINIMUM <= len(options.pin) <= PIN_MAXIMUM):
             raise InvalidRequest(where="pin", why=f"{PIN_MINIMUM}-{PIN_MAXIMUM}")
         if not (_is_digits(options.puk) and len(options.puk) == PUK_LENGTH):
@@ -86,14 +86,14 @@ class Cps3Simulator(BaseSimulator):
         _profile(options)
 
     def card(self, options: CardOptions) -> SimulatedCard:
-        """The card itself, made from the keys of the options' directory."""
+        """Return the card itself, made from the keys of the options' directory."""
         self.check(options)
         issued = Store(options.state).issue(_profile(options), len(options.pin), self.generation)
         delays = Delays(options.delay_ms)
         return self.card_type(issued, pin=options.pin.encode(), puk=options.puk.encode(), delays=delays)
 
     def authorities(self, options: CardOptions) -> list[bytes]:
-        """The fictitious ones."""
+        """Return the fictitious authorities (DER)."""
         return Store(options.state).authorities
 
 
@@ -118,18 +118,18 @@ class VitaleSimulator(BaseSimulator):
     name: str = "vitale-atr"
 
     def check(self, options: CardOptions) -> None:
-        """Nothing but the reader can be chosen."""
+        """Refuse a profile: nothing but the reader can be chosen."""
         if options.profile:
             raise InvalidRequest(where="profile", why="–")
 
     def card(self, options: CardOptions) -> SimulatedVitale:
-        """The card itself."""
+        """Return the card itself."""
         self.check(options)
         return SimulatedVitale()
 
 
 def _profile(options: CardOptions) -> Profile:
-    """The profile meant. Raises InvalidRequest."""
+    """Return the profile meant. Raises InvalidRequest."""
     name = options.profile or next(iter(PROFILES))
     if name not in PROFILES:
         raise InvalidRequest(where="profile", why=", ".join(PROFILES))

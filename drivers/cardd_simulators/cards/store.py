@@ -66,12 +66,12 @@ class Issued:
 
     @property
     def card_number(self) -> str:
-        """The ten digits of the certificates and of the token's label."""
+        """Return the ten digits of the certificates and of the token's label."""
         return card_number(self.serial)
 
 
 def card_number(serial: str) -> str:
-    """The number printed on the card, from the serial number of its chip; how real ones are tied is not known."""
+    """Return the number printed on the card, from its chip's serial number; how real ones are tied is not known."""
     return f"26{serial}"
 
 
@@ -89,16 +89,16 @@ class Store:
 
     @property
     def chain(self) -> Path:
-        """The PEM file with the authority for persons and the root; there once a card has been issued."""
+        """Return the PEM file with the authority for persons and the root; there once a card has been issued."""
         return self.directory / "chain.pem"
 
     @property
     def authorities(self) -> list[bytes]:
-        """The authorities of ``chain`` (DER), of which a card does not bring along the one that issued it."""
+        """Return the authorities of ``chain`` (DER), of which a card does not bring along the one that issued it."""
         return [found.public_bytes(Encoding.DER) for found in x509.load_pem_x509_certificates(self.chain.read_bytes())]
 
     def issue(self, profile: Profile, pin_length: int, generation: str = "cps3") -> Issued:
-        """The card of this profile, made at the first call.
+        """Return the card of this profile, made at the first call.
 
         What a card's files tell, its PIN's length and its generation, has a part: another file system is another card.
         """
@@ -111,11 +111,11 @@ class Store:
             return known if known and _is_of(known, persons) else self._make(folder, profile, persons)
 
     def path(self, name: str, suffix: str = "pem") -> Path:
-        """Where ``credential`` keeps what has this name; other forms of it may be put beside."""
+        """Return the file in which ``credential`` keeps what has this name; other forms of it may be put beside."""
         return self.directory / f"{name}.{suffix}"
 
     def credential(self, name: str, certify: Callable[[rsa.RSAPublicKey, Authority], x509.Certificate]) -> Credential:
-        """A key that is no card's, with the certificate that ``certify`` makes for it at the first call."""
+        """Return a key that is no card's, with the certificate that ``certify`` makes for it at the first call."""
         with self._locked():
             persons = self._authorities()
             known = _load_credential(self.path(name))
@@ -135,7 +135,7 @@ class Store:
             yield
 
     def _authorities(self) -> Authority:
-        """The authority for persons; the chain is written when it was not there."""
+        """Return the authority for persons; the chain is written when it was not there."""
         path = self.directory / "persons.pem"
         if self.chain.exists() and (known := _load_credential(path)):
             return Authority(known.certificate, known.key)
@@ -171,7 +171,7 @@ class Store:
 
 
 def _is_of(card: Issued, persons: Authority) -> bool:
-    """Whether this authority issued the card: a PKI that was made anew has nothing to do with the old one's cards."""
+    """Return whether this authority issued the card; a PKI that was made anew did not issue the old one's cards."""
     return _is_by(card.signature.certificate, persons)
 
 
@@ -192,7 +192,7 @@ def _serial(name: str, key: rsa.RSAPublicKey, content: str) -> str:
 
 
 def _load_credential(path: Path) -> Credential | None:
-    """What ``_write_credential`` wrote; None when there is nothing, or when the certificate ends soon."""
+    """Return what ``_write_credential`` wrote; None when there is nothing, or when the certificate ends soon."""
     if not path.exists():
         return None
     pem = path.read_bytes()

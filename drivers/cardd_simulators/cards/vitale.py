@@ -24,16 +24,16 @@ class SimulatedVitale:
         self._powered = False
 
     def power_on(self) -> bytes:
-        """A cold reset; gives the ATR."""
+        """Reset the card cold, and return its ATR."""
         self._powered = True
         return self.atr
 
     def power_off(self) -> None:
-        """It says nothing any more."""
+        """Take the power away: the card says nothing any more."""
         self._powered = False
 
     def reset(self) -> bytes:
-        """A warm reset; gives the ATR."""
+        """Reset the card warm, and return its ATR."""
         return self.power_on()
 
     def process(self, apdu: bytes) -> bytes:

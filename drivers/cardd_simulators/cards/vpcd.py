@@ -109,7 +109,7 @@ class VpcdSlot:
 
 
 def _receive(link: socket.socket) -> bytes | None:
-    """One message; None when the reader has gone."""
+    """Return one message; None when the reader has gone."""
     head = _exactly(link, LENGTH_SIZE)
     return _exactly(link, int.from_bytes(head, "big")) if head is not None else None
 

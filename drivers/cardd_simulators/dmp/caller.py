@@ -51,7 +51,7 @@ class Gate:
     seen: set[str] = field(default_factory=set)
 
     def admit(self, message: Message, tls: x509.Certificate, now: datetime) -> Caller:
-        """The caller of a message that came over TLS with this certificate. Raises ``Refused`` with all reasons."""
+        """Return who sent a message over TLS with this certificate. Raises ``Refused`` with all reasons."""
         assertion = message.secured
         if assertion is None or assertion.tag != f"{{{NS['saml']}}}Assertion":
             raise Refused("sim:vihf.missing")
@@ -87,7 +87,7 @@ class Gate:
 
 
 def is_issued(certificate: x509.Certificate, authorities: Sequence[x509.Certificate], now: datetime) -> bool:
-    """Whether a path of authorities, each valid now, leads from a certificate to one that signed itself."""
+    """Return whether a path of authorities, each valid now, leads from a certificate to one that signed itself."""
     for _ in range(PATH_MAX):
         if certificate.issuer == certificate.subject:
             return certificate in authorities
@@ -108,7 +108,7 @@ def _has_signed(authority: x509.Certificate, certificate: x509.Certificate, now:
 
 
 def _wrong_in_holder(caller: Caller, tls: x509.Certificate) -> Iterator[str]:
-    """The TLS connection is the professional's own in the direct mode, the structure's in the others."""
+    """Yield what is wrong: TLS is the professional's own in the direct mode, the structure's in the others."""
     oid = NameOID.COMMON_NAME if caller.mode == "direct" else NameOID.ORGANIZATIONAL_UNIT_NAME
     wanted = caller.person if caller.mode == "direct" else caller.structure
     if wanted not in {str(each.value) for each in tls.subject.get_attributes_for_oid(oid)}:

@@ -36,7 +36,7 @@ class Identities:
 
 
 def identities(store: Store) -> Identities:
-    """All three, made at the first call."""
+    """Return the three certificates, made at the first call."""
     store.credential(SERVER, _server)
     for name, certify in ((AUTHENTICATION, _authentication), (SIGNATURE, _signature)):
         _export(store.path(name, "p12"), store.credential(name, certify))

@@ -45,7 +45,7 @@ class Entry:
     digest: str | None
 
     def document(self, content: bytes, structure: str, author: str) -> Document:
-        """The document that is kept."""
+        """Return the document that is kept."""
         return Document(
             self.unique_id,
             self.title,
@@ -61,12 +61,12 @@ class Entry:
 
 
 def entries_of(objects: Xml) -> list[Entry]:
-    """The documents' entries in a RegistryObjectList. Raises ``Refused``."""
+    """Return the documents' entries in a RegistryObjectList. Raises ``Refused``."""
     return [_entry(each) for each in objects.findall("rim:ExtrinsicObject", SPACES)]
 
 
 def set_of(objects: Xml) -> tuple[str, str]:
-    """The identifier of the submission set, and its patient. Raises ``Refused``."""
+    """Return the identifier of the submission set, and its patient. Raises ``Refused``."""
     found = objects.findall("rim:RegistryPackage", SPACES)
     sets = [each for each in found if external(each, SET_ID)]
     if len(sets) != 1:
@@ -75,14 +75,14 @@ def set_of(objects: Xml) -> tuple[str, str]:
 
 
 def external(element: Xml, scheme: str) -> str:
-    """An external identifier, empty where there is none."""
+    """Return an external identifier, empty where there is none."""
     return str(
         element.xpath(f"string(rim:ExternalIdentifier[@identificationScheme='{scheme}']/@value)", namespaces=SPACES)
     )
 
 
 def slot(element: Xml, name: str) -> list[str]:
-    """A slot's values."""
+    """Return a slot's values."""
     path = f"rim:Slot[@name='{name}']/rim:ValueList/rim:Value"
     return [(value.text or "").strip() for value in element.xpath(path, namespaces=SPACES)]
 
@@ -112,12 +112,12 @@ def _codes(element: Xml, scheme: str) -> list[str]:
 
 
 def reference(document: Document) -> str:
-    """The document's identifier in the registry alone."""
+    """Return the document's identifier in the registry alone."""
     return f'<rim:ObjectRef id="{document.entry_id}"/>'
 
 
 def leaf(document: Document) -> str:
-    """All that the registry tells of a document."""
+    """Return all that the registry tells of a document."""
     return (
         f'<rim:ExtrinsicObject id="{document.entry_id}" objectType="{STABLE}" status="{APPROVED}" '
         f'mimeType="{escape(document.mime)}">{"".join(_slots(document))}'

@@ -56,12 +56,12 @@ class Document:
 
     @property
     def is_masked(self) -> bool:
-        """Whether professionals elsewhere do not see it."""
+        """Return whether the document is hidden from professionals elsewhere."""
         return MASKED in self.confidentiality
 
     @property
     def is_invisible(self) -> bool:
-        """Whether the patient does not see it: the history does not name it."""
+        """Return whether the document is hidden from the patient: the history does not name it."""
         return INVISIBLE in self.confidentiality
 
 
@@ -91,21 +91,21 @@ class Records:
 
     @property
     def documents(self) -> Sequence[Document]:
-        """All of them, the oldest first."""
+        """Return all documents, the oldest first."""
         return tuple(self._documents.values())
 
     @property
     def history(self) -> Sequence[Access]:
-        """All accesses that the patient sees, the newest first."""
+        """Return all accesses that the patient sees, the newest first."""
         return tuple(access for access in reversed(self._accesses) if not access.is_secret)
 
     @property
     def is_full(self) -> bool:
-        """Whether no document fits in."""
+        """Return whether no document fits in."""
         return len(self._documents) >= DOCUMENTS_MAX
 
     def find(self, unique_id: str) -> Document | None:
-        """The document of this identifier."""
+        """Return the document of this identifier."""
         return self._documents.get(unique_id)
 
     def add(self, documents: Iterable[Document]) -> None:
@@ -118,7 +118,7 @@ class Records:
 
 
 def first_documents() -> list[Document]:
-    """What the record has at the start."""
+    """Return what the record has at the start."""
     shape = (
         ("2.25.999100001", "Compte rendu SIMULATION", "11488-4", "10", ("N",)),
         ("2.25.999100002", "Prescription SIMULATION", "57833-6", "42", ("N",)),
@@ -140,7 +140,7 @@ def first_documents() -> list[Document]:
 
 
 def row(access: Access) -> Row:
-    """One access; the date in ISO 8601."""
+    """Return one access as a row, with its date in ISO 8601."""
     return {
         "date": access.when.isoformat(timespec="seconds"),
         "nom": access.name,
@@ -156,17 +156,17 @@ def row(access: Access) -> Row:
 
 
 def rows(records: Records) -> list[Row]:
-    """What the patient sees, the newest first."""
+    """Return what the patient sees, the newest first."""
     return [row(access) for access in records.history]
 
 
 def line(access: Access) -> str:
-    """One access in a line."""
+    """Return one access in a line."""
     return "  ".join(_text(value) for value in row(access).values())
 
 
 def page(records: Records) -> str:
-    """The same as ``rows``, in HTML."""
+    """Return the history as an HTML page."""
     heads = "".join(f"<th>{head}</th>" for head in HEADS.values())
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(_text(one[name]))}</td>' for name in HEADS)}</tr>" for one in rows(records)

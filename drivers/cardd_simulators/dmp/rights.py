@@ -39,7 +39,7 @@ class Rule:
     rights: frozenset[Right]
 
     def fits(self, roles: Sequence[str], kind: str, access: str) -> bool:
-        """Whether it is about a caller with these roles, a document type, and a mode of access."""
+        """Return whether the line is about a caller with these roles, this document type and this mode of access."""
         return (
             self.role in (ANY, "/".join(roles[:1]), "/".join(roles))
             and self.type in (ANY, kind)
@@ -54,12 +54,12 @@ class Rights:
     rules: Sequence[Rule]
 
     def allow(self, right: Right, roles: Sequence[str], kind: str, access: str) -> bool:
-        """Whether some line gives the right."""
+        """Return whether some line gives the right."""
         return any(right in rule.rights and rule.fits(roles, kind, access) for rule in self.rules)
 
 
 def load(path: Path | None) -> Rights:
-    """The table of a file; None: the fictitious sample. Raises InvalidRequest with the line that will not do."""
+    """Return the table of a file; None: the fictitious sample. Raises InvalidRequest with the line that will not do."""
     try:
         text = (path or files(__package__) / "rights-SIMULATION.csv").read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:

@@ -49,7 +49,7 @@ CURL = """curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: applicatio
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where to listen, with what certificate (``identity``: a PEM file with its key), and whom to let connect."""
+    """The ports, the server's certificate (``identity``: a PEM file with its key), and whom to let connect."""
 
     port: int
     history_port: int
@@ -94,7 +94,7 @@ def _soap(dmp: Dmp, refused: Callable[[Sequence[str]], None]) -> Handler:
 
 
 def _client(request: web.Request) -> x509.Certificate:
-    """The client's certificate, which TLS has verified."""
+    """Return the client's certificate, which TLS has verified."""
     connection = request.get_extra_info("ssl_object")
     return x509.load_der_x509_certificate(connection.getpeercert(binary_form=True))
 
@@ -143,7 +143,7 @@ async def run(settings: Settings, options: ServerOptions, report: Callable[[str]
 
 
 def _authorities(store: Store, settings: Settings) -> list[x509.Certificate]:
-    """The simulation's own, and those of the file. Raises InvalidRequest."""
+    """Return the simulation's own authorities, and those of the file. Raises InvalidRequest."""
     own = x509.load_pem_x509_certificates(store.chain.read_bytes())
     if settings.authorities is None:
         return own
@@ -162,7 +162,7 @@ class Reporter:
         self._report = report
 
     def start(self, settings: Settings, store: Store, made: Identities) -> None:
-        """Where it listens, and what to tell cardd."""
+        """Report where the simulator listens, and what to tell cardd."""
         url, history = f"https://localhost:{settings.port}", f"http://{HOST}:{settings.history}{HISTORY}"
         told = {
             "url": url,
@@ -184,14 +184,14 @@ class Reporter:
         self._report(CURL.format(path=PATHS[0]))
 
     def access(self, access: Access) -> None:
-        """Somebody used the record."""
+        """Report that somebody used the record."""
         if self._json:
             self._json_line("access", row(access) | {"secret": access.is_secret})
         else:
             self._report(_shown(self._texts["access"].format(line=line(access))))
 
     def refused(self, codes: Sequence[str]) -> None:
-        """Somebody was refused."""
+        """Report that somebody was refused."""
         if self._json:
             self._json_line("refused", {"codes": list(codes)})
         else:

@@ -33,7 +33,7 @@ class Settings:
 
 
 def settings_of(options: ServerOptions) -> Settings:
-    """The choices. Raises InvalidRequest for a name or a value that is not known."""
+    """Return the choices. Raises InvalidRequest for a name or a value that is not known."""
     told = options.settings
     port = options.port or PORT
     if not 0 < port < PORT_MAX:
@@ -73,7 +73,7 @@ class DmpSimulator:
     orders: tuple[str, ...] = ()
 
     def summary(self, language: str) -> str:
-        """What it is."""
+        """Return what is simulated, in one sentence."""
         return texts.DMP[language]["summary"]
 
     async def run(self, options: ServerOptions, report: Callable[[str], None]) -> None:

@@ -37,7 +37,7 @@ class Refused(Exception):
 
 
 def fault(codes: Sequence[str], relates_to: str) -> bytes:
-    """The answer that refuses, to the message of this identifier."""
+    """Return the answer that refuses, to the message of this identifier."""
     reasons = "".join(f"<sim:Raison>{escape(code)}</sim:Raison>" for code in codes)
     sentence = f"Refused by the simulation / Refusé par la simulation : {escape(', '.join(codes))}"
     return envelope(
@@ -51,7 +51,7 @@ def fault(codes: Sequence[str], relates_to: str) -> bytes:
 
 
 def envelope(body: str, action: str, relates_to: str) -> bytes:
-    """An answer with this body, which is XML already."""
+    """Return an answer with this body, which is XML already."""
     relates = f"<wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to else ""
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><env:Envelope xmlns:env="{ENVELOPE}" '
@@ -71,22 +71,22 @@ class Message:
 
     @property
     def identifier(self) -> str:
-        """The MessageID, empty where there is none."""
+        """Return the MessageID, empty where there is none."""
         return str(self.envelope.findtext("env:Header/wsa:MessageID", "", SPACES)).strip()
 
     @property
     def action(self) -> str:
-        """The wsa:Action, empty where there is none."""
+        """Return the wsa:Action, empty where there is none."""
         return str(self.envelope.findtext("env:Header/wsa:Action", "", SPACES)).strip()
 
     @property
     def secured(self) -> Xml | None:
-        """What stands in wsse:Security."""
+        """Return what stands in wsse:Security."""
         found = self.envelope.findall("env:Header/wsse:Security/*", SPACES)
         return found[0] if len(found) == 1 else None
 
     def content(self, element: Xml) -> bytes:
-        """The bytes of an element: those of the part that it includes, or its base64. Raises ``Refused``."""
+        """Return the bytes of an element: those of the part that it includes, or its base64. Raises ``Refused``."""
         include = element.find("xop:Include", SPACES)
         try:
             if include is None:
@@ -97,7 +97,7 @@ class Message:
 
 
 def message_of(content_type: str, octets: bytes) -> Message:
-    """The message of an HTTP request. Raises ``Refused``."""
+    """Return the message of an HTTP request. Raises ``Refused``."""
     try:
         headers = BytesHeaderParser().parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode())
         parts: dict[str, bytes] = {}
@@ -113,7 +113,7 @@ def message_of(content_type: str, octets: bytes) -> Message:
 
 
 def _opened(headers: Headers, octets: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """The root part and the others. Raises ValueError."""
+    """Return the root part and the others. Raises ValueError."""
     boundary = headers.get_boundary()
     if not boundary:
         raise ValueError("boundary")

@@ -38,7 +38,7 @@ SKEW = timedelta(minutes=1)
 def wrong_in_submission_set(
     document: bytes, set_id: str, documents: Mapping[str, bytes], now: datetime, signer: x509.Certificate | None = None
 ) -> list[str]:
-    """What is wrong, a word each, with the signature of the set ``set_id`` with these documents by their uniqueId.
+    """Return what is wrong with the signature of the set ``set_id`` with these documents by uniqueId, a word each.
 
     ``signer`` is whose signature is wanted; None: anybody's.
     """
@@ -58,7 +58,7 @@ def wrong_in_submission_set(
 
 
 def certificate_of(signature: Xml) -> x509.Certificate | None:
-    """The first certificate in the signature's KeyInfo. Raises ValueError."""
+    """Return the first certificate in the signature's KeyInfo. Raises ValueError."""
     told = signature.findtext("ds:KeyInfo/ds:X509Data/ds:X509Certificate", None, NS)
     return x509.load_der_x509_certificate(b64decode(told)) if told else None
 
@@ -84,7 +84,7 @@ def _wrong_in_value(signature: Xml) -> Iterator[str]:
 
 
 def _wrong_in_references(signature: Xml) -> Iterator[str]:
-    """The two references, to the Manifest and to the signed properties, without transforms."""
+    """Yield what is wrong: two references are wanted, to the Manifest and the signed properties, without transforms."""
     references = signature.xpath("ds:SignedInfo/ds:Reference", namespaces=NS)
     if len(references) != len(PARTS):
         yield "set.references"
@@ -100,7 +100,7 @@ def _wrong_in_references(signature: Xml) -> Iterator[str]:
 
 
 def _wrong_in_manifest(signature: Xml, set_id: str, documents: Mapping[str, bytes]) -> Iterator[str]:
-    """The set first, then each document once, and no other."""
+    """Yield what is wrong: the set comes first, then each document once, and no other."""
     references = signature.xpath("ds:Object/ds:Manifest/ds:Reference", namespaces=NS)
     names = [str(reference.get("URI")).removeprefix("urn:oid:") for reference in references]
     if not names or names[0] != set_id or references[0].findtext("ds:DigestValue", "", NS).strip() != NO_OCTETS:
@@ -147,7 +147,7 @@ def _wrong_in_properties(signature: Xml, now: datetime) -> Iterator[str]:
 
 
 def _wrong_in_named_certificate(inside: Xml, signature: Xml) -> Iterator[str]:
-    """The signed properties name the signer first, its chain may follow."""
+    """Yield what is wrong: the signed properties name the signer first, its chain may follow."""
     named = inside.find("x:SigningCertificate/x:Cert", ALL)
     certificate = signature.findtext("ds:KeyInfo/ds:X509Data/ds:X509Certificate", "", NS)
     digest = None if named is None else named.find("x:CertDigest", ALL)

@@ -57,11 +57,11 @@ class Call:
     rights: Rights
 
     def may(self, right: Right, kind: str) -> bool:
-        """Whether the table gives the caller a right for a document type."""
+        """Return whether the table gives the caller a right for a document type."""
         return self.rights.allow(right, self.caller.roles, kind, self.caller.access)
 
     def sees(self, document: Document) -> bool:
-        """Whether the caller sees a document: an indirect one sees its own references only."""
+        """Return whether the caller sees a document: an indirect one sees its own references only."""
         is_own = document.structure == self.caller.structure
         if self.caller.mode == "indirect":
             return is_own
@@ -78,7 +78,7 @@ class Outcome:
 
 
 def query(call: Call, records: Records) -> Outcome:
-    """What the caller sees of what is asked for. Raises ``Refused``."""
+    """Return what the caller sees of what is asked for. Raises ``Refused``."""
     body = call.message.body
     asked = body.find("rim:AdhocQuery", SPACES)
     shown = RETURNED.get(body.xpath("string(query:ResponseOption/@returnType)", namespaces=SPACES))
@@ -104,7 +104,7 @@ def _asked_for(asked: Xml, records: Records) -> list[Document]:
 
 
 def _found(asked: Xml, records: Records) -> list[Document]:
-    """All of the patient's, or those of some types, classes or formats."""
+    """Return the patient's documents: all of them, or those of some types, classes or formats."""
     if _values(asked, "$XDSDocumentEntryPatientId") != [PATIENT]:
         raise Refused("sim:patient.unknown")
     types, classes, formats = (
@@ -194,7 +194,7 @@ def _require_registrable(call: Call, patients: list[str], entries: Sequence[Entr
 
 
 def _submitted(call: Call, entries: Sequence[Entry]) -> dict[str, bytes]:
-    """The bytes of each entry by its uniqueId."""
+    """Return the bytes of each entry by its uniqueId."""
     sent: dict[str, Xml] = {each.get("id", ""): each for each in call.message.body.findall("xds:Document", SPACES)}
     if sent.keys() != {entry.entry_id for entry in entries}:
         raise Refused("sim:document.missing")
@@ -241,7 +241,7 @@ class Dmp:
         self._wants_signature = wants_signature
 
     def answer(self, message: Message, tls: x509.Certificate, now: datetime) -> bytes:
-        """The answer to a message that came over TLS with this certificate. Raises ``Refused``."""
+        """Return the answer to a message that came over TLS with this certificate. Raises ``Refused``."""
         transaction, action = BODIES.get(message.body.tag, ("", ""))
         if not transaction or message.action not in ("", action):
             raise Refused("sim:soap.action")

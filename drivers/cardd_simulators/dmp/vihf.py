@@ -49,7 +49,7 @@ SKEW = timedelta(minutes=1)
 
 
 def wrong_in_vihf(document: bytes, mode: str, now: datetime, seen: set[str] | None = None) -> list[str]:
-    """What is wrong with a VIHF of this mode; ``seen`` remembers the identifiers of those that serve once."""
+    """Return what is wrong with a VIHF of this mode; ``seen`` remembers the identifiers of those that serve once."""
     assertion = read(document)
     if assertion is None:
         return ["assertion.count"]
@@ -65,7 +65,7 @@ def wrong_in_vihf(document: bytes, mode: str, now: datetime, seen: set[str] | No
 
 
 def wrong_in_insi(document: bytes, *, signed: bool, doctor: bool, now: datetime) -> list[str]:
-    """What is wrong with an INSi assertion."""
+    """Return what is wrong with an INSi assertion."""
     assertion = read(document)
     if assertion is None:
         return ["assertion.count"]
@@ -116,7 +116,7 @@ def _wrong_in_certificate(assertion: Xml, now: datetime) -> Iterator[str]:
 
 
 def can_sign(certificate: x509.Certificate) -> bool:
-    """Whether the certificate is for signatures (nonRepudiation), not for TLS."""
+    """Return whether the certificate is for signatures (nonRepudiation), not for TLS."""
     usages = [each.value for each in certificate.extensions if isinstance(each.value, x509.KeyUsage)]
     return any(usage.content_commitment for usage in usages)
 
@@ -253,12 +253,12 @@ def _is_empty(assertion: Xml, name: str) -> bool:
 
 
 def texts(assertion: Xml, name: str) -> list[str]:
-    """The values of an attribute."""
+    """Return the values of an attribute."""
     return [value.text or "" for value in _values(assertion, name)]
 
 
 def coded(assertion: Xml, attribute: str, element: str) -> list[Xml]:
-    """The HL7 values of type CE, one in each AttributeValue."""
+    """Return the HL7 values of type CE, one in each AttributeValue."""
     found = [list(value) for value in _values(assertion, attribute)]
     return [one[0] for one in found if len(one) == 1 and one[0].tag == HL7 + element and one[0].get(XSI_TYPE) == "CE"]
 
@@ -285,7 +285,7 @@ def _subject(certificate: x509.Certificate) -> set[frozenset[str]]:
 
 
 def _names(issuer: str) -> set[frozenset[str]]:
-    """The RDNs of a name in the form of RFC 2253, as sets: their order differs from sender to sender."""
+    """Return the RDNs of a name in the form of RFC 2253, as sets: their order differs from sender to sender."""
     return {frozenset(re.findall(r"(?:[^+\\]|\\.)+", rdn.strip())) for rdn in re.findall(r"(?:[^,\\]|\\.)+", issuer)}
 
 

@@ -42,7 +42,7 @@ METHODS: dict[str, hashes.HashAlgorithm] = {
 
 
 def parsed(document: bytes) -> Xml:
-    """The root of XML from outside: no DTD, no entities, libxml2's limits. Raises ValueError."""
+    """Return the root of XML from outside: no DTD, no entities, libxml2's limits. Raises ValueError."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         root = etree.fromstring(document, parser)
@@ -54,20 +54,20 @@ def parsed(document: bytes) -> Xml:
 
 
 def read(document: bytes) -> Xml | None:
-    """The assertion, bare or somewhere in a message; None when there is not exactly one. Raises ValueError."""
+    """Return the assertion, bare or somewhere in a message; None when there is not exactly one. Raises ValueError."""
     root = parsed(document)
     found = root.xpath("descendant-or-self::saml:Assertion", namespaces=NS)
     return found[0] if len(found) == 1 else None
 
 
 def certificate_of(assertion: Xml) -> x509.Certificate | None:
-    """The certificate that the signature carries."""
+    """Return the certificate that the signature carries."""
     found = assertion.xpath("ds:Signature/ds:KeyInfo/ds:X509Data/ds:X509Certificate", namespaces=NS)
     return x509.load_der_x509_certificate(base64.b64decode(found[0].text)) if found else None
 
 
 def wrong_in_signature(assertion: Xml) -> Iterator[str]:
-    """What is wrong with the signature, a word each."""
+    """Yield what is wrong with the signature, a word each."""
     signatures = assertion.xpath("ds:Signature", namespaces=NS)
     if len(signatures) != 1:
         yield "signature.count"
@@ -93,7 +93,7 @@ def _wrong_in_profile(assertion: Xml, signature: Xml) -> Iterator[str]:
 
 
 def _wrong_in_digest(assertion: Xml) -> Iterator[str]:
-    """The digest of the assertion without its signature, in its place in the message."""
+    """Yield what is wrong with the digest of the assertion without its signature, in its place in the message."""
     message = copy.deepcopy(assertion.getroottree().getroot())
     copied = message.xpath("descendant-or-self::saml:Assertion", namespaces=NS)[0]
     signature = copied.find("ds:Signature", NS)

@@ -28,7 +28,7 @@ ISSUES = x509.KeyUsage(
 
 
 class Keys:
-    """Those of one folder; what is missing is made."""
+    """The keys of one folder; what is missing is made."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ class Keys:
         return context
 
     def signing(self) -> rsa.RSAPrivateKey:
-        """An RSA key for tokens."""
+        """Return an RSA key for tokens."""
         file = self._folder / "signing.pem"
         if not file.exists():
             _write(file, _private(rsa.generate_private_key(65537, RSA_BITS)))

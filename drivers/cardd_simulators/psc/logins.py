@@ -90,7 +90,7 @@ class Logins:
         return identifier, request
 
     def waiting(self) -> list[Request]:
-        """The requests that nobody answered yet, the oldest first."""
+        """Return the requests that nobody answered yet, the oldest first."""
         now = time.monotonic()
         return [one for one in self._requests.values() if one.state is State.WAITING and one.until > now]
 
@@ -103,7 +103,7 @@ class Logins:
         return found[-1]
 
     def redeem_request(self, identifier: str) -> Session:
-        """The poll's answer. Raises Refused: authorization_pending, slow_down, access_denied, expired_token."""
+        """Return the poll's answer. Raises Refused: authorization_pending, slow_down, access_denied, expired_token."""
         request = self._requests.get(identifier)
         if request is None:
             raise Refused("invalid_grant")
@@ -119,13 +119,13 @@ class Logins:
         return self.open(request.person)
 
     def give_code(self, person: Userinfo, redirect: str, challenge: str, nonce: str | None) -> str:
-        """A code for somebody who logged in on the page."""
+        """Return a code for somebody who logged in on the page."""
         code = secrets.token_urlsafe(24)
         self._codes[code] = Code(person, redirect, challenge, nonce, time.monotonic() + CODE_LIFE)
         return code
 
     def take_code(self, code: str) -> Code:
-        """The code, once. Raises Refused."""
+        """Return the code, once. Raises Refused."""
         found = self._codes.pop(code, None)
         if found is None or found.until < time.monotonic():
             raise Refused("invalid_grant")
@@ -136,7 +136,7 @@ class Logins:
         return Session(person, secrets.token_urlsafe(12))
 
     def tokens(self, session: Session) -> tuple[str, str]:
-        """An access token and a refresh token."""
+        """Return an access token and a refresh token."""
         access, refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         now = time.monotonic()
         self._access[access] = session, now + ACCESS_LIFE

@@ -19,7 +19,7 @@ class Mobile:
         self.token = secrets.token_urlsafe(24)
 
     def routes(self) -> list[web.RouteDef]:
-        """The page, and the command's place."""
+        """Return what serves the page and the command."""
         return [
             web.get("/mobile", self._page),
             web.post("/mobile", self._pressed),

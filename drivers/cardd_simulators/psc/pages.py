@@ -19,7 +19,7 @@ PASSED = ("redirect_uri", "state", "nonce", "code_challenge")
 
 
 def mobile(requests: Iterable[Request], proof: str) -> str:
-    """The requests that wait on the mobile; ``proof`` shows that a button was pressed on this page."""
+    """Return the requests that wait on the mobile; ``proof`` shows that a button was pressed on this page."""
     waiting = [_request(one, proof) for one in requests]
     body = "".join(waiting) or "<p>Aucune demande en attente.</p>"
     return _page("e-CPS", body, REFRESHED)
@@ -38,7 +38,7 @@ def _request(request: Request, proof: str) -> str:
 
 
 def choice(people: Mapping[str, Userinfo], asked: Mapping[str, str]) -> str:
-    """Who logs in."""
+    """Return the page that asks who logs in."""
     kept = "".join(f'<input type="hidden" name="{name}" value="{escape(asked.get(name, ""))}">' for name in PASSED)
     names = "".join(
         f'<p><button name="person" value="{escape(number)}">{_name(person)}</button></p>'

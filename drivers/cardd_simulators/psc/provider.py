@@ -48,7 +48,7 @@ class IdTokens:
         self._name = _text(hashlib.sha256(canonical.encode()).digest())  # RFC 7638
 
     def published(self) -> dict[str, object]:
-        """The JWK set."""
+        """Return the JWK set."""
         return {"keys": [{**self._public, "kid": self._name, "use": "sig", "alg": "RS256"}]}
 
     def make(self, session: Session, *, nonce: str | None = None, request: str | None = None) -> str:
@@ -74,7 +74,7 @@ class IdTokens:
         return jwt.encode(claims, self._key, "RS256", headers={"kid": self._name})
 
     def read(self, token: str) -> str:
-        """The ``sid`` of one of ours, however old; empty for any other."""
+        """Return the ``sid`` of one of ours, however old; empty for any other."""
         try:
             claims = jwt.decode(
                 token, self._key.public_key(), ["RS256"], audience=self._audience, options={"verify_exp": False}
@@ -101,7 +101,7 @@ class Provider:
         self._tokens = tokens
 
     def routes(self) -> list[web.RouteDef]:
-        """Where what is."""
+        """Return what is served at which path."""
         places = [f"{REALM}/.well-known/{name}openid-configuration" for name in ("wallet-", "")]
         return [
             *(web.get(place, self._discovery) for place in places),
@@ -223,7 +223,7 @@ class Provider:
 
 
 def _told(handler: Handler) -> Handler:
-    """A refusal as OAuth tells it."""
+    """Return a handler whose refusals are told as OAuth tells them."""
 
     async def answered(request: web.Request) -> web.StreamResponse:
         try:
@@ -235,7 +235,7 @@ def _told(handler: Handler) -> Handler:
 
 
 async def _form_of_service(request: web.Request) -> dict[str, str]:
-    """The form of a request that proved itself to be the service's. Raises Refused."""
+    """Return the form of a request that proved itself to be the service's. Raises Refused."""
     form = {name: str(value) for name, value in (await request.post()).items()}
     name, secret = form.get("client_id", ""), form.get("client_secret", "")
     scheme, _, told = request.headers.get("Authorization", "").partition(" ")
@@ -250,7 +250,7 @@ async def _form_of_service(request: web.Request) -> dict[str, str]:
 
 
 def _is_scope(asked: str) -> bool:
-    """Whether this may be asked for: ``openid`` at least, and nothing that we do not announce."""
+    """Return whether this may be asked for: ``openid`` at least, and nothing that we do not announce."""
     return {"openid"} <= set(asked.split()) <= set(SCOPES)
 
 

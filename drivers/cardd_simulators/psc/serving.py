@@ -33,7 +33,7 @@ class Reporter:
         self._report = report
 
     def start(self, people: Mapping[str, Userinfo], keys: Keys, port: int) -> None:
-        """Where it listens, and what to tell cardd."""
+        """Report where the simulator listens, and what to tell cardd."""
         url, names = f"https://localhost:{port}", {number: str(one["given_name"]) for number, one in people.items()}
         section = {"issuer": url + REALM, "client_id": CLIENT, "authorities": str(keys.authorities)}
         mobile = f"{url}/mobile"
@@ -48,7 +48,7 @@ class Reporter:
         self._report(self._texts["secret"].format(secret=SECRET))
 
     def asked(self, request: Request) -> None:
-        """The mobile rings."""
+        """Report that the mobile rings."""
         told = {"request": request.number, "person": request.person["SubjectNameID"], "digits": request.digits}
         if self._json:
             self._line("request", told)
@@ -89,7 +89,7 @@ def _application(logins: Logins, mobile: Mobile, keys: Keys, port: int) -> web.A
 
 
 def _known_host(port: int) -> Middleware:
-    """A page of another site may not reach it by a name of its own."""
+    """Return what refuses other names: a page of another site may not reach the server by a name of its own."""
 
     @web.middleware
     async def known_host(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -24,20 +24,20 @@ AUTO = ("approve", "deny", "ignore")
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Where it listens, and what proves that whoever gives an order may read the file."""
+    """The port of the simulator that runs, and a token that only readers of the file know."""
 
     port: int
     token: str
 
 
 def write_control(folder: Path, control: Control) -> None:
-    """For this user's command, and for nobody else. Raises OSError."""
+    """Write the file for this user's command, and for nobody else. Raises OSError."""
     with os.fdopen(os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(asdict(control), file)
 
 
 def read_control(folder: Path) -> Control | None:
-    """None where none runs."""
+    """Return what the file says, None where no simulator runs."""
     try:
         return Control(**json.loads((folder / NAME).read_text()))
     except (OSError, ValueError, TypeError):
@@ -45,7 +45,7 @@ def read_control(folder: Path) -> Control | None:
 
 
 def remove_control(folder: Path) -> None:
-    """It runs no more."""
+    """Delete the file: the simulator runs no more."""
     (folder / NAME).unlink(missing_ok=True)
 
 
@@ -56,7 +56,7 @@ class PscSimulator:
     orders: tuple[str, ...] = AUTO
 
     def summary(self, language: str) -> str:
-        """What it is."""
+        """Return what is simulated, in one sentence."""
         return texts.PSC[language]["summary"]
 
     async def run(self, options: ServerOptions, report: Callable[[str], None]) -> None:
