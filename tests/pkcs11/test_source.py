@@ -23,7 +23,7 @@ from tests.contract.cases import OPENSC
 from tests.pkcs11.shim import MUTE, REMOVABLE, TELLING
 from tests.rig.here import use_here
 from tests.rig.pcscd import Pcscd
-from tests.rig.simulator import inserted, simulated_card
+from tests.rig.simulator import inserted, plugged, simulated_card
 from tests.rig.softhsm import SoftHsm
 from tests.rig.waiting import eventually
 from tests.simulator.opensc import CONFIGURATION
@@ -175,6 +175,8 @@ async def test_a_process_that_ends_unused_is_started_anew_and_tells_events_again
             await source.refresh()
             assert listener.told == ["added", "added"], "the tokens are still there"
             assert listener.failed == [("shim", "signal 9")]
+            opened = await next(iter(listener.readers.values())).run(lambda connection: connection.open(), timeout=10)
+            assert opened.info.label.endswith("SIMULATION")
             (directory / "removed").touch()
             slot.write(b"!")
             await eventually(lambda: not listener.readers)
@@ -239,3 +241,13 @@ async def test_a_readers_name_too_long_for_pkcs11_is_told_whole(
             await eventually(lambda: bool(listener.tokens))
             assert len(pcscd.reader_names[0]) > 64
             assert [token.slot for token in listener.tokens.values()] == [pcscd.reader_names[0]]
+
+
+async def test_a_card_that_comes_and_goes_behind_open_sc_is_a_token_that_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_sc(tmp_path, monkeypatch) as (pcscd, listener):
+        for _ in range(2):
+            with plugged(simulated_card(), pcscd.ports[0]):
+                await eventually(lambda: [token.slot for token in listener.tokens.values()] == [pcscd.reader_names[0]])
+            await eventually(lambda: not listener.readers)
