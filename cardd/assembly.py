@@ -14,15 +14,12 @@ from cardd.api.parts import ApiLimits, Logins, Parts
 from cardd.api.server import ApiServer, Listen, PeerOf
 from cardd.config import Config
 from cardd.core.clients import Clients
-from cardd.core.consent import Consents
+from cardd.core.consents import AnnouncedPrompter, Consents
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle, Outer, Part
-from cardd.core.pin import PinEntry, PinGuard
-from cardd.core.pin_life import PinLife
-from cardd.core.prompts import AnnouncedPrompter
-from cardd.core.pseudonyms import Pseudonyms
-from cardd.core.readers import Readers
-from cardd.core.registry import DriverRegistry
+from cardd.core.pin import PinEntry, PinGuard, PinLife
+from cardd.core.readers import DriverRegistry, Readers
+from cardd.core.recording import Pseudonyms
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes

@@ -1,10 +1,12 @@
-"""Pauses between two attempts to reach somebody who is not there: each twice as long as the one before."""
+"""Pauses that grow: each is twice as long as the one before."""
 
 from __future__ import annotations
 
+DOUBLINGS_MAX = 64  # a count of mistakes has no end, a float has
+
 
 class BackOff:
-    """Pauses from the ``first`` to the ``longest``, in seconds."""
+    """Pauses from the ``first`` to the ``longest``, in seconds: between attempts to reach somebody who is not there."""
 
     def __init__(self, first: float, longest: float) -> None:
         self._first = first
@@ -19,3 +21,8 @@ class BackOff:
     def reset(self) -> None:
         """Begin with the first pause again: an attempt went well."""
         self._next = self._first
+
+
+def doubled(times: int, first: float, longest: float) -> float:
+    """Return ``first`` doubled so many times, but no more than ``longest``: for whoever counts mistakes."""
+    return min(first * 2.0 ** min(times, DOUBLINGS_MAX), longest)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cardd.core.clients import Clients
-from cardd.core.consent import Consents
+from cardd.core.consents import Consents
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
-from cardd.core.pin_life import PinLife
+from cardd.core.pin import PinLife
 from cardd.core.readers import Readers
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing

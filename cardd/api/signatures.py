@@ -28,7 +28,7 @@ from cardd.api.schemas.signatures import (
     SignaturesBody,
     XadesBody,
 )
-from cardd.core.consent import Batch
+from cardd.core.consents import Batch
 from cardd.documents.held import HeldDocument
 from cardd.documents.requests import Options, SignedDocument, ToSign
 from cardd.errors import (

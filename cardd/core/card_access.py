@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from cardd.core.lifecycle import Background
 from cardd.driver import Card
 from cardd.errors import CarddError, CardRemoved, CardTimeout, InternalError, LastTryRefused, PinRequired
 from cardd.model import CardCertificate, CardInfo
@@ -56,7 +57,7 @@ class CardAccess:
         self._timeout = timeout
         self._lock = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._gone = False
         # Touched on the reader's thread only, one job at a time:
         self._card: Card | None = None
@@ -83,7 +84,7 @@ class CardAccess:
         if self._certificates is None:
             answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
             answer.add_done_callback(lambda done: done.exception())
-            self._spawn(self._use(answer, self._read_certificates, None, self._timeout))
+            self._background.start(self._use(answer, self._read_certificates, None, self._timeout))
 
     async def use(
         self,
@@ -101,7 +102,7 @@ class CardAccess:
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         patience = KEYPAD_TIMEOUT if login and login.pin is None else 0.0
-        self._spawn(self._use(answer, work, login, self._timeout * operations + patience, reset=reset))
+        self._background.start(self._use(answer, work, login, self._timeout * operations + patience, reset=reset))
         return await answer
 
     async def logout(self, session: str) -> None:
@@ -113,7 +114,7 @@ class CardAccess:
         """The card left its reader: nothing can be asked of it any more."""
         self._gone = True
         self._cancel_release()
-        self._spawn(self._disconnect())
+        self._background.start(self._disconnect())
 
     async def close(self) -> None:
         """Give the card back, de-authenticated, once the work under way has ended."""
@@ -153,7 +154,7 @@ class CardAccess:
             await self._run(self._release, RELEASE_TIMEOUT)
         elif not self._gone:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._hold, lambda: self._spawn(self._end()))
+            self._timer = loop.call_later(self._hold, lambda: self._background.start(self._end()))
 
     async def _end(self) -> None:
         async with self._lock:
@@ -180,11 +181,6 @@ class CardAccess:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # --- on the reader's thread ---
 

@@ -1,4 +1,7 @@
-"""Asking for the PIN and presenting it: rule 4, and the back-off that keeps a program from blocking a card."""
+"""The PIN: asked for and presented (rule 4), kept from a program that would block the card, changed and unblocked.
+
+Every code is typed at the workstation; none is a field of a request.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,30 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import TypeVar
 
+from cardd.backoff import doubled
 from cardd.core.card_access import HolderVerification
+from cardd.core.lifecycle import Lifecycle
 from cardd.core.readers import InsertedCard
+from cardd.core.recording import entry_of, recorded
+from cardd.core.tokens import new_id
 from cardd.driver import Card
-from cardd.errors import CardIncomplete, LastTryRefused, PinBackOff, PinBlocked, PinCancelled, PinTimeout, PinWrong
-from cardd.model import Choice, PinQuestion, PinState, Question
-from cardd.ports import Clock, Prompter
+from cardd.errors import (
+    CardIncomplete,
+    LastTryRefused,
+    PinBackOff,
+    PinBlocked,
+    PinCancelled,
+    PinTimeout,
+    PinUnchangeable,
+    PinWrong,
+    PukBlocked,
+    PukWrong,
+)
+from cardd.model import Caller, Choice, PinQuestion, PinRole, PinState, Question
+from cardd.ports import AuditLog, Clock, Prompter
 from cardd.secret import Secret
 
 T = TypeVar("T")
@@ -21,7 +40,6 @@ T = TypeVar("T")
 FREE_MISTAKES = 1
 BACK_OFF_FIRST = 2.0
 BACK_OFF_MAX = 60.0
-DOUBLINGS_MAX = 16
 ATTEMPTS_MAX = 5  # in one login, where nothing counts the tries
 UNCOUNTED = 99  # tries left where a token or key file tells no number
 
@@ -44,7 +62,7 @@ class PinGuard:
         """Count one wrong PIN."""
         count = self._mistakes[client] = self._mistakes.get(client, 0) + 1
         if count > FREE_MISTAKES:
-            wait = min(BACK_OFF_FIRST * 2 ** min(count - FREE_MISTAKES - 1, DOUBLINGS_MAX), BACK_OFF_MAX)
+            wait = doubled(count - FREE_MISTAKES - 1, BACK_OFF_FIRST, BACK_OFF_MAX)
             self._until[client] = self._clock.monotonic() + wait
 
     def right(self, client: str) -> None:
@@ -162,3 +180,127 @@ def _problem(wrong: PinWrong | None) -> str | None:
 def _last_try(asked: PinQuestion) -> Question:
     params = {**asked.question.params, "card": asked.card, "reader": asked.reader, "tries_left": 1}
     return replace(asked.question, topic="last_try", params=params)
+
+
+def weakness(new: Secret, old: Secret | None) -> str | None:
+    """Why this PIN must not be chosen: ``same``, ``repeated`` (0000, 1212) or ``sequence`` (1234, 9876); else None.
+
+    Codes are compared in their pages; nothing is copied out of them but one digit at a time.
+    """
+    if old is not None and equal(new, old):
+        return "same"
+    with new.view() as digits:
+        size = len(digits)
+        for period in range(1, size // 2 + 1):
+            if all(digits[place] == digits[place - period] for place in range(period, size)):
+                return "repeated"
+        steps = {after - before for before, after in pairwise(digits)}
+    return "sequence" if steps in ({1}, {-1}) else None
+
+
+def equal(one: Secret, other: Secret) -> bool:
+    """Whether two codes are the same."""
+    with one.view() as first, other.view() as second:
+        return first == second
+
+
+class PinLife:
+    """Asks for the old and the new codes and has the card take them; ``lifecycle`` is told of the changed PIN."""
+
+    def __init__(
+        self, prompter: Prompter, pins: PinEntry, guard: PinGuard, audit: AuditLog, lifecycle: Lifecycle
+    ) -> None:
+        self._prompter = prompter
+        self._pins = pins
+        self._guard = guard
+        self._audit = audit
+        self._lifecycle = lifecycle
+
+    async def change(self, caller: Caller, card: InsertedCard) -> None:
+        """Ask for the PIN, have the card check it, ask for a new one twice, and replace it.
+
+        Raises what ``PinEntry.login`` raises, PinUnchangeable, AuditUnavailable.
+        """
+        question = _question("pin_change", caller)
+        session = new_id()
+        async with self._recorded("pin.change", caller):
+            _, old = await self._pins.login(card, session, caller.id, question, lambda _: None)
+            try:
+                with Secret() as new:
+                    if old is not None:
+                        await self._choose(await self._pin(card, question), old, new)
+                    chosen = new if old is not None else None  # a keypad that knows the old one asks for the new one
+                    login = HolderVerification(session, old, accepted=True)
+                    await card.access.use(lambda opened: opened.change_pin(old, chosen), login)
+            finally:
+                if old is not None:
+                    old.wipe()
+                await card.access.logout(session)
+        self._lifecycle.pin_changed(card)
+
+    async def unblock(self, caller: Caller, card: InsertedCard) -> None:
+        """Ask for the PUK and a new PIN twice, and set it; a mistyped PUK is asked again while tries are left.
+
+        Raises PinUnchangeable, PukWrong, PukBlocked, LastTryRefused, PinBackOff, the prompt's errors, AuditUnavailable.
+        """
+        question = _question("pin_unblock", caller)
+        async with self._recorded("pin.unblock", caller):
+            self._guard.check(caller.id)
+            with Secret() as puk, Secret() as new:
+                problem: str | None = None
+                while True:
+                    await self._prompter.ask_pin(await self._puk(card, question, problem), puk)
+                    if not new:
+                        await self._choose(await self._pin(card, question), None, new)
+                    try:
+                        await card.access.use(lambda opened: opened.unblock_pin(puk, new), reset=True)
+                        break
+                    except PukWrong as error:
+                        self._guard.wrong(caller.id)
+                        if int(error.params.get("tries_left", UNCOUNTED)) <= 1:
+                            raise
+                        problem = "wrong"
+            self._guard.right(caller.id)
+        self._lifecycle.pin_changed(card)
+
+    async def _puk(self, card: InsertedCard, question: Question, problem: str | None) -> PinQuestion:
+        puk = (await card.access.info()).puk
+        if puk is None:
+            raise PinUnchangeable
+        status = await card.access.use(lambda opened: opened.puk_status())
+        if status.state is PinState.BLOCKED:
+            raise PukBlocked
+        asked = PinQuestion(question, puk, card.reader, card.kind.value, status.tries_left, problem, PinRole.PUK)
+        await self._pins.agree_to_last_try(asked)
+        return asked
+
+    async def _pin(self, card: InsertedCard, question: Question) -> PinQuestion:
+        pin = (await card.access.info()).pin
+        if pin is None:
+            raise CardIncomplete(what="PIN")
+        return PinQuestion(question, pin, card.reader, card.kind.value, None, None, PinRole.NEW)
+
+    async def _choose(self, asked: PinQuestion, old: Secret | None, new: Secret) -> None:
+        """Ask for a new PIN until it is good and was typed twice."""
+        problem: str | None = None
+        while True:
+            await self._prompter.ask_pin(replace(asked, problem=problem), new)
+            problem = weakness(new, old)
+            if problem:
+                continue
+            with Secret() as repeated:
+                await self._prompter.ask_pin(replace(asked, role=PinRole.REPEATED), repeated)
+                if equal(new, repeated):
+                    return
+            problem = "mismatch"
+
+    @asynccontextmanager
+    async def _recorded(self, action: str, caller: Caller) -> AsyncIterator[None]:
+        entry = entry_of(caller, action, consent="pin")
+        async with recorded(self._audit, entry):
+            yield
+        await self._audit.append(entry)
+
+
+def _question(topic: str, caller: Caller) -> Question:
+    return Question(topic, caller.peer.uid, {"client": caller.name}, caller=caller.id)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 from cardd.config import Card as CardRules
 from cardd.core.card_access import CardAccess
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
-from cardd.core.registry import DriverRegistry, token_sources
 from cardd.core.trace import Trace, TracedChannel
-from cardd.driver import Card, Channel
+from cardd.driver import Card, CardDriver, Channel
 from cardd.errors import (
     CardAbsent,
     CardAmbiguous,
@@ -26,14 +26,20 @@ from cardd.errors import (
     CardIsVitale,
     CardMute,
     CardUnknown,
+    CardUnrecognised,
     CardUnsupported,
     PcscUnavailable,
 )
 from cardd.model import CardKind, Event
 from cardd.ports import Reader, ReaderSource, SourceSettings, Token
 
-UNREADABLE: dict[CardKind, type[CardError]] = {CardKind.VITALE: CardIsVitale, CardKind.CPS2TER: CardUnsupported}
-SESSIONLESS: dict[CardKind, type[CardError]] = {**UNREADABLE, CardKind.CPS3_CONTACTLESS: CardContactless}
+Problems = Mapping[CardKind, Callable[[], CardError]]
+
+UNREADABLE: Problems = {
+    CardKind.VITALE: CardIsVitale,
+    CardKind.CPS2TER: partial(CardUnsupported, kind=CardKind.CPS2TER.value.upper()),
+}
+SESSIONLESS: Problems = {**UNREADABLE, CardKind.CPS3_CONTACTLESS: CardContactless}
 UNFIT = 3
 NO_TOKENS = SourceSettings()
 
@@ -70,10 +76,10 @@ class InsertedCard:
         """Why nothing can be read from the card, not even which it is."""
         return self._found_in(UNREADABLE)
 
-    def _found_in(self, problems: dict[CardKind, type[CardError]]) -> CardError | None:
+    def _found_in(self, problems: Problems) -> CardError | None:
         if self.is_mute:
             return CardMute()
-        return problems[self.kind](kind=self.kind.value.upper()) if self.kind in problems else None
+        return problems[self.kind]() if self.kind in problems else None
 
 
 @dataclass(slots=True)
@@ -256,3 +262,59 @@ def _usable(card: InsertedCard) -> InsertedCard:
     if card.problem:
         raise card.problem
     return card
+
+
+GROUP = "cardd.drivers"
+SOURCES = "cardd.sources"
+
+
+def token_sources(settings: SourceSettings) -> tuple[ReaderSource, ...]:
+    """What the entry points ``cardd.sources`` make of these settings; nothing is loaded where there are none."""
+    if not settings.modules and not settings.organisation:
+        return ()
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and needed only where tokens are configured
+
+    found = sorted(entry_points(group=SOURCES), key=lambda entry: entry.name)
+    return tuple(source for entry in found if (source := entry.load()(settings)) is not None)
+
+
+class DriverRegistry:
+    """Every driver of the entry points ``cardd.drivers``, loaded when the first card needs one, or the given ones."""
+
+    def __init__(self, drivers: Sequence[CardDriver] | None = None) -> None:
+        self._given = drivers
+
+    @cached_property
+    def drivers(self) -> tuple[CardDriver, ...]:
+        """The drivers, in the order of their entry points' names."""
+        if self._given is not None:
+            return tuple(self._given)
+        from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and not needed before the first card
+
+        found = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+        return tuple(entry.load()() for entry in found)
+
+    def recognise(self, atr: bytes) -> CardKind:
+        """The kind that some driver sees in the ATR; UNKNOWN when none does."""
+        return self._by_atr(atr)[1]
+
+    def open(self, channel: Channel) -> Card:
+        """Open the card with its driver. Raises CardUnrecognised, or what the driver raises."""
+        driver, kind = self._by_atr(channel.atr)
+        if driver is None:
+            driver, kind = self._by_application(channel)
+        return driver.open(channel, kind)
+
+    def _by_atr(self, atr: bytes) -> tuple[CardDriver | None, CardKind]:
+        for driver in self.drivers:
+            kind = driver.recognise(atr)
+            if kind is not None:
+                return driver, kind
+        return None, CardKind.UNKNOWN
+
+    def _by_application(self, channel: Channel) -> tuple[CardDriver, CardKind]:
+        for driver in self.drivers:
+            kind = driver.probe(channel)
+            if kind is not None:
+                return driver, kind
+        raise CardUnrecognised(atr=channel.atr.hex(" ").upper())

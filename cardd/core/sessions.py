@@ -14,9 +14,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cardd.config import SessionRules
-from cardd.core.background import Background
 from cardd.core.events import EventBus
-from cardd.core.lifecycle import Lifecycle, Part
+from cardd.core.lifecycle import Background, Lifecycle, Part
 from cardd.core.readers import InsertedCard
 from cardd.core.tokens import fingerprint, new_id, new_token
 from cardd.errors import (
@@ -134,6 +133,7 @@ class Sessions(Part):
     _ended: OrderedDict[str, CarddError] = field(default_factory=OrderedDict)
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _logouts: Background = field(default_factory=Background)
+    _has_stopped: bool = False
 
     @property
     def hold_pins(self) -> bool:
@@ -151,7 +151,12 @@ class Sessions(Part):
         credentials: dict[KeyPurpose, Credential],
         pending: Pending | None = None,
     ) -> tuple[Session, str]:
-        """A new session, active or pending, and its token, which is not kept."""
+        """Open a session, active or pending; return it with its token, which is not kept.
+
+        Raises SessionClosed when the daemon stops: a login may have been under way.
+        """
+        if self._has_stopped:
+            raise SessionClosed(reason="daemon_stopped")
         token, now = new_token(), self.clock.monotonic()
         session = Session(
             id=session_id,
@@ -331,7 +336,8 @@ class Sessions(Part):
         self.close_where(lambda session: (session.caller.id, session.caller.peer.uid) == (client, uid), reason)
 
     async def stop(self) -> None:
-        """Close every session: each PIN is wiped, and each card de-authenticated when this returns."""
+        """Close every session and open none any more; each PIN is wiped, and each card de-authenticated."""
+        self._has_stopped = True
         self.close_where(lambda _: True, "daemon_stopped")
         await self.settle()
 

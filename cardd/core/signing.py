@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from cardd.core.card_access import HolderVerification
-from cardd.core.consent import Batch, Consents, SignatureRequest
+from cardd.core.consents import Batch, Consents, SignatureRequest
 from cardd.core.pin import PinEntry
-from cardd.core.recording import recorded
+from cardd.core.recording import entry_of, recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
 from cardd.errors import (
@@ -25,7 +25,7 @@ from cardd.errors import (
     PinWrong,
     SessionCannotSign,
 )
-from cardd.model import Algorithm, AuditEntry, KeyPurpose, Message, Outcome, Question
+from cardd.model import Algorithm, AuditEntry, KeyPurpose, Message, Question
 from cardd.ports import AuditLog
 from cardd.secret import Secret
 
@@ -97,7 +97,15 @@ class Signing:
         """
         credential = _credential(session, KeyPurpose.SIGNATURE)
         algorithm = credential.key.algorithms[0]
-        entry = _act(session, credential, act, digest=message.digest, document=document, consent=consent)
+        entry = entry_of(
+            session.caller,
+            act,
+            session=session.id,
+            digest=message.digest,
+            document=document,
+            certificate=credential.serial,
+            consent=consent,
+        )
 
         def work(card: Card) -> bytes:
             value = card.sign(credential.key, algorithm, message)
@@ -117,7 +125,14 @@ class Signing:
         caller = session.caller
         value = hashlib.sha256(caller.origin.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
         digest = hashlib.sha256(value).digest()
-        entry = _act(session, credential, "auth_token.issue", digest=digest, consent="login")
+        entry = entry_of(
+            caller,
+            "auth_token.issue",
+            session=session.id,
+            digest=digest,
+            certificate=credential.serial,
+            consent="login",
+        )
         algorithm = credential.key.algorithms[0]
         question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
         signature = await self._authenticated(session, question, entry, algorithm, digest)
@@ -158,7 +173,10 @@ class Signing:
     def handshake_entry(self, session: Session, upstream: str, host: str, digest: bytes, *, asked: bool) -> AuditEntry:
         """The row of a handshake, its certificate still to be named."""
         consent = self._consents.relay_consent(session, upstream) if asked else "login"
-        return _act(session, None, "tls.handshake", digest=digest, document=f"{upstream} {host}", consent=consent)
+        about = f"{upstream} {host}"
+        return entry_of(
+            session.caller, "tls.handshake", session=session.id, digest=digest, document=about, consent=consent
+        )
 
     async def _authenticated(
         self, session: Session, question: Question, entry: AuditEntry, algorithm: Algorithm, digest: bytes
@@ -252,31 +270,15 @@ def _algorithm(credential: Credential, wanted: Algorithm | None) -> Algorithm:
     return wanted
 
 
-def _act(
-    session: Session,
-    credential: Credential | None,
-    action: str,
-    *,
-    digest: bytes,
-    document: str | None = None,
-    consent: str | None = None,
-) -> AuditEntry:
-    return AuditEntry(
-        action=action,
-        outcome=Outcome.DONE,
-        uid=session.caller.peer.uid,
-        caller=session.caller.id,
-        caller_name=session.caller.name,
-        session=session.id,
-        digest=digest.hex(),
-        document=document,
-        certificate=credential.serial if credential else None,
-        consent=consent,
-    )
-
-
 def _entry(
     session: Session, credential: Credential, request: SignatureRequest, consent: str | None = None
 ) -> AuditEntry:
-    action, document = f"signature.{request.format}", request.document
-    return _act(session, credential, action, digest=request.shown, document=document, consent=consent)
+    return entry_of(
+        session.caller,
+        f"signature.{request.format}",
+        session=session.id,
+        digest=request.shown,
+        document=request.document,
+        certificate=credential.serial,
+        consent=consent,
+    )

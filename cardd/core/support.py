@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from cardd.backoff import doubled
 from cardd.config import Support as SupportRules
 from cardd.core import totp
+from cardd.core.recording import entry_of
 from cardd.core.state_file import StateFile
 from cardd.core.tokens import fingerprint
 from cardd.errors import (
@@ -29,7 +31,7 @@ from cardd.errors import (
     SupportNotEnrolled,
     SupportSecretFixed,
 )
-from cardd.model import AuditEntry, Caller, Outcome
+from cardd.model import Caller, Outcome
 from cardd.ports import AuditLog, Clock, SecretStore, Store
 from cardd.secret import Secret
 
@@ -39,7 +41,6 @@ ENROLMENT_LIFETIME = 600.0
 FREE_MISTAKES = 5
 LOCK_FIRST = 60.0
 LOCK_MAX = 86400.0
-DOUBLINGS_MAX = 16
 
 
 class Privilege(StrEnum):
@@ -216,8 +217,7 @@ class SupportCodes:
     @asynccontextmanager
     async def _recorded(self, privilege: Privilege, caller: Caller, about: str | None = None) -> AsyncIterator[None]:
         """A row for each attempt, on disk before the act; the code is in none."""
-        action, uid = f"support.{privilege.value}", caller.peer.uid
-        entry = AuditEntry(action, Outcome.DONE, uid, caller.id, caller.name, document=about)
+        entry = entry_of(caller, f"support.{privilege.value}", document=about)
         try:
             yield
         except CarddError as error:
@@ -242,7 +242,7 @@ def _lock(mistakes: int) -> float:
     """Seconds that so many wrong codes in a row cost."""
     if mistakes < FREE_MISTAKES:
         return 0.0
-    return min(LOCK_FIRST * 2.0 ** min(mistakes - FREE_MISTAKES, DOUBLINGS_MAX), LOCK_MAX)
+    return doubled(mistakes - FREE_MISTAKES, LOCK_FIRST, LOCK_MAX)
 
 
 def _mark(secret: Secret) -> str:

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from cardd.config import Dmp
-from cardd.core.consent import Consents
-from cardd.core.pseudonyms import Pseudonyms
-from cardd.core.recording import recorded
+from cardd.core.consents import Consents
+from cardd.core.recording import Pseudonyms, entry_of, recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.core.signing import Signing
 from cardd.driver import Card
@@ -38,7 +37,7 @@ from cardd.identity.card_login import CPX
 from cardd.identity.csa import CSA, OrganisationKey
 from cardd.identity.holders import organisation_of
 from cardd.identity.situations import Situations
-from cardd.model import Algorithm, AuditEntry, Identity, Organisation, Outcome, Situation
+from cardd.model import Algorithm, AuditEntry, Identity, Organisation, Situation
 from cardd.ports import AuditLog, Clock
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ class Assertions:
         mode = {CPX: Mode.DIRECT, CSA: Mode.INDIRECT}.get(session.method, Mode.AIR)
         call = VihfCall(mode, wanted.patient, wanted.access, wanted.is_secret, wanted.role, wanted.section)
         vihf = _Vihf(speaker, self._completed(wanted.registration), call, self.profile, self.clock)
-        entry = _entry(session, "assertion.vihf", self._about(wanted))
+        entry = entry_of(session.caller, "assertion.vihf", session=session.id, document=self._about(wanted))
         if mode is Mode.AIR:
             return await self._air(session, vihf, entry)
         return await self._signed(session, vihf.prepare, entry)
@@ -121,7 +120,7 @@ class Assertions:
         """An INSi assertion; one of a person whom PSC vouches for is not signed. Raises as ``vihf`` does."""
         speaker = await self._speaker(session, None)
         insi = _Insi(speaker, self._completed(wanted.registration), wanted.call, self.profile, self.clock)
-        entry = _entry(session, "assertion.insi", "insi")
+        entry = entry_of(session.caller, "assertion.insi", session=session.id, document="insi")
         if session.card is None:
             return await self._unsigned(session, insi, entry)
         return await self._signed(session, insi.prepare, entry)
@@ -256,8 +255,3 @@ def _written(prepared: PreparedAssertion, value: bytes) -> bytes:
 def _read(content: BinaryIO) -> bytes:
     with content:
         return content.read()
-
-
-def _entry(session: Session, act: str, about: str) -> AuditEntry:
-    caller = session.caller
-    return AuditEntry(act, Outcome.DONE, caller.peer.uid, caller.id, caller.name, session.id, document=about)

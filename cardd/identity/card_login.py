@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Protocol
 
-from cardd.core.consent import Consents
+from cardd.core.consents import Consents
 from cardd.core.pin import PinEntry
 from cardd.core.readers import InsertedCard, Readers
+from cardd.core.recording import entry_of
 from cardd.core.sessions import Credential, Session, Sessions, new_session_id
 from cardd.errors import (
     AuditUnavailable,
@@ -139,7 +140,7 @@ class CardLogin:
         if len(mine) >= SESSIONS_MAX:
             raise TooManyRequests(retry_after=60)
         session_id = new_session_id()
-        entry = AuditEntry("session.open", Outcome.DONE, caller.peer.uid, caller.id, caller.name, session_id)
+        entry = entry_of(caller, "session.open", session=session_id)
         try:
             return await self._open(caller, method, session_id, entry)
         except CarddError as error:

@@ -14,8 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from cardd.config import Upstream
-from cardd.core.background import Background
-from cardd.core.lifecycle import Part
+from cardd.core.lifecycle import Background, Part
 from cardd.core.recording import recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.core.signing import Signing

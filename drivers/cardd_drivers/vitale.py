@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from cardd.driver import Card, Channel
 from cardd.errors import CardError, CardIsVitale, CardUnrecognised, CardUnsupported
 from cardd.model import CardKind
 from cardd_drivers.cps3.driver import kind_of
 
-REFUSALS: dict[CardKind, type[CardError]] = {CardKind.VITALE: CardIsVitale, CardKind.CPS2TER: CardUnsupported}
+REFUSALS: Mapping[CardKind, Callable[[], CardError]] = {
+    CardKind.VITALE: CardIsVitale,
+    CardKind.CPS2TER: partial(CardUnsupported, kind=CardKind.CPS2TER.value.upper()),
+}
 
 # Source: the card facts (pcsc-tools' list); the second line has the older ones.
 VITALE = re.compile("3B75130000(4[3-9BC]09EA|4509FA)9000|3F652500(2[2C]09[F6]9|(52|A[34])096A)9000")
@@ -33,4 +38,5 @@ class VitaleDriver:
 
     def open(self, channel: Channel, kind: CardKind) -> Card:
         """Always raises: CardIsVitale or CardUnsupported."""
-        raise REFUSALS.get(kind, CardUnrecognised)(kind=kind.value.upper(), atr=channel.atr.hex().upper())
+        refusal = REFUSALS[kind]() if kind in REFUSALS else CardUnrecognised(atr=channel.atr.hex().upper())
+        raise refusal

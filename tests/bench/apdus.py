@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cardd.core.card_access import CardAccess, HolderVerification
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
 from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.secret import Secret

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import mkdtemp
 
-from cardd.core.registry import GROUP, DriverRegistry
+from cardd.core.readers import GROUP, DriverRegistry
 from cardd.driver import CardDriver
 from cardd.model import KeyPurpose
 from cardd.ports import Connection

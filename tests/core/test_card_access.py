@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from cardd.core.card_access import CardAccess, HolderVerification
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
 from cardd.errors import CardRemoved, CardTimeout, InternalError, LastTryRefused, PinRequired, PinWrong
 from cardd.model import Algorithm, KeyPurpose, Message

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from cardd.core.consent import SignatureRequest
+from cardd.core.consents import SignatureRequest
 from cardd.core.readers import Readers
 from cardd.errors import (
     AlgorithmUnsupported,

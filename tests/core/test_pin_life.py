@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cardd.core.pin_policy import weakness
+from cardd.core.pin import weakness
 from cardd.errors import (
     LastTryRefused,
     PinBackOff,

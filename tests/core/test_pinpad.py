@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from cardd.apdu import Command, Response
-from cardd.core.consent import SignatureRequest
-from cardd.core.registry import DriverRegistry
+from cardd.core.consents import SignatureRequest
+from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
 from cardd.errors import PinCancelled, PinWrong
 from cardd.model import Algorithm, Message, PinInfo

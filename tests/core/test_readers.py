@@ -7,8 +7,7 @@ import pytest
 from cardd.config import Card
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
-from cardd.core.readers import Readers
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry, Readers
 from cardd.core.trace import Trace
 from cardd.errors import CardUnknown
 from cardd.model import CardKind

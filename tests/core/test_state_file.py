@@ -9,7 +9,7 @@ import pytest
 from cardd.config import Support
 from cardd.core.clients import Clients
 from cardd.core.lifecycle import Lifecycle
-from cardd.core.pseudonyms import Pseudonyms
+from cardd.core.recording import Pseudonyms
 from cardd.core.support import SupportCodes
 from cardd.errors import StateDamaged
 from cardd.identity.ecps.state import LoginHints, ResumableSessions

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry
 from cardd.errors import PinRequired
 from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.pcsc.channel import PcscConnection

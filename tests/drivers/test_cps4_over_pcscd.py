@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cardd.apdu import Protocol
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
 from cardd.errors import PinRequired
 from cardd.model import Algorithm, KeyPurpose, KeyRef, Message

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from cardd.core.consent import SignatureRequest
+from cardd.core.consents import SignatureRequest
 from cardd.core.sessions import Session
 from cardd.errors import CardRemoved, SignatureInvalid
 from cardd.model import Message, Outcome

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cardd.core.card_access import CardAccess
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry
 from cardd.errors import CardError, CardGarbled, CardMute, CardTimeout
 from cardd.pcsc.readers import PcscReader
 from cardd.pcsc.winscard import WinScard

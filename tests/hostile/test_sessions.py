@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from cardd.core.consent import SignatureRequest
+from cardd.core.consents import SignatureRequest
 from cardd.core.sessions import Session
 from cardd.errors import (
     CardError,

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry
 from cardd.errors import CardTimeout
 from cardd.pcsc import PcscReaders
 from cardd.pcsc.channel import PcscConnection

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry
 from cardd.driver import Card, Channel
 from cardd.pcsc import PcscReaders
 from cardd.ports import Reader, Token

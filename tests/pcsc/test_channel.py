@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardd.apdu import Command, Protocol
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry
 from cardd.errors import CardGarbled, CardMute, CardRemoved, PcscUnavailable
 from cardd.pcsc.channel import PcscConnection, historical_bytes, takes_extended_apdus
 from cardd.pcsc.winscard import EventState, Handle, WinScard

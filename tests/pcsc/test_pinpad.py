@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cardd.apdu import Command
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry
 from cardd.errors import CardMute, PinCancelled, PinFormat, PinTimeout
 from cardd.model import PinInfo
 from cardd.pcsc.channel import PcscConnection

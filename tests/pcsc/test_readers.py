@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from cardd.apdu import Command
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry
 from cardd.errors import CardTimeout, ReaderBusy, ReaderGone
 from cardd.pcsc import PcscReaders
 from cardd.pcsc.readers import PcscReader

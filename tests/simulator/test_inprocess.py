@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cardd.apdu import Command, Protocol, Response
-from cardd.core.registry import DriverRegistry
+from cardd.core.readers import DriverRegistry
 from cardd.driver import Card, Channel
 from cardd.errors import CardRemoved, CardTimeout, ReaderGone
 from cardd.ports import CardConnection, Reader, Token

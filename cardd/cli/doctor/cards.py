@@ -140,7 +140,7 @@ def _unusable(reader: ReaderState, kind: CardKind) -> Finding:
             reader=reader.name,
         )
     if kind in SESSIONLESS:
-        code = SESSIONLESS[kind].code
+        code = SESSIONLESS[kind]().code
         return failure(code.removeprefix("card."), *UNUSABLE[code], reader=reader.name, kind=kind.value.upper())
     return failure(
         "unknown",
@@ -229,7 +229,7 @@ async def certificates(surroundings: Surroundings) -> Finding:
 
 async def _read_certificates(name: str) -> Sequence[CardCertificate]:
     """Read the certificates from the card itself, beside whoever else uses it."""
-    from cardd.core.registry import DriverRegistry  # noqa: PLC0415 - loads every driver
+    from cardd.core.readers import DriverRegistry  # noqa: PLC0415 - loads every driver
 
     reader = PcscReader(name, WinScard(), "fr", DriverRegistry().open)
     try:

@@ -125,7 +125,7 @@ def is_usable(kind: CardKind) -> bool:
 
 def kind_in(reader: ReaderState) -> CardKind | None:
     """Return the kind of the card in the reader, UNKNOWN for a mute one; None when it is empty."""
-    from cardd.core.registry import DriverRegistry  # noqa: PLC0415 - loads every driver
+    from cardd.core.readers import DriverRegistry  # noqa: PLC0415 - loads every driver
 
     if not reader.event & EventState.PRESENT:
         return None

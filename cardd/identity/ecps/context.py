@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cardd.core.background import Background
-from cardd.core.consent import Consents
+from cardd.core.consents import Consents
+from cardd.core.lifecycle import Background
 from cardd.core.sessions import Sessions
 from cardd.errors import PushTooSoon
 from cardd.identity.ecps.provider import Flow, ProviderConnection, PscAttempt, Wanted

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cardd.config import Psc
-from cardd.core.background import Background
-from cardd.core.consent import Consents
-from cardd.core.lifecycle import Part
-from cardd.core.recording import recorded
+from cardd.core.consents import Consents
+from cardd.core.lifecycle import Background, Part
+from cardd.core.recording import entry_of, recorded
 from cardd.core.sessions import Session, Sessions, new_session_id
 from cardd.errors import InvalidRequest, PscFlowUnavailable, PscSessionOver, SessionNotPsc, TooManyRequests
 from cardd.identity.csa import CsaLogin
@@ -17,7 +16,7 @@ from cardd.identity.ecps.context import Limits, LoginContext, PushLimit, Request
 from cardd.identity.ecps.login import Asked, EcpsLogin
 from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, ProviderConnection, Reach
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
-from cardd.model import AuditEntry, Caller, Identity, Outcome
+from cardd.model import Caller, Identity
 from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class EcpsLogins(Part):
             raise TooManyRequests(retry_after=60)
         named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed
         request = self._completed(caller, request)
-        entry = AuditEntry("session.open", Outcome.DONE, caller.peer.uid, caller.id, caller.name, new_session_id())
+        entry = entry_of(caller, "session.open", session=new_session_id())
         async with recorded(context.audit, entry):
             attempt = await context.begin(caller, request.wanted)
         session, token = sessions.open(
@@ -122,11 +121,10 @@ class EcpsLogins(Part):
         if session.method != METHOD:
             raise SessionNotPsc
         self._context.sessions.ensure_unlocked(session)
-        login, caller = self._logins.get(session.id), session.caller
+        login = self._logins.get(session.id)
         if login is None:
             raise PscSessionOver
-        entry = AuditEntry("psc_token.give", Outcome.DONE, caller.peer.uid, caller.id, caller.name, session.id)
-        entry = replace(entry, document=api, consent="pairing")
+        entry = entry_of(session.caller, "psc_token.give", session=session.id, document=api, consent="pairing")
         async with recorded(self._context.audit, entry):
             given = await login.token(api)
         await self._context.audit.append(entry)

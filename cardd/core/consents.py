@@ -7,15 +7,19 @@ named batch of a stated size; a batch's grant ends with its count, its lifetime 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from cardd.config import Consent as ConsentRules
+from cardd.core.events import EventBus
 from cardd.core.lifecycle import Part
 from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Session
 from cardd.errors import BatchExhausted, ConsentRefused, InvalidRequest
-from cardd.model import Algorithm, Caller, Choice, Identity, Message, Question
+from cardd.model import Algorithm, Caller, Choice, Event, Identity, Message, PinQuestion, Question
 from cardd.ports import Clock, Prompter
+from cardd.secret import Secret
 
 SHOWN_DIGEST = 16
 
@@ -217,3 +221,42 @@ def _about_assertions(session: Session, person: Identity) -> Question:
 
 def _holder(person: Identity) -> str:
     return f"{person.given_name} {person.family_name} ({person.national_id})"
+
+
+class AnnouncedPrompter:
+    """A ``Prompter`` around another: publishes ``prompt.opened`` and ``prompt.closed`` to the question's caller only.
+
+    The events name the topic, the opening one also how long the dialog may stay (``timeout``, seconds); nothing of what
+    is asked, and no answer: that is told by the request's own answer.
+    """
+
+    def __init__(self, prompter: Prompter, events: EventBus) -> None:
+        self._prompter = prompter
+        self._events = events
+
+    async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
+        """Read the PIN, announced."""
+        with self._announced(question.question):
+            await self._prompter.ask_pin(question, into)
+
+    async def confirm(self, question: Question) -> Choice:
+        """Ask, announced."""
+        with self._announced(question):
+            return await self._prompter.confirm(question)
+
+    async def notify(self, question: Question) -> None:
+        """Show the message, announced."""
+        with self._announced(question):
+            await self._prompter.notify(question)
+
+    @contextmanager
+    def _announced(self, question: Question) -> Iterator[None]:
+        self._publish("prompt.opened", question, timeout=round(question.timeout))
+        try:
+            yield
+        finally:
+            self._publish("prompt.closed", question)
+
+    def _publish(self, kind: str, question: Question, **more: int) -> None:
+        if question.caller is not None:
+            self._events.publish(Event(kind, {"topic": question.topic, **more}, to=question.caller))
