@@ -44,7 +44,14 @@ B = TypeVar("B", bound=Struct)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*?)`(?: - at `(\$.*)`)?", re.DOTALL)
-_EXPECTED = re.compile(r"Expected (.*?)(?:, got .*)?$", re.DOTALL)
+# msgspec's English and our word for it: the first that fits; its group is what would have been right
+_REASONS = (
+    (re.compile(r"Invalid (?:enum )?value .*", re.DOTALL), "choice"),
+    (re.compile(r"Invalid base64 encoded string"), "base64"),
+    (re.compile(r"Expected `\w+` of length (.*)"), "length"),
+    (re.compile(r"Expected `str` matching regex (.*)", re.DOTALL), "pattern"),
+    (re.compile(r"Expected (.*?)(?:, got .*)?", re.DOTALL), "expected"),
+)
 _PLACE = re.compile(r"(.*) - at `(?:key in )?(\$.*?)`", re.DOTALL)
 _FIELDS = Decoder(dict[str, Raw])
 
@@ -209,10 +216,10 @@ def _invalid(told: str) -> InvalidRequest:
         why = "unknown" if kind == "contains unknown" else "missing"
         return InvalidRequest(where=_short(f"{parent or '$'}.{name}"), why=why)
     why, where = place.groups() if (place := _PLACE.fullmatch(told)) else (told, "$")
-    if why.startswith("Invalid enum value"):
-        return InvalidRequest(where=_short(where), why="choice")
-    expected = _EXPECTED.match(why)
-    return InvalidRequest(where=_short(where), why="expected", expected=_short(expected[1] if expected else why))
+    for pattern, reason in _REASONS:
+        if fits := pattern.fullmatch(why):
+            return InvalidRequest(where=_short(where), why=reason, expected=_short("".join(fits.groups())))
+    return InvalidRequest(where=_short(where), why="unfit")
 
 
 def _short(text: str) -> str:

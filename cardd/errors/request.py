@@ -8,16 +8,20 @@ from cardd.i18n import N_
 # why a field will not do: what stands after the colon
 _UNFIT: Words = {
     "why": {
+        "base64": N_("it is not base64"),
         "choice": N_("its value is none of those that it can have"),
         "duplicate": N_("it is given twice"),
         "expected": N_("expected {expected}"),
         "handshake": N_("this is no WebSocket handshake of version 13 without subprotocol"),
+        "length": N_("its length must be {expected}"),
         "missing": N_("it is missing"),
         "not_of_format": N_("this field is not of this format"),
         "document_wanted": N_("this format needs the document, not its digest"),
         "one_of_digest_document": N_("exactly one of “digest”, “document” and “document_id” is wanted"),
         "page_says_nothing": N_("a page sends an empty object, for it is known by its origin"),
         "parameters": N_("there are too many parameters"),
+        "pattern": N_("it must match {expected}"),
+        "unfit": N_("its value does not fit"),
         "unknown": N_("it is unknown"),
     }
 }

@@ -90,6 +90,16 @@ async def test_a_fault_of_ours_is_told_without_its_inside_and_logged(
             "The field $.pin will not do: it is unknown.",
         ),
         ({"name": 1}, "$.name ne convient pas : attendu `str`.", "$.name will not do: expected `str`."),
+        (
+            {"name": ""},
+            "$.name ne convient pas : sa longueur doit être >= 1.",
+            "$.name will not do: its length must be >= 1.",
+        ),
+        (
+            {"name": "LPS", "software_id": "a b"},
+            "$.software_id ne convient pas : il doit correspondre à '^[\\\\w:./-]+(?!\\\\n)$'.",
+            "$.software_id will not do: it must match '^[\\\\w:./-]+(?!\\\\n)$'.",
+        ),
     ],
 )
 async def test_why_a_field_will_not_do_is_told_in_both_languages(

@@ -177,8 +177,9 @@ def test_a_blocked_pin_is_unblocked_with_the_puk_and_with_nothing_else(case: Cas
         with pytest.raises(PinError):
             verify(card, case.wrong)
     with Secret.of(b"0" * len(case.puk)) as wrong, Secret.of(case.new) as new:
-        with pytest.raises(PukWrong):
+        with pytest.raises(PukWrong) as refused:
             card.unblock_pin(wrong, new)
+        assert ": ." not in refused.value.told("en").detail  # a count is told where the card gives one, and else none
         with Secret.of(case.puk) as puk:
             card.unblock_pin(puk, new)
     verify(card, case.new)
