@@ -133,5 +133,5 @@ def _reason(error: CarddError, language: str) -> str | None:
 
         return explain(error, language)
     if isinstance(error, AuditUnavailable) and "detail" not in error.params:  # met while reading it ourselves
-        return _("The audit log cannot be read ({why}).", language, **error.params)
+        return _("The audit log cannot be read ({why}).", language, **error.meant(language))
     return None

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from cardd.errors.base import CarddError
+from cardd.errors.base import CarddError, Words
 from cardd.i18n import N_
+
+# why a timestamp is not trusted
+_UNTRUSTED: Words = {
+    "why": {
+        "path": N_("it has no path to a configured authority"),
+        "signature": N_("the signature is wrong"),
+        "usage": N_("it is not for timestamps"),
+        "validity": N_("it was not valid at that time"),
+    }
+}
 
 
 class DocumentError(CarddError):
@@ -299,5 +309,6 @@ class TimestampUntrusted(TimestampError):
     title = N_("Timestamp not trusted")
     detail = N_("The timestamp's certificate cannot be trusted ({why}); no signature was handed out.")
     remedy = N_("Check timestamp.authorities: it must have the authority's root.")
+    words = _UNTRUSTED
 
     why: str

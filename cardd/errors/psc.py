@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from cardd.errors.base import CarddError
+from cardd.errors.base import CarddError, Words
 from cardd.i18n import N_
+
+# why a secret or a file of the service cannot be used; the system's own words too
+_UNUSABLE: Words = {
+    "why": {
+        "absent": N_("there is none"),
+        "certificate": N_("the organisation's certificate is missing"),
+    }
+}
+
+_FLOWS: Words = {"flow": {"mobile": N_("mobile"), "browser": N_("browser")}}
 
 
 class PscError(CarddError):
@@ -118,6 +128,7 @@ class PscIncomplete(PscError):
         "Put a secret into the keyring (service cardd), or into a systemd credential of the service (cardd.NAME); for "
         "a file, check its path and rights."
     )
+    words = _UNUSABLE
 
     what: str  # a secret's name, a file
     why: str
@@ -228,8 +239,9 @@ class PscFlowUnavailable(PscError):
     title = N_("This way to log in is not possible")
     detail = N_("There is no login by this way ({flow}) with this configuration, or no more in this session.")
     remedy = N_("Take the other way: mobile or browser.")
+    words = _FLOWS
 
-    flow: str  # mobile, browser
+    flow: str
 
 
 class PscApiUnknown(PscError):

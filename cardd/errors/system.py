@@ -41,6 +41,8 @@ _UNFIT: Words = {
     }
 }
 
+_UNWRITABLE: Words = {"why": {"taken": N_("another cardd writes it")}}
+
 
 class SystemFault(CarddError):
     """Something of this workstation is missing or broken."""
@@ -56,6 +58,7 @@ class AuditUnavailable(SystemFault):
     title = N_("Audit log unavailable")
     detail = N_("The audit log cannot be written ({why}); without it nothing is signed.")
     remedy = N_("Free some disk space or correct the rights, then try again.")
+    words = _UNWRITABLE
 
     why: str
 

@@ -232,4 +232,4 @@ def _lock(file: int) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise AuditUnavailable(why="another cardd writes this log") from None
+        raise AuditUnavailable(why="taken") from None

@@ -19,7 +19,6 @@ from cardd.client import CarddClient
 from cardd.config.loading import load
 from cardd.errors import (
     AuditBroken,
-    ConfigInvalid,
     DaemonUnreachable,
     Forbidden,
     MethodUnavailable,
@@ -36,19 +35,8 @@ CLOCKS_MAY_DIFFER = 60.0  # seconds; beyond that the provider's tokens look as i
 
 
 async def config(surroundings: Surroundings) -> Finding:
-    """Whether the configuration can be used."""
-    try:
-        load(surroundings.config_file)
-    except ConfigInvalid as error:
-        params = error.params
-        return failure(
-            "invalid",
-            N_("{file}: the key “{key}” will not do ({why})."),
-            N_("Correct the file; “cardctl config check” tells more."),
-            file=params["file"],
-            key=params["key"],
-            why=params["why"],
-        )
+    """Whether the configuration can be used. Raises ConfigInvalid, which tells what is wrong with it."""
+    load(surroundings.config_file)
     return ok(N_("Valid."))
 
 
