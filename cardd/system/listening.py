@@ -36,55 +36,54 @@ def listen(inherited: Inherited, port: int, api: Path, agents: Path) -> Listenin
 
 def _tcp(port: int) -> tuple[socket.socket, ...]:
     """Open both loopback families on one port; a machine without IPv6 has one only."""
-    first = _bound(socket.AF_INET, port)
-    try:
-        second = _bound(socket.AF_INET6, first.getsockname()[1])
-    except OSError as error:
-        if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
-            return (first,)
-        first.close()
-        raise
-    except AddressInUse:
-        first.close()
-        raise
-    return first, second
+    with contextlib.ExitStack() as undo:
+        first = undo.enter_context(_bound(socket.AF_INET, port))
+        opened = [first]
+        try:
+            opened.append(undo.enter_context(_bound(socket.AF_INET6, first.getsockname()[1])))
+        except OSError as error:
+            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                raise
+        undo.pop_all()
+    return tuple(opened)
 
 
 def _bound(family: int, port: int) -> socket.socket:
-    one = socket.socket(family)
-    try:
+    address = LOOPBACK[socket.AddressFamily(family)]
+    with contextlib.ExitStack() as undo:
+        one = undo.enter_context(socket.socket(family))
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        one.bind((LOOPBACK[socket.AddressFamily(family)], port))
-        one.listen(BACKLOG)
-    except OSError as error:
-        one.close()
-        if error.errno == errno.EADDRINUSE:
-            raise AddressInUse(address=f"{LOOPBACK[socket.AddressFamily(family)]}:{port}") from error
-        raise
+        try:
+            one.bind((address, port))
+            one.listen(BACKLOG)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise AddressInUse(address=f"{address}:{port}") from error
+            raise
+        undo.pop_all()
     one.setblocking(False)
     return one
 
 
 def _unix(path: Path) -> socket.socket:
     """Bind the path, in place of a socket that nobody listens on any more."""
-    one = socket.socket(socket.AF_UNIX)
-    try:
-        path.parent.mkdir(mode=DIRECTORY, parents=True, exist_ok=True)
-        _make_way(path)
-        one.bind(str(path))
-        path.chmod(EVERYBODY)
-        one.listen(BACKLOG)
-    except OSError as error:
-        one.close()
-        raise StateUnavailable(file=str(path), why=error.strerror or str(error)) from error
-    except AddressInUse:
-        one.close()
-        raise
+    with contextlib.ExitStack() as undo:
+        one = undo.enter_context(socket.socket(socket.AF_UNIX))
+        try:
+            path.parent.mkdir(mode=DIRECTORY, parents=True, exist_ok=True)
+            _remove_stale(path)
+            one.bind(str(path))
+            path.chmod(EVERYBODY)
+            one.listen(BACKLOG)
+        except OSError as error:
+            raise StateUnavailable(file=str(path), why=error.strerror or str(error)) from error
+        undo.pop_all()
     one.setblocking(False)
     return one
 
 
-def _make_way(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
+    """Remove a socket that nobody listens on. Raises AddressInUse where somebody does."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
