@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 JsonValue = str | int | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 
@@ -239,13 +240,20 @@ class Peer:
     program: str | None = None
 
 
+class CallerKey(NamedTuple):
+    """Whose something is, in every table that is kept by caller: the OS user, and the identifier among that user's."""
+
+    uid: int
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls: a paired program, an allowed web origin, or an unpaired program on the Unix socket (cardctl).
 
     ``id`` is the client's identifier or the origin itself; ``name`` is what a person reads in a dialog; ``origin``
     is what authentication tokens are bound to, and no request can choose it; ``peer`` has the OS user behind the
-    connection, always.
+    connection, always. One origin may be several users': tables are kept by ``key``.
     """
 
     kind: CallerKind
@@ -253,6 +261,11 @@ class Caller:
     name: str
     origin: str
     peer: Peer
+
+    @property
+    def key(self) -> CallerKey:
+        """What tells this caller from every other one."""
+        return CallerKey(self.peer.uid, self.id)
 
 
 class Choice(StrEnum):
@@ -271,8 +284,7 @@ class Question:
 
     ``topic`` names the text in ``cardd.i18n`` (``dialog.<topic>.…``) and ``params`` fills it. ``uid`` is the user
     whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``third`` offers an answer
-    beside yes and no, ALWAYS, ANOTHER or AGAIN; ``caller`` is the identifier of the client whose request asks, if it
-    is known.
+    beside yes and no, ALWAYS, ANOTHER or AGAIN; ``caller`` is the client whose request asks, if it is known.
     """
 
     topic: str
@@ -281,7 +293,7 @@ class Question:
     language: str | None = None
     third: Choice | None = None
     timeout: float = 120.0
-    caller: str | None = None
+    caller: CallerKey | None = None
 
 
 class PinRole(StrEnum):
@@ -312,11 +324,11 @@ class PinQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, as it goes out on ``/v1/events``. ``to`` limits it to one caller's id."""
+    """Something that happened, as it goes out on ``/v1/events``. ``to`` limits it to one caller."""
 
     type: str
     data: dict[str, JsonValue] = field(default_factory=dict)
-    to: str | None = None
+    to: CallerKey | None = None
 
 
 class Outcome(StrEnum):

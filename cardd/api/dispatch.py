@@ -19,9 +19,11 @@ from cardd.api.parts import ApiLimits, Parts
 from cardd.api.problems import MEDIA_TYPE, TERSE, problem
 from cardd.api.router import AnyReply, Route, Router
 from cardd.errors import CarddError, Forbidden, InternalError, InvalidRequest, TooManyRequests
+from cardd.model import CallerKey
 
 PARAMETERS_MAX = 16
 RETRY_AFTER = 1
+NOBODY = ""  # the identifier of callers that no route asked who they are
 
 COMMON = {
     "Cache-Control": "no-store",
@@ -44,7 +46,7 @@ class Dispatcher:
         self._limits = limits
         self._router = Router(routes)
         self._ledger = Ledger()
-        self._in_flight: Counter[str] = Counter()
+        self._in_flight: Counter[CallerKey] = Counter()
 
     async def answer(
         self, http: web.BaseRequest, connection: ConnectionInfo | None, on_hang_up: OnHangUp
@@ -112,12 +114,12 @@ class Dispatcher:
             return _written(await route.run(call, raw))
 
         request = f"{call.http.method} {call.http.raw_path}\n".encode() + raw
-        return await self._ledger.once((call.caller.id, call.peer.uid), ", ".join(keys), request, work)
+        return await self._ledger.once(call.caller.key, ", ".join(keys), request, work)
 
     @contextmanager
     def _under_way(self, call: Call) -> Iterator[None]:
         """Count a caller's unanswered requests (rule 10). Raises TooManyRequests."""
-        caller = call.who.id if call.who else f"uid:{call.peer.uid}"
+        caller = call.who.key if call.who else CallerKey(call.peer.uid, NOBODY)
         if self._in_flight[caller] >= self._limits.in_flight:
             raise TooManyRequests(retry_after=RETRY_AFTER)
         self._in_flight[caller] += 1

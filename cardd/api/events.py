@@ -69,7 +69,7 @@ async def _hear(socket: web.WebSocketResponse) -> None:
 
 
 def _subscribe(call: Call) -> Subscription:
-    subscription = call.parts.events.subscribe(call.caller.id)
+    subscription = call.parts.events.subscribe(call.caller.key)
     subscription.offer(_hello(call))
     return subscription
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from cardd.api.call import Reply
 from cardd.errors import CarddError, IdempotencyKeyReused, InternalError, InvalidRequest
+from cardd.model import CallerKey
 
 LIFETIME = 600.0
 ANSWERS_MAX = 2048
@@ -24,7 +25,6 @@ BYTES_MAX = 16 * 1024 * 1024
 log = logging.getLogger(__name__)
 
 Outcome = Reply | CarddError
-Owner = tuple[str, int]  # the caller's identifier and its OS user
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -43,9 +43,9 @@ class Ledger:
     def __init__(self, *, answers_max: int = ANSWERS_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._answers_max = answers_max
         self._bytes_max = bytes_max
-        self._entries: dict[Owner, OrderedDict[str, _Entry]] = {}
+        self._entries: dict[CallerKey, OrderedDict[str, _Entry]] = {}
 
-    async def once(self, owner: Owner, key: str, request: bytes, work: Callable[[], Awaitable[Reply]]) -> Reply:
+    async def once(self, owner: CallerKey, key: str, request: bytes, work: Callable[[], Awaitable[Reply]]) -> Reply:
         """Return the answer to this request, made by ``work`` unless it was, or is being, made already.
 
         ``request`` is all that two requests must have in common to be one. Raises IdempotencyKeyReused, InvalidRequest
@@ -74,17 +74,17 @@ class Ledger:
                 entry.timer.cancel()
         await asyncio.gather(*(entry.outcome for entry in every), return_exceptions=True)
 
-    def _find(self, owner: Owner, key: str) -> _Entry | None:
+    def _find(self, owner: CallerKey, key: str) -> _Entry | None:
         answers = self._entries.get(owner)
         return answers.get(key) if answers else None
 
-    def _begin(self, owner: Owner, key: str, digest: bytes, work: Callable[[], Awaitable[Reply]]) -> _Entry:
+    def _begin(self, owner: CallerKey, key: str, digest: bytes, work: Callable[[], Awaitable[Reply]]) -> _Entry:
         entry = _Entry(digest, asyncio.ensure_future(_outcome(work)))
         self._entries.setdefault(owner, OrderedDict())[key] = entry
         entry.outcome.add_done_callback(lambda _: self._ended(owner, key, entry))
         return entry
 
-    def _ended(self, owner: Owner, key: str, entry: _Entry) -> None:
+    def _ended(self, owner: CallerKey, key: str, entry: _Entry) -> None:
         if entry.outcome.cancelled() or self._find(owner, key) is not entry:
             return
         outcome = entry.outcome.result()
@@ -95,7 +95,7 @@ class Ledger:
         entry.timer = asyncio.get_running_loop().call_later(LIFETIME, self._drop, owner, key)
         self._make_room(owner)
 
-    def _make_room(self, owner: Owner) -> None:
+    def _make_room(self, owner: CallerKey) -> None:
         answers = self._entries[owner]
         ended = [(key, entry.size) for key, entry in answers.items() if entry.timer]
         size = sum(size for _, size in ended)
@@ -105,7 +105,7 @@ class Ledger:
             self._drop(owner, key)
             size -= freed
 
-    def _drop(self, owner: Owner, key: str) -> None:
+    def _drop(self, owner: CallerKey, key: str) -> None:
         answers = self._entries[owner]
         entry = answers.pop(key)
         if entry.timer:

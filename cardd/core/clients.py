@@ -25,7 +25,7 @@ from cardd.errors import (
     PermissionMissing,
     TooManyRequests,
 )
-from cardd.model import Caller, CallerKind, Choice, Peer, Question
+from cardd.model import Caller, CallerKey, CallerKind, Choice, Peer, Question
 from cardd.ports import Clock, Prompter, Store
 
 STORE = "clients"
@@ -238,7 +238,7 @@ class Clients(Part):
         else:
             raise ClientNotFound
         self._save()
-        self._lifecycle.client_shut_out(identifier, uid, "client_removed")
+        self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_removed")
 
     def lock(self, identifier: str, uid: int, *, locked: bool) -> None:
         """Keep a program out until it is unlocked; it stays paired. Raises ClientNotFound, also for an origin."""
@@ -248,7 +248,7 @@ class Clients(Part):
         self._programs[program.secret] = replace(program, is_locked=locked)
         self._save()
         if locked:
-            self._lifecycle.client_shut_out(identifier, uid, "client_locked")
+            self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_locked")
 
     async def stop(self) -> None:
         """Give up the pairings that still wait for the user."""

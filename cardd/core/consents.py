@@ -17,7 +17,7 @@ from cardd.core.lifecycle import Part
 from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Session
 from cardd.errors import BatchExhausted, ConsentRefused, InvalidRequest
-from cardd.model import Algorithm, Caller, Choice, Event, Identity, Message, PinQuestion, Question
+from cardd.model import Algorithm, Caller, CallerKey, Choice, Event, Identity, Message, PinQuestion, Question
 from cardd.ports import Clock, Prompter
 from cardd.secret import Secret
 
@@ -76,7 +76,7 @@ class Consents(Part):
         self._clock = clock
         self._rules = rules
         self._batches: dict[tuple[str, str], _Grant] = {}
-        self._readable: set[tuple[str, str]] = set()
+        self._readable: set[tuple[CallerKey, str]] = set()
         self._relayed: dict[tuple[str, str], str] = {}
         self._asserting: dict[str, _Asserting] = {}
 
@@ -102,7 +102,7 @@ class Consents(Part):
         patients = sorted({request.patient for request in requests if request.patient})
         if patients:
             params["patient"] = ", ".join(patients)
-        return Question(topic, session.caller.peer.uid, params, caller=session.caller.id)
+        return Question(topic, session.caller.peer.uid, params, caller=session.caller.key)
 
     def spend(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> str | None:
         """Take these signatures from the batch's grant, if it has one: the consent's name for the audit log.
@@ -141,9 +141,9 @@ class Consents(Part):
 
         Raises ConsentRefused, ConsentTimeout.
         """
-        if (caller.id, card) in self._readable:
+        if (caller.key, card) in self._readable:
             return
-        question = Question("certificates", caller.peer.uid, {"client": caller.name}, caller=caller.id)
+        question = Question("certificates", caller.peer.uid, {"client": caller.name}, caller=caller.key)
         if await self._prompter.confirm(question) is Choice.NO:
             raise ConsentRefused
         self.allow_reading(caller, card)
@@ -168,7 +168,7 @@ class Consents(Part):
 
     def allow_reading(self, caller: Caller, card: str) -> None:
         """Note that this caller may read this card's certificates: consented, or logged in with it."""
-        self._readable.add((caller.id, card))
+        self._readable.add((caller.key, card))
 
     async def relaying(self, session: Session, upstream: str, host: str) -> None:
         """Consent to reach this server with the session's certificate; asked once a session.
@@ -191,7 +191,7 @@ class Consents(Part):
         params: dict[str, str | int] = {"client": caller.name, "upstream": upstream, "host": host}
         if session.card is None:
             params["lent"] = ""
-        return Question("relay", caller.peer.uid, params, caller=caller.id)
+        return Question("relay", caller.peer.uid, params, caller=caller.key)
 
     def relay_consent(self, session: Session, upstream: str) -> str:
         """How the user agreed, as the audit log names it."""
@@ -216,7 +216,7 @@ def _about_assertions(session: Session, person: Identity) -> Question:
         params["indirect"] = person.organisation.name
     elif session.card is None:
         params["air"] = ""
-    return Question("assertions", caller.peer.uid, params, caller=caller.id)
+    return Question("assertions", caller.peer.uid, params, caller=caller.key)
 
 
 def _holder(person: Identity) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from cardd.model import Event
+from cardd.model import CallerKey, Event
 
 QUEUE_MAX = 256
 
@@ -14,7 +14,7 @@ QUEUE_MAX = 256
 class Subscription:
     """One listener's queue of events; it ends when the listener leaves, was too slow, or the bus closes."""
 
-    def __init__(self, caller: str, leave: Callable[[Subscription], None]) -> None:
+    def __init__(self, caller: CallerKey | None, leave: Callable[[Subscription], None]) -> None:
         self.caller = caller
         self._leave = leave
         self._events: deque[Event] = deque()
@@ -60,13 +60,13 @@ class EventBus:
         for subscription in tuple(self._subscriptions):
             subscription.offer(event)
 
-    def subscribe(self, caller: str) -> Subscription:
-        """A new listener that gets public events and those addressed to ``caller``."""
+    def subscribe(self, caller: CallerKey | None) -> Subscription:
+        """A new listener that gets public events and those addressed to ``caller``; without one, public ones only."""
         subscription = Subscription(caller, self._left)
         self._subscriptions.append(subscription)
         return subscription
 
-    def is_heard_by(self, caller: str) -> bool:
+    def is_heard_by(self, caller: CallerKey) -> bool:
         """Whether this caller listens."""
         return any(subscription.caller == caller for subscription in self._subscriptions)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cardd.core.readers import InsertedCard
     from cardd.core.sessions import Session
+    from cardd.model import CallerKey
 
 PATIENCE = 10.0
 
@@ -50,8 +51,8 @@ class Part:
     def pin_changed(self, card: InsertedCard) -> None:
         """Forget the card's PIN: it is another one now."""
 
-    def client_shut_out(self, client: str, uid: int, reason: str) -> None:
-        """Forget a program or a page of this OS user, which was removed or locked out."""
+    def client_shut_out(self, client: CallerKey, reason: str) -> None:
+        """Forget a program or a page that was removed or locked out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +144,9 @@ class Lifecycle(Part):
         """Tell every part."""
         self._tell(lambda part: part.pin_changed(card))
 
-    def client_shut_out(self, client: str, uid: int, reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """Tell every part."""
-        self._tell(lambda part: part.client_shut_out(client, uid, reason))
+        self._tell(lambda part: part.client_shut_out(client, reason))
 
     def _tell(self, call: Callable[[Part], None]) -> None:
         for part in self._parts:

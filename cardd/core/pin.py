@@ -31,7 +31,7 @@ from cardd.errors import (
     PukBlocked,
     PukWrong,
 )
-from cardd.model import Caller, Choice, PinQuestion, PinRole, PinState, Question
+from cardd.model import Caller, CallerKey, Choice, PinQuestion, PinRole, PinState, Question
 from cardd.ports import AuditLog, Clock, Prompter
 from cardd.secret import Secret
 
@@ -49,23 +49,23 @@ class PinGuard:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._mistakes: dict[str, int] = {}
-        self._until: dict[str, float] = {}
+        self._mistakes: dict[CallerKey, int] = {}
+        self._until: dict[CallerKey, float] = {}
 
-    def check(self, client: str) -> None:
+    def check(self, client: CallerKey) -> None:
         """Raises PinBackOff while the client has to wait."""
         left = self._until.get(client, 0.0) - self._clock.monotonic()
         if left > 0:
             raise PinBackOff(retry_after=int(left) + 1)
 
-    def wrong(self, client: str) -> None:
+    def wrong(self, client: CallerKey) -> None:
         """Count one wrong PIN."""
         count = self._mistakes[client] = self._mistakes.get(client, 0) + 1
         if count > FREE_MISTAKES:
             wait = doubled(count - FREE_MISTAKES - 1, BACK_OFF_FIRST, BACK_OFF_MAX)
             self._until[client] = self._clock.monotonic() + wait
 
-    def right(self, client: str) -> None:
+    def right(self, client: CallerKey) -> None:
         """Forget the client's mistakes."""
         self._mistakes.pop(client, None)
         self._until.pop(client, None)
@@ -82,7 +82,7 @@ class PinEntry:
         self,
         card: InsertedCard,
         session: str,
-        client: str,
+        client: CallerKey,
         question: Question,
         work: Callable[[Card], T],
         *,
@@ -224,7 +224,7 @@ class PinLife:
         question = _question("pin_change", caller)
         session = new_id()
         async with self._recorded("pin.change", caller):
-            _, old = await self._pins.login(card, session, caller.id, question, lambda _: None)
+            _, old = await self._pins.login(card, session, caller.key, question, lambda _: None)
             try:
                 with Secret() as new:
                     if old is not None:
@@ -245,7 +245,7 @@ class PinLife:
         """
         question = _question("pin_unblock", caller)
         async with self._recorded("pin.unblock", caller):
-            self._guard.check(caller.id)
+            self._guard.check(caller.key)
             with Secret() as puk, Secret() as new:
                 problem: str | None = None
                 while True:
@@ -256,11 +256,11 @@ class PinLife:
                         await card.access.use(lambda opened: opened.unblock_pin(puk, new), reset=True)
                         break
                     except PukWrong as error:
-                        self._guard.wrong(caller.id)
+                        self._guard.wrong(caller.key)
                         if int(error.params.get("tries_left", UNCOUNTED)) <= 1:
                             raise
                         problem = "wrong"
-            self._guard.right(caller.id)
+            self._guard.right(caller.key)
         self._lifecycle.pin_changed(card)
 
     async def _puk(self, card: InsertedCard, question: Question, problem: str | None) -> PinQuestion:
@@ -303,4 +303,4 @@ class PinLife:
 
 
 def _question(topic: str, caller: Caller) -> Question:
-    return Question(topic, caller.peer.uid, {"client": caller.name}, caller=caller.id)
+    return Question(topic, caller.peer.uid, {"client": caller.name}, caller=caller.key)

@@ -27,7 +27,7 @@ from cardd.errors import (
     SessionUnknown,
     SituationUnknown,
 )
-from cardd.model import Caller, Event, Identity, KeyPurpose, KeyRef, Situation
+from cardd.model import Caller, CallerKey, Event, Identity, KeyPurpose, KeyRef, Situation
 from cardd.ports import Clock
 from cardd.secret import Secret
 
@@ -331,9 +331,9 @@ class Sessions(Part):
         """End the card's sessions: the PIN that they hold would cost a try."""
         self.close_where(lambda session: session.card is card, "pin_changed")
 
-    def client_shut_out(self, client: str, uid: int, reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """End the client's sessions."""
-        self.close_where(lambda session: (session.caller.id, session.caller.peer.uid) == (client, uid), reason)
+        self.close_where(lambda session: session.caller.key == client, reason)
 
     async def stop(self) -> None:
         """Close every session and open none any more; each PIN is wiped, and each card de-authenticated."""
@@ -382,7 +382,7 @@ class Sessions(Part):
         self._publish("session.pending", session, expires_at=pending.expires_at.isoformat(), **data)
 
     def _publish(self, kind: str, session: Session, **data: str) -> None:
-        self.events.publish(Event(kind, {"session": session.id, **data}, to=session.caller.id))
+        self.events.publish(Event(kind, {"session": session.id, **data}, to=session.caller.key))
 
 
 def new_session_id() -> str:

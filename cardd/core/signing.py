@@ -87,7 +87,7 @@ class Signing:
     async def read(self, session: Session, work: Callable[[Card], T]) -> T:
         """What only the holder's PIN opens on the card. Raises SessionCannotSign, and the errors of PIN and card."""
         caller = session.caller
-        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
+        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.key)
         return await self._on_card(session, question, work)
 
     async def issue(self, session: Session, message: Message, act: str, document: str, consent: str) -> Signed:
@@ -134,7 +134,7 @@ class Signing:
             consent="login",
         )
         algorithm = credential.key.algorithms[0]
-        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.id)
+        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.key)
         signature = await self._authenticated(session, question, entry, algorithm, digest)
         return Signed(algorithm, signature, credential.certificate, credential.chain)
 
@@ -238,7 +238,7 @@ class Signing:
 
         self._sessions.ensure_open(session)  # nobody is asked for a PIN that would serve nothing
         value, pin = await self._pins.login(
-            card, session.id, session.caller.id, question, unless_ended, certificates=known
+            card, session.id, session.caller.key, question, unless_ended, certificates=known
         )
         if pin is not None and self._sessions.hold_pins and self._sessions.is_open(session):
             session.take_pin(pin)

@@ -58,7 +58,7 @@ class Trace:
     def follow(self, *, full: bool) -> Subscription:
         """Every exchange from now on, as events ``exchange``; for ``full`` see above."""
         self._loop = asyncio.get_running_loop()
-        return (self._full if full else self._short).subscribe("")
+        return (self._full if full else self._short).subscribe(None)
 
     def exchanged(
         self, reader: str, command: Command, seconds: float, outcome: Response | str, *, begins: bool

@@ -68,7 +68,7 @@ class CardChoice:
             card = self._readers.choose(identifier)
             params: dict[str, str | int] = {"client": caller.name, "card": card.kind.value, "reader": card.reader}
             params |= await _holder(card)
-            question = Question("card", caller.peer.uid, params, third=Choice.ANOTHER, caller=caller.id)
+            question = Question("card", caller.peer.uid, params, third=Choice.ANOTHER, caller=caller.key)
             match await self._prompter.confirm(question):
                 case Choice.NO:
                     raise ConsentRefused
@@ -136,7 +136,7 @@ class CardLogin:
         Raises what the method's ``choose`` and ``PinEntry.login`` raise, CardIncomplete when the card has no
         certificate for its keys, AuditUnavailable, TooManyRequests.
         """
-        mine = [session for session in self._sessions.of(caller.peer.uid) if session.caller.id == caller.id]
+        mine = [session for session in self._sessions.of(caller.peer.uid) if session.caller.key == caller.key]
         if len(mine) >= SESSIONS_MAX:
             raise TooManyRequests(retry_after=60)
         session_id = new_session_id()
@@ -180,12 +180,12 @@ class CardLogin:
         self, caller: Caller, method: Method, card: InsertedCard, session_id: str
     ) -> tuple[tuple[CardCertificate, ...], Secret | None, str]:
         """Return the certificates, the PIN that the card accepted, and whose consent that was."""
-        question = Question("login", caller.peer.uid, {"client": caller.name}, caller=caller.id)
+        question = Question("login", caller.peer.uid, {"client": caller.name}, caller=caller.key)
         stored = await method.stored.get() if method.stored else None
         accepted = False
         try:
             certificates, pin = await self._pins.login(
-                card, session_id, caller.id, question, lambda opened: opened.certificates(), stored=stored
+                card, session_id, caller.key, question, lambda opened: opened.certificates(), stored=stored
             )
             accepted = pin is stored
         finally:

@@ -137,10 +137,12 @@ class OrganisationKey(Part):
                 raise AssertionOrganisationMissing
             return work(opened, credential)
 
-        question = Question("organisation", caller.peer.uid, {"client": caller.name}, caller=caller.id)
+        question = Question("organisation", caller.peer.uid, {"client": caller.name}, caller=caller.key)
         async with self._turns.setdefault(session.id, asyncio.Lock()):  # so that two requests do not both ask
             stored = self._given.pop(session.id, None) or await self._csa.password.get()
-            value, password = await self._pins.login(card, session.id, caller.id, question, unless_ended, stored=stored)
+            value, password = await self._pins.login(
+                card, session.id, caller.key, question, unless_ended, stored=stored
+            )
             if password is not None and self._sessions.is_open(session):
                 self._given[session.id] = password
             elif password is not None:

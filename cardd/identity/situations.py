@@ -63,7 +63,7 @@ async def picked_by(prompter: Prompter, caller: Caller, situations: tuple[Situat
     with contextlib.suppress(PromptError):
         for situation in cycle(situations):
             params = _described(caller, situation)
-            question = Question("situation", caller.peer.uid, params, third=Choice.ANOTHER, caller=caller.id)
+            question = Question("situation", caller.peer.uid, params, third=Choice.ANOTHER, caller=caller.key)
             match await prompter.confirm(question):
                 case Choice.NO:
                     raise ConsentRefused

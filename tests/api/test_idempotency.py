@@ -12,14 +12,14 @@ import pytest
 from cardd.api.call import Reply
 from cardd.api.idempotency import Ledger
 from cardd.errors import CardRemoved, ConsentRefused
-from cardd.model import Choice
+from cardd.model import CallerKey, Choice
 from tests.api.requests import request
 from tests.api.workbench import PIN, Workbench
 
 DIGEST = base64.b64encode(hashlib.sha256(b"ordonnance SIMULATION").digest()).decode()
 ITEM = {"document_name": "Ordonnance", "digest": DIGEST}
 KEY = {"Idempotency-Key": "3f2a-1"}
-OWNER = ("client", 1000)
+OWNER = CallerKey(1000, "client")
 
 
 def signed(api: Workbench) -> int:
@@ -139,7 +139,7 @@ async def test_only_so_many_answers_of_one_caller_are_kept() -> None:
     ledger, work = Ledger(answers_max=3), Counter()
     for key in ("a", "b", "c", "d"):
         await ledger.once(OWNER, key, b"", work)
-    await ledger.once(("another", 1000), "a", b"", work)
+    await ledger.once(CallerKey(1000, "another"), "a", b"", work)
     for key in ("b", "c", "d"):
         await ledger.once(OWNER, key, b"", work)
     assert work.count == 5

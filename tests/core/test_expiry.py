@@ -24,7 +24,7 @@ class Bench:
     async def after(self, days: float) -> list[object]:
         """What is told when so many days have passed."""
         self.clock.seconds += timedelta(days=days).total_seconds()
-        listener = self.events.subscribe("x")
+        listener = self.events.subscribe(None)
         await self.watch.watch()
         listener.end()
         told: list[object] = []

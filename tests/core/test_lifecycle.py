@@ -8,6 +8,7 @@ import pytest
 
 from cardd.core.lifecycle import Lifecycle, Outer, Part
 from cardd.errors import StateUnavailable
+from cardd.model import CallerKey
 
 
 class Told(Part):
@@ -26,8 +27,8 @@ class Told(Part):
     async def stop(self) -> None:
         self._told.append(f"{self._name} stops")
 
-    def client_shut_out(self, client: str, uid: int, reason: str) -> None:
-        self._told.append(f"{self._name} hears of {client}")
+    def client_shut_out(self, client: CallerKey, reason: str) -> None:
+        self._told.append(f"{self._name} hears of {client.id}")
 
 
 class Broken(Part):
@@ -36,7 +37,7 @@ class Broken(Part):
     async def stop(self) -> None:
         raise RuntimeError
 
-    def client_shut_out(self, client: str, uid: int, reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, reason: str) -> None:
         raise RuntimeError
 
 
@@ -92,7 +93,7 @@ async def test_a_part_that_fails_keeps_no_other_from_hearing(caplog: pytest.LogC
     told: list[str] = []
     lifecycle = Lifecycle()
     lifecycle.join(Told("first", told), Broken(), Told("last", told))
-    lifecycle.client_shut_out("lps-1", 1000, "client_removed")
+    lifecycle.client_shut_out(CallerKey(1000, "lps-1"), "client_removed")
     assert told == ["first hears of lps-1", "last hears of lps-1"]
     assert "Broken failed to hear" in caplog.text
 

@@ -81,7 +81,7 @@ async def test_a_locked_screen_takes_the_pin_and_leaves_the_session(core: Core) 
 
 
 async def test_events_of_a_session_reach_its_own_client_only(core: Core) -> None:
-    mine, others = core.events.subscribe(CALLER.id), core.events.subscribe(OTHER.id)
+    mine, others = core.events.subscribe(CALLER.key), core.events.subscribe(OTHER.key)
     session, _ = await opened(core)
     core.sessions.close(session, "logout")
     core.events.close()

@@ -48,7 +48,7 @@ async def test_who_listens_hears_of_the_end_and_the_audit_log_is_closed_last(sim
     await parts.lifecycle.start()
     await parts.lifecycle.watch()
     await parts.logins.cpx.open(CALLER, None)
-    listener = parts.events.subscribe(CALLER.id)
+    listener = parts.events.subscribe(CALLER.key)
     await parts.lifecycle.stop()
     event = await listener.next()
     assert event

@@ -12,10 +12,10 @@ from cardd.core.sessions import Sessions
 from cardd.errors import PushTooSoon
 from cardd.identity.ecps.provider import Flow, ProviderConnection, PscAttempt, Wanted
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
-from cardd.model import Caller
+from cardd.model import Caller, CallerKey
 from cardd.ports import AuditLog, Clock, Prompter
 
-_Key = tuple[str, int, str]
+_Key = tuple[CallerKey, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class PushLimit:
 
 
 def _key(caller: Caller, national_id: str) -> _Key:
-    return caller.id, caller.peer.uid, national_id
+    return caller.key, national_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,7 +267,7 @@ class EcpsLogin:
         sessions, left = self._context.sessions, self._context.limits.lease
         while left > 0:
             await asyncio.sleep(left)
-            is_heard = sessions.events.is_heard_by(self.session.caller.id)
+            is_heard = sessions.events.is_heard_by(self.session.caller.key)
             lease = self._context.limits.lease
             left = lease if is_heard else self.session.used + lease - sessions.clock.monotonic()
         sessions.close(self.session, "client_gone")
@@ -302,7 +302,7 @@ class EcpsLogin:
         """Ask whether the person's national id may be kept for the next login of this OS user."""
         caller, hints = self.session.caller, self._context.hints
         params: dict[str, str | int] = {"client": caller.name, "national_id": national_id}
-        question = Question("remember_hint", caller.peer.uid, params, caller=caller.id)
+        question = Question("remember_hint", caller.peer.uid, params, caller=caller.key)
         with contextlib.suppress(StateUnavailable):
             if hints.of(caller.peer.uid) != national_id and await self._confirm(question, Choice.NO) is Choice.YES:
                 hints.keep(caller.peer.uid, national_id)
@@ -325,5 +325,5 @@ def _digits(session: Session, pending: Pending, now: datetime) -> Question:
         params,
         third=Choice.AGAIN if pending.binding_message else None,
         timeout=max(1.0, (pending.expires_at - now).total_seconds()),
-        caller=session.caller.id,
+        caller=session.caller.key,
     )

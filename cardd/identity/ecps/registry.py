@@ -86,7 +86,7 @@ class EcpsLogins(Part):
         """
         self.connection.check()
         context, sessions = self._context, self._context.sessions
-        if sum(session.caller.id == caller.id for session in sessions.of(caller.peer.uid)) >= self.limits.sessions:
+        if sum(session.caller.key == caller.key for session in sessions.of(caller.peer.uid)) >= self.limits.sessions:
             raise TooManyRequests(retry_after=60)
         named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed
         request = self._completed(caller, request)
