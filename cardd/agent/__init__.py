@@ -1,1 +1,1 @@
-"""Asking the person at the workstation: pinentry dialogs, the terminal, and the agents of other desktops."""
+"""Dialogs with the person at the workstation: by pinentry, on the terminal, through the agents of other desktops."""

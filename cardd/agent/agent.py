@@ -18,7 +18,7 @@ from cardd.agent import pinentry
 from cardd.agent.server import GREETING
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PromptUnavailable
-from cardd.i18n import language_of
+from cardd.i18n import language_of, locale_of
 from cardd.secret import Secret
 
 SOCKET = "/run/cardd/agent.sock"
@@ -54,7 +54,7 @@ class Agent:
     async def _asked(self) -> socket.socket:
         """Connect and wait to be asked; gives the connection over which we are. Raises PromptUnavailable, OSError."""
         loop = asyncio.get_running_loop()
-        language = language_of(pinentry.own_locale(os.environ))
+        language = language_of(locale_of(os.environ))
         with contextlib.ExitStack() as failed:
             connection = failed.enter_context(socket.socket(socket.AF_UNIX))
             connection.setblocking(False)

@@ -1,4 +1,4 @@
-"""Which dialog a question becomes: an agent's where one serves that user, else one of this process's own.
+"""The dialog that a question becomes: an agent's where one serves that user, else one of this process's own.
 
 One dialog at a time for one user: further questions wait in line, and a limited number of them.
 """
@@ -18,7 +18,7 @@ from cardd.agent.assuan import Assuan
 from cardd.agent.server import AgentServer
 from cardd.agent.terminal import TerminalPrompter
 from cardd.errors import CarddError, ConsentTimeout, PinTimeout, PromptBusy, PromptUnavailable
-from cardd.i18n import language_of
+from cardd.i18n import language_of, locale_of
 from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
 
@@ -88,7 +88,7 @@ class Dialogs:
                 return await by_pinentry(talk, question.language or language_of(language))
         if question.uid != os.getuid():
             raise PromptUnavailable(why="cardd-agent")
-        language = question.language or language_of(pinentry.own_locale(os.environ))
+        language = question.language or language_of(locale_of(os.environ))
         program = pinentry.find_pinentry(self._program, os.environ)
         if program is None:
             return await by_terminal(TerminalPrompter(language))

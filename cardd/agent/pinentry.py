@@ -19,13 +19,13 @@ from pathlib import Path
 from cardd.agent.assuan import CANCELED, FULLY_CANCELED, NOT_CONFIRMED, TIMEOUT, Assuan, Refusal
 from cardd.agent.texts import BUTTONS, Words, can_be, confirm_words, notice_words, pin_words
 from cardd.errors import ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
+from cardd.i18n import locale_of
 from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
 
 MOMENT, GRACE = 0.1, 1.0  # seconds that a pinentry has to end by itself, and when it is told to
 GRAPHICAL = ("pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-x11")
 TEXTUAL = ("pinentry-curses", "pinentry-tty")
-LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
 # --- the program
@@ -47,14 +47,9 @@ def own_terminal() -> str | None:
     return None
 
 
-def own_locale(environment: Mapping[str, str]) -> str:
-    """Return the locale of this process, as its environment says."""
-    return next((environment[name] for name in LOCALES if environment.get(name)), "C.UTF-8")
-
-
 def options(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what a pinentry must be told of where it runs."""
-    locale = own_locale(environment)
+    locale = locale_of(environment) or "C.UTF-8"
     told = {"lc-ctype": locale if "UTF-8" in locale.upper() else "C.UTF-8", "lc-messages": locale}
     terminal = own_terminal()
     if terminal:

@@ -1,4 +1,4 @@
-"""Asking on the terminal that this process was started from, where no pinentry is installed."""
+"""Questions on the terminal that this process was started from, where no pinentry is installed."""
 
 from __future__ import annotations
 

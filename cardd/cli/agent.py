@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cardd.agent.agent import SOCKET, serve
 from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser, wanted_language
+from cardd.cli.parser import PATH, Parser, wanted_language
 from cardd.i18n import N_
 
 
@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     parser = Parser(language=wanted_language(given), prog="cardd-agent")
     parser.description = N_("Shows cardd's dialogs on this desktop.")
-    parser.add_argument("--socket", metavar="PATH", type=Path, default=Path(SOCKET), help=N_("the agents' socket"))
+    parser.add_argument("--socket", metavar=PATH, type=Path, default=Path(SOCKET), help=N_("the agents' socket"))
     parser.add_argument("--pinentry", metavar="PROGRAM", help=N_("the pinentry program to start"))
     asked = parser.parse_args(given)
     asyncio.run(serve(asked.socket, asked.pinentry))

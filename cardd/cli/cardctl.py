@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
     language = wanted_language(given)
-    asked = _parser(language, given).parse_args(given)
+    asked = command_line(language, given).parse_args(given)
     context = Context(asked, language)
     try:
         return _run(_command(asked.command), context)
@@ -69,7 +69,8 @@ def _command(name: str) -> Command:
     return commands[name]
 
 
-def _parser(language: str, given: list[str]) -> Parser:
+def command_line(language: str, given: list[str]) -> Parser:
+    """Return the grammar of the whole command line; only the commands that are ``given`` declare their arguments."""
     parser = Parser(language=language, prog="cardctl")
     parser.description = N_("Cards and signatures of health professionals, through the local service cardd.")
     parser.common(top=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser, wanted_language
+from cardd.cli.parser import PATH, Parser, wanted_language
 from cardd.config import Config
 from cardd.config.loading import load
 from cardd.errors import CarddError
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser(language: str) -> Parser:
     parser = Parser(language=language, prog="cardd")
     run = parser.branches("command")("run", N_("run the service in the foreground"))
-    run.add_argument("--config", metavar="PATH", type=Path, help=N_("a configuration file, in place of /etc/cardd"))
+    run.add_argument("--config", metavar=PATH, type=Path, help=N_("a configuration file, in place of /etc/cardd"))
     run.add_argument(
         "--simulate",
         metavar="CARD[:PROFILE]",

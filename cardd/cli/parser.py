@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 from cardd.cli.failures import Exit
 from cardd.errors import InvalidRequest
-from cardd.i18n import LANGUAGES, N_, Domain, language_of
-
-LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
+from cardd.i18n import LANGUAGES, N_, Domain, language_of, locale_of
 
 _ = Domain("cli")
+
+PATH, TEXT = N_("PATH"), N_("TEXT")  # what stands for an option's value in the help
 
 # what argparse says in English only, and what is said in its place; `error` fills the groups
 COMPLAINTS = (
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
             help=N_("language of what is said; by default that of the locale"),
         )
         where = self.add_mutually_exclusive_group()
-        where.add_argument("--socket", metavar="PATH", default=otherwise(None), help=N_("the daemon's Unix socket"))
+        where.add_argument("--socket", metavar=PATH, default=otherwise(None), help=N_("the daemon's Unix socket"))
         where.add_argument(
             "--url", metavar="URL", default=otherwise(None), help=N_("the daemon's address, http://127.0.0.1:PORT")
         )
@@ -107,7 +107,7 @@ def wanted_language(arguments: list[str]) -> str:
         asked = None
     if asked in LANGUAGES:
         return str(asked)
-    locale = next((os.environ[name] for name in LOCALES if os.environ.get(name)), "")
+    locale = locale_of(os.environ)
     return language_of(f"{locale.partition('_')[0].partition('.')[0]}, en;q=0.1")
 
 

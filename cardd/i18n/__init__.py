@@ -18,6 +18,7 @@ and never read as a format of its own, so that a program called ``{x}`` does no 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("fr", "en")
 DEFAULT = "fr"
+LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
 LOCALE = Path(__file__).with_name("locale")
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -63,6 +65,11 @@ def N_(sentence: str) -> str:  # noqa: N802 - gettext's name for it
 def fill(sentence: str, /, **params: str | int) -> str:
     """Return the sentence with the parameters in their places."""
     return _PLACEHOLDER.sub(lambda found: str(params.get(found[1], "")), sentence)
+
+
+def locale_of(environment: Mapping[str, str]) -> str:
+    """Return the locale that an environment asks messages in; empty where it asks for none."""
+    return next((environment[name] for name in LOCALES if environment.get(name)), "")
 
 
 def language_of(wanted: str | None) -> str:

@@ -1,16 +1,21 @@
-"""docs/cardctl.md says what the program does."""
+"""The pages say what the program does."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
-from cardd.cli.cardctl import COMMANDS
+import pytest
+
+from cardd.cli.cardctl import COMMANDS, command_line
 from cardd.cli.doctor import CHECKS
 from cardd.cli.failures import Exit, exit_of
 from cardd.errors import CardAmbiguous, CarddError, every_error
 
-PAGE = (Path(__file__).parents[2] / "docs" / "cardctl.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "cardctl.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_the_table_of_exit_statuses_is_the_programs() -> None:
@@ -22,6 +27,14 @@ def test_every_command_and_every_check_is_named() -> None:
     commands, _, doctor = PAGE.partition("## doctor")
     assert all(re.search(rf"^\|.*`{command}\b", commands, re.MULTILINE) for command in COMMANDS)
     assert re.findall(r"^\| `(\w+)` \|", doctor, re.MULTILINE) == list(CHECKS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_a_page_shows_is_one(page: Path) -> None:
+    for block in re.findall(r"^```[a-z]*\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+        for line in re.findall(r"^(?:\$ )?(?:sudo )?cardctl ([^\n|>#\\]*)", block, re.MULTILINE):
+            given = shlex.split(line)
+            assert command_line("en", given).parse_args(given).command in COMMANDS
 
 
 def test_every_error_has_an_exit_status_by_its_kind() -> None:

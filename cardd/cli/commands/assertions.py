@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser
+from cardd.cli.parser import PATH, Parser
 from cardd.cli.waiting import waiting
 from cardd.client import Assertion, Lps, Session, Vihf
 from cardd.errors import InvalidRequest
@@ -87,7 +87,7 @@ def _common_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--output",
         "-o",
-        metavar="PATH",
+        metavar=PATH,
         type=Path,
         help=N_("the file that the XML goes to, for your eyes only; the terminal by default"),
     )

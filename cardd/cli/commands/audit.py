@@ -11,7 +11,7 @@ from typing import TextIO
 
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser
+from cardd.cli.parser import PATH, Parser
 from cardd.cli.terminal import table
 from cardd.config.loading import load
 from cardd.core.audit import Head
@@ -32,13 +32,11 @@ def _arguments(parser: Parser) -> None:
     tail.add_argument("-n", "--lines", metavar="N", type=int, default=10, help=N_("how many (10)"))
     verify = branch("verify", N_("whether no row was changed, removed or moved"))
     export = branch("export", N_("all rows, one JSON object a line"))
-    export.add_argument("--output", "-o", metavar="PATH", type=Path, help=N_("a file, in place of standard output"))
+    export.add_argument("--output", "-o", metavar=PATH, type=Path, help=N_("a file, in place of standard output"))
     for action in (tail, verify, export):
         place = action.add_mutually_exclusive_group()
-        place.add_argument("--directory", metavar="PATH", type=Path, help=N_("the log's directory"))
-        place.add_argument(
-            "--config", metavar="PATH", type=Path, help=N_("a configuration file, in place of /etc/cardd")
-        )
+        place.add_argument("--directory", metavar=PATH, type=Path, help=N_("the log's directory"))
+        place.add_argument("--config", metavar=PATH, type=Path, help=N_("a configuration file, in place of /etc/cardd"))
 
 
 async def _audit(context: Context) -> int:

@@ -9,7 +9,7 @@ from cardd.cli.doctor import CHECKS
 from cardd.cli.doctor.check import Level, Result, examine
 from cardd.cli.doctor.surroundings import Surroundings
 from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser
+from cardd.cli.parser import PATH, Parser
 from cardd.cli.terminal import pad, shown, width
 from cardd.i18n import N_, Domain
 
@@ -27,7 +27,7 @@ STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILURE: "red", Leve
 def _arguments(parser: Parser) -> None:
     """Declare the checks; all of them when none is named."""
     parser.add_argument("checks", metavar=N_("CHECK"), nargs="*", help=N_("only these checks"))
-    parser.add_argument("--config", metavar="PATH", type=Path, help=N_("a configuration file, in place of /etc/cardd"))
+    parser.add_argument("--config", metavar=PATH, type=Path, help=N_("a configuration file, in place of /etc/cardd"))
 
 
 async def _doctor(context: Context) -> int:

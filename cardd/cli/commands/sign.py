@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser, named_files
+from cardd.cli.parser import PATH, TEXT, Parser, named_files
 from cardd.cli.waiting import waiting
 from cardd.client import Form, Session, Signature, ToSign
 from cardd.errors import CarddError, InvalidRequest
@@ -53,7 +53,7 @@ def _arguments(parser: Parser) -> None:
     """Declare the files, where signatures go, and in which format."""
     parser.add_argument("files", metavar=N_("FILE"), nargs="+", help=N_("what to sign; several have one consent"))
     parser.add_argument(
-        "--output", "-o", metavar="PATH", type=Path, help=N_("where the signature goes; by default beside FILE")
+        "--output", "-o", metavar=PATH, type=Path, help=N_("where the signature goes; by default beside FILE")
     )
     parser.add_argument(
         "--certificate", action="store_true", help=N_("also write the certificate beside the signature, as .pem")
@@ -149,9 +149,9 @@ def _form_arguments(parser: Parser) -> None:
     pades.add_argument(
         "--page", metavar="N", type=int, help=N_("on this page; from the end when negative, the last by default")
     )
-    pades.add_argument("--picture", metavar="PATH", type=Path, help=N_("with this PNG or JPEG"))
-    pades.add_argument("--reason", metavar="TEXT", help=N_("why it is signed"))
-    pades.add_argument("--location", metavar="TEXT", help=N_("where it is signed"))
+    pades.add_argument("--picture", metavar=PATH, type=Path, help=N_("with this PNG or JPEG"))
+    pades.add_argument("--reason", metavar=TEXT, help=N_("why it is signed"))
+    pades.add_argument("--location", metavar=TEXT, help=N_("where it is signed"))
 
 
 def _form_of(told: argparse.Namespace) -> Form:

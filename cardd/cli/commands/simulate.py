@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser
+from cardd.cli.parser import PATH, Parser
 from cardd.cli.simulators import card_named, every
 from cardd.cli.terminal import pairs
 from cardd.cli.waiting import until_told
@@ -18,7 +18,7 @@ DEFAULTS = CardOptions()
 
 
 def _arguments(parser: Parser) -> None:
-    """Which card or server, and how it behaves."""
+    """Declare the card or the server, and how it behaves."""
     host, port = DEFAULTS.reader
     parser.add_argument(
         "card", metavar=N_("CARD"), nargs="?", help=N_("which card; without one, the list of those that there are")
@@ -51,10 +51,10 @@ def _arguments(parser: Parser) -> None:
     servers.add_argument("--port", metavar="N", type=int, default=0, help=N_("the port on 127.0.0.1"))
     servers.add_argument("--auto", metavar=N_("ORDER"), help=N_("answer every request so: approve, deny or ignore"))
     servers.add_argument(
-        "--people", metavar="PATH", type=Path, help=N_("a file of fictitious people, in place of those built in")
+        "--people", metavar=PATH, type=Path, help=N_("a file of fictitious people, in place of those built in")
     )
-    servers.add_argument("--table", metavar="PATH", type=Path, help=N_("the table of who may do what"))
-    servers.add_argument("--state", metavar="PATH", type=Path, help=N_("where its keys are kept"))
+    servers.add_argument("--table", metavar=PATH, type=Path, help=N_("the table of who may do what"))
+    servers.add_argument("--state", metavar=PATH, type=Path, help=N_("where its keys are kept"))
     servers.add_argument(
         "--set",
         metavar="NAME=VALUE",

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import Exit, tell
-from cardd.cli.parser import Parser
+from cardd.cli.parser import PATH, Parser
 from cardd.cli.terminal import pad, pairs, qr_code, shown, table
 from cardd.cli.waiting import until_told
 from cardd.cli.wording import word_for
@@ -185,7 +185,7 @@ def _support_arguments(parser: Parser) -> None:
     enrol = branch("enrol", N_("enrol this workstation: shows a QR code for the phone of support"))
     enrol.add_argument(
         "--credential",
-        metavar="PATH",
+        metavar=PATH,
         type=Path,
         help=N_("make a credential of systemd in this file, for a service without a keyring"),
     )

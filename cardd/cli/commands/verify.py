@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser, named_files
+from cardd.cli.parser import PATH, Parser, named_files
 from cardd.cli.terminal import pairs
 from cardd.cli.wording import holder_in_words
 from cardd.documents.report import report
@@ -45,16 +45,16 @@ COLOURS = {Verdict.VALID: "green", Verdict.UNDETERMINED: "yellow", Verdict.INVAL
 def _arguments(parser: Parser) -> None:
     """Declare the file, what belongs to it, and whom to trust."""
     parser.add_argument("file", metavar=N_("FILE"), type=Path, help=N_("the signed file"))
-    parser.add_argument("--content", metavar="PATH", type=Path, help=N_("the document that FILE is the signature of"))
+    parser.add_argument("--content", metavar=PATH, type=Path, help=N_("the document that FILE is the signature of"))
     parser.add_argument(
         "--signature",
-        metavar="PATH",
+        metavar=PATH,
         type=Path,
         help=N_("the signature of FILE: detached, or a raw value; FILE.sig or FILE.p7s where it is there"),
     )
     parser.add_argument(
         "--certificate",
-        metavar="PATH",
+        metavar=PATH,
         type=Path,
         help=N_("the certificate of a raw signature, PEM or DER; beside the signature, as .pem, by default"),
     )
@@ -67,7 +67,7 @@ def _arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--authorities",
-        metavar="PATH",
+        metavar=PATH,
         type=Path,
         help=N_("a PEM file of the authorities to trust; those of the configuration by default"),
     )
@@ -76,7 +76,7 @@ def _arguments(parser: Parser) -> None:
         action="store_true",
         help=N_("ask nobody whether a certificate was revoked; what was answered before still counts in its time"),
     )
-    parser.add_argument("--config", metavar="PATH", type=Path, help=N_("a configuration file, in place of /etc/cardd"))
+    parser.add_argument("--config", metavar=PATH, type=Path, help=N_("a configuration file, in place of /etc/cardd"))
 
 
 async def _verify(context: Context) -> int:

@@ -40,7 +40,7 @@ ORDER = ("blocked", "last_try", "unknown", "ready")
 
 
 async def pcscd(surroundings: Surroundings) -> Finding:
-    """Whether pcscd runs, answers in time, and lets this user in."""
+    """Check whether pcscd runs, answers in time, and lets this user in."""
     try:
         readers = await surroundings.readers()
     except TimeoutError:
@@ -75,7 +75,7 @@ async def pcscd(surroundings: Surroundings) -> Finding:
 
 
 async def reader(surroundings: Surroundings) -> Finding:
-    """Whether there is a reader, and whether one is plugged in that PC/SC does not see."""
+    """Check whether there is a reader, and whether one is plugged in that PC/SC does not see."""
     try:
         names = [reader.name for reader in await surroundings.readers()]
     except (PcscUnavailable, TimeoutError):
@@ -121,7 +121,7 @@ def _attribute(path: Path) -> str:
 
 
 async def card(surroundings: Surroundings) -> Finding:
-    """Whether a card that cardd knows is inserted; when not, what the first inserted card is."""
+    """Check whether a card that cardd knows is inserted; when not, what the first inserted card is."""
     inserted = [(reader, kind) for reader in await surroundings.readers_or_skip() if (kind := kind_in(reader))]
     if not inserted:
         return warning("absent", N_("No card is inserted."), N_("Insert your card, chip first."))
@@ -152,7 +152,7 @@ def _unusable(reader: ReaderState, kind: CardKind) -> Finding:
 
 
 async def pin(surroundings: Surroundings) -> Finding:
-    """The state of the PIN, asked through the daemon: no try is spent. The worst of several cards counts."""
+    """Check the state of the PIN, asked through the daemon: no try is spent. The worst of several cards counts."""
     try:
         async with surroundings.daemon() as cardd:
             cards = await cardd.cards(pin=True)
@@ -192,7 +192,7 @@ def _pin(card: Card, pin: Pin) -> Finding:
 
 
 async def certificates(surroundings: Surroundings) -> Finding:
-    """Whether the card's certificates are valid today and for the next two months."""
+    """Check whether the card's certificates are valid today and for the next two months."""
     from cardd.formats.certificate import facts_of  # noqa: PLC0415 - with asn1crypto, once a card is there
 
     found = await _read_certificates((await surroundings.usable_card()).name)

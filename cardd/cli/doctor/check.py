@@ -91,7 +91,7 @@ class Result:
 
     @property
     def level(self) -> Level:
-        """How it ended."""
+        """How the check ended."""
         return self.finding.level
 
     @property

@@ -35,13 +35,13 @@ CLOCKS_MAY_DIFFER = 60.0  # seconds; beyond that the provider's tokens look as i
 
 
 async def config(surroundings: Surroundings) -> Finding:
-    """Whether the configuration can be used. Raises ConfigInvalid, which tells what is wrong with it."""
+    """Check whether the configuration can be used. Raises ConfigInvalid, which tells what is wrong with it."""
     load(surroundings.config_file)
     return ok(N_("Valid."))
 
 
 async def port(surroundings: Surroundings) -> Finding:
-    """Whether the API's TCP port is cardd's, on both loopback families, or still free."""
+    """Check whether the API's TCP port is cardd's, on both loopback families, or still free."""
     number = surroundings.config.listen.tcp
     if not number:
         raise Unknowable("no_port")
@@ -80,7 +80,7 @@ async def _owner(host: str, number: int) -> str:
 
 
 async def socket_rights(surroundings: Surroundings) -> Finding:
-    """Whether the daemon's socket is there, answers this user, and stands where nobody else could replace it."""
+    """Check whether the daemon's socket is there, answers this user, and stands where nobody else could replace it."""
     path = surroundings.socket
     try:
         mode, owner = path.stat().st_mode, path.stat().st_uid
@@ -145,7 +145,7 @@ async def _reachable(path: Path) -> Finding:
 
 
 async def pinentry(surroundings: Surroundings) -> Finding:
-    """Whether a pinentry can be found, starts, and answers."""
+    """Check whether a pinentry can be found, starts, and answers."""
     configured = surroundings.config.prompt.pinentry
     program = find_pinentry(str(configured) if configured else None, os.environ)
     if program is None:
@@ -178,7 +178,7 @@ async def _version(talk: Assuan) -> str:
 
 
 async def psc(surroundings: Surroundings) -> Finding:
-    """Whether a login by e-CPS could begin: credentials, provider, clocks. Nobody's mobile is woken."""
+    """Check whether a login by e-CPS could begin: credentials, provider, clocks. Nobody's mobile is woken."""
     async with _daemon(surroundings) as cardd:
         try:
             found = await cardd.check_ecps()
@@ -208,7 +208,7 @@ async def psc(surroundings: Surroundings) -> Finding:
 
 
 async def support(surroundings: Surroundings) -> Finding:
-    """Whether the codes of support that are demanded can be given."""
+    """Check whether the codes of support that are demanded can be given."""
     async with _daemon(surroundings) as cardd:
         standing = await cardd.support()
     if not standing.demanded:
@@ -244,7 +244,7 @@ async def _daemon(surroundings: Surroundings) -> AsyncIterator[CarddClient]:
 
 
 async def audit(surroundings: Surroundings) -> Finding:
-    """Whether the audit log's chain is whole."""
+    """Check whether the audit log's chain is whole."""
     from cardd.system.audit_file import AuditReader  # noqa: PLC0415 - sqlite3
 
     directory = surroundings.config.audit.directory

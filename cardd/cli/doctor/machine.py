@@ -25,7 +25,7 @@ _LOCKED = re.compile(r"^Max locked memory\s+(\S+)", re.MULTILINE)
 
 
 async def clock(surroundings: Surroundings) -> Finding:
-    """Whether the clock can be right, and whether something keeps it so: tokens and certificates depend on it."""
+    """Check whether the clock can be right, and whether something keeps it so: tokens and certificates depend on it."""
     installed, now = _installed(), surroundings.now()
     if now < installed - TOLERANCE:
         return failure(
@@ -53,7 +53,7 @@ def _installed() -> datetime:
 
 
 async def memory(surroundings: Surroundings) -> Finding:
-    """Whether the daemon (this process, when it does not run) may lock the pages that PINs stand in."""
+    """Check whether the daemon (this process, when it does not run) may lock the pages that PINs stand in."""
     limit = lockable_memory(_daemon(surroundings.socket))
     needed = PINS * CAPACITY
     if limit is not None and limit < needed:
