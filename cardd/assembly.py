@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 class Outside:
     """What stands around the parts: of this machine in the daemon, of the test elsewhere.
 
-    ``listen`` opens the sockets of the API when the parts start; ``peer_of`` returns who is at the other end of one.
+    ``listen`` opens the sockets of the API when the parts start; ``peer_of`` returns who is at the other end of a
+    connection, to the API or to where the browser comes back from Pro Santé Connect.
     ``drivers`` None stands for those that are installed, ``timestamps`` None for no timestamp authority.
     ``authorities`` (DER) are a simulator's, trusted beside the configured ones. ``parts`` are what of all this starts
     and stops, in this order; they start before all others and stop after them.
@@ -104,6 +105,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         settings=config.psc,
         secrets=outside.secrets,
         store=outside.store,
+        peer_of=outside.peer_of,
         organisation=csa,
     )
     parts = Parts(

@@ -155,6 +155,7 @@ def described(call: Call, session: Session) -> SessionAnswer:
         client=session.caller.name,
         binding_message=(pending and pending.binding_message) or UNSET,
         authorization_url=(pending and pending.authorization_url) or UNSET,
+        start_url=(pending and pending.start_url) or UNSET,
         situations=[_situation(one) for one in session.situations] or UNSET,
         situation=session.situation.id if session.situation else UNSET,
     )

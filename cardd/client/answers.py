@@ -241,6 +241,7 @@ class SessionState(Answer, frozen=True):
 
     While the session waits for the person, ``binding_message`` has the two digits to compare on the mobile, or
     ``authorization_url`` the page to open; with neither the person has agreed, and the session is about to open.
+    ``start_url`` leads the user's own browser to that page, and may stand on a command line.
     ``situation`` is the one of ``situations`` that was picked.
     """
 
@@ -254,6 +255,7 @@ class SessionState(Answer, frozen=True):
     client: str = ""
     binding_message: str | None = None
     authorization_url: str | None = None
+    start_url: str | None = None
     situations: tuple[Situation, ...] = ()
     situation: str | None = None
 

@@ -259,9 +259,9 @@ class CarddClient:
         """Open a session through Pro Santé Connect, by the mobile (e-CPS) or by the browser.
 
         ``on_pending`` gets the session that waits, again each time its digits change: show ``binding_message`` of its
-        ``opened``, or open ``authorization_url``, until this returns. With neither, the person has agreed, and a dialog
-        asks for the situation of practice. Whoever stops waiting ends the login. Raises PscDenied, PscExpired and the
-        like, and PushTooSoon when this person was asked a moment ago and did not agree.
+        ``opened``, or open ``start_url`` in the browser, until this returns. With neither, the person has agreed, and a
+        dialog asks for the situation of practice. Whoever stops waiting ends the login. Raises PscDenied, PscExpired
+        and the like, and PushTooSoon when this person was asked a moment ago and did not agree.
         """
         body = {name: value for name, value in asdict(wanted).items() if value is not None}
         asked = asyncio.ensure_future(

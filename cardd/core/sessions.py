@@ -56,12 +56,14 @@ class Credential:
 class Pending:
     """What a login waits with, and until when: the two digits to compare on the mobile, or the page to open.
 
+    ``start_url`` leads the OS user's own browser to that page, and may stand on a command line.
     With neither the person has agreed: a dialog asks as what they practise, or PSC has yet to confirm to a new daemon.
     """
 
     expires_at: datetime
     binding_message: str | None = None
     authorization_url: str | None = field(default=None, repr=False)
+    start_url: str | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -377,7 +379,11 @@ class Sessions(Part):
         return self._ended.get(token) or SessionUnknown()
 
     def _tell_pending(self, session: Session, pending: Pending) -> None:
-        given = {"binding_message": pending.binding_message, "authorization_url": pending.authorization_url}
+        given = {
+            "binding_message": pending.binding_message,
+            "authorization_url": pending.authorization_url,
+            "start_url": pending.start_url,
+        }
         data = {name: value for name, value in given.items() if value is not None}
         self._publish("session.pending", session, expires_at=pending.expires_at.isoformat(), **data)
 

@@ -1,11 +1,11 @@
 """Login by the browser: authorization code with PKCE (RFC 7636, S256 always), back on loopback (RFC 8252).
 
-    browser = await code_flow.prepare(provider, site)
-    webbrowser.open(browser.url)                  # the caller's: cardd does not open browsers itself
+    browser = await code_flow.prepare(provider, site, uid)
+    webbrowser.open(browser.start)                # the caller's: cardd does not open browsers itself
     login = await browser.finish()
 
-``state`` ties the answer to this login, ``nonce`` the ID token, the verifier the code; ``iss`` (RFC 9207) tells that
-it comes from the provider that was asked.
+``uid`` is the OS user whose browser is to come back. ``state`` ties the answer to this login, ``nonce`` the ID token,
+the verifier the code; ``iss`` (RFC 9207) tells that it comes from the provider that was asked.
 """
 
 from __future__ import annotations
@@ -46,18 +46,29 @@ class _Secrets:
 
 
 class BrowserLogin:
-    """A login that waits for the browser; ``url`` is the page to open, good once."""
+    """A login that waits for the browser; ``url`` is the page to open, good once.
+
+    ``start`` leads this OS user there, and nobody else: it is what may stand on a command line.
+    """
 
     def __init__(
-        self, provider: Provider, metadata: Metadata, site: LoopbackSite, once: _Secrets, login_hint: str | None
+        self,
+        provider: Provider,
+        metadata: Metadata,
+        site: LoopbackSite,
+        once: _Secrets,
+        *,
+        uid: int,
+        login_hint: str | None,
     ) -> None:
         self._provider = provider
         self._metadata = metadata
         self._site = site
         self._once = once
-        self._answer = site.expect(once.state)
         self._taken = False
         self.url = self._address(login_hint)
+        self._expected = site.expect(once.state, uid, self.url)
+        self.start = self._expected.start
 
     def _address(self, login_hint: str | None) -> str:
         settings = self._provider.settings
@@ -77,7 +88,7 @@ class BrowserLogin:
 
     def forget(self) -> None:
         """Refuse what the browser brings: nobody waits for it any more."""
-        self._site.forget(self._once.state)
+        self._site.forget(self._expected)
 
     async def finish(self, *, national_id: str | None = None, timeout: float = TIMEOUT) -> Login:
         """Wait for the browser, once; ``national_id`` is who it must be, None for anyone.
@@ -90,7 +101,7 @@ class BrowserLogin:
         self._taken = True
         try:
             async with asyncio.timeout(timeout):
-                told = await asyncio.shield(self._answer)
+                told = await asyncio.shield(self._expected.answer)
         except TimeoutError:
             raise PscBrowserTimeout from None
         return await self._redeem(self._code(told), national_id)
@@ -118,9 +129,9 @@ class BrowserLogin:
         return await completed(self._provider, answer, Binding(nonce=self._once.nonce), national_id)
 
 
-async def prepare(provider: Provider, site: LoopbackSite, *, login_hint: str | None = None) -> BrowserLogin:
-    """Return a login by the browser that comes back to this site; ``forget`` it in the end.
+async def prepare(provider: Provider, site: LoopbackSite, uid: int, *, login_hint: str | None = None) -> BrowserLogin:
+    """Return a login by this OS user's browser, which comes back to this site; ``forget`` it in the end.
 
     Raises what discovery raises.
     """
-    return BrowserLogin(provider, await provider.discovery.metadata(), site, _Secrets(), login_hint)
+    return BrowserLogin(provider, await provider.discovery.metadata(), site, _Secrets(), uid=uid, login_hint=login_hint)

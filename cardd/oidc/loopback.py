@@ -1,15 +1,23 @@
 """Where the provider's page sends the browser back to, and where it tells of logouts: one site on loopback.
 
 RFC 8252, 7.3: it listens on a free port, or on a registered one. An answer belongs to the login that waits for its
-``state``. Whatever else comes (another state, another Host, a second answer) gets a refusal and changes nothing, so
-that no other page can end or steal a login. Nothing of it is logged: the code is in the address. Anybody on the
-machine can connect: connections, their silence, and what is read of them have limits (rule 10).
+``state``, and comes from a browser of the login's own OS user (rule 6): another user's would open the session in that
+other one's name. Whatever else comes (another state, another Host, a second answer) gets a refusal and changes
+nothing, so that no other page can end or steal a login. Nothing of it is logged: the code is in the address. Anybody
+on the machine can connect: connections, their silence, and what is read of them have limits (rule 10).
+
+The provider's page has a start address here, which leads the login's own user to it. Browsers are opened by command
+lines, which every user of the machine reads: the start address tells another user nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
+import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from html import escape
 from urllib.parse import parse_qsl
 
@@ -17,9 +25,11 @@ from aiohttp import web
 
 from cardd.errors import AddressInUse, CarddError
 from cardd.i18n import N_, Domain, language_of
+from cardd.model import Peer
 
 HOST = "127.0.0.1"
 PATH = "/callback"
+START = "/start/"
 FRONT_CHANNEL, BACK_CHANNEL = "/logout", "/backchannel-logout"
 CLOSING_LIMIT = 2.0  # for the page to reach the browser
 FORM_MAX = 64 * 1024
@@ -28,6 +38,8 @@ READ_LIMIT = 5.0  # seconds for a whole form
 IDLE_LIMIT = 15.0  # seconds that a connection may say nothing, or dawdle over a request's head
 LINGER = 1.0  # seconds that what was not wanted of a body is read and dropped
 CONNECTIONS = 64
+NOBODY = -1  # whose browser it is where the system does not tell
+PeerOf = Callable[[socket.socket], Peer | None]  # who is at the other end of a connection; None: nobody can tell
 NOTHING_KEPT = {"Cache-Control": "no-store"}
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -67,30 +79,78 @@ _PAGE = """<!doctype html>
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Visitor:
+    """Who holds one connection."""
+
+    uid: int
+    transport: asyncio.Transport
+
+
 class _Server(web.Server):
-    """Hangs up on whoever comes when too many are there already."""
+    """Knows whose each connection is. Where there are too many, the user who holds most loses the oldest.
+
+    A browser sends its request at once: whoever fills the port with silence takes room from themselves alone.
+    """
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], peer_of: PeerOf) -> None:
+        # the access log would have the code; aiohttp takes None for no log at all
+        super().__init__(
+            handler, access_log=None, keepalive_timeout=IDLE_LIMIT, lingering_time=LINGER, auto_decompress=False
+        )
+        self._peer_of = peer_of
+        self._visitors: dict[web.RequestHandler, _Visitor] = {}  # the oldest first
+
+    def uid_of(self, request: web.BaseRequest) -> int:
+        """Return the OS user at the other end; NOBODY where that is not known, or they were hung up on."""
+        visitor = self._visitors.get(request.protocol)
+        return visitor.uid if visitor else NOBODY
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        if len(self.connections) > CONNECTIONS:
-            transport.abort()
+        sock: socket.socket = transport.get_extra_info("socket")
+        peer = self._peer_of(sock)
+        self._visitors[handler] = _Visitor(peer.uid if peer else NOBODY, transport)
+        if len(self._visitors) > CONNECTIONS:
+            self._make_room()
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self._visitors.pop(handler, None)
+
+    def _make_room(self) -> None:
+        held = Counter(visitor.uid for visitor in self._visitors.values())
+        most = max(held.values())
+        oldest = next(handler for handler, visitor in self._visitors.items() if held[visitor.uid] == most)
+        self._visitors.pop(oldest).transport.abort()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """A login that waits for the browser of this OS user.
+
+    ``start`` leads the browser to the provider's ``page``; ``answer`` has the parameters that it comes back with.
+    """
+
+    state: str
+    uid: int
+    page: str
+    start: str
+    answer: asyncio.Future[Mapping[str, str]]
 
 
 class LoopbackSite:
-    """Listens from ``start`` to ``close``; ``port`` 0 takes a free one.
+    """Listens from ``start`` to ``close``; ``port`` 0 takes a free one. ``peer_of`` tells who is connected.
 
     ``on_front_channel`` is given the parameters of a request to the logout page, ``on_back_channel`` a logout token.
     """
 
-    def __init__(self, *, port: int = 0, path: str = PATH) -> None:
+    def __init__(self, peer_of: PeerOf, *, port: int = 0, path: str = PATH) -> None:
         self._port = port
         self._path = path
-        self._answers: dict[str, asyncio.Future[Mapping[str, str]]] = {}
-        # the access log would have the code; aiohttp takes None for no log at all
-        server = _Server(
-            self._handle, access_log=None, keepalive_timeout=IDLE_LIMIT, lingering_time=LINGER, auto_decompress=False
-        )
-        self._runner = web.ServerRunner(server, shutdown_timeout=CLOSING_LIMIT)
+        self._expected: list[Expected] = []
+        self._server = _Server(self._handle, peer_of)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=CLOSING_LIMIT)
         self.on_front_channel: Callable[[Mapping[str, str]], None] | None = None
         self.on_back_channel: Callable[[str], Awaitable[None]] | None = None
 
@@ -99,17 +159,18 @@ class LoopbackSite:
         """The redirect URI."""
         return f"http://{HOST}:{self._port}{self._path}"
 
-    def expect(self, state: str) -> asyncio.Future[Mapping[str, str]]:
-        """Return the parameters of the provider's answer with this state, once it comes; ``forget`` it in the end."""
-        answer: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
-        self._answers[state] = answer
-        return answer
+    def expect(self, state: str, uid: int, page: str) -> Expected:
+        """Expect this user's browser with this state, once it was at the page; ``forget`` it in the end."""
+        start = f"http://{HOST}:{self._port}{START}{secrets.token_urlsafe(16)}"
+        expected = Expected(state, uid, page, start, asyncio.get_running_loop().create_future())
+        self._expected.append(expected)
+        return expected
 
-    def forget(self, state: str) -> None:
+    def forget(self, expected: Expected) -> None:
         """Refuse the answer: nobody waits for it any more."""
-        answer = self._answers.pop(state, None)
-        if answer is not None:
-            answer.cancel()
+        if expected in self._expected:
+            self._expected.remove(expected)
+            expected.answer.cancel()
 
     async def start(self) -> None:
         """Listen. Raises AddressInUse."""
@@ -123,14 +184,16 @@ class LoopbackSite:
 
     async def close(self) -> None:
         """Listen no more."""
-        for state in list(self._answers):
-            self.forget(state)
+        for expected in list(self._expected):
+            self.forget(expected)
         await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = (request.method, request.path) if request.host == f"{HOST}:{self._port}" else None
         if asked == ("GET", self._path):
             return self._answered(request)
+        if asked and asked[0] == "GET" and asked[1].startswith(START):
+            return self._led(request)
         if asked == ("GET", FRONT_CHANNEL) and self.on_front_channel:
             self.on_front_channel(_once(request))
             return web.Response(headers=NOTHING_KEPT)  # to everybody: no page learns whether somebody is logged in
@@ -140,13 +203,25 @@ class LoopbackSite:
 
     def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
         language, told = request.headers.get("Accept-Language", ""), _once(request)
-        answer = self._answers.get(told.get("state", ""))
-        if answer is None:
+        expected = self._find(request, lambda one: one.state == told.get("state"))
+        if expected is None:
             return _page("foreign", language, status=400)
-        if answer.done():
+        if expected.answer.done():
             return _page("used", language, status=410)
-        answer.set_result(told)
+        expected.answer.set_result(told)
         return _page("refused" if "error" in told else "done", language)
+
+    def _led(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Lead the login's own user to the provider's page."""
+        expected = self._find(request, lambda one: one.start.endswith(request.path))
+        if expected is None:
+            return _page("foreign", request.headers.get("Accept-Language", ""), status=400)
+        return web.Response(status=303, headers={**_HEADERS, "Location": expected.page})
+
+    def _find(self, request: web.BaseRequest, is_it: Callable[[Expected], bool]) -> Expected | None:
+        """Return what is expected of the user whose browser this is."""
+        uid = self._server.uid_of(request)
+        return next((one for one in self._expected if one.uid == uid and is_it(one)), None)
 
 
 def _once(request: web.BaseRequest) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import pytest
 import pytest_asyncio
 from yarl import URL
 
@@ -104,6 +105,42 @@ async def test_a_browser_that_brings_the_answer_of_no_login_of_ours_changes_noth
     assert (await ecps.call("GET", path_of(got), bearer=got.text("token"))).text("state") == "pending"
     await visit(browser, got)
     assert await ends_in(ecps, path_of(got), got.text("token")) == (200, "active")
+
+
+@pytest.mark.parametrize("stranger", [4321, None], ids=["another user", "nobody knows who"])
+async def test_the_browser_of_another_user_of_the_machine_finishes_no_login(
+    ecps: Workbench, browser: aiohttp.ClientSession, stranger: int | None
+) -> None:
+    got = await begin(ecps)
+    ecps.uid = stranger
+    assert "Retournez à votre logiciel" not in await visit(browser, got)
+    ecps.uid = os.getuid()
+    assert (await ecps.call("GET", path_of(got), bearer=got.text("token"))).text("state") == "pending"
+    await visit(browser, got)
+    assert await ends_in(ecps, path_of(got), got.text("token")) == (200, "active")
+
+
+async def test_the_start_address_leads_its_own_user_to_the_page_and_tells_others_nothing(
+    ecps: Workbench, browser: aiohttp.ClientSession
+) -> None:
+    got = await begin(ecps)
+    start = got.text("start_url")
+    assert URL(start).host == "127.0.0.1"
+    assert not {"state", "nonce", "code_challenge"} & set(URL(start).query)
+    ecps.uid = 4321
+    async with browser.get(start, allow_redirects=False) as shown:
+        assert (shown.status, "Location" in shown.headers) == (400, False)
+    ecps.uid = os.getuid()
+    async with browser.get(start + "x", allow_redirects=False) as shown:
+        assert shown.status == 400
+    async with browser.get(start, allow_redirects=False) as shown:
+        assert shown.headers["Location"] == got.text("authorization_url")
+        assert (shown.headers["Cache-Control"], shown.headers["Referrer-Policy"]) == ("no-store", "no-referrer")
+    async with browser.get(start, headers={"Accept-Language": "fr"}) as shown:
+        assert "Retournez à votre logiciel" in await shown.text()
+    assert await ends_in(ecps, path_of(got), got.text("token")) == (200, "active")
+    async with browser.get(start, allow_redirects=False) as shown:
+        assert shown.status == 400  # the login is over
 
 
 async def test_two_browser_logins_end_each_in_its_own_session(ecps: Workbench, browser: aiohttp.ClientSession) -> None:

@@ -17,6 +17,7 @@ from cardd.identity.ecps.direct import DirectProvider
 from cardd.identity.ecps.provider import Wanted
 from cardd.oidc import renewal
 from cardd.secret import Secret
+from cardd.system.peer import peer_of
 from tests.api.ecps import ends_in, pair, pending, resumable, tokens_of
 from tests.api.workbench import PIN, Workbench
 from tests.oidc.services import fake_service
@@ -188,10 +189,10 @@ async def test_agreed_while_the_push_is_sent_again_it_is_open_and_stays_so(
     path, token = await pending(ecps)
     begin = DirectProvider.begin
 
-    async def after_the_approval(self: DirectProvider, wanted: Wanted) -> object:
+    async def after_the_approval(self: DirectProvider, wanted: Wanted, uid: int) -> object:
         await psc.approve(ALICE)
         await ends_in(ecps, path, token)
-        return await begin(self, wanted)
+        return await begin(self, wanted, uid)
 
     monkeypatch.setattr(DirectProvider, "begin", after_the_approval)
     got = await ecps.call("POST", f"{path}/pushes", {}, bearer=token)
@@ -391,8 +392,8 @@ async def test_a_token_ends_in_its_time_whatever_is_done_to_the_time_of_day() ->
     clock = SetClock()
     async with FakeProvider() as fake, fake_service(fake, clock=clock) as service:
         fake.start["interval"] = 0.01
-        provider = DirectProvider(service, Psc(issuer=fake.issuer, client_id=CLIENT), lambda _: None)
-        login = await (await provider.begin(Wanted(ALICE))).finish()
+        provider = DirectProvider(service, Psc(issuer=fake.issuer, client_id=CLIENT), lambda _: None, peer_of)
+        login = await (await provider.begin(Wanted(ALICE), os.getuid())).finish()
         clock.day -= timedelta(hours=1)
         clock.seconds += 119
         assert login.seconds_left() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,11 +10,12 @@ from contextlib import asynccontextmanager
 from cardd.oidc.client_auth import ClientAuthentication, ClientKey, SecretBasic
 from cardd.oidc.code_flow import BrowserLogin, prepare
 from cardd.oidc.discovery import ProviderSettings
-from cardd.oidc.loopback import PATH, LoopbackSite
+from cardd.oidc.loopback import PATH, LoopbackSite, PeerOf
 from cardd.oidc.provider import Provider
 from cardd.oidc.tokens import Token
 from cardd.ports import Clock
 from cardd.system.host import SystemClock
+from cardd.system.peer import peer_of as peer_in_the_system
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import SECRET, PscRig
@@ -69,13 +71,13 @@ async def browser_login(
 ) -> AsyncIterator[BrowserLogin]:
     """A login that waits for the browser, with a site of its own as long as the block lasts."""
     async with listening(path=path) as site:
-        yield await prepare(provider, site, login_hint=login_hint)
+        yield await prepare(provider, site, os.getuid(), login_hint=login_hint)
 
 
 @asynccontextmanager
-async def listening(*, path: str = PATH) -> AsyncIterator[LoopbackSite]:
+async def listening(*, path: str = PATH, peer_of: PeerOf = peer_in_the_system) -> AsyncIterator[LoopbackSite]:
     """The site that the browser comes back to."""
-    site = LoopbackSite(path=path)
+    site = LoopbackSite(peer_of, path=path)
     await site.start()
     try:
         yield site

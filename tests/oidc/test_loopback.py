@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 
 import pytest
 from yarl import URL
 
 from cardd.errors import PscTokenMalformed
+from cardd.model import Peer
 from cardd.oidc import loopback
 from cardd.oidc.loopback import LoopbackSite
 from tests.oidc.services import listening
+from tests.rig.other_user import needs_root, run
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
 
@@ -111,10 +116,50 @@ async def test_who_connects_and_says_nothing_is_hung_up_on(monkeypatch: pytest.M
         assert await reader.read() == b""
 
 
-async def test_more_connections_than_anybody_needs_are_not_held(
+@dataclass
+class Users:
+    """Whose browser comes, as the test says."""
+
+    uid: int | None = 1000
+
+    def peer_of(self, _sock: socket.socket) -> Peer | None:
+        return None if self.uid is None else Peer(self.uid)
+
+
+async def test_who_fills_the_port_with_silence_takes_room_from_themselves_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loopback, "CONNECTIONS", 8)
+    users = Users(uid=1000)
+    async with listening(peer_of=users.peer_of) as site, AsyncExitStack() as held:
+        _, first = await held.enter_async_context(connected(site))
+        users.uid = 65534
+        silent = [(await held.enter_async_context(connected(site)))[0] for _ in range(40)]
+        users.uid = 1000
+        assert await status_of(site, "GET /elsewhere HTTP/1.1") == 404
+        with suppress(ConnectionResetError):
+            assert await silent[0].read() == b""
+        first.write(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port_of(site)}\r\n\r\n".encode())
+        await first.drain()
+    assert caplog.records == []
+
+
+async def test_silent_connections_of_nobody_known_or_of_the_same_user_keep_no_browser_out(
     site: LoopbackSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loopback, "CONNECTIONS", 2)
-    async with connected(site), connected(site), connected(site) as (reader, _):
-        with suppress(ConnectionResetError):
-            assert await reader.read() == b""
+    monkeypatch.setattr(loopback, "CONNECTIONS", 4)
+    async with AsyncExitStack() as held:
+        for _ in range(100):
+            await held.enter_async_context(connected(site))
+        assert await status_of(site, "GET /elsewhere HTTP/1.1") == 404
+
+
+@needs_root
+async def test_an_answer_that_another_user_of_the_machine_brings_is_none(site: LoopbackSite) -> None:
+    expected = site.expect("state", os.getuid(), "https://psc.example/")
+    code = "found.request('GET', '/callback?state=state&code=x'); print(found.getresponse().status)"
+    connecting = f"found = http.client.HTTPConnection('127.0.0.1', {port_of(site)}); {code}"
+    assert (await asyncio.to_thread(run, connecting, imports="import encodings.idna, http.client")).strip() == "400"
+    assert not expected.answer.done()
+    assert await status_of(site, "GET /callback?state=state&code=x HTTP/1.1") == 200
+    assert (await expected.answer)["code"] == "x"

@@ -116,7 +116,9 @@ class SessionAnswer(Answer):
 
     A session that waits for the person has ``binding_message`` (two digits to show) or ``authorization_url`` (the page
     to open in the user's browser); ``pending`` with neither means that the person has agreed and the session is about
-    to open. ``situation`` is the one of ``situations`` that was picked.
+    to open. ``start_url`` leads the user's own browser to that page: a program that opens it by a command puts this
+    address on the command line, which every user of the machine can read. ``situation`` is the one of ``situations``
+    that was picked.
     """
 
     id: str
@@ -130,6 +132,7 @@ class SessionAnswer(Answer):
     token: str | UnsetType = UNSET
     binding_message: str | UnsetType = UNSET
     authorization_url: str | UnsetType = UNSET
+    start_url: str | UnsetType = UNSET
     situations: list[SituationAnswer] | UnsetType = UNSET
     situation: str | UnsetType = UNSET
 

@@ -209,9 +209,9 @@ async def _next(
 def _tell(context: Context, session: Session, *, again: bool) -> str:
     """Show the digits or open the page; return the sentence to wait with."""
     state = session.opened
-    if state and state.authorization_url:
-        _open(state.authorization_url)
-        context.terminal.tell([_("Login page: {url}", context.language, url=state.authorization_url)])
+    if state and state.start_url:
+        _open(state.start_url)
+        context.terminal.tell([_("Login page: {url}", context.language, url=state.start_url)])
         return _("Log in in the browser.", context.language)
     if not (state and state.binding_message):
         return _("Pick your situation of practice in the window that opens.", context.language)
@@ -230,7 +230,7 @@ def _show(context: Context, digits: str, sentence: str) -> None:
 
 
 def _open(url: str) -> None:
-    """Open the page in the user's browser, where there is a desktop to show it on."""
+    """Open the address in the user's browser, where there is a desktop to show it on; others see it meanwhile."""
     if any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
         import webbrowser  # noqa: PLC0415 - only here
 

@@ -102,6 +102,6 @@ class LoginContext:
         """Wake the mobile, or prepare the page. Raises PushTooSoon, and what ``PscProvider.begin`` raises."""
         provider = await self.connection.provider()
         if wanted.flow is not Flow.MOBILE:
-            return await provider.begin(wanted)
+            return await provider.begin(wanted, caller.peer.uid)
         with self.pushes.push(caller, wanted.login_hint or "", self.limits.push_pause):
-            return await provider.begin(wanted)
+            return await provider.begin(wanted, caller.peer.uid)

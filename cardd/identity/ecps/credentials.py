@@ -31,6 +31,7 @@ from cardd.oidc.client_auth import (
 )
 from cardd.oidc.discovery import ProviderSettings
 from cardd.oidc.http import Http
+from cardd.oidc.loopback import PeerOf
 from cardd.oidc.provider import Provider
 from cardd.oidc.tokens import Token
 from cardd.ports import Clock, SecretStore
@@ -57,7 +58,7 @@ class _Proof:
 
 
 async def provider_of(
-    settings: Psc, secrets: SecretStore, clock: Clock, csa: CsaLogin | None, heard: Heard
+    settings: Psc, secrets: SecretStore, clock: Clock, csa: CsaLogin | None, heard: Heard, *, peer_of: PeerOf
 ) -> PscProvider:
     """Return the provider. Raises PscIncomplete without usable credentials, or for a file that cannot be read."""
     tls = _context(settings.authorities)
@@ -75,7 +76,7 @@ async def provider_of(
     )
     authentication = await _authentication(settings, secrets, proof)
     provider = Provider(known, authentication, clock, tls, connectors=connectors)
-    return DirectProvider(provider, settings, heard)
+    return DirectProvider(provider, settings, heard, peer_of)
 
 
 async def _proof(settings: Psc, secrets: SecretStore, csa: CsaLogin | None) -> _Proof:

@@ -16,7 +16,7 @@ from cardd.model import Identity, Situation
 from cardd.oidc import ciba, code_flow, logout, renewal
 from cardd.oidc.http import seconds_ahead
 from cardd.oidc.logout import LogoutNotice, LogoutNotices
-from cardd.oidc.loopback import LoopbackSite
+from cardd.oidc.loopback import LoopbackSite, PeerOf
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.tokens import Token, TokenSet
 from cardd.secret import Secret
@@ -25,25 +25,27 @@ from cardd.secret import Secret
 class DirectProvider:
     """``PscProvider`` over one OpenID provider. ``heard`` is given what it says of logouts.
 
+    ``peer_of`` tells whose browser comes back.
+
     The site for the browser listens from the first login by the browser on; where its port is registered, and the
     provider may tell of logouts there, from the first login of any kind.
     """
 
-    def __init__(self, provider: Provider, settings: Psc, heard: Heard) -> None:
+    def __init__(self, provider: Provider, settings: Psc, heard: Heard, peer_of: PeerOf) -> None:
         self._provider = provider
         self._settings = settings
         self._heard = heard
-        self._site = LoopbackSite(port=settings.redirect_port, path=settings.redirect_path)
+        self._site = LoopbackSite(peer_of, port=settings.redirect_port, path=settings.redirect_path)
         self._site.on_front_channel, self._site.on_back_channel = self._front_channel, self._back_channel
         self._listening = False
         self._opening = asyncio.Lock()
         self._notices = LogoutNotices(provider)
 
-    async def begin(self, wanted: Wanted) -> MobileAttempt | BrowserAttempt:
+    async def begin(self, wanted: Wanted, uid: int) -> MobileAttempt | BrowserAttempt:
         """Begin. Raises what ``ciba.start`` and discovery raise, AddressInUse for a port that is taken."""
         if wanted.flow is Flow.BROWSER:
             await self._listen()
-            begun = await code_flow.prepare(self._provider, self._site, login_hint=wanted.login_hint)
+            begun = await code_flow.prepare(self._provider, self._site, uid, login_hint=wanted.login_hint)
             return BrowserAttempt(self, self._provider, begun, wanted.login_hint)
         if wanted.login_hint is None:
             raise MethodUnavailable(method=METHOD, why="no_hint")
@@ -123,7 +125,7 @@ class BrowserAttempt:
         self._begun = begun
         self._national_id = national_id
         until = provider.clock.now() + timedelta(seconds=code_flow.TIMEOUT)
-        self.pending = Pending(until, authorization_url=begun.url)
+        self.pending = Pending(until, authorization_url=begun.url, start_url=begun.start)
 
     async def finish(self) -> DirectLogin:
         """Wait for the browser to come back."""

@@ -30,6 +30,7 @@ from cardd.secret import Secret
 
 if TYPE_CHECKING:
     from cardd.oidc.logout import LogoutNotice
+    from cardd.oidc.loopback import PeerOf
 
 METHOD = "ecps"
 Keep = Callable[[Secret], Awaitable[object]]
@@ -148,8 +149,11 @@ class PscAttempt(Protocol):
 class PscProvider(Protocol):
     """Pro Santé Connect, whoever holds the service's credentials."""
 
-    async def begin(self, wanted: Wanted) -> PscAttempt:
-        """Wake the mobile, or prepare the page. Raises PscFlowUnavailable, and what asking the provider raises."""
+    async def begin(self, wanted: Wanted, uid: int) -> PscAttempt:
+        """Wake the mobile, or prepare the page for this OS user's browser.
+
+        Raises PscFlowUnavailable, and what asking the provider raises.
+        """
         ...
 
     async def resume(self, secret: Secret, national_id: str, keep: Keep) -> PscLogin:
@@ -169,16 +173,27 @@ class PscProvider(Protocol):
 
 
 class ProviderConnection:
-    """The configured provider, made when it is first wanted. ``heard`` is given what it says of logouts."""
+    """The configured provider, made when it is first wanted. ``heard`` is given what it says of logouts.
+
+    ``peer_of`` tells whose browser comes back from its page.
+    """
 
     def __init__(
-        self, settings: Psc, secrets: SecretStore, clock: Clock, organisation: CsaLogin | None, heard: Heard
+        self,
+        settings: Psc,
+        secrets: SecretStore,
+        clock: Clock,
+        organisation: CsaLogin | None,
+        heard: Heard,
+        *,
+        peer_of: PeerOf,
     ) -> None:
         self.settings = settings
         self._secrets = secrets
         self._clock = clock
         self._organisation = organisation
         self._heard = heard
+        self._peer_of = peer_of
         self._provider: PscProvider | None = None
         self._is_lacking = False
         self._making = asyncio.Lock()
@@ -198,7 +213,7 @@ class ProviderConnection:
                 settings = self.check()
                 try:
                     self._provider = await provider_of(
-                        settings, self._secrets, self._clock, self._organisation, self._heard
+                        settings, self._secrets, self._clock, self._organisation, self._heard, peer_of=self._peer_of
                     )
                 except PscIncomplete as error:  # looked for again, but where that would ask the user for a keyring
                     self._is_lacking = not isinstance(error.__cause__, SecretStoreUnavailable)

@@ -50,7 +50,7 @@ class ProxyProvider:
         self._url = (settings.proxy or "").rstrip("/")
         self._clock = clock
 
-    async def begin(self, wanted: Wanted) -> ProxyAttempt:
+    async def begin(self, wanted: Wanted, uid: int) -> ProxyAttempt:  # noqa: ARG002 - the protocol's
         """Begin. Raises PscFlowUnavailable for the browser: the proxy knows the mobile only."""
         if wanted.flow is Flow.BROWSER:
             raise PscFlowUnavailable(flow=wanted.flow.value)

@@ -21,6 +21,7 @@ from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
 
 if TYPE_CHECKING:
     from cardd.oidc.logout import LogoutNotice
+    from cardd.oidc.loopback import PeerOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,10 @@ class EcpsLogins(Part):
         settings: Psc,
         secrets: SecretStore,
         store: Store,
+        peer_of: PeerOf,
         organisation: CsaLogin | None = None,
     ) -> None:
-        self.connection = ProviderConnection(settings, secrets, clock, organisation, self._heard)
+        self.connection = ProviderConnection(settings, secrets, clock, organisation, self._heard, peer_of=peer_of)
         self.hints = LoginHints(store)
         self.limits = Limits()
         self._context = LoginContext(
