@@ -7,9 +7,10 @@ named batch of a stated size; a batch's grant ends with its count, its lifetime 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from cardd.config import Consent as ConsentRules
 from cardd.core.events import EventBus
@@ -53,10 +54,43 @@ class Batch:
     count: int
 
 
-@dataclass(slots=True)
 class _Grant:
-    left: int
-    until: float
+    """What the person agreed to: so many signatures, until then. Only a ``Consent`` that was taken gives some back."""
+
+    def __init__(self, count: int, until: float) -> None:
+        self._left = count
+        self._until = until
+
+    def is_over(self, now: float) -> bool:
+        """Whether its lifetime has ended."""
+        return now > self._until
+
+    def take(self, count: int, how: str) -> Consent | None:
+        """Take so many signatures out of it; None when fewer are left."""
+        if count > self._left:
+            return None
+        self._left -= count
+        return Consent(how, partial(self._return, count))
+
+    def _return(self, count: int) -> None:
+        self._left += count
+
+
+class Consent:
+    """The agreement to the signatures of one request, taken out of what the person agreed to.
+
+    ``how`` is its name in the audit log. Whoever holds the consent gives it back when nothing was signed; once only.
+    """
+
+    def __init__(self, how: str, give_back: Callable[[], None]) -> None:
+        self.how = how
+        self._give_back: Callable[[], None] | None = give_back
+
+    def give_back(self) -> None:
+        """Return what was taken, where it was not returned before."""
+        give_back, self._give_back = self._give_back, None
+        if give_back:
+            give_back()
 
 
 @dataclass(slots=True)
@@ -81,7 +115,9 @@ class Consents(Part):
         self._asserting: dict[str, _Asserting] = {}
 
     def check_size(self, count: int, batch: Batch | None) -> None:
-        """Raises InvalidRequest when more is asked for than one consent may cover."""
+        """Raises InvalidRequest when more is asked for than one consent may cover, or more than the batch says."""
+        if batch and batch.count < count:
+            raise InvalidRequest(where="$.batch.count", why=f"{batch.count} < {count}")
         asked = max(count, batch.count if batch else 0)
         if asked > self._rules.batch_max:
             raise InvalidRequest(where="batch", why=f"{asked} > {self._rules.batch_max}")
@@ -104,37 +140,37 @@ class Consents(Part):
             params["patient"] = ", ".join(patients)
         return Question(topic, session.caller.peer.uid, params, caller=session.caller.key)
 
-    def spend(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> str | None:
-        """Take these signatures from the batch's grant, if it has one: the consent's name for the audit log.
+    def take(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> Consent | None:
+        """Take these signatures out of what was agreed to for the batch; None when the user must be asked.
 
-        None when the user must be asked. Raises BatchExhausted when the grant does not cover them.
+        Raises BatchExhausted when they are more than what is left.
         """
         grant = self._batches.get((session.id, batch.name)) if batch else None
-        if batch is None or grant is None or self._clock.monotonic() > grant.until:
+        if batch is None or grant is None or grant.is_over(self._clock.monotonic()):
             return None
-        if grant.left < len(requests):
+        consent = grant.take(len(requests), f"batch:{batch.name}")
+        if consent is None:
             raise BatchExhausted(batch=batch.name)
-        grant.left -= len(requests)
-        return f"batch:{batch.name}"
+        return consent
 
-    def refund(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> None:
-        """Give back what was spent on signatures that failed."""
-        grant = self._batches.get((session.id, batch.name)) if batch else None
-        if grant:
-            grant.left += len(requests)
+    def agreed(self, session: Session, requests: list[SignatureRequest], batch: Batch | None, how: str) -> Consent:
+        """Note that the user agreed to what ``question`` shows; what is left of a named batch may follow unasked.
 
-    def grant(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> None:
-        """Note that the user agreed; for a named batch, what is left of it may follow without asking again."""
+        Return the consent to these requests. Raises BatchExhausted where the batch is smaller than they are.
+        """
+        grant = _Grant(batch.count if batch else len(requests), self._clock.monotonic() + self._rules.batch_lifetime)
+        consent = grant.take(len(requests), how)
+        if consent is None:
+            raise BatchExhausted(batch=batch.name if batch else "")
         if batch:
-            left = max(0, batch.count - len(requests))
-            self._batches[session.id, batch.name] = _Grant(left, self._clock.monotonic() + self._rules.batch_lifetime)
+            self._batches[session.id, batch.name] = grant
+        return consent
 
-    async def ask(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> str:
-        """Ask in a dialog: the consent's name for the audit log. Raises ConsentRefused, ConsentTimeout."""
+    async def ask(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> Consent:
+        """Ask in a dialog. Raises ConsentRefused, ConsentTimeout."""
         if await self._prompter.confirm(self.question(session, requests, batch)) is Choice.NO:
             raise ConsentRefused
-        self.grant(session, requests, batch)
-        return "dialog"
+        return self.agreed(session, requests, batch, "dialog")
 
     async def reading(self, caller: Caller, card: str) -> None:
         """Consent to give this caller the certificates, and so the holder's data, of this card; asked once.

@@ -200,18 +200,19 @@ class Signing:
         work: Callable[[Card, str], list[bytes]],
     ) -> list[bytes]:
         """The signatures; ``work`` is told the consent's name. Without a held PIN, the PIN dialog is the consent."""
-        consent = self._consents.spend(session, requests, batch)
+        consent = self._consents.take(session, requests, batch)
         if consent is None and session.pin is not None:
             consent = await self._consents.ask(session, requests, batch)
         question = self._consents.question(session, requests, batch)
-        named = consent or "pin"
+        how = consent.how if consent else "pin"
         try:
-            values = await self._on_card(session, question, lambda card: work(card, named), operations=len(requests))
+            values = await self._on_card(session, question, lambda card: work(card, how), operations=len(requests))
         except CarddError:
-            self._consents.refund(session, requests, batch)
+            if consent:
+                consent.give_back()
             raise
         if consent is None:
-            self._consents.grant(session, requests, batch)
+            self._consents.agreed(session, requests, batch, how)
         return values
 
     async def _on_card(

@@ -22,6 +22,7 @@ from cardd.errors import (
     CardRemoved,
     ConsentRefused,
     InvalidRequest,
+    PinCancelled,
     PinWrong,
     SessionClosed,
     SessionExpired,
@@ -30,6 +31,7 @@ from cardd.model import Algorithm, Choice, Message, Outcome
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core
+from tests.rig.waiting import eventually
 
 DOCUMENT = b"Compte rendu SIMULATION"
 
@@ -132,7 +134,45 @@ async def test_a_failed_batch_gives_its_count_back(core: Core, session: Session)
     await core.readers.cards()[0].access.logout(session.id)
     with pytest.raises(PinWrong):
         await core.signing.sign(session, [request()], batch)
-    assert core.parts.consents.spend(session, [request()], batch) == "batch:lot"
+    consent = core.parts.consents.take(session, [request()], batch)
+    assert consent
+    assert consent.how == "batch:lot"
+
+
+async def test_a_refused_batch_grants_nothing_to_the_one_that_was_agreed_to(core: Core, session: Session) -> None:
+    core.sessions.lock(session)
+    first, second = asyncio.Event(), asyncio.Event()
+    core.person.attentive = first
+    accepted = asyncio.ensure_future(core.signing.sign(session, [request()], Batch("X", 1)))
+    await eventually(lambda: len(core.person.pin_questions) == 2)  # the login's, and this one
+    core.person.attentive = second
+    refused = asyncio.ensure_future(core.signing.sign(session, [request()] * 50, Batch("X", 50)))
+    await eventually(lambda: len(core.person.pin_questions) == 3)
+    core.person.pins = [PIN]
+    first.set()
+    assert len(await accepted) == 1
+    second.set()
+    with pytest.raises(PinCancelled):
+        await refused
+    with pytest.raises(BatchExhausted):
+        await core.signing.sign(session, [request(name="jamais-vu.pdf")], Batch("X", 50))
+
+
+async def test_a_consent_is_given_back_once(core: Core, session: Session) -> None:
+    batch = Batch("lot", 2)
+    await core.signing.sign(session, [request()], batch)
+    consent = core.parts.consents.take(session, [request()], batch)
+    assert consent
+    consent.give_back()
+    consent.give_back()
+    with pytest.raises(BatchExhausted):
+        core.parts.consents.take(session, [request()] * 2, batch)
+
+
+async def test_a_batch_smaller_than_what_it_asks_for_is_refused_unasked(core: Core, session: Session) -> None:
+    with pytest.raises(InvalidRequest):
+        await core.signing.sign(session, [request()] * 2, Batch("un", 1))
+    assert core.person.questions == []
 
 
 async def test_an_auth_token_signs_the_callers_own_origin_and_the_nonce(core: Core, session: Session) -> None:
