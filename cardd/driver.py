@@ -47,7 +47,7 @@ class Channel(Protocol):
         ...
 
     def transmit_secret(self, command: Command, secret: Secret) -> Response:
-        """The same with the secret's bytes as the body of ``command``; no copy of them is left behind."""
+        """Send ``command`` with the secret's bytes as its body; no copy of them is left behind."""
         ...
 
     def verify_on_pinpad(self, command: Command, pin: PinInfo) -> Response:

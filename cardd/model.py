@@ -97,7 +97,7 @@ class PinStatus:
 
     @property
     def state(self) -> PinState:
-        """The same as one word."""
+        """The PIN's state as one word."""
         match self.tries_left:
             case None:
                 return PinState.UNKNOWN

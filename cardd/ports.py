@@ -108,7 +108,7 @@ class ReaderListener(Protocol):
         ...
 
     def reader_removed(self, name: str) -> None:
-        """It went; a card in it was reported removed before."""
+        """A reader slot went; a card in it was reported removed before."""
         ...
 
     def card_inserted(self, name: str, atr: bytes) -> None:
@@ -120,7 +120,7 @@ class ReaderListener(Protocol):
         ...
 
     def card_removed(self, name: str) -> None:
-        """It left."""
+        """The card or token left this reader."""
         ...
 
     def source_failed(self, source: str, why: str) -> None:
@@ -182,7 +182,7 @@ class AuditLog(Protocol):
         ...
 
     def write(self, entries: Sequence[AuditEntry]) -> None:
-        """The same for several rows with one sync, all or none; blocks, from any thread but the loop's.
+        """Chain and write several rows with one sync, all or none; blocks, from any thread but the loop's.
 
         A card's thread records what the card did before anybody else hears of it.
         """

@@ -157,7 +157,7 @@ class Readers:
                 self.card_removed(token.reader)
 
     def token_inserted(self, name: str, token: Token) -> None:
-        """The same for a token, but for one whose card a driver of our own serves already: never both at once."""
+        """List a token, but for one whose card a driver of our own serves already: never both at once."""
         there = self._readers.get(token.slot)
         if there is None or there.card is None or not there.card.is_served_natively:
             self._insert(name, b"", token.kind, token.slot)

@@ -108,34 +108,34 @@ class TracedChannel:
 
     @property
     def atr(self) -> bytes:
-        """As the contract says."""
+        """The card's answer to reset."""
         return self._channel.atr
 
     @property
     def protocol(self) -> Protocol:
-        """As the contract says."""
+        """The transmission protocol that was negotiated."""
         return self._channel.protocol
 
     @property
     def epoch(self) -> int:
-        """As the contract says."""
+        """A number that grows when the card may have forgotten what it was told."""
         return self._channel.epoch
 
     @property
     def has_pinpad(self) -> bool:
-        """As the contract says."""
+        """Whether the PIN is typed on the reader."""
         return self._channel.has_pinpad
 
     def transmit(self, command: Command) -> Response:
-        """As the contract says."""
+        """Send one command, traced."""
         return self._traced(command, lambda: self._channel.transmit(command))
 
     def transmit_secret(self, command: Command, secret: Secret) -> Response:
-        """As the contract says; the trace knows the command without its body."""
+        """Send one command with a secret body; the trace knows the command without it."""
         return self._traced(command, lambda: self._channel.transmit_secret(command, secret))
 
     def verify_on_pinpad(self, command: Command, pin: PinInfo) -> Response:
-        """As the contract says; the trace knows the command without what was typed."""
+        """Have the reader's keypad complete the command; the trace knows it without what was typed."""
         return self._traced(command, lambda: self._channel.verify_on_pinpad(command, pin))
 
     def _traced(self, command: Command, send: Callable[[], Response]) -> Response:

@@ -1,4 +1,4 @@
-"""This machine: its clock, and what the process gives up before it touches a card.
+"""The machine: its clock, and what the process gives up before it touches a card.
 
 The process gives up core dumps, debuggers of the same user and new privileges. systemd's unit asks for most of this
 too; ``harden`` serves ``cardd run`` and other service managers as well.

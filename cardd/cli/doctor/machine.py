@@ -1,4 +1,4 @@
-"""This machine: its clock, and the memory that PINs are locked into."""
+"""The machine: its clock, and the memory that PINs are locked into."""
 
 from __future__ import annotations
 
