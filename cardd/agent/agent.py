@@ -100,6 +100,7 @@ async def _introduce(started: socket.socket) -> None:
 async def _skip_lines(pinentry: socket.socket, count: int) -> None:
     loop = asyncio.get_running_loop()
     while count:
+        await asyncio.sleep(0)  # the loop turns, however much is there to read
         byte = await loop.sock_recv(pinentry, 1)
         if not byte:
             raise PromptUnavailable(why="pinentry")
@@ -123,6 +124,7 @@ async def _pass(source: socket.socket, target: socket.socket) -> None:
         while size := await loop.sock_recv_into(source, room):
             await loop.sock_sendall(target, room[:size])
             room[:size] = bytes(size)
+            await asyncio.sleep(0)  # the other way, and SIGTERM, have their turn
 
 
 async def serve(path: Path, program: str | None) -> None:

@@ -15,6 +15,7 @@ from cardd.errors import PromptUnavailable
 from cardd.secret import CAPACITY, Secret
 
 LINE_MAX = 1000
+ANSWER_LINES_MAX = 64  # of one answer, and so its bytes; a pinentry says two or three
 HEX = {ord(digit): value for value, digit in enumerate("0123456789ABCDEF")} | {
     ord(digit): value for value, digit in enumerate("abcdef", 10)
 }
@@ -57,8 +58,10 @@ class Assuan:
         await self._send(name, argument)
         if into is not None:
             into.wipe()
-        while not await self._answer(into):
-            pass
+        for _ in range(ANSWER_LINES_MAX):
+            if await self._answer(into):
+                return
+        raise PromptUnavailable(why="Assuan")
 
     def close(self) -> None:
         """End the conversation; whatever was received is wiped."""
@@ -87,6 +90,7 @@ class Assuan:
 
     async def _line(self) -> int:
         """The length of the first line in the page, received as far as needed."""
+        await asyncio.sleep(0)  # whoever always has more to say would never let the loop turn, and no limit fire
         while True:
             with self._page.room() as page:
                 end = _find_newline(page, self._size)

@@ -24,6 +24,7 @@ from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
 
 MOMENT, GRACE = 0.1, 1.0  # seconds that a pinentry has to end by itself, and when it is told to
+ATTEMPTS_MAX = 10  # at typing what can be a PIN; a program that types for ever is no person
 GRAPHICAL = ("pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-x11")
 TEXTUAL = ("pinentry-curses", "pinentry-tty")
 
@@ -153,7 +154,7 @@ async def ask_pin(talk: Assuan, asked: PinQuestion, language: str, seconds: int,
     Raises PinCancelled, PinTimeout, PromptUnavailable.
     """
     words = pin_words(asked, language, seconds)
-    while True:
+    for _ in range(ATTEMPTS_MAX):
         await _show(talk, words, seconds)
         try:
             await talk.command("GETPIN", into=into)
@@ -163,6 +164,7 @@ async def ask_pin(talk: Assuan, asked: PinQuestion, language: str, seconds: int,
             return
         into.wipe()
         words = pin_words(asked, language, seconds, format_error=True)
+    raise PinCancelled
 
 
 async def confirm(talk: Assuan, question: Question, language: str, seconds: int) -> Choice:

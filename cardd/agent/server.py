@@ -94,6 +94,7 @@ class AgentServer:
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await asyncio.sleep(0)  # the loop turns, however many wait to be accepted
             try:
                 connection, _ = await loop.sock_accept(listener)
             except OSError as error:  # this process has no file descriptor left

@@ -7,6 +7,7 @@ import contextlib
 import os
 import resource
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cardd.agent.server import AGENTS_MAX
-from cardd.errors import PromptUnavailable
+from cardd.errors import PinCancelled, PromptUnavailable
 from tests.agent.desk import US, Desk
 from tests.rig import other_user
 from tests.rig.agent import agent_process, other_users_agent
@@ -211,6 +212,29 @@ async def test_agents_are_accepted_again_after_file_descriptors_ran_out(
             await eventually(lambda: "could not be accepted" in caplog.text)
             assert desk.agents.waiting(US) == 0
         await desk.has(1)
+
+
+@pytest.mark.parametrize(
+    "says", [b"S x\n", b"# x\n", b"D 1\n", b"OK\nD x\n", b"S x\nOK\n"], ids=lambda says: says.decode()
+)
+async def test_an_agent_that_talks_without_end_freezes_nobody(desk: Desk, says: bytes) -> None:
+    with closing(socket.socket(socket.AF_UNIX)) as agent:
+        agent.connect(str(desk.path))
+        agent.send(GREETING)
+        await desk.has(1)
+        talker = threading.Thread(target=talk_without_end, args=(agent, says))
+        talker.start()
+        with pytest.raises((PromptUnavailable, PinCancelled)):
+            await asyncio.wait_for(desk.ask(), 10)
+        talker.join()
+
+
+def talk_without_end(agent: socket.socket, says: bytes) -> None:
+    """Wait for the first question, then say this until the other side has hung up."""
+    agent.recv(1, socket.MSG_PEEK)
+    with contextlib.suppress(OSError):
+        while True:
+            agent.sendall(says * 10_000)
 
 
 @contextmanager

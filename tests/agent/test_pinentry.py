@@ -135,6 +135,23 @@ async def test_a_question_has_two_answers_or_three(
     assert await dialogs.confirm(asked) is choice
 
 
+async def test_a_pinentry_that_never_ends_its_answer_is_given_up(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
+    pinentry.answer("flood", "flood")
+    with pytest.raises(PromptUnavailable):
+        await dialogs.confirm(question("sign", document="a.pdf", digest="00"))
+    with pytest.raises(PromptUnavailable):
+        await typed(dialogs, pin_question())
+
+
+async def test_who_never_types_what_can_be_a_pin_is_not_asked_for_ever(
+    pinentry: ScriptedPinentry, dialogs: Dialogs
+) -> None:
+    pinentry.answer(*["pin:x"] * 1000)
+    with pytest.raises(PinCancelled):
+        await typed(dialogs, pin_question())
+    assert len(pinentry.shown()) <= 10
+
+
 async def test_no_answer_to_a_question_is_a_timeout(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
     pinentry.answer("timeout")
     with pytest.raises(ConsentTimeout):

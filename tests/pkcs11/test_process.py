@@ -171,13 +171,14 @@ def test_closing_does_not_wait_for_a_module_that_hangs(load: Load, shim: Shim) -
     assert [type(failure) for failure in failures] == [ModuleFailed]
 
 
-def test_an_answer_that_only_trickles_in_is_late(hsm: SoftHsm) -> None:
+@pytest.mark.parametrize("pause", [0.05, 0.0], ids=["now and then", "always one more byte"])
+def test_an_answer_that_only_trickles_in_is_late(hsm: SoftHsm, pause: float) -> None:
     ours, theirs = socket.socketpair()
     stop = threading.Event()
 
     def trickle() -> None:
-        theirs.sendall((1000).to_bytes(4, "big"))
-        while not stop.wait(0.05):
+        theirs.sendall((2_000_000).to_bytes(4, "big"))
+        while not stop.wait(pause):
             theirs.sendall(b"\0")
 
     thread = threading.Thread(target=trickle)

@@ -48,6 +48,9 @@ def play(answer):
         sys.stdout.write("D " + "1" * 8000)
         sys.stdout.flush()
         time.sleep(60)
+    elif answer == "flood":
+        while True:
+            sys.stdout.write("S x\\n" * 20000)
     elif answer == "hang":
         time.sleep(60)
     elif answer.startswith("pin:"):
@@ -105,7 +108,7 @@ class ScriptedPinentry:
     """``path`` is the program to configure. Without other orders it types ``pin`` and agrees to everything.
 
     An answer is ``pin:…``, ``yes``, ``no`` (the middle button, or refuse), ``cancel``, ``timeout``, ``crash``,
-    ``garbage``, ``endless`` or ``hang``.
+    ``garbage``, ``endless``, ``flood`` (status lines without end) or ``hang``.
     """
 
     def __init__(self, directory: Path, *, pin: str = "1234", confirm: str = "yes") -> None:

@@ -13,7 +13,6 @@ from msgspec import Struct, msgpack
 
 PREFIX = 4
 FRAME_MAX = 8 * 1024 * 1024
-SHORTEST = 0.001  # seconds; zero would mean not to wait for what has arrived
 
 Rectangle = tuple[float, float, float, float]
 
@@ -122,7 +121,10 @@ def _exactly(link: socket.socket, size: int, deadline: float | None = None) -> b
     room = memoryview(received)
     while room:
         if deadline is not None:
-            link.settimeout(max(deadline - time.monotonic(), SHORTEST))
+            left = deadline - time.monotonic()
+            if left <= 0:  # looked at here too: whoever always has one more byte lets no wait end
+                raise TimeoutError
+            link.settimeout(left)
         count = link.recv_into(room)
         if not count:
             raise Broken

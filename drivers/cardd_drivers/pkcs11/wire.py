@@ -16,7 +16,6 @@ from cardd.secret import CAPACITY, Secret
 
 FRAME_MAX = 2 * 1024 * 1024
 PREFIX = 4
-SHORTEST = 0.001  # seconds; zero would mean not to wait for what has arrived
 EVENT = b"!"  # a token came or went, or the process ended; told on a socket of its own
 
 _encoder = msgpack.Encoder()
@@ -183,7 +182,10 @@ def _secret(link: socket.socket, size: int) -> Secret:
 def _fill(link: socket.socket, room: memoryview, deadline: float | None = None) -> None:
     while room:
         if deadline is not None:
-            link.settimeout(max(deadline - time.monotonic(), SHORTEST))
+            left = deadline - time.monotonic()
+            if left <= 0:  # looked at here too: whoever always has one more byte lets no wait end
+                raise TimeoutError
+            link.settimeout(left)
         received = link.recv_into(room)
         if not received:
             raise Broken
