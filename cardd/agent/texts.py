@@ -5,7 +5,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 
 | topic | params |
 |---|---|
-| ``pair`` | name, vendor, program, user, code, psc_token (when it wants that) |
+| ``pair`` | name, vendor, program, user, code; psc_token, sessions (when it wants that) |
 | ``login``, ``unlock``, ``certificates`` | client |
 | ``sign`` | client, document, digest, patient (may be absent) |
 | ``sign_batch`` | client, batch, count, documents, patient (may be absent) |
@@ -33,7 +33,7 @@ from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question
 from cardd.secret import Secret
 
 # bytes as Assuan sends them: with all that a dialog shows they stay below its line's length, so that nothing is cut off
-NAME_MAX, LONG_MAX = 120, 270
+NAME_MAX, LONG_MAX = 96, 270
 LONG = {"documents", "origin", "program"}  # the longest origin has 267 bytes
 # other, format (bidirectional controls among them), surrogates, private use, unassigned; line and paragraph separators
 UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -98,6 +98,7 @@ ALSO = {  # what has a line of its own, by its parameter
     ),
     "air": N_("For the DMP, your organisation's certificate signs them; they are for reading only (AIR)."),
     "lent": N_("That certificate is your organisation's, not your own."),
+    "sessions": N_("It also asks to see who is logged in with your other programs."),
     "psc_token": N_(
         "It also asks to receive your Pro Santé Connect token, with which it acts in your name at other services as "
         "long as the session lasts."

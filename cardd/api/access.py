@@ -58,6 +58,13 @@ def client_or_local(call: Call) -> None:
         client(call)
 
 
+def local_or_program(call: Call) -> None:
+    """Let in a program on the Unix socket, a paired one by its secret."""
+    if not call.connection.is_local:
+        raise Forbidden
+    client_or_local(call)
+
+
 def session(call: Call) -> None:
     """Let in the holder of the session's token: same OS user, and same origin when a page opened the session."""
     call.open_session = _session(call, touch=True)

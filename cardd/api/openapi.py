@@ -30,6 +30,7 @@ SECURITY: dict[object, list[JsonValue]] = {
     access.administrator: [{"local": []}],
     access.client: [{"client": []}, {"page": []}],
     access.client_or_local: [{"client": []}, {"page": []}, {"local": []}],
+    access.local_or_program: [{"client": [], "local": []}, {"local": []}],
     access.session: [{"session": []}],
     access.session_untouched: [{"session": []}],
     access.session_or_local: [{"session": []}, {"local": []}],

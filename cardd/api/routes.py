@@ -20,6 +20,7 @@ from cardd.api.access import (
     client,
     client_or_local,
     local,
+    local_or_program,
     program,
     program_or_asking_page,
     session,
@@ -81,7 +82,8 @@ ROUTES: tuple[Route, ...] = (
     post("/v1/cards/{id}/pin-unblocks", client_or_local, cards.PIN_BODY, cards.unblock_pin, "The user unblocks the PIN",
          answers={204: None}),
 
-    get("/v1/sessions", local, sessions.everyone, "The asking OS user's sessions", answers={200: SessionsAnswer}),
+    get("/v1/sessions", local_or_program, sessions.everyone, "The asking OS user's sessions",
+        answers={200: SessionsAnswer}),
     post("/v1/sessions", client, sessions.SESSION_BODY, sessions.open_one, "Log in",
          answers={201: SessionAnswer, 202: SessionAnswer}, idempotent=True),
     get("/v1/sessions/{id}", session_untouched, sessions.show, "State and identity", answers={200: SessionAnswer}),

@@ -24,7 +24,7 @@ from cardd.api.schemas.sessions import (
     SituationAnswer,
     SituationBody,
 )
-from cardd.core.clients import PSC_TOKEN
+from cardd.core.clients import PSC_TOKEN, SESSIONS
 from cardd.core.sessions import Session
 from cardd.errors import InvalidRequest
 from cardd.identity.ecps.context import Request
@@ -37,6 +37,7 @@ SITUATION_BODY = Shape(SituationBody)
 AUTH_TOKEN_BODY = Shape(AuthTokenBody)
 PSC_TOKEN_BODY = Shape(PscTokenBody)
 OF_PSC = ("login_hint", "remember_login_hint", "flow", "channel")
+NOT_TOLD = Identity("", "", "")
 WEB_EID = "web-eid:1.0"
 
 
@@ -106,8 +107,18 @@ def _acting(body: ActingBody) -> Identity:
 
 
 async def everyone(call: Call) -> Reply:
-    """Return the sessions of the asking OS user, without their tokens."""
-    return Reply(body=SessionsAnswer([described(call, s) for s in call.parts.sessions.of(call.peer.uid)]))
+    """Return the sessions of the asking OS user, without tokens; of another client's, not whom they stand for."""
+    sees_all = call.parts.clients.is_permitted(call.caller, SESSIONS)
+    return Reply(
+        body=SessionsAnswer(
+            [
+                described(call, session)
+                if sees_all or session.caller.key == call.caller.key
+                else outlined(call, session)
+                for session in call.parts.sessions.of(call.peer.uid)
+            ]
+        )
+    )
 
 
 async def show(call: Call) -> Reply:
@@ -142,22 +153,28 @@ async def close(call: Call) -> Reply:
 
 
 def described(call: Call, session: Session) -> SessionAnswer:
-    """Return a session for the API."""
-    pending = session.pending
+    """Return a session for the client that opened it."""
+    pending, answer = session.pending, outlined(call, session)
+    answer.identity = identity_answer(session.identity)
+    answer.binding_message = (pending and pending.binding_message) or UNSET
+    answer.authorization_url = (pending and pending.authorization_url) or UNSET
+    answer.start_url = (pending and pending.start_url) or UNSET
+    answer.situations = [_situation(one) for one in session.situations] or UNSET
+    answer.situation = session.situation.id if session.situation else UNSET
+    return answer
+
+
+def outlined(call: Call, session: Session) -> SessionAnswer:
+    """Return what any program of the session's OS user may know of it: that it is there, and whose; nobody's name."""
     return SessionAnswer(
         id=session.id,
         method=cast(Literal["cpx", "csa", "ecps"], session.method),
         state=session.state.value,
         opened_at=session.opened_at,
         expires_at=call.parts.sessions.expires_at(session),
-        identity=identity_answer(session.identity),
+        identity=identity_answer(NOT_TOLD),
         card=session.card.id if session.card else None,
         client=session.caller.name,
-        binding_message=(pending and pending.binding_message) or UNSET,
-        authorization_url=(pending and pending.authorization_url) or UNSET,
-        start_url=(pending and pending.start_url) or UNSET,
-        situations=[_situation(one) for one in session.situations] or UNSET,
-        situation=session.situation.id if session.situation else UNSET,
     )
 
 

@@ -157,9 +157,9 @@ class CarddClient:
     ) -> Paired:
         """Ask the user to accept this program. ``on_code`` gets the 6-digit code to show until this returns.
 
-        ``permissions`` are what the program wants beside logins and signatures: ``psc_token``. The secret serves the
-        further calls of this client; keep it where only your program's user can read it. Raises PairingRefused,
-        ConsentTimeout, PromptUnavailable.
+        ``permissions`` are what the program wants beside logins and signatures: ``psc_token``, ``sessions``. The secret
+        serves the further calls of this client; keep it where only your program's user can read it. Raises
+        PairingRefused, ConsentTimeout, PromptUnavailable.
         """
         body: dict[str, object] = {"name": name, "vendor": vendor, "software_id": software_id}
         body |= {"permissions": list(permissions)} if permissions else {}
@@ -297,8 +297,11 @@ class CarddClient:
         return Session(self._transport, identifier, token)
 
     async def sessions(self) -> tuple[SessionState, ...]:
-        """Return the open sessions of the asking OS user; Unix socket only."""
-        return (await self._transport.get("/v1/sessions", Sessions)).sessions
+        """Return the open sessions of the asking OS user; Unix socket only.
+
+        Those that another client opened name nobody, unless this one was paired with the permission ``sessions``.
+        """
+        return (await self._transport.get("/v1/sessions", Sessions, self.secret)).sessions
 
     async def close_session(self, identifier: str) -> None:
         """Close a session of the asking OS user without its token; Unix socket only."""

@@ -30,6 +30,7 @@ from cardd.ports import Clock, Prompter, Store
 
 STORE = "clients"
 PSC_TOKEN = "psc_token"  # noqa: S105 - the name of a permission
+SESSIONS = "sessions"  # to see whom all sessions of the OS user stand for
 PAIRING_LIFETIME = 300.0
 
 
@@ -67,7 +68,7 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class PairingRequest:
-    """What a program says of itself, and what it wants beside logins and signatures (``PSC_TOKEN``)."""
+    """What a program says of itself, and what it wants beside logins and signatures (``PSC_TOKEN``, ``SESSIONS``)."""
 
     name: str
     vendor: str
@@ -158,9 +159,13 @@ class Clients(Part):
 
     def check_permission(self, caller: Caller, permission: str) -> None:
         """Raises PermissionMissing for a caller whose pairing was not approved for this; a page never is."""
-        program = next((found for found in self.programs(caller.peer.uid) if found.id == caller.id), None)
-        if program is None or permission not in program.permissions:
+        if not self.is_permitted(caller, permission):
             raise PermissionMissing(permission=permission)
+
+    def is_permitted(self, caller: Caller, permission: str) -> bool:
+        """Whether the caller's pairing was approved for this."""
+        program = next((found for found in self.programs(caller.peer.uid) if found.id == caller.id), None)
+        return program is not None and permission in program.permissions
 
     def prove(self, client: str, challenge: str, address: str, peer: Peer) -> str:
         """The daemon's proof for one of this user's programs (``tokens.proof``). Raises ClientUnknown."""

@@ -18,6 +18,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
         "program": "/usr/bin/lps",
         "code": "402817",
         "psc_token": "",
+        "sessions": "",
     },
     "login": {"client": "LPS"},
     "unlock": {"client": "LPS"},

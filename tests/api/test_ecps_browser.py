@@ -64,6 +64,7 @@ async def test_the_address_is_told_to_the_program_and_to_nobody_who_listens_only
     got = await begin(ecps)
     assert URL(got.text("authorization_url")).query["code_challenge_method"] == "S256"
     listed = await ecps.call("GET", "/v1/sessions", via="unix")
+    assert b"authorization_url" not in listed.raw
     assert got.text("token").encode() not in listed.raw
 
 

@@ -8,11 +8,12 @@ import pytest
 
 from cardd.errors import PromptUnavailable
 from cardd.model import Choice
-from tests.api.workbench import PAGE, PAGE_WITH_PORT, PIN, Workbench
+from tests.api.workbench import PAGE, PAGE_WITH_PORT, PIN, SOFTWARE, Workbench
 from tests.rig.simulator import simulated_card
 from tests.rig.waiting import eventually
 
 LOGIN = {"method": "cpx"}
+NATIONAL_ID = "899000000010"  # the simulated card's
 SIGNATURE = {"document_name": "Ordonnance", "document": "b3Jkb25uYW5jZQ=="}
 
 
@@ -91,6 +92,36 @@ async def test_cardctl_sees_and_closes_the_sessions_of_its_own_user(api: Workben
     assert (await api.call("DELETE", path)).code == "session.unknown"  # without token, not over TCP
     assert (await api.call("DELETE", path, via="unix")).status == 204
     assert (await api.call("GET", path, bearer=token)).code == "session.closed"
+
+
+async def test_an_unpaired_program_of_the_same_user_learns_of_no_session_whom_it_stands_for(api: Workbench) -> None:
+    await api.logged_in()
+    listed = await api.call("GET", "/v1/sessions", via="unix")
+    assert listed.text("sessions", 0, "client") == SOFTWARE["name"]
+    assert listed.text("sessions", 0, "identity", "national_id") == ""
+    assert NATIONAL_ID.encode() not in listed.raw
+    assert b"SIMULATION" not in listed.raw
+
+
+async def test_a_paired_program_learns_whom_its_own_sessions_stand_for_and_no_others(api: Workbench) -> None:
+    owner, other = await api.pair(), await api.pair()
+    await api.login(owner)
+    for secret, shown in ((owner, NATIONAL_ID), (other, "")):
+        listed = await api.call("GET", "/v1/sessions", bearer=secret, via="unix")
+        assert listed.text("sessions", 0, "identity", "national_id") == shown
+
+
+async def test_a_program_sees_whom_all_sessions_stand_for_when_the_user_agreed_to_that_in_its_pairing(
+    api: Workbench,
+) -> None:
+    await api.logged_in()
+    secret = await api.pair(permissions=["sessions"])
+    assert ["sessions" in question.params for question in api.person.questions] == [False, True]
+    listed = await api.call("GET", "/v1/sessions", bearer=secret, via="unix")
+    assert listed.text("sessions", 0, "identity", "national_id") == NATIONAL_ID
+    api.uid = 54321
+    api.forget_connections()
+    assert (await api.call("GET", "/v1/sessions", bearer=secret, via="unix")).code == "client.unknown"
 
 
 async def test_the_card_leaves_and_its_session_is_closed_before_the_next_answer(api: Workbench) -> None:

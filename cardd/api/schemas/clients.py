@@ -16,7 +16,7 @@ class PairBody(Body):
     name: Name
     vendor: Name
     software_id: Identifier
-    permissions: Annotated[list[Literal["psc_token"]], Meta(max_length=4)] = field(default_factory=list)
+    permissions: Annotated[list[Literal["psc_token", "sessions"]], Meta(max_length=4)] = field(default_factory=list)
 
 
 class OriginBody(Body):

@@ -149,7 +149,10 @@ class PscTokenAnswer(Answer):
 
 
 class SessionsAnswer(Answer):
-    """GET /v1/sessions: the sessions of the asking OS user, without tokens."""
+    """GET /v1/sessions: the sessions of the asking OS user, without tokens.
+
+    Those of other clients name nobody: the identity's texts are empty, and all that is not demanded is left out.
+    """
 
     sessions: list[SessionAnswer]
 

@@ -21,7 +21,7 @@ from cardd.cli.terminal import large_digits, table
 from cardd.cli.waiting import waiting
 from cardd.cli.wording import session_in_words, state_in_words
 from cardd.client import Acting, CarddClient, Pairing, PscLogin, Session, SessionState
-from cardd.errors import CarddError, ClientUnknown, InvalidRequest, SessionError
+from cardd.errors import CarddError, ClientLocked, ClientUnknown, InvalidRequest, SessionError
 from cardd.i18n import N_, Domain
 
 _ = Domain("cli")
@@ -36,6 +36,7 @@ ACTING = {
 REQUIRED = ("national_id", "family_name", "given_name")
 HEADS = (N_("SESSION"), N_("OPENED BY"), N_("HOLDER"), N_("STATE"), N_("UNTIL"))
 PROGRAM = ("cardctl", "cardd", "cardctl")  # name, vendor and software identifier
+PERMISSIONS = ("sessions",)
 AGAIN = "r"
 HINT = "$.login_hint"
 DIGITS = N_("Digits to compare on the mobile: {digits}")
@@ -121,7 +122,7 @@ def _acting(context: Context) -> Acting | None:
 async def _pair(context: Context, cardd: CarddClient) -> None:
     """Show the code, and wait for the user with the time left."""
     shown: asyncio.Future[Pairing] = asyncio.get_running_loop().create_future()
-    pairing = asyncio.ensure_future(cardd.pair(*PROGRAM, on_code=shown.set_result))
+    pairing = asyncio.ensure_future(cardd.pair(*PROGRAM, permissions=PERMISSIONS, on_code=shown.set_result))
     await asyncio.wait((shown, pairing), return_when=asyncio.FIRST_COMPLETED)
     if shown.done():
         context.terminal.tell([_("Code: {code}", context.language, code=shown.result().code)])
@@ -305,18 +306,18 @@ def _sessions_arguments(parser: Parser) -> None:
 
 async def _sessions(context: Context) -> int:
     """List the open sessions of this user, whichever program opened them, or close one."""
-    async with context.client() as cardd:
-        if context.arguments.action == "close":
+    if context.arguments.action == "close":
+        async with context.client() as cardd:
             await cardd.close_session(context.arguments.id)
-            context.answer({"closed": context.arguments.id}, [_("The session is closed.", context.language)])
-            return Exit.OK
-        sessions = await cardd.sessions()
+        context.answer({"closed": context.arguments.id}, [_("The session is closed.", context.language)])
+        return Exit.OK
+    sessions = await _every_session(context)
     heads = [_(head, context.language) for head in HEADS]
     rows = [
         [
             session.id,
             session.client,
-            f"{session.identity.given_name} {session.identity.family_name}",
+            f"{session.identity.given_name} {session.identity.family_name}".strip(),  # cardctl may not be paired
             state_in_words(context, session.state),
             session.expires_at.astimezone().strftime("%H:%M"),
         ]
@@ -324,6 +325,15 @@ async def _sessions(context: Context) -> int:
     ]
     context.answer({"sessions": sessions}, table(heads, rows) if rows else [_("No open session.", context.language)])
     return Exit.OK
+
+
+async def _every_session(context: Context) -> tuple[SessionState, ...]:
+    """Return the open sessions of this user; whom those of other programs stand for only where cardctl is paired."""
+    with suppress(ClientUnknown, ClientLocked):
+        async with context.client(context.remembered.secret) as cardd:
+            return await cardd.sessions()
+    async with context.client() as cardd:
+        return await cardd.sessions()
 
 
 COMMANDS = {
