@@ -41,8 +41,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               PscApiUnknown
             · PscTokenError
                 · PscTokenMalformed, PscTokenAlgorithm, PscTokenKey, PscTokenSignature, PscTokenIssuer,
-                  PscTokenAudience, PscTokenBinding, PscTokenExpired, PscTokenFromFuture, PscTokenLevel,
-                  PscTokenReplayed
+                  PscTokenAudience, PscTokenBinding, PscTokenExpired, PscTokenFromFuture, PscTokenStale,
+                  PscTokenType, PscTokenLevel, PscTokenReplayed
         · DocumentError (document.py)
             · DocumentEmpty, DocumentTooLarge, DocumentMalformed, DocumentUnsupported, DocumentUnknown, DocumentsFull,
               DocumentNoSpace, DocumentUnrecognised, DocumentContentMissing, DocumentContentTwice,

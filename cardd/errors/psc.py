@@ -345,6 +345,26 @@ class PscTokenFromFuture(PscTokenError):
     remedy = N_("Check this machine's clock (timedatectl), then start again.")
 
 
+class PscTokenStale(PscTokenError):
+    """The token was made, or the person logged in, longer ago than a login takes."""
+
+    code = "psc.token_stale"
+    title = N_("A token of long ago")
+    detail = N_("A token ({token}) was made too long ago, or tells of a login of long ago ({claim}).")
+    remedy = N_("Check this machine's clock (timedatectl), then log out of Pro Santé Connect's page and start again.")
+
+    claim: str  # iat, auth_time
+
+
+class PscTokenType(PscTokenError):
+    """The token is of another kind than is expected: an access token or a logout token, say."""
+
+    code = "psc.token_type"
+    title = N_("A token of another kind")
+    detail = N_("Another kind of token came in the place of one ({token}).")
+    remedy = N_("Tell your software's support; do not insist.")
+
+
 class PscTokenLevel(PscTokenError):
     """The token names a weaker login than was asked for (``acr``)."""
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from cardd.errors import CarddError, PscGarbled, PscRequestRefused, PscTokenMalformed, PscTokenReplayed
 from cardd.oidc.fields import JsonObject, number
 from cardd.oidc.provider import Login, Provider
-from cardd.oidc.signed import Binding, IdToken, check_audience, check_issuer, check_times, verify
+from cardd.oidc.signed import Binding, IdToken, check_audience, check_issuer, check_times, check_type, verify
 from cardd.oidc.tokens import TokenSet
 
 TOKEN = "logout_token"  # noqa: S105 - its name
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
-TYPES = (None, "JWT", "logout+jwt")
+TYPES = (None, "jwt", "logout+jwt")
 LIFETIME = 120.0  # of a logout token without an end of its own
 REMEMBERED = 1024
 
@@ -74,13 +74,14 @@ class LogoutNotices:
         """Validate a logout token (2.6 there). Raises the PscToken… errors, or what fetching the keys raises."""
         settings = self._provider.settings
         signed = await verify(raw, self._provider.keys, TOKEN)
+        check_type(signed, TYPES, TOKEN)
         claims = _with_end(signed.claims)
         check_issuer(claims, settings.issuer, TOKEN)
         check_audience(claims, settings.client_id, TOKEN)
         now = self._provider.clock.now().timestamp()
         check_times(claims, now, settings.skew, TOKEN)
         notice, jti = _read(claims), claims.get("jti")
-        if signed.type not in TYPES or "nonce" in claims or not isinstance(jti, str):
+        if "nonce" in claims or not isinstance(jti, str):
             raise PscTokenMalformed(token=TOKEN)
         self._remember(jti, (number(claims, "exp") or now) + settings.skew, now)
         return notice

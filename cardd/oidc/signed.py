@@ -3,6 +3,9 @@
 PyJWT checks signatures; claims are compared here, against cardd's clock, so that each fault has its own error. Only
 asymmetric algorithms are accepted, whatever the token or the provider says (RFC 8725, 3.1).
 
+What stands among the keys and is none that we use (another kind, not even a key) is passed over; where several bear the
+token's name, each is tried: all of them are the provider's.
+
 A token that names an unknown key makes us fetch the keys (RFC 7517) once more, but no more often than
 ``REFETCH_INTERVAL``, so that forged tokens cannot make us hammer the provider; ``RETRY_INTERVAL`` where it did not
 answer.
@@ -14,7 +17,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -34,10 +37,12 @@ from cardd.errors import (
     PscTokenLevel,
     PscTokenMalformed,
     PscTokenSignature,
+    PscTokenStale,
+    PscTokenType,
     PscUnavailable,
 )
 from cardd.oidc.discovery import ProviderSettings
-from cardd.oidc.fields import JsonObject, number, objects, parse, text, texts
+from cardd.oidc.fields import JsonObject, number, parse, texts
 from cardd.oidc.tokens import Token
 from cardd.ports import Clock
 
@@ -48,6 +53,10 @@ REFETCH_INTERVAL = 30.0
 RETRY_INTERVAL = 1.0
 RSA_BITS_MIN = 2048
 KEYS_MAX = 64
+ISSUED_AGE = 300.0  # seconds: a token comes from the provider as soon as it is made
+LOGIN_AGE = 12 * 3600.0  # seconds: PSC's own sessions, in which the page asks nobody, last four hours
+TYPES = (None, "jwt")  # of a token that has no kind of its own (RFC 7519, 5.1)
+OTHER_KINDS = ("Bearer", "DPoP", "Refresh", "Offline", "Logout")  # Keycloak says the kind among the claims
 ID_TOKEN = "id_token"  # noqa: S105 - its name
 AUTH_REQ_ID = "urn:openid:params:jwt:claim:auth_req_id"
 SUBJECT_MAX = 255
@@ -69,28 +78,28 @@ class KeySet:
         self._fetched: float | None = None
         self._refetch_from = 0.0
 
-    async def find(self, kid: str | None, algorithm: str) -> PublicKey | None:
-        """Return the one key of that id that serves the algorithm; None when there is none, or no id and several.
+    async def find(self, kid: str | None, algorithm: str) -> list[PublicKey]:
+        """Return the keys of that id, or all without one, that serve the algorithm.
 
         Raises PscUnavailable, PscCertificate, PscGarbled while fetching.
         """
         async with self._lock:
             if self._fetched is None or self._clock.monotonic() - self._fetched >= MAX_AGE:
                 await self._load_anew()
-            return self._pick(kid, algorithm) or await self._refetched_key(kid, algorithm)
+            return self._pick(kid, algorithm) or await self._refetched(kid, algorithm)
 
-    async def find_again(self, kid: str | None, algorithm: str) -> PublicKey | None:
-        """Return the key after a signature did not hold: None when the keys were fetched anew a moment ago.
+    async def find_again(self, kid: str | None, algorithm: str) -> list[PublicKey]:
+        """Return the keys after a signature did not hold: none when they were fetched anew a moment ago.
 
         Raises as ``find``.
         """
         async with self._lock:
-            return await self._refetched_key(kid, algorithm)
+            return await self._refetched(kid, algorithm)
 
-    async def _refetched_key(self, kid: str | None, algorithm: str) -> PublicKey | None:
+    async def _refetched(self, kid: str | None, algorithm: str) -> list[PublicKey]:
         now = self._clock.monotonic()
         if now < self._refetch_from:
-            return None
+            return []
         self._refetch_from = now + RETRY_INTERVAL
         await self._load()
         self._refetch_from = now + REFETCH_INTERVAL
@@ -106,13 +115,15 @@ class KeySet:
             self._fetched = self._clock.monotonic() - MAX_AGE + REFETCH_INTERVAL
 
     async def _load(self) -> None:
-        self._keys = objects(await self._fetch(), "keys", KEYS_MAX)
+        found = (await self._fetch()).get("keys")
+        if not isinstance(found, list):
+            raise PscGarbled(what="keys")
+        self._keys = [key for key in found[:KEYS_MAX] if isinstance(key, dict)]
         self._fetched = self._clock.monotonic()
 
-    def _pick(self, kid: str | None, algorithm: str) -> PublicKey | None:
-        named = [key for key in self._keys if kid is None or text(key, "kid") == kid]
-        suiting = [usable for key in named if (usable := _usable(key, algorithm)) is not None]
-        return suiting[0] if len(suiting) == 1 else None
+    def _pick(self, kid: str | None, algorithm: str) -> list[PublicKey]:
+        named = [key for key in self._keys if kid is None or key.get("kid") == kid]
+        return [usable for key in named if (usable := _usable(key, algorithm)) is not None]
 
 
 def _usable(jwk: JsonObject, algorithm: str) -> PublicKey | None:
@@ -122,7 +133,7 @@ def _usable(jwk: JsonObject, algorithm: str) -> PublicKey | None:
         return None
     try:
         key: object = PyJWK({**jwk, "alg": algorithm}).key
-    except (PyJWTError, ValueError, TypeError):
+    except Exception:  # noqa: BLE001 - what is no key of ours may be anything, and must not keep ours from serving
         return None
     if isinstance(key, RSAPublicKey):
         return key if key.key_size >= RSA_BITS_MIN else None
@@ -147,16 +158,23 @@ async def verify(raw: str, keys: KeySet, token: str) -> Signed:
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise PscTokenAlgorithm(token=token)
     kid, type_ = _text(header, "kid", token), _text(header, "typ", token)
-    key = await keys.find(kid, algorithm)
-    if key is None:
+    found = await keys.find(kid, algorithm)
+    if not found:
         raise PscTokenKey(token=token)
     try:
-        return Signed(type_, _claims(raw, key, algorithm, token))
+        return Signed(type_, _claims(raw, found, algorithm, token))
     except PscTokenSignature:  # it may be a new key that has no id, or the old one's
         again = await keys.find_again(kid, algorithm)
-        if again is None:
+        if not again:
             raise
         return Signed(type_, _claims(raw, again, algorithm, token))
+
+
+def check_type(signed: Signed, allowed: Collection[str | None], token: str) -> None:
+    """Check that the header's ``typ``, in lower case, is allowed (RFC 8725, 3.11). Raises PscTokenType."""
+    kind = signed.type.lower().removeprefix("application/") if signed.type is not None else None
+    if kind not in allowed:
+        raise PscTokenType(token=token)
 
 
 def check_issuer(claims: JsonObject, issuer: str, token: str) -> None:
@@ -182,7 +200,7 @@ def check_audience(claims: JsonObject, client_id: str, token: str) -> None:
 def check_times(claims: JsonObject, now: float, skew: float, token: str, *, required: bool = True) -> None:
     """Check ``exp`` and ``iat``, which must be there where ``required``; the clocks may differ by ``skew`` seconds.
 
-    Raises PscTokenMalformed, PscTokenExpired, PscTokenFromFuture.
+    Raises PscTokenMalformed, PscTokenExpired, PscTokenFromFuture, PscTokenStale.
     """
     try:
         issued, until, since = (number(claims, key) for key in ("iat", "exp", "nbf"))
@@ -194,6 +212,8 @@ def check_times(claims: JsonObject, now: float, skew: float, token: str, *, requ
         raise PscTokenExpired(token=token)
     if max(issued or 0.0, since or 0.0) > now + skew:
         raise PscTokenFromFuture(token=token)
+    if issued is not None and now >= issued + ISSUED_AGE + skew:
+        raise PscTokenStale(token=token, claim="iat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +226,11 @@ class Binding:
 
     nonce: str | None = None
     auth_req_id: str | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the token is a new login's, and not a refreshed one, which tells of the login before."""
+        return (self.nonce, self.auth_req_id) != (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +248,17 @@ async def check_id_token(
 
     Raises one of the PscToken… errors, or what ``keys`` raises.
     """
-    claims = (await verify(raw.reveal(), keys, ID_TOKEN)).claims
+    signed = await verify(raw.reveal(), keys, ID_TOKEN)
+    claims = signed.claims
+    check_type(signed, TYPES, ID_TOKEN)
+    if claims.get("typ") in OTHER_KINDS or "events" in claims:
+        raise PscTokenType(token=ID_TOKEN)
     check_issuer(claims, settings.issuer, ID_TOKEN)
     check_audience(claims, settings.client_id, ID_TOKEN)
     check_times(claims, now, settings.skew, ID_TOKEN)
     _check_binding(claims, binding, access_token)
+    if binding.is_new:
+        _check_login_time(claims, now, settings.skew)
     subject, acr, sid = claims.get("sub"), claims.get("acr"), claims.get("sid")
     if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_MAX:
         raise PscTokenMalformed(token=ID_TOKEN)
@@ -244,6 +275,17 @@ def _check_binding(claims: JsonObject, binding: Binding, access_token: Token) ->
             raise PscTokenBinding(token=ID_TOKEN, claim=claim.rpartition(":")[2])
 
 
+def _check_login_time(claims: JsonObject, now: float, skew: float) -> None:
+    try:
+        logged_in = number(claims, "auth_time")
+    except PscGarbled:
+        raise PscTokenMalformed(token=ID_TOKEN) from None
+    if logged_in is not None and logged_in > now + skew:
+        raise PscTokenFromFuture(token=ID_TOKEN)
+    if logged_in is not None and now >= logged_in + LOGIN_AGE + skew:
+        raise PscTokenStale(token=ID_TOKEN, claim="auth_time")
+
+
 def hash_of(access_token: Token) -> str:
     """Return its at_hash for the algorithms that end in 256 (OpenID Connect Core 3.1.3.6)."""
     digest = hashlib.sha256(access_token.reveal().encode()).digest()
@@ -254,13 +296,15 @@ def _equal(claim: object, wanted: str) -> bool:
     return isinstance(claim, str) and hmac.compare_digest(claim.encode(), wanted.encode())
 
 
-def _claims(raw: str, key: PublicKey, algorithm: str, token: str) -> JsonObject:
-    try:
-        return parse(_jws.decode(raw, key, algorithms=[algorithm]), token)
-    except InvalidSignatureError:
-        raise PscTokenSignature(token=token) from None
-    except (PyJWTError, PscGarbled, ValueError):
-        raise PscTokenMalformed(token=token) from None
+def _claims(raw: str, keys: list[PublicKey], algorithm: str, token: str) -> JsonObject:
+    for key in keys:
+        try:
+            return parse(_jws.decode(raw, key, algorithms=[algorithm]), token)
+        except InvalidSignatureError:
+            continue
+        except (PyJWTError, PscGarbled, ValueError):
+            raise PscTokenMalformed(token=token) from None
+    raise PscTokenSignature(token=token)
 
 
 def _header(raw: str, token: str) -> dict[str, object]:

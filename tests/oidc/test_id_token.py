@@ -21,14 +21,18 @@ from cardd.errors import (
     PscTokenLevel,
     PscTokenMalformed,
     PscTokenSignature,
+    PscTokenStale,
+    PscTokenType,
 )
 from cardd.oidc import ciba
+from cardd.oidc.logout import EVENT
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import AUTH_REQ_ID
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.people import ALICE
 
-TIMES = ("exp", "iat", "nbf")
+TIMES = ("exp", "iat", "nbf", "auth_time")
+YEAR = 365 * 86400
 
 
 def timed(claims: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +77,14 @@ async def test_a_right_token_of_each_accepted_algorithm_passes(
         ({"exp": "tomorrow"}, PscTokenMalformed),
         ({"exp": True}, PscTokenMalformed),
         ({"nbf": float(10**200)}, PscTokenMalformed),
+        ({"iat": -YEAR}, PscTokenStale),
+        ({"iat": -3600}, PscTokenStale),
+        ({"auth_time": -YEAR}, PscTokenStale),
+        ({"auth_time": 3600}, PscTokenFromFuture),
+        ({"auth_time": "yesterday"}, PscTokenMalformed),
+        ({"events": {EVENT: {}}}, PscTokenType),
+        ({"typ": "Bearer"}, PscTokenType),
+        ({"typ": "Logout"}, PscTokenType),
         ({"sub": None}, PscTokenMalformed),
         ({"sub": "x" * 300}, PscTokenMalformed),
         ({"acr": "eidas0"}, PscTokenLevel),
@@ -102,11 +114,29 @@ async def test_a_wrong_claim_is_told_by_its_own_code(
         {AUTH_REQ_ID: "fake-request"},
         {"exp": -30},
         {"iat": 30},
+        {"iat": -200},
+        {"auth_time": -4 * 3600},  # as long as PSC's own sessions last
+        {"typ": "ID"},
     ],
     ids=str,
 )
 async def test_what_the_standard_allows_passes(fake: FakeProvider, at_fake: Provider, claims: dict[str, Any]) -> None:
     fake.claims = timed(claims)
+    assert (await log_in(at_fake)).person.identity.national_id == ALICE
+
+
+@pytest.mark.parametrize("kind", ["at+jwt", "AT+JWT", "application/at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt"])
+async def test_a_token_of_another_kind_is_no_id_token(fake: FakeProvider, at_fake: Provider, kind: str) -> None:
+    fake.header = {"typ": kind}
+    with pytest.raises(PscTokenType):
+        await log_in(at_fake)
+
+
+@pytest.mark.parametrize("kind", ["JWT", "jwt", "application/jwt", None])
+async def test_an_id_token_says_that_it_is_a_jwt_or_nothing(
+    fake: FakeProvider, at_fake: Provider, kind: str | None
+) -> None:
+    fake.header = {"typ": kind}
     assert (await log_in(at_fake)).person.identity.national_id == ALICE
 
 

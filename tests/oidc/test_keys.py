@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cardd.errors import PscTokenAlgorithm, PscTokenExpired, PscTokenFromFuture, PscTokenKey
+from cardd.model import JsonValue
 from cardd.oidc import ciba
 from cardd.oidc.provider import Login, Provider
 from tests.oidc.services import fake_service, service
@@ -36,6 +37,42 @@ async def test_a_new_key_is_found_where_its_id_does_not_tell(fake: FakeProvider,
             fake.published = [{**fake.keys[0], "kid": "same"}]
             await (await ciba.start(provider, ALICE)).finish()
         assert len(fake.fetches) == 2
+
+
+FOREIGN: list[JsonValue] = [
+    {"kty": "RSA", "use": "sig", "kid": 7, "n": 7, "e": []},
+    {"kty": "RSA", "kid": "fake-rsa", "n": "AQAB", "e": ""},
+    {"kty": "EC", "kid": "x", "crv": "P-999", "x": None, "y": {}},
+    {"kty": "AKP", "kid": "post-quantum", "alg": "ML-DSA-65", "pub": "x" * 5000},
+    {"kty": {}, "use": [], "alg": {}, "kid": "y" * 5000},
+    "not a key",
+    None,
+]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN, ids=[str(number) for number in range(len(FOREIGN))])
+async def test_a_foreign_key_among_the_provider_s_refuses_no_token(fake: FakeProvider, foreign: JsonValue) -> None:
+    fake.start["interval"] = 0.01
+    fake.foreign = [foreign]
+    async with fake_service(fake) as provider:
+        assert (await (await ciba.start(provider, ALICE)).finish()).person.identity.national_id == ALICE
+
+
+@pytest.mark.parametrize("kid", [None, "same"], ids=["without an id", "under one id"])
+async def test_a_key_that_is_published_twice_or_beside_another_serves(fake: FakeProvider, kid: str | None) -> None:
+    fake.start["interval"] = 0.01
+    fake.header = {"kid": kid}
+    other = signing_keys("other")[0]
+    fake.published = [{**key, "kid": "same"} for key in (other, fake.keys[0], fake.keys[0])]
+    async with fake_service(fake) as provider:
+        assert (await (await ciba.start(provider, ALICE)).finish()).person.identity.national_id == ALICE
+
+
+async def test_more_keys_than_a_provider_has_refuse_no_token_of_the_first(fake: FakeProvider) -> None:
+    fake.start["interval"] = 0.01
+    fake.foreign = [{"kty": "oct", "kid": str(number)} for number in range(200)]
+    async with fake_service(fake) as provider:
+        assert (await (await ciba.start(provider, ALICE)).finish()).person.identity.national_id == ALICE
 
 
 async def test_the_keys_serve_on_while_the_provider_gives_none(fake: FakeProvider) -> None:

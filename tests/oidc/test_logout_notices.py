@@ -15,6 +15,8 @@ from cardd.errors import (
     PscTokenMalformed,
     PscTokenReplayed,
     PscTokenSignature,
+    PscTokenStale,
+    PscTokenType,
 )
 from cardd.oidc.logout import EVENT, LogoutNotice, LogoutNotices
 from cardd.oidc.provider import Provider
@@ -64,6 +66,7 @@ async def test_a_token_that_comes_twice_is_good_once(fake: FakeProvider, at_fake
         ({"iss": "https://psc.example"}, PscTokenIssuer),
         ({"aud": "another-service"}, PscTokenAudience),
         ({"iat": 1}, PscTokenExpired),
+        ({"iat": 1, "exp": int(time.time()) + 86400}, PscTokenStale),
         ({"iat": None}, PscTokenMalformed),
         ({"iat": "now"}, PscTokenMalformed),
         ({"jti": None}, PscTokenMalformed),
@@ -86,7 +89,7 @@ async def test_a_wrong_token_ends_nothing(
 
 async def test_a_token_of_another_type_ends_nothing(fake: FakeProvider, at_fake: Provider) -> None:
     fake.header = {"typ": "at+jwt"}
-    with pytest.raises(PscTokenMalformed):
+    with pytest.raises(PscTokenType):
         await LogoutNotices(at_fake).back_channel(logout_token(fake))
 
 

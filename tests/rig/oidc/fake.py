@@ -34,14 +34,15 @@ class FakeProvider:
 
     ``claims``, ``header`` and ``userinfo`` are what it says; change them before the login. ``polls`` and ``fetches``
     are the times of requests to the token endpoint and for the keys, ``forms`` and ``shown`` what was posted and its
-    Authorization header, ``logouts`` how many sessions were ended. ``is_without_keys`` lets nobody have the keys;
-    ``date`` is when it says that it gave them.
+    Authorization header, ``logouts`` how many sessions were ended. ``foreign`` is what stands among the keys that is
+    not its own; ``is_without_keys`` lets nobody have the keys; ``date`` is when it says that it gave them.
     """
 
     def __init__(self, authority: Authority | None = None) -> None:
         self.authority = authority
         self.keys = signing_keys("fake")
         self.published = self.keys
+        self.foreign: list[JsonValue] = []
         self.person: Json = dict(person(ALICE, "ALICE"))
         self.discovery: Json = {}
         self.no_wallet_place = False
@@ -126,7 +127,7 @@ class FakeProvider:
         if self.is_without_keys:
             return web.Response(status=503)
         dated = {"Date": self.date} if self.date is not None else {}
-        return web.json_response({"keys": [_public(key) for key in self.published]}, headers=dated)
+        return web.json_response({"keys": [*map(_public, self.published), *self.foreign]}, headers=dated)
 
     def _end_session(self) -> web.Response:
         self.logouts += 1
