@@ -17,7 +17,8 @@ from cardd.core.clients import Clients
 from cardd.core.consents import AnnouncedPrompter, Consents
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle, Outer, Part
-from cardd.core.pin import PinEntry, PinGuard, PinLife
+from cardd.core.pin import PinEntry, PinLife
+from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry, Readers
 from cardd.core.recording import Pseudonyms
 from cardd.core.sessions import Sessions
@@ -83,12 +84,20 @@ def assemble(config: Config, outside: Outside) -> Parts:
     clock, audit, events, lifecycle = outside.clock, outside.audit, EventBus(), Lifecycle()
     trace, prompter, pdf = Trace(clock), AnnouncedPrompter(outside.prompter, events), PdfProcess()
     registry = DriverRegistry(outside.drivers)
-    readers = Readers(registry, events, trace, lifecycle, config.card, sources=outside.sources, tokens=_tokens(config))
+    readers = Readers(
+        registry,
+        events,
+        trace,
+        lifecycle,
+        config.card,
+        guard=PinGuard(clock),
+        sources=outside.sources,
+        tokens=_tokens(config),
+    )
     sessions = Sessions(clock, events, config.session, lifecycle)
     clients = Clients(outside.store, prompter, clock, lifecycle, allowed_origins=frozenset(config.web.allowed_origins))
     consents = Consents(prompter, clock, config.consent)
-    guard = PinGuard(clock)
-    pins = PinEntry(prompter, guard)
+    pins = PinEntry(prompter)
     signing = Signing(sessions, consents, pins, audit)
     situations = Situations(signing, sessions, prompter)
     expiry = ExpiryWatch(outside.store, clock, events)
@@ -118,7 +127,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         clients=clients,
         consents=consents,
         signing=signing,
-        pin_life=PinLife(prompter, pins, guard, audit, lifecycle),
+        pin_life=PinLife(prompter, pins, audit, lifecycle),
         support=SupportCodes(outside.store, outside.secrets, audit, clock, config.support, host=os.uname().nodename),
         logins=Logins(CpxLogin(card_login, CardChoice(readers, prompter), csa.owns), csa, ecps),
         methods=Methods(readers, csa, ecps, expiry),

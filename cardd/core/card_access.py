@@ -12,13 +12,25 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from cardd.core.lifecycle import Background
+from cardd.core.pin_guard import PinGuard
+from cardd.core.tokens import new_id
+from cardd.core.verified_card import LoginUse, VerifiedCard
 from cardd.driver import Card
-from cardd.errors import CarddError, CardRemoved, CardTimeout, InternalError, LastTryRefused, PinRequired
-from cardd.model import CardCertificate, CardInfo
+from cardd.errors import (
+    CarddError,
+    CardRemoved,
+    CardTimeout,
+    InternalError,
+    LastTryRefused,
+    PinBlocked,
+    PinRequired,
+    PinWrong,
+)
+from cardd.model import CallerKey, CardCertificate, CardInfo
 from cardd.ports import Connection, Reader
 from cardd.secret import Secret
 
@@ -27,6 +39,7 @@ T = TypeVar("T")
 # Other programs wait while the transaction lasts: steady traffic of ours must let them in now and then.
 TRANSACTION_MAX = 5.0
 RELEASE_TIMEOUT = 10.0
+TRIES_KNOWN = 1.0  # seconds after our own login in which nobody changes the PIN and mistypes the new one twice
 KEYPAD_TIMEOUT = 75.0  # a reader gives up its keypad after 60 s at the latest (PC/SC part 10, bTimeOut)
 
 log = logging.getLogger(__name__)
@@ -36,9 +49,11 @@ log = logging.getLogger(__name__)
 class HolderVerification:
     """A PIN to present before the work, on behalf of one session; ``pin`` None has the reader's keypad ask.
 
-    ``accepted`` says that this card has accepted this PIN before: then the tries left are not read first (rule 4).
+    ``accepted`` says that this card has accepted this PIN before: a held one. Nobody is asked about it, so it is never
+    sent on the last try, nor after the card refused one that it had accepted (rule 4).
     ``spend_last_try`` says that the user agreed to risk the last one. ``certificates`` are those that the session
-    stands on: a card that does not have them is another one, and gets neither the PIN nor the work.
+    stands on: a card that does not have them is another one, and gets neither the PIN nor the work. ``caller`` is whose
+    mistake a wrong PIN is, None for the daemon's own.
     """
 
     session: str
@@ -46,13 +61,27 @@ class HolderVerification:
     accepted: bool = False
     spend_last_try: bool = False
     certificates: frozenset[bytes] = frozenset()
+    caller: CallerKey | None = None
+
+
+class HeldPinKept(PinRequired):
+    """A held PIN was not sent: it would spend the last try, or the card has refused one like it. Nothing was done."""
 
 
 class CardAccess:
-    """One inserted card, shared by every session and request, one at a time and in order."""
+    """One inserted card, shared by every session and request, one at a time and in order.
 
-    def __init__(self, reader: Reader, *, hold: float, timeout: float) -> None:
+    After a login of ours the tries are known to be whole for ``tries_known`` seconds; later they are read before a held
+    PIN is sent.
+    """
+
+    def __init__(
+        self, reader: Reader, guard: PinGuard, *, hold: float, timeout: float, tries_known: float = TRIES_KNOWN
+    ) -> None:
+        self._tries_known = tries_known
         self._reader = reader
+        self._guard = guard
+        self._name = new_id()
         self._hold = hold
         self._timeout = timeout
         self._lock = asyncio.Lock()
@@ -66,6 +95,9 @@ class CardAccess:
         self._in_transaction = False
         self._began = 0.0
         self._login: str | None = None
+        self._login_use = LoginUse()
+        self._tries_known_until = 0.0
+        self._trusted: set[str] | None = None  # whose held PIN is sent: None for all, until the card refuses one
         self.has_pinpad = False
 
     async def info(self) -> CardInfo:
@@ -104,6 +136,28 @@ class CardAccess:
         patience = KEYPAD_TIMEOUT if login and login.pin is None else 0.0
         self._background.start(self._use(answer, work, login, self._timeout * operations + patience, reset=reset))
         return await answer
+
+    def ensure_presentable(self, caller: CallerKey) -> None:
+        """Raises PinBackOff while this caller may present no code to this card: then nobody is asked for one."""
+        self._guard.check(self._name, caller)
+
+    async def change_pin(self, login: HolderVerification, new: Secret | None) -> None:
+        """Replace the PIN of ``login``, which the card has accepted. Raises as ``use``, and as ``Card.change_pin``."""
+
+        def change(card: Card) -> None:
+            with self._guard.presenting(self._name, login.caller):
+                card.change_pin(login.pin, new)
+
+        await self.use(change, login)
+
+    async def unblock_pin(self, puk: Secret, new: Secret, caller: CallerKey) -> None:
+        """Set a new PIN with the PUK. Raises as ``use``, and as ``Card.unblock_pin``."""
+
+        def unblock(card: Card) -> None:
+            with self._guard.presenting(self._name, caller):
+                card.unblock_pin(puk, new)
+
+        await self.use(unblock, reset=True)
 
     async def logout(self, session: str) -> None:
         """End the transaction now if it still holds this session's login."""
@@ -190,9 +244,7 @@ class CardAccess:
         try:
             self._enter(connection, login)
             card = self._open(connection)
-            if login:
-                self._verify(card, login)
-            result = work(card)
+            result = work(self._verified(card, login) if login else card)
         except BaseException:
             self._leave(connection, reset=reset or login is not None)
             raise
@@ -209,6 +261,7 @@ class CardAccess:
             self._began = time.monotonic()
         if connection.resets != self._resets:
             self._forget()
+            self._tries_known_until = 0.0
             self._resets = connection.resets
 
     def _forget(self) -> None:
@@ -224,16 +277,38 @@ class CardAccess:
             self.has_pinpad = connection.has_pinpad
         return self._card
 
-    def _verify(self, card: Card, login: HolderVerification) -> None:
+    def _verified(self, card: Card, login: HolderVerification) -> Card:
+        """The card, logged in. Raises HeldPinKept where the user must be asked, LastTryRefused, what VERIFY raises."""
         if login.pin is not None and not login.pin:
             raise PinRequired  # wiped while this request waited: its session was closed or locked
-        if login.accepted and self._login == login.session:
+        if not (login.accepted and self._login == login.session):
+            if login.certificates and not login.certificates <= {found.der for found in card.certificates()}:
+                raise CardRemoved  # swapped before the sensor told, or reset into another
+            self._ensure_tries(card, login)
+            self._verify(card, login)
+        if login.pin is None:
+            return card  # a keypad asks each time by itself
+        return VerifiedCard(card, self._login_use, lambda: self._verify(card, replace(login, accepted=True)))
+
+    def _ensure_tries(self, card: Card, login: HolderVerification) -> None:
+        if login.accepted and self._trusted is not None and login.session not in self._trusted:
+            raise HeldPinKept  # the card refused a PIN that it had accepted: this one is old too
+        if login.spend_last_try or (login.accepted and time.monotonic() < self._tries_known_until):
             return
-        if login.certificates and not login.certificates <= {found.der for found in card.certificates()}:
-            raise CardRemoved  # swapped before the sensor told, or reset into another
-        if not login.accepted and not login.spend_last_try and card.pin_status().tries_left == 1:
-            raise LastTryRefused(tries_left=1)
-        card.verify(login.pin)
+        if card.pin_status().tries_left == 1:
+            raise HeldPinKept if login.accepted else LastTryRefused(tries_left=1)
+
+    def _verify(self, card: Card, login: HolderVerification) -> None:
+        self._login_use.has_served = False
+        try:
+            with self._guard.presenting(self._name, login.caller, is_held=login.accepted):
+                card.verify(login.pin)
+        except (PinWrong, PinBlocked):
+            if login.accepted:
+                self._trusted = set()
+            raise
+        if self._trusted is not None:
+            self._trusted.add(login.session)
         self._login = login.session
 
     def _release(self, connection: Connection) -> None:
@@ -242,6 +317,7 @@ class CardAccess:
     def _leave(self, connection: Connection, *, reset: bool) -> None:
         if self._in_transaction:
             self._in_transaction = False
+            self._tries_known_until = time.monotonic() + self._tries_known if self._login is not None else 0.0
             self._login = None
             connection.end(reset=reset)
 

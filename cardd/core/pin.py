@@ -12,7 +12,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
-from cardd.backoff import doubled
 from cardd.core.card_access import HolderVerification
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.readers import InsertedCard
@@ -22,7 +21,6 @@ from cardd.driver import Card
 from cardd.errors import (
     CardIncomplete,
     LastTryRefused,
-    PinBackOff,
     PinBlocked,
     PinCancelled,
     PinTimeout,
@@ -32,51 +30,20 @@ from cardd.errors import (
     PukWrong,
 )
 from cardd.model import Caller, CallerKey, Choice, PinQuestion, PinRole, PinState, Question
-from cardd.ports import AuditLog, Clock, Prompter
+from cardd.ports import AuditLog, Prompter
 from cardd.secret import Secret
 
 T = TypeVar("T")
 
-FREE_MISTAKES = 1
-BACK_OFF_FIRST = 2.0
-BACK_OFF_MAX = 60.0
 ATTEMPTS_MAX = 5  # in one login, where nothing counts the tries
 UNCOUNTED = 99  # tries left where a token or key file tells no number
-
-
-class PinGuard:
-    """Counts wrong PINs per client; each beyond the first makes that client wait, twice as long each time."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._mistakes: dict[CallerKey, int] = {}
-        self._until: dict[CallerKey, float] = {}
-
-    def check(self, client: CallerKey) -> None:
-        """Raises PinBackOff while the client has to wait."""
-        left = self._until.get(client, 0.0) - self._clock.monotonic()
-        if left > 0:
-            raise PinBackOff(retry_after=int(left) + 1)
-
-    def wrong(self, client: CallerKey) -> None:
-        """Count one wrong PIN."""
-        count = self._mistakes[client] = self._mistakes.get(client, 0) + 1
-        if count > FREE_MISTAKES:
-            wait = doubled(count - FREE_MISTAKES - 1, BACK_OFF_FIRST, BACK_OFF_MAX)
-            self._until[client] = self._clock.monotonic() + wait
-
-    def right(self, client: CallerKey) -> None:
-        """Forget the client's mistakes."""
-        self._mistakes.pop(client, None)
-        self._until.pop(client, None)
 
 
 class PinEntry:
     """Asks the user for a PIN and runs the work that needs it, in the transaction of the VERIFY."""
 
-    def __init__(self, prompter: Prompter, guard: PinGuard) -> None:
+    def __init__(self, prompter: Prompter) -> None:
         self._prompter = prompter
-        self._guard = guard
 
     async def login(
         self,
@@ -97,16 +64,14 @@ class PinEntry:
         the user stops after a wrong one or when one try is left; LastTryRefused, PinCancelled, PinTimeout, PinBackOff,
         PromptUnavailable, and what the card raises.
         """
-        self._guard.check(client)
         wrong: PinWrong | None = None
         attempts = 0
-        asking = HolderVerification(session, None, certificates=certificates)
+        asking = HolderVerification(session, None, certificates=certificates, caller=client)
         while True:
-            asked = await self.question(card, question, _problem(wrong))
+            asked = await self.question(card, client, question, _problem(wrong))
             try:
                 outcome = await self._attempt(card, asking, asked, work, None if wrong else stored)
             except PinWrong as error:
-                self._guard.wrong(client)
                 wrong = error
                 attempts += 1
                 if attempts == ATTEMPTS_MAX or int(error.params.get("tries_left", UNCOUNTED)) <= 1:
@@ -116,11 +81,13 @@ class PinEntry:
                     raise wrong from None
                 raise
             else:
-                self._guard.right(client)
                 return outcome
 
-    async def question(self, card: InsertedCard, question: Question, problem: str | None = None) -> PinQuestion:
+    async def question(
+        self, card: InsertedCard, client: CallerKey, question: Question, problem: str | None = None
+    ) -> PinQuestion:
         """What to ask for this card's PIN, once the user agreed where it is the last try. Raises as ``login`` does."""
+        card.access.ensure_presentable(client)
         pin = (await card.access.info()).pin
         if pin is None:
             raise CardIncomplete(what="PIN")
@@ -207,12 +174,9 @@ def equal(one: Secret, other: Secret) -> bool:
 class PinLife:
     """Asks for the old and the new codes and has the card take them; ``lifecycle`` is told of the changed PIN."""
 
-    def __init__(
-        self, prompter: Prompter, pins: PinEntry, guard: PinGuard, audit: AuditLog, lifecycle: Lifecycle
-    ) -> None:
+    def __init__(self, prompter: Prompter, pins: PinEntry, audit: AuditLog, lifecycle: Lifecycle) -> None:
         self._prompter = prompter
         self._pins = pins
-        self._guard = guard
         self._audit = audit
         self._lifecycle = lifecycle
 
@@ -230,8 +194,8 @@ class PinLife:
                     if old is not None:
                         await self._choose(await self._pin(card, question), old, new)
                     chosen = new if old is not None else None  # a keypad that knows the old one asks for the new one
-                    login = HolderVerification(session, old, accepted=True)
-                    await card.access.use(lambda opened: opened.change_pin(old, chosen), login)
+                    login = HolderVerification(session, old, accepted=True, caller=caller.key)
+                    await card.access.change_pin(login, chosen)
             finally:
                 if old is not None:
                     old.wipe()
@@ -245,25 +209,23 @@ class PinLife:
         """
         question = _question("pin_unblock", caller)
         async with self._recorded("pin.unblock", caller):
-            self._guard.check(caller.key)
             with Secret() as puk, Secret() as new:
                 problem: str | None = None
                 while True:
-                    await self._prompter.ask_pin(await self._puk(card, question, problem), puk)
+                    await self._prompter.ask_pin(await self._puk(card, caller.key, question, problem), puk)
                     if not new:
                         await self._choose(await self._pin(card, question), None, new)
                     try:
-                        await card.access.use(lambda opened: opened.unblock_pin(puk, new), reset=True)
+                        await card.access.unblock_pin(puk, new, caller.key)
                         break
                     except PukWrong as error:
-                        self._guard.wrong(caller.key)
                         if int(error.params.get("tries_left", UNCOUNTED)) <= 1:
                             raise
                         problem = "wrong"
-            self._guard.right(caller.key)
         self._lifecycle.pin_changed(card)
 
-    async def _puk(self, card: InsertedCard, question: Question, problem: str | None) -> PinQuestion:
+    async def _puk(self, card: InsertedCard, client: CallerKey, question: Question, problem: str | None) -> PinQuestion:
+        card.access.ensure_presentable(client)
         puk = (await card.access.info()).puk
         if puk is None:
             raise PinUnchangeable

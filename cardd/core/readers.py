@@ -16,6 +16,7 @@ from cardd.config import Card as CardRules
 from cardd.core.card_access import CardAccess
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
+from cardd.core.pin_guard import PinGuard
 from cardd.core.trace import Trace, TracedChannel
 from cardd.driver import Card, CardDriver, Channel
 from cardd.errors import (
@@ -104,6 +105,7 @@ class Readers:
         lifecycle: Lifecycle,
         rules: CardRules,
         *,
+        guard: PinGuard,
         sources: Sequence[ReaderSource] = (),
         tokens: SourceSettings = NO_TOKENS,
     ) -> None:
@@ -112,6 +114,7 @@ class Readers:
         self._trace = trace
         self._lifecycle = lifecycle
         self._rules = rules
+        self._guard = guard
         self._sources = sources
         self._tokens = tokens
         self._started: list[ReaderSource] = []
@@ -232,7 +235,7 @@ class Readers:
 
     def _insert(self, name: str, atr: bytes, kind: CardKind, slot: str = "") -> InsertedCard:
         state = self._readers[name]
-        access = CardAccess(state.reader, hold=self._rules.hold, timeout=self._rules.timeout)
+        access = CardAccess(state.reader, self._guard, hold=self._rules.hold, timeout=self._rules.timeout)
         card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access, slot)
         self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": kind.value}))
         return card

@@ -290,6 +290,10 @@ class Sessions(Part):
             if condition(session):
                 self.lock(session)
 
+    def distrust_pins(self, card: InsertedCard) -> None:
+        """The card refuses a PIN that it had accepted, or has one try left: every session of it asks again."""
+        self.lock_where(lambda session: session.card is card)
+
     def lock(self, session: Session) -> None:
         """Wipe the PIN and de-authenticate the card; the next operation asks for the PIN. What waits opens locked."""
         session.opens_locked = session.state is SessionState.PENDING

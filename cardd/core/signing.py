@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from cardd.core.card_access import HolderVerification
+from cardd.core.card_access import HeldPinKept, HolderVerification
 from cardd.core.consents import Batch, Consents, SignatureRequest
 from cardd.core.pin import PinEntry
 from cardd.core.recording import entry_of, recorded
@@ -21,6 +21,7 @@ from cardd.errors import (
     AlgorithmUnsupported,
     CarddError,
     CardIncomplete,
+    PinBlocked,
     PinRequired,
     PinWrong,
     SessionCannotSign,
@@ -223,12 +224,16 @@ class Signing:
             raise SessionCannotSign
         known = frozenset(credential.certificate for credential in session.credentials.values())
         if session.pin is not None:
-            login = HolderVerification(session.id, session.pin, accepted=True, certificates=known)
+            login = HolderVerification(
+                session.id, session.pin, accepted=True, certificates=known, caller=session.caller.key
+            )
             try:
                 return await card.access.use(work, login, operations=operations)
-            except PinWrong:
-                self._sessions.lock(session)  # rule 4: a held PIN that fails once is forgotten at once
+            except (PinWrong, PinBlocked):
+                self._sessions.distrust_pins(card)  # rule 4: one refusal, and no held PIN of this card is sent again
                 raise
+            except HeldPinKept:
+                self._sessions.distrust_pins(card)  # and the user is asked
             except PinRequired:
                 self._sessions.ensure_open(session)
                 raise

@@ -176,13 +176,13 @@ class LastTryRefused(PinError):
 
 
 class PinBackOff(PinError):
-    """Too many wrong PINs through this client."""
+    """Too many wrong codes: of this program, on this card, or on this workstation."""
 
     code = "pin.back_off"
     status = 429
     retryable = True
     title = N_("Too many wrong PINs")
-    detail = N_("Several wrong PINs were entered for this program.")
+    detail = N_("Several wrong codes were entered, for this program, this card or on this workstation.")
     remedy = N_("Wait {retry_after} s, then try again.")
 
     retry_after: int  # seconds

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cardd.core.card_access import CardAccess, HolderVerification
+from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
 from cardd.model import Algorithm, KeyPurpose, Message
@@ -10,6 +13,7 @@ from cardd.secret import Secret
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import READER, InProcessReader
 from tests.bench.measure import Measure
+from tests.rig.memory import ManualClock
 from tests.rig.simulator import PIN, simulated_card, simulated_cps4
 
 
@@ -29,11 +33,15 @@ async def counts() -> list[Measure]:
 
 async def _count(card: SimulatedCard) -> tuple[float, float, float]:
     """Opening, first signature, each further one."""
-    access = CardAccess(InProcessReader(READER, card, DriverRegistry().open), hold=0.5, timeout=10)
+    reader = InProcessReader(READER, card, DriverRegistry().open)
+    access = CardAccess(reader, PinGuard(ManualClock()), hold=0.5, timeout=10)
     login = HolderVerification("bench", Secret.of(PIN), accepted=True)
     before = card.count
     await access.certificates()
-    opening, before = card.count - before, card.count
+    opening = card.count - before
+    await access.use(lambda _: None, replace(login, accepted=False))
+    await access.logout("bench")
+    before = card.count
     await access.use(lambda opened: _sign(opened, 1), login)
     first, before = card.count - before, card.count
     await access.use(lambda opened: _sign(opened, 10), login)

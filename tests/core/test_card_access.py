@@ -9,17 +9,21 @@ import pytest
 import pytest_asyncio
 
 from cardd.core.card_access import CardAccess, HolderVerification
+from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
 from cardd.errors import CardRemoved, CardTimeout, InternalError, LastTryRefused, PinRequired, PinWrong
 from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
-from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.card import Behaviour, SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
+from cardd_simulators.cards.store import Issued
 from tests.core.conftest import PIN
+from tests.rig.memory import ManualClock
 from tests.rig.waiting import eventually
 
+OPEN = DriverRegistry([Cps3Driver()]).open
 VERIFY, MSE, PSO, GET_RESPONSE = 0x20, 0x22, 0x2A, 0xC0
 MESSAGE = Message(bytes(32))
 
@@ -30,6 +34,12 @@ def sign(card: Card) -> bytes:
     return card.sign(key, Algorithm.RS256, MESSAGE)
 
 
+def wrong(card: SimulatedCard, times: int) -> None:
+    """Another program mistypes the PIN."""
+    for _ in range(times):
+        card.process(bytes.fromhex("0020000104") + b"0000")
+
+
 def instructions(card: SimulatedCard, start: int) -> list[int]:
     return [header[1] for header in list(card.log)[start:]]
 
@@ -37,10 +47,10 @@ def instructions(card: SimulatedCard, start: int) -> list[int]:
 class Lease:
     """One card's access, and what reached the card."""
 
-    def __init__(self, reader: InProcessReader, card: SimulatedCard, hold: float) -> None:
+    def __init__(self, reader: InProcessReader, card: SimulatedCard, hold: float, *, tries_known: float = 60.0) -> None:
         self.reader = reader
         self.card = card
-        self.access = CardAccess(reader, hold=hold, timeout=2)
+        self.access = CardAccess(reader, PinGuard(ManualClock()), hold=hold, timeout=2, tries_known=tries_known)
 
     def login(self, session: str, pin: str = PIN, *, accepted: bool = True) -> HolderVerification:
         return HolderVerification(session, Secret.of(pin.encode()), accepted=accepted)
@@ -48,9 +58,11 @@ class Lease:
 
 @pytest_asyncio.fixture(params=[30.0])
 async def lease(request: pytest.FixtureRequest, simulated_card: SimulatedCard) -> AsyncIterator[Lease]:
-    reader = InProcessReader("Lecteur de test", simulated_card, DriverRegistry([Cps3Driver()]).open)
+    reader = InProcessReader("Lecteur de test", simulated_card, OPEN)
     lease = Lease(reader, simulated_card, request.param)
     await lease.access.certificates()
+    await lease.access.use(lambda _: None, lease.login("before", accepted=False))
+    await lease.access.logout("before")
     yield lease
     await lease.access.close()
     await reader.close()
@@ -115,6 +127,53 @@ async def test_the_tries_left_are_read_before_a_pin_that_the_card_has_not_accept
     before = lease.card.count
     await lease.access.use(sign, lease.login("a", accepted=False))
     assert instructions(lease.card, before)[:2] == [VERIFY, VERIFY]
+
+
+async def test_the_tries_left_are_read_before_a_held_pin_once_others_had_time_to_spend_them(
+    simulated_card: SimulatedCard,
+) -> None:
+    lease = Lease(InProcessReader("Lecteur de test", simulated_card, OPEN), simulated_card, 30.0, tries_known=0.0)
+    await lease.access.use(sign, lease.login("a", accepted=False))
+    await lease.access.logout("a")
+    before = lease.card.count
+    await lease.access.use(sign, lease.login("a"))
+    assert instructions(lease.card, before) == [VERIFY, VERIFY, MSE, PSO, GET_RESPONSE]
+    await lease.access.logout("a")
+    wrong(lease.card, 2)
+    with pytest.raises(PinRequired):
+        await lease.access.use(sign, lease.login("a", "0000"))
+    assert (await lease.access.use(lambda card: card.pin_status())).tries_left == 1
+    await lease.access.close()
+    await lease.reader.close()
+
+
+async def test_a_refused_held_pin_is_the_last_of_any_session_until_it_logs_in_anew(lease: Lease) -> None:
+    with pytest.raises(PinWrong):
+        await lease.access.use(sign, lease.login("a", "0000"))
+    before = lease.card.count
+    for session in ("a", "b"):
+        with pytest.raises(PinRequired):
+            await lease.access.use(sign, lease.login(session, "0000"))
+    assert lease.card.count == before
+    await lease.access.use(sign, lease.login("b", accepted=False))
+    await lease.access.logout("b")
+    assert await lease.access.use(sign, lease.login("b"))
+
+
+async def test_a_card_whose_signature_takes_the_login_gets_verify_before_each(issued: Issued) -> None:
+    card = SimulatedCard(issued, pin=PIN.encode(), behaviour=Behaviour(one_signature_a_pin=True))
+    lease = Lease(InProcessReader("Lecteur de test", card, OPEN), card, 30.0)
+    before = card.count
+    await lease.access.use(lambda opened: [sign(opened) for _ in range(3)], lease.login("a", accepted=False))
+    signing = [MSE, PSO, GET_RESPONSE]
+    told = instructions(card, before)
+    assert told[-len(signing) - 1 :] == [VERIFY, *signing]  # known after the first refusal
+    assert told.count(PSO) == 4
+    before = card.count
+    assert await lease.access.use(sign, lease.login("a"))
+    assert instructions(card, before) == [VERIFY, *signing]
+    await lease.access.close()
+    await lease.reader.close()
 
 
 async def test_the_last_try_is_not_spent_unasked(lease: Lease) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cardd.core.pin import weakness
@@ -130,11 +132,21 @@ async def test_the_last_puk_is_the_users_to_spend_and_a_blocked_one_is_told(core
         await unblock(core, PUK, NEW, NEW)
 
 
-async def test_wrong_puks_make_a_client_wait(core: Core) -> None:
-    with pytest.raises(PinCancelled):
-        await unblock(core, "00000000", NEW, NEW, "00000001")
+async def test_wrong_puks_make_a_client_wait_within_one_request(core: Core) -> None:
+    with pytest.raises(PinBackOff):
+        await unblock(core, "00000000", NEW, NEW, *[f"0000000{n}" for n in range(1, 9)])
+    assert core.card.process(bytes.fromhex("00200002")) == bytes.fromhex("63C8")
     with pytest.raises(PinBackOff):
         await unblock(core, PUK, NEW, NEW)
+
+
+async def test_many_callers_wrong_codes_make_the_card_itself_wait(core: Core) -> None:
+    for number in range(5):
+        core.person.pins = ["00000000", NEW, NEW]
+        caller = replace(CALLER, id=f"lps-{number}")
+        with pytest.raises((PinCancelled, PinBackOff)):
+            await core.pin_life.unblock(caller, core.readers.choose(None))
+    assert core.card.process(bytes.fromhex("00200002")) == bytes.fromhex("63C6")
 
 
 async def test_after_unblocking_the_card_holds_no_login_of_the_puk(core: Core) -> None:

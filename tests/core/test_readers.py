@@ -7,6 +7,7 @@ import pytest
 from cardd.config import Card
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
+from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry, Readers
 from cardd.core.trace import Trace
 from cardd.errors import CardUnknown
@@ -24,7 +25,12 @@ SLOT, MODULE = "Lecteur A 00 00", "opensc: Lecteur A 00 00"
 @pytest.fixture
 async def readers() -> Readers:
     readers = Readers(
-        DriverRegistry([Cps3Driver()]), EventBus(), Trace(SystemClock()), Lifecycle(), Card(hold=0, timeout=1)
+        DriverRegistry([Cps3Driver()]),
+        EventBus(),
+        Trace(SystemClock()),
+        Lifecycle(),
+        Card(hold=0, timeout=1),
+        guard=PinGuard(SystemClock()),
     )
     readers.readers_available(True)
     for name in (SLOT, MODULE, "hsm: token"):

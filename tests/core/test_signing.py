@@ -22,6 +22,7 @@ from cardd.errors import (
     CardRemoved,
     ConsentRefused,
     InvalidRequest,
+    LastTryRefused,
     PinCancelled,
     PinWrong,
     SessionClosed,
@@ -195,6 +196,34 @@ async def test_a_pin_changed_behind_our_back_locks_the_session_after_one_try(cor
         await core.signing.sign(session, [request()], None)
     assert session.pin is None
     assert session.state == "locked"
+
+
+async def test_a_pin_changed_behind_our_back_costs_one_try_for_all_sessions_of_the_card(
+    core: Core, session: Session
+) -> None:
+    core.person.pins = [PIN] * 4
+    sessions = [session, *[(await core.login.open(CALLER, None))[0] for _ in range(4)]]
+    await core.readers.cards()[0].access.logout(sessions[-1].id)
+    core.card.process(bytes.fromhex("0024000108") + b"73192580")
+    core.card.reset()
+    for one in sessions:
+        with pytest.raises((PinWrong, PinCancelled)):
+            await core.signing.sign(one, [request()], None)
+    assert core.card.process(bytes.fromhex("00200001")) == bytes.fromhex("63C2")
+    core.person.pins = ["2580"]
+    assert await core.signing.sign(session, [request()], None)
+
+
+async def test_a_held_pin_is_not_sent_on_the_last_try_and_the_user_is_asked(core: Core, session: Session) -> None:
+    core.reader.reset_by_another_program()
+    await core.readers.cards()[0].access.logout(session.id)
+    for _ in range(2):
+        core.card.process(bytes.fromhex("0020000104") + b"0000")
+    core.person.choices = [Choice.YES, Choice.NO]
+    with pytest.raises(LastTryRefused):
+        await core.signing.sign(session, [request()], None)
+    assert core.person.topics() == ["sign", "last_try"]
+    assert core.card.process(bytes.fromhex("00200001")) == bytes.fromhex("63C1")
 
 
 async def test_a_locked_session_asks_for_the_pin_and_that_dialog_is_the_consent(core: Core, session: Session) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cardd.core.card_access import CardAccess
+from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry
 from cardd.errors import CardError, CardGarbled, CardMute, CardTimeout
 from cardd.pcsc.readers import PcscReader
@@ -20,6 +21,7 @@ from cardd_drivers.cps4 import Cps4Driver
 from tests.hostile.cards import ODF, READ, Exchange, HostileCard, Malice, reading
 from tests.hostile.malices import CASES, Case
 from tests.rig.here import use_here
+from tests.rig.memory import ManualClock
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import inserted, simulated_card, wait_for_card
 
@@ -57,7 +59,7 @@ async def reader(pcscd: Pcscd) -> AsyncIterator[PcscReader]:
 
 async def read_all(reader: PcscReader, *, timeout: float = LIMIT) -> int:
     """Everything that is read before a PIN is asked for."""
-    access = CardAccess(reader, hold=0, timeout=timeout)
+    access = CardAccess(reader, PinGuard(ManualClock()), hold=0, timeout=timeout)
     found = await access.certificates()
     await access.use(lambda opened: opened.pin_status())
     return len(found)

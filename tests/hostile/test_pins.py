@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cardd.core.pin import ATTEMPTS_MAX
-from cardd.errors import CarddError, CardIncomplete, CardRefused, LastTryRefused, PinBlocked, PinWrong
+from cardd.errors import CarddError, CardIncomplete, CardRefused, LastTryRefused, PinBackOff, PinBlocked, PinWrong
 from cardd.model import Choice
 from tests.core.conftest import CALLER
 from tests.hostile.cards import AODF, GENERATIONS, VERIFY, Exchange, HostileCard, Malice, files_of
@@ -36,8 +35,8 @@ class Counter(HostileCard):
 @pytest.mark.parametrize(
     ("status", "verdict", "error", "pins"),
     [
-        ("63CF", "63CF", PinWrong, ATTEMPTS_MAX),
-        ("63C3", "63C3", PinWrong, ATTEMPTS_MAX),
+        ("63CF", "63CF", PinBackOff, 2),
+        ("63C3", "63C3", PinBackOff, 2),
         ("63C3", "6983", PinBlocked, 1),
         ("63C3", "63C0", PinBlocked, 1),
         ("63CF", "63C1", PinWrong, 1),

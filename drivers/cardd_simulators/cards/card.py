@@ -40,11 +40,13 @@ class Behaviour:
     ``strict``: key references resolve only inside the application, and SELECT clears the security environment.
     ``signs_digests``: whether a digest that was computed off the card is signed; else the last block is wanted.
     ``detour``: whether a CPS4's channel 1 opens only after its other applications were selected.
+    ``one_signature_a_pin``: whether a signature ends the login.
     """
 
     strict: bool = False
     signs_digests: bool = True
     detour: bool = False
+    one_signature_a_pin: bool = False
 
 
 class SimulatedCard:
@@ -275,12 +277,20 @@ class SimulatedCard:
         if digest and not self._behaviour.signs_digests:
             raise Refused(SW.BAD_DATA)
         self._need_pin()
-        return self._environment.sign(digest)
+        signature = self._environment.sign(digest)
+        self._end_login()
+        return signature
 
     def _authenticate(self, command: Command) -> bytes:
         _expect(command, 0, 0)
         self._need_pin()
-        return self._environment.authenticate(command.data)
+        signature = self._environment.authenticate(command.data)
+        self._end_login()
+        return signature
+
+    def _end_login(self) -> None:
+        if self._behaviour.one_signature_a_pin:
+            self._pins[PIN_REFERENCE].forget()
 
     def _need_pin(self) -> None:
         if not self._pins[PIN_REFERENCE].verified:
