@@ -19,6 +19,7 @@ from cardd.system.host import SystemClock
 from cardd.system.listening import listen
 from cardd.system.logind import DesktopEvent, Logind
 from cardd.system.peer import peer_of
+from cardd.system.private import refuse_exposed_directory
 from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
@@ -35,6 +36,8 @@ class Daemon:
         self, config: Config, sources: Sequence[ReaderSource] | None = None, authorities: Sequence[bytes] = ()
     ) -> None:
         self._config = config
+        for directory in (config.state.directory, config.audit.directory):
+            refuse_exposed_directory(directory)
         pinentry, timestamp = config.prompt.pinentry, config.timestamp
         self._dialogs = Dialogs(program=str(pinentry) if pinentry else None, timeout=config.prompt.timeout)
         clock = SystemClock()

@@ -69,7 +69,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · AuditUnavailable, AuditBroken, SecretStoreUnavailable, ConfigInvalid, DaemonUnproven, AddressInUse,
               SimulatorsMissing, DaemonUnreachable
             · StateUnavailable
-                · StateDamaged, StateTooNew
+                · StateDamaged, StateTooNew, StateExposed
 """
 
 from __future__ import annotations

@@ -121,6 +121,24 @@ class StateTooNew(StateUnavailable):
     known: int
 
 
+class StateExposed(StateUnavailable):
+    """A directory or file of the state belongs to another user, or others may reach it."""
+
+    code = "state.exposed"
+    retryable = False
+    title = N_("State open to others")
+    detail = N_("{file} is not this service's alone: its owner is user {owner}, its mode {mode}.")
+    remedy = N_(
+        "Find out who changed it, and whether its content is still as cardd wrote it; then make user {user} its owner "
+        "and take the rights of all others away (“chmod go= FILE”)."
+    )
+
+    why: str = ""
+    owner: int
+    mode: str
+    user: int
+
+
 class SecretStoreUnavailable(SystemFault):
     """No store that keeps secrets encrypted is at hand."""
 

@@ -35,6 +35,7 @@ from cardd.system.audit_file import (
     verified,
 )
 from cardd.system.host import SystemClock
+from cardd.system.private import refuse_exposed_directory
 
 HEAD_DELAY = 0.1
 PAGE_SIZE = 1024  # a row is a few hundred bytes: smaller pages make its sync cheaper
@@ -137,6 +138,7 @@ class _File:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refuse_exposed_directory(directory)
         with contextlib.ExitStack() as undo:
             self._head_file = _private(directory / HEAD)
             undo.callback(os.close, self._head_file)

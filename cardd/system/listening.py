@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,11 +85,19 @@ def _unix(path: Path) -> socket.socket:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove a socket that nobody listens on. Raises AddressInUse where somebody does."""
+    """Remove a socket that nobody listens on. Raises AddressInUse where somebody does, OSError for anything else."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
         except OSError:
-            path.unlink(missing_ok=True)
+            _unlink_socket(path)
         else:
             raise AddressInUse(address=str(path))
+
+
+def _unlink_socket(path: Path) -> None:
+    """Remove a socket; a file that somebody has there is theirs. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK))
+        path.unlink()

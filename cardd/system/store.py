@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from cardd.errors import StateUnavailable
+from cardd.system.private import refuse, refuse_exposed
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
@@ -15,7 +16,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 class FileStore:
     """``cardd.ports.Store``: ``NAME.json`` in one directory, mode 0600; the directory is made with mode 0700.
 
-    Names are cardd's own words (lower case, digits, ``-`` and ``_``). All methods raise StateUnavailable.
+    Names are cardd's own words (lower case, digits, ``-`` and ``_``). All methods raise StateUnavailable, and of it
+    StateExposed where others own or may reach the directory or the file.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -29,7 +31,10 @@ class FileStore:
         """The document; None when there is none yet."""
         path = self._path(name)
         try:
-            return path.read_text(encoding="utf-8")
+            refuse_exposed(self._directory)
+            with path.open(encoding="utf-8") as file:
+                refuse(path, os.fstat(file.fileno()))
+                return file.read()
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -41,6 +46,7 @@ class FileStore:
         temporary = path.with_suffix(".new")
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            refuse_exposed(self._directory)
             _write_synced(temporary, text.encode())
             temporary.replace(path)
             _sync_directory(self._directory)

@@ -54,6 +54,17 @@ def test_a_socket_that_a_dead_daemon_left_is_replaced(here: Listener) -> None:
         client.connect(str(here.api))
 
 
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_is_no_socket_is_left_where_it_is(here: Listener, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("somebody's work")
+    here.api.parent.mkdir()
+    here.api.hardlink_to(tmp_path / "mine") if kind == "file" else here.api.symlink_to(tmp_path / "mine")
+    with pytest.raises(StateUnavailable) as refused:
+        here.listen()
+    assert refused.value.params["file"] == str(here.api)
+    assert here.api.read_text() == "somebody's work"
+
+
 def test_a_daemon_that_listens_is_left_alone(here: Listener) -> None:
     here.listen()
     with pytest.raises(AddressInUse) as refused:

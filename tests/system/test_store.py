@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from cardd.errors import StateUnavailable
+from cardd.errors import StateExposed, StateUnavailable
 from cardd.system.store import FileStore
+from tests.rig import other_user
+from tests.rig.daemon import DaemonProcess
 
 
 def test_a_document_is_read_back_as_it_was_saved(tmp_path: Path) -> None:
@@ -75,7 +80,45 @@ def test_a_document_that_is_no_text_is_told(tmp_path: Path) -> None:
     assert caught.value.params["file"] == str(tmp_path / "clients.json")
 
 
+@pytest.mark.parametrize(("directory", "file"), [(0o777, 0o600), (0o770, 0o600), (0o700, 0o640), (0o700, 0o604)])
+def test_what_others_may_change_or_read_is_refused(tmp_path: Path, directory: int, file: int) -> None:
+    FileStore(tmp_path / "state").save("clients", '{"planted": true}')
+    (tmp_path / "state" / "clients.json").chmod(file)
+    (tmp_path / "state").chmod(directory)
+    with pytest.raises(StateExposed):
+        FileStore(tmp_path / "state").load("clients")
+
+
+@other_user.needs_root
+@pytest.mark.parametrize("whose", ["state", "state/clients.json"])
+def test_what_belongs_to_another_user_is_refused(tmp_path: Path, whose: str) -> None:
+    FileStore(tmp_path / "state").save("clients", '{"planted": true}')
+    os.chown(tmp_path / whose, other_user.UID, -1)
+    with pytest.raises(StateExposed) as refused:
+        FileStore(tmp_path / "state").load("clients")
+    assert (refused.value.params["file"], refused.value.params["owner"]) == (str(tmp_path / whose), other_user.UID)
+
+
+def test_nothing_is_written_where_others_may_write(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o777)
+    with pytest.raises(StateExposed):
+        FileStore(tmp_path / "state").save("clients", "{}")
+    assert not list((tmp_path / "state").iterdir())
+
+
 @pytest.mark.parametrize("name", ["../clients", "a/b", "", ".", "Clients", "a\0b"])
 def test_a_name_cannot_leave_the_directory(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="no name of a document"):
         FileStore(tmp_path).load(name)
+
+
+def test_the_daemon_does_not_start_on_a_planted_directory(tmp_path: Path) -> None:
+    daemon = DaemonProcess(tmp_path)
+    daemon.state.mkdir()
+    daemon.state.chmod(0o777)
+    (daemon.state / "clients.json").write_text('{"format": 1, "entries": {}}')
+    command = [sys.executable, "-m", "cardd.cli.cardd", "run", "--config", daemon.configuration]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert str(daemon.state) in ended.stderr

@@ -51,6 +51,8 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     shutil.copy(request.param / "audit.head", made / "audit" / "head")
     with closing(sqlite3.connect(made / "audit" / "audit.db")) as connection:
         connection.executescript((request.param / "audit.sql").read_text())
+    for path in (made, *made.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
     return made
 
 

@@ -1,0 +1,46 @@
+"""What is the daemon's alone: a directory or file that another user owns or may reach is refused, not mended.
+
+Whoever could write there could have planted a pairing; whoever could read a file has what is to be kept.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from cardd.errors import StateExposed, StateUnavailable
+
+WRITE, ANYTHING = 0o022, 0o077  # what others may not do with a directory, and with a file
+
+
+def refuse_exposed(path: Path) -> None:
+    """Check a path, where something is there. Raises StateExposed; StateUnavailable where this process may not look."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StateUnavailable(file=str(path), why=error.strerror or str(error)) from error
+    refuse(path, found)
+
+
+def refuse_exposed_directory(directory: Path) -> None:
+    """Check a directory and what is directly in it. Raises StateExposed, StateUnavailable."""
+    refuse_exposed(directory)
+    try:
+        inside = list(directory.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StateUnavailable(file=str(directory), why=error.strerror or str(error)) from error
+    for path in inside:
+        refuse_exposed(path)
+
+
+def refuse(path: Path, found: os.stat_result) -> None:
+    """Refuse what was found at this path when it is not this user's alone. Raises StateExposed."""
+    mode = stat.S_IMODE(found.st_mode)
+    loose = mode & (WRITE if stat.S_ISDIR(found.st_mode) else ANYTHING)
+    if found.st_uid != os.geteuid() or loose:
+        raise StateExposed(file=str(path), owner=found.st_uid, mode=f"{mode:04o}", user=os.geteuid())
