@@ -118,7 +118,7 @@ def test_the_daemon_does_not_start_on_a_planted_directory(tmp_path: Path) -> Non
     daemon.state.mkdir()
     daemon.state.chmod(0o777)
     (daemon.state / "clients.json").write_text('{"format": 1, "entries": {}}')
-    command = [sys.executable, "-m", "cardd.cli.cardd", "run", "--config", daemon.configuration]
+    command = [sys.executable, "-m", "cardd.cli.cardd", "run", "--config", str(daemon.configuration)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 1
     assert str(daemon.state) in ended.stderr
