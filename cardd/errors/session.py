@@ -31,6 +31,14 @@ _UNUSABLE: Words = {
     }
 }
 
+_TOO_SOON: Words = {
+    "reason": {
+        "moment": N_("The mobile was asked a moment ago."),
+        "person": N_("This person's mobile was asked {times} times in the last minutes, and nobody agreed."),
+        "program": N_("This program asked for {times} logins by mobile in the last minutes, and nobody agreed."),
+    }
+}
+
 
 class SessionError(CarddError):
     """The session does not allow this."""
@@ -142,13 +150,16 @@ class SituationUnknown(SessionError):
 
 
 class PushTooSoon(SessionError):
-    """The mobile was asked a moment ago."""
+    """The mobile was asked a moment ago, or too often without an agreement."""
 
     code = "session.push_too_soon"
     status = 429
     retryable = True
     title = N_("Too soon")
-    detail = N_("The mobile was asked a moment ago.")
+    detail = N_("The mobile is not asked again now. {reason}")
     remedy = N_("Wait {retry_after} s, then ask again.")
+    words = _TOO_SOON
 
+    reason: str  # moment, person or program
     retry_after: int  # seconds
+    times: int | None = None

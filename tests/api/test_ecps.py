@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from cardd.model import Choice
 from tests.api.ecps import LOGIN, ends_in, pair, pending, tokens_of
 from tests.api.workbench import Workbench
 from tests.rig.memory import RunningClock
-from tests.rig.oidc.people import ALICE, BOB
+from tests.rig.oidc.people import ALICE, BOB, CLAIRE
 from tests.rig.oidc.provider import PscRig
 from tests.rig.waiting import eventually
 
@@ -123,6 +124,55 @@ async def test_a_program_cannot_wake_the_mobile_again_and_again_by_new_logins(
     await pending(ecps, {**LOGIN, "login_hint": BOB}, secret)  # nobody else has to wait
     ecps.ecps.limits.push_pause = 0  # the time is over
     await pending(ecps, secret=secret)
+
+
+async def test_a_person_who_does_not_agree_is_asked_three_times_in_five_minutes_whichever_program_asks(
+    ecps: Workbench, psc: PscRig
+) -> None:
+    ecps.ecps.limits.push_pause = 0
+    first, second = await pair(ecps), await pair(ecps, software_id="another")
+    before = len(await psc.requests())
+    path, token = await pending(ecps, secret=first)
+    assert (await ecps.call("POST", f"{path}/pushes", {}, bearer=token)).status == 200
+    await ecps.call("DELETE", path, bearer=token)
+    await pending(ecps, secret=second)
+    for secret in (first, second):
+        got = await ecps.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+        assert (got.status, got.code, got.json["reason"]) == (429, "session.push_too_soon", "person")
+        assert 240 < int(got.headers["Retry-After"]) <= 300
+        assert "3 fois" in got.text("detail")
+    assert len(await psc.requests()) == before + 3
+    await pending(ecps, {**LOGIN, "login_hint": BOB}, first)
+    ecps.ecps.limits.push_window = 0  # the minutes are over
+    await pending(ecps, secret=first)
+
+
+async def test_another_user_s_programs_use_up_nothing_of_what_a_person_s_own_may_ask(ecps: Workbench) -> None:
+    ecps.ecps.limits.push_pause = 0
+    ecps.uid = 4321
+    ecps.forget_connections()
+    theirs = await pair(ecps)
+    for _ in range(3):
+        await pending(ecps, secret=theirs)
+    ecps.uid = os.getuid()
+    ecps.forget_connections()
+    await pending(ecps, secret=await pair(ecps))
+
+
+async def test_a_program_wakes_six_people_in_five_minutes_who_do_not_agree(ecps: Workbench, psc: PscRig) -> None:
+    secret = await pair(ecps)
+    before = len(await psc.requests())
+    people = [str(899700000000 + number) for number in range(64)]
+    ecps.ecps.limits.pushes_by_program = 2
+    logins = [ecps.call("POST", "/v1/sessions", {**LOGIN, "login_hint": one}, bearer=secret) for one in (ALICE, BOB)]
+    assert [got.status for got in await asyncio.gather(*logins)] == [202, 202]
+    logins = [ecps.call("POST", "/v1/sessions", {**LOGIN, "login_hint": one}, bearer=secret) for one in people[2:]]
+    refused = await asyncio.gather(*logins)
+    assert {(got.status, got.code, got.text("reason")) for got in refused} == {
+        (429, "session.push_too_soon", "program")
+    }
+    assert len(await psc.requests()) == before + 2
+    await pending(ecps, secret=await pair(ecps, software_id="another"), login={**LOGIN, "login_hint": CLAIRE})
 
 
 async def test_who_agreed_may_be_asked_again_at_once(ecps: Workbench, psc: PscRig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,6 @@ from cardd.identity.ecps.provider import Flow, ProviderConnection, PscAttempt, W
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, CallerKey
 from cardd.ports import AuditLog, Clock, Prompter
-
-_Key = tuple[CallerKey, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,9 @@ class Limits:
 
     sessions: int = 64  # of one program: of all the people who work on one machine
     push_pause: float = 10.0  # between two pushes of one program for one person, until one was agreed to
+    push_window: float = 300.0  # in which those that were not agreed to are counted
+    pushes_to_person: int = 3  # from all programs of one OS user
+    pushes_by_program: int = 6  # to all people
     lease: float = 30.0  # without a question about the session, and without a stream of events, while it is pending
     picking: float = 120.0  # as long as a dialog stays open
     renewal_margin: float = 20.0  # before the access token ends
@@ -46,40 +48,64 @@ class Limits:
     longest_pause: float = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """One push that was not agreed to, when it was sent (``Clock.monotonic``)."""
+
+    caller: CallerKey
+    uid: int
+    national_id: str
+    sent: float
+
+
 class PushLimit:
     """Knows when each program last woke each person's mobile: whoever is asked again and again agrees in the end.
 
-    Nothing of it outlives the pause.
+    A person is counted for each OS user, so that another user of the machine cannot use up what a login needs. Nothing
+    of it outlives the window.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, limits: Limits) -> None:
         self._clock = clock
-        self._pushed: dict[_Key, float] = {}
+        self._limits = limits
+        self._pushes: list[_Push] = []  # the oldest first
 
     @contextmanager
-    def push(self, caller: Caller, national_id: str, pause: float) -> Iterator[None]:
-        """Surround one push, which may come so many seconds after the one before. One that fails does not count.
-
-        Raises PushTooSoon.
-        """
-        now, key = self._clock.monotonic(), _key(caller, national_id)
-        self._pushed = {known: when for known, when in self._pushed.items() if now < when + pause}
-        if key in self._pushed:
-            raise PushTooSoon(retry_after=max(1, round(self._pushed[key] + pause - now)))
-        self._pushed[key] = now
+    def push(self, caller: Caller, national_id: str) -> Iterator[None]:
+        """Surround one push. One that fails does not count. Raises PushTooSoon."""
+        push = _Push(caller.key, caller.peer.uid, national_id, self._clock.monotonic())
+        self._check(push)
+        self._pushes.append(push)
         try:
             yield
         except BaseException:
-            self._pushed.pop(key, None)
+            self._pushes.remove(push)
             raise
 
     def agreed(self, caller: Caller, national_id: str) -> None:
         """Forget the pushes of a person who agreed: the next one is a new matter."""
-        self._pushed.pop(_key(caller, national_id), None)
+        self._pushes = [one for one in self._pushes if (one.caller, one.national_id) != (caller.key, national_id)]
+
+    def _check(self, push: _Push) -> None:
+        """Compare with those before, by this program for the person, by all of the user's programs, for all people."""
+        limits, now = self._limits, push.sent
+        self._pushes = [one for one in self._pushes if now < one.sent + limits.push_window]
+        to_person = [one for one in self._pushes if (one.uid, one.national_id) == (push.uid, push.national_id)]
+        by_program = [one for one in self._pushes if one.caller == push.caller]
+        last = max((one.sent for one in to_person if one.caller == push.caller), default=None)
+        if last is not None and now < last + limits.push_pause:
+            raise PushTooSoon(reason="moment", retry_after=_seconds(last + limits.push_pause - now))
+        for reason, found, most in (
+            ("person", to_person, limits.pushes_to_person),
+            ("program", by_program, limits.pushes_by_program),
+        ):
+            if len(found) >= most:
+                until = found[-most].sent + limits.push_window
+                raise PushTooSoon(reason=reason, retry_after=_seconds(until - now), times=len(found))
 
 
-def _key(caller: Caller, national_id: str) -> _Key:
-    return caller.key, national_id
+def _seconds(left: float) -> int:
+    return max(1, math.ceil(left))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +129,5 @@ class LoginContext:
         provider = await self.connection.provider()
         if wanted.flow is not Flow.MOBILE:
             return await provider.begin(wanted, caller.peer.uid)
-        with self.pushes.push(caller, wanted.login_hint or "", self.limits.push_pause):
+        with self.pushes.push(caller, wanted.login_hint or ""):
             return await provider.begin(wanted, caller.peer.uid)

@@ -61,7 +61,7 @@ class EcpsLogins(Part):
             connection=self.connection,
             resumable=ResumableSessions(store, secrets),
             hints=self.hints,
-            pushes=PushLimit(clock),
+            pushes=PushLimit(clock, self.limits),
             background=Background(),
             limits=self.limits,
         )
