@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from asn1crypto import cms, core
 from PIL import Image
 
 from cardd.errors import (
@@ -18,7 +19,9 @@ from cardd.errors import (
     PdfCertified,
     PdfDamaged,
     PdfEncrypted,
+    PdfFieldLocked,
     PdfFieldTaken,
+    PdfNoRoom,
     PdfPageMissing,
     PdfPictureTooLarge,
     PdfPictureUnreadable,
@@ -196,6 +199,7 @@ CERTIFIED = (
     b"<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /Contents <00> /ByteRange [0 1 2 3]"
     b" /Reference [<< /Type /SigRef /TransformMethod /DocMDP /TransformParams << /P 1 /V /1.2 >> >>] >>"
 )
+LOCKED = CERTIFIED.replace(b"/DocMDP", b"/FieldMDP").replace(b"/P 1", b"/Type /TransformParams /Action /All")
 
 
 @pytest.mark.parametrize(
@@ -208,9 +212,10 @@ CERTIFIED = (
         (pdf(trailer=b"/Encrypt << /Filter /Standard /V 1 /R 2 >>"), PdfEncrypted),
         (pdf(catalogue=b"/AcroForm << /XFA (x) /Fields [] >>"), PdfXfa),
         (pdf(extra=[CERTIFIED], catalogue=b"/Perms << /DocMDP 4 0 R >>"), PdfCertified),
+        (pdf(extra=[LOCKED], catalogue=b"/Perms << /DocMDP 4 0 R >>"), PdfFieldLocked),
         (pdf(catalogue=b"/AcroForm << /Fields " + b"[" * 5000 + b"]" * 5000 + b" >>"), PdfTooComplex),
     ],
-    ids=["empty", "zip", "stub", "cut", "encrypted", "xfa", "certified", "deep"],
+    ids=["empty", "zip", "stub", "cut", "encrypted", "xfa", "certified", "locked", "deep"],
 )
 def test_a_pdf_that_will_not_do_is_told_by_its_code(
     prepare: Preparing, card: Pen, content: bytes, expected: type[CarddError]
@@ -218,6 +223,13 @@ def test_a_pdf_that_will_not_do_is_told_by_its_code(
     with pytest.raises(CarddError) as refused:
         prepare(content, card)
     assert type(refused.value) is expected
+
+
+def test_a_timestamp_that_is_too_large_for_its_place_is_told(prepare: Preparing, card: Pen) -> None:
+    prepared = prepare(pdf(), card)
+    token = cms.ContentInfo({"content_type": "data", "content": core.OctetString(bytes(256 * 1024))}).dump()
+    with prepared.document, pytest.raises(PdfNoRoom):
+        prepared.finish(bytes(256), token)
 
 
 @pytest.mark.parametrize(

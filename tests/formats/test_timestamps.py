@@ -21,6 +21,7 @@ from pyhanko.sign.timestamps import DummyTimeStamper
 from cardd.errors import (
     CarddError,
     TimestampError,
+    TimestampMalformed,
     TimestampMismatch,
     TimestampRefused,
     TimestampTime,
@@ -243,6 +244,11 @@ def test_a_root_of_the_same_name_with_another_key_is_not_the_configured_one(
     refusal = _refusal(Answers(impostor.timestamping(rsa_key), rsa_key).to(request), request, root, now=now)
     assert isinstance(refusal, TimestampUntrusted)
     assert refusal.params == {"why": "path"}
+
+
+@pytest.mark.parametrize("answer", [b"", b"no DER", bytes.fromhex("3003020100")], ids=["nothing", "text", "no status"])
+def test_an_answer_that_is_none_is_told(root: SmallAuthority, now: datetime, answer: bytes) -> None:
+    assert type(_refusal(answer, request_for(COVERED), root, now=now)) is TimestampMalformed
 
 
 def test_a_token_signed_by_another_key_is_refused(
