@@ -59,6 +59,9 @@ INVALID_SIGNATURES: list[tuple[Json, str]] = [
     ({"signatures": [ITEM, {**ITEM, "secret": 1}]}, "$.signatures[1].secret"),
     ({"signatures": [ITEM, {**ITEM, "digest": "AAAA"}]}, "$.signatures[1].digest"),
     ({"signatures": [ITEM], "document_name": "x"}, "$.document_name"),
+    ({"signatures": [ITEM] * 51}, "batch"),
+    ({**ITEM, "batch": {"name": "lot", "count": 51}}, "batch"),
+    ({"signatures": [ITEM] * 2, "batch": {"name": "lot", "count": 1}}, "$.batch.count"),
 ]
 
 

@@ -78,7 +78,8 @@ async def test_a_list_has_one_consent_and_two_apdus_for_each_further_signature(c
     signed = await core.signing.sign(session, [request(document) for document in documents], None)
     assert all(holds(one, document) for one, document in zip(signed, documents, strict=True))
     assert core.card.count - before <= 1 + 2 * 10  # MSE once; the login's VERIFY still holds
-    assert len(core.person.questions) == 1
+    assert core.person.topics() == ["sign_batch"]
+    assert core.audit.acts().count("signature.raw done") == 10
 
 
 async def test_a_named_batch_has_one_consent_over_several_requests(core: Core, session: Session) -> None:
@@ -96,12 +97,6 @@ async def test_a_batchs_consent_ends_with_its_lifetime(core: Core, session: Sess
     core.clock.seconds += 601
     await core.signing.sign(session, [request()], batch)
     assert len(core.person.questions) == 2
-
-
-async def test_a_batch_larger_than_policy_allows_is_refused_unasked(core: Core, session: Session) -> None:
-    with pytest.raises(InvalidRequest):
-        await core.signing.sign(session, [request()], Batch("trop", 51))
-    assert core.person.questions == []
 
 
 async def test_without_an_audit_row_no_signature_leaves(core: Core, session: Session) -> None:
@@ -124,7 +119,8 @@ async def test_a_card_pulled_in_the_middle_leaves_a_failed_row_and_no_signature(
     core.reader.remove_during(0x2A)
     with pytest.raises(CardRemoved):
         await core.signing.sign(session, [request(), request()], None)
-    assert {row.code for row in core.audit.entries[-2:]} == {"card.removed"}
+    assert {(row.outcome, row.code) for row in core.audit.entries[-2:]} == {(Outcome.FAILED, "card.removed")}
+    await eventually(lambda: not core.sessions.is_open(session))
 
 
 async def test_a_failed_batch_gives_its_count_back(core: Core, session: Session) -> None:
@@ -170,17 +166,13 @@ async def test_a_consent_is_given_back_once(core: Core, session: Session) -> Non
         core.parts.consents.take(session, [request()] * 2, batch)
 
 
-async def test_a_batch_smaller_than_what_it_asks_for_is_refused_unasked(core: Core, session: Session) -> None:
+@pytest.mark.parametrize(("count", "batch"), [(1, Batch("trop", 51)), (51, None), (2, Batch("un", 1))], ids=str)
+async def test_more_than_policy_or_the_batch_allows_is_refused_unasked(
+    core: Core, session: Session, count: int, batch: Batch | None
+) -> None:
     with pytest.raises(InvalidRequest):
-        await core.signing.sign(session, [request()] * 2, Batch("un", 1))
+        await core.signing.sign(session, [request()] * count, batch)
     assert core.person.questions == []
-
-
-async def test_an_auth_token_signs_the_callers_own_origin_and_the_nonce(core: Core, session: Session) -> None:
-    signed = await core.signing.authenticate(session, "n" * 44)
-    hashes = hashlib.sha256(b"urn:cardd:client:lps-1").digest() + hashlib.sha256(b"n" * 44).digest()
-    assert holds(signed, hashes)
-    assert core.audit.entries[-1].action == "auth_token.issue"
 
 
 async def test_the_two_keys_have_certificates_of_their_own(core: Core, session: Session) -> None:
@@ -302,6 +294,7 @@ async def test_a_pin_typed_for_a_session_that_ended_meanwhile_is_not_kept(core: 
     with pytest.raises(SessionExpired):
         await signing
     assert session.pin is None
+    assert "signature.raw done" not in core.audit.acts()
 
 
 @pytest_asyncio.fixture
@@ -320,4 +313,5 @@ async def test_in_ask_mode_each_operation_asks_for_the_pin_and_none_is_kept(aski
         await asking.signing.sign(session, [request()], None)
         assert session.pin is None
     assert [asked.question.topic for asked in asking.person.pin_questions] == ["login", "sign", "sign"]
+    assert asking.person.pin_questions[-1].question.params["document"] == "compte-rendu.pdf"
     assert asking.person.questions == []
