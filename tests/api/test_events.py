@@ -92,11 +92,14 @@ async def test_what_concerns_one_caller_reaches_nobody_else(api: Workbench, list
 
 
 async def test_a_page_hears_of_its_own_dialogs_and_sessions(api: Workbench, listening: Next) -> None:
-    got = await api.call("POST", "/v1/sessions", {"method": "cpx"}, headers={"Origin": PAGE})
-    assert [await listening() for _ in range(3)] == [
+    page = {"Origin": PAGE}
+    got = await api.call("POST", "/v1/sessions", {"method": "cpx"}, headers=page)
+    await api.call("DELETE", got.headers["Location"], bearer=got.text("token"), headers=page)
+    assert [await listening() for _ in range(4)] == [
         ("prompt.opened", {"topic": "login", "timeout": 120}),
         ("prompt.closed", {"topic": "login"}),
         ("session.opened", {"session": got.json["id"]}),
+        ("session.closed", {"session": got.json["id"], "reason": "logout"}),
     ]
 
 

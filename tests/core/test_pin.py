@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cardd.errors import LastTryRefused, PinBackOff, PinBlocked, PinCancelled, PinWrong
+from cardd.errors import CarddError, LastTryRefused, PinBackOff, PinBlocked, PinCancelled, PinWrong
 from cardd.model import Choice
 from tests.core.conftest import CALLER, OTHER, PIN, Core
 from tests.rig.waiting import eventually
@@ -24,7 +24,7 @@ async def test_the_dialog_names_card_reader_program_and_tries_left(core: Core) -
     await core.login.open(CALLER, None)
     [asked] = core.person.pin_questions
     assert (asked.reader, asked.card, asked.tries_left) == ("Lecteur de test", "cps3", 3)
-    assert asked.question.params["client"] == "LPS de test"
+    assert (asked.question.topic, asked.question.params["client"]) == ("login", "LPS de test")
 
 
 async def test_a_mistyped_pin_is_asked_again_with_fewer_tries(core: Core) -> None:
@@ -33,23 +33,25 @@ async def test_a_mistyped_pin_is_asked_again_with_fewer_tries(core: Core) -> Non
     assert [(asked.tries_left, asked.problem) for asked in core.person.pin_questions] == [(3, None), (2, "wrong")]
 
 
-async def test_giving_up_after_a_wrong_pin_tells_the_tries_left(core: Core) -> None:
-    core.person.pins = ["0000"]
-    with pytest.raises(PinWrong) as wrong:
+@pytest.mark.parametrize(
+    ("wrong", "error", "params"),
+    [([], PinCancelled, {}), (["0000"], PinWrong, {"tries_left": 2}), (["0000"] * 2, PinWrong, {"tries_left": 1})],
+    ids=str,
+)
+async def test_giving_up_tells_the_tries_that_wrong_pins_left_and_is_recorded(
+    core: Core, wrong: list[str], error: type[CarddError], params: dict[str, object]
+) -> None:
+    core.person.pins = wrong
+    with pytest.raises(error) as given_up:
         await core.login.open(CALLER, None)
-    assert wrong.value.params["tries_left"] == 2
-
-
-async def test_giving_up_without_a_pin_is_a_cancel(core: Core) -> None:
-    with pytest.raises(PinCancelled):
-        await core.login.open(CALLER, None)
+    assert given_up.value.params == params
+    assert core.audit.acts() == ["session.open refused"]
 
 
 async def test_with_one_try_left_the_question_comes_first_and_no_means_no(core: Core) -> None:
     core.person.pins = ["0000", "0000", PIN]
-    with pytest.raises(PinWrong) as wrong:
+    with pytest.raises(PinWrong):
         await core.login.open(CALLER, None)
-    assert wrong.value.params["tries_left"] == 1
     core.person.choice = Choice.NO
     with pytest.raises(LastTryRefused):
         await core.login.open(OTHER, None)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cardd.core.sessions import Session
-from cardd.errors import CardAbsent, CardUnknown, SessionClosed, SessionExpired, SessionUnknown, TooManyRequests
+from cardd.errors import SessionClosed, SessionExpired, SessionUnknown, TooManyRequests
 from cardd.identity.card_login import SESSIONS_MAX
 from tests.core.conftest import CALLER, OTHER, PIN, Core
 from tests.rig.waiting import eventually
@@ -58,6 +58,7 @@ async def test_the_card_leaves_and_the_session_is_closed_before_anything_else_ru
     with pytest.raises(SessionClosed) as closed:
         core.sessions.authenticate(token, CALLER.id, 1000)
     assert closed.value.params == {"reason": "card_removed"}
+    assert core.sessions.of(1000) == []
 
 
 async def test_closing_wipes_the_pin_and_de_authenticates_the_card(core: Core) -> None:
@@ -80,37 +81,12 @@ async def test_a_locked_screen_takes_the_pin_and_leaves_the_session(core: Core) 
     assert core.sessions.authenticate(token, CALLER.id, 1000).state == "locked"
 
 
-async def test_events_of_a_session_reach_its_own_client_only(core: Core) -> None:
-    mine, others = core.events.subscribe(CALLER.key), core.events.subscribe(OTHER.key)
-    session, _ = await opened(core)
-    core.sessions.close(session, "logout")
-    core.events.close()
-    kinds = []
-    while event := await mine.next():
-        kinds.append(event.type)
-    assert kinds == ["prompt.opened", "prompt.closed", "session.opened", "session.closed"]
-    assert await others.next() is None
-
-
 async def test_one_client_opens_a_limited_number_of_sessions(core: Core) -> None:
     core.person.pins = [PIN] * (SESSIONS_MAX + 1)
     for _ in range(SESSIONS_MAX):
         await core.login.open(CALLER, None)
     with pytest.raises(TooManyRequests):
         await core.login.open(CALLER, None)
-
-
-async def test_without_a_card_there_is_no_session(core: Core) -> None:
-    core.reader.remove()
-    await asyncio.sleep(0)
-    core.readers.card_removed("Lecteur de test")
-    with pytest.raises(CardAbsent):
-        await core.login.open(CALLER, None)
-
-
-async def test_a_card_that_is_not_there_cannot_be_named(core: Core) -> None:
-    with pytest.raises(CardUnknown):
-        await core.login.open(CALLER, "0123456789abcdef")
 
 
 async def test_a_card_that_leaves_while_the_pin_is_typed_opens_nothing(core: Core) -> None:
