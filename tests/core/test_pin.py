@@ -90,7 +90,7 @@ async def test_wrong_pins_make_that_client_wait_and_no_other(core: Core) -> None
     assert await core.login.open(OTHER, None)
 
 
-async def test_the_wait_ends_with_time_and_grows_with_each_mistake(core: Core) -> None:
+async def test_the_wait_ends_with_time(core: Core) -> None:
     core.person.pins = ["0000", "0000"]
     with pytest.raises(PinWrong):
         await core.login.open(CALLER, None)
@@ -98,6 +98,21 @@ async def test_the_wait_ends_with_time_and_grows_with_each_mistake(core: Core) -
     core.person.pins = [PIN]
     session, _ = await core.login.open(CALLER, None)
     assert session.caller is CALLER
+
+
+async def test_the_wait_grows_with_each_mistake(core: Core) -> None:
+    core.person.pins = ["0000"] * 3
+    with pytest.raises(PinWrong):
+        await core.login.open(CALLER, None)
+    core.clock.seconds += 2
+    with pytest.raises((PinWrong, PinBlocked)):
+        await core.login.open(CALLER, None)
+    core.clock.seconds += 2
+    with pytest.raises(PinBackOff):
+        await core.login.open(CALLER, None)
+    core.clock.seconds += 2
+    with pytest.raises(PinBlocked):
+        await core.login.open(CALLER, None)
 
 
 async def test_the_certificates_are_read_while_the_user_types(core: Core) -> None:
