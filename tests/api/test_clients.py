@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from typing import cast
 
 import pytest
 
-from cardd.core.clients import Clients
-from cardd.core.lifecycle import Lifecycle
-from cardd.errors import ClientLocked, ConsentTimeout, PromptUnavailable
-from cardd.model import Choice, Peer
+from cardd.errors import ConsentTimeout, PromptUnavailable
+from cardd.model import Choice
+from tests.api.relayed import Start
 from tests.api.workbench import PAGE, PIN, PROGRAM, SOFTWARE, Got, Json, Workbench
 
 ASYNC = {"Prefer": "respond-async"}
@@ -158,12 +157,14 @@ async def test_a_locked_program_is_kept_out_until_it_is_unlocked(api: Workbench)
     await api.login(secret)
 
 
-async def test_a_program_stays_locked_when_the_daemon_restarts(api: Workbench) -> None:
+async def test_a_program_stays_locked_when_the_daemon_restarts(api: Workbench, started: Start, tmp_path: Path) -> None:
     paired = await api.call("POST", "/v1/clients", SOFTWARE)
     await api.call("POST", f"/v1/clients/{paired.text('client_id')}/lock", {}, via="unix")
-    again = Clients(api.store, api.person, api.clock, Lifecycle(), allowed_origins=frozenset())
-    with pytest.raises(ClientLocked):
-        again.program(paired.text("client_secret"), Peer(os.getuid(), os.getpid(), PROGRAM))
+    directory = tmp_path / "again"
+    directory.mkdir()
+    again = await started(Workbench(directory, store=api.store))
+    got = await again.call("GET", "/v1/cards", bearer=paired.text("client_secret"))
+    assert got.code == "client.locked"
 
 
 async def test_only_its_user_and_root_lock_a_program(api: Workbench) -> None:
