@@ -138,7 +138,7 @@ async def test_without_reader_service_the_lists_say_so(api: Workbench) -> None:
         assert (got.status, got.code) == (503, "reader.pcsc_unavailable")
 
 
-async def test_a_blocked_card_tells_so(api: Workbench) -> None:
+async def test_the_last_try_is_told_until_another_card_is_there(api: Workbench) -> None:
     secret = await api.pair()
     api.person.pins = ["9999", "9998", "9997"]
     await api.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=secret)
