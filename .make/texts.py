@@ -36,7 +36,6 @@ msgstr ""
 MARKS = {"_": 1, "N_": 1, "_.plural": 2, "_.context": 2}  # what marks a sentence, by how many literals it begins with
 DOMAINS = {
     "cardd/agent": "dialogs",
-    "cardd/api": "api",
     "cardd/cli": "cli",
     "cardd/cli/doctor": "doctor",
     "cardd/config": "config",
