@@ -2,7 +2,8 @@
 
 Rule 3 lives here: VERIFY and the operations that it allows run in one PC/SC transaction, and the reset that ends the
 transaction leaves the card de-authenticated. Ending it is put off for a short idle hold, so that successive requests
-of the same session share one VERIFY; a request of another session ends it first.
+of the same session share one VERIFY; a request of another session ends it first. Other programs get in between:
+steady use leaves the card free now and then, and a card that no session needs is disconnected from.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -22,13 +24,18 @@ from cardd.core.verified_card import LoginUse, VerifiedCard
 from cardd.driver import Card
 from cardd.errors import (
     CarddError,
+    CardGarbled,
+    CardMute,
     CardRemoved,
+    CardReset,
     CardTimeout,
     InternalError,
     LastTryRefused,
     PinBlocked,
     PinRequired,
     PinWrong,
+    ReaderError,
+    SignatureInvalid,
 )
 from cardd.model import CallerKey, CardCertificate, CardInfo
 from cardd.ports import Connection, Reader
@@ -36,11 +43,18 @@ from cardd.secret import Secret
 
 T = TypeVar("T")
 
-# Other programs wait while the transaction lasts: steady traffic of ours must let them in now and then.
-TRANSACTION_MAX = 5.0
+# Other programs wait while we use the card: steady traffic of ours leaves it free after a turn, for long enough that
+# pcsc-lite, which looks every 100 ms whether a waiting program may go on, looks twice.
+TURN = 5.0
+FREE = 0.22
+LINGER = 1.0
+SWAP_MIN = 0.1  # seconds without a command in which nobody can put another card in the first one's place
 RELEASE_TIMEOUT = 10.0
 TRIES_KNOWN = 1.0  # seconds after our own login in which nobody changes the PIN and mistypes the new one twice
 KEYPAD_TIMEOUT = 75.0  # a reader gives up its keypad after 60 s at the latest (PC/SC part 10, bTimeOut)
+
+# After these nobody knows whether the card is still the same one.
+UNSURE = (CardGarbled, CardMute, CardRemoved, CardReset, ReaderError, SignatureInvalid)
 
 log = logging.getLogger(__name__)
 
@@ -72,28 +86,44 @@ class CardAccess:
     """One inserted card, shared by every session and request, one at a time and in order.
 
     After a login of ours the tries are known to be whole for ``tries_known`` seconds; later they are read before a held
-    PIN is sent.
+    PIN is sent. ``linger`` is how many seconds after its last use a card that no session needs stays connected to.
+    ``replaced`` is called when the card has gone mute after it had been opened, or turned out to be another one: no
+    sensor told, and what was known of it is void.
     """
 
     def __init__(
-        self, reader: Reader, guard: PinGuard, *, hold: float, timeout: float, tries_known: float = TRIES_KNOWN
+        self,
+        reader: Reader,
+        guard: PinGuard,
+        *,
+        hold: float,
+        timeout: float,
+        tries_known: float = TRIES_KNOWN,
+        linger: float = LINGER,
+        replaced: Callable[[CardAccess], None] = lambda _: None,
     ) -> None:
         self._tries_known = tries_known
         self._reader = reader
         self._guard = guard
         self._name = new_id()
         self._hold = hold
+        self._linger = linger
         self._timeout = timeout
+        self._replaced = replaced
         self._lock = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._background = Background()
         self._gone = False
+        self._sessions: set[str] = set()  # whose logins the card accepted
+        self._waiting = 0  # for the PIN that a person types
         # Touched on the reader's thread only, one job at a time:
         self._card: Card | None = None
         self._certificates: tuple[CardCertificate, ...] | None = None
         self._resets = 0
         self._in_transaction = False
-        self._began = 0.0
+        self._turn_began = self._left = self._used = -math.inf
+        self._is_replaced = False
+        self._is_given_up = False
         self._login: str | None = None
         self._login_use = LoginUse()
         self._tries_known_until = 0.0
@@ -159,20 +189,34 @@ class CardAccess:
 
         await self.use(unblock, reset=True)
 
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Stay connected to the card meanwhile: a person types its PIN."""
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            self._rest()
+
     async def logout(self, session: str) -> None:
-        """End the transaction now if it still holds this session's login."""
-        if self._login == session:
-            await self._end()
+        """End the transaction now if it holds this session's login, and give the card up if no other needs it."""
+        async with self._lock:
+            self._sessions.discard(session)
+            if self._login == session or not self._is_needed:
+                await self._give_back()
 
     def lost(self) -> None:
         """The card left its reader: nothing can be asked of it any more."""
         self._gone = True
-        self._cancel_release()
+        self._cancel_rest()
         self._background.start(self._disconnect())
 
     async def close(self) -> None:
         """Give the card back, de-authenticated, once the work under way has ended."""
-        await self._end()
+        self._sessions.clear()
+        async with self._lock:
+            await self._give_back()
         self._gone = True
         await self._disconnect()
 
@@ -188,8 +232,9 @@ class CardAccess:
         reset: bool = False,
     ) -> None:
         async with self._lock:
-            self._cancel_release()
+            self._cancel_rest()
             try:
+                await self._let_others_in()
                 value = await self._run(lambda connection: self._job(connection, work, login, reset=reset), timeout)
             except CarddError as error:
                 _fail(answer, error)
@@ -197,25 +242,65 @@ class CardAccess:
                 log.exception("the driver of the card in %s failed", self._reader.name)
                 _fail(answer, InternalError())
             else:
+                if login:
+                    self._sessions.add(login.session)
                 if not answer.done():  # its caller has gone
                     answer.set_result(value)
             # the answer is on its way while the card is given up
-            if self._login is not None:
-                await self._keep_or_release()
+            if self._login is not None and (self._hold <= 0 or self._is_turn_over):
+                await self._release_now()
+            self._rest()
+        self._tell_replaced()
 
-    async def _keep_or_release(self) -> None:
-        if self._hold <= 0 or time.monotonic() - self._began > TRANSACTION_MAX:
+    @property
+    def _is_turn_over(self) -> bool:
+        return time.monotonic() - self._turn_began > TURN
+
+    @property
+    def _is_needed(self) -> bool:
+        return bool(self._sessions) or self._waiting > 0 or math.isinf(self._linger)
+
+    async def _let_others_in(self) -> None:
+        """Leave the card free for a moment after each turn; a pause of our own callers' serves as well."""
+        if not self._is_turn_over or self._turn_began < 0:
+            return
+        if self._in_transaction:
             await self._run(self._release, RELEASE_TIMEOUT)
-        elif not self._gone:
+        await asyncio.sleep(self._left + FREE - time.monotonic())
+
+    def _rest(self) -> None:
+        """Nothing is asked of the card: its login ends after the idle hold, a connection that nobody needs later."""
+        if self._gone:
+            return
+        self._cancel_rest()
+        if self._login is not None or not self._is_needed:
+            delay = self._hold if self._login is not None else self._linger
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._hold, lambda: self._background.start(self._end()))
+            self._timer = loop.call_later(delay, lambda: self._background.start(self._end()))
 
     async def _end(self) -> None:
         async with self._lock:
-            self._cancel_release()
-            if self._in_transaction:
-                with contextlib.suppress(CarddError):
-                    await self._run(self._release, RELEASE_TIMEOUT)
+            await self._give_back()
+        self._tell_replaced()
+
+    async def _give_back(self) -> None:
+        """End the transaction, and the connection that no session needs any more."""
+        self._cancel_rest()
+        await self._release_now()
+        if not self._is_needed:
+            self._is_given_up = True
+            await self._disconnect()
+
+    async def _release_now(self) -> None:
+        """End the transaction; a failure is told to whoever uses the card next."""
+        if self._in_transaction:
+            with contextlib.suppress(CarddError):
+                await self._run(self._release, RELEASE_TIMEOUT)
+
+    def _tell_replaced(self) -> None:
+        if self._is_replaced and not self._gone:
+            self._is_replaced = False
+            self._replaced(self)
 
     async def _run(self, job: Callable[[Connection], T], timeout: float) -> T:
         if self._gone:
@@ -231,7 +316,7 @@ class CardAccess:
         with contextlib.suppress(CarddError):
             await self._reader.run(lambda connection: connection.disconnect(), timeout=RELEASE_TIMEOUT)
 
-    def _cancel_release(self) -> None:
+    def _cancel_rest(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -245,9 +330,11 @@ class CardAccess:
             self._enter(connection, login)
             card = self._open(connection)
             result = work(self._verified(card, login) if login else card)
-        except BaseException:
+        except BaseException as error:
+            self._doubt(error)
             self._leave(connection, reset=reset or login is not None)
             raise
+        self._used = time.monotonic()
         if self._login is None:
             self._leave(connection, reset=reset)
         return result
@@ -258,14 +345,22 @@ class CardAccess:
         if not self._in_transaction:
             connection.begin()
             self._in_transaction = True
-            self._began = time.monotonic()
-        if connection.resets != self._resets:
+            now = time.monotonic()
+            if now - self._left >= FREE:
+                self._turn_began = now
+        if connection.resets != self._resets or self._is_given_up:
             self._forget()
-            self._tries_known_until = 0.0
-            self._resets = connection.resets
+            self._resets, self._is_given_up = connection.resets, False
+
+    def _doubt(self, error: BaseException) -> None:
+        """After a failure that another card would explain, read anew which card it is before it gets a PIN."""
+        if isinstance(error, UNSURE):
+            self._is_replaced |= isinstance(error, CardMute) and self._card is not None
+            self._forget()
 
     def _forget(self) -> None:
         self._card = self._certificates = None
+        self._tries_known_until = 0.0
 
     def _read_certificates(self, card: Card) -> tuple[CardCertificate, ...]:
         certificates = self._certificates = card.certificates()
@@ -283,6 +378,7 @@ class CardAccess:
             raise PinRequired  # wiped while this request waited: its session was closed or locked
         if not (login.accepted and self._login == login.session):
             if login.certificates and not login.certificates <= {found.der for found in card.certificates()}:
+                self._is_replaced = True
                 raise CardRemoved  # swapped before the sensor told, or reset into another
             self._ensure_tries(card, login)
             self._verify(card, login)
@@ -312,6 +408,12 @@ class CardAccess:
         self._login = login.session
 
     def _release(self, connection: Connection) -> None:
+        """End the transaction. A reset would wake a card that was put in meanwhile, as if it were the first."""
+        if self._card is not None and self._login is not None and time.monotonic() - self._used > SWAP_MIN:
+            try:
+                self._card.pin_status()
+            except CarddError as error:
+                self._doubt(error)
         self._leave(connection, reset=self._login is not None)
 
     def _leave(self, connection: Connection, *, reset: bool) -> None:
@@ -320,6 +422,7 @@ class CardAccess:
             self._tries_known_until = time.monotonic() + self._tries_known if self._login is not None else 0.0
             self._login = None
             connection.end(reset=reset)
+            self._left = time.monotonic()
 
 
 def _fail(answer: asyncio.Future[T], error: CarddError) -> None:

@@ -119,7 +119,8 @@ class PinEntry:
         secret = stored or Secret()
         try:
             if not secret:
-                await self._prompter.ask_pin(asked, secret)
+                with card.access.kept():
+                    await self._prompter.ask_pin(asked, secret)
             return await card.access.use(work, replace(login, pin=secret)), secret
         except BaseException:
             secret.wipe()

@@ -7,13 +7,14 @@ their holders.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 from cardd.config import Card as CardRules
-from cardd.core.card_access import CardAccess
+from cardd.core.card_access import LINGER, CardAccess
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.pin_guard import PinGuard
@@ -235,10 +236,24 @@ class Readers:
 
     def _insert(self, name: str, atr: bytes, kind: CardKind, slot: str = "") -> InsertedCard:
         state = self._readers[name]
-        access = CardAccess(state.reader, self._guard, hold=self._rules.hold, timeout=self._rules.timeout)
+        access = CardAccess(
+            state.reader,
+            self._guard,
+            hold=self._rules.hold,
+            timeout=self._rules.timeout,
+            linger=LINGER if atr else math.inf,  # nobody else waits for a token
+            replaced=partial(self._card_replaced, name),
+        )
         card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access, slot)
         self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": kind.value}))
         return card
+
+    def _card_replaced(self, name: str, access: CardAccess) -> None:
+        """No sensor told, and yet the card went mute or is another one: rule 7 holds as if it had left."""
+        state = self._readers.get(name)
+        if state and (card := state.card) and card.access is access:
+            self.card_removed(name)
+            self._insert(name, card.atr, card.kind, card.slot)
 
     def _tokens_in(self, slot: str) -> list[InsertedCard]:
         return [state.card for state in self._readers.values() if state.card and state.card.slot == slot]

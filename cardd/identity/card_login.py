@@ -168,6 +168,7 @@ class CardLogin:
             )
         except BaseException:
             _wipe(pin)
+            await card.access.logout(session_id)  # no session of this login will ever be closed
             raise
         self._consents.allow_reading(caller, card.id)
         if self._sessions.hold_pins:

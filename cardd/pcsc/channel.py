@@ -158,6 +158,7 @@ class PcscConnection:
         self.resets += 1
         try:
             self._handle = self._winscard.reconnect(handle, Disposition.LEAVE)
+            self._know(self._handle)
         except CarddError as error:
             self._drop(Disposition.LEAVE, error)
 
@@ -166,14 +167,17 @@ class PcscConnection:
             self._context = self._winscard.establish()
         try:
             self._handle = handle = self._winscard.connect(self._context, self._reader)
-            self.atr = self._winscard.atr(handle)
+            self._know(handle)
         except CarddError as error:
             self._drop(Disposition.LEAVE, error)
             raise
-        self._extended = takes_extended_apdus(self.atr)
         self.resets += self._connected_before
         self._connected_before = True
         return handle
+
+    def _know(self, handle: Handle) -> None:
+        self.atr = self._winscard.atr(handle)
+        self._extended = takes_extended_apdus(self.atr)
 
     def _connected(self) -> Handle:
         if self._handle is None:

@@ -175,7 +175,7 @@ async def test_a_signature_that_is_none_is_handed_to_nobody(change: Callable[[by
 @pytest.mark.parametrize(
     ("answer", "error", "commands"),
     [
-        ("9000", SignatureInvalid, 20),
+        ("9000", SignatureInvalid, 80),
         ("6982", PinRequired, 20),
         ("6F00", CardRefused, 20),
         ("6A88", CardError, 40),

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 import pytest
 from cryptography import x509
@@ -20,14 +20,15 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.integration import card_program
-from tests.integration.workstation import DIGEST, Session, Workstation, text, wait_until
+from tests.integration.workstation import DIGEST, Session, Workstation, problem, text, wait_until
 from tests.rig.lps import Json
-from tests.rig.other_program import reset
+from tests.rig.other_program import holding, reset
 from tests.rig.simulator import PIN, simulated_card
 from tests.simulator.opensc import OpenSc, logs_in
 
 TIMES = 20
 HOLD = 0.3
+PATIENCE = 8.0  # seconds that another program waits at the most
 AUTHENTICATION_ID = "E828BD080F8025000001FF001002"
 SHARING_VIOLATION, RESET = "8010000B", "80100068"
 DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420") + b"\x5a" * 32
@@ -131,3 +132,46 @@ def test_another_programs_reset_between_requests_costs_nothing_but_time(workstat
         verify(session.sign())
         assert [shown.kind for shown in workstation.pinentry.shown()].count("pin") == 1
         assert session.state() == "active"
+
+
+def test_steady_signing_of_two_programs_lets_a_third_one_in(workstation: Workstation) -> None:
+    with workstation.card(simulated_card(delay_ms=150)), ThreadPoolExecutor() as threads:
+        sessions = [workstation.log_in(), workstation.log_in()]
+        over = threading.Event()
+
+        def steadily(session: Session) -> None:
+            while not over.is_set():
+                session.sign(batch={"name": "steady", "count": 50})
+
+        steady = [threads.submit(steadily, session) for session in sessions]
+        try:
+            for _ in range(2):
+                sleep(0.5)  # they sign
+                began = monotonic()
+                reset(workstation.pcscd, workstation.pcscd.reader_names[0])
+                assert monotonic() - began < PATIENCE
+        finally:
+            over.set()
+        for each in steady:
+            each.result()
+
+
+def gets_it_exclusively(workstation: Workstation) -> bool:
+    try:
+        with holding(workstation.pcscd, workstation.pcscd.reader_names[0], "exclusive"):
+            return True
+    except AssertionError:
+        return False
+
+
+def test_another_program_gets_the_card_exclusively_when_no_session_needs_it(workstation: Workstation) -> None:
+    with workstation.card(simulated_card()):
+        session = workstation.log_in()
+        session.sign()
+        assert not gets_it_exclusively(workstation)
+        session.close()
+        wait_until(partial(gets_it_exclusively, workstation))
+        lps = workstation.pair()
+        with holding(workstation.pcscd, workstation.pcscd.reader_names[0], "exclusive"):
+            problem(503, "reader.busy", lps.call("POST", "/v1/sessions", {"method": "cpx"}))
+        verify(workstation.log_in(lps).sign())
