@@ -200,11 +200,13 @@ class CardAccess:
             self._rest()
 
     async def logout(self, session: str) -> None:
-        """End the transaction now if it holds this session's login, and give the card up if no other needs it."""
+        """End the transaction now if it holds this session's login; the card is given up soon if no other needs it."""
         async with self._lock:
             self._sessions.discard(session)
-            if self._login == session or not self._is_needed:
-                await self._give_back()
+            if self._login == session:
+                await self._release_now()
+            if self._login is None:
+                self._rest()
 
     def lost(self) -> None:
         """The card left its reader: nothing can be asked of it any more."""
