@@ -1,15 +1,14 @@
 """One request as the checkers and handlers see it, its body as a typed value, and the reply that they give.
 
-Rule 10 for a body: size, time, type and depth are checked, then it is decoded strictly. A key given twice is refused:
-two programs that read such a document differently would not mean the same request.
+Rule 10 for a body: once it was read (``cardd.api.bodies``), its depth is checked, and it is decoded strictly. A key
+given twice is refused: two programs that read such a document differently would not mean the same request.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -17,17 +16,15 @@ from aiohttp import web
 from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
+from cardd.api.bodies import Bodies
 from cardd.api.parts import ApiLimits, Parts
 from cardd.core.sessions import Session
 from cardd.errors import (
     BodyTooDeep,
-    BodyTooLarge,
     ClientUnknown,
     InvalidRequest,
     NotJson,
-    RequestTimeout,
     SessionUnknown,
-    UnsupportedMediaType,
 )
 from cardd.model import Caller, Peer
 
@@ -35,14 +32,14 @@ SUPPORT_CODE = "Cardd-Support-Code"
 
 DEPTH_MAX = 16
 PARTS_MAX = 4096
+QUOTES_MAX = 32 * PARTS_MAX
+NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 WHERE_MAX = 120
 
 OnHangUp = Callable[[Callable[[], object]], Callable[[], None]]
 
 B = TypeVar("B", bound=Struct)
 
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.*?)`(?: - at `(\$.*)`)?", re.DOTALL)
 # msgspec's English and our word for it: the first that fits; its group is what would have been right
 _REASONS = (
@@ -56,13 +53,17 @@ _PLACE = re.compile(r"(.*) - at `(?:key in )?(\$.*?)`", re.DOTALL)
 _FIELDS = Decoder(dict[str, Raw])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ConnectionInfo:
-    """What is known of a connection, for all of its requests: who is at its other end, and which Host may name it."""
+    """What is known of a connection, for all of its requests: who is at its other end, and which Host may name it.
+
+    ``has_client`` says that a client has made a request over it.
+    """
 
     is_local: bool
     hosts: frozenset[str]
     peer: Peer
+    has_client: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Call:
 
     parts: Parts
     limits: ApiLimits
+    bodies: Bodies
     http: web.BaseRequest
     connection: ConnectionInfo
     page: Page | None
@@ -161,42 +163,37 @@ class Shape(Generic[B]):
         return self._decoders[chosen]
 
 
-async def read_body(http: web.BaseRequest, limits: ApiLimits) -> bytes:
-    """Return the body as it came. Raises UnsupportedMediaType, BodyTooLarge, RequestTimeout."""
-    if http.content_type != "application/json" or "Content-Encoding" in http.headers:
-        raise UnsupportedMediaType
-    if (http.content_length or 0) > limits.body:
-        raise BodyTooLarge(limit=limits.body)
-    if http.content.is_eof():  # it came with the head, as small bodies do
-        return await _read(http, limits.body)
-    try:
-        async with asyncio.timeout(limits.read_timeout):
-            return await _read(http, limits.body)
-    except TimeoutError:
-        raise RequestTimeout from None
-
-
-async def _read(http: web.BaseRequest, limit: int) -> bytes:
-    body = bytearray()
-    while not http.content.at_eof():
-        body += await http.content.readany()
-        if len(body) > limit:
-            raise BodyTooLarge(limit=limit)
-    return bytes(body)
-
-
 def _check_depth(raw: bytes) -> None:
-    """Refuse brackets that nest deeper, or are more, than any body of this API needs. Raises BodyTooDeep."""
-    if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
-        return
-    brackets = _NOT_BRACKET.sub(b"", _STRING.sub(b"", raw))
-    if len(brackets) > 2 * PARTS_MAX:
+    """Refuse brackets that nest deeper, or brackets or texts that are more, than any body needs. Raises BodyTooDeep.
+
+    Brackets are counted inside of texts too: no text of this API has many. The steps are few and fast, or let other
+    threads run: bodies of many MiB pass here.
+    """
+    count = raw.count(b"[") + raw.count(b"{")
+    if count > PARTS_MAX or raw.count(b'"') > QUOTES_MAX:
         raise BodyTooDeep
+    if count <= DEPTH_MAX:
+        return
     depth = 0
-    for bracket in brackets:
+    for bracket in b"".join(_outside_of_texts(raw)).translate(None, NO_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
         if depth > DEPTH_MAX:
             raise BodyTooDeep
+
+
+def _outside_of_texts(raw: bytes) -> Iterator[bytes]:
+    end = 0
+    while (quote := raw.find(b'"', end)) >= 0:
+        yield raw[end:quote]
+        end = quote + 1
+        while (closing := raw.find(b'"', end)) >= 0:
+            text = raw[end:closing]
+            end = closing + 1
+            if (len(text) - len(text.rstrip(b"\\"))) % 2 == 0:  # the quote is not escaped
+                break
+        if closing < 0:
+            return
+    yield raw[end:]
 
 
 def _unique(pairs: list[tuple[str, object]]) -> None:

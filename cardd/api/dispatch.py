@@ -12,14 +12,15 @@ from aiohttp import web
 from msgspec import Struct
 from msgspec.json import Encoder
 
-from cardd.api.call import Call, ConnectionInfo, OnHangUp, Page, Reply, read_body
+from cardd.api.bodies import Bodies
+from cardd.api.call import Call, ConnectionInfo, OnHangUp, Page, Reply
 from cardd.api.idempotency import Ledger
 from cardd.api.origin import admit, cors, preflight
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.problems import MEDIA_TYPE, TERSE, problem
 from cardd.api.router import AnyReply, Route, Router
 from cardd.errors import CarddError, Forbidden, InternalError, InvalidRequest, TooManyRequests
-from cardd.model import CallerKey
+from cardd.model import CallerKey, CallerKind
 
 PARAMETERS_MAX = 16
 RETRY_AFTER = 1
@@ -28,6 +29,7 @@ NOBODY = ""  # the identifier of callers that no route asked who they are
 COMMON = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",  # an image or a script of a page learns of no answer
     "Referrer-Policy": "no-referrer",
     "Server": "",
     "X-Content-Type-Options": "nosniff",
@@ -46,6 +48,7 @@ class Dispatcher:
         self._limits = limits
         self._router = Router(routes)
         self._ledger = Ledger()
+        self._bodies = Bodies(limits)
         self._in_flight: Counter[CallerKey] = Counter()
 
     async def answer(
@@ -92,6 +95,7 @@ class Dispatcher:
         call = Call(
             parts=self._parts,
             limits=self._limits,
+            bodies=self._bodies,
             http=http,
             connection=connection,
             page=page,
@@ -101,9 +105,13 @@ class Dispatcher:
             on_hang_up=on_hang_up,
         )
         route.access(call)
+        if call.who is not None and call.who.kind is not CallerKind.LOCAL:
+            connection.has_client = True
         with self._under_way(call):
-            raw = await read_body(http, self._limits) if route.body else b""
-            return await self._run(route, call, raw)
+            if not route.body:
+                return await self._run(route, call, b"")
+            async with self._bodies.reading(http, call.who, call.peer.uid) as raw:
+                return await self._run(route, call, raw)
 
     async def _run(self, route: Route, call: Call, raw: bytes) -> AnyReply:
         keys = call.http.headers.getall("Idempotency-Key", ())

@@ -29,8 +29,8 @@ PAGE_SITES = ("cross-site", "same-site", "same-origin")
 ASKABLE = re.compile(r"https://(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{0,62}(?::(?!443$)[1-9][0-9]{0,4})?")
 ASKABLE_LENGTH = 200
 
-ALLOWED_METHODS = "GET, POST, DELETE"
-ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Prefer"
+ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"  # those of the relay too
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Prefer, SOAPAction"
 EXPOSED_HEADERS = "Location, Retry-After"
 PREFLIGHT_AGE = "600"
 

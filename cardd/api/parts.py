@@ -72,17 +72,24 @@ class Parts:
 class ApiLimits:
     """What one caller may send and hold (rule 10). Sizes in bytes, times in seconds.
 
-    ``body`` is a request's JSON, ``document`` one that is handed over by itself.
+    ``body`` is a request's JSON, ``small_body`` that of a caller whom nobody knows; ``bodies`` is the memory that all
+    those which are not small may take, ``bodies_each`` those of one OS user. ``document`` is one that is handed over by
+    itself.
 
-    ``connections`` counts those of one OS user; ``in_flight`` the requests of one caller that are not yet answered,
+    ``connections`` counts those of one OS user, TCP and Unix each; ``head`` is how long one may take to its first
+    request's head; ``in_flight`` the requests of one caller that are not yet answered,
     event streams included; ``read_timeout`` is for the whole body of a request; ``idle`` is how long a connection may
     say nothing, or dawdle over a request's head; ``write_timeout`` how long a listener may take to take an event.
     """
 
     body: int = 16 * 1024 * 1024
+    small_body: int = 64 * 1024
+    bodies: int = 128 * 1024 * 1024
+    bodies_each: int = 48 * 1024 * 1024
     document: int = 100 * 1024 * 1024
     connections: int = 128
     in_flight: int = 64
+    head: float = 5.0
     read_timeout: float = 10.0
     idle: float = 75.0
     write_timeout: float = 10.0

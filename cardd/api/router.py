@@ -88,8 +88,8 @@ def post(
 ) -> Route:
     """Return the route of a POST with a JSON body of this shape; an ``idempotent`` one may carry an Idempotency-Key."""
 
-    def run(call: Call, raw: bytes) -> Awaitable[AnyReply]:
-        return handler(call, shape.decode(raw))
+    async def run(call: Call, raw: bytes) -> AnyReply:
+        return await handler(call, await call.bodies.decoded(shape, raw))
 
     return Route(
         "POST", path, access, run, summary, answers, body=shape.types, idempotent=idempotent, support_code=support_code

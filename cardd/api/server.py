@@ -1,6 +1,8 @@
 """The API's server over sockets that are already bound: TCP on both loopback families, and the Unix socket.
 
-A connection's other end is looked up once, when the connection is made; each OS user may hold so many connections.
+A connection's other end is looked up once, when the connection is made. Each OS user may hold so many, TCP and Unix
+each. When they are all taken, the oldest one over which nothing is asked makes room for a new one: first those that
+never asked anything, as a page opens by the hundred, then others, and a client's last.
 """
 
 from __future__ import annotations
@@ -8,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
+from operator import itemgetter
 from typing import cast
 
 from aiohttp import web
 
 from cardd.api.call import ConnectionInfo
-from cardd.api.dispatch import Dispatcher
+from cardd.api.dispatch import COMMON, Dispatcher
 from cardd.api.origin import UNIX_HOSTS, tcp_hosts
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.routes import ROUTES
@@ -29,6 +32,7 @@ BACKLOG = 128
 NOBODY = -1  # whose connections nobody's user is known of
 
 Listen = Callable[[], Sequence[socket.socket]]
+_Holder = tuple[int, bool]  # whose connections: OS user, and whether on the Unix socket
 PeerOf = Callable[[socket.socket], Peer | None]
 
 log = logging.getLogger(__name__)
@@ -50,8 +54,12 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
         )
         self.info: ConnectionInfo | None = None
+        self._uses = 0
+        self._has_asked = False
         self._server = server
+        self._limits = limits
         self._counted = False
+        self._deadline: asyncio.TimerHandle | None = None
         self._hang_ups: list[Callable[[], object]] = []
 
     def on_hang_up(self, callback: Callable[[], object]) -> Callable[[], None]:
@@ -63,14 +71,71 @@ class Connection(web.RequestHandler):
         """Find out who calls, and whether they may hold one more connection."""
         self.info = self._server.info_of(transport)
         super().connection_made(transport)
-        self._counted = self._server.count(self.info)
+        self._counted = self._server.count(self)
         if not self._counted:
             self.force_close()
+            return
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a head that has begun must be whole soon."""
+        super().data_received(data)
+        if not self._uses and self._deadline is None:
+            self._expect_head()
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Surround what is done for a request, whose head is whole."""
+        self._expect_nothing()
+        self._has_asked = True
+        self._uses += 1
+        try:
+            yield
+        finally:
+            self._uses -= 1
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write the answer; until it is out, the connection is used."""
+        with self.in_use():
+            return await super().finish_response(request, resp, start_time)
+
+    @property
+    def worth(self) -> int | None:
+        """How late this connection makes room for another one; None while it is used."""
+        if self._uses:
+            return None
+        if self.info is not None and self.info.has_client:
+            return 2
+        return 1 if self._has_asked else 0
+
+    def make_room(self) -> None:
+        """Hang up for another connection of the same user."""
+        self._give_up()
+
+    def _expect_head(self) -> None:
+        self._deadline = asyncio.get_running_loop().call_later(self._limits.head, self._give_up)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self._expect_nothing()
+        self._uncount()
+        self.force_close()
+
+    def _uncount(self) -> None:
+        if self._counted:
+            self._counted = False
+            self._server.discount(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Call whoever waits for the end of this connection."""
-        if self._counted:
-            self._server.discount(self.info)
+        self._expect_nothing()
+        self._uncount()
         for callback in list(self._hang_ups):
             callback()
         super().connection_lost(exc)
@@ -85,20 +150,20 @@ class Connection(web.RequestHandler):
         """Refuse what is not HTTP, or too long for a request's head, without a word."""
         if status >= 500:
             log.error("a request failed where nothing should", exc_info=exc)
-        response = web.Response(status=status, headers={"Server": ""})
+        response = web.Response(status=status, headers=COMMON)
         response.force_close()
         return response
 
 
 class HttpServer(web.Server):
-    """The factory of connections, which counts them by OS user."""
+    """The factory of connections, which counts them by OS user, TCP and Unix each."""
 
     def __init__(self, dispatcher: Dispatcher, peer_of: PeerOf, limits: ApiLimits) -> None:
         super().__init__(self._answer)
         self._dispatcher = dispatcher
         self._peer_of = peer_of
         self._limits = limits
-        self._held: Counter[int] = Counter()
+        self._held: dict[_Holder, dict[Connection, None]] = {}  # in the order in which they were made
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a connection about to be made."""
@@ -106,7 +171,8 @@ class HttpServer(web.Server):
 
     async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
         connection = cast(Connection, http.protocol)  # this server makes no other
-        return await self._dispatcher.answer(http, connection.info, connection.on_hang_up)
+        with connection.in_use():
+            return await self._dispatcher.answer(http, connection.info, connection.on_hang_up)
 
     def info_of(self, transport: asyncio.BaseTransport) -> ConnectionInfo | None:
         """Return what is known of a new connection; None when nobody can tell who is at its other end."""
@@ -118,20 +184,29 @@ class HttpServer(web.Server):
             return ConnectionInfo(True, UNIX_HOSTS, peer)
         return ConnectionInfo(False, _hosts(sock.getsockname()[1]), peer)
 
-    def count(self, info: ConnectionInfo | None) -> bool:
-        """Count one more connection of this user; return False when it is one too many."""
-        uid = info.peer.uid if info else NOBODY
-        if self._held[uid] >= self._limits.connections:
-            return False
-        self._held[uid] += 1
+    def count(self, connection: Connection) -> bool:
+        """Count one more connection of its user; return False when there is no room for it."""
+        held = self._held.setdefault(_holder(connection), {})
+        if len(held) >= self._limits.connections:
+            idle = [(worth, one) for one in held if (worth := one.worth) is not None]
+            if not idle:
+                return False
+            min(idle, key=itemgetter(0))[1].make_room()  # of those worth the same, the oldest
+            held = self._held.setdefault(_holder(connection), {})
+        held[connection] = None
         return True
 
-    def discount(self, info: ConnectionInfo | None) -> None:
+    def discount(self, connection: Connection) -> None:
         """Count one less."""
-        uid = info.peer.uid if info else NOBODY
-        self._held[uid] -= 1
-        if not self._held[uid]:
-            del self._held[uid]
+        holder = _holder(connection)
+        del self._held[holder][connection]
+        if not self._held[holder]:
+            del self._held[holder]
+
+
+def _holder(connection: Connection) -> _Holder:
+    info = connection.info
+    return (info.peer.uid, info.is_local) if info else (NOBODY, False)
 
 
 class ApiServer(Part):

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from aiohttp import web
 
+from cardd.api.bodies import invite, next_piece
 from cardd.api.call import Call, Reply, Shape
 from cardd.api.router import OCTETS
 from cardd.api.schemas.signatures import (
@@ -36,7 +37,6 @@ from cardd.errors import (
     DocumentEmpty,
     DocumentUnknown,
     InvalidRequest,
-    RequestTimeout,
     UnsupportedMediaType,
 )
 from cardd.formats.document import PIECE, filled, with_space
@@ -125,6 +125,7 @@ def hold(call: Call, content: BinaryIO, media_type: str) -> HeldDocument:
 async def _take(call: Call, content: BinaryIO, limit: int, more: Callable[[int], None]) -> tuple[int, bytes]:
     """Write the body to the file; return its size and SHA-256. ``more`` is told of each piece before it is written."""
     digest, size = hashlib.sha256(), 0
+    invite(call.http)
     while piece := await _piece(call):
         size += len(piece)
         if size > limit:
@@ -136,14 +137,10 @@ async def _take(call: Call, content: BinaryIO, limit: int, more: Callable[[int],
 
 
 async def _piece(call: Call) -> bytes:
-    """Return about a MiB, less only at the end. Raises RequestTimeout when nothing comes for too long."""
+    """Return about a MiB, less only at the end. Raises what ``next_piece`` raises."""
     piece = bytearray()
-    try:
-        while len(piece) < PIECE and not call.http.content.at_eof():
-            async with asyncio.timeout(call.limits.read_timeout):
-                piece += await call.http.content.readany()
-    except TimeoutError:
-        raise RequestTimeout from None
+    while len(piece) < PIECE and (more := await next_piece(call.http, call.limits.read_timeout)):
+        piece += more
     return bytes(piece)
 
 

@@ -14,10 +14,11 @@ from contextlib import suppress
 from aiohttp import ClientError, ClientResponse, web
 from multidict import CIMultiDict
 
+from cardd.api.bodies import invite, next_piece
 from cardd.api.call import Call
 from cardd.api.parts import ApiLimits
 from cardd.config import Upstream
-from cardd.errors import BodyTooLarge, CarddError, InvalidRequest, RequestTimeout, UpstreamAnswerTooLarge
+from cardd.errors import BodyTooLarge, CarddError, InvalidRequest, UpstreamAnswerTooLarge
 from cardd.relay.upstream import readable, target, to_caller, to_upstream
 
 WHOLE = 64 * 1024
@@ -74,8 +75,7 @@ async def _body(
         return None
     if http.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
         raise InvalidRequest(where="Transfer-Encoding", why="expected", expected="chunked")
-    if http.headers.get("Expect", "").lower() == "100-continue" and http.transport is not None:
-        http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    invite(http)
     parts = _parts(http, upstream.max_body, limits.read_timeout)
     if size is None:
         return parts
@@ -85,12 +85,7 @@ async def _body(
 
 async def _parts(http: web.BaseRequest, limit: int, patience: float) -> AsyncIterator[bytes]:
     size = 0
-    while not http.content.at_eof():
-        try:
-            async with asyncio.timeout(patience):
-                part = await http.content.readany()
-        except OSError:  # late (TimeoutError is one), or its sender has gone
-            raise RequestTimeout from None
+    while part := await next_piece(http, patience):
         size += len(part)
         if size > limit:
             raise BodyTooLarge(limit=limit)

@@ -108,7 +108,7 @@ async def test_a_key_that_stands_twice_is_refused(api: Workbench, raw: bytes) ->
     [
         b"[" * 17 + b"]" * 17,
         b'{"a":' * 17 + b"1" + b"}" * 17,
-        b"[" * 100_000,
+        b"[" * 60_000,
         b'{"signatures": [' + b"{}," * 5000 + b"{}]}",
     ],
 )
@@ -186,16 +186,6 @@ async def test_what_is_not_http_or_too_long_is_hung_up_on(api: Workbench, raw: b
     assert status_of(answer) in (0, 400)
     assert b"cardd" not in answer
     assert (await api.call("GET", "/v1/status")).status == 200
-
-
-async def test_one_user_holds_only_so_many_connections(small: Workbench) -> None:
-    held = [await asyncio.open_connection("127.0.0.1", small.port) for _ in range(4)]
-    reader, writer = await asyncio.open_connection("127.0.0.1", small.port)
-    assert await reader.read() == b""
-    for _, other in [*held, (reader, writer)]:
-        other.close()
-    await asyncio.gather(*(other.wait_closed() for _, other in held))
-    assert status_of(await small.raw(request("/v1/status", f"Host: localhost:{small.port}"))) == 200
 
 
 async def test_one_caller_has_only_so_many_requests_under_way(small: Workbench) -> None:

@@ -230,8 +230,8 @@ async def test_a_preflight_is_answered_for_allowed_pages_only(api: Workbench) ->
     got = await api.call("OPTIONS", "/v1/sessions", headers=asked)
     assert got.status == 204
     assert got.headers["Access-Control-Allow-Origin"] == PAGE
-    assert got.headers["Access-Control-Allow-Methods"] == "GET, POST, DELETE"
-    assert "Idempotency-Key" in got.headers["Access-Control-Allow-Headers"]
+    assert got.headers["Access-Control-Allow-Methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE"
+    assert {"Idempotency-Key", "SOAPAction"} <= set(got.headers["Access-Control-Allow-Headers"].split(", "))
     assert "Access-Control-Allow-Private-Network" not in got.headers
     assert (await api.call("OPTIONS", "/v1/sessions")).status == 405
 
@@ -266,3 +266,9 @@ async def test_the_unix_socket_knows_its_own_names_and_no_page(api: Workbench) -
 async def test_a_peer_that_nobody_can_tell_gets_the_terse_refusal(api: Workbench, refusal: bytes) -> None:
     api.uid = None
     assert without_date(await api.raw(request("/v1/status", host(api)))) == refusal
+
+
+async def test_an_image_or_a_script_of_a_page_fails_as_if_nobody_listened(api: Workbench, refusal: bytes) -> None:
+    assert header_of(refusal, "Cross-Origin-Resource-Policy") == "same-origin"
+    not_http = await api.raw("x\r\n\r\n")
+    assert header_of(not_http, "Cross-Origin-Resource-Policy") == "same-origin"

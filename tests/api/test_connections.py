@@ -1,0 +1,106 @@
+"""Rule 10 for connections: those that ask nothing keep nobody out, and a page's keep no program out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from cardd.api.parts import ApiLimits
+from tests.api.requests import request, status_of
+from tests.api.workbench import PAGE, Workbench
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+async def small(started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path) -> Workbench:
+    """A workbench with room for four connections of one user, each way; heads and bodies may take as they like."""
+    return await started(Workbench(tmp_path, limits=ApiLimits(connections=4, in_flight=2, head=60, read_timeout=60)))
+
+
+@asynccontextmanager
+async def silent(api: Workbench, number: int, said: bytes = b"") -> AsyncIterator[list[Ends]]:
+    """Connections over TCP over which no request is whole."""
+    made = [await asyncio.open_connection("127.0.0.1", api.port) for _ in range(number)]
+    for _, writer in made:
+        writer.write(said)
+    yield made
+    for _, writer in made:
+        writer.close()
+
+
+async def is_hung_up_on(reader: asyncio.StreamReader) -> bool:
+    try:
+        async with asyncio.timeout(5):
+            return await reader.read(1) == b""
+    except ConnectionError:
+        return True
+
+
+async def test_connections_that_never_ask_make_room_for_one_that_does(small: Workbench) -> None:
+    async with silent(small, 40) as held:
+        for via in ("v4", "unix"):
+            assert (await small.call("GET", "/v1/status", via=via)).status == 200
+        assert all([await is_hung_up_on(reader) for reader, _ in held[:36]])
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /v1/status HTTP/1.1\r\nHost: loc"])
+async def test_a_connection_without_a_whole_head_is_given_up_soon(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, said: bytes
+) -> None:
+    api = await started(Workbench(tmp_path, limits=ApiLimits(head=0.2)))
+    async with silent(api, 3, said) as held:
+        assert all([await is_hung_up_on(reader) for reader, _ in held])
+
+
+async def test_a_second_head_that_dawdles_is_given_up_as_soon_as_the_first(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+) -> None:
+    api = await started(Workbench(tmp_path, limits=ApiLimits(head=0.2)))
+    status = f"GET /v1/status HTTP/1.1\r\nHost: localhost:{api.port}\r\n\r\n".encode()
+    async with silent(api, 1, status) as [(reader, writer)]:
+        assert b"200" in await reader.readline()
+        writer.write(b"GET /v1")
+        async with asyncio.timeout(5):
+            await reader.read()
+
+
+async def test_an_idle_connection_of_a_client_outlives_those_that_asked_nothing(small: Workbench) -> None:
+    status = f"GET /v1/readers HTTP/1.1\r\nHost: localhost:{small.port}\r\nOrigin: {PAGE}\r\n\r\n".encode()
+    async with silent(small, 1, status) as [(reader, writer)]:
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        async with silent(small, 40):
+            assert (await small.call("GET", "/v1/status")).status == 200
+            writer.write(status)
+            assert b"HTTP/1.1 200" in await reader.readuntil(b"\r\n\r\n")
+
+
+async def test_a_program_without_pairing_that_holds_all_it_may_leaves_room_for_a_paired_one(small: Workbench) -> None:
+    secret = await small.pair()
+    slow = request(
+        "/v1/clients",
+        f"Host: localhost:{small.port}",
+        "Content-Type: application/json",
+        "Content-Length: 100",
+        method="POST",
+        body=b"{",
+    )
+    async with silent(small, 20, slow):
+        await asyncio.sleep(0)
+        assert (await small.call("GET", "/v1/readers", bearer=secret)).status == 200
+
+
+async def test_connections_of_one_way_take_no_room_of_the_other(small: Workbench) -> None:
+    async with AsyncExitStack() as streams:
+        for _ in range(2):
+            for _way in range(2):
+                headers = {"Origin": (PAGE, "http://localhost:5173")[_way]}
+                opened = small.http().get(small.base() + "/v1/events", headers=headers)
+                assert (await streams.enter_async_context(opened)).status == 200
+        assert status_of(await small.raw(request("/v1/status", f"Host: localhost:{small.port}"))) == 0
+        assert (await small.call("GET", "/v1/status", via="unix")).status == 200
