@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from cardd.api.call import Call
 from cardd.core.sessions import Session
+from cardd.core.support import is_administrator
 from cardd.errors import ClientUnknown, Forbidden, SessionUnknown, SupportAdministratorOnly
 from cardd.model import Caller, CallerKind, Peer
-
-ROOT = 0
 
 
 def anyone(call: Call) -> None:
@@ -36,7 +33,7 @@ def local(call: Call) -> None:
 def administrator(call: Call) -> None:
     """Let in root, or the service's own user, on the Unix socket."""
     local(call)
-    if call.peer.uid not in (ROOT, os.geteuid()):
+    if not is_administrator(call.peer.uid):
         raise SupportAdministratorOnly
 
 

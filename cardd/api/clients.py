@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import quote
 
-from cardd.api.access import ROOT
 from cardd.api.call import Call, Page, Reply, Shape
 from cardd.api.schemas.clients import (
     ClientAnswer,
@@ -18,7 +17,7 @@ from cardd.api.schemas.clients import (
     PairingAnswer,
 )
 from cardd.core.clients import Paired, Pairing, PairingRequest
-from cardd.core.support import Privilege
+from cardd.core.support import ROOT, Privilege
 from cardd.errors import ClientNotFound, InvalidRequest
 from cardd.model import CallerKind
 

@@ -17,7 +17,7 @@ TRACE_BODY = Shape(TraceBody)
 
 async def show(call: Call) -> Reply:
     """Return whether codes are demanded and can be given."""
-    standing = await call.parts.support.standing()
+    standing = await call.parts.support.standing(call.caller)
     return Reply(body=SupportAnswer(standing.demanded, standing.enrolled, standing.locked))
 
 

@@ -1,17 +1,19 @@
 """One-time codes of support: what some acts demand besides the right to do them, on a workstation that is enrolled.
 
 A code opens nothing by itself: who may not do something without a code may not do it with one, and no code stands for
-a PIN or an e-CPS. Each time step serves once; wrong codes lock the workstation for a while, longer each time; both
-outlive the daemon.
+a PIN or an e-CPS. Each time step serves once. Wrong codes lock whoever gave them for a while, longer each time: a
+program of a user, or the administrators (root and the service's own user) together. All of it outlives the daemon.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from cardd.backoff import doubled
 from cardd.config import Support as SupportRules
@@ -41,6 +43,15 @@ ENROLMENT_LIFETIME = 600.0
 FREE_MISTAKES = 5
 LOCK_FIRST = 60.0
 LOCK_MAX = 86400.0
+USER_MISTAKES = 50  # of all programs of one user: who calls under ever new names is not let guess for ever
+USER_LOCK_MAX = 600.0  # short: one program of a user's may lock all of them
+COUNTS_MAX = 256
+ROOT = 0
+
+
+def is_administrator(uid: int) -> bool:
+    """Return whether this is root or the service's own user."""
+    return uid in (ROOT, os.geteuid())
 
 
 class Privilege(StrEnum):
@@ -72,17 +83,61 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class _Count:
+    """Wrong codes in a row; ``locked_until`` is in seconds since 1970."""
+
+    mistakes: int = 0
+    locked_until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class _Record:
     """What outlives the daemon, in the clear: nothing here helps to make a code.
 
-    ``secret`` is the fingerprint of the secret that we enrolled, ``step`` the last one that served, ``locked_until``
-    seconds since 1970.
+    ``secret`` is the fingerprint of the secret that we enrolled, ``step`` the last one that served. ``mistakes`` and
+    ``locked_until`` are the administrators' count, ``counts`` everybody else's.
     """
 
     secret: str = ""
     step: int = 0
     mistakes: int = 0
     locked_until: float = 0.0
+    counts: dict[str, _Count] = field(default_factory=dict)
+
+    def count(self, key: str) -> _Count:
+        """Return the count of this key."""
+        return self.counts.get(key, _Count()) if key else _Count(self.mistakes, self.locked_until)
+
+    def counted(self, key: str, count: _Count | None) -> _Record:
+        """Return the record with this count, or without one. Of too many, the one that locks least is forgotten."""
+        if not key:
+            found = count or _Count()
+            return replace(self, mistakes=found.mistakes, locked_until=found.locked_until)
+        counts = {name: kept for name, kept in self.counts.items() if name != key}
+        if len(counts) >= COUNTS_MAX:
+            del counts[min(counts, key=lambda name: counts[name].locked_until)]
+        return replace(self, counts={**counts, key: count} if count else counts)
+
+
+class _Limit(NamedTuple):
+    """How many wrong codes a key may give before it is locked, and for how long at most; "" is the administrators'."""
+
+    key: str
+    free: int
+    longest: float
+
+    def seconds(self, mistakes: int) -> float:
+        """Return what so many wrong codes in a row cost."""
+        return doubled(mistakes - self.free, LOCK_FIRST, self.longest) if mistakes >= self.free else 0.0
+
+
+def _limits(caller: Caller) -> tuple[_Limit, ...]:
+    """Return the counts that this caller's wrong codes run up."""
+    uid = caller.peer.uid
+    if is_administrator(uid):
+        return (_Limit("", FREE_MISTAKES, LOCK_MAX),)
+    program = fingerprint(caller.peer.program or "")
+    return _Limit(f"{uid} {program}", FREE_MISTAKES, LOCK_MAX), _Limit(f"{uid}", USER_MISTAKES, USER_LOCK_MAX)
 
 
 class SupportCodes:
@@ -109,9 +164,9 @@ class SupportCodes:
             async with self._recorded(privilege, caller, about):
                 return  # the record is all that there is to it
         with await self._secret() as secret:
-            given = self._given(code)
+            given = self._given(code, caller)
             async with self._recorded(privilege, caller, about):
-                self._redeem(secret, given)
+                self._redeem(secret, given, caller)
 
     async def enrol(self, caller: Caller, code: str | None) -> Enrolment:
         """Begin to enrol; where the workstation is enrolled already, ``code`` is one of the secret that is replaced.
@@ -156,22 +211,22 @@ class SupportCodes:
     async def remove(self, caller: Caller, code: str | None) -> None:
         """Forget the secret. Raises SupportNotEnrolled, SupportSecretFixed, and as ``demand``."""
         with await self._secret() as secret:
-            given = self._given(code) if self._demanded else None
+            given = self._given(code, caller) if self._demanded else None
             async with self._recorded(Privilege.REMOVE, caller):
                 if given is not None:
-                    self._redeem(secret, given)
+                    self._redeem(secret, given, caller)
                 with suppress(SecretStoreUnavailable):  # a credential needs no keyring
                     await self._secrets.delete(SECRET)
                 if await self._secrets.get(SECRET) is not None:
                     raise SupportSecretFixed
         self._save(replace(self._load(), secret=""))
 
-    async def standing(self) -> Standing:
-        """How the workstation stands. Raises StateUnavailable."""
+    async def standing(self, caller: Caller) -> Standing:
+        """How the workstation stands for this caller. Raises StateUnavailable."""
         enrolled = False
         with suppress(SecretStoreUnavailable, SupportNotEnrolled), await self._secret():
             enrolled = True
-        return Standing(self._demanded, enrolled, self._lock_left(self._load()))
+        return Standing(self._demanded, enrolled, self._lock_left(self._load(), caller))
 
     async def _secret(self) -> Secret:
         found = await self._secrets.get(SECRET)
@@ -179,34 +234,41 @@ class SupportCodes:
             raise SupportNotEnrolled
         return found
 
-    def _given(self, code: str | None) -> str:
+    def _given(self, code: str | None, caller: Caller) -> str:
         if code is None:
-            self._refuse_while_locked(self._load())
+            self._refuse_while_locked(self._load(), caller)
             raise SupportCodeRequired
         return code
 
-    def _redeem(self, secret: Secret, code: str) -> None:
+    def _redeem(self, secret: Secret, code: str, caller: Caller) -> None:
         """Use the code up. Nothing is awaited in here: of two requests with the same code one is refused."""
         record = self._load()
-        self._refuse_while_locked(record)
+        self._refuse_while_locked(record, caller)
         now = self._clock.now()
         step = totp.step_of(secret, code, now)
         if step is None:
-            mistakes = record.mistakes + 1
-            self._save(replace(record, mistakes=mistakes, locked_until=now.timestamp() + _lock(mistakes)))
+            for limit in _limits(caller):
+                mistakes = record.count(limit.key).mistakes + 1
+                record = record.counted(limit.key, _Count(mistakes, now.timestamp() + limit.seconds(mistakes)))
+            self._save(record)
             raise SupportCodeWrong
         if step <= record.step:
             raise SupportCodeReplayed(retry_after=max(1, (record.step + 1) * totp.STEP - int(now.timestamp())))
-        self._save(_Record(record.secret, step))
+        for limit in _limits(caller):
+            record = record.counted(limit.key, None)
+        self._save(replace(record, step=step))
 
-    def _refuse_while_locked(self, record: _Record) -> None:
-        left = self._lock_left(record)
+    def _refuse_while_locked(self, record: _Record, caller: Caller) -> None:
+        left = self._lock_left(record, caller)
         if left:
             raise SupportCodeLocked(retry_after=left)
 
-    def _lock_left(self, record: _Record) -> int:
+    def _lock_left(self, record: _Record, caller: Caller) -> int:
         """Seconds; a clock that was wrong makes a lock no longer than it was meant to be."""
-        left = min(record.locked_until - self._clock.now().timestamp(), _lock(record.mistakes))
+        now, left = self._clock.now().timestamp(), 0.0
+        for limit in _limits(caller):
+            count = record.count(limit.key)
+            left = max(left, min(count.locked_until - now, limit.seconds(count.mistakes)))
         return int(left) + 1 if left > 0 else 0
 
     def _refuse_fixed(self, secret: Secret) -> None:
@@ -236,13 +298,6 @@ class SupportCodes:
 
     def _save(self, record: _Record) -> None:
         self._file.save(record)
-
-
-def _lock(mistakes: int) -> float:
-    """Seconds that so many wrong codes in a row cost."""
-    if mistakes < FREE_MISTAKES:
-        return 0.0
-    return doubled(mistakes - FREE_MISTAKES, LOCK_FIRST, LOCK_MAX)
 
 
 def _mark(secret: Secret) -> str:

@@ -118,7 +118,7 @@ class SupportCodeLocked(SupportCodeError):
     status = 429
     retryable = True
     title = N_("Support codes locked")
-    detail = N_("Too many wrong codes were given on this workstation; none is looked at for now.")
+    detail = N_("Too many wrong codes came from this program or user; none of theirs is looked at for now.")
     remedy = N_("Wait {retry_after} s. If nobody here gave wrong codes, tell your security officer.")
 
     retry_after: int  # seconds

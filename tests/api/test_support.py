@@ -306,6 +306,56 @@ async def test_an_empty_header_is_no_code(station: Workbench, phone: Phone) -> N
     assert (await ask(station, "DELETE", await client_of_somebody(station), "")).code == "support_code.required"
 
 
+async def guess(station: Workbench, phone: Phone, times: int, path: str = "/v1/clients/x/lock") -> list[str]:
+    """The codes of the refusals that so many wrong codes get."""
+    wrong = phone.other_code(station.clock.now())
+    return [(await ask(station, "DELETE", path, wrong)).code for _ in range(times)]
+
+
+async def test_anothers_wrong_codes_lock_neither_the_workstation_nor_its_users(
+    station: Workbench, phone: Phone
+) -> None:
+    client = await client_of_somebody(station)
+    become(station, 1001)
+    assert (await guess(station, phone, 7))[4:] == ["support_code.wrong", *["support_code.locked"] * 2]
+    become(station, ROOT)
+    station.clock.seconds += STEP
+    assert (await ask(station, "GET", ENROLMENT)).json["locked"] == 0
+    become(station, SOMEBODY)
+    assert (await ask(station, "POST", f"{client}/lock")).status == 204
+    assert (await ask(station, "DELETE", f"{client}/lock", phone.code(station.clock.now()))).status == 204
+    station.clock.seconds += STEP
+    become(station, ROOT)
+    assert (await ask(station, "DELETE", client, phone.code(station.clock.now()))).status == 204
+
+
+async def test_a_program_that_guesses_keeps_no_other_program_of_its_user_out(station: Workbench, phone: Phone) -> None:
+    client = await client_of_somebody(station)
+    become(station, SOMEBODY)
+    usual, station.program = station.program, "/opt/guesser"
+    assert (await guess(station, phone, 6))[-1] == "support_code.locked"
+    station.program = usual
+    station.forget_connections()
+    station.clock.seconds += STEP
+    assert (await ask(station, "POST", f"{client}/lock")).status == 204
+    assert (await ask(station, "DELETE", f"{client}/lock", phone.code(station.clock.now()))).status == 204
+
+
+async def test_who_guesses_under_ever_new_names_is_locked_for_minutes(
+    station: Workbench, phone: Phone, started: Start
+) -> None:
+    become(station, SOMEBODY)
+    for number in range(60):
+        station.program = f"/opt/guesser-{number}"
+        station.forget_connections()
+        [code] = await guess(station, phone, 1)
+    assert code == "support_code.locked"
+    station = await after_a_restart(station, started)
+    assert 0 < int(str((await ask(station, "GET", ENROLMENT)).json["locked"])) <= 601
+    become(station, ROOT)
+    assert (await ask(station, "GET", ENROLMENT)).json["locked"] == 0
+
+
 async def test_five_wrong_codes_lock_the_workstation_for_longer_each_time(
     station: Workbench, phone: Phone, started: Start
 ) -> None:

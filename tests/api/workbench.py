@@ -71,7 +71,7 @@ class Got:
 
 @dataclass
 class Workbench:
-    """The parts between the sockets and the simulated card; ``uid`` is whom the system names as the caller.
+    """The parts between the sockets and the simulated card; the system names ``uid`` and ``program`` as the caller's.
 
     The pages of ``ALLOWED`` may call, whatever ``config`` says of pages.
     """
@@ -86,6 +86,7 @@ class Workbench:
     authorities: Sequence[bytes] = ()
     timestamps: Exchange | None = None
     uid: int | None = field(default_factory=os.getuid)
+    program: str = PROGRAM
 
     def __post_init__(self) -> None:
         self.person, self.audit = ScriptedPrompter(PIN), MemoryAudit()
@@ -132,7 +133,7 @@ class Workbench:
         return four, six, unix
 
     def _peer_of(self, _sock: socket.socket) -> Peer | None:
-        return None if self.uid is None else Peer(self.uid, os.getpid(), PROGRAM)
+        return None if self.uid is None else Peer(self.uid, os.getpid(), self.program)
 
     # --- as a caller ---
 

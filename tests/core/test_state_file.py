@@ -14,7 +14,7 @@ from cardd.core.support import SupportCodes
 from cardd.errors import StateDamaged
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.identity.expiry import ExpiryWatch
-from tests.core.conftest import Core
+from tests.core.conftest import CALLER, Core
 from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStore
 
 READERS: dict[str, Callable[[Core, MemoryStore], object]] = {
@@ -45,4 +45,4 @@ async def test_codes_of_support_are_not_given_out_anew_because_their_file_is_dam
     store.documents["support"] = '{"step": "last"}'
     desk = SupportCodes(store, MemorySecrets(), MemoryAudit(), ManualClock(), Support(totp=True), host="SIMULATION")
     with pytest.raises(StateDamaged):
-        await desk.standing()
+        await desk.standing(CALLER)

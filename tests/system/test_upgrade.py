@@ -28,7 +28,7 @@ from cardd.core.support import SupportCodes
 from cardd.errors import AuditUnavailable, StateDamaged, StateTooNew
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.identity.expiry import ExpiryWatch
-from cardd.model import AuditEntry, Outcome
+from cardd.model import AuditEntry, Caller, CallerKind, Outcome, Peer
 from cardd.ports import Store
 from cardd.system.audit_file import COLUMNS, FORMATS, AuditReader
 from cardd.system.audit_store import SqliteAuditLog
@@ -38,6 +38,7 @@ from tests.rig.prompter import ScriptedPrompter
 
 RELEASED = sorted(Path(__file__).with_name("released").iterdir())
 NUMBER = "185059999900181"  # of no patient
+CALLER = Caller(CallerKind.LOCAL, "local:1000", "cardctl", "urn:cardd:local:1000", Peer(1000))
 ENTRY = AuditEntry("signature.raw", Outcome.DONE, 1000, "c1", "LPS SIMULATION")
 
 
@@ -110,7 +111,7 @@ async def test_codes_of_support_of_a_newer_cardd_are_not_begun_anew() -> None:
     store = MemoryStore()
     store.documents["support"] = '{"format": 2}'
     with pytest.raises(StateTooNew):
-        await support(store).standing()
+        await support(store).standing(CALLER)
     assert store.documents == {"support": '{"format": 2}'}
 
 
