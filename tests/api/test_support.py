@@ -309,7 +309,7 @@ async def test_an_empty_header_is_no_code(station: Workbench, phone: Phone) -> N
 async def guess(station: Workbench, phone: Phone, times: int, path: str = "/v1/clients/x/lock") -> list[str]:
     """The codes of the refusals that so many wrong codes get."""
     wrong = phone.other_code(station.clock.now())
-    return [(await ask(station, "DELETE", path, wrong)).code for _ in range(times)]
+    return [str((await ask(station, "DELETE", path, wrong)).code) for _ in range(times)]
 
 
 async def test_anothers_wrong_codes_lock_neither_the_workstation_nor_its_users(

@@ -16,6 +16,7 @@ from typing import cast
 
 import pytest
 
+from cardd.system.store import FileStore
 from tests.cli.station import User
 from tests.rig import qr
 from tests.rig.daemon import DaemonProcess
@@ -212,7 +213,7 @@ def test_root_unpairs_another_users_program_with_a_code_only(desk: Desk) -> None
     desk.daemon.stop()
     program = {"id": "0123456789abcdef", "name": "LPS", "vendor": "SIMULATION", "software_id": "lps"}
     paired = {**program, "uid": SOMEBODY, "secret": "0" * 64, "paired_at": "2026-11-23T00:00:00+00:00"}
-    (desk.daemon.state / "clients.json").write_text(json.dumps({"programs": [paired], "origins": []}))
+    FileStore(desk.daemon.state).save("clients", json.dumps({"programs": [paired], "origins": []}))
     desk.daemon.start()
     assert "Support code needed" in desk.user.run("clients", "remove", program["id"]).err
     with desk.terminal("clients", "remove", program["id"]) as terminal:
