@@ -348,8 +348,8 @@ async def test_who_guesses_under_ever_new_names_is_locked_for_minutes(
     for number in range(60):
         station.program = f"/opt/guesser-{number}"
         station.forget_connections()
-        [code] = await guess(station, phone, 1)
-    assert code == "support_code.locked"
+        await guess(station, phone, 1)
+    assert await guess(station, phone, 1) == ["support_code.locked"]
     station = await after_a_restart(station, started)
     assert 0 < int(str((await ask(station, "GET", ENROLMENT)).json["locked"])) <= 601
     become(station, ROOT)
