@@ -110,7 +110,7 @@ def _cades(pen: Pen) -> bytes:
 
 
 @pytest.mark.parametrize("sign", [_jws, _cades])
-@pytest.mark.parametrize("way", ["content", "signature", "beside"])
+@pytest.mark.parametrize("way", ["content", "signature", "beside", "named"])
 def test_a_detached_signature_is_given_with_its_document_in_either_order(
     stranger: User, pen: Pen, tmp_path: Path, sign: Callable[[Pen], bytes], way: str
 ) -> None:
@@ -121,6 +121,7 @@ def test_a_detached_signature_is_given_with_its_document_in_either_order(
         "content": (signature, "--content", document),
         "signature": (document, "--signature", signature),
         "beside": (document,),
+        "named": (signature,),
     }[way]
     ran = stranger.run("verify", *arguments, "--json")
     assert (ran.status, codes(ran)) == (Exit.UNDETERMINED, ["untrusted"])

@@ -91,12 +91,15 @@ async def _verify(context: Context) -> int:
 def _given(context: Context, files: ExitStack) -> ToVerify:
     """Return the file by itself or, where a signature stands beside it, that one and its document. Raises OSError."""
     asked = context.arguments
-    document = files.enter_context(asked.file.open("rb"))
+    file, of_file = asked.file, asked.signature
+    if not (of_file or asked.content or asked.document) and (signed := _signed_beside(file)):
+        file, of_file = signed, file
+    document = files.enter_context(file.open("rb"))
     content = files.enter_context(asked.content.open("rb")) if asked.content else None
     if documents := named_files(context.language, asked.document):
         of_set = {name: files.enter_context(path.open("rb")) for name, path in documents.items()}
         return ToVerify(document, content, _bytes(asked.signature), _bytes(asked.certificate), of_set)
-    signature: Path | None = asked.signature or (None if content else _beside(asked.file))
+    signature: Path | None = of_file or (None if content else _beside(file))
     if signature is None:
         return ToVerify(document, content, certificate=_bytes(asked.certificate))
     certificate = asked.certificate or _certificate_of(signature)
@@ -110,6 +113,12 @@ def _given(context: Context, files: ExitStack) -> ToVerify:
 def _beside(file: Path) -> Path | None:
     paths = (file.with_name(file.name + suffix) for suffix in BESIDE)
     return next((path for path in paths if path.exists()), None)
+
+
+def _signed_beside(signature: Path) -> Path | None:
+    """Return the document beside its signature, where the signature was named for the file."""
+    document = signature.with_suffix("")
+    return document if signature.suffix in BESIDE and document.is_file() else None
 
 
 def _certificate_of(signature: Path) -> Path | None:
