@@ -34,10 +34,7 @@ FRONT_CHANNEL, BACK_CHANNEL = "/logout", "/backchannel-logout"
 CLOSING_LIMIT = 2.0  # for the page to reach the browser
 FORM_MAX = 64 * 1024
 FIELDS_MAX = 16
-READ_LIMIT = 5.0  # seconds for a whole form
-IDLE_LIMIT = 15.0  # seconds that a connection may say nothing, or dawdle over a request's head
 LINGER = 1.0  # seconds that what was not wanted of a body is read and dropped
-CONNECTIONS = 64
 NOBODY = -1  # whose browser it is where the system does not tell
 PeerOf = Callable[[socket.socket], Peer | None]  # who is at the other end of a connection; None: nobody can tell
 NOTHING_KEPT = {"Cache-Control": "no-store"}
@@ -80,6 +77,15 @@ _PAGE = """<!doctype html>
 
 
 @dataclass(frozen=True, slots=True)
+class SiteLimits:
+    """What the site takes: ``form`` seconds for a whole form, ``idle`` seconds of silence or of a request's head."""
+
+    form: float = 5.0
+    idle: float = 15.0
+    connections: int = 64
+
+
+@dataclass(frozen=True, slots=True)
 class _Visitor:
     """Who holds one connection."""
 
@@ -93,12 +99,15 @@ class _Server(web.Server):
     A browser sends its request at once: whoever fills the port with silence takes room from themselves alone.
     """
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], peer_of: PeerOf) -> None:
+    def __init__(
+        self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], peer_of: PeerOf, limits: SiteLimits
+    ) -> None:
         # the access log would have the code; aiohttp takes None for no log at all
         super().__init__(
-            handler, access_log=None, keepalive_timeout=IDLE_LIMIT, lingering_time=LINGER, auto_decompress=False
+            handler, access_log=None, keepalive_timeout=limits.idle, lingering_time=LINGER, auto_decompress=False
         )
         self._peer_of = peer_of
+        self._limits = limits
         self._visitors: dict[web.RequestHandler, _Visitor] = {}  # the oldest first
 
     def uid_of(self, request: web.BaseRequest) -> int:
@@ -111,7 +120,7 @@ class _Server(web.Server):
         sock: socket.socket = transport.get_extra_info("socket")
         peer = self._peer_of(sock)
         self._visitors[handler] = _Visitor(peer.uid if peer else NOBODY, transport)
-        if len(self._visitors) > CONNECTIONS:
+        if len(self._visitors) > self._limits.connections:
             self._make_room()
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
@@ -145,11 +154,12 @@ class LoopbackSite:
     ``on_front_channel`` is given the parameters of a request to the logout page, ``on_back_channel`` a logout token.
     """
 
-    def __init__(self, peer_of: PeerOf, *, port: int = 0, path: str = PATH) -> None:
+    def __init__(self, peer_of: PeerOf, *, port: int = 0, path: str = PATH, limits: SiteLimits | None = None) -> None:
         self._port = port
         self._path = path
+        self._limits = limits or SiteLimits()
         self._expected: list[Expected] = []
-        self._server = _Server(self._handle, peer_of)
+        self._server = _Server(self._handle, peer_of, self._limits)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=CLOSING_LIMIT)
         self.on_front_channel: Callable[[Mapping[str, str]], None] | None = None
         self.on_back_channel: Callable[[str], Awaitable[None]] | None = None
@@ -198,7 +208,7 @@ class LoopbackSite:
             self.on_front_channel(_once(request))
             return web.Response(headers=NOTHING_KEPT)  # to everybody: no page learns whether somebody is logged in
         if asked == ("POST", BACK_CHANNEL) and self.on_back_channel:
-            return await _told(request, self.on_back_channel)
+            return await _told(request, self.on_back_channel, self._limits.form)
         return _page("unknown", request.headers.get("Accept-Language", ""), status=404)
 
     def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -229,13 +239,13 @@ def _once(request: web.BaseRequest) -> dict[str, str]:
     return {key: value for key, value in request.query.items() if len(request.query.getall(key)) == 1}
 
 
-async def _told(request: web.BaseRequest, heed: Callable[[str], Awaitable[None]]) -> web.Response:
+async def _told(request: web.BaseRequest, heed: Callable[[str], Awaitable[None]], limit: float) -> web.Response:
     """Have a logout token heeded (Back-Channel Logout 1.0, 2.5 and 2.8)."""
     size = request.content_length
     if request.content_type != "application/x-www-form-urlencoded" or size is None or size > FORM_MAX:
         return web.Response(status=400, headers=NOTHING_KEPT)
     try:
-        async with asyncio.timeout(READ_LIMIT):
+        async with asyncio.timeout(limit):
             body = await request.read()
         form = dict(parse_qsl(body.decode("ascii"), max_num_fields=FIELDS_MAX))
         await heed(form.get("logout_token", ""))

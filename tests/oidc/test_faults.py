@@ -110,16 +110,12 @@ async def test_slow_down_adds_five_seconds_to_the_interval(psc_behind_proxy: Psc
     assert gap >= pending.interval + 5
 
 
-async def test_slow_down_holds_for_all_later_polls_and_adds_up(
-    fake: FakeProvider, at_fake: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ciba, "SLOW_DOWN", 0.3)
-    fake.start["interval"] = 0.1
-    fake.answers.extend([SLOW_DOWN, PENDING, (503, None), SLOW_DOWN, PENDING])
-    await (await ciba.start(at_fake, ALICE)).finish()
-    waited = gaps(fake.polls)
-    assert len(waited) == 5
-    assert all(gap >= least for gap, least in zip(waited, (0.4, 0.4, 0.4, 0.7, 0.7), strict=True))
+def test_slow_down_holds_for_all_later_polls_and_adds_up() -> None:
+    pause, waited = ciba.PollPause(2.0), []
+    for heard in (pause.slow_down, pause.answered, pause.failed, pause.slow_down, pause.answered):
+        heard()
+        waited.append(pause.wait(left=600.0))
+    assert all(wait >= least for wait, least in zip(waited, (7, 7, 7, 12, 12), strict=True))
 
 
 async def test_a_cancelled_login_polls_no_more(fake: FakeProvider, at_fake: Provider) -> None:

@@ -15,8 +15,7 @@ from yarl import URL
 
 from cardd.errors import PscTokenMalformed
 from cardd.model import Peer
-from cardd.oidc import loopback
-from cardd.oidc.loopback import LoopbackSite
+from cardd.oidc.loopback import LoopbackSite, SiteLimits
 from tests.oidc.services import listening
 from tests.rig.other_user import needs_root, run
 
@@ -24,7 +23,12 @@ FORM = "Content-Type: application/x-www-form-urlencoded"
 
 
 @pytest.fixture
-async def site(caplog: pytest.LogCaptureFixture) -> AsyncIterator[LoopbackSite]:
+def limits() -> SiteLimits:
+    return SiteLimits()
+
+
+@pytest.fixture
+async def site(caplog: pytest.LogCaptureFixture, limits: SiteLimits) -> AsyncIterator[LoopbackSite]:
     """One that takes no logout token but ``right``; nothing that is done to it reaches the log."""
 
     async def heed(raw: str) -> None:
@@ -32,7 +36,7 @@ async def site(caplog: pytest.LogCaptureFixture) -> AsyncIterator[LoopbackSite]:
             raise PscTokenMalformed(token="logout_token")
 
     with caplog.at_level(logging.INFO):
-        async with listening() as made:
+        async with listening(limits=limits) as made:
             made.on_back_channel, made.on_front_channel = heed, lambda _: None
             yield made
     assert caplog.records == []
@@ -93,8 +97,8 @@ async def test_whatever_else_is_posted_there_is_a_bad_request(
     assert await post(site, body, *headers) == 400
 
 
-async def test_a_form_that_does_not_come_is_not_waited_for(site: LoopbackSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loopback, "READ_LIMIT", 0.1)
+@pytest.mark.parametrize("limits", [SiteLimits(form=0.1)])
+async def test_a_form_that_does_not_come_is_not_waited_for(site: LoopbackSite) -> None:
     assert await post(site, b"logout_token=", FORM, "Content-Length: 18") == 400
 
 
@@ -109,9 +113,8 @@ async def test_the_logout_page_tells_nobody_whether_somebody_is_logged_in(site: 
 
 
 @pytest.mark.parametrize("head", ["", "GET /callback HTTP/1.1\r\nX: y"])
-async def test_who_connects_and_says_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch, head: str) -> None:
-    monkeypatch.setattr(loopback, "IDLE_LIMIT", 0.2)
-    async with listening() as site, connected(site) as (reader, writer):
+async def test_who_connects_and_says_nothing_is_hung_up_on(head: str) -> None:
+    async with listening(limits=SiteLimits(idle=0.2)) as site, connected(site) as (reader, writer):
         writer.write(head.encode())
         assert await reader.read() == b""
 
@@ -127,11 +130,10 @@ class Users:
 
 
 async def test_who_fills_the_port_with_silence_takes_room_from_themselves_alone(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(loopback, "CONNECTIONS", 8)
-    users = Users(uid=1000)
-    async with listening(peer_of=users.peer_of) as site, AsyncExitStack() as held:
+    users, limits = Users(uid=1000), SiteLimits(connections=8)
+    async with listening(peer_of=users.peer_of, limits=limits) as site, AsyncExitStack() as held:
         _, first = await held.enter_async_context(connected(site))
         users.uid = 65534
         silent = [(await held.enter_async_context(connected(site)))[0] for _ in range(40)]
@@ -144,10 +146,8 @@ async def test_who_fills_the_port_with_silence_takes_room_from_themselves_alone(
     assert caplog.records == []
 
 
-async def test_silent_connections_of_nobody_known_or_of_the_same_user_keep_no_browser_out(
-    site: LoopbackSite, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loopback, "CONNECTIONS", 4)
+@pytest.mark.parametrize("limits", [SiteLimits(connections=4)])
+async def test_silent_connections_of_nobody_known_or_of_the_same_user_keep_no_browser_out(site: LoopbackSite) -> None:
     async with AsyncExitStack() as held:
         for _ in range(100):
             await held.enter_async_context(connected(site))

@@ -16,8 +16,8 @@ from cardd.driver import Card, Channel
 from cardd.errors import CardRemoved
 from cardd.model import CardKind
 from cardd.ports import Reader, SourceSettings, Token
-from cardd_drivers.pkcs11 import module, pkcs11_source
-from cardd_drivers.pkcs11 import source as tokens_source
+from cardd_drivers.pkcs11 import pkcs11_source
+from cardd_drivers.pkcs11.module import Patience
 from cardd_drivers.pkcs11.source import Pkcs11Source
 from tests.contract.cases import OPENSC
 from tests.pkcs11.shim import MUTE, REMOVABLE, TELLING
@@ -69,8 +69,8 @@ class Listener:
 
 
 @asynccontextmanager
-async def watched(*modules: str) -> AsyncIterator[tuple[Pkcs11Source, Listener]]:
-    source, listener = Pkcs11Source(modules), Listener()
+async def watched(*modules: str, patience: Patience | None = None) -> AsyncIterator[tuple[Pkcs11Source, Listener]]:
+    source, listener = Pkcs11Source(modules, patience), Listener()
     await source.start(listener)
     try:
         yield source, listener
@@ -147,14 +147,12 @@ async def test_what_says_nothing_when_it_comes_is_looked_at_again(hsm: SoftHsm, 
         await eventually(lambda: len(listener.tokens) == 2)
 
 
-async def test_what_goes_on_saying_nothing_is_left_alone(
-    hsm: SoftHsm, shim: Shim, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tokens_source, "LOOK_PAUSE", 0.01)
+async def test_what_goes_on_saying_nothing_is_left_alone(hsm: SoftHsm, shim: Shim) -> None:
+    patience = Patience(look_pause=0.01)
     (hsm.directory.parent / "mute").touch()
-    async with watched(shim(MUTE)) as (source, listener):
+    async with watched(shim(MUTE), patience=patience) as (source, listener):
         tokens = source._tokens[0]
-        await eventually(lambda: tokens._looks == tokens_source.LOOKS)
+        await eventually(lambda: tokens._looks == patience.looks)
         last = tokens._again
         assert last
         await eventually(lambda: last.when() < asyncio.get_running_loop().time())
@@ -192,12 +190,11 @@ async def test_a_first_start_that_fails_is_tried_again(hsm: SoftHsm, monkeypatch
 
 
 async def test_a_module_that_never_starts_is_left_alone_after_some_tries(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tokens_source, "FAILURES_MAX", 3)
-    monkeypatch.setattr(module, "PAUSE_MAX", 0.05)
+    patience = Patience(failures_max=3, pause_max=0.05)
     (tmp_path / "no.so").write_text("no module")
-    async with watched(str(tmp_path / "no.so")) as (source, _):
+    async with watched(str(tmp_path / "no.so"), patience=patience) as (source, _):
         await eventually(lambda: "left alone" in caplog.text)
         starts = source._tokens[0].module.generation
         await asyncio.sleep(0.5)  # ten times the pause

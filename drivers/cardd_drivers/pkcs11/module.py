@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import ModuleFailed
@@ -23,8 +24,23 @@ ENDING = 1.0
 ANSWER_LIMIT = 20.0
 KEYPAD_LIMIT = 75.0
 STARTS_FREE = 2  # a module that fails again and again is left alone for a while
-PAUSE_FIRST, PAUSE_MAX = 0.5, 30.0
 STEADY = 60.0  # seconds after which a process is no more held to fail like those before
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often, and after how many seconds, a module is tried again.
+
+    Where it failed: after ``pause_first``, then later and later, up to ``pause_max``; after ``failures_max`` in a row
+    only for who wants something of it. Where a token was mute when it came: ``looks`` times, after ``look_pause``, and
+    twice as many seconds each further time.
+    """
+
+    pause_first: float = 0.5
+    pause_max: float = 30.0
+    failures_max: int = 8
+    looks: int = 3
+    look_pause: float = 0.5
 
 
 class HostProcess:
@@ -106,8 +122,11 @@ class Module:
     token came or went, or the process ended; it outlives the processes.
     """
 
-    def __init__(self, path: str, report: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, path: str, report: Callable[[str], None] = lambda _: None, patience: Patience | None = None
+    ) -> None:
         self.path = path
+        self.patience = patience or Patience()
         self.name = Path(path).name.partition(".so")[0]
         self.generation = 0
         self.failures = 0
@@ -195,7 +214,7 @@ class Module:
             self.failures += 1
             self.fault = why
             if self.failures > STARTS_FREE:
-                pause = min(PAUSE_FIRST * 2 ** min(self.failures - STARTS_FREE - 1, 16), PAUSE_MAX)
-                self._not_before = time.monotonic() + pause
+                pause = self.patience.pause_first * 2 ** min(self.failures - STARTS_FREE - 1, 16)
+                self._not_before = time.monotonic() + min(pause, self.patience.pause_max)
             self._report(why)
         return ModuleFailed(module=self.name, why=why)

@@ -18,7 +18,7 @@ from cardd.errors import CarddError, CardTimeout
 from cardd.model import CardKind
 from cardd.ports import ReaderListener, SourceSettings, Token
 from cardd.worker import Worker, post
-from cardd_drivers.pkcs11.module import Module
+from cardd_drivers.pkcs11.module import Module, Patience
 from cardd_drivers.pkcs11.reader import TokenReader
 from cardd_drivers.pkcs11.wire import ListTokens, TokenState
 
@@ -33,8 +33,6 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 _MODULE = re.compile(r"^\s*module\s*:\s*(\S+)\s*$", re.MULTILINE)
 
 LIST_LIMIT = 30.0
-LOOKS, LOOK_PAUSE = 3, 0.5  # at what was mute when it came: after so many seconds, and twice as many each further time
-FAILURES_MAX = 8  # one after the other; then nobody starts the module but who wants something of it
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +77,9 @@ class ModuleTokens:
     A module whose process ended is started anew, each time later, until it has failed too often.
     """
 
-    def __init__(self, path: str, listener: ReaderListener) -> None:
+    def __init__(self, path: str, listener: ReaderListener, patience: Patience) -> None:
         self._loop = asyncio.get_running_loop()
-        self.module = Module(path, lambda why: post(self._loop, partial(self._failed, why)))
+        self.module = Module(path, lambda why: post(self._loop, partial(self._failed, why)), patience)
         self._listener: ReaderListener | None = listener
         self._readers: dict[tuple[int, str], TokenReader] = {}
         self._worker = Worker(self.module.name, lambda timeout: CardTimeout(seconds=round(timeout)))
@@ -134,8 +132,9 @@ class ModuleTokens:
 
     def _look_again(self, mute: int) -> None:
         """A card that was just put in may not answer yet, and no event tells when it does."""
-        if mute and self._looks < LOOKS:
-            self._later(LOOK_PAUSE * 2**self._looks)
+        patience = self.module.patience
+        if mute and self._looks < patience.looks:
+            self._later(patience.look_pause * 2**self._looks)
             self._looks += 1
 
     def _failed(self, why: str) -> None:
@@ -149,7 +148,7 @@ class ModuleTokens:
         task.add_done_callback(self._tasks.discard)
 
     def _try_again(self) -> None:
-        if self.module.failures <= FAILURES_MAX:
+        if self.module.failures <= self.module.patience.failures_max:
             self._later(self.module.pause)
         elif self._listener:
             log.error("PKCS#11 module %s failed too often and is left alone until it is needed", self.module.path)
@@ -177,8 +176,9 @@ class ModuleTokens:
 class Pkcs11Source:
     """``cardd.ports.ReaderSource`` over PKCS#11 modules."""
 
-    def __init__(self, modules: Sequence[str]) -> None:
+    def __init__(self, modules: Sequence[str], patience: Patience | None = None) -> None:
         self._modules = modules
+        self._patience = patience or Patience()
         self._tokens: list[ModuleTokens] = []
 
     async def start(self, listener: ReaderListener) -> None:
@@ -187,7 +187,7 @@ class Pkcs11Source:
         for name in [name for name, path in paths.items() if path is None]:
             log.warning("no PKCS#11 module %s is there", name)
         for path in dict.fromkeys(path for path in paths.values() if path):
-            tokens = ModuleTokens(path, listener)
+            tokens = ModuleTokens(path, listener, self._patience)
             self._tokens.append(tokens)
             tokens.start()
 
