@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from yarl import URL
 
-from cardd.oidc import code_flow
+from cardd.identity.ecps.direct import DirectProvider
 from tests.api.ecps import LOGIN, Place, ends_in, pair, workbench_at
 from tests.api.workbench import Got, Workbench
 from tests.rig.oidc.fake import CLIENT, FakeProvider, Json
@@ -180,8 +180,10 @@ async def test_a_browser_that_brings_no_login(desk: Workbench, answer: dict[str,
     assert await answered(desk, **answer) == (status, code)
 
 
-async def test_a_browser_that_was_closed(desk: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code_flow, "TIMEOUT", 0.1)
+async def test_a_browser_that_was_closed(desk: Workbench) -> None:
+    provider = await desk.ecps.connection.provider()
+    assert isinstance(provider, DirectProvider)
+    provider.browser_timeout = 0.1
     assert await refusal(desk, BROWSER) == (403, "psc.browser_timeout")
 
 

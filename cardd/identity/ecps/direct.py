@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from cardd.config import Psc
 from cardd.core.sessions import Pending
@@ -25,7 +25,7 @@ from cardd.secret import Secret
 class DirectProvider:
     """``PscProvider`` over one OpenID provider. ``heard`` is given what it says of logouts.
 
-    ``peer_of`` tells whose browser comes back.
+    ``peer_of`` tells whose browser comes back; ``browser_timeout`` is how long it may take, in seconds.
 
     The site for the browser listens from the first login by the browser on; where its port is registered, and the
     provider may tell of logouts there, from the first login of any kind.
@@ -37,6 +37,7 @@ class DirectProvider:
         self._heard = heard
         self._site = LoopbackSite(peer_of, port=settings.redirect_port, path=settings.redirect_path)
         self._site.on_front_channel, self._site.on_back_channel = self._front_channel, self._back_channel
+        self.browser_timeout = code_flow.TIMEOUT
         self._listening = False
         self._opening = asyncio.Lock()
         self._notices = LogoutNotices(provider)
@@ -46,7 +47,8 @@ class DirectProvider:
         if wanted.flow is Flow.BROWSER:
             await self._listen()
             begun = await code_flow.prepare(self._provider, self._site, uid, login_hint=wanted.login_hint)
-            return BrowserAttempt(self, self._provider, begun, wanted.login_hint)
+            until = self._provider.clock.now() + timedelta(seconds=self.browser_timeout)
+            return BrowserAttempt(self, begun, wanted.login_hint, until)
         if wanted.login_hint is None:
             raise MethodUnavailable(method=METHOD, why="no_hint")
         await self._listen_for_logouts()
@@ -119,18 +121,17 @@ class BrowserAttempt:
     """``PscAttempt`` by browser."""
 
     def __init__(
-        self, above: DirectProvider, provider: Provider, begun: code_flow.BrowserLogin, national_id: str | None
+        self, provider: DirectProvider, begun: code_flow.BrowserLogin, national_id: str | None, until: datetime
     ) -> None:
-        self._provider = above
+        self._provider = provider
         self._begun = begun
         self._national_id = national_id
-        until = provider.clock.now() + timedelta(seconds=code_flow.TIMEOUT)
         self.pending = Pending(until, authorization_url=begun.url, start_url=begun.start)
 
     async def finish(self) -> DirectLogin:
         """Wait for the browser to come back."""
         try:
-            login = await self._begun.finish(national_id=self._national_id, timeout=code_flow.TIMEOUT)
+            login = await self._begun.finish(national_id=self._national_id, timeout=self._provider.browser_timeout)
         finally:
             self._begun.forget()
         return self._provider.opened(login)
