@@ -36,10 +36,11 @@ _RANGE = re.compile(r"\s*([a-zA-Z]{1,8})[^,;]*(?:;\s*q=([0-9.]+))?")
 
 
 class Domain:
-    """The sentences of one part of cardd, which one .po file translates."""
+    """The sentences of one part of cardd, which one .po file translates; ``locale`` is where the translations are."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, locale: Path = LOCALE) -> None:
         self.name = name
+        self._locale = locale
 
     def __call__(self, sentence: str, language: str, /, **params: str | int) -> str:
         """Return the sentence in ``fr`` or ``en``; a parameter that was not given leaves its place empty."""
@@ -54,7 +55,7 @@ class Domain:
         return fill(self._in(language).pgettext(context, sentence), **params)
 
     def _in(self, language: str) -> NullTranslations:
-        return _translations(self.name, language)
+        return _translations(self.name, self._locale, language)
 
 
 def N_(sentence: str) -> str:  # noqa: N802 - gettext's name for it
@@ -92,8 +93,8 @@ def _quality(number: str | None) -> float:
 
 
 @cache
-def _translations(domain: str, language: str) -> NullTranslations:
+def _translations(domain: str, locale: Path, language: str) -> NullTranslations:
     """Return the translations of a domain; none where English is wanted, or `make` has compiled nothing."""
     import gettext  # noqa: PLC0415 - not needed before the first text
 
-    return gettext.translation(domain, LOCALE, [language], fallback=True)
+    return gettext.translation(domain, locale, [language], fallback=True)

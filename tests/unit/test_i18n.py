@@ -11,12 +11,11 @@ import pytest
 from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 
-import cardd.i18n
 from cardd.i18n import N_, Domain, language_of
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Domain:
+def told(tmp_path: Path) -> Domain:
     """A domain with a small catalogue of its own."""
     catalog = Catalog("fr")
     catalog.mime_headers = [("Plural-Forms", "nplurals=2; plural=(n > 1)")]
@@ -29,8 +28,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Domain:
     file = tmp_path / "fr/LC_MESSAGES/trial.mo"
     file.parent.mkdir(parents=True)
     file.write_bytes(content.getvalue())
-    monkeypatch.setattr(cardd.i18n, "LOCALE", tmp_path)
-    return Domain("trial")
+    return Domain("trial", tmp_path)
 
 
 def test_each_call_chooses_its_language(told: Domain) -> None:
