@@ -97,7 +97,7 @@ async def kept_session(ecps: Workbench, psc: PscRig) -> tuple[str, str]:
 
 
 async def test_after_a_restart_it_waits_for_a_keyring_that_is_still_locked(
-    ecps: Workbench, psc: PscRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ecps: Workbench, psc: PscRig, tmp_path: Path
 ) -> None:
     path, token = await kept_session(ecps, psc)
     keyring = LockedKeyring()
