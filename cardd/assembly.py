@@ -20,7 +20,7 @@ from cardd.core.lifecycle import Lifecycle, Outer, Part
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry, Readers
-from cardd.core.recording import Pseudonyms
+from cardd.core.recording import CountedRefusals, Pseudonyms
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes
@@ -81,7 +81,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     Raises ConfigInvalid, StateUnavailable, StateDamaged.
     """
     limits = replace(outside.limits, body=config.listen.max_body)
-    clock, audit, events, lifecycle = outside.clock, outside.audit, EventBus(), Lifecycle()
+    clock, audit, events, lifecycle = outside.clock, CountedRefusals(outside.audit), EventBus(), Lifecycle()
     trace, prompter, pdf = Trace(clock), AnnouncedPrompter(outside.prompter, events), PdfProcess()
     registry = DriverRegistry(outside.drivers)
     readers = Readers(
@@ -153,6 +153,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     )
     lifecycle.join(
         *outside.parts,
+        audit,
         Outer("readers", watching=readers.watch, stopping=readers.stop),
         Outer("pdf", stopping=partial(asyncio.to_thread, pdf.close)),
         consents,

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from cardd.core.lifecycle import Background, Part
 from cardd.core.state_file import StateFile
 from cardd.errors import AuditUnavailable, CarddError, ConsentError, PinError, StateUnavailable
-from cardd.model import AuditEntry, Caller, Outcome
+from cardd.model import AuditEntry, AuditRow, Caller, Outcome
 from cardd.ports import AuditLog, Store
 
 STORE = "pseudonyms"
 KEY_SIZE = 32
 LENGTH = 16  # hexadecimal digits of a pseudonym
+MINUTE = 60.0
 
 
 def entry_of(
@@ -59,6 +62,74 @@ async def recorded(audit: AuditLog, *entries: AuditEntry) -> AsyncIterator[None]
             for entry in entries:
                 await audit.append(replace(entry, outcome=outcome, code=error.code))
         raise
+
+
+@dataclass(slots=True)
+class _Repeated:
+    """One caller's refusals for one reason in one minute: the row of the first one, and how many followed."""
+
+    row: asyncio.Task[AuditRow]
+    count: int = 0
+    timer: asyncio.TimerHandle | None = None
+
+
+class CountedRefusals(Part):
+    """The audit log with refusals counted: a caller that is refused again and again fills no disk.
+
+    What came to nothing and is about no document is one row for each caller, act and reason; what follows within a
+    minute is counted, and the count is a row at the minute's end.
+    """
+
+    def __init__(self, audit: AuditLog, *, minute: float = MINUTE) -> None:
+        self._audit = audit
+        self._minute = minute
+        self._repeated: dict[tuple[object, ...], _Repeated] = {}
+        self._background = Background()
+
+    async def append(self, entry: AuditEntry) -> AuditRow:
+        """Append the row, or count it and return the one that stands for it. Raises AuditUnavailable."""
+        if entry.outcome is Outcome.DONE or entry.digest or entry.document:
+            return await self._audit.append(entry)
+        key = (entry.uid, entry.caller, entry.action, entry.code)
+        if repeated := self._repeated.get(key):
+            repeated.count += 1
+        else:
+            repeated = self._begin(key, entry)
+        try:
+            return await asyncio.shield(repeated.row)
+        except AuditUnavailable:
+            self._forget(key, repeated)
+            raise
+
+    def write(self, entries: Sequence[AuditEntry]) -> None:
+        """Write what was done."""
+        self._audit.write(entries)
+
+    async def stop(self) -> None:
+        """Write the counts that are due later."""
+        for key, repeated in list(self._repeated.items()):
+            await self._end(key, repeated, goes_on=False)
+
+    def _begin(self, key: tuple[object, ...], entry: AuditEntry) -> _Repeated:
+        repeated = self._repeated[key] = _Repeated(asyncio.ensure_future(self._audit.append(entry)))
+        loop = asyncio.get_running_loop()
+        repeated.timer = loop.call_later(self._minute, lambda: self._background.start(self._end(key, repeated)))
+        return repeated
+
+    def _forget(self, key: tuple[object, ...], repeated: _Repeated) -> None:
+        if repeated.timer:
+            repeated.timer.cancel()
+        if self._repeated.get(key) is repeated:
+            del self._repeated[key]
+
+    async def _end(self, key: tuple[object, ...], repeated: _Repeated, *, goes_on: bool = True) -> None:
+        """Write the count, from which on the next minute is counted where they may go on."""
+        self._forget(key, repeated)
+        with contextlib.suppress(AuditUnavailable, StateUnavailable):
+            row = await repeated.row
+            if repeated.count:
+                entry = replace(row.entry, session=None, document=f"times:{repeated.count}")
+                await (self._begin(key, entry).row if goes_on else self._audit.append(entry))
 
 
 @dataclass(frozen=True, slots=True)
