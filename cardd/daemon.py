@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 from collections.abc import Sequence
 
 from cardd.agent.dialogs import Dialogs
+from cardd.agent.server import AgentServer, RefusedAgent
 from cardd.assembly import Outside, assemble
 from cardd.config import Config
 from cardd.core.lifecycle import Outer
+from cardd.errors import AuditUnavailable, PromptError, StateUnavailable
+from cardd.model import AuditEntry, Outcome, Question
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import ReaderSource
 from cardd.system import host, systemd
@@ -18,7 +22,7 @@ from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.host import SystemClock
 from cardd.system.listening import listen
 from cardd.system.logind import DesktopEvent, Logind
-from cardd.system.peer import peer_of
+from cardd.system.peer import peer_of, program_of
 from cardd.system.private import refuse_exposed_directory
 from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd.system.secrets import OsSecrets
@@ -39,9 +43,13 @@ class Daemon:
         for directory in (config.state.directory, config.audit.directory):
             refuse_exposed_directory(directory)
         pinentry, timestamp = config.prompt.pinentry, config.timestamp
-        self._dialogs = Dialogs(program=str(pinentry) if pinentry else None, timeout=config.prompt.timeout)
+        self._agents = AgentServer(on_refused=self._agent_refused)
+        self._dialogs = Dialogs(
+            program=str(pinentry) if pinentry else None, timeout=config.prompt.timeout, agents=self._agents
+        )
+        self._reports: set[asyncio.Task[None]] = set()
         clock = SystemClock()
-        audit = SqliteAuditLog(config.audit.directory, clock)
+        self._audit = audit = SqliteAuditLog(config.audit.directory, clock)
         logind = Logind(self._desktop_changed)
         revocation = RevocationHttp()
         timestamps = TimestampHttp(timestamp.url, timeout=timestamp.timeout) if timestamp.url else None
@@ -60,7 +68,7 @@ class Daemon:
             authorities=authorities,
             parts=(
                 Outer("audit", stopping=audit.close),  # the last to stop: every other part may record until its end
-                Outer("agents", stopping=self._dialogs.stop),
+                Outer("agents", stopping=self._stop_agents),
                 Outer("logind", watching=logind.start, stopping=logind.stop),
                 Outer("revocation", stopping=revocation.close),
                 *([Outer("timestamps", stopping=timestamps.close)] if timestamps else []),
@@ -86,6 +94,28 @@ class Daemon:
         sockets = listen(systemd.take(), listening.tcp, listening.socket, listening.agent_socket)
         self._dialogs.start(sockets.agents)
         return sockets.api
+
+    def _agent_refused(self, refused: RefusedAgent) -> None:
+        report = asyncio.ensure_future(self._report_agent(refused))
+        self._reports.add(report)
+        report.add_done_callback(self._reports.discard)
+
+    async def _report_agent(self, refused: RefusedAgent) -> None:
+        """Record that a second program came as a user's agent, and tell that user, on the desktop of the first."""
+        uid, program = refused.uid, program_of(refused.pid) or ""
+        row = AuditEntry("agent.register", Outcome.REFUSED, uid, f"local:{uid}", program, code="agent.refused")
+        with contextlib.suppress(AuditUnavailable, StateUnavailable):
+            await self._audit.append(row)
+        question = Question("agent", uid, {"program": program or "?", "pid": refused.pid})
+        with contextlib.suppress(PromptError, TimeoutError):
+            async with asyncio.timeout(self._config.prompt.timeout):
+                await self._dialogs.notify(question)
+
+    async def _stop_agents(self) -> None:
+        for report in self._reports:
+            report.cancel()
+        await asyncio.gather(*self._reports, return_exceptions=True)
+        await self._dialogs.stop()
 
     def _desktop_changed(self, event: DesktopEvent, uid: int | None) -> None:
         """Rule 7: the screen is locked or unlocked, or the machine goes to sleep."""

@@ -3,6 +3,9 @@
 An agent connects to the agents' socket and says ``OK cardd-agent LANGUAGE``. When its user must be asked, the daemon
 speaks Assuan over that connection, and the agent passes it on to a pinentry of its own desktop. The kernel says whose
 agent it is (SO_PEERCRED), and an agent is asked for its own user only.
+
+A user has one agent, the process that came first, with as many connections as it likes; it stays until it ends. Any
+other program of that user could show dialogs of its own and keep what is typed there: it is refused, and reported.
 """
 
 from __future__ import annotations
@@ -10,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import select
 import socket
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -25,6 +30,7 @@ GREETING_TIMEOUT = 5.0
 AGENTS_MAX = 16  # of one user, those that have not yet greeted included
 ACCEPT_PAUSE = 1.0
 CREDENTIALS = struct.Struct("3i")
+REPORT_PAUSE = 60.0  # seconds between two reports of refused agents of one user: who tries all the time fills no log
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +44,48 @@ class _Waiting:
     language: str
 
 
-class AgentServer:
-    """The agents that wait, by user; the one that came last is asked first."""
+@dataclass(frozen=True, slots=True)
+class RefusedAgent:
+    """A second program of this user that came as an agent."""
 
-    def __init__(self, *, greeting_timeout: float = GREETING_TIMEOUT) -> None:
+    uid: int
+    pid: int
+
+
+class _Process:
+    """The process that is a user's agent, known by a descriptor of it: its number may become another's."""
+
+    def __init__(self, pid: int) -> None:
+        """Raises OSError where there is no such process."""
+        self.pid = pid
+        self._handle = os.pidfd_open(pid)
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether it runs no more."""
+        return bool(select.select([self._handle], (), (), 0)[0])
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._handle)
+
+
+class AgentServer:
+    """The agents that wait, by user; of one agent's connections, the one that came last is asked first.
+
+    ``on_refused`` is told of a program that is not the user's agent, at most once a minute for each user.
+    """
+
+    def __init__(
+        self,
+        *,
+        greeting_timeout: float = GREETING_TIMEOUT,
+        on_refused: Callable[[RefusedAgent], None] = lambda _: None,
+    ) -> None:
         self._greeting_timeout = greeting_timeout
+        self._on_refused = on_refused
+        self._processes: dict[int, _Process] = {}
+        self._reported: dict[int, float] = {}
         self._agents: dict[int, list[_Waiting]] = {}
         self._greeting: Counter[int] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,6 +126,9 @@ class AgentServer:
             for agent in list(self._agents.get(uid, ())):
                 self._forget(uid, agent)
                 agent.talk.close()
+        for process in self._processes.values():
+            process.close()
+        self._processes.clear()
         for listener in self._listeners:
             listener.close()
 
@@ -106,17 +152,43 @@ class AgentServer:
             task.add_done_callback(self._tasks.discard)
 
     async def _welcome(self, connection: socket.socket) -> None:
-        uid = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[1]
+        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+        pid, uid, _ = CREDENTIALS.unpack(told)
         with contextlib.ExitStack() as refused:
             talk = Assuan(refused.enter_context(connection))
             language = await self._greeted(uid, talk)
             if language is None:
+                return
+            if not self._is_the_agent(uid, pid):
+                self._report(RefusedAgent(uid, pid))
                 return
             refused.pop_all()
         agent = _Waiting(connection, talk, language)
         self._agents.setdefault(uid, []).append(agent)
         # an agent that waits has nothing to say: whatever comes, its leaving included, ends it
         asyncio.get_running_loop().add_reader(connection, self._left, uid, agent)
+
+    def _is_the_agent(self, uid: int, pid: int) -> bool:
+        """Return whether this process is the user's agent; the first one becomes it, and the next when it has ended."""
+        known = self._processes.get(uid)
+        if known is not None and not known.has_ended:
+            return known.pid == pid
+        try:
+            process = _Process(pid)
+        except OSError:  # it has left meanwhile
+            return False
+        if known is not None:
+            known.close()
+        self._processes[uid] = process
+        return True
+
+    def _report(self, refused: RefusedAgent) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._reported.get(refused.uid, now):
+            return
+        self._reported[refused.uid] = now + REPORT_PAUSE
+        log.warning("user %d has an agent: process %d was refused", refused.uid, refused.pid)
+        self._on_refused(refused)
 
     async def _greeted(self, uid: int, talk: Assuan) -> str | None:
         """Return the agent's language; None for what is no agent, or one too many."""

@@ -20,6 +20,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 | ``organisation`` | client |
 | ``pin_change``, ``pin_unblock`` | client |
 | ``card`` | client, card, reader, holder (may be absent) |
+| ``agent`` | program, pid |
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 QUESTIONS = {
+    "agent": N_(
+        "Another program wanted to show cardd's dialogs in your session, and was refused: {program} (process {pid}).\n"
+        "Whoever shows them sees the PIN. If you did not start it, enter no PIN and tell your security officer."
+    ),
     "pair": N_(
         "The program “{name}” (vendor: {vendor}) asks to use your card or your e-CPS.\n"
         "Executable: {program}\n"
@@ -204,8 +209,10 @@ def keyed_words(button: Button, language: str) -> str:
 
 
 def notice_words(question: Question, language: str) -> Words:
-    """Return the words of a message: what is asked, and that the keypad of ``reader`` (a param) waits for the PIN."""
+    """Return the words of a message; where ``reader`` is a param, that its keypad waits for the PIN."""
     close = _("Close", language)
+    if "reader" not in question.params:
+        return Words(_title(language), _question(question, language), ok=close, cancel=close)
     keypad = _("Enter your PIN on the keypad of the reader “{reader}”.", language, **clean(question.params))
     return Words(_title(language), _question(question, language) + "\n" + keypad, ok=close, cancel=close)
 

@@ -10,6 +10,7 @@ from cardd.agent.agent import SOCKET, serve
 from cardd.cli.failures import Exit
 from cardd.cli.parser import PATH, Parser, wanted_language
 from cardd.i18n import N_
+from cardd.system.host import harden
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--socket", metavar=PATH, type=Path, default=Path(SOCKET), help=N_("the agents' socket"))
     parser.add_argument("--pinentry", metavar="PROGRAM", help=N_("the pinentry program to start"))
     asked = parser.parse_args(given)
+    harden()  # the PIN crosses this process
     asyncio.run(serve(asked.socket, asked.pinentry))
     return Exit.OK
 

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from cardd.agent.dialogs import Dialogs
-from cardd.agent.server import AgentServer
+from cardd.agent.server import AgentServer, RefusedAgent
 from cardd.model import PinInfo, PinQuestion, Question
 from cardd.secret import Secret
 from tests.rig.waiting import eventually
@@ -27,7 +27,8 @@ class Desk:
 
     def start(self) -> None:
         """Listen, and know nobody yet."""
-        self.agents = AgentServer(greeting_timeout=GREETING_TIMEOUT)
+        self.refused: list[RefusedAgent] = []
+        self.agents = AgentServer(greeting_timeout=GREETING_TIMEOUT, on_refused=self.refused.append)
         self.dialogs = Dialogs(program=self._pinentry, timeout=20, agents=self.agents)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.path))

@@ -20,6 +20,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
         "psc_token": "",
         "sessions": "",
     },
+    "agent": {"program": "/usr/bin/lps", "pid": 4242},
     "login": {"client": "LPS"},
     "unlock": {"client": "LPS"},
     "certificates": {"client": "LPS"},

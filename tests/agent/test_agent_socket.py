@@ -18,7 +18,7 @@ from cardd.agent.server import AGENTS_MAX
 from cardd.errors import PinCancelled, PromptUnavailable
 from tests.agent.desk import US, Desk
 from tests.rig import other_user
-from tests.rig.agent import agent_process, other_users_agent
+from tests.rig.agent import OTHER_AGENT, agent_process, other_users_agent
 from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.waiting import eventually
 
@@ -100,6 +100,17 @@ async def test_each_user_is_asked_by_their_own_agent_and_never_by_anothers(
             assert await desk.ask(other_user.UID) == b"2468"
             assert "LPS de test" in shown.read_text()
             assert len(pinentry.shown()) == 1
+
+
+@other_user.needs_root
+async def test_no_other_program_of_the_user_looks_into_the_agent(desk: Desk, tmp_path: Path) -> None:
+    program = tmp_path / "pinentry"
+    other_user.open_to_everybody(tmp_path)
+    with other_user.start(OTHER_AGENT, desk.path, program, imports="from cardd.cli.agent import main") as agent:
+        await desk.has(1, other_user.UID)
+        look = "try:\n    open(f'/proc/{sys.argv[1]}/mem')\nexcept PermissionError:\n    print('refused')"
+        assert other_user.run(look, str(agent.pid)).strip() == "refused"
+        agent.terminate()
 
 
 @other_user.needs_root

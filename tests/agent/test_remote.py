@@ -89,18 +89,37 @@ async def test_the_dialog_speaks_the_desktops_language(
     assert any(option.startswith("lc-ctype=") and option.endswith("UTF-8") for option in shown.options)
 
 
-async def test_the_agent_that_came_last_is_asked_first_and_the_other_when_it_has_left(
+async def test_the_agent_that_came_first_is_asked_and_the_other_when_it_has_left(
     desk: Desk, pinentry: ScriptedPinentry, tmp_path: Path
 ) -> None:
     (tmp_path / "later").mkdir()
     later = ScriptedPinentry(tmp_path / "later", pin="2468")
+    with agent_process(desk.path, pinentry.path) as first:
+        await desk.has(1)
+        with agent_process(desk.path, later.path) as second:
+            await eventually(lambda: bool(desk.refused))
+            assert (desk.refused[0].uid, desk.refused[0].pid) == (US, second.pid)
+            assert [await desk.ask(), await desk.ask()] == [b"7319", b"7319"]
+            assert later.shown() == []
+            first.terminate()
+            first.wait(10)
+            await desk.has(0)
+            await desk.has(1)
+            assert await desk.ask() == b"2468"
+
+
+async def test_who_comes_again_and_again_beside_the_agent_is_reported_once(
+    desk: Desk, pinentry: ScriptedPinentry
+) -> None:
     with agent_process(desk.path, pinentry.path):
         await desk.has(1)
-        with agent_process(desk.path, later.path):
-            await desk.has(2)
-            assert [await desk.ask(), await desk.ask()] == [b"2468", b"2468"]
-        await desk.has(1)
+        for _ in range(50):
+            _, squatter = await asyncio.open_unix_connection(desk.path)
+            squatter.write(b"OK cardd-agent fr\n")
+            squatter.close()
+        await eventually(lambda: bool(desk.refused))
         assert await desk.ask() == b"7319"
+    assert [refused.pid for refused in desk.refused] == [os.getpid()]
 
 
 async def test_an_agent_that_leaves_serves_no_more_until_it_returns(desk: Desk, pinentry: ScriptedPinentry) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cardd.system.audit_file import AuditReader
 from tests.integration.workstation import LPS, Session, Workstation, expect, problem, text, wait_until
 from tests.rig.agent import agent_process, other_users_agent
 from tests.rig.lps import Json, Lps
@@ -68,6 +71,22 @@ def test_a_login_and_a_signature_are_asked_for_on_the_desktop(workstation: Works
     assert "« LPS » demande d'ouvrir une session avec votre carte." in login.description
     assert "Document : « cr.txt »" in signature.description
     assert (paired.kind, login.kind, signature.kind) == ("confirm", "pin", "confirm")
+
+
+def test_a_second_agent_is_refused_told_to_the_user_and_recorded(workstation: Workstation) -> None:
+    with agent_process(agents(workstation), workstation.pinentry.path):
+        pair(workstation)
+        with socket.socket(socket.AF_UNIX) as squatter:
+            squatter.connect(str(agents(workstation)))
+            squatter.sendall(b"OK cardd-agent fr\n")
+            assert squatter.recv(1) == b""
+        wait_until(lambda: len(workstation.pinentry.shown()) == 2)
+    told = workstation.pinentry.shown()[-1]
+    assert (told.kind, f"processus {os.getpid()}" in told.description) == ("message", True)
+    [row] = [
+        row for row in AuditReader(workstation.daemon.state / "audit").tail(20) if row.entry.action == "agent.register"
+    ]
+    assert (row.entry.outcome, row.entry.code, row.entry.uid) == ("refused", "agent.refused", os.getuid())
 
 
 def test_after_a_wrong_pin_the_desktop_is_asked_again_at_once(workstation: Workstation) -> None:
