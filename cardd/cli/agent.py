@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from cardd.agent.agent import SOCKET, serve
-from cardd.cli.failures import Exit
-from cardd.cli.parser import PATH, Parser, wanted_language
+from cardd.cli.parser import PATH, Exit, Parser, wanted_language
 from cardd.i18n import N_
 from cardd.system.host import harden
 

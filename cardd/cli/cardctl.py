@@ -6,8 +6,8 @@ import sys
 from importlib import import_module
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit, exit_of, tell, tell_file_fault
-from cardd.cli.parser import Parser, wanted_language
+from cardd.cli.failures import exit_of, tell, tell_file_fault
+from cardd.cli.parser import Exit, Parser, wanted_language
 from cardd.errors import CarddError
 from cardd.i18n import N_
 

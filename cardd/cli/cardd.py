@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cardd.cli.failures import Exit
-from cardd.cli.parser import PATH, Parser, wanted_language
+from cardd.cli.parser import PATH, Exit, Parser, wanted_language
 from cardd.config import Config
 from cardd.config.loading import load
 from cardd.errors import CarddError

@@ -6,9 +6,9 @@ docs/cardctl.md has the same table of exit statuses, and a test compares them.
 from __future__ import annotations
 
 import errno
-from enum import IntEnum
 
 from cardd.cli.command import Context, as_json
+from cardd.cli.parser import Exit
 from cardd.cli.terminal import shown
 from cardd.errors import (
     AuditUnavailable,
@@ -40,21 +40,6 @@ from cardd.errors import (
 from cardd.i18n import N_, Domain
 
 _ = Domain("cli")
-
-
-class Exit(IntEnum):
-    """What a script may tell apart without reading texts."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    UNREACHABLE = 3
-    NO_SESSION = 4
-    CARD = 5
-    PERSON = 6
-    UNDETERMINED = 7
-    INTERRUPTED = 130
-
 
 BY_THE_PERSON = (PscDenied, PscExpired, PscBrowserTimeout, PscOtherPerson, PscLoginHintUnknown)
 _BY_ERROR: tuple[tuple[tuple[type[CarddError], ...], Exit], ...] = (

@@ -1,4 +1,4 @@
-"""The command line's grammar, with help and complaints in the user's language."""
+"""What a command line may say, with help and complaints in the user's language, and the statuses that it ends with."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import argparse
 import os
 import re
 from collections.abc import Callable, Iterable
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cardd.cli.failures import Exit
 from cardd.errors import InvalidRequest
 from cardd.i18n import LANGUAGES, N_, Domain, language_of, locale_of
 
@@ -30,6 +30,20 @@ COMPLAINTS = (
     (r"argument (?P<what>[^:]*): ignored explicit argument (?P<value>.*)", N_("{what} has no value")),
     (r"argument (?P<what>[^:]*): not allowed with argument (?P<value>.*)", N_("{what} and {value} exclude each other")),
 )
+
+
+class Exit(IntEnum):
+    """What a script may tell apart without reading texts."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NO_SESSION = 4
+    CARD = 5
+    PERSON = 6
+    UNDETERMINED = 7
+    INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):

@@ -10,7 +10,8 @@ import pytest
 
 from cardd.cli.cardctl import COMMANDS, command_line
 from cardd.cli.doctor import CHECKS
-from cardd.cli.failures import Exit, exit_of
+from cardd.cli.failures import exit_of
+from cardd.cli.parser import Exit
 from cardd.errors import CardAmbiguous, CarddError, every_error
 
 ROOT = Path(__file__).parents[2]

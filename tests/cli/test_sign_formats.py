@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.cli.failures import Exit
+from cardd.cli.parser import Exit
 from tests.cli.conftest import Station
 from tests.cli.station import User
 from tests.rig import jose, xml_judges

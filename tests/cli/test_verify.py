@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cardd.cli.failures import Exit
+from cardd.cli.parser import Exit
 from cardd.documents.requests import ToVerify
 from cardd.documents.verification import Anchors, Verifier
 from cardd.formats.cades import prepare_cades

@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit
-from cardd.cli.parser import PATH, Parser
+from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.waiting import waiting
 from cardd.client import Assertion, Lps, Session, Vihf
 from cardd.errors import InvalidRequest

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit
-from cardd.cli.parser import PATH, Parser
+from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.terminal import table
 from cardd.config.loading import load
 from cardd.core.audit import Head

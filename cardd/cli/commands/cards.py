@@ -6,8 +6,7 @@ Neither costs a try. A new PIN is typed in the daemon's dialogs.
 from __future__ import annotations
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser
+from cardd.cli.parser import Exit, Parser
 from cardd.cli.terminal import table
 from cardd.cli.waiting import waiting
 from cardd.cli.wording import problem_in_words, word_for

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser
+from cardd.cli.parser import Exit, Parser
 from cardd.config import Config
 from cardd.config.kinds import declared
 from cardd.config.loading import load

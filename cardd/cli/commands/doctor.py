@@ -8,8 +8,7 @@ from cardd.cli.command import Command, Context
 from cardd.cli.doctor import CHECKS
 from cardd.cli.doctor.check import Level, Result, examine
 from cardd.cli.doctor.surroundings import Surroundings
-from cardd.cli.failures import Exit
-from cardd.cli.parser import PATH, Parser
+from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.terminal import pad, shown, width
 from cardd.i18n import N_, Domain
 

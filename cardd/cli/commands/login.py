@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from msgspec.structs import asdict
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit, sentences
-from cardd.cli.parser import Parser
+from cardd.cli.failures import sentences
+from cardd.cli.parser import Exit, Parser
 from cardd.cli.terminal import large_digits, table
 from cardd.cli.waiting import waiting
 from cardd.cli.wording import session_in_words, state_in_words

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit
-from cardd.cli.parser import PATH, TEXT, Parser, named_files
+from cardd.cli.parser import PATH, TEXT, Exit, Parser, named_files
 from cardd.cli.waiting import waiting
 from cardd.client import Form, Session, Signature, ToSign
 from cardd.errors import CarddError, InvalidRequest

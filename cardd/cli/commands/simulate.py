@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit
-from cardd.cli.parser import PATH, Parser
+from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.simulators import card_named, every
 from cardd.cli.terminal import pairs
 from cardd.cli.waiting import until_told

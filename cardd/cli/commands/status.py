@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser
+from cardd.cli.parser import Exit, Parser
 from cardd.cli.terminal import pairs
 from cardd.cli.wording import session_in_words, word_for
 from cardd.client import CarddClient, Expiring, Method, Methods, SessionState

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit, tell
-from cardd.cli.parser import PATH, Parser
+from cardd.cli.failures import tell
+from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.terminal import pad, pairs, qr_code, shown, table
 from cardd.cli.waiting import until_told
 from cardd.cli.wording import word_for

@@ -16,8 +16,7 @@ from aiohttp import ClientError, ClientResponse, web
 from multidict import CIMultiDict
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit
-from cardd.cli.parser import Parser
+from cardd.cli.parser import Exit, Parser
 from cardd.cli.waiting import until_told
 from cardd.client import Session
 from cardd.errors import CarddError, InvalidRequest

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import Exit
-from cardd.cli.parser import PATH, Parser, named_files
+from cardd.cli.parser import PATH, Exit, Parser, named_files
 from cardd.cli.terminal import pairs
 from cardd.cli.wording import holder_in_words
 from cardd.documents.report import report
