@@ -28,7 +28,7 @@ from cardd.core.clients import PSC_TOKEN, SESSIONS
 from cardd.core.sessions import Session
 from cardd.errors import InvalidRequest
 from cardd.identity.ecps.context import Request
-from cardd.identity.ecps.provider import Channel, Flow, Wanted
+from cardd.identity.ecps.provider import Flow, PscChannel, Wanted
 from cardd.model import Identity, Situation
 
 SESSION_BODY = Shape(SessionBody)
@@ -91,7 +91,7 @@ async def _agreed(call: Call, session: Session, body: SessionBody) -> None:
 
 def _through_psc(body: SessionBody) -> Request:
     wanted = Wanted(
-        body.login_hint, Flow(body.flow or Flow.MOBILE.value), Channel(body.channel) if body.channel else None
+        body.login_hint, Flow(body.flow or Flow.MOBILE.value), PscChannel(body.channel) if body.channel else None
     )
     return Request(wanted, body.situation, remember=bool(body.remember_login_hint), assertions=body.assertions)
 

@@ -23,8 +23,8 @@ from cardd.formats.prepared import Signer
 from cardd.formats.saml.profiles import DmpProfile, profile_named, varied
 from cardd.formats.saml.request import (
     Access,
+    Authentication,
     InsiCall,
-    Login,
     Means,
     Mode,
     Patient,
@@ -185,7 +185,7 @@ class Assertions:
         await self.situations.read(session)
         if session.situation is None and session.situations:
             raise SituationUnknown(known=", ".join(one.id for one in session.situations))
-        return Speaker(session.identity, Login(session.opened_at, self._means(session)), session.situation)
+        return Speaker(session.identity, Authentication(session.opened_at, self._means(session)), session.situation)
 
     def _means(self, session: Session) -> Means:
         return Means.CARD if session.method == CPX else means_of_psc(self.psc.means_of(session))
@@ -194,10 +194,12 @@ class Assertions:
 def _declared(session: Session, wanted: VihfWanted | None) -> Speaker:
     """Where an organisation vouches, the program tells how the person logged in, and in which sector they act."""
     if wanted is None:
-        return Speaker(session.identity, Login(session.opened_at, Means.TLS))
+        return Speaker(session.identity, Authentication(session.opened_at, Means.TLS))
     if wanted.means is None:
         raise InvalidRequest(where="$.means", why="missing")
-    return Speaker(session.identity, Login(session.opened_at, wanted.means), Situation(DECLARED, sector=wanted.sector))
+    return Speaker(
+        session.identity, Authentication(session.opened_at, wanted.means), Situation(DECLARED, sector=wanted.sector)
+    )
 
 
 @dataclass(frozen=True, slots=True)

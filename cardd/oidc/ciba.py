@@ -32,7 +32,7 @@ LIFETIME_MAX = 3600.0
 HINT_MAX = 128
 
 
-class Channel(StrEnum):
+class PscChannel(StrEnum):
     """PSC's own parameter: where the person answers. On Linux nobody serves CARD."""
 
     CARD = "CARD"
@@ -147,7 +147,7 @@ def two_digits() -> str:
     return f"{secrets.randbelow(100):02d}"
 
 
-async def start(provider: Provider, login_hint: str, *, channel: Channel | None = None) -> PendingLogin:
+async def start(provider: Provider, login_hint: str, *, channel: PscChannel | None = None) -> PendingLogin:
     """Have the provider wake the person's mobile. ``login_hint`` is the national id (``8…`` for an RPPS).
 
     Sent once: a second request would be a second push. Raises PscLoginHintUnknown, PscNoCiba, PscClientRefused,

@@ -89,7 +89,7 @@ async def test_the_provider_says_that_it_is_over_when_a_token_is_wanted(
 async def test_its_program_dies_while_the_person_picks_a_situation(
     desk: Workbench, liar: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.ecps.limits.lease = 1.0
+    desk.ecps.limits.unheard = 1.0
     practice = liar.person["SubjectRefPro"]["exercices"][0]
     liar.person["SubjectRefPro"] = {"exercices": [practice, practice]}
     await pending(desk, {**LOGIN, "situation": "ask"})

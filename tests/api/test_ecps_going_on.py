@@ -262,7 +262,7 @@ async def test_a_kept_national_id_is_told_nobody_before_the_person_agreed(ecps: 
 async def test_a_program_that_died_leaves_no_login_behind(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ecps.ecps.limits.lease = 0.05
+    ecps.ecps.limits.unheard = 0.05
     path, token = await pending(ecps)
     ecps.clock.seconds += 1  # nobody asked for so long
     await eventually(lambda: ecps.sessions.of(os.getuid()) == [])
@@ -274,7 +274,7 @@ async def test_a_program_that_died_leaves_no_login_behind(
 async def test_a_program_that_goes_on_asking_is_waited_for(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ecps.ecps.limits.lease = 0.5
+    ecps.ecps.limits.unheard = 0.5
     path, token = await pending(ecps)
     for _ in range(10):  # each time well within its lease, together several of them
         assert (await ecps.call("GET", path, bearer=token)).text("state") == "pending"
@@ -286,14 +286,14 @@ async def test_a_program_that_goes_on_asking_is_waited_for(
 async def test_a_program_that_listens_to_events_need_not_ask(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ecps.ecps.limits.lease = 0.05
+    ecps.ecps.limits.unheard = 0.05
     secret = await pair(ecps)
     headers = {"Authorization": f"Bearer {secret}"}
     async with ecps.http().get(ecps.base() + "/v1/events", headers=headers) as listening:
         path, token = await pending(ecps, secret=secret)
         ecps.clock.seconds += 1
         assert b"hello" in await listening.content.readuntil(b"\n\n")
-        await asyncio.sleep(4 * ecps.ecps.limits.lease)  # its lease would have ended by then
+        await asyncio.sleep(4 * ecps.ecps.limits.unheard)  # longer than a program may keep silent
         await psc.approve(ALICE)
         assert await ends_in(ecps, path, token) == (200, "active")
 

@@ -130,7 +130,7 @@ async def test_once_agreed_the_digits_are_gone_while_the_user_picks(ecps: Workbe
 async def test_a_program_that_died_while_the_user_picks_has_no_session(
     ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ecps.ecps.limits.lease = 1.0
+    ecps.ecps.limits.unheard = 1.0
     path, token = await opened(ecps, psc, {**SEVERAL, "situation": "ask"}, BOB)
     await eventually(lambda: "situation" in ecps.person.topics())
     ecps.clock.seconds += 1  # nobody asked for so long

@@ -19,7 +19,7 @@ from lxml import etree
 
 from cardd.formats.options import SetDocument, SubmissionSetOptions
 from cardd.formats.saml.profiles import profile_named
-from cardd.formats.saml.request import Login, Means, Mode, Speaker, VihfCall
+from cardd.formats.saml.request import Authentication, Means, Mode, Speaker, VihfCall
 from cardd.formats.saml.vihf import prepare_vihf
 from cardd.formats.submission_set import prepare_submission_set
 from cardd.model import Identity, Organisation, Situation
@@ -167,7 +167,7 @@ def card(profile: str = "medecin", **call: object) -> Lps:
     place = held.activities[0]
     speaker = Speaker(
         identity,
-        Login(datetime.now(UTC) - timedelta(minutes=15), Means.CARD),
+        Authentication(datetime.now(UTC) - timedelta(minutes=15), Means.CARD),
         Situation("1", sector=place.sector, structure=place.structure),
     )
     asked = VihfCall(Mode.DIRECT, PATIENT, section="A" if profile == "pharmacien" else None)

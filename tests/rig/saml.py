@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from cardd.formats.prepared import Prepared, Signer
-from cardd.formats.saml.request import Login, Means, Patient, Registration, Speaker
+from cardd.formats.saml.request import Authentication, Means, Patient, Registration, Speaker
 from cardd.model import Algorithm, Identity, Organisation, Situation
 from cardd.tlv import SEQUENCE, SET, Tlv, parse_one
 
@@ -179,7 +179,7 @@ def doctor(means: Means = Means.CARD) -> Speaker:
         is_test=True,
     )
     situation = Situation("1", sector="SA07", structure=CABINET)
-    return Speaker(identity, Login(NOW - timedelta(minutes=15), means), situation)
+    return Speaker(identity, Authentication(NOW - timedelta(minutes=15), means), situation)
 
 
 def told(speaker: Speaker, **fields: str | bool | None) -> Speaker:

@@ -48,7 +48,7 @@ class Access(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class Authentication:
     """When the person logged in (aware UTC), and how."""
 
     at: datetime
@@ -64,7 +64,7 @@ class Speaker:
     """
 
     identity: Identity
-    login: Login
+    login: Authentication
     situation: Situation | None = None
 
     @property

@@ -15,7 +15,7 @@ from cardd.formats.saml import assertion, checks
 from cardd.formats.saml.assertion import HL7, Life, Node, PreparedAssertion, attribute, node
 from cardd.formats.saml.checks import resource_id
 from cardd.formats.saml.profiles import DmpProfile
-from cardd.formats.saml.request import Access, Login, Means, Mode, Registration, Speaker, VihfCall
+from cardd.formats.saml.request import Access, Authentication, Means, Mode, Registration, Speaker, VihfCall
 from cardd.formats.saml.roles import TABLE_NAMES, Role, roles_of
 from cardd.ports import Clock
 
@@ -103,7 +103,7 @@ def _conditions(begin: datetime, end: datetime, mode: Mode) -> Node:
     return node("Conditions", *once, **window)
 
 
-def _authentication(login: Login, mode: Mode, profile: DmpProfile) -> Node:
+def _authentication(login: Authentication, mode: Mode, profile: DmpProfile) -> Node:
     kind = profile.login_class(login.means)
     context = [node("AuthnContextClassRef", text=kind)]
     if mode is Mode.AIR:

@@ -11,7 +11,8 @@ from cardd.core.consents import Consents
 from cardd.core.lifecycle import Background
 from cardd.core.sessions import Sessions
 from cardd.errors import PushTooSoon
-from cardd.identity.ecps.provider import Flow, ProviderConnection, PscAttempt, Wanted
+from cardd.identity.ecps.connection import ProviderConnection
+from cardd.identity.ecps.provider import Flow, PscAttempt, Wanted
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, CallerKey
 from cardd.ports import AuditLog, Clock, Prompter
@@ -32,7 +33,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Limits:
+class LoginLimits:
     """How many sessions one program may have, and how many seconds things take."""
 
     sessions: int = 64  # of one program: of all the people who work on one machine
@@ -40,7 +41,7 @@ class Limits:
     push_window: float = 300.0  # in which those that were not agreed to are counted
     pushes_to_person: int = 3  # from all programs of one OS user
     pushes_by_program: int = 6  # to all people
-    lease: float = 30.0  # without a question about the session, and without a stream of events, while it is pending
+    unheard: float = 30.0  # without a question about the session, and without a stream of events, while it is pending
     picking: float = 120.0  # as long as a dialog stays open
     renewal_margin: float = 20.0  # before the access token ends
     good_for: float = 10.0  # that a token is still good for when it is handed out
@@ -65,7 +66,7 @@ class PushLimit:
     of it outlives the window.
     """
 
-    def __init__(self, clock: Clock, limits: Limits) -> None:
+    def __init__(self, clock: Clock, limits: LoginLimits) -> None:
         self._clock = clock
         self._limits = limits
         self._pushes: list[_Push] = []  # the oldest first
@@ -122,7 +123,7 @@ class LoginContext:
     hints: LoginHints
     pushes: PushLimit
     background: Background
-    limits: Limits
+    limits: LoginLimits
 
     async def begin(self, caller: Caller, wanted: Wanted) -> PscAttempt:
         """Wake the mobile, or prepare the page. Raises PushTooSoon, and what ``PscProvider.begin`` raises."""

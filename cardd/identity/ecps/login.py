@@ -33,10 +33,10 @@ from cardd.identity.card_login import person_of
 from cardd.identity.ecps.context import LoginContext, Request
 from cardd.identity.ecps.provider import (
     FINAL,
-    Channel,
     Flow,
     HandedToken,
     PscAttempt,
+    PscChannel,
     PscLogin,
 )
 from cardd.identity.ecps.state import ResumableSession
@@ -258,18 +258,18 @@ class EcpsLogin:
     @property
     def _is_by_mobile(self) -> bool:
         wanted = self._origin.request.wanted if isinstance(self._origin, Asked) else None
-        return wanted is not None and wanted.flow is Flow.MOBILE and wanted.channel is not Channel.CARD
+        return wanted is not None and wanted.flow is Flow.MOBILE and wanted.channel is not PscChannel.CARD
 
     # --- while it is pending, and its dialogs
 
     async def _watch(self) -> None:
         """End a login that nobody asks about, nor listens for: a late approval must not leave a session to nobody."""
-        sessions, left = self._context.sessions, self._context.limits.lease
+        sessions, left = self._context.sessions, self._context.limits.unheard
         while left > 0:
             await asyncio.sleep(left)
             is_heard = sessions.events.is_heard_by(self.session.caller.key)
-            lease = self._context.limits.lease
-            left = lease if is_heard else self.session.used + lease - sessions.clock.monotonic()
+            limit = self._context.limits.unheard
+            left = limit if is_heard else self.session.used + limit - sessions.clock.monotonic()
         sessions.close(self.session, "client_gone")
 
     async def _show(self, asked: Asked) -> None:

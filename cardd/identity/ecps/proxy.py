@@ -26,7 +26,7 @@ from cardd.errors import (
     PscSessionOver,
 )
 from cardd.http import HttpAnswer
-from cardd.identity.ecps.provider import METHOD, Channel, Flow, HandedToken, Keep, Reach, Wanted
+from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, Keep, PscChannel, Reach, Wanted
 from cardd.model import Identity, Situation
 from cardd.oidc.ciba import two_digits
 from cardd.oidc.fields import parse, text
@@ -57,7 +57,7 @@ class ProxyProvider:
         if wanted.login_hint is None:
             raise MethodUnavailable(method=METHOD, why="no_hint")
         until = self._clock.now() + timedelta(seconds=self._settings.proxy_timeout)
-        channel = wanted.channel or Channel.MOBILE
+        channel = wanted.channel or PscChannel.MOBILE
         return ProxyAttempt(self, wanted.login_hint, channel, Pending(until, binding_message=two_digits()))
 
     async def resume(self, secret: Secret, national_id: str, keep: Keep) -> ProxyLogin:  # noqa: ARG002 - the protocol's
@@ -72,7 +72,7 @@ class ProxyProvider:
         """Give the connections back."""
         await self._http.close()
 
-    async def connect(self, national_id: str, digits: str, channel: Channel) -> ProxyLogin:
+    async def connect(self, national_id: str, digits: str, channel: PscChannel) -> ProxyLogin:
         """Ask the proxy to wake the mobile, and wait for its answer."""
         body = {
             "nationalId": national_id,
@@ -122,7 +122,7 @@ class ProxyProvider:
 class ProxyAttempt:
     """``PscAttempt`` that waits for the proxy's answer."""
 
-    def __init__(self, provider: ProxyProvider, national_id: str, channel: Channel, pending: Pending) -> None:
+    def __init__(self, provider: ProxyProvider, national_id: str, channel: PscChannel, pending: Pending) -> None:
         self.pending = pending
         self._provider = provider
         self._national_id = national_id

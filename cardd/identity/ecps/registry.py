@@ -12,9 +12,10 @@ from cardd.core.recording import entry_of, recorded
 from cardd.core.sessions import Session, Sessions, new_session_id
 from cardd.errors import InvalidRequest, PscFlowUnavailable, PscSessionOver, SessionNotPsc, TooManyRequests
 from cardd.identity.csa import CsaLogin
-from cardd.identity.ecps.context import Limits, LoginContext, PushLimit, Request
+from cardd.identity.ecps.connection import ProviderConnection
+from cardd.identity.ecps.context import LoginContext, LoginLimits, PushLimit, Request
 from cardd.identity.ecps.login import Asked, EcpsLogin
-from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, ProviderConnection, Reach
+from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, Reach
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, Identity
 from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
@@ -51,7 +52,7 @@ class EcpsLogins(Part):
     ) -> None:
         self.connection = ProviderConnection(settings, secrets, clock, organisation, self._heard, peer_of=peer_of)
         self.hints = LoginHints(store)
-        self.limits = Limits()
+        self.limits = LoginLimits()
         self._context = LoginContext(
             sessions=sessions,
             prompter=prompter,
