@@ -106,7 +106,7 @@ class Daemon:
         row = AuditEntry("agent.register", Outcome.REFUSED, uid, f"local:{uid}", program, code="agent.refused")
         with contextlib.suppress(AuditUnavailable, StateUnavailable):
             await self._audit.append(row)
-        question = Question("agent", uid, {"program": program or "?", "pid": refused.pid})
+        question = Question("agent", uid, {"program": program, "pid": refused.pid})
         with contextlib.suppress(PromptError, TimeoutError):
             async with asyncio.timeout(self._config.prompt.timeout):
                 await self._dialogs.notify(question)

@@ -233,11 +233,16 @@ class CallerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The process at the other end of a connection; ``pid`` and ``program`` only where the system tells."""
+    """The process at the other end of a connection; ``pid`` and ``program`` only where the system tells.
+
+    ``is_cardctl`` says that the process calls itself so, by its command line: to name it to a person, any of whose
+    programs may run cardctl, and nothing to decide on.
+    """
 
     uid: int
     pid: int | None = None
     program: str | None = None
+    is_cardctl: bool = field(default=False, compare=False)
 
 
 class CallerKey(NamedTuple):

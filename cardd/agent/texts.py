@@ -249,6 +249,8 @@ def _size(shown: str) -> int:
 
 def _question(question: Question, language: str) -> str:
     params = clean({"user": user_name(question.uid), **question.params})
+    if params.get("program") == "":
+        params["program"] = _("unknown program", language)
     also = [_(sentence, language, **params) for name, sentence in ALSO.items() if name in params]
     return "\n".join((_sentence(question.topic, params, language), *also))
 

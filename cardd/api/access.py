@@ -102,4 +102,5 @@ def _session(call: Call, *, touch: bool, pending: bool = False) -> Session:
 
 def _local_caller(peer: Peer) -> Caller:
     name = f"local:{peer.uid}"
-    return Caller(CallerKind.LOCAL, name, peer.program or name, f"urn:cardd:{name}", peer)
+    shown = "cardctl" if peer.is_cardctl else peer.program or name
+    return Caller(CallerKind.LOCAL, name, shown, f"urn:cardd:{name}", peer)

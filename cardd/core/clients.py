@@ -131,7 +131,7 @@ class Clients(Part):
             raise TooManyRequests(retry_after=5)
         code = f"{secrets.randbelow(1_000_000):06d}"
         said = {"name": request.name, "vendor": request.vendor, "software_id": request.software_id}
-        params: dict[str, str | int] = {**said, "program": peer.program or "?", "code": code}
+        params: dict[str, str | int] = {**said, "program": peer.program or "", "code": code}
         params |= dict.fromkeys(request.permissions, "")
         question = Question("pair", peer.uid, params)
         expires_at = self._clock.now() + timedelta(seconds=question.timeout)

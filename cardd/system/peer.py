@@ -145,18 +145,38 @@ def peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
 
 
 def program_of(pid: int) -> str | None:
-    """Return the path of the program that a process runs, or its short name where the path may not be seen.
+    """Return the path of the program that a process runs; None where it may not be seen.
 
-    The short name is what the process says of itself: something to show to a person, nothing to decide on.
+    The file at that path must be the one that runs: in a mount namespace of its own a process may give its program any
+    path. What a process says of itself (its short name) is no answer.
     """
+    link = PROC / str(pid) / "exe"
     try:
-        return str((PROC / str(pid) / "exe").readlink())
-    except OSError:
-        pass
-    try:
-        return (PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip() or None
+        path = link.readlink()
+        return str(path) if path.samefile(link) else None
     except OSError:
         return None
+
+
+def calls_itself_cardctl(pid: int, program: str | None) -> bool:
+    """Return whether the command line is cardctl's, and the interpreter ours as far as it can be seen."""
+    if program is not None and not _is_our_interpreter(program):
+        return False
+    try:
+        _, *given = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    if given[:2] == [b"-m", b"cardd.cli.cardctl"]:
+        return True
+    script = next((argument for argument in given if not argument.startswith(b"-")), b"")
+    return script.rpartition(b"/")[2] == b"cardctl"
+
+
+def _is_our_interpreter(program: str) -> bool:
+    try:
+        return Path(program).samefile(sys.executable)
+    except OSError:
+        return False
 
 
 def _unix_peer(connection: socket.socket | TransportSocket) -> Peer | None:
@@ -164,7 +184,8 @@ def _unix_peer(connection: socket.socket | TransportSocket) -> Peer | None:
     pid, uid, _ = _CREDENTIALS.unpack(raw)
     if pid <= 0:  # from outside our process namespace, or not connected at all
         return None
-    return Peer(uid, pid, program_of(pid))
+    program = program_of(pid)
+    return Peer(uid, pid, program, is_cardctl=calls_itself_cardctl(pid, program))
 
 
 def _tcp_peer(connection: socket.socket | TransportSocket) -> Peer | None:

@@ -181,6 +181,16 @@ async def test_the_pairing_dialog_shows_program_user_and_code(dialogs: Dialogs, 
         assert expected in shown.description
 
 
+async def test_a_program_that_the_system_does_not_tell_is_called_unknown(
+    dialogs: Dialogs, pinentry: ScriptedPinentry
+) -> None:
+    await dialogs.confirm(
+        Question("pair", os.getuid(), {"name": "LPS", "vendor": "É", "program": "", "code": "1"}, "fr")
+    )
+    [shown] = pinentry.shown()
+    assert "Exécutable : programme inconnu" in shown.description
+
+
 async def test_a_signature_shows_document_patient_and_digest(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
     await dialogs.confirm(question("sign", document="cr.pdf", digest="0123456789abcdef", patient="SIMULATION Zoé"))
     [shown] = pinentry.shown()

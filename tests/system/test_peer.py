@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from cardd.model import Peer
 from cardd.system.peer import End, end_of, owner_in_proc, owner_of, peer_of, program_of
 from tests.rig import other_user
+from tests.rig.waiting import eventually_here
 
 ADDRESSES = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
 CONNECT = """
@@ -172,10 +174,44 @@ def test_a_socket_that_is_not_connected_has_no_peer() -> None:
 
 
 @other_user.needs_root
-def test_a_program_that_may_not_be_seen_is_told_by_its_short_name() -> None:
+def test_a_program_that_may_not_be_seen_is_not_named_by_what_it_says_of_itself() -> None:
     imports = "from cardd.system.peer import program_of"
     seen = other_user.run("print(program_of(int(sys.argv[1])))", str(os.getpid()), imports=imports)
-    assert seen.strip() == Path("/proc/self/comm").read_text().strip()
+    assert seen.strip() == "None"
+
+
+@other_user.needs_root
+def test_a_program_that_gives_itself_anothers_path_is_not_named(tmp_path: Path) -> None:
+    pretended = tmp_path / "lps"
+    pretended.write_text("the real one")
+    own = tmp_path / "own"
+    shutil.copy("/bin/sleep", own)
+    command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && exec "$1" 60', own, pretended]
+    with subprocess.Popen(command) as process:
+        try:
+            link = Path(f"/proc/{process.pid}/exe")
+            eventually_here(lambda: link.readlink().name == "lps")
+            assert program_of(process.pid) is None
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_cardctl"),
+    [(["{script}"], True), (["-I", "{script}", "login"], True), (["-c", "{code}", "cardctl"], False)],
+)
+def test_cardctl_is_known_by_its_command_line(
+    unix_listener: socket.socket, tmp_path: Path, arguments: list[str], is_cardctl: bool
+) -> None:
+    code = f"import socket\nc = socket.socket(socket.AF_UNIX)\nc.connect({str(tmp_path / 'cardd.sock')!r})\ninput()"
+    script = tmp_path / "cardctl"
+    script.write_text(code)
+    command = [sys.executable, *(argument.format(script=script, code=code) for argument in arguments)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process, unix_listener.accept()[0] as accepted:
+        found = peer_of(accepted)
+        assert found is not None
+        assert found.is_cardctl is is_cardctl
+        process.communicate(b"\n")
 
 
 def test_a_process_that_is_gone_has_no_program() -> None:
