@@ -38,6 +38,7 @@ def test_the_pin_is_changed_in_the_dialogs(user: User, station: Station, card: S
         ["PIN:", "New PIN:", "The new PIN once more:"],
         ["Code porteur :", "Nouveau code porteur :", "Le nouveau code, encore une fois :"],
     )
+    assert "cardctl" in station.pinentry.shown()[-1].description.splitlines()[0], "not the Python that runs it"
     assert card.process(bytes.fromhex("0020000104") + b"2580") == b"\x90\x00"
 
 

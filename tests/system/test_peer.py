@@ -186,7 +186,7 @@ def test_a_program_that_gives_itself_anothers_path_is_not_named(tmp_path: Path) 
     pretended.write_text("the real one")
     own = tmp_path / "own"
     shutil.copy("/bin/sleep", own)
-    command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && exec "$1" 60', own, pretended]
+    command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && exec "$1" 60', str(own), str(pretended)]
     with subprocess.Popen(command) as process:
         try:
             link = Path(f"/proc/{process.pid}/exe")
