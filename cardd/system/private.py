@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cardd.errors import StateExposed, StateUnavailable
 
+ROOT = 0  # a file system's lost+found is root's, and root may do all of this anyway
 WRITE, ANYTHING = 0o022, 0o077  # what others may not do with a directory, and with a file
 
 
@@ -39,8 +40,8 @@ def refuse_exposed_directory(directory: Path) -> None:
 
 
 def refuse(path: Path, found: os.stat_result) -> None:
-    """Refuse what was found at this path when it is not this user's alone. Raises StateExposed."""
+    """Refuse what was found at this path when it is not this user's alone, or root's. Raises StateExposed."""
     mode = stat.S_IMODE(found.st_mode)
     loose = mode & (WRITE if stat.S_ISDIR(found.st_mode) else ANYTHING)
-    if found.st_uid != os.geteuid() or loose:
+    if found.st_uid not in (ROOT, os.geteuid()) or loose:
         raise StateExposed(file=str(path), owner=found.st_uid, mode=f"{mode:04o}", user=os.geteuid())

@@ -194,6 +194,25 @@ def test_the_kernel_is_asked_for_the_clock() -> None:
     assert is_synchronised() in (True, False, None)
 
 
+@pytest.mark.parametrize(
+    ("session", "outcome"),
+    [
+        ({"DISPLAY": ":0"}, "x11"),
+        ({"XDG_SESSION_TYPE": "x11"}, "x11"),
+        ({"DISPLAY": ":0", "WAYLAND_DISPLAY": "w"}, "ok"),
+        ({}, "ok"),
+    ],
+)
+async def test_a_desktop_where_programs_read_what_is_typed_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, session: dict[str, str], outcome: str
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in session.items():
+        monkeypatch.setenv(name, value)
+    assert await code("desktop") == f"desktop.{outcome}"
+
+
 def test_too_little_lockable_memory_is_a_warning(stranger: User) -> None:
     limited = ["prlimit", "--memlock=16384", *stranger.command("doctor", "memory", "--socket", "/nowhere/cardd.sock")]
     ran = subprocess.run(limited, env=stranger.environment, capture_output=True, text=True, check=False)

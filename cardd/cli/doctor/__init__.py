@@ -27,5 +27,6 @@ CHECKS: Mapping[str, Check] = {
     "support": Check(N_("Codes of support"), daemon.support),
     "audit": Check(N_("Audit log"), daemon.audit),
     "clock": Check(N_("Clock"), machine.clock),
+    "desktop": Check(N_("Desktop"), machine.desktop),
     "memory": Check(N_("Locked memory"), machine.memory),
 }

@@ -1,4 +1,4 @@
-"""The machine: its clock, and the memory that PINs are locked into."""
+"""The machine: its clock, its desktop, and the memory that PINs are locked into."""
 
 from __future__ import annotations
 
@@ -65,6 +65,18 @@ async def memory(surroundings: Surroundings) -> Finding:
             needed=needed // 1024,
         )
     return ok(N_("Enough for PINs."))
+
+
+async def desktop(_: Surroundings) -> Finding:
+    """Check whether other programs of this desktop can read the PIN while it is typed."""
+    is_x11 = "DISPLAY" in os.environ and "WAYLAND_DISPLAY" not in os.environ
+    if is_x11 or os.environ.get("XDG_SESSION_TYPE") == "x11":
+        return warning(
+            "x11",
+            N_("This desktop is X11: any of its programs can read the PIN while it is typed."),
+            N_("Use a Wayland session, or a reader with its own keypad."),
+        )
+    return ok(N_("No X11 desktop."))
 
 
 def _daemon(path: Path) -> int | None:
