@@ -1,7 +1,7 @@
 """Rule 8, nothing is signed twice: a request sent again under its Idempotency-Key gets the answer of the first.
 
 The first request's work goes on when its connection is lost, and its answer is kept for whoever asks again. A failure
-that is worth a second try is not kept.
+that is worth a second try is not kept, nor is one that is no fault of the request: it may have passed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from cardd.model import CallerKey
 
 LIFETIME = 600.0
 ANSWERS_MAX = 2048
-BYTES_MAX = 16 * 1024 * 1024
+BYTES_MAX = 4 * 1024 * 1024
+INTERNAL = 500  # nobody knows whether the card has signed: such an answer is kept
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +39,16 @@ class _Entry:
 
 
 class Ledger:
-    """The answers given under keys: for ten minutes, and of each caller only so many."""
+    """The answers given under keys: for ten minutes, of each caller only so many, and in all only so many bytes.
+
+    Whose answers take most room lose the oldest first; the newest of all is kept, whatever its size.
+    """
 
     def __init__(self, *, answers_max: int = ANSWERS_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._answers_max = answers_max
         self._bytes_max = bytes_max
         self._entries: dict[CallerKey, OrderedDict[str, _Entry]] = {}
+        self._size = 0  # bytes of the answers that are kept
 
     async def once(self, owner: CallerKey, key: str, request: bytes, work: Callable[[], Awaitable[Reply]]) -> Reply:
         """Return the answer to this request, made by ``work`` unless it was, or is being, made already.
@@ -88,26 +93,33 @@ class Ledger:
         if entry.outcome.cancelled() or self._find(owner, key) is not entry:
             return
         outcome = entry.outcome.result()
-        if isinstance(outcome, CarddError) and outcome.retryable:
+        if isinstance(outcome, CarddError) and (outcome.retryable or outcome.status > INTERNAL):
             self._drop(owner, key)
             return
         entry.size = len(outcome.body) if isinstance(outcome, Reply) and isinstance(outcome.body, bytes) else 0
         entry.timer = asyncio.get_running_loop().call_later(LIFETIME, self._drop, owner, key)
-        self._make_room(owner)
+        self._size += entry.size
+        self._make_room(owner, entry)
 
-    def _make_room(self, owner: CallerKey) -> None:
-        answers = self._entries[owner]
-        ended = [(key, entry.size) for key, entry in answers.items() if entry.timer]
-        size = sum(size for _, size in ended)
-        for number, (key, freed) in enumerate(ended):
-            if len(ended) - number <= self._answers_max and size <= self._bytes_max:
-                break
+    def _make_room(self, owner: CallerKey, newest: _Entry) -> None:
+        ended = [key for key, entry in self._entries[owner].items() if entry.timer]
+        for key in ended[: -self._answers_max]:
             self._drop(owner, key)
-            size -= freed
+        while self._size > max(self._bytes_max, newest.size):
+            self._drop(*self._oldest_of_the_largest(newest))
+
+    def _oldest_of_the_largest(self, newest: _Entry) -> tuple[CallerKey, str]:
+        kept = {
+            owner: {key: entry.size for key, entry in answers.items() if entry.size and entry is not newest}
+            for owner, answers in self._entries.items()
+        }
+        owner = max(kept, key=lambda each: sum(kept[each].values()))
+        return owner, next(iter(kept[owner]))
 
     def _drop(self, owner: CallerKey, key: str) -> None:
         answers = self._entries[owner]
         entry = answers.pop(key)
+        self._size -= entry.size
         if entry.timer:
             entry.timer.cancel()
         if not answers:

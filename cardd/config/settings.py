@@ -102,6 +102,15 @@ class SessionRules(Section, frozen=True):
             )
         ),
     ] = "hold"
+    invalid_certificate: Annotated[
+        Literal["refuse", "warn"],
+        Meta(
+            description=N_(
+                "A login whose certificate has expired or is not valid yet is refused, or opens a session with a "
+                "warning in the journal."
+            )
+        ),
+    ] = "refuse"
 
 
 class Card(Section, frozen=True):

@@ -17,7 +17,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               SupportCodesOff, SupportSecretFixed, SupportSecretUnreadable, SupportAdministratorOnly
         · SessionError (session.py)
             · SessionUnknown, SessionExpired, SessionClosed, SessionPending, SessionLocked, SessionCannotSign,
-              SessionNotPsc, MethodUnavailable, SituationUnknown, PushTooSoon
+              LoginCertificateExpired, LoginCertificateNotYetValid, SessionNotPsc, MethodUnavailable, SituationUnknown,
+              PushTooSoon
         · ConsentError (asking.py)
             · ConsentRefused, ConsentTimeout, BatchExhausted
         · PromptError (asking.py)
@@ -53,8 +54,9 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
                 · TimestampUnconfigured, TimestampUnavailable, TimestampRefused, TimestampMalformed, TimestampMismatch,
                   TimestampTime, TimestampUntrusted
             · PdfError (pdf.py)
-                · PdfDamaged, PdfTooComplex, PdfEncrypted, PdfCertified, PdfFieldLocked, PdfFieldTaken, PdfXfa,
-                  PdfPageMissing, PdfRectangleOutside, PdfPictureUnreadable, PdfPictureTooLarge, PdfNoRoom
+                · PdfDamaged, PdfTooComplex, PdfProcessFailed, PdfEncrypted, PdfCertified, PdfFieldLocked,
+                  PdfFieldTaken, PdfXfa, PdfPageMissing, PdfRectangleOutside, PdfPictureUnreadable,
+                  PdfPictureTooLarge, PdfNoRoom
         · AssertionRefused (assertion.py)
             · AssertionProfileUnknown, AssertionPointInvalid, AssertionRegistrationIncomplete, AssertionValueInvalid,
               AssertionInsFormat, AssertionInsKey, AssertionInsOid, AssertionNationalIdInvalid, AssertionRoleMissing,

@@ -30,6 +30,17 @@ class PdfTooComplex(PdfError):
     remedy = N_("Print it into a new PDF, and check where it comes from.")
 
 
+class PdfProcessFailed(PdfError):
+    """The process that reads PDF files ended, twice, of something that is no fault of the document's."""
+
+    code = "pdf.process_failed"
+    status = 503
+    retryable = True
+    title = N_("PDF reader failed")
+    detail = N_("The process that reads PDF files ended before it answered.")
+    remedy = N_("Try again; if it happens again, look whether this computer is short of memory.")
+
+
 class PdfEncrypted(PdfError):
     """The PDF is encrypted, or wants a password."""
 

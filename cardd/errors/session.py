@@ -103,6 +103,30 @@ class SessionLocked(SessionError):
     remedy = N_("Unlock the screen, or log in again.")
 
 
+class LoginCertificateExpired(SessionError):
+    """The certificate that stands for the card's holder has expired."""
+
+    code = "session.certificate_expired"
+    status = 409
+    title = N_("Card expired")
+    detail = N_("The card's certificate expired on {not_after}: it opens no session.")
+    remedy = N_("Use a current card; check this computer's clock too.")
+
+    not_after: str  # ISO 8601, UTC
+
+
+class LoginCertificateNotYetValid(SessionError):
+    """The certificate that stands for the card's holder is not valid yet."""
+
+    code = "session.certificate_not_yet_valid"
+    status = 409
+    title = N_("Card not yet valid")
+    detail = N_("The card's certificate is valid from {not_before}: it opens no session yet.")
+    remedy = N_("Check this computer's clock, or wait until then.")
+
+    not_before: str  # ISO 8601, UTC
+
+
 class SessionCannotSign(SessionError):
     """An e-CPS session has no key: it signs no document."""
 

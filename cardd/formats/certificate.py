@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 from cardd.errors import (
     AlgorithmUnsupported,
     CardGarbled,
+    LoginCertificateExpired,
+    LoginCertificateNotYetValid,
     SigningCertificateExpired,
     SigningCertificateNotYetValid,
     SigningCertificateUsage,
@@ -183,6 +185,15 @@ def require_signing(signer: Signer, now: datetime) -> CertificateFacts:
     if facts.key not in KEYS[signer.algorithm]:
         raise AlgorithmUnsupported(algorithm=signer.algorithm)
     return facts
+
+
+def require_validity(der: bytes, now: datetime) -> None:
+    """Raises LoginCertificateExpired, LoginCertificateNotYetValid, CardGarbled."""
+    facts = facts_of(der)
+    if now > facts.not_after:
+        raise LoginCertificateExpired(not_after=_told(facts.not_after))
+    if now < facts.not_before:
+        raise LoginCertificateNotYetValid(not_before=_told(facts.not_before))
 
 
 def _told(time: datetime) -> str:

@@ -7,6 +7,7 @@ their list, to show a choice of its own; ``ask`` leaves the choice to the user.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import cycle
@@ -25,15 +26,18 @@ from cardd.errors import (
     ConsentRefused,
     MethodUnavailable,
     PromptUnavailable,
+    SessionError,
     StateUnavailable,
     TooManyRequests,
 )
-from cardd.formats.certificate import serial_of
+from cardd.formats.certificate import require_validity, serial_of
 from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.holders import identity_of
 from cardd.model import AuditEntry, Caller, CardCertificate, CardInfo, Choice, Identity, KeyPurpose, Outcome, Question
 from cardd.ports import AuditLog, Prompter
 from cardd.secret import Secret
+
+log = logging.getLogger(__name__)
 
 CPX = "cpx"
 ASK = "ask"  # in the place of a card's identifier
@@ -134,7 +138,8 @@ class CardLogin:
         """Ask for the PIN and open a session; the token is given once.
 
         Raises what the method's ``choose`` and ``PinEntry.login`` raise, CardIncomplete when the card has no
-        certificate for its keys, AuditUnavailable, TooManyRequests.
+        certificate for its keys, LoginCertificateExpired, LoginCertificateNotYetValid, AuditUnavailable,
+        TooManyRequests.
         """
         mine = [session for session in self._sessions.of(caller.peer.uid) if session.caller.key == caller.key]
         if len(mine) >= SESSIONS_MAX:
@@ -154,6 +159,7 @@ class CardLogin:
         try:
             credentials = self._credentials(await card.access.info(), certificates)
             proof = credentials.get(KeyPurpose.AUTHENTICATION) or next(iter(credentials.values()))
+            self._require_validity(proof.certificate)
             identity = method.identify(proof.certificate)
             who = person_of(identity) if identity.is_declared else None  # a card's certificate tells
             await self._audit.append(replace(entry, certificate=proof.serial, consent=consent, document=who))
@@ -193,6 +199,15 @@ class CardLogin:
             if method.stored and stored is not None and not accepted:
                 method.stored.refused()
         return certificates, pin, "stored" if stored is not None and accepted else "pin"
+
+    def _require_validity(self, certificate: bytes) -> None:
+        """Raises LoginCertificateExpired or LoginCertificateNotYetValid, where such a certificate is not just noted."""
+        try:
+            require_validity(certificate, self._sessions.clock.now())
+        except SessionError as error:
+            if self._sessions.rules.invalid_certificate == "refuse":
+                raise
+            log.warning("a session is opened all the same (session.invalid_certificate): %s", error)
 
     def _credentials(self, info: CardInfo, certificates: tuple[CardCertificate, ...]) -> dict[KeyPurpose, Credential]:
         by_key = {certificate.key_id: certificate.der for certificate in certificates}

@@ -11,7 +11,7 @@ import pytest
 
 from cardd.api.call import Reply
 from cardd.api.idempotency import Ledger
-from cardd.errors import CardRemoved, ConsentRefused
+from cardd.errors import CardGarbled, CardRemoved, ConsentRefused
 from cardd.model import CallerKey, Choice
 from tests.api.requests import request
 from tests.api.workbench import PIN, Workbench
@@ -156,12 +156,38 @@ async def test_only_so_many_bytes_of_one_caller_are_kept() -> None:
     await ledger.close()
 
 
+async def test_who_keeps_most_makes_room_for_others() -> None:
+    ledger, large, small = Ledger(bytes_max=250), Counter(bytes(100)), Counter(bytes(20))
+    other = CallerKey(1001, "client")
+    await ledger.once(other, "a", b"", small)
+    for key in ("a", "b", "c"):
+        await ledger.once(OWNER, key, b"", large)
+    await ledger.once(other, "a", b"", small)
+    assert (small.count, large.count) == (1, 3)
+    await ledger.once(OWNER, "a", b"", large)
+    assert large.count == 4
+    await ledger.close()
+
+
+async def test_the_newest_answer_is_kept_whatever_its_size() -> None:
+    ledger, work = Ledger(bytes_max=250), Counter(bytes(1000))
+    for key in ("a", "a", "b", "b", "a"):
+        await ledger.once(OWNER, key, b"", work)
+    assert work.count == 3
+    await ledger.close()
+
+
 async def test_failures_worth_a_second_try_are_forgotten_and_others_kept() -> None:
     ledger = Ledger()
-    for error, runs in ((CardRemoved(), 2), (ConsentRefused(), 1), (RuntimeError("inside"), 1)):
+    for error, runs in (
+        (CardRemoved(), 2),
+        (ConsentRefused(), 1),
+        (CardGarbled(what="EF.DIR"), 2),
+        (RuntimeError("inside"), 1),
+    ):
         work = Counter(error)
         for _ in range(2):
-            with pytest.raises(Exception, match=r"card\.removed|consent\.refused|internal"):
+            with pytest.raises(Exception, match=r"card\.removed|card\.garbled|consent\.refused|internal"):
                 await ledger.once(OWNER, type(error).__name__, b"", work)
         assert work.count == runs
     await ledger.close()

@@ -36,10 +36,14 @@ class Core:
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     hold: float = 0.5
     hold_pin: bool = True
+    invalid_certificate: Literal["refuse", "warn"] = "refuse"
 
     def __post_init__(self) -> None:
         pin: Literal["hold", "ask"] = "hold" if self.hold_pin else "ask"
-        config = Config(card=Card(hold=self.hold, timeout=10), session=SessionRules(pin=pin))
+        config = Config(
+            card=Card(hold=self.hold, timeout=10),
+            session=SessionRules(pin=pin, invalid_certificate=self.invalid_certificate),
+        )
         around = Around(self.person, clock=self.clock, audit=self.audit)
         self.parts = assemble(config, around.made(InProcessReaders([self.reader])))
         self.events, self.readers, self.sessions = self.parts.events, self.parts.readers, self.parts.sessions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +26,7 @@ from cardd.errors import (
     PdfPageMissing,
     PdfPictureTooLarge,
     PdfPictureUnreadable,
+    PdfProcessFailed,
     PdfRectangleOutside,
     PdfTooComplex,
     PdfXfa,
@@ -33,6 +35,7 @@ from cardd.errors import (
 from cardd.formats.document import new_document
 from cardd.formats.options import PadesOptions, Visible
 from cardd.formats.pades import PadesPrepared, prepare_pades, verify_pades
+from cardd.formats.pdf import process as pdf_process
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
 from cardd.model import Identity, Organisation
@@ -281,6 +284,49 @@ def test_a_process_that_takes_too_long_is_replaced(card: Pen, now: datetime) -> 
     with pytest.raises(PdfTooComplex):
         Preparing(hasty, now)(pdf(), card)
     hasty.close()
+
+
+def dying(fatal: str, times: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The process dies of ``fatal`` so many times when it has read a request, as if the system ended it."""
+    count = tmp_path / "deaths"
+    script = (
+        "import os, signal, sys; from pathlib import Path; from cardd.formats.pdf import host\n"
+        f"count = Path({str(count)!r}); died = len(count.read_text()) if count.exists() else 0\n"
+        f"if died < {times}: count.write_text('x' * (died + 1)); {fatal}\n"
+        "host.main(*map(int, sys.argv[1:]))"
+    )
+    monkeypatch.setattr(pdf_process, "COMMAND", (sys.executable, "-c", script))
+
+
+def test_a_process_that_the_system_ends_is_tried_once_more(
+    card: Pen, now: datetime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dying("os.kill(os.getpid(), signal.SIGKILL)", 1, monkeypatch, tmp_path)
+    process = PdfProcess()
+    assert card.write(Preparing(process, now)(pdf(), card))
+    process.close()
+
+
+def test_a_process_that_dies_twice_is_no_fault_of_the_document(
+    card: Pen, now: datetime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dying("os.kill(os.getpid(), signal.SIGKILL)", 2, monkeypatch, tmp_path)
+    process = PdfProcess()
+    with pytest.raises(PdfProcessFailed) as failed:
+        Preparing(process, now)(pdf(), card)
+    assert failed.value.retryable  # so that no ledger keeps it
+    assert card.write(Preparing(process, now)(pdf(), card))
+    process.close()
+
+
+def test_a_document_that_uses_up_the_processor_is_its_own_fault(
+    card: Pen, now: datetime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dying("os.kill(os.getpid(), signal.SIGXCPU)", 1, monkeypatch, tmp_path)
+    process = PdfProcess()
+    with pytest.raises(PdfTooComplex):
+        Preparing(process, now)(pdf(), card)
+    process.close()
 
 
 def test_a_process_that_was_ended_is_started_again(card: Pen, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import threading
 import time
 from typing import BinaryIO
 
-from cardd.errors import DocumentError, InternalError, PdfTooComplex, errors_by_code
+from cardd.errors import DocumentError, PdfProcessFailed, PdfTooComplex, errors_by_code
 from cardd.formats.pdf.wire import Answer, Broken, Refused, Request, receive_answer, send_request
 
 # -P: nothing is imported from the directory that the daemon happens to run in
@@ -31,7 +32,8 @@ class PdfProcess:
     def ask(self, document: BinaryIO, request: Request) -> Answer:
         """The answer to a request about this document, an open file.
 
-        Raises DocumentError's classes; PdfTooComplex too when the process does not answer in its time, or breaks.
+        Raises DocumentError's classes, PdfTooComplex too when the process uses up its time or memory;
+        PdfProcessFailed when it ends twice of something else: that is no fault of the document.
         """
         document.flush()
         with self._turn:
@@ -48,14 +50,16 @@ class PdfProcess:
     def _asked(self, document: int, request: Request) -> Answer:
         if self._started is not None and self._started.has_left:
             self._end()
-        fresh = self._started is None
-        try:
-            answer = self._exchange(document, request)
-        except (Broken, OSError) as fault:
-            self._end()
-            if fresh or isinstance(fault, TimeoutError):
-                raise PdfTooComplex from fault
-            return self._asked(document, request)  # it left while we wrote, having been idle
+        for is_last in (False, True):
+            try:
+                answer = self._exchange(document, request)
+                break
+            except (Broken, OSError) as fault:
+                is_worn_out = self._end() == -signal.SIGXCPU
+                if is_worn_out or isinstance(fault, TimeoutError):
+                    raise PdfTooComplex from fault
+                if is_last:
+                    raise PdfProcessFailed from fault
         if isinstance(answer, Refused) and answer.leaving:
             self._end()
         return answer
@@ -69,10 +73,10 @@ class PdfProcess:
         send_request(link, request, document)
         return receive_answer(link, deadline)
 
-    def _end(self) -> None:
-        if self._started is not None:
-            self._started.end()
-            self._started = None
+    def _end(self) -> int | None:
+        """End the process; return what it ended with, None where there was none."""
+        started, self._started = self._started, None
+        return started.end() if started else None
 
 
 class _Started:
@@ -89,7 +93,7 @@ class _Started:
                 )
             except OSError as fault:
                 self.link.close()
-                raise InternalError(why=str(fault)) from fault
+                raise PdfProcessFailed from fault
         # nobody else may be there to take note of its end
         threading.Thread(target=self._process.wait, name="pdf process", daemon=True).start()
 
@@ -97,11 +101,11 @@ class _Started:
     def has_left(self) -> bool:
         return self._process.poll() is not None
 
-    def end(self) -> None:
+    def end(self) -> int:
         self.link.close()
         with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        self._process.wait()
+            self._process.kill()  # which changes nothing for one that has ended
+        return self._process.wait()
 
 
 def _error(refused: Refused) -> DocumentError:
