@@ -37,6 +37,11 @@ A_SET: Json = {
     "submission_set": {"unique_id": "2.25.1", "documents": [{"unique_id": "2.25.2", "document": "PGEvPg=="}]},
 }
 
+WITHOUT_DOCUMENT: Json = {
+    **A_SET,
+    "submission_set": {"unique_id": "2.25.1", "documents": [{"unique_id": "2.25.2"}]},
+}
+
 
 def xmlsec(directory: Path, content: bytes, got: Got) -> bool:
     certificate = load_der_x509_certificate(base64.b64decode(got.text("certificate")))
@@ -109,15 +114,6 @@ async def test_the_authorities_that_are_configured_accompany_what_is_signed(
     await api.stop()
 
 
-async def test_a_submission_set_whose_document_is_missing_is_refused_unasked(api: Workbench) -> None:
-    path, token = await api.logged_in()
-    asked = len(api.person.questions)
-    wanted = {"unique_id": "1.2.250.1.999.1.1", "documents": [{"unique_id": "1.2.250.1.999.1.2"}]}
-    body: Json = {"document_name": "Lot de soumission", "format": "submission_set", "submission_set": wanted}
-    got = await api.call("POST", f"{path}/signatures", body, bearer=token)
-    assert (got.status, got.code, len(api.person.questions)) == (422, "document.manifest_missing", asked)
-
-
 async def test_a_digest_is_enough_for_what_stands_beside_its_document(api: Workbench, tmp_path: Path) -> None:
     digest = base64.b64encode(hashlib.sha256(DOCUMENT).digest()).decode()
     got = await sign(api, {"document_name": "x", "digest": digest, "format": "cades", "detached": True})
@@ -135,33 +131,34 @@ async def test_the_user_and_the_log_are_told_of_the_document_and_not_of_what_sta
 
 
 @pytest.mark.parametrize(
-    ("body", "code", "where"),
+    ("body", "status", "code", "where"),
     [
-        (inline(detached=True), "request.invalid", "$.detached"),
-        (inline(format="jws", mime_type="text/plain"), "request.invalid", "$.mime_type"),
-        (inline(format="cades", jws={}), "request.invalid", "$.jws"),
-        (inline(document_id="1234"), "request.invalid", "$"),
-        ({"document_name": "x", "format": "cades"}, "request.invalid", "$"),
-        ({**inline(format="jws"), "document": None, "digest": "A" * 43 + "="}, "request.invalid", "$.digest"),
-        (inline(format="cades", document=""), "document.empty", None),
-        (inline(format="jws", timestamp=True), "timestamp.unconfigured", None),
-        (inline(timestamp=True), "document.timestamp_form", None),
-        ({**A_SET, "timestamp": True}, "document.timestamp_form", None),
-        ({"document_name": "x", "format": "cades", "document_id": "1234"}, "document.unknown", None),
-        (inline(format="pades"), "document.malformed", None),
-        (inline(format="xades"), "document.malformed", None),
-        (inline(format="xades", document=b64(BOMB)), "document.xml_doctype", None),
-        ({"document_name": "x", "format": "submission_set"}, "request.invalid", "$.submission_set"),
+        (inline(detached=True), 422, "request.invalid", "$.detached"),
+        (inline(format="jws", mime_type="text/plain"), 422, "request.invalid", "$.mime_type"),
+        (inline(format="cades", jws={}), 422, "request.invalid", "$.jws"),
+        (inline(document_id="1234"), 422, "request.invalid", "$"),
+        ({"document_name": "x", "format": "cades"}, 422, "request.invalid", "$"),
+        ({**inline(format="jws"), "document": None, "digest": "A" * 43 + "="}, 422, "request.invalid", "$.digest"),
+        (inline(format="cades", document=""), 422, "document.empty", None),
+        (inline(format="jws", timestamp=True), 422, "timestamp.unconfigured", None),
+        (inline(timestamp=True), 422, "document.timestamp_form", None),
+        ({**A_SET, "timestamp": True}, 422, "document.timestamp_form", None),
+        ({"document_name": "x", "format": "cades", "document_id": "1234"}, 404, "document.unknown", None),
+        (inline(format="pades"), 422, "document.malformed", None),
+        (inline(format="xades"), 422, "document.malformed", None),
+        (inline(format="xades", document=b64(BOMB)), 422, "document.xml_doctype", None),
+        ({"document_name": "x", "format": "submission_set"}, 422, "request.invalid", "$.submission_set"),
+        (WITHOUT_DOCUMENT, 422, "document.manifest_missing", None),
     ],
     ids=str,
 )
 async def test_what_cannot_be_signed_is_told_before_anybody_is_asked(
-    api: Workbench, body: Json, code: str, where: str | None
+    api: Workbench, body: Json, status: int, code: str, where: str | None
 ) -> None:
     path, token = await api.logged_in()
     asked, count = len(api.person.questions), api.card.count
     got = await api.call("POST", f"{path}/signatures", body, bearer=token)
-    assert (got.code, got.json.get("where")) == (code, where)
+    assert (got.status, got.code, got.json.get("where")) == (status, code, where)
     assert (len(api.person.questions), api.card.count) == (asked, count)
 
 

@@ -38,13 +38,6 @@ async def test_the_dialog_shows_the_digits_of_the_answer(ecps: Workbench) -> Non
     assert shown.params["digits"] == got.text("binding_message")
 
 
-async def test_denied_on_the_mobile_it_is_no_session(ecps: Workbench, psc: PscRig) -> None:
-    path, token = await pending(ecps)
-    await psc.deny(ALICE)
-    assert await ends_in(ecps, path, token) == (403, "psc.denied")
-    assert ecps.audit.entries[-1].code == "psc.denied"
-
-
 async def test_refused_in_the_dialog_it_is_no_session(ecps: Workbench) -> None:
     ecps.person.choices = [Choice.YES, Choice.NO]  # the pairing, then the digits
     path, token = await pending(ecps)
@@ -76,9 +69,7 @@ async def test_it_signs_nothing_and_says_what_does(ecps: Workbench, psc: PscRig)
     assert got.text("remedy")
 
 
-async def test_the_push_is_sent_again_with_new_digits(
-    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_push_is_sent_again_with_new_digits(ecps: Workbench, psc: PscRig) -> None:
     ecps.ecps.limits.push_pause = 0
     path, token = await pending(ecps)
     before = len(await psc.requests())
@@ -90,9 +81,7 @@ async def test_the_push_is_sent_again_with_new_digits(
     assert await ends_in(ecps, path, token) == (200, "active")
 
 
-async def test_the_push_is_sent_again_from_the_dialog(
-    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_push_is_sent_again_from_the_dialog(ecps: Workbench, psc: PscRig) -> None:
     ecps.ecps.limits.push_pause = 0
     ecps.person.choices = [Choice.YES, Choice.AGAIN]  # the pairing, then the digits
     path, token = await pending(ecps)
@@ -111,9 +100,7 @@ async def test_a_second_push_at_once_is_refused_with_the_time_to_wait(ecps: Work
     assert 0 < int(got.headers["Retry-After"]) <= 10
 
 
-async def test_a_program_cannot_wake_the_mobile_again_and_again_by_new_logins(
-    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_program_cannot_wake_the_mobile_again_and_again_by_new_logins(ecps: Workbench, psc: PscRig) -> None:
     secret = await pair(ecps)
     path, token = await pending(ecps, secret=secret)
     before = len(await psc.requests())
@@ -183,7 +170,7 @@ async def test_who_agreed_may_be_asked_again_at_once(ecps: Workbench, psc: PscRi
     await pending(ecps, secret=secret)
 
 
-async def test_a_program_opens_a_limited_number_of_sessions(ecps: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_program_opens_a_limited_number_of_sessions(ecps: Workbench) -> None:
     ecps.ecps.limits.sessions = 1
     secret = await pair(ecps)
     await pending(ecps, secret=secret)
@@ -228,14 +215,6 @@ async def test_the_national_id_is_not_kept_when_the_user_refuses(ecps: Workbench
     assert ecps.ecps.hints.of(os.getuid()) is None
 
 
-async def test_an_unknown_person_is_told_at_once(ecps: Workbench) -> None:
-    ecps.person.attentive.set()
-    login = {"method": "ecps", "login_hint": "899999999999"}
-    got = await ecps.call("POST", "/v1/sessions", login, bearer=await ecps.pair())
-    assert got.code == "psc.login_hint"
-    assert ecps.audit.entries[-1].code == "psc.login_hint"
-
-
 async def test_a_wrong_client_secret_is_told_without_it(ecps: Workbench) -> None:
     ecps.secrets.values["psc-client-secret"] = b"perdu SIMULATION"
     ecps.person.attentive.set()
@@ -265,9 +244,7 @@ async def test_no_token_of_the_provider_is_in_audit_or_answer(ecps: Workbench, p
         assert secret.reveal() not in repr(ecps.audit.entries)
 
 
-async def test_its_tokens_are_renewed_before_they_end(
-    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_its_tokens_are_renewed_before_they_end(ecps: Workbench, psc: PscRig) -> None:
     ecps.ecps.limits.renewal_margin = 1e6  # every token ends soon
     path, token = await pending(ecps)
     await psc.approve(ALICE)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
 from cardd.errors import SecretStoreUnavailable
 from cardd.secret import Secret
 from tests.api.ecps import LOGIN, ends_in, pair, pending, resumable
@@ -73,9 +71,7 @@ async def test_the_next_daemon_finds_somebody_else_behind_it(desk: Workbench, li
     assert desk.ecps.all() == []
 
 
-async def test_the_provider_says_that_it_is_over_when_a_token_is_wanted(
-    desk: Workbench, liar: FakeProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_provider_says_that_it_is_over_when_a_token_is_wanted(desk: Workbench, liar: FakeProvider) -> None:
     liar.tokens["refresh_token"] = "first"
     path, token = await pending(desk, secret=await pair(desk, permissions=["psc_token"]))
     assert await ends_in(desk, path, token) == (200, "active")
@@ -86,15 +82,14 @@ async def test_the_provider_says_that_it_is_over_when_a_token_is_wanted(
     await eventually(lambda: desk.sessions.of(os.getuid()) == [])  # at once, not when it would have been renewed
 
 
-async def test_its_program_dies_while_the_person_picks_a_situation(
-    desk: Workbench, liar: FakeProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_its_program_dies_while_the_person_picks_a_situation(desk: Workbench, liar: FakeProvider) -> None:
     desk.ecps.limits.unheard = 1.0
     practice = liar.person["SubjectRefPro"]["exercices"][0]
     liar.person["SubjectRefPro"] = {"exercices": [practice, practice]}
-    await pending(desk, {**LOGIN, "situation": "ask"})
+    path, token = await pending(desk, {**LOGIN, "situation": "ask"})
     await eventually(lambda: "situation" in desk.person.topics())
     desk.clock.seconds += 1  # nobody asked for so long
     await eventually(lambda: desk.sessions.of(os.getuid()) == [])
     await eventually(lambda: liar.logouts == 1)
-    assert desk.ecps.all() == []
+    got = await desk.call("GET", path, bearer=token)
+    assert (got.status, got.code, desk.ecps.all()) == (401, "session.closed", [])

@@ -162,7 +162,7 @@ async def test_closed_while_its_token_is_being_kept_nothing_stays_in_the_keyring
     assert not any(name.startswith("ecps-") for name in ecps.secrets.values)
 
 
-async def test_a_full_disk_ends_no_session(ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_ends_no_session(ecps: Workbench, psc: PscRig) -> None:
     ecps.ecps.limits.renewal_margin = 1e6
     path, token = await pending(ecps)
     ecps.store.now = FullDisk()
@@ -259,9 +259,7 @@ async def test_a_kept_national_id_is_told_nobody_before_the_person_agreed(ecps: 
     assert ALICE.encode() not in got.raw
 
 
-async def test_a_program_that_died_leaves_no_login_behind(
-    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_program_that_died_leaves_no_login_behind(ecps: Workbench, psc: PscRig) -> None:
     ecps.ecps.limits.unheard = 0.05
     path, token = await pending(ecps)
     ecps.clock.seconds += 1  # nobody asked for so long
@@ -271,9 +269,7 @@ async def test_a_program_that_died_leaves_no_login_behind(
     assert (got.status, got.code) == (401, "session.closed")
 
 
-async def test_a_program_that_goes_on_asking_is_waited_for(
-    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_program_that_goes_on_asking_is_waited_for(ecps: Workbench, psc: PscRig) -> None:
     ecps.ecps.limits.unheard = 0.5
     path, token = await pending(ecps)
     for _ in range(10):  # each time well within its lease, together several of them
@@ -283,9 +279,7 @@ async def test_a_program_that_goes_on_asking_is_waited_for(
     assert await ends_in(ecps, path, token) == (200, "active")
 
 
-async def test_a_program_that_listens_to_events_need_not_ask(
-    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_program_that_listens_to_events_need_not_ask(ecps: Workbench, psc: PscRig) -> None:
     ecps.ecps.limits.unheard = 0.05
     secret = await pair(ecps)
     headers = {"Authorization": f"Bearer {secret}"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -125,15 +124,3 @@ async def test_once_agreed_the_digits_are_gone_while_the_user_picks(ecps: Workbe
     assert (got.text("state"), "binding_message" in got.json, "expires_at" in got.json) == ("pending", False, True)
     ecps.person.attentive.set()
     assert await ends_in(ecps, path, token) == (200, "active")
-
-
-async def test_a_program_that_died_while_the_user_picks_has_no_session(
-    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ecps.ecps.limits.unheard = 1.0
-    path, token = await opened(ecps, psc, {**SEVERAL, "situation": "ask"}, BOB)
-    await eventually(lambda: "situation" in ecps.person.topics())
-    ecps.clock.seconds += 1  # nobody asked for so long
-    await eventually(lambda: ecps.sessions.of(os.getuid()) == [])
-    got = await ecps.call("GET", path, bearer=token)
-    assert (got.status, got.code, ecps.ecps.all()) == (401, "session.closed", [])

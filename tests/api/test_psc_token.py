@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from cardd.config import Exchange
 from tests.api.ecps import LOGIN, ends_in, pair, pending, tokens_of, workbench_at
 from tests.api.workbench import Workbench
@@ -42,9 +40,7 @@ async def test_any_other_program_is_refused_and_told_what_to_do(ecps: Workbench,
     assert got.text("remedy")
 
 
-async def test_a_token_that_is_about_to_end_is_renewed_before_it_is_given(
-    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_token_that_is_about_to_end_is_renewed_before_it_is_given(ecps: Workbench, psc: PscRig) -> None:
     path, token = await session_of(ecps, psc, await pair(ecps, permissions=["psc_token"]))
     before = tokens_of(ecps).access
     ecps.ecps.limits.good_for = 1e6
