@@ -58,7 +58,7 @@ def question(topic: str, fill: str | None = None, language: str | None = None) -
 
 
 def pin_questions(topic: str, fill: str | None = None) -> Iterator[PinQuestion]:
-    """The same with each code, and each reason to ask for it again."""
+    """Return the questions with each code, and each reason to ask for it again."""
     for role in PinRole:
         for problem in PROBLEMS:
             yield PinQuestion(question(topic, fill), PIN, fill or "Lecteur A", "cps3", 2, problem, role)

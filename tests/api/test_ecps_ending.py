@@ -28,7 +28,7 @@ async def opened(api: Workbench) -> tuple[str, str]:
 
 
 async def stopped(api: Workbench) -> None:
-    """As the daemon stops."""
+    """Stop what the daemon stops."""
     api.sessions.close_where(lambda _: True, "daemon_stopped")
     await api.ecps.stop()
 

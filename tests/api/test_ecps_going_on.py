@@ -57,7 +57,7 @@ class SlowKeyring(MemorySecrets):
         await asyncio.shield(asyncio.ensure_future(self._write(name, value)))
 
     async def _write(self, name: str, value: bytes) -> None:
-        """As a thread does, which nobody can cancel."""
+        """Write in a thread, which nobody can cancel."""
         await self.may_end.wait()
         self.values[name] = value
 

@@ -42,7 +42,7 @@ async def stream(api: Workbench, *, via: Via = "unix", **headers: str) -> AsyncI
 
 @asynccontextmanager
 async def websocket(api: Workbench, **headers: str) -> AsyncIterator[Next]:
-    """The same over a WebSocket."""
+    """Yield the events that come over a WebSocket."""
     async with api.http().ws_connect(api.base() + "/v1/events", headers=headers) as socket:
 
         async def next_event() -> tuple[str, Json]:

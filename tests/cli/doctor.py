@@ -19,7 +19,7 @@ async def result(check: str, surroundings: Surroundings | None = None) -> Result
 
 
 async def code(check: str, surroundings: Surroundings | None = None) -> str:
-    """The same, as its code."""
+    """Return the code of what one check finds."""
     return (await result(check, surroundings)).code
 
 

@@ -78,7 +78,7 @@ class User:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *arguments: str | Path) -> str:
-        """The same for a command that must do well; gives what it answered."""
+        """Run a command that must do well; return what it answered."""
         ran = self.run(*arguments)
         assert ran.status == 0, ran.err or ran.out
         return ran.out

@@ -74,7 +74,7 @@ async def test_a_socket_that_answers_is_fine(tmp_path: Path) -> None:
 
 
 def let_everybody_write(directory: Path) -> None:
-    """As a careless hand would."""
+    """Open the file to everybody, as a careless hand would."""
     directory.chmod(0o777)
 
 

@@ -26,7 +26,7 @@ async def written(directory: Path, rows: int = 3) -> Path:
 
 
 def change_row(directory: Path, number: int) -> None:
-    """As somebody who can write the file would."""
+    """Change a row, as somebody who can write the file would."""
     connection = sqlite3.connect(directory / "audit.db")
     connection.execute("DROP TRIGGER audit_no_update")
     connection.execute("UPDATE audit SET document = 'autre.txt' WHERE number = ?", (number,))

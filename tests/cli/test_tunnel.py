@@ -62,7 +62,7 @@ def station(nginx: Nginx, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @contextmanager
 def tunnel(user: User, *arguments: str) -> Iterator[str]:
-    """Its address, while it runs; it ends well when it is told to."""
+    """Yield the tunnel's address; the tunnel must end well when it is told to."""
     command = user.command("tunnel", "dmp", "--json", *arguments)
     with subprocess.Popen(command, env=user.environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -66,7 +66,7 @@ def codes(ran: Ran) -> list[object]:
 async def test_what_was_answered_before_serves_offline(
     stranger: User, root: SmallAuthority, authorities: Path, tmp_path: Path, revoked: bool
 ) -> None:
-    """As an earlier verification left it, in the user's own cache."""
+    """An earlier verification left the answer in the user's own cache."""
     status, word = (Exit.FAILED, "NOT valid") if revoked else (Exit.OK, "VALID")
     async with Served() as served:
         root.lists = [served.url("list")]

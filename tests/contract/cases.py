@@ -131,7 +131,7 @@ def _soft_hsm(name: str, *, ec: bool) -> Case:
 
 
 class TokenOfCard(TokenAlone):
-    """The same over a card in a reader of its own."""
+    """A token over a card in a reader of its own."""
 
     def __init__(self, opened: ExitStack) -> None:
         super().__init__(Module(OPENSC))

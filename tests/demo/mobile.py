@@ -25,7 +25,7 @@ class Psc(Protocol):
     secret: str
 
     def start(self) -> None:
-        """It answers when this returns."""
+        """Start; the provider answers when this returns."""
         ...
 
     @property
@@ -58,23 +58,23 @@ class NodeProvider:
         self._authorities = directory / "psc.pem"
 
     def start(self) -> None:
-        """As ``Psc``."""
+        """Start the provider."""
         asyncio.run(self._rig.start())
         self._authorities.write_bytes(self._rig.authority.pem)
 
     @property
     def configuration(self) -> str:
-        """As ``Psc``."""
+        """Return what the provider wants in cardd's configuration."""
         return SETTINGS.format(issuer=self._rig.issuer, authorities=self._authorities)
 
     def approve(self, login_hint: str) -> str:
-        """As ``Psc``."""
+        """Approve the login that waits."""
         [request] = asyncio.run(self._rig.requests())
         asyncio.run(self._rig.approve(login_hint))
         return f"approved for {request['login_hint']}, digits {request['binding_message']}"
 
     def stop(self) -> None:
-        """As ``Psc``."""
+        """Stop the provider."""
         asyncio.run(self._rig.stop())
 
 
@@ -88,19 +88,19 @@ class SimulatedPsc:
         self._simulator = PscSimulator(directory)
 
     def start(self) -> None:
-        """As ``Psc``."""
+        """Start the provider."""
         self._simulator.start()
 
     @property
     def configuration(self) -> str:
-        """As ``Psc``."""
+        """Return what the provider wants in cardd's configuration."""
         return self._simulator.configuration
 
     def approve(self, login_hint: str) -> str:
-        """As ``Psc``."""
+        """Approve the login that waits."""
         told = self._simulator.tell("approve")
         return told.stdout.strip() or told.stderr.strip()
 
     def stop(self) -> None:
-        """As ``Psc``."""
+        """Stop the provider."""
         self._simulator.stop()

@@ -41,7 +41,7 @@ def vihf(
     registration: Registration = REGISTRATION,
     profile: DmpProfile | None = None,
 ) -> bytes:
-    """The same, signed by the card."""
+    """Return a VIHF that the card signed."""
     return CARD.finish(prepare(call, speaker=speaker, registration=registration, profile=profile))
 
 

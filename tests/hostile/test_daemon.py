@@ -33,7 +33,7 @@ def workstation(tmp_path: Path) -> Iterator[Workstation]:
 
 @pytest.fixture
 def impatient(tmp_path: Path) -> Iterator[Workstation]:
-    """The same, and cards must answer soon."""
+    """Return settings by which cards must answer soon."""
     with Workstation(tmp_path, extra=f"\n[card]\ntimeout = {CARD_TIMEOUT}\n", devices=2).running() as workstation:
         yield workstation
 

@@ -84,7 +84,7 @@ async def table(*, hold_pin: bool = True, second_pin: bytes = b"8642", hold: flo
 
 
 def tries_left(card: SimulatedCard) -> int:
-    """As the card tells it."""
+    """Return the tries left, as the card tells them."""
     card.power_on()
     return int.from_bytes(card.process(bytes.fromhex("0020000100"))) & 0x0F
 

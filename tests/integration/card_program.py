@@ -72,7 +72,7 @@ class Card:
 
 
 def sign(card: Card, count: str, pin: str) -> None:
-    """As often as asked."""
+    """Sign as often as asked."""
     for _ in range(int(count)):
         card.begin()
         assert card.send([*VERIFY, len(pin), *pin.encode()])[0] == "9000"

@@ -1,4 +1,4 @@
-"""As installed: a daemon without a desktop, whose dialogs the agents of the desktops show."""
+"""The daemon as it is installed: a service without a desktop, whose dialogs the agents of the desktops show."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIGN: Json = {"document_name": "cr.txt", "document": base64.b64encode(DOCUMENT).
 
 @pytest.fixture
 def workstation(tmp_path: Path) -> Iterator[Workstation]:
-    """Its daemon has no pinentry: `workstation.pinentry` is what the desktop's agent starts."""
+    """Yield a workstation whose daemon has no pinentry: `workstation.pinentry` is what the desktop's agent starts."""
     workstation = Workstation(tmp_path)
     configuration = workstation.daemon.configuration
     configuration.write_text(configuration.read_text().replace(str(workstation.pinentry.path), "/bin/false"))

@@ -65,7 +65,7 @@ class Workstation:
 
     @contextmanager
     def foreign_card(self, answer: Answer = always_ok, *, atr: bytes) -> Iterator[VirtualCard]:
-        """The same with a card that is none of ours, in the first slot."""
+        """Yield a workstation with a card that is none of ours, in the first slot."""
         card = VirtualCard(self.pcscd.ports[0], answer, atr)
         card.insert()
         self.wait_for_cards(1)

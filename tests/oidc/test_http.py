@@ -25,7 +25,7 @@ Answering = Callable[[asyncio.StreamWriter], Awaitable[None]]
 async def server(
     answer: Answering, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Its address, and the head of each request that came; ``answer`` has the connection to itself."""
+    """Yield the server's address, and the head of each request that came; ``answer`` has the connection to itself."""
     came: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

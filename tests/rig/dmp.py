@@ -180,7 +180,7 @@ def card(profile: str = "medecin", **call: object) -> Lps:
 
 
 def organisation(mode: Mode, profile: str = "medecin") -> Lps:
-    """The same person, spoken for by the fictitious organisation."""
+    """Return this person, spoken for by the fictitious organisation."""
     identities(store())
     person = card(profile).speaker
     told = replace(

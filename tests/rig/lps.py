@@ -36,7 +36,7 @@ class Lps:
         return response.status, cast(Json, json.loads(raw)) if raw else {}
 
     def with_credential(self, credential: str) -> Lps:
-        """The same program with another Bearer value, on a connection of its own."""
+        """Return this program with another Bearer value, on a connection of its own."""
         return Lps(self.port, credential)
 
     def close(self) -> None:

@@ -78,7 +78,7 @@ class Nginx:
 
     @contextmanager
     def running(self) -> Iterator[Nginx]:
-        """It listens inside the ``with``."""
+        """Listen inside the ``with``."""
         self.directory.mkdir(exist_ok=True)
         (self.directory / "files").mkdir(exist_ok=True)
         configuration = self.directory / "nginx.conf"
@@ -157,7 +157,7 @@ def issued(
 
 
 def expired(pair: Pair, by: Pair) -> Pair:
-    """The same, but that its time is over: today's openssl makes none."""
+    """Return a certificate whose time is over: today's openssl makes none."""
     key = load_pem_private_key(by.key.read_bytes(), None)
     assert isinstance(key, RSAPrivateKey)
     now, right = datetime.now(UTC), x509.load_pem_x509_certificate(pair.certificate.read_bytes())

@@ -54,7 +54,7 @@ class OpensslResponder:
         return (here / "answer").read_bytes()
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        """The same over HTTP (RFC 6960, appendix A)."""
+        """Answer over HTTP (RFC 6960, appendix A)."""
         assert (request.method, request.content_type) == ("POST", "application/ocsp-request")
         answer = await asyncio.to_thread(self.answer, await request.read())
         return web.Response(body=answer, content_type="application/ocsp-response")

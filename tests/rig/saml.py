@@ -38,7 +38,7 @@ class StoppedClock:
         return self.time
 
     def monotonic(self) -> float:
-        """Its seconds."""
+        """Return the clock's seconds."""
         return self.time.timestamp()
 
 
@@ -60,7 +60,7 @@ class Key:
         return self.certificate.public_bytes(Encoding.PEM)
 
     def sign(self, message: bytes) -> bytes:
-        """As a card signs: RSA PKCS#1 with SHA-256."""
+        """Sign as a card does: RSA PKCS#1 with SHA-256."""
         return self.private.sign(message, padding.PKCS1v15(), SHA256())
 
     def finish(self, prepared: Prepared) -> bytes:
@@ -139,7 +139,7 @@ def card_key(
 
 
 def in_other_orders(key: Key) -> list[bytes]:
-    """Its certificate with the three parts of the holder's name in each order that DER does not allow, signed anew."""
+    """Return the certificate signed anew, with the holder's name in each order of its parts that DER does not allow."""
     body, algorithm, _ = parse_one(key.signer.certificate).children
     name = next(rdn for part in body.children if part.tag == SEQUENCE for rdn in part.children if _is_person(rdn))
     found = []
@@ -183,18 +183,18 @@ def doctor(means: Means = Means.CARD) -> Speaker:
 
 
 def told(speaker: Speaker, **fields: str | bool | None) -> Speaker:
-    """The same with other fields of the identity."""
+    """Return the speaker with other fields of the identity."""
     return replace(speaker, identity=replace(speaker.identity, **fields))  # type: ignore[arg-type]  # by name
 
 
 def placed(speaker: Speaker, **fields: str | None) -> Speaker:
-    """The same with other fields of the situation."""
+    """Return the speaker with other fields of the situation."""
     assert speaker.situation is not None
     return replace(speaker, situation=replace(speaker.situation, **fields))  # type: ignore[arg-type]  # by name
 
 
 def of_organisation(speaker: Speaker, *, declared: bool = False, identifier: str = SIRET) -> Speaker:
-    """The same, spoken for by the organisation."""
+    """Return the speaker whom the organisation speaks for."""
     organisation = Organisation(identifier, "siret", "CENTRE DE SANTE SIMULATION")
     return replace(
         speaker, identity=replace(speaker.identity, organisation=organisation, is_declared=declared, card_type=None)

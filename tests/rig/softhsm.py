@@ -63,7 +63,7 @@ class SoftHsm:
             self._import(label, name, identifier, files)
 
     def copy(self, directory: Path) -> SoftHsm:
-        """The same tokens elsewhere."""
+        """Return a copy of the tokens, elsewhere."""
         copied = SoftHsm(directory)
         shutil.copytree(self.directory / "tokens", directory / "tokens")
         return copied

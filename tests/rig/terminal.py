@@ -76,7 +76,7 @@ class Terminal:
 
     @property
     def screen(self) -> str:
-        """The same as words: without escapes and line drawing."""
+        """Return the screen as words: without escapes and line drawing."""
         return ESCAPES.sub(" ", self.raw.decode())
 
     @property

@@ -18,7 +18,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 def eventually_here(condition: Callable[[], bool], limit: float = 20.0) -> None:
-    """The same for a test without an event loop, of a program whose every look costs more. Raises AssertionError."""
+    """Wait in a test without an event loop, for a program whose every look costs more. Raises AssertionError."""
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, "it never came"

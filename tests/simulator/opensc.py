@@ -47,7 +47,7 @@ class OpenSc:
         return subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=30)
 
     def succeeds(self, tool: str, *arguments: str | Path) -> str:
-        """The same for a tool that must succeed; what it printed."""
+        """Run a tool that must succeed; return what it printed."""
         done = self(tool, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

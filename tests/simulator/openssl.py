@@ -32,7 +32,7 @@ def accepts(
 
 
 def public_key(of: Credential, directory: Path) -> Path:
-    """Its public key as a PEM file."""
+    """Return the card's public key as a PEM file."""
     path = directory / "public.pem"
     pem = of.certificate.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     path.write_bytes(pem)
@@ -40,7 +40,7 @@ def public_key(of: Credential, directory: Path) -> Path:
 
 
 def certificate(of: Credential, directory: Path) -> Path:
-    """Its certificate as a PEM file."""
+    """Return the card's certificate as a PEM file."""
     path = directory / "certificate.pem"
     path.write_bytes(of.certificate.public_bytes(Encoding.PEM))
     return path

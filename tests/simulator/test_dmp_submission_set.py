@@ -33,7 +33,7 @@ def made(key: Key = KEY, *, now: datetime = NOW, has_chain: bool = True) -> byte
 
 
 def resigned(document: bytes, key: Key = KEY) -> bytes:
-    """The same with the references' digests and the value made anew, by hand."""
+    """Return the set with the references' digests and the value made anew, by hand."""
     root = etree.fromstring(document)
     for reference in root.findall(f"{DS}SignedInfo/{DS}Reference"):
         part = at(root, f".//*[@Id='{reference.attrib['URI'][1:]}']")

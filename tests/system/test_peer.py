@@ -138,7 +138,7 @@ def test_a_peer_that_closed_is_nobody(listener: socket.socket) -> None:
 
 
 def test_a_peer_that_died_with_data_under_way_is_nobody_and_never_root(listener: socket.socket) -> None:
-    """Its socket lives on without an owner and shows user 0; nothing of ours is read, so that it cannot go."""
+    """The peer's socket lives on without an owner and shows user 0; nothing of ours is read, so that it cannot go."""
     client, accepted = both_ends(listener)
     with accepted:
         client.setblocking(False)

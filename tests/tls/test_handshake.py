@@ -175,7 +175,7 @@ async def test_what_one_handshake_was_refused_is_not_said_of_the_next(pki: Pki, 
 
 
 async def test_a_handshake_that_was_given_up_never_asks_the_key(pki: Pki) -> None:
-    """Its thread may still be inside OpenSSL when that happens."""
+    """The handshake's thread may still be inside OpenSSL when that happens."""
     key = MemoryKey(pki.rsa)
     given_up, next_one = LoopSigner(key.ask), LoopSigner(key.ask)
     given_up.cancel()

@@ -136,7 +136,7 @@ class PscRig:
             self._process = None
 
     async def reset(self) -> None:
-        """As after the start, for the next test: clock, keys, browser, requests."""
+        """Begin anew for the next test: clock, keys, browser, requests."""
         await self._command(do="reset")
 
     async def thumbprint(self, access_token: str) -> str | None:

@@ -33,7 +33,7 @@ class ProxyLps:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """Return the server's address."""
         return f"https://localhost:{self._runner.addresses[0][1]}"
 
     @property
@@ -60,7 +60,7 @@ class ProxyLps:
         self._waiting.pop(national_id).set_result(response)
 
     def answer(self, national_id: str, status: int, message: str) -> None:
-        """It ends otherwise."""
+        """Answer this from now on."""
         body = {"code": str(status), "message": message}
         self._waiting.pop(national_id).set_result(web.json_response(body, status=status))
 
