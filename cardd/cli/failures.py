@@ -58,6 +58,7 @@ HINTS = {
     "session.unknown": N_("Open a session: “cardctl login”."),
     "session.expired": N_("Open a session again: “cardctl login”."),
     "session.closed": N_("“cardctl login”; if the card was taken out, insert it first."),
+    "pin.blocked": N_("Unblock the card with its unblocking code: “cardctl pin unblock”."),
     "card.ambiguous": N_("Choose one with --card: {cards}."),
     "card.unknown": N_("See the inserted cards with “cardctl cards”."),
 }

@@ -18,7 +18,7 @@ from msgspec import Meta
 
 Why = Literal[
     "unknown", "type", "range", "duration", "choice", "path", "https", "http", "loopback", "origin", "insecure_origin",
-    "missing", "forging", "host", "same_path", "unreadable", "toml", "inherited",
+    "missing", "forging", "host", "same_path", "absent", "forbidden", "unreadable", "toml", "inherited",
 ]  # fmt: skip
 
 DAY = 86400

@@ -103,6 +103,10 @@ def _merged(files: Iterable[tuple[str, str]]) -> Config:
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise _invalid(str(file), "", Unfit("absent", "")) from None
+    except PermissionError:
+        raise _invalid(str(file), "", Unfit("forbidden", "")) from None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "UTF-8"
         raise _invalid(str(file), "", Unfit("unreadable", why)) from None

@@ -35,6 +35,8 @@ _UNFIT: Words = {
         "missing": N_("a key that must be there; expected: {expected}"),
         "forging": N_("{expected} tells a server who asks, or belongs to the connection: it is never passed on"),
         "same_path": N_("two sockets have the path {expected}"),
+        "absent": N_("there is no such file"),
+        "forbidden": N_("nobody gave the right to read the file"),
         "unreadable": N_("the file cannot be read: {expected}"),
         "toml": N_("the file is not TOML: {expected}"),
         "inherited": N_("the socket that systemd passed is not one of cardd's: {expected}"),

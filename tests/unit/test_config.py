@@ -218,7 +218,8 @@ def test_no_file_at_all_gives_the_defaults_but_a_named_one_must_exist(tmp_path: 
     assert load(directory=tmp_path) == Config()
     with pytest.raises(ConfigInvalid) as caught:
         load(tmp_path / "absent.toml")
-    assert caught.value.params["why"] == "unreadable"
+    assert caught.value.params["why"] == "absent"
+    assert explain(caught.value, "fr").endswith("ce fichier n’existe pas")
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
@@ -270,7 +271,8 @@ def test_a_refusal_tells_the_file_the_reason_and_what_would_do_in_each_language(
 
 
 def test_each_reason_is_shown_by_one_of_these_refusals() -> None:
-    elsewhere = {"unreadable", "inherited"}  # of a file that cannot be read, and of a socket that systemd passed
+    # of files that cannot be read, and of a socket that systemd passed
+    elsewhere = {"absent", "forbidden", "unreadable", "inherited"}
     assert {why for _, why, _ in REFUSED} | elsewhere == ConfigInvalid.words["why"].keys() == set(get_args(Why))
 
 
