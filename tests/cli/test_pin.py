@@ -29,9 +29,13 @@ def identifier(user: User, station: Station) -> str:
     return next(str(card["id"]) for card in cards if card["reader"] == station.pcscd.reader_names[1])
 
 
-def test_the_pin_is_changed_in_the_dialogs(user: User, station: Station, card: SimulatedCard) -> None:
+def test_the_pin_is_changed_in_the_dialogs_and_the_session_that_holds_the_old_one_ends(
+    user: User, station: Station, card: SimulatedCard
+) -> None:
+    which = identifier(user, station)
+    user.ok("login", "--card", which)
     station.pinentry.answer(OLD, NEW, NEW)
-    told = user.ok("pin", "change", "--card", identifier(user, station), "--lang", "fr")
+    told = user.ok("pin", "change", "--card", which, "--lang", "fr")
     assert "Le code porteur est changé." in told
     shown = [shown.prompt for shown in station.pinentry.shown()][-3:]
     assert shown in (
@@ -40,6 +44,7 @@ def test_the_pin_is_changed_in_the_dialogs(user: User, station: Station, card: S
     )
     assert "cardctl" in station.pinentry.shown()[-1].description.splitlines()[0], "not the Python that runs it"
     assert card.process(bytes.fromhex("0020000104") + b"2580") == b"\x90\x00"
+    assert user.run("status", "--json").json["session"] is None
 
 
 def test_a_blocked_pin_is_unblocked_in_the_dialogs(user: User, station: Station, card: SimulatedCard) -> None:
@@ -52,13 +57,3 @@ def test_a_blocked_pin_is_unblocked_in_the_dialogs(user: User, station: Station,
     [shown] = [one for one in user.run("pin", "status", "--json").rows("cards") if one["id"] == which]
     assert isinstance(shown["pin"], dict)
     assert shown["pin"]["tries_left"] == 3
-
-
-def test_a_changed_pin_closes_the_sessions_that_hold_the_old_one(
-    user: User, station: Station, card: SimulatedCard
-) -> None:
-    which = identifier(user, station)
-    user.ok("login", "--card", which)
-    station.pinentry.answer(OLD, NEW, NEW)
-    user.ok("pin", "change", "--card", which)
-    assert user.run("status", "--json").json["session"] is None
