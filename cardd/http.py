@@ -25,6 +25,7 @@ from yarl import URL
 from cardd.errors import UpstreamError, UpstreamRefusedUs, UpstreamUntrusted
 
 BUFFER = 64 * 1024
+SECONDS_MAX = 86400.0  # of Retry-After
 Server = tuple[str, int]  # host and port
 Connectors = Callable[[str, int], aiohttp.BaseConnector]
 Headers = Mapping[str, str]
@@ -64,7 +65,8 @@ class Limits:
 class HttpAnswer:
     """One answer; ``media_type`` is lower case, without parameters. The body may hold tokens: it is not shown.
 
-    ``date`` is when the other side says that it answered.
+    ``date`` is when the other side says that it answered; ``retry_after`` the seconds after which it wants to be asked
+    again.
     """
 
     status: int
@@ -72,6 +74,7 @@ class HttpAnswer:
     body: bytes
     cookies: Mapping[str, str] = field(default_factory=dict)
     date: datetime | None = None
+    retry_after: float | None = None
 
     def __repr__(self) -> str:
         return f"<HttpAnswer {self.status} {self.media_type}>"
@@ -138,7 +141,8 @@ class HttpClient:
             ) as response:
                 content = await _read(response, self._limits.size if size is None else size)
                 cookies = {name: morsel.value for name, morsel in response.cookies.items()}
-                return HttpAnswer(response.status, response.content_type.lower(), content, cookies, _date(response))
+                kind, date, after = response.content_type.lower(), _date(response, "Date"), _retry_after(response)
+                return HttpAnswer(response.status, kind, content, cookies, date, after)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, UpstreamError) as fault:
             raise HttpFault(_why(fault)) from fault
 
@@ -231,10 +235,19 @@ async def _read(response: aiohttp.ClientResponse, size: int) -> bytes:
     return bytes(content)
 
 
-def _date(response: aiohttp.ClientResponse) -> datetime | None:
+def _date(response: aiohttp.ClientResponse, name: str) -> datetime | None:
     with contextlib.suppress(ValueError, OverflowError):  # none, or no date, or one beyond all dates
-        return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
+        return parsedate_to_datetime(response.headers.get(name, "")).astimezone(UTC)
     return None
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    """Return Retry-After (RFC 9110, 10.2.3): seconds, or a date, which the other side's own clock is compared with."""
+    told = response.headers.get("Retry-After", "")
+    if told.isascii() and told.isdigit():
+        return min(float(told[:9]), SECONDS_MAX)
+    until, now = _date(response, "Retry-After"), _date(response, "Date") or datetime.now(UTC)
+    return None if until is None else min(max(0.0, (until - now).total_seconds()), SECONDS_MAX)
 
 
 def _why(fault: Exception) -> Why:

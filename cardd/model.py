@@ -5,12 +5,23 @@ Plain immutable values, without I/O. Times are aware UTC datetimes; digests, cer
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 JsonValue = str | int | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
+
+# what moves the cursor, turns the direction, breaks the line or hides: controls, formats, lone surrogates, private use
+UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def shown(text: str) -> str:
+    """Return text that came from elsewhere as it may be printed, logged or shown: a space for each unsafe character."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(" " if unicodedata.category(character) in UNSAFE else character for character in text)
 
 
 class CardKind(StrEnum):

@@ -26,18 +26,16 @@ own words are removed, and what is too long loses its middle; the texts put them
 from __future__ import annotations
 
 import pwd
-import unicodedata
 from dataclasses import dataclass
 
 from cardd.i18n import N_, Domain
-from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question
+from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, shown
 from cardd.secret import Secret
 
 # bytes as Assuan sends them: with all that a dialog shows they stay below its line's length, so that nothing is cut off
 NAME_MAX, LONG_MAX = 96, 270
 LONG = {"documents", "origin", "program"}  # the longest origin has 267 bytes
 # other, format (bidirectional controls among them), surrogates, private use, unassigned; line and paragraph separators
-UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 QUESTIONS = {
@@ -227,9 +225,8 @@ def _clean(name: str, value: str | int) -> str | int:
         return value
     limit = LONG_MAX if name in LONG else NAME_MAX
     value = value if len(value) <= 4 * limit else value[: 2 * limit] + value[-2 * limit :]
-    shown = "".join(" " if unicodedata.category(character) in UNSAFE else character for character in value)
-    shown = " ".join(shown.split()).translate({ord(quote): "'" for quote in '«»“”"'})
-    return shown if _size(shown) <= limit else _shortened(shown, limit)
+    told = " ".join(shown(value).split()).translate({ord(quote): "'" for quote in '«»“”"'})
+    return told if _size(told) <= limit else _shortened(told, limit)
 
 
 def _shortened(shown: str, limit: int) -> str:

@@ -7,12 +7,14 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from cardd.cli.parser import PATH, Exit, Parser, wanted_language
 from cardd.config import Config
 from cardd.config.loading import load
 from cardd.errors import CarddError
 from cardd.i18n import N_
+from cardd.model import shown
 from cardd.ports import ReaderSource
 
 
@@ -21,7 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     language = wanted_language(given)
     asked = _parser(language).parse_args(given)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(CleanFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         config = load(asked.config)
         simulation = _simulated(asked.simulate, language) if asked.simulate else (None, ())
@@ -32,6 +36,19 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(sentences(error, language)), file=sys.stderr)
         return Exit.FAILED
     return Exit.OK
+
+
+class CleanFormatter(logging.Formatter):
+    """Writes what may be shown: a record's names come from readers, cards and programs, and its message is one line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        """Return the line of a record."""
+        record.message = shown(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's
+        """Return the lines of a traceback."""
+        return "\n".join(map(shown, super().formatException(ei).split("\n")))
 
 
 def _parser(language: str) -> Parser:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cardd.cli.terminal import Terminal
+from cardd.model import shown
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -48,7 +49,7 @@ class Context:
 
     def answer(self, value: object, lines: Iterable[str]) -> None:
         """Write the command's answer: the value as JSON, or the lines for people."""
-        self.terminal.say([as_json(value)] if self.wants_json else lines)
+        self.terminal.say(as_json(value).split("\n") if self.wants_json else lines)
 
     @cached_property
     def base(self) -> Path | str:
@@ -90,4 +91,13 @@ def as_json(value: object) -> str:
     """Return any of our values as JSON: byte values in base64, times in ISO 8601."""
     from msgspec import json  # noqa: PLC0415 - people read lines
 
-    return json.format(json.encode(value), indent=2).decode()
+    told = json.format(json.encode(value), indent=2).decode()
+    return "".join(character if character == "\n" else _escaped(character) for character in told)
+
+
+def _escaped(character: str) -> str:
+    """Return the character, escaped where a terminal might obey it."""
+    if shown(character) == character:
+        return character
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[place] << 8 | units[place + 1]:04x}" for place in range(0, len(units), 2))

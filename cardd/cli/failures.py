@@ -9,7 +9,6 @@ import errno
 
 from cardd.cli.command import Context, as_json
 from cardd.cli.parser import Exit
-from cardd.cli.terminal import shown
 from cardd.errors import (
     AuditUnavailable,
     CardAmbiguous,
@@ -38,6 +37,7 @@ from cardd.errors import (
     SupportCodeWrong,
 )
 from cardd.i18n import N_, Domain
+from cardd.model import shown
 
 _ = Domain("cli")
 

@@ -1,13 +1,19 @@
-"""The terminal: answers to stdout, all else to stderr; colour, tables, large digits and QR codes for people."""
+"""The terminal: answers to stdout, all else to stderr; colour, tables, large digits and QR codes for people.
+
+Every line passes ``_clean``: names come from cards, providers and programs, and no terminal obeys them.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TextIO
+
+from cardd.model import shown
 
 GAP = "  "
 DIGITS = (
@@ -20,6 +26,8 @@ DIGITS = (
 DIGIT = 3  # columns, and one between two digits
 BLACK_ON_WHITE, PLAIN = "\x1b[38;5;231;48;5;16m", "\x1b[0m"
 CODES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "dim": "2"}
+_OWN = frozenset({BLACK_ON_WHITE, PLAIN, *(f"\x1b[{code}m" for code in CODES.values())})
+_STYLES = re.compile(f"({'|'.join(map(re.escape, _OWN))})")
 
 
 class Terminal:
@@ -39,7 +47,7 @@ class Terminal:
 
     def rewrite(self, line: str) -> None:
         """Replace the last line of standard error, which is a terminal; an empty line clears it."""
-        self.err.write(f"\r\x1b[K{line}")
+        self.err.write(f"\r\x1b[K{_clean(line)}")
         self.err.flush()
 
     @property
@@ -67,11 +75,6 @@ def pairs(entries: Iterable[tuple[str, str]]) -> list[str]:
     told = [(name, shown(value)) for name, value in entries]
     widest = max((width(name) for name, _ in told), default=0)
     return [f"{pad(name, widest)}{GAP}{value}".rstrip() for name, value in told]
-
-
-def shown(text: str) -> str:
-    """Return text that came from elsewhere without what could move the cursor or hide the rest."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def pad(text: str, size: int) -> str:
@@ -123,8 +126,13 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
+def _clean(line: str) -> str:
+    """Return the line as it may be shown, whatever names it has; our own styles stay."""
+    return "".join(part if part in _OWN else shown(part) for part in _STYLES.split(line))
+
+
 def _write(stream: TextIO, lines: Iterable[str]) -> None:
-    for line in lines:
+    for line in map(_clean, lines):
         try:
             print(line, file=stream)
         except UnicodeEncodeError:  # a C locale: better a question mark than no answer

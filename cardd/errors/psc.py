@@ -33,6 +33,7 @@ class PscUnavailable(PscError):
     remedy = N_("Check the connection to the internet, then try again. Meanwhile, log in with the card.")
 
     host: str
+    retry_after: int | None = None  # seconds, where the provider says so
 
 
 class PscCertificate(PscError):

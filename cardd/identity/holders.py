@@ -26,7 +26,7 @@ from cardd.formats.certificate import (
     CertificateFacts,
     facts_of,
 )
-from cardd.model import Identity, Organisation
+from cardd.model import Identity, Organisation, shown
 from cardd.tlv import Tlv
 
 CARD_TYPE = "1.2.250.1.71.1.2.2"
@@ -124,4 +124,4 @@ def _clean(text: str | None) -> str | None:
     """Text that may be shown and logged: no control characters, and no longer than any field of a CPx."""
     if text is None:
         return None
-    return "".join(character for character in text[:TEXT_MAX] if character.isprintable()).strip() or None
+    return shown(text[:TEXT_MAX]).strip() or None

@@ -24,6 +24,7 @@ from cardd.oidc.signed import Binding
 from cardd.oidc.tokens import Token, TokenSet, read_tokens
 
 GRANT = "urn:openid:params:grant-type:ciba"
+INTERVAL_MIN = 1.0  # whatever the provider tells
 DEFAULT_INTERVAL = 5.0  # CIBA Core 7.3, where the provider does not tell
 SLOW_DOWN = 5.0  # CIBA Core 11
 BACK_OFF_MAX = 30.0
@@ -57,9 +58,9 @@ class PollPause:
         """Wait five seconds more, for this and all later polls."""
         self._set(self._interval + SLOW_DOWN)
 
-    def failed(self) -> None:
-        """Wait longer: the provider did not answer, or not properly."""
-        self._pause = self._back_off.pause()
+    def failed(self, retry_after: float = 0.0) -> None:
+        """Wait longer: the provider did not answer, or not properly; so many seconds at least where it says so."""
+        self._pause = max(self._back_off.pause(), retry_after)
 
     def _set(self, interval: float) -> None:
         self._interval = self._pause = interval
@@ -113,7 +114,7 @@ class PendingLogin:
                 answer = await self._asked(form)
             except (PscUnavailable, PscGarbled) as met:  # half an answer is as good as none
                 fault = met
-                pause.failed()
+                pause.failed((met.retry_after or 0.0) if isinstance(met, PscUnavailable) else 0.0)
                 continue
             if not isinstance(answer, Refusal):
                 return read_tokens(answer, self._provider.clock)
@@ -180,7 +181,7 @@ def _pending(provider: Provider, login_hint: str, binding_message: str, answer: 
         binding_message,
         Token(required(answer, "auth_req_id")),
         lifetime=min(lifetime, LIFETIME_MAX),
-        interval=interval if interval and interval > 0 else DEFAULT_INTERVAL,
+        interval=max(interval, INTERVAL_MIN) if interval and interval > 0 else DEFAULT_INTERVAL,
     )
 
 

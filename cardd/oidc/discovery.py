@@ -8,7 +8,6 @@ PSC, because ``gouv.fr`` is shared by many.
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from yarl import URL
 
 from cardd.errors import PscDiscoveryHost, PscDiscoveryInsecure, PscDiscoveryIssuer, PscGarbled, PscUnavailable
 from cardd.oidc.fields import JsonObject, parse, text
-from cardd.oidc.http import Http
+from cardd.oidc.http import Http, SharedFetch
 from cardd.ports import Clock
 
 PLACES = ("wallet-openid-configuration", "openid-configuration")
@@ -84,25 +83,24 @@ class Discovery:
         self._settings = settings
         self._http = http
         self._clock = clock
-        self._lock = asyncio.Lock()
+        self._renewed = SharedFetch(self._fetched, clock)
         self._known: Metadata | None = None
         self._good_until = 0.0
 
     async def metadata(self) -> Metadata:
         """Return it. Raises PscUnavailable, PscCertificate, PscGarbled, or one of the PscDiscovery… errors."""
-        async with self._lock:
-            if self._known is None or self._clock.monotonic() > self._good_until:
-                self._known = await self._fetched(self._known)
-            return self._known
+        if self._known is None or self._clock.monotonic() > self._good_until:
+            return await self._renewed()
+        return self._known
 
-    async def _fetched(self, known: Metadata | None) -> Metadata:
+    async def _fetched(self) -> Metadata:
         try:
             found, good_for = self._read(await self._fetch()), MAX_AGE
         except PscUnavailable:
-            if known is None:
+            if self._known is None:
                 raise
-            found, good_for = known, RETRY_INTERVAL
-        self._good_until = self._clock.monotonic() + good_for
+            found, good_for = self._known, RETRY_INTERVAL
+        self._known, self._good_until = found, self._clock.monotonic() + good_for
         return found
 
     async def _fetch(self) -> JsonObject:

@@ -11,10 +11,12 @@ without CIBA, ``invalid_request`` "invalid_user" for an unknown login hint.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from yarl import URL
 
@@ -36,7 +38,9 @@ from cardd.oidc.fields import parse
 from cardd.ports import Clock
 
 PAUSES = (0.25, 1.0)  # seconds before the second and the third try of a GET
+RETRY_AFTER_MAX = 300.0  # seconds: whoever waits for a login has given up by then
 ERROR_FIELDS = ("error", "error_description")
+FAILED_FOR = 5.0  # seconds that an answer that did not come is not asked for again
 _SHOWN = re.compile(r"[a-z_]{1,64}")
 _ERRORS: dict[str, type[CarddError]] = {
     "invalid_client": PscClientRefused,
@@ -46,6 +50,8 @@ _ERRORS: dict[str, type[CarddError]] = {
     "invalid_grant": PscRedeemed,
     "unknown_user_id": PscLoginHintUnknown,
 }
+
+T = TypeVar("T")
 
 
 class Http:
@@ -65,11 +71,16 @@ class Http:
         await self._client.close()
 
     async def get(self, url: str, headers: Headers = NO_HEADERS) -> HttpAnswer:
-        """Return what is there. Raises PscUnavailable after three tries, PscCertificate, PscClientRefused."""
+        """Return what is there. Raises PscUnavailable after three tries, PscCertificate, PscClientRefused.
+
+        A provider that wants to be left alone for longer is not tried again here.
+        """
         for pause in PAUSES:
             try:
                 return await self.send("GET", url, headers=headers)
-            except PscUnavailable:
+            except PscUnavailable as away:
+                if away.retry_after is not None and away.retry_after > pause:
+                    raise
                 await asyncio.sleep(pause)
         return await self.send("GET", url, headers=headers)
 
@@ -93,8 +104,56 @@ class Http:
         except HttpFault as fault:
             raise _told(fault.why, _host(url)) from fault
         if answer.status == 429 or answer.status >= 500:
-            raise PscUnavailable(host=_host(url))
+            after = None if answer.retry_after is None else math.ceil(answer.retry_after)
+            raise PscUnavailable(host=_host(url), retry_after=after)
         return answer
+
+
+class SharedFetch(Generic[T]):
+    """One fetch at a time for all who want it: they share its wait and its end.
+
+    Else a silent provider would keep logins waiting one after another. That it is away is known for a moment: who
+    comes then is told at once.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[T]], clock: Clock) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._running: asyncio.Future[T] | None = None
+        self._waiting = 0
+        self._away: PscUnavailable | None = None
+        self._away_until = 0.0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether one is under way."""
+        return self._running is not None and not self._running.done()
+
+    async def __call__(self) -> T:
+        """Return what was fetched now. Raises what ``fetch`` raises, PscUnavailable for a moment after it did."""
+        if self._away is not None and self._clock.monotonic() < self._away_until:
+            raise PscUnavailable(host=self._away.host, retry_after=self._away.retry_after)
+        if self._running is None or self._running.done():
+            self._running = asyncio.ensure_future(self._fetched())
+        running = self._running
+        self._waiting += 1
+        try:
+            return await asyncio.shield(running)
+        finally:
+            self._waiting -= 1
+            if not self._waiting:  # nobody wants it any more
+                running.cancel()
+                self._running = None
+
+    async def _fetched(self) -> T:
+        try:
+            found = await self._fetch()
+        except PscUnavailable as away:
+            self._away, pause = away, max(FAILED_FOR, min(away.retry_after or 0, RETRY_AFTER_MAX))
+            self._away_until = self._clock.monotonic() + pause
+            raise
+        self._away = None
+        return found
 
 
 @dataclass(frozen=True, slots=True)

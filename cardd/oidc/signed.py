@@ -13,7 +13,6 @@ answer.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -43,6 +42,7 @@ from cardd.errors import (
 )
 from cardd.oidc.discovery import ProviderSettings
 from cardd.oidc.fields import JsonObject, number, parse, texts
+from cardd.oidc.http import SharedFetch
 from cardd.oidc.tokens import Token
 from cardd.ports import Clock
 
@@ -73,7 +73,7 @@ class KeySet:
     def __init__(self, fetch: Fetch, clock: Clock) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._lock = asyncio.Lock()
+        self._load = SharedFetch(self._loaded, clock)
         self._keys: list[JsonObject] = []
         self._fetched: float | None = None
         self._refetch_from = 0.0
@@ -83,26 +83,27 @@ class KeySet:
 
         Raises PscUnavailable, PscCertificate, PscGarbled while fetching.
         """
-        async with self._lock:
-            if self._fetched is None or self._clock.monotonic() - self._fetched >= MAX_AGE:
-                await self._load_anew()
-            return self._pick(kid, algorithm) or await self._refetched(kid, algorithm)
+        if self._fetched is None or self._clock.monotonic() - self._fetched >= MAX_AGE:
+            await self._load_anew()
+        return self._pick(kid, algorithm) or await self._refetched(kid, algorithm)
 
     async def find_again(self, kid: str | None, algorithm: str) -> list[PublicKey]:
         """Return the keys after a signature did not hold: none when they were fetched anew a moment ago.
 
         Raises as ``find``.
         """
-        async with self._lock:
-            return await self._refetched(kid, algorithm)
+        return await self._refetched(kid, algorithm)
 
     async def _refetched(self, kid: str | None, algorithm: str) -> list[PublicKey]:
         now = self._clock.monotonic()
-        if now < self._refetch_from:
+        if now >= self._refetch_from:
+            self._refetch_from = now + RETRY_INTERVAL
+            await self._load()
+            self._refetch_from = now + REFETCH_INTERVAL
+        elif self._load.is_running:
+            await self._load()
+        else:
             return []
-        self._refetch_from = now + RETRY_INTERVAL
-        await self._load()
-        self._refetch_from = now + REFETCH_INTERVAL
         return self._pick(kid, algorithm)
 
     async def _load_anew(self) -> None:
@@ -114,7 +115,7 @@ class KeySet:
                 raise
             self._fetched = self._clock.monotonic() - MAX_AGE + REFETCH_INTERVAL
 
-    async def _load(self) -> None:
+    async def _loaded(self) -> None:
         found = (await self._fetch()).get("keys")
         if not isinstance(found, list):
             raise PscGarbled(what="keys")

@@ -11,7 +11,7 @@ from cardd.errors import (
     PscUserinfoSubject,
 )
 from cardd.http import HttpAnswer
-from cardd.model import Identity, Situation
+from cardd.model import Identity, Situation, shown
 from cardd.oidc.discovery import ProviderSettings
 from cardd.oidc.fields import JsonObject, objects, parse, text
 from cardd.oidc.signed import KeySet, check_audience, check_issuer, check_times, verify
@@ -80,15 +80,15 @@ def read_person(claims: JsonObject, subject: str) -> Person:
     )
     identity = Identity(
         national_id=_national_id(claims),
-        family_name=text(claims, "family_name", VALUE_MAX) or "",
-        given_name=text(claims, "given_name", VALUE_MAX) or "",
-        title=text(reference, "codeCivilite", VALUE_MAX),
+        family_name=_value(claims, "family_name") or "",
+        given_name=_value(claims, "given_name") or "",
+        title=_value(reference, "codeCivilite"),
     )
     return Person(
         subject,
         situations[0].applied_to(identity) if len(practices) == 1 else identity,
         situations,
-        text(claims, "authMode", VALUE_MAX),
+        _value(claims, "authMode"),
     )
 
 
@@ -96,24 +96,30 @@ def _situation(identifier: str, practice: JsonObject, activity: JsonObject) -> S
     """``identifier`` is the exercice's place and the activity's. PSC chooses none: the person picks one."""
     return Situation(
         id=identifier,
-        profession=text(practice, "codeProfession", VALUE_MAX),
-        specialty=text(practice, "codeSavoirFaire", VALUE_MAX),
-        title=text(practice, "codeCiviliteDexercice", VALUE_MAX),
-        section=text(activity, "codeSectionPharmacien", VALUE_MAX),
-        sector=text(activity, "codeSecteurDactivite", VALUE_MAX),
-        mode=text(activity, "codeModeExercice", VALUE_MAX),
-        role=text(activity, "codeRole", VALUE_MAX),
-        structure=text(activity, "ancienIdentifiantDeLaStructure", VALUE_MAX),
-        technical_structure=text(activity, "identifiantTechniqueDeLaStructure", VALUE_MAX),
-        structure_name=text(activity, "raisonSocialeSite", VALUE_MAX),
-        finess=text(activity, "numeroFinessSite", VALUE_MAX),
-        siret=text(activity, "numeroSiretSite", VALUE_MAX),
-        siren=text(activity, "numeroSirenSite", VALUE_MAX),
+        profession=_value(practice, "codeProfession"),
+        specialty=_value(practice, "codeSavoirFaire"),
+        title=_value(practice, "codeCiviliteDexercice"),
+        section=_value(activity, "codeSectionPharmacien"),
+        sector=_value(activity, "codeSecteurDactivite"),
+        mode=_value(activity, "codeModeExercice"),
+        role=_value(activity, "codeRole"),
+        structure=_value(activity, "ancienIdentifiantDeLaStructure"),
+        technical_structure=_value(activity, "identifiantTechniqueDeLaStructure"),
+        structure_name=_value(activity, "raisonSocialeSite"),
+        finess=_value(activity, "numeroFinessSite"),
+        siret=_value(activity, "numeroSiretSite"),
+        siren=_value(activity, "numeroSirenSite"),
     )
+
+
+def _value(claims: JsonObject, name: str) -> str | None:
+    """Return a claim that people are shown."""
+    found = text(claims, name, VALUE_MAX)
+    return shown(found).strip() if found else None
 
 
 def _national_id(claims: JsonObject) -> str:
     told = {value for key in ("preferred_username", "SubjectNameID") if (value := text(claims, key, VALUE_MAX))}
-    if len(told) != 1:
+    if len(told) != 1 or told != {shown(value) for value in told}:
         raise PscGarbled(what="SubjectNameID")
     return told.pop()

@@ -23,7 +23,7 @@ from tests.cli.station import Ran, User
 from tests.rig.daemon import DaemonProcess
 from tests.rig.keyring import Keyring
 from tests.rig.lps import UnixConnection
-from tests.rig.oidc.people import ALICE, BOB
+from tests.rig.oidc.people import ALICE, BOB, EVE
 from tests.rig.oidc.pki import ORGANISATION
 from tests.rig.oidc.provider import SECRET, PscRig, is_installed
 from tests.rig.pinentry import ScriptedPinentry
@@ -262,6 +262,14 @@ def test_in_the_browser_the_page_opens_and_the_session_too(
     assert seen in ran.err
     assert "state" not in seen
     assert ALICE in desk.user.ok("status")
+
+
+def test_a_name_that_a_terminal_would_obey_is_shown_without_that(desk: Desk) -> None:
+    with desk.logging_in("login", "--method", "ecps", "--login-hint", EVE) as ran:
+        asyncio.run(desk.psc.approve(EVE))
+    told = ran[0].out + ran[0].err + desk.user.ok("status") + desk.user.ok("sessions")
+    assert "EVE" in told
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(told)
 
 
 @contextmanager

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from itertools import pairwise
 
 import pytest
 
 from cardd.errors import PscCertificate, PscGarbled, PscRedeemed, PscUnavailable
 from cardd.model import JsonValue
-from cardd.oidc import ciba
+from cardd.oidc import ciba, http
 from cardd.oidc.provider import Provider
-from tests.oidc.services import service
+from tests.oidc.services import fake_service, service
+from tests.oidc.test_discovery import Clock
 from tests.rig.oidc.fake import FakeProvider
 from tests.rig.oidc.faults import Fault, FaultyProxy
 from tests.rig.oidc.people import ALICE
@@ -98,6 +101,89 @@ async def test_no_poll_comes_before_the_interval_is_over(fake: FakeProvider, at_
     began = asyncio.get_running_loop().time()
     await (await ciba.start(at_fake, ALICE)).finish()
     assert min(gaps([began, *fake.polls])) >= 0.2
+
+
+async def test_a_provider_that_wants_to_be_asked_all_the_time_is_not(
+    fake: FakeProvider, at_fake: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ciba, "INTERVAL_MIN", 0.3)
+    fake.start["interval"] = 0.001
+    fake.answers.extend([PENDING] * 3)
+    began = asyncio.get_running_loop().time()
+    await (await ciba.start(at_fake, ALICE)).finish()
+    assert min(gaps([began, *fake.polls])) >= 0.3
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_provider_that_says_when_to_ask_again_is_not_asked_before(
+    fake: FakeProvider, at_fake: Provider, status: int
+) -> None:
+    fake.start["interval"] = 0.01
+    fake.answers.extend([(status, None)])
+    fake.retry_after = "1"
+    await (await ciba.start(at_fake, ALICE)).finish()
+    [gap] = gaps(fake.polls)
+    assert gap >= 1
+
+
+@pytest.mark.parametrize("ahead", ["30", "a date"])
+async def test_a_provider_that_is_away_for_long_says_so_and_is_left_alone(fake: FakeProvider, ahead: str) -> None:
+    clock = Clock()
+    fake.is_away = True
+    until = datetime.now(UTC) + timedelta(seconds=30)
+    fake.retry_after = format_datetime(until, usegmt=True) if ahead == "a date" else ahead
+    async with fake_service(fake, clock=clock) as provider:
+        for _ in range(3):
+            with pytest.raises(PscUnavailable) as away:
+                await ciba.start(provider, ALICE)
+            assert away.value.retry_after in (29, 30, 31)
+        assert fake.asked == 1
+        fake.is_away = False
+        clock.seconds += 32
+        await ciba.start(provider, ALICE)
+
+
+@pytest.mark.parametrize("told", ["", "soon", "-1", "9" * 400, "Thu, 99 Foo 9999 00:00:00 GMT", "١"])
+async def test_whatever_it_says_of_when_to_ask_again_does_no_harm(
+    fake: FakeProvider, at_fake: Provider, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "PAUSES", ())
+    fake.is_away, fake.retry_after = True, told
+    with pytest.raises(PscUnavailable):
+        await ciba.start(at_fake, ALICE)
+
+
+async def test_logins_at_a_provider_that_is_away_wait_together_and_the_next_are_told_at_once(
+    fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "PAUSES", ())
+    clock, time = Clock(), asyncio.get_running_loop().time
+    fake.is_away, fake.away_after = True, 0.3
+    async with fake_service(fake, clock=clock) as provider:
+        began = time()
+        ends = await asyncio.gather(*(ciba.start(provider, ALICE) for _ in range(8)), return_exceptions=True)
+        assert [type(end) for end in ends] == [PscUnavailable] * 8
+        assert (time() - began < 0.6, fake.asked) == (True, 1)
+        with pytest.raises(PscUnavailable):
+            await ciba.start(provider, ALICE)
+        assert fake.asked == 1
+        fake.is_away = False
+        clock.seconds += 6
+        await ciba.start(provider, ALICE)
+
+
+async def test_a_login_that_is_given_up_takes_nothing_from_those_that_wait_with_it(fake: FakeProvider) -> None:
+    async with fake_service(fake) as provider:
+        first, second = (asyncio.ensure_future(provider.discovery.metadata()) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert (await second).issuer == fake.issuer
+        alone = asyncio.ensure_future(provider.keys.find(None, "RS256"))
+        await asyncio.sleep(0)
+        alone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await alone
+        assert await provider.keys.find(None, "RS256")
 
 
 async def test_slow_down_adds_five_seconds_to_the_interval(psc_behind_proxy: PscRig, proxy: FaultyProxy) -> None:

@@ -9,8 +9,9 @@ from cardd.cli.doctor import CHECKS
 from cardd.cli.doctor.check import Level, Result, examine
 from cardd.cli.doctor.surroundings import Surroundings
 from cardd.cli.parser import PATH, Exit, Parser
-from cardd.cli.terminal import pad, shown, width
+from cardd.cli.terminal import pad, width
 from cardd.i18n import N_, Domain
+from cardd.model import shown
 
 _ = Domain("cli")
 

@@ -17,14 +17,14 @@ from typing import TypeVar
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import tell
 from cardd.cli.parser import PATH, Exit, Parser
-from cardd.cli.terminal import pad, pairs, qr_code, shown, table
+from cardd.cli.terminal import pad, pairs, qr_code, table
 from cardd.cli.waiting import until_told
 from cardd.cli.wording import word_for
 from cardd.client import CarddClient
 from cardd.client.answers import Client
 from cardd.errors import SecretStoreUnavailable, SupportCodeRequired, SupportCodeWrong
 from cardd.i18n import N_, Domain
-from cardd.model import Event, JsonValue
+from cardd.model import Event, JsonValue, shown
 
 _ = Domain("cli")
 
@@ -239,7 +239,7 @@ async def _enrol_by_credential(context: Context, path: Path) -> None:
     _show(context, credential.address)
     await _until_right(context, credential.confirm)
     told = _(CREDENTIAL_MADE, context.language, file=str(path), line=credential.directive)
-    context.answer({"credential": str(path)}, [told])
+    context.answer({"credential": str(path)}, told.split("\n"))
 
 
 def _show(context: Context, address: str) -> None:

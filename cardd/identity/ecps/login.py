@@ -27,6 +27,7 @@ from cardd.errors import (
     PromptError,
     PscFlowUnavailable,
     PscSessionOver,
+    PscUnavailable,
     StateUnavailable,
 )
 from cardd.identity.card_login import person_of
@@ -45,6 +46,7 @@ from cardd.model import AuditEntry, Choice, Outcome, Question, Situation
 from cardd.secret import Secret
 
 DAEMON_STOPPED = "daemon_stopped"
+RETRY_AFTER_MAX = 300.0  # seconds: refresh tokens do not last much longer
 BY_MOBILE = "MOBILE"  # as PSC's authMode has it
 
 
@@ -194,8 +196,8 @@ class EcpsLogin:
                 self.psc = await self._asked_for(record)
             except FINAL:
                 raise
-            except CarddError:
-                await asyncio.sleep(back_off.pause())
+            except CarddError as error:
+                await asyncio.sleep(_pause(back_off, error))
         self.session.situations = self.psc.situations
         situation = next((one for one in self.psc.situations if one.id == record.situation), None)
         self.state = LoginState.OPEN
@@ -228,8 +230,8 @@ class EcpsLogin:
                 pause = limits.first_pause
             except FINAL:
                 break
-            except CarddError:
-                pause = back_off.pause()
+            except CarddError as error:
+                pause = _pause(back_off, error)
         self._context.sessions.close(self.session, "provider_ended")
 
     async def _renew(self, psc: PscLogin, margin: float) -> None:
@@ -312,6 +314,12 @@ class EcpsLogin:
         with contextlib.suppress(PromptError, ConsentError):
             return await self._context.prompter.confirm(question)
         return without
+
+
+def _pause(back_off: BackOff, error: CarddError) -> float:
+    """Return how long not to ask the provider again; at least as long as it wants, within reason."""
+    wanted = error.retry_after if isinstance(error, PscUnavailable) else None
+    return max(back_off.pause(), min(wanted or 0, RETRY_AFTER_MAX))
 
 
 def _digits(session: Session, pending: Pending, now: datetime) -> Question:

@@ -36,6 +36,8 @@ class FakeProvider:
     are the times of requests to the token endpoint and for the keys, ``forms`` and ``shown`` what was posted and its
     Authorization header, ``logouts`` how many sessions were ended. ``foreign`` is what stands among the keys that is
     not its own; ``is_without_keys`` lets nobody have the keys; ``date`` is when it says that it gave them.
+    ``is_away`` has it answer everything with 503, after ``away_after`` seconds, and ``asked`` counts what came;
+    ``retry_after`` is what it says with a 429 or 503.
     """
 
     def __init__(self, authority: Authority | None = None) -> None:
@@ -47,6 +49,10 @@ class FakeProvider:
         self.discovery: Json = {}
         self.no_wallet_place = False
         self.is_silent = False
+        self.is_away = False
+        self.away_after = 0.0
+        self.retry_after: str | None = None
+        self.asked = 0
         self.claims: Json = {}
         self.header: Json = {}
         self.algorithm = "RS256"
@@ -105,6 +111,10 @@ class FakeProvider:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         name = request.path.rpartition("/")[2]
+        self.asked += 1
+        if self.is_away:
+            await asyncio.sleep(self.away_after)
+            return web.Response(status=503, headers=self._wait())
         form = {key: str(value) for key, value in (await request.post()).items()} if request.method == "POST" else {}
         if form:
             self.forms.append(form)
@@ -147,8 +157,11 @@ class FakeProvider:
         self.polls.append(asyncio.get_running_loop().time())
         if self.answers:
             status, body = self.answers.popleft()
-            return web.json_response(body, status=status)
+            return web.json_response(body, status=status, headers=self._wait() if status >= 429 else None)
         return web.json_response({"id_token": self.raw_id_token or self.id_token(), **self.tokens})
+
+    def _wait(self) -> dict[str, str]:
+        return {} if self.retry_after is None else {"Retry-After": self.retry_after}
 
     def use_short_key(self) -> None:
         """Sign with, and publish, an RSA key of 1024 bits."""

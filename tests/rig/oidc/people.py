@@ -52,6 +52,7 @@ def person(national_id: str, given_name: str, *practices: JsonValue, **more: Jso
 CABINET = "499700000013001"  # Struct_IdNat
 ALICE = "899700000000"
 BOB = "899700000001"
+EVE = "899700000021"  # whose name is made to be obeyed by a terminal
 CLAIRE = "899700000013"  # whose RPPS number has the right last digit, as an assertion wants it
 PEOPLE = [
     person(ALICE, "ALICE"),
@@ -62,4 +63,5 @@ PEOPLE = [
         {**PRACTICE, "codeProfession": "21"},
     ),
     person(CLAIRE, "CLAIRE", {**PRACTICE, "activities": [{**ACTIVITY, "ancienIdentifiantDeLaStructure": CABINET}]}),
+    person(EVE, "EVE\x1b[2J\x1b]0;owned\x07\u202e\x9b31m"),
 ]
