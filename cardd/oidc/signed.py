@@ -7,8 +7,7 @@ What stands among the keys and is none that we use (another kind, not even a key
 token's name, each is tried: all of them are the provider's.
 
 A token that names an unknown key makes us fetch the keys (RFC 7517) once more, but no more often than
-``REFETCH_INTERVAL``, so that forged tokens cannot make us hammer the provider; ``RETRY_INTERVAL`` where it did not
-answer.
+``REFETCH_INTERVAL``, so that forged tokens cannot make us hammer the provider.
 """
 
 from __future__ import annotations
@@ -50,7 +49,6 @@ ALGORITHMS = ("RS256", "PS256", "ES256")
 SIZE_MAX = 64 * 1024
 MAX_AGE = 3600.0  # seconds, of the keys
 REFETCH_INTERVAL = 30.0
-RETRY_INTERVAL = 1.0
 RSA_BITS_MIN = 2048
 KEYS_MAX = 64
 ISSUED_AGE = 300.0  # seconds: a token comes from the provider as soon as it is made
@@ -96,14 +94,10 @@ class KeySet:
 
     async def _refetched(self, kid: str | None, algorithm: str) -> list[PublicKey]:
         now = self._clock.monotonic()
-        if now >= self._refetch_from:
-            self._refetch_from = now + RETRY_INTERVAL
-            await self._load()
-            self._refetch_from = now + REFETCH_INTERVAL
-        elif self._load.is_running:
-            await self._load()
-        else:
+        if now < self._refetch_from and not self._load.is_running:
             return []
+        await self._load()
+        self._refetch_from = now + REFETCH_INTERVAL
         return self._pick(kid, algorithm)
 
     async def _load_anew(self) -> None:
