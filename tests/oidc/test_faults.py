@@ -11,7 +11,7 @@ import pytest
 
 from cardd.errors import PscCertificate, PscGarbled, PscRedeemed, PscUnavailable
 from cardd.model import JsonValue
-from cardd.oidc import ciba, http
+from cardd.oidc import ciba
 from cardd.oidc.provider import Provider
 from tests.oidc.services import fake_service, service
 from tests.oidc.test_discovery import Clock
@@ -145,20 +145,18 @@ async def test_a_provider_that_is_away_for_long_says_so_and_is_left_alone(fake: 
 
 @pytest.mark.parametrize("told", ["", "soon", "-1", "9" * 400, "Thu, 99 Foo 9999 00:00:00 GMT", "١"])
 async def test_whatever_it_says_of_when_to_ask_again_does_no_harm(
-    fake: FakeProvider, at_fake: Provider, told: str, monkeypatch: pytest.MonkeyPatch
+    fake: FakeProvider, at_fake: Provider, told: str
 ) -> None:
-    monkeypatch.setattr(http, "PAUSES", ())
     fake.is_away, fake.retry_after = True, told
     with pytest.raises(PscUnavailable):
         await ciba.start(at_fake, ALICE)
 
 
 async def test_logins_at_a_provider_that_is_away_wait_together_and_the_next_are_told_at_once(
-    fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
+    fake: FakeProvider,
 ) -> None:
-    monkeypatch.setattr(http, "PAUSES", ())
     clock, time = Clock(), asyncio.get_running_loop().time
-    fake.is_away, fake.away_after = True, 0.3
+    fake.is_away, fake.away_after, fake.retry_after = True, 0.3, "2"
     async with fake_service(fake, clock=clock) as provider:
         began = time()
         ends = await asyncio.gather(*(ciba.start(provider, ALICE) for _ in range(8)), return_exceptions=True)
