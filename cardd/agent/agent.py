@@ -15,14 +15,19 @@ import socket
 from pathlib import Path
 
 from cardd.agent import pinentry
-from cardd.agent.server import GREETING
+from cardd.agent.server import GREETING, TAKEN
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PromptUnavailable
 from cardd.i18n import language_of, locale_of
+from cardd.model import Question
 from cardd.secret import Secret
 
 SOCKET = "/run/cardd/agent.sock"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reach a daemon that is not there, or refuses
+
+
+class _Taken(Exception):
+    """Another process is this user's agent."""
 
 
 class Agent:
@@ -36,13 +41,17 @@ class Agent:
         """Serve dialog after dialog until cancelled."""
         loop = asyncio.get_running_loop()
         back_off = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
+        has_warned = False
         async with asyncio.TaskGroup() as dialogs:
             while True:
                 began = loop.time()
                 try:
                     connection = await self._asked()
                     back_off.reset()
-                except (OSError, CarddError):
+                except (OSError, CarddError, _Taken) as fault:
+                    if isinstance(fault, _Taken) and not has_warned:
+                        has_warned = True
+                        dialogs.create_task(self._warn())
                     # a daemon that stayed has restarted; one that sends us away is left in peace longer and longer
                     if loop.time() - began > LONGEST_PAUSE:
                         back_off.reset()
@@ -52,7 +61,10 @@ class Agent:
                 dialogs.create_task(self._show(connection))
 
     async def _asked(self) -> socket.socket:
-        """Connect and wait to be asked; gives the connection over which we are. Raises PromptUnavailable, OSError."""
+        """Connect and wait to be asked; gives the connection over which we are.
+
+        Raises PromptUnavailable, OSError; _Taken.
+        """
         loop = asyncio.get_running_loop()
         language = language_of(locale_of(os.environ))
         with contextlib.ExitStack() as failed:
@@ -63,6 +75,15 @@ class Agent:
             await _first_byte(connection)
             failed.pop_all()
         return connection
+
+    async def _warn(self) -> None:
+        """Tell the person, by our own pinentry, that another program shows the dialogs here."""
+        program, language = pinentry.find_pinentry(self._program, os.environ), language_of(locale_of(os.environ))
+        with contextlib.suppress(OSError, CarddError):
+            if program is not None:
+                async with pinentry.conversation(program) as talk:
+                    await pinentry.set_options(talk, pinentry.options(os.environ))
+                    await pinentry.notify(talk, Question("agent_taken", os.getuid(), {}), language)
 
     async def _show(self, connection: socket.socket) -> None:
         """Pass one dialog on; what goes wrong ends the connection, and that tells the daemon."""
@@ -75,7 +96,7 @@ class Agent:
 
 
 async def _first_byte(connection: socket.socket) -> None:
-    """Wait for the daemon's first byte, without taking it. Raises PromptUnavailable when the daemon leaves."""
+    """Wait for the daemon's first word, without taking it. Raises PromptUnavailable when the daemon leaves, _Taken."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(connection, readable.set)
@@ -83,8 +104,11 @@ async def _first_byte(connection: socket.socket) -> None:
         await readable.wait()
     finally:
         loop.remove_reader(connection)
-    if not connection.recv(1, socket.MSG_PEEK):
+    begun = connection.recv(len(TAKEN), socket.MSG_PEEK)
+    if not begun:
         raise PromptUnavailable(why="cardd")
+    if begun == TAKEN:
+        raise _Taken
 
 
 async def _introduce(started: socket.socket) -> None:

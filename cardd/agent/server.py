@@ -26,6 +26,7 @@ from cardd.agent.assuan import Assuan
 from cardd.errors import PromptUnavailable
 
 GREETING = "cardd-agent"
+TAKEN = b"ERR"  # how the answer to an agent begins that is refused, for its user has one
 GREETING_TIMEOUT = 5.0
 AGENTS_MAX = 16  # of one user, those that have not yet greeted included
 ACCEPT_PAUSE = 1.0
@@ -161,6 +162,8 @@ class AgentServer:
                 return
             if not self._is_the_agent(uid, pid):
                 self._report(RefusedAgent(uid, pid))
+                with contextlib.suppress(OSError):
+                    connection.send(TAKEN + b" 1 another agent\n")
                 return
             refused.pop_all()
         agent = _Waiting(connection, talk, language)

@@ -21,6 +21,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 | ``pin_change``, ``pin_unblock`` | client |
 | ``card`` | client, card, reader, holder (may be absent) |
 | ``agent`` | program, pid |
+| ``agent_taken`` | – |
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ QUESTIONS = {
     "agent": N_(
         "Another program wanted to show cardd's dialogs in your session, and was refused: {program} (process {pid}).\n"
         "Whoever shows them sees the PIN. If you did not start it, enter no PIN and tell your security officer."
+    ),
+    "agent_taken": N_(
+        "Another program shows cardd's dialogs for you: it came before this session's own. Whoever shows them sees "
+        "the PIN.\nIf it is not another session of yours, enter no PIN and tell your security officer."
     ),
     "pair": N_(
         "The program “{name}” (vendor: {vendor}) asks to use your card or your e-CPS.\n"

@@ -20,6 +20,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
         "psc_token": "",
         "sessions": "",
     },
+    "agent_taken": {},
     "agent": {"program": "/usr/bin/lps", "pid": 4242},
     "login": {"client": "LPS"},
     "unlock": {"client": "LPS"},
@@ -67,9 +68,10 @@ def pin_questions(topic: str, fill: str | None = None) -> Iterator[PinQuestion]:
 
 def every_dialog(language: str, fill: str | None = None) -> list[Words]:
     """All of them in this language."""
-    found = [confirm_words(question(topic, fill), language, 120) for topic in PARAMS]
+    topics = [topic for topic in PARAMS if PARAMS[topic] or fill is None]  # what names nobody has nothing to fill
+    found = [confirm_words(question(topic, fill), language, 120) for topic in topics]
     for third in (Choice.ALWAYS, Choice.ANOTHER, Choice.AGAIN):
-        found += [confirm_words(replace(question(topic, fill), third=third), language, 120) for topic in PARAMS]
+        found += [confirm_words(replace(question(topic, fill), third=third), language, 120) for topic in topics]
     for topic in WITH_PIN:
         asked = question(topic, fill)
         found.append(notice_words(replace(asked, params={**asked.params, "reader": fill or "Lecteur A"}), language))

@@ -94,18 +94,32 @@ async def test_the_agent_that_came_first_is_asked_and_the_other_when_it_has_left
 ) -> None:
     (tmp_path / "later").mkdir()
     later = ScriptedPinentry(tmp_path / "later", pin="2468")
-    with agent_process(desk.path, pinentry.path) as first:
+    with agent_process(desk.path, pinentry.path):
         await desk.has(1)
         with agent_process(desk.path, later.path) as second:
             await eventually(lambda: bool(desk.refused))
             assert (desk.refused[0].uid, desk.refused[0].pid) == (US, second.pid)
             assert [await desk.ask(), await desk.ask()] == [b"7319", b"7319"]
-            assert later.shown() == []
-            first.terminate()
-            first.wait(10)
-            await desk.has(0)
-            await desk.has(1)
-            assert await desk.ask() == b"2468"
+            assert "pin" not in [shown.kind for shown in later.shown()]
+    await desk.has(0)
+    with agent_process(desk.path, later.path):
+        await desk.has(1)
+        assert await desk.ask() == b"2468"
+
+
+async def test_an_agent_that_finds_its_place_taken_tells_the_person_once(
+    desk: Desk, pinentry: ScriptedPinentry
+) -> None:
+    _, squatter = await asyncio.open_unix_connection(desk.path)
+    squatter.write(b"OK cardd-agent fr\n")
+    await desk.has(1)
+    with agent_process(desk.path, pinentry.path) as agent:
+        await eventually(lambda: bool(pinentry.shown()))
+        [shown] = pinentry.shown()
+        assert shown.kind == "message"
+        assert "Un autre programme affiche les fenêtres de cardd" in shown.description
+        assert agent.poll() is None
+    squatter.close()
 
 
 async def test_who_comes_again_and_again_beside_the_agent_is_reported_once(

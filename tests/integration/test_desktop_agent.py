@@ -79,7 +79,7 @@ def test_a_second_agent_is_refused_told_to_the_user_and_recorded(workstation: Wo
         with socket.socket(socket.AF_UNIX) as squatter:
             squatter.connect(str(agents(workstation)))
             squatter.sendall(b"OK cardd-agent fr\n")
-            assert squatter.recv(1) == b""
+            assert squatter.recv(3) == b"ERR"
         wait_until(lambda: len(workstation.pinentry.shown()) == 2)
     told = workstation.pinentry.shown()[-1]
     assert (told.kind, f"processus {os.getpid()}" in told.description) == ("message", True)
