@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Sequence
@@ -28,6 +29,10 @@ from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
 from cardd.system.timestamping import TimestampHttp
+
+STOP_MAX = 9.0  # seconds, below the TimeoutStopSec of cardd.service
+
+log = logging.getLogger(__name__)
 
 
 class Daemon:
@@ -130,10 +135,14 @@ async def run(config: Config, sources: Sequence[ReaderSource] | None = None, aut
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGHUP, log.info, "SIGHUP is ignored: settings are read at start"
+    )
     daemon = Daemon(config, sources, authorities)
     await daemon.start()
     systemd.ready()
     await daemon.watch()
     await stopping.wait()
     systemd.stopping()
+    host.end_within(STOP_MAX)
     await daemon.stop()

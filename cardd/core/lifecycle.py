@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cardd.core.sessions import Session
     from cardd.model import CallerKey
 
-PATIENCE = 10.0
+PATIENCE = 8.0  # below the TimeoutStopSec of cardd.service
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,8 @@ class Outer(Part):
 class Lifecycle(Part):
     """All the parts in order. A part that fails is logged, and keeps no other from hearing or from stopping.
 
-    ``patience`` is how many seconds one part may take to stop; what hangs longer is abandoned.
+    ``patience`` is how many seconds all the parts may take to stop. Each may take half of what is left, so that every
+    one has some; what hangs longer is abandoned.
     """
 
     def __init__(self, *, patience: float = PATIENCE) -> None:
@@ -112,12 +114,13 @@ class Lifecycle(Part):
 
     async def stop(self) -> None:
         """Stop every part that has started, the last one first."""
+        until = time.monotonic() + self._patience
         while self._started:
-            await self._stop(self._started.pop())
+            await self._stop(self._started.pop(), max(0.0, until - time.monotonic()) / 2)
 
-    async def _stop(self, part: Part) -> None:
+    async def _stop(self, part: Part, patience: float) -> None:
         stopping = asyncio.ensure_future(part.stop())
-        await asyncio.wait([stopping], timeout=self._patience)
+        await asyncio.wait([stopping], timeout=patience)
         if not stopping.done():
             stopping.cancel()
             log.error("%s does not stop and is abandoned", _name(part))

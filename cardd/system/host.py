@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import threading
 import time
 from datetime import UTC, datetime
 
@@ -32,6 +33,13 @@ def harden() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(PR_SET_DUMPABLE, 0)
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def end_within(seconds: float) -> None:
+    """End the process by then, whatever hangs in it: a thread in a library, or what the interpreter waits for."""
+    watchdog = threading.Timer(seconds, os._exit, (0,))
+    watchdog.daemon = True
+    watchdog.start()
 
 
 def _prctl(option: int, value: int) -> None:

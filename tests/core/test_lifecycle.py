@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -107,6 +108,17 @@ async def test_a_part_that_fails_or_hangs_keeps_no_other_from_stopping(caplog: p
     assert told == ["first starts", "last starts", "last stops", "first stops"]
     assert "Broken failed to stop" in caplog.text
     assert "Hanging does not stop and is abandoned" in caplog.text
+
+
+async def test_parts_that_hang_take_no_longer_than_the_time_there_is_and_leave_some_for_each() -> None:
+    told: list[str] = []
+    lifecycle = Lifecycle(patience=0.4)
+    lifecycle.join(Told("audit", told), Hanging(), Hanging(), Hanging(), Told("last", told))
+    await lifecycle.start()
+    began = time.monotonic()
+    await lifecycle.stop()
+    assert time.monotonic() - began < 1.0
+    assert told[-2:] == ["last stops", "audit stops"]
 
 
 async def test_what_had_started_stops_where_a_part_cannot_start() -> None:

@@ -27,6 +27,7 @@ class PdfProcess:
         self._limit = limit
         self._memory = memory
         self._turn = threading.Lock()
+        self._is_closing = False
         self._started: _Started | None = None
 
     def ask(self, document: BinaryIO, request: Request) -> Answer:
@@ -43,9 +44,13 @@ class PdfProcess:
         return answer
 
     def close(self) -> None:
-        """End the process; the next request starts another."""
+        """End the process, in the middle of a document too; the next request starts another."""
+        self._is_closing = True
+        if started := self._started:
+            started.end()
         with self._turn:
             self._end()
+            self._is_closing = False
 
     def _asked(self, document: int, request: Request) -> Answer:
         if self._started is not None and self._started.has_left:
@@ -58,7 +63,7 @@ class PdfProcess:
                 is_worn_out = self._end() == -signal.SIGXCPU
                 if is_worn_out or isinstance(fault, TimeoutError):
                     raise PdfTooComplex from fault
-                if is_last:
+                if is_last or self._is_closing:
                     raise PdfProcessFailed from fault
         if isinstance(answer, Refused) and answer.leaving:
             self._end()
