@@ -291,7 +291,17 @@ class Choice(StrEnum):
     ALWAYS = "always"
     ANOTHER = "another"
     AGAIN = "again"
+    SHOW = "show"
     NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDocument:
+    """One document to be signed, as a person is shown it."""
+
+    name: str
+    format: str
+    patient: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +311,7 @@ class Question:
     ``topic`` names the text in ``cardd.i18n`` (``dialog.<topic>.…``) and ``params`` fills it. ``uid`` is the user
     whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``third`` offers an answer
     beside yes and no, ALWAYS, ANOTHER or AGAIN; ``caller`` is the client whose request asks, if it is known.
+    ``documents`` are all that are to be signed: who is asked can read the name of each.
     """
 
     topic: str
@@ -310,6 +321,7 @@ class Question:
     third: Choice | None = None
     timeout: float = 120.0
     caller: CallerKey | None = None
+    documents: tuple[ShownDocument, ...] = ()
 
 
 class PinRole(StrEnum):

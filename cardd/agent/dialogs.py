@@ -17,7 +17,8 @@ from cardd.agent import pinentry
 from cardd.agent.assuan import Assuan
 from cardd.agent.server import AgentServer
 from cardd.agent.terminal import TerminalPrompter
-from cardd.errors import CarddError, ConsentTimeout, PinTimeout, PromptBusy, PromptUnavailable
+from cardd.agent.texts import deciding
+from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptBusy, PromptUnavailable
 from cardd.i18n import language_of, locale_of
 from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
@@ -53,6 +54,8 @@ class Dialogs:
         """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PromptBusy, PromptUnavailable."""
         asked, seconds = question.question, self._seconds(question.question)
         async with self._turn(asked.uid), _limit(seconds, PinTimeout):
+            if deciding(asked) is not asked and await self._confirm(asked, seconds) is Choice.NO:
+                raise PinCancelled  # a PIN dialog has no button for the rest of the documents
             await self._ask(
                 asked,
                 lambda talk, language: pinentry.ask_pin(talk, question, language, seconds, into),
@@ -63,11 +66,7 @@ class Dialogs:
         """Return the choice that was made. Raises ConsentTimeout, PromptBusy, PromptUnavailable."""
         seconds = self._seconds(question)
         async with self._turn(question.uid), _limit(seconds, ConsentTimeout):
-            return await self._ask(
-                question,
-                lambda talk, language: pinentry.confirm(talk, question, language, seconds),
-                lambda terminal: terminal.confirm(question, seconds),
-            )
+            return await self._confirm(question, seconds)
 
     async def notify(self, question: Question) -> None:
         """Show a message until it is closed or the caller is cancelled. Raises PromptUnavailable."""
@@ -75,6 +74,13 @@ class Dialogs:
             question,
             lambda talk, language: pinentry.notify(talk, question, language),
             lambda terminal: terminal.notify(question),
+        )
+
+    async def _confirm(self, question: Question, seconds: int) -> Choice:
+        return await self._ask(
+            question,
+            lambda talk, language: pinentry.confirm(talk, question, language, seconds),
+            lambda terminal: terminal.confirm(question, seconds),
         )
 
     async def _ask(

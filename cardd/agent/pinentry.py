@@ -12,12 +12,23 @@ import os
 import shutil
 import socket
 import termios
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from cardd.agent.assuan import CANCELED, FULLY_CANCELED, NOT_CONFIRMED, TIMEOUT, Assuan, Refusal
-from cardd.agent.texts import BUTTONS, Words, can_be, confirm_words, notice_words, pin_words
+from cardd.agent.texts import (
+    BUTTONS,
+    PAGE_BUTTONS,
+    Button,
+    Words,
+    can_be,
+    confirm_words,
+    deciding,
+    document_pages,
+    notice_words,
+    pin_words,
+)
 from cardd.errors import ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
 from cardd.i18n import locale_of
 from cardd.model import Choice, PinQuestion, Question
@@ -25,6 +36,8 @@ from cardd.secret import Secret
 
 MOMENT, GRACE = 0.1, 1.0  # seconds that a pinentry has to end by itself, and when it is told to
 ATTEMPTS_MAX = 10  # at typing what can be a PIN; a program that types for ever is no person
+ARMED_AFTER = 0.7  # seconds before which a dialog takes no yes: it may be a click or a key that was meant for another
+HASTE_MAX = 5  # such answers after which it is no
 GRAPHICAL = ("pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-x11")
 TEXTUAL = ("pinentry-curses", "pinentry-tty")
 
@@ -168,9 +181,41 @@ async def ask_pin(talk: Assuan, asked: PinQuestion, language: str, seconds: int,
 
 
 async def confirm(talk: Assuan, question: Question, language: str, seconds: int) -> Choice:
-    """Return which of two or three buttons was pressed. Raises ConsentTimeout, PromptUnavailable."""
-    first, *_, last = buttons = BUTTONS[question.third]
-    await _show(talk, confirm_words(question, language, seconds), seconds)
+    """Return which button was pressed, once the person has read all the documents that they wanted to.
+
+    Raises ConsentTimeout, PromptUnavailable.
+    """
+    asked = deciding(question)
+    while True:
+        choice = await _choice(talk, confirm_words(asked, language, seconds), BUTTONS[asked.third], seconds)
+        if choice is Choice.SHOW:
+            choice = await _read_pages(talk, document_pages(question, language), seconds)
+        if choice is not Choice.SHOW:
+            return choice
+
+
+async def _read_pages(talk: Assuan, pages: Sequence[Words], seconds: int) -> Choice:
+    """Show the documents page after page; SHOW when the person goes back to the question."""
+    for page in pages:
+        if (choice := await _choice(talk, page, PAGE_BUTTONS, seconds)) is not Choice.YES:
+            return choice
+    return Choice.SHOW
+
+
+async def _choice(talk: Assuan, words: Words, buttons: Sequence[Button], seconds: int) -> Choice:
+    """Return which of two or three buttons was pressed. One pressed before it could be read is asked for again."""
+    loop = asyncio.get_running_loop()
+    await _show(talk, words, seconds)
+    for _ in range(HASTE_MAX):
+        shown = loop.time()
+        choice = await _pressed(talk, buttons)
+        if choice is Choice.NO or loop.time() - shown >= ARMED_AFTER:
+            return choice
+    return Choice.NO
+
+
+async def _pressed(talk: Assuan, buttons: Sequence[Button]) -> Choice:
+    first, *_, last = buttons
     try:
         await talk.command("CONFIRM")
     except Refusal as refusal:

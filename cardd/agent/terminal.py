@@ -6,10 +6,22 @@ import asyncio
 import contextlib
 import os
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from cardd.agent.texts import BUTTONS, Words, can_be, confirm_words, keyed_words, notice_words, pin_words
+from cardd.agent.texts import (
+    BUTTONS,
+    PAGE_BUTTONS,
+    Button,
+    Words,
+    can_be,
+    confirm_words,
+    deciding,
+    document_pages,
+    keyed_words,
+    notice_words,
+    pin_words,
+)
 from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
 from cardd.i18n import Domain
 from cardd.model import Choice, PinQuestion, Question
@@ -45,17 +57,32 @@ class TerminalPrompter:
 
     async def confirm(self, question: Question, seconds: int) -> Choice:
         """Return the choice by its letter; anything else is no. Raises ConsentTimeout, PromptUnavailable."""
-        words = confirm_words(question, self._language, seconds)
-        buttons = {keyed_words(button, self._language): button for button in BUTTONS[question.third]}
-        letters = {shown[KEY]: button for shown, button in buttons.items()}
-        prompt = _("{answers}: ", self._language, answers=", ".join(buttons))
-        with _terminal() as terminal, Secret() as line:
+        asked = deciding(question)
+        with _terminal() as terminal:
             termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before is not taken for consent
-            _show(terminal, words, prompt)
+            while True:
+                words = confirm_words(asked, self._language, seconds)
+                choice = await self._choice(terminal, words, BUTTONS[asked.third], seconds)
+                if choice is Choice.SHOW:
+                    choice = await self._read_pages(terminal, document_pages(question, self._language), seconds)
+                if choice is not Choice.SHOW:
+                    return choice
+
+    async def _read_pages(self, terminal: int, pages: Sequence[Words], seconds: int) -> Choice:
+        for page in pages:
+            if (choice := await self._choice(terminal, page, PAGE_BUTTONS, seconds)) is not Choice.YES:
+                return choice
+        return Choice.SHOW
+
+    async def _choice(self, terminal: int, words: Words, offered: Sequence[Button], seconds: int) -> Choice:
+        buttons = {keyed_words(button, self._language): button for button in offered}
+        letters = {shown[KEY]: button for shown, button in buttons.items()}
+        with Secret() as line:
+            _show(terminal, words, _("{answers}: ", self._language, answers=", ".join(buttons)))
             await _read_line(terminal, line, seconds, ConsentTimeout)
             with line.view() as typed:
                 chosen = letters.get(bytes(typed[:1]).lower().decode("ascii", "replace"))
-            return chosen.choice if chosen else Choice.NO
+        return chosen.choice if chosen else Choice.NO
 
     async def notify(self, question: Question) -> None:
         """Show a message; it needs no answer."""

@@ -7,8 +7,8 @@ own words are removed, and what is too long loses its middle; the texts put them
 |---|---|
 | ``pair`` | name, vendor, program, user, code; psc_token, sessions (when it wants that) |
 | ``login``, ``unlock``, ``certificates`` | client |
-| ``sign`` | client, document, digest, patient (may be absent) |
-| ``sign_batch`` | client, batch, count, documents, patient (may be absent) |
+| ``sign`` | client, holder, document, digest, patient (may be absent); and the question's documents |
+| ``sign_batch`` | client, holder, batch, count, patient (may be absent); and the question's documents |
 | ``assertions`` | client, holder; indirect (the organisation) or air, where a card does not sign |
 | ``origin`` | origin |
 | ``last_try`` | client, card, reader, tries_left |
@@ -27,16 +27,21 @@ own words are removed, and what is too long loses its middle; the texts put them
 from __future__ import annotations
 
 import pwd
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from cardd.i18n import N_, Domain
-from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, shown
+from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, ShownDocument, shown
 from cardd.secret import Secret
 
 # bytes as Assuan sends them: with all that a dialog shows they stay below its line's length, so that nothing is cut off
 NAME_MAX, LONG_MAX = 96, 270
-LONG = {"documents", "origin", "program"}  # the longest origin has 267 bytes
-# other, format (bidirectional controls among them), surrogates, private use, unassigned; line and paragraph separators
+LONG = {"origin", "program"}  # the longest origin has 267 bytes
+SIGNING = ("sign", "sign_batch")
+SIGNING_NAME_MAX = 80  # of each name in a question about signatures, which has many
+LISTED_MAX, PAGE_MAX = 200, 700  # of the documents in the question, and on a page of their list
+FORMATS = {"raw": "raw", "jws": "JWS", "cades": "CAdES", "xades": "XAdES", "pades": "PAdES", "submission_set": "DMP"}
 
 
 QUESTIONS = {
@@ -126,6 +131,7 @@ PROBLEMS = {
     "repeated": N_("Too easy to guess: a pattern repeats itself."),
     "sequence": N_("Too easy to guess: the digits follow one another."),
 }
+QUOTES = {ord(quote): "'" for quote in '«»“”"'}
 DIGITS = range(ord("0"), ord("9") + 1)
 
 _ = Domain("dialogs")
@@ -148,6 +154,11 @@ BUTTONS = {
         Button(N_("Always accept"), N_("[a] Always accept"), Choice.ALWAYS),
         Button(N_("Refuse"), N_("[n] Refuse"), Choice.NO),
     ),
+    Choice.SHOW: (
+        Button(N_("Accept"), N_("[y] Accept"), Choice.YES),
+        Button(N_("See all"), N_("[s] See all"), Choice.SHOW),
+        Button(N_("Refuse"), N_("[n] Refuse"), Choice.NO),
+    ),
     Choice.AGAIN: (
         Button(N_("Hide"), N_("[h] Hide"), Choice.YES),
         Button(N_("Resend"), N_("[r] Resend"), Choice.AGAIN),
@@ -159,6 +170,14 @@ BUTTONS = {
         Button(N_("Cancel"), N_("[n] Cancel"), Choice.NO),
     ),
 }
+
+
+# three as well: a pinentry keeps the words of a middle button that it was told once
+PAGE_BUTTONS = (
+    Button(N_("Continue"), N_("[c] Continue"), Choice.YES),
+    Button(N_("Decide"), N_("[d] Decide"), Choice.SHOW),
+    Button(N_("Refuse"), N_("[n] Refuse"), Choice.NO),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +225,101 @@ def confirm_words(question: Question, language: str, seconds: int) -> Words:
     return Words(_title(language), "\n".join(lines), ok=first, not_ok="".join(middle), cancel=last)
 
 
+def deciding(question: Question) -> Question:
+    """Return the question with a button that shows all documents, where it does not show each name whole."""
+    _, hidden = _listed(question)
+    return replace(question, third=Choice.SHOW) if hidden and question.third is None else question
+
+
+def document_pages(question: Question, language: str) -> list[Words]:
+    """Return the pages of the list of documents: each name whole, with its format and patient."""
+    lines = [
+        piece
+        for number, document in enumerate(question.documents, 1)
+        for piece in _pieces(f"{number}. {_whole(document, language)}")
+    ]
+    pages: list[list[str]] = [[]]
+    for line in lines:
+        if _size("\n".join([*pages[-1], line])) + 2 * len(pages[-1]) > PAGE_MAX:
+            pages.append([])
+        pages[-1].append(line)
+    ok, middle, cancel = (_(button.label, language) for button in PAGE_BUTTONS)
+    return [
+        Words(
+            _title(language),
+            "\n".join([_("All documents, page {page} of {pages}:", language, page=page, pages=len(pages)), *shown]),
+            ok=ok,
+            not_ok=middle,
+            cancel=cancel,
+        )
+        for page, shown in enumerate(pages, 1)
+    ]
+
+
+def _whole(document: ShownDocument, language: str) -> str:
+    name = _quoted(document.name)
+    form = FORMATS.get(document.format, document.format)
+    if document.patient is None:
+        return _("“{document}” ({format})", language, document=name, format=form)
+    patient = _quoted(document.patient)
+    return _("“{document}” ({format}), patient “{patient}”", language, document=name, format=form, patient=patient)
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """Cut a line that is longer than a page."""
+    while _size(line) > PAGE_MAX:
+        end = PAGE_MAX // 4  # characters of up to four bytes
+        yield line[:end]
+        line = line[end:]
+    yield line
+
+
+def _listed(question: Question) -> tuple[str, int]:
+    """Return the first names, as many as the question can show whole, and how many others there are."""
+    names = [_quoted(document.name) for document in question.documents]
+    shown: list[str] = []
+    while len(shown) < len(names) and _size(", ".join([*shown, names[len(shown)]])) <= LISTED_MAX:
+        shown.append(names[len(shown)])
+    return ", ".join(shown), len(names) - len(shown)
+
+
+def _documents(question: Question, language: str) -> list[str]:
+    """Return what a question about signatures tells of its documents."""
+    listed, hidden = _listed(question)
+    lines = []
+    if question.topic == "sign_batch":
+        lines.append(_("Documents: {documents}", language, documents=listed or "…"))
+        if hidden:
+            lines.append(_.plural("… and {number} more: see all.", "… and {number} more: see all.", hidden, language))
+        following = int(question.params.get("count", 0)) - len(question.documents)
+        if following > 0:
+            lines.append(
+                _.plural(
+                    "{number} more document will follow, and is not shown.",
+                    "{number} more documents will follow, and are not shown.",
+                    following,
+                    language,
+                )
+            )
+    forms = sorted({FORMATS.get(document.format, document.format) for document in question.documents})
+    lines.append(_("Format: {formats}", language, formats=", ".join(forms)))
+    texts = [text for document in question.documents for text in (document.name, document.patient or "")]
+    if any(map(_has_other_letters, texts)):
+        lines.append(_("Careful: a name has letters of another alphabet, which may look like Latin ones.", language))
+    return lines
+
+
+def _has_other_letters(text: str) -> bool:
+    """Whether letters could be taken for others: those of other alphabets, and full-width or mathematical ones."""
+    letters = [one for one in text if one.isalpha()]
+    return any(not unicodedata.name(one, "").startswith("LATIN ") for one in letters)
+
+
+def _quoted(name: str) -> str:
+    """Return the whole name, without what could break the dialog's own words."""
+    return " ".join(shown(name).split()).translate(QUOTES)
+
+
 def keyed_words(button: Button, language: str) -> str:
     """Return a button's word behind its key, as a terminal shows it: ``[y] Accept``."""
     return _(button.keyed, language)
@@ -222,15 +336,14 @@ def notice_words(question: Question, language: str) -> Words:
 
 def clean(params: dict[str, str | int]) -> dict[str, str | int]:
     """Return parameters that cannot imitate the dialog's own words."""
-    return {name: _clean(name, value) for name, value in params.items()}
+    return {name: _clean(value, LONG_MAX if name in LONG else NAME_MAX) for name, value in params.items()}
 
 
-def _clean(name: str, value: str | int) -> str | int:
+def _clean(value: str | int, limit: int) -> str | int:
     if isinstance(value, int):
         return value
-    limit = LONG_MAX if name in LONG else NAME_MAX
     value = value if len(value) <= 4 * limit else value[: 2 * limit] + value[-2 * limit :]
-    told = " ".join(shown(value).split()).translate({ord(quote): "'" for quote in '«»“”"'})
+    told = _quoted(value)
     return told if _size(told) <= limit else _shortened(told, limit)
 
 
@@ -253,15 +366,20 @@ def _question(question: Question, language: str) -> str:
     params = clean({"user": user_name(question.uid), **question.params})
     if params.get("program") == "":
         params["program"] = _("unknown program", language)
+    if question.topic in SIGNING:
+        params |= {name: _clean(value, SIGNING_NAME_MAX) for name, value in params.items()}
+        if "document" in question.params:
+            params["document"] = _clean(question.params["document"], LISTED_MAX)
     also = [_(sentence, language, **params) for name, sentence in ALSO.items() if name in params]
-    return "\n".join((_sentence(question.topic, params, language), *also))
+    documents = _documents(question, language) if question.topic in SIGNING else []
+    return "\n".join((_sentence(question.topic, params, language), *documents, *also))
 
 
 def _sentence(topic: str, params: dict[str, str | int], language: str) -> str:
     if topic == "sign_batch":
         return _.plural(
-            "“{client}” asks for {number} signature.\nBatch: “{batch}”\nDocuments: {documents}",
-            "“{client}” asks for {number} signatures, all at once.\nBatch: “{batch}”\nDocuments: {documents}",
+            "“{client}” asks for {number} signature.\nBatch: “{batch}”",
+            "“{client}” asks for {number} signatures, all at once.\nBatch: “{batch}”",
             int(params["count"]),
             language,
             **params,

@@ -29,7 +29,7 @@ from cardd.api.schemas.signatures import (
     SignaturesBody,
     XadesBody,
 )
-from cardd.core.consents import Batch
+from cardd.core.consents import Batch, ensure_readable
 from cardd.documents.held import HeldDocument
 from cardd.documents.requests import Options, SignedDocument, ToSign
 from cardd.errors import (
@@ -151,6 +151,8 @@ def _document_answer(held: HeldDocument, digest: bytes) -> DocumentAnswer:
 async def sign(call: Call, body: SignatureBody | SignaturesBody) -> Reply:
     """Sign one thing or a list: consent, PIN, card, audit row; then the signatures, all or none."""
     batch = Batch(body.batch.name, body.batch.count) if body.batch else None
+    if batch:
+        ensure_readable(batch.name, "$.batch.name")
     if isinstance(body, SignatureBody):
         [answer] = await _signed(call, [(body, "$")], batch)
         return Reply(body=answer)
@@ -168,6 +170,9 @@ async def _signed(call: Call, items: list[tuple[SignatureItem, str]], batch: Bat
 
 
 def _request(call: Call, item: SignatureItem, where: str, files: ExitStack) -> ToSign:
+    ensure_readable(item.document_name, f"{where}.document_name")
+    if item.patient is not None:
+        ensure_readable(item.patient, f"{where}.patient")
     wanted = 0 if item.format == "submission_set" else 1
     if sum(given is not None for given in (item.digest, item.document, item.document_id)) != wanted:
         raise InvalidRequest(where=where, why="one_of_digest_document")

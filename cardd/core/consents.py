@@ -7,6 +7,7 @@ named batch of a stated size; a batch's grant ends with its count, its lifetime 
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,11 +19,29 @@ from cardd.core.lifecycle import Part
 from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Session
 from cardd.errors import BatchExhausted, ConsentRefused, InvalidRequest
-from cardd.model import Algorithm, Caller, CallerKey, Choice, Event, Identity, Message, PinQuestion, Question
+from cardd.model import (
+    UNSAFE,
+    Algorithm,
+    Caller,
+    CallerKey,
+    Choice,
+    Event,
+    Identity,
+    Message,
+    PinQuestion,
+    Question,
+    ShownDocument,
+)
 from cardd.ports import Clock, Prompter
 from cardd.secret import Secret
 
 SHOWN_DIGEST = 16
+# what shows nothing though it counts as a letter, mark or symbol: fillers, joiners, variation selectors
+INVISIBLE = {
+    *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+    *range(0xFE00, 0xFE10),
+    *range(0xE0100, 0xE01F0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +143,10 @@ class Consents(Part):
 
     def question(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> Question:
         """What the user is shown before these signatures: in a dialog of its own, or in the PIN's."""
-        params: dict[str, str | int] = {"client": session.caller.name}
+        params: dict[str, str | int] = {"client": session.caller.name, "holder": _holder(session.identity)}
         if batch or len(requests) > 1:
             params["batch"] = batch.name if batch else requests[0].document
             params["count"] = batch.count if batch else len(requests)
-            params["documents"] = ", ".join(request.document for request in requests)
             topic = "sign_batch"
         else:
             [request] = requests
@@ -138,7 +156,8 @@ class Consents(Part):
         patients = sorted({request.patient for request in requests if request.patient})
         if patients:
             params["patient"] = ", ".join(patients)
-        return Question(topic, session.caller.peer.uid, params, caller=session.caller.key)
+        documents = tuple(ShownDocument(one.document, one.format, one.patient) for one in requests)
+        return Question(topic, session.caller.peer.uid, params, caller=session.caller.key, documents=documents)
 
     def take(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> Consent | None:
         """Take these signatures out of what was agreed to for the batch; None when the user must be asked.
@@ -243,6 +262,14 @@ class Consents(Part):
     def card_removed(self, card: InsertedCard) -> None:
         """Forget who could read a card that left."""
         self._readable = {entry for entry in self._readable if entry[1] != card.id}
+
+
+def ensure_readable(name: str, where: str) -> None:
+    """Raises InvalidRequest for a name that shows nothing, or less than what it is: a person decides by it."""
+    if any(ord(one) in INVISIBLE or unicodedata.category(one) in UNSAFE for one in name):
+        raise InvalidRequest(where=where, why="invisible")
+    if not any(unicodedata.category(one)[0] in "LN" for one in name):
+        raise InvalidRequest(where=where, why="shows_nothing")
 
 
 def _about_assertions(session: Session, person: Identity) -> Question:

@@ -114,6 +114,8 @@ class PinEntry:
         login = replace(login, spend_last_try=asked.tries_left == 1)
         card.access.prefetch()
         if card.access.has_pinpad:
+            if len(asked.question.documents) > 1 and await self._prompter.confirm(asked.question) is Choice.NO:
+                raise PinCancelled  # a message beside the keypad cannot show a long list
             async with self._notice(asked):
                 return await card.access.use(work, login), None
         secret = stored or Secret()

@@ -13,6 +13,7 @@ _UNFIT: Words = {
         "duplicate": N_("it is given twice"),
         "expected": N_("expected {expected}"),
         "handshake": N_("this is no WebSocket handshake of version 13 without subprotocol"),
+        "invisible": N_("it has characters that cannot be seen"),
         "length": N_("its length must be {expected}"),
         "missing": N_("it is missing"),
         "not_of_format": N_("this field is not of this format"),
@@ -21,6 +22,7 @@ _UNFIT: Words = {
         "page_says_nothing": N_("a page sends an empty object, for it is known by its origin"),
         "parameters": N_("there are too many parameters"),
         "pattern": N_("it must match {expected}"),
+        "shows_nothing": N_("it has neither a letter nor a digit"),
         "unfit": N_("its value does not fit"),
         "unknown": N_("it is unknown"),
     }

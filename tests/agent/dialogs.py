@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cardd.agent.texts import Words, confirm_words, notice_words, pin_words
-from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question
+from cardd.agent.texts import SIGNING, Words, confirm_words, deciding, document_pages, notice_words, pin_words
+from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, ShownDocument
 
 PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
 USER = 4242  # whom no system knows
+HOLDER = "CAMILLE SIMULATION (899000000010)"
 PARAMS: dict[str, dict[str, str | int]] = {
     "pair": {
         "name": "LPS",
@@ -26,8 +27,14 @@ PARAMS: dict[str, dict[str, str | int]] = {
     "unlock": {"client": "LPS"},
     "certificates": {"client": "LPS"},
     "assertions": {"client": "LPS", "holder": "CAMILLE SIMULATION (899000000010)", "indirect": "CENTRE SIMULATION"},
-    "sign": {"client": "LPS", "document": "cr.pdf", "digest": "0123456789abcdef", "patient": "SIMULATION Zoé"},
-    "sign_batch": {"client": "LPS", "batch": "Lot", "count": 7, "documents": "a.pdf, b.pdf", "patient": "SIMULATION"},
+    "sign": {
+        "client": "LPS",
+        "holder": HOLDER,
+        "document": "cr.pdf",
+        "digest": "0123456789abcdef",
+        "patient": "SIMULATION Zoé",
+    },
+    "sign_batch": {"client": "LPS", "holder": HOLDER, "batch": "Lot", "count": 7, "patient": "SIMULATION"},
     "origin": {"origin": "https://dmp.example"},
     "ecps": {"client": "LPS", "digits": "07"},
     "ecps_browser": {"client": "LPS"},
@@ -55,7 +62,9 @@ def question(topic: str, fill: str | None = None, language: str | None = None) -
     params = {
         name: fill if fill is not None and isinstance(value, str) else value for name, value in PARAMS[topic].items()
     }
-    return Question(topic, USER, params, language)
+    names = [fill[:60] + fill[-60:]] * 50 if fill is not None else ["a.pdf", "b.pdf"]
+    documents = tuple(ShownDocument(name, "pades", (fill or "SIMULATION")[:120]) for name in names)
+    return Question(topic, USER, params, language, documents=documents if topic in SIGNING else ())
 
 
 def pin_questions(topic: str, fill: str | None = None) -> Iterator[PinQuestion]:
@@ -72,6 +81,9 @@ def every_dialog(language: str, fill: str | None = None) -> list[Words]:
     found = [confirm_words(question(topic, fill), language, 120) for topic in topics]
     for third in (Choice.ALWAYS, Choice.ANOTHER, Choice.AGAIN):
         found += [confirm_words(replace(question(topic, fill), third=third), language, 120) for topic in topics]
+    for topic in SIGNING:
+        found.append(confirm_words(deciding(question(topic, fill)), language, 120))
+        found += document_pages(question(topic, fill), language)
     for topic in WITH_PIN:
         asked = question(topic, fill)
         found.append(notice_words(replace(asked, params={**asked.params, "reader": fill or "Lecteur A"}), language))

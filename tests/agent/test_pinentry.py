@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cardd.agent.dialogs import Dialogs
 from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptBusy, PromptUnavailable
-from cardd.model import Choice, PinInfo, PinQuestion, Question
+from cardd.model import Choice, PinInfo, PinQuestion, Question, ShownDocument
 from cardd.secret import Secret
 from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.waiting import eventually
@@ -241,3 +242,48 @@ async def test_a_keypads_notice_shows_what_is_asked_and_where_to_type(
     assert shown.kind == "message"
     for expected in ("« cr.pdf »", "Saisissez votre code porteur sur le clavier du lecteur « Lecteur A »."):
         assert expected in shown.description
+
+
+async def test_every_name_of_a_batch_can_be_read_before_agreeing(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
+    names = [f"ordonnance-{number:02}-du-cabinet.pdf" for number in range(20)]
+    names[11] = "PROCURATION-VENTE-MAISON.pdf"
+    documents = tuple(ShownDocument(name, "pades") for name in names)
+    asked = replace(
+        question("sign_batch", "en", batch="Lot", count=20, holder="CAMILLE SIMULATION"), documents=documents
+    )
+    pinentry.answer("no", "yes", "yes", "no", "yes")  # see all, two pages, decide on the third if there is one
+    assert await dialogs.confirm(asked) is Choice.YES
+    first, *pages = pinentry.shown()
+    assert first.not_ok == "See all"
+    assert "more: see all." in first.description
+    assert "Holder: CAMILLE SIMULATION" in first.description
+    assert "Format: PAdES" in first.description
+    read = "\n".join(shown.description for shown in pages)
+    assert all(name in read for name in names)
+
+
+async def test_the_rest_of_a_batch_can_be_read_before_a_pin_that_is_the_consent(
+    dialogs: Dialogs, pinentry: ScriptedPinentry
+) -> None:
+    documents = tuple(ShownDocument(f"ordonnance-{number:02}-du-cabinet.pdf", "pades") for number in range(20))
+    asked = replace(question("sign_batch", batch="Lot", count=20), documents=documents)
+    pinentry.answer("cancel")
+    with pytest.raises(PinCancelled):
+        await typed(dialogs, replace(pin_question(), question=asked))
+    assert await typed(dialogs, replace(pin_question(), question=asked)) == b"7319"
+    assert [shown.kind for shown in pinentry.shown()] == ["confirm", "confirm", "pin"]
+
+
+async def test_letters_that_look_like_others_are_told(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
+    documents = (ShownDocument("сompte-rendu.pdf", "raw"),)
+    await dialogs.confirm(replace(question("sign", "en", document="x", digest="00"), documents=documents))
+    [shown] = pinentry.shown()
+    assert "Careful: a name has letters of another alphabet" in shown.description
+
+
+async def test_a_yes_that_comes_before_the_question_can_be_read_is_not_taken(
+    dialogs: Dialogs, pinentry: ScriptedPinentry
+) -> None:
+    pinentry.answer("haste", "no")
+    assert await dialogs.confirm(question("certificates")) is Choice.NO
+    assert len(pinentry.shown()) == 2

@@ -129,3 +129,12 @@ async def test_the_authentication_key_signs_nothing_that_a_caller_chose(api: Wor
     got = await api.call("POST", f"{path}/auth-tokens", body, bearer=token)
     assert (got.status, got.code) == (422, "request.invalid")
     assert api.card.count == before
+
+
+@pytest.mark.parametrize("name", ["a\u200bb.pdf", "a\u202efdp.exe", "\u3164", "   ", "\u00ab \u00bb", "a\nb.pdf"])
+async def test_a_name_that_shows_less_than_it_is_is_refused_unasked(api: Workbench, name: str) -> None:
+    path, token = await api.logged_in()
+    asked = len(api.person.questions)
+    for body in ({**item(), "document_name": name}, {**item(), "batch": {"name": name, "count": 1}}):
+        assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).code == "request.invalid"
+    assert len(api.person.questions) == asked

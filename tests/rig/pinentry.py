@@ -79,7 +79,10 @@ for line in sys.stdin:
         play(next_answer("pin"))
     elif name in ("CONFIRM", "MESSAGE"):
         show(name.lower(), shown, options)
-        play(next_answer("confirm"))
+        answer = next_answer("confirm")
+        if name == "CONFIRM" and answer in ("yes", "no"):
+            time.sleep(0.75)  # a person reads: an answer that comes at once is not taken
+        play(answer)
     elif name == "BYE":
         say("OK closing connection")
         break
@@ -108,7 +111,7 @@ class ScriptedPinentry:
     """``path`` is the program to configure. Without other orders it types ``pin`` and agrees to everything.
 
     An answer is ``pin:…``, ``yes``, ``no`` (the middle button, or refuse), ``cancel``, ``timeout``, ``crash``,
-    ``garbage``, ``endless``, ``flood`` (status lines without end) or ``hang``.
+    ``haste`` (a yes at once), ``garbage``, ``endless``, ``flood`` (status lines without end) or ``hang``.
     """
 
     def __init__(self, directory: Path, *, pin: str = "1234", confirm: str = "yes") -> None:
