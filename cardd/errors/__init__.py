@@ -68,8 +68,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               UpstreamUntrusted, UpstreamCertificateWeak, UpstreamRefusedUs, UpstreamTlsFailed, UpstreamClosed,
               UpstreamGarbled, UpstreamAnswerTooLarge, UpstreamClockOff
         · SystemFault (system.py)
-            · AuditUnavailable, AuditBroken, SecretStoreUnavailable, ConfigInvalid, DaemonUnproven, AddressInUse,
-              SimulatorsMissing, DaemonUnreachable
+            · AuditUnavailable, AuditDamaged, AuditBroken, SecretStoreUnavailable, ConfigInvalid, DaemonUnproven,
+              AddressInUse, SimulatorsMissing, DaemonUnreachable
             · StateUnavailable
                 · StateDamaged, StateTooNew, StateExposed
 """

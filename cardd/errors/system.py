@@ -65,6 +65,16 @@ class AuditUnavailable(SystemFault):
     why: str
 
 
+class AuditDamaged(AuditUnavailable):
+    """The audit log's file is no database any more, so nothing is signed."""
+
+    code = "audit.damaged"
+    retryable = False
+    title = N_("Audit log damaged")
+    detail = N_("The file of the audit log is damaged ({why}); without it nothing is signed.")
+    remedy = N_("Keep the damaged file. Put a sound copy in its place, or move the directory away: a new log begins.")
+
+
 class AuditBroken(SystemFault):
     """The audit log was changed."""
 

@@ -20,12 +20,13 @@ from urllib.parse import quote
 
 from cardd.core import audit
 from cardd.core.audit import EMPTY, FIELDS, TIME_FORMAT, Head
-from cardd.errors import AuditBroken, AuditUnavailable, StateTooNew
+from cardd.errors import AuditBroken, AuditDamaged, AuditUnavailable, StateTooNew
 from cardd.model import AuditEntry, AuditRow, Outcome
 
 FILE = "audit.db"
 COPY = "audit.db.before"  # the log as it was, while it is brought to a newer format
 HEAD = "head"
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 COLUMNS = ("number", "time", *FIELDS, "hash")
 
 # What brings the log to format 1, 2 and so on; a step that was released is never changed. A new field of AuditEntry is
@@ -48,10 +49,12 @@ Record = tuple[int | str | None, ...]
 
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
-    """Turn what SQLite and the file system say into AuditUnavailable."""
+    """Turn what SQLite and the file system say into AuditUnavailable, and AuditDamaged where no room would help."""
     try:
         yield
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) in DAMAGE:
+            raise AuditDamaged(why=str(error)) from error
         raise AuditUnavailable(why=str(error)) from error
     except OSError as error:
         raise AuditUnavailable(why=error.strerror or str(error)) from error

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from cardd.core.audit import EMPTY
-from cardd.errors import AuditBroken, AuditUnavailable
+from cardd.errors import AuditBroken, AuditDamaged, AuditUnavailable
 from cardd.model import AuditEntry, Outcome
 from cardd.system.audit_file import AuditReader
 from cardd.system.audit_store import SqliteAuditLog
@@ -279,6 +279,17 @@ def replace_by_a_link(directory: Path) -> None:
     elsewhere = directory.parent / "elsewhere.db"
     (directory / "audit.db").rename(elsewhere)
     (directory / "audit.db").symlink_to(elsewhere)
+
+
+async def test_a_damaged_file_is_told_as_such_and_no_disk_space_is_asked_for(directory: Path) -> None:
+    await write(directory, 1)
+    overwrite_with_text(directory)
+    log = SqliteAuditLog(directory)
+    with pytest.raises(AuditDamaged) as damaged:
+        await log.append(ENTRY)
+    assert "disk" not in damaged.value.told("en").remedy
+    assert not damaged.value.retryable
+    await log.close()
 
 
 @pytest.mark.parametrize("damage", [overwrite_with_text, replace_by_a_directory, replace_by_a_link])
