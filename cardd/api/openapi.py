@@ -12,7 +12,7 @@ from cardd.api import access
 from cardd.api.call import SUPPORT_CODE
 from cardd.api.problems import MEDIA_TYPE
 from cardd.api.router import Route
-from cardd.api.schemas import Problem
+from cardd.api.schemas import Problem, Refusal
 from cardd.api.schemas.workstation import Hello, Told
 from cardd.errors import every_error
 from cardd.model import JsonValue
@@ -45,7 +45,7 @@ SCHEMES: Json = {
 
 def document(version: str, routes: Iterable[Route]) -> bytes:
     """Return the description, as JSON."""
-    told = {Problem, Hello, Told}
+    told = {Problem, Refusal, Hello, Told}
     types = sorted({kind for route in routes for kind in _types(route)} | told, key=lambda kind: kind.__name__)
     _, schemas = schema_components(types, ref_template=REFERENCE)
     paths: dict[str, Json] = {}
@@ -94,8 +94,11 @@ def _parameters(route: Route) -> list[JsonValue]:
 
 def _responses(route: Route) -> Json:
     answers: Json = {str(status): _answer(body) for status, body in route.answers.items()}
-    problem: Json = {MEDIA_TYPE: {"schema": _one_of((Problem,))}}
-    return {**answers, "default": {"description": "A problem, told by its code", "content": problem}}
+    told: Json = {"anyOf": [_one_of((Problem,)), _one_of((Refusal,))]}
+    return {
+        **answers,
+        "default": {"description": "A problem, told by its code", "content": {MEDIA_TYPE: {"schema": told}}},
+    }
 
 
 def _answer(body: type[Struct] | tuple[type[Struct], ...] | str | None) -> Json:

@@ -176,6 +176,8 @@ def _request(call: Call, item: SignatureItem, where: str, files: ExitStack) -> T
     wanted = 0 if item.format == "submission_set" else 1
     if sum(given is not None for given in (item.digest, item.document, item.document_id)) != wanted:
         raise InvalidRequest(where=where, why="one_of_digest_document")
+    if item.document == b"":
+        raise DocumentEmpty
     if item.digest is not None and len(item.digest) != DIGEST_SIZE:
         raise InvalidRequest(where=f"{where}.digest", why="expected", expected=f"base64({DIGEST_SIZE})")
     return ToSign(

@@ -237,3 +237,17 @@ async def test_parameters_that_stand_twice_or_are_too_many_are_refused(api: Work
 async def test_a_head_request_is_no_get(api: Workbench) -> None:
     got = await api.call("HEAD", "/v1/status")
     assert (got.status, got.headers["Allow"]) == (405, "GET")
+
+
+async def test_what_means_nothing_is_not_accepted(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    for query in ("pin=", "pin=1", "pin=TRUE"):
+        assert (await api.call("GET", f"/v1/cards?{query}", via="unix")).code == "request.invalid"
+    for query in ("use=", "use=LPS"):
+        assert (await api.call("GET", f"/v1/methods?{query}", via="unix")).code == "request.invalid"
+    assert (await api.call("POST", "/v1/clients", {})).code == "request.invalid"
+    for form in ("raw", "jws", "cades", "xades", "pades"):
+        empty = {"document_name": "Lettre", "format": form, "document": ""}
+        assert (await api.call("POST", f"{path}/signatures", empty, bearer=token)).status >= 400, form
+    verified = await api.call("POST", "/v1/verifications", {"document": ""}, via="unix")
+    assert verified.status >= 400

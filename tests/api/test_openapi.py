@@ -74,6 +74,7 @@ async def test_answers_are_as_described(api: Workbench) -> None:
         "SignaturesAnswer": await api.call("POST", f"{path}/signatures", signatures, bearer=token),
         "AuthTokenAnswer": await api.call("POST", f"{path}/auth-tokens", {"nonce": NONCE}, bearer=token),
         "Problem": await api.call("GET", "/nowhere"),
+        "Refusal": await api.call("GET", "/v1/status", headers={"Origin": "https://evil.test"}),
     }.items():
         check(document, name, got)
 

@@ -23,6 +23,15 @@ class Answer(Struct, omit_defaults=True):
     """The body of a response; what does not apply is left out."""
 
 
+class Refusal(Answer):
+    """What may not pass gets the same few words, whatever it asked for: a page learns nothing from them."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+
+
 class Problem(Answer):
     """An error, RFC 9457; ``code`` is stable, the sentences follow Accept-Language (fr, en)."""
 
