@@ -65,6 +65,8 @@ class PdfProcess:
                     raise PdfTooComplex from fault
                 if is_last or self._is_closing:
                     raise PdfProcessFailed from fault
+        else:  # never: the last attempt answers or raises
+            raise PdfProcessFailed
         if isinstance(answer, Refused) and answer.leaving:
             self._end()
         return answer
