@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 import signal
 from dataclasses import dataclass
+from time import sleep
 
 import pytest
 
+from cardd.agent.pinentry import ARMED_AFTER
 from tests.rig.asking import CANCELLED, asking, pin_answer
+from tests.rig.terminal import Terminal
 
 PIN = "731942"
 
@@ -36,6 +39,12 @@ def keys(request: pytest.FixtureRequest) -> Keys:
     if not shutil.which(keys.program):
         pytest.skip(f"{keys.program} is not installed")
     return keys
+
+
+def wait_until_armed(terminal: Terminal) -> None:
+    """Read as a person does: the dialog takes no yes before."""
+    terminal.wait_until_silent()
+    sleep(ARMED_AFTER)
 
 
 def test_the_typed_pin_arrives_and_is_never_shown(keys: Keys) -> None:
@@ -141,7 +150,7 @@ def test_a_signature_is_shown_and_accepted_or_refused(keys: Keys, language: str,
             LAST_LINE[language],
         ):
             terminal.wait_for(words)
-        terminal.wait_until_silent()
+        wait_until_armed(terminal)
         terminal.type(keys.yes if answer == "yes" else keys.no)
         assert terminal.end() == answer
 
@@ -153,7 +162,7 @@ def test_each_of_three_buttons_can_be_chosen(keys: Keys, language: str, place: i
     pressed = "oar"[place] if keys is TTY and language == "en" else keys.three[place]
     with asking("remember", language, pinentry=keys.program) as terminal:
         terminal.wait_for(LAST_LINE[language])
-        terminal.wait_until_silent()
+        wait_until_armed(terminal)
         terminal.type(pressed)
         assert terminal.end() == choice
 

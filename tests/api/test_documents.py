@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from cardd.config import Config, Timestamp
+from cardd.config import Config, SessionRules, Timestamp
 from cardd.model import KeyPurpose
 from cardd.system.timestamping import TimestampHttp
 from tests.api.documents import DOCUMENT, b64, inline, sign, signed
@@ -176,7 +176,8 @@ EVERY: list[Json] = [
 
 @pytest.mark.parametrize(("years", "code"), [(-4, "not_yet_valid"), (4, "expired")])
 async def test_a_card_out_of_its_time_signs_in_no_format(tmp_path: Path, years: int, code: str) -> None:
-    api = Workbench(tmp_path, clock=ManualClock(datetime.now(UTC) + timedelta(days=365 * years)))
+    config = Config(session=SessionRules(invalid_certificate="warn"))
+    api = Workbench(tmp_path, config, clock=ManualClock(datetime.now(UTC) + timedelta(days=365 * years)))
     await api.start()
     path, token = await api.logged_in()
     asked, count = len(api.person.questions), api.card.count

@@ -76,7 +76,7 @@ def test_a_card_pulled_during_a_signature_gives_no_signature_and_ends_the_sessio
         asking = threading.Thread(target=lambda: answers.append(session.ask_to_sign()))
         asking.start()
         wait_for_consent(workstation)
-        sleep(0.3)  # into the card's own second and a half
+        sleep(1.2)  # 0.75 s until the dialog is answered, then into the card's own second and a half
         seat.stop()
         asking.join(LIMIT)
         workstation.wait_for_cards(0)

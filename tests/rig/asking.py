@@ -14,7 +14,7 @@ import sys
 
 from cardd.agent.dialogs import Dialogs
 from cardd.errors import CarddError
-from cardd.model import Choice, PinInfo, PinQuestion, Question
+from cardd.model import Choice, PinInfo, PinQuestion, Question, ShownDocument
 from cardd.secret import Secret
 from tests.rig.terminal import Terminal
 
@@ -47,6 +47,7 @@ async def ask(kind: str, language: str, dialogs: Dialogs, *, wrong_before: bool)
     """Ask; what is to be printed."""
     who: dict[str, str | int] = {"client": "Cabinet Zoé & associés"}
     signing = {**who, "document": "Compte rendu opératoire.pdf", "digest": "0123456789abcdef", "reader": "Lecteur №1"}
+    documents = (ShownDocument("Compte rendu opératoire.pdf", "pades", None),)
     try:
         if kind == "pin":
             question = Question("login", os.getuid(), who, language)
@@ -57,10 +58,10 @@ async def ask(kind: str, language: str, dialogs: Dialogs, *, wrong_before: bool)
                 with pin.view() as typed:
                     return pin_answer(bytes(typed))
         if kind == "notice":
-            await dialogs.notify(Question("sign", os.getuid(), signing, language))
+            await dialogs.notify(Question("sign", os.getuid(), signing, language, documents=documents))
             return "closed"
         third = Choice.ALWAYS if kind == "remember" else None
-        return await dialogs.confirm(Question("sign", os.getuid(), signing, language, third=third))
+        return await dialogs.confirm(Question("sign", os.getuid(), signing, language, third=third, documents=documents))
     except CarddError as error:
         return error.code
 
