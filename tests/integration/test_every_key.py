@@ -24,6 +24,8 @@ from tests.simulator.opensc import CONFIGURATION, is_forgetful
 
 DOCUMENT = b"SIMULATION"
 SETTINGS = """
+[card]
+hold = {hold}
 [drivers.pkcs11]
 modules = ["{module}"]
 [csa]
@@ -41,11 +43,11 @@ def hsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
 
 
 @contextmanager
-def everything(directory: Path, hsm: SoftHsm) -> Iterator[Workstation]:
+def everything(directory: Path, hsm: SoftHsm, hold: float = 0.5) -> Iterator[Workstation]:
     files = directory / "organisation"
     files.mkdir()
     organisation.make(files)
-    extra = SETTINGS.format(module=hsm.module, files=files)
+    extra = SETTINGS.format(module=hsm.module, files=files, hold=hold)
     station = Workstation(directory, extra=extra, environment=hsm.environment)
     with station.running():
         station.wait_for_cards(2)
@@ -86,17 +88,24 @@ def test_all_are_listed_and_each_signs(tmp_path: Path, hsm: SoftHsm) -> None:
         assert not any(organisation.PASSWORD.encode() in file.read_bytes() for file in kept)
 
 
-def test_a_module_killed_under_a_session_costs_one_request(tmp_path: Path, hsm: SoftHsm) -> None:
-    with everything(tmp_path, hsm) as station:
+@pytest.mark.parametrize(("hold", "costs"), [(5, 1), (0, 0)], ids=["in a login that stands", "between two logins"])
+def test_a_module_killed_under_a_session_costs_at_most_one_request(
+    tmp_path: Path, hsm: SoftHsm, hold: float, costs: int
+) -> None:
+    """A login ends with its process: a request in that login fails, any other has its own from the new process."""
+    with everything(tmp_path, hsm, hold) as station:
+        killed = module_process(station)
         token = next(str(card["id"]) for card in station.cards() if card["kind"] == "pkcs11")
         lps = station.pair()
         station.pinentry.answer(f"pin:{softhsm.PIN}")
         session = station.log_in(lps, token)
         sign(session, "ES256")
-        os.kill(module_process(station), signal.SIGKILL)
-        status, failed = session.ask_to_sign(algorithm="ES256")
-        assert (status, failed["code"], failed["retryable"]) == (503, "module.failed", True)
+        os.kill(killed, signal.SIGKILL)
+        for _ in range(costs):
+            status, failed = session.ask_to_sign(algorithm="ES256")
+            assert (status, failed["code"], failed["retryable"]) == (503, "module.failed", True)
         assert accepted(sign(session, "ES256"), "ES256", tmp_path)
+        assert module_process(station) != killed
 
 
 def module_process(station: Workstation) -> int:
