@@ -147,10 +147,13 @@ def _query(query: str, route: Route) -> dict[str, str]:
     except ValueError:
         raise InvalidRequest(where="?", why="parameters") from None
     found = dict(pairs)
-    if not found.keys() <= set(route.query):
+    if not found.keys() <= route.query.keys():
         raise InvalidRequest(where="?", why="unknown")
     if len(found) < len(pairs):
         raise InvalidRequest(where="?", why="duplicate")
+    for name, value in found.items():
+        if value not in route.query[name]:
+            raise InvalidRequest(where=f"?{name}", why="expected", expected=", ".join(route.query[name]))
     return found
 
 

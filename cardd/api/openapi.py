@@ -84,7 +84,9 @@ def _parameters(route: Route) -> list[JsonValue]:
     found: list[JsonValue] = [
         {"name": name, "in": "path", "required": True, "schema": text} for name in re.findall(r"{(\w+)}", route.path)
     ]
-    found += [{"name": name, "in": "query", "schema": text} for name in route.query]
+    found += [
+        {"name": name, "in": "query", "schema": {**text, "enum": list(values)}} for name, values in route.query.items()
+    ]
     if route.idempotent:
         found.append({"name": "Idempotency-Key", "in": "header", "schema": {**text, "maxLength": 255}})
     if route.support_code:

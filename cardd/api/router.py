@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import unquote
 
@@ -29,8 +30,9 @@ class Route:
     """One line of the table.
 
     ``answers`` gives for each status the schema or schemas, a media type, or None for no body. ``takes`` is the media
-    type of a body that the handler reads by itself. ``support_code`` says that the handler may demand one. With
-    ``is_open`` the path's last parameter is all the rest of it, still encoded; query and body are the handler's own.
+    type of a body that the handler reads by itself. ``query`` gives for each parameter the values that it may have.
+    ``support_code`` says that the handler may demand one. With ``is_open`` the path's last parameter is all the rest of
+    it, still encoded; query and body are the handler's own.
     """
 
     method: str
@@ -41,7 +43,7 @@ class Route:
     answers: AnswerTypes
     body: tuple[type[Struct], ...] = ()
     takes: str | None = None
-    query: tuple[str, ...] = ()
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
     idempotent: bool = False
     support_code: bool = False
     is_open: bool = False
@@ -57,7 +59,7 @@ def get(
     summary: str,
     *,
     answers: AnswerTypes,
-    query: tuple[str, ...] = (),
+    query: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Route:
     """Return the route of a GET, which has no body and changes nothing."""
     return Route("GET", path, access, lambda call, _: handler(call), summary, answers, query=query)

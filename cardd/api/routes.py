@@ -43,6 +43,7 @@ from cardd.api.schemas.workstation import (
     StatusAnswer,
     SupportAnswer,
 )
+from cardd.identity.methods import Use
 
 
 async def _describe(call: Call) -> Reply:
@@ -69,11 +70,12 @@ ROUTES: tuple[Route, ...] = (
     delete("/v1/clients/{id}/lock", local, clients.unlock, "Let it in again", support_code=True),
 
     get("/v1/methods", client_or_local, status.methods, "The ways to log in, what each lacks, and which suits a use",
-        answers={200: MethodsAnswer}, query=("use",)),
+        answers={200: MethodsAnswer}, query={"use": list(Use)}),
     post("/v1/methods/ecps/check", local, status.ECPS_CHECK_BODY, status.check_ecps,
          "Whether a login by e-CPS could begin", answers={200: EcpsCheckAnswer}),
     get("/v1/readers", client_or_local, cards.list_readers, "Reader slots", answers={200: ReadersAnswer}),
-    get("/v1/cards", client_or_local, cards.list_cards, "Inserted cards", answers={200: CardsAnswer}, query=("pin",)),
+    get("/v1/cards", client_or_local, cards.list_cards, "Inserted cards",
+        answers={200: CardsAnswer}, query={"pin": ("true", "false")}),
     get("/v1/cards/{id}/certificates", client, cards.certificates, "Certificates and holder, once consented",
         answers={200: CertificatesAnswer}),
 

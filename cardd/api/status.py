@@ -52,12 +52,12 @@ def _proof(call: Call) -> dict[str, str]:
 async def methods(call: Call) -> Reply:
     """Return each login method with its state; with ``?use=`` the best for that use first, each with its reasons."""
     language = language_of(call.http.headers.get("Accept-Language"))
-    use = _use(call.query.get("use"))
     states = await call.parts.methods.states()
     answers = [_described(state, language) for state in states]
-    if use is None:
+    if "use" not in call.query:
         body = MethodsAnswer(answers)
     else:
+        use = Use(call.query["use"])
         known = {answer.method: answer for answer in answers}
         listed = [
             with_changes(known[advice.method], advice=_explained(advice, states, language)) for advice in TABLE[use]
@@ -71,14 +71,6 @@ async def check_ecps(call: Call, _: EcpsCheckBody) -> Reply:
     found = await call.parts.logins.ecps.examine()
     ahead = UNSET if found.reach.ahead is None else found.reach.ahead
     return Reply(body=EcpsCheckAnswer(found.reach.mobile, found.resumes, ahead))
-
-
-def _use(wanted: str | None) -> Use | None:
-    if wanted is None:
-        return None
-    if wanted not in list(Use):
-        raise InvalidRequest(where="?use", why="expected", expected=", ".join(Use))
-    return Use(wanted)
 
 
 def _explained(advice: Advice, states: list[MethodState], language: str) -> AdviceAnswer:
