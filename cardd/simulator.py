@@ -21,12 +21,14 @@ VPCD_ADDRESS = ("127.0.0.1", 35963)  # the first slot of vsmartcard-vpcd as Debi
 class CardOptions:
     """What can be chosen of a simulated card.
 
-    ``profile`` is one of the simulator's, None for its first. ``pin`` and ``puk`` are digits; they protect nothing, so
-    they are no secrets, but they stay out of reprs. ``delay_ms`` is how long a signature takes. ``reader`` is the host
-    and port of a virtual reader. ``state`` is where keys are kept between runs, None for the simulator's own cache.
+    ``profile`` is one of the simulator's, None for its first; ``variants`` are some of its. ``pin`` and ``puk`` are
+    digits; they protect nothing, so they are no secrets, but they stay out of reprs. ``delay_ms`` is how long a
+    signature takes. ``reader`` is the host and port of a virtual reader. ``state`` is where keys are kept between runs,
+    None for the simulator's own cache.
     """
 
     profile: str | None = None
+    variants: tuple[str, ...] = ()
     pin: str = field(default="1234", repr=False)
     puk: str = field(default="12345678", repr=False)
     delay_ms: int = 0
@@ -40,9 +42,14 @@ class CardSimulator(Protocol):
 
     name: str
     profiles: tuple[str, ...]
+    variants: tuple[str, ...]
 
     def summary(self, language: str) -> str:
         """Return what is simulated, in one sentence, in French (``fr``) or English (``en``)."""
+        ...
+
+    def describe(self, variant: str, language: str) -> str:
+        """Return in what a card of one of ``variants`` differs from the usual one, in one sentence."""
         ...
 
     async def run(self, options: CardOptions, report: Callable[[str], None]) -> None:
@@ -50,7 +57,7 @@ class CardSimulator(Protocol):
 
         ``report`` is called on the event loop with sentences for the user, in the options' language: the warning that
         a production workstation must not carry vpcd, the card inserted, the reader lost and found again. Raises
-        InvalidRequest for an unknown profile or a bad PIN, PUK or delay.
+        InvalidRequest for an unknown profile or variant, or a bad PIN, PUK or delay.
         """
         ...
 

@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         config = load(asked.config)
-        simulation = _simulated(asked.simulate, language) if asked.simulate else (None, ())
+        simulation = _simulated(asked.simulate, asked.variants, language) if asked.simulate else (None, ())
         asyncio.run(_serve(config, *simulation))
     except CarddError as error:
         from cardd.cli.failures import sentences  # noqa: PLC0415 - most runs end well
@@ -60,6 +60,14 @@ def _parser(language: str) -> Parser:
         metavar="CARD[:PROFILE]",
         help=N_("a simulated card in the service's own process, in place of PC/SC"),
     )
+    run.add_argument(
+        "--variant",
+        metavar=N_("NAME"),
+        dest="variants",
+        action="append",
+        default=[],
+        help=N_("how that card differs from the usual one; may be repeated (“cardctl simulate --help” lists them)"),
+    )
     return parser
 
 
@@ -69,13 +77,14 @@ async def _serve(config: Config, sources: Sequence[ReaderSource] | None, authori
     await run(config, sources, authorities)
 
 
-def _simulated(wanted: str, language: str) -> tuple[list[ReaderSource], list[bytes]]:
+def _simulated(wanted: str, variants: Sequence[str], language: str) -> tuple[list[ReaderSource], list[bytes]]:
     """The card in a reader, and the authorities behind it, which no other daemon trusts."""
     from cardd.cli.simulators import card_named  # noqa: PLC0415 - only where it is asked for
     from cardd.simulator import CardOptions  # noqa: PLC0415
 
     name, _, profile = wanted.partition(":")
-    simulator, options = card_named(name), CardOptions(profile=profile or None, language=language)
+    options = CardOptions(profile=profile or None, variants=tuple(variants), language=language)
+    simulator = card_named(name)
     return [simulator.in_process(options)], simulator.authorities(options)
 
 

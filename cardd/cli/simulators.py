@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
-from typing import cast
+from typing import Any, cast
 
 from cardd.errors import InvalidRequest, SimulatorsMissing
 from cardd.simulator import CardSimulator, ServerSimulator
@@ -26,6 +28,31 @@ def card_named(name: str) -> CardSimulator:
     if name not in cards:
         raise InvalidRequest(where=name, why=", ".join([*cards, *servers]))
     return cards[name]
+
+
+class Variants(argparse.Action):
+    """``--variant``: gathers what is given, and has the help list every variant of every card.
+
+    Only a help that is asked for loads the simulators.
+    """
+
+    def __init__(self, option_strings: Sequence[str], dest: str, *, language: str, **settings: Any) -> None:
+        super().__init__(option_strings, dest, default=(), **settings)
+        self._language = language
+
+    def __call__(self, _parser: object, namespace: argparse.Namespace, values: object, _option: object = None) -> None:
+        """Take one more."""
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest), values))
+
+    def _get_subactions(self) -> Iterator[argparse.Action]:
+        try:
+            cards, _ = every()
+        except SimulatorsMissing:
+            return
+        for variant in dict.fromkeys(variant for card in cards.values() for variant in card.variants):
+            having = {name: card for name, card in cards.items() if variant in card.variants}
+            meaning = next(iter(having.values())).describe(variant, self._language)
+            yield argparse.Action([], variant, metavar=variant, help=f"{meaning} ({', '.join(having)})")
 
 
 def _loaded(group: str) -> dict[str, object]:

@@ -27,6 +27,41 @@ CARDS = {
     },
 }
 
+VARIANTS = {
+    "fr": {
+        "one-signature-a-pin": "chaque signature consomme le code porteur, à présenter de nouveau avant la suivante",
+        "no-ef-sn": "sans EF.SN : la carte n'a pas de numéro de série",
+        "no-ef-dir": "sans EF.DIR : l'application ne se trouve que par son nom",
+        "ef-dir-without-paths": "EF.DIR ne dit pas où se trouve l'application (sans objet 51)",
+        "relative-paths": "les répertoires donnent des chemins relatifs à l'application",
+        "no-short-ids": "aucun fichier n'a d'identifiant court : tous se sélectionnent par leur chemin",
+        "no-empty-verify": "VERIFY sans code est refusé (6700) : seul GET DATA dit les essais restants",
+        "strict-references": "les clés ne se trouvent que dans l'application, et SELECT oublie ce qui était préparé",
+        "hashes-itself": "la carte refuse une empreinte toute faite : elle hache elle-même le dernier bloc",
+        "detour": "le canal 1 ne s'ouvre qu'après trois sélections",
+        "expired": "les certificats ont expiré il y a un an",
+        "not-yet-valid": "les certificats ne seront valables que dans un an",
+        "name-without-id": "le CN n'est pas un identifiant national ; celui-ci n'est que dans l'UPN",
+        "no-national-id": "ni le CN ni l'UPN ne portent d'identifiant national",
+    },
+    "en": {
+        "one-signature-a-pin": "each signature uses up the PIN, which must be sent again before the next one",
+        "no-ef-sn": "no EF.SN: the card has no serial number",
+        "no-ef-dir": "no EF.DIR: the application is found by its name alone",
+        "ef-dir-without-paths": "EF.DIR does not tell where the application is (no object 51)",
+        "relative-paths": "the directories give paths relative to the application",
+        "no-short-ids": "no file has a short identifier: each is selected by its path",
+        "no-empty-verify": "VERIFY without a code is refused (6700): only GET DATA tells the tries left",
+        "strict-references": "keys are found inside the application alone, and SELECT forgets what was prepared",
+        "hashes-itself": "a ready digest is refused: the card hashes the last block itself",
+        "detour": "channel 1 opens after three selections only",
+        "expired": "the certificates ended a year ago",
+        "not-yet-valid": "the certificates begin in a year",
+        "name-without-id": "the CN is no national identifier; that stands in the UPN alone",
+        "no-national-id": "neither CN nor UPN has a national identifier",
+    },
+}
+
 DMP = {
     "fr": {
         "summary": "Un DMP simulé : ses règles connues, pour un patient fictif (VIHF, ITI-18, ITI-41, ITI-43)",

@@ -19,6 +19,7 @@ from cardd.formats.cades import prepare_cades
 from cardd.formats.prepared import Signer
 from cardd.model import Algorithm
 from cardd_simulators.cards.profiles import PROFILES
+from cardd_simulators.cards.simulators import ContactlessSimulator, Cps3Simulator, Cps4Simulator
 from cardd_simulators.cards.store import Store
 from tests.cli.station import User
 from tests.rig.daemon import DaemonProcess
@@ -70,10 +71,33 @@ def test_what_can_be_simulated_is_listed(stranger: User) -> None:
         ("cps3", "--pin", "12"),
         ("cps3", "--reader", "nowhere"),
         ("cps3", "--delay-ms", "-1"),
+        ("cps3", "--puk", "1234"),
+        ("cps3", "--variant", "detour"),
+        ("vitale-atr", "--variant", "no-ef-sn"),
     ],
 )
 def test_what_cannot_be_simulated_is_a_wrong_command(stranger: User, arguments: tuple[str, ...]) -> None:
     assert stranger.run("simulate", *arguments).status == 2
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_the_help_lists_every_variant_of_every_card_with_a_sentence(stranger: User, language: str) -> None:
+    told = " ".join(stranger.ok("simulate", "--help", "--lang", language).split())
+    for simulator in (Cps3Simulator(), Cps4Simulator(), ContactlessSimulator()):
+        for variant in simulator.variants:
+            assert f"{variant} {simulator.describe(variant, language)} (" in told
+
+
+def test_a_card_of_several_variants_sits_in_the_reader(tmp_path: Path) -> None:
+    nowhere = {"PCSCLITE_CSOCK_NAME": str(tmp_path / "none"), "XDG_CACHE_HOME": str(tmp_path)}
+    wanted = ("--simulate", "cps3", "--variant", "no-ef-dir", "--variant", "no-empty-verify")
+    daemon = DaemonProcess(tmp_path, arguments=wanted, environment=nowhere)
+    daemon.start()
+    try:
+        [card] = User(tmp_path, daemon).run("pin", "status", "--json").rows("cards")
+        assert card["pin"] == {"state": "ready", "tries_left": 3, "minimum": 4, "maximum": 4}
+    finally:
+        assert daemon.stop() == 0
 
 
 def test_the_daemon_simulates_a_card_without_any_reader(tmp_path: Path) -> None:

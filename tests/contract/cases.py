@@ -22,8 +22,10 @@ from cardd_drivers.pkcs11.module import Module
 from cardd_drivers.pkcs11.reader import TokenConnection
 from cardd_drivers.pkcs11.wire import ListTokens
 from cardd_drivers.pkcs12.source import FilesConnection
+from cardd_simulators.cards.behaviour import behaving
 from cardd_simulators.cards.inprocess import InProcessConnection, Slot
 from cardd_simulators.cards.interface import PoweredCard
+from cardd_simulators.cards.simulators import Cps3Simulator, Cps4Simulator
 from tests.rig import example_card, organisation, softhsm
 from tests.rig.example_card import ExampleCard
 from tests.rig.example_driver import installed
@@ -159,6 +161,29 @@ def _cpx(name: str, connect: Callable[[], Connection]) -> Case:
     return Case(name, connect, PIN, wrong=b"9753", impossible=b"12a4", tries=3, new=b"8642", puk=PUK)
 
 
+def _cps3(*variants: str) -> Case:
+    behaviour = behaving(variants)
+    name = " ".join(["cps3", *variants])
+    return _cpx(name, lambda: _in_process(simulated_card(behaviour=behaviour), Cps3Driver()))
+
+
+def _cps4(*variants: str) -> Case:
+    behaviour = behaving(variants)
+    name = " ".join(["cps4", *variants])
+    return _cpx(name, lambda: _in_process(simulated_cps4(behaviour=behaviour), Cps4Driver()))
+
+
+def _combined(variants: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """None, each alone, and those together of which one takes the other's way out."""
+    of_the_chip = [variant for variant in variants if not behaving([variant]).changes_certificates]
+    together = [
+        ("ef-dir-without-paths", "relative-paths"),
+        ("no-ef-dir", "relative-paths"),
+        tuple(variant for variant in of_the_chip if variant != "ef-dir-without-paths"),
+    ]
+    return [(), *((variant,) for variant in of_the_chip), *together]
+
+
 def _pkcs12(name: str, *, ec: bool) -> Case:
     password = organisation.PASSWORD.encode()
     return Case(name, lambda: _files(ec=ec), password, wrong=b"faux", impossible=None)
@@ -176,8 +201,8 @@ _OPENSC = Case(
     unblocks=False,
 )
 CASES = (
-    _cpx("cps3", lambda: _in_process(simulated_card(), Cps3Driver())),
-    _cpx("cps4", lambda: _in_process(simulated_cps4(), Cps4Driver())),
+    *(_cps3(*variants) for variants in _combined(Cps3Simulator.variants)),
+    *(_cps4(*variants) for variants in _combined(Cps4Simulator.variants)),
     Case("a third party's", _example, example_card.PIN, wrong=b"9753", impossible=b"12a4", tries=example_card.TRIES),
     _pkcs12("pkcs12 RSA", ec=False),
     _pkcs12("pkcs12 EC", ec=True),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from cardd.core.verified_card import LoginUse, VerifiedCard
 from cardd.driver import Card
 from cardd.errors import (
     AlgorithmUnsupported,
@@ -32,6 +33,12 @@ MESSAGE = Message(hashlib.sha256(DOCUMENT).digest(), DOCUMENT)
 def verify(card: Card, pin: bytes) -> None:
     with Secret.of(pin) as secret:
         card.verify(secret)
+
+
+def logged_in(card: Card, pin: bytes) -> Card:
+    """The card with its PIN given, and given again where it wants that, as the core uses it."""
+    verify(card, pin)
+    return VerifiedCard(card, LoginUse(), lambda: verify(card, pin))
 
 
 def key(card: Card, purpose: KeyPurpose) -> KeyRef:
@@ -72,7 +79,7 @@ def test_each_key_has_a_purpose_an_algorithm_and_a_certificate(case: Case, card:
 
 
 def test_openssl_accepts_every_algorithm_of_every_key(case: Case, card: Card, tmp_path: Path) -> None:
-    verify(card, case.pin)
+    card = logged_in(card, case.pin)
     for purpose in case.purposes:
         for algorithm in key(card, purpose).algorithms:
             value = use(card, purpose, algorithm)
@@ -80,7 +87,7 @@ def test_openssl_accepts_every_algorithm_of_every_key(case: Case, card: Card, tm
 
 
 def test_one_pin_serves_a_batch(case: Case, card: Card, tmp_path: Path) -> None:
-    verify(card, case.pin)
+    card = logged_in(card, case.pin)
     purpose = case.purposes[0]
     algorithm = key(card, purpose).algorithms[0]
     for _ in range(3):

@@ -16,7 +16,8 @@ from cardd.errors import CardRemoved, CardTimeout, InternalError, LastTryRefused
 from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
-from cardd_simulators.cards.card import Behaviour, SimulatedCard
+from cardd_simulators.cards.behaviour import Behaviour
+from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from cardd_simulators.cards.store import Issued
 from tests.core.conftest import PIN

@@ -12,7 +12,8 @@ from cardd.errors import AlgorithmUnsupported, CardIncomplete
 from cardd.model import Algorithm, CardKind, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
-from cardd_simulators.cards.card import Behaviour, SimulatedContactless
+from cardd_simulators.cards.behaviour import Behaviour
+from cardd_simulators.cards.card import SimulatedContactless
 from tests.drivers.channel import CountingChannel
 from tests.drivers.conftest import Benches
 from tests.drivers.small_card import SmallCard
@@ -57,7 +58,7 @@ def test_openssl_verifies_its_technical_certificate(tmp_path: Path) -> None:
     assert is_issued_by(tmp_path, certificate.der, store().chain)
 
 
-@pytest.mark.parametrize("behaviour", [Behaviour(), Behaviour(strict=True)])
+@pytest.mark.parametrize("behaviour", [Behaviour(), Behaviour(strict_references=True)])
 def test_it_proves_without_a_pin_that_it_is_genuine(behaviour: Behaviour, tmp_path: Path) -> None:
     card = _opened(behaviour)
     [certificate] = card.certificates()

@@ -114,8 +114,6 @@ def test_keys_are_told_apart_by_usage_whatever_their_label_says() -> None:
 @pytest.mark.parametrize(
     ("missing", "error"),
     [
-        ("3F00D003", CardIncomplete),
-        ("3F002F00", CardIncomplete),
         ("3F0000015031", CardRefused),
         ("3F0000017001", CardRefused),
         ("3F0000017002", CardRefused),
@@ -125,6 +123,14 @@ def test_keys_are_told_apart_by_usage_whatever_their_label_says() -> None:
 def test_a_missing_file_is_told(missing: str, error: type[CarddError]) -> None:
     with pytest.raises(error):
         _open(SmallCard({path: data for path, data in files().items() if path != missing}))
+
+
+def test_a_card_without_serial_number_or_list_of_applications_opens_all_the_same() -> None:
+    opened, channel = _open(
+        SmallCard({path: data for path, data in files().items() if path[4:] not in ("D003", "2F00")})
+    )
+    assert (opened.info.serial, opened.info.label, len(opened.certificates())) == ("", "", 2)
+    assert channel.count() <= COLD_MAX + 2
 
 
 def test_a_card_with_only_the_contactless_application_is_incomplete() -> None:

@@ -15,7 +15,8 @@ from cardd.identity.holders import identity_of
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
-from cardd_simulators.cards.card import Behaviour, SimulatedCard
+from cardd_simulators.cards.behaviour import Behaviour, behaving
+from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.contents import CardContents
 from cardd_simulators.cards.files import File
 from cardd_simulators.cards.profiles import PROFILES, Profile
@@ -100,12 +101,39 @@ def test_a_batch_of_10_costs_4_apdus_and_then_2_each(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
+    ("variants", "cost"),
+    [
+        ((), 25),
+        (("no-ef-sn",), 28),
+        (("no-ef-dir",), 26),
+        (("ef-dir-without-paths",), 25),
+        (("no-short-ids",), 30),
+        (("ef-dir-without-paths", "relative-paths"), 30),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_what_opening_costs_is_known_of_every_variant(variants: tuple[str, ...], cost: int, store: Store) -> None:
+    channel = _insert(store, behaviour=behaving(variants))
+    _open(channel)
+    assert channel.count() == cost
+
+
+def test_a_card_that_refuses_an_empty_verify_is_asked_for_its_counters(store: Store) -> None:
+    opened = _open(_insert(store, behaviour=behaving(["no-empty-verify"])))
+    for left in (2, 1):
+        with pytest.raises(PinWrong):
+            _login(opened, b"0000")
+        assert opened.pin_status().tries_left == left
+    assert opened.puk_status().tries_left == 10
+
+
+@pytest.mark.parametrize(
     ("behaviour", "costs"),
     [
         (Behaviour(), [4, 4]),
-        (Behaviour(strict=True), [6, 5]),
-        (Behaviour(signs_digests=False), [10, 5]),
-        (Behaviour(strict=True, signs_digests=False), [9, 9, 6]),
+        (Behaviour(strict_references=True), [6, 5]),
+        (Behaviour(hashes_itself=True), [10, 5]),
+        (Behaviour(strict_references=True, hashes_itself=True), [9, 9, 6]),
     ],
     ids=["as known", "strict", "hashes itself", "strict and hashes itself"],
 )
@@ -125,7 +153,7 @@ def test_signatures_of_every_behaviour_verify_with_openssl(
 
 
 def test_a_card_that_hashes_itself_wants_the_document(store: Store) -> None:
-    opened = _open(_insert(store, behaviour=Behaviour(signs_digests=False)))
+    opened = _open(_insert(store, behaviour=Behaviour(hashes_itself=True)))
     _login(opened)
     with pytest.raises(AlgorithmUnsupported):
         _sign(opened, Message(MESSAGE.digest))

@@ -28,7 +28,7 @@ from cardd.identity.holders import identity_of
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message, PinInfo, PinState
 from cardd.secret import Secret
 from cardd_drivers.cps4 import Cps4Driver
-from cardd_simulators.cards.card import Behaviour
+from cardd_simulators.cards.behaviour import Behaviour
 from cardd_simulators.cards.contents import CardContents
 from cardd_simulators.cards.cps4 import Cps4Contents, SimulatedCps4
 from cardd_simulators.cards.files import File, Folder
@@ -156,7 +156,13 @@ def test_without_t1_answers_are_fetched_and_cost_an_apdu_more() -> None:
 
 @pytest.mark.parametrize("kind", [SimulatedCps4, Candidate, OnlyT0])
 @pytest.mark.parametrize(
-    "behaviour", [Behaviour(), Behaviour(strict=True), Behaviour(detour=True), Behaviour(strict=True, detour=True)]
+    "behaviour",
+    [
+        Behaviour(),
+        Behaviour(strict_references=True),
+        Behaviour(detour=True),
+        Behaviour(strict_references=True, detour=True),
+    ],
 )
 def test_openssl_verifies_what_every_cps4_signs(
     kind: type[SimulatedCps4], behaviour: Behaviour, tmp_path: Path
@@ -194,7 +200,7 @@ def test_a_card_that_wants_the_way_around_is_led_there_and_at_once_from_then_on(
 
 
 def test_a_card_whose_keys_are_only_in_the_application_is_asked_there_at_once_from_then_on() -> None:
-    bench = Bench(simulated_cps4(behaviour=Behaviour(strict=True)))
+    bench = Bench(simulated_cps4(behaviour=Behaviour(strict_references=True)))
     costs = []
     for _ in range(2):
         bench.login()
@@ -340,10 +346,8 @@ def test_an_authentication_needs_the_length_of_the_key() -> None:
     assert told.value.params["what"] == "modulus"
 
 
-def test_a_card_without_ef_dir_is_incomplete() -> None:
-    with pytest.raises(CardIncomplete) as told:
-        Bench(_with(WithoutDirectory))
-    assert told.value.params["what"] == "EF.DIR"
+def test_a_card_without_ef_dir_is_opened_by_its_applications_name() -> None:
+    assert len(Bench(_with(WithoutDirectory)).opened.certificates()) == 2
 
 
 @settings(max_examples=60, deadline=None)

@@ -47,8 +47,9 @@ def test_ef_dir_lists_the_applications_in_its_order() -> None:
 
 def test_an_application_resolves_absolute_and_relative_paths() -> None:
     contact = applications(EF_DIR)[1]
-    assert contact.resolve(bytes.fromhex("7001")).hex() == "3f0000017001"
-    assert contact.resolve(bytes.fromhex("3F000002B001")).hex() == "3f000002b001"
+    assert contact.resolve(bytes.fromhex("7001")) == bytes.fromhex("3F0000017001")
+    assert contact.resolve(bytes.fromhex("3F000002B001")) == bytes.fromhex("3F000002B001")
+    assert Application(AID, "", path=b"").resolve(bytes.fromhex("7001")) is None
 
 
 def test_the_odf_tells_each_directorys_path() -> None:

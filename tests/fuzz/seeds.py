@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cardd_simulators.cards.behaviour import USUAL
 from cardd_simulators.cards.contents import CardContents
 from cardd_simulators.cards.files import File, Folder
 from tests.rig.simulator import PIN, issue
@@ -50,7 +51,7 @@ def _files(folder: Folder) -> dict[int, bytes]:
 
 def main() -> None:
     """Write the seeds."""
-    contents = _files(CardContents(issue(), len(PIN)).files())
+    contents = _files(CardContents(issue(), len(PIN), USUAL).files())
     seeds = {name: contents[identifier] for identifier, name in FILES.items()}
     seeds["tlv"] = contents[0x5032]
     answers = [bytes.fromhex(answer) for answer in ANSWERS]

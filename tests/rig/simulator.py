@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from cardd.pcsc.winscard import EventState, WinScard
-from cardd_simulators.cards.card import Behaviour, SimulatedCard
+from cardd_simulators.cards.behaviour import USUAL, Behaviour
+from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.cps4 import SimulatedCps4
 from cardd_simulators.cards.interface import Delays, PoweredCard
 from cardd_simulators.cards.profiles import PROFILES
@@ -30,24 +31,27 @@ def store() -> Store:
 
 
 @cache
-def issue(profile: str = "medecin", pin_length: int = len(PIN), generation: str = "cps3") -> Issued:
-    """The keys and certificates of one profile's card."""
-    return store().issue(PROFILES[profile], pin_length, generation)
+def issue(
+    profile: str = "medecin", pin_length: int = len(PIN), generation: str = "cps3", behaviour: Behaviour = USUAL
+) -> Issued:
+    """The keys and certificates of one profile's card; of its own where the behaviour makes them others."""
+    made_for = behaviour if behaviour.changes_certificates else USUAL
+    return store().issue(PROFILES[profile], pin_length, generation, made_for)
 
 
 def simulated_card(
-    profile: str = "medecin", *, pin: bytes = PIN, behaviour: Behaviour | None = None, delay_ms: int = 0
+    profile: str = "medecin", *, pin: bytes = PIN, behaviour: Behaviour = USUAL, delay_ms: int = 0
 ) -> SimulatedCard:
     """A fresh CPS3: all tries left, and its own counters."""
-    delays = Delays(delay_ms)
-    return SimulatedCard(issue(profile, len(pin)), pin=pin, puk=PUK, behaviour=behaviour, delays=delays)
+    issued = issue(profile, len(pin), "cps3", behaviour)
+    return SimulatedCard(issued, pin=pin, puk=PUK, behaviour=behaviour, delays=Delays(delay_ms))
 
 
 def simulated_cps4(
-    profile: str = "medecin", *, kind: type[SimulatedCps4] = SimulatedCps4, behaviour: Behaviour | None = None
+    profile: str = "medecin", *, kind: type[SimulatedCps4] = SimulatedCps4, behaviour: Behaviour = USUAL
 ) -> SimulatedCps4:
     """A fresh CPS4."""
-    return kind(issue(profile, len(PIN), "cps4"), pin=PIN, puk=PUK, behaviour=behaviour)
+    return kind(issue(profile, len(PIN), "cps4", behaviour), pin=PIN, puk=PUK, behaviour=behaviour)
 
 
 Seated = TypeVar("Seated", bound=PoweredCard)

@@ -9,7 +9,8 @@ from typing import ClassVar
 import pytest
 
 from cardd.apdu import Protocol
-from cardd_simulators.cards.card import Behaviour, SimulatedCard
+from cardd_simulators.cards.behaviour import Behaviour
+from cardd_simulators.cards.card import SimulatedCard
 from tests.rig.simulator import issue, simulated_card
 from tests.simulator import openssl
 from tests.simulator.terminal import DIGEST_INFO_SHA256, Terminal
@@ -136,21 +137,21 @@ def test_a_digest_of_the_wrong_length_is_refused(terminal: Terminal) -> None:
 
 
 def test_a_strict_card_finds_its_keys_only_inside_the_application() -> None:
-    terminal = Terminal(simulated_card(behaviour=Behaviour(strict=True)))
+    terminal = Terminal(simulated_card(behaviour=Behaviour(strict_references=True)))
     terminal.login()
     assert terminal(SIGN[0]) == "6A88"
     assert terminal.all(INSIDE, *SIGN) == ["9000", "9000", "6100"]
 
 
 def test_a_strict_card_forgets_its_environment_at_a_select() -> None:
-    terminal = Terminal(simulated_card(behaviour=Behaviour(strict=True)))
+    terminal = Terminal(simulated_card(behaviour=Behaviour(strict_references=True)))
     terminal.login()
     terminal.all(INSIDE, SIGN[0])
     assert terminal.all(INSIDE, SIGN[1]) == ["9000", "6985"]
 
 
 def test_a_card_may_refuse_digests_that_it_did_not_compute(tmp_path: Path) -> None:
-    terminal = Terminal(simulated_card(behaviour=Behaviour(signs_digests=False)))
+    terminal = Terminal(simulated_card(behaviour=Behaviour(hashes_itself=True)))
     terminal.login()
     assert terminal.all(*SIGN) == ["9000", "6A80"]
     terminal.all("002241AA03800140", "002A90A0059000800141", SIGN[0])

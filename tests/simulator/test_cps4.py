@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd_simulators.cards.card import Behaviour
+from cardd_simulators.cards.behaviour import Behaviour
 from tests.rig.simulator import simulated_cps4
 from tests.simulator import openssl
 from tests.simulator.terminal import DIGEST_INFO_SHA256, Terminal

@@ -78,3 +78,17 @@ def test_orders_that_do_not_exist_are_passed_over(payload: str) -> None:
                 link.sendall(len(message).to_bytes(2, "big") + message)
             assert link.recv(2) == b"\x00\x11"
             assert link.recv(17).hex() == "3bac00402a001225006480000310009000"
+
+
+def test_a_command_without_power_is_answered_and_done_by_no_card() -> None:
+    card = simulated_card()
+    with socket.create_server(("127.0.0.1", 0)) as reader, plugged(card, reader.getsockname()[1]):
+        link, _ = reader.accept()
+        link.settimeout(10)
+        with link:
+            for order, answer in ((b"", "6f00"), (b"\x01", "63c3"), (b"\x00", "6f00"), (b"\x02", "63c3")):
+                for message in (order, bytes.fromhex("00200001")):
+                    link.sendall(len(message).to_bytes(2, "big") + message)
+                assert link.recv(2) == b"\x00\x02"
+                assert link.recv(2).hex() == answer
+    assert card.count == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cardd.cli.command import Command, Context
 from cardd.cli.parser import PATH, Exit, Parser
-from cardd.cli.simulators import card_named, every
+from cardd.cli.simulators import Variants, card_named, every
 from cardd.cli.terminal import pairs
 from cardd.cli.waiting import until_told
 from cardd.errors import InvalidRequest
@@ -33,6 +33,17 @@ def _arguments(parser: Parser) -> None:
     )
     parser.add_argument("--profile", metavar=N_("NAME"), help=N_("who the holder is"))
     parser.add_argument("--pin", metavar="1234", default=DEFAULTS.pin, help=N_("the simulated card's PIN"))
+    parser.add_argument(
+        "--puk", metavar="12345678", default=DEFAULTS.puk, help=N_("its unblocking code (PUK); 12345678 by default")
+    )
+    parser.add_argument(
+        "--variant",
+        metavar=N_("NAME"),
+        dest="variants",
+        action=Variants,
+        language=parser.language,
+        help=N_("a card that differs so from the one that is known best; may be repeated:"),
+    )
     parser.add_argument(
         "--delay-ms",
         metavar="N",
@@ -77,7 +88,9 @@ async def _simulate(context: Context) -> int:
     simulator = card_named(asked.card)
     options = CardOptions(
         profile=asked.profile,
+        variants=asked.variants,
         pin=asked.pin,
+        puk=asked.puk,
         delay_ms=asked.delay_ms,
         reader=_reader(asked.reader),
         language=context.language,
@@ -112,8 +125,11 @@ async def _server(server: ServerSimulator, context: Context) -> int:
 
 def _list(context: Context, simulators: dict[str, CardSimulator], servers: dict[str, ServerSimulator]) -> None:
     language = context.language
-    told = {name: {"summary": one.summary(language), "profiles": one.profiles} for name, one in simulators.items()}
-    told |= {name: {"summary": one.summary(language), "profiles": ()} for name, one in servers.items()}
+    told = {
+        name: {"summary": one.summary(language), "profiles": one.profiles, "variants": one.variants}
+        for name, one in simulators.items()
+    }
+    told |= {name: {"summary": one.summary(language), "profiles": (), "variants": ()} for name, one in servers.items()}
     lines = [(name, _line(one, language)) for name, one in simulators.items()]
     context.answer(told, pairs([*lines, *((name, one.summary(language)) for name, one in servers.items())]))
 

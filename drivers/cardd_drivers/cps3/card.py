@@ -65,7 +65,7 @@ class Cps3Card:
             pin=self._contents.pin,
             puk=self._contents.puk,
         )
-        self._pins = self.pins_type(channel, self.info.pin, self.info.puk)
+        self._pins = self.pins_type(channel, self._files, self.info.pin, self.info.puk)
 
     def certificates(self) -> tuple[CardCertificate, ...]:
         """Return the certificates of the card's keys; read at the first call. Raises CardRefused, CardGarbled."""
@@ -76,7 +76,7 @@ class Cps3Card:
     def _read_certificates(self) -> list[CardCertificate]:
         found = []
         for file in self._contents.files:
-            self._files.select_file(self._contents.application.resolve(file.path))
+            self._files.select_listed(self._contents.application, file.path)
             found.append(CardCertificate(file.id.hex(), file.label, self._files.read_object()))
         return found
 
@@ -90,7 +90,7 @@ class Cps3Card:
         found = []
         for file in self._directories.data(self._contents):
             if number := number_of(file.label):
-                self._files.select_file(self._contents.application.resolve(file.path))
+                self._files.select_listed(self._contents.application, file.path)
                 found.append(situation(number, self._files.read_object()))
         return found
 

@@ -9,9 +9,9 @@ from cardd.apdu import LE_MAX, Command
 AID = bytes.fromhex("E828BD080F8025000001FF0010")
 CONTACTLESS_AID = bytes.fromhex("E828BD080F8025000001FF0020")
 
-SFI_SERIAL = 0x1C
-SFI_EF_DIR = 0x1E
-SFI_ODF = 0x11
+SFI_SERIAL, EF_SN = 0x1C, bytes.fromhex("3F00D003")
+SFI_EF_DIR, EF_DIR = 0x1E, bytes.fromhex("3F002F00")
+SFI_ODF, ODF = 0x11, bytes.fromhex("5031")  # in the application
 SERIAL_SIZE = 12
 SERIAL_TAG = 0x5A
 SERIAL_PREFIX = bytes.fromhex("8025000001")
@@ -20,6 +20,8 @@ PIN_TRIES = 3
 PIN_LENGTHS = (4, 8)
 PUK_TRIES = 10
 PUK_LENGTHS = (8, 8)
+
+PIN_OBJECT, CONTENT, LEFT = 0xBF8100, 0xA0, 0x9B  # the reference is the object's last byte
 
 RSA_PKCS1_SHA256 = 0x42
 RSA_PKCS1_AUTHENTICATION = 0x02
@@ -44,6 +46,12 @@ class Operation:
 def verify(reference: int) -> Command:
     """VERIFY; without body it asks for the tries left."""
     return Command(0x00, 0x20, 0x00, reference)
+
+
+def counters(reference: int) -> Command:
+    """GET DATA of a code's counters, in the master file: the other way to the tries left."""
+    wanted = bytes((0x4D, 0x08, 0x70, 0x06, 0xBF, 0x81, reference, 0x02, 0xA0, 0x80))
+    return Command(0x00, 0xCB, 0x3F, 0xFF, wanted, le=LE_MAX)
 
 
 def change(reference: int) -> Command:

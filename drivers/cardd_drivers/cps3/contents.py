@@ -1,6 +1,9 @@
 """Finding a card's serial number, PIN, keys, certificates and situations: EF.SN, EF.DIR, ODF, then the directories.
 
-No file identifier is assumed but those that ISO 7816-4 and 7816-15 fix; on real cards only the directories tell.
+No file identifier is assumed but EF.SN's and those that ISO 7816-4 and 7816-15 fix; on real cards only the directories
+tell. What a card does not tell in the shortest way is asked in the next one: a file without a short identifier is
+selected by its path, an application without EF.DIR by its name, and a file whose whole path is not known from inside
+its application. A card without EF.SN has no serial number: nothing depends on it.
 
 The holder's situations of practice are the objects CPS_ACTIVITY_01_PS to CPS_ACTIVITY_16_PS. Each is EE with 84 (the
 structure's name), 85 (its Struct_IdNat) and 86 (code of the sector, table R02). What else may stand in one is not
@@ -10,7 +13,8 @@ known, and left alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -73,6 +77,7 @@ class Directories:
 
     aid = commands.AID
     pin_tries = commands.PIN_TRIES
+    has_short_ids = True  # until the card knows none of them
     algorithms: ClassVar[Mapping[KeyPurpose, tuple[Algorithm, ...]]] = dict.fromkeys(KeyPurpose, (Algorithm.RS256,))
 
     def __init__(self, files: Files) -> None:
@@ -112,22 +117,43 @@ class Directories:
 
     def _serial(self) -> str:
         """EF.SN by its short identifier; it stands in the master file, where a card is after its reset."""
-        response = self._files.read_start(commands.SFI_SERIAL, commands.SERIAL_SIZE)
-        if not _is_serial(response):
-            self._files.select_master()
+        if self.has_short_ids:
             response = self._files.read_start(commands.SFI_SERIAL, commands.SERIAL_SIZE)
-        if not _is_serial(response):
-            raise CardIncomplete(what="serial")
-        return serial_in(response.data)
+            if not _is_serial(response):
+                self._files.select_master()
+                response = self._files.read_start(commands.SFI_SERIAL, commands.SERIAL_SIZE)
+            if _is_serial(response):
+                return serial_in(response.data)
+        try:
+            self._files.select_file(commands.EF_SN)
+            serial = serial_in(self._files.read_object())
+        except (CardRefused, CardGarbled):
+            return ""
+        self.has_short_ids = False
+        return serial
 
     def _ef_dir(self) -> bytes:
-        """EF.DIR by its short identifier, in the master file."""
-        return self._files.read_directory(commands.SFI_EF_DIR)
+        """EF.DIR, in the master file; empty for a card without."""
+        try:
+            return self._directory(commands.SFI_EF_DIR, lambda: self._files.select_file(commands.EF_DIR))
+        except CardRefused:
+            return b""
 
     def _odf(self, application: Application) -> bytes:
-        """Return the ODF by its short identifier, in the application."""
-        self._files.select_application(application.aid)
-        return self._files.read_directory(commands.SFI_ODF)
+        """Return the ODF, in the application."""
+        if self.has_short_ids:
+            self._files.select_application(application.aid)
+        return self._directory(commands.SFI_ODF, lambda: self._files.select_listed(application, commands.ODF))
+
+    def _directory(self, short_id: int, select: Callable[[], None]) -> bytes:
+        """Return the directory of this short identifier; where the card does not know it, the one that is selected."""
+        if self.has_short_ids:
+            with suppress(CardRefused):
+                return self._files.read_directory(short_id)
+        select()
+        content = self._files.read_directory()
+        self.has_short_ids = False
+        return content
 
     def _passwords(self, application: Application, odf: bytes) -> list[Password]:
         return passwords(self._records(application, odf, DirectoryType.AUTHENTICATION))
@@ -141,15 +167,12 @@ class Directories:
             raise CardGarbled(what="more directories than any card has")
         records = b""
         for path in paths:
-            self._files.select_file(application.resolve(path))
+            self._files.select_listed(application, path)
             records += self._files.read_directory()
         return records
 
     def _application(self) -> Application:
-        try:
-            listed = applications(self._ef_dir())
-        except CardRefused as refusal:
-            raise CardIncomplete(what="EF.DIR") from refusal
+        listed = applications(self._ef_dir()) or [Application(self.aid, label="", path=b"")]
         found = next((application for application in listed if application.aid == self.aid), None)
         if found is None:
             raise CardIncomplete(what="application")

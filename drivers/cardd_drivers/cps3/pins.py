@@ -19,8 +19,9 @@ from cardd.errors import (
 )
 from cardd.model import PinInfo, PinStatus
 from cardd.secret import Secret
+from cardd.tlv import parse_one
 from cardd_drivers.cps3 import commands
-from cardd_drivers.pkcs15.files import refused
+from cardd_drivers.pkcs15.files import Files, refused
 
 DIGITS = range(ord("0"), ord("9") + 1)
 
@@ -31,8 +32,9 @@ class CardPins:
     Raises PinFormat without having sent anything for a code that cannot be right.
     """
 
-    def __init__(self, channel: Channel, pin: PinInfo | None, puk: PinInfo | None) -> None:
+    def __init__(self, channel: Channel, files: Files, pin: PinInfo | None, puk: PinInfo | None) -> None:
         self._channel = channel
+        self._files = files
         self._known_pin = pin
         self._known_puk = puk
 
@@ -51,12 +53,28 @@ class CardPins:
         return self._known_puk
 
     def status(self, code: PinInfo) -> PinStatus:
-        """Return the tries left: all of them on a card that is already verified, as the right code restores them."""
-        response = self._channel.transmit(commands.verify(code.reference))
+        """Return the tries left: all of them on a card that is already verified, as the right code restores them.
+
+        VERIFY without body tells; where a card refuses that, its counters do. Raises CardRefused when neither does: no
+        code is presented to such a card (rule 4).
+        """
+        command = commands.verify(code.reference)
+        response = self._channel.transmit(command)
         left = code.tries if response.ok else tries_left(response.sw)
         if left is None:
-            raise refused(commands.verify(code.reference), response)
+            left = self._counted(code)
+        if left is None:
+            raise refused(command, response)
         return PinStatus(left)
+
+    def _counted(self, code: PinInfo) -> int | None:
+        """Return the tries left as the card counts them; None for one that does not tell. Raises CardGarbled."""
+        self._files.select_master()
+        response = self._channel.transmit(commands.counters(code.reference))
+        if not response.ok:
+            return None
+        found = parse_one(response.data).find(commands.PIN_OBJECT | code.reference, commands.CONTENT, commands.LEFT)
+        return found.value[0] if found and len(found.value) == 1 else None
 
     def verify(self, pin: Secret | None) -> None:
         """Present the PIN; None has the reader's keypad ask for it.

@@ -10,15 +10,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from cardd.apdu import LE_MAX, Command
-from cardd.errors import CardGarbled, CardRefused
 from cardd.model import Algorithm, KeyPurpose
-from cardd_drivers.cps3.contents import Directories, serial_in
+from cardd_drivers.cps3.contents import Directories
 from cardd_drivers.pkcs15.files import Files
-from cardd_drivers.pkcs15.objects import MASTER_FILE, Application
-
-EF_DIR = bytes.fromhex("3F002F00")
-EF_SN = bytes.fromhex("3F00D003")  # a CPS3's: a CPS4 may have it elsewhere, or nowhere
-ODF = bytes.fromhex("5031")
+from cardd_drivers.pkcs15.objects import MASTER_FILE
 
 
 class Cps4Files(Files):
@@ -32,28 +27,17 @@ class Cps4Files(Files):
         """SELECT by path from the master file."""
         return Command(self.cla, 0xA4, 0x08, 0x00, path.removeprefix(MASTER_FILE), le=LE_MAX)
 
+    def relative_command(self, path: bytes) -> Command:
+        """SELECT by path from the current DF."""
+        return Command(self.cla, 0xA4, 0x09, 0x00, path, le=LE_MAX)
+
 
 class Cps4Directories(Directories):
-    """Finds everything by paths."""
+    """Finds everything by paths; EF.SN is looked for where a CPS3 has it."""
 
+    has_short_ids = False
     algorithms: ClassVar[Mapping[KeyPurpose, tuple[Algorithm, ...]]] = {
         KeyPurpose.SIGNATURE: (Algorithm.RS256, Algorithm.PS256),
         KeyPurpose.AUTHENTICATION: (Algorithm.RS256,),
         KeyPurpose.TECHNICAL: (Algorithm.RS256,),
     }
-
-    def _serial(self) -> str:
-        """Return the serial number, empty for a card without EF.SN or with another one: nothing depends on it."""
-        try:
-            self._files.select_file(EF_SN)
-            return serial_in(self._files.read_object())
-        except (CardRefused, CardGarbled):
-            return ""
-
-    def _ef_dir(self) -> bytes:
-        self._files.select_file(EF_DIR)
-        return self._files.read_directory()
-
-    def _odf(self, application: Application) -> bytes:
-        self._files.select_file(application.resolve(ODF))
-        return self._files.read_directory()

@@ -14,6 +14,7 @@ from cardd.apdu import LE_MAX, SW, Command, Response
 from cardd.driver import Channel
 from cardd.errors import CardGarbled, CardRefused
 from cardd.tlv import announced_size
+from cardd_drivers.pkcs15.objects import Application
 
 FILE_MAX = 16 * 1024
 READS_MAX = 512  # in one transaction; the whole of a CPx takes 25, or 290 when it gives 17 bytes at a time
@@ -27,6 +28,7 @@ COMMAND_NAMES = {
     0x88: "INTERNAL AUTHENTICATE",
     0xA4: "SELECT",
     0xB0: "READ BINARY",
+    0xCB: "GET DATA",
 }
 
 
@@ -72,6 +74,15 @@ class Files:
         """Go to a file, by its path from the master file (3F00 included). Raises CardRefused."""
         self._select(self.path_command(path))
 
+    def select_listed(self, application: Application, path: bytes) -> None:
+        """Go to a file that the application's directories name, whichever way its path is known. Raises CardRefused."""
+        whole = application.resolve(path)
+        if whole is not None:
+            self.select_file(whole)
+        else:
+            self.select_application(application.aid)
+            self._select(self.relative_command(path))
+
     def master_command(self) -> Command:
         """SELECT the master file, no answer wanted."""
         return Command(self.cla, 0xA4, 0x02, 0x0C, bytes.fromhex("3F00"))
@@ -82,6 +93,10 @@ class Files:
 
     def path_command(self, path: bytes) -> Command:
         """SELECT by path, no answer wanted."""
+        return Command(self.cla, 0xA4, 0x09, 0x0C, path)
+
+    def relative_command(self, path: bytes) -> Command:
+        """SELECT by path from the current DF, no answer wanted."""
         return Command(self.cla, 0xA4, 0x09, 0x0C, path)
 
     def read_start(self, sfi: int, size: int) -> Response:

@@ -42,15 +42,20 @@ class DirectoryType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One application of the card: its DF name, its label and the path of its DF (empty when EF.DIR has none)."""
+    """One application of the card: its DF name, its label and the path of its DF, empty where EF.DIR has none."""
 
     aid: bytes
     label: str
     path: bytes
 
-    def resolve(self, path: bytes) -> bytes:
-        """Return the path, from the master file, of a file that this application names, also relative to its DF."""
-        return path if path.startswith(MASTER_FILE) else (self.path or MASTER_FILE) + path
+    def resolve(self, path: bytes) -> bytes | None:
+        """Return the path, from the master file, of a file that this application names, also relative to its DF.
+
+        None for a relative one where the DF's own path is not known.
+        """
+        if path.startswith(MASTER_FILE):
+            return path
+        return self.path + path if self.path else None
 
 
 def applications(ef_dir: bytes) -> list[Application]:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from cardd.apdu import CHAINING, SW, Command, Protocol, Response
 from cardd_simulators.cards import environment, objects
+from cardd_simulators.cards.behaviour import Behaviour
 from cardd_simulators.cards.contents import CONTACTLESS_AID, CONTACTLESS_FOLDER, CardContents, der
 from cardd_simulators.cards.environment import Environment, Key
 from cardd_simulators.cards.files import File, FileCommands, Selection
@@ -31,22 +32,6 @@ CHAIN_MAX = 1024
 LOG_LENGTH = 10_000
 HEADER = 4
 TECHNICAL_KEY = 0x83
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """What may differ between cards.
-
-    ``strict``: key references resolve only inside the application, and SELECT clears the security environment.
-    ``signs_digests``: whether a digest that was computed off the card is signed; else the last block is wanted.
-    ``detour``: whether a CPS4's channel 1 opens only after its other applications were selected.
-    ``one_signature_a_pin``: whether a signature ends the login.
-    """
-
-    strict: bool = False
-    signs_digests: bool = True
-    detour: bool = False
-    one_signature_a_pin: bool = False
 
 
 class SimulatedCard:
@@ -83,7 +68,7 @@ class SimulatedCard:
             PIN_REFERENCE: Pin(pin, PIN_TRIES, (PIN_MINIMUM, len(pin)), self.blocked),
             PUK_REFERENCE: Pin(puk, PUK_TRIES, (PUK_LENGTH, PUK_LENGTH), self.blocked),
         }
-        self._selection = Selection(self.contents(issued, len(pin)).files())
+        self._selection = Selection(self.contents(issued, len(pin), self._behaviour).files())
         self._files = FileCommands(self._selection, lambda: self._pins[PIN_REFERENCE].verified)
         self._environment = self._new_environment()
         self._transmission = Transmission(self.protocol, self._chained)
@@ -198,7 +183,7 @@ class SimulatedCard:
 
     def _select(self, command: Command) -> bytes:
         answer = self._files.select(command)
-        if self._behaviour.strict:
+        if self._behaviour.strict_references:
             self._environment.clear()
         return answer
 
@@ -218,6 +203,8 @@ class SimulatedCard:
         pin = self._pin(command.p1 == 0, command.p2)
         if command.data:
             pin.present(command.data)
+        elif self._behaviour.no_empty_verify:
+            raise Refused(SW.WRONG_LENGTH)
         elif pin.status != SW.OK:
             raise Refused(pin.status)
         return b""
@@ -253,7 +240,7 @@ class SimulatedCard:
         }
 
     def _is_reachable(self) -> bool:
-        return not self._behaviour.strict or self._selection.folder.name == self.contents.aid
+        return not self._behaviour.strict_references or self._selection.folder.name == self.contents.aid
 
     def _set_environment(self, command: Command) -> bytes:
         if command.p1 != 0x41:
@@ -274,7 +261,7 @@ class SimulatedCard:
         raise Refused(SW.BAD_P1P2)
 
     def _sign(self, digest: bytes) -> bytes:
-        if digest and not self._behaviour.signs_digests:
+        if digest and self._behaviour.hashes_itself:
             raise Refused(SW.BAD_DATA)
         self._need_pin()
         signature = self._environment.sign(digest)

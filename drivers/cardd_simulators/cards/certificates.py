@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from cardd.tlv import encode
+from cardd_simulators.cards.behaviour import USUAL, Behaviour
 from cardd_simulators.cards.profiles import Profile
 
 AUTHORITY_KEY_SIZE = 4096
@@ -120,10 +121,23 @@ def key_usage(
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whose card it is: a profile, and the ten digits of the card number."""
+    """Whose card it is: a profile, the ten digits of the card number, and in what the certificates differ."""
 
     profile: Profile
     card_number: str
+    behaviour: Behaviour = USUAL
+
+    @property
+    def common_name(self) -> str:
+        """Return the certificate's CN: the national identifier, but for the cards whose name has none."""
+        unusual = self.behaviour.name_without_id or self.behaviour.no_national_id
+        return f"SIM PORTEUR {self.card_number}" if unusual else self.profile.national_id
+
+    @property
+    def principal(self) -> str:
+        """Return the UPN of the authentication certificate."""
+        account = "porteur" if self.behaviour.no_national_id else self.profile.national_id
+        return f"{account}@carte-cps.invalid"
 
 
 def signature_certificate(holder: Holder, key: rsa.RSAPublicKey, authority: Authority) -> x509.Certificate:
@@ -158,10 +172,10 @@ def technical_certificate(holder: Holder, key: rsa.RSAPublicKey, authority: Auth
 def _builder(
     holder: Holder, key: rsa.RSAPublicKey, authority: Authority, subject: x509.Name | None = None
 ) -> x509.CertificateBuilder:
-    begin = datetime.now(UTC) - BACKDATED
+    begin = datetime.now(UTC) - BACKDATED + holder.behaviour.shift
     builder = (
         x509.CertificateBuilder()
-        .subject_name(subject or _subject(holder.profile))
+        .subject_name(subject or _subject(holder))
         .issuer_name(authority.certificate.subject)
         .public_key(key)
         .serial_number(x509.random_serial_number())
@@ -177,11 +191,12 @@ def _builder(
     return builder
 
 
-def _subject(profile: Profile) -> x509.Name:
+def _subject(holder: Holder) -> x509.Name:
     """Country, the title where there is one, and given name, number and name together in one RDN."""
+    profile = holder.profile
     person = [
         x509.NameAttribute(NameOID.GIVEN_NAME, profile.given_name),
-        x509.NameAttribute(NameOID.COMMON_NAME, profile.national_id),
+        x509.NameAttribute(NameOID.COMMON_NAME, holder.common_name),
         x509.NameAttribute(NameOID.SURNAME, profile.family_name),
     ]
     rdns = [x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COUNTRY_NAME, "FR")])]
@@ -200,8 +215,7 @@ def _card_name(holder: Holder) -> x509.Name:
 
 
 def _principal(holder: Holder) -> x509.OtherName:
-    name = f"{holder.profile.national_id}@carte-cps.invalid"
-    return x509.OtherName(USER_PRINCIPAL_NAME, encode(UTF8_STRING, name.encode()))
+    return x509.OtherName(USER_PRINCIPAL_NAME, encode(UTF8_STRING, holder.principal.encode()))
 
 
 def _status_service() -> x509.AuthorityInformationAccess:

@@ -6,10 +6,13 @@ CPS_DATA, CPS_ID_CARD and CPS_NAME_PS hold is not known: theirs is plain text, o
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardd.tlv import encode
 from cardd_simulators.cards import objects
+from cardd_simulators.cards.behaviour import Behaviour
 from cardd_simulators.cards.files import ADMINISTRATION, ALWAYS, MASTER_FILE, PIN, File, Folder
 from cardd_simulators.cards.objects import DataEntry, KeyEntry
 from cardd_simulators.cards.profiles import Activity
@@ -19,6 +22,7 @@ ROOT_AID = bytes.fromhex("8025000001FF0100")
 CONTACT_AID = bytes.fromhex("E828BD080F8025000001FF0010")
 CONTACTLESS_AID = bytes.fromhex("E828BD080F8025000001FF0020")
 CONTACT_FOLDER, CONTACTLESS_FOLDER = 0x0001, 0x0002
+EF_DIR, EF_SN = 0x2F00, 0xD003
 
 EF_ATR = bytes.fromhex(
     "804301B8460404B0ECC147039401804F088025000001FF0100E01002020104020201040202010002020100780806062B8122F8780282029000"
@@ -37,35 +41,48 @@ class CardContents:
     algorithms: tuple[objects.AlgorithmEntry, ...] = objects.ALGORITHMS
     signature_key, authentication_key = 0x81, 0x82
 
-    def __init__(self, card: Issued, pin_length: int) -> None:
+    def __init__(self, card: Issued, pin_length: int, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
         self._card = card
         self._pin_length = pin_length
 
     def files(self) -> Folder:
         """Return the master file and all below it."""
-        application = Folder(self.folder, self.aid, [*self._directories(), *self._certificates(), *self._data()])
-        return Folder(MASTER_FILE, ROOT_AID, [*self._master_files(), application])
+        own = [*self._directories(), *self._certificates(), *self._data()]
+        application = Folder(self.folder, self.aid, list(map(self._as_found, own)))
+        lacking = {EF_DIR: self._behaviour.no_ef_dir, EF_SN: self._behaviour.no_ef_sn}
+        there = [self._as_found(file) for file in self._master_files() if not lacking.get(file.identifier)]
+        return Folder(MASTER_FILE, ROOT_AID, [*there, application])
+
+    def _as_found(self, file: File) -> File:
+        return replace(file, short_identifier=None) if self._behaviour.no_short_ids else file
 
     def _master_files(self) -> list[File]:
         locked = {"update": ADMINISTRATION, "delete": ADMINISTRATION}
         return [
-            File(0x2F00, bytearray(self._ef_dir()), 0x1E, **locked),
+            File(EF_DIR, bytearray(self._ef_dir()), 0x1E, **locked),
             File(0x2F01, bytearray(EF_ATR), 0x1D, **locked),
-            File(0xD003, bytearray(self._ef_sn()), 0x1C),
+            File(EF_SN, bytearray(self._ef_sn()), 0x1C),
         ]
 
     def _ef_dir(self) -> bytes:
         """Return EF.DIR, the contactless record first: OpenSC moves the second application it knows to the front."""
-        return application_record(CONTACTLESS_AID, b"CPS3CL", CONTACTLESS_FOLDER) + application_record(
+        return self._record(CONTACTLESS_AID, b"CPS3CL", CONTACTLESS_FOLDER) + self._record(
             CONTACT_AID, b"CPS3", CONTACT_FOLDER
         )
+
+    def _record(self, aid: bytes, label: bytes, folder: int) -> bytes:
+        """Return one record of EF.DIR."""
+        path = b"" if self._behaviour.ef_dir_without_paths else encode(0x51, absolute_path(folder))
+        return encode(0x61, encode(0x4F, aid) + encode(0x50, label) + path)
 
     def _ef_sn(self) -> bytes:
         return encode(0x5A, bytes.fromhex(f"8025000001{self._card.serial}0F"))
 
     def _path(self, identifier: int) -> bytes:
         """Of a file in the application."""
-        return absolute_path(self.folder, identifier)
+        whole = absolute_path(self.folder, identifier)
+        return whole[-2:] if self._behaviour.relative_paths else whole
 
     def _directories(self) -> list[File]:
         label = self.label_form.format(self._card.card_number)
@@ -135,11 +152,6 @@ class CardContents:
 def absolute_path(*identifiers: int) -> bytes:
     """Return the path from the master file."""
     return b"".join(identifier.to_bytes(2, "big") for identifier in (MASTER_FILE, *identifiers))
-
-
-def application_record(aid: bytes, label: bytes, folder: int) -> bytes:
-    """Return one record of EF.DIR."""
-    return encode(0x61, encode(0x4F, aid) + encode(0x50, label) + encode(0x51, absolute_path(folder)))
 
 
 def der(credential: Credential) -> bytearray:

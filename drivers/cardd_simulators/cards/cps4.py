@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from cardd.apdu import SW, Command, Protocol, Response
 from cardd_simulators.cards.card import PIN_REFERENCE, PUK_REFERENCE, SimulatedCard
-from cardd_simulators.cards.contents import CONTACT_AID, ROOT_AID, CardContents, application_record
+from cardd_simulators.cards.contents import CONTACT_AID, EF_DIR, EF_SN, ROOT_AID, CardContents
 from cardd_simulators.cards.environment import CONFIDENTIALITY, RAW, SIGNATURE, Environment, fields_in
 from cardd_simulators.cards.files import File
 from cardd_simulators.cards.interface import Refused
@@ -97,10 +97,10 @@ class Cps4Contents(CardContents):
     )
 
     def _master_files(self) -> list[File]:
-        return [File(0x2F00, bytearray(self._ef_dir())), File(0xD003, bytearray(self._ef_sn()))]
+        return [File(EF_DIR, bytearray(self._ef_dir())), File(EF_SN, bytearray(self._ef_sn()))]
 
     def _ef_dir(self) -> bytes:
-        return application_record(self.aid, b"CPS4", self.folder)
+        return self._record(self.aid, b"CPS4", self.folder)
 
     def _directories(self) -> list[File]:
         return [replace(file, short_identifier=None) for file in super()._directories()]

@@ -12,6 +12,7 @@ from cardd.errors import InvalidRequest
 from cardd.ports import ReaderSource
 from cardd.simulator import CardOptions
 from cardd_simulators import texts
+from cardd_simulators.cards.behaviour import VARIANTS, behaving
 from cardd_simulators.cards.card import PIN_MINIMUM, PUK_LENGTH, SimulatedCard, SimulatedContactless
 from cardd_simulators.cards.cps4 import SimulatedCps4
 from cardd_simulators.cards.inprocess import READER, InProcessReader, InProcessReaders
@@ -21,6 +22,8 @@ from cardd_simulators.cards.store import Store
 from cardd_simulators.cards.vitale import SimulatedVitale
 from cardd_simulators.cards.vpcd import ReaderState, VpcdSlot
 
+CPS3_ONLY, CPS4_ONLY = {"no-short-ids", "hashes-itself"}, {"detour"}
+WITHOUT_PIN = {"no-ef-sn", "no-ef-dir", "ef-dir-without-paths", "relative-paths", "no-short-ids", "strict-references"}
 PIN_MAXIMUM = 8
 DELAY_MAXIMUM = 60_000
 
@@ -30,6 +33,7 @@ class BaseSimulator(ABC):
 
     name: str
     profiles: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
 
     @abstractmethod
     def check(self, options: CardOptions) -> None:
@@ -42,6 +46,10 @@ class BaseSimulator(ABC):
     def summary(self, language: str) -> str:
         """Return what is simulated, in one sentence."""
         return texts.CARDS[language][f"{self.name}.summary"]
+
+    def describe(self, variant: str, language: str) -> str:
+        """Return what is otherwise with a card of this variant, in one sentence."""
+        return texts.VARIANTS[language][variant]
 
     async def run(self, options: CardOptions, report: Callable[[str], None]) -> None:
         """Keep the card in the virtual reader until cancelled."""
@@ -74,9 +82,10 @@ class Cps3Simulator(BaseSimulator):
     generation: ClassVar[str] = "cps3"
     card_type: ClassVar[type[SimulatedCard]] = SimulatedCard
     profiles = tuple(PROFILES)
+    variants = tuple(variant for variant in VARIANTS if variant not in CPS4_ONLY)
 
     def check(self, options: CardOptions) -> None:
-        """Refuse a profile that there is not, and a PIN, PUK or delay that cannot be."""
+        """Refuse a profile or variant that there is not, and a PIN, PUK or delay that cannot be."""
         if not (_is_digits(options.pin) and PIN_MINIMUM <= len(options.pin) <= PIN_MAXIMUM):
             raise InvalidRequest(where="pin", why=f"{PIN_MINIMUM}-{PIN_MAXIMUM}")
         if not (_is_digits(options.puk) and len(options.puk) == PUK_LENGTH):
@@ -84,13 +93,17 @@ class Cps3Simulator(BaseSimulator):
         if not 0 <= options.delay_ms <= DELAY_MAXIMUM:
             raise InvalidRequest(where="delay_ms", why=f"0-{DELAY_MAXIMUM}")
         _profile(options)
+        for variant in options.variants:
+            if variant not in self.variants:
+                raise InvalidRequest(where="variant", why="expected", expected=", ".join(self.variants))
 
     def card(self, options: CardOptions) -> SimulatedCard:
         """Return the card itself, made from the keys of the options' directory."""
         self.check(options)
-        issued = Store(options.state).issue(_profile(options), len(options.pin), self.generation)
-        delays = Delays(options.delay_ms)
-        return self.card_type(issued, pin=options.pin.encode(), puk=options.puk.encode(), delays=delays)
+        behaviour = behaving(options.variants)
+        issued = Store(options.state).issue(_profile(options), len(options.pin), self.generation, behaviour)
+        pin, puk = options.pin.encode(), options.puk.encode()
+        return self.card_type(issued, pin=pin, puk=puk, behaviour=behaviour, delays=Delays(options.delay_ms))
 
     def authorities(self, options: CardOptions) -> list[bytes]:
         """Return the fictitious authorities (DER)."""
@@ -103,6 +116,7 @@ class Cps4Simulator(Cps3Simulator):
     name: str = "cps4"
     generation: ClassVar[str] = "cps4"
     card_type: ClassVar[type[SimulatedCard]] = SimulatedCps4
+    variants = tuple(variant for variant in VARIANTS if variant not in CPS3_ONLY)
 
 
 class ContactlessSimulator(Cps3Simulator):
@@ -110,6 +124,7 @@ class ContactlessSimulator(Cps3Simulator):
 
     name: str = "cps3-contactless"
     card_type: ClassVar[type[SimulatedCard]] = SimulatedContactless
+    variants = tuple(variant for variant in VARIANTS if variant in WITHOUT_PIN)
 
 
 class VitaleSimulator(BaseSimulator):
@@ -118,9 +133,10 @@ class VitaleSimulator(BaseSimulator):
     name: str = "vitale-atr"
 
     def check(self, options: CardOptions) -> None:
-        """Refuse a profile: nothing but the reader can be chosen."""
-        if options.profile:
-            raise InvalidRequest(where="profile", why="–")
+        """Refuse a profile and variants: nothing but the reader can be chosen."""
+        for where, given in (("profile", options.profile), ("variant", options.variants)):
+            if given:
+                raise InvalidRequest(where=where, why="–")
 
     def card(self, options: CardOptions) -> SimulatedVitale:
         """Return the card itself."""

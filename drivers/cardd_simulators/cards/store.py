@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from cardd_simulators.cards.behaviour import USUAL, Behaviour
 from cardd_simulators.cards.certificates import (
     Authority,
     Holder,
@@ -97,18 +98,21 @@ class Store:
         """Return the authorities of ``chain`` (DER), of which a card does not bring along the one that issued it."""
         return [found.public_bytes(Encoding.DER) for found in x509.load_pem_x509_certificates(self.chain.read_bytes())]
 
-    def issue(self, profile: Profile, pin_length: int, generation: str = "cps3") -> Issued:
+    def issue(
+        self, profile: Profile, pin_length: int, generation: str = "cps3", behaviour: Behaviour = USUAL
+    ) -> Issued:
         """Return the card of this profile, made at the first call.
 
-        What a card's files tell, its PIN's length and its generation, has a part: another file system is another card.
+        What a card's files tell, its PIN's length, generation and behaviour, has a part: another file system is
+        another card.
         """
         with self._locked():
             persons = self._authorities()
-            name = f"{profile.name}-{pin_length}"
+            name = "-".join([profile.name, str(pin_length), *behaviour.names])
             folder = self.directory / (name if generation == "cps3" else f"{generation}-{name}")
             folder.mkdir(mode=0o700, exist_ok=True)
-            known = self._load(folder, profile)
-            return known if known and _is_of(known, persons) else self._make(folder, profile, persons)
+            known = self._load(folder, profile, behaviour)
+            return known if known and _is_of(known, persons) else self._make(folder, profile, behaviour, persons)
 
     def path(self, name: str, suffix: str = "pem") -> Path:
         """Return the file in which ``credential`` keeps what has this name; other forms of it may be put beside."""
@@ -146,20 +150,20 @@ class Store:
         _write(self.chain, b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain))
         return persons
 
-    def _load(self, folder: Path, profile: Profile) -> Issued | None:
+    def _load(self, folder: Path, profile: Profile, behaviour: Behaviour) -> Issued | None:
         serial = folder / "serial"
         if not serial.exists():
             return None
         content, _, number = serial.read_text("ascii").partition(" ")
-        loaded = {name: _load_credential(folder / f"{name}.pem") for name in CERTIFICATES}
+        loaded = {name: _load_credential(folder / f"{name}.pem", behaviour.shift) for name in CERTIFICATES}
         found = {name: credential for name, credential in loaded.items() if credential}
         complete = found.keys() == loaded.keys() and content == _content(profile)
         return Issued(profile, number, **found) if complete else None
 
-    def _make(self, folder: Path, profile: Profile, persons: Authority) -> Issued:
+    def _make(self, folder: Path, profile: Profile, behaviour: Behaviour, persons: Authority) -> Issued:
         keys = {name: rsa.generate_private_key(65537, CARD_KEY_SIZE) for name in CERTIFICATES}
         serial = _serial(folder.name, keys["signature"].public_key(), _content(profile))
-        holder = Holder(profile, card_number(serial))
+        holder = Holder(profile, card_number(serial), behaviour)
         made = {
             name: Credential(keys[name], certify(holder, keys[name].public_key(), persons))
             for name, certify in CERTIFICATES.items()
@@ -191,14 +195,18 @@ def _serial(name: str, key: rsa.RSAPublicKey, content: str) -> str:
     return f"99{int.from_bytes(seed, 'big') % 10**6:06}"
 
 
-def _load_credential(path: Path) -> Credential | None:
-    """Return what ``_write_credential`` wrote; None when there is nothing, or when the certificate ends soon."""
+def _load_credential(path: Path, shift: timedelta = timedelta(0)) -> Credential | None:
+    """Return what ``_write_credential`` wrote; None when there is nothing, or when the certificate ends soon.
+
+    ``shift`` is how much later than usual it is meant to end.
+    """
     if not path.exists():
         return None
     pem = path.read_bytes()
     key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)  # our own; the check takes 0.3 s
     certificate = x509.load_pem_x509_certificate(pem)
-    if not isinstance(key, rsa.RSAPrivateKey) or certificate.not_valid_after_utc < datetime.now(UTC) + RENEWED_BEFORE:
+    ends_soon = certificate.not_valid_after_utc - shift < datetime.now(UTC) + RENEWED_BEFORE
+    if not isinstance(key, rsa.RSAPrivateKey) or ends_soon:
         return None
     return Credential(key, certificate)
 

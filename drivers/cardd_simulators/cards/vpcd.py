@@ -1,7 +1,7 @@
 """A simulated card in a virtual reader of vsmartcard-vpcd.
 
 Wire: a 16-bit big-endian length and a payload. Payloads of one byte are orders (off, on, reset, ATR), the others are
-APDUs; only the ATR and the APDUs are answered.
+APDUs; only the ATR and the APDUs are answered, an APDU without power too: the reader would wait for ever.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from enum import Enum
 from cardd_simulators.cards.interface import PoweredCard
 
 OFF, ON, RESET, ATR = 0, 1, 2, 4
+NO_POWER = bytes.fromhex("6F00")  # no precise diagnosis (ISO/IEC 7816-4, 5.6)
 LENGTH_SIZE = 2
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0  # seconds between tries to reach a reader that is not there
 CONNECT_TIMEOUT = 5.0
@@ -43,6 +44,7 @@ class VpcdSlot:
         self._lock = threading.Lock()
         self._link: socket.socket | None = None
         self._reported: ReaderState | None = None
+        self._is_powered = False
 
     def run(self) -> None:
         """Insert the card, and again whenever the reader was away; returns after ``stop``."""
@@ -76,7 +78,7 @@ class VpcdSlot:
             with contextlib.suppress(OSError):
                 self._serve(link)
             self._hold(None)
-        self._card.power_off()
+        self._power_off()
         return True
 
     def _hold(self, link: socket.socket | None) -> None:
@@ -92,19 +94,26 @@ class VpcdSlot:
 
     def _serve(self, link: socket.socket) -> None:
         while (message := _receive(link)) is not None:
-            answer = self._card.process(message) if len(message) > 1 else self._obey(message)
+            answer = self._process(message) if len(message) > 1 else self._obey(message)
             if answer:
                 link.sendall(len(answer).to_bytes(LENGTH_SIZE, "big") + answer)
+
+    def _process(self, apdu: bytes) -> bytes:
+        return self._card.process(apdu) if self._is_powered else NO_POWER
+
+    def _power_off(self) -> None:
+        self._is_powered = False
+        self._card.power_off()
 
     def _obey(self, message: bytes) -> bytes:
         """Follow an order, if it is one; only the order for the ATR has an answer."""
         order = message[0] if message else None
         if order == OFF:
-            self._card.power_off()
-        elif order == ON:
-            self._card.power_on()
-        elif order == RESET:
-            self._card.reset()
+            self._power_off()
+        elif order in (ON, RESET):
+            self._is_powered = True
+            start = self._card.power_on if order == ON else self._card.reset
+            start()
         return self._card.atr if order == ATR else b""
 
 
