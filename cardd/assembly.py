@@ -20,7 +20,7 @@ from cardd.core.lifecycle import Lifecycle, Outer, Part
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry, Readers
-from cardd.core.recording import CountedRefusals, Pseudonyms
+from cardd.core.recording import CountedRefusals, DocumentNames, Pseudonyms
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes
@@ -98,7 +98,8 @@ def assemble(config: Config, outside: Outside) -> Parts:
     clients = Clients(outside.store, prompter, clock, lifecycle, allowed_origins=frozenset(config.web.allowed_origins))
     consents = Consents(prompter, clock, config.consent)
     pins = PinEntry(prompter)
-    signing = Signing(sessions, consents, pins, audit)
+    pseudonyms = Pseudonyms(outside.store)
+    signing = Signing(sessions, consents, pins, audit, DocumentNames(config.audit.documents, pseudonyms))
     situations = Situations(signing, sessions, prompter)
     expiry = ExpiryWatch(outside.store, clock, events)
     authorities = KnownAuthorities(config.trust.authorities, outside.authorities)
@@ -141,7 +142,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
             situations,
             organisation,
             ecps,
-            Pseudonyms(outside.store),
+            pseudonyms,
             audit,
             clock,
             config.dmp,

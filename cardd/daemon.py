@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Sequence
@@ -13,13 +14,15 @@ from cardd.agent.dialogs import Dialogs
 from cardd.agent.server import AgentServer, RefusedAgent
 from cardd.assembly import Outside, assemble
 from cardd.config import Config
-from cardd.core.lifecycle import Outer
-from cardd.errors import AuditUnavailable, PromptError, StateUnavailable
+from cardd.core.lifecycle import Background, Outer
+from cardd.errors import AuditKeyMissing, AuditUnavailable, PromptError, SecretStoreUnavailable, StateUnavailable
 from cardd.model import AuditEntry, Outcome, Question
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import ReaderSource
 from cardd.system import host, systemd
-from cardd.system.audit_store import SqliteAuditLog
+from cardd.system.audit_heads import KEY, SECOND
+from cardd.system.audit_sinks import AuditSinks
+from cardd.system.audit_store import Custody, SqliteAuditLog
 from cardd.system.host import SystemClock
 from cardd.system.listening import listen
 from cardd.system.logind import DesktopEvent, Logind
@@ -53,8 +56,13 @@ class Daemon:
             program=str(pinentry) if pinentry else None, timeout=config.prompt.timeout, agents=self._agents
         )
         self._reports: set[asyncio.Task[None]] = set()
+        self._background = Background()
         clock = SystemClock()
-        self._audit = audit = SqliteAuditLog(config.audit.directory, clock)
+        self._secrets = OsSecrets()
+        self._sinks = AuditSinks(config.audit.sinks, os.uname().nodename)
+        second = config.state.directory / SECOND
+        custody = Custody(second, goes_on=config.audit.broken == "record", told=self._sinks.tell)
+        self._audit = audit = SqliteAuditLog(config.audit.directory, clock, custody)
         logind = Logind(self._desktop_changed)
         revocation = RevocationHttp()
         timestamps = TimestampHttp(timestamp.url, timeout=timestamp.timeout) if timestamp.url else None
@@ -62,7 +70,7 @@ class Daemon:
             clock=clock,
             audit=audit,
             store=FileStore(config.state.directory),
-            secrets=OsSecrets(),
+            secrets=self._secrets,
             prompter=self._dialogs,
             sources=sources if sources is not None else (PcscReaders(),),
             listen=self._listen,
@@ -72,7 +80,9 @@ class Daemon:
             timestamps=timestamps,
             authorities=authorities,
             parts=(
-                Outer("audit", stopping=audit.close),  # the last to stop: every other part may record until its end
+                Outer("audit sinks", watching=self._sinks.watch, stopping=self._sinks.stop),
+                # the last to stop but for its sinks: every other part may record until its end
+                Outer("audit", starting=self._seal_audit, watching=self._open_audit, stopping=audit.close),
                 Outer("agents", stopping=self._stop_agents),
                 Outer("logind", watching=logind.start, stopping=logind.stop),
                 Outer("revocation", stopping=revocation.close),
@@ -99,6 +109,32 @@ class Daemon:
         sockets = listen(systemd.take(), listening.tcp, listening.socket, listening.agent_socket)
         self._dialogs.start(sockets.agents)
         return sockets.api
+
+    async def _seal_audit(self) -> None:
+        """Have the log's head sealed where that is configured. Raises AuditKeyMissing."""
+        if not self._config.audit.sealed:
+            return
+        try:
+            key = await self._secrets.get(KEY)
+        except SecretStoreUnavailable as error:
+            raise AuditKeyMissing(why=error.why) from error
+        if key is None:
+            raise AuditKeyMissing(why=KEY)
+        self._audit.seal_with(key)
+
+    async def _open_audit(self) -> None:
+        self._background.start(self._look_at_audit())
+
+    async def _look_at_audit(self) -> None:
+        """Tell at once, and not with the first signature, that the log is not as it was left."""
+        found: AuditUnavailable | StateUnavailable | None = None
+        try:
+            await self._audit.open()
+        except (AuditUnavailable, StateUnavailable) as broken:
+            found = broken
+        if found is not None:
+            told = found.told("en")
+            log.error("%s: %s %s", found.code, told.detail, told.remedy)
 
     def _agent_refused(self, refused: RefusedAgent) -> None:
         report = asyncio.ensure_future(self._report_agent(refused))

@@ -10,6 +10,7 @@ import errno
 from cardd.cli.command import Context, as_json
 from cardd.cli.parser import Exit
 from cardd.errors import (
+    AuditDamaged,
     AuditUnavailable,
     CardAmbiguous,
     CarddError,
@@ -118,6 +119,7 @@ def _reason(error: CarddError, language: str) -> str | None:
         from cardd.config.reference import explain  # noqa: PLC0415 - only for this error
 
         return explain(error, language)
-    if isinstance(error, AuditUnavailable) and "detail" not in error.params:  # met while reading it ourselves
+    # met while reading it ourselves
+    if type(error) in (AuditUnavailable, AuditDamaged) and "detail" not in error.params:
         return _("The audit log cannot be read ({why}).", language, **error.meant(language))
     return None

@@ -121,6 +121,11 @@ Origin = Annotated[
     Kind("origin", "origin", "https://host[:port]"),
 ]
 HostName = Annotated[str, Meta(pattern=rf"\A{_NAME}\Z"), Kind("host name", "host", "psc.example")]
+Sink = Annotated[
+    str,
+    Meta(pattern=rf"\A(?:journal\Z|/[^\0]+\Z|https://{_ADDRESS})"),
+    Kind("sink", "choice", '"journal", "/…", "https://host[:port][/path]"'),
+]
 HeaderName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z"), Kind("header name", "type", '"X-…"')]
 
 

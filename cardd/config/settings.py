@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args, get_type_hints
 
 from msgspec import Meta, Struct, field
 
-from cardd.config.kinds import DAY, Duration, LoopbackPort, Origin, Section, Unfit, Word
+from cardd.config.kinds import DAY, Duration, LoopbackPort, Origin, Section, Sink, Unfit, Word
 from cardd.config.services import Dmp, Psc, Timestamp, Trust, Upstream
 from cardd.i18n import N_
 
@@ -182,6 +182,41 @@ class Audit(Section, frozen=True):
         Path,
         Meta(description=N_("The audit log's own directory; audit, in the state directory, when not set.")),
     ] = Path("/var/lib/cardd/audit")
+    documents: Annotated[
+        Literal["name", "digest", "none"],
+        Meta(
+            description=N_(
+                "What is recorded of a document's name: the name, a digest that only this workstation can compare "
+                "a name with, or nothing."
+            )
+        ),
+    ] = "name"
+    broken: Annotated[
+        Literal["refuse", "record"],
+        Meta(
+            description=N_(
+                "What happens where rows of the log, or its head, were taken away or changed: nothing is signed, or "
+                "the log goes on and a row tells of the break."
+            )
+        ),
+    ] = "refuse"
+    sealed: Annotated[
+        bool,
+        Meta(
+            description=N_(
+                "Seal the log's head with the secret audit-key, a credential of systemd's or an entry of the keyring."
+            )
+        ),
+    ] = False
+    sinks: Annotated[
+        tuple[Sink, ...],
+        Meta(
+            description=N_(
+                "Where the log's head, a number and a hash, is sent after each row: the journal, a file that it is "
+                "appended to, or an address that it is posted to."
+            )
+        ),
+    ] = ("journal",)
 
 
 class Support(Section, frozen=True):

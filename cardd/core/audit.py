@@ -5,9 +5,9 @@ every part preceded by its length (8 bytes, big-endian). A field that is None is
 add fields without breaking old rows.
 
 What this shows, and what not: the chain has no secret key. Whoever changes, removes, moves or inserts a row without
-recomputing every later hash is found, and so is a row taken from the end, against the head kept beside the log.
-Somebody who may write both, root above all, can rewrite rows, hashes and head together: only a head that was
-exported to another machine before can show that.
+recomputing every later hash is found, and so is a row taken from the end, against the heads kept beside the log and
+elsewhere. Somebody who may write all of them, root above all, can rewrite rows, hashes and heads together, if they are
+not sealed: only a head that was sent to another machine before can show that.
 """
 
 from __future__ import annotations
@@ -52,16 +52,19 @@ def row_hash(previous: str, number: int, time: datetime, entry: AuditEntry) -> s
     return digest.hexdigest()
 
 
-def verify(rows: Iterable[AuditRow], head: Head | None = None) -> Head:
-    """Check rows from the first one on, and that they go through ``head`` when one was noted; gives their own head.
+def verify(rows: Iterable[AuditRow], *heads: Head) -> Head:
+    """Check rows from the first one on, and that they go through the ``heads`` that were noted; gives their own head.
 
-    Rows behind the noted head are good when they hold together: the note follows the rows.
+    Rows behind a noted head are good when they hold together: the note follows the rows.
 
     Raises AuditBroken with the first bad row's number and why: ``removed`` (a number is missing), ``order`` (a number
     comes again), ``changed`` (the row is not what was chained: changed, moved or inserted), ``removed_at_end``,
     ``head`` (the row that the head names has another hash: the log was rewritten).
     """
     reached = EMPTY
+    hashes: dict[int, set[str]] = {}
+    for head in heads:
+        hashes.setdefault(head.number, set()).add(head.hash)
     for row in rows:
         if row.number > reached.number + 1:
             _broken(reached.number + 1, "removed")
@@ -70,9 +73,9 @@ def verify(rows: Iterable[AuditRow], head: Head | None = None) -> Head:
         if row.hash != row_hash(reached.hash, row.number, row.time, row.entry):
             _broken(row.number, "changed")
         reached = Head(row.number, row.hash)
-        if head and reached.number == head.number and reached.hash != head.hash:
+        if not hashes.get(reached.number, set()) <= {reached.hash}:
             _broken(row.number, "head")
-    if head and reached.number < head.number:
+    if any(reached.number < head.number for head in heads):
         _broken(reached.number + 1, "removed_at_end")
     return reached
 

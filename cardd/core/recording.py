@@ -10,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from cardd.core.lifecycle import Background, Part
 from cardd.core.state_file import StateFile
@@ -21,6 +22,7 @@ STORE = "pseudonyms"
 KEY_SIZE = 32
 LENGTH = 16  # hexadecimal digits of a pseudonym
 MINUTE = 60.0
+DIGEST = "name:"  # before the digest of a document's name
 
 
 def entry_of(
@@ -132,6 +134,31 @@ class CountedRefusals(Part):
                 await (self._begin(key, entry).row if goes_on else self._audit.append(entry))
 
 
+class DocumentNames:
+    """What the log keeps of a document's name: the ``name``, a ``digest`` of it or ``none``.
+
+    Names are a person's words, and patients' names among them. The digest is a pseudonym, as patients have.
+    """
+
+    def __init__(self, keep: Literal["name", "digest", "none"], pseudonyms: Pseudonyms) -> None:
+        self._keep = keep
+        self._pseudonyms = pseudonyms
+
+    def kept(self, name: str) -> str | None:
+        """Return what is kept of this name. Raises StateUnavailable, StateDamaged."""
+        match self._keep:
+            case "name":
+                return name
+            case "digest":
+                return self.digest(name)
+            case "none":
+                return None
+
+    def digest(self, name: str) -> str:
+        """Return what stands in the log for this name, where digests are kept. Raises as ``kept``."""
+        return f"{DIGEST}{self._pseudonyms.of(f'{DIGEST}{name}')}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """The key, in hexadecimal."""
@@ -145,7 +172,7 @@ class _Kept:
 
 
 class Pseudonyms:
-    """Names for patients: the same number is the same pseudonym on this workstation, and nobody can tell the number.
+    """Names for patients and documents: the same text is the same pseudonym here, and nobody can tell the text.
 
     The numbers are few enough to be tried one by one, so that a bare hash would hide nothing: the hash is keyed, and
     the key, made with the first pseudonym, stays in the state directory. Who exports the log exports no patient.

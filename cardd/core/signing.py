@@ -14,7 +14,7 @@ from typing import TypeVar
 from cardd.core.card_access import HeldPinKept, HolderVerification
 from cardd.core.consents import Batch, Consents, SignatureRequest
 from cardd.core.pin import PinEntry
-from cardd.core.recording import entry_of, recorded
+from cardd.core.recording import DocumentNames, entry_of, recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
 from cardd.errors import (
@@ -46,7 +46,10 @@ class Signed:
 class Signing:
     """What sessions may have signed."""
 
-    def __init__(self, sessions: Sessions, consents: Consents, pins: PinEntry, audit: AuditLog) -> None:
+    def __init__(
+        self, sessions: Sessions, consents: Consents, pins: PinEntry, audit: AuditLog, names: DocumentNames
+    ) -> None:
+        self._names = names
         self._sessions = sessions
         self._consents = consents
         self._pins = pins
@@ -70,15 +73,17 @@ class Signing:
         algorithms = [_algorithm(credential, request.algorithm) for request in requests]
         self.check_size(len(requests), batch)
 
+        entries = [self._entry(session, credential, request) for request in requests]
+
         def work(card: Card, consent: str) -> list[bytes]:
             values = [
                 card.sign(credential.key, algorithm, request.message)
                 for request, algorithm in zip(requests, algorithms, strict=True)
             ]
-            self._audit.write([_entry(session, credential, request, consent) for request in requests])
+            self._audit.write([replace(entry, consent=consent) for entry in entries])
             return values
 
-        async with recorded(self._audit, *(_entry(session, credential, request) for request in requests)):
+        async with recorded(self._audit, *entries):
             values = await self._consented(session, requests, batch, work)
         return [
             Signed(algorithm, value, credential.certificate, credential.chain)
@@ -179,6 +184,17 @@ class Signing:
             session.caller, "tls.handshake", session=session.id, digest=digest, document=about, consent=consent
         )
 
+    def _entry(self, session: Session, credential: Credential, request: SignatureRequest) -> AuditEntry:
+        """The row of a signature, its consent still to be named."""
+        return entry_of(
+            session.caller,
+            f"signature.{request.format}",
+            session=session.id,
+            digest=request.shown,
+            document=self._names.kept(request.document) if request.document else request.document,
+            certificate=credential.serial,
+        )
+
     async def _authenticated(
         self, session: Session, question: Question, entry: AuditEntry, algorithm: Algorithm, digest: bytes
     ) -> bytes:
@@ -274,17 +290,3 @@ def _algorithm(credential: Credential, wanted: Algorithm | None) -> Algorithm:
     if wanted not in algorithms:
         raise AlgorithmUnsupported(algorithm=wanted.value)
     return wanted
-
-
-def _entry(
-    session: Session, credential: Credential, request: SignatureRequest, consent: str | None = None
-) -> AuditEntry:
-    return entry_of(
-        session.caller,
-        f"signature.{request.format}",
-        session=session.id,
-        digest=request.shown,
-        document=request.document,
-        certificate=credential.serial,
-        consent=consent,
-    )

@@ -68,8 +68,9 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               UpstreamUntrusted, UpstreamCertificateWeak, UpstreamRefusedUs, UpstreamTlsFailed, UpstreamClosed,
               UpstreamGarbled, UpstreamAnswerTooLarge, UpstreamClockOff
         · SystemFault (system.py)
-            · AuditUnavailable, AuditDamaged, AuditBroken, SecretStoreUnavailable, ConfigInvalid, DaemonUnproven,
-              AddressInUse, SimulatorsMissing, DaemonUnreachable
+            · SecretStoreUnavailable, ConfigInvalid, DaemonUnproven, AddressInUse, SimulatorsMissing, DaemonUnreachable
+            · AuditUnavailable
+                · AuditDamaged, AuditBroken, AuditHeadBroken, AuditKeyMissing
             · StateUnavailable
                 · StateDamaged, StateTooNew, StateExposed
 """

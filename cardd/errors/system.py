@@ -17,6 +17,16 @@ _CHANGED: Words = {
     }
 }
 
+# what became of the audit log's head
+_HEADLESS: Words = {
+    "why": {
+        "missing": N_("Its head, {file}, is not there."),
+        "garbled": N_("Its head, {file}, is not as cardd wrote it."),
+        "unsealed": N_("Its head, {file}, has lost its seal."),
+        "forged": N_("Its head, {file}, has a seal that was not made with this workstation's key."),
+    }
+}
+
 # why a setting will not do
 _UNFIT: Words = {
     "why": {
@@ -75,17 +85,48 @@ class AuditDamaged(AuditUnavailable):
     remedy = N_("Keep the damaged file. Put a sound copy in its place, or move the directory away: a new log begins.")
 
 
-class AuditBroken(SystemFault):
-    """The audit log was changed."""
+class AuditBroken(AuditUnavailable):
+    """The audit log was changed, so nothing is signed unless the configuration lets it go on."""
 
     code = "audit.broken"
+    retryable = False
     title = N_("Audit log changed")
     detail = N_("The audit log was changed. {why}")
-    remedy = N_("Keep the file as it is and tell your security officer.")
+    remedy = N_(
+        "Keep a copy of the audit directory and tell your security officer. To sign all the same, set "
+        'audit.broken = "record" and restart: the break then stands in the log.'
+    )
     words = _CHANGED
 
     row: int
     why: str
+
+
+class AuditHeadBroken(AuditUnavailable):
+    """The audit log's head is gone or is not cardd's, so that rows may be missing at the end."""
+
+    code = "audit.head_broken"
+    retryable = False
+    title = N_("Audit log without its head")
+    detail = N_("The audit log may have lost rows at its end. {why}")
+    remedy = N_(
+        "Keep a copy of the audit directory and tell your security officer. To sign all the same, set "
+        'audit.broken = "record" and restart: the break then stands in the log.'
+    )
+    words = _HEADLESS
+
+    file: str
+    why: str
+
+
+class AuditKeyMissing(AuditUnavailable):
+    """The key that seals the audit log's head is not at hand."""
+
+    code = "audit.key_missing"
+    retryable = False
+    title = N_("No key for the audit log")
+    detail = N_("audit.sealed is set, and the key that seals the audit log is not there ({why}).")
+    remedy = N_("Give the service the credential “cardd.audit-key”, or take audit.sealed out of the configuration.")
 
 
 class StateUnavailable(SystemFault):

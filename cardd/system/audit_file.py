@@ -1,4 +1,4 @@
-"""The audit log on disk: one SQLite file, and beside it the head, a line with the last row's number and hash.
+"""The audit log on disk: one SQLite file, and its head in two places (``cardd.system.audit_heads``).
 
 ``FORMATS`` says what each format of the file added. ``AuditReader`` reads all of them, whether a daemon writes the log
 meanwhile or not: for support, and for copies kept elsewhere.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from cardd.core import audit
 from cardd.core.audit import EMPTY, FIELDS, TIME_FORMAT, Head
 from cardd.errors import AuditBroken, AuditDamaged, AuditUnavailable, StateTooNew
 from cardd.model import AuditEntry, AuditRow, Outcome
+from cardd.secret import Secret
+from cardd.system.audit_heads import BESIDE, Heads, Noted
 
 FILE = "audit.db"
 COPY = "audit.db.before"  # the log as it was, while it is brought to a newer format
-HEAD = "head"
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 COLUMNS = ("number", "time", *FIELDS, "hash")
 
@@ -41,10 +42,14 @@ FORMATS = (
     CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
     CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
     """,
+    "",  # the head stands in two places, with room for a seal: an older cardd would write over half of it
 )
+HEADS_FORMAT = 2
 INSERT = f"INSERT INTO audit ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 (own names)
 
 Record = tuple[int | str | None, ...]
+
+BREAK, SEAL, UNSEAL = "audit.break", "audit.seal", "audit.unseal"  # what the log records of itself
 
 
 @contextlib.contextmanager
@@ -81,30 +86,6 @@ def row_of(record: Record) -> AuditRow:
     return row
 
 
-def head_line(head: Head) -> bytes:
-    """The head file's content; always of the same length, so that it is overwritten in place."""
-    return f"{head.number:020d} {head.hash}\n".encode()
-
-
-def read_head(directory: Path) -> Head | None:
-    """The head beside the log; None when there is none or when it is not one. Raises AuditUnavailable."""
-    with reported():
-        try:
-            line = _settled(directory / HEAD)
-            number, _, digest = line.decode("ascii").strip().partition(" ")
-            return Head(int(number), digest)
-        except (FileNotFoundError, ValueError):
-            return None
-
-
-def _settled(path: Path) -> bytes:
-    """A file's content, read until two reads agree: the writer overwrites it in place."""
-    seen = path.read_bytes()
-    while (again := path.read_bytes()) != seen:
-        seen = again
-    return seen
-
-
 def format_of(connection: sqlite3.Connection, file: Path) -> int:
     """Return the log's format; 0 for an empty file. Raises StateTooNew."""
     [number] = connection.execute("PRAGMA user_version").fetchone()
@@ -115,16 +96,33 @@ def format_of(connection: sqlite3.Connection, file: Path) -> int:
     return int(number)
 
 
-def rows(connection: sqlite3.Connection, more: str, *values: int) -> sqlite3.Cursor:
+def rows(connection: sqlite3.Connection, more: str, *values: int | str) -> sqlite3.Cursor:
     """Return the records of the log, in whichever format; ``more`` is what stands behind FROM."""
     there = {name for _, name, *_ in connection.execute("PRAGMA table_info(audit)")}
     columns = ", ".join(name if name in there else f"NULL AS {name}" for name in COLUMNS)
     return connection.execute(f"SELECT {columns} FROM audit {more}", values)  # noqa: S608 (own names)
 
 
-def verified(connection: sqlite3.Connection, noted: Head) -> Head:
-    """Return the head that the whole chain leads to, through the noted one. Raises AuditBroken."""
-    return audit.verify(map(row_of, rows(connection, "ORDER BY number")), noted)
+def verified(connection: sqlite3.Connection, *noted: Head) -> Head:
+    """Return the head that the whole chain leads to, through the noted ones. Raises AuditBroken."""
+    return audit.verify(map(row_of, rows(connection, "ORDER BY number")), *noted)
+
+
+def is_sealed(connection: sqlite3.Connection) -> bool:
+    """Return whether the rows say that the head must have a seal."""
+    found = connection.execute(
+        "SELECT action FROM audit WHERE action IN (?, ?) ORDER BY number DESC LIMIT 1", (SEAL, UNSEAL)
+    ).fetchone()
+    return bool(found == (SEAL,))
+
+
+def faults(noted: Sequence[Noted], reached: Head, number: int) -> list[Noted]:
+    """Return the places that should have a head and have none, in a log of this format.
+
+    Where nothing was ever recorded none need be there, and an older log's is beside it only.
+    """
+    due = noted if number >= HEADS_FORMAT else noted[:1]
+    return [one for one in noted if one.fault and not (one.fault == "missing" and (reached == EMPTY or one not in due))]
 
 
 def last(connection: sqlite3.Connection) -> Head:
@@ -134,16 +132,26 @@ def last(connection: sqlite3.Connection) -> Head:
 
 
 class AuditReader:
-    """The log of one directory, opened read-only for each call. All methods raise AuditUnavailable and AuditBroken."""
+    """The log of one directory, opened read-only for each call. All methods raise AuditUnavailable and AuditBroken.
 
-    def __init__(self, directory: Path) -> None:
+    ``second`` is where the head stands for the second time, if that is known; ``seal_key`` checks the seals.
+    """
+
+    def __init__(self, directory: Path, second: Path | None = None, seal_key: Secret | None = None) -> None:
         self._directory = directory
+        self._heads = Heads([directory / BESIDE, *([second] if second else [])], seal_key)
 
     def tail(self, count: int) -> list[AuditRow]:
         """The last rows, oldest first."""
         with self._open() as connection:
             found = rows(connection, "ORDER BY number DESC LIMIT ?", count).fetchall()
         return [row_of(record) for record in reversed(found)]
+
+    def about(self, *documents: str) -> list[AuditRow]:
+        """The rows about one of these documents, oldest first."""
+        wanted = f"WHERE document IN ({', '.join('?' * len(documents))}) ORDER BY number"
+        with self._open() as connection:
+            return [row_of(record) for record in rows(connection, wanted, *documents)]
 
     def export(self) -> Iterator[str]:
         """Each row as one line of JSON, always with all fields in the same order.
@@ -155,11 +163,26 @@ class AuditReader:
                 values = dict(zip(COLUMNS, record_of(row_of(record)), strict=True))
                 yield json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
-    def verify(self) -> Head:
-        """Check the whole chain, also against the noted head; gives its own head. Reasons: ``cardd.core.audit``."""
-        noted = read_head(self._directory) or EMPTY
+    def verify(self, sent: Iterable[Head] = ()) -> Head:
+        """Check the whole chain, against the heads beside it and those that were ``sent`` elsewhere; give its own head.
+
+        Raises AuditHeadBroken too, for a head that is not there or not cardd's.
+        """
         with self._open() as connection:
-            return verified(connection, noted)
+            noted = self._heads.read(must_be_sealed=self._heads.has_key and is_sealed(connection))
+            reached = verified(connection, *(one.head for one in noted if one.head), *sent)
+            for broken in faults(noted, reached, format_of(connection, self._directory / FILE)):
+                raise broken.error()
+        return reached
+
+    def breaks(self) -> list[AuditRow]:
+        """Return the rows from which on the log went on after it was found broken."""
+        with self._open() as connection:
+            return [row_of(record) for record in rows(connection, "WHERE action = ? ORDER BY number", BREAK)]
+
+    def leaves_a_seal_unchecked(self) -> bool:
+        """Return whether a head has a seal, and the key to check it with was not given."""
+        return not self._heads.has_key and any(one.is_sealed for one in self._heads.read())
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

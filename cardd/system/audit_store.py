@@ -9,33 +9,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cardd.core.audit import EMPTY, Head, next_row
 from cardd.errors import AuditBroken, AuditUnavailable
-from cardd.model import AuditEntry, AuditRow
+from cardd.model import AuditEntry, AuditRow, Outcome
 from cardd.ports import Clock
+from cardd.secret import Secret
 from cardd.system.audit_file import (
+    BREAK,
     COPY,
     FILE,
     FORMATS,
-    HEAD,
     INSERT,
+    SEAL,
+    UNSEAL,
+    faults,
     format_of,
-    head_line,
+    is_sealed,
     last,
-    read_head,
     record_of,
     reported,
     verified,
 )
+from cardd.system.audit_heads import BESIDE, Heads, HeadWriter, Noted, furthest
 from cardd.system.host import SystemClock
 from cardd.system.private import refuse_exposed_directory
+
+log = logging.getLogger(__name__)
 
 HEAD_DELAY = 0.1
 PAGE_SIZE = 1024  # a row is a few hundred bytes: smaller pages make its sync cheaper
@@ -52,28 +60,52 @@ PRAGMA wal_checkpoint(RESTART);
 """
 
 
+Told = Callable[[Head], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Custody:
+    """How a log's head is kept, and what becomes of a log that is broken.
+
+    ``second`` is its other place; ``seal_key`` seals it; ``goes_on`` has a broken log continued, the break being a row;
+    ``told`` hears of each head that was put down, on a thread of the log's.
+    """
+
+    second: Path | None = None
+    seal_key: Secret | None = None
+    goes_on: bool = False
+    told: Told = lambda _: None
+
+
 class SqliteAuditLog:
     """``cardd.ports.AuditLog`` over SQLite (WAL, synchronous=FULL: a commit is one fsync), directory 0700, file 0600.
 
     Opened by the first ``append``, or by ``open`` for whoever wants to know at once; a log that an older cardd wrote is
-    brought to the newer format then, and a newer cardd's is refused with StateTooNew. The head file follows the rows a
-    moment later and without a sync of its own, which would double what a row costs: after a crash it may lag, and is
-    brought up to date when the rows beyond it hold together. A log that ends before its head, or differs from it, is
-    not continued: that would hide the gap.
+    brought to the newer format then, and a newer cardd's is refused with StateTooNew. The heads follow the rows a
+    moment later and without a sync of their own, which would double what a row costs: after a crash they may lag, and
+    are brought up to date when the rows beyond them hold together. They are never ahead of the rows, and are there
+    before the first row is: a log that ends before its head, differs from it or has lost it was not left so by a crash,
+    and is not continued, but where ``Custody`` says so.
     """
 
-    def __init__(self, directory: Path, clock: Clock | None = None) -> None:
+    def __init__(self, directory: Path, clock: Clock | None = None, custody: Custody | None = None) -> None:
         self._directory = directory
         self._clock = clock or SystemClock()
+        self._custody = custody or Custody()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit")
         self._file: _File | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.RLock()
 
+    def seal_with(self, key: Secret | None) -> None:
+        """Seal the head with this key; before the log is opened."""
+        self._custody = replace(self._custody, seal_key=key)
+
     async def open(self) -> None:
-        """Open or create the log now. Raises AuditUnavailable."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._opened)
+        """Open or create the log now. Raises AuditUnavailable, of which a broken log is one kind."""
+        self._loop = loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._opened)
 
     async def append(self, entry: AuditEntry) -> AuditRow:
         """Chain, write and sync one row. Raises AuditUnavailable; the next call tries anew."""
@@ -102,14 +134,16 @@ class SqliteAuditLog:
 
     def _write_head(self) -> None:
         with self._lock:
-            if self._file is not None:
-                self._file.write_head()
+            head = self._file.write_head() if self._file else None
+        if head is not None:
+            self._custody.told(head)
 
     def _opened(self) -> _File:
         with self._lock:
             if self._file is None:
                 with reported():
-                    self._file = _File(self._directory)
+                    self._file = _File(self._directory, self._clock, self._custody)
+                self._head_soon()
             return self._file
 
     def _append(self, entries: Sequence[AuditEntry]) -> list[AuditRow]:
@@ -121,28 +155,34 @@ class SqliteAuditLog:
             except AuditUnavailable:
                 self._close()  # whether the rows are there is unknown now: the next append looks
                 raise
+        self._head_soon()
+        return rows
+
+    def _head_soon(self) -> None:
         if self._loop and self._head_timer is None:
             with contextlib.suppress(RuntimeError):  # the loop has ended; closing writes the head
                 self._loop.call_soon_threadsafe(self._head_wanted)
-        return rows
 
     def _close(self) -> None:
         with self._lock:
             if self._file is not None:
-                self._file.close()
+                self._custody.told(self._file.close())
                 self._file = None
 
 
 class _File:
     """The open files; used by one thread at a time."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clock: Clock, custody: Custody) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         refuse_exposed_directory(directory)
+        places = [directory / BESIDE, *([custody.second] if custody.second else [])]
         with contextlib.ExitStack() as undo:
-            self._head_file = _private(directory / HEAD)
-            undo.callback(os.close, self._head_file)
-            _lock(self._head_file)
+            self._heads = Heads(places, custody.seal_key)
+            noted = self._heads.read()
+            self._writer = HeadWriter(self._heads)
+            undo.callback(self._writer.close)
+            _lock(self._writer.lock)
             os.close(_private(directory / FILE))
             self._connection = sqlite3.connect(directory / FILE, isolation_level=None, check_same_thread=False)
             undo.callback(self._connection.close)
@@ -150,8 +190,9 @@ class _File:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA cache_size = -64")  # KiB: rows are written and never read back
-            _bring_forward(self._connection, directory)
-            self.head = self._checked_head(read_head(directory) or EMPTY)
+            number = _bring_forward(self._connection, directory, lambda: self._begin(noted))
+            self.head = last(self._connection)
+            self._examine(noted, number, clock, custody)
             with contextlib.suppress(sqlite3.Error):
                 self._connection.executescript(MAKE_ROOM)
             undo.pop_all()
@@ -173,34 +214,68 @@ class _File:
         self.head = head
         return rows
 
-    def write_head(self) -> None:
-        """Bring the head file up to the rows; a disk that refuses it refuses the next row, which is told."""
+    def write_head(self) -> Head:
+        """Bring the heads up to the rows; a disk that refuses it refuses the next row, which is told."""
         with contextlib.suppress(OSError):
-            os.pwrite(self._head_file, head_line(self.head), 0)
+            self._writer.write(self.head)
+        return self.head
 
-    def close(self) -> None:
+    def close(self) -> Head:
         """Give the files back; never raises, what was written is synced already."""
         self.write_head()
         with contextlib.suppress(sqlite3.Error, OSError):
             self._connection.close()
-        os.close(self._head_file)
+        self._writer.close()
+        return self.head
 
-    def _checked_head(self, kept: Head) -> Head:
-        """The head of the rows, when it is the kept one or when rows that hold together lead from there to it."""
-        found = last(self._connection)
-        if found != kept:
+    def _begin(self, noted: Sequence[Noted]) -> None:
+        """Put a head where this format wants one and none was: what lacks from now on was lost."""
+        if noted[0].head or not last(self._connection).number:
+            self._writer.begin(furthest(noted))
+
+    def _examine(self, noted: Sequence[Noted], number: int, clock: Clock, custody: Custody) -> None:
+        """Compare rows and heads, and record what was found; raise it where the log may not go on.
+
+        One sound head that the rows agree with is enough to go on: that the other one was lost is a row then.
+        """
+        if self._heads.has_key and is_sealed(self._connection):
+            noted = self._heads.read(must_be_sealed=True)
+        heads = [one.head for one in noted if one.head]
+        lost = faults(noted, self.head, number)
+        found: AuditUnavailable | None = lost[0].error() if lost else None
+        may_go_on = custody.goes_on or bool(heads)
+        if any(head != self.head for head in heads) or not heads:
             try:
-                verified(self._connection, kept)
+                verified(self._connection, *heads)
             except AuditBroken as broken:
-                raise AuditUnavailable(why=f"{broken.params['why']}, row {broken.params['row']}") from broken
-            os.pwrite(self._head_file, head_line(found), 0)
-        return found
+                found, may_go_on = broken, custody.goes_on
+        if found is not None:
+            log.error("audit log: %s", found.told("en").detail)
+            if not may_go_on:
+                raise found
+            self.append(clock, [_break(found, furthest(noted))])
+        if self._heads.has_key != is_sealed(self._connection):
+            self.append(clock, [_own(SEAL if self._heads.has_key else UNSEAL)])
+        self._writer.write(self.head)
 
 
-def _bring_forward(connection: sqlite3.Connection, directory: Path) -> None:
+def _own(action: str, outcome: Outcome = Outcome.DONE) -> AuditEntry:
+    """Return the row of what the log itself does."""
+    return AuditEntry(action, outcome, os.geteuid(), "cardd", "cardd")
+
+
+def _break(found: AuditUnavailable, noted: Head) -> AuditEntry:
+    """Return the row from which on a broken log goes on: what was found, and the head that it should have had."""
+    told = ", ".join(f"{name}={value}" for name, value in found.params.items())
+    digest = noted.hash if noted.number else None
+    return replace(_own(BREAK, Outcome.FAILED), document=f"{told}, head={noted.number}", digest=digest, code=found.code)
+
+
+def _bring_forward(connection: sqlite3.Connection, directory: Path, begin: Callable[[], None]) -> int:
     """Make a new log, or bring an older one to the format of this cardd: whole or not at all, in one transaction.
 
-    A copy stands beside it meanwhile. The chain must lead where it led before. Raises StateTooNew, AuditUnavailable.
+    A copy stands beside it meanwhile. The chain must lead where it led before. ``begin`` puts the heads down before the
+    format tells that they are there. Return the format that it had. Raises StateTooNew, AuditUnavailable.
     """
     copy = directory / COPY
     number = format_of(connection, directory / FILE)
@@ -214,14 +289,16 @@ def _bring_forward(connection: sqlite3.Connection, directory: Path) -> None:
         connection.executescript(f"BEGIN IMMEDIATE; {''.join(FORMATS[number:])} PRAGMA user_version = {len(FORMATS)};")
         if _verdict(connection) != before:
             raise AuditUnavailable(why=f"format {number} → {len(FORMATS)}")  # the connection is closed: rolled back
+        begin()
         connection.execute("COMMIT")
     copy.unlink(missing_ok=True)
+    return number
 
 
 def _verdict(connection: sqlite3.Connection) -> Head | str:
     """Return the head that the chain leads to, or what is wrong with it."""
     try:
-        return verified(connection, EMPTY)
+        return verified(connection)
     except AuditBroken as broken:
         return f"{broken.params['why']}, row {broken.params['row']}"
 

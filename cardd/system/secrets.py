@@ -73,11 +73,12 @@ def credential(name: str) -> Secret | None:
     for candidate in (f"{SERVICE}.{name}", name) if directory else ():
         path = Path(str(directory), candidate)
         if path.is_file():
-            return _read(path)
+            return read_secret(path)
     return None
 
 
-def _read(path: Path) -> Secret:
+def read_secret(path: Path) -> Secret:
+    """Return a file's content, without the line's end. Raises OSError."""
     secret = Secret()
     with path.open("rb", buffering=0) as file, secret.room() as room:
         size = file.readinto(room)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_der_x509_certificate
 
+from cardd.config import Audit, Config
 from cardd.model import Choice
 from tests.api.workbench import PAGE, Got, Json, Workbench
 
@@ -43,6 +46,18 @@ async def test_a_digest_is_signed_after_the_user_saw_the_documents_name_and_the_
     verify(got)
     shown = api.person.questions[-1].params
     assert (shown["document"], shown["patient"]) == ("Ordonnance", "PATIENT FICTIF")
+
+
+@pytest.mark.parametrize("keep", ["name", "digest", "none"])
+async def test_the_log_keeps_of_a_documents_name_what_is_configured(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, keep: Literal["name", "digest", "none"]
+) -> None:
+    api = await started(Workbench(tmp_path, config=Config(audit=Audit(documents=keep))))
+    path, token = await api.logged_in()
+    assert (await api.call("POST", f"{path}/signatures", item("Ordonnance DUPONT"), bearer=token)).status == 200
+    kept = api.audit.entries[-1].document
+    assert {"name": kept == "Ordonnance DUPONT", "none": kept is None}.get(keep, "DUPONT" not in str(kept))
+    assert api.person.questions[-1].params["document"] == "Ordonnance DUPONT"
 
 
 async def test_a_document_is_hashed_here(api: Workbench) -> None:

@@ -14,6 +14,7 @@ import pytest
 from cardd.cli.doctor.check import Check, Finding, Level, examine, ok
 from cardd.cli.doctor.machine import lockable_memory
 from cardd.cli.doctor.surroundings import Surroundings, is_synchronised
+from cardd.system.audit_store import Custody
 from tests.api.workbench import Workbench
 from tests.cli.doctor import code, configured, result
 from tests.cli.station import User
@@ -154,18 +155,28 @@ async def test_no_pinentry_anywhere_is_told(tmp_path: Path, monkeypatch: pytest.
 
 def with_log(directory: Path, log: Path) -> Surroundings:
     """A configuration with this audit log."""
-    return configured(directory, f'[audit]\ndirectory = "{log}"\n')
+    return configured(directory, f'[state]\ndirectory = "{log.parent}"\n[audit]\ndirectory = "{log}"\n')
 
 
 async def test_a_log_is_whole_empty_or_broken(tmp_path: Path) -> None:
     log = tmp_path / "audit"
     assert await code("audit", with_log(tmp_path, log)) == "audit.empty"
-    await written(log)
+    await written(log, custody=Custody(tmp_path / "audit-head"))
     found = await result("audit", with_log(tmp_path, log))
     assert (found.code, found.params["rows"]) == ("audit.ok", 3)
     change_row(log, 2)
     found = await result("audit", with_log(tmp_path, log))
     assert (found.code, found.params["row"]) == ("audit.broken", 2)
+
+
+async def test_a_log_without_its_head_and_one_that_went_on_are_told(tmp_path: Path) -> None:
+    log, custody = tmp_path / "audit", Custody(tmp_path / "audit-head")
+    await written(log, custody=custody)
+    (tmp_path / "audit-head").unlink()
+    assert await code("audit", with_log(tmp_path, log)) == "audit.head_broken"
+    await written(log, custody=custody)
+    found = await result("audit", with_log(tmp_path, log))
+    assert (found.code, found.level, found.params["row"]) == ("audit.went_on", Level.WARNING, 4)
 
 
 @other_user.needs_root

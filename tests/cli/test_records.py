@@ -10,14 +10,17 @@ from pathlib import Path
 from cardd.config import Config
 from cardd.config.loading import load
 from cardd.config.reference import keys
+from cardd.core.recording import DocumentNames, Pseudonyms
 from cardd.model import AuditEntry, Outcome
-from cardd.system.audit_store import SqliteAuditLog
+from cardd.secret import Secret
+from cardd.system.audit_store import Custody, SqliteAuditLog
+from cardd.system.store import FileStore
 from tests.cli.station import User
 
 
-async def written(directory: Path, rows: int = 3) -> Path:
+async def written(directory: Path, rows: int = 3, custody: Custody | None = None) -> Path:
     """An audit log with some rows."""
-    log = SqliteAuditLog(directory)
+    log = SqliteAuditLog(directory, custody=custody)
     for number in range(rows):
         entry = AuditEntry("signature.raw", Outcome.DONE, 1000, "lps", "Mon LPS", document=f"document-{number}.txt")
         await log.append(entry)
@@ -51,6 +54,41 @@ async def test_verify_finds_the_row_that_was_changed(stranger: User, tmp_path: P
     assert "Row 2 is not what was recorded" in ran.err
 
 
+async def test_verify_tells_a_log_that_lost_its_head(stranger: User, tmp_path: Path) -> None:
+    log = await written(tmp_path / "audit")
+    (log / "head").unlink()
+    ran = stranger.run("audit", "verify", "--directory", log)
+    assert (ran.status, "is not there" in ran.err) == (1, True)
+    assert "audit.head_broken" in str(stranger.run("audit", "verify", "--json", "--directory", log).json["error"])
+
+
+async def test_verify_compares_the_heads_that_were_sent_on(stranger: User, tmp_path: Path) -> None:
+    log = await written(tmp_path / "audit")
+    [one, *_, last] = [json.loads(line) for line in stranger.ok("audit", "export", "--directory", log).splitlines()]
+    journal, forged = tmp_path / "journal", tmp_path / "forged"
+    lines = [f"INFO cardd.system.audit_sinks: audit head {row['number']} {row['hash']}" for row in (one, last)]
+    journal.write_text("\n".join(["Nov 30 cardd[1]: something else", *lines]))
+    assert "2 heads that were sent on" in stranger.ok("audit", "verify", "--directory", log, "--heads", journal)
+    forged.write_text(f"2026-11-30T00:00:00.000000Z 9 {last['hash']}\n")
+    ran = stranger.run("audit", "verify", "--json", "--directory", log, "--heads", forged)
+    assert (ran.status, "removed_at_end" in str(ran.json["error"])) == (1, True)
+    forged.write_text("nothing\n")
+    assert stranger.run("audit", "verify", "--directory", log, "--heads", forged).status == 1
+
+
+async def test_verify_tells_a_seal_that_it_could_not_check_and_one_that_does_not_hold(
+    stranger: User, tmp_path: Path
+) -> None:
+    log = await written(tmp_path / "audit", custody=Custody(seal_key=Secret.of(b"SIMULATION" * 4)))
+    right, wrong = tmp_path / "key", tmp_path / "other"
+    right.write_bytes(b"SIMULATION" * 4 + b"\n")
+    wrong.write_bytes(b"x" * 40)
+    assert stranger.run("audit", "verify", "--json", "--directory", log).json["seal_unchecked"] is True
+    assert "seal" not in stranger.ok("audit", "verify", "--directory", log, "--key", right)
+    ran = stranger.run("audit", "verify", "--directory", log, "--key", wrong)
+    assert (ran.status, "was not made with" in ran.err) == (1, True)
+
+
 def test_a_log_that_is_not_there_is_not_taken_for_a_whole_one(stranger: User, tmp_path: Path) -> None:
     assert stranger.run("audit", "verify", "--directory", tmp_path / "none").status == 1
     ran = stranger.run("audit", "verify", "--directory", tmp_path / "none", "--json")
@@ -67,6 +105,22 @@ async def test_export_gives_one_object_a_line(stranger: User, tmp_path: Path) ->
     exported = (tmp_path / "export.jsonl").read_text()
     assert exported == stranger.ok("audit", "export", "--directory", log)
     assert [json.loads(line)["number"] for line in exported.splitlines()] == [1, 2, 3]
+
+
+async def test_rows_about_a_document_are_found_by_its_name_and_by_the_digest_of_it(
+    stranger: User, tmp_path: Path
+) -> None:
+    (tmp_path / "cardd.toml").write_text(f'[state]\ndirectory = "{tmp_path}"\n')
+    await written(tmp_path / "audit")
+    digest = DocumentNames("digest", Pseudonyms(FileStore(tmp_path))).kept("document-1.txt")
+    assert digest
+    assert "document" not in digest
+    log = SqliteAuditLog(tmp_path / "audit")
+    await log.append(AuditEntry("signature.raw", Outcome.DONE, 1000, "lps", "Mon LPS", document=digest))
+    await log.close()
+    found = stranger.ok("audit", "find", "document-1.txt", "--config", tmp_path / "cardd.toml").splitlines()
+    assert ["document-1.txt" in found[1], digest in found[2], len(found)] == [True, True, 3]
+    assert "No such row" in stranger.ok("audit", "find", "document-9.txt", "--config", tmp_path / "cardd.toml")
 
 
 def test_the_log_of_the_configuration_is_read(stranger: User, tmp_path: Path) -> None:

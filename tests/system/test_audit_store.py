@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from cardd.core.audit import EMPTY
-from cardd.errors import AuditBroken, AuditDamaged, AuditUnavailable
+from cardd.core.audit import EMPTY, Head
+from cardd.errors import AuditBroken, AuditDamaged, AuditHeadBroken, AuditUnavailable
 from cardd.model import AuditEntry, Outcome
+from cardd.secret import Secret
 from cardd.system.audit_file import AuditReader
-from cardd.system.audit_store import SqliteAuditLog
+from cardd.system.audit_store import Custody, SqliteAuditLog
 from tests.rig import other_user
 
 ENTRY = AuditEntry("signature.raw", Outcome.DONE, 1000, "client", caller_name="SIMULATION", document="Ordonnance n° 1")
@@ -32,7 +33,7 @@ IMPORTS = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from cardd.model import AuditEntry, Outcome
-from cardd.system.audit_store import SqliteAuditLog
+from cardd.system.audit_store import Custody, SqliteAuditLog
 """
 APPEND = """
 async def main(count, kill=False):
@@ -58,11 +59,20 @@ async def log(directory: Path) -> AsyncIterator[SqliteAuditLog]:
     await log.close()
 
 
-async def write(directory: Path, count: int) -> None:
-    log = SqliteAuditLog(directory)
-    for number in range(count):
-        await log.append(replace(ENTRY, document=f"document {number}"))
-    await log.close()
+async def write(directory: Path, count: int, custody: Custody | None = None) -> None:
+    log = SqliteAuditLog(directory, custody=custody)
+    try:
+        for number in range(count):
+            await log.append(replace(ENTRY, document=f"document {number}"))
+    finally:
+        await log.close()
+
+
+def replace_head(head: Path, content: bytes | None) -> None:
+    head.unlink()
+    if content is not None:
+        head.write_bytes(content)
+        head.chmod(0o600)
 
 
 def mode(path: Path) -> int:
@@ -218,7 +228,7 @@ async def test_a_log_whose_end_was_cut_is_not_continued(directory: Path) -> None
     with pytest.raises(AuditUnavailable) as caught:
         await log.append(ENTRY)
     await log.close()
-    assert caught.value.params["why"] == "removed_at_end, row 4"
+    assert (caught.value.code, caught.value.params) == ("audit.broken", {"row": 4, "why": "removed_at_end"})
     assert fault(directory) == (4, "removed_at_end")
 
 
@@ -230,6 +240,121 @@ async def test_a_head_left_behind_by_a_power_cut_is_brought_up_to_date(directory
     assert AuditReader(directory).verify().number == 7
     await write(directory, 1)
     assert AuditReader(directory).verify().number == 8
+
+
+@pytest.mark.parametrize("head", [None, b"", b"garbled\n", b"0" * 86, b"\0" * 151])
+async def test_rows_taken_from_the_end_are_told_whatever_became_of_the_head(
+    directory: Path, head: bytes | None
+) -> None:
+    await write(directory, 5)
+    tamper(directory, "DELETE FROM audit WHERE number > 3")
+    replace_head(directory / "head", head)
+    with pytest.raises(AuditHeadBroken):
+        AuditReader(directory).verify()
+    with pytest.raises(AuditHeadBroken):
+        await write(directory, 1)
+
+
+async def test_the_second_place_shows_what_was_taken_from_the_end(directory: Path) -> None:
+    custody = Custody(directory.parent / "audit-head")
+    await write(directory, 5, custody)
+    tamper(directory, "DELETE FROM audit WHERE number > 3")
+    (directory / "head").unlink()
+    with pytest.raises(AuditBroken) as broken:
+        AuditReader(directory, custody.second).verify()
+    assert broken.value.params == {"row": 4, "why": "removed_at_end"}
+    with pytest.raises(AuditBroken):
+        await write(directory, 1, custody)
+
+
+async def test_a_log_that_was_taken_away_with_its_directory_is_told(directory: Path) -> None:
+    custody = Custody(directory.parent / "audit-head")
+    await write(directory, 5, custody)
+    shutil.rmtree(directory)
+    with pytest.raises(AuditBroken):
+        await write(directory, 1, custody)
+    with pytest.raises(AuditBroken):
+        AuditReader(directory, custody.second).verify()
+
+
+async def test_one_head_that_was_lost_is_a_row_and_signing_goes_on(directory: Path) -> None:
+    custody = Custody(directory.parent / "audit-head")
+    await write(directory, 2, custody)
+    for lost in (directory / "head", directory.parent / "audit-head"):
+        lost.unlink()
+        with pytest.raises(AuditHeadBroken):
+            AuditReader(directory, custody.second).verify()
+        await write(directory, 1, custody)
+    reader = AuditReader(directory, custody.second)
+    assert reader.verify().number == 6
+    assert [(row.number, row.entry.code) for row in reader.breaks()] == [
+        (3, "audit.head_broken"),
+        (5, "audit.head_broken"),
+    ]
+
+
+async def test_a_broken_log_goes_on_where_that_is_configured_and_the_break_stays_in_it(directory: Path) -> None:
+    await write(directory, 5)
+    was = AuditReader(directory).verify().hash
+    tamper(directory, "DELETE FROM audit WHERE number > 3")
+    await write(directory, 1, Custody(goes_on=True))
+    reader = AuditReader(directory)
+    assert reader.verify().number == 5
+    [told] = reader.breaks()
+    assert (told.number, told.entry.code, told.entry.digest) == (4, "audit.broken", was)
+    assert told.entry.document == "row=4, why=removed_at_end, head=5"
+    await write(directory, 1)
+    assert len(reader.breaks()) == 1
+
+
+async def test_a_head_that_somebody_else_wrote_has_no_seal_that_holds(directory: Path) -> None:
+    custody = Custody(directory.parent / "audit-head", seal_key=Secret.of(b"SIMULATION" * 4))
+    await write(directory, 5, custody)
+    sealed = (directory / "head").read_text().split()
+    tamper(directory, "DELETE FROM audit WHERE number > 3")
+    with sqlite3.connect(directory / "audit.db") as connection:
+        [digest] = connection.execute("SELECT hash FROM audit WHERE number = 3").fetchone()
+    connection.close()
+    for seal, why in ((sealed[2], "forged"), ("-" * 64, "unsealed")):
+        for place in (directory / "head", directory.parent / "audit-head"):
+            place.write_text(f"{3:020d} {digest} {seal}\n")
+        with pytest.raises(AuditHeadBroken) as broken:
+            await write(directory, 1, custody)
+        assert broken.value.params["why"] == why
+        with pytest.raises(AuditHeadBroken):
+            AuditReader(directory, custody.second, custody.seal_key).verify()
+
+
+async def test_a_log_is_sealed_and_unsealed_by_the_configuration_without_alarm(directory: Path) -> None:
+    key = Secret.of(b"SIMULATION" * 4)
+    for custody in (Custody(), Custody(seal_key=key), Custody(), Custody(seal_key=key)):
+        await write(directory, 1, custody)
+    acts = [row.entry.action for row in AuditReader(directory, seal_key=key).tail(10)]
+    seal, unseal, one = "audit.seal", "audit.unseal", "signature.raw"
+    assert acts == [one, seal, one, unseal, one, seal, one]
+    assert AuditReader(directory, seal_key=key).verify().number == 7
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_a_kill_between_row_and_head_looks_like_no_attack(directory: Path, second: bool) -> None:
+    place = directory.parent / "audit-head" if second else None
+    code = f"{IMPORTS}\n{APPEND}asyncio.run(main(2, kill=True))"
+    code = (
+        code.replace("Path(sys.argv[1]))", "Path(sys.argv[1]), custody=Custody(Path(sys.argv[2])))") if second else code
+    )
+    for _ in range(2):
+        command = [sys.executable, "-c", code, str(directory), *([str(place)] if place else [])]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    lagging = int((directory / "head").read_text().split()[0])
+    assert lagging < 4
+    reader = AuditReader(directory, place)
+    assert (reader.verify().number, reader.breaks()) == (4, [])
+
+
+async def test_each_head_is_told_once_it_is_down(directory: Path) -> None:
+    told: list[Head] = []
+    await write(directory, 3, Custody(told=told.append))
+    assert told[-1] == AuditReader(directory).verify()
 
 
 async def test_a_lagging_head_does_not_hide_a_bad_row(directory: Path) -> None:

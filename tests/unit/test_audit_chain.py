@@ -47,9 +47,9 @@ def head_of(rows: list[AuditRow]) -> Head:
     return Head(rows[-1].number, rows[-1].hash)
 
 
-def fault(rows: list[AuditRow], head: Head | None = None) -> tuple[object, object]:
+def fault(rows: list[AuditRow], *heads: Head) -> tuple[object, object]:
     with pytest.raises(AuditBroken) as caught:
-        verify(rows, head)
+        verify(rows, *heads)
     return caught.value.params["row"], caught.value.params["why"]
 
 

@@ -14,9 +14,15 @@ from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.terminal import table
 from cardd.config.loading import load
 from cardd.core.audit import Head
+from cardd.core.recording import STORE as PSEUDONYMS
+from cardd.core.recording import DocumentNames, Pseudonyms
 from cardd.i18n import N_, Domain
 from cardd.model import AuditRow, Outcome
+from cardd.secret import Secret
 from cardd.system.audit_file import AuditReader
+from cardd.system.audit_heads import KEY, SECOND, sent
+from cardd.system.secrets import read_secret
+from cardd.system.store import FileStore
 
 _ = Domain("cli")
 
@@ -30,53 +36,123 @@ def _arguments(parser: Parser) -> None:
     tail = branch("tail", N_("the last rows"))
     tail.add_argument("-n", "--lines", metavar="N", type=int, default=10, help=N_("how many (10)"))
     verify = branch("verify", N_("whether no row was changed, removed or moved"))
+    verify.add_argument(
+        "--heads",
+        metavar=PATH,
+        type=Path,
+        help=N_("heads that were sent on, as the journal or a sink kept them; “-” for standard input"),
+    )
+    verify.add_argument("--key", metavar=PATH, type=Path, help=N_("the key that seals the log's head"))
+    find = branch("find", N_("the rows about a document of this name, where its name or its digest is kept"))
+    find.add_argument("name", metavar=N_("NAME"), help=N_("the document's name"))
     export = branch("export", N_("all rows, one JSON object a line"))
     export.add_argument("--output", "-o", metavar=PATH, type=Path, help=N_("a file, in place of standard output"))
-    for action in (tail, verify, export):
+    for action in (tail, verify, find, export):
         place = action.add_mutually_exclusive_group()
         place.add_argument("--directory", metavar=PATH, type=Path, help=N_("the log's directory"))
         place.add_argument("--config", metavar=PATH, type=Path, help=N_("a configuration file, in place of /etc/cardd"))
 
 
 async def _audit(context: Context) -> int:
-    """Read, verify or export the audit log. Raises AuditBroken with the row, AuditUnavailable."""
+    """Read, verify or export the audit log. Raises AuditBroken with the row, AuditHeadBroken, AuditUnavailable."""
     asked = context.arguments
-    reader = AuditReader(_directory(asked.directory, asked.config))
+    directory, second = _places(asked.directory, asked.config)
     match asked.action:
         case "tail":
-            rows = reader.tail(max(0, asked.lines))
+            rows = AuditReader(directory).tail(max(0, asked.lines))
             context.answer(
                 {"rows": rows}, _table(context, rows) if rows else [_("The log is empty.", context.language)]
             )
+        case "find":
+            rows = AuditReader(directory).about(asked.name, *_digest(second, asked.name))
+            context.answer({"rows": rows}, _table(context, rows) if rows else [_("No such row.", context.language)])
         case "verify":
-            head = reader.verify()
-            context.answer(head, [_whole(context, head)])
+            return _verify(context, AuditReader(directory, second, _seal_key(asked.key)))
         case _:
             with _output(asked.output) as output:
-                for line in reader.export():
+                for line in AuditReader(directory).export():
                     output.write(line + "\n")
     return Exit.OK
 
 
-def _directory(given: Path | None, config: Path | None) -> Path:
-    """Where the log is. Raises OSError when it cannot be read: nobody must take that for an empty one."""
-    directory = given or load(config).audit.directory
+def _places(given: Path | None, config: Path | None) -> tuple[Path, Path | None]:
+    """Where the log is, and its head for the second time, which a log elsewhere does not have.
+
+    Raises OSError when the log cannot be read: nobody must take that for an empty one.
+    """
+    settings = None if given else load(config)
+    directory = settings.audit.directory if settings else given or Path()
     try:
         os.scandir(directory).close()
     except FileNotFoundError:
         if given:
             raise
-    return directory
+    return directory, settings.state.directory / SECOND if settings else None
 
 
-def _whole(context: Context, head: Head) -> str:
-    return _.plural(
-        "The log is whole: {number} row. Head: {hash}",
-        "The log is whole: {number} rows. Head: {hash}",
-        head.number,
-        context.language,
-        hash=head.hash,
-    )
+def _verify(context: Context, reader: AuditReader) -> int:
+    given = context.arguments.heads
+    heads = list(_sent(given)) if given else []
+    head, breaks = reader.verify(heads), reader.breaks()
+    is_unchecked = reader.leaves_a_seal_unchecked()
+    language = context.language
+    lines = [
+        _.plural(
+            "The log is whole: {number} row. Head: {hash}",
+            "The log is whole: {number} rows. Head: {hash}",
+            head.number,
+            language,
+            hash=head.hash,
+        ),
+        *(
+            _("Row {row} tells that the log was broken before: {found}.", language, row=row.number, found=_told(row))
+            for row in breaks
+        ),
+    ]
+    if is_unchecked:
+        lines.append(_("The head has a seal that was not checked: its key is not at hand (--key).", language))
+    if heads:
+        lines.append(
+            _.plural(
+                "It goes through the head that was sent on.",
+                "It goes through {number} heads that were sent on.",
+                len(heads),
+                language,
+            )
+        )
+    elif given:
+        lines.append(_("No head was found in {file}.", language, file=str(given)))
+    answer = {"number": head.number, "hash": head.hash, "breaks": [row.number for row in breaks]}
+    context.answer(answer | {"seal_unchecked": is_unchecked, "sent": len(heads)}, lines)
+    return Exit.FAILED if given and not heads else Exit.OK
+
+
+def _digest(second: Path | None, name: str) -> Iterator[str]:
+    """Yield what the log keeps of a name where digests are kept; the key to make it with is in the state directory."""
+    store = FileStore(second.parent) if second else None
+    if store and store.load(PSEUDONYMS) is not None:
+        yield DocumentNames("digest", Pseudonyms(store)).digest(name)
+
+
+def _sent(file: Path) -> Iterator[Head]:
+    if str(file) == "-":
+        yield from sent(iter(sys.stdin))
+        return
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        yield from sent(iter(lines))
+
+
+def _told(row: AuditRow) -> str:
+    return f"{row.entry.code}, {row.entry.document}"
+
+
+def _seal_key(given: Path | None) -> Secret | None:
+    """Return the key that was given, or the running service's, which root may read."""
+    if given:
+        return read_secret(given)
+    with contextlib.suppress(OSError):
+        return read_secret(Path("/run/credentials/cardd.service", f"cardd.{KEY}"))
+    return None
 
 
 def _table(context: Context, rows: list[AuditRow]) -> list[str]:

@@ -246,6 +246,7 @@ async def _daemon(surroundings: Surroundings) -> AsyncIterator[CarddClient]:
 async def audit(surroundings: Surroundings) -> Finding:
     """Check whether the audit log's chain is whole."""
     from cardd.system.audit_file import AuditReader  # noqa: PLC0415 - sqlite3
+    from cardd.system.audit_heads import SECOND  # noqa: PLC0415
 
     directory = surroundings.config.audit.directory
     try:
@@ -257,7 +258,9 @@ async def audit(surroundings: Surroundings) -> Finding:
     if not os.access(directory, os.R_OK | os.X_OK):
         raise Unknowable("no_rights")
     try:
-        head = await in_time(AuditReader(directory).verify, VERIFY_LIMIT)
+        reader = AuditReader(directory, surroundings.config.state.directory / SECOND)
+        head = await in_time(reader.verify, VERIFY_LIMIT)
+        breaks = await in_time(reader.breaks, VERIFY_LIMIT)
     except AuditBroken as broken:
         return failure(
             "broken",
@@ -265,5 +268,13 @@ async def audit(surroundings: Surroundings) -> Finding:
             N_("Keep the files as they are and tell your security officer."),
             row=broken.params["row"],
             path=str(directory),
+        )
+    if breaks:
+        return warning(
+            "went_on",
+            N_("Whole; rows: {rows}. Row {row} tells that it was broken before."),
+            N_("If your security officer does not know: “cardctl audit verify” tells what was found."),
+            rows=head.number,
+            row=breaks[-1].number,
         )
     return ok(N_("Whole; rows: {rows}."), rows=head.number) if head.number else ok(N_("Empty."), outcome="empty")
