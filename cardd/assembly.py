@@ -13,8 +13,9 @@ from cardd import __version__
 from cardd.api.parts import ApiLimits, Logins, Parts
 from cardd.api.server import ApiServer, Listen, PeerOf
 from cardd.config import Config
+from cardd.core.asking import Asking
 from cardd.core.clients import Clients
-from cardd.core.consents import AnnouncedPrompter, Consents
+from cardd.core.consents import Consents
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle, Outer, Part
 from cardd.core.pin import PinEntry, PinLife
@@ -82,7 +83,8 @@ def assemble(config: Config, outside: Outside) -> Parts:
     """
     limits = replace(outside.limits, body=config.listen.max_body)
     clock, audit, events, lifecycle = outside.clock, CountedRefusals(outside.audit), EventBus(), Lifecycle()
-    trace, prompter, pdf = Trace(clock), AnnouncedPrompter(outside.prompter, events), PdfProcess()
+    trace, pdf = Trace(clock), PdfProcess()
+    asking = Asking(outside.prompter, events, clock, config.prompt)
     registry = DriverRegistry(outside.drivers)
     readers = Readers(
         registry,
@@ -95,12 +97,12 @@ def assemble(config: Config, outside: Outside) -> Parts:
         tokens=_tokens(config),
     )
     sessions = Sessions(clock, events, config.session, lifecycle)
-    clients = Clients(outside.store, prompter, clock, lifecycle, allowed_origins=frozenset(config.web.allowed_origins))
-    consents = Consents(prompter, clock, config.consent)
-    pins = PinEntry(prompter)
+    clients = Clients(outside.store, asking, clock, lifecycle, allowed_origins=frozenset(config.web.allowed_origins))
+    consents = Consents(asking, clock, config.consent)
+    pins = PinEntry(asking)
     pseudonyms = Pseudonyms(outside.store)
     signing = Signing(sessions, consents, pins, audit, DocumentNames(config.audit.documents, pseudonyms))
-    situations = Situations(signing, sessions, prompter)
+    situations = Situations(signing, sessions, asking)
     expiry = ExpiryWatch(outside.store, clock, events)
     authorities = KnownAuthorities(config.trust.authorities, outside.authorities)
     card_login = CardLogin(readers, sessions, pins, consents, audit, authorities=authorities)
@@ -108,7 +110,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     organisation = OrganisationKey(csa, pins, sessions)
     ecps = EcpsLogins(
         sessions,
-        prompter,
+        asking,
         consents,
         audit,
         clock,
@@ -128,9 +130,9 @@ def assemble(config: Config, outside: Outside) -> Parts:
         clients=clients,
         consents=consents,
         signing=signing,
-        pin_life=PinLife(prompter, pins, audit, lifecycle),
+        pin_life=PinLife(asking, pins, audit, lifecycle),
         support=SupportCodes(outside.store, outside.secrets, audit, clock, config.support, host=os.uname().nodename),
-        logins=Logins(CpxLogin(card_login, CardChoice(readers, prompter), csa.owns), csa, ecps),
+        logins=Logins(CpxLogin(card_login, CardChoice(readers, asking), csa.owns), csa, ecps),
         methods=Methods(readers, csa, ecps, expiry),
         situations=situations,
         documents=DocumentSigning(signing, clock, pdf, _stamper(config, outside)),

@@ -1,6 +1,6 @@
 """The dialog that a question becomes: an agent's where one serves that user, else one of this process's own.
 
-One dialog at a time for one user: further questions wait in line, and a limited number of them.
+Whoever asks sees to it that a user is asked one thing at a time (``cardd.core.asking``).
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -18,14 +17,13 @@ from cardd.agent.assuan import Assuan
 from cardd.agent.server import AgentServer
 from cardd.agent.terminal import TerminalPrompter
 from cardd.agent.texts import deciding
-from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptBusy, PromptUnavailable
+from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
 from cardd.i18n import language_of, locale_of
 from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
 
 T = TypeVar("T")
 
-WAITING_MAX = 8
 GRACE = 2.0  # seconds that a pinentry has to give up by itself before we do
 
 
@@ -38,8 +36,6 @@ class Dialogs:
         self._program = program
         self._timeout = timeout
         self._agents = agents or AgentServer()
-        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._waiting: defaultdict[int, int] = defaultdict(int)
 
     def start(self, listeners: Iterable[socket.socket]) -> None:
         """Accept agents on these sockets."""
@@ -51,9 +47,9 @@ class Dialogs:
         await self._agents.stop()
 
     async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
-        """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PromptBusy, PromptUnavailable."""
+        """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PromptUnavailable."""
         asked, seconds = question.question, self._seconds(question.question)
-        async with self._turn(asked.uid), _limit(seconds, PinTimeout):
+        async with _limit(seconds, PinTimeout):
             if deciding(asked) is not asked and await self._confirm(asked, seconds) is Choice.NO:
                 raise PinCancelled  # a PIN dialog has no button for the rest of the documents
             await self._ask(
@@ -63,9 +59,9 @@ class Dialogs:
             )
 
     async def confirm(self, question: Question) -> Choice:
-        """Return the choice that was made. Raises ConsentTimeout, PromptBusy, PromptUnavailable."""
+        """Return the choice that was made. Raises ConsentTimeout, PromptUnavailable."""
         seconds = self._seconds(question)
-        async with self._turn(question.uid), _limit(seconds, ConsentTimeout):
+        async with _limit(seconds, ConsentTimeout):
             return await self._confirm(question, seconds)
 
     async def notify(self, question: Question) -> None:
@@ -104,18 +100,6 @@ class Dialogs:
 
     def _seconds(self, question: Question) -> int:
         return max(1, round(min(question.timeout, self._timeout)))
-
-    @asynccontextmanager
-    async def _turn(self, uid: int) -> AsyncIterator[None]:
-        """Wait in this user's line. Raises PromptBusy when it is too long."""
-        if self._waiting[uid] >= WAITING_MAX:
-            raise PromptBusy
-        self._waiting[uid] += 1
-        try:
-            async with self._turns[uid]:
-                yield
-        finally:
-            self._waiting[uid] -= 1
 
 
 @asynccontextmanager

@@ -34,8 +34,9 @@ async def pair(call: Call, body: PairBody | OriginBody) -> Reply:
     if isinstance(body, OriginBody):
         raise InvalidRequest(where="$.name", why="missing")
     request = PairingRequest(body.name, body.vendor, body.software_id, tuple(body.permissions))
-    pairing = call.parts.clients.pair(request, call.peer)
-    if "respond-async" in call.http.headers.get("Prefer", ""):
+    polls = "respond-async" in call.http.headers.get("Prefer", "")
+    pairing = call.parts.clients.pair(request, call.peer, polls=polls)
+    if polls:
         return _pending(pairing)
     return _paired(await asyncio.shield(pairing.answer), 201)
 

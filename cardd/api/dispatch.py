@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import parse_qsl
 
@@ -19,7 +19,8 @@ from cardd.api.origin import admit, cors, preflight
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.problems import MEDIA_TYPE, TERSE, problem
 from cardd.api.router import AnyReply, Route, Router
-from cardd.errors import CarddError, Forbidden, InternalError, InvalidRequest, TooManyRequests
+from cardd.core.presence import Presence, waited_for_by
+from cardd.errors import CallerLeft, CarddError, Forbidden, InternalError, InvalidRequest, TooManyRequests
 from cardd.model import CallerKey, CallerKind
 
 PARAMETERS_MAX = 16
@@ -50,6 +51,7 @@ class Dispatcher:
         self._ledger = Ledger()
         self._bodies = Bodies(limits)
         self._in_flight: Counter[CallerKey] = Counter()
+        self._together: dict[tuple[CallerKey, str], Presence] = {}  # who waits for the answer under a key
 
     async def answer(
         self, http: web.BaseRequest, connection: ConnectionInfo | None, on_hang_up: OnHangUp
@@ -107,13 +109,13 @@ class Dispatcher:
         route.access(call)
         if call.who is not None and call.who.kind is not CallerKind.LOCAL:
             connection.has_client = True
-        with self._under_way(call):
+        with self._under_way(call), _present(call) as presence:
             if not route.body:
-                return await self._run(route, call, b"")
+                return await self._run(route, call, b"", presence)
             async with self._bodies.reading(http, call.who, call.peer.uid) as raw:
-                return await self._run(route, call, raw)
+                return await self._run(route, call, raw, presence)
 
-    async def _run(self, route: Route, call: Call, raw: bytes) -> AnyReply:
+    async def _run(self, route: Route, call: Call, raw: bytes, presence: Presence) -> AnyReply:
         keys = call.http.headers.getall("Idempotency-Key", ())
         if not keys or not route.idempotent:
             return await route.run(call, raw)
@@ -122,7 +124,24 @@ class Dispatcher:
             return _written(await route.run(call, raw))
 
         request = f"{call.http.method} {call.http.raw_path}\n".encode() + raw
-        return await self._ledger.once(call.caller.key, ", ".join(keys), request, work)
+        return await self._once(call.caller.key, ", ".join(keys), request, work, presence)
+
+    async def _once(
+        self, owner: CallerKey, key: str, request: bytes, work: Callable[[], Awaitable[Reply]], presence: Presence
+    ) -> Reply:
+        """Return the ledger's answer. A dialog stays while anybody waits who has sent the request under this key."""
+        together = self._together.setdefault((owner, key), Presence(0))
+        try:
+            with together.joined(presence), waited_for_by(together):
+                while True:
+                    try:
+                        return await self._ledger.once(owner, key, request, work)
+                    except CallerLeft:
+                        if presence.is_left:
+                            raise  # else it was those before who left, and this request begins anew
+        finally:
+            if together.is_left and self._together.get((owner, key)) is together:
+                del self._together[owner, key]
 
     @contextmanager
     def _under_way(self, call: Call) -> Iterator[None]:
@@ -137,6 +156,18 @@ class Dispatcher:
             self._in_flight[caller] -= 1
             if not self._in_flight[caller]:
                 del self._in_flight[caller]
+
+
+@contextmanager
+def _present(call: Call) -> Iterator[Presence]:
+    """Say that the caller waits for the answer, until the connection is lost."""
+    presence = Presence()
+    take_back = call.on_hang_up(presence.leave)
+    try:
+        with waited_for_by(presence):
+            yield presence
+    finally:
+        take_back()
 
 
 def _query(query: str, route: Route) -> dict[str, str]:

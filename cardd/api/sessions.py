@@ -25,8 +25,9 @@ from cardd.api.schemas.sessions import (
     SituationBody,
 )
 from cardd.core.clients import PSC_TOKEN, SESSIONS
+from cardd.core.presence import is_anybody_waiting
 from cardd.core.sessions import Session
-from cardd.errors import InvalidRequest
+from cardd.errors import CallerLeft, InvalidRequest
 from cardd.identity.ecps.context import Request
 from cardd.identity.ecps.provider import Flow, PscChannel, Wanted
 from cardd.model import Identity, Situation
@@ -45,6 +46,9 @@ async def open_one(call: Call, body: SessionBody) -> Reply:
     """Log in. The answer is the only place where the token is whole."""
     session, token = await _login(call, body)
     await _agreed(call, session, body)
+    if not is_anybody_waiting():
+        call.parts.sessions.close(session, "client_gone")  # nobody will ever have its token
+        raise CallerLeft
     answer = described(call, session)
     answer.token = token
     return Reply(202 if session.pending else 201, answer, {"Location": f"/v1/sessions/{session.id}"})

@@ -64,6 +64,7 @@ class _Line:
         self._context = context
         self._sentence = sentence
         self._until = until
+        self._ahead = 0  # dialogs that come before ours
         self._heard = asyncio.Event()
 
     async def listens(self) -> None:
@@ -72,22 +73,28 @@ class _Line:
             await asyncio.wait_for(self._heard.wait(), HEARING)
 
     async def tick(self) -> None:
-        """Count down while a dialog is open."""
+        """Count down while a dialog is open; until then, tell that others come before it."""
         while True:
-            time = ""
-            if self._until:
-                seconds = round((self._until - datetime.now(UTC)).total_seconds())
-                time = " " + _("({seconds} s left)", self._context.language, seconds=max(0, seconds))
-            self._context.terminal.rewrite(self._sentence + time)
+            self._context.terminal.rewrite(self._sentence + self._standing())
             await asyncio.sleep(TICK)
 
+    def _standing(self) -> str:
+        if self._until:
+            seconds = round((self._until - datetime.now(UTC)).total_seconds())
+            return " " + _("({seconds} s left)", self._context.language, seconds=max(0, seconds))
+        if self._ahead:
+            return " " + _("(dialogs before ours: {ahead})", self._context.language, ahead=self._ahead)
+        return ""
+
     async def follow(self, cardd: CarddClient) -> None:
-        """Learn from the daemon when a dialog of ours opens and closes; without that, there is no time to tell."""
+        """Learn from the daemon when a dialog of ours waits, opens and closes; without that, nothing is told of it."""
         with contextlib.suppress(CarddError):
             async for event in cardd.events():
                 self._heard.set()
-                timeout = event.data.get("timeout")
-                if event.type == "prompt.opened" and isinstance(timeout, int):
+                timeout, ahead = event.data.get("timeout"), event.data.get("ahead")
+                if event.type == "prompt.waiting" and isinstance(ahead, int):
+                    self._ahead = ahead
+                elif event.type == "prompt.opened" and isinstance(timeout, int):
                     self._until = datetime.now(UTC) + timedelta(seconds=timeout)
                 elif event.type == "prompt.closed":
                     self._until = None

@@ -58,6 +58,21 @@ class Prompt(Section, frozen=True):
         ),
     ] = None
     timeout: Annotated[Duration, Meta(ge=5, le=3600, description=N_("How long a dialog stays open."))] = 120.0
+    refusals: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description=N_(
+                "How many dialogs of one program the user may refuse, or leave, within refusal_window; then it has to "
+                "wait."
+            ),
+        ),
+    ] = 3
+    refusal_window: Annotated[
+        Duration,
+        Meta(ge=1, le=DAY, description=N_("How long a refused dialog is remembered.")),
+    ] = 300.0
 
 
 class Web(Section, frozen=True):

@@ -8,11 +8,14 @@ the configuration or the user allowed. Either belongs to one OS user.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from cardd.core.asking import Asking, caller_of
 from cardd.core.lifecycle import Lifecycle, Part
+from cardd.core.presence import PolledPresence, waited_for_by
 from cardd.core.state_file import StateFile
 from cardd.core.tokens import fingerprint, new_id, new_token, proof
 from cardd.errors import (
@@ -26,12 +29,13 @@ from cardd.errors import (
     TooManyRequests,
 )
 from cardd.model import Caller, CallerKey, CallerKind, Choice, Peer, Question
-from cardd.ports import Clock, Prompter, Store
+from cardd.ports import Clock, Store
 
 STORE = "clients"
 PSC_TOKEN = "psc_token"  # noqa: S105 - the name of a permission
 SESSIONS = "sessions"  # to see whom all sessions of the OS user stand for
 PAIRING_LIFETIME = 300.0
+UNHEARD = 30.0  # seconds after which a program has given up a pairing that it does not ask about
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +90,17 @@ class Paired:
 
 @dataclass(eq=False, slots=True)
 class Pairing:
-    """One pairing under way until ``expires_at``; ``code`` is shown by the dialog and by the program."""
+    """One pairing under way until ``expires_at``; ``code`` is shown by the dialog and by the program.
+
+    ``polled`` is the presence of a program that does not wait for the answer but comes back for it.
+    """
 
     id: str
     code: str
     uid: int
     expires_at: datetime
     answer: asyncio.Task[Paired]
+    polled: PolledPresence | None
 
 
 class Clients(Part):
@@ -101,14 +109,14 @@ class Clients(Part):
     def __init__(
         self,
         store: Store,
-        prompter: Prompter,
+        asking: Asking,
         clock: Clock,
         lifecycle: Lifecycle,
         *,
         allowed_origins: frozenset[str],
     ) -> None:
         self._file = StateFile(store, STORE, _Kept)
-        self._prompter = prompter
+        self._asking = asking
         self._clock = clock
         self._lifecycle = lifecycle
         self._configured = allowed_origins
@@ -116,16 +124,17 @@ class Clients(Part):
         self._origins: dict[tuple[str, int], RememberedOrigin] = {}
         self._once: set[tuple[str, int]] = set()
         self._refused: set[tuple[str, int]] = set()
-        self._asking: set[int] = set()
+        self._asked: set[int] = set()
         self._pairings: dict[str, Pairing] = {}
         self._load()
 
     # --- programs ---
 
-    def pair(self, request: PairingRequest, peer: Peer) -> Pairing:
+    def pair(self, request: PairingRequest, peer: Peer, *, polls: bool = False) -> Pairing:
         """Ask the user to accept a program; ``Pairing.answer`` ends with the secret or with PairingRefused.
 
-        One pairing at a time for one user. Raises TooManyRequests.
+        ``polls`` says that the program comes back for the answer. One pairing at a time for one user. Raises
+        TooManyRequests, RefusedTooOften.
         """
         if any(p.uid == peer.uid and not p.answer.done() for p in self._pairings.values()):
             raise TooManyRequests(retry_after=5)
@@ -134,9 +143,12 @@ class Clients(Part):
         params: dict[str, str | int] = {**said, "program": peer.program or "", "code": code}
         params |= dict.fromkeys(request.permissions, "")
         question = Question("pair", peer.uid, params)
+        self._asking.ensure_askable(caller_of(question))
         expires_at = self._clock.now() + timedelta(seconds=question.timeout)
-        answer = asyncio.ensure_future(self._ask(request, peer, question))
-        pairing = Pairing(new_id(), code, peer.uid, expires_at, answer)
+        polled = PolledPresence(UNHEARD) if polls else None
+        with waited_for_by(polled) if polled else contextlib.nullcontext():
+            answer = asyncio.ensure_future(self._ask(request, peer, question))
+        pairing = Pairing(new_id(), code, peer.uid, expires_at, answer, polled)
         self._pairings[pairing.id] = pairing
         pairing.answer.add_done_callback(lambda _: self._forget_later(pairing))
         return pairing
@@ -146,6 +158,8 @@ class Clients(Part):
         pairing = self._pairings.get(identifier)
         if pairing is None or pairing.uid != peer.uid:
             raise PairingNotFound
+        if pairing.polled and not pairing.answer.done():
+            pairing.polled.heard()
         return pairing
 
     def program(self, secret: str, peer: Peer) -> Caller:
@@ -190,20 +204,20 @@ class Clients(Part):
         """Ask the user to allow a web origin, once (until the daemon stops) or for good.
 
         One such dialog at a time for one user, and none again for an origin that was refused or left without an
-        answer. Raises PairingRefused, ConsentTimeout, TooManyRequests.
+        answer. Raises PairingRefused, ConsentTimeout, RefusedTooOften, TooManyRequests.
         """
         if self.is_refused(origin, peer):
             raise PairingRefused
-        if peer.uid in self._asking:
+        if peer.uid in self._asked:
             raise TooManyRequests(retry_after=5)
-        self._asking.add(peer.uid)
+        self._asked.add(peer.uid)
         try:
-            choice = await self._prompter.confirm(Question("origin", peer.uid, {"origin": origin}, third=Choice.ALWAYS))
+            choice = await self._asking.confirm(Question("origin", peer.uid, {"origin": origin}, third=Choice.ALWAYS))
         except ConsentTimeout:
             self._refused.add((origin, peer.uid))
             raise
         finally:
-            self._asking.discard(peer.uid)
+            self._asked.discard(peer.uid)
         if choice is Choice.NO:
             self._refused.add((origin, peer.uid))
             raise PairingRefused
@@ -266,7 +280,7 @@ class Clients(Part):
         return (origin, uid) in self._origins or (origin, uid) in self._once
 
     async def _ask(self, request: PairingRequest, peer: Peer, question: Question) -> Paired:
-        if await self._prompter.confirm(question) is Choice.NO:
+        if await self._asking.confirm(question) is Choice.NO:
             raise PairingRefused
         identifier = new_id()
         secret = f"{identifier}.{new_token()}"
@@ -285,6 +299,8 @@ class Clients(Part):
         return Paired(program.id, secret)
 
     def _forget_later(self, pairing: Pairing) -> None:
+        if pairing.polled:
+            pairing.polled.end()
         if not pairing.answer.cancelled():
             pairing.answer.exception()  # a program that never comes back for its refusal is no fault to report
         loop = asyncio.get_running_loop()

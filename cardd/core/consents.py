@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from cardd.config import Consent as ConsentRules
-from cardd.core.events import EventBus
+from cardd.core.asking import Asking
 from cardd.core.lifecycle import Part
 from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Session
@@ -25,15 +24,12 @@ from cardd.model import (
     Caller,
     CallerKey,
     Choice,
-    Event,
     Identity,
     Message,
-    PinQuestion,
     Question,
     ShownDocument,
 )
-from cardd.ports import Clock, Prompter
-from cardd.secret import Secret
+from cardd.ports import Clock
 
 SHOWN_DIGEST = 16
 # what shows nothing though it counts as a letter, mark or symbol: fillers, joiners, variation selectors
@@ -124,8 +120,8 @@ class _Asserting:
 class Consents(Part):
     """Asks for consents and remembers those that outlast one request."""
 
-    def __init__(self, prompter: Prompter, clock: Clock, rules: ConsentRules) -> None:
-        self._prompter = prompter
+    def __init__(self, asking: Asking, clock: Clock, rules: ConsentRules) -> None:
+        self._asking = asking
         self._clock = clock
         self._rules = rules
         self._batches: dict[tuple[str, str], _Grant] = {}
@@ -187,7 +183,7 @@ class Consents(Part):
 
     async def ask(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> Consent:
         """Ask in a dialog. Raises ConsentRefused, ConsentTimeout."""
-        if await self._prompter.confirm(self.question(session, requests, batch)) is Choice.NO:
+        if await self._asking.confirm(self.question(session, requests, batch)) is Choice.NO:
             raise ConsentRefused
         return self.agreed(session, requests, batch, "dialog")
 
@@ -199,7 +195,7 @@ class Consents(Part):
         if (caller.key, card) in self._readable:
             return
         question = Question("certificates", caller.peer.uid, {"client": caller.name}, caller=caller.key)
-        if await self._prompter.confirm(question) is Choice.NO:
+        if await self._asking.confirm(question) is Choice.NO:
             raise ConsentRefused
         self.allow_reading(caller, card)
 
@@ -215,7 +211,7 @@ class Consents(Part):
                 raise ConsentRefused
             if not asking.is_given:
                 question = _about_assertions(session, person or session.identity)
-                if await self._prompter.confirm(question) is Choice.NO:
+                if await self._asking.confirm(question) is Choice.NO:
                     asking.refusals += 1
                     raise ConsentRefused
                 asking.is_given = True
@@ -232,7 +228,7 @@ class Consents(Part):
         """
         if (session.id, upstream) in self._relayed:
             return
-        if await self._prompter.confirm(self.relay_question(session, upstream, host)) is Choice.NO:
+        if await self._asking.confirm(self.relay_question(session, upstream, host)) is Choice.NO:
             raise ConsentRefused
         self.relay_agreed(session, upstream, "dialog")
 
@@ -284,42 +280,3 @@ def _about_assertions(session: Session, person: Identity) -> Question:
 
 def _holder(person: Identity) -> str:
     return f"{person.given_name} {person.family_name} ({person.national_id})"
-
-
-class AnnouncedPrompter:
-    """A ``Prompter`` around another: publishes ``prompt.opened`` and ``prompt.closed`` to the question's caller only.
-
-    The events name the topic, the opening one also how long the dialog may stay (``timeout``, seconds); nothing of what
-    is asked, and no answer: that is told by the request's own answer.
-    """
-
-    def __init__(self, prompter: Prompter, events: EventBus) -> None:
-        self._prompter = prompter
-        self._events = events
-
-    async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
-        """Read the PIN, announced."""
-        with self._announced(question.question):
-            await self._prompter.ask_pin(question, into)
-
-    async def confirm(self, question: Question) -> Choice:
-        """Ask, announced."""
-        with self._announced(question):
-            return await self._prompter.confirm(question)
-
-    async def notify(self, question: Question) -> None:
-        """Show the message, announced."""
-        with self._announced(question):
-            await self._prompter.notify(question)
-
-    @contextmanager
-    def _announced(self, question: Question) -> Iterator[None]:
-        self._publish("prompt.opened", question, timeout=round(question.timeout))
-        try:
-            yield
-        finally:
-            self._publish("prompt.closed", question)
-
-    def _publish(self, kind: str, question: Question, **more: int) -> None:
-        if question.caller is not None:
-            self._events.publish(Event(kind, {"topic": question.topic, **more}, to=question.caller))

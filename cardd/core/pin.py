@@ -5,13 +5,13 @@ Every code is typed at the workstation; none is a field of a request.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
+from cardd.core.asking import Asking
 from cardd.core.card_access import HolderVerification
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.readers import InsertedCard
@@ -30,7 +30,7 @@ from cardd.errors import (
     PukWrong,
 )
 from cardd.model import Caller, CallerKey, Choice, PinQuestion, PinRole, PinState, Question
-from cardd.ports import AuditLog, Prompter
+from cardd.ports import AuditLog
 from cardd.secret import Secret
 
 T = TypeVar("T")
@@ -42,8 +42,8 @@ UNCOUNTED = 99  # tries left where a token or key file tells no number
 class PinEntry:
     """Asks the user for a PIN and runs the work that needs it, in the transaction of the VERIFY."""
 
-    def __init__(self, prompter: Prompter) -> None:
-        self._prompter = prompter
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
 
     async def login(
         self,
@@ -100,7 +100,7 @@ class PinEntry:
 
     async def agree_to_last_try(self, asked: PinQuestion) -> None:
         """Rule 4: the last try is spent only when the user says so. Raises LastTryRefused."""
-        if asked.tries_left == 1 and await self._prompter.confirm(_last_try(asked)) is Choice.NO:
+        if asked.tries_left == 1 and await self._asking.confirm(_last_try(asked)) is Choice.NO:
             raise LastTryRefused(tries_left=1)
 
     async def _attempt(
@@ -114,30 +114,24 @@ class PinEntry:
         login = replace(login, spend_last_try=asked.tries_left == 1)
         card.access.prefetch()
         if card.access.has_pinpad:
-            if len(asked.question.documents) > 1 and await self._prompter.confirm(asked.question) is Choice.NO:
+            if len(asked.question.documents) > 1 and await self._asking.confirm(asked.question) is Choice.NO:
                 raise PinCancelled  # a message beside the keypad cannot show a long list
-            async with self._notice(asked):
+            async with self._asking.keypad(_beside_keypad(asked)):
                 return await card.access.use(work, login), None
         secret = stored or Secret()
         try:
             if not secret:
                 with card.access.kept():
-                    await self._prompter.ask_pin(asked, secret)
+                    await self._asking.ask_pin(asked, secret)
             return await card.access.use(work, replace(login, pin=secret)), secret
         except BaseException:
             secret.wipe()
             raise
 
-    @asynccontextmanager
-    async def _notice(self, asked: PinQuestion) -> AsyncIterator[None]:
-        """While the reader's keypad waits, show what is asked and where to type: the PIN is the consent (rule 2)."""
-        question = replace(asked.question, params={**asked.question.params, "reader": asked.reader})
-        notice = asyncio.ensure_future(self._prompter.notify(question))
-        try:
-            yield
-        finally:
-            notice.cancel()
-            await asyncio.gather(notice, return_exceptions=True)
+
+def _beside_keypad(asked: PinQuestion) -> Question:
+    """Return what is shown while the reader's keypad waits, and where to type: the PIN is the consent (rule 2)."""
+    return replace(asked.question, params={**asked.question.params, "reader": asked.reader})
 
 
 def _problem(wrong: PinWrong | None) -> str | None:
@@ -177,8 +171,8 @@ def equal(one: Secret, other: Secret) -> bool:
 class PinLife:
     """Asks for the old and the new codes and has the card take them; ``lifecycle`` is told of the changed PIN."""
 
-    def __init__(self, prompter: Prompter, pins: PinEntry, audit: AuditLog, lifecycle: Lifecycle) -> None:
-        self._prompter = prompter
+    def __init__(self, asking: Asking, pins: PinEntry, audit: AuditLog, lifecycle: Lifecycle) -> None:
+        self._asking = asking
         self._pins = pins
         self._audit = audit
         self._lifecycle = lifecycle
@@ -215,7 +209,7 @@ class PinLife:
             with Secret() as puk, Secret() as new:
                 problem: str | None = None
                 while True:
-                    await self._prompter.ask_pin(await self._puk(card, caller.key, question, problem), puk)
+                    await self._asking.ask_pin(await self._puk(card, caller.key, question, problem), puk)
                     if not new:
                         await self._choose(await self._pin(card, question), None, new)
                     try:
@@ -249,12 +243,12 @@ class PinLife:
         """Ask for a new PIN until it is good and was typed twice."""
         problem: str | None = None
         while True:
-            await self._prompter.ask_pin(replace(asked, problem=problem), new)
+            await self._asking.ask_pin(replace(asked, problem=problem), new)
             problem = weakness(new, old)
             if problem:
                 continue
             with Secret() as repeated:
-                await self._prompter.ask_pin(replace(asked, role=PinRole.REPEATED), repeated)
+                await self._asking.ask_pin(replace(asked, role=PinRole.REPEATED), repeated)
                 if equal(new, repeated):
                     return
             problem = "mismatch"

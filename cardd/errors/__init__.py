@@ -9,7 +9,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
         · InternalError
         · RequestError (request.py)
             · NotJson, BodyTooDeep, BodyTooLarge, RequestTimeout, InvalidRequest, UnsupportedMediaType, NotFound,
-              MethodNotAllowed, Forbidden, TooManyRequests, IdempotencyKeyReused
+              MethodNotAllowed, Forbidden, TooManyRequests, CallerLeft, IdempotencyKeyReused
         · ClientError (client.py)
             · ClientUnknown, ClientNotFound, ClientLocked, PairingNotFound, PairingRefused, PermissionMissing
         · SupportCodeError (client.py)
@@ -20,7 +20,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               LoginCertificateExpired, LoginCertificateNotYetValid, SessionNotPsc, MethodUnavailable, SituationUnknown,
               PushTooSoon
         · ConsentError (asking.py)
-            · ConsentRefused, ConsentTimeout, BatchExhausted
+            · ConsentRefused, ConsentTimeout, RefusedTooOften, BatchExhausted
         · PromptError (asking.py)
             · PromptUnavailable, PromptBusy
         · PinError (asking.py)

@@ -31,6 +31,22 @@ class ConsentTimeout(ConsentError):
     remedy = N_("Start again and answer the window that opens.")
 
 
+class RefusedTooOften(ConsentError):
+    """The person refused this program's dialogs, or left them unanswered, several times in a short while."""
+
+    code = "consent.refused_often"
+    status = 429
+    retryable = True
+    title = N_("Refused several times")
+    detail = N_(
+        "The user refused this program's questions, or left them without an answer, {times} times in a short while."
+    )
+    remedy = N_("Wait {retry_after} s before the user is asked again.")
+
+    times: int
+    retry_after: int  # seconds
+
+
 class BatchExhausted(ConsentError):
     """A named batch asks for more signatures than were agreed to."""
 
@@ -64,12 +80,14 @@ class PromptUnavailable(PromptError):
 
 
 class PromptBusy(PromptError):
-    """Another dialog is already open for this user."""
+    """As many questions of this program as may wait for the user's answer do."""
 
     code = "prompt.busy"
     title = N_("A dialog is already open")
-    detail = N_("Other requests already wait for this user's answer.")
+    detail = N_("{waiting} requests of this program already wait for this user's answer.")
     remedy = N_("Answer the open dialog, then try again.")
+
+    waiting: int
 
 
 class PinError(CarddError):

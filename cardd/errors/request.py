@@ -146,6 +146,17 @@ class TooManyRequests(RequestError):
     retry_after: int  # seconds
 
 
+class CallerLeft(RequestError):
+    """Nobody waits for the answer any more: the connection was lost while a person was asked. Nothing was signed."""
+
+    code = "request.abandoned"
+    status = 408
+    retryable = True
+    title = N_("Request abandoned")
+    detail = N_("The program hung up while the user was asked; the dialog was closed.")
+    remedy = N_("Start again, and keep the connection until the answer comes.")
+
+
 class IdempotencyKeyReused(RequestError):
     """The same Idempotency-Key came with another body."""
 

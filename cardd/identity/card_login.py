@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Protocol
 
+from cardd.core.asking import Asking
 from cardd.core.consents import Consents
 from cardd.core.pin import PinEntry
 from cardd.core.readers import InsertedCard, Readers
@@ -34,7 +35,7 @@ from cardd.formats.certificate import require_validity, serial_of
 from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.holders import identity_of
 from cardd.model import AuditEntry, Caller, CardCertificate, CardInfo, Choice, Identity, KeyPurpose, Outcome, Question
-from cardd.ports import AuditLog, Prompter
+from cardd.ports import AuditLog
 from cardd.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -47,9 +48,9 @@ SESSIONS_MAX = 16
 class CardChoice:
     """The choice among several cards that can serve; the user is asked if the request wants that."""
 
-    def __init__(self, readers: Readers, prompter: Prompter) -> None:
+    def __init__(self, readers: Readers, asking: Asking) -> None:
         self._readers = readers
-        self._prompter = prompter
+        self._asking = asking
 
     async def choose(self, caller: Caller, card_id: str | None) -> InsertedCard:
         """Return the card to use. Raises what ``Readers.choose`` raises; ConsentRefused when the user takes none.
@@ -73,7 +74,7 @@ class CardChoice:
             params: dict[str, str | int] = {"client": caller.name, "card": card.kind.value, "reader": card.reader}
             params |= await _holder(card)
             question = Question("card", caller.peer.uid, params, third=Choice.ANOTHER, caller=caller.key)
-            match await self._prompter.confirm(question):
+            match await self._asking.confirm(question):
                 case Choice.NO:
                     raise ConsentRefused
                 case Choice.ANOTHER:

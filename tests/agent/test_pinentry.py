@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from cardd.agent.dialogs import Dialogs
-from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptBusy, PromptUnavailable
+from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
 from cardd.model import Choice, PinInfo, PinQuestion, Question, ShownDocument
 from cardd.secret import Secret
 from tests.rig.pinentry import ScriptedPinentry
-from tests.rig.waiting import eventually
 
 PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
 
@@ -101,19 +99,6 @@ async def test_what_is_no_pin_ends_in_its_own_error_and_leaves_no_pin(
         with pytest.raises(error):
             await dialogs.ask_pin(pin_question(), secret)
         assert not secret
-
-
-async def test_who_asks_while_many_dialogs_wait_is_refused_at_once(
-    dialogs: Dialogs, pinentry: ScriptedPinentry
-) -> None:
-    pinentry.answer("hang")
-    waiting = [asyncio.ensure_future(dialogs.confirm(question())) for _ in range(8)]
-    await eventually(lambda: len(pinentry.shown()) == 1)
-    with pytest.raises(PromptBusy):
-        await dialogs.confirm(question())
-    for one in waiting:
-        one.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_a_pinentry_that_hangs_is_given_up_and_ended(pinentry: ScriptedPinentry) -> None:

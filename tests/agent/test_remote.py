@@ -60,15 +60,6 @@ async def test_the_next_question_may_come_as_soon_as_the_last_is_answered(
         assert [(await desk.ask()).decode() for _ in pins] == pins
 
 
-async def test_questions_that_come_together_are_asked_one_after_the_other(
-    desk: Desk, pinentry: ScriptedPinentry
-) -> None:
-    with agent_process(desk.path, pinentry.path):
-        await desk.has(1)
-        assert await asyncio.gather(*(desk.ask() for _ in range(3))) == [b"7319"] * 3
-    assert len(pinentry.shown()) == 3
-
-
 @pytest.mark.parametrize(
     ("locale", "words"),
     [

@@ -125,7 +125,7 @@ def test_whatever_is_asked_the_answer_is_as_described_and_no_fault_of_ours(
     [
         ({"Origin": "https://inconnue.example"}, None, 403, "request.forbidden"),
         ({"Host": "inconnu.example"}, None, 403, "request.forbidden"),
-        ({}, PromptBusy(), 503, "prompt.busy"),
+        ({}, PromptBusy(waiting=8), 503, "prompt.busy"),
     ],
     ids=["a page that nobody knows", "a name that is not ours", "too many dialogs"],
 )

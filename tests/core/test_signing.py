@@ -25,6 +25,7 @@ from cardd.errors import (
     LastTryRefused,
     PinCancelled,
     PinWrong,
+    RefusedTooOften,
     SessionClosed,
     SessionExpired,
 )
@@ -138,17 +139,17 @@ async def test_a_failed_batch_gives_its_count_back(core: Core, session: Session)
 
 async def test_a_refused_batch_grants_nothing_to_the_one_that_was_agreed_to(core: Core, session: Session) -> None:
     core.sessions.lock(session)
-    first, second = asyncio.Event(), asyncio.Event()
-    core.person.attentive = first
+    told = core.events.subscribe(CALLER.key)
+    core.person.attentive.clear()
     accepted = asyncio.ensure_future(core.signing.sign(session, [request()], Batch("X", 1)))
-    await eventually(lambda: len(core.person.pin_questions) == 2)  # the login's, and this one
-    core.person.attentive = second
     refused = asyncio.ensure_future(core.signing.sign(session, [request()] * 50, Batch("X", 50)))
-    await eventually(lambda: len(core.person.pin_questions) == 3)
+    assert [event.type for event in (await told.next(), await told.next()) if event] == [
+        "prompt.opened",
+        "prompt.waiting",
+    ]
     core.person.pins = [PIN]
-    first.set()
+    core.person.attentive.set()
     assert len(await accepted) == 1
-    second.set()
     with pytest.raises(PinCancelled):
         await refused
     with pytest.raises(BatchExhausted):
@@ -199,9 +200,10 @@ async def test_a_pin_changed_behind_our_back_costs_one_try_for_all_sessions_of_t
     core.card.process(bytes.fromhex("0024000108") + b"73192580")
     core.card.reset()
     for one in sessions:
-        with pytest.raises((PinWrong, PinCancelled)):
+        with pytest.raises((PinWrong, PinCancelled, RefusedTooOften)):
             await core.signing.sign(one, [request()], None)
     assert core.card.process(bytes.fromhex("00200001")) == bytes.fromhex("63C2")
+    core.clock.seconds += 300  # three PIN dialogs were cancelled
     core.person.pins = ["2580"]
     assert await core.signing.sign(session, [request()], None)
 

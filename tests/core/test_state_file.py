@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cardd.config import Support
+from cardd.config import Prompt, Support
+from cardd.core.asking import Asking
 from cardd.core.clients import Clients
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.recording import Pseudonyms
@@ -17,8 +18,14 @@ from cardd.identity.expiry import ExpiryWatch
 from tests.core.conftest import CALLER, Core
 from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStore
 
+
+def clients(core: Core, store: MemoryStore) -> Clients:
+    asking = Asking(core.person, core.events, ManualClock(), Prompt())
+    return Clients(store, asking, ManualClock(), Lifecycle(), allowed_origins=frozenset())
+
+
 READERS: dict[str, Callable[[Core, MemoryStore], object]] = {
-    "clients": lambda core, store: Clients(store, core.person, ManualClock(), Lifecycle(), allowed_origins=frozenset()),
+    "clients": clients,
     "pseudonyms": lambda core, store: Pseudonyms(store).of("185059999900181"),
     "login-hints": lambda core, store: LoginHints(store).of(1000),
     "ecps-sessions": lambda core, store: ResumableSessions(store, MemorySecrets()).all(),

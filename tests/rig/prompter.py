@@ -14,7 +14,8 @@ class ScriptedPrompter:
 
     ``pins`` are typed one after the other, none left means cancel; ``choices`` answer the next questions, ``choice``
     every further one; ``fault`` is raised instead when it is set; while ``attentive`` is cleared, dialogs stay open.
-    ``questions`` and ``pin_questions`` are what was asked, in order; ``is_asked`` is set whenever a dialog opens.
+    ``questions`` and ``pin_questions`` are what was asked, in order; ``is_asked`` is set whenever a dialog opens;
+    ``open`` has the topics of the dialogs that are open.
     """
 
     def __init__(self, *pins: str) -> None:
@@ -27,11 +28,12 @@ class ScriptedPrompter:
         self.is_asked = asyncio.Event()
         self.questions: list[Question] = []
         self.pin_questions: list[PinQuestion] = []
+        self.open: list[str] = []
 
     async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
         """Type the next PIN."""
         self.pin_questions.append(question)
-        await self._think()
+        await self._think(question.question.topic)
         if not self.pins:
             raise PinCancelled
         into.fill(memoryview(self.pins.pop(0).encode()))
@@ -39,7 +41,7 @@ class ScriptedPrompter:
     async def confirm(self, question: Question) -> Choice:
         """Choose."""
         self.questions.append(question)
-        await self._think()
+        await self._think(question.topic)
         return self.choices.pop(0) if self.choices else self.choice
 
     async def notify(self, question: Question) -> None:
@@ -50,8 +52,12 @@ class ScriptedPrompter:
         """What was asked, as topics."""
         return [question.topic for question in self.questions]
 
-    async def _think(self) -> None:
+    async def _think(self, topic: str) -> None:
         self.is_asked.set()
-        await self.attentive.wait()
+        self.open.append(topic)
+        try:
+            await self.attentive.wait()
+        finally:
+            self.open.remove(topic)
         if self.fault:
             raise self.fault

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from cardd.config import Support
+from cardd.config import Prompt, Support
+from cardd.core.asking import Asking
 from cardd.core.clients import Clients
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
@@ -61,7 +62,8 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def clients(store: Store) -> Clients:
-    return Clients(store, ScriptedPrompter(), ManualClock(), Lifecycle(), allowed_origins=frozenset())
+    asking = Asking(ScriptedPrompter(), EventBus(), ManualClock(), Prompt())
+    return Clients(store, asking, ManualClock(), Lifecycle(), allowed_origins=frozenset())
 
 
 def support(store: Store) -> SupportCodes:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from cardd.core.asking import Asking
 from cardd.core.consents import Consents
 from cardd.core.lifecycle import Background
 from cardd.core.sessions import Sessions
@@ -15,7 +16,7 @@ from cardd.identity.ecps.connection import ProviderConnection
 from cardd.identity.ecps.provider import Flow, PscAttempt, Wanted
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, CallerKey
-from cardd.ports import AuditLog, Clock, Prompter
+from cardd.ports import AuditLog, Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class LoginContext:
     """What all logins use."""
 
     sessions: Sessions
-    prompter: Prompter
+    asking: Asking
     consents: Consents
     audit: AuditLog
     clock: Clock

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cardd.backoff import BackOff
+from cardd.core.presence import waited_for_by
 from cardd.core.sessions import Pending, Session
 from cardd.errors import (
     AuditUnavailable,
@@ -79,6 +80,7 @@ class EcpsLogin:
         self._context = context
         self._origin = origin
         self._task: asyncio.Task[None] | None = None
+        self._remembering: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()  # to renew
 
     @property
@@ -91,7 +93,8 @@ class EcpsLogin:
     def run(self) -> None:
         """Begin to live; a push that was sent again takes the place of the one before."""
         self.stop()
-        self._task = self._context.background.start(self._live())
+        with waited_for_by(None):  # whoever asked for it has an answer long before its end
+            self._task = self._context.background.start(self._live())
 
     async def push_again(self) -> None:
         """Wake the mobile once more, with new digits; the push before is worth nothing any more.
@@ -137,6 +140,8 @@ class EcpsLogin:
         """End the login at the provider, for its session ended; not where the next daemon resumes it."""
         self.state = LoginState.OVER
         self.stop()
+        if self._remembering is not None:
+            self._remembering.cancel()
         if not (reason == DAEMON_STOPPED and self._context.resumable.has(self.session.id)):
             self._context.background.start(self._log_out())
 
@@ -183,7 +188,7 @@ class EcpsLogin:
         self.state = LoginState.OPEN
         self._context.sessions.activate(self.session, psc.identity, picked)
         if request.remember:
-            self._context.background.start(self._remember(psc.identity.national_id))
+            self._remembering = self._context.background.start(self._remember(psc.identity.national_id))
 
     async def _resumed(self, record: ResumableSession) -> PscLogin:
         """Go on with a login of the daemon before this one. Raises one of ``FINAL``.
@@ -298,7 +303,7 @@ class EcpsLogin:
             return None
         until = self._context.clock.now() + timedelta(seconds=self._context.limits.picking)
         self._context.sessions.wait_anew(session, Pending(until))  # no digits: the mobile has agreed
-        return await picked_by(self._context.prompter, session.caller, session.situations)
+        return await picked_by(self._context.asking, session.caller, session.situations)
 
     async def _remember(self, national_id: str) -> None:
         """Ask whether the person's national id may be kept for the next login of this OS user."""
@@ -312,7 +317,7 @@ class EcpsLogin:
     async def _confirm(self, question: Question, without: Choice) -> Choice:
         """Return the answer; ``without`` where nobody can be asked, which is no reason to fail."""
         with contextlib.suppress(PromptError, ConsentError):
-            return await self._context.prompter.confirm(question)
+            return await self._context.asking.confirm(question)
         return without
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cardd.config import Psc
+from cardd.core.asking import Asking
 from cardd.core.consents import Consents
 from cardd.core.lifecycle import Background, Part
 from cardd.core.recording import entry_of, recorded
@@ -18,7 +19,7 @@ from cardd.identity.ecps.login import Asked, EcpsLogin
 from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, Reach
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, Identity
-from cardd.ports import AuditLog, Clock, Prompter, SecretStore, Store
+from cardd.ports import AuditLog, Clock, SecretStore, Store
 
 if TYPE_CHECKING:
     from cardd.oidc.logout import LogoutNotice
@@ -39,7 +40,7 @@ class EcpsLogins(Part):
     def __init__(
         self,
         sessions: Sessions,
-        prompter: Prompter,
+        asking: Asking,
         consents: Consents,
         audit: AuditLog,
         clock: Clock,
@@ -55,7 +56,7 @@ class EcpsLogins(Part):
         self.limits = LoginLimits()
         self._context = LoginContext(
             sessions=sessions,
-            prompter=prompter,
+            asking=asking,
             consents=consents,
             audit=audit,
             clock=clock,
@@ -84,11 +85,12 @@ class EcpsLogins(Part):
     async def open(self, caller: Caller, request: Request) -> tuple[Session, str]:
         """Wake the mobile, or prepare the page: a pending session, and its token, given once.
 
-        Raises MethodUnavailable, InvalidRequest without a national id for the mobile, TooManyRequests, PushTooSoon, and
-        what ``PscProvider.begin`` raises.
+        Raises MethodUnavailable, InvalidRequest without a national id for the mobile, TooManyRequests, RefusedTooOften,
+        PushTooSoon, and what ``PscProvider.begin`` raises.
         """
         self.connection.check()
         context, sessions = self._context, self._context.sessions
+        context.asking.ensure_askable(caller.key)
         if sum(session.caller.key == caller.key for session in sessions.of(caller.peer.uid)) >= self.limits.sessions:
             raise TooManyRequests(retry_after=60)
         named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed

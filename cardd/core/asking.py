@@ -1,0 +1,210 @@
+"""The dialogs of each person: one line of them, which no program fills, and none that wears the person down.
+
+One dialog at a time for one person. Whoever waits to log in goes first, others as they came; a caller has one place in
+the line, and its next question waits behind those of the others. A dialog ends when its caller hangs up. Who was
+refused a few times in a few minutes asks nothing more for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+from cardd.config import Prompt as PromptRules
+from cardd.core.events import EventBus
+from cardd.core.presence import is_anybody_waiting, while_waited_for
+from cardd.errors import ConsentTimeout, PinCancelled, PinTimeout, PromptBusy, RefusedTooOften
+from cardd.model import CallerKey, Choice, Event, PinQuestion, Question
+from cardd.ports import Clock, Prompter
+from cardd.secret import Secret
+
+WAITING_MAX = 8  # questions of one caller
+OF_LOGINS = {"card", "ecps", "ecps_browser", "last_try", "login", "situation"}
+
+
+@dataclass(eq=False, slots=True)
+class _Place:
+    """One question in the line, since when it stands there, and how many dialogs its caller knows to come before it."""
+
+    question: Question
+    since: int
+    turn: asyncio.Future[None]
+    ahead: int | None = None
+
+    @property
+    def caller(self) -> CallerKey:
+        return caller_of(self.question)
+
+    @property
+    def is_login(self) -> bool:
+        return self.question.topic in OF_LOGINS
+
+
+@dataclass(slots=True)
+class _Line:
+    """The questions to one person: the one whose dialog is open, those that wait, and when each caller had a dialog."""
+
+    open: _Place | None = None
+    waiting: list[_Place] = field(default_factory=list)
+    served: dict[CallerKey, int] = field(default_factory=dict)
+
+    def in_order(self) -> list[_Place]:
+        """Return those that wait in the order in which they will be shown, as far as is known now."""
+        served, order = dict(self.served), []
+        left = [place for place in self.waiting if not place.turn.done()]  # not those that are being given up
+        now = max([*served.values(), *(place.since for place in left)], default=0)
+        if self.open is not None:
+            served[self.open.caller] = now = now + 1
+        while left:
+            first = min(left, key=lambda place: (not place.is_login, max(place.since, served.get(place.caller, 0))))
+            left.remove(first)
+            order.append(first)
+            served[first.caller] = now = now + 1
+        return order
+
+
+class Refusals:
+    """How often each caller was refused: whoever is asked again and again agrees in the end.
+
+    A dialog that was left without an answer counts, and one that its caller took back. Nothing outlives the window.
+    """
+
+    def __init__(self, clock: Clock, rules: PromptRules) -> None:
+        self._clock = clock
+        self._rules = rules
+        self._times: dict[CallerKey, list[float]] = {}
+
+    def check(self, caller: CallerKey) -> None:
+        """Raises RefusedTooOften."""
+        now, window = self._clock.monotonic(), self._rules.refusal_window
+        self._times = {
+            key: kept for key, times in self._times.items() if (kept := [time for time in times if now < time + window])
+        }
+        times = self._times.get(caller, [])
+        if len(times) >= self._rules.refusals:
+            left = times[-self._rules.refusals] + window - now
+            raise RefusedTooOften(times=len(times), retry_after=max(1, math.ceil(left)))
+
+    def count(self, caller: CallerKey) -> None:
+        """Count one more."""
+        self._times.setdefault(caller, []).append(self._clock.monotonic())
+
+
+class Asking:
+    """Asks the person through a ``Prompter``, one dialog at a time.
+
+    Publishes ``prompt.waiting`` (``ahead``: how many dialogs come before), ``prompt.opened`` (``timeout``: how long the
+    dialog may stay, seconds) and ``prompt.closed`` to the question's caller only. The events name the topic; nothing of
+    what is asked, and no answer: that is told by the request's own answer.
+    """
+
+    def __init__(self, prompter: Prompter, events: EventBus, clock: Clock, rules: PromptRules) -> None:
+        self._prompter = prompter
+        self._events = events
+        self._refusals = Refusals(clock, rules)
+        self._lines: defaultdict[int, _Line] = defaultdict(_Line)
+        self._tickets = count(1)
+
+    def ensure_askable(self, caller: CallerKey) -> None:
+        """Raises RefusedTooOften for a caller who may have nothing asked for a while."""
+        self._refusals.check(caller)
+
+    async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
+        """Read the PIN into ``into``.
+
+        Raises PinCancelled, PinTimeout, RefusedTooOften, CallerLeft, PromptBusy, PromptUnavailable.
+        """
+        async with while_waited_for(), self._turn(question.question):
+            await self._prompter.ask_pin(question, into)
+
+    async def confirm(self, question: Question) -> Choice:
+        """Return the answer. Raises ConsentTimeout, RefusedTooOften, CallerLeft, PromptBusy, PromptUnavailable."""
+        async with while_waited_for(), self._turn(question):
+            choice = await self._prompter.confirm(question)
+        if choice is Choice.NO:
+            self._refusals.count(caller_of(question))
+        return choice
+
+    @asynccontextmanager
+    async def keypad(self, question: Question) -> AsyncIterator[None]:
+        """Show the message while the reader's keypad asks, which goes on though its caller has left.
+
+        Raises RefusedTooOften, CallerLeft, PromptBusy.
+        """
+        async with self._turn(question):
+            notice = asyncio.ensure_future(self._prompter.notify(question))
+            try:
+                yield
+            finally:
+                notice.cancel()
+                await asyncio.gather(notice, return_exceptions=True)
+
+    @asynccontextmanager
+    async def _turn(self, question: Question) -> AsyncIterator[None]:
+        """Have the person to oneself; count it where that comes to nothing."""
+        caller = caller_of(question)
+        self._refusals.check(caller)
+        async with self._place(question):
+            self._refusals.check(caller)  # what was asked before this may have been refused
+            self._publish("prompt.opened", question, timeout=round(question.timeout))
+            try:
+                yield
+            except (ConsentTimeout, PinCancelled, PinTimeout):
+                self._refusals.count(caller)
+                raise
+            except asyncio.CancelledError:
+                if not is_anybody_waiting():
+                    self._refusals.count(caller)
+                raise
+            finally:
+                self._publish("prompt.closed", question)
+
+    @asynccontextmanager
+    async def _place(self, question: Question) -> AsyncIterator[None]:
+        """Stand in the person's line until it is one's turn. Raises PromptBusy where one's own questions are many."""
+        line, caller = self._lines[question.uid], caller_of(question)
+        own = sum(place.caller == caller for place in line.waiting)
+        if own >= WAITING_MAX:
+            raise PromptBusy(waiting=own)
+        place = _Place(question, next(self._tickets), asyncio.get_running_loop().create_future())
+        line.waiting.append(place)
+        try:
+            self._go_on(line)
+            async with while_waited_for():
+                await place.turn
+            yield
+        finally:
+            if line.open is place:
+                line.open = None
+                line.served[caller] = next(self._tickets)
+            else:
+                line.waiting.remove(place)
+            self._go_on(line)
+            if line.open is None and not line.waiting:
+                self._lines.pop(question.uid, None)
+
+    def _go_on(self, line: _Line) -> None:
+        """Give the turn to who comes next, and tell the others where they stand."""
+        order = line.in_order()
+        if line.open is None and order:
+            line.open = order.pop(0)
+            line.waiting.remove(line.open)
+            line.open.turn.set_result(None)
+        for ahead, place in enumerate(order, 1):
+            if place.ahead != ahead:
+                place.ahead = ahead
+                self._publish("prompt.waiting", place.question, ahead=ahead)
+
+    def _publish(self, kind: str, question: Question, **more: int) -> None:
+        if question.caller is not None:
+            self._events.publish(Event(kind, {"topic": question.topic, **more}, to=question.caller))
+
+
+def caller_of(question: Question) -> CallerKey:
+    """Return whose question this is; those whom nobody knows are one caller for each OS user and kind of question."""
+    return question.caller or CallerKey(question.uid, question.topic)
