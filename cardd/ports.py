@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from cardd.driver import Card, Channel
 from cardd.model import AuditEntry, AuditRow, CardKind, Choice, KeyPurpose, PinQuestion, Question
@@ -144,6 +144,18 @@ class ReaderSource(Protocol):
 
     async def stop(self) -> None:
         """Stop watching and release the readers."""
+        ...
+
+
+@runtime_checkable
+class LeftReaders(Protocol):
+    """What a source is besides, whose tokens may sit in PC/SC readers: it touches no card but those left to it."""
+
+    def readers_left(self, readers: frozenset[str]) -> None:
+        """Take the names of the readers whose cards no native driver serves; told again with each change, on the loop.
+
+        A token in a reader that is no longer among them is reported removed before this returns.
+        """
         ...
 
 

@@ -33,7 +33,7 @@ from cardd.errors import (
     PcscUnavailable,
 )
 from cardd.model import CardKind, Event
-from cardd.ports import Reader, ReaderSource, SourceSettings, Token
+from cardd.ports import LeftReaders, Reader, ReaderSource, SourceSettings, Token
 
 Problems = Mapping[CardKind, Callable[[], CardError]]
 
@@ -62,6 +62,11 @@ class InsertedCard:
     def is_mute(self) -> bool:
         """Whether the card gave no answer to its reset."""
         return self.kind is CardKind.UNKNOWN and not self.atr
+
+    @property
+    def is_token(self) -> bool:
+        """Whether this is no card of a PC/SC reader's, but what a module or a file shows."""
+        return self.kind in (CardKind.PKCS11, CardKind.PKCS12)
 
     @property
     def problem(self) -> CardError | None:
@@ -127,6 +132,7 @@ class Readers:
         for source in (*self._sources, *token_sources(self._tokens)):
             await source.start(self)
             self._started.append(source)
+            self._leave_readers()
 
     async def stop(self) -> None:
         """Give every card back, de-authenticated, and release the readers."""
@@ -159,6 +165,7 @@ class Readers:
         if self._insert(name, atr, kind).is_served_natively:
             for token in self._tokens_in(name):
                 self.card_removed(token.reader)
+        self._leave_readers()
 
     def token_inserted(self, name: str, token: Token) -> None:
         """List a token, but for one whose card a driver of our own serves already: never both at once."""
@@ -183,6 +190,8 @@ class Readers:
         card.access.lost()
         self._lifecycle.card_removed(card)
         self._events.publish(Event("card.removed", {"card": card.id, "reader": name}))
+        if not card.is_token:
+            self._leave_readers()
 
     # --- what the core asks ---
 
@@ -254,6 +263,14 @@ class Readers:
         if state and (card := state.card) and card.access is access:
             self.card_removed(name)
             self._insert(name, card.atr, card.kind, card.slot)
+
+    def _leave_readers(self) -> None:
+        """Tell the sources of tokens which cards are left to them: a native driver's is never touched by a module."""
+        cards = [state.card for state in self._readers.values() if state.card]
+        left = frozenset(card.reader for card in cards if not card.is_token and not card.is_served_natively)
+        for source in self._started:
+            if isinstance(source, LeftReaders):
+                source.readers_left(left)
 
     def _tokens_in(self, slot: str) -> list[InsertedCard]:
         return [state.card for state in self._readers.values() if state.card and state.card.slot == slot]

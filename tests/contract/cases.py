@@ -135,8 +135,10 @@ def _soft_hsm(name: str, *, ec: bool) -> Case:
 class TokenOfCard(TokenAlone):
     """A token over a card in a reader of its own."""
 
-    def __init__(self, opened: ExitStack) -> None:
-        super().__init__(Module(OPENSC))
+    def __init__(self, opened: ExitStack, reader: str) -> None:
+        module = Module(OPENSC)
+        module.gate.show(frozenset((reader,)))
+        super().__init__(module)
         self._opened = opened
 
     def disconnect(self) -> None:
@@ -154,7 +156,7 @@ def _open_sc() -> Connection:
         opening.enter_context(inserted(simulated_card(), pcscd))
         (directory / "opensc.conf").write_text(CONFIGURATION)
         os.environ.update(pcscd.environment | {"OPENSC_CONF": str(directory / "opensc.conf")})
-        return TokenOfCard(opening.pop_all())
+        return TokenOfCard(opening.pop_all(), pcscd.reader_names[0])
 
 
 def _cpx(name: str, connect: Callable[[], Connection]) -> Case:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # places in CK_FUNCTION_LIST, after its version (PKCS#11 v2.40, pkcs11f.h)
-GET_SLOT_LIST, GET_TOKEN_INFO, LOGIN, LOGOUT, SIGN, WAIT_FOR_SLOT_EVENT = 4, 6, 18, 19, 43, 67
+GET_SLOT_LIST, GET_SLOT_INFO, GET_TOKEN_INFO, LOGIN, LOGOUT, SIGN, WAIT_FOR_SLOT_EVENT = 4, 5, 6, 18, 19, 43, 67
 
 SOURCE = """
 #include <dlfcn.h>
@@ -96,4 +96,14 @@ TELLING = {
         if (pipe < 0) pipe = open(DIRECTORY "/slot", O_RDWR);
         return read(pipe, &event, 1) == 1 ? 0 : 0x05;
     }"""
+}
+# as Cryptolib's: the reader is no removable device after the first look, and nobody can wait for a token
+FORGETFUL = {
+    GET_SLOT_INFO: f"""(ulong slot, byte *info) {{
+        static int looks = 0;
+        ulong code = REAL({GET_SLOT_INFO})(slot, info);
+        if (looks++) *(ulong *)(info + 96) &= ~0x02ul;
+        return code;
+    }}""",
+    WAIT_FOR_SLOT_EVENT: "(ulong flags, ulong *slot, void *reserved) { return 0x54; }",
 }

@@ -156,7 +156,7 @@ def test_closing_does_not_wait_for_a_module_that_hangs(load: Load, shim: Shim) -
 
     def log_out() -> None:
         try:
-            card.logout()
+            card.logout(reset=True)
         except CarddError as error:
             failures.append(error)
 

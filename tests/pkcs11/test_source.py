@@ -15,12 +15,13 @@ import pytest
 from cardd.driver import Card, Channel
 from cardd.errors import CardRemoved
 from cardd.model import CardKind
+from cardd.pcsc.readers import PcscReaders
 from cardd.ports import Reader, SourceSettings, Token
 from cardd_drivers.pkcs11 import pkcs11_source
 from cardd_drivers.pkcs11.module import Patience
 from cardd_drivers.pkcs11.source import Pkcs11Source
 from tests.contract.cases import OPENSC
-from tests.pkcs11.shim import MUTE, REMOVABLE, TELLING
+from tests.pkcs11.shim import FORGETFUL, MUTE, REMOVABLE, TELLING, compiled
 from tests.rig.here import use_here
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import inserted, plugged, simulated_card
@@ -33,9 +34,11 @@ LONG_NAME = "Lecteur SIMULATION [Smart Card Reader Interface] (20070818000000000
 
 
 class Listener:
-    """Keeps what a source reports."""
+    """Keeps what a source reports; a ``source`` of tokens is left the card in every reader."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Pkcs11Source | None = None) -> None:
+        self.source = source
+        self.left: frozenset[str] = frozenset()
         self.readers: dict[str, Reader] = {}
         self.tokens: dict[str, Token] = {}
         self.told: list[str] = []
@@ -52,14 +55,20 @@ class Listener:
         self.tokens.pop(name, None)
         self.told.append("removed")
 
-    def card_inserted(self, name: str, atr: bytes) -> None: ...
+    def card_inserted(self, name: str, atr: bytes) -> None:
+        self.leave(self.left | {name})
 
     def token_inserted(self, name: str, token: Token) -> None:
         assert name in self.readers
         self.tokens[name] = token
 
     def card_removed(self, name: str) -> None:
-        del self.tokens[name]
+        self.leave(self.left - {name})
+
+    def leave(self, readers: frozenset[str]) -> None:
+        assert self.source
+        self.left = readers
+        self.source.readers_left(readers)
 
     def source_failed(self, source: str, why: str) -> None:
         self.failed.append((source, why))
@@ -70,7 +79,8 @@ class Listener:
 
 @asynccontextmanager
 async def watched(*modules: str, patience: Patience | None = None) -> AsyncIterator[tuple[Pkcs11Source, Listener]]:
-    source, listener = Pkcs11Source(modules, patience), Listener()
+    source = Pkcs11Source(modules, patience)
+    listener = Listener(source)
     await source.start(listener)
     try:
         yield source, listener
@@ -111,7 +121,7 @@ async def test_a_token_taken_out_and_put_back_is_told_by_the_modules_event(hsm: 
             await eventually(lambda: len(listener.tokens) == 2)
             (directory / "removed").touch()
             slot.write(b"!")
-            await eventually(lambda: not listener.readers)
+            await eventually(lambda: not listener.tokens)
             (directory / "removed").unlink()
             slot.write(b"!")
             await eventually(lambda: len(listener.tokens) == 2)
@@ -177,7 +187,7 @@ async def test_a_process_that_ends_unused_is_started_anew_and_tells_events_again
             assert opened.info.label.endswith("SIMULATION")
             (directory / "removed").touch()
             slot.write(b"!")
-            await eventually(lambda: not listener.readers)
+            await eventually(lambda: not listener.tokens)
 
 
 async def test_a_first_start_that_fails_is_tried_again(hsm: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,18 +224,21 @@ async def test_stopping_takes_seconds_while_a_module_hangs(hsm: SoftHsm, shim: S
 
 @asynccontextmanager
 async def open_sc(
-    directory: Path, monkeypatch: pytest.MonkeyPatch, name: str = "Virtual"
+    directory: Path, monkeypatch: pytest.MonkeyPatch, name: str = "Virtual", module: str = OPENSC
 ) -> AsyncIterator[tuple[Pcscd, Listener]]:
     pcscd = Pcscd(directory, name=name)
     use_here(pcscd)
     (directory / "opensc.conf").write_text(CONFIGURATION)
     monkeypatch.setenv("OPENSC_CONF", str(directory / "opensc.conf"))
     pcscd.start()
+    readers = PcscReaders()
     try:
-        async with watched(OPENSC) as (source, listener):
+        async with watched(module) as (source, listener):
             await source.refresh()
+            await readers.start(listener)
             yield pcscd, listener
     finally:
+        await readers.stop()
         pcscd.stop()
 
 
@@ -240,11 +253,33 @@ async def test_a_readers_name_too_long_for_pkcs11_is_told_whole(
             assert [token.slot for token in listener.tokens.values()] == [pcscd.reader_names[0]]
 
 
+@pytest.mark.parametrize("functions", [{}, FORGETFUL], ids=["OpenSC", "a module that cannot wait"])
 async def test_a_card_that_comes_and_goes_behind_open_sc_is_a_token_that_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, functions: Mapping[int, str]
 ) -> None:
-    async with open_sc(tmp_path, monkeypatch) as (pcscd, listener):
+    module = compiled(tmp_path, OPENSC, functions)
+    async with open_sc(tmp_path, monkeypatch, module=module) as (pcscd, listener):
         for _ in range(2):
             with plugged(simulated_card(), pcscd.ports[0]):
                 await eventually(lambda: [token.slot for token in listener.tokens.values()] == [pcscd.reader_names[0]])
-            await eventually(lambda: not listener.readers)
+            await eventually(lambda: not listener.tokens)
+
+
+async def test_a_card_that_is_left_no_more_is_no_token_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_sc(tmp_path, monkeypatch) as (pcscd, listener):
+        with plugged(simulated_card(), pcscd.ports[0]):
+            await eventually(lambda: bool(listener.tokens))
+            listener.leave(frozenset())
+            assert not listener.tokens
+            listener.leave(frozenset(pcscd.reader_names[:1]))
+            await eventually(lambda: bool(listener.tokens))
+
+
+async def test_tokens_come_back_with_pcscd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_sc(tmp_path, monkeypatch) as (pcscd, listener):
+        with plugged(simulated_card(), pcscd.ports[0]):
+            await eventually(lambda: bool(listener.tokens))
+            pcscd.stop()
+            await eventually(lambda: not listener.tokens)
+            pcscd.start()
+            await eventually(lambda: bool(listener.tokens))

@@ -209,10 +209,10 @@ class TokenCard(Card):
             raise PukBlocked
         self._check_change(reply)
 
-    def logout(self) -> None:
-        """End the login."""
+    def logout(self, *, reset: bool) -> None:
+        """End the login; a card is reset by the module's process unless the caller does it."""
         self._login = None
-        self._ask(Logout(slot=self._slot))
+        self._ask(Logout(slot=self._slot, reset=reset))
 
     @property
     def _serial(self) -> str:

@@ -1,7 +1,8 @@
 """A module's process: ``python -P -m cardd_drivers.pkcs11.host LINK EVENTS MODULE``, started by the daemon.
 
 LINK and EVENTS are inherited sockets. Requests are answered one after the other on LINK; a byte on EVENTS tells that a
-token came or went, from modules that tell it themselves. The process ends when the daemon does.
+token came or went, from modules that tell it themselves. Those that look into PC/SC readers are not asked to: the
+daemon knows of the cards, and which of them are the module's. The process ends when the daemon does.
 """
 
 from __future__ import annotations
@@ -55,11 +56,13 @@ def main(link: int, events: int, path: str) -> None:
     """Serve until the daemon leaves."""
     _harden()
     tokens = _loaded(path)
-    if tokens.pins.serves_threads:
-        threading.Thread(target=_watch, args=(tokens.pins, socket.socket(fileno=events)), daemon=True).start()
+    telling = socket.socket(fileno=events)
     with socket.socket(fileno=link) as daemon, contextlib.suppress(Broken, ConnectionError):
-        while not _serve(tokens, daemon):
-            pass
+        leaving = _serve(tokens, daemon)
+        if tokens.pins.serves_threads and not tokens.uses_pcsc:
+            threading.Thread(target=_watch, args=(tokens.pins, telling), daemon=True).start()
+        while not leaving:
+            leaving = _serve(tokens, daemon)
 
 
 def _loaded(path: str) -> Tokens:
@@ -111,8 +114,8 @@ def _done(tokens: Tokens, request: Requests, secrets: list[Secret]) -> Reply:
             return Reply(0, signature=tokens.sign(slot, key, algorithm, digest))
         case Login(slot=slot):
             tokens.login(slot, secrets[0] if secrets else None)
-        case Logout(slot=slot):
-            tokens.logout(slot)
+        case Logout(slot=slot, reset=reset):
+            tokens.logout(slot, reset=reset)
         case ChangePin(slot=slot):
             tokens.pins.change_pin(slot, *(secrets or (None, None)))
         case UnblockPin(slot=slot):
@@ -123,7 +126,7 @@ def _done(tokens: Tokens, request: Requests, secrets: list[Secret]) -> Reply:
 def _watch(module: Cryptoki, events: socket.socket) -> None:
     """Tell of tokens that come and go, where the module can wait for that.
 
-    A module that could and cannot any more (pcscd was started anew) is ended: the daemon starts another.
+    A module that could and cannot any more (what it asks was started anew) is ended: the daemon starts another.
     """
     begun = time.monotonic()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardd.errors import ModuleFailed
+from cardd.errors import ModuleFailed, ReaderBusy
 from cardd.secret import Secret
+from cardd_drivers.pkcs11.gate import Gate
 from cardd_drivers.pkcs11.wire import EVENT, Broken, Reply, Requests, receive_reply, send_request
 
 # -P: nothing is imported from the directory that the daemon happens to run in
@@ -51,13 +53,13 @@ class HostProcess:
     end on ``events``, so that nobody has to look.
     """
 
-    def __init__(self, path: str, events: socket.socket) -> None:
+    def __init__(self, path: str, events: socket.socket, gate: Gate) -> None:
         """Start the process. Raises OSError when none can be started."""
         self._link, theirs = socket.socketpair()
         self._ended = threading.Event()
         started: Future[subprocess.Popen[bytes]] = Future()
         with theirs:
-            threading.Thread(target=self._keep, args=(path, theirs, events, started), daemon=True).start()
+            threading.Thread(target=self._keep, args=(path, theirs, events, gate, started), daemon=True).start()
             self._process = started.result()
 
     @property
@@ -96,12 +98,20 @@ class HostProcess:
         return f"signal {-code}" if code < 0 else f"exit {code}"
 
     def _keep(
-        self, path: str, theirs: socket.socket, events: socket.socket, started: Future[subprocess.Popen[bytes]]
+        self,
+        path: str,
+        theirs: socket.socket,
+        events: socket.socket,
+        gate: Gate,
+        started: Future[subprocess.Popen[bytes]],
     ) -> None:
         numbers = [theirs.fileno(), events.fileno()]
         try:
             process = subprocess.Popen(  # noqa: S603 - the module's path is the administrator's
-                [*COMMAND, *map(str, numbers), path], pass_fds=numbers, stdin=subprocess.DEVNULL
+                [*COMMAND, *map(str, numbers), path],
+                pass_fds=[*numbers, gate.descriptor],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **gate.environment},
             )
         except (OSError, ValueError) as error:
             self._link.close()
@@ -119,7 +129,7 @@ class Module:
 
     ``report`` is told, on the thread that met it, how the process failed; ``fault`` is how it did last. ``generation``
     grows with each start: what the process was told before is void. ``events`` is a socket that becomes readable when a
-    token came or went, or the process ended; it outlives the processes.
+    token came or went, or the process ended; ``gate`` is the process's way to PC/SC. Both outlive the processes.
     """
 
     def __init__(
@@ -133,6 +143,7 @@ class Module:
         self.fault = ""
         self.events, self._events = socket.socketpair()
         self.events.setblocking(False)
+        self.gate = Gate(self._lost)
         self._report = report
         self._lock = threading.Lock()
         self._host: HostProcess | None = None
@@ -161,12 +172,14 @@ class Module:
     ) -> Reply:
         """Send one request, and return its answer; ``login`` is the generation that the request relies on.
 
-        Raises ModuleFailed when the process goes, does not answer in ``limit`` seconds, or is not that one any more.
+        Raises ModuleFailed when the process goes, does not answer in ``limit`` seconds, or is not that one any more;
+        ReaderBusy when another program did not let the module have the card.
         """
         with self._lock:
             host = self._running()
             if login not in (None, self.generation):
                 raise ModuleFailed(module=self.name, why=self.fault)
+            self.gate.given_up = ""
             try:
                 reply = host.ask(request, secrets, limit)
             except TimeoutError as error:
@@ -176,17 +189,22 @@ class Module:
                 raise self._failed(self._end()) from error
             if reply.leaving:
                 self._end()
+            if reply.code and self.gate.given_up:
+                raise ReaderBusy(reader=self.gate.given_up)
             if time.monotonic() > self._started + STEADY:
                 self.failures = 0
             return reply
 
     def close(self) -> None:
         """End the process; a call under way fails."""
+        if self._closed:
+            return
         self._closed = True
         if host := self._host:
             host.hang_up()
         with self._lock:
             self._end()
+            self.gate.close()
             self.events.close()
             self._events.close()
 
@@ -198,7 +216,7 @@ class Module:
         if self._closed or self.pause:
             raise ModuleFailed(module=self.name, why=self.fault)
         try:
-            self._host = HostProcess(self.path, self._events)
+            self._host = HostProcess(self.path, self._events, self.gate)
         except OSError as error:
             raise self._failed(error.strerror or "") from error
         self.generation += 1
@@ -207,7 +225,14 @@ class Module:
 
     def _end(self, patience: float = ENDING) -> str:
         host, self._host = self._host, None
-        return host.end(patience) if host else ""
+        how = host.end(patience) if host else ""
+        self.gate.drop()
+        return how
+
+    def _lost(self) -> None:
+        """End a process that pcscd has left: not every module comes back to a new one."""
+        if host := self._host:
+            host.hang_up()
 
     def _failed(self, why: str) -> ModuleFailed:
         if not self._closed:

@@ -13,11 +13,18 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 DESCRIPTION = 64  # bytes (PKCS#11 v2.40, CK_SLOT_INFO)
 DOTS = "..."
+LIBRARY = "/libpcsclite"
 LIMIT = 2.0  # seconds
 STUCK = 3  # exit status
+
+
+def is_loaded() -> bool:
+    """Return whether PC/SC's client library is in this process: before ``whole_name``, the module has loaded it."""
+    return LIBRARY in Path("/proc/self/maps").read_text()
 
 
 def whole_name(description: str) -> str:

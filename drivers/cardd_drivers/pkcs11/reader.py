@@ -23,13 +23,14 @@ KEYPAD = 0x100  # CKF_PROTECTED_AUTHENTICATION_PATH
 
 
 class TokenConnection:
-    """``cardd.ports.Connection`` to one token: its transaction is its login."""
+    """``cardd.ports.Connection`` to one token: its transaction is its login, and a claim on the reader it sits in."""
 
     def __init__(self, module: Module, token: TokenState, reader: str) -> None:
         self._module = module
         self._token = token
         self._reader = reader
         self._card: TokenCard | None = None
+        self._is_claimed = False
         self.has_pinpad = bool(token.flags & KEYPAD)
 
     @property
@@ -46,13 +47,19 @@ class TokenConnection:
         return self._card
 
     def begin(self) -> None:
-        """Begin at once: the module's calls come one after the other anyway."""
+        """Begin: what the module does with the card is one transaction from here on. Raises ReaderBusy."""
+        self._module.gate.claim(self._token.slot_name)
+        self._is_claimed = True
 
     def end(self, *, reset: bool) -> None:
-        """Log out. A module that cannot any more has no login either."""
+        """Log out, and end the transaction. A module that cannot any more has no login either."""
+        gate, slot = self._module.gate, self._token.slot_name
         if reset and self._card:
             with contextlib.suppress(CarddError):
-                self._card.logout()
+                self._card.logout(reset=not gate.keeps(slot))
+        if self._is_claimed:
+            self._is_claimed = False
+            gate.release(slot, reset=reset)
 
     def disconnect(self) -> None:
         """Log out and forget the token."""

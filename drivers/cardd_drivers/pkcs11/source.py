@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -116,13 +116,26 @@ class ModuleTokens:
             if reply.code:
                 log.warning("PKCS#11 module %s lists no tokens: %#x %s", self.module.path, reply.code, reply.why)
                 return
-            present = {(token.slot, token.serial): token for token in reply.tokens}
+            hides = self.module.gate.hides  # another card has come into the reader meanwhile
+            present = {(token.slot, token.serial): token for token in reply.tokens if not hides(token.slot_name)}
             for gone in [key for key in self._readers if key not in present]:
                 await self._remove(self._readers.pop(gone))
             for key, token in present.items():
                 if key not in self._readers and self._listener:
                     self._add(self._listener, key, token)
             self._look_again(reply.mute)
+
+    def readers_left(self, readers: frozenset[str]) -> None:
+        """Have the module look into these PC/SC readers and no others; what was in another one has gone."""
+        gate = self.module.gate
+        if readers == gate.shown:
+            return
+        gate.show(readers)
+        for key in [key for key, reader in self._readers.items() if gate.hides(reader.token.slot_name)]:
+            self._start(self._remove(self._readers.pop(key)))
+        if gate.is_used:
+            self._looks = 0
+            self._spawn()
 
     def _changed(self) -> None:
         self._looks = 0
@@ -143,7 +156,10 @@ class ModuleTokens:
             self._listener.source_failed(self.module.name, why)
 
     def _spawn(self) -> None:
-        task = asyncio.ensure_future(self.refresh())
+        self._start(self.refresh())
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -167,10 +183,11 @@ class ModuleTokens:
         listener.reader_added(reader)
         listener.token_inserted(reader.name, Token(CardKind.PKCS11, token.slot_name))
 
-    async def _remove(self, reader: TokenReader) -> None:
+    def _remove(self, reader: TokenReader) -> Coroutine[None, None, None]:
+        """Tell that the token is gone, and return what is left to do."""
         if self._listener:
             self._listener.reader_removed(reader.name)
-        await reader.close()
+        return reader.close()
 
 
 class Pkcs11Source:
@@ -194,6 +211,11 @@ class Pkcs11Source:
     async def refresh(self) -> None:
         """Read every module's list of tokens again."""
         await asyncio.gather(*(tokens.refresh() for tokens in self._tokens))
+
+    def readers_left(self, readers: frozenset[str]) -> None:
+        """Have the modules look into these readers and no others, as ``cardd.ports.LeftReaders`` says."""
+        for tokens in self._tokens:
+            tokens.readers_left(readers)
 
     async def stop(self) -> None:
         """End the modules' processes."""

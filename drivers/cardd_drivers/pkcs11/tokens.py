@@ -12,7 +12,7 @@ from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass, Session, Slo
 
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.cryptoki import Cryptoki
-from cardd_drivers.pkcs11.pcsc import reset_cards, whole_name
+from cardd_drivers.pkcs11.pcsc import is_loaded, reset_cards, whole_name
 from cardd_drivers.pkcs11.wire import (
     Describe,
     Description,
@@ -28,7 +28,6 @@ CERTIFICATES_MAX = 64
 CERTIFICATE_MAX = 16 * 1024
 TEXT_MAX = 128
 INITIALIZED = 0x400  # CKF_TOKEN_INITIALIZED
-REMOVABLE = 0x02  # CKF_REMOVABLE_DEVICE: a reader
 # DER DigestInfo of a SHA-256 digest, all but the digest (RFC 8017, section 9.2, note 1)
 DIGEST_INFO_SHA256 = bytes.fromhex("3031300D060960864801650304020105000420")
 CODES = {
@@ -96,11 +95,14 @@ class Tokens:
         self._sessions: dict[int, Session] = {}
         self._keys: dict[tuple[int, bytes], SigningKey] = {}
         self._held: dict[int, Secret] = {}
+        self.uses_pcsc = False
 
     def present(self) -> tuple[tuple[TokenState, ...], int]:
         """Return the tokens that are there and set up, and how many slots hold something that says nothing."""
         found, mute = [], 0
-        for slot in self._module.get_slots(token_present=True):
+        slots = self._module.get_slots(token_present=True)
+        self.uses_pcsc |= is_loaded()
+        for slot in slots:
             try:
                 found.append(_state(slot))
             except exceptions.PKCS11Error:  # just put in or taken out, or not recognised: the others are still there
@@ -126,15 +128,14 @@ class Tokens:
             with pin.view() as content:
                 held.fill(content)
 
-    def logout(self, slot: int) -> None:
-        """End the login, and with it every session; a card is reset besides, for its login may outlast the module's."""
+    def logout(self, slot: int, *, reset: bool) -> None:
+        """End the login, and with it every session; ``reset`` a card besides: its login may outlast the module's."""
         self._forget(slot)
         try:
             self.pins.logout(slot)
         finally:
-            place = self._slot(slot)
-            if int(place.flags) & REMOVABLE:
-                reset_cards(str(place.slot_description).strip())
+            if reset and self.uses_pcsc:
+                reset_cards(str(self._slot(slot).slot_description).strip())
 
     def unblock(self, slot: int, officer: Secret, new: Secret) -> None:
         """Set a new PIN as the security officer. Raises Refused."""

@@ -49,9 +49,10 @@ class Login(PinRequest, kw_only=True, frozen=True):
 
 
 class Logout(Request, kw_only=True, frozen=True):
-    """End the login, and every session."""
+    """End the login, and every session; ``reset`` the card besides, unless the daemon does it."""
 
     slot: int
+    reset: bool
 
 
 class Sign(Request, kw_only=True, frozen=True):

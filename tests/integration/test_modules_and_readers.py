@@ -1,0 +1,72 @@
+"""PKCS#11 modules and PC/SC readers: whose card it is, and who else can use it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cardd_simulators.cards.card import SimulatedCard
+from tests.contract.cases import OPENSC
+from tests.integration.test_second_program import is_refused_anew, thief
+from tests.integration.workstation import Workstation, wait_until
+from tests.pkcs11.shim import FORGETFUL, compiled
+from tests.rig.simulator import PIN, PUK, issue
+from tests.simulator.opensc import CONFIGURATION, logs_in
+
+
+class ForeignCard(SimulatedCard):
+    """A card that OpenSC knows, and no driver of ours: its ATR tells a generation that does not exist."""
+
+    atr = bytes.fromhex("3BAC00402A001225006480000F10009000")
+
+
+class Counted(SimulatedCard):
+    """A CPS3 that counts the commands that it is sent."""
+
+    commands = 0
+
+    def process(self, apdu: bytes) -> bytes:
+        """Take one command."""
+        self.commands += 1
+        return super().process(apdu)
+
+
+def made(kind: type[SimulatedCard]) -> SimulatedCard:
+    return kind(issue("medecin", len(PIN)), pin=PIN, puk=PUK)
+
+
+def station(directory: Path, module: str, hold: float = 0.5) -> Workstation:
+    (directory / "opensc.conf").write_text(CONFIGURATION)
+    extra = f'\n[card]\nhold = {hold}\n[drivers.pkcs11]\nmodules = ["{module}"]\n'
+    return Workstation(directory, extra=extra, environment={"OPENSC_CONF": str(directory / "opensc.conf")})
+
+
+@logs_in
+@pytest.mark.parametrize("hold", [0.0, 0.3])
+def test_no_program_ever_signs_on_a_login_behind_a_module(tmp_path: Path, hold: float) -> None:
+    """OpenSC leaves the card logged in after its logout; this one hides besides that the card can be taken out."""
+    with station(tmp_path, compiled(tmp_path, OPENSC, FORGETFUL), hold).running() as there:
+        with there.card(made(ForeignCard)):
+            wait_until(lambda: [card["kind"] for card in there.cards()] == ["pkcs11"])
+            lps = there.pair()
+            with thief(there) as attempts:
+                for _ in range(3):
+                    session = there.log_in(lps)
+                    tried = len(attempts())
+                    wait_until(partial(is_refused_anew, attempts, tried))
+                    session.close()
+                    tried = len(attempts())
+                    wait_until(partial(is_refused_anew, attempts, tried))
+        assert attempts()
+        assert set(attempts()) <= {"6982", "6985", "6a88", "8010000B", "80100068"}
+
+
+def test_a_module_sends_nothing_to_a_card_that_is_served_natively(tmp_path: Path) -> None:
+    with station(tmp_path, OPENSC).running() as there:
+        ours = made(Counted)
+        with there.card(ours), there.card(made(ForeignCard), slot=1):
+            wait_until(lambda: {card["kind"] for card in there.cards()} == {"cps3", "pkcs11"})
+            assert isinstance(ours, Counted)
+            assert ours.commands == 0, "the module has looked into the readers"
