@@ -3,7 +3,8 @@
 Rule 3 lives here: VERIFY and the operations that it allows run in one PC/SC transaction, and the reset that ends the
 transaction leaves the card de-authenticated. Ending it is put off for a short idle hold, so that successive requests
 of the same session share one VERIFY; a request of another session ends it first. Other programs get in between:
-steady use leaves the card free now and then, and a card that no session needs is disconnected from.
+steady use leaves the card free now and then, long batches included, and a card that no session needs is disconnected
+from.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
+from cardd.core.card_work import HeldPinKept, HolderVerification, InPieces, Progress, Work
 from cardd.core.lifecycle import Background
 from cardd.core.pin_guard import PinGuard
 from cardd.core.tokens import new_id
@@ -47,6 +49,7 @@ T = TypeVar("T")
 # pcsc-lite, which looks every 100 ms whether a waiting program may go on, looks twice.
 TURN = 5.0
 FREE = 0.22
+SHARE = 2.5  # seconds after which a batch lets our own callers that wait go first
 LINGER = 1.0
 SWAP_MIN = 0.1  # seconds without a command in which nobody can put another card in the first one's place
 RELEASE_TIMEOUT = 10.0
@@ -57,29 +60,6 @@ KEYPAD_TIMEOUT = 75.0  # a reader gives up its keypad after 60 s at the latest (
 UNSURE = (CardGarbled, CardMute, CardRemoved, CardReset, ReaderError, SignatureInvalid)
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class HolderVerification:
-    """A PIN to present before the work, on behalf of one session; ``pin`` None has the reader's keypad ask.
-
-    ``accepted`` says that this card has accepted this PIN before: a held one. Nobody is asked about it, so it is never
-    sent on the last try, nor after the card refused one that it had accepted (rule 4).
-    ``spend_last_try`` says that the user agreed to risk the last one. ``certificates`` are those that the session
-    stands on: a card that does not have them is another one, and gets neither the PIN nor the work. ``caller`` is whose
-    mistake a wrong PIN is, None for the daemon's own.
-    """
-
-    session: str
-    pin: Secret | None
-    accepted: bool = False
-    spend_last_try: bool = False
-    certificates: frozenset[bytes] = frozenset()
-    caller: CallerKey | None = None
-
-
-class HeldPinKept(PinRequired):
-    """A held PIN was not sent: it would spend the last try, or the card has refused one like it. Nothing was done."""
 
 
 class CardAccess:
@@ -116,6 +96,7 @@ class CardAccess:
         self._gone = False
         self._sessions: set[str] = set()  # whose logins the card accepted
         self._waiting = 0  # for the PIN that a person types
+        self._queued = 0  # who want the card while another has it
         # Touched on the reader's thread only, one job at a time:
         self._card: Card | None = None
         self._certificates: tuple[CardCertificate, ...] | None = None
@@ -150,21 +131,23 @@ class CardAccess:
 
     async def use(
         self,
-        work: Callable[[Card], T],
+        work: Work[T],
         login: HolderVerification | None = None,
         *,
         operations: int = 1,
         reset: bool = False,
     ) -> T:
-        """Run ``work`` on the card, logged in when ``login`` is given.
+        """Run ``work`` on the card, logged in when ``login`` is given. Work in pieces lets others in between.
 
         ``reset`` ends the transaction with a reset also without a login: the work itself presents a code. A caller that
         is cancelled does not tear the card out of its operation. Raises what the reader, the card and ``work`` raise;
         LastTryRefused when a PIN not yet accepted would spend the last try unasked.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        patience = KEYPAD_TIMEOUT if login and login.pin is None else 0.0
-        self._background.start(self._use(answer, work, login, self._timeout * operations + patience, reset=reset))
+        timeout = self._timeout + (TURN if isinstance(work, InPieces) else 0.0)
+        if login and login.pin is None:
+            timeout = self._timeout * operations + KEYPAD_TIMEOUT
+        self._background.start(self._use(answer, work, login, timeout, reset=reset))
         return await answer
 
     def ensure_presentable(self, caller: CallerKey) -> None:
@@ -227,32 +210,63 @@ class CardAccess:
     async def _use(
         self,
         answer: asyncio.Future[T],
-        work: Callable[[Card], T],
+        work: Work[T],
         login: HolderVerification | None,
         timeout: float,
         *,
         reset: bool = False,
     ) -> None:
-        async with self._lock:
-            self._cancel_rest()
-            try:
-                await self._let_others_in()
-                value = await self._run(lambda connection: self._job(connection, work, login, reset=reset), timeout)
-            except CarddError as error:
-                _fail(answer, error)
-            except Exception:  # a driver's bug must reach the journal and must not hang the caller
-                log.exception("the driver of the card in %s failed", self._reader.name)
-                _fail(answer, InternalError())
-            else:
-                if login:
-                    self._sessions.add(login.session)
-                if not answer.done():  # its caller has gone
-                    answer.set_result(value)
-            # the answer is on its way while the card is given up
-            if self._login is not None and (self._hold <= 0 or self._is_turn_over):
-                await self._release_now()
-            self._rest()
-        self._tell_replaced()
+        progress = Progress(work)
+        is_over = False
+        while not is_over:
+            async with self._turn():
+                is_over = await self._one_turn(answer, progress, login, timeout, reset=reset)
+            self._tell_replaced()
+            if login:
+                login = replace(login, accepted=True)  # by now: what follows is asked of nobody
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        self._queued += 1
+        try:
+            await self._lock.acquire()
+        finally:
+            self._queued -= 1
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    async def _one_turn(
+        self,
+        answer: asyncio.Future[T],
+        progress: Progress[T],
+        login: HolderVerification | None,
+        timeout: float,
+        *,
+        reset: bool,
+    ) -> bool:
+        """Go on with the work; return whether it has ended, well or not, or is for nobody any more."""
+        self._cancel_rest()
+        is_over = True
+        try:
+            await self._let_others_in()
+            is_over = await self._run(lambda connection: self._job(connection, progress, login, reset=reset), timeout)
+        except CarddError as error:
+            _fail(answer, error)
+        except Exception:  # a driver's bug must reach the journal and must not hang the caller
+            log.exception("the driver of the card in %s failed", self._reader.name)
+            _fail(answer, InternalError())
+        else:
+            if login:
+                self._sessions.add(login.session)
+            if is_over and not answer.done():  # its caller has gone
+                answer.set_result(progress.result)
+        # the answer is on its way while the card is given up
+        if self._login is not None and (self._hold <= 0 or self._is_turn_over):
+            await self._release_now()
+        self._rest()
+        return is_over or answer.done()
 
     @property
     def _is_turn_over(self) -> bool:
@@ -326,12 +340,19 @@ class CardAccess:
     # --- on the reader's thread ---
 
     def _job(
-        self, connection: Connection, work: Callable[[Card], T], login: HolderVerification | None, *, reset: bool
-    ) -> T:
+        self, connection: Connection, progress: Progress[T], login: HolderVerification | None, *, reset: bool
+    ) -> bool:
+        began = time.monotonic()
+
+        def gives_way() -> bool:
+            """Whether others come first; not where a keypad would have the PIN typed again."""
+            has_had_its_share = self._queued > 0 and time.monotonic() - began > SHARE
+            return not (login and login.pin is None) and (self._is_turn_over or has_had_its_share)
+
         try:
             self._enter(connection, login)
             card = self._open(connection)
-            result = work(self._verified(card, login) if login else card)
+            is_over = progress.go_on(self._verified(card, login) if login else card, gives_way)
         except BaseException as error:
             self._doubt(error)
             self._leave(connection, reset=reset or login is not None)
@@ -339,7 +360,7 @@ class CardAccess:
         self._used = time.monotonic()
         if self._login is None:
             self._leave(connection, reset=reset)
-        return result
+        return is_over
 
     def _enter(self, connection: Connection, login: HolderVerification | None) -> None:
         if self._login is not None and (login is None or login.session != self._login):
@@ -378,12 +399,14 @@ class CardAccess:
         """The card, logged in. Raises HeldPinKept where the user must be asked, LastTryRefused, what VERIFY raises."""
         if login.pin is not None and not login.pin:
             raise PinRequired  # wiped while this request waited: its session was closed or locked
+        login.ensure_wanted()
         if not (login.accepted and self._login == login.session):
             if login.certificates and not login.certificates <= {found.der for found in card.certificates()}:
                 self._is_replaced = True
                 raise CardRemoved  # swapped before the sensor told, or reset into another
             self._ensure_tries(card, login)
             self._verify(card, login)
+            login.ensure_wanted()  # a keypad's PIN may outlast the session that it is for
         if login.pin is None:
             return card  # a keypad asks each time by itself
         return VerifiedCard(card, self._login_use, lambda: self._verify(card, replace(login, accepted=True)))

@@ -12,12 +12,11 @@ from itertools import pairwise
 from typing import TypeVar
 
 from cardd.core.asking import Asking
-from cardd.core.card_access import HolderVerification
+from cardd.core.card_work import HolderVerification, Work
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.readers import InsertedCard
 from cardd.core.recording import entry_of, recorded
 from cardd.core.tokens import new_id
-from cardd.driver import Card
 from cardd.errors import (
     CardIncomplete,
     LastTryRefused,
@@ -51,22 +50,25 @@ class PinEntry:
         session: str,
         client: CallerKey,
         question: Question,
-        work: Callable[[Card], T],
+        work: Work[T],
         *,
         stored: Secret | None = None,
         certificates: frozenset[bytes] = frozenset(),
+        ensure_wanted: Callable[[], None] | None = None,
     ) -> tuple[T, Secret | None]:
         """Ask, VERIFY and work; a mistyped PIN is asked again while more than one try is left.
 
-        ``question`` says why; ``stored`` is tried before the user is asked; ``certificates`` as in
-        ``HolderVerification``. Return the work's result and the PIN that the card accepted, which the caller wipes; it
-        is None when the PIN was typed on the reader's keypad. Raises PinBlocked before asking anything; PinWrong when
-        the user stops after a wrong one or when one try is left; LastTryRefused, PinCancelled, PinTimeout, PinBackOff,
-        PromptUnavailable, and what the card raises.
+        ``question`` says why; ``stored`` is tried before the user is asked; ``certificates`` and ``ensure_wanted`` are
+        those of ``HolderVerification``. Return the work's result and the PIN that the card accepted, which the caller
+        wipes; it is None when the PIN was typed on the reader's keypad. Raises PinBlocked before asking anything;
+        PinWrong when the user stops after a wrong one or when one try is left; LastTryRefused, PinCancelled,
+        PinTimeout, PinBackOff, PromptUnavailable, and what the card raises.
         """
         wrong: PinWrong | None = None
         attempts = 0
         asking = HolderVerification(session, None, certificates=certificates, caller=client)
+        if ensure_wanted:
+            asking = replace(asking, ensure_wanted=ensure_wanted)
         while True:
             asked = await self.question(card, client, question, _problem(wrong))
             try:
@@ -108,7 +110,7 @@ class PinEntry:
         card: InsertedCard,
         login: HolderVerification,
         asked: PinQuestion,
-        work: Callable[[Card], T],
+        work: Work[T],
         stored: Secret | None,
     ) -> tuple[T, Secret | None]:
         login = replace(login, spend_last_try=asked.tries_left == 1)

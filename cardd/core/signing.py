@@ -7,11 +7,11 @@ digests that this module builds.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from cardd.core.card_access import HeldPinKept, HolderVerification
+from cardd.core.card_work import HeldPinKept, HolderVerification, InPieces, Work
 from cardd.core.consents import Batch, Consents, SignatureRequest
 from cardd.core.pin import PinEntry
 from cardd.core.recording import DocumentNames, entry_of, recorded
@@ -75,11 +75,12 @@ class Signing:
 
         entries = [self._entry(session, credential, request) for request in requests]
 
-        def work(card: Card, consent: str) -> list[bytes]:
-            values = [
-                card.sign(credential.key, algorithm, request.message)
-                for request, algorithm in zip(requests, algorithms, strict=True)
-            ]
+        def work(card: Card, consent: str) -> Generator[None, Card, list[bytes]]:
+            values: list[bytes] = []
+            for request, algorithm in zip(requests, algorithms, strict=True):
+                if values:
+                    card = yield
+                values.append(card.sign(credential.key, algorithm, request.message))
             self._audit.write([replace(entry, consent=consent) for entry in entries])
             return values
 
@@ -214,7 +215,7 @@ class Signing:
         session: Session,
         requests: list[SignatureRequest],
         batch: Batch | None,
-        work: Callable[[Card, str], list[bytes]],
+        work: Callable[[Card, str], Generator[None, Card, list[bytes]]],
     ) -> list[bytes]:
         """The signatures; ``work`` is told the consent's name. Without a held PIN, the PIN dialog is the consent."""
         consent = self._consents.take(session, requests, batch)
@@ -223,7 +224,8 @@ class Signing:
         question = self._consents.question(session, requests, batch)
         how = consent.how if consent else "pin"
         try:
-            values = await self._on_card(session, question, lambda card: work(card, how), operations=len(requests))
+            pieces = InPieces(lambda card: work(card, how))
+            values = await self._on_card(session, question, pieces, operations=len(requests))
         except CarddError:
             if consent:
                 consent.give_back()
@@ -232,9 +234,7 @@ class Signing:
             self._consents.agreed(session, requests, batch, how)
         return values
 
-    async def _on_card(
-        self, session: Session, question: Question, work: Callable[[Card], T], *, operations: int = 1
-    ) -> T:
+    async def _on_card(self, session: Session, question: Question, work: Work[T], *, operations: int = 1) -> T:
         card = session.card
         if card is None:
             raise SessionCannotSign
@@ -253,14 +253,15 @@ class Signing:
             except PinRequired:
                 self._sessions.ensure_open(session)
                 raise
-
-        def unless_ended(opened: Card) -> T:
-            self._sessions.ensure_open(session)  # rule 7: a dialog may outlast the session that it is for
-            return work(opened)
-
         self._sessions.ensure_open(session)  # nobody is asked for a PIN that would serve nothing
         value, pin = await self._pins.login(
-            card, session.id, session.caller.key, question, unless_ended, certificates=known
+            card,
+            session.id,
+            session.caller.key,
+            question,
+            work,
+            certificates=known,
+            ensure_wanted=lambda: self._sessions.ensure_open(session),  # rule 7: a dialog may outlast it
         )
         if pin is not None and self._sessions.hold_pins and self._sessions.is_open(session):
             session.take_pin(pin)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from cardd.core.card_access import HolderVerification
+from cardd.core.card_work import HolderVerification
 from cardd.core.lifecycle import Part
 from cardd.core.pin import PinEntry
 from cardd.core.readers import InsertedCard, Readers

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable, Generator
 
 import pytest
 import pytest_asyncio
 
-from cardd.core.card_access import CardAccess, HolderVerification
+from cardd.core import card_access
+from cardd.core.card_access import CardAccess
+from cardd.core.card_work import HolderVerification, InPieces, Work
 from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
@@ -267,3 +270,119 @@ async def test_a_drivers_bug_ends_in_an_internal_error_and_not_in_silence(lease:
     with pytest.raises(InternalError):
         await lease.access.use(bug)
     assert await lease.access.use(sign, lease.login("a"))
+
+
+# --- work in pieces, between which others have the card
+
+
+class Piecework:
+    """So many signatures, each a piece; ``between`` is called after each, on the reader's thread."""
+
+    def __init__(self, count: int, between: Callable[[int], object] = lambda _: None) -> None:
+        self.count = count
+        self.between = between
+
+    def begin(self, card: Card) -> Generator[None, Card, list[bytes]]:
+        values: list[bytes] = []
+        for number in range(self.count):
+            if values:
+                self.between(number)
+                card = yield
+            values.append(sign(card))
+        return values
+
+
+@pytest.fixture
+def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn is over after 50 ms, and leaves the card free for as long."""
+    monkeypatch.setattr(card_access, "TURN", 0.05)
+    monkeypatch.setattr(card_access, "FREE", 0.05)
+
+
+async def test_work_in_pieces_that_is_short_is_one_turn(lease: Lease) -> None:
+    before = lease.card.count
+    assert len(await lease.access.use(InPieces(Piecework(3).begin), lease.login("a"))) == 3
+    assert instructions(lease.card, before) == [VERIFY, MSE, *[PSO, GET_RESPONSE] * 3]
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_long_work_in_pieces_leaves_the_card_free_after_each_turn(lease: Lease) -> None:
+    work = Piecework(6, lambda _: time.sleep(0.03))
+    before, resets = lease.card.count, lease.card.resets
+    assert len(set(await lease.access.use(InPieces(work.begin), lease.login("a")))) == 1
+    sent = instructions(lease.card, before)
+    assert sent.count(PSO) == 6
+    assert sent.count(VERIFY) == 1 + lease.card.resets - resets  # once a turn, and no question of the tries between
+    assert lease.card.resets - resets >= 2
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_another_program_gets_the_card_between_two_pieces(lease: Lease) -> None:
+    work = Piecework(6, lambda _: time.sleep(0.03))
+    running = asyncio.ensure_future(lease.access.use(InPieces(work.begin), lease.login("a")))
+    await eventually(lambda: PSO in instructions(lease.card, 0))
+    lease.reader.reset_by_another_program()  # as soon as the card is free
+    assert len(await running) == 6
+
+
+async def test_our_own_callers_go_first_after_a_share(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card_access, "SHARE", 0.05)
+    ended: list[str] = []
+    work = Piecework(10, lambda _: time.sleep(0.03))
+
+    async def use(name: str, what: Work[object]) -> None:
+        await lease.access.use(what, lease.login(name))
+        ended.append(name)
+
+    long = asyncio.ensure_future(use("long", InPieces(work.begin)))
+    await eventually(lambda: PSO in instructions(lease.card, 0))
+    await use("short", sign)
+    await long
+    assert ended == ["short", "long"]
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_work_in_pieces_whose_pin_was_wiped_ends_between_two(lease: Lease) -> None:
+    login = lease.login("a")
+    assert login.pin
+    done: list[int] = []
+    loop = asyncio.get_running_loop()
+
+    def between(number: int) -> None:
+        done.append(number)
+        if number == 2:
+            loop.call_soon_threadsafe(login.pin.wipe if login.pin else print)
+        time.sleep(0.03)
+
+    with pytest.raises(PinRequired):
+        await lease.access.use(InPieces(Piecework(40, between).begin), login)
+    assert len(done) < 10
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_work_in_pieces_that_nobody_wants_any_more_ends_between_two(lease: Lease) -> None:
+    done: list[int] = []
+
+    def between(number: int) -> None:
+        done.append(number)
+        time.sleep(0.03)
+
+    running = asyncio.ensure_future(lease.access.use(InPieces(Piecework(40, between).begin), lease.login("a")))
+    await eventually(lambda: bool(done))
+    running.cancel()
+    await lease.access.logout("a")  # in line behind the turn
+    reached = len(done)
+    await asyncio.sleep(0.1)
+    assert len(done) == reached < 10
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_a_pin_that_was_changed_between_two_pieces_costs_one_try(lease: Lease) -> None:
+    def between(number: int) -> None:
+        if number == 1:
+            lease.card.process(bytes.fromhex("0024000108") + PIN.encode() + b"2580")
+        time.sleep(0.06)
+
+    with pytest.raises(PinWrong) as wrong:
+        await lease.access.use(InPieces(Piecework(4, between).begin), lease.login("a", accepted=False))
+    assert wrong.value.params["tries_left"] == 2

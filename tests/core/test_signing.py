@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_der_x509_certificate
 
+from cardd.core import card_access
 from cardd.core.consents import Batch, SignatureRequest
 from cardd.core.sessions import Session
 from cardd.core.signing import Signed
@@ -29,12 +30,13 @@ from cardd.errors import (
     SessionClosed,
     SessionExpired,
 )
-from cardd.model import Algorithm, Choice, Message, Outcome
+from cardd.model import Algorithm, AuditEntry, Choice, Message, Outcome
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core
 from tests.rig.waiting import eventually
 
+PERFORM_SECURITY_OPERATION = 0x2A
 DOCUMENT = b"Compte rendu SIMULATION"
 
 
@@ -317,3 +319,76 @@ async def test_in_ask_mode_each_operation_asks_for_the_pin_and_none_is_kept(aski
     assert [asked.question.topic for asked in asking.person.pin_questions] == ["login", "sign", "sign"]
     assert asking.person.pin_questions[-1].question.params["document"] == "compte-rendu.pdf"
     assert asking.person.questions == []
+
+
+# --- a list that takes longer than the card may be kept from others
+
+
+@pytest.fixture
+def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn is over with each signature."""
+    monkeypatch.setattr(card_access, "TURN", 0.0)
+    monkeypatch.setattr(card_access, "FREE", 0.01)
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_the_pin_of_a_long_list_is_asked_once_and_gone_at_its_end(asking: Core) -> None:
+    asking.person.pins = [PIN] * 2
+    session, _ = await asking.login.open(CALLER, None)
+    resets = asking.card.resets
+    assert len(await asking.signing.sign(session, [request()] * 5, None)) == 5
+    assert asking.card.resets - resets >= 4  # after each of them, others may have the card
+    assert [asked.question.topic for asked in asking.person.pin_questions] == ["login", "sign_batch"]
+    assert session.pin is None
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_the_rows_of_a_long_list_are_written_at_once_before_its_signatures_leave(
+    core: Core, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write = core.audit.write
+
+    def count(entries: Sequence[AuditEntry]) -> None:
+        written.append(len(entries))
+        write(entries)
+
+    monkeypatch.setattr(core.audit, "write", count)
+    await core.signing.sign(session, [request()] * 5, None)
+    assert written == [5]
+
+
+@pytest.mark.usefixtures("short_turns")
+@pytest.mark.parametrize("hold_pin", [True, False])
+async def test_a_session_that_ends_during_a_long_list_has_none_of_it(
+    simulated_card: SimulatedCard, hold_pin: bool
+) -> None:
+    core = Core(InProcessReader("Lecteur de test", simulated_card), simulated_card, hold_pin=hold_pin)
+    await core.start()
+    core.person.pins = [PIN] * 2
+    session, _ = await core.login.open(CALLER, None)
+    signed = len(signatures(core))
+    running = asyncio.ensure_future(core.signing.sign(session, [request()] * 50, None))
+    await eventually(lambda: len(signatures(core)) > signed + 1)
+    core.sessions.close(session, "logout")
+    with pytest.raises(SessionClosed):
+        await running
+    await core.sessions.settle()
+    assert len(signatures(core)) < signed + 49
+    assert "signature.raw done" not in core.audit.acts()
+    assert core.audit.acts().count("signature.raw failed") == 50
+    await core.stop()
+
+
+def signatures(core: Core) -> list[int]:
+    return [header[1] for header in list(core.card.log) if header[1] == PERFORM_SECURITY_OPERATION]
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_a_card_pulled_between_two_signatures_of_a_list_gives_none(core: Core, session: Session) -> None:
+    running = asyncio.ensure_future(core.signing.sign(session, [request()] * 50, Batch("lot", 50)))
+    await eventually(lambda: len(signatures(core)) > 2)
+    core.reader.remove()
+    with pytest.raises(CardRemoved):
+        await running
+    assert "signature.raw done" not in core.audit.acts()

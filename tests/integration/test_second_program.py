@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
+from typing import cast
 
 import pytest
 from cryptography import x509
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.integration import card_program
-from tests.integration.workstation import DIGEST, Session, Workstation, problem, text, wait_until
+from tests.integration.workstation import DIGEST, Session, Workstation, expect, problem, text, wait_until
 from tests.rig.lps import Json
 from tests.rig.other_program import holding, reset
 from tests.rig.simulator import PIN, simulated_card
@@ -134,16 +135,26 @@ def test_another_programs_reset_between_requests_costs_nothing_but_time(workstat
         assert session.state() == "active"
 
 
-def test_steady_signing_of_two_programs_lets_a_third_one_in(workstation: Workstation) -> None:
+LONG = [{"document_name": f"Document {number}", "digest": DIGEST} for number in range(20)]
+
+
+def test_a_long_list_and_steady_signing_let_each_other_and_a_third_program_in(workstation: Workstation) -> None:
     with workstation.card(simulated_card(delay_ms=150)), ThreadPoolExecutor() as threads:
-        sessions = [workstation.log_in(), workstation.log_in()]
+        one, other = workstation.log_in(), workstation.log_in()
         over = threading.Event()
 
-        def steadily(session: Session) -> None:
+        def steadily() -> None:
             while not over.is_set():
-                session.sign(batch={"name": "steady", "count": 50})
+                began = monotonic()
+                verify(one.sign(batch={"name": "steady", "count": 50}))
+                assert monotonic() - began < PATIENCE
 
-        steady = [threads.submit(steadily, session) for session in sessions]
+        def at_length() -> None:  # alone it takes 6 s
+            answer = expect(200, other.lps.call("POST", f"{other.path}/signatures", {"signatures": LONG}))
+            for signed in cast(list[Json], answer["signatures"]):
+                verify(signed)
+
+        steady = [threads.submit(steadily), threads.submit(at_length)]
         try:
             for _ in range(2):
                 sleep(0.5)  # they sign
@@ -154,6 +165,7 @@ def test_steady_signing_of_two_programs_lets_a_third_one_in(workstation: Worksta
             over.set()
         for each in steady:
             each.result()
+        assert [shown.kind for shown in workstation.pinentry.shown()].count("pin") == 2  # the logins
 
 
 def gets_it_exclusively(workstation: Workstation) -> bool:
