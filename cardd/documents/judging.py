@@ -29,7 +29,7 @@ from cardd.errors import CarddError, DocumentMalformed
 from cardd.formats.certificate import facts_of
 from cardd.formats.revocation import Revocations
 from cardd.formats.trust import NoPath, TrustedAuthorities, name_of
-from cardd.formats.verified import Revocation, Scope, Status, VerifiedSignature, VerifiedTimestamp
+from cardd.formats.verified import Format, Later, Revocation, Scope, Status, VerifiedSignature, VerifiedTimestamp
 from cardd.identity.holders import identity_of, is_test
 from cardd.model import Identity
 
@@ -40,6 +40,12 @@ WITHOUT_PATH = {
     NoPath.REFUSED: ("path_refused", Verdict.INVALID),
     NoPath.EARLY: ("not_yet_valid", Verdict.INVALID),
     NoPath.EXPIRED: ("expired", Verdict.UNDETERMINED),  # it may have been signed before: nothing tells
+}
+LATER = {
+    Later.SIGNATURES: ("signed_later", Verdict.VALID),
+    Later.FILLED_AS_ALLOWED: ("filled_later", Verdict.VALID),
+    Later.FILLED: ("filled_later", Verdict.UNDETERMINED),
+    Later.FORBIDDEN: ("changed_later", Verdict.INVALID),
 }
 Path = ValidationPath | NoPath
 
@@ -109,6 +115,10 @@ def _weight(revocation: Revocation, at: datetime) -> tuple[int, bool]:
 def _of_signature(found: VerifiedSignature) -> Iterable[Reason]:
     if found.flaw is not None:
         yield Reason(f"flaw_{found.flaw}", Verdict.INVALID)
+    if found.format is not Format.PADES and found.scope is Scope.PART:
+        yield Reason("part", Verdict.UNDETERMINED)
+    if found.later in LATER:
+        yield Reason(*LATER[found.later])
     usages = facts_of(found.certificate).key_usage
     if usages and not SIGNING & set(usages):
         yield Reason("usage", Verdict.INVALID)
@@ -151,8 +161,6 @@ def _chain(path: Path) -> Chain:
 def _of_document(judged: tuple[Judged, ...]) -> Iterator[Reason]:
     if not judged:
         yield Reason("unsigned", Verdict.INVALID)
-    elif all(one.found.scope is Scope.PART for one in judged):
-        yield Reason("part", Verdict.UNDETERMINED)
 
 
 def _signer(certificate: bytes) -> Signer:

@@ -37,6 +37,9 @@ SENTENCES = {
 REASONS = {
     "unsigned": N_("There is no signature in this file."),
     "part": N_("The signature covers only a part of this file: the rest may come from anybody."),
+    "signed_later": N_("Others signed this file after it: what this signature covers is unchanged."),
+    "filled_later": N_("Fields of the form were filled in after this signature: it does not cover what they say."),
+    "changed_later": N_("The file was changed after this signature, in a way that it does not allow."),
     "flaw_content": N_("What was signed is not what is here: it was changed since."),
     "flaw_signature": N_("The signature value is not of this certificate and this content."),
     "flaw_certificate": N_("The signature names another certificate than the one that comes with it."),

@@ -128,9 +128,9 @@ def _request(options: PadesOptions, now: datetime, room: int, who: Identity) -> 
 def verify_pades(document: BinaryIO, process: PdfProcess) -> list[VerifiedSignature]:
     """Each signature of a PDF, oldest first; none for a PDF that has none.
 
-    ``Scope.PART`` tells that the file was written on after the signature: what was added is not covered by it, and not
-    looked at. ``Flaw.CONTENT`` also tells that the signature leaves out more than itself. Blocks. Raises
-    DocumentEmpty, DocumentMalformed, DocumentUnsupported, PdfError's classes.
+    ``Scope.PART`` tells that the file was written on after the signature, ``Later`` what was changed. ``Flaw.CONTENT``
+    also tells that the signature leaves out more than itself. Blocks. Raises DocumentEmpty, DocumentMalformed,
+    DocumentUnsupported, PdfError's classes.
     """
     if size_of(document) == 0:
         raise DocumentEmpty
@@ -155,6 +155,7 @@ def _verified(document: BinaryIO, found: Found) -> VerifiedSignature:
         format=Format.PADES,
         scope=Scope.WHOLE if whole else Scope.PART,
         signed_at=found.when or signatures[0].signed_at,
+        later=found.later,
         flaw=signatures[0].flaw or (None if _leaves_out_itself(document, before, after, found) else Flaw.CONTENT),
     )
 

@@ -29,6 +29,21 @@ class Scope(StrEnum):
     DETACHED = "detached"
 
 
+class Later(StrEnum):
+    """What a PDF's later writers changed of what a signature covers.
+
+    NOTHING: nothing, or nothing that is seen (revocation data, archive timestamps). SIGNATURES: they signed too.
+    FILLED_AS_ALLOWED and FILLED: they filled in fields, as the signature says that they may, or without a word of it.
+    FORBIDDEN: anything else.
+    """
+
+    NOTHING = "nothing"
+    SIGNATURES = "signatures"
+    FILLED_AS_ALLOWED = "filled_as_allowed"
+    FILLED = "filled"
+    FORBIDDEN = "forbidden"
+
+
 class Flaw(StrEnum):
     """Why a signature or a timestamp is not intact.
 
@@ -73,7 +88,8 @@ class VerifiedSignature:
     ``certificate`` is the signer's, ``chain`` the others that came with it (DER, in no order that means anything);
     ``algorithm`` has its JOSE name (RFC 7518): others' signatures may use more than cardd's keys do;
     ``digest`` is the SHA-256 of what was signed, as it is here; ``signed_at`` is the signer's own claim;
-    ``submission_set`` is what the signature of a set covers, by its manifest, whose digest is told then.
+    ``submission_set`` is what the signature of a set covers, by its manifest, whose digest is told then;
+    ``later`` is what was changed since in a PDF.
     """
 
     format: Format
@@ -86,6 +102,7 @@ class VerifiedSignature:
     timestamp: VerifiedTimestamp | None = None
     flaw: Flaw | None = None
     submission_set: SignedSet | None = None
+    later: Later = Later.NOTHING
 
     @property
     def intact(self) -> bool:

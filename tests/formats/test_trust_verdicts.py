@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from cardd.documents.judging import WITHOUT_PATH
 from cardd.documents.requests import ToVerify
@@ -28,93 +26,27 @@ from cardd.formats.document import new_document
 from cardd.formats.jws import prepare_jws
 from cardd.formats.options import JwsOptions, PadesOptions, XadesOptions
 from cardd.formats.pades import prepare_pades
-from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared
 from cardd.formats.raw import prepare_raw
 from cardd.formats.verified import Flaw, Format, Scope, Source, Status, Why
 from cardd.formats.xades import prepare_xades
 from cardd.i18n import LANGUAGES
 from cardd.model import Algorithm, Identity
-from cardd.system.host import SystemClock
-from cardd.system.revocation import RevocationCache, RevocationHttp
+from cardd.system.revocation import RevocationCache
 from tests.rig.openssl import run
 from tests.rig.pdf import pdf
 from tests.rig.pens import Pen, SmallAuthority, card_pen, finished
-from tests.rig.revoking import Served, revocation_list
+from tests.rig.revoking import revocation_list
 from tests.rig.simulator import store
-from tests.rig.tsa import OpensslTsa
+from tests.rig.verifying import DOCUMENT, Desk, codes, verifying
 
-DOCUMENT = b"compte rendu SIMULATION\n" * 100
 DAY = timedelta(days=1)
-
-
-class MovedClock(SystemClock):
-    """The real time, and what the test adds."""
-
-    ahead = timedelta()
-
-    def now(self) -> datetime:
-        return super().now() + self.ahead
-
-
-@dataclass
-class Desk:
-    """A verifier, the authorities that it trusts, and what they say of revocation."""
-
-    directory: Path
-    served: Served
-    pdf: PdfProcess
-    network: RevocationHttp
-    clock: MovedClock = field(default_factory=MovedClock)
-
-    def __post_init__(self) -> None:
-        self.root = SmallAuthority("AC RACINE SIMULATION")
-        self.stampers = SmallAuthority("AC HORODATAGE SIMULATION")
-        self.root.lists = [self.served.url("list")]
-        self.stampers.lists = [self.served.url("stampers")]
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.tell()
-        (self.directory / "tsa").mkdir()
-        self.tsa = OpensslTsa(self.directory / "tsa", self.stampers)
-
-    def tell(self, revoked: dict[bytes, datetime] | None = None, keeps_since: datetime | None = None) -> None:
-        """Publish lists of the desk's own time."""
-        age = timedelta(minutes=5) - self.clock.ahead
-        self.served.answers["list"] = revocation_list(self.root, revoked, age=age, keeps_since=keeps_since)
-        self.served.answers["stampers"] = revocation_list(self.stampers, revoked, age=age, keeps_since=keeps_since)
-
-    def pen(self, days: tuple[int, int] = (-1, 365), usage: str = "content_commitment") -> Pen:
-        return self.root.pen(self.key, Algorithm.ES256, days=days, usage=usage)
-
-    def verifier(self, *, offline: bool = False, trusting: SmallAuthority | None = None) -> Verifier:
-        files = {"roots": trusting or self.root, "stampers": self.stampers}
-        for name, authority in files.items():
-            (self.directory / f"{name}.pem").write_bytes(authority.pem)
-        anchors = Anchors(self.directory / "roots.pem", self.directory / "stampers.pem")
-        network = None if offline else self.network
-        return Verifier(anchors, network, RevocationCache(None), self.pdf, self.clock)
-
-    async def verify(self, document: bytes, content: bytes | None = None, *, offline: bool = False) -> Verification:
-        with new_document(document) as file, new_document(content or b"") as beside:
-            return await self.verifier(offline=offline).verify(ToVerify(file, None if content is None else beside))
-
-    def cades(self, pen: Pen, *, stamped: bool = False) -> bytes:
-        prepared = prepare_cades(BytesIO(DOCUMENT), pen.signer, datetime.now(UTC))
-        value = pen.sign(prepared.message)
-        return finished(prepared, value, self.tsa.token(prepared.stamped(value)) if stamped else None)
 
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    pdf_process, network = PdfProcess(), RevocationHttp(timeout=5, is_local=True)
-    async with Served() as served:
-        yield Desk(tmp_path, served, pdf_process, network)
-        await network.close()
-    pdf_process.close()
-
-
-def codes(found: Verification | Judged) -> list[str]:
-    return [reason.code for reason in found.reasons]
+    async with verifying(tmp_path) as made:
+        yield made
 
 
 def only(found: Verification) -> Judged:
@@ -349,13 +281,6 @@ async def test_a_certificate_that_is_not_for_signing_makes_it_invalid(desk: Desk
         raw = ToVerify(document, None, value.sign(prepare_raw(document, None).message), value.signer.certificate)
         found = only(await desk.verifier().verify(raw))
     assert (found.verdict, codes(found)) == (Verdict.INVALID, ["usage"])
-
-
-async def test_a_pdf_that_was_written_on_is_covered_in_part(desk: Desk) -> None:
-    pen = desk.pen()
-    signed = pen.write(PREPARE[Format.PADES](desk, pen))
-    found = await desk.verify(signed + b"% more\n")
-    assert (found.verdict, codes(found), only(found).verdict) == (Verdict.UNDETERMINED, ["part"], Verdict.VALID)
 
 
 async def test_of_two_signatures_of_a_pdf_the_worst_counts(desk: Desk) -> None:

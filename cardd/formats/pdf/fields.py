@@ -33,6 +33,7 @@ from cardd.errors import (
 )
 from cardd.formats.document import PIECE
 from cardd.formats.pdf.appearance import appearance, read_picture
+from cardd.formats.pdf.later import later_than
 from cardd.formats.pdf.wire import Found, Listed, Place, Placed, Rectangle, Stamp
 
 HEADER = b"%PDF-"
@@ -106,22 +107,30 @@ def listed(document: BinaryIO) -> Listed:
 
     Raises what ``open_pdf`` does, and DocumentUnsupported for more than are taken here.
     """
-    values = [value.get_object() for _, value, _ in enumerate_sig_fields(open_pdf(document), filled_status=True)]
-    if len(values) > SIGNATURES_MAX:
-        raise DocumentUnsupported(format="PDF", what=f"{len(values)} signatures")
-    found = [_found(value) for value in values if value.get("/Type") != DOCUMENT_TIMESTAMP]
+    reader = open_pdf(document)
+    filled = list(enumerate_sig_fields(reader, filled_status=True))
+    if len(filled) > SIGNATURES_MAX:
+        raise DocumentUnsupported(format="PDF", what=f"{len(filled)} signatures")
+    found = [
+        _found(reader, name, field.get_object(), value.get_object())
+        for name, value, field in filled
+        if value.get_object().get("/Type") != DOCUMENT_TIMESTAMP
+    ]
     if sum(len(one.contents) for one in found) > TOTAL_MAX:
         raise DocumentUnsupported(format="PDF", what="Contents")
     return Listed(tuple(sorted(found, key=lambda one: sum(one.ranges[-2:]))))
 
 
-def _found(signature: generic.DictionaryObject) -> Found:
+def _found(
+    reader: PdfFileReader, name: str, field: generic.DictionaryObject, signature: generic.DictionaryObject
+) -> Found:
     contents = signature.raw_get("/Contents")
     return Found(
         kind=str(signature["/SubFilter"]),
         ranges=tuple(int(number) for number in signature["/ByteRange"]),
         contents=bytes(contents.get_object().original_bytes),
         when=_time(signature),
+        later=later_than(reader, field, name),
     )
 
 

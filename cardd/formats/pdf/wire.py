@@ -11,6 +11,8 @@ from datetime import datetime
 
 from msgspec import Struct, msgpack
 
+from cardd.formats.verified import Later
+
 PREFIX = 4
 FRAME_MAX = 8 * 1024 * 1024
 
@@ -50,12 +52,13 @@ class Placed(Struct, tag=True, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """One signature: its dictionary's SubFilter, ByteRange, Contents (with the padding), M as it is written."""
+    """One signature: its dictionary's SubFilter, ByteRange, Contents (with the padding), M; what came ``later``."""
 
     kind: str
     ranges: tuple[int, ...]
     contents: bytes
     when: datetime | None
+    later: Later
 
 
 class Listed(Struct, tag=True, frozen=True):

@@ -1,0 +1,173 @@
+"""Crafted documents of every format, and the verdict that each must get: what an outside judge refuses, we refuse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from asn1crypto import keys, x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, MDPPerm, SigFieldSpec, SigSeedSubFilter
+from pyhanko.sign.signers import PdfSignatureMetadata, SimpleSigner, sign_pdf
+from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from cardd.documents.verdicts import Verdict
+from cardd.formats.document import new_document
+from cardd.formats.options import PadesOptions
+from cardd.formats.pades import prepare_pades
+from cardd.model import Identity
+from tests.rig.pdf import pdf
+from tests.rig.verifying import Desk, codes, verifying
+
+name = generic.NameObject
+WHO = Identity("899000000010", "SIMULATION", "CAMILLE")
+TEXT_FIELD = b"<< /FT /Tx /T (dose) /V (1) /Type /Annot /Subtype /Widget /Rect [10 10 90 30] /P 3 0 R >>"
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with verifying(tmp_path) as made:
+        yield made
+
+
+@dataclass(frozen=True)
+class Crafted:
+    """A document, what it must be found to be, and the reasons of each of its signatures."""
+
+    name: str
+    made: Callable[[Desk], bytes]
+    verdict: Verdict
+    reasons: tuple[list[str], ...]
+
+
+def signed(desk: Desk, content: bytes) -> bytes:
+    pen = desk.pen()
+    options = PadesOptions()
+    return pen.write(
+        prepare_pades(new_document(content), pen.signer, datetime.now(UTC), options, process=desk.pdf, who=WHO)
+    )
+
+
+def updated(content: bytes, change: Callable[[IncrementalPdfFileWriter], None]) -> bytes:
+    """The file with this change appended, as any program may append it."""
+    file = BytesIO(content)
+    writer = IncrementalPdfFileWriter(file)
+    change(writer)
+    writer.write_in_place()
+    return file.getvalue()
+
+
+def page_replaced(writer: IncrementalPdfFileWriter) -> None:
+    page = writer.root["/Pages"]["/Kids"][0]
+    stream = generic.StreamObject(stream_data=b"BT /F 12 Tf 50 700 Td (another dose) Tj ET")
+    page[name("/Contents")] = writer.add_object(stream)
+    writer.mark_update(page.container_ref)
+
+
+def note_laid_over(writer: IncrementalPdfFileWriter) -> None:
+    page = writer.root["/Pages"]["/Kids"][0]
+    note = {"/Type": "/Annot", "/Subtype": "/FreeText"}
+    added = generic.DictionaryObject({name(key): name(value) for key, value in note.items()})
+    added[name("/Rect")] = generic.ArrayObject(map(generic.NumberObject, (0, 0, 595, 842)))
+    added[name("/Contents")] = generic.TextStringObject("another dose")
+    page.setdefault(name("/Annots"), generic.ArrayObject()).append(writer.add_object(added))
+    writer.mark_update(page.container_ref)
+
+
+def field_filled(writer: IncrementalPdfFileWriter) -> None:
+    field = next(kid for kid in writer.root["/AcroForm"]["/Fields"] if kid.get_object()["/T"] == "dose")
+    field.get_object()[name("/V")] = generic.TextStringObject("100")
+    writer.mark_update(field.reference)
+
+
+def author_signed(desk: Desk, allowing: MDPPerm | None = None, locked: FieldMDPSpec | None = None) -> bytes:
+    """A form that its author signed by pyHanko: certified, or with some of its fields locked."""
+    pen = desk.pen()
+    key = keys.PrivateKeyInfo.load(pen.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+    signer = SimpleSigner(x509.Certificate.load(pen.signer.certificate), key, SimpleCertificateStore())  # type: ignore[no-untyped-call]  # pyHanko's own
+    about = PdfSignatureMetadata(
+        field_name="author",
+        subfilter=SigSeedSubFilter.PADES,
+        certify=allowing is not None,
+        docmdp_permissions=allowing or MDPPerm.FILL_FORMS,
+    )
+    place = SigFieldSpec("author", field_mdp_spec=locked)
+    done = sign_pdf(IncrementalPdfFileWriter(BytesIO(form())), about, signer, new_field_spec=place)
+    return bytes(done.getvalue())
+
+
+def form() -> bytes:
+    return pdf(extra=[TEXT_FIELD], catalogue=b"/AcroForm << /Fields [4 0 R] /DA (/Helv 0 Tf) >>")
+
+
+CORPUS = [
+    Crafted("pdf, signed twice", lambda desk: signed(desk, signed(desk, pdf())), Verdict.VALID, (["signed_later"], [])),
+    Crafted(
+        "pdf, its page replaced between two signatures",
+        lambda desk: signed(desk, updated(signed(desk, pdf()), page_replaced)),
+        Verdict.INVALID,
+        (["changed_later"], []),
+    ),
+    Crafted(
+        "pdf, its page replaced after the signature",
+        lambda desk: updated(signed(desk, pdf()), page_replaced),
+        Verdict.INVALID,
+        (["changed_later"],),
+    ),
+    Crafted(
+        "pdf, a note laid over the page",
+        lambda desk: updated(signed(desk, pdf()), note_laid_over),
+        Verdict.INVALID,
+        (["changed_later"],),
+    ),
+    Crafted(
+        "pdf, a field filled in after the signature",
+        lambda desk: signed(desk, updated(signed(desk, form()), field_filled)),
+        Verdict.UNDETERMINED,
+        (["filled_later"], []),
+    ),
+    Crafted(
+        "pdf, a field filled in that the certification left open",
+        lambda desk: updated(author_signed(desk, MDPPerm.FILL_FORMS), field_filled),
+        Verdict.VALID,
+        (["filled_later"],),
+    ),
+    Crafted(
+        "pdf, a field filled in that the certification closed",
+        lambda desk: updated(author_signed(desk, MDPPerm.NO_CHANGES), field_filled),
+        Verdict.INVALID,
+        (["changed_later"],),
+    ),
+    Crafted(
+        "pdf, a page replaced where the certification left fields open",
+        lambda desk: updated(author_signed(desk, MDPPerm.ANNOTATE), page_replaced),
+        Verdict.INVALID,
+        (["changed_later"],),
+    ),
+    Crafted(
+        "pdf, a field filled in that the signature locks",
+        lambda desk: updated(author_signed(desk, locked=FieldMDPSpec(FieldMDPAction.ALL)), field_filled),
+        Verdict.INVALID,
+        (["changed_later"],),
+    ),
+    Crafted(
+        "pdf, bytes behind its end",
+        lambda desk: signed(desk, pdf()) + b"9 0 obj\n",
+        Verdict.INVALID,
+        (["changed_later"],),
+    ),
+    Crafted("pdf, a line's end behind its end", lambda desk: signed(desk, pdf()) + b"\r\n", Verdict.VALID, ([],)),
+]
+
+
+@pytest.mark.parametrize("crafted", CORPUS, ids=lambda crafted: crafted.name)
+async def test_a_crafted_document_gets_its_verdict(desk: Desk, crafted: Crafted) -> None:
+    found = await desk.verify(await asyncio.to_thread(crafted.made, desk))
+    assert (found.verdict, tuple(codes(one) for one in found.signatures)) == (crafted.verdict, crafted.reasons)
