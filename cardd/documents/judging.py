@@ -26,7 +26,7 @@ from cardd.documents.verdicts import (
     worst,
 )
 from cardd.errors import CarddError, DocumentMalformed
-from cardd.formats.certificate import facts_of
+from cardd.formats.certificate import Use, facts_of
 from cardd.formats.revocation import Revocations
 from cardd.formats.trust import NoPath, TrustedAuthorities, name_of
 from cardd.formats.verified import Format, Later, Revocation, Scope, Status, VerifiedSignature, VerifiedTimestamp
@@ -34,7 +34,12 @@ from cardd.identity.holders import identity_of, is_test
 from cardd.model import Identity
 
 SKEW = timedelta(minutes=1)
-SIGNING = {"digitalSignature", "nonRepudiation"}
+RSA_LEAST, CURVE_LEAST = 2048, 256  # bits (ANSSI, Guide des mécanismes cryptographiques; SOG-IS)
+USES = {
+    Use.AUTHENTICATION: ("usage_authentication", Verdict.INVALID),
+    Use.OTHER: ("usage", Verdict.INVALID),
+    Use.UNSAID: ("usage_unsaid", Verdict.UNDETERMINED),
+}
 WITHOUT_PATH = {
     NoPath.AUTHORITY: ("untrusted", Verdict.UNDETERMINED),
     NoPath.REFUSED: ("path_refused", Verdict.INVALID),
@@ -119,9 +124,13 @@ def _of_signature(found: VerifiedSignature) -> Iterable[Reason]:
         yield Reason("part", Verdict.UNDETERMINED)
     if found.later in LATER:
         yield Reason(*LATER[found.later])
-    usages = facts_of(found.certificate).key_usage
-    if usages and not SIGNING & set(usages):
-        yield Reason("usage", Verdict.INVALID)
+    if not found.names_certificate:
+        yield Reason("certificate_unnamed", Verdict.UNDETERMINED)
+    facts = facts_of(found.certificate)
+    if facts.use in USES:
+        yield Reason(*USES[facts.use])
+    if 0 < facts.key_bits < (RSA_LEAST if facts.key.startswith("rsa") else CURVE_LEAST):
+        yield Reason("weak_key", Verdict.INVALID, (("bits", str(facts.key_bits)),))
 
 
 def _of_timestamp(timestamp: Timestamp | None) -> Iterable[Reason]:

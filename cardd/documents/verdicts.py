@@ -43,8 +43,19 @@ REASONS = {
     "flaw_content": N_("What was signed is not what is here: it was changed since."),
     "flaw_signature": N_("The signature value is not of this certificate and this content."),
     "flaw_certificate": N_("The signature names another certificate than the one that comes with it."),
+    "flaw_attributes": N_("The signature has no signed attributes: it could have been made for something else."),
+    "flaw_context": N_(
+        "These bytes are what a signature of another format signs: it could have been made for another text."
+    ),
+    "flaw_weak": N_("The signature uses SHA-1 or MD5, which are broken: others can make such a document."),
+    "certificate_unnamed": N_(
+        "The signature does not name its certificate: another one of the same key could stand in its place."
+    ),
     "flaw_imprint": N_("The timestamp covers something else."),
-    "usage": N_("This certificate is not made for signatures."),
+    "usage": N_("This certificate is not made for signing documents."),
+    "usage_authentication": N_("This certificate only proves who somebody is: no document is signed with it."),
+    "usage_unsaid": N_("This certificate does not say what its key may be used for."),
+    "weak_key": N_("The certificate's key of {bits} bits is too short: others may have found it."),
     "timestamp_untrusted": N_(
         "The timestamp is intact, but its authority is not known to be trusted: it does not count."
     ),
@@ -64,6 +75,7 @@ REASONS = {
     "revocation_offline": N_("Not known whether revoked: nobody was asked about {subject} (offline)."),
     "revocation_unreachable": N_("Not known whether revoked: the authority of {subject} does not answer."),
     "revocation_stale": N_("Not known whether revoked: the authority's answer about {subject} is not of now."),
+    "revocation_partial": N_("Not known whether revoked: the list about {subject} is a delta or an indirect one."),
     "revocation_garbled": N_("Not known whether revoked: the answer about {subject} is not one that counts."),
     "revocation_expired": N_(
         "Not known whether revoked: the certificate of {subject} has expired, and its authority no longer tells."

@@ -45,7 +45,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
                   PscTokenAudience, PscTokenBinding, PscTokenExpired, PscTokenFromFuture, PscTokenStale,
                   PscTokenType, PscTokenLevel, PscTokenReplayed
         · DocumentError (document.py)
-            · DocumentEmpty, DocumentTooLarge, DocumentMalformed, DocumentUnsupported, DocumentUnknown, DocumentsFull,
+            · DocumentEmpty, DocumentTooLarge, DocumentMalformed, DocumentUnsupported, DocumentIsSignedPart,
+              DocumentAmbiguous, DocumentUnknown, DocumentsFull,
               DocumentNoSpace, DocumentUnrecognised, DocumentContentMissing, DocumentContentTwice,
               DocumentTimestampForm, DocumentXmlDoctype, DocumentXmlLimits, ManifestDocumentMissing,
               ManifestDocumentDiffers, ManifestDocumentUnnamed, SigningCertificateUsage, SigningCertificateExpired,

@@ -67,6 +67,28 @@ class DocumentUnsupported(DocumentError):
     what: str
 
 
+class DocumentIsSignedPart(DocumentError):
+    """A raw signature of these octets would be a signature in another format, of a document that is not here."""
+
+    code = "document.signed_part"
+    title = N_("Not a document of its own")
+    detail = N_("These bytes are what a {format} signature signs: a raw signature would be one of another document.")
+    remedy = N_("Send the document itself, and have it signed in the format {format}.")
+
+    format: str
+
+
+class DocumentAmbiguous(DocumentError):
+    """Two readers would understand the document differently: the signature could be moved to another place."""
+
+    code = "document.ambiguous"
+    title = N_("Ambiguous document")
+    detail = N_("The signature can be read in several ways ({what}): it may have been moved.")
+    remedy = N_("Do not rely on this document. Ask its author for it again.")
+
+    what: str
+
+
 class DocumentUnknown(DocumentError):
     """This session holds no such document: there never was one, or its time is over."""
 

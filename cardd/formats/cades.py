@@ -178,6 +178,7 @@ def _verified(
         signed_at=_signing_time(judged),
         timestamp=_timestamp(info),
         flaw=judged.flaw,
+        names_certificate=judged.flaw is not None or judged.names_certificate,
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from cardd.errors import (
 )
 from cardd.formats.document import reading
 from cardd.formats.prepared import Signer
-from cardd.model import Algorithm, KeyPurpose
+from cardd.model import Algorithm
 from cardd.tlv import Tlv, parse, parse_one
 
 if TYPE_CHECKING:
@@ -64,6 +65,20 @@ READABLE = KEYWORDS | {GIVEN_NAME: "GN", SURNAME: "SN", TITLE: "title"}
 
 SPECIAL = ',+"\\<>;'
 KEYS = {Algorithm.RS256: ("rsa",), Algorithm.PS256: ("rsa", "rsassa_pss"), Algorithm.ES256: ("secp256r1",)}
+
+
+EXTENDED_KEY_USAGE = "2.5.29.37"
+PROVING = {"1.3.6.1.5.5.7.3.2", "1.3.6.1.4.1.311.20.2.2"}  # clientAuth, smart card logon: who somebody is
+ELSEWHERE = {*PROVING, *(f"1.3.6.1.5.5.7.3.{number}" for number in (1, 3, 8, 9))}  # serverAuth, code, timestamps, OCSP
+
+
+class Use(StrEnum):
+    """What a certificate's key is for: SIGNATURE of documents, AUTHENTICATION only, something OTHER, or UNSAID."""
+
+    SIGNATURE = "signature"
+    AUTHENTICATION = "authentication"
+    OTHER = "other"
+    UNSAID = "unsaid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +132,7 @@ class CertificateFacts:
     """What a certificate says of itself.
 
     ``key_usage`` is in RFC 5280's words; ``key`` is ``rsa``, ``rsassa_pss``, a named curve, or another algorithm's
-    name; ``extensions`` has the DER of each by its dotted OID.
+    name, of so many ``key_bits`` (0 for another's); ``extensions`` has the DER of each by its dotted OID.
     """
 
     number: int
@@ -127,6 +142,7 @@ class CertificateFacts:
     not_after: datetime
     key_usage: tuple[str, ...]
     key: str
+    key_bits: int
     extensions: Mapping[str, bytes]
 
     @property
@@ -136,11 +152,29 @@ class CertificateFacts:
         return digits if len(digits) % 2 == 0 else "0" + digits
 
     @property
-    def purpose(self) -> KeyPurpose | None:
-        """What the key usage allows the key for; None when neither."""
-        if "nonRepudiation" in self.key_usage:
-            return KeyPurpose.SIGNATURE
-        return KeyPurpose.AUTHENTICATION if "digitalSignature" in self.key_usage else None
+    def use(self) -> Use:
+        """What the key is for, by key usage and extended key usage.
+
+        A signature of a document takes nonRepudiation (the VIHF facts, section 5), and purposes, where there are some,
+        that are not all elsewhere (RFC 5280, sections 4.2.1.3 and 4.2.1.12).
+        """
+        if not self.key_usage:
+            return Use.UNSAID
+        purposes = self._purposes
+        if "nonRepudiation" in self.key_usage and (not purposes or not purposes <= ELSEWHERE):
+            return Use.SIGNATURE
+        proves = purposes & PROVING or (self.key_usage == ("digitalSignature",) and not purposes)
+        return Use.AUTHENTICATION if proves else Use.OTHER
+
+    @property
+    def _purposes(self) -> set[str]:
+        from asn1crypto import core  # noqa: PLC0415 - it is loaded
+
+        try:
+            found = self.extension(EXTENDED_KEY_USAGE)
+        except CardGarbled:  # an odd one makes no card useless
+            return set()
+        return {core.ObjectIdentifier.load(part.encode()).dotted for part in found.children} if found else set()
 
     def extension(self, oid: str) -> Tlv | None:
         """What is in an extension. Raises CardGarbled."""
@@ -180,7 +214,7 @@ def require_signing(signer: Signer, now: datetime) -> CertificateFacts:
         raise SigningCertificateExpired(not_after=_told(facts.not_after))
     if now < facts.not_before:
         raise SigningCertificateNotYetValid(not_before=_told(facts.not_before))
-    if facts.purpose is not KeyPurpose.SIGNATURE:
+    if facts.use is not Use.SIGNATURE:
         raise SigningCertificateUsage
     if facts.key not in KEYS[signer.algorithm]:
         raise AlgorithmUnsupported(algorithm=signer.algorithm)
@@ -205,6 +239,7 @@ def _facts(signed: x509.TbsCertificate) -> CertificateFacts:
     if not 0 < number < 1 << 8 * SERIAL_MAX:  # it names the certificate in records and answers
         raise CardGarbled(what="certificate")
     extensions = dict(_extensions(signed))
+    key, bits = _key(signed["subject_public_key_info"])
     return CertificateFacts(
         number=number,
         subject=_name(signed["subject"]),
@@ -212,7 +247,8 @@ def _facts(signed: x509.TbsCertificate) -> CertificateFacts:
         not_before=_time(signed["validity"]["not_before"].native),
         not_after=_time(signed["validity"]["not_after"].native),
         key_usage=_key_usage(extensions.get(KEY_USAGE)),
-        key=_key(signed["subject_public_key_info"]),
+        key=key,
+        key_bits=bits,
         extensions=extensions,
     )
 
@@ -258,12 +294,14 @@ def _key_usage(der: bytes | None) -> tuple[str, ...]:
     return tuple(KEY_USAGES[n] for n in given if n < len(KEY_USAGES))
 
 
-def _key(key: x509.PublicKeyInfo) -> str:
+def _key(key: x509.PublicKeyInfo) -> tuple[str, int]:
     algorithm = str(key.algorithm)
+    if algorithm in ("rsa", "rsassa_pss"):
+        return algorithm, int(key.bit_size)
     if algorithm != "ec":
-        return algorithm
+        return algorithm, 0
     kind, curve = key.curve
-    return str(curve) if kind == "named" else algorithm
+    return (str(curve), int(key.bit_size)) if kind == "named" else (algorithm, 0)
 
 
 def _escaped(value: str) -> str:

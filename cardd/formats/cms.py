@@ -16,7 +16,7 @@ from asn1crypto import algos, cms, core, tsp, x509
 
 from cardd.errors import DocumentMalformed, DocumentUnsupported
 from cardd.formats.prepared import Signer
-from cardd.formats.raw import accepts
+from cardd.formats.raw import ALGORITHMS, accepts
 from cardd.formats.verified import Flaw
 from cardd.model import Algorithm, Message
 from cardd.tlv import encode
@@ -25,6 +25,7 @@ SEQUENCE, SET = 0x30, 0x31
 MIME_TYPE = "0.4.0.1733.2.1"  # id-aa-ets-mimeType (EN 319 122-1, section 5.2.5.2), which asn1crypto does not know
 SALT = 32  # bytes, as PS256 has it (RFC 7518, section 3.5)
 DIGESTS = {"sha256": "256", "sha384": "384", "sha512": "512"}
+BROKEN = {"sha1": "1", "md5": "MD5"}
 KINDS = {"rsassa_pkcs1v15": "RS", "rsassa_pss": "PS", "ecdsa": "ES"}
 DigestOf = Callable[[str], bytes]
 """The digest of the content by the hash that hashlib has under this name."""
@@ -116,6 +117,11 @@ class Judged:
     attributes: dict[str, cms.CMSAttribute]
     flaw: Flaw | None
 
+    @property
+    def names_certificate(self) -> bool:
+        """Whether it names its certificate (ESS, RFC 5035)."""
+        return bool({"signing_certificate", "signing_certificate_v2"} & self.attributes.keys())
+
 
 def certificates_of(message: cms.SignedData) -> list[x509.Certificate]:
     """The X.509 certificates that came with it."""
@@ -127,6 +133,9 @@ def judge(
 ) -> Judged:
     """Whether the signature is of its certificate's key and of this content.
 
+    Signed attributes are wanted: without them the value of any signature with attributes is one of those attributes'
+    octets as a document (RFC 5652, section 5.4; ETSI EN 319 122-1, section 5.1).
+
     Raises DocumentUnsupported for a hash or algorithm that is not accepted or a certificate that is not there,
     DocumentMalformed, ValueError and TypeError for what is no SignerInfo.
     """
@@ -134,10 +143,12 @@ def judge(
     hashed = info["digest_algorithm"]["algorithm"].native
     algorithm = _algorithm(info["signature_algorithm"], hashed)
     attributes = _by_name(info["signed_attrs"] or ())
+    if algorithm not in ALGORITHMS:
+        return Judged(certificate, algorithm, {}, Flaw.WEAK)
     content = digest_of(hashed)
-    flaw = _attribute_flaw(attributes, certificate, content_type, content) if attributes else None
+    flaw = _attribute_flaw(attributes, certificate, content_type, content) if attributes else Flaw.ATTRIBUTES
     if flaw is None:
-        signed = hashlib.new(hashed, info["signed_attrs"].untag().dump()).digest() if attributes else content
+        signed = hashlib.new(hashed, info["signed_attrs"].untag().dump()).digest()
         if not accepts(certificate.public_key.dump(), algorithm, info["signature"].native, signed):
             flaw = Flaw.SIGNATURE
     return Judged(certificate, algorithm, attributes, flaw)
@@ -157,9 +168,12 @@ def _certificate(sid: cms.SignerIdentifier, certificates: Sequence[x509.Certific
 
 
 def _algorithm(algorithm: algos.SignedDigestAlgorithm, hashed: str) -> str:
-    """Return the JOSE name. An algorithm with another hash than the SignerInfo's is refused."""
+    """Return the JOSE name, of a broken hash too. An algorithm with another hash than the SignerInfo's is refused."""
     try:
-        if _hashes(algorithm) <= {hashed}:
+        named = _hashes(algorithm) or {hashed}
+        if broken := next((name for name in (*named, hashed) if name in BROKEN), None):
+            return KINDS[algorithm.signature_algo] + BROKEN[broken]
+        if named == {hashed}:
             return KINDS[algorithm.signature_algo] + DIGESTS[hashed]
     except (KeyError, ValueError):
         pass

@@ -41,7 +41,8 @@ _ = Domain("stamp")
 
 PICTURE_MAX = 1024 * 1024  # bytes
 ROOM = 16 * 1024  # bytes, beside the certificates: the attributes, the value, and a timestamp with its own certificates
-KINDS = ("/ETSI.CAdES.detached", "/adbe.pkcs7.detached")
+PADES = "/ETSI.CAdES.detached"
+KINDS = (PADES, "/adbe.pkcs7.detached")
 Range = tuple[int, int]
 
 
@@ -156,6 +157,7 @@ def _verified(document: BinaryIO, found: Found) -> VerifiedSignature:
         scope=Scope.WHOLE if whole else Scope.PART,
         signed_at=found.when or signatures[0].signed_at,
         later=found.later,
+        names_certificate=found.kind != PADES or signatures[0].names_certificate,
         flaw=signatures[0].flaw or (None if _leaves_out_itself(document, before, after, found) else Flaw.CONTENT),
     )
 

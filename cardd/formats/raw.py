@@ -6,19 +6,22 @@ MD5. Source: RFC 7518.
 
 from __future__ import annotations
 
+import json
+import re
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-from asn1crypto import algos, pem, x509
+from asn1crypto import algos, cms, pem, x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from cardd.errors import DocumentContentMissing, DocumentMalformed
-from cardd.formats.document import reading, sha256_of, size_of
+from cardd.errors import DocumentContentMissing, DocumentIsSignedPart, DocumentMalformed
+from cardd.formats.document import UNREADABLE, reading, sha256_of, size_of
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature
 from cardd.model import Message
 
@@ -30,15 +33,21 @@ HASHES: dict[str, hashes.HashAlgorithm] = {
 }
 ALGORITHMS = frozenset(kind + size for kind in ("RS", "PS", "ES") for size in HASHES)
 CERTIFICATES_MAX = 16
+PART_MAX = CONTENT_MAX  # bytes of a document that is looked at as another signature's part
+ATTRIBUTES = b"\x31"
+JWS_INPUT = re.compile(rb"[A-Za-z0-9_-]+\.")  # RFC 7515, section 2; the payload may be anything (RFC 7797)
+SIGNED_INFO = re.compile(rb"<(?:[^\s<>:/]+:)?SignedInfo[\s>]")  # canonical: nothing stands before it
 NUMBERS = 64  # bytes of an ES256 value: two numbers (RFC 7518, section 3.4)
 
 
 def prepare_raw(document: BinaryIO | None, digest: bytes | None) -> RawPrepared:
-    """A signature of either. Raises DocumentContentMissing where there is neither."""
+    """A signature of either. Raises DocumentContentMissing where there is neither, DocumentIsSignedPart."""
     if digest is not None:
         return RawPrepared(Message(digest))
     if document is None:
         raise DocumentContentMissing
+    if (other := signed_part_of(document)) is not None:
+        raise DocumentIsSignedPart(format=other)
     is_small = size_of(document) <= CONTENT_MAX
     document.seek(0)
     content = document.read() if is_small else None
@@ -97,6 +106,7 @@ def verify_raw(document: BinaryIO, value: bytes, certificates: bytes) -> Verifie
             value = algos.DSASignature.from_p1363(value).dump()
     digest = sha256_of(document)
     held = [name for name in names if accepts(key.dump(), name, value, digest)]
+    context = Flaw.CONTEXT if signed_part_of(document) else None
     return VerifiedSignature(
         format=Format.RAW,
         certificate=signer.dump(),
@@ -104,8 +114,45 @@ def verify_raw(document: BinaryIO, value: bytes, certificates: bytes) -> Verifie
         algorithm=(held or names)[0],
         scope=Scope.DETACHED,
         digest=digest,
-        flaw=None if held else Flaw.SIGNATURE,
+        flaw=context if held else Flaw.SIGNATURE,
     )
+
+
+def signed_part_of(document: BinaryIO) -> str | None:
+    """Return the format whose signatures sign just such octets; None where there is none.
+
+    The key's value over a CMS message's signed attributes, a JWS's signing input or an XML signature's SignedInfo, made
+    as a raw signature, is that message's: with another document beside it that nobody has seen.
+    """
+    if size_of(document) > PART_MAX:
+        return None
+    document.seek(0)
+    octets = document.read()
+    document.seek(0)
+    if _is_attributes(octets):
+        return "CAdES"
+    if JWS_INPUT.match(octets) and _is_header(octets.partition(b".")[0]):
+        return "JWS"
+    return "XAdES" if SIGNED_INFO.match(octets) else None
+
+
+def _is_attributes(octets: bytes) -> bool:
+    """Return whether these are a SET OF Attribute, each a type with its values (RFC 5652, section 5.3)."""
+    if octets[:1] != ATTRIBUTES:
+        return False
+    try:
+        types = {attribute["type"].native for attribute in cms.CMSAttributes.load(octets, strict=True)}
+    except UNREADABLE:
+        return False
+    return "message_digest" in types
+
+
+def _is_header(encoded: bytes) -> bool:
+    try:
+        header = json.loads(urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4)))
+    except ValueError:
+        return False
+    return isinstance(header, dict) and "alg" in header
 
 
 def _certificates(given: bytes) -> list[x509.Certificate]:

@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 
 from asn1crypto import core, crl, ocsp, x509
 from pyhanko_certvalidator import ValidationContext
-from pyhanko_certvalidator.authority import Authority
+from pyhanko_certvalidator.authority import Authority, AuthorityWithCert
 from pyhanko_certvalidator.errors import (
     CRLValidationError,
     CRLValidationIndeterminateError,
@@ -137,6 +137,18 @@ def _tells(revocation: Revocation) -> int:
     return list(Why).index(revocation.why) if revocation.why else 0
 
 
+class _BelowAnchor(ValidationPath):
+    """A path whose anchor issues lists, also where the anchor is not self-signed: an authority trusted by its word."""
+
+    def truncate_to_issuer_and_append(self, cert: x509.Certificate) -> ValidationPath:
+        """Return the path to an issuer of lists; the anchor's is the anchor alone. Raises LookupError."""
+        anchor = self.trust_anchor.authority
+        if isinstance(anchor, AuthorityWithCert) and anchor.certificate.dump() == cert.dump():
+            return ValidationPath(self.trust_anchor, [], None)
+        path: ValidationPath = super().truncate_to_issuer_and_append(cert)
+        return path
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """One question: a GET, or a POST of ``body``."""
@@ -189,11 +201,12 @@ def judged(
     subject = name_of(certificate)
     try:
         as_of, kept_since = _of_response(answer) if source is Source.OCSP else _of_list(answer)
-    except UNREADABLE:
-        return Revocation(subject, Status.UNKNOWN, source, why=Why.GARBLED)
+    except (_PartialListError, *UNREADABLE) as fault:
+        why = Why.PARTIAL if isinstance(fault, _PartialListError) else Why.GARBLED
+        return Revocation(subject, Status.UNKNOWN, source, why=why)
     try:
         check = verify_ocsp_response if source is Source.OCSP else verify_crl
-        asyncio.run(check(certificate, path, _context(answer, source, path, now)))
+        asyncio.run(check(certificate, _below_anchor(path), _context(answer, source, path, now)))
     except RevokedError as revoked:
         since = revoked.revocation_dt.astimezone(UTC)
         return Revocation(subject, Status.REVOKED, source, as_of, since, str(revoked.reason.native))
@@ -205,6 +218,11 @@ def judged(
     if as_of > ended and not (kept_since and kept_since <= ended):
         return Revocation(subject, Status.UNKNOWN, source, as_of, why=Why.EXPIRED)
     return Revocation(subject, Status.GOOD, source, as_of)
+
+
+def _below_anchor(path: ValidationPath) -> ValidationPath:
+    *between, last = path.iter_certs(include_root=False)
+    return _BelowAnchor(path.trust_anchor, between, last)
 
 
 def _context(answer: bytes, source: Source, path: ValidationPath, now: datetime) -> ValidationContext:
@@ -228,9 +246,17 @@ def _of_response(answer: bytes) -> tuple[datetime, datetime | None]:
     return single["this_update"].native, kept[0] if kept else None
 
 
+class _PartialListError(Exception):
+    """A list that names only changes, or also other issuers' certificates (RFC 5280, sections 5.2.4 and 5.2.5)."""
+
+
 def _of_list(answer: bytes) -> tuple[datetime, datetime | None]:
     """When the list was made, and since when certificates that have ended are still on it."""
-    told = crl.CertificateList.load(answer, strict=True)["tbs_cert_list"]
+    certificates = crl.CertificateList.load(answer, strict=True)
+    point = certificates.issuing_distribution_point_value
+    if certificates.delta_crl_indicator_value is not None or (point is not None and point["indirect_crl"].native):
+        raise _PartialListError
+    told = certificates["tbs_cert_list"]
     kept = [found["extn_value"].native for found in told["crl_extensions"] or ()
             if found["extn_id"].dotted == EXPIRED_CERTIFICATES_ON_LIST]  # fmt: skip
     return told["this_update"].native, core.GeneralizedTime.load(kept[0]).native if kept else None

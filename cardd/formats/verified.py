@@ -49,12 +49,17 @@ class Flaw(StrEnum):
 
     CONTENT: what was signed is not what is here. SIGNATURE: the value is not of the certificate's key. CERTIFICATE:
     the signature names another certificate than the one that comes with it. IMPRINT: a timestamp covers something else.
+    ATTRIBUTES: a CMS signature without signed attributes, and CONTEXT: a raw signature of what a signature of another
+    format signs; either could have been made for another document. WEAK: by a hash that is broken, SHA-1 or MD5.
     """
 
     CONTENT = "content"
     SIGNATURE = "signature"
     CERTIFICATE = "certificate"
     IMPRINT = "imprint"
+    ATTRIBUTES = "attributes"
+    CONTEXT = "context"
+    WEAK = "weak"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class VerifiedSignature:
     ``algorithm`` has its JOSE name (RFC 7518): others' signatures may use more than cardd's keys do;
     ``digest`` is the SHA-256 of what was signed, as it is here; ``signed_at`` is the signer's own claim;
     ``submission_set`` is what the signature of a set covers, by its manifest, whose digest is told then;
-    ``later`` is what was changed since in a PDF.
+    ``later`` is what was changed since in a PDF; ``names_certificate`` says whether a CMS signature names its own.
     """
 
     format: Format
@@ -103,6 +108,7 @@ class VerifiedSignature:
     flaw: Flaw | None = None
     submission_set: SignedSet | None = None
     later: Later = Later.NOTHING
+    names_certificate: bool = True
 
     @property
     def intact(self) -> bool:
@@ -129,14 +135,16 @@ class Why(StrEnum):
     """Why it is unknown, from what tells least to what tells most.
 
     NO_SOURCE: the certificate names nobody to ask over http. OFFLINE: nobody may be asked. UNREACHABLE: nobody
-    answers. STALE: the answer is not of now. GARBLED: the answer is not about this certificate, not signed by whom it
-    must be, or none at all. EXPIRED: the certificate has ended, after which authorities forget what they had revoked.
+    answers. STALE: the answer is not of now. PARTIAL: a list that is a delta or an indirect one. GARBLED: the answer is
+    not about this certificate, not signed by whom it must be, or none at all. EXPIRED: the certificate has ended, after
+    which authorities forget what they had revoked.
     """
 
     NO_SOURCE = "no_source"
     OFFLINE = "offline"
     UNREACHABLE = "unreachable"
     STALE = "stale"
+    PARTIAL = "partial"
     GARBLED = "garbled"
     EXPIRED = "expired"
 

@@ -74,6 +74,8 @@ ALGORITHMS = {
     **{f"{MORE}ecdsa-sha{size}": f"ES{size}" for size in HASHES},
     **{f"http://www.w3.org/2007/05/xmldsig-more#sha{size}-rsa-MGF1": f"PS{size}" for size in HASHES},
 }
+WEAK = {f"{DS}rsa-sha1": "RS1", f"{DS}dsa-sha1": "DS1", f"{MORE}ecdsa-sha1": "ES1", f"{MORE}rsa-md5": "RSMD5"}
+PARTS = tuple(f"{{{DS}}}{name}" for name in ("SignedInfo", "SignatureValue", "KeyInfo", "Object"))
 _outermost = etree.XPath("//ds:Signature[not(ancestor::ds:Signature)]", namespaces={"ds": DS})
 
 
@@ -242,6 +244,8 @@ def verified(signed: SignedXml, *, is_list: bool = False) -> VerifiedSignature:
     algorithm = _algorithm(signed)
     if flaw is None and not is_named:
         flaw = Flaw.CERTIFICATE
+    if flaw is None and (algorithm in WEAK.values() or signed.is_weak):
+        flaw = Flaw.WEAK
     if flaw is None and not _holds(signed, certificate, algorithm):
         flaw = Flaw.SIGNATURE
     return VerifiedSignature(
@@ -278,15 +282,34 @@ def _references(
 
 
 def _scope(signed: SignedXml, content: list[Covered]) -> Scope:
+    """WHOLE only where nothing can be read that is not covered: in the document, in the signature, in a comment."""
     if any(part.element is None for part in content):
         return Scope.DETACHED
-    if any(part.is_document for part in content):
-        return Scope.WHOLE
-    if signed.signature is not signed.root:
+    if not (signed.signature is signed.root or any(part.is_document for part in content)):
         return Scope.PART
     inside = [part.element for part in content]
-    objects = [held for held in signed.signature.findall(f"{{{DS}}}Object") if _qualifying(held) is None]
-    return Scope.WHOLE if all(any(held is part for part in inside) for held in objects) else Scope.PART
+    is_whole = all(
+        part.tag in PARTS and (not _is_foreign(part) or any(part is covered for covered in inside))
+        for part in signed.signature.iterchildren("*")
+    )
+    return Scope.WHOLE if is_whole and not any(_hides_text(part) for part in content) else Scope.PART
+
+
+def _is_foreign(part: Element) -> bool:
+    return part.tag == f"{{{DS}}}Object" and _qualifying(part) is None
+
+
+def _hides_text(part: Covered) -> bool:
+    """Return whether a comment that is not covered stands in a text: some readers end the text there."""
+    if part.has_comments or part.element is None:
+        return False
+    return any(_is_in_text(comment) for comment in part.element.iter(etree.Comment))
+
+
+def _is_in_text(comment: Element) -> bool:
+    previous, parent = comment.getprevious(), comment.getparent()
+    before = previous.tail if previous is not None else parent.text if parent is not None else None
+    return bool((before or "").strip() or (comment.tail or "").strip())
 
 
 def _together(content: list[Covered]) -> bytes:
@@ -333,9 +356,10 @@ def _digest(method: Element, certificate: bytes) -> bytes:
 
 def _algorithm(signed: SignedXml) -> str:
     uri = one(signed.information, DS, "SignatureMethod").get("Algorithm") or ""
-    if uri not in ALGORITHMS:
+    known = {**ALGORITHMS, **WEAK}
+    if uri not in known:
         raise DocumentUnsupported(format="XAdES", what=uri[-48:])
-    return ALGORITHMS[uri]
+    return known[uri]
 
 
 def _holds(signed: SignedXml, certificate: bytes, algorithm: str) -> bool:

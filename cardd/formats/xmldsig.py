@@ -23,7 +23,13 @@ from typing import BinaryIO, cast
 
 from lxml import etree
 
-from cardd.errors import DocumentContentMissing, DocumentMalformed, DocumentTimestampForm, DocumentUnsupported
+from cardd.errors import (
+    DocumentAmbiguous,
+    DocumentContentMissing,
+    DocumentMalformed,
+    DocumentTimestampForm,
+    DocumentUnsupported,
+)
 from cardd.formats.document import new_document, pieces
 from cardd.formats.prepared import Signer
 from cardd.formats.xml import C14N, EXCLUSIVE, WITH_COMMENTS, Element, canonical, canonical_document, without_comments
@@ -46,6 +52,7 @@ DIGESTS = {
     "http://www.w3.org/2001/04/xmldsig-more#sha384": "sha384",
     "http://www.w3.org/2001/04/xmlenc#sha512": "sha512",
 }
+BROKEN = {f"{DS}sha1": "sha1", "http://www.w3.org/2001/04/xmldsig-more#md5": "md5"}
 REFERENCES_MAX = 8
 ID_NAMES = ("Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
 _with_ids = etree.XPath("//*[@Id or @ID or @id or @xml:id]")
@@ -167,13 +174,14 @@ class Covered:
     """What one reference covers: ``sha256`` of its octets as they are here.
 
     ``element`` is where they stand, None when the document is elsewhere; ``is_document`` says that it is all of the
-    document but the signature itself.
+    document but the signature itself; ``has_comments`` that comments are covered too.
     """
 
     sha256: bytes
     is_intact: bool
     element: Element | None = None
     is_document: bool = False
+    has_comments: bool = True
 
 
 @dataclass(frozen=True)
@@ -197,6 +205,11 @@ class SignedXml:
             raise DocumentUnsupported(format="XML", what="references")
         return found
 
+    @property
+    def is_weak(self) -> bool:
+        """Whether a hash that is broken stands for something that is covered."""
+        return any(_algorithm(one(reference, DS, "DigestMethod")) in BROKEN for reference in self.references)
+
     @cached_property
     def canonical_information(self) -> bytes:
         """What the key has signed. Raises DocumentUnsupported for another form than the usual ones."""
@@ -207,7 +220,7 @@ class SignedXml:
         """What is behind a reference.
 
         Raises DocumentContentMissing for a document elsewhere that was not given, DocumentMalformed for an identifier
-        that is nowhere or twice, DocumentUnsupported.
+        that is nowhere, DocumentAmbiguous for one that is there twice, DocumentUnsupported.
         """
         uri = reference.get("URI")
         transforms = reference.findall(f"{{{DS}}}Transforms/{{{DS}}}Transform")
@@ -215,8 +228,10 @@ class SignedXml:
             return self._apart(reference, transforms)
         target = self.root if uri == "" else self._named(uri[1:])
         octets = self._octets(target, transforms, is_whole=uri == "")
-        is_enveloped = any(transform.get("Algorithm") == ENVELOPED for transform in transforms)
-        return _covered(reference, octets, target, is_document=target is self.root and is_enveloped)
+        names = [_algorithm(transform) for transform in transforms]
+        is_document = target is self.root and ENVELOPED in names and (uri == "" or _stands_alone(self.root))
+        has_comments = names == [BASE64] or (uri != "" and any(WITH_COMMENTS.get(name) for name in names))
+        return _covered(reference, octets, target, is_document=is_document, has_comments=has_comments)
 
     def _apart(self, reference: Element, transforms: list[Element]) -> Covered:
         if transforms:
@@ -232,8 +247,10 @@ class SignedXml:
 
     def _named(self, identifier: str) -> Element:
         found: list[Element] = self._identifiers.get(identifier, [])
-        if len(found) != 1:
+        if not found:
             raise DocumentMalformed(format="XML")
+        if len(found) > 1:
+            raise DocumentAmbiguous(what=f'Id="{identifier[:48]}"')
         return found[0]
 
     @cached_property
@@ -251,8 +268,9 @@ class SignedXml:
         if names == [BASE64]:
             return b64decode(text_of(target))
         enveloped, forms = names[:1] == [ENVELOPED], transforms[names[:1] == [ENVELOPED] :]
-        if len(forms) > 1:
-            raise DocumentUnsupported(format="XML", what=_algorithm(forms[1]))
+        others = [name for name in names if name not in (ENVELOPED, BASE64, *WITH_COMMENTS)]
+        if others or len(forms) > 1:
+            raise DocumentUnsupported(format="XML", what=(others or names)[0][-48:])
         algorithm, prefixes = _form(forms[0]) if forms else (C14N, ())
         with self._left_out(enveloped, target):
             if is_whole:  # a reference to "" leaves the comments out (XML Signature, section 4.4.3.3)
@@ -267,7 +285,7 @@ class SignedXml:
             yield
             return
         if parent is None or not _is_in(self.signature, target):
-            raise DocumentMalformed(format="XML")
+            raise DocumentAmbiguous(what="enveloped-signature")
         place, tail = parent.index(self.signature), self.signature.tail
         before = parent[place - 1] if place else None
         old = before.tail if before is not None else parent.text
@@ -283,9 +301,11 @@ class SignedXml:
 
 
 def one(parent: Element, namespace: str, name: str) -> Element:
-    """The only child of this name. Raises DocumentMalformed when there is none, or another one."""
+    """The only child of this name. Raises DocumentMalformed when there is none, DocumentAmbiguous for another one."""
     found = parent.findall(f"{{{namespace}}}{name}")
-    if len(found) != 1:
+    if len(found) > 1:
+        raise DocumentAmbiguous(what=name)
+    if not found:
         raise DocumentMalformed(format="XML")
     return found[0]
 
@@ -298,18 +318,24 @@ def text_of(element: Element) -> str:
 
 
 def digest_of(element: Element) -> tuple[str, bytes]:
-    """The hash by hashlib's name, and the digest that is told. Raises DocumentUnsupported for an older hash."""
+    """The hash by hashlib's name, and the digest that is told. Raises DocumentUnsupported for another hash."""
     method = one(element, DS, "DigestMethod")
-    name = DIGESTS.get(_algorithm(method))
+    name = {**DIGESTS, **BROKEN}.get(_algorithm(method))
     if name is None:
         raise DocumentUnsupported(format="XML", what=_algorithm(method))
     return name, b64decode(text_of(one(element, DS, "DigestValue")))
 
 
-def _covered(reference: Element, octets: bytes, element: Element, *, is_document: bool) -> Covered:
+def _stands_alone(root: Element) -> bool:
+    """Return whether no instruction to whoever shows the document, such as a style sheet, stands around its root."""
+    instructions = (*root.itersiblings(etree.PI, preceding=True), *root.itersiblings(etree.PI))
+    return not instructions
+
+
+def _covered(reference: Element, octets: bytes, element: Element, *, is_document: bool, has_comments: bool) -> Covered:
     name, told = digest_of(reference)
     is_intact = hmac.compare_digest(hashlib.new(name, octets).digest(), told)
-    return Covered(hashlib.sha256(octets).digest(), is_intact, element, is_document)
+    return Covered(hashlib.sha256(octets).digest(), is_intact, element, is_document, has_comments)
 
 
 def _form(method: Element) -> tuple[str, tuple[str, ...]]:

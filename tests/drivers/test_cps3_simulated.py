@@ -186,7 +186,7 @@ def test_every_profiles_holder_is_read_from_both_certificates(profile: Profile, 
         assert (identity.specialty, identity.card_type) == (profile.specialty, str(profile.card_type))
         assert identity.card_number == f"8025000001/26{opened.info.serial}"
         assert identity.is_test
-        assert facts_of(der).purpose is purpose
+        assert facts_of(der).use == str(purpose)
 
 
 def test_the_holders_situations_cost_two_apdus_each_and_the_directory_two(store: Store) -> None:

@@ -187,7 +187,7 @@ def test_the_two_paddings_are_not_taken_for_each_other(bench: Bench, tmp_path: P
 def test_openssl_verifies_the_certificates(bench: Bench, tmp_path: Path) -> None:
     for purpose in (KeyPurpose.SIGNATURE, KeyPurpose.AUTHENTICATION):
         assert is_issued_by(tmp_path, bench.certificate(purpose), store().chain)
-        assert facts_of(bench.certificate(purpose)).purpose is purpose
+        assert facts_of(bench.certificate(purpose)).use == str(purpose)
     assert identity_of(bench.certificate(KeyPurpose.SIGNATURE)).national_id == PROFILES["medecin"].national_id
 
 

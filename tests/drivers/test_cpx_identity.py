@@ -106,7 +106,7 @@ def test_extensions_of_another_type_are_left_out() -> None:
 )
 def test_the_facts_tell_dates_usage_and_purpose(der: bytes, usage: tuple[str, ...], purpose: KeyPurpose) -> None:
     facts = facts_of(der)
-    assert (facts.key_usage, facts.purpose) == (usage, purpose)
+    assert (facts.key_usage, facts.use) == (usage, str(purpose))
     assert (facts.not_before, facts.not_after) == (NOT_BEFORE, NOT_AFTER)
     assert str(facts.issuer) == "CN=SIMULATION"
     assert "CN=899700000001" in str(facts.subject)

@@ -12,8 +12,8 @@ import pytest
 from lxml import etree
 
 from cardd.errors import (
+    DocumentAmbiguous,
     DocumentContentMissing,
-    DocumentMalformed,
     DocumentTimestampForm,
     DocumentUnsupported,
     DocumentXmlDoctype,
@@ -166,7 +166,7 @@ def test_a_manifest_beside_the_signed_one_is_not_taken_for_it(card: Pen, now: da
         written.index(b"</Manifest></Object>") + len(b"</Manifest></Object>"),
     )
     forged = written[start:end].replace(b"urn:oid:2.25.9100", b"urn:oid:2.25.9109")
-    with pytest.raises(DocumentMalformed):
+    with pytest.raises(DocumentAmbiguous):
         verify_submission_set(BytesIO(written[:start] + forged + written[start:]), given())
     moved = forged.replace(b"IHEManifest", b"IHEManifest2")
     found = verify_submission_set(BytesIO(written[:start] + moved + written[start:]), given())

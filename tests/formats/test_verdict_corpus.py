@@ -22,9 +22,11 @@ from cardd.documents.verdicts import Verdict
 from cardd.formats.document import new_document
 from cardd.formats.options import PadesOptions
 from cardd.formats.pades import prepare_pades
+from cardd.formats.xmldsig import ENVELOPED
 from cardd.model import Identity
+from tests.rig.others import openssl_cms, xmlsec_part
 from tests.rig.pdf import pdf
-from tests.rig.verifying import Desk, codes, verifying
+from tests.rig.verifying import DOCUMENT, Desk, codes, verifying
 
 name = generic.NameObject
 WHO = Identity("899000000010", "SIMULATION", "CAMILLE")
@@ -164,6 +166,108 @@ CORPUS = [
         (["changed_later"],),
     ),
     Crafted("pdf, a line's end behind its end", lambda desk: signed(desk, pdf()) + b"\r\n", Verdict.VALID, ([],)),
+]
+
+
+def by_openssl(usage: str, *options: str) -> Callable[[Desk], bytes]:
+    def made(desk: Desk) -> bytes:
+        return openssl_cms(desk.pen(usage=usage), desk.directory, DOCUMENT, "-nodetach", *options)
+
+    return made
+
+
+def xml(
+    document: bytes, uri: str = "", change: Callable[[bytes], bytes] = lambda signed: signed
+) -> Callable[[Desk], bytes]:
+    """An XML document that xmlsec1 signed, and that was changed then."""
+    return lambda desk: change(xmlsec_part(desk.pen(), desk.directory, document, uri, transforms=(ENVELOPED,)))
+
+
+def xml_signed_twice(desk: Desk) -> bytes:
+    """One signed a part, another one the whole."""
+    part = xmlsec_part(desk.pen(), desk.directory, b'<order><part Id="p">10</part>@</order>', "#p")
+    return xml(part.replace(b"</order>", b"@</order>"))(desk)
+
+
+def replacing(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    return lambda signed: signed.replace(old, new, 1)
+
+
+CORPUS += [
+    Crafted("cms, as CAdES wants it", by_openssl("content_commitment", "-cades"), Verdict.VALID, ([],)),
+    Crafted(
+        "cms, without the name of its certificate",
+        by_openssl("content_commitment"),
+        Verdict.UNDETERMINED,
+        (["certificate_unnamed"],),
+    ),
+    Crafted(
+        "cms, without signed attributes",
+        by_openssl("content_commitment", "-noattr"),
+        Verdict.INVALID,
+        (["flaw_attributes"],),
+    ),
+    Crafted(
+        "cms, by SHA-1", by_openssl("content_commitment", "-cades", "-md", "sha1"), Verdict.INVALID, (["flaw_weak"],)
+    ),
+    Crafted(
+        "cms, by a key that only proves who somebody is",
+        by_openssl("digital_signature", "-cades"),
+        Verdict.INVALID,
+        (["usage_authentication"],),
+    ),
+    Crafted(
+        "cms, by a key that only enciphers",
+        by_openssl("key_encipherment", "-cades"),
+        Verdict.INVALID,
+        (["usage"],),
+    ),
+    Crafted("xml, signed whole", xml(b"<order>10@</order>"), Verdict.VALID, ([],)),
+    Crafted(
+        "xml, a comment between elements", xml(b"<order><!-- note --><dose>10</dose>@</order>"), Verdict.VALID, ([],)
+    ),
+    Crafted(
+        "xml, a comment in a text",
+        xml(b"<order><dose>10</dose>@</order>", change=replacing(b"10", b"1<!-- -->0")),
+        Verdict.UNDETERMINED,
+        (["part"],),
+    ),
+    Crafted(
+        "xml, a style sheet before a root that is named",
+        xml(b'<order Id="o">10@</order>', "#o", replacing(b"<order", b'<?xml-stylesheet href="x.xsl"?><order')),
+        Verdict.UNDETERMINED,
+        (["part"],),
+    ),
+    Crafted(
+        "xml, a style sheet before the document",
+        xml(b"<order>10@</order>", change=replacing(b"<order", b'<?xml-stylesheet href="x.xsl"?><order')),
+        Verdict.INVALID,
+        (["flaw_content"],),
+    ),
+    Crafted(
+        "xml, an element more in the signature",
+        xml(b"<order>10@</order>", change=replacing(b"</Signature>", b"<dose>100</dose></Signature>")),
+        Verdict.UNDETERMINED,
+        (["part"],),
+    ),
+    Crafted(
+        "xml, an object more in the signature",
+        xml(b"<order>10@</order>", change=replacing(b"</Signature>", b"<Object><dose>100</dose></Object></Signature>")),
+        Verdict.UNDETERMINED,
+        (["part"],),
+    ),
+    Crafted(
+        "xml, a part signed by one, the whole by another",
+        xml_signed_twice,
+        Verdict.UNDETERMINED,
+        (["part"], []),
+    ),
+    Crafted(
+        "xml, SHA-1 as the signature's hash",
+        xml(b"<order>10@</order>", change=replacing(b"xmldsig-more#ecdsa-sha256", b"xmldsig-more#ecdsa-sha1")),
+        Verdict.INVALID,
+        (["flaw_weak"],),
+    ),
 ]
 
 

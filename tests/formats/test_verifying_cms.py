@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509 import load_der_x509_certificate
 
 from cardd.errors import (
     DocumentMalformed,
@@ -21,6 +19,7 @@ from cardd.formats.verified import Flaw
 from cardd.model import Algorithm
 from cardd.tlv import encode
 from tests.rig.openssl import run
+from tests.rig.others import key_and_certificate, openssl_cms
 from tests.rig.pens import Pen, SmallAuthority
 
 DOCUMENT = b"compte rendu SIMULATION\n" * 5000
@@ -54,7 +53,6 @@ def test_another_certificate_of_the_same_key_is_told(
         ((), "RS256"),
         (("-nodetach",), "RS256"),
         (("-stream", "-nodetach"), "RS256"),
-        (("-noattr",), "RS256"),
         (("-keyid",), "RS256"),
         (("-md", "sha512"), "RS512"),
         (("-cades", "-md", "sha384"), "RS384"),
@@ -64,7 +62,7 @@ def test_another_certificate_of_the_same_key_is_told(
 )
 def test_what_openssl_signs_is_read(card: Pen, tmp_path: Path, options: tuple[str, ...], algorithm: str) -> None:
     content = None if "-nodetach" in options else BytesIO(DOCUMENT)
-    (found,) = verify_cms(BytesIO(_openssl(card, tmp_path, *options)), content)
+    (found,) = verify_cms(BytesIO(openssl_cms(card, tmp_path, DOCUMENT, *options)), content)
     assert (found.intact, found.algorithm, found.certificate) == (True, algorithm, card.signer.certificate)
     assert found.digest == sha256(DOCUMENT).digest()
 
@@ -73,30 +71,35 @@ def test_each_of_two_signers_is_told(
     card: Pen, authority: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey, tmp_path: Path
 ) -> None:
     second = authority.pen(ec_key, Algorithm.ES256)
-    (tmp_path / "first").write_bytes(_openssl(card, tmp_path, "-nodetach"))
+    (tmp_path / "first").write_bytes(openssl_cms(card, tmp_path, DOCUMENT, "-nodetach"))
+    signer = key_and_certificate(second, tmp_path / "second")
     run("cms", "-resign", "-binary", "-inform", "DER", "-in", tmp_path / "first", "-outform", "DER",
-        "-out", tmp_path / "both", "-signer", _pem(second, tmp_path / "second.pem"), "-nodetach")  # fmt: skip
+        "-out", tmp_path / "both", "-signer", signer, "-nodetach")  # fmt: skip
     found = verify_cms(BytesIO((tmp_path / "both").read_bytes()))
     assert {signature.certificate for signature in found} == {card.signer.certificate, second.signer.certificate}
     assert all(signature.intact for signature in found)
 
 
-def test_sha1_is_not_taken(card: Pen, tmp_path: Path) -> None:
-    with pytest.raises(DocumentUnsupported) as refused:
-        verify_cms(BytesIO(_openssl(card, tmp_path, "-nodetach", "-md", "sha1")))
-    assert "sha1" in str(refused.value.params["what"])
+def test_sha1_is_told_to_be_broken(card: Pen, tmp_path: Path) -> None:
+    (found,) = verify_cms(BytesIO(openssl_cms(card, tmp_path, DOCUMENT, "-nodetach", "-md", "sha1")))
+    assert (found.flaw, found.algorithm) == (Flaw.WEAK, "RS1")
+
+
+def test_a_signature_without_signed_attributes_could_be_one_of_something_else(card: Pen, tmp_path: Path) -> None:
+    (found,) = verify_cms(BytesIO(openssl_cms(card, tmp_path, DOCUMENT, "-nodetach", "-noattr")))
+    assert found.flaw is Flaw.ATTRIBUTES
 
 
 def test_a_signature_without_its_certificate_is_not_taken(card: Pen, tmp_path: Path) -> None:
     with pytest.raises(DocumentUnsupported) as refused:
-        verify_cms(BytesIO(_openssl(card, tmp_path, "-nodetach", "-nocerts")))
+        verify_cms(BytesIO(openssl_cms(card, tmp_path, DOCUMENT, "-nodetach", "-nocerts")))
     assert refused.value.params["what"] == "certificate"
 
 
 def test_an_encrypted_message_is_not_taken(card: Pen, tmp_path: Path) -> None:
     (tmp_path / "document").write_bytes(DOCUMENT)
     run("cms", "-encrypt", "-binary", "-in", tmp_path / "document", "-outform", "DER", "-aes128",
-        "-out", tmp_path / "sealed", _pem(card, tmp_path / "card.pem"))  # fmt: skip
+        "-out", tmp_path / "sealed", key_and_certificate(card, tmp_path / "card.pem"))  # fmt: skip
     with pytest.raises(DocumentUnsupported) as refused:
         verify_cms(BytesIO((tmp_path / "sealed").read_bytes()))
     assert refused.value.params["what"] == "enveloped_data"
@@ -125,19 +128,3 @@ def test_what_follows_the_message_is_not_passed_over(card: Pen, now: datetime) -
     signed = card.write(prepare_cades(BytesIO(DOCUMENT), card.signer, now))
     with pytest.raises(DocumentMalformed):
         verify_cms(BytesIO(signed + b"and more"))
-
-
-def _openssl(pen: Pen, directory: Path, *options: str) -> bytes:
-    (directory / "document").write_bytes(DOCUMENT)
-    (directory / "chain.pem").write_bytes(pen.roots)
-    signer = _pem(pen, directory / "signer.pem")
-    run("cms", "-sign", "-binary", "-in", directory / "document", "-outform", "DER", "-out", directory / "signed",
-        "-signer", signer, "-certfile", directory / "chain.pem", *options)  # fmt: skip
-    return (directory / "signed").read_bytes()
-
-
-def _pem(pen: Pen, path: Path) -> Path:
-    """Key and certificate, for openssl."""
-    key = pen.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(key + load_der_x509_certificate(pen.signer.certificate).public_bytes(Encoding.PEM))
-    return path

@@ -88,7 +88,7 @@ class RevocationAnswer(Answer):
     as_of: datetime | UnsetType = UNSET
     revoked_at: datetime | UnsetType = UNSET
     reason: str | UnsetType = UNSET
-    why: Literal["no_source", "offline", "unreachable", "stale", "garbled", "expired"] | UnsetType = UNSET
+    why: Literal["no_source", "offline", "unreachable", "stale", "partial", "garbled", "expired"] | UnsetType = UNSET
 
 
 class TimestampAnswer(Answer):
@@ -129,7 +129,7 @@ class VerifiedAnswer(Answer):
     judged_by: Literal["timestamp", "clock"]
     signer: SignerAnswer
     chain: ChainAnswer
-    flaw: Literal["content", "signature", "certificate", "imprint"] | UnsetType = UNSET
+    flaw: Literal["content", "signature", "certificate", "imprint", "attributes", "context", "weak"] | UnsetType = UNSET
     signed_at: datetime | UnsetType = UNSET
     revocation: RevocationAnswer | UnsetType = UNSET
     timestamp: TimestampAnswer | UnsetType = UNSET
