@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-from asn1crypto import algos, cms, pem, x509
+from asn1crypto import algos, pem, x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -140,6 +140,8 @@ def _is_attributes(octets: bytes) -> bool:
     """Return whether these are a SET OF Attribute, each a type with its values (RFC 5652, section 5.3)."""
     if octets[:1] != ATTRIBUTES:
         return False
+    from asn1crypto import cms  # noqa: PLC0415 - few documents begin so
+
     try:
         types = {attribute["type"].native for attribute in cms.CMSAttributes.load(octets, strict=True)}
     except UNREADABLE:

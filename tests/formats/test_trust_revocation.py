@@ -363,3 +363,53 @@ def test_a_directory_that_cannot_be_written_costs_only_questions(tmp_path: Path)
     kept.save("0" * 64, b"answer")
     assert kept.load("0" * 64) == b"answer"
     assert RevocationCache(tmp_path / "file").load("0" * 64) is None
+
+
+async def test_a_list_counts_where_the_path_ends_at_an_authority_that_another_one_made(
+    root: SmallAuthority, tmp_path: Path
+) -> None:
+    between = SmallAuthority("AC INTERMEDIAIRE SIMULATION", root)
+    async with Served() as served, Asker(between, tmp_path) as asker:
+        between.lists = [served.url("list")]
+        pen = pen_of(between, ec.generate_private_key(ec.SECP256R1()))
+        served.answers["list"] = revocation_list(between, {pen.signer.certificate: datetime.now(UTC) - DAY})
+        assert (await asker.of_signer(pen)).status is Status.REVOKED
+
+
+async def test_such_an_authority_s_list_that_another_one_signed_does_not_count(
+    root: SmallAuthority, tmp_path: Path
+) -> None:
+    between = SmallAuthority("AC INTERMEDIAIRE SIMULATION", root)
+    async with Served() as served, Asker(between, tmp_path) as asker:
+        between.lists = [served.url("list")]
+        pen = pen_of(between, ec.generate_private_key(ec.SECP256R1()))
+        served.answers["list"] = revocation_list(between, signed_by=root)
+        told = await asker.of_signer(pen)
+        assert (told.status, told.why) == (Status.UNKNOWN, Why.GARBLED)
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        x509.DeltaCRLIndicator(6),
+        x509.IssuingDistributionPoint(
+            full_name=None,
+            relative_name=None,
+            only_contains_user_certs=False,
+            only_contains_ca_certs=False,
+            only_some_reasons=None,
+            indirect_crl=True,
+            only_contains_attribute_certs=False,
+        ),
+    ],
+    ids=["delta", "indirect"],
+)
+async def test_a_list_that_is_not_a_whole_one_is_refused_by_name(
+    root: SmallAuthority, tmp_path: Path, extension: x509.ExtensionType
+) -> None:
+    async with Served() as served, Asker(root, tmp_path) as asker:
+        root.lists = [served.url("list")]
+        pen = pen_of(root, ec.generate_private_key(ec.SECP256R1()))
+        served.answers["list"] = revocation_list(root, more=[extension])
+        told = await asker.of_signer(pen)
+        assert (told.status, told.why) == (Status.UNKNOWN, Why.PARTIAL)

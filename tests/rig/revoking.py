@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,8 +76,12 @@ def revocation_list(
     life: timedelta = HOUR,
     signed_by: SmallAuthority | None = None,
     keeps_since: datetime | None = None,
+    more: Sequence[x509.ExtensionType] = (),
 ) -> bytes:
-    """A list (DER) of certificates (DER) revoked at these times; ``keeps_since`` is its expiredCertsOnCRL."""
+    """A list (DER) of certificates (DER) revoked at these times; ``keeps_since`` is its expiredCertsOnCRL.
+
+    ``more`` are other extensions, critical ones.
+    """
     begin = datetime.now(UTC) - age
     builder = x509.CertificateRevocationListBuilder().issuer_name(authority.name).last_update(begin)
     builder = builder.next_update(begin + life)
@@ -87,6 +91,8 @@ def revocation_list(
         time_der = b"\x18\x0f" + f"{keeps_since:%Y%m%d%H%M%SZ}".encode()
         kept = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.60"), time_der)
         builder = builder.add_extension(kept, critical=False)
+    for extension in more:
+        builder = builder.add_extension(extension, critical=True)
     for certificate, at in (revoked or {}).items():
         entry = x509.RevokedCertificateBuilder().revocation_date(at)
         entry = entry.serial_number(x509.load_der_x509_certificate(certificate).serial_number)

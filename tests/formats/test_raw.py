@@ -1,0 +1,57 @@
+"""A raw signature is no way to a signature of another format: what those sign is refused, and found out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import BytesIO
+
+import pytest
+
+from cardd.errors import DocumentIsSignedPart
+from cardd.formats.cades import prepare_cades
+from cardd.formats.jws import prepare_jws
+from cardd.formats.options import JwsOptions, XadesOptions
+from cardd.formats.prepared import Prepared
+from cardd.formats.raw import prepare_raw, verify_raw
+from cardd.formats.verified import Flaw
+from cardd.formats.xades import prepare_xades
+from cardd.model import Message
+from tests.rig.pens import Pen
+
+NOW = datetime.now(UTC)
+PREPARE: dict[str, Callable[[Pen], Prepared]] = {
+    "CAdES": lambda pen: prepare_cades(BytesIO(b"x"), pen.signer, NOW),
+    "JWS": lambda pen: prepare_jws(BytesIO(b"x"), pen.signer, NOW, JwsOptions()),
+    "XAdES": lambda pen: prepare_xades(BytesIO(b"<x/>"), pen.signer, NOW, XadesOptions()),
+}
+
+
+@pytest.fixture(params=PREPARE)
+def part(request: pytest.FixtureRequest, card: Pen) -> tuple[str, Message]:
+    """What a signature of this format signs."""
+    return request.param, PREPARE[request.param](card).message
+
+
+def test_what_another_format_signs_is_not_signed_raw(part: tuple[str, Message]) -> None:
+    name, message = part
+    assert message.content is not None
+    with pytest.raises(DocumentIsSignedPart) as refused:
+        prepare_raw(BytesIO(message.content), None)
+    assert refused.value.params["format"] == name
+
+
+def test_a_value_of_another_format_is_no_raw_signature(part: tuple[str, Message], card: Pen) -> None:
+    _, message = part
+    assert message.content is not None
+    found = verify_raw(BytesIO(message.content), card.sign(message), card.signer.certificate)
+    assert found.flaw is Flaw.CONTEXT
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b"1. a list\n", b"Monsieur.", b"eyJhbGciOiJub25lIn0 is not a header.", b"<order><SignedInfo/></order>", b"1" * 99],
+)
+def test_documents_that_only_look_a_little_like_it_are_signed(card: Pen, document: bytes) -> None:
+    prepared = prepare_raw(BytesIO(document), None)
+    assert verify_raw(BytesIO(document), card.sign(prepared.message), card.signer.certificate).intact
