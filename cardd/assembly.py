@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,6 +15,7 @@ from cardd.api.parts import ApiLimits, Logins, Parts
 from cardd.api.server import ApiServer, Listen, PeerOf
 from cardd.config import Config
 from cardd.core.asking import Asking
+from cardd.core.attempts import Attempts
 from cardd.core.clients import Clients
 from cardd.core.consents import Consents
 from cardd.core.events import EventBus
@@ -54,6 +56,7 @@ class Outside:
     ``listen`` opens the sockets of the API when the parts start; ``peer_of`` returns who is at the other end of a
     connection, to the API or to where the browser comes back from Pro Santé Connect.
     ``drivers`` None stands for those that are installed, ``timestamps`` None for no timestamp authority.
+    ``descriptors`` is from which file descriptor on no caller gets one.
     ``authorities`` (DER) are a simulator's, trusted beside the configured ones. ``parts`` are what of all this starts
     and stops, in this order; they start before all others and stop after them.
     """
@@ -73,6 +76,7 @@ class Outside:
     authorities: Sequence[bytes] = ()
     parts: Sequence[Part] = ()
     limits: ApiLimits = field(default_factory=ApiLimits)
+    descriptors: int = sys.maxsize
     version: str = __version__
 
 
@@ -81,7 +85,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
 
     Raises ConfigInvalid, StateUnavailable, StateDamaged.
     """
-    limits = replace(outside.limits, body=config.listen.max_body)
+    limits = replace(outside.limits, body=config.listen.max_body, descriptors=outside.descriptors)
     clock, audit, events, lifecycle = outside.clock, CountedRefusals(outside.audit), EventBus(), Lifecycle()
     trace, pdf = Trace(clock), PdfProcess()
     asking = Asking(outside.prompter, events, clock, config.prompt)
@@ -101,7 +105,8 @@ def assemble(config: Config, outside: Outside) -> Parts:
     consents = Consents(asking, clock, config.consent)
     pins = PinEntry(asking)
     pseudonyms = Pseudonyms(outside.store)
-    signing = Signing(sessions, consents, pins, audit, DocumentNames(config.audit.documents, pseudonyms))
+    names = DocumentNames(config.audit.documents, pseudonyms)
+    signing = Signing(sessions, consents, pins, audit, names, patience=config.card.timeout)
     situations = Situations(signing, sessions, asking)
     expiry = ExpiryWatch(outside.store, clock, events)
     authorities = KnownAuthorities(config.trust.authorities, outside.authorities)
@@ -137,6 +142,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         situations=situations,
         documents=DocumentSigning(signing, clock, pdf, _stamper(config, outside)),
         held=HeldDocuments(clock),
+        attempts=Attempts(audit, clock, config.card.timeout),
         assertions=Assertions(
             sessions,
             signing,

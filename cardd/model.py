@@ -270,6 +270,7 @@ class Caller:
     ``id`` is the client's identifier or the origin itself; ``name`` is what a person reads in a dialog; ``origin``
     is what authentication tokens are bound to, and no request can choose it; ``peer`` has the OS user behind the
     connection, always. One origin may be several users': tables are kept by ``key``.
+    ``seal`` is a key that only who knows the caller's secret can have; a page has none.
     """
 
     kind: CallerKind
@@ -277,6 +278,7 @@ class Caller:
     name: str
     origin: str
     peer: Peer
+    seal: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
     def key(self) -> CallerKey:
@@ -396,3 +398,18 @@ class AuditRow:
     time: datetime
     entry: AuditEntry
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the audit log keeps beside the rows of what was signed under an Idempotency-Key, in the same commit.
+
+    ``name`` stands for the caller and the key, ``request`` for what was asked; both are SHA-256. ``sealed`` is what was
+    signed, encrypted; None where nothing keeps it. ``row`` is the number of the first row, 0 before it is written.
+    """
+
+    name: bytes
+    request: bytes
+    at: datetime
+    sealed: bytes | None = field(default=None, repr=False)
+    row: int = 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 from cardd.driver import Card, Channel
-from cardd.model import AuditEntry, AuditRow, CardKind, Choice, KeyPurpose, PinQuestion, Question
+from cardd.model import AuditEntry, AuditRow, CardKind, Choice, KeyPurpose, PinQuestion, Question, Receipt
 from cardd.secret import Secret
 
 T = TypeVar("T")
@@ -193,11 +193,19 @@ class AuditLog(Protocol):
         """Chain, write and sync one row. Raises AuditUnavailable; then the caller must not let the result out."""
         ...
 
-    def write(self, entries: Sequence[AuditEntry]) -> None:
+    def write(self, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> None:
         """Chain and write several rows with one sync, all or none; blocks, from any thread but the loop's.
 
-        A card's thread records what the card did before anybody else hears of it.
+        A card's thread records what the card did before anybody else hears of it. ``receipt`` is kept beside the rows.
         """
+        ...
+
+    def find(self, name: bytes) -> Receipt | None:
+        """Return the receipt of this name; None where there is none. Blocks as ``write``. Raises AuditUnavailable."""
+        ...
+
+    async def receipt(self, name: bytes) -> Receipt | None:
+        """Return the receipt of this name; waits for what is being written. Raises AuditUnavailable."""
         ...
 
 

@@ -18,9 +18,9 @@ async def issue(call: Call, body: VihfBody | InsiBody) -> Reply:
     """Issue one assertion, under the session's consent."""
     if isinstance(body, InsiBody):
         wanted = InsiWanted(_registration(body.lps), InsiCall(body.billing, body.specialty))
-        issued = await call.parts.assertions.insi(call.session, wanted)
+        issued = await call.parts.assertions.insi(call.session, wanted, call.attempt)
     else:
-        issued = await call.parts.assertions.vihf(call.session, _vihf(body))
+        issued = await call.parts.assertions.vihf(call.session, _vihf(body), call.attempt)
     return Reply(body=AssertionAnswer(body.type, issued.content, issued.certificate or UNSET))
 
 

@@ -18,6 +18,7 @@ from msgspec.json import Decoder
 
 from cardd.api.bodies import Bodies
 from cardd.api.parts import ApiLimits, Parts
+from cardd.core.attempts import Attempt
 from cardd.core.sessions import Session
 from cardd.errors import (
     BodyTooDeep,
@@ -94,6 +95,7 @@ class Call:
     on_hang_up: OnHangUp
     who: Caller | None = None
     open_session: Session | None = None
+    known_attempt: Attempt | None = None
 
     @property
     def peer(self) -> Peer:
@@ -113,6 +115,11 @@ class Call:
         if self.open_session is None:
             raise SessionUnknown
         return self.open_session
+
+    @property
+    def attempt(self) -> Attempt:
+        """Return what this request may sign, with what was signed under its Idempotency-Key before."""
+        return self.known_attempt or Attempt(self.parts.clock.now())
 
     @property
     def bearer(self) -> str | None:

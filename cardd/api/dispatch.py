@@ -120,14 +120,27 @@ class Dispatcher:
         if not keys or not route.idempotent:
             return await route.run(call, raw)
 
+        key = ", ".join(keys)
+
         async def work() -> Reply:
+            if route.signs:
+                session = call.session
+                # the same holder's request in another session, of a later daemon too, is the same one
+                asked = f"{route.path} {session.holder}\n".encode() + self._parts.held.by_content(session, raw)
+                call.known_attempt = await self._parts.attempts.begin(call.caller, key, asked)
             return _written(await route.run(call, raw))
 
         request = f"{call.http.method} {call.http.raw_path}\n".encode() + raw
-        return await self._once(call.caller.key, ", ".join(keys), request, work, presence)
+        session = call.path.get("id", "")
+        return await self._while_present(
+            call.caller.key,
+            key,
+            lambda: self._ledger.once(call.caller.key, key, request, work, session=session),
+            presence,
+        )
 
-    async def _once(
-        self, owner: CallerKey, key: str, request: bytes, work: Callable[[], Awaitable[Reply]], presence: Presence
+    async def _while_present(
+        self, owner: CallerKey, key: str, ask: Callable[[], Awaitable[Reply]], presence: Presence
     ) -> Reply:
         """Return the ledger's answer. A dialog stays while anybody waits who has sent the request under this key."""
         together = self._together.setdefault((owner, key), Presence(0))
@@ -135,7 +148,7 @@ class Dispatcher:
             with together.joined(presence), waited_for_by(together):
                 while True:
                     try:
-                        return await self._ledger.once(owner, key, request, work)
+                        return await ask()
                     except CallerLeft:
                         if presence.is_left:
                             raise  # else it was those before who left, and this request begins anew

@@ -33,6 +33,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 @dataclass(eq=False, slots=True)
 class _Entry:
     request: bytes
+    session: str
     outcome: asyncio.Task[Outcome]
     size: int = 0
     timer: asyncio.TimerHandle | None = None
@@ -50,18 +51,24 @@ class Ledger:
         self._entries: dict[CallerKey, OrderedDict[str, _Entry]] = {}
         self._size = 0  # bytes of the answers that are kept
 
-    async def once(self, owner: CallerKey, key: str, request: bytes, work: Callable[[], Awaitable[Reply]]) -> Reply:
+    async def once(
+        self, owner: CallerKey, key: str, request: bytes, work: Callable[[], Awaitable[Reply]], *, session: str = ""
+    ) -> Reply:
         """Return the answer to this request, made by ``work`` unless it was, or is being, made already.
 
-        ``request`` is all that two requests must have in common to be one. Raises IdempotencyKeyReused, InvalidRequest
-        for a key of another form, and what ``work`` raises.
+        ``request`` is all that two requests must have in common to be one. One of another ``session`` is answered anew,
+        once the first is: what was signed under the key is known by its receipt. Raises IdempotencyKeyReused,
+        InvalidRequest for a key of another form, and what ``work`` raises.
         """
         if not _KEY.fullmatch(key):
             raise InvalidRequest(where="Idempotency-Key", why="expected", expected="1-255 × U+0021-U+007E")
         digest = hashlib.sha256(request).digest()
-        entry = self._find(owner, key)
+        while (entry := self._find(owner, key)) and session and entry.session not in ("", session):
+            await asyncio.wait([entry.outcome])
+            if self._find(owner, key) is entry:
+                self._drop(owner, key)
         if entry is None:
-            entry = self._begin(owner, key, digest, work)
+            entry = self._begin(owner, key, digest, session, work)
         elif entry.request != digest:
             raise IdempotencyKeyReused
         outcome = await asyncio.shield(entry.outcome)
@@ -83,8 +90,10 @@ class Ledger:
         answers = self._entries.get(owner)
         return answers.get(key) if answers else None
 
-    def _begin(self, owner: CallerKey, key: str, digest: bytes, work: Callable[[], Awaitable[Reply]]) -> _Entry:
-        entry = _Entry(digest, asyncio.ensure_future(_outcome(work)))
+    def _begin(
+        self, owner: CallerKey, key: str, digest: bytes, session: str, work: Callable[[], Awaitable[Reply]]
+    ) -> _Entry:
+        entry = _Entry(digest, session, asyncio.ensure_future(_outcome(work)))
         self._entries.setdefault(owner, OrderedDict())[key] = entry
         entry.outcome.add_done_callback(lambda _: self._ended(owner, key, entry))
         return entry

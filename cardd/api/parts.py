@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
+from cardd.core.attempts import Attempts
 from cardd.core.clients import Clients
 from cardd.core.consents import Consents
 from cardd.core.events import EventBus
@@ -54,6 +56,7 @@ class Parts:
     documents: DocumentSigning
     held: HeldDocuments
     assertions: Assertions
+    attempts: Attempts
     verifier: Verifier
     logins: Logins
     methods: Methods
@@ -76,10 +79,11 @@ class ApiLimits:
     those which are not small may take, ``bodies_each`` those of one OS user. ``document`` is one that is handed over by
     itself.
 
-    ``connections`` counts those of one OS user, TCP and Unix each; ``head`` is how long one may take to its first
-    request's head; ``in_flight`` the requests of one caller that are not yet answered,
-    event streams included; ``read_timeout`` is for the whole body of a request; ``idle`` is how long a connection may
-    say nothing, or dawdle over a request's head; ``write_timeout`` how long a listener may take to take an event.
+    ``connections`` counts those of one OS user, TCP and Unix each; none is taken whose file descriptor is
+    ``descriptors`` or more: the rest is for cards, dialogs and documents. ``head`` is how long one may take to its
+    first request's head; ``in_flight`` the requests of one caller that are not yet answered, event streams included;
+    ``read_timeout`` is for the whole body of a request; ``idle`` is how long a connection may say nothing, or dawdle
+    over a request's head; ``write_timeout`` how long a listener may take to take an event.
     """
 
     body: int = 16 * 1024 * 1024
@@ -88,6 +92,7 @@ class ApiLimits:
     bodies_each: int = 48 * 1024 * 1024
     document: int = 100 * 1024 * 1024
     connections: int = 128
+    descriptors: int = sys.maxsize
     in_flight: int = 64
     head: float = 5.0
     read_timeout: float = 10.0

@@ -30,9 +30,10 @@ class Route:
     """One line of the table.
 
     ``answers`` gives for each status the schema or schemas, a media type, or None for no body. ``takes`` is the media
-    type of a body that the handler reads by itself. ``query`` gives for each parameter the values that it may have.
-    ``support_code`` says that the handler may demand one. With ``is_open`` the path's last parameter is all the rest of
-    it, still encoded; query and body are the handler's own.
+    type of a body that the handler reads by itself. ``query`` gives for each parameter the values that it may have. An
+    ``idempotent`` one may carry an Idempotency-Key; under it, one that ``signs`` signs once, whichever session of the
+    holder's it comes in. ``support_code`` says that the handler may demand one. With ``is_open`` the path's last
+    parameter is all the rest of it, still encoded; query and body are the handler's own.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Route:
     takes: str | None = None
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
     idempotent: bool = False
+    signs: bool = False
     support_code: bool = False
     is_open: bool = False
 
@@ -86,15 +88,28 @@ def post(
     *,
     answers: AnswerTypes,
     idempotent: bool = False,
+    signs: bool = False,
     support_code: bool = False,
 ) -> Route:
-    """Return the route of a POST with a JSON body of this shape; an ``idempotent`` one may carry an Idempotency-Key."""
+    """Return the route of a POST with a JSON body of this shape.
+
+    One that is ``idempotent``, or ``signs``, may carry an Idempotency-Key.
+    """
 
     async def run(call: Call, raw: bytes) -> AnyReply:
         return await handler(call, await call.bodies.decoded(shape, raw))
 
     return Route(
-        "POST", path, access, run, summary, answers, body=shape.types, idempotent=idempotent, support_code=support_code
+        "POST",
+        path,
+        access,
+        run,
+        summary,
+        answers,
+        body=shape.types,
+        idempotent=idempotent or signs,
+        signs=signs,
+        support_code=support_code,
     )
 
 

@@ -106,9 +106,9 @@ ROUTES: tuple[Route, ...] = (
     delete("/v1/sessions/{id}/documents/{document}", session, signatures.forget, "Drop a document"),
 
     post("/v1/sessions/{id}/signatures", session, signatures.SIGNATURE_BODY, signatures.sign,
-         "Sign one thing, or a list", answers={200: (SignatureAnswer, SignaturesAnswer)}, idempotent=True),
+         "Sign one thing, or a list", answers={200: (SignatureAnswer, SignaturesAnswer)}, signs=True),
     post("/v1/sessions/{id}/assertions", session, assertions.ASSERTION_BODY, assertions.issue,
-         "A VIHF, or an INSi assertion", answers={200: AssertionAnswer}, idempotent=True),
+         "A VIHF, or an INSi assertion", answers={200: AssertionAnswer}, signs=True),
     post("/v1/sessions/{id}/auth-tokens", session, sessions.AUTH_TOKEN_BODY, sessions.issue_auth_token,
          "A web-eid:1.0 token", answers={200: AuthTokenAnswer}, idempotent=True),
 

@@ -88,7 +88,7 @@ async def hand_over(call: Call) -> Reply:
         if size == 0:
             raise DocumentEmpty
         call.parts.held.check_room(call.session, size)  # another may have come meanwhile
-    held = hold(call, content, OCTETS)
+    held = hold(call, content, OCTETS, digest)
     return Reply(
         201, _document_answer(held, digest), {"Location": f"/v1/sessions/{call.session.id}/documents/{held.id}"}
     )
@@ -113,13 +113,13 @@ async def forget(call: Call) -> Reply:
     return Reply(204)
 
 
-def hold(call: Call, content: BinaryIO, media_type: str) -> HeldDocument:
+def hold(call: Call, content: BinaryIO, media_type: str, digest: bytes = b"") -> HeldDocument:
     """Have the session hold this file. Raises SessionClosed, SessionExpired when it ended while the file was made."""
     with ExitStack() as undo:
         undo.callback(content.close)
         call.parts.sessions.ensure_open(call.session)
         undo.pop_all()
-    return call.parts.held.hold(call.session, content, media_type)
+    return call.parts.held.hold(call.session, content, media_type, digest)
 
 
 async def _take(call: Call, content: BinaryIO, limit: int, more: Callable[[int], None]) -> tuple[int, bytes]:
@@ -163,7 +163,7 @@ async def sign(call: Call, body: SignatureBody | SignaturesBody) -> Reply:
 async def _signed(call: Call, items: list[tuple[SignatureItem, str]], batch: Batch | None) -> list[SignatureAnswer]:
     with ExitStack() as files:
         requests = [_request(call, item, where, files) for item, where in items]
-        every = await call.parts.documents.sign(call.session, requests, batch)
+        every = await call.parts.documents.sign(call.session, requests, batch, call.attempt)
     answers = [_answer(call, item, signed) for (item, _), signed in zip(items, every, strict=True)]
     _forget_signed(call, [item for item, _ in items])
     return answers

@@ -17,7 +17,7 @@ from cardd.core.asking import Asking, caller_of
 from cardd.core.lifecycle import Lifecycle, Part
 from cardd.core.presence import PolledPresence, waited_for_by
 from cardd.core.state_file import StateFile
-from cardd.core.tokens import fingerprint, new_id, new_token, proof
+from cardd.core.tokens import fingerprint, new_id, new_token, proof, seal
 from cardd.errors import (
     ClientLocked,
     ClientNotFound,
@@ -169,7 +169,8 @@ class Clients(Part):
             raise ClientUnknown
         if program.is_locked:
             raise ClientLocked
-        return Caller(CallerKind.PROGRAM, program.id, program.name, f"urn:cardd:client:{program.id}", peer)
+        origin = f"urn:cardd:client:{program.id}"
+        return Caller(CallerKind.PROGRAM, program.id, program.name, origin, peer, seal(secret))
 
     def check_permission(self, caller: Caller, permission: str) -> None:
         """Raises PermissionMissing for a caller whose pairing was not approved for this; a page never is."""

@@ -14,8 +14,8 @@ from typing import Literal
 
 from cardd.core.lifecycle import Background, Part
 from cardd.core.state_file import StateFile
-from cardd.errors import AuditUnavailable, CarddError, ConsentError, PinError, StateUnavailable
-from cardd.model import AuditEntry, AuditRow, Caller, Outcome
+from cardd.errors import AuditSlow, AuditUnavailable, CarddError, ConsentError, PinError, StateUnavailable
+from cardd.model import AuditEntry, AuditRow, Caller, Outcome, Receipt
 from cardd.ports import AuditLog, Store
 
 STORE = "pseudonyms"
@@ -23,6 +23,9 @@ KEY_SIZE = 32
 LENGTH = 16  # hexadecimal digits of a pseudonym
 MINUTE = 60.0
 DIGEST = "name:"  # before the digest of a document's name
+PATIENCE = 5.0  # seconds
+
+_late = Background()  # rows that a slow disk has not taken yet
 
 
 def entry_of(
@@ -58,12 +61,20 @@ async def recorded(audit: AuditLog, *entries: AuditEntry) -> AsyncIterator[None]
     """
     try:
         yield
+    except AuditSlow:
+        raise  # the card may have signed: the row that says so is on its way
     except CarddError as error:
         outcome = Outcome.REFUSED if isinstance(error, ConsentError | PinError) else Outcome.FAILED
-        with contextlib.suppress(AuditUnavailable, StateUnavailable):
-            for entry in entries:
-                await audit.append(replace(entry, outcome=outcome, code=error.code))
+        rows = [replace(entry, outcome=outcome, code=error.code) for entry in entries]
+        writing = _late.start(_append(audit, rows))
+        await asyncio.wait([writing], timeout=PATIENCE)  # a disk that hangs keeps no answer
         raise
+
+
+async def _append(audit: AuditLog, rows: Sequence[AuditEntry]) -> None:
+    with contextlib.suppress(AuditUnavailable, StateUnavailable):
+        for row in rows:
+            await audit.append(row)
 
 
 @dataclass(slots=True)
@@ -103,9 +114,17 @@ class CountedRefusals(Part):
             self._forget(key, repeated)
             raise
 
-    def write(self, entries: Sequence[AuditEntry]) -> None:
+    def write(self, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> None:
         """Write what was done."""
-        self._audit.write(entries)
+        self._audit.write(entries, receipt)
+
+    def find(self, name: bytes) -> Receipt | None:
+        """Return the receipt of this name."""
+        return self._audit.find(name)
+
+    async def receipt(self, name: bytes) -> Receipt | None:
+        """Return the receipt of this name."""
+        return await self._audit.receipt(name)
 
     async def stop(self) -> None:
         """Write the counts that are due later."""

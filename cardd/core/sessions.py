@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 
 from cardd.config import SessionRules
 from cardd.core.events import EventBus
@@ -91,6 +92,15 @@ class Session:
     pin: Secret | None = None
     state: SessionState = SessionState.ACTIVE
     opens_locked: bool = False
+
+    @property
+    def holder(self) -> str:
+        """Return what another session has in common with this one when the same key signs: its certificate's SHA-256.
+
+        Where no key signs, nothing is in common with any other.
+        """
+        credential = self.credentials.get(KeyPurpose.SIGNATURE)
+        return sha256(credential.certificate).hexdigest() if credential else self.id
 
     def situation_named(self, identifier: str | None) -> Situation:
         """One of the person's situations. Raises SituationUnknown."""

@@ -11,16 +11,20 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from cardd.core.attempts import KEYLESS, Attempt, SignedMeanwhile
 from cardd.core.card_work import HeldPinKept, HolderVerification, InPieces, Work
 from cardd.core.consents import Batch, Consents, SignatureRequest
 from cardd.core.pin import PinEntry
+from cardd.core.recorded_work import RecordedWork
 from cardd.core.recording import DocumentNames, entry_of, recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
 from cardd.errors import (
     AlgorithmUnsupported,
+    AuditSlow,
     CarddError,
     CardIncomplete,
+    CardTimeout,
     PinBlocked,
     PinRequired,
     PinWrong,
@@ -44,16 +48,24 @@ class Signed:
 
 
 class Signing:
-    """What sessions may have signed."""
+    """What sessions may have signed; a disk that dawdles over a row is waited for ``patience`` seconds more."""
 
     def __init__(
-        self, sessions: Sessions, consents: Consents, pins: PinEntry, audit: AuditLog, names: DocumentNames
+        self,
+        sessions: Sessions,
+        consents: Consents,
+        pins: PinEntry,
+        audit: AuditLog,
+        names: DocumentNames,
+        *,
+        patience: float,
     ) -> None:
         self._names = names
         self._sessions = sessions
         self._consents = consents
         self._pins = pins
         self._audit = audit
+        self.patience = patience
 
     def signer(self, session: Session, algorithm: Algorithm | None) -> tuple[Credential, Algorithm]:
         """The key that would sign, and how. Raises SessionCannotSign, CardIncomplete, AlgorithmUnsupported."""
@@ -64,28 +76,39 @@ class Signing:
         """Raises InvalidRequest when one consent may not cover so many signatures."""
         self._consents.check_size(count, batch)
 
-    async def sign(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> list[Signed]:
-        """Sign all the requests under one consent, or none of them.
+    async def sign(
+        self, session: Session, requests: list[SignatureRequest], batch: Batch | None, attempt: Attempt = KEYLESS
+    ) -> list[Signed]:
+        """Sign all the requests under one consent, or none of them; nothing is asked for what was signed before.
 
-        Raises CardIncomplete, AlgorithmUnsupported, the consent's and PIN's errors, the card's, AuditUnavailable.
+        Raises CardIncomplete, AlgorithmUnsupported, the consent's and PIN's errors, the card's, AuditUnavailable,
+        SignatureLost; SignedMeanwhile when an attempt that was given up has signed.
         """
         credential = _credential(session, KeyPurpose.SIGNATURE)
         algorithms = [_algorithm(credential, request.algorithm) for request in requests]
         self.check_size(len(requests), batch)
+        messages = [request.message for request in requests]
+        values = attempt.signed_before(messages)
+        if values is None:
+            recorded_work = RecordedWork[list[bytes]](self._audit, self.patience)
 
-        entries = [self._entry(session, credential, request) for request in requests]
+            entries = [self._entry(session, credential, request) for request in requests]
 
-        def work(card: Card, consent: str) -> Generator[None, Card, list[bytes]]:
-            values: list[bytes] = []
-            for request, algorithm in zip(requests, algorithms, strict=True):
-                if values:
-                    card = yield
-                values.append(card.sign(credential.key, algorithm, request.message))
-            self._audit.write([replace(entry, consent=consent) for entry in entries])
-            return values
+            def work(card: Card, consent: str) -> Generator[None, Card, list[bytes]]:
+                if attempt.has_signed(self._audit):
+                    return []
+                values: list[bytes] = []
+                for message, algorithm in zip(messages, algorithms, strict=True):
+                    if values:
+                        card = yield
+                    values.append(card.sign(credential.key, algorithm, message))
+                rows = [replace(entry, consent=consent) for entry in entries]
+                return recorded_work.record(values, rows, attempt.receipt(messages, values))
 
-        async with recorded(self._audit, *entries):
-            values = await self._consented(session, requests, batch, work)
+            async with recorded(self._audit, *entries):
+                values = await self._consented(session, requests, batch, work, recorded_work)
+            if not values:
+                raise SignedMeanwhile
         return [
             Signed(algorithm, value, credential.certificate, credential.chain)
             for algorithm, value in zip(algorithms, values, strict=True)
@@ -97,10 +120,13 @@ class Signing:
         question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.key)
         return await self._on_card(session, question, work)
 
-    async def issue(self, session: Session, message: Message, act: str, document: str, consent: str) -> Signed:
+    async def issue(
+        self, session: Session, message: Message, act: str, document: str, consent: str, *, attempt: Attempt = KEYLESS
+    ) -> Signed:
         """Sign what the daemon built itself from known fields, under a consent that was given before (rule 2).
 
-        ``act`` and ``document`` are the audit row's. Raises as ``sign`` does.
+        ``act`` and ``document`` are the audit row's; what was signed cannot be made again from its value. Raises as
+        ``sign`` does.
         """
         credential = _credential(session, KeyPurpose.SIGNATURE)
         algorithm = credential.key.algorithms[0]
@@ -114,13 +140,15 @@ class Signing:
             consent=consent,
         )
 
+        recorded_work = RecordedWork[bytes](self._audit, self.patience)
+
         def work(card: Card) -> bytes:
+            attempt.has_signed(self._audit)  # such a result is lost
             value = card.sign(credential.key, algorithm, message)
-            self._audit.write([entry])
-            return value
+            return recorded_work.record(value, [entry], attempt.receipt())
 
         async with recorded(self._audit, entry):
-            value = await self.read(session, work)
+            value = await recorded_work.result(self.read(session, work))
         return Signed(algorithm, value, credential.certificate, credential.chain)
 
     async def authenticate(self, session: Session, nonce: str) -> Signed:
@@ -202,13 +230,13 @@ class Signing:
         """The authentication key's signature of the daemon's own digest, recorded before it is known."""
         key = self.authentication(session).key
 
+        recorded_work = RecordedWork[bytes](self._audit, self.patience)
+
         def work(card: Card) -> bytes:
-            value = card.authenticate(key, algorithm, digest)
-            self._audit.write([entry])
-            return value
+            return recorded_work.record(card.authenticate(key, algorithm, digest), [entry])
 
         async with recorded(self._audit, entry):
-            return await self._on_card(session, question, work)
+            return await recorded_work.result(self._on_card(session, question, work))
 
     async def _consented(
         self,
@@ -216,6 +244,7 @@ class Signing:
         requests: list[SignatureRequest],
         batch: Batch | None,
         work: Callable[[Card, str], Generator[None, Card, list[bytes]]],
+        recorded_work: RecordedWork[list[bytes]],
     ) -> list[bytes]:
         """The signatures; ``work`` is told the consent's name. Without a held PIN, the PIN dialog is the consent."""
         consent = self._consents.take(session, requests, batch)
@@ -225,13 +254,17 @@ class Signing:
         how = consent.how if consent else "pin"
         try:
             pieces = InPieces(lambda card: work(card, how))
-            values = await self._on_card(session, question, pieces, operations=len(requests))
+            values = await recorded_work.result(self._on_card(session, question, pieces, operations=len(requests)))
+        except (AuditSlow, CardTimeout):
+            raise  # the card may have signed, or may still do so: the consent is spent
         except CarddError:
             if consent:
                 consent.give_back()
             raise
         if consent is None:
             self._consents.agreed(session, requests, batch, how)
+        elif not values:
+            consent.give_back()
         return values
 
     async def _on_card(self, session: Session, question: Question, work: Work[T], *, operations: int = 1) -> T:

@@ -29,6 +29,11 @@ def proof(kept: str, challenge: str, address: str) -> str:
     return hmac.new(bytes.fromhex(kept), message, hashlib.sha256).hexdigest()
 
 
+def seal(token: str) -> bytes:
+    """Return a key for what is kept for whoever knows the token; its fingerprint does not lead there (HMAC)."""
+    return hmac.new(token.encode(), b"cardd seal 1", hashlib.sha256).digest()
+
+
 def fingerprint(token: str) -> str:
     """What is kept of a token (SHA-256, hex). Tokens are random, so no salt or stretching is needed."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from cardd.config import Dmp
+from cardd.core.attempts import Attempt
 from cardd.core.consents import Consents
+from cardd.core.recorded_work import RecordedWork
 from cardd.core.recording import Pseudonyms, entry_of, recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.core.signing import Signing
@@ -105,7 +107,7 @@ class Assertions:
     def __post_init__(self) -> None:
         self.profile = varied(profile_named(self.dmp.profile), self.dmp.changes, window=self.dmp.window)
 
-    async def vihf(self, session: Session, wanted: VihfWanted) -> Issued:
+    async def vihf(self, session: Session, wanted: VihfWanted, attempt: Attempt) -> Issued:
         """A VIHF. Raises AssertionRefused's classes, SituationUnknown, ConsentRefused, the errors of PIN and card."""
         speaker = await self._speaker(session, wanted)
         mode = {CPX: Mode.DIRECT, CSA: Mode.INDIRECT}.get(session.method, Mode.AIR)
@@ -113,45 +115,48 @@ class Assertions:
         vihf = _Vihf(speaker, self._completed(wanted.registration), call, self.profile, self.clock)
         entry = entry_of(session.caller, "assertion.vihf", session=session.id, document=self._about(wanted))
         if mode is Mode.AIR:
-            return await self._air(session, vihf, entry)
-        return await self._signed(session, vihf.prepare, entry)
+            return await self._air(session, vihf, entry, attempt)
+        return await self._signed(session, vihf.prepare, entry, attempt)
 
-    async def insi(self, session: Session, wanted: InsiWanted) -> Issued:
+    async def insi(self, session: Session, wanted: InsiWanted, attempt: Attempt) -> Issued:
         """An INSi assertion; one of a person whom PSC vouches for is not signed. Raises as ``vihf`` does."""
         speaker = await self._speaker(session, None)
         insi = _Insi(speaker, self._completed(wanted.registration), wanted.call, self.profile, self.clock)
         entry = entry_of(session.caller, "assertion.insi", session=session.id, document="insi")
         if session.card is None:
             return await self._unsigned(session, insi, entry)
-        return await self._signed(session, insi.prepare, entry)
+        return await self._signed(session, insi.prepare, entry, attempt)
 
-    async def _signed(self, session: Session, prepare: Prepare, entry: AuditEntry) -> Issued:
+    async def _signed(self, session: Session, prepare: Prepare, entry: AuditEntry, attempt: Attempt) -> Issued:
         credential, algorithm = self.signing.signer(session, None)
         signer = Signer(credential.certificate, credential.chain, algorithm)
         await asyncio.to_thread(prepare, signer)  # what is wrong with it is told before anybody is asked
         async with recorded(self.audit, entry):
             consent = await self._agreed(session)
         prepared = await asyncio.to_thread(prepare, signer)
-        signed = await self.signing.issue(session, prepared.message, entry.action, entry.document or "", consent)
+        signed = await self.signing.issue(
+            session, prepared.message, entry.action, entry.document or "", consent, attempt=attempt
+        )
         content = await asyncio.to_thread(_written, prepared, signed.signature)
         return Issued(content, credential.certificate)
 
-    async def _air(self, session: Session, vihf: _Vihf, entry: AuditEntry) -> Issued:
+    async def _air(self, session: Session, vihf: _Vihf, entry: AuditEntry, attempt: Attempt) -> Issued:
         """The organisation's certificate is behind its password: all of it happens where its key is."""
+        recorded_work = RecordedWork[Issued](self.audit, self.signing.patience)
 
         def work(card: Card, credential: Credential) -> Issued:
+            attempt.has_signed(self.audit)  # such a result is lost
             signer = Signer(credential.certificate, credential.chain, Algorithm.RS256)
             prepared = vihf.of_organisation(organisation_of(credential.certificate)).prepare(signer)
             value = card.sign(credential.key, signer.algorithm, prepared.message)
             content = _written(prepared, value)
             row = replace(entry, digest=prepared.message.digest.hex(), certificate=credential.serial, consent=consent)
-            self.audit.write([row])
-            return Issued(content, credential.certificate)
+            return recorded_work.record(Issued(content, credential.certificate), [row], attempt.receipt())
 
         await asyncio.to_thread(vihf.check)  # as much of it as can be told before anybody is asked
         async with recorded(self.audit, entry):
             consent = await self._agreed(session)
-            return await self.organisation.use(session, work)
+            return await recorded_work.result(self.organisation.use(session, work))
 
     async def _unsigned(self, session: Session, insi: _Insi, entry: AuditEntry) -> Issued:
         content = await asyncio.to_thread(insi.unsigned)

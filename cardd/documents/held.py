@@ -28,13 +28,14 @@ LIFETIME = 600.0  # seconds: longer than any dialog, shorter than a coffee
 
 @dataclass(frozen=True, slots=True)
 class HeldDocument:
-    """One document; ``expires_at`` is when it is dropped."""
+    """One document; ``digest`` is the SHA-256 of one that was handed over, ``expires_at`` when it is dropped."""
 
     id: str
     content: BinaryIO = field(repr=False)
     size: int
     media_type: str
     expires_at: datetime
+    digest: bytes = b""
 
 
 @dataclass(slots=True)
@@ -72,10 +73,10 @@ class HeldDocuments(Part):
             self._coming[session.id] -= size
             self._coming += Counter()  # without those that are at zero
 
-    def hold(self, session: Session, content: BinaryIO, media_type: str) -> HeldDocument:
+    def hold(self, session: Session, content: BinaryIO, media_type: str, digest: bytes = b"") -> HeldDocument:
         """Keep this file for the session, and close it in the end."""
         until = self.clock.now() + timedelta(seconds=LIFETIME)
-        held = HeldDocument(new_id(), content, size_of(content), media_type, until)
+        held = HeldDocument(new_id(), content, size_of(content), media_type, until, digest)
         self._held.setdefault(session.id, {})[held.id] = held
         self._timers[held.id] = asyncio.get_running_loop().call_later(LIFETIME, self._drop, session.id, held.id)
         return held
@@ -86,6 +87,15 @@ class HeldDocuments(Part):
         if held is None:
             raise DocumentUnknown(document=identifier)
         return held
+
+    def by_content(self, session: Session, request: bytes) -> bytes:
+        """Return a request with its documents named by their SHA-256: so it is the same one in another session."""
+        if b"document_id" not in request:
+            return request
+        for held in self._held.get(session.id, {}).values():
+            if held.digest:
+                request = request.replace(held.id.encode(), held.digest.hex().encode())
+        return request
 
     def open(self, session: Session, identifier: str) -> BinaryIO:
         """Open the document as a file of the caller's own, which outlives this one. Raises DocumentUnknown."""

@@ -11,9 +11,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from cardd.core.attempts import Attempt, SignedMeanwhile
 from cardd.core.consents import Batch, SignatureRequest
 from cardd.core.sessions import Session
 from cardd.core.signing import Signed, Signing
@@ -94,17 +96,33 @@ class DocumentSigning:
         self._pdf = pdf
         self._stamper = stamper
 
-    async def sign(self, session: Session, requests: Sequence[ToSign], batch: Batch | None) -> list[SignedDocument]:
+    async def sign(
+        self, session: Session, requests: Sequence[ToSign], batch: Batch | None, attempt: Attempt
+    ) -> list[SignedDocument]:
         """Sign all the requests under one consent, or none of them; files given in them are not closed.
 
-        Raises the formats' errors (DocumentError), TimestampError's classes, and what ``Signing.sign`` raises.
+        What the ``attempt`` has signed before is not signed again. Raises the formats' errors (DocumentError),
+        TimestampError's classes, and what ``Signing.sign`` raises.
         """
         self._signing.check_size(len(requests), batch)  # before the work on as many documents
         stamper = await self._stamper_for(requests)
+        try:
+            return await self._signed(session, requests, batch, attempt, stamper)
+        except SignedMeanwhile:
+            return await self._signed(session, requests, batch, attempt, stamper)
+
+    async def _signed(
+        self,
+        session: Session,
+        requests: Sequence[ToSign],
+        batch: Batch | None,
+        attempt: Attempt,
+        stamper: Stamper | None,
+    ) -> list[SignedDocument]:
         done: list[SignedDocument] = []
         with with_space(), ExitStack() as undo:
-            ready = [await self._prepared(session, request, undo) for request in requests]
-            values = await self._signing.sign(session, [_asked(one) for one in ready], batch)
+            ready = [await self._prepared(session, request, attempt.at, undo) for request in requests]
+            values = await self._signing.sign(session, [_asked(one) for one in ready], batch, attempt)
             for one, value in zip(ready, values, strict=True):
                 done.append(await _finished(one, value, stamper))
                 undo.callback(done[-1].content.close)
@@ -122,24 +140,24 @@ class DocumentSigning:
             raise TimestampUnconfigured
         return await self._stamper()
 
-    async def _prepared(self, session: Session, request: ToSign, undo: ExitStack) -> _Ready:
+    async def _prepared(self, session: Session, request: ToSign, at: datetime, undo: ExitStack) -> _Ready:
         credential, algorithm = self._signing.signer(session, request.algorithm)
         signer = Signer(credential.certificate, credential.chain, algorithm)
         options = request.options
         if isinstance(options, RawOptions):
             from cardd.formats.raw import prepare_raw  # noqa: PLC0415 - with the first signature
 
-            require_signing(signer, self._clock.now())
+            require_signing(signer, at)
             prepared = prepare_raw(request.document, request.digest)
             return _Ready(request, prepared, prepared.message.digest)
-        return await asyncio.to_thread(self._with_libraries, request, options, signer, session.identity, undo)
+        return await asyncio.to_thread(self._with_libraries, request, options, (signer, session.identity, at), undo)
 
     def _with_libraries(
-        self, request: ToSign, options: FormatOptions, signer: Signer, identity: Identity, undo: ExitStack
+        self, request: ToSign, options: FormatOptions, who: tuple[Signer, Identity, datetime], undo: ExitStack
     ) -> _Ready:
         from cardd.documents.formats import Signatory, prepare  # noqa: PLC0415 - when the first document is signed
 
-        prepared = prepare(request, options, Signatory(signer, identity, self._clock.now()), self._pdf, undo)
+        prepared = prepare(request, options, Signatory(*who), self._pdf, undo)
         digest = request.digest or (sha256_of(request.document) if request.document else prepared.message.digest)
         return _Ready(request, prepared, digest)
 

@@ -34,7 +34,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
         · CardError (card.py)
             · CardUnknown, CardAbsent, CardAmbiguous, CardRemoved, CardReset, CardUnrecognised, CardIsVitale,
               CardContactless, CardUnsupported, CardMute, CardTimeout, CardGarbled, CardRefused, PinRequired,
-              CardIncomplete, AlgorithmUnsupported, SignatureInvalid
+              CardIncomplete, AlgorithmUnsupported, SignatureInvalid, SignatureLost
         · PscError (psc.py)
             · PscUnavailable, PscCertificate, PscGarbled, PscDiscoveryIssuer, PscDiscoveryHost, PscDiscoveryInsecure,
               PscNoCiba, PscClientRefused, PscIncomplete, PscLoginHintUnknown, PscRequestRefused, PscDenied, PscExpired,
@@ -71,7 +71,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
         · SystemFault (system.py)
             · SecretStoreUnavailable, ConfigInvalid, DaemonUnproven, AddressInUse, SimulatorsMissing, DaemonUnreachable
             · AuditUnavailable
-                · AuditDamaged, AuditBroken, AuditHeadBroken, AuditKeyMissing
+                · AuditSlow, AuditDamaged, AuditBroken, AuditHeadBroken, AuditKeyMissing
             · StateUnavailable
                 · StateDamaged, StateTooNew, StateExposed
 """

@@ -250,6 +250,20 @@ class AlgorithmUnsupported(CardError):
     algorithm: str
 
 
+class SignatureLost(CardError):
+    """What was signed under this Idempotency-Key can no longer be given."""
+
+    code = "signature.lost"
+    title = N_("Signed, and the result is lost")
+    detail = N_(
+        "This request was signed before (row {row} of the audit log), and the result can no longer be given: the card "
+        "was not asked again."
+    )
+    remedy = N_("Ask the person whether to sign again; send the request with a new Idempotency-Key then.")
+
+    row: int
+
+
 class SignatureInvalid(CardError):
     """The card's signature does not verify with its own certificate; it was thrown away."""
 

@@ -75,6 +75,24 @@ class AuditUnavailable(SystemFault):
     why: str
 
 
+class AuditSlow(AuditUnavailable):
+    """The disk does not take what the card has signed, or does not tell what was signed; nothing leaves meanwhile."""
+
+    code = "audit.slow"
+    title = N_("Audit log too slow")
+    detail = N_(
+        "The disk has not taken the record of this request within {seconds} s. The card may have signed; no signature "
+        "leaves before it is recorded."
+    )
+    remedy = N_(
+        "Ask again with the same Idempotency-Key: what was signed is not signed anew. Have the workstation's disk "
+        "looked at."
+    )
+
+    why: str = ""
+    seconds: int
+
+
 class AuditDamaged(AuditUnavailable):
     """The audit log's file is no database any more, so nothing is signed."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -39,6 +38,7 @@ from cardd.formats.xmldsig import (
     add,
     add_reference,
     digest_of,
+    mark,
     new_signature,
     prepared_signature,
 )
@@ -59,7 +59,7 @@ def prepare_submission_set(options: SubmissionSetOptions, signer: Signer, now: d
     """
     require_signing(signer, now)
     _require_identifiers([options.unique_id, *(document.unique_id for document in options.documents)])
-    signature = new_signature(f"SIG-{secrets.token_hex(16)}", {None: DS})
+    signature = new_signature(f"SIG-{mark(signer, now, options.unique_id.encode())}", {None: DS})
     manifest = add(add(signature, DS, "Object"), DS, "Manifest", Id="IHEManifest")
     add_reference(manifest, Reference(SET_DIGEST, urn(options.unique_id)))
     for document in options.documents:

@@ -51,6 +51,7 @@ from cardd.formats.xmldsig import (
     XmlPrepared,
     add,
     add_digest,
+    mark,
     new_signature,
     one,
     prepared_signature,
@@ -110,7 +111,7 @@ def _enveloped(document: BinaryIO, signer: Signer, now: datetime, options: Xades
     if root.find(f".//{{{DS}}}Signature") is not None:  # it would cover the new one, or not be covered by it
         raise DocumentUnsupported(format="XAdES", what="ds:Signature")
     what = Reference(sha256(canonical_document(root)).digest(), "", (ENVELOPED, EXCLUSIVE))
-    return _prepared(_signature(), what, signer, now, options, around=_around(document, root))
+    return _prepared(_signature(signer, now, what.digest), what, signer, now, options, around=_around(document, root))
 
 
 def _around(document: BinaryIO, root: Element) -> tuple[bytes, bytes]:
@@ -123,10 +124,10 @@ def _around(document: BinaryIO, root: Element) -> tuple[bytes, bytes]:
     end = octets.rfind(b"</")
     if end > 0 and END_TAG.fullmatch(octets, end):
         return octets[:end], octets[end:]
-    mark = f"signature {secrets.token_hex(16)}"
-    root.append(etree.Comment(mark))
+    place = f"signature {secrets.token_hex(16)}"
+    root.append(etree.Comment(place))
     written = etree.tostring(root.getroottree(), xml_declaration=True, encoding="UTF-8")
-    before, _, after = written.partition(f"<!--{mark}-->".encode())
+    before, _, after = written.partition(f"<!--{place}-->".encode())
     return before, after
 
 
@@ -135,19 +136,20 @@ def _enveloping(document: BinaryIO, signer: Signer, now: datetime, options: Xade
         raise DocumentTooLarge(format="XAdES", limit=INSIDE_MAX)
     document.seek(0)
     content = document.read()
-    signature = _signature()
+    digest = sha256(content).digest()
+    signature = _signature(signer, now, digest)
     name = f"{signature.get('Id')}-object"
     text = b64encode(content).decode()
     add(signature, DS, "Object", text, Id=name, MimeType=options.mime_type, Encoding=BASE64)
-    return _prepared(signature, Reference(sha256(content).digest(), f"#{name}", (BASE64,)), signer, now, options)
+    return _prepared(signature, Reference(digest, f"#{name}", (BASE64,)), signer, now, options)
 
 
 def _detached(digest: bytes, signer: Signer, now: datetime, options: XadesOptions) -> XmlPrepared:
-    return _prepared(_signature(), Reference(digest, options.uri), signer, now, options)
+    return _prepared(_signature(signer, now, digest), Reference(digest, options.uri), signer, now, options)
 
 
-def _signature() -> Element:
-    return new_signature(f"xades-{secrets.token_hex(16)}", PREFIXES)
+def _signature(signer: Signer, now: datetime, digest: bytes) -> Element:
+    return new_signature(f"xades-{mark(signer, now, digest)}", PREFIXES)
 
 
 def _prepared(

@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import BinaryIO, cast
@@ -119,6 +120,11 @@ def add(
     made = etree.SubElement(parent, f"{{{namespace}}}{name}", given, nsmap=prefixes)
     made.text = text
     return made
+
+
+def mark(signer: Signer, now: datetime, what: bytes) -> str:
+    """Return what an Id says: always the same for this signer, time and content, so that both can be made again."""
+    return sha256(b"\0".join((signer.certificate, now.isoformat().encode(), what))).hexdigest()[:32]
 
 
 def new_signature(identifier: str | None, prefixes: dict[str | None, str]) -> Element:

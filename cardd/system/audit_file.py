@@ -43,6 +43,12 @@ FORMATS = (
     CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
     """,
     "",  # the head stands in two places, with room for a seal: an older cardd would write over half of it
+    # receipts are no rows: they are not chained, and forgotten after a day
+    """
+    CREATE TABLE receipt (
+        name BLOB PRIMARY KEY, request BLOB NOT NULL, at INTEGER NOT NULL, row INTEGER NOT NULL, sealed BLOB
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 HEADS_FORMAT = 2
 INSERT = f"INSERT INTO audit ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 (own names)

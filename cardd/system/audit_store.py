@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cardd.core.audit import EMPTY, Head, next_row
 from cardd.errors import AuditBroken, AuditUnavailable
-from cardd.model import AuditEntry, AuditRow, Outcome
+from cardd.model import AuditEntry, AuditRow, Outcome, Receipt
 from cardd.ports import Clock
 from cardd.secret import Secret
 from cardd.system.audit_file import (
@@ -42,6 +42,7 @@ from cardd.system.audit_file import (
 from cardd.system.audit_heads import BESIDE, Heads, HeadWriter, Noted, furthest
 from cardd.system.host import SystemClock
 from cardd.system.private import refuse_exposed_directory
+from cardd.system.receipts import Receipts
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +114,20 @@ class SqliteAuditLog:
         [row] = await loop.run_in_executor(self._thread, self._append, [entry])
         return row
 
-    def write(self, entries: Sequence[AuditEntry]) -> None:
+    def write(self, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> None:
         """Chain and write these rows and sync them once, on the caller's own thread. Raises AuditUnavailable."""
-        self._append(entries)
+        self._append(entries, receipt)
+
+    def find(self, name: bytes) -> Receipt | None:
+        """Return the receipt of this name, on the caller's own thread. Raises AuditUnavailable."""
+        with self._lock:
+            file = self._opened()
+            with reported():
+                return file.receipts.find(name, self._clock.now())
+
+    async def receipt(self, name: bytes) -> Receipt | None:
+        """Return the receipt of this name, once what is being written is on disk. Raises AuditUnavailable."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.find, name)
 
     async def close(self) -> None:
         """Close the log; rows that wait are written first, and the head."""
@@ -146,12 +158,12 @@ class SqliteAuditLog:
                 self._head_soon()
             return self._file
 
-    def _append(self, entries: Sequence[AuditEntry]) -> list[AuditRow]:
+    def _append(self, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> list[AuditRow]:
         with self._lock:
             file = self._opened()
             try:
                 with reported():
-                    rows = file.append(self._clock, entries)
+                    rows = file.append(self._clock, entries, receipt)
             except AuditUnavailable:
                 self._close()  # whether the rows are there is unknown now: the next append looks
                 raise
@@ -193,23 +205,26 @@ class _File:
             number = _bring_forward(self._connection, directory, lambda: self._begin(noted))
             self.head = last(self._connection)
             self._examine(noted, number, clock, custody)
+            self.receipts = Receipts(self._connection)
             with contextlib.suppress(sqlite3.Error):
                 self._connection.executescript(MAKE_ROOM)
             undo.pop_all()
 
-    def append(self, clock: Clock, entries: Sequence[AuditEntry]) -> list[AuditRow]:
-        """Chain, write and sync these rows: one commit, and so all of them or none."""
+    def append(self, clock: Clock, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> list[AuditRow]:
+        """Chain, write and sync these rows: one commit, and so all of them or none, and the receipt with them."""
         rows: list[AuditRow] = []
         head = self.head
         for entry in entries:
             row = next_row(head, clock.now(), entry)
             rows.append(row)
             head = Head(row.number, row.hash)
-        if len(rows) == 1:
+        if len(rows) == 1 and receipt is None:
             self._connection.execute(INSERT, record_of(rows[0]))
         else:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(INSERT, map(record_of, rows))
+            if receipt is not None:
+                self.receipts.keep(receipt, rows[0].number)
             self._connection.execute("COMMIT")
         self.head = head
         return rows

@@ -83,13 +83,14 @@ class Workbench:
     clock: ManualClock = field(default_factory=ManualClock)
     store: SwitchedStore = field(default_factory=SwitchedStore)
     secrets: SwitchedSecrets = field(default_factory=SwitchedSecrets)
+    audit: MemoryAudit = field(default_factory=MemoryAudit)
     authorities: Sequence[bytes] = ()
     timestamps: Exchange | None = None
     uid: int | None = field(default_factory=os.getuid)
     program: str = PROGRAM
 
     def __post_init__(self) -> None:
-        self.person, self.audit = ScriptedPrompter(PIN), MemoryAudit()
+        self.person = ScriptedPrompter(PIN)
         self.card = simulated_card()
         self.reader = InProcessReader("Lecteur A", self.card)
         self.other_reader = InProcessReader("Lecteur B")

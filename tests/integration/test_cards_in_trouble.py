@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from contextlib import ExitStack, closing
+from pathlib import Path
 from time import sleep
 from typing import cast
 
 import pytest
 
-from tests.integration.workstation import LIMIT, Session, Workstation, expect, problem, wait_until
-from tests.rig.lps import Json, Lps
+from cardd.model import Outcome
+from cardd.system.audit_file import AuditReader
+from tests.integration.workstation import DIGEST, LIMIT, Session, Workstation, expect, problem, wait_until
+from tests.rig.lps import Json, Lps, UnixConnection
 from tests.rig.simulator import simulated_card
 from tests.rig.vcard import CPS3_ATR, MUTE_ATR, Answer, always_ok
 
@@ -157,3 +162,43 @@ def test_a_session_outlives_no_card_even_when_the_same_card_comes_back(workstati
     workstation.wait_for_cards(0)
     with workstation.card(card):
         problem(401, "session.closed", session.ask_to_sign())
+
+
+def test_a_daemon_that_was_killed_gives_its_signature_again_and_the_card_signs_no_second_time(
+    workstation: Workstation,
+) -> None:
+    key = {"Idempotency_Key": "3f2a-1"}
+    asked: Json = {"document_name": "compte-rendu.txt", "digest": DIGEST}
+    with workstation.card(simulated_card()):
+        lps = workstation.pair()
+        session = workstation.log_in(lps)
+        first = expect(200, session.lps.call("POST", f"{session.path}/signatures", asked, **key))
+        workstation.daemon.kill()
+        workstation.daemon.start()
+        workstation.wait_for_cards(1)
+        lps = workstation.lps(lps.credential)
+        session = workstation.log_in(lps)
+        assert expect(200, session.lps.call("POST", f"{session.path}/signatures", asked, **key)) == first
+    done = [
+        row for row in AuditReader(workstation.daemon.state / "audit").tail(20) if row.entry.outcome is Outcome.DONE
+    ]
+    assert [row.entry.action for row in done].count("signature.raw") == 1
+
+
+def test_a_daemon_without_a_descriptor_left_loses_no_signature_and_floods_no_log(tmp_path: Path) -> None:
+    with Workstation(tmp_path, descriptors=128).running() as workstation, workstation.card(simulated_card()):
+        lps = workstation.pair()
+        session = workstation.log_in(lps)
+        with ExitStack() as open_connections:
+            for _ in range(120):
+                crowd = open_connections.enter_context(closing(UnixConnection(workstation.daemon.socket)))
+                crowd.connect()
+                open_connections.enter_context(closing(socket.create_connection(("127.0.0.1", lps.port))))
+            for form in ("raw", "jws", "cades"):
+                session.sign(format=form, digest=None, document="eA==")
+            workstation.log_in(lps).sign()
+            assert workstation.local("/v1/status")["state"] == "ready"
+            sleep(3)
+        assert workstation.local("/v1/status")["state"] == "ready"
+        assert workstation.daemon.log.stat().st_size < 10_000
+        assert "file descriptors left" in workstation.daemon.log.read_text()

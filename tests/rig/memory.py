@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cardd.errors import AuditUnavailable
-from cardd.model import AuditEntry, AuditRow
+from cardd.model import AuditEntry, AuditRow, Receipt
 from cardd.secret import Secret
+
+DISK = 20.0  # seconds that a disk hangs at most
 
 
 class ManualClock:
@@ -40,11 +45,14 @@ class RunningClock(ManualClock):
 
 
 class MemoryAudit:
-    """Keeps the entries; refuses them while ``is_full``."""
+    """Keeps the entries; refuses them while ``is_full``, and keeps ``write`` waiting while ``disk`` is cleared."""
 
     def __init__(self) -> None:
         self.entries: list[AuditEntry] = []
+        self.receipts: dict[bytes, Receipt] = {}
         self.is_full = False
+        self.disk = threading.Event()
+        self.disk.set()
 
     async def append(self, entry: AuditEntry) -> AuditRow:
         """Keep it. Raises AuditUnavailable."""
@@ -53,11 +61,23 @@ class MemoryAudit:
         self.entries.append(entry)
         return AuditRow(len(self.entries), datetime.now(UTC), entry, "")
 
-    def write(self, entries: Sequence[AuditEntry]) -> None:
+    def write(self, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> None:
         """Keep them. Raises AuditUnavailable."""
         if self.is_full:
             raise AuditUnavailable(why="the disk is full")
+        self.disk.wait(DISK)
+        if receipt is not None:
+            self.receipts[receipt.name] = replace(receipt, row=len(self.entries) + 1)
         self.entries += entries
+
+    def find(self, name: bytes) -> Receipt | None:
+        """The receipt."""
+        self.disk.wait(DISK)
+        return self.receipts.get(name)
+
+    async def receipt(self, name: bytes) -> Receipt | None:
+        """The receipt."""
+        return await asyncio.to_thread(self.find, name)
 
     def acts(self) -> list[str]:
         """Action and outcome of each entry."""

@@ -5,13 +5,16 @@ Nothing is judged here, and nothing of what was there is changed: a field with r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import datetime
+from hashlib import sha256
 from itertools import count
 from typing import BinaryIO, cast
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.metadata.model import DocumentMetadata
 from pyhanko.pdf_utils.misc import PdfReadError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.rw_common import find_inherited_value_in_tree
@@ -41,6 +44,7 @@ NO_CHANGES = 1  # a P of DocMDP (ISO 32000-1, table 254)
 SIGNATURES_MAX = 64
 TOTAL_MAX = 4 * 1024 * 1024  # bytes of all their CMS messages
 DOCUMENT_TIMESTAMP = "/DocTimeStamp"
+END = 1024  # bytes, with the trailer
 A_POINT = 1.0  # a rectangle may pass the page's edge by rounding
 
 
@@ -148,6 +152,7 @@ def place(document: BinaryIO, request: Place) -> Placed:
     _require_new(reader, field)
     require_signable(reader, field)
     writer = IncrementalPdfFileWriter.from_reader(reader)
+    _settle(writer, document, request)
     writer.register_extension(ESIC_EXTENSION_1)
     steps = PdfCMSEmbedder(_field(reader, field, request.stamp)).write_cms(field, writer)
     added = next(steps).get_object()
@@ -157,6 +162,26 @@ def place(document: BinaryIO, request: Place) -> Placed:
     prepared, _ = steps.send(SigIOSetup(md_algorithm="sha256", in_place=True, chunk_size=PIECE))
     document.flush()
     return Placed(prepared.reserved_region_start, prepared.reserved_region_end, prepared.document_digest)
+
+
+class _Metadata(DocumentMetadata):
+    """Keeps the time that it was made with; pyHanko would put the present one in its place."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if (name, value) != ("last_modified", "now"):
+            super().__setattr__(name, value)
+
+
+def _settle(writer: IncrementalPdfFileWriter, document: BinaryIO, request: Place) -> None:
+    """Take time and identifier (ISO 32000-1, 14.4) from the request: what is made again must be the same file."""
+    size = document.seek(0, os.SEEK_END)
+    document.seek(max(0, size - END))
+    digest = sha256(f"{size} {request.when.isoformat()} {request.field}".encode() + document.read()).digest()
+    has_one = "/ID" in writer.prev.trailer
+    for number, part in enumerate((digest[:16], digest[16:])):
+        if number or not has_one:  # the first part stays what it was
+            writer._document_id[number] = generic.ByteStringObject(part)  # noqa: SLF001 - pyHanko has no other way
+    writer._meta = _Metadata(last_modified=request.when)  # noqa: SLF001 - as above
 
 
 def _free_name(reader: PdfFileReader) -> str:
