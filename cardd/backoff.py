@@ -1,6 +1,10 @@
-"""Pauses that grow: each is twice as long as the one before."""
+"""Pauses that grow, each twice as long as the one before; and words about what happens often, once a minute."""
 
 from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
 
 DOUBLINGS_MAX = 64  # a count of mistakes has no end, a float has
 
@@ -26,3 +30,21 @@ class BackOff:
 def doubled(times: int, first: float, longest: float) -> float:
     """Return ``first`` doubled so many times, but no more than ``longest``: for whoever counts mistakes."""
     return min(first * 2.0 ** min(times, DOUBLINGS_MAX), longest)
+
+
+class Seldom:
+    """What happens often is told once a minute, with how often it happened since."""
+
+    def __init__(self, tell: Callable[[int], None], *, minute: float = 60.0) -> None:
+        self._tell = tell
+        self._minute = minute
+        self._told = -math.inf
+        self._count = 0
+
+    def note(self) -> None:
+        """Take note that it happened; tell at once where the last word is a minute old."""
+        self._count += 1
+        if time.monotonic() - self._told >= self._minute:
+            self._told = time.monotonic()
+            count, self._count = self._count, 0
+            self._tell(count)

@@ -79,6 +79,7 @@ class Daemon:
             answers=RevocationCache(config.state.directory / "revocation"),
             timestamps=timestamps,
             authorities=authorities,
+            descriptors=host.descriptors_for_callers(),
             parts=(
                 Outer("audit sinks", watching=self._sinks.watch, stopping=self._sinks.stop),
                 # the last to stop but for its sinks: every other part may record until its end
@@ -168,6 +169,7 @@ class Daemon:
 async def run(config: Config, sources: Sequence[ReaderSource] | None = None, authorities: Sequence[bytes] = ()) -> None:
     """Serve until SIGTERM or SIGINT. Raises what ``Daemon.start`` raises."""
     host.harden()
+    host.tell_exhaustion_seldom(asyncio.get_running_loop())
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -21,8 +21,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from cardd.agent.assuan import Assuan
+from cardd.backoff import Seldom
 from cardd.errors import PromptUnavailable
 
 GREETING = "cardd-agent"
@@ -140,12 +142,13 @@ class AgentServer:
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
+        unaccepted = Seldom(partial(log.error, "no file descriptor was left for an agent (%d attempts)"))
         while True:
             await asyncio.sleep(0)  # the loop turns, however many wait to be accepted
             try:
                 connection, _ = await loop.sock_accept(listener)
-            except OSError as error:  # this process has no file descriptor left
-                log.warning("an agent could not be accepted: %s", error.strerror)
+            except OSError:  # this process has no file descriptor left
+                unaccepted.note()
                 await asyncio.sleep(ACCEPT_PAUSE)
                 continue
             task = asyncio.ensure_future(self._welcome(connection))

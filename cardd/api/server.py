@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from operator import itemgetter
@@ -23,6 +23,7 @@ from cardd.api.dispatch import COMMON, Dispatcher
 from cardd.api.origin import UNIX_HOSTS, tcp_hosts
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.routes import ROUTES
+from cardd.backoff import Seldom
 from cardd.core.lifecycle import Part
 from cardd.model import Peer
 
@@ -54,6 +55,7 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
         )
         self.info: ConnectionInfo | None = None
+        self.descriptor = -1
         self._uses = 0
         self._has_asked = False
         self._server = server
@@ -69,6 +71,7 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find out who calls, and whether they may hold one more connection."""
+        self.descriptor = transport.get_extra_info("socket").fileno()
         self.info = self._server.info_of(transport)
         super().connection_made(transport)
         self._counted = self._server.count(self)
@@ -164,6 +167,7 @@ class HttpServer(web.Server):
         self._peer_of = peer_of
         self._limits = limits
         self._held: dict[_Holder, dict[Connection, None]] = {}  # in the order in which they were made
+        self._scarce = Seldom(partial(log.warning, "the process has few file descriptors left: %d connections more"))
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a connection about to be made."""
@@ -185,15 +189,19 @@ class HttpServer(web.Server):
         return ConnectionInfo(False, _hosts(sock.getsockname()[1]), peer)
 
     def count(self, connection: Connection) -> bool:
-        """Count one more connection of its user; return False when there is no room for it."""
-        held = self._held.setdefault(_holder(connection), {})
-        if len(held) >= self._limits.connections:
-            idle = [(worth, one) for one in held if (worth := one.worth) is not None]
-            if not idle:
-                return False
-            min(idle, key=itemgetter(0))[1].make_room()  # of those worth the same, the oldest
-            held = self._held.setdefault(_holder(connection), {})
-        held[connection] = None
+        """Count one more connection of its user; return False when there is no room for it.
+
+        Where the process runs out of descriptors, who holds most makes room.
+        """
+        is_scarce = connection.descriptor >= self._limits.descriptors
+        if is_scarce:
+            self._scarce.note()
+        mine = self._held.get(_holder(connection), {})
+        is_full = len(mine) >= self._limits.connections
+        crowd = mine if is_full or not self._held else max(self._held.values(), key=len)
+        if (is_full or is_scarce) and not _has_made_room(crowd):
+            return False
+        self._held.setdefault(_holder(connection), {})[connection] = None
         return True
 
     def discount(self, connection: Connection) -> None:
@@ -202,6 +210,14 @@ class HttpServer(web.Server):
         del self._held[holder][connection]
         if not self._held[holder]:
             del self._held[holder]
+
+
+def _has_made_room(crowd: Iterable[Connection]) -> bool:
+    """Hang up on the one that is worth least, of those worth the same the oldest; return False where all are used."""
+    idle = [(worth, one) for one in crowd if (worth := one.worth) is not None]
+    if idle:
+        min(idle, key=itemgetter(0))[1].make_room()
+    return bool(idle)
 
 
 def _holder(connection: Connection) -> _Holder:

@@ -6,18 +6,29 @@ too; ``harden`` serves ``cardd run`` and other service managers as well.
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
+import errno
+import logging
 import os
 import resource
 import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
+from cardd.backoff import Seldom
 from cardd.errors import InternalError
 
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 PRIVATE = 0o077
+DESCRIPTORS = 16384
+RESERVED = 192  # more than are accepted at once
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+log = logging.getLogger(__name__)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
@@ -33,6 +44,33 @@ def harden() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _prctl(PR_SET_DUMPABLE, 0)
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def descriptors_for_callers() -> int:
+    """Raise the limit of open files where the machine allows; return from which descriptor on callers have none.
+
+    The rest is for what a signature needs while they take all that they can: cards, dialogs, documents, the audit log.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return soft - min(RESERVED, soft // 2)
+
+
+def tell_exhaustion_seldom(loop: asyncio.AbstractEventLoop) -> None:
+    """Log once a minute that connections cannot be accepted; asyncio would write a traceback for each attempt."""
+    seldom = Seldom(partial(log.error, "no file descriptor was left for a connection (%d attempts)"))
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
+            seldom.note()
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
 
 
 def end_within(seconds: float) -> None:

@@ -35,12 +35,15 @@ class Workstation:
         extra: str = "",
         environment: dict[str, str] | None = None,
         devices: int = 1,
+        descriptors: int | None = None,
     ) -> None:
         self.directory = directory
         self.pcscd = Pcscd(directory, devices)
         self.pinentry = ScriptedPinentry(directory, pin=pin)
         around = {**self.pcscd.environment, **(environment or {})}
-        self.daemon = DaemonProcess(directory, pinentry=self.pinentry.path, environment=around, extra=extra)
+        self.daemon = DaemonProcess(
+            directory, pinentry=self.pinentry.path, environment=around, extra=extra, descriptors=descriptors
+        )
         self._opened = ExitStack()
 
     @contextmanager

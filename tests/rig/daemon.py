@@ -27,7 +27,10 @@ timeout = 20
 
 
 class DaemonProcess:
-    """`cardd run --config FILE` on free ports. ``log`` holds all that it wrote; ``extra`` is TOML added to its file."""
+    """`cardd run --config FILE` on free ports. ``log`` holds all that it wrote; ``extra`` is TOML added to its file.
+
+    ``descriptors`` is how many files it may open.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class DaemonProcess:
         environment: dict[str, str] | None = None,
         extra: str = "",
         arguments: tuple[str, ...] = (),
+        descriptors: int | None = None,
     ) -> None:
         self.directory = directory
         self.port = free_port()
@@ -45,6 +49,7 @@ class DaemonProcess:
         self.log = directory / "cardd.log"
         self.configuration = directory / "cardd.toml"
         self.arguments = arguments
+        self._limit = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
         # as installed: with compiled modules, which some shells of developers switch off
         self.environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,9 +74,10 @@ class DaemonProcess:
             address.unlink(missing_ok=True)
             notify.bind(str(address))
             notify.settimeout(READY_TIMEOUT)
+            command = [sys.executable, "-m", "cardd.cli.cardd", "run", "--config", str(self.configuration)]
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "cardd.cli.cardd", "run", "--config", self.configuration, *self.arguments],
+                    [*self._limit, *command, *self.arguments],
                     env={**self.environment, "NOTIFY_SOCKET": str(address)},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
