@@ -88,27 +88,26 @@ class Signing:
         algorithms = [_algorithm(credential, request.algorithm) for request in requests]
         self.check_size(len(requests), batch)
         messages = [request.message for request in requests]
+        entries = [self._entry(session, credential, request) for request in requests]
+        recorded_work = RecordedWork[list[bytes]](self._audit, self.patience)
+
+        def work(card: Card, consent: str) -> Generator[None, Card, list[bytes]]:
+            if attempt.has_signed(self._audit):
+                return []
+            values: list[bytes] = []
+            for message, algorithm in zip(messages, algorithms, strict=True):
+                if values:
+                    card = yield
+                values.append(card.sign(credential.key, algorithm, message))
+            rows = [replace(entry, consent=consent) for entry in entries]
+            return recorded_work.record(values, rows, attempt.receipt(messages, values))
+
         values = attempt.signed_before(messages)
         if values is None:
-            recorded_work = RecordedWork[list[bytes]](self._audit, self.patience)
-
-            entries = [self._entry(session, credential, request) for request in requests]
-
-            def work(card: Card, consent: str) -> Generator[None, Card, list[bytes]]:
-                if attempt.has_signed(self._audit):
-                    return []
-                values: list[bytes] = []
-                for message, algorithm in zip(messages, algorithms, strict=True):
-                    if values:
-                        card = yield
-                    values.append(card.sign(credential.key, algorithm, message))
-                rows = [replace(entry, consent=consent) for entry in entries]
-                return recorded_work.record(values, rows, attempt.receipt(messages, values))
-
             async with recorded(self._audit, *entries):
                 values = await self._consented(session, requests, batch, work, recorded_work)
-            if not values:
-                raise SignedMeanwhile
+        if not values:
+            raise SignedMeanwhile
         return [
             Signed(algorithm, value, credential.certificate, credential.chain)
             for algorithm, value in zip(algorithms, values, strict=True)
