@@ -30,7 +30,7 @@ from cardd.errors import (
     SessionClosed,
     SessionExpired,
 )
-from cardd.model import Algorithm, AuditEntry, Choice, Message, Outcome
+from cardd.model import Algorithm, AuditEntry, Choice, Message, Outcome, Receipt
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core
@@ -349,9 +349,9 @@ async def test_the_rows_of_a_long_list_are_written_at_once_before_its_signatures
     written: list[int] = []
     write = core.audit.write
 
-    def count(entries: Sequence[AuditEntry]) -> None:
+    def count(entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> None:
         written.append(len(entries))
-        write(entries)
+        write(entries, receipt)
 
     monkeypatch.setattr(core.audit, "write", count)
     await core.signing.sign(session, [request()] * 5, None)
