@@ -20,6 +20,7 @@ from cardd.core.clients import Clients
 from cardd.core.consents import Consents
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle, Outer, Part
+from cardd.core.owners import OwnedReaders, Owners
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry, Readers
@@ -42,7 +43,7 @@ from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
-from cardd.ports import AuditLog, Clock, Prompter, ReaderSource, SecretStore, SourceSettings, Store
+from cardd.ports import AuditLog, Clock, People, Prompter, ReaderSource, SecretStore, SourceSettings, Store
 from cardd.relay.relay import ClientCertificates, Relay
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Outside:
     ``drivers`` None stands for those that are installed, ``timestamps`` None for no timestamp authority.
     ``descriptors`` is from which file descriptor on no caller gets one.
     ``authorities`` (DER) are a simulator's, trusted beside the configured ones. ``parts`` are what of all this starts
-    and stops, in this order; they start before all others and stop after them.
+    and stops, in this order; they start before all others and stop after them. ``tells_who_sits_here`` says that
+    ``Owners.seated`` will be called.
     """
 
     clock: Clock
@@ -66,6 +68,7 @@ class Outside:
     store: Store
     secrets: SecretStore
     prompter: Prompter
+    people: People
     sources: Sequence[ReaderSource]
     listen: Listen
     peer_of: PeerOf
@@ -75,6 +78,7 @@ class Outside:
     drivers: Sequence[CardDriver] | None = None
     authorities: Sequence[bytes] = ()
     parts: Sequence[Part] = ()
+    tells_who_sits_here: bool = False
     limits: ApiLimits = field(default_factory=ApiLimits)
     descriptors: int = sys.maxsize
     version: str = __version__
@@ -89,18 +93,22 @@ def assemble(config: Config, outside: Outside) -> Parts:
     clock, audit, events, lifecycle = outside.clock, CountedRefusals(outside.audit), EventBus(), Lifecycle()
     trace, pdf = Trace(clock), PdfProcess()
     asking = Asking(outside.prompter, events, clock, config.prompt)
-    registry = DriverRegistry(outside.drivers)
-    readers = Readers(
-        registry,
+    sessions = Sessions(clock, events, config.session, lifecycle)
+    owners = Owners(
+        sessions, audit, outside.people, config.access, (events, *trace.buses), is_told=outside.tells_who_sits_here
+    )
+    every_reader = Readers(
+        DriverRegistry(outside.drivers),
         events,
         trace,
         lifecycle,
         config.card,
         guard=PinGuard(clock),
+        admit=owners.admit,
         sources=outside.sources,
         tokens=_tokens(config),
     )
-    sessions = Sessions(clock, events, config.session, lifecycle)
+    readers = OwnedReaders(every_reader, owners)
     clients = Clients(outside.store, asking, clock, lifecycle, allowed_origins=frozenset(config.web.allowed_origins))
     consents = Consents(asking, clock, config.consent)
     pins = PinEntry(asking)
@@ -163,7 +171,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     lifecycle.join(
         *outside.parts,
         audit,
-        Outer("readers", watching=readers.watch, stopping=readers.stop),
+        Outer("readers", watching=every_reader.watch, stopping=every_reader.stop),
         Outer("pdf", stopping=partial(asyncio.to_thread, pdf.close)),
         consents,
         organisation,

@@ -25,8 +25,9 @@ from cardd.system.audit_sinks import AuditSinks
 from cardd.system.audit_store import Custody, SqliteAuditLog
 from cardd.system.host import SystemClock
 from cardd.system.listening import listen
-from cardd.system.logind import DesktopEvent, Logind
+from cardd.system.logind import DesktopEvent, Desktops, Logind
 from cardd.system.peer import peer_of, program_of
+from cardd.system.people import Accounts
 from cardd.system.private import refuse_exposed_directory
 from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd.system.secrets import OsSecrets
@@ -63,7 +64,7 @@ class Daemon:
         second = config.state.directory / SECOND
         custody = Custody(second, goes_on=config.audit.broken == "record", told=self._sinks.tell)
         self._audit = audit = SqliteAuditLog(config.audit.directory, clock, custody)
-        logind = Logind(self._desktop_changed)
+        logind = Logind(self._desktop_changed, self._desktops_changed)
         revocation = RevocationHttp()
         timestamps = TimestampHttp(timestamp.url, timeout=timestamp.timeout) if timestamp.url else None
         outside = Outside(
@@ -72,6 +73,7 @@ class Daemon:
             store=FileStore(config.state.directory),
             secrets=self._secrets,
             prompter=self._dialogs,
+            people=Accounts(),
             sources=sources if sources is not None else (PcscReaders(),),
             listen=self._listen,
             peer_of=peer_of,
@@ -89,6 +91,7 @@ class Daemon:
                 Outer("revocation", stopping=revocation.close),
                 *([Outer("timestamps", stopping=timestamps.close)] if timestamps else []),
             ),
+            tells_who_sits_here=True,
         )
         self.parts = assemble(config, outside)
 
@@ -164,6 +167,10 @@ class Daemon:
         sessions = self.parts.sessions
         change = sessions.unlock_where if event is DesktopEvent.UNLOCK else sessions.lock_where
         change(lambda session: uid in (None, session.caller.peer.uid))
+
+    def _desktops_changed(self, desktops: Desktops | None) -> None:
+        """Rule 12: the readers belong to whoever sits at the machine now."""
+        self.parts.readers.owners.seated(desktops.seated if desktops else None)
 
 
 async def run(config: Config, sources: Sequence[ReaderSource] | None = None, authorities: Sequence[bytes] = ()) -> None:

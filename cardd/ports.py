@@ -135,6 +135,18 @@ class ReaderListener(Protocol):
         ...
 
 
+class People(Protocol):
+    """The machine's accounts."""
+
+    def name(self, uid: int) -> str | None:
+        """The name of this OS user; None for one that has none."""
+        ...
+
+    def only_one(self) -> int | None:
+        """The only person who has an account here; None where there are several, or none."""
+        ...
+
+
 class ReaderSource(Protocol):
     """A technology that brings readers: PC/SC, PKCS#11 modules, key files, or the simulator in process."""
 

@@ -32,28 +32,28 @@ async def list_readers(call: Call) -> Reply:
 
 
 def reader_answers(call: Call) -> list[ReaderAnswer]:
-    """Return the reader slots for the API. Raises PcscUnavailable."""
-    states = call.parts.readers.readers()
+    """Return the reader slots for the API. Raises ReaderNotYours, PcscUnavailable."""
+    states = call.parts.readers.of(call.caller).readers()
     return [ReaderAnswer(state.reader.name, state.card.id if state.card else None) for state in states]
 
 
 async def list_cards(call: Call) -> Reply:
     """Return the inserted cards; with ``?pin=true`` each is opened and asked for the state of its PIN."""
-    answers = card_answers(call)
+    cards = call.parts.readers.of(call.caller).cards()
+    answers = [_card_answer(card) for card in cards]
     if call.query.get("pin") == "true":
-        cards = call.parts.readers.cards()
         await asyncio.gather(*(_add_pin(card, answer) for card, answer in zip(cards, answers, strict=True)))
     return Reply(body=CardsAnswer(answers))
 
 
 def card_answers(call: Call) -> list[CardAnswer]:
-    """Return the cards for the API, without asking them anything. Raises PcscUnavailable."""
-    return [_card_answer(card) for card in call.parts.readers.cards()]
+    """Return the cards for the API, without asking them anything. Raises ReaderNotYours, PcscUnavailable."""
+    return [_card_answer(card) for card in call.parts.readers.of(call.caller).cards()]
 
 
 async def certificates(call: Call) -> Reply:
     """Return the card's certificates and its holder, for a client that the user allows to see them."""
-    card = call.parts.readers.readable(call.path["id"])
+    card = call.parts.readers.of(call.caller).readable(call.path["id"])
     await call.parts.consents.reading(call.caller, card.id)
     found = await card.access.certificates()
     purposes = _purposes(await card.access.info())
@@ -112,11 +112,11 @@ def _certificate(found: CardCertificate, purpose: KeyPurpose) -> CertificateAnsw
 
 async def change_pin(call: Call, _: PinBody) -> Reply:
     """Have the user change the PIN; sessions opened with the old one are closed."""
-    await call.parts.pin_life.change(call.caller, call.parts.readers.choose(call.path["id"]))
+    await call.parts.pin_life.change(call.caller, call.parts.readers.of(call.caller).choose(call.path["id"]))
     return Reply(204)
 
 
 async def unblock_pin(call: Call, _: PinBody) -> Reply:
     """Have the user unblock the PIN: the card has a new one and all its tries."""
-    await call.parts.pin_life.unblock(call.caller, call.parts.readers.choose(call.path["id"]))
+    await call.parts.pin_life.unblock(call.caller, call.parts.readers.of(call.caller).choose(call.path["id"]))
     return Reply(204)

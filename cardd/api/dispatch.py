@@ -12,6 +12,7 @@ from aiohttp import web
 from msgspec import Struct
 from msgspec.json import Encoder
 
+from cardd.api.access import anyone
 from cardd.api.bodies import Bodies
 from cardd.api.call import Call, ConnectionInfo, OnHangUp, Page, Reply
 from cardd.api.idempotency import Ledger
@@ -20,7 +21,15 @@ from cardd.api.parts import ApiLimits, Parts
 from cardd.api.problems import MEDIA_TYPE, TERSE, problem
 from cardd.api.router import AnyReply, Route, Router
 from cardd.core.presence import Presence, waited_for_by
-from cardd.errors import CallerLeft, CarddError, Forbidden, InternalError, InvalidRequest, TooManyRequests
+from cardd.errors import (
+    CallerLeft,
+    CarddError,
+    Forbidden,
+    InternalError,
+    InvalidRequest,
+    ReaderNotYours,
+    TooManyRequests,
+)
 from cardd.model import CallerKey, CallerKind
 
 PARAMETERS_MAX = 16
@@ -106,6 +115,8 @@ class Dispatcher:
             headers=headers,
             on_hang_up=on_hang_up,
         )
+        if route.access is not anyone:
+            await self._parts.readers.owners.settle()
         route.access(call)
         if call.who is not None and call.who.kind is not CallerKind.LOCAL:
             connection.has_client = True
@@ -116,6 +127,13 @@ class Dispatcher:
                 return await self._run(route, call, raw, presence)
 
     async def _run(self, route: Route, call: Call, raw: bytes, presence: Presence) -> AnyReply:
+        try:
+            return await self._run_once(route, call, raw, presence)
+        except ReaderNotYours:
+            await self._parts.readers.owners.record_refusal(call.caller)
+            raise
+
+    async def _run_once(self, route: Route, call: Call, raw: bytes, presence: Presence) -> AnyReply:
         keys = call.http.headers.getall("Idempotency-Key", ())
         if not keys or not route.idempotent:
             return await route.run(call, raw)

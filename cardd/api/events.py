@@ -20,7 +20,7 @@ from cardd.api.call import Call
 from cardd.api.cards import card_answers, reader_answers
 from cardd.api.schemas.workstation import Hello, Told
 from cardd.core.events import Subscription
-from cardd.errors import InvalidRequest, PcscUnavailable
+from cardd.errors import InvalidRequest, PcscUnavailable, ReaderNotYours
 from cardd.model import Event
 
 MESSAGE_MAX = 1024
@@ -69,7 +69,8 @@ async def _hear(socket: web.WebSocketResponse) -> None:
 
 
 def _subscribe(call: Call) -> Subscription:
-    subscription = call.parts.events.subscribe(call.caller.key)
+    public = call.parts.readers.of(call.caller).is_owner  # what is told to nobody by name is about the readers
+    subscription = call.parts.events.subscribe(call.caller.key, public=public)
     subscription.offer(_hello(call))
     return subscription
 
@@ -80,7 +81,9 @@ def _hello(call: Call) -> Event:
         hello = Hello(True, reader_answers(call), card_answers(call))
     except PcscUnavailable:
         hello = Hello(False, [], [])
-    return Event("hello", to_builtins(hello))
+    except ReaderNotYours:
+        hello = Hello(True, [], [])
+    return Event("hello", to_builtins(hello), to=call.caller.key)
 
 
 async def server_sent(call: Call, subscribe: Callable[[], Subscription]) -> web.StreamResponse:

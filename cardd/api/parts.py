@@ -11,8 +11,8 @@ from cardd.core.clients import Clients
 from cardd.core.consents import Consents
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
+from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinLife
-from cardd.core.readers import Readers
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes
@@ -48,7 +48,7 @@ class Parts:
     """
 
     lifecycle: Lifecycle
-    readers: Readers
+    readers: OwnedReaders
     sessions: Sessions
     clients: Clients
     consents: Consents

@@ -29,7 +29,7 @@ ECPS_CHECK_BODY = Shape(EcpsCheckBody)
 async def show(call: Call) -> Reply:
     """Return that the daemon is here, and whether there are readers; nothing of this workstation."""
     try:
-        ready = bool(call.parts.readers.readers())
+        ready = bool(call.parts.readers.every.readers())
     except PcscUnavailable:
         ready = False
     body = StatusAnswer("cardd", call.parts.version, "ready" if ready else "no_readers")
@@ -52,7 +52,7 @@ def _proof(call: Call) -> dict[str, str]:
 async def methods(call: Call) -> Reply:
     """Return each login method with its state; with ``?use=`` the best for that use first, each with its reasons."""
     language = language_of(call.http.headers.get("Accept-Language"))
-    states = await call.parts.methods.states()
+    states = await call.parts.methods.states(call.caller)
     answers = [_described(state, language) for state in states]
     if "use" not in call.query:
         body = MethodsAnswer(answers)

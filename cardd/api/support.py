@@ -9,6 +9,7 @@ from cardd.api.call import Call, Reply, Shape
 from cardd.api.events import server_sent
 from cardd.api.schemas.workstation import EnrolmentAnswer, SupportAnswer, SupportBody, TraceBody
 from cardd.core.support import Privilege
+from cardd.errors import ReaderNotYours
 
 SUPPORT_BODY = Shape(SupportBody)
 
@@ -42,9 +43,11 @@ async def remove(call: Call) -> Reply:
 async def trace(call: Call, body: TraceBody) -> web.StreamResponse:
     """Send the exchanges with the cards as they happen.
 
-    The full trace names the holder: for administrators, recorded, with a code of support.
+    The full trace names the holder: for administrators, recorded, with a code of support. Raises ReaderNotYours.
     """
+    if not call.parts.readers.of(call.caller).is_owner:
+        raise ReaderNotYours
     if body.full:
         administrator(call)
         await call.parts.support.demand(Privilege.TRACE_FULL, call.caller, call.support_code)
-    return await server_sent(call, lambda: call.parts.trace.follow(full=body.full))
+    return await server_sent(call, lambda: call.parts.trace.follow(call.caller.key, full=body.full))

@@ -5,9 +5,23 @@ about them: only the programs, ``cardd`` and ``cardctl``, import those two.
 """
 
 from cardd.config.services import Dmp, Exchange, Psc, Timestamp, Trust, Upstream
-from cardd.config.settings import Audit, Card, Config, Consent, Csa, Listen, Prompt, SessionRules, State, Support, Web
+from cardd.config.settings import (
+    Access,
+    Audit,
+    Card,
+    Config,
+    Consent,
+    Csa,
+    Listen,
+    Prompt,
+    SessionRules,
+    State,
+    Support,
+    Web,
+)
 
 __all__ = [
+    "Access",
     "Audit",
     "Card",
     "Config",

@@ -98,6 +98,20 @@ class Web(Section, frozen=True):
             yield "allowed_origins", Unfit("insecure_origin", insecure[0])
 
 
+class Access(Section, frozen=True):
+    """Whose the readers are, beside the user who sits at the machine."""
+
+    owners: Annotated[
+        tuple[Word, ...],
+        Meta(
+            description=N_(
+                "OS users, by name or number, who may use the readers without sitting at this machine (remote "
+                "desktops, services); “*” for all."
+            )
+        ),
+    ] = ()
+
+
 class SessionRules(Section, frozen=True):
     """How long a session lives, and what becomes of the PIN."""
 
@@ -258,6 +272,7 @@ class Config(Struct, frozen=True, kw_only=True):
     state: State = State()
     prompt: Prompt = Prompt()
     web: Web = Web()
+    access: Access = Access()
     session: SessionRules = SessionRules()
     card: Card = Card()
     consent: Consent = Consent()

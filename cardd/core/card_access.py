@@ -68,7 +68,7 @@ class CardAccess:
     After a login of ours the tries are known to be whole for ``tries_known`` seconds; later they are read before a held
     PIN is sent. ``linger`` is how many seconds after its last use a card that no session needs stays connected to.
     ``replaced`` is called when the card has gone mute after it had been opened, or turned out to be another one: no
-    sensor told, and what was known of it is void.
+    sensor told, and what was known of it is void. ``admit`` raises for a caller who may present no code to the card.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class CardAccess:
         tries_known: float = TRIES_KNOWN,
         linger: float = LINGER,
         replaced: Callable[[CardAccess], None] = lambda _: None,
+        admit: Callable[[CallerKey], None] = lambda _: None,
     ) -> None:
         self._tries_known = tries_known
         self._reader = reader
@@ -90,6 +91,7 @@ class CardAccess:
         self._linger = linger
         self._timeout = timeout
         self._replaced = replaced
+        self._admit = admit
         self._lock = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._background = Background()
@@ -143,6 +145,8 @@ class CardAccess:
         is cancelled does not tear the card out of its operation. Raises what the reader, the card and ``work`` raise;
         LastTryRefused when a PIN not yet accepted would spend the last try unasked.
         """
+        if login and login.caller and not login.accepted:
+            self._admit(login.caller)
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         timeout = self._timeout + (TURN if isinstance(work, InPieces) else 0.0)
         if login and login.pin is None:
@@ -151,11 +155,14 @@ class CardAccess:
         return await answer
 
     def ensure_presentable(self, caller: CallerKey) -> None:
-        """Raises PinBackOff while this caller may present no code to this card: then nobody is asked for one."""
+        """Raises PinBackOff, or what ``admit`` raises, while this caller may present no code: then nobody is asked."""
+        self._admit(caller)
         self._guard.check(self._name, caller)
 
     async def change_pin(self, login: HolderVerification, new: Secret | None) -> None:
         """Replace the PIN of ``login``, which the card has accepted. Raises as ``use``, and as ``Card.change_pin``."""
+        if login.caller:
+            self._admit(login.caller)
 
         def change(card: Card) -> None:
             with self._guard.presenting(self._name, login.caller):
@@ -165,6 +172,7 @@ class CardAccess:
 
     async def unblock_pin(self, puk: Secret, new: Secret, caller: CallerKey) -> None:
         """Set a new PIN with the PUK. Raises as ``use``, and as ``Card.unblock_pin``."""
+        self._admit(caller)
 
         def unblock(card: Card) -> None:
             with self._guard.presenting(self._name, caller):

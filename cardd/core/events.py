@@ -14,8 +14,9 @@ QUEUE_MAX = 256
 class Subscription:
     """One listener's queue of events; it ends when the listener leaves, was too slow, or the bus closes."""
 
-    def __init__(self, caller: CallerKey | None, leave: Callable[[Subscription], None]) -> None:
+    def __init__(self, caller: CallerKey | None, leave: Callable[[Subscription], None], *, public: bool) -> None:
         self.caller = caller
+        self._public = public
         self._leave = leave
         self._events: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -23,7 +24,8 @@ class Subscription:
 
     def offer(self, event: Event) -> None:
         """Queue the event when it is for this listener; a full queue ends the subscription, never blocks the core."""
-        if event.to not in (None, self.caller) or self._ended:
+        is_for_us = self._public if event.to is None else event.to == self.caller
+        if not is_for_us or self._ended:
             return
         if len(self._events) >= QUEUE_MAX:
             self.end()
@@ -60,9 +62,9 @@ class EventBus:
         for subscription in tuple(self._subscriptions):
             subscription.offer(event)
 
-    def subscribe(self, caller: CallerKey | None) -> Subscription:
-        """A new listener that gets public events and those addressed to ``caller``; without one, public ones only."""
-        subscription = Subscription(caller, self._left)
+    def subscribe(self, caller: CallerKey | None, *, public: bool = True) -> Subscription:
+        """A new listener that gets the events addressed to ``caller``, and, if ``public``, those to nobody else."""
+        subscription = Subscription(caller, self._left, public=public)
         self._subscriptions.append(subscription)
         return subscription
 
@@ -77,8 +79,13 @@ class EventBus:
 
     def close(self) -> None:
         """End every subscription: the daemon stops."""
+        self.end_where(lambda _: True)
+
+    def end_where(self, condition: Callable[[Subscription], bool]) -> None:
+        """End every subscription for which the condition holds."""
         for subscription in tuple(self._subscriptions):
-            subscription.end()
+            if condition(subscription):
+                subscription.end()
 
     def _left(self, subscription: Subscription) -> None:
         if subscription in self._subscriptions:

@@ -32,10 +32,11 @@ from cardd.errors import (
     CardUnsupported,
     PcscUnavailable,
 )
-from cardd.model import CardKind, Event
+from cardd.model import CallerKey, CardKind, Event
 from cardd.ports import LeftReaders, Reader, ReaderSource, SourceSettings, Token
 
 Problems = Mapping[CardKind, Callable[[], CardError]]
+Admit = Callable[[CallerKey, "InsertedCard"], None]
 
 UNREADABLE: Problems = {
     CardKind.VITALE: CardIsVitale,
@@ -100,7 +101,8 @@ class ReaderState:
 class Readers:
     """Implements ``ports.ReaderListener`` for its ``sources``; the rest of the core asks it for cards.
 
-    ``tokens`` are the settings of the sources that are found when the readers are watched.
+    ``tokens`` are the settings of the sources that are found when the readers are watched; ``admit`` raises for a
+    caller who may not present a code to a card.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class Readers:
         rules: CardRules,
         *,
         guard: PinGuard,
+        admit: Admit = lambda _caller, _card: None,
         sources: Sequence[ReaderSource] = (),
         tokens: SourceSettings = NO_TOKENS,
     ) -> None:
@@ -121,6 +124,7 @@ class Readers:
         self._lifecycle = lifecycle
         self._rules = rules
         self._guard = guard
+        self._admit = admit
         self._sources = sources
         self._tokens = tokens
         self._started: list[ReaderSource] = []
@@ -252,6 +256,7 @@ class Readers:
             timeout=self._rules.timeout,
             linger=LINGER if atr else math.inf,  # nobody else waits for a token
             replaced=partial(self._card_replaced, name),
+            admit=partial(self._admit_to, name),
         )
         card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access, slot)
         self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": kind.value}))
@@ -263,6 +268,11 @@ class Readers:
         if state and (card := state.card) and card.access is access:
             self.card_removed(name)
             self._insert(name, card.atr, card.kind, card.slot)
+
+    def _admit_to(self, name: str, caller: CallerKey) -> None:
+        state = self._readers.get(name)
+        if state and state.card:
+            self._admit(caller, state.card)
 
     def _leave_readers(self) -> None:
         """Tell the sources of tokens which cards are left to them: a native driver's is never touched by a module."""

@@ -1,7 +1,8 @@
 """What goes to the cards and what comes back, for support to watch while it happens; nothing of it is kept.
 
-Everyone who follows learns which command went to which reader, how long its data and its answer were, the status word
-and the time that it took. The full trace has data and answers too: what stands in the card's files, names its holder.
+Whoever owns the readers may follow, and learns which command went to which reader, how long its data and its answer
+were, the status word and the time that it took. The full trace has data and answers too: what stands in the card's
+files, names its holder.
 No trace has a code (rule 1): what is sent as a secret never comes by here, and the data of a command that presents or
 sets a code is left out also where a driver sends it as any other.
 """
@@ -17,7 +18,7 @@ from cardd.apdu import Command, Protocol, Response
 from cardd.core.events import EventBus, Subscription
 from cardd.driver import Channel
 from cardd.errors import CarddError
-from cardd.model import Event, JsonValue, PinInfo
+from cardd.model import CallerKey, Event, JsonValue, PinInfo
 from cardd.ports import Clock
 from cardd.secret import Secret
 from cardd.worker import post
@@ -55,10 +56,15 @@ class Trace:
         """Whether anybody watches; asked on the readers' threads."""
         return self._short.has_listeners or self._full.has_listeners
 
-    def follow(self, *, full: bool) -> Subscription:
+    @property
+    def buses(self) -> tuple[EventBus, ...]:
+        """Where its followers are subscribed."""
+        return self._short, self._full
+
+    def follow(self, caller: CallerKey, *, full: bool) -> Subscription:
         """Every exchange from now on, as events ``exchange``; for ``full`` see above."""
         self._loop = asyncio.get_running_loop()
-        return (self._full if full else self._short).subscribe(None)
+        return (self._full if full else self._short).subscribe(caller)
 
     def exchanged(
         self, reader: str, command: Command, seconds: float, outcome: Response | str, *, begins: bool

@@ -30,7 +30,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · PukWrong
                 · PukRefused
         · ReaderError (card.py)
-            · PcscUnavailable, ReaderGone, ReaderBusy, ModuleFailed
+            · PcscUnavailable, ReaderGone, ReaderBusy, ReaderNotYours, ModuleFailed
         · CardError (card.py)
             · CardUnknown, CardAbsent, CardAmbiguous, CardRemoved, CardReset, CardUnrecognised, CardIsVitale,
               CardContactless, CardUnsupported, CardMute, CardTimeout, CardGarbled, CardRefused, PinRequired,

@@ -46,6 +46,19 @@ class ReaderBusy(ReaderError):
     reader: str
 
 
+class ReaderNotYours(ReaderError):
+    """The caller's OS user does not own the readers now, and has no session on the card."""
+
+    code = "reader.not_yours"
+    status = 403
+    title = N_("Readers of another user")
+    detail = N_("The readers and cards belong to whoever sits at this workstation, which this user does not.")
+    remedy = N_(
+        "Log in at the workstation's own screen. A remote user or a service is named by an administrator in the "
+        "configuration (access.owners)."
+    )
+
+
 class ModuleFailed(ReaderError):
     """A PKCS#11 module's process ended, crashed or hung; it is started anew."""
 

@@ -15,8 +15,9 @@ from typing import Protocol
 
 from cardd.core.asking import Asking
 from cardd.core.consents import Consents
+from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinEntry
-from cardd.core.readers import InsertedCard, Readers
+from cardd.core.readers import InsertedCard
 from cardd.core.recording import entry_of
 from cardd.core.sessions import Credential, Session, Sessions, new_session_id
 from cardd.errors import (
@@ -27,6 +28,7 @@ from cardd.errors import (
     ConsentRefused,
     MethodUnavailable,
     PromptUnavailable,
+    ReaderNotYours,
     SessionError,
     StateUnavailable,
     TooManyRequests,
@@ -48,20 +50,21 @@ SESSIONS_MAX = 16
 class CardChoice:
     """The choice among several cards that can serve; the user is asked if the request wants that."""
 
-    def __init__(self, readers: Readers, asking: Asking) -> None:
+    def __init__(self, readers: OwnedReaders, asking: Asking) -> None:
         self._readers = readers
         self._asking = asking
 
     async def choose(self, caller: Caller, card_id: str | None) -> InsertedCard:
-        """Return the card to use. Raises what ``Readers.choose`` raises; ConsentRefused when the user takes none.
+        """Return the card to use. Raises what ``CallersReaders.choose`` raises; ConsentRefused when none is taken.
 
         CardAmbiguous is raised for a request that names none and leaves no choice to the user, and where nobody can be
         asked.
         """
+        readers = self._readers.of(caller)
         if card_id != ASK:
-            return self._readers.choose(card_id)
+            return readers.choose(card_id)
         try:
-            return self._readers.choose(None)
+            return readers.choose(None)
         except CardAmbiguous as several:
             try:
                 return await self._pick(caller, several.cards)
@@ -69,8 +72,9 @@ class CardChoice:
                 raise several from None
 
     async def _pick(self, caller: Caller, cards: tuple[str, ...]) -> InsertedCard:
+        readers = self._readers.of(caller)
         for identifier in cycle(cards):
-            card = self._readers.choose(identifier)
+            card = readers.choose(identifier)
             params: dict[str, str | int] = {"client": caller.name, "card": card.kind.value, "reader": card.reader}
             params |= await _holder(card)
             question = Question("card", caller.peer.uid, params, third=Choice.ANOTHER, caller=caller.key)
@@ -80,7 +84,7 @@ class CardChoice:
                 case Choice.ANOTHER:
                     continue
                 case _:
-                    return self._readers.choose(identifier)
+                    return readers.choose(identifier)
         raise CardAmbiguous(cards)
 
 
@@ -120,7 +124,7 @@ class CardLogin:
 
     def __init__(
         self,
-        readers: Readers,
+        readers: OwnedReaders,
         sessions: Sessions,
         pins: PinEntry,
         consents: Consents,
@@ -149,6 +153,8 @@ class CardLogin:
         entry = entry_of(caller, "session.open", session=session_id)
         try:
             return await self._open(caller, method, session_id, entry)
+        except ReaderNotYours:
+            raise  # recorded for every request alike
         except CarddError as error:
             with contextlib.suppress(AuditUnavailable, StateUnavailable):
                 await self._audit.append(replace(entry, outcome=Outcome.REFUSED, code=error.code))
@@ -164,7 +170,7 @@ class CardLogin:
             identity = method.identify(proof.certificate)
             who = person_of(identity) if identity.is_declared else None  # a card's certificate tells
             await self._audit.append(replace(entry, certificate=proof.serial, consent=consent, document=who))
-            self._readers.card(card.id)  # it may have left while the row was written
+            self._readers.of(caller).card(card.id)  # it may have left, or its user, while the row was written
             session, token = self._sessions.open(
                 session_id=session_id,
                 caller=caller,

@@ -16,8 +16,9 @@ from typing import TypeVar
 
 from cardd.core.card_work import HolderVerification
 from cardd.core.lifecycle import Part
+from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinEntry
-from cardd.core.readers import InsertedCard, Readers
+from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
 from cardd.errors import (
@@ -47,7 +48,7 @@ class CsaLogin:
     """The login with the organisation's key files, or with its PKCS#11 token of the label ``token``."""
 
     def __init__(
-        self, login: CardLogin, readers: Readers, secrets: SecretStore, expiry: ExpiryWatch, *, token: str | None
+        self, login: CardLogin, readers: OwnedReaders, secrets: SecretStore, expiry: ExpiryWatch, *, token: str | None
     ) -> None:
         self._login = login
         self._readers = readers
@@ -61,18 +62,27 @@ class CsaLogin:
         The password comes from systemd's credential or the keyring's entry ``csa``, and is asked for otherwise. Raises
         MethodUnavailable when no organisation's certificate is configured, and what ``CardLogin.open`` raises.
         """
-        method = Method(CSA, self.card, partial(acting_identity, acting=acting), self.password)
+        method = Method(CSA, partial(self.card, caller), partial(acting_identity, acting=acting), self.password)
         session, token = await self._login.open(caller, method)
         self._expiry.note({each.serial: facts_of(each.certificate).not_after for each in session.credentials.values()})
         return session, token
 
-    async def card(self) -> InsertedCard:
-        """Return the organisation's keys. Raises MethodUnavailable."""
+    async def card(self, caller: Caller | None) -> InsertedCard:
+        """Return the organisation's keys; ``caller`` None is the daemon itself.
+
+        Raises MethodUnavailable; ReaderNotYours where they may be a token in a reader that is not the caller's.
+        """
         with contextlib.suppress(PcscUnavailable):  # which the organisation's keys do not need
-            for card in self._readers.cards():
+            for card in self._cards(caller):
                 if await self.owns(card):
                     return card
         raise MethodUnavailable(method=CSA, why="no_organisation")
+
+    def _cards(self, caller: Caller | None) -> list[InsertedCard]:
+        if caller is None:
+            return self._readers.every.cards()
+        readers = self._readers.of(caller)
+        return readers.cards() if self._token else readers.visible()
 
     async def owns(self, card: InsertedCard) -> bool:
         """Return whether these keys are the organisation's."""
@@ -112,10 +122,10 @@ class OrganisationKey(Part):
         self._given: dict[str, Secret] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
-    async def card(self) -> InsertedCard:
-        """Return where the keys are. Raises AssertionOrganisationMissing."""
+    async def card(self, caller: Caller) -> InsertedCard:
+        """Return where the keys are. Raises AssertionOrganisationMissing, ReaderNotYours."""
         try:
-            return await self._csa.card()
+            return await self._csa.card(caller)
         except MethodUnavailable as none:
             raise AssertionOrganisationMissing from none
 
@@ -127,8 +137,8 @@ class OrganisationKey(Part):
         Raises AssertionOrganisationMissing where there is no such key, what ``Sessions.ensure_usable`` raises, and the
         errors of PIN and card.
         """
-        card = await self.card()
         caller = session.caller
+        card = await self.card(caller)
 
         def unless_ended(opened: Card) -> T:
             self._sessions.ensure_usable(session)
@@ -195,7 +205,7 @@ async def service_key(csa: CsaLogin) -> ServiceKey:
     Raises MethodUnavailable where no organisation's certificate is, PscIncomplete without its password, CardIncomplete
     without an authentication key.
     """
-    card = await csa.card()
+    card = await csa.card(None)
     credential = await _use(csa, card, lambda opened: _credential(opened, KeyPurpose.AUTHENTICATION))
     if credential is None:
         raise CardIncomplete(what="certificate")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from cardd.core.readers import Readers
+from cardd.core.owners import OwnedReaders
 from cardd.errors import AssertionOrganisationMissing, CardAmbiguous, CarddError, MethodUnavailable
 from cardd.i18n import N_, Domain
 from cardd.identity.card_login import CPX
@@ -19,7 +19,7 @@ from cardd.identity.csa import CSA, CsaLogin
 from cardd.identity.ecps.provider import METHOD as ECPS
 from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import Expiring, ExpiryWatch
-from cardd.model import KeyPurpose
+from cardd.model import Caller, KeyPurpose
 
 _ = Domain("advice")
 
@@ -40,23 +40,23 @@ class MethodState:
 class Methods:
     """The state of each login method, from the readers and the configuration; no person is asked."""
 
-    def __init__(self, readers: Readers, csa: CsaLogin, ecps: EcpsLogins, expiry: ExpiryWatch) -> None:
+    def __init__(self, readers: OwnedReaders, csa: CsaLogin, ecps: EcpsLogins, expiry: ExpiryWatch) -> None:
         self._readers = readers
         self._csa = csa
         self._ecps = ecps
         self._expiry = expiry
 
-    async def states(self) -> list[MethodState]:
-        """Return the state of every method."""
+    async def states(self, caller: Caller) -> list[MethodState]:
+        """Return the state of every method, as it is for this caller."""
         return [
-            MethodState(CPX, await self._cpx()),
-            await self._organisation(),
+            MethodState(CPX, await self._cpx(caller)),
+            await self._organisation(caller),
             MethodState(ECPS, await self._ecps.connection.problem()),
         ]
 
-    async def _cpx(self) -> CarddError | None:
+    async def _cpx(self, caller: Caller) -> CarddError | None:
         try:
-            if await self._csa.owns(self._readers.choose(None)):
+            if await self._csa.owns(self._readers.of(caller).choose(None)):
                 return MethodUnavailable(method=CPX, why="organisation_s")
         except CardAmbiguous:
             return None  # the user picks one
@@ -64,10 +64,10 @@ class Methods:
             return error
         return None
 
-    async def _organisation(self) -> MethodState:
+    async def _organisation(self, caller: Caller) -> MethodState:
         state = MethodState(CSA, None, self._expiry.expiring())
         try:
-            info = await (await self._csa.card()).access.info()
+            info = await (await self._csa.card(caller)).access.info()
         except CarddError as error:
             return replace(state, problem=error)
         return state if info.key(KeyPurpose.SIGNATURE) else replace(state, lack=AssertionOrganisationMissing())

@@ -58,7 +58,7 @@ class ClientCertificates:
             await self._agreed(session, upstream)
             return credential
         try:
-            await self.organisation.card()
+            await self.organisation.card(session.caller)
             await self._agreed(session, upstream)
             return await self.organisation.use(session, lambda _, found: found, KeyPurpose.AUTHENTICATION)
         except AssertionOrganisationMissing:

@@ -1,4 +1,4 @@
-"""Sleep and screen locks, as systemd-logind tells them on the system bus (rule 7).
+"""Sleep, screen locks and who sits at the machine, as systemd-logind tells them on the system bus (rules 7 and 12).
 
 A workstation may have no bus or no logind: the watch is off then, and ``state`` tells doctor. dbus-fast is loaded when
 the watch starts, on a thread of its own: no answer of the daemon waits for it.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,22 @@ class DesktopEvent(StrEnum):
     UNLOCK = "unlock"
 
 
+@dataclass(frozen=True, slots=True)
+class Desktops:
+    """Who is at the machine: the users of active local sessions, and the graphical sessions, each with its user.
+
+    ``active`` are those sessions that show on a seat's screen; ``main`` is the one of each user to which whatever
+    belongs to no single session counts, such as what the user's own service manager starts.
+    """
+
+    seated: frozenset[int] = frozenset()
+    sessions: Mapping[str, int] = field(default_factory=dict)
+    active: frozenset[str] = frozenset()
+    main: Mapping[int, str] = field(default_factory=dict)
+
+
 Notify = Callable[[DesktopEvent, int | None], None]
+NotifyDesktops = Callable[[Desktops | None], None]
 
 
 class WatchState(StrEnum):
@@ -48,13 +64,19 @@ class Logind:
     """The watch on logind: calls ``notify`` on the event loop with what happened and whose desktop it was.
 
     The user is None where the event concerns every desktop. One lock may be told twice (as the order to lock, and by
-    the locker itself): both count, none is awaited. ``address`` is the bus, the machine's system bus when None.
+    the locker itself): both count, none is awaited. ``desktops_changed`` is told who is at the machine, at first and
+    whenever that changes; None when there is no logind to tell. While logind is away for a moment, what it told last
+    holds. ``address`` is the bus, the machine's system bus when None.
     """
 
-    def __init__(self, notify: Notify, *, address: str | None = None) -> None:
+    def __init__(
+        self, notify: Notify, desktops_changed: NotifyDesktops = lambda _: None, *, address: str | None = None
+    ) -> None:
         self._notify = notify
+        self._desktops_changed = desktops_changed
         self._address = address
         self._task: asyncio.Task[None] | None = None
+        self._was_there = False
         self.state = WatchState.OFF
 
     async def start(self) -> None:
@@ -71,25 +93,30 @@ class Logind:
     async def _run(self) -> None:
         if self._address is None and not _has_system_bus():
             self.state = WatchState.NO_BUS
+            self._desktops_changed(None)
             return
         opened = await asyncio.to_thread(_load)
         found = False
         delay = FIRST_DELAY
         while True:
             try:
-                async with opened(self._notify, self._owner_changed, self._address) as bus:
+                async with opened(self._notify, self._desktops_changed, self._owner_changed, self._address) as bus:
                     found, delay = True, FIRST_DELAY
                     await bus.wait_closed()
             except ConnectionError as error:
                 log.info("the system bus cannot be used: %s", error)
                 if not found:
                     self.state = WatchState.NO_BUS
+                    self._desktops_changed(None)
                     return
             self.state = WatchState.RECONNECTING
             await asyncio.sleep(delay)
             delay = min(2 * delay, LONGEST_DELAY)
 
     def _owner_changed(self, there: bool) -> None:
+        self._was_there |= there
+        if not self._was_there:
+            self._desktops_changed(None)
         self.state = WatchState.WATCHING if there else WatchState.NO_LOGIND
 
 

@@ -1,4 +1,4 @@
-"""One connection to the bus that logind is on: its signals, and which session is whose (org.freedesktop.login1(5)).
+"""One connection to the bus that logind is on: its signals, and who is at the machine (org.freedesktop.login1(5)).
 
 Only messages of login1's present owner count: any program of the bus may send us a signal of that name.
 """
@@ -14,7 +14,7 @@ from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError, InvalidMessageError
 
-from cardd.system.logind import DesktopEvent, Notify
+from cardd.system.logind import DesktopEvent, Desktops, Notify, NotifyDesktops
 
 BUS = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"
@@ -23,13 +23,19 @@ LOGIND = "org.freedesktop.login1"
 MANAGER = "org.freedesktop.login1.Manager"
 MANAGER_PATH = "/org/freedesktop/login1"
 SESSION = "org.freedesktop.login1.Session"
+SEAT = "org.freedesktop.login1.Seat"
+USER = "org.freedesktop.login1.User"
 RULES = (
     f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{LOGIND}'",
-    f"type='signal',sender='{LOGIND}',interface='{MANAGER}',member='PrepareForSleep'",
-    f"type='signal',sender='{LOGIND}',interface='{MANAGER}',member='SessionRemoved'",
+    f"type='signal',sender='{LOGIND}',interface='{MANAGER}'",
     f"type='signal',sender='{LOGIND}',interface='{SESSION}'",
     f"type='signal',sender='{LOGIND}',interface='{PROPERTIES}',arg0='{SESSION}'",
+    f"type='signal',sender='{LOGIND}',interface='{PROPERTIES}',arg0='{SEAT}'",
 )
+COME_AND_GO = ("SessionNew", "SessionRemoved", "SeatNew", "SeatRemoved")
+GRAPHICAL = ("x11", "wayland", "mir")
+PERSON = "user"  # how the class of a person's session begins; others are greeters, lock screens, managers'
+NONE = "/"  # the path of no session
 TIMEOUT = 10.0
 FAULTS = (OSError, EOFError, AuthError, DBusError, InvalidAddressError, InvalidMessageError)
 
@@ -40,8 +46,17 @@ class LogindBus:
     ``owner_changed`` is told whether logind is on the bus, at first and whenever that changes.
     """
 
-    def __init__(self, notify: Notify, owner_changed: Callable[[bool], None], address: str | None) -> None:
+    def __init__(
+        self,
+        notify: Notify,
+        desktops_changed: NotifyDesktops,
+        owner_changed: Callable[[bool], None],
+        address: str | None,
+    ) -> None:
         self._notify = notify
+        self._desktops_changed = desktops_changed
+        self._has_changed = False
+        self._learning: asyncio.Task[None] | None = None
         self._owner_changed = owner_changed
         self._address = address
         self._owner: str | None = None
@@ -90,6 +105,7 @@ class LogindBus:
         self._owner_changed(owner is not None)
         if owner:
             self._spawn(self._learn_sessions())
+            self._learn_again()
 
     def _receive(self, message: Message) -> None:
         if message.message_type is not MessageType.SIGNAL:
@@ -101,6 +117,8 @@ class LogindBus:
 
     def _signal(self, message: Message) -> None:
         session = str(message.path)
+        if message.member in COME_AND_GO or _tells_of_desktops(message):
+            self._learn_again()
         match str(message.interface).rpartition(".")[2], message.member:
             case "Manager", "PrepareForSleep" if message.body[0]:
                 self._notify(DesktopEvent.SUSPEND, None)
@@ -132,11 +150,51 @@ class LogindBus:
             if await self._property(session, "LockedHint"):
                 self._notify(DesktopEvent.LOCK, uid)
 
-    async def _property(self, session: str, name: str) -> Any:
-        found: Variant = await self._call(LOGIND, session, PROPERTIES, "Get", "ss", SESSION, name)
+    def _learn_again(self) -> None:
+        """Ask who is at the machine, once more where it changes while the question is under way."""
+        self._has_changed = True
+        if self._learning is None or self._learning.done():
+            self._learning = self._spawn(self._learn_desktops())
+
+    async def _learn_desktops(self) -> None:
+        while self._has_changed:
+            self._has_changed = False
+            found = await self._desktops()
+            if not self._has_changed:
+                self._desktops_changed(found)
+
+    async def _desktops(self) -> Desktops:
+        sessions: dict[str, int] = {}
+        main: dict[int, str] = {}
+        seated: set[int] = set()
+        active: set[str] = set()
+        for identifier, uid, _, _, path in await self._call(LOGIND, MANAGER_PATH, MANAGER, "ListSessions"):
+            with contextlib.suppress(DBusError):  # it ended meanwhile, and that will be told
+                if await self._is_desktop(path):
+                    sessions[identifier] = uid
+        for _, seat in await self._call(LOGIND, MANAGER_PATH, MANAGER, "ListSeats"):
+            with contextlib.suppress(DBusError):
+                identifier, path = await self._property(seat, "ActiveSession", SEAT)
+                if path != NONE and await self._is_persons(path) and not await self._property(path, "Remote"):
+                    active.add(identifier)
+                    seated.add((await self._property(path, "User"))[0])
+        for uid in set(sessions.values()):
+            with contextlib.suppress(DBusError):
+                user = await self._call(LOGIND, MANAGER_PATH, MANAGER, "GetUser", "u", uid)
+                main[uid] = (await self._property(user, "Display", USER))[0]
+        return Desktops(frozenset(seated), sessions, frozenset(active), main)
+
+    async def _is_desktop(self, session: str) -> bool:
+        return await self._property(session, "Type") in GRAPHICAL and await self._is_persons(session)
+
+    async def _is_persons(self, session: str) -> bool:
+        return str(await self._property(session, "Class")).startswith(PERSON)
+
+    async def _property(self, path: str, name: str, interface: str = SESSION) -> Any:
+        found: Variant = await self._call(LOGIND, path, PROPERTIES, "Get", "ss", interface, name)
         return found.value
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         async def quietly() -> None:
             with contextlib.suppress(*FAULTS):  # the session or the bus went meanwhile: nothing is left to tell
                 await work
@@ -144,3 +202,13 @@ class LogindBus:
         task = asyncio.create_task(quietly())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _tells_of_desktops(message: Message) -> bool:
+    """Return whether properties changed that say who is at the machine."""
+    if message.member != "PropertiesChanged":
+        return False
+    interface, changed, invalidated = message.body
+    names = {*changed, *invalidated}
+    return interface == SEAT or bool(names & {"Active", "Type", "Class", "Remote"})

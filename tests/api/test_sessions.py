@@ -73,6 +73,7 @@ async def test_logout_closes_the_session_and_de_authenticates_the_card(api: Work
 
 async def test_cardctl_sees_and_closes_the_sessions_of_its_own_user(api: Workbench) -> None:
     api.uid = 1000
+    api.seat(1000)
     path, token = await api.logged_in()
     listed = await api.call("GET", "/v1/sessions", via="unix")
     assert f"/v1/sessions/{listed.text('sessions', 0, 'id')}" == path

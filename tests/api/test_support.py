@@ -122,9 +122,9 @@ async def test_a_locked_program_is_let_in_again_with_a_code_only(station: Workbe
     assert (await ask(station, "POST", lock)).status == 204
     station.clock.seconds += STEP
     assert (await ask(station, "DELETE", lock)).code == "support_code.required"
-    assert (await station.call("GET", "/v1/cards", bearer=secret)).code == "client.locked"
+    assert (await station.call("GET", "/v1/methods", bearer=secret)).code == "client.locked"
     assert (await ask(station, "DELETE", lock, phone.code(station.clock.now()))).status == 204
-    assert (await station.call("GET", "/v1/cards", bearer=secret)).status == 200
+    assert (await station.call("GET", "/v1/methods", bearer=secret)).status == 200
     assert rows(station)[-1:] == [("support.unlock", None)]
 
 

@@ -83,6 +83,7 @@ async def test_the_full_trace_has_what_was_sent_and_answered(api: Workbench) -> 
 
 async def test_the_full_trace_is_for_administrators_and_a_row_of_the_audit_log(api: Workbench) -> None:
     api.uid = 54321
+    api.seat(54321)
     for full, told in ((True, "support_code.administrator"), (False, None)):
         api.forget_connections()
         if told:

@@ -17,16 +17,11 @@ DOCTOR, OTHER = 1000, 1001
 FROM_PAGE = {"Origin": PAGE}
 
 
-def turn_to(api: Workbench, uid: int) -> None:
-    """Have this OS user make the next connections; those that are open stay the other's."""
-    api.uid = uid
-    api.forget_connections()
-
-
 @pytest.fixture
 def doctors(api: Workbench) -> Workbench:
-    """A workbench at which the doctor sits; the other user is on the same machine."""
-    turn_to(api, DOCTOR)
+    """A workbench whose readers serve the doctor and another user of the same machine."""
+    api.seat(DOCTOR, OTHER)
+    api.turn_to(DOCTOR)
     return api
 
 
@@ -37,9 +32,9 @@ async def log_in(api: Workbench) -> Got:
 async def test_another_users_page_of_the_same_origin_hears_nothing_of_a_login(doctors: Workbench) -> None:
     api = doctors
     async with AsyncExitStack() as streams:
-        turn_to(api, OTHER)
+        api.turn_to(OTHER)
         others = await streams.enter_async_context(stream(api, via="v4", **FROM_PAGE))
-        turn_to(api, DOCTOR)
+        api.turn_to(DOCTOR)
         own = await streams.enter_async_context(stream(api, via="v4", **FROM_PAGE))
         assert (await log_in(api)).status == 201
         assert [(await own())[0] for _ in range(4)] == ["hello", "prompt.opened", "prompt.closed", "session.opened"]
@@ -55,18 +50,18 @@ async def test_another_users_page_of_the_same_origin_reads_no_certificates_unask
     path = f"/v1/cards/{api.readers.cards()[0].id}/certificates"
     assert (await api.call("GET", path, headers=FROM_PAGE)).status == 200
     assert api.person.questions == []
-    turn_to(api, OTHER)
+    api.turn_to(OTHER)
     assert (await api.call("GET", path, headers=FROM_PAGE)).status == 200
     assert [(question.topic, question.uid) for question in api.person.questions] == [("certificates", OTHER)]
 
 
 async def test_another_users_wrong_pins_make_the_same_origin_of_the_doctor_wait_for_nothing(doctors: Workbench) -> None:
     api = doctors
-    turn_to(api, OTHER)
+    api.turn_to(OTHER)
     api.person.pins = ["0000", "0000"]
     assert (await log_in(api)).code == "pin.wrong"
     assert (await log_in(api)).code == "pin.back_off"
-    turn_to(api, DOCTOR)
+    api.turn_to(DOCTOR)
     api.person.pins = [PIN]
     assert (await log_in(api)).status == 201
 
@@ -75,13 +70,14 @@ async def test_another_users_streams_of_the_same_origin_leave_the_doctor_theirs(
     started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
 ) -> None:
     api = await started(Workbench(tmp_path, limits=ApiLimits(in_flight=2)))
+    api.seat(DOCTOR, OTHER)
     async with AsyncExitStack() as streams:
-        turn_to(api, OTHER)
+        api.turn_to(OTHER)
         for _ in range(2):
             others = await streams.enter_async_context(stream(api, via="v4", **FROM_PAGE))
             assert (await others())[0] == "hello"
         assert (await api.call("GET", "/v1/events", headers=FROM_PAGE)).code == "request.too_many"
-        turn_to(api, DOCTOR)
+        api.turn_to(DOCTOR)
         own = await streams.enter_async_context(stream(api, via="v4", **FROM_PAGE))
         assert (await own())[0] == "hello"
 
@@ -90,7 +86,7 @@ async def test_one_idempotency_key_of_two_users_is_two_logins(doctors: Workbench
     api = doctors
     key = {"Idempotency-Key": "one"}
     first = await api.call("POST", "/v1/sessions", {"method": "cpx"}, headers=FROM_PAGE | key)
-    turn_to(api, OTHER)
+    api.turn_to(OTHER)
     api.person.pins = [PIN]
     second = await api.call("POST", "/v1/sessions", {"method": "cpx"}, headers=FROM_PAGE | key)
     assert (first.status, second.status) == (201, 201)

@@ -23,7 +23,7 @@ from cardd.config import Config
 from cardd.documents.signing import Exchange
 from cardd.model import Peer
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
-from tests.rig.memory import ManualClock, MemoryAudit, SwitchedSecrets, SwitchedStore
+from tests.rig.memory import ManualClock, MemoryAudit, MemoryPeople, SwitchedSecrets, SwitchedStore
 from tests.rig.outside import Around
 from tests.rig.prompter import ScriptedPrompter
 from tests.rig.simulator import PIN as CARD_PIN
@@ -86,6 +86,8 @@ class Workbench:
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     authorities: Sequence[bytes] = ()
     timestamps: Exchange | None = None
+    people: MemoryPeople = field(default_factory=MemoryPeople)
+    tells_who_sits_here: bool = False
     uid: int | None = field(default_factory=os.getuid)
     program: str = PROGRAM
 
@@ -103,11 +105,13 @@ class Workbench:
             limits=self.limits,
             authorities=self.authorities,
             timestamps=self.timestamps,
+            people=self.people,
+            tells_who_sits_here=self.tells_who_sits_here,
         )
         source = InProcessReaders([self.reader, self.other_reader])
         config = replace(self.config, web=replace(self.config.web, allowed_origins=ALLOWED))
         self.parts = assemble(config, around.made(source, listen=self._listen, peer_of=self._peer_of))
-        self.events, self.readers, self.sessions = self.parts.events, self.parts.readers, self.parts.sessions
+        self.events, self.readers, self.sessions = self.parts.events, self.parts.readers.every, self.parts.sessions
         self.ecps, self.held, self.lifecycle = self.parts.logins.ecps, self.parts.held, self.parts.lifecycle
         self._sessions: dict[Via, aiohttp.ClientSession] = {}
         self._stale: list[aiohttp.ClientSession] = []
@@ -123,6 +127,15 @@ class Workbench:
         for session in (*self._sessions.values(), *self._stale):
             await session.close()
         await self.lifecycle.stop()
+
+    def seat(self, *uids: int) -> None:
+        """Have these users sit at the machine, and nobody else."""
+        self.parts.readers.owners.seated(frozenset(uids))
+
+    def turn_to(self, uid: int) -> None:
+        """Have this OS user make the next connections; those that are open stay the other's."""
+        self.uid = uid
+        self.forget_connections()
 
     def _listen(self) -> Sequence[socket.socket]:
         """Open both loopback families, on one port, and the Unix socket."""

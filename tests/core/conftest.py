@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from cardd.assembly import assemble
-from cardd.config import Card, Config, SessionRules
+from cardd.config import Access, Card, Config, SessionRules
 from cardd.model import Caller, CallerKind, Peer
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
@@ -41,12 +41,13 @@ class Core:
     def __post_init__(self) -> None:
         pin: Literal["hold", "ask"] = "hold" if self.hold_pin else "ask"
         config = Config(
+            access=Access(owners=("*",)),
             card=Card(hold=self.hold, timeout=10),
             session=SessionRules(pin=pin, invalid_certificate=self.invalid_certificate),
         )
         around = Around(self.person, clock=self.clock, audit=self.audit)
         self.parts = assemble(config, around.made(InProcessReaders([self.reader])))
-        self.events, self.readers, self.sessions = self.parts.events, self.parts.readers, self.parts.sessions
+        self.events, self.readers, self.sessions = self.parts.events, self.parts.readers.every, self.parts.sessions
         self.signing, self.pin_life, self.login = self.parts.signing, self.parts.pin_life, self.parts.logins.cpx
 
     async def start(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from cardd.assembly import assemble
-from cardd.config import Config
+from cardd.config import Access, Config
 from cardd.core.lifecycle import Outer
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
@@ -44,7 +44,7 @@ async def test_who_listens_hears_of_the_end_and_the_audit_log_is_closed_last(sim
     reader = InProcessReader("Lecteur de test", simulated_card)
     around = Around(ScriptedPrompter(PIN)).made(InProcessReaders([reader]))
     outer = [_noting("audit", closed), _noting("agents", closed), *around.parts]
-    parts = assemble(Config(), replace(around, parts=outer))
+    parts = assemble(Config(access=Access(owners=("*",))), replace(around, parts=outer))
     await parts.lifecycle.start()
     await parts.lifecycle.watch()
     await parts.logins.cpx.open(CALLER, None)

@@ -28,7 +28,8 @@ def workstation(tmp_path: Path) -> Iterator[Workstation]:
     """Yield a workstation whose daemon has no pinentry: `workstation.pinentry` is what the desktop's agent starts."""
     workstation = Workstation(tmp_path)
     configuration = workstation.daemon.configuration
-    configuration.write_text(configuration.read_text().replace(str(workstation.pinentry.path), "/bin/false"))
+    settings = configuration.read_text().replace(str(workstation.pinentry.path), "/bin/false")
+    configuration.write_text(settings + '[access]\nowners = ["nobody"]\n')
     with workstation.running():
         yield workstation
 

@@ -13,6 +13,8 @@ NAME = "org.freedesktop.login1"
 MANAGER = "org.freedesktop.login1.Manager"
 MANAGER_PATH = "/org/freedesktop/login1"
 SESSION = "org.freedesktop.login1.Session"
+SEAT = "org.freedesktop.login1.Seat"
+SEAT_PATH = "/org/freedesktop/login1/seat/seat0"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 
 
@@ -41,11 +43,19 @@ class Bus:
 
 
 class SimulatedLogind:
-    """Answers what cardd asks logind, and says what logind says. ``sessions`` maps a session's id to its user."""
+    """Answers what cardd asks logind, and says what logind says. ``sessions`` maps a session's id to its user.
+
+    ``active`` is the session on the screen of the only seat; ``remote`` are those without a seat, ``greeters`` those of
+    nobody, and ``texts`` those without a desktop.
+    """
 
     def __init__(self, address: str, sessions: dict[str, int]) -> None:
         self.sessions = sessions
         self.locked: set[str] = set()
+        self.active: str | None = None
+        self.remote: set[str] = set()
+        self.greeters: set[str] = set()
+        self.texts: set[str] = set()
         self._address = address
 
     async def __aenter__(self) -> Self:
@@ -71,6 +81,16 @@ class SimulatedLogind:
         changed = {"LockedHint": Variant("b", locked)}
         await self.signal(path(session), PROPERTIES, "PropertiesChanged", "sa{sv}as", SESSION, changed, [])
 
+    async def switch(self, session: str | None) -> None:
+        """The seat shows another session."""
+        self.active = session
+        await self.signal(SEAT_PATH, PROPERTIES, "PropertiesChanged", "sa{sv}as", SEAT, {}, ["ActiveSession"])
+
+    async def log_in(self, session: str, uid: int) -> None:
+        """A session begins."""
+        self.sessions[session] = uid
+        await self.signal(MANAGER_PATH, MANAGER, "SessionNew", "so", session, path(session))
+
     async def sleep(self, *, begins: bool) -> None:
         """The machine is about to sleep, or woke up."""
         await self.signal(MANAGER_PATH, MANAGER, "PrepareForSleep", "b", begins)
@@ -87,19 +107,49 @@ class SimulatedLogind:
     def _answer(self, call: Message) -> Message | None:
         if call.message_type is not MessageType.METHOD_CALL:
             return None
-        if call.member == "ListSessions":
-            listed = [[session, uid, "name", "seat0", path(session)] for session, uid in self.sessions.items()]
-            return Message.new_method_return(call, "a(susso)", [listed])
+        match call.member:
+            case "ListSessions":
+                listed = [[session, uid, "name", "seat0", path(session)] for session, uid in self.sessions.items()]
+                return Message.new_method_return(call, "a(susso)", [listed])
+            case "ListSeats":
+                return Message.new_method_return(call, "a(so)", [[["seat0", SEAT_PATH]]])
+            case "GetUser":
+                return Message.new_method_return(call, "o", [user_path(call.body[0])])
+            case "Get":
+                return self._property(call, call.body[1])
+        return Message.new_error(call, "org.freedesktop.DBus.Error.UnknownMethod", "no such method")
+
+    def _property(self, call: Message, name: str) -> Message:
+        if call.path == SEAT_PATH:
+            shown = [self.active, path(self.active)] if self.active else ["", "/"]
+            return Message.new_method_return(call, "v", [Variant("(so)", shown)])
+        if name == "Display":
+            main = min(session for session, uid in self.sessions.items() if user_path(uid) == call.path)
+            return Message.new_method_return(call, "v", [Variant("(so)", [main, path(main)])])
         session = next((known for known in self.sessions if path(known) == call.path), None)
-        if call.member != "Get" or session is None:
+        if session is None:
             return Message.new_error(call, "org.freedesktop.DBus.Error.UnknownObject", "no such session")
-        if call.body[1] == "User":
-            value = Variant("(uo)", [self.sessions[session], f"/org/freedesktop/login1/user/_{self.sessions[session]}"])
-        else:
-            value = Variant("b", session in self.locked)
-        return Message.new_method_return(call, "v", [value])
+        return Message.new_method_return(call, "v", [self._of_session(session, name)])
+
+    def _of_session(self, session: str, name: str) -> Variant:
+        match name:
+            case "User":
+                return Variant("(uo)", [self.sessions[session], user_path(self.sessions[session])])
+            case "Class":
+                return Variant("s", "greeter" if session in self.greeters else "user")
+            case "Type":
+                return Variant("s", "tty" if session in self.texts else "x11")
+            case "Remote":
+                return Variant("b", session in self.remote)
+            case _:
+                return Variant("b", session in self.locked)
 
 
 def path(session: str) -> str:
     """A session's object path, escaped as systemd does."""
     return f"{MANAGER_PATH}/session/_3{session}"
+
+
+def user_path(uid: int) -> str:
+    """A user's object path."""
+    return f"{MANAGER_PATH}/user/_{uid}"

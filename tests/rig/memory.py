@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from cardd.errors import AuditUnavailable
@@ -177,3 +177,19 @@ class SwitchedStore:
     def save(self, name: str, text: str) -> None:
         """Keep it."""
         self.now.save(name, text)
+
+
+@dataclass
+class MemoryPeople:
+    """The accounts of a machine: names by uid, and the only person who has one."""
+
+    names: dict[int, str] = field(default_factory=dict)
+    alone: int | None = None
+
+    def name(self, uid: int) -> str | None:
+        """Its name."""
+        return self.names.get(uid)
+
+    def only_one(self) -> int | None:
+        """The only person."""
+        return self.alone

@@ -17,7 +17,7 @@ from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver
 from cardd_drivers.vitale import VitaleDriver
-from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStore
+from tests.rig.memory import ManualClock, MemoryAudit, MemoryPeople, MemorySecrets, MemoryStore
 from tests.rig.prompter import ScriptedPrompter
 
 
@@ -33,6 +33,8 @@ class Around:
     limits: ApiLimits = field(default_factory=ApiLimits)
     authorities: Sequence[bytes] = ()
     timestamps: Exchange | None = None
+    people: MemoryPeople = field(default_factory=MemoryPeople)
+    tells_who_sits_here: bool = False
 
     def made(
         self,
@@ -49,6 +51,7 @@ class Around:
             store=self.store,
             secrets=self.secrets,
             prompter=self.person,
+            people=self.people,
             sources=[source],
             listen=listen,
             peer_of=peer_of,
@@ -59,5 +62,6 @@ class Around:
             authorities=self.authorities,
             parts=[Outer("revocation", stopping=revocation.close)],
             limits=self.limits,
+            tells_who_sits_here=self.tells_who_sits_here,
             version="0.0-test",
         )

@@ -1,0 +1,184 @@
+"""Whose the readers are now (rule 12): one question, asked before anything of a reader or a card is told or touched.
+
+The readers belong to whoever sits at the machine, the users of its active local sessions, and to the owners that the
+configuration names. Where nobody tells who sits there (no logind), they belong to the only person who has an account.
+Root and the service's own user may use them, and who has a session open on a card may go on with that card. A key file
+is in no reader: it serves the programs of every user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cardd.config import Access
+from cardd.core.events import EventBus, Subscription
+from cardd.core.readers import InsertedCard, Readers, ReaderState
+from cardd.core.sessions import Session, Sessions
+from cardd.core.support import is_administrator
+from cardd.errors import AuditUnavailable, PcscUnavailable, ReaderNotYours, StateUnavailable
+from cardd.model import AuditEntry, Caller, CallerKey, CardKind, Outcome
+from cardd.ports import AuditLog, People
+
+ANYBODY = "*"  # in the configuration: whoever can connect
+TOLD_WITHIN = 3.0  # seconds for which a request waits, just after the start, until it is known who sits here
+
+
+class Owners:
+    """Decides whether an OS user may use the readers, or one card, at this moment.
+
+    ``is_told`` says that ``seated`` will be called: until then nobody sits here. Who ceases to own the readers has
+    locked sessions from then on, and hears no more of readers and cards: streams of ``buses`` end, as do those of
+    whoever comes to own them, so that the next one begins with what is there.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        audit: AuditLog,
+        people: People,
+        rules: Access,
+        buses: Sequence[EventBus],
+        *,
+        is_told: bool,
+    ) -> None:
+        self._sessions = sessions
+        self._audit = audit
+        self._people = people
+        self._named = frozenset(rules.owners)
+        self._buses = buses
+        self._seated: frozenset[int] | None = frozenset() if is_told else None
+        self._told = asyncio.Event()
+        if not is_told:
+            self._told.set()
+
+    async def settle(self) -> None:
+        """Wait until it is known who sits here, for a moment at most."""
+        if not self._told.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TOLD_WITHIN):
+                    await self._told.wait()
+
+    def seated(self, users: frozenset[int] | None) -> None:
+        """Take note of who sits at the machine now; None where nobody tells."""
+        before = self._present()
+        self._seated = users
+        now = self._present()
+        self._told.set()
+        left, changed = before - now, before ^ now
+
+        def is_left(session: Session) -> bool:
+            uid = session.caller.peer.uid
+            return session.card is not None and uid in left and not self.owns(uid)
+
+        def is_changed(subscription: Subscription) -> bool:
+            caller = subscription.caller
+            return caller is not None and caller.uid in changed and not self._is_always_owner(caller.uid)
+
+        self._sessions.lock_where(is_left)
+        for bus in self._buses:
+            bus.end_where(is_changed)
+
+    def owns(self, uid: int) -> bool:
+        """Return whether the readers are this user's now, and all that is in them."""
+        return self._is_always_owner(uid) or uid in self._present()
+
+    def may_use(self, uid: int, card: InsertedCard) -> bool:
+        """Return whether this user may use this card now."""
+        return (
+            card.kind is CardKind.PKCS12
+            or self.owns(uid)
+            or any(session.card is card for session in self._sessions.of(uid))
+        )
+
+    def admit(self, caller: CallerKey, card: InsertedCard) -> None:
+        """Raises ReaderNotYours where this caller may not use this card now: a dialog may outlast a change of user."""
+        if not self.may_use(caller.uid, card):
+            raise ReaderNotYours
+
+    async def record_refusal(self, caller: Caller) -> None:
+        """Note that this caller was refused."""
+        uid, code = caller.peer.uid, ReaderNotYours.code
+        row = AuditEntry("reader.use", Outcome.REFUSED, uid, caller.id, caller.name, code=code)
+        with contextlib.suppress(AuditUnavailable, StateUnavailable):
+            await self._audit.append(row)
+
+    def _present(self) -> frozenset[int]:
+        if self._seated is not None:
+            return self._seated
+        person = self._people.only_one()
+        return frozenset() if person is None else frozenset({person})
+
+    def _is_always_owner(self, uid: int) -> bool:
+        if is_administrator(uid) or ANYBODY in self._named or str(uid) in self._named:
+            return True
+        return bool(self._named) and self._people.name(uid) in self._named
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedReaders:
+    """The readers as callers have them, by ``of``; ``every`` has them all, for the daemon itself."""
+
+    every: Readers
+    owners: Owners
+
+    def of(self, caller: Caller) -> CallersReaders:
+        """Return what this caller may use of the readers."""
+        return CallersReaders(self.every, self.owners, caller.peer.uid)
+
+
+@dataclass(frozen=True, slots=True)
+class CallersReaders:
+    """What one OS user may use of the readers now; each answer is about this moment."""
+
+    _every: Readers
+    _owners: Owners
+    _uid: int
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether all of them are this user's."""
+        return self._owners.owns(self._uid)
+
+    def readers(self) -> list[ReaderState]:
+        """Every reader slot, or those with a card that the user may use. Raises ReaderNotYours, PcscUnavailable."""
+        if self.is_owner:
+            return self._every.readers()
+        mine = self.cards()
+        return [state for state in self._every.readers() if state.card in mine]
+
+    def cards(self) -> list[InsertedCard]:
+        """The cards that the user may use. Raises ReaderNotYours where there are none, PcscUnavailable."""
+        if self.is_owner:
+            return self._every.cards()
+        mine = self.visible()
+        if not mine:
+            raise ReaderNotYours
+        return mine
+
+    def visible(self) -> list[InsertedCard]:
+        """The cards that the user may use; none for whom the readers are not."""
+        with contextlib.suppress(PcscUnavailable):
+            return [card for card in self._every.cards() if self._owners.may_use(self._uid, card)]
+        return []
+
+    def card(self, identifier: str) -> InsertedCard:
+        """The card with this identifier. Raises ReaderNotYours, CardUnknown."""
+        self._admit(identifier)
+        return self._every.card(identifier)
+
+    def readable(self, identifier: str) -> InsertedCard:
+        """Raises ReaderNotYours, and what ``Readers.readable`` raises."""
+        self._admit(identifier)
+        return self._every.readable(identifier)
+
+    def choose(self, identifier: str | None) -> InsertedCard:
+        """Raises ReaderNotYours, and what ``Readers.choose`` raises."""
+        self._admit(identifier)
+        return self._every.choose(identifier)
+
+    def _admit(self, identifier: str | None) -> None:
+        if not self.is_owner and not any(card.id == identifier for card in self.visible()):
+            raise ReaderNotYours
