@@ -9,6 +9,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 | ``login``, ``unlock``, ``certificates`` | client |
 | ``sign`` | client, holder, document, digest, patient (may be absent); and the question's documents |
 | ``sign_batch`` | client, holder, batch, count, patient (may be absent); and the question's documents |
+| both, with a keypad | times (how often the card will want its PIN, where more than once) |
 | ``assertions`` | client, holder; indirect (the organisation) or air, where a card does not sign |
 | ``origin`` | origin |
 | ``last_try`` | client, card, reader, tries_left |
@@ -103,6 +104,7 @@ QUESTIONS = {
     ),
 }
 ALSO = {  # what has a line of its own, by its parameter
+    "times": N_("This card wants its PIN for each signature: you will enter it {times} times."),
     "patient": N_("Patient: “{patient}”"),
     "holder": N_("Holder: {holder}"),
     "indirect": N_(

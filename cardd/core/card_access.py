@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from cardd.core.card_work import HeldPinKept, HolderVerification, InPieces, Progress, Work
+from cardd.core.card_work import HeldPinKept, HolderVerification, InPieces, PinForEach, Progress, Work
 from cardd.core.lifecycle import Background
 from cardd.core.pin_guard import PinGuard
 from cardd.core.tokens import new_id
@@ -150,9 +150,14 @@ class CardAccess:
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         timeout = self._timeout + (TURN if isinstance(work, InPieces) else 0.0)
         if login and login.pin is None:
-            timeout = self._timeout * operations + KEYPAD_TIMEOUT
+            timeout = self._timeout * operations + KEYPAD_TIMEOUT * login.times
         self._background.start(self._use(answer, work, login, timeout, reset=reset))
         return await answer
+
+    @property
+    def wants_pin_for_each(self) -> bool:
+        """Whether the card is known to want its PIN before each operation."""
+        return self._login_use.ends_with_operation
 
     def ensure_presentable(self, caller: CallerKey) -> None:
         """Raises PinBackOff, or what ``admit`` raises, while this caller may present no code: then nobody is asked."""
@@ -415,9 +420,7 @@ class CardAccess:
             self._ensure_tries(card, login)
             self._verify(card, login)
             login.ensure_wanted()  # a keypad's PIN may outlast the session that it is for
-        if login.pin is None:
-            return card  # a keypad asks each time by itself
-        return VerifiedCard(card, self._login_use, lambda: self._verify(card, replace(login, accepted=True)))
+        return VerifiedCard(card, self._login_use, lambda: self._verify_again(card, login))
 
     def _ensure_tries(self, card: Card, login: HolderVerification) -> None:
         if login.accepted and self._trusted is not None and login.session not in self._trusted:
@@ -439,6 +442,16 @@ class CardAccess:
         if self._trusted is not None:
             self._trusted.add(login.session)
         self._login = login.session
+
+    def _verify_again(self, card: Card, login: HolderVerification) -> None:
+        """Present the PIN of a login that the card has ended. Raises PinForEach, and what VERIFY raises."""
+        if login.pin is not None:
+            self._verify(card, replace(login, accepted=True))
+        elif login.times > 1:
+            self._verify(card, login)
+            login.ensure_wanted()
+        else:
+            raise PinForEach
 
     def _release(self, connection: Connection) -> None:
         """End the transaction. A reset would wake a card that was put in meanwhile, as if it were the first."""

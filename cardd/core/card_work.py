@@ -27,6 +27,7 @@ class HolderVerification:
     ``spend_last_try`` says that the user agreed to risk the last one. ``certificates`` are those that the session
     stands on: a card that does not have them is another one, and gets neither the PIN nor the work. ``caller`` is whose
     mistake a wrong PIN is, None for the daemon's own. ``ensure_wanted`` raises when the session has ended meanwhile.
+    ``times`` is how often the person at the keypad expects to be asked.
     """
 
     session: str
@@ -36,6 +37,7 @@ class HolderVerification:
     certificates: frozenset[bytes] = frozenset()
     caller: CallerKey | None = None
     ensure_wanted: Callable[[], None] = _always_wanted
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,10 @@ class Progress(Generic[T]):
             self.result = end.value
             return True
         return False
+
+
+class PinForEach(PinRequired):
+    """The card wants the PIN for each operation, and the person at the keypad was not told: nothing left the card."""
 
 
 class HeldPinKept(PinRequired):

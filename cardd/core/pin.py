@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from cardd.core.asking import Asking
-from cardd.core.card_work import HolderVerification, Work
+from cardd.core.card_work import HolderVerification, PinForEach, Work
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.readers import InsertedCard
 from cardd.core.recording import entry_of, recorded
@@ -55,24 +55,33 @@ class PinEntry:
         stored: Secret | None = None,
         certificates: frozenset[bytes] = frozenset(),
         ensure_wanted: Callable[[], None] | None = None,
+        operations: int = 1,
     ) -> tuple[T, Secret | None]:
         """Ask, VERIFY and work; a mistyped PIN is asked again while more than one try is left.
 
         ``question`` says why; ``stored`` is tried before the user is asked; ``certificates`` and ``ensure_wanted`` are
-        those of ``HolderVerification``. Return the work's result and the PIN that the card accepted, which the caller
-        wipes; it is None when the PIN was typed on the reader's keypad. Raises PinBlocked before asking anything;
-        PinWrong when the user stops after a wrong one or when one try is left; LastTryRefused, PinCancelled,
-        PinTimeout, PinBackOff, PromptUnavailable, and what the card raises.
+        those of ``HolderVerification``; ``operations`` of keys are done by the work, and some cards want the PIN for
+        each: who types it on the reader's keypad is told so before. Return the work's result and the PIN that the card
+        accepted, which the caller wipes; it is None when the PIN was typed on the reader's keypad. Raises PinBlocked
+        before asking anything; PinWrong when the user stops after a wrong one or when one try is left; LastTryRefused,
+        PinCancelled, PinTimeout, PinBackOff, PromptUnavailable, and what the card raises.
         """
         wrong: PinWrong | None = None
-        attempts = 0
+        attempts, told = 0, False
         asking = HolderVerification(session, None, certificates=certificates, caller=client)
         if ensure_wanted:
             asking = replace(asking, ensure_wanted=ensure_wanted)
         while True:
             asked = await self.question(card, client, question, _problem(wrong))
             try:
-                outcome = await self._attempt(card, asking, asked, work, None if wrong else stored)
+                outcome = await self._attempt(
+                    card, asking, asked, work, stored=None if wrong else stored, operations=operations
+                )
+            except PinForEach:
+                if card.access.wants_pin_for_each and not told:
+                    told = True  # by the next question: the card is known now
+                    continue
+                raise
             except PinWrong as error:
                 wrong = error
                 attempts += 1
@@ -111,15 +120,20 @@ class PinEntry:
         login: HolderVerification,
         asked: PinQuestion,
         work: Work[T],
+        *,
         stored: Secret | None,
+        operations: int,
     ) -> tuple[T, Secret | None]:
         login = replace(login, spend_last_try=asked.tries_left == 1)
         card.access.prefetch()
         if card.access.has_pinpad:
-            if len(asked.question.documents) > 1 and await self._asking.confirm(asked.question) is Choice.NO:
+            times = operations if card.access.wants_pin_for_each else 1
+            asked = _told(asked, times)
+            is_long = len(asked.question.documents) > 1 or times > 1
+            if is_long and await self._asking.confirm(asked.question) is Choice.NO:
                 raise PinCancelled  # a message beside the keypad cannot show a long list
             async with self._asking.keypad(_beside_keypad(asked)):
-                return await card.access.use(work, login), None
+                return await card.access.use(work, replace(login, times=times), operations=operations), None
         secret = stored or Secret()
         try:
             if not secret:
@@ -134,6 +148,13 @@ class PinEntry:
 def _beside_keypad(asked: PinQuestion) -> Question:
     """Return what is shown while the reader's keypad waits, and where to type: the PIN is the consent (rule 2)."""
     return replace(asked.question, params={**asked.question.params, "reader": asked.reader})
+
+
+def _told(asked: PinQuestion, times: int) -> PinQuestion:
+    """Return the question, which says how often the card wants its PIN where that is more than once."""
+    if times == 1:
+        return asked
+    return replace(asked, question=replace(asked.question, params={**asked.question.params, "times": times}))
 
 
 def _problem(wrong: PinWrong | None) -> str | None:

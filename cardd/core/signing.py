@@ -294,6 +294,7 @@ class Signing:
             work,
             certificates=known,
             ensure_wanted=lambda: self._sessions.ensure_open(session),  # rule 7: a dialog may outlast it
+            operations=operations,
         )
         if pin is not None and self._sessions.hold_pins and self._sessions.is_open(session):
             session.take_pin(pin)

@@ -1,7 +1,8 @@
 """A card as the work of a logged-in request sees it: where a signature takes the login with it, VERIFY is repeated.
 
 Some cards end the login with each signature (6982 for the next one). The PIN is presented once more then, in the same
-transaction, and the signature is asked for again; from then on that is known of the card.
+transaction, and the signature is asked for again; from then on that is known of the card. A PIN that is typed on the
+reader's keypad is presented once more only where the person knows that it will be asked for so often.
 """
 
 from __future__ import annotations
@@ -45,10 +46,9 @@ class VerifiedCard(Card):
         try:
             value = operation()
         except PinRequired:
-            had_served = self._login.has_served
+            self._login.ends_with_operation |= self._login.has_served
             self._verify_again()
             value = operation()
-            self._login.ends_with_operation |= had_served
         self._login.has_served = True
         return value
 

@@ -83,10 +83,13 @@ def every_dialog(language: str, fill: str | None = None) -> list[Words]:
         found += [confirm_words(replace(question(topic, fill), third=third), language, 120) for topic in topics]
     for topic in SIGNING:
         found.append(confirm_words(deciding(question(topic, fill)), language, 120))
+        often = replace(question(topic, fill), params={**question(topic, fill).params, "times": 50})
+        found.append(confirm_words(deciding(often), language, 120))
         found += document_pages(question(topic, fill), language)
     for topic in WITH_PIN:
         asked = question(topic, fill)
-        found.append(notice_words(replace(asked, params={**asked.params, "reader": fill or "Lecteur A"}), language))
+        keypad = {"reader": fill or "Lecteur A", "times": 50}
+        found.append(notice_words(replace(asked, params={**asked.params, **keypad}), language))
         for each in pin_questions(topic, fill):
             found.append(pin_words(each, language, 120))
             found.append(pin_words(each, language, 120, format_error=True))

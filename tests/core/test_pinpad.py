@@ -15,12 +15,14 @@ from cardd.core.consents import SignatureRequest
 from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
 from cardd.errors import PinCancelled, PinWrong
-from cardd.model import Algorithm, Message, PinInfo
+from cardd.model import Algorithm, Choice, Message, Outcome, PinInfo
 from cardd.ports import CardConnection
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
+from cardd_simulators.cards.behaviour import behaving
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
+from cardd_simulators.cards.store import Issued
 from tests.core.conftest import CALLER, PIN, Core
 
 T = TypeVar("T")
@@ -119,3 +121,55 @@ async def test_the_cancel_key_ends_the_login(core: Core, keypad: Keypad) -> None
         await core.login.open(CALLER, None)
     await asyncio.sleep(0)
     assert core.sessions.of(1000) == []
+
+
+def batch(count: int) -> list[SignatureRequest]:
+    return [
+        SignatureRequest(Algorithm.RS256, Message(hashlib.sha256(name.encode()).digest()), name)
+        for name in (f"{number}.pdf" for number in range(count))
+    ]
+
+
+class TestACardThatWantsItsPinForEachSignature:
+    @pytest.fixture
+    def simulated_card(self, issued: Issued) -> SimulatedCard:
+        return SimulatedCard(issued, pin=PIN.encode(), behaviour=behaving(["one-signature-a-pin"]))
+
+    async def test_a_batch_says_before_how_often_it_will_be_typed(self, core: Core, keypad: Keypad) -> None:
+        keypad.typed = [PIN, PIN, *[PIN] * 3]
+        session, _ = await core.login.open(CALLER, None)
+        core.person.questions.clear()
+        signed = await core.signing.sign(session, batch(3), None)
+        assert len({one.signature for one in signed}) == 3
+        assert keypad.typed == []
+        asked = [(question.topic, question.params.get("times")) for question in core.person.questions]
+        untold, told = [("sign_batch", None)] * 2, [("sign_batch", 3)] * 2
+        assert asked == untold + told  # each a list to agree to, then the message beside the keypad
+        assert [row.outcome for row in core.audit.entries if row.action == "signature.raw"] == [Outcome.DONE] * 3
+
+    async def test_the_next_batch_says_it_at_once_and_may_be_refused(self, core: Core, keypad: Keypad) -> None:
+        keypad.typed = [PIN, PIN, PIN, PIN]
+        session, _ = await core.login.open(CALLER, None)
+        await core.signing.sign(session, batch(2), None)
+        core.person.questions.clear()
+        core.person.choices = [Choice.NO]
+        with pytest.raises(PinCancelled):
+            await core.signing.sign(session, batch(5), None)
+        assert [question.params["times"] for question in core.person.questions] == [5]
+
+    async def test_a_batch_that_is_given_up_half_way_gives_no_signature(self, core: Core, keypad: Keypad) -> None:
+        keypad.typed = [PIN, PIN, PIN, None]
+        session, _ = await core.login.open(CALLER, None)
+        with pytest.raises(PinCancelled):
+            await core.signing.sign(session, batch(2), None)
+        assert Outcome.DONE not in [row.outcome for row in core.audit.entries if row.action == "signature.raw"]
+        keypad.typed = [PIN]
+        assert await core.signing.sign(session, [REQUEST], None)
+
+    async def test_single_signatures_are_typed_once_each(self, core: Core, keypad: Keypad) -> None:
+        keypad.typed = [PIN, PIN, PIN]
+        session, _ = await core.login.open(CALLER, None)
+        for _ in range(2):
+            await core.signing.sign(session, [REQUEST], None)
+        assert keypad.typed == []
+        assert not any("times" in question.params for question in core.person.questions)
