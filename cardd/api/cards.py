@@ -18,7 +18,7 @@ from cardd.api.schemas.workstation import (
 )
 from cardd.api.sessions import identity_answer
 from cardd.core.readers import InsertedCard
-from cardd.errors import CarddError, CardIncomplete
+from cardd.errors import CarddError, CardIncomplete, HolderUnknown
 from cardd.formats.certificate import facts_of
 from cardd.identity.holders import identity_of
 from cardd.model import CardCertificate, CardInfo, KeyPurpose
@@ -91,9 +91,15 @@ def _purposes(info: CardInfo) -> dict[str, KeyPurpose]:
 
 
 def _holder(known: list[CardCertificate], purposes: dict[str, KeyPurpose]) -> IdentityAnswer | None:
-    """Return the holder, from a certificate of the holder's own; a technical one speaks for the card alone."""
+    """Return the holder, from a certificate of the holder's own; a technical one speaks for the card alone.
+
+    None where that names no national identifier: what it says is told with the certificates all the same.
+    """
     own = next((entry for entry in known if purposes[entry.key_id] is not KeyPurpose.TECHNICAL), None)
-    return identity_answer(identity_of(own.der)) if own else None
+    try:
+        return identity_answer(identity_of(own.der)) if own else None
+    except HolderUnknown:
+        return None
 
 
 def _certificate(found: CardCertificate, purpose: KeyPurpose) -> CertificateAnswer:

@@ -34,7 +34,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
         · CardError (card.py)
             · CardUnknown, CardAbsent, CardAmbiguous, CardRemoved, CardReset, CardUnrecognised, CardIsVitale,
               CardContactless, CardUnsupported, CardMute, CardTimeout, CardGarbled, CardRefused, PinRequired,
-              CardIncomplete, AlgorithmUnsupported, SignatureInvalid, SignatureLost
+              CardIncomplete, HolderUnknown, AlgorithmUnsupported, SignatureInvalid, SignatureLost
         · PscError (psc.py)
             · PscUnavailable, PscCertificate, PscGarbled, PscDiscoveryIssuer, PscDiscoveryHost, PscDiscoveryInsecure,
               PscNoCiba, PscClientRefused, PscIncomplete, PscLoginHintUnknown, PscRequestRefused, PscDenied, PscExpired,

@@ -251,6 +251,18 @@ class CardIncomplete(CardError):
     what: str
 
 
+class HolderUnknown(CardError):
+    """The card's certificate has no national identifier: there is nobody to speak for."""
+
+    code = "card.holder_unknown"
+    status = 422
+    title = N_("No national identifier")
+    detail = N_("The card's certificate has no national identifier (RPPS, ADELI, …), so that nobody is named by it.")
+    remedy = N_(
+        "Use a professional's card (CPS, CPF, CPE or CPA). If this is one, give support its certificate's name."
+    )
+
+
 class AlgorithmUnsupported(CardError):
     """The card's key cannot sign this way."""
 

@@ -26,6 +26,7 @@ from cardd.errors import (
     CarddError,
     CardIncomplete,
     ConsentRefused,
+    HolderUnknown,
     MethodUnavailable,
     PromptUnavailable,
     ReaderNotYours,
@@ -92,7 +93,10 @@ async def _holder(card: InsertedCard) -> dict[str, str | int]:
     """Return whose card this is, for the person who is asked: two cards of a kind look alike without a name."""
     with contextlib.suppress(CarddError):
         for certificate in await card.access.certificates():
-            identity = identity_of(certificate.der)
+            try:
+                identity = identity_of(certificate.der)
+            except HolderUnknown:
+                continue
             return {"holder": f"{identity.given_name} {identity.family_name}".strip() or identity.national_id}
     return {}
 
@@ -143,7 +147,7 @@ class CardLogin:
         """Ask for the PIN and open a session; the token is given once.
 
         Raises what the method's ``choose`` and ``PinEntry.login`` raise, CardIncomplete when the card has no
-        certificate for its keys, LoginCertificateExpired, LoginCertificateNotYetValid, AuditUnavailable,
+        certificate for its keys, HolderUnknown, LoginCertificateExpired, LoginCertificateNotYetValid, AuditUnavailable,
         TooManyRequests.
         """
         mine = [session for session in self._sessions.of(caller.peer.uid) if session.caller.key == caller.key]

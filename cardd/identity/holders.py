@@ -1,7 +1,9 @@
 """Who a certificate speaks for: a professional, as a CPx's has it, or an organisation.
 
 Every field of a CPx may be absent (the profiles of CPF, CPE and of the technical certificate are not known) but the
-national identifier: without it there is nobody to speak for. Codes stay codes; their words are in the ANS tables.
+national identifier: without it there is nobody to speak for. It is the CN, with the prefix of its type (table G08:
+0 ADELI, 3 FINESS, 4 SIREN, 5 SIRET, 8 RPPS, 9 student), and stands in the UPN of older authentication certificates too;
+a name that has not this form is none. Codes stay codes; their words are in the ANS tables.
 
 An organisation's identifier stands in an OU of the subject (the VIHF facts: Identifiant_Structure). Its first digit
 tells what it is, or, with a space behind four digits, the register it comes from (ISO 6523; 0002 is SIRENE). What fits
@@ -15,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from cardd.errors import CardGarbled, CardIncomplete
+from cardd.errors import CardGarbled, CardIncomplete, HolderUnknown
 from cardd.formats.certificate import (
     COMMON_NAME,
     GIVEN_NAME,
@@ -35,12 +37,16 @@ CARD_CATEGORY = "1.2.250.1.71.1.2.5"
 PROFESSION = "1.2.250.1.71.1.2.7"
 SPECIALTY = "1.2.250.1.71.4.2.5"
 
-INTEGER, OCTET_STRING, SEQUENCE = 0x02, 0x04, 0x30
+ALTERNATIVE_NAMES = "2.5.29.17"
+UPN, UPN_DOMAIN = bytes.fromhex("2B060104018237140203"), "carte-cps."  # 1.3.6.1.4.1.311.20.2.3
+
+INTEGER, OCTET_STRING, OBJECT_IDENTIFIER, SEQUENCE, OTHER_NAME = 0x02, 0x04, 0x06, 0x30, 0xA0
 STRINGS = (0x0C, 0x13, 0x16)  # UTF8String, PrintableString, IA5String
 TEXT_MAX = 128
 NUMBER_SIZE_MAX = 4
 TEST_CARD = 0x80  # table G01: bit 8 marks test cards and test software certificates
 
+NATIONAL_ID = re.compile(r"[034589][0-9A-Za-z]{8,}(?:/\S+)?")
 FORMS = (
     ("siret", re.compile(r"3\d{14}|0002 \d{14}")),
     ("siren", re.compile(r"0002 \d{9}")),
@@ -51,13 +57,10 @@ FORMS = (
 
 
 def identity_of(der: bytes) -> Identity:
-    """The holder, from a certificate of the card. Raises CardGarbled, CardIncomplete without national identifier."""
+    """The holder, from a certificate of the card. Raises CardGarbled, HolderUnknown."""
     facts = facts_of(der)
-    national_id = _clean(facts.subject.first(COMMON_NAME))
-    if not national_id:
-        raise CardIncomplete(what="holder")
     return Identity(
-        national_id=national_id,
+        national_id=_national_id(facts),
         family_name=_clean(facts.subject.first(SURNAME)) or "",
         given_name=_clean(facts.subject.first(GIVEN_NAME)) or "",
         title=_clean(facts.subject.first(TITLE)),
@@ -95,6 +98,28 @@ def _identifier(units: tuple[str, ...]) -> tuple[str, str]:
     if not units:
         raise CardIncomplete(what="OU")
     return "other", units[0]
+
+
+def _national_id(facts: CertificateFacts) -> str:
+    """Return the CN, or what the UPN has in the place of a CN that is a name. Raises HolderUnknown."""
+    name = _clean(facts.subject.first(COMMON_NAME))
+    for found in (name, _principal(facts) if name else None):
+        if found and NATIONAL_ID.fullmatch(found):
+            return found
+    raise HolderUnknown
+
+
+def _principal(facts: CertificateFacts) -> str | None:
+    """Return the account of a UPN ``<id>@carte-cps.fr``, in a GeneralName otherName (RFC 5280, section 4.2.1.6)."""
+    names = facts.extension(ALTERNATIVE_NAMES)
+    for name in names.children if names else ():
+        if name.tag != OTHER_NAME or [part.value for part in name.children if part.tag == OBJECT_IDENTIFIER] != [UPN]:
+            continue
+        value = name.find(OTHER_NAME)
+        account, _, domain = (_text(value.children[0]) or "" if value and value.children else "").partition("@")
+        if domain.startswith(UPN_DOMAIN):
+            return account
+    return None
 
 
 def _number(facts: CertificateFacts, oid: str) -> str | None:

@@ -88,7 +88,7 @@ def every_dialog(language: str, fill: str | None = None) -> list[Words]:
         found += document_pages(question(topic, fill), language)
     for topic in WITH_PIN:
         asked = question(topic, fill)
-        keypad = {"reader": fill or "Lecteur A", "times": 50}
+        keypad: dict[str, str | int] = {"reader": fill or "Lecteur A", "times": 50}
         found.append(notice_words(replace(asked, params={**asked.params, **keypad}), language))
         for each in pin_questions(topic, fill):
             found.append(pin_words(each, language, 120))

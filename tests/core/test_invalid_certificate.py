@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cardd.errors import CarddError, LoginCertificateExpired, LoginCertificateNotYetValid
+from cardd.errors import CarddError, HolderUnknown, LoginCertificateExpired, LoginCertificateNotYetValid
+from cardd_simulators.cards.behaviour import behaving
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core
 from tests.rig.memory import ManualClock
+from tests.rig.simulator import simulated_card as simulated
 
 DECADES = timedelta(days=30 * 365)
 
@@ -38,6 +40,35 @@ async def test_a_certificate_that_is_not_valid_now_opens_no_session(
         await core.login.open(CALLER, None)
     assert core.sessions.of(CALLER.peer.uid) == []
     assert [(entry.outcome.value, entry.code) for entry in core.audit.entries] == [("refused", error.code)]
+    await core.stop()
+
+
+@pytest.mark.parametrize(
+    ("variant", "error"),
+    [
+        ("expired", LoginCertificateExpired),
+        ("not-yet-valid", LoginCertificateNotYetValid),
+        ("no-national-id", HolderUnknown),
+    ],
+)
+async def test_a_card_that_names_nobody_now_opens_no_session(variant: str, error: type[CarddError]) -> None:
+    card = simulated(behaviour=behaving([variant]), pin=PIN.encode())
+    core = Core(InProcessReader("Lecteur de test", card), card)
+    await core.start()
+    core.person.pins = [PIN]
+    with pytest.raises(error):
+        await core.login.open(CALLER, None)
+    assert core.sessions.of(CALLER.peer.uid) == []
+    await core.stop()
+
+
+async def test_a_card_whose_name_is_no_identifier_stands_for_whom_its_principal_name_tells() -> None:
+    card = simulated(behaviour=behaving(["name-without-id"]), pin=PIN.encode())
+    core = Core(InProcessReader("Lecteur de test", card), card)
+    await core.start()
+    core.person.pins = [PIN]
+    session, _ = await core.login.open(CALLER, None)
+    assert session.identity.national_id == card.issued.profile.national_id
     await core.stop()
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardd.errors import CarddError, CardGarbled, CardIncomplete
+from cardd.errors import CarddError, CardGarbled, HolderUnknown
 from cardd.formats.certificate import facts_of, serial_of
 from cardd.identity.holders import identity_of
 from cardd.model import Identity, KeyPurpose
@@ -80,9 +80,35 @@ def test_a_certificate_without_any_cpx_extension_still_names_its_holder() -> Non
     assert identity_of(der) == Identity("899700000001", "MÉDECIN FICTIF", "SIMULATION", "Médecin")
 
 
-def test_a_certificate_without_national_identifier_speaks_for_nobody() -> None:
-    with pytest.raises(CardIncomplete):
-        identity_of(certificate(signature_pair().key, signature=True, name=subject(None)))
+@pytest.mark.parametrize(
+    "name", [None, "SIM PORTEUR 899700000001", "899700000001 SIMULATION", "Jean Martin", "1234567890", "8", "8/899700"]
+)
+def test_a_certificate_without_national_identifier_speaks_for_nobody(name: str | None) -> None:
+    with pytest.raises(HolderUnknown):
+        identity_of(certificate(signature_pair().key, signature=True, name=subject(name)))
+
+
+@pytest.mark.parametrize(
+    ("account", "national_id"),
+    [
+        ("899700000001@carte-cps.fr", "899700000001"),
+        ("899700000001@carte-cps.invalid", "899700000001"),
+        ("899700000001@hopital.example", None),
+        ("porteur@carte-cps.fr", None),
+        ("", None),
+    ],
+)
+def test_where_the_name_is_no_national_identifier_the_principal_name_may_be(
+    account: str, national_id: str | None
+) -> None:
+    principal = encode(0x06, bytes.fromhex("2B060104018237140203")) + encode(0xA0, encode(0x0C, account.encode()))
+    names = {"2.5.29.17": encode(0x30, encode(0x82, b"cps.example") + encode(0xA0, principal))}
+    der = certificate(signature_pair().key, signature=False, name=subject("SIM PORTEUR"), extensions=names)
+    if national_id is None:
+        with pytest.raises(HolderUnknown):
+            identity_of(der)
+    else:
+        assert identity_of(der).national_id == national_id
 
 
 def test_the_card_number_is_told() -> None:

@@ -15,10 +15,10 @@ from cardd.core.sessions import Session
 from cardd.errors import (
     CardError,
     CardGarbled,
-    CardIncomplete,
     CardMute,
     CardRefused,
     CardUnrecognised,
+    HolderUnknown,
     PinRequired,
     SignatureInvalid,
 )
@@ -98,7 +98,7 @@ async def test_an_answer_to_reset_that_is_none_opens_no_session(atr: str) -> Non
 async def test_a_certificate_that_speaks_for_nobody_opens_no_session(certificate: bytes) -> None:
     card = HostileCard(Malice({AUTHENTICATION: certificate}))
     async with core_with(card) as core:
-        with pytest.raises((CardGarbled, CardIncomplete, CardRefused)):
+        with pytest.raises((CardGarbled, CardRefused, HolderUnknown)):
             await logged_in(core)
         assert core.sessions.of(CALLER.peer.uid) == []
     assert card.harms

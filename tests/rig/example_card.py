@@ -26,7 +26,7 @@ TRIES = 3
 def _pair(usage: str) -> tuple[RSAPrivateKey, bytes]:
     """A key and its certificate."""
     key = generate_private_key(65537, 2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "899000000998 SIMULATION")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "899000000998")])
     begins = datetime.now(UTC)
     ends = begins + timedelta(days=30)
     usages = dict.fromkeys(

@@ -132,12 +132,12 @@ class Directories:
         self.has_short_ids = False
         return serial
 
-    def _ef_dir(self) -> bytes:
-        """EF.DIR, in the master file; empty for a card without."""
+    def _ef_dir(self) -> bytes | None:
+        """EF.DIR, in the master file; None for a card without."""
         try:
             return self._directory(commands.SFI_EF_DIR, lambda: self._files.select_file(commands.EF_DIR))
         except CardRefused:
-            return b""
+            return None
 
     def _odf(self, application: Application) -> bytes:
         """Return the ODF, in the application."""
@@ -172,8 +172,10 @@ class Directories:
         return records
 
     def _application(self) -> Application:
-        listed = applications(self._ef_dir()) or [Application(self.aid, label="", path=b"")]
-        found = next((application for application in listed if application.aid == self.aid), None)
+        ef_dir = self._ef_dir()
+        if ef_dir is None:
+            return Application(self.aid, label="", path=b"")
+        found = next((application for application in applications(ef_dir) if application.aid == self.aid), None)
         if found is None:
             raise CardIncomplete(what="application")
         return found

@@ -5,7 +5,7 @@ Source: the card facts, section "CPS3: commands", and the emulation facts, secti
 
 from __future__ import annotations
 
-from cardd.apdu import Command, Response, tries_left
+from cardd.apdu import SW, Command, Response, tries_left
 from cardd.driver import Channel
 from cardd.errors import (
     CardIncomplete,
@@ -55,13 +55,13 @@ class CardPins:
     def status(self, code: PinInfo) -> PinStatus:
         """Return the tries left: all of them on a card that is already verified, as the right code restores them.
 
-        VERIFY without body tells; where a card refuses that, its counters do. Raises CardRefused when neither does: no
+        VERIFY without body tells; where a card refuses that (6700), its counters do. Raises CardRefused when neither does: no
         code is presented to such a card (rule 4).
         """
         command = commands.verify(code.reference)
         response = self._channel.transmit(command)
         left = code.tries if response.ok else tries_left(response.sw)
-        if left is None:
+        if left is None and response.sw == SW.WRONG_LENGTH:
             left = self._counted(code)
         if left is None:
             raise refused(command, response)
