@@ -55,8 +55,8 @@ class CardPins:
     def status(self, code: PinInfo) -> PinStatus:
         """Return the tries left: all of them on a card that is already verified, as the right code restores them.
 
-        VERIFY without body tells; where a card refuses that (6700), its counters do. Raises CardRefused when neither does: no
-        code is presented to such a card (rule 4).
+        VERIFY without body tells; where a card refuses that (6700), its counters do. Raises CardRefused when neither
+        does: no code is presented to such a card (rule 4).
         """
         command = commands.verify(code.reference)
         response = self._channel.transmit(command)
