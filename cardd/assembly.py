@@ -29,6 +29,7 @@ from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
+from cardd.core.trail import AuditTrail
 from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning, Exchange, Stamper, TimestampAuthority
@@ -163,6 +164,8 @@ def assemble(config: Config, outside: Outside) -> Parts:
             clock,
             config.dmp,
         ),
+        audit=audit,
+        trail=AuditTrail(audit),
         verifier=_verifier(config, outside, pdf),
         relay=Relay(config.upstreams, sessions, ClientCertificates(signing, organisation, audit), clock),
         version=outside.version,
@@ -171,6 +174,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     lifecycle.join(
         *outside.parts,
         audit,
+        parts.trail,
         Outer("readers", watching=every_reader.watch, stopping=every_reader.stop),
         Outer("pdf", stopping=partial(asyncio.to_thread, pdf.close)),
         consents,

@@ -11,12 +11,14 @@ import socket
 from collections.abc import Sequence
 
 from cardd.agent.dialogs import Dialogs
-from cardd.agent.server import AgentServer, RefusedAgent
+from cardd.agent.server import AgentChange, AgentServer, RefusedAgent
 from cardd.assembly import Outside, assemble
 from cardd.config import Config
 from cardd.core.lifecycle import Background, Outer
+from cardd.core.recording import Pseudonyms
+from cardd.core.trail import ChangedSettings
 from cardd.errors import AuditKeyMissing, AuditUnavailable, PromptError, SecretStoreUnavailable, StateUnavailable
-from cardd.model import AuditEntry, Outcome, Question
+from cardd.model import Question
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import ReaderSource
 from cardd.system import host, systemd
@@ -52,7 +54,8 @@ class Daemon:
         for directory in (config.state.directory, config.audit.directory):
             refuse_exposed_directory(directory)
         pinentry, timestamp = config.prompt.pinentry, config.timestamp
-        self._agents = AgentServer(on_refused=self._agent_refused)
+        self._agents = AgentServer(on_refused=self._agent_refused, on_change=self._agent_changed)
+        self._agent_programs: dict[int, str] = {}
         self._dialogs = Dialogs(
             program=str(pinentry) if pinentry else None, timeout=config.prompt.timeout, agents=self._agents
         )
@@ -139,6 +142,9 @@ class Daemon:
         if found is not None:
             told = found.told("en")
             log.error("%s: %s %s", found.code, told.detail, told.remedy)
+            return
+        store = FileStore(self._config.state.directory)
+        await ChangedSettings(self._config, store, Pseudonyms(store)).record(self.parts.audit)
 
     def _agent_refused(self, refused: RefusedAgent) -> None:
         report = asyncio.ensure_future(self._report_agent(refused))
@@ -148,13 +154,18 @@ class Daemon:
     async def _report_agent(self, refused: RefusedAgent) -> None:
         """Record that a second program came as a user's agent, and tell that user, on the desktop of the first."""
         uid, program = refused.uid, program_of(refused.pid) or ""
-        row = AuditEntry("agent.register", Outcome.REFUSED, uid, f"local:{uid}", program, code="agent.refused")
-        with contextlib.suppress(AuditUnavailable, StateUnavailable):
-            await self._audit.append(row)
+        self.parts.trail.agent("agent.register", uid, program, code="agent.refused")
         question = Question("agent", uid, {"program": program, "pid": refused.pid})
         with contextlib.suppress(PromptError, TimeoutError):
             async with asyncio.timeout(self._config.prompt.timeout):
                 await self._dialogs.notify(question)
+
+    def _agent_changed(self, change: AgentChange) -> None:
+        if change.has_come:
+            self._agent_programs[change.uid] = program_of(change.pid) or ""
+            self.parts.trail.agent("agent.register", change.uid, self._agent_programs[change.uid])
+        else:
+            self.parts.trail.agent("agent.leave", change.uid, self._agent_programs.pop(change.uid, ""))
 
     async def _stop_agents(self) -> None:
         for report in self._reports:

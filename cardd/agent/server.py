@@ -55,28 +55,38 @@ class RefusedAgent:
     pid: int
 
 
+@dataclass(frozen=True, slots=True)
+class AgentChange:
+    """A user's agent came, or ended."""
+
+    uid: int
+    pid: int
+    has_come: bool
+
+
 class _Process:
     """The process that is a user's agent, known by a descriptor of it: its number may become another's."""
 
     def __init__(self, pid: int) -> None:
         """Raises OSError where there is no such process."""
         self.pid = pid
-        self._handle = os.pidfd_open(pid)
+        self.handle = os.pidfd_open(pid)
 
     @property
     def has_ended(self) -> bool:
         """Return whether it runs no more."""
-        return bool(select.select([self._handle], (), (), 0)[0])
+        return bool(select.select([self.handle], (), (), 0)[0])
 
     def close(self) -> None:
         """Give the descriptor back."""
-        os.close(self._handle)
+        os.close(self.handle)
 
 
 class AgentServer:
     """The agents that wait, by user; of one agent's connections, the one that came last is asked first.
 
-    ``on_refused`` is told of a program that is not the user's agent, at most once a minute for each user.
+    ``on_refused`` is told of a program that is not the user's agent, at most once a minute for each user; ``on_change``
+    of each agent that comes and that ends.
     """
 
     def __init__(
@@ -84,9 +94,11 @@ class AgentServer:
         *,
         greeting_timeout: float = GREETING_TIMEOUT,
         on_refused: Callable[[RefusedAgent], None] = lambda _: None,
+        on_change: Callable[[AgentChange], None] = lambda _: None,
     ) -> None:
         self._greeting_timeout = greeting_timeout
         self._on_refused = on_refused
+        self._on_change = on_change
         self._processes: dict[int, _Process] = {}
         self._reported: dict[int, float] = {}
         self._agents: dict[int, list[_Waiting]] = {}
@@ -130,6 +142,7 @@ class AgentServer:
                 self._forget(uid, agent)
                 agent.talk.close()
         for process in self._processes.values():
+            asyncio.get_running_loop().remove_reader(process.handle)
             process.close()
         self._processes.clear()
         for listener in self._listeners:
@@ -184,9 +197,18 @@ class AgentServer:
         except OSError:  # it has left meanwhile
             return False
         if known is not None:
-            known.close()
+            self._ended(uid, known)
         self._processes[uid] = process
+        asyncio.get_running_loop().add_reader(process.handle, self._ended, uid, process)
+        self._on_change(AgentChange(uid, pid, has_come=True))
         return True
+
+    def _ended(self, uid: int, process: _Process) -> None:
+        """Forget the user's agent, which runs no more."""
+        asyncio.get_running_loop().remove_reader(process.handle)
+        process.close()
+        del self._processes[uid]
+        self._on_change(AgentChange(uid, process.pid, has_come=False))
 
     def _report(self, refused: RefusedAgent) -> None:
         now = asyncio.get_running_loop().time()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from dataclasses import replace
 
 from cardd.api.call import Call, Reply, Shape
 from cardd.api.schemas.sessions import IdentityAnswer
@@ -18,7 +20,8 @@ from cardd.api.schemas.workstation import (
 )
 from cardd.api.sessions import identity_answer
 from cardd.core.readers import InsertedCard
-from cardd.errors import CarddError, CardIncomplete, HolderUnknown
+from cardd.core.recording import entry_of, recorded
+from cardd.errors import AuditUnavailable, CarddError, CardIncomplete, HolderUnknown, StateUnavailable
 from cardd.formats.certificate import facts_of
 from cardd.identity.holders import identity_of
 from cardd.model import CardCertificate, CardInfo, KeyPurpose
@@ -54,14 +57,18 @@ def card_answers(call: Call) -> list[CardAnswer]:
 async def certificates(call: Call) -> Reply:
     """Return the card's certificates and its holder, for a client that the user allows to see them."""
     card = call.parts.readers.of(call.caller).readable(call.path["id"])
-    await call.parts.consents.reading(call.caller, card.id)
-    found = await card.access.certificates()
+    entry = entry_of(call.caller, "holder.read")
+    async with recorded(call.parts.audit, entry):
+        await call.parts.consents.reading(call.caller, card.id)
+        found = await card.access.certificates()
     purposes = _purposes(await card.access.info())
     known = [entry for entry in found if entry.key_id in purposes]
     if not known:
         raise CardIncomplete(what="certificate")
     known.sort(key=lambda entry: purposes[entry.key_id])
     answers = [_certificate(entry, purposes[entry.key_id]) for entry in known]
+    with contextlib.suppress(AuditUnavailable, StateUnavailable):  # nothing is signed by it: a full disk stops no list
+        await call.parts.audit.append(replace(entry, certificate=answers[0].serial))
     return Reply(body=CertificatesAnswer(_holder(known, purposes), answers))
 
 

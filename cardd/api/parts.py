@@ -17,6 +17,7 @@ from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
+from cardd.core.trail import AuditTrail
 from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning
@@ -26,7 +27,7 @@ from cardd.identity.csa import CsaLogin
 from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
-from cardd.ports import Clock
+from cardd.ports import AuditLog, Clock
 from cardd.relay.relay import Relay
 
 
@@ -57,6 +58,8 @@ class Parts:
     held: HeldDocuments
     assertions: Assertions
     attempts: Attempts
+    audit: AuditLog
+    trail: AuditTrail
     verifier: Verifier
     logins: Logins
     methods: Methods

@@ -19,6 +19,7 @@ from cardd.core.presence import PolledPresence, waited_for_by
 from cardd.core.state_file import StateFile
 from cardd.core.tokens import fingerprint, new_id, new_token, proof, seal
 from cardd.errors import (
+    CarddError,
     ClientLocked,
     ClientNotFound,
     ClientUnknown,
@@ -169,8 +170,7 @@ class Clients(Part):
             raise ClientUnknown
         if program.is_locked:
             raise ClientLocked
-        origin = f"urn:cardd:client:{program.id}"
-        return Caller(CallerKind.PROGRAM, program.id, program.name, origin, peer, seal(secret))
+        return _caller(program, peer, seal(secret))
 
     def check_permission(self, caller: Caller, permission: str) -> None:
         """Raises PermissionMissing for a caller whose pairing was not approved for this; a page never is."""
@@ -211,23 +211,29 @@ class Clients(Part):
             raise PairingRefused
         if peer.uid in self._asked:
             raise TooManyRequests(retry_after=5)
+        caller = Caller(CallerKind.ORIGIN, origin, origin, origin, peer)
         self._asked.add(peer.uid)
         try:
             choice = await self._asking.confirm(Question("origin", peer.uid, {"origin": origin}, third=Choice.ALWAYS))
-        except ConsentTimeout:
-            self._refused.add((origin, peer.uid))
+        except ConsentTimeout as error:
+            self._refuse(caller, error)
             raise
         finally:
             self._asked.discard(peer.uid)
         if choice is Choice.NO:
-            self._refused.add((origin, peer.uid))
+            self._refuse(caller, PairingRefused())
             raise PairingRefused
         if choice is Choice.ALWAYS:
             self._origins[origin, peer.uid] = RememberedOrigin(origin, peer.uid, self._now())
             self._save()
         else:
             self._once.add((origin, peer.uid))
-        return Caller(CallerKind.ORIGIN, origin, origin, origin, peer)
+        self._lifecycle.client_let_in(caller, "origin.allow", choice.value)
+        return caller
+
+    def _refuse(self, page: Caller, error: CarddError) -> None:
+        self._refused.add((page.origin, page.peer.uid))
+        self._lifecycle.client_refused(page, "origin.allow", error)
 
     def is_refused(self, origin: str, peer: Peer) -> bool:
         """Whether this user has refused the origin since the daemon started."""
@@ -269,6 +275,8 @@ class Clients(Part):
         self._save()
         if locked:
             self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_locked")
+        else:
+            self._lifecycle.client_let_in(_caller(program, Peer(uid)), "client.unlock", None)
 
     async def stop(self) -> None:
         """Give up the pairings that still wait for the user."""
@@ -281,7 +289,14 @@ class Clients(Part):
         return (origin, uid) in self._origins or (origin, uid) in self._once
 
     async def _ask(self, request: PairingRequest, peer: Peer, question: Question) -> Paired:
-        if await self._asking.confirm(question) is Choice.NO:
+        asking = Caller(CallerKind.PROGRAM, f"local:{peer.uid}", request.name, "", peer)
+        try:
+            choice = await self._asking.confirm(question)
+        except CarddError as error:
+            self._lifecycle.client_refused(asking, "client.pair", error)
+            raise
+        if choice is Choice.NO:
+            self._lifecycle.client_refused(asking, "client.pair", PairingRefused())
             raise PairingRefused
         identifier = new_id()
         secret = f"{identifier}.{new_token()}"
@@ -297,6 +312,7 @@ class Clients(Part):
         )
         self._programs[program.secret] = program
         self._save()
+        self._lifecycle.client_let_in(_caller(program, peer), "client.pair", "dialog")
         return Paired(program.id, secret)
 
     def _forget_later(self, pairing: Pairing) -> None:
@@ -317,3 +333,7 @@ class Clients(Part):
 
     def _save(self) -> None:
         self._file.save(_Kept(list(self._programs.values()), list(self._origins.values())))
+
+
+def _caller(program: Program, peer: Peer, sealing: bytes | None = None) -> Caller:
+    return Caller(CallerKind.PROGRAM, program.id, program.name, f"urn:cardd:client:{program.id}", peer, sealing)

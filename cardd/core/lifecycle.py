@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cardd.core.readers import InsertedCard
     from cardd.core.sessions import Session
-    from cardd.model import CallerKey
+    from cardd.errors import CarddError
+    from cardd.model import Caller, CallerKey
 
 PATIENCE = 8.0  # below the TimeoutStopSec of cardd.service
 
@@ -54,6 +55,12 @@ class Part:
 
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """Forget a program or a page that was removed or locked out."""
+
+    def client_let_in(self, client: Caller, act: str, consent: str | None) -> None:
+        """Note a program that was paired or unlocked, or a page that was allowed."""
+
+    def client_refused(self, client: Caller, act: str, error: CarddError) -> None:
+        """Note a program or a page that a person did not let in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,14 @@ class Lifecycle(Part):
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """Tell every part."""
         self._tell(lambda part: part.client_shut_out(client, reason))
+
+    def client_let_in(self, client: Caller, act: str, consent: str | None) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.client_let_in(client, act, consent))
+
+    def client_refused(self, client: Caller, act: str, error: CarddError) -> None:
+        """Tell every part."""
+        self._tell(lambda part: part.client_refused(client, act, error))
 
     def _tell(self, call: Callable[[Part], None]) -> None:
         for part in self._parts:

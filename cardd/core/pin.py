@@ -220,7 +220,7 @@ class PinLife:
                 if old is not None:
                     old.wipe()
                 await card.access.logout(session)
-        self._lifecycle.pin_changed(card)
+            self._lifecycle.pin_changed(card)  # whether or not the row can be written
 
     async def unblock(self, caller: Caller, card: InsertedCard) -> None:
         """Ask for the PUK and a new PIN twice, and set it; a mistyped PUK is asked again while tries are left.
@@ -242,7 +242,7 @@ class PinLife:
                         if int(error.params.get("tries_left", UNCOUNTED)) <= 1:
                             raise
                         problem = "wrong"
-        self._lifecycle.pin_changed(card)
+            self._lifecycle.pin_changed(card)
 
     async def _puk(self, card: InsertedCard, client: CallerKey, question: Question, problem: str | None) -> PinQuestion:
         card.access.ensure_presentable(client)

@@ -22,6 +22,7 @@ STORE = "pseudonyms"
 KEY_SIZE = 32
 LENGTH = 16  # hexadecimal digits of a pseudonym
 MINUTE = 60.0
+COUNTED = frozenset(("holder.read", "session.lock", "agent.register", "agent.leave"))
 DIGEST = "name:"  # before the digest of a document's name
 PATIENCE = 5.0  # seconds
 
@@ -90,7 +91,7 @@ class CountedRefusals(Part):
     """The audit log with refusals counted: a caller that is refused again and again fills no disk.
 
     What came to nothing and is about no document is one row for each caller, act and reason; what follows within a
-    minute is counted, and the count is a row at the minute's end.
+    minute is counted, and the count is a row at the minute's end. So are the acts of ``COUNTED``, which ask nobody.
     """
 
     def __init__(self, audit: AuditLog, *, minute: float = MINUTE) -> None:
@@ -101,9 +102,9 @@ class CountedRefusals(Part):
 
     async def append(self, entry: AuditEntry) -> AuditRow:
         """Append the row, or count it and return the one that stands for it. Raises AuditUnavailable."""
-        if entry.outcome is Outcome.DONE or entry.digest or entry.document:
+        if (entry.outcome is Outcome.DONE and entry.action not in COUNTED) or entry.digest or entry.document:
             return await self._audit.append(entry)
-        key = (entry.uid, entry.caller, entry.action, entry.code)
+        key = (entry.uid, entry.caller, entry.action, entry.code, entry.certificate)
         if repeated := self._repeated.get(key):
             repeated.count += 1
         else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +12,45 @@ from pathlib import Path
 from cardd.errors import AuditKeyMissing
 from cardd.secret import Secret
 from cardd.system.audit_file import AuditReader
+from cardd.system.audit_heads import sent
 from tests.rig.daemon import DaemonProcess
 from tests.rig.waiting import eventually_here
 
 KEY = b"SIMULATION" * 4
 
 
+def cut(directory: Path) -> None:
+    """Take the last row from the log, and its head."""
+    connection = sqlite3.connect(directory / "audit.db")
+    connection.execute("DROP TRIGGER audit_no_delete")
+    connection.execute("DELETE FROM audit WHERE number = (SELECT max(number) FROM audit)")
+    connection.commit()
+    connection.close()
+    (directory / "head").unlink()
+
+
 def daemon(directory: Path, audit: str = "", **environment: str) -> DaemonProcess:
     return DaemonProcess(
         directory, extra=f"[audit]\n{audit}\n", arguments=("--simulate", "cps3"), environment=environment
     )
+
+
+def test_a_log_that_was_cut_is_told_at_the_start_and_goes_on_only_where_that_is_configured(tmp_path: Path) -> None:
+    first = daemon(tmp_path).start()
+    log = tmp_path / "state" / "audit"
+    eventually_here(lambda: (log / "head").exists() and "audit head" in first.log.read_text())
+    first.stop()
+    head = AuditReader(log, tmp_path / "state" / "audit-head").verify()
+    assert head in list(sent(iter(first.log.read_text().splitlines())))
+    cut(log)
+    again = daemon(tmp_path).start()
+    eventually_here(lambda: "audit.broken: The audit log was changed. Rows from" in again.log.read_text())
+    again.stop()
+    going = daemon(tmp_path, 'broken = "record"').start()
+    reader = AuditReader(log, tmp_path / "state" / "audit-head")
+    eventually_here(lambda: bool(reader.breaks()))
+    going.stop()
+    assert reader.verify().number > reader.breaks()[0].number - 1
 
 
 def test_the_head_is_sealed_with_a_credential_and_without_it_the_daemon_says_what_is_missing(tmp_path: Path) -> None:
@@ -32,7 +63,32 @@ def test_the_head_is_sealed_with_a_credential_and_without_it_the_daemon_says_wha
     sealed.stop()
     assert AuditReader(log, tmp_path / "state" / "audit-head", Secret.of(KEY)).verify().number
     shutil.rmtree(passed)
-    command = [sys.executable, "-m", "cardd.cli.cardd", "run", "--config", str(sealed.configuration), "--lang", "en"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    command = [sys.executable, "-m", "cardd.cli.cardd", "run", "--config", str(sealed.configuration)]
+    english = {**os.environ, "LC_ALL": "C.UTF-8"}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20, env=english)
     told = AuditKeyMissing(why="audit-key").told("en")
     assert (ended.returncode, told.remedy in ended.stderr) == (1, True), ended.stderr
+
+
+AGENT = """
+import socket, sys
+link = socket.socket(socket.AF_UNIX)
+link.connect(sys.argv[1])
+link.send(b"OK cardd-agent fr\\n")
+sys.stdin.read()
+"""
+
+
+def test_an_agent_that_comes_and_ends_is_a_row_each(tmp_path: Path) -> None:
+    running = daemon(tmp_path).start()
+    reader = AuditReader(tmp_path / "state" / "audit")
+    command = [sys.executable, "-c", AGENT, str(tmp_path / "agent.sock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as agent:
+        eventually_here(lambda: "agent.register" in [row.entry.action for row in reader.tail(9)])
+        assert agent.stdin
+        agent.stdin.close()
+    eventually_here(lambda: "agent.leave" in [row.entry.action for row in reader.tail(9)])
+    running.stop()
+    rows = {row.entry.action: row.entry for row in reader.tail(9)}
+    assert rows["config.change"].document == "first"
+    assert {rows["agent.register"].uid, rows["agent.leave"].uid} == {os.getuid()}
