@@ -21,6 +21,7 @@ from cardd.core.consents import Consents
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle, Outer, Part
 from cardd.core.owners import OwnedReaders, Owners
+from cardd.core.pages import Pages
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry, Readers
@@ -44,7 +45,7 @@ from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
-from cardd.ports import AuditLog, Clock, People, Prompter, ReaderSource, SecretStore, SourceSettings, Store
+from cardd.ports import AuditLog, Browsers, Clock, People, Prompter, ReaderSource, SecretStore, SourceSettings, Store
 from cardd.relay.relay import ClientCertificates, Relay
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class Outside:
     """What stands around the parts: of this machine in the daemon, of the test elsewhere.
 
     ``listen`` opens the sockets of the API when the parts start; ``peer_of`` returns who is at the other end of a
-    connection, to the API or to where the browser comes back from Pro Santé Connect.
+    connection, to the API or to where the browser comes back from Pro Santé Connect. ``browsers`` tells a page's
+    connection from a program's.
     ``drivers`` None stands for those that are installed, ``timestamps`` None for no timestamp authority.
     ``descriptors`` is from which file descriptor on no caller gets one.
     ``authorities`` (DER) are a simulator's, trusted beside the configured ones. ``parts`` are what of all this starts
@@ -73,6 +75,7 @@ class Outside:
     sources: Sequence[ReaderSource]
     listen: Listen
     peer_of: PeerOf
+    browsers: Browsers
     revocation: Network
     answers: Answers
     timestamps: Exchange | None = None
@@ -142,6 +145,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         readers=readers,
         sessions=sessions,
         clients=clients,
+        pages=Pages(outside.browsers, audit),
         consents=consents,
         signing=signing,
         pin_life=PinLife(asking, pins, audit, lifecycle),

@@ -25,6 +25,7 @@ from cardd.system import host, systemd
 from cardd.system.audit_heads import KEY, SECOND
 from cardd.system.audit_sinks import AuditSinks
 from cardd.system.audit_store import Custody, SqliteAuditLog
+from cardd.system.browsers import BrowserWatch
 from cardd.system.host import SystemClock
 from cardd.system.listening import listen
 from cardd.system.logind import DesktopEvent, Desktops, Logind
@@ -80,6 +81,7 @@ class Daemon:
             sources=sources if sources is not None else (PcscReaders(),),
             listen=self._listen,
             peer_of=peer_of,
+            browsers=BrowserWatch(config.web.browsers, self._agents.holders),
             revocation=revocation,
             answers=RevocationCache(config.state.directory / "revocation"),
             timestamps=timestamps,

@@ -6,6 +6,7 @@ Plain immutable values, without I/O. Times are aware UTC datetimes; digests, cer
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -247,13 +248,31 @@ class Peer:
     """The process at the other end of a connection; ``pid`` and ``program`` only where the system tells.
 
     ``is_cardctl`` says that the process calls itself so, by its command line: to name it to a person, any of whose
-    programs may run cardctl, and nothing to decide on.
+    programs may run cardctl, and nothing to decide on. ``socket`` is the inode of its end of a TCP connection.
     """
 
     uid: int
     pid: int | None = None
     program: str | None = None
     is_cardctl: bool = field(default=False, compare=False)
+    socket: int | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Executable:
+    """The file that a process runs, as the kernel tells it: no process can choose ``device`` and ``inode``.
+
+    ``path`` is what it is called, empty where it may not be seen. ``is_replaced`` says that the file was root's, at a
+    path that all processes see alike, and that it is there no more: an update has put another one in its place.
+    """
+
+    path: str = ""
+    device: int = 0
+    inode: int = 0
+    is_replaced: bool = False
+
+
+Holders = Mapping[int, Sequence[Executable]]  # by the inode of a socket: the programs that have it open
 
 
 class CallerKey(NamedTuple):

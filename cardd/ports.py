@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 from cardd.driver import Card, Channel
-from cardd.model import AuditEntry, AuditRow, CardKind, Choice, KeyPurpose, PinQuestion, Question, Receipt
+from cardd.model import AuditEntry, AuditRow, CardKind, Choice, KeyPurpose, Peer, PinQuestion, Question, Receipt
 from cardd.secret import Secret
 
 T = TypeVar("T")
@@ -195,6 +195,17 @@ class Prompter(Protocol):
 
     async def notify(self, question: Question) -> None:
         """Show what is asked and that a reader's keypad (param ``reader``) waits for the PIN; stays until cancelled."""
+        ...
+
+
+class Browsers(Protocol):
+    """Tells browsers from other programs: an ``Origin`` is a page's only when a browser sends it."""
+
+    async def stranger(self, peer: Peer) -> str | None:
+        """The path of a program behind the connection that is no browser, empty if unknown; None: all are browsers.
+
+        Raises BrowserUnseen when nobody can tell.
+        """
         ...
 
 

@@ -3,6 +3,8 @@
 The agent connects to the agents' socket, says its language and waits. The first byte from the daemon starts a pinentry,
 and a further connection that waits for the next dialog; bytes are passed both ways until either side ends. The PIN
 crosses this process in one locked page.
+
+Over a connection of its own it tells the daemon which programs of its user hold a connection to the API.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import signal
 import socket
 from pathlib import Path
 
-from cardd.agent import pinentry
+from cardd.agent import pinentry, witness
 from cardd.agent.server import GREETING, TAKEN
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PromptUnavailable
@@ -31,11 +33,15 @@ class _Taken(Exception):
 
 
 class Agent:
-    """One desktop's agent. ``program`` is the pinentry to start, None for what is found."""
+    """One desktop's agent. ``program`` is the pinentry to start, None for what is found.
 
-    def __init__(self, path: Path, program: str | None) -> None:
+    ``look`` returns the programs of this user that hold a socket.
+    """
+
+    def __init__(self, path: Path, program: str | None, look: witness.Look) -> None:
         self._path = path
         self._program = program
+        self._look = look
 
     async def run(self) -> None:
         """Serve dialog after dialog until cancelled."""
@@ -43,6 +49,7 @@ class Agent:
         back_off = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
         has_warned = False
         async with asyncio.TaskGroup() as dialogs:
+            dialogs.create_task(self._testify())
             while True:
                 began = loop.time()
                 try:
@@ -75,6 +82,18 @@ class Agent:
             await _first_byte(connection)
             failed.pop_all()
         return connection
+
+    async def _testify(self) -> None:
+        """Answer who holds a connection, as long as there is a daemon that asks, and again when there is."""
+        loop, language = asyncio.get_running_loop(), language_of(locale_of(os.environ))
+        back_off = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
+        while True:
+            began = loop.time()
+            with contextlib.suppress(OSError, ValueError):
+                await witness.testify(self._path, language, self._look)
+            if loop.time() - began > LONGEST_PAUSE:
+                back_off.reset()
+            await asyncio.sleep(back_off.pause())
 
     async def _warn(self) -> None:
         """Tell the person, by our own pinentry, that another program shows the dialogs here."""
@@ -151,9 +170,9 @@ async def _pass(source: socket.socket, target: socket.socket) -> None:
             await asyncio.sleep(0)  # the other way, and SIGTERM, have their turn
 
 
-async def serve(path: Path, program: str | None) -> None:
+async def serve(path: Path, program: str | None, look: witness.Look) -> None:
     """Run an agent until SIGTERM or SIGINT."""
-    serving = asyncio.ensure_future(Agent(path, program).run())
+    serving = asyncio.ensure_future(Agent(path, program, look).run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     with contextlib.suppress(asyncio.CancelledError):

@@ -6,6 +6,7 @@ agent it is (SO_PEERCRED), and an agent is asked for its own user only.
 
 A user has one agent, the process that came first, with as many connections as it likes; it stays until it ends. Any
 other program of that user could show dialogs of its own and keep what is typed there: it is refused, and reported.
+The same process tells which programs hold a connection (``cardd.agent.witness``).
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ import select
 import socket
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from cardd.agent import witness
 from cardd.agent.assuan import Assuan
+from cardd.agent.witness import Witness
 from cardd.backoff import Seldom
-from cardd.errors import PromptUnavailable
+from cardd.errors import BrowserUnseen, PromptUnavailable
+from cardd.model import Holders
 
 GREETING = "cardd-agent"
 TAKEN = b"ERR"  # how the answer to an agent begins that is refused, for its user has one
@@ -102,6 +106,7 @@ class AgentServer:
         self._processes: dict[int, _Process] = {}
         self._reported: dict[int, float] = {}
         self._agents: dict[int, list[_Waiting]] = {}
+        self._witnesses: dict[int, Witness] = {}
         self._greeting: Counter[int] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
@@ -132,6 +137,22 @@ class AgentServer:
         finally:
             agent.talk.close()
 
+    async def holders(self, uid: int, sockets: Collection[int]) -> Holders:
+        """Return the programs of this user that hold these sockets, as that user's agent sees them.
+
+        Raises BrowserUnseen when there is no agent, or none that looks.
+        """
+        seen_by = self._witnesses.get(uid)
+        if seen_by is None:
+            raise BrowserUnseen
+        try:
+            return await seen_by.holders(sockets)
+        except BrowserUnseen:
+            if self._witnesses.get(uid) is seen_by:
+                del self._witnesses[uid]
+            seen_by.close()
+            raise
+
     async def stop(self) -> None:
         """Let every agent go."""
         for task in self._tasks:
@@ -141,6 +162,9 @@ class AgentServer:
             for agent in list(self._agents.get(uid, ())):
                 self._forget(uid, agent)
                 agent.talk.close()
+        for each in self._witnesses.values():
+            each.close()
+        self._witnesses.clear()
         for process in self._processes.values():
             asyncio.get_running_loop().remove_reader(process.handle)
             process.close()
@@ -173,13 +197,17 @@ class AgentServer:
         pid, uid, _ = CREDENTIALS.unpack(told)
         with contextlib.ExitStack() as refused:
             talk = Assuan(refused.enter_context(connection))
-            language = await self._greeted(uid, talk)
-            if language is None:
+            name, language = await self._greeted(uid, talk)
+            if name not in (GREETING, witness.GREETING):
                 return
             if not self._is_the_agent(uid, pid):
                 self._report(RefusedAgent(uid, pid))
                 with contextlib.suppress(OSError):
                     connection.send(TAKEN + b" 1 another agent\n")
+                return
+            if name == witness.GREETING:
+                self._keep_witness(uid, Witness(socket.socket(fileno=connection.detach())))
+                talk.close()  # only what it received: the connection is the witness's
                 return
             refused.pop_all()
         agent = _Waiting(connection, talk, language)
@@ -208,7 +236,15 @@ class AgentServer:
         asyncio.get_running_loop().remove_reader(process.handle)
         process.close()
         del self._processes[uid]
+        if seen_by := self._witnesses.pop(uid, None):
+            seen_by.close()
         self._on_change(AgentChange(uid, process.pid, has_come=False))
+
+    def _keep_witness(self, uid: int, came: Witness) -> None:
+        """Ask this connection from now on: the agent has one, and the one before is dead."""
+        if before := self._witnesses.pop(uid, None):
+            before.close()
+        self._witnesses[uid] = came
 
     def _report(self, refused: RefusedAgent) -> None:
         now = asyncio.get_running_loop().time()
@@ -218,19 +254,19 @@ class AgentServer:
         log.warning("user %d has an agent: process %d was refused", refused.uid, refused.pid)
         self._on_refused(refused)
 
-    async def _greeted(self, uid: int, talk: Assuan) -> str | None:
-        """Return the agent's language; None for what is no agent, or one too many."""
+    async def _greeted(self, uid: int, talk: Assuan) -> tuple[str, str]:
+        """Return the name that an agent greets with, and its language; empty for what is none, or one too many."""
         if self._greeting[uid] + self.waiting(uid) >= AGENTS_MAX:
-            return None
+            return "", ""
         self._greeting[uid] += 1
         try:
             async with asyncio.timeout(self._greeting_timeout):
                 name, _, language = (await talk.greeting()).partition(" ")
         except (PromptUnavailable, TimeoutError):
-            return None
+            return "", ""
         finally:
             self._greeting[uid] -= 1
-        return language if name == GREETING else None
+        return name, language
 
     def _left(self, uid: int, agent: _Waiting) -> None:
         self._forget(uid, agent)

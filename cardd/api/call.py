@@ -58,13 +58,14 @@ _FIELDS = Decoder(dict[str, Raw])
 class ConnectionInfo:
     """What is known of a connection, for all of its requests: who is at its other end, and which Host may name it.
 
-    ``has_client`` says that a client has made a request over it.
+    ``has_client`` says that a client has made a request over it, ``is_browsers`` that a browser was seen to hold it.
     """
 
     is_local: bool
     hosts: frozenset[str]
     peer: Peer
     has_client: bool = False
+    is_browsers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

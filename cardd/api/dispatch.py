@@ -99,8 +99,10 @@ class Dispatcher:
         headers: Mapping[str, str],
         on_hang_up: OnHangUp,
     ) -> AnyReply:
-        if page is not None and http.method == "OPTIONS":
-            return Reply(204, headers=preflight())
+        if page is not None:
+            if http.method == "OPTIONS":
+                return Reply(204, headers=preflight())
+            await self._check_browser(page, connection)
         path, _, query = http.raw_path.partition("?")
         route, parameters = self._router.find(http.method, path)
         call = Call(
@@ -125,6 +127,12 @@ class Dispatcher:
                 return await self._run(route, call, b"", presence)
             async with self._bodies.reading(http, call.who, call.peer.uid) as raw:
                 return await self._run(route, call, raw, presence)
+
+    async def _check_browser(self, page: Page, connection: ConnectionInfo) -> None:
+        """Look once at who holds a page's connection. Raises NotABrowser, BrowserUnseen."""
+        if not connection.is_browsers:
+            await self._parts.pages.check(page.caller, connection.peer)
+            connection.is_browsers = True
 
     async def _run(self, route: Route, call: Call, raw: bytes, presence: Presence) -> AnyReply:
         try:

@@ -12,6 +12,7 @@ from cardd.core.consents import Consents
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.owners import OwnedReaders
+from cardd.core.pages import Pages
 from cardd.core.pin import PinLife
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
@@ -52,6 +53,7 @@ class Parts:
     readers: OwnedReaders
     sessions: Sessions
     clients: Clients
+    pages: Pages
     consents: Consents
     signing: Signing
     documents: DocumentSigning

@@ -9,6 +9,7 @@ from pathlib import Path
 from cardd.agent.agent import SOCKET, serve
 from cardd.cli.parser import PATH, Exit, Parser, wanted_language
 from cardd.i18n import N_
+from cardd.system.browsers import holders
 from cardd.system.host import harden
 
 
@@ -21,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pinentry", metavar="PROGRAM", help=N_("the pinentry program to start"))
     asked = parser.parse_args(given)
     harden()  # the PIN crosses this process
-    asyncio.run(serve(asked.socket, asked.pinentry))
+    asyncio.run(serve(asked.socket, asked.pinentry, holders))
     return Exit.OK
 
 

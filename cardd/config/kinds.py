@@ -120,6 +120,12 @@ Origin = Annotated[
     Meta(pattern=rf"\A(?:https://(?!.*:443\Z)|http://(?!.*:80\Z)){_HOST}(?::{_PORT})?\Z", max_length=267),
     Kind("origin", "origin", "https://host[:port]"),
 ]
+# The program itself, which a process runs, and not a script that starts it; a star stands for part of a name.
+BrowserPath = Annotated[
+    str,
+    Meta(pattern=r"\A(?:known|any|/[^\0]+)\Z", max_length=4096),
+    Kind("browser", "path", '"known", "/opt/browser/browser", "any"'),
+]
 HostName = Annotated[str, Meta(pattern=rf"\A{_NAME}\Z"), Kind("host name", "host", "psc.example")]
 Sink = Annotated[
     str,

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args, get_type_hints
 
 from msgspec import Meta, Struct, field
 
-from cardd.config.kinds import DAY, Duration, LoopbackPort, Origin, Section, Sink, Unfit, Word
+from cardd.config.kinds import DAY, BrowserPath, Duration, LoopbackPort, Origin, Section, Sink, Unfit, Word
 from cardd.config.services import Dmp, Psc, Timestamp, Trust, Upstream
 from cardd.i18n import N_
 
@@ -86,6 +86,15 @@ class Web(Section, frozen=True):
         Literal["refuse", "ask"],
         Meta(description=N_("What an origin that is not listed gets: a refusal, or a question to the user.")),
     ] = "refuse"
+    browsers: Annotated[
+        tuple[BrowserPath, ...],
+        Meta(
+            description=N_(
+                "Programs whose requests are taken for a page's: “known” browsers, others by the path of the program "
+                "itself (* for a part that changes), or “any”, which believes what every program says of itself."
+            )
+        ),
+    ] = ("known",)
     allow_insecure_origins: Annotated[
         bool,
         Meta(description=N_("Accept http:// in allowed_origins. For development only.")),

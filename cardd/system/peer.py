@@ -194,22 +194,25 @@ def _tcp_peer(connection: socket.socket | TransportSocket) -> Peer | None:
     if owner is None:
         return None
     pid = _holder(owner.inode) if os.geteuid() in {0, owner.uid} else None
-    return Peer(owner.uid, pid, program_of(pid) if pid else None)
+    return Peer(owner.uid, pid, program_of(pid) if pid else None, socket=owner.inode)
 
 
 def _holder(inode: int) -> int | None:
     """Return the newest process that has this socket open."""
     name = f"socket:[{inode}]"
-    for pid in sorted((int(entry.name) for entry in os.scandir(PROC) if entry.name.isdigit()), reverse=True):
-        if name in _open_files(pid):
-            return pid
-    return None
+    return next((pid for pid in sorted(processes(), reverse=True) if name in open_files(pid)), None)
 
 
-def _open_files(pid: int) -> Iterator[str]:
+def processes() -> list[int]:
+    """Return the processes of this machine."""
+    return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdecimal()]
+
+
+def open_files(pid: int) -> Iterator[str]:
+    """Yield what a process has open, by the kernel's names; nothing where that may not be seen."""
     try:
         with os.scandir(PROC / str(pid) / "fd") as found:
             for entry in found:
-                yield str(Path(entry.path).readlink())
-    except OSError:
+                yield os.readlink(entry.path)  # noqa: PTH115 - a desktop has ten thousand of them
+    except OSError:  # it is gone, or not ours
         return

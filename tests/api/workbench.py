@@ -108,6 +108,7 @@ class Workbench:
             people=self.people,
             tells_who_sits_here=self.tells_who_sits_here,
         )
+        self.browsers = around.browsers
         source = InProcessReaders([self.reader, self.other_reader])
         config = replace(self.config, web=replace(self.config.web, allowed_origins=ALLOWED))
         self.parts = assemble(config, around.made(source, listen=self._listen, peer_of=self._peer_of))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 from datetime import UTC, datetime
@@ -203,6 +204,22 @@ async def test_a_clock_before_the_installation_is_wrong() -> None:
 
 def test_the_kernel_is_asked_for_the_clock() -> None:
     assert is_synchronised() in (True, False, None)
+
+
+async def test_the_browsers_that_pages_may_call_from_are_told_and_what_is_wrong_with_them(tmp_path: Path) -> None:
+    def browsers(*names: str) -> Surroundings:
+        return configured(tmp_path, f"[web]\nbrowsers = {list(names)}")
+
+    found = await result("browsers", browsers("/usr/bin/true", "/nowhere/browser"))
+    assert (found.code, found.params) == ("browsers.ok", {"browsers": "/usr/bin/true"})
+    assert await code("browsers", browsers("known", "any")) == "browsers.any"
+    assert await code("browsers", browsers("/nowhere/browser")) == "browsers.none"
+    own = shutil.copy("/usr/bin/sleep", tmp_path / "my-browser")
+    running = await asyncio.create_subprocess_exec(own, "30")
+    found = await result("browsers", browsers("/usr/bin/true", str(own)))
+    running.kill()
+    await running.wait()
+    assert (found.code, found.params) == ("browsers.unknown", {"program": str(own)})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tests.rig import other_user
 
 LIMIT = 15.0  # seconds
 
+OTHER_IMPORTS = "import concurrent.futures.thread\nfrom cardd.cli.agent import main"
 OTHER_AGENT = """
 sys.argv = ["cardd-agent", "--socket", sys.argv[1], "--pinentry", sys.argv[2]]
 raise SystemExit(main())
@@ -62,7 +63,7 @@ def other_users_agent(socket: Path, directory: Path, pin: bytes) -> Iterator[Pat
     program.write_text(OTHER_PINENTRY.format(shown=shown, pin=pin.decode()))
     program.chmod(0o755)
     other_user.open_to_everybody(directory)
-    with other_user.start(OTHER_AGENT, socket, program, imports="from cardd.cli.agent import main") as process:
+    with other_user.start(OTHER_AGENT, socket, program, imports=OTHER_IMPORTS) as process:
         try:
             yield shown
         finally:

@@ -11,6 +11,7 @@ from cardd.api.parts import ApiLimits
 from cardd.assembly import Outside
 from cardd.core.lifecycle import Outer
 from cardd.documents.signing import Exchange
+from cardd.errors import CarddError
 from cardd.model import Peer
 from cardd.ports import ReaderSource, SecretStore, Store
 from cardd.system.revocation import RevocationCache, RevocationHttp
@@ -19,6 +20,21 @@ from cardd_drivers.cps4 import Cps4Driver
 from cardd_drivers.vitale import VitaleDriver
 from tests.rig.memory import ManualClock, MemoryAudit, MemoryPeople, MemorySecrets, MemoryStore
 from tests.rig.prompter import ScriptedPrompter
+
+
+class EveryBrowser:
+    """``cardd.ports.Browsers``: whatever sends an Origin is a browser, unless the test names it here."""
+
+    def __init__(self) -> None:
+        self.stranger_is: str | CarddError | None = None
+        self.looks = 0
+
+    async def stranger(self, _peer: Peer) -> str | None:
+        """Return what the test says, or raise it."""
+        self.looks += 1
+        if isinstance(self.stranger_is, CarddError):
+            raise self.stranger_is
+        return self.stranger_is
 
 
 @dataclass
@@ -35,6 +51,7 @@ class Around:
     timestamps: Exchange | None = None
     people: MemoryPeople = field(default_factory=MemoryPeople)
     tells_who_sits_here: bool = False
+    browsers: EveryBrowser = field(default_factory=EveryBrowser)
 
     def made(
         self,
@@ -55,6 +72,7 @@ class Around:
             sources=[source],
             listen=listen,
             peer_of=peer_of,
+            browsers=self.browsers,
             revocation=revocation,
             answers=RevocationCache(None),
             timestamps=self.timestamps,

@@ -16,6 +16,8 @@ from cardd.cli.doctor.check import Finding, failure, ok, warning
 from cardd.cli.doctor.surroundings import Surroundings
 from cardd.i18n import N_
 from cardd.secret import CAPACITY
+from cardd.system.browsers import ANY, executable, installed, is_installed, wanted
+from cardd.system.peer import processes
 
 PINS = 64  # more than can be held or asked for at once on one workstation
 TOLERANCE = timedelta(days=1)
@@ -77,6 +79,34 @@ async def desktop(_: Surroundings) -> Finding:
             N_("Use a Wayland session, or a reader with its own keypad."),
         )
     return ok(N_("No X11 desktop."))
+
+
+async def browsers(surroundings: Surroundings) -> Finding:
+    """Check which browsers pages may call from, and whether one runs here whose pages are refused."""
+    configured = surroundings.config.web.browsers
+    if ANY in configured:
+        return warning(
+            "any",
+            N_("Any program may pass itself off as a web page ([web] browsers)."),
+            N_("Name the browsers that are used here: “known”, or their paths."),
+        )
+    patterns = wanted(configured)
+    files, names = installed(patterns), {Path(pattern).name for pattern in patterns}
+    for program in map(executable, processes()):
+        if Path(program.path).name in names and not is_installed(program, files):
+            return warning(
+                "unknown",
+                N_("Pages in {program}, which runs here, are refused."),
+                N_("Install it for all users of this machine, or name its path in [web] browsers; then restart it."),
+                program=program.path,
+            )
+    if not files:
+        return warning(
+            "none",
+            N_("No browser is installed here from which pages may call."),
+            N_("Install one for all users of this machine, or name its path in [web] browsers."),
+        )
+    return ok(N_("Pages may call from {browsers}."), browsers=", ".join(sorted(files.values())))
 
 
 def _daemon(path: Path) -> int | None:
