@@ -206,7 +206,9 @@ class AgentServer:
                     connection.send(TAKEN + b" 1 another agent\n")
                 return
             if name == witness.GREETING:
-                self._keep_witness(uid, Witness(socket.socket(fileno=connection.detach())))
+                kept = socket.socket(fileno=connection.detach())
+                kept.setblocking(False)
+                self._keep_witness(uid, Witness(kept))
                 talk.close()  # only what it received: the connection is the witness's
                 return
             refused.pop_all()

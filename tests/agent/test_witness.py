@@ -46,7 +46,7 @@ def connection() -> Iterator[int]:
 
 async def told(desk: Desk, inode: int, uid: int = US) -> tuple[Executable, ...]:
     """Return what the user's agent tells, once it has come."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             try:
                 return tuple((await desk.agents.holders(uid, [inode]))[inode])
