@@ -14,11 +14,15 @@ import socket
 import termios
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.agent.assuan import CANCELED, FULLY_CANCELED, NOT_CONFIRMED, TIMEOUT, Assuan, Refusal
 from cardd.agent.texts import (
+    ACCEPT,
     BUTTONS,
+    CANCEL,
+    NOT_THIS,
     PAGE_BUTTONS,
     Button,
     Words,
@@ -28,6 +32,7 @@ from cardd.agent.texts import (
     document_pages,
     notice_words,
     pin_words,
+    with_buttons,
 )
 from cardd.errors import ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
 from cardd.i18n import locale_of
@@ -185,45 +190,102 @@ async def confirm(talk: Assuan, question: Question, language: str, seconds: int)
 
     Raises ConsentTimeout, PromptUnavailable.
     """
-    asked = deciding(question)
+    asked, pages = deciding(question), document_pages(question, language)
+    buttons = Buttons(talk, language, seconds, await flavor(talk))
+    if asked.third is Choice.SHOW and not buttons.are_three:
+        if await _read_pages(buttons, pages) is Choice.NO:  # no button would show them
+            return Choice.NO
+        asked = question
     while True:
-        choice = await _choice(talk, confirm_words(asked, language, seconds), BUTTONS[asked.third], seconds)
+        choice = await buttons.choose(confirm_words(asked, language, seconds), BUTTONS[asked.third])
         if choice is Choice.SHOW:
-            choice = await _read_pages(talk, document_pages(question, language), seconds)
+            choice = await _read_pages(buttons, pages)
         if choice is not Choice.SHOW:
             return choice
 
 
-async def _read_pages(talk: Assuan, pages: Sequence[Words], seconds: int) -> Choice:
-    """Show the documents page after page; SHOW when the person goes back to the question."""
+async def _read_pages(buttons: Buttons, pages: Sequence[Words]) -> Choice:
+    """Show the documents page after page; SHOW when the person goes on to the question, or back to it."""
     for page in pages:
-        if (choice := await _choice(talk, page, PAGE_BUTTONS, seconds)) is not Choice.YES:
+        if (choice := await buttons.choose(page, PAGE_BUTTONS)) is not Choice.YES:
             return choice
     return Choice.SHOW
 
 
-async def _choice(talk: Assuan, words: Words, buttons: Sequence[Button], seconds: int) -> Choice:
-    """Return which of two or three buttons was pressed. One pressed before it could be read is asked for again."""
-    loop = asyncio.get_running_loop()
-    await _show(talk, words, seconds)
-    for _ in range(HASTE_MAX):
-        shown = loop.time()
-        choice = await _pressed(talk, buttons)
-        if choice is Choice.NO or loop.time() - shown >= ARMED_AFTER:
-            return choice
-    return Choice.NO
+async def flavor(talk: Assuan) -> str:
+    """Return which pinentry this is (gnome3, qt, gtk2, curses, tty), as it says itself; empty where it does not."""
+    with Secret() as told:
+        try:
+            await talk.command("GETINFO", "flavor", into=told)
+        except Refusal:
+            return ""
+        with told.view() as view:
+            return bytes(view).decode("ascii", "replace").rpartition(":")[2]  # gnome3:curses, without a desktop
 
 
-async def _pressed(talk: Assuan, buttons: Sequence[Button]) -> Choice:
-    first, *_, last = buttons
-    try:
-        await talk.command("CONFIRM")
-    except Refusal as refusal:
-        if refusal.code == TIMEOUT:
-            raise ConsentTimeout from None
-        _cancelled(refusal)
-        return (buttons[1] if refusal.code == NOT_CONFIRMED else last).choice  # the second button of two is the last
-    return first.choice
+@dataclass(frozen=True, slots=True)
+class Buttons:
+    """The buttons of one pinentry, so that Enter agrees to nothing where the program lets us see to it.
+
+    Source: pinentry 1.1.0 to 1.3.2. The qt flavor makes Cancel the default, gtk2 makes none and has Cancel in focus,
+    and tty wants a letter: those are as safe as we can have them. The curses flavor begins on OK. gnome3 has two
+    buttons, the first of which is the default, and Escape is the second: nothing safer can be had of it.
+    """
+
+    talk: Assuan
+    language: str
+    seconds: int
+    flavor: str
+
+    @property
+    def are_three(self) -> bool:
+        """Whether the program shows a third button."""
+        return self.flavor != "gnome3"
+
+    async def choose(self, words: Words, buttons: Sequence[Button]) -> Choice:
+        """Return which of two or three answers was given. Raises ConsentTimeout, PromptUnavailable."""
+        first, *middle, last = buttons
+        third = middle[0] if middle else None
+        if not self.are_three:
+            return await self._one_of_two(words, first, third, last)
+        if self.flavor == "curses" and first.grants:
+            return await self._harmless_first(words, first, third, last)
+        return await self._press(words, first, third, last)
+
+    async def _one_of_two(self, words: Words, first: Button, third: Button | None, last: Button) -> Choice:
+        """Ask for another one in a dialog of its own; what is just for comfort is left out."""
+        if third is None or third.choice is not Choice.ANOTHER:
+            return await self._press(words, first, None, last)
+        choice = await self._press(words, first, None, NOT_THIS)
+        return await self._press(words, third, None, last) if choice is Choice.NO else choice
+
+    async def _harmless_first(self, words: Words, first: Button, third: Button | None, last: Button) -> Choice:
+        """Begin on an answer that agrees to nothing; where two agree, ask which in a second dialog."""
+        if third is not None and not third.grants:
+            return await self._press(words, third, first, last)
+        choice = await self._press(words, last, ACCEPT, CANCEL)
+        return await self._press(words, first, third, last) if third and choice is Choice.YES else choice
+
+    async def _press(self, words: Words, ok: Button, not_ok: Button | None, cancel: Button) -> Choice:
+        """Return which button was pressed. One pressed before it could be read is asked for again."""
+        loop = asyncio.get_running_loop()
+        await _show(self.talk, with_buttons(words, self.language, ok, not_ok, cancel), self.seconds)
+        for _ in range(HASTE_MAX):
+            shown = loop.time()
+            choice = await self._pressed(ok, not_ok, cancel)
+            if choice is Choice.NO or loop.time() - shown >= ARMED_AFTER:
+                return choice
+        return Choice.NO
+
+    async def _pressed(self, ok: Button, not_ok: Button | None, cancel: Button) -> Choice:
+        try:
+            await self.talk.command("CONFIRM")
+        except Refusal as refusal:
+            if refusal.code == TIMEOUT:
+                raise ConsentTimeout from None
+            _cancelled(refusal)
+            return (not_ok if not_ok and refusal.code == NOT_CONFIRMED else cancel).choice
+        return ok.choice
 
 
 async def notify(talk: Assuan, question: Question, language: str) -> None:

@@ -141,35 +141,39 @@ _ = Domain("dialogs")
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """One answer to a question: the word on its button, that word with its key on a terminal, and what it means."""
+    """One answer to a question: the word on its button, that word with its key on a terminal, and what it means.
+
+    ``grants`` says that the answer agrees to something: it is not to be given by an Enter that was meant for another.
+    """
 
     label: str
     keyed: str
     choice: Choice
+    grants: bool = False
 
 
-# the buttons of a question by its third choice: the first is the default one, the last is that of cancelling
+ACCEPT = Button(N_("Accept"), N_("[y] Accept"), Choice.YES, grants=True)
+REFUSE = Button(N_("Refuse"), N_("[n] Refuse"), Choice.NO)
+CANCEL = Button(N_("Cancel"), N_("[n] Cancel"), Choice.NO)
+NOT_THIS = Button(N_("Not this one"), N_("[n] Not this one"), Choice.NO)
+# the buttons of a question by its third choice: the first agrees, the last is that of cancelling
 BUTTONS = {
-    None: (Button(N_("Accept"), N_("[y] Accept"), Choice.YES), Button(N_("Refuse"), N_("[n] Refuse"), Choice.NO)),
+    None: (ACCEPT, REFUSE),
     Choice.ALWAYS: (
-        Button(N_("Only this once"), N_("[y] Only this once"), Choice.YES),
-        Button(N_("Always accept"), N_("[a] Always accept"), Choice.ALWAYS),
-        Button(N_("Refuse"), N_("[n] Refuse"), Choice.NO),
+        Button(N_("Only this once"), N_("[y] Only this once"), Choice.YES, grants=True),
+        Button(N_("Always accept"), N_("[a] Always accept"), Choice.ALWAYS, grants=True),
+        REFUSE,
     ),
-    Choice.SHOW: (
-        Button(N_("Accept"), N_("[y] Accept"), Choice.YES),
-        Button(N_("See all"), N_("[s] See all"), Choice.SHOW),
-        Button(N_("Refuse"), N_("[n] Refuse"), Choice.NO),
-    ),
+    Choice.SHOW: (ACCEPT, Button(N_("See all"), N_("[s] See all"), Choice.SHOW), REFUSE),
     Choice.AGAIN: (
         Button(N_("Hide"), N_("[h] Hide"), Choice.YES),
         Button(N_("Resend"), N_("[r] Resend"), Choice.AGAIN),
-        Button(N_("Cancel"), N_("[n] Cancel"), Choice.NO),
+        CANCEL,
     ),
     Choice.ANOTHER: (
-        Button(N_("Use this one"), N_("[y] Use this one"), Choice.YES),
+        Button(N_("Use this one"), N_("[y] Use this one"), Choice.YES, grants=True),
         Button(N_("Show another"), N_("[a] Show another"), Choice.ANOTHER),
-        Button(N_("Cancel"), N_("[n] Cancel"), Choice.NO),
+        CANCEL,
     ),
 }
 
@@ -178,21 +182,30 @@ BUTTONS = {
 PAGE_BUTTONS = (
     Button(N_("Continue"), N_("[c] Continue"), Choice.YES),
     Button(N_("Decide"), N_("[d] Decide"), Choice.SHOW),
-    Button(N_("Refuse"), N_("[n] Refuse"), Choice.NO),
+    REFUSE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One dialog's words; ``error`` is shown apart, ``not_ok`` is there when there are three buttons."""
+    """One dialog's words; ``error`` is shown apart, ``not_ok`` is there when there are three buttons.
+
+    Those of the buttons are added by ``with_buttons`` where somebody chooses among several.
+    """
 
     title: str
     description: str
-    ok: str
-    cancel: str
+    ok: str = ""
+    cancel: str = ""
     prompt: str = ""
     error: str = ""
     not_ok: str = ""
+
+
+def with_buttons(words: Words, language: str, ok: Button, not_ok: Button | None, cancel: Button) -> Words:
+    """Return the words with those of the buttons."""
+    middle = _(not_ok.label, language) if not_ok else ""
+    return replace(words, ok=_(ok.label, language), not_ok=middle, cancel=_(cancel.label, language))
 
 
 def pin_words(asked: PinQuestion, language: str, seconds: int, *, format_error: bool = False) -> Words:
@@ -218,13 +231,12 @@ def pin_words(asked: PinQuestion, language: str, seconds: int, *, format_error: 
 
 
 def confirm_words(question: Question, language: str, seconds: int) -> Words:
-    """Return the words of a dialog with two or three buttons."""
+    """Return the words of a dialog with two or three buttons, which have their own."""
     lines = [_question(question, language)]
     if question.topic in ("last_try", "card"):
         lines.append(_card(clean(question.params), language))
     lines.append(_time(seconds, language))
-    first, *middle, last = [_(button.label, language) for button in BUTTONS[question.third]]
-    return Words(_title(language), "\n".join(lines), ok=first, not_ok="".join(middle), cancel=last)
+    return Words(_title(language), "\n".join(lines))
 
 
 def deciding(question: Question) -> Question:
@@ -245,14 +257,10 @@ def document_pages(question: Question, language: str) -> list[Words]:
         if _size("\n".join([*pages[-1], line])) + 2 * len(pages[-1]) > PAGE_MAX:
             pages.append([])
         pages[-1].append(line)
-    ok, middle, cancel = (_(button.label, language) for button in PAGE_BUTTONS)
     return [
         Words(
             _title(language),
             "\n".join([_("All documents, page {page} of {pages}:", language, page=page, pages=len(pages)), *shown]),
-            ok=ok,
-            not_ok=middle,
-            cancel=cancel,
         )
         for page, shown in enumerate(pages, 1)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import sleep
 
@@ -18,18 +19,27 @@ PIN = "731942"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What is pressed in one program: letters of buttons, or the way to a button. ``three`` are once, always, no."""
+    """What is pressed in one program: letters of buttons, or the way to a button. ``three`` are once, always, no.
+
+    What takes two dialogs has two items.
+    """
 
     program: str
     cancel: str
     yes: str
     no: str
-    three: tuple[str, str, str]
+    three: tuple[Sequence[str], Sequence[str], Sequence[str]]
 
 
 ENTER, END_OF_INPUT, TAB = "\r", "\x04", "\t"
-TTY = Keys("pinentry-tty", END_OF_INPUT, "a", "r", ("a", "t", "r"))
-CURSES = Keys("pinentry-curses", "73" + TAB + TAB + ENTER, ENTER, TAB + ENTER, (ENTER, TAB + ENTER, TAB + TAB + ENTER))
+TTY = Keys("pinentry-tty", END_OF_INPUT, "a", "r", (["a"], ["t"], ["r"]))
+CURSES = Keys(
+    "pinentry-curses",
+    "73" + TAB + TAB + ENTER,
+    TAB + ENTER,
+    ENTER,
+    ([TAB + ENTER, ENTER], [TAB + ENTER, TAB + ENTER], [ENTER]),
+)
 LAST_LINE = {"fr": "Cette fenêtre se ferme au bout de", "en": "This dialog closes after"}
 
 
@@ -159,12 +169,22 @@ def test_a_signature_is_shown_and_accepted_or_refused(keys: Keys, language: str,
 @pytest.mark.parametrize(("place", "choice"), [(0, "yes"), (1, "always"), (2, "no")])
 def test_each_of_three_buttons_can_be_chosen(keys: Keys, language: str, place: int, choice: str) -> None:
     # pinentry-tty takes the first letter of what is on the button
-    pressed = "oar"[place] if keys is TTY and language == "en" else keys.three[place]
+    dialogs = ["oar"[place]] if keys is TTY and language == "en" else keys.three[place]
     with asking("remember", language, pinentry=keys.program) as terminal:
-        terminal.wait_for(LAST_LINE[language])
-        wait_until_armed(terminal)
-        terminal.type(pressed)
+        for number, pressed in enumerate(dialogs, 1):
+            terminal.wait_for(LAST_LINE[language], number)
+            wait_until_armed(terminal)
+            terminal.type(pressed)
         assert terminal.end() == choice
+
+
+@pytest.mark.parametrize("kind", ["confirm", "remember"])
+def test_enter_agrees_to_nothing(keys: Keys, kind: str) -> None:
+    with asking(kind, pinentry=keys.program, timeout=3) as terminal:
+        terminal.wait_for(LAST_LINE["fr"])
+        wait_until_armed(terminal)
+        terminal.type(ENTER)
+        assert terminal.end() == ("no" if keys is CURSES else "consent.timeout")  # pinentry-tty waits for a letter
 
 
 def test_a_notice_says_where_to_type_and_is_closed_by_a_key(keys: Keys) -> None:

@@ -70,6 +70,9 @@ for line in sys.stdin:
     if name == "OPTION":
         options.append(argument)
         say("OK")
+    elif name == "GETINFO" and argument == "flavor" and {flavor!r}:
+        say("D " + {flavor!r})
+        say("OK")
     elif name in SETTINGS:
         shown[SETTINGS[name]] = argument
         say("OK")
@@ -110,15 +113,17 @@ class Shown:
 class ScriptedPinentry:
     """``path`` is the program to configure. Without other orders it types ``pin`` and agrees to everything.
 
+    ``flavor`` is which pinentry it says to be; by default it says nothing.
+
     An answer is ``pin:…``, ``yes``, ``no`` (the middle button, or refuse), ``cancel``, ``timeout``, ``crash``,
     ``haste`` (a yes at once), ``garbage``, ``endless``, ``flood`` (status lines without end) or ``hang``.
     """
 
-    def __init__(self, directory: Path, *, pin: str = "1234", confirm: str = "yes") -> None:
+    def __init__(self, directory: Path, *, pin: str = "1234", confirm: str = "yes", flavor: str = "") -> None:
         self._directory = directory / "pinentry"
         self._directory.mkdir()
         self.path = self._directory / "pinentry-scripted"
-        self.path.write_text(PROGRAM.format(python=sys.executable, directory=str(self._directory)))
+        self.path.write_text(PROGRAM.format(python=sys.executable, directory=str(self._directory), flavor=flavor))
         self.path.chmod(0o755)
         self._shown = self._directory / "shown"
         self._shown.touch()
