@@ -45,10 +45,16 @@ npm_package() {
     command -v npm >/dev/null || echo npm
 }
 
+# two more judges of signatures, where there is a Java to run them
+java_packages() {
+    ! command -v java >/dev/null || echo libxml-security-java libbcpkix-java
+}
+
 wanted_packages() {
     sed 's/#.*//' .make/debian-packages
     python_packages
     npm_package
+    java_packages
 }
 
 missing_packages() {

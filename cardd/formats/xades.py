@@ -236,6 +236,8 @@ def verified(signed: SignedXml, *, is_list: bool = False) -> VerifiedSignature:
 
     Raises as ``verify_xades`` does, within ``reading``.
     """
+    if any(part.tag not in PARTS for part in signed.signature.iterchildren("*")):
+        raise DocumentMalformed(format="XAdES")
     certificates = [b64decode(text) for text in _texts(signed.signature, "KeyInfo/X509Data/X509Certificate")]
     if not certificates:
         raise DocumentUnsupported(format="XAdES", what="X509Certificate")
@@ -290,15 +292,9 @@ def _scope(signed: SignedXml, content: list[Covered]) -> Scope:
     if not (signed.signature is signed.root or any(part.is_document for part in content)):
         return Scope.PART
     inside = [part.element for part in content]
-    is_whole = all(
-        part.tag in PARTS and (not _is_foreign(part) or any(part is covered for covered in inside))
-        for part in signed.signature.iterchildren("*")
-    )
+    objects = [held for held in signed.signature.findall(f"{{{DS}}}Object") if _qualifying(held) is None]
+    is_whole = all(any(held is part for part in inside) for held in objects)
     return Scope.WHOLE if is_whole and not any(_hides_text(part) for part in content) else Scope.PART
-
-
-def _is_foreign(part: Element) -> bool:
-    return part.tag == f"{{{DS}}}Object" and _qualifying(part) is None
 
 
 def _hides_text(part: Covered) -> bool:

@@ -151,6 +151,12 @@ def test_an_object_that_is_not_signed_makes_it_a_part(card: Pen, now: datetime) 
     assert look(added).scope is Scope.PART
 
 
+def test_an_element_in_the_signature_that_belongs_to_none_is_refused(card: Pen, now: datetime) -> None:
+    """Santuario refuses it too: XML Signature has a place for each of its parts, and for no others."""
+    with pytest.raises(DocumentMalformed):
+        look(sign(card, now).replace(b"</ds:Signature>", b"<amount>99</amount></ds:Signature>"))
+
+
 def test_what_is_added_around_an_enveloped_signature_breaks_it(card: Pen, now: datetime) -> None:
     signed = sign(card, now)
     assert look(b"<new>" + signed + b"</new>").flaw is Flaw.CONTENT
