@@ -125,7 +125,8 @@ class PinStatus:
 class CardInfo:
     """What can be known of a card without its certificates and without a PIN; ``serial`` is empty when it has none.
 
-    ``puk`` is the code that unblocks the PIN; None when nothing can unblock it here.
+    ``puk`` is the code that unblocks the PIN; None when nothing can unblock it here. ``unusable`` are the kinds of the
+    holder's keys that are there besides ``keys``, and with which nothing can be signed here.
     """
 
     kind: CardKind
@@ -135,6 +136,7 @@ class CardInfo:
     keys: tuple[KeyRef, ...]
     pin: PinInfo | None
     puk: PinInfo | None = None
+    unusable: tuple[str, ...] = ()
 
     def key(self, purpose: KeyPurpose) -> KeyRef | None:
         """The first key for this purpose; None when the card has none."""

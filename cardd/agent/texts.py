@@ -410,6 +410,9 @@ def _time(seconds: int, language: str) -> str:
 
 
 def _new_length(pin: PinInfo, language: str) -> str:
+    if not pin.digits:
+        lengths = {"minimum": pin.minimum, "maximum": pin.maximum}
+        return _("The new PIN has {minimum} to {maximum} characters.", language, **lengths)
     if pin.minimum == pin.maximum:
         return _.plural("The new PIN has {number} digit.", "The new PIN has {number} digits.", pin.minimum, language)
     return _("The new PIN has {minimum} to {maximum} digits.", language, minimum=pin.minimum, maximum=pin.maximum)

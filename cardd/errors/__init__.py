@@ -25,7 +25,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
         · PromptError (asking.py)
             · PromptUnavailable, PromptBusy
         · PinError (asking.py)
-            · PinCancelled, PinTimeout, PinBlocked, PinUnchangeable, PukBlocked, LastTryRefused, PinBackOff, PinFormat
+            · PinCancelled, PinTimeout, PinBlocked, PinUnchangeable, PukBlocked, LastTryRefused, PinBackOff, PinFormat,
+              NewPinRefused
             · PinWrong
                 · PinRefused
             · PukWrong
@@ -35,7 +36,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
         · CardError (card.py)
             · CardUnknown, CardAbsent, CardAmbiguous, CardRemoved, CardReset, CardUnrecognised, CardIsVitale,
               CardContactless, CardUnsupported, CardMute, CardTimeout, CardGarbled, CardRefused, PinRequired,
-              CardIncomplete, HolderUnknown, AlgorithmUnsupported, SignatureInvalid, SignatureLost
+              CardIncomplete, HolderUnknown, KeysUnusable, AlgorithmUnsupported, SignatureInvalid, SignatureLost
         · PscError (psc.py)
             · PscUnavailable, PscCertificate, PscGarbled, PscDiscoveryIssuer, PscDiscoveryHost, PscDiscoveryInsecure,
               PscNoCiba, PscClientRefused, PscIncomplete, PscLoginHintUnknown, PscRequestRefused, PscDenied, PscExpired,

@@ -206,6 +206,20 @@ class PinBackOff(PinError):
     retry_after: int  # seconds
 
 
+class NewPinRefused(PinError):
+    """A token took the code that was to allow it, and not the new PIN."""
+
+    code = "pin.new_refused"
+    status = 422
+    retryable = True
+    title = N_("New PIN refused")
+    detail = N_("The token accepted the first code and refused the new PIN; nothing was changed.")
+    remedy = N_("Choose another one, of {minimum} to {maximum} characters.")
+
+    minimum: int
+    maximum: int
+
+
 class PinFormat(PinError):
     """The PIN cannot be right: length or characters. It was not sent."""
 

@@ -263,6 +263,18 @@ class HolderUnknown(CardError):
     )
 
 
+class KeysUnusable(CardError):
+    """The card's keys are of kinds with which cardd signs nothing. No PIN was asked for."""
+
+    code = "card.keys_unusable"
+    status = 422
+    title = N_("No usable key")
+    detail = N_("The keys of this card are of a kind that cardd cannot use ({kinds}). The PIN was not asked for.")
+    remedy = N_("Have a key of RSA or P-256 put on the card, or use another card.")
+
+    kinds: str
+
+
 class AlgorithmUnsupported(CardError):
     """The card's key cannot sign this way."""
 

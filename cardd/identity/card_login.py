@@ -23,10 +23,12 @@ from cardd.core.sessions import Credential, Session, Sessions, new_session_id
 from cardd.errors import (
     AuditUnavailable,
     CardAmbiguous,
+    CardContactless,
     CarddError,
     CardIncomplete,
     ConsentRefused,
     HolderUnknown,
+    KeysUnusable,
     MethodUnavailable,
     PromptUnavailable,
     ReaderNotYours,
@@ -146,9 +148,9 @@ class CardLogin:
     async def open(self, caller: Caller, method: Method) -> tuple[Session, str]:
         """Ask for the PIN and open a session; the token is given once.
 
-        Raises what the method's ``choose`` and ``PinEntry.login`` raise, CardIncomplete when the card has no
-        certificate for its keys, HolderUnknown, LoginCertificateExpired, LoginCertificateNotYetValid, AuditUnavailable,
-        TooManyRequests.
+        Raises what the method's ``choose`` and ``PinEntry.login`` raise; before any PIN KeysUnusable and
+        CardContactless for a card without a key for a session; CardIncomplete when it has no certificate for its keys,
+        HolderUnknown, LoginCertificateExpired, LoginCertificateNotYetValid, AuditUnavailable, TooManyRequests.
         """
         mine = [session for session in self._sessions.of(caller.peer.uid) if session.caller.key == caller.key]
         if len(mine) >= SESSIONS_MAX:
@@ -201,6 +203,7 @@ class CardLogin:
         question = Question("login", caller.peer.uid, {"client": caller.name}, caller=caller.key)
         stored = await method.stored.get() if method.stored else None
         accepted = False
+        _require_keys(await card.access.info())
         try:
             certificates, pin = await self._pins.login(
                 card, session_id, caller.key, question, lambda opened: opened.certificates(), stored=stored
@@ -230,6 +233,17 @@ class CardLogin:
         if not found:
             raise CardIncomplete(what="certificate")
         return found
+
+
+def _require_keys(info: CardInfo) -> None:
+    """Before anybody is asked for a PIN: a card that is known to have no key for a session opens none.
+
+    A token that shows nothing yet may have its keys behind the PIN. Raises KeysUnusable, CardContactless.
+    """
+    if info.keys and all(key.purpose is KeyPurpose.TECHNICAL for key in info.keys):
+        raise CardContactless  # such a key speaks for the card alone
+    if info.unusable and not info.keys:
+        raise KeysUnusable(kinds=", ".join(info.unusable))
 
 
 def person_of(identity: Identity) -> str:

@@ -126,7 +126,7 @@ def _soft_hsm(name: str, *, ec: bool) -> Case:
         connect,
         softhsm.PIN.encode(),
         wrong=b"9753",
-        impossible=None,
+        impossible=b"975",
         new=b"8642",
         puk=softhsm.OFFICER.encode(),
     )

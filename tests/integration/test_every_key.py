@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from tests.cli.station import User
 from tests.integration.workstation import Session, Workstation, expect, problem, text, wait_until
+from tests.pkcs11.test_card import made_p384
 from tests.rig import organisation, softhsm
 from tests.rig.lps import Json
 from tests.rig.openssl import verifies
@@ -142,3 +143,20 @@ def test_an_hsm_serves_as_the_organisations_key_and_as_nobodys_card(tmp_path: Pa
         opened = expect(201, lps.call("POST", "/v1/sessions", {"method": "csa", "acting": ACTING}))
         assert opened["identity"]["organisation"]["identifier"] == organisation.SIRET  # type: ignore[index]
         assert accepted(sign(station.session(opened), "ES256"), "ES256", tmp_path)
+
+
+def test_a_token_without_a_key_for_a_session_says_so_before_the_pin(tmp_path: Path, hsm: SoftHsm) -> None:
+    (tmp_path / "hsm").mkdir()
+    keys = SoftHsm(tmp_path / "hsm")
+    keys.holding("P-384", *made_p384(tmp_path))
+    keys.token("CONTACTLESS", ec=True, objects="Certificat Technique CPS")
+    station = Workstation(
+        tmp_path, extra=f'\n[drivers.pkcs11]\nmodules = ["{keys.module}"]\n', environment=keys.environment
+    )
+    with station.running():
+        cards = {str(card["reader"]): card["id"] for card in station.wait_for_cards(2)}
+        lps = station.pair()
+        for label, code in (("P-384", "card.keys_unusable"), ("CONTACTLESS", "card.contactless")):
+            [card] = [identifier for reader, identifier in cards.items() if label in reader]
+            problem(422, code, lps.call("POST", "/v1/sessions", {"method": "cpx", "card": card}))
+        assert [shown.kind for shown in station.pinentry.shown()].count("pin") == 0

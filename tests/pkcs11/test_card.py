@@ -12,13 +12,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from cardd.driver import Card
-from cardd.errors import CardRemoved, PinRefused, PinWrong
-from cardd.model import Algorithm, KeyPurpose, Message
+from cardd.errors import CardRemoved, NewPinRefused, PinFormat, PinRefused, PinWrong, PukBlocked, PukRefused, PukWrong
+from cardd.model import Algorithm, KeyPurpose, Message, PinInfo
+from cardd.secret import Secret
 from cardd_drivers.pkcs11.module import Module
 from tests.pkcs11.conftest import connection, log_in
-from tests.pkcs11.shim import KEYPAD, LOGIN, TYPED, flagged
+from tests.pkcs11.shim import GET_TOKEN_INFO, KEYPAD, LOGIN, TYPED, flagged
 from tests.rig.openssl import verifies
-from tests.rig.softhsm import IDS, PIN, SoftHsm
+from tests.rig.softhsm import IDS, OFFICER, PIN, SoftHsm
 
 Load = Callable[[str], Module]
 Shim = Callable[[Mapping[int, str]], str]
@@ -139,3 +140,88 @@ def test_a_certificate_without_a_name_takes_no_other_along(tokens: SoftHsm, hsm:
     tool(hsm, "EC SIMULATION", "--write-object", str(nameless), "--type", "cert")
     card = connection(load(hsm.module)).open()
     assert {key.id for key in card.info.keys} == set(IDS.values())
+
+
+def lengths(minimum: int, maximum: int) -> dict[int, str]:
+    """A C_GetTokenInfo that tells these lengths of a PIN."""
+    told = f"*(ulong *)(info + 136) = {maximum}ul; *(ulong *)(info + 144) = {minimum}ul;"  # CK_TOKEN_INFO
+    code = f"ulong code = REAL({GET_TOKEN_INFO})(slot, info); {told} return code;"
+    return {GET_TOKEN_INFO: f"(ulong slot, byte *info) {{ {code} }}"}
+
+
+def pin_of(card: Card) -> PinInfo:
+    assert card.info.pin
+    return card.info.pin
+
+
+def test_a_pin_is_as_long_as_the_token_tells(hsm: SoftHsm, load: Load, shim: Shim) -> None:
+    counted = f"""(ulong session, ulong user, byte *pin, ulong size) {{
+        close(creat(DIRECTORY "/told", 0600));
+        return REAL({LOGIN})(session, user, pin, size);
+    }}"""
+    card = connection(load(shim({LOGIN: counted, **lengths(4, 8)}))).open()
+    assert (pin_of(card).minimum, pin_of(card).maximum) == (4, 8)
+    for impossible in ("123", "123456789"):
+        with pytest.raises(PinFormat) as told:
+            log_in(card, impossible)
+        assert (told.value.params["minimum"], told.value.params["maximum"]) == (4, 8)
+    assert not (hsm.directory.parent / "told").exists(), "nothing was sent"
+    log_in(card)
+
+
+@pytest.mark.parametrize(("minimum", "maximum"), [(0, 0), (9, 4), (2**64 - 1, 2**64 - 1)])
+def test_lengths_that_cannot_be_are_not_believed(load: Load, shim: Shim, minimum: int, maximum: int) -> None:
+    card = connection(load(shim(lengths(minimum, maximum)))).open()
+    assert 1 <= pin_of(card).minimum <= pin_of(card).maximum <= 255
+    log_in(card)
+
+
+def unblock(card: Card, puk: str, new: str) -> None:
+    with Secret.of(puk.encode()) as officer, Secret.of(new.encode()) as chosen:
+        card.unblock_pin(officer, chosen)
+
+
+def test_a_failed_unblock_says_which_code_was_refused(hsm: SoftHsm, load: Load) -> None:
+    card = connection(load(hsm.module)).open()
+    for wrong in ("97539753", "975"):
+        with pytest.raises(PukRefused):
+            unblock(card, wrong, "8642")
+    with pytest.raises(NewPinRefused) as refused:
+        unblock(card, OFFICER, "864")
+    assert refused.value.params["minimum"] == 4
+    unblock(card, OFFICER, "8642")
+    log_in(card, "8642")
+
+
+@pytest.mark.parametrize(("flag", "error"), [(0x200000, PukWrong), (0x400000, PukBlocked)])
+def test_the_tokens_flags_tell_of_the_unblocking_code_too(
+    load: Load, shim: Shim, flag: int, error: type[Exception]
+) -> None:
+    card = connection(load(shim(flagged(flag | LOCKED)))).open()
+    with pytest.raises(error):
+        unblock(card, "97539753", "8642")
+
+
+def test_a_new_pin_that_the_token_refuses_is_not_taken_for_the_old_one(hsm: SoftHsm, load: Load) -> None:
+    card = connection(load(hsm.module)).open()
+    with Secret.of(PIN.encode()) as old, Secret.of(b"864") as new, pytest.raises(NewPinRefused):
+        card.change_pin(old, new)
+    log_in(card)
+
+
+def test_keys_that_nothing_can_be_signed_with_are_told(hsm: SoftHsm, load: Load, tmp_path: Path) -> None:
+    hsm.holding("P-384", *made_p384(tmp_path))
+    card = connection(load(hsm.module), "P-384").open()
+    assert (card.info.keys, card.info.unusable) == ((), ("EC secp384r1",))
+
+
+def made_p384(directory: Path) -> tuple[bytes, bytes]:
+    """Return a certificate for signatures and its key, PEM."""
+    certificate, key = directory / "p384.pem", directory / "p384.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-nodes", "-keyout",
+         str(key), "-out", str(certificate), "-subj", "/CN=SIMULATION",
+         "-addext", "keyUsage=critical,digitalSignature"],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    return certificate.read_bytes(), key.read_bytes()

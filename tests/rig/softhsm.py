@@ -39,13 +39,16 @@ class SoftHsm:
         configuration.write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
         return {"SOFTHSM2_CONF": str(configuration)}
 
-    def token(self, label: str, *, ec: bool = False) -> organisation.Organisation:
-        """A new token with a key and a certificate for each purpose; gives the files with the certificates."""
+    def token(self, label: str, *, ec: bool = False, objects: str = "{} SIMULATION") -> organisation.Organisation:
+        """A new token with a key and a certificate for each purpose; gives the files with the certificates.
+
+        ``objects`` is what those are called, the purpose filled in.
+        """
         self._run("softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", OFFICER)
         place = self.directory / label
         place.mkdir()
         files = organisation.make(place, ec=ec)
-        self._fill(label, files)
+        self._fill(label, files, objects)
         return files
 
     def holding(self, label: str, certificate: bytes, key: bytes) -> None:
@@ -58,9 +61,9 @@ class SoftHsm:
             (place / f"{name}.key").write_bytes(key)
         self._fill(label, organisation.Organisation(place / "authentication.p12", place / "signature.p12"))
 
-    def _fill(self, label: str, files: organisation.Organisation) -> None:
+    def _fill(self, label: str, files: organisation.Organisation, objects: str = "{} SIMULATION") -> None:
         for name, identifier in IDS.items():
-            self._import(label, name, identifier, files)
+            self._import(label, name, identifier, files, objects.format(name))
 
     def copy(self, directory: Path) -> SoftHsm:
         """Return a copy of the tokens, elsewhere."""
@@ -68,12 +71,12 @@ class SoftHsm:
         shutil.copytree(self.directory / "tokens", directory / "tokens")
         return copied
 
-    def _import(self, label: str, name: str, identifier: str, files: organisation.Organisation) -> None:
+    def _import(self, label: str, name: str, identifier: str, files: organisation.Organisation, called: str) -> None:
         pem, der = files.certificate(name), files.certificate(name).with_suffix(".der")
         der.write_bytes(load_pem_x509_certificate(pem.read_bytes()).public_bytes(Encoding.DER))
-        common = ("--token", label, "--label", f"{name} SIMULATION", "--id", identifier, "--pin", PIN)
+        common = ("--token", label, "--label", called, "--id", identifier, "--pin", PIN)
         self._run("softhsm2-util", "--import", str(pem.with_suffix(".key")), *common)
-        write = ("--write-object", str(der), "--type", "cert", "--id", identifier, "--label", f"{name} SIMULATION")
+        write = ("--write-object", str(der), "--type", "cert", "--id", identifier, "--label", called)
         self._run("pkcs11-tool", "--module", self.module, "--token-label", label, "--login", "--pin", PIN, *write)
 
     def _run(self, *command: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NoReturn
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import (
     Certificate,
@@ -23,6 +24,7 @@ from cardd.errors import (
     CardIncomplete,
     CardRefused,
     CardRemoved,
+    NewPinRefused,
     PinBlocked,
     PinCancelled,
     PinFormat,
@@ -32,6 +34,7 @@ from cardd.errors import (
     PinWrong,
     PukBlocked,
     PukRefused,
+    PukWrong,
 )
 from cardd.model import (
     Algorithm,
@@ -56,6 +59,7 @@ from cardd_drivers.pkcs11.wire import (
     Reply,
     Requests,
     Sign,
+    TokenState,
     UnblockPin,
 )
 
@@ -67,8 +71,7 @@ LABELS = {
     "Certificat Technique CPS": KeyPurpose.TECHNICAL,
 }
 
-# what a PIN may look like is not told by every module; nothing is sent that could be none at all
-PIN = PinInfo(reference=0, label="PKCS#11", minimum=1, maximum=255, tries=0, digits=False)
+PIN_MAX = 255  # bytes; also where a token tells no length, or one that cannot be
 
 OK = 0x000
 GONE = {0x03, 0x30, 0x31, 0x32, 0xB0, 0xB3, 0xE0, 0xE1}  # slot, device, session or token went
@@ -79,6 +82,14 @@ UNSUPPORTED = {0x54, 0x70, 0x71, 0x68, 0x60}  # function, mechanism, its paramet
 UNCHANGEABLE = {0x54, 0x103, 0xE2}  # function; no such user; write-protected token
 PIN_FINAL, PIN_LOCKED, KEYPAD = 0x20000, 0x40000, 0x100  # CKF_USER_…, PROTECTED_AUTHENTICATION_PATH
 OFFICER_FINAL, OFFICER_LOCKED = 0x200000, 0x400000
+
+
+def pin_of(token: TokenState) -> PinInfo:
+    """Return what a PIN of this token looks like, as far as it tells."""
+    minimum, maximum = max(1, token.pin[0]), min(token.pin[1], PIN_MAX)
+    if minimum > maximum:
+        minimum, maximum = 1, PIN_MAX
+    return PinInfo(0, "PKCS#11", minimum, maximum, tries=0, digits=False)
 
 
 def keys_of(description: Description) -> Iterator[KeyRef]:
@@ -92,6 +103,24 @@ def keys_of(description: Description) -> Iterator[KeyRef]:
         purpose = LABELS.get(found.label) or _purpose(certificate)
         if purpose and algorithms:
             yield KeyRef(found.id.hex(), found.label, purpose, place, algorithms, pin=0)
+
+
+def unusable_of(description: Description) -> Iterator[str]:
+    """Yield the kinds of the holder's keys with which nothing can be signed here."""
+    for found in description.certificates:
+        try:
+            certificate = load_der_x509_certificate(in_order(found.der))
+            if _purpose(certificate) and not list(_algorithms(certificate, description.mechanisms)):
+                yield _kind(certificate)
+        except (ValueError, TypeError, InvalidVersion, UnsupportedAlgorithm):
+            continue
+
+
+def _kind(certificate: Certificate) -> str:
+    key = certificate.public_key()
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"EC {key.curve.name}"
+    return "RSA" if isinstance(key, rsa.RSAPublicKey) else type(key).__name__.removesuffix("PublicKey")
 
 
 def _purpose(certificate: Certificate) -> KeyPurpose | None:
@@ -146,7 +175,8 @@ class TokenCard(Card):
     def info(self) -> CardInfo:
         """Return what the token says; its keys are those with a certificate."""
         token = self._description.token
-        return CardInfo(CardKind.PKCS11, "pkcs11", token.serial, token.label, self._keys, PIN, PIN)
+        pin, unusable = pin_of(token), tuple(dict.fromkeys(unusable_of(self._description)))
+        return CardInfo(CardKind.PKCS11, "pkcs11", token.serial, token.label, self._keys, pin, pin, unusable)
 
     def certificates(self) -> tuple[CardCertificate, ...]:
         """Return the certificates of the usable keys."""
@@ -169,6 +199,8 @@ class TokenCard(Card):
 
     def verify(self, pin: Secret | None) -> None:
         """Log in; keys that show themselves only then are looked for."""
+        if pin is not None:
+            self._ensure_length(pin)
         sizes = (len(pin),) if pin is not None else ()
         limit = ANSWER_LIMIT if pin is not None else KEYPAD_LIMIT
         reply = self._module.call(
@@ -203,10 +235,10 @@ class TokenCard(Card):
         """Set a new PIN as the security officer."""
         request = UnblockPin((len(puk), len(new)), slot=self._slot, serial=self._serial)
         reply = self._module.call(request, (puk, new))
-        if reply.code in WRONG:
-            raise PukRefused
-        if reply.code == LOCKED:
-            raise PukBlocked
+        if reply.code in UNCHANGEABLE:
+            raise PinUnchangeable
+        if reply.code and not reply.of_new:
+            self._refused_puk(reply)
         self._check_change(reply)
 
     def logout(self, *, reset: bool) -> None:
@@ -244,8 +276,24 @@ class TokenCard(Card):
     def _check_change(self, reply: Reply) -> None:
         if reply.code in UNCHANGEABLE:
             raise PinUnchangeable
+        if reply.of_new and (reply.code in WRONG or reply.code == LENGTH):
+            pin = pin_of(self._description.token)
+            raise NewPinRefused(minimum=pin.minimum, maximum=pin.maximum)
         if reply.code:
             self._refused_pin(reply)
+
+    def _ensure_length(self, pin: Secret) -> None:
+        known = pin_of(self._description.token)
+        if not known.minimum <= len(pin) <= known.maximum:
+            raise PinFormat(minimum=known.minimum, maximum=known.maximum)
+
+    def _refused_puk(self, reply: Reply) -> NoReturn:
+        if reply.code == LOCKED or reply.flags & OFFICER_LOCKED:
+            raise PukBlocked
+        if reply.code in WRONG or reply.code == LENGTH:
+            raise PukWrong(tries_left=1) if reply.flags & OFFICER_FINAL else PukRefused
+        self._check(reply)
+        raise CardRefused(command="C_Login", sw=f"{reply.code:#x}")
 
     def _refused_pin(self, reply: Reply) -> NoReturn:
         if reply.code == LOCKED or reply.flags & PIN_LOCKED:
@@ -253,7 +301,8 @@ class TokenCard(Card):
         if reply.code in WRONG:
             raise PinWrong(tries_left=1) if reply.flags & PIN_FINAL else PinRefused
         if reply.code == LENGTH:
-            raise PinFormat(minimum=PIN.minimum, maximum=PIN.maximum)
+            pin = pin_of(self._description.token)
+            raise PinFormat(minimum=pin.minimum, maximum=pin.maximum)
         if reply.code == CANCELLED:
             raise PinCancelled
         self._check(reply)

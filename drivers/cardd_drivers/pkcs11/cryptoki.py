@@ -17,20 +17,23 @@ Function = Callable[..., int]
 Mechanism = tuple[int, tuple[int, ...]]  # CKM_… and its parameters, all of them CK_ULONG
 
 # places in CK_FUNCTION_LIST, after its version (PKCS#11 v2.40, pkcs11f.h)
-INITIALIZE, FINALIZE, INIT_PIN, SET_PIN, OPEN_SESSION, CLOSE_ALL_SESSIONS, LOGIN, LOGOUT = 0, 1, 10, 11, 12, 14, 18, 19
+INITIALIZE, FINALIZE, GET_TOKEN_INFO, INIT_PIN, SET_PIN = 0, 1, 6, 10, 11
+OPEN_SESSION, CLOSE_ALL_SESSIONS, LOGIN, LOGOUT = 12, 14, 18, 19
 SIGN_INIT, SIGN, WAIT_FOR_SLOT_EVENT = 42, 43, 67
 OS_LOCKING, SERIAL_SESSION, RW_SESSION = 0x02, 0x04, 0x02  # CKF_…
 SECURITY_OFFICER, USER, CONTEXT_SPECIFIC = 0, 1, 2  # CKU_…
 OK, ALREADY_LOGGED_IN, NOT_LOGGED_IN = 0x000, 0x100, 0x101  # CKR_…
+PIN_INVALID, PIN_LENGTH = 0xA1, 0xA2  # where a PIN is set, both are said of the new one (section 5.5)
 SIGNATURE_MAX = 1024
 
 
 class Refused(Exception):
-    """A return value that is not CKR_OK."""
+    """A return value that is not CKR_OK; ``of_new`` says that it is about a new PIN."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: int, *, of_new: bool = False) -> None:
         super().__init__(f"{code:#x}")
         self.code = code
+        self.of_new = of_new
 
 
 class _FunctionList(ctypes.Structure):
@@ -39,6 +42,18 @@ class _FunctionList(ctypes.Structure):
 
 class _InitializeArguments(ctypes.Structure):
     _fields_ = (("mutexes", ctypes.c_void_p * 4), ("flags", Ulong), ("reserved", ctypes.c_void_p))
+
+
+class _TokenInfo(ctypes.Structure):
+    _fields_ = (
+        ("texts", ctypes.c_ubyte * 96),
+        ("flags", Ulong),
+        ("sessions", Ulong * 4),
+        ("pin_maximum", Ulong),
+        ("pin_minimum", Ulong),
+        ("memory", Ulong * 4),
+        ("versions_and_time", ctypes.c_ubyte * 20),
+    )
 
 
 class _Mechanism(ctypes.Structure):
@@ -55,6 +70,12 @@ class Cryptoki:
         self._functions = functions.contents.functions
         self._sessions: dict[int, int] = {}
         self.serves_threads = self._initialise()
+
+    def pin_lengths(self, slot: int) -> tuple[int, int]:
+        """Return how long a PIN is, at least and at most, as the token tells. Raises Refused."""
+        info = _TokenInfo()
+        _check(self._call(GET_TOKEN_INFO, Ulong, ctypes.c_void_p)(slot, ctypes.addressof(info)))
+        return info.pin_minimum, info.pin_maximum
 
     def login(self, slot: int, pin: Secret | None) -> None:
         """Log the user in; None has the token's own keypad ask. Raises Refused."""
@@ -92,7 +113,9 @@ class Cryptoki:
         session = self._session(slot)
         function = self._call(SET_PIN, Ulong, ctypes.c_void_p, Ulong, ctypes.c_void_p, Ulong)
         with _Pointer(old) as (old_place, old_size), _Pointer(new) as (new_place, new_size):
-            _check(function(session, old_place, old_size, new_place, new_size))
+            code = function(session, old_place, old_size, new_place, new_size)
+        if code:
+            raise Refused(code, of_new=code in (PIN_INVALID, PIN_LENGTH))
 
     def unblock_pin(self, slot: int, officer: Secret, new: Secret) -> None:
         """Set the user's PIN as the security officer. Raises Refused."""
@@ -101,7 +124,9 @@ class Cryptoki:
         self._login(slot, SECURITY_OFFICER, officer)
         try:
             with _Pointer(new) as (place, size):
-                _check(self._call(INIT_PIN, Ulong, ctypes.c_void_p, Ulong)(self._session(slot), place, size))
+                code = self._call(INIT_PIN, Ulong, ctypes.c_void_p, Ulong)(self._session(slot), place, size)
+            if code:
+                raise Refused(code, of_new=True)
         finally:
             self.logout(slot)
 

@@ -94,7 +94,7 @@ def _answered(tokens: Tokens, request: Requests, secrets: list[Secret]) -> Reply
     try:
         return _done(tokens, request, secrets)
     except Refused as refusal:
-        return Reply(refusal.code, flags=tokens.flags(request))
+        return Reply(refusal.code, flags=tokens.flags(request), of_new=refusal.of_new)
     except PKCS11Error as error:
         return Reply(code_of(error), type(error).__name__)
     except Exception as error:  # noqa: BLE001 - a module's oddity must not end its process

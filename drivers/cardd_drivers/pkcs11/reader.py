@@ -71,7 +71,8 @@ class TokenReader:
     """``cardd.ports.Reader`` for one slot of a module; ``on_gone`` is called, on the loop, when the token is missed."""
 
     def __init__(self, module: Module, token: TokenState, on_gone: Callable[[], None]) -> None:
-        self.name = f"{module.name}: {token.slot_name or token.label}"
+        place = f"{token.label} ({token.slot_name})" if token.label and token.slot_name else ""
+        self.name = f"{module.name}: {place or token.slot_name or token.label}"
         self.token = token
         self._on_gone = on_gone
         self._connection = TokenConnection(module, token, self.name)

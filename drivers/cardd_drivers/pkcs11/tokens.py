@@ -11,7 +11,7 @@ from typing import Protocol, cast
 from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass, Session, Slot, Token, exceptions
 
 from cardd.secret import Secret
-from cardd_drivers.pkcs11.cryptoki import Cryptoki
+from cardd_drivers.pkcs11.cryptoki import Cryptoki, Refused
 from cardd_drivers.pkcs11.pcsc import is_loaded, reset_cards, whole_name
 from cardd_drivers.pkcs11.wire import (
     Describe,
@@ -104,8 +104,11 @@ class Tokens:
         self.uses_pcsc |= is_loaded()
         for slot in slots:
             try:
-                found.append(_state(slot))
-            except exceptions.PKCS11Error:  # just put in or taken out, or not recognised: the others are still there
+                found.append(self._state(slot))
+            except (
+                exceptions.PKCS11Error,
+                Refused,
+            ):  # just put in or taken out, or not recognised: the others are still there
                 mute += 1
         return tuple(token for token in found if token.flags & INITIALIZED), mute
 
@@ -113,7 +116,7 @@ class Tokens:
         """Return the certificates, and the mechanisms."""
         place = self._slot(slot)
         certificates = tuple(islice(self._certificates(slot), CERTIFICATES_MAX))
-        return Description(_state(place), certificates, tuple(int(one) for one in place.get_mechanisms()))
+        return Description(self._state(place), certificates, tuple(int(one) for one in place.get_mechanisms()))
 
     def expect(self, request: PinRequest) -> None:
         """Refuse when another token has come into the slot: the PIN is not for that one. Raises TokenNotPresent."""
@@ -161,6 +164,17 @@ class Tokens:
             return self.pins.sign(slot, private.handle, mechanism, data, self._held[slot])
         return bytes(private.sign(data, mechanism=scheme.mechanism, mechanism_param=scheme.parameters or None))
 
+    def _state(self, slot: Slot) -> TokenState:
+        token = slot.get_token()
+        return TokenState(
+            slot=slot.slot_id,
+            slot_name=whole_name(str(slot.slot_description).strip()),
+            label=str(token.label).strip()[:TEXT_MAX],
+            serial=_serial(token),
+            flags=int(token.flags),
+            pin=self.pins.pin_lengths(slot.slot_id),
+        )
+
     def _key(self, slot: int, key: bytes) -> SigningKey:
         if (slot, key) not in self._keys:
             found = self._session(slot).get_key(object_class=ObjectClass.PRIVATE_KEY, id=key)
@@ -197,17 +211,6 @@ class Tokens:
             if found.slot_id == slot:
                 return found
         raise exceptions.SlotIDInvalid
-
-
-def _state(slot: Slot) -> TokenState:
-    token = slot.get_token()
-    return TokenState(
-        slot=slot.slot_id,
-        slot_name=whole_name(str(slot.slot_description).strip()),
-        label=str(token.label).strip()[:TEXT_MAX],
-        serial=_serial(token),
-        flags=int(token.flags),
-    )
 
 
 def _serial(token: Token) -> str:

@@ -73,13 +73,14 @@ class UnblockPin(PinRequest, kw_only=True, frozen=True):
 
 
 class TokenState(Struct, frozen=True):
-    """One present token, as the module describes it; ``flags`` are its CKF_… bits."""
+    """One present token, as the module describes it; ``flags`` are its CKF_… bits, ``pin`` the lengths of its PINs."""
 
     slot: int
     slot_name: str
     label: str
     serial: str
     flags: int
+    pin: tuple[int, int]
 
 
 class TokenCertificate(Struct, frozen=True):
@@ -101,8 +102,8 @@ class Description(Struct, frozen=True):
 class Reply(Struct, frozen=True):
     """The module's return value (CKR_…, 0 for OK; -1 for what is no return value) and what it gave.
 
-    ``mute`` counts slots that hold something that says nothing of itself; ``leaving`` says that the process ends now,
-    for it has grown too large.
+    ``mute`` counts slots that hold something that says nothing of itself; ``of_new`` says that the new PIN was refused,
+    and not what was to allow it; ``leaving`` that the process ends now, for it has grown too large.
     """
 
     code: int
@@ -112,6 +113,7 @@ class Reply(Struct, frozen=True):
     description: Description | None = None
     signature: bytes = b""
     flags: int = 0
+    of_new: bool = False
     leaving: bool = False
 
 
