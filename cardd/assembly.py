@@ -47,6 +47,7 @@ from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.ports import AuditLog, Browsers, Clock, People, Prompter, ReaderSource, SecretStore, SourceSettings, Store
 from cardd.relay.relay import ClientCertificates, Relay
+from cardd.sandbox import Confinement
 
 if TYPE_CHECKING:
     from cardd.formats.revocation import Answers, Network
@@ -95,7 +96,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     """
     limits = replace(outside.limits, body=config.listen.max_body, descriptors=outside.descriptors)
     clock, audit, events, lifecycle = outside.clock, CountedRefusals(outside.audit), EventBus(), Lifecycle()
-    trace, pdf = Trace(clock), PdfProcess()
+    trace, pdf = Trace(clock), _pdf(config)
     asking = Asking(outside.prompter, events, clock, config.prompt)
     sessions = Sessions(clock, events, config.session, lifecycle)
     owners = Owners(
@@ -197,7 +198,13 @@ def assemble(config: Config, outside: Outside) -> Parts:
 
 def _tokens(config: Config) -> SourceSettings:
     files = {KeyPurpose.AUTHENTICATION: config.csa.authentication, KeyPurpose.SIGNATURE: config.csa.signature}
-    return SourceSettings(config.pkcs11.modules, {purpose: file for purpose, file in files.items() if file})
+    return SourceSettings(
+        modules=config.pkcs11.modules,
+        files=config.pkcs11.files,
+        unconfined=config.pkcs11.unconfined,
+        sandbox_required=config.sandbox.required,
+        organisation={purpose: file for purpose, file in files.items() if file},
+    )
 
 
 def _stamper(config: Config, outside: Outside) -> Callable[[], Awaitable[Stamper]] | None:
@@ -205,6 +212,10 @@ def _stamper(config: Config, outside: Outside) -> Callable[[], Awaitable[Stamper
         return None
     authorities = config.timestamp.authorities or config.trust.authorities
     return TimestampAuthority(outside.timestamps, authorities, outside.clock).stamper
+
+
+def _pdf(config: Config) -> PdfProcess:
+    return PdfProcess(confinement=Confinement.REQUIRED if config.sandbox.required else Confinement.POSSIBLE)
 
 
 def _verifier(config: Config, outside: Outside, pdf: PdfProcess) -> Verifier:

@@ -29,7 +29,7 @@ from cardd.system.browsers import BrowserWatch
 from cardd.system.host import SystemClock
 from cardd.system.listening import listen
 from cardd.system.logind import DesktopEvent, Desktops, Logind
-from cardd.system.peer import peer_of, program_of
+from cardd.system.peer import is_our_child, outer_peer_of, program_of
 from cardd.system.people import Accounts
 from cardd.system.private import refuse_exposed_directory
 from cardd.system.revocation import RevocationCache, RevocationHttp
@@ -55,7 +55,9 @@ class Daemon:
         for directory in (config.state.directory, config.audit.directory):
             refuse_exposed_directory(directory)
         pinentry, timestamp = config.prompt.pinentry, config.timestamp
-        self._agents = AgentServer(on_refused=self._agent_refused, on_change=self._agent_changed)
+        self._agents = AgentServer(
+            on_refused=self._agent_refused, on_change=self._agent_changed, is_our_child=is_our_child
+        )
         self._agent_programs: dict[int, str] = {}
         self._dialogs = Dialogs(
             program=str(pinentry) if pinentry else None, timeout=config.prompt.timeout, agents=self._agents
@@ -80,7 +82,7 @@ class Daemon:
             people=Accounts(),
             sources=sources if sources is not None else (PcscReaders(),),
             listen=self._listen,
-            peer_of=peer_of,
+            peer_of=outer_peer_of,
             browsers=BrowserWatch(config.web.browsers, self._agents.holders),
             revocation=revocation,
             answers=RevocationCache(config.state.directory / "revocation"),

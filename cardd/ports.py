@@ -175,10 +175,16 @@ class LeftReaders(Protocol):
 class SourceSettings:
     """What the configuration says of tokens: PKCS#11 ``modules``, the ``organisation``'s PKCS#12 files by purpose.
 
+    ``files`` are what modules may read and write, ``unconfined`` those of them that get no sandbox;
+    ``sandbox_required`` says that the others are not started where this machine has none for them.
+
     An entry point ``cardd.sources`` takes it and returns a ``ReaderSource``, None where there is nothing to do.
     """
 
     modules: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    unconfined: tuple[str, ...] = ()
+    sandbox_required: bool = False
     organisation: Mapping[KeyPurpose, Path] = field(default_factory=dict)
 
 

@@ -90,7 +90,8 @@ class AgentServer:
     """The agents that wait, by user; of one agent's connections, the one that came last is asked first.
 
     ``on_refused`` is told of a program that is not the user's agent, at most once a minute for each user; ``on_change``
-    of each agent that comes and that ends.
+    of each agent that comes and that ends. ``is_our_child`` tells which processes the daemon itself started: they are
+    nobody's agent.
     """
 
     def __init__(
@@ -99,10 +100,12 @@ class AgentServer:
         greeting_timeout: float = GREETING_TIMEOUT,
         on_refused: Callable[[RefusedAgent], None] = lambda _: None,
         on_change: Callable[[AgentChange], None] = lambda _: None,
+        is_our_child: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._greeting_timeout = greeting_timeout
         self._on_refused = on_refused
         self._on_change = on_change
+        self._is_our_child = is_our_child
         self._processes: dict[int, _Process] = {}
         self._reported: dict[int, float] = {}
         self._agents: dict[int, list[_Waiting]] = {}
@@ -197,6 +200,8 @@ class AgentServer:
         pid, uid, _ = CREDENTIALS.unpack(told)
         with contextlib.ExitStack() as refused:
             talk = Assuan(refused.enter_context(connection))
+            if self._is_our_child(pid):
+                return
             name, language = await self._greeted(uid, talk)
             if name not in (GREETING, witness.GREETING):
                 return

@@ -151,8 +151,8 @@ class Psc(Section, frozen=True):
         return bool(self.client_id and (self.issuer if self.mode == "direct" else self.proxy))
 
     @property
-    def is_sandbox(self) -> bool:
-        """Whether the people there are fictitious: ANS's sandbox (BAS), or a provider on this machine."""
+    def is_test_environment(self) -> bool:
+        """Whether the people there are fictitious: ANS's test environment (BAS), or a provider on this machine."""
         host = urlsplit(self.issuer or "").hostname or ""
         return host == BAS or host.endswith("." + BAS) or host in ("localhost", "127.0.0.1", "::1")
 

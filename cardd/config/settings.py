@@ -194,6 +194,38 @@ class Pkcs11(Section, frozen=True):
             )
         ),
     ] = ()
+    files: Annotated[
+        tuple[Path, ...],
+        Meta(
+            description=N_(
+                "Files and directories that modules may read and write; the system's programs and settings"
+                " (/usr, /etc, /opt) are read without."
+            )
+        ),
+    ] = ()
+    unconfined: Annotated[
+        tuple[Word, ...],
+        Meta(
+            description=N_(
+                "Those of the modules that run without a sandbox, for they start programs or ask a network;"
+                " named as in modules."
+            )
+        ),
+    ] = ()
+
+
+class Sandbox(Section, frozen=True):
+    """What keeps the processes in that read PDF files and run PKCS#11 modules."""
+
+    required: Annotated[
+        bool,
+        Meta(
+            description=N_(
+                "Refuse to read PDF files, and to run PKCS#11 modules, where this computer cannot make a whole sandbox"
+                " for these processes."
+            )
+        ),
+    ] = False
 
 
 class Csa(Section, frozen=True):
@@ -287,6 +319,7 @@ class Config(Struct, frozen=True, kw_only=True):
     consent: Consent = Consent()
     audit: Audit = Audit()
     pkcs11: Pkcs11 = field(name="drivers.pkcs11", default=Pkcs11())
+    sandbox: Sandbox = Sandbox()
     csa: Csa = Csa()
     psc: Psc = Psc()
     trust: Trust = Trust()

@@ -57,8 +57,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
                 · TimestampUnconfigured, TimestampUnavailable, TimestampRefused, TimestampMalformed, TimestampMismatch,
                   TimestampTime, TimestampUntrusted
             · PdfError (pdf.py)
-                · PdfDamaged, PdfTooComplex, PdfProcessFailed, PdfEncrypted, PdfCertified, PdfFieldLocked,
-                  PdfFieldTaken, PdfXfa, PdfPageMissing, PdfRectangleOutside, PdfPictureUnreadable,
+                · PdfDamaged, PdfTooComplex, PdfProcessFailed, PdfNoSandbox, PdfEncrypted, PdfCertified,
+                  PdfFieldLocked, PdfFieldTaken, PdfXfa, PdfPageMissing, PdfRectangleOutside, PdfPictureUnreadable,
                   PdfPictureTooLarge, PdfNoRoom
         · AssertionRefused (assertion.py)
             · AssertionProfileUnknown, AssertionPointInvalid, AssertionRegistrationIncomplete, AssertionValueInvalid,

@@ -65,7 +65,10 @@ class ModuleFailed(ReaderError):
     code = "module.failed"
     title = N_("PKCS#11 module failed")
     detail = N_("The module “{module}” ended or no longer answers ({why}). It is started anew.")
-    remedy = N_("Try again. If it happens again, update the module or take it out of the configuration.")
+    remedy = N_(
+        "Try again. If it happens again, update the module, name the files that it needs in drivers.pkcs11.files, or"
+        " take it out of the configuration."
+    )
 
     module: str
     why: str

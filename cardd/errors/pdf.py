@@ -41,6 +41,16 @@ class PdfProcessFailed(PdfError):
     remedy = N_("Try again; if it happens again, look whether this computer is short of memory.")
 
 
+class PdfNoSandbox(PdfError):
+    """The configuration demands a sandbox for whatever reads PDF files, and this machine cannot make a whole one."""
+
+    code = "pdf.no_sandbox"
+    status = 503
+    title = N_("No sandbox")
+    detail = N_("This computer cannot make the sandbox that its configuration demands for reading PDF files.")
+    remedy = N_("Run “cardctl doctor sandbox”: it says what is missing.")
+
+
 class PdfEncrypted(PdfError):
     """The PDF is encrypted, or wants a password."""
 

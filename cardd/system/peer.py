@@ -144,6 +144,28 @@ def peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
         return None
 
 
+def outer_peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
+    """Return the peer as ``peer_of`` does; None too for a process that this one started.
+
+    Such a process runs a module or reads documents; its user is the daemon's, who may much, and it may nothing.
+    """
+    peer = peer_of(connection)
+    return None if peer and peer.pid and is_our_child(peer.pid) else peer
+
+
+def is_our_child(pid: int) -> bool:
+    """Return whether this process started that one, itself or through another that still runs."""
+    while pid > 1:
+        try:
+            # the program's name stands in parentheses and may hold any character; the parent is the second after it
+            pid = int((PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            return False
+        if pid == os.getpid():
+            return True
+    return False
+
+
 def program_of(pid: int) -> str | None:
     """Return the path of the program that a process runs; None where it may not be seen.
 

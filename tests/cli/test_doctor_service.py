@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from cardd.cli.doctor.check import Check, Finding, Level, examine, ok
 from cardd.cli.doctor.machine import lockable_memory
 from cardd.cli.doctor.surroundings import Surroundings, is_synchronised
+from cardd.sandbox import Offer
 from cardd.system.audit_store import Custody
 from tests.api.workbench import Workbench
 from tests.cli.doctor import code, configured, result
@@ -258,6 +260,22 @@ def test_the_limit_that_counts_is_the_daemons() -> None:
         other.stdin.flush()
         other.stdout.readline()  # it has become cat
         assert lockable_memory(other.pid) == 32768
+
+
+@pytest.mark.parametrize(
+    ("text", "offered", "code", "level"),
+    [
+        ("", Offer(7, seccomp=True), "sandbox.ok", Level.OK),
+        ("", Offer(0, seccomp=True), "sandbox.missing", Level.WARNING),
+        ("[sandbox]\nrequired = true", Offer(7, seccomp=False), "sandbox.missing", Level.FAILURE),
+        ('[drivers.pkcs11]\nunconfined = ["cps"]', Offer(7, seccomp=True), "sandbox.unconfined", Level.WARNING),
+    ],
+)
+async def test_a_sandbox_that_is_missing_or_done_without_is_told(
+    tmp_path: Path, text: str, offered: Offer, code: str, level: Level
+) -> None:
+    found = await result("sandbox", replace(configured(tmp_path, text), sandbox=lambda: offered))
+    assert (found.code, found.level) == (code, level)
 
 
 # --- the whole ---

@@ -57,6 +57,7 @@ token = "ORGANISATION"
 
 [drivers.pkcs11]
 modules = ["{module}"]
+files = ["{tokens}"]
 """
 PAGE = Path(__file__).parents[2] / "docs" / "e-cps.md"
 
@@ -391,7 +392,8 @@ def test_the_service_proves_itself_with_a_key_on_a_token(psc: PscRig, tmp_path: 
     (tmp_path / "hsm").mkdir()
     hsm = SoftHsm(tmp_path / "hsm")
     hsm.holding("ORGANISATION", issued.certificate, issued.key)
-    with working(psc, tmp_path, hsm.environment, TOKEN.replace("{module}", hsm.module)) as desk:
+    settings = TOKEN.replace("{module}", hsm.module).replace("{tokens}", str(hsm.directory))
+    with working(psc, tmp_path, hsm.environment, settings) as desk:
         (tmp_path / "credentials" / "cardd.csa").write_text(PIN)
         eventually_here(lambda: desk.user.run("methods", "--json").rows("methods")[1]["usable"] is True)
         with desk.logging_in() as ran:

@@ -293,7 +293,7 @@ def dying(fatal: str, times: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         "import os, signal, sys; from pathlib import Path; from cardd.formats.pdf import host\n"
         f"count = Path({str(count)!r}); died = len(count.read_text()) if count.exists() else 0\n"
         f"if died < {times}: count.write_text('x' * (died + 1)); {fatal}\n"
-        "host.main(*map(int, sys.argv[1:]))"
+        "host.main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"
     )
     monkeypatch.setattr(pdf_process, "COMMAND", (sys.executable, "-c", script))
 

@@ -29,6 +29,7 @@ SETTINGS = """
 hold = {hold}
 [drivers.pkcs11]
 modules = ["{module}"]
+files = ["{tokens}"]
 [csa]
 authentication = "{files}/authentication.p12"
 signature = "{files}/signature.p12"
@@ -48,7 +49,7 @@ def everything(directory: Path, hsm: SoftHsm, hold: float = 0.5) -> Iterator[Wor
     files = directory / "organisation"
     files.mkdir()
     organisation.make(files)
-    extra = SETTINGS.format(module=hsm.module, files=files, hold=hold)
+    extra = SETTINGS.format(module=hsm.module, tokens=hsm.directory, files=files, hold=hold)
     station = Workstation(directory, extra=extra, environment=hsm.environment)
     with station.running():
         station.wait_for_cards(2)
@@ -131,7 +132,9 @@ def test_open_sc_never_takes_a_card_that_is_served_natively(tmp_path: Path) -> N
 
 
 def test_an_hsm_serves_as_the_organisations_key_and_as_nobodys_card(tmp_path: Path, hsm: SoftHsm) -> None:
-    extra = f'\n[drivers.pkcs11]\nmodules = ["{hsm.module}"]\n[csa]\ntoken = "SIMULATION"\n'
+    extra = (
+        f'\n[drivers.pkcs11]\nmodules = ["{hsm.module}"]\nfiles = ["{hsm.directory}"]\n[csa]\ntoken = "SIMULATION"\n'
+    )
     station = Workstation(tmp_path, extra=extra, environment=hsm.environment)
     with station.running():
         [token] = station.wait_for_cards(1)

@@ -21,6 +21,7 @@ from tests.rig.softhsm import SoftHsm
 SETTINGS = """
 [drivers.pkcs11]
 modules = ["{module}"]
+files = ["{tokens}"]
 [csa]
 authentication = "{files}/authentication.p12"
 signature = "{files}/signature.p12"
@@ -57,7 +58,12 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         directory / "nginx", trusted, issued(directory, root, "serveur", names="DNS:localhost"), request.param
     )
     extra = SETTINGS.format(
-        module=hsm.module, files=files, port=nginx.port, authorities=root.certificate, nobody=free_port()
+        module=hsm.module,
+        tokens=hsm.directory,
+        files=files,
+        port=nginx.port,
+        authorities=root.certificate,
+        nobody=free_port(),
     )
     station = Workstation(directory, extra=extra, environment=hsm.environment)
     with nginx.running(), station.running():

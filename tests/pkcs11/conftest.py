@@ -9,10 +9,11 @@ import pytest
 
 from cardd.driver import Card
 from cardd.secret import Secret
-from cardd_drivers.pkcs11.module import Module
+from cardd_drivers.pkcs11.module import Fence, Module
 from cardd_drivers.pkcs11.reader import TokenConnection
 from cardd_drivers.pkcs11.wire import ListTokens
 from tests.pkcs11.shim import compiled
+from tests.rig import softhsm
 from tests.rig.softhsm import PIN, SoftHsm
 
 
@@ -46,7 +47,7 @@ def load() -> Iterator[Callable[[str], Module]]:
     modules: list[Module] = []
 
     def load(path: str) -> Module:
-        modules.append(Module(path))
+        modules.append(Module(path, fence=Fence(files=tuple(map(str, softhsm.files())))))
         return modules[-1]
 
     yield load

@@ -130,11 +130,17 @@ def test_a_file_that_is_no_module_is_told(load: Load, tmp_path: Path) -> None:
 
 def test_a_modules_process_ends_with_the_one_that_started_it(hsm: SoftHsm) -> None:
     script = (
-        "import sys; from cardd_drivers.pkcs11.module import Module; from cardd_drivers.pkcs11.wire import ListTokens\n"
-        "module = Module(sys.argv[1]); module.call(ListTokens()); print(module.pid, flush=True); import os; os._exit(0)"
+        "import sys; from cardd_drivers.pkcs11.wire import ListTokens\n"
+        "from cardd_drivers.pkcs11.module import Fence, Module\n"
+        "module = Module(sys.argv[1], fence=Fence(files=(sys.argv[2],))); module.call(ListTokens())\n"
+        "print(module.pid, flush=True); import os; os._exit(0)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, hsm.module], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script, hsm.module, str(hsm.directory)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     started = Path(f"/proc/{int(done.stdout)}")
     eventually_here(lambda: not started.exists() or " Z " in (started / "stat").read_text())

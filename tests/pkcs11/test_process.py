@@ -16,9 +16,10 @@ import pytest
 from cardd.driver import Card
 from cardd.errors import CarddError, ModuleFailed
 from cardd.model import Algorithm, KeyPurpose, KeyRef, Message
+from cardd.sandbox import Confinement
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.card import TokenCard
-from cardd_drivers.pkcs11.module import Module
+from cardd_drivers.pkcs11.module import Fence, Module
 from cardd_drivers.pkcs11.wire import ListTokens, Sign, receive_reply
 from tests.integration.test_pin_leaks import found_in_memory
 from tests.pkcs11.conftest import connection, log_in
@@ -98,6 +99,19 @@ def test_a_signature_that_crashes_is_told_and_the_next_one_works(hsm: SoftHsm, l
     ill.unlink()
     log_in(card)
     assert len(sign(card)) == 64
+
+
+FORKING = "int child = fork(); if (child < 0) return 5; if (!child) _exit(0); waitpid(child, 0, 0)"
+
+
+def test_a_module_that_forks_is_refused_in_its_sandbox_and_serves_without(hsm: SoftHsm, load: Load, shim: Shim) -> None:
+    path = shim(signing(FORKING))
+    (hsm.directory.parent / "ill").touch()
+    with pytest.raises(CarddError):
+        sign(logged_in(load(path)))
+    outside = Module(path, fence=Fence(Confinement.OFF))
+    assert len(sign(logged_in(outside))) == 64
+    outside.close()
 
 
 def test_a_process_killed_inside_a_signature_costs_that_one(hsm: SoftHsm, load: Load, shim: Shim) -> None:

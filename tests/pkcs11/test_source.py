@@ -22,6 +22,7 @@ from cardd_drivers.pkcs11.module import Patience
 from cardd_drivers.pkcs11.source import Pkcs11Source
 from tests.contract.cases import OPENSC
 from tests.pkcs11.shim import FORGETFUL, MUTE, REMOVABLE, TELLING, compiled
+from tests.rig import softhsm
 from tests.rig.here import use_here
 from tests.rig.pcscd import Pcscd
 from tests.rig.simulator import inserted, plugged, simulated_card
@@ -79,7 +80,7 @@ class Listener:
 
 @asynccontextmanager
 async def watched(*modules: str, patience: Patience | None = None) -> AsyncIterator[tuple[Pkcs11Source, Listener]]:
-    source = Pkcs11Source(modules, patience)
+    source = Pkcs11Source(SourceSettings(modules=modules, files=softhsm.files()), patience)
     listener = Listener(source)
     await source.start(listener)
     try:

@@ -19,6 +19,12 @@ PLACES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/
 IDS = {"authentication": "a1", "signature": "51"}
 
 
+def files() -> tuple[Path, ...]:
+    """What its module must read and write here: where the environment says that tokens are, and what is around."""
+    configuration = os.environ.get("SOFTHSM2_CONF")
+    return (Path(configuration).parents[1],) if configuration else ()
+
+
 @dataclass(frozen=True)
 class SoftHsm:
     """``environment`` is what its module needs."""

@@ -30,4 +30,5 @@ CHECKS: Mapping[str, Check] = {
     "clock": Check(N_("Clock"), machine.clock),
     "desktop": Check(N_("Desktop"), machine.desktop),
     "memory": Check(N_("Locked memory"), machine.memory),
+    "sandbox": Check(N_("Sandbox"), machine.sandbox),
 }

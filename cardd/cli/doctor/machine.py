@@ -109,6 +109,32 @@ async def browsers(surroundings: Surroundings) -> Finding:
     return ok(N_("Pages may call from {browsers}."), browsers=", ".join(sorted(files.values())))
 
 
+async def sandbox(surroundings: Surroundings) -> Finding:
+    """Check whether what reads PDF files or runs a module can be kept from everything else."""
+    config, found = surroundings.config, surroundings.sandbox()
+    if found.missing:
+        told = failure if config.sandbox.required else warning
+        return told(
+            "missing",
+            N_("This computer has no {what}: what reads PDF files or runs PKCS#11 modules is not kept in whole."),
+            N_("Install the package libseccomp2, and use a kernel with Landlock (Debian 12 and newer have one)."),
+            what=", ".join(found.missing),
+        )
+    if config.pkcs11.unconfined:
+        return warning(
+            "unconfined",
+            N_("These PKCS#11 modules run without a sandbox: {modules}."),
+            N_(
+                "Name the files that they need in drivers.pkcs11.files, and take them out of drivers.pkcs11.unconfined."
+            ),
+            modules=", ".join(config.pkcs11.unconfined),
+        )
+    return ok(
+        N_("What reads PDF files or runs PKCS#11 modules is kept in (Landlock {version}, seccomp)."),
+        version=found.landlock,
+    )
+
+
 def _daemon(path: Path) -> int | None:
     """Return the process that listens on the socket, when it is cardd itself and not the service manager."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:

@@ -22,6 +22,7 @@ from cardd.core.readers import SESSIONLESS
 from cardd.errors import CarddError, ConfigInvalid
 from cardd.model import CardKind
 from cardd.pcsc.winscard import EventState, ReaderState, WinScard
+from cardd.sandbox import Offer, offer
 
 T = TypeVar("T")
 
@@ -74,6 +75,7 @@ class Surroundings:
     usb: Path = Path("/sys/bus/usb/devices")
     now: Callable[[], datetime] = utc_now
     synchronised: Callable[[], bool | None] = is_synchronised
+    sandbox: Callable[[], Offer] = offer
     _readers: asyncio.Task[list[ReaderState]] | None = None
 
     @cached_property

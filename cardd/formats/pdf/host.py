@@ -1,6 +1,7 @@
-"""The PDF process: ``python -P -m cardd.formats.pdf.host LINK MEMORY``, started by the daemon.
+"""The PDF process: ``python -P -m cardd.formats.pdf.host LINK MEMORY CONFINEMENT``, started by the daemon.
 
-LINK is an inherited socket, MEMORY how many bytes of its own the process may have.
+LINK is an inherited socket, MEMORY how many bytes of its own the process may have, CONFINEMENT whether it must have its
+sandbox, in which it has what is open and Python's own files (``cardd.sandbox``).
 
 Requests are answered one after the other. The process ends when the daemon does, when nothing was asked for a while,
 and after a document that left much in its memory: the next one must not pay for it.
@@ -25,6 +26,7 @@ from cardd.errors import CarddError, PdfDamaged, PdfTooComplex
 from cardd.formats.document import with_space
 from cardd.formats.pdf.fields import listed, place
 from cardd.formats.pdf.wire import Answer, Broken, List, Place, Refused, Request, receive_request, send_answer
+from cardd.sandbox import OF_PYTHON, Confinement, Sandbox, enter, python_files
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -33,11 +35,13 @@ IDLE = 60.0  # seconds
 KEPT_MAX = 128 * 1024 * 1024  # bytes; about twice what the libraries and a small document want
 PROCESSOR_MAX = 60  # seconds for one document: the daemon gives up earlier, this holds when it is gone
 SET_DUMPABLE = 4  # prctl(2)
+SANDBOX = Sandbox(reads=python_files(), calls=OF_PYTHON)
 
 
-def main(link: int, memory: int) -> None:
+def main(link: int, memory: int, confinement: str) -> None:
     """Serve until the daemon leaves, or has nothing to ask."""
     _harden(memory)
+    enter(SANDBOX, Confinement(confinement))
     with socket.socket(fileno=link) as daemon:
         daemon.settimeout(IDLE)
         try:
@@ -153,5 +157,5 @@ def opened(descriptor: int) -> io.BufferedRandom:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
     os._exit(0)  # nothing is left to be tidied

@@ -11,8 +11,9 @@ import threading
 import time
 from typing import BinaryIO
 
-from cardd.errors import DocumentError, PdfProcessFailed, PdfTooComplex, errors_by_code
+from cardd.errors import DocumentError, PdfNoSandbox, PdfProcessFailed, PdfTooComplex, errors_by_code
 from cardd.formats.pdf.wire import Answer, Broken, Refused, Request, receive_answer, send_request
+from cardd.sandbox import UNCONFINED, Confinement
 
 # -P: nothing is imported from the directory that the daemon happens to run in
 COMMAND = (sys.executable, "-P", "-m", "cardd.formats.pdf.host")
@@ -23,9 +24,15 @@ MEMORY_MAX = 512 * 1024 * 1024  # bytes of the process
 class PdfProcess:
     """One process for one document after the other; any thread may ask, and waits for its turn."""
 
-    def __init__(self, limit: float = LIMIT, memory: int = MEMORY_MAX) -> None:
+    def __init__(
+        self,
+        limit: float = LIMIT,
+        memory: int = MEMORY_MAX,
+        confinement: Confinement = Confinement.POSSIBLE,
+    ) -> None:
         self._limit = limit
         self._memory = memory
+        self._confinement = confinement
         self._turn = threading.Lock()
         self._is_closing = False
         self._started: _Started | None = None
@@ -34,7 +41,8 @@ class PdfProcess:
         """The answer to a request about this document, an open file.
 
         Raises DocumentError's classes, PdfTooComplex too when the process uses up its time or memory;
-        PdfProcessFailed when it ends twice of something else: that is no fault of the document.
+        PdfNoSandbox when it is to have one and cannot; PdfProcessFailed when it ends twice of something else: that is
+        no fault of the document.
         """
         document.flush()
         with self._turn:
@@ -60,8 +68,10 @@ class PdfProcess:
                 answer = self._exchange(document, request)
                 break
             except (Broken, OSError) as fault:
-                is_worn_out = self._end() == -signal.SIGXCPU
-                if is_worn_out or isinstance(fault, TimeoutError):
+                status = self._end()
+                if status == UNCONFINED:
+                    raise PdfNoSandbox from fault
+                if status == -signal.SIGXCPU or isinstance(fault, TimeoutError):
                     raise PdfTooComplex from fault
                 if is_last or self._is_closing:
                     raise PdfProcessFailed from fault
@@ -73,7 +83,7 @@ class PdfProcess:
 
     def _exchange(self, document: int, request: Request) -> Answer:
         if self._started is None:
-            self._started = _Started(self._memory)
+            self._started = _Started(self._memory, self._confinement)
         link = self._started.link
         deadline = time.monotonic() + self._limit
         link.settimeout(self._limit)
@@ -89,12 +99,12 @@ class PdfProcess:
 class _Started:
     """A running process and the link to it."""
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, confinement: Confinement) -> None:
         self.link, theirs = socket.socketpair()
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - nothing of it comes from outside
-                    [*COMMAND, str(theirs.fileno()), str(memory)],
+                    [*COMMAND, str(theirs.fileno()), str(memory), confinement],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                 )

@@ -151,7 +151,7 @@ class DirectLogin:
     @property
     def identity(self) -> Identity:
         """Whom userinfo names."""
-        return replace(self.login.person.identity, is_test=self._settings.is_sandbox)
+        return replace(self.login.person.identity, is_test=self._settings.is_test_environment)
 
     @property
     def situations(self) -> tuple[Situation, ...]:

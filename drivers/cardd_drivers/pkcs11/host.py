@@ -1,8 +1,11 @@
-"""A module's process: ``python -P -m cardd_drivers.pkcs11.host LINK EVENTS MODULE``, started by the daemon.
+"""A module's process, started by the daemon.
 
-LINK and EVENTS are inherited sockets. Requests are answered one after the other on LINK; a byte on EVENTS tells that a
-token came or went, from modules that tell it themselves. Those that look into PC/SC readers are not asked to: the
-daemon knows of the cards, and which of them are the module's. The process ends when the daemon does.
+``python -P -m cardd_drivers.pkcs11.host LINK EVENTS MODULE CONFINEMENT FILE…``: LINK and EVENTS are inherited sockets.
+CONFINEMENT says whether it must have its sandbox, in which the module has the system's programs and settings to read,
+each FILE to read and write, and the way to pcscd (``cardd.sandbox``). Requests are answered one after the other on
+LINK; a byte on EVENTS tells that a token came or went, from modules that tell it themselves. Those that look into PC/SC
+readers are not asked to: the daemon knows of the cards, and which of them are the module's. The process ends when the
+daemon does.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +27,7 @@ from msgspec.structs import replace
 from pkcs11 import lib
 from pkcs11.exceptions import PKCS11Error
 
+from cardd.sandbox import Confinement, Sandbox, enter, python_files
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.cryptoki import Cryptoki, Refused
 from cardd_drivers.pkcs11.tokens import Module, Tokens, code_of
@@ -47,14 +52,17 @@ SET_DEATH_SIGNAL, SET_DUMPABLE = 1, 4  # prctl(2)
 # bytes: a module that grows past the first is ended at the next logout and started anew; past the second the system
 # gives it no more, so that it fails before the workstation does
 MEMORY_MAX, MEMORY_END = 256 * 1024 * 1024, 2 * 1024 * 1024 * 1024
+FILES_MAX = 256
+SYSTEM = ("/usr", "/etc", "/opt", "/sys/devices/system", "/sys/bus/usb", "/sys/class")
 UNSUPPORTED = 0x54  # CKR_FUNCTION_NOT_SUPPORTED
 AT_ONCE = 1.0  # seconds
 DEAF = 4  # exit status
 
 
-def main(link: int, events: int, path: str) -> None:
+def main(link: int, events: int, path: str, confinement: Confinement, files: Sequence[str]) -> None:
     """Serve until the daemon leaves."""
     _harden()
+    enter(sandbox_of(path, files), confinement)
     tokens = _loaded(path)
     telling = socket.socket(fileno=events)
     with socket.socket(fileno=link) as daemon, contextlib.suppress(Broken, ConnectionError):
@@ -63,6 +71,12 @@ def main(link: int, events: int, path: str) -> None:
             threading.Thread(target=_watch, args=(tokens.pins, telling), daemon=True).start()
         while not leaving:
             leaving = _serve(tokens, daemon)
+
+
+def sandbox_of(path: str, files: Sequence[str]) -> Sandbox:
+    """Return what a module needs that speaks to pcscd and has its files where packages and installers put them."""
+    reads: Sequence[str | Path] = (*python_files(), *SYSTEM, Path(path).resolve().parent)
+    return Sandbox(reads, files, files_max=FILES_MAX, local_sockets=True)
 
 
 def _loaded(path: str) -> Tokens:
@@ -152,5 +166,5 @@ def _harden() -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Confinement(sys.argv[4]), sys.argv[5:])
     os._exit(0)  # a thread may still be inside the module, whose own end that could upset

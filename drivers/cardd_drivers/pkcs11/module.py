@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import ModuleFailed, ReaderBusy
+from cardd.sandbox import UNCONFINED, Confinement
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.gate import Gate
 from cardd_drivers.pkcs11.wire import EVENT, Broken, Reply, Requests, receive_reply, send_request
@@ -45,6 +46,14 @@ class Patience:
     look_pause: float = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Whether a module gets a sandbox, and the ``files`` and directories in which it may read and write."""
+
+    confinement: Confinement = Confinement.POSSIBLE
+    files: tuple[str, ...] = ()
+
+
 class HostProcess:
     """A started process and the link to it.
 
@@ -53,13 +62,14 @@ class HostProcess:
     end on ``events``, so that nobody has to look.
     """
 
-    def __init__(self, path: str, events: socket.socket, gate: Gate) -> None:
+    def __init__(self, path: str, events: socket.socket, gate: Gate, fence: Fence) -> None:
         """Start the process. Raises OSError when none can be started."""
         self._link, theirs = socket.socketpair()
         self._ended = threading.Event()
         started: Future[subprocess.Popen[bytes]] = Future()
+        command = [*COMMAND, str(theirs.fileno()), str(events.fileno()), path, fence.confinement, *fence.files]
         with theirs:
-            threading.Thread(target=self._keep, args=(path, theirs, events, gate, started), daemon=True).start()
+            threading.Thread(target=self._keep, args=(command, theirs, events, gate, started), daemon=True).start()
             self._process = started.result()
 
     @property
@@ -95,21 +105,22 @@ class HostProcess:
             self._ended.wait()
         self._link.close()
         code = self._process.returncode
+        if code == UNCONFINED:
+            return "no sandbox"
         return f"signal {-code}" if code < 0 else f"exit {code}"
 
     def _keep(
         self,
-        path: str,
+        command: Sequence[str],
         theirs: socket.socket,
         events: socket.socket,
         gate: Gate,
         started: Future[subprocess.Popen[bytes]],
     ) -> None:
-        numbers = [theirs.fileno(), events.fileno()]
         try:
             process = subprocess.Popen(  # noqa: S603 - the module's path is the administrator's
-                [*COMMAND, *map(str, numbers), path],
-                pass_fds=[*numbers, gate.descriptor],
+                command,
+                pass_fds=[theirs.fileno(), events.fileno(), gate.descriptor],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **gate.environment},
             )
@@ -133,10 +144,15 @@ class Module:
     """
 
     def __init__(
-        self, path: str, report: Callable[[str], None] = lambda _: None, patience: Patience | None = None
+        self,
+        path: str,
+        report: Callable[[str], None] = lambda _: None,
+        patience: Patience | None = None,
+        fence: Fence | None = None,
     ) -> None:
         self.path = path
         self.patience = patience or Patience()
+        self._fence = fence or Fence()
         self.name = Path(path).name.partition(".so")[0]
         self.generation = 0
         self.failures = 0
@@ -216,7 +232,7 @@ class Module:
         if self._closed or self.pause:
             raise ModuleFailed(module=self.name, why=self.fault)
         try:
-            self._host = HostProcess(self.path, self._events, self.gate)
+            self._host = HostProcess(self.path, self._events, self.gate, self._fence)
         except OSError as error:
             raise self._failed(error.strerror or "") from error
         self.generation += 1

@@ -10,15 +10,16 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 
 from cardd.errors import CarddError, CardTimeout
 from cardd.model import CardKind
 from cardd.ports import ReaderListener, SourceSettings, Token
+from cardd.sandbox import Confinement
 from cardd.worker import Worker, post
-from cardd_drivers.pkcs11.module import Module, Patience
+from cardd_drivers.pkcs11.module import Fence, Module, Patience
 from cardd_drivers.pkcs11.reader import TokenReader
 from cardd_drivers.pkcs11.wire import ListTokens, TokenState
 
@@ -77,9 +78,9 @@ class ModuleTokens:
     A module whose process ended is started anew, each time later, until it has failed too often.
     """
 
-    def __init__(self, path: str, listener: ReaderListener, patience: Patience) -> None:
+    def __init__(self, path: str, listener: ReaderListener, patience: Patience, fence: Fence) -> None:
         self._loop = asyncio.get_running_loop()
-        self.module = Module(path, lambda why: post(self._loop, partial(self._failed, why)), patience)
+        self.module = Module(path, lambda why: post(self._loop, partial(self._failed, why)), patience, fence)
         self._listener: ReaderListener | None = listener
         self._readers: dict[tuple[int, str], TokenReader] = {}
         self._worker = Worker(self.module.name, lambda timeout: CardTimeout(seconds=round(timeout)))
@@ -193,20 +194,27 @@ class ModuleTokens:
 class Pkcs11Source:
     """``cardd.ports.ReaderSource`` over PKCS#11 modules."""
 
-    def __init__(self, modules: Sequence[str], patience: Patience | None = None) -> None:
-        self._modules = modules
+    def __init__(self, settings: SourceSettings, patience: Patience | None = None) -> None:
+        self._settings = settings
         self._patience = patience or Patience()
         self._tokens: list[ModuleTokens] = []
 
     async def start(self, listener: ReaderListener) -> None:
         """Start every module; one that fails is told in the journal and does not keep the others back."""
-        paths = {name: resolve(name) for name in self._modules}
+        paths = {name: resolve(name) for name in self._settings.modules}
         for name in [name for name, path in paths.items() if path is None]:
             log.warning("no PKCS#11 module %s is there", name)
+        unconfined = {resolve(name) for name in self._settings.unconfined}
         for path in dict.fromkeys(path for path in paths.values() if path):
-            tokens = ModuleTokens(path, listener, self._patience)
+            tokens = ModuleTokens(path, listener, self._patience, self._fence(path in unconfined))
             self._tokens.append(tokens)
             tokens.start()
+
+    def _fence(self, is_unconfined: bool) -> Fence:
+        if is_unconfined:
+            return Fence(Confinement.OFF)
+        demanded = Confinement.REQUIRED if self._settings.sandbox_required else Confinement.POSSIBLE
+        return Fence(demanded, tuple(map(str, self._settings.files)))
 
     async def refresh(self) -> None:
         """Read every module's list of tokens again."""
@@ -224,4 +232,4 @@ class Pkcs11Source:
 
 def pkcs11_source(settings: SourceSettings) -> Pkcs11Source | None:
     """Return the source of the configured modules, None where there are none: the entry point."""
-    return Pkcs11Source(settings.modules) if settings.modules else None
+    return Pkcs11Source(settings) if settings.modules else None

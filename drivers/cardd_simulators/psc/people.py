@@ -46,7 +46,7 @@ def _read(file: Path) -> Sequence[Table]:
 
 
 def _userinfo(person: Table) -> Userinfo:
-    """Return the userinfo as ANS's own sandbox showed it in 2023."""
+    """Return the userinfo as ANS's own test environment showed it in 2023."""
     national_id, given_name = _text(person, "national_id"), _text(person, "given_name")
     family_name = str(person.get("family_name", "SIMULATION"))
     practices = _tables(person, "practices") or [person]

@@ -1,4 +1,4 @@
-"""Fictitious professionals, with the userinfo that ANS's sandbox shows."""
+"""Fictitious professionals, with the userinfo that ANS's test environment shows."""
 
 from __future__ import annotations
 

@@ -1,0 +1,180 @@
+"""What runs in a sandbox reaches nothing but what it needs: each try is made by a real process that entered its own."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import pytest
+
+from cardd.sandbox import UNCONFINED, Confinement, Offer, offer
+
+HOSTS = {
+    "documents": "from cardd.formats.pdf.host import SANDBOX as mine",
+    "module": "from cardd_drivers.pkcs11.host import sandbox_of\nmine = sandbox_of('/usr/lib/module.so', sys.argv[7:])",
+}
+TRIES = """
+import ctypes, json, os, socket, subprocess, sys
+from cardd.sandbox import Confinement, enter
+from pathlib import Path
+{imports}
+enter(mine, Confinement(sys.argv[1]))
+port, path, secret, sibling = int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
+libc = ctypes.CDLL(None, use_errno=True)
+
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+
+def at(family, where):
+    with socket.socket(family) as asking:
+        asking.connect(where)
+
+def split():
+    if not os.fork():
+        os._exit(0)
+
+def thread():
+    import threading
+    started = threading.Thread(target=lambda: None)
+    started.start()
+    started.join()
+
+tries = dict(
+    tcp=lambda: at(socket.AF_INET, ("127.0.0.1", port)),
+    tcp6=lambda: at(socket.AF_INET6, ("::1", port)),
+    udp=lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+    netlink=lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+    unix=lambda: at(socket.AF_UNIX, path),
+    abstract=lambda: at(socket.AF_UNIX, chr(0) + Path(path).name),
+    read=lambda: Path(secret).read_bytes(),
+    names=lambda: os.listdir(Path(secret).parent),
+    write=lambda: Path(secret).write_bytes(b"x"),
+    make=lambda: Path(secret).with_name("new").touch(),
+    remove=lambda: Path(secret).unlink(),
+    passwords=lambda: Path("/etc/passwd").read_bytes(),
+    memory=lambda: Path("/proc/%d/mem" % sibling).open("rb").read(1),
+    command_line=lambda: Path("/proc/%d/cmdline" % sibling).read_bytes(),
+    attach=lambda: call("ptrace", 16, sibling, 0, 0),
+    end=lambda: os.kill(sibling, 15),
+    program=lambda: os.execv("/bin/true", ["true"]),
+    other_program=lambda: subprocess.run(["/bin/true"], check=True),
+    fork=split,
+    namespace=lambda: call("unshare", 0x10000000),
+    keys=lambda: call("syscall", dict(x86_64=250, aarch64=219)[os.uname().machine], 0, -3, 0, 0, 0),
+    outlive=lambda: call("prctl", 1, 0, 0, 0, 0),
+    thread=thread,
+    library=lambda: __import__("wsgiref.util"),
+)
+told = dict()
+for name, what in tries.items():
+    if sys.argv[6] and name not in sys.argv[6].split(","):
+        continue
+    try:
+        what()
+    except Exception as refused:
+        told[name] = getattr(refused, "errno", None) or -1
+    else:
+        told[name] = 0
+print(json.dumps(told))
+"""
+NEEDED = {"documents": {"library"}, "module": {"library", "thread", "passwords"}}
+# a socket in the file system is beyond Landlock: cardd's own refuses its children
+BEYOND = {"documents": set[str](), "module": {"unix"}}
+
+
+@dataclass(frozen=True)
+class Around:
+    """What there is to be reached."""
+
+    port: int
+    path: Path
+    secret: Path
+    sibling: int
+
+
+@pytest.fixture
+def around(tmp_path: Path) -> Iterator[Around]:
+    secret = tmp_path / "state" / "secret"
+    secret.parent.mkdir()
+    secret.write_text("SIMULATION")
+    with (
+        TemporaryDirectory(prefix="cardd-") as short,  # a socket's path has 107 bytes at most
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.socket(socket.AF_UNIX) as unix,
+        socket.socket(socket.AF_UNIX) as abstract,
+        subprocess.Popen(["sleep", "60"]) as sibling,
+    ):
+        path = Path(short) / f"{Path(short).name}.sock"
+        unix.bind(str(path))
+        abstract.bind(f"\0{path.name}")
+        unix.listen()
+        abstract.listen()
+        yield Around(server.getsockname()[1], path, secret, sibling.pid)
+        assert sibling.poll() is None
+        sibling.kill()
+
+
+def tried(host: str, around: Around, confinement: Confinement, *files: Path, only: str = "") -> dict[str, int]:
+    """The error number of each try, 0 for what was done."""
+    command = [sys.executable, "-P", "-c", TRIES.format(imports=HOSTS[host]), confinement]
+    arguments = [around.port, around.path, around.secret, around.sibling, only, *files]
+    done = subprocess.run([*command, *map(str, arguments)], stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+    return cast(dict[str, int], json.loads(done.stdout))
+
+
+@pytest.mark.skipif(bool(offer().missing), reason="this machine has no whole sandbox")
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_process_in_its_sandbox_reaches_nothing_but_what_it_needs(host: str, around: Around) -> None:
+    told = tried(host, around, Confinement.REQUIRED)
+    assert {name for name, error in told.items() if not error} == NEEDED[host] | BEYOND[host]
+    assert around.secret.read_text() == "SIMULATION"
+
+
+def test_without_a_sandbox_the_same_process_reaches_it_all(around: Around) -> None:
+    told = tried("module", around, Confinement.OFF, only="tcp,unix,abstract,read,names,other_program,fork,command_line")
+    assert len(told) == 8
+    assert not any(told.values())
+
+
+@pytest.mark.skipif(bool(offer().missing), reason="this machine has no whole sandbox")
+def test_a_module_reads_and_writes_the_files_that_are_named_for_it(around: Around) -> None:
+    told = tried("module", around, Confinement.REQUIRED, around.secret.parent)
+    assert not {"read", "names", "write", "make", "remove"} & {name for name, error in told.items() if error}
+
+
+def test_what_this_machine_lacks_is_named() -> None:
+    assert Offer(landlock=0, seccomp=True).missing == ("Landlock",)
+    assert Offer(landlock=7, seccomp=False).missing == ("libseccomp",)
+    assert Offer(landlock=1, seccomp=True).missing == ()
+
+
+# a process that is not given Landlock, as an old kernel gives none
+WITHOUT = """
+import ctypes, sys
+from cardd import sandbox
+from cardd.sandbox import Confinement, Sandbox, enter
+sandbox.CREATE_RULESET = 100000  # no such system call
+enter(Sandbox(reads=()), Confinement(sys.argv[1]))
+print("entered")
+"""
+
+
+@pytest.mark.parametrize(
+    ("confinement", "status", "printed"),
+    [(Confinement.REQUIRED, UNCONFINED, ""), (Confinement.POSSIBLE, 0, "entered\n"), (Confinement.OFF, 0, "entered\n")],
+)
+def test_a_whole_sandbox_that_is_required_and_not_to_be_had_ends_the_process(
+    confinement: Confinement, status: int, printed: str
+) -> None:
+    command = [sys.executable, "-c", WITHOUT, confinement]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (status, printed)
+    assert ("Landlock" in done.stderr) == (confinement is not Confinement.OFF)
