@@ -100,7 +100,7 @@ class ReaderListener(Protocol):
     """Who is told of readers and cards; called on the event loop, in the order things happened."""
 
     def readers_available(self, available: bool) -> None:
-        """The reader service (pcscd) came, or went; when it went, every reader was reported removed before."""
+        """The reader service (pcscd) came, or went; when it went, its readers are reported removed next."""
         ...
 
     def reader_added(self, reader: Reader) -> None:
@@ -168,6 +168,15 @@ class LeftReaders(Protocol):
 
         A token in a reader that is no longer among them is reported removed before this returns.
         """
+        ...
+
+
+@runtime_checkable
+class LookingSource(Protocol):
+    """What a source is besides, whose service may come without a word."""
+
+    async def look(self) -> None:
+        """Look at once whether an absent service has come; return when what it has was told, or after two seconds."""
         ...
 
 

@@ -21,16 +21,18 @@ from cardd.api.schemas.workstation import (
 from cardd.api.sessions import identity_answer
 from cardd.core.readers import InsertedCard
 from cardd.core.recording import entry_of, recorded
-from cardd.errors import AuditUnavailable, CarddError, CardIncomplete, HolderUnknown, StateUnavailable
+from cardd.errors import AuditUnavailable, CarddError, CardIncomplete, CardTimeout, HolderUnknown, StateUnavailable
 from cardd.formats.certificate import facts_of
 from cardd.identity.holders import identity_of
 from cardd.model import CardCertificate, CardInfo, KeyPurpose
 
 PIN_BODY = Shape(PinBody)
+PIN_STATE_LIMIT = 8.0  # seconds for all cards at once; one that is slow is still read, for whoever asks next
 
 
 async def list_readers(call: Call) -> Reply:
     """Return the reader slots, and which card is in which."""
+    await call.parts.readers.every.look()
     return Reply(body=ReadersAnswer(reader_answers(call)))
 
 
@@ -42,6 +44,7 @@ def reader_answers(call: Call) -> list[ReaderAnswer]:
 
 async def list_cards(call: Call) -> Reply:
     """Return the inserted cards; with ``?pin=true`` each is opened and asked for the state of its PIN."""
+    await call.parts.readers.every.look()
     cards = call.parts.readers.of(call.caller).cards()
     answers = [_card_answer(card) for card in cards]
     if call.query.get("pin") == "true":
@@ -83,10 +86,14 @@ async def _add_pin(card: InsertedCard, answer: CardAnswer) -> None:
     if answer.problem:
         return
     try:
-        info = await card.access.info()
-        status = await card.access.use(lambda opened: opened.pin_status())
+        async with asyncio.timeout(PIN_STATE_LIMIT):
+            info = await card.access.info()
+            status = await card.access.use(lambda opened: opened.pin_status())
     except CarddError as error:
         answer.problem = error.code
+        return
+    except TimeoutError:
+        answer.problem = CardTimeout.code
         return
     answer.kind = info.kind.value
     if info.pin:

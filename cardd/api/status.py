@@ -51,6 +51,7 @@ def _proof(call: Call) -> dict[str, str]:
 
 async def methods(call: Call) -> Reply:
     """Return each login method with its state; with ``?use=`` the best for that use first, each with its reasons."""
+    await call.parts.readers.every.look()
     language = language_of(call.http.headers.get("Accept-Language"))
     states = await call.parts.methods.states(call.caller)
     answers = [_described(state, language) for state in states]

@@ -26,6 +26,7 @@ from yarl import URL
 from cardd.errors import (
     CardAmbiguous,
     CarddError,
+    DaemonSilent,
     DaemonUnproven,
     DaemonUnreachable,
     InternalError,
@@ -247,7 +248,7 @@ class Transport:
             ) as answer:
                 yield answer
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
-            raise self.unreachable() from fault
+            raise self.unreachable(fault) from fault
 
     def read(self, reply: Reply, kind: type[A]) -> A:
         """Return the body as a value. Raises DaemonUnreachable when no cardd wrote it."""
@@ -295,14 +296,20 @@ class Transport:
             ) as answer:
                 yield answer
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
-            raise self.unreachable() from fault
+            raise self.unreachable(fault) from fault
 
     def _refused(self, body: bytes) -> CarddError:
         return error_of(body) or self.unreachable()
 
-    def unreachable(self) -> DaemonUnreachable:
-        """Return the error for when nobody answers, or somebody else than cardd."""
-        return DaemonUnreachable(where=str(self._where))
+    def unreachable(self, fault: Exception | None = None) -> DaemonUnreachable:
+        """Return the error for when nobody answers, or somebody else than cardd, or for a connection that broke."""
+        match fault:
+            case aiohttp.ClientConnectorError() | None:
+                return DaemonUnreachable(where=str(self._where))
+            case TimeoutError():
+                return DaemonSilent(where=str(self._where), why="late")
+            case _:
+                return DaemonSilent(where=str(self._where), why="closed")
 
 
 def _expected_proof(secret: str, challenge: str, url: str) -> str:

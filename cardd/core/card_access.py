@@ -95,7 +95,7 @@ class CardAccess:
         self._lock = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._background = Background()
-        self._gone = False
+        self._gone: Callable[[], CarddError] | None = None
         self._sessions: set[str] = set()  # whose logins the card accepted
         self._waiting = 0  # for the PIN that a person types
         self._queued = 0  # who want the card while another has it
@@ -204,9 +204,9 @@ class CardAccess:
             if self._login is None:
                 self._rest()
 
-    def lost(self) -> None:
-        """The card left its reader: nothing can be asked of it any more."""
-        self._gone = True
+    def lost(self, why: Callable[[], CarddError] = CardRemoved) -> None:
+        """The card left its reader, or the reader's service left: whoever asks anything more is told ``why``."""
+        self._gone = why
         self._cancel_rest()
         self._background.start(self._disconnect())
 
@@ -215,7 +215,7 @@ class CardAccess:
         self._sessions.clear()
         async with self._lock:
             await self._give_back()
-        self._gone = True
+        self._gone = CardRemoved
         await self._disconnect()
 
     # --- on the event loop ---
@@ -333,7 +333,7 @@ class CardAccess:
 
     async def _run(self, job: Callable[[Connection], T], timeout: float) -> T:
         if self._gone:
-            raise CardRemoved
+            raise self._gone()
         try:
             return await self._reader.run(job, timeout=timeout)
         except CardTimeout:

@@ -255,7 +255,7 @@ class Consents(Part):
         for key in [key for key in self._batches if key[0] == session.id]:
             del self._batches[key]
 
-    def card_removed(self, card: InsertedCard) -> None:
+    def card_removed(self, card: InsertedCard, _reason: str) -> None:
         """Forget who could read a card that left."""
         self._readable = {entry for entry in self._readable if entry[1] != card.id}
 

@@ -47,8 +47,8 @@ class Part:
     def session_situated(self, session: Session) -> None:
         """Note that the person picked another situation."""
 
-    def card_removed(self, card: InsertedCard) -> None:
-        """Forget a card that left its reader, before anything else happens on the loop."""
+    def card_removed(self, card: InsertedCard, reason: str) -> None:
+        """Forget a card that left its reader, or whose reader's service left, before anything else happens."""
 
     def pin_changed(self, card: InsertedCard) -> None:
         """Forget the card's PIN: it is another one now."""
@@ -146,9 +146,9 @@ class Lifecycle(Part):
         """Tell every part."""
         self._tell(lambda part: part.session_situated(session))
 
-    def card_removed(self, card: InsertedCard) -> None:
+    def card_removed(self, card: InsertedCard, reason: str) -> None:
         """Tell every part."""
-        self._tell(lambda part: part.card_removed(card))
+        self._tell(lambda part: part.card_removed(card, reason))
 
     def pin_changed(self, card: InsertedCard) -> None:
         """Tell every part."""

@@ -27,13 +27,14 @@ from cardd.errors import (
     CardError,
     CardIsVitale,
     CardMute,
+    CardRemoved,
     CardUnknown,
     CardUnrecognised,
     CardUnsupported,
     PcscUnavailable,
 )
 from cardd.model import CallerKey, CardKind, Event
-from cardd.ports import LeftReaders, Reader, ReaderSource, SourceSettings, Token
+from cardd.ports import LeftReaders, LookingSource, Reader, ReaderSource, SourceSettings, Token
 
 Problems = Mapping[CardKind, Callable[[], CardError]]
 Admit = Callable[[CallerKey, "InsertedCard"], None]
@@ -138,6 +139,12 @@ class Readers:
             self._started.append(source)
             self._leave_readers()
 
+    async def look(self) -> None:
+        """Have a reader service that is not there looked for at once: a request is about its readers."""
+        if not self.available:
+            sources = [source for source in self._started if isinstance(source, LookingSource)]
+            await asyncio.gather(*(source.look() for source in sources))
+
     async def stop(self) -> None:
         """Give every card back, de-authenticated, and release the readers."""
         await asyncio.gather(*(state.card.access.close() for state in self._readers.values() if state.card))
@@ -191,8 +198,9 @@ class Readers:
         if state is None or state.card is None:
             return
         card, state.card = state.card, None
-        card.access.lost()
-        self._lifecycle.card_removed(card)
+        is_service_gone = not self.available and (bool(card.slot) or not card.is_token)
+        card.access.lost(PcscUnavailable if is_service_gone else CardRemoved)
+        self._lifecycle.card_removed(card, "readers_gone" if is_service_gone else "card_removed")
         self._events.publish(Event("card.removed", {"card": card.id, "reader": name}))
         if not card.is_token:
             self._leave_readers()

@@ -339,9 +339,9 @@ class Sessions(Part):
 
     # --- what other parts tell ---
 
-    def card_removed(self, card: InsertedCard) -> None:
+    def card_removed(self, card: InsertedCard, reason: str) -> None:
         """Rule 7: the sessions of a card end with it."""
-        self.close_where(lambda session: session.card is card, "card_removed")
+        self.close_where(lambda session: session.card is card, reason)
 
     def pin_changed(self, card: InsertedCard) -> None:
         """End the card's sessions: the PIN that they hold would cost a try."""

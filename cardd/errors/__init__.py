@@ -71,7 +71,9 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               UpstreamUntrusted, UpstreamCertificateWeak, UpstreamRefusedUs, UpstreamTlsFailed, UpstreamClosed,
               UpstreamGarbled, UpstreamAnswerTooLarge, UpstreamClockOff
         · SystemFault (system.py)
-            · SecretStoreUnavailable, ConfigInvalid, DaemonUnproven, AddressInUse, SimulatorsMissing, DaemonUnreachable
+            · SecretStoreUnavailable, ConfigInvalid, DaemonUnproven, AddressInUse, SimulatorsMissing
+            · DaemonUnreachable
+                · DaemonSilent
             · AuditUnavailable
                 · AuditSlow, AuditDamaged, AuditBroken, AuditHeadBroken, AuditKeyMissing
             · StateUnavailable

@@ -17,6 +17,7 @@ _ENDED: Words = {
         "logout": N_("it was closed by a logout"),
         "max_age": N_("it reached the age that sessions may have"),
         "pin_changed": N_("the PIN was changed"),
+        "readers_gone": N_("the reader service (pcscd) stopped"),
         "provider_ended": N_("Pro Santé Connect ended it"),
     }
 }

@@ -53,6 +53,14 @@ _UNFIT: Words = {
     }
 }
 
+# what became of a connection to the daemon
+_SILENT: Words = {
+    "why": {
+        "closed": N_("It closed the connection: all that it has may be taken, or it was stopped just then."),
+        "late": N_("It took the request, and did not answer in time."),
+    }
+}
+
 _UNWRITABLE: Words = {"why": {"taken": N_("another cardd writes it")}}
 
 
@@ -277,3 +285,19 @@ class DaemonUnreachable(SystemFault):
     remedy = N_("Start it (“systemctl start cardd.socket”); “cardctl doctor” tells what is missing.")
 
     where: str
+
+
+class DaemonSilent(DaemonUnreachable):
+    """The daemon took the connection, and gave no answer over it."""
+
+    code = "daemon.silent"
+    title = N_("cardd gave no answer")
+    detail = N_("The cardd service at {where} runs, and gave no answer. {why}")
+    remedy = N_(
+        "Try again. If it comes back, end the programs that hold many connections to cardd; “cardctl doctor” tells "
+        "more."
+    )
+    words = _SILENT
+
+    where: str
+    why: str

@@ -15,6 +15,8 @@ from cardd.pcsc.winscard import WinScard
 from cardd.ports import CardConnection, ReaderListener
 from cardd.worker import Worker, post
 
+LOOK_LIMIT = 2.0  # seconds that a request waits while an absent pcscd is looked for
+CARD_LIMIT = 1.0  # and then for the first card of one that has come
 STOP_LIMIT = 2.0  # seconds that stop() gives a PC/SC service or a card that hangs
 
 T = TypeVar("T")
@@ -65,6 +67,8 @@ class PcscReaders:
         self._available: bool | None = None
         self._listener: ReaderListener | None = None
         self._ended = asyncio.Event()
+        self._looking: asyncio.Future[None] | None = None
+        self._has_card = asyncio.Event()
         self._watch: Watch | None = None
 
     @property
@@ -80,8 +84,26 @@ class PcscReaders:
             self._winscard,
             lambda available, changes: post(loop, partial(self._deliver, available, changes)),
             lambda: post(loop, self._ended.set),
+            lambda: post(loop, self._looked),
         )
         self._watch.start()
+
+    async def look(self) -> None:
+        """Look at once for an absent pcscd, as the contract says."""
+        if self._watch is None or self._available:
+            return
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().create_future()
+            self._watch.look()
+        await asyncio.wait([self._looking], timeout=LOOK_LIMIT)
+        if self._available and self._readers:  # a pcscd that has just come powers its cards up a moment later
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._has_card.wait(), CARD_LIMIT)
+
+    def _looked(self) -> None:
+        if self._looking is not None:
+            self._looking.set_result(None)
+            self._looking = None
 
     async def stop(self) -> None:
         """Stop watching and release the readers; the listener is told nothing more."""
@@ -101,13 +123,12 @@ class PcscReaders:
         listener = self._listener
         if listener is None:
             return
-        if available and not self._available:
-            listener.readers_available(True)
+        if available is not self._available:
+            self._available = available
+            self._has_card.clear()
+            listener.readers_available(available)
         for change in changes:
             self._tell(listener, change)
-        if not available and self._available is not False:
-            listener.readers_available(False)
-        self._available = available
 
     def _tell(self, listener: ReaderListener, change: Change) -> None:
         match change.kind:
@@ -120,6 +141,7 @@ class PcscReaders:
                 self._close(self._readers.pop(change.reader))
                 listener.reader_removed(change.reader)
             case ChangeKind.CARD_IN:
+                self._has_card.set()
                 listener.card_inserted(change.reader, change.atr)
             case ChangeKind.CARD_OUT:
                 listener.card_removed(change.reader)

@@ -69,6 +69,11 @@ class Slots:
                 changes.append(Change(ChangeKind.ADDED, name))
         return changes
 
+    @property
+    def are_known(self) -> bool:
+        """Return whether there are readers, and whether it was seen what is in each."""
+        return bool(self._states) and all(self._states.values())
+
     def query(self) -> list[tuple[str, int]]:
         """Return names and states to wait on: the wait returns when one of them is different."""
         watched = list(self._states.items())
@@ -116,29 +121,39 @@ Report = Callable[[bool, Sequence[Change]], None]
 class Watch:
     """A thread that calls ``report(available, changes)`` until it is stopped, then ``ended`` once.
 
-    ``last_change`` is when SCardGetStatusChange last returned with news (``time.monotonic``).
+    ``looked`` is called when all that is there was told, and when nothing was there. ``last_change`` is when
+    SCardGetStatusChange last returned with news (``time.monotonic``).
     """
 
-    def __init__(self, winscard: WinScard, report: Report, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, winscard: WinScard, report: Report, ended: Callable[[], None], looked: Callable[[], None]
+    ) -> None:
         self.last_change = 0.0
         self._winscard = winscard
         self._report = report
         self._tell_ended = ended
+        self._tell_looked = looked
         self._slots = Slots()
         self._back_off = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
         self._is_missed = False
         self._context: int | None = None
         self._context_lock = threading.Lock()
         self._stopping = threading.Event()
+        self._wanted = threading.Event()
         self._ended = threading.Event()
 
     def start(self) -> None:
         """Start the thread; it never keeps the interpreter from exiting."""
         threading.Thread(target=self._run, name="pcsc watch", daemon=True).start()
 
+    def look(self) -> None:
+        """Look for an absent pcscd now, and not when the pause is over."""
+        self._wanted.set()
+
     def stop(self) -> None:
         """Have the thread end, without waiting: SCardCancel is a call to pcscd, which may hang."""
         self._stopping.set()
+        self._wanted.set()
         threading.Thread(target=self._cancel, name="pcsc cancel", daemon=True).start()
 
     def _cancel(self) -> None:
@@ -157,7 +172,9 @@ class Watch:
             finally:
                 self._close()
             self._report(False, self._slots.clear())
-            self._stopping.wait(self._back_off.pause())
+            self._tell_looked()
+            self._wanted.wait(self._back_off.pause())
+            self._wanted.clear()
         self._ended.set()
         self._tell_ended()
 
@@ -196,11 +213,14 @@ class Watch:
                 continue
             if states is None:
                 timeout = self._list(context, FOREVER)
+                self._tell_looked()
                 continue
             self.last_change = time.monotonic()
             self._back_off.reset()
             changes, stale = self._slots.seen(states)
             self._report(True, changes)
+            if self._slots.are_known:
+                self._tell_looked()
             if stale:
                 timeout = self._list(context, SETTLING)
 

@@ -13,7 +13,7 @@ import pytest
 
 from cardd.model import Outcome
 from cardd.system.audit_file import AuditReader
-from tests.integration.workstation import DIGEST, LIMIT, Session, Workstation, expect, problem, wait_until
+from tests.integration.workstation import DIGEST, LIMIT, Session, Workstation, expect, problem, text, wait_until
 from tests.rig.lps import Json, Lps, UnixConnection
 from tests.rig.simulator import simulated_card
 from tests.rig.vcard import CPS3_ATR, MUTE_ATR, Answer, always_ok
@@ -149,10 +149,36 @@ def test_pcscd_may_stop_and_come_back_under_a_running_daemon(workstation: Workst
         workstation.pcscd.stop()
         workstation.wait_for_state("no_readers")
         problem(503, "reader.pcsc_unavailable", log_in(lps))
-        problem(401, "session.closed", session.ask_to_sign())
+        ended = problem(401, "session.closed", session.ask_to_sign())
+        assert (ended["reason"], "(pcscd)" in text(ended, "detail")) == ("readers_gone", True)
     workstation.pcscd.start()
     workstation.wait_for_state("ready")
     works(workstation, lps)
+
+
+def test_a_pcscd_that_has_come_is_found_by_the_first_request_that_needs_it(workstation: Workstation) -> None:
+    lps = workstation.pair()
+    with workstation.card(simulated_card()):
+        workstation.pcscd.stop()
+        workstation.wait_for_state("no_readers")
+        sleep(1.5)  # the pauses between two looks have grown
+        workstation.pcscd.start()
+        [card] = cast(list[Json], expect(200, lps.call("GET", "/v1/cards"))["cards"])
+        assert card["kind"] == "cps3"
+
+
+def test_a_signature_under_way_when_pcscd_stops_names_the_service_and_not_the_card(workstation: Workstation) -> None:
+    lps = workstation.pair()
+    answers: list[tuple[int, Json]] = []
+    with workstation.card(simulated_card(delay_ms=1500)):
+        session = workstation.log_in(lps)
+        asking = threading.Thread(target=lambda: answers.append(session.ask_to_sign()))
+        asking.start()
+        wait_for_consent(workstation)
+        sleep(1.2)  # into the card's own second and a half
+        workstation.pcscd.stop()
+        asking.join(LIMIT)
+        problem(503, "reader.pcsc_unavailable", answers[0])
 
 
 def test_a_session_outlives_no_card_even_when_the_same_card_comes_back(workstation: Workstation) -> None:

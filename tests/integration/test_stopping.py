@@ -8,13 +8,22 @@ import os
 import signal
 import threading
 import time
+from base64 import b64encode
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 from cardd_simulators.cards.card import SimulatedCard
-from tests.integration.workstation import Session, Workstation
-from tests.rig.simulator import PIN, issue
+from tests.integration.workstation import Session, Workstation, text
+from tests.rig import softhsm
+from tests.rig.agent import children
+from tests.rig.lps import Json
+from tests.rig.pdf import pdf
+from tests.rig.simulator import PIN, issue, simulated_card
+from tests.rig.softhsm import SoftHsm
 
 TIMEOUT_STOP = 10.0  # of cardd.service
+PADES: Json = {"format": "pades", "digest": None, "document": b64encode(pdf()).decode()}
 
 
 def stops_in_time(workstation: Workstation) -> bool:
@@ -53,9 +62,75 @@ def test_a_card_that_hangs_keeps_the_daemon_no_longer(workstation: Workstation) 
         asking.join(20)
 
 
-def _ask(session: Session) -> None:
+def _ask(session: Session, **more: object) -> None:
     with contextlib.suppress(OSError, http.client.HTTPException):
-        session.ask_to_sign()
+        session.ask_to_sign("compte-rendu", **more)
+
+
+def test_a_pcscd_that_hangs_keeps_the_daemon_no_longer(workstation: Workstation) -> None:
+    with workstation.card(simulated_card()):
+        session = workstation.log_in()
+        with frozen(workstation.pcscd.pid):
+            asking = threading.Thread(target=partial(_ask, session))
+            asking.start()
+            assert stops_in_time(workstation)
+        asking.join(20)
+
+
+def test_a_module_that_hangs_keeps_the_daemon_no_longer_and_leaves_no_card_logged_in(tmp_path: Path) -> None:
+    hsm = SoftHsm(tmp_path)
+    hsm.token("SIMULATION", ec=True)
+    card = simulated_card()
+    station = Workstation(
+        tmp_path, extra=f'\n[drivers.pkcs11]\nmodules = ["{hsm.module}"]\n', environment=hsm.environment
+    )
+    with station.running(), station.card(card):
+        lps = station.pair()
+        [token] = [entry for entry in station.cards() if entry["kind"] == "pkcs11"]
+        native = station.log_in(lps, text(next(c for c in station.cards() if c is not token and c != token), "id"))
+        station.pinentry.answer(f"pin:{softhsm.PIN}")
+        session = station.log_in(lps, text(token, "id"))
+        with frozen(child(station, "cardd_drivers.pkcs11.host")):
+            asking = threading.Thread(target=partial(_ask, session))
+            asking.start()
+            native.sign()
+            resets = card.resets
+            assert stops_in_time(station)
+            assert card.resets > resets
+        asking.join(20)
+
+
+def test_a_document_that_hangs_keeps_the_daemon_no_longer(workstation: Workstation) -> None:
+    with workstation.card(simulated_card()):
+        session = workstation.log_in()
+        session.sign("compte-rendu", **PADES)
+        with frozen(child(workstation, "cardd.formats.pdf.host")):
+            asking = threading.Thread(target=partial(_ask, session, **PADES))
+            asking.start()
+            assert stops_in_time(workstation)
+        asking.join(20)
+
+
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Have a process do nothing inside; it may have ended by then."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def child(workstation: Workstation, module: str) -> int:
+    """Return the daemon's process that runs this module."""
+    found = [pid for pid in children(workstation.daemon.pid) if module in _command(pid)]
+    [pid] = found
+    return pid
+
+
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
 def test_sighup_is_ignored(workstation: Workstation) -> None:

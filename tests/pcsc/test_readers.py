@@ -140,7 +140,7 @@ async def test_pcscd_killed_takes_cards_and_readers_along_and_all_come_back_with
     old = recorder.readers[first]
     pcscd.stop()
     gone = await recorder.take(4)
-    assert gone == [("out", first), ("removed", first), ("removed", second), ("available", False)]
+    assert gone == [("available", False), ("out", first), ("removed", first), ("removed", second)]
     pcscd.start()
     assert await recorder.take(3) == [("available", True), ("added", first), ("added", second)]
     card.insert()

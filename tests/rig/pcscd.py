@@ -85,6 +85,12 @@ class Pcscd:
                 env={**os.environ, "LC_ALL": "C"},
             )
 
+    @property
+    def pid(self) -> int:
+        """Return its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """Stop it; its clients see PC/SC go away."""
         if self._process:
