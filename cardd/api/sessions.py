@@ -25,7 +25,7 @@ from cardd.api.schemas.sessions import (
     SituationBody,
 )
 from cardd.core.clients import PSC_TOKEN, SESSIONS
-from cardd.core.presence import is_anybody_waiting
+from cardd.core.presence import is_nobody_waiting
 from cardd.core.sessions import Session
 from cardd.errors import CallerLeft, InvalidRequest
 from cardd.identity.ecps.context import Request
@@ -47,7 +47,7 @@ async def open_one(call: Call, body: SessionBody) -> Reply:
     await call.parts.readers.every.look()
     session, token = await _login(call, body)
     await _agreed(call, session, body)
-    if not is_anybody_waiting():
+    if is_nobody_waiting():
         call.parts.sessions.close(session, "client_gone")  # nobody will ever have its token
         raise CallerLeft
     answer = described(call, session)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
 from cardd.config import Prompt as PromptRules
 from cardd.core.events import EventBus
-from cardd.core.presence import is_anybody_waiting, while_waited_for
+from cardd.core.presence import is_nobody_waiting, while_waited_for
 from cardd.errors import ConsentTimeout, PinCancelled, PinTimeout, PromptBusy, RefusedTooOften
 from cardd.model import CallerKey, Choice, Event, PinQuestion, Question
 from cardd.ports import Clock, Prompter
@@ -122,9 +122,12 @@ class Asking:
         async with while_waited_for(), self._turn(question.question):
             await self._prompter.ask_pin(question, into)
 
-    async def confirm(self, question: Question) -> Choice:
-        """Return the answer. Raises ConsentTimeout, RefusedTooOften, CallerLeft, PromptBusy, PromptUnavailable."""
-        async with while_waited_for(), self._turn(question):
+    async def confirm(self, question: Question, is_taken_back: Callable[[], bool] = is_nobody_waiting) -> Choice:
+        """Return the answer. ``is_taken_back`` says whether it was the caller who ended a dialog that is cancelled.
+
+        Raises ConsentTimeout, RefusedTooOften, CallerLeft, PromptBusy, PromptUnavailable.
+        """
+        async with while_waited_for(), self._turn(question, is_taken_back):
             choice = await self._prompter.confirm(question)
         if choice is Choice.NO:
             self._refusals.count(caller_of(question))
@@ -145,7 +148,9 @@ class Asking:
                 await asyncio.gather(notice, return_exceptions=True)
 
     @asynccontextmanager
-    async def _turn(self, question: Question) -> AsyncIterator[None]:
+    async def _turn(
+        self, question: Question, is_taken_back: Callable[[], bool] = is_nobody_waiting
+    ) -> AsyncIterator[None]:
         """Have the person to oneself; count it where that comes to nothing."""
         caller = caller_of(question)
         self._refusals.check(caller)
@@ -158,7 +163,7 @@ class Asking:
                 self._refusals.count(caller)
                 raise
             except asyncio.CancelledError:
-                if not is_anybody_waiting():
+                if is_taken_back():
                     self._refusals.count(caller)
                 raise
             finally:

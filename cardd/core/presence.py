@@ -90,10 +90,10 @@ def waited_for_by(presence: Presence | None) -> Iterator[None]:
         _waiting.reset(token)
 
 
-def is_anybody_waiting() -> bool:
-    """Return whether the answer of what runs here will reach somebody, as far as is known."""
+def is_nobody_waiting() -> bool:
+    """Return whether it is known that the answer of what runs here will reach nobody."""
     presence = _waiting.get()
-    return presence is None or not presence.is_left
+    return presence is not None and presence.is_left
 
 
 @asynccontextmanager

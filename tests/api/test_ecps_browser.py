@@ -257,3 +257,22 @@ async def test_a_taken_port_is_told_with_its_number_and_leaves_the_mobile_alone(
     await api.stop()
     taken.close()
     await taken.wait_closed()
+
+
+async def test_a_program_that_begins_logins_and_ends_them_is_soon_asked_to_wait(ecps: Workbench) -> None:
+    secret = await pair(ecps)
+    for _ in range(3):
+        got = await ecps.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+        await eventually(lambda: ecps.person.open == ["ecps_browser"])
+        await ecps.call("DELETE", path_of(got), bearer=got.text("token"))
+        await eventually(lambda: not ecps.person.open)
+    assert (await ecps.call("POST", "/v1/sessions", LOGIN, bearer=secret)).code == "consent.refused_often"
+
+
+async def test_logins_that_end_well_make_nobody_wait(ecps: Workbench, browser: aiohttp.ClientSession) -> None:
+    secret = await pair(ecps)
+    for _ in range(4):
+        got = await ecps.call("POST", "/v1/sessions", LOGIN, bearer=secret)
+        await visit(browser, got)
+        assert await ends_in(ecps, path_of(got), got.text("token")) == (200, "active")
+        await ecps.call("DELETE", path_of(got), bearer=got.text("token"))

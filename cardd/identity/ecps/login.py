@@ -47,6 +47,7 @@ from cardd.model import AuditEntry, Choice, Outcome, Question, Situation
 from cardd.secret import Secret
 
 DAEMON_STOPPED = "daemon_stopped"
+GIVEN_UP = ("logout", "client_gone")  # the reasons of sessions that their program ended, or left
 RETRY_AFTER_MAX = 300.0  # seconds: refresh tokens do not last much longer
 BY_MOBILE = "MOBILE"  # as PSC's authMode has it
 
@@ -80,6 +81,7 @@ class EcpsLogin:
         self._context = context
         self._origin = origin
         self._task: asyncio.Task[None] | None = None
+        self._is_given_up = False
         self._remembering: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()  # to renew
 
@@ -139,6 +141,7 @@ class EcpsLogin:
     def end(self, reason: str) -> None:
         """End the login at the provider, for its session ended; not where the next daemon resumes it."""
         self.state = LoginState.OVER
+        self._is_given_up = reason in GIVEN_UP
         self.stop()
         if self._remembering is not None:
             self._remembering.cancel()
@@ -317,7 +320,7 @@ class EcpsLogin:
     async def _confirm(self, question: Question, without: Choice) -> Choice:
         """Return the answer; ``without`` where nobody can be asked, which is no reason to fail."""
         with contextlib.suppress(PromptError, ConsentError):
-            return await self._context.asking.confirm(question)
+            return await self._context.asking.confirm(question, lambda: self._is_given_up)
         return without
 
 
