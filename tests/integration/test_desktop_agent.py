@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -74,6 +75,21 @@ def test_a_login_and_a_signature_are_asked_for_on_the_desktop(workstation: Works
     assert (paired.kind, login.kind, signature.kind) == ("confirm", "pin", "confirm")
 
 
+def test_the_dialog_of_a_program_that_hung_up_leaves_the_desktop_to_the_next_one(workstation: Workstation) -> None:
+    with agent_process(agents(workstation), workstation.pinentry.path), workstation.card(simulated_card()):
+        lps = pair(workstation)
+        workstation.pinentry.answer("hang")
+        body = json.dumps({"method": "cpx"}).encode()
+        with socket.create_connection(("127.0.0.1", workstation.daemon.port)) as connection:
+            head = f"POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1:{workstation.daemon.port}\r\n"
+            head += f"Authorization: Bearer {lps.credential}\r\nContent-Type: application/json\r\n"
+            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            wait_until(lambda: len(workstation.pinentry.shown()) == 2)
+        began = monotonic()
+        sign(workstation, workstation.log_in(lps))
+        assert monotonic() - began < 5  # 21 s before, and as long as a dialog stays
+
+
 def test_a_second_agent_is_refused_told_to_the_user_and_recorded(workstation: Workstation) -> None:
     with agent_process(agents(workstation), workstation.pinentry.path):
         pair(workstation)
@@ -84,10 +100,12 @@ def test_a_second_agent_is_refused_told_to_the_user_and_recorded(workstation: Wo
         wait_until(lambda: len(workstation.pinentry.shown()) == 2)
     told = workstation.pinentry.shown()[-1]
     assert (told.kind, f"processus {os.getpid()}" in told.description) == ("message", True)
-    [row] = [
-        row for row in AuditReader(workstation.daemon.state / "audit").tail(20) if row.entry.action == "agent.register"
+    rows = [
+        (row.entry.outcome.value, row.entry.code, row.entry.uid)
+        for row in AuditReader(workstation.daemon.state / "audit").tail(20)
+        if row.entry.action == "agent.register"
     ]
-    assert (row.entry.outcome, row.entry.code, row.entry.uid) == ("refused", "agent.refused", os.getuid())
+    assert rows == [("done", None, os.getuid()), ("refused", "agent.refused", os.getuid())]
 
 
 def test_after_a_wrong_pin_the_desktop_is_asked_again_at_once(workstation: Workstation) -> None:
