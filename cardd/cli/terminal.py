@@ -16,6 +16,7 @@ from typing import TextIO
 from cardd.model import shown
 
 GAP = "  "
+COLUMNS = 80  # of a terminal that does not know its width
 DIGITS = (
     "███   █ ███ ███ █ █ ███ ███ ███ ███ ███",
     "█ █   █   █   █ █ █ █   █     █ █ █ █ █",
@@ -36,6 +37,7 @@ class Terminal:
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self.out = out or sys.stdout
         self.err = err or sys.stderr
+        self._rows = 0  # above the cursor, of the line that is written again
 
     def say(self, lines: Iterable[str]) -> None:
         """Write lines to standard output."""
@@ -46,9 +48,16 @@ class Terminal:
         _write(self.err, lines)
 
     def rewrite(self, line: str) -> None:
-        """Replace the last line of standard error, which is a terminal; an empty line clears it."""
-        self.err.write(f"\r\x1b[K{_clean(line)}")
+        """Replace the last line of standard error, which is a terminal; an empty line clears it.
+
+        A line that is longer than the terminal is wide takes several of its rows: all of them are replaced.
+        """
+        written = _clean(line)
+        columns = os.get_terminal_size(self.err.fileno()).columns or COLUMNS
+        up = f"\x1b[{self._rows}A" if self._rows else ""
+        self.err.write(f"{up}\r\x1b[J{written}")
         self.err.flush()
+        self._rows = max(0, width(written) - 1) // columns
 
     @property
     def is_watched(self) -> bool:

@@ -12,39 +12,43 @@ from datetime import UTC, datetime, timedelta
 from cardd.cli.command import Context
 from cardd.client import CarddClient
 from cardd.errors import CarddError
-from cardd.i18n import Domain
+from cardd.i18n import N_, Domain
+from cardd.model import Event
 
 _ = Domain("cli")
 
 TICK = 1.0
 HEARING = 2.0  # seconds for the first event, the daemon's hello; without it there is just no time to tell
+# what is said of dialogs that come before the one that the command is for, by their topics
+BEFORE = {
+    "card": N_("Choose a card in the window that opens."),
+    "last_try": N_("One PIN try is left: say in the window that opens whether to risk it."),
+}
 
 
 @asynccontextmanager
 async def waiting(
     context: Context, sentence: str, cardd: CarddClient, until: datetime | None = None
 ) -> AsyncIterator[None]:
-    """Say what is waited for; where somebody watches, with the time left.
+    """Say what a dialog of ours is for while it is open; where somebody watches, with the time left.
 
-    ``until`` is when the dialog closes; without it, the daemon's events tell.
+    ``until`` is when the wait ends that has begun already; without it, the daemon's events tell when a dialog opens:
+    what is refused before has none.
     """
-    if not context.terminal.is_watched:
-        context.terminal.tell([sentence])
-        yield
-        return
     line = _Line(context, sentence, until)
-    tasks = [asyncio.ensure_future(line.tick())]
+    tasks = [asyncio.ensure_future(line.tick())] if context.terminal.is_watched else []
     if until is None:
         tasks.append(asyncio.ensure_future(line.follow(cardd)))
+        await line.listens()
+    else:
+        line.show(sentence)
     try:
-        if until is None:
-            await line.listens()
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        context.terminal.rewrite("")
+        line.show("")
 
 
 async def until_told(work: Coroutine[None, None, None]) -> None:
@@ -58,44 +62,62 @@ async def until_told(work: Coroutine[None, None, None]) -> None:
 
 
 class _Line:
-    """One line on the terminal, written again every second."""
+    """What is waited for: one line on a terminal, written again every second; elsewhere each sentence once."""
 
     def __init__(self, context: Context, sentence: str, until: datetime | None) -> None:
         self._context = context
         self._sentence = sentence
         self._until = until
-        self._ahead = 0  # dialogs that come before ours
+        self._shown = ""
         self._heard = asyncio.Event()
 
+    def show(self, sentence: str) -> None:
+        """Say this from now on; an empty sentence: nothing."""
+        self._shown = sentence
+        if self._context.terminal.is_watched:
+            self._write()
+        elif sentence:
+            self._context.terminal.tell([sentence])
+
     async def listens(self) -> None:
-        """Return when the daemon's events come in: a dialog that opened before them would have no time left to tell."""
+        """Return when the daemon's events come in: a dialog that opened before them would not be told."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._heard.wait(), HEARING)
 
     async def tick(self) -> None:
-        """Count down while a dialog is open; until then, tell that others come before it."""
+        """Count down while something is said."""
         while True:
-            self._context.terminal.rewrite(self._sentence + self._standing())
             await asyncio.sleep(TICK)
-
-    def _standing(self) -> str:
-        if self._until:
-            seconds = round((self._until - datetime.now(UTC)).total_seconds())
-            return " " + _("({seconds} s left)", self._context.language, seconds=max(0, seconds))
-        if self._ahead:
-            return " " + _("(dialogs before ours: {ahead})", self._context.language, ahead=self._ahead)
-        return ""
+            if self._shown:
+                self._write()
 
     async def follow(self, cardd: CarddClient) -> None:
-        """Learn from the daemon when a dialog of ours waits, opens and closes; without that, nothing is told of it."""
-        with contextlib.suppress(CarddError):
+        """Learn from the daemon when a dialog of ours waits, opens and closes; without that, there is one all along."""
+        try:
             async for event in cardd.events():
                 self._heard.set()
-                timeout, ahead = event.data.get("timeout"), event.data.get("ahead")
-                if event.type == "prompt.waiting" and isinstance(ahead, int):
-                    self._ahead = ahead
-                elif event.type == "prompt.opened" and isinstance(timeout, int):
-                    self._until = datetime.now(UTC) + timedelta(seconds=timeout)
-                elif event.type == "prompt.closed":
-                    self._until = None
+                self._told(event)
+        except CarddError:
+            self.show(self._sentence)
         self._heard.set()
+
+    def _told(self, event: Event) -> None:
+        language = self._context.language
+        timeout = event.data.get("timeout")
+        if event.type == "prompt.opened":
+            self._until = datetime.now(UTC) + timedelta(seconds=timeout) if isinstance(timeout, int) else None
+            before = BEFORE.get(str(event.data.get("topic")))
+            self.show(_(before, language) if before else self._sentence)
+        elif event.type == "prompt.waiting":
+            self._until = None
+            self.show(_("Another dialog is open for you; this one comes after it.", language))
+        elif event.type == "prompt.closed":
+            self._until = None
+            self.show("")
+
+    def _write(self) -> None:
+        time = ""
+        if self._shown and self._until:
+            seconds = round((self._until - datetime.now(UTC)).total_seconds())
+            time = " " + _("({seconds} s left)", self._context.language, seconds=max(0, seconds))
+        self._context.terminal.rewrite(self._shown + time)

@@ -39,7 +39,7 @@ from cardd.errors import (
     ReaderError,
     SignatureInvalid,
 )
-from cardd.model import CallerKey, CardCertificate, CardInfo
+from cardd.model import CallerKey, CardCertificate, CardInfo, PinState
 from cardd.ports import Connection, Reader
 from cardd.secret import Secret
 
@@ -158,6 +158,15 @@ class CardAccess:
     def wants_pin_for_each(self) -> bool:
         """Whether the card is known to want its PIN before each operation."""
         return self._login_use.ends_with_operation
+
+    async def pin_state(self) -> PinState:
+        """What the card says of its PIN; it is not asked where it has accepted that of a session, whose login stands.
+
+        Raises as ``use`` does.
+        """
+        if self._sessions:
+            return PinState.READY
+        return (await self.use(lambda card: card.pin_status())).state
 
     def ensure_presentable(self, caller: CallerKey) -> None:
         """Raises PinBackOff, or what ``admit`` raises, while this caller may present no code: then nobody is asked."""

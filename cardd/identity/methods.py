@@ -7,21 +7,25 @@ references); Pro Santé Connect, whose card channel no software serves on Linux.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cardd.core.owners import OwnedReaders
-from cardd.errors import AssertionOrganisationMissing, CardAmbiguous, CarddError, MethodUnavailable
+from cardd.core.readers import InsertedCard
+from cardd.errors import AssertionOrganisationMissing, CardAmbiguous, CarddError, MethodUnavailable, PinBlocked
 from cardd.i18n import N_, Domain
 from cardd.identity.card_login import CPX
 from cardd.identity.csa import CSA, CsaLogin
 from cardd.identity.ecps.provider import METHOD as ECPS
 from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import Expiring, ExpiryWatch
-from cardd.model import Caller, KeyPurpose
+from cardd.model import Caller, KeyPurpose, PinState
 
 _ = Domain("advice")
+
+ASKING_MAX = 5.0  # seconds for what the card says of its PIN; the slowest one that is known takes two
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +59,30 @@ class Methods:
         ]
 
     async def _cpx(self, caller: Caller) -> CarddError | None:
+        """Return what is wrong with the only card, or with every one of several: of others the user picks one."""
         try:
-            if await self._csa.owns(self._readers.of(caller).choose(None)):
-                return MethodUnavailable(method=CPX, why="organisation_s")
-        except CardAmbiguous:
-            return None  # the user picks one
+            problems = [await self._problem_of(card) for card in self._candidates(caller)]
         except CarddError as error:
             return error
-        return None
+        return None if None in problems else problems[0]
+
+    def _candidates(self, caller: Caller) -> list[InsertedCard]:
+        readers = self._readers.of(caller)
+        try:
+            return [readers.choose(None)]
+        except CardAmbiguous as several:
+            return [readers.choose(card) for card in several.cards]
+
+    async def _problem_of(self, card: InsertedCard) -> CarddError | None:
+        try:
+            if await self._csa.owns(card):
+                return MethodUnavailable(method=CPX, why="organisation_s")
+            async with asyncio.timeout(ASKING_MAX):
+                return PinBlocked() if await card.access.pin_state() is PinState.BLOCKED else None
+        except TimeoutError:
+            return None  # it is busy, or slow: a login tells
+        except CarddError as error:
+            return error
 
     async def _organisation(self, caller: Caller) -> MethodState:
         state = MethodState(CSA, None, self._expiry.expiring())

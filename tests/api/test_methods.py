@@ -9,8 +9,11 @@ import pytest
 from cardd.identity.methods import TABLE, Advice, Fit, Use
 from cardd.model import KeyPurpose
 from cardd_drivers.pkcs12.source import FilesSource
+from cardd_simulators.cards.card import SimulatedCard
 from tests.api.workbench import Got, Workbench
 from tests.rig.organisation import make
+from tests.rig.simulator import simulated_card
+from tests.rig.waiting import eventually
 
 PAGE = Path(__file__).parents[2] / "docs" / "which-method.md"
 
@@ -27,6 +30,40 @@ async def test_methods_say_what_serves_and_what_to_do_about_the_rest(api: Workbe
     assert got.text("methods", 1, "problem") == "session.method_unavailable"
     assert got.text("methods", 1, "remedy")
     assert "advised" not in got.json
+
+
+def block(card: SimulatedCard) -> None:
+    card.power_on()
+    for _ in range(3):
+        card.process(bytes.fromhex("0020000104") + b"0000")
+
+
+async def test_a_card_whose_pin_is_blocked_serves_nobody(api: Workbench) -> None:
+    block(api.card)
+    for path in ("/v1/methods", "/v1/methods?use=lps"):
+        got = await api.call("GET", path, via="unix", headers={"Accept-Language": "en"})
+        assert (got.json["methods"][0]["usable"], got.text("methods", 0, "problem")) == (False, "pin.blocked")  # type: ignore[index]
+        assert "unblocking code" in got.text("methods", 0, "remedy")
+        assert got.json.get("advised") is None
+
+
+async def test_of_two_cards_one_whose_pin_is_not_blocked_is_enough(api: Workbench) -> None:
+    block(api.card)
+    other = simulated_card("infirmier")
+    api.other_reader.insert(other)
+    await eventually(lambda: len(api.readers.cards()) == 2)
+    got = await api.call("GET", "/v1/methods", via="unix")
+    assert got.json["methods"][0]["usable"] is True  # type: ignore[index]
+    block(other)
+    got = await api.call("GET", "/v1/methods", via="unix")
+    assert got.text("methods", 0, "problem") == "pin.blocked"
+
+
+async def test_asking_for_the_methods_costs_a_session_nothing(api: Workbench) -> None:
+    await api.logged_in()
+    before = api.card.count
+    assert (await api.call("GET", "/v1/methods", via="unix")).json["methods"][0]["usable"] is True  # type: ignore[index]
+    assert api.card.count == before
 
 
 @pytest.mark.parametrize(("language", "word"), [("fr", "carte"), ("en", "card")])

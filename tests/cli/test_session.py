@@ -17,6 +17,7 @@ from cardd.cli.parser import Exit
 from tests.cli.conftest import Station
 from tests.cli.station import User
 from tests.rig.simulator import store
+from tests.rig.terminal import Terminal
 
 DOCUMENT = "Compte rendu SIMULATION\n"
 
@@ -203,3 +204,39 @@ def test_who_watches_sees_the_time_left(user: User, station: Station) -> None:
         assert process.wait(10) == 130
     os.close(terminal)
     assert "PIN" in seen
+
+
+def test_a_login_that_fails_leaves_the_session_that_works(user: User, station: Station, document: Path) -> None:
+    user.ok("login")
+    before = user.run("status", "--json").json["session"]
+    station.pinentry.answer("cancel")
+    assert user.run("login").status == 6
+    assert user.run("status", "--json").json["session"] == before
+    user.ok("sign", document)
+    user.ok("login")
+    sessions = user.run("sessions", "--json").rows("sessions")
+    assert isinstance(before, dict)
+    assert before["id"] not in [one["id"] for one in sessions], "the one before is closed"
+
+
+def test_a_window_is_spoken_of_only_when_one_opens(user: User, station: Station, document: Path) -> None:
+    ran = user.run("login", "--card", "0000000000000000")
+    assert ran.status == 5
+    assert "window" not in ran.err.replace("Accept cardctl in the window that opens, if it shows this code.", "")
+    assert "Enter your PIN in the window that opens." in user.run("login").err
+    assert "Agree to the signature in the window that opens." in user.run("sign", document).err
+    missing = user.run("sign", document, "--format", "pades")
+    assert missing.status != 0
+    assert "window" not in missing.err
+
+
+def test_what_is_waited_for_is_one_line_on_a_narrow_terminal_too(user: User, station: Station) -> None:
+    user.ok("login")
+    station.pinentry.answer("hang")
+    with Terminal(user.command("login", "--lang", "fr"), user.environment, watched=True, columns=40) as terminal:
+        terminal.wait_for(" s)", times=3)
+        first, *again = terminal.raw.decode().split("\x1b[J")[-3:]
+        assert len(first) > 40
+        assert all(f"\x1b[{(len(first) - 1) // 40}A" in part for part in (first, *again[:-1]))
+        terminal.process.send_signal(2)
+        terminal.process.wait(10)

@@ -39,9 +39,10 @@ class Terminal:
         *,
         controlling: bool = True,
         watched: bool = False,
+        columns: int = COLUMNS,
     ) -> None:
         self._ours, self._theirs = pty.openpty()
-        fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("4H", ROWS, COLUMNS, 0, 0))
+        fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, 0, 0))
         self.modes = self._modes()
         self._raw = b""
         around = {**os.environ, "TERM": TYPE, "LC_ALL": "C.UTF-8", **(environment or {})}

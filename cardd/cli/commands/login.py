@@ -85,7 +85,6 @@ def _login_arguments(parser: Parser) -> None:
 async def _login(context: Context) -> int:
     """Pair, log in, and remember the session."""
     async with context.client(context.remembered.secret) as cardd:
-        await _close_former(context, cardd)
         if cardd.secret is None:
             await _pair(context, cardd)
         try:
@@ -93,7 +92,11 @@ async def _login(context: Context) -> int:
         except ClientUnknown:  # unpaired meanwhile
             await _pair(context, cardd)
             session = await _opened(context, cardd)
-    context.remembered.remember_session(session.id, session.token)
+        former = context.remembered.session
+        context.remembered.remember_session(session.id, session.token)
+        if former:  # it would stay open without anybody to close it
+            with suppress(CarddError):
+                await cardd.session(*former).close()
     if session.opened:
         context.answer(_shown(session.opened), [session_in_words(context, session.opened)])
     return Exit.OK
@@ -135,15 +138,6 @@ async def _pair(context: Context, cardd: CarddClient) -> None:
             await pairing
     paired = await pairing
     context.remembered.remember_client(paired.client_id, paired.client_secret)
-
-
-async def _close_former(context: Context, cardd: CarddClient) -> None:
-    """Close the session before: it would stay open without anybody to close it."""
-    before = context.remembered.session
-    if before:
-        context.remembered.forget_session()
-        with suppress(CarddError):
-            await cardd.session(*before).close()
 
 
 def _shown(opened: SessionState) -> dict[str, object]:

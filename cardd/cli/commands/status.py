@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cardd.cli.command import Command, Context
+from cardd.cli.failures import HINTS
 from cardd.cli.parser import Exit, Parser
 from cardd.cli.terminal import pairs
 from cardd.cli.wording import session_in_words, word_for
@@ -32,7 +33,10 @@ async def _status(context: Context) -> int:
         (_("Readers", context.language), _readers(context, status.state)),
         (_("Session", context.language), opened),
     ]
-    lines += [(_name(context, method.method), _usable(context, method)) for method in methods]
+    for method in methods:
+        lines += [(_name(context, method.method), _usable(context, method))]
+        if method.method == "cpx" and not method.usable:
+            lines += [("", f"→ {_what_to_do(context, method)}")]
     answer = {"daemon": status, "where": str(cardd.where), "session": session, "methods": methods}
     context.answer(answer, pairs(lines))
     return Exit.OK
@@ -55,6 +59,12 @@ def _usable(context: Context, method: Method) -> str:
     """Return whether a login method is usable, and the certificates that end soon."""
     warnings = [_ending(context, one) for one in method.expiring]
     return " ".join([_("usable", context.language) if method.usable else method.detail or "", *warnings])
+
+
+def _what_to_do(context: Context, method: Method) -> str:
+    """Return what a person at a terminal does about a method that is not usable."""
+    hint = HINTS.get(method.problem or "")
+    return _(hint, context.language) if hint else method.remedy or ""
 
 
 def _ending(context: Context, certificate: Expiring) -> str:
@@ -114,7 +124,7 @@ def _shown(context: Context, method: Method) -> Iterator[str]:
     if method.advice:
         yield from (f"  + {reason}" for reason in method.advice.reasons)
     if not method.usable:
-        yield f"  ! {method.detail} {method.remedy}"
+        yield f"  ! {method.detail} {_what_to_do(context, method)}"
     for lacking in method.advice.missing if method.advice else ():
         yield "  ! " + _about(context, lacking.method, f"{lacking.detail} {lacking.remedy}")
 
