@@ -30,7 +30,14 @@ from cardd.api.access import (
 from cardd.api.call import Call, Reply
 from cardd.api.router import OCTETS, Route, delete, get, post, relayed, upload
 from cardd.api.schemas.clients import ClientAnswer, ClientsAnswer, OriginAnswer, PairingAnswer
-from cardd.api.schemas.sessions import AssertionAnswer, AuthTokenAnswer, PscTokenAnswer, SessionAnswer, SessionsAnswer
+from cardd.api.schemas.sessions import (
+    AssertionAnswer,
+    AuthTokenAnswer,
+    PscTokenAnswer,
+    SessionAnswer,
+    SessionsAnswer,
+    UpstreamsAnswer,
+)
 from cardd.api.schemas.signatures import DocumentAnswer, SignatureAnswer, SignaturesAnswer
 from cardd.api.schemas.verifications import VerificationAnswer
 from cardd.api.schemas.workstation import (
@@ -125,6 +132,8 @@ ROUTES: tuple[Route, ...] = (
     post("/v1/support/traces", local, support.TRACE_BODY, support.trace, "The exchanges with cards, as they happen",
          answers={200: "text/event-stream"}, support_code=True),
 
+    get("/v1/sessions/{id}/upstreams", session_untouched, upstreams.list_names, "The configured servers, by name",
+        answers={200: UpstreamsAnswer}),
     *relayed("/v1/sessions/{id}/upstreams/{name}/{path}", session, upstreams.relay,
              "To a configured server, with the session's certificate"),
 

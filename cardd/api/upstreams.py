@@ -1,4 +1,4 @@
-"""ANY …/upstreams/{name}/{path}: requests relayed to a configured server; bodies are passed on as they come.
+"""…/upstreams, and ANY …/upstreams/{name}/{path}: requests relayed to a configured server; bodies pass as they come.
 
 An answer that ends within ``WHOLE`` bytes is read before its head is passed on, so that a server that hangs up in the
 middle of it gives a problem with a code. Of a longer answer, and of one that comes with pauses, the connection is cut,
@@ -15,8 +15,9 @@ from aiohttp import ClientError, ClientResponse, web
 from multidict import CIMultiDict
 
 from cardd.api.bodies import invite, next_piece
-from cardd.api.call import Call
+from cardd.api.call import Call, Reply
 from cardd.api.parts import ApiLimits
+from cardd.api.schemas.sessions import UpstreamsAnswer
 from cardd.config import Upstream
 from cardd.errors import BodyTooLarge, CarddError, InvalidRequest, UpstreamAnswerTooLarge
 from cardd.relay.upstream import readable, target, to_caller, to_upstream
@@ -25,6 +26,11 @@ WHOLE = 64 * 1024
 PAUSE = 0.2  # seconds; an answer without a length that keeps silent for so long is passed on from then
 RELAYED = "Cardd-Upstream"  # says that the answer is a server's, and which one's
 EMPTY = (204, 304)
+
+
+async def list_names(call: Call) -> Reply:
+    """Return which servers there are; nothing is asked of them."""
+    return Reply(body=UpstreamsAnswer(call.parts.relay.upstreams.names))
 
 
 async def relay(call: Call) -> web.StreamResponse:

@@ -61,6 +61,10 @@ HINTS = {
     "session.closed": N_("“cardctl login”; if the card was taken out, insert it first."),
     "pin.blocked": N_("Unblock the card with its unblocking code: “cardctl pin unblock”."),
     "card.ambiguous": N_("Choose one with --card: {cards}."),
+    "upstream.unknown": N_(
+        "Add [upstreams.{name}] with its url to cardd's configuration and restart cardd, or take one that is there: "
+        "{known}."
+    ),
     "card.unknown": N_("See the inserted cards with “cardctl cards”."),
 }
 # what the system says in English only
@@ -109,7 +113,7 @@ def sentences(error: CarddError, language: str) -> tuple[str, str, str]:
     title, detail, remedy = error.told(language)
     if error.code in HINTS:
         cards = ", ".join(error.cards) if isinstance(error, CardAmbiguous) else ""
-        remedy = _(HINTS[error.code], language, cards=cards)
+        remedy = _(HINTS[error.code], language, **{"known": "–"} | error.params | {"cards": cards})
     return title, _reason(error, language) or detail, remedy
 
 

@@ -169,6 +169,12 @@ class Pairing(Answer, frozen=True):
     expires_at: datetime
 
 
+class Upstreams(Answer, frozen=True):
+    """The names of the servers to which requests can be relayed."""
+
+    upstreams: tuple[str, ...]
+
+
 class PscToken(Answer, frozen=True):
     """A token of the person's; ``token_type`` is ``Bearer``, or the name of a cookie for the editor's proxy."""
 

@@ -10,7 +10,16 @@ from urllib.parse import quote
 
 import aiohttp
 
-from cardd.client.answers import Assertion, AuthToken, HandedOver, PscToken, SessionState, Signature, Signatures
+from cardd.client.answers import (
+    Assertion,
+    AuthToken,
+    HandedOver,
+    PscToken,
+    SessionState,
+    Signature,
+    Signatures,
+    Upstreams,
+)
 from cardd.client.transport import Sent, Transport
 
 PIECE = 1024 * 1024
@@ -144,6 +153,11 @@ class Session:
         body = {"type": "insi", "lps": _given(lps), "billing": billing}
         body |= {"specialty": specialty} if specialty else {}
         return await self._transport.post(f"{self._path}/assertions", body, Assertion, self.token)
+
+    async def upstreams(self) -> tuple[str, ...]:
+        """Return the names of the servers that ``relay`` reaches."""
+        found = await self._transport.get(f"{self._path}/upstreams", Upstreams, self.token)
+        return found.upstreams
 
     def relay(
         self, upstream: str, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: Sent = None

@@ -34,6 +34,7 @@ class UpstreamUnknown(UpstreamError):
     remedy = N_("Add the section [upstreams.NAME], or correct the name.")
 
     name: str
+    known: str = "–"  # the names that there are
 
 
 class UpstreamPathRefused(UpstreamError):

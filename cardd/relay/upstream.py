@@ -75,6 +75,11 @@ class Upstreams:
     def __init__(self, known: Mapping[str, Upstream]) -> None:
         self._known = known
 
+    @property
+    def names(self) -> list[str]:
+        """Return what they are called."""
+        return sorted(self._known)
+
     def named(self, name: str) -> Upstream:
         """Return the server of this name. Raises UpstreamUnknown."""
         found = self._known.get(name)

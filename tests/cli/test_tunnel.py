@@ -164,12 +164,11 @@ def test_a_port_that_is_taken_is_told(professional: User) -> None:
     assert ran.err
 
 
-def test_an_unknown_server_is_the_daemons_problem(professional: User) -> None:
-    command = professional.command("tunnel", "autre", "--json")
-    with subprocess.Popen(command, env=professional.environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(4)]
-        url = json.loads("".join(lines))["url"]
-        assert json.loads(curl(f"{url}/who"))["code"] == "upstream.unknown"
-        process.terminate()
-        assert process.wait(20) == 0
+def test_a_server_that_is_not_configured_is_refused_at_once_with_what_to_do(professional: User) -> None:
+    ran = professional.run("tunnel", "autre")
+    assert (ran.status, ran.out) == (1, "")
+    assert "[upstreams.autre]" in ran.err
+    assert "dmp" in ran.err
+    told = professional.run("tunnel", "autre", "--json").json["error"]
+    assert isinstance(told, dict)
+    assert (told["code"], told["known"]) == ("upstream.unknown", "dmp")

@@ -137,6 +137,12 @@ class SessionAnswer(Answer):
     situation: str | UnsetType = UNSET
 
 
+class UpstreamsAnswer(Answer):
+    """The names of the servers to which requests can be relayed, as the configuration has them."""
+
+    upstreams: list[str]
+
+
 class PscTokenAnswer(Answer):
     """A token of the person's, given to a program whose pairing was approved for it.
 

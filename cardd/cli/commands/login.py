@@ -274,19 +274,22 @@ def _logout_arguments(parser: Parser) -> None:
 
 
 async def _logout(context: Context) -> int:
-    """Close the session; one that ended by itself is closed already."""
+    """Close the session; without one, or where it ended by itself, there is nothing to do."""
     if context.arguments.forget_login_hint:
         async with context.client() as cardd:
             await cardd.forget_login_hint()
         if context.remembered.session is None:
             context.answer({"closed": None}, [_("The national identifier is forgotten.", context.language)])
             return Exit.OK
-    identifier, token = context.remembered.open_session()
+    found = context.remembered.session
+    if found is None:
+        context.answer({"closed": None}, [_("No session is open: there is nothing to close.", context.language)])
+        return Exit.NO_SESSION
     async with context.client() as cardd:
         with suppress(SessionError):
-            await cardd.session(identifier, token).close()
+            await cardd.session(*found).close()
     context.remembered.forget_session()
-    context.answer({"closed": identifier}, [_("The session is closed.", context.language)])
+    context.answer({"closed": found[0]}, [_("The session is closed.", context.language)])
     return Exit.OK
 
 

@@ -19,7 +19,7 @@ from cardd.cli.command import Command, Context
 from cardd.cli.parser import Exit, Parser
 from cardd.cli.waiting import until_told
 from cardd.client import Session
-from cardd.errors import CarddError, InvalidRequest
+from cardd.errors import CarddError, InvalidRequest, UpstreamUnknown
 from cardd.i18n import N_, Domain
 from cardd.relay.upstream import HOP_BY_HOP
 from cardd.system.peer import peer_of
@@ -47,13 +47,15 @@ def _arguments(parser: Parser) -> None:
 
 
 async def _tunnel(context: Context) -> int:
-    """Listen until interrupted. Raises InvalidRequest, SessionUnknown."""
+    """Listen until interrupted. Raises InvalidRequest, SessionUnknown, UpstreamUnknown."""
     host, port = _place(context.arguments.listen)
     name: str = context.arguments.name
     opened = context.remembered.open_session()
     async with context.client(context.remembered.secret) as cardd:
         session = cardd.session(*opened)
-        await session.state()  # one that has ended is told now, not at the first request
+        known = await session.upstreams()  # a session that has ended is told now, not at the first request
+        if name not in known:
+            raise UpstreamUnknown(name=name, known=", ".join(known) or "–")
         await until_told(_serve(context, _Tunnel(session, name), host, port))
     return Exit.OK
 
