@@ -1,8 +1,8 @@
-"""Documents that a session was handed, or that came of signing them: files without a name, for a few minutes.
+"""Documents that a session was handed, or that came of signing them: encrypted files without a name, for a few minutes.
 
 A large document travels apart from the request that names it, so that no request and no answer holds it whole. The
-system deletes such a file with its last use, whatever happens to the daemon; here it ends with its session, with its
-time, or when whoever gave it says so.
+system deletes such a file with its last use, whatever happens to the daemon, and its key is in memory only; here both
+end with the session, with their time, or when whoever gave the document says so.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import BinaryIO
 
 from cardd.core.lifecycle import Part
 from cardd.core.sessions import Session
 from cardd.core.tokens import new_id
-from cardd.errors import DocumentsFull, DocumentUnknown
-from cardd.formats.document import size_of
+from cardd.errors import DocumentNoSpace, DocumentsFull, DocumentUnknown
+from cardd.formats.document import again, settle, size_of
 from cardd.ports import Clock
 
 LIFETIME = 600.0  # seconds: longer than any dialog, shorter than a coffee
@@ -74,7 +73,12 @@ class HeldDocuments(Part):
             self._coming += Counter()  # without those that are at zero
 
     def hold(self, session: Session, content: BinaryIO, media_type: str, digest: bytes = b"") -> HeldDocument:
-        """Keep this file for the session, and close it in the end."""
+        """Keep this file for the session, and close it in the end. Raises DocumentNoSpace, and has closed it then."""
+        try:
+            settle(content)
+        except DocumentNoSpace:
+            content.close()
+            raise
         until = self.clock.now() + timedelta(seconds=LIFETIME)
         held = HeldDocument(new_id(), content, size_of(content), media_type, until, digest)
         self._held.setdefault(session.id, {})[held.id] = held
@@ -99,8 +103,7 @@ class HeldDocuments(Part):
 
     def open(self, session: Session, identifier: str) -> BinaryIO:
         """Open the document as a file of the caller's own, which outlives this one. Raises DocumentUnknown."""
-        held = self.find(session, identifier)
-        return Path(f"/proc/self/fd/{held.content.fileno()}").open("rb")  # a position of its own, as dup has not
+        return again(self.find(session, identifier).content)
 
     def drop(self, session: Session, identifier: str) -> None:
         """Forget it. Raises DocumentUnknown."""

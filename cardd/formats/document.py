@@ -1,14 +1,13 @@
-"""Documents as files without a name: read in pieces, so that a large one does not fill the memory.
+"""Documents as files without a name, encrypted: read in pieces, so that a large one does not fill the memory.
 
-The system deletes such a file when it is closed, whatever happens to the daemon (O_TMPFILE): none stays behind. What
-a decoder says of one that it cannot read becomes one refusal (``reading``).
+The system deletes such a file when it is closed, whatever happens to the daemon (O_TMPFILE), and what was in it cannot
+be read on the disk (``sealed``). What a decoder says of one that it cannot read becomes one refusal (``reading``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, EFBIG, ENOSPC
@@ -17,6 +16,7 @@ from typing import BinaryIO, cast
 from msgspec import DecodeError
 
 from cardd.errors import CarddError, DocumentNoSpace
+from cardd.formats.sealed import SealedFile, opened, sealed_in
 
 PIECE = 1024 * 1024
 NO_SPACE = (ENOSPC, EDQUOT, EFBIG)
@@ -47,7 +47,7 @@ def new_document(content: bytes = b"") -> BinaryIO:
 @contextmanager
 def filled() -> Iterator[BinaryIO]:
     """A file without a name, to be filled inside and taken after it, at its beginning; closed where that fails."""
-    document = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - closed by whoever takes it
+    document = cast(BinaryIO, opened(SealedFile()))
     try:
         yield document
         document.seek(0)
@@ -55,6 +55,21 @@ def filled() -> Iterator[BinaryIO]:
         with suppress(OSError):  # what is still to be written has no room either
             document.close()
         raise
+
+
+def settle(document: BinaryIO) -> None:
+    """Leave nothing of the document in memory that its file can hold. Raises DocumentNoSpace."""
+    if file := sealed_in(document):
+        with with_space():
+            file.settle()
+
+
+def again(document: BinaryIO) -> BinaryIO:
+    """Return the document as a file of its own, with a position of its own, which outlives this one."""
+    file = sealed_in(document)
+    if file is None:
+        raise TypeError(type(document))
+    return cast(BinaryIO, opened(file.again()))
 
 
 def pieces(document: BinaryIO) -> Iterator[bytes]:

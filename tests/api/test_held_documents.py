@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -15,6 +17,7 @@ from cardd.core.sessions import Session
 from cardd.documents.held import LIFETIME, HeldDocuments
 from cardd.errors import DocumentsFull
 from cardd.formats.document import PIECE
+from cardd.formats.sealed import sealed_in
 from cardd.model import Choice
 from tests.api.documents import DOCUMENT, OCTETS, handed_over, signed
 from tests.api.workbench import PIN, Json, Workbench
@@ -22,6 +25,8 @@ from tests.rig.openssl import accepts_cms
 from tests.rig.pdf import pdf
 from tests.rig.pens import card_pen
 from tests.rig.waiting import eventually
+
+TEXT = b"ORDONNANCE SIMULATION DUPONT "
 
 
 async def test_a_document_handed_over_comes_back_signed_and_is_gone_afterwards(api: Workbench, tmp_path: Path) -> None:
@@ -72,6 +77,47 @@ async def test_a_closed_session_holds_nothing(api: Workbench) -> None:
     assert LIFETIME <= 600
 
 
+def files_without_a_name() -> set[Path]:
+    found = set()
+    for place in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the descriptor of the folder itself
+            found |= {place} if "(deleted)" in str(place.readlink()) else set()
+    return found
+
+
+def stored(before: set[Path]) -> bytes:
+    """All that is in the documents' files, as somebody sees it who has the disk."""
+    return b"".join(place.read_bytes() for place in files_without_a_name() - before)
+
+
+@pytest.mark.parametrize(("form", "content"), [("cades", TEXT * 20_000), ("pades", pdf(ballast=300_000))])
+async def test_the_disk_has_nothing_of_a_document_while_it_is_held_and_after(
+    api: Workbench, form: str, content: bytes
+) -> None:
+    path, token = await api.logged_in()
+    before = await asyncio.to_thread(files_without_a_name)
+    given = await handed_over(api, path, token, content)
+    body = {"document_name": "Compte rendu", "document_id": given, "format": form}
+    files = [await asyncio.to_thread(stored, before)]
+    signed = await api.call("POST", f"{path}/signatures", body, bearer=token)
+    files.append(await asyncio.to_thread(stored, before))
+    fetched = await api.call("GET", f"{path}/documents/{signed.text('document_id')}", bearer=token)
+    assert len(fetched.raw) > len(content)
+    assert all(len(found) >= len(content) for found in files)
+    assert not any(word in found for found in files for word in (TEXT, b"%PDF", b"endobj", b"SIMULATION"))
+    [session] = api.sessions.of(api.uid or 0)
+    copy = os.dup(sealed_handle(api.held.find(session, signed.text("document_id")).content))  # what the disk still has
+    await api.call("DELETE", path, bearer=token)
+    assert TEXT not in os.pread(copy, 10_000_000, 0)
+    os.close(copy)
+
+
+def sealed_handle(document: BinaryIO) -> int:
+    file = sealed_in(document)
+    assert file is not None
+    return file.settle()
+
+
 async def test_a_session_holds_only_so_much(api: Workbench) -> None:
     path, token = await api.logged_in()
     api.held.count_max = 2
@@ -100,7 +146,8 @@ async def test_a_full_disk_is_told_whenever_it_is_met(api: Workbench) -> None:
     with a_disk_of(size):
         got = await api.call("POST", f"{path}/documents", bytes(size + 1), bearer=token, headers=OCTETS)
         assert (got.status, got.code, got.json["retryable"]) == (507, "document.no_space", True)
-        for form, content in (("cades", bytes(size)), ("pades", pdf(ballast=size - 5000))):  # signed, they are larger
+        # signed, they are larger; a seal takes 28 bytes of each 64 KiB
+        for form, content in (("cades", bytes(size - 1000)), ("pades", pdf(ballast=size - 6000))):
             given = await handed_over(api, path, token, content)
             body: Json = {"document_name": "Compte rendu", "document_id": given, "format": form}
             assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).code == "document.no_space"

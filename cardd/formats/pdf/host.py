@@ -18,14 +18,26 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from pyhanko.pdf_utils.misc import PdfDecodeLimitError
 
 from cardd.errors import CarddError, PdfDamaged, PdfTooComplex
 from cardd.formats.document import with_space
 from cardd.formats.pdf.fields import listed, place
-from cardd.formats.pdf.wire import Answer, Broken, List, Place, Refused, Request, receive_request, send_answer
+from cardd.formats.pdf.wire import (
+    Answer,
+    Asked,
+    Broken,
+    List,
+    Place,
+    Refused,
+    Request,
+    Told,
+    receive_request,
+    send_answer,
+)
+from cardd.formats.sealed import SealedFile
 from cardd.sandbox import OF_PYTHON, Confinement, Sandbox, enter, python_files
 
 if TYPE_CHECKING:
@@ -53,10 +65,11 @@ def main(link: int, memory: int, confinement: str) -> None:
 
 def _serve(daemon: socket.socket) -> bool:
     """Answer one request; false when it was the last."""
-    request, descriptor = receive_request(daemon)
+    asked, descriptor = receive_request(daemon)
     _allow(PROCESSOR_MAX)
-    answer = _answered(request, descriptor)
-    send_answer(daemon, answer)
+    told = _told(asked, descriptor)
+    answer = told.answer
+    send_answer(daemon, told)
     return not (isinstance(answer, Refused) and answer.leaving) and _held() < KEPT_MAX
 
 
@@ -65,14 +78,25 @@ def _held() -> int:
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
 
 
-def _answered(request: Request, descriptor: int) -> Answer:
+def _told(asked: Asked, descriptor: int) -> Told:
+    file: SharedFile | SealedFile
+    file = SealedFile(descriptor, asked.cover) if asked.cover else SharedFile(descriptor)
+    with file:
+        answer = _answered(asked.request, io.BufferedRandom(file))
+        return Told(answer, file.cover().layout if isinstance(file, SealedFile) else None)
+
+
+def _answered(request: Request, document: io.BufferedRandom) -> Answer:
     try:
-        with with_space(), opened(descriptor) as document:
+        with with_space():
             match request:
                 case Place():
-                    return place(document, request)
+                    placed = place(cast(BinaryIO, document), request)
+                    if isinstance(document.raw, SealedFile):
+                        document.raw.settle()
+                    return placed
                 case List():
-                    return listed(document)
+                    return listed(cast(BinaryIO, document))
     except CarddError as error:
         return Refused(error.code, error.params)
     except (RecursionError, PdfDecodeLimitError):
@@ -149,11 +173,6 @@ class SharedFile(io.RawIOBase):
         if not self.closed:
             os.close(self._descriptor)
         super().close()
-
-
-def opened(descriptor: int) -> io.BufferedRandom:
-    """The document behind this descriptor."""
-    return io.BufferedRandom(SharedFile(descriptor))
 
 
 if __name__ == "__main__":

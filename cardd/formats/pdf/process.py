@@ -12,7 +12,8 @@ import time
 from typing import BinaryIO
 
 from cardd.errors import DocumentError, PdfNoSandbox, PdfProcessFailed, PdfTooComplex, errors_by_code
-from cardd.formats.pdf.wire import Answer, Broken, Refused, Request, receive_answer, send_request
+from cardd.formats.pdf.wire import Answer, Asked, Broken, Place, Refused, Request, Told, receive_answer, send_request
+from cardd.formats.sealed import sealed_in
 from cardd.sandbox import UNCONFINED, Confinement
 
 # -P: nothing is imported from the directory that the daemon happens to run in
@@ -44,12 +45,17 @@ class PdfProcess:
         PdfNoSandbox when it is to have one and cannot; PdfProcessFailed when it ends twice of something else: that is
         no fault of the document.
         """
-        document.flush()
+        file = sealed_in(document)
+        if file is None:
+            document.flush()
+        handle = file.settle() if file else document.fileno()
         with self._turn:
-            answer = self._asked(document.fileno(), request)
-        if isinstance(answer, Refused):
-            raise _error(answer)
-        return answer
+            told = self._asked(handle, Asked(request, file.cover() if file else None))
+        if isinstance(told.answer, Refused):
+            raise _error(told.answer)
+        if file and told.layout and isinstance(request, Place):
+            file.taken_back(told.layout)
+        return told.answer
 
     def close(self) -> None:
         """End the process, in the middle of a document too; the next request starts another."""
@@ -60,12 +66,12 @@ class PdfProcess:
             self._end()
             self._is_closing = False
 
-    def _asked(self, document: int, request: Request) -> Answer:
+    def _asked(self, document: int, asked: Asked) -> Told:
         if self._started is not None and self._started.has_left:
             self._end()
         for is_last in (False, True):
             try:
-                answer = self._exchange(document, request)
+                told = self._exchange(document, asked)
                 break
             except (Broken, OSError) as fault:
                 status = self._end()
@@ -77,17 +83,17 @@ class PdfProcess:
                     raise PdfProcessFailed from fault
         else:  # never: the last attempt answers or raises
             raise PdfProcessFailed
-        if isinstance(answer, Refused) and answer.leaving:
+        if isinstance(told.answer, Refused) and told.answer.leaving:
             self._end()
-        return answer
+        return told
 
-    def _exchange(self, document: int, request: Request) -> Answer:
+    def _exchange(self, document: int, asked: Asked) -> Told:
         if self._started is None:
             self._started = _Started(self._memory, self._confinement)
         link = self._started.link
         deadline = time.monotonic() + self._limit
         link.settimeout(self._limit)
-        send_request(link, request, document)
+        send_request(link, asked, document)
         return receive_answer(link, deadline)
 
     def _end(self) -> int | None:

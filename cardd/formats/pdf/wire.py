@@ -1,6 +1,7 @@
 """What the daemon and the PDF process say to each other: frames of 4 bytes length and a msgpack value.
 
-The document itself goes as an open file beside the request's length.
+The document itself goes as an open file beside the request's length, and what opens it in the request. What the process
+wrote to it comes back as the file's new layout.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import datetime
 
 from msgspec import Struct, msgpack
 
+from cardd.formats.sealed import Cover, Layout
 from cardd.formats.verified import Later
 
 PREFIX = 4
@@ -78,41 +80,58 @@ class Refused(Struct, tag=True, frozen=True):
 Request = Place | List
 Answer = Placed | Listed | Refused
 
+
+class Asked(Struct, frozen=True):
+    """A request, and what opens the document; None for a file that is not sealed."""
+
+    request: Request
+    cover: Cover | None
+
+
+class Told(Struct, frozen=True):
+    """An answer, and how the document's file looks now, where it is a sealed one."""
+
+    answer: Answer
+    layout: Layout | None
+
+
 _encoder = msgpack.Encoder()
-_requests: msgpack.Decoder[Request] = msgpack.Decoder(Request)
-_answers: msgpack.Decoder[Answer] = msgpack.Decoder(Answer)
+_asked: msgpack.Decoder[Asked] = msgpack.Decoder(Asked)
+_told: msgpack.Decoder[Told] = msgpack.Decoder(Told)
 
 
 class Broken(Exception):
     """The other side left, or does not speak as agreed."""
 
 
-def send_request(link: socket.socket, request: Request, document: int) -> None:
+def send_request(link: socket.socket, asked: Asked, document: int) -> None:
     """Send a request and the open file that it is about."""
-    content = _encoder.encode(request)
+    content = bytearray()
+    _encoder.encode_into(asked, content)
     socket.send_fds(link, [len(content).to_bytes(PREFIX, "big")], [document])
     link.sendall(content)
+    content[:] = bytes(len(content))  # the key is in it
 
 
-def receive_request(link: socket.socket) -> tuple[Request, int]:
+def receive_request(link: socket.socket) -> tuple[Asked, int]:
     """Wait for the next request; whoever takes the file closes it. Raises Broken."""
     head, files, _, _ = socket.recv_fds(link, PREFIX, 1)
     if len(head) != PREFIX or len(files) != 1:
         raise Broken
-    return _requests.decode(_exactly(link, int.from_bytes(head, "big"))), files[0]
+    return _asked.decode(_exactly(link, int.from_bytes(head, "big"))), files[0]
 
 
-def send_answer(link: socket.socket, answer: Answer) -> None:
+def send_answer(link: socket.socket, told: Told) -> None:
     """Answer."""
-    content = _encoder.encode(answer)
+    content = _encoder.encode(told)
     link.sendall(len(content).to_bytes(PREFIX, "big") + content)
 
 
-def receive_answer(link: socket.socket, deadline: float) -> Answer:
+def receive_answer(link: socket.socket, deadline: float) -> Told:
     """Wait for the answer until the monotonic ``deadline``. Raises Broken, OSError (TimeoutError)."""
     size = int.from_bytes(_exactly(link, PREFIX, deadline), "big")
     try:
-        return _answers.decode(_exactly(link, size, deadline))
+        return _told.decode(_exactly(link, size, deadline))
     except ValueError as fault:
         raise Broken from fault
 
