@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from cardd.errors import InvalidRequest, SimulatorsMissing
-from cardd.simulator import CardSimulator, ServerSimulator
+from cardd.simulator import CardOptions, CardSimulator, ServerSimulator
 
 CARDS, SERVERS = "cardd.simulators", "cardd.simulated_servers"
 
@@ -20,6 +20,12 @@ def every() -> tuple[dict[str, CardSimulator], dict[str, ServerSimulator]]:
     if not (cards or servers):
         raise SimulatorsMissing
     return cards, servers
+
+
+def authorities() -> list[bytes]:
+    """Return the fictitious authorities (DER) of all simulated cards. Raises SimulatorsMissing."""
+    cards, _ = every()
+    return list(dict.fromkeys(der for card in cards.values() for der in card.authorities(CardOptions())))
 
 
 def card_named(name: str) -> CardSimulator:

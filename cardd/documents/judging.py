@@ -56,7 +56,10 @@ Path = ValidationPath | NoPath
 
 
 class Judge:
-    """``stampers`` are the authorities of timestamps, which may be others than those of signers."""
+    """``stampers`` are the authorities of timestamps, which may be others than those of signers.
+
+    ``simulated`` (DER) are authorities that do not exist: nobody is asked whether they revoked anything.
+    """
 
     def __init__(
         self,
@@ -64,11 +67,13 @@ class Judge:
         stampers: TrustedAuthorities,
         revocations: Revocations,
         now: Callable[[], datetime],
+        simulated: Iterable[bytes] = (),
     ) -> None:
         self._authorities = authorities
         self._stampers = stampers
         self._revocations = revocations
         self._now = now
+        self._simulated = frozenset(simulated)
 
     async def verification(self, found: Sequence[VerifiedSignature]) -> Verification:
         """The verdict on a document with these signatures. Raises as ``judged``."""
@@ -106,7 +111,7 @@ class Judge:
 
     async def _revocation(self, path: Path, at: datetime) -> Revocation | None:
         """Return the revocation of the path's certificate of which the worst is known."""
-        if not isinstance(path, ValidationPath):
+        if not isinstance(path, ValidationPath) or path.first.dump() in self._simulated:
             return None
         found = await self._revocations.of(path)
         return max(found, key=lambda one: _weight(one, at), default=None)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Anchors:
     """Whom to trust: PEM files, for signers and for timestamps (the signers' when None), and certificates (DER).
 
-    ``simulated`` are a simulator's, of a daemon that simulates.
+    ``simulated`` are a simulator's, which revoke nobody: of a daemon that simulates, or where they are asked for.
     """
 
     authorities: Path | None = None
@@ -71,4 +71,5 @@ class Verifier:
         signers = [*(authorities_of(anchors.authorities) if anchors.authorities else ()), *anchors.simulated]
         stampers = authorities_of(anchors.timestamps) if anchors.timestamps else signers
         revocations = Revocations(self.network, self.answers, self.clock.now)
-        return Judge(TrustedAuthorities(signers), TrustedAuthorities(stampers), revocations, self.clock.now)
+        trusted = TrustedAuthorities(signers), TrustedAuthorities(stampers)
+        return Judge(*trusted, revocations, self.clock.now, anchors.simulated)

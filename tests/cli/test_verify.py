@@ -24,8 +24,9 @@ from cardd.system.host import SystemClock
 from cardd.system.revocation import RevocationCache, RevocationHttp
 from tests.cli.station import Ran, User
 from tests.rig.pdf import pdf
-from tests.rig.pens import Pen, SmallAuthority
+from tests.rig.pens import Pen, SmallAuthority, card_pen
 from tests.rig.revoking import Served, revocation_list
+from tests.rig.simulator import STATE
 
 DOCUMENT = b"compte rendu SIMULATION\n"
 DAY = timedelta(days=1)
@@ -182,3 +183,16 @@ def test_the_configuration_names_the_authorities(stranger: User, pen: Pen, autho
     config.write_text(f'[trust]\nauthorities = "{authorities}"\nrevocation = "offline"\n')
     ran = stranger.run("verify", cades(pen, tmp_path / "signed.p7m"), "--config", config, "--json")
     assert (ran.status, codes(ran)) == (Exit.UNDETERMINED, ["revocation_offline"])
+
+
+def test_what_a_simulated_card_signs_is_valid_where_its_authorities_are_asked_for(
+    stranger: User, tmp_path: Path
+) -> None:
+    cache = stranger.home / "cache" / "cardd"
+    cache.mkdir(parents=True)
+    (cache / "simulation").symlink_to(STATE)  # where the signer's authorities are kept
+    card = card_pen()
+    signed = tmp_path / "signed.p7m"
+    signed.write_bytes(card.write(prepare_cades(BytesIO(DOCUMENT), card.signer, datetime.now(UTC))))
+    ran = stranger.run("verify", signed, "--authorities", "simulation", "--json")
+    assert (ran.status, ran.json["verdict"], codes(ran)) == (Exit.OK, "valid", ["test"])

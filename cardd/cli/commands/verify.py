@@ -38,6 +38,7 @@ EXITS = {Verdict.VALID: Exit.OK, Verdict.INVALID: Exit.FAILED, Verdict.UNDETERMI
 SCOPES = {"whole": N_("all of the file"), "part": N_("a part of the file"), "detached": N_("the document beside it")}
 STATUSES = {"good": N_("not revoked"), "revoked": N_("REVOKED"), "unknown": N_("not known")}
 BY_STAMP, BY_CLOCK = N_("the timestamp's time"), N_("now")
+SIMULATION = Path("simulation")
 COLOURS = {Verdict.VALID: "green", Verdict.UNDETERMINED: "yellow", Verdict.INVALID: "red"}
 
 
@@ -68,7 +69,10 @@ def _arguments(parser: Parser) -> None:
         "--authorities",
         metavar=PATH,
         type=Path,
-        help=N_("a PEM file of the authorities to trust; those of the configuration by default"),
+        help=N_(
+            "a PEM file of the authorities to trust, or simulation, for those of simulated cards; those of the "
+            "configuration by default"
+        ),
     )
     parser.add_argument(
         "--offline",
@@ -135,7 +139,7 @@ async def _verified(context: Context, given: ToVerify) -> Verification:
     from cardd.system.revocation import RevocationCache, RevocationHttp  # noqa: PLC0415
 
     asked, config, pdf, http = context.arguments, _config(context), PdfProcess(), RevocationHttp()
-    anchors = Anchors(asked.authorities or config.trust.authorities, config.timestamp.authorities)
+    anchors = _anchors(asked.authorities, config)
     is_online = config.trust.revocation == "online" and not asked.offline
     verifier = Verifier(anchors, http if is_online else None, RevocationCache(_cache()), pdf, SystemClock())
     try:
@@ -143,6 +147,15 @@ async def _verified(context: Context, given: ToVerify) -> Verification:
     finally:
         await http.close()
         await asyncio.to_thread(pdf.close)
+
+
+def _anchors(wanted: Path | None, config: Config) -> Anchors:
+    """Return whom to trust. Raises SimulatorsMissing."""
+    if wanted == SIMULATION:
+        from cardd.cli.simulators import authorities  # noqa: PLC0415 - only where it is asked for
+
+        return Anchors(simulated=authorities())
+    return Anchors(wanted or config.trust.authorities, config.timestamp.authorities)
 
 
 def _config(context: Context) -> Config:
