@@ -27,7 +27,6 @@ from cardd.identity.holders import identity_of
 from cardd.model import CardCertificate, CardInfo, KeyPurpose
 
 PIN_BODY = Shape(PinBody)
-PIN_STATE_LIMIT = 8.0  # seconds for all cards at once; one that is slow is still read, for whoever asks next
 
 
 async def list_readers(call: Call) -> Reply:
@@ -48,7 +47,8 @@ async def list_cards(call: Call) -> Reply:
     cards = call.parts.readers.of(call.caller).cards()
     answers = [_card_answer(card) for card in cards]
     if call.query.get("pin") == "true":
-        await asyncio.gather(*(_add_pin(card, answer) for card, answer in zip(cards, answers, strict=True)))
+        limit = call.limits.pin_state
+        await asyncio.gather(*(_add_pin(card, answer, limit) for card, answer in zip(cards, answers, strict=True)))
     return Reply(body=CardsAnswer(answers))
 
 
@@ -82,11 +82,12 @@ def _card_answer(card: InsertedCard) -> CardAnswer:
     return answer
 
 
-async def _add_pin(card: InsertedCard, answer: CardAnswer) -> None:
+async def _add_pin(card: InsertedCard, answer: CardAnswer, limit: float) -> None:
+    """Read how the PIN stands. A card that takes longer is read all the same, for whoever asks next."""
     if answer.problem:
         return
     try:
-        async with asyncio.timeout(PIN_STATE_LIMIT):
+        async with asyncio.timeout(limit):
             info = await card.access.info()
             status = await card.access.use(lambda opened: opened.pin_status())
     except CarddError as error:

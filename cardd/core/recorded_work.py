@@ -19,15 +19,27 @@ from cardd.worker import post
 T = TypeVar("T")
 
 
-class RecordedWork(Generic[T]):
-    """One piece of such work; made on the loop, done on the card's thread.
+class Recordings:
+    """What the cards' threads record. ``patience`` is how many seconds a disk is waited for beyond the card's own time.
 
-    ``patience`` is how many seconds a disk is waited for, beyond the card's own time.
+    While a thread waits for the disk, its reader serves nobody: whoever passes their time there is told of the disk.
     """
 
     def __init__(self, audit: AuditLog, patience: float) -> None:
-        self._audit = audit
-        self._patience = patience
+        self.audit = audit
+        self.patience = patience
+        self.writing: set[object] = set()
+
+    def begin(self) -> RecordedWork[T]:
+        """Return one piece of work, not begun; on the loop."""
+        return RecordedWork(self)
+
+
+class RecordedWork(Generic[T]):
+    """One piece of such work; made on the loop, done on the card's thread."""
+
+    def __init__(self, all_of_them: Recordings) -> None:
+        self._all = all_of_them
         self._loop = asyncio.get_running_loop()
         self._result: asyncio.Future[T] = self._loop.create_future()
         self._result.add_done_callback(lambda done: done.cancelled() or done.exception())  # most often nobody waits
@@ -36,11 +48,14 @@ class RecordedWork(Generic[T]):
     def record(self, value: T, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> T:
         """Record that the card made ``value``, and return it; on the card's thread. Raises AuditUnavailable."""
         self._has_signed = True
+        self._all.writing.add(self)
         try:
-            self._audit.write(entries, receipt)
+            self._all.audit.write(entries, receipt)
         except BaseException as error:
             self._settle(partial(self._result.set_exception, error))
             raise
+        finally:
+            self._all.writing.discard(self)
         self._settle(partial(self._result.set_result, value))
         return value
 
@@ -49,13 +64,14 @@ class RecordedWork(Generic[T]):
         try:
             return await running
         except CardTimeout:
-            if not self._has_signed:
+            if not self._has_signed and not self._all.writing:
                 raise
+        seconds = self._all.patience if self._has_signed else 0.0
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(seconds):
                 return await asyncio.shield(self._result)
         except TimeoutError:
-            raise AuditSlow(seconds=round(self._patience)) from None
+            raise AuditSlow(seconds=round(self._all.patience)) from None
 
     def _settle(self, settle: Callable[[], None]) -> None:
         post(self._loop, lambda: None if self._result.done() else settle())

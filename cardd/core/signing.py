@@ -15,7 +15,7 @@ from cardd.core.attempts import KEYLESS, Attempt, SignedMeanwhile
 from cardd.core.card_work import HeldPinKept, HolderVerification, InPieces, Work
 from cardd.core.consents import Batch, Consents, SignatureRequest
 from cardd.core.pin import PinEntry
-from cardd.core.recorded_work import RecordedWork
+from cardd.core.recorded_work import RecordedWork, Recordings
 from cardd.core.recording import DocumentNames, entry_of, recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
@@ -65,7 +65,7 @@ class Signing:
         self._consents = consents
         self._pins = pins
         self._audit = audit
-        self.patience = patience
+        self.recordings = Recordings(audit, patience)
 
     def signer(self, session: Session, algorithm: Algorithm | None) -> tuple[Credential, Algorithm]:
         """The key that would sign, and how. Raises SessionCannotSign, CardIncomplete, AlgorithmUnsupported."""
@@ -89,7 +89,7 @@ class Signing:
         self.check_size(len(requests), batch)
         messages = [request.message for request in requests]
         entries = [self._entry(session, credential, request) for request in requests]
-        recorded_work = RecordedWork[list[bytes]](self._audit, self.patience)
+        recorded_work: RecordedWork[list[bytes]] = self.recordings.begin()
 
         def work(card: Card, consent: str) -> Generator[None, Card, list[bytes]]:
             if attempt.has_signed(self._audit):
@@ -139,7 +139,7 @@ class Signing:
             consent=consent,
         )
 
-        recorded_work = RecordedWork[bytes](self._audit, self.patience)
+        recorded_work: RecordedWork[bytes] = self.recordings.begin()
 
         def work(card: Card) -> bytes:
             attempt.has_signed(self._audit)  # such a result is lost
@@ -229,7 +229,7 @@ class Signing:
         """The authentication key's signature of the daemon's own digest, recorded before it is known."""
         key = self.authentication(session).key
 
-        recorded_work = RecordedWork[bytes](self._audit, self.patience)
+        recorded_work: RecordedWork[bytes] = self.recordings.begin()
 
         def work(card: Card) -> bytes:
             return recorded_work.record(card.authenticate(key, algorithm, digest), [entry])

@@ -8,6 +8,7 @@ end with the session, with their time, or when whoever gave the document says so
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from cardd.errors import DocumentNoSpace, DocumentsFull, DocumentUnknown
 from cardd.formats.document import again, settle, size_of
 from cardd.ports import Clock
 
+NAMED = re.compile(rb'("document_id"\s*:\s*")([^"\\]*)')
 LIFETIME = 600.0  # seconds: longer than any dialog, shorter than a coffee
 
 
@@ -93,13 +95,16 @@ class HeldDocuments(Part):
         return held
 
     def by_content(self, session: Session, request: bytes) -> bytes:
-        """Return a request with its documents named by their SHA-256: so it is the same one in another session."""
-        if b"document_id" not in request:
-            return request
-        for held in self._held.get(session.id, {}).values():
-            if held.digest:
-                request = request.replace(held.id.encode(), held.digest.hex().encode())
-        return request
+        """Return a request with its documents named by their SHA-256: so it is the same one in another session.
+
+        Raises DocumentUnknown: a document whose time is over is to be handed over again.
+        """
+
+        def by_digest(named: re.Match[bytes]) -> bytes:
+            held = self.find(session, named[2].decode(errors="replace"))
+            return named[1] + (held.digest.hex().encode() or named[2])
+
+        return NAMED.sub(by_digest, request) if b"document_id" in request else request
 
     def open(self, session: Session, identifier: str) -> BinaryIO:
         """Open the document as a file of the caller's own, which outlives this one. Raises DocumentUnknown."""

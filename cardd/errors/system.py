@@ -89,7 +89,7 @@ class AuditSlow(AuditUnavailable):
     code = "audit.slow"
     title = N_("Audit log too slow")
     detail = N_(
-        "The disk has not taken the record of this request within {seconds} s. The card may have signed; no signature "
+        "The disk has not taken within {seconds} s what must be recorded. The card may have signed; no signature "
         "leaves before it is recorded."
     )
     remedy = N_(

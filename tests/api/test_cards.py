@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import cast
+
+from cardd.api.parts import ApiLimits
 from cardd.errors import CardMute
 from cardd.formats.certificate import serial_of
 from cardd.model import Choice
-from cardd_simulators.cards.card import SimulatedContactless
-from tests.api.workbench import PAGE, Workbench
+from cardd_simulators.cards.card import SimulatedCard, SimulatedContactless
+from tests.api.workbench import PAGE, Json, Workbench
 from tests.rig.simulator import PIN, issue, simulated_card
 from tests.rig.waiting import eventually
 
@@ -136,6 +142,25 @@ async def test_without_reader_service_the_lists_say_so(api: Workbench) -> None:
     for path in ("/v1/readers", "/v1/cards"):
         got = await api.call("GET", path, via="unix")
         assert (got.status, got.code) == (503, "reader.pcsc_unavailable")
+
+
+async def test_a_card_that_does_not_tell_how_its_pin_stands_holds_up_no_list(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+) -> None:
+    api = await started(Workbench(tmp_path, limits=ApiLimits(pin_state=0.2)))
+    api.other_reader.insert(SlowCard(issue("pharmacien", len(PIN)), pin=PIN))
+    await eventually(lambda: len(api.readers.cards()) == 2)
+    got = await api.call("GET", "/v1/cards?pin=true", via="unix")
+    first, second = cast(list[Json], got.json["cards"])
+    assert (first.get("problem"), second.get("problem"), second.get("pin")) == (None, "card.timeout", None)
+
+
+class SlowCard(SimulatedCard):
+    """Takes its time over everything."""
+
+    def process(self, apdu: bytes) -> bytes:
+        time.sleep(0.1)
+        return super().process(apdu)
 
 
 async def test_the_last_try_is_told_until_another_card_is_there(api: Workbench) -> None:

@@ -5,23 +5,32 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from cardd.config import Card, Config
+from cardd.config import Card, Config, Timestamp
+from cardd.errors import TimestampUnavailable
+from cardd.system.timestamping import TimestampHttp
+from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.store import Issued
 from tests.api.documents import handed_over, inline
 from tests.api.test_assertions import VIHF
 from tests.api.workbench import PAGE, PIN, Got, Json, Workbench
+from tests.rig.memory import RunningClock
 from tests.rig.pdf import pdf
-from tests.rig.simulator import simulated_card
+from tests.rig.pens import SmallAuthority
+from tests.rig.simulator import issue, simulated_card
+from tests.rig.tsa import OpensslTsa, TsaServer
 from tests.rig.waiting import eventually
 
 ITEM: Json = {
     "document_name": "Ordonnance",
     "digest": base64.b64encode(hashlib.sha256(b"ordonnance SIMULATION").digest()).decode(),
 }
+PERFORM_SECURITY_OPERATION = 0x2A
 KEY = {"Idempotency-Key": "3f2a-1"}
 XML = base64.b64encode(b"<dose>1</dose>").decode()
 EVERY: dict[str, Json] = {
@@ -200,3 +209,84 @@ async def test_a_disk_that_does_not_take_it_is_told_as_such_and_the_card_signs_n
     assert again.status == 200
     assert [act for act in api.audit.acts() if act.startswith("signature")] == ["signature.raw done"]
     assert api.person.topics().count("sign") == 1
+
+
+async def test_who_waits_for_the_same_card_is_told_of_the_disk_and_not_of_the_card(
+    tmp_path: Path, started: Started
+) -> None:
+    api, path, token = await slow(started, tmp_path)
+    first = asyncio.ensure_future(ask(api, path, token))
+    await eventually(lambda: bool(api.parts.signing.recordings.writing))
+    other = await api.call("POST", f"{path}/signatures", {**ITEM, "document_name": "Bilan"}, bearer=token)
+    assert other.code == "audit.slow"
+    await first
+    api.audit.disk.set()
+    assert (await ask(api, path, token)).status == 200
+    assert signed(api) == 1
+
+
+async def test_a_card_that_signs_after_its_time_has_signed_for_the_retry(tmp_path: Path, started: Started) -> None:
+    api = await started(Workbench(tmp_path, Config(card=Card(timeout=1))))
+    card = LateCard(issue("medecin", len(PIN)), pin=PIN.encode())
+    api.reader.remove()
+    api.reader.insert(card)
+    path, token = await api.logged_in()
+    card.goes_on.clear()
+    assert (await ask(api, path, token)).code == "card.timeout"
+    card.goes_on.set()
+    await eventually(lambda: signed(api) == 1)
+    assert (await ask(api, path, token)).status == 200
+    assert signed(api) == 1
+
+
+class LateCard(SimulatedCard):
+    """Takes its time over a signature while ``goes_on`` is cleared."""
+
+    def __init__(self, issued: Issued, *, pin: bytes) -> None:
+        super().__init__(issued, pin=pin)
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+
+    def process(self, apdu: bytes) -> bytes:
+        if apdu[1] == PERFORM_SECURITY_OPERATION:
+            self.goes_on.wait(10)
+        return super().process(apdu)
+
+
+async def test_a_timestamp_that_fails_costs_no_second_signature(tmp_path: Path, started: Started) -> None:
+    (tmp_path / "tsa").mkdir()
+    tsa = OpensslTsa(tmp_path / "tsa", SmallAuthority("AC HORODATAGE SIMULATION"))
+    async with TsaServer(tsa) as server:
+        config = Config(timestamp=Timestamp(authorities=tsa.directory / "authority.pem"))
+        http = Unsteady(server.url)
+        api = await started(Workbench(tmp_path, config, timestamps=http, clock=RunningClock()))
+        path, token = await api.logged_in()
+        wanted = inline(format="cades", timestamp=True)
+        assert (await ask(api, path, token, wanted)).code == "timestamp.unavailable"
+        http.is_away = False
+        assert (await ask(api, path, token, wanted)).status == 200
+        await http.close()
+    assert signed(api) == 1
+    assert api.person.topics().count("sign") == 1
+
+
+class Unsteady(TimestampHttp):
+    """The way to an authority that is away at first."""
+
+    is_away = True
+
+    async def exchange(self, request: bytes) -> bytes:
+        if self.is_away:
+            raise TimestampUnavailable(host="SIMULATION")
+        return await super().exchange(request)
+
+
+async def test_a_document_whose_time_is_over_is_asked_for_again_and_not_signed_again(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    document: Json = {"document_name": "Compte rendu", "format": "cades"}
+    identifier = await handed_over(api, path, token)
+    assert (await ask(api, path, token, {**document, "document_id": identifier})).status == 200
+    other = {**document, "document_id": "0123456789abcdef"}
+    gone = await api.call("POST", f"{path}/signatures", other, bearer=token, headers={"Idempotency-Key": "other"})
+    assert (gone.status, gone.code) == (404, "document.unknown")
+    assert signed(api) == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator
 
@@ -261,6 +263,22 @@ async def test_work_that_takes_too_long_is_given_up(lease: Lease) -> None:
     with pytest.raises(CardTimeout):
         await lease.access.use(hang)
     gate.set()
+
+
+async def test_a_card_that_hangs_while_it_is_given_back_leaves_no_unheard_error(
+    lease: Lease, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(card_access, "RELEASE_TIMEOUT", 0.1)
+    goes_on = threading.Event()
+    await lease.access.use(sign, lease.login("a"))
+    monkeypatch.setattr(lease.card, "reset", lambda: goes_on.wait(10) and b"")
+    await lease.access.logout("a")
+    with pytest.raises(CardTimeout):
+        await lease.access.use(sign)
+    goes_on.set()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert "never retrieved" not in caplog.text
 
 
 async def test_a_drivers_bug_ends_in_an_internal_error_and_not_in_silence(lease: Lease) -> None:

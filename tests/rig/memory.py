@@ -51,6 +51,7 @@ class MemoryAudit:
         self.entries: list[AuditEntry] = []
         self.receipts: dict[bytes, Receipt] = {}
         self.is_full = False
+        self._lock = threading.Lock()
         self.disk = threading.Event()
         self.disk.set()
 
@@ -65,15 +66,16 @@ class MemoryAudit:
         """Keep them. Raises AuditUnavailable."""
         if self.is_full:
             raise AuditUnavailable(why="the disk is full")
-        self.disk.wait(DISK)
-        if receipt is not None:
-            self.receipts[receipt.name] = replace(receipt, row=len(self.entries) + 1)
-        self.entries += entries
+        with self._lock:
+            self.disk.wait(DISK)
+            if receipt is not None:
+                self.receipts[receipt.name] = replace(receipt, row=len(self.entries) + 1)
+            self.entries += entries
 
     def find(self, name: bytes) -> Receipt | None:
         """The receipt."""
-        self.disk.wait(DISK)
-        return self.receipts.get(name)
+        with self._lock:
+            return self.receipts.get(name)
 
     async def receipt(self, name: bytes) -> Receipt | None:
         """The receipt."""
