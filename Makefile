@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage check texts bench fuzz lock clean
+.PHONY: help setup demo test attack coverage check texts bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -34,6 +34,9 @@ check: setup ## format, lint, types, layers, small rules, translations; changes 
 
 texts: setup ## bring the French .po files to the sentences of the code
 	@.venv/bin/python .make/texts.py update
+
+attack: setup ## the attacks of the threat model, each held or not; minutes; ARGS="preconnect page" chooses some
+	@$(RUN) tests.attacks $(ARGS)
 
 bench: setup ## what cardd costs, against its targets; writes bench.json
 	@$(RUN) tests.bench

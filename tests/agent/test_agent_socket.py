@@ -220,7 +220,7 @@ async def test_agents_are_accepted_again_after_file_descriptors_ran_out(
         with no_further_file():
             agent.connect(str(desk.path))
             agent.send(GREETING)
-            await eventually(lambda: "could not be accepted" in caplog.text)
+            await eventually(lambda: "no file descriptor was left" in caplog.text)
             assert desk.agents.waiting(US) == 0
         await desk.has(1)
 

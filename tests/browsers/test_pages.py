@@ -1,0 +1,277 @@
+"""Real browsers: a page in the list does its work, and no other page does, learns or uses up anything."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+from cardd.system.audit_file import AuditReader
+from tests.integration.workstation import DIGEST, Workstation, expect
+from tests.rig.browsers import Browser, Name, Portal, Tab
+from tests.rig.waiting import eventually_here
+
+NONCE = "A" * 44
+WORK = """
+const [base, digest, nonce] = arguments;
+const call = async (method, path, body, token) => {
+  const headers = body ? {"Content-Type": "application/json"} : {};
+  if (token) headers["Authorization"] = `Bearer ${token}`;
+  const answer = await fetch(base + path, {method, headers, body: body && JSON.stringify(body)});
+  return answer.status === 204 ? {} : {status: answer.status, ...await answer.json()};
+};
+const session = await call("POST", "/v1/sessions", {method: "cpx"});
+const path = `/v1/sessions/${session.id}`;
+const auth = await call("POST", `${path}/auth-tokens`, {nonce}, session.token);
+const signed = await call("POST", `${path}/signatures`, {document_name: "cr.txt", digest}, session.token);
+return {session, auth, signed};
+"""
+# what a page can do without asking, each as "ok" or "error", as far as a script of the page is told
+TRIES = """
+const [base] = arguments;
+const told = (element, property, value) => new Promise(done => {
+  element.onload = () => done("ok");
+  element.onerror = () => done("error");
+  element[property] = value;
+  document.body.append(element);
+  setTimeout(() => done("silence"), 1500);
+});
+const fetched = options => fetch(base + "/v1/status", options).then(() => "ok", () => "error");
+const make = name => document.createElement(name);
+const sheet = make("link");
+sheet.rel = "stylesheet";
+const results = {
+  cors: fetched({}),
+  post: fetched({method: "POST", headers: {"Content-Type": "application/json"}, body: "{}"}),
+  opaque: fetched({mode: "no-cors"}),
+  opaque_post: fetched({mode: "no-cors", method: "POST", body: '{"method":"cpx"}'}),
+  image: told(make("img"), "src", base + "/v1/status"),
+  script: told(make("script"), "src", base + "/v1/status"),
+  sheet: told(sheet, "href", base + "/v1/status"),
+  events: new Promise(done => {
+    const source = new EventSource(base + "/v1/events");
+    source.onopen = () => done("ok");
+    source.onerror = () => { source.close(); done("error"); };
+  }),
+  socket: new Promise(done => {
+    const socket = new WebSocket(base.replace("http", "ws") + "/v1/events");
+    socket.onopen = () => done("ok");
+    socket.onerror = () => done("error");
+  }),
+};
+for (const name in results) results[name] = await results[name];
+return results;
+"""
+
+
+HELD: dict[Name, int] = {"chromium": 100, "firefox": 1}  # how many of 200 preconnects really come
+# headless Chromium answers its own question with no, Firefox leaves it open
+WITHOUT_PERMISSION: dict[Name, str] = {"chromium": "error", "firefox": "waiting"}
+
+
+def base(workstation: Workstation) -> str:
+    return workstation.daemon.url
+
+
+@contextmanager
+def page(browser: Browser, portal: Portal, host: str, *, permitted: bool = True) -> Iterator[Tab]:
+    """A page of this name; its person has let it reach this machine, or was not asked yet."""
+    browser.permit(portal.origin(host), "granted" if permitted else "prompt")
+    with browser.tab(portal.origin(host)) as tab:
+        yield tab
+
+
+def connections(port: int) -> int:
+    """How many connections to this port of loopback are established."""
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()]
+    return sum(line[2].endswith(f":{port:04X}") and line[3] == "01" for line in lines[1:])
+
+
+@contextmanager
+def spying() -> Iterator[tuple[str, list[bytes]]]:
+    """Listen on this machine; yield the address, and what was said to it."""
+    heard: list[bytes] = []
+
+    class Spy(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            heard.append(self.request.recv(4096))
+
+    with serving(Spy) as port:
+        yield f"http://127.0.0.1:{port}/", heard
+
+
+@contextmanager
+def rebinding(daemon: int) -> Iterator[int]:
+    """Serve a page; all that it asks of its own server goes to the daemon, byte for byte, as after rebinding.
+
+    A browser whose name server lies sends the daemon's own port; here that is put in its place.
+    """
+
+    class Rebound(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            said = self.request.recv(65536)
+            if said.startswith(b"GET / "):
+                self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<body>")
+                return
+            ours = f":{self.request.getsockname()[1]}\r\n".encode()
+            with socket.create_connection(("127.0.0.1", daemon)) as connection:
+                connection.sendall(said.replace(ours, f":{daemon}\r\n".encode()))
+                self.request.sendall(connection.recv(65536))
+
+    with serving(Rebound) as port:
+        yield port
+
+
+@contextmanager
+def serving(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
+    """Serve TCP on loopback, a thread for each connection; yield the port."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.socket.getsockname()[1]
+        server.shutdown()
+        thread.join(10)
+
+
+def rows(workstation: Workstation) -> list[str]:
+    return [
+        f"{row.entry.action} {row.entry.code or row.entry.outcome}"
+        for row in AuditReader(workstation.daemon.state / "audit").tail(50)
+    ]
+
+
+def test_a_page_in_the_list_logs_in_and_signs_and_a_program_with_its_origin_does_not(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    with page(browser, portal, "portal.test") as tab:
+        done = tab.run(WORK, base(workstation), DIGEST, NONCE)
+    assert (done["session"]["state"], done["auth"]["format"]) == ("active", "web-eid:1.0")
+    assert done["signed"]["status"] == 200
+    [pin, *_] = [shown for shown in reversed(workstation.pinentry.shown()) if shown.kind == "pin"]
+    assert portal.origin().removeprefix("https://") in pin.description
+
+    session, origin = done["session"], f"Origin: {portal.origin()}"
+    dialogs = len(workstation.pinentry.shown())
+    for request in (
+        ["-d", '{"method":"cpx"}', "-H", "Content-Type: application/json", "/v1/sessions"],
+        ["-H", f"Authorization: Bearer {session['token']}", f"/v1/sessions/{session['id']}"],
+    ):
+        *options, path = request
+        said = subprocess.run(
+            ["curl", "-s", "-H", origin, *options, base(workstation) + path], capture_output=True, check=True
+        )
+        assert b'"page.not_a_browser"' in said.stdout
+    assert len(workstation.pinentry.shown()) == dialogs
+    assert "page.call page.not_a_browser" in rows(workstation)
+
+
+def test_a_foreign_page_reaches_nothing_and_sees_what_it_sees_at_a_closed_port(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    before, dialogs = rows(workstation), len(workstation.pinentry.shown())
+    with socket.socket() as closed, page(browser, portal, "evil.test") as tab:
+        closed.bind(("127.0.0.1", 0))  # nobody listens
+        here = tab.run(TRIES, base(workstation))
+        nowhere = tab.run(TRIES, f"http://127.0.0.1:{closed.getsockname()[1]}")
+    assert here == nowhere == dict.fromkeys(here, "error")
+    assert (rows(workstation), len(workstation.pinentry.shown())) == (before, dialogs)
+
+
+def test_a_frame_without_an_origin_of_its_own_reaches_nothing_from_an_allowed_page(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    script = """
+    const frame = document.createElement("iframe");
+    frame.allow = "loopback-network";
+    frame.sandbox = "allow-scripts";
+    frame.srcdoc = `<script>fetch("${arguments[0]}/v1/status").then(() => "ok", () => "error")
+        .then(told => parent.postMessage(told, "*"))</script>`;
+    const told = new Promise(done => addEventListener("message", event => done(event.data)));
+    document.body.append(frame);
+    return await told;
+    """
+    with page(browser, portal, "portal.test") as tab:
+        assert tab.run("return (await fetch(arguments[0] + '/v1/status')).status", base(workstation)) == 200
+        assert tab.run(script, base(workstation)) == "error"
+
+
+def test_a_form_and_a_click_of_a_foreign_page_open_no_session(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    script = """
+    const form = document.createElement("form");
+    Object.assign(form, {method: "POST", enctype: "text/plain", action: arguments[0] + "/v1/sessions"});
+    form.innerHTML = `<input name='{"method":"cpx","x":"' value='"}'>`;
+    document.body.append(form);
+    setTimeout(() => form.submit(), 0);
+    """
+    dialogs = len(workstation.pinentry.shown())
+    with page(browser, portal, "evil.test") as tab:
+        tab.run(script, base(workstation))
+        eventually_here(lambda: tab.address == f"{base(workstation)}/v1/sessions")
+    assert len(workstation.pinentry.shown()) == dialogs
+
+
+def test_a_page_whose_name_was_bound_anew_to_this_machine_reaches_nothing(
+    browser: Browser, workstation: Workstation
+) -> None:
+    script = "const answer = await fetch(arguments[0]); return [answer.status, (await answer.json()).code]"
+    with rebinding(workstation.daemon.port) as port, browser.tab(f"http://rebind.test:{port}/") as tab:
+        for path in ("/v1/status", "/openapi.json", "/v1/cards"):
+            assert tab.run(script, path) == [403, "request.forbidden"]
+
+
+def test_two_hundred_preconnects_of_a_page_keep_no_program_out(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    lps = workstation.pair()
+    script = """
+    for (let number = 0; number < 200; number++) {
+      const link = document.createElement("link");
+      Object.assign(link, {rel: "preconnect", href: `http://h${number}.localhost:${arguments[0]}`});
+      document.head.append(link);
+    }
+    """
+    with page(browser, portal, "evil.test", permitted=False) as tab:  # nobody asks before a browser connects
+        tab.run(script, workstation.daemon.port)
+        eventually_here(lambda: connections(workstation.daemon.port) >= HELD[browser.name])
+        began = monotonic()
+        for _ in range(5):
+            assert workstation.local("/v1/status")["state"] == "ready"
+            expect(200, lps.call("GET", "/v1/cards"))
+            expect(200, workstation.lps().call("GET", "/v1/status"))  # a new connection
+        assert monotonic() - began < 5
+
+
+def test_an_allowed_page_may_use_the_relays_methods_and_soap_action(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    script = """
+    const options = {method: arguments[1], headers: {SOAPAction: "urn:x", "Content-Type": "application/soap+xml"}};
+    if (arguments[1] !== "HEAD") options.body = "<x/>";
+    const answer = await fetch(arguments[0] + "/v1/sessions/x/upstreams/dmp/y", options);
+    return arguments[1] === "HEAD" ? [answer.status, "session.unknown"] : [answer.status, (await answer.json()).code];
+    """
+    with page(browser, portal, "portal.test") as tab:
+        for method in ("POST", "PUT", "PATCH", "DELETE", "HEAD"):
+            assert tab.run(script, base(workstation), method) == [401, "session.unknown"], method
+
+
+def test_before_the_person_agrees_no_request_of_a_page_reaches_this_machine(browser: Browser, portal: Portal) -> None:
+    script = """
+    const asked = fetch(arguments[0]).then(() => "ok", () => "error");
+    return await Promise.race([asked, new Promise(done => setTimeout(() => done("waiting"), 1000))]);
+    """
+    with spying() as (address, heard):
+        with page(browser, portal, "portal.test", permitted=False) as tab:
+            assert tab.run(script, address) == WITHOUT_PERMISSION[browser.name]
+            assert b"".join(heard) == b""  # it may connect, and says nothing
+        with page(browser, portal, "portal.test") as tab:
+            tab.run("fetch(arguments[0]).catch(() => 0)", address)
+            eventually_here(lambda: f"Origin: {portal.origin()}".encode() in b"".join(heard))

@@ -1,0 +1,305 @@
+"""Debian's Chromium and Firefox, headless, driven by WebDriver BiDi: the same protocol for both.
+
+Firefox speaks it by itself, Chromium through Debian's chromedriver. The conversation is on a thread of its own, so that
+tests without an event loop use it. Pages are a ``Portal``'s: https, under the names of ``HOSTS``, and **public** for
+the browser as a real portal is: a page from loopback would be let through to loopback without a question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import IO, Any, ClassVar, Literal, TypeVar
+
+import aiohttp
+import pytest
+
+from tests.rig import nginx
+from tests.rig.ports import free_port
+
+T = TypeVar("T")
+Name = Literal["chromium", "firefox"]
+Permission = Literal["granted", "denied", "prompt"]
+
+NAMES: tuple[Name, ...] = ("chromium", "firefox")
+PROGRAMS: dict[Name, tuple[str, ...]] = {"chromium": ("chromium", "chromedriver"), "firefox": ("firefox-esr",)}
+LOOPBACK = "loopback-network"  # the permission to reach this machine, by its name in both browsers
+LIMIT = 30.0  # seconds, for a browser to start or to do one thing
+HOSTS = ("portal.test", "evil.test", "rebind.test")
+
+PREFERENCES: dict[str, str | int | bool] = {
+    "network.dns.localDomains": ",".join(HOSTS),
+    "network.http.speculative-parallel-limit": 200,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "app.update.enabled": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "browser.startup.page": 0,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "toolkit.telemetry.enabled": False,
+}
+
+
+def needs(name: Name) -> None:
+    """Skip the test where this browser is not installed."""
+    missing = [program for program in PROGRAMS[name] if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"no {' and no '.join(missing)} here: `make setup` installs it on Debian")
+
+
+class Portal:
+    """A web server over TLS for pages of any name, which have nothing on them but what a test puts there."""
+
+    def __init__(self, directory: Path) -> None:
+        pair = nginx.issued(directory, nginx.authority(directory), "portail", names=f"DNS:{',DNS:'.join(HOSTS)}")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), _Page)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self.port: int = self._server.server_port
+
+    def origin(self, host: str = "portal.test") -> str:
+        """Return the origin of its pages under this name."""
+        return f"https://{host}:{self.port}"
+
+    @contextmanager
+    def running(self) -> Iterator[Portal]:
+        """Serve inside the ``with``."""
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join(LIMIT)
+
+
+class _Page(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    content: ClassVar[bytes] = b"<!doctype html><meta charset=utf-8><title>SIMULATION</title><body>"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(self.content)))
+        self.end_headers()
+        self.wfile.write(self.content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class ScriptFailed(Exception):
+    """A page's script threw: its words."""
+
+
+@dataclass
+class Tab:
+    """One page, as its person and its scripts have it."""
+
+    browser: Browser
+    context: str
+
+    def open(self, address: str) -> None:
+        """Go there."""
+        self.browser.command("browsingContext.navigate", context=self.context, url=address, wait="complete")
+
+    @property
+    def address(self) -> str:
+        """Return where it is now."""
+        address: str = self.browser.command("browsingContext.getTree", root=self.context)["contexts"][0]["url"]
+        return address
+
+    def run(self, script: str, *arguments: str | int) -> Any:
+        """Run the body of an async function, ``arguments`` being its ``arguments``; return what it returns, as JSON."""
+        answer = self.browser.command(
+            "script.callFunction",
+            functionDeclaration=f"async function () {{ return JSON.stringify(await (async function () {{ {script} "
+            "}).apply(null, arguments)) ?? 'null' }",
+            arguments=[{"type": "number" if isinstance(each, int) else "string", "value": each} for each in arguments],
+            target={"context": self.context},
+            awaitPromise=True,
+            userActivation=True,
+        )
+        if answer["type"] != "success":
+            raise ScriptFailed(answer["exceptionDetails"]["text"])
+        return json.loads(answer["result"]["value"])
+
+    def close(self) -> None:
+        """Close it."""
+        self.browser.command("browsingContext.close", context=self.context)
+
+
+class Browser:
+    """One running browser with a profile of its own."""
+
+    def __init__(self, name: Name, send: Callable[[str, dict[str, object]], Any]) -> None:
+        self.name = name
+        self._send = send
+
+    def command(self, method: str, **parameters: object) -> Any:
+        """Have it do one thing of WebDriver BiDi; return the result."""
+        return self._send(method, parameters)
+
+    def permit(self, origin: str, state: Permission = "granted") -> None:
+        """Answer, as its person, whether pages of this origin may reach this machine."""
+        self.command("permissions.setPermission", descriptor={"name": LOOPBACK}, state=state, origin=origin)
+
+    @contextmanager
+    def tab(self, address: str) -> Iterator[Tab]:
+        """Open a page in a tab inside the ``with``."""
+        tab = Tab(self, self.command("browsingContext.create", type="tab")["context"])
+        try:
+            tab.open(address)
+            yield tab
+        finally:
+            tab.close()
+
+
+@contextmanager
+def running(name: Name, portal: Portal, directory: Path) -> Iterator[Browser]:
+    """Run a browser inside the ``with``; ``portal`` is public for it, and all names of ``HOSTS`` are this machine."""
+    needs(name)
+    home = directory / name
+    home.mkdir()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def wait_for(work: Coroutine[None, None, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(LIMIT + 5)
+
+    start = _start_chromium if name == "chromium" else _start_firefox
+    process, address = start(home, portal.port)
+    talk = _Talk()
+    try:
+        wait_for(talk.connect(address, _wanted(home, portal.port) if name == "chromium" else None))
+        yield Browser(name, lambda method, parameters: wait_for(talk.command(method, parameters)))
+    finally:
+        wait_for(talk.close())
+        process.terminate()
+        process.wait(LIMIT)
+        for output in (process.stdout, process.stderr):
+            if output is not None:
+                output.close()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(LIMIT)
+        loop.close()
+
+
+class _Talk:
+    """The conversation with one browser over a WebSocket."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+
+    async def connect(self, address: str, chromium: dict[str, object] | None) -> None:
+        """Begin a session; for Chromium, chromedriver at this address starts the browser with these capabilities."""
+        self._http = aiohttp.ClientSession()
+        self._driven = ""
+        async with asyncio.timeout(LIMIT):
+            if chromium is not None:
+                body = {
+                    "capabilities": {"alwaysMatch": {"webSocketUrl": True, "acceptInsecureCerts": True, **chromium}}
+                }
+                async with self._http.post(f"{address}/session", json=body) as answer:
+                    made = (await answer.json())["value"]
+                self._driven, address = f"{address}/session/{made['sessionId']}", made["capabilities"]["webSocketUrl"]
+            self._socket = await self._http.ws_connect(address, max_msg_size=0)
+            self._listening = asyncio.ensure_future(self._listen())
+            if chromium is None:
+                await self.command("session.new", {"capabilities": {"alwaysMatch": {"acceptInsecureCerts": True}}})
+
+    async def command(self, method: str, parameters: dict[str, object]) -> Any:
+        """Send one command and wait for its result. Raises AssertionError with the browser's words."""
+        self._number += 1
+        number, answer = self._number, asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        async with asyncio.timeout(LIMIT):
+            await self._socket.send_json({"id": number, "method": method, "params": parameters})
+            told = await answer
+        assert told["type"] == "success", f"{method}: {told.get('error')}: {told.get('message')}"
+        return told["result"]
+
+    async def close(self) -> None:
+        """End the session, and with it the browser."""
+        if self._driven:
+            async with self._http.delete(self._driven):
+                pass
+        self._listening.cancel()
+        await self._socket.close()
+        await self._http.close()
+
+    async def _listen(self) -> None:
+        async for message in self._socket:
+            told = message.json()
+            if told.get("id") in self._answers:
+                self._answers.pop(told["id"]).set_result(told)
+
+
+def _start_firefox(home: Path, port: int) -> tuple[subprocess.Popen[str], str]:
+    preferences = {**PREFERENCES, "network.lna.address_space.public.override": f"127.0.0.1:{port}"}
+    lines = (f"user_pref({_quoted(name)}, {_quoted(value)});\n" for name, value in preferences.items())
+    (home / "user.js").write_text("".join(lines))
+    command = ["firefox-esr", "--headless", "--no-remote", "--profile", str(home), "--remote-debugging-port", "0"]
+    process = _started(command, home, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    return process, _found(process.stderr, r"WebDriver BiDi listening on (ws://\S+)") + "/session"
+
+
+def _quoted(value: str | int | bool) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
+
+def _start_chromium(home: Path, _port: int) -> tuple[subprocess.Popen[str], str]:
+    process = _started(["chromedriver", "--port=0"], home, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    return process, "http://127.0.0.1:" + _found(process.stdout, r"started successfully on port (\d+)")
+
+
+def _wanted(home: Path, port: int) -> dict[str, object]:
+    arguments = [
+        "--headless",
+        f"--user-data-dir={home}/profile",
+        f"--host-resolver-rules={','.join(f'MAP {host} 127.0.0.1' for host in HOSTS)}",
+        f"--ip-address-space-overrides=127.0.0.1:{port}=public",
+        "--disable-background-networking",
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),
+    ]
+    return {"goog:chromeOptions": {"binary": shutil.which("chromium"), "args": arguments}}
+
+
+def _started(
+    command: list[str], home: Path, *, stdout: int = subprocess.DEVNULL, stderr: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
+    around = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_CACHE_HOME": str(home)}
+    return subprocess.Popen(command, env=around, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True)
+
+
+def _found(output: IO[str], pattern: str) -> str:
+    """Return what a program says of where it listens; what it says later is read and dropped."""
+    for line in output:
+        if match := re.search(pattern, line):
+            threading.Thread(target=_drain, args=[output], daemon=True).start()
+            return match[1]
+    raise AssertionError("it ended before it listened")
+
+
+def _drain(output: IO[str]) -> None:
+    with contextlib.suppress(ValueError, OSError):  # closed meanwhile
+        while output.read(4096):
+            pass
