@@ -44,6 +44,14 @@ def hsm(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
     return hsm
 
 
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
+    """A professional's token."""
+    hsm = SoftHsm(tmp_path_factory.mktemp("person"))
+    hsm.token("SIMULATION", ec=True, subject=organisation.PERSON)
+    return hsm
+
+
 @contextmanager
 def everything(directory: Path, hsm: SoftHsm, hold: float = 0.5) -> Iterator[Workstation]:
     files = directory / "organisation"
@@ -70,8 +78,8 @@ def accepted(signed: Json, algorithm: str, directory: Path) -> bool:
     return verifies(directory, certificate, value, DOCUMENT, pss=algorithm == "PS256")
 
 
-def test_all_are_listed_and_each_signs(tmp_path: Path, hsm: SoftHsm) -> None:
-    with everything(tmp_path, hsm) as station:
+def test_all_are_listed_and_each_signs(tmp_path: Path, person: SoftHsm) -> None:
+    with everything(tmp_path, person) as station:
         listed = User(tmp_path, station.daemon).run("cards", "--json").rows("cards")
         cards = {str(card["kind"]): str(card["id"]) for card in listed}
         assert set(cards) == {"cps3", "cps4", "pkcs11", "pkcs12"}
@@ -92,10 +100,10 @@ def test_all_are_listed_and_each_signs(tmp_path: Path, hsm: SoftHsm) -> None:
 
 @pytest.mark.parametrize(("hold", "costs"), [(5, 1), (0, 0)], ids=["in a login that stands", "between two logins"])
 def test_a_module_killed_under_a_session_costs_at_most_one_request(
-    tmp_path: Path, hsm: SoftHsm, hold: float, costs: int
+    tmp_path: Path, person: SoftHsm, hold: float, costs: int
 ) -> None:
     """A login ends with its process: a request in that login fails, any other has its own from the new process."""
-    with everything(tmp_path, hsm, hold) as station:
+    with everything(tmp_path, person, hold) as station:
         killed = module_process(station)
         token = next(str(card["id"]) for card in station.cards() if card["kind"] == "pkcs11")
         lps = station.pair()
@@ -153,9 +161,8 @@ def test_a_token_without_a_key_for_a_session_says_so_before_the_pin(tmp_path: Pa
     keys = SoftHsm(tmp_path / "hsm")
     keys.holding("P-384", *made_p384(tmp_path))
     keys.token("CONTACTLESS", ec=True, objects="Certificat Technique CPS")
-    station = Workstation(
-        tmp_path, extra=f'\n[drivers.pkcs11]\nmodules = ["{keys.module}"]\n', environment=keys.environment
-    )
+    extra = f'\n[drivers.pkcs11]\nmodules = ["{keys.module}"]\nfiles = ["{keys.directory}"]\n'
+    station = Workstation(tmp_path, extra=extra, environment=keys.environment)
     with station.running():
         cards = {str(card["reader"]): card["id"] for card in station.wait_for_cards(2)}
         lps = station.pair()

@@ -45,15 +45,22 @@ class SoftHsm:
         configuration.write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
         return {"SOFTHSM2_CONF": str(configuration)}
 
-    def token(self, label: str, *, ec: bool = False, objects: str = "{} SIMULATION") -> organisation.Organisation:
+    def token(
+        self,
+        label: str,
+        *,
+        ec: bool = False,
+        objects: str = "{} SIMULATION",
+        subject: str = organisation.SUBJECT,
+    ) -> organisation.Organisation:
         """A new token with a key and a certificate for each purpose; gives the files with the certificates.
 
-        ``objects`` is what those are called, the purpose filled in.
+        ``objects`` is what those are called, the purpose filled in; ``subject`` whose they are.
         """
         self._run("softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", OFFICER)
         place = self.directory / label
         place.mkdir()
-        files = organisation.make(place, ec=ec)
+        files = organisation.make(place, ec=ec, subject=subject)
         self._fill(label, files, objects)
         return files
 
