@@ -110,7 +110,15 @@ class _Line:
             self.show(_(before, language) if before else self._sentence)
         elif event.type == "prompt.waiting":
             self._until = None
-            self.show(_("Another dialog is open for you; this one comes after it.", language))
+            ahead = event.data.get("ahead")
+            self.show(
+                _.plural(
+                    "Another dialog is open for you; this one comes after it.",
+                    "{number} other dialogs are for you first; this one comes after them.",
+                    ahead if isinstance(ahead, int) else 1,
+                    language,
+                )
+            )
         elif event.type == "prompt.closed":
             self._until = None
             self.show("")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import socket
 import stat
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -192,21 +195,37 @@ def test_the_secret_of_one_daemon_is_not_shown_to_another(professional: User) ->
     assert client["client_secret"].encode() not in heard
 
 
-def test_who_watches_sees_the_time_left(user: User, station: Station) -> None:
-    user.ok("login")
-    station.pinentry.answer("hang")
+@contextmanager
+def watched(user: User, *command: str) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[str], None]]]:
+    """Run a command on a terminal; yield it, and what waits until a text has come."""
     terminal, slave = pty.openpty()
     with subprocess.Popen(
-        user.command("login"), env=user.environment, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave
+        user.command(*command), env=user.environment, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave
     ) as process:
         os.close(slave)
         seen = ""
-        while " s left)" not in seen:
-            seen += os.read(terminal, 1024).decode()
-        process.send_signal(2)
+
+        def wait_for(text: str) -> None:
+            nonlocal seen
+            while text not in seen:
+                seen += os.read(terminal, 1024).decode()
+
+        yield process, wait_for
+        process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
     os.close(terminal)
-    assert "PIN" in seen
+
+
+def test_who_watches_sees_the_time_left_and_the_dialogs_that_come_before(user: User, station: Station) -> None:
+    user.ok("login")
+    station.pinentry.answer("hang", "hang")
+    with ExitStack() as second:
+        with watched(user, "login") as (_, told):
+            told("PIN")
+            told(" s left)")
+            _, told_too = second.enter_context(watched(user, "login"))
+            told_too("this one comes after it.")
+        told_too(" s left)")  # the first one was given up
 
 
 def opened(user: User) -> object:
