@@ -5,8 +5,10 @@ and abstract sockets inside (landlock(7)). A seccomp filter, made by libseccomp,
 other processes, keys, networks, namespaces (seccomp(2)). Limits on open files stand beside them. What the process has
 open when it enters stays open.
 
-Landlock does not speak about Unix sockets with a path: a process with ``local_sockets`` may connect to each whose file
-its user may write. The API refuses its own children besides (``cardd.system.peer``).
+Landlock does not speak about Unix sockets with a path, and a filter sees an address's length but not its bytes. So a
+process may connect to the one socket that is named by an open descriptor of its own: no other path is as short, it gets
+no further descriptor of that kind, and it changes no directory. The API refuses its own children besides
+(``cardd.system.peer``).
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ NOT_EQUAL, EQUAL, MASKED_EQUAL = 1, 4, 7
 LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
 ITSELF = "/proc/self"
 TIME_ZONES = ("/etc/localtime", "/usr/share/zoneinfo")
+ELSEWHERE = "/usr/lib"  # no socket's path is short from here
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 
@@ -73,13 +76,14 @@ class Sandbox:
     """What a process needs; it gets nothing else. ``calls`` are all the system calls that it may make.
 
     Without them it may make every call but those by which it would reach other programs, processes, keys or networks.
+    ``address`` is that of the one local socket that it may connect to, as ``own_address`` makes it.
     """
 
     reads: Sequence[str | Path]
     writes: Sequence[str | Path] = ()
     calls: Sequence[str] = ()
     files_max: int = 64
-    local_sockets: bool = False
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +113,19 @@ def enter(sandbox: Sandbox, confinement: Confinement) -> None:
         return
     files_max = min(sandbox.files_max, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
+    os.chdir(ELSEWHERE)
     missing = [*_limit_files(sandbox), *_limit_calls(sandbox)]
     if missing:
         print(f"cardd: a process has no whole sandbox: {', '.join(missing)}", file=sys.stderr, flush=True)  # noqa: T201
         if confinement is Confinement.REQUIRED:
             os._exit(UNCONFINED)
+
+
+def own_address(descriptor: int) -> str:
+    """Return a short address for the socket behind this descriptor, which is closed: its number may have been long."""
+    lowest = os.dup(descriptor)
+    os.close(descriptor)
+    return f"/proc/self/fd/{lowest}"
 
 
 def python_files() -> tuple[str, ...]:
@@ -190,8 +202,12 @@ def _allow(ruleset: int, path: str | Path, rights: int) -> None:
 # --- system calls: seccomp ---
 
 CLONE_THREAD = 0x00010000
-SAY_TO_TERMINAL, PASTE_TO_TERMINAL = 0x5412, 0x541C  # TIOCSTI, TIOCLINUX
-IOCTLS = (0x5401, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
+FAMILY = 2  # bytes before the path in sockaddr_un; libpcsclite counts the zero after it
+KINDS = 0xF  # of a socket's type, which has flags too
+REFUSED_IOCTLS = (0x5412, 0x541C, 0x8901, 0x8902)  # TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP
+SIGNALLING = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: a file has the kernel send signals
+ALLOWED_IOCTLS = (0x5401, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
+ALLOWED_FCNTLS = (0, 1, 2, 3, 4, 1030)  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC
 WHOLE = 0xFFFFFFFF  # what the kernel looks at of an int
 
 # what a process never needs that signs or reads: it could reach another one by it, or the kernel
@@ -204,26 +220,30 @@ REFUSED = (
     *("mount", "umount2", "mount_setattr", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick"),
     *("init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff"),
     *("acct", "quotactl", "syslog", "iopl", "ioperm", "vhangup", "lookup_dcookie", "nfsservctl", "clock_settime"),
-    *("settimeofday", "adjtimex", "clock_adjtime", "sethostname", "setdomainname", "listen", "accept", "accept4"),
+    *(
+        "settimeofday",
+        "adjtimex",
+        "clock_adjtime",
+        "sethostname",
+        "setdomainname",
+        "listen",
+        "accept",
+        "accept4",
+        "bind",
+    ),
+    # what Landlock leaves alone of files that may not be opened
+    *("chmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchownat", "utime", "utimes", "utimensat", "futimesat"),
+    *("setxattr", "lsetxattr", "setxattrat", "removexattr", "lremovexattr", "removexattrat", "truncate"),
+    *("inotify_add_watch", "chdir", "fchdir"),
+    # other processes of the same user are slowed down by these
+    *("setpriority", "ioprio_set", "sched_setscheduler", "sched_setparam", "sched_setattr", "sched_setaffinity"),
 )
 
 # what Python does that reads and computes, on one thread, with what it has open and what it may open
 OF_PYTHON = (
     *("read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev", "pwritev2", "lseek"),
-    *(
-        "open",
-        "openat",
-        "openat2",
-        "close",
-        "close_range",
-        "dup",
-        "dup2",
-        "dup3",
-        "fcntl",
-        "pipe",
-        "pipe2",
-        "ftruncate",
-    ),
+    *("close", "close_range", "dup", "dup2", "dup3", "pipe"),
+    *("pipe2", "ftruncate"),
     *("stat", "lstat", "fstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2"),
     *("readlink", "readlinkat", "getcwd", "getdents", "getdents64", "fadvise64", "fallocate", "fsync", "fdatasync"),
     *("mmap", "munmap", "mremap", "mprotect", "madvise", "msync", "mlock", "munlock", "brk", "memfd_create"),
@@ -247,12 +267,16 @@ def _calls_refused(sandbox: Sandbox) -> Iterable[Call]:
     yield Call("clone", 0, MASKED_EQUAL, 0, CLONE_THREAD)  # another process
     yield Call("clone3", error=errno.ENOSYS)  # its flags cannot be seen: the C library takes clone then
     yield Call("prctl", 0, EQUAL, SET_DEATH_SIGNAL)
-    yield Call("ioctl", 1, MASKED_EQUAL, SAY_TO_TERMINAL, WHOLE)
-    yield Call("ioctl", 1, MASKED_EQUAL, PASTE_TO_TERMINAL, WHOLE)
-    if sandbox.local_sockets:
-        yield Call("socket", 0, NOT_EQUAL, socket.AF_UNIX, error=errno.EAFNOSUPPORT)
-    else:
-        yield from map(Call, ("socket", "connect", "bind"))
+    yield from (Call("ioctl", 1, MASKED_EQUAL, request, WHOLE) for request in REFUSED_IOCTLS)
+    yield from (Call("fcntl", 1, MASKED_EQUAL, command, WHOLE) for command in SIGNALLING)
+    # an open file that is only a name leads to what may not be opened
+    yield Call("open", 1, MASKED_EQUAL, os.O_PATH, os.O_PATH)
+    yield Call("openat", 2, MASKED_EQUAL, os.O_PATH, os.O_PATH)
+    yield Call("openat2", error=errno.ENOSYS)
+    yield Call("socket", 0, NOT_EQUAL, socket.AF_UNIX, error=errno.EAFNOSUPPORT)
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):  # these are spoken to without a connection
+        yield Call("socket", 1, MASKED_EQUAL, kind, KINDS)
+    yield Call("connect", 2, NOT_EQUAL, FAMILY + len(sandbox.address) + 1 if sandbox.address else 0)
 
 
 def _calls_of_itself() -> Iterable[Call]:
@@ -261,8 +285,10 @@ def _calls_of_itself() -> Iterable[Call]:
     yield Call("kill", 0, EQUAL, own)
     yield Call("tgkill", 0, EQUAL, own)
     yield Call("prlimit64", 0, EQUAL, 0)
-    for request in IOCTLS:
-        yield Call("ioctl", 1, MASKED_EQUAL, request, WHOLE)
+    yield Call("open", 1, MASKED_EQUAL, 0, os.O_PATH)
+    yield Call("openat", 2, MASKED_EQUAL, 0, os.O_PATH)
+    yield from (Call("ioctl", 1, MASKED_EQUAL, request, WHOLE) for request in ALLOWED_IOCTLS)
+    yield from (Call("fcntl", 1, MASKED_EQUAL, command, WHOLE) for command in ALLOWED_FCNTLS)
 
 
 class _Comparison(ctypes.Structure):

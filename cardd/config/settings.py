@@ -207,8 +207,8 @@ class Pkcs11(Section, frozen=True):
         tuple[Word, ...],
         Meta(
             description=N_(
-                "Those of the modules that run without a sandbox, for they start programs or ask a network;"
-                " named as in modules."
+                "Those of the modules that run without a sandbox, for they start programs, ask a network or speak to a"
+                " service of their own; named as in modules."
             )
         ),
     ] = ()

@@ -28,7 +28,12 @@ class Desk:
     def start(self) -> None:
         """Listen, and know nobody yet."""
         self.refused: list[RefusedAgent] = []
-        self.agents = AgentServer(greeting_timeout=GREETING_TIMEOUT, on_refused=self.refused.append)
+        self.children: set[int] = set()
+        self.agents = AgentServer(
+            greeting_timeout=GREETING_TIMEOUT,
+            on_refused=self.refused.append,
+            is_our_child=self.children.__contains__,
+        )
         self.dialogs = Dialogs(program=self._pinentry, timeout=20, agents=self.agents)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.path))

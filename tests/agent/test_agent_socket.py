@@ -147,6 +147,14 @@ async def test_a_stranger_is_sent_away_and_never_asked(desk: Desk, says: bytes) 
     await stranger.leave()
 
 
+async def test_a_process_that_the_daemon_started_is_nobodys_agent(desk: Desk) -> None:
+    desk.children.add(os.getpid())
+    visitor = Visitor(desk.path)
+    await visitor.come(GREETING)
+    await visitor.is_sent_away()
+    assert desk.agents.waiting(US) == 0
+
+
 async def test_an_agent_that_speaks_before_it_is_asked_is_sent_away(desk: Desk) -> None:
     hasty = Visitor(desk.path)
     await hasty.come(GREETING)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cardd.model import Peer
-from cardd.system.peer import End, end_of, owner_in_proc, owner_of, peer_of, program_of
+from cardd.system.peer import End, end_of, outer_peer_of, owner_in_proc, owner_of, peer_of, program_of
 from tests.rig import other_user
 from tests.rig.waiting import eventually_here
 
@@ -82,6 +82,18 @@ def test_a_tcp_peer_of_our_own_is_known_by_user_process_and_program(listener: so
 def test_a_unix_peer_of_our_own_is_known_by_user_process_and_program(unix_listener: socket.socket) -> None:
     with connected(unix_listener) as (accepted, pid):
         assert peer_of(accepted) == Peer(os.geteuid(), pid, str(Path(sys.executable).resolve()))
+
+
+def test_a_process_that_this_one_started_is_nobody(listener: socket.socket, unix_listener: socket.socket) -> None:
+    for server in (listener, unix_listener):
+        with connected(server) as (accepted, _):
+            assert outer_peer_of(accepted) is None
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(unix_listener.getsockname())
+        with unix_listener.accept()[0] as accepted:
+            ourselves = outer_peer_of(accepted)
+            assert ourselves
+            assert ourselves.pid == os.getpid()
 
 
 @other_user.needs_root

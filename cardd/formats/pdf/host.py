@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 IDLE = 60.0  # seconds
 KEPT_MAX = 128 * 1024 * 1024  # bytes; about twice what the libraries and a small document want
+FILE_MAX = 1024 * 1024 * 1024  # bytes; twice what a session may hold
 PROCESSOR_MAX = 60  # seconds for one document: the daemon gives up earlier, this holds when it is gone
 SET_DUMPABLE = 4  # prctl(2)
 SANDBOX = Sandbox(reads=python_files(), calls=OF_PYTHON)
@@ -123,6 +124,7 @@ def _harden(memory: int) -> None:
     ctypes.CDLL(None).prctl(SET_DUMPABLE, 0, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX, FILE_MAX))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

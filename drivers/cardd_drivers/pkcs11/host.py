@@ -27,7 +27,7 @@ from msgspec.structs import replace
 from pkcs11 import lib
 from pkcs11.exceptions import PKCS11Error
 
-from cardd.sandbox import Confinement, Sandbox, enter, python_files
+from cardd.sandbox import Confinement, Sandbox, enter, own_address, python_files
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.cryptoki import Cryptoki, Refused
 from cardd_drivers.pkcs11.tokens import Module, Tokens, code_of
@@ -53,6 +53,7 @@ SET_DEATH_SIGNAL, SET_DUMPABLE = 1, 4  # prctl(2)
 # gives it no more, so that it fails before the workstation does
 MEMORY_MAX, MEMORY_END = 256 * 1024 * 1024, 2 * 1024 * 1024 * 1024
 FILES_MAX = 256
+SOCKET_NAME = "PCSCLITE_CSOCK_NAME"  # where libpcsclite finds the daemon's gate, an inherited descriptor
 SYSTEM = ("/usr", "/etc", "/opt", "/sys/devices/system", "/sys/bus/usb", "/sys/class")
 UNSUPPORTED = 0x54  # CKR_FUNCTION_NOT_SUPPORTED
 AT_ONCE = 1.0  # seconds
@@ -62,6 +63,8 @@ DEAF = 4  # exit status
 def main(link: int, events: int, path: str, confinement: Confinement, files: Sequence[str]) -> None:
     """Serve until the daemon leaves."""
     _harden()
+    if inherited := os.environ.get(SOCKET_NAME, ""):
+        os.environ[SOCKET_NAME] = own_address(int(inherited.rpartition("/")[2]))
     enter(sandbox_of(path, files), confinement)
     tokens = _loaded(path)
     telling = socket.socket(fileno=events)
@@ -76,7 +79,7 @@ def main(link: int, events: int, path: str, confinement: Confinement, files: Seq
 def sandbox_of(path: str, files: Sequence[str]) -> Sandbox:
     """Return what a module needs that speaks to pcscd and has its files where packages and installers put them."""
     reads: Sequence[str | Path] = (*python_files(), *SYSTEM, Path(path).resolve().parent)
-    return Sandbox(reads, files, files_max=FILES_MAX, local_sockets=True)
+    return Sandbox(reads, files, files_max=FILES_MAX, address=os.environ.get(SOCKET_NAME, ""))
 
 
 def _loaded(path: str) -> Tokens:
