@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +47,8 @@ for line in sys.stdin:
         case "send":
             code, data = scard.SCardTransmit(card, scard.SCARD_PROTOCOL_T0, list(bytes.fromhex(words[0])))
             answer = (code & 0xFFFFFFFF, bytes(data[-2:]).hex())
+        case "disconnect":
+            answer = (scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD) & 0xFFFFFFFF,)
         case "begin":
             answer = (scard.SCardBeginTransaction(card) & 0xFFFFFFFF,)
         case "end":
@@ -155,6 +157,28 @@ def test_all_that_is_done_in_a_claim_is_one_transaction_and_ends_with_a_reset(pc
         assert program("send", EMPTY_VERIFY) == ["0", "63c3"]
 
 
+def test_a_connection_that_is_dropped_in_a_claim_leaves_the_card_to_nobody(pcscd: Pcscd, gate: Gate) -> None:
+    reader = pcscd.reader_names[0]
+    shown(gate, reader)
+    with inserted(simulated_card(), pcscd), behind(gate) as program, ThreadPoolExecutor() as threads:
+        program("connect", reader, SHARED)
+        gate.claim(reader)
+        assert program("send", VERIFY) == ["0", "9000"]
+        assert program("disconnect") == ["0"]
+        other = threads.submit(subprocess.run, command("reset", reader), cwd=ROOT, check=True, timeout=20)
+        time.sleep(0.5)  # it waits for its turn
+        assert program("connect", reader, SHARED) == ["0"]
+        assert program("send", EMPTY_VERIFY) == ["0", "9000"]
+        assert not other.done()
+        assert program("disconnect") == ["0"]
+        gate.release(reader, reset=True)
+        other.result()
+        assert program("connect", reader, SHARED) == ["0"]
+        assert program("send", EMPTY_VERIFY) == ["0", "63c3"]
+        with holding(pcscd, reader):
+            pass
+
+
 def test_a_claim_without_a_login_ends_without_a_reset(pcscd: Pcscd, gate: Gate) -> None:
     reader = pcscd.reader_names[0]
     shown(gate, reader)
@@ -202,15 +226,16 @@ def test_a_program_that_is_killed_leaves_no_login(pcscd: Pcscd, gate: Gate) -> N
 
 
 @contextmanager
-def pretended(directory: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> Iterator[None]:
-    """A pcscd that says this first, and then sends back what it is sent."""
+def answering(directory: Path, monkeypatch: pytest.MonkeyPatch, answers: Sequence[bytes]) -> Iterator[None]:
+    """A pcscd that answers each message with one of these, and then sends back what it is sent."""
     path = directory / "pretended"
 
     def serve() -> None:
         client, _ = listener.accept()
         with client:
-            client.recv(64)
-            client.sendall(answer)
+            for answer in answers:
+                client.recv(64)
+                client.sendall(answer)
             while data := client.recv(4096):
                 client.sendall(data)
 
@@ -237,7 +262,7 @@ def agreeing(minor: int) -> bytes:
 
 def test_a_protocol_of_the_future_passes_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(lambda: None)
-    with pretended(tmp_path, monkeypatch, struct.pack("=iiI", 4, 9, 0)), entered(gate) as client:
+    with answering(tmp_path, monkeypatch, [struct.pack("=iiI", 4, 9, 0)]), entered(gate) as client:
         client.sendall(agreeing(9))
         assert client.recv(64) == struct.pack("=iiI", 4, 9, 0)
         client.sendall(b"whatever it says")
@@ -266,3 +291,23 @@ def test_a_process_that_says_what_cannot_be_is_hung_up_on(
         assert client.recv(64) == b""
     with behind(gate) as program:
         assert program("look", pcscd.reader_names[0], 0) == ["0", "0", "0"], "others are served"
+
+
+def state(name: str, flags: int) -> bytes:
+    return context.STATE.pack(name.encode(), 1, flags, 0, b"\x3b\x00", 2, 1)
+
+
+def test_readers_without_a_fixed_number_are_shown_as_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protocol 4:6 tells first how many readers there are."""
+    answers = [struct.pack("=iiI", 4, 6, 0), struct.pack("=i", 2), state("left", 4) + state("ours", 4)]
+    gate = Gate(lambda: None)
+    shown(gate, "left")
+    with answering(tmp_path, monkeypatch, answers), entered(gate) as client:
+        client.sendall(agreeing(6))
+        assert client.recv(64) == answers[0]
+        client.sendall(struct.pack("=II", 0, context.Command.STATES_SIZE))
+        assert client.recv(64) == answers[1]
+        client.sendall(struct.pack("=II", 0, context.Command.STATES_ARRAY))
+        told = client.recv(4096)
+        assert told == state("left", 4) + context.STATE.pack(b"ours", 0, context.ABSENT, 0, b"", 0, 0)
+    gate.close()

@@ -13,6 +13,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,15 @@ class Command(IntEnum):
     STATES_ARRAY = 0x17
 
 
+@dataclass(slots=True)
+class Connected:
+    """One connection to a card; ``answer`` is what the module was told of it. A dropped one waits to be taken again."""
+
+    reader: str
+    answer: bytes
+    is_dropped: bool = False
+
+
 class Ended(Exception):
     """One of the two has left, or says what cannot be."""
 
@@ -86,7 +96,7 @@ class Context:
         self._is_known = True
         self._is_dropped = False
         self._busy_since: dict[int, float] = {}
-        self._handles: dict[int, str] = {}
+        self._handles: dict[int, Connected] = {}
         self._kept: set[int] = set()
 
     def run(self) -> None:
@@ -117,18 +127,18 @@ class Context:
 
     def handles_of(self, reader: str) -> list[int]:
         """Return the handles on this reader."""
-        return [handle for handle, name in self._handles.items() if name == reader]
+        return [handle for handle, connected in self._handles.items() if connected.reader == reader]
 
     def kept_of(self, reader: str) -> list[int]:
         """Return the handles on this reader whose transactions are kept open."""
-        return [handle for handle in self._kept if self._handles.get(handle) == reader]
+        return [handle for handle in self._kept if self._reader_of(handle) == reader]
 
     def begin(self, handle: int) -> int:
         """Begin a transaction to keep; return PC/SC's code."""
         if handle in self._kept:
             return OK
         self._wake()
-        reader = self._handles.get(handle, "")
+        reader = self._reader_of(handle)
         self._gate.end_kept(reader, LEAVE, but=handle)
         answer = self._ask(Command.BEGIN, TRANSACTION_BEGIN.pack(handle, OK), TRANSACTION_BEGIN.size)
         code: int = TRANSACTION_BEGIN.unpack(answer)[1]
@@ -137,11 +147,14 @@ class Context:
         return code
 
     def end(self, handle: int, disposition: int) -> int:
-        """End a transaction; return PC/SC's code."""
+        """End a transaction, and a connection that the module has dropped in it; return PC/SC's code."""
         self._wake()
         self._kept.discard(handle)
         answer = self._ask(Command.END, TRANSACTION_END.pack(handle, disposition, OK), TRANSACTION_END.size)
         code: int = TRANSACTION_END.unpack(answer)[2]
+        if handle in self._handles and self._handles[handle].is_dropped:
+            del self._handles[handle]
+            self._ask(Command.DISCONNECT, TRANSACTION_END.pack(handle, LEAVE, OK), TRANSACTION_END.size)
         return code
 
     def nudge(self) -> None:
@@ -223,10 +236,15 @@ class Context:
         if asked[2] != DIRECT and reader not in self._gate.shown:
             self._client.sendall(CONNECT.pack(*asked, NO_CARD))
             return
+        for connected in self._handles.values():
+            if connected.is_dropped and connected.reader == reader:
+                connected.is_dropped = False
+                self._client.sendall(connected.answer)
+                return
         answer = self._ask(Command.CONNECT, body, CONNECT.size)
         told = CONNECT.unpack(answer)
         if told[6] == OK:
-            self._handles[told[4]] = reader
+            self._handles[told[4]] = Connected(reader, answer)
         self._client.sendall(answer)
 
     def _reconnect(self, command: int, body: bytes) -> None:
@@ -237,8 +255,13 @@ class Context:
             self._relay(command, body)
 
     def _disconnect(self, command: int, body: bytes) -> None:
+        """Drop a connection; with a transaction that is kept open it stays for the module's next one."""
+        handle, disposition, _ = TRANSACTION_END.unpack(body)
+        if handle in self._kept and disposition == LEAVE:
+            self._handles[handle].is_dropped = True
+            self._client.sendall(body)
+            return
         self._relay(command, body)
-        handle = TRANSACTION_END.unpack(body)[0]
         self._handles.pop(handle, None)
         self._kept.discard(handle)
 
@@ -258,7 +281,7 @@ class Context:
             if time.monotonic() - self._busy_since.setdefault(handle, time.monotonic()) < BUSY_LIMIT:
                 return code
             code = TIMEOUT
-            self._gate.given_up = self._handles.get(handle, "")
+            self._gate.given_up = self._reader_of(handle)
         self._busy_since.pop(handle, None)
         return code
 
@@ -277,7 +300,7 @@ class Context:
             raise Ended
         data = _exactly(self._client, size)
         code = NO_CARD if form is TRANSMIT and self._is_hidden(handle) else OK
-        if code == OK and self._gate.is_claimed(self._handles.get(handle, "")):
+        if code == OK and self._gate.is_claimed(self._reader_of(handle)):
             while (code := self._begin(handle)) == SHARING_VIOLATION:
                 time.sleep(BUSY_PAUSE)
         if code != OK:
@@ -327,7 +350,10 @@ class Context:
         return STATE.pack(name, 0, ABSENT, 0, b"", 0, 0)
 
     def _is_hidden(self, handle: int) -> bool:
-        return handle in self._handles and self._handles[handle] not in self._gate.shown
+        return handle in self._handles and self._reader_of(handle) not in self._gate.shown
+
+    def _reader_of(self, handle: int) -> str:
+        return self._handles[handle].reader if handle in self._handles else ""
 
     def _relay(self, command: int, body: bytes) -> None:
         self._client.sendall(self._ask(command, body, len(body)))
