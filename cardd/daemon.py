@@ -21,7 +21,7 @@ from cardd.errors import AuditKeyMissing, AuditUnavailable, PromptError, SecretS
 from cardd.model import Question
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import ReaderSource
-from cardd.system import host, systemd
+from cardd.system import host, pcsc_clients, systemd
 from cardd.system.audit_heads import KEY, SECOND
 from cardd.system.audit_sinks import AuditSinks
 from cardd.system.audit_store import Custody, SqliteAuditLog
@@ -80,7 +80,7 @@ class Daemon:
             secrets=self._secrets,
             prompter=self._dialogs,
             people=Accounts(),
-            sources=sources if sources is not None else (PcscReaders(),),
+            sources=sources if sources is not None else (PcscReaders(holder=pcsc_clients.holder),),
             listen=self._listen,
             peer_of=outer_peer_of,
             browsers=BrowserWatch(config.web.browsers, self._agents.holders),

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from cardd.errors.base import CarddError
+from cardd.errors.base import CarddError, Param, Words
 from cardd.i18n import N_
+
+# who holds a card
+_WHO: Words = {
+    "who": {
+        "program": N_("The program {program} (process {pid}) has it."),
+        "unknown": N_("Another program has it."),
+        "user": N_("A program of the user {user} has it."),
+    }
+}
 
 
 class ReaderError(CarddError):
@@ -40,10 +49,18 @@ class ReaderBusy(ReaderError):
 
     code = "reader.busy"
     title = N_("Card in use")
-    detail = N_("Another program is using the card in “{reader}”.")
+    detail = N_("The card in “{reader}” is in use. {who}")
     remedy = N_("Close the other program or wait until it has finished, then try again.")
+    words = _WHO
 
     reader: str
+    who: str = "unknown"
+    program: str = ""
+    pid: int = 0
+    user: str = ""
+
+    def __init__(self, **params: Param | None) -> None:
+        super().__init__(**{"who": "unknown", **params})
 
 
 class ReaderNotYours(ReaderError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -20,13 +20,17 @@ CARD_LIMIT = 1.0  # and then for the first card of one that has come
 STOP_LIMIT = 2.0  # seconds that stop() gives a PC/SC service or a card that hangs
 
 T = TypeVar("T")
+Holder = Callable[
+    [], Mapping[str, str | int]
+]  # the params of ReaderBusy that tell who holds a card, where that is known
 
 
 class PcscReader:
     """``cardd.ports.Reader`` over PC/SC: one reader slot."""
 
-    def __init__(self, name: str, winscard: WinScard, language: str, opener: Opener) -> None:
+    def __init__(self, name: str, winscard: WinScard, language: str, opener: Opener, holder: Holder = dict) -> None:
         self.name = name
+        self._holder = holder
         self._connection = PcscConnection(name, winscard, language, opener)
         self._worker = Worker(f"reader {name}", self._late)
         self._closed = False
@@ -39,7 +43,10 @@ class PcscReader:
         """
         if self._closed:
             raise ReaderGone(reader=self.name)
-        return await self._worker.run(partial(self._in_time, job, timeout), timeout=timeout)
+        try:
+            return await self._worker.run(partial(self._in_time, job, timeout), timeout=timeout)
+        except ReaderBusy:
+            raise ReaderBusy(reader=self.name, **await asyncio.to_thread(self._holder)) from None
 
     async def close(self, *, timeout: float = 2.0) -> None:
         """Give up the card and end the thread, after the jobs that wait. A job that hangs is left behind."""
@@ -57,9 +64,13 @@ class PcscReader:
 
 
 class PcscReaders:
-    """``cardd.ports.ReaderSource`` over PC/SC; started once. ``language`` (``fr``, ``en``) is for readers' keypads."""
+    """``cardd.ports.ReaderSource`` over PC/SC; started once. ``language`` (``fr``, ``en``) is for readers' keypads.
 
-    def __init__(self, *, language: str = "fr", winscard: WinScard | None = None) -> None:
+    ``holder`` tells who holds a card that is in use; it blocks.
+    """
+
+    def __init__(self, *, language: str = "fr", winscard: WinScard | None = None, holder: Holder = dict) -> None:
+        self._holder = holder
         self._language = language
         self._winscard = winscard or WinScard()
         self._readers: dict[str, PcscReader] = {}
@@ -134,7 +145,7 @@ class PcscReaders:
         match change.kind:
             case ChangeKind.ADDED:
                 opener = partial(listener.open_card, change.reader)
-                reader = PcscReader(change.reader, self._winscard, self._language, opener)
+                reader = PcscReader(change.reader, self._winscard, self._language, opener, self._holder)
                 self._readers[change.reader] = reader
                 listener.reader_added(reader)
             case ChangeKind.REMOVED:

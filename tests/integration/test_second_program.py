@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -185,5 +186,6 @@ def test_another_program_gets_the_card_exclusively_when_no_session_needs_it(work
         wait_until(partial(gets_it_exclusively, workstation))
         lps = workstation.pair()
         with holding(workstation.pcscd, workstation.pcscd.reader_names[0], "exclusive"):
-            problem(503, "reader.busy", lps.call("POST", "/v1/sessions", {"method": "cpx"}))
+            busy = problem(503, "reader.busy", lps.call("POST", "/v1/sessions", {"method": "cpx"}))
+            assert f"{Path(sys.executable).resolve()} (processus" in text(busy, "detail")
         verify(workstation.log_in(lps).sign())

@@ -271,6 +271,7 @@ async def test_a_card_that_another_program_holds_is_busy(
         with pytest.raises(ReaderBusy) as caught:
             await reader.run(ask, timeout=0.3)
         assert caught.value.params["reader"] == reader.name
+        assert caught.value.params["who"] == "unknown"
 
 
 async def test_a_closed_reader_is_gone(reader: PcscReader, insert: Insert) -> None:
