@@ -16,10 +16,15 @@ from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type
 import msgspec
 from msgspec import Meta
 
+from cardd.i18n import N_, Domain
+
 Why = Literal[
     "unknown", "type", "range", "duration", "choice", "path", "https", "http", "loopback", "origin", "insecure_origin",
-    "missing", "forging", "host", "same_path", "absent", "forbidden", "unreadable", "toml", "inherited",
+    "missing", "forging", "host", "same_path", "absent", "forbidden", "folder", "unreadable", "inherited",
+    "toml", "toml_statement", "toml_value", "toml_text", "toml_bracket", "toml_more", "toml_twice",
 ]  # fmt: skip
+
+_ = Domain("config")
 
 DAY = 86400
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -106,38 +111,58 @@ _DURATION_EXAMPLES = '30, "30 s", "30 min", "4 h", "500 ms"'
 _URL_EXAMPLE = "https://host[:port][/path]"
 _LOOPBACK_EXAMPLES = '"127.0.0.1:17463", "[::1]:17463", 17463'
 
-Duration = Annotated[float, Kind("duration", "duration", _DURATION_EXAMPLES, _seconds)]
+Duration = Annotated[float, Kind(N_("duration"), "duration", _DURATION_EXAMPLES, _seconds)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
-LoopbackPort = Annotated[Port, Kind("port", "loopback", _LOOPBACK_EXAMPLES, _loopback_port)]
+LoopbackPort = Annotated[Port, Kind(N_("port"), "loopback", _LOOPBACK_EXAMPLES, _loopback_port)]
 Word = Annotated[str, Meta(min_length=1)]
-HttpUrl = Annotated[str, Meta(pattern=rf"\Ahttps?://{_ADDRESS}"), Kind("http or https address", "http", _URL_EXAMPLE)]
-HttpsUrl = Annotated[str, Meta(pattern=rf"\Ahttps://{_ADDRESS}"), Kind("https address", "https", _URL_EXAMPLE)]
-BaseUrl = Annotated[HttpsUrl, Kind("https address", "https", _URL_EXAMPLE, _without_slash)]  # paths are put after it
-UrlPath = Annotated[str, Meta(pattern=rf"\A/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z"), Kind("URL path", "path", "/…")]
+HttpUrl = Annotated[
+    str, Meta(pattern=rf"\Ahttps?://{_ADDRESS}"), Kind(N_("http or https address"), "http", _URL_EXAMPLE)
+]
+HttpsUrl = Annotated[str, Meta(pattern=rf"\Ahttps://{_ADDRESS}"), Kind(N_("https address"), "https", _URL_EXAMPLE)]
+BaseUrl = Annotated[
+    HttpsUrl, Kind(N_("https address"), "https", _URL_EXAMPLE, _without_slash)
+]  # paths are put after it
+UrlPath = Annotated[str, Meta(pattern=rf"\A/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z"), Kind(N_("URL path"), "path", "/…")]
 # As browsers send it (RFC 6454), compared byte for byte: no pattern, no path, no capital letter, no default port.
 Origin = Annotated[
     str,
     Meta(pattern=rf"\A(?:https://(?!.*:443\Z)|http://(?!.*:80\Z)){_HOST}(?::{_PORT})?\Z", max_length=267),
-    Kind("origin", "origin", "https://host[:port]"),
+    Kind(N_("origin"), "origin", "https://host[:port]"),
 ]
 # The program itself, which a process runs, and not a script that starts it; a star stands for part of a name.
 BrowserPath = Annotated[
     str,
     Meta(pattern=r"\A(?:known|any|/[^\0]+)\Z", max_length=4096),
-    Kind("browser", "path", '"known", "/opt/browser/browser", "any"'),
+    Kind(N_("browser"), "path", '"known", "/opt/browser/browser", "any"'),
 ]
-HostName = Annotated[str, Meta(pattern=rf"\A{_NAME}\Z"), Kind("host name", "host", "psc.example")]
+HostName = Annotated[str, Meta(pattern=rf"\A{_NAME}\Z"), Kind(N_("host name"), "host", "psc.example")]
 Sink = Annotated[
     str,
     Meta(pattern=rf"\A(?:journal\Z|/[^\0]+\Z|https://{_ADDRESS})"),
-    Kind("sink", "choice", '"journal", "/…", "https://host[:port][/path]"'),
+    Kind(N_("sink"), "choice", '"journal", "/…", "https://host[:port][/path]"'),
 ]
-HeaderName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z"), Kind("header name", "type", '"X-…"')]
+HeaderName = Annotated[
+    str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z"), Kind(N_("header name"), "type", '"X-…"')
+]
+
+
+_PLAIN = {int: N_("integer"), bool: N_("boolean"), str: N_("string"), Path: N_("path")}
+_LISTS = {
+    "URL path": N_("list of URL paths"),
+    "browser": N_("list of browsers"),
+    "header name": N_("list of header names"),
+    "host name": N_("list of host names"),
+    "origin": N_("list of origins"),
+    "path": N_("list of paths"),
+    "sink": N_("list of sinks"),
+    "string": N_("list of strings"),
+    "table": N_("list of tables"),
+}
 
 
 def read(declared: object, value: object) -> object:
     """Return the value as cardd uses it; ``declared`` is the key's type. Raises Unfit."""
-    kind, shape, _ = _parts(declared)
+    kind, shape, _beside = _parts(declared)
     if value == "" and type(None) in get_args(shape):
         return None
     taken = kind.read(value) if kind and kind.read else value
@@ -147,19 +172,21 @@ def read(declared: object, value: object) -> object:
         raise _unfit(declared, taken) from None
 
 
-def name_of(declared: object) -> str:
+def name_of(declared: object, language: str = "en") -> str:
     """Return what the reference calls this type."""
-    kind, shape, _ = _parts(declared)
+    kind, shape, _beside = _parts(declared)
     arguments = get_args(shape)
     if kind:
-        return kind.name
+        return _(kind.name, language)
     if get_origin(shape) is Literal:
         return " | ".join(f'"{word}"' for word in arguments)
+    if get_origin(shape) is tuple and get_origin(arguments[0]) is Literal:
+        return _("list of {words}", language, words=name_of(arguments[0]))
     if get_origin(shape) is tuple:
-        return f"list of {name_of(arguments[0])}" + ("" if get_origin(arguments[0]) is Literal else "s")
+        return _(_LISTS[name_of(arguments[0])], language)
     if type(None) in arguments:
-        return f'{name_of(arguments[0])} | ""'
-    return {int: "integer", bool: "boolean", str: "string", Path: "path"}[shape]
+        return f'{name_of(arguments[0], language)} | ""'
+    return _(_PLAIN[shape], language)
 
 
 def _parts(declared: object) -> tuple[Kind | None, type, Sequence[object]]:

@@ -6,17 +6,32 @@ the file and the key: a misspelt setting that silently does nothing would be a h
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cardd.config.kinds import Section, Unfit, declared, read
+from cardd.config.kinds import Section, Unfit, Why, declared, read
 from cardd.config.settings import FAMILIES, SECTIONS, Config, section_of
 from cardd.errors import ConfigInvalid
 
 DIRECTORY = Path("/etc/cardd")
+COMPLAINTS: dict[str, Why] = {  # how tomllib's begin
+    "Invalid statement": "toml_statement",
+    "Invalid initial character": "toml_statement",
+    "Expected '='": "toml_statement",
+    "Invalid value": "toml_value",
+    "Unterminated string": "toml_text",
+    "Illegal character": "toml_text",
+    "Unescaped": "toml_text",
+    'Expected "\'"': "toml_text",
+    "Unclosed": "toml_bracket",
+    "Expected ']": "toml_bracket",
+    "Expected newline": "toml_more",
+    "Cannot": "toml_twice",
+}
 
 
 def load(file: Path | None = None, *, directory: Path = DIRECTORY) -> Config:
@@ -107,6 +122,8 @@ def _text(file: Path) -> str:
         raise _invalid(str(file), "", Unfit("absent", "")) from None
     except PermissionError:
         raise _invalid(str(file), "", Unfit("forbidden", "")) from None
+    except IsADirectoryError:
+        raise _invalid(str(file), "", Unfit("folder", "")) from None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "UTF-8"
         raise _invalid(str(file), "", Unfit("unreadable", why)) from None
@@ -115,8 +132,18 @@ def _text(file: Path) -> str:
 def _toml(name: str, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _invalid(name, "", Unfit("toml", str(error))) from None
+    except tomllib.TOMLDecodeError as error:
+        raise _invalid(name, "", _not_toml(str(error), text)) from None
+    except RecursionError:
+        raise _invalid(name, "", Unfit("toml_bracket", "1:1")) from None
+
+
+def _not_toml(complaint: str, text: str) -> Unfit:
+    """Return what tomllib complains of, which it says in English only, and where: line and column."""
+    place = re.search(r"\(at line (\d+), column (\d+)\)", complaint)
+    end = f"{text.rstrip().count(chr(10)) + 1}:{len(text.rstrip().rpartition(chr(10))[2]) + 1}"
+    known: list[Why] = [why for beginning, why in COMPLAINTS.items() if complaint.startswith(beginning)]
+    return Unfit(known[0] if known else "toml", f"{place[1]}:{place[2]}" if place else end)
 
 
 def _unknown(file: str, key: str, known: Iterable[str]) -> ConfigInvalid:

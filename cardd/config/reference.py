@@ -21,6 +21,7 @@ class KeyInfo:
 
     name: str
     kind: str
+    kind_fr: str
     default: str
     en: str
     fr: str
@@ -31,7 +32,14 @@ def keys() -> list[KeyInfo]:
     sections = {title: kind for title, (_, kind) in SECTIONS.items()}
     sections |= {f"{family}.NAME": kind for family, kind in FAMILIES.items()}
     return [
-        KeyInfo(f"{title}.{name}", name_of(key.type), toml(key.default), key.meaning, _(key.meaning, "fr"))
+        KeyInfo(
+            f"{title}.{name}",
+            name_of(key.type),
+            name_of(key.type, "fr"),
+            toml(key.default),
+            key.meaning,
+            _(key.meaning, "fr"),
+        )
         for title, section in sections.items()
         for name, key in declared(section).items()
     ]
@@ -39,7 +47,9 @@ def keys() -> list[KeyInfo]:
 
 def explain(error: ConfigInvalid, language: str) -> str:
     """Return one sentence: which file, which key, what is wrong; ``language`` is ``fr`` or ``en``."""
-    reason = error.meant(language)["why"]
+    expected = str(error.params.get("expected", ""))  # a kind of value, which has its word, or an example
+    told = ConfigInvalid.received(**(error.params | {"expected": _(expected, language)}))
+    reason = told.meant(language)["why"]
     colon = "\N{NO-BREAK SPACE}: " if language == "fr" else ": "
     return colon.join(str(part) for part in (error.params["file"], error.params["key"], reason) if part)
 

@@ -60,7 +60,7 @@ class Exchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     scope: Word | None = None
 
 
-_EXCHANGE = Kind("table", "type", '{ name = "…", endpoint = "…", audience = "…", scope = "…" }')
+_EXCHANGE = Kind(N_("table"), "type", '{ name = "…", endpoint = "…", audience = "…", scope = "…" }')
 
 
 class Psc(Section, frozen=True):

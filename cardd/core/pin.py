@@ -101,7 +101,7 @@ class PinEntry:
         card.access.ensure_presentable(client)
         pin = (await card.access.info()).pin
         if pin is None:
-            raise CardIncomplete(what="PIN")
+            raise CardIncomplete(what="pin")
         status = await card.access.use(lambda opened: opened.pin_status())
         if status.state is PinState.BLOCKED:
             raise PinBlocked
@@ -259,7 +259,7 @@ class PinLife:
     async def _pin(self, card: InsertedCard, question: Question) -> PinQuestion:
         pin = (await card.access.info()).pin
         if pin is None:
-            raise CardIncomplete(what="PIN")
+            raise CardIncomplete(what="pin")
         return PinQuestion(question, pin, card.reader, card.kind.value, None, None, PinRole.NEW)
 
     async def _choose(self, asked: PinQuestion, old: Secret | None, new: Secret) -> None:

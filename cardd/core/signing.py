@@ -313,7 +313,7 @@ def _credential(session: Session, purpose: KeyPurpose) -> Credential:
         raise SessionCannotSign
     credential = session.credentials.get(purpose)
     if credential is None:
-        raise CardIncomplete(what=f"{purpose.value} certificate")
+        raise CardIncomplete(what=f"certificate.{purpose.value}")
     return credential
 
 

@@ -14,6 +14,64 @@ _WHO: Words = {
     }
 }
 
+# what makes no sense in a card's answer
+_GARBLED: Words = {
+    "what": {
+        what: what
+        for what in (
+            N_("a response without a status word"),
+            N_("more bytes than were asked for"),
+            N_("an answer without an end"),
+            N_("an empty data object"),
+            N_("a data object without a tag"),
+            N_("a tag cut short"),
+            N_("a data object without a length"),
+            N_("a length that no card file can have"),
+            N_("data objects nested too deep"),
+            N_("a data object longer than its file"),
+            N_("a serial number of another issuer"),
+            N_("a situation of practice that is none"),
+            N_("more directories than any card has"),
+            N_("a certificate without an RSA key"),
+            N_("a certificate that is none"),
+            N_("a number that no directory holds"),
+            N_("a reference longer than a byte"),
+            N_("a bit string that no directory holds"),
+            N_("an identifier that no directory holds"),
+            N_("a path that no card has"),
+            N_("a file longer than any card's"),
+            N_("files without an end"),
+            N_("a directory cut short"),
+            N_("a file cut short"),
+            N_("an application without a name"),
+            N_("a directory without a path"),
+            N_("a PIN without lengths"),
+            N_("a directory record without its attributes"),
+            N_("a directory record without a field it must have"),
+        )
+    }
+    | {"certificate": N_("a certificate that is none"), "PKCS#12": N_("a file that is no PKCS#12")}
+}
+
+# what a card lacks
+_LACKING: Words = {
+    "what": {
+        "application": N_("the health professional's application"),
+        "authentication": N_("the list of its codes"),
+        "private_keys": N_("the list of its keys"),
+        "certificates": N_("the list of its certificates"),
+        "data": N_("the list of its data"),
+        "pin": N_("a PIN"),
+        "modulus": N_("the length of its authentication key"),
+        "token": N_("a token"),
+        "certificate": N_("a certificate of its keys"),
+        "certificate.authentication": N_("the authentication certificate"),
+        "certificate.signature": N_("the signature certificate"),
+        "certificate.technical": N_("the technical certificate"),
+        "OU": N_("the organisation's identifier (OU)"),
+    }
+}
+
 
 class ReaderError(CarddError):
     """The reader side does not work."""
@@ -232,8 +290,9 @@ class CardGarbled(CardError):
     title = N_("Garbled answer")
     detail = N_("The card gave an answer that makes no sense ({what}).")
     remedy = N_("Take the card out and insert it again; if it comes back, try another reader.")
+    words = _GARBLED
 
-    what: str
+    what: str  # one of these words
 
 
 class CardRefused(CardError):
@@ -267,8 +326,9 @@ class CardIncomplete(CardError):
     title = N_("Incomplete card")
     detail = N_("The card lacks what the operation needs ({what}).")
     remedy = N_("Check that the card is meant for this use; if it is, ask ANS.")
+    words = _LACKING
 
-    what: str
+    what: str  # one of these words
 
 
 class HolderUnknown(CardError):

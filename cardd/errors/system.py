@@ -48,7 +48,14 @@ _UNFIT: Words = {
         "absent": N_("there is no such file"),
         "forbidden": N_("nobody gave the right to read the file"),
         "unreadable": N_("the file cannot be read: {expected}"),
-        "toml": N_("the file is not TOML: {expected}"),
+        "folder": N_("it is a folder, not a file"),
+        "toml": N_("not TOML at {expected} (line:column)"),
+        "toml_statement": N_("not TOML at {expected} (line:column): neither “key = value” nor “[section]”"),
+        "toml_value": N_("not TOML at {expected} (line:column): no value there; texts stand between quotes"),
+        "toml_text": N_("not TOML at {expected} (line:column): a text without its end, or with a forbidden character"),
+        "toml_bracket": N_("not TOML at {expected} (line:column): a bracket is not closed"),
+        "toml_more": N_("not TOML at {expected} (line:column): something follows the value on its line"),
+        "toml_twice": N_("not TOML at {expected} (line:column): this key or section is there twice"),
         "inherited": N_("the socket that systemd passed is not one of cardd's: {expected}"),
     }
 }

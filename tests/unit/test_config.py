@@ -173,13 +173,37 @@ def test_an_unknown_section_is_told_with_the_nearest_known_one() -> None:
         ('[session]\npin = "never"', "choice"),
         ("[web]\nallow_insecure_origins = 1", "type"),
         ("[consent]\nbatch_max = 0", "range"),
-        ("session = ", "toml"),
-        ("a = " + "[" * 10_000, "toml"),
+        ("session = ", "toml_value"),
+        ("a = " + "[" * 10_000, "toml_bracket"),
+        ("idle", "toml_statement"),
+        ("[session]\nidle = 4 h", "toml_more"),
+        ('[session]\npin = "ask', "toml_text"),
+        ("[session", "toml_bracket"),
+        ("[session]\n[session]", "toml_twice"),
         ('[listen]\nsocket = "/run/a"\nagent_socket = "/run/a"', "same_path"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_reason(text: str, why: str) -> None:
     assert refusal(text).params["why"] == why
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[session]\nidle = 4 h", "cardd.toml : pas du TOML en 2:10 (ligne:colonne) : "),
+        ("[session]\nidle = ", "cardd.toml : pas du TOML en 2:7 (ligne:colonne) : "),
+        ("[web]\nallow_insecure_origins = 1", "type incorrect ; attendu : booléen"),
+        ("[drivers.pkcs11]\nmodules = 1", "type incorrect ; attendu : liste de textes"),
+    ],
+)
+def test_what_is_wrong_is_told_in_french_to_the_last_word(text: str, told: str) -> None:
+    assert told in explain(refusal(text), "fr").replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_folder_is_no_configuration_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        load(tmp_path)
+    assert refused.value.params["why"] == "folder"
 
 
 def test_no_pinentry_is_written_as_an_empty_text() -> None:
@@ -252,7 +276,12 @@ REFUSED = [
     ("[upstreams.a]\nurl = 'https://a.example'\nheaders = ['X-SSL-Client-DN']", "forging", "X-SSL-Client-DN"),
     ("[psc]\nextra_hosts = ['https://psc.example']", "host", "psc.example"),
     ('[listen]\nsocket = "/run/a"\nagent_socket = "/run/a"', "same_path", "/run/a"),
-    ("session = ", "toml", "Invalid value"),
+    ("session = ", "toml_value", "1:10"),
+    ("session", "toml_statement", "1:8"),
+    ("[session]\nidle = 4 h", "toml_more", "2:10"),
+    ("[session]\n\npin = 'ask", "toml_text", "3:11"),
+    ("[session", "toml_bracket", "1:9"),
+    ("[session]\n[session]", "toml_twice", "2:9"),
 ]
 
 
@@ -271,8 +300,8 @@ def test_a_refusal_tells_the_file_the_reason_and_what_would_do_in_each_language(
 
 
 def test_each_reason_is_shown_by_one_of_these_refusals() -> None:
-    # of files that cannot be read, and of a socket that systemd passed
-    elsewhere = {"absent", "forbidden", "unreadable", "inherited"}
+    # of files that cannot be read, of what no known complaint of tomllib is, and of a socket that systemd passed
+    elsewhere = {"absent", "forbidden", "folder", "unreadable", "toml", "inherited"}
     assert {why for _, why, _ in REFUSED} | elsewhere == ConfigInvalid.words["why"].keys() == set(get_args(Why))
 
 
@@ -290,6 +319,7 @@ def test_the_reference_lists_defaults_that_the_loader_reads_back_as_the_defaults
 def test_each_key_has_a_kind_and_a_meaning_in_both_languages() -> None:
     for key in keys():
         assert key.kind
+        assert key.kind_fr != key.kind or '"' in key.kind or key.kind == "port"
         assert key.en.endswith(".")
         assert key.fr.endswith(".")
         assert key.en != key.fr

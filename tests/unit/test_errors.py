@@ -15,6 +15,8 @@ import cardd.errors
 from cardd.errors import (
     AuditBroken,
     CarddError,
+    CardGarbled,
+    CardIncomplete,
     CardRefused,
     InvalidRequest,
     MethodUnavailable,
@@ -131,6 +133,16 @@ def test_each_word_that_is_named_has_its_sentence() -> None:
     ]
     # what says it without words of a language
     assert [one for one in unknown if re.fullmatch(r"[a-zà-ÿ_]+", one[2])] == []
+
+
+@pytest.mark.parametrize("kind", [CardGarbled, CardIncomplete])
+def test_what_a_card_garbles_or_lacks_is_told_in_french_too(kind: type[CarddError]) -> None:
+    named = {word for site in sites() if site.kind is kind for name, word in site.words if name == "what"}
+    assert named <= kind.words["what"].keys()
+    for word in kind.words["what"]:
+        french, english = (kind.received(what=word).told(language).detail for language in ("fr", "en"))
+        assert french != english
+        assert f"({word})." not in french
 
 
 def test_the_tree_in_the_docstring_names_every_class() -> None:

@@ -46,8 +46,8 @@ async def _config(context: Context) -> int:
 def _reference(context: Context) -> list[str]:
     lines: list[str] = []
     for key in keys():
-        meaning = key.fr if context.language == "fr" else key.en
-        lines += [f"{key.name} = {key.default}", f"    {meaning} ({key.kind})"]
+        meaning, kind = (key.fr, key.kind_fr) if context.language == "fr" else (key.en, key.kind)
+        lines += [f"{key.name} = {key.default}", f"    {meaning} ({kind})"]
     return lines
 
 

@@ -92,12 +92,7 @@ async def socket_rights(surroundings: Surroundings) -> Finding:
             path=str(path),
         )
     except PermissionError:
-        return failure(
-            "refused",
-            N_("This user may not use {path}."),
-            N_("Restart cardd.socket, which sets the rights; do not change them by hand."),
-            path=str(path),
-        )
+        return _refused(path)
     if not stat.S_ISSOCK(mode):
         return failure(
             "not_socket", N_("{path} is no socket."), N_("Remove it and restart cardd.socket."), path=str(path)
@@ -113,17 +108,21 @@ async def socket_rights(surroundings: Surroundings) -> Finding:
     return await _reachable(path)
 
 
+def _refused(path: Path) -> Finding:
+    return failure(
+        "refused",
+        N_("This user may not use {path}."),
+        N_("Restart cardd.socket, which sets the rights; do not change them by hand."),
+        path=str(path),
+    )
+
+
 async def _reachable(path: Path) -> Finding:
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
         except PermissionError:
-            return failure(
-                "refused",
-                N_("This user may not use {path}."),
-                N_("Restart cardd.socket, which sets the rights; do not change them by hand."),
-                path=str(path),
-            )
+            return _refused(path)
         except OSError:
             return failure(
                 "dead",
