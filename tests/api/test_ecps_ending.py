@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from cardd.errors import SecretStoreUnavailable
+from cardd.model import CallerKey
 from cardd.secret import Secret
 from tests.api.ecps import LOGIN, ends_in, pair, pending, resumable
+from tests.api.test_hanging_up import sent
 from tests.api.workbench import Workbench
 from tests.rig.memory import MemorySecrets
 from tests.rig.oidc.fake import FakeProvider
@@ -93,3 +96,19 @@ async def test_its_program_dies_while_the_person_picks_a_situation(desk: Workben
     await eventually(lambda: liar.logouts == 1)
     got = await desk.call("GET", path, bearer=token)
     assert (got.status, got.code, desk.ecps.all()) == (401, "session.closed", [])
+
+
+async def test_its_program_hangs_up_before_it_has_the_token(desk: Workbench, liar: FakeProvider) -> None:
+    liar.answers.extend([(400, {"error": "authorization_pending"})] * 1000)
+    secret = await pair(desk)
+    told = desk.events.subscribe(CallerKey(os.getuid(), secret.partition(".")[0]))
+    _, writer = await asyncio.open_connection("127.0.0.1", desk.port)
+    writer.write(sent(desk, "POST", "/v1/sessions", LOGIN, Authorization=f"Bearer {secret}"))
+    await eventually(lambda: liar.asked > 0)  # the provider's discovery; the push is yet to come
+    writer.close()
+    async with asyncio.timeout(10):
+        while (event := await told.next()) and event.type != "session.closed":
+            pass
+    assert event
+    assert event.data["reason"] == "client_gone"
+    await eventually(lambda: not desk.person.open)

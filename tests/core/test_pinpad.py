@@ -11,10 +11,11 @@ import pytest
 import pytest_asyncio
 
 from cardd.apdu import Command, Response
+from cardd.core import card_access
 from cardd.core.consents import SignatureRequest
 from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
-from cardd.errors import PinCancelled, PinWrong
+from cardd.errors import PinCancelled, PinWrong, RefusedTooOften
 from cardd.model import Algorithm, Choice, Message, Outcome, PinInfo
 from cardd.ports import CardConnection
 from cardd.secret import Secret
@@ -23,7 +24,7 @@ from cardd_simulators.cards.behaviour import behaving
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from cardd_simulators.cards.store import Issued
-from tests.core.conftest import CALLER, PIN, Core
+from tests.core.conftest import CALLER, OTHER, PIN, Core
 
 T = TypeVar("T")
 
@@ -173,3 +174,27 @@ class TestACardThatWantsItsPinForEachSignature:
             await core.signing.sign(session, [REQUEST], None)
         assert keypad.typed == []
         assert not any("times" in question.params for question in core.person.questions)
+
+
+async def test_the_cancel_key_counts_as_a_refusal(core: Core, keypad: Keypad) -> None:
+    keypad.typed = [None] * 3
+    for _ in range(3):
+        with pytest.raises(PinCancelled):
+            await core.login.open(CALLER, None)
+    with pytest.raises(RefusedTooOften):
+        await core.login.open(CALLER, None)
+    assert len(keypad.asked) == 3  # the keypad stays dark
+    keypad.typed = [PIN]
+    assert await core.login.open(OTHER, None)
+
+
+async def test_a_long_list_is_one_turn_for_nobody_could_type_the_pin_again(
+    core: Core, keypad: Keypad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keypad.typed = [PIN, PIN]
+    session, _ = await core.login.open(CALLER, None)
+    monkeypatch.setattr(card_access, "TURN", 0.0)
+    resets = core.card.resets
+    assert len(await core.signing.sign(session, [REQUEST] * 4, None)) == 4
+    assert len(keypad.asked) == 2
+    assert core.card.resets - resets <= 2  # before it, where the login's turn was over, and after it
