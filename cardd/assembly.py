@@ -44,10 +44,9 @@ from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
-from cardd.model import KeyPurpose
+from cardd.model import Confinement, KeyPurpose
 from cardd.ports import AuditLog, Browsers, Clock, People, Prompter, ReaderSource, SecretStore, SourceSettings, Store
 from cardd.relay.relay import ClientCertificates, Relay
-from cardd.sandbox import Confinement
 
 if TYPE_CHECKING:
     from cardd.formats.revocation import Answers, Network

@@ -25,6 +25,17 @@ def shown(text: str) -> str:
     return "".join(" " if unicodedata.category(character) in UNSAFE else character for character in text)
 
 
+class Confinement(StrEnum):
+    """Whether a process of ours enters its sandbox, and what becomes of it where this machine cannot make one."""
+
+    OFF = "off"
+    POSSIBLE = "possible"
+    REQUIRED = "required"  # it ends with the status ``UNCONFINED``
+
+
+UNCONFINED = 5
+
+
 class CardKind(StrEnum):
     """What a card is, as far as its ATR and its applications tell.
 

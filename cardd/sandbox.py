@@ -23,10 +23,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-UNCONFINED = 5  # exit status
+from cardd.model import UNCONFINED, Confinement
 
 SET_DEATH_SIGNAL, SET_NO_NEW_PRIVILEGES = 1, 38  # prctl(2)
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same on every architecture
@@ -49,14 +48,6 @@ ITSELF = "/proc/self"
 TIME_ZONES = ("/etc/localtime", "/usr/share/zoneinfo")
 ELSEWHERE = "/usr/lib"  # no socket's path is short from here
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
-
-
-class Confinement(StrEnum):
-    """Whether a process enters its sandbox, and what becomes of it where this machine cannot make one."""
-
-    OFF = "off"
-    POSSIBLE = "possible"
-    REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +92,7 @@ class Offer:
 
 def offer() -> Offer:
     """Return what this machine has, without entering anything."""
-    return Offer(max(0, _syscall(CREATE_RULESET, None, 0, TELL_VERSION)), _libseccomp() is not None)
+    return Offer(max(0, landlock_version()), _libseccomp() is not None)
 
 
 def enter(sandbox: Sandbox, confinement: Confinement) -> None:
@@ -155,9 +146,14 @@ def _syscall(number: int, *arguments: object) -> int:
     return int(_libc.syscall(ctypes.c_long(number), *long))
 
 
+def landlock_version() -> int:
+    """Return the kernel's version of Landlock, less than 1 where it has none."""
+    return _syscall(CREATE_RULESET, None, 0, TELL_VERSION)
+
+
 def _limit_files(sandbox: Sandbox) -> Iterable[str]:
     """Enter a Landlock domain; yields what is missing."""
-    version = _syscall(CREATE_RULESET, None, 0, TELL_VERSION)
+    version = landlock_version()
     if version < 1 or _libc.prctl(SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
         yield "Landlock"
         return

@@ -15,8 +15,7 @@ import pytest
 
 from cardd.driver import Card
 from cardd.errors import CarddError, ModuleFailed
-from cardd.model import Algorithm, KeyPurpose, KeyRef, Message
-from cardd.sandbox import Confinement
+from cardd.model import Algorithm, Confinement, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.card import TokenCard
 from cardd_drivers.pkcs11.module import Fence, Module

@@ -14,7 +14,8 @@ from typing import cast
 
 import pytest
 
-from cardd.sandbox import UNCONFINED, Confinement, Offer, offer
+from cardd.model import UNCONFINED, Confinement
+from cardd.sandbox import Offer, offer
 
 HOSTS = {
     "documents": "from cardd.formats.pdf.host import SANDBOX as mine",
@@ -22,9 +23,13 @@ HOSTS = {
 }
 TRIES = """
 import ctypes, fcntl, json, os, resource, socket, subprocess, sys
-from cardd.sandbox import Confinement, enter
+from cardd.model import Confinement
+from cardd.sandbox import enter
 from pathlib import Path
 {imports}
+if version := os.environ.get("CARDD_TEST_LANDLOCK"):
+    from cardd import sandbox
+    sandbox.landlock_version = lambda: int(version)
 enter(mine, Confinement(sys.argv[1]))
 port, path, secret, sibling = int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
 libc = ctypes.CDLL(None, use_errno=True)
@@ -148,6 +153,16 @@ def test_a_process_in_its_sandbox_reaches_nothing_but_what_it_needs(host: str, a
     assert around.secret.read_text() == "SIMULATION"
 
 
+@pytest.mark.skipif(bool(offer().missing), reason="this machine has no whole sandbox")
+@pytest.mark.parametrize("version", ["1", "3", "5"])
+def test_an_older_kernel_keeps_a_module_in_as_well(
+    version: str, around: Around, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARDD_TEST_LANDLOCK", version)
+    told = tried("module", around, Confinement.REQUIRED)
+    assert {name for name, error in told.items() if not error} == NEEDED["module"]
+
+
 def test_without_a_sandbox_the_same_process_reaches_it_all(around: Around) -> None:
     told = tried("module", around, Confinement.OFF, only="tcp,unix,abstract,read,names,other_program,fork,command_line")
     assert len(told) == 8
@@ -170,8 +185,9 @@ def test_what_this_machine_lacks_is_named() -> None:
 WITHOUT = """
 import ctypes, sys
 from cardd import sandbox
-from cardd.sandbox import Confinement, Sandbox, enter
-sandbox.CREATE_RULESET = 100000  # no such system call
+from cardd.model import Confinement
+from cardd.sandbox import Sandbox, enter
+sandbox.landlock_version = lambda: -1
 enter(Sandbox(reads=()), Confinement(sys.argv[1]))
 print("entered")
 """

@@ -38,7 +38,8 @@ from cardd.formats.pdf.wire import (
     send_answer,
 )
 from cardd.formats.sealed import SealedFile
-from cardd.sandbox import OF_PYTHON, Confinement, Sandbox, enter, python_files
+from cardd.model import Confinement
+from cardd.sandbox import OF_PYTHON, Sandbox, enter, python_files
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from cardd.errors import DocumentError, PdfNoSandbox, PdfProcessFailed, PdfTooComplex, errors_by_code
 from cardd.formats.pdf.wire import Answer, Asked, Broken, Place, Refused, Request, Told, receive_answer, send_request
 from cardd.formats.sealed import sealed_in
-from cardd.sandbox import UNCONFINED, Confinement
+from cardd.model import UNCONFINED, Confinement
 
 # -P: nothing is imported from the directory that the daemon happens to run in
 COMMAND = (sys.executable, "-P", "-m", "cardd.formats.pdf.host")

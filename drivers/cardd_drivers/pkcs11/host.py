@@ -27,7 +27,8 @@ from msgspec.structs import replace
 from pkcs11 import lib
 from pkcs11.exceptions import PKCS11Error
 
-from cardd.sandbox import Confinement, Sandbox, enter, own_address, python_files
+from cardd.model import Confinement
+from cardd.sandbox import Sandbox, enter, own_address, python_files
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.cryptoki import Cryptoki, Refused
 from cardd_drivers.pkcs11.tokens import Module, Tokens, code_of

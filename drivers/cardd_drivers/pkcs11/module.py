@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import ModuleFailed, ReaderBusy
-from cardd.sandbox import UNCONFINED, Confinement
+from cardd.model import UNCONFINED, Confinement
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.gate import Gate
 from cardd_drivers.pkcs11.wire import EVENT, Broken, Reply, Requests, receive_reply, send_request

@@ -15,9 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from cardd.errors import CarddError, CardTimeout
-from cardd.model import CardKind
+from cardd.model import CardKind, Confinement
 from cardd.ports import ReaderListener, SourceSettings, Token
-from cardd.sandbox import Confinement
 from cardd.worker import Worker, post
 from cardd_drivers.pkcs11.module import Fence, Module, Patience
 from cardd_drivers.pkcs11.reader import TokenReader
