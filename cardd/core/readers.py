@@ -81,6 +81,11 @@ class InsertedCard:
         return bool(self.atr) and self.kind is not CardKind.UNKNOWN and self.problem is None
 
     @property
+    def is_left(self) -> bool:
+        """Whether modules may look at the card: one that no driver of ours serves, and is no patient's."""
+        return not self.is_token and not self.is_served_natively and self.kind is not CardKind.VITALE
+
+    @property
     def unreadable(self) -> CardError | None:
         """Why nothing can be read from the card, not even which it is."""
         return self._found_in(UNREADABLE)
@@ -285,7 +290,7 @@ class Readers:
     def _leave_readers(self) -> None:
         """Tell the sources of tokens which cards are left to them: a native driver's is never touched by a module."""
         cards = [state.card for state in self._readers.values() if state.card]
-        left = frozenset(card.reader for card in cards if not card.is_token and not card.is_served_natively)
+        left = frozenset(card.reader for card in cards if card.is_left)
         for source in self._started:
             if isinstance(source, LeftReaders):
                 source.readers_left(left)

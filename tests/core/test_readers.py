@@ -12,25 +12,32 @@ from cardd.core.readers import DriverRegistry, Readers
 from cardd.core.trace import Trace
 from cardd.errors import CardUnknown
 from cardd.model import CardKind
-from cardd.ports import Token
+from cardd.ports import ReaderListener, ReaderSource, Token
 from cardd.system.host import SystemClock
 from cardd_drivers.cps3 import Cps3Driver
+from cardd_drivers.vitale import VitaleDriver
 from cardd_simulators.cards.inprocess import InProcessReader
 
 CPS3_ATR = bytes.fromhex("3BAC00402A001225006480000310009000")
+VITALE_ATR = bytes.fromhex("3B751300004309EA9000")
 STRANGE_ATR = bytes.fromhex("3B00")
 SLOT, MODULE = "Lecteur A 00 00", "opensc: Lecteur A 00 00"
 
 
 @pytest.fixture
 async def readers() -> Readers:
+    return made()
+
+
+def made(*sources: ReaderSource) -> Readers:
     readers = Readers(
-        DriverRegistry([Cps3Driver()]),
+        DriverRegistry([Cps3Driver(), VitaleDriver()]),
         EventBus(),
         Trace(SystemClock()),
         Lifecycle(),
         Card(hold=0, timeout=1),
         guard=PinGuard(SystemClock()),
+        sources=sources,
     )
     readers.readers_available(True)
     for name in (SLOT, MODULE, "hsm: token"):
@@ -76,3 +83,30 @@ async def test_a_token_without_answer_to_reset_is_not_mute(readers: Readers) -> 
     [token] = readers.cards()
     assert not token.is_mute
     assert readers.choose(None) is token
+
+
+class Modules:
+    """A source of tokens, as far as it is told of PC/SC readers."""
+
+    def __init__(self) -> None:
+        self.left: list[frozenset[str]] = []
+
+    async def start(self, _: ReaderListener) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def readers_left(self, readers: frozenset[str]) -> None:
+        self.left.append(readers)
+
+
+async def test_modules_are_left_the_cards_that_no_driver_serves_and_no_patients() -> None:
+    modules = Modules()
+    readers = made(modules)
+    await readers.watch()
+    for atr, left in ((CPS3_ATR, []), (STRANGE_ATR, [SLOT]), (b"", [SLOT]), (VITALE_ATR, [])):
+        readers.card_inserted(SLOT, atr)
+        assert modules.left[-1] == frozenset(left), atr.hex()
+        readers.card_removed(SLOT)
+        assert modules.left[-1] == frozenset()
+    readers.token_inserted("hsm: token", Token(CardKind.PKCS11))
+    assert modules.left[-1] == frozenset()

@@ -96,8 +96,8 @@ def behind(gate: Gate) -> Iterator[Program]:
 
 
 @pytest.fixture
-def pcscd(tmp_path: Path) -> Iterator[Pcscd]:
-    pcscd = Pcscd(tmp_path)
+def pcscd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Pcscd]:
+    pcscd = Pcscd(tmp_path, name=getattr(request, "param", "Virtual"))
     use_here(pcscd)
     pcscd.start()
     yield pcscd
@@ -177,6 +177,26 @@ def test_a_connection_that_is_dropped_in_a_claim_leaves_the_card_to_nobody(pcscd
         assert program("send", EMPTY_VERIFY) == ["0", "63c3"]
         with holding(pcscd, reader):
             pass
+
+
+@pytest.mark.parametrize(
+    "pcscd", ["Lecteur SIMULATION [Smart Card Reader Interface] (20070818000000000)"], indirect=True
+)
+def test_a_reader_whose_name_pkcs11_cuts_is_claimed_all_the_same(pcscd: Pcscd, gate: Gate) -> None:
+    reader = pcscd.reader_names[0]
+    cut = reader[:61] + "..."
+    shown(gate, reader)
+    with inserted(simulated_card(), pcscd), behind(gate) as program:
+        program("look", reader, 0)
+        program("connect", reader, SHARED)
+        gate.claim(cut)
+        assert program("send", VERIFY) == ["0", "9000"]
+        assert gate.keeps(cut)
+        assert not gate.hides(cut)
+        gate.release(cut, reset=True)
+        assert program("send", EMPTY_VERIFY)[0] == str(RESET)
+        gate.show(frozenset())
+        assert gate.hides(cut)
 
 
 def test_a_claim_without_a_login_ends_without_a_reset(pcscd: Pcscd, gate: Gate) -> None:

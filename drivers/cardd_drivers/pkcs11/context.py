@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from cardd_drivers.pkcs11.pcsc import means
+
 if TYPE_CHECKING:
     from cardd_drivers.pkcs11.gate import Gate
 
@@ -127,11 +129,11 @@ class Context:
 
     def handles_of(self, reader: str) -> list[int]:
         """Return the handles on this reader."""
-        return [handle for handle, connected in self._handles.items() if connected.reader == reader]
+        return [handle for handle, connected in self._handles.items() if means(reader, connected.reader)]
 
     def kept_of(self, reader: str) -> list[int]:
         """Return the handles on this reader whose transactions are kept open."""
-        return [handle for handle in self._kept if self._reader_of(handle) == reader]
+        return [handle for handle in self._kept if means(reader, self._reader_of(handle))]
 
     def begin(self, handle: int) -> int:
         """Begin a transaction to keep; return PC/SC's code."""

@@ -15,10 +15,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 from cardd.errors import ReaderBusy
 from cardd_drivers.pkcs11.context import BUSY_LIMIT, BUSY_PAUSE, LEAVE, RESET, SHARING_VIOLATION, Context, Ended
+from cardd_drivers.pkcs11.pcsc import means
 
 SOCKET_NAME, SOCKET = "PCSCLITE_CSOCK_NAME", "/run/pcscd/pcscd.comm"
 CONTEXTS_MAX = 32
@@ -42,10 +42,14 @@ class Gate:
         self._contexts: set[Context] = set()
         self._listener = socket.socket(socket.AF_UNIX)
         with tempfile.TemporaryDirectory(prefix="cardd-") as directory:
-            place = Path(directory) / "pcsc"
-            self._listener.bind(str(place))
-            self._listener.listen(CONTEXTS_MAX)
-            self.descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
+            parent = os.open(directory, os.O_PATH | os.O_CLOEXEC)
+            place = f"/proc/self/fd/{parent}/pcsc"  # the directory's own name may be too long for a socket's
+            try:
+                self._listener.bind(place)
+                self._listener.listen(CONTEXTS_MAX)
+                self.descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
+            finally:
+                os.close(parent)
         threading.Thread(target=self._accept, name="pcsc gate", daemon=True).start()
 
     @property
@@ -61,8 +65,9 @@ class Gate:
                 context.nudge()
 
     def hides(self, reader: str) -> bool:
-        """Return whether the reader is one of PC/SC whose card is not left to the module."""
-        return reader in self._readers and reader not in self.shown
+        """Return whether this is a PC/SC reader, by its name or a slot's description, whose card is not left."""
+        meant = {known for known in self._readers if means(reader, known)}
+        return bool(meant) and not meant & self.shown
 
     def claim(self, reader: str) -> None:
         """Keep what the module does with the reader's card in one transaction from here on. Raises ReaderBusy."""
@@ -79,12 +84,12 @@ class Gate:
         """End the claim; the last one on a reader ends the transaction, and so does a reset."""
         with self.lock:
             self._claims[reader] -= 1
-            if reset or not self.is_claimed(reader):
+            if reset or not self._claims[reader]:
                 self.end_kept(reader, RESET if reset else LEAVE)
 
     def is_claimed(self, reader: str) -> bool:
         """Return whether a claim on the reader stands."""
-        return self._claims[reader] > 0
+        return any(count > 0 and means(claimed, reader) for claimed, count in list(self._claims.items()))
 
     def keeps(self, reader: str) -> bool:
         """Return whether a transaction of the module's is kept open."""

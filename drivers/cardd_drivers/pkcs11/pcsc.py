@@ -35,7 +35,7 @@ def whole_name(description: str) -> str:
     if not _is_cut(description):
         return description
     with _context() as (context, readers):
-        meant = _with_cards(context, [reader for reader in readers if _means(description, reader)])
+        meant = _with_cards(context, [reader for reader in readers if means(description, reader)])
     return meant[0] if len(meant) == 1 else description
 
 
@@ -57,7 +57,7 @@ def reset_cards(description: str) -> None:
 def _reset(description: str) -> None:
     with _context() as (context, readers):
         for reader in readers:
-            if _means(description, reader):
+            if means(description, reader):
                 _reset_in(context, reader)
 
 
@@ -80,7 +80,8 @@ def _with_cards(context: int, readers: list[str]) -> list[str]:
     return [reader for reader, state, _ in states if state & scard.SCARD_STATE_PRESENT]
 
 
-def _means(description: str, reader: str) -> bool:
+def means(description: str, reader: str) -> bool:
+    """Return whether a slot's description can be that of the reader."""
     if _is_cut(description):
         return reader.startswith(description.removesuffix(DOTS))
     return reader == description

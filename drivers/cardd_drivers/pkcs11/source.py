@@ -205,7 +205,12 @@ class Pkcs11Source:
             log.warning("no PKCS#11 module %s is there", name)
         unconfined = {resolve(name) for name in self._settings.unconfined}
         for path in dict.fromkeys(path for path in paths.values() if path):
-            tokens = ModuleTokens(path, listener, self._patience, self._fence(path in unconfined))
+            try:
+                tokens = ModuleTokens(path, listener, self._patience, self._fence(path in unconfined))
+            except OSError as error:  # no room for its way to pcscd
+                log.warning("PKCS#11 module %s is not loaded: %s", path, error)
+                listener.source_failed(Path(path).name, error.strerror or "")
+                continue
             self._tokens.append(tokens)
             tokens.start()
 
