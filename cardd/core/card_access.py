@@ -49,7 +49,8 @@ T = TypeVar("T")
 # pcsc-lite, which looks every 100 ms whether a waiting program may go on, looks twice.
 TURN = 5.0
 FREE = 0.22
-SHARE = 2.5  # seconds after which a batch lets our own callers that wait go first
+SHARED = 6.0  # seconds that a long list divides with our own callers that wait, so that each waits no longer
+SHARE_MIN = 0.5
 LINGER = 1.0
 SWAP_MIN = 0.1  # seconds without a command in which nobody can put another card in the first one's place
 RELEASE_TIMEOUT = 10.0
@@ -368,7 +369,8 @@ class CardAccess:
 
         def gives_way() -> bool:
             """Whether others come first; not where a keypad would have the PIN typed again."""
-            has_had_its_share = self._queued > 0 and time.monotonic() - began > SHARE
+            share = max(SHARE_MIN, SHARED / (self._queued + 1))
+            has_had_its_share = self._queued > 0 and time.monotonic() - began > share
             return not (login and login.pin is None) and (self._is_turn_over or has_had_its_share)
 
         try:

@@ -344,7 +344,8 @@ async def test_another_program_gets_the_card_between_two_pieces(lease: Lease) ->
 
 
 async def test_our_own_callers_go_first_after_a_share(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(card_access, "SHARE", 0.05)
+    monkeypatch.setattr(card_access, "SHARED", 0.1)
+    monkeypatch.setattr(card_access, "SHARE_MIN", 0.01)
     ended: list[str] = []
     work = Piecework(10, lambda _: time.sleep(0.03))
 
