@@ -60,6 +60,8 @@ HINTS = {
     "session.expired": N_("Open a session again: “cardctl login”."),
     "session.closed": N_("“cardctl login”; if the card was taken out, insert it first."),
     "pin.blocked": N_("Unblock the card with its unblocking code: “cardctl pin unblock”."),
+    "audit.slow": N_("See with “cardctl audit tail” whether it was signed, before you sign again."),
+    "signature.lost": N_("Sign again if you want it twice; see “cardctl audit tail”."),
     "card.ambiguous": N_("Choose one with --card: {cards}."),
     "upstream.unknown": N_(
         "Add [upstreams.{name}] with its url to cardd's configuration and restart cardd, or take one that is there: "

@@ -24,6 +24,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from cardd.errors import (
+    AuditSlow,
     CardAmbiguous,
     CarddError,
     DaemonSilent,
@@ -191,6 +192,9 @@ class Transport:
                 return await self._once(method, path, sent, _headers(bearer, headers, sent), limit)
             except DaemonUnreachable:
                 self._proven = self._where.socket is not None  # who comes back may be another
+                if attempts == 0:
+                    raise
+            except AuditSlow:  # under the same key, what the card signed comes once the disk has taken it
                 if attempts == 0:
                     raise
 

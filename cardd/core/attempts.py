@@ -101,7 +101,7 @@ class Attempt:
 
         try:
             told = json.loads(AESGCM(self._seal).decrypt(sealed[:NONCE], sealed[NONCE:], self._bound))
-        except InvalidTag:  # of a page, and of an earlier daemon
+        except (InvalidTag, ValueError):  # of a page and an earlier daemon, or written over
             raise _lost(self._receipt) from None
         return _Signed(
             datetime.fromisoformat(told["at"]),

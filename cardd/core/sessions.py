@@ -95,12 +95,14 @@ class Session:
 
     @property
     def holder(self) -> str:
-        """Return what another session has in common with this one when the same key signs: its certificate's SHA-256.
+        """Return what another session has in common with this one when the same key signs for the same person.
 
         Where no key signs, nothing is in common with any other.
         """
         credential = self.credentials.get(KeyPurpose.SIGNATURE)
-        return sha256(credential.certificate).hexdigest() if credential else self.id
+        if credential is None:
+            return self.id
+        return f"{sha256(credential.certificate).hexdigest()} {self.identity.national_id}"
 
     def situation_named(self, identifier: str | None) -> Situation:
         """One of the person's situations. Raises SituationUnknown."""

@@ -37,6 +37,11 @@ class Receipts:
         self._receipts_max = receipts_max
         self._sealed_max = sealed_max
         self._until_pruned = 0  # the first one kept after the log was opened prunes
+        self._known = {_begin(name) for (name,) in connection.execute("SELECT name FROM receipt")}
+
+    def may_know(self, name: bytes) -> bool:
+        """Return whether there may be one of this name: most often there is none, and the disk need not be asked."""
+        return _begin(name) in self._known
 
     def keep(self, receipt: Receipt, row: int) -> None:
         """Keep it in the open transaction, beside the rows from this one on."""
@@ -46,6 +51,7 @@ class Receipts:
         self._until_pruned -= 1
         values = (receipt.name, receipt.request, int(receipt.at.timestamp()), row, receipt.sealed)
         self._connection.execute(INSERT, values)
+        self._known.add(_begin(receipt.name))
 
     def find(self, name: bytes, now: datetime) -> Receipt | None:
         """Return the one of this name that is not too old; None where there is none."""
@@ -59,6 +65,11 @@ class Receipts:
         values = {"ended": _ended(now), "receipts_max": self._receipts_max, "sealed_max": self._sealed_max}
         for statement in filter(None, map(str.strip, PRUNE.split(";"))):
             self._connection.execute(statement, values)
+        self._known = {_begin(name) for (name,) in self._connection.execute("SELECT name FROM receipt")}
+
+
+def _begin(name: bytes) -> int:
+    return int.from_bytes(name[:8])
 
 
 def _ended(now: datetime) -> int:

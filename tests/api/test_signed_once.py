@@ -41,6 +41,15 @@ EVERY: dict[str, Json] = {
     "xades enveloping": inline(format="xades", xades={"packaging": "enveloping"}),
     "xades detached": inline(format="xades", xades={"packaging": "detached"}),
     "pades": {**inline(format="pades"), "document": base64.b64encode(pdf()).decode()},
+    "pades visible": {
+        **inline(format="pades", pades={"visible": {"rectangle": [40, 40, 260, 120]}, "reason": "Compte rendu"}),
+        "document": base64.b64encode(pdf()).decode(),
+    },
+    "submission_set": {
+        "document_name": "Lot de soumission",
+        "format": "submission_set",
+        "submission_set": {"unique_id": "2.25.1", "documents": [{"unique_id": "2.25.2", "document": XML}]},
+    },
     "batch": {"batch": {"name": "Ordonnances", "count": 2}, "signatures": [ITEM, inline(format="jws")]},
 }
 Started = Callable[[Workbench], Awaitable[Workbench]]

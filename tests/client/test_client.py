@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+from pathlib import Path
 from typing import Self
 
 import pytest
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_der_x509_certificate
 
 from cardd.client import CarddClient, Pairing, Signature, ToSign, transport
+from cardd.config import Card, Config
 from cardd.errors import (
     CardAmbiguous,
     ClientUnknown,
@@ -195,6 +197,18 @@ async def test_a_broken_connection_costs_no_second_signature(bench: Workbench, p
         check(await client.session(session.id, session.token).sign("a.txt", document=DOCUMENT), DOCUMENT)
     assert line.broken == 1
     assert bench.audit.acts().count("signature.raw done") == 1
+
+
+async def test_a_disk_that_takes_the_record_late_costs_no_second_signature(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path, Config(card=Card(timeout=1)))
+    await bench.start()
+    async with CarddClient(f"http://127.0.0.1:{bench.port}", secret=await bench.pair()) as client:
+        session = await client.login()
+        bench.audit.disk.clear()
+        asyncio.get_running_loop().call_later(3, bench.audit.disk.set)  # after the first answer: audit.slow
+        check(await session.sign("a.txt", document=DOCUMENT), DOCUMENT)
+    assert bench.audit.acts().count("signature.raw done") == 1
+    await bench.stop()
 
 
 class _LineThatBreaksOnce:
