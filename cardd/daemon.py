@@ -26,6 +26,7 @@ from cardd.system.audit_heads import KEY, SECOND
 from cardd.system.audit_sinks import AuditSinks
 from cardd.system.audit_store import Custody, SqliteAuditLog
 from cardd.system.browsers import BrowserWatch
+from cardd.system.desktops import KnownDesktops
 from cardd.system.host import SystemClock
 from cardd.system.listening import listen
 from cardd.system.logind import DesktopEvent, Desktops, Logind
@@ -37,6 +38,7 @@ from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
 from cardd.system.timestamping import TimestampHttp
 
+AGENT_COMES_WITHIN = 600.0  # seconds for which a refused agent is still told to its user
 STOP_MAX = 9.0  # seconds, below the TimeoutStopSec of cardd.service
 
 log = logging.getLogger(__name__)
@@ -55,8 +57,12 @@ class Daemon:
         for directory in (config.state.directory, config.audit.directory):
             refuse_exposed_directory(directory)
         pinentry, timestamp = config.prompt.pinentry, config.timestamp
+        self._desktops = KnownDesktops(is_any_agent=config.prompt.agents == "any")
         self._agents = AgentServer(
-            on_refused=self._agent_refused, on_change=self._agent_changed, is_our_child=is_our_child
+            desktops=self._desktops,
+            on_refused=self._agent_refused,
+            on_change=self._agent_changed,
+            is_our_child=is_our_child,
         )
         self._agent_programs: dict[int, str] = {}
         self._dialogs = Dialogs(
@@ -156,20 +162,23 @@ class Daemon:
         report.add_done_callback(self._reports.discard)
 
     async def _report_agent(self, refused: RefusedAgent) -> None:
-        """Record that a second program came as a user's agent, and tell that user, on the desktop of the first."""
+        """Record that a program came as an agent that is none, and tell its user, once there is an agent to tell it."""
         uid, program = refused.uid, program_of(refused.pid) or ""
-        self.parts.trail.agent("agent.register", uid, program, code="agent.refused")
+        code = "agent.not_installed" if refused.is_stranger else "agent.refused"
+        self.parts.trail.agent("agent.register", uid, program, code=code)
         question = Question("agent", uid, {"program": program, "pid": refused.pid})
         with contextlib.suppress(PromptError, TimeoutError):
+            async with asyncio.timeout(AGENT_COMES_WITHIN):
+                await self._agents.has_come(uid)
             async with asyncio.timeout(self._config.prompt.timeout):
                 await self._dialogs.notify(question)
 
     def _agent_changed(self, change: AgentChange) -> None:
         if change.has_come:
-            self._agent_programs[change.uid] = program_of(change.pid) or ""
-            self.parts.trail.agent("agent.register", change.uid, self._agent_programs[change.uid])
+            self._agent_programs[change.pid] = program_of(change.pid) or ""
+            self.parts.trail.agent("agent.register", change.uid, self._agent_programs[change.pid])
         else:
-            self.parts.trail.agent("agent.leave", change.uid, self._agent_programs.pop(change.uid, ""))
+            self.parts.trail.agent("agent.leave", change.uid, self._agent_programs.pop(change.pid, ""))
 
     async def _stop_agents(self) -> None:
         for report in self._reports:
@@ -184,7 +193,8 @@ class Daemon:
         change(lambda session: uid in (None, session.caller.peer.uid))
 
     def _desktops_changed(self, desktops: Desktops | None) -> None:
-        """Rule 12: the readers belong to whoever sits at the machine now."""
+        """Rule 12: the readers belong to whoever sits at the machine now; each desktop has an agent."""
+        self._desktops.changed(desktops)
         self.parts.readers.owners.seated(desktops.seated if desktops else None)
 
 

@@ -14,10 +14,11 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 from cardd.agent import pinentry, witness
-from cardd.agent.server import GREETING, TAKEN
+from cardd.agent.server import GREETING, NOT_INSTALLED, TAKEN
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PromptUnavailable
 from cardd.i18n import language_of, locale_of
@@ -28,8 +29,12 @@ SOCKET = "/run/cardd/agent.sock"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reach a daemon that is not there, or refuses
 
 
-class _Taken(Exception):
-    """Another process is this user's agent."""
+class _Refused(Exception):
+    """We are not this desktop's agent; ``topic`` is what its person is told of it."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(topic)
+        self.topic = topic
 
 
 class Agent:
@@ -55,10 +60,10 @@ class Agent:
                 try:
                     connection = await self._asked()
                     back_off.reset()
-                except (OSError, CarddError, _Taken) as fault:
-                    if isinstance(fault, _Taken) and not has_warned:
+                except (OSError, CarddError, _Refused) as fault:
+                    if isinstance(fault, _Refused) and not has_warned:
                         has_warned = True
-                        dialogs.create_task(self._warn())
+                        dialogs.create_task(self._warn(fault.topic))
                     # a daemon that stayed has restarted; one that sends us away is left in peace longer and longer
                     if loop.time() - began > LONGEST_PAUSE:
                         back_off.reset()
@@ -70,7 +75,7 @@ class Agent:
     async def _asked(self) -> socket.socket:
         """Connect and wait to be asked; gives the connection over which we are.
 
-        Raises PromptUnavailable, OSError; _Taken.
+        Raises PromptUnavailable, OSError; _Refused.
         """
         loop = asyncio.get_running_loop()
         language = language_of(locale_of(os.environ))
@@ -95,14 +100,14 @@ class Agent:
                 back_off.reset()
             await asyncio.sleep(back_off.pause())
 
-    async def _warn(self) -> None:
-        """Tell the person, by our own pinentry, that another program shows the dialogs here."""
+    async def _warn(self, topic: str) -> None:
+        """Tell the person, by our own pinentry, that we show no dialogs here, and why."""
         program, language = pinentry.find_pinentry(self._program, os.environ), language_of(locale_of(os.environ))
         with contextlib.suppress(OSError, CarddError):
             if program is not None:
                 async with pinentry.conversation(program) as talk:
                     await pinentry.set_options(talk, pinentry.options(os.environ))
-                    await pinentry.notify(talk, Question("agent_taken", os.getuid(), {}), language)
+                    await pinentry.notify(talk, Question(topic, os.getuid(), {"program": sys.argv[0]}), language)
 
     async def _show(self, connection: socket.socket) -> None:
         """Pass one dialog on; what goes wrong ends the connection, and that tells the daemon."""
@@ -115,7 +120,7 @@ class Agent:
 
 
 async def _first_byte(connection: socket.socket) -> None:
-    """Wait for the daemon's first word, without taking it. Raises PromptUnavailable when the daemon leaves, _Taken."""
+    """Wait for the daemon's first word, without taking it. Raises PromptUnavailable when it leaves, _Refused."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(connection, readable.set)
@@ -126,8 +131,8 @@ async def _first_byte(connection: socket.socket) -> None:
     begun = connection.recv(len(TAKEN), socket.MSG_PEEK)
     if not begun:
         raise PromptUnavailable(why="cardd")
-    if begun == TAKEN:
-        raise _Taken
+    if begun in (TAKEN, NOT_INSTALLED):
+        raise _Refused("agent_taken" if begun == TAKEN else "agent_not_installed")
 
 
 async def _introduce(started: socket.socket) -> None:

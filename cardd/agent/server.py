@@ -4,8 +4,9 @@ An agent connects to the agents' socket and says ``OK cardd-agent LANGUAGE``. Wh
 speaks Assuan over that connection, and the agent passes it on to a pinentry of its own desktop. The kernel says whose
 agent it is (SO_PEERCRED), and an agent is asked for its own user only.
 
-A user has one agent, the process that came first, with as many connections as it likes; it stays until it ends. Any
-other program of that user could show dialogs of its own and keep what is typed there: it is refused, and reported.
+A desktop has one agent, the process that came first, with as many connections as it likes; it stays until it ends. Any
+other program of that user could show dialogs of its own and keep what is typed there: it is refused, and reported, and
+so is one that is not the installed agent. A user with several desktops is asked on the one that is on the screen.
 The same process tells which programs hold a connection (``cardd.agent.witness``).
 """
 
@@ -23,6 +24,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from cardd.agent import witness
 from cardd.agent.assuan import Assuan
@@ -32,7 +34,9 @@ from cardd.errors import BrowserUnseen, PromptUnavailable
 from cardd.model import Holders
 
 GREETING = "cardd-agent"
-TAKEN = b"ERR"  # how the answer to an agent begins that is refused, for its user has one
+# how the answer to an agent begins that is refused: its desktop has one, or it is not the installed one
+TAKEN, NOT_INSTALLED = b"ERR 1", b"ERR 2"
+SO_PEERPIDFD = 77  # asm-generic/socket.h; Python has no name for it
 GREETING_TIMEOUT = 5.0
 AGENTS_MAX = 16  # of one user, those that have not yet greeted included
 ACCEPT_PAUSE = 1.0
@@ -49,32 +53,77 @@ class _Waiting:
     connection: socket.socket
     talk: Assuan
     language: str
+    desktop: str
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedAgent:
-    """A second program of this user that came as an agent."""
+    """A program of this user that came as an agent: beside the desktop's own, or while it ``is_stranger``."""
 
     uid: int
     pid: int
+    is_stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AgentChange:
-    """A user's agent came, or ended."""
+    """A desktop's agent came, or ended."""
 
     uid: int
     pid: int
     has_come: bool
 
 
-class _Process:
-    """The process that is a user's agent, known by a descriptor of it: its number may become another's."""
+class AgentDesktops(Protocol):
+    """What the system tells of the desktops, and of the processes that come as their agents."""
 
-    def __init__(self, pid: int) -> None:
-        """Raises OSError where there is no such process."""
-        self.pid = pid
-        self.handle = os.pidfd_open(pid)
+    async def settle(self) -> None:
+        """Wait until the desktops are known, for a moment at most."""
+        ...
+
+    def desktop_of(self, uid: int, pid: int) -> str:
+        """The desktop that this process of the user's belongs to."""
+        ...
+
+    def is_shown(self, desktop: str) -> bool:
+        """Whether this desktop is on a screen, and not locked."""
+        ...
+
+    def is_installed_agent(self, uid: int, pid: int) -> bool:
+        """Whether this process of the user's is the installed agent, as far as that can be told."""
+        ...
+
+
+class OneDesktop:
+    """``AgentDesktops`` where nobody tells: each user has one, and any program may be its agent."""
+
+    async def settle(self) -> None:
+        """All is known."""
+
+    def desktop_of(self, _uid: int, _pid: int) -> str:
+        """The only one."""
+        return ""
+
+    def is_shown(self, _desktop: str) -> bool:
+        """It may be."""
+        return True
+
+    def is_installed_agent(self, _uid: int, _pid: int) -> bool:
+        """Nothing tells that it is not."""
+        return True
+
+
+class _Process:
+    """The process that is a desktop's agent, known by a descriptor of it: its number may become another's."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Raises OSError where there is no such process any more."""
+        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+        self.pid, self.uid, _ = CREDENTIALS.unpack(told)
+        try:  # of the very process that connected, since Linux 6.5
+            self.handle = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
+        except OSError:
+            self.handle = os.pidfd_open(self.pid)
 
     @property
     def has_ended(self) -> bool:
@@ -87,29 +136,32 @@ class _Process:
 
 
 class AgentServer:
-    """The agents that wait, by user; of one agent's connections, the one that came last is asked first.
+    """The agents that wait, by user; the one on the screen is asked first, and of its connections the last that came.
 
-    ``on_refused`` is told of a program that is not the user's agent, at most once a minute for each user; ``on_change``
-    of each agent that comes and that ends. ``is_our_child`` tells which processes the daemon itself started: they are
-    nobody's agent.
+    ``on_refused`` is told of a program that is not a desktop's agent, at most once a minute for each user;
+    ``on_change`` of each agent that comes and that ends. ``is_our_child`` tells which processes the daemon itself
+    started: they are nobody's agent.
     """
 
     def __init__(
         self,
         *,
+        desktops: AgentDesktops | None = None,
         greeting_timeout: float = GREETING_TIMEOUT,
         on_refused: Callable[[RefusedAgent], None] = lambda _: None,
         on_change: Callable[[AgentChange], None] = lambda _: None,
         is_our_child: Callable[[int], bool] = lambda _: False,
     ) -> None:
+        self._desktops = desktops or OneDesktop()
         self._greeting_timeout = greeting_timeout
         self._on_refused = on_refused
         self._on_change = on_change
         self._is_our_child = is_our_child
-        self._processes: dict[int, _Process] = {}
+        self._processes: dict[tuple[int, str], _Process] = {}
+        self._arrivals: dict[int, asyncio.Event] = {}
         self._reported: dict[int, float] = {}
         self._agents: dict[int, list[_Waiting]] = {}
-        self._witnesses: dict[int, Witness] = {}
+        self._witnesses: dict[tuple[int, str], Witness] = {}
         self._greeting: Counter[int] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
@@ -124,6 +176,11 @@ class AgentServer:
         """Return how many agents of this user wait to be asked."""
         return len(self._agents.get(uid, ()))
 
+    async def has_come(self, uid: int) -> None:
+        """Return once an agent of this user waits."""
+        if not self.waiting(uid):
+            await self._arrivals.setdefault(uid, asyncio.Event()).wait()
+
     @asynccontextmanager
     async def conversation(self, uid: int) -> AsyncIterator[tuple[Assuan, str]]:
         """Talk to an agent of this user, in its language; afterwards this connection has served.
@@ -133,7 +190,7 @@ class AgentServer:
         agents = self._agents.get(uid)
         if not agents:
             raise PromptUnavailable(why="cardd-agent")
-        agent = agents[-1]
+        agent = next((one for one in reversed(agents) if self._desktops.is_shown(one.desktop)), agents[-1])
         self._forget(uid, agent)
         try:
             yield agent.talk, agent.language
@@ -145,14 +202,16 @@ class AgentServer:
 
         Raises BrowserUnseen when there is no agent, or none that looks.
         """
-        seen_by = self._witnesses.get(uid)
-        if seen_by is None:
+        own = [key for key in self._witnesses if key[0] == uid]
+        if not own:
             raise BrowserUnseen
+        key = next((each for each in own if self._desktops.is_shown(each[1])), own[-1])
+        seen_by = self._witnesses[key]
         try:
             return await seen_by.holders(sockets)
         except BrowserUnseen:
-            if self._witnesses.get(uid) is seen_by:
-                del self._witnesses[uid]
+            if self._witnesses.get(key) is seen_by:
+                del self._witnesses[key]
             seen_by.close()
             raise
 
@@ -193,72 +252,92 @@ class AgentServer:
                 continue
             task = asyncio.ensure_future(self._welcome(connection))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(self._welcomed, connection))
+
+    def _welcomed(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():  # perhaps before it had begun
+            connection.close()
 
     async def _welcome(self, connection: socket.socket) -> None:
-        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-        pid, uid, _ = CREDENTIALS.unpack(told)
         with contextlib.ExitStack() as refused:
             talk = Assuan(refused.enter_context(connection))
+            try:
+                process = _Process(connection)
+            except OSError:  # it has left meanwhile
+                return
+            refused.callback(process.close)
+            uid, pid = process.uid, process.pid
             if self._is_our_child(pid):
                 return
             name, language = await self._greeted(uid, talk)
-            if name not in (GREETING, witness.GREETING):
+            if name not in (GREETING, witness.GREETING) or process.has_ended:
                 return
-            if not self._is_the_agent(uid, pid):
-                self._report(RefusedAgent(uid, pid))
+            desktop = self._desktops.desktop_of(uid, pid)
+            is_stranger = not self._desktops.is_installed_agent(uid, pid)
+            if process.has_ended:  # what was looked at may have been another process's
+                return
+            if is_stranger or not self._is_the_agent(desktop, process):
+                self._report(RefusedAgent(uid, pid, is_stranger))
                 with contextlib.suppress(OSError):
-                    connection.send(TAKEN + b" 1 another agent\n")
+                    connection.send(NOT_INSTALLED + b" other agent\n" if is_stranger else TAKEN + b" another agent\n")
                 return
             if name == witness.GREETING:
                 kept = socket.socket(fileno=connection.detach())
                 kept.setblocking(False)
-                self._keep_witness(uid, Witness(kept))
+                self._keep_witness((uid, desktop), Witness(kept))
                 talk.close()  # only what it received: the connection is the witness's
+                refused.pop_all()
                 return
             refused.pop_all()
-        agent = _Waiting(connection, talk, language)
+        agent = _Waiting(connection, talk, language, desktop)
         self._agents.setdefault(uid, []).append(agent)
+        if arrival := self._arrivals.pop(uid, None):
+            arrival.set()
         # an agent that waits has nothing to say: whatever comes, its leaving included, ends it
         asyncio.get_running_loop().add_reader(connection, self._left, uid, agent)
 
-    def _is_the_agent(self, uid: int, pid: int) -> bool:
-        """Return whether this process is the user's agent; the first one becomes it, and the next when it has ended."""
-        known = self._processes.get(uid)
+    def _is_the_agent(self, desktop: str, process: _Process) -> bool:
+        """Return whether this process is the desktop's agent; the first is, and the next one when it has ended.
+
+        ``process`` is kept, or closed where it is known already.
+        """
+        key = (process.uid, desktop)
+        known = self._processes.get(key)
         if known is not None and not known.has_ended:
-            return known.pid == pid
-        try:
-            process = _Process(pid)
-        except OSError:  # it has left meanwhile
-            return False
+            if known.pid != process.pid:
+                return False
+            process.close()
+            return True
         if known is not None:
-            self._ended(uid, known)
-        self._processes[uid] = process
-        asyncio.get_running_loop().add_reader(process.handle, self._ended, uid, process)
-        self._on_change(AgentChange(uid, pid, has_come=True))
+            self._ended(key, known)
+        self._processes[key] = process
+        asyncio.get_running_loop().add_reader(process.handle, self._ended, key, process)
+        self._on_change(AgentChange(process.uid, process.pid, has_come=True))
         return True
 
-    def _ended(self, uid: int, process: _Process) -> None:
-        """Forget the user's agent, which runs no more."""
+    def _ended(self, key: tuple[int, str], process: _Process) -> None:
+        """Forget the desktop's agent, which runs no more."""
         asyncio.get_running_loop().remove_reader(process.handle)
         process.close()
-        del self._processes[uid]
-        if seen_by := self._witnesses.pop(uid, None):
+        del self._processes[key]
+        if seen_by := self._witnesses.pop(key, None):
             seen_by.close()
-        self._on_change(AgentChange(uid, process.pid, has_come=False))
+        self._on_change(AgentChange(process.uid, process.pid, has_come=False))
 
-    def _keep_witness(self, uid: int, came: Witness) -> None:
+    def _keep_witness(self, key: tuple[int, str], came: Witness) -> None:
         """Ask this connection from now on: the agent has one, and the one before is dead."""
-        if before := self._witnesses.pop(uid, None):
+        if before := self._witnesses.pop(key, None):
             before.close()
-        self._witnesses[uid] = came
+        self._witnesses[key] = came
 
     def _report(self, refused: RefusedAgent) -> None:
         now = asyncio.get_running_loop().time()
         if now < self._reported.get(refused.uid, now):
             return
         self._reported[refused.uid] = now + REPORT_PAUSE
-        log.warning("user %d has an agent: process %d was refused", refused.uid, refused.pid)
+        why = "is not the installed agent" if refused.is_stranger else "is not the desktop's agent"
+        log.warning("process %d of user %d %s, and was refused", refused.pid, refused.uid, why)
         self._on_refused(refused)
 
     async def _greeted(self, uid: int, talk: Assuan) -> tuple[str, str]:
@@ -269,6 +348,7 @@ class AgentServer:
         try:
             async with asyncio.timeout(self._greeting_timeout):
                 name, _, language = (await talk.greeting()).partition(" ")
+            await self._desktops.settle()
         except (PromptUnavailable, TimeoutError):
             return "", ""
         finally:

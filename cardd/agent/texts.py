@@ -23,6 +23,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 | ``card`` | client, card, reader, holder (may be absent) |
 | ``agent`` | program, pid |
 | ``agent_taken`` | – |
+| ``agent_not_installed`` | program |
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ QUESTIONS = {
     "agent_taken": N_(
         "Another program shows cardd's dialogs for you: it came before this session's own. Whoever shows them sees "
         "the PIN.\nIf it is not another session of yours, enter no PIN and tell your security officer."
+    ),
+    "agent_not_installed": N_(
+        "cardd takes no dialogs of this program, {program}: it is not the agent that root installed.\n"
+        "Your administrator installs cardd-agent for all users, or allows any agent (prompt.agents)."
     ),
     "pair": N_(
         "The program “{name}” (vendor: {vendor}) asks to use your card or your e-CPS.\n"

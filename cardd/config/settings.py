@@ -58,6 +58,15 @@ class Prompt(Section, frozen=True):
         ),
     ] = None
     timeout: Annotated[Duration, Meta(ge=5, le=3600, description=N_("How long a dialog stays open."))] = 120.0
+    agents: Annotated[
+        Literal["installed", "any"],
+        Meta(
+            description=N_(
+                "Which programs may show the dialogs of other users than the daemon's own: cardd-agent as root "
+                "installed it, or any."
+            )
+        ),
+    ] = "installed"
     refusals: Annotated[
         int,
         Meta(

@@ -36,13 +36,13 @@ class DesktopEvent(StrEnum):
 class Desktops:
     """Who is at the machine: the users of active local sessions, and the graphical sessions, each with its user.
 
-    ``active`` are those sessions that show on a seat's screen; ``main`` is the one of each user to which whatever
-    belongs to no single session counts, such as what the user's own service manager starts.
+    ``shown`` are those sessions that are on a seat's screen and not locked; ``main`` is the one of each user to which
+    whatever belongs to no single session counts, such as what the user's own service manager starts.
     """
 
     seated: frozenset[int] = frozenset()
     sessions: Mapping[str, int] = field(default_factory=dict)
-    active: frozenset[str] = frozenset()
+    shown: frozenset[str] = frozenset()
     main: Mapping[int, str] = field(default_factory=dict)
 
 

@@ -167,7 +167,7 @@ class LogindBus:
         sessions: dict[str, int] = {}
         main: dict[int, str] = {}
         seated: set[int] = set()
-        active: set[str] = set()
+        shown: set[str] = set()
         for identifier, uid, _, _, path in await self._call(LOGIND, MANAGER_PATH, MANAGER, "ListSessions"):
             with contextlib.suppress(DBusError):  # it ended meanwhile, and that will be told
                 if await self._is_desktop(path):
@@ -176,13 +176,16 @@ class LogindBus:
             with contextlib.suppress(DBusError):
                 identifier, path = await self._property(seat, "ActiveSession", SEAT)
                 if path != NONE and await self._is_persons(path) and not await self._property(path, "Remote"):
-                    active.add(identifier)
                     seated.add((await self._property(path, "User"))[0])
+                    if not await self._property(path, "LockedHint"):
+                        shown.add(identifier)
         for uid in set(sessions.values()):
             with contextlib.suppress(DBusError):
                 user = await self._call(LOGIND, MANAGER_PATH, MANAGER, "GetUser", "u", uid)
-                main[uid] = (await self._property(user, "Display", USER))[0]
-        return Desktops(frozenset(seated), sessions, frozenset(active), main)
+                display, _ = await self._property(user, "Display", USER)
+                if display in sessions:
+                    main[uid] = display
+        return Desktops(frozenset(seated), sessions, frozenset(shown), main)
 
     async def _is_desktop(self, session: str) -> bool:
         return await self._property(session, "Type") in GRAPHICAL and await self._is_persons(session)
@@ -211,4 +214,4 @@ def _tells_of_desktops(message: Message) -> bool:
         return False
     interface, changed, invalidated = message.body
     names = {*changed, *invalidated}
-    return interface == SEAT or bool(names & {"Active", "Type", "Class", "Remote"})
+    return interface == SEAT or bool(names & {"Active", "Type", "Class", "Remote", "LockedHint"})

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from cardd.agent.dialogs import Dialogs
-from cardd.agent.server import AgentServer, RefusedAgent
+from cardd.agent.server import AgentDesktops, AgentServer, RefusedAgent
 from cardd.model import PinInfo, PinQuestion, Question
 from cardd.secret import Secret
 from tests.rig.waiting import eventually
@@ -19,9 +19,12 @@ US = os.getuid()
 
 
 class Desk:
-    """Dialogs that listen where agents come. ``pinentry`` is their own program."""
+    """Dialogs that listen where agents come. ``pinentry`` is their own program, ``desktops`` what the system tells."""
 
-    def __init__(self, directory: Path, pinentry: Path | str = NO_PINENTRY) -> None:
+    def __init__(
+        self, directory: Path, pinentry: Path | str = NO_PINENTRY, desktops: AgentDesktops | None = None
+    ) -> None:
+        self._desktops = desktops
         self.path = directory / "agent.sock"
         self._pinentry = str(pinentry)
 
@@ -30,6 +33,7 @@ class Desk:
         self.refused: list[RefusedAgent] = []
         self.children: set[int] = set()
         self.agents = AgentServer(
+            desktops=self._desktops,
             greeting_timeout=GREETING_TIMEOUT,
             on_refused=self.refused.append,
             is_our_child=self.children.__contains__,

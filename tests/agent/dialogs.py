@@ -22,6 +22,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
         "sessions": "",
     },
     "agent_taken": {},
+    "agent_not_installed": {"program": "/opt/cardd/bin/cardd-agent"},
     "agent": {"program": "/usr/bin/lps", "pid": 4242},
     "login": {"client": "LPS"},
     "unlock": {"client": "LPS"},

@@ -30,6 +30,7 @@ def workstation(tmp_path: Path) -> Iterator[Workstation]:
     workstation = Workstation(tmp_path)
     configuration = workstation.daemon.configuration
     settings = configuration.read_text().replace(str(workstation.pinentry.path), "/bin/false")
+    settings = settings.replace("[prompt]\n", '[prompt]\nagents = "any"\n')  # of what root installed: tests/agent
     configuration.write_text(settings + '[access]\nowners = ["nobody"]\n')
     with workstation.running():
         yield workstation
