@@ -6,6 +6,7 @@ file and the environment's proxies are not used. Whoever asks gives a ``HttpFaul
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import socket
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -178,8 +179,12 @@ def open_session(
     headers: Headers = NO_HEADERS,
     buffer: int = BUFFER,
     left_out: Iterable[str] = (),
+    on_sent: Callable[[asyncio.Timeout], None] | None = None,
 ) -> aiohttp.ClientSession:
-    """Return a session without cookies, netrc and decompression; ``left_out`` are headers that aiohttp would add."""
+    """Return a session without cookies, netrc and decompression; ``left_out`` are headers that aiohttp would add.
+
+    ``on_sent`` is called with the context of a request (``trace_request_ctx``) each time that a part of it was sent.
+    """
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -189,7 +194,18 @@ def open_session(
         read_bufsize=buffer,
         skip_auto_headers=left_out,
         trust_env=False,  # it would read a netrc file too
+        trace_configs=[_traced(on_sent)] if on_sent else None,
     )
+
+
+def _traced(on_sent: Callable[[asyncio.Timeout], None]) -> aiohttp.TraceConfig:
+    async def sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _part: object) -> None:
+        on_sent(context.trace_request_ctx)
+
+    traced = aiohttp.TraceConfig()
+    traced.on_request_headers_sent.append(sent)
+    traced.on_request_chunk_sent.append(sent)
+    return traced
 
 
 def causes(fault: BaseException | None) -> Iterator[BaseException]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -23,6 +24,7 @@ from cardd.tls.connector import Credentials, KeyConnector, Server
 
 Body = bytes | AsyncIterator[bytes] | None
 
+WORDS_MAX = 4  # times its timeout: a server may say that it is still at work (1xx), but not without end
 BUFFER = 256 * 1024
 AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
@@ -45,7 +47,9 @@ class UpstreamPool:
         server = Server(upstream.name, upstream.host, upstream.port, upstream.authorities, upstream.tls)
         self._connector = KeyConnector(server, credentials)
         silence = aiohttp.ClientTimeout(total=None, sock_read=upstream.timeout)
-        self._http = open_session(self._connector, silence, buffer=BUFFER, left_out=AUTOMATIC)
+        self._http = open_session(
+            self._connector, silence, buffer=BUFFER, left_out=AUTOMATIC, on_sent=self._wait_for_head
+        )
         self._in_use = 0
         self._is_retired = False
 
@@ -58,13 +62,15 @@ class UpstreamPool:
         self._in_use += 1
         try:
             with self.reading():
-                answer = await self._http.request(
-                    sent.method,
-                    URL(sent.target, encoded=True),
-                    headers=sent.headers,
-                    data=sent.body,
-                    allow_redirects=False,
-                )
+                async with asyncio.timeout(None) as head:
+                    answer = await self._http.request(
+                        sent.method,
+                        URL(sent.target, encoded=True),
+                        headers=sent.headers,
+                        data=sent.body,
+                        allow_redirects=False,
+                        trace_request_ctx=head,
+                    )
             async with answer:
                 yield answer
         finally:
@@ -79,6 +85,11 @@ class UpstreamPool:
             yield
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
             raise self._error(fault) from fault
+
+    def _wait_for_head(self, head: asyncio.Timeout) -> None:
+        """Give the server its time for the answer's head, from the last part of the request on."""
+        with suppress(RuntimeError):  # the head was there before the request's end
+            head.reschedule(asyncio.get_running_loop().time() + WORDS_MAX * self._upstream.timeout)
 
     async def retire(self) -> None:
         """Take no new request; what is under way may end."""

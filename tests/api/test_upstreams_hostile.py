@@ -210,6 +210,30 @@ async def test_a_silent_server_is_given_up(site: Site, started: Start, tmp_path:
         assert (got.status, got.code, got.json["retryable"]) == (504, "upstream.timeout", True)
 
 
+@pytest.mark.parametrize(
+    ("begun", "piece"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX-Simulation: ", b"x"),
+    ],
+    ids=["100", "103", "half"],
+)
+async def test_a_server_that_always_has_one_more_word_before_its_answer_is_given_up(
+    site: Site, started: Start, tmp_path: Path, begun: bytes, piece: bytes
+) -> None:
+    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(begun)
+        while not writer.is_closing():
+            writer.write(piece)
+            await asyncio.sleep(0.05)
+
+    async with talking(site, started, tmp_path, talk, timeout=0.2) as relayed:
+        async with asyncio.timeout(10):
+            got = await relayed.call("POST", "/", b"{}")
+        assert (got.status, got.code) == (504, "upstream.timeout")
+
+
 @pytest.mark.parametrize(("off", "passes"), [(-50, True), (50, True), (-70, False), (3600, False)])
 async def test_a_clock_that_is_off_by_more_than_a_minute_is_told(
     site: Site, started: Start, tmp_path: Path, *, off: int, passes: bool

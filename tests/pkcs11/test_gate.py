@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -311,6 +312,22 @@ def test_a_process_that_says_what_cannot_be_is_hung_up_on(
         assert client.recv(64) == b""
     with behind(gate) as program:
         assert program("look", pcscd.reader_names[0], 0) == ["0", "0", "0"], "others are served"
+
+
+def test_a_process_that_always_has_one_more_byte_is_hung_up_on(
+    pcscd: Pcscd, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cardd_drivers.pkcs11.context.CLIENT_LIMIT", 0.5)
+    with entered(gate) as client:
+        client.sendall(agreeing(4))
+        assert len(client.recv(64)) == 12
+        client.sendall(struct.pack("=II", 4096, context.Command.CONNECT))
+        begun = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < begun + 10:
+                client.sendall(b"x")
+                time.sleep(0.05)
+    assert time.monotonic() < begun + 5
 
 
 def state(name: str, flags: int) -> bytes:

@@ -375,10 +375,13 @@ def _parts(states: bytes) -> Iterator[bytes]:
 
 
 def _exactly(side: socket.socket, size: int) -> bytes:
+    """Return so many bytes; all of them within the side's time limit, where it has one."""
+    limit = side.gettimeout()
+    deadline = time.monotonic() + (limit or 0)
     received = bytearray()
     while len(received) < size:
         part = side.recv(size - len(received))
-        if not part:
+        if not part or (limit is not None and time.monotonic() > deadline):
             raise Ended
         received += part
     return bytes(received)
