@@ -11,7 +11,7 @@ from cardd_simulators.cards.card import SimulatedCard
 from tests.contract.cases import OPENSC
 from tests.integration.test_second_program import is_refused_anew, thief
 from tests.integration.workstation import Workstation, wait_until
-from tests.pkcs11.shim import FORGETFUL, compiled
+from tests.pkcs11.shim import FORGETFUL, compiled, going_round
 from tests.rig.simulator import PIN, PUK, issue
 from tests.simulator.opensc import CONFIGURATION, logs_in
 
@@ -37,9 +37,9 @@ def made(kind: type[SimulatedCard]) -> SimulatedCard:
     return kind(issue("medecin", len(PIN)), pin=PIN, puk=PUK)
 
 
-def station(directory: Path, module: str, hold: float = 0.5) -> Workstation:
+def station(directory: Path, module: str, hold: float = 0.5, more: str = "") -> Workstation:
     (directory / "opensc.conf").write_text(CONFIGURATION)
-    extra = f'\n[card]\nhold = {hold}\n[drivers.pkcs11]\nmodules = ["{module}"]\n'
+    extra = f'\n[card]\nhold = {hold}\n[drivers.pkcs11]\nmodules = ["{module}"]\n{more}'
     return Workstation(directory, extra=extra, environment={"OPENSC_CONF": str(directory / "opensc.conf")})
 
 
@@ -61,6 +61,21 @@ def test_no_program_ever_signs_on_a_login_behind_a_module(tmp_path: Path, hold: 
                     wait_until(partial(is_refused_anew, attempts, tried))
         assert attempts()
         assert set(attempts()) <= {"6982", "6985", "6a88", "8010000B", "80100068"}
+
+
+@logs_in
+def test_a_login_behind_a_module_that_goes_round_the_gate_ends_with_its_operation(tmp_path: Path) -> None:
+    module = compiled(tmp_path, OPENSC, FORGETFUL | going_round(tmp_path / "pcscd.comm"))
+    there = station(tmp_path, module, hold=5, more=f'unconfined = ["{module}"]\n')
+    with there.running(), there.card(made(ForeignCard)):
+        wait_until(lambda: [card["kind"] for card in there.cards()] == ["pkcs11"])
+        with thief(there) as attempts:
+            session = there.log_in()
+            tried = len(attempts())
+            wait_until(partial(is_refused_anew, attempts, tried))
+            session.close()
+            tried = len(attempts())
+            wait_until(partial(is_refused_anew, attempts, tried))
 
 
 def test_a_module_sends_nothing_to_a_card_that_is_served_natively(tmp_path: Path) -> None:

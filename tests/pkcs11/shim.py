@@ -88,6 +88,13 @@ MUTE = {
         return there("mute") ? 0xE1 : REAL({GET_TOKEN_INFO})(slot, info);
     }}""",
 }
+
+
+def going_round(pcscd: Path) -> dict[int, str]:
+    """A C_Initialize that has the module speak to pcscd itself, by this socket."""
+    return {0: f'(void *arguments) {{ setenv("PCSCLITE_CSOCK_NAME", "{pcscd}", 1); return REAL(0)(arguments); }}'}
+
+
 # an event is a byte in the pipe ``slot``
 TELLING = {
     WAIT_FOR_SLOT_EVENT: """(ulong flags, ulong *slot, void *reserved) {

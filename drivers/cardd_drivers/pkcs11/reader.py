@@ -61,6 +61,16 @@ class TokenConnection:
             self._is_claimed = False
             gate.release(slot, reset=reset)
 
+    def leave(self) -> None:
+        """End a login at once that other programs could use: the module has gone round the gate.
+
+        The card says then that the PIN is missing, and VERIFY is repeated before the next operation.
+        """
+        is_logged_in = self._card is not None and self._card.login is not None
+        if self._card and is_logged_in and self._token.is_card and not self._module.gate.keeps(self._token.slot_name):
+            with contextlib.suppress(CarddError):
+                self._card.logout(reset=True)
+
     def disconnect(self) -> None:
         """Log out and forget the token."""
         self.end(reset=True)
@@ -81,10 +91,16 @@ class TokenReader:
     async def run(self, job: Callable[[Connection], T], *, timeout: float) -> T:
         """Run one blocking job on the thread."""
         try:
-            return await self._worker.run(partial(job, self._connection), timeout=timeout)
+            return await self._worker.run(partial(self._do, job), timeout=timeout)
         except CardRemoved:
             self._on_gone()
             raise
+
+    def _do(self, job: Callable[[Connection], T]) -> T:
+        try:
+            return job(self._connection)
+        finally:
+            self._connection.leave()
 
     async def close(self) -> None:
         """Log out and end the thread."""

@@ -133,9 +133,8 @@ class ModuleTokens:
         gate.show(readers)
         for key in [key for key, reader in self._readers.items() if gate.hides(reader.token.slot_name)]:
             self._start(self._remove(self._readers.pop(key)))
-        if gate.is_used:
-            self._looks = 0
-            self._spawn()
+        self._looks = 0
+        self._spawn()
 
     def _changed(self) -> None:
         self._looks = 0

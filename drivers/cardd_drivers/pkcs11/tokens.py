@@ -173,6 +173,7 @@ class Tokens:
             serial=_serial(token),
             flags=int(token.flags),
             pin=self.pins.pin_lengths(slot.slot_id),
+            is_card=self.uses_pcsc,
         )
 
     def _key(self, slot: int, key: bytes) -> SigningKey:

@@ -73,7 +73,10 @@ class UnblockPin(PinRequest, kw_only=True, frozen=True):
 
 
 class TokenState(Struct, frozen=True):
-    """One present token, as the module describes it; ``flags`` are its CKF_… bits, ``pin`` the lengths of its PINs."""
+    """One present token, as the module describes it; ``flags`` are its CKF_… bits, ``pin`` the lengths of its PINs.
+
+    ``is_card`` says that the module uses PC/SC: the token may be a card, which other programs can use.
+    """
 
     slot: int
     slot_name: str
@@ -81,6 +84,7 @@ class TokenState(Struct, frozen=True):
     serial: str
     flags: int
     pin: tuple[int, int]
+    is_card: bool
 
 
 class TokenCertificate(Struct, frozen=True):
