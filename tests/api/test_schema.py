@@ -28,6 +28,7 @@ from schemathesis.specs.openapi.checks import (
 from cardd.api.openapi import document
 from cardd.api.router import Route
 from cardd.api.routes import ROUTES
+from cardd.config import Config, Prompt
 from cardd.errors import CarddError, PromptBusy
 from tests.api.workbench import PIN, SOFTWARE, Workbench
 
@@ -84,7 +85,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     thread.start()
 
     async def prepare() -> Served:
-        api = Workbench(tmp_path_factory.mktemp("api"))
+        patient = Config(prompt=Prompt(refusals=1000))  # the person types one PIN, and cancels what else is asked
+        api = Workbench(tmp_path_factory.mktemp("api"), patient)
         await api.start()
         return Served(api, loop, await api.pair())
 
