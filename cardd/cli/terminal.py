@@ -5,6 +5,7 @@ Every line passes ``_clean``: names come from cards, providers and programs, and
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -53,7 +54,9 @@ class Terminal:
         A line that is longer than the terminal is wide takes several of its rows: all of them are replaced.
         """
         written = _clean(line)
-        columns = os.get_terminal_size(self.err.fileno()).columns or COLUMNS
+        columns = COLUMNS
+        with contextlib.suppress(OSError):  # no terminal of the system's
+            columns = os.get_terminal_size(self.err.fileno()).columns or COLUMNS
         up = f"\x1b[{self._rows}A" if self._rows else ""
         self.err.write(f"{up}\r\x1b[J{written}")
         self.err.flush()

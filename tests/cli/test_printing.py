@@ -40,8 +40,8 @@ def test_a_name_moves_no_cursor_and_makes_no_line_of_its_own(way: str) -> None:
 def test_a_line_that_is_written_again_has_no_other_orders_than_our_own() -> None:
     err = Screen()
     Terminal(io.StringIO(), err).rewrite(HOSTILE)
-    assert err.getvalue().startswith("\r\x1b[K")
-    assert obeyed(err.getvalue().removeprefix("\r\x1b[K")) == set()
+    assert err.getvalue().startswith("\r\x1b[J")
+    assert obeyed(err.getvalue().removeprefix("\r\x1b[J")) == set()
 
 
 def test_our_own_styles_and_codes_to_scan_stay(monkeypatch: pytest.MonkeyPatch) -> None:
