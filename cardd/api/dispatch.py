@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -146,17 +147,18 @@ class Dispatcher:
         if not keys or not route.idempotent:
             return await route.run(call, raw)
 
-        key = ", ".join(keys)
+        key, content = ", ".join(keys), sha256(raw).hexdigest()
 
         async def work() -> Reply:
             if route.signs:
                 session = call.session
                 # the same holder's request in another session, of a later daemon too, is the same one
-                asked = f"{route.path} {session.holder}\n".encode() + self._parts.held.by_content(session, raw)
-                call.known_attempt = await self._parts.attempts.begin(call.caller, key, asked)
+                named = self._parts.held.by_content(session, raw)
+                asked = f"{route.path} {session.holder} {content if named is raw else sha256(named).hexdigest()}"
+                call.known_attempt = await self._parts.attempts.begin(call.caller, key, asked.encode())
             return _written(await route.run(call, raw))
 
-        request = f"{call.http.method} {call.http.raw_path}\n".encode() + raw
+        request = f"{call.http.method} {call.http.raw_path} {content}".encode()
         session = call.path.get("id", "")
         return await self._while_present(
             call.caller.key,

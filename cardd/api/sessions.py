@@ -44,7 +44,8 @@ WEB_EID = "web-eid:1.0"
 
 async def open_one(call: Call, body: SessionBody) -> Reply:
     """Log in. The answer is the only place where the token is whole."""
-    await call.parts.readers.every.look()
+    if body.method != "ecps":
+        await call.parts.readers.every.look()
     session, token = await _login(call, body)
     await _agreed(call, session, body)
     if is_nobody_waiting():
