@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from cardd.config import Config, Csa
 from cardd.model import KeyPurpose
 from cardd_drivers.pkcs12.source import FilesSource
 from tests.api.workbench import Workbench
@@ -16,6 +18,7 @@ from tests.rig.organisation import PASSWORD, SIRET, Organisation, make
 ACTING = {"national_id": "899000000999", "family_name": "SIMULATION-AGENT", "given_name": "LOU", "profession": "10"}
 LOGIN = {"method": "csa", "acting": ACTING}
 DAYS = 400
+Started = Callable[[Workbench], Awaitable[Workbench]]
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,31 @@ async def test_a_card_login_does_not_stumble_over_the_organisations_files(csa: W
     files = next(card for card in csa.readers.cards() if card.reader.startswith("PKCS#12"))
     named = await csa.call("POST", "/v1/sessions", {"method": "cpx", "card": files.id}, bearer=secret)
     assert (named.status, named.code) == (422, "session.method_unavailable")
+
+
+async def test_key_files_serve_every_user_of_the_machine_and_show_nobody_a_card(csa: Workbench) -> None:
+    csa.secrets.values["csa"] = PASSWORD.encode()
+    csa.seat(1000)
+    csa.turn_to(1001)
+    secret = await csa.pair()
+    assert (await csa.call("POST", "/v1/sessions", LOGIN, bearer=secret)).status == 201
+    for path in ("/v1/cards", "/v1/readers"):
+        seen = await csa.call("GET", path, bearer=secret)
+        assert (b"PKCS#12" in seen.raw, b"Lecteur" in seen.raw) == (True, False)
+    card = next(card.id for card in csa.readers.cards() if card.reader == "Lecteur A")
+    for body in ({"method": "cpx"}, {"method": "cpx", "card": card}, {"method": "cpx", "card": "ask"}):
+        assert (await csa.call("POST", "/v1/sessions", body, bearer=secret)).code == "reader.not_yours"
+
+
+async def test_a_token_of_the_organisation_is_who_sits_theres(started: Started, tmp_path: Path) -> None:
+    api = await started(Workbench(tmp_path, Config(csa=Csa(token="HSM"))))
+    api.seat(1000)
+    for uid, told in ((1001, "reader.not_yours"), (1000, "session.method_unavailable")):
+        api.turn_to(uid)
+        secret = await api.pair()
+        assert (await api.call("POST", "/v1/sessions", LOGIN, bearer=secret)).code == told
+        methods = await api.call("GET", "/v1/methods", bearer=secret)
+        assert methods.text("methods", 1, "problem") == told
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import shutil
 import socket
-from contextlib import closing
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from tests.integration.workstation import DIGEST, LPS, Session, Workstation, text, wait_until
+from tests.rig.logind import Bus, SimulatedLogind
 from tests.rig.lps import Json, UnixConnection
-from tests.rig.other_user import needs_root, open_to_everybody, run
+from tests.rig.other_user import UID, needs_root, open_to_everybody, run
 from tests.rig.simulator import simulated_card
 
 pytestmark = needs_root
@@ -28,10 +35,10 @@ def connection(where, port, path):
 answers = []
 for where, method, target, bearer, body in json.loads(sys.argv[3]):
     link = connection(where, int(sys.argv[1]), sys.argv[2])
-    headers = {"Content-Type": "application/json"} if body else {}
+    headers = {"Content-Type": "application/json"} if body is not None else {}
     if bearer:
         headers["Authorization"] = "Bearer " + bearer
-    link.request(method, target, json.dumps(body) if body else None, headers)
+    link.request(method, target, json.dumps(body) if body is not None else None, headers)
     answer = link.getresponse()
     answers.append([answer.status, json.loads(answer.read() or b"{}")])
     link.close()
@@ -133,6 +140,61 @@ def test_another_users_pairing_never_asks_the_first_user(workstation: Workstatio
     [answered] = as_other_user(workstation, way, ("POST", "/v1/clients", None, LPS))
     assert codes([answered]) == [(503, "prompt.unavailable")]
     assert workstation.pinentry.shown() == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_another_user_reaches_no_reader_and_no_card(workstation: Workstation, way: str) -> None:
+    with workstation.card(simulated_card()):
+        card = f"/v1/cards/{workstation.cards()[0]['id']}"
+        answers = as_other_user(
+            workstation,
+            way,
+            ("GET", "/v1/readers", None, None),
+            ("GET", "/v1/cards?pin=true", None, None),
+            *(("POST", f"{card}/{act}", None, {}) for act in ("pin-changes", "pin-unblocks") for _ in range(2)),
+        )
+        refused = (403, "reader.not_yours") if way == "unix" else (401, "client.unknown")
+        assert codes(answers) == [refused] * 6
+        [seen] = cast(list[Json], workstation.local("/v1/cards?pin=true")["cards"])
+        assert cast(Json, seen["pin"])["tries_left"] == 3
+
+
+@pytest.mark.skipif(not shutil.which("dbus-daemon"), reason="dbus is not installed")
+def test_the_readers_go_with_the_screen_from_user_to_user(tmp_path: Path) -> None:
+    bus = Bus(tmp_path)
+    bus.start()
+    with logind_in_a_thread(bus.address, {"1": os.getuid(), "2": UID}, active="2") as switch:
+        workstation = Workstation(tmp_path, environment={"DBUS_SYSTEM_BUS_ADDRESS": bus.address})
+        with workstation.running(), workstation.card(simulated_card()):
+            asked = ("GET", "/v1/cards", None, None)
+            assert codes(as_other_user(workstation, "unix", asked)) == [(200, None)]
+            switch("1")
+            wait_until(lambda: as_other_user(workstation, "unix", asked)[0][0] == 403)
+            switch("2")
+            wait_until(lambda: as_other_user(workstation, "unix", asked)[0][0] == 200)
+    bus.stop()
+
+
+@contextmanager
+def logind_in_a_thread(address: str, sessions: dict[str, int], active: str) -> Iterator[Callable[[str], None]]:
+    """Yield what shows another session on the screen."""
+    loop = asyncio.new_event_loop()
+    logind = SimulatedLogind(address, sessions)
+    logind.active = active
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def run_there(work: Coroutine[object, object, object]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(10)
+
+    run_there(logind.__aenter__())
+    try:
+        yield lambda session: run_there(logind.switch(session))
+    finally:
+        run_there(logind.__aexit__())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def client_id(workstation: Workstation) -> str:
