@@ -11,7 +11,7 @@ from msgspec.json import encode, schema_components
 from cardd.api import access
 from cardd.api.call import SUPPORT_CODE
 from cardd.api.problems import MEDIA_TYPE
-from cardd.api.router import Route
+from cardd.api.router import OCTETS, Route
 from cardd.api.schemas import Problem, Refusal
 from cardd.api.schemas.workstation import Hello, Told
 from cardd.errors import every_error
@@ -21,6 +21,7 @@ JSON = "application/json"
 REFERENCE = "#/components/schemas/{name}"
 
 Json = dict[str, JsonValue]
+BYTES: Json = {"type": "string", "format": "binary"}
 
 SECURITY: dict[object, list[JsonValue]] = {
     access.anyone: [{}],
@@ -56,9 +57,31 @@ def document(version: str, routes: Iterable[Route]) -> bytes:
             "openapi": "3.1.0",
             "info": {"title": "cardd", "version": version, "description": _codes()},
             "paths": paths,
-            "components": {"schemas": schemas, "securitySchemes": SCHEMES},
+            "components": {"schemas": _plain(schemas), "securitySchemes": SCHEMES},
         }
     )
+
+
+def _plain(value: JsonValue) -> JsonValue:
+    """Return a schema that generators of clients understand.
+
+    A tuple of one type is a list of a length, and a default is told in words: openapi-python-client knows no tuples,
+    and openapi-typescript demands whatever has a default.
+    """
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {name: _plain(part) for name, part in value.items()}
+    match plain:
+        case {"prefixItems": [first, *_], "items": False}:
+            del plain["prefixItems"]
+            plain["items"] = first
+        case {"default": default} if not isinstance(default, dict):
+            del plain["default"]
+            if default is not None:
+                plain["description"] = f"By default {encode(default).decode()}."
+    return plain
 
 
 def _operation(route: Route) -> Json:
@@ -73,9 +96,9 @@ def _operation(route: Route) -> Json:
     if route.body:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _one_of(route.body)}}}
     if route.is_open and route.method not in ("GET", "HEAD"):
-        operation["requestBody"] = {"content": {"*/*": {}}}
+        operation["requestBody"] = {"content": {OCTETS: {"schema": BYTES}}}
     if route.takes:
-        operation["requestBody"] = {"required": True, "content": {route.takes: {}}}
+        operation["requestBody"] = {"required": True, "content": {route.takes: {"schema": BYTES}}}
     return operation
 
 
@@ -107,8 +130,10 @@ def _answer(body: type[Struct] | tuple[type[Struct], ...] | str | None) -> Json:
     match body:
         case None:
             return {"description": "No body"}
+        case "*/*":
+            return {"description": "What the server answered, of whatever type", "content": {OCTETS: {"schema": BYTES}}}
         case str():
-            return {"description": body, "content": {body: {}}}
+            return {"description": body, "content": {body: {"schema": BYTES if body == OCTETS else {"type": "string"}}}}
         case tuple():
             return {"description": "Done", "content": {JSON: {"schema": _one_of(body)}}}
         case _:
