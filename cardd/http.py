@@ -24,6 +24,7 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from cardd.errors import UpstreamError, UpstreamRefusedUs, UpstreamUntrusted
+from cardd.secret import overwrite
 
 BUFFER = 64 * 1024
 SECONDS_MAX = 86400.0  # of Retry-After
@@ -115,7 +116,7 @@ class HttpClient:
         self,
         method: str,
         address: str,
-        body: bytes | Mapping[str, str] | None = None,
+        body: bytes | bytearray | Mapping[str, str] | None = None,
         *,
         json: Mapping[str, str] | None = None,
         headers: Headers = NO_HEADERS,
@@ -246,9 +247,12 @@ async def _read(response: aiohttp.ClientResponse, size: int) -> bytes:
     content = bytearray()
     async for chunk in response.content.iter_any():
         content += chunk
+        overwrite(chunk)  # it may hold tokens, and is nobody else's
         if len(content) > size:
             raise HttpFault(Why.TOO_LARGE)
-    return bytes(content)
+    whole = bytes(content)
+    content[:] = bytes(len(content))
+    return whole
 
 
 def _date(response: aiohttp.ClientResponse, name: str) -> datetime | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
+import sys
 import threading
 from collections.abc import Iterator
 from types import TracebackType
@@ -20,20 +21,35 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mlock.argtypes = _libc.munlock.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 
 
+def overwrite(value: str | bytes) -> None:
+    """Overwrite a value that this caller alone has, and that nobody needs any more, in the place where it lies.
+
+    For what a library gave as ``str`` or ``bytes`` and nothing else. Never for a constant, or a value that is a key of
+    something. A text with other characters than ASCII is left as it is, and so is a single character: Python shares it.
+    """
+    if len(value) < 2:
+        return
+    if isinstance(value, bytes):
+        ctypes.memset(id(value) + bytes.__basicsize__ - 1, 0, len(value))
+    elif value.isascii():
+        ctypes.memset(id(value) + sys.getsizeof("") - 1, 0, len(value))  # behind the header of PyASCIIObject
+
+
 class Secret:
-    """Up to one page of secret bytes. Use it as a context manager, or call ``wipe`` when it has served.
+    """Up to one page of secret bytes, or as many as it is made for. Use it as a context manager, or call ``wipe``.
 
     ``locked`` tells whether the system let the page be locked (RLIMIT_MEMLOCK): doctor reports it when not.
     """
 
-    __slots__ = ("_lock", "_page", "_size", "locked")
+    __slots__ = ("_capacity", "_lock", "_page", "_size", "locked")
 
-    def __init__(self) -> None:
-        self._page = mmap.mmap(-1, CAPACITY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = max(1, -(-capacity // CAPACITY)) * CAPACITY
+        self._page = mmap.mmap(-1, self._capacity, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._size = 0
         self._lock = threading.Lock()
         handle = ctypes.c_char.from_buffer(self._page)
-        self.locked = _libc.mlock(ctypes.addressof(handle), CAPACITY) == 0
+        self.locked = _libc.mlock(ctypes.addressof(handle), self._capacity) == 0
         del handle
         for advice in ("MADV_DONTDUMP", "MADV_DONTFORK"):
             with contextlib.suppress(OSError, AttributeError):
@@ -42,13 +58,20 @@ class Secret:
     @classmethod
     def of(cls, value: bytes) -> Self:
         """A secret that starts from bytes already in memory: tests, and passwords that came from elsewhere."""
-        secret = cls()
+        secret = cls(len(value))
         secret.fill(memoryview(value))
         return secret
 
+    def copy(self) -> Self:
+        """Return the same secret in a page of its own, for whoever uses it longer than this one lasts."""
+        with self.view() as view:
+            secret = type(self)(len(view))
+            secret.fill(view)
+        return secret
+
     def fill(self, value: memoryview) -> None:
-        """Replace the content. Raises ValueError when it does not fit one page."""
-        if len(value) > CAPACITY:
+        """Replace the content. Raises ValueError when it does not fit."""
+        if len(value) > self._capacity:
             raise ValueError("a secret has at most one page")
         self.wipe()
         self._page[: len(value)] = value
@@ -71,7 +94,17 @@ class Secret:
         try:
             yield value
         finally:
-            ctypes.memset(id(value) + bytes.__basicsize__ - 1, 0, len(value))
+            overwrite(value)
+
+    @contextlib.contextmanager
+    def lent_text(self) -> Iterator[str]:
+        """The content as ``str``, as ``lent`` does. Raises UnicodeDecodeError when it is no text."""
+        with self.view() as view:
+            value = str(view, "utf-8")
+        try:
+            yield value
+        finally:
+            overwrite(value)
 
     def room(self) -> memoryview:
         """The whole page for a reader that fills it in place; call ``keep`` afterwards."""
@@ -82,13 +115,13 @@ class Secret:
         size = end - start
         with memoryview(self._page) as page:
             page[:size] = page[start:end]
-            page[size:] = bytes(CAPACITY - size)
+            page[size:] = bytes(self._capacity - size)
         self._size = size
 
     def wipe(self) -> None:
         """Overwrite the page with zeros; the secret is empty then and may be filled again."""
         with self._lock:
-            self._page[:] = bytes(CAPACITY)
+            self._page[:] = bytes(self._capacity)
             self._size = 0
 
     def __len__(self) -> int:

@@ -28,6 +28,7 @@ from cardd.errors import (
     SessionUnknown,
 )
 from cardd.model import Caller, Peer
+from cardd.secret import overwrite
 
 SUPPORT_CODE = "Cardd-Support-Code"
 
@@ -97,6 +98,18 @@ class Call:
     who: Caller | None = None
     open_session: Session | None = None
     known_attempt: Attempt | None = None
+    bearer: str | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Take the credential of the Authorization header; None when there is none of this kind."""
+        scheme, _, value = self.http.headers.get("Authorization", "").partition(" ")
+        self.bearer = value if scheme.lower() == "bearer" and value else None
+
+    def forget_bearer(self) -> None:
+        """Overwrite the credential: the call was answered."""
+        if self.bearer is not None:
+            overwrite(self.bearer)
+            self.bearer = None
 
     @property
     def peer(self) -> Peer:
@@ -121,12 +134,6 @@ class Call:
     def attempt(self) -> Attempt:
         """Return what this request may sign, with what was signed under its Idempotency-Key before."""
         return self.known_attempt or Attempt(self.parts.clock.now())
-
-    @property
-    def bearer(self) -> str | None:
-        """Return the credential of the Authorization header; None when there is none of this kind."""
-        scheme, _, value = self.http.headers.get("Authorization", "").partition(" ")
-        return value if scheme.lower() == "bearer" and value else None
 
     @property
     def support_code(self) -> str | None:

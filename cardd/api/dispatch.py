@@ -32,6 +32,7 @@ from cardd.errors import (
     TooManyRequests,
 )
 from cardd.model import CallerKey, CallerKind
+from cardd.secret import overwrite
 
 PARAMETERS_MAX = 16
 RETRY_AFTER = 1
@@ -67,6 +68,14 @@ class Dispatcher:
         self, http: web.BaseRequest, connection: ConnectionInfo | None, on_hang_up: OnHangUp
     ) -> web.StreamResponse:
         """Return the answer, whatever happens; the terse refusal where nobody is known at the other end."""
+        try:
+            return await self._told(http, connection, on_hang_up)
+        finally:
+            _forget_credentials(http)
+
+    async def _told(
+        self, http: web.BaseRequest, connection: ConnectionInfo | None, on_hang_up: OnHangUp
+    ) -> web.StreamResponse:
         if connection is None:
             return _terse()
         try:
@@ -118,6 +127,13 @@ class Dispatcher:
             headers=headers,
             on_hang_up=on_hang_up,
         )
+        try:
+            return await self._answered(route, call)
+        finally:
+            call.forget_bearer()
+
+    async def _answered(self, route: Route, call: Call) -> AnyReply:
+        http, connection = call.http, call.connection
         if route.access is not anyone:
             await self._parts.readers.owners.settle()
         route.access(call)
@@ -251,3 +267,12 @@ def _terse() -> web.Response:
     response = web.Response(status=403, headers={**COMMON, "Content-Type": MEDIA_TYPE}, body=TERSE)
     response.force_close()
     return response
+
+
+def _forget_credentials(http: web.BaseRequest) -> None:
+    """Overwrite the tokens and secrets of a request that was answered: aiohttp keeps its head until the next one."""
+    for value in http.headers.getall("Authorization", ()):
+        overwrite(value)
+    for name, raw in http.raw_headers:
+        if name.lower() == b"authorization":
+            overwrite(raw)

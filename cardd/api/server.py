@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from functools import cache, partial
 from operator import itemgetter
 from typing import cast
 
-from aiohttp import web
+from aiohttp import http_parser, web
 
 from cardd.api.call import ConnectionInfo
 from cardd.api.dispatch import COMMON, Dispatcher
@@ -26,6 +27,7 @@ from cardd.api.routes import ROUTES
 from cardd.backoff import Seldom
 from cardd.core.lifecycle import Part
 from cardd.model import Peer
+from cardd.secret import overwrite
 
 LINGER = 1.0  # how long what was not wanted of a body is read and dropped before the connection is closed
 GRACE = 1.5  # seconds for what is under way when the server stops
@@ -37,6 +39,12 @@ _Holder = tuple[int, bool]  # whose connections: OS user, and whether on the Uni
 PeerOf = Callable[[socket.socket], Peer | None]
 
 log = logging.getLogger(__name__)
+
+# aiohttp's parser in C copies all that it keeps of what came
+COPIES = http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
+REQUEST = re.compile(rb" HTTP/1\.[01]\r\n")
+CREDENTIAL = re.compile(rb"\r\nauthorization:", re.IGNORECASE)
+HEAD_MAX = 16 * 1024
 
 _hosts = cache(tcp_hosts)
 
@@ -81,8 +89,10 @@ class Connection(web.RequestHandler):
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; a head that has begun must be whole soon."""
+        """Take what came; a head that has begun must be whole soon, and its secrets are overwritten once it is read."""
         super().data_received(data)
+        if COPIES and REQUEST.search(data, 0, HEAD_MAX) and CREDENTIAL.search(data, 0, HEAD_MAX):
+            overwrite(data)
         if not self._uses and self._deadline is None:
             self._expect_head()
 

@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import secrets
 
+from cardd.secret import overwrite
+
 TOKEN_BYTES = 32
 
 
@@ -36,4 +38,8 @@ def seal(token: str) -> bytes:
 
 def fingerprint(token: str) -> str:
     """What is kept of a token (SHA-256, hex). Tokens are random, so no salt or stretching is needed."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    raw = token.encode()
+    try:
+        return hashlib.sha256(raw).hexdigest()
+    finally:
+        overwrite(raw)

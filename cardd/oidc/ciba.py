@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PscExpired, PscGarbled, PscLoginHintUnknown, PscRedeemed, PscUnavailable
 from cardd.oidc.fields import JsonObject, number, required
-from cardd.oidc.http import Refusal
+from cardd.oidc.http import Form, Refusal
 from cardd.oidc.logout import completed, log_out
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import Binding
@@ -108,7 +107,7 @@ class PendingLogin:
     async def _poll(self) -> TokenSet:
         pause = PollPause(self.interval)
         fault: CarddError = PscExpired()
-        form = {"grant_type": GRANT, "auth_req_id": self._auth_req_id.reveal()}
+        form: Form = {"grant_type": GRANT, "auth_req_id": self._auth_req_id}
         while await self._next(pause):
             try:
                 answer = await self._asked(form)
@@ -122,7 +121,7 @@ class PendingLogin:
             _heed(answer, pause)
         raise fault
 
-    async def _asked(self, form: Mapping[str, str]) -> JsonObject | Refusal:
+    async def _asked(self, form: Form) -> JsonObject | Refusal:
         """Poll once. Given up while it is under way, the login that it may bring is ended at the provider."""
         token_endpoint = await self._provider.endpoint("token")
         asked = asyncio.ensure_future(self._provider.ask(token_endpoint, form))

@@ -28,6 +28,7 @@ from cryptography.x509 import Certificate
 
 from cardd.errors import PscClientRefused
 from cardd.oidc.tokens import Token
+from cardd.secret import overwrite
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFETIME = 60
@@ -40,7 +41,7 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 class Credentials:
     """What one request carries: form fields and headers. Never shown."""
 
-    form: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Mapping[str, str | Token] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -89,8 +90,11 @@ class SecretBasic:
 
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
         """Return id and secret, form-encoded before they are joined (RFC 6749, 2.3.1)."""
-        pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret.reveal())}"
-        return Credentials(headers={"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"})
+        with self.secret.lent() as secret:
+            pair = f"{quote_plus(self.client_id)}:{quote_plus(secret)}".encode()
+        told = base64.b64encode(pair).decode()
+        overwrite(pair)
+        return Credentials(headers={"Authorization": f"Basic {told}"})
 
     async def elsewhere(self, address: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
         """Return the id; the secret is the issuer's alone."""
@@ -107,7 +111,7 @@ class SecretPost:
 
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
         """Return the two fields."""
-        return Credentials(form={"client_id": self.client_id, "client_secret": self.secret.reveal()})
+        return Credentials(form={"client_id": self.client_id, "client_secret": self.secret})
 
     async def elsewhere(self, address: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
         """Return the id; the secret is the issuer's alone."""

@@ -16,7 +16,9 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from string import ascii_letters, digits
 from typing import Generic, TypeVar
+from urllib.parse import quote_plus
 
 from yarl import URL
 
@@ -35,6 +37,7 @@ from cardd.errors import (
 )
 from cardd.http import NO_HEADERS, Connectors, Headers, HttpAnswer, HttpClient, HttpFault, Limits, Why
 from cardd.oidc.fields import parse
+from cardd.oidc.tokens import Token
 from cardd.ports import Clock
 
 PAUSES = (0.25, 1.0)  # seconds before the second and the third try of a GET
@@ -52,6 +55,34 @@ _ERRORS: dict[str, type[CarddError]] = {
 }
 
 T = TypeVar("T")
+Form = Mapping[str, str | Token]
+FORM = "application/x-www-form-urlencoded"
+SAFE = {ord(one): one.encode() for one in f"{ascii_letters}{digits}-._~"}
+
+
+def encoded(form: Form) -> bytearray:
+    """Return a form as it is sent (application/x-www-form-urlencoded); whoever sends it wipes it.
+
+    A token goes from its page into the body and nowhere else.
+    """
+    out = bytearray()
+    for name, value in form.items():
+        out += (b"&" if out else b"") + quote_plus(name).encode() + b"="
+        if isinstance(value, str):
+            out += quote_plus(value).encode()
+            continue
+        with value.view() as view:
+            before = out
+            out = bytearray(len(before) + 3 * len(view))  # at once: what grows leaves copies behind
+            out[: len(before)] = before
+            end = len(before)
+            for byte in view:
+                part = SAFE.get(byte) or b"%%%02X" % byte
+                out[end : end + len(part)] = part
+                end += len(part)
+            before[:] = bytes(len(before))
+            del out[end:]
+    return out
 
 
 class Http:
@@ -84,7 +115,7 @@ class Http:
                 await asyncio.sleep(pause)
         return await self.send("GET", url, headers=headers)
 
-    async def post(self, url: str, form: Mapping[str, str], headers: Headers = NO_HEADERS) -> HttpAnswer:
+    async def post(self, url: str, form: Form, headers: Headers = NO_HEADERS) -> HttpAnswer:
         """Send a form, once. Raises PscUnavailable, PscCertificate, PscClientRefused."""
         return await self.send("POST", url, form, headers=headers)
 
@@ -92,17 +123,22 @@ class Http:
         self,
         method: str,
         url: str,
-        form: Mapping[str, str] | None = None,
+        form: Form | None = None,
         *,
         json: Mapping[str, str] | None = None,
         headers: Headers = NO_HEADERS,
         timeout: float | None = None,
     ) -> HttpAnswer:
         """Send any request, once; ``timeout`` (seconds) where the answer may wait for a person. Raises as ``post``."""
+        body = encoded(form) if form is not None else None
+        sent = {**headers, "Content-Type": FORM} if form is not None else headers
         try:
-            answer = await self._client.request(method, url, form, json=json, headers=headers, timeout=timeout)
+            answer = await self._client.request(method, url, body, json=json, headers=sent, timeout=timeout)
         except HttpFault as fault:
             raise _told(fault.why, _host(url)) from fault
+        finally:
+            if body is not None:
+                body[:] = bytes(len(body))
         if answer.status == 429 or answer.status >= 500:
             after = None if answer.retry_after is None else math.ceil(answer.retry_after)
             raise PscUnavailable(host=_host(url), retry_after=after)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from cardd.errors import CarddError, PscGarbled, PscRequestRefused, PscTokenMalformed, PscTokenReplayed
 from cardd.oidc.fields import JsonObject, number
+from cardd.oidc.http import Form
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import Binding, IdToken, check_audience, check_issuer, check_times, check_type, verify
 from cardd.oidc.tokens import TokenSet
@@ -56,7 +57,7 @@ async def log_out(provider: Provider, tokens: TokenSet) -> bool:
     address = (await provider.discovery.metadata()).endpoint("end_session")
     if address is None or tokens.id_token is None:
         return False
-    form = {"id_token_hint": tokens.id_token.reveal(), "client_id": provider.settings.client_id}
+    form: Form = {"id_token_hint": tokens.id_token, "client_id": provider.settings.client_id}
     answer = await provider.http.post(address, form)
     if answer.status >= 400:
         raise PscRequestRefused(error=f"HTTP {answer.status}")

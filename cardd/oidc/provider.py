@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from yarl import URL
@@ -16,11 +15,12 @@ from cardd.http import Connectors
 from cardd.oidc.client_auth import ClientAuthentication, Credentials
 from cardd.oidc.discovery import ENDPOINTS, Discovery, ProviderSettings
 from cardd.oidc.fields import JsonObject, parse
-from cardd.oidc.http import Http, Refusal, refusal_of
+from cardd.oidc.http import Form, Http, Refusal, refusal_of
 from cardd.oidc.signed import Binding, IdToken, KeySet, check_id_token
 from cardd.oidc.tokens import TokenSet, read_tokens
 from cardd.oidc.userinfo import Person, read_userinfo
 from cardd.ports import Clock
+from cardd.secret import overwrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Provider:
             raise PscNoCiba if name == "ciba" else PscGarbled(what=ENDPOINTS[name])
         return address
 
-    async def ask(self, endpoint: str, form: Mapping[str, str]) -> JsonObject | Refusal:
+    async def ask(self, endpoint: str, form: Form) -> JsonObject | Refusal:
         """Send a form with the service's credentials, once. ``endpoint`` is an address.
 
         Raises PscUnavailable, PscGarbled, PscCertificate, PscClientRefused.
@@ -75,11 +75,11 @@ class Provider:
             endpoint, form, await self._authentication.credentials(self.settings.issuer, self._now())
         )
 
-    async def ask_elsewhere(self, address: str, form: Mapping[str, str]) -> JsonObject | Refusal:
+    async def ask_elsewhere(self, address: str, form: Form) -> JsonObject | Refusal:
         """Send a form to another server, without anything that would be good at the provider. Raises as ``ask``."""
         return await self._send(address, form, await self._authentication.elsewhere(address, self._now()))
 
-    async def redeem(self, form: Mapping[str, str]) -> TokenSet | Refusal:
+    async def redeem(self, form: Form) -> TokenSet | Refusal:
         """Ask the token endpoint for tokens. Raises what ``ask`` raises."""
         answer = await self.ask(await self.endpoint("token"), form)
         return answer if isinstance(answer, Refusal) else read_tokens(answer, self.clock)
@@ -115,13 +115,24 @@ class Provider:
             tokens.id_token, tokens.access, binding, settings=self.settings, keys=self.keys, now=self._now()
         )
 
-    async def _send(self, address: str, form: Mapping[str, str], shown: Credentials) -> JsonObject | Refusal:
-        answer = await self.http.post(address, {**form, **shown.form}, shown.headers)
-        return parse(answer.body, "answer") if answer.status == 200 else refusal_of(answer)
+    async def _send(self, address: str, form: Form, shown: Credentials) -> JsonObject | Refusal:
+        try:
+            answer = await self.http.post(address, {**form, **shown.form}, shown.headers)
+        finally:
+            for value in shown.headers.values():
+                overwrite(value)
+        found = parse(answer.body, "answer") if answer.status == 200 else refusal_of(answer)
+        overwrite(answer.body)
+        return found
 
     async def _person(self, tokens: TokenSet, subject: str | None) -> Person:
-        bearer = {"Authorization": f"Bearer {tokens.access.reveal()}"}
-        answer = await self.http.get(await self.endpoint("userinfo"), bearer)
+        endpoint = await self.endpoint("userinfo")
+        with tokens.access.lent() as access:
+            bearer = {"Authorization": f"Bearer {access}"}
+        try:
+            answer = await self.http.get(endpoint, bearer)
+        finally:
+            overwrite(bearer["Authorization"])
         return await read_userinfo(answer, subject, self.settings, self.keys, self._now())
 
     def _now(self) -> float:

@@ -14,7 +14,7 @@ from yarl import URL
 from cardd.errors import PscGarbled, PscOtherPerson, PscRedeemed, PscSessionOver, PscTokenBinding
 from cardd.oidc.discovery import check_protected
 from cardd.oidc.fields import JsonObject, parse
-from cardd.oidc.http import Refusal
+from cardd.oidc.http import Form, Refusal
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import Binding
 from cardd.oidc.tokens import Token, TokenSet, read_tokens
@@ -34,7 +34,7 @@ async def redeem(provider: Provider, refresh_token: Token | None) -> TokenSet:
     """
     if refresh_token is None:
         raise PscSessionOver
-    answer = await provider.redeem({"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()})
+    answer = await provider.redeem({"grant_type": "refresh_token", "refresh_token": refresh_token})
     if isinstance(answer, TokenSet):
         return answer if answer.refresh else replace(answer, refresh=refresh_token)
     error = answer.as_error()
@@ -74,9 +74,9 @@ async def exchange(
     if endpoint is not None:
         check_protected(NAME, URL(endpoint), loopback_http=provider.settings.allow_loopback_http)
     wanted = {"audience": audience, "scope": scope}
-    form = {
+    form: Form = {
         "grant_type": GRANT,
-        "subject_token": access_token.reveal(),
+        "subject_token": access_token,
         "subject_token_type": ACCESS_TOKEN,
         "requested_token_type": ACCESS_TOKEN,
         **{name: value for name, value in wanted.items() if value},

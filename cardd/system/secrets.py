@@ -47,9 +47,18 @@ class OsSecrets:
 
     async def set(self, name: str, secret: Secret) -> None:
         """Keep the secret in the keyring."""
-        with secret.view() as view:
-            value = bytes(view).decode()
-        await self._keyring(lambda ring: ring.set_password(SERVICE, name, value))
+        own = secret.copy()  # whoever asked may give up, and wipe theirs, while a keyring waits for its user
+
+        def keep(ring: KeyringBackend) -> None:
+            with own, own.lent_text() as value:
+                if value:  # else it was given up meanwhile
+                    ring.set_password(SERVICE, name, value)
+
+        try:
+            await self._keyring(keep)
+        except SecretStoreUnavailable:
+            own.wipe()  # the error's traceback leads to it for a while
+            raise
 
     async def delete(self, name: str) -> None:
         """Forget the secret."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cardd.secret import CAPACITY, Secret
+from cardd.secret import CAPACITY, Secret, overwrite
 
 
 def content(secret: Secret) -> bytes:
@@ -49,9 +49,32 @@ def test_neither_repr_nor_str_tells_the_content() -> None:
     assert "8472" not in f"{secret!r} {secret}"
 
 
-def test_more_than_one_page_is_refused() -> None:
+def test_more_than_its_pages_is_refused_and_a_larger_one_has_more() -> None:
     with pytest.raises(ValueError, match="page"):
-        Secret.of(bytes(CAPACITY + 1))
+        Secret().fill(memoryview(bytes(CAPACITY + 1)))
+    value = b"T" * (3 * CAPACITY + 5)
+    with Secret.of(value) as large, large.copy() as other:
+        large.wipe()
+        with other.view() as view:
+            assert view == value
+
+
+def test_a_value_is_overwritten_where_it_lies_and_one_that_python_shares_is_not() -> None:
+    text, raw = "".join(["jeton-", "x" * 40]), b"".join([b"jeton-", b"x" * 40])
+    overwrite(text)
+    overwrite(raw)
+    assert (text, raw) == ("\0" * 46, bytes(46))
+    letter, byte, accent = "xa"[0], b"xa"[:1], "".join(["é", "è"])
+    for shared in (letter, byte, accent):
+        overwrite(shared)
+    assert ("x", b"x", accent) == (letter, byte, "éè")
+
+
+def test_a_text_is_lent_and_overwritten_afterwards() -> None:
+    with Secret.of(b"jeton-SIMULATION") as secret:
+        with secret.lent_text() as text:
+            assert text == "jeton-SIMULATION"[:]
+        assert set(text) == {"\0"}
 
 
 def test_the_page_is_locked_kept_out_of_core_dumps_and_of_children() -> None:

@@ -181,7 +181,8 @@ class DirectLogin:
         except PscTokenError:
             self._unchecked = None
             raise
-        self.login, self._unchecked = replace(self.login, tokens=tokens), None
+        before, self.login, self._unchecked = self.login.tokens, replace(self.login, tokens=tokens), None
+        before.wipe(but=tokens)
 
     def resumption_secret(self) -> Secret | None:
         """Return the refresh token; None without one, or with one too long to be kept."""
@@ -211,5 +212,9 @@ class DirectLogin:
             self.over.set()
 
     async def log_out(self) -> None:
-        """End the session of a login by mobile there."""
-        await logout.log_out(self._provider, self.login.tokens)
+        """End the session of a login by mobile there, and forget its tokens."""
+        try:
+            await logout.log_out(self._provider, self.login.tokens)
+        finally:
+            for tokens in filter(None, (self.login.tokens, self._unchecked)):
+                tokens.wipe()

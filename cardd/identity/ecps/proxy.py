@@ -176,8 +176,11 @@ class ProxyLogin:
         return HandedToken(self._cookie.reveal(), COOKIE, None)
 
     async def log_out(self) -> None:
-        """Disconnect."""
-        await self._provider.disconnect(self._cookie)
+        """Disconnect, and forget the cookie."""
+        try:
+            await self._provider.disconnect(self._cookie)
+        finally:
+            self._cookie.wipe()
 
 
 def _shown(cookie: Token) -> dict[str, str]:
