@@ -35,9 +35,13 @@ _HARMLESS = (b"-I", b"-E", b"-s", b"-P", b"-B", b"-u")  # options of Python's th
 
 
 class KnownDesktops:
-    """The desktops as logind told them last; ``is_any_agent`` takes every program of the user for the agent."""
+    """The desktops as logind told them last; ``is_any_agent`` takes every program of the user for the agent.
 
-    def __init__(self, *, is_any_agent: bool) -> None:
+    ``proc`` is where the system tells of processes.
+    """
+
+    def __init__(self, *, is_any_agent: bool, proc: Path = PROC) -> None:
+        self._proc = proc
         self._is_any_agent = is_any_agent
         self._known = Desktops()
         self._told = asyncio.Event()
@@ -56,7 +60,7 @@ class KnownDesktops:
 
     def desktop_of(self, uid: int, pid: int) -> str:
         """Return the graphical session that the process is in, else the user's main one; empty where there is none."""
-        session = session_of(pid, uid)
+        session = session_of(self._proc / str(pid), uid)
         if session is not None and self._known.sessions.get(session) == uid:
             return session
         return self._known.main.get(uid, "")
@@ -70,10 +74,10 @@ class KnownDesktops:
         return self._is_any_agent or uid == os.geteuid() or runs_installed(AGENT, pid)
 
 
-def session_of(pid: int, uid: int) -> str | None:
-    """Return the logind session of this user's whose scope holds the process; None for what is in none."""
+def session_of(process: Path, uid: int) -> str | None:
+    """Return the logind session of this user's whose scope holds the process in /proc; None for what is in none."""
     try:
-        told = (PROC / str(pid) / "cgroup").read_text(encoding="utf-8", errors="replace")
+        told = (process / "cgroup").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     found = _SCOPE.search(told)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cardd.system.logind_bus import LogindBus
 
 FIRST_DELAY = 0.5
+PAUSE = 1.0
 LONGEST_DELAY = 60.0
 SYSTEM_BUS = ("/run/dbus/system_bus_socket", "/var/run/dbus/system_bus_socket")  # D-Bus specification
 log = logging.getLogger(__name__)
@@ -66,12 +67,18 @@ class Logind:
     The user is None where the event concerns every desktop. One lock may be told twice (as the order to lock, and by
     the locker itself): both count, none is awaited. ``desktops_changed`` is told who is at the machine, at first and
     whenever that changes; None when there is no logind to tell. While logind is away for a moment, what it told last
-    holds. ``address`` is the bus, the machine's system bus when None.
+    holds. ``address`` is the bus, the machine's system bus when None; ``pause`` as in ``LogindBus``.
     """
 
     def __init__(
-        self, notify: Notify, desktops_changed: NotifyDesktops = lambda _: None, *, address: str | None = None
+        self,
+        notify: Notify,
+        desktops_changed: NotifyDesktops = lambda _: None,
+        *,
+        address: str | None = None,
+        pause: float = PAUSE,
     ) -> None:
+        self._pause = pause
         self._notify = notify
         self._desktops_changed = desktops_changed
         self._address = address
@@ -100,7 +107,10 @@ class Logind:
         delay = FIRST_DELAY
         while True:
             try:
-                async with opened(self._notify, self._desktops_changed, self._owner_changed, self._address) as bus:
+                bus = opened(
+                    self._notify, self._desktops_changed, self._owner_changed, self._address, pause=self._pause
+                )
+                async with bus:
                     found, delay = True, FIRST_DELAY
                     await bus.wait_closed()
             except ConnectionError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Self
 
@@ -37,13 +38,16 @@ GRAPHICAL = ("x11", "wayland", "mir")
 PERSON = "user"  # how the class of a person's session begins; others are greeters, lock screens, managers'
 NONE = "/"  # the path of no session
 TIMEOUT = 10.0
+log = logging.getLogger(__name__)
+
 FAULTS = (OSError, EOFError, AuthError, DBusError, InvalidAddressError, InvalidMessageError)
 
 
 class LogindBus:
     """A context, connected and subscribed inside. Raises ConnectionError on entry when there is no connection.
 
-    ``owner_changed`` is told whether logind is on the bus, at first and whenever that changes.
+    ``owner_changed`` is told whether logind is on the bus, at first and whenever that changes. ``pause`` is how many
+    seconds pass before a question is asked again that logind did not answer.
     """
 
     def __init__(
@@ -52,7 +56,10 @@ class LogindBus:
         desktops_changed: NotifyDesktops,
         owner_changed: Callable[[bool], None],
         address: str | None,
+        *,
+        pause: float,
     ) -> None:
+        self._pause = pause
         self._notify = notify
         self._desktops_changed = desktops_changed
         self._has_changed = False
@@ -159,7 +166,15 @@ class LogindBus:
     async def _learn_desktops(self) -> None:
         while self._has_changed:
             self._has_changed = False
-            found = await self._desktops()
+            try:
+                found = await self._desktops()
+            except FAULTS as fault:
+                if self._owner is None:  # who comes back tells anew
+                    return
+                log.warning("logind does not tell who is at the machine: %s", fault)
+                self._has_changed = True
+                await asyncio.sleep(self._pause)
+                continue
             if not self._has_changed:
                 self._desktops_changed(found)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from cardd.errors import PromptUnavailable
-from cardd.system import desktops as system
 from cardd.system.desktops import KnownDesktops, runs_installed, session_of
 from cardd.system.logind import Desktops
 from tests.agent.desk import US, Desk
@@ -210,14 +209,11 @@ def test_a_service_of_another_user_sees_as_much_of_the_agent(tmp_path: Path) -> 
         ("", None),
     ],
 )
-def test_a_session_is_told_by_the_scope_that_logind_made(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cgroup: str, session: str | None
-) -> None:
+def test_a_session_is_told_by_the_scope_that_logind_made(tmp_path: Path, cgroup: str, session: str | None) -> None:
     (tmp_path / "77").mkdir()
     (tmp_path / "77" / "cgroup").write_text(cgroup)
-    monkeypatch.setattr(system, "PROC", tmp_path)
-    assert session_of(77, 1000) == session
-    known = KnownDesktops(is_any_agent=False)
+    assert session_of(tmp_path / "77", 1000) == session
+    known = KnownDesktops(is_any_agent=False, proc=tmp_path)
     known.changed(Desktops(sessions={"3": 1000, "2": 1000}, main={1000: "2"}))
     assert known.desktop_of(1000, 77) == ("3" if session == "3" else "2")
 

@@ -46,7 +46,7 @@ class SimulatedLogind:
     """Answers what cardd asks logind, and says what logind says. ``sessions`` maps a session's id to its user.
 
     ``active`` is the session on the screen of the only seat; ``remote`` are those without a seat, ``greeters`` those of
-    nobody, and ``texts`` those without a desktop.
+    nobody, and ``texts`` those without a desktop. The next ``faults`` questions about seats are not answered well.
     """
 
     def __init__(self, address: str, sessions: dict[str, int]) -> None:
@@ -56,6 +56,7 @@ class SimulatedLogind:
         self.remote: set[str] = set()
         self.greeters: set[str] = set()
         self.texts: set[str] = set()
+        self.faults = 0
         self._address = address
 
     async def __aenter__(self) -> Self:
@@ -112,12 +113,18 @@ class SimulatedLogind:
                 listed = [[session, uid, "name", "seat0", path(session)] for session, uid in self.sessions.items()]
                 return Message.new_method_return(call, "a(susso)", [listed])
             case "ListSeats":
-                return Message.new_method_return(call, "a(so)", [[["seat0", SEAT_PATH]]])
+                return self._seats(call)
             case "GetUser":
                 return Message.new_method_return(call, "o", [user_path(call.body[0])])
             case "Get":
                 return self._property(call, call.body[1])
         return Message.new_error(call, "org.freedesktop.DBus.Error.UnknownMethod", "no such method")
+
+    def _seats(self, call: Message) -> Message:
+        if self.faults:
+            self.faults -= 1
+            return Message.new_error(call, "org.freedesktop.DBus.Error.NoReply", "busy")
+        return Message.new_method_return(call, "a(so)", [[["seat0", SEAT_PATH]]])
 
     def _property(self, call: Message, name: str) -> Message:
         if call.path == SEAT_PATH:

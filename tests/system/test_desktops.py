@@ -41,7 +41,7 @@ class Seated:
 
     def __init__(self, address: str) -> None:
         self.told: list[Desktops | None] = []
-        self.watch = Logind(lambda _kind, _uid: None, self.told.append, address=address)
+        self.watch = Logind(lambda _kind, _uid: None, self.told.append, address=address, pause=0.01)
 
     async def has(self, *uids: int) -> Desktops:
         """Return what was told, once these users sit at the machine."""
@@ -102,6 +102,15 @@ async def test_the_end_of_a_session_and_of_its_desktop_is_told(logind: Simulated
     await eventually(
         lambda: seated.told[-1] == Desktops(frozenset({DOCTOR}), {"3": DOCTOR}, frozenset({"3"}), {DOCTOR: "3"})
     )
+
+
+async def test_a_switch_that_logind_could_not_tell_of_at_once_is_asked_for_again(
+    logind: SimulatedLogind, seated: Seated
+) -> None:
+    await seated.has(DOCTOR)
+    logind.faults = 3
+    await logind.switch("2")
+    await seated.has(OTHER)
 
 
 async def test_another_program_of_the_bus_seats_nobody(bus: Bus, logind: SimulatedLogind, seated: Seated) -> None:
