@@ -7,8 +7,10 @@ from functools import partial
 
 import pytest
 
+from cardd.core import recording
 from cardd.core.recording import CountedRefusals, entry_of, recorded
-from cardd.errors import CardAbsent, ConsentRefused
+from cardd.errors import CardAbsent, CardMute, ConsentRefused
+from cardd.model import AuditEntry, AuditRow
 from tests.core.conftest import CALLER, OTHER, PIN, Core
 from tests.rig.memory import MemoryAudit
 from tests.rig.waiting import eventually
@@ -92,3 +94,26 @@ async def test_a_full_disk_is_told_each_time_and_counts_nothing() -> None:
             raise CardAbsent
     assert [entry.document for entry in audit.entries] == [None]
     await counted.stop()
+
+
+class HangingAudit(MemoryAudit):
+    """Takes rows once ``disk`` is set, and not before."""
+
+    async def append(self, entry: AuditEntry) -> AuditRow:
+        await asyncio.to_thread(self.disk.wait, 10)
+        return await super().append(entry)
+
+
+async def test_a_disk_that_hangs_keeps_nobody_from_hearing_why_it_failed_and_gets_the_row_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recording, "PATIENCE", 0.05)
+    audit = HangingAudit()
+    audit.disk.clear()
+    with pytest.raises(CardMute):
+        async with asyncio.timeout(5), recorded(audit, entry_of(CALLER, "signature.raw")):
+            raise CardMute
+    assert audit.acts() == []
+    audit.disk.set()
+    await eventually(lambda: bool(audit.entries))
+    assert audit.entries[0].code == "card.mute"
