@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import errno
 import logging
 import os
 import resource
@@ -26,7 +25,6 @@ PR_SET_NO_NEW_PRIVS = 38
 PRIVATE = 0o077
 DESCRIPTORS = 16384
 RESERVED = 192  # more than are accepted at once
-EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +62,7 @@ def tell_exhaustion_seldom(loop: asyncio.AbstractEventLoop) -> None:
     seldom = Seldom(partial(log.error, "no file descriptor was left for a connection (%d attempts)"))
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if isinstance(error, OSError) and error.errno in EXHAUSTED:
+        if str(context.get("message")).startswith("socket.accept()"):
             seldom.note()
         else:
             loop.default_exception_handler(context)

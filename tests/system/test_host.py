@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -45,3 +48,35 @@ def test_another_process_of_the_same_user_cannot_look_into_it(call: str, result:
         pid = process.stdout.readline().strip()
         assert other_user.run(dumpable + look, pid, imports="import ctypes").strip() == result
         process.communicate()
+
+
+FILLED = """
+import asyncio, logging, resource, sys
+from cardd.system.host import descriptors_for_callers, tell_exhaustion_seldom
+
+async def main():
+    logging.basicConfig(format="%(message)s")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (24, 32))
+    print(descriptors_for_callers())
+    tell_exhaustion_seldom(asyncio.get_running_loop())
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(main())
+"""
+
+
+def test_connections_that_cannot_be_accepted_are_told_once_and_not_each_time() -> None:
+    command = [sys.executable, "-c", FILLED]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process, ExitStack() as crowd:
+        assert process.stdout is not None
+        assert int(process.stdout.readline()) == 16  # of the 32 that it may have, which it takes
+        port = int(process.stdout.readline())
+        for _ in range(60):
+            crowd.enter_context(socket.create_connection(("127.0.0.1", port)))
+        time.sleep(1.2)  # asyncio tries once a second
+        crowd.close()
+        _, told = process.communicate()
+    assert told.splitlines() == ["no file descriptor was left for a connection (1 attempts)"]
