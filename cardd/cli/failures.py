@@ -21,6 +21,8 @@ from cardd.errors import (
     ConsentError,
     DaemonUnreachable,
     InvalidRequest,
+    LoginCertificateExpired,
+    LoginCertificateNotYetValid,
     PairingRefused,
     PinError,
     PromptError,
@@ -31,6 +33,7 @@ from cardd.errors import (
     PscOtherPerson,
     ReaderError,
     SessionError,
+    SessionUnknown,
     SituationUnknown,
     SupportCodeLocked,
     SupportCodeReplayed,
@@ -46,6 +49,7 @@ BY_THE_PERSON = (PscDenied, PscExpired, PscBrowserTimeout, PscOtherPerson, PscLo
 _BY_ERROR: tuple[tuple[tuple[type[CarddError], ...], Exit], ...] = (
     ((InvalidRequest, SituationUnknown), Exit.USAGE),
     ((DaemonUnreachable,), Exit.UNREACHABLE),
+    ((LoginCertificateExpired, LoginCertificateNotYetValid), Exit.CARD),
     ((ClientUnknown, ClientLocked, SessionError), Exit.NO_SESSION),
     ((ReaderError, CardError), Exit.CARD),
     ((PinError, ConsentError, PromptError, PairingRefused, *BY_THE_PERSON), Exit.PERSON),
@@ -62,7 +66,7 @@ HINTS = {
     "pin.blocked": N_("Unblock the card with its unblocking code: “cardctl pin unblock”."),
     "audit.slow": N_("See with “cardctl audit tail” whether it was signed, before you sign again."),
     "signature.lost": N_("Sign again if you want it twice; see “cardctl audit tail”."),
-    "card.ambiguous": N_("Choose one with --card: {cards}."),
+    "card.ambiguous": N_("Choose one with --card: {cards} (“cardctl cards” tells their readers)."),
     "upstream.unknown": N_(
         "Add [upstreams.{name}] with its url to cardd's configuration and restart cardd, or take one that is there: "
         "{known}."
@@ -125,6 +129,8 @@ def _reason(error: CarddError, language: str) -> str | None:
         from cardd.config.reference import explain  # noqa: PLC0415 - only for this error
 
         return explain(error, language)
+    if isinstance(error, SessionUnknown):
+        return _("No session is open, or the one that was open has ended.", language)
     # met while reading it ourselves
     if type(error) in (AuditUnavailable, AuditDamaged) and "detail" not in error.params:
         return _("The audit log cannot be read ({why}).", language, **error.meant(language))

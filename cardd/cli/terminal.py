@@ -5,7 +5,6 @@ Every line passes ``_clean``: names come from cards, providers and programs, and
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import re
@@ -45,8 +44,20 @@ class Terminal:
         _write(self.out, lines)
 
     def tell(self, lines: Iterable[str]) -> None:
-        """Write lines to standard error."""
-        _write(self.err, lines)
+        """Write lines to standard error, on a terminal broken between words."""
+        columns = _columns_of(self.err)
+        _write(self.err, (row for line in lines for row in wrapped(line, columns)) if columns else lines)
+
+    def pairs(self, entries: Iterable[tuple[str, str]]) -> list[str]:
+        """Return names and values, aligned; on a terminal a long value is broken between words, under its beginning."""
+        told = [(name, shown(value)) for name, value in entries]
+        widest = max((width(name) for name, _ in told), default=0) + len(GAP)
+        columns = _columns_of(self.out)
+        rows: list[str] = []
+        for name, value in told:
+            first, *more = wrapped(value, columns - widest) if columns else [value]
+            rows += [f"{pad(name, widest)}{first}".rstrip(), *(" " * widest + row for row in more)]
+        return rows
 
     def rewrite(self, line: str) -> None:
         """Replace the last line of standard error, which is a terminal; an empty line clears it.
@@ -54,9 +65,7 @@ class Terminal:
         A line that is longer than the terminal is wide takes several of its rows: all of them are replaced.
         """
         written = _clean(line)
-        columns = COLUMNS
-        with contextlib.suppress(OSError):  # no terminal of the system's
-            columns = os.get_terminal_size(self.err.fileno()).columns or COLUMNS
+        columns = _columns_of(self.err) or COLUMNS
         up = f"\x1b[{self._rows}A" if self._rows else ""
         self.err.write(f"{up}\r\x1b[J{written}")
         self.err.flush()
@@ -82,11 +91,18 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [GAP.join(pad(cell, size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
-def pairs(entries: Iterable[tuple[str, str]]) -> list[str]:
-    """Return names and values, aligned."""
-    told = [(name, shown(value)) for name, value in entries]
-    widest = max((width(name) for name, _ in told), default=0)
-    return [f"{pad(name, widest)}{GAP}{value}".rstrip() for name, value in told]
+def wrapped(line: str, columns: int) -> list[str]:
+    """Return the line broken between words, so that no row is wider; a word that is stays whole."""
+    if width(_STYLES.sub("", line)) <= columns:
+        return [line]
+    rows = [""]
+    for word in line.split(" "):
+        longer = f"{rows[-1]} {word}" if rows[-1] else word
+        if rows[-1] and width(_STYLES.sub("", longer)) > columns:
+            rows.append(word)
+        else:
+            rows[-1] = longer
+    return rows
 
 
 def pad(text: str, size: int) -> str:
@@ -122,6 +138,14 @@ def qr_code(content: str, encoding: str) -> list[str]:
     segno.make(content, error="l", micro=False).terminal(out, compact=True)
     lines = out.getvalue().splitlines()
     return [f"{BLACK_ON_WHITE}{line}{PLAIN}" for line in lines] if _can_write("".join(lines), encoding) else []
+
+
+def _columns_of(stream: TextIO) -> int:
+    """Return how wide a terminal is; 0 for what is none, or has no width."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+    except OSError:
+        return 0
 
 
 def _can_write(text: str, encoding: str) -> bool:

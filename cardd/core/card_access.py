@@ -14,7 +14,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -97,6 +97,7 @@ class CardAccess:
         self._timer: asyncio.TimerHandle | None = None
         self._background = Background()
         self._gone: Callable[[], CarddError] | None = None
+        self._asking: set[asyncio.Timeout] = set()  # dialogs about this card
         self._sessions: set[str] = set()  # whose logins the card accepted
         self._waiting = 0  # for the PIN that a person types
         self._queued = 0  # who want the card while another has it
@@ -195,15 +196,33 @@ class CardAccess:
 
         await self.use(unblock, reset=True)
 
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
-        """Stay connected to the card meanwhile: a person types its PIN."""
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Stay connected to the card meanwhile: a person is asked about it, and no longer once it has left.
+
+        Raises CardRemoved, or why else nothing can be asked of the card any more.
+        """
+        until_it_leaves = asyncio.timeout(None)
         self._waiting += 1
         try:
-            yield
+            async with until_it_leaves:
+                self._asking.add(until_it_leaves)
+                self._end_asking()
+                yield
+        except TimeoutError:
+            if self._gone is None:
+                raise
+            raise self._gone() from None
         finally:
+            self._asking.discard(until_it_leaves)
             self._waiting -= 1
             self._rest()
+
+    def _end_asking(self) -> None:
+        """End the dialogs about a card that has left."""
+        if self._gone:
+            for dialog in self._asking:
+                dialog.reschedule(asyncio.get_running_loop().time())
 
     async def logout(self, session: str) -> None:
         """End the transaction now if it holds this session's login; the card is given up soon if no other needs it."""
@@ -217,6 +236,7 @@ class CardAccess:
     def lost(self, why: Callable[[], CarddError] = CardRemoved) -> None:
         """The card left its reader, or the reader's service left: whoever asks anything more is told ``why``."""
         self._gone = why
+        self._end_asking()
         self._cancel_rest()
         self._background.start(self._disconnect())
 

@@ -106,12 +106,16 @@ class PinEntry:
         if status.state is PinState.BLOCKED:
             raise PinBlocked
         asked = PinQuestion(question, pin, card.reader, card.kind.value, status.tries_left, problem)
-        await self.agree_to_last_try(asked)
+        await self.agree_to_last_try(card, asked)
         return asked
 
-    async def agree_to_last_try(self, asked: PinQuestion) -> None:
-        """Rule 4: the last try is spent only when the user says so. Raises LastTryRefused."""
-        if asked.tries_left == 1 and await self._asking.confirm(_last_try(asked)) is Choice.NO:
+    async def agree_to_last_try(self, card: InsertedCard, asked: PinQuestion) -> None:
+        """Rule 4: the last try is spent only when the user says so. Raises LastTryRefused, CardRemoved."""
+        if asked.tries_left != 1:
+            return
+        async with card.access.kept():
+            choice = await self._asking.confirm(_last_try(asked))
+        if choice is Choice.NO:
             raise LastTryRefused(tries_left=1)
 
     async def _attempt(
@@ -129,15 +133,17 @@ class PinEntry:
         if card.access.has_pinpad:
             times = operations if card.access.wants_pin_for_each else 1
             asked = _told(asked, times)
-            is_long = len(asked.question.documents) > 1 or times > 1
-            if is_long and await self._asking.confirm(asked.question) is Choice.NO:
-                raise PinCancelled  # a message beside the keypad cannot show a long list
+            if len(asked.question.documents) > 1 or times > 1:
+                async with card.access.kept():
+                    choice = await self._asking.confirm(asked.question)
+                if choice is Choice.NO:
+                    raise PinCancelled  # a message beside the keypad cannot show a long list
             async with self._asking.keypad(_beside_keypad(asked)):
                 return await card.access.use(work, replace(login, times=times), operations=operations), None
         secret = stored or Secret()
         try:
             if not secret:
-                with card.access.kept():
+                async with card.access.kept():
                     await self._asking.ask_pin(asked, secret)
             return await card.access.use(work, replace(login, pin=secret)), secret
         except BaseException:
@@ -212,7 +218,7 @@ class PinLife:
             try:
                 with Secret() as new:
                     if old is not None:
-                        await self._choose(await self._pin(card, question), old, new)
+                        await self._choose(card, question, old, new)
                     chosen = new if old is not None else None  # a keypad that knows the old one asks for the new one
                     login = HolderVerification(session, old, accepted=True, caller=caller.key)
                     await card.access.change_pin(login, chosen)
@@ -232,9 +238,11 @@ class PinLife:
             with Secret() as puk, Secret() as new:
                 problem: str | None = None
                 while True:
-                    await self._asking.ask_pin(await self._puk(card, caller.key, question, problem), puk)
+                    asked = await self._puk(card, caller.key, question, problem)
+                    async with card.access.kept():
+                        await self._asking.ask_pin(asked, puk)
                     if not new:
-                        await self._choose(await self._pin(card, question), None, new)
+                        await self._choose(card, question, None, new)
                     try:
                         await card.access.unblock_pin(puk, new, caller.key)
                         break
@@ -253,7 +261,7 @@ class PinLife:
         if status.state is PinState.BLOCKED:
             raise PukBlocked
         asked = PinQuestion(question, puk, card.reader, card.kind.value, status.tries_left, problem, PinRole.PUK)
-        await self._pins.agree_to_last_try(asked)
+        await self._pins.agree_to_last_try(card, asked)
         return asked
 
     async def _pin(self, card: InsertedCard, question: Question) -> PinQuestion:
@@ -262,19 +270,21 @@ class PinLife:
             raise CardIncomplete(what="pin")
         return PinQuestion(question, pin, card.reader, card.kind.value, None, None, PinRole.NEW)
 
-    async def _choose(self, asked: PinQuestion, old: Secret | None, new: Secret) -> None:
+    async def _choose(self, card: InsertedCard, question: Question, old: Secret | None, new: Secret) -> None:
         """Ask for a new PIN until it is good and was typed twice."""
+        asked = await self._pin(card, question)
         problem: str | None = None
-        while True:
-            await self._asking.ask_pin(replace(asked, problem=problem), new)
-            problem = weakness(new, old)
-            if problem:
-                continue
-            with Secret() as repeated:
-                await self._asking.ask_pin(replace(asked, role=PinRole.REPEATED), repeated)
-                if equal(new, repeated):
-                    return
-            problem = "mismatch"
+        async with card.access.kept():
+            while True:
+                await self._asking.ask_pin(replace(asked, problem=problem), new)
+                problem = weakness(new, old)
+                if problem:
+                    continue
+                with Secret() as repeated:
+                    await self._asking.ask_pin(replace(asked, role=PinRole.REPEATED), repeated)
+                    if equal(new, repeated):
+                        return
+                problem = "mismatch"
 
     @asynccontextmanager
     async def _recorded(self, action: str, caller: Caller) -> AsyncIterator[None]:

@@ -247,8 +247,9 @@ class Signing:
     ) -> list[bytes]:
         """The signatures; ``work`` is told the consent's name. Without a held PIN, the PIN dialog is the consent."""
         consent = self._consents.take(session, requests, batch)
-        if consent is None and session.pin is not None:
-            consent = await self._consents.ask(session, requests, batch)
+        if consent is None and session.pin is not None and session.card is not None:
+            async with session.card.access.kept():
+                consent = await self._consents.ask(session, requests, batch)
         question = self._consents.question(session, requests, batch)
         how = consent.how if consent else "pin"
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import ClassVar, NamedTuple, Self, dataclass_transform
@@ -12,6 +13,7 @@ Param = str | int
 Words = Mapping[str, Mapping[str, str]]  # by param: the sentence that each of its words stands for
 
 _ = Domain("errors")
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
 
 class Told(NamedTuple):
@@ -71,11 +73,22 @@ class CarddError(Exception):
     def meant(self, language: str) -> dict[str, Param]:
         """Return the params, with the sentence of each word in the place of the word."""
         found = {name: sentences.get(str(self.params.get(name))) for name, sentences in self.words.items()}
-        return self.params | {name: _(text, language, **self.params) for name, text in found.items() if text}
+        return {name: _dated(value, language) for name, value in self.params.items()} | {
+            name: _(text, language, **self.params) for name, text in found.items() if text
+        }
 
     def __str__(self) -> str:
         told = ", ".join(f"{key}={value}" for key, value in self.params.items())
         return f"{self.code} ({told})" if told else self.code
+
+
+def _dated(value: Param, language: str) -> Param:
+    """Return a time as the day that people read; what is none as it is."""
+    found = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return value
+    year, month, day = found.groups()
+    return f"{day}/{month}/{year}" if language == "fr" else f"{year}-{month}-{day}"
 
 
 class InternalError(CarddError):

@@ -267,3 +267,12 @@ def test_what_is_waited_for_is_one_line_on_a_narrow_terminal_too(user: User, sta
         assert all(f"\x1b[{(len(first) - 1) // 40}A" in part for part in (first, *again[:-1]))
         terminal.process.send_signal(2)
         terminal.process.wait(10)
+
+
+def test_on_a_narrow_terminal_a_failure_breaks_between_words(user: User) -> None:
+    with Terminal(user.command("tunnel", "dmp", "--lang", "fr"), user.environment, watched=True, columns=40) as shown:
+        shown.end()
+        rows = shown.screen.replace("\r", "").strip().split("\n")
+    assert len(rows) > 2
+    assert all(len(row.rstrip()) <= 40 for row in rows)
+    assert "aucune session n'est ouverte" in " ".join(row.strip() for row in rows).lower()

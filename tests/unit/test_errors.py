@@ -19,6 +19,7 @@ from cardd.errors import (
     CardIncomplete,
     CardRefused,
     InvalidRequest,
+    LoginCertificateExpired,
     MethodUnavailable,
     PinWrong,
     PukRefused,
@@ -172,6 +173,13 @@ def test_an_error_is_told_in_the_language_of_who_asks() -> None:
     error = SessionExpired(reason="idle")
     assert error.told("en").detail == "The session expired: nothing was asked of it for long."
     assert error.told("fr").detail == "La session a expiré : rien ne lui a été demandé depuis longtemps."
+
+
+def test_a_time_is_told_as_a_day_and_stays_a_time_for_programs() -> None:
+    error = LoginCertificateExpired(not_after="2026-11-30T01:07:03+00:00")
+    assert "30/11/2026" in error.told("fr").detail
+    assert "2026-11-30:" in error.told("en").detail
+    assert error.params["not_after"] == "2026-11-30T01:07:03+00:00"
 
 
 def test_a_word_without_a_sentence_is_shown_as_it_is() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from cardd.cli.command import Command, Context
 from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.simulators import Variants, card_named, every
-from cardd.cli.terminal import pairs
 from cardd.cli.waiting import until_told
 from cardd.errors import InvalidRequest
 from cardd.i18n import N_
@@ -131,7 +130,8 @@ def _list(context: Context, simulators: dict[str, CardSimulator], servers: dict[
     }
     told |= {name: {"summary": one.summary(language), "profiles": (), "variants": ()} for name, one in servers.items()}
     lines = [(name, _line(one, language)) for name, one in simulators.items()]
-    context.answer(told, pairs([*lines, *((name, one.summary(language)) for name, one in servers.items())]))
+    lines += [(name, one.summary(language)) for name, one in servers.items()]
+    context.answer(told, context.terminal.pairs(lines))
 
 
 def _line(simulator: CardSimulator, language: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import HINTS
 from cardd.cli.parser import Exit, Parser
-from cardd.cli.terminal import pairs
 from cardd.cli.wording import session_in_words, word_for
 from cardd.client import CarddClient, Expiring, Method, Methods, SessionState
 from cardd.errors import ClientUnknown, SessionError
@@ -38,7 +37,7 @@ async def _status(context: Context) -> int:
         if method.method == "cpx" and not method.usable:
             lines += [("", f"→ {_what_to_do(context, method)}")]
     answer = {"daemon": status, "where": str(cardd.where), "session": session, "methods": methods}
-    context.answer(answer, pairs(lines))
+    context.answer(answer, context.terminal.pairs(lines))
     return Exit.OK
 
 

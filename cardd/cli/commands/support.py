@@ -17,7 +17,7 @@ from typing import TypeVar
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import tell
 from cardd.cli.parser import PATH, Exit, Parser
-from cardd.cli.terminal import pad, pairs, qr_code, table
+from cardd.cli.terminal import pad, qr_code, table
 from cardd.cli.waiting import until_told
 from cardd.cli.wording import word_for
 from cardd.client import CarddClient
@@ -274,7 +274,7 @@ async def _status(context: Context, cardd: CarddClient) -> None:
     rows = [(_("Codes demanded", context.language), demanded), (_("Enrolled", context.language), enrolled)]
     if standing.locked:
         rows.append((_("Locked", context.language), _("{seconds} s more", context.language, seconds=standing.locked)))
-    context.answer(standing, pairs(rows))
+    context.answer(standing, context.terminal.pairs(rows))
 
 
 def _yes_or_no(context: Context, value: bool) -> str:

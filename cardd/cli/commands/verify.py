@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from cardd.cli.command import Command, Context
 from cardd.cli.parser import PATH, Exit, Parser, named_files
-from cardd.cli.terminal import pairs
 from cardd.cli.wording import holder_in_words
 from cardd.documents.report import report
 from cardd.documents.requests import ToVerify
@@ -187,7 +186,8 @@ def _lines(context: Context, found: Verification) -> Iterator[str]:
         if len(found.signatures) > 1:
             yield ""
             yield f"{number}. {_sentence(context, one.verdict)}"
-        yield from pairs((_(name, context.language), told) for name, told in _facts(context, one) if told)
+        facts = [(_(name, context.language), told) for name, told in _facts(context, one) if told]
+        yield from context.terminal.pairs(facts)
         yield from _why(context, one.reasons)
 
 
