@@ -44,7 +44,7 @@ from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
-from cardd.model import Confinement, KeyPurpose
+from cardd.model import KeyPurpose
 from cardd.ports import AuditLog, Browsers, Clock, People, Prompter, ReaderSource, SecretStore, SourceSettings, Store
 from cardd.relay.relay import ClientCertificates, Relay
 
@@ -95,7 +95,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     """
     limits = replace(outside.limits, body=config.listen.max_body, descriptors=outside.descriptors)
     clock, audit, events, lifecycle = outside.clock, CountedRefusals(outside.audit), EventBus(), Lifecycle()
-    trace, pdf = Trace(clock), _pdf(config)
+    trace, pdf = Trace(clock), PdfProcess(confinement=config.sandbox.confinement)
     asking = Asking(outside.prompter, events, clock, config.prompt)
     sessions = Sessions(clock, events, config.session, lifecycle)
     owners = Owners(
@@ -201,7 +201,7 @@ def _tokens(config: Config) -> SourceSettings:
         modules=config.pkcs11.modules,
         files=config.pkcs11.files,
         unconfined=config.pkcs11.unconfined,
-        sandbox_required=config.sandbox.required,
+        sandbox=config.sandbox.confinement,
         organisation={purpose: file for purpose, file in files.items() if file},
     )
 
@@ -211,10 +211,6 @@ def _stamper(config: Config, outside: Outside) -> Callable[[], Awaitable[Stamper
         return None
     authorities = config.timestamp.authorities or config.trust.authorities
     return TimestampAuthority(outside.timestamps, authorities, outside.clock).stamper
-
-
-def _pdf(config: Config) -> PdfProcess:
-    return PdfProcess(confinement=Confinement.REQUIRED if config.sandbox.required else Confinement.POSSIBLE)
 
 
 def _verifier(config: Config, outside: Outside, pdf: PdfProcess) -> Verifier:

@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 from cardd.driver import Card, Channel
-from cardd.model import AuditEntry, AuditRow, CardKind, Choice, KeyPurpose, Peer, PinQuestion, Question, Receipt
+from cardd.model import (
+    AuditEntry,
+    AuditRow,
+    CardKind,
+    Choice,
+    Confinement,
+    KeyPurpose,
+    Peer,
+    PinQuestion,
+    Question,
+    Receipt,
+)
 from cardd.secret import Secret
 
 T = TypeVar("T")
@@ -184,8 +195,8 @@ class LookingSource(Protocol):
 class SourceSettings:
     """What the configuration says of tokens: PKCS#11 ``modules``, the ``organisation``'s PKCS#12 files by purpose.
 
-    ``files`` are what modules may read and write, ``unconfined`` those of them that get no sandbox;
-    ``sandbox_required`` says that the others are not started where this machine has none for them.
+    ``files`` are what modules may read and write, ``unconfined`` those of them that get no sandbox; ``sandbox`` is for
+    the others.
 
     An entry point ``cardd.sources`` takes it and returns a ``ReaderSource``, None where there is nothing to do.
     """
@@ -193,7 +204,7 @@ class SourceSettings:
     modules: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     unconfined: tuple[str, ...] = ()
-    sandbox_required: bool = False
+    sandbox: Confinement = Confinement.POSSIBLE
     organisation: Mapping[KeyPurpose, Path] = field(default_factory=dict)
 
 

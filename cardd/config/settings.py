@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 from cardd.config.kinds import DAY, BrowserPath, Duration, LoopbackPort, Origin, Section, Sink, Unfit, Word
 from cardd.config.services import Dmp, Psc, Timestamp, Trust, Upstream
 from cardd.i18n import N_
+from cardd.model import Confinement
 
 
 class Listen(Section, frozen=True):
@@ -235,6 +236,11 @@ class Sandbox(Section, frozen=True):
             )
         ),
     ] = False
+
+    @property
+    def confinement(self) -> Confinement:
+        """Return how far these processes are kept in."""
+        return Confinement.REQUIRED if self.required else Confinement.POSSIBLE
 
 
 class Csa(Section, frozen=True):

@@ -48,7 +48,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     files, hsm = directory / "files", SoftHsm(directory)
     files.mkdir()
     certificates = [organisation.make(files).certificate("authentication")]
-    certificates.append(hsm.token("SIMULATION", ec=True).certificate("authentication"))
+    certificates.append(hsm.token("SIMULATION", ec=True, subject=organisation.PERSON).certificate("authentication"))
     issue()
     issue("pharmacien", 4, "cps4")
     root = authority(directory)

@@ -137,7 +137,8 @@ async def _verified(context: Context, given: ToVerify) -> Verification:
     from cardd.system.host import SystemClock  # noqa: PLC0415
     from cardd.system.revocation import RevocationCache, RevocationHttp  # noqa: PLC0415
 
-    asked, config, pdf, http = context.arguments, _config(context), PdfProcess(), RevocationHttp()
+    asked, config, http = context.arguments, _config(context), RevocationHttp()
+    pdf = PdfProcess(confinement=config.sandbox.confinement)
     anchors = _anchors(asked.authorities, config)
     is_online = config.trust.revocation == "online" and not asked.offline
     verifier = Verifier(anchors, http if is_online else None, RevocationCache(_cache()), pdf, SystemClock())

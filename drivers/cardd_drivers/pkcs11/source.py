@@ -216,8 +216,7 @@ class Pkcs11Source:
     def _fence(self, is_unconfined: bool) -> Fence:
         if is_unconfined:
             return Fence(Confinement.OFF)
-        demanded = Confinement.REQUIRED if self._settings.sandbox_required else Confinement.POSSIBLE
-        return Fence(demanded, tuple(map(str, self._settings.files)))
+        return Fence(self._settings.sandbox, tuple(map(str, self._settings.files)))
 
     async def refresh(self) -> None:
         """Read every module's list of tokens again."""
