@@ -5,6 +5,7 @@ A keyring library's value is a ``str`` for a moment: that cannot be helped, and 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 SERVICE = "cardd"
 PATIENCE = 60.0  # seconds for a keyring, and for its user who is asked to unlock it
+RUNNING = Path("/run/credentials/cardd.service")
 DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5), LoadCredential=
 # the keyrings that encrypt what they keep, by their modules; every other backend is refused
 TRUSTED = ("keyring.backends.SecretService", "keyring.backends.libsecret", "keyring.backends.kwallet")
@@ -83,6 +85,13 @@ def credential(name: str) -> Secret | None:
         path = Path(str(directory), candidate)
         if path.is_file():
             return read_secret(path)
+    return None
+
+
+def service_secret(name: str) -> Secret | None:
+    """Return what systemd passed to the service that runs, for root; None for others, and without it."""
+    with contextlib.suppress(OSError):
+        return read_secret(RUNNING / f"{SERVICE}.{name}")
     return None
 
 

@@ -180,6 +180,8 @@ async def test_a_log_without_its_head_and_one_that_went_on_are_told(tmp_path: Pa
     await written(log, custody=custody)
     found = await result("audit", with_log(tmp_path, log))
     assert (found.code, found.level, found.params["row"]) == ("audit.went_on", Level.WARNING, 4)
+    await asyncio.to_thread(shutil.rmtree, log)
+    assert await code("audit", with_log(tmp_path, log)) == "audit.broken"
 
 
 @other_user.needs_root

@@ -18,10 +18,9 @@ from cardd.core.recording import STORE as PSEUDONYMS
 from cardd.core.recording import DocumentNames, Pseudonyms
 from cardd.i18n import N_, Domain
 from cardd.model import AuditRow, Outcome
-from cardd.secret import Secret
 from cardd.system.audit_file import AuditReader
 from cardd.system.audit_heads import KEY, SECOND, sent
-from cardd.system.secrets import read_secret
+from cardd.system.secrets import read_secret, service_secret
 from cardd.system.store import FileStore
 
 _ = Domain("cli")
@@ -67,7 +66,8 @@ async def _audit(context: Context) -> int:
             rows = AuditReader(directory).about(asked.name, *_digest(second, asked.name))
             context.answer({"rows": rows}, _table(context, rows) if rows else [_("No such row.", context.language)])
         case "verify":
-            return _verify(context, AuditReader(directory, second, _seal_key(asked.key)))
+            key = read_secret(asked.key) if asked.key else service_secret(KEY)
+            return _verify(context, AuditReader(directory, second, key))
         case _:
             with _output(asked.output) as output:
                 for line in AuditReader(directory).export():
@@ -144,15 +144,6 @@ def _sent(file: Path) -> Iterator[Head]:
 
 def _told(row: AuditRow) -> str:
     return f"{row.entry.code}, {row.entry.document}"
-
-
-def _seal_key(given: Path | None) -> Secret | None:
-    """Return the key that was given, or the running service's, which root may read."""
-    if given:
-        return read_secret(given)
-    with contextlib.suppress(OSError):
-        return read_secret(Path("/run/credentials/cardd.service", f"cardd.{KEY}"))
-    return None
 
 
 def _table(context: Context, rows: list[AuditRow]) -> list[str]:

@@ -245,19 +245,18 @@ async def _daemon(surroundings: Surroundings) -> AsyncIterator[CarddClient]:
 async def audit(surroundings: Surroundings) -> Finding:
     """Check whether the audit log's chain is whole."""
     from cardd.system.audit_file import AuditReader  # noqa: PLC0415 - sqlite3
-    from cardd.system.audit_heads import SECOND  # noqa: PLC0415
+    from cardd.system.audit_heads import KEY, SECOND  # noqa: PLC0415
+    from cardd.system.secrets import service_secret  # noqa: PLC0415
 
     directory = surroundings.config.audit.directory
     try:
-        directory.stat()
-    except FileNotFoundError:
-        return ok(N_("Empty."), outcome="empty")
+        is_there = directory.exists()  # one that was taken away is told by the head that stands elsewhere
     except PermissionError:
         raise Unknowable("no_rights") from None
-    if not os.access(directory, os.R_OK | os.X_OK):
+    if is_there and not os.access(directory, os.R_OK | os.X_OK):
         raise Unknowable("no_rights")
     try:
-        reader = AuditReader(directory, surroundings.config.state.directory / SECOND)
+        reader = AuditReader(directory, surroundings.config.state.directory / SECOND, service_secret(KEY))
         head = await in_time(reader.verify, VERIFY_LIMIT)
         breaks = await in_time(reader.breaks, VERIFY_LIMIT)
     except AuditBroken as broken:
