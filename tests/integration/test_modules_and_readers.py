@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -9,9 +14,11 @@ import pytest
 
 from cardd_simulators.cards.card import SimulatedCard
 from tests.contract.cases import OPENSC
+from tests.integration.test_every_key import module_process
 from tests.integration.test_second_program import is_refused_anew, thief
-from tests.integration.workstation import Workstation, wait_until
+from tests.integration.workstation import Workstation, problem, wait_until
 from tests.pkcs11.shim import FORGETFUL, compiled, going_round
+from tests.rig.other_program import holding
 from tests.rig.simulator import PIN, PUK, issue
 from tests.simulator.opensc import CONFIGURATION, logs_in
 
@@ -35,6 +42,20 @@ class Counted(SimulatedCard):
 
 def made(kind: type[SimulatedCard]) -> SimulatedCard:
     return kind(issue("medecin", len(PIN)), pin=PIN, puk=PUK)
+
+
+@contextmanager
+def exclusively(there: Workstation) -> Iterator[None]:
+    """Another program has the reader for itself: it was faster than the module's new process."""
+    with ExitStack() as held:
+        for _ in range(5):
+            with suppress(AssertionError, subprocess.CalledProcessError):
+                os.kill(module_process(there), signal.SIGKILL)
+                held.enter_context(holding(there.pcscd, there.pcscd.reader_names[0], "exclusive"))
+                break
+        else:
+            pytest.fail("the module was always faster")
+        yield
 
 
 def station(directory: Path, module: str, hold: float = 0.5, more: str = "") -> Workstation:
@@ -76,6 +97,18 @@ def test_a_login_behind_a_module_that_goes_round_the_gate_ends_with_its_operatio
             session.close()
             tried = len(attempts())
             wait_until(partial(is_refused_anew, attempts, tried))
+
+
+@logs_in
+def test_a_reader_that_another_program_has_for_itself_is_busy_and_its_token_stays(tmp_path: Path) -> None:
+    with station(tmp_path, OPENSC).running() as there, there.card(made(ForeignCard)):
+        wait_until(lambda: [card["kind"] for card in there.cards()] == ["pkcs11"])
+        lps = there.pair()
+        there.log_in(lps).close()
+        with exclusively(there):
+            problem(503, "reader.busy", lps.call("POST", "/v1/sessions", {"method": "cpx"}))
+            assert [card["kind"] for card in there.cards()] == ["pkcs11"]
+        there.log_in(lps)
 
 
 def test_a_module_sends_nothing_to_a_card_that_is_served_natively(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ BODY_MAX = 4096
 DATA_MAX = 65548  # MAX_BUFFER_SIZE_EXTENDED
 READERS, READERS_MAX = 16, 1024
 CLIENT_LIMIT = 5.0  # seconds that a begun message may take
-BUSY_LIMIT, BUSY_PAUSE = 15.0, 0.05  # seconds; a module's call has 20
+BUSY_LIMIT, BUSY_PAUSE = 10.0, 0.05  # seconds; a module's call has 20
 
 OK, TIMEOUT, SHARING_VIOLATION, NO_CARD = 0, 0x8010000A, 0x8010000B, 0x8010000C
 DIRECT, LEAVE, RESET = 3, 0, 1  # a share mode; dispositions
@@ -245,6 +245,8 @@ class Context:
                 return
         answer = self._ask(Command.CONNECT, body, CONNECT.size)
         told = CONNECT.unpack(answer)
+        if told[6] == SHARING_VIOLATION:
+            self._gate.busy.add(reader)  # another program has the reader for itself
         if told[6] == OK:
             self._handles[told[4]] = Connected(reader, answer)
         self._client.sendall(answer)
@@ -277,13 +279,18 @@ class Context:
         self._client.sendall(TRANSACTION_BEGIN.pack(handle, self._begin(handle)))
 
     def _begin(self, handle: int) -> int:
-        """Begin a transaction for the module, which asks again and again while another program has one."""
-        code = self.begin(handle)
+        """Begin a transaction for the module."""
+        return self._in_time(handle, self.begin(handle))
+
+    def _in_time(self, handle: int, code: int) -> int:
+        """Return a code to tell the module: libpcsclite asks again and again while another program has the card."""
         if code == SHARING_VIOLATION:
-            if time.monotonic() - self._busy_since.setdefault(handle, time.monotonic()) < BUSY_LIMIT:
+            begun = self._busy_since.setdefault(handle, time.monotonic())
+            reader = self._reader_of(handle)
+            if time.monotonic() - begun < BUSY_LIMIT and reader not in self._gate.busy:
                 return code
+            self._gate.busy.add(reader)
             code = TIMEOUT
-            self._gate.given_up = self._reader_of(handle)
         self._busy_since.pop(handle, None)
         return code
 
@@ -358,7 +365,13 @@ class Context:
         return self._handles[handle].reader if handle in self._handles else ""
 
     def _relay(self, command: int, body: bytes) -> None:
-        self._client.sendall(self._ask(command, body, len(body)))
+        """Pass a question and its answer, which ends with PC/SC's code; most begin with a handle."""
+        answer = self._ask(command, body, len(body))
+        handle, code = (int.from_bytes(part, sys.byteorder, signed=False) for part in (answer[:4], answer[-4:]))
+        if code == SHARING_VIOLATION:
+            handle -= (handle >> 31) << 32
+            answer = answer[:-4] + self._in_time(handle, code).to_bytes(4, sys.byteorder)
+        self._client.sendall(answer)
 
     def _ask(self, command: int, body: bytes, size: int, data: bytes = b"") -> bytes:
         """Ask pcscd, and return an answer of this size."""

@@ -27,8 +27,8 @@ CONTEXTS_MAX = 32
 class Gate:
     """One module's gate: it outlives the module's processes. ``on_lost`` is told when pcscd has left a process.
 
-    ``descriptor`` is to be inherited by the process: the socket has no other name. ``given_up`` is the reader for whose
-    card a call of the module's has waited too long.
+    ``descriptor`` is to be inherited by the process: the socket has no other name. ``busy`` are the readers whose cards
+    other programs did not let the module have in its last call.
     """
 
     def __init__(self, on_lost: Callable[[], None]) -> None:
@@ -36,7 +36,7 @@ class Gate:
         self.on_lost = on_lost
         self.is_used = False
         self.shown: frozenset[str] = frozenset()
-        self.given_up = ""
+        self.busy: set[str] = set()
         self._readers: set[str] = set()
         self._claims: Counter[str] = Counter()
         self._contexts: set[Context] = set()

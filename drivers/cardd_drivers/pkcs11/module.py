@@ -18,7 +18,7 @@ from cardd.errors import ModuleFailed, ReaderBusy
 from cardd.model import UNCONFINED, Confinement
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.gate import Gate
-from cardd_drivers.pkcs11.wire import EVENT, Broken, Reply, Requests, receive_reply, send_request
+from cardd_drivers.pkcs11.wire import EVENT, Broken, Describe, Reply, Requests, receive_reply, send_request
 
 # -P: nothing is imported from the directory that the daemon happens to run in
 COMMAND = (sys.executable, "-P", "-m", "cardd_drivers.pkcs11.host")
@@ -195,7 +195,7 @@ class Module:
             host = self._running()
             if login not in (None, self.generation):
                 raise ModuleFailed(module=self.name, why=self.fault)
-            self.gate.given_up = ""
+            self.gate.busy.clear()
             try:
                 reply = host.ask(request, secrets, limit)
             except TimeoutError as error:
@@ -205,8 +205,8 @@ class Module:
                 raise self._failed(self._end()) from error
             if reply.leaving:
                 self._end()
-            if reply.code and self.gate.given_up:
-                raise ReaderBusy(reader=self.gate.given_up)
+            if self.gate.busy and (reply.code or isinstance(request, Describe)):  # some tell what they remember
+                raise ReaderBusy(reader=min(self.gate.busy))
             if time.monotonic() > self._started + STEADY:
                 self.failures = 0
             return reply

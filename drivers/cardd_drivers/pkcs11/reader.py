@@ -12,6 +12,7 @@ from cardd.errors import CarddError, CardRemoved, CardTimeout
 from cardd.ports import Connection
 from cardd.worker import Worker
 from cardd_drivers.pkcs11.module import Module
+from cardd_drivers.pkcs11.pcsc import means
 from cardd_drivers.pkcs11.wire import TokenState
 
 if TYPE_CHECKING:
@@ -87,6 +88,10 @@ class TokenReader:
         self._on_gone = on_gone
         self._connection = TokenConnection(module, token, self.name)
         self._worker = Worker(self.name, lambda timeout: CardTimeout(seconds=round(timeout)))
+
+    def is_in(self, readers: frozenset[str]) -> bool:
+        """Return whether the token sits in one of these PC/SC readers."""
+        return any(means(self.token.slot_name, reader) for reader in readers)
 
     async def run(self, job: Callable[[Connection], T], *, timeout: float) -> T:
         """Run one blocking job on the thread."""

@@ -14,13 +14,13 @@ from collections.abc import Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 
-from cardd.errors import CarddError, CardTimeout
+from cardd.errors import CarddError, CardTimeout, ReaderBusy
 from cardd.model import CardKind, Confinement
 from cardd.ports import ReaderListener, SourceSettings, Token
 from cardd.worker import Worker, post
 from cardd_drivers.pkcs11.module import Fence, Module, Patience
 from cardd_drivers.pkcs11.reader import TokenReader
-from cardd_drivers.pkcs11.wire import ListTokens, TokenState
+from cardd_drivers.pkcs11.wire import ListTokens, Reply, TokenState
 
 CONFIGURATIONS = (Path("/etc/pkcs11/modules"), Path("/usr/share/p11-kit/modules"))
 LIBRARIES = (Path("/usr/lib"), Path("/usr/lib64"))
@@ -86,7 +86,7 @@ class ModuleTokens:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
         self._again: asyncio.TimerHandle | None = None
-        self._looks = 0
+        self._looks = self._busy_looks = 0
 
     def start(self) -> None:
         """Begin to watch; the first list comes by itself."""
@@ -109,7 +109,10 @@ class ModuleTokens:
         """Read the list again: a module that tells no changes has no other way to show a new token."""
         async with self._lock:
             try:
-                reply = await self._worker.run(lambda: self.module.call(ListTokens()), timeout=LIST_LIMIT)
+                reply, busy = await self._worker.run(self._list, timeout=LIST_LIMIT)
+            except ReaderBusy:
+                self._look_when_free()
+                return
             except CarddError:
                 self._try_again()  # _failed has told why
                 return
@@ -118,12 +121,16 @@ class ModuleTokens:
                 return
             hides = self.module.gate.hides  # another card has come into the reader meanwhile
             present = {(token.slot, token.serial): token for token in reply.tokens if not hides(token.slot_name)}
-            for gone in [key for key in self._readers if key not in present]:
+            for gone in [key for key, reader in self._readers.items() if key not in present and not reader.is_in(busy)]:
                 await self._remove(self._readers.pop(gone))
             for key, token in present.items():
                 if key not in self._readers and self._listener:
                     self._add(self._listener, key, token)
             self._look_again(reply.mute)
+            if busy:
+                self._look_when_free()
+            else:
+                self._busy_looks = 0
 
     def readers_left(self, readers: frozenset[str]) -> None:
         """Have the module look into these PC/SC readers and no others; what was in another one has gone."""
@@ -148,6 +155,17 @@ class ModuleTokens:
         if mute and self._looks < patience.looks:
             self._later(patience.look_pause * 2**self._looks)
             self._looks += 1
+
+    def _list(self) -> tuple[Reply, frozenset[str]]:
+        """Return the tokens, and the readers that other programs did not let the module look into."""
+        reply = self.module.call(ListTokens())
+        return reply, frozenset(self.module.gate.busy)
+
+    def _look_when_free(self) -> None:
+        """No event tells when another program gives a reader back: look again, later and later."""
+        patience = self.module.patience
+        self._later(min(patience.look_pause * 2 ** min(self._busy_looks, 16), patience.pause_max))
+        self._busy_looks += 1
 
     def _failed(self, why: str) -> None:
         if self._listener:
