@@ -46,7 +46,7 @@ NOT_EQUAL, EQUAL, MASKED_EQUAL = 1, 4, 7
 LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
 ITSELF = "/proc/self"
 TIME_ZONES = ("/etc/localtime", "/usr/share/zoneinfo")
-ELSEWHERE = "/usr/lib"  # no socket's path is short from here
+ELSEWHERE = "/usr"  # no socket has a short path from here
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from cardd.model import UNCONFINED, Confinement
 from cardd.sandbox import Offer, offer
+from tests.repository.rules import ROOT
 
 HOSTS = {
     "documents": "from cardd.formats.pdf.host import SANDBOX as mine",
@@ -204,3 +206,41 @@ def test_a_whole_sandbox_that_is_required_and_not_to_be_had_ends_the_process(
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (status, printed)
     assert ("Landlock" in done.stderr) == (confinement is not Confinement.OFF)
+
+
+# a process under a filter such as systemd makes, in which it enters its sandbox
+UNDER_A_FILTER = """
+import sys
+from cardd import sandbox
+from cardd.model import Confinement
+library = sandbox._libseccomp()
+context = library.seccomp_init(sandbox.ERRNO | 1)
+for name in sys.stdin.read().split():
+    sandbox._add(library, context, sandbox.Call(name), sandbox.ALLOW)
+assert not library.seccomp_load(context)
+sandbox.enter(sandbox.Sandbox(reads=sandbox.python_files(), calls=sandbox.OF_PYTHON), Confinement.REQUIRED)
+print("entered")
+"""
+
+
+def calls_in(group: str) -> set[str]:
+    """The system calls of a group of systemd's; of a call itself, that one."""
+    if not group.startswith("@"):
+        return {group}
+    told = subprocess.run(["systemd-analyze", "syscall-filter", group], capture_output=True, text=True, check=True)
+    named = [line.strip() for line in told.stdout.splitlines()[1:]]
+    return {call for name in named if name and not name.startswith("#") for call in calls_in(name)}
+
+
+@pytest.mark.skipif(bool(offer().missing), reason="this machine has no whole sandbox")
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd to tell its groups")
+def test_the_unit_allows_what_makes_a_sandbox() -> None:
+    allowed = calls_in("@default")
+    for line in (ROOT / "systemd" / "cardd.service").read_text().splitlines():
+        key, _, value = line.partition("=")
+        if key == "SystemCallFilter":
+            named = set().union(*(calls_in(name) for name in value.removeprefix("~").split()))
+            allowed = allowed - named if value.startswith("~") else allowed | named
+    command = [sys.executable, "-c", UNDER_A_FILTER]
+    done = subprocess.run(command, input=" ".join(allowed), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("entered\n", "")
