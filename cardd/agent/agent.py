@@ -28,6 +28,8 @@ from cardd.secret import Secret
 SOCKET = "/run/cardd/agent.sock"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reach a daemon that is not there, or refuses
 
+STAYED = 2.0  # a daemon that hangs up later than that, in seconds, did want to be told who holds a connection
+
 
 class _Refused(Exception):
     """We are not this desktop's agent; ``topic`` is what its person is told of it."""
@@ -96,7 +98,7 @@ class Agent:
             began = loop.time()
             with contextlib.suppress(OSError, ValueError):
                 await witness.testify(self._path, language, self._look)
-            if loop.time() - began > LONGEST_PAUSE:
+            if loop.time() - began > STAYED:
                 back_off.reset()
             await asyncio.sleep(back_off.pause())
 

@@ -45,6 +45,8 @@ INSTALLED = (
 )
 
 REPLACED = " (deleted)"  # how the kernel marks the path of a file that is gone
+Strangers = Mapping[int, str | None]  # by the inode of a socket: a program that holds it and is no browser
+
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 ROOT = 0
 
@@ -139,15 +141,19 @@ class BrowserWatch:
         if peer.socket is None:
             raise BrowserUnseen
         looks = self._looks.setdefault(peer.uid, _Looks(partial(self._look, peer.uid)))
-        return await asyncio.to_thread(self._first_stranger, await looks.holders(peer.socket))
+        return await looks.stranger(peer.socket)
 
-    async def _look(self, uid: int, sockets: Collection[int]) -> Holders:
-        if os.geteuid() in (ROOT, uid):
-            return await asyncio.to_thread(holders, sockets)
-        return await self._elsewhere(uid, sockets)
+    async def _look(self, uid: int, sockets: Collection[int]) -> Strangers:
+        is_ours = os.geteuid() in (ROOT, uid)
+        found = await (asyncio.to_thread(holders, sockets) if is_ours else self._elsewhere(uid, sockets))
+        return await asyncio.to_thread(self._judged, sockets, found)
 
-    def _first_stranger(self, programs: Sequence[Executable]) -> str | None:
+    def _judged(self, sockets: Collection[int], found: Holders) -> Strangers:
         files = installed(self._patterns)
+        return {inode: self._first_stranger(found.get(inode, ()), files) for inode in sockets}
+
+    @staticmethod
+    def _first_stranger(programs: Sequence[Executable], files: Mapping[tuple[int, int], str]) -> str | None:
         strangers = (program.path for program in programs or (Executable(),) if not is_installed(program, files))
         return next(strangers, None)
 
@@ -155,21 +161,21 @@ class BrowserWatch:
 class _Looks:
     """The looks at one user's processes: one at a time, and whoever asks while one is under way shares the next."""
 
-    def __init__(self, look: Callable[[Collection[int]], Awaitable[Holders]]) -> None:
+    def __init__(self, look: Callable[[Collection[int]], Awaitable[Strangers]]) -> None:
         self._look = look
         self._turn = asyncio.Lock()
         self._asked: set[int] = set()
-        self._next: asyncio.Task[Holders] | None = None
+        self._next: asyncio.Task[Strangers] | None = None
 
-    async def holders(self, inode: int) -> Sequence[Executable]:
+    async def stranger(self, inode: int) -> str | None:
         self._asked.add(inode)
         if self._next is None:
             self._next = asyncio.ensure_future(self._take())
             self._next.add_done_callback(lambda done: done.cancelled() or done.exception())  # all may have hung up
         found = await asyncio.shield(self._next)
-        return found.get(inode, ())
+        return found[inode]
 
-    async def _take(self) -> Holders:
+    async def _take(self) -> Strangers:
         async with self._turn:
             self._next, asked, self._asked = None, self._asked, set()
             return await self._look(asked)

@@ -14,7 +14,8 @@ import pytest
 
 from cardd.agent import witness
 from cardd.errors import BrowserUnseen
-from cardd.model import Executable
+from cardd.model import Executable, Peer
+from cardd.system.browsers import BrowserWatch
 from cardd.system.peer import peer_of
 from tests.agent.desk import US, Desk
 from tests.rig import other_user
@@ -68,6 +69,16 @@ async def test_the_agent_answers_again_after_the_daemon_has_restarted(desk: Desk
         await desk.stop()
         desk.start()
         assert await told(desk, inode)
+
+
+async def test_the_daemon_judges_by_what_the_agent_tells(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: other_user.UID)  # the service's own user, who sees nobody's processes
+    with agent_process(desk.path, "/bin/false"), connection() as inode:
+        await told(desk, inode)
+        watch = BrowserWatch(["known"], desk.agents.holders)
+        assert await watch.stranger(Peer(US, socket=inode)) == str(PYTHON)
+    with pytest.raises(BrowserUnseen):
+        await watch.stranger(Peer(US, socket=inode))
 
 
 @other_user.needs_root

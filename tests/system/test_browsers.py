@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -150,6 +151,27 @@ async def test_whom_this_process_may_not_look_at_the_agent_is_asked_about(monkey
         await BrowserWatch([str(CURL)], nobody).stranger(Peer(1000, socket=7))
     with pytest.raises(BrowserUnseen):
         await watch.stranger(Peer(1000))
+
+
+async def test_however_many_connections_wait_one_look_serves_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 999)
+    looks: list[set[int]] = []
+    began, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def agent(_uid: int, sockets: Collection[int]) -> Holders:
+        looks.append(set(sockets))
+        began.set()
+        await goes_on.wait()
+        return {inode: [Executable(f"/program-{inode}")] for inode in sockets}
+
+    watch = BrowserWatch(["known"], agent)
+    first = asyncio.ensure_future(watch.stranger(Peer(1000, socket=1)))
+    await began.wait()
+    others = [asyncio.ensure_future(watch.stranger(Peer(1000, socket=number))) for number in range(2, 100)]
+    await asyncio.sleep(0)
+    goes_on.set()
+    assert [await each for each in (first, *others)] == [f"/program-{number}" for number in range(1, 100)]
+    assert looks == [{1}, set(range(2, 100))]
 
 
 def test_a_socket_that_nobody_holds_has_no_programs() -> None:
