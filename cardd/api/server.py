@@ -32,6 +32,9 @@ from cardd.secret import overwrite
 LINGER = 1.0  # how long what was not wanted of a body is read and dropped before the connection is closed
 GRACE = 1.5  # seconds for what is under way when the server stops
 BACKLOG = 128
+# taken before anything that came is read: fewer than a user may hold, or a burst of silent connections would have those
+# make room that have asked already
+ACCEPTED_AT_ONCE = 8
 NOBODY = -1  # whose connections nobody's user is known of
 
 Listen = Callable[[], Sequence[socket.socket]]
@@ -256,7 +259,8 @@ class ApiServer(Part):
         self._http = HttpServer(self._dispatcher, self._peer_of, self._limits)
         for sock in self._listen():
             # also for AF_UNIX: create_unix_server would remove the path of a socket that systemd owns
-            self._servers.append(await loop.create_server(self._http, sock=sock, backlog=BACKLOG))
+            self._servers.append(await loop.create_server(self._http, sock=sock, backlog=ACCEPTED_AT_ONCE))
+            sock.listen(BACKLOG)
 
     async def stop(self) -> None:
         """Accept nothing more, end the event streams, and give what is under way a moment to be answered."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,20 @@ async def test_a_second_head_that_dawdles_is_given_up_as_soon_as_the_first(
         writer.write(b"GET /v1")
         async with asyncio.timeout(5):
             await reader.read()
+
+
+async def test_a_burst_of_silent_connections_cuts_off_nobody_who_has_asked(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+) -> None:
+    api = await started(Workbench(tmp_path, limits=ApiLimits(connections=64, head=60)))
+    with ExitStack() as burst:  # all of it waits to be accepted before the daemon looks
+        asking = socket.create_connection(("127.0.0.1", api.port))
+        asking.sendall(request("/v1/status", f"Host: localhost:{api.port}"))
+        for _ in range(100):
+            burst.enter_context(socket.create_connection(("127.0.0.1", api.port)))
+        reader, writer = await asyncio.open_connection(sock=asking)
+        assert status_of(await reader.read()) == 200
+        writer.close()
 
 
 async def test_an_idle_connection_of_a_client_outlives_those_that_asked_nothing(small: Workbench) -> None:
