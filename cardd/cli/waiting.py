@@ -68,7 +68,7 @@ class _Line:
         self._context = context
         self._sentence = sentence
         self._until = until
-        self._shown = ""
+        self._shown = self._told_last = ""
         self._heard = asyncio.Event()
 
     def show(self, sentence: str) -> None:
@@ -76,7 +76,8 @@ class _Line:
         self._shown = sentence
         if self._context.terminal.is_watched:
             self._write()
-        elif sentence:
+        elif sentence and sentence != self._told_last:
+            self._told_last = sentence
             self._context.terminal.tell([sentence])
 
     async def listens(self) -> None:

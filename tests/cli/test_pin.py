@@ -35,8 +35,9 @@ def test_the_pin_is_changed_in_the_dialogs_and_the_session_that_holds_the_old_on
     which = identifier(user, station)
     user.ok("login", "--card", which)
     station.pinentry.answer(OLD, NEW, NEW)
-    told = user.ok("pin", "change", "--card", which, "--lang", "fr")
-    assert "Le code porteur est changé." in told
+    ran = user.run("pin", "change", "--card", which, "--lang", "fr")
+    assert "Le code porteur est changé." in ran.out
+    assert len(ran.err.splitlines()) == 1, "three dialogs, one sentence"
     shown = [shown.prompt for shown in station.pinentry.shown()][-3:]
     assert shown in (
         ["PIN:", "New PIN:", "The new PIN once more:"],

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import logging
+import os
+import pty
+import struct
+import termios
 from argparse import Namespace
 
 import pytest
@@ -13,6 +18,7 @@ from cardd.cli.cardd import CleanFormatter
 from cardd.cli.command import Context
 from cardd.cli.terminal import Terminal, qr_code
 
+BLOCKED = "La carte n'accepte plus de code porteur."
 HOSTILE = "A\x1b[2J\x1b]0;owned\x07B\r\x9b31mC\x85D\u2028E\u202eF\u200bG\udcffH\nI"
 
 
@@ -70,3 +76,13 @@ def test_a_name_makes_no_line_of_the_log() -> None:
     told = CleanFormatter("%(levelname)s %(message)s").format(record)
     assert obeyed(told) == set()
     assert told.splitlines()[0].endswith("H I")
+
+
+def test_on_a_narrow_terminal_names_and_values_stay_aligned() -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 40, 40, 0, 0))
+    with os.fdopen(theirs, "w") as narrow:
+        rows = Terminal(narrow, narrow).pairs([("Carte CPx", BLOCKED), ("e-CPS", "x" * 50)])
+    os.close(ours)
+    assert rows == ["Carte CPx  La carte n'accepte plus de", "           code porteur.", f"e-CPS      {'x' * 50}"]
+    assert Terminal(io.StringIO(), io.StringIO()).pairs([("a", "b " * 50)]) == ["a  " + ("b " * 50).rstrip()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cardd.apdu import Command, Response
-from cardd.errors import CardIncomplete, CardRefused, PinBlocked, PinFormat, PinWrong
+from cardd.errors import CardGarbled, CardIncomplete, CardRefused, PinBlocked, PinFormat, PinWrong
 from cardd.model import PinState, PinStatus
 from tests.drivers.conftest import Benches
 from tests.drivers.small_card import SmallCard
@@ -76,3 +76,35 @@ def test_a_card_whose_keys_name_no_pin_of_the_holder_is_incomplete(auth_id: str,
     card.contents["3F0000017002"] = directory.replace(bytes.fromhex("040101"), bytes.fromhex(auth_id))
     with pytest.raises(CardIncomplete):
         bench(card)
+
+
+@pytest.mark.parametrize(
+    "counters",
+    [
+        "",
+        "70",
+        "7003BF8101",
+        "7003BF810100",
+        "7009BF810105A0039A0103",
+        "700EBF81020AA0089A01039B03000003",
+        "700BBF810107A0059A01039B00",
+        "80" * 200,
+    ],
+)
+def test_counters_that_make_no_sense_are_no_tries(counters: str, bench: Benches) -> None:
+    def lying(command: Command, response: Response) -> Response:
+        if command.ins == 0x20 and not command.data:
+            return Response(b"", 0x6700)
+        return Response(bytes.fromhex(counters), 0x9000) if command.ins == 0xCB else response
+
+    with pytest.raises((CardRefused, CardGarbled)):
+        bench(SmallCard(mutate=lying)).opened.pin_status()
+
+
+def test_a_card_without_any_count_is_refused(bench: Benches) -> None:
+    def silent(command: Command, response: Response) -> Response:
+        return Response(b"", 0x6700) if command.ins == 0x20 and not command.data else response
+
+    with pytest.raises(CardRefused) as told:
+        bench(SmallCard(mutate=silent)).opened.pin_status()
+    assert told.value.params == {"command": "VERIFY", "sw": "6700"}
