@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cardd_simulators.cards.card import SimulatedCard
 from tests.integration.workstation import Session, Workstation, text
-from tests.rig import softhsm
+from tests.rig import organisation, softhsm
 from tests.rig.agent import children
 from tests.rig.lps import Json
 from tests.rig.pdf import pdf
@@ -78,26 +78,27 @@ def test_a_pcscd_that_hangs_keeps_the_daemon_no_longer(workstation: Workstation)
 
 
 def test_a_module_that_hangs_keeps_the_daemon_no_longer_and_leaves_no_card_logged_in(tmp_path: Path) -> None:
-    hsm = SoftHsm(tmp_path)
-    hsm.token("SIMULATION", ec=True)
+    (tmp_path / "hsm").mkdir()
+    hsm = SoftHsm(tmp_path / "hsm")
+    hsm.token("SIMULATION", ec=True, subject=organisation.PERSON)
     card = simulated_card()
-    station = Workstation(
-        tmp_path, extra=f'\n[drivers.pkcs11]\nmodules = ["{hsm.module}"]\n', environment=hsm.environment
-    )
-    with station.running(), station.card(card):
-        lps = station.pair()
-        [token] = [entry for entry in station.cards() if entry["kind"] == "pkcs11"]
-        native = station.log_in(lps, text(next(c for c in station.cards() if c is not token and c != token), "id"))
-        station.pinentry.answer(f"pin:{softhsm.PIN}")
-        session = station.log_in(lps, text(token, "id"))
-        with frozen(child(station, "cardd_drivers.pkcs11.host")):
-            asking = threading.Thread(target=partial(_ask, session))
-            asking.start()
-            native.sign()
-            resets = card.resets
-            assert stops_in_time(station)
-            assert card.resets > resets
-        asking.join(20)
+    extra = f'\n[drivers.pkcs11]\nmodules = ["{hsm.module}"]\nfiles = ["{hsm.directory}"]\n'
+    station = Workstation(tmp_path, extra=extra, environment=hsm.environment)
+    with station.running():
+        [token] = station.wait_for_cards(1)  # a module is slow to load
+        with station.card(card):
+            lps = station.pair()
+            native = station.log_in(lps, text(next(found for found in station.cards() if found != token), "id"))
+            station.pinentry.answer(f"pin:{softhsm.PIN}")
+            session = station.log_in(lps, text(token, "id"))
+            with frozen(child(station, "cardd_drivers.pkcs11.host")):
+                asking = threading.Thread(target=partial(_ask, session))
+                asking.start()
+                native.sign()
+                resets = card.resets
+                assert stops_in_time(station)
+                assert card.resets > resets
+            asking.join(20)
 
 
 def test_a_document_that_hangs_keeps_the_daemon_no_longer(workstation: Workstation) -> None:
