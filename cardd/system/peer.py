@@ -150,7 +150,9 @@ def outer_peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
     Such a process runs a module or reads documents; its user is the daemon's, who may much, and it may nothing.
     """
     peer = peer_of(connection)
-    return None if peer and peer.pid and is_our_child(peer.pid) else peer
+    if peer and peer.pid and peer.uid == os.geteuid() and is_our_child(peer.pid):
+        return None
+    return peer
 
 
 def is_our_child(pid: int) -> bool:

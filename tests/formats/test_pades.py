@@ -23,6 +23,7 @@ from cardd.errors import (
     PdfFieldLocked,
     PdfFieldTaken,
     PdfNoRoom,
+    PdfNoSandbox,
     PdfPageMissing,
     PdfPictureTooLarge,
     PdfPictureUnreadable,
@@ -38,7 +39,7 @@ from cardd.formats.pades import PadesPrepared, prepare_pades, verify_pades
 from cardd.formats.pdf import process as pdf_process
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
-from cardd.model import Identity, Organisation
+from cardd.model import UNCONFINED, Confinement, Identity, Organisation
 from tests.rig.pdf import boxes_of, pdf, pdfsig, words_of
 from tests.rig.pens import Pen, card_pen, finished
 from tests.rig.tsa import OpensslTsa
@@ -316,6 +317,17 @@ def test_a_process_that_dies_twice_is_no_fault_of_the_document(
         Preparing(process, now)(pdf(), card)
     assert failed.value.retryable  # so that no ledger keeps it
     assert card.write(Preparing(process, now)(pdf(), card))
+    process.close()
+
+
+def test_where_a_sandbox_is_demanded_and_cannot_be_made_nothing_is_read(
+    card: Pen, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending = f"import os; os._exit({UNCONFINED})"
+    monkeypatch.setattr(pdf_process, "COMMAND", (sys.executable, "-c", ending))
+    process = PdfProcess(confinement=Confinement.REQUIRED)
+    with pytest.raises(PdfNoSandbox):
+        Preparing(process, now)(pdf(), card)
     process.close()
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ import pytest
 
 from cardd.driver import Card
 from cardd.errors import CarddError, ModuleFailed
-from cardd.model import Algorithm, Confinement, KeyPurpose, KeyRef, Message
+from cardd.model import UNCONFINED, Algorithm, Confinement, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.card import TokenCard
 from cardd_drivers.pkcs11.module import Fence, Module
@@ -98,6 +99,18 @@ def test_a_signature_that_crashes_is_told_and_the_next_one_works(hsm: SoftHsm, l
     ill.unlink()
     log_in(card)
     assert len(sign(card)) == 64
+
+
+def test_a_module_whose_sandbox_is_demanded_and_cannot_be_made_is_not_run(
+    hsm: SoftHsm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending = f"import os; os._exit({UNCONFINED})"
+    monkeypatch.setattr("cardd_drivers.pkcs11.module.COMMAND", (sys.executable, "-c", ending))
+    module = Module(hsm.module, fence=Fence(Confinement.REQUIRED))
+    with pytest.raises(ModuleFailed) as failed:
+        module.call(ListTokens())
+    assert failed.value.params["why"] == "no sandbox"
+    module.close()
 
 
 FORKING = "int child = fork(); if (child < 0) return 5; if (!child) _exit(0); waitpid(child, 0, 0)"
