@@ -22,6 +22,7 @@ REFERENCE = "#/components/schemas/{name}"
 
 Json = dict[str, JsonValue]
 BYTES: Json = {"type": "string", "format": "binary"}
+PLAIN: dict[str, Json] = {OCTETS: BYTES, JSON: {"type": "object"}, "text/event-stream": {"type": "string"}}
 
 SECURITY: dict[object, list[JsonValue]] = {
     access.anyone: [{}],
@@ -133,7 +134,7 @@ def _answer(body: type[Struct] | tuple[type[Struct], ...] | str | None) -> Json:
         case "*/*":
             return {"description": "What the server answered, of whatever type", "content": {OCTETS: {"schema": BYTES}}}
         case str():
-            return {"description": body, "content": {body: {"schema": BYTES if body == OCTETS else {"type": "string"}}}}
+            return {"description": body, "content": {body: {"schema": PLAIN[body]}}}
         case tuple():
             return {"description": "Done", "content": {JSON: {"schema": _one_of(body)}}}
         case _:
