@@ -70,8 +70,8 @@ class Owners:
         left, changed = before - now, before ^ now
 
         def is_left(session: Session) -> bool:
-            uid = session.caller.peer.uid
-            return session.card is not None and uid in left and not self.owns(uid)
+            uid, card = session.caller.peer.uid, session.card
+            return uid in left and card is not None and card.kind is not CardKind.PKCS12 and not self.owns(uid)
 
         def is_changed(subscription: Subscription) -> bool:
             caller = subscription.caller

@@ -31,7 +31,7 @@ _SCOPE = re.compile(
     r"^(?:0:|\d+:name=systemd):/user\.slice/user-(\d+)\.slice/session-([^/]+)\.scope(?:/|$)", re.MULTILINE
 )
 _INTERPRETER = re.compile(r"python[\d.]*")
-_HARMLESS = (b"-I", b"-E", b"-s", b"-P", b"-B", b"-u")  # options of Python's that name no other code
+_HARMLESS = re.compile(rb"-[IEsPBu]+")  # options of Python's that name no other code
 
 
 class KnownDesktops:
@@ -95,7 +95,7 @@ def runs_installed(name: str, pid: int) -> bool:
         return True
     named = [os.fsdecode(program)]
     if _INTERPRETER.fullmatch(Path(named[0]).name):
-        while given and given[0] in _HARMLESS:
+        while given and _HARMLESS.fullmatch(given[0]):
             del given[0]
         if not given:
             return False

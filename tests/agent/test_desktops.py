@@ -162,6 +162,7 @@ def test_the_installed_agent_is_known_by_its_command_line(tmp_path: Path) -> Non
     taken: list[tuple[str | Path, ...]] = [
         (script,),
         (PYTHON, "-I", script),
+        (PYTHON, "-sE", "-P", script),
         (script, "--socket", "/x"),
         (script, "--pinentry", "/usr/bin/env"),
     ]

@@ -102,9 +102,12 @@ async def test_a_card_login_does_not_stumble_over_the_organisations_files(csa: W
 
 async def test_key_files_serve_every_user_of_the_machine_and_show_nobody_a_card(csa: Workbench) -> None:
     csa.secrets.values["csa"] = PASSWORD.encode()
-    csa.seat(1000)
+    csa.seat(1001)
     csa.turn_to(1001)
     secret = await csa.pair()
+    assert (await csa.call("POST", "/v1/sessions", LOGIN, bearer=secret)).status == 201
+    csa.seat(1000)
+    assert [session.state for session in csa.sessions.of(1001)] == ["active"]
     assert (await csa.call("POST", "/v1/sessions", LOGIN, bearer=secret)).status == 201
     for path in ("/v1/cards", "/v1/readers"):
         seen = await csa.call("GET", path, bearer=secret)
