@@ -297,7 +297,8 @@ def _key_usage(der: bytes | None) -> tuple[str, ...]:
 def _key(key: x509.PublicKeyInfo) -> tuple[str, int]:
     algorithm = str(key.algorithm)
     if algorithm in ("rsa", "rsassa_pss"):
-        return algorithm, int(key.bit_size)
+        modulus: int = key["public_key"].parsed["modulus"].native
+        return algorithm, modulus.bit_length()  # asn1crypto's own bit_size knows no modulus of zero
     if algorithm != "ec":
         return algorithm, 0
     kind, curve = key.curve
