@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ import pytest
 from cardd.errors import ReaderBusy
 from cardd_drivers.pkcs11 import context
 from cardd_drivers.pkcs11.gate import Gate
+from tests.agent.test_agent_socket import no_further_file
 from tests.integration.workstation import ROOT, wait_until
 from tests.rig.here import use_here
 from tests.rig.other_program import command, holding
@@ -332,6 +333,18 @@ def test_a_process_that_always_has_one_more_byte_is_hung_up_on(
                 client.sendall(b"x")
                 time.sleep(0.05)
     assert time.monotonic() < begun + 5
+
+
+def test_a_module_is_served_again_after_file_descriptors_ran_out(pcscd: Pcscd, gate: Gate) -> None:
+    with ExitStack() as opened:
+        clients = [opened.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3)]
+        with no_further_file():
+            for client in clients:
+                client.connect(gate.environment["PCSCLITE_CSOCK_NAME"])
+            clients[0].settimeout(10)
+            assert clients[0].recv(64) == b"", "no way to pcscd: it is told at once"
+        with behind(gate) as program:
+            assert program("look", pcscd.reader_names[0], 0) == ["0", "0", "0"]
 
 
 def state(name: str, flags: int) -> bytes:

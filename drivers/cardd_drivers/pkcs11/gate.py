@@ -22,6 +22,7 @@ from cardd_drivers.pkcs11.pcsc import means
 
 SOCKET_NAME, SOCKET = "PCSCLITE_CSOCK_NAME", "/run/pcscd/pcscd.comm"
 CONTEXTS_MAX = 32
+ACCEPT_PAUSE = 0.2  # seconds
 
 
 class Gate:
@@ -40,6 +41,7 @@ class Gate:
         self._readers: set[str] = set()
         self._claims: Counter[str] = Counter()
         self._contexts: set[Context] = set()
+        self._is_closed = False
         self._listener = socket.socket(socket.AF_UNIX)
         with tempfile.TemporaryDirectory(prefix="cardd-") as directory:
             parent = os.open(directory, os.O_PATH | os.O_CLOEXEC)
@@ -94,7 +96,7 @@ class Gate:
     def keeps(self, reader: str) -> bool:
         """Return whether a transaction of the module's is kept open."""
         with self.lock:
-            return any(context.kept_of(reader) for context in self._contexts)
+            return any(context.kept_of(reader) for context in list(self._contexts))
 
     def end_kept(self, reader: str, disposition: int, but: int | None = None) -> None:
         """End the transactions that are kept open on the reader, but that of one handle."""
@@ -120,6 +122,7 @@ class Gate:
 
     def close(self) -> None:
         """End every context, and let no other one in."""
+        self._is_closed = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -140,18 +143,25 @@ class Gate:
             try:
                 client, _ = self._listener.accept()
             except OSError:
-                return
-            if len(self._contexts) >= CONTEXTS_MAX:
-                client.close()
+                if self._is_closed:
+                    return
+                time.sleep(ACCEPT_PAUSE)  # no file descriptor was left
                 continue
-            server = socket.socket(socket.AF_UNIX)
             try:
-                server.connect(os.environ.get(SOCKET_NAME, SOCKET))
-            except OSError:  # no pcscd: libpcsclite tells its caller so
+                self._serve(client)
+            except OSError:  # no pcscd, or no file descriptor: libpcsclite tells its caller
                 client.close()
-                server.close()
-                continue
+
+    def _serve(self, client: socket.socket) -> None:
+        if len(self._contexts) >= CONTEXTS_MAX:
+            client.close()
+            return
+        server = socket.socket(socket.AF_UNIX)
+        try:
+            server.connect(os.environ.get(SOCKET_NAME, SOCKET))
             context = Context(self, client, server)
-            with self.lock:
-                self._contexts.add(context)
-            threading.Thread(target=context.run, name="pcsc context", daemon=True).start()
+        except OSError:
+            server.close()
+            raise
+        self._contexts.add(context)
+        threading.Thread(target=context.run, name="pcsc context", daemon=True).start()
