@@ -11,6 +11,7 @@ from cardd.api.parts import ApiLimits
 from cardd.errors import CardMute
 from cardd.formats.certificate import serial_of
 from cardd.model import Choice
+from cardd_simulators.cards.behaviour import behaving
 from cardd_simulators.cards.card import SimulatedCard, SimulatedContactless
 from tests.api.workbench import PAGE, Json, Workbench
 from tests.rig.simulator import PIN, issue, simulated_card
@@ -181,3 +182,16 @@ def _der(text: str) -> bytes:
     from base64 import b64decode
 
     return b64decode(text, validate=True)
+
+
+async def test_a_card_that_names_nobody_shows_its_certificates_and_no_holder(api: Workbench) -> None:
+    secret = await api.pair()
+    api.reader.remove()
+    api.other_reader.insert(simulated_card(behaviour=behaving(["no-national-id"])))
+    await eventually(lambda: [card.reader for card in api.readers.cards()] == ["Lecteur B"])
+    card = (await api.call("GET", "/v1/cards", bearer=secret)).text("cards", 0, "id")
+    told = await api.call("GET", f"/v1/cards/{card}/certificates", bearer=secret)
+    assert told.json["holder"] is None
+    assert "SIM PORTEUR" in told.text("certificates", 0, "subject")
+    refused = await api.call("POST", "/v1/sessions", {"method": "cpx"}, bearer=secret)
+    assert (refused.status, refused.code) == (422, "card.holder_unknown")

@@ -13,6 +13,7 @@ import pytest
 
 from cardd.cli.doctor.check import Level
 from cardd.cli.doctor.surroundings import PCSC_LIMIT, Surroundings
+from cardd_simulators.cards.behaviour import behaving
 from tests.api.workbench import Workbench
 from tests.cli.doctor import code, result
 from tests.cli.station import User
@@ -165,6 +166,12 @@ async def test_the_dates_of_the_certificates_are_judged(pcscd: Pcscd) -> None:
             (begin - day, "certificates.not_yet"),
         ):
             assert await code("certificates", Surroundings(now=at(moment))) == expected
+
+
+async def test_a_card_that_names_nobody_is_a_failure(pcscd: Pcscd) -> None:
+    wait_for_card(pcscd, present=False)  # the one of the test before
+    with inserted(simulated_card(behaviour=behaving(["no-national-id"])), pcscd):
+        assert await code("certificates", Surroundings()) == "card.holder_unknown"
 
 
 @pytest.mark.parametrize(

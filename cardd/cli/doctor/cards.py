@@ -192,12 +192,19 @@ def _pin(card: Card, pin: Pin) -> Finding:
 
 
 async def certificates(surroundings: Surroundings) -> Finding:
-    """Check whether the card's certificates are valid today and for the next two months."""
-    from cardd.formats.certificate import facts_of  # noqa: PLC0415 - with asn1crypto, once a card is there
+    """Check whether the card's certificates name their holder, and are valid today and for the next two months.
+
+    Raises HolderUnknown, which tells what is wrong with a card that names nobody.
+    """
+    from cardd.formats.certificate import Use, facts_of  # noqa: PLC0415 - with asn1crypto, once a card is there
+    from cardd.identity.holders import identity_of  # noqa: PLC0415
 
     found = await _read_certificates((await surroundings.usable_card()).name)
     if not found:
         return failure("none", N_("The card holds no certificate."), N_("Ask ANS: the card cannot sign."))
+    for one in found:
+        if facts_of(one.der).use is Use.AUTHENTICATION:
+            identity_of(one.der)
     now = surroundings.now()
     first = min((facts_of(certificate.der) for certificate in found), key=lambda facts: facts.not_after)
     last_begun = max(facts_of(certificate.der).not_before for certificate in found)
