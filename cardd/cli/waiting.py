@@ -25,6 +25,8 @@ BEFORE = {
     "last_try": N_("One PIN try is left: say in the window that opens whether to risk it."),
 }
 
+ON_KEYPAD = N_("Enter your PIN on the reader's keypad; the window says what it is for.")
+
 
 @asynccontextmanager
 async def waiting(
@@ -107,7 +109,7 @@ class _Line:
         timeout = event.data.get("timeout")
         if event.type == "prompt.opened":
             self._until = datetime.now(UTC) + timedelta(seconds=timeout) if isinstance(timeout, int) else None
-            before = BEFORE.get(str(event.data.get("topic")))
+            before = ON_KEYPAD if event.data.get("keypad") else BEFORE.get(str(event.data.get("topic")))
             self.show(_(before, language) if before else self._sentence)
         elif event.type == "prompt.waiting":
             self._until = None

@@ -99,8 +99,8 @@ class Asking:
     """Asks the person through a ``Prompter``, one dialog at a time.
 
     Publishes ``prompt.waiting`` (``ahead``: how many dialogs come before), ``prompt.opened`` (``timeout``: how long the
-    dialog may stay, seconds) and ``prompt.closed`` to the question's caller only. The events name the topic; nothing of
-    what is asked, and no answer: that is told by the request's own answer.
+    dialog may stay, seconds; ``keypad``: the PIN is typed on the reader) and ``prompt.closed`` to the question's caller
+    only. The events name the topic; nothing of what is asked, and no answer: that is told by the request's own answer.
     """
 
     def __init__(self, prompter: Prompter, events: EventBus, clock: Clock, rules: PromptRules) -> None:
@@ -139,7 +139,7 @@ class Asking:
 
         Raises RefusedTooOften, CallerLeft, PromptBusy.
         """
-        async with self._turn(question):
+        async with self._turn(question, keypad=True):
             notice = asyncio.ensure_future(self._prompter.notify(question))
             try:
                 yield
@@ -149,14 +149,14 @@ class Asking:
 
     @asynccontextmanager
     async def _turn(
-        self, question: Question, is_taken_back: Callable[[], bool] = is_nobody_waiting
+        self, question: Question, is_taken_back: Callable[[], bool] = is_nobody_waiting, **more: bool
     ) -> AsyncIterator[None]:
         """Have the person to oneself; count it where that comes to nothing."""
         caller = caller_of(question)
         self._refusals.check(caller)
         async with self._place(question):
             self._refusals.check(caller)  # what was asked before this may have been refused
-            self._publish("prompt.opened", question, timeout=round(question.timeout))
+            self._publish("prompt.opened", question, timeout=round(question.timeout), **more)
             try:
                 yield
             except (ConsentTimeout, PinCancelled, PinTimeout):

@@ -99,6 +99,15 @@ async def test_the_pin_is_typed_on_the_reader_and_the_screen_says_so(core: Core,
     assert [(pin.minimum, pin.maximum) for pin in keypad.asked] == [(4, 4)]
 
 
+async def test_programs_are_told_that_the_pin_is_typed_on_the_reader(core: Core, keypad: Keypad) -> None:
+    heard = core.events.subscribe(CALLER.key, public=False)
+    keypad.typed = [PIN]
+    await core.login.open(CALLER, None)
+    opened = await heard.next()
+    assert opened
+    assert (opened.type, opened.data["topic"], opened.data["keypad"]) == ("prompt.opened", "login", True)
+
+
 async def test_each_signature_is_typed_anew_because_nothing_is_held(core: Core, keypad: Keypad) -> None:
     keypad.typed = [PIN, PIN, PIN]
     session, _ = await core.login.open(CALLER, None)
