@@ -96,6 +96,7 @@ class SqliteAuditLog:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit")
         self._file: _File | None = None
         self._head_timer: asyncio.TimerHandle | None = None
+        self._has_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.RLock()
 
@@ -137,13 +138,14 @@ class SqliteAuditLog:
 
     async def close(self) -> None:
         """Close the log; rows that wait are written first, and the head."""
+        self._has_closed = True  # a row of a card's thread may ask for the head just now
         if self._head_timer:
             self._head_timer.cancel()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
 
     def _head_wanted(self) -> None:
-        if self._head_timer is None and self._loop:
+        if self._head_timer is None and self._loop and not self._has_closed:
             self._head_timer = self._loop.call_later(HEAD_DELAY, self._head_due)
 
     def _head_due(self) -> None:

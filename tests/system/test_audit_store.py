@@ -22,7 +22,7 @@ from cardd.errors import AuditBroken, AuditDamaged, AuditHeadBroken, AuditUnavai
 from cardd.model import AuditEntry, Outcome
 from cardd.secret import Secret
 from cardd.system.audit_file import AuditReader
-from cardd.system.audit_store import Custody, SqliteAuditLog
+from cardd.system.audit_store import HEAD_DELAY, Custody, SqliteAuditLog
 from tests.rig import other_user
 
 ENTRY = AuditEntry("signature.raw", Outcome.DONE, 1000, "client", caller_name="SIMULATION", document="Ordonnance n° 1")
@@ -349,6 +349,18 @@ def test_a_kill_between_row_and_head_looks_like_no_attack(directory: Path, secon
     assert lagging < 4
     reader = AuditReader(directory, place)
     assert (reader.verify().number, reader.breaks()) == (4, [])
+
+
+async def test_a_row_that_a_cards_thread_writes_as_the_log_closes_asks_for_no_head(
+    directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = SqliteAuditLog(directory)
+    await log.append(ENTRY)
+    await asyncio.sleep(2 * HEAD_DELAY)
+    log.write([ENTRY])  # its wish for the head waits on the loop
+    await log.close()
+    await asyncio.sleep(2 * HEAD_DELAY)
+    assert caplog.text == ""
 
 
 async def test_each_head_is_told_once_it_is_down(directory: Path) -> None:
