@@ -223,6 +223,11 @@ class Pkcs11(Section, frozen=True):
         ),
     ] = ()
 
+    def faults(self) -> Iterator[tuple[str, Unfit]]:
+        """Find a name that is none of the modules': its module would stay in the sandbox unnoticed."""
+        if not set(self.unconfined) <= set(self.modules):
+            yield "unconfined", Unfit("choice", ", ".join(f'"{module}"' for module in self.modules) or "[]")
+
 
 class Sandbox(Section, frozen=True):
     """What keeps the processes in that read PDF files and run PKCS#11 modules."""

@@ -264,13 +264,21 @@ def test_the_limit_that_counts_is_the_daemons() -> None:
         assert lockable_memory(other.pid) == 32768
 
 
+UNCONFINED_CPS = '[drivers.pkcs11]\nmodules = ["cps"]\nunconfined = ["cps"]'
+
+
 @pytest.mark.parametrize(
     ("text", "offered", "code", "level"),
     [
         ("", Offer(7, seccomp=True), "sandbox.ok", Level.OK),
         ("", Offer(0, seccomp=True), "sandbox.missing", Level.WARNING),
         ("[sandbox]\nrequired = true", Offer(7, seccomp=False), "sandbox.missing", Level.FAILURE),
-        ('[drivers.pkcs11]\nunconfined = ["cps"]', Offer(7, seccomp=True), "sandbox.unconfined", Level.WARNING),
+        (
+            '[drivers.pkcs11]\nmodules = ["cps"]\nunconfined = ["cps"]',
+            Offer(7, seccomp=True),
+            "sandbox.unconfined",
+            Level.WARNING,
+        ),
     ],
 )
 async def test_a_sandbox_that_is_missing_or_done_without_is_told(

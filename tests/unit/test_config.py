@@ -181,6 +181,7 @@ def test_an_unknown_section_is_told_with_the_nearest_known_one() -> None:
         ("[session", "toml_bracket"),
         ("[session]\n[session]", "toml_twice"),
         ('[listen]\nsocket = "/run/a"\nagent_socket = "/run/a"', "same_path"),
+        ('[drivers.pkcs11]\nmodules = ["cps"]\nunconfined = ["csp"]', "choice"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_reason(text: str, why: str) -> None:
