@@ -31,8 +31,7 @@ class Outcomes:
             if self.of.get(report.nodeid) != "failed":
                 self.of[report.nodeid] = report.outcome
             if report.outcome != "passed":
-                why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-                self.reasons.setdefault(report.nodeid, why.strip().splitlines()[-1] if why.strip() else "")
+                self.reasons.setdefault(report.nodeid, _reason(report))
 
     def verdict(self, attack: Attack) -> tuple[Verdict, list[str]]:
         """Return how an attack ended, and the tests that say why; an attack that no test tried did not hold."""
@@ -43,6 +42,15 @@ class Outcomes:
         if "passed" not in ended.values():
             return Verdict.NOT_TRIED, [next(iter(ended))]
         return Verdict.HELD, []
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Return the first line of what a report says of a failure or a skip."""
+    if isinstance(report.longrepr, tuple):
+        return report.longrepr[2]
+    crash = getattr(report.longrepr, "reprcrash", None)
+    said: str = crash.message if crash else report.longreprtext
+    return said.strip().partition("\n")[0]
 
 
 def main() -> int:
