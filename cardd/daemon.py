@@ -98,7 +98,7 @@ class Daemon:
             parts=(
                 Outer("audit sinks", watching=self._sinks.watch, stopping=self._sinks.stop),
                 # the last to stop but for its sinks: every other part may record until its end
-                Outer("audit", starting=self._seal_audit, watching=self._open_audit, stopping=audit.close),
+                Outer("audit", starting=self._seal_audit, watching=self._open_audit, stopping=self._close_audit),
                 Outer("agents", stopping=self._stop_agents),
                 Outer("logind", watching=logind.start, stopping=logind.stop),
                 Outer("revocation", stopping=revocation.close),
@@ -141,6 +141,10 @@ class Daemon:
 
     async def _open_audit(self) -> None:
         self._background.start(self._look_at_audit())
+
+    async def _close_audit(self) -> None:
+        await self._background.settle()  # a daemon that is stopped as soon as it has started
+        await self._audit.close()
 
     async def _look_at_audit(self) -> None:
         """Tell at once, and not with the first signature, that the log is not as it was left."""
