@@ -11,13 +11,13 @@ from tests.rig.browsers import NAMES, Browser, Portal, running
 from tests.rig.simulator import simulated_card
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     with Portal(tmp_path_factory.mktemp("portal")).running() as portal:
         yield portal
 
 
-@pytest.fixture(scope="session", params=NAMES)
+@pytest.fixture(scope="module", params=NAMES)
 def browser(
     request: pytest.FixtureRequest, portal: Portal, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
@@ -25,7 +25,7 @@ def browser(
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def workstation(portal: Portal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstation]:
     """A workstation with a card in it, where pages of portal.test may call, and of no other name."""
     allowed = f'\n[web]\nallowed_origins = ["{portal.origin()}"]\n'

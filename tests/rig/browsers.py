@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 import aiohttp
 import pytest
@@ -29,7 +29,6 @@ import pytest
 from tests.rig import nginx
 from tests.rig.ports import free_port
 
-T = TypeVar("T")
 Name = Literal["chromium", "firefox"]
 Permission = Literal["granted", "denied", "prompt"]
 
@@ -175,26 +174,31 @@ def running(name: Name, portal: Portal, directory: Path) -> Iterator[Browser]:
     needs(name)
     home = directory / name
     home.mkdir()
+    with contextlib.ExitStack() as ends:
+        wait_for = ends.enter_context(_own_loop())
+        if name == "chromium":
+            command, pattern = ["chromedriver", "--port=0"], r"started successfully on port (\d+)"
+        else:
+            command, pattern = _firefox(home, portal.port), r"WebDriver BiDi listening on (ws://\S+)"
+        found = ends.enter_context(_started(command, home, pattern))
+        talk = _Talk()
+        ends.callback(lambda: wait_for(talk.close()))
+        if name == "chromium":
+            wait_for(talk.drive(f"http://127.0.0.1:{found}", _chromium(home, portal.port)))
+        else:
+            wait_for(talk.connect(f"{found}/session"))
+        yield Browser(name, lambda method, parameters: wait_for(talk.command(method, parameters)))
+
+
+@contextmanager
+def _own_loop() -> Iterator[Callable[[Coroutine[None, None, Any]], Any]]:
+    """Run an event loop on a thread inside the ``with``; yield what does a piece of work there and waits for it."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-
-    def wait_for(work: Coroutine[None, None, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(LIMIT + 5)
-
-    start = _start_chromium if name == "chromium" else _start_firefox
-    process, address = start(home, portal.port)
-    talk = _Talk()
     try:
-        wait_for(talk.connect(address, _wanted(home, portal.port) if name == "chromium" else None))
-        yield Browser(name, lambda method, parameters: wait_for(talk.command(method, parameters)))
+        yield lambda work: asyncio.run_coroutine_threadsafe(work, loop).result(LIMIT + 5)
     finally:
-        wait_for(talk.close())
-        process.terminate()
-        process.wait(LIMIT)
-        for output in (process.stdout, process.stderr):
-            if output is not None:
-                output.close()
         loop.call_soon_threadsafe(loop.stop)
         thread.join(LIMIT)
         loop.close()
@@ -206,23 +210,33 @@ class _Talk:
     def __init__(self) -> None:
         self._number = 0
         self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._driven = ""  # the session's address at chromedriver
+        self._http: aiohttp.ClientSession | None = None
+        self._listening: asyncio.Future[None] | None = None
 
-    async def connect(self, address: str, chromium: dict[str, object] | None) -> None:
-        """Begin a session; for Chromium, chromedriver at this address starts the browser with these capabilities."""
+    async def drive(self, driver: str, chromium: dict[str, object]) -> None:
+        """Have chromedriver, at this address, start Chromium with these capabilities."""
+        body = {"capabilities": {"alwaysMatch": {"webSocketUrl": True, "acceptInsecureCerts": True, **chromium}}}
+        async with (
+            asyncio.timeout(LIMIT),
+            aiohttp.ClientSession() as http,
+            http.post(f"{driver}/session", json=body) as answer,
+        ):
+            made = (await answer.json())["value"]
+        assert "capabilities" in made, made
+        self._driven = f"{driver}/session/{made['sessionId']}"
+        await self._listen_to(made["capabilities"]["webSocketUrl"])
+
+    async def connect(self, address: str) -> None:
+        """Begin a session with a browser that speaks BiDi itself."""
+        await self._listen_to(address)
+        await self.command("session.new", {"capabilities": {"alwaysMatch": {"acceptInsecureCerts": True}}})
+
+    async def _listen_to(self, address: str) -> None:
         self._http = aiohttp.ClientSession()
-        self._driven = ""
         async with asyncio.timeout(LIMIT):
-            if chromium is not None:
-                body = {
-                    "capabilities": {"alwaysMatch": {"webSocketUrl": True, "acceptInsecureCerts": True, **chromium}}
-                }
-                async with self._http.post(f"{address}/session", json=body) as answer:
-                    made = (await answer.json())["value"]
-                self._driven, address = f"{address}/session/{made['sessionId']}", made["capabilities"]["webSocketUrl"]
             self._socket = await self._http.ws_connect(address, max_msg_size=0)
-            self._listening = asyncio.ensure_future(self._listen())
-            if chromium is None:
-                await self.command("session.new", {"capabilities": {"alwaysMatch": {"acceptInsecureCerts": True}}})
+        self._listening = asyncio.ensure_future(self._listen())
 
     async def command(self, method: str, parameters: dict[str, object]) -> Any:
         """Send one command and wait for its result. Raises AssertionError with the browser's words."""
@@ -236,13 +250,14 @@ class _Talk:
         return told["result"]
 
     async def close(self) -> None:
-        """End the session, and with it the browser."""
+        """End the session, and with it Chromium."""
         if self._driven:
-            async with self._http.delete(self._driven):
+            async with aiohttp.ClientSession() as http, http.delete(self._driven):
                 pass
-        self._listening.cancel()
-        await self._socket.close()
-        await self._http.close()
+        if self._http is not None:
+            if self._listening is not None:
+                self._listening.cancel()
+            await self._http.close()
 
     async def _listen(self) -> None:
         async for message in self._socket:
@@ -251,27 +266,15 @@ class _Talk:
                 self._answers.pop(told["id"]).set_result(told)
 
 
-def _start_firefox(home: Path, port: int) -> tuple[subprocess.Popen[str], str]:
+def _firefox(home: Path, port: int) -> list[str]:
     preferences = {**PREFERENCES, "network.lna.address_space.public.override": f"127.0.0.1:{port}"}
-    lines = (f"user_pref({_quoted(name)}, {_quoted(value)});\n" for name, value in preferences.items())
-    (home / "user.js").write_text("".join(lines))
-    command = ["firefox-esr", "--headless", "--no-remote", "--profile", str(home), "--remote-debugging-port", "0"]
-    process = _started(command, home, stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    return process, _found(process.stderr, r"WebDriver BiDi listening on (ws://\S+)") + "/session"
+    (home / "user.js").write_text(
+        "".join(f"user_pref({json.dumps(n)}, {json.dumps(v)});\n" for n, v in preferences.items())
+    )
+    return ["firefox-esr", "--headless", "--no-remote", "--profile", str(home), "--remote-debugging-port", "0"]
 
 
-def _quoted(value: str | int | bool) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value).lower()
-
-
-def _start_chromium(home: Path, _port: int) -> tuple[subprocess.Popen[str], str]:
-    process = _started(["chromedriver", "--port=0"], home, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    return process, "http://127.0.0.1:" + _found(process.stdout, r"started successfully on port (\d+)")
-
-
-def _wanted(home: Path, port: int) -> dict[str, object]:
+def _chromium(home: Path, port: int) -> dict[str, object]:
     arguments = [
         "--headless",
         f"--user-data-dir={home}/profile",
@@ -283,23 +286,23 @@ def _wanted(home: Path, port: int) -> dict[str, object]:
     return {"goog:chromeOptions": {"binary": shutil.which("chromium"), "args": arguments}}
 
 
-def _started(
-    command: list[str], home: Path, *, stdout: int = subprocess.DEVNULL, stderr: int = subprocess.DEVNULL
-) -> subprocess.Popen[str]:
+@contextmanager
+def _started(command: list[str], home: Path, pattern: str) -> Iterator[str]:
+    """Run a program inside the ``with``; yield what it says of where it listens. What it says later is dropped."""
     around = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_CACHE_HOME": str(home)}
-    return subprocess.Popen(command, env=around, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True)
-
-
-def _found(output: IO[str], pattern: str) -> str:
-    """Return what a program says of where it listens; what it says later is read and dropped."""
-    for line in output:
-        if match := re.search(pattern, line):
-            threading.Thread(target=_drain, args=[output], daemon=True).start()
-            return match[1]
-    raise AssertionError("it ended before it listened")
-
-
-def _drain(output: IO[str]) -> None:
-    with contextlib.suppress(ValueError, OSError):  # closed meanwhile
-        while output.read(4096):
-            pass
+    process = subprocess.Popen(
+        command, env=around, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    drain = threading.Thread(target=process.stdout.read, daemon=True)
+    try:
+        found = next((match[1] for line in process.stdout if (match := re.search(pattern, line))), None)
+        assert found, f"{command[0]} ended before it listened"
+        drain.start()
+        yield found
+    finally:
+        process.terminate()
+        process.wait(LIMIT)
+        if drain.ident is not None:
+            drain.join(LIMIT)
+        process.stdout.close()
