@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cardd import __version__
 from cardd.api.parts import ApiLimits, Logins, Parts
-from cardd.api.server import ApiServer, Listen, PeerOf
+from cardd.api.server import ApiServer, HasLeft, Listen, PeerOf
 from cardd.config import Config
 from cardd.core.asking import Asking
 from cardd.core.attempts import Attempts
@@ -57,7 +57,8 @@ class Outside:
     """What stands around the parts: of this machine in the daemon, of the test elsewhere.
 
     ``listen`` opens the sockets of the API when the parts start; ``peer_of`` returns who is at the other end of a
-    connection, to the API or to where the browser comes back from Pro Santé Connect. ``browsers`` tells a page's
+    connection, to the API or to where the browser comes back from Pro Santé Connect, ``has_left`` whether nobody is
+    there any more. ``browsers`` tells a page's
     connection from a program's.
     ``drivers`` None stands for those that are installed, ``timestamps`` None for no timestamp authority.
     ``descriptors`` is from which file descriptor on no caller gets one.
@@ -75,6 +76,7 @@ class Outside:
     sources: Sequence[ReaderSource]
     listen: Listen
     peer_of: PeerOf
+    has_left: HasLeft
     browsers: Browsers
     revocation: Network
     answers: Answers
@@ -187,7 +189,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         parts.held,
         parts.relay,
         ecps,
-        ApiServer(parts, listen=outside.listen, peer_of=outside.peer_of, limits=limits),
+        ApiServer(parts, listen=outside.listen, peer_of=outside.peer_of, has_left=outside.has_left, limits=limits),
         clients,
         expiry,
         sessions,  # the last to start and so the first to stop: every PIN is wiped, every card de-authenticated

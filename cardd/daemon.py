@@ -30,7 +30,7 @@ from cardd.system.desktops import KnownDesktops
 from cardd.system.host import SystemClock
 from cardd.system.listening import listen
 from cardd.system.logind import DesktopEvent, Desktops, Logind
-from cardd.system.peer import is_our_child, outer_peer_of, program_of
+from cardd.system.peer import has_left, is_our_child, outer_peer_of, program_of
 from cardd.system.people import Accounts
 from cardd.system.private import refuse_exposed_directory
 from cardd.system.revocation import RevocationCache, RevocationHttp
@@ -89,6 +89,7 @@ class Daemon:
             sources=sources if sources is not None else (PcscReaders(holder=pcsc_clients.holder),),
             listen=self._listen,
             peer_of=outer_peer_of,
+            has_left=has_left,
             browsers=BrowserWatch(config.web.browsers, self._agents.holders),
             revocation=revocation,
             answers=RevocationCache(config.state.directory / "revocation"),

@@ -29,6 +29,7 @@ from cardd.core.lifecycle import Part
 from cardd.model import Peer
 from cardd.secret import overwrite
 
+LOOK = 0.5  # seconds between two looks whether a caller is still there whose bytes are not read for now
 LINGER = 1.0  # how long what was not wanted of a body is read and dropped before the connection is closed
 GRACE = 1.5  # seconds for what is under way when the server stops
 BACKLOG = 128
@@ -40,6 +41,7 @@ NOBODY = -1  # whose connections nobody's user is known of
 Listen = Callable[[], Sequence[socket.socket]]
 _Holder = tuple[int, bool]  # whose connections: OS user, and whether on the Unix socket
 PeerOf = Callable[[socket.socket], Peer | None]
+HasLeft = Callable[[socket.socket], bool]
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +76,39 @@ class Connection(web.RequestHandler):
         self._counted = False
         self._deadline: asyncio.TimerHandle | None = None
         self._hang_ups: list[Callable[[], object]] = []
+        self._look: asyncio.TimerHandle | None = None
 
     def on_hang_up(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Have ``callback`` called when the connection is lost; return a function that takes that back."""
         self._hang_ups.append(callback)
-        return partial(self._hang_ups.remove, callback)
+        self._look_later()
+        return partial(self._take_back, callback)
+
+    def _take_back(self, callback: Callable[[], object]) -> None:
+        self._hang_ups.remove(callback)
+        if not self._hang_ups:
+            self._look_no_more()
+
+    def _look_later(self) -> None:
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(LOOK, self._look_whether_left)
+
+    def _look_no_more(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+
+    def _look_whether_left(self) -> None:
+        """Hang up too where the end of the connection stands behind bytes that nobody reads before the answer."""
+        self._look = None
+        transport = self.transport
+        if transport is None:
+            return
+        if not transport.is_reading() and self._server.has_left(transport.get_extra_info("socket")):
+            transport.abort()
+            self._give_up()
+            return
+        self._look_later()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find out who calls, and whether they may hold one more connection."""
@@ -151,6 +181,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Call whoever waits for the end of this connection."""
         self._expect_nothing()
+        self._look_no_more()
         self._uncount()
         for callback in list(self._hang_ups):
             callback()
@@ -174,10 +205,11 @@ class Connection(web.RequestHandler):
 class HttpServer(web.Server):
     """The factory of connections, which counts them by OS user, TCP and Unix each."""
 
-    def __init__(self, dispatcher: Dispatcher, peer_of: PeerOf, limits: ApiLimits) -> None:
+    def __init__(self, dispatcher: Dispatcher, peer_of: PeerOf, has_left: HasLeft, limits: ApiLimits) -> None:
         super().__init__(self._answer)
         self._dispatcher = dispatcher
         self._peer_of = peer_of
+        self.has_left = has_left
         self._limits = limits
         self._held: dict[_Holder, dict[Connection, None]] = {}  # in the order in which they were made
         self._scarce = Seldom(partial(log.warning, "the process has few file descriptors left: %d connections more"))
@@ -241,13 +273,15 @@ def _holder(connection: Connection) -> _Holder:
 class ApiServer(Part):
     """The server of the route table. ``listen`` opens its sockets, of type SOCK_STREAM; ``stop`` closes them.
 
-    ``peer_of`` returns who is at the other end of one, None when nobody can tell.
+    ``peer_of`` returns who is at the other end of one, None when nobody can tell; ``has_left`` whether nobody is there
+    any more, though what came before was not read yet.
     """
 
-    def __init__(self, parts: Parts, *, listen: Listen, peer_of: PeerOf, limits: ApiLimits) -> None:
+    def __init__(self, parts: Parts, *, listen: Listen, peer_of: PeerOf, has_left: HasLeft, limits: ApiLimits) -> None:
         self._parts = parts
         self._listen = listen
         self._peer_of = peer_of
+        self._has_left = has_left
         self._limits = limits
         self._dispatcher = Dispatcher(parts, self._limits, ROUTES)
         self._http: HttpServer | None = None
@@ -256,7 +290,7 @@ class ApiServer(Part):
     async def start(self) -> None:
         """Accept connections. Raises what ``listen`` raises."""
         loop = asyncio.get_running_loop()
-        self._http = HttpServer(self._dispatcher, self._peer_of, self._limits)
+        self._http = HttpServer(self._dispatcher, self._peer_of, self._has_left, self._limits)
         for sock in self._listen():
             # also for AF_UNIX: create_unix_server would remove the path of a socket that systemd owns
             self._servers.append(await loop.create_server(self._http, sock=sock, backlog=ACCEPTED_AT_ONCE))

@@ -10,6 +10,7 @@ shows user 0 in both, and must never be taken for root.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 import sys
@@ -153,6 +154,24 @@ def outer_peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
     if peer and peer.pid and peer.uid == os.geteuid() and is_our_child(peer.pid):
         return None
     return peer
+
+
+def has_left(connection: socket.socket | TransportSocket) -> bool:
+    """Return whether the other end has hung up, though what it sent before was not read yet.
+
+    A TCP peer's end may wait on its own side for room here: its socket is looked up then, which nobody holds any more.
+    """
+    state = select.poll()
+    state.register(connection, select.POLLRDHUP)
+    try:
+        if state.poll(0):
+            return True
+        if connection.family == socket.AF_UNIX:
+            return False
+        client, server = connection.getpeername()[:2], connection.getsockname()[:2]
+    except OSError:
+        return True
+    return owner_of(end_of(connection.family, client), end_of(connection.family, server)) is None
 
 
 def is_our_child(pid: int) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -123,6 +125,36 @@ async def test_the_dialog_of_a_caller_that_hung_up_closes_at_once(asking: Workbe
         await eventually(lambda: not api.person.open)
     api.person.attentive.set()
     assert (await api.call("POST", "/v1/clients", {**SOFTWARE, "name": "Suivant"})).status == 201
+
+
+@pytest.mark.parametrize("via", ["tcp", "unix"])
+async def test_a_hang_up_behind_more_than_anybody_reads_closes_the_dialog_too(api: Workbench, via: str) -> None:
+    raw = (await login(api)).replace(b"\r\nConnection: close", b"")
+    if via == "unix":
+        raw = raw.replace(f"localhost:{api.port}".encode(), b"localhost")
+    api.person.attentive.clear()
+    api.person.is_asked.clear()
+    with socket.socket(socket.AF_UNIX if via == "unix" else socket.AF_INET) as caller:
+        caller.connect(str(api.path) if via == "unix" else ("127.0.0.1", api.port))
+        caller.sendall(raw)
+        async with asyncio.timeout(5):
+            await api.person.is_asked.wait()
+        caller.setblocking(False)
+        more = sent(api, "GET", "/v1/status") * 100
+        silence = 0
+        while silence < 5:  # until nothing more is read
+            try:
+                caller.send(more)
+                silence = 0
+            except BlockingIOError:
+                silence += 1
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.6)
+        assert api.person.open == ["login"]  # who is there is waited for
+    async with asyncio.timeout(2):
+        await eventually(lambda: not api.person.open)
+    api.person.attentive.set()
+    assert not api.sessions.of(os.getuid())
 
 
 async def test_what_was_only_waiting_for_its_turn_is_never_shown(api: Workbench) -> None:

@@ -14,6 +14,7 @@ from cardd.documents.signing import Exchange
 from cardd.errors import CarddError
 from cardd.model import Peer
 from cardd.ports import ReaderSource, SecretStore, Store
+from cardd.system.peer import has_left
 from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver
@@ -72,6 +73,7 @@ class Around:
             sources=[source],
             listen=listen,
             peer_of=peer_of,
+            has_left=has_left,
             browsers=self.browsers,
             revocation=revocation,
             answers=RevocationCache(None),

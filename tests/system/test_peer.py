@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cardd.model import Peer
-from cardd.system.peer import End, end_of, outer_peer_of, owner_in_proc, owner_of, peer_of, program_of
+from cardd.system.peer import End, end_of, has_left, outer_peer_of, owner_in_proc, owner_of, peer_of, program_of
 from tests.rig import other_user
 from tests.rig.waiting import eventually_here
 
@@ -94,6 +94,23 @@ def test_a_process_that_this_one_started_is_nobody(listener: socket.socket, unix
             ourselves = outer_peer_of(accepted)
             assert ourselves
             assert ourselves.pid == os.getpid()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_a_peer_that_left_is_seen_behind_all_that_it_sent(
+    listener: socket.socket, unix_listener: socket.socket, kind: str
+) -> None:
+    server = listener if kind == "tcp" else unix_listener
+    with socket.socket(server.family) as client:
+        client.connect(server.getsockname())
+        with server.accept()[0] as accepted:
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while client.send(bytes(65536)):  # until neither side has room: the end cannot follow
+                    pass
+            assert not has_left(accepted)
+            client.close()
+            assert has_left(accepted)
 
 
 @other_user.needs_root
