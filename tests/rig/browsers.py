@@ -257,6 +257,7 @@ class _Talk:
         if self._http is not None:
             if self._listening is not None:
                 self._listening.cancel()
+                await self._socket.close()
             await self._http.close()
 
     async def _listen(self) -> None:
