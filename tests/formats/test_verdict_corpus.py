@@ -14,7 +14,14 @@ from asn1crypto import keys, x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, MDPPerm, SigFieldSpec, SigSeedSubFilter
+from pyhanko.sign.fields import (
+    FieldMDPAction,
+    FieldMDPSpec,
+    MDPPerm,
+    SigFieldSpec,
+    SigSeedSubFilter,
+    append_signature_field,
+)
 from pyhanko.sign.signers import PdfSignatureMetadata, SimpleSigner, sign_pdf
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
@@ -91,6 +98,50 @@ def field_filled(writer: IncrementalPdfFileWriter) -> None:
     writer.mark_update(field.reference)
 
 
+def picture(writer: IncrementalPdfFileWriter, value: generic.DictionaryObject | None = None) -> None:
+    """A signature field over the whole page, with a picture of another dose; nobody's, unless a value says whose."""
+    page = writer.root["/Pages"]["/Kids"][0]
+    box = generic.ArrayObject(map(generic.NumberObject, (0, 0, 595, 842)))
+    drawn = generic.StreamObject(
+        {name("/Type"): name("/XObject"), name("/Subtype"): name("/Form"), name("/BBox"): box},
+        stream_data=b"1 g 0 0 595 842 re f",
+    )
+    field = {"/Type": "/Annot", "/Subtype": "/Widget", "/FT": "/Sig"}
+    added = generic.DictionaryObject({name(key): name(value) for key, value in field.items()})
+    added[name("/T")] = generic.TextStringObject("laid over")
+    added[name("/Rect")] = box
+    added[name("/AP")] = generic.DictionaryObject({name("/N"): writer.add_object(drawn)})
+    if value is not None:
+        added[name("/V")] = writer.add_object(value)
+    page.setdefault(name("/Annots"), generic.ArrayObject()).append(reference := writer.add_object(added))
+    writer.mark_update(page.container_ref)
+    fields = writer.root["/AcroForm"]["/Fields"]
+    fields.append(reference)
+    writer.update_container(fields)
+
+
+def picture_of_a_timestamp(writer: IncrementalPdfFileWriter) -> None:
+    stamp = {"/Type": "/DocTimeStamp", "/Filter": "/Adobe.PPKLite", "/SubFilter": "/ETSI.RFC3161"}
+    picture(writer, generic.DictionaryObject({name(key): name(value) for key, value in stamp.items()}))
+
+
+def empty_field(writer: IncrementalPdfFileWriter) -> None:
+    append_signature_field(writer, SigFieldSpec("next", 0, (10, 10, 90, 30)))
+
+
+def fields_drawn_otherwise(writer: IncrementalPdfFileWriter) -> None:
+    form = writer.root["/AcroForm"]
+    codes = generic.ArrayObject([generic.NumberObject(ord("1")), name("/nine")])
+    font = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
+    made = generic.DictionaryObject({name(key): name(value) for key, value in font.items()})
+    made[name("/Encoding")] = generic.DictionaryObject({name("/Differences"): codes})
+    added = writer.add_object(made)
+    fonts = generic.DictionaryObject({name("/Helv"): added})
+    form[name("/DR")] = generic.DictionaryObject({name("/Font"): fonts})
+    form[name("/NeedAppearances")] = generic.BooleanObject(value=True)
+    writer.update_container(form)
+
+
 def author_signed(desk: Desk, allowing: MDPPerm | None = None, locked: FieldMDPSpec | None = None) -> bytes:
     """A form that its author signed by pyHanko: certified, or with some of its fields locked."""
     pen = desk.pen()
@@ -132,10 +183,40 @@ CORPUS = [
         (["changed_later"],),
     ),
     Crafted(
+        "pdf, an empty signature field whose picture covers the page",
+        lambda desk: updated(signed(desk, pdf()), picture),
+        Verdict.INVALID,
+        (["changed_later"],),
+    ),
+    Crafted(
+        "pdf, a document timestamp whose picture covers the page",
+        lambda desk: updated(signed(desk, pdf()), picture_of_a_timestamp),
+        Verdict.INVALID,
+        (["changed_later"],),
+    ),
+    Crafted(
+        "pdf, an empty field for the next signature",
+        lambda desk: updated(signed(desk, pdf()), empty_field),
+        Verdict.VALID,
+        (["signed_later"],),
+    ),
+    Crafted(
         "pdf, a field filled in after the signature",
         lambda desk: signed(desk, updated(signed(desk, form()), field_filled)),
         Verdict.UNDETERMINED,
         (["filled_later"], []),
+    ),
+    Crafted(
+        "pdf, the form's font replaced, so that its fields show other values",
+        lambda desk: updated(signed(desk, form()), fields_drawn_otherwise),
+        Verdict.UNDETERMINED,
+        (["filled_later"],),
+    ),
+    Crafted(
+        "pdf, the form's font replaced where the signature locks its fields",
+        lambda desk: updated(author_signed(desk, locked=FieldMDPSpec(FieldMDPAction.ALL)), fields_drawn_otherwise),
+        Verdict.INVALID,
+        (["changed_later"],),
     ),
     Crafted(
         "pdf, a field filled in that the certification left open",

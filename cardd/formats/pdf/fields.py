@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from hashlib import sha256
 from itertools import count
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -36,7 +36,7 @@ from cardd.errors import (
 )
 from cardd.formats.document import PIECE
 from cardd.formats.pdf.appearance import appearance, read_picture
-from cardd.formats.pdf.later import later_than
+from cardd.formats.pdf.later import later_than, list_in, part
 from cardd.formats.pdf.wire import Found, Listed, Place, Placed, Rectangle, Stamp
 
 HEADER = b"%PDF-"
@@ -63,16 +63,6 @@ def open_pdf(document: BinaryIO) -> PdfFileReader:
     if reader.xrefs.hybrid_xrefs_present:
         raise DocumentUnsupported(format="PDF", what="XRefStm")
     return reader
-
-
-def part(of: generic.DictionaryObject, name: str) -> generic.DictionaryObject:
-    """A dictionary inside another, wherever in the file it stands; an empty one where there is none."""
-    return cast(generic.DictionaryObject, of[name]) if name in of else generic.DictionaryObject()
-
-
-def list_in(of: generic.DictionaryObject, name: str) -> generic.ArrayObject:
-    """A list inside a dictionary, wherever in the file it stands; an empty one where there is none."""
-    return cast(generic.ArrayObject, of[name]) if name in of else generic.ArrayObject()
 
 
 def require_signable(reader: PdfFileReader, field: str) -> None:
@@ -178,9 +168,9 @@ def _settle(writer: IncrementalPdfFileWriter, document: BinaryIO, request: Place
     document.seek(max(0, size - END))
     digest = sha256(f"{size} {request.when.isoformat()} {request.field}".encode() + document.read()).digest()
     has_one = "/ID" in writer.prev.trailer
-    for number, part in enumerate((digest[:16], digest[16:])):
-        if number or not has_one:  # the first part stays what it was
-            writer._document_id[number] = generic.ByteStringObject(part)  # noqa: SLF001 - pyHanko has no other way
+    for number, half in enumerate((digest[:16], digest[16:])):
+        if number or not has_one:  # the first half stays what it was
+            writer._document_id[number] = generic.ByteStringObject(half)  # noqa: SLF001 - pyHanko has no other way
     writer._meta = _Metadata(last_modified=request.when)  # noqa: SLF001 - as above
 
 
