@@ -1,7 +1,6 @@
-"""Exclusive use of one inserted card: the transaction, whose login it holds, and when it is given up.
+"""Exclusive use of one inserted card: whose turn it is, and when the transaction and its login are given up.
 
-Rule 3 lives here: VERIFY and the operations that it allows run in one PC/SC transaction, and the reset that ends the
-transaction leaves the card de-authenticated. Ending it is put off for a short idle hold, so that successive requests
+Ending the transaction (``card_transaction``) is put off for a short idle hold, so that successive requests
 of the same session share one VERIFY; a request of another session ends it first. Other programs get in between:
 steady use leaves the card free now and then, long batches included, and a card that no session needs is disconnected
 from.
@@ -18,26 +17,16 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from cardd.core.card_work import HeldPinKept, HolderVerification, InPieces, PinForEach, Progress, Work
+from cardd.core.card_transaction import CardTransaction, Turns
+from cardd.core.card_work import HolderVerification, InPieces, Progress, Work
 from cardd.core.lifecycle import Background
 from cardd.core.pin_guard import PinGuard
-from cardd.core.tokens import new_id
-from cardd.core.verified_card import LoginUse, VerifiedCard
 from cardd.driver import Card
 from cardd.errors import (
     CarddError,
-    CardGarbled,
-    CardMute,
     CardRemoved,
-    CardReset,
     CardTimeout,
     InternalError,
-    LastTryRefused,
-    PinBlocked,
-    PinRequired,
-    PinWrong,
-    ReaderError,
-    SignatureInvalid,
 )
 from cardd.model import CallerKey, CardCertificate, CardInfo, PinState
 from cardd.ports import Connection, Reader
@@ -45,20 +34,10 @@ from cardd.secret import Secret
 
 T = TypeVar("T")
 
-# Other programs wait while we use the card: steady traffic of ours leaves it free after a turn, for long enough that
-# pcsc-lite, which looks every 100 ms whether a waiting program may go on, looks twice.
-TURN = 5.0
-FREE = 0.22
-SHARED = 6.0  # seconds that a long list divides with our own callers that wait, so that each waits no longer
-SHARE_MIN = 0.5
 LINGER = 1.0
-SWAP_MIN = 0.1  # seconds without a command in which nobody can put another card in the first one's place
 RELEASE_TIMEOUT = 10.0
 TRIES_KNOWN = 1.0  # seconds after our own login in which nobody changes the PIN and mistypes the new one twice
 KEYPAD_TIMEOUT = 75.0  # a reader gives up its keypad after 60 s at the latest (PC/SC part 10, bTimeOut)
-
-# After these nobody knows whether the card is still the same one.
-UNSURE = (CardGarbled, CardMute, CardRemoved, CardReset, ReaderError, SignatureInvalid)
 
 log = logging.getLogger(__name__)
 
@@ -84,10 +63,11 @@ class CardAccess:
         replaced: Callable[[CardAccess], None] = lambda _: None,
         admit: Callable[[CallerKey], None] = lambda _: None,
     ) -> None:
-        self._tries_known = tries_known
+        self.turns = Turns()
+        self.release_timeout = RELEASE_TIMEOUT
         self._reader = reader
         self._guard = guard
-        self._name = new_id()
+        self._transaction = CardTransaction(guard, self.turns, tries_known=tries_known)
         self._hold = hold
         self._linger = linger
         self._timeout = timeout
@@ -101,37 +81,29 @@ class CardAccess:
         self._sessions: set[str] = set()  # whose logins the card accepted
         self._waiting = 0  # for the PIN that a person types
         self._queued = 0  # who want the card while another has it
-        # Touched on the reader's thread only, one job at a time:
-        self._card: Card | None = None
-        self._certificates: tuple[CardCertificate, ...] | None = None
-        self._resets = 0
-        self._in_transaction = False
-        self._turn_began = self._left = self._used = -math.inf
-        self._is_replaced = False
-        self._is_given_up = False
-        self._login: str | None = None
-        self._login_use = LoginUse()
-        self._tries_known_until = 0.0
-        self._trusted: set[str] | None = None  # whose held PIN is sent: None for all, until the card refuses one
-        self.has_pinpad = False
+
+    @property
+    def has_pinpad(self) -> bool:
+        """Whether the reader has a keypad of its own, as far as the card was opened."""
+        return self._transaction.has_pinpad
 
     async def info(self) -> CardInfo:
         """What the card's directories tell; read at the first call. Raises as ``use`` does."""
-        card = self._card
+        card = self._transaction.card
         return card.info if card else await self.use(lambda card: card.info)
 
     async def certificates(self) -> tuple[CardCertificate, ...]:
         """The card's certificates; read at the first call. Raises as ``use`` does."""
-        if self._certificates is not None:
-            return self._certificates
-        return await self.use(self._read_certificates)
+        if self._transaction.certificates is not None:
+            return self._transaction.certificates
+        return await self.use(self._transaction.read_certificates)
 
     def prefetch(self) -> None:
         """Read the certificates in the background, while the user types: a fault is told to whoever asks next."""
-        if self._certificates is None:
+        if self._transaction.certificates is None:
             answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
             answer.add_done_callback(lambda done: done.exception())
-            self._background.start(self._use(answer, self._read_certificates, None, self._timeout))
+            self._background.start(self._use(answer, self._transaction.read_certificates, None, self._timeout))
 
     async def use(
         self,
@@ -150,7 +122,7 @@ class CardAccess:
         if login and login.caller and not login.accepted:
             self._admit(login.caller)
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        timeout = self._timeout + (TURN if isinstance(work, InPieces) else 0.0)
+        timeout = self._timeout + (self.turns.turn if isinstance(work, InPieces) else 0.0)
         if login and login.pin is None:
             timeout = self._timeout * operations + KEYPAD_TIMEOUT * login.times
         self._background.start(self._use(answer, work, login, timeout, reset=reset))
@@ -159,7 +131,7 @@ class CardAccess:
     @property
     def wants_pin_for_each(self) -> bool:
         """Whether the card is known to want its PIN before each operation."""
-        return self._login_use.ends_with_operation
+        return self._transaction.login_use.ends_with_operation
 
     async def pin_state(self) -> PinState:
         """What the card says of its PIN; it is not asked where it has accepted that of a session, whose login stands.
@@ -173,7 +145,7 @@ class CardAccess:
     def ensure_presentable(self, caller: CallerKey) -> None:
         """Raises PinBackOff, or what ``admit`` raises, while this caller may present no code: then nobody is asked."""
         self._admit(caller)
-        self._guard.check(self._name, caller)
+        self._guard.check(self._transaction.name, caller)
 
     async def change_pin(self, login: HolderVerification, new: Secret | None) -> None:
         """Replace the PIN of ``login``, which the card has accepted. Raises as ``use``, and as ``Card.change_pin``."""
@@ -181,7 +153,7 @@ class CardAccess:
             self._admit(login.caller)
 
         def change(card: Card) -> None:
-            with self._guard.presenting(self._name, login.caller):
+            with self._guard.presenting(self._transaction.name, login.caller):
                 card.change_pin(login.pin, new)
 
         await self.use(change, login)
@@ -191,7 +163,7 @@ class CardAccess:
         self._admit(caller)
 
         def unblock(card: Card) -> None:
-            with self._guard.presenting(self._name, caller):
+            with self._guard.presenting(self._transaction.name, caller):
                 card.unblock_pin(puk, new)
 
         await self.use(unblock, reset=True)
@@ -228,9 +200,9 @@ class CardAccess:
         """End the transaction now if it holds this session's login; the card is given up soon if no other needs it."""
         async with self._lock:
             self._sessions.discard(session)
-            if self._login == session:
+            if self._transaction.login == session:
                 await self._release_now()
-            if self._login is None:
+            if self._transaction.login is None:
                 self._rest()
 
     def lost(self, why: Callable[[], CarddError] = CardRemoved) -> None:
@@ -247,8 +219,6 @@ class CardAccess:
             await self._give_back()
         self._gone = CardRemoved
         await self._disconnect()
-
-    # --- on the event loop ---
 
     async def _use(
         self,
@@ -294,7 +264,12 @@ class CardAccess:
         is_over = True
         try:
             await self._let_others_in()
-            is_over = await self._run(lambda connection: self._job(connection, progress, login, reset=reset), timeout)
+            is_over = await self._run(
+                lambda connection: self._transaction.go_on(
+                    connection, progress, login, lambda: self._queued, reset=reset
+                ),
+                timeout,
+            )
         except CarddError as error:
             _fail(answer, error)
         except Exception:  # a driver's bug must reach the journal and must not hang the caller
@@ -306,14 +281,10 @@ class CardAccess:
             if is_over and not answer.done():  # its caller has gone
                 answer.set_result(progress.result)
         # the answer is on its way while the card is given up
-        if self._login is not None and (self._hold <= 0 or self._is_turn_over):
+        if self._transaction.login is not None and (self._hold <= 0 or self._transaction.is_turn_over):
             await self._release_now()
         self._rest()
         return is_over or answer.done()
-
-    @property
-    def _is_turn_over(self) -> bool:
-        return time.monotonic() - self._turn_began > TURN
 
     @property
     def _is_needed(self) -> bool:
@@ -321,19 +292,19 @@ class CardAccess:
 
     async def _let_others_in(self) -> None:
         """Leave the card free for a moment after each turn; a pause of our own callers' serves as well."""
-        if not self._is_turn_over or self._turn_began < 0:
+        if not self._transaction.is_turn_over or self._transaction.turn_began < 0:
             return
-        if self._in_transaction:
-            await self._run(self._release, RELEASE_TIMEOUT)
-        await asyncio.sleep(self._left + FREE - time.monotonic())
+        if self._transaction.in_transaction:
+            await self._run(self._transaction.release, self.release_timeout)
+        await asyncio.sleep(self._transaction.left + self.turns.free - time.monotonic())
 
     def _rest(self) -> None:
         """Nothing is asked of the card: its login ends after the idle hold, a connection that nobody needs later."""
         if self._gone:
             return
         self._cancel_rest()
-        if self._login is not None or not self._is_needed:
-            delay = self._hold if self._login is not None else self._linger
+        if self._transaction.login is not None or not self._is_needed:
+            delay = self._hold if self._transaction.login is not None else self._linger
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(delay, lambda: self._background.start(self._end()))
 
@@ -347,18 +318,18 @@ class CardAccess:
         self._cancel_rest()
         await self._release_now()
         if not self._is_needed:
-            self._is_given_up = True
+            self._transaction.is_given_up = True
             await self._disconnect()
 
     async def _release_now(self) -> None:
         """End the transaction; a failure is told to whoever uses the card next."""
-        if self._in_transaction:
+        if self._transaction.in_transaction:
             with contextlib.suppress(CarddError):
-                await self._run(self._release, RELEASE_TIMEOUT)
+                await self._run(self._transaction.release, self.release_timeout)
 
     def _tell_replaced(self) -> None:
-        if self._is_replaced and not self._gone:
-            self._is_replaced = False
+        if self._transaction.is_replaced and not self._gone:
+            self._transaction.is_replaced = False
             self._replaced(self)
 
     async def _run(self, job: Callable[[Connection], T], timeout: float) -> T:
@@ -367,139 +338,18 @@ class CardAccess:
         try:
             return await self._reader.run(job, timeout=timeout)
         except CardTimeout:
-            self._forget()  # whatever the late job still does, the card is opened anew
+            self._transaction.forget()  # whatever the late job still does, the card is opened anew
             raise
 
     async def _disconnect(self) -> None:
         """Let go of the card; the next card in this reader is connected to anew."""
         with contextlib.suppress(CarddError):
-            await self._reader.run(lambda connection: connection.disconnect(), timeout=RELEASE_TIMEOUT)
+            await self._reader.run(lambda connection: connection.disconnect(), timeout=self.release_timeout)
 
     def _cancel_rest(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-
-    # --- on the reader's thread ---
-
-    def _job(
-        self, connection: Connection, progress: Progress[T], login: HolderVerification | None, *, reset: bool
-    ) -> bool:
-        began = time.monotonic()
-
-        def gives_way() -> bool:
-            """Whether others come first; not where a keypad would have the PIN typed again."""
-            share = max(SHARE_MIN, SHARED / (self._queued + 1))
-            has_had_its_share = self._queued > 0 and time.monotonic() - began > share
-            return not (login and login.pin is None) and (self._is_turn_over or has_had_its_share)
-
-        try:
-            self._enter(connection, login)
-            card = self._open(connection)
-            is_over = progress.go_on(self._verified(card, login) if login else card, gives_way)
-        except BaseException as error:
-            self._doubt(error)
-            self._leave(connection, reset=reset or login is not None)
-            raise
-        self._used = time.monotonic()
-        if self._login is None:
-            self._leave(connection, reset=reset)
-        return is_over
-
-    def _enter(self, connection: Connection, login: HolderVerification | None) -> None:
-        if self._login is not None and (login is None or login.session != self._login):
-            self._release(connection)
-        if not self._in_transaction:
-            connection.begin()
-            self._in_transaction = True
-            now = time.monotonic()
-            if now - self._left >= FREE:
-                self._turn_began = now
-        if connection.resets != self._resets or self._is_given_up:
-            self._forget()
-            self._resets, self._is_given_up = connection.resets, False
-
-    def _doubt(self, error: BaseException) -> None:
-        """After a failure that another card would explain, read anew which card it is before it gets a PIN."""
-        if isinstance(error, UNSURE):
-            self._is_replaced |= isinstance(error, CardMute) and self._card is not None
-            self._forget()
-
-    def _forget(self) -> None:
-        self._card = self._certificates = None
-        self._tries_known_until = 0.0
-
-    def _read_certificates(self, card: Card) -> tuple[CardCertificate, ...]:
-        certificates = self._certificates = card.certificates()
-        return certificates
-
-    def _open(self, connection: Connection) -> Card:
-        if self._card is None:
-            self._card = connection.open()
-            self.has_pinpad = connection.has_pinpad
-        return self._card
-
-    def _verified(self, card: Card, login: HolderVerification) -> Card:
-        """The card, logged in. Raises HeldPinKept where the user must be asked, LastTryRefused, what VERIFY raises."""
-        if login.pin is not None and not login.pin:
-            raise PinRequired  # wiped while this request waited: its session was closed or locked
-        login.ensure_wanted()
-        if not (login.accepted and self._login == login.session):
-            if login.certificates and not login.certificates <= {found.der for found in card.certificates()}:
-                self._is_replaced = True
-                raise CardRemoved  # swapped before the sensor told, or reset into another
-            self._ensure_tries(card, login)
-            self._verify(card, login)
-            login.ensure_wanted()  # a keypad's PIN may outlast the session that it is for
-        return VerifiedCard(card, self._login_use, lambda: self._verify_again(card, login))
-
-    def _ensure_tries(self, card: Card, login: HolderVerification) -> None:
-        if login.accepted and self._trusted is not None and login.session not in self._trusted:
-            raise HeldPinKept  # the card refused a PIN that it had accepted: this one is old too
-        if login.spend_last_try or (login.accepted and time.monotonic() < self._tries_known_until):
-            return
-        if card.pin_status().tries_left == 1:
-            raise HeldPinKept if login.accepted else LastTryRefused(tries_left=1)
-
-    def _verify(self, card: Card, login: HolderVerification) -> None:
-        self._login_use.has_served = False
-        try:
-            with self._guard.presenting(self._name, login.caller, is_held=login.accepted):
-                card.verify(login.pin)
-        except (PinWrong, PinBlocked):
-            if login.accepted:
-                self._trusted = set()
-            raise
-        if self._trusted is not None:
-            self._trusted.add(login.session)
-        self._login = login.session
-
-    def _verify_again(self, card: Card, login: HolderVerification) -> None:
-        """Present the PIN of a login that the card has ended. Raises PinForEach, and what VERIFY raises."""
-        if login.pin is not None:
-            self._verify(card, replace(login, accepted=True))
-        elif login.times > 1:
-            self._verify(card, login)
-            login.ensure_wanted()
-        else:
-            raise PinForEach
-
-    def _release(self, connection: Connection) -> None:
-        """End the transaction. A reset would wake a card that was put in meanwhile, as if it were the first."""
-        if self._card is not None and self._login is not None and time.monotonic() - self._used > SWAP_MIN:
-            try:
-                self._card.pin_status()
-            except CarddError as error:
-                self._doubt(error)
-        self._leave(connection, reset=self._login is not None)
-
-    def _leave(self, connection: Connection, *, reset: bool) -> None:
-        if self._in_transaction:
-            self._in_transaction = False
-            self._tries_known_until = time.monotonic() + self._tries_known if self._login is not None else 0.0
-            self._login = None
-            connection.end(reset=reset)
-            self._left = time.monotonic()
 
 
 def _fail(answer: asyncio.Future[T], error: CarddError) -> None:

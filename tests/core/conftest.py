@@ -58,6 +58,12 @@ class Core:
         await self.parts.lifecycle.stop()
 
 
+def make_turns_short(core: Core) -> None:
+    """A turn on the card is over with each signature."""
+    for card in core.readers.cards():
+        card.access.turns.turn, card.access.turns.free = 0.0, 0.01
+
+
 @pytest.fixture(scope="session")
 def issued() -> Issued:
     """The keys and certificates, read once."""

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Generator
 import pytest
 import pytest_asyncio
 
-from cardd.core import card_access
 from cardd.core.card_access import CardAccess
 from cardd.core.card_work import HolderVerification, InPieces, Work
 from cardd.core.pin_guard import PinGuard
@@ -268,7 +267,7 @@ async def test_work_that_takes_too_long_is_given_up(lease: Lease) -> None:
 async def test_a_card_that_hangs_while_it_is_given_back_leaves_no_unheard_error(
     lease: Lease, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(card_access, "RELEASE_TIMEOUT", 0.1)
+    lease.access.release_timeout = 0.1
     goes_on = threading.Event()
     await lease.access.use(sign, lease.login("a"))
     monkeypatch.setattr(lease.card, "reset", lambda: goes_on.wait(10) and b"")
@@ -311,10 +310,9 @@ class Piecework:
 
 
 @pytest.fixture
-def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_turns(lease: Lease) -> None:
     """A turn is over after 50 ms, and leaves the card free for as long."""
-    monkeypatch.setattr(card_access, "TURN", 0.05)
-    monkeypatch.setattr(card_access, "FREE", 0.05)
+    lease.access.turns.turn = lease.access.turns.free = 0.05
 
 
 async def test_work_in_pieces_that_is_short_is_one_turn(lease: Lease) -> None:
@@ -343,9 +341,8 @@ async def test_another_program_gets_the_card_between_two_pieces(lease: Lease) ->
     assert len(await running) == 6
 
 
-async def test_our_own_callers_go_first_after_a_share(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(card_access, "SHARED", 0.1)
-    monkeypatch.setattr(card_access, "SHARE_MIN", 0.01)
+async def test_our_own_callers_go_first_after_a_share(lease: Lease) -> None:
+    lease.access.turns.shared, lease.access.turns.least = 0.1, 0.01
     ended: list[str] = []
     work = Piecework(10, lambda _: time.sleep(0.03))
 

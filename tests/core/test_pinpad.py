@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 
 from cardd.apdu import Command, Response
-from cardd.core import card_access
 from cardd.core.consents import SignatureRequest
 from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
@@ -24,7 +23,7 @@ from cardd_simulators.cards.behaviour import behaving
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from cardd_simulators.cards.store import Issued
-from tests.core.conftest import CALLER, OTHER, PIN, Core
+from tests.core.conftest import CALLER, OTHER, PIN, Core, make_turns_short
 
 T = TypeVar("T")
 
@@ -197,12 +196,10 @@ async def test_the_cancel_key_counts_as_a_refusal(core: Core, keypad: Keypad) ->
     assert await core.login.open(OTHER, None)
 
 
-async def test_a_long_list_is_one_turn_for_nobody_could_type_the_pin_again(
-    core: Core, keypad: Keypad, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_long_list_is_one_turn_for_nobody_could_type_the_pin_again(core: Core, keypad: Keypad) -> None:
     keypad.typed = [PIN, PIN]
     session, _ = await core.login.open(CALLER, None)
-    monkeypatch.setattr(card_access, "TURN", 0.0)
+    make_turns_short(core)
     resets = core.card.resets
     assert len(await core.signing.sign(session, [REQUEST] * 4, None)) == 4
     assert len(keypad.asked) == 2

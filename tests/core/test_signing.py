@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_der_x509_certificate
 
-from cardd.core import card_access
 from cardd.core.consents import Batch, SignatureRequest
 from cardd.core.sessions import Session
 from cardd.core.signing import Signed
@@ -33,7 +32,7 @@ from cardd.errors import (
 from cardd.model import Algorithm, AuditEntry, Choice, Message, Outcome, Receipt
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
-from tests.core.conftest import CALLER, PIN, Core
+from tests.core.conftest import CALLER, PIN, Core, make_turns_short
 from tests.rig.waiting import eventually
 
 PERFORM_SECURITY_OPERATION = 0x2A
@@ -324,17 +323,10 @@ async def test_in_ask_mode_each_operation_asks_for_the_pin_and_none_is_kept(aski
 # --- a list that takes longer than the card may be kept from others
 
 
-@pytest.fixture
-def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A turn is over with each signature."""
-    monkeypatch.setattr(card_access, "TURN", 0.0)
-    monkeypatch.setattr(card_access, "FREE", 0.01)
-
-
-@pytest.mark.usefixtures("short_turns")
 async def test_the_pin_of_a_long_list_is_asked_once_and_gone_at_its_end(asking: Core) -> None:
     asking.person.pins = [PIN] * 2
     session, _ = await asking.login.open(CALLER, None)
+    make_turns_short(asking)
     resets = asking.card.resets
     assert len(await asking.signing.sign(session, [request()] * 5, None)) == 5
     assert asking.card.resets - resets >= 4  # after each of them, others may have the card
@@ -342,10 +334,10 @@ async def test_the_pin_of_a_long_list_is_asked_once_and_gone_at_its_end(asking: 
     assert session.pin is None
 
 
-@pytest.mark.usefixtures("short_turns")
 async def test_the_rows_of_a_long_list_are_written_at_once_before_its_signatures_leave(
     core: Core, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    make_turns_short(core)
     written: list[int] = []
     write = core.audit.write
 
@@ -358,7 +350,6 @@ async def test_the_rows_of_a_long_list_are_written_at_once_before_its_signatures
     assert written == [5]
 
 
-@pytest.mark.usefixtures("short_turns")
 @pytest.mark.parametrize("hold_pin", [True, False])
 async def test_a_session_that_ends_during_a_long_list_has_none_of_it(
     simulated_card: SimulatedCard, hold_pin: bool
@@ -367,6 +358,7 @@ async def test_a_session_that_ends_during_a_long_list_has_none_of_it(
     await core.start()
     core.person.pins = [PIN] * 2
     session, _ = await core.login.open(CALLER, None)
+    make_turns_short(core)
     signed = len(signatures(core))
     running = asyncio.ensure_future(core.signing.sign(session, [request()] * 50, None))
     await eventually(lambda: len(signatures(core)) > signed + 1)
@@ -384,8 +376,8 @@ def signatures(core: Core) -> list[int]:
     return [header[1] for header in list(core.card.log) if header[1] == PERFORM_SECURITY_OPERATION]
 
 
-@pytest.mark.usefixtures("short_turns")
 async def test_a_card_pulled_between_two_signatures_of_a_list_gives_none(core: Core, session: Session) -> None:
+    make_turns_short(core)
     running = asyncio.ensure_future(core.signing.sign(session, [request()] * 50, Batch("lot", 50)))
     await eventually(lambda: len(signatures(core)) > 2)
     core.reader.remove()

@@ -1,0 +1,220 @@
+"""One card as its reader's thread uses it: the transaction, the login that it holds, and what was read of the card.
+
+Rule 3 lives here: VERIFY and the operations that it allows run in one PC/SC transaction, and the reset that ends the
+transaction leaves the card de-authenticated. ``card_access`` says when it is given up.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from cardd.core.card_work import HeldPinKept, HolderVerification, PinForEach, Progress
+from cardd.core.pin_guard import PinGuard
+from cardd.core.tokens import new_id
+from cardd.core.verified_card import LoginUse, VerifiedCard
+from cardd.driver import Card
+from cardd.errors import (
+    CarddError,
+    CardGarbled,
+    CardMute,
+    CardRemoved,
+    CardReset,
+    LastTryRefused,
+    PinBlocked,
+    PinRequired,
+    PinWrong,
+    ReaderError,
+    SignatureInvalid,
+)
+from cardd.model import CardCertificate
+from cardd.ports import Connection
+
+T = TypeVar("T")
+
+SWAP_MIN = 0.1  # seconds without a command in which nobody can put another card in the first one's place
+
+# After these nobody knows whether the card is still the same one.
+UNSURE = (CardGarbled, CardMute, CardRemoved, CardReset, ReaderError, SignatureInvalid)
+
+
+@dataclass(slots=True)
+class Turns:
+    """How the card's time is divided among all who want it, in seconds.
+
+    Other programs wait while we use the card: steady traffic of ours leaves it ``free`` after a ``turn``, for long
+    enough that pcsc-lite, which looks every 100 ms whether a waiting program may go on, looks twice. A long list
+    divides ``shared`` with our own callers that wait, so that each waits no longer, but goes on for ``least``.
+    """
+
+    turn: float = 5.0
+    free: float = 0.22
+    shared: float = 6.0
+    least: float = 0.5
+
+
+class CardTransaction:
+    """The card between jobs of its reader's thread, which are one at a time.
+
+    ``name`` is the card's in the guard's count of PINs; ``tries_known`` is how many seconds after our own login the
+    tries are known to be whole. ``login`` is the session whose login the transaction holds.
+    """
+
+    def __init__(self, guard: PinGuard, turns: Turns, *, tries_known: float) -> None:
+        self.turns = turns
+        self.name = new_id()
+        self.card: Card | None = None
+        self.certificates: tuple[CardCertificate, ...] | None = None
+        self.has_pinpad = False
+        self.in_transaction = False
+        self.is_replaced = False
+        self.is_given_up = False
+        self.login: str | None = None
+        self.login_use = LoginUse()
+        self.turn_began = self.left = -math.inf
+        self._guard = guard
+        self._tries_known = tries_known
+        self._tries_known_until = 0.0
+        self._trusted: set[str] | None = None  # whose held PIN is sent: None for all, until the card refuses one
+        self._resets = 0
+        self._used = -math.inf
+
+    @property
+    def is_turn_over(self) -> bool:
+        """Whether other programs have waited for long enough."""
+        return time.monotonic() - self.turn_began > self.turns.turn
+
+    def go_on(
+        self,
+        connection: Connection,
+        progress: Progress[T],
+        login: HolderVerification | None,
+        queued: Callable[[], int],
+        *,
+        reset: bool,
+    ) -> bool:
+        """Go on with the work, logged in where ``login`` is given; return whether that was its end.
+
+        ``queued`` returns how many others want the card. Raises what the reader, the card and the work raise.
+        """
+        began = time.monotonic()
+
+        def gives_way() -> bool:
+            """Whether others come first; not where a keypad would have the PIN typed again."""
+            others = queued()
+            share = max(self.turns.least, self.turns.shared / (others + 1))
+            has_had_its_share = others > 0 and time.monotonic() - began > share
+            return not (login and login.pin is None) and (self.is_turn_over or has_had_its_share)
+
+        try:
+            self._enter(connection, login)
+            card = self._open(connection)
+            is_over = progress.go_on(self._verified(card, login) if login else card, gives_way)
+        except BaseException as error:
+            self._doubt(error)
+            self._leave(connection, reset=reset or login is not None)
+            raise
+        self._used = time.monotonic()
+        if self.login is None:
+            self._leave(connection, reset=reset)
+        return is_over
+
+    def _enter(self, connection: Connection, login: HolderVerification | None) -> None:
+        if self.login is not None and (login is None or login.session != self.login):
+            self.release(connection)
+        if not self.in_transaction:
+            connection.begin()
+            self.in_transaction = True
+            now = time.monotonic()
+            if now - self.left >= self.turns.free:
+                self.turn_began = now
+        if connection.resets != self._resets or self.is_given_up:
+            self.forget()
+            self._resets, self.is_given_up = connection.resets, False
+
+    def _doubt(self, error: BaseException) -> None:
+        """After a failure that another card would explain, read anew which card it is before it gets a PIN."""
+        if isinstance(error, UNSURE):
+            self.is_replaced |= isinstance(error, CardMute) and self.card is not None
+            self.forget()
+
+    def forget(self) -> None:
+        """Have the card opened anew at its next use."""
+        self.card = self.certificates = None
+        self._tries_known_until = 0.0
+
+    def read_certificates(self, card: Card) -> tuple[CardCertificate, ...]:
+        """Return the card's certificates, which are kept. Raises what the driver does."""
+        certificates = self.certificates = card.certificates()
+        return certificates
+
+    def _open(self, connection: Connection) -> Card:
+        if self.card is None:
+            self.card = connection.open()
+            self.has_pinpad = connection.has_pinpad
+        return self.card
+
+    def _verified(self, card: Card, login: HolderVerification) -> Card:
+        """The card, logged in. Raises HeldPinKept where the user must be asked, LastTryRefused, what VERIFY raises."""
+        if login.pin is not None and not login.pin:
+            raise PinRequired  # wiped while this request waited: its session was closed or locked
+        login.ensure_wanted()
+        if not (login.accepted and self.login == login.session):
+            if login.certificates and not login.certificates <= {found.der for found in card.certificates()}:
+                self.is_replaced = True
+                raise CardRemoved  # swapped before the sensor told, or reset into another
+            self._ensure_tries(card, login)
+            self._verify(card, login)
+            login.ensure_wanted()  # a keypad's PIN may outlast the session that it is for
+        return VerifiedCard(card, self.login_use, lambda: self._verify_again(card, login))
+
+    def _ensure_tries(self, card: Card, login: HolderVerification) -> None:
+        if login.accepted and self._trusted is not None and login.session not in self._trusted:
+            raise HeldPinKept  # the card refused a PIN that it had accepted: this one is old too
+        if login.spend_last_try or (login.accepted and time.monotonic() < self._tries_known_until):
+            return
+        if card.pin_status().tries_left == 1:
+            raise HeldPinKept if login.accepted else LastTryRefused(tries_left=1)
+
+    def _verify(self, card: Card, login: HolderVerification) -> None:
+        self.login_use.has_served = False
+        try:
+            with self._guard.presenting(self.name, login.caller, is_held=login.accepted):
+                card.verify(login.pin)
+        except (PinWrong, PinBlocked):
+            if login.accepted:
+                self._trusted = set()
+            raise
+        if self._trusted is not None:
+            self._trusted.add(login.session)
+        self.login = login.session
+
+    def _verify_again(self, card: Card, login: HolderVerification) -> None:
+        """Present the PIN of a login that the card has ended. Raises PinForEach, and what VERIFY raises."""
+        if login.pin is not None:
+            self._verify(card, replace(login, accepted=True))
+        elif login.times > 1:
+            self._verify(card, login)
+            login.ensure_wanted()
+        else:
+            raise PinForEach
+
+    def release(self, connection: Connection) -> None:
+        """End the transaction. A reset would wake a card that was put in meanwhile, as if it were the first."""
+        if self.card is not None and self.login is not None and time.monotonic() - self._used > SWAP_MIN:
+            try:
+                self.card.pin_status()
+            except CarddError as error:
+                self._doubt(error)
+        self._leave(connection, reset=self.login is not None)
+
+    def _leave(self, connection: Connection, *, reset: bool) -> None:
+        if self.in_transaction:
+            self.in_transaction = False
+            self._tries_known_until = time.monotonic() + self._tries_known if self.login is not None else 0.0
+            self.login = None
+            connection.end(reset=reset)
+            self.left = time.monotonic()
