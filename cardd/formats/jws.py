@@ -20,6 +20,7 @@ from msgspec import Struct, ValidationError, field
 from msgspec.json import decode
 
 from cardd.errors import (
+    DocumentAmbiguous,
     DocumentContentMissing,
     DocumentContentTwice,
     DocumentEmpty,
@@ -227,6 +228,9 @@ def _parsed(text: bytes) -> tuple[str, list[_Signature]]:
     if not text.lstrip().startswith(b"{"):
         protected, payload, signature = text.decode("ascii").strip().split(".")
         return payload, [_Signature(protected, signature)]
+    members = _unique(text)
+    if {"signature", "signatures"} <= members.keys():
+        raise DocumentAmbiguous(what="signatures")
     try:
         read: _General | _Flattened = decode(text, type=_General)
     except ValidationError:
@@ -237,8 +241,28 @@ def _parsed(text: bytes) -> tuple[str, list[_Signature]]:
     return read.payload, signatures
 
 
+def _unique(text: bytes) -> dict[str, JsonValue]:
+    """Return a JSON object whose members are there once: of two of a name, one reader takes the first, one the last.
+
+    Some readers take no notice of capitals.
+    """
+
+    def once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+        seen = set[str]()
+        for name, _ in pairs:
+            if name.casefold() in seen:
+                raise DocumentAmbiguous(what=name[:48])
+            seen.add(name.casefold())
+        return dict(pairs)
+
+    read: dict[str, JsonValue] = json.loads(text, object_pairs_hook=once)
+    return read
+
+
 def _verified(signature: _Signature, payload: bytes, scope: Scope) -> VerifiedSignature:
-    header = decode(decoded(signature.protected), type=_Header)
+    protected = decoded(signature.protected)
+    header = decode(protected, type=_Header)
+    _unique(protected)
     _require_understood(header)
     leaf, *others = (b64decode(text, validate=True) for text in header.x5c)
     value = decoded(signature.signature)

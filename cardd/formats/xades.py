@@ -67,6 +67,8 @@ SIGNATURES_MAX = 8
 MANIFEST = f"{DS}Manifest"
 XADES_111 = "http://uri.etsi.org/01903/v1.1.1#"
 VERSIONS = (XADES, "http://uri.etsi.org/01903/v1.2.2#", XADES_111)
+OWN = {DS, *VERSIONS, "http://uri.etsi.org/01903/v1.4.1#", "http://www.w3.org/2009/xmldsig11#"}
+ATTRIBUTES = {"Algorithm", "Encoding", "Id", "MimeType", "ObjectReference", "Qualifier", "Target", "Type", "URI"}
 SHA1 = f"{DS}sha1"  # of a certificate only, beside the issuer's name: no signature hangs on it
 MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 ALGORITHMS = {
@@ -294,7 +296,26 @@ def _scope(signed: SignedXml, content: list[Covered]) -> Scope:
     inside = [part.element for part in content]
     objects = [held for held in signed.signature.findall(f"{{{DS}}}Object") if _qualifying(held) is None]
     is_whole = all(any(held is part for part in inside) for held in objects)
-    return Scope.WHOLE if is_whole and not any(_hides_text(part) for part in content) else Scope.PART
+    if not is_whole or _says_more(signed, inside) or any(_hides_text(part) for part in content):
+        return Scope.PART
+    return Scope.WHOLE
+
+
+def _says_more(signed: SignedXml, covered: list[Element | None]) -> bool:
+    """Return whether the signature holds what no signature is made of: readers of the document would find it there."""
+    waiting = [signed.signature]
+    while waiting:
+        element = waiting.pop()
+        if element is signed.information or any(element is part for part in covered):
+            continue
+        kids = list(element.iterchildren("*"))
+        texts = [element.text, *(node.tail for node in element)]
+        if kids and "".join(text or "" for text in texts).strip():
+            return True
+        if etree.QName(element).namespace not in OWN or not ATTRIBUTES.issuperset(element.attrib):
+            return True
+        waiting += kids
+    return False
 
 
 def _hides_text(part: Covered) -> bool:

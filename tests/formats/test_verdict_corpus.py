@@ -334,6 +334,24 @@ CORPUS += [
         (["part"],),
     ),
     Crafted(
+        "xml, a text more in the signature",
+        xml(b"<order>10@</order>", change=replacing(b"</SignedInfo>", b"</SignedInfo>100")),
+        Verdict.UNDETERMINED,
+        (["part"],),
+    ),
+    Crafted(
+        "xml, an attribute more in the signature",
+        xml(b"<order>10@</order>", change=replacing(b"<SignatureValue", b'<SignatureValue dose="100"')),
+        Verdict.UNDETERMINED,
+        (["part"],),
+    ),
+    Crafted(
+        "xml, an element of the document's among what tells the key",
+        xml(b"<order>10@</order>", change=replacing(b"</KeyInfo>", b'<dose xmlns="">100</dose></KeyInfo>')),
+        Verdict.UNDETERMINED,
+        (["part"],),
+    ),
+    Crafted(
         "xml, a part signed by one, the whole by another",
         xml_signed_twice,
         Verdict.UNDETERMINED,

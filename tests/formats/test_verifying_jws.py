@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cardd.errors import (
+    DocumentAmbiguous,
     DocumentMalformed,
     DocumentUnsupported,
 )
@@ -104,6 +105,24 @@ def test_what_cannot_be_judged_is_not_taken(card: Pen, header: dict[str, object]
 def test_what_is_no_jws_is_malformed(text: bytes) -> None:
     with pytest.raises(DocumentMalformed):
         _read(text)
+
+
+@pytest.mark.parametrize(
+    "more",
+    ['"payload": "YQ"', '"p\\u0061yload": "YQ"', '"Payload": "YQ"', '"signatures": []'],
+    ids=["twice", "escaped", "capital", "both"],
+)
+def test_what_two_readers_read_in_two_ways_is_told(card: Pen, now: datetime, more: str) -> None:
+    signed = card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, JwsOptions(JSON)))
+    with pytest.raises(DocumentAmbiguous):
+        _read(b"{" + more.encode() + b"," + signed[1:])
+
+
+def test_a_header_that_two_readers_read_in_two_ways_is_told(card: Pen) -> None:
+    header = json.dumps({"alg": "RS256", "x5c": _x5c(card)})
+    signed = b".".join(encoded(part) for part in (f'{{"alg": "PS256",{header[1:]}'.encode(), PAYLOAD, b"value"))
+    with pytest.raises(DocumentAmbiguous):
+        _read(signed)
 
 
 def test_base64_is_read_strictly(card: Pen, now: datetime) -> None:
