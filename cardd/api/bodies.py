@@ -108,6 +108,8 @@ async def next_piece(http: web.BaseRequest, patience: float | None) -> bytes:
     """
     if http.content.at_eof():
         return b""
+    if http.transport is None and not http.content.is_eof():
+        raise RequestTimeout
     try:
         async with asyncio.timeout(patience):
             return await http.content.readany()

@@ -38,7 +38,7 @@ def seal(token: str) -> bytes:
 
 def fingerprint(token: str) -> str:
     """What is kept of a token (SHA-256, hex). Tokens are random, so no salt or stretching is needed."""
-    raw = token.encode()
+    raw = token.encode(errors="surrogateescape")  # a header may have any bytes: they are nobody's token
     try:
         return hashlib.sha256(raw).hexdigest()
     finally:

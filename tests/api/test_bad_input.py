@@ -188,6 +188,17 @@ async def test_what_is_not_http_or_too_long_is_hung_up_on(api: Workbench, raw: b
     assert (await api.call("GET", "/v1/status")).status == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/readers", "/v1/sessions/4f2c9a"])
+async def test_a_credential_of_any_bytes_is_nobodys(
+    api: Workbench, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = request(path, f"Host: localhost:{api.port}", "Authorization: Bearer TOKEN").replace(
+        b"TOKEN", b"\xff\xed\xa0\x80"
+    )
+    assert status_of(await api.raw(head)) == 401
+    assert not caplog.records
+
+
 async def test_one_caller_has_only_so_many_requests_under_way(small: Workbench) -> None:
     secret = await small.pair()
     small.person.attentive.clear()

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -43,6 +44,23 @@ async def test_an_unknown_caller_sends_small_bodies_only(api: Workbench) -> None
     assert status_of(answer) == 413
     got = await api.call("POST", "/v1/clients", {**SOFTWARE, "vendor": "x" * 70_000})
     assert (got.status, got.code) == (413, "request.too_large")
+
+
+async def test_a_request_whose_connection_made_room_before_it_was_looked_at_is_no_fault_of_ours(
+    started: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = await started(Workbench(tmp_path, limits=ApiLimits(connections=1)))
+    head = posting(api, "/v1/verifications", 100).replace(f"localhost:{api.port}".encode(), b"localhost")
+    for turns in range(12):  # of the loop: in one of these moments the request has come and was not begun
+        with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+            first.connect(str(api.path))
+            first.sendall(head + b"{")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            second.connect(str(api.path))
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_the_bodies_of_one_user_take_a_bounded_memory_and_leave_others_theirs(
