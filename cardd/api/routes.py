@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from cardd.api import (
     assertions,
     cards,
@@ -55,9 +57,15 @@ from cardd.identity.methods import Use
 
 async def _describe(call: Call) -> Reply:
     """Return this very table, as OpenAPI 3.1."""
+    return Reply(body=_description(call.parts.version))
+
+
+@cache
+def _description(version: str) -> bytes:
+    """Return the description, which takes a while to make: once only, whoever asks how often."""
     from cardd.api.openapi import document  # noqa: PLC0415 - seldom asked for
 
-    return Reply(body=document(call.parts.version, ROUTES))
+    return document(version, ROUTES)
 
 
 # fmt: off

@@ -2,7 +2,8 @@
 
 A connection's other end is looked up once, when the connection is made. Each OS user may hold so many, TCP and Unix
 each. When they are all taken, the oldest one over which nothing is asked makes room for a new one: first those that
-never asked anything, as a page opens by the hundred, then others, and a client's last.
+never asked anything, as a page opens by the hundred, then others, and a client's last. One whose other end takes
+nothing of an answer for a while counts as the first, and so does one of nobody's that asks on before the answer.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Connection(web.RequestHandler):
         self.info: ConnectionInfo | None = None
         self.descriptor = -1
         self._uses = 0
+        self._stuck_since: float | None = None  # the other end does not take what was written
         self._has_asked = False
         self._server = server
         self._limits = limits
@@ -150,14 +152,38 @@ class Connection(web.RequestHandler):
     @property
     def worth(self) -> int | None:
         """How late this connection makes room for another one; None while it is used."""
+        asked = len(self._messages) + bool(self._uses)
+        if self._takes_nothing or (asked > 1 and not self._is_clients):  # who asks without end is never idle
+            return 0
         if self._uses:
             return None
-        if self.info is not None and self.info.has_client:
+        if self._is_clients:
             return 2
         return 1 if self._has_asked else 0
 
+    def pause_writing(self) -> None:
+        """Note since when the other end takes nothing."""
+        self._stuck_since = asyncio.get_running_loop().time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Go on: it has taken what there was."""
+        self._stuck_since = None
+        super().resume_writing()
+
+    @property
+    def _is_clients(self) -> bool:
+        return self.info is not None and self.info.has_client
+
+    @property
+    def _takes_nothing(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return self._stuck_since is not None and now - self._stuck_since > self._limits.write_timeout
+
     def make_room(self) -> None:
         """Hang up for another connection of the same user."""
+        if isinstance(self.transport, asyncio.WriteTransport) and self._uses:
+            self.transport.abort()  # closing would wait until all is taken
         self._give_up()
 
     def _expect_head(self) -> None:

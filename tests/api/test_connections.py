@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -119,3 +120,60 @@ async def test_connections_of_one_way_take_no_room_of_the_other(small: Workbench
                 assert (await streams.enter_async_context(opened)).status == 200
         assert status_of(await small.raw(request("/v1/status", f"Host: localhost:{small.port}"))) == 0
         assert (await small.call("GET", "/v1/status", via="unix")).status == 200
+
+
+async def test_answers_that_nobody_takes_keep_nobody_out(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+) -> None:
+    api = await started(Workbench(tmp_path, limits=ApiLimits(connections=4, write_timeout=0.2)))
+    secret = await api.pair()
+    description = request("/openapi.json", f"Host: localhost:{api.port}", "Connection: keep-alive")
+    with ExitStack() as held:
+        for _ in range(8):
+            mute = held.enter_context(socket.socket())
+            mute.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            mute.connect(("127.0.0.1", api.port))
+            mute.sendall(description * 400)  # more than the system's buffers take
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
+        api.forget_connections()
+        assert (await api.call("GET", "/v1/readers", bearer=secret)).status == 200
+
+
+async def test_a_program_without_pairing_that_asks_in_one_breath_leaves_room_for_a_paired_one(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+) -> None:
+    api = await started(Workbench(tmp_path, limits=ApiLimits(connections=64)))
+    secret = await api.pair()
+    status = request("/v1/status", f"Host: localhost:{api.port}", "Connection: keep-alive")
+
+    async def ask_for_ever() -> None:
+        while True:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+                with closing(writer):
+                    while True:
+                        writer.write(status * 100)
+                        await reader.readexactly(10_000)
+
+    programs = [asyncio.ensure_future(ask_for_ever()) for _ in range(66)]
+    try:
+        for _ in range(5):
+            await asyncio.sleep(0.2)
+            api.forget_connections()
+            assert (await api.call("GET", "/v1/readers", bearer=secret)).status == 200
+    finally:
+        for each in programs:
+            each.cancel()
+        await asyncio.gather(*programs, return_exceptions=True)
+
+
+async def test_the_description_is_made_once_however_often_it_is_asked_for(api: Workbench) -> None:
+    async def cost(times: int) -> float:
+        began = process_time()
+        for _ in range(times):
+            assert (await api.call("GET", "/openapi.json")).status == 200
+        return process_time() - began
+
+    await cost(1)
+    assert await cost(50) < 0.5  # of 9 ms each, or far more, before
