@@ -23,6 +23,9 @@ KEY_SIZE = 32
 LENGTH = 16  # hexadecimal digits of a pseudonym
 MINUTE = 60.0
 COUNTED = frozenset(("holder.read", "session.lock", "agent.register", "agent.leave"))
+STRANGERS = 128  # callers of no pairing with refusals of their own to count at one time
+STRANGER = "local:"  # how the identifier of a caller begins whom nobody has paired
+EVERY_OTHER = "local:*"
 DIGEST = "name:"  # before the digest of a document's name
 PATIENCE = 5.0  # seconds
 
@@ -92,6 +95,8 @@ class CountedRefusals(Part):
 
     What came to nothing and is about no document is one row for each caller, act and reason; what follows within a
     minute is counted, and the count is a row at the minute's end. So are the acts of ``COUNTED``, which ask nobody.
+    One person may have thousands of OS users (subuid(5)): what unpaired programs of more than ``STRANGERS`` are refused
+    in a minute is counted together, as those of ``local:*``; the user of that row is the first of them.
     """
 
     def __init__(self, audit: AuditLog, *, minute: float = MINUTE) -> None:
@@ -104,7 +109,10 @@ class CountedRefusals(Part):
         """Append the row, or count it and return the one that stands for it. Raises AuditUnavailable."""
         if (entry.outcome is Outcome.DONE and entry.action not in COUNTED) or entry.digest or entry.document:
             return await self._audit.append(entry)
-        key = (entry.uid, entry.caller, entry.action, entry.code, entry.certificate)
+        key = self._key(entry)
+        if key not in self._repeated and entry.caller.startswith(STRANGER) and self._are_many():
+            entry = replace(entry, caller=EVERY_OTHER, caller_name=EVERY_OTHER, certificate=None)
+            key = self._key(entry)
         if repeated := self._repeated.get(key):
             repeated.count += 1
         else:
@@ -131,6 +139,14 @@ class CountedRefusals(Part):
         """Write the counts that are due later."""
         for key, repeated in list(self._repeated.items()):
             await self._end(key, repeated, goes_on=False)
+
+    @staticmethod
+    def _key(entry: AuditEntry) -> tuple[object, ...]:
+        uid = None if entry.caller == EVERY_OTHER else entry.uid
+        return (entry.caller, uid, entry.action, entry.code, entry.certificate)
+
+    def _are_many(self) -> bool:
+        return sum(str(caller).startswith(STRANGER) for caller, *_ in self._repeated) >= STRANGERS
 
     def _begin(self, key: tuple[object, ...], entry: AuditEntry) -> _Repeated:
         repeated = self._repeated[key] = _Repeated(asyncio.ensure_future(self._audit.append(entry)))

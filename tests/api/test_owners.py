@@ -161,6 +161,16 @@ async def test_where_nobody_tells_who_sits_there_the_only_person_has_them(
     assert statuses == told
 
 
+async def test_who_comes_as_thousands_of_users_gets_no_row_for_each(api: Workbench) -> None:
+    api.seat(DOCTOR)
+    before = len(api.audit.entries)
+    for uid in range(100_000, 100_200):
+        api.turn_to(uid)
+        assert (await api.call("GET", "/v1/readers", via="unix")).code == "reader.not_yours"
+    rows = [(entry.uid, entry.caller) for entry in api.audit.entries[before:]]
+    assert rows == [*((uid, f"local:{uid}") for uid in range(100_000, 100_128)), (100_128, "local:*")]
+
+
 async def test_a_request_waits_until_it_is_known_who_sits_there(started: Started, tmp_path: Path) -> None:
     people = MemoryPeople(alone=OTHER)  # who is not asked about where somebody will tell
     api = await started(Workbench(tmp_path, people=people, tells_who_sits_here=True))
