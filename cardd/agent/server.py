@@ -20,8 +20,8 @@ import select
 import socket
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -39,6 +39,7 @@ TAKEN, NOT_INSTALLED = b"ERR 1", b"ERR 2"
 SO_PEERPIDFD = 77  # asm-generic/socket.h; Python has no name for it
 GREETING_TIMEOUT = 5.0
 AGENTS_MAX = 16  # of one user, those that have not yet greeted included
+SILENT_MAX = 256  # of all users, that have not yet greeted: with one more the oldest is sent away
 ACCEPT_PAUSE = 1.0
 CREDENTIALS = struct.Struct("3i")
 REPORT_PAUSE = 60.0  # seconds between two reports of refused agents of one user: who tries all the time fills no log
@@ -128,7 +129,9 @@ class _Process:
     @property
     def has_ended(self) -> bool:
         """Return whether it runs no more."""
-        return bool(select.select([self.handle], (), (), 0)[0])
+        state = select.poll()  # select() knows no descriptor from 1024 on
+        state.register(self.handle, select.POLLIN)
+        return bool(state.poll(0))
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -163,6 +166,7 @@ class AgentServer:
         self._agents: dict[int, list[_Waiting]] = {}
         self._witnesses: dict[tuple[int, str], Witness] = {}
         self._greeting: Counter[int] = Counter()
+        self._silent: dict[asyncio.Task[None], None] = {}  # in the order in which they came
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
 
@@ -346,14 +350,28 @@ class AgentServer:
             return "", ""
         self._greeting[uid] += 1
         try:
-            async with asyncio.timeout(self._greeting_timeout):
-                name, _, language = (await talk.greeting()).partition(" ")
+            with self._among_the_silent():
+                async with asyncio.timeout(self._greeting_timeout):
+                    name, _, language = (await talk.greeting()).partition(" ")
             await self._desktops.settle()
         except (PromptUnavailable, TimeoutError):
             return "", ""
         finally:
             self._greeting[uid] -= 1
         return name, language
+
+    @contextmanager
+    def _among_the_silent(self) -> Iterator[None]:
+        """Count who says nothing yet: one person may come as thousands of OS users, with two descriptors for each."""
+        if len(self._silent) >= SILENT_MAX:
+            next(iter(self._silent)).cancel()
+        task = asyncio.current_task()
+        assert task is not None
+        self._silent[task] = None
+        try:
+            yield
+        finally:
+            del self._silent[task]
 
     def _left(self, uid: int, agent: _Waiting) -> None:
         self._forget(uid, agent)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cardd.agent import server
 from cardd.agent.server import AGENTS_MAX
 from cardd.errors import PinCancelled, PromptUnavailable
 from tests.agent.desk import US, Desk
@@ -219,6 +220,40 @@ async def test_strangers_who_say_nothing_hold_their_places_for_a_moment_only(
             await stranger.leave()
         await desk.has(1)
         assert await desk.ask() == b"7319"
+
+
+async def test_of_too_many_who_say_nothing_the_oldest_is_sent_away(
+    tmp_path: Path, pinentry: ScriptedPinentry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "SILENT_MAX", 4)
+    monkeypatch.setattr("tests.agent.desk.GREETING_TIMEOUT", 60)
+    desk = Desk(tmp_path)
+    desk.start()
+    crowd = [Visitor(desk.path) for _ in range(6)]
+    for stranger in crowd:
+        await stranger.come()
+    for stranger in crowd[:2]:
+        await stranger.is_sent_away()
+    with agent_process(desk.path, pinentry.path):
+        await desk.has(1)
+        assert await desk.ask() == b"7319"
+    for stranger in crowd:
+        await stranger.leave()
+    await desk.stop()
+
+
+async def test_an_agent_comes_to_a_daemon_with_more_than_a_thousand_open_files(
+    desk: Desk, pinentry: ScriptedPinentry
+) -> None:
+    with ExitStack() as many:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        many.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+        while many.enter_context(Path("/dev/null").open("rb")).fileno() < 1100:
+            pass
+        with agent_process(desk.path, pinentry.path):
+            await desk.has(1)
+            assert await desk.ask() == b"7319"
 
 
 async def test_agents_are_accepted_again_after_file_descriptors_ran_out(
