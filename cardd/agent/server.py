@@ -166,7 +166,7 @@ class AgentServer:
         self._agents: dict[int, list[_Waiting]] = {}
         self._witnesses: dict[tuple[int, str], Witness] = {}
         self._greeting: Counter[int] = Counter()
-        self._silent: dict[asyncio.Task[None], None] = {}  # in the order in which they came
+        self._silent: dict[Assuan, asyncio.Task[None]] = {}  # in the order in which they came
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
 
@@ -350,7 +350,7 @@ class AgentServer:
             return "", ""
         self._greeting[uid] += 1
         try:
-            with self._among_the_silent():
+            with self._among_the_silent(talk):
                 async with asyncio.timeout(self._greeting_timeout):
                     name, _, language = (await talk.greeting()).partition(" ")
             await self._desktops.settle()
@@ -361,17 +361,17 @@ class AgentServer:
         return name, language
 
     @contextmanager
-    def _among_the_silent(self) -> Iterator[None]:
+    def _among_the_silent(self, talk: Assuan) -> Iterator[None]:
         """Count who says nothing yet: one person may come as thousands of OS users, with two descriptors for each."""
         if len(self._silent) >= SILENT_MAX:
-            next(iter(self._silent)).cancel()
-        task = asyncio.current_task()
-        assert task is not None
-        self._silent[task] = None
+            oldest = next(iter(self._silent))
+            self._silent.pop(oldest).cancel()
+        if task := asyncio.current_task():
+            self._silent[talk] = task
         try:
             yield
         finally:
-            del self._silent[task]
+            self._silent.pop(talk, None)
 
     def _left(self, uid: int, agent: _Waiting) -> None:
         self._forget(uid, agent)
