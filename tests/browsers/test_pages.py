@@ -7,7 +7,7 @@ import socketserver
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -140,6 +140,15 @@ def serving(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
         thread.join(10)
 
 
+def is_running(program: Path) -> bool:
+    """Whether a process runs this script."""
+    lines = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has just ended
+            lines.append(process.read_bytes())
+    return any(bytes(program) in line.split(b"\0") for line in lines)
+
+
 def rows(workstation: Workstation) -> list[str]:
     return [
         f"{row.entry.action} {row.entry.code or row.entry.outcome}"
@@ -248,6 +257,34 @@ def test_two_hundred_preconnects_of_a_page_keep_no_program_out(
             expect(200, lps.call("GET", "/v1/cards"))
             expect(200, workstation.lps().call("GET", "/v1/status"))  # a new connection
         assert monotonic() - began < 10  # 31 s were measured once
+
+
+def test_a_dialog_closes_with_its_tab_and_with_its_page(
+    browser: Browser, portal: Portal, workstation: Workstation, tmp_path: Path
+) -> None:
+    ask = """
+    const options = {method: "POST", headers: {"Content-Type": "application/json"}, body: '{"method":"cpx"}'};
+    const leaving = new AbortController();
+    addEventListener("pagehide", () => leaving.abort());  // as docs/integrators.md has it, for pages kept for "Back"
+    fetch(arguments[0] + "/v1/sessions", {...options, signal: leaving.signal}).catch(() => 0);
+    """
+    extra = f'\n[web]\nallowed_origins = ["{portal.origin()}"]\n'
+    pinentry, around = workstation.pinentry, workstation.pcscd.environment
+    daemon = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=around, extra=extra).start()
+    pinentry.answer("hang", "hang")
+    try:
+        with page(browser, portal, "portal.test") as tab:
+            tab.run(ask, daemon.url)
+            eventually_here(lambda: is_running(pinentry.path))
+            tab.open(portal.origin("evil.test"))
+            eventually_here(lambda: not is_running(pinentry.path))
+        with page(browser, portal, "portal.test") as tab:
+            tab.run(ask, daemon.url)
+            eventually_here(lambda: is_running(pinentry.path))
+        eventually_here(lambda: not is_running(pinentry.path))  # the tab is closed
+    finally:
+        pinentry.answer()
+        daemon.stop()
 
 
 def test_a_page_in_a_browser_that_is_not_known_is_told_so(
