@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import replace
 
 from cardd.api.call import Call, Reply, Shape
@@ -20,8 +19,8 @@ from cardd.api.schemas.workstation import (
 )
 from cardd.api.sessions import identity_answer
 from cardd.core.readers import InsertedCard
-from cardd.core.recording import entry_of, recorded
-from cardd.errors import AuditUnavailable, CarddError, CardIncomplete, CardTimeout, HolderUnknown, StateUnavailable
+from cardd.core.recording import append_if_possible, entry_of, recorded
+from cardd.errors import CarddError, CardIncomplete, CardTimeout, HolderUnknown
 from cardd.formats.certificate import facts_of
 from cardd.identity.holders import identity_of
 from cardd.model import CardCertificate, CardInfo, KeyPurpose
@@ -70,8 +69,8 @@ async def certificates(call: Call) -> Reply:
         raise CardIncomplete(what="certificate")
     known.sort(key=lambda entry: purposes[entry.key_id])
     answers = [_certificate(entry, purposes[entry.key_id]) for entry in known]
-    with contextlib.suppress(AuditUnavailable, StateUnavailable):  # nothing is signed by it: a full disk stops no list
-        await call.parts.audit.append(replace(entry, certificate=answers[0].serial))
+    # nothing is signed by it: a full disk stops no list
+    await append_if_possible(call.parts.audit, replace(entry, certificate=answers[0].serial))
     return Reply(body=CertificatesAnswer(_holder(known, purposes), answers))
 
 

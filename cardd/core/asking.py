@@ -19,7 +19,7 @@ from cardd.config import Prompt as PromptRules
 from cardd.core.events import EventBus
 from cardd.core.presence import is_nobody_waiting, while_waited_for
 from cardd.errors import ConsentTimeout, PinCancelled, PinTimeout, PromptBusy, RefusedTooOften
-from cardd.model import CallerKey, Choice, Event, PinQuestion, Question
+from cardd.model import Caller, CallerKey, Choice, Event, PinQuestion, Question
 from cardd.ports import Clock, Prompter
 from cardd.secret import Secret
 
@@ -208,6 +208,11 @@ class Asking:
     def _publish(self, kind: str, question: Question, **more: int) -> None:
         if question.caller is not None:
             self._events.publish(Event(kind, {"topic": question.topic, **more}, to=question.caller))
+
+
+def question_of(caller: Caller, topic: str) -> Question:
+    """Return a question on behalf of this caller that tells the person no more than the caller's name."""
+    return Question(topic, caller.peer.uid, {"client": caller.name}, caller=caller.key)
 
 
 def caller_of(question: Question) -> CallerKey:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from cardd.config import Consent as ConsentRules
-from cardd.core.asking import Asking
+from cardd.core.asking import Asking, question_of
 from cardd.core.lifecycle import Part
 from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Session
@@ -194,7 +194,7 @@ class Consents(Part):
         """
         if (caller.key, card) in self._readable:
             return
-        question = Question("certificates", caller.peer.uid, {"client": caller.name}, caller=caller.key)
+        question = question_of(caller, "certificates")
         if await self._asking.confirm(question) is Choice.NO:
             raise ConsentRefused
         self.allow_reading(caller, card)

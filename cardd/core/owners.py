@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cardd.config import Access
 from cardd.core.events import EventBus, Subscription
 from cardd.core.readers import InsertedCard, Readers, ReaderState
+from cardd.core.recording import append_if_possible, entry_of
 from cardd.core.sessions import Session, Sessions
 from cardd.core.support import is_administrator
-from cardd.errors import AuditUnavailable, PcscUnavailable, ReaderNotYours, StateUnavailable
-from cardd.model import AuditEntry, Caller, CallerKey, CardKind, Outcome
+from cardd.errors import PcscUnavailable, ReaderNotYours
+from cardd.model import Caller, CallerKey, CardKind, Outcome
 from cardd.ports import AuditLog, People
 
 ANYBODY = "*"  # in the configuration: whoever can connect
@@ -100,10 +101,8 @@ class Owners:
 
     async def record_refusal(self, caller: Caller) -> None:
         """Note that this caller was refused."""
-        uid, code = caller.peer.uid, ReaderNotYours.code
-        row = AuditEntry("reader.use", Outcome.REFUSED, uid, caller.id, caller.name, code=code)
-        with contextlib.suppress(AuditUnavailable, StateUnavailable):
-            await self._audit.append(row)
+        row = replace(entry_of(caller, "reader.use"), outcome=Outcome.REFUSED, code=ReaderNotYours.code)
+        await append_if_possible(self._audit, row)
 
     def _present(self) -> frozenset[int]:
         if self._seated is not None:

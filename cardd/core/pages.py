@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-
-from cardd.errors import AuditUnavailable, NotABrowser, StateUnavailable
+from cardd.core.recording import append_if_possible
+from cardd.errors import NotABrowser
 from cardd.model import AuditEntry, Caller, Outcome, Peer, shown
 from cardd.ports import AuditLog, Browsers
 
@@ -24,6 +23,5 @@ class Pages:
         # origins that nobody allowed are as many as a program likes, and refusals are counted by caller
         claimed = caller.id if caller else f"local:{peer.uid}"
         row = AuditEntry("page.call", Outcome.REFUSED, peer.uid, claimed, shown(program), code=NotABrowser.code)
-        with contextlib.suppress(AuditUnavailable, StateUnavailable):
-            await self._audit.append(row)
+        await append_if_possible(self._audit, row)
         raise NotABrowser

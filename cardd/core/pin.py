@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
-from cardd.core.asking import Asking
+from cardd.core.asking import Asking, question_of
 from cardd.core.card_work import HolderVerification, PinForEach, Work
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.readers import InsertedCard
@@ -211,7 +211,7 @@ class PinLife:
 
         Raises what ``PinEntry.login`` raises, PinUnchangeable, AuditUnavailable.
         """
-        question = _question("pin_change", caller)
+        question = question_of(caller, "pin_change")
         session = new_id()
         async with self._recorded("pin.change", caller):
             _, old = await self._pins.login(card, session, caller.key, question, lambda _: None)
@@ -233,7 +233,7 @@ class PinLife:
 
         Raises PinUnchangeable, PukWrong, PukBlocked, LastTryRefused, PinBackOff, the prompt's errors, AuditUnavailable.
         """
-        question = _question("pin_unblock", caller)
+        question = question_of(caller, "pin_unblock")
         async with self._recorded("pin.unblock", caller):
             with Secret() as puk, Secret() as new:
                 problem: str | None = None
@@ -292,7 +292,3 @@ class PinLife:
         async with recorded(self._audit, entry):
             yield
         await self._audit.append(entry)
-
-
-def _question(topic: str, caller: Caller) -> Question:
-    return Question(topic, caller.peer.uid, {"client": caller.name}, caller=caller.key)

@@ -70,12 +70,13 @@ async def recorded(audit: AuditLog, *entries: AuditEntry) -> AsyncIterator[None]
     except CarddError as error:
         outcome = Outcome.REFUSED if isinstance(error, ConsentError | PinError) else Outcome.FAILED
         rows = [replace(entry, outcome=outcome, code=error.code) for entry in entries]
-        writing = _late.start(_append(audit, rows))
+        writing = _late.start(append_if_possible(audit, *rows))
         await asyncio.wait([writing], timeout=PATIENCE)  # a disk that hangs keeps no answer
         raise
 
 
-async def _append(audit: AuditLog, rows: Sequence[AuditEntry]) -> None:
+async def append_if_possible(audit: AuditLog, *rows: AuditEntry) -> None:
+    """Append rows that nobody depends on: where the log cannot take them, what is told is told all the same."""
     with contextlib.suppress(AuditUnavailable, StateUnavailable):
         for row in rows:
             await audit.append(row)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from cardd.core.asking import question_of
 from cardd.core.attempts import KEYLESS, Attempt, SignedMeanwhile
 from cardd.core.card_work import HeldPinKept, HolderVerification, InPieces, Work
 from cardd.core.consents import Batch, Consents, SignatureRequest
@@ -32,7 +33,6 @@ from cardd.errors import (
 )
 from cardd.model import Algorithm, AuditEntry, KeyPurpose, Message, Question
 from cardd.ports import AuditLog
-from cardd.secret import Secret
 
 T = TypeVar("T")
 
@@ -115,9 +115,7 @@ class Signing:
 
     async def read(self, session: Session, work: Callable[[Card], T]) -> T:
         """What only the holder's PIN opens on the card. Raises SessionCannotSign, and the errors of PIN and card."""
-        caller = session.caller
-        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.key)
-        return await self._on_card(session, question, work)
+        return await self._on_card(session, question_of(session.caller, "unlock"), work)
 
     async def issue(
         self, session: Session, message: Message, act: str, document: str, consent: str, *, attempt: Attempt = KEYLESS
@@ -138,7 +136,6 @@ class Signing:
             certificate=credential.serial,
             consent=consent,
         )
-
         recorded_work: RecordedWork[bytes] = self.recordings.begin()
 
         def work(card: Card) -> bytes:
@@ -168,8 +165,7 @@ class Signing:
             consent="login",
         )
         algorithm = credential.key.algorithms[0]
-        question = Question("unlock", caller.peer.uid, {"client": caller.name}, caller=caller.key)
-        signature = await self._authenticated(session, question, entry, algorithm, digest)
+        signature = await self._authenticated(session, question_of(caller, "unlock"), entry, algorithm, digest)
         return Signed(algorithm, signature, credential.certificate, credential.chain)
 
     def authentication(self, session: Session) -> Credential:
@@ -228,7 +224,6 @@ class Signing:
     ) -> bytes:
         """The authentication key's signature of the daemon's own digest, recorded before it is known."""
         key = self.authentication(session).key
-
         recorded_work: RecordedWork[bytes] = self.recordings.begin()
 
         def work(card: Card) -> bytes:
@@ -299,14 +294,9 @@ class Signing:
         )
         if pin is not None and self._sessions.hold_pins and self._sessions.is_open(session):
             session.take_pin(pin)
-        else:
-            _wipe(pin)
+        elif pin is not None:
+            pin.wipe()
         return value
-
-
-def _wipe(pin: Secret | None) -> None:
-    if pin is not None:
-        pin.wipe()
 
 
 def _credential(session: Session, purpose: KeyPurpose) -> Credential:

@@ -13,15 +13,14 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Protocol
 
-from cardd.core.asking import Asking
+from cardd.core.asking import Asking, question_of
 from cardd.core.consents import Consents
 from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinEntry
 from cardd.core.readers import InsertedCard
-from cardd.core.recording import entry_of
+from cardd.core.recording import append_if_possible, entry_of
 from cardd.core.sessions import Credential, Session, Sessions, new_session_id
 from cardd.errors import (
-    AuditUnavailable,
     CardAmbiguous,
     CardContactless,
     CarddError,
@@ -33,7 +32,6 @@ from cardd.errors import (
     PromptUnavailable,
     ReaderNotYours,
     SessionError,
-    StateUnavailable,
     TooManyRequests,
 )
 from cardd.formats.certificate import require_validity, serial_of
@@ -162,8 +160,7 @@ class CardLogin:
         except ReaderNotYours:
             raise  # recorded for every request alike
         except CarddError as error:
-            with contextlib.suppress(AuditUnavailable, StateUnavailable):
-                await self._audit.append(replace(entry, outcome=Outcome.REFUSED, code=error.code))
+            await append_if_possible(self._audit, replace(entry, outcome=Outcome.REFUSED, code=error.code))
             raise
 
     async def _open(self, caller: Caller, method: Method, session_id: str, entry: AuditEntry) -> tuple[Session, str]:
@@ -200,7 +197,7 @@ class CardLogin:
         self, caller: Caller, method: Method, card: InsertedCard, session_id: str
     ) -> tuple[tuple[CardCertificate, ...], Secret | None, str]:
         """Return the certificates, the PIN that the card accepted, and whose consent that was."""
-        question = Question("login", caller.peer.uid, {"client": caller.name}, caller=caller.key)
+        question = question_of(caller, "login")
         stored = await method.stored.get() if method.stored else None
         accepted = False
         _require_keys(await card.access.info())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from cardd.core.asking import question_of
 from cardd.core.card_work import HolderVerification
 from cardd.core.lifecycle import Part
 from cardd.core.owners import OwnedReaders
@@ -34,7 +35,7 @@ from cardd.formats.certificate import facts_of, serial_of
 from cardd.identity.card_login import CardLogin, Method
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.holders import acting_identity
-from cardd.model import Algorithm, Caller, CardKind, Identity, KeyPurpose, Question
+from cardd.model import Algorithm, Caller, CardKind, Identity, KeyPurpose
 from cardd.ports import SecretStore
 from cardd.secret import Secret
 
@@ -147,7 +148,7 @@ class OrganisationKey(Part):
                 raise AssertionOrganisationMissing
             return work(opened, credential)
 
-        question = Question("organisation", caller.peer.uid, {"client": caller.name}, caller=caller.key)
+        question = question_of(caller, "organisation")
         async with self._turns.setdefault(session.id, asyncio.Lock()):  # so that two requests do not both ask
             stored = self._given.pop(session.id, None) or await self._csa.password.get()
             value, password = await self._pins.login(

@@ -19,9 +19,9 @@ from enum import StrEnum
 
 from cardd.backoff import BackOff
 from cardd.core.presence import waited_for_by
+from cardd.core.recording import append_if_possible
 from cardd.core.sessions import Pending, Session
 from cardd.errors import (
-    AuditUnavailable,
     CarddError,
     ConsentError,
     ConsentRefused,
@@ -174,8 +174,7 @@ class EcpsLogin:
             showing.cancel()
             await self._open(psc, asked.request)
         except CarddError as error:
-            with contextlib.suppress(AuditUnavailable, StateUnavailable):
-                await audit.append(replace(asked.entry, outcome=Outcome.REFUSED, code=error.code))
+            await append_if_possible(audit, replace(asked.entry, outcome=Outcome.REFUSED, code=error.code))
             raise
         finally:
             showing.cancel()
