@@ -216,17 +216,8 @@ REFUSED = (
     *("mount", "umount2", "mount_setattr", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick"),
     *("init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff"),
     *("acct", "quotactl", "syslog", "iopl", "ioperm", "vhangup", "lookup_dcookie", "nfsservctl", "clock_settime"),
-    *(
-        "settimeofday",
-        "adjtimex",
-        "clock_adjtime",
-        "sethostname",
-        "setdomainname",
-        "listen",
-        "accept",
-        "accept4",
-        "bind",
-    ),
+    *("settimeofday", "adjtimex", "clock_adjtime", "sethostname", "setdomainname"),
+    *("listen", "accept", "accept4", "bind"),
     # what Landlock leaves alone of files that may not be opened
     *("chmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchownat", "utime", "utimes", "utimensat", "futimesat"),
     *("setxattr", "lsetxattr", "setxattrat", "removexattr", "lremovexattr", "removexattrat", "truncate"),
@@ -238,8 +229,7 @@ REFUSED = (
 # what Python does that reads and computes, on one thread, with what it has open and what it may open
 OF_PYTHON = (
     *("read", "readv", "pread64", "preadv", "preadv2", "write", "writev", "pwrite64", "pwritev", "pwritev2", "lseek"),
-    *("close", "close_range", "dup", "dup2", "dup3", "pipe"),
-    *("pipe2", "ftruncate"),
+    *("close", "close_range", "dup", "dup2", "dup3", "pipe", "pipe2", "ftruncate"),
     *("stat", "lstat", "fstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2"),
     *("readlink", "readlinkat", "getcwd", "getdents", "getdents64", "fadvise64", "fallocate", "fsync", "fdatasync"),
     *("mmap", "munmap", "mremap", "mprotect", "madvise", "msync", "mlock", "munlock", "brk", "memfd_create"),

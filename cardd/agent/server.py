@@ -83,15 +83,15 @@ class AgentDesktops(Protocol):
         ...
 
     def desktop_of(self, uid: int, pid: int) -> str:
-        """The desktop that this process of the user's belongs to."""
+        """Return the desktop that this process of the user's belongs to."""
         ...
 
     def is_shown(self, desktop: str) -> bool:
-        """Whether this desktop is on a screen, and not locked."""
+        """Return whether this desktop is on a screen, and not locked."""
         ...
 
     def is_installed_agent(self, uid: int, pid: int) -> bool:
-        """Whether this process of the user's is the installed agent, as far as that can be told."""
+        """Return whether this process of the user's is the installed agent, as far as that can be told."""
         ...
 
 
@@ -99,18 +99,18 @@ class OneDesktop:
     """``AgentDesktops`` where nobody tells: each user has one, and any program may be its agent."""
 
     async def settle(self) -> None:
-        """All is known."""
+        """Return at once: there is nothing to wait for."""
 
     def desktop_of(self, _uid: int, _pid: int) -> str:
-        """The only one."""
+        """Return the same for every process."""
         return ""
 
     def is_shown(self, _desktop: str) -> bool:
-        """It may be."""
+        """Return that it may be."""
         return True
 
     def is_installed_agent(self, _uid: int, _pid: int) -> bool:
-        """Nothing tells that it is not."""
+        """Return that it is: nothing tells the contrary."""
         return True
 
 

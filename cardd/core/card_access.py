@@ -22,12 +22,7 @@ from cardd.core.card_work import HolderVerification, InPieces, Progress, Work
 from cardd.core.lifecycle import Background
 from cardd.core.pin_guard import PinGuard
 from cardd.driver import Card
-from cardd.errors import (
-    CarddError,
-    CardRemoved,
-    CardTimeout,
-    InternalError,
-)
+from cardd.errors import CarddError, CardRemoved, CardTimeout, InternalError
 from cardd.model import CallerKey, CardCertificate, CardInfo, PinState
 from cardd.ports import Connection, Reader
 from cardd.secret import Secret
@@ -299,7 +294,7 @@ class CardAccess:
         await asyncio.sleep(self._transaction.left + self.turns.free - time.monotonic())
 
     def _rest(self) -> None:
-        """Nothing is asked of the card: its login ends after the idle hold, a connection that nobody needs later."""
+        """Have the card's login end after the idle hold, and a connection that nobody needs after a while."""
         if self._gone:
             return
         self._cancel_rest()

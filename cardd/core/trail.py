@@ -10,20 +10,16 @@ import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from cardd.config import Config
 from cardd.config.settings import sections_of
 from cardd.core.lifecycle import Background, Part
-from cardd.core.recording import entry_of
+from cardd.core.recording import Pseudonyms, entry_of
+from cardd.core.sessions import Session
 from cardd.core.state_file import StateFile
 from cardd.errors import AuditUnavailable, CarddError, StateUnavailable
 from cardd.model import AuditEntry, Caller, CallerKey, Outcome
-
-if TYPE_CHECKING:
-    from cardd.config import Config
-    from cardd.core.recording import Pseudonyms
-    from cardd.core.sessions import Session
-    from cardd.ports import AuditLog, Store
+from cardd.ports import AuditLog, Store
 
 STORE = "settings"
 OWN = "cardd"  # the caller of what nobody asked for

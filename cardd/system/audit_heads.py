@@ -19,6 +19,7 @@ from pathlib import Path
 from cardd.core.audit import EMPTY, Head
 from cardd.errors import AuditHeadBroken, AuditUnavailable
 from cardd.secret import Secret
+from cardd.system.private import open_private
 
 BESIDE = "head"  # in the log's own directory
 SECOND = "audit-head"  # in the state directory
@@ -96,7 +97,7 @@ class HeadWriter:
         self._files: list[int] = []
         with contextlib.ExitStack() as undo:
             for path in heads.places:
-                self._files.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+                self._files.append(open_private(path))
                 undo.callback(os.close, self._files[-1])
             undo.pop_all()
 

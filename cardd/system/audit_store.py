@@ -41,7 +41,7 @@ from cardd.system.audit_file import (
 )
 from cardd.system.audit_heads import BESIDE, Heads, HeadWriter, Noted, furthest
 from cardd.system.host import SystemClock
-from cardd.system.private import refuse_exposed_directory
+from cardd.system.private import open_private, refuse_exposed_directory
 from cardd.system.receipts import Receipts
 
 log = logging.getLogger(__name__)
@@ -203,7 +203,7 @@ class _File:
             self._writer = HeadWriter(self._heads)
             undo.callback(self._writer.close)
             _lock(self._writer.lock)
-            os.close(_private(directory / FILE))
+            os.close(open_private(directory / FILE))
             self._connection = sqlite3.connect(directory / FILE, isolation_level=None, check_same_thread=False)
             undo.callback(self._connection.close)
             self._connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
@@ -305,7 +305,7 @@ def _bring_forward(connection: sqlite3.Connection, directory: Path, begin: Calla
     if number < len(FORMATS):
         copy.unlink(missing_ok=True)
         if number:
-            os.close(_private(copy))
+            os.close(open_private(copy))
             with contextlib.closing(sqlite3.connect(copy)) as beside:
                 connection.backup(beside)
         before = _verdict(connection) if number else EMPTY
@@ -324,10 +324,6 @@ def _verdict(connection: sqlite3.Connection) -> Head | str:
         return verified(connection)
     except AuditBroken as broken:
         return f"{broken.params['why']}, row {broken.params['row']}"
-
-
-def _private(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def _lock(file: int) -> None:

@@ -15,6 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cardd.backoff import BackOff
+
 if TYPE_CHECKING:
     from cardd.system.logind_bus import LogindBus
 
@@ -104,14 +106,15 @@ class Logind:
             return
         opened = await asyncio.to_thread(_load)
         found = False
-        delay = FIRST_DELAY
+        pauses = BackOff(FIRST_DELAY, LONGEST_DELAY)
         while True:
             try:
                 bus = opened(
                     self._notify, self._desktops_changed, self._owner_changed, self._address, pause=self._pause
                 )
                 async with bus:
-                    found, delay = True, FIRST_DELAY
+                    found = True
+                    pauses.reset()
                     await bus.wait_closed()
             except ConnectionError as error:
                 log.info("the system bus cannot be used: %s", error)
@@ -120,8 +123,7 @@ class Logind:
                     self._desktops_changed(None)
                     return
             self.state = WatchState.RECONNECTING
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, LONGEST_DELAY)
+            await asyncio.sleep(pauses.pause())
 
     def _owner_changed(self, there: bool) -> None:
         self._was_there |= there

@@ -39,6 +39,11 @@ def refuse_exposed_directory(directory: Path) -> None:
         refuse_exposed(path)
 
 
+def open_private(path: Path) -> int:
+    """Open a file to read and write, or make it for this user alone; return its descriptor. Raises OSError."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
 def refuse(path: Path, found: os.stat_result) -> None:
     """Refuse what was found at this path when it is not this user's alone, or root's. Raises StateExposed."""
     mode = stat.S_IMODE(found.st_mode)

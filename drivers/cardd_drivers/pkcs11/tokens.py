@@ -105,11 +105,8 @@ class Tokens:
         for slot in slots:
             try:
                 found.append(self._state(slot))
-            except (
-                exceptions.PKCS11Error,
-                Refused,
-            ):  # just put in or taken out, or not recognised: the others are still there
-                mute += 1
+            except (exceptions.PKCS11Error, Refused):
+                mute += 1  # just put in or taken out, or not recognised: the others are still there
         return tuple(token for token in found if token.flags & INITIALIZED), mute
 
     def describe(self, slot: int) -> Description:
