@@ -24,7 +24,7 @@ from cardd.core.owners import OwnedReaders, Owners
 from cardd.core.pages import Pages
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
-from cardd.core.readers import DriverRegistry, Readers
+from cardd.core.readers import Admit, DriverRegistry, Readers
 from cardd.core.recording import CountedRefusals, DocumentNames, Pseudonyms
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
@@ -58,13 +58,11 @@ class Outside:
 
     ``listen`` opens the sockets of the API when the parts start; ``peer_of`` returns who is at the other end of a
     connection, to the API or to where the browser comes back from Pro Santé Connect, ``has_left`` whether nobody is
-    there any more. ``browsers`` tells a page's
-    connection from a program's.
-    ``drivers`` None stands for those that are installed, ``timestamps`` None for no timestamp authority.
-    ``descriptors`` is from which file descriptor on no caller gets one.
-    ``authorities`` (DER) are a simulator's, trusted beside the configured ones. ``parts`` are what of all this starts
-    and stops, in this order; they start before all others and stop after them. ``tells_who_sits_here`` says that
-    ``Owners.seated`` will be called.
+    there any more. ``browsers`` tells a page's connection from a program's. ``drivers`` None stands for those that are
+    installed, ``timestamps`` None for no timestamp authority. ``descriptors`` is from which file descriptor on no
+    caller gets one. ``authorities`` (DER) are a simulator's, trusted beside the configured ones. ``parts`` are what of
+    all this starts and stops, in this order; they start before all others and stop after them.
+    ``tells_who_sits_here`` says that ``Owners.seated`` will be called.
     """
 
     clock: Clock
@@ -100,21 +98,9 @@ def assemble(config: Config, outside: Outside) -> Parts:
     trace, pdf = Trace(clock), PdfProcess(confinement=config.sandbox.confinement)
     asking = Asking(outside.prompter, events, clock, config.prompt)
     sessions = Sessions(clock, events, config.session, lifecycle)
-    owners = Owners(
-        sessions, audit, outside.people, config.access, (events, *trace.buses), is_told=outside.tells_who_sits_here
-    )
-    every_reader = Readers(
-        DriverRegistry(outside.drivers),
-        events,
-        trace,
-        lifecycle,
-        config.card,
-        guard=PinGuard(clock),
-        admit=owners.admit,
-        sources=outside.sources,
-        tokens=_tokens(config),
-    )
-    readers = OwnedReaders(every_reader, owners)
+    buses = (events, *trace.buses)
+    owners = Owners(sessions, audit, outside.people, config.access, buses, is_told=outside.tells_who_sits_here)
+    readers = OwnedReaders(_every_reader(config, outside, events, trace, lifecycle, admit=owners.admit), owners)
     clients = Clients(outside.store, asking, clock, lifecycle, allowed_origins=frozenset(config.web.allowed_origins))
     consents = Consents(asking, clock, config.consent)
     pins = PinEntry(asking)
@@ -159,16 +145,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         held=HeldDocuments(clock),
         attempts=Attempts(audit, clock, config.card.timeout),
         assertions=Assertions(
-            sessions,
-            signing,
-            consents,
-            situations,
-            organisation,
-            ecps,
-            pseudonyms,
-            audit,
-            clock,
-            config.dmp,
+            sessions, signing, consents, situations, organisation, ecps, pseudonyms, audit, clock, config.dmp
         ),
         audit=audit,
         trail=AuditTrail(audit),
@@ -181,7 +158,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         *outside.parts,
         audit,
         parts.trail,
-        Outer("readers", watching=every_reader.watch, stopping=every_reader.stop),
+        Outer("readers", watching=readers.every.watch, stopping=readers.every.stop),
         Outer("pdf", stopping=partial(asyncio.to_thread, pdf.close)),
         consents,
         organisation,
@@ -195,6 +172,22 @@ def assemble(config: Config, outside: Outside) -> Parts:
         sessions,  # the last to start and so the first to stop: every PIN is wiped, every card de-authenticated
     )
     return parts
+
+
+def _every_reader(
+    config: Config, outside: Outside, events: EventBus, trace: Trace, lifecycle: Lifecycle, *, admit: Admit
+) -> Readers:
+    return Readers(
+        DriverRegistry(outside.drivers),
+        events,
+        trace,
+        lifecycle,
+        config.card,
+        guard=PinGuard(outside.clock),
+        admit=admit,
+        sources=outside.sources,
+        tokens=_tokens(config),
+    )
 
 
 def _tokens(config: Config) -> SourceSettings:

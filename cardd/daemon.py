@@ -8,19 +8,20 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cardd.agent.dialogs import Dialogs
 from cardd.agent.server import AgentChange, AgentServer, RefusedAgent
 from cardd.assembly import Outside, assemble
 from cardd.config import Config
-from cardd.core.lifecycle import Background, Outer
+from cardd.core.audit import Head
+from cardd.core.lifecycle import Background, Outer, Part
 from cardd.core.recording import Pseudonyms
-from cardd.core.trail import ChangedSettings
+from cardd.core.trail import AuditTrail, ChangedSettings
 from cardd.errors import AuditKeyMissing, AuditUnavailable, PromptError, SecretStoreUnavailable, StateUnavailable
 from cardd.model import Question
 from cardd.pcsc.readers import PcscReaders
-from cardd.ports import ReaderSource
+from cardd.ports import Clock, ReaderSource, SecretStore
 from cardd.system import host, pcsc_clients, systemd
 from cardd.system.audit_heads import KEY, SECOND
 from cardd.system.audit_sinks import AuditSinks
@@ -44,6 +45,98 @@ STOP_MAX = 9.0  # seconds, below the TimeoutStopSec of cardd.service
 log = logging.getLogger(__name__)
 
 
+class KeptAudit(Part):
+    """The audit log of this machine, sealed where that is configured; ``told`` hears of each head."""
+
+    def __init__(self, config: Config, clock: Clock, secrets: SecretStore, told: Callable[[Head], None]) -> None:
+        self._config = config
+        self._secrets = secrets
+        self._background = Background()
+        second = config.state.directory / SECOND
+        custody = Custody(second, goes_on=config.audit.broken == "record", told=told)
+        self.log = SqliteAuditLog(config.audit.directory, clock, custody)
+
+    async def start(self) -> None:
+        """Have the log's head sealed. Raises AuditKeyMissing."""
+        if not self._config.audit.sealed:
+            return
+        try:
+            key = await self._secrets.get(KEY)
+        except SecretStoreUnavailable as error:
+            raise AuditKeyMissing(why=error.why) from error
+        if key is None:
+            raise AuditKeyMissing(why=KEY)
+        self.log.seal_with(key)
+
+    async def watch(self) -> None:
+        """Open the log, in the background."""
+        self._background.start(self._open())
+
+    async def stop(self) -> None:
+        """Close the log."""
+        await self._background.settle()  # a daemon that is stopped as soon as it has started
+        await self.log.close()
+
+    async def _open(self) -> None:
+        """Tell at once, and not with the first signature, that the log is not as it was left."""
+        found: AuditUnavailable | StateUnavailable | None = None
+        try:
+            await self.log.open()
+        except (AuditUnavailable, StateUnavailable) as broken:
+            found = broken
+        if found is not None:
+            told = found.told("en")
+            log.error("%s: %s %s", found.code, told.detail, told.remedy)
+            return
+        store = FileStore(self._config.state.directory)
+        await ChangedSettings(self._config, store, Pseudonyms(store)).record(self.log)
+
+
+class Agents(Part):
+    """The desktops' agents, and the dialogs that they show; ``trail`` returns where they are recorded."""
+
+    def __init__(self, config: Config, trail: Callable[[], AuditTrail]) -> None:
+        self._timeout = config.prompt.timeout
+        self._trail = trail
+        self._programs: dict[int, str] = {}
+        self._reports = Background()
+        self.desktops = KnownDesktops(is_any_agent=config.prompt.agents == "any")
+        self.server = AgentServer(
+            desktops=self.desktops, on_refused=self._refused, on_change=self._changed, is_our_child=is_our_child
+        )
+        pinentry = config.prompt.pinentry
+        self.dialogs = Dialogs(
+            program=str(pinentry) if pinentry else None, timeout=config.prompt.timeout, agents=self.server
+        )
+
+    async def stop(self) -> None:
+        """Let the agents go."""
+        await self._reports.cancel()
+        await self.dialogs.stop()
+
+    def _refused(self, refused: RefusedAgent) -> None:
+        self._reports.start(self._report(refused))
+
+    async def _report(self, refused: RefusedAgent) -> None:
+        """Record that a program came as an agent that is none, and tell its user, once there is an agent to tell it."""
+        uid, program = refused.uid, program_of(refused.pid) or ""
+        code = "agent.not_installed" if refused.is_stranger else "agent.refused"
+        self._trail().agent("agent.register", uid, program, code=code)
+        question = Question("agent", uid, {"program": program, "pid": refused.pid})
+        with contextlib.suppress(PromptError, TimeoutError):
+            async with asyncio.timeout(AGENT_COMES_WITHIN):
+                await self.server.has_come(uid)
+            async with asyncio.timeout(self._timeout):
+                await self.dialogs.notify(question)
+
+    def _changed(self, change: AgentChange) -> None:
+        if change.has_come:
+            self._programs[change.pid] = program_of(change.pid) or ""
+            self._trail().agent("agent.register", change.uid, self._programs[change.pid])
+        else:
+            self._trail().agent("agent.leave", change.uid, self._programs.pop(change.pid, ""))
+
+
 class Daemon:
     """One cardd on this machine. ``sources`` replaces PC/SC: the simulator in process.
 
@@ -56,51 +149,34 @@ class Daemon:
         self._config = config
         for directory in (config.state.directory, config.audit.directory):
             refuse_exposed_directory(directory)
-        pinentry, timestamp = config.prompt.pinentry, config.timestamp
-        self._desktops = KnownDesktops(is_any_agent=config.prompt.agents == "any")
-        self._agents = AgentServer(
-            desktops=self._desktops,
-            on_refused=self._agent_refused,
-            on_change=self._agent_changed,
-            is_our_child=is_our_child,
-        )
-        self._agent_programs: dict[int, str] = {}
-        self._dialogs = Dialogs(
-            program=str(pinentry) if pinentry else None, timeout=config.prompt.timeout, agents=self._agents
-        )
-        self._reports: set[asyncio.Task[None]] = set()
-        self._background = Background()
-        clock = SystemClock()
-        self._secrets = OsSecrets()
-        self._sinks = AuditSinks(config.audit.sinks, os.uname().nodename)
-        second = config.state.directory / SECOND
-        custody = Custody(second, goes_on=config.audit.broken == "record", told=self._sinks.tell)
-        self._audit = audit = SqliteAuditLog(config.audit.directory, clock, custody)
+        clock, secrets = SystemClock(), OsSecrets()
+        sinks = AuditSinks(config.audit.sinks, os.uname().nodename)
+        audit = KeptAudit(config, clock, secrets, sinks.tell)
+        self._agents = agents = Agents(config, lambda: self.parts.trail)
         logind = Logind(self._desktop_changed, self._desktops_changed)
-        revocation = RevocationHttp()
+        revocation, timestamp = RevocationHttp(), config.timestamp
         timestamps = TimestampHttp(timestamp.url, timeout=timestamp.timeout) if timestamp.url else None
         outside = Outside(
             clock=clock,
-            audit=audit,
+            audit=audit.log,
             store=FileStore(config.state.directory),
-            secrets=self._secrets,
-            prompter=self._dialogs,
+            secrets=secrets,
+            prompter=agents.dialogs,
             people=Accounts(),
             sources=sources if sources is not None else (PcscReaders(holder=pcsc_clients.holder),),
             listen=self._listen,
             peer_of=outer_peer_of,
             has_left=has_left,
-            browsers=BrowserWatch(config.web.browsers, self._agents.holders),
+            browsers=BrowserWatch(config.web.browsers, agents.server.holders),
             revocation=revocation,
             answers=RevocationCache(config.state.directory / "revocation"),
             timestamps=timestamps,
             authorities=authorities,
             descriptors=host.descriptors_for_callers(),
             parts=(
-                Outer("audit sinks", watching=self._sinks.watch, stopping=self._sinks.stop),
-                # the last to stop but for its sinks: every other part may record until its end
-                Outer("audit", starting=self._seal_audit, watching=self._open_audit, stopping=self._close_audit),
-                Outer("agents", stopping=self._stop_agents),
+                Outer("audit sinks", watching=sinks.watch, stopping=sinks.stop),
+                audit,  # the last to stop but for its sinks: every other part may record until its end
+                agents,
                 Outer("logind", watching=logind.start, stopping=logind.stop),
                 Outer("revocation", stopping=revocation.close),
                 *([Outer("timestamps", stopping=timestamps.close)] if timestamps else []),
@@ -125,71 +201,8 @@ class Daemon:
         """Open what systemd did not pass; agents are accepted from now on. Raises AddressInUse, StateUnavailable."""
         listening = self._config.listen
         sockets = listen(systemd.take(), listening.tcp, listening.socket, listening.agent_socket)
-        self._dialogs.start(sockets.agents)
+        self._agents.dialogs.start(sockets.agents)
         return sockets.api
-
-    async def _seal_audit(self) -> None:
-        """Have the log's head sealed where that is configured. Raises AuditKeyMissing."""
-        if not self._config.audit.sealed:
-            return
-        try:
-            key = await self._secrets.get(KEY)
-        except SecretStoreUnavailable as error:
-            raise AuditKeyMissing(why=error.why) from error
-        if key is None:
-            raise AuditKeyMissing(why=KEY)
-        self._audit.seal_with(key)
-
-    async def _open_audit(self) -> None:
-        self._background.start(self._look_at_audit())
-
-    async def _close_audit(self) -> None:
-        await self._background.settle()  # a daemon that is stopped as soon as it has started
-        await self._audit.close()
-
-    async def _look_at_audit(self) -> None:
-        """Tell at once, and not with the first signature, that the log is not as it was left."""
-        found: AuditUnavailable | StateUnavailable | None = None
-        try:
-            await self._audit.open()
-        except (AuditUnavailable, StateUnavailable) as broken:
-            found = broken
-        if found is not None:
-            told = found.told("en")
-            log.error("%s: %s %s", found.code, told.detail, told.remedy)
-            return
-        store = FileStore(self._config.state.directory)
-        await ChangedSettings(self._config, store, Pseudonyms(store)).record(self.parts.audit)
-
-    def _agent_refused(self, refused: RefusedAgent) -> None:
-        report = asyncio.ensure_future(self._report_agent(refused))
-        self._reports.add(report)
-        report.add_done_callback(self._reports.discard)
-
-    async def _report_agent(self, refused: RefusedAgent) -> None:
-        """Record that a program came as an agent that is none, and tell its user, once there is an agent to tell it."""
-        uid, program = refused.uid, program_of(refused.pid) or ""
-        code = "agent.not_installed" if refused.is_stranger else "agent.refused"
-        self.parts.trail.agent("agent.register", uid, program, code=code)
-        question = Question("agent", uid, {"program": program, "pid": refused.pid})
-        with contextlib.suppress(PromptError, TimeoutError):
-            async with asyncio.timeout(AGENT_COMES_WITHIN):
-                await self._agents.has_come(uid)
-            async with asyncio.timeout(self._config.prompt.timeout):
-                await self._dialogs.notify(question)
-
-    def _agent_changed(self, change: AgentChange) -> None:
-        if change.has_come:
-            self._agent_programs[change.pid] = program_of(change.pid) or ""
-            self.parts.trail.agent("agent.register", change.uid, self._agent_programs[change.pid])
-        else:
-            self.parts.trail.agent("agent.leave", change.uid, self._agent_programs.pop(change.pid, ""))
-
-    async def _stop_agents(self) -> None:
-        for report in self._reports:
-            report.cancel()
-        await asyncio.gather(*self._reports, return_exceptions=True)
-        await self._dialogs.stop()
 
     def _desktop_changed(self, event: DesktopEvent, uid: int | None) -> None:
         """Rule 7: the screen is locked or unlocked, or the machine goes to sleep."""
@@ -199,7 +212,7 @@ class Daemon:
 
     def _desktops_changed(self, desktops: Desktops | None) -> None:
         """Rule 12: the readers belong to whoever sits at the machine now; each desktop has an agent."""
-        self._desktops.changed(desktops)
+        self._agents.desktops.changed(desktops)
         self.parts.readers.owners.seated(desktops.seated if desktops else None)
 
 

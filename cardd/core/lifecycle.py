@@ -196,6 +196,12 @@ class Background:
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=timeout)
 
+    async def cancel(self) -> None:
+        """Cancel all that was begun, and return when it has ended."""
+        for task in self._tasks:
+            task.cancel()
+        await self.settle()
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
