@@ -43,6 +43,7 @@ Listen = Callable[[], Sequence[socket.socket]]
 _Holder = tuple[int, bool]  # whose connections: OS user, and whether on the Unix socket
 PeerOf = Callable[[socket.socket], Peer | None]
 HasLeft = Callable[[socket.socket], bool]
+IsKnown = Callable[[int], bool]
 
 log = logging.getLogger(__name__)
 
@@ -231,10 +232,13 @@ class Connection(web.RequestHandler):
 class HttpServer(web.Server):
     """The factory of connections, which counts them by OS user, TCP and Unix each."""
 
-    def __init__(self, dispatcher: Dispatcher, peer_of: PeerOf, has_left: HasLeft, limits: ApiLimits) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, peer_of: PeerOf, has_left: HasLeft, is_known: IsKnown, limits: ApiLimits
+    ) -> None:
         super().__init__(self._answer)
         self._dispatcher = dispatcher
         self._peer_of = peer_of
+        self._is_known = is_known
         self.has_left = has_left
         self._limits = limits
         self._held: dict[_Holder, dict[Connection, None]] = {}  # in the order in which they were made
@@ -262,17 +266,20 @@ class HttpServer(web.Server):
     def count(self, connection: Connection) -> bool:
         """Count one more connection of its user; return False when there is no room for it.
 
-        Where the process runs out of descriptors, who holds most makes room.
+        Where the process runs out of descriptors, who holds most makes room. One person may come as thousands of OS
+        users (subuid(5)): half of the descriptors are for users who are known.
         """
         is_scarce = connection.descriptor >= self._limits.descriptors
-        if is_scarce:
+        holder = _holder(connection)
+        is_crowd = connection.descriptor >= self._limits.descriptors // 2 and not self._is_known(holder[0])
+        if is_scarce or is_crowd:
             self._scarce.note()
-        mine = self._held.get(_holder(connection), {})
-        is_full = len(mine) >= self._limits.connections
+        mine = self._held.get(holder, {})
+        is_full = is_crowd or len(mine) >= self._limits.connections
         crowd = mine if is_full or not self._held else max(self._held.values(), key=len)
         if (is_full or is_scarce) and not _has_made_room(crowd):
             return False
-        self._held.setdefault(_holder(connection), {})[connection] = None
+        self._held.setdefault(holder, {})[connection] = None
         return True
 
     def discount(self, connection: Connection) -> None:
@@ -316,11 +323,15 @@ class ApiServer(Part):
     async def start(self) -> None:
         """Accept connections. Raises what ``listen`` raises."""
         loop = asyncio.get_running_loop()
-        self._http = HttpServer(self._dispatcher, self._peer_of, self._has_left, self._limits)
+        self._http = HttpServer(self._dispatcher, self._peer_of, self._has_left, self._is_known, self._limits)
         for sock in self._listen():
             # also for AF_UNIX: create_unix_server would remove the path of a socket that systemd owns
             self._servers.append(await loop.create_server(self._http, sock=sock, backlog=ACCEPTED_AT_ONCE))
             sock.listen(BACKLOG)
+
+    def _is_known(self, uid: int) -> bool:
+        """Return whether the readers are this OS user's, or a program of theirs was paired."""
+        return self._parts.readers.owners.owns(uid) or bool(self._parts.clients.programs(uid))
 
     async def stop(self) -> None:
         """Accept nothing more, end the event streams, and give what is under way a moment to be answered."""

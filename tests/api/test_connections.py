@@ -50,6 +50,31 @@ async def test_connections_that_never_ask_make_room_for_one_that_does(small: Wor
         assert all([await is_hung_up_on(reader) for reader, _ in held[:36]])
 
 
+async def test_who_comes_as_many_users_leaves_half_of_the_descriptors_to_those_who_are_known(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+) -> None:
+    with socket.socket() as probe:
+        next_one = probe.fileno()
+    api = await started(Workbench(tmp_path, limits=ApiLimits(descriptors=2 * (next_one + 40))))
+    own, stream = api.uid, request("/v1/events", "Host: localhost", "Connection: keep-alive")
+    assert own is not None
+    api.seat(own)
+    secret = await api.pair()
+    async with AsyncExitStack() as held:
+        answered = []
+        for uid in range(100_000, 100_040):
+            api.turn_to(uid)
+            reader, writer = await asyncio.open_unix_connection(api.path)
+            held.callback(writer.close)
+            writer.write(stream)
+            answered.append(not await is_hung_up_on(reader))
+        assert answered.count(True) < 30
+        assert not any(answered[-5:])
+        api.turn_to(own)
+        assert (await api.call("GET", "/v1/methods", via="unix")).status == 200
+        assert (await api.call("GET", "/v1/readers", bearer=secret)).status == 200
+
+
 @pytest.mark.parametrize("said", [b"", b"GET /v1/status HTTP/1.1\r\nHost: loc"])
 async def test_a_connection_without_a_whole_head_is_given_up_soon(
     started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, said: bytes

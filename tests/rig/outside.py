@@ -81,6 +81,7 @@ class Around:
             drivers=[Cps3Driver(), Cps4Driver(), VitaleDriver()],
             authorities=self.authorities,
             parts=[Outer("revocation", stopping=revocation.close)],
+            descriptors=self.limits.descriptors,
             limits=self.limits,
             tells_who_sits_here=self.tells_who_sits_here,
             version="0.0-test",
