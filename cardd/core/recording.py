@@ -58,10 +58,10 @@ def entry_of(
 
 
 @asynccontextmanager
-async def recorded(audit: AuditLog, *entries: AuditEntry) -> AsyncIterator[None]:
+async def recorded(audit: AuditLog, *entries: AuditEntry, patience: float = PATIENCE) -> AsyncIterator[None]:
     """Give the acts inside an entry each when they fail, or were refused by a person.
 
-    When even that fails, the first error is the one to tell.
+    When even that fails, the first error is the one to tell; a disk is waited for so many seconds.
     """
     try:
         yield
@@ -71,7 +71,7 @@ async def recorded(audit: AuditLog, *entries: AuditEntry) -> AsyncIterator[None]
         outcome = Outcome.REFUSED if isinstance(error, ConsentError | PinError) else Outcome.FAILED
         rows = [replace(entry, outcome=outcome, code=error.code) for entry in entries]
         writing = _late.start(append_if_possible(audit, *rows))
-        await asyncio.wait([writing], timeout=PATIENCE)  # a disk that hangs keeps no answer
+        await asyncio.wait([writing], timeout=patience)  # a disk that hangs keeps no answer
         raise
 
 

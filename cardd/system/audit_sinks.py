@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -22,20 +23,28 @@ from cardd.worker import Worker, post
 
 JOURNAL = "journal"
 PATIENCE = 10.0  # seconds for one head
-LAST = 1.0  # seconds for the last one, when the daemon stops
-PAUSES = (5.0, 3600.0)  # between two attempts at a sink that failed
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many seconds a sink that failed is left alone, at first and at the most, and the last head may take."""
+
+    pause_first: float = 5.0
+    pause_max: float = 3600.0
+    last: float = 1.0
 
 
 class AuditSinks:
     """The sinks that are configured; ``workstation`` is what a server knows this one by."""
 
-    def __init__(self, sinks: Sequence[str], workstation: str) -> None:
+    def __init__(self, sinks: Sequence[str], workstation: str, patience: Patience | None = None) -> None:
+        patience = patience or Patience()
         self._journal = JOURNAL in sinks
         self._http = HttpClient(Limits(size=64 * 1024, total=PATIENCE, connections=4))
         self._workers = [
-            _Sink(name, _file(name) if name.startswith("/") else partial(self._posted, name, workstation))
+            _Sink(name, _file(name) if name.startswith("/") else partial(self._posted, name, workstation), patience)
             for name in dict.fromkeys(sinks)
             if name != JOURNAL
         ]
@@ -77,8 +86,9 @@ class AuditSinks:
 class _Sink:
     """One sink: it is given the newest head, and tries until it has it."""
 
-    def __init__(self, name: str, send: Callable[[Head], Awaitable[None]]) -> None:
+    def __init__(self, name: str, send: Callable[[Head], Awaitable[None]], patience: Patience) -> None:
         self._name = name
+        self._patience = patience
         self._send = send
         self._waiting: Head | None = None
         self._news = asyncio.Event()
@@ -99,12 +109,12 @@ class _Sink:
     async def stop(self) -> None:
         if self._task:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_empty.wait(), LAST)
+                await asyncio.wait_for(self._is_empty.wait(), self._patience.last)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        pauses = BackOff(*PAUSES)
+        pauses = BackOff(self._patience.pause_first, self._patience.pause_max)
         has_failed = False
         while True:
             await self._news.wait()

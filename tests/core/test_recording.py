@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 
-from cardd.core import recording
 from cardd.core.recording import CountedRefusals, entry_of, recorded
 from cardd.errors import CardAbsent, CardMute, ConsentRefused
 from cardd.model import AuditEntry, AuditRow
@@ -104,14 +103,11 @@ class HangingAudit(MemoryAudit):
         return await super().append(entry)
 
 
-async def test_a_disk_that_hangs_keeps_nobody_from_hearing_why_it_failed_and_gets_the_row_later(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(recording, "PATIENCE", 0.05)
+async def test_a_disk_that_hangs_keeps_nobody_from_hearing_why_it_failed_and_gets_the_row_later() -> None:
     audit = HangingAudit()
     audit.disk.clear()
     with pytest.raises(CardMute):
-        async with asyncio.timeout(5), recorded(audit, entry_of(CALLER, "signature.raw")):
+        async with asyncio.timeout(5), recorded(audit, entry_of(CALLER, "signature.raw"), patience=0.05):
             raise CardMute
     assert audit.acts() == []
     audit.disk.set()

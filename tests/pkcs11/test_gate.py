@@ -19,6 +19,7 @@ import pytest
 
 from cardd.errors import ReaderBusy
 from cardd_drivers.pkcs11 import context
+from cardd_drivers.pkcs11.context import Limits
 from cardd_drivers.pkcs11.gate import Gate
 from tests.agent.test_agent_socket import no_further_file
 from tests.integration.workstation import ROOT, wait_until
@@ -113,6 +114,15 @@ def gate(pcscd: Pcscd) -> Iterator[Gate]:
     gate = Gate(lambda: None)
     yield gate
     gate.close()
+
+
+@contextmanager
+def gate_within(limits: Limits) -> Iterator[Gate]:
+    gate = Gate(lambda: None, limits)
+    try:
+        yield gate
+    finally:
+        gate.close()
 
 
 def shown(gate: Gate, reader: str) -> None:
@@ -216,14 +226,10 @@ def test_a_claim_without_a_login_ends_without_a_reset(pcscd: Pcscd, gate: Gate) 
         assert program("send", CHALLENGE)[0] == "0"
 
 
-def test_a_card_that_another_program_holds_is_told_busy(
-    pcscd: Pcscd, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_card_that_another_program_holds_is_told_busy(pcscd: Pcscd) -> None:
     reader = pcscd.reader_names[0]
-    for module in ("context", "gate"):
-        monkeypatch.setattr(f"cardd_drivers.pkcs11.{module}.BUSY_LIMIT", 0.3)
-    shown(gate, reader)
-    with inserted(simulated_card(), pcscd), behind(gate) as program:
+    with inserted(simulated_card(), pcscd), gate_within(Limits(busy=0.3)) as gate, behind(gate) as program:
+        shown(gate, reader)
         program("connect", reader, SHARED)
         with holding(pcscd, reader):
             with pytest.raises(ReaderBusy):
@@ -306,24 +312,19 @@ def test_a_protocol_of_the_future_passes_as_it_is(tmp_path: Path, monkeypatch: p
     ],
     ids=["a body without end", "a body too short", "data without end", "half a header"],
 )
-def test_a_process_that_says_what_cannot_be_is_hung_up_on(
-    pcscd: Pcscd, gate: Gate, monkeypatch: pytest.MonkeyPatch, said: bytes
-) -> None:
-    monkeypatch.setattr("cardd_drivers.pkcs11.context.CLIENT_LIMIT", 0.2)
-    with entered(gate) as client:
-        client.sendall(agreeing(4))
-        assert len(client.recv(64)) == 12
-        client.sendall(said)
-        assert client.recv(64) == b""
-    with behind(gate) as program:
-        assert program("look", pcscd.reader_names[0], 0) == ["0", "0", "0"], "others are served"
+def test_a_process_that_says_what_cannot_be_is_hung_up_on(pcscd: Pcscd, said: bytes) -> None:
+    with gate_within(Limits(message=0.2)) as gate:
+        with entered(gate) as client:
+            client.sendall(agreeing(4))
+            assert len(client.recv(64)) == 12
+            client.sendall(said)
+            assert client.recv(64) == b""
+        with behind(gate) as program:
+            assert program("look", pcscd.reader_names[0], 0) == ["0", "0", "0"], "others are served"
 
 
-def test_a_process_that_always_has_one_more_byte_is_hung_up_on(
-    pcscd: Pcscd, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cardd_drivers.pkcs11.context.CLIENT_LIMIT", 0.5)
-    with entered(gate) as client:
+def test_a_process_that_always_has_one_more_byte_is_hung_up_on(pcscd: Pcscd) -> None:
+    with gate_within(Limits(message=0.5)) as gate, entered(gate) as client:
         client.sendall(agreeing(4))
         assert len(client.recv(64)) == 12
         client.sendall(struct.pack("=II", 4096, context.Command.CONNECT))

@@ -10,9 +10,8 @@ import pytest
 from aiohttp import web
 
 from cardd.core.audit import Head
-from cardd.system import audit_sinks
 from cardd.system.audit_heads import sent
-from cardd.system.audit_sinks import AuditSinks
+from cardd.system.audit_sinks import AuditSinks, Patience
 from tests.rig.ports import free_port
 from tests.rig.waiting import eventually
 
@@ -39,8 +38,7 @@ async def test_heads_are_appended_to_a_file_the_last_one_before_the_daemon_ends(
     assert list(sent(iter(file.read_text().splitlines()))) == HEADS[:2]
 
 
-async def test_a_server_that_was_away_gets_the_newest_head(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_sinks, "PAUSES", (0.05, 0.05))
+async def test_a_server_that_was_away_gets_the_newest_head() -> None:
     got: list[dict[str, str]] = []
 
     async def take(request: web.Request) -> web.Response:
@@ -49,7 +47,7 @@ async def test_a_server_that_was_away_gets_the_newest_head(monkeypatch: pytest.M
 
     application, port = web.Application(), free_port()
     application.router.add_post("/heads", take)
-    sinks = AuditSinks([f"http://127.0.0.1:{port}/heads"], "poste")
+    sinks = AuditSinks([f"http://127.0.0.1:{port}/heads"], "poste", Patience(0.05, 0.05))
     await sinks.watch()
     sinks.tell(HEADS[0])
     await asyncio.sleep(0.1)
@@ -66,11 +64,9 @@ async def test_a_server_that_was_away_gets_the_newest_head(monkeypatch: pytest.M
 
 
 async def test_a_sink_that_cannot_be_reached_is_told_once_and_holds_nobody_up(
-    caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(audit_sinks, "LAST", 0.1)
-    monkeypatch.setattr(audit_sinks, "PAUSES", (0.01, 0.01))
-    sinks = AuditSinks([str(tmp_path / "none" / "heads")], "poste")
+    sinks = AuditSinks([str(tmp_path / "none" / "heads")], "poste", Patience(0.01, 0.01, last=0.1))
     await sinks.watch()
     sinks.tell(HEADS[0])
     await eventually(lambda: "cannot be sent" in caplog.text)

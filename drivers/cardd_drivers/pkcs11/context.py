@@ -27,8 +27,7 @@ STATES_WITH_WAIT = 5  # the last minor version whose answer to a wait begins wit
 BODY_MAX = 4096
 DATA_MAX = 65548  # MAX_BUFFER_SIZE_EXTENDED
 READERS, READERS_MAX = 16, 1024
-CLIENT_LIMIT = 5.0  # seconds that a begun message may take
-BUSY_LIMIT, BUSY_PAUSE = 10.0, 0.05  # seconds; a module's call has 20
+BUSY_PAUSE = 0.05  # seconds between two attempts at a card that another program has
 
 OK, TIMEOUT, SHARING_VIOLATION, NO_CARD = 0, 0x8010000A, 0x8010000B, 0x8010000C
 DIRECT, LEAVE, RESET = 3, 0, 1  # a share mode; dispositions
@@ -66,6 +65,14 @@ class Command(IntEnum):
     STATES_ARRAY = 0x17
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many seconds a message that has begun may take, and another program's use of a card: a call has 20."""
+
+    message: float = 5.0
+    busy: float = 10.0
+
+
 @dataclass(slots=True)
 class Connected:
     """One connection to a card; ``answer`` is what the module was told of it. A dropped one waits to be taken again."""
@@ -90,7 +97,7 @@ class Context:
         self._gate = gate
         self._client = client
         self._server = server
-        client.settimeout(CLIENT_LIMIT)
+        client.settimeout(gate.limits.message)
         self._minor = MINOR_FIRST
         self._slots = READERS
         self._nudged, self._nudge = socket.socketpair()
@@ -287,7 +294,7 @@ class Context:
         if code == SHARING_VIOLATION:
             begun = self._busy_since.setdefault(handle, time.monotonic())
             reader = self._reader_of(handle)
-            if time.monotonic() - begun < BUSY_LIMIT and reader not in self._gate.busy:
+            if time.monotonic() - begun < self._gate.limits.busy and reader not in self._gate.busy:
                 return code
             self._gate.busy.add(reader)
             code = TIMEOUT

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from cardd.errors import ReaderBusy
-from cardd_drivers.pkcs11.context import BUSY_LIMIT, BUSY_PAUSE, LEAVE, RESET, SHARING_VIOLATION, Context, Ended
+from cardd_drivers.pkcs11.context import BUSY_PAUSE, LEAVE, RESET, SHARING_VIOLATION, Context, Ended, Limits
 from cardd_drivers.pkcs11.pcsc import means
 
 SOCKET_NAME, SOCKET = "PCSCLITE_CSOCK_NAME", "/run/pcscd/pcscd.comm"
@@ -32,7 +32,8 @@ class Gate:
     other programs did not let the module have in its last call.
     """
 
-    def __init__(self, on_lost: Callable[[], None]) -> None:
+    def __init__(self, on_lost: Callable[[], None], limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
         self.lock = threading.RLock()
         self.on_lost = on_lost
         self.is_used = False
@@ -75,7 +76,7 @@ class Gate:
         """Keep what the module does with the reader's card in one transaction from here on. Raises ReaderBusy."""
         with self.lock:
             self._claims[reader] += 1
-        deadline = time.monotonic() + BUSY_LIMIT
+        deadline = time.monotonic() + self.limits.busy
         while self._is_busy(reader):
             if time.monotonic() > deadline:
                 self.release(reader, reset=False)
