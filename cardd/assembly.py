@@ -24,8 +24,9 @@ from cardd.core.owners import OwnedReaders, Owners
 from cardd.core.pages import Pages
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
+from cardd.core.pseudonyms import DocumentNames, Pseudonyms
 from cardd.core.readers import Admit, DriverRegistry, Readers
-from cardd.core.recording import CountedRefusals, DocumentNames, Pseudonyms
+from cardd.core.recording import CountedRefusals
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes

@@ -16,7 +16,7 @@ from cardd.assembly import Outside, assemble
 from cardd.config import Config
 from cardd.core.audit import Head
 from cardd.core.lifecycle import Background, Outer, Part
-from cardd.core.recording import Pseudonyms
+from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.trail import AuditTrail, ChangedSettings
 from cardd.errors import AuditKeyMissing, AuditUnavailable, PromptError, SecretStoreUnavailable, StateUnavailable
 from cardd.model import Question

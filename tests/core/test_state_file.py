@@ -10,7 +10,7 @@ from cardd.config import Prompt, Support
 from cardd.core.asking import Asking
 from cardd.core.clients import Clients
 from cardd.core.lifecycle import Lifecycle
-from cardd.core.recording import Pseudonyms
+from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.support import SupportCodes
 from cardd.errors import StateDamaged
 from cardd.identity.ecps.state import LoginHints, ResumableSessions

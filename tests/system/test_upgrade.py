@@ -23,7 +23,7 @@ from cardd.core.asking import Asking
 from cardd.core.clients import Clients
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
-from cardd.core.recording import Pseudonyms
+from cardd.core.pseudonyms import Pseudonyms
 from cardd.core.state_file import Content, StateFile, Step
 from cardd.core.support import SupportCodes
 from cardd.errors import AuditUnavailable, StateDamaged, StateTooNew
