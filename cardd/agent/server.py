@@ -151,12 +151,14 @@ class AgentServer:
         *,
         desktops: AgentDesktops | None = None,
         greeting_timeout: float = GREETING_TIMEOUT,
+        witness_timeout: float = witness.TIMEOUT,
         on_refused: Callable[[RefusedAgent], None] = lambda _: None,
         on_change: Callable[[AgentChange], None] = lambda _: None,
         is_our_child: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._desktops = desktops or OneDesktop()
         self._greeting_timeout = greeting_timeout
+        self._witness_timeout = witness_timeout
         self._on_refused = on_refused
         self._on_change = on_change
         self._is_our_child = is_our_child
@@ -289,7 +291,7 @@ class AgentServer:
             if name == witness.GREETING:
                 kept = socket.socket(fileno=connection.detach())
                 kept.setblocking(False)
-                self._keep_witness((uid, desktop), Witness(kept))
+                self._keep_witness((uid, desktop), Witness(kept, self._witness_timeout))
                 talk.close()  # only what it received: the connection is the witness's
                 refused.pop_all()
                 return

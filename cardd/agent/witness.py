@@ -27,17 +27,18 @@ Look = Callable[[Collection[int]], Holders]
 
 
 class Witness:
-    """The daemon's end; one question at a time."""
+    """The daemon's end; one question at a time, which an agent may take ``timeout`` seconds to answer."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, timeout: float = TIMEOUT) -> None:
         self._connection = connection
+        self._timeout = timeout
 
     async def holders(self, sockets: Collection[int]) -> Holders:
         """Return the programs that hold each of these sockets. Raises BrowserUnseen: this witness is then done."""
         loop = asyncio.get_running_loop()
         question = b" ".join((COMMAND, *(b"%d" % inode for inode in sockets))) + b"\n"
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(self._timeout):
                 await loop.sock_sendall(self._connection, question)
                 return _understood(await self._line())
         except (OSError, TimeoutError, ValueError, TypeError, AttributeError, RecursionError):

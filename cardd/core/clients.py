@@ -116,6 +116,7 @@ class Clients(Part):
         *,
         allowed_origins: frozenset[str],
     ) -> None:
+        self.unheard = UNHEARD
         self._file = StateFile(store, STORE, _Kept)
         self._asking = asking
         self._clock = clock
@@ -146,7 +147,7 @@ class Clients(Part):
         question = Question("pair", peer.uid, params)
         self._asking.ensure_askable(caller_of(question))
         expires_at = self._clock.now() + timedelta(seconds=question.timeout)
-        polled = PolledPresence(UNHEARD) if polls else None
+        polled = PolledPresence(self.unheard) if polls else None
         with waited_for_by(polled) if polled else contextlib.nullcontext():
             answer = asyncio.ensure_future(self._ask(request, peer, question))
         pairing = Pairing(new_id(), code, peer.uid, expires_at, answer, polled)

@@ -14,7 +14,7 @@ from tests.rig.waiting import eventually
 
 PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
 NO_PINENTRY = "/bin/false"  # the desk has none of its own: whoever answers, it was an agent
-GREETING_TIMEOUT = 0.5
+GREETING_TIMEOUT, WITNESS_TIMEOUT = 0.5, 5.0
 US = os.getuid()
 
 
@@ -25,6 +25,7 @@ class Desk:
         self, directory: Path, pinentry: Path | str = NO_PINENTRY, desktops: AgentDesktops | None = None
     ) -> None:
         self._desktops = desktops
+        self.witness_timeout = WITNESS_TIMEOUT
         self.path = directory / "agent.sock"
         self._pinentry = str(pinentry)
 
@@ -35,6 +36,7 @@ class Desk:
         self.agents = AgentServer(
             desktops=self._desktops,
             greeting_timeout=GREETING_TIMEOUT,
+            witness_timeout=self.witness_timeout,
             on_refused=self.refused.append,
             is_our_child=self.children.__contains__,
         )

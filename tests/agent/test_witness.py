@@ -152,10 +152,10 @@ async def test_an_agent_that_does_not_answer_what_was_asked_is_hung_up_on(desk: 
     writer.close()
 
 
-async def test_an_agent_that_stays_silent_is_waited_for_no_longer_than_the_limit(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(witness, "TIMEOUT", 0.05)
+async def test_an_agent_that_stays_silent_is_waited_for_no_longer_than_the_limit(desk: Desk) -> None:
+    await desk.stop()
+    desk.witness_timeout = 0.05
+    desk.start()
     reader, writer = await asyncio.open_unix_connection(desk.path)
     writer.write(GREETING)
     listening = asyncio.ensure_future(reader.read())

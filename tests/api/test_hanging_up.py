@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from cardd.config import Config, SessionRules, Web
-from cardd.core import clients
 from tests.api.requests import request
 from tests.api.workbench import PIN, SOFTWARE, Got, Workbench
 from tests.rig.waiting import eventually
@@ -238,10 +237,8 @@ async def test_another_body_under_the_key_keeps_no_dialog_open(api: Workbench) -
 # --- who comes back for the answer
 
 
-async def test_the_pairing_that_a_program_does_not_ask_about_ends(
-    api: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clients, "UNHEARD", 0.3)
+async def test_the_pairing_that_a_program_does_not_ask_about_ends(api: Workbench) -> None:
+    api.parts.clients.unheard = 0.3
     api.person.attentive.clear()
     got = await api.call("POST", "/v1/clients", SOFTWARE, headers={"Prefer": "respond-async"})
     assert got.status == 202
