@@ -191,8 +191,8 @@ def test_a_wrong_value_is_refused_with_its_reason(text: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[session]\nidle = 4 h", "cardd.toml : pas du TOML en 2:10 (ligne:colonne) : "),
-        ("[session]\nidle = ", "cardd.toml : pas du TOML en 2:7 (ligne:colonne) : "),
+        ("[session]\nidle = 4 h", "cardd.toml : TOML incorrect en 2:10 (ligne:colonne) : "),
+        ("[session]\nidle = ", "cardd.toml : TOML incorrect en 2:7 (ligne:colonne) : "),
         ("[web]\nallow_insecure_origins = 1", "type incorrect ; attendu : booléen"),
         ("[drivers.pkcs11]\nmodules = 1", "type incorrect ; attendu : liste de textes"),
     ],
