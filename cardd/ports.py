@@ -149,8 +149,8 @@ class ReaderListener(Protocol):
 class People(Protocol):
     """The machine's accounts."""
 
-    def name(self, uid: int) -> str | None:
-        """The name of this OS user; None for one that has none."""
+    def uid(self, name: str) -> int | None:
+        """The OS user of this name; None where there is none."""
         ...
 
     def only_one(self) -> int | None:

@@ -113,7 +113,8 @@ class Owners:
     def _is_always_owner(self, uid: int) -> bool:
         if is_administrator(uid) or ANYBODY in self._named or str(uid) in self._named:
             return True
-        return bool(self._named) and self._people.name(uid) in self._named
+        # the names that were configured are looked up, not whoever comes: a directory service may take its time
+        return any(self._people.uid(name) == uid for name in self._named if not name.isdecimal())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pwd
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 ACCOUNTS = Path("/etc/passwd")
 FIRST, LAST = 1000, 60000  # the uids of people: UID_MIN and UID_MAX of login.defs(5) on Debian
+MISSED = 60.0  # seconds for which a name that nobody had is not asked for again
 NO_SHELLS = ("nologin", "false")
 
 
@@ -17,6 +19,8 @@ class Accounts:
     def __init__(self, local: Path = ACCOUNTS) -> None:
         self._local = local
         self._names: dict[int, str] = {}
+        self._uids: dict[str, int] = {}
+        self._missed: dict[str, float] = {}
 
     def name(self, uid: int) -> str | None:
         """Return the user's name, asked for once."""
@@ -26,6 +30,16 @@ class Accounts:
             except KeyError:
                 return None
         return self._names[uid]
+
+    def uid(self, name: str) -> int | None:
+        """Return the user of this name, asked for once, and once a minute while there is none."""
+        now = monotonic()
+        if name not in self._uids and now >= self._missed.get(name, now):
+            try:
+                self._uids[name] = pwd.getpwnam(name).pw_uid
+            except KeyError:
+                self._missed[name] = now + MISSED
+        return self._uids.get(name)
 
     def only_one(self) -> int | None:
         """Return the only person with an account of this machine's own who can log in."""

@@ -149,6 +149,14 @@ async def test_the_configuration_names_owners_who_do_not_sit_there(
     assert statuses == [200, 200 if "*" in owners else 403]
 
 
+async def test_a_number_in_the_configuration_is_no_name_of_anybody(started: Started, tmp_path: Path) -> None:
+    people = MemoryPeople({OTHER: "1000"})
+    api = await started(Workbench(tmp_path, Config(access=Access(owners=("1000",))), people=people))
+    api.seat()
+    api.turn_to(OTHER)
+    assert (await api.call("GET", "/v1/cards", via="unix")).code == "reader.not_yours"
+
+
 @pytest.mark.parametrize(("alone", "told"), [(DOCTOR, [200, 403]), (None, [403, 403])])
 async def test_where_nobody_tells_who_sits_there_the_only_person_has_them(
     started: Started, tmp_path: Path, alone: int | None, told: list[int]

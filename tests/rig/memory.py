@@ -188,9 +188,9 @@ class MemoryPeople:
     names: dict[int, str] = field(default_factory=dict)
     alone: int | None = None
 
-    def name(self, uid: int) -> str | None:
-        """Its name."""
-        return self.names.get(uid)
+    def uid(self, name: str) -> int | None:
+        """Whose name it is."""
+        return next((uid for uid, named in self.names.items() if named == name), None)
 
     def only_one(self) -> int | None:
         """The only person."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pwd
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -166,6 +167,19 @@ MARTIN = "martin:x:1000:1000:Dr Martin:/srv/martin:/bin/bash\n"
 def test_the_only_person_with_an_account_is_found(tmp_path: Path, accounts: str, alone: int | None) -> None:
     (tmp_path / "passwd").write_text(accounts)
     assert Accounts(tmp_path / "passwd").only_one() == alone
+
+
+def test_a_name_is_asked_for_once_and_a_missing_one_seldom(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+
+    def getpwnam(name: str) -> pwd.struct_passwd:
+        asked.append(name)
+        return pwd.getpwuid({"root": 0}[name])
+
+    monkeypatch.setattr("cardd.system.people.pwd.getpwnam", getpwnam)
+    accounts = Accounts(tmp_path / "absent")
+    found = [accounts.uid(name) for name in ("root", "nobody.here") * 50]
+    assert (set(found), sorted(asked)) == ({0, None}, ["nobody.here", "root"])
 
 
 def test_accounts_have_names_and_a_missing_list_nobody(tmp_path: Path) -> None:
