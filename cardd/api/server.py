@@ -52,6 +52,7 @@ COPIES = http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
 REQUEST = re.compile(rb" HTTP/1\.[01]\r\n")
 CREDENTIAL = re.compile(rb"\r\nauthorization:", re.IGNORECASE)
 HEAD_MAX = 16 * 1024
+UNFINISHED_HEAD_MAX = 32 * 1024  # of what the parser keeps while a head is not whole
 
 _hosts = cache(tcp_hosts)
 
@@ -72,6 +73,7 @@ class Connection(web.RequestHandler):
         self.info: ConnectionInfo | None = None
         self.descriptor = -1
         self._uses = 0
+        self._of_head = 0  # bytes that came of a head that is not whole
         self._stuck_since: float | None = None  # the other end does not take what was written
         self._has_asked = False
         self._server = server
@@ -131,6 +133,13 @@ class Connection(web.RequestHandler):
             overwrite(data)
         if not self._uses and self._deadline is None:
             self._expect_head()
+        self._measure_head(len(data))
+
+    def _measure_head(self, size: int) -> None:
+        """Hang up on a head that grows and grows; what comes while none is waited for is of a body."""
+        self._of_head = 0 if self._waiter is None or self._messages else self._of_head + size
+        if self._of_head > UNFINISHED_HEAD_MAX:
+            self._give_up()
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ import pytest
 
 from cardd.api.parts import ApiLimits
 from tests.api.requests import request, status_of
-from tests.api.workbench import PAGE, Workbench
+from tests.api.workbench import PAGE, Via, Workbench
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -94,6 +94,27 @@ async def test_a_second_head_that_dawdles_is_given_up_as_soon_as_the_first(
         writer.write(b"GET /v1")
         async with asyncio.timeout(5):
             await reader.read()
+
+
+@pytest.mark.parametrize("via", ["v4", "unix"])
+async def test_a_head_that_grows_and_grows_is_hung_up_on_before_it_takes_memory(
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, via: Via
+) -> None:
+    api = await started(Workbench(tmp_path, limits=ApiLimits(head=60)))
+    to_unix, to_tcp = asyncio.open_unix_connection, asyncio.open_connection
+    reader, writer = await (to_unix(api.path) if via == "unix" else to_tcp("127.0.0.1", api.port))
+    writer.write(b"GET /v1/status HTTP/1.1\r\n")
+    with suppress(ConnectionError):
+        for number in range(100):
+            writer.write(b"X-%d: %s\r\n" % (number, b"a" * 4000))
+            await writer.drain()
+    assert await is_hung_up_on(reader)
+    writer.close()
+
+
+async def test_a_head_of_many_fields_is_heard(api: Workbench) -> None:
+    many = [f"X-{number}: {'a' * 2000}" for number in range(12)]
+    assert status_of(await api.raw(request("/v1/status", f"Host: localhost:{api.port}", *many))) == 200
 
 
 async def test_a_burst_of_silent_connections_cuts_off_nobody_who_has_asked(
