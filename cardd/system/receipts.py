@@ -13,7 +13,7 @@ from cardd.model import Receipt
 LIFETIME = timedelta(hours=24)
 RECEIPTS_MAX = 16384
 SEALED_MAX = 4 * 1024 * 1024  # bytes
-PRUNE_EVERY = 256  # receipts
+PRUNE_EVERY, PRUNE_AFTER = 256, timedelta(hours=1)  # receipts, or the time since the last pruning
 
 INSERT = "INSERT OR REPLACE INTO receipt (name, request, at, row, sealed) VALUES (?, ?, ?, ?, ?)"
 FIND = "SELECT request, at, sealed, row FROM receipt WHERE name = ? AND at > ?"
@@ -37,6 +37,7 @@ class Receipts:
         self._receipts_max = receipts_max
         self._sealed_max = sealed_max
         self._until_pruned = 0  # the first one kept after the log was opened prunes
+        self._pruned = datetime.min.replace(tzinfo=UTC)
         self._known = {_begin(name) for (name,) in connection.execute("SELECT name FROM receipt")}
 
     def may_know(self, name: bytes) -> bool:
@@ -45,9 +46,9 @@ class Receipts:
 
     def keep(self, receipt: Receipt, row: int) -> None:
         """Keep it in the open transaction, beside the rows from this one on."""
-        if self._until_pruned == 0:
+        if self._until_pruned == 0 or receipt.at - self._pruned >= PRUNE_AFTER:
             self._prune(receipt.at)
-            self._until_pruned = PRUNE_EVERY
+            self._until_pruned, self._pruned = PRUNE_EVERY, receipt.at
         self._until_pruned -= 1
         values = (receipt.name, receipt.request, int(receipt.at.timestamp()), row, receipt.sealed)
         self._connection.execute(INSERT, values)

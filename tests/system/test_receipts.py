@@ -113,6 +113,18 @@ def test_old_ones_and_too_many_are_forgotten_what_is_sealed_first(clock: ManualC
         assert connection.execute("SELECT row FROM receipt").fetchall() == [(9,)]
 
 
+def test_a_service_that_signs_seldom_and_is_never_restarted_forgets_old_ones_too(clock: ManualClock) -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute(
+            "CREATE TABLE receipt (name BLOB PRIMARY KEY, request BLOB, at INTEGER, row INTEGER, sealed)"
+        )
+        receipts = Receipts(connection)
+        for row in range(1, 4):
+            receipts.keep(Receipt(bytes([row]), REQUEST, clock.now(), bytes(1000)), row)
+            clock.seconds += 90_000
+        assert connection.execute("SELECT row FROM receipt").fetchall() == [(3,)]
+
+
 async def signed_once(log: SqliteAuditLog, clock: ManualClock) -> None:
     attempt = await Attempts(log, clock, 5).begin(CALLER, "ordonnance-1", REQUEST)
     assert attempt.signed_before(MESSAGES) is None
