@@ -80,7 +80,7 @@ class PromptUnavailable(PromptError):
 
 
 class PromptBusy(PromptError):
-    """As many questions of this program as may wait for the user's answer do."""
+    """A program has as many questions waiting for the user's answer as it may have."""
 
     code = "prompt.busy"
     title = N_("A dialog is already open")

@@ -18,6 +18,7 @@ from pathlib import Path
 from cardd.errors import BrowserUnseen
 from cardd.model import Executable, Holders, Peer
 from cardd.system.peer import PROC, open_files, processes
+from cardd.system.private import ROOT, is_roots
 
 ANY = "any"
 KNOWN = "known"
@@ -47,9 +48,6 @@ INSTALLED = (
 REPLACED = " (deleted)"  # how the kernel marks the path of a file that is gone
 Strangers = Mapping[int, str | None]  # by the inode of a socket: a program that holds it and is no browser
 
-OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
-ROOT = 0
-
 
 def holders(sockets: Collection[int]) -> Holders:
     """Return the programs of all processes that have these sockets open, as far as this process may see them.
@@ -75,7 +73,7 @@ def executable(process: int) -> Executable:
     except OSError:
         return Executable()
     # only where this process sees the same files: elsewhere anybody may have put a file at any path
-    is_replaced = not file.st_nlink and _is_roots(file) and _namespace(process) == _namespace(os.getpid())
+    is_replaced = not file.st_nlink and is_roots(file) and _namespace(process) == _namespace(os.getpid())
     return Executable(path, file.st_dev, file.st_ino, is_replaced)
 
 
@@ -87,10 +85,6 @@ def _namespace(process: int) -> object:
         return object()  # equal to none
 
 
-def _is_roots(file: os.stat_result) -> bool:
-    return file.st_uid == ROOT and not file.st_mode & OTHERS_MAY_WRITE
-
-
 def installed(patterns: Iterable[str]) -> dict[tuple[int, int], str]:
     """Return the files at these paths that only root can change or replace, by device and inode."""
     found = {}
@@ -99,7 +93,7 @@ def installed(patterns: Iterable[str]) -> dict[tuple[int, int], str]:
             try:
                 path = name.resolve(strict=True)
                 file = path.stat()
-                if stat.S_ISREG(file.st_mode) and all(_is_roots(each.stat()) for each in (path, *path.parents)):
+                if stat.S_ISREG(file.st_mode) and all(is_roots(each.stat()) for each in (path, *path.parents)):
                     found[file.st_dev, file.st_ino] = str(path)
             except OSError:
                 continue

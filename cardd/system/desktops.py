@@ -20,12 +20,11 @@ from pathlib import Path
 
 from cardd.system.logind import Desktops
 from cardd.system.peer import PROC, program_of
+from cardd.system.private import ROOT, is_roots
 
 AGENT = "cardd-agent"
 PINENTRY = b"--pinentry"
 TOLD_WITHIN = 3.0  # seconds for which an agent waits, just after the start, until the desktops are known
-ROOT = 0
-OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # /proc/PID/cgroup: version 2, or the hierarchy of systemd beside version 1
 _SCOPE = re.compile(
     r"^(?:0:|\d+:name=systemd):/user\.slice/user-(\d+)\.slice/session-([^/]+)\.scope(?:/|$)", re.MULTILINE
@@ -102,7 +101,7 @@ def runs_installed(name: str, pid: int) -> bool:
         named.insert(0, os.fsdecode(given.pop(0)))
     running = program_of(pid)
     every = [*named, *([running] if running else []), *_pinentries(given)]
-    return Path(named[0]).name == name and all(_is_roots(Path(path)) for path in every)
+    return Path(named[0]).name == name and all(_stays_roots(Path(path)) for path in every)
 
 
 def _pinentries(given: list[bytes]) -> list[str]:
@@ -115,7 +114,7 @@ def _pinentries(given: list[bytes]) -> list[str]:
     return found
 
 
-def _is_roots(path: Path) -> bool:
+def _stays_roots(path: Path) -> bool:
     """Return whether only root can change what stands at this path."""
     if not path.is_absolute():
         return False
@@ -128,4 +127,4 @@ def _is_roots(path: Path) -> bool:
 
 def _is_safe(found: os.stat_result) -> bool:
     is_sticky = stat.S_ISDIR(found.st_mode) and bool(found.st_mode & stat.S_ISVTX)  # what is root's in it stays
-    return found.st_uid == ROOT and (is_sticky or not found.st_mode & OTHERS_MAY_WRITE)
+    return is_roots(found) or (found.st_uid == ROOT and is_sticky)

@@ -39,6 +39,11 @@ def refuse_exposed_directory(directory: Path) -> None:
         refuse_exposed(path)
 
 
+def is_roots(found: os.stat_result) -> bool:
+    """Return whether only root can change what was found."""
+    return found.st_uid == ROOT and not found.st_mode & WRITE
+
+
 def open_private(path: Path) -> int:
     """Open a file to read and write, or make it for this user alone; return its descriptor. Raises OSError."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
