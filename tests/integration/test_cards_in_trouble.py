@@ -212,7 +212,7 @@ def test_a_daemon_that_was_killed_gives_its_signature_again_and_the_card_signs_n
 
 
 def test_a_daemon_without_a_descriptor_left_loses_no_signature_and_floods_no_log(tmp_path: Path) -> None:
-    with Workstation(tmp_path, descriptors=128).running() as workstation, workstation.card(simulated_card()):
+    with Workstation(tmp_path, descriptors=192).running() as workstation, workstation.card(simulated_card()):
         lps = workstation.pair()
         session = workstation.log_in(lps)
         with ExitStack() as open_connections:
