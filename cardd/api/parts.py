@@ -88,8 +88,9 @@ class ApiLimits:
     ``descriptors`` or more: the rest is for cards, dialogs and documents. ``head`` is how long one may take to its
     first request's head; ``in_flight`` the requests of one caller that are not yet answered, event streams included;
     ``read_timeout`` is for the whole body of a request; ``idle`` is how long a connection may say nothing, or dawdle
-    over a request's head; ``write_timeout`` how long a listener may take to take an event; ``pin_state``
-    is how long the cards may take to tell how their PINs stand.
+    over a request's head; ``write_timeout`` how long a listener may take to take an event, and how
+    long an answer may be left before its connection makes room; ``pin_state`` is how long the cards may take to tell
+    how their PINs stand.
     """
 
     body: int = 16 * 1024 * 1024
