@@ -39,6 +39,7 @@ def test_a_card_may_want_its_other_applications_selected_first() -> None:
     terminal = Terminal(simulated_cps4(behaviour=Behaviour(detour=True)))
     way = ("01A4040C07A0000001510000", "00A4040C088025000001FF0002", OPEN)
     assert terminal.all(OPEN, *way, "01200001") == ["6985", "9000", "9000", "9000", "63C3"]
+    assert terminal.all(*way, "01200001") == ["9000", "9000", "9000", "63C3"]  # the way leads there again
 
 
 def test_select_by_path_answers_an_fci(terminal: Terminal) -> None:

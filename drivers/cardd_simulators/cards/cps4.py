@@ -139,8 +139,8 @@ class SimulatedCps4(SimulatedCard):
             return Response(b"", SW.OK)
         if step != (CHANNEL, ROOT_AID):
             raise Refused(SW.FILE_NOT_FOUND)
-        if self._behaviour.detour and self._selections != DETOUR:
-            self._selections = ()
+        way, self._selections = self._selections, ()
+        if self._behaviour.detour and way != DETOUR:
             raise Refused(SW.CONDITIONS)
         self._open = True
         return super()._execute(replace(command, cla=0x00))
