@@ -14,7 +14,14 @@ from typing import BinaryIO
 from asn1crypto import pem
 
 from cardd.documents.requests import FormatOptions, ToSign, ToVerify
-from cardd.errors import DocumentContentTwice, DocumentEmpty, DocumentMalformed, DocumentUnrecognised, InvalidRequest
+from cardd.errors import (
+    DocumentAmbiguous,
+    DocumentContentTwice,
+    DocumentEmpty,
+    DocumentMalformed,
+    DocumentUnrecognised,
+    InvalidRequest,
+)
 from cardd.formats.cades import prepare_cades, prepare_cades_digest, verify_cms
 from cardd.formats.document import filled, new_document, pieces, size_of
 from cardd.formats.jws import prepare_jws, verify_jws
@@ -32,6 +39,8 @@ HEAD = 1024
 PEM_MAX = 16 * 1024 * 1024
 BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 SEQUENCE = b"\x30"
+PEM_BEGIN = b"-----BEGIN "
+_PEM_END = re.compile(rb"^-----END [^\r\n]*-----\Z", re.MULTILINE)
 _JWS = re.compile(rb"\s*e[wy][\w-]{8,}[\w.\s-]*\Z")  # base64url of a JSON object, which is longer than the head
 
 
@@ -141,13 +150,16 @@ def _head(document: BinaryIO) -> bytes:
 
 
 def _armored(document: BinaryIO, content: BinaryIO | None) -> list[VerifiedSignature]:
-    """CMS as PEM (RFC 7468)."""
+    """CMS as PEM (RFC 7468), and nothing beside it: a text around would be taken for what was signed."""
     if size_of(document) > PEM_MAX:
         raise DocumentMalformed(format="CMS")
     document.seek(0)
+    text = document.read().strip()
     try:
-        _, _, der = pem.unarmor(document.read())
+        _, headers, der = pem.unarmor(text)
     except ValueError as fault:
         raise DocumentMalformed(format="CMS") from fault
+    if headers or not text.startswith(PEM_BEGIN) or text.count(PEM_BEGIN) > 1 or not _PEM_END.search(text):
+        raise DocumentAmbiguous(what="PEM")
     with new_document(der) as message:
         return verify_cms(message, content)

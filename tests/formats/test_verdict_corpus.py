@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from asn1crypto import keys, x509
+from asn1crypto import keys, pem, x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -26,6 +26,7 @@ from pyhanko.sign.signers import PdfSignatureMetadata, SimpleSigner, sign_pdf
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from cardd.documents.verdicts import Verdict
+from cardd.errors import DocumentAmbiguous
 from cardd.formats.document import new_document
 from cardd.formats.options import PadesOptions
 from cardd.formats.pades import prepare_pades
@@ -383,3 +384,12 @@ async def test_a_crafted_document_gets_its_verdict(desk: Desk, judges: JavaJudge
     kind = crafted.name[:3]
     if judges is not None and kind in ("xml", "cms"):
         assert judges.accept(kind, document) or found.verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("around", ["Dose: 100\n{}", "{}Dose: 100\n", "{0}{0}"], ids=["before", "behind", "twice"])
+async def test_words_around_a_signature_in_pem_are_not_taken_for_signed(desk: Desk, around: str) -> None:
+    der = await asyncio.to_thread(by_openssl("content_commitment", "-cades"), desk)
+    text = pem.armor("CMS", der).decode()
+    assert (await desk.verify(f"\n{text}\n".encode())).verdict is Verdict.VALID
+    with pytest.raises(DocumentAmbiguous):
+        await desk.verify(around.format(text).encode())
