@@ -86,7 +86,7 @@ class Connection(web.RequestHandler):
     def on_hang_up(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Have ``callback`` called when the connection is lost; return a function that takes that back."""
         self._hang_ups.append(callback)
-        self._look_later()
+        self._look_later_where_nothing_is_read()
         return partial(self._take_back, callback)
 
     def _take_back(self, callback: Callable[[], object]) -> None:
@@ -94,8 +94,9 @@ class Connection(web.RequestHandler):
         if not self._hang_ups:
             self._look_no_more()
 
-    def _look_later(self) -> None:
-        if self._look is None:
+    def _look_later_where_nothing_is_read(self) -> None:
+        is_paused = self.transport is not None and not self.transport.is_reading()
+        if is_paused and self._hang_ups and self._look is None:
             self._look = asyncio.get_running_loop().call_later(LOOK, self._look_whether_left)
 
     def _look_no_more(self) -> None:
@@ -113,7 +114,7 @@ class Connection(web.RequestHandler):
             transport.abort()
             self._give_up()
             return
-        self._look_later()
+        self._look_later_where_nothing_is_read()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find out who calls, and whether they may hold one more connection."""
@@ -129,6 +130,7 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Take what came; a head that has begun must be whole soon, and its secrets are overwritten once it is read."""
         super().data_received(data)
+        self._look_later_where_nothing_is_read()
         if COPIES and REQUEST.search(data, 0, HEAD_MAX) and CREDENTIAL.search(data, 0, HEAD_MAX):
             overwrite(data)
         if not self._uses and self._deadline is None:
