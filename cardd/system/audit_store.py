@@ -100,7 +100,7 @@ class SqliteAuditLog:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.RLock()
 
-    def seal_with(self, key: Secret | None) -> None:
+    def seal_with(self, key: Secret) -> None:
         """Seal the head with this key; before the log is opened."""
         self._custody = replace(self._custody, seal_key=key)
 
