@@ -214,7 +214,7 @@ def add_signing_certificate(parent: Element, certificates: Iterable[bytes], *, v
 
 
 def verify_xades(document: BinaryIO, content: BinaryIO | None = None) -> list[VerifiedSignature]:
-    """Each signature of an XML document that is not inside another; ``content`` is what a detached one covers.
+    """Each signature of an XML document that is not inside another, or none; ``content`` is what a detached one covers.
 
     Its scope is WHOLE when all of the document but the signature is covered, or all that the signature holds.
     A plain XML signature is read too; it claims no time.
@@ -225,10 +225,10 @@ def verify_xades(document: BinaryIO, content: BinaryIO | None = None) -> list[Ve
     root = parsed(document)
     with reading(DocumentMalformed(format="XAdES"), TimestampMalformed):
         signatures = cast(list[Element], _outermost(root))
-        if not 1 <= len(signatures) <= SIGNATURES_MAX:
+        if len(signatures) > SIGNATURES_MAX:
             raise DocumentUnsupported(format="XAdES", what="signatures")
         found = [verified(SignedXml(root, signature, content)) for signature in signatures]
-    if content is not None and all(signature.scope is not Scope.DETACHED for signature in found):
+    if found and content is not None and all(signature.scope is not Scope.DETACHED for signature in found):
         raise DocumentContentTwice
     return found
 

@@ -306,6 +306,7 @@ CORPUS += [
         Verdict.INVALID,
         (["usage"],),
     ),
+    Crafted("xml, without a signature", lambda _: b"<order>10</order>", Verdict.INVALID, ()),
     Crafted("xml, signed whole", xml(b"<order>10@</order>"), Verdict.VALID, ([],)),
     Crafted(
         "xml, a comment between elements", xml(b"<order><!-- note --><dose>10</dose>@</order>"), Verdict.VALID, ([],)
