@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cardd.config import Config, SessionRules, Web
+from tests.api.relayed import Relayed
 from tests.api.requests import request
 from tests.api.workbench import PIN, SOFTWARE, Got, Workbench
 from tests.rig.waiting import eventually
@@ -154,6 +155,16 @@ async def test_a_hang_up_behind_more_than_anybody_reads_closes_the_dialog_too(ap
         await eventually(lambda: not api.person.open)
     api.person.attentive.set()
     assert not api.sessions.of(os.getuid())
+
+
+async def test_a_hang_up_behind_a_body_that_waits_for_the_consent_closes_the_dialog(relayed: Relayed) -> None:
+    api, size = relayed.api, 64 * 1024 * 1024
+    head = sent(api, "POST", f"{relayed.path}/upstreams/dmp/echo", Authorization=f"Bearer {relayed.token}")
+    head = head.replace(b"\r\n\r\n", f"\r\nContent-Length: {size}\r\n\r\n".encode())
+    async with open_dialog(api, head + bytes(4 * 1024 * 1024)):
+        assert api.person.open == ["relay"]
+    async with asyncio.timeout(3):
+        await eventually(lambda: not api.person.open)
 
 
 async def test_what_was_only_waiting_for_its_turn_is_never_shown(api: Workbench) -> None:
