@@ -32,14 +32,14 @@ class ConsentTimeout(ConsentError):
 
 
 class RefusedTooOften(ConsentError):
-    """The person refused this program's dialogs, or left them unanswered, several times in a short while."""
+    """This program's dialogs were refused, left unanswered or taken back several times in a short while."""
 
     code = "consent.refused_often"
     status = 429
     retryable = True
     title = N_("Refused several times")
     detail = N_(
-        "The user refused this program's questions, or left them without an answer, {times} times in a short while."
+        "This program's questions were refused, left without an answer or taken back {times} times in a short while."
     )
     remedy = N_("Wait {retry_after} s before the user is asked again.")
 
