@@ -125,6 +125,11 @@ def wanted_language(arguments: list[str]) -> str:
     return language_of(f"{locale.partition('_')[0].partition('.')[0]}, en;q=0.1")
 
 
+def as_text(name: str) -> str:
+    """Return a file's name as the daemon can be told it: older file systems have names that are no UTF-8."""
+    return os.fsencode(name).decode(errors="replace")
+
+
 def named_files(language: str, given: Iterable[str]) -> dict[str, Path]:
     """Return the documents of a DMP submission set by their XDS ``uniqueId``; each is given as ``OID=PATH``.
 

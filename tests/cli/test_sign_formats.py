@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,14 @@ def test_several_files_are_signed_in_one_format_under_one_consent(
         signed = file.with_name(file.name + ".p7m")
         assert accepts_cms(signed, card_pen().roots)
         assert signed.with_suffix(".content").read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize("form", ["raw", "cades"])
+def test_a_file_whose_name_is_no_utf_8_is_signed(professional: User, tmp_path: Path, form: str) -> None:
+    file = tmp_path / os.fsdecode("ordonnance-Ren\xe9.txt".encode("latin-1"))
+    file.write_text("SIMULATION")
+    professional.ok("sign", file, "--format", form)
+    assert any(found != file and found.name.startswith("ordonnance") for found in tmp_path.iterdir())
 
 
 def test_what_was_not_signed_does_not_stay_with_the_session(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cardd.cli.command import Command, Context
-from cardd.cli.parser import PATH, Exit, Parser
+from cardd.cli.parser import PATH, Exit, Parser, as_text
 from cardd.cli.terminal import table
 from cardd.config.loading import load
 from cardd.core.audit import Head
@@ -63,7 +63,8 @@ async def _audit(context: Context) -> int:
                 {"rows": rows}, _table(context, rows) if rows else [_("The log is empty.", context.language)]
             )
         case "find":
-            rows = AuditReader(directory).about(asked.name, *_digest(second, asked.name))
+            name = as_text(asked.name)
+            rows = AuditReader(directory).about(name, *_digest(second, name))
             context.answer({"rows": rows}, _table(context, rows) if rows else [_("No such row.", context.language)])
         case "verify":
             key = read_secret(asked.key) if asked.key else service_secret(KEY)

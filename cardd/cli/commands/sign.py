@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cardd.cli.command import Command, Context
-from cardd.cli.parser import PATH, TEXT, Exit, Parser, named_files
+from cardd.cli.parser import PATH, TEXT, Exit, Parser, as_text, named_files
 from cardd.cli.waiting import waiting
 from cardd.client import Form, Session, Signature, ToSign
 from cardd.errors import CarddError, InvalidRequest
@@ -258,13 +258,13 @@ async def _to_sign(hand_over: HandOver, file: Path, form: Form, patient: str | N
     """Name the document by its digest where that is enough, else hand it over: no request holds a document."""
     if form["format"] == "raw" or _is_apart(form):
         return _unsent(file, form, patient)
-    return ToSign(file.name, document_id=await hand_over(file), patient=patient, form=form)
+    return ToSign(as_text(file.name), document_id=await hand_over(file), patient=patient, form=form)
 
 
 def _unsent(file: Path, form: Form, patient: str | None) -> ToSign:
     if form["format"] == "raw" and file.stat().st_size <= DOCUMENT_MAX:  # some cards hash the end of it themselves
-        return ToSign(file.name, document=file.read_bytes(), patient=patient, form=form)
-    return ToSign(file.name, digest=_digest(file), patient=patient, form=form)
+        return ToSign(as_text(file.name), document=file.read_bytes(), patient=patient, form=form)
+    return ToSign(as_text(file.name), digest=_digest(file), patient=patient, form=form)
 
 
 def _digest(file: Path) -> bytes:
