@@ -342,8 +342,6 @@ def test_a_module_is_served_again_after_file_descriptors_ran_out(pcscd: Pcscd, g
         with no_further_file():
             for client in clients:
                 client.connect(gate.environment["PCSCLITE_CSOCK_NAME"])
-            clients[0].settimeout(10)
-            assert clients[0].recv(64) == b"", "no way to pcscd: it is told at once"
         with behind(gate) as program:
             assert program("look", pcscd.reader_names[0], 0) == ["0", "0", "0"]
 
