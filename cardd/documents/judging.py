@@ -27,9 +27,10 @@ from cardd.documents.verdicts import (
 )
 from cardd.errors import CarddError, DocumentMalformed
 from cardd.formats.certificate import Use, facts_of
+from cardd.formats.pdf.wire import Later
 from cardd.formats.revocation import Revocations
 from cardd.formats.trust import NoPath, TrustedAuthorities, name_of
-from cardd.formats.verified import Format, Later, Revocation, Scope, Status, VerifiedSignature, VerifiedTimestamp
+from cardd.formats.verified import Format, Revocation, Scope, Status, VerifiedSignature, VerifiedTimestamp
 from cardd.identity.holders import identity_of, is_test
 from cardd.model import Identity
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from cardd.formats.pdf.wire import Later
+
 
 class Format(StrEnum):
     """The format of a signed document."""
@@ -27,21 +29,6 @@ class Scope(StrEnum):
     WHOLE = "whole"
     PART = "part"
     DETACHED = "detached"
-
-
-class Later(StrEnum):
-    """What a PDF's later writers changed of what a signature covers.
-
-    NOTHING: nothing, or nothing that is seen (revocation data, archive timestamps). SIGNATURES: they signed too.
-    FILLED_AS_ALLOWED and FILLED: they filled in fields, as the signature says that they may, or without a word of it.
-    FORBIDDEN: anything else.
-    """
-
-    NOTHING = "nothing"
-    SIGNATURES = "signatures"
-    FILLED_AS_ALLOWED = "filled_as_allowed"
-    FILLED = "filled"
-    FORBIDDEN = "forbidden"
 
 
 class Flaw(StrEnum):

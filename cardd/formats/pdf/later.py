@@ -33,7 +33,7 @@ from pyhanko.sign.fields import FieldMDPSpec, MDPPerm
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
-from cardd.formats.verified import Later
+from cardd.formats.pdf.wire import Later
 
 BLANK_MAX = 1024  # bytes
 DOCUMENT_TIMESTAMP = "/DocTimeStamp"

@@ -9,11 +9,11 @@ from __future__ import annotations
 import socket
 import time
 from datetime import datetime
+from enum import StrEnum
 
 from msgspec import Struct, msgpack
 
 from cardd.formats.sealed import Cover, Layout
-from cardd.formats.verified import Later
 
 PREFIX = 4
 FRAME_MAX = 8 * 1024 * 1024
@@ -51,6 +51,21 @@ class Placed(Struct, tag=True, frozen=True):
     start: int
     end: int
     digest: bytes
+
+
+class Later(StrEnum):
+    """What a PDF's later writers changed of what a signature covers.
+
+    NOTHING: nothing, or nothing that is seen (revocation data, archive timestamps). SIGNATURES: they signed too.
+    FILLED_AS_ALLOWED and FILLED: they filled in fields, as the signature says that they may, or without a word of it.
+    FORBIDDEN: anything else.
+    """
+
+    NOTHING = "nothing"
+    SIGNATURES = "signatures"
+    FILLED_AS_ALLOWED = "filled_as_allowed"
+    FILLED = "filled"
+    FORBIDDEN = "forbidden"
 
 
 class Found(Struct, frozen=True):
