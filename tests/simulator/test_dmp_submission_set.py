@@ -61,7 +61,7 @@ def test_it_accepts_what_was_signed_anew() -> None:
 @pytest.mark.parametrize(
     ("pattern", "replacement", "wrong"),
     [
-        (rb"AA==", b"AQ==", "set.set"),
+        (rb">AA==<", b">AQ==<", "set.set"),
         (rb"urn:oid:2.25.9102", b"urn:oid:2.25.9103", "set.documents"),
         (rb"1\.2\.840\.10065\.1\.12\.1\.14", b"1.2.840.10065.1.12.1.5", "set.purpose"),
         (rb' Target="#SIG-[0-9a-f]+"', b' Target="#SIG-0"', "set.purpose"),
