@@ -60,7 +60,7 @@ def test_what_was_not_signed_does_not_stay_with_the_session(
     files = [tmp_path / f"{number}.txt" for number in range(33)]
     for file in files:
         file.write_text("SIMULATION")
-    station.pinentry.answer(confirm="no")
+    station.pinentry.answer(confirm="cancel")
     for _ in range(2):  # a session holds 64
         told = professional.run("sign", *files, "--format", "cades")
         assert told.status == Exit.PERSON
