@@ -139,6 +139,7 @@ async def test_the_stream_ends_when_the_daemon_stops(tmp_path: Path) -> None:
         await answer.content.readline()
         await api.lifecycle.stop()
         await answer.content.read()
+        assert answer.content.at_eof()
     await api.stop()
 
 
