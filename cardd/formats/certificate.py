@@ -143,6 +143,7 @@ class CertificateFacts:
     key_usage: tuple[str, ...]
     key: str
     key_bits: int
+    use: Use
     extensions: Mapping[str, bytes]
 
     @property
@@ -150,31 +151,6 @@ class CertificateFacts:
         """The serial number in upper-case hex, as openssl writes it."""
         digits = f"{self.number:X}"
         return digits if len(digits) % 2 == 0 else "0" + digits
-
-    @property
-    def use(self) -> Use:
-        """What the key is for, by key usage and extended key usage.
-
-        A signature of a document takes nonRepudiation (the VIHF facts, section 5), and purposes, where there are some,
-        that are not all elsewhere (RFC 5280, sections 4.2.1.3 and 4.2.1.12).
-        """
-        if not self.key_usage:
-            return Use.UNSAID
-        purposes = self._purposes
-        if "nonRepudiation" in self.key_usage and (not purposes or not purposes <= ELSEWHERE):
-            return Use.SIGNATURE
-        proves = purposes & PROVING or (self.key_usage == ("digitalSignature",) and not purposes)
-        return Use.AUTHENTICATION if proves else Use.OTHER
-
-    @property
-    def _purposes(self) -> set[str]:
-        from asn1crypto import core  # noqa: PLC0415 - it is loaded
-
-        try:
-            found = self.extension(EXTENDED_KEY_USAGE)
-        except CardGarbled:  # an odd one makes no card useless
-            return set()
-        return {core.ObjectIdentifier.load(part.encode()).dotted for part in found.children} if found else set()
 
     def extension(self, oid: str) -> Tlv | None:
         """What is in an extension. Raises CardGarbled."""
@@ -239,6 +215,7 @@ def _facts(signed: x509.TbsCertificate) -> CertificateFacts:
     if not 0 < number < 1 << 8 * SERIAL_MAX:  # it names the certificate in records and answers
         raise CardGarbled(what="certificate")
     extensions = dict(_extensions(signed))
+    key_usage = _key_usage(extensions.get(KEY_USAGE))
     key, bits = _key(signed["subject_public_key_info"])
     return CertificateFacts(
         number=number,
@@ -246,9 +223,10 @@ def _facts(signed: x509.TbsCertificate) -> CertificateFacts:
         issuer=_name(signed["issuer"]),
         not_before=_time(signed["validity"]["not_before"].native),
         not_after=_time(signed["validity"]["not_after"].native),
-        key_usage=_key_usage(extensions.get(KEY_USAGE)),
+        key_usage=key_usage,
         key=key,
         key_bits=bits,
+        use=_use(key_usage, _purposes(extensions.get(EXTENDED_KEY_USAGE))),
         extensions=extensions,
     )
 
@@ -292,6 +270,30 @@ def _key_usage(der: bytes | None) -> tuple[str, ...]:
     octets = found.value[1:3]  # behind the number of bits that are not used
     given = [n for n in range(8 * len(octets)) if octets[n // 8] & (0x80 >> n % 8)]
     return tuple(KEY_USAGES[n] for n in given if n < len(KEY_USAGES))
+
+
+def _purposes(der: bytes | None) -> set[str]:
+    from asn1crypto import core  # noqa: PLC0415 - it is loaded
+
+    try:
+        found = parse_one(der) if der else None
+    except CardGarbled:  # an odd one makes no card useless
+        return set()
+    return {core.ObjectIdentifier.load(part.encode()).dotted for part in found.children} if found else set()
+
+
+def _use(key_usage: tuple[str, ...], purposes: set[str]) -> Use:
+    """What the key is for, by key usage and extended key usage.
+
+    A signature of a document takes nonRepudiation (the VIHF facts, section 5), and purposes, where there are some,
+    that are not all elsewhere (RFC 5280, sections 4.2.1.3 and 4.2.1.12).
+    """
+    if not key_usage:
+        return Use.UNSAID
+    if "nonRepudiation" in key_usage and (not purposes or not purposes <= ELSEWHERE):
+        return Use.SIGNATURE
+    proves = purposes & PROVING or (key_usage == ("digitalSignature",) and not purposes)
+    return Use.AUTHENTICATION if proves else Use.OTHER
 
 
 def _key(key: x509.PublicKeyInfo) -> tuple[str, int]:
