@@ -35,6 +35,14 @@ FORGING = re.compile(
     re.IGNORECASE,
 )
 
+# What cardd itself says to PSC in a request for a login, or must not say.
+OWN_PARAMETERS = re.compile(
+    r"response_(type|mode)|client_(id|secret|assertion|assertion_type)|redirect_uri|scope|acr_values|state|nonce"
+    r"|code_challenge(_method)?|login_hint(_token)?|id_token_hint|binding_message|channel|kc_idp_hint|request(_uri)?"
+    r"|grant_type|auth_req_id",
+    re.IGNORECASE,
+)
+
 CONFIDENTIALITY = "urn:oasis:names:tc:xspa:1.0:resource:patient:hl7:confidentiality-code"
 
 # The points on which the DMP's public sources differ, each with the values that some source has (docs/vihf.md).
@@ -126,6 +134,38 @@ class Psc(Section, frozen=True):
         ),
     ] = 0
     redirect_path: Annotated[UrlPath, Meta(description=N_("The path that the browser comes back to."))] = "/callback"
+    acr: Annotated[
+        Word | None,
+        Meta(
+            description=N_(
+                "The least level of authentication (acr_values); a level with a higher number is good too. Empty: any."
+            )
+        ),
+    ] = "eidas1"
+    scope: Annotated[Word, Meta(description=N_("The scopes that are asked for, openid among them."))] = (
+        "openid scope_all"
+    )
+    parameters: Annotated[
+        tuple[Word, ...],
+        Meta(description=N_("Further parameters of each request for a login, as name=value.")),
+    ] = ()
+    kc_idp_hint: Annotated[
+        Word | None,
+        Meta(
+            description=N_(
+                "The local identity provider that Pro Santé Connect's page is to lead to, in the browser (kc_idp_hint)."
+            )
+        ),
+    ] = None
+    redirect_issuer: Annotated[
+        Literal["optional", "announced"],
+        Meta(
+            description=N_(
+                "Whether the browser may come back without the issuer's name (iss), or not where the provider "
+                "announces it (RFC 9207). A wrong one is always refused."
+            )
+        ),
+    ] = "optional"
     proxy: Annotated[
         HttpsUrl | None,
         Meta(description=N_("The address of the editor's server, for mode proxy.")),
@@ -161,8 +201,26 @@ class Psc(Section, frozen=True):
         """The API by their names."""
         return {api.name: api for api in self.apis}
 
+    @property
+    def extra_parameters(self) -> dict[str, str]:
+        """The further parameters by their names."""
+        return _pairs(self.parameters)
+
     def faults(self) -> Iterator[tuple[str, Unfit]]:
-        """Find the keys without which the login could never succeed."""
+        """Find what Pro Santé Connect cannot be asked for, and keys without which no login could succeed."""
+        for given in self.parameters:
+            name, sign, _ = given.partition("=")
+            if not (name and sign):
+                yield "parameters", Unfit("type", "name=value")
+            if OWN_PARAMETERS.fullmatch(name):
+                yield "parameters", Unfit("own", name[:80])
+        if "openid" not in self.scope.split():
+            yield "scope", Unfit("missing", "openid")
+        if self.acr is not None and self.acr.split() != [self.acr]:
+            yield "acr", Unfit("type", '"eidas1"')
+        yield from self._lacking()
+
+    def _lacking(self) -> Iterator[tuple[str, Unfit]]:
         if self.mode == "proxy" and self.proxy is None:
             yield "proxy", Unfit("missing", "https://…")
         if self.mode == "direct" and self.issuer is None:

@@ -371,8 +371,13 @@ class PscTokenLevel(PscTokenError):
 
     code = "psc.token_level"
     title = N_("Too weak a login")
-    detail = N_("The level of authentication is not the one that was asked for.")
-    remedy = N_("Start again with the e-CPS or the card.")
+    detail = N_("The level of authentication ({level}) is below the one that was asked for ({least}).")
+    remedy = N_(
+        "Start again with the e-CPS or the card. If it happens again, have psc.acr checked in the configuration."
+    )
+
+    level: str
+    least: str
 
 
 class PscTokenReplayed(PscTokenError):

@@ -157,8 +157,7 @@ async def start(provider: Provider, login_hint: str, *, channel: PscChannel | No
         raise PscLoginHintUnknown
     binding_message = two_digits()
     form = {
-        "scope": provider.settings.scope,
-        "acr_values": provider.settings.acr,
+        **provider.settings.asked,
         "login_hint": login_hint,
         "binding_message": binding_message,
         **({"channel": channel.value} if channel else {}),

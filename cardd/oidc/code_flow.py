@@ -5,7 +5,8 @@
     login = await browser.finish()
 
 ``uid`` is the OS user whose browser is to come back. ``state`` ties the answer to this login, ``nonce`` the ID token,
-the verifier the code; ``iss`` (RFC 9207) tells that it comes from the provider that was asked.
+the verifier the code; ``iss`` (RFC 9207) tells that it comes from the provider that was asked. Where it is absent,
+those three still hold, and there is no other provider that the answer could be mixed up with.
 """
 
 from __future__ import annotations
@@ -73,11 +74,11 @@ class BrowserLogin:
     def _address(self, login_hint: str | None) -> str:
         settings = self._provider.settings
         query = {
+            **settings.asked,
+            **({"kc_idp_hint": settings.idp_hint} if settings.idp_hint else {}),
             "response_type": "code",
             "client_id": settings.client_id,
             "redirect_uri": self._site.uri,
-            "scope": settings.scope,
-            "acr_values": settings.acr,
             "state": self._once.state,
             "nonce": self._once.nonce,
             "code_challenge": self._once.challenge,
@@ -107,8 +108,8 @@ class BrowserLogin:
         return await self._redeem(self._code(told), national_id)
 
     def _code(self, told: Mapping[str, str]) -> str:
-        issuer = told.get("iss", None if self._metadata.iss_in_redirect else self._metadata.issuer)
-        if issuer != self._metadata.issuer:
+        is_needed = self._metadata.iss_in_redirect and self._provider.settings.redirect_issuer == "announced"
+        if told.get("iss", None if is_needed else self._metadata.issuer) != self._metadata.issuer:
             raise PscTokenIssuer(token=REDIRECT)
         if "error" in told:
             raise Refusal(told["error"]).as_error()

@@ -12,6 +12,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Literal
 
 from publicsuffixlist import PublicSuffixList
 from yarl import URL
@@ -35,6 +36,7 @@ ENDPOINTS = {
     "end_session": "end_session_endpoint",
 }
 NEEDED = ("authorization", "token", "userinfo", "jwks")
+RedirectIssuer = Literal["optional", "announced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,9 @@ class ProviderSettings:
     """One service at one provider.
 
     ``issuer`` is compared to the letter; ``extra_hosts`` are hosts outside its domain that its endpoints may be on;
+    ``acr`` is the least level of authentication, None for any; ``parameters`` go with each request for a login, and
+    ``idp_hint`` (Keycloak's ``kc_idp_hint``) with those in the browser. ``redirect_issuer`` says whether a redirect may
+    lack ``iss`` (RFC 9207) where the provider announces it; a wrong one is refused always.
     ``skew`` is how far the two clocks may differ, in seconds; ``allow_loopback_http`` is for tests and lets a
     provider on loopback speak plain http; ``thumbprint`` is that of the certificate that we show (``x5t#S256``).
     """
@@ -49,11 +54,20 @@ class ProviderSettings:
     issuer: str
     client_id: str
     scope: str = "openid scope_all"
-    acr: str = "eidas1"
+    acr: str | None = "eidas1"
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    idp_hint: str | None = None
+    redirect_issuer: RedirectIssuer = "optional"
     extra_hosts: tuple[str, ...] = ()
     skew: float = 60.0
     thumbprint: str | None = None
     allow_loopback_http: bool = False
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """What every request for a login has: scope and level, and what the configuration adds."""
+        level = {"acr_values": self.acr} if self.acr else {}
+        return {**self.parameters, "scope": self.scope, **level}
 
 
 @dataclass(frozen=True, slots=True)

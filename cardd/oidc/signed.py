@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
@@ -58,6 +59,8 @@ OTHER_KINDS = ("Bearer", "DPoP", "Refresh", "Offline", "Logout")  # Keycloak say
 ID_TOKEN = "id_token"  # noqa: S105 - its name
 AUTH_REQ_ID = "urn:openid:params:jwt:claim:auth_req_id"
 SUBJECT_MAX = 255
+LEVEL_MAX = 40
+_LEVEL = re.compile(r"(\D*)(\d{1,9})")
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey
 Fetch = Callable[[], Awaitable[JsonObject]]
@@ -257,8 +260,8 @@ async def check_id_token(
     subject, acr, sid = claims.get("sub"), claims.get("acr"), claims.get("sid")
     if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_MAX:
         raise PscTokenMalformed(token=ID_TOKEN)
-    if acr is not None and acr != settings.acr:  # PSC has left it out: its absence alone is no failure
-        raise PscTokenLevel(token=ID_TOKEN)
+    if acr is not None and settings.acr and not reaches(acr, settings.acr):  # PSC has left it out: that is no failure
+        raise PscTokenLevel(token=ID_TOKEN, level=acr[:LEVEL_MAX] if isinstance(acr, str) else "–", least=settings.acr)
     return IdToken(subject, sid if isinstance(sid, str) else None)
 
 
@@ -279,6 +282,16 @@ def _check_login_time(claims: JsonObject, now: float, skew: float) -> None:
         raise PscTokenFromFuture(token=ID_TOKEN)
     if logged_in is not None and now >= logged_in + LOGIN_AGE + skew:
         raise PscTokenStale(token=ID_TOKEN, claim="auth_time")
+
+
+def reaches(level: object, least: str) -> bool:
+    """Return whether a level of authentication is the least one or above: a higher number behind the same word."""
+    if not isinstance(level, str):
+        return False
+    told, wanted = _LEVEL.fullmatch(level), _LEVEL.fullmatch(least)
+    if told is None or wanted is None:
+        return level == least
+    return told[1] == wanted[1] and int(told[2]) >= int(wanted[2])
 
 
 def hash_of(access_token: Token) -> str:

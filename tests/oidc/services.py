@@ -33,13 +33,14 @@ async def service(
     authentication: ClientAuthentication | None = None,
     *,
     certificate: ClientKey | None = None,
+    settings: ProviderSettings | None = None,
 ) -> AsyncIterator[Provider]:
     """A service at oidc-provider, with the secret that the rig's services have where nothing else is given."""
     tls = trusting(psc.authority)
     if certificate is not None:
         certificate.show_in(tls)
     provider = Provider(
-        ProviderSettings(issuer=psc.issuer, client_id=name),
+        settings or ProviderSettings(issuer=psc.issuer, client_id=name),
         authentication or SecretBasic(name, Token(SECRET)),
         SystemClock(),
         tls,

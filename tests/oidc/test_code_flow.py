@@ -20,8 +20,9 @@ from cardd.errors import (
     PscTokenBinding,
     PscTokenIssuer,
 )
+from cardd.oidc.discovery import ProviderSettings, RedirectIssuer
 from cardd.oidc.provider import Provider
-from tests.oidc.services import browser_login, trusting
+from tests.oidc.services import browser_login, service, trusting
 from tests.rig.oidc.fake import FakeProvider
 from tests.rig.oidc.people import ALICE, PEOPLE
 from tests.rig.oidc.provider import PscRig
@@ -69,6 +70,27 @@ async def test_everything_that_protects_the_login_is_asked_for(psc: PscRig, prov
     assert (asked["response_type"], asked["scope"], asked["acr_values"]) == ("code", "openid scope_all", "eidas1")
     assert asked["redirect_uri"].startswith("http://127.0.0.1:")
     assert all(asked[name] != again[name] for name in ("state", "nonce", "code_challenge", "redirect_uri"))
+
+
+async def test_level_scope_and_more_are_asked_for_as_they_are_configured(psc: PscRig) -> None:
+    settings = ProviderSettings(
+        psc.issuer,
+        "basic",
+        scope="openid scope_all extra",
+        acr="eidas2",
+        parameters={"ui_locales": "fr"},
+        idp_hint="hopital-simulation",
+    )
+    async with service(psc, settings=settings) as provider, browser_login(provider) as begun:
+        asked = URL(begun.url).query
+    assert (asked["scope"], asked["acr_values"]) == ("openid scope_all extra", "eidas2")
+    assert (asked["ui_locales"], asked["kc_idp_hint"]) == ("fr", "hopital-simulation")
+
+
+async def test_no_level_is_asked_for_where_none_is_configured(psc: PscRig) -> None:
+    settings = ProviderSettings(psc.issuer, "basic", acr=None)
+    async with service(psc, settings=settings) as provider, browser_login(provider) as begun:
+        assert "acr_values" not in URL(begun.url).query
 
 
 async def test_a_person_who_refuses_on_the_page_is_told_as_such(
@@ -154,15 +176,26 @@ async def test_a_code_that_was_redeemed_is_refused_by_the_provider(
 
 
 @pytest.mark.parametrize(
-    "answer", [{"code": "x"}, {"code": "x", "iss": "https://psc.example"}, {"error": "access_denied"}], ids=str
+    ("answer", "redirect_issuer", "expected"),
+    [
+        ({"code": "x"}, "announced", PscTokenIssuer),
+        ({"error": "access_denied"}, "announced", PscTokenIssuer),
+        ({"code": "x", "iss": "https://psc.example"}, "announced", PscTokenIssuer),
+        ({"code": "x", "iss": "https://psc.example"}, "optional", PscTokenIssuer),
+        ({"code": "x", "iss": ""}, "optional", PscTokenIssuer),
+        ({"code": "x"}, "optional", PscRedeemed),  # the provider judges the code
+        ({"error": "access_denied"}, "optional", PscDenied),
+    ],
+    ids=str,
 )
-async def test_a_redirect_that_does_not_name_the_provider_is_refused(
-    provider: Provider, answer: dict[str, str]
+async def test_a_redirect_that_does_not_name_the_provider_is_judged_by_the_configuration(
+    psc: PscRig, answer: dict[str, str], redirect_issuer: RedirectIssuer, expected: type[CarddError]
 ) -> None:
-    async with browser_login(provider) as begun:
+    settings = ProviderSettings(psc.issuer, "basic", redirect_issuer=redirect_issuer)
+    async with service(psc, settings=settings) as provider, browser_login(provider) as begun:
         waiting = asyncio.create_task(begun.finish())
         await come_back(begun.url, state=state_of(begun.url), **answer)
-        with pytest.raises(PscTokenIssuer):
+        with pytest.raises(expected):
             await waiting
 
 

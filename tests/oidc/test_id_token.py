@@ -89,6 +89,9 @@ async def test_a_right_token_of_each_accepted_algorithm_passes(
         ({"sub": "x" * 300}, PscTokenMalformed),
         ({"acr": "eidas0"}, PscTokenLevel),
         ({"acr": ["eidas1"]}, PscTokenLevel),
+        ({"acr": "eidas"}, PscTokenLevel),
+        ({"acr": "other2"}, PscTokenLevel),
+        ({"acr": "2"}, PscTokenLevel),
         ({AUTH_REQ_ID: "another-request"}, PscTokenBinding),
         ({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}, PscTokenBinding),
         ({"at_hash": 7}, PscTokenBinding),
@@ -109,6 +112,8 @@ async def test_a_wrong_claim_is_told_by_its_own_code(
     "claims",
     [
         {"acr": None},
+        {"acr": "eidas2"},
+        {"acr": "eidas10"},
         {"aud": [CLIENT]},
         {"aud": [CLIENT, "another-service"], "azp": CLIENT},
         {AUTH_REQ_ID: "fake-request"},

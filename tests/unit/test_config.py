@@ -274,6 +274,7 @@ REFUSED = [
     ('[web]\nallowed_origins = ["https://a.example", "https://a.example/"]', "origin", "'https://a.example/'"),
     ('[web]\nallowed_origins = ["http://a.example"]', "insecure_origin", "http://a.example"),
     ("[psc]\nmode = 'proxy'", "missing", "https://…"),
+    ("[psc]\nparameters = ['nonce=x']", "own", "nonce"),
     ("[upstreams.a]\nurl = 'https://a.example'\nheaders = ['X-SSL-Client-DN']", "forging", "X-SSL-Client-DN"),
     ("[psc]\nextra_hosts = ['https://psc.example']", "host", "psc.example"),
     ('[listen]\nsocket = "/run/a"\nagent_socket = "/run/a"', "same_path", "/run/a"),
@@ -421,6 +422,31 @@ def test_a_login_through_psc_that_could_never_succeed_is_refused(written: str, k
 )
 def test_a_login_through_psc_that_is_whole_is_taken(written: str) -> None:
     assert parse(written).psc.client_id == "x"
+
+
+def test_what_psc_is_asked_for_beside_the_usual_is_configurable() -> None:
+    psc = parse(
+        '[psc]\nacr = "eidas2"\nscope = "openid scope_all"\nkc_idp_hint = "hopital"\nparameters = ["ui_locales=fr=x"]'
+    ).psc
+    assert (psc.acr, psc.kc_idp_hint, psc.extra_parameters) == ("eidas2", "hopital", {"ui_locales": "fr=x"})
+    assert parse('[psc]\nacr = ""').psc.acr is None
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ('parameters = ["nonce=x"]', "psc.parameters"),  # cardd's own: nobody may foresee it
+        ('parameters = ["client_assertion=x"]', "psc.parameters"),
+        ('parameters = ["REDIRECT_URI=x"]', "psc.parameters"),
+        ('parameters = ["kc_idp_hint=x"]', "psc.parameters"),  # has a key of its own
+        ('parameters = ["ui_locales"]', "psc.parameters"),
+        ('parameters = ["=x"]', "psc.parameters"),
+        ('scope = "scope_all"', "psc.scope"),  # no ID token would come
+        ('acr = "eidas1 eidas2"', "psc.acr"),
+    ],
+)
+def test_what_cardd_itself_says_to_psc_is_not_configurable(written: str, key: str) -> None:
+    assert refusal(f"[psc]\n{written}").params["key"] == key
 
 
 def test_each_upstream_is_a_section_of_its_own_name() -> None:

@@ -71,6 +71,11 @@ async def provider_of(
     known = ProviderSettings(
         settings.issuer or "",
         settings.client_id or "",
+        scope=settings.scope,
+        acr=settings.acr,
+        parameters=settings.extra_parameters,
+        idp_hint=settings.kc_idp_hint,
+        redirect_issuer=settings.redirect_issuer,
         extra_hosts=settings.extra_hosts,
         thumbprint=proof.thumbprint,
     )
