@@ -14,19 +14,17 @@ from cardd import __version__
 from cardd.api.parts import ApiLimits, Logins, Parts
 from cardd.api.server import ApiServer, HasLeft, Listen, PeerOf
 from cardd.config import Config
-from cardd.core.asking import Asking
 from cardd.core.attempts import Attempts
-from cardd.core.clients import Clients
+from cardd.core.clients import Clients, Pages
 from cardd.core.consents import Consents
+from cardd.core.dialog_lines import DialogLines
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle, Outer, Part
 from cardd.core.owners import OwnedReaders, Owners
-from cardd.core.pages import Pages
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
-from cardd.core.pseudonyms import DocumentNames, Pseudonyms
 from cardd.core.readers import Admit, DriverRegistry, Readers
-from cardd.core.recording import CountedRefusals
+from cardd.core.recording import CountedRefusals, DocumentNames, Pseudonyms
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes
@@ -38,8 +36,7 @@ from cardd.documents.signing import DocumentSigning, Exchange, Stamper, Timestam
 from cardd.documents.verification import Anchors, Verifier
 from cardd.driver import CardDriver
 from cardd.formats.pdf.process import PdfProcess
-from cardd.identity.authorities import KnownAuthorities
-from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
+from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin, KnownAuthorities
 from cardd.identity.csa import CsaLogin, OrganisationKey
 from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import ExpiryWatch
@@ -97,18 +94,18 @@ def assemble(config: Config, outside: Outside) -> Parts:
     limits = replace(outside.limits, body=config.listen.max_body, descriptors=outside.descriptors)
     clock, audit, events, lifecycle = outside.clock, CountedRefusals(outside.audit), EventBus(), Lifecycle()
     trace, pdf = Trace(clock), PdfProcess(confinement=config.sandbox.confinement)
-    asking = Asking(outside.prompter, events, clock, config.prompt)
+    dialogs = DialogLines(outside.prompter, events, clock, config.prompt)
     sessions = Sessions(clock, events, config.session, lifecycle)
     buses = (events, *trace.buses)
     owners = Owners(sessions, audit, outside.people, config.access, buses, is_told=outside.tells_who_sits_here)
     readers = OwnedReaders(_every_reader(config, outside, events, trace, lifecycle, admit=owners.admit), owners)
-    clients = Clients(outside.store, asking, clock, lifecycle, allowed_origins=frozenset(config.web.allowed_origins))
-    consents = Consents(asking, clock, config.consent)
-    pins = PinEntry(asking)
+    clients = Clients(outside.store, dialogs, clock, lifecycle, allowed_origins=frozenset(config.web.allowed_origins))
+    consents = Consents(dialogs, clock, config.consent)
+    pins = PinEntry(dialogs)
     pseudonyms = Pseudonyms(outside.store)
     names = DocumentNames(config.audit.documents, pseudonyms)
     signing = Signing(sessions, consents, pins, audit, names, patience=config.card.timeout)
-    situations = Situations(signing, sessions, asking)
+    situations = Situations(signing, sessions, dialogs)
     expiry = ExpiryWatch(outside.store, clock, events)
     authorities = KnownAuthorities(config.trust.authorities, outside.authorities)
     card_login = CardLogin(readers, sessions, pins, consents, audit, authorities=authorities)
@@ -116,7 +113,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     organisation = OrganisationKey(csa, pins, sessions)
     ecps = EcpsLogins(
         sessions,
-        asking,
+        dialogs,
         consents,
         audit,
         clock,
@@ -137,9 +134,9 @@ def assemble(config: Config, outside: Outside) -> Parts:
         pages=Pages(outside.browsers, audit),
         consents=consents,
         signing=signing,
-        pin_life=PinLife(asking, pins, audit, lifecycle),
+        pin_life=PinLife(dialogs, pins, audit, lifecycle),
         support=SupportCodes(outside.store, outside.secrets, audit, clock, config.support, host=os.uname().nodename),
-        logins=Logins(CpxLogin(card_login, CardChoice(readers, asking), csa.owns), csa, ecps),
+        logins=Logins(CpxLogin(card_login, CardChoice(readers, dialogs), csa.owns), csa, ecps),
         methods=Methods(readers, csa, ecps, expiry),
         situations=situations,
         documents=DocumentSigning(signing, clock, pdf, _stamper(config, outside)),

@@ -15,8 +15,8 @@ from cardd.agent.server import AgentChange, AgentServer, RefusedAgent
 from cardd.assembly import Outside, assemble
 from cardd.config import Config
 from cardd.core.audit import Head
-from cardd.core.lifecycle import Background, Outer, Part
-from cardd.core.pseudonyms import Pseudonyms
+from cardd.core.lifecycle import Outer, Part
+from cardd.core.recording import Pseudonyms
 from cardd.core.trail import AuditTrail, ChangedSettings
 from cardd.errors import AuditKeyMissing, AuditUnavailable, PromptError, SecretStoreUnavailable, StateUnavailable
 from cardd.model import Question
@@ -38,6 +38,7 @@ from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
 from cardd.system.timestamping import TimestampHttp
+from cardd.worker import Background
 
 AGENT_COMES_WITHIN = 600.0  # seconds for which a refused agent is still told to its user
 STOP_MAX = 9.0  # seconds, below the TimeoutStopSec of cardd.service

@@ -1,14 +1,18 @@
-"""Memory for a PIN: locked, left out of core dumps and of child processes, wiped after use.
+"""What nobody else may see: memory for a PIN, and tokens that are kept only as hashes (rules 1 and 9).
 
-CPython copies and keeps ``bytes`` and ``str`` as it likes, so a PIN is never one of them: it is read from the
-prompt straight into a page of its own and handed to the card from there.
+CPython copies and keeps ``bytes`` and ``str`` as it likes, so a PIN is never one of them: it is read from the prompt
+straight into a page of its own, and handed to the card from there. The page is locked, left out of core dumps and of
+child processes, and wiped after use. A token is random, and leaves the daemon once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
+import hmac
 import mmap
+import secrets
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 CAPACITY = mmap.PAGESIZE
+TOKEN_BYTES = 32
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mlock.argtypes = _libc.munlock.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
@@ -144,3 +149,37 @@ class Secret:
     def __del__(self) -> None:
         with contextlib.suppress(ValueError, AttributeError):
             self.wipe()
+
+
+def new_token() -> str:
+    """Return a bearer token of 256 random bits, URL-safe."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def new_id() -> str:
+    """Return an identifier: unguessable enough to be a path, yet no proof of anything."""
+    return secrets.token_hex(8)
+
+
+def proof(kept: str, challenge: str, address: str) -> str:
+    """Return what shows a paired program that this very address is the daemon that it was paired with (HMAC, hex).
+
+    The key is what both know and nobody else does: the secret's fingerprint. The address keeps a program that took
+    our port from passing the question on to us and our answer back.
+    """
+    message = "\0".join(("cardd proof", challenge, address)).encode()
+    return hmac.new(bytes.fromhex(kept), message, hashlib.sha256).hexdigest()
+
+
+def seal(token: str) -> bytes:
+    """Return a key for what is kept for whoever knows the token; its fingerprint does not lead there (HMAC)."""
+    return hmac.new(token.encode(), b"cardd seal 1", hashlib.sha256).digest()
+
+
+def fingerprint(token: str) -> str:
+    """Return what is kept of a token (SHA-256, hex). Tokens are random, so no salt or stretching is needed."""
+    raw = token.encode(errors="surrogateescape")  # a header may have any bytes: they are nobody's token
+    try:
+        return hashlib.sha256(raw).hexdigest()
+    finally:
+        overwrite(raw)

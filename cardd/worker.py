@@ -1,16 +1,17 @@
-"""One thread that does blocking work for the event loop, one job after the other.
+"""Work beside what the event loop runs now: tasks that nobody awaits, and one thread that does blocking jobs in order.
 
-A thread of our own and not an executor: it never keeps the interpreter from exiting, a job that hangs is noticed and
-told, and a hop costs no more than a queue and the loop's own wake-up.
+The thread is our own and not an executor's: it never keeps the interpreter from exiting, a job that hangs is noticed
+and told, and a hop costs no more than a queue and the loop's own wake-up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -19,11 +20,43 @@ from cardd.errors import CarddError
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 
 def post(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
     """Have the loop call ``callback``, from any thread; nothing happens when the loop has been closed."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(callback)
+
+
+class Background:
+    """Tasks that are held while they run: the event loop alone would let them be collected. A failure is logged."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Begin; the task may be cancelled."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def settle(self, timeout: float | None = None) -> None:
+        """Return when all that was begun has ended, or after so many seconds; no failure is told."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout)
+
+    async def cancel(self) -> None:
+        """Cancel all that was begun, and return when it has ended."""
+        for task in self._tasks:
+            task.cancel()
+        await self.settle()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("work in the background failed", exc_info=error)
 
 
 class Worker:

@@ -1,6 +1,6 @@
 """The dialog that a question becomes: an agent's where one serves that user, else one of this process's own.
 
-Whoever asks sees to it that a user is asked one thing at a time (``cardd.core.asking``).
+Whoever asks sees to it that a user is asked one thing at a time (``cardd.core.dialog_lines``).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from cardd.api.origin import admit, cors, preflight
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.problems import MEDIA_TYPE, TERSE, problem
 from cardd.api.router import AnyReply, Route, Router
-from cardd.core.presence import Presence, waited_for_by
+from cardd.core.dialog_lines import Presence, waited_for_by
 from cardd.errors import (
     CallerLeft,
     CarddError,

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cardd.core.attempts import Attempts
-from cardd.core.clients import Clients
+from cardd.core.clients import Clients, Pages
 from cardd.core.consents import Consents
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.owners import OwnedReaders
-from cardd.core.pages import Pages
 from cardd.core.pin import PinLife
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing

@@ -25,7 +25,7 @@ from cardd.api.schemas.sessions import (
     SituationBody,
 )
 from cardd.core.clients import PSC_TOKEN, SESSIONS
-from cardd.core.presence import is_nobody_waiting
+from cardd.core.dialog_lines import is_nobody_waiting
 from cardd.core.sessions import Session
 from cardd.errors import CallerLeft, InvalidRequest
 from cardd.identity.ecps.context import Request

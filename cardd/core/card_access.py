@@ -17,15 +17,14 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from cardd.core.card_transaction import CardTransaction, Turns
-from cardd.core.card_work import HolderVerification, InPieces, Progress, Work
-from cardd.core.lifecycle import Background
+from cardd.core.card_transaction import CardTransaction, HolderVerification, InPieces, Progress, Turns, Work
 from cardd.core.pin_guard import PinGuard
 from cardd.driver import Card
 from cardd.errors import CarddError, CardRemoved, CardTimeout, InternalError
 from cardd.model import CallerKey, CardCertificate, CardInfo, PinState
 from cardd.ports import Connection, Reader
 from cardd.secret import Secret
+from cardd.worker import Background
 
 T = TypeVar("T")
 

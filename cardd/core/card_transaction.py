@@ -1,21 +1,19 @@
-"""One card as its reader's thread uses it: the transaction, the login that it holds, and what was read of the card.
+"""One card as its reader's thread uses it: the work that is asked of it, its login, and the transaction around both.
 
 Rule 3 lives here: VERIFY and the operations that it allows run in one PC/SC transaction, and the reset that ends the
-transaction leaves the card de-authenticated. ``card_access`` says when it is given up.
+transaction leaves the card de-authenticated. ``card_access`` says when it is given up. Work may come in pieces,
+between which others have the card.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from cardd.core.card_work import HeldPinKept, HolderVerification, PinForEach, Progress
 from cardd.core.pin_guard import PinGuard
-from cardd.core.tokens import new_id
-from cardd.core.verified_card import LoginUse, VerifiedCard
 from cardd.driver import Card
 from cardd.errors import (
     CarddError,
@@ -30,8 +28,9 @@ from cardd.errors import (
     ReaderError,
     SignatureInvalid,
 )
-from cardd.model import CardCertificate
+from cardd.model import Algorithm, CallerKey, CardCertificate, CardInfo, KeyRef, Message, PinStatus, Situation
 from cardd.ports import Connection
+from cardd.secret import Secret, new_id
 
 T = TypeVar("T")
 
@@ -39,6 +38,152 @@ SWAP_MIN = 0.1  # seconds without a command in which nobody can put another card
 
 # After these nobody knows whether the card is still the same one.
 UNSURE = (CardGarbled, CardMute, CardRemoved, CardReset, ReaderError, SignatureInvalid)
+
+
+def _always_wanted() -> None:
+    """Raise nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class HolderVerification:
+    """A PIN to present before the work, on behalf of one session; ``pin`` None has the reader's keypad ask.
+
+    ``accepted`` says that this card has accepted this PIN before: a held one. Nobody is asked about it, so it is never
+    sent on the last try, nor after the card refused one that it had accepted (rule 4).
+    ``spend_last_try`` says that the user agreed to risk the last one. ``certificates`` are those that the session
+    stands on: a card that does not have them is another one, and gets neither the PIN nor the work. ``caller`` is whose
+    mistake a wrong PIN is, None for the daemon's own. ``ensure_wanted`` raises when the session has ended meanwhile.
+    ``times`` is how often the person at the keypad expects to be asked.
+    """
+
+    session: str
+    pin: Secret | None
+    accepted: bool = False
+    spend_last_try: bool = False
+    certificates: frozenset[bytes] = frozenset()
+    caller: CallerKey | None = None
+    ensure_wanted: Callable[[], None] = _always_wanted
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InPieces(Generic[T]):
+    """Work in pieces: at each ``yield`` the card may be given to others, and is given back, logged in, by ``send``."""
+
+    begin: Callable[[Card], Generator[None, Card, T]]
+
+
+Work = Callable[[Card], T] | InPieces[T]
+
+
+class Progress(Generic[T]):
+    """How far a piece of work is; on the reader's thread."""
+
+    def __init__(self, work: Work[T]) -> None:
+        self._work = work
+        self._rest: Generator[None, Card, T] | None = None
+        self.result: T
+
+    def go_on(self, card: Card, gives_way: Callable[[], bool]) -> bool:
+        """Work until the end, or until it is time to give way; return whether that was the end."""
+        if not isinstance(self._work, InPieces):
+            self.result = self._work(card)
+            return True
+        try:
+            if self._rest is None:
+                self._rest = self._work.begin(card)
+                next(self._rest)
+            else:
+                self._rest.send(card)
+            while not gives_way():
+                self._rest.send(card)
+        except StopIteration as end:
+            self.result = end.value
+            return True
+        return False
+
+
+class PinForEach(PinRequired):
+    """The card wants the PIN for each operation, and the person at the keypad was not told: nothing left the card."""
+
+
+class HeldPinKept(PinRequired):
+    """A held PIN was not sent: it would spend the last try, or the card has refused one like it. Nothing was done."""
+
+
+@dataclass(slots=True)
+class LoginUse:
+    """What is known of one card's logins: whether one operation ends them, and whether this one has served."""
+
+    ends_with_operation: bool = False
+    has_served: bool = False
+
+
+class VerifiedCard(Card):
+    """The driver's card while a login stands; ``verify_again`` presents the PIN of that login once more.
+
+    Some cards end the login with each signature (6982 for the next one). The PIN is presented once more then, in the
+    same transaction, and the signature is asked for again; from then on that is known of the card. A PIN that is typed
+    on the reader's keypad is presented once more only where the person knows that it will be asked for so often.
+    """
+
+    def __init__(self, card: Card, login: LoginUse, verify_again: Callable[[], None]) -> None:
+        self._card = card
+        self._login = login
+        self._verify_again = verify_again
+
+    def sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
+        """Sign, with VERIFY before it where the card wants one for each."""
+        return self._operate(lambda: self._card.sign(key, algorithm, message))
+
+    def authenticate(self, key: KeyRef, algorithm: Algorithm, digest: bytes) -> bytes:
+        """Sign a digest of the daemon's own, with VERIFY before it where the card wants one for each."""
+        return self._operate(lambda: self._card.authenticate(key, algorithm, digest))
+
+    def _operate(self, operation: Callable[[], bytes]) -> bytes:
+        if self._login.ends_with_operation and self._login.has_served:
+            self._verify_again()
+        try:
+            value = operation()
+        except PinRequired:
+            self._login.ends_with_operation |= self._login.has_served
+            self._verify_again()
+            value = operation()
+        self._login.has_served = True
+        return value
+
+    @property
+    def info(self) -> CardInfo:
+        """What the driver's card tells."""
+        return self._card.info
+
+    def certificates(self) -> tuple[CardCertificate, ...]:
+        """The driver's."""
+        return self._card.certificates()
+
+    def situations(self) -> tuple[Situation, ...]:
+        """The driver's."""
+        return self._card.situations()
+
+    def pin_status(self) -> PinStatus:
+        """The driver's."""
+        return self._card.pin_status()
+
+    def puk_status(self) -> PinStatus:
+        """The driver's."""
+        return self._card.puk_status()
+
+    def verify(self, pin: Secret | None) -> None:
+        """Present a PIN by the driver."""
+        self._card.verify(pin)
+
+    def change_pin(self, old: Secret | None, new: Secret | None) -> None:
+        """Replace the PIN by the driver."""
+        self._card.change_pin(old, new)
+
+    def unblock_pin(self, puk: Secret, new: Secret) -> None:
+        """Unblock the PIN by the driver."""
+        self._card.unblock_pin(puk, new)
 
 
 @dataclass(slots=True)

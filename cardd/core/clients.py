@@ -2,7 +2,8 @@
 
 A program is paired by the user, in a dialog that shows its name, its executable, the OS user and a 6-digit code that
 the program shows too; it then has a secret of 256 bits, kept here as a hash. A web page is known by its Origin, which
-the configuration or the user allowed. Either belongs to one OS user.
+the configuration or the user allowed, and counts as a page's only when a browser sends it. Either belongs to one OS
+user.
 """
 
 from __future__ import annotations
@@ -13,24 +14,25 @@ import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from cardd.core.asking import Asking, caller_of
+from cardd.core.dialog_lines import DialogLines, PolledPresence, caller_of, waited_for_by
 from cardd.core.lifecycle import Lifecycle, Part
-from cardd.core.presence import PolledPresence, waited_for_by
+from cardd.core.recording import append_if_possible
 from cardd.core.state_file import StateFile
-from cardd.core.tokens import fingerprint, new_id, new_token, proof, seal
 from cardd.errors import (
     CarddError,
     ClientLocked,
     ClientNotFound,
     ClientUnknown,
     ConsentTimeout,
+    NotABrowser,
     PairingNotFound,
     PairingRefused,
     PermissionMissing,
     TooManyRequests,
 )
-from cardd.model import Caller, CallerKey, CallerKind, Choice, Peer, Question
-from cardd.ports import Clock, Store
+from cardd.model import AuditEntry, Caller, CallerKey, CallerKind, Choice, Outcome, Peer, Question, shown
+from cardd.ports import AuditLog, Browsers, Clock, Store
+from cardd.secret import fingerprint, new_id, new_token, proof, seal
 
 STORE = "clients"
 PSC_TOKEN = "psc_token"  # noqa: S105 - the name of a permission
@@ -110,7 +112,7 @@ class Clients(Part):
     def __init__(
         self,
         store: Store,
-        asking: Asking,
+        dialogs: DialogLines,
         clock: Clock,
         lifecycle: Lifecycle,
         *,
@@ -118,7 +120,7 @@ class Clients(Part):
     ) -> None:
         self.unheard = UNHEARD
         self._file = StateFile(store, STORE, _Kept)
-        self._asking = asking
+        self._dialogs = dialogs
         self._clock = clock
         self._lifecycle = lifecycle
         self._configured = allowed_origins
@@ -145,7 +147,7 @@ class Clients(Part):
         params: dict[str, str | int] = {**said, "program": peer.program or "", "code": code}
         params |= dict.fromkeys(request.permissions, "")
         question = Question("pair", peer.uid, params)
-        self._asking.ensure_askable(caller_of(question))
+        self._dialogs.ensure_askable(caller_of(question))
         expires_at = self._clock.now() + timedelta(seconds=question.timeout)
         polled = PolledPresence(self.unheard) if polls else None
         with waited_for_by(polled) if polled else contextlib.nullcontext():
@@ -215,7 +217,7 @@ class Clients(Part):
         caller = Caller(CallerKind.ORIGIN, origin, origin, origin, peer)
         self._asked.add(peer.uid)
         try:
-            choice = await self._asking.confirm(Question("origin", peer.uid, {"origin": origin}, third=Choice.ALWAYS))
+            choice = await self._dialogs.confirm(Question("origin", peer.uid, {"origin": origin}, third=Choice.ALWAYS))
         except ConsentTimeout as error:
             self._refuse(caller, error)
             raise
@@ -292,7 +294,7 @@ class Clients(Part):
     async def _ask(self, request: PairingRequest, peer: Peer, question: Question) -> Paired:
         asking = Caller(CallerKind.PROGRAM, f"local:{peer.uid}", request.name, "", peer)
         try:
-            choice = await self._asking.confirm(question)
+            choice = await self._dialogs.confirm(question)
         except CarddError as error:
             self._lifecycle.client_refused(asking, "client.pair", error)
             raise
@@ -338,3 +340,22 @@ class Clients(Part):
 
 def _caller(program: Program, peer: Peer, sealing: bytes | None = None) -> Caller:
     return Caller(CallerKind.PROGRAM, program.id, program.name, f"urn:cardd:client:{program.id}", peer, sealing)
+
+
+class Pages:
+    """Refuses the programs that call as if they were a web page, and records them."""
+
+    def __init__(self, browsers: Browsers, audit: AuditLog) -> None:
+        self._browsers = browsers
+        self._audit = audit
+
+    async def check(self, caller: Caller | None, peer: Peer) -> None:
+        """Let a browser pass; ``caller`` is the page's origin if it is allowed. Raises NotABrowser, BrowserUnseen."""
+        program = await self._browsers.stranger(peer)
+        if program is None:
+            return
+        # origins that nobody allowed are as many as a program likes, and refusals are counted by caller
+        claimed = caller.id if caller else f"local:{peer.uid}"
+        row = AuditEntry("page.call", Outcome.REFUSED, peer.uid, claimed, shown(program), code=NotABrowser.code)
+        await append_if_possible(self._audit, row)
+        raise NotABrowser

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from cardd.config import Consent as ConsentRules
-from cardd.core.asking import Asking, question_of
+from cardd.core.dialog_lines import DialogLines, question_of
 from cardd.core.lifecycle import Part
 from cardd.core.readers import InsertedCard
 from cardd.core.sessions import Session
@@ -120,8 +120,8 @@ class _Asserting:
 class Consents(Part):
     """Asks for consents and remembers those that outlast one request."""
 
-    def __init__(self, asking: Asking, clock: Clock, rules: ConsentRules) -> None:
-        self._asking = asking
+    def __init__(self, dialogs: DialogLines, clock: Clock, rules: ConsentRules) -> None:
+        self._dialogs = dialogs
         self._clock = clock
         self._rules = rules
         self._batches: dict[tuple[str, str], _Grant] = {}
@@ -183,7 +183,7 @@ class Consents(Part):
 
     async def ask(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> Consent:
         """Ask in a dialog. Raises ConsentRefused, ConsentTimeout."""
-        if await self._asking.confirm(self.question(session, requests, batch)) is Choice.NO:
+        if await self._dialogs.confirm(self.question(session, requests, batch)) is Choice.NO:
             raise ConsentRefused
         return self.agreed(session, requests, batch, "dialog")
 
@@ -195,7 +195,7 @@ class Consents(Part):
         if (caller.key, card) in self._readable:
             return
         question = question_of(caller, "certificates")
-        if await self._asking.confirm(question) is Choice.NO:
+        if await self._dialogs.confirm(question) is Choice.NO:
             raise ConsentRefused
         self.allow_reading(caller, card)
 
@@ -211,7 +211,7 @@ class Consents(Part):
                 raise ConsentRefused
             if not asking.is_given:
                 question = _about_assertions(session, person or session.identity)
-                if await self._asking.confirm(question) is Choice.NO:
+                if await self._dialogs.confirm(question) is Choice.NO:
                     asking.refusals += 1
                     raise ConsentRefused
                 asking.is_given = True
@@ -228,7 +228,7 @@ class Consents(Part):
         """
         if (session.id, upstream) in self._relayed:
             return
-        if await self._asking.confirm(self.relay_question(session, upstream, host)) is Choice.NO:
+        if await self._dialogs.confirm(self.relay_question(session, upstream, host)) is Choice.NO:
             raise ConsentRefused
         self.relay_agreed(session, upstream, "dialog")
 

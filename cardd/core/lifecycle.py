@@ -1,4 +1,4 @@
-"""The parts of a running cardd: what each hears of the others, in which order they start and stop, their own tasks.
+"""The parts of a running cardd: what each hears of the others, and in which order they start and stop.
 
 A part that decides something tells the ``Lifecycle``: a session ended, a card left, a client is shut out. The
 ``Lifecycle`` calls every part in one stated order. Stopping is that order backwards.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -176,33 +176,3 @@ class Lifecycle(Part):
 
 def _name(part: Part) -> str:
     return part.name if isinstance(part, Outer) else type(part).__name__
-
-
-class Background:
-    """Tasks that are held while they run: the event loop alone would let them be collected. A failure is logged."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Begin; the task may be cancelled."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    async def settle(self, timeout: float | None = None) -> None:
-        """Return when all that was begun has ended, or after so many seconds; no failure is told."""
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=timeout)
-
-    async def cancel(self) -> None:
-        """Cancel all that was begun, and return when it has ended."""
-        for task in self._tasks:
-            task.cancel()
-        await self.settle()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("work in the background failed", exc_info=error)

@@ -11,12 +11,11 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
-from cardd.core.asking import Asking, question_of
-from cardd.core.card_work import HolderVerification, PinForEach, Work
+from cardd.core.card_transaction import HolderVerification, PinForEach, Work
+from cardd.core.dialog_lines import DialogLines, question_of
 from cardd.core.lifecycle import Lifecycle
 from cardd.core.readers import InsertedCard
 from cardd.core.recording import entry_of, recorded
-from cardd.core.tokens import new_id
 from cardd.errors import (
     CardIncomplete,
     LastTryRefused,
@@ -30,7 +29,7 @@ from cardd.errors import (
 )
 from cardd.model import Caller, CallerKey, Choice, PinQuestion, PinRole, PinState, Question
 from cardd.ports import AuditLog
-from cardd.secret import Secret
+from cardd.secret import Secret, new_id
 
 T = TypeVar("T")
 
@@ -41,8 +40,8 @@ UNCOUNTED = 99  # tries left where a token or key file tells no number
 class PinEntry:
     """Asks the user for a PIN and runs the work that needs it, in the transaction of the VERIFY."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, dialogs: DialogLines) -> None:
+        self._dialogs = dialogs
 
     async def login(
         self,
@@ -114,7 +113,7 @@ class PinEntry:
         if asked.tries_left != 1:
             return
         async with card.access.kept():
-            choice = await self._asking.confirm(_last_try(asked))
+            choice = await self._dialogs.confirm(_last_try(asked))
         if choice is Choice.NO:
             raise LastTryRefused(tries_left=1)
 
@@ -135,16 +134,16 @@ class PinEntry:
             asked = _told(asked, times)
             if len(asked.question.documents) > 1 or times > 1:
                 async with card.access.kept():
-                    choice = await self._asking.confirm(asked.question)
+                    choice = await self._dialogs.confirm(asked.question)
                 if choice is Choice.NO:
                     raise PinCancelled  # a message beside the keypad cannot show a long list
-            async with self._asking.keypad(_beside_keypad(asked)):
+            async with self._dialogs.keypad(_beside_keypad(asked)):
                 return await card.access.use(work, replace(login, times=times), operations=operations), None
         secret = stored or Secret()
         try:
             if not secret:
                 async with card.access.kept():
-                    await self._asking.ask_pin(asked, secret)
+                    await self._dialogs.ask_pin(asked, secret)
             return await card.access.use(work, replace(login, pin=secret)), secret
         except BaseException:
             secret.wipe()
@@ -200,8 +199,8 @@ def equal(one: Secret, other: Secret) -> bool:
 class PinLife:
     """Asks for the old and the new codes and has the card take them; ``lifecycle`` is told of the changed PIN."""
 
-    def __init__(self, asking: Asking, pins: PinEntry, audit: AuditLog, lifecycle: Lifecycle) -> None:
-        self._asking = asking
+    def __init__(self, dialogs: DialogLines, pins: PinEntry, audit: AuditLog, lifecycle: Lifecycle) -> None:
+        self._dialogs = dialogs
         self._pins = pins
         self._audit = audit
         self._lifecycle = lifecycle
@@ -240,7 +239,7 @@ class PinLife:
                 while True:
                     asked = await self._puk(card, caller.key, question, problem)
                     async with card.access.kept():
-                        await self._asking.ask_pin(asked, puk)
+                        await self._dialogs.ask_pin(asked, puk)
                     if not new:
                         await self._choose(card, question, None, new)
                     try:
@@ -276,12 +275,12 @@ class PinLife:
         problem: str | None = None
         async with card.access.kept():
             while True:
-                await self._asking.ask_pin(replace(asked, problem=problem), new)
+                await self._dialogs.ask_pin(replace(asked, problem=problem), new)
                 problem = weakness(new, old)
                 if problem:
                     continue
                 with Secret() as repeated:
-                    await self._asking.ask_pin(replace(asked, role=PinRole.REPEATED), repeated)
+                    await self._dialogs.ask_pin(replace(asked, role=PinRole.REPEATED), repeated)
                     if equal(new, repeated):
                         return
                 problem = "mismatch"

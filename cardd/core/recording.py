@@ -1,17 +1,29 @@
-"""What goes into the audit log: the acts that callers ask for, and those that come to nothing."""
+"""What goes into the audit log: the acts that callers ask for, and those that come to nothing.
+
+What a card's thread signs counts once its row is on disk, and not before (rule 8). The time limit of a card does not
+cover the disk: where the card has signed and the disk dawdles, the caller waits a little longer, and is then told just
+that; the signature is not lost, and its row is no failure. Patients and documents may stand under pseudonyms.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import hashlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Generic, Literal, TypeVar
 
-from cardd.core.lifecycle import Background, Part
-from cardd.errors import AuditSlow, AuditUnavailable, CarddError, ConsentError, PinError, StateUnavailable
+from cardd.core.lifecycle import Part
+from cardd.core.state_file import StateFile
+from cardd.errors import AuditSlow, AuditUnavailable, CarddError, CardTimeout, ConsentError, PinError, StateUnavailable
 from cardd.model import AuditEntry, AuditRow, Caller, Outcome, Receipt
-from cardd.ports import AuditLog
+from cardd.ports import AuditLog, Store
+from cardd.worker import Background, post
 
 MINUTE = 60.0
 COUNTED = frozenset(("holder.read", "session.lock", "agent.register", "agent.leave"))
@@ -19,6 +31,12 @@ STRANGERS = 128  # callers of no pairing with refusals of their own to count at 
 STRANGER = "local:"  # how the identifier of a caller begins whom nobody has paired
 EVERY_OTHER = "local:*"
 PATIENCE = 5.0  # seconds
+PSEUDONYMS = "pseudonyms"
+KEY_SIZE = 32
+LENGTH = 16  # hexadecimal digits of a pseudonym
+DIGEST = "name:"  # before the digest of a document's name
+
+T = TypeVar("T")
 
 _late = Background()  # rows that a slow disk has not taken yet
 
@@ -71,6 +89,64 @@ async def append_if_possible(audit: AuditLog, *rows: AuditEntry) -> None:
     with contextlib.suppress(AuditUnavailable, StateUnavailable):
         for row in rows:
             await audit.append(row)
+
+
+class Recordings:
+    """What the cards' threads record. ``patience`` is how many seconds a disk is waited for beyond the card's own time.
+
+    While a thread waits for the disk, its reader serves nobody: whoever passes their time there is told of the disk.
+    """
+
+    def __init__(self, audit: AuditLog, patience: float) -> None:
+        self.audit = audit
+        self.patience = patience
+        self.writing: set[object] = set()
+
+    def begin(self) -> RecordedWork[T]:
+        """Return one piece of work, not begun; on the loop."""
+        return RecordedWork(self)
+
+
+class RecordedWork(Generic[T]):
+    """One piece of such work; made on the loop, done on the card's thread."""
+
+    def __init__(self, all_of_them: Recordings) -> None:
+        self._all = all_of_them
+        self._loop = asyncio.get_running_loop()
+        self._result: asyncio.Future[T] = self._loop.create_future()
+        self._result.add_done_callback(lambda done: done.cancelled() or done.exception())  # most often nobody waits
+        self._has_signed = False
+
+    def record(self, value: T, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> T:
+        """Record that the card made ``value``, and return it; on the card's thread. Raises AuditUnavailable."""
+        self._has_signed = True
+        self._all.writing.add(self)
+        try:
+            self._all.audit.write(entries, receipt)
+        except BaseException as error:
+            self._settle(partial(self._result.set_exception, error))
+            raise
+        finally:
+            self._all.writing.discard(self)
+        self._settle(partial(self._result.set_result, value))
+        return value
+
+    async def result(self, running: Awaitable[T]) -> T:
+        """Return what ``running``, which does the work, returns. Raises what it raises, AuditSlow for CardTimeout."""
+        try:
+            return await running
+        except CardTimeout:
+            if not self._has_signed and not self._all.writing:
+                raise
+        seconds = self._all.patience if self._has_signed else 0.0
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(self._result)
+        except TimeoutError:
+            raise AuditSlow(seconds=round(self._all.patience)) from None
+
+    def _settle(self, settle: Callable[[], None]) -> None:
+        post(self._loop, lambda: None if self._result.done() else settle())
 
 
 @dataclass(slots=True)
@@ -160,3 +236,67 @@ class CountedRefusals(Part):
             if repeated.count:
                 entry = replace(row.entry, session=None, document=f"times:{repeated.count}")
                 await (self._begin(key, entry).row if goes_on else self._audit.append(entry))
+
+
+class DocumentNames:
+    """What the log keeps of a document's name: the ``name``, a ``digest`` of it or ``none``.
+
+    Names are a person's words, and patients' names among them. The digest is a pseudonym, as patients have.
+    """
+
+    def __init__(self, keep: Literal["name", "digest", "none"], pseudonyms: Pseudonyms) -> None:
+        self._keep = keep
+        self._pseudonyms = pseudonyms
+
+    def kept(self, name: str) -> str | None:
+        """Return what is kept of this name. Raises StateUnavailable, StateDamaged."""
+        match self._keep:
+            case "name":
+                return name
+            case "digest":
+                return self.digest(name)
+            case "none":
+                return None
+
+    def digest(self, name: str) -> str:
+        """Return what stands in the log for this name, where digests are kept. Raises as ``kept``."""
+        return f"{DIGEST}{self._pseudonyms.of(f'{DIGEST}{name}')}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The key, in hexadecimal."""
+
+    key: str
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what is no key."""
+        if len(bytes.fromhex(self.key)) != KEY_SIZE:
+            raise ValueError("key")
+
+
+class Pseudonyms:
+    """Names for patients and documents: the same text is the same pseudonym here, and nobody can tell the text.
+
+    The numbers are few enough to be tried one by one, so that a bare hash would hide nothing: the hash is keyed, and
+    the key, made with the first pseudonym, stays in the state directory. Who exports the log exports no patient.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._file = StateFile(store, PSEUDONYMS, _Kept)
+        self._key: bytes | None = None
+
+    def of(self, number: str) -> str:
+        """Return the pseudonym of this number. Raises StateUnavailable, StateDamaged."""
+        if self._key is None:
+            self._key = self._kept() or self._new()
+        return hmac.new(self._key, number.encode(), hashlib.sha256).hexdigest()[:LENGTH]
+
+    def _kept(self) -> bytes | None:
+        kept = self._file.load()
+        return bytes.fromhex(kept.key) if kept else None
+
+    def _new(self) -> bytes:
+        key = secrets.token_bytes(KEY_SIZE)
+        self._file.save(_Kept(key.hex()))
+        return key

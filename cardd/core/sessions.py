@@ -16,9 +16,8 @@ from hashlib import sha256
 
 from cardd.config import SessionRules
 from cardd.core.events import EventBus
-from cardd.core.lifecycle import Background, Lifecycle, Part
+from cardd.core.lifecycle import Lifecycle, Part
 from cardd.core.readers import InsertedCard
-from cardd.core.tokens import fingerprint, new_id, new_token
 from cardd.errors import (
     CarddError,
     SessionClosed,
@@ -30,7 +29,8 @@ from cardd.errors import (
 )
 from cardd.model import Caller, CallerKey, Event, Identity, KeyPurpose, KeyRef, Situation
 from cardd.ports import Clock
-from cardd.secret import Secret
+from cardd.secret import Secret, fingerprint, new_id, new_token
+from cardd.worker import Background
 
 REMEMBERED_ENDS = 256
 

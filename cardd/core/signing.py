@@ -11,14 +11,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from cardd.core.asking import question_of
 from cardd.core.attempts import KEYLESS, Attempt, SignedMeanwhile
-from cardd.core.card_work import HeldPinKept, HolderVerification, InPieces, Work
+from cardd.core.card_transaction import HeldPinKept, HolderVerification, InPieces, Work
 from cardd.core.consents import Batch, Consents, SignatureRequest
+from cardd.core.dialog_lines import question_of
 from cardd.core.pin import PinEntry
-from cardd.core.pseudonyms import DocumentNames
-from cardd.core.recorded_work import RecordedWork, Recordings
-from cardd.core.recording import entry_of, recorded
+from cardd.core.recording import DocumentNames, RecordedWork, Recordings, entry_of, recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.driver import Card
 from cardd.errors import (

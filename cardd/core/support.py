@@ -20,7 +20,6 @@ from cardd.config import Support as SupportRules
 from cardd.core import totp
 from cardd.core.recording import entry_of
 from cardd.core.state_file import StateFile
-from cardd.core.tokens import fingerprint
 from cardd.errors import (
     CarddError,
     SecretStoreUnavailable,
@@ -35,7 +34,7 @@ from cardd.errors import (
 )
 from cardd.model import Caller, Outcome
 from cardd.ports import AuditLog, Clock, SecretStore, Store
-from cardd.secret import Secret
+from cardd.secret import Secret, fingerprint
 
 STORE = "support"
 SECRET = "support-totp"  # noqa: S105 - the name of the entry

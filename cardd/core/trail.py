@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 from cardd.config import Config
 from cardd.config.settings import sections_of
-from cardd.core.lifecycle import Background, Part
-from cardd.core.pseudonyms import Pseudonyms
-from cardd.core.recording import entry_of
+from cardd.core.lifecycle import Part
+from cardd.core.recording import Pseudonyms, entry_of
 from cardd.core.sessions import Session
 from cardd.core.state_file import StateFile
 from cardd.errors import AuditUnavailable, CarddError, StateUnavailable
 from cardd.model import AuditEntry, Caller, CallerKey, Outcome
 from cardd.ports import AuditLog, Store
+from cardd.worker import Background
 
 STORE = "settings"
 OWN = "cardd"  # the caller of what nobody asked for

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from cardd.config import Dmp
 from cardd.core.attempts import Attempt
 from cardd.core.consents import Consents
-from cardd.core.pseudonyms import Pseudonyms
-from cardd.core.recorded_work import RecordedWork
-from cardd.core.recording import entry_of, recorded
+from cardd.core.recording import Pseudonyms, RecordedWork, entry_of, recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.core.signing import Signing
 from cardd.driver import Card

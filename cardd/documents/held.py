@@ -18,10 +18,10 @@ from typing import BinaryIO
 
 from cardd.core.lifecycle import Part
 from cardd.core.sessions import Session
-from cardd.core.tokens import new_id
 from cardd.errors import DocumentNoSpace, DocumentsFull, DocumentUnknown
 from cardd.formats.document import again, settle, size_of
 from cardd.ports import Clock
+from cardd.secret import new_id
 
 NAMED = re.compile(rb'("document_id"\s*:\s*")([^"\\]*)')
 LIFETIME = 600.0  # seconds: longer than any dialog, shorter than a coffee

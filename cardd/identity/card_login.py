@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import cycle
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from cardd.core.asking import Asking, question_of
 from cardd.core.consents import Consents
+from cardd.core.dialog_lines import DialogLines, question_of
 from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinEntry
 from cardd.core.readers import InsertedCard
@@ -35,11 +36,14 @@ from cardd.errors import (
     TooManyRequests,
 )
 from cardd.formats.certificate import require_validity, serial_of
-from cardd.identity.authorities import KnownAuthorities
 from cardd.identity.holders import identity_of
 from cardd.model import AuditEntry, Caller, CardCertificate, CardInfo, Choice, Identity, KeyPurpose, Outcome, Question
 from cardd.ports import AuditLog
 from cardd.secret import Secret
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +55,9 @@ SESSIONS_MAX = 16
 class CardChoice:
     """The choice among several cards that can serve; the user is asked if the request wants that."""
 
-    def __init__(self, readers: OwnedReaders, asking: Asking) -> None:
+    def __init__(self, readers: OwnedReaders, dialogs: DialogLines) -> None:
         self._readers = readers
-        self._asking = asking
+        self._dialogs = dialogs
 
     async def choose(self, caller: Caller, card_id: str | None) -> InsertedCard:
         """Return the card to use. Raises what ``CallersReaders.choose`` raises; ConsentRefused when none is taken.
@@ -79,7 +83,7 @@ class CardChoice:
             params: dict[str, str | int] = {"client": caller.name, "card": card.kind.value, "reader": card.reader}
             params |= await _holder(card)
             question = Question("card", caller.peer.uid, params, third=Choice.ANOTHER, caller=caller.key)
-            match await self._asking.confirm(question):
+            match await self._dialogs.confirm(question):
                 case Choice.NO:
                     raise ConsentRefused
                 case Choice.ANOTHER:
@@ -276,3 +280,20 @@ class CpxLogin:
             return card
 
         return await self._login.open(caller, Method(CPX, choose, identity_of))
+
+
+class KnownAuthorities:
+    """The authorities of a PEM file, which is read when they are first wanted, and others (DER)."""
+
+    def __init__(self, file: Path | None = None, others: Iterable[bytes] = ()) -> None:
+        self._file = file
+        self._others = tuple(others)
+        self._every: list[Certificate] | None = None
+
+    def above(self, certificate: bytes) -> tuple[bytes, ...]:
+        """Return the authorities above this certificate (DER), the nearest first; none where none is known."""
+        from cardd.identity.chain import certificates_of, chain_of  # noqa: PLC0415 - cryptography would slow the start
+
+        if self._every is None:
+            self._every = certificates_of(self._file, self._others)
+        return chain_of(certificate, self._every)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from cardd.core.asking import question_of
-from cardd.core.card_work import HolderVerification
+from cardd.core.card_transaction import HolderVerification
+from cardd.core.dialog_lines import question_of
 from cardd.core.lifecycle import Part
 from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinEntry

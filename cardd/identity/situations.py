@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from itertools import cycle
 
-from cardd.core.asking import Asking
+from cardd.core.dialog_lines import DialogLines
 from cardd.core.lifecycle import Part
 from cardd.core.sessions import Session, Sessions
 from cardd.core.signing import Signing
@@ -22,10 +22,10 @@ ASK = "ask"  # in the place of a situation's identifier
 class Situations(Part):
     """The situations of sessions opened with a card; those of e-CPS sessions came with their login."""
 
-    def __init__(self, signing: Signing, sessions: Sessions, asking: Asking) -> None:
+    def __init__(self, signing: Signing, sessions: Sessions, dialogs: DialogLines) -> None:
         self._signing = signing
         self._sessions = sessions
-        self._asking = asking
+        self._dialogs = dialogs
         self._read: set[str] = set()
 
     async def read(self, session: Session) -> None:
@@ -46,7 +46,7 @@ class Situations(Part):
         if wanted != ASK:
             self._sessions.situate(session, wanted)
         elif session.situation is None:
-            picked = await picked_by(self._asking, session.caller, session.situations)
+            picked = await picked_by(self._dialogs, session.caller, session.situations)
             if picked is not None:
                 self._sessions.situate(session, picked.id)
 
@@ -55,7 +55,7 @@ class Situations(Part):
         self._read.discard(session.id)
 
 
-async def picked_by(asking: Asking, caller: Caller, situations: tuple[Situation, ...]) -> Situation | None:
+async def picked_by(dialogs: DialogLines, caller: Caller, situations: tuple[Situation, ...]) -> Situation | None:
     """Return the one that the person picks, one dialog after the other; None without a person or a situation.
 
     Raises ConsentRefused, ConsentTimeout.
@@ -64,7 +64,7 @@ async def picked_by(asking: Asking, caller: Caller, situations: tuple[Situation,
         for situation in cycle(situations):
             params = _described(caller, situation)
             question = Question("situation", caller.peer.uid, params, third=Choice.ANOTHER, caller=caller.key)
-            match await asking.confirm(question):
+            match await dialogs.confirm(question):
                 case Choice.NO:
                     raise ConsentRefused
                 case Choice.ANOTHER:

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from cardd.config import Upstream
-from cardd.core.lifecycle import Background, Part
+from cardd.core.lifecycle import Part
 from cardd.core.recording import recorded
 from cardd.core.sessions import Credential, Session, Sessions
 from cardd.core.signing import Signing
@@ -30,6 +30,7 @@ from cardd.identity.csa import OrganisationKey
 from cardd.model import Algorithm, KeyPurpose
 from cardd.ports import AuditLog, Clock
 from cardd.relay.upstream import Upstreams
+from cardd.worker import Background
 
 if TYPE_CHECKING:
     import aiohttp

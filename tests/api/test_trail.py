@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from cardd.config import Config, SessionRules, Web
-from cardd.core.pseudonyms import Pseudonyms
+from cardd.core.recording import Pseudonyms
 from cardd.core.trail import ChangedSettings
 from cardd.errors import ConsentTimeout
 from cardd.model import AuditEntry, Choice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cardd.core.card_access import CardAccess
-from cardd.core.card_work import HolderVerification
+from cardd.core.card_transaction import HolderVerification
 from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry
 from cardd.driver import Card

@@ -10,7 +10,7 @@ from pathlib import Path
 from cardd.config import Config
 from cardd.config.loading import load
 from cardd.config.reference import keys
-from cardd.core.pseudonyms import DocumentNames, Pseudonyms
+from cardd.core.recording import DocumentNames, Pseudonyms
 from cardd.model import AuditEntry, Outcome
 from cardd.secret import Secret
 from cardd.system.audit_store import Custody, SqliteAuditLog

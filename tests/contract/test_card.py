@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from cardd.core.verified_card import LoginUse, VerifiedCard
+from cardd.core.card_transaction import LoginUse, VerifiedCard
 from cardd.driver import Card
 from cardd.errors import (
     AlgorithmUnsupported,

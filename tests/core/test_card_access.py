@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from cardd.core.card_access import CardAccess
-from cardd.core.card_work import HolderVerification, InPieces, Work
+from cardd.core.card_transaction import HolderVerification, InPieces, Work
 from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry
 from cardd.driver import Card

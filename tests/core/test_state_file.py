@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from cardd.config import Prompt, Support
-from cardd.core.asking import Asking
 from cardd.core.clients import Clients
+from cardd.core.dialog_lines import DialogLines
 from cardd.core.lifecycle import Lifecycle
-from cardd.core.pseudonyms import Pseudonyms
+from cardd.core.recording import Pseudonyms
 from cardd.core.support import SupportCodes
 from cardd.errors import StateDamaged
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
@@ -20,8 +20,8 @@ from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStor
 
 
 def clients(core: Core, store: MemoryStore) -> Clients:
-    asking = Asking(core.person, core.events, ManualClock(), Prompt())
-    return Clients(store, asking, ManualClock(), Lifecycle(), allowed_origins=frozenset())
+    dialogs = DialogLines(core.person, core.events, ManualClock(), Prompt())
+    return Clients(store, dialogs, ManualClock(), Lifecycle(), allowed_origins=frozenset())
 
 
 READERS: dict[str, Callable[[Core, MemoryStore], object]] = {

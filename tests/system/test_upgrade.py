@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from cardd.config import Prompt, Support
-from cardd.core.asking import Asking
 from cardd.core.clients import Clients
+from cardd.core.dialog_lines import DialogLines
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
-from cardd.core.pseudonyms import Pseudonyms
+from cardd.core.recording import Pseudonyms
 from cardd.core.state_file import Content, StateFile, Step
 from cardd.core.support import SupportCodes
 from cardd.errors import AuditUnavailable, StateDamaged, StateTooNew
@@ -62,8 +62,8 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def clients(store: Store) -> Clients:
-    asking = Asking(ScriptedPrompter(), EventBus(), ManualClock(), Prompt())
-    return Clients(store, asking, ManualClock(), Lifecycle(), allowed_origins=frozenset())
+    dialogs = DialogLines(ScriptedPrompter(), EventBus(), ManualClock(), Prompt())
+    return Clients(store, dialogs, ManualClock(), Lifecycle(), allowed_origins=frozenset())
 
 
 def support(store: Store) -> SupportCodes:

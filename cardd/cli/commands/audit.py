@@ -14,8 +14,7 @@ from cardd.cli.parser import PATH, Exit, Parser, as_text
 from cardd.cli.terminal import table
 from cardd.config.loading import load
 from cardd.core.audit import Head
-from cardd.core.pseudonyms import STORE as PSEUDONYMS
-from cardd.core.pseudonyms import DocumentNames, Pseudonyms
+from cardd.core.recording import PSEUDONYMS, DocumentNames, Pseudonyms
 from cardd.i18n import N_, Domain
 from cardd.model import AuditRow, Outcome
 from cardd.system.audit_file import AuditReader

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cardd.core.asking import Asking
 from cardd.core.consents import Consents
-from cardd.core.lifecycle import Background
+from cardd.core.dialog_lines import DialogLines
 from cardd.core.sessions import Sessions
 from cardd.errors import PushTooSoon
 from cardd.identity.ecps.connection import ProviderConnection
@@ -17,6 +16,7 @@ from cardd.identity.ecps.provider import Flow, PscAttempt, Wanted
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, CallerKey
 from cardd.ports import AuditLog, Clock
+from cardd.worker import Background
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class LoginContext:
     """What all logins use."""
 
     sessions: Sessions
-    asking: Asking
+    dialogs: DialogLines
     consents: Consents
     audit: AuditLog
     clock: Clock

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cardd.backoff import BackOff
-from cardd.core.presence import waited_for_by
+from cardd.core.dialog_lines import waited_for_by
 from cardd.core.recording import append_if_possible
 from cardd.core.sessions import Pending, Session
 from cardd.errors import (
@@ -305,7 +305,7 @@ class EcpsLogin:
             return None
         until = self._context.clock.now() + timedelta(seconds=self._context.limits.picking)
         self._context.sessions.wait_anew(session, Pending(until))  # no digits: the mobile has agreed
-        return await picked_by(self._context.asking, session.caller, session.situations)
+        return await picked_by(self._context.dialogs, session.caller, session.situations)
 
     async def _remember(self, national_id: str) -> None:
         """Ask whether the person's national id may be kept for the next login of this OS user."""
@@ -319,7 +319,7 @@ class EcpsLogin:
     async def _confirm(self, question: Question, without: Choice) -> Choice:
         """Return the answer; ``without`` where nobody can be asked, which is no reason to fail."""
         with contextlib.suppress(PromptError, ConsentError):
-            return await self._context.asking.confirm(question, lambda: self._is_given_up)
+            return await self._context.dialogs.confirm(question, lambda: self._is_given_up)
         return without
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cardd.config import Psc
-from cardd.core.asking import Asking
 from cardd.core.consents import Consents
-from cardd.core.lifecycle import Background, Part
+from cardd.core.dialog_lines import DialogLines
+from cardd.core.lifecycle import Part
 from cardd.core.recording import entry_of, recorded
 from cardd.core.sessions import Session, Sessions, new_session_id
 from cardd.errors import InvalidRequest, PscFlowUnavailable, PscSessionOver, SessionNotPsc, TooManyRequests
@@ -20,6 +20,7 @@ from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, Reach
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, Identity
 from cardd.ports import AuditLog, Clock, SecretStore, Store
+from cardd.worker import Background
 
 if TYPE_CHECKING:
     from cardd.oidc.logout import LogoutNotice
@@ -40,7 +41,7 @@ class EcpsLogins(Part):
     def __init__(
         self,
         sessions: Sessions,
-        asking: Asking,
+        dialogs: DialogLines,
         consents: Consents,
         audit: AuditLog,
         clock: Clock,
@@ -56,7 +57,7 @@ class EcpsLogins(Part):
         self.limits = LoginLimits()
         self._context = LoginContext(
             sessions=sessions,
-            asking=asking,
+            dialogs=dialogs,
             consents=consents,
             audit=audit,
             clock=clock,
@@ -90,7 +91,7 @@ class EcpsLogins(Part):
         """
         self.connection.check()
         context, sessions = self._context, self._context.sessions
-        context.asking.ensure_askable(caller.key)
+        context.dialogs.ensure_askable(caller.key)
         if sum(session.caller.key == caller.key for session in sessions.of(caller.peer.uid)) >= self.limits.sessions:
             raise TooManyRequests(retry_after=60)
         named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed

@@ -1,8 +1,11 @@
 """The dialogs of each person: one line of them, which no program fills, and none that wears the person down.
 
 One dialog at a time for one person. Whoever waits to log in goes first, others as they came; a caller has one place in
-the line, and its next question waits behind those of the others. A dialog ends when its caller hangs up. Who was
-refused a few times in a few minutes asks nothing more for a while.
+the line, and its next question waits behind those of the others. Who was refused a few times in a few minutes asks
+nothing more for a while.
+
+A dialog ends when nobody waits for its answer any more (``Presence``): its caller has hung up. Only the question ends.
+What the card, the audit log or a server does for a caller that left goes on to its end.
 """
 
 from __future__ import annotations
@@ -10,21 +13,131 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
 
 from cardd.config import Prompt as PromptRules
 from cardd.core.events import EventBus
-from cardd.core.presence import is_nobody_waiting, while_waited_for
-from cardd.errors import ConsentTimeout, PinCancelled, PinTimeout, PromptBusy, RefusedTooOften
+from cardd.errors import CallerLeft, ConsentTimeout, PinCancelled, PinTimeout, PromptBusy, RefusedTooOften
 from cardd.model import Caller, CallerKey, Choice, Event, PinQuestion, Question
 from cardd.ports import Clock, Prompter
 from cardd.secret import Secret
 
 WAITING_MAX = 8  # questions of one caller
 OF_LOGINS = {"card", "ecps", "ecps_browser", "last_try", "login", "situation"}
+
+
+class Presence:
+    """Who waits for a piece of work: one caller, or several that share its answer. It may be left, and joined again."""
+
+    def __init__(self, waiting: int = 1) -> None:
+        self._waiting = waiting
+        self._told: list[Callable[[], object]] = []
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody waits."""
+        return self._waiting <= 0
+
+    @contextmanager
+    def joined(self, other: Presence) -> Iterator[None]:
+        """Count one more who waits inside, as long as ``other`` is not left."""
+        is_in = True
+        self._waiting += 1
+
+        def leave() -> None:
+            nonlocal is_in
+            if is_in:
+                is_in = False
+                self.leave()
+
+        take_back = other.on_left(leave)
+        try:
+            yield
+        finally:
+            take_back()
+            leave()
+
+    def leave(self) -> None:
+        """Count one less; the last one ends what is asked for them."""
+        self._waiting -= 1
+        if self._waiting == 0:
+            for callback in tuple(self._told):
+                callback()
+
+    def on_left(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Have ``callback`` called when nobody waits any more; return a function that takes that back."""
+        self._told.append(callback)
+        return lambda: self._told.remove(callback)
+
+
+class PolledPresence(Presence):
+    """A caller that comes back to ask how things stand: gone when it did not for ``patience`` seconds."""
+
+    def __init__(self, patience: float) -> None:
+        super().__init__()
+        self._patience = patience
+        self._timer: asyncio.TimerHandle | None = None
+        self.heard()
+
+    def heard(self) -> None:
+        """Begin to wait anew."""
+        self.end()
+        self._timer = asyncio.get_running_loop().call_later(self._patience, self.leave)
+
+    def end(self) -> None:
+        """Wait no more: the work has ended."""
+        if self._timer:
+            self._timer.cancel()
+
+
+_waiting: ContextVar[Presence | None] = ContextVar("waiting", default=None)
+
+
+@contextmanager
+def waited_for_by(presence: Presence | None) -> Iterator[None]:
+    """Say who waits for what is done inside, in the tasks too that begin there; None: it has a life of its own."""
+    token = _waiting.set(presence)
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+
+
+def is_nobody_waiting() -> bool:
+    """Return whether it is known that the answer of what runs here will reach nobody."""
+    presence = _waiting.get()
+    return presence is not None and presence.is_left
+
+
+@asynccontextmanager
+async def while_waited_for() -> AsyncIterator[None]:
+    """End what is inside when nobody waits for it any more. Raises CallerLeft, at once where nobody does."""
+    presence, task = _waiting.get(), asyncio.current_task()
+    if presence is None or task is None:
+        yield
+        return
+    if presence.is_left:
+        raise CallerLeft
+    already, is_ending = task.cancelling(), False
+
+    def end() -> None:
+        nonlocal is_ending
+        is_ending = True
+        task.cancel()
+
+    take_back = presence.on_left(end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if is_ending and task.uncancel() <= already:
+            raise CallerLeft from None
+        raise
+    finally:
+        take_back()
 
 
 @dataclass(eq=False, slots=True)
@@ -95,7 +208,7 @@ class Refusals:
         self._times.setdefault(caller, []).append(self._clock.monotonic())
 
 
-class Asking:
+class DialogLines:
     """Asks the person through a ``Prompter``, one dialog at a time.
 
     Publishes ``prompt.waiting`` (``ahead``: how many dialogs come before), ``prompt.opened`` (``timeout``: how long the
