@@ -14,7 +14,7 @@ from cardd.errors import AlgorithmUnsupported, CarddError, CardRefused, PinRequi
 from cardd.model import Algorithm, CardKind, KeyPurpose, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
-from cardd_drivers.cps3.verifier import Verifier
+from cardd_drivers.cps3.keys import Verifier
 from tests.drivers.channel import CountingChannel
 from tests.drivers.conftest import DOCUMENT, Benches
 from tests.drivers.pki import signature_pair

@@ -12,7 +12,7 @@ from cardd.pcsc.channel import historical_bytes, takes_extended_apdus
 from cardd.tlv import MAX_DEPTH, Tlv, announced_size, parse
 from cardd_drivers.cps3.contents import serial_in
 from cardd_drivers.cps3.driver import kind_of
-from cardd_drivers.cps3.verifier import Verifier
+from cardd_drivers.cps3.keys import Verifier
 from cardd_drivers.pkcs15.files import FILE_MAX, READS_MAX, Files
 from cardd_drivers.pkcs15.objects import (
     DirectoryType,

@@ -14,7 +14,7 @@ from cardd.core.consents import SignatureRequest
 from cardd.core.sessions import Session
 from cardd.errors import CardMute, CardRemoved, SessionClosed, SignatureInvalid
 from cardd.model import Message, Outcome
-from cardd_drivers.cps3.verifier import Verifier
+from cardd_drivers.cps3.keys import Verifier
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, Core

@@ -6,8 +6,6 @@ and proves that it is genuine; it never speaks for its holder. Source: the emula
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cardd.driver import Channel
 from cardd.errors import AlgorithmUnsupported, CardIncomplete, SignatureInvalid
 from cardd.model import (
@@ -22,17 +20,12 @@ from cardd.model import (
     Situation,
 )
 from cardd.secret import Secret
-from cardd_drivers.cps3 import commands
-from cardd_drivers.cps3.commands import Operation
-from cardd_drivers.cps3.contents import Directories, number_of, situation
+from cardd_drivers.cps3 import keys
+from cardd_drivers.cps3.contents import CONTACTLESS_AID, Directories, number_of, situation
+from cardd_drivers.cps3.keys import KeyOperations, NotOffered, Operation, Verifier
 from cardd_drivers.cps3.midstate import split
-from cardd_drivers.cps3.operations import KeyOperations, NotOffered
 from cardd_drivers.cps3.pins import CardPins
 from cardd_drivers.pkcs15.files import Files
-
-if TYPE_CHECKING:
-    from cardd_drivers.cps3.verifier import Verifier
-from cardd_drivers.cps3.commands import CONTACTLESS_AID
 from cardd_drivers.pkcs15.objects import Application, Password
 
 DIGEST_SIZE = 32
@@ -149,14 +142,14 @@ class Cps3Card:
         return self._proven(key, algorithm, digest, self._operations.run(self._authentication_operation(key, digest)))
 
     def _digest_operation(self, key: KeyRef, digest: bytes) -> Operation:
-        return commands.sign_digest(key.reference, digest)
+        return keys.sign_digest(key.reference, digest)
 
     def _content_operation(self, key: KeyRef, content: bytes) -> Operation:
         parts = split(content)
-        return commands.sign_last_block(key.reference, parts.intermediate, parts.last_block)
+        return keys.sign_last_block(key.reference, parts.intermediate, parts.last_block)
 
     def _authentication_operation(self, key: KeyRef, digest: bytes) -> Operation:
-        return commands.authenticate(key.reference, digest)
+        return keys.authenticate(key.reference, digest)
 
     def _proven(self, key: KeyRef, algorithm: Algorithm, digest: bytes, signature: bytes) -> bytes:
         """Return the signature, once it has verified: a card that took another key, or garbled bytes, end here."""
@@ -166,8 +159,6 @@ class Cps3Card:
         return signature
 
     def _verifier(self, key: KeyRef) -> Verifier:
-        from cardd_drivers.cps3.verifier import Verifier  # noqa: PLC0415 - cryptography would slow the daemon's start
-
         if key.id not in self._verifiers:
             found = next((certificate for certificate in self.certificates() if certificate.key_id == key.id), None)
             if found is None:

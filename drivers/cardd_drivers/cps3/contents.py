@@ -22,7 +22,6 @@ from cardd.apdu import SW, Response
 from cardd.errors import CardGarbled, CardIncomplete, CardRefused
 from cardd.model import Algorithm, KeyPurpose, KeyRef, PinInfo, Situation
 from cardd.tlv import parse_one
-from cardd_drivers.cps3 import commands
 from cardd_drivers.pkcs15 import asn1
 from cardd_drivers.pkcs15.files import Files
 from cardd_drivers.pkcs15.objects import (
@@ -40,6 +39,21 @@ from cardd_drivers.pkcs15.objects import (
     passwords,
     private_keys,
 )
+
+AID = bytes.fromhex("E828BD080F8025000001FF0010")
+CONTACTLESS_AID = bytes.fromhex("E828BD080F8025000001FF0020")
+
+SFI_SERIAL, EF_SN = 0x1C, bytes.fromhex("3F00D003")
+SFI_EF_DIR, EF_DIR = 0x1E, bytes.fromhex("3F002F00")
+SFI_ODF, ODF = 0x11, bytes.fromhex("5031")  # in the application
+SERIAL_SIZE = 12
+SERIAL_TAG = 0x5A
+SERIAL_PREFIX = bytes.fromhex("8025000001")
+
+PIN_TRIES = 3
+PIN_LENGTHS = (4, 8)
+PUK_TRIES = 10
+PUK_LENGTHS = (8, 8)
 
 DIRECTORIES_MAX = 4
 PIN_LENGTH_MAX = 16
@@ -75,8 +89,8 @@ class Contents:
 class Directories:
     """Reads the directories of one card. A variant overrides the constants and the methods above ``_records``."""
 
-    aid = commands.AID
-    pin_tries = commands.PIN_TRIES
+    aid = AID
+    pin_tries = PIN_TRIES
     has_short_ids = True  # until the card knows none of them
     algorithms: ClassVar[Mapping[KeyPurpose, tuple[Algorithm, ...]]] = dict.fromkeys(KeyPurpose, (Algorithm.RS256,))
 
@@ -118,14 +132,14 @@ class Directories:
     def _serial(self) -> str:
         """EF.SN by its short identifier; it stands in the master file, where a card is after its reset."""
         if self.has_short_ids:
-            response = self._files.read_start(commands.SFI_SERIAL, commands.SERIAL_SIZE)
+            response = self._files.read_start(SFI_SERIAL, SERIAL_SIZE)
             if not _is_serial(response):
                 self._files.select_master()
-                response = self._files.read_start(commands.SFI_SERIAL, commands.SERIAL_SIZE)
+                response = self._files.read_start(SFI_SERIAL, SERIAL_SIZE)
             if _is_serial(response):
                 return serial_in(response.data)
         try:
-            self._files.select_file(commands.EF_SN)
+            self._files.select_file(EF_SN)
             serial = serial_in(self._files.read_object())
         except (CardRefused, CardGarbled):
             return ""
@@ -135,7 +149,7 @@ class Directories:
     def _ef_dir(self) -> bytes | None:
         """EF.DIR, in the master file; None for a card without."""
         try:
-            return self._directory(commands.SFI_EF_DIR, lambda: self._files.select_file(commands.EF_DIR))
+            return self._directory(SFI_EF_DIR, lambda: self._files.select_file(EF_DIR))
         except CardRefused:
             return None
 
@@ -143,7 +157,7 @@ class Directories:
         """Return the ODF, in the application."""
         if self.has_short_ids:
             self._files.select_application(application.aid)
-        return self._directory(commands.SFI_ODF, lambda: self._files.select_listed(application, commands.ODF))
+        return self._directory(SFI_ODF, lambda: self._files.select_listed(application, ODF))
 
     def _directory(self, short_id: int, select: Callable[[], None]) -> bytes:
         """Return the directory of this short identifier; where the card does not know it, the one that is selected."""
@@ -194,24 +208,24 @@ class Directories:
         """Return the holder's PIN: the one that the keys name."""
         wanted = {key.pin for key in keys}
         found = next((pin for pin in pins.values() if pin.reference in wanted), None)
-        return _described(found, commands.PIN_LENGTHS, self.pin_tries) if found else None
+        return _described(found, PIN_LENGTHS, self.pin_tries) if found else None
 
     def _puk(self, listed: list[Password]) -> PinInfo | None:
         """Return the code that unblocks it."""
         found = next((password for password in listed if password.is_unblocking), None)
-        return _described(found, commands.PUK_LENGTHS, commands.PUK_TRIES) if found else None
+        return _described(found, PUK_LENGTHS, PUK_TRIES) if found else None
 
 
 def serial_in(ef_sn: bytes) -> str:
     """Return the eight digits that tell a card from the others of its issuer. Raises CardGarbled."""
     value = parse_one(ef_sn).value
-    if not value.startswith(commands.SERIAL_PREFIX) or len(value) < len(commands.SERIAL_PREFIX) + 2:
+    if not value.startswith(SERIAL_PREFIX) or len(value) < len(SERIAL_PREFIX) + 2:
         raise CardGarbled(what="a serial number of another issuer")
-    return value[len(commands.SERIAL_PREFIX) : -1].hex().upper()
+    return value[len(SERIAL_PREFIX) : -1].hex().upper()
 
 
 def _is_serial(response: Response) -> bool:
-    return response.sw in (SW.OK, SW.END_OF_FILE) and response.data[:1] == bytes((commands.SERIAL_TAG,))
+    return response.sw in (SW.OK, SW.END_OF_FILE) and response.data[:1] == bytes((SERIAL_TAG,))
 
 
 def _purpose(key: PrivateKey) -> KeyPurpose | None:

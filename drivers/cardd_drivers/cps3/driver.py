@@ -11,7 +11,7 @@ from cardd.driver import Card, Channel
 from cardd.errors import CardRefused
 from cardd.model import CardKind
 from cardd_drivers.cps3.card import Cps3Card, Cps3ContactlessCard
-from cardd_drivers.cps3.commands import AID
+from cardd_drivers.cps3.contents import AID
 from cardd_drivers.pkcs15.files import Files
 
 FAMILY = bytes.fromhex("001225006480")

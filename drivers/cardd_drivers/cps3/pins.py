@@ -5,7 +5,7 @@ Source: the card facts, section "CPS3: commands", and the emulation facts, secti
 
 from __future__ import annotations
 
-from cardd.apdu import SW, Command, Response, tries_left
+from cardd.apdu import LE_MAX, SW, Command, Response, tries_left
 from cardd.driver import Channel
 from cardd.errors import (
     CardIncomplete,
@@ -20,10 +20,31 @@ from cardd.errors import (
 from cardd.model import PinInfo, PinStatus
 from cardd.secret import Secret
 from cardd.tlv import parse_one
-from cardd_drivers.cps3 import commands
 from cardd_drivers.pkcs15.files import Files, refused
 
 DIGITS = range(ord("0"), ord("9") + 1)
+PIN_OBJECT, CONTENT, LEFT = 0xBF8100, 0xA0, 0x9B  # the reference is the object's last byte
+
+
+def verification(reference: int) -> Command:
+    """VERIFY; without body it asks for the tries left."""
+    return Command(0x00, 0x20, 0x00, reference)
+
+
+def counters(reference: int) -> Command:
+    """GET DATA of a code's counters, in the master file: the other way to the tries left."""
+    wanted = bytes((0x4D, 0x08, 0x70, 0x06, 0xBF, 0x81, reference, 0x02, 0xA0, 0x80))
+    return Command(0x00, 0xCB, 0x3F, 0xFF, wanted, le=LE_MAX)
+
+
+def replacement(reference: int) -> Command:
+    """CHANGE REFERENCE DATA; the body is the old code and the new one, without anything between."""
+    return Command(0x00, 0x24, 0x00, reference)
+
+
+def unblocking(reference: int) -> Command:
+    """RESET RETRY COUNTER with a new code as the body, after the unblocking code was presented."""
+    return Command(0x00, 0x2C, 0x02, reference)
 
 
 class CardPins:
@@ -58,7 +79,7 @@ class CardPins:
         VERIFY without body tells; where a card refuses that (6700), its counters do. Raises CardRefused when neither
         does: no code is presented to such a card (rule 4).
         """
-        command = commands.verify(code.reference)
+        command = verification(code.reference)
         response = self._channel.transmit(command)
         left = code.tries if response.ok else tries_left(response.sw)
         if left is None and response.sw == SW.WRONG_LENGTH:
@@ -70,10 +91,10 @@ class CardPins:
     def _counted(self, code: PinInfo) -> int | None:
         """Return the tries left as the card counts them; None for one that does not tell. Raises CardGarbled."""
         self._files.select_master()
-        response = self._channel.transmit(commands.counters(code.reference))
+        response = self._channel.transmit(counters(code.reference))
         if not response.ok:
             return None
-        found = parse_one(response.data).find(commands.PIN_OBJECT | code.reference, commands.CONTENT, commands.LEFT)
+        found = parse_one(response.data).find(PIN_OBJECT | code.reference, CONTENT, LEFT)
         return found.value[0] if found and len(found.value) == 1 else None
 
     def verify(self, pin: Secret | None) -> None:
@@ -81,7 +102,7 @@ class CardPins:
 
         Raises PinWrong, PinBlocked, and on a keypad PinCancelled or PinTimeout.
         """
-        command = commands.verify(self.pin.reference)
+        command = verification(self.pin.reference)
         response = self._channel.verify_on_pinpad(command, self.pin) if pin is None else self._present(self.pin, pin)
         self._check(command, response, PinWrong, PinBlocked)
 
@@ -96,25 +117,25 @@ class CardPins:
     def unblock(self, puk: Secret, new: Secret) -> None:
         """Present the PUK and set a new PIN. Raises PukWrong, PukBlocked, PinUnchangeable, CardRefused."""
         check_format(new, self.pin)
-        self._check(commands.verify(self.puk.reference), self._present(self.puk, puk), PukWrong, PukBlocked)
+        self._check(verification(self.puk.reference), self._present(self.puk, puk), PukWrong, PukBlocked)
         command, response = self._set_new(new)
         if not response.ok:
             raise refused(command, response)
 
     def _present(self, code: PinInfo, value: Secret) -> Response:
         check_format(value, code)
-        return self._channel.transmit_secret(commands.verify(code.reference), value)
+        return self._channel.transmit_secret(verification(code.reference), value)
 
     def _replace(self, old: Secret, new: Secret) -> tuple[Command, Response]:
         """CHANGE REFERENCE DATA with the old code and the new one."""
-        command = commands.change(self.pin.reference)
+        command = replacement(self.pin.reference)
         with Secret() as both:
             _join(old, new, both)
             return command, self._channel.transmit_secret(command, both)
 
     def _set_new(self, new: Secret) -> tuple[Command, Response]:
         """RESET RETRY COUNTER with a new code, after the PUK."""
-        command = commands.unblock(self.pin.reference)
+        command = unblocking(self.pin.reference)
         return command, self._channel.transmit_secret(command, new)
 
     def _check(

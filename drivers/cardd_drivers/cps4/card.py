@@ -1,21 +1,27 @@
-"""One open CPS4 card: a CPS3 but for the commands of its keys and its PIN.
+"""One open CPS4 card: a CPS3 but for the way to select, the commands of its keys and its PIN.
 
-A CPS4 takes the new PIN alone once the old one or the PUK was presented. Source: the card facts, section "CPS4"; the
-emulation facts, section 5.
+Its short identifiers are not known, so that every file is selected by its path. EF.DIR and the ODF have the
+identifiers of ISO/IEC 7816-4 and 7816-15; the ODF's directories tell the rest. The card takes the new PIN alone once
+the old one or the PUK was presented. Source: the card facts, section "CPS4"; the emulation facts, section 5.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from cardd.apdu import LE_MAX, Command, Response
 from cardd.driver import Channel
 from cardd.errors import CardIncomplete
-from cardd.model import Algorithm, CardKind, KeyRef, Message
+from cardd.model import Algorithm, CardKind, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3.card import Cps3Card
-from cardd_drivers.cps3.commands import DIGEST_INFO_SHA256, Operation
+from cardd_drivers.cps3.contents import Directories
+from cardd_drivers.cps3.keys import DIGEST_INFO_SHA256, Operation
 from cardd_drivers.cps3.pins import CardPins
 from cardd_drivers.cps4.channel import LogicalChannel
-from cardd_drivers.cps4.files import Cps4Directories, Cps4Files
+from cardd_drivers.pkcs15.files import Files
+from cardd_drivers.pkcs15.objects import MASTER_FILE
 
 SIGNATURES = {Algorithm.RS256: 0x28, Algorithm.PS256: 0x2C}
 LOCAL = 0x80  # a key of the current application, in a signature's environment
@@ -23,6 +29,33 @@ LOCAL = 0x80  # a key of the current application, in a signature's environment
 CURRENT = 0x80  # with a reference: of the current application
 
 MODULI = range(1024, 4096 + 1, 8)  # bits
+
+
+class Cps4Files(Files):
+    """Selects as a CPS4 wants it: by a path without the master file, answered with an FCI that nobody reads."""
+
+    def master_command(self) -> Command:
+        """SELECT the master file by its identifier."""
+        return Command(self.cla, 0xA4, 0x00, 0x00, MASTER_FILE, le=LE_MAX)
+
+    def path_command(self, path: bytes) -> Command:
+        """SELECT by path from the master file."""
+        return Command(self.cla, 0xA4, 0x08, 0x00, path.removeprefix(MASTER_FILE), le=LE_MAX)
+
+    def relative_command(self, path: bytes) -> Command:
+        """SELECT by path from the current DF."""
+        return Command(self.cla, 0xA4, 0x09, 0x00, path, le=LE_MAX)
+
+
+class Cps4Directories(Directories):
+    """Finds everything by paths; EF.SN is looked for where a CPS3 has it."""
+
+    has_short_ids = False
+    algorithms: ClassVar[Mapping[KeyPurpose, tuple[Algorithm, ...]]] = {
+        KeyPurpose.SIGNATURE: (Algorithm.RS256, Algorithm.PS256),
+        KeyPurpose.AUTHENTICATION: (Algorithm.RS256,),
+        KeyPurpose.TECHNICAL: (Algorithm.RS256,),
+    }
 
 
 def sign_digest(key: int, algorithm: Algorithm, digest: bytes) -> Operation:

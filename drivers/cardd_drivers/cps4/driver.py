@@ -5,11 +5,10 @@ from __future__ import annotations
 from cardd.driver import Card, Channel
 from cardd.errors import CardRefused
 from cardd.model import CardKind
-from cardd_drivers.cps3.commands import AID
+from cardd_drivers.cps3.contents import AID
 from cardd_drivers.cps3.driver import is_cpx, kind_of
-from cardd_drivers.cps4.card import Cps4Card
+from cardd_drivers.cps4.card import Cps4Card, Cps4Files
 from cardd_drivers.cps4.channel import LogicalChannel
-from cardd_drivers.cps4.files import Cps4Files
 
 
 class Cps4Driver:
