@@ -40,6 +40,7 @@ from cardd.errors import (
     SupportCodeRequired,
     SupportCodeWrong,
 )
+from cardd.files import NO_FILE
 from cardd.i18n import N_, Domain
 from cardd.model import shown
 
@@ -80,6 +81,7 @@ FAULTS = {
     errno.EISDIR: N_("it is a folder"),
     errno.ENOENT: N_("there is no such file or folder"),
     errno.ENOSPC: N_("there is no space left"),
+    NO_FILE: N_("it is no file, but a pipe, a socket or a device"),
     errno.ENOTDIR: N_("a part of the path is no folder"),
     errno.EROFS: N_("nothing can be written there"),
 }

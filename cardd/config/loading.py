@@ -16,6 +16,7 @@ from typing import Any
 from cardd.config.kinds import Section, Unfit, Why, declared, read
 from cardd.config.settings import FAMILIES, SECTIONS, Config, section_of
 from cardd.errors import ConfigInvalid
+from cardd.files import NO_FILE, read_file
 
 DIRECTORY = Path("/etc/cardd")
 COMPLAINTS: dict[str, Why] = {  # how tomllib's begin
@@ -117,7 +118,7 @@ def _merged(files: Iterable[tuple[str, str]]) -> Config:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return read_file(file).decode()
     except FileNotFoundError:
         raise _invalid(str(file), "", Unfit("absent", "")) from None
     except PermissionError:
@@ -125,6 +126,8 @@ def _text(file: Path) -> str:
     except IsADirectoryError:
         raise _invalid(str(file), "", Unfit("folder", "")) from None
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno == NO_FILE:
+            raise _invalid(str(file), "", Unfit("no_file", "")) from None
         why = error.strerror if isinstance(error, OSError) and error.strerror else "UTF-8"
         raise _invalid(str(file), "", Unfit("unreadable", why)) from None
 

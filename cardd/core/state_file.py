@@ -7,6 +7,7 @@ one is refused and left alone. cardd 0.1.0 wrote the content without a number: t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +21,7 @@ Content = dict[str, Any]
 Step = Callable[[Content], Content]
 
 FORMAT = "format"
+_PLACE = re.compile(r"at `([^`]+)`\Z")  # where msgspec found what it complains of
 ENTRIES = "entries"  # where the content stands whose keys are not ours, so that none of them can be "format"
 
 
@@ -45,7 +47,15 @@ class StateFile(Generic[T]):
         try:
             return msgspec.convert(self._current(msgspec.json.decode(text, type=Content)), self._shape)
         except (msgspec.DecodeError, RecursionError, LookupError, TypeError, ValueError) as error:
-            raise StateDamaged(file=self._store.place(self._name), why=str(error)) from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> StateDamaged:
+        """Return what is told of the file; msgspec's own sentence, in English, stays the error's cause."""
+        file, complaint = self._store.place(self._name), str(error)
+        if found := _PLACE.search(complaint):
+            return StateDamaged(file=file, why="entry", place=found[1])
+        is_shape = isinstance(error, msgspec.ValidationError) or not isinstance(error, msgspec.DecodeError)
+        return StateDamaged(file=file, why="shape" if is_shape else "json")
 
     def save(self, content: T) -> None:
         """Replace it; it is on disk when this returns. Raises StateUnavailable."""

@@ -77,7 +77,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · AuditUnavailable
                 · AuditSlow, AuditDamaged, AuditBroken, AuditHeadBroken, AuditKeyMissing
             · StateUnavailable
-                · StateDamaged, StateTooNew, StateExposed
+                · StateDamaged, StateTooNew, StateExposed, StateNotAFile
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ _UNFIT: Words = {
         "forbidden": N_("nobody gave the right to read the file"),
         "unreadable": N_("the file cannot be read: {expected}"),
         "folder": N_("it is a folder, not a file"),
+        "no_file": N_("it is no file, but a pipe, a socket or a device"),
         "toml": N_("not TOML at {expected} (line:column)"),
         "toml_statement": N_("not TOML at {expected} (line:column): neither “key = value” nor “[section]”"),
         "toml_value": N_("not TOML at {expected} (line:column): no value there; texts stand between quotes"),
@@ -66,6 +67,15 @@ _SILENT: Words = {
     "why": {
         "closed": N_("It closed the connection: all that it has may be taken, or it was stopped just then."),
         "late": N_("It took the request, and did not answer in time."),
+    }
+}
+
+# what is wrong with a file of the state
+_DAMAGE: Words = {
+    "why": {
+        "json": N_("it is not JSON"),
+        "shape": N_("it does not have the form of such a file"),
+        "entry": N_("what stands at {place} is missing or of another kind"),
     }
 }
 
@@ -184,9 +194,11 @@ class StateDamaged(StateUnavailable):
     title = N_("State damaged")
     detail = N_("The file {file} is not as cardd wrote it ({why}).")
     remedy = N_("Put it back from a backup; else move it away and start again: what it held is asked anew.")
+    words = _DAMAGE
 
     file: str
-    why: str
+    why: str  # one of these words
+    place: str = ""
 
 
 class StateTooNew(StateUnavailable):
@@ -224,6 +236,18 @@ class StateExposed(StateUnavailable):
     owner: int
     mode: str
     user: int
+
+
+class StateNotAFile(StateUnavailable):
+    """A pipe, a socket or a device stands where a file of the state should; it was not opened."""
+
+    code = "state.not_a_file"
+    retryable = False
+    title = N_("No file of the state")
+    detail = N_("{file} is no file, but a pipe, a socket or a device: cardd does not open it.")
+    remedy = N_("Find out who put it there, then remove it. Where a file was before, put it back from a backup.")
+
+    why: str = ""
 
 
 class SecretStoreUnavailable(SystemFault):

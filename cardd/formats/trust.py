@@ -27,6 +27,7 @@ from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator
 
 from cardd.errors import ConfigInvalid
+from cardd.files import NO_FILE, read_file
 from cardd.formats.document import UNREADABLE
 
 LOOKED_AT_MAX = 64  # certificates
@@ -94,11 +95,12 @@ def name_of(certificate: x509.Certificate) -> str:
 def authorities_of(file: Path) -> list[bytes]:
     """The certificates (DER) of a PEM file. Raises ConfigInvalid when it cannot be read, or has none."""
     try:
-        found = [der for kind, _, der in pem.unarmor(file.read_bytes(), multiple=True) if kind == "CERTIFICATE"]
+        found = [der for kind, _, der in pem.unarmor(read_file(file), multiple=True) if kind == "CERTIFICATE"]
         for der in found:
             x509.Certificate.load(der).native  # noqa: B018 - reads it wholly: a broken one is told here
     except (OSError, ValueError) as fault:
-        raise ConfigInvalid(file=str(file), key="", why="unreadable", expected=type(fault).__name__) from fault
+        why = "no_file" if isinstance(fault, OSError) and fault.errno == NO_FILE else "unreadable"
+        raise ConfigInvalid(file=str(file), key="", why=why, expected=type(fault).__name__) from fault
     if not found:
         raise ConfigInvalid(file=str(file), key="", why="unreadable", expected="CERTIFICATE")
     return found

@@ -12,6 +12,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificates
 
+from cardd.files import read_file
+
 DEPTH_MAX = 8
 UNREADABLE = (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm)
 
@@ -22,7 +24,7 @@ def certificates_of(file: Path | None, others: Iterable[bytes]) -> list[Certific
     A file that cannot be read has none: a verification tells of it.
     """
     try:
-        listed = load_pem_x509_certificates(file.read_bytes()) if file else []
+        listed = load_pem_x509_certificates(read_file(file)) if file else []
     except (OSError, ValueError):
         listed = []
     return [*listed, *map(load_der_x509_certificate, others)]

@@ -21,9 +21,11 @@ from urllib.parse import quote
 from cardd.core import audit
 from cardd.core.audit import EMPTY, FIELDS, TIME_FORMAT, Head
 from cardd.errors import AuditBroken, AuditDamaged, AuditUnavailable, StateTooNew
+from cardd.files import ensure_regular
 from cardd.model import AuditEntry, AuditRow, Outcome
 from cardd.secret import Secret
 from cardd.system.audit_heads import BESIDE, Heads, Noted
+from cardd.system.private import audit_fault
 
 FILE = "audit.db"
 COPY = "audit.db.before"  # the log as it was, while it is brought to a newer format
@@ -60,7 +62,10 @@ BREAK, SEAL, UNSEAL = "audit.break", "audit.seal", "audit.unseal"  # what the lo
 
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
-    """Turn what SQLite and the file system say into AuditUnavailable, and AuditDamaged where no room would help."""
+    """Turn what SQLite and the file system say into AuditUnavailable, and AuditDamaged where no room would help.
+
+    What is no file is StateNotAFile.
+    """
     try:
         yield
     except sqlite3.Error as error:
@@ -68,7 +73,14 @@ def reported() -> Iterator[None]:
             raise AuditDamaged(why=str(error)) from error
         raise AuditUnavailable(why=str(error)) from error
     except OSError as error:
-        raise AuditUnavailable(why=error.strerror or str(error)) from error
+        raise audit_fault(error) from error
+
+
+def ensure_files(directory: Path) -> None:
+    """Check that what SQLite will open there are files. Raises OSError."""
+    for name in (FILE, f"{FILE}-wal", f"{FILE}-shm"):
+        if (directory / name).exists():
+            ensure_regular(directory / name)
 
 
 def record_of(row: AuditRow) -> Record:
@@ -138,7 +150,9 @@ def last(connection: sqlite3.Connection) -> Head:
 
 
 class AuditReader:
-    """The log of one directory, opened read-only for each call. All methods raise AuditUnavailable and AuditBroken.
+    """The log of one directory, opened read-only for each call.
+
+    All methods raise AuditUnavailable, AuditBroken and StateNotAFile.
 
     ``second`` is where the head stands for the second time, if that is known; ``seal_key`` checks the seals.
     """
@@ -195,6 +209,7 @@ class AuditReader:
         path = self._directory / FILE
         with reported(), contextlib.ExitStack() as opened:
             # nothing was ever recorded, or the file was taken away: then the head tells
+            ensure_files(self._directory)
             name = f"file:{quote(str(path))}?mode=ro" if path.exists() else ":memory:"
             connection = opened.enter_context(contextlib.closing(sqlite3.connect(name, uri=True)))
             if format_of(connection, path) == 0:

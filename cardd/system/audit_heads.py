@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.core.audit import EMPTY, Head
-from cardd.errors import AuditHeadBroken, AuditUnavailable
+from cardd.errors import AuditHeadBroken
+from cardd.files import read_file
 from cardd.secret import Secret
-from cardd.system.private import open_private
+from cardd.system.private import audit_fault, open_private
 
 BESIDE = "head"  # in the log's own directory
 SECOND = "audit-head"  # in the state directory
@@ -54,7 +55,7 @@ class Heads:
         self._key = seal_key
 
     def read(self, *, must_be_sealed: bool = False) -> list[Noted]:
-        """Return what each place says. Raises AuditUnavailable for one that cannot be read."""
+        """Return what each place says. Raises AuditUnavailable for one that cannot be read, StateNotAFile."""
         return [self._noted(path, must_be_sealed=must_be_sealed) for path in self.places]
 
     def line(self, head: Head) -> bytes:
@@ -67,7 +68,7 @@ class Heads:
         except FileNotFoundError:
             line = b""
         except OSError as error:
-            raise AuditUnavailable(why=error.strerror or str(error)) from error
+            raise audit_fault(error) from error
         if not line:  # an empty file is one that was made and not yet written
             return Noted(path, None, "missing")
         found = LINE.fullmatch(line)
@@ -141,7 +142,7 @@ def furthest(noted: Sequence[Noted]) -> Head:
 
 def _settled(path: Path) -> bytes:
     """A file's content, read until two reads agree: the writer overwrites it in place."""
-    seen = path.read_bytes()
-    while (again := path.read_bytes()) != seen:
+    seen = read_file(path)
+    while (again := read_file(path)) != seen:
         seen = again
     return seen

@@ -143,7 +143,8 @@ def _file(path: str) -> Callable[[Head], Awaitable[None]]:
     worker = Worker("audit sink", lambda seconds: AuditUnavailable(why=f"{seconds:.0f} s"))
 
     def write(head: Head) -> None:
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.open(path, flags | os.O_NONBLOCK, 0o600)  # a pipe that nobody reads is not waited for
         try:
             os.write(file, f"{_now()} {head.number} {head.hash}\n".encode())
         finally:

@@ -31,6 +31,7 @@ from cardd.system.audit_file import (
     INSERT,
     SEAL,
     UNSEAL,
+    ensure_files,
     faults,
     format_of,
     is_sealed,
@@ -196,6 +197,7 @@ class _File:
     def __init__(self, directory: Path, clock: Clock, custody: Custody) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         refuse_exposed_directory(directory)
+        ensure_files(directory)
         places = [directory / BESIDE, *([custody.second] if custody.second else [])]
         with contextlib.ExitStack() as undo:
             self._heads = Heads(places, custody.seal_key)

@@ -9,32 +9,36 @@ import os
 import stat
 from pathlib import Path
 
-from cardd.errors import StateExposed, StateUnavailable
+from cardd.errors import AuditUnavailable, StateExposed, StateNotAFile, StateUnavailable
+from cardd.files import NO_FILE, is_waited_for, open_regular
 
 ROOT = 0  # a file system's lost+found is root's, and root may do all of this anyway
 WRITE, ANYTHING = 0o022, 0o077  # what others may not do with a directory, and with a file
 
 
 def refuse_exposed(path: Path) -> None:
-    """Check a path, where something is there. Raises StateExposed; StateUnavailable where this process may not look."""
+    """Check a path, where something is there.
+
+    Raises StateExposed, StateNotAFile; StateUnavailable where this process may not look.
+    """
     try:
         found = path.stat()
     except FileNotFoundError:
         return
     except OSError as error:
-        raise StateUnavailable(file=str(path), why=error.strerror or str(error)) from error
+        raise state_fault(path, error) from error
     refuse(path, found)
 
 
 def refuse_exposed_directory(directory: Path) -> None:
-    """Check a directory and what is directly in it. Raises StateExposed, StateUnavailable."""
+    """Check a directory and what is directly in it. Raises StateExposed, StateNotAFile, StateUnavailable."""
     refuse_exposed(directory)
     try:
         inside = list(directory.iterdir())
     except FileNotFoundError:
         return
     except OSError as error:
-        raise StateUnavailable(file=str(directory), why=error.strerror or str(error)) from error
+        raise state_fault(directory, error) from error
     for path in inside:
         refuse_exposed(path)
 
@@ -46,11 +50,30 @@ def is_roots(found: os.stat_result) -> bool:
 
 def open_private(path: Path) -> int:
     """Open a file to read and write, or make it for this user alone; return its descriptor. Raises OSError."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    return open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+
+
+def state_fault(path: Path, error: OSError) -> StateUnavailable:
+    """Return what is told of a file of the state that could not be opened, read or written."""
+    if error.errno == NO_FILE:
+        return StateNotAFile(file=str(path))
+    return StateUnavailable(file=str(path), why=error.strerror or str(error))
+
+
+def audit_fault(error: OSError) -> AuditUnavailable | StateNotAFile:
+    """Return what is told of a file of the audit log that could not be opened, read or written."""
+    if error.errno == NO_FILE:
+        return StateNotAFile(file=str(error.filename))
+    return AuditUnavailable(why=error.strerror or str(error))
 
 
 def refuse(path: Path, found: os.stat_result) -> None:
-    """Refuse what was found at this path when it is not this user's alone, or root's. Raises StateExposed."""
+    """Refuse what was found at this path when it is not this user's alone, or root's, or would be waited for.
+
+    Raises StateExposed, StateNotAFile.
+    """
+    if is_waited_for(found):
+        raise StateNotAFile(file=str(path))
     mode = stat.S_IMODE(found.st_mode)
     loose = mode & (WRITE if stat.S_ISDIR(found.st_mode) else ANYTHING)
     if found.st_uid not in (ROOT, os.geteuid()) or loose:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from yarl import URL
 
+from cardd.files import read_file
 from cardd.http import NO_HEADERS, HttpClient, HttpFault, Limits, Why
 
 LIMIT = 10.0  # seconds
@@ -121,7 +122,7 @@ class RevocationCache:
             return None
         with contextlib.suppress(OSError):
             path = self._path(self._directory, key)
-            return path.read_bytes() if path.stat().st_size <= self._disk_max else None
+            return read_file(path) if path.stat().st_size <= self._disk_max else None
         return None
 
     @staticmethod

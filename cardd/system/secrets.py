@@ -90,8 +90,9 @@ def credential(name: str) -> Secret | None:
 
 def service_secret(name: str) -> Secret | None:
     """Return what systemd passed to the service that runs, for root; None for others, and without it."""
+    path = RUNNING / f"{SERVICE}.{name}"
     with contextlib.suppress(OSError):
-        return read_secret(RUNNING / f"{SERVICE}.{name}")
+        return read_secret(path) if path.is_file() else None
     return None
 
 

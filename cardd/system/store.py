@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 from cardd.errors import StateUnavailable
-from cardd.system.private import refuse, refuse_exposed
+from cardd.files import open_file
+from cardd.system.private import refuse, refuse_exposed, state_fault
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
@@ -32,13 +33,15 @@ class FileStore:
         path = self._path(name)
         try:
             refuse_exposed(self._directory)
-            with path.open(encoding="utf-8") as file:
+            with open_file(path) as file:
                 refuse(path, os.fstat(file.fileno()))
-                return file.read()
+                return file.read().decode()
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise StateUnavailable(file=str(path), why=_reason(error)) from error
+        except UnicodeDecodeError as error:
+            raise StateUnavailable(file=str(path), why="UTF-8") from error
+        except OSError as error:
+            raise state_fault(path, error) from error
 
     def save(self, name: str, text: str) -> None:
         """Replace the document; it is on disk when this returns."""
@@ -53,7 +56,7 @@ class FileStore:
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-            raise StateUnavailable(file=str(path), why=_reason(error)) from error
+            raise state_fault(path, error) from error
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -75,7 +78,3 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "UTF-8"

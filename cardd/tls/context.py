@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from cardd.errors import AlgorithmUnsupported, CardGarbled, ConfigInvalid, TlsUnavailable, UpstreamCertificateWeak
+from cardd.files import ensure_regular
 from cardd.model import Algorithm
 from cardd.tls.openssl import library, octets
 from cardd.tls.provider import HANDLE, PROPERTIES, Held, Sign, context, hold, release
@@ -75,7 +76,7 @@ class TlsContext:
         if authorities is None:
             loaded = ssl.SSL_CTX_set_default_verify_paths(self.address)
         else:
-            loaded = ssl.SSL_CTX_load_verify_file(self.address, bytes(authorities))
+            loaded = _is_file(authorities) and ssl.SSL_CTX_load_verify_file(self.address, bytes(authorities))
         library().crypto.ERR_clear_error()
         if not loaded:
             raise ConfigInvalid(file=str(authorities or ""), key="authorities", why="unreadable", expected="PEM")
@@ -182,3 +183,12 @@ def _private(public: int, sign: Sign, on_handle: Callable[[bytes], object]) -> i
         crypto.CRYPTO_free(merged, b"", 0)
         crypto.OSSL_PARAM_free(values)
     return made.value
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether OpenSSL may open it, which would wait for a pipe's other end."""
+    try:
+        ensure_regular(path)
+    except OSError:
+        return False
+    return True

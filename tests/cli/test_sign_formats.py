@@ -10,7 +10,7 @@ import pytest
 from cardd.cli.parser import Exit
 from tests.cli.conftest import Station
 from tests.cli.station import User
-from tests.rig import jose, xml_judges
+from tests.rig import jose, no_file, xml_judges
 from tests.rig.openssl import accepts_cms
 from tests.rig.pdf import pdf, pdfsig, words_of
 from tests.rig.pens import card_pen
@@ -142,3 +142,11 @@ def test_a_document_that_cannot_be_signed_leaves_nothing_behind(professional: Us
     assert ran.status == 1
     assert "PDF" in ran.err
     assert sorted(file.name for file in tmp_path.iterdir()) == ["no.pdf"]
+
+
+@pytest.mark.parametrize("form", ["raw", "pades"])
+def test_a_pipe_is_no_file_to_sign_and_nobody_is_waited_for(professional: User, tmp_path: Path, form: str) -> None:
+    with no_file.made("pipe", tmp_path / "pipe") as pipe:
+        told = professional.run("sign", pipe, "--format", form)
+    assert (told.status, told.out) == (Exit.FAILED, "")
+    assert f"{pipe}: it is no file, but a pipe" in told.err

@@ -23,6 +23,7 @@ from cardd.model import Algorithm
 from cardd.system.host import SystemClock
 from cardd.system.revocation import RevocationCache, RevocationHttp
 from tests.cli.station import Ran, User
+from tests.rig import no_file
 from tests.rig.pdf import pdf
 from tests.rig.pens import Pen, SmallAuthority, card_pen
 from tests.rig.revoking import Served, revocation_list
@@ -176,6 +177,18 @@ def test_what_cannot_be_verified_is_told(stranger: User, pen: Pen, tmp_path: Pat
         told = stranger.run("verify", *arguments)
         assert (told.status, told.out) == (status, ""), arguments
         assert told.err, arguments
+
+
+def test_a_pipe_is_no_file_to_verify_and_nobody_is_waited_for(stranger: User, pen: Pen, tmp_path: Path) -> None:
+    signed = cades(pen, tmp_path / "signed.p7m")
+    with no_file.made("pipe", tmp_path / "pipe") as pipe, no_file.made("device", tmp_path / "device") as device:
+        for arguments in ((pipe,), (device,), (signed, "--content", pipe), (signed, "--authorities", pipe)):
+            told = stranger.run("verify", *arguments)
+            assert (told.status, told.out) == (Exit.FAILED, ""), arguments
+            assert "it is no file, but a pipe, a socket or a device" in told.err, arguments
+        told = stranger.run("config", "check", pipe, "--lang", "fr")
+    assert told.status == Exit.FAILED
+    assert "ce n'est pas un fichier" in told.err
 
 
 def test_the_configuration_names_the_authorities(stranger: User, pen: Pen, authorities: Path, tmp_path: Path) -> None:

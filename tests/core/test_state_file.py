@@ -44,7 +44,17 @@ async def test_a_file_that_is_not_as_cardd_wrote_it_is_told_and_left_as_it_is(
     with pytest.raises(StateDamaged) as told:
         READERS[name](core, store)
     assert told.value.params["file"] == name
+    assert str(told.value.params["why"]) in StateDamaged.words["why"]  # a word that every language has
     assert store.documents == {name: damage}
+
+
+async def test_what_is_wrong_with_a_file_is_told_in_the_readers_language(core: Core) -> None:
+    store = MemoryStore()
+    store.documents["login-hints"] = '{"1000": 1}'
+    with pytest.raises(StateDamaged) as told:
+        READERS["login-hints"](core, store)
+    assert told.value.told("en").detail.endswith("(what stands at $[...] is missing or of another kind).")
+    assert told.value.told("fr").detail.endswith("(ce qui se trouve à $[...] manque ou est d'une autre nature).")
 
 
 async def test_codes_of_support_are_not_given_out_anew_because_their_file_is_damaged(core: Core) -> None:

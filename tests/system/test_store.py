@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from cardd.errors import StateExposed, StateUnavailable
+from cardd.errors import StateExposed, StateNotAFile, StateUnavailable
+from cardd.system.audit_file import AuditReader
+from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.store import FileStore
-from tests.rig import other_user
+from tests.rig import no_file, other_user
 from tests.rig.daemon import DaemonProcess
 
 
@@ -122,3 +124,41 @@ def test_the_daemon_does_not_start_on_a_planted_directory(tmp_path: Path) -> Non
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 1
     assert str(daemon.state) in ended.stderr
+
+
+@no_file.every_kind
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    with no_file.made(kind, tmp_path / "state" / "clients.json"), pytest.raises(StateNotAFile) as refused:
+        FileStore(tmp_path / "state").load("clients")
+    assert refused.value.params["file"] == str(tmp_path / "state" / "clients.json")
+
+
+@no_file.every_kind
+@pytest.mark.parametrize("name", ["audit.db", "audit.db-wal", "head"])
+async def test_a_log_of_which_a_part_is_no_file_is_refused_and_not_waited_for(
+    tmp_path: Path, kind: str, name: str
+) -> None:
+    (tmp_path / "audit").mkdir(mode=0o700)
+    log = SqliteAuditLog(tmp_path / "audit")
+    with no_file.made(kind, tmp_path / "audit" / name), pytest.raises(StateNotAFile) as refused:
+        await log.open()
+    await log.close()
+    assert refused.value.params["file"] == str(tmp_path / "audit" / name)
+
+
+@no_file.every_kind
+@pytest.mark.parametrize("name", ["audit.db", "head"])
+def test_who_reads_such_a_log_is_told_so(tmp_path: Path, kind: str, name: str) -> None:
+    with no_file.made(kind, tmp_path / name), pytest.raises(StateNotAFile):
+        AuditReader(tmp_path).verify()
+
+
+def test_the_daemon_does_not_start_where_a_pipe_stands_for_its_state_and_says_so(tmp_path: Path) -> None:
+    daemon = DaemonProcess(tmp_path)
+    daemon.state.mkdir(mode=0o700)
+    os.mkfifo(daemon.state / "origins.json", 0o600)
+    command = [sys.executable, "-m", "cardd.cli.cardd", "run", "--config", str(daemon.configuration)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+    assert ended.returncode == 1
+    assert f"{daemon.state / 'origins.json'} is no file, but a pipe" in ended.stderr

@@ -16,6 +16,7 @@ from cardd.cli.parser import PATH, TEXT, Exit, Parser, as_text, named_files
 from cardd.cli.waiting import waiting
 from cardd.client import Form, Session, Signature, ToSign
 from cardd.errors import CarddError, InvalidRequest
+from cardd.files import open_file, read_file
 from cardd.i18n import N_, Domain
 
 _ = Domain("cli")
@@ -194,7 +195,7 @@ def _output_of(file: Path, form: Form) -> Path:
 def _pades(told: argparse.Namespace) -> dict[str, object]:
     pades: dict[str, object] = {name: value for name in ("reason", "location") if (value := getattr(told, name))}
     if told.visible:
-        picture = {"picture": told.picture.read_bytes()} if told.picture else {}
+        picture = {"picture": read_file(told.picture)} if told.picture else {}
         pades["visible"] = {"rectangle": told.visible, "page": told.page or -1, **picture}
     elif told.picture or told.page:
         raise InvalidRequest(where="--visible", why="missing")
@@ -223,7 +224,7 @@ async def _handing_over(session: Session) -> AsyncIterator[HandOver]:
     held: list[str] = []
 
     async def hand_over(file: Path) -> str:
-        with file.open("rb") as content:
+        with open_file(file) as content:
             held.append((await session.hand_over(content)).id)
         return held[-1]
 
@@ -263,13 +264,13 @@ async def _to_sign(hand_over: HandOver, file: Path, form: Form, patient: str | N
 
 def _unsent(file: Path, form: Form, patient: str | None) -> ToSign:
     if form["format"] == "raw" and file.stat().st_size <= DOCUMENT_MAX:  # some cards hash the end of it themselves
-        return ToSign(as_text(file.name), document=file.read_bytes(), patient=patient, form=form)
+        return ToSign(as_text(file.name), document=read_file(file), patient=patient, form=form)
     return ToSign(as_text(file.name), digest=_digest(file), patient=patient, form=form)
 
 
 def _digest(file: Path) -> bytes:
     digest = hashlib.sha256()
-    with file.open("rb") as content:
+    with open_file(file) as content:
         while part := content.read(CHUNK):
             digest.update(part)
     return digest.digest()

@@ -22,6 +22,7 @@ from cardd.documents.requests import ToVerify
 from cardd.documents.verdicts import Judged, Reason, Verdict, Verification
 from cardd.documents.verification import Anchors, Verifier
 from cardd.errors import ConfigInvalid, InvalidRequest
+from cardd.files import open_file, read_file
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Revocation
 from cardd.i18n import N_, Domain
@@ -96,20 +97,20 @@ def _given(context: Context, files: ExitStack) -> ToVerify:
     file, of_file = asked.file, asked.signature
     if not (of_file or asked.content or asked.document) and (signed := _signed_beside(file)):
         file, of_file = signed, file
-    document = files.enter_context(file.open("rb"))
-    content = files.enter_context(asked.content.open("rb")) if asked.content else None
+    document = files.enter_context(open_file(file))
+    content = files.enter_context(open_file(asked.content)) if asked.content else None
     if documents := named_files(context.language, asked.document):
-        of_set = {name: files.enter_context(path.open("rb")) for name, path in documents.items()}
+        of_set = {name: files.enter_context(open_file(path)) for name, path in documents.items()}
         return ToVerify(document, content, _bytes(asked.signature), _bytes(asked.certificate), of_set)
     signature: Path | None = of_file or (None if content else _beside(file))
     if signature is None:
         return ToVerify(document, content, certificate=_bytes(asked.certificate))
     certificate = asked.certificate or _certificate_of(signature)
     if certificate is not None:
-        return ToVerify(document, content, signature.read_bytes(), _bytes(certificate))
+        return ToVerify(document, content, read_file(signature), _bytes(certificate))
     if content is not None:
         raise InvalidRequest(where="--content", why=_("the signature is of FILE already", context.language))
-    return ToVerify(files.enter_context(signature.open("rb")), document)
+    return ToVerify(files.enter_context(open_file(signature)), document)
 
 
 def _beside(file: Path) -> Path | None:
@@ -130,7 +131,7 @@ def _certificate_of(signature: Path) -> Path | None:
 
 
 def _bytes(path: Path | None) -> bytes | None:
-    return path.read_bytes() if path else None
+    return read_file(path) if path else None
 
 
 async def _verified(context: Context, given: ToVerify) -> Verification:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cardd.config import Psc
 from cardd.errors import MethodUnavailable, PscClientRefused, PscIncomplete, SecretStoreUnavailable
+from cardd.files import ensure_regular, read_file
 from cardd.http import Connectors
 from cardd.identity.csa import CsaLogin, KeySigner, ServiceKey, service_key
 from cardd.identity.ecps.direct import DirectProvider
@@ -131,7 +132,7 @@ async def _secret(secrets: SecretStore, name: str) -> Token:
 
 async def _key(path: Path, secrets: SecretStore) -> ClientKey:
     try:
-        raw = await asyncio.to_thread(path.read_bytes)
+        raw = await asyncio.to_thread(read_file, path)
     except OSError as error:
         raise PscIncomplete(what=str(path), why=error.strerror or "") from error
     password = await _secret(secrets, CERTIFICATE)
@@ -143,6 +144,8 @@ async def _key(path: Path, secrets: SecretStore) -> ClientKey:
 
 def _context(authorities: Path | None) -> ssl.SSLContext:
     try:
+        if authorities:
+            ensure_regular(authorities)
         return ssl.create_default_context(cafile=str(authorities) if authorities else None)
     except OSError as error:  # ssl.SSLError too
         raise PscIncomplete(what=str(authorities), why=error.strerror or "") from error

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
 from cardd.driver import Card
 from cardd.errors import AlgorithmUnsupported, CardGarbled, CardIncomplete, PinRefused, PinRequired, StateUnavailable
+from cardd.files import open_file
 from cardd.model import (
     Algorithm,
     CardCertificate,
@@ -75,7 +76,7 @@ def unlock(files: Mapping[KeyPurpose, Path], password: Secret) -> Iterator[Unloc
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             content = file.read(SIZE_MAX + 1)
     except OSError as error:
         raise StateUnavailable(file=str(path), why=error.strerror or "?") from error

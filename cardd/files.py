@@ -1,0 +1,58 @@
+"""Opening a file of which the whole is wanted: a pipe, a socket or a device in its place is refused, not waited for.
+
+Whoever opens a named pipe waits until somebody writes to it, for ever if nobody does, and reads a device without end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+NO_FILE = errno.ENXIO  # what the kernel says of a socket, too
+
+
+def ensure_regular(path: Path) -> None:
+    """Check a path before somebody else opens it. Raises OSError: ``NO_FILE`` for what is no file."""
+    _check(path, path.stat())
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a file and return its descriptor; one that is made is this user's alone. Raises OSError, as above."""
+    try:
+        ensure_regular(path)  # opening a device may already do something
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, 0o600)
+    try:
+        _check(path, os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read its bytes. Raises OSError, as above."""
+    return os.fdopen(open_regular(path), "rb")
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's content. Raises OSError, as above."""
+    with open_file(path) as file:
+        return file.read()
+
+
+def is_waited_for(found: os.stat_result) -> bool:
+    """Return whether opening what was found may wait for ever, or reading it never end."""
+    return stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
+
+
+def _check(path: Path, found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(NO_FILE, os.strerror(NO_FILE), str(path))
