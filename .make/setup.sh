@@ -132,7 +132,8 @@ install_cardd() {
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The node packages of the tests: the provider that judges the e-CPS login, the judges of signatures
+# The node packages: the provider that judges the e-CPS login and the judges of signatures, for tests; what builds the
+# client for TypeScript, and judges /openapi.json
 
 install_node_packages() {
     rig=$1
@@ -152,3 +153,4 @@ install_cardd
 .venv/bin/python .make/texts.py compile
 install_node_packages tests/rig/oidc
 install_node_packages tests/rig/judges
+install_node_packages docs/sdk/typescript

@@ -106,7 +106,7 @@ async def _allow(call: Call, page: Page, body: PairBody | OriginBody) -> Reply:
 
 
 def _pending(pairing: Pairing) -> Reply:
-    body = PairingAnswer(pairing.code, pairing.expires_at, "pending")
+    body = PairingAnswer(pairing.id, pairing.code, pairing.expires_at, "pending")
     return Reply(202, body, {"Location": f"/v1/clients/pairings/{quote(pairing.id)}"})
 
 

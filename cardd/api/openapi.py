@@ -25,9 +25,9 @@ BYTES: Json = {"type": "string", "format": "binary"}
 PLAIN: dict[str, Json] = {OCTETS: BYTES, JSON: {"type": "object"}, "text/event-stream": {"type": "string"}}
 
 SECURITY: dict[object, list[JsonValue]] = {
-    access.anyone: [{}],
-    access.program_or_asking_page: [{}],
-    access.program: [{}],
+    access.anyone: [],
+    access.program_or_asking_page: [],
+    access.program: [],
     access.local: [{"local": []}],
     access.administrator: [{"local": []}],
     access.client: [{"client": []}, {"page": []}],
@@ -115,16 +115,23 @@ def _parameters(route: Route) -> list[JsonValue]:
         found.append({"name": "Idempotency-Key", "in": "header", "schema": {**text, "maxLength": 255}})
     if route.support_code:
         found.append({"name": SUPPORT_CODE, "in": "header", "schema": {**text, "pattern": "^[0-9]{6}$"}})
+    found += [
+        {"name": name, "in": "header", "description": meaning, "schema": text}
+        for name, meaning in route.headers.items()
+    ]
     return found
 
 
 def _responses(route: Route) -> Json:
-    answers: Json = {str(status): _answer(body) for status, body in route.answers.items()}
-    told: Json = {"anyOf": [_one_of((Problem,)), _one_of((Refusal,))]}
-    return {
-        **answers,
-        "default": {"description": "A problem, told by its code", "content": {MEDIA_TYPE: {"schema": told}}},
-    }
+    answers: dict[str, Json] = {str(status): _answer(body) for status, body in route.answers.items()}
+    for status, headers in route.tells.items():
+        answers[str(status)]["headers"] = {
+            name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in headers.items()
+        }
+    told: Json = {MEDIA_TYPE: {"schema": {"anyOf": [_one_of((Problem,)), _one_of((Refusal,))]}}}
+    if route.is_open:  # a server's refusals come through as they are; generators read the first of the two
+        told = {OCTETS: {"schema": BYTES}, **told}
+    return {**answers, "default": {"description": "A problem, told by its code", "content": told}}
 
 
 def _answer(body: type[Struct] | tuple[type[Struct], ...] | str | None) -> Json:

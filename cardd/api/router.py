@@ -30,10 +30,11 @@ class Route:
     """One line of the table.
 
     ``answers`` gives for each status the schema or schemas, a media type, or None for no body. ``takes`` is the media
-    type of a body that the handler reads by itself. ``query`` gives for each parameter the values that it may have. An
-    ``idempotent`` one may carry an Idempotency-Key; under it, one that ``signs`` signs once, whichever session of the
-    holder's it comes in. ``support_code`` says that the handler may demand one. With ``is_open`` the path's last
-    parameter is all the rest of it, still encoded; query and body are the handler's own.
+    type of a body that the handler reads by itself. ``query`` gives for each parameter the values that it may have.
+    ``headers`` says what the request's own headers mean, ``tells`` what the answers' do, by status. An ``idempotent``
+    one may carry an Idempotency-Key; under it, one that ``signs`` signs once, whichever session of the holder's it
+    comes in. ``support_code`` says that the handler may demand one. With ``is_open`` the path's last parameter is all
+    the rest of it, still encoded; query and body are the handler's own.
     """
 
     method: str
@@ -45,6 +46,8 @@ class Route:
     body: tuple[type[Struct], ...] = ()
     takes: str | None = None
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tells: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     idempotent: bool = False
     signs: bool = False
     support_code: bool = False
@@ -62,9 +65,21 @@ def get(
     *,
     answers: AnswerTypes,
     query: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    headers: Mapping[str, str] = MappingProxyType({}),
+    tells: Mapping[int, Mapping[str, str]] = MappingProxyType({}),
 ) -> Route:
     """Return the route of a GET, which has no body and changes nothing."""
-    return Route("GET", path, access, lambda call, _: handler(call), summary, answers, query=query)
+    return Route(
+        "GET",
+        path,
+        access,
+        lambda call, _: handler(call),
+        summary,
+        answers,
+        query=query,
+        headers=headers,
+        tells=tells,
+    )
 
 
 def delete(
@@ -87,6 +102,8 @@ def post(
     summary: str,
     *,
     answers: AnswerTypes,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    tells: Mapping[int, Mapping[str, str]] = MappingProxyType({}),
     idempotent: bool = False,
     signs: bool = False,
     support_code: bool = False,
@@ -107,6 +124,8 @@ def post(
         summary,
         answers,
         body=shape.types,
+        headers=headers,
+        tells=tells,
         idempotent=idempotent or signs,
         signs=signs,
         support_code=support_code,

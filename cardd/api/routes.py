@@ -70,12 +70,16 @@ def _description(version: str) -> bytes:
 
 # fmt: off
 ROUTES: tuple[Route, ...] = (
-    get("/v1/status", anyone, status.show, "Version and state", answers={200: StatusAnswer}),
+    get("/v1/status", anyone, status.show, "Version and state", answers={200: StatusAnswer},
+        headers={status.CHALLENGE: "client_id, a blank, 32 to 128 random characters: is this the daemon that paired?"},
+        tells={200: {status.PROOF: "HMAC-SHA256, in hex, by what only that daemon knows; see docs/api.md"}}),
     get("/openapi.json", anyone, _describe, "This description", answers={200: "application/json"}),
 
     get("/v1/clients", local, clients.everyone, "Paired programs and remembered origins", answers={200: ClientsAnswer}),
     post("/v1/clients", program_or_asking_page, clients.CLIENT_BODY, clients.pair, "Pair a program, or allow a page",
-         answers={201: (ClientAnswer, OriginAnswer), 202: PairingAnswer}),
+         answers={201: (ClientAnswer, OriginAnswer), 202: PairingAnswer},
+         headers={"Prefer": "respond-async: answer 202 at once, with the code that the dialog shows"},
+         tells={202: {"Location": "where to ask how the pairing stands: /v1/clients/pairings/{id}"}}),
     get("/v1/clients/pairings/{id}", program, clients.pairing, "A pairing asked for with Prefer: respond-async",
         answers={200: ClientAnswer, 202: PairingAnswer}),
     delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close",

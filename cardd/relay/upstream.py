@@ -54,11 +54,26 @@ def target(upstream: Upstream, method: str, path: str, query: str) -> str:
     """
     if method not in upstream.methods:
         raise MethodNotAllowed(allowed=", ".join(upstream.methods))
+    path = _once_decoded(path)
     if len(path) + len(query) > PATH_MAX or not _PLAIN.fullmatch(path) or not _QUERY.fullmatch(query):
         raise UpstreamPathRefused(name=upstream.name)
     if _AMBIGUOUS.search(path) or {".", ".."} & set(path.split("/")) or not _allows(upstream, path):
         raise UpstreamPathRefused(name=upstream.name)
     return upstream.url + path + (f"?{query}" if query else "")
+
+
+def _once_decoded(path: str) -> str:
+    """Return the path as its caller had it, where a generated client encoded it whole, as one parameter of ours.
+
+    Only such a path has no slash but encoded ones. What is judged and sent is what comes out, and that once only.
+    """
+    segment = path.removeprefix("/")
+    if "/" in segment or "%2f" not in segment.lower():
+        return path
+    try:
+        return "/" + unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        return path  # and so it is refused
 
 
 def _allows(upstream: Upstream, encoded: str) -> bool:

@@ -36,6 +36,19 @@ async def test_it_has_every_route_and_every_code(api: Workbench) -> None:
     assert all(f"`{error.code}`" in told for error in every_error())
 
 
+async def test_it_tells_the_headers_that_pairing_and_the_proof_need(api: Workbench) -> None:
+    paths = cast(dict[str, dict[str, Json]], (await description(api))["paths"])
+    for path, method, sent, status, told in (
+        ("/v1/status", "get", "Cardd-Challenge", "200", "Cardd-Proof"),
+        ("/v1/clients", "post", "Prefer", "202", "Location"),
+    ):
+        operation = paths[path][method]
+        assert sent in {parameter["name"] for parameter in cast(list[Json], operation["parameters"])}
+        answer = cast(dict[str, Json], operation["responses"])[status]
+        assert cast(Json, answer["headers"]).keys() == {told}
+        assert operation["security"] == []
+
+
 async def test_only_get_post_and_delete_exist_and_every_post_has_a_body() -> None:
     own = [route for route in ROUTES if not route.is_open]
     assert {route.method for route in own} == {"GET", "POST", "DELETE"}

@@ -8,58 +8,34 @@ import subprocess
 import sys
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.integration.practice import practice
 from tests.integration.workstation import ROOT, Session, Workstation, expect
-from tests.rig.dmp import SIGNATURE_FORMAT, Reply, Sent, envelope, event, provide, query, retrieve
+from tests.rig.dmp import SIGNATURE_FORMAT, Reply, Sent, envelope, provide, query, retrieve
 from tests.rig.lps import Json
 from tests.rig.ports import free_port
-from tests.rig.simulator import STATE, issue, simulated_card, store
 
-SETTINGS = """
-[upstreams.dmp]
-url = "https://localhost:{port}"
-paths = ["/simulation/"]
-authorities = "{authorities}"
-"""
 LPS: Json = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
 VIHF: Json = {"type": "vihf", "lps": LPS, "patient": {"ins": "185059999900181", "oid": "1.2.250.1.213.1.4.10"}}
 EXAMPLES = ROOT / "docs" / "examples" / "lps"
 SET, REPORT = "2.25.9100", Sent("2.25.9101", b"SIMULATION, un compte rendu")
 
 
-@contextmanager
-def simulated_dmp(port: int) -> Iterator[None]:
-    """``cardctl simulate dmp``, listening."""
-    command = [sys.executable, "-m", "cardd.cli.cardctl", "simulate", "dmp", "--json", "--state", str(STATE)]
-    with subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            assert event(process.stdout.readline())["event"] == "listening"
-            yield
-        finally:
-            process.terminate()
-            process.communicate(timeout=20)
-
-
 @pytest.fixture
-def practice(tmp_path: Path) -> Iterator[Workstation]:
-    """A workstation with a doctor's card, before the simulated DMP."""
-    issue()
-    port = free_port(2)
-    station = Workstation(tmp_path, extra=SETTINGS.format(port=port, authorities=store().chain))
-    with simulated_dmp(port), station.running(), station.card(simulated_card()):
+def station(tmp_path: Path) -> Iterator[Workstation]:
+    with practice(tmp_path) as station:
         yield station
 
 
 @pytest.fixture
-def session(practice: Workstation) -> Session:
+def session(station: Workstation) -> Session:
     """The doctor is logged in, in the practice."""
-    practice.pinentry.answer("pin:1234")
-    opened = practice.log_in()
+    station.pinentry.answer("pin:1234")
+    opened = station.log_in()
     expect(200, opened.lps.call("POST", f"{opened.path}/situation", {"id": "1"}))
     return opened
 
@@ -102,17 +78,17 @@ both_examples = pytest.mark.parametrize(
 )
 
 
-def run(practice: Workstation, *command: str, **around: str) -> tuple[int, str, str]:
+def run(station: Workstation, *command: str, **around: str) -> tuple[int, str, str]:
     """An example's exit status, and what it said."""
-    environment = {**os.environ, "CARDD": practice.daemon.url, "PYTHONIOENCODING": "utf-8", **around}
+    environment = {**os.environ, "CARDD": station.daemon.url, "PYTHONIOENCODING": "utf-8", **around}
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout.strip(), done.stderr.strip()
 
 
 @both_examples
-def test_the_example_consults_adds_and_reads_a_document(practice: Workstation, command: tuple[str, ...]) -> None:
+def test_the_example_consults_adds_and_reads_a_document(station: Workstation, command: tuple[str, ...]) -> None:
     def said(*order: str) -> str:
-        status, out, told = run(practice, *command, *order)
+        status, out, told = run(station, *command, *order)
         assert status == 0, out + told
         return out
 
@@ -125,10 +101,10 @@ def test_the_example_consults_adds_and_reads_a_document(practice: Workstation, c
 
 
 @both_examples
-def test_the_example_says_what_cardd_or_the_dmp_refused(practice: Workstation, command: tuple[str, ...]) -> None:
-    status, _, told = run(practice, *command, "read", "2.25.404")
+def test_the_example_says_what_cardd_or_the_dmp_refused(station: Workstation, command: tuple[str, ...]) -> None:
+    status, _, told = run(station, *command, "read", "2.25.404")
     assert (status, "sim:document.unknown" in told) == (1, True)
-    status, _, told = run(practice, *command, CARDD_SECRET="other")
+    status, _, told = run(station, *command, CARDD_SECRET="other")
     assert (status, "Programme non appairé." in told) == (1, True)
-    status, _, told = run(practice, *command, CARDD=f"http://127.0.0.1:{free_port()}")
+    status, _, told = run(station, *command, CARDD=f"http://127.0.0.1:{free_port()}")
     assert (status, told.startswith("no answer of http://127.0.0.1:")) == (1, True)

@@ -41,8 +41,9 @@ class OriginAnswer(Answer):
 
 
 class PairingAnswer(Answer):
-    """A pairing that waits for the user; the program shows ``code``."""
+    """A pairing that waits for the user; the program shows ``code``, and asks again by ``id``."""
 
+    id: str
     code: str
     expires_at: datetime
     state: Literal["pending"]
