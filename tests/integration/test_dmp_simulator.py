@@ -15,14 +15,14 @@ import pytest
 
 from tests.integration.practice import practice
 from tests.integration.workstation import ROOT, Session, Workstation, expect
-from tests.rig.dmp import SIGNATURE_FORMAT, Reply, Sent, envelope, provide, query, retrieve
+from tests.rig.dmp import Reply, Sent, cda, envelope, provide, query, retrieve, signature_of
 from tests.rig.lps import Json
 from tests.rig.ports import free_port
 
 LPS: Json = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
 VIHF: Json = {"type": "vihf", "lps": LPS, "patient": {"ins": "185059999900181", "oid": "1.2.250.1.213.1.4.10"}}
 EXAMPLES = ROOT / "docs" / "examples" / "lps"
-SET, REPORT = "2.25.9100", Sent("2.25.9101", b"SIMULATION, un compte rendu")
+SET, REPORT = "2.25.9100", Sent("2.25.9101", cda("SIMULATION, un compte rendu"))
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def signed(session: Session, document: Sent) -> Sent:
         f"{session.path}/signatures",
         {"document_name": "Lot de soumission", "format": "submission_set", "submission_set": wanted},
     )
-    return Sent(f"{SET}.1", b64decode(str(expect(200, told)["document"])), "E1762", SIGNATURE_FORMAT)
+    return signature_of(SET, b64decode(str(expect(200, told)["document"])))
 
 
 def test_a_document_is_added_found_and_read_with_the_card(session: Session) -> None:

@@ -78,7 +78,9 @@ def test_the_simulators_wheel_holds_all_of_them_and_nothing_else(wheels: dict[st
     wheel = wheels["cardd_simulators"]
     folder = PROJECTS["cardd_simulators"]
     sources = {f"{folder.name}/{path.relative_to(folder)}" for path in folder.rglob("*.py")}
-    others = {"cardd_simulators/py.typed", "cardd_simulators/dmp/rights-SIMULATION.csv"}
+    others = {"cardd_simulators/py.typed"} | {
+        f"cardd_simulators/dmp/{name}.csv" for name in ("codes", "rights-SIMULATION")
+    }
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == sources | others
     assert {"cps3", "cps3-contactless", "cps4", "vitale-atr", "psc", "dmp"} <= {
         line.partition(" = ")[0] for line in read(wheel, "entry_points.txt").splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha1
 
@@ -12,6 +13,7 @@ from tests.rig.dmp import (
     Reply,
     Sent,
     card,
+    cda,
     envelope,
     multipart,
     organisation,
@@ -23,8 +25,8 @@ from tests.rig.dmp import (
 )
 
 SET = "2.25.9100"
-REPORT = Sent("2.25.9101", b"SIMULATION\r\n--un compte rendu\r\n")
-OTHER = Sent("2.25.9102", b"SIMULATION, un autre")
+REPORT = Sent("2.25.9101", cda("SIMULATION\r\n--un compte rendu\r\n"))
+OTHER = Sent("2.25.9102", cda("SIMULATION, un autre"))
 
 
 async def refused(*documents: Sent, set_id: str = SET, profile: str = "medecin") -> Reply:
@@ -32,7 +34,7 @@ async def refused(*documents: Sent, set_id: str = SET, profile: str = "medecin")
     async with running_dmp() as dmp:
         reply = await card(profile).post(dmp, provide(set_id, *documents))
         kept = await card().post(dmp, query())
-    assert reply.status == 500
+    assert (reply.status, bool(reply.codes)) == (200 if reply.errors else 500, True)
     assert len(kept.titles) == 2
     return reply
 
@@ -47,7 +49,7 @@ async def test_a_signed_set_is_kept_and_read_again() -> None:
     assert added.status == 200
     assert b"ResponseStatusType:Success" in added.body
     assert "Ajout SIMULATION 2.25.9101" in found.titles
-    assert "U0lNVUxBVElPTg0KLS11biBjb21wdGUgcmVuZHUNCg==" in read.texts("//xds:Document/text()")
+    assert b64encode(REPORT.content).decode() in read.texts("//xds:Document/text()")
 
 
 async def test_contents_may_be_parts_of_their_own() -> None:
@@ -86,7 +88,7 @@ async def test_a_signature_of_another_set_is_refused() -> None:
 
 
 async def test_a_document_that_was_changed_after_signing_is_refused() -> None:
-    changed = replace(REPORT, content=b"SIMULATION, autre chose")
+    changed = replace(REPORT, content=cda("SIMULATION, autre chose"))
 
     reply = await refused(changed, signed(card().pen, SET, REPORT))
 
@@ -132,7 +134,7 @@ async def test_what_is_no_signature_is_refused(content: bytes, code: str) -> Non
 
 
 async def test_a_type_that_the_role_may_not_feed_is_refused() -> None:
-    document = replace(REPORT, type="57833-6")
+    document = replace(REPORT, type="57833-6", class_code="42")
 
     reply = await refused(document, signed(card("pharmacien").pen, SET, document), profile="pharmacien")
 
@@ -176,7 +178,7 @@ async def test_a_digest_in_the_metadata_is_held_against_the_content() -> None:
         added = await lps.post(dmp, provide(SET, right, signed(lps.pen, SET, right)))
 
     assert added.status == 200
-    wrong = replace(REPORT, digest="00")
+    wrong = replace(REPORT, digest="0" * 40)
     assert (await refused(wrong, signed(card().pen, SET, wrong))).codes == ["sim:document.hash"]
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -20,6 +19,7 @@ from tests.rig.dmp import (
     RunningDmp,
     Sent,
     card,
+    cda,
     event,
     organisation,
     provide,
@@ -59,10 +59,9 @@ async def test_the_patient_sees_who_did_what_the_newest_first() -> None:
 
 
 async def test_a_document_that_the_patient_does_not_see_is_not_named() -> None:
-    doctor, report = card(), Sent("2.25.9201", b"SIMULATION")
+    doctor, report = card(), Sent("2.25.9201", cda("SIMULATION"))
     async with running_dmp() as dmp:
-        hidden = replace(signed(doctor.pen, "2.25.9200", report), confidentiality=("N", "INVISIBLE_PATIENT"))
-        await doctor.post(dmp, provide("2.25.9200", report, hidden))
+        await doctor.post(dmp, provide("2.25.9200", report, signed(doctor.pen, "2.25.9200", report)))
         _, told = await history(dmp, Accept="application/json")
 
     [added] = json.loads(told)["historique"]

@@ -35,6 +35,14 @@ if (string.IsNullOrEmpty(secret))
 var opened = await Cardd("/v1/sessions", secret, new JsonObject { ["method"] = "cpx" });
 string session = $"/v1/sessions/{opened["id"]}", token = (string)opened["token"]!;
 
+// A message with its places filled.
+async Task<string> Filled(string message, params (string Name, string Value)[] parts)
+{
+    var text = await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "messages", message));
+    foreach (var (name, value) in parts) text = text.Replace($"@{name}@", value);
+    return text;
+}
+
 // A message to the DMP, with a fresh VIHF in its header, over TLS with the card.
 async Task<XDocument> Dmp(string message, params (string Name, string Value)[] parts)
 {
@@ -45,38 +53,62 @@ async Task<XDocument> Dmp(string message, params (string Name, string Value)[] p
         ["patient"] = new JsonObject { ["ins"] = Ins, ["oid"] = Oid },
     };
     var vihf = Convert.FromBase64String((string)(await Cardd($"{session}/assertions", token, wanted))["assertion"]!);
-    var text = await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "messages", message));
-    foreach (var (name, value) in parts) text = text.Replace($"@{name}@", value);
+    var text = await Filled(message, parts);
     text = text.Replace("@INS@", $"{Ins}^^^&amp;{Oid}&amp;ISO^NH").Replace("@MESSAGE@", Guid.NewGuid().ToString());
     text = text.Replace("@VIHF@", Encoding.UTF8.GetString(vihf));  // as it is: its signature covers every octet
-    return XDocument.Parse(await Send(
+    var answer = XDocument.Parse(await Send(
         HttpMethod.Post, $"{session}/upstreams/dmp/simulation/repository", token, text, "application/soap+xml"));
+    XNamespace rs = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0";
+    foreach (var error in answer.Descendants(rs + "RegistryError"))  // the registry refused, in an answer like any other
+        throw new Exception($"{error.Attribute("errorCode")?.Value}: {error.Attribute("codeContext")?.Value}");
+    return answer;
 }
+
+static string Sha1(byte[] octets) => Convert.ToHexString(System.Security.Cryptography.SHA1.HashData(octets)).ToLowerInvariant();
 
 static string NewId() => $"2.25.{new System.Numerics.BigInteger(Guid.NewGuid().ToByteArray(), isUnsigned: true)}";
 
 try
 {
-    await Send(HttpMethod.Post, $"{session}/situation", token, """{"id": "1"}""");
+    var settled = JsonNode.Parse(await Send(HttpMethod.Post, $"{session}/situation", token, """{"id": "1"}"""))!;
+    var person = settled["identity"]!;
+    var place = settled["situations"]!.AsArray().First(one => (string)one!["id"]! == (string)settled["situation"]!)!;
+    string Told(JsonNode from, string name, string otherwise = "") =>
+        System.Security.SecurityElement.Escape((string?)from[name] ?? otherwise);
     switch (args.FirstOrDefault() ?? "consult")
     {
         case "add":
-            string set = NewId(), id = NewId(), content = Convert.ToBase64String(Encoding.UTF8.GetBytes(args[1]));
-            var document = new JsonObject { ["unique_id"] = id, ["document"] = content };
+            string set = NewId(), id = NewId(), text = Convert.ToBase64String(Encoding.UTF8.GetBytes(args[1]));
+            (string, string)[] author = [
+                ("DOCUMENT_ID", id), ("NOW", DateTime.UtcNow.ToString("yyyyMMddHHmmss")),
+                ("PERSON_ID", Told(person, "national_id")), ("FAMILY", Told(person, "family_name")),
+                ("GIVEN", Told(person, "given_name")), ("STRUCTURE", Told(place, "structure")),
+                ("STRUCTURE_NAME", Told(place, "structure_name", "CABINET")),
+            ];
+            var cda = Encoding.UTF8.GetBytes(await Filled("document.xml", [.. author, ("TEXT", text)]));
+            var content = Convert.ToBase64String(cda);
+            var document = new JsonObject { ["unique_id"] = id, ["document"] = content, ["is_xml"] = true };
             var signed = await Cardd($"{session}/signatures", token, new JsonObject
             {
                 ["document_name"] = "Lot de soumission",
                 ["format"] = "submission_set",
                 ["submission_set"] = new JsonObject { ["unique_id"] = set, ["documents"] = new JsonArray(document) },
             });
-            await Dmp("add.xml", ("SET", set), ("DOCUMENT_ID", id), ("DOCUMENT", content),
-                      ("SIGNATURE", (string)signed["document"]!));
+            var signature = Convert.FromBase64String((string)signed["document"]!);
+            await Dmp("add.xml", [.. author, ("SET", set), ("DOCUMENT", content), ("SIGNATURE", (string)signed["document"]!),
+                ("HASH", Sha1(cda)), ("SIZE", $"{cda.Length}"),
+                ("SIGNATURE_HASH", Sha1(signature)), ("SIGNATURE_SIZE", $"{signature.Length}")]);
             Console.WriteLine($"added {id}");
             break;
         case "read":
             XNamespace xds = "urn:ihe:iti:xds-b:2007";
+            XNamespace hl7 = "urn:hl7-org:v3";
             var read = (await Dmp("read.xml", ("DOCUMENT_ID", args[1]))).Descendants(xds + "Document").First().Value;
-            Console.WriteLine(Encoding.UTF8.GetString(Convert.FromBase64String(read)));
+            using (var octets = new MemoryStream(Convert.FromBase64String(read)))
+            {
+                var inside = XDocument.Load(octets).Descendants(hl7 + "nonXMLBody").First().Element(hl7 + "text")!.Value;
+                Console.WriteLine(Encoding.UTF8.GetString(Convert.FromBase64String(inside)));
+            }
             break;
         default:
             XNamespace rim = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0";

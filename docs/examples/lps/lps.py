@@ -8,19 +8,23 @@ is enough.
 """
 
 import base64
+import hashlib
 import json
 import os
 import sys
 import urllib.error
 import urllib.request
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 CARDD = os.environ.get("CARDD", "http://127.0.0.1:17463")
 MESSAGES = Path(__file__).parent / "messages"
 LPS = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
 INS, OID = "185059999900181", "1.2.250.1.213.1.4.10"
+HL7, RS = "{urn:hl7-org:v3}", "{urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0}"
 RIM, XDS = "{urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0}", "{urn:ihe:iti:xds-b:2007}"
 PATIENT = f"{INS}^^^&amp;{OID}&amp;ISO^NH"
 
@@ -43,15 +47,26 @@ def cardd(method, path, body=None, bearer="", kind="application/json"):
 
 
 def log_in():
-    """A session with the card, in the first of the holder's situations of practice."""
+    """A session with the card, in the first of the holder's situations of practice, and who its author is."""
     secret = os.environ.get("CARDD_SECRET")
     if not secret:
         about = {"name": "LPS exemple", "vendor": "SIMULATION", "software_id": "exemple-lps"}
         secret = json.loads(cardd("POST", "/v1/clients", about))["client_secret"]
     session = json.loads(cardd("POST", "/v1/sessions", {"method": "cpx"}, secret))
     path, token = f"/v1/sessions/{session['id']}", session["token"]
-    cardd("POST", f"{path}/situation", {"id": "1"}, token)
-    return path, token
+    session = json.loads(cardd("POST", f"{path}/situation", {"id": "1"}, token))
+    person, place = session["identity"], next(one for one in session["situations"] if one["id"] == session["situation"])
+    author = {"PERSON_ID": person["national_id"], "FAMILY": person["family_name"], "GIVEN": person["given_name"]}
+    author |= {"STRUCTURE": place["structure"], "STRUCTURE_NAME": place.get("structure_name", "CABINET")}
+    return path, token, {name: escape(value) for name, value in author.items()}
+
+
+def filled(message, **parts):
+    """A message with its places filled."""
+    text = (MESSAGES / message).read_text()
+    for name, value in parts.items():
+        text = text.replace(f"@{name}@", value)
+    return text
 
 
 def send(path, token, message, **parts):
@@ -59,33 +74,45 @@ def send(path, token, message, **parts):
     wanted = {"type": "vihf", "lps": LPS, "patient": {"ins": INS, "oid": OID}}
     vihf = json.loads(cardd("POST", f"{path}/assertions", wanted, token))["assertion"]
     parts |= {"VIHF": base64.b64decode(vihf).decode(), "INS": PATIENT, "MESSAGE": str(uuid.uuid4())}
-    text = (MESSAGES / message).read_text()
-    for name, value in parts.items():
-        text = text.replace(f"@{name}@", value)
     where = f"{path}/upstreams/dmp/simulation/repository"
-    return ET.fromstring(cardd("POST", where, text.encode(), token, "application/soap+xml"))
+    answer = ET.fromstring(cardd("POST", where, filled(message, **parts).encode(), token, "application/soap+xml"))
+    for error in answer.iter(f"{RS}RegistryError"):  # the registry refused, in an answer like any other
+        sys.exit(f"{error.get('errorCode')}: {error.get('codeContext')}")
+    return answer
 
 
-def add(path, token, content):
+def add(path, token, author, text):
     """A document, in a submission set that the card signs."""
     the_set, document = (f"2.25.{uuid.uuid4().int}" for _ in range(2))
+    parts = author | {"DOCUMENT_ID": document, "NOW": f"{datetime.now(UTC):%Y%m%d%H%M%S}"}
+    content = filled("document.xml", TEXT=base64.b64encode(text).decode(), **parts).encode()
     encoded = base64.b64encode(content).decode()
-    wanted = {"unique_id": the_set, "documents": [{"unique_id": document, "document": encoded}]}
+    wanted = {"unique_id": the_set, "documents": [{"unique_id": document, "document": encoded, "is_xml": True}]}
     item = {"document_name": "Lot de soumission", "format": "submission_set", "submission_set": wanted}
     signed = json.loads(cardd("POST", f"{path}/signatures", item, token))["document"]
-    send(path, token, "add.xml", SET=the_set, DOCUMENT_ID=document, DOCUMENT=encoded, SIGNATURE=signed)
+    signature = base64.b64decode(signed)
+    for name, octets in (("", content), ("SIGNATURE_", signature)):
+        digest = hashlib.sha1(octets, usedforsecurity=False).hexdigest()  # as XDS has it
+        parts |= {f"{name}HASH": digest, f"{name}SIZE": str(len(octets))}
+    send(path, token, "add.xml", SET=the_set, DOCUMENT=encoded, SIGNATURE=signed, **parts)
     return document
+
+
+def read(path, token, name):
+    """The text in a document."""
+    document = send(path, token, "read.xml", DOCUMENT_ID=name).find(f".//{XDS}Document")
+    text = ET.fromstring(base64.b64decode(document.text)).find(f".//{HL7}nonXMLBody/{HL7}text")
+    return base64.b64decode(text.text).decode()
 
 
 def main(order="consult", what=""):
     """Do it, and log out."""
-    path, token = log_in()
+    path, token, author = log_in()
     try:
         if order == "add":
-            print("added", add(path, token, what.encode()))
+            print("added", add(path, token, author, what.encode()))
         elif order == "read":
-            document = send(path, token, "read.xml", DOCUMENT_ID=what).find(f".//{XDS}Document")
-            print(base64.b64decode(document.text).decode())
+            print(read(path, token, what))
         else:
             for entry in send(path, token, "consult.xml").iter(f"{RIM}ExtrinsicObject"):
                 print(entry.find(f"{RIM}Name/{RIM}LocalizedString").get("value"))

@@ -21,18 +21,33 @@ call() { # METHOD PATH BEARER [TYPE BODY]: the answer; what is refused, in words
 
 cardd() { call "$1" "$2" "$3" ${4:+application/json "$4"}; }
 
-# send MESSAGE NAME VALUE…: to the DMP, with a fresh VIHF, over TLS with the card
-send() {
-    local message vihf
-    vihf=$(cardd POST "$SESSION/assertions" "$TOKEN" '{"type": "vihf", "patient": {"ins": "'$INS'", "oid": "'$OID'"},
-        "lps": {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001"}}' | jq -r .assertion | base64 -d)
+# filled MESSAGE NAME VALUE…: the message with its places filled
+filled() {
+    local message
     message=$(cat "$HERE/messages/$1")
     shift
     while [ $# -gt 0 ]; do message=${message//@$1@/"$2"}; shift 2; done
+    printf %s "$message"
+}
+
+# send MESSAGE NAME VALUE…: to the DMP, with a fresh VIHF, over TLS with the card
+send() {
+    local message vihf answer
+    vihf=$(cardd POST "$SESSION/assertions" "$TOKEN" '{"type": "vihf", "patient": {"ins": "'$INS'", "oid": "'$OID'"},
+        "lps": {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001"}}' | jq -r .assertion | base64 -d)
+    message=$(filled "$@")
     message=${message//@INS@/"$INS^^^&amp;$OID&amp;ISO^NH"}
     message=${message//@MESSAGE@/"$(cat /proc/sys/kernel/random/uuid)"}
-    call POST "$SESSION/upstreams/dmp/simulation/repository" "$TOKEN" application/soap+xml "${message//@VIHF@/"$vihf"}"
+    answer=$(call POST "$SESSION/upstreams/dmp/simulation/repository" "$TOKEN" application/soap+xml "${message//@VIHF@/"$vihf"}")
+    if [[ $answer == *RegistryError\ * ]]; then  # the registry refused, in an answer like any other
+        grep -o 'errorCode="[^"]*" codeContext="[^"]*"' <<< "$answer" >&2
+        return 1
+    fi
+    printf %s "$answer"
 }
+
+sha1() { printf %s "$1" | base64 -d | sha1sum | cut -d' ' -f1; }
+size() { printf %s "$1" | base64 -d | wc -c; }
 
 if [ -z "${CARDD_SECRET:-}" ]; then
     CARDD_SECRET=$(cardd POST /v1/clients "" '{"name": "LPS exemple", "vendor": "SIMULATION", "software_id": "exemple-lps"}' \
@@ -41,18 +56,26 @@ fi
 OPENED=$(cardd POST /v1/sessions "$CARDD_SECRET" '{"method": "cpx"}')
 SESSION=/v1/sessions/$(jq -r .id <<< "$OPENED") TOKEN=$(jq -r .token <<< "$OPENED")
 trap 'cardd DELETE "$SESSION" "$TOKEN"' EXIT
-cardd POST "$SESSION/situation" "$TOKEN" '{"id": "1"}' > /dev/null
+SETTLED=$(cardd POST "$SESSION/situation" "$TOKEN" '{"id": "1"}')
+author() { jq -r "(.identity + (.situation as \$picked | .situations[] | select(.id == \$picked))) | $1 | @html" <<< "$SETTLED"; }
 
 case ${1:-consult} in
 add)
-    SET=2.25.$(date +%s%N)1 DOCUMENT_ID=2.25.$(date +%s%N)2 DOCUMENT=$(printf %s "$2" | base64 -w0)
+    SET=2.25.$(date +%s%N)1 DOCUMENT_ID=2.25.$(date +%s%N)2
+    AUTHOR=(DOCUMENT_ID "$DOCUMENT_ID" NOW "$(date -u +%Y%m%d%H%M%S)" PERSON_ID "$(author .national_id)"
+            FAMILY "$(author .family_name)" GIVEN "$(author .given_name)"
+            STRUCTURE "$(author .structure)" STRUCTURE_NAME "$(author '.structure_name // "CABINET"')")
+    DOCUMENT=$(filled document.xml TEXT "$(printf %s "$2" | base64 -w0)" "${AUTHOR[@]}" | base64 -w0)
     SIGNATURE=$(cardd POST "$SESSION/signatures" "$TOKEN" '{"document_name": "Lot de soumission", "format": "submission_set",
-        "submission_set": {"unique_id": "'$SET'", "documents": [{"unique_id": "'$DOCUMENT_ID'", "document": "'$DOCUMENT'"}]}}' \
+        "submission_set": {"unique_id": "'$SET'", "documents": [{"unique_id": "'$DOCUMENT_ID'", "document": "'$DOCUMENT'",
+        "is_xml": true}]}}' \
         | jq -r .document)
-    send add.xml SET "$SET" DOCUMENT_ID "$DOCUMENT_ID" DOCUMENT "$DOCUMENT" SIGNATURE "$SIGNATURE" > /dev/null
+    send add.xml SET "$SET" DOCUMENT "$DOCUMENT" HASH "$(sha1 "$DOCUMENT")" SIZE "$(size "$DOCUMENT")" "${AUTHOR[@]}" \
+        SIGNATURE "$SIGNATURE" SIGNATURE_HASH "$(sha1 "$SIGNATURE")" SIGNATURE_SIZE "$(size "$SIGNATURE")" > /dev/null
     echo "added $DOCUMENT_ID" ;;
 read)
-    send read.xml DOCUMENT_ID "$2" | grep -o 'Document>[^<]*' | head -1 | cut -d'>' -f2 | base64 -d
+    send read.xml DOCUMENT_ID "$2" | grep -o 'Document>[^<]*' | head -1 | cut -d'>' -f2 | base64 -d \
+        | grep -o '<text [^<]*' | cut -d'>' -f2 | base64 -d
     echo ;;
 consult)
     send consult.xml | tr '<' '\n' | awk '/ExtrinsicObject /{new = 1} new && /LocalizedString/{print; new = 0}' \

@@ -11,10 +11,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
 
 from cardd_simulators.dmp import vihf
-from cardd_simulators.dmp.soap import INVALID_CERTIFICATE, Message, Refused
-from cardd_simulators.dmp.xmldsig import MALFORMED, NS, Xml, certificate_of
+from cardd_simulators.soap import Message, Refused
+from cardd_simulators.xmldsig import MALFORMED, NS, Xml, certificate_of
 
 MODES = {told: mode for mode, told in vihf.MODE_OF.items()}
+INVALID_CERTIFICATE = "DMPInvalidCertificate"  # the DMP's own code for a key of the wrong kind: the only one known
 PATH_MAX = 5
 
 

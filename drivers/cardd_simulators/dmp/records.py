@@ -5,8 +5,9 @@ The history is written as rows for programs, as a page for the patient, and as l
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
@@ -14,13 +15,15 @@ from uuid import uuid4
 
 INS, INS_OID = "185059999900181", "1.2.250.1.213.1.4.10"
 PATIENT = f"{INS}^^^&{INS_OID}&ISO^NH"
-PATIENT_NAME = "PATIENTE SIMULATION"
+PATIENT_NAME = "PATIENT SIMULATION"
 REPOSITORY = "2.25.999000001"
 SIGNATURE_FORMAT = "http://www.w3.org/2000/09/xmldsig#"
 MASKED, INVISIBLE = "MASQUE_PS", "INVISIBLE_PATIENT"
 DOCUMENTS_MAX = 1000
 ACCESSES_MAX = 10_000
 FIRST_STRUCTURE = "499999999999001"
+FIRST_AUTHOR = "899999999999^SIMULATION-AUTEUR^DOMINIQUE^^^^^^&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS"
+FIRST_INSTITUTION = f"CABINET SIMULATION^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^{FIRST_STRUCTURE}"
 
 Row = dict[str, str | list[str]]
 HEADS = {
@@ -38,21 +41,51 @@ HEADS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Coded:
+    """A code, its coding scheme, and its words."""
+
+    code: str
+    scheme: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """A document and what the registry tells of it; ``structure`` is whose it is, ``mime`` its media type."""
+    """A document and what the registry tells of it; ``structure`` is whose it is, ``mime`` its media type.
+
+    ``coded``: its codes by table, as ``codes.TABLES`` names them. ``author`` (XCN) and ``institution`` (XON) are HL7's.
+    """
 
     unique_id: str
     title: str
-    type: str
-    class_code: str
-    format: str
-    mime: str
+    coded: Mapping[str, tuple[Coded, ...]]
     content: bytes = field(repr=False)
+    mime: str = "text/xml"
     structure: str = FIRST_STRUCTURE
-    author: str = "DR SIMULATION-AUTEUR"
-    confidentiality: tuple[str, ...] = ("N",)
+    author: str = FIRST_AUTHOR
+    institution: str = FIRST_INSTITUTION
+    language: str = "fr-FR"
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     entry_id: str = field(default_factory=lambda: uuid4().urn)
+
+    def codes(self, table: str) -> tuple[str, ...]:
+        """Return the codes of a table."""
+        return tuple(each.code for each in self.coded.get(table, ()))
+
+    @property
+    def type(self) -> str:
+        """Return the typeCode."""
+        return self.codes("type")[0]
+
+    @property
+    def format(self) -> str:
+        """Return the formatCode."""
+        return self.codes("format")[0]
+
+    @property
+    def confidentiality(self) -> tuple[str, ...]:
+        """Return the confidentiality codes."""
+        return self.codes("confidentiality")
 
     @property
     def is_masked(self) -> bool:
@@ -117,26 +150,44 @@ class Records:
         self._accesses.append(access)
 
 
+LOINC, LEVEL, MASKING = "2.16.840.1.113883.6.1", "2.16.840.1.113883.5.25", "1.2.250.1.213.1.1.4.13"
+NORMAL = Coded("N", LEVEL, "Normal")
+REPORT = (Coded("10", "1.2.250.1.213.1.1.4.1", "Compte rendu"), Coded("11488-4", LOINC, "CR de consultation"))
+PRESCRIPTION = (Coded("42", "1.2.250.1.213.1.1.4.1", "Prescription"), Coded("57833-6", LOINC, "Prescription"))
+AROUND = {
+    "format": (Coded("urn:ihe:iti:xds-sd:text:2008", "1.3.6.1.4.1.19376.1.2.3", "Texte dans un CDA"),),
+    "facility": (Coded("SA07", "1.2.250.1.71.4.2.4", "Cabinet individuel"),),
+    "practice": (Coded("AMBULATOIRE", "1.2.250.1.213.1.1.4.9", "Ambulatoire"),),
+}
+
+
 def first_documents() -> list[Document]:
     """Return what the record has at the start."""
     shape = (
-        ("2.25.999100001", "Compte rendu SIMULATION", "11488-4", "10", ("N",)),
-        ("2.25.999100002", "Prescription SIMULATION", "57833-6", "42", ("N",)),
-        ("2.25.999100003", "Compte rendu masqué SIMULATION", "11488-4", "10", ("N", MASKED)),
+        ("2.25.999100001", "Compte rendu SIMULATION", REPORT, (NORMAL,)),
+        ("2.25.999100002", "Prescription SIMULATION", PRESCRIPTION, (NORMAL,)),
+        ("2.25.999100003", "Compte rendu masqué SIMULATION", REPORT, (NORMAL, Coded(MASKED, MASKING, "Masqué"))),
     )
     return [
         Document(
             unique_id,
             title,
-            kind,
-            class_code,
-            "urn:ihe:iti:xds-sd:text:2008",
-            "text/plain",
-            f"SIMULATION. {title}. Aucun patient réel.\n".encode(),
-            confidentiality=confidentiality,
+            {"class": (kind[0],), "type": (kind[1],), "confidentiality": confidentiality, **AROUND},
+            cda(unique_id, title, f"SIMULATION. {title}. Aucun patient réel.\n"),
         )
-        for unique_id, title, kind, class_code, confidentiality in shape
+        for unique_id, title, kind, confidentiality in shape
     ]
+
+
+def cda(unique_id: str, title: str, text: str) -> bytes:
+    """Return a text in a CDA of level 1: enough of one to be read, not a conformant one."""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<ClinicalDocument xmlns="urn:hl7-org:v3">'
+        f'<typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/><id root="{escape(unique_id)}"/>'
+        f"<title>{escape(title)}</title><component><nonXMLBody>"
+        f'<text mediaType="text/plain" representation="B64">{b64encode(text.encode()).decode()}</text>'
+        "</nonXMLBody></component></ClinicalDocument>"
+    ).encode()
 
 
 def row(access: Access) -> Row:

@@ -22,13 +22,14 @@ from cardd.errors import AddressInUse, InvalidRequest
 from cardd.simulator import ServerOptions
 from cardd_simulators import texts
 from cardd_simulators.cards.store import Store
+from cardd_simulators.dmp import codes
 from cardd_simulators.dmp.caller import Gate
 from cardd_simulators.dmp.identities import PASSWORD, Identities, identities
 from cardd_simulators.dmp.records import PATIENT, PATIENT_NAME, Access, Records, first_documents, line, page, row, rows
 from cardd_simulators.dmp.rights import load
 from cardd_simulators.dmp.simulator import Settings
-from cardd_simulators.dmp.soap import Refused, fault, message_of
 from cardd_simulators.dmp.transactions import Dmp
+from cardd_simulators.soap import Refused, fault, message_of
 
 HOST = "127.0.0.1"
 PATHS = ("/simulation/registry", "/simulation/repository")
@@ -84,7 +85,10 @@ def _soap(dmp: Dmp, refused: Callable[[Sequence[str]], None]) -> Handler:
         try:
             message = message_of(request.headers.get("Content-Type", ""), octets)
             identifier = message.identifier
-            body = dmp.answer(message, _client(request), datetime.now(UTC))
+            answered = dmp.answer(message, _client(request), datetime.now(UTC))
+            body = answered.content
+            if answered.refused:
+                refused(answered.refused)
         except Refused as reason:
             refused(reason.codes)
             body, status = fault(reason.codes, identifier), 500
@@ -125,14 +129,14 @@ def _tls(listening: Listening) -> ssl.SSLContext:
 
 async def run(settings: Settings, options: ServerOptions, report: Callable[[str], None]) -> None:
     """Serve until cancelled. Raises InvalidRequest, AddressInUse."""
-    rights = load(settings.rights)
+    rights, known = load(settings.rights), codes.load(settings.codes)
     store = Store(options.state)
     made = await asyncio.to_thread(identities, store)
     authorities = _authorities(store, settings)
     reporter = Reporter(options, report)
     gate = Gate(authorities, settings.lifetime)
     records = Records(first_documents())
-    dmp = Dmp(records, rights, gate, reporter.access, wants_signature=settings.wants_signature)
+    dmp = Dmp(records, rights, known, gate, reporter.access, wants_signature=settings.wants_signature)
     listening = Listening(settings.port, settings.history, made.server, authorities)
     try:
         async with serving(listening, dmp, reporter.refused):

@@ -10,7 +10,7 @@ from cardd.errors import InvalidRequest
 from cardd.simulator import ServerOptions
 from cardd_simulators import texts
 
-NAMES = ("history", "authorities", "lifetime", "signature")
+NAMES = ("history", "authorities", "codes", "lifetime", "signature")
 PORT, PORT_MAX = 17490, 65535
 SIGNATURES = {"required": True, "optional": False}
 
@@ -20,14 +20,15 @@ class Settings:
     """``port`` and ``history``: where the DMP and the patient's page listen on loopback, the next port where not told.
 
     ``rights``: the table's CSV file, None for the sample. ``authorities``: a PEM file of those whose certificates are
-    let in beside the simulation's own. ``lifetime``: of a VIHF outside AIR, in seconds, None for no limit.
-    ``wants_signature``: whether each submission set must be signed.
+    let in beside the simulation's own. ``codes``: a CSV file of codes that are known beside ours. ``lifetime``: of a
+    VIHF outside AIR, in seconds, None for no limit. ``wants_signature``: whether each submission set must be signed.
     """
 
     port: int
     history: int
     rights: Path | None
     authorities: Path | None
+    codes: Path | None
     lifetime: int | None
     wants_signature: bool
 
@@ -48,6 +49,7 @@ def settings_of(options: ServerOptions) -> Settings:
         history=_number(told, "history", PORT_MAX) or port + 1,
         rights=options.table,
         authorities=_path(told, "authorities"),
+        codes=_path(told, "codes"),
         lifetime=_number(told, "lifetime", 86400),
         wants_signature=SIGNATURES[signature],
     )

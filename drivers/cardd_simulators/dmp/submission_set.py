@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
 from cardd_simulators.dmp.vihf import can_sign
-from cardd_simulators.dmp.xmldsig import DIGESTS, MALFORMED, METHODS, NS, Xml, parsed
+from cardd_simulators.xmldsig import DIGESTS, MALFORMED, METHODS, NS, Xml, parsed
 
 XADES = "http://uri.etsi.org/01903/v1.1.1#"
 ALL = {**NS, "x": XADES}

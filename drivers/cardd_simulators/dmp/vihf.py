@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from cardd_simulators.dmp.xmldsig import NS, Xml, certificate_of, read, wrong_in_signature
+from cardd_simulators.xmldsig import NS, Xml, certificate_of, read, wrong_in_signature
 
 XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 HL7 = "{urn:hl7-org:v3}"

@@ -1,10 +1,11 @@
 """A SOAP 1.2 message as it came, one XML or MTOM's parts, and the answers: envelopes and faults.
 
-Source: W3C SOAP 1.2, MTOM and XOP.
+Source: W3C SOAP 1.2, WS-Addressing 1.0, MTOM and XOP.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,14 @@ from email.parser import BytesHeaderParser
 from html import escape
 from urllib.parse import unquote
 
-from cardd_simulators.dmp.xmldsig import Xml, parsed
+from cardd_simulators.xmldsig import Xml, parsed
 
 ENVELOPE = "http://www.w3.org/2003/05/soap-envelope"
-SIM = "urn:cardd:simulation:dmp"
-INVALID_CERTIFICATE = "DMPInvalidCertificate"  # the DMP's own code for a key of the wrong kind: the only one known
+SIM = "urn:cardd:simulation"
+HEADER_MISSING, HEADER_WRONG = "wsa:MessageAddressingHeaderRequired", "wsa:InvalidAddressingHeader"
+NO_SUCH_ACTION = "wsa:ActionNotSupported"
+MESSAGE_ID = re.compile(r"(urn:)?uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+ANONYMOUS = "http://www.w3.org/2005/08/addressing/anonymous"
 
 SPACES = {
     "env": ENVELOPE,
@@ -29,7 +33,7 @@ PARTS_MAX = 100
 
 
 class Refused(Exception):
-    """What was asked is refused. ``codes``: each reason, the first the main one; ``sim:…`` but for the DMP's own."""
+    """What was asked is refused. ``codes``: each reason, the first the main one; ``sim:…`` but for public codes."""
 
     def __init__(self, *codes: str) -> None:
         super().__init__(codes[0])
@@ -78,6 +82,23 @@ class Message:
     def action(self) -> str:
         """Return the wsa:Action, empty where there is none."""
         return str(self.envelope.findtext("env:Header/wsa:Action", "", SPACES)).strip()
+
+    def require_addressing(self, action: str) -> None:
+        """Hold the headers of WS-Addressing against the Body's ``action``, empty for an unknown Body.
+
+        Raises ``Refused`` with WS-Addressing's own codes.
+        """
+        if not self.action:
+            raise Refused(HEADER_MISSING, "sim:soap.action")
+        if self.action != action:
+            raise Refused(NO_SUCH_ACTION, "sim:soap.action")
+        if not self.identifier:
+            raise Refused(HEADER_MISSING, "sim:soap.message_id")
+        if not MESSAGE_ID.fullmatch(self.identifier):
+            raise Refused(HEADER_WRONG, "sim:soap.message_id")
+        reply_to = self.envelope.find("env:Header/wsa:ReplyTo", SPACES)
+        if reply_to is not None and reply_to.findtext("wsa:Address", "", SPACES).strip() != ANONYMOUS:
+            raise Refused(HEADER_WRONG, "sim:soap.reply_to")
 
     @property
     def secured(self) -> Xml | None:
