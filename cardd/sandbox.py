@@ -6,9 +6,13 @@ other processes, keys, networks, namespaces (seccomp(2)). Limits on open files s
 open when it enters stays open.
 
 Landlock does not speak about Unix sockets with a path, and a filter sees an address's length but not its bytes. So a
-process may connect to the one socket that is named by an open descriptor of its own: no other path is as short, it gets
-no further descriptor of that kind, and it changes no directory. The API refuses its own children besides
+process works in the directory of its own descriptors, which it cannot leave, and may connect to the one socket that a
+descriptor of its own names: by that number, one digit long. No other socket's path is as short, nor is one that leads
+through a link or a directory; and it gets no further descriptor of that kind. The API refuses its own children besides
 (``cardd.system.peer``).
+
+Memory is limited by address space: neither what is shared nor a growing stack counts to RLIMIT_DATA (getrlimit(2)).
+What would outlive the process (segments, queues) cannot be made.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIRECTORY, REFER, TRUNCATE, DEVICE_IOCTL = 
     1 << bit for bit in (0, 1, 2, 3, 13, 14, 15)
 )
 FIRST_RIGHTS = (1 << 13) - 1
+OF_NODES = sum(1 << bit for bit in (6, 9, 10, 11, 12))  # making devices, sockets, pipes with a name, links
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | DEVICE_IOCTL
 TCP, TCP_SINCE = 0b11, 4
 SCOPES, SCOPES_SINCE = 0b11, 6  # abstract sockets, signals
@@ -46,7 +51,8 @@ NOT_EQUAL, EQUAL, MASKED_EQUAL = 1, 4, 7
 LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
 ITSELF = "/proc/self"
 TIME_ZONES = ("/etc/localtime", "/usr/share/zoneinfo")
-ELSEWHERE = "/usr"  # no socket has a short path from here
+OWN_DESCRIPTORS = "/proc/self/fd"
+LOAD = Path("/proc/loadavg")  # proc(5): its fourth field ends with how many threads there are
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 
@@ -67,7 +73,8 @@ class Sandbox:
     """What a process needs; it gets nothing else. ``calls`` are all the system calls that it may make.
 
     Without them it may make every call but those by which it would reach other programs, processes, keys or networks.
-    ``address`` is that of the one local socket that it may connect to, as ``own_address`` makes it.
+    ``address`` is that of the one local socket that it may connect to, as ``own_address`` makes it; ``space_max`` its
+    address space in bytes; ``threads_max`` about how many threads it may have.
     """
 
     reads: Sequence[str | Path]
@@ -75,6 +82,8 @@ class Sandbox:
     calls: Sequence[str] = ()
     files_max: int = 64
     address: str = ""
+    space_max: int = 4 * 1024 * 1024 * 1024
+    threads_max: int = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +111,12 @@ def enter(sandbox: Sandbox, confinement: Confinement) -> None:
     """
     if confinement is Confinement.OFF:
         return
-    files_max = min(sandbox.files_max, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
-    os.chdir(ELSEWHERE)
+    _limit(resource.RLIMIT_NOFILE, sandbox.files_max)
+    _limit(resource.RLIMIT_AS, sandbox.space_max)
+    with suppress(OSError, ValueError, IndexError):
+        # the limit is on all that the user runs, which is no more than all that runs
+        _limit(resource.RLIMIT_NPROC, int(LOAD.read_text("ascii").split()[3].partition("/")[2]) + sandbox.threads_max)
+    os.chdir(OWN_DESCRIPTORS)
     missing = [*_limit_files(sandbox), *_limit_calls(sandbox)]
     if missing:
         print(f"cardd: a process has no whole sandbox: {', '.join(missing)}", file=sys.stderr, flush=True)  # noqa: T201
@@ -112,17 +124,27 @@ def enter(sandbox: Sandbox, confinement: Confinement) -> None:
             os._exit(UNCONFINED)
 
 
-def own_address(descriptor: int) -> str:
-    """Return a short address for the socket behind this descriptor, which is closed: its number may have been long."""
+def own_address(descriptor: int, confinement: Confinement) -> str:
+    """Return the address of the socket behind this descriptor, which is closed: its number may have been long.
+
+    In a sandbox it is the new number alone, for the process works in the directory of its descriptors there.
+    """
     lowest = os.dup(descriptor)
     os.close(descriptor)
-    return f"/proc/self/fd/{lowest}"
+    return f"{OWN_DESCRIPTORS}/{lowest}" if confinement is Confinement.OFF else str(lowest)
 
 
 def python_files() -> tuple[str, ...]:
     """Return what a Python process reads of Python, of the C libraries and of itself."""
     own = (path for path in (*sys.path, sys.prefix, sys.base_prefix) if Path(path).is_absolute())
     return (*own, *LIBRARIES, *TIME_ZONES, ITSELF)
+
+
+def _limit(kind: int, most: int) -> None:
+    """Limit what this process may have of a resource (getrlimit(2)), for good."""
+    before = resource.getrlimit(kind)[1]
+    most = most if before == resource.RLIM_INFINITY else min(most, before)
+    resource.setrlimit(kind, (most, most))
 
 
 # --- files: Landlock ---
@@ -170,7 +192,7 @@ def _limit_files(sandbox: Sandbox) -> Iterable[str]:
         for path in DEVICES:
             _allow(ruleset, path, READ_FILE | WRITE_FILE)
         for path in sandbox.writes:
-            _allow(ruleset, path, rights & ~EXECUTE)
+            _allow(ruleset, path, rights & ~(EXECUTE | OF_NODES))
         if _syscall(RESTRICT_SELF, ruleset, 0):
             yield f"Landlock ({os.strerror(ctypes.get_errno())})"
     finally:
@@ -200,6 +222,7 @@ def _allow(ruleset: int, path: str | Path, rights: int) -> None:
 CLONE_THREAD = 0x00010000
 FAMILY = 2  # bytes before the path in sockaddr_un; libpcsclite counts the zero after it
 KINDS = 0xF  # of a socket's type, which has flags too
+UNCONNECTED = (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET)  # these reach others without a connection
 REFUSED_IOCTLS = (0x5412, 0x541C, 0x8901, 0x8902)  # TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP
 SIGNALLING = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: a file has the kernel send signals
 ALLOWED_IOCTLS = (0x5401, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
@@ -218,6 +241,9 @@ REFUSED = (
     *("acct", "quotactl", "syslog", "iopl", "ioperm", "vhangup", "lookup_dcookie", "nfsservctl", "clock_settime"),
     *("settimeofday", "adjtimex", "clock_adjtime", "sethostname", "setdomainname"),
     *("listen", "accept", "accept4", "bind"),
+    # memory and queues that stay behind, or that no limit counts
+    *("shmget", "shmat", "semget", "semop", "semtimedop", "msgget", "msgsnd", "msgrcv", "mq_open", "mq_unlink"),
+    *("memfd_create", "memfd_secret"),
     # what Landlock leaves alone of files that may not be opened
     *("chmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchownat", "utime", "utimes", "utimensat", "futimesat"),
     *("setxattr", "lsetxattr", "setxattrat", "removexattr", "lremovexattr", "removexattrat", "truncate"),
@@ -232,8 +258,8 @@ OF_PYTHON = (
     *("close", "close_range", "dup", "dup2", "dup3", "pipe", "pipe2", "ftruncate"),
     *("stat", "lstat", "fstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2"),
     *("readlink", "readlinkat", "getcwd", "getdents", "getdents64", "fadvise64", "fallocate", "fsync", "fdatasync"),
-    *("mmap", "munmap", "mremap", "mprotect", "madvise", "msync", "mlock", "munlock", "brk", "memfd_create"),
-    *("recvmsg", "sendmsg", "recvfrom", "sendto", "shutdown", "getsockopt", "setsockopt", "getsockname", "socketpair"),
+    *("mmap", "munmap", "mremap", "mprotect", "madvise", "msync", "mlock", "munlock", "brk"),
+    *("recvmsg", "sendmsg", "recvfrom", "sendto", "shutdown", "getsockopt", "setsockopt", "getsockname"),
     *("poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2"),
     *("futex", "futex_waitv", "set_robust_list", "get_robust_list", "rseq", "membarrier", "restart_syscall"),
     *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "sigaltstack"),
@@ -252,7 +278,7 @@ def _calls_refused(sandbox: Sandbox) -> Iterable[Call]:
     yield Call("prlimit64", 0, NOT_EQUAL, 0)
     yield Call("clone", 0, MASKED_EQUAL, 0, CLONE_THREAD)  # another process
     yield Call("clone3", error=errno.ENOSYS)  # its flags cannot be seen: the C library takes clone then
-    yield Call("prctl", 0, EQUAL, SET_DEATH_SIGNAL)
+    yield Call("prctl", 0, MASKED_EQUAL, SET_DEATH_SIGNAL, WHOLE)
     yield from (Call("ioctl", 1, MASKED_EQUAL, request, WHOLE) for request in REFUSED_IOCTLS)
     yield from (Call("fcntl", 1, MASKED_EQUAL, command, WHOLE) for command in SIGNALLING)
     # an open file that is only a name leads to what may not be opened
@@ -260,8 +286,10 @@ def _calls_refused(sandbox: Sandbox) -> Iterable[Call]:
     yield Call("openat", 2, MASKED_EQUAL, os.O_PATH, os.O_PATH)
     yield Call("openat2", error=errno.ENOSYS)
     yield Call("socket", 0, NOT_EQUAL, socket.AF_UNIX, error=errno.EAFNOSUPPORT)
-    for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):  # these are spoken to without a connection
+    yield Call("socketpair", 0, NOT_EQUAL, socket.AF_UNIX, error=errno.EAFNOSUPPORT)
+    for kind in UNCONNECTED:
         yield Call("socket", 1, MASKED_EQUAL, kind, KINDS)
+        yield Call("socketpair", 1, MASKED_EQUAL, kind, KINDS)
     yield Call("connect", 2, NOT_EQUAL, FAMILY + len(sandbox.address) + 1 if sandbox.address else 0)
 
 

@@ -12,6 +12,7 @@ GET_SLOT_LIST, GET_SLOT_INFO, GET_TOKEN_INFO, LOGIN, LOGOUT, SIGN, WAIT_FOR_SLOT
 SOURCE = """
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,6 +105,8 @@ TELLING = {
         return read(pipe, &event, 1) == 1 ? 0 : 0x05;
     }"""
 }
+# one that always tells of a token that came or went
+ALWAYS_TELLING = {WAIT_FOR_SLOT_EVENT: "(ulong flags, ulong *slot, void *reserved) { return 0; }"}
 # as Cryptolib's: the reader is no removable device after the first look, and nobody can wait for a token
 FORGETFUL = {
     GET_SLOT_INFO: f"""(ulong slot, byte *info) {{

@@ -23,8 +23,8 @@ from cardd_drivers.pkcs11.module import Fence, Module
 from cardd_drivers.pkcs11.wire import ListTokens, Sign, receive_reply
 from tests.integration.test_pin_leaks import found_in_memory
 from tests.pkcs11.conftest import connection, log_in
-from tests.pkcs11.shim import LOGOUT, signing
-from tests.rig.softhsm import SoftHsm
+from tests.pkcs11.shim import GET_SLOT_LIST, LOGIN, LOGOUT, signing
+from tests.rig.softhsm import PIN, SoftHsm
 
 Load = Callable[[str], Module]
 Shim = Callable[[Mapping[int, str]], str]
@@ -124,6 +124,43 @@ def test_a_module_that_forks_is_refused_in_its_sandbox_and_serves_without(hsm: S
     outside = Module(path, fence=Fence(Confinement.OFF))
     assert len(sign(logged_in(outside))) == 64
     outside.close()
+
+
+# at each list of slots one line more, at each signature the PIN
+TALKING = {
+    GET_SLOT_LIST: f"""(byte present, ulong *list, ulong *count) {{
+        static int said = 0;
+        while (said++ < 1000) dprintf(2, "audit head %d FORGED\\n", said);
+        return REAL({GET_SLOT_LIST})(present, list, count);
+    }}"""
+}
+TELLING_ITS_PIN = {
+    LOGIN: f"""(ulong session, ulong user, byte *pin, ulong size) {{
+        dprintf(2, "PIN %.*s\\n", (int)size, pin);
+        return REAL({LOGIN})(session, user, pin, size);
+    }}"""
+}
+
+
+def test_what_a_module_prints_is_told_as_its_words_and_not_without_end(
+    load: Load, shim: Shim, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    module = load(shim(TALKING))
+    assert len(module.call(ListTokens()).tokens) == 2
+    module.close()
+    assert caplog.messages[0] == "PKCS#11 module shim.so says: “audit head 1 FORGED”"
+    assert len(caplog.messages) == 65
+    assert "more than the journal gets" in caplog.messages[-1]
+    assert "FORGED" not in capfd.readouterr().err
+
+
+def test_a_module_that_prints_the_pin_prints_it_nowhere(
+    load: Load, shim: Shim, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    module = load(shim(TELLING_ITS_PIN))
+    logged_in(module)
+    module.close()
+    assert PIN not in caplog.text + capfd.readouterr().err
 
 
 def test_a_process_killed_inside_a_signature_costs_that_one(hsm: SoftHsm, load: Load, shim: Shim) -> None:

@@ -24,7 +24,7 @@ HOSTS = {
     "module": "from cardd_drivers.pkcs11.host import sandbox_of\nmine = sandbox_of('/usr/lib/module.so', sys.argv[7:])",
 }
 TRIES = """
-import ctypes, fcntl, json, os, resource, socket, subprocess, sys
+import ctypes, fcntl, json, mmap, os, resource, socket, subprocess, sys
 from cardd.model import Confinement
 from cardd.sandbox import enter
 from pathlib import Path
@@ -35,6 +35,7 @@ if version := os.environ.get("CARDD_TEST_LANDLOCK"):
 enter(mine, Confinement(sys.argv[1]))
 port, path, secret, sibling = int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
 libc = ctypes.CDLL(None, use_errno=True)
+PRCTL = dict(x86_64=157, aarch64=167)[os.uname().machine]
 
 def call(name, *arguments):
     if getattr(libc, name)(*arguments) < 0:
@@ -77,6 +78,7 @@ tries = dict(
     namespace=lambda: call("unshare", 0x10000000),
     keys=lambda: call("syscall", dict(x86_64=250, aarch64=219)[os.uname().machine], 0, -3, 0, 0, 0),
     outlive=lambda: call("prctl", 1, 0, 0, 0, 0),
+    outlive_by_half=lambda: call("syscall", PRCTL, ctypes.c_long(1 << 32 | 1), 0),
     thread=thread,
     library=lambda: __import__("wsgiref.util"),
     by_name=lambda: os.close(os.open(path, os.O_PATH)),
@@ -87,6 +89,12 @@ tries = dict(
     attribute=lambda: os.setxattr(secret, "user.x", b"x"),
     shorten=lambda: os.truncate(secret, 0),
     datagram=lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+    datagram_of_a_pair=lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b"x", path + "d"),
+    shared_memory=lambda: mmap.mmap(-1, 5 << 30),
+    stack=lambda: mmap.mmap(-1, 5 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100),
+    memory_without_a_name=lambda: os.memfd_create("x"),
+    memory_that_stays=lambda: call("shmget", 0, 4096, 0o1600),
+    queue_that_stays=lambda: call("msgget", 0, 0o1600),
     serve=lambda: socket.socket(socket.AF_UNIX).bind(chr(0) + "cardd.test"),
     slower=lambda: os.setpriority(os.PRIO_PROCESS, sibling, 19),
     owner=lambda: fcntl.fcntl(0, fcntl.F_SETOWN, sibling),
@@ -127,11 +135,13 @@ def around(tmp_path: Path) -> Iterator[Around]:
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.socket(socket.AF_UNIX) as unix,
         socket.socket(socket.AF_UNIX) as abstract,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
         subprocess.Popen(["sleep", "60"]) as sibling,
     ):
         path = Path(short) / f"{Path(short).name}.sock"
         unix.bind(str(path))
         abstract.bind(f"\0{path.name}")
+        datagrams.bind(f"{path}d")
         unix.listen()
         abstract.listen()
         yield Around(server.getsockname()[1], path, secret, sibling.pid)
@@ -175,6 +185,53 @@ def test_without_a_sandbox_the_same_process_reaches_it_all(around: Around) -> No
 def test_a_module_reads_and_writes_the_files_that_are_named_for_it(around: Around) -> None:
     told = tried("module", around, Confinement.REQUIRED, around.secret.parent)
     assert not {"read", "names", "write", "make", "remove"} & {name for name, error in told.items() if error}
+
+
+# a module's process whose way to pcscd is one socket; it asks for others by every length of an address, and by a link
+CONNECTING = """
+import ctypes, json, os, socket, sys, threading
+from cardd.model import Confinement
+from cardd.sandbox import enter, own_address
+from cardd_drivers.pkcs11.host import SOCKET_NAME, sandbox_of
+gate, files = sys.argv[1], sys.argv[2]
+confinement = Confinement.REQUIRED
+os.environ[SOCKET_NAME] = own_address(os.open(gate, os.O_PATH), confinement)
+enter(sandbox_of("/usr/lib/module.so", [files]), confinement)
+libc = ctypes.CDLL(None, use_errno=True)
+
+def reached(path):
+    for size in range(3, 111):
+        address = (1).to_bytes(2, sys.byteorder) + os.fsencode(path).ljust(108, bytes(1))
+        with socket.socket(socket.AF_UNIX) as asking:
+            if libc.connect(asking.fileno(), address, size) == 0:
+                return True
+    return False
+
+place = os.open(files, os.O_RDONLY)
+told = dict(gate=reached(os.environ[SOCKET_NAME]), short=reached(sys.argv[3]), link=reached(f"/dev/fd/{place}/l"))
+told["beside"] = reached(f"{place}/l")
+try:
+    os.symlink(gate, files + "/made")
+except OSError:
+    told["makes_links"] = False
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.skipif(bool(offer().missing), reason="this machine has no whole sandbox")
+def test_a_module_reaches_no_socket_but_its_gate_by_a_short_path_or_a_link(tmp_path: Path, around: Around) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "l").symlink_to(around.path)
+    with TemporaryDirectory(dir="/tmp", prefix="c") as short, socket.socket(socket.AF_UNIX) as other:
+        path = Path(short) / "s"  # 16 bytes at most: as /run/docker.sock has
+        assert len(str(path)) <= 16
+        other.bind(str(path))
+        other.listen()
+        command = [sys.executable, "-P", "-c", CONNECTING, str(around.path), str(files), str(path)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+    told = json.loads(done.stdout)
+    assert told == {"gate": True, "short": False, "link": False, "beside": False, "makes_links": False}
 
 
 def test_what_this_machine_lacks_is_named() -> None:

@@ -49,13 +49,15 @@ KEPT_MAX = 128 * 1024 * 1024  # bytes; about twice what the libraries and a smal
 FILE_MAX = 1024 * 1024 * 1024  # bytes; twice what a session may hold
 PROCESSOR_MAX = 60  # seconds for one document: the daemon gives up earlier, this holds when it is gone
 SET_DUMPABLE = 4  # prctl(2)
-SANDBOX = Sandbox(reads=python_files(), calls=OF_PYTHON)
+SPACE_MAX = 2 * 1024 * 1024 * 1024  # bytes of address space, which MEMORY_MAX does not count whole
+SANDBOX = Sandbox(reads=python_files(), calls=OF_PYTHON, space_max=SPACE_MAX)
 
 
 def main(link: int, memory: int, confinement: str) -> None:
     """Serve until the daemon leaves, or has nothing to ask."""
     _harden(memory)
     enter(SANDBOX, Confinement(confinement))
+    _fall_silent()
     with socket.socket(fileno=link) as daemon:
         daemon.settimeout(IDLE)
         try:
@@ -127,6 +129,14 @@ def _harden(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_MAX, FILE_MAX))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _fall_silent() -> None:
+    """Print nothing more: the journal is no place for what a document wants said."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for printed in (1, 2):
+        os.dup2(nowhere, printed)
+    os.close(nowhere)
 
 
 class SharedFile(io.RawIOBase):

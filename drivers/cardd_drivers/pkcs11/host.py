@@ -65,7 +65,7 @@ def main(link: int, events: int, path: str, confinement: Confinement, files: Seq
     """Serve until the daemon leaves."""
     _harden()
     if inherited := os.environ.get(SOCKET_NAME, ""):
-        os.environ[SOCKET_NAME] = own_address(int(inherited.rpartition("/")[2]))
+        os.environ[SOCKET_NAME] = own_address(int(inherited.rpartition("/")[2]), confinement)
     enter(sandbox_of(path, files), confinement)
     tokens = _loaded(path)
     telling = socket.socket(fileno=events)

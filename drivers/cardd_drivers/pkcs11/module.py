@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -13,9 +15,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from cardd.errors import ModuleFailed, ReaderBusy
-from cardd.model import UNCONFINED, Confinement
+from cardd.model import UNCONFINED, Confinement, shown
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.gate import Gate
 from cardd_drivers.pkcs11.wire import EVENT, Broken, Describe, Reply, Requests, receive_reply, send_request
@@ -24,10 +27,14 @@ from cardd_drivers.pkcs11.wire import EVENT, Broken, Describe, Reply, Requests, 
 COMMAND = (sys.executable, "-P", "-m", "cardd_drivers.pkcs11.host")
 ENDING = 1.0
 
+OUTPUT_LINES, OUTPUT_WIDTH, OUTPUT_READ = 64, 200, 4096  # of what a process prints, how much the journal gets
+
 ANSWER_LIMIT = 20.0
 KEYPAD_LIMIT = 75.0
 STARTS_FREE = 2  # a module that fails again and again is left alone for a while
 STEADY = 60.0  # seconds after which a process is no more held to fail like those before
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +72,11 @@ class HostProcess:
     def __init__(self, path: str, events: socket.socket, gate: Gate, fence: Fence) -> None:
         """Start the process. Raises OSError when none can be started."""
         self._link, theirs = socket.socketpair()
-        self._ended = threading.Event()
+        self._ended, self._has_pin = threading.Event(), threading.Event()
         started: Future[subprocess.Popen[bytes]] = Future()
+        self._name = Path(path).name
         command = [*COMMAND, str(theirs.fileno()), str(events.fileno()), path, fence.confinement, *fence.files]
+        self._prints = subprocess.PIPE if fence.confinement is not Confinement.OFF else None
         with theirs:
             threading.Thread(target=self._keep, args=(command, theirs, events, gate, started), daemon=True).start()
             self._process = started.result()
@@ -89,6 +98,8 @@ class HostProcess:
         """
         deadline = time.monotonic() + limit
         self._link.settimeout(limit)
+        if secrets:
+            self._has_pin.set()
         send_request(self._link, request, secrets)
         return receive_reply(self._link, deadline)
 
@@ -122,6 +133,8 @@ class HostProcess:
                 command,
                 pass_fds=[theirs.fileno(), events.fileno(), gate.descriptor],
                 stdin=subprocess.DEVNULL,
+                stdout=self._prints,
+                stderr=subprocess.STDOUT if self._prints else None,
                 env={**os.environ, **gate.environment},
             )
         except (OSError, ValueError) as error:
@@ -129,10 +142,37 @@ class HostProcess:
             started.set_exception(error if isinstance(error, OSError) else OSError(str(error)))
             return
         started.set_result(process)
+        if process.stdout:
+            _tell(process.stdout, process.pid, self._name, self._has_pin)
         process.wait()
         self._ended.set()
         with contextlib.suppress(OSError):
             events.send(EVENT, socket.MSG_DONTWAIT)
+
+
+def _tell(output: IO[bytes], pid: int, name: str, has_pin: threading.Event) -> None:
+    """Tell the journal what a module's process prints, as its words, until it ends, was given a PIN or has said enough.
+
+    Others that hold the same pipe may outlive it where no sandbox can be made: so its end is waited for besides.
+    """
+    left, poll, ended = OUTPUT_LINES, select.poll(), os.pidfd_open(pid)
+    try:
+        with output:
+            poll.register(output, select.POLLIN)
+            poll.register(ended, select.POLLIN)
+            while left > 0:
+                if output.fileno() not in {ready for ready, _ in poll.poll()}:
+                    return
+                said = os.read(output.fileno(), OUTPUT_READ)
+                if not said or has_pin.is_set():  # no line of the journal holds a PIN
+                    return
+                lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()][:left]
+                for line in lines:
+                    log.warning("PKCS#11 module %s says: “%s”", name, shown(line)[:OUTPUT_WIDTH])
+                left -= max(1, len(lines))
+    finally:
+        os.close(ended)
+    log.warning("PKCS#11 module %s says more than the journal gets", name)
 
 
 class Module:

@@ -33,6 +33,8 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 _MODULE = re.compile(r"^\s*module\s*:\s*(\S+)\s*$", re.MULTILINE)
 
 LIST_LIMIT = 30.0
+EVENTS_MAX = 65536
+EVENT_PAUSE = 0.1  # seconds for which nothing more is heard of a module that told a change
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +92,7 @@ class ModuleTokens:
 
     def start(self) -> None:
         """Begin to watch; the first list comes by itself."""
-        self._loop.add_reader(self.module.events, self._changed)
+        self._listen()
         self._spawn()
 
     async def stop(self) -> None:
@@ -143,11 +145,24 @@ class ModuleTokens:
         self._looks = 0
         self._spawn()
 
+    def _listen(self) -> None:
+        if self._listener:
+            self._loop.add_reader(self.module.events, self._changed)
+
     def _changed(self) -> None:
+        """Look at the tokens anew, and hear of no other change before: some modules tell of one without end."""
         self._looks = 0
+        self._loop.remove_reader(self.module.events)
         with contextlib.suppress(BlockingIOError):
-            self.module.events.recv(4096)
-        self._spawn()
+            self.module.events.recv(EVENTS_MAX)
+        self._start(self._refresh_and_listen())
+
+    async def _refresh_and_listen(self) -> None:
+        try:
+            if self.module.failures <= self.module.patience.failures_max:  # else it is left alone
+                await self.refresh()
+        finally:
+            self._loop.call_later(EVENT_PAUSE, self._listen)
 
     def _look_again(self, mute: int) -> None:
         """A card that was just put in may not answer yet, and no event tells when it does."""
