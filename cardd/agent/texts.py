@@ -15,6 +15,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 | ``last_try`` | client, card, reader, tries_left |
 | ``ecps`` | client, digits |
 | ``ecps_browser`` | client |
+| ``ecps_active`` | client, national_id |
 | ``situation`` | client, profession, specialty, sector, structure |
 | ``remember_hint`` | client, national_id |
 | ``relay`` | client, upstream, host, lent (when it is the organisation's certificate) |
@@ -93,6 +94,11 @@ QUESTIONS = {
         "“{client}” asks to open a session with your e-CPS.\n\n"
         "{digits}\n\n"
         "Agree on your mobile if the e-CPS app shows these two digits, and refuse if they differ."
+    ),
+    "ecps_active": N_(
+        "“{client}” asks to open a session with your e-CPS.\n\n"
+        "You are logged in at your software editor's server already ({national_id}): it did not ask your mobile. "
+        "Do you agree?"
     ),
     "ecps_browser": N_(
         "“{client}” asks to open a session through Pro Santé Connect.\n\n"

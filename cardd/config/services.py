@@ -25,7 +25,7 @@ from cardd.config.kinds import (
 )
 from cardd.i18n import N_
 
-BAS = "bas.psc.esante.gouv.fr"
+BAS, PRODUCTION = "bas.psc.esante.gouv.fr", "esw.esante.gouv.fr"  # ANS's test environment, and the real one
 
 # Headers by which a server behind a proxy learns who the client is, and those that belong to one connection.
 FORGING = re.compile(
@@ -75,14 +75,35 @@ class Psc(Section, frozen=True):
     """Pro Santé Connect, for the login with e-CPS."""
 
     mode: Annotated[
-        Literal["direct", "proxy"],
+        Literal["proxy", "direct"] | None,
         Meta(
-            description=N_("Who holds the service's credentials: this workstation, or the editor's server (proxy LPS).")
+            description=N_(
+                "Who holds the service's credentials: the editor's server (proxy LPS), or this machine. Empty: the one "
+                "whose address is given, psc.proxy or psc.issuer; without either, e-CPS is off."
+            )
         ),
-    ] = "direct"
+    ] = None
+    direct_agreed: Annotated[
+        bool,
+        Meta(
+            description=N_(
+                "Whether this machine may hold the service's credentials: it is a server, or ANS agreed in writing. "
+                "Test environments need no agreement."
+            )
+        ),
+    ] = False
+    sandbox: Annotated[
+        bool,
+        Meta(
+            description=N_(
+                "Whether the provider, or the editor's server, is a test environment: its people are told to be "
+                "fictitious. ANS's own (BAS) and those on this machine are known."
+            )
+        ),
+    ] = False
     issuer: Annotated[
         HttpsUrl | None,
-        Meta(description=N_("The provider's issuer, to the letter; e-CPS is off without it.")),
+        Meta(description=N_("The provider's issuer, to the letter.")),
     ] = None
     client_id: Annotated[Word | None, Meta(description=N_("The identifier of the registered service."))] = None
     authentication: Annotated[
@@ -188,13 +209,31 @@ class Psc(Section, frozen=True):
     @property
     def is_configured(self) -> bool:
         """Whether anybody can log in with e-CPS."""
-        return bool(self.client_id and (self.issuer if self.mode == "direct" else self.proxy))
+        return bool(self.client_id and self._address)
+
+    @property
+    def by_proxy(self) -> bool:
+        """Whether the editor's server speaks to Pro Santé Connect, and not this machine."""
+        return self.mode == "proxy" or (self.mode is None and self.proxy is not None)
 
     @property
     def is_test_environment(self) -> bool:
-        """Whether the people there are fictitious: ANS's test environment (BAS), or a provider on this machine."""
-        host = urlsplit(self.issuer or "").hostname or ""
-        return host == BAS or host.endswith("." + BAS) or host in ("localhost", "127.0.0.1", "::1")
+        """Whether the people there are fictitious: a configured sandbox, ANS's own (BAS), or one on this machine."""
+        return self.sandbox or _is_within(self.host, BAS) or self.host in ("localhost", "127.0.0.1", "::1")
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether ANS lets this machine log in so: its credentials live on a server, and not on a workstation."""
+        return self.by_proxy or self.direct_agreed or self.is_test_environment
+
+    @property
+    def host(self) -> str:
+        """The machine that is spoken to: PSC's, or the editor's."""
+        return urlsplit(self._address or "").hostname or ""
+
+    @property
+    def _address(self) -> str | None:
+        return self.proxy if self.by_proxy else self.issuer
 
     @property
     def exchanges(self) -> dict[str, Exchange]:
@@ -221,13 +260,17 @@ class Psc(Section, frozen=True):
         yield from self._lacking()
 
     def _lacking(self) -> Iterator[tuple[str, Unfit]]:
-        if self.mode == "proxy" and self.proxy is None:
+        if self.mode is None and self.proxy and self.issuer:
+            yield "mode", Unfit("missing", '"proxy", "direct"')
+        if self.by_proxy and self.proxy is None:
             yield "proxy", Unfit("missing", "https://…")
-        if self.mode == "direct" and self.issuer is None:
+        if self.sandbox and _is_within(urlsplit(self.issuer or "").hostname or "", PRODUCTION):
+            yield "sandbox", Unfit("production", PRODUCTION)
+        if not self.by_proxy and self.issuer is None:
             return
         if self.client_id is None:
             yield "client_id", Unfit("missing", '"…"')
-        by_certificate = self.mode == "direct" and self.authentication in ("tls", "private_key_jwt")
+        by_certificate = not self.by_proxy and self.authentication in ("tls", "private_key_jwt")
         if by_certificate and self.certificate is None and not self.organisation:
             yield "certificate", Unfit("missing", '"/….p12", organisation = true')
 
@@ -399,6 +442,10 @@ class Dmp(Section, frozen=True):
                 yield "points", Unfit("choice", ", ".join(f'"{known}=…"' for known in DMP_POINTS))
             elif value not in values:
                 yield "points", Unfit("choice", ", ".join(f'"{point}={known}"' for known in values))
+
+
+def _is_within(host: str, domain: str) -> bool:
+    return host == domain or host.endswith(f".{domain}")
 
 
 def _pairs(entries: tuple[str, ...]) -> dict[str, str]:

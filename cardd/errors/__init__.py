@@ -39,9 +39,9 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               CardIncomplete, HolderUnknown, KeysUnusable, AlgorithmUnsupported, SignatureInvalid, SignatureLost
         · PscError (psc.py)
             · PscUnavailable, PscCertificate, PscGarbled, PscDiscoveryIssuer, PscDiscoveryHost, PscDiscoveryInsecure,
-              PscNoCiba, PscClientRefused, PscIncomplete, PscLoginHintUnknown, PscRequestRefused, PscDenied, PscExpired,
-              PscBrowserTimeout, PscRedeemed, PscSessionOver, PscOtherPerson, PscUserinfoSubject, PscFlowUnavailable,
-              PscApiUnknown
+              PscNoCiba, PscClientRefused, PscIncomplete, PscDirectNotAgreed, PscSessionElsewhere, PscLoginHintUnknown,
+              PscRequestRefused, PscDenied, PscExpired, PscBrowserTimeout, PscRedeemed, PscSessionOver,
+              PscOtherPerson, PscUserinfoSubject, PscFlowUnavailable, PscApiUnknown
             · PscTokenError
                 · PscTokenMalformed, PscTokenAlgorithm, PscTokenKey, PscTokenSignature, PscTokenIssuer,
                   PscTokenAudience, PscTokenBinding, PscTokenExpired, PscTokenFromFuture, PscTokenStale,

@@ -135,6 +135,34 @@ class PscIncomplete(PscError):
     why: str
 
 
+class PscDirectNotAgreed(PscError):
+    """This workstation may not hold the service's credentials: nobody says that ANS agreed."""
+
+    code = "psc.direct_not_agreed"
+    status = 503
+    title = N_("Not without ANS's agreement")
+    detail = N_(
+        "This workstation is configured to speak to {host} by itself. ANS wants a service's credentials on the "
+        "editor's server, and not on workstations."
+    )
+    remedy = N_(
+        "Give the address of the editor's server (psc.proxy). On a server, or with ANS's written agreement, set "
+        "psc.direct_agreed = true; for a test environment of your own, psc.sandbox = true."
+    )
+
+    host: str
+
+
+class PscSessionElsewhere(PscError):
+    """The editor's server has a session of this person that nobody agreed to here, and does not end it."""
+
+    code = "psc.session_elsewhere"
+    status = 409
+    title = N_("Already logged in elsewhere")
+    detail = N_("The editor's server has a session of this person already, and asks the mobile for no other.")
+    remedy = N_("Log out where that session is open, or wait until it ends; then log in again.")
+
+
 class PscLoginHintUnknown(PscError):
     """Nobody at the provider has this national id."""
 

@@ -39,6 +39,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
     "origin": {"origin": "https://dmp.example"},
     "ecps": {"client": "LPS", "digits": "07"},
     "ecps_browser": {"client": "LPS"},
+    "ecps_active": {"client": "LPS", "national_id": "899700000001"},
     "situation": {
         "client": "LPS",
         "profession": "10",

@@ -153,6 +153,21 @@ async def test_the_editor_s_server_is_looked_at_in_its_place(tmp_path: Path) -> 
             assert editor.asked == []
 
 
+async def test_a_workstation_without_ans_s_agreement_speaks_to_no_real_provider(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    psc = Psc(issuer="https://psc.example/realm", client_id="lps-test")
+    api = Workbench(tmp_path, Config(psc=psc), clock=RunningClock())
+    async with started(api):
+        login = await api.call("POST", "/v1/sessions", LOGIN, bearer=await pair(api))
+        assert (login.status, login.code) == (503, "psc.direct_not_agreed")
+        assert await problem(api) == "psc.direct_not_agreed"
+        told = await check(api, "fr")
+        assert "psc.direct_agreed" in told.text("remedy")
+        assert "psc.example" in told.text("detail")
+    assert "e-CPS is off" in caplog.text
+
+
 async def test_where_none_is_configured_it_says_so(api: Workbench) -> None:
     assert (await check(api)).code == "session.method_unavailable"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from cardd.config import Config, Psc
+from cardd.model import Choice
 from tests.api.ecps import LOGIN, ends_in, pair, pending
 from tests.api.workbench import Workbench
 from tests.rig.memory import RunningClock
@@ -194,3 +197,70 @@ async def test_an_approved_program_gets_the_cookie_to_call_the_editor_s_server_w
     got = await api.call("POST", f"{path}/psc-token", {}, bearer=token)
     assert (got.text("token_type"), got.text("access_token")) == ("proxy_session_id", editor.cookies[0])
     assert "expires_at" not in got.json
+
+
+async def agreed(api: Workbench, editor: ProxyLps, secret: str | None = None) -> tuple[str, str]:
+    path, token = await pending(api, LOGIN, secret)
+    await rings(editor)
+    editor.approve(ALICE)
+    assert await ends_in(api, path, token) == (200, "active")
+    return path, token
+
+
+async def test_a_session_that_the_editor_s_server_has_already_is_one_once_the_person_says_so(
+    api: Workbench, editor: ProxyLps
+) -> None:
+    editor.keeps_sessions = True
+    secret = await pair(api)
+    first = await agreed(api, editor, secret)
+    path, token = await pending(api, LOGIN, secret)
+    await eventually(lambda: "ecps_active" in api.person.open)
+    assert api.person.questions[-1].params == {"client": "LPS de test", "national_id": ALICE}
+    api.person.attentive.set()
+    assert await ends_in(api, path, token) == (200, "active")
+    assert len(editor.asked) == 2
+    assert (await api.call("DELETE", path, bearer=token)).status == 204
+    await asyncio.sleep(0.1)
+    assert editor.ended == []  # the first session is the same one there
+    assert (await api.call("DELETE", first[0], bearer=first[1])).status == 204
+    await eventually(lambda: editor.ended == [ALICE])
+
+
+async def test_whoever_refuses_it_has_no_session_and_the_other_one_lives_on(api: Workbench, editor: ProxyLps) -> None:
+    editor.keeps_sessions = True
+    secret = await pair(api)
+    await agreed(api, editor, secret)
+    path, token = await pending(api, LOGIN, secret)
+    await eventually(lambda: "ecps_active" in api.person.open)
+    api.person.choice = Choice.NO
+    api.person.attentive.set()
+    assert await ends_in(api, path, token) == (403, "consent.refused")
+    assert editor.ended == []
+
+
+async def test_a_session_that_nobody_agreed_to_here_is_ended_there_and_the_mobile_is_asked(
+    api: Workbench, editor: ProxyLps
+) -> None:
+    editor.keeps_sessions = True
+    other = editor.open_elsewhere(ALICE)
+    path, token = await pending(api)
+    await rings(editor)
+    assert (editor.ended, other in editor.cookies) == ([ALICE], False)
+    editor.approve(ALICE)
+    assert await ends_in(api, path, token) == (200, "active")
+
+
+async def test_another_user_of_the_machine_gets_nothing_of_a_session_that_is_open_here(
+    api: Workbench, editor: ProxyLps
+) -> None:
+    editor.keeps_sessions = True
+    await agreed(api, editor)
+    api.turn_to(os.getuid() + 1)
+    path, token = await pending(api)
+    assert await ends_in(api, path, token) == (409, "psc.session_elsewhere")
+    assert editor.ended == []
+
+
+async def test_people_of_an_editor_s_server_on_this_machine_are_fictitious(api: Workbench, editor: ProxyLps) -> None:
+    path, token = await agreed(api, editor)
+    assert (await api.call("GET", path, bearer=token)).json["identity"]["is_test"] is True  # type: ignore[index]

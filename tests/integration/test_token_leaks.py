@@ -20,7 +20,7 @@ from cardd.simulator import ServerOptions
 from cardd_simulators.psc import provider
 from cardd_simulators.psc.logins import Logins
 from cardd_simulators.psc.logins import Session as PscSession
-from cardd_simulators.psc.serving import serve
+from cardd_simulators.psc.serving import PlayedProvider, serve
 from tests.integration.test_pin_leaks import found_in_memory, halted, memory
 from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import UnixConnection
@@ -65,7 +65,7 @@ def psc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Psc]:
     monkeypatch.setattr(Logins, "tokens", long)
     loop, started = asyncio.new_event_loop(), threading.Event()
     options = ServerOptions(port=running.port, state=running.folder, auto="approve")
-    task = loop.create_task(serve(running.folder, options, lambda _: started.set()))
+    task = loop.create_task(serve(running.folder, "psc", PlayedProvider(), options, lambda _: started.set()))
     thread = threading.Thread(target=_run, args=(loop, task))
     thread.start()
     assert started.wait(20)

@@ -15,11 +15,12 @@ CLIENT = "lps-simulation"
 
 
 class PscSimulator:
-    """``configuration`` is what it tells to put into cardd's."""
+    """``configuration`` is what it tells to put into cardd's; ``name`` is ``psc-proxy`` for an editor's server."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "psc") -> None:
+        self.name = name
         self.port = free_port()
-        self.state = directory / "sandbox-psc"
+        self.state = directory / f"sandbox-{name}"
         self.base = f"https://localhost:{self.port}"
         self.issuer = f"{self.base}/auth/realms/esante-wallet"
         self.authorities = self.state / "authority.pem"
@@ -35,7 +36,7 @@ class PscSimulator:
 
     def command(self, *arguments: str) -> list[str]:
         """``cardctl simulate psc`` with these, for this one."""
-        return [sys.executable, "-m", "cardd.cli.cardctl", "--lang", "en", "simulate", "psc", *arguments,
+        return [sys.executable, "-m", "cardd.cli.cardctl", "--lang", "en", "simulate", self.name, *arguments,
                 "--state", str(self.state)]  # fmt: skip
 
     def start(self, *arguments: str) -> None:
@@ -43,7 +44,8 @@ class PscSimulator:
         command = self.command("--port", str(self.port), *arguments)
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self._told = self._process.stdout if "--json" in arguments else self._process.stderr
-        while SECRET not in self.said:
+        last = SECRET if self.name == "psc" else "No secret" if self._told is self._process.stderr else "people"
+        while last not in self.said:
             self.said += self.next_line()
 
     def next_line(self) -> str:

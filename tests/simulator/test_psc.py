@@ -240,7 +240,7 @@ def test_an_order_where_nothing_waits_says_so(simulator: PscSimulator) -> None:
 
 def test_an_order_without_a_sandbox_says_so(tmp_path: Path) -> None:
     told = PscSimulator(tmp_path).tell("approve")
-    assert (told.returncode, "No simulated Pro Santé Connect runs" in told.stderr) == (3, True)
+    assert (told.returncode, "This simulated server does not run" in told.stderr) == (3, True)
     assert "cardd.socket" not in told.stderr  # which would not help
 
 

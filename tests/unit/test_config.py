@@ -275,6 +275,7 @@ REFUSED = [
     ('[web]\nallowed_origins = ["http://a.example"]', "insecure_origin", "http://a.example"),
     ("[psc]\nmode = 'proxy'", "missing", "https://…"),
     ("[psc]\nparameters = ['nonce=x']", "own", "nonce"),
+    ("[psc]\nissuer = 'https://auth.esw.esante.gouv.fr/r'\nsandbox = true", "production", "esw.esante.gouv.fr"),
     ("[upstreams.a]\nurl = 'https://a.example'\nheaders = ['X-SSL-Client-DN']", "forging", "X-SSL-Client-DN"),
     ("[psc]\nextra_hosts = ['https://psc.example']", "host", "psc.example"),
     ('[listen]\nsocket = "/run/a"\nagent_socket = "/run/a"', "same_path", "/run/a"),
@@ -422,6 +423,44 @@ def test_a_login_through_psc_that_could_never_succeed_is_refused(written: str, k
 )
 def test_a_login_through_psc_that_is_whole_is_taken(written: str) -> None:
     assert parse(written).psc.client_id == "x"
+
+
+@pytest.mark.parametrize(
+    ("written", "by_proxy", "is_agreed", "is_test"),
+    [
+        ('proxy = "https://lps.example"', True, True, False),
+        ('proxy = "https://localhost:17481"', True, True, True),
+        ('issuer = "https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet"', False, False, False),
+        (
+            'issuer = "https://auth.esw.esante.gouv.fr/auth/realms/esante-wallet"\ndirect_agreed = true',
+            False,
+            True,
+            False,
+        ),
+        ('issuer = "https://auth.bas.psc.esante.gouv.fr/auth/realms/esante-wallet"', False, True, True),
+        ('issuer = "https://auth.bas.psc.esante.gouv.fr.example/realm"', False, False, False),
+        ('issuer = "https://localhost:17480/realm"', False, True, True),
+        ('issuer = "https://localhost.example/realm"', False, False, False),
+        ('issuer = "https://keycloak.example/realm"\nsandbox = true', False, True, True),
+        ('mode = "direct"\nissuer = "https://psc.example/realm"\nproxy = "https://lps.example"', False, False, False),
+        ('mode = "proxy"\nissuer = "https://psc.example/realm"\nproxy = "https://lps.example"', True, True, False),
+    ],
+)
+def test_the_editor_s_server_needs_no_agreement_and_a_workstation_of_its_own_does(
+    written: str, by_proxy: bool, is_agreed: bool, is_test: bool
+) -> None:
+    psc = parse(f'[psc]\nclient_id = "x"\n{written}').psc
+    assert (psc.by_proxy, psc.is_agreed, psc.is_test_environment, psc.is_configured) == (
+        by_proxy,
+        is_agreed,
+        is_test,
+        True,
+    )
+
+
+def test_two_addresses_without_a_mode_are_refused() -> None:
+    written = '[psc]\nclient_id = "x"\nissuer = "https://psc.example/realm"\nproxy = "https://lps.example"'
+    assert refusal(written).params["key"] == "psc.mode"
 
 
 def test_what_psc_is_asked_for_beside_the_usual_is_configurable() -> None:

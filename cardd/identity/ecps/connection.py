@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cardd.config import Psc
-from cardd.errors import CarddError, MethodUnavailable, PscIncomplete, SecretStoreUnavailable
+from cardd.errors import CarddError, MethodUnavailable, PscDirectNotAgreed, PscIncomplete, SecretStoreUnavailable
 from cardd.identity.csa import CsaLogin
 from cardd.identity.ecps.provider import METHOD, Heard, PscProvider
 from cardd.ports import Clock, SecretStore
@@ -42,13 +42,15 @@ class ProviderConnection:
         self._making = asyncio.Lock()
 
     def check(self) -> Psc:
-        """Return what is configured. Raises MethodUnavailable where nothing is."""
+        """Return what is configured. Raises MethodUnavailable where nothing is, PscDirectNotAgreed."""
         if not self.settings.is_configured:
             raise MethodUnavailable(method=METHOD, why="no_psc")
+        if not self.settings.is_agreed:
+            raise PscDirectNotAgreed(host=self.settings.host)
         return self.settings
 
     async def provider(self) -> PscProvider:
-        """Return the provider, made once, with this service's credentials. Raises MethodUnavailable, PscIncomplete."""
+        """Return the provider, made once, with this service's credentials. Raises as ``check``, PscIncomplete."""
         from cardd.identity.ecps.credentials import provider_of  # noqa: PLC0415 - 300 ms, when the first person wants it
 
         async with self._making:

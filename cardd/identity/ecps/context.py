@@ -71,6 +71,7 @@ class PushLimit:
         self._clock = clock
         self._limits = limits
         self._pushes: list[_Push] = []  # the oldest first
+        self._agreed: set[tuple[int, str]] = set()
 
     @contextmanager
     def push(self, caller: Caller, national_id: str) -> Iterator[None]:
@@ -86,7 +87,12 @@ class PushLimit:
 
     def agreed(self, caller: Caller, national_id: str) -> None:
         """Forget the pushes of a person who agreed: the next one is a new matter."""
+        self._agreed.add((caller.peer.uid, national_id))
         self._pushes = [one for one in self._pushes if (one.caller, one.national_id) != (caller.key, national_id)]
+
+    def has_agreed(self, caller: Caller, national_id: str) -> bool:
+        """Return whether this person agreed to a login of this OS user since the daemon started."""
+        return (caller.peer.uid, national_id) in self._agreed
 
     def _check(self, push: _Push) -> None:
         """Compare with those before, by this program for the person, by all of the user's programs, for all people."""

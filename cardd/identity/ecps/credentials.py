@@ -67,7 +67,7 @@ async def provider_of(
     if proof.file is not None:
         proof.file.show_in(tls)
     connectors = _connectors(proof.service, settings.authorities) if proof.service else None
-    if settings.mode == "proxy":
+    if settings.by_proxy:
         return ProxyProvider(Http(tls, connectors=connectors), settings, clock)
     known = ProviderSettings(
         settings.issuer or "",

@@ -140,6 +140,8 @@ class BrowserAttempt:
 class DirectLogin:
     """``PscLogin`` with PSC's tokens, which are for PSC and for approved clients and nobody else."""
 
+    asked_nobody = False
+
     def __init__(self, provider: Provider, settings: Psc, login: Login) -> None:
         self.login = login
         self.over = asyncio.Event()

@@ -27,6 +27,7 @@ from cardd.errors import (
     ConsentRefused,
     PromptError,
     PscFlowUnavailable,
+    PscSessionElsewhere,
     PscSessionOver,
     PscUnavailable,
     StateUnavailable,
@@ -166,7 +167,8 @@ class EcpsLogin:
         background, audit = self._context.background, self._context.audit
         showing, watching = background.start(self._show(asked)), background.start(self._watch())
         try:
-            self.psc = psc = await asked.attempt.finish()
+            psc = await asked.attempt.finish()
+            self.psc = psc = psc if not psc.asked_nobody else await self._of_before(psc, asked, showing)
             self.state = LoginState.AGREED
             self._context.pushes.agreed(self.session.caller, psc.identity.national_id)
             who, how = person_of(psc.identity), asked.request.wanted.flow.value
@@ -179,6 +181,30 @@ class EcpsLogin:
         finally:
             showing.cancel()
             watching.cancel()
+        return psc
+
+    async def _of_before(self, psc: PscLogin, asked: Asked, showing: asyncio.Task[None]) -> PscLogin:
+        """Return a login that somebody agreed to, where the other side had a session and woke no mobile.
+
+        Whom this OS user logged in before is asked on the desktop; else that session is ended there, and the mobile is
+        asked. Raises ConsentRefused, PscSessionElsewhere, and what ``PscAttempt.finish`` raises.
+        """
+        caller, national_id = self.session.caller, psc.identity.national_id
+        if self._context.pushes.has_agreed(caller, national_id):
+            showing.cancel()  # its digits are on no mobile
+            params: dict[str, str | int] = {"client": caller.name, "national_id": national_id}
+            question = Question("ecps_active", caller.peer.uid, params, caller=caller.key)
+            if await self._confirm(question, Choice.NO) is Choice.YES:
+                return psc
+            with contextlib.suppress(CarddError):
+                await psc.log_out()
+            raise ConsentRefused
+        await psc.log_out()
+        psc = await asked.attempt.finish()
+        if psc.asked_nobody:
+            with contextlib.suppress(CarddError):
+                await psc.log_out()
+            raise PscSessionElsewhere
         return psc
 
     async def _open(self, psc: PscLogin, request: Request) -> None:

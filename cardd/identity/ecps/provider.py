@@ -81,6 +81,7 @@ class PscLogin(Protocol):
     """A login that the person agreed to, at the provider. ``over`` is set once the provider ended it."""
 
     over: asyncio.Event
+    asked_nobody: bool  # the other side had a session of this person, and woke no mobile
 
     @property
     def identity(self) -> Identity:

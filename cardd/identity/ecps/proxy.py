@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 from cardd.config import Psc
@@ -39,6 +41,7 @@ from cardd.secret import Secret
 
 COOKIE = "proxy_session_id"
 COOKIE_MAX = 4096
+ACTIVE = 304  # the person has a session there already, and no mobile was woken
 
 
 class ProxyProvider:
@@ -49,6 +52,7 @@ class ProxyProvider:
         self._settings = settings
         self._url = (settings.proxy or "").rstrip("/")
         self._clock = clock
+        self._uses: Counter[int] = Counter()  # how many logins have each session there, by the cookie's hash
 
     async def begin(self, wanted: Wanted, uid: int) -> ProxyAttempt:  # noqa: ARG002 - the protocol's
         """Begin. Raises PscFlowUnavailable for the browser: the proxy knows the mobile only."""
@@ -87,18 +91,24 @@ class ProxyProvider:
                 )
         except TimeoutError:
             raise PscExpired from None
-        if answer.status != 200:
+        if answer.status not in (200, ACTIVE):
             raise _refusal(answer)
         cookie = Token(_cookie(answer))
+        self._uses[hash(cookie)] += 1
         try:
-            return ProxyLogin(self, cookie, await self._person(cookie, national_id))
+            person = await self._person(cookie, national_id)
         except BaseException:  # a login that nobody will have is ended there too
             with contextlib.suppress(CarddError):
                 await asyncio.shield(self.disconnect(cookie))
             raise
+        return ProxyLogin(self, cookie, person, asked_nobody=answer.status == ACTIVE)
 
     async def disconnect(self, cookie: Token) -> None:
-        """End the proxy's session."""
+        """End the proxy's session, unless another login here has the same one."""
+        self._uses[hash(cookie)] -= 1
+        if self._uses[hash(cookie)] > 0:
+            return
+        del self._uses[hash(cookie)]
         answer = await self._http.send("DELETE", self.address("disconnect"), headers=_shown(cookie))
         if answer.status not in (200, 204, 401):
             raise PscRequestRefused(error=f"HTTP {answer.status}")
@@ -109,14 +119,14 @@ class ProxyProvider:
 
     async def _person(self, cookie: Token, national_id: str) -> Person:
         if self._settings.proxy_identity is None:
-            return Person("", Identity(national_id, "", ""))
+            return Person("", Identity(national_id, "", "", is_test=self._settings.is_test_environment))
         answer = await self._http.get(self.address(f"send/{self._settings.proxy_identity}"), _shown(cookie))
         if answer.status != 200:
             raise PscRequestRefused(error=f"HTTP {answer.status}")
         person = read_person(parse(answer.body, "userinfo"), "")
         if person.identity.national_id != national_id:
             raise PscOtherPerson
-        return person
+        return replace(person, identity=replace(person.identity, is_test=self._settings.is_test_environment))
 
 
 class ProxyAttempt:
@@ -136,7 +146,8 @@ class ProxyAttempt:
 class ProxyLogin:
     """``PscLogin`` with the proxy's cookie."""
 
-    def __init__(self, provider: ProxyProvider, cookie: Token, person: Person) -> None:
+    def __init__(self, provider: ProxyProvider, cookie: Token, person: Person, *, asked_nobody: bool = False) -> None:
+        self.asked_nobody = asked_nobody
         self._provider = provider
         self._cookie = cookie
         self._person = person

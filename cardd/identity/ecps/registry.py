@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,14 @@ from cardd.core.dialog_lines import DialogLines
 from cardd.core.lifecycle import Part
 from cardd.core.recording import entry_of, recorded
 from cardd.core.sessions import Session, Sessions, new_session_id
-from cardd.errors import InvalidRequest, PscFlowUnavailable, PscSessionOver, SessionNotPsc, TooManyRequests
+from cardd.errors import (
+    InvalidRequest,
+    PscDirectNotAgreed,
+    PscFlowUnavailable,
+    PscSessionOver,
+    SessionNotPsc,
+    TooManyRequests,
+)
 from cardd.identity.csa import CsaLogin
 from cardd.identity.ecps.connection import ProviderConnection
 from cardd.identity.ecps.context import LoginContext, LoginLimits, PushLimit, Request
@@ -25,6 +33,8 @@ from cardd.worker import Background
 if TYPE_CHECKING:
     from cardd.oidc.logout import LogoutNotice
     from cardd.oidc.loopback import PeerOf
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ class EcpsLogins(Part):
         Raises MethodUnavailable where no provider is configured, PscIncomplete, and what ``PscProvider.reach`` raises.
         """
         provider = await self.connection.provider()
-        resumes = self.connection.check().mode != "proxy" and await self._context.resumable.can_keep()
+        resumes = not self.connection.check().by_proxy and await self._context.resumable.can_keep()
         return Examined(await provider.reach(), resumes)
 
     async def open(self, caller: Caller, request: Request) -> tuple[Session, str]:
@@ -157,7 +167,10 @@ class EcpsLogins(Part):
 
         Raises StateUnavailable, StateDamaged.
         """
-        for record in self._context.resumable.all() if self.connection.settings.is_configured else ():
+        settings = self.connection.settings
+        if settings.is_configured and not settings.is_agreed:
+            _log.warning("e-CPS is off: %s", PscDirectNotAgreed(host=settings.host).told("en").detail)
+        for record in self._context.resumable.all() if settings.is_configured and settings.is_agreed else ():
             session = record.session(METHOD)
             self._context.sessions.restore(session)
             self._add(EcpsLogin(self._context, session, record))

@@ -1,11 +1,13 @@
-"""The simulated Pro Santé Connect while it runs: its server, and what it reports."""
+"""The simulated Pro Santé Connect, or an editor's server, while it runs: its server, and what it reports."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -13,6 +15,7 @@ from aiohttp.typedefs import Handler, Middleware
 from cardd.errors import AddressInUse
 from cardd.simulator import ServerOptions
 from cardd_simulators import texts
+from cardd_simulators.psc.editor import EditorServer
 from cardd_simulators.psc.keys import Keys
 from cardd_simulators.psc.logins import Logins, Request, State
 from cardd_simulators.psc.mobile import Mobile
@@ -20,14 +23,70 @@ from cardd_simulators.psc.people import Userinfo, people_of
 from cardd_simulators.psc.provider import CLIENT, REALM, SECRET, IdTokens, Provider
 from cardd_simulators.psc.simulator import Control, remove_control, write_control
 
-PORT = 17480
+PORT, EDITOR_PORT = 17480, 17481
 HOSTS = ("127.0.0.1", "localhost")
+
+
+class Played(Protocol):
+    """What is played: at which port, with which routes beside the mobile's, and what cardd is to be told of it."""
+
+    @property
+    def port(self) -> int:
+        """Its usual port."""
+        ...
+
+    @property
+    def secret(self) -> str | None:
+        """The service's secret that cardd needs."""
+        ...
+
+    def section(self, base: str) -> dict[str, str]:
+        """Return cardd's section ``[psc]``, but for the authorities."""
+        ...
+
+    def routes(self, base: str, logins: Logins, keys: Keys) -> list[web.RouteDef]:
+        """Return what is served at which path."""
+        ...
+
+
+class PlayedProvider:
+    """Pro Santé Connect itself."""
+
+    port = PORT
+    secret: str | None = SECRET
+
+    def section(self, base: str) -> dict[str, str]:
+        """Return the issuer and the service."""
+        return {"issuer": base + REALM, "client_id": CLIENT}
+
+    def routes(self, base: str, logins: Logins, keys: Keys) -> list[web.RouteDef]:
+        """Return the provider's."""
+        return Provider(base, logins, IdTokens(keys.signing(), base + REALM, CLIENT)).routes()
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedEditor:
+    """The editor's server, which has the credentials; ``is_by_person`` as in ``EditorServer``."""
+
+    is_by_person: bool = False
+    port: int = EDITOR_PORT
+    secret: str | None = None
+
+    def section(self, base: str) -> dict[str, str]:
+        """Return its address, the software, and where it tells who somebody is."""
+        return {"proxy": base, "client_id": CLIENT, "proxy_identity": "userinfo"}
+
+    def routes(self, base: str, logins: Logins, keys: Keys) -> list[web.RouteDef]:  # noqa: ARG002 - the protocol's
+        """Return the contract's."""
+        return EditorServer(logins, CLIENT, is_by_person=self.is_by_person).routes()
 
 
 class Reporter:
     """Tells it to ``report``, as the options want it."""
 
-    def __init__(self, options: ServerOptions, report: Callable[[str], None]) -> None:
+    def __init__(self, name: str, played: Played, options: ServerOptions, report: Callable[[str], None]) -> None:
+        self._name = name
+        self._played = played
         self._texts = texts.PSC[options.language]
         self._json = options.json
         self._report = report
@@ -35,17 +94,18 @@ class Reporter:
     def start(self, people: Mapping[str, Userinfo], keys: Keys, port: int) -> None:
         """Report where the simulator listens, and what to tell cardd."""
         url, names = f"https://localhost:{port}", {number: str(one["given_name"]) for number, one in people.items()}
-        section = {"issuer": url + REALM, "client_id": CLIENT, "authorities": str(keys.authorities)}
-        mobile = f"{url}/mobile"
+        section = {**self._played.section(url), "authorities": str(keys.authorities)}
+        mobile, secret = f"{url}/mobile", self._played.secret
         if self._json:
-            self._line("listening", {**section, "secret": SECRET, "mobile": mobile, "people": names})
+            shown = {"secret": secret} if secret else {}
+            self._line("listening", {**section, **shown, "mobile": mobile, "people": names})
             return
-        self._report(self._texts["ready"].format(url=mobile))
+        self._report(self._texts[f"{self._name}.ready"].format(url=mobile))
         self._report(self._texts["people"].format(people=", ".join(f"{name} {one}" for one, name in names.items())))
         for line in (self._texts["configure"], "", "[psc]", *(f'{key} = "{value}"' for key, value in section.items())):
             self._report(line)
         self._report("")
-        self._report(self._texts["secret"].format(secret=SECRET))
+        self._report(self._texts[f"{self._name}.secret"].format(secret=secret))
 
     def asked(self, request: Request) -> None:
         """Report that the mobile rings."""
@@ -59,14 +119,15 @@ class Reporter:
         self._report(json.dumps({"event": event, "values": values}, ensure_ascii=False))
 
 
-async def serve(folder: Path, options: ServerOptions, report: Callable[[str], None]) -> None:
+async def serve(folder: Path, name: str, played: Played, options: ServerOptions, report: Callable[[str], None]) -> None:
     """Until cancelled. Raises AddressInUse, InvalidRequest for people that are not of the form, OSError."""
     keys = await asyncio.to_thread(Keys, folder)
-    port, people = options.port or PORT, people_of(options.people)
-    reporter = Reporter(options, report)
+    port, people = options.port or played.port, people_of(options.people)
+    reporter = Reporter(name, played, options, report)
     logins = Logins(people, State(options.auto) if options.auto else None, reporter.asked)
     mobile = Mobile(logins)
-    runner = web.AppRunner(_application(logins, mobile, keys, port), access_log=None, shutdown_timeout=1.0)
+    routes = [*played.routes(f"https://localhost:{port}", logins, keys), *mobile.routes()]
+    runner = web.AppRunner(_application(routes, port), access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
     await runner.setup()
     try:
         await _listen(runner, port, keys)
@@ -80,11 +141,9 @@ async def serve(folder: Path, options: ServerOptions, report: Callable[[str], No
         await runner.cleanup()
 
 
-def _application(logins: Logins, mobile: Mobile, keys: Keys, port: int) -> web.Application:
-    base = f"https://localhost:{port}"
+def _application(routes: list[web.RouteDef], port: int) -> web.Application:
     application = web.Application(middlewares=[_known_host(port)], client_max_size=64 * 1024)
-    tokens = IdTokens(keys.signing(), base + REALM, CLIENT)
-    application.add_routes([*Provider(base, logins, tokens).routes(), *mobile.routes()])
+    application.add_routes(routes)
     return application
 
 

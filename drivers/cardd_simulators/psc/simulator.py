@@ -1,4 +1,4 @@
-"""The entry point ``psc`` of ``cardd.simulated_servers``, and the control file of the simulator that runs.
+"""The entry points ``psc`` and ``psc-proxy`` of ``cardd.simulated_servers``, and the control file of what runs.
 
 ``cardctl simulate psc approve`` finds the simulator by that file, and may give it orders.
 """
@@ -11,15 +11,18 @@ import ssl
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cardd.errors import DaemonUnreachable, InvalidRequest
 from cardd.simulator import ServerOptions
 from cardd_simulators import texts
 
-NAME = "control.json"
-STATE = "sandbox-psc"  # the folder's name since the first version: configurations name it
+if TYPE_CHECKING:
+    from cardd_simulators.psc.serving import Played
 
+NAME = "control.json"
 AUTO = ("approve", "deny", "ignore")
+SESSIONS = ("cookie", "person")  # by what the editor's server finds a session that is active
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,12 @@ class PscSimulator:
     """Pro Santé Connect, played on loopback."""
 
     name = "psc"
+    folder = "sandbox-psc"  # its name since the first version: configurations name it
     orders: tuple[str, ...] = AUTO
 
     def summary(self, language: str) -> str:
         """Return what is simulated, in one sentence."""
-        return texts.PSC[language]["summary"]
+        return texts.PSC[language][f"{self.name}.summary"]
 
     async def run(self, options: ServerOptions, report: Callable[[str], None]) -> None:
         """Serve until cancelled."""
@@ -65,7 +69,12 @@ class PscSimulator:
 
         if options.auto not in (None, *AUTO):
             raise InvalidRequest(where="--auto", why="expected", expected=", ".join(AUTO))
-        await serve(_folder(options), options, report)
+        await serve(self._folder(options), self.name, self._played(options), options, report)
+
+    def _played(self, options: ServerOptions) -> Played:  # noqa: ARG002 - the editor's server's
+        from cardd_simulators.psc.serving import PlayedProvider  # noqa: PLC0415
+
+        return PlayedProvider()
 
     async def tell(self, options: ServerOptions, order: str, what: str | None) -> str:
         """Play the mobile of the simulator that runs."""
@@ -73,8 +82,9 @@ class PscSimulator:
 
         if what is not None and not what.isdecimal():
             raise InvalidRequest(where=what, why="expected", expected="1, 2, 3…")
-        folder, words = _folder(options), texts.PSC[options.language]
-        absent = DaemonUnreachable.received(**{part: words[f"absent.{part}"] for part in ("title", "detail", "remedy")})
+        folder, words = self._folder(options), texts.PSC[options.language]
+        told = {part: words[f"absent.{part}"].format(name=self.name) for part in ("title", "detail", "remedy")}
+        absent = DaemonUnreachable.received(**told)
         control = read_control(folder)
         if control is None:
             raise absent
@@ -87,14 +97,30 @@ class PscSimulator:
                 aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as http,
                 http.post(url, headers=headers) as answer,
             ):
-                told = await answer.json()
+                done = await answer.json()
         except (aiohttp.ClientError, OSError) as fault:
             raise absent from fault
-        if "error" in told:
+        if "error" in done:
             raise InvalidRequest.received(title=words["nothing.title"], detail=words["nothing.detail"])
-        return words[order].format(**told)
+        return words[order].format(**done)
+
+    def _folder(self, options: ServerOptions) -> Path:
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return options.state or Path(home) / "cardd" / self.folder
 
 
-def _folder(options: ServerOptions) -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return options.state or Path(home) / "cardd" / STATE
+class PscProxySimulator(PscSimulator):
+    """An editor's server (proxy LPS), played on loopback with the mobile behind it."""
+
+    name = "psc-proxy"
+    folder = "sandbox-psc-proxy"
+
+    def _played(self, options: ServerOptions) -> Played:
+        from cardd_simulators.psc.serving import PlayedEditor  # noqa: PLC0415
+
+        sessions = options.settings.get("sessions", SESSIONS[0])
+        if sessions not in SESSIONS or set(options.settings) - {"sessions"}:
+            raise InvalidRequest(
+                where="--set", why="expected", expected=" | ".join(f"sessions={one}" for one in SESSIONS)
+            )
+        return PlayedEditor(is_by_person=sessions == "person")

@@ -17,7 +17,10 @@ COOKIE = "proxy_session_id"
 
 
 class ProxyLps:
-    """Answers ``/connect`` once the person has; ``asked``, ``broken_off`` and ``ended`` are what it saw."""
+    """Answers ``/connect`` once the person has; ``asked``, ``broken_off`` and ``ended`` are what it saw.
+
+    With ``keeps_sessions`` it answers 304 with the session for a person who has one, and wakes no mobile.
+    """
 
     def __init__(self, authority: Authority) -> None:
         self.authority = authority
@@ -25,6 +28,7 @@ class ProxyLps:
         self.broken_off: list[str] = []
         self.ended: list[str] = []
         self.fault: web.Response | None = None
+        self.keeps_sessions = False
         self._waiting: dict[str, asyncio.Future[web.Response]] = {}
         self._open: dict[str, str] = {}
         self._runner = web.ServerRunner(
@@ -50,6 +54,12 @@ class ProxyLps:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._runner.cleanup()
+
+    def open_elsewhere(self, national_id: str) -> str:
+        """Another workstation of this person's has a session; its cookie."""
+        cookie = secrets.token_hex(16)
+        self._open[cookie] = national_id
+        return cookie
 
     def approve(self, national_id: str) -> None:
         """The person agrees on the mobile."""
@@ -90,6 +100,10 @@ class ProxyLps:
         national_id = body["nationalId"]
         if national_id not in [person["SubjectNameID"] for person in PEOPLE]:
             return web.json_response({"code": "404", "message": "User National ID not found"}, status=404)
+        if self.keeps_sessions and (cookie := self._cookie_of(national_id)):
+            kept = web.Response(status=304)
+            kept.set_cookie(COOKIE, cookie, path="/")
+            return kept
         answer: asyncio.Future[web.Response]
         answer = self._waiting[national_id] = asyncio.get_running_loop().create_future()
         try:
@@ -98,6 +112,9 @@ class ProxyLps:
             self.broken_off.append(national_id)
             self._waiting.pop(national_id, None)
             raise
+
+    def _cookie_of(self, national_id: str) -> str | None:
+        return next((cookie for cookie, whose in self._open.items() if whose == national_id), None)
 
     def _disconnect(self, cookie: str) -> web.Response:
         known = self._open.pop(cookie, None)
