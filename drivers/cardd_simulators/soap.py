@@ -55,11 +55,12 @@ def fault(codes: Sequence[str], relates_to: str) -> bytes:
 
 
 def envelope(body: str, action: str, relates_to: str) -> bytes:
-    """Return an answer with this body, which is XML already."""
+    """Return an answer with this body, which is XML already, and these headers where they are not empty."""
+    acted = f"<wsa:Action>{escape(action)}</wsa:Action>" if action else ""
     relates = f"<wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to else ""
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><env:Envelope xmlns:env="{ENVELOPE}" '
-        f'xmlns:wsa="http://www.w3.org/2005/08/addressing"><env:Header><wsa:Action>{escape(action)}</wsa:Action>'
+        f'xmlns:wsa="http://www.w3.org/2005/08/addressing"><env:Header>{acted}'
         f"{relates}</env:Header><env:Body>{body}</env:Body></env:Envelope>"
     ).encode()
 

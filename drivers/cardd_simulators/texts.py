@@ -90,6 +90,29 @@ DMP = {
     },
 }
 
+INSI = {
+    "fr": {
+        "summary": "Un INSi simulé : rechercherInsAvecTraitsIdentite, pour des personnes fictives",
+        "warning": "SIMULATION : ce n'est pas INSi. Tout le monde y est fictif ; rien n'y prouve une conformité.",
+        "listening": "L'INSi simulé écoute sur {url}",
+        "people": "Personnes fictives : {people}",
+        "software": "Certificat logiciel fictif, CN {name} (mot de passe : {password}) : {software}",
+        "configure": "Dans la configuration de cardd :",
+        "answered": "{caller} : {traits} → {code} {words}",
+        "refused": "Refusé : {codes}",
+    },
+    "en": {
+        "summary": "A simulated INSi: rechercherInsAvecTraitsIdentite, for fictitious people",
+        "warning": "SIMULATION: this is not INSi. Everybody is fictitious; nothing here proves conformity.",
+        "listening": "The simulated INSi listens on {url}",
+        "people": "Fictitious people: {people}",
+        "software": "Fictitious software certificate, CN {name} (password: {password}): {software}",
+        "configure": "In cardd's configuration:",
+        "answered": "{caller}: {traits} → {code} {words}",
+        "refused": "Refused: {codes}",
+    },
+}
+
 PSC = {
     "fr": {
         "psc.summary": "Pro Santé Connect simulé, avec e-CPS : pour les tests et les éditeurs",
@@ -136,3 +159,8 @@ PSC = {
         "ignore": "Request {request} of {person} ({digits}): ignored.",
     },
 }
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal would obey: names come from whoever calls."""
+    return "".join(character if character.isprintable() else " " for character in text)

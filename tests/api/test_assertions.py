@@ -18,7 +18,7 @@ from cryptography.x509 import load_der_x509_certificate
 from cardd.config import Dmp
 from cardd.model import Choice, KeyPurpose
 from cardd_drivers.pkcs12.source import FilesSource
-from cardd_simulators.dmp.vihf import wrong_in_insi, wrong_in_vihf
+from cardd_simulators.assertions import wrong_in_insi, wrong_in_vihf
 from tests.api.ecps import LOGIN, ends_in, pair, pending, workbench_at
 from tests.api.workbench import Got, Json, Workbench
 from tests.rig.oidc.people import CLAIRE

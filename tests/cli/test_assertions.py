@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cardd.cli.parser import Exit
-from cardd_simulators.dmp.vihf import wrong_in_insi, wrong_in_vihf
+from cardd_simulators.assertions import wrong_in_insi, wrong_in_vihf
 from tests.cli.conftest import Station
 from tests.cli.station import User
 

@@ -11,7 +11,7 @@ from cardd import errors
 from cardd.formats.saml.insi import prepare_insi, unsigned_insi
 from cardd.formats.saml.profiles import DmpProfile, profile_named, varied
 from cardd.formats.saml.request import InsiCall, Means, Speaker
-from cardd_simulators.dmp.vihf import wrong_in_insi
+from cardd_simulators.assertions import wrong_in_insi
 from tests.formats.issuing import BILLING, CARD
 from tests.rig.assertion_judges import schema_faults, xmlsec_accepts
 from tests.rig.saml import NOW, REGISTRATION, StoppedClock, card_key, doctor, of_organisation, placed, told

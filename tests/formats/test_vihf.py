@@ -17,7 +17,7 @@ from lxml import etree
 from cardd.errors import AssertionRefused
 from cardd.formats.saml.profiles import profile_named
 from cardd.formats.saml.request import Access, Means, Mode, VihfCall
-from cardd_simulators.dmp.vihf import wrong_in_vihf
+from cardd_simulators.assertions import wrong_in_vihf
 from tests.formats.issuing import CARD, ORGANISATION, organisation_vihf, prepare, vihf
 from tests.rig.assertion_judges import schema_faults, xmlsec_accepts
 from tests.rig.saml import (

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from cardd.formats.saml.request import Means, Mode
-from cardd_simulators.dmp.vihf import wrong_in_insi, wrong_in_vihf
+from cardd_simulators.assertions import wrong_in_insi, wrong_in_vihf
 from tests.formats.issuing import CARD, ORGANISATION, organisation_vihf, vihf
 from tests.rig.assertion_judges import SIGNATURE, signed_anew
 from tests.rig.saml import NOW, card_key, doctor

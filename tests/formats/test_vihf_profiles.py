@@ -9,7 +9,7 @@ import pytest
 from cardd.config.services import DMP_POINTS
 from cardd.formats.saml.profiles import PROFILES, profile_named, varied
 from cardd.formats.saml.request import Means, Mode, VihfCall
-from cardd_simulators.dmp.vihf import wrong_in_vihf
+from cardd_simulators.assertions import wrong_in_vihf
 from tests.formats.issuing import ORGANISATION, organisation_vihf, prepare, vihf
 from tests.rig.assertion_judges import schema_faults
 from tests.rig.saml import NOW, PATIENT, StoppedClock, doctor, of_organisation

@@ -19,7 +19,7 @@ from cardd.formats.saml.vihf import prepare_vihf
 from cardd.identity.holders import identity_of
 from cardd.model import Algorithm, Situation
 from cardd_drivers.cps3.keys import Verifier
-from cardd_simulators.dmp.vihf import wrong_in_vihf
+from cardd_simulators.assertions import wrong_in_vihf
 from tests.formats.issuing import CARD, prepare, vihf
 from tests.rig.assertion_judges import signed_anew, signed_by_xmlsec, xadesjs_says, xmlsec_accepts
 from tests.rig.saml import NATIONAL_ID, NOW, PATIENT, REGISTRATION, Key, StoppedClock, doctor, in_other_orders

@@ -27,8 +27,8 @@ from cardd.model import Identity, Organisation, Situation
 from cardd.simulator import ServerOptions
 from cardd_simulators.cards.profiles import PROFILES
 from cardd_simulators.cards.store import Credential
-from cardd_simulators.dmp.identities import AUTHENTICATION, SIGNATURE, SIRET, identities
 from cardd_simulators.dmp.simulator import DmpSimulator
+from cardd_simulators.identities import AUTHENTICATION, SIGNATURE, SIRET, identities
 from tests.rig.ports import free_port
 from tests.rig.saml import PATIENT, REGISTRATION, Key, StoppedClock
 from tests.rig.simulator import STATE, issue, store

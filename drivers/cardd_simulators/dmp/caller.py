@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
 
-from cardd_simulators.dmp import vihf
+from cardd_simulators import assertions
+from cardd_simulators.mutual_tls import is_issued
 from cardd_simulators.soap import Message, Refused
 from cardd_simulators.xmldsig import MALFORMED, NS, Xml, certificate_of
 
-MODES = {told: mode for mode, told in vihf.MODE_OF.items()}
+MODES = {told: mode for mode, told in assertions.MODE_OF.items()}
 INVALID_CERTIFICATE = "DMPInvalidCertificate"  # the DMP's own code for a key of the wrong kind: the only one known
-PATH_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +66,11 @@ class Gate:
     def _judged(
         self, message: Message, assertion: Xml, tls: x509.Certificate, now: datetime
     ) -> tuple[Caller, list[str]]:
-        mode = MODES.get(_first([text for name in vihf.MODES for text in vihf.texts(assertion, name)]))
+        mode = MODES.get(_first([text for name in assertions.MODES for text in assertions.texts(assertion, name)]))
         signer = certificate_of(assertion)
         if mode is None or signer is None:
             raise Refused("sim:vihf.mode" if signer else "sim:vihf.signature.certificate")
-        found = vihf.wrong_in_vihf(message.octets, mode, now, set(self.seen))
+        found = assertions.wrong_in_vihf(message.octets, mode, now, set(self.seen))
         wrong = [f"sim:vihf.{word}" for word in found if word != "certificate.key_usage"]
         if "certificate.key_usage" in found:
             wrong.insert(0, INVALID_CERTIFICATE)
@@ -87,27 +86,6 @@ class Gate:
         return caller, wrong
 
 
-def is_issued(certificate: x509.Certificate, authorities: Sequence[x509.Certificate], now: datetime) -> bool:
-    """Return whether a path of authorities, each valid now, leads from a certificate to one that signed itself."""
-    for _ in range(PATH_MAX):
-        if certificate.issuer == certificate.subject:
-            return certificate in authorities
-        above = next((each for each in authorities if _has_signed(each, certificate, now)), None)
-        if above is None:
-            return False
-        certificate = above
-    return False
-
-
-def _has_signed(authority: x509.Certificate, certificate: x509.Certificate, now: datetime) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-        limits = authority.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (*MALFORMED, InvalidSignature, x509.ExtensionNotFound):
-        return False
-    return limits.ca and authority.not_valid_before_utc <= now <= authority.not_valid_after_utc
-
-
 def _wrong_in_holder(caller: Caller, tls: x509.Certificate) -> Iterator[str]:
     """Yield what is wrong: TLS is the professional's own in the direct mode, the structure's in the others."""
     oid = NameOID.COMMON_NAME if caller.mode == "direct" else NameOID.ORGANIZATIONAL_UNIT_NAME
@@ -118,19 +96,20 @@ def _wrong_in_holder(caller: Caller, tls: x509.Certificate) -> Iterator[str]:
 
 def _caller(assertion: Xml, mode: str, signer: x509.Certificate) -> Caller:
     def text(name: str) -> str:
-        return _first(vihf.texts(assertion, name))
+        return _first(assertions.texts(assertion, name))
 
+    purposes = assertions.coded(assertion, assertions.PURPOSE, "PurposeOfUse")
     return Caller(
         person=assertion.findtext("saml:Subject/saml:NameID", "", NS),
-        name=text(vihf.NAME),
-        roles=tuple(role.get("code", "") for role in vihf.coded(assertion, vihf.ROLE, "Role")),
+        name=text(assertions.NAME),
+        roles=tuple(role.get("code", "") for role in assertions.coded(assertion, assertions.ROLE, "Role")),
         structure=text("Identifiant_Structure"),
         sector=text("Secteur_Activite"),
         software=text("LPS_Nom"),
         mode=mode,
-        access=_first([each.get("code", "") for each in vihf.coded(assertion, vihf.PURPOSE, "PurposeOfUse")]),
-        patient=text(vihf.PATIENT),
-        is_secret=any(vihf.texts(assertion, name) for name in vihf.SECRET),
+        access=_first([each.get("code", "") for each in purposes]),
+        patient=text(assertions.PATIENT),
+        is_secret=any(assertions.texts(assertion, name) for name in assertions.SECRET),
         signer=signer,
     )
 

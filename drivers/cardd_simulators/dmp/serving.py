@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,19 +15,19 @@ from pathlib import Path
 
 from aiohttp import web
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from cardd.errors import AddressInUse, InvalidRequest
+from cardd.errors import AddressInUse
 from cardd.simulator import ServerOptions
 from cardd_simulators import texts
 from cardd_simulators.cards.store import Store
 from cardd_simulators.dmp import codes
 from cardd_simulators.dmp.caller import Gate
-from cardd_simulators.dmp.identities import PASSWORD, Identities, identities
 from cardd_simulators.dmp.records import PATIENT, PATIENT_NAME, Access, Records, first_documents, line, page, row, rows
 from cardd_simulators.dmp.rights import load
 from cardd_simulators.dmp.simulator import Settings
 from cardd_simulators.dmp.transactions import Dmp
+from cardd_simulators.identities import PASSWORD, Identities, identities
+from cardd_simulators.mutual_tls import authorities_of, client_of, server_context
 from cardd_simulators.soap import Refused, fault, message_of
 
 HOST = "127.0.0.1"
@@ -70,7 +69,8 @@ async def serving(listening: Listening, dmp: Dmp, refused: Callable[[Sequence[st
     try:
         for runner in runners:
             await runner.setup()
-        await web.TCPSite(runners[0], HOST, listening.port, ssl_context=_tls(listening)).start()
+        tls = server_context(listening.identity, listening.authorities)
+        await web.TCPSite(runners[0], HOST, listening.port, ssl_context=tls).start()
         await web.TCPSite(runners[1], HOST, listening.history_port).start()
         yield
     finally:
@@ -85,7 +85,7 @@ def _soap(dmp: Dmp, refused: Callable[[Sequence[str]], None]) -> Handler:
         try:
             message = message_of(request.headers.get("Content-Type", ""), octets)
             identifier = message.identifier
-            answered = dmp.answer(message, _client(request), datetime.now(UTC))
+            answered = dmp.answer(message, client_of(request), datetime.now(UTC))
             body = answered.content
             if answered.refused:
                 refused(answered.refused)
@@ -95,12 +95,6 @@ def _soap(dmp: Dmp, refused: Callable[[Sequence[str]], None]) -> Handler:
         return web.Response(body=body, status=status, content_type="application/soap+xml", charset="utf-8")
 
     return answer
-
-
-def _client(request: web.Request) -> x509.Certificate:
-    """Return the client's certificate, which TLS has verified."""
-    connection = request.get_extra_info("ssl_object")
-    return x509.load_der_x509_certificate(connection.getpeercert(binary_form=True))
 
 
 def _history(records: Records, port: int) -> Handler:
@@ -116,23 +110,12 @@ def _history(records: Records, port: int) -> Handler:
     return answer
 
 
-def _tls(listening: Listening) -> ssl.SSLContext:
-    """TLS 1.2 and 1.3, with a certificate of the authorities on the other side."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(listening.identity)
-    for authority in listening.authorities:
-        context.load_verify_locations(cadata=authority.public_bytes(Encoding.DER))
-    context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
 async def run(settings: Settings, options: ServerOptions, report: Callable[[str], None]) -> None:
     """Serve until cancelled. Raises InvalidRequest, AddressInUse."""
     rights, known = load(settings.rights), codes.load(settings.codes)
     store = Store(options.state)
     made = await asyncio.to_thread(identities, store)
-    authorities = _authorities(store, settings)
+    authorities = authorities_of(store, settings.authorities)
     reporter = Reporter(options, report)
     gate = Gate(authorities, settings.lifetime)
     records = Records(first_documents())
@@ -144,17 +127,6 @@ async def run(settings: Settings, options: ServerOptions, report: Callable[[str]
             await asyncio.Event().wait()
     except OSError as fault:
         raise AddressInUse(address=f"{HOST}:{settings.port}, {HOST}:{settings.history}") from fault
-
-
-def _authorities(store: Store, settings: Settings) -> list[x509.Certificate]:
-    """Return the simulation's own authorities, and those of the file. Raises InvalidRequest."""
-    own = x509.load_pem_x509_certificates(store.chain.read_bytes())
-    if settings.authorities is None:
-        return own
-    try:
-        return [*own, *x509.load_pem_x509_certificates(settings.authorities.read_bytes())]
-    except (OSError, ValueError) as fault:
-        raise InvalidRequest(where="authorities", why=str(fault)) from fault
 
 
 class Reporter:
@@ -192,19 +164,14 @@ class Reporter:
         if self._json:
             self._json_line("access", row(access) | {"secret": access.is_secret})
         else:
-            self._report(_shown(self._texts["access"].format(line=line(access))))
+            self._report(texts.printable(self._texts["access"].format(line=line(access))))
 
     def refused(self, codes: Sequence[str]) -> None:
         """Report that somebody was refused."""
         if self._json:
             self._json_line("refused", {"codes": list(codes)})
         else:
-            self._report(_shown(self._texts["refused"].format(codes=", ".join(codes))))
+            self._report(texts.printable(self._texts["refused"].format(codes=", ".join(codes))))
 
     def _json_line(self, event: str, values: object) -> None:
         self._report(json.dumps({"event": event, "values": values}, ensure_ascii=False))
-
-
-def _shown(text: str) -> str:
-    """Without what a terminal would obey: names come from whoever calls."""
-    return "".join(character if character.isprintable() else " " for character in text)

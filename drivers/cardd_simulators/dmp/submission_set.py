@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
-from cardd_simulators.dmp.vihf import can_sign
+from cardd_simulators.assertions import can_sign
 from cardd_simulators.xmldsig import DIGESTS, MALFORMED, METHODS, NS, Xml, parsed
 
 XADES = "http://uri.etsi.org/01903/v1.1.1#"

@@ -222,7 +222,7 @@ def _wrong_in_roles(assertion: Xml) -> Iterator[str]:
     if first not in (G15, G16, *OTHER_ROLES):
         yield "role.table"
     certificate = certificate_of(assertion)
-    if certificate and _profession(certificate) not in (None, (first, code)):
+    if certificate and profession_of(certificate) not in (None, code if first == G15 else ""):
         yield "role.certificate"
     wanted = SECOND_ROLE.get(code) if first == G15 else None
     if [role.get("codeSystem") for role in roles[1:]] != ([wanted] if wanted else []):
@@ -263,10 +263,11 @@ def coded(assertion: Xml, attribute: str, element: str) -> list[Xml]:
     return [one[0] for one in found if len(one) == 1 and one[0].tag == HL7 + element and one[0].get(XSI_TYPE) == "CE"]
 
 
-def _profession(certificate: x509.Certificate) -> tuple[str, str] | None:
+def profession_of(certificate: x509.Certificate) -> str | None:
+    """Return the profession (a code of table G15) that a card's certificate tells."""
     for extension in certificate.extensions:
         if extension.oid == PROFESSION and isinstance(extension.value, x509.UnrecognizedExtension):
-            return G15, str(int.from_bytes(extension.value.value[2:], "big"))
+            return str(int.from_bytes(extension.value.value[2:], "big"))
     return None
 
 

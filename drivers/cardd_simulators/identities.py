@@ -1,4 +1,4 @@
-"""The simulated DMP's own certificate, and those of a fictitious organisation for the indirect mode and AIR.
+"""The simulated servers' own certificates, and those of a fictitious organisation that calls them.
 
 All are issued by the simulated cards' authority. What tells an ORG_AUTH_CLI from an ORG_SIGN certificate is the key
 usage; the rest of their profile is not followed.
@@ -24,11 +24,12 @@ LIFE = timedelta(days=3 * 365)
 SIRET = "399999999900017"
 PASSWORD = "SIMULATION"  # noqa: S105 - it protects nothing, and is told to everybody
 SERVER, AUTHENTICATION, SIGNATURE = "dmp-server", "organisation-authentication", "organisation-signature"
+INSI_SERVER, INSI_SOFTWARE, INSI_NAME = "insi-server", "insi-software", "INSI-AUTO"
 
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """``server`` is a PEM file with its key; the organisation's two are PKCS#12 files."""
+    """The DMP's: ``server`` is a PEM file with its key; the organisation's two are PKCS#12 files."""
 
     server: Path
     authentication: Path
@@ -43,6 +44,22 @@ def identities(store: Store) -> Identities:
     return Identities(store.path(SERVER), store.path(AUTHENTICATION, "p12"), store.path(SIGNATURE, "p12"))
 
 
+@dataclass(frozen=True, slots=True)
+class InsiIdentities:
+    """INSi's: ``server`` is a PEM file with its key; the software certificate is a PKCS#12 file."""
+
+    server: Path
+    software: Path
+
+
+def insi_identities(store: Store) -> InsiIdentities:
+    """Return the two certificates, made at the first call."""
+    store.credential(INSI_SERVER, lambda key, authority: _serving("INSI SIMULATION", key, authority))
+    software = store.credential(INSI_SOFTWARE, lambda key, authority: _connecting(INSI_NAME, key, authority))
+    _export(store.path(INSI_SOFTWARE, "p12"), software)
+    return InsiIdentities(store.path(INSI_SERVER), store.path(INSI_SOFTWARE, "p12"))
+
+
 def _export(path: Path, credential: Credential) -> None:
     path.touch(0o600)
     encryption = BestAvailableEncryption(PASSWORD.encode())
@@ -52,7 +69,11 @@ def _export(path: Path, credential: Credential) -> None:
 
 
 def _server(key: rsa.RSAPublicKey, authority: Authority) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "DMP SIMULATION")])
+    return _serving("DMP SIMULATION", key, authority)
+
+
+def _serving(name: str, key: rsa.RSAPublicKey, authority: Authority) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
     builder = _builder(subject, key, authority).add_extension(key_usage(digital_signature=True), critical=True)
     return (
@@ -63,7 +84,11 @@ def _server(key: rsa.RSAPublicKey, authority: Authority) -> x509.Certificate:
 
 
 def _authentication(key: rsa.RSAPublicKey, authority: Authority) -> x509.Certificate:
-    builder = _builder(_organisation(), key, authority)
+    return _connecting("SIMULATION", key, authority)
+
+
+def _connecting(name: str, key: rsa.RSAPublicKey, authority: Authority) -> x509.Certificate:
+    builder = _builder(_organisation(name), key, authority)
     return (
         builder.add_extension(key_usage(digital_signature=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
@@ -72,17 +97,17 @@ def _authentication(key: rsa.RSAPublicKey, authority: Authority) -> x509.Certifi
 
 
 def _signature(key: rsa.RSAPublicKey, authority: Authority) -> x509.Certificate:
-    builder = _builder(_organisation(), key, authority)
+    builder = _builder(_organisation("SIMULATION"), key, authority)
     return builder.add_extension(key_usage(non_repudiation=True), critical=True).sign(authority.key, SHA256())
 
 
-def _organisation() -> x509.Name:
+def _organisation(name: str) -> x509.Name:
     named = (
         (NameOID.COUNTRY_NAME, "FR"),
         (NameOID.STATE_OR_PROVINCE_NAME, "SIMULATION (00)"),
         (NameOID.ORGANIZATION_NAME, "CENTRE DE SANTE SIMULATION"),
         (NameOID.ORGANIZATIONAL_UNIT_NAME, SIRET),
-        (NameOID.COMMON_NAME, "SIMULATION"),
+        (NameOID.COMMON_NAME, name),
     )
     return x509.Name([x509.NameAttribute(oid, value) for oid, value in named])
 
