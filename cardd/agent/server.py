@@ -32,6 +32,7 @@ from cardd.agent.witness import Witness
 from cardd.backoff import Seldom
 from cardd.errors import BrowserUnseen, PromptUnavailable
 from cardd.model import Holders
+from cardd.worker import Background
 
 GREETING = "cardd-agent"
 # how the answer to an agent begins that is refused: its desktop has one, or it is not the installed one
@@ -169,14 +170,14 @@ class AgentServer:
         self._witnesses: dict[tuple[int, str], Witness] = {}
         self._greeting: Counter[int] = Counter()
         self._silent: dict[Assuan, asyncio.Task[None]] = {}  # in the order in which they came
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._listeners: list[socket.socket] = []
 
     def start(self, listener: socket.socket) -> None:
         """Accept agents on this socket."""
         listener.setblocking(False)
         self._listeners.append(listener)
-        self._spawn(listener)
+        self._background.start(self._accept(listener))
 
     def waiting(self, uid: int) -> int:
         """Return how many agents of this user wait to be asked."""
@@ -223,9 +224,7 @@ class AgentServer:
 
     async def stop(self) -> None:
         """Let every agent go."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.cancel()
         for uid in list(self._agents):
             for agent in list(self._agents.get(uid, ())):
                 self._forget(uid, agent)
@@ -240,11 +239,6 @@ class AgentServer:
         for listener in self._listeners:
             listener.close()
 
-    def _spawn(self, listener: socket.socket) -> None:
-        task = asyncio.ensure_future(self._accept(listener))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         unaccepted = Seldom(partial(log.error, "no file descriptor was left for an agent (%d attempts)"))
@@ -256,14 +250,7 @@ class AgentServer:
                 unaccepted.note()
                 await asyncio.sleep(ACCEPT_PAUSE)
                 continue
-            task = asyncio.ensure_future(self._welcome(connection))
-            self._tasks.add(task)
-            task.add_done_callback(partial(self._welcomed, connection))
-
-    def _welcomed(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():  # perhaps before it had begun
-            connection.close()
+            self._background.start(self._welcome(connection)).add_done_callback(partial(_welcomed, connection))
 
     async def _welcome(self, connection: socket.socket) -> None:
         with contextlib.ExitStack() as refused:
@@ -386,3 +373,8 @@ class AgentServer:
             agents.remove(agent)
             if not agents:
                 del self._agents[uid]
+
+
+def _welcomed(connection: socket.socket, task: asyncio.Task[None]) -> None:
+    if task.cancelled():  # perhaps before it had begun
+        connection.close()

@@ -1,12 +1,111 @@
-"""Named checkers of the route table: each tells the call who calls, or raises."""
+"""Who may call: the gate that every request passes first (rule 5), and the named checkers of the route table.
+
+Host, Origin and Sec-Fetch-* are compared exactly; there are no patterns. A request that does not pass the gate gets one
+terse 403, whatever it asked for, so that a page learns nothing of this workstation. What browsers send: Fetch (Origin),
+Fetch Metadata Request Headers (Sec-Fetch-*). Each checker tells the call who calls, or raises.
+"""
 
 from __future__ import annotations
 
-from cardd.api.call import Call
+import re
+from typing import TYPE_CHECKING
+
+from cardd.api.call import Call, ConnectionInfo, Page
+from cardd.api.parts import Parts
 from cardd.core.sessions import Session
 from cardd.core.support import is_administrator
 from cardd.errors import ClientUnknown, Forbidden, SessionUnknown, SupportAdministratorOnly
 from cardd.model import Caller, CallerKind, Peer
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
+
+
+LOOPBACK_NAMES = ("127.0.0.1", "[::1]", "localhost")
+UNIX_HOSTS = frozenset(("localhost", "cardd"))
+ASKING = "/v1/clients"
+
+# How a script's own fetch, EventSource or WebSocket looks; all else (an image, a form, a frame, a navigation) is none.
+SCRIPT_MODES = ("cors", "same-origin", "websocket")
+SCRIPT_DESTINATIONS = ("empty", "websocket")
+PAGE_SITES = ("cross-site", "same-site", "same-origin")
+
+# An origin as a browser writes it: lower case, punycode, no default port. Only such a one is worth a dialog.
+ASKABLE = re.compile(r"https://(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{0,62}(?::(?!443$)[1-9][0-9]{0,4})?")
+ASKABLE_LENGTH = 200
+
+ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"  # those of the relay too
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Prefer, SOAPAction"
+EXPOSED_HEADERS = "Location, Retry-After"
+PREFLIGHT_AGE = "600"
+
+
+def tcp_hosts(port: int) -> frozenset[str]:
+    """Return every Host that names us on this port."""
+    return frozenset(f"{name}:{port}" for name in LOOPBACK_NAMES)
+
+
+def admit(
+    headers: CIMultiDictProxy[str], connection: ConnectionInfo, method: str, path: str, parts: Parts
+) -> Page | None:
+    """Return the page that the request comes from, None for a program's. Raises Forbidden for what may not pass."""
+    hosts = headers.getall("Host", ())
+    if len(hosts) != 1 or hosts[0] not in connection.hosts:
+        raise Forbidden
+    origins = headers.getall("Origin", ())
+    if "Sec-Fetch-Site" in headers or "Sec-Fetch-Mode" in headers or "Sec-Fetch-Dest" in headers:
+        _check_fetch(headers, has_origin=bool(origins))
+    if not origins:
+        return None
+    if len(origins) > 1 or connection.is_local:
+        raise Forbidden
+    caller = parts.clients.origin(origins[0], connection.peer)
+    if caller is None and (not _is_asking(headers, method, path, parts) or not _may_ask(origins[0], connection, parts)):
+        raise Forbidden
+    return Page(origins[0], caller)
+
+
+def cors(page: Page) -> dict[str, str]:
+    """Return the headers that let the page read the answer; every answer past the gate carries them."""
+    return {
+        "Access-Control-Allow-Origin": page.origin,
+        "Access-Control-Expose-Headers": EXPOSED_HEADERS,
+        "Vary": "Origin",
+    }
+
+
+def preflight() -> dict[str, str]:
+    """Return the headers of the answer to a browser that asks before it sends."""
+    return {
+        "Access-Control-Allow-Methods": ALLOWED_METHODS,
+        "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+        "Access-Control-Max-Age": PREFLIGHT_AGE,
+    }
+
+
+def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
+    """Refuse what no script asked for. A browser always tells the site; Node's fetch tells the mode only."""
+    if headers.get("Sec-Fetch-Mode") not in SCRIPT_MODES:
+        raise Forbidden
+    if headers.get("Sec-Fetch-Dest", "empty") not in SCRIPT_DESTINATIONS:
+        raise Forbidden
+    site = headers.get("Sec-Fetch-Site")
+    if site is None and not has_origin:
+        return
+    if site not in PAGE_SITES or (site != "same-origin" and not has_origin):
+        raise Forbidden
+
+
+def _is_asking(headers: CIMultiDictProxy[str], method: str, path: str, parts: Parts) -> bool:
+    """Return whether this is the one call, or its preflight, with which a page asks to be let in."""
+    asked = headers.get("Access-Control-Request-Method") if method == "OPTIONS" else method
+    return parts.unknown_origins == "ask" and path == ASKING and asked == "POST"
+
+
+def _may_ask(origin: str, connection: ConnectionInfo, parts: Parts) -> bool:
+    if len(origin) > ASKABLE_LENGTH or not ASKABLE.fullmatch(origin):
+        return False
+    return not parts.clients.is_refused(origin, connection.peer)
 
 
 def anyone(call: Call) -> None:

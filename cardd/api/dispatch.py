@@ -13,11 +13,9 @@ from aiohttp import web
 from msgspec import Struct
 from msgspec.json import Encoder
 
-from cardd.api.access import anyone
-from cardd.api.bodies import Bodies
-from cardd.api.call import Call, ConnectionInfo, OnHangUp, Page, Reply
+from cardd.api.access import admit, anyone, cors, preflight
+from cardd.api.call import Bodies, Call, ConnectionInfo, OnHangUp, Page, Reply
 from cardd.api.idempotency import Ledger
-from cardd.api.origin import admit, cors, preflight
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.problems import MEDIA_TYPE, TERSE, problem
 from cardd.api.router import AnyReply, Route, Router

@@ -20,9 +20,9 @@ from typing import cast
 
 from aiohttp import http_parser, web
 
+from cardd.api.access import UNIX_HOSTS, tcp_hosts
 from cardd.api.call import ConnectionInfo
 from cardd.api.dispatch import COMMON, Dispatcher
-from cardd.api.origin import UNIX_HOSTS, tcp_hosts
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.routes import ROUTES
 from cardd.backoff import Seldom

@@ -14,8 +14,7 @@ from typing import BinaryIO
 
 from aiohttp import web
 
-from cardd.api.bodies import invite, next_piece
-from cardd.api.call import Call, Reply, Shape
+from cardd.api.call import Call, Reply, Shape, invite, next_piece
 from cardd.api.router import OCTETS
 from cardd.api.schemas.signatures import (
     DocumentAnswer,

@@ -14,8 +14,7 @@ from contextlib import suppress
 from aiohttp import ClientError, ClientResponse, web
 from multidict import CIMultiDict
 
-from cardd.api.bodies import invite, next_piece
-from cardd.api.call import Call, Reply
+from cardd.api.call import Call, Reply, invite, next_piece
 from cardd.api.parts import ApiLimits
 from cardd.api.schemas.sessions import UpstreamsAnswer
 from cardd.config import Upstream

@@ -120,7 +120,7 @@ class DocumentSigning:
         stamper: Stamper | None,
     ) -> list[SignedDocument]:
         done: list[SignedDocument] = []
-        with with_space(), ExitStack() as undo:
+        with ExitStack() as undo:
             ready = [await self._prepared(session, request, attempt.at, undo) for request in requests]
             values = await self._signing.sign(session, [_asked(one) for one in ready], batch, attempt)
             for one, value in zip(ready, values, strict=True):
@@ -157,8 +157,9 @@ class DocumentSigning:
     ) -> _Ready:
         from cardd.documents.formats import Signatory, prepare  # noqa: PLC0415 - when the first document is signed
 
-        prepared = prepare(request, options, Signatory(*who), self._pdf, undo)
-        digest = request.digest or (sha256_of(request.document) if request.document else prepared.message.digest)
+        with with_space():
+            prepared = prepare(request, options, Signatory(*who), self._pdf, undo)
+            digest = request.digest or (sha256_of(request.document) if request.document else prepared.message.digest)
         return _Ready(request, prepared, digest)
 
 
@@ -179,5 +180,6 @@ async def _finished(ready: _Ready, signed: Signed, stamper: Stamper | None) -> S
     if isinstance(request.options, RawOptions):
         return SignedDocument(request.options, signed, prepared.finish(value))
     token = await stamper.stamp(prepared.stamped(value)) if stamper and request.timestamp else None
-    content = await asyncio.to_thread(prepared.finish, value, token)
+    with with_space():
+        content = await asyncio.to_thread(prepared.finish, value, token)
     return SignedDocument(request.options, signed, content)

@@ -13,7 +13,7 @@ from cardd.pcsc.channel import Opener, PcscConnection
 from cardd.pcsc.watch import Change, ChangeKind, Watch
 from cardd.pcsc.winscard import WinScard
 from cardd.ports import CardConnection, ReaderListener
-from cardd.worker import Worker, post
+from cardd.worker import Background, Worker, post
 
 LOOK_LIMIT = 2.0  # seconds that a request waits while an absent pcscd is looked for
 CARD_LIMIT = 1.0  # and then for the first card of one that has come
@@ -74,7 +74,7 @@ class PcscReaders:
         self._language = language
         self._winscard = winscard or WinScard()
         self._readers: dict[str, PcscReader] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing = Background()
         self._available: bool | None = None
         self._listener: ReaderListener | None = None
         self._ended = asyncio.Event()
@@ -124,7 +124,7 @@ class PcscReaders:
         self._watch.stop()
         closing = [reader.close(timeout=STOP_LIMIT) for reader in self._readers.values()]
         self._readers.clear()
-        await asyncio.gather(self._wait_ended(), *closing, *self._closing)
+        await asyncio.gather(self._wait_ended(), *closing, self._closing.settle())
 
     async def _wait_ended(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -149,15 +149,10 @@ class PcscReaders:
                 self._readers[change.reader] = reader
                 listener.reader_added(reader)
             case ChangeKind.REMOVED:
-                self._close(self._readers.pop(change.reader))
+                self._closing.start(self._readers.pop(change.reader).close())
                 listener.reader_removed(change.reader)
             case ChangeKind.CARD_IN:
                 self._has_card.set()
                 listener.card_inserted(change.reader, change.atr)
             case ChangeKind.CARD_OUT:
                 listener.card_removed(change.reader)
-
-    def _close(self, reader: PcscReader) -> None:
-        task = asyncio.create_task(reader.close())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)

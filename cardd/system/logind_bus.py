@@ -16,6 +16,7 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError, InvalidMessageError
 
 from cardd.system.logind import DesktopEvent, Desktops, Notify, NotifyDesktops
+from cardd.worker import Background
 
 BUS = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"
@@ -68,7 +69,7 @@ class LogindBus:
         self._address = address
         self._owner: str | None = None
         self._users: dict[str, int] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     async def __aenter__(self) -> Self:
         try:
@@ -83,8 +84,7 @@ class LogindBus:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
+        await self._background.cancel()
         self._bus.disconnect()
 
     async def wait_closed(self) -> None:
@@ -217,10 +217,7 @@ class LogindBus:
             with contextlib.suppress(*FAULTS):  # the session or the bus went meanwhile: nothing is left to tell
                 await work
 
-        task = asyncio.create_task(quietly())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return self._background.start(quietly())
 
 
 def _tells_of_desktops(message: Message) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from cardd.errors import CarddError, CardTimeout, ReaderBusy
 from cardd.model import CardKind, Confinement
 from cardd.ports import ReaderListener, SourceSettings, Token
-from cardd.worker import Worker, post
+from cardd.worker import Background, Worker, post
 from cardd_drivers.pkcs11.module import Fence, Module, Patience
 from cardd_drivers.pkcs11.reader import TokenReader
 from cardd_drivers.pkcs11.wire import ListTokens, Reply, TokenState
@@ -85,7 +85,7 @@ class ModuleTokens:
         self._listener: ReaderListener | None = listener
         self._readers: dict[tuple[int, str], TokenReader] = {}
         self._worker = Worker(self.module.name, lambda timeout: CardTimeout(seconds=round(timeout)))
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._lock = asyncio.Lock()
         self._again: asyncio.TimerHandle | None = None
         self._looks = self._busy_looks = 0
@@ -101,8 +101,7 @@ class ModuleTokens:
         self._loop.remove_reader(self.module.events)
         if self._again:
             self._again.cancel()
-        for task in self._tasks:
-            task.cancel()
+        await self._background.cancel()
         await asyncio.gather(*(reader.close() for reader in self._readers.values()))
         await asyncio.to_thread(self.module.close)
         await self._worker.close(lambda: None, timeout=1.0)
@@ -141,7 +140,7 @@ class ModuleTokens:
             return
         gate.show(readers)
         for key in [key for key, reader in self._readers.items() if gate.hides(reader.token.slot_name)]:
-            self._start(self._remove(self._readers.pop(key)))
+            self._background.start(self._remove(self._readers.pop(key)))
         self._looks = 0
         self._spawn()
 
@@ -188,12 +187,7 @@ class ModuleTokens:
             self._listener.source_failed(self.module.name, why)
 
     def _spawn(self) -> None:
-        self._start(self.refresh())
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.start(self.refresh())
 
     def _try_again(self) -> None:
         if self.module.failures <= self.module.patience.failures_max:
