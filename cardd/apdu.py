@@ -4,7 +4,8 @@
 and GET RESPONSE under T=0, command chaining for bodies longer than one short APDU, ``6Cxx`` repeated with the right
 length. No I/O happens here: ``Transport`` is given the function that exchanges bytes.
 
-Source: ISO/IEC 7816-3 section 12 (T=0), ISO/IEC 7816-4 section 5.
+Source: ISO/IEC 7816-3 section 12 (T=0), ISO/IEC 7816-4 section 5; for what the ATR says, ISO/IEC 7816-3 section 8.2
+(structure) and ISO/IEC 7816-4 section 12.1.1 (historical bytes, card capabilities).
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ CHAINING = 0x10
 # no object of a CPx is near these; a card that sends more, or in more parts, is broken or hostile
 RESPONSE_MAX = 64 * 1024
 PARTS_MAX = 64  # of which each real one holds some 200 bytes
+
+_CAPABILITIES = 7  # the data object in the historical bytes
+_EXTENDED = 0x40  # in its third byte
 
 Exchange = Callable[[bytes], bytes]
 
@@ -198,3 +202,44 @@ class Transport:
             if len(data) > RESPONSE_MAX or parts > PARTS_MAX or (response.sw >> 8 == 0x61 and not response.data):
                 raise CardGarbled(what="an answer without an end")
         return Response(data, response.sw)
+
+
+def takes_extended_apdus(atr: bytes) -> bool:
+    """Return whether the card says that it takes extended Lc and Le; False for an unreadable ATR."""
+    capabilities = _compact(_objects(historical_bytes(atr))).get(_CAPABILITIES, b"")
+    return len(capabilities) >= 3 and bool(capabilities[2] & _EXTENDED)
+
+
+def historical_bytes(atr: bytes) -> bytes:
+    """Return the historical bytes of the ATR, empty when it is cut short."""
+    if len(atr) < 2:
+        return b""
+    count, announced, offset = atr[1] & 0x0F, atr[1] >> 4, 2
+    while announced:
+        offset += announced.bit_count()
+        follows = announced & 0x8  # TDi is there and announces the next group
+        if follows and offset > len(atr):
+            return b""
+        announced = atr[offset - 1] >> 4 if follows else 0
+    found = atr[offset : offset + count]
+    return found if len(found) == count else b""
+
+
+def _objects(historical: bytes) -> bytes:
+    """Return the COMPACT-TLV data objects. In category 00 a status indicator follows them, in category 80 nothing."""
+    match historical[:1]:
+        case b"\x00":
+            return historical[1:-3]
+        case b"\x80":
+            return historical[1:]
+        case _:
+            return b""
+
+
+def _compact(data: bytes) -> dict[int, bytes]:
+    objects: dict[int, bytes] = {}
+    while data:
+        length = data[0] & 0x0F
+        objects.setdefault(data[0] >> 4, data[1 : 1 + length])
+        data = data[1 + length :]
+    return objects

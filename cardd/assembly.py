@@ -156,6 +156,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         *outside.parts,
         audit,
         parts.trail,
+        owners,
         Outer("readers", watching=readers.every.watch, stopping=readers.every.stop),
         Outer("pdf", stopping=partial(asyncio.to_thread, pdf.close)),
         consents,

@@ -133,7 +133,7 @@ class Dispatcher:
     async def _answered(self, route: Route, call: Call) -> AnyReply:
         http, connection = call.http, call.connection
         if route.access is not anyone:
-            await self._parts.readers.owners.settle()
+            await self._parts.readers.owners.told.wait()
         route.access(call)
         if call.who is not None and call.who.kind is not CallerKind.LOCAL:
             connection.has_client = True

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from cardd.config import Access
 from cardd.core.events import EventBus, Subscription
+from cardd.core.lifecycle import Part
 from cardd.core.readers import InsertedCard, Readers, ReaderState
 from cardd.core.recording import append_if_possible, entry_of
 from cardd.core.sessions import Session, Sessions
@@ -24,15 +25,15 @@ from cardd.model import Caller, CallerKey, CardKind, Outcome
 from cardd.ports import AuditLog, People
 
 ANYBODY = "*"  # in the configuration: whoever can connect
-TOLD_WITHIN = 3.0  # seconds for which a request waits, just after the start, until it is known who sits here
+TOLD_WITHIN = 3.0  # seconds after the start for which requests wait until it is known who sits here
 
 
-class Owners:
+class Owners(Part):
     """Decides whether an OS user may use the readers, or one card, at this moment.
 
-    ``is_told`` says that ``seated`` will be called: until then nobody sits here. Who ceases to own the readers has
-    locked sessions from then on, and hears no more of readers and cards: streams of ``buses`` end, as do those of
-    whoever comes to own them, so that the next one begins with what is there.
+    ``is_told`` says that ``seated`` will be called: until then nobody sits here, and requests wait for ``told``. Who
+    ceases to own the readers has locked sessions from then on, and hears no more of readers and cards: streams of
+    ``buses`` end, as do those of whoever comes to own them, so that the next one begins with what is there.
     """
 
     def __init__(
@@ -51,23 +52,20 @@ class Owners:
         self._named = frozenset(rules.owners)
         self._buses = buses
         self._seated: frozenset[int] | None = frozenset() if is_told else None
-        self._told = asyncio.Event()
+        self.told = asyncio.Event()
         if not is_told:
-            self._told.set()
+            self.told.set()
 
-    async def settle(self) -> None:
-        """Wait until it is known who sits here, for a moment at most."""
-        if not self._told.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TOLD_WITHIN):
-                    await self._told.wait()
+    async def start(self) -> None:
+        """Wait for nobody's word any more after a moment."""
+        asyncio.get_running_loop().call_later(TOLD_WITHIN, self.told.set)
 
     def seated(self, users: frozenset[int] | None) -> None:
         """Take note of who sits at the machine now; None where nobody tells."""
         before = self._present()
         self._seated = users
         now = self._present()
-        self._told.set()
+        self.told.set()
         left, changed = before - now, before ^ now
 
         def is_left(session: Session) -> bool:

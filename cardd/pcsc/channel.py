@@ -1,34 +1,44 @@
-"""The connection to one reader's card: transactions and APDUs.
+"""One reader slot: the thread that alone uses it, and the connection to its card, with transactions and APDUs.
 
 cardd resets the card inside its own transaction, by SCardReconnect: pcsc-lite then tells every other program of the
 reset and takes it off our own handle in one step. A reset found later is therefore always another program's.
-
-Source of what the ATR says: ISO/IEC 7816-3 section 8.2 (structure), ISO/IEC 7816-4 section 12.1.1 (historical bytes,
-card capabilities).
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
-from cardd.apdu import SHORT_MAX, Command, Protocol, Response, Transport
+from cardd.apdu import SHORT_MAX, Command, Protocol, Response, Transport, takes_extended_apdus
 from cardd.driver import Card, Channel
-from cardd.errors import CarddError, CardMute, CardRemoved, CardReset, CardTimeout, PcscUnavailable, ReaderGone
+from cardd.errors import (
+    CarddError,
+    CardMute,
+    CardRemoved,
+    CardReset,
+    CardTimeout,
+    PcscUnavailable,
+    ReaderBusy,
+    ReaderGone,
+)
 from cardd.model import PinInfo
 from cardd.pcsc import pinpad
 from cardd.pcsc.winscard import Disposition, EventState, Handle, WinScard
+from cardd.ports import CardConnection
 from cardd.secret import Secret
+from cardd.worker import Worker
 
 REMOVAL_NOTICED = 1000  # milliseconds within which pcscd sees a card leave; it looks every 400 where it has to poll
 TRIES = 4  # to begin a transaction, with as many resets and swaps between
 
+T = TypeVar("T")
 Opener = Callable[[Channel], Card]
-
-_CAPABILITIES = 7
-_EXTENDED = 0x40  # third byte of the card capabilities
+Holder = Callable[[], Mapping[str, str | int]]  # the params of ReaderBusy that tell who holds a card, where known
 
 
 class PcscConnection:
@@ -221,42 +231,39 @@ class PcscConnection:
             self._context = None
 
 
-def takes_extended_apdus(atr: bytes) -> bool:
-    """Return whether the card says that it takes extended Lc and Le; False for an unreadable ATR."""
-    capabilities = _compact(_objects(historical_bytes(atr))).get(_CAPABILITIES, b"")
-    return len(capabilities) >= 3 and bool(capabilities[2] & _EXTENDED)
+class PcscReader:
+    """``cardd.ports.Reader`` over PC/SC: one reader slot."""
 
+    def __init__(self, name: str, winscard: WinScard, language: str, opener: Opener, holder: Holder = dict) -> None:
+        self.name = name
+        self._holder = holder
+        self._connection = PcscConnection(name, winscard, language, opener)
+        self._worker = Worker(f"reader {name}", self._late)
+        self._closed = False
 
-def historical_bytes(atr: bytes) -> bytes:
-    """Return the historical bytes of the ATR, empty when it is cut short."""
-    if len(atr) < 2:
-        return b""
-    count, announced, offset = atr[1] & 0x0F, atr[1] >> 4, 2
-    while announced:
-        offset += announced.bit_count()
-        follows = announced & 0x8  # TDi is there and announces the next group
-        if follows and offset > len(atr):
-            return b""
-        announced = atr[offset - 1] >> 4 if follows else 0
-    found = atr[offset : offset + count]
-    return found if len(found) == count else b""
+    async def run(self, job: Callable[[CardConnection], T], *, timeout: float) -> T:
+        """Run the job on the reader's thread, as the contract says.
 
+        A job that passes its time while another program holds the card gets ReaderBusy instead of CardTimeout. A late
+        job ends at its next command, and leaves the reader to others.
+        """
+        if self._closed:
+            raise ReaderGone(reader=self.name)
+        try:
+            return await self._worker.run(partial(self._in_time, job, timeout), timeout=timeout)
+        except ReaderBusy:
+            raise ReaderBusy(reader=self.name, **await asyncio.to_thread(self._holder)) from None
 
-def _objects(historical: bytes) -> bytes:
-    """Return the COMPACT-TLV data objects. In category 00 a status indicator follows them, in category 80 nothing."""
-    match historical[:1]:
-        case b"\x00":
-            return historical[1:-3]
-        case b"\x80":
-            return historical[1:]
-        case _:
-            return b""
+    async def close(self, *, timeout: float = 2.0) -> None:
+        """Give up the card and end the thread, after the jobs that wait. A job that hangs is left behind."""
+        self._closed = True
+        await self._worker.close(self._connection.disconnect, timeout=timeout)
 
+    def _in_time(self, job: Callable[[CardConnection], T], timeout: float) -> T:
+        self._connection.allow(timeout)
+        return job(self._connection)
 
-def _compact(data: bytes) -> dict[int, bytes]:
-    objects: dict[int, bytes] = {}
-    while data:
-        length = data[0] & 0x0F
-        objects.setdefault(data[0] >> 4, data[1 : 1 + length])
-        data = data[1 + length :]
-    return objects
+    def _late(self, timeout: float) -> CarddError:
+        if self._connection.is_waiting:
+            return ReaderBusy(reader=self.name)
+        return CardTimeout(seconds=round(timeout))

@@ -1,66 +1,21 @@
-"""The readers of this machine, as PC/SC shows them, and the thread that alone uses each of them."""
+"""The readers of this machine, as PC/SC shows them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
 
-from cardd.errors import CarddError, CardTimeout, ReaderBusy, ReaderGone
-from cardd.pcsc.channel import Opener, PcscConnection
+from cardd.pcsc.channel import Holder, PcscReader
 from cardd.pcsc.watch import Change, ChangeKind, Watch
 from cardd.pcsc.winscard import WinScard
-from cardd.ports import CardConnection, ReaderListener
-from cardd.worker import Background, Worker, post
+from cardd.ports import ReaderListener
+from cardd.worker import Background, post
 
 LOOK_LIMIT = 2.0  # seconds that a request waits while an absent pcscd is looked for
 CARD_LIMIT = 1.0  # and then for the first card of one that has come
 STOP_LIMIT = 2.0  # seconds that stop() gives a PC/SC service or a card that hangs
-
-T = TypeVar("T")
-Holder = Callable[
-    [], Mapping[str, str | int]
-]  # the params of ReaderBusy that tell who holds a card, where that is known
-
-
-class PcscReader:
-    """``cardd.ports.Reader`` over PC/SC: one reader slot."""
-
-    def __init__(self, name: str, winscard: WinScard, language: str, opener: Opener, holder: Holder = dict) -> None:
-        self.name = name
-        self._holder = holder
-        self._connection = PcscConnection(name, winscard, language, opener)
-        self._worker = Worker(f"reader {name}", self._late)
-        self._closed = False
-
-    async def run(self, job: Callable[[CardConnection], T], *, timeout: float) -> T:
-        """Run the job on the reader's thread, as the contract says.
-
-        A job that passes its time while another program holds the card gets ReaderBusy instead of CardTimeout. A late
-        job ends at its next command, and leaves the reader to others.
-        """
-        if self._closed:
-            raise ReaderGone(reader=self.name)
-        try:
-            return await self._worker.run(partial(self._in_time, job, timeout), timeout=timeout)
-        except ReaderBusy:
-            raise ReaderBusy(reader=self.name, **await asyncio.to_thread(self._holder)) from None
-
-    async def close(self, *, timeout: float = 2.0) -> None:
-        """Give up the card and end the thread, after the jobs that wait. A job that hangs is left behind."""
-        self._closed = True
-        await self._worker.close(self._connection.disconnect, timeout=timeout)
-
-    def _in_time(self, job: Callable[[CardConnection], T], timeout: float) -> T:
-        self._connection.allow(timeout)
-        return job(self._connection)
-
-    def _late(self, timeout: float) -> CarddError:
-        if self._connection.is_waiting:
-            return ReaderBusy(reader=self.name)
-        return CardTimeout(seconds=round(timeout))
 
 
 class PcscReaders:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cardd.apdu import PARTS_MAX, SW, Command, Protocol, Response
+from cardd.apdu import PARTS_MAX, SW, Command, Protocol, Response, historical_bytes, takes_extended_apdus
 from cardd.formats.certificate import facts_of, serial_of
 from cardd.identity.holders import identity_of, organisation_of
 from cardd.model import Algorithm
-from cardd.pcsc.channel import historical_bytes, takes_extended_apdus
 from cardd.tlv import MAX_DEPTH, Tlv, announced_size, parse
 from cardd_drivers.cps3.contents import serial_in
 from cardd_drivers.cps3.driver import kind_of

@@ -14,7 +14,7 @@ from cardd.core.card_access import CardAccess
 from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import DriverRegistry
 from cardd.errors import CardError, CardGarbled, CardMute, CardTimeout
-from cardd.pcsc.readers import PcscReader
+from cardd.pcsc.channel import PcscReader
 from cardd.pcsc.winscard import WinScard
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cardd.apdu import Command, Protocol
+from cardd.apdu import Command, Protocol, historical_bytes, takes_extended_apdus
 from cardd.core.readers import DriverRegistry
 from cardd.errors import CardGarbled, CardMute, CardRemoved, PcscUnavailable
-from cardd.pcsc.channel import PcscConnection, historical_bytes, takes_extended_apdus
+from cardd.pcsc.channel import PcscConnection
 from cardd.pcsc.winscard import EventState, Handle, WinScard
 from cardd.secret import Secret
 from tests.pcsc.conftest import Insert, wait_for

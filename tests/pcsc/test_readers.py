@@ -20,7 +20,7 @@ from cardd.apdu import Command
 from cardd.core.readers import DriverRegistry
 from cardd.errors import CardTimeout, ReaderBusy, ReaderGone
 from cardd.pcsc import PcscReaders
-from cardd.pcsc.readers import PcscReader
+from cardd.pcsc.channel import PcscReader
 from cardd.pcsc.winscard import EventState, ReaderState, WinScard
 from cardd.ports import CardConnection, ReaderSource
 from tests.pcsc.conftest import Insert, wait_for, when_free

@@ -13,7 +13,7 @@ from cardd.core.readers import SESSIONLESS
 from cardd.errors import DaemonUnreachable, PcscUnavailable
 from cardd.i18n import N_
 from cardd.model import CardCertificate, CardKind
-from cardd.pcsc.readers import PcscReader
+from cardd.pcsc.channel import PcscReader
 from cardd.pcsc.winscard import ReaderState, WinScard
 from cardd.ports import Connection
 
