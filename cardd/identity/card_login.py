@@ -175,7 +175,7 @@ class CardLogin:
             proof = credentials.get(KeyPurpose.AUTHENTICATION) or next(iter(credentials.values()))
             self._require_validity(proof.certificate)
             identity = method.identify(proof.certificate)
-            who = person_of(identity) if identity.is_declared else None  # a card's certificate tells
+            who = identity.person if identity.is_declared else None  # a card's certificate tells
             await self._audit.append(replace(entry, certificate=proof.serial, consent=consent, document=who))
             self._readers.of(caller).card(card.id)  # it may have left, or its user, while the row was written
             session, token = self._sessions.open(
@@ -245,11 +245,6 @@ def _require_keys(info: CardInfo) -> None:
         raise CardContactless  # such a key speaks for the card alone
     if info.unusable and not info.keys:
         raise KeysUnusable(kinds=", ".join(info.unusable))
-
-
-def person_of(identity: Identity) -> str:
-    """Return whom a session is for, for its audit row, where no certificate of theirs tells (EX_AIR-070)."""
-    return f"person:{identity.national_id}"
 
 
 def _wipe(pin: Secret | None) -> None:

@@ -15,12 +15,11 @@ from enum import StrEnum
 
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PscExpired, PscGarbled, PscLoginHintUnknown, PscRedeemed, PscUnavailable
-from cardd.oidc.fields import JsonObject, number, required
 from cardd.oidc.http import Form, Refusal
 from cardd.oidc.logout import completed, log_out
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import Binding
-from cardd.oidc.tokens import Token, TokenSet, read_tokens
+from cardd.oidc.tokens import JsonObject, Token, TokenSet, number, read_tokens, required
 
 GRANT = "urn:openid:params:grant-type:ciba"
 INTERVAL_MIN = 1.0  # whatever the provider tells
@@ -106,7 +105,7 @@ class PendingLogin:
 
     async def _poll(self) -> TokenSet:
         pause = PollPause(self.interval)
-        fault: CarddError = PscExpired()
+        fault: CarddError | None = None
         form: Form = {"grant_type": GRANT, "auth_req_id": self._auth_req_id}
         while await self._next(pause):
             try:
@@ -117,9 +116,9 @@ class PendingLogin:
                 continue
             if not isinstance(answer, Refusal):
                 return read_tokens(answer, self._provider.clock)
-            fault = PscExpired()
+            fault = None
             _heed(answer, pause)
-        raise fault
+        raise fault or PscExpired
 
     async def _asked(self, form: Form) -> JsonObject | Refusal:
         """Poll once. Given up while it is under way, the login that it may bring is ended at the provider."""

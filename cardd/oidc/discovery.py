@@ -18,8 +18,8 @@ from publicsuffixlist import PublicSuffixList
 from yarl import URL
 
 from cardd.errors import PscDiscoveryHost, PscDiscoveryInsecure, PscDiscoveryIssuer, PscGarbled, PscUnavailable
-from cardd.oidc.fields import JsonObject, parse, text
 from cardd.oidc.http import Http, SharedFetch
+from cardd.oidc.tokens import JsonObject, parse, text
 from cardd.ports import Clock
 
 PLACES = ("wallet-openid-configuration", "openid-configuration")

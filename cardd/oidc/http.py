@@ -36,8 +36,7 @@ from cardd.errors import (
     PscUnavailable,
 )
 from cardd.http import NO_HEADERS, Connectors, Headers, HttpAnswer, HttpClient, HttpFault, Limits, Why
-from cardd.oidc.fields import parse
-from cardd.oidc.tokens import Token
+from cardd.oidc.tokens import Token, parse
 from cardd.ports import Clock
 
 PAUSES = (0.25, 1.0)  # seconds before the second and the third try of a GET

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cardd.errors import CarddError, PscGarbled, PscRequestRefused, PscTokenMalformed, PscTokenReplayed
-from cardd.oidc.fields import JsonObject, number
 from cardd.oidc.http import Form
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import Binding, IdToken, check_audience, check_issuer, check_times, check_type, verify
-from cardd.oidc.tokens import TokenSet
+from cardd.oidc.tokens import JsonObject, TokenSet, number
 
 TOKEN = "logout_token"  # noqa: S105 - its name
 EVENT = "http://schemas.openid.net/event/backchannel-logout"

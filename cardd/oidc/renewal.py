@@ -13,11 +13,10 @@ from yarl import URL
 
 from cardd.errors import PscGarbled, PscOtherPerson, PscRedeemed, PscSessionOver, PscTokenBinding
 from cardd.oidc.discovery import check_protected
-from cardd.oidc.fields import JsonObject, parse
 from cardd.oidc.http import Form, Refusal
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import Binding
-from cardd.oidc.tokens import Token, TokenSet, read_tokens
+from cardd.oidc.tokens import JsonObject, Token, TokenSet, parse, read_tokens
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - its type

@@ -41,9 +41,8 @@ from cardd.errors import (
     PscUnavailable,
 )
 from cardd.oidc.discovery import ProviderSettings
-from cardd.oidc.fields import JsonObject, number, parse, texts
 from cardd.oidc.http import SharedFetch
-from cardd.oidc.tokens import Token
+from cardd.oidc.tokens import JsonObject, Token, number, parse, texts
 from cardd.ports import Clock
 
 ALGORITHMS = ("RS256", "PS256", "ES256")

@@ -12,8 +12,8 @@ import pytest
 
 from cardd.errors import PscCertificate, PscGarbled, PscUnavailable
 from cardd.http import Limits
-from cardd.oidc.fields import parse
 from cardd.oidc.http import Http
+from cardd.oidc.tokens import parse
 from tests.oidc.services import trusting
 from tests.rig.oidc.faults import server_tls
 from tests.rig.oidc.pki import Authority

@@ -21,9 +21,8 @@ from cardd.errors import (
     PscUserinfoSubject,
 )
 from cardd.oidc import ciba
-from cardd.oidc.fields import parse
-from cardd.oidc.provider import Provider
-from cardd.oidc.userinfo import Person, read_person
+from cardd.oidc.provider import Person, Provider, read_person
+from cardd.oidc.tokens import parse
 from tests.oidc.services import service
 from tests.rig.oidc.fake import FakeProvider
 from tests.rig.oidc.people import ACTIVITY, ALICE, BOB, PRACTICE, person

@@ -32,7 +32,6 @@ from cardd.errors import (
     PscUnavailable,
     StateUnavailable,
 )
-from cardd.identity.card_login import person_of
 from cardd.identity.ecps.context import LoginContext, Request
 from cardd.identity.ecps.provider import (
     FINAL,
@@ -171,7 +170,7 @@ class EcpsLogin:
             self.psc = psc = psc if not psc.asked_nobody else await self._of_before(psc, asked, showing)
             self.state = LoginState.AGREED
             self._context.pushes.agreed(self.session.caller, psc.identity.national_id)
-            who, how = person_of(psc.identity), asked.request.wanted.flow.value
+            who, how = psc.identity.person, asked.request.wanted.flow.value
             await audit.append(replace(asked.entry, document=who, consent=how))
             showing.cancel()
             await self._open(psc, asked.request)

@@ -31,11 +31,10 @@ from cardd.http import HttpAnswer
 from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, Keep, PscChannel, Reach, Wanted
 from cardd.model import Identity, Situation
 from cardd.oidc.ciba import two_digits
-from cardd.oidc.fields import parse, text
 from cardd.oidc.http import Http, Refusal, seconds_ahead
 from cardd.oidc.logout import LogoutNotice
-from cardd.oidc.tokens import Token
-from cardd.oidc.userinfo import Person, read_person
+from cardd.oidc.provider import Person, read_person
+from cardd.oidc.tokens import Token, parse, text
 from cardd.ports import Clock
 from cardd.secret import Secret
 

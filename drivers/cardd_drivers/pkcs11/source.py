@@ -154,7 +154,7 @@ class ModuleTokens:
         self._loop.remove_reader(self.module.events)
         with contextlib.suppress(BlockingIOError):
             self.module.events.recv(EVENTS_MAX)
-        self._start(self._refresh_and_listen())
+        self._background.start(self._refresh_and_listen())
 
     async def _refresh_and_listen(self) -> None:
         try:

@@ -1,0 +1,223 @@
+"""Who calls, what a person is asked in their name, and what is told and recorded of it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from cardd.model.cards import PinInfo
+
+JsonValue = str | int | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
+
+# what moves the cursor, turns the direction, breaks the line or hides: controls, formats, lone surrogates, private use
+UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def shown(text: str) -> str:
+    """Return text that came from elsewhere as it may be printed, logged or shown: a space for each unsafe character."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(" " if unicodedata.category(character) in UNSAFE else character for character in text)
+
+
+class CallerKind(StrEnum):
+    """How a caller is known."""
+
+    PROGRAM = "program"
+    ORIGIN = "origin"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The process at the other end of a connection; ``pid`` and ``program`` only where the system tells.
+
+    ``is_cardctl`` says that the process calls itself so, by its command line: to name it to a person, any of whose
+    programs may run cardctl, and nothing to decide on. ``socket`` is the inode of its end of a TCP connection.
+    """
+
+    uid: int
+    pid: int | None = None
+    program: str | None = None
+    is_cardctl: bool = field(default=False, compare=False)
+    socket: int | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Executable:
+    """The file that a process runs, as the kernel tells it: no process can choose ``device`` and ``inode``.
+
+    ``path`` is what it is called, empty where it may not be seen. ``is_replaced`` says that the file was root's, at a
+    path that all processes see alike, and that it is there no more: an update has put another one in its place.
+    """
+
+    path: str = ""
+    device: int = 0
+    inode: int = 0
+    is_replaced: bool = False
+
+
+Holders = Mapping[int, Sequence[Executable]]  # by the inode of a socket: the programs that have it open
+
+
+class CallerKey(NamedTuple):
+    """Whose something is, in every table that is kept by caller: the OS user, and the identifier among that user's."""
+
+    uid: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: a paired program, an allowed web origin, or an unpaired program on the Unix socket (cardctl).
+
+    ``id`` is the client's identifier or the origin itself; ``name`` is what a person reads in a dialog; ``origin``
+    is what authentication tokens are bound to, and no request can choose it; ``peer`` has the OS user behind the
+    connection, always. One origin may be several users': tables are kept by ``key``.
+    ``seal`` is a key that only who knows the caller's secret can have; a page has none.
+    """
+
+    kind: CallerKind
+    id: str
+    name: str
+    origin: str
+    peer: Peer
+    seal: bytes | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def key(self) -> CallerKey:
+        """What tells this caller from every other one."""
+        return CallerKey(self.peer.uid, self.id)
+
+
+class Choice(StrEnum):
+    """A person's answer to a question."""
+
+    YES = "yes"
+    ALWAYS = "always"
+    ANOTHER = "another"
+    AGAIN = "again"
+    SHOW = "show"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDocument:
+    """One document to be signed, as a person is shown it."""
+
+    name: str
+    format: str
+    patient: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A dialog's content as data; words and languages are the prompter's.
+
+    ``topic`` names the text in ``cardd.i18n`` (``dialog.<topic>.…``) and ``params`` fills it. ``uid`` is the user
+    whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``third`` offers an answer
+    beside yes and no, ALWAYS, ANOTHER or AGAIN; ``caller`` is the client whose request asks, if it is known.
+    ``documents`` are all that are to be signed: who is asked can read the name of each.
+    """
+
+    topic: str
+    uid: int
+    params: dict[str, str | int]
+    language: str | None = None
+    third: Choice | None = None
+    timeout: float = 120.0
+    caller: CallerKey | None = None
+    documents: tuple[ShownDocument, ...] = ()
+
+
+class PinRole(StrEnum):
+    """Which code a dialog asks for."""
+
+    CURRENT = "current"
+    NEW = "new"
+    REPEATED = "repeated"
+    PUK = "puk"
+
+
+@dataclass(frozen=True, slots=True)
+class PinQuestion:
+    """A PIN dialog: why it is asked (as a ``Question``), for which card and reader, and with how many tries.
+
+    ``problem`` says why the code is asked again (``dialog.problem.…``): ``wrong``, ``mismatch``, or what makes a new
+    one too easy to guess.
+    """
+
+    question: Question
+    pin: PinInfo
+    reader: str
+    card: str
+    tries_left: int | None
+    problem: str | None = None
+    role: PinRole = PinRole.CURRENT
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, as it goes out on ``/v1/events``. ``to`` limits it to one caller."""
+
+    type: str
+    data: dict[str, JsonValue] = field(default_factory=dict)
+    to: CallerKey | None = None
+
+
+class Outcome(StrEnum):
+    """How an audited act ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One row of the audit log before it is chained: who, what, with which certificate, by whose consent, how it ended.
+
+    ``action`` is a dotted verb (``session.open``, ``signature.raw``, ``auth_token.issue``, ``client.pair``); ``digest``
+    is hex; ``certificate`` is the serial number in hex; ``code`` is the error's code when the outcome is not ``done``.
+    """
+
+    action: str
+    outcome: Outcome
+    uid: int
+    caller: str
+    caller_name: str = ""
+    session: str | None = None
+    digest: str | None = None
+    document: str | None = None
+    certificate: str | None = None
+    consent: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One row as it is kept: its number, its time, the entry, and the hash that chains it to the row before."""
+
+    number: int
+    time: datetime
+    entry: AuditEntry
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the audit log keeps beside the rows of what was signed under an Idempotency-Key, in the same commit.
+
+    ``name`` stands for the caller and the key, ``request`` for what was asked; both are SHA-256. ``sealed`` is what was
+    signed, encrypted; None where nothing keeps it. ``row`` is the number of the first row, 0 before it is written.
+    """
+
+    name: bytes
+    request: bytes
+    at: datetime
+    sealed: bytes | None = field(default=None, repr=False)
+    row: int = 0
