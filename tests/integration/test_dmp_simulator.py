@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
-import subprocess
-import sys
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,14 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.integration.practice import practice
-from tests.integration.workstation import ROOT, Session, Workstation, expect
+from tests.integration.workstation import Session, Workstation, expect
 from tests.rig.dmp import Reply, Sent, cda, envelope, provide, query, retrieve, signature_of
 from tests.rig.lps import Json
-from tests.rig.ports import free_port
 
 LPS: Json = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
 VIHF: Json = {"type": "vihf", "lps": LPS, "patient": {"ins": "185059999900181", "oid": "1.2.250.1.213.1.4.10"}}
-EXAMPLES = ROOT / "docs" / "examples" / "lps"
 SET, REPORT = "2.25.9100", Sent("2.25.9101", cda("SIMULATION, un compte rendu"))
 
 
@@ -71,40 +66,3 @@ def test_a_document_is_added_found_and_read_with_the_card(session: Session) -> N
     assert (added.status, added.body.count(b"ResponseStatusType:Success")) == (200, 1), added.body
     assert found.titles == ["Compte rendu SIMULATION", "Ajout SIMULATION 2.25.9101"]
     assert [b64decode(each) for each in read.texts("//xds:Document/text()")] == [REPORT.content]
-
-
-both_examples = pytest.mark.parametrize(
-    "command", [(sys.executable, str(EXAMPLES / "lps.py")), (str(EXAMPLES / "lps.sh"),)]
-)
-
-
-def run(station: Workstation, *command: str, **around: str) -> tuple[int, str, str]:
-    """An example's exit status, and what it said."""
-    environment = {**os.environ, "CARDD": station.daemon.url, "PYTHONIOENCODING": "utf-8", **around}
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=60)
-    return done.returncode, done.stdout.strip(), done.stderr.strip()
-
-
-@both_examples
-def test_the_example_consults_adds_and_reads_a_document(station: Workstation, command: tuple[str, ...]) -> None:
-    def said(*order: str) -> str:
-        status, out, told = run(station, *command, *order)
-        assert status == 0, out + told
-        return out
-
-    assert "Compte rendu SIMULATION" in said().splitlines()
-    added = said("add", "Examen clinique SIMULATION")
-    assert added.startswith("added 2.25.")
-    identifier = added.partition(" ")[2]
-    assert said("read", identifier) == "Examen clinique SIMULATION"
-    assert identifier in said("consult")
-
-
-@both_examples
-def test_the_example_says_what_cardd_or_the_dmp_refused(station: Workstation, command: tuple[str, ...]) -> None:
-    status, _, told = run(station, *command, "read", "2.25.404")
-    assert (status, "sim:document.unknown" in told) == (1, True)
-    status, _, told = run(station, *command, CARDD_SECRET="other")
-    assert (status, "Programme non appairé." in told) == (1, True)
-    status, _, told = run(station, *command, CARDD=f"http://127.0.0.1:{free_port()}")
-    assert (status, told.startswith("no answer of http://127.0.0.1:")) == (1, True)

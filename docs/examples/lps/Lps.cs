@@ -1,18 +1,34 @@
 // The same small practice software in C# (.NET 8): dotnet run -- [consult | add TEXT | read DOCUMENT_ID]
-// CARDD is cardd's address, CARDD_SECRET the client secret of an earlier pairing; without one, it pairs first.
+// CARDD is the path of cardd's socket. The first run pairs and keeps the client secret where only its user can read it.
 
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
 
 const string Ins = "185059999900181", Oid = "1.2.250.1.213.1.4.10";
-var address = Environment.GetEnvironmentVariable("CARDD") ?? "http://127.0.0.1:17463";
-using var http = new HttpClient { BaseAddress = new Uri(address), Timeout = TimeSpan.FromMinutes(10) };  // a person is asked
+var socketPath = Environment.GetEnvironmentVariable("CARDD") ?? "/run/cardd/cardd.sock";
+var kept = Path.Combine(  // ~/.config
+    Environment.GetFolderPath(Environment.SpecialFolder.ApplicationData), "exemple-lps", "cardd-secret");
+using var http = new HttpClient(new SocketsHttpHandler { ConnectCallback = Connect, UseProxy = false })
+{
+    BaseAddress = new Uri("http://localhost"),
+    Timeout = TimeSpan.FromMinutes(10),  // a person is asked
+};
 
-async Task<string> Send(HttpMethod method, string path, string bearer, string? body = null, string kind = "application/json")
+async ValueTask<Stream> Connect(SocketsHttpConnectionContext context, CancellationToken stop)
+{
+    var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), stop);
+    return new NetworkStream(socket, ownsSocket: true);
+}
+
+async Task<string> Send(HttpMethod method, string path, string bearer, string? body = null, string kind = "application/json",
+                        string? prefer = null)
 {
     using var request = new HttpRequestMessage(method, path);
+    if (prefer != null) request.Headers.Add("Prefer", prefer);
     if (bearer != "") request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
     if (body != null) request.Content = new StringContent(body, Encoding.UTF8, kind);
     using var answer = await http.SendAsync(request);
@@ -20,19 +36,53 @@ async Task<string> Send(HttpMethod method, string path, string bearer, string? b
     if (answer.IsSuccessStatusCode) return text;
     if (answer.Content.Headers.ContentType?.MediaType != "application/problem+json") throw new Exception(text);  // the DMP's
     var problem = JsonNode.Parse(text)!;
-    throw new Exception($"{problem["title"]}. {problem["detail"]} {problem["remedy"]}");
+    throw new Refused((string)problem["code"]!, $"{problem["title"]}. {problem["detail"]} {problem["remedy"]}");
 }
 
 async Task<JsonNode> Cardd(string path, string bearer, JsonNode body) =>
     JsonNode.Parse(await Send(HttpMethod.Post, path, bearer, body.ToJsonString()))!;
 
-var secret = Environment.GetEnvironmentVariable("CARDD_SECRET");
-if (string.IsNullOrEmpty(secret))
+// The client secret, once the user has agreed; whoever has it is this program, so it is kept from everybody else.
+async Task<string> Pair()
 {
     var about = new JsonObject { ["name"] = "LPS exemple", ["vendor"] = "SIMULATION", ["software_id"] = "exemple-lps" };
-    secret = (string)(await Cardd("/v1/clients", "", about))["client_secret"]!;
+    var told = JsonNode.Parse(
+        await Send(HttpMethod.Post, "/v1/clients", "", about.ToJsonString(), prefer: "respond-async"))!;
+    Console.Error.WriteLine($"Accept this program if the dialog shows {told["code"]}");
+    while (told["client_secret"] == null)
+    {
+        await Task.Delay(500);
+        told = JsonNode.Parse(await Send(HttpMethod.Get, $"/v1/clients/pairings/{told["id"]}", ""))!;
+    }
+    var secret = (string)told["client_secret"]!;
+    Directory.CreateDirectory(Path.GetDirectoryName(kept)!);
+    File.Delete(kept);
+    var mine = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+    if (!OperatingSystem.IsWindows()) mine.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    await using var file = new StreamWriter(kept, mine);
+    await file.WriteAsync(secret);
+    return secret;
 }
-var opened = await Cardd("/v1/sessions", secret, new JsonObject { ["method"] = "cpx" });
+
+async Task<JsonNode> LogIn(string secret) => await Cardd("/v1/sessions", secret, new JsonObject { ["method"] = "cpx" });
+
+JsonNode opened;
+try
+{
+    try
+    {
+        opened = await LogIn(File.Exists(kept) ? await File.ReadAllTextAsync(kept) : await Pair());
+    }
+    catch (Refused refused) when (refused.Code == "client.unknown")  // the user has unpaired it: ask again
+    {
+        opened = await LogIn(await Pair());
+    }
+}
+catch (Exception refused)
+{
+    Console.Error.WriteLine(refused.Message);
+    return 1;
+}
 string session = $"/v1/sessions/{opened["id"]}", token = (string)opened["token"]!;
 
 // A message with its places filled.
@@ -120,9 +170,15 @@ try
 catch (Exception refused)
 {
     Console.Error.WriteLine(refused.Message);
-    Environment.ExitCode = 1;
+    return 1;
 }
 finally
 {
     await Send(HttpMethod.Delete, session, token);
+}
+return 0;
+
+class Refused(string code, string words) : Exception(words)
+{
+    public string Code { get; } = code;
 }

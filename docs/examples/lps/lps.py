@@ -2,26 +2,30 @@
 
 python lps.py [consult | add TEXT | read DOCUMENT_ID]
 
-CARDD is cardd's address (http://127.0.0.1:17463 by default), CARDD_SECRET the client secret of an earlier pairing;
-without one, it pairs first. cardd asks for the PIN and for consent; nothing of the card is here. Python's own library
-is enough.
+CARDD is the path of cardd's socket (/run/cardd/cardd.sock by default): nobody but the service can listen there. The
+first run pairs and keeps the client secret where only its user can read it. cardd asks for the PIN and for consent;
+nothing of the card is here. Python's own library is enough.
 """
 
 import base64
+import contextlib
 import hashlib
+import http.client
 import json
 import os
+import socket
 import sys
-import urllib.error
-import urllib.request
+import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-CARDD = os.environ.get("CARDD", "http://127.0.0.1:17463")
+CARDD = os.environ.get("CARDD", "/run/cardd/cardd.sock")
+KEPT = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "exemple-lps" / "cardd-secret"
 MESSAGES = Path(__file__).parent / "messages"
+ABOUT = {"name": "LPS exemple", "vendor": "SIMULATION", "software_id": "exemple-lps"}
 LPS = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}
 INS, OID = "185059999900181", "1.2.250.1.213.1.4.10"
 HL7, RS = "{urn:hl7-org:v3}", "{urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0}"
@@ -29,30 +33,65 @@ RIM, XDS = "{urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0}", "{urn:ihe:iti:xds-b:
 PATIENT = f"{INS}^^^&amp;{OID}&amp;ISO^NH"
 
 
-def cardd(method, path, body=None, bearer="", kind="application/json"):
+class Refused(SystemExit):
+    """What cardd or the DMP refused, in words for the user; ``problem`` is cardd's code for it."""
+
+    problem = ""
+
+
+class Connection(http.client.HTTPConnection):
+    """HTTP over cardd's socket."""
+
+    def connect(self):
+        """Connect to it; nobody but the service can listen there."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(CARDD)
+
+
+def cardd(method, path, body=None, bearer="", kind="application/json", **more):
     """One call of cardd; whatever it refuses, it says in words for the user."""
     content = json.dumps(body).encode() if kind == "application/json" and body is not None else body
-    headers = {"Content-Type": kind, **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
+    headers = {"Content-Type": kind, **more, **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
     try:
-        with urllib.request.urlopen(urllib.request.Request(CARDD + path, content, headers, method=method)) as answer:
-            return answer.read()
-    except urllib.error.HTTPError as refused:
-        problem = refused.read().decode()
-        if refused.headers["Content-Type"] != "application/problem+json":
-            sys.exit(problem)  # the DMP's own words
-        told = json.loads(problem)
-        sys.exit(f"{told['title']}. {told.get('detail', '')} {told.get('remedy', '')}")
-    except urllib.error.URLError as silent:
-        sys.exit(f"no answer of {CARDD}: {silent.reason}")
+        with contextlib.closing(Connection("localhost")) as connection:
+            connection.request(method, path, content, headers)
+            answer = connection.getresponse()
+            told = answer.read()
+    except OSError as silent:
+        raise Refused(f"no answer of {CARDD}: {silent}") from silent
+    if answer.status < 300:
+        return told
+    if answer.headers["Content-Type"] != "application/problem+json":
+        raise Refused(told.decode())  # the DMP's own words
+    problem = json.loads(told)
+    refused = Refused(f"{problem['title']}. {problem.get('detail', '')} {problem.get('remedy', '')}")
+    refused.problem = problem["code"]
+    raise refused
+
+
+def pair():
+    """The client secret, once the user has agreed. Whoever has it is this program, so nobody else may read it."""
+    told = json.loads(cardd("POST", "/v1/clients", ABOUT, Prefer="respond-async"))
+    print("Accept this program if the dialog shows", told["code"], file=sys.stderr)
+    while "client_secret" not in told:
+        time.sleep(0.5)
+        told = json.loads(cardd("GET", f"/v1/clients/pairings/{told['id']}"))
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    KEPT.unlink(missing_ok=True)
+    with os.fdopen(os.open(KEPT, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(told["client_secret"])
+    return told["client_secret"]
 
 
 def log_in():
     """A session with the card, in the first of the holder's situations of practice, and who its author is."""
-    secret = os.environ.get("CARDD_SECRET")
-    if not secret:
-        about = {"name": "LPS exemple", "vendor": "SIMULATION", "software_id": "exemple-lps"}
-        secret = json.loads(cardd("POST", "/v1/clients", about))["client_secret"]
-    session = json.loads(cardd("POST", "/v1/sessions", {"method": "cpx"}, secret))
+    secret = KEPT.read_text() if KEPT.exists() else pair()
+    try:
+        session = json.loads(cardd("POST", "/v1/sessions", {"method": "cpx"}, secret))
+    except Refused as refused:
+        if refused.problem != "client.unknown":  # the user has unpaired it: ask again
+            raise
+        session = json.loads(cardd("POST", "/v1/sessions", {"method": "cpx"}, pair()))
     path, token = f"/v1/sessions/{session['id']}", session["token"]
     session = json.loads(cardd("POST", f"{path}/situation", {"id": "1"}, token))
     person, place = session["identity"], next(one for one in session["situations"] if one["id"] == session["situation"])

@@ -1,17 +1,21 @@
 #!/bin/bash
 # The same small practice software with curl and jq: lps.sh [consult | add TEXT | read DOCUMENT_ID]
-# CARDD is cardd's address, CARDD_SECRET the client secret of an earlier pairing; without one, it pairs first.
+# CARDD is the path of cardd's socket. The first run pairs and keeps the client secret where only its user can read it.
 set -euo pipefail
-CARDD=${CARDD:-http://127.0.0.1:17463}
+CARDD=${CARDD:-/run/cardd/cardd.sock}
+KEPT=${XDG_CONFIG_HOME:-$HOME/.config}/exemple-lps/cardd-secret
 HERE=$(dirname "$0")
 INS=185059999900181 OID=1.2.250.1.213.1.4.10
 
 # The token and what is sent are handed over in pipes: other users of the machine can read a program's arguments.
-call() { # METHOD PATH BEARER [TYPE BODY]: the answer; what is refused, in words where they are cardd's
+call() { # METHOD PATH BEARER [TYPE BODY]: the answer; what is refused, in words where they are cardd's; 4: not paired
     local answer
-    if answer=$(curl -sS --fail-with-body -X "$1" -H @<(printf 'Authorization: Bearer %s' "$3") "$CARDD$2" \
+    if answer=$(curl -sS --fail-with-body --unix-socket "$CARDD" -X "$1" "http://localhost$2" \
+                     ${PREFER:+-H "Prefer: $PREFER"} ${3:+-H @<(printf 'Authorization: Bearer %s' "$3")} \
                      ${4:+-H "Content-Type: $4" --data-binary @<(printf %s "$5")} 2> /dev/null); then
         printf %s "$answer"
+    elif [ "$(jq -r .code <<< "$answer" 2> /dev/null)" = client.unknown ]; then
+        return 4
     else
         answer=${answer:-no answer of $CARDD}
         jq -r '"\(.title). \(.detail) \(.remedy)"' <<< "$answer" >&2 2> /dev/null || echo "$answer" >&2
@@ -49,11 +53,25 @@ send() {
 sha1() { printf %s "$1" | base64 -d | sha1sum | cut -d' ' -f1; }
 size() { printf %s "$1" | base64 -d | wc -c; }
 
-if [ -z "${CARDD_SECRET:-}" ]; then
-    CARDD_SECRET=$(cardd POST /v1/clients "" '{"name": "LPS exemple", "vendor": "SIMULATION", "software_id": "exemple-lps"}' \
-                   | jq -r .client_secret)
-fi
-OPENED=$(cardd POST /v1/sessions "$CARDD_SECRET" '{"method": "cpx"}')
+# pair: once the user has agreed, the client secret is kept; whoever has it is this program
+pair() {
+    local told
+    told=$(PREFER=respond-async cardd POST /v1/clients "" \
+               '{"name": "LPS exemple", "vendor": "SIMULATION", "software_id": "exemple-lps"}')
+    echo "Accept this program if the dialog shows $(jq -r .code <<< "$told")" >&2
+    while [ "$(jq 'has("client_secret")' <<< "$told")" = false ]; do
+        sleep 0.5
+        told=$(cardd GET "/v1/clients/pairings/$(jq -r .id <<< "$told")" "")
+    done
+    mkdir -p "${KEPT%/*}"
+    rm -f "$KEPT"
+    (umask 077; jq -j .client_secret <<< "$told" > "$KEPT")
+}
+
+log_in() { cardd POST /v1/sessions "$(cat "$KEPT")" '{"method": "cpx"}'; }
+
+[ -s "$KEPT" ] || pair
+if OPENED=$(log_in); then :; elif [ $? = 4 ]; then pair; OPENED=$(log_in); else exit 1; fi  # 4: the user has unpaired it
 SESSION=/v1/sessions/$(jq -r .id <<< "$OPENED") TOKEN=$(jq -r .token <<< "$OPENED")
 trap 'cardd DELETE "$SESSION" "$TOKEN"' EXIT
 SETTLED=$(cardd POST "$SESSION/situation" "$TOKEN" '{"id": "1"}')

@@ -1,0 +1,99 @@
+"""The small practice software of docs/examples/lps, run as its page says, against the simulated DMP."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.practice import practice
+from tests.integration.workstation import ROOT, Workstation
+
+EXAMPLES = ROOT / "docs" / "examples" / "lps"
+SHOWN = re.compile(r"Accept this program if the dialog shows (\d{6})")
+
+both_examples = pytest.mark.parametrize(
+    "command", [(sys.executable, str(EXAMPLES / "lps.py")), (str(EXAMPLES / "lps.sh"),)], ids=["python", "curl"]
+)
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstation]:
+    with practice(tmp_path_factory.mktemp("practice")) as station:
+        yield station
+
+
+class Example:
+    """One of the programs, with a home of its own."""
+
+    def __init__(self, station: Workstation, command: tuple[str, ...], home: Path) -> None:
+        self.station = station
+        self.kept = home / "exemple-lps" / "cardd-secret"
+        self._command = command
+        self._environment = {
+            **os.environ,
+            "CARDD": str(station.daemon.socket),
+            "XDG_CONFIG_HOME": str(home),
+            "PYTHONIOENCODING": "utf-8",
+        }
+
+    def run(self, *order: str, **around: str) -> tuple[int, str, str]:
+        """Its exit status, and what it said."""
+        done = subprocess.run(
+            [*self._command, *order],
+            env={**self._environment, **around},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.returncode, done.stdout.strip(), done.stderr.strip()
+
+    def codes(self) -> list[str]:
+        """The digits of the dialogs about pairing so far."""
+        shown = "\n".join(dialog.description for dialog in self.station.pinentry.shown())
+        return re.findall(r"^\D*(\d{6})\D*$", shown, re.MULTILINE)
+
+
+@pytest.fixture
+def example(station: Workstation, command: tuple[str, ...], tmp_path: Path) -> Example:
+    return Example(station, command, tmp_path)
+
+
+@both_examples
+def test_it_pairs_once_with_the_digits_of_the_dialog_then_consults_adds_and_reads(example: Example) -> None:
+    status, out, told = example.run()
+    assert (status, "Compte rendu SIMULATION" in out.splitlines()) == (0, True), told
+    shown = SHOWN.fullmatch(told)
+    assert shown, told
+    assert example.codes()[-1] == shown[1]
+    assert stat.S_IMODE(example.kept.stat().st_mode) == 0o600
+
+    status, added, told = example.run("add", "Examen clinique SIMULATION")
+    assert (status, told, added.startswith("added 2.25.")) == (0, "", True)
+    identifier = added.partition(" ")[2]
+    status, out, told = example.run("read", identifier)
+    assert (status, out, told) == (0, "Examen clinique SIMULATION", "")
+    assert example.codes()[-1] == shown[1]
+
+
+@both_examples
+def test_it_pairs_again_once_unpaired_and_says_what_user_dmp_and_cardd_refuse(example: Example) -> None:
+    example.kept.parent.mkdir()
+    example.kept.write_text("0123456789abcdef.unpaired")
+    example.station.pinentry.answer("cancel")
+    status, _, told = example.run()
+    assert (status, "Appairage refusé" in told) == (1, True), told
+
+    status, _, told = example.run("read", "2.25.404")
+    assert (status, bool(SHOWN.search(told)), "sim:document.unknown" in told) == (1, True, True), told
+    assert stat.S_IMODE(example.kept.stat().st_mode) == 0o600
+
+    status, _, told = example.run(CARDD=str(example.kept))
+    assert (status, told.startswith("no answer of ")) == (1, True)
