@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from cardd.agent.dialogs import Dialogs
+from cardd.agent.pinentry import ARMED_AFTER
 from cardd.agent.server import AgentChange, AgentServer, RefusedAgent
 from cardd.assembly import Outside, assemble
 from cardd.config import Config
@@ -96,7 +97,7 @@ class KeptAudit(Part):
 class Agents(Part):
     """The desktops' agents, and the dialogs that they show; ``trail`` returns where they are recorded."""
 
-    def __init__(self, config: Config, trail: Callable[[], AuditTrail]) -> None:
+    def __init__(self, config: Config, trail: Callable[[], AuditTrail], armed_after: float) -> None:
         self._timeout = config.prompt.timeout
         self._trail = trail
         self._programs: dict[int, str] = {}
@@ -107,7 +108,10 @@ class Agents(Part):
         )
         pinentry = config.prompt.pinentry
         self.dialogs = Dialogs(
-            program=str(pinentry) if pinentry else None, timeout=config.prompt.timeout, agents=self.server
+            program=str(pinentry) if pinentry else None,
+            timeout=config.prompt.timeout,
+            agents=self.server,
+            armed_after=armed_after,
         )
 
     async def stop(self) -> None:
@@ -141,11 +145,17 @@ class Agents(Part):
 class Daemon:
     """One cardd on this machine. ``sources`` replaces PC/SC: the simulator in process.
 
-    ``authorities`` (DER) are that simulator's, trusted in verifications beside the configured ones.
+    ``authorities`` (DER) are that simulator's, trusted in verifications beside the configured ones. ``armed_after`` is
+    for how many seconds a dialog takes no yes; nothing outside this process changes that.
     """
 
     def __init__(
-        self, config: Config, sources: Sequence[ReaderSource] | None = None, authorities: Sequence[bytes] = ()
+        self,
+        config: Config,
+        sources: Sequence[ReaderSource] | None = None,
+        authorities: Sequence[bytes] = (),
+        *,
+        armed_after: float = ARMED_AFTER,
     ) -> None:
         self._config = config
         for directory in (config.state.directory, config.audit.directory):
@@ -153,7 +163,7 @@ class Daemon:
         clock, secrets = SystemClock(), OsSecrets()
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename)
         audit = KeptAudit(config, clock, secrets, sinks.tell)
-        self._agents = agents = Agents(config, lambda: self.parts.trail)
+        self._agents = agents = Agents(config, lambda: self.parts.trail, armed_after)
         logind = Logind(self._desktop_changed, self._desktops_changed)
         revocation, timestamp = RevocationHttp(), config.timestamp
         timestamps = TimestampHttp(timestamp.url, timeout=timestamp.timeout) if timestamp.url else None
@@ -217,7 +227,13 @@ class Daemon:
         self.parts.readers.owners.seated(desktops.seated if desktops else None)
 
 
-async def run(config: Config, sources: Sequence[ReaderSource] | None = None, authorities: Sequence[bytes] = ()) -> None:
+async def run(
+    config: Config,
+    sources: Sequence[ReaderSource] | None = None,
+    authorities: Sequence[bytes] = (),
+    *,
+    armed_after: float = ARMED_AFTER,
+) -> None:
     """Serve until SIGTERM or SIGINT. Raises what ``Daemon.start`` raises."""
     host.harden()
     host.tell_exhaustion_seldom(asyncio.get_running_loop())
@@ -227,7 +243,7 @@ async def run(config: Config, sources: Sequence[ReaderSource] | None = None, aut
     asyncio.get_running_loop().add_signal_handler(
         signal.SIGHUP, log.info, "SIGHUP is ignored: settings are read at start"
     )
-    daemon = Daemon(config, sources, authorities)
+    daemon = Daemon(config, sources, authorities, armed_after=armed_after)
     await daemon.start()
     systemd.ready()
     await daemon.watch()

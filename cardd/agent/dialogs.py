@@ -28,14 +28,23 @@ GRACE = 2.0  # seconds that a pinentry has to give up by itself before we do
 
 
 class Dialogs:
-    """``cardd.ports.Prompter``. ``program`` is the configured pinentry, ``timeout`` the longest a dialog may stay."""
+    """``cardd.ports.Prompter``. ``program`` is the configured pinentry, ``timeout`` the longest a dialog may stay.
+
+    A dialog takes no yes in its first seconds, ``armed_after``: no setting changes them, and only tests wait less.
+    """
 
     def __init__(
-        self, *, program: str | None = None, timeout: float = 120.0, agents: AgentServer | None = None
+        self,
+        *,
+        program: str | None = None,
+        timeout: float = 120.0,
+        agents: AgentServer | None = None,
+        armed_after: float = pinentry.ARMED_AFTER,
     ) -> None:
         self._program = program
         self._timeout = timeout
         self._agents = agents or AgentServer()
+        self._armed_after = armed_after
 
     def start(self, listeners: Iterable[socket.socket]) -> None:
         """Accept agents on these sockets."""
@@ -75,7 +84,7 @@ class Dialogs:
     async def _confirm(self, question: Question, seconds: int) -> Choice:
         return await self._ask(
             question,
-            lambda talk, language: pinentry.confirm(talk, question, language, seconds),
+            lambda talk, language: pinentry.confirm(talk, question, language, seconds, armed_after=self._armed_after),
             lambda terminal: terminal.confirm(question, seconds),
         )
 

@@ -185,13 +185,17 @@ async def ask_pin(talk: Assuan, asked: PinQuestion, language: str, seconds: int,
     raise PinCancelled
 
 
-async def confirm(talk: Assuan, question: Question, language: str, seconds: int) -> Choice:
+async def confirm(
+    talk: Assuan, question: Question, language: str, seconds: int, *, armed_after: float = ARMED_AFTER
+) -> Choice:
     """Return which button was pressed, once the person has read all the documents that they wanted to.
+
+    ``armed_after`` are the seconds before which no yes is taken.
 
     Raises ConsentTimeout, PromptUnavailable.
     """
     asked, pages = deciding(question), document_pages(question, language)
-    buttons = Buttons(talk, language, seconds, await flavor(talk))
+    buttons = Buttons(talk, language, seconds, await flavor(talk), armed_after)
     if asked.third is Choice.SHOW and not buttons.are_three:
         if await _read_pages(buttons, pages) is Choice.NO:  # no button would show them
             return Choice.NO
@@ -236,6 +240,7 @@ class Buttons:
     language: str
     seconds: int
     flavor: str
+    armed_after: float
 
     @property
     def are_three(self) -> bool:
@@ -273,7 +278,7 @@ class Buttons:
         for _ in range(HASTE_MAX):
             shown = loop.time()
             choice = await self._pressed(ok, not_ok, cancel)
-            if choice is Choice.NO or loop.time() - shown >= ARMED_AFTER:
+            if choice is Choice.NO or loop.time() - shown >= self.armed_after:
                 return choice
         return Choice.NO
 

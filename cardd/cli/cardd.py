@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,17 @@ from cardd.i18n import N_
 from cardd.model import shown
 from cardd.ports import ReaderSource
 
+Serve = Callable[[Config, Sequence[ReaderSource] | None, Sequence[bytes]], Coroutine[None, None, None]]
 
-def main(arguments: list[str] | None = None) -> int:
+
+async def serve(config: Config, sources: Sequence[ReaderSource] | None, authorities: Sequence[bytes]) -> None:
+    """Be the daemon, until it is told to end."""
+    from cardd.daemon import run  # noqa: PLC0415 - a configuration error is told before all is loaded
+
+    await run(config, sources, authorities)
+
+
+def main(arguments: list[str] | None = None, serve: Serve = serve) -> int:
     """The command's entry point; gives the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
     language = wanted_language(given)
@@ -29,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = load(asked.config)
         simulation = _simulated(asked.simulate, asked.variants, language) if asked.simulate else (None, ())
-        asyncio.run(_serve(config, *simulation))
+        asyncio.run(serve(config, *simulation))
     except CarddError as error:
         from cardd.cli.failures import sentences  # noqa: PLC0415 - most runs end well
 
@@ -69,12 +78,6 @@ def _parser(language: str) -> Parser:
         help=N_("how that card differs from the usual one; may be repeated (“cardctl simulate --help” lists them)"),
     )
     return parser
-
-
-async def _serve(config: Config, sources: Sequence[ReaderSource] | None, authorities: Sequence[bytes]) -> None:
-    from cardd.daemon import run  # noqa: PLC0415 - a configuration error is told before all is loaded
-
-    await run(config, sources, authorities)
 
 
 def _simulated(wanted: str, variants: Sequence[str], language: str) -> tuple[list[ReaderSource], list[bytes]]:

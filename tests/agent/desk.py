@@ -40,7 +40,7 @@ class Desk:
             on_refused=self.refused.append,
             is_our_child=self.children.__contains__,
         )
-        self.dialogs = Dialogs(program=self._pinentry, timeout=20, agents=self.agents)
+        self.dialogs = Dialogs(program=self._pinentry, timeout=20, agents=self.agents, armed_after=0)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.path))
         self.path.chmod(0o666)

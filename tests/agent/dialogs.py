@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cardd.agent.texts import SIGNING, Words, confirm_words, deciding, document_pages, notice_words, pin_words
@@ -69,16 +69,18 @@ def question(topic: str, fill: str | None = None, language: str | None = None) -
     return Question(topic, USER, params, language, documents=documents if topic in SIGNING else ())
 
 
-def pin_questions(topic: str, fill: str | None = None) -> Iterator[PinQuestion]:
+def pin_questions(
+    topic: str, fill: str | None = None, problems: Sequence[str | None] = PROBLEMS
+) -> Iterator[PinQuestion]:
     """Return the questions with each code, and each reason to ask for it again."""
     for role in PinRole:
-        for problem in PROBLEMS:
+        for problem in problems:
             yield PinQuestion(question(topic, fill), PIN, fill or "Lecteur A", "cps3", 2, problem, role)
     yield PinQuestion(question(topic, fill), replace(PIN, digits=False), fill or "Lecteur A", "pkcs12", None, "refused")
 
 
-def every_dialog(language: str, fill: str | None = None) -> list[Words]:
-    """All of them in this language."""
+def every_dialog(language: str, fill: str | None = None, problems: Sequence[str | None] = PROBLEMS) -> list[Words]:
+    """All of them in this language; ``problems`` are the reasons to ask for a code again."""
     topics = [topic for topic in PARAMS if PARAMS[topic] or fill is None]  # what names nobody has nothing to fill
     found = [confirm_words(question(topic, fill), language, 120) for topic in topics]
     for third in (Choice.ALWAYS, Choice.ANOTHER, Choice.AGAIN):
@@ -92,7 +94,7 @@ def every_dialog(language: str, fill: str | None = None) -> list[Words]:
         asked = question(topic, fill)
         keypad: dict[str, str | int] = {"reader": fill or "Lecteur A", "times": 50}
         found.append(notice_words(replace(asked, params={**asked.params, **keypad}), language))
-        for each in pin_questions(topic, fill):
+        for each in pin_questions(topic, fill, problems):
             found.append(pin_words(each, language, 120))
             found.append(pin_words(each, language, 120, format_error=True))
     return found

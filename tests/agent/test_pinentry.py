@@ -34,12 +34,12 @@ async def typed(dialogs: Dialogs, asked: PinQuestion) -> bytes:
 
 @pytest.fixture
 def pinentry(tmp_path: Path) -> ScriptedPinentry:
-    return ScriptedPinentry(tmp_path, pin="7319")
+    return ScriptedPinentry(tmp_path, pin="7319", reads=0)
 
 
 @pytest.fixture
 def dialogs(pinentry: ScriptedPinentry) -> Dialogs:
-    return Dialogs(program=str(pinentry.path), timeout=30)
+    return Dialogs(program=str(pinentry.path), timeout=30, armed_after=0)
 
 
 async def test_the_typed_pin_arrives(dialogs: Dialogs) -> None:
@@ -266,11 +266,13 @@ async def test_letters_that_look_like_others_are_told(dialogs: Dialogs, pinentry
     assert "Careful: a name has letters of another alphabet" in shown.description
 
 
+@pytest.mark.parametrize(("answer", "choice"), [("cancel", Choice.NO), ("yes", Choice.YES)])
 async def test_a_yes_that_comes_before_the_question_can_be_read_is_not_taken(
-    dialogs: Dialogs, pinentry: ScriptedPinentry
+    tmp_path: Path, answer: str, choice: Choice
 ) -> None:
-    pinentry.answer("haste", "no")
-    assert await dialogs.confirm(question("certificates")) is Choice.NO
+    pinentry = ScriptedPinentry(tmp_path)
+    pinentry.answer("haste", answer)
+    assert await Dialogs(program=str(pinentry.path)).confirm(question("certificates")) is choice
     assert len(pinentry.shown()) == 2
 
 
@@ -278,8 +280,8 @@ async def test_a_yes_that_comes_before_the_question_can_be_read_is_not_taken(
 
 
 def of_flavor(directory: Path, flavor: str) -> tuple[Dialogs, ScriptedPinentry]:
-    pinentry = ScriptedPinentry(directory, pin="7319", flavor=flavor)
-    return Dialogs(program=str(pinentry.path), timeout=20), pinentry
+    pinentry = ScriptedPinentry(directory, pin="7319", flavor=flavor, reads=0)
+    return Dialogs(program=str(pinentry.path), timeout=20, armed_after=0), pinentry
 
 
 def of_twenty(language: str = "en") -> Question:

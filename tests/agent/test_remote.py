@@ -29,7 +29,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 @pytest.fixture
 def pinentry(tmp_path: Path) -> ScriptedPinentry:
-    return ScriptedPinentry(tmp_path, pin="7319")
+    return ScriptedPinentry(tmp_path, pin="7319", reads=0)
 
 
 async def test_a_pin_typed_at_the_desktop_arrives(desk: Desk, pinentry: ScriptedPinentry) -> None:

@@ -41,14 +41,14 @@ def test_the_buttons_of_a_dialog_begin_with_different_letters(language: str) -> 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", ["L", "é", "€", "\N{GRINNING FACE}", "%", "« »", "l l"])
 def test_no_name_is_so_long_that_a_dialog_loses_its_end(language: str, name: str) -> None:
-    for words in every_dialog(language, name * 3000):
+    for words in every_dialog(language, name * 3000, problems=[None]):  # what went wrong is a line of its own
         escaped = words.description.replace("%", "%25").replace("\n", "%0A")
         assert len(f"SETDESC {escaped}".encode()) < LINE_MAX
 
 
 def test_a_long_name_keeps_both_its_ends() -> None:
     origin = "https://www.dmp.example." + "a" * 3000 + ".mechant.example"
-    for words in every_dialog("fr", origin):
+    for words in every_dialog("fr", origin, problems=[None]):
         assert "https://www.dmp.example." in words.description
         assert ".mechant.example" in words.description
 

@@ -48,8 +48,8 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     """Real pcscd, real daemon, a simulated card in the first slot."""
     directory = tmp_path_factory.mktemp("station")
     pcscd = Pcscd(directory)
-    pinentry = ScriptedPinentry(directory)
-    daemon = DaemonProcess(directory, pinentry=pinentry.path, environment=pcscd.environment)
+    pinentry = ScriptedPinentry(directory, reads=0)
+    daemon = DaemonProcess(directory, pinentry=pinentry.path, environment=pcscd.environment, is_read=False)
     pcscd.start()
     try:
         daemon.start()

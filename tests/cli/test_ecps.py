@@ -106,10 +106,10 @@ def working(
     (tmp_path / "psc.pem").write_bytes(psc.authority.pem)
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "cardd.psc-client-secret").write_text(SECRET)
-    pinentry = ScriptedPinentry(tmp_path)
+    pinentry = ScriptedPinentry(tmp_path, reads=0)
     extra = settings.format(issuer=psc.issuer, authorities=tmp_path / "psc.pem")
     around = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"), **(environment or {})}
-    daemon = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=around, extra=extra)
+    daemon = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=around, extra=extra, is_read=False)
     daemon.start()
     try:
         yield Desk(User(tmp_path, daemon), daemon, psc, pinentry)

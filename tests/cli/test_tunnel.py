@@ -46,8 +46,8 @@ def station(nginx: Nginx, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     directory = tmp_path_factory.mktemp("station")
     extra = SETTINGS.format(port=nginx.port, authorities=nginx.server.certificate.parent / "AUTORITE-SIMULATION.pem")
     pcscd = Pcscd(directory)
-    pinentry = ScriptedPinentry(directory)
-    daemon = DaemonProcess(directory, pinentry=pinentry.path, environment=pcscd.environment, extra=extra)
+    pinentry = ScriptedPinentry(directory, reads=0)
+    daemon = DaemonProcess(directory, pinentry=pinentry.path, environment=pcscd.environment, extra=extra, is_read=False)
     pcscd.start()
     try:
         daemon.start()

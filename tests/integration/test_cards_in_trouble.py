@@ -13,11 +13,14 @@ import pytest
 
 from cardd.model import Outcome
 from cardd.system.audit_file import AuditReader
+from cardd_simulators.cards.card import SimulatedCard
 from tests.integration.workstation import DIGEST, LIMIT, Session, Workstation, expect, problem, text, wait_until
 from tests.rig.lps import Json, Lps, UnixConnection
 from tests.rig.simulator import simulated_card
 from tests.rig.vcard import CPS3_ATR, MUTE_ATR, Answer, always_ok
 
+SIGNS_FOR = 1000  # milliseconds: long enough for what happens meanwhile
+COMPUTE_SIGNATURE = bytes.fromhex("002A9E")
 LOGIN: Json = {"method": "cpx"}
 VITALE_ATR = bytes.fromhex("3B7513000045 09EA9000")
 UNKNOWN_ATR = bytes.fromhex("3B6800000073C84013009000")
@@ -76,12 +79,12 @@ def test_a_card_that_cannot_serve_is_named_and_gets_no_pin(
 def test_a_card_pulled_during_a_signature_gives_no_signature_and_ends_the_session(workstation: Workstation) -> None:
     lps = workstation.pair()
     answers: list[tuple[int, Json]] = []
-    with workstation.card(simulated_card(delay_ms=1500)) as seat:
+    card = simulated_card(delay_ms=SIGNS_FOR)
+    with workstation.card(card) as seat:
         session = workstation.log_in(lps)
         asking = threading.Thread(target=lambda: answers.append(session.ask_to_sign()))
         asking.start()
-        wait_for_consent(workstation)
-        sleep(1.2)  # 0.75 s until the dialog is answered, then into the card's own second and a half
+        wait_until(lambda: signs(card))
         seat.stop()
         asking.join(LIMIT)
         workstation.wait_for_cards(0)
@@ -90,9 +93,8 @@ def test_a_card_pulled_during_a_signature_gives_no_signature_and_ends_the_sessio
     works(workstation, lps)
 
 
-def wait_for_consent(workstation: Workstation) -> None:
-    kinds = ["confirm", "pin", "confirm"]  # the pairing, the login, the signature
-    wait_until(lambda: [shown.kind for shown in workstation.pinentry.shown()] == kinds)
+def signs(card: SimulatedCard) -> bool:
+    return any(apdu[:3] == COMPUTE_SIGNATURE for apdu in list(card.log))
 
 
 def test_two_cards_are_told_apart_by_the_caller_or_by_the_user(workstation: Workstation) -> None:
@@ -170,12 +172,12 @@ def test_a_pcscd_that_has_come_is_found_by_the_first_request_that_needs_it(works
 def test_a_signature_under_way_when_pcscd_stops_names_the_service_and_not_the_card(workstation: Workstation) -> None:
     lps = workstation.pair()
     answers: list[tuple[int, Json]] = []
-    with workstation.card(simulated_card(delay_ms=1500)):
+    card = simulated_card(delay_ms=SIGNS_FOR)
+    with workstation.card(card):
         session = workstation.log_in(lps)
         asking = threading.Thread(target=lambda: answers.append(session.ask_to_sign()))
         asking.start()
-        wait_for_consent(workstation)
-        sleep(1.2)  # into the card's own second and a half
+        wait_until(lambda: signs(card))
         workstation.pcscd.stop()
         asking.join(LIMIT)
         problem(503, "reader.pcsc_unavailable", answers[0])

@@ -90,7 +90,8 @@ client_id = "{provider.CLIENT}"
 authorities = "{psc.folder / "authority.pem"}"
 """
     environment = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
-    running = DaemonProcess(tmp_path, pinentry=ScriptedPinentry(tmp_path).path, environment=environment, extra=extra)
+    pinentry = ScriptedPinentry(tmp_path, reads=0)
+    running = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=environment, extra=extra, is_read=False)
     yield running.start()
     running.stop()
 

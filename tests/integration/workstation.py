@@ -39,10 +39,15 @@ class Workstation:
     ) -> None:
         self.directory = directory
         self.pcscd = Pcscd(directory, devices)
-        self.pinentry = ScriptedPinentry(directory, pin=pin)
+        self.pinentry = ScriptedPinentry(directory, pin=pin, reads=0)
         around = {**self.pcscd.environment, **(environment or {})}
         self.daemon = DaemonProcess(
-            directory, pinentry=self.pinentry.path, environment=around, extra=extra, descriptors=descriptors
+            directory,
+            pinentry=self.pinentry.path,
+            environment=around,
+            extra=extra,
+            descriptors=descriptors,
+            is_read=False,
         )
         self._opened = ExitStack()
 

@@ -26,7 +26,6 @@ while read -r command words; do
     case $command in
         SETDESC) echo "$words" >> {shown} ;;
         GETPIN) echo D {pin} ;;
-        CONFIRM) sleep 0.75 ;; # a person reads: an answer that comes at once is not taken
     esac
     echo OK
 done

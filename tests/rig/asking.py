@@ -76,7 +76,7 @@ async def main() -> None:
     parser.add_argument("--pinentry")
     parser.add_argument("--wrong-before", action="store_true")
     told = parser.parse_args()
-    dialogs = Dialogs(program=told.pinentry, timeout=told.timeout)
+    dialogs = Dialogs(program=told.pinentry, timeout=told.timeout, armed_after=0)
     answer = asyncio.ensure_future(ask(told.kind, told.language, dialogs, wrong_before=told.wrong_before))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, answer.cancel)

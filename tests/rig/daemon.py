@@ -10,7 +10,9 @@ from pathlib import Path
 
 from tests.rig.ports import free_port
 
-READY_TIMEOUT = 20.0
+READY_TIMEOUT = 60.0
+AS_INSTALLED = ("-m", "cardd.cli.cardd")
+UNREAD = ("-P", str(Path(__file__).with_name("unread_daemon.py")))
 
 CONFIGURATION = """
 [listen]
@@ -29,7 +31,8 @@ timeout = 20
 class DaemonProcess:
     """`cardd run --config FILE` on free ports. ``log`` holds all that it wrote; ``extra`` is TOML added to its file.
 
-    ``descriptors`` is how many files it may open.
+    ``descriptors`` is how many files it may open. Where it ``is_read``, a dialog takes a yes as late as it does from a
+    person.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class DaemonProcess:
         extra: str = "",
         arguments: tuple[str, ...] = (),
         descriptors: int | None = None,
+        is_read: bool = True,
     ) -> None:
         self.directory = directory
         self.port = free_port()
@@ -49,6 +53,7 @@ class DaemonProcess:
         self.log = directory / "cardd.log"
         self.configuration = directory / "cardd.toml"
         self.arguments = arguments
+        self._program = AS_INSTALLED if is_read else UNREAD
         self._limit = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
         # as installed: with compiled modules, which some shells of developers switch off
         self.environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(environment or {})}
@@ -74,7 +79,7 @@ class DaemonProcess:
             address.unlink(missing_ok=True)
             notify.bind(str(address))
             notify.settimeout(READY_TIMEOUT)
-            command = [sys.executable, "-m", "cardd.cli.cardd", "run", "--config", str(self.configuration)]
+            command = [sys.executable, *self._program, "run", "--config", str(self.configuration)]
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
                     [*self._limit, *command, *self.arguments],

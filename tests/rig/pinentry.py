@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+READING = 0.75  # seconds, a little more than a dialog is shown before it takes a yes
+
 PROGRAM = """#!{python} -ISE
 import fcntl, json, os, signal, sys, time
 
@@ -84,7 +86,7 @@ for line in sys.stdin:
         show(name.lower(), shown, options)
         answer = next_answer("confirm")
         if name == "CONFIRM" and answer in ("yes", "no"):
-            time.sleep(0.75)  # a person reads: an answer that comes at once is not taken
+            time.sleep({reads!r})  # a person reads: an answer that comes at once is not taken
         play(answer)
     elif name == "BYE":
         say("OK closing connection")
@@ -116,14 +118,18 @@ class ScriptedPinentry:
     ``flavor`` is which pinentry it says to be; by default it says nothing.
 
     An answer is ``pin:…``, ``yes``, ``no`` (the middle button, or refuse), ``cancel``, ``timeout``, ``crash``,
-    ``haste`` (a yes at once), ``garbage``, ``endless``, ``flood`` (status lines without end) or ``hang``.
+    ``haste`` (a yes at once), ``garbage``, ``endless``, ``flood`` (status lines without end) or ``hang``. ``reads`` is
+    how many seconds pass before a yes or a no.
     """
 
-    def __init__(self, directory: Path, *, pin: str = "1234", confirm: str = "yes", flavor: str = "") -> None:
+    def __init__(
+        self, directory: Path, *, pin: str = "1234", confirm: str = "yes", flavor: str = "", reads: float = READING
+    ) -> None:
         self._directory = directory / "pinentry"
         self._directory.mkdir()
         self.path = self._directory / "pinentry-scripted"
-        self.path.write_text(PROGRAM.format(python=sys.executable, directory=str(self._directory), flavor=flavor))
+        of_test = {"python": sys.executable, "directory": str(self._directory), "flavor": flavor, "reads": reads}
+        self.path.write_text(PROGRAM.format(**of_test))
         self.path.chmod(0o755)
         self._shown = self._directory / "shown"
         self._shown.touch()

@@ -6,18 +6,18 @@ import asyncio
 import time
 from collections.abc import Callable
 
-LIMIT = 10.0
+LIMIT = 30.0
 STEP = 0.002
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Return once the condition holds. Raises TimeoutError when it does not within ten seconds."""
+    """Return once the condition holds. Raises TimeoutError when it does not within thirty seconds."""
     async with asyncio.timeout(LIMIT):
         while not condition():  # noqa: ASYNC110 - what is watched lives on another thread or process
             await asyncio.sleep(STEP)
 
 
-def eventually_here(condition: Callable[[], bool], limit: float = 20.0) -> None:
+def eventually_here(condition: Callable[[], bool], limit: float = LIMIT) -> None:
     """Wait in a test without an event loop, for a program whose every look costs more. Raises AssertionError."""
     deadline = time.monotonic() + limit
     while not condition():

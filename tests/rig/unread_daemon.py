@@ -1,0 +1,21 @@
+"""``cardd`` for tests, where nobody has to read a dialog before they agree: it takes a yes at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cardd.cli.cardd import main
+from cardd.config import Config
+from cardd.ports import ReaderSource
+
+
+async def serve(config: Config, sources: Sequence[ReaderSource] | None, authorities: Sequence[bytes]) -> None:
+    """Be the daemon, until it is told to end."""
+    from cardd.daemon import run
+
+    await run(config, sources, authorities, armed_after=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(serve=serve))
