@@ -52,6 +52,12 @@ for line in sys.stdin:
             answer = (code & 0xFFFFFFFF, bytes(data[-2:]).hex())
         case "status":
             answer = (scard.SCardStatus(card)[0] & 0xFFFFFFFF,)
+        case "features":
+            answer = (scard.SCardControl(card, scard.SCARD_CTL_CODE(3400), [])[0] & 0xFFFFFFFF,)
+        case "control":
+            answer = (scard.SCardControl(card, scard.SCARD_CTL_CODE(1), [0])[0] & 0xFFFFFFFF,)
+        case "reset":
+            answer = (scard.SCardDisconnect(card, scard.SCARD_RESET_CARD) & 0xFFFFFFFF,)
         case "disconnect":
             answer = (scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD) & 0xFFFFFFFF,)
         case "begin":
@@ -61,7 +67,7 @@ for line in sys.stdin:
     print(*answer, flush=True)
 """
 NO_CARD, RESET, TIMEOUT = 0x8010000C, 0x80100068, 0x8010000A
-SHARED, DIRECT = 2, 3
+EXCLUSIVE, SHARED, DIRECT = 1, 2, 3
 CHALLENGE = "0084000008"
 EMPTY_VERIFY, VERIFY = "0020000100", "002000010431323334"
 
@@ -138,6 +144,54 @@ def test_a_card_that_is_not_left_to_the_module_is_not_there(pcscd: Pcscd, gate: 
         assert program("reconnect") == [str(NO_CARD)]
         assert program("send", CHALLENGE)[0] == str(NO_CARD)
         assert gate.hides(reader)
+
+
+def test_a_reader_that_is_not_left_to_the_module_is_not_held_by_it(pcscd: Pcscd, gate: Gate) -> None:
+    reader = pcscd.reader_names[0]
+    card = simulated_card()
+    with inserted(card, pcscd), behind(gate) as program:
+        assert program("connect", reader, DIRECT) == ["0"]
+        for step in ("begin", "end", "control"):
+            assert program(step) == [str(NO_CARD)], step
+        assert program("features") != [str(NO_CARD)]
+        with holding(pcscd, reader):
+            pass
+        resets = card.resets
+        assert program("reset") == ["0"], "so it is told"
+        with holding(pcscd, reader):
+            assert card.resets == resets
+
+
+@pytest.mark.parametrize("how", ["alone", "in a transaction"])
+def test_what_the_module_held_of_a_reader_ends_when_it_is_left_to_it_no_more(
+    pcscd: Pcscd, gate: Gate, how: str
+) -> None:
+    reader = pcscd.reader_names[0]
+    shown(gate, reader)
+    with inserted(simulated_card(), pcscd), behind(gate) as program:
+        assert program("connect", reader, EXCLUSIVE if how == "alone" else SHARED) == ["0"]
+        if how != "alone":
+            assert program("begin") == ["0"]
+        gate.show(frozenset())
+        wait_until(lambda: program("status") != ["0"])
+        with holding(pcscd, reader):
+            assert program("begin") != ["0"]
+
+
+def test_an_older_protocol_does_not_lead_past_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(lambda: None)
+    with answering(tmp_path, monkeypatch, []), entered(gate) as client:
+        client.sendall(agreeing(3))
+        assert client.recv(64) == b""
+    gate.close()
+
+
+def test_a_process_agrees_on_a_protocol_once(pcscd: Pcscd, gate: Gate) -> None:
+    with entered(gate) as client:
+        client.sendall(agreeing(4))
+        assert len(client.recv(64)) == 12
+        client.sendall(agreeing(4))
+        assert client.recv(64) == b""
 
 
 def test_a_program_that_waits_learns_that_the_card_is_left_to_it(pcscd: Pcscd, gate: Gate) -> None:

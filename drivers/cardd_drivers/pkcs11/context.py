@@ -30,7 +30,9 @@ READERS, READERS_MAX = 16, 1024
 BUSY_PAUSE = 0.05  # seconds between two attempts at a card that another program has
 
 OK, TIMEOUT, SHARING_VIOLATION, NO_CARD = 0, 0x8010000A, 0x8010000B, 0x8010000C
-DIRECT, LEAVE, RESET = 3, 0, 1  # a share mode; dispositions
+EXCLUSIVE, DIRECT = 1, 3  # share modes
+LEAVE, RESET = 0, 1  # dispositions
+FEATURES = 0x42000000 + 3400  # CM_IOCTL_GET_FEATURE_REQUEST (PC/SC part 10): what the reader can do
 ABSENT, PRESENT = 0x02, 0x04
 
 HEADER = struct.Struct("=II")
@@ -48,6 +50,7 @@ STATE = struct.Struct("=128sIIi33s3xII")
 class Command(IntEnum):
     """The messages that the gate treats apart; the answer to each other one is as long as the question."""
 
+    ESTABLISH_CONTEXT = 0x01
     RELEASE_CONTEXT = 0x02
     CONNECT = 0x04
     RECONNECT = 0x05
@@ -56,6 +59,9 @@ class Command(IntEnum):
     END = 0x08
     TRANSMIT = 0x09
     CONTROL = 0x0A
+    STATUS = 0x0B
+    CANCEL = 0x0D
+    GET_ATTRIB = 0x0F
     VERSION = 0x11
     STATES = 0x12
     WAIT = 0x13
@@ -73,13 +79,22 @@ class Limits:
     busy: float = 10.0
 
 
+# what may be asked of a reader that is not left to the module: nothing that the card or another program notices
+HARMLESS = (Command.STATUS, Command.GET_ATTRIB, Command.CANCEL, Command.ESTABLISH_CONTEXT)
+
+
 @dataclass(slots=True)
 class Connected:
-    """One connection to a card; ``answer`` is what the module was told of it. A dropped one waits to be taken again."""
+    """One connection to a card; ``answer`` is what the module was told of it. A dropped one waits to be taken again.
+
+    ``is_alone`` says that no other program gets in beside it, ``has_begun`` that a transaction of its own stands.
+    """
 
     reader: str
     answer: bytes
     is_dropped: bool = False
+    is_alone: bool = False
+    has_begun: bool = False
 
 
 class Ended(Exception):
@@ -99,6 +114,7 @@ class Context:
         self._server = server
         client.settimeout(gate.limits.message)
         self._minor = MINOR_FIRST
+        self._has_agreed = False
         self._slots = READERS
         self._nudged, self._nudge = socket.socketpair()
         self._is_waiting = False
@@ -123,6 +139,7 @@ class Context:
                     if self._nudged.fileno() in ready:
                         self._nudged.recv(BODY_MAX)
                         self._wake()
+                        self._let_go()
                     elif self._server.fileno() in ready:
                         self._hear()
                     elif self._client.fileno() in ready:
@@ -153,6 +170,8 @@ class Context:
         code: int = TRANSACTION_BEGIN.unpack(answer)[1]
         if code == OK and self._gate.is_claimed(reader):
             self._kept.add(handle)
+        if code == OK and handle in self._handles:
+            self._handles[handle].has_begun = True
         return code
 
     def end(self, handle: int, disposition: int) -> int:
@@ -161,9 +180,10 @@ class Context:
         self._kept.discard(handle)
         answer = self._ask(Command.END, TRANSACTION_END.pack(handle, disposition, OK), TRANSACTION_END.size)
         code: int = TRANSACTION_END.unpack(answer)[2]
-        if handle in self._handles and self._handles[handle].is_dropped:
-            del self._handles[handle]
-            self._ask(Command.DISCONNECT, TRANSACTION_END.pack(handle, LEAVE, OK), TRANSACTION_END.size)
+        if connected := self._handles.get(handle):
+            connected.has_begun = False
+            if connected.is_dropped:
+                self._drop(handle)
         return code
 
     def nudge(self) -> None:
@@ -177,6 +197,18 @@ class Context:
         for side in (self._client, self._server):
             with contextlib.suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)
+
+    def _let_go(self) -> None:
+        """Give up what keeps others from a reader that is left to the module no more, as after a swap of cards."""
+        for handle, connected in list(self._handles.items()):
+            if connected.reader not in self._gate.shown and (connected.is_alone or connected.has_begun):
+                self._drop(handle)
+
+    def _drop(self, handle: int) -> None:
+        """End a connection at pcscd; the module may still think that it has it."""
+        del self._handles[handle]
+        self._kept.discard(handle)
+        self._ask(Command.DISCONNECT, TRANSACTION_END.pack(handle, LEAVE, OK), TRANSACTION_END.size)
 
     def _wake(self) -> None:
         if self._is_waiting:
@@ -210,7 +242,7 @@ class Context:
         if size > BODY_MAX:
             raise Ended
         body = _exactly(self._client, size)
-        own: dict[int, Callable[[int, bytes], None]] = {
+        own: dict[int, Callable[[int, bytes], object]] = {
             Command.VERSION: self._agree,
             Command.CONNECT: self._connect,
             Command.RECONNECT: self._reconnect,
@@ -230,11 +262,13 @@ class Context:
         own.get(command, self._relay)(command, body)
 
     def _agree(self, _: int, body: bytes) -> None:
-        wanted: int = VERSION.unpack(body)[1]
+        wanted = VERSION.unpack(body)[:2]
+        if self._has_agreed or wanted < (PROTOCOL, MINOR_FIRST):  # an older protocol would lead past the gate
+            raise Ended
         answer = self._ask(Command.VERSION, body, VERSION.size)
         major, minor, code = VERSION.unpack(answer)
-        self._minor = min(wanted, minor)
-        self._gate.is_used = True
+        self._minor = min(wanted[1], minor)
+        self._gate.is_used = self._has_agreed = True
         if code == OK:
             self._is_known = major == PROTOCOL and MINOR_FIRST <= self._minor <= MINOR_LAST
         self._client.sendall(answer)
@@ -255,15 +289,13 @@ class Context:
         if told[6] == SHARING_VIOLATION:
             self._gate.busy.add(reader)  # another program has the reader for itself
         if told[6] == OK:
-            self._handles[told[4]] = Connected(reader, answer)
+            self._handles[told[4]] = Connected(reader, answer, is_alone=asked[2] == EXCLUSIVE)
         self._client.sendall(answer)
 
     def _reconnect(self, command: int, body: bytes) -> None:
-        handle, *told, _ = RECONNECT.unpack(body)
-        if self._is_hidden(handle):
-            self._client.sendall(RECONNECT.pack(handle, *told, NO_CARD))
-        else:
-            self._relay(command, body)
+        handle, share, *_ = RECONNECT.unpack(body)
+        if self._relay(command, body) == OK and handle in self._handles:
+            self._handles[handle].is_alone = share == EXCLUSIVE
 
     def _disconnect(self, command: int, body: bytes) -> None:
         """Drop a connection; with a transaction that is kept open it stays for the module's next one."""
@@ -271,6 +303,10 @@ class Context:
         if handle in self._kept and disposition == LEAVE:
             self._handles[handle].is_dropped = True
             self._client.sendall(body)
+            return
+        if self._is_hidden(handle):
+            self._drop(handle)
+            self._client.sendall(TRANSACTION_END.pack(handle, disposition, OK))
             return
         self._relay(command, body)
         self._handles.pop(handle, None)
@@ -283,7 +319,8 @@ class Context:
 
     def _answer_begin(self, _: int, body: bytes) -> None:
         handle = TRANSACTION_BEGIN.unpack(body)[0]
-        self._client.sendall(TRANSACTION_BEGIN.pack(handle, self._begin(handle)))
+        code = NO_CARD if self._is_hidden(handle) else self._begin(handle)
+        self._client.sendall(TRANSACTION_BEGIN.pack(handle, code))
 
     def _begin(self, handle: int) -> int:
         """Begin a transaction for the module."""
@@ -304,7 +341,7 @@ class Context:
     def _answer_end(self, _: int, body: bytes) -> None:
         handle, disposition, _ = TRANSACTION_END.unpack(body)
         stays = handle in self._kept and disposition == LEAVE
-        code = OK if stays else self.end(handle, disposition)
+        code = NO_CARD if self._is_hidden(handle) else OK if stays else self.end(handle, disposition)
         self._client.sendall(TRANSACTION_END.pack(handle, disposition, code))
 
     def _transmit(self, command: int, body: bytes) -> None:
@@ -315,7 +352,8 @@ class Context:
         if size > DATA_MAX:
             raise Ended
         data = _exactly(self._client, size)
-        code = NO_CARD if form is TRANSMIT and self._is_hidden(handle) else OK
+        is_question = form is CONTROL and fields[1] == FEATURES
+        code = NO_CARD if self._is_hidden(handle) and not is_question else OK
         if code == OK and self._gate.is_claimed(self._reader_of(handle)):
             while (code := self._begin(handle)) == SHARING_VIOLATION:
                 time.sleep(BUSY_PAUSE)
@@ -371,14 +409,18 @@ class Context:
     def _reader_of(self, handle: int) -> str:
         return self._handles[handle].reader if handle in self._handles else ""
 
-    def _relay(self, command: int, body: bytes) -> None:
-        """Pass a question and its answer, which ends with PC/SC's code; most begin with a handle."""
-        answer = self._ask(command, body, len(body))
-        handle, code = (int.from_bytes(part, sys.byteorder, signed=False) for part in (answer[:4], answer[-4:]))
+    def _relay(self, command: int, body: bytes) -> int:
+        """Pass a question and its answer, which ends with PC/SC's code; most begin with a handle. Return the code."""
+        handle = int.from_bytes(body[:4], sys.byteorder, signed=True)
+        if self._is_hidden(handle) and command not in HARMLESS:
+            answer, code = body, NO_CARD
+        else:
+            answer = self._ask(command, body, len(body))
+            code = int.from_bytes(answer[-4:], sys.byteorder)
         if code == SHARING_VIOLATION:
-            handle -= (handle >> 31) << 32
-            answer = answer[:-4] + self._in_time(handle, code).to_bytes(4, sys.byteorder)
-        self._client.sendall(answer)
+            code = self._in_time(handle, code)
+        self._client.sendall(answer[:-4] + code.to_bytes(4, sys.byteorder))
+        return code
 
     def _ask(self, command: int, body: bytes, size: int, data: bytes = b"") -> bytes:
         """Ask pcscd, and return an answer of this size."""
