@@ -105,9 +105,10 @@ def _document(request: ToSign) -> BinaryIO:
 def signatures_of(given: ToVerify, pdf: PdfProcess) -> list[VerifiedSignature]:
     """Return the signatures of a document, whatever its format. Blocks.
 
-    Raises DocumentUnrecognised, InvalidRequest for half a raw signature, DocumentContentTwice, and what the formats'
-    own functions do.
+    Raises DocumentUnrecognised, InvalidRequest for half a raw signature, DocumentContentTwice, DocumentEmpty for a
+    document that is, or whose content is, and what the formats' own functions do.
     """
+    _require_contents(given.document, given.content, *given.documents.values())
     if given.documents or given.signature is not None or given.certificate is not None:
         return [_submission_set(given) if given.documents else _raw(given)]
     document = given.document
@@ -127,6 +128,11 @@ def signatures_of(given: ToVerify, pdf: PdfProcess) -> list[VerifiedSignature]:
     if head.lstrip().startswith(b"{") or _JWS.match(head):
         return verify_jws(document, given.content)
     raise DocumentUnrecognised
+
+
+def _require_contents(*files: BinaryIO | None) -> None:
+    if any(file is not None and not size_of(file) for file in files):
+        raise DocumentEmpty  # as in signing
 
 
 def _submission_set(given: ToVerify) -> VerifiedSignature:
@@ -160,6 +166,6 @@ def _armored(document: BinaryIO, content: BinaryIO | None) -> list[VerifiedSigna
     except ValueError as fault:
         raise DocumentMalformed(format="CMS") from fault
     if headers or not text.startswith(PEM_BEGIN) or text.count(PEM_BEGIN) > 1 or not _PEM_END.search(text):
-        raise DocumentAmbiguous(what="PEM")
+        raise DocumentAmbiguous(what="PEM", why="around")
     with new_document(der) as message:
         return verify_cms(message, content)

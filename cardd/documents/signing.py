@@ -8,6 +8,7 @@ half signed document exists: each is made whole at the end.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from cardd.core.consents import Batch, SignatureRequest
 from cardd.core.sessions import Session
 from cardd.core.signing import Signed, Signing
 from cardd.documents.requests import FormatOptions, SignedDocument, ToSign
-from cardd.errors import DocumentTimestampForm, TimestampUnconfigured
+from cardd.errors import DocumentEmpty, DocumentTimestampForm, TimestampUnconfigured
 from cardd.formats.certificate import require_signing
 from cardd.formats.document import sha256_of, with_space
 from cardd.formats.options import RawOptions, SubmissionSetOptions
@@ -28,6 +29,8 @@ from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.prepared import Prepared, Signer
 from cardd.model import Identity
 from cardd.ports import Clock
+
+NOTHING = hashlib.sha256().digest()  # of a document without content
 
 
 class Stamper(Protocol):
@@ -144,6 +147,8 @@ class DocumentSigning:
         credential, algorithm = self._signing.signer(session, request.algorithm)
         signer = Signer(credential.certificate, credential.chain, algorithm)
         options = request.options
+        if request.digest == NOTHING:
+            raise DocumentEmpty
         if isinstance(options, RawOptions):
             from cardd.formats.raw import prepare_raw  # noqa: PLC0415 - with the first signature
 

@@ -15,6 +15,16 @@ _UNTRUSTED: Words = {
     }
 }
 
+# why a document can be read in several ways; ``what`` is the part that is meant
+_SEVERAL_WAYS: Words = {
+    "why": {
+        "around": N_("words that nobody signed stand around the message ({what})"),
+        "both": N_("it has members for one signature and for several ({what})"),
+        "moved": N_("the signature may have been moved to another place ({what})"),
+        "twice": N_("“{what}” is there twice, and one program takes the first, another the last"),
+    }
+}
+
 
 class DocumentError(CarddError):
     """The document cannot be signed or understood as it is."""
@@ -79,14 +89,16 @@ class DocumentIsSignedPart(DocumentError):
 
 
 class DocumentAmbiguous(DocumentError):
-    """Two readers would understand the document differently: the signature could be moved to another place."""
+    """Two readers would understand the document, or its signature, differently."""
 
     code = "document.ambiguous"
     title = N_("Ambiguous document")
-    detail = N_("The signature can be read in several ways ({what}): it may have been moved.")
+    detail = N_("Programs may read this document, or its signature, in different ways: {why}.")
     remedy = N_("Do not rely on this document. Ask its author for it again.")
+    words = _SEVERAL_WAYS
 
     what: str
+    why: str  # one of these words
 
 
 class DocumentUnknown(DocumentError):

@@ -230,7 +230,7 @@ def _parsed(text: bytes) -> tuple[str, list[_Signature]]:
         return payload, [_Signature(protected, signature)]
     members = _unique(text)
     if {"signature", "signatures"} <= members.keys():
-        raise DocumentAmbiguous(what="signatures")
+        raise DocumentAmbiguous(what="signature, signatures", why="both")
     try:
         read: _General | _Flattened = decode(text, type=_General)
     except ValidationError:
@@ -251,7 +251,7 @@ def _unique(text: bytes) -> dict[str, JsonValue]:
         seen = set[str]()
         for name, _ in pairs:
             if name.casefold() in seen:
-                raise DocumentAmbiguous(what=name[:48])
+                raise DocumentAmbiguous(what=name[:48], why="twice")
             seen.add(name.casefold())
         return dict(pairs)
 

@@ -256,7 +256,7 @@ class SignedXml:
         if not found:
             raise DocumentMalformed(format="XML")
         if len(found) > 1:
-            raise DocumentAmbiguous(what=f'Id="{identifier[:48]}"')
+            raise DocumentAmbiguous(what=f'Id="{identifier[:48]}"', why="moved")
         return found[0]
 
     @cached_property
@@ -291,7 +291,7 @@ class SignedXml:
             yield
             return
         if parent is None or not _is_in(self.signature, target):
-            raise DocumentAmbiguous(what="enveloped-signature")
+            raise DocumentAmbiguous(what="enveloped-signature", why="moved")
         place, tail = parent.index(self.signature), self.signature.tail
         before = parent[place - 1] if place else None
         old = before.tail if before is not None else parent.text
@@ -310,7 +310,7 @@ def one(parent: Element, namespace: str, name: str) -> Element:
     """The only child of this name. Raises DocumentMalformed when there is none, DocumentAmbiguous for another one."""
     found = parent.findall(f"{{{namespace}}}{name}")
     if len(found) > 1:
-        raise DocumentAmbiguous(what=name)
+        raise DocumentAmbiguous(what=name, why="twice")
     if not found:
         raise DocumentMalformed(format="XML")
     return found[0]

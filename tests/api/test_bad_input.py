@@ -261,3 +261,21 @@ async def test_what_means_nothing_is_not_accepted(api: Workbench) -> None:
         assert (await api.call("POST", f"{path}/signatures", empty, bearer=token)).status >= 400, form
     verified = await api.call("POST", "/v1/verifications", {"document": ""}, via="unix")
     assert verified.status >= 400
+
+
+async def test_an_empty_document_is_neither_signed_nor_verified_in_any_form(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    nothing, value = (base64.b64encode(one).decode() for one in (hashlib.sha256().digest(), b"value"))
+    for form in ("raw", "cades", "xades"):
+        more = {"cades": {"detached": True}, "xades": {"xades": {"packaging": "detached"}}}.get(form, {})
+        item = {"document_name": "Lettre", "format": form, "digest": nothing, **more}
+        got = await api.call("POST", f"{path}/signatures", item, bearer=token)
+        assert (got.status, got.code) == (422, "document.empty"), form
+    assert (api.person.topics(), len(api.person.pin_questions)) == (["pair"], 1)  # and the login
+    for body in (
+        {"document": "", "signature": value, "certificate": value},
+        {"document": value, "content": ""},
+        {"document": value, "documents": [{"unique_id": "2.25.1", "document": ""}]},
+    ):
+        got = await api.call("POST", "/v1/verifications", body, via="unix")
+        assert (got.status, got.code) == (422, "document.empty"), body

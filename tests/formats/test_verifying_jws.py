@@ -112,10 +112,13 @@ def test_what_is_no_jws_is_malformed(text: bytes) -> None:
     ['"payload": "YQ"', '"p\\u0061yload": "YQ"', '"Payload": "YQ"', '"signatures": []'],
     ids=["twice", "escaped", "capital", "both"],
 )
-def test_what_two_readers_read_in_two_ways_is_told(card: Pen, now: datetime, more: str) -> None:
+def test_what_two_readers_read_in_two_ways_is_told_and_why(card: Pen, now: datetime, more: str) -> None:
     signed = card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, JwsOptions(JSON)))
-    with pytest.raises(DocumentAmbiguous):
+    with pytest.raises(DocumentAmbiguous) as told:
         _read(b"{" + more.encode() + b"," + signed[1:])
+    why = "members for one signature and for several" if "signatures" in more else "ayload” is there twice"
+    assert why in told.value.told("en").detail
+    assert "moved" not in told.value.told("en").detail
 
 
 def test_a_header_that_two_readers_read_in_two_ways_is_told(card: Pen) -> None:
