@@ -32,6 +32,7 @@ def problem(error: CarddError, accept_language: str) -> Reply:
         reason=_text(error, "reason"),
         tries_left=_number(error, "tries_left"),
         retry_after=_number(error, "retry_after"),
+        limit=_number(error, "limit"),
         cards=list(error.cards) if isinstance(error, CardAmbiguous) else UNSET,
     )
     return Reply(error.status, body, {"Content-Language": language, **_headers(error)}, MEDIA_TYPE)

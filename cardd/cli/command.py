@@ -41,6 +41,7 @@ class Context:
     arguments: Namespace
     language: str
     terminal: Terminal = field(default_factory=Terminal)
+    partial: dict[str, object] = field(default_factory=dict)  # what was done before a failure: JSON tells both
 
     @property
     def wants_json(self) -> bool:

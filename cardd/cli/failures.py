@@ -99,7 +99,7 @@ def tell(context: Context, error: CarddError) -> None:
         params = {**error.params, "title": title, "detail": detail, "remedy": remedy}
         cards = {"cards": error.cards} if isinstance(error, CardAmbiguous) else {}
         told = {"code": error.code, **params, **cards, "retryable": error.retryable}
-        context.terminal.say([as_json({"error": told})])
+        context.terminal.say([as_json({**context.partial, "error": told})])
         return
     heading = context.terminal.styled(shown(title), "red", err=True)
     happened = _("{name}: {state}", context.language, name=heading, state=shown(detail))
@@ -111,7 +111,8 @@ def tell_file_fault(context: Context, fault: OSError) -> None:
     why = FAULTS.get(fault.errno or 0, fault.strerror or "")
     detail = _("{file}: {why}", context.language, file=str(fault.filename or ""), why=_(why, context.language))
     if context.wants_json:
-        context.terminal.say([as_json({"error": {"code": "file", "title": detail, "detail": detail}})])
+        told = {"code": "file", "title": detail, "detail": detail}
+        context.terminal.say([as_json({**context.partial, "error": told})])
     else:
         context.terminal.tell([context.terminal.styled(shown(detail), "red", err=True)])
 
@@ -133,7 +134,21 @@ def _reason(error: CarddError, language: str) -> str | None:
         return explain(error, language)
     if isinstance(error, SessionUnknown):
         return _("No session is open, or the one that was open has ended.", language)
+    if isinstance(error, InvalidRequest):
+        where = str(error.params.get("where", ""))
+        where = where.rpartition(".")[2] if where.startswith("$.") else where  # a field of the request
+        return _("“{where}” will not do: {why}.", language, where=where, why=why_of(error, language))
     # met while reading it ourselves
     if type(error) in (AuditUnavailable, AuditDamaged) and "detail" not in error.params:
         return _("The audit log cannot be read ({why}).", language, **error.meant(language))
     return None
+
+
+def why_of(error: InvalidRequest, language: str) -> str:
+    """Return why a field will not do; the daemon tells it inside its sentence."""
+    if "why" in error.params:
+        return str(error.meant(language)["why"])
+    detail, mark = str(error.params.get("detail", "")), "\0"
+    told = InvalidRequest(where=str(error.params.get("where")), why=mark).told(language).detail
+    before, _mark, after = told.partition(mark)
+    return detail.removeprefix(before).removesuffix(after)

@@ -91,6 +91,7 @@ class Problem(Struct):
     reason: str | None = None
     tries_left: int | None = None
     retry_after: int | None = None
+    limit: int | None = None
     cards: tuple[str, ...] = ()
 
 
@@ -118,7 +119,7 @@ def error_of(raw: bytes) -> CarddError | None:
 
 def _params(problem: Problem) -> dict[str, Param]:
     params: dict[str, Param] = {name: text for name in TEXTS if (text := getattr(problem, name))}
-    for name in ("where", "reason", "tries_left", "retry_after"):
+    for name in ("where", "reason", "tries_left", "retry_after", "limit"):
         value = getattr(problem, name)
         if value is not None:
             params[name] = value

@@ -135,7 +135,7 @@ class Consents(Part):
             raise InvalidRequest(where="$.batch.count", why=f"{batch.count} < {count}")
         asked = max(count, batch.count if batch else 0)
         if asked > self._rules.batch_max:
-            raise InvalidRequest(where="batch", why=f"{asked} > {self._rules.batch_max}")
+            raise InvalidRequest(where="batch", why="too_many", limit=self._rules.batch_max)
 
     def question(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> Question:
         """What the user is shown before these signatures: in a dialog of its own, or in the PIN's."""

@@ -23,6 +23,7 @@ _UNFIT: Words = {
         "parameters": N_("there are too many parameters"),
         "pattern": N_("it must match {expected}"),
         "shows_nothing": N_("it has neither a letter nor a digit"),
+        "too_many": N_("one consent covers {limit} signatures at most"),
         "unfit": N_("its value does not fit"),
         "unknown": N_("it is unknown"),
     }
@@ -89,6 +90,7 @@ class InvalidRequest(RequestError):
     where: str  # a JSON path, an option
     why: str  # a word, or what says it without words of a language
     expected: str = ""
+    limit: int | None = None  # of how many things, where there may be fewer than were sent
 
 
 class UnsupportedMediaType(RequestError):

@@ -267,8 +267,9 @@ async def test_an_empty_document_is_neither_signed_nor_verified_in_any_form(api:
     path, token = await api.logged_in()
     nothing, value = (base64.b64encode(one).decode() for one in (hashlib.sha256().digest(), b"value"))
     for form in ("raw", "cades", "xades"):
-        more = {"cades": {"detached": True}, "xades": {"xades": {"packaging": "detached"}}}.get(form, {})
-        item = {"document_name": "Lettre", "format": form, "digest": nothing, **more}
+        item: Json = {"document_name": "Lettre", "format": form, "digest": nothing}
+        item |= {"detached": True} if form == "cades" else {}
+        item |= {"xades": {"packaging": "detached"}} if form == "xades" else {}
         got = await api.call("POST", f"{path}/signatures", item, bearer=token)
         assert (got.status, got.code) == (422, "document.empty"), form
     assert (api.person.topics(), len(api.person.pin_questions)) == (["pair"], 1)  # and the login

@@ -320,7 +320,7 @@ def test_while_the_user_picks_a_situation_nobody_is_sent_to_the_mobile(desk: Des
 
 def test_without_a_national_id_the_option_is_named(desk: Desk) -> None:
     ran = desk.user.run("login", "--method", "ecps")
-    assert (ran.status, "field --login-hint will not do: it is missing" in ran.err) == (2, True)
+    assert (ran.status, "“--login-hint” will not do: it is missing" in ran.err) == (2, True)
 
 
 def test_for_programs_all_of_the_session_is_told_but_its_token(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,6 +12,7 @@ from cardd.cli.parser import Exit
 from tests.cli.conftest import Station
 from tests.cli.station import User
 from tests.rig import jose, no_file, xml_judges
+from tests.rig.lps import Json
 from tests.rig.openssl import accepts_cms
 from tests.rig.pdf import pdf, pdfsig, words_of
 from tests.rig.pens import card_pen
@@ -150,3 +152,44 @@ def test_a_pipe_is_no_file_to_sign_and_nobody_is_waited_for(professional: User, 
         told = professional.run("sign", pipe, "--format", form)
     assert (told.status, told.out) == (Exit.FAILED, "")
     assert f"{pipe}: it is no file, but a pipe" in told.err
+
+
+def test_more_files_than_one_consent_covers_are_signed_in_several_batches_and_that_is_said(
+    professional: User, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{number:02}.txt" for number in range(52)]
+    for file in files:
+        file.write_text(f"compte rendu SIMULATION {file.name}")
+    ran = professional.run("sign", *files, "--format", "raw", "--json")
+    assert ran.status == Exit.OK, ran.err
+    assert "One consent covers 50 of the 52 files at most: you are asked 2 times." in ran.err
+    assert [one["file"] for one in ran.rows("signed")] == list(map(str, files))
+    assert all(file.with_name(f"{file.name}.sig").exists() for file in files)
+
+
+def test_what_was_signed_before_a_batch_is_refused_is_told(
+    professional: User, station: Station, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{number:02}.txt" for number in range(33)]
+    for file in files:
+        file.write_text("compte rendu SIMULATION")
+    station.pinentry.answer("yes", "cancel")
+    ran = professional.run("sign", *files, "--format", "cades", "--json")
+    assert ran.status == Exit.PERSON
+    assert (len(ran.rows("signed")), "32 of 33 files are signed." in ran.err) == (32, True)
+    assert cast(Json, ran.json["error"])["code"] == "consent.refused"
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "it has characters that cannot be seen"), ("fr", "« le nom")])
+def test_a_name_that_shows_less_than_it_is_is_told_by_the_file_and_not_by_a_field(
+    professional: User, tmp_path: Path, language: str, said: str
+) -> None:
+    files = [tmp_path / "a.txt", tmp_path / "b\N{ZERO WIDTH SPACE}.txt"]
+    for file in files:
+        file.write_text("compte rendu SIMULATION")
+    ran = professional.run("sign", *files, "--lang", language)
+    assert ran.status == Exit.USAGE
+    assert said in ran.err
+    assert f"{tmp_path}/b" in ran.err
+    assert "$." not in ran.err
+    assert "signatures[" not in ran.err

@@ -46,4 +46,5 @@ class Problem(Answer):
     reason: str | UnsetType = UNSET
     tries_left: int | UnsetType = UNSET
     retry_after: int | UnsetType = UNSET
+    limit: int | UnsetType = UNSET
     cards: list[str] | UnsetType = UNSET

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import os
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
+from cardd.cli.batches import HELD_AT_ONCE, LISTED_MAX, Done, HandOver, Job, in_batches
 from cardd.cli.command import Command, Context
 from cardd.cli.parser import PATH, TEXT, Exit, Parser, as_text, named_files
-from cardd.cli.waiting import waiting
-from cardd.client import Form, Session, Signature, ToSign
+from cardd.client import Form, ToSign
 from cardd.errors import CarddError, InvalidRequest
 from cardd.files import open_file, read_file
 from cardd.i18n import N_, Domain
@@ -45,13 +43,15 @@ OF_FORMAT = {
     **dict.fromkeys(("visible", "page", "picture", "reason", "location"), ("pades",)),
 }
 
-HandOver = Callable[[Path], Awaitable[str]]
-"""Hands a document over before it is signed, and gives the identifier that the session holds it under."""
-
 
 def _arguments(parser: Parser) -> None:
     """Declare the files, where signatures go, and in which format."""
-    parser.add_argument("files", metavar=N_("FILE"), nargs="+", help=N_("what to sign; several have one consent"))
+    parser.add_argument(
+        "files",
+        metavar=N_("FILE"),
+        nargs="+",
+        help=N_("what to sign; several have one consent, up to the number that the service allows"),
+    )
     parser.add_argument(
         "--output", "-o", metavar=PATH, type=Path, help=N_("where the signature goes; by default beside FILE")
     )
@@ -65,32 +65,44 @@ def _arguments(parser: Parser) -> None:
 
 
 async def _sign(context: Context) -> int:
-    """Sign all files under one consent, then write the signatures."""
+    """Sign the files, as many under one consent as the service allows, and write the signatures."""
     form = _form_of(context.arguments)
     named = named_files(context.language, context.arguments.files) if form["format"] == SET else {}
     files = [*named.values()] or [Path(file) for file in context.arguments.files]
     outputs = _outputs(context, files, form)
-    async with context.client(context.remembered.secret) as cardd:
-        session = cardd.session(*context.remembered.open_session())
-        async with _handing_over(session) as hand_over:
-            if named:
-                items = [await _set_to_sign(context, hand_over, named, form)]
-            else:
-                items = [await _to_sign(hand_over, file, form, context.arguments.patient) for file in files]
-            async with waiting(context, _("Agree to the signature in the window that opens.", context.language), cardd):
-                signatures = await session.sign_many(items)
-        for output, signature in zip(outputs, signatures, strict=True):
-            await _write(session, output, signature)
-    subjects = [context.arguments.set] if named else [str(file) for file in files]
-    done = [
-        {"file": file, "signature": str(output), **_certificate(context, output, signature)}
-        for file, output, signature in zip(subjects, outputs, signatures, strict=True)
-    ]
-    lines = [
+    if named:
+        jobs = [Job(context.arguments.set, outputs[0], partial(_set_to_sign, context, named, form))]
+    else:
+        patient = context.arguments.patient
+        jobs = [
+            Job(str(file), output, partial(_to_sign, file, form, patient))
+            for file, output in zip(files, outputs, strict=True)
+        ]
+    done: list[Done] = []
+    try:
+        async with context.client(context.remembered.secret) as cardd:
+            await in_batches(context, cardd, jobs, LISTED_MAX if _is_unsent(form) else HELD_AT_ONCE, done)
+    except (CarddError, OSError, asyncio.CancelledError):
+        _tell_done(context, done, len(jobs))
+        raise
+    context.answer({"signed": done}, _lines(context, done))
+    return Exit.OK
+
+
+def _lines(context: Context, done: list[Done]) -> list[str]:
+    return [
         _("{file}: signed, {signature}", context.language, file=one["file"], signature=one["signature"]) for one in done
     ]
-    context.answer({"signed": done}, lines)
-    return Exit.OK
+
+
+def _tell_done(context: Context, done: list[Done], total: int) -> None:
+    """Say what was signed before the command failed."""
+    if done:
+        context.partial["signed"] = done
+        if not context.wants_json:
+            context.terminal.say(_lines(context, done))
+        told = _("{number} of {total} files are signed.", context.language, number=len(done), total=total)
+        context.terminal.tell([told])
 
 
 def _outputs(context: Context, files: list[Path], form: Form) -> list[Path]:
@@ -176,11 +188,13 @@ def _form_of(told: argparse.Namespace) -> Form:
     return form  # type: ignore[return-value]  # JSON, as built above
 
 
-def _is_apart(form: Form) -> bool:
-    """Return whether the document itself need not be sent: its digest is enough."""
+def _is_unsent(form: Form) -> bool:
+    """Return whether no document need be handed over: its digest is enough, or it stands in the request."""
     packaging = form.get("xades")
-    return (form["format"] == "cades" and form.get("detached") is True) or (
-        isinstance(packaging, dict) and packaging["packaging"] == "detached"
+    return (
+        form["format"] == "raw"
+        or (form["format"] == "cades" and form.get("detached") is True)
+        or (isinstance(packaging, dict) and packaging["packaging"] == "detached")
     )
 
 
@@ -218,26 +232,7 @@ def _rectangle(text: str) -> tuple[float, ...]:
 # --- what is sent
 
 
-@asynccontextmanager
-async def _handing_over(session: Session) -> AsyncIterator[HandOver]:
-    """Hand documents over inside the ``async with``; where that fails, the session forgets them."""
-    held: list[str] = []
-
-    async def hand_over(file: Path) -> str:
-        with open_file(file) as content:
-            held.append((await session.hand_over(content)).id)
-        return held[-1]
-
-    try:
-        yield hand_over
-    except (CarddError, OSError):
-        for identifier in held:
-            with suppress(CarddError):  # the session may have ended, and they with it
-                await session.drop(identifier)
-        raise
-
-
-async def _set_to_sign(context: Context, hand_over: HandOver, documents: dict[str, Path], form: Form) -> ToSign:
+async def _set_to_sign(context: Context, documents: dict[str, Path], form: Form, hand_over: HandOver) -> ToSign:
     """Hand every document of a DMP submission set over; XML is signed in its canonical form, as the DMP wants a CDA."""
     listed = []
     for name, path in documents.items():
@@ -255,9 +250,9 @@ async def _set_to_sign(context: Context, hand_over: HandOver, documents: dict[st
     return ToSign(name, patient=asked.patient, form={**form, "submission_set": told})
 
 
-async def _to_sign(hand_over: HandOver, file: Path, form: Form, patient: str | None) -> ToSign:
+async def _to_sign(file: Path, form: Form, patient: str | None, hand_over: HandOver) -> ToSign:
     """Name the document by its digest where that is enough, else hand it over: no request holds a document."""
-    if form["format"] == "raw" or _is_apart(form):
+    if _is_unsent(form):
         return _unsent(file, form, patient)
     return ToSign(as_text(file.name), document_id=await hand_over(file), patient=patient, form=form)
 
@@ -274,49 +269,6 @@ def _digest(file: Path) -> bytes:
         while part := content.read(CHUNK):
             digest.update(part)
     return digest.digest()
-
-
-# --- what is written
-
-
-async def _write(session: Session, output: Path, signature: Signature) -> None:
-    with _replacing(output) as whole:
-        if signature.document_id is not None:
-            await session.fetch(signature.document_id, whole)
-            await session.drop(signature.document_id)
-        else:
-            whole.write(signature.document or signature.signature)
-
-
-@contextmanager
-def _replacing(output: Path) -> Iterator[BinaryIO]:
-    """Write the whole file or nothing: the file takes its name when it is complete."""
-    handle, name = tempfile.mkstemp(dir=output.absolute().parent)
-    try:
-        with os.fdopen(handle, "wb") as whole:
-            yield whole
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(output)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def _certificate(context: Context, output: Path, signature: Signature) -> dict[str, str]:
-    if not context.arguments.certificate:
-        return {}
-    import ssl  # noqa: PLC0415 - knows how to write PEM, and little else is needed of it
-
-    beside = output.with_suffix(".pem")
-    chain = (signature.certificate, *signature.chain)
-    beside.write_text("".join(ssl.DER_cert_to_PEM_cert(certificate) for certificate in chain))
-    return {"certificate": str(beside)}
 
 
 COMMANDS = {"sign": Command(_sign, _arguments)}
