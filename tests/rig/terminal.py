@@ -62,8 +62,12 @@ class Terminal:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(LIMIT)
+            self.process.terminate()  # a killed one leaves a pinentry, which takes a core without a terminal
+            try:
+                self.process.wait(LIMIT)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
         if self.process.stdout:
             self.process.stdout.close()
         os.close(self._ours)
