@@ -6,6 +6,7 @@ subject of the ID token alone (OpenID Connect Core 5.3).
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ from cardd.secret import overwrite
 TOKEN = "userinfo"  # noqa: S105 - its name
 SIGNED = "application/jwt"
 VALUE_MAX = 512
+TECHNICAL = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +267,12 @@ def _value(claims: JsonObject, name: str) -> str | None:
 
 
 def _national_id(claims: JsonObject) -> str:
-    told = {value for key in ("preferred_username", "SubjectNameID") if (value := text(claims, key, VALUE_MAX))}
+    """``sub`` had the national id in it until 2026, when it became a UUID: it is read from the other two alone.
+
+    A ``preferred_username`` that is a technical identifier too says nothing; ``PSISubjectNameID`` is another one.
+    """
+    named = {value for key in ("preferred_username", "SubjectNameID") if (value := text(claims, key, VALUE_MAX))}
+    told = {value for value in named if not TECHNICAL.fullmatch(value)}
     if len(told) != 1 or told != {shown(value) for value in told}:
         raise PscGarbled(what="SubjectNameID")
     return told.pop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,12 +21,13 @@ from cardd.errors import (
     PscTokenMalformed,
     PscUserinfoSubject,
 )
+from cardd.model import JsonValue
 from cardd.oidc import ciba
 from cardd.oidc.provider import Person, Provider, read_person
 from cardd.oidc.tokens import parse
 from tests.oidc.services import service
 from tests.rig.oidc.fake import FakeProvider
-from tests.rig.oidc.people import ACTIVITY, ALICE, BOB, PRACTICE, person
+from tests.rig.oidc.people import ACTIVITY, ALICE, BOB, PRACTICE, person, person_of_2026
 from tests.rig.oidc.provider import PscRig
 
 
@@ -54,6 +56,43 @@ async def test_what_psc_tells_of_the_person_is_passed_on_as_it_is(fake: FakeProv
     assert (situation.id, situation.sector) == ("1.1", "SA07^1.2.250.1.71.4.2.4")
     assert (situation.technical_structure, situation.structure_name) == ("R99700000001", "CABINET SIMULATION")
     assert situation.siret is None
+
+
+@pytest.mark.parametrize("payload", [person, person_of_2026], ids=["2023", "2026"])
+async def test_who_it_is_stands_in_the_payloads_of_both_years(
+    fake: FakeProvider, at_fake: Provider, payload: Callable[[str, str], dict[str, JsonValue]]
+) -> None:
+    fake.person = payload(ALICE, "ALICE")
+    told = await who(at_fake)
+    assert (told.subject, told.identity.national_id) == (fake.person["sub"], ALICE)
+    assert (told.identity.given_name, told.identity.profession, len(told.situations)) == ("ALICE", "10", 1)
+
+
+TECHNICAL = "5e0f3b2d-93b4-4c1e-8a77-6a1d0c524c19"
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_told"),
+    [
+        ({"PSISubjectNameID": TECHNICAL}, True),
+        ({"PSISubjectNameID": "899700000001"}, True),  # another identifier, whatever it has
+        ({"preferred_username": TECHNICAL}, True),
+        ({"preferred_username": ""}, True),
+        ({"SubjectNameID": ""}, True),
+        ({"SubjectNameID": "", "preferred_username": TECHNICAL}, False),
+        ({"SubjectNameID": "", "preferred_username": "", "PSISubjectNameID": ALICE}, False),
+        ({"SubjectNameID": "", "preferred_username": "", "sub": f"f:{TECHNICAL}:{ALICE}"}, False),
+        ({"preferred_username": BOB}, False),
+    ],
+    ids=str,
+)
+def test_the_national_id_is_read_from_where_it_stands_alone(changes: dict[str, JsonValue], is_told: bool) -> None:
+    claims = {**person_of_2026(ALICE, "ALICE"), **changes}
+    if is_told:
+        assert read_person(claims, str(claims["sub"])).identity.national_id == ALICE
+    else:
+        with pytest.raises(PscGarbled):
+            read_person(claims, str(claims["sub"]))
 
 
 async def test_userinfo_of_another_subject_is_refused(fake: FakeProvider, at_fake: Provider) -> None:

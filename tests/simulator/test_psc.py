@@ -69,6 +69,38 @@ async def test_approved_by_the_command_it_is_a_login_with_situations(
     assert login.person.auth_mode == "MOBILE"
 
 
+@pytest.mark.parametrize(
+    ("payload", "subject"),
+    [("2026", r"[0-9a-f-]{36}"), ("2023", rf"f:[0-9a-f-]{{36}}:{ALICE}")],
+    ids=["2026", "2023"],
+)
+async def test_it_speaks_as_psc_did_in_either_year(tmp_path: Path, payload: str, subject: str) -> None:
+    running = PscSimulator(tmp_path)
+    await asyncio.to_thread(running.start, "--auto", "approve", "--set", f"payload={payload}")
+    try:
+        settings = ProviderSettings(issuer=running.issuer, client_id=CLIENT)
+        trusted = ssl.create_default_context(cafile=str(running.authorities))
+        provider = Provider(settings, SecretBasic(CLIENT, Token(SECRET)), SystemClock(), trusted)
+        login = await (await ciba.start(provider, ALICE)).finish()
+        bearer = {"Authorization": f"Bearer {login.tokens.access.reveal()}"}
+        address = f"{running.issuer}/protocol/openid-connect/userinfo"
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusted)) as http:
+            told = await (await http.get(address, headers=bearer)).json()
+        await provider.close()
+    finally:
+        await asyncio.to_thread(running.stop)
+    assert login.person.identity.national_id == ALICE
+    assert re.fullmatch(subject, login.person.subject)
+    assert (told.get("sid"), "PSISubjectNameID" in told) == (
+        (login.id_token.sid, True) if payload == "2026" else (None, False)
+    )
+
+
+def test_another_payload_is_refused(simulator: PscSimulator) -> None:
+    told = simulator.tell("--set", "payload=2019")
+    assert (told.returncode, "2026, 2023" in told.stderr) == (2, True)
+
+
 async def test_denied_on_the_page_it_is_none(
     simulator: PscSimulator, service: Provider, browser: aiohttp.ClientSession
 ) -> None:

@@ -1,7 +1,8 @@
 """Who can log in: fictitious professionals, built in or from a file of the user's (TOML).
 
 ``[[people]]`` has national_id and given_name, and either profession, specialty or section and ``[[people.places]]``, or
-several ``[[people.practices]]`` with these; a place has name, structure (Struct_IdNat) and sector.
+several ``[[people.practices]]`` with these; a place has name, structure (Struct_IdNat) and sector. ``psi`` is the
+identifier (a UUID) of who has activated Pro Santé Identité.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from cardd.errors import InvalidRequest
 
@@ -16,9 +18,11 @@ Userinfo = dict[str, object]
 Table = Mapping[str, object]
 
 SECTORS = "1.2.250.1.71.4.2.4"
-SUBJECT = "f:00000000-0000-4000-8000-000000000000:{national_id}"
+SUBJECT = "f:00000000-0000-4000-8000-000000000000:{national_id}"  # in 2023
+PAYLOADS = ("2026", "2023")
 BUILT_IN: Sequence[Table] = (
-    {"national_id": "899700000000", "given_name": "ALICE", "profession": "10", "specialty": "SM26",
+    {"national_id": "899700000000", "given_name": "ALICE", "psi": "0b6e2c1e-6f7a-4d0e-9a59-3d5c2b7e9f01",
+     "profession": "10", "specialty": "SM26",
      "places": [{"name": "CABINET SIMULATION", "structure": "499700000000001", "sector": "SA07"}]},
     {"national_id": "899700000013", "given_name": "CLAIRE", "practices": [
         {"profession": "10", "specialty": "SM54", "places": [
@@ -31,10 +35,13 @@ BUILT_IN: Sequence[Table] = (
 )  # fmt: skip
 
 
-def people_of(file: Path | None) -> dict[str, Userinfo]:
-    """Everybody's userinfo by national id. Raises InvalidRequest for a file that is not of the form, OSError."""
+def people_of(file: Path | None, payload: str = PAYLOADS[0]) -> dict[str, Userinfo]:
+    """Everybody's userinfo by national id, as the payloads of this year are.
+
+    Raises InvalidRequest for a file that is not of the form, OSError.
+    """
     told = BUILT_IN if file is None else _read(file)
-    found = [_userinfo(person) for person in told]
+    found = [_userinfo(person) | (_of_2026(person) if payload == "2026" else {}) for person in told]
     return {str(person["SubjectNameID"]): person for person in found}
 
 
@@ -66,6 +73,20 @@ def _userinfo(person: Table) -> Userinfo:
             "codeCivilite": "M",
             "exercices": [_practice(practice, given_name, family_name) for practice in practices],
         },
+    }
+
+
+def _of_2026(person: Table) -> Userinfo:
+    """Return what changed: the subject says nothing any more, and Pro Santé Identité has an identifier of its own."""
+    psi = person.get("psi", "")
+    try:
+        known = str(UUID(str(psi))) if psi else ""
+    except ValueError as fault:
+        raise InvalidRequest(where="psi", why="expected", expected="UUID") from fault
+    return {
+        "sub": str(uuid5(NAMESPACE_URL, f"simulation:{_text(person, 'national_id')}")),
+        "PSISubjectNameID": known,
+        "auth_level": "eidas1",
     }
 
 

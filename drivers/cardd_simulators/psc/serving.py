@@ -19,7 +19,7 @@ from cardd_simulators.psc.editor import EditorServer
 from cardd_simulators.psc.keys import Keys
 from cardd_simulators.psc.logins import Logins, Request, State
 from cardd_simulators.psc.mobile import Mobile
-from cardd_simulators.psc.people import Userinfo, people_of
+from cardd_simulators.psc.people import PAYLOADS, Userinfo, people_of
 from cardd_simulators.psc.provider import CLIENT, REALM, SECRET, IdTokens, Provider
 from cardd_simulators.psc.simulator import Control, remove_control, write_control
 
@@ -122,7 +122,7 @@ class Reporter:
 async def serve(folder: Path, name: str, played: Played, options: ServerOptions, report: Callable[[str], None]) -> None:
     """Until cancelled. Raises AddressInUse, InvalidRequest for people that are not of the form, OSError."""
     keys = await asyncio.to_thread(Keys, folder)
-    port, people = options.port or played.port, people_of(options.people)
+    port, people = options.port or played.port, people_of(options.people, options.settings.get("payload", PAYLOADS[0]))
     reporter = Reporter(name, played, options, report)
     logins = Logins(people, State(options.auto) if options.auto else None, reporter.asked)
     mobile = Mobile(logins)

@@ -65,8 +65,13 @@ class PscSimulator:
 
     async def run(self, options: ServerOptions, report: Callable[[str], None]) -> None:
         """Serve until cancelled."""
-        from cardd_simulators.psc.serving import serve  # noqa: PLC0415 - for whoever runs it, not for who lists it
+        from cardd_simulators.psc.people import PAYLOADS  # noqa: PLC0415 - for whoever runs it, not for who lists it
+        from cardd_simulators.psc.serving import serve  # noqa: PLC0415 - as above
 
+        if unknown := options.settings.keys() - {"payload"}:
+            raise InvalidRequest(where=", ".join(sorted(unknown)), why="payload")
+        if options.settings.get("payload", PAYLOADS[0]) not in PAYLOADS:
+            raise InvalidRequest(where="payload", why="expected", expected=", ".join(PAYLOADS))
         if options.auto not in (None, *AUTO):
             raise InvalidRequest(where="--auto", why="expected", expected=", ".join(AUTO))
         await serve(self._folder(options), self.name, self._played(options), options, report)

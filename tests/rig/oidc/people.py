@@ -1,6 +1,8 @@
-"""Fictitious professionals, with the userinfo that ANS's test environment shows."""
+"""Fictitious professionals, with the userinfo of ANS's test environment: some as in 2023, some as in 2026."""
 
 from __future__ import annotations
+
+from uuid import NAMESPACE_URL, uuid5
 
 from cardd.model import JsonValue
 
@@ -29,7 +31,7 @@ PRACTICE: dict[str, JsonValue] = {
 
 
 def person(national_id: str, given_name: str, *practices: JsonValue, **more: JsonValue) -> dict[str, JsonValue]:
-    """The userinfo of one of them, the subject as PSC makes it."""
+    """The userinfo of one of them as in 2023, when the subject had the national id in it."""
     return {
         "sub": f"f:00000000-0000-4000-8000-000000000000:{national_id}",
         "preferred_username": national_id,
@@ -49,6 +51,17 @@ def person(national_id: str, given_name: str, *practices: JsonValue, **more: Jso
     }
 
 
+def person_of_2026(national_id: str, given_name: str, *practices: JsonValue, **more: JsonValue) -> dict[str, JsonValue]:
+    """The userinfo of one of them as in 2026, when the subject is a UUID that says nothing."""
+    later: dict[str, JsonValue] = {
+        "sub": str(uuid5(NAMESPACE_URL, f"simulation:{national_id}")),
+        "PSISubjectNameID": "",  # of who has no Pro Santé Identité
+        "sid": str(uuid5(NAMESPACE_URL, f"session:{national_id}")),
+        "auth_level": "eidas1",
+    }
+    return person(national_id, given_name, *practices, **later, **more)
+
+
 CABINET = "499700000013001"  # Struct_IdNat
 ALICE = "899700000000"
 BOB = "899700000001"
@@ -56,12 +69,14 @@ EVE = "899700000021"  # whose name is made to be obeyed by a terminal
 CLAIRE = "899700000013"  # whose RPPS number has the right last digit, as an assertion wants it
 PEOPLE = [
     person(ALICE, "ALICE"),
-    person(
+    person_of_2026(
         BOB,
         "BOB",
         {**PRACTICE, "activities": [ACTIVITY, {**ACTIVITY, "codeModeExercice": "S"}]},
         {**PRACTICE, "codeProfession": "21"},
     ),
-    person(CLAIRE, "CLAIRE", {**PRACTICE, "activities": [{**ACTIVITY, "ancienIdentifiantDeLaStructure": CABINET}]}),
+    person_of_2026(
+        CLAIRE, "CLAIRE", {**PRACTICE, "activities": [{**ACTIVITY, "ancienIdentifiantDeLaStructure": CABINET}]}
+    ),
     person(EVE, "EVE\x1b[2J\x1b]0;owned\x07\u202e\x9b31m"),
 ]
