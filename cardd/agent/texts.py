@@ -5,7 +5,7 @@ own words are removed, and what is too long loses its middle; the texts put them
 
 | topic | params |
 |---|---|
-| ``pair`` | name, vendor, program, user, code; psc_token, sessions (when it wants that) |
+| ``pair`` | name, vendor, program, user, code; namesake (one is paired); psc_token, sessions (when it wants that) |
 | ``login``, ``unlock``, ``certificates`` | client |
 | ``sign`` | client, holder, document, digest, patient (may be absent); and the question's documents |
 | ``sign_batch`` | client, holder, batch, count, patient (may be absent); and the question's documents |
@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import pwd
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from cardd.i18n import N_, Domain
@@ -39,10 +39,10 @@ from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, ShownDo
 from cardd.secret import Secret
 
 # bytes as Assuan sends them: with all that a dialog shows they stay below its line's length, so that nothing is cut off
-NAME_MAX, LONG_MAX = 96, 270
+NAME_MAX, LONG_MAX, PAIRED_PROGRAM_MAX = 96, 270, 220
 LONG = {"origin", "program"}  # the longest origin has 267 bytes
 SIGNING = ("sign", "sign_batch")
-SIGNING_NAME_MAX = 80  # of each name in a question about signatures, which has many
+MANY_NAMES_MAX = 80  # of each name in a question that has many: about signatures, or a program to be paired
 LISTED_MAX, PAGE_MAX = 200, 700  # of the documents in the question, and on a page of their list
 FORMATS = {"raw": "raw", "jws": "JWS", "cades": "CAdES", "xades": "XAdES", "pades": "PAdES", "submission_set": "DMP"}
 
@@ -124,6 +124,7 @@ ALSO = {  # what has a line of its own, by its parameter
     ),
     "air": N_("For the DMP, your organisation's certificate signs them; they are for reading only (AIR)."),
     "lent": N_("That certificate is your organisation's, not your own."),
+    "namesake": N_("A program of this name is paired already; their dialogs will look alike."),
     "sessions": N_("It also asks to see who is logged in with your other programs."),
     "psc_token": N_(
         "It also asks to receive your Pro Santé Connect token, with which it acts in your name at other services as "
@@ -325,9 +326,14 @@ def _documents(question: Question, language: str) -> list[str]:
     forms = sorted({FORMATS.get(document.format, document.format) for document in question.documents})
     lines.append(_("Format: {formats}", language, formats=", ".join(forms)))
     texts = [text for document in question.documents for text in (document.name, document.patient or "")]
-    if any(map(_has_other_letters, texts)):
-        lines.append(_("Careful: a name has letters of another alphabet, which may look like Latin ones.", language))
-    return lines
+    return [*lines, *_warning(texts, language)]
+
+
+def _warning(names: Iterable[str], language: str) -> list[str]:
+    """Return what is to be said of names that may look like others."""
+    if not any(map(_has_other_letters, names)):
+        return []
+    return [_("Careful: a name has letters of another alphabet, which may look like Latin ones.", language)]
 
 
 def _has_other_letters(text: str) -> bool:
@@ -388,12 +394,17 @@ def _question(question: Question, language: str) -> str:
     if params.get("program") == "":
         params["program"] = _("unknown program", language)
     if question.topic in SIGNING:
-        params |= {name: _clean(value, SIGNING_NAME_MAX) for name, value in params.items()}
+        params |= {name: _clean(value, MANY_NAMES_MAX) for name, value in params.items()}
         if "document" in question.params:
             params["document"] = _clean(question.params["document"], LISTED_MAX)
     also = [_(sentence, language, **params) for name, sentence in ALSO.items() if name in params]
-    documents = _documents(question, language) if question.topic in SIGNING else []
-    return "\n".join((_sentence(question.topic, params, language), *documents, *also))
+    more = _documents(question, language) if question.topic in SIGNING else []
+    if question.topic == "pair":
+        names = {name: question.params[name] for name in ("name", "vendor")}
+        params |= {name: _clean(value, MANY_NAMES_MAX) for name, value in names.items()}
+        params["program"] = _clean(params["program"], PAIRED_PROGRAM_MAX)
+        more = _warning(map(str, names.values()), language)
+    return "\n".join((_sentence(question.topic, params, language), *more, *also))
 
 
 def _sentence(topic: str, params: dict[str, str | int], language: str) -> str:

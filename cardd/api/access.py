@@ -84,7 +84,10 @@ def preflight() -> dict[str, str]:
 
 
 def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
-    """Refuse what no script asked for. A browser always tells the site; Node's fetch tells the mode only."""
+    """Refuse what no script asked for. A browser always tells the site; Node's fetch tells the mode only.
+
+    Who tells the site and no origin is of our own origin, which has no page, or an extension that may call any host.
+    """
     if headers.get("Sec-Fetch-Mode") not in SCRIPT_MODES:
         raise Forbidden
     if headers.get("Sec-Fetch-Dest", "empty") not in SCRIPT_DESTINATIONS:
@@ -92,7 +95,7 @@ def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
     site = headers.get("Sec-Fetch-Site")
     if site is None and not has_origin:
         return
-    if site not in PAGE_SITES or (site != "same-origin" and not has_origin):
+    if site not in PAGE_SITES or not has_origin:
         raise Forbidden
 
 

@@ -17,6 +17,7 @@ from cardd.api.schemas.clients import (
     PairingAnswer,
 )
 from cardd.core.clients import Paired, Pairing, PairingRequest
+from cardd.core.consents import ensure_readable
 from cardd.core.support import ROOT, Privilege
 from cardd.errors import ClientNotFound, InvalidRequest
 from cardd.model import CallerKind
@@ -33,6 +34,8 @@ async def pair(call: Call, body: PairBody | OriginBody) -> Reply:
         return await _allow(call, call.page, body)
     if isinstance(body, OriginBody):
         raise InvalidRequest(where="$.name", why="missing")
+    ensure_readable(body.name, "$.name")
+    ensure_readable(body.vendor, "$.vendor")
     request = PairingRequest(body.name, body.vendor, body.software_id, tuple(body.permissions))
     polls = "respond-async" in call.http.headers.get("Prefer", "")
     pairing = call.parts.clients.pair(request, call.peer, polls=polls)
@@ -86,6 +89,7 @@ async def lock(call: Call, _: LockBody) -> Reply:
 async def unlock(call: Call) -> Reply:
     """Let a program in again; where codes are demanded, support says with one that all is well."""
     identifier, owner = call.path["id"], _owner(call)
+    call.parts.clients.paired(identifier, owner)
     await call.parts.support.demand(Privilege.UNLOCK, call.caller, call.support_code, about=identifier)
     call.parts.clients.lock(identifier, owner, locked=False)
     return Reply(204)

@@ -61,6 +61,7 @@ class Dispatcher:
         self._bodies = Bodies(limits)
         self._in_flight: Counter[CallerKey] = Counter()
         self._together: dict[tuple[CallerKey, str], Presence] = {}  # who waits for the answer under a key
+        self._waiting: dict[Presence, Call] = {}
 
     async def answer(
         self, http: web.BaseRequest, connection: ConnectionInfo | None, on_hang_up: OnHangUp
@@ -93,6 +94,12 @@ class Dispatcher:
     async def close(self) -> None:
         """Give up the work that outlives its request."""
         await self._ledger.close()
+
+    def end_where(self, condition: Callable[[Call], bool], *, by_caller: bool = False) -> None:
+        """Ask nobody any more for these calls; ``by_caller`` says that the callers took their questions back."""
+        for presence, call in tuple(self._waiting.items()):
+            if condition(call):
+                (presence.leave if by_caller else presence.revoke)()
 
     def _admit(self, http: web.BaseRequest, connection: ConnectionInfo) -> Page | None:
         if not http.raw_path.startswith("/"):
@@ -137,11 +144,15 @@ class Dispatcher:
         route.access(call)
         if call.who is not None and call.who.kind is not CallerKind.LOCAL:
             connection.has_client = True
-        with self._under_way(call), _present(call) as presence:
-            if not route.body:
-                return await self._run(route, call, b"", presence)
-            async with self._bodies.reading(http, call.who, call.peer.uid) as raw:
-                return await self._run(route, call, raw, presence)
+        with self._under_way(call), self._present(call) as presence:
+            try:
+                if not route.body:
+                    return await self._run(route, call, b"", presence)
+                async with self._bodies.reading(http, call.who, call.peer.uid) as raw:
+                    return await self._run(route, call, raw, presence)
+            except CallerLeft:
+                route.access(call)  # whose caller may not ask any more is told why
+                raise
 
     async def _check_browser(self, page: Page, connection: ConnectionInfo) -> None:
         """Look once at who holds a page's connection. Raises NotABrowser, BrowserUnseen."""
@@ -199,6 +210,19 @@ class Dispatcher:
                 del self._together[owner, key]
 
     @contextmanager
+    def _present(self, call: Call) -> Iterator[Presence]:
+        """Say that the caller waits for the answer, until the connection is lost, or ``end_where`` says otherwise."""
+        presence = Presence()
+        take_back = call.on_hang_up(presence.leave)
+        self._waiting[presence] = call
+        try:
+            with waited_for_by(presence):
+                yield presence
+        finally:
+            del self._waiting[presence]
+            take_back()
+
+    @contextmanager
     def _under_way(self, call: Call) -> Iterator[None]:
         """Count a caller's unanswered requests (rule 10). Raises TooManyRequests."""
         caller = call.who.key if call.who else CallerKey(call.peer.uid, NOBODY)
@@ -211,18 +235,6 @@ class Dispatcher:
             self._in_flight[caller] -= 1
             if not self._in_flight[caller]:
                 del self._in_flight[caller]
-
-
-@contextmanager
-def _present(call: Call) -> Iterator[Presence]:
-    """Say that the caller waits for the answer, until the connection is lost."""
-    presence = Presence()
-    take_back = call.on_hang_up(presence.leave)
-    try:
-        with waited_for_by(presence):
-            yield presence
-    finally:
-        take_back()
 
 
 def _query(query: str, route: Route) -> dict[str, str]:

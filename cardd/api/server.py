@@ -27,7 +27,8 @@ from cardd.api.parts import ApiLimits, Parts
 from cardd.api.routes import ROUTES
 from cardd.backoff import Seldom
 from cardd.core.lifecycle import Part
-from cardd.model import Peer
+from cardd.core.sessions import Session
+from cardd.model import CallerKey, Peer
 from cardd.secret import overwrite
 
 LOOK = 0.5  # seconds between two looks whether a caller is still there whose bytes are not read for now
@@ -339,6 +340,16 @@ class ApiServer(Part):
             # also for AF_UNIX: create_unix_server would remove the path of a socket that systemd owns
             self._servers.append(await loop.create_server(self._http, sock=sock, backlog=ACCEPTED_AT_ONCE))
             sock.listen(BACKLOG)
+
+    def client_shut_out(self, client: CallerKey, _reason: str) -> None:
+        """End what is under way for the client, the streams of events too: none of it is the client's any more."""
+        self._dispatcher.end_where(lambda call: call.who is not None and call.who.key == client)
+        for bus in (self._parts.events, *self._parts.trace.buses):
+            bus.end_where(lambda subscription: subscription.caller == client)
+
+    def session_closed(self, session: Session, reason: str) -> None:
+        """Close the dialogs of a session that ended; its card's own have closed when that left."""
+        self._dispatcher.end_where(lambda call: call.open_session is session, by_caller=reason == "logout")
 
     def _is_known(self, uid: int) -> bool:
         """Return whether the readers are this OS user's, or a program of theirs was paired."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -146,6 +147,8 @@ class Clients(Part):
         said = {"name": request.name, "vendor": request.vendor, "software_id": request.software_id}
         params: dict[str, str | int] = {**said, "program": peer.program or "", "code": code}
         params |= dict.fromkeys(request.permissions, "")
+        if any(_looks(program.name) == _looks(request.name) for program in self.programs(peer.uid)):
+            params["namesake"] = ""
         question = Question("pair", peer.uid, params)
         self._dialogs.ensure_askable(caller_of(question))
         expires_at = self._clock.now() + timedelta(seconds=question.timeout)
@@ -269,11 +272,16 @@ class Clients(Part):
         self._save()
         self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_removed")
 
-    def lock(self, identifier: str, uid: int, *, locked: bool) -> None:
-        """Keep a program out until it is unlocked; it stays paired. Raises ClientNotFound, also for an origin."""
+    def paired(self, identifier: str, uid: int) -> Program:
+        """One of this user's programs. Raises ClientNotFound, also for an origin."""
         program = next((p for p in self.programs(uid) if p.id == identifier), None)
         if program is None:
             raise ClientNotFound
+        return program
+
+    def lock(self, identifier: str, uid: int, *, locked: bool) -> None:
+        """Keep a program out until it is unlocked; it stays paired. Raises ClientNotFound, also for an origin."""
+        program = self.paired(identifier, uid)
         self._programs[program.secret] = replace(program, is_locked=locked)
         self._save()
         if locked:
@@ -340,6 +348,12 @@ class Clients(Part):
 
 def _caller(program: Program, peer: Peer, sealing: bytes | None = None) -> Caller:
     return Caller(CallerKind.PROGRAM, program.id, program.name, f"urn:cardd:client:{program.id}", peer, sealing)
+
+
+def _looks(name: str) -> str:
+    """Return what a person remembers of a name: not its capitals, accents, widths and spaces."""
+    letters = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(one for one in letters if unicodedata.category(one)[0] in "LN")
 
 
 class Pages:

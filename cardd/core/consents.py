@@ -34,7 +34,7 @@ from cardd.ports import Clock
 SHOWN_DIGEST = 16
 # what shows nothing though it counts as a letter, mark or symbol: fillers, joiners, variation selectors
 INVISIBLE = {
-    *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+    *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0, 0x16FE4, 0x1D159),
     *range(0xFE00, 0xFE10),
     *range(0xE0100, 0xE01F0),
 }
@@ -258,6 +258,10 @@ class Consents(Part):
     def card_removed(self, card: InsertedCard, _reason: str) -> None:
         """Forget who could read a card that left."""
         self._readable = {entry for entry in self._readable if entry[1] != card.id}
+
+    def client_shut_out(self, client: CallerKey, _reason: str) -> None:
+        """Forget what the client could read: a page that is let in again asks again."""
+        self._readable = {entry for entry in self._readable if entry[0] != client}
 
 
 def ensure_readable(name: str, where: str) -> None:

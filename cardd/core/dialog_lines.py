@@ -4,8 +4,9 @@ One dialog at a time for one person. Whoever waits to log in goes first, others 
 the line, and its next question waits behind those of the others. Who was refused a few times in a few minutes asks
 nothing more for a while.
 
-A dialog ends when nobody waits for its answer any more (``Presence``): its caller has hung up. Only the question ends.
-What the card, the audit log or a server does for a caller that left goes on to its end.
+A dialog ends when nobody waits for its answer any more (``Presence``): its caller has hung up or was shut out, or its
+session ended. Only the question ends. What the card, the audit log or a server does for a caller that left goes on to
+its end.
 """
 
 from __future__ import annotations
@@ -35,12 +36,18 @@ class Presence:
 
     def __init__(self, waiting: int = 1) -> None:
         self._waiting = waiting
+        self._is_revoked = False
         self._told: list[Callable[[], object]] = []
 
     @property
     def is_left(self) -> bool:
         """Whether nobody waits."""
         return self._waiting <= 0
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether nobody is to have the answer, through no doing of the callers."""
+        return self._is_revoked
 
     @contextmanager
     def joined(self, other: Presence) -> Iterator[None]:
@@ -52,6 +59,7 @@ class Presence:
             nonlocal is_in
             if is_in:
                 is_in = False
+                self._is_revoked = other.is_revoked
                 self.leave()
 
         take_back = other.on_left(leave)
@@ -67,6 +75,12 @@ class Presence:
         if self._waiting == 0:
             for callback in tuple(self._told):
                 callback()
+
+    def revoke(self) -> None:
+        """Let nobody have the answer: whoever asked may not any more."""
+        if not self.is_left:
+            self._is_revoked, self._waiting = True, 1
+            self.leave()
 
     def on_left(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Have ``callback`` called when nobody waits any more; return a function that takes that back."""
@@ -111,6 +125,12 @@ def is_nobody_waiting() -> bool:
     """Return whether it is known that the answer of what runs here will reach nobody."""
     presence = _waiting.get()
     return presence is not None and presence.is_left
+
+
+def has_caller_left() -> bool:
+    """Return whether nobody waits because the callers left by themselves."""
+    presence = _waiting.get()
+    return presence is not None and presence.is_left and not presence.is_revoked
 
 
 @asynccontextmanager
@@ -235,7 +255,7 @@ class DialogLines:
         async with while_waited_for(), self._turn(question.question):
             await self._prompter.ask_pin(question, into)
 
-    async def confirm(self, question: Question, is_taken_back: Callable[[], bool] = is_nobody_waiting) -> Choice:
+    async def confirm(self, question: Question, is_taken_back: Callable[[], bool] = has_caller_left) -> Choice:
         """Return the answer. ``is_taken_back`` says whether it was the caller who ended a dialog that is cancelled.
 
         Raises ConsentTimeout, RefusedTooOften, CallerLeft, PromptBusy, PromptUnavailable.
@@ -262,7 +282,7 @@ class DialogLines:
 
     @asynccontextmanager
     async def _turn(
-        self, question: Question, is_taken_back: Callable[[], bool] = is_nobody_waiting, **more: bool
+        self, question: Question, is_taken_back: Callable[[], bool] = has_caller_left, **more: bool
     ) -> AsyncIterator[None]:
         """Have the person to oneself; count it where that comes to nothing."""
         caller = caller_of(question)

@@ -18,6 +18,7 @@ PARAMS: dict[str, dict[str, str | int]] = {
         "software_id": "lps",
         "program": "/usr/bin/lps",
         "code": "402817",
+        "namesake": "",
         "psc_token": "",
         "sessions": "",
     },

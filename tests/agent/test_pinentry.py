@@ -177,6 +177,18 @@ async def test_a_program_that_the_system_does_not_tell_is_called_unknown(
     assert "Exécutable : programme inconnu" in shown.description
 
 
+async def test_the_pairing_dialog_warns_of_names_that_could_be_taken_for_others(
+    dialogs: Dialogs, pinentry: ScriptedPinentry
+) -> None:
+    said = {"vendor": "Éditeur", "program": "/usr/bin/lps", "code": "402817"}
+    await dialogs.confirm(Question("pair", os.getuid(), {"name": "LPS", **said, "namesake": ""}, "fr"))
+    await dialogs.confirm(Question("pair", os.getuid(), {"name": "L\u0420S", **said}, "fr"))
+    same, other_letters = (shown.description for shown in pinentry.shown())
+    assert "Un programme de ce nom est déjà appairé" in same
+    assert "autre alphabet" not in same
+    assert "autre alphabet" in other_letters
+
+
 async def test_a_signature_shows_document_patient_and_digest(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
     await dialogs.confirm(question("sign", document="cr.pdf", digest="0123456789abcdef", patient="SIMULATION Zoé"))
     [shown] = pinentry.shown()

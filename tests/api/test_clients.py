@@ -67,6 +67,22 @@ async def test_a_dialog_without_answer_pairs_nobody(
     assert (await api.call("GET", "/v1/clients", via="unix")).json == {"clients": []}
 
 
+@pytest.mark.parametrize("field", ["name", "vendor"])
+@pytest.mark.parametrize("said", ["LPS\u200b", "LPS\u202e", "L\u180bPS", "...", "\u2800"])
+async def test_a_name_that_shows_less_than_it_is_pairs_nobody(api: Workbench, field: str, said: str) -> None:
+    got = await api.call("POST", "/v1/clients", {**SOFTWARE, field: said})
+    assert (got.status, got.json["code"], got.json["where"]) == (422, "request.invalid", f"$.{field}")
+    assert api.person.questions == []
+
+
+async def test_the_dialog_tells_of_a_program_of_the_same_name(api: Workbench) -> None:
+    for name in ("Mon LPS", "mon  lps", "Mon autre LPS"):
+        await api.pair(name=name)
+    api.turn_to((api.uid or 0) + 1)
+    await api.pair(name="Mon LPS")  # nothing is told of another user's programs
+    assert ["namesake" in question.params for question in api.person.questions] == [False, True, False, False]
+
+
 async def test_one_pairing_at_a_time(api: Workbench) -> None:
     api.person.attentive.clear()
     await api.call("POST", "/v1/clients", SOFTWARE, headers=ASYNC)

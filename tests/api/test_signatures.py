@@ -146,7 +146,9 @@ async def test_the_authentication_key_signs_nothing_that_a_caller_chose(api: Wor
     assert api.card.count == before
 
 
-@pytest.mark.parametrize("name", ["a\u200bb.pdf", "a\u202efdp.exe", "\u3164", "   ", "\u00ab \u00bb", "a\nb.pdf"])
+@pytest.mark.parametrize(
+    "name", ["a\u200bb.pdf", "a\u202efdp.exe", "a\u180bb.pdf", "\u3164", "   ", "\u00ab \u00bb", "a\nb.pdf"]
+)
 async def test_a_name_that_shows_less_than_it_is_is_refused_unasked(api: Workbench, name: str) -> None:
     path, token = await api.logged_in()
     asked = len(api.person.questions)

@@ -128,6 +128,13 @@ async def test_a_locked_program_is_let_in_again_with_a_code_only(station: Workbe
     assert rows(station)[-1:] == [("support.unlock", None)]
 
 
+async def test_an_unlocking_of_a_program_that_is_not_ones_own_is_no_row(api: Workbench) -> None:
+    client = await client_of_somebody(api)
+    become(api, SOMEBODY + 1)
+    assert (await ask(api, "DELETE", f"{client}/lock")).code == "client.not_found"
+    assert rows(api) == []
+
+
 async def test_where_codes_are_demanded_and_nobody_enrolled_nothing_is_done(station: Workbench) -> None:
     client = await client_of_somebody(station)
     for code in (None, "123456"):
@@ -306,10 +313,16 @@ async def test_an_empty_header_is_no_code(station: Workbench, phone: Phone) -> N
     assert (await ask(station, "DELETE", await client_of_somebody(station), "")).code == "support_code.required"
 
 
-async def guess(station: Workbench, phone: Phone, times: int, path: str = "/v1/clients/x/lock") -> list[str]:
+async def own_lock(station: Workbench) -> str:
+    """The path of the lock of a program that whoever asks has paired."""
+    paired = await station.call("POST", "/v1/clients", SOFTWARE)
+    return f"/v1/clients/{paired.text('client_id')}/lock"
+
+
+async def guess(station: Workbench, phone: Phone, times: int, lock: str) -> list[str]:
     """The codes of the refusals that so many wrong codes get."""
     wrong = phone.other_code(station.clock.now())
-    return [str((await ask(station, "DELETE", path, wrong)).code) for _ in range(times)]
+    return [str((await ask(station, "DELETE", lock, wrong)).code) for _ in range(times)]
 
 
 async def test_anothers_wrong_codes_lock_neither_the_workstation_nor_its_users(
@@ -317,7 +330,10 @@ async def test_anothers_wrong_codes_lock_neither_the_workstation_nor_its_users(
 ) -> None:
     client = await client_of_somebody(station)
     become(station, 1001)
-    assert (await guess(station, phone, 7))[4:] == ["support_code.wrong", *["support_code.locked"] * 2]
+    assert (await guess(station, phone, 7, await own_lock(station)))[4:] == [
+        "support_code.wrong",
+        *["support_code.locked"] * 2,
+    ]
     become(station, ROOT)
     station.clock.seconds += STEP
     assert (await ask(station, "GET", ENROLMENT)).json["locked"] == 0
@@ -333,7 +349,7 @@ async def test_a_program_that_guesses_keeps_no_other_program_of_its_user_out(sta
     client = await client_of_somebody(station)
     become(station, SOMEBODY)
     usual, station.program = station.program, "/opt/guesser"
-    assert (await guess(station, phone, 6))[-1] == "support_code.locked"
+    assert (await guess(station, phone, 6, f"{client}/lock"))[-1] == "support_code.locked"
     station.program = usual
     station.forget_connections()
     station.clock.seconds += STEP
@@ -345,11 +361,12 @@ async def test_who_guesses_under_ever_new_names_is_locked_for_minutes(
     station: Workbench, phone: Phone, started: Start
 ) -> None:
     become(station, SOMEBODY)
+    lock = await own_lock(station)
     for number in range(60):
         station.program = f"/opt/guesser-{number}"
         station.forget_connections()
-        await guess(station, phone, 1)
-    assert await guess(station, phone, 1) == ["support_code.locked"]
+        await guess(station, phone, 1, lock)
+    assert await guess(station, phone, 1, lock) == ["support_code.locked"]
     station = await after_a_restart(station, started)
     assert 0 < int(str((await ask(station, "GET", ENROLMENT)).json["locked"])) <= 601
     become(station, ROOT)
