@@ -35,6 +35,9 @@ FORGING = re.compile(
     re.IGNORECASE,
 )
 
+LOCAL = ("localhost", "127.0.0.1", "::1")
+INSI_TESTS = re.compile(r"qualiflps[a-z-]*(\.services-ps)?\.ameli\.fr")  # as makers know them
+
 # What cardd itself says to PSC in a request for a login, or must not say.
 OWN_PARAMETERS = re.compile(
     r"response_(type|mode)|client_(id|secret|assertion|assertion_type)|redirect_uri|scope|acr_values|state|nonce"
@@ -219,7 +222,7 @@ class Psc(Section, frozen=True):
     @property
     def is_test_environment(self) -> bool:
         """Whether the people there are fictitious: a configured sandbox, ANS's own (BAS), or one on this machine."""
-        return self.sandbox or _is_within(self.host, BAS) or self.host in ("localhost", "127.0.0.1", "::1")
+        return self.sandbox or _is_within(self.host, BAS) or self.host in LOCAL
 
     @property
     def is_agreed(self) -> bool:
@@ -322,6 +325,15 @@ class Upstream(Section, frozen=True):
         Duration,
         Meta(ge=1, le=DAY, description=N_("How far this machine's clock may be off the server's.")),
     ] = 60.0
+    sandbox: Annotated[
+        bool,
+        Meta(
+            description=N_(
+                "Whether it is a test environment: test cards and fictitious people may go there, and nowhere else. "
+                "INSi's own (qualiflps) and those on this machine are known."
+            )
+        ),
+    ] = False
 
     @property
     def host(self) -> str:
@@ -332,6 +344,11 @@ class Upstream(Section, frozen=True):
     def port(self) -> int:
         """The server's port."""
         return urlsplit(self.url).port or 443
+
+    @property
+    def is_test_environment(self) -> bool:
+        """Whether test cards may go there: a configured sandbox, INSi's own, or a server on this machine."""
+        return self.sandbox or self.host in LOCAL or INSI_TESTS.fullmatch(self.host) is not None
 
     @property
     def asks(self) -> bool:

@@ -39,9 +39,11 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               CardIncomplete, HolderUnknown, KeysUnusable, AlgorithmUnsupported, SignatureInvalid, SignatureLost
         · PscError (psc.py)
             · PscUnavailable, PscCertificate, PscGarbled, PscDiscoveryIssuer, PscDiscoveryHost, PscDiscoveryInsecure,
-              PscNoCiba, PscClientRefused, PscIncomplete, PscDirectNotAgreed, PscSessionElsewhere, PscLoginHintUnknown,
+              PscNoCiba, PscClientRefused, PscDirectNotAgreed, PscSessionElsewhere, PscLoginHintUnknown,
               PscRequestRefused, PscDenied, PscExpired, PscBrowserTimeout, PscRedeemed, PscSessionOver,
               PscOtherPerson, PscUserinfoSubject, PscFlowUnavailable, PscApiUnknown
+            · PscIncomplete
+                · PscTestCertificate
             · PscTokenError
                 · PscTokenMalformed, PscTokenAlgorithm, PscTokenKey, PscTokenSignature, PscTokenIssuer,
                   PscTokenAudience, PscTokenBinding, PscTokenExpired, PscTokenFromFuture, PscTokenStale,
@@ -69,7 +71,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
         · UpstreamError (upstream.py)
             · TlsUnavailable, UpstreamUnknown, UpstreamPathRefused, UpstreamUnreachable, UpstreamTimeout,
               UpstreamUntrusted, UpstreamCertificateWeak, UpstreamRefusedUs, UpstreamTlsFailed, UpstreamClosed,
-              UpstreamGarbled, UpstreamAnswerTooLarge, UpstreamClockOff
+              UpstreamGarbled, UpstreamAnswerTooLarge, UpstreamClockOff, UpstreamProduction, UpstreamRevoked,
+              UpstreamNotVouchedFor
         · SystemFault (system.py)
             · SecretStoreUnavailable, ConfigInvalid, DaemonUnproven, AddressInUse, SimulatorsMissing
             · DaemonUnreachable

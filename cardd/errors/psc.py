@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from cardd.errors.base import CarddError, Words
 from cardd.i18n import N_
 
@@ -133,6 +135,18 @@ class PscIncomplete(PscError):
 
     what: str  # a secret's name, a file
     why: str
+
+
+class PscTestCertificate(PscIncomplete):
+    """A test certificate would prove the service to the production of Pro Santé Connect (EX_GEN-1430)."""
+
+    code = "psc.test_certificate"
+    title = N_("Test certificate refused in production")
+    detail = N_(
+        "The certificate “{what}” is one of tests, and {why} is not known as a test environment; it was not shown."
+    )
+    remedy = N_("Configure the organisation's real certificate. If that is a test environment, set psc.sandbox = true.")
+    words: ClassVar[Words] = {}  # ``why`` is the provider's host
 
 
 class PscDirectNotAgreed(PscError):

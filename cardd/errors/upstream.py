@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from cardd.errors.base import CarddError
+from cardd.errors.base import CarddError, Words
 from cardd.i18n import N_
+
+_FOR_TESTS: Words = {
+    "what": {
+        "card": N_("A test or simulated card"),
+        "organisation": N_("A test certificate"),
+        "person": N_("A person of a test environment"),
+    }
+}
 
 
 class UpstreamError(CarddError):
@@ -178,3 +186,50 @@ class UpstreamClockOff(UpstreamError):
     name: str
     seconds: int
     answered: int  # the HTTP status: the request was served
+
+
+class UpstreamProduction(UpstreamError):
+    """A test card, a test certificate or a fictitious person would go to a production server (EX_GEN-1430)."""
+
+    code = "upstream.production"
+    status = 403
+    title = N_("Test card refused in production")
+    detail = N_(
+        "{what} may not be used with “{name}” ({host}), which is not known as a test environment; nothing was sent."
+    )
+    remedy = N_(
+        "Use a real card or certificate. If the server is a test environment, set upstreams.NAME.sandbox = true."
+    )
+    words = _FOR_TESTS
+
+    name: str
+    host: str
+    what: str
+
+
+class UpstreamRevoked(UpstreamError):
+    """The server's certificate, or one above it, was revoked by its authority."""
+
+    code = "upstream.revoked"
+    title = N_("Server certificate revoked")
+    detail = N_(
+        "The authority revoked the certificate with which “{name}” proves itself ({certificate}); nothing was sent."
+    )
+    remedy = N_("Do not go on. Tell the support, and whoever runs the server.")
+
+    name: str
+    certificate: str
+
+
+class UpstreamNotVouchedFor(UpstreamError):
+    """Nobody tells whether the server's certificate was revoked, and the configuration wants to know."""
+
+    code = "upstream.revocation_unknown"
+    status = 503
+    retryable = True
+    title = N_("Revocation unknown")
+    detail = N_("No authority tells whether the certificate of “{name}” was revoked ({certificate}); nothing was sent.")
+    remedy = N_("Check that this machine reaches the authority's OCSP or CRL service, then try again.")
+
+    name: str
+    certificate: str

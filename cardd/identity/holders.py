@@ -45,6 +45,7 @@ STRINGS = (0x0C, 0x13, 0x16)  # UTF8String, PrintableString, IA5String
 TEXT_MAX = 128
 NUMBER_SIZE_MAX = 4
 TEST_CARD = 0x80  # table G01: bit 8 marks test cards and test software certificates
+TEST_AUTHORITY = re.compile(r"\b(TEST|SIMULATION)\b")  # IGC-Santé's of tests ("IGC-SANTE TEST"), and the simulators'
 
 NATIONAL_ID = re.compile(r"[034589][0-9A-Za-z]{8,}(?:/\S+)?")
 FORMS = (
@@ -88,6 +89,12 @@ def is_test(facts: CertificateFacts) -> bool:
     """Whether the certificate is of a test card, or a test software certificate."""
     category = facts.value(CARD_CATEGORY, OCTET_STRING)
     return bool(category and category[0] & TEST_CARD)
+
+
+def is_of_tests(facts: CertificateFacts) -> bool:
+    """Whether a certificate may go to test environments alone: it is marked so, or an authority of tests issued it."""
+    issuer = (text for kind in (ORGANISATION, UNIT, COMMON_NAME) for text in facts.issuer.values(kind))
+    return is_test(facts) or any(TEST_AUTHORITY.search(text) for text in issuer)
 
 
 def _identifier(units: tuple[str, ...]) -> tuple[str, str]:

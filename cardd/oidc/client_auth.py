@@ -188,9 +188,14 @@ class ClientKey:
             raise PscClientRefused from None
 
     @property
+    def certificate(self) -> bytes:
+        """The own certificate, in DER."""
+        return self.chain[0].public_bytes(Encoding.DER)
+
+    @property
     def thumbprint(self) -> str:
         """The certificate's ``x5t#S256`` (RFC 7515, 4.1.8): what access tokens are bound to."""
-        return thumbprint_of(self.chain[0].public_bytes(Encoding.DER))
+        return thumbprint_of(self.certificate)
 
     def show_in(self, context: ssl.SSLContext) -> None:
         """Let connections of this context show the certificate. The key touches no disk."""

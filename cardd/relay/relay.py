@@ -25,8 +25,11 @@ from cardd.errors import (
     UpstreamClockOff,
     UpstreamClosed,
     UpstreamGarbled,
+    UpstreamProduction,
 )
-from cardd.identity.csa import OrganisationKey
+from cardd.formats.certificate import facts_of
+from cardd.identity.csa import CSA, OrganisationKey
+from cardd.identity.holders import is_of_tests
 from cardd.model import Algorithm, KeyPurpose
 from cardd.ports import AuditLog, Clock
 from cardd.relay.upstream import Upstreams
@@ -52,18 +55,23 @@ class ClientCertificates:
     async def credential(self, session: Session, upstream: Upstream) -> Credential:
         """Return the certificate to show, once the person agreed to reach this server.
 
-        Raises SessionCannotSign, CardIncomplete, the consent's errors, those of PIN and card.
+        Raises SessionCannotSign, CardIncomplete, UpstreamProduction, the consent's errors, those of PIN and card.
         """
         if session.card is not None:
             credential = self.signing.authentication(session)
+            _require_fit(credential, upstream, "organisation" if session.method == CSA else "card")
             await self._agreed(session, upstream)
             return credential
+        if session.identity.is_test:
+            _require_tests(upstream, "person")
         try:
             await self.organisation.card(session.caller)
             await self._agreed(session, upstream)
-            return await self.organisation.use(session, lambda _, found: found, KeyPurpose.AUTHENTICATION)
+            credential = await self.organisation.use(session, lambda _, found: found, KeyPurpose.AUTHENTICATION)
         except AssertionOrganisationMissing:
             raise SessionCannotSign from None
+        _require_fit(credential, upstream, "organisation")
+        return credential
 
     async def sign(self, session: Session, upstream: Upstream, algorithm: Algorithm, digest: bytes) -> bytes:
         """Sign a handshake's digest. Raises the PIN's and the card's errors, AuditUnavailable."""
@@ -82,6 +90,17 @@ class ClientCertificates:
 
     async def _agreed(self, session: Session, upstream: Upstream) -> None:
         await self.signing.agree_to_relay(session, upstream.name, upstream.host, asks=upstream.asks)
+
+
+def _require_fit(credential: Credential, upstream: Upstream, what: str) -> None:
+    """Let a certificate of tests reach test environments alone (EX_GEN-1430). Raises UpstreamProduction."""
+    if is_of_tests(facts_of(credential.certificate)):
+        _require_tests(upstream, what)
+
+
+def _require_tests(upstream: Upstream, what: str) -> None:
+    if not upstream.is_test_environment:
+        raise UpstreamProduction(name=upstream.name, host=upstream.host, what=what)
 
 
 class Relay(Part):

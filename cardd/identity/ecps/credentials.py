@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.config import Psc
-from cardd.errors import MethodUnavailable, PscClientRefused, PscIncomplete, SecretStoreUnavailable
+from cardd.errors import MethodUnavailable, PscClientRefused, PscIncomplete, PscTestCertificate, SecretStoreUnavailable
 from cardd.files import ensure_regular, read_file
+from cardd.formats.certificate import facts_of
 from cardd.http import Connectors
 from cardd.identity.csa import CsaLogin, KeySigner, ServiceKey, service_key
 from cardd.identity.ecps.direct import DirectProvider
 from cardd.identity.ecps.provider import METHOD, Heard, PscProvider
 from cardd.identity.ecps.proxy import ProxyProvider
+from cardd.identity.holders import is_of_tests
 from cardd.oidc.client_auth import (
     AssertionSigner,
     ClientAuthentication,
@@ -91,11 +93,19 @@ async def _proof(settings: Psc, secrets: SecretStore, csa: CsaLogin | None) -> _
             key = await service_key(csa)
         except MethodUnavailable as error:
             raise PscIncomplete(what="csa", why="certificate") from error
+        _require_fit(settings, "csa", key.credential.certificate)
         return _Proof(thumbprint_of(key.credential.certificate), service=key)
     if settings.certificate is not None:
         file = await _key(settings.certificate, secrets)
+        _require_fit(settings, str(settings.certificate), file.certificate)
         return _Proof(file.thumbprint, file=file)
     return _Proof()
+
+
+def _require_fit(settings: Psc, what: str, certificate: bytes) -> None:
+    """Let a certificate of tests prove the service to test environments alone. Raises PscTestCertificate."""
+    if not settings.is_test_environment and is_of_tests(facts_of(certificate)):
+        raise PscTestCertificate(what=what, why=settings.host)
 
 
 def _connectors(key: ServiceKey, authorities: Path | None) -> Connectors:
