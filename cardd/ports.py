@@ -212,7 +212,7 @@ class Prompter(Protocol):
     """Asks the person at the workstation, on the desktop of the user that the question names."""
 
     async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
-        """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PromptUnavailable."""
+        """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PinFormat, PromptUnavailable."""
         ...
 
     async def confirm(self, question: Question) -> Choice:

@@ -56,7 +56,7 @@ class Dialogs:
         await self._agents.stop()
 
     async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
-        """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PromptUnavailable."""
+        """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PinFormat, PromptUnavailable."""
         asked, seconds = question.question, self._seconds(question.question)
         async with _limit(seconds, PinTimeout):
             if deciding(asked) is not asked and await self._confirm(asked, seconds) is Choice.NO:

@@ -34,7 +34,7 @@ from cardd.agent.texts import (
     pin_words,
     with_buttons,
 )
-from cardd.errors import ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
+from cardd.errors import ConsentTimeout, PinCancelled, PinFormat, PinTimeout, PromptUnavailable
 from cardd.i18n import locale_of
 from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
@@ -169,20 +169,24 @@ async def set_options(talk: Assuan, options: Mapping[str, str]) -> None:
 async def ask_pin(talk: Assuan, asked: PinQuestion, language: str, seconds: int, into: Secret) -> None:
     """Read a PIN that can be right: digits, as many as the card's PIN may have; anything else is asked again.
 
-    Raises PinCancelled, PinTimeout, PromptUnavailable.
+    Raises PinCancelled, PinTimeout, PromptUnavailable; PinFormat when they give up after what cannot be right.
     """
     words = pin_words(asked, language, seconds)
-    for _ in range(ATTEMPTS_MAX):
+    mistyped = PinFormat(minimum=asked.pin.minimum, maximum=asked.pin.maximum)
+    for attempt in range(ATTEMPTS_MAX):
         await _show(talk, words, seconds)
         try:
             await talk.command("GETPIN", into=into)
         except Refusal as refusal:
-            raise (PinTimeout if refusal.code == TIMEOUT else _cancelled(refusal)) from None
+            if refusal.code == TIMEOUT:
+                raise PinTimeout from None
+            cancelled = _cancelled(refusal)
+            raise (mistyped if attempt else cancelled) from None
         if can_be(into, asked.pin):
             return
         into.wipe()
         words = pin_words(asked, language, seconds, format_error=True)
-    raise PinCancelled
+    raise mistyped
 
 
 async def confirm(

@@ -22,7 +22,15 @@ from cardd.agent.texts import (
     notice_words,
     pin_words,
 )
-from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
+from cardd.errors import (
+    CarddError,
+    ConsentTimeout,
+    PinCancelled,
+    PinError,
+    PinFormat,
+    PinTimeout,
+    PromptUnavailable,
+)
 from cardd.i18n import Domain
 from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
@@ -42,17 +50,22 @@ class TerminalPrompter:
         self._language = language
 
     async def ask_pin(self, asked: PinQuestion, seconds: int, into: Secret) -> None:
-        """Read a PIN that can be right; an empty line cancels. Raises PinCancelled, PinTimeout, PromptUnavailable."""
+        """Read a PIN that can be right; an empty line cancels.
+
+        Raises PinCancelled, PinTimeout, PromptUnavailable; PinFormat when they give up after what cannot be right.
+        """
+        cancelled: PinError = PinCancelled()
         words = pin_words(asked, self._language, seconds)
         with _terminal() as terminal, _silent(terminal):
             while True:
                 _show(terminal, words, words.prompt)
                 await _read_line(terminal, into, seconds, PinTimeout)
                 if not into:
-                    raise PinCancelled
+                    raise cancelled
                 if can_be(into, asked.pin):
                     return
                 into.wipe()
+                cancelled = PinFormat(minimum=asked.pin.minimum, maximum=asked.pin.maximum)
                 words = pin_words(asked, self._language, seconds, format_error=True)
 
     async def confirm(self, question: Question, seconds: int) -> Choice:

@@ -22,7 +22,7 @@ from itertools import count
 
 from cardd.config import Prompt as PromptRules
 from cardd.core.events import EventBus
-from cardd.errors import CallerLeft, ConsentTimeout, PinCancelled, PinTimeout, PromptBusy, RefusedTooOften
+from cardd.errors import CallerLeft, ConsentTimeout, PinCancelled, PinFormat, PinTimeout, PromptBusy, RefusedTooOften
 from cardd.model import Caller, CallerKey, Choice, Event, PinQuestion, Question
 from cardd.ports import Clock, Prompter
 from cardd.secret import Secret
@@ -250,7 +250,7 @@ class DialogLines:
     async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
         """Read the PIN into ``into``.
 
-        Raises PinCancelled, PinTimeout, RefusedTooOften, CallerLeft, PromptBusy, PromptUnavailable.
+        Raises PinCancelled, PinTimeout, PinFormat, RefusedTooOften, CallerLeft, PromptBusy, PromptUnavailable.
         """
         async with while_waited_for(), self._turn(question.question):
             await self._prompter.ask_pin(question, into)
@@ -292,7 +292,7 @@ class DialogLines:
             self._publish("prompt.opened", question, timeout=round(question.timeout), **more)
             try:
                 yield
-            except (ConsentTimeout, PinCancelled, PinTimeout):
+            except (ConsentTimeout, PinCancelled, PinFormat, PinTimeout):
                 self._refusals.count(caller)
                 raise
             except asyncio.CancelledError:

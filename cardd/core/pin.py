@@ -21,6 +21,7 @@ from cardd.errors import (
     LastTryRefused,
     PinBlocked,
     PinCancelled,
+    PinFormat,
     PinTimeout,
     PinUnchangeable,
     PinWrong,
@@ -63,7 +64,7 @@ class PinEntry:
         each: who types it on the reader's keypad is told so before. Return the work's result and the PIN that the card
         accepted, which the caller wipes; it is None when the PIN was typed on the reader's keypad. Raises PinBlocked
         before asking anything; PinWrong when the user stops after a wrong one or when one try is left; LastTryRefused,
-        PinCancelled, PinTimeout, PinBackOff, PromptUnavailable, and what the card raises.
+        PinCancelled, PinTimeout, PinFormat, PinBackOff, PromptUnavailable, and what the card raises.
         """
         wrong: PinWrong | None = None
         attempts, told = 0, False
@@ -86,7 +87,7 @@ class PinEntry:
                 attempts += 1
                 if attempts == ATTEMPTS_MAX or int(error.params.get("tries_left", UNCOUNTED)) <= 1:
                     raise
-            except (PinCancelled, PinTimeout):
+            except (PinCancelled, PinTimeout, PinFormat):
                 if wrong:
                     raise wrong from None
                 raise

@@ -221,14 +221,17 @@ class NewPinRefused(PinError):
 
 
 class PinFormat(PinError):
-    """The PIN cannot be right: length or characters. It was not sent."""
+    """What was typed cannot be right, by its length or characters, and nothing else was typed. It was not sent."""
 
     code = "pin.format"
     status = 422
     retryable = True
     title = N_("Impossible PIN")
-    detail = N_("A PIN of this card has {minimum} to {maximum} digits; nothing was sent to the card.")
-    remedy = N_("Enter the PIN, digits only.")
+    detail = N_(
+        "What was typed has not the length ({minimum} to {maximum}) or the characters of such a code; nothing was sent "
+        "to the card."
+    )
+    remedy = N_("Start again and enter the code; a card's has digits only.")
 
     minimum: int
     maximum: int

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cardd.agent.dialogs import Dialogs
-from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
+from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinFormat, PinTimeout, PromptUnavailable
 from cardd.model import Choice, PinInfo, PinQuestion, Question, ShownDocument
 from cardd.secret import Secret
 from tests.rig.pinentry import ScriptedPinentry
@@ -148,9 +148,21 @@ async def test_who_never_types_what_can_be_a_pin_is_not_asked_for_ever(
     pinentry: ScriptedPinentry, dialogs: Dialogs
 ) -> None:
     pinentry.answer(*["pin:x"] * 1000)
-    with pytest.raises(PinCancelled):
+    with pytest.raises(PinFormat) as told:
         await typed(dialogs, pin_question())
     assert len(pinentry.shown()) <= 10
+    assert "nothing was sent to the card" in told.value.told("en").detail
+
+
+async def test_who_gives_up_after_what_cannot_be_a_pin_is_told_so_and_not_only_of_the_cancelling(
+    pinentry: ScriptedPinentry, dialogs: Dialogs
+) -> None:
+    pinentry.answer("pin:12", "cancel")
+    with pytest.raises(PinFormat):
+        await typed(dialogs, pin_question())
+    pinentry.answer("cancel")
+    with pytest.raises(PinCancelled):
+        await typed(dialogs, pin_question())
 
 
 async def test_no_answer_to_a_question_is_a_timeout(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:

@@ -193,5 +193,14 @@ async def test_the_state_of_the_pin_is_told_and_no_try_is_spent(tmp_path: Path, 
     await bench.stop()
 
 
+async def test_the_pin_of_somebody_elses_card_is_not_checked_and_no_failure(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path)
+    await bench.start()
+    bench.seat(1000)
+    bench.turn_to(1001)
+    assert await code("pin", Surroundings(base=Path(bench.path))) == "skipped.not_yours"
+    await bench.stop()
+
+
 async def test_without_a_daemon_the_pin_is_not_known(tmp_path: Path) -> None:
     assert await code("pin", Surroundings(base=f"http://127.0.0.1:{free_port()}")) == "skipped.no_daemon"

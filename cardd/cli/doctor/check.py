@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from cardd.cli.doctor.surroundings import Surroundings, Unknowable
 from cardd.cli.failures import sentences
-from cardd.errors import CarddError
+from cardd.errors import CarddError, ReaderNotYours
 from cardd.i18n import N_, Domain
 
 Params = dict[str, str | int]
@@ -26,6 +26,10 @@ REASONS = {
     "no_reader": N_("Not checked: there is no reader."),
     "no_card": N_("Not checked: there is no professional's card in a reader."),
     "no_daemon": N_("Not checked: cardd does not answer."),
+    "not_yours": N_(
+        "Not checked: the readers belong to whoever sits at this workstation. Ask at its screen, or as root "
+        "(“sudo cardctl doctor”)."
+    ),
     "no_port": N_("Not checked: the configuration leaves the port to the system."),
     "no_rights": N_("Not checked: only root and cardd may read it (“sudo cardctl doctor audit”)."),
     "no_psc": N_("Not looked at: no Pro Santé Connect is configured."),
@@ -124,9 +128,10 @@ async def _examine(name: str, check: Check, surroundings: Surroundings, limit: f
         async with asyncio.timeout(limit):
             finding = await check.look(surroundings)
         return Result(name, check, f"{name}.{finding.outcome}", finding)
-    except Unknowable as unknowable:
-        code = f"skipped.{unknowable.reason}"
-        return Result(name, check, code, Finding(Level.SKIPPED, code, REASONS[unknowable.reason], "", {}))
+    except (Unknowable, ReaderNotYours) as unknown:
+        reason = unknown.reason if isinstance(unknown, Unknowable) else "not_yours"
+        code = f"skipped.{reason}"
+        return Result(name, check, code, Finding(Level.SKIPPED, code, REASONS[reason], "", {}))
     except TimeoutError:
         return Result(name, check, "late", failure("late", *LATE, seconds=round(limit)))
     except CarddError as error:
