@@ -34,7 +34,7 @@ from cardd.system.listening import listen
 from cardd.system.logind import DesktopEvent, Desktops, Logind
 from cardd.system.peer import has_left, is_our_child, outer_peer_of, program_of
 from cardd.system.people import Accounts
-from cardd.system.private import refuse_exposed_directory
+from cardd.system.private import keep_others_out, refuse_exposed_directory
 from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
@@ -158,8 +158,10 @@ class Daemon:
         armed_after: float = ARMED_AFTER,
     ) -> None:
         self._config = config
-        for directory in (config.state.directory, config.audit.directory):
+        self._own: list[int | None] = []
+        for directory in dict.fromkeys((config.state.directory, config.audit.directory)):
             refuse_exposed_directory(directory)
+            self._own.append(keep_others_out(directory))
         clock, secrets = SystemClock(), OsSecrets()
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename)
         audit = KeptAudit(config, clock, secrets, sinks.tell)
@@ -207,6 +209,9 @@ class Daemon:
     async def stop(self) -> None:
         """Close the sessions, so that every PIN is wiped and every card de-authenticated, then everything else."""
         await self.parts.lifecycle.stop()
+        for directory in filter(None, self._own):
+            os.close(directory)
+        self._own.clear()
 
     def _listen(self) -> Sequence[socket.socket]:
         """Open what systemd did not pass; agents are accepted from now on. Raises AddressInUse, StateUnavailable."""

@@ -80,7 +80,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · AuditUnavailable
                 · AuditSlow, AuditDamaged, AuditBroken, AuditHeadBroken, AuditKeyMissing
             · StateUnavailable
-                · StateDamaged, StateTooNew, StateExposed, StateNotAFile
+                · StateDamaged, StateTooNew, StateExposed, StateNotAFile, StateInUse
 """
 
 from __future__ import annotations

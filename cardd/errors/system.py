@@ -251,6 +251,18 @@ class StateNotAFile(StateUnavailable):
     why: str = ""
 
 
+class StateInUse(StateUnavailable):
+    """Another daemon runs with this directory: each would write over what the other keeps."""
+
+    code = "state.in_use"
+    retryable = False
+    title = N_("State in use")
+    detail = N_("Another cardd runs with the directory {file}.")
+    remedy = N_("Stop that one, or give this one directories of its own (state.directory, audit.directory).")
+
+    why: str = ""
+
+
 class SecretStoreUnavailable(SystemFault):
     """No store that keeps secrets encrypted is at hand."""
 

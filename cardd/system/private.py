@@ -5,11 +5,12 @@ Whoever could write there could have planted a pairing; whoever could read a fil
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from pathlib import Path
 
-from cardd.errors import AuditUnavailable, StateExposed, StateNotAFile, StateUnavailable
+from cardd.errors import AuditUnavailable, StateExposed, StateInUse, StateNotAFile, StateUnavailable
 from cardd.files import NO_FILE, is_waited_for, open_regular
 
 ROOT = 0  # a file system's lost+found is root's, and root may do all of this anyway
@@ -41,6 +42,26 @@ def refuse_exposed_directory(directory: Path) -> None:
         raise state_fault(directory, error) from error
     for path in inside:
         refuse_exposed(path)
+
+
+def keep_others_out(directory: Path) -> int | None:
+    """Keep every other daemon from this directory until the descriptor that is returned is closed.
+
+    Where no directory is and none can be made there is nothing to keep: None. Raises StateInUse.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StateInUse(file=str(directory)) from None
+    except OSError:  # a file system without locks
+        pass
+    return descriptor
 
 
 def is_roots(found: os.stat_result) -> bool:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cardd.errors import AuditKeyMissing
+from cardd.errors import AuditKeyMissing, StateInUse
 from cardd.secret import Secret
 from cardd.system.audit_file import AuditReader
 from cardd.system.audit_heads import sent
@@ -51,6 +51,37 @@ def test_a_log_that_was_cut_is_told_at_the_start_and_goes_on_only_where_that_is_
     eventually_here(lambda: bool(reader.breaks()))
     going.stop()
     assert reader.verify().number > reader.breaks()[0].number - 1
+
+
+def test_a_second_daemon_does_not_start_with_the_state_of_the_first(tmp_path: Path) -> None:
+    first = daemon(tmp_path).start()
+    (tmp_path / "second").mkdir()
+    second = daemon(tmp_path / "second")
+    text = second.configuration.read_text().replace(str(second.state), str(first.state))
+    second.configuration.write_text(text)
+    command = [
+        sys.executable,
+        "-m",
+        "cardd.cli.cardd",
+        "run",
+        "--config",
+        str(second.configuration),
+        "--simulate",
+        "cps3",
+    ]
+    refused = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        env=second.environment | {"LC_ALL": "fr_FR.UTF-8"},
+    )
+    assert refused.returncode == 1
+    assert StateInUse(file=str(first.state)).code == "state.in_use"
+    assert StateInUse(file=str(first.state)).told("fr").detail in refused.stderr
+    first.stop()
+    DaemonProcess.start(second).stop()
 
 
 def test_the_head_is_sealed_with_a_credential_and_without_it_the_daemon_says_what_is_missing(tmp_path: Path) -> None:
