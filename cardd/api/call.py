@@ -25,7 +25,7 @@ from msgspec.json import Decoder
 
 from cardd.api.parts import ApiLimits, Parts
 from cardd.core.attempts import Attempt
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.errors import (
     BodyTooDeep,
     BodyTooLarge,

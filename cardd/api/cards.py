@@ -18,7 +18,7 @@ from cardd.api.schemas.workstation import (
     ReadersAnswer,
 )
 from cardd.api.sessions import identity_answer
-from cardd.core.readers import InsertedCard
+from cardd.core.inserted_card import InsertedCard
 from cardd.core.recording import append_if_possible, entry_of, recorded
 from cardd.errors import CarddError, CardIncomplete, CardTimeout, HolderUnknown
 from cardd.formats.certificate import facts_of

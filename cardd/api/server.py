@@ -27,7 +27,7 @@ from cardd.api.parts import ApiLimits, Parts
 from cardd.api.routes import ROUTES
 from cardd.backoff import Seldom
 from cardd.core.lifecycle import Part
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.model import CallerKey, Peer
 from cardd.secret import overwrite
 

@@ -26,7 +26,7 @@ from cardd.api.schemas.sessions import (
 )
 from cardd.core.clients import PSC_TOKEN, SESSIONS
 from cardd.core.dialog_lines import is_nobody_waiting
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.errors import CallerLeft, InvalidRequest
 from cardd.identity.ecps.context import Request
 from cardd.identity.ecps.provider import Flow, PscChannel, Wanted

@@ -1,10 +1,11 @@
 """The daemon's settings: plain values, which every part above the base may take as they are.
 
-``settings`` and ``services`` declare every key once. ``loading`` reads files into them, and ``reference`` tells people
-about them: only the programs, ``cardd`` and ``cardctl``, import those two.
+``settings``, ``psc`` and ``services`` declare every key once. ``loading`` reads files into them, and ``reference``
+tells people about them: only the programs, ``cardd`` and ``cardctl``, import those two.
 """
 
-from cardd.config.services import Dmp, Exchange, Psc, Timestamp, Trust, Upstream
+from cardd.config.psc import Exchange, Psc
+from cardd.config.services import Dmp, Timestamp, Trust, Upstream
 from cardd.config.settings import (
     Access,
     Audit,

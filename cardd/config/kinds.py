@@ -27,6 +27,7 @@ Why = Literal[
 
 _ = Domain("config")
 
+LOCAL = ("localhost", "127.0.0.1", "::1")  # this machine
 DAY = 86400
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|h)")
@@ -232,3 +233,8 @@ def _unfit_entry(declared: object, entries: list[object]) -> Unfit:
             return Unfit(unfit.why, f"{unfit.expected} ({str(entry)[:80]!r})")
     empty = _unfit(declared, "")
     return Unfit(empty.why, f"[{empty.expected}]")
+
+
+def pairs(entries: tuple[str, ...]) -> dict[str, str]:
+    """Return entries of the form ``name=value`` by their names."""
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}

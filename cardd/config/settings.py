@@ -12,7 +12,8 @@ from typing import Annotated, Literal, get_args, get_type_hints
 from msgspec import Meta, Struct, field
 
 from cardd.config.kinds import DAY, BrowserPath, Duration, LoopbackPort, Origin, Section, Sink, Unfit, Word
-from cardd.config.services import Dmp, Psc, Timestamp, Trust, Upstream
+from cardd.config.psc import Psc
+from cardd.config.services import Dmp, Timestamp, Trust, Upstream
 from cardd.i18n import N_
 from cardd.model import Confinement
 

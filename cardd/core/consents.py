@@ -14,9 +14,9 @@ from functools import partial
 
 from cardd.config import Consent as ConsentRules
 from cardd.core.dialog_lines import DialogLines, question_of
+from cardd.core.inserted_card import InsertedCard
 from cardd.core.lifecycle import Part
-from cardd.core.readers import InsertedCard
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.errors import BatchExhausted, ConsentRefused, InvalidRequest
 from cardd.model import (
     UNSAFE,

@@ -11,13 +11,11 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from cardd.core.readers import InsertedCard
-    from cardd.core.sessions import Session
-    from cardd.errors import CarddError
-    from cardd.model import Caller, CallerKey
+from cardd.core.inserted_card import InsertedCard
+from cardd.core.session import Session
+from cardd.errors import CarddError
+from cardd.model import Caller, CallerKey
 
 PATIENCE = 8.0  # below the TimeoutStopSec of cardd.service
 

@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 
 from cardd.config import Access
 from cardd.core.events import EventBus, Subscription
+from cardd.core.inserted_card import InsertedCard
 from cardd.core.lifecycle import Part
-from cardd.core.readers import InsertedCard, Readers, ReaderState
+from cardd.core.readers import Readers, ReaderState
 from cardd.core.recording import append_if_possible, entry_of
-from cardd.core.sessions import Session, Sessions
+from cardd.core.session import Session
+from cardd.core.sessions import Sessions
 from cardd.core.support import is_administrator
 from cardd.errors import PcscUnavailable, ReaderNotYours
 from cardd.model import Caller, CallerKey, CardKind, Outcome

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from cardd.core.card_transaction import HolderVerification, PinForEach, Work
 from cardd.core.dialog_lines import DialogLines, question_of
+from cardd.core.inserted_card import InsertedCard
 from cardd.core.lifecycle import Lifecycle
-from cardd.core.readers import InsertedCard
 from cardd.core.recording import entry_of, recorded
 from cardd.errors import (
     CardIncomplete,

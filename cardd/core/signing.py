@@ -17,7 +17,8 @@ from cardd.core.consents import Batch, Consents, SignatureRequest
 from cardd.core.dialog_lines import question_of
 from cardd.core.pin import PinEntry
 from cardd.core.recording import DocumentNames, RecordedWork, Recordings, entry_of, recorded
-from cardd.core.sessions import Credential, Session, Sessions
+from cardd.core.session import Credential, Session
+from cardd.core.sessions import Sessions
 from cardd.driver import Card
 from cardd.errors import (
     AlgorithmUnsupported,

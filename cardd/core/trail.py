@@ -15,7 +15,7 @@ from cardd.config import Config
 from cardd.config.settings import sections_of
 from cardd.core.lifecycle import Part
 from cardd.core.recording import Pseudonyms, entry_of
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.core.state_file import StateFile
 from cardd.errors import AuditUnavailable, CarddError, StateUnavailable
 from cardd.model import AuditEntry, Caller, CallerKey, Outcome

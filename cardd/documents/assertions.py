@@ -16,7 +16,8 @@ from cardd.config import Dmp
 from cardd.core.attempts import Attempt
 from cardd.core.consents import Consents
 from cardd.core.recording import Pseudonyms, RecordedWork, entry_of, recorded
-from cardd.core.sessions import Credential, Session, Sessions
+from cardd.core.session import Credential, Session
+from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.driver import Card
 from cardd.errors import InvalidRequest, SituationUnknown

@@ -32,7 +32,8 @@ from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.raw import verify_raw
 from cardd.formats.submission_set import prepare_submission_set, verify_submission_set
 from cardd.formats.verified import VerifiedSignature
-from cardd.formats.xades import prepare_xades, prepare_xades_digest, verify_xades
+from cardd.formats.xades import prepare_xades, prepare_xades_digest
+from cardd.formats.xades_read import verify_xades
 from cardd.model import Identity
 
 HEAD = 1024

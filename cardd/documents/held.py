@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import BinaryIO
 
 from cardd.core.lifecycle import Part
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.errors import DocumentNoSpace, DocumentsFull, DocumentUnknown
 from cardd.formats.document import again, settle, size_of
 from cardd.ports import Clock

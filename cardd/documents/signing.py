@@ -18,7 +18,7 @@ from typing import Protocol
 
 from cardd.core.attempts import Attempt, SignedMeanwhile
 from cardd.core.consents import Batch, SignatureRequest
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.core.signing import Signed, Signing
 from cardd.documents.requests import FormatOptions, SignedDocument, ToSign
 from cardd.errors import DocumentEmpty, DocumentTimestampForm, TimestampUnconfigured

@@ -28,7 +28,8 @@ from cardd.formats.document import pieces, reading, sha256_of
 from cardd.formats.options import SetDocument, SubmissionSetOptions
 from cardd.formats.prepared import Signer
 from cardd.formats.verified import Flaw, SignedSet, VerifiedSignature
-from cardd.formats.xades import MANIFEST, XADES_111, add_signing_certificate, verified
+from cardd.formats.xades import add_signing_certificate
+from cardd.formats.xades_read import MANIFEST, XADES_111, verified
 from cardd.formats.xml import C14N, C14N_COMMENTS, Element, canonical, canonical_document, parsed
 from cardd.formats.xmldsig import (
     DS,

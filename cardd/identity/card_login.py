@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines, question_of
+from cardd.core.inserted_card import InsertedCard
 from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinEntry
-from cardd.core.readers import InsertedCard
 from cardd.core.recording import append_if_possible, entry_of
-from cardd.core.sessions import Credential, Session, Sessions, new_session_id
+from cardd.core.session import Credential, Session, new_session_id
+from cardd.core.sessions import Sessions
 from cardd.errors import (
     CardAmbiguous,
     CardContactless,

@@ -16,11 +16,12 @@ from typing import TypeVar
 
 from cardd.core.card_transaction import HolderVerification
 from cardd.core.dialog_lines import question_of
+from cardd.core.inserted_card import InsertedCard
 from cardd.core.lifecycle import Part
 from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinEntry
-from cardd.core.readers import InsertedCard
-from cardd.core.sessions import Credential, Session, Sessions
+from cardd.core.session import Credential, Session
+from cardd.core.sessions import Sessions
 from cardd.driver import Card
 from cardd.errors import (
     AssertionOrganisationMissing,

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from cardd.core.inserted_card import InsertedCard
 from cardd.core.owners import OwnedReaders
-from cardd.core.readers import InsertedCard
 from cardd.errors import AssertionOrganisationMissing, CardAmbiguous, CarddError, MethodUnavailable, PinBlocked
 from cardd.i18n import N_, Domain
 from cardd.identity.card_login import CPX

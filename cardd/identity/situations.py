@@ -11,7 +11,8 @@ from itertools import cycle
 
 from cardd.core.dialog_lines import DialogLines
 from cardd.core.lifecycle import Part
-from cardd.core.sessions import Session, Sessions
+from cardd.core.session import Session
+from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.errors import ConsentRefused, PromptError
 from cardd.model import Caller, Choice, Question, Situation

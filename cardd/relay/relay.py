@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from cardd.config import Upstream
 from cardd.core.lifecycle import Part
 from cardd.core.recording import recorded
-from cardd.core.sessions import Credential, Session, Sessions
+from cardd.core.session import Credential, Session
+from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.driver import Card
 from cardd.errors import (

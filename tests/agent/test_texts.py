@@ -8,7 +8,8 @@ from dataclasses import fields, replace
 import pytest
 
 from cardd.agent.assuan import LINE_MAX
-from cardd.agent.texts import BUTTONS, QUESTIONS, Words, confirm_words, keyed_words, pin_words, with_buttons
+from cardd.agent.sentences import QUESTIONS
+from cardd.agent.texts import BUTTONS, Words, confirm_words, keyed_words, pin_words, with_buttons
 from cardd.i18n import LANGUAGES
 from cardd.model import Choice, PinQuestion, PinRole, Question
 from tests.agent.dialogs import PARAMS, PIN, every_dialog, question

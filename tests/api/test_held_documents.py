@@ -13,7 +13,7 @@ from typing import BinaryIO
 import pytest
 
 from cardd.api.parts import ApiLimits
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.documents.held import LIFETIME, HeldDocuments
 from cardd.errors import DocumentsFull
 from cardd.formats.document import PIECE

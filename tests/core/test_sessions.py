@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.errors import SessionClosed, SessionExpired, SessionUnknown, TooManyRequests
 from cardd.identity.card_login import SESSIONS_MAX
 from tests.core.conftest import CALLER, OTHER, PIN, Core

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_der_x509_certificate
 
 from cardd.core.consents import Batch, SignatureRequest
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.core.signing import Signed
 from cardd.errors import (
     AuditUnavailable,

@@ -14,7 +14,8 @@ from cardd.formats.jws import encoded, prepare_jws, verify_jws
 from cardd.formats.options import JwsOptions, Packaging, Serialization, XadesOptions
 from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.verified import Flaw, Format, VerifiedSignature
-from cardd.formats.xades import prepare_xades, verify_xades
+from cardd.formats.xades import prepare_xades
+from cardd.formats.xades_read import verify_xades
 from cardd.model import Algorithm
 from tests.rig import jose, xml_judges
 from tests.rig.openssl import accepts_cms

@@ -24,7 +24,7 @@ from cardd.errors import (
 from cardd.formats.options import SetDocument, SubmissionSetOptions
 from cardd.formats.submission_set import prepare_submission_set, verify_submission_set
 from cardd.formats.verified import Flaw, Scope, SignedSet
-from cardd.formats.xades import verify_xades
+from cardd.formats.xades_read import verify_xades
 from cardd.formats.xml import C14N_COMMENTS
 from cardd.model import Algorithm
 from tests.rig import xml_judges

@@ -24,7 +24,8 @@ from cardd.errors import (
 )
 from cardd.formats.options import CertificateProperty, Packaging, XadesOptions
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
-from cardd.formats.xades import prepare_xades, verify_xades
+from cardd.formats.xades import prepare_xades
+from cardd.formats.xades_read import verify_xades
 from tests.rig.others import xmlsec_part
 from tests.rig.pens import Pen
 from tests.rig.xml_judges import at

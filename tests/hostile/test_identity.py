@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from cardd.core.consents import SignatureRequest
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.errors import CardMute, CardRemoved, SessionClosed, SignatureInvalid
 from cardd.model import Message, Outcome
 from cardd_drivers.cps3.keys import Verifier

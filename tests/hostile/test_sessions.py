@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from cardd.core.consents import SignatureRequest
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.errors import (
     CardError,
     CardGarbled,

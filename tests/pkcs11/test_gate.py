@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from cardd.errors import ReaderBusy
-from cardd_drivers.pkcs11 import context
+from cardd_drivers.pkcs11 import messages
 from cardd_drivers.pkcs11.context import Limits
 from cardd_drivers.pkcs11.gate import Gate
 from tests.agent.test_agent_socket import no_further_file
@@ -343,7 +343,7 @@ def entered(gate: Gate) -> socket.socket:
 
 
 def agreeing(minor: int) -> bytes:
-    return struct.pack("=IIiiI", 12, context.Command.VERSION, 4, minor, 0)
+    return struct.pack("=IIiiI", 12, messages.Command.VERSION, 4, minor, 0)
 
 
 def test_a_protocol_of_the_future_passes_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,9 +359,9 @@ def test_a_protocol_of_the_future_passes_as_it_is(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     "said",
     [
-        struct.pack("=II", 0xFFFFFFFF, context.Command.CONNECT),
-        struct.pack("=II", 3, context.Command.CONNECT) + b"abc",
-        struct.pack("=II32x", 32, context.Command.TRANSMIT)[:-20] + b"\xff" * 20,
+        struct.pack("=II", 0xFFFFFFFF, messages.Command.CONNECT),
+        struct.pack("=II", 3, messages.Command.CONNECT) + b"abc",
+        struct.pack("=II32x", 32, messages.Command.TRANSMIT)[:-20] + b"\xff" * 20,
         b"\0\0",
     ],
     ids=["a body without end", "a body too short", "data without end", "half a header"],
@@ -381,7 +381,7 @@ def test_a_process_that_always_has_one_more_byte_is_hung_up_on(pcscd: Pcscd) -> 
     with gate_within(Limits(message=0.5)) as gate, entered(gate) as client:
         client.sendall(agreeing(4))
         assert len(client.recv(64)) == 12
-        client.sendall(struct.pack("=II", 4096, context.Command.CONNECT))
+        client.sendall(struct.pack("=II", 4096, messages.Command.CONNECT))
         begun = time.monotonic()
         with contextlib.suppress(ConnectionError):
             while time.monotonic() < begun + 10:
@@ -401,7 +401,7 @@ def test_a_module_is_served_again_after_file_descriptors_ran_out(pcscd: Pcscd, g
 
 
 def state(name: str, flags: int) -> bytes:
-    return context.STATE.pack(name.encode(), 1, flags, 0, b"\x3b\x00", 2, 1)
+    return messages.STATE.pack(name.encode(), 1, flags, 0, b"\x3b\x00", 2, 1)
 
 
 def test_readers_without_a_fixed_number_are_shown_as_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -412,9 +412,9 @@ def test_readers_without_a_fixed_number_are_shown_as_others(tmp_path: Path, monk
     with answering(tmp_path, monkeypatch, answers), entered(gate) as client:
         client.sendall(agreeing(6))
         assert client.recv(64) == answers[0]
-        client.sendall(struct.pack("=II", 0, context.Command.STATES_SIZE))
+        client.sendall(struct.pack("=II", 0, messages.Command.STATES_SIZE))
         assert client.recv(64) == answers[1]
-        client.sendall(struct.pack("=II", 0, context.Command.STATES_ARRAY))
+        client.sendall(struct.pack("=II", 0, messages.Command.STATES_ARRAY))
         told = client.recv(4096)
-        assert told == state("left", 4) + context.STATE.pack(b"ours", 0, context.ABSENT, 0, b"", 0, 0)
+        assert told == state("left", 4) + messages.STATE.pack(b"ours", 0, messages.ABSENT, 0, b"", 0, 0)
     gate.close()

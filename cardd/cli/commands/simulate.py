@@ -17,7 +17,6 @@ DEFAULTS = CardOptions()
 
 def _arguments(parser: Parser) -> None:
     """Declare the card or the server, and how it behaves."""
-    host, port = DEFAULTS.reader
     parser.add_argument(
         "card", metavar=N_("CARD"), nargs="?", help=N_("which card; without one, the list of those that there are")
     )
@@ -30,6 +29,12 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument(
         "what", metavar=N_("REQUEST"), nargs="?", help=N_("the request's number, in place of the newest")
     )
+    _card_arguments(parser)
+    _server_arguments(parser)
+
+
+def _card_arguments(parser: Parser) -> None:
+    host, port = DEFAULTS.reader
     parser.add_argument("--profile", metavar=N_("NAME"), help=N_("who the holder is"))
     parser.add_argument("--pin", metavar="1234", default=DEFAULTS.pin, help=N_("the simulated card's PIN"))
     parser.add_argument(
@@ -56,6 +61,9 @@ def _arguments(parser: Parser) -> None:
         default=f"{host}:{port}",
         help=N_("where the virtual reader (vpcd) waits for its card"),
     )
+
+
+def _server_arguments(parser: Parser) -> None:
     servers = parser.add_argument_group(N_("servers"))
     servers.add_argument("--port", metavar="N", type=int, default=0, help=N_("the port on 127.0.0.1"))
     servers.add_argument("--auto", metavar=N_("ORDER"), help=N_("answer every request so: approve, deny or ignore"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from cardd.cli.doctor.check import Finding, failure, ok, warning
 from cardd.cli.doctor.surroundings import PCSC_LIMIT, Surroundings, Unknowable, is_usable, kind_in
 from cardd.client import Card, Pin
-from cardd.core.readers import SESSIONLESS
+from cardd.core.inserted_card import SESSIONLESS
 from cardd.errors import DaemonUnreachable, PcscUnavailable
 from cardd.i18n import N_
 from cardd.model import CardCertificate, CardKind

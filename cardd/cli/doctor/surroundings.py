@@ -18,7 +18,7 @@ from typing import TypeVar
 from cardd.client import CarddClient
 from cardd.config import Config
 from cardd.config.loading import load
-from cardd.core.readers import SESSIONLESS
+from cardd.core.inserted_card import SESSIONLESS
 from cardd.errors import CarddError, ConfigInvalid
 from cardd.model import CardKind
 from cardd.pcsc.winscard import EventState, ReaderState, WinScard

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cardd.config import Psc
-from cardd.core.sessions import Pending
+from cardd.core.session import Pending
 from cardd.errors import AddressInUse, CarddError, MethodUnavailable, PscApiUnknown, PscTokenError
 from cardd.identity.ecps.provider import FINAL, METHOD, Flow, HandedToken, Heard, Keep, Reach, Wanted
 from cardd.model import Identity, Situation

@@ -20,7 +20,7 @@ from enum import StrEnum
 from cardd.backoff import BackOff
 from cardd.core.dialog_lines import waited_for_by
 from cardd.core.recording import append_if_possible
-from cardd.core.sessions import Pending, Session
+from cardd.core.session import Pending, Session
 from cardd.errors import (
     CarddError,
     ConsentError,

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from cardd.core.sessions import Pending
+from cardd.core.session import Pending
 from cardd.errors import (
     PscOtherPerson,
     PscSessionOver,

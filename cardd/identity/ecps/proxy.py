@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from cardd.config import Psc
-from cardd.core.sessions import Pending
+from cardd.core.session import Pending
 from cardd.errors import (
     CarddError,
     MethodUnavailable,

@@ -11,7 +11,8 @@ from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines
 from cardd.core.lifecycle import Part
 from cardd.core.recording import entry_of, recorded
-from cardd.core.sessions import Session, Sessions, new_session_id
+from cardd.core.session import Session, new_session_id
+from cardd.core.sessions import Sessions
 from cardd.errors import (
     InvalidRequest,
     PscDirectNotAgreed,

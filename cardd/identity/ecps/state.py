@@ -11,7 +11,7 @@ import contextlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cardd.core.sessions import Session
+from cardd.core.session import Session
 from cardd.core.state_file import StateFile
 from cardd.errors import SecretStoreUnavailable, StateUnavailable
 from cardd.model import Caller, Identity, Peer

@@ -1,7 +1,6 @@
-"""One context of a module's at pcscd: what libpcsclite and pcscd say to each other, and what the gate makes of it.
+"""One context of a module's at pcscd: what the gate makes of what libpcsclite and pcscd say to each other.
 
-Source: pcsc-lite's winscard_msg.h, winscard_svc.c and readers.h, protocols 4:4 (1.9) to 4:6 (2.4). Of another protocol
-nothing is understood, and the bytes pass as they are.
+Of another protocol than is known nothing is understood, and the bytes pass as they are.
 """
 
 from __future__ import annotations
@@ -11,64 +10,17 @@ import select
 import socket
 import struct
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from cardd_drivers.pkcs11 import messages as pcscd
+from cardd_drivers.pkcs11.messages import Command, Ended, exactly, states_in, text
 from cardd_drivers.pkcs11.pcsc import means
 
-if TYPE_CHECKING:
-    from cardd_drivers.pkcs11.gate import Gate
-
-PROTOCOL, MINOR_FIRST, MINOR_LAST = 4, 4, 6
-STATES_WITH_WAIT = 5  # the last minor version whose answer to a wait begins with the readers' states
-BODY_MAX = 4096
-DATA_MAX = 65548  # MAX_BUFFER_SIZE_EXTENDED
-READERS, READERS_MAX = 16, 1024
 BUSY_PAUSE = 0.05  # seconds between two attempts at a card that another program has
-
-OK, TIMEOUT, SHARING_VIOLATION, NO_CARD = 0, 0x8010000A, 0x8010000B, 0x8010000C
-EXCLUSIVE, DIRECT = 1, 3  # share modes
-LEAVE, RESET = 0, 1  # dispositions
-FEATURES = 0x42000000 + 3400  # CM_IOCTL_GET_FEATURE_REQUEST (PC/SC part 10): what the reader can do
-ABSENT, PRESENT = 0x02, 0x04
-
-HEADER = struct.Struct("=II")
-VERSION = struct.Struct("=iiI")
-CONNECT = struct.Struct("=I128sIIiII")
-RECONNECT = struct.Struct("=iIIIII")
-TRANSACTION_END = struct.Struct("=iII")
-TRANSACTION_BEGIN = struct.Struct("=iI")
-TRANSMIT = struct.Struct("=iIIIIIII")
-CONTROL = struct.Struct("=iIIIII")
-EVENT = struct.Struct("=II")
-STATE = struct.Struct("=128sIIi33s3xII")
-
-
-class Command(IntEnum):
-    """The messages that the gate treats apart; the answer to each other one is as long as the question."""
-
-    ESTABLISH_CONTEXT = 0x01
-    RELEASE_CONTEXT = 0x02
-    CONNECT = 0x04
-    RECONNECT = 0x05
-    DISCONNECT = 0x06
-    BEGIN = 0x07
-    END = 0x08
-    TRANSMIT = 0x09
-    CONTROL = 0x0A
-    STATUS = 0x0B
-    CANCEL = 0x0D
-    GET_ATTRIB = 0x0F
-    VERSION = 0x11
-    STATES = 0x12
-    WAIT = 0x13
-    STOP_WAITING = 0x14
-    EVENTS = 0x15
-    STATES_SIZE = 0x16
-    STATES_ARRAY = 0x17
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +29,6 @@ class Limits:
 
     message: float = 5.0
     busy: float = 10.0
-
-
-# what may be asked of a reader that is not left to the module: nothing that the card or another program notices
-HARMLESS = (Command.STATUS, Command.GET_ATTRIB, Command.CANCEL, Command.ESTABLISH_CONTEXT)
 
 
 @dataclass(slots=True)
@@ -97,8 +45,31 @@ class Connected:
     has_begun: bool = False
 
 
-class Ended(Exception):
-    """One of the two has left, or says what cannot be."""
+class ContextsGate(Protocol):
+    """The gate, as one of its contexts sees it."""
+
+    limits: Limits
+    lock: threading.RLock
+    on_lost: Callable[[], None]
+    is_used: bool
+    shown: frozenset[str]
+    busy: set[str]
+
+    def is_claimed(self, reader: str) -> bool:
+        """Return whether a claim on the reader stands."""
+        ...
+
+    def end_kept(self, reader: str, disposition: int, but: int | None = None) -> None:
+        """End the transactions that are kept open on the reader, but that of one handle."""
+        ...
+
+    def seen(self, reader: str) -> None:
+        """Note that there is a PC/SC reader of this name."""
+        ...
+
+    def forget(self, context: Context) -> None:
+        """Drop a context that has ended."""
+        ...
 
 
 class Context:
@@ -108,14 +79,14 @@ class Context:
     daemon's own questions come between two of the module's.
     """
 
-    def __init__(self, gate: Gate, client: socket.socket, server: socket.socket) -> None:
+    def __init__(self, gate: ContextsGate, client: socket.socket, server: socket.socket) -> None:
         self._gate = gate
         self._client = client
         self._server = server
         client.settimeout(gate.limits.message)
-        self._minor = MINOR_FIRST
+        self._minor = pcscd.MINOR_FIRST
         self._has_agreed = False
-        self._slots = READERS
+        self._slots = pcscd.READERS
         self._nudged, self._nudge = socket.socketpair()
         self._is_waiting = False
         self._is_known = True
@@ -137,7 +108,7 @@ class Context:
                     continue
                 with self._gate.lock:
                     if self._nudged.fileno() in ready:
-                        self._nudged.recv(BODY_MAX)
+                        self._nudged.recv(pcscd.BODY_MAX)
                         self._wake()
                         self._let_go()
                     elif self._server.fileno() in ready:
@@ -162,15 +133,15 @@ class Context:
     def begin(self, handle: int) -> int:
         """Begin a transaction to keep; return PC/SC's code."""
         if handle in self._kept:
-            return OK
+            return pcscd.OK
         self._wake()
         reader = self._reader_of(handle)
-        self._gate.end_kept(reader, LEAVE, but=handle)
-        answer = self._ask(Command.BEGIN, TRANSACTION_BEGIN.pack(handle, OK), TRANSACTION_BEGIN.size)
-        code: int = TRANSACTION_BEGIN.unpack(answer)[1]
-        if code == OK and self._gate.is_claimed(reader):
+        self._gate.end_kept(reader, pcscd.LEAVE, but=handle)
+        answer = self._ask(Command.BEGIN, pcscd.TRANSACTION_BEGIN.pack(handle, pcscd.OK), pcscd.TRANSACTION_BEGIN.size)
+        code: int = pcscd.TRANSACTION_BEGIN.unpack(answer)[1]
+        if code == pcscd.OK and self._gate.is_claimed(reader):
             self._kept.add(handle)
-        if code == OK and handle in self._handles:
+        if code == pcscd.OK and handle in self._handles:
             self._handles[handle].has_begun = True
         return code
 
@@ -178,8 +149,10 @@ class Context:
         """End a transaction, and a connection that the module has dropped in it; return PC/SC's code."""
         self._wake()
         self._kept.discard(handle)
-        answer = self._ask(Command.END, TRANSACTION_END.pack(handle, disposition, OK), TRANSACTION_END.size)
-        code: int = TRANSACTION_END.unpack(answer)[2]
+        answer = self._ask(
+            Command.END, pcscd.TRANSACTION_END.pack(handle, disposition, pcscd.OK), pcscd.TRANSACTION_END.size
+        )
+        code: int = pcscd.TRANSACTION_END.unpack(answer)[2]
         if connected := self._handles.get(handle):
             connected.has_begun = False
             if connected.is_dropped:
@@ -208,17 +181,19 @@ class Context:
         """End a connection at pcscd; the module may still think that it has it."""
         del self._handles[handle]
         self._kept.discard(handle)
-        self._ask(Command.DISCONNECT, TRANSACTION_END.pack(handle, LEAVE, OK), TRANSACTION_END.size)
+        self._ask(
+            Command.DISCONNECT, pcscd.TRANSACTION_END.pack(handle, pcscd.LEAVE, pcscd.OK), pcscd.TRANSACTION_END.size
+        )
 
     def _wake(self) -> None:
         if self._is_waiting:
             self._is_waiting = False
-            self._client.sendall(self._ask(Command.STOP_WAITING, b"", EVENT.size))
+            self._client.sendall(self._ask(Command.STOP_WAITING, b"", pcscd.EVENT.size))
 
     def _pass(self, ready: set[int]) -> None:
         for one, other in ((self._client, self._server), (self._server, self._client)):
             if one.fileno() in ready:
-                data = one.recv(BODY_MAX)
+                data = one.recv(pcscd.BODY_MAX)
                 if not data:
                     raise Ended
                 other.sendall(data)
@@ -234,14 +209,14 @@ class Context:
                 self._gate.on_lost()
             raise Ended
         self._is_waiting = False
-        self._client.sendall(_exactly(self._server, EVENT.size))
+        self._client.sendall(exactly(self._server, pcscd.EVENT.size))
 
     def _answer(self) -> None:
         """Take one question of the module's."""
-        size, command = HEADER.unpack(_exactly(self._client, HEADER.size))
-        if size > BODY_MAX:
+        size, command = pcscd.HEADER.unpack(exactly(self._client, pcscd.HEADER.size))
+        if size > pcscd.BODY_MAX:
             raise Ended
-        body = _exactly(self._client, size)
+        body = exactly(self._client, size)
         own: dict[int, Callable[[int, bytes], object]] = {
             Command.VERSION: self._agree,
             Command.CONNECT: self._connect,
@@ -262,51 +237,54 @@ class Context:
         own.get(command, self._relay)(command, body)
 
     def _agree(self, _: int, body: bytes) -> None:
-        wanted = VERSION.unpack(body)[:2]
-        if self._has_agreed or wanted < (PROTOCOL, MINOR_FIRST):  # an older protocol would lead past the gate
+        wanted = pcscd.VERSION.unpack(body)[:2]
+        if self._has_agreed or wanted < (
+            pcscd.PROTOCOL,
+            pcscd.MINOR_FIRST,
+        ):  # an older protocol would lead past the gate
             raise Ended
-        answer = self._ask(Command.VERSION, body, VERSION.size)
-        major, minor, code = VERSION.unpack(answer)
+        answer = self._ask(Command.VERSION, body, pcscd.VERSION.size)
+        major, minor, code = pcscd.VERSION.unpack(answer)
         self._minor = min(wanted[1], minor)
         self._gate.is_used = self._has_agreed = True
-        if code == OK:
-            self._is_known = major == PROTOCOL and MINOR_FIRST <= self._minor <= MINOR_LAST
+        if code == pcscd.OK:
+            self._is_known = major == pcscd.PROTOCOL and pcscd.MINOR_FIRST <= self._minor <= pcscd.MINOR_LAST
         self._client.sendall(answer)
 
     def _connect(self, _: int, body: bytes) -> None:
-        *asked, _ = CONNECT.unpack(body)
-        reader = _text(asked[1])
-        if asked[2] != DIRECT and reader not in self._gate.shown:
-            self._client.sendall(CONNECT.pack(*asked, NO_CARD))
+        *asked, _ = pcscd.CONNECT.unpack(body)
+        reader = text(asked[1])
+        if asked[2] != pcscd.DIRECT and reader not in self._gate.shown:
+            self._client.sendall(pcscd.CONNECT.pack(*asked, pcscd.NO_CARD))
             return
         for connected in self._handles.values():
             if connected.is_dropped and connected.reader == reader:
                 connected.is_dropped = False
                 self._client.sendall(connected.answer)
                 return
-        answer = self._ask(Command.CONNECT, body, CONNECT.size)
-        told = CONNECT.unpack(answer)
-        if told[6] == SHARING_VIOLATION:
+        answer = self._ask(Command.CONNECT, body, pcscd.CONNECT.size)
+        told = pcscd.CONNECT.unpack(answer)
+        if told[6] == pcscd.SHARING_VIOLATION:
             self._gate.busy.add(reader)  # another program has the reader for itself
-        if told[6] == OK:
-            self._handles[told[4]] = Connected(reader, answer, is_alone=asked[2] == EXCLUSIVE)
+        if told[6] == pcscd.OK:
+            self._handles[told[4]] = Connected(reader, answer, is_alone=asked[2] == pcscd.EXCLUSIVE)
         self._client.sendall(answer)
 
     def _reconnect(self, command: int, body: bytes) -> None:
-        handle, share, *_ = RECONNECT.unpack(body)
-        if self._relay(command, body) == OK and handle in self._handles:
-            self._handles[handle].is_alone = share == EXCLUSIVE
+        handle, share, *_ = pcscd.RECONNECT.unpack(body)
+        if self._relay(command, body) == pcscd.OK and handle in self._handles:
+            self._handles[handle].is_alone = share == pcscd.EXCLUSIVE
 
     def _disconnect(self, command: int, body: bytes) -> None:
         """Drop a connection; with a transaction that is kept open it stays for the module's next one."""
-        handle, disposition, _ = TRANSACTION_END.unpack(body)
-        if handle in self._kept and disposition == LEAVE:
+        handle, disposition, _ = pcscd.TRANSACTION_END.unpack(body)
+        if handle in self._kept and disposition == pcscd.LEAVE:
             self._handles[handle].is_dropped = True
             self._client.sendall(body)
             return
         if self._is_hidden(handle):
             self._drop(handle)
-            self._client.sendall(TRANSACTION_END.pack(handle, disposition, OK))
+            self._client.sendall(pcscd.TRANSACTION_END.pack(handle, disposition, pcscd.OK))
             return
         self._relay(command, body)
         self._handles.pop(handle, None)
@@ -318,9 +296,9 @@ class Context:
         self._kept.clear()
 
     def _answer_begin(self, _: int, body: bytes) -> None:
-        handle = TRANSACTION_BEGIN.unpack(body)[0]
-        code = NO_CARD if self._is_hidden(handle) else self._begin(handle)
-        self._client.sendall(TRANSACTION_BEGIN.pack(handle, code))
+        handle = pcscd.TRANSACTION_BEGIN.unpack(body)[0]
+        code = pcscd.NO_CARD if self._is_hidden(handle) else self._begin(handle)
+        self._client.sendall(pcscd.TRANSACTION_BEGIN.pack(handle, code))
 
     def _begin(self, handle: int) -> int:
         """Begin a transaction for the module."""
@@ -328,48 +306,48 @@ class Context:
 
     def _in_time(self, handle: int, code: int) -> int:
         """Return a code to tell the module: libpcsclite asks again and again while another program has the card."""
-        if code == SHARING_VIOLATION:
+        if code == pcscd.SHARING_VIOLATION:
             begun = self._busy_since.setdefault(handle, time.monotonic())
             reader = self._reader_of(handle)
             if time.monotonic() - begun < self._gate.limits.busy and reader not in self._gate.busy:
                 return code
             self._gate.busy.add(reader)
-            code = TIMEOUT
+            code = pcscd.TIMEOUT
         self._busy_since.pop(handle, None)
         return code
 
     def _answer_end(self, _: int, body: bytes) -> None:
-        handle, disposition, _ = TRANSACTION_END.unpack(body)
-        stays = handle in self._kept and disposition == LEAVE
-        code = NO_CARD if self._is_hidden(handle) else OK if stays else self.end(handle, disposition)
-        self._client.sendall(TRANSACTION_END.pack(handle, disposition, code))
+        handle, disposition, _ = pcscd.TRANSACTION_END.unpack(body)
+        stays = handle in self._kept and disposition == pcscd.LEAVE
+        code = pcscd.NO_CARD if self._is_hidden(handle) else pcscd.OK if stays else self.end(handle, disposition)
+        self._client.sendall(pcscd.TRANSACTION_END.pack(handle, disposition, code))
 
     def _transmit(self, command: int, body: bytes) -> None:
         """Pass bytes for the card or the reader; within a claim only in its transaction."""
-        form, sent, received = (TRANSMIT, 3, 6) if command == Command.TRANSMIT else (CONTROL, 2, 4)
+        form, sent, received = (pcscd.TRANSMIT, 3, 6) if command == Command.TRANSMIT else (pcscd.CONTROL, 2, 4)
         fields = form.unpack(body)
         handle, size = fields[0], fields[sent]
-        if size > DATA_MAX:
+        if size > pcscd.DATA_MAX:
             raise Ended
-        data = _exactly(self._client, size)
-        is_question = form is CONTROL and fields[1] == FEATURES
-        code = NO_CARD if self._is_hidden(handle) and not is_question else OK
-        if code == OK and self._gate.is_claimed(self._reader_of(handle)):
-            while (code := self._begin(handle)) == SHARING_VIOLATION:
+        data = exactly(self._client, size)
+        is_question = form is pcscd.CONTROL and fields[1] == pcscd.FEATURES
+        code = pcscd.NO_CARD if self._is_hidden(handle) and not is_question else pcscd.OK
+        if code == pcscd.OK and self._gate.is_claimed(self._reader_of(handle)):
+            while (code := self._begin(handle)) == pcscd.SHARING_VIOLATION:
                 time.sleep(BUSY_PAUSE)
-        if code != OK:
+        if code != pcscd.OK:
             self._client.sendall(form.pack(*fields[:-1], code))
             return
         answer = self._ask(command, body, form.size, data)
         told = form.unpack(answer)
-        if told[-1] == OK:
-            if told[received] > DATA_MAX:
+        if told[-1] == pcscd.OK:
+            if told[received] > pcscd.DATA_MAX:
                 raise Ended
-            answer += _exactly(self._server, told[received])
+            answer += exactly(self._server, told[received])
         self._client.sendall(answer)
 
     def _count_events(self, command: int, body: bytes) -> None:
-        self._client.sendall(self._ask(command, body, EVENT.size))
+        self._client.sendall(self._ask(command, body, pcscd.EVENT.size))
 
     def _stop_waiting(self, *_: object) -> None:
         self._wake()  # where nobody waits any more, the event has been told, and pcscd would say nothing
@@ -377,7 +355,7 @@ class Context:
     def _tell_size(self, command: int, body: bytes) -> None:
         answer = self._ask(command, body, 4)
         self._slots = int.from_bytes(answer, sys.byteorder, signed=True)
-        if not 0 <= self._slots <= READERS_MAX:
+        if not 0 <= self._slots <= pcscd.READERS_MAX:
             raise Ended
         self._client.sendall(answer)
 
@@ -386,22 +364,22 @@ class Context:
         self._is_waiting = True
 
     def _tell_states(self, command: int, body: bytes) -> None:
-        slots = self._slots if command == Command.STATES_ARRAY else READERS
-        if command == Command.WAIT and self._minor > STATES_WITH_WAIT:
+        slots = self._slots if command == Command.STATES_ARRAY else pcscd.READERS
+        if command == Command.WAIT and self._minor > pcscd.STATES_WITH_WAIT:
             slots = 0
-        states = self._ask(command, body, slots * STATE.size)
-        self._client.sendall(b"".join(map(self._as_shown, _parts(states))))
+        states = self._ask(command, body, slots * pcscd.STATE.size)
+        self._client.sendall(b"".join(map(self._as_shown, states_in(states))))
 
     def _as_shown(self, state: bytes) -> bytes:
         """Return a reader's state as the module is to see it: a card that is not left to it is not there."""
-        name, _, flags, *_ = STATE.unpack(state)
-        reader = _text(name)
+        name, _, flags, *_ = pcscd.STATE.unpack(state)
+        reader = text(name)
         if not reader:
             return state
         self._gate.seen(reader)
-        if reader in self._gate.shown or not flags & PRESENT:
+        if reader in self._gate.shown or not flags & pcscd.PRESENT:
             return state
-        return STATE.pack(name, 0, ABSENT, 0, b"", 0, 0)
+        return pcscd.STATE.pack(name, 0, pcscd.ABSENT, 0, b"", 0, 0)
 
     def _is_hidden(self, handle: int) -> bool:
         return handle in self._handles and self._reader_of(handle) not in self._gate.shown
@@ -412,38 +390,17 @@ class Context:
     def _relay(self, command: int, body: bytes) -> int:
         """Pass a question and its answer, which ends with PC/SC's code; most begin with a handle. Return the code."""
         handle = int.from_bytes(body[:4], sys.byteorder, signed=True)
-        if self._is_hidden(handle) and command not in HARMLESS:
-            answer, code = body, NO_CARD
+        if self._is_hidden(handle) and command not in pcscd.HARMLESS:
+            answer, code = body, pcscd.NO_CARD
         else:
             answer = self._ask(command, body, len(body))
             code = int.from_bytes(answer[-4:], sys.byteorder)
-        if code == SHARING_VIOLATION:
+        if code == pcscd.SHARING_VIOLATION:
             code = self._in_time(handle, code)
         self._client.sendall(answer[:-4] + code.to_bytes(4, sys.byteorder))
         return code
 
     def _ask(self, command: int, body: bytes, size: int, data: bytes = b"") -> bytes:
         """Ask pcscd, and return an answer of this size."""
-        self._server.sendall(HEADER.pack(len(body), command) + body + data)
-        return _exactly(self._server, size)
-
-
-def _text(name: bytes) -> str:
-    return name.partition(b"\0")[0].decode(errors="replace")
-
-
-def _parts(states: bytes) -> Iterator[bytes]:
-    return (states[place : place + STATE.size] for place in range(0, len(states), STATE.size))
-
-
-def _exactly(side: socket.socket, size: int) -> bytes:
-    """Return so many bytes; all of them within the side's time limit, where it has one."""
-    limit = side.gettimeout()
-    deadline = time.monotonic() + (limit or 0)
-    received = bytearray()
-    while len(received) < size:
-        part = side.recv(size - len(received))
-        if not part or (limit is not None and time.monotonic() > deadline):
-            raise Ended
-        received += part
-    return bytes(received)
+        self._server.sendall(pcscd.HEADER.pack(len(body), command) + body + data)
+        return exactly(self._server, size)

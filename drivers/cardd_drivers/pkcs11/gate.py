@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from cardd.errors import ReaderBusy
-from cardd_drivers.pkcs11.context import BUSY_PAUSE, LEAVE, RESET, SHARING_VIOLATION, Context, Ended, Limits
+from cardd_drivers.pkcs11.context import BUSY_PAUSE, Context, Limits
+from cardd_drivers.pkcs11.messages import LEAVE, RESET, SHARING_VIOLATION, Ended
 from cardd_drivers.pkcs11.pcsc import means
 
 SOCKET_NAME, SOCKET = "PCSCLITE_CSOCK_NAME", "/run/pcscd/pcscd.comm"
