@@ -153,6 +153,7 @@ class AgentServer:
         desktops: AgentDesktops | None = None,
         greeting_timeout: float = GREETING_TIMEOUT,
         witness_timeout: float = witness.TIMEOUT,
+        silent_max: int = SILENT_MAX,
         on_refused: Callable[[RefusedAgent], None] = lambda _: None,
         on_change: Callable[[AgentChange], None] = lambda _: None,
         is_our_child: Callable[[int], bool] = lambda _: False,
@@ -160,6 +161,7 @@ class AgentServer:
         self._desktops = desktops or OneDesktop()
         self._greeting_timeout = greeting_timeout
         self._witness_timeout = witness_timeout
+        self._silent_max = silent_max
         self._on_refused = on_refused
         self._on_change = on_change
         self._is_our_child = is_our_child
@@ -352,7 +354,7 @@ class AgentServer:
     @contextmanager
     def _among_the_silent(self, talk: Assuan) -> Iterator[None]:
         """Count who says nothing yet: one person may come as thousands of OS users, with two descriptors for each."""
-        if len(self._silent) >= SILENT_MAX:
+        if len(self._silent) >= self._silent_max:
             oldest = next(iter(self._silent))
             self._silent.pop(oldest).cancel()
         if task := asyncio.current_task():

@@ -33,7 +33,7 @@ from cardd.client.answers import (
 )
 from cardd.client.events import follow, parse
 from cardd.client.session import Session
-from cardd.client.transport import SOCKET, Transport, address
+from cardd.client.transport import ANSWER_LIMIT, SOCKET, Transport, address
 from cardd.errors import CarddError
 from cardd.model import Event
 
@@ -77,12 +77,20 @@ class CarddClient:
 
     ``base`` is the path of the daemon's Unix socket or ``http://127.0.0.1:PORT``; any address that is not this
     machine's own is refused with InvalidRequest. ``secret`` is what pairing gave; without one, the calls that only want
-    to know the OS user work over the Unix socket. ``language`` (``fr``, ``en``) is that of errors.
+    to know the OS user work over the Unix socket. ``language`` (``fr``, ``en``) is that of errors. What the daemon
+    answers by itself is waited for ``answer_limit`` seconds, what a person is asked first for longer.
     """
 
-    def __init__(self, base: Path | str = SOCKET, secret: str | None = None, language: str | None = None) -> None:
+    def __init__(
+        self,
+        base: Path | str = SOCKET,
+        secret: str | None = None,
+        language: str | None = None,
+        *,
+        answer_limit: float = ANSWER_LIMIT,
+    ) -> None:
         self.where = address(base)
-        self._transport = Transport(self.where, language, secret)
+        self._transport = Transport(self.where, language, secret, answer_limit=answer_limit)
 
     async def __aenter__(self) -> Self:
         await self._transport.open()

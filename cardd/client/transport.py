@@ -138,8 +138,11 @@ class Reply:
 class Transport:
     """HTTP to one address, in one language. ``open`` and ``close`` belong together."""
 
-    def __init__(self, where: Address, language: str | None, secret: str | None = None) -> None:
+    def __init__(
+        self, where: Address, language: str | None, secret: str | None = None, *, answer_limit: float = ANSWER_LIMIT
+    ) -> None:
         self._where = where
+        self._answer_limit = answer_limit
         self.secret = secret
         self._proven = where.socket is not None  # nobody but the service can listen there
         self._headers = {"Accept-Language": language} if language else {}
@@ -184,7 +187,7 @@ class Transport:
     ) -> Reply:
         """Send one request. Raises the error of the daemon's problem, or DaemonUnreachable."""
         sent = None if body is None else _encoder.encode(body)
-        limit = ANSWER_LIMIT if method == "GET" else PERSON_LIMIT
+        limit = self._answer_limit if method == "GET" else PERSON_LIMIT
         while True:
             attempts -= 1
             try:

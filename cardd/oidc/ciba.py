@@ -22,7 +22,6 @@ from cardd.oidc.signed import Binding
 from cardd.oidc.tokens import JsonObject, Token, TokenSet, number, read_tokens, required
 
 GRANT = "urn:openid:params:grant-type:ciba"
-INTERVAL_MIN = 1.0  # whatever the provider tells
 DEFAULT_INTERVAL = 5.0  # CIBA Core 7.3, where the provider does not tell
 SLOW_DOWN = 5.0  # CIBA Core 11
 BACK_OFF_MAX = 30.0
@@ -178,7 +177,7 @@ def _pending(provider: Provider, login_hint: str, binding_message: str, answer: 
         binding_message,
         Token(required(answer, "auth_req_id")),
         lifetime=min(lifetime, LIFETIME_MAX),
-        interval=max(interval, INTERVAL_MIN) if interval and interval > 0 else DEFAULT_INTERVAL,
+        interval=max(interval, provider.settings.interval_min) if interval and interval > 0 else DEFAULT_INTERVAL,
     )
 
 

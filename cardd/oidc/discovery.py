@@ -47,8 +47,9 @@ class ProviderSettings:
     ``acr`` is the least level of authentication, None for any; ``parameters`` go with each request for a login, and
     ``idp_hint`` (Keycloak's ``kc_idp_hint``) with those in the browser. ``redirect_issuer`` says whether a redirect may
     lack ``iss`` (RFC 9207) where the provider announces it; a wrong one is refused always.
-    ``skew`` is how far the two clocks may differ, in seconds; ``allow_loopback_http`` is for tests and lets a
-    provider on loopback speak plain http; ``thumbprint`` is that of the certificate that we show (``x5t#S256``).
+    ``skew`` is how far the two clocks may differ, and ``interval_min`` the least between two questions about a login by
+    mobile, whatever the provider tells, in seconds; ``allow_loopback_http`` is for tests and lets a provider on
+    loopback speak plain http; ``thumbprint`` is that of the certificate that we show (``x5t#S256``).
     """
 
     issuer: str
@@ -60,6 +61,7 @@ class ProviderSettings:
     redirect_issuer: RedirectIssuer = "optional"
     extra_hosts: tuple[str, ...] = ()
     skew: float = 60.0
+    interval_min: float = 1.0
     thumbprint: str | None = None
     allow_loopback_http: bool = False
 

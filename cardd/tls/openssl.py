@@ -96,16 +96,16 @@ Value = int | str | bytes
 class Library:
     """The two libraries. ``ssl`` and ``crypto`` have the functions of the tables above, and no others."""
 
-    def __init__(self) -> None:
+    def __init__(self, libssl: str = LIBSSL, oldest: tuple[int, int] = OLDEST) -> None:
         try:
             self.crypto = _bound(LIBCRYPTO, CRYPTO_FUNCTIONS)
-            self.ssl = _bound(LIBSSL, SSL_FUNCTIONS)
+            self.ssl = _bound(libssl, SSL_FUNCTIONS)
         except (OSError, AttributeError) as fault:
             raise TlsUnavailable(why=str(fault)) from fault
         number = self.crypto.OpenSSL_version_num()
         version = (number >> 28, number >> 20 & 0xFF)
-        if version < OLDEST:
-            raise TlsUnavailable(why=f"OpenSSL {version[0]}.{version[1]} < {OLDEST[0]}.{OLDEST[1]}")
+        if version < oldest:
+            raise TlsUnavailable(why=f"OpenSSL {version[0]}.{version[1]} < {oldest[0]}.{oldest[1]}")
 
 
 @cache

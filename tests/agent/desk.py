@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from cardd.agent.dialogs import Dialogs
-from cardd.agent.server import AgentDesktops, AgentServer, RefusedAgent
+from cardd.agent.server import SILENT_MAX, AgentDesktops, AgentServer, RefusedAgent
 from cardd.model import PinInfo, PinQuestion, Question
 from cardd.secret import Secret
 from tests.rig.waiting import eventually
@@ -26,6 +26,7 @@ class Desk:
     ) -> None:
         self._desktops = desktops
         self.witness_timeout = WITNESS_TIMEOUT
+        self.greeting_timeout, self.silent_max = GREETING_TIMEOUT, SILENT_MAX
         self.path = directory / "agent.sock"
         self._pinentry = str(pinentry)
 
@@ -35,7 +36,8 @@ class Desk:
         self.children: set[int] = set()
         self.agents = AgentServer(
             desktops=self._desktops,
-            greeting_timeout=GREETING_TIMEOUT,
+            greeting_timeout=self.greeting_timeout,
+            silent_max=self.silent_max,
             witness_timeout=self.witness_timeout,
             on_refused=self.refused.append,
             is_our_child=self.children.__contains__,

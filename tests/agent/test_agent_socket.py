@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from cardd.agent import server
 from cardd.agent.server import AGENTS_MAX
 from cardd.errors import PinCancelled, PromptUnavailable
 from tests.agent.desk import US, Desk
@@ -222,12 +221,9 @@ async def test_strangers_who_say_nothing_hold_their_places_for_a_moment_only(
         assert await desk.ask() == b"7319"
 
 
-async def test_of_too_many_who_say_nothing_the_oldest_is_sent_away(
-    tmp_path: Path, pinentry: ScriptedPinentry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "SILENT_MAX", 4)
-    monkeypatch.setattr("tests.agent.desk.GREETING_TIMEOUT", 60)
+async def test_of_too_many_who_say_nothing_the_oldest_is_sent_away(tmp_path: Path, pinentry: ScriptedPinentry) -> None:
     desk = Desk(tmp_path)
+    desk.silent_max, desk.greeting_timeout = 4, 60
     desk.start()
     crowd = [Visitor(desk.path) for _ in range(6)]
     for stranger in crowd:

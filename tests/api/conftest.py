@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from cardd.oidc import ciba
 from tests.api.ecps import Place, workbench_at
 from tests.api.relayed import Relayed, Site, Start, behind_nginx
 from tests.api.workbench import Workbench
@@ -19,12 +18,6 @@ from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import PscRig, is_installed
 from tests.rig.simulator import issue, store
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a simulated provider be asked more often than a real one ever is."""
-    monkeypatch.setattr(ciba, "INTERVAL_MIN", 0.01)
 
 
 @pytest_asyncio.fixture

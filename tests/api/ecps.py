@@ -45,6 +45,7 @@ def workbench_at(
     authorities.write_bytes(psc.authority.pem)
     at = Psc(issuer=psc.issuer, client_id=client, authorities=authorities, **settings)  # type: ignore[arg-type]
     api = Workbench(directory, Config(psc=at, dmp=dmp, upstreams=upstreams), clock=RunningClock())
+    api.ecps.limits.interval = 0.01  # a simulated provider may be asked more often than a real one
     api.secrets.values["psc-client-secret"] = SECRET.encode()
     api.person.attentive.clear()  # the dialog stays open; the mobile answers
     return api

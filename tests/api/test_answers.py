@@ -6,7 +6,6 @@ import logging
 
 import pytest
 
-from cardd.core.readers import Readers
 from tests.api.workbench import PAGE, Workbench
 
 
@@ -64,14 +63,10 @@ async def test_a_problem_has_all_that_the_description_promises(api: Workbench) -
 
 
 async def test_a_fault_of_ours_is_told_without_its_inside_and_logged(
-    api: Workbench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    api: Workbench, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = await api.pair()
-
-    def broken(_: Readers) -> list[object]:
-        raise RuntimeError("inside")
-
-    monkeypatch.setattr(Readers, "cards", broken)
+    api.browsers.stranger_is = RuntimeError("inside")
     with caplog.at_level(logging.DEBUG):
         got = await api.call("GET", "/v1/cards", bearer=secret, headers={"Origin": PAGE})
     assert (got.status, got.code) == (500, "internal")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_der_x509_certificate
 
-from cardd.client import CarddClient, Pairing, Signature, ToSign, transport
+from cardd.client import CarddClient, Pairing, Signature, ToSign
 from cardd.config import Card, Config
 from cardd.errors import (
     CardAmbiguous,
@@ -157,10 +157,8 @@ async def test_nobody_there_is_an_error_of_its_own(tmp_path: object) -> None:
 
 @pytest.mark.parametrize(("waits", "why"), [(False, "closed"), (True, "late")])
 async def test_a_daemon_that_takes_the_connection_and_answers_nothing_is_not_to_be_started(
-    monkeypatch: pytest.MonkeyPatch, waits: bool, why: str
+    waits: bool, why: str
 ) -> None:
-    monkeypatch.setattr(transport, "ANSWER_LIMIT", 0.3)
-
     has_left = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -171,7 +169,8 @@ async def test_a_daemon_that_takes_the_connection_and_answers_nothing_is_not_to_
         has_left.set()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    async with server, CarddClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+    at = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, CarddClient(at, answer_limit=0.3) as client:
         with pytest.raises(DaemonSilent) as told:
             await client.status()
         await has_left.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -29,7 +29,7 @@ from cardd.errors import (
     SessionClosed,
     SessionExpired,
 )
-from cardd.model import Algorithm, AuditEntry, Choice, Message, Outcome, Receipt
+from cardd.model import Algorithm, Choice, Message, Outcome
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.core.conftest import CALLER, PIN, Core, make_turns_short
@@ -335,19 +335,11 @@ async def test_the_pin_of_a_long_list_is_asked_once_and_gone_at_its_end(asking: 
 
 
 async def test_the_rows_of_a_long_list_are_written_at_once_before_its_signatures_leave(
-    core: Core, session: Session, monkeypatch: pytest.MonkeyPatch
+    core: Core, session: Session
 ) -> None:
     make_turns_short(core)
-    written: list[int] = []
-    write = core.audit.write
-
-    def count(entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> None:
-        written.append(len(entries))
-        write(entries, receipt)
-
-    monkeypatch.setattr(core.audit, "write", count)
     await core.signing.sign(session, [request()] * 5, None)
-    assert written == [5]
+    assert core.audit.writes == [5]
 
 
 @pytest.mark.parametrize("hold_pin", [True, False])

@@ -36,7 +36,6 @@ from cardd.errors import (
 from cardd.formats.document import new_document
 from cardd.formats.options import PadesOptions, Visible
 from cardd.formats.pades import PadesPrepared, prepare_pades, verify_pades
-from cardd.formats.pdf import process as pdf_process
 from cardd.formats.pdf.process import PdfProcess
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
 from cardd.model import UNCONFINED, Confinement, Identity, Organisation
@@ -287,8 +286,8 @@ def test_a_process_that_takes_too_long_is_replaced(card: Pen, now: datetime) -> 
     hasty.close()
 
 
-def dying(fatal: str, times: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The process dies of ``fatal`` so many times when it has read a request, as if the system ended it."""
+def dying(fatal: str, times: int, tmp_path: Path) -> PdfProcess:
+    """A process that dies of ``fatal`` so many times when it has read a request, as if the system ended it."""
     count = tmp_path / "deaths"
     script = (
         "import os, signal, sys; from pathlib import Path; from cardd.formats.pdf import host\n"
@@ -296,23 +295,17 @@ def dying(fatal: str, times: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         f"if died < {times}: count.write_text('x' * (died + 1)); {fatal}\n"
         "host.main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"
     )
-    monkeypatch.setattr(pdf_process, "COMMAND", (sys.executable, "-c", script))
+    return PdfProcess(command=(sys.executable, "-c", script))
 
 
-def test_a_process_that_the_system_ends_is_tried_once_more(
-    card: Pen, now: datetime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    dying("os.kill(os.getpid(), signal.SIGKILL)", 1, monkeypatch, tmp_path)
-    process = PdfProcess()
+def test_a_process_that_the_system_ends_is_tried_once_more(card: Pen, now: datetime, tmp_path: Path) -> None:
+    process = dying("os.kill(os.getpid(), signal.SIGKILL)", 1, tmp_path)
     assert card.write(Preparing(process, now)(pdf(), card))
     process.close()
 
 
-def test_a_process_that_dies_twice_is_no_fault_of_the_document(
-    card: Pen, now: datetime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    dying("os.kill(os.getpid(), signal.SIGKILL)", 2, monkeypatch, tmp_path)
-    process = PdfProcess()
+def test_a_process_that_dies_twice_is_no_fault_of_the_document(card: Pen, now: datetime, tmp_path: Path) -> None:
+    process = dying("os.kill(os.getpid(), signal.SIGKILL)", 2, tmp_path)
     with pytest.raises(PdfProcessFailed) as failed:
         Preparing(process, now)(pdf(), card)
     assert failed.value.retryable  # so that no ledger keeps it
@@ -320,22 +313,16 @@ def test_a_process_that_dies_twice_is_no_fault_of_the_document(
     process.close()
 
 
-def test_where_a_sandbox_is_demanded_and_cannot_be_made_nothing_is_read(
-    card: Pen, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_a_sandbox_is_demanded_and_cannot_be_made_nothing_is_read(card: Pen, now: datetime) -> None:
     ending = f"import os; os._exit({UNCONFINED})"
-    monkeypatch.setattr(pdf_process, "COMMAND", (sys.executable, "-c", ending))
-    process = PdfProcess(confinement=Confinement.REQUIRED)
+    process = PdfProcess(confinement=Confinement.REQUIRED, command=(sys.executable, "-c", ending))
     with pytest.raises(PdfNoSandbox):
         Preparing(process, now)(pdf(), card)
     process.close()
 
 
-def test_a_document_that_uses_up_the_processor_is_its_own_fault(
-    card: Pen, now: datetime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    dying("os.kill(os.getpid(), signal.SIGXCPU)", 1, monkeypatch, tmp_path)
-    process = PdfProcess()
+def test_a_document_that_uses_up_the_processor_is_its_own_fault(card: Pen, now: datetime, tmp_path: Path) -> None:
+    process = dying("os.kill(os.getpid(), signal.SIGXCPU)", 1, tmp_path)
     with pytest.raises(PdfTooComplex):
         Preparing(process, now)(pdf(), card)
     process.close()

@@ -7,19 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from cardd.oidc import ciba
 from cardd.oidc.provider import Provider
 from tests.oidc.services import fake_service, service
 from tests.rig.oidc.fake import FakeProvider
 from tests.rig.oidc.faults import FaultyProxy
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import PscRig, is_installed
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a simulated provider be asked more often than a real one ever is."""
-    monkeypatch.setattr(ciba, "INTERVAL_MIN", 0.01)
 
 
 @pytest.fixture(scope="session")

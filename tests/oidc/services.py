@@ -20,6 +20,8 @@ from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import SECRET, PscRig
 
+IMPATIENT = 0.01  # seconds between two questions: a simulated provider may be asked more often than a real one
+
 
 def trusting(authority: Authority) -> ssl.SSLContext:
     """TLS that trusts this authority and no other."""
@@ -40,7 +42,7 @@ async def service(
     if certificate is not None:
         certificate.show_in(tls)
     provider = Provider(
-        settings or ProviderSettings(issuer=psc.issuer, client_id=name),
+        settings or ProviderSettings(issuer=psc.issuer, client_id=name, interval_min=IMPATIENT),
         authentication or SecretBasic(name, Token(SECRET)),
         SystemClock(),
         tls,
@@ -57,7 +59,11 @@ async def fake_service(
 ) -> AsyncIterator[Provider]:
     """The service at the provider that lies."""
     settings = ProviderSettings(
-        issuer=issuer or fake.issuer, client_id=CLIENT, allow_loopback_http=True, extra_hosts=extra_hosts
+        issuer=issuer or fake.issuer,
+        client_id=CLIENT,
+        allow_loopback_http=True,
+        extra_hosts=extra_hosts,
+        interval_min=IMPATIENT,
     )
     provider = Provider(settings, SecretBasic(CLIENT, Token("simulation")), clock or SystemClock())
     try:

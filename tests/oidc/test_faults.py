@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -103,10 +104,8 @@ async def test_no_poll_comes_before_the_interval_is_over(fake: FakeProvider, at_
     assert min(gaps([began, *fake.polls])) >= 0.2
 
 
-async def test_a_provider_that_wants_to_be_asked_all_the_time_is_not(
-    fake: FakeProvider, at_fake: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ciba, "INTERVAL_MIN", 0.3)
+async def test_a_provider_that_wants_to_be_asked_all_the_time_is_not(fake: FakeProvider, at_fake: Provider) -> None:
+    at_fake.settings = replace(at_fake.settings, interval_min=0.3)
     fake.start["interval"] = 0.001
     fake.answers.extend([PENDING] * 3)
     began = asyncio.get_running_loop().time()

@@ -101,12 +101,9 @@ def test_a_signature_that_crashes_is_told_and_the_next_one_works(hsm: SoftHsm, l
     assert len(sign(card)) == 64
 
 
-def test_a_module_whose_sandbox_is_demanded_and_cannot_be_made_is_not_run(
-    hsm: SoftHsm, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_module_whose_sandbox_is_demanded_and_cannot_be_made_is_not_run(hsm: SoftHsm) -> None:
     ending = f"import os; os._exit({UNCONFINED})"
-    monkeypatch.setattr("cardd_drivers.pkcs11.module.COMMAND", (sys.executable, "-c", ending))
-    module = Module(hsm.module, fence=Fence(Confinement.REQUIRED))
+    module = Module(hsm.module, fence=Fence(Confinement.REQUIRED), command=(sys.executable, "-c", ending))
     with pytest.raises(ModuleFailed) as failed:
         module.call(ListTokens())
     assert failed.value.params["why"] == "no sandbox"

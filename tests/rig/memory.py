@@ -50,6 +50,7 @@ class MemoryAudit:
     def __init__(self) -> None:
         self.entries: list[AuditEntry] = []
         self.receipts: dict[bytes, Receipt] = {}
+        self.writes: list[int] = []  # how many entries each had
         self.is_full = False
         self._lock = threading.Lock()
         self.disk = threading.Event()
@@ -68,6 +69,7 @@ class MemoryAudit:
             raise AuditUnavailable(why="the disk is full")
         with self._lock:
             self.disk.wait(DISK)
+            self.writes.append(len(entries))
             if receipt is not None:
                 self.receipts[receipt.name] = replace(receipt, row=len(self.entries) + 1)
             self.entries += entries

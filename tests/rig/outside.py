@@ -11,7 +11,6 @@ from cardd.api.parts import ApiLimits
 from cardd.assembly import Outside
 from cardd.core.lifecycle import Outer
 from cardd.documents.signing import Exchange
-from cardd.errors import CarddError
 from cardd.model import Peer
 from cardd.ports import ReaderSource, SecretStore, Store
 from cardd.system.peer import has_left
@@ -27,13 +26,13 @@ class EveryBrowser:
     """``cardd.ports.Browsers``: whatever sends an Origin is a browser, unless the test names it here."""
 
     def __init__(self) -> None:
-        self.stranger_is: str | CarddError | None = None
+        self.stranger_is: str | Exception | None = None
         self.looks = 0
 
     async def stranger(self, _peer: Peer) -> str | None:
         """Return what the test says, or raise it."""
         self.looks += 1
-        if isinstance(self.stranger_is, CarddError):
+        if isinstance(self.stranger_is, Exception):
             raise self.stranger_is
         return self.stranger_is
 

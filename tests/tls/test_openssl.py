@@ -5,17 +5,15 @@ from __future__ import annotations
 import pytest
 
 from cardd.errors import TlsUnavailable
-from cardd.tls import openssl
+from cardd.tls.openssl import Library
 
 
-def test_a_machine_without_openssl_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openssl, "LIBSSL", "libssl.so.none")
+def test_a_machine_without_openssl_is_told() -> None:
     with pytest.raises(TlsUnavailable) as refused:
-        openssl.Library()
+        Library(libssl="libssl.so.none")
     assert "libssl.so.none" in refused.value.why
 
 
-def test_an_openssl_that_is_too_old_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openssl, "OLDEST", (99, 0))
+def test_an_openssl_that_is_too_old_is_told() -> None:
     with pytest.raises(TlsUnavailable, match=r"< 99\.0"):
-        openssl.Library()
+        Library(oldest=(99, 0))

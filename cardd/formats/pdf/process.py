@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from cardd.errors import DocumentError, PdfNoSandbox, PdfProcessFailed, PdfTooComplex, errors_by_code
@@ -30,10 +31,12 @@ class PdfProcess:
         limit: float = LIMIT,
         memory: int = MEMORY_MAX,
         confinement: Confinement = Confinement.POSSIBLE,
+        command: Sequence[str] = COMMAND,
     ) -> None:
         self._limit = limit
         self._memory = memory
         self._confinement = confinement
+        self._command = command
         self._turn = threading.Lock()
         self._is_closing = False
         self._started: _Started | None = None
@@ -89,7 +92,7 @@ class PdfProcess:
 
     def _exchange(self, document: int, asked: Asked) -> Told:
         if self._started is None:
-            self._started = _Started(self._memory, self._confinement)
+            self._started = _Started(self._command, self._memory, self._confinement)
         link = self._started.link
         deadline = time.monotonic() + self._limit
         link.settimeout(self._limit)
@@ -105,12 +108,12 @@ class PdfProcess:
 class _Started:
     """A running process and the link to it."""
 
-    def __init__(self, memory: int, confinement: Confinement) -> None:
+    def __init__(self, command: Sequence[str], memory: int, confinement: Confinement) -> None:
         self.link, theirs = socket.socketpair()
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - nothing of it comes from outside
-                    [*COMMAND, str(theirs.fileno()), str(memory), confinement],
+                    [*command, str(theirs.fileno()), str(memory), confinement],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                 )

@@ -47,6 +47,7 @@ class ProviderConnection:
         heard: Heard,
         *,
         peer_of: PeerOf,
+        limits: LoginLimits,
     ) -> None:
         self.settings = settings
         self._secrets = secrets
@@ -54,6 +55,7 @@ class ProviderConnection:
         self._organisation = organisation
         self._heard = heard
         self._peer_of = peer_of
+        self._limits = limits
         self._provider: PscProvider | None = None
         self._is_lacking = False
         self._making = asyncio.Lock()
@@ -75,7 +77,13 @@ class ProviderConnection:
                 settings = self.check()
                 try:
                     self._provider = await provider_of(
-                        settings, self._secrets, self._clock, self._organisation, self._heard, peer_of=self._peer_of
+                        settings,
+                        self._secrets,
+                        self._clock,
+                        self._organisation,
+                        self._heard,
+                        peer_of=self._peer_of,
+                        interval_min=self._limits.interval,
                     )
                 except PscIncomplete as error:  # looked for again, but where that would ask the user for a keyring
                     self._is_lacking = not isinstance(error.__cause__, SecretStoreUnavailable)
@@ -120,6 +128,7 @@ class LoginLimits:
     """How many sessions one program may have, and how many seconds things take."""
 
     sessions: int = 64  # of one program: of all the people who work on one machine
+    interval: float = 1.0  # between two questions about a push at least, whatever the provider tells
     push_pause: float = 10.0  # between two pushes of one program for one person, until one was agreed to
     push_window: float = 300.0  # in which those that were not agreed to are counted
     pushes_to_person: int = 3  # from all programs of one OS user

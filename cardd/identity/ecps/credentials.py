@@ -61,7 +61,14 @@ class _Proof:
 
 
 async def provider_of(
-    settings: Psc, secrets: SecretStore, clock: Clock, csa: CsaLogin | None, heard: Heard, *, peer_of: PeerOf
+    settings: Psc,
+    secrets: SecretStore,
+    clock: Clock,
+    csa: CsaLogin | None,
+    heard: Heard,
+    *,
+    peer_of: PeerOf,
+    interval_min: float,
 ) -> PscProvider:
     """Return the provider. Raises PscIncomplete without usable credentials, or for a file that cannot be read."""
     tls = _context(settings.authorities)
@@ -81,6 +88,7 @@ async def provider_of(
         redirect_issuer=settings.redirect_issuer,
         extra_hosts=settings.extra_hosts,
         thumbprint=proof.thumbprint,
+        interval_min=interval_min,
     )
     authentication = await _authentication(settings, secrets, proof)
     provider = Provider(known, authentication, clock, tls, connectors=connectors)

@@ -62,9 +62,11 @@ class EcpsLogins(Part):
         peer_of: PeerOf,
         organisation: CsaLogin | None = None,
     ) -> None:
-        self.connection = ProviderConnection(settings, secrets, clock, organisation, self._heard, peer_of=peer_of)
-        self.hints = LoginHints(store)
         self.limits = LoginLimits()
+        self.connection = ProviderConnection(
+            settings, secrets, clock, organisation, self._heard, peer_of=peer_of, limits=self.limits
+        )
+        self.hints = LoginHints(store)
         self._context = LoginContext(
             sessions=sessions,
             dialogs=dialogs,

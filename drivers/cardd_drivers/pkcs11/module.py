@@ -69,13 +69,13 @@ class HostProcess:
     end on ``events``, so that nobody has to look.
     """
 
-    def __init__(self, path: str, events: socket.socket, gate: Gate, fence: Fence) -> None:
+    def __init__(self, program: Sequence[str], path: str, events: socket.socket, gate: Gate, fence: Fence) -> None:
         """Start the process. Raises OSError when none can be started."""
         self._link, theirs = socket.socketpair()
         self._ended, self._has_pin = threading.Event(), threading.Event()
         started: Future[subprocess.Popen[bytes]] = Future()
         self._name = Path(path).name
-        command = [*COMMAND, str(theirs.fileno()), str(events.fileno()), path, fence.confinement, *fence.files]
+        command = [*program, str(theirs.fileno()), str(events.fileno()), path, fence.confinement, *fence.files]
         self._prints = subprocess.PIPE if fence.confinement is not Confinement.OFF else None
         with theirs:
             threading.Thread(target=self._keep, args=(command, theirs, events, gate, started), daemon=True).start()
@@ -189,10 +189,12 @@ class Module:
         report: Callable[[str], None] = lambda _: None,
         patience: Patience | None = None,
         fence: Fence | None = None,
+        command: Sequence[str] = COMMAND,
     ) -> None:
         self.path = path
         self.patience = patience or Patience()
         self._fence = fence or Fence()
+        self._command = command
         self.name = Path(path).name.partition(".so")[0]
         self.generation = 0
         self.failures = 0
@@ -272,7 +274,7 @@ class Module:
         if self._closed or self.pause:
             raise ModuleFailed(module=self.name, why=self.fault)
         try:
-            self._host = HostProcess(self.path, self._events, self.gate, self._fence)
+            self._host = HostProcess(self._command, self.path, self._events, self.gate, self._fence)
         except OSError as error:
             raise self._failed(error.strerror or "") from error
         self.generation += 1
