@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from cardd.errors import InvalidRequest
 from cardd.ports import ReaderSource
 
 VPCD_ADDRESS = ("127.0.0.1", 35963)  # the first slot of vsmartcard-vpcd as Debian configures it
@@ -111,5 +112,9 @@ class ServerSimulator(Protocol):
         ...
 
     async def tell(self, options: ServerOptions, order: str, what: str | None) -> str:
-        """Give an order to the server that runs, and return its answer as a sentence. Raises InvalidRequest."""
-        ...
+        """Give an order to the server that runs, and return its answer as a sentence.
+
+        Raises InvalidRequest; so does, for every order, a simulator that inherits this and takes none.
+        """
+        del options, what
+        raise InvalidRequest(where=order, why="unknown")

@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from cardd_simulators.cards.card import SimulatedCard
-from tests.cli.station import User
-from tests.rig.daemon import DaemonProcess
-from tests.rig.lps import Json, UnixConnection
-from tests.rig.pcscd import Pcscd
-from tests.rig.pinentry import ScriptedPinentry
-from tests.rig.simulator import inserted, simulated_card
-from tests.rig.waiting import eventually_here
-
-
-@dataclass(frozen=True)
-class Station:
-    """The machine."""
-
-    pcscd: Pcscd
-    daemon: DaemonProcess
-    pinentry: ScriptedPinentry
-    card: SimulatedCard
-
-    def wait_for_cards(self, count: int) -> None:
-        """Return once the daemon has so many cards: pcscd may tell others earlier."""
-        with closing(UnixConnection(self.daemon.socket)) as connection:
-            eventually_here(lambda: len(_cards(connection)) == count)
-
-
-def _cards(connection: UnixConnection) -> list[Json]:
-    connection.request("GET", "/v1/cards")
-    answer = json.loads(connection.getresponse().read())
-    return cast(list[Json], answer.get("cards", []))  # none while the PC/SC service is not there yet
+from tests.cli.station import Station, User, stationed
 
 
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    """Real pcscd, real daemon, a simulated card in the first slot."""
-    directory = tmp_path_factory.mktemp("station")
-    pcscd = Pcscd(directory)
-    pinentry = ScriptedPinentry(directory, reads=0)
-    daemon = DaemonProcess(directory, pinentry=pinentry.path, environment=pcscd.environment, is_read=False)
-    pcscd.start()
-    try:
-        daemon.start()
-        with inserted(simulated_card(), pcscd) as card:
-            station = Station(pcscd, daemon, pinentry, card)
-            station.wait_for_cards(1)
-            yield station
-    finally:
-        daemon.stop()
-        pcscd.stop()
+    """The machine, as it is configured by default."""
+    with stationed(tmp_path_factory.mktemp("station")) as station:
+        yield station
 
 
 @pytest.fixture

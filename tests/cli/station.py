@@ -6,12 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from cardd_simulators.cards.card import SimulatedCard
 from tests.rig.daemon import DaemonProcess
-from tests.rig.lps import Json
+from tests.rig.lps import Json, UnixConnection
+from tests.rig.pcscd import Pcscd
+from tests.rig.pinentry import ScriptedPinentry
+from tests.rig.simulator import inserted, simulated_card
+from tests.rig.waiting import eventually_here
 
 LIMIT = 60.0
 
@@ -82,3 +89,41 @@ class User:
         ran = self.run(*arguments)
         assert ran.status == 0, ran.err or ran.out
         return ran.out
+
+
+@dataclass(frozen=True)
+class Station:
+    """The machine."""
+
+    pcscd: Pcscd
+    daemon: DaemonProcess
+    pinentry: ScriptedPinentry
+    card: SimulatedCard
+
+    def wait_for_cards(self, count: int) -> None:
+        """Return once the daemon has so many cards: pcscd may tell others earlier."""
+        with closing(UnixConnection(self.daemon.socket)) as connection:
+            eventually_here(lambda: len(_cards(connection)) == count)
+
+
+def _cards(connection: UnixConnection) -> list[Json]:
+    connection.request("GET", "/v1/cards")
+    answer = json.loads(connection.getresponse().read())
+    return cast(list[Json], answer.get("cards", []))  # none while the PC/SC service is not there yet
+
+
+@contextmanager
+def stationed(directory: Path, extra: str = "") -> Iterator[Station]:
+    """Real pcscd, real daemon with these further settings, a simulated card in the first slot."""
+    pcscd, pinentry = Pcscd(directory), ScriptedPinentry(directory, reads=0)
+    daemon = DaemonProcess(directory, pinentry=pinentry.path, environment=pcscd.environment, extra=extra, is_read=False)
+    pcscd.start()
+    try:
+        daemon.start()
+        with inserted(simulated_card(), pcscd) as card:
+            station = Station(pcscd, daemon, pinentry, card)
+            station.wait_for_cards(1)
+            yield station
+    finally:
+        daemon.stop()
+        pcscd.stop()

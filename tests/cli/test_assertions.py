@@ -11,8 +11,7 @@ import pytest
 
 from cardd.cli.parser import Exit
 from cardd_simulators.assertions import wrong_in_insi, wrong_in_vihf
-from tests.cli.conftest import Station
-from tests.cli.station import User
+from tests.cli.station import Station, User
 
 LPS = ("--lps-name", "LPS SIMULATION", "--lps-homologation", "SIM-0001")
 PATIENT = ("--ins", "185059999900181", "--oid", "1.2.250.1.213.1.4.10")

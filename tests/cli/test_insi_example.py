@@ -10,14 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Station
-from tests.cli.station import User
-from tests.rig.daemon import DaemonProcess
+from tests.cli.station import Station, User, stationed
 from tests.rig.dmp import event
-from tests.rig.pcscd import Pcscd
-from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.ports import free_port
-from tests.rig.simulator import STATE, inserted, issue, simulated_card, store
+from tests.rig.simulator import STATE, issue, store
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "examples" / "insi" / "ins.sh"
 PAGE = Path(__file__).parents[2] / "docs" / "simulated-insi.md"
@@ -45,20 +41,9 @@ def insi() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def station(insi: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    directory = tmp_path_factory.mktemp("station")
-    pcscd, pinentry = Pcscd(directory), ScriptedPinentry(directory)
     extra = SETTINGS.format(port=insi, authorities=store().chain)
-    daemon = DaemonProcess(directory, pinentry=pinentry.path, environment=pcscd.environment, extra=extra)
-    pcscd.start()
-    try:
-        daemon.start()
-        with inserted(simulated_card(), pcscd) as card:
-            station = Station(pcscd, daemon, pinentry, card)
-            station.wait_for_cards(1)
-            yield station
-    finally:
-        daemon.stop()
-        pcscd.stop()
+    with stationed(tmp_path_factory.mktemp("station"), extra) as station:
+        yield station
 
 
 def ins(user: User, *arguments: str) -> tuple[int, str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cli.conftest import Station
-from tests.cli.station import User
+from tests.cli.station import Station, User
 from tests.rig.ports import free_port
 from tests.rig.simulator import inserted, simulated_card
 from tests.rig.vcard import VirtualCard

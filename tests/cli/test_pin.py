@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cardd_simulators.cards.card import SimulatedCard
-from tests.cli.conftest import Station
-from tests.cli.station import User
+from tests.cli.station import Station, User
 from tests.rig.simulator import PIN, inserted, simulated_card
 
 NEW, PUK = "pin:2580", "pin:12345678"

@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from cardd.cli.parser import Exit
-from tests.cli.conftest import Station
-from tests.cli.station import User
+from tests.cli.station import Station, User
 from tests.rig.simulator import store
 from tests.rig.terminal import Terminal
 

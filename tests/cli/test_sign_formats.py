@@ -9,8 +9,7 @@ from typing import cast
 import pytest
 
 from cardd.cli.parser import Exit
-from tests.cli.conftest import Station
-from tests.cli.station import User
+from tests.cli.station import Station, User
 from tests.rig import jose, no_file, xml_judges
 from tests.rig.lps import Json
 from tests.rig.openssl import accepts_cms

@@ -8,8 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.cli.conftest import Station
-from tests.cli.station import User
+from tests.cli.station import Station, User
 from tests.rig.simulator import PIN
 
 

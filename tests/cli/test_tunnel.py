@@ -12,15 +12,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cli.conftest import Station
-from tests.cli.station import User
+from tests.cli.station import Station, User, stationed
 from tests.rig import other_user
-from tests.rig.daemon import DaemonProcess
 from tests.rig.nginx import Nginx, authority, issued
-from tests.rig.pcscd import Pcscd
-from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.ports import free_port
-from tests.rig.simulator import inserted, issue, simulated_card, store
+from tests.rig.simulator import issue, store
 
 SETTINGS = """
 [upstreams.dmp]
@@ -43,21 +39,9 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
 
 @pytest.fixture(scope="module")
 def station(nginx: Nginx, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    directory = tmp_path_factory.mktemp("station")
     extra = SETTINGS.format(port=nginx.port, authorities=nginx.server.certificate.parent / "AUTORITE-SIMULATION.pem")
-    pcscd = Pcscd(directory)
-    pinentry = ScriptedPinentry(directory, reads=0)
-    daemon = DaemonProcess(directory, pinentry=pinentry.path, environment=pcscd.environment, extra=extra, is_read=False)
-    pcscd.start()
-    try:
-        daemon.start()
-        with inserted(simulated_card(), pcscd) as card:
-            station = Station(pcscd, daemon, pinentry, card)
-            station.wait_for_cards(1)
-            yield station
-    finally:
-        daemon.stop()
-        pcscd.stop()
+    with stationed(tmp_path_factory.mktemp("station"), extra) as station:
+        yield station
 
 
 @contextmanager

@@ -73,11 +73,8 @@ class OrganisationAnswer(Answer):
     name: str
 
 
-class IdentityAnswer(Answer):
-    """Who the card or the session stands for, as the certificate says.
-
-    ``is_declared`` tells that the person is as the practice software named them; ``organisation`` is proven then.
-    """
+class HolderAnswer(Answer):
+    """Whom a health professional's certificate speaks for; codes of the ANS tables."""
 
     national_id: str
     family_name: str
@@ -89,6 +86,14 @@ class IdentityAnswer(Answer):
     card_type_name: str | None
     card_number: str | None
     is_test: bool
+
+
+class IdentityAnswer(HolderAnswer):
+    """Who the card or the session stands for, as the certificate says.
+
+    ``is_declared`` tells that the person is as the practice software named them; ``organisation`` is proven then.
+    """
+
     is_declared: bool = False
     organisation: OrganisationAnswer | UnsetType = UNSET
 

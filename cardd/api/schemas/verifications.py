@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from cardd.api.schemas import Answer, Body, Name, Verdict
+from cardd.api.schemas.sessions import HolderAnswer
 
 
 class OfSetBody(Body):
@@ -38,21 +39,6 @@ class ReasonAnswer(Answer):
     code: str
     verdict: Verdict
     text: str
-
-
-class HolderAnswer(Answer):
-    """Whom a health professional's certificate speaks for; codes of the ANS tables."""
-
-    national_id: str
-    family_name: str
-    given_name: str
-    title: str | None
-    profession: str | None
-    specialty: str | None
-    card_type: str | None
-    card_type_name: str | None
-    card_number: str | None
-    is_test: bool
 
 
 class SignerAnswer(Answer):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import InvalidRequest
-from cardd.simulator import ServerOptions
+from cardd.simulator import ServerOptions, ServerSimulator
 from cardd_simulators import texts
 
 NAMES = ("history", "authorities", "codes", "lifetime", "signature")
@@ -68,7 +68,7 @@ def _path(told: Mapping[str, str], name: str) -> Path | None:
     return Path(told[name]) if name in told else None
 
 
-class DmpSimulator:
+class DmpSimulator(ServerSimulator):
     """The DMP, played on loopback."""
 
     name: str = "dmp"
@@ -87,8 +87,3 @@ class DmpSimulator:
         from cardd_simulators.dmp.serving import run  # noqa: PLC0415 - for whoever runs it, not for who lists it
 
         await run(settings, options, report)
-
-    async def tell(self, options: ServerOptions, order: str, what: str | None) -> str:
-        """Refused: it takes no orders."""
-        del options, what
-        raise InvalidRequest(where=order, why="unknown")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cardd.errors import InvalidRequest
-from cardd.simulator import ServerOptions
+from cardd.simulator import ServerOptions, ServerSimulator
 from cardd_simulators import texts
 
 NAMES = ("authorities", "psc")
@@ -44,7 +44,7 @@ def settings_of(options: ServerOptions) -> Settings:
     return Settings(port, options.people, authorities, PSC[psc])
 
 
-class InsiSimulator:
+class InsiSimulator(ServerSimulator):
     """INSi, played on loopback."""
 
     name: str = "insi"
@@ -63,8 +63,3 @@ class InsiSimulator:
         from cardd_simulators.insi.serving import run  # noqa: PLC0415 - for whoever runs it, not for who lists it
 
         await run(settings, options, report)
-
-    async def tell(self, options: ServerOptions, order: str, what: str | None) -> str:
-        """Refused: it takes no orders."""
-        del options, what
-        raise InvalidRequest(where=order, why="unknown")
