@@ -31,9 +31,12 @@ check: setup ## format, lint, types, layers, small rules, translations; changes 
 	@.venv/bin/lint-imports --no-logo
 	@$(RUN) tests.repository.rules
 	@.venv/bin/python .make/texts.py check
+	@.venv/bin/python .make/errors_page.py check
 
-texts: setup ## bring the French .po files to the sentences of the code
+texts: setup ## bring the French .po files and docs/errors.md to the sentences of the code
 	@.venv/bin/python .make/texts.py update
+	@.venv/bin/python .make/texts.py compile
+	@.venv/bin/python .make/errors_page.py update
 
 attack: setup ## the attacks of the threat model, each held or not; minutes; ARGS="preconnect page" chooses some
 	@$(RUN) tests.attacks $(ARGS)
