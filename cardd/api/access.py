@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from cardd.api.call import Call, ConnectionInfo, Page
 from cardd.api.parts import Parts
+from cardd.core.owners import is_administrator
 from cardd.core.session import Session
-from cardd.core.support import is_administrator
 from cardd.errors import ClientUnknown, Forbidden, SessionUnknown, SupportAdministratorOnly
 from cardd.model import Caller, CallerKind, Peer
 

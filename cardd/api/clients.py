@@ -18,7 +18,8 @@ from cardd.api.schemas.clients import (
 )
 from cardd.core.clients import Paired, Pairing, PairingRequest
 from cardd.core.consents import ensure_readable
-from cardd.core.support import ROOT, Privilege
+from cardd.core.owners import ROOT
+from cardd.core.support import Privilege
 from cardd.errors import ClientNotFound, InvalidRequest
 from cardd.model import CallerKind
 

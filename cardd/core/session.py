@@ -12,7 +12,7 @@ from cardd.errors import (
     SituationUnknown,
 )
 from cardd.model import Caller, Identity, KeyPurpose, KeyRef, Situation
-from cardd.secret import Secret, new_id
+from cardd.secret import Secret
 
 
 class SessionState(StrEnum):
@@ -113,8 +113,3 @@ class Session:
         """Forget the PIN; the next operation asks for it."""
         self.forget_pin()
         self.state = SessionState.LOCKED
-
-
-def new_session_id() -> str:
-    """The identifier of a session about to be opened: the PIN's transaction belongs to it already."""
-    return new_id()

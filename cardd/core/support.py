@@ -7,7 +7,6 @@ program of a user, or the administrators (root and the service's own user) toget
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from typing import NamedTuple
 from cardd.backoff import doubled
 from cardd.config import Support as SupportRules
 from cardd.core import totp
+from cardd.core.owners import is_administrator
 from cardd.core.recording import entry_of
 from cardd.core.state_file import StateFile
 from cardd.errors import (
@@ -45,12 +45,6 @@ LOCK_MAX = 86400.0
 USER_MISTAKES = 50  # of all programs of one user: who calls under ever new names is not let guess for ever
 USER_LOCK_MAX = 600.0  # short: one program of a user's may lock all of them
 COUNTS_MAX = 256
-ROOT = 0
-
-
-def is_administrator(uid: int) -> bool:
-    """Return whether this is root or the service's own user."""
-    return uid in (ROOT, os.geteuid())
 
 
 class Privilege(StrEnum):

@@ -20,7 +20,7 @@ from cardd.core.inserted_card import InsertedCard
 from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinEntry
 from cardd.core.recording import append_if_possible, entry_of
-from cardd.core.session import Credential, Session, new_session_id
+from cardd.core.session import Credential, Session
 from cardd.core.sessions import Sessions
 from cardd.errors import (
     CardAmbiguous,
@@ -40,7 +40,7 @@ from cardd.formats.certificate import require_validity, serial_of
 from cardd.identity.holders import identity_of
 from cardd.model import AuditEntry, Caller, CardCertificate, CardInfo, Choice, Identity, KeyPurpose, Outcome, Question
 from cardd.ports import AuditLog
-from cardd.secret import Secret
+from cardd.secret import Secret, new_id
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -158,7 +158,7 @@ class CardLogin:
         mine = [session for session in self._sessions.of(caller.peer.uid) if session.caller.key == caller.key]
         if len(mine) >= SESSIONS_MAX:
             raise TooManyRequests(retry_after=60)
-        session_id = new_session_id()
+        session_id = new_id()  # before it is opened: the PIN's transaction belongs to it
         entry = entry_of(caller, "session.open", session=session_id)
         try:
             return await self._open(caller, method, session_id, entry)

@@ -16,7 +16,6 @@ from enum import StrEnum
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PscExpired, PscGarbled, PscLoginHintUnknown, PscRedeemed, PscUnavailable
 from cardd.oidc.http import Form, Refusal
-from cardd.oidc.logout import completed, log_out
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import Binding
 from cardd.oidc.tokens import JsonObject, Token, TokenSet, number, read_tokens, required
@@ -100,7 +99,7 @@ class PendingLogin:
         self._taken = True
         tokens = await self._poll()
         binding = Binding(auth_req_id=self._auth_req_id.reveal())
-        return await completed(self._provider, tokens, binding, self.login_hint)
+        return await self._provider.complete(tokens, binding, self.login_hint)
 
     async def _poll(self) -> TokenSet:
         pause = PollPause(self.interval)
@@ -129,7 +128,7 @@ class PendingLogin:
             with contextlib.suppress(CarddError):
                 answer = await asked
                 if not isinstance(answer, Refusal):
-                    await log_out(self._provider, read_tokens(answer, self._provider.clock))
+                    await self._provider.log_out(read_tokens(answer, self._provider.clock))
             raise
 
     async def _next(self, pause: PollPause) -> bool:

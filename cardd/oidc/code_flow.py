@@ -23,7 +23,6 @@ from yarl import URL
 from cardd.errors import PscBrowserTimeout, PscGarbled, PscRedeemed, PscTokenIssuer
 from cardd.oidc.discovery import Metadata
 from cardd.oidc.http import Refusal
-from cardd.oidc.logout import completed
 from cardd.oidc.loopback import LoopbackSite
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import Binding
@@ -127,7 +126,7 @@ class BrowserLogin:
         answer = await self._provider.redeem(form)
         if isinstance(answer, Refusal):
             raise answer.as_error()
-        return await completed(self._provider, answer, Binding(nonce=self._once.nonce), national_id)
+        return await self._provider.complete(answer, Binding(nonce=self._once.nonce), national_id)
 
 
 async def prepare(provider: Provider, site: LoopbackSite, uid: int, *, login_hint: str | None = None) -> BrowserLogin:

@@ -1,21 +1,15 @@
-"""Ending a login at the provider, and hearing that the provider ended it.
-
-RP-Initiated Logout 1.0, Back-Channel Logout 1.0, Front-Channel Logout 1.0.
-"""
+"""Hearing that the provider ended a login: Back-Channel Logout 1.0, Front-Channel Logout 1.0."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cardd.errors import CarddError, PscGarbled, PscRequestRefused, PscTokenMalformed, PscTokenReplayed
-from cardd.oidc.http import Form
-from cardd.oidc.provider import Login, Provider
-from cardd.oidc.signed import Binding, IdToken, check_audience, check_issuer, check_times, check_type, verify
-from cardd.oidc.tokens import JsonObject, TokenSet, number
+from cardd.errors import PscGarbled, PscTokenMalformed, PscTokenReplayed
+from cardd.oidc.provider import Provider
+from cardd.oidc.signed import IdToken, check_audience, check_issuer, check_times, check_type, verify
+from cardd.oidc.tokens import JsonObject, number
 
 TOKEN = "logout_token"  # noqa: S105 - its name
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -36,31 +30,6 @@ class LogoutNotice:
         if self.sid is not None and login.sid is not None:
             return hmac.compare_digest(*(sid.encode(errors="replace") for sid in (self.sid, login.sid)))
         return self.subject is not None and self.subject == login.subject
-
-
-async def completed(provider: Provider, tokens: TokenSet, binding: Binding, national_id: str | None) -> Login:
-    """Complete a login just redeemed, as ``Provider.complete``; one that is refused or given up is ended there."""
-    try:
-        return await provider.complete(tokens, binding, national_id)
-    except BaseException:
-        with contextlib.suppress(CarddError):
-            await asyncio.shield(log_out(provider, tokens))
-        raise
-
-
-async def log_out(provider: Provider, tokens: TokenSet) -> bool:
-    """End the session of a login by mobile; False where the provider has no such address, or there is no ID token.
-
-    Raises PscRequestRefused, PscUnavailable, PscCertificate, and what discovery raises.
-    """
-    address = (await provider.discovery.metadata()).endpoint("end_session")
-    if address is None or tokens.id_token is None:
-        return False
-    form: Form = {"id_token_hint": tokens.id_token, "client_id": provider.settings.client_id}
-    answer = await provider.http.post(address, form)
-    if answer.status >= 400:
-        raise PscRequestRefused(error=f"HTTP {answer.status}")
-    return True
 
 
 class LogoutNotices:

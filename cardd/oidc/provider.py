@@ -6,6 +6,8 @@ subject of the ID token alone (OpenID Connect Core 5.3).
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import ssl
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from yarl import URL
 
 from cardd.errors import (
+    CarddError,
     PscGarbled,
     PscNoCiba,
     PscOtherPerson,
@@ -110,25 +113,44 @@ class Provider:
     async def complete(self, tokens: TokenSet, binding: Binding, national_id: str | None) -> Login:
         """Validate what was redeemed and learn who it is; ``national_id`` is who it must be, None for anyone.
 
+        A login that is refused, or given up meanwhile, is ended at the provider.
+
         Raises the PscToken… errors, PscUserinfoSubject, PscOtherPerson, PscGarbled, PscUnavailable.
         """
-        told = await self.check(tokens, binding)
-        person = await self._person(tokens, told.subject)
-        if national_id is not None and person.identity.national_id != national_id:
-            raise PscOtherPerson
-        return Login(tokens, told, person)
+        try:
+            return await self._completed(tokens, binding, national_id)
+        except BaseException:
+            with contextlib.suppress(CarddError):
+                await asyncio.shield(self.log_out(tokens))
+            raise
 
     async def resume(self, tokens: TokenSet, national_id: str) -> Login:
         """Validate what a refresh brought after a restart, for the person who logged in before. Raises as ``complete``.
 
-        A refresh may bring no ID token (OpenID Connect Core 12.2): userinfo alone tells then who it is.
+        What fails may pass, so nothing is ended here. A refresh may bring no ID token (OpenID Connect Core 12.2):
+        userinfo alone tells then who it is.
         """
         if tokens.id_token is not None:
-            return await self.complete(tokens, Binding(), national_id)
+            return await self._completed(tokens, Binding(), national_id)
         person = await self._person(tokens, None)
         if person.identity.national_id != national_id:
             raise PscOtherPerson
         return Login(tokens, IdToken(person.subject, None), person)
+
+    async def log_out(self, tokens: TokenSet) -> bool:
+        """End the session of a login by mobile (RP-Initiated Logout 1.0).
+
+        Return False where the provider has no such address, or there is no ID token. Raises PscRequestRefused,
+        PscUnavailable, PscCertificate, and what discovery raises.
+        """
+        address = (await self.discovery.metadata()).endpoint("end_session")
+        if address is None or tokens.id_token is None:
+            return False
+        form: Form = {"id_token_hint": tokens.id_token, "client_id": self.settings.client_id}
+        answer = await self.http.post(address, form)
+        if answer.status >= 400:
+            raise PscRequestRefused(error=f"HTTP {answer.status}")
+        return True
 
     async def check(self, tokens: TokenSet, binding: Binding) -> IdToken:
         """Validate the ID token. Raises the PscToken… errors, PscGarbled without one."""
@@ -137,6 +159,13 @@ class Provider:
         return await check_id_token(
             tokens.id_token, tokens.access, binding, settings=self.settings, keys=self.keys, now=self._now()
         )
+
+    async def _completed(self, tokens: TokenSet, binding: Binding, national_id: str | None) -> Login:
+        told = await self.check(tokens, binding)
+        person = await self._person(tokens, told.subject)
+        if national_id is not None and person.identity.national_id != national_id:
+            raise PscOtherPerson
+        return Login(tokens, told, person)
 
     async def _send(self, address: str, form: Form, shown: Credentials) -> JsonObject | Refusal:
         try:

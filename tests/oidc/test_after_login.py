@@ -13,7 +13,7 @@ from aiohttp import web
 from yarl import URL
 
 from cardd.errors import PscDiscoveryInsecure, PscGarbled, PscOtherPerson, PscRedeemed, PscSessionOver, PscTokenBinding
-from cardd.oidc import ciba, logout, renewal
+from cardd.oidc import ciba, renewal
 from cardd.oidc.client_auth import (
     ClientAuthentication,
     ClientKey,
@@ -24,6 +24,7 @@ from cardd.oidc.client_auth import (
     TlsClientAuth,
 )
 from cardd.oidc.discovery import ProviderSettings
+from cardd.oidc.logout import LogoutNotices
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.tokens import Token
 from cardd.system.host import SystemClock
@@ -187,18 +188,18 @@ async def test_a_kind_of_token_that_is_not_used_here_is_garbled(fake: FakeProvid
 async def test_a_login_by_mobile_is_ended_at_the_provider(fake: FakeProvider, at_fake: Provider) -> None:
     login = await log_in_at(fake, at_fake)
     assert login.tokens.id_token is not None
-    assert await logout.log_out(at_fake, login.tokens)
+    assert await at_fake.log_out(login.tokens)
     assert fake.forms[-1]["id_token_hint"] == login.tokens.id_token.reveal()
 
 
 async def test_the_real_provider_takes_the_hint(psc: PscRig, provider: Provider) -> None:
-    assert await logout.log_out(provider, (await log_in(psc, provider)).tokens)
+    assert await provider.log_out((await log_in(psc, provider)).tokens)
 
 
 async def test_a_provider_without_logout_is_left_alone(fake: FakeProvider, at_fake: Provider) -> None:
     fake.discovery["end_session_endpoint"] = None
     login = await log_in_at(fake, at_fake)
-    assert not await logout.log_out(at_fake, login.tokens)
+    assert not await at_fake.log_out(login.tokens)
 
 
 @pytest.fixture
@@ -235,7 +236,7 @@ async def test_a_logout_at_the_provider_is_heard_on_the_back_channel(
         await confirm_logout(browser, await logout_page(provider, login))
         async with asyncio.timeout(10):
             raw = await came.get()
-        notice = await logout.LogoutNotices(provider).back_channel(raw)
+        notice = await LogoutNotices(provider).back_channel(raw)
     assert notice.concerns(login.id_token)
     assert notice.sid is not None
 

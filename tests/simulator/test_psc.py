@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from cardd.errors import PscClientRefused, PscDenied, PscLoginHintUnknown, PscSessionOver
-from cardd.oidc import ciba, logout, renewal
+from cardd.oidc import ciba, renewal
 from cardd.oidc.client_auth import SecretBasic, SecretPost
 from cardd.oidc.discovery import ProviderSettings
 from cardd.oidc.provider import Provider
@@ -133,7 +133,7 @@ async def test_a_login_is_renewed_exchanged_and_ended(simulator: PscSimulator, s
     assert fresh.access.reveal() != login.tokens.access.reveal()
     api = await renewal.exchange(service, fresh.access, audience="https://api.example")
     assert api.access.reveal() != fresh.access.reveal()
-    assert await logout.log_out(service, fresh)
+    assert await service.log_out(fresh)
     assert fresh.refresh
     with pytest.raises(PscSessionOver):
         await resumed(service, fresh.refresh, ALICE)

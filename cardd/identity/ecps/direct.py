@@ -13,7 +13,7 @@ from cardd.core.session import Pending
 from cardd.errors import AddressInUse, CarddError, MethodUnavailable, PscApiUnknown, PscTokenError
 from cardd.identity.ecps.provider import FINAL, METHOD, Flow, HandedToken, Heard, Keep, Reach, Wanted
 from cardd.model import Identity, Situation
-from cardd.oidc import ciba, code_flow, logout, renewal
+from cardd.oidc import ciba, code_flow, renewal
 from cardd.oidc.http import seconds_ahead
 from cardd.oidc.logout import LogoutNotice, LogoutNotices
 from cardd.oidc.loopback import LoopbackSite, PeerOf
@@ -65,7 +65,7 @@ class DirectProvider:
             return self.opened(await self._provider.resume(fresh, national_id))
         except FINAL:
             with contextlib.suppress(CarddError):
-                await logout.log_out(self._provider, fresh)
+                await self._provider.log_out(fresh)
             raise
 
     async def reach(self) -> Reach:
@@ -216,7 +216,7 @@ class DirectLogin:
     async def log_out(self) -> None:
         """End the session of a login by mobile there, and forget its tokens."""
         try:
-            await logout.log_out(self._provider, self.login.tokens)
+            await self._provider.log_out(self.login.tokens)
         finally:
             for tokens in filter(None, (self.login.tokens, self._unchecked)):
                 tokens.wipe()

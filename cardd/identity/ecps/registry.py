@@ -11,7 +11,7 @@ from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines
 from cardd.core.lifecycle import Part
 from cardd.core.recording import entry_of, recorded
-from cardd.core.session import Session, new_session_id
+from cardd.core.session import Session
 from cardd.core.sessions import Sessions
 from cardd.errors import (
     InvalidRequest,
@@ -28,6 +28,7 @@ from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, Reach
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, Identity
 from cardd.ports import AuditLog, Clock, SecretStore, Store
+from cardd.secret import new_id
 from cardd.worker import Background
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class EcpsLogins(Part):
             raise TooManyRequests(retry_after=60)
         named = request.wanted.login_hint  # only what the client knows already may be told before the person agreed
         request = self._completed(caller, request)
-        entry = entry_of(caller, "session.open", session=new_session_id())
+        entry = entry_of(caller, "session.open", session=new_id())
         async with recorded(context.audit, entry):
             attempt = await context.begin(caller, request.wanted)
         session, token = sessions.open(
