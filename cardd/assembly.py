@@ -45,6 +45,7 @@ from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.ports import AuditLog, Browsers, Clock, People, Prompter, ReaderSource, SecretStore, SourceSettings, Store
 from cardd.relay.relay import ClientCertificates, Relay
+from cardd.relay.vouching import Vouching
 
 if TYPE_CHECKING:
     from cardd.formats.revocation import Answers, Network
@@ -148,7 +149,13 @@ def assemble(config: Config, outside: Outside) -> Parts:
         audit=audit,
         trail=AuditTrail(audit),
         verifier=_verifier(config, outside, pdf),
-        relay=Relay(config.upstreams, sessions, ClientCertificates(signing, organisation, audit), clock),
+        relay=Relay(
+            config.upstreams,
+            sessions,
+            ClientCertificates(signing, organisation, audit),
+            Vouching(outside.revocation, outside.answers, clock),
+            clock,
+        ),
         version=outside.version,
         unknown_origins=config.web.unknown_origins,
     )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 from multidict import CIMultiDict
@@ -20,6 +21,7 @@ from cardd.errors import (
     UpstreamTlsFailed,
 )
 from cardd.http import causes, open_session
+from cardd.relay.vouching import Vouching
 from cardd.tls.connector import Credentials, KeyConnector, Server
 
 Body = bytes | AsyncIterator[bytes] | None
@@ -40,12 +42,15 @@ class UpstreamRequest:
 
 
 class UpstreamPool:
-    """A pool made for the first request; ``retire`` ends it once nothing is under way, ``close`` at once."""
+    """A pool made for the first request; ``retire`` ends it once nothing is under way, ``close`` at once.
 
-    def __init__(self, upstream: Upstream, credentials: Credentials) -> None:
+    ``vouching`` is asked for each server's certificate before anything is sent.
+    """
+
+    def __init__(self, upstream: Upstream, credentials: Credentials, vouching: Vouching) -> None:
         self._upstream = upstream
         server = Server(upstream.name, upstream.host, upstream.port, upstream.authorities, upstream.tls)
-        self._connector = KeyConnector(server, credentials)
+        self._connector = KeyConnector(server, credentials, partial(vouching.require, upstream))
         silence = aiohttp.ClientTimeout(total=None, sock_read=upstream.timeout)
         self._http = open_session(
             self._connector, silence, buffer=BUFFER, left_out=AUTOMATIC, on_sent=self._wait_for_head

@@ -34,6 +34,7 @@ from cardd.identity.holders import is_of_tests
 from cardd.model import Algorithm, KeyPurpose
 from cardd.ports import AuditLog, Clock
 from cardd.relay.upstream import Upstreams
+from cardd.relay.vouching import Vouching
 from cardd.worker import Background
 
 if TYPE_CHECKING:
@@ -108,11 +109,17 @@ class Relay(Part):
     """The connections of every session to configured servers; a connection ends with its session, and with its lock."""
 
     def __init__(
-        self, upstreams: Mapping[str, Upstream], sessions: Sessions, certificates: ClientCertificates, clock: Clock
+        self,
+        upstreams: Mapping[str, Upstream],
+        sessions: Sessions,
+        certificates: ClientCertificates,
+        vouching: Vouching,
+        clock: Clock,
     ) -> None:
         self.upstreams = Upstreams(upstreams)
         self._sessions = sessions
         self._certificates = certificates
+        self._vouching = vouching
         self._clock = clock
         self._pools: dict[tuple[str, str], UpstreamPool] = {}
         self._opening: dict[tuple[str, str], asyncio.Lock] = {}
@@ -168,7 +175,7 @@ class Relay(Part):
             return await self._certificates.sign(session, upstream, algorithm, digest)
 
         shown = Credentials(credential.certificate, credential.key.algorithms, ask, credential.chain)
-        made = self._pools[session.id, upstream.name] = UpstreamPool(upstream, shown)
+        made = self._pools[session.id, upstream.name] = UpstreamPool(upstream, shown, self._vouching)
         return made
 
     def _check_clock(self, upstream: Upstream, status: int, headers: CIMultiDictProxy[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,9 @@ from cardd.tls.engine import Engine, Resumption
 CONNECTIONS = 32
 KEEP_ALIVE = 60.0  # seconds for which an unused connection is kept
 TICKET_WAIT = 0.25  # for a TLS 1.3 server's ticket, where a second connection is wanted at once
+
+
+Vouch = Callable[[Sequence[bytes]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,15 @@ class KeyConnector(aiohttp.BaseConnector):
     """Connections to one server only. A key is asked once: later connections resume its TLS session.
 
     An ``aiohttp.ClientSession`` takes it as its connector; requests raise the errors of ``cardd.errors`` beside
-    aiohttp's own. Raises what ``TlsContext`` raises.
+    aiohttp's own. ``vouch`` is given the path that each full handshake has verified, before anything is sent; what it
+    raises ends the connection. Raises what ``TlsContext`` raises.
     """
 
-    def __init__(self, server: Server, credentials: Credentials | None) -> None:
+    def __init__(self, server: Server, credentials: Credentials | None, vouch: Vouch | None = None) -> None:
         super().__init__(keepalive_timeout=KEEP_ALIVE, limit=CONNECTIONS)
         self._server = server
         self._credentials = credentials
+        self._vouch = vouch
         shown = (
             Shown(credentials.certificate, credentials.algorithms, sign_here, credentials.chain)
             if credentials
@@ -119,6 +125,14 @@ class KeyConnector(aiohttp.BaseConnector):
         if above.transport is not None:
             self._live.add(above.transport)
         self._was_asked |= not engine.is_resumed
+        if self._vouch is not None and not engine.is_resumed:
+            try:
+                await self._vouch(engine.path)
+            except BaseException:
+                self._resumption = None
+                if above.transport is not None:
+                    above.transport.abort()
+                raise
         return above
 
     def _keep(self, resumption: Resumption) -> None:

@@ -120,6 +120,21 @@ class Engine:
         """Return whether the handshake went without the key."""
         return bool(self._library.ssl.SSL_session_reused(self._ssl))
 
+    @property
+    def path(self) -> list[bytes]:
+        """Return the verified path (DER), the server's own certificate first; empty after a resumption."""
+        ssl, crypto = self._library.ssl, self._library.crypto
+        stack = ssl.SSL_get0_verified_chain(self._ssl)
+        return [
+            self._der(crypto.OPENSSL_sk_value(stack, place)) for place in range(max(crypto.OPENSSL_sk_num(stack), 0))
+        ]
+
+    def _der(self, certificate: int) -> bytes:
+        size = self._library.crypto.i2d_X509(certificate, None)
+        written = ctypes.create_string_buffer(size)
+        self._library.crypto.i2d_X509(certificate, ctypes.byref(ctypes.c_void_p(ctypes.addressof(written))))
+        return written.raw
+
     def resumption(self) -> Resumption | None:
         """Return what the next connection may begin with; None when the server gave nothing of the kind (yet)."""
         ssl = self._library.ssl

@@ -1,0 +1,139 @@
+"""A configured server whose certificate was revoked is told nothing; what nobody tells, the configuration decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from cardd.config import Config, Upstream
+from tests.api.relayed import head
+from tests.api.workbench import Got, Workbench
+from tests.rig.memory import RunningClock
+from tests.rig.nginx import Pair
+from tests.rig.pens import SmallAuthority, der
+from tests.rig.ports import free_port
+from tests.rig.revoking import OpensslResponder, Served, revocation_list
+from tests.rig.simulator import issue, store
+from tests.rig.upstream import tls_server
+
+HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+@dataclass
+class Server:
+    """A server's certificate under an authority, and what is told of its revocation; ``spoken_to`` counts requests."""
+
+    directory: Path
+    told: Served
+    authority: SmallAuthority = field(default_factory=SmallAuthority)
+    spoken_to: int = 0
+
+    def pair(self) -> tuple[Pair, bytes]:
+        """A certificate that names what ``authority`` has now."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        usage = x509.KeyUsage(*(place == 0 for place in range(9)))
+        made = self.authority.issue(
+            key, "SERVEUR", usage, more=[x509.SubjectAlternativeName([x509.DNSName("localhost")])]
+        )
+        pair = Pair(self.directory / "server.pem", self.directory / "server.key")
+        pair.certificate.write_bytes(made.public_bytes(Encoding.PEM))
+        pair.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        (self.directory / "authority.pem").write_bytes(self.authority.pem)
+        return pair, der(made)
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request."""
+        del reader
+        self.spoken_to += 1
+        writer.write(head() + b"hello")
+        await writer.drain()
+
+    async def asked(self, pair: Pair, revocation: str) -> Got:
+        """What a card's session gets from it, with this setting."""
+        issue()
+        async with tls_server(pair, store().chain, self.talk) as port, self._workbench(port, revocation) as api:
+            path, token = await api.logged_in()
+            return await api.call("GET", f"{path}/upstreams/dmp/", bearer=token)
+
+    @asynccontextmanager
+    async def _workbench(self, port: int, revocation: str) -> AsyncIterator[Workbench]:
+        upstream = Upstream(
+            name="dmp",
+            url=f"https://localhost:{port}",
+            authorities=self.directory / "authority.pem",
+            revocation=revocation,  # type: ignore[arg-type]  # one of the words
+        )
+        directory = self.directory / f"desk{port}"
+        directory.mkdir()
+        api = Workbench(directory, Config(upstreams={"dmp": upstream}), clock=RunningClock())
+        await api.start()
+        try:
+            yield api
+        finally:
+            await api.stop()
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    async with Served() as told:
+        yield Server(tmp_path, told)
+
+
+@pytest.mark.parametrize("is_revoked", [False, True])
+async def test_openssl_s_responder_decides(server: Server, is_revoked: bool) -> None:
+    server.authority.ocsp = [server.told.url("ocsp")]
+    pair, certificate = server.pair()
+    responder = OpensslResponder(server.directory / "ocsp", server.authority)
+    responder.issued(certificate, HOUR_AGO if is_revoked else None)
+    server.told.handlers["ocsp"] = responder
+
+    got = await server.asked(pair, "require")
+
+    if is_revoked:
+        assert (got.status, got.code) == (502, "upstream.revoked")
+        assert "SERVEUR" in got.text("detail")
+    else:
+        assert (got.status, got.raw) == (200, b"hello")
+    assert server.spoken_to == (not is_revoked)
+
+
+@pytest.mark.parametrize(("revocation", "is_refused"), [("ask", True), ("off", False)])
+async def test_a_revocation_list_is_believed_unless_nobody_wants_it(
+    server: Server, revocation: str, is_refused: bool
+) -> None:
+    server.authority.lists = [server.told.url("list")]
+    pair, certificate = server.pair()
+    server.told.answers["list"] = revocation_list(server.authority, {certificate: HOUR_AGO})
+
+    got = await server.asked(pair, revocation)
+
+    assert got.status == (502 if is_refused else 200)
+    assert server.spoken_to == (not is_refused)
+
+
+@pytest.mark.parametrize("names_a_source", [False, True])
+@pytest.mark.parametrize(("revocation", "is_refused"), [("ask", False), ("require", True)])
+async def test_what_nobody_tells_the_configuration_decides(
+    server: Server, revocation: str, is_refused: bool, names_a_source: bool
+) -> None:
+    if names_a_source:
+        server.authority.ocsp = [f"http://127.0.0.1:{free_port()}/ocsp"]
+    pair, _ = server.pair()
+
+    got = await server.asked(pair, revocation)
+
+    if is_refused:
+        assert (got.status, got.code) == (503, "upstream.revocation_unknown")
+    else:
+        assert got.status == 200
+    assert server.spoken_to == (not is_refused)
