@@ -94,7 +94,7 @@ def _person(number: int, table: Mapping[str, object]) -> Person:
 
     found = INS.fullmatch(text("ins", INS))
     if found is None or key_of(found[1]) != found[2]:
-        raise InvalidRequest(where=f"--people[{number}].ins", why="key")
+        raise InvalidRequest(where=f"--people[{number}].ins", why="unfit")
     names = table.get("given_names")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise InvalidRequest(where=f"--people[{number}].given_names", why="expected", expected='["…"]')

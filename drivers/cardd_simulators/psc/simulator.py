@@ -69,7 +69,7 @@ class PscSimulator:
         from cardd_simulators.psc.serving import serve  # noqa: PLC0415 - as above
 
         if unknown := options.settings.keys() - {"payload"}:
-            raise InvalidRequest(where=", ".join(sorted(unknown)), why="payload")
+            raise InvalidRequest(where=", ".join(sorted(unknown)), why="expected", expected="payload=…")
         if options.settings.get("payload", PAYLOADS[0]) not in PAYLOADS:
             raise InvalidRequest(where="payload", why="expected", expected=", ".join(PAYLOADS))
         if options.auto not in (None, *AUTO):
