@@ -100,12 +100,16 @@ async def test_its_program_dies_while_the_person_picks_a_situation(desk: Workben
 
 async def test_its_program_hangs_up_before_it_has_the_token(desk: Workbench, liar: FakeProvider) -> None:
     liar.answers.extend([(400, {"error": "authorization_pending"})] * 1000)
+    liar.may_start.clear()
     secret = await pair(desk)
     told = desk.events.subscribe(CallerKey(os.getuid(), secret.partition(".")[0]))
-    _, writer = await asyncio.open_connection("127.0.0.1", desk.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", desk.port)
     writer.write(sent(desk, "POST", "/v1/sessions", LOGIN, Authorization=f"Bearer {secret}"))
-    await eventually(lambda: liar.asked > 0)  # the provider's discovery; the push is yet to come
+    await eventually(lambda: bool(liar.forms))  # it is asked for the push
+    writer.write_eof()
+    assert await reader.read() == b""  # the daemon has heard of it
     writer.close()
+    liar.may_start.set()
     async with asyncio.timeout(30):
         while (event := await told.next()) and event.type != "session.closed":
             pass

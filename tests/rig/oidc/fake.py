@@ -37,7 +37,7 @@ class FakeProvider:
     Authorization header, ``logouts`` how many sessions were ended. ``foreign`` is what stands among the keys that is
     not its own; ``is_without_keys`` lets nobody have the keys; ``date`` is when it says that it gave them.
     ``is_away`` has it answer everything with 503, after ``away_after`` seconds, and ``asked`` counts what came;
-    ``retry_after`` is what it says with a 429 or 503.
+    ``retry_after`` is what it says with a 429 or 503. A push is answered once ``may_start`` is set.
     """
 
     def __init__(self, authority: Authority | None = None) -> None:
@@ -60,6 +60,8 @@ class FakeProvider:
         self.raw_id_token: str | None = None
         self.start: Json = {"auth_req_id": "fake-request", "expires_in": 20, "interval": 1}
         self.start_refusal: tuple[int, Json] | None = None
+        self.may_start = asyncio.Event()
+        self.may_start.set()
         self.tokens: Json = {"access_token": "fake-access", "token_type": "Bearer", "expires_in": 120}
         self.answers: deque[tuple[int, JsonValue]] = deque()
         self.userinfo_asked = 0
@@ -123,6 +125,8 @@ class FakeProvider:
             return web.Response(status=404)
         if name.endswith("openid-configuration") and not (self.no_wallet_place and name.startswith("wallet")):
             return web.json_response({**self._document(), **self.discovery})
+        if name == "ciba":
+            await self.may_start.wait()
         answers = {
             "certs": self._certs,
             "ciba": self._ciba,
