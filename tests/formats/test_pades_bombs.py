@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.rig.pens import Pen
 
 WHO = Identity("899000000010", "SIMULATION-MÉDECIN", "CAMILLE", title="Médecin")
 MEMORY = 200 * 1024 * 1024  # for the PDF process: less than its own, so that less work fills it
+PATIENT, HASTY = 100.0, 2.0  # seconds: nothing takes so long; what only a limit ends
 MANY = 450_000  # entries: one document leaves so much behind that there is no room for another
 
 
@@ -54,27 +56,29 @@ def doubling_fields(depth: int) -> bytes:
 
 @pytest.fixture
 def process() -> Iterator[PdfProcess]:
-    running = PdfProcess(limit=5.0)
+    running = PdfProcess(limit=PATIENT)
     yield running
     running.close()
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("bomb", "limit"),
     [
-        unpacking(300 * 1024 * 1024),
-        doubling_fields(40),
-        pdf(catalogue=b"/AcroForm 4 0 R", extra=[b"5 0 R", b"4 0 R"]),
-        pdf().replace(b"xref\n0 4", b"xref\n0 99999999"),
-        pdf(catalogue=b"/AcroForm << /Fields [4 0 R] >>", extra=[b"<< /T (a) /Kids [4 0 R] >>"]),
+        (partial(unpacking, 300 * 1024 * 1024), PATIENT),
+        (partial(doubling_fields, 40), HASTY),
+        (partial(pdf, catalogue=b"/AcroForm 4 0 R", extra=[b"5 0 R", b"4 0 R"]), PATIENT),
+        (lambda: pdf().replace(b"xref\n0 4", b"xref\n0 99999999"), PATIENT),
+        (partial(pdf, catalogue=b"/AcroForm << /Fields [4 0 R] >>", extra=[b"<< /T (a) /Kids [4 0 R] >>"]), PATIENT),
     ],
     ids=["unpacking", "doubling", "references in a circle", "table that is not there", "fields in a circle"],
 )
 def test_a_bomb_is_refused_and_the_next_document_is_signed(
-    process: PdfProcess, card: Pen, now: datetime, content: bytes
+    process: PdfProcess, card: Pen, now: datetime, bomb: Callable[[], bytes], limit: float
 ) -> None:
+    content, process.limit = bomb(), limit
     with pytest.raises(PdfError):
         sign(process, card, now, content)
+    process.limit = PATIENT
     assert sign(process, card, now, pdf())
 
 

@@ -24,7 +24,10 @@ MEMORY_MAX = 512 * 1024 * 1024  # bytes of the process
 
 
 class PdfProcess:
-    """One process for one document after the other; any thread may ask, and waits for its turn."""
+    """One process for one document after the other; any thread may ask, and waits for its turn.
+
+    ``limit`` is how many seconds the process may take for one document, its own start among them.
+    """
 
     def __init__(
         self,
@@ -33,7 +36,7 @@ class PdfProcess:
         confinement: Confinement = Confinement.POSSIBLE,
         command: Sequence[str] = COMMAND,
     ) -> None:
-        self._limit = limit
+        self.limit = limit
         self._memory = memory
         self._confinement = confinement
         self._command = command
@@ -94,8 +97,8 @@ class PdfProcess:
         if self._started is None:
             self._started = _Started(self._command, self._memory, self._confinement)
         link = self._started.link
-        deadline = time.monotonic() + self._limit
-        link.settimeout(self._limit)
+        deadline = time.monotonic() + self.limit
+        link.settimeout(self.limit)
         send_request(link, asked, document)
         return receive_answer(link, deadline)
 
