@@ -4,6 +4,12 @@
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
+# The tests wait for dialogs, cards and networks more than they compute: one worker more than there are cores, at most 4.
+# Whoever is free takes over what others have left to do.
+WORKERS = $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
+SPREAD = --numprocesses=$(WORKERS) --dist=worksteal
+# the programs that the tests start again and again have compiled modules, as installed ones have
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHON
 
 help: ## this list
@@ -16,11 +22,11 @@ demo: setup ## the main job end to end, on a simulated card
 	@$(RUN) tests.demo
 
 test: setup ## the tests; ARGS="-k pin" chooses some
-	@$(RUN) pytest --quiet --durations=10 --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+	@$(RUN) pytest --quiet --durations=10 $(SPREAD) $(ARGS)
 
 coverage: setup ## the same tests, with the branches that they take counted; minutes
 	@rm -rf build/coverage
-	@$(RUN) coverage run -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+	@$(RUN) coverage run -m pytest --quiet $(SPREAD) $(ARGS)
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from cardd_simulators.cards.card import SimulatedCard
+from tests.rig import warm
 from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import Json, UnixConnection
 from tests.rig.pcscd import Pcscd
@@ -67,20 +67,16 @@ class User:
 
     def command(self, *arguments: str | Path) -> list[str]:
         """The command line of a cardctl."""
+        return [sys.executable, "-m", "cardd.cli.cardctl", *self.given(*arguments)]
+
+    def given(self, *arguments: str | Path) -> list[str]:
+        """What the command line gives to cardctl."""
         where = ("--socket", str(self.daemon.socket)) if self.daemon else ()
-        return [sys.executable, "-m", "cardd.cli.cardctl", *where, *map(str, arguments)]
+        return [*where, *map(str, arguments)]
 
     def run(self, *arguments: str | Path) -> Ran:
         """Type one command and wait for its end."""
-        done = subprocess.run(
-            self.command(*arguments),
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
+        done = warm.run("cardctl", self.given(*arguments), self.environment, LIMIT)
         assert "Traceback" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
 

@@ -76,6 +76,13 @@ class Manager:
 
 
 @pytest.fixture
+def workstation(tmp_path: Path) -> Iterator[Workstation]:
+    """Running, without a card, and as installed."""
+    with Workstation(tmp_path, is_read=True).running() as workstation:
+        yield workstation
+
+
+@pytest.fixture
 def manager(workstation: Workstation) -> Iterator[Manager]:
     """In place of the daemon that the workstation began with."""
     workstation.daemon.stop()

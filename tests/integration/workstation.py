@@ -14,7 +14,7 @@ from cardd_simulators.cards.vpcd import VpcdSlot
 from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import Json, Lps, UnixConnection
 from tests.rig.pcscd import Pcscd
-from tests.rig.pinentry import ScriptedPinentry
+from tests.rig.pinentry import READING, ScriptedPinentry
 from tests.rig.simulator import PIN, plugged
 from tests.rig.vcard import Answer, VirtualCard, always_ok
 
@@ -36,10 +36,11 @@ class Workstation:
         environment: dict[str, str] | None = None,
         devices: int = 1,
         descriptors: int | None = None,
+        is_read: bool = False,
     ) -> None:
         self.directory = directory
         self.pcscd = Pcscd(directory, devices)
-        self.pinentry = ScriptedPinentry(directory, pin=pin, reads=0)
+        self.pinentry = ScriptedPinentry(directory, pin=pin, reads=READING if is_read else 0)
         around = {**self.pcscd.environment, **(environment or {})}
         self.daemon = DaemonProcess(
             directory,
@@ -47,7 +48,7 @@ class Workstation:
             environment=around,
             extra=extra,
             descriptors=descriptors,
-            is_read=False,
+            is_read=is_read,
         )
         self._opened = ExitStack()
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.rig.ports import free_port
+from tests.rig.warm import Warm
 
 READY_TIMEOUT = 60.0
 AS_INSTALLED = ("-m", "cardd.cli.cardd")
@@ -32,7 +33,7 @@ class DaemonProcess:
     """`cardd run --config FILE` on free ports. ``log`` holds all that it wrote; ``extra`` is TOML added to its file.
 
     ``descriptors`` is how many files it may open. Where it ``is_read``, a dialog takes a yes as late as it does from a
-    person.
+    person, and the program is started as installed; else it is started warm (``tests.rig.warm``) where that can be.
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class DaemonProcess:
         self._limit = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
         # as installed: with compiled modules, which some shells of developers switch off
         self.environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(environment or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Warm | None = None
+        self._is_warm = not is_read and not descriptors and "PYTHONPATH" not in self.environment
         text = CONFIGURATION.format(port=self.port, directory=directory, pinentry=pinentry)
         self.configuration.write_text(text + extra)
 
@@ -79,15 +81,16 @@ class DaemonProcess:
             address.unlink(missing_ok=True)
             notify.bind(str(address))
             notify.settimeout(READY_TIMEOUT)
-            command = [sys.executable, *self._program, "run", "--config", str(self.configuration)]
+            given = ["run", "--config", str(self.configuration), *self.arguments]
+            around = {**self.environment, "NOTIFY_SOCKET": str(address)}
             with self.log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    [*self._limit, *command, *self.arguments],
-                    env={**self.environment, "NOTIFY_SOCKET": str(address)},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
+                if self._is_warm:
+                    self._process = Warm("cardd", given, around, log.fileno(), log.fileno())
+                else:
+                    command = [*self._limit, sys.executable, *self._program, *given]
+                    self._process = subprocess.Popen(
+                        command, env=around, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                    )
             while b"READY=1" not in notify.recv(4096):
                 pass
         return self

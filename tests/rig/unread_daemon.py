@@ -17,5 +17,10 @@ async def serve(config: Config, sources: Sequence[ReaderSource] | None, authorit
     await run(config, sources, authorities, armed_after=0)
 
 
+def unread() -> int:
+    """Return the exit status of the command that was given."""
+    return main(serve=serve)
+
+
 if __name__ == "__main__":
-    sys.exit(main(serve=serve))
+    sys.exit(unread())
