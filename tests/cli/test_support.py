@@ -97,7 +97,7 @@ def keyring(tmp_path: Path) -> Iterator[Keyring]:
 
 @pytest.fixture
 def desk(keyring: Keyring, tmp_path: Path) -> Iterator[Desk]:
-    daemon = DaemonProcess(tmp_path, environment=keyring.environment, extra=SETTINGS)
+    daemon = DaemonProcess(tmp_path, environment=keyring.environment, extra=SETTINGS, is_read=False)
     daemon.start()
     yield Desk(User(tmp_path / "home", daemon), daemon, keyring.files)
     daemon.stop()
@@ -107,7 +107,7 @@ def desk(keyring: Keyring, tmp_path: Path) -> Iterator[Desk]:
 def poor(tmp_path: Path) -> Iterator[Desk]:
     """A workstation without a keyring."""
     nowhere = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
-    daemon = DaemonProcess(tmp_path, environment=nowhere, extra=SETTINGS)
+    daemon = DaemonProcess(tmp_path, environment=nowhere, extra=SETTINGS, is_read=False)
     daemon.start()
     yield Desk(User(tmp_path / "home", daemon), daemon, tmp_path)
     daemon.stop()
