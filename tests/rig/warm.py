@@ -131,8 +131,9 @@ def serve(link: socket.socket) -> Callable[[], int] | None:
     """Fork for each order; returns what a child is to do, and None when no more orders come."""
     running: dict[int, tuple[int, socket.socket]] = {}  # by its pidfd
     while True:
-        for ready in select.select([link, *running], [], [])[0]:
-            if ready is not link:
+        watched: list[int] = [link.fileno(), *running]
+        for ready in select.select(watched, [], [])[0]:
+            if ready in running:
                 pid, report = running.pop(ready)
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
                 os.close(ready)
