@@ -43,6 +43,7 @@ from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
+from cardd.outward import DIRECT, Outward
 from cardd.ports import AuditLog, Browsers, Clock, People, Prompter, ReaderSource, SecretStore, SourceSettings, Store
 from cardd.relay.relay import ClientCertificates, Relay
 from cardd.relay.vouching import Vouching
@@ -58,10 +59,10 @@ class Outside:
     ``listen`` opens the sockets of the API when the parts start; ``peer_of`` returns who is at the other end of a
     connection, to the API or to where the browser comes back from Pro Santé Connect, ``has_left`` whether nobody is
     there any more. ``browsers`` tells a page's connection from a program's. ``drivers`` None stands for those that are
-    installed, ``timestamps`` None for no timestamp authority. ``descriptors`` is from which file descriptor on no
-    caller gets one. ``authorities`` (DER) are a simulator's, trusted beside the configured ones. ``parts`` are what of
-    all this starts and stops, in this order; they start before all others and stop after them.
-    ``tells_who_sits_here`` says that ``Owners.seated`` will be called.
+    installed, ``timestamps`` None for no timestamp authority. ``outward`` is the way to other machines. ``descriptors``
+    is from which file descriptor on no caller gets one. ``authorities`` (DER) are a simulator's, trusted beside the
+    configured ones. ``parts`` are what of all this starts and stops, in this order; they start before all others and
+    stop after them. ``tells_who_sits_here`` says that ``Owners.seated`` will be called.
     """
 
     clock: Clock
@@ -78,6 +79,7 @@ class Outside:
     revocation: Network
     answers: Answers
     timestamps: Exchange | None = None
+    outward: Outward = DIRECT
     drivers: Sequence[CardDriver] | None = None
     authorities: Sequence[bytes] = ()
     parts: Sequence[Part] = ()
@@ -123,6 +125,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         store=outside.store,
         peer_of=outside.peer_of,
         organisation=csa,
+        outward=outside.outward,
     )
     parts = Parts(
         lifecycle=lifecycle,
@@ -155,6 +158,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
             ClientCertificates(signing, organisation, audit),
             Vouching(outside.revocation, outside.answers, clock),
             clock,
+            outward=outside.outward,
         ),
         version=outside.version,
         unknown_origins=config.web.unknown_origins,

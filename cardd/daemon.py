@@ -32,6 +32,7 @@ from cardd.system.desktops import KnownDesktops
 from cardd.system.host import SystemClock
 from cardd.system.listening import listen
 from cardd.system.logind import DesktopEvent, Desktops, Logind
+from cardd.system.network import way_out
 from cardd.system.peer import has_left, is_our_child, outer_peer_of, program_of
 from cardd.system.people import Accounts
 from cardd.system.private import keep_others_out, refuse_exposed_directory
@@ -163,12 +164,13 @@ class Daemon:
             refuse_exposed_directory(directory)
             self._own.append(keep_others_out(directory))
         clock, secrets = SystemClock(), OsSecrets()
-        sinks = AuditSinks(config.audit.sinks, os.uname().nodename)
+        outward = way_out(config.network, secrets)
+        sinks = AuditSinks(config.audit.sinks, os.uname().nodename, outward=outward)
         audit = KeptAudit(config, clock, secrets, sinks.tell)
         self._agents = agents = Agents(config, lambda: self.parts.trail, armed_after)
         logind = Logind(self._desktop_changed, self._desktops_changed)
-        revocation, timestamp = RevocationHttp(), config.timestamp
-        timestamps = TimestampHttp(timestamp.url, timeout=timestamp.timeout) if timestamp.url else None
+        revocation, timestamp = RevocationHttp(outward=outward), config.timestamp
+        timestamps = TimestampHttp(timestamp.url, timeout=timestamp.timeout, outward=outward) if timestamp.url else None
         outside = Outside(
             clock=clock,
             audit=audit.log,
@@ -184,6 +186,7 @@ class Daemon:
             revocation=revocation,
             answers=RevocationCache(config.state.directory / "revocation"),
             timestamps=timestamps,
+            outward=outward,
             authorities=authorities,
             descriptors=host.descriptors_for_callers(),
             parts=(

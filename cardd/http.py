@@ -1,13 +1,15 @@
 """Outgoing HTTP: requests to servers that may be slow, hostile, or not the ones they claim to be.
 
-An answer has limits in size and time, and is asked for uncompressed. Redirects are not followed; cookies, the netrc
-file and the environment's proxies are not used. Whoever asks gives a ``HttpFault`` the name of its own subject.
+An answer has limits in size and time, and is asked for uncompressed. Redirects are not followed; cookies and the netrc
+file are not used, and a proxy only where the ``Outward`` says so. Whoever asks gives a ``HttpFault`` the name of its
+own subject.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import socket
 import ssl
@@ -24,13 +26,27 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from cardd.errors import UpstreamError, UpstreamRefusedUs, UpstreamUntrusted
+from cardd.outward import DIRECT, Outward, Proxy, ProxyFault, open_tunnel
 from cardd.secret import overwrite
 
 BUFFER = 64 * 1024
 SECONDS_MAX = 86400.0  # of Retry-After
+HTTP_PROXY_AUTHENTICATION = 407
+WANTS_US = (401, HTTP_PROXY_AUTHENTICATION)  # to a CONNECT, whose answer is the proxy's own
 Server = tuple[str, int]  # host and port
 Connectors = Callable[[str, int], aiohttp.BaseConnector]
 Headers = Mapping[str, str]
+# what is wrong with a certificate, by OpenSSL's number (x509_vfy.h)
+FLAWS = {
+    9: "early",
+    10: "expired",
+    62: "name",
+    64: "name",
+    18: "authority",
+    19: "authority",
+    20: "authority",
+    21: "authority",
+}
 NO_HEADERS: Headers = MappingProxyType({})
 OWN_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "cardd"}
 
@@ -38,7 +54,12 @@ OWN_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "cardd"}
 class Why(StrEnum):
     """What kept an answer from coming."""
 
-    UNREACHABLE = "unreachable"  # no connection, a reset, half an answer, silence
+    NO_NAME = "dns"  # no address is known for the name
+    CLOSED = "refused"  # nothing listens there, or a firewall says no
+    LATE = "timeout"
+    BLOCKED = "blocked"  # this machine lets nothing out (systemd's IPAddressDeny)
+    PROXY = "proxy"  # the proxy does not lead on
+    UNREACHABLE = "cut"  # no connection for another reason, a reset, half an answer
     UNTRUSTED = "untrusted"  # the server's certificate does not hold
     REFUSED_US = "refused_us"  # the server wants another client certificate than it was shown, or one at all
     TOO_LARGE = "too_large"
@@ -46,11 +67,21 @@ class Why(StrEnum):
 
 
 class HttpFault(Exception):
-    """No answer came. ``why`` says what kept it from coming."""
+    """No answer came. ``why`` says what kept it from coming.
 
-    def __init__(self, why: Why) -> None:
-        super().__init__(why.value)
+    ``about`` is one word more: what is wrong with the certificate (``expired``, ``early``, ``name``, ``authority``,
+    ``other``), or with the proxy (``Trouble``).
+    """
+
+    def __init__(self, why: Why, about: str = "") -> None:
+        super().__init__(f"{why.value} {about}".rstrip())
         self.why = why
+        self.about = about
+
+    @property
+    def is_away(self) -> bool:
+        """Whether there was no server to speak to."""
+        return self.why in (Why.NO_NAME, Why.CLOSED, Why.LATE, Why.BLOCKED, Why.PROXY, Why.UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +117,9 @@ class HttpClient:
     """Connections to other machines. Made and closed on the event loop; the first request opens them.
 
     ``tls`` decides whom we trust and which client certificate is shown, the system's authorities and none by default.
-    ``connectors`` replaces it where the certificate's key is no file's, and makes connections to one server each. With
-    ``refuses_local`` neither a number nor a name leads to this machine, or where only its own network is.
+    ``connectors`` replaces it where the certificate's key is no file's, and makes connections to one server each; they
+    take the way out by themselves. With ``refuses_local`` neither a number nor a name leads to this machine, or where
+    only its own network is; a name that a proxy resolves is the proxy's matter, but for this machine's own.
     """
 
     def __init__(
@@ -97,12 +129,14 @@ class HttpClient:
         tls: ssl.SSLContext | None = None,
         connectors: Connectors | None = None,
         refuses_local: bool = False,
+        outward: Outward = DIRECT,
     ) -> None:
         self._limits = limits or Limits()
         self._tls = tls
         self._connectors = connectors
         self._refuses_local = refuses_local
-        self._sessions: dict[Server | None, aiohttp.ClientSession] = {}
+        self._outward = outward
+        self._sessions: dict[Server | bool, aiohttp.ClientSession] = {}
         self._closed = False
 
     async def close(self) -> None:
@@ -132,21 +166,51 @@ class HttpClient:
         target = self._target(address)
         total = self._limits.total if timeout is None else timeout
         try:
-            async with self._session(target).request(
+            proxy = None if self._connectors else await self._proxy_to(target)
+            shown, is_plain = _shown_to(proxy), target.scheme == "http"
+            async with self._session(target, is_proxied=proxy is not None).request(
                 method,
                 target,
                 data=body,
                 json=json,
-                headers=headers,
+                headers={**headers, **shown} if is_plain else headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=total, sock_connect=self._limits.connect),
+                proxy=proxy.url if proxy else None,
+                proxy_headers=shown if shown and not is_plain else None,
             ) as response:
+                if proxy and response.status == HTTP_PROXY_AUTHENTICATION:
+                    raise ProxyFault("credentials")  # the proxy itself, of plain http
                 content = await _read(response, self._limits.size if size is None else size)
                 cookies = {name: morsel.value for name, morsel in response.cookies.items()}
                 kind, date, after = response.content_type.lower(), _date(response, "Date"), _retry_after(response)
                 return HttpAnswer(response.status, kind, content, cookies, date, after)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, UpstreamError) as fault:
-            raise HttpFault(_why(fault)) from fault
+            raise HttpFault(*_why(fault)) from fault
+
+    async def certificate_of(self, address: str) -> bytes | None:
+        """Return what a server shows, believed or not (DER), for a person to be told; None where none comes.
+
+        Nothing is said to the server but what begins a handshake.
+        """
+        target = self._target(address)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(self._limits.connect):
+                host, port, proxy = target.host or "", target.port or 443, await self._proxy_to(target)
+                tunnel = await open_tunnel(proxy, host, port) if proxy else None
+                where = {"sock": tunnel} if tunnel else {"host": host, "port": port}
+                _, writer = await asyncio.open_connection(**where, ssl=context, server_hostname=host)
+                try:
+                    shown: bytes | None = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+                finally:
+                    writer.transport.abort()
+                return shown
+        return None
+
+    async def _proxy_to(self, target: URL) -> Proxy | None:
+        return await self._outward.proxy_to(target.scheme, target.host or "", target.port or 0)
 
     def _target(self, address: str) -> URL:
         try:
@@ -154,22 +218,26 @@ class HttpClient:
             host = target.host or ""
         except ValueError:
             raise HttpFault(Why.NOT_ASKED) from None
+        if self._refuses_local and (host.lower().rstrip(".") + ".").endswith((".localhost.", "localhost.")):
+            raise HttpFault(Why.NOT_ASKED)
         with contextlib.suppress(ValueError):  # a name: the resolver judges it
             if self._refuses_local and not _is_elsewhere(ipaddress.ip_address(host)):
                 raise HttpFault(Why.NOT_ASKED)
         return target
 
-    def _session(self, target: URL) -> aiohttp.ClientSession:
-        server = (target.host or "", target.port or 0) if self._connectors else None
-        if server not in self._sessions:
+    def _session(self, target: URL, *, is_proxied: bool) -> aiohttp.ClientSession:
+        key = (target.host or "", target.port or 0) if self._connectors else is_proxied
+        if key not in self._sessions:
             timeout = aiohttp.ClientTimeout(total=self._limits.total, sock_connect=self._limits.connect)
-            self._sessions[server] = open_session(self._connector(server), timeout, headers=OWN_HEADERS)
-        return self._sessions[server]
+            self._sessions[key] = open_session(self._connector(key), timeout, headers=OWN_HEADERS)
+        return self._sessions[key]
 
-    def _connector(self, server: Server | None) -> aiohttp.BaseConnector:
-        if self._connectors and server:
-            return self._connectors(*server)
-        resolver = _ElsewhereResolver() if self._refuses_local else None
+    def _connector(self, key: Server | bool) -> aiohttp.BaseConnector:
+        if self._connectors and isinstance(key, tuple):
+            return self._connectors(*key)
+        resolver = _ElsewhereResolver() if self._refuses_local and not key else None  # a proxy may well be here
+        if self._tls is None and self._outward.authorities:
+            self._tls = self._outward.trusted()
         return aiohttp.TCPConnector(ssl=self._tls or True, limit=self._limits.connections, resolver=resolver)
 
 
@@ -270,14 +338,52 @@ def _retry_after(response: aiohttp.ClientResponse) -> float | None:
     return None if until is None else min(max(0.0, (until - now).total_seconds()), SECONDS_MAX)
 
 
-def _why(fault: Exception) -> Why:
-    if isinstance(fault, aiohttp.ClientConnectorCertificateError | UpstreamUntrusted):
-        return Why.UNTRUSTED
-    if isinstance(fault, UpstreamRefusedUs):
-        return Why.REFUSED_US
-    # the other side's alert
-    if any(
-        "_ALERT_" in str(getattr(cause, "reason", "")) for cause in causes(fault) if isinstance(cause, ssl.SSLError)
-    ):
-        return Why.REFUSED_US
-    return Why.UNREACHABLE
+def _shown_to(proxy: Proxy | None) -> Headers:
+    """Return what names us to the proxy: part of the request where that is plain, and of CONNECT alone elsewhere."""
+    told = proxy.authorization if proxy else None
+    return {"Proxy-Authorization": told} if told else NO_HEADERS
+
+
+def _why(fault: Exception) -> tuple[Why, str]:
+    """Return what kept the answer from coming, and one word more."""
+    behind = [*causes(fault)]
+    for name in ("os_error", "certificate_error"):  # aiohttp's
+        behind += [inner for one in behind if isinstance(inner := getattr(one, name, None), Exception)]
+    for cause in behind:
+        if isinstance(cause, aiohttp.ClientConnectorCertificateError):
+            continue  # another one's, which is its cause
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Why.UNTRUSTED, FLAWS.get(cause.verify_code, "other")
+        if isinstance(cause, UpstreamUntrusted):
+            return Why.UNTRUSTED, "other"
+        if isinstance(cause, UpstreamRefusedUs) or (
+            isinstance(cause, ssl.SSLError) and "_ALERT_" in str(getattr(cause, "reason", ""))  # the other side's alert
+        ):
+            return Why.REFUSED_US, ""
+        if (trouble := _of_proxy(cause)) is not None:
+            return Why.PROXY, trouble
+    return next((why for why in map(_of_network, behind) if why), Why.UNREACHABLE), ""
+
+
+def _of_proxy(cause: BaseException) -> str | None:
+    match cause:
+        case ProxyFault():
+            return cause.trouble
+        case aiohttp.ClientProxyConnectionError():
+            return "unreachable"
+        case aiohttp.ClientHttpProxyError():
+            return "credentials" if cause.status in WANTS_US else "refused"
+    return None
+
+
+def _of_network(cause: BaseException) -> Why | None:
+    match cause:
+        case socket.gaierror():
+            return Why.NO_NAME
+        case TimeoutError():
+            return Why.LATE
+        case ConnectionRefusedError():
+            return Why.CLOSED
+        case OSError(errno=errno.EPERM | errno.EACCES):
+            return Why.BLOCKED
+    return None

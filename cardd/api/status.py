@@ -86,12 +86,14 @@ def _told(error: CarddError, language: str) -> tuple[str, str, str]:
 
 
 def _described(state: MethodState, language: str) -> MethodAnswer:
-    problem, detail, remedy = _told(state.problem, language) if state.problem else (UNSET, UNSET, UNSET)
+    error = state.problem or state.limit
+    problem, detail, remedy = _told(error, language) if error else (UNSET, UNSET, UNSET)
     return MethodAnswer(
         method=state.method,
         usable=state.problem is None,
         problem=problem,
         detail=detail,
         remedy=remedy,
+        reason=str(error.params["reason"]) if error and "reason" in error.params else UNSET,
         expiring=[ExpiringAnswer(one.serial, one.not_after, one.days) for one in state.expiring] or UNSET,
     )

@@ -57,13 +57,17 @@ class Advice(Answer, frozen=True):
 
 
 class Method(Answer, frozen=True):
-    """One login method; when it is not usable, ``problem`` is an error's code and ``remedy`` says what to do."""
+    """One login method; when it is not usable, ``problem`` is an error's code and ``remedy`` says what to do.
+
+    A usable one has them where one of its ways does not work; ``reason`` tells causes of one code apart.
+    """
 
     method: str
     usable: bool
     problem: str | None = None
     detail: str | None = None
     remedy: str | None = None
+    reason: str | None = None
     expiring: tuple[Expiring, ...] = ()
     advice: Advice | None = None
 

@@ -5,7 +5,7 @@ tells people about them: only the programs, ``cardd`` and ``cardctl``, import th
 """
 
 from cardd.config.psc import Exchange, Psc
-from cardd.config.services import Dmp, Timestamp, Trust, Upstream
+from cardd.config.services import Dmp, Network, Timestamp, Trust, Upstream
 from cardd.config.settings import (
     Access,
     Audit,
@@ -31,6 +31,7 @@ __all__ = [
     "Dmp",
     "Exchange",
     "Listen",
+    "Network",
     "Prompt",
     "Psc",
     "SessionRules",

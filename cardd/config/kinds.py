@@ -20,7 +20,7 @@ from cardd.i18n import N_, Domain
 
 Why = Literal[
     "unknown", "type", "range", "duration", "choice", "path", "https", "http", "loopback", "origin", "insecure_origin",
-    "missing", "own", "production", "forging", "host", "same_path", "absent", "forbidden", "folder", "no_file",
+    "missing", "own", "proxy", "production", "forging", "host", "same_path", "absent", "forbidden", "folder", "no_file",
     "unreadable", "inherited",
     "toml", "toml_statement", "toml_value", "toml_text", "toml_bracket", "toml_more", "toml_twice",
 ]  # fmt: skip
@@ -142,6 +142,11 @@ Sink = Annotated[
     str,
     Meta(pattern=rf"\A(?:journal\Z|/[^\0]+\Z|https://{_ADDRESS})"),
     Kind(N_("sink"), "choice", '"journal", "/…", "https://host[:port][/path]"'),
+]
+ForwardProxy = Annotated[
+    str,
+    Meta(pattern=rf"\A(?:none\Z|environment\Z|http://{_HOST}:{_PORT}/?\Z)"),
+    Kind(N_("address of a proxy"), "proxy", '"none", "environment", "http://proxy.example:3128"', _without_slash),
 ]
 HeaderName = Annotated[
     str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z"), Kind(N_("header name"), "type", '"X-…"')

@@ -13,6 +13,7 @@ from cardd.config.kinds import (
     LOCAL,
     BaseUrl,
     Duration,
+    ForwardProxy,
     HeaderName,
     HttpUrl,
     Section,
@@ -47,6 +48,46 @@ DMP_POINTS: dict[str, tuple[str, ...]] = {
     "air_window": ("written", "unwritten"),
     "insi_specialty": ("codeSpecialite", "codeSpecialiteAMO", "CodeSpecialite"),
 }
+
+
+class Network(Section, frozen=True):
+    """How servers elsewhere are reached."""
+
+    proxy: Annotated[
+        ForwardProxy,
+        Meta(
+            description=N_(
+                "The network's forward proxy, for all that cardd sends to other machines: its address, none, or what "
+                "the service's environment says (https_proxy, http_proxy, no_proxy)."
+            )
+        ),
+    ] = "none"
+    proxy_user: Annotated[
+        Word | None,
+        Meta(
+            description=N_(
+                "The user for that proxy. The password is never here: entry network-proxy-password of the OS secrets."
+            )
+        ),
+    ] = None
+    no_proxy: Annotated[
+        tuple[Word, ...],
+        Meta(
+            description=N_(
+                "Hosts, domains (.example), addresses and networks (10.0.0.0/8) that are reached without the proxy; "
+                "this machine is always."
+            )
+        ),
+    ] = ()
+    authorities: Annotated[
+        Path | None,
+        Meta(
+            description=N_(
+                "A PEM file of authorities to trust besides the system's, for a network that opens connections; what "
+                "has authorities of its own trusts these alone."
+            )
+        ),
+    ] = None
 
 
 class Upstream(Section, frozen=True):

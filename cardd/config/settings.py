@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, field
 
 from cardd.config.kinds import DAY, BrowserPath, Duration, LoopbackPort, Origin, Section, Sink, Unfit, Word
 from cardd.config.psc import Psc
-from cardd.config.services import Dmp, Timestamp, Trust, Upstream
+from cardd.config.services import Dmp, Network, Timestamp, Trust, Upstream
 from cardd.i18n import N_
 from cardd.model import Confinement
 
@@ -342,6 +342,7 @@ class Config(Struct, frozen=True, kw_only=True):
     pkcs11: Pkcs11 = field(name="drivers.pkcs11", default=Pkcs11())
     sandbox: Sandbox = Sandbox()
     csa: Csa = Csa()
+    network: Network = Network()
     psc: Psc = Psc()
     trust: Trust = Trust()
     timestamp: Timestamp = Timestamp()

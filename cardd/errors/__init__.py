@@ -37,13 +37,20 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · CardUnknown, CardAbsent, CardAmbiguous, CardRemoved, CardReset, CardUnrecognised, CardIsVitale,
               CardContactless, CardUnsupported, CardMute, CardTimeout, CardGarbled, CardRefused, PinRequired,
               CardIncomplete, HolderUnknown, KeysUnusable, AlgorithmUnsupported, SignatureInvalid, SignatureLost
-        · PscError (psc.py)
-            · PscUnavailable, PscCertificate, PscGarbled, PscDiscoveryIssuer, PscDiscoveryHost, PscDiscoveryInsecure,
-              PscNoCiba, PscClientRefused, PscDirectNotAgreed, PscSessionElsewhere, PscLoginHintUnknown,
-              PscRequestRefused, PscDenied, PscExpired, PscBrowserTimeout, PscRedeemed, PscSessionOver,
-              PscOtherPerson, PscUserinfoSubject, PscFlowUnavailable, PscApiUnknown
+        · PscError (psc_reach.py)
+            · PscDirectNotAgreed
             · PscIncomplete
                 · PscTestCertificate
+            · PscUnavailable
+                · PscNameUnknown, PscConnectionRefused, PscSilent, PscBlocked, PscBehindProxy, PscBusy, PscFailing,
+                  PscRealmUnknown
+            · PscCertificate
+                · PscCertificateExpired, PscCertificateEarly, PscCertificateName, PscCertificateUnknown
+            · PscClientRefused
+                · PscSecretWrong, PscClientExpired
+            · (psc.py) PscGarbled, PscDiscoveryIssuer, PscDiscoveryHost, PscDiscoveryInsecure, PscNoCiba,
+              PscSessionElsewhere, PscLoginHintUnknown, PscRequestRefused, PscDenied, PscExpired, PscBrowserTimeout,
+              PscRedeemed, PscSessionOver, PscOtherPerson, PscUserinfoSubject, PscFlowUnavailable, PscApiUnknown
             · PscTokenError
                 · PscTokenMalformed, PscTokenAlgorithm, PscTokenKey, PscTokenSignature, PscTokenIssuer,
                   PscTokenAudience, PscTokenBinding, PscTokenExpired, PscTokenFromFuture, PscTokenStale,
@@ -93,6 +100,7 @@ from cardd.errors.client import *
 from cardd.errors.document import *
 from cardd.errors.pdf import *
 from cardd.errors.psc import *
+from cardd.errors.psc_reach import *
 from cardd.errors.request import *
 from cardd.errors.session import *
 from cardd.errors.system import *

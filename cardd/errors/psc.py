@@ -2,53 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from cardd.errors.base import CarddError, Words
+from cardd.errors.base import Words
+from cardd.errors.psc_reach import PscError
 from cardd.i18n import N_
 
-# why a secret or a file of the service cannot be used; the system's own words too
-_UNUSABLE: Words = {
-    "why": {
-        "absent": N_("there is none"),
-        "certificate": N_("the organisation's certificate is missing"),
-    }
-}
-
 _FLOWS: Words = {"flow": {"mobile": N_("mobile"), "browser": N_("browser")}}
-
-
-class PscError(CarddError):
-    """The login through Pro Santé Connect did not succeed; no session came of it."""
-
-    status = 502
-
-
-class PscUnavailable(PscError):
-    """The provider does not answer, breaks off, or says that it cannot serve now."""
-
-    code = "psc.unavailable"
-    status = 503
-    retryable = True
-    title = N_("Pro Santé Connect does not answer")
-    detail = N_("The service {host} does not answer, or not properly.")
-    remedy = N_("Check the connection to the internet, then try again. Meanwhile, log in with the card.")
-
-    host: str
-    retry_after: int | None = None  # seconds, where the provider says so
-
-
-class PscCertificate(PscError):
-    """The provider's TLS certificate is not one that this machine trusts for its name."""
-
-    code = "psc.certificate"
-    title = N_("The service's certificate was refused")
-    detail = N_("What answers at {host} does not prove that it is that service; it was told nothing.")
-    remedy = N_(
-        "Check this machine's clock, and whether a proxy or an antivirus intercepts connections; else tell the support."
-    )
-
-    host: str
 
 
 class PscGarbled(PscError):
@@ -107,64 +65,6 @@ class PscNoCiba(PscError):
     title = N_("No login by mobile")
     detail = N_("Pro Santé Connect has not enabled the e-CPS login without a browser for this service.")
     remedy = N_("Log in by the browser or with the card; the vendor can ask ANS to enable CIBA.")
-
-
-class PscClientRefused(PscError):
-    """The provider does not accept the service's credentials."""
-
-    code = "psc.client_refused"
-    title = N_("Pro Santé Connect refuses the service")
-    detail = N_("Pro Santé Connect does not accept this service's credentials or certificate.")
-    remedy = N_(
-        "Check the client id, the secret or the organisation's certificate in the configuration, and its validity."
-    )
-
-
-class PscIncomplete(PscError):
-    """This workstation lacks what it proves the service with."""
-
-    code = "psc.incomplete"
-    status = 503
-    title = N_("Credentials are missing here")
-    detail = N_("This workstation has no usable “{what}” to prove itself to Pro Santé Connect ({why}).")
-    remedy = N_(
-        "Put a secret into the keyring (service cardd), or into a systemd credential of the service (cardd.NAME); for "
-        "a file, check its path and rights."
-    )
-    words = _UNUSABLE
-
-    what: str  # a secret's name, a file
-    why: str
-
-
-class PscTestCertificate(PscIncomplete):
-    """A test certificate would prove the service to the production of Pro Santé Connect (EX_GEN-1430)."""
-
-    code = "psc.test_certificate"
-    title = N_("Test certificate refused in production")
-    detail = N_(
-        "The certificate “{what}” is one of tests, and {why} is not known as a test environment; it was not shown."
-    )
-    remedy = N_("Configure the organisation's real certificate. If that is a test environment, set psc.sandbox = true.")
-    words: ClassVar[Words] = {}  # ``why`` is the provider's host
-
-
-class PscDirectNotAgreed(PscError):
-    """This workstation may not hold the service's credentials: nobody says that ANS agreed."""
-
-    code = "psc.direct_not_agreed"
-    status = 503
-    title = N_("Not without ANS's agreement")
-    detail = N_(
-        "This workstation is configured to speak to {host} by itself. ANS wants a service's credentials on the "
-        "editor's server, and not on workstations."
-    )
-    remedy = N_(
-        "Give the address of the editor's server (psc.proxy). On a server, or with ANS's written agreement, set "
-        "psc.direct_agreed = true; for a test environment of your own, psc.sandbox = true."
-    )
-
-    host: str
 
 
 class PscSessionElsewhere(PscError):

@@ -43,6 +43,7 @@ _UNFIT: Words = {
         "origin": N_("not an origin as browsers send it: {expected}"),
         "insecure_origin": N_("{expected} is not https; for development, set web.allow_insecure_origins = true"),
         "missing": N_("a key that must be there; expected: {expected}"),
+        "proxy": N_("no address of a proxy, or one with a user, a password or a path; expected: {expected}"),
         "production": N_("{expected} is the real Pro Santé Connect, and no test environment"),
         "own": N_("{expected} is said by cardd itself, or by a key of its own"),
         "forging": N_("{expected} tells a server who asks, or belongs to the connection: it is never passed on"),

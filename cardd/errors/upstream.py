@@ -12,6 +12,16 @@ _FOR_TESTS: Words = {
         "person": N_("A person of a test environment"),
     }
 }
+# what is no word of the system's own
+_UNREACHED: Words = {
+    "why": {
+        "blocked": N_("the service's systemd unit allows this machine only: network.conf in systemd/ opens it"),
+        "proxy_unreachable": N_("the network's proxy cannot be reached"),
+        "proxy_credentials": N_("the network's proxy wants a user and a password, or others"),
+        "proxy_refused": N_("the network's proxy does not pass the connection on"),
+        "proxy_unusable": N_("what the environment says of the network's proxy is no http address"),
+    }
+}
 
 
 class UpstreamError(CarddError):
@@ -68,6 +78,7 @@ class UpstreamUnreachable(UpstreamError):
     title = N_("Upstream unreachable")
     detail = N_("The server “{name}” cannot be reached ({why}).")
     remedy = N_("Check the network and the address, then try again.")
+    words = _UNREACHED
 
     name: str
     why: str

@@ -14,7 +14,14 @@ from enum import StrEnum
 
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.owners import OwnedReaders
-from cardd.errors import AssertionOrganisationMissing, CardAmbiguous, CarddError, MethodUnavailable, PinBlocked
+from cardd.errors import (
+    AssertionOrganisationMissing,
+    CardAmbiguous,
+    CarddError,
+    MethodUnavailable,
+    PinBlocked,
+    PscNoCiba,
+)
 from cardd.i18n import N_, Domain
 from cardd.identity.card_login import CPX
 from cardd.identity.csa import CSA, CsaLogin
@@ -32,13 +39,15 @@ ASKING_MAX = 5.0  # seconds for what the card says of its PIN; the slowest one t
 class MethodState:
     """One method: usable when there is no ``problem``; ``expiring`` are its certificates that are near their end.
 
-    With a ``lack`` a session can be opened, but no assertion for the DMP can be made in it.
+    With a ``lack`` a session can be opened, but no assertion for the DMP can be made in it; with a ``limit`` one of the
+    ways to log in does not work.
     """
 
     method: str
     problem: CarddError | None
     expiring: tuple[Expiring, ...] = ()
     lack: CarddError | None = None
+    limit: CarddError | None = None
 
 
 class Methods:
@@ -55,8 +64,13 @@ class Methods:
         return [
             MethodState(CPX, await self._cpx(caller)),
             await self._organisation(caller),
-            MethodState(ECPS, await self._ecps.connection.problem()),
+            await self._mobile(),
         ]
+
+    async def _mobile(self) -> MethodState:
+        problem = await self._ecps.connection.problem()
+        is_left = isinstance(problem, PscNoCiba) and not self._ecps.connection.settings.by_proxy  # the browser's way
+        return MethodState(ECPS, None, limit=problem) if is_left else MethodState(ECPS, problem)
 
     async def _cpx(self, caller: Caller) -> CarddError | None:
         """Return what is wrong with the only card, or with every one of several: of others the user picks one."""

@@ -15,12 +15,11 @@ from enum import StrEnum
 
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PscExpired, PscGarbled, PscLoginHintUnknown, PscRedeemed, PscUnavailable
-from cardd.oidc.http import Form, Refusal
+from cardd.oidc.http import CIBA_GRANT, Form, Refusal
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.signed import Binding
 from cardd.oidc.tokens import JsonObject, Token, TokenSet, number, read_tokens, required
 
-GRANT = "urn:openid:params:grant-type:ciba"
 DEFAULT_INTERVAL = 5.0  # CIBA Core 7.3, where the provider does not tell
 SLOW_DOWN = 5.0  # CIBA Core 11
 BACK_OFF_MAX = 30.0
@@ -104,7 +103,7 @@ class PendingLogin:
     async def _poll(self) -> TokenSet:
         pause = PollPause(self.interval)
         fault: CarddError | None = None
-        form: Form = {"grant_type": GRANT, "auth_req_id": self._auth_req_id}
+        form: Form = {"grant_type": CIBA_GRANT, "auth_req_id": self._auth_req_id}
         while await self._next(pause):
             try:
                 answer = await self._asked(form)

@@ -53,6 +53,11 @@ class ClientAuthentication(Protocol):
         """Whether the certificate of the TLS connection is the proof, or binds the tokens."""
         ...
 
+    @property
+    def secret_of(self) -> str | None:
+        """The client id, where a secret is the proof; None elsewhere."""
+        ...
+
     async def credentials(self, issuer: str, now: float) -> Credentials:
         """Return what to add to a request to this issuer at this time (seconds since 1970)."""
         ...
@@ -88,6 +93,11 @@ class SecretBasic:
     secret: Token
     mtls: bool = False
 
+    @property
+    def secret_of(self) -> str:
+        """The client id: its secret is the proof."""
+        return self.client_id
+
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
         """Return id and secret, form-encoded before they are joined (RFC 6749, 2.3.1)."""
         with self.secret.lent() as secret:
@@ -109,6 +119,11 @@ class SecretPost:
     secret: Token
     mtls: bool = False
 
+    @property
+    def secret_of(self) -> str:
+        """The client id: its secret is the proof."""
+        return self.client_id
+
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
         """Return the two fields."""
         return Credentials(form={"client_id": self.client_id, "client_secret": self.secret})
@@ -125,6 +140,11 @@ class PrivateKeyJwt:
     client_id: str
     signer: AssertionSigner
     mtls: bool = False
+
+    @property
+    def secret_of(self) -> None:
+        """None: no secret is."""
+        return None
 
     async def credentials(self, issuer: str, now: float) -> Credentials:
         """Return an assertion; its audience is the issuer, as every provider accepts (CIBA Core 7.1, RFC 7523)."""
@@ -159,6 +179,11 @@ class TlsClientAuth:
 
     client_id: str
     mtls: bool = True
+
+    @property
+    def secret_of(self) -> None:
+        """None: no secret is."""
+        return None
 
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
         """Return only the id: the certificate says the rest."""

@@ -17,7 +17,14 @@ from typing import Literal
 from publicsuffixlist import PublicSuffixList
 from yarl import URL
 
-from cardd.errors import PscDiscoveryHost, PscDiscoveryInsecure, PscDiscoveryIssuer, PscGarbled, PscUnavailable
+from cardd.errors import (
+    PscDiscoveryHost,
+    PscDiscoveryInsecure,
+    PscDiscoveryIssuer,
+    PscGarbled,
+    PscRealmUnknown,
+    PscUnavailable,
+)
 from cardd.oidc.http import Http, SharedFetch
 from cardd.oidc.tokens import JsonObject, parse, text
 from cardd.ports import Clock
@@ -126,7 +133,7 @@ class Discovery:
             answer = await self._http.get(f"{issuer.rstrip('/')}/.well-known/{place}")
             if answer.status == 200:
                 return parse(answer.body, "discovery")
-        raise PscUnavailable(host=URL(issuer).host or issuer)
+        raise PscRealmUnknown(host=URL(issuer).host or issuer, reason="realm")
 
     def _read(self, document: JsonObject) -> Metadata:
         if document.get("issuer") != self._settings.issuer:

@@ -17,28 +17,46 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from string import ascii_letters, digits
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import quote_plus
 
 from yarl import URL
 
 from cardd.errors import (
     CarddError,
+    PscBehindProxy,
+    PscBlocked,
+    PscBusy,
     PscCertificate,
+    PscCertificateEarly,
+    PscCertificateExpired,
+    PscCertificateName,
+    PscCertificateUnknown,
     PscClientRefused,
+    PscConnectionRefused,
     PscDenied,
     PscExpired,
+    PscFailing,
     PscGarbled,
     PscLoginHintUnknown,
+    PscNameUnknown,
     PscNoCiba,
     PscRedeemed,
     PscRequestRefused,
+    PscSecretWrong,
+    PscSilent,
     PscUnavailable,
 )
 from cardd.http import NO_HEADERS, Connectors, Headers, HttpAnswer, HttpClient, HttpFault, Limits, Why
 from cardd.oidc.tokens import Token, parse
+from cardd.outward import DIRECT, Outward
 from cardd.ports import Clock
 
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate, Name
+
+NAME_MAX = 120  # characters of a name in a certificate that nobody vouches for
+PATIENCE = 15.0  # seconds
 PAUSES = (0.25, 1.0)  # seconds before the second and the third try of a GET
 RETRY_AFTER_MAX = 300.0  # seconds: whoever waits for a login has given up by then
 ERROR_FIELDS = ("error", "error_description")
@@ -53,8 +71,23 @@ _ERRORS: dict[str, type[CarddError]] = {
     "unknown_user_id": PscLoginHintUnknown,
 }
 
+UNAUTHORIZED, BUSY = 401, 429
+AWAY: Mapping[Why, type[PscUnavailable]] = {
+    Why.NO_NAME: PscNameUnknown,
+    Why.CLOSED: PscConnectionRefused,
+    Why.LATE: PscSilent,
+    Why.BLOCKED: PscBlocked,
+}
+UNTRUSTED: Mapping[str, type[PscCertificate]] = {
+    "expired": PscCertificateExpired,
+    "early": PscCertificateEarly,
+    "name": PscCertificateName,
+    "authority": PscCertificateUnknown,
+}
+
 T = TypeVar("T")
 Form = Mapping[str, str | Token]
+CIBA_GRANT = "urn:openid:params:grant-type:ciba"
 FORM = "application/x-www-form-urlencoded"
 SAFE = {ord(one): one.encode() for one in f"{ascii_letters}{digits}-._~"}
 
@@ -85,16 +118,17 @@ def encoded(form: Form) -> bytearray:
 
 
 class Http:
-    """Connections to one provider. ``tls`` and ``connectors`` as in ``HttpClient``."""
+    """Connections to one provider. ``tls``, ``connectors`` and ``outward`` as in ``HttpClient``."""
 
     def __init__(
         self,
         tls: ssl.SSLContext | None = None,
         *,
         connectors: Connectors | None = None,
-        timeout: float = 15.0,
+        outward: Outward = DIRECT,
+        timeout: float | None = None,
     ) -> None:
-        self._client = HttpClient(Limits(total=timeout), tls=tls, connectors=connectors)
+        self._client = HttpClient(Limits(total=timeout or PATIENCE), tls=tls, connectors=connectors, outward=outward)
 
     async def close(self) -> None:
         """Give the connections back; further requests raise PscUnavailable."""
@@ -134,14 +168,30 @@ class Http:
         try:
             answer = await self._client.request(method, url, body, json=json, headers=sent, timeout=timeout)
         except HttpFault as fault:
-            raise _told(fault.why, _host(url)) from fault
+            raise await self._told(fault, url) from fault
         finally:
             if body is not None:
                 body[:] = bytes(len(body))
-        if answer.status == 429 or answer.status >= 500:
-            after = None if answer.retry_after is None else math.ceil(answer.retry_after)
-            raise PscUnavailable(host=_host(url), retry_after=after)
+        after = None if answer.retry_after is None else math.ceil(answer.retry_after)
+        if answer.status == BUSY:
+            raise PscBusy(host=_host(url), reason="busy", retry_after=after)
+        if answer.status >= 500:
+            raise PscFailing(host=_host(url), reason="failing", answered=answer.status, retry_after=after)
         return answer
+
+    async def _told(self, fault: HttpFault, url: str) -> CarddError:
+        host = _host(url)
+        match fault.why:
+            case Why.UNTRUSTED:
+                shown = await self._client.certificate_of(url)
+                kind = UNTRUSTED.get(fault.about, PscCertificate)
+                return kind(host=host, reason=fault.about, **(_read(shown) if shown else {}))
+            case Why.REFUSED_US:
+                return PscClientRefused(reason="certificate")
+            case Why.PROXY:
+                return PscBehindProxy(host=host, reason="proxy", why=fault.about)
+            case why:
+                return AWAY.get(why, PscUnavailable)(host=host, reason=why.value)
 
 
 class SharedFetch(Generic[T]):
@@ -167,7 +217,7 @@ class SharedFetch(Generic[T]):
     async def __call__(self) -> T:
         """Return what was fetched now. Raises what ``fetch`` raises, PscUnavailable for a moment after it did."""
         if self._away is not None and self._clock.monotonic() < self._away_until:
-            raise PscUnavailable(host=self._away.host, retry_after=self._away.retry_after)
+            raise self._away.again()
         if self._running is None or self._running.done():
             self._running = asyncio.ensure_future(self._fetched())
         running = self._running
@@ -198,10 +248,13 @@ class Refusal:
     error: str
     status: int = 400
     description: str = ""
+    secret_of: str | None = None  # the client id, where a secret was the proof
 
     def as_error(self) -> CarddError:
         """Return the error of its own that the code has, or PscRequestRefused with the code."""
         kind = _ERRORS.get(self.error)
+        if kind is PscClientRefused and self.secret_of is not None and self.status == UNAUTHORIZED:
+            return PscSecretWrong(reason="secret", client_id=self.secret_of)
         if kind is not None:
             return kind()
         return PscRequestRefused(error=self.error if _SHOWN.fullmatch(self.error) else f"HTTP {self.status}")
@@ -220,8 +273,8 @@ def refusal_of(answer: HttpAnswer) -> Refusal:
     try:
         told = parse(answer.body, "answer")
     except PscGarbled:
-        if answer.status == 401:
-            return Refusal("invalid_client", 401)
+        if answer.status == UNAUTHORIZED:
+            return Refusal("invalid_client", UNAUTHORIZED)
         raise
     error, description = (value if isinstance(value, str) else "" for value in map(told.get, ERROR_FIELDS))
     return Refusal(error, answer.status, description)
@@ -232,14 +285,20 @@ def seconds_ahead(answer: HttpAnswer, clock: Clock) -> float | None:
     return None if answer.date is None else (answer.date - clock.now()).total_seconds()
 
 
-def _told(why: Why, host: str) -> CarddError:
-    match why:
-        case Why.UNTRUSTED:
-            return PscCertificate(host=host)
-        case Why.REFUSED_US:
-            return PscClientRefused()
-        case _:
-            return PscUnavailable(host=host)
+def _read(der: bytes) -> dict[str, str]:
+    """Return whose certificate it is, by whom, from when and until when; nothing where it is none."""
+    from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415 - for the rare one that is refused
+
+    try:
+        found = load_der_x509_certificate(der)
+        return {
+            "holder": _name_in(found.subject) or _alternative(found),
+            "issuer": _name_in(found.issuer) or "–",
+            "since": found.not_valid_before_utc.isoformat(),
+            "until": found.not_valid_after_utc.isoformat(),
+        }
+    except ValueError:
+        return {}
 
 
 def _host(url: str) -> str:
@@ -247,3 +306,21 @@ def _host(url: str) -> str:
         return URL(url).host or ""
     except ValueError:
         return url
+
+
+def _name_in(name: Name) -> str:
+    from cryptography.x509.oid import NameOID  # noqa: PLC0415
+
+    found = name.get_attributes_for_oid(NameOID.COMMON_NAME) or name.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return str(found[0].value)[:NAME_MAX] if found else ""
+
+
+def _alternative(certificate: Certificate) -> str:
+    """Return the first of the host names, for a certificate whose subject is empty."""
+    from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName  # noqa: PLC0415
+
+    try:
+        names = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
+    except ExtensionNotFound:
+        return "–"
+    return next(iter(names.get_values_for_type(DNSName)), "–")[:NAME_MAX]

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import secrets
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from yarl import URL
 
 from cardd.errors import (
     CarddError,
+    PscClientRefused,
     PscGarbled,
     PscNoCiba,
     PscOtherPerson,
@@ -28,7 +30,7 @@ from cardd.http import Connectors, HttpAnswer
 from cardd.model import Identity, Situation, shown
 from cardd.oidc.client_auth import ClientAuthentication, Credentials
 from cardd.oidc.discovery import ENDPOINTS, Discovery, ProviderSettings
-from cardd.oidc.http import Form, Http, Refusal, refusal_of
+from cardd.oidc.http import CIBA_GRANT, Form, Http, Refusal, refusal_of
 from cardd.oidc.signed import (
     Binding,
     IdToken,
@@ -40,6 +42,7 @@ from cardd.oidc.signed import (
     verify,
 )
 from cardd.oidc.tokens import JsonObject, TokenSet, objects, parse, read_tokens, text
+from cardd.outward import DIRECT, Outward
 from cardd.ports import Clock
 from cardd.secret import overwrite
 
@@ -61,7 +64,8 @@ class Login:
 class Provider:
     """Made once for a configuration, and used by all its logins; ``close`` gives its connections back.
 
-    ``tls`` and ``connectors`` as in ``HttpClient``: with a client certificate where ``authentication.mtls`` is set.
+    ``tls``, ``connectors`` and ``outward`` as in ``HttpClient``: with a client certificate where
+    ``authentication.mtls`` is set.
     """
 
     def __init__(
@@ -72,10 +76,11 @@ class Provider:
         tls: ssl.SSLContext | None = None,
         *,
         connectors: Connectors | None = None,
+        outward: Outward = DIRECT,
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.http = Http(tls, connectors=connectors)
+        self.http = Http(tls, connectors=connectors, outward=outward)
         self.discovery = Discovery(settings, self.http, clock)
         self.keys = KeySet(self._fetch_keys, clock)
         self._authentication = authentication
@@ -104,6 +109,21 @@ class Provider:
     async def ask_elsewhere(self, address: str, form: Form) -> JsonObject | Refusal:
         """Send a form to another server, without anything that would be good at the provider. Raises as ``ask``."""
         return await self._send(address, form, await self._authentication.elsewhere(address, self._now()))
+
+    async def prove(self) -> None:
+        """Have the provider judge this service's credentials, and whether it may log in by mobile. Nobody is woken.
+
+        What never was is redeemed: a provider looks at who asks before it looks for what. Raises PscClientRefused,
+        PscNoCiba, and what ``ask`` raises.
+        """
+        is_mobile = (await self.discovery.metadata()).endpoint("ciba") is not None
+        grant, field = (CIBA_GRANT, "auth_req_id") if is_mobile else ("refresh_token", "refresh_token")
+        never = {"grant_type": grant, field: secrets.token_urlsafe(24)}
+        answer = await self.ask(await self.endpoint("token"), never)
+        if isinstance(answer, Refusal):
+            told = answer.as_start_error()
+            if isinstance(told, PscClientRefused) or (is_mobile and isinstance(told, PscNoCiba)):
+                raise told
 
     async def redeem(self, form: Form) -> TokenSet | Refusal:
         """Ask the token endpoint for tokens. Raises what ``ask`` raises."""
@@ -174,6 +194,8 @@ class Provider:
             for value in shown.headers.values():
                 overwrite(value)
         found = parse(answer.body, "answer") if answer.status == 200 else refusal_of(answer)
+        if isinstance(found, Refusal):
+            found = replace(found, secret_of=self._authentication.secret_of)
         overwrite(answer.body)
         return found
 
@@ -194,7 +216,7 @@ class Provider:
         address = await self.endpoint("jwks")
         answer = await self.http.get(address)
         if answer.status != 200:
-            raise PscUnavailable(host=URL(address).host or "")
+            raise PscUnavailable(host=URL(address).host or "", reason=f"HTTP {answer.status}")
         return parse(answer.body, "jwks")
 
 

@@ -21,6 +21,7 @@ from cardd.errors import (
     UpstreamTlsFailed,
 )
 from cardd.http import causes, open_session
+from cardd.outward import DIRECT, Outward
 from cardd.relay.vouching import Vouching
 from cardd.tls.connector import Credentials, KeyConnector, Server
 
@@ -47,10 +48,12 @@ class UpstreamPool:
     ``vouching`` is asked for each server's certificate before anything is sent.
     """
 
-    def __init__(self, upstream: Upstream, credentials: Credentials, vouching: Vouching) -> None:
+    def __init__(
+        self, upstream: Upstream, credentials: Credentials, vouching: Vouching, outward: Outward = DIRECT
+    ) -> None:
         self._upstream = upstream
         server = Server(upstream.name, upstream.host, upstream.port, upstream.authorities, upstream.tls)
-        self._connector = KeyConnector(server, credentials, partial(vouching.require, upstream))
+        self._connector = KeyConnector(server, credentials, outward, vouch=partial(vouching.require, upstream))
         silence = aiohttp.ClientTimeout(total=None, sock_read=upstream.timeout)
         self._http = open_session(
             self._connector, silence, buffer=BUFFER, left_out=AUTOMATIC, on_sent=self._wait_for_head

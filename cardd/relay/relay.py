@@ -32,6 +32,7 @@ from cardd.formats.certificate import facts_of
 from cardd.identity.csa import CSA, OrganisationKey
 from cardd.identity.holders import is_of_tests
 from cardd.model import Algorithm, KeyPurpose
+from cardd.outward import Outward
 from cardd.ports import AuditLog, Clock
 from cardd.relay.upstream import Upstreams
 from cardd.relay.vouching import Vouching
@@ -115,7 +116,10 @@ class Relay(Part):
         certificates: ClientCertificates,
         vouching: Vouching,
         clock: Clock,
+        *,
+        outward: Outward,
     ) -> None:
+        self._outward = outward
         self.upstreams = Upstreams(upstreams)
         self._sessions = sessions
         self._certificates = certificates
@@ -175,7 +179,8 @@ class Relay(Part):
             return await self._certificates.sign(session, upstream, algorithm, digest)
 
         shown = Credentials(credential.certificate, credential.key.algorithms, ask, credential.chain)
-        made = self._pools[session.id, upstream.name] = UpstreamPool(upstream, shown, self._vouching)
+        made = UpstreamPool(upstream, shown, self._vouching, self._outward)
+        self._pools[session.id, upstream.name] = made
         return made
 
     def _check_clock(self, upstream: Upstream, status: int, headers: CIMultiDictProxy[str]) -> None:

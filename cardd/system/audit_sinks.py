@@ -19,6 +19,7 @@ from cardd.backoff import BackOff
 from cardd.core.audit import TIME_FORMAT, Head
 from cardd.errors import AuditUnavailable, CarddError
 from cardd.http import HttpClient, HttpFault, Limits
+from cardd.outward import DIRECT, Outward
 from cardd.worker import Worker, post
 
 JOURNAL = "journal"
@@ -39,10 +40,17 @@ class Patience:
 class AuditSinks:
     """The sinks that are configured; ``workstation`` is what a server knows this one by."""
 
-    def __init__(self, sinks: Sequence[str], workstation: str, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        sinks: Sequence[str],
+        workstation: str,
+        patience: Patience | None = None,
+        *,
+        outward: Outward = DIRECT,
+    ) -> None:
         patience = patience or Patience()
         self._journal = JOURNAL in sinks
-        self._http = HttpClient(Limits(size=64 * 1024, total=PATIENCE, connections=4))
+        self._http = HttpClient(Limits(size=64 * 1024, total=PATIENCE, connections=4), outward=outward)
         self._workers = [
             _Sink(name, _file(name) if name.startswith("/") else partial(self._posted, name, workstation), patience)
             for name in dict.fromkeys(sinks)

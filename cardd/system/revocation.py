@@ -20,7 +20,8 @@ from pathlib import Path
 from yarl import URL
 
 from cardd.files import read_file
-from cardd.http import NO_HEADERS, HttpClient, HttpFault, Limits, Why
+from cardd.http import NO_HEADERS, HttpClient, HttpFault, Limits
+from cardd.outward import DIRECT, Outward
 
 LIMIT = 10.0  # seconds
 PAUSE = 30.0  # seconds for which a host that did not answer is not asked again
@@ -37,8 +38,9 @@ _log = logging.getLogger(__name__)
 class RevocationHttp:
     """Connections to authorities, made and closed on the event loop; ``is_local`` lets them be on this machine."""
 
-    def __init__(self, *, timeout: float = LIMIT, is_local: bool = False) -> None:
-        self._http = HttpClient(Limits(total=timeout, connect=3.0, connections=8), refuses_local=not is_local)
+    def __init__(self, *, timeout: float = LIMIT, is_local: bool = False, outward: Outward = DIRECT) -> None:
+        limits = Limits(total=timeout, connect=3.0, connections=8)
+        self._http = HttpClient(limits, refuses_local=not is_local, outward=outward)
         self._silent: dict[str, float] = {}
 
     async def close(self) -> None:
@@ -58,7 +60,7 @@ class RevocationHttp:
         try:
             answer = await self._http.request(method, url, body, headers=headers, size=limit)
         except HttpFault as fault:
-            if fault.why is Why.UNREACHABLE:
+            if fault.is_away:
                 self._pause(place)
             return None
         is_ours = body is None or answer.media_type == RESPONSE

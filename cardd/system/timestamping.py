@@ -8,6 +8,7 @@ from yarl import URL
 
 from cardd.errors import TimestampUnavailable
 from cardd.http import HttpClient, HttpFault, Limits
+from cardd.outward import DIRECT, Outward
 
 ANSWER_MAX = 128 * 1024
 QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
@@ -21,9 +22,11 @@ class TimestampHttp:
     signature is what tells that nobody changed it.
     """
 
-    def __init__(self, url: str, tls: ssl.SSLContext | None = None, *, timeout: float = 15.0) -> None:
+    def __init__(
+        self, url: str, tls: ssl.SSLContext | None = None, *, timeout: float = 15.0, outward: Outward = DIRECT
+    ) -> None:
         self._url = url
-        self._http = HttpClient(Limits(size=ANSWER_MAX, total=timeout, connections=8), tls=tls)
+        self._http = HttpClient(Limits(size=ANSWER_MAX, total=timeout, connections=8), tls=tls, outward=outward)
 
     async def close(self) -> None:
         """Give the connections back."""

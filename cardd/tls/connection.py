@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import errno
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 from cardd.errors import CarddError, UpstreamClosed, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from cardd.model import Algorithm
+from cardd.outward import DIRECT, Outward, ProxyFault, open_tunnel
 from cardd.tls.engine import Engine, Resumption
 from cardd.tlv import encode
 from cardd.worker import Worker
@@ -23,6 +25,7 @@ T = TypeVar("T")
 
 _here = threading.local()
 
+BLOCKED = (errno.EPERM, errno.EACCES)  # by systemd's IPAddressDeny
 CONNECT_LIMIT = 10.0  # seconds for the TCP connection
 SILENCE_LIMIT = 30.0  # for the server's next word in the handshake
 SIGNATURE_LIMIT = 600.0  # a person may have to type the PIN; the dialogs end long before
@@ -267,6 +270,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return self._below.get_extra_info(name, default) if self._below is not None else default
 
 
+async def _reach(transport: TlsTransport, host: str, port: int, outward: Outward) -> None:
+    loop = asyncio.get_running_loop()
+    proxy = await outward.proxy_to("https", host, port)
+    if proxy is None:
+        await loop.create_connection(lambda: transport, host, port)
+    else:
+        await loop.create_connection(lambda: transport, sock=await open_tunnel(proxy, host, port))
+
+
 async def connect(
     host: str,
     port: int,
@@ -276,16 +288,19 @@ async def connect(
     *,
     signer: LoopSigner | None,
     on_resumable: Callable[[Resumption], None],
+    outward: Outward = DIRECT,
 ) -> P:
     """Return the protocol ``above``, connected. Raises UpstreamError, and what the signature raised."""
-    loop = asyncio.get_running_loop()
     transport = TlsTransport(engine, name, on_resumable)
     try:
-        await asyncio.wait_for(loop.create_connection(lambda: transport, host, port), CONNECT_LIMIT)
+        await asyncio.wait_for(_reach(transport, host, port, outward), CONNECT_LIMIT)
     except TimeoutError:
         raise UpstreamUnreachable(name=name, why=f"{CONNECT_LIMIT:g} s") from None
+    except ProxyFault as fault:
+        raise UpstreamUnreachable(name=name, why=f"proxy_{fault.trouble}") from fault
     except OSError as fault:
-        raise UpstreamUnreachable(name=name, why=fault.strerror or type(fault).__name__) from fault
+        why = "blocked" if fault.errno in BLOCKED else fault.strerror or type(fault).__name__
+        raise UpstreamUnreachable(name=name, why=why) from fault
     try:
         await transport.handshake(signer)
     except BaseException:

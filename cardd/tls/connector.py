@@ -15,6 +15,7 @@ from aiohttp.tracing import Trace
 
 from cardd.errors import UpstreamUnknown
 from cardd.model import Algorithm
+from cardd.outward import DIRECT, Outward
 from cardd.tls.connection import Ask, LoopSigner, connect, sign_here
 from cardd.tls.context import Shown, TlsContext
 from cardd.tls.engine import Engine, Resumption
@@ -66,9 +67,17 @@ class KeyConnector(aiohttp.BaseConnector):
     raises ends the connection. Raises what ``TlsContext`` raises.
     """
 
-    def __init__(self, server: Server, credentials: Credentials | None, vouch: Vouch | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        credentials: Credentials | None,
+        outward: Outward = DIRECT,
+        *,
+        vouch: Vouch | None = None,
+    ) -> None:
         super().__init__(keepalive_timeout=KEEP_ALIVE, limit=CONNECTIONS)
         self._server = server
+        self._outward = outward
         self._credentials = credentials
         self._vouch = vouch
         shown = (
@@ -76,7 +85,8 @@ class KeyConnector(aiohttp.BaseConnector):
             if credentials
             else None
         )
-        self._context = TlsContext(shown, authorities=server.authorities, minimum=server.minimum)
+        besides = None if server.authorities else outward.authorities
+        self._context = TlsContext(shown, authorities=server.authorities, besides=besides, minimum=server.minimum)
         self._turn = asyncio.Lock()
         self._resumption: Resumption | None = None
         self._resumable = asyncio.Event()
@@ -121,6 +131,7 @@ class KeyConnector(aiohttp.BaseConnector):
             _StrictResponseHandler(asyncio.get_running_loop()),
             signer=LoopSigner(self._credentials.ask) if self._credentials else None,
             on_resumable=self._keep,
+            outward=self._outward,
         )
         if above.transport is not None:
             self._live.add(above.transport)

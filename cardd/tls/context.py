@@ -46,13 +46,19 @@ class Shown:
 class TlsContext:
     """The SSL_CTX at ``address``, freed with its last connection.
 
-    The server's certificate is verified, always; ``authorities`` is a PEM file, None for the system's. ``minimum`` is
-    the least version; the greatest is what the key can do. Raises TlsUnavailable, AlgorithmUnsupported, CardGarbled for
-    a certificate that is none, UpstreamCertificateWeak, ConfigInvalid for authorities that cannot be read.
+    The server's certificate is verified, always; ``authorities`` is a PEM file, None for the system's, and ``besides``
+    one with more of them. ``minimum`` is the least version; the greatest is what the key can do. Raises TlsUnavailable,
+    AlgorithmUnsupported, CardGarbled for a certificate that is none, UpstreamCertificateWeak, ConfigInvalid for
+    authorities that cannot be read.
     """
 
     def __init__(
-        self, shown: Shown | None, *, authorities: Path | None = None, minimum: Literal["1.2", "1.3"] = "1.2"
+        self,
+        shown: Shown | None,
+        *,
+        authorities: Path | None = None,
+        besides: Path | None = None,
+        minimum: Literal["1.2", "1.3"] = "1.2",
     ) -> None:
         ssl = library().ssl
         made = ssl.SSL_CTX_new_ex(context(), None, ssl.TLS_client_method())
@@ -66,20 +72,24 @@ class TlsContext:
         self._set(_MODE, _RELEASE_BUFFERS)
         self._set(_SESSION_CACHE, _CACHE_OFF)
         self._set(_MINIMUM, VERSIONS[minimum])
-        self._trust(authorities)
+        self._trust(authorities, besides)
         if shown is not None:
             self._show(shown, minimum)
 
-    def _trust(self, authorities: Path | None) -> None:
+    def _trust(self, authorities: Path | None, besides: Path | None) -> None:
         ssl = library().ssl
         ssl.SSL_CTX_set_verify(self.address, _VERIFY_PEER, None)
         if authorities is None:
             loaded = ssl.SSL_CTX_set_default_verify_paths(self.address)
         else:
             loaded = _is_file(authorities) and ssl.SSL_CTX_load_verify_file(self.address, bytes(authorities))
+        if loaded and besides is not None:
+            loaded = _is_file(besides) and ssl.SSL_CTX_load_verify_file(self.address, bytes(besides))
         library().crypto.ERR_clear_error()
         if not loaded:
-            raise ConfigInvalid(file=str(authorities or ""), key="authorities", why="unreadable", expected="PEM")
+            raise ConfigInvalid(
+                file=str(authorities or besides or ""), key="authorities", why="unreadable", expected="PEM"
+            )
 
     def _show(self, shown: Shown, minimum: str) -> None:
         usable = [algorithm for algorithm in shown.algorithms if algorithm in NAMES]

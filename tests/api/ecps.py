@@ -12,6 +12,7 @@ from cardd.config import Config, Dmp, Psc, Upstream
 from cardd.identity.ecps.direct import DirectLogin
 from cardd.identity.ecps.state import ResumableSession, ResumableSessions
 from cardd.oidc.tokens import TokenSet
+from cardd.outward import DIRECT, Outward
 from tests.api.workbench import Workbench
 from tests.rig.memory import RunningClock
 from tests.rig.oidc.people import ALICE
@@ -38,13 +39,15 @@ def workbench_at(
     *,
     dmp: Dmp = DMP,
     upstreams: Mapping[str, Upstream] = NONE,
+    outward: Outward = DIRECT,
     **settings: object,
 ) -> Workbench:
     """A workbench, not started, whose service is this client at the provider."""
     authorities = directory / "psc.pem"
     authorities.write_bytes(psc.authority.pem)
     at = Psc(issuer=psc.issuer, client_id=client, authorities=authorities, **settings)  # type: ignore[arg-type]
-    api = Workbench(directory, Config(psc=at, dmp=dmp, upstreams=upstreams), clock=RunningClock())
+    config = Config(psc=at, dmp=dmp, upstreams=upstreams)
+    api = Workbench(directory, config, clock=RunningClock(), outward=outward)
     api.ecps.limits.interval = 0.01  # a simulated provider may be asked more often than a real one
     api.secrets.values["psc-client-secret"] = SECRET.encode()
     api.person.attentive.clear()  # the dialog stays open; the mobile answers

@@ -27,11 +27,12 @@ class NoKeyring(MemorySecrets):
     """Credentials of systemd only."""
 
     asked = 0
+    why = "keyring.backends.fail.Keyring"
 
     async def get(self, name: str) -> Secret | None:
         self.asked += 1
         if name not in self.values:
-            raise SecretStoreUnavailable(why="fail.Keyring")
+            raise SecretStoreUnavailable(why=self.why)
         return await super().get(name)
 
 
@@ -52,7 +53,7 @@ async def test_where_all_is_well_it_says_so_and_wakes_nobody(desk: Workbench, li
     got = await check(desk)
     assert (got.status, got.json["mobile"], got.json["resumes"]) == (200, True, True)
     assert abs(float(str(got.json["clock"]))) < 10
-    assert liar.forms == []
+    assert [form["grant_type"] for form in liar.forms] == ["urn:openid:params:grant-type:ciba"]  # of no request
 
 
 async def test_it_looks_anew_each_time(desk: Workbench, liar: FakeProvider) -> None:
@@ -110,7 +111,8 @@ async def problem(api: Workbench) -> object:
 
 async def test_a_keyring_that_is_locked_is_told(desk: Workbench) -> None:
     desk.secrets.now = keyring = NoKeyring()
-    assert "fail.Keyring" in (await check(desk)).text("detail")
+    keyring.why = "KeyringLocked"
+    assert "stays locked" in (await check(desk)).text("detail")
     asked = keyring.asked
     assert await problem(desk) is None  # a login asks the user to unlock it; who looks at the methods does not
     assert keyring.asked == asked

@@ -181,4 +181,4 @@ async def test_a_keyring_that_is_locked_is_not_taken_for_a_wrong_secret(working:
     got = await refused(api)
     assert got.code == "psc.incomplete"
     assert "psc-client-secret" in got.text("detail")
-    assert "KeyringLocked" in got.text("detail")
+    assert "le trousseau reste verrouillé" in got.text("detail")

@@ -22,6 +22,7 @@ from cardd.assembly import assemble
 from cardd.config import Config
 from cardd.documents.signing import Exchange
 from cardd.model import Peer
+from cardd.outward import DIRECT, Outward
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
 from tests.rig.memory import ManualClock, MemoryAudit, MemoryPeople, SwitchedSecrets, SwitchedStore
 from tests.rig.outside import Around
@@ -86,6 +87,7 @@ class Workbench:
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     authorities: Sequence[bytes] = ()
     timestamps: Exchange | None = None
+    outward: Outward = DIRECT
     people: MemoryPeople = field(default_factory=MemoryPeople)
     tells_who_sits_here: bool = False
     uid: int | None = field(default_factory=os.getuid)
@@ -105,6 +107,7 @@ class Workbench:
             limits=self.limits,
             authorities=self.authorities,
             timestamps=self.timestamps,
+            outward=self.outward,
             people=self.people,
             tells_who_sits_here=self.tells_who_sits_here,
         )

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from cardd.errors import PscCertificate, PscGarbled, PscRedeemed, PscUnavailable
+from cardd.errors import PscCertificate, PscFailing, PscGarbled, PscRedeemed, PscUnavailable
 from cardd.model import JsonValue
 from cardd.oidc import ciba
 from cardd.oidc.provider import Provider
@@ -159,7 +159,7 @@ async def test_logins_at_a_provider_that_is_away_wait_together_and_the_next_are_
     async with fake_service(fake, clock=clock) as provider:
         began = time()
         ends = await asyncio.gather(*(ciba.start(provider, ALICE) for _ in range(8)), return_exceptions=True)
-        assert [type(end) for end in ends] == [PscUnavailable] * 8
+        assert [type(end) for end in ends] == [PscFailing] * 8
         assert (time() - began < 0.6, fake.asked) == (True, 1)
         with pytest.raises(PscUnavailable):
             await ciba.start(provider, ALICE)
@@ -278,7 +278,7 @@ async def test_a_provider_that_is_down_is_unavailable(own_psc: PscRig) -> None:
     async with service(own_psc) as provider:
         with pytest.raises(PscUnavailable) as failed:
             await ciba.start(provider, ALICE)
-    assert failed.value.params == {"host": "localhost"}
+    assert failed.value.params == {"host": "localhost", "reason": "refused"}
 
 
 async def test_a_provider_that_was_closed_opens_no_new_connection(fake: FakeProvider, at_fake: Provider) -> None:

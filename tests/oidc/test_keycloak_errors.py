@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cardd.errors import CarddError, PscClientRefused, PscLoginHintUnknown, PscNoCiba, PscRequestRefused
+from cardd.errors import CarddError, PscLoginHintUnknown, PscNoCiba, PscRequestRefused, PscSecretWrong
 from cardd.oidc import ciba
 from cardd.oidc.provider import Provider
 from tests.rig.oidc.fake import FakeProvider
@@ -16,8 +16,8 @@ from tests.rig.oidc.people import ALICE
     [
         (401, ("invalid_grant", "Client not allowed OIDC CIBA Grant"), PscNoCiba),
         (400, ("unauthorized_client", ""), PscNoCiba),
-        (401, ("unauthorized_client", "Invalid client or Invalid client credentials"), PscClientRefused),
-        (401, ("invalid_client", ""), PscClientRefused),
+        (401, ("unauthorized_client", "Invalid client or Invalid client credentials"), PscSecretWrong),
+        (401, ("invalid_client", ""), PscSecretWrong),
         (400, ("invalid_request", "invalid_user"), PscLoginHintUnknown),
         (400, ("unknown_user_id", ""), PscLoginHintUnknown),
         (400, ("invalid_scope", "Invalid scopes: openid scope_all"), PscRequestRefused),

@@ -12,6 +12,7 @@ from cardd.assembly import Outside
 from cardd.core.lifecycle import Outer
 from cardd.documents.signing import Exchange
 from cardd.model import Peer
+from cardd.outward import DIRECT, Outward
 from cardd.ports import ReaderSource, SecretStore, Store
 from cardd.system.peer import has_left
 from cardd.system.revocation import RevocationCache, RevocationHttp
@@ -49,6 +50,7 @@ class Around:
     limits: ApiLimits = field(default_factory=ApiLimits)
     authorities: Sequence[bytes] = ()
     timestamps: Exchange | None = None
+    outward: Outward = DIRECT
     people: MemoryPeople = field(default_factory=MemoryPeople)
     tells_who_sits_here: bool = False
     browsers: EveryBrowser = field(default_factory=EveryBrowser)
@@ -77,6 +79,7 @@ class Around:
             revocation=revocation,
             answers=RevocationCache(None),
             timestamps=self.timestamps,
+            outward=self.outward,
             drivers=[Cps3Driver(), Cps4Driver(), VitaleDriver()],
             authorities=self.authorities,
             parts=[Outer("revocation", stopping=revocation.close)],

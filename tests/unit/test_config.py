@@ -275,6 +275,7 @@ REFUSED = [
     ('[web]\nallowed_origins = ["http://a.example"]', "insecure_origin", "http://a.example"),
     ("[psc]\nmode = 'proxy'", "missing", "https://…"),
     ("[psc]\nparameters = ['nonce=x']", "own", "nonce"),
+    ("[network]\nproxy = 'http://user:secret@proxy.example:3128'", "proxy", "http://proxy.example:3128"),
     ("[psc]\nissuer = 'https://auth.esw.esante.gouv.fr/r'\nsandbox = true", "production", "esw.esante.gouv.fr"),
     ("[upstreams.a]\nurl = 'https://a.example'\nheaders = ['X-SSL-Client-DN']", "forging", "X-SSL-Client-DN"),
     ("[psc]\nextra_hosts = ['https://psc.example']", "host", "psc.example"),

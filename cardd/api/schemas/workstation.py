@@ -116,13 +116,18 @@ class AdviceAnswer(Answer):
 
 
 class MethodAnswer(Answer):
-    """One login method; when it is not usable, the error's code, what it means, and what to do."""
+    """One login method; when it is not usable, the error's code, what it means, and what to do.
+
+    A usable method has these too where one of its ways does not work: e-CPS without the mobile (``psc.no_ciba``).
+    ``reason`` tells causes of one code apart.
+    """
 
     method: str
     usable: bool
     problem: str | UnsetType = UNSET
     detail: str | UnsetType = UNSET
     remedy: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
     expiring: list[ExpiringAnswer] | UnsetType = UNSET
     advice: AdviceAnswer | UnsetType = UNSET
 

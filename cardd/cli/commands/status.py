@@ -122,7 +122,7 @@ def _shown(context: Context, method: Method) -> Iterator[str]:
     yield _about(context, method.method, ", ".join([*fit, here]))
     if method.advice:
         yield from (f"  + {reason}" for reason in method.advice.reasons)
-    if not method.usable:
+    if method.problem:
         yield f"  ! {method.detail} {_what_to_do(context, method)}"
     for lacking in method.advice.missing if method.advice else ():
         yield "  ! " + _about(context, lacking.method, f"{lacking.detail} {lacking.remedy}")

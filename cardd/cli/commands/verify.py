@@ -136,9 +136,12 @@ def _bytes(path: Path | None) -> bytes | None:
 
 async def _verified(context: Context, given: ToVerify) -> Verification:
     from cardd.system.host import SystemClock  # noqa: PLC0415
+    from cardd.system.network import way_out  # noqa: PLC0415
     from cardd.system.revocation import RevocationCache, RevocationHttp  # noqa: PLC0415
+    from cardd.system.secrets import OsSecrets  # noqa: PLC0415
 
-    asked, config, http = context.arguments, _config(context), RevocationHttp()
+    asked, config = context.arguments, _config(context)
+    http = RevocationHttp(outward=way_out(config.network, OsSecrets()))
     pdf = PdfProcess(confinement=config.sandbox.confinement)
     anchors = _anchors(asked.authorities, config)
     is_online = config.trust.revocation == "online" and not asked.offline

@@ -11,6 +11,9 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.x509 import load_der_x509_certificate
+from cryptography.x509.oid import NameOID
+
 from cardd.config import Psc
 from cardd.errors import MethodUnavailable, PscClientRefused, PscIncomplete, PscTestCertificate, SecretStoreUnavailable
 from cardd.files import ensure_regular, read_file
@@ -18,7 +21,7 @@ from cardd.formats.certificate import facts_of
 from cardd.http import Connectors
 from cardd.identity.csa import CsaLogin, KeySigner, ServiceKey, service_key
 from cardd.identity.ecps.direct import DirectProvider
-from cardd.identity.ecps.provider import METHOD, Heard, PscProvider
+from cardd.identity.ecps.provider import METHOD, NO_KEYRING, Heard, Made, ProofEnd
 from cardd.identity.ecps.proxy import ProxyProvider
 from cardd.identity.holders import is_of_tests
 from cardd.oidc.client_auth import (
@@ -37,6 +40,7 @@ from cardd.oidc.http import Http
 from cardd.oidc.loopback import PeerOf
 from cardd.oidc.provider import Provider
 from cardd.oidc.tokens import Token
+from cardd.outward import Outward
 from cardd.ports import Clock, SecretStore
 
 CLIENT_SECRET, CERTIFICATE = "psc-client-secret", "psc-certificate"
@@ -47,6 +51,7 @@ class _Proof:
     """The certificate that is shown, if any, and whose key signs assertions: a file's, or the organisation's."""
 
     thumbprint: str | None = None
+    end: ProofEnd | None = None
     file: ClientKey | None = None
     service: ServiceKey | None = None
 
@@ -69,15 +74,17 @@ async def provider_of(
     *,
     peer_of: PeerOf,
     interval_min: float,
-) -> PscProvider:
+    outward: Outward,
+) -> Made:
     """Return the provider. Raises PscIncomplete without usable credentials, or for a file that cannot be read."""
-    tls = _context(settings.authorities)
+    tls = _context(settings.authorities, outward)
     proof = await _proof(settings, secrets, csa)
     if proof.file is not None:
         proof.file.show_in(tls)
-    connectors = _connectors(proof.service, settings.authorities) if proof.service else None
+    connectors = _connectors(proof.service, settings.authorities, outward) if proof.service else None
     if settings.by_proxy:
-        return ProxyProvider(Http(tls, connectors=connectors), settings, clock)
+        http = Http(tls, connectors=connectors, outward=outward)
+        return Made(ProxyProvider(http, settings, clock), proof.end)
     known = ProviderSettings(
         settings.issuer or "",
         settings.client_id or "",
@@ -91,8 +98,8 @@ async def provider_of(
         interval_min=interval_min,
     )
     authentication = await _authentication(settings, secrets, proof)
-    provider = Provider(known, authentication, clock, tls, connectors=connectors)
-    return DirectProvider(provider, settings, heard, peer_of)
+    provider = Provider(known, authentication, clock, tls, connectors=connectors, outward=outward)
+    return Made(DirectProvider(provider, settings, heard, peer_of), proof.end)
 
 
 async def _proof(settings: Psc, secrets: SecretStore, csa: CsaLogin | None) -> _Proof:
@@ -101,12 +108,13 @@ async def _proof(settings: Psc, secrets: SecretStore, csa: CsaLogin | None) -> _
             key = await service_key(csa)
         except MethodUnavailable as error:
             raise PscIncomplete(what="csa", why="certificate") from error
-        _require_fit(settings, "csa", key.credential.certificate)
-        return _Proof(thumbprint_of(key.credential.certificate), service=key)
+        shown = key.credential.certificate
+        _require_fit(settings, "csa", shown)
+        return _Proof(thumbprint_of(shown), _end_of(shown), service=key)
     if settings.certificate is not None:
         file = await _key(settings.certificate, secrets)
         _require_fit(settings, str(settings.certificate), file.certificate)
-        return _Proof(file.thumbprint, file=file)
+        return _Proof(file.thumbprint, _end_of(file.certificate), file=file)
     return _Proof()
 
 
@@ -116,12 +124,18 @@ def _require_fit(settings: Psc, what: str, certificate: bytes) -> None:
         raise PscTestCertificate(what=what, why=settings.host)
 
 
-def _connectors(key: ServiceKey, authorities: Path | None) -> Connectors:
+def _end_of(der: bytes) -> ProofEnd:
+    certificate = load_der_x509_certificate(der)
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return ProofEnd(str(names[0].value) if names else "–", certificate.not_valid_after_utc)
+
+
+def _connectors(key: ServiceKey, authorities: Path | None, outward: Outward) -> Connectors:
     """Return makers of TLS connections whose key signs where it is."""
     from cardd.tls.connector import Credentials, KeyConnector, Server  # noqa: PLC0415 - where a token is configured
 
     shown = Credentials(key.credential.certificate, key.credential.key.algorithms, key.ask)
-    return lambda host, port: KeyConnector(Server(METHOD, host, port, authorities), shown)
+    return lambda host, port: KeyConnector(Server(METHOD, host, port, authorities), shown, outward)
 
 
 async def _authentication(settings: Psc, secrets: SecretStore, proof: _Proof) -> ClientAuthentication:
@@ -141,7 +155,7 @@ async def _secret(secrets: SecretStore, name: str) -> Token:
     try:
         found = await secrets.get(name)
     except SecretStoreUnavailable as error:
-        raise PscIncomplete(what=name, why=error.why) from error
+        raise PscIncomplete(what=name, why=_of_keyring(error)) from error
     if found is None:
         raise PscIncomplete(what=name, why="absent")
     with found:
@@ -160,10 +174,17 @@ async def _key(path: Path, secrets: SecretStore) -> ClientKey:
         raise PscIncomplete(what=str(path), why=f"PKCS#12, {CERTIFICATE}") from None
 
 
-def _context(authorities: Path | None) -> ssl.SSLContext:
+def _context(authorities: Path | None, outward: Outward) -> ssl.SSLContext:
     try:
         if authorities:
             ensure_regular(authorities)
-        return ssl.create_default_context(cafile=str(authorities) if authorities else None)
+        return ssl.create_default_context(cafile=str(authorities)) if authorities else outward.trusted()
     except OSError as error:  # ssl.SSLError too
-        raise PscIncomplete(what=str(authorities), why=error.strerror or "") from error
+        raise PscIncomplete(what=str(authorities or outward.authorities), why=error.strerror or "") from error
+
+
+def _of_keyring(error: SecretStoreUnavailable) -> str:
+    """Return why the keyring gave nothing: none is there, or it stays locked, or its library's own word."""
+    if error.why.endswith(" s") or "Locked" in error.why or error.why == "InitError":
+        return "locked_keyring"
+    return NO_KEYRING if "." in error.why else error.why

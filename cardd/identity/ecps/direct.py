@@ -68,10 +68,12 @@ class DirectProvider:
                 await self._provider.log_out(fresh)
             raise
 
-    async def reach(self) -> Reach:
-        """Ask for discovery, and for the keys that tokens are signed with."""
+    async def reach(self, *, proves: bool = True) -> Reach:
+        """Ask for discovery, and for the keys that tokens are signed with; then prove who we are."""
         mobile = (await self._provider.discovery.metadata()).endpoint("ciba") is not None
         answer = await self._provider.http.get(await self._provider.endpoint("jwks"))
+        if proves:
+            await self._provider.prove()
         return Reach(mobile, seconds_ahead(answer, self._provider.clock))
 
     async def close(self) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cardd.oidc.logout import LogoutNotice
 
 METHOD = "ecps"
+NO_KEYRING = "no_keyring"  # why a secret is missing
 Keep = Callable[[Secret], Awaitable[object]]
 Heard = Callable[["LogoutNotice"], None]
 
@@ -75,6 +76,14 @@ class Reach:
 
     mobile: bool
     ahead: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProofEnd:
+    """The certificate that this service proves itself with: whose it is, and until when it is good."""
+
+    holder: str
+    until: datetime
 
 
 class PscLogin(Protocol):
@@ -156,10 +165,21 @@ class PscProvider(Protocol):
         """
         ...
 
-    async def reach(self) -> Reach:
-        """Look at the other side, now, without a login. Raises what asking it raises."""
+    async def reach(self, *, proves: bool = True) -> Reach:
+        """Look at the other side, now, without a login; with ``proves`` it judges this service too, and wakes nobody.
+
+        Raises PscClientRefused, PscNoCiba, and what asking it raises.
+        """
         ...
 
     async def close(self) -> None:
         """Give the connections back."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A provider with this service's credentials; ``proof`` is the certificate among them, if there is one."""
+
+    provider: PscProvider
+    proof: ProofEnd | None = None

@@ -22,11 +22,13 @@ from cardd.errors import (
     TooManyRequests,
 )
 from cardd.identity.csa import CsaLogin
-from cardd.identity.ecps.context import LoginContext, LoginLimits, ProviderConnection, PushLimit, Request
+from cardd.identity.ecps.connection import ProviderConnection
+from cardd.identity.ecps.context import LoginContext, LoginLimits, PushLimit, Request
 from cardd.identity.ecps.login import Asked, EcpsLogin
 from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, Reach
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, Identity
+from cardd.outward import DIRECT, Outward
 from cardd.ports import AuditLog, Clock, SecretStore, Store
 from cardd.secret import new_id
 from cardd.worker import Background
@@ -62,10 +64,18 @@ class EcpsLogins(Part):
         store: Store,
         peer_of: PeerOf,
         organisation: CsaLogin | None = None,
+        outward: Outward = DIRECT,
     ) -> None:
         self.limits = LoginLimits()
         self.connection = ProviderConnection(
-            settings, secrets, clock, organisation, self._heard, peer_of=peer_of, limits=self.limits
+            settings,
+            secrets,
+            clock,
+            organisation,
+            self._heard,
+            peer_of=peer_of,
+            limits=self.limits,
+            outward=outward,
         )
         self.hints = LoginHints(store)
         self._context = LoginContext(
@@ -92,9 +102,9 @@ class EcpsLogins(Part):
 
         Raises MethodUnavailable where no provider is configured, PscIncomplete, and what ``PscProvider.reach`` raises.
         """
-        provider = await self.connection.provider()
+        await self.connection.provider()
         resumes = not self.connection.check().by_proxy and await self._context.resumable.can_keep()
-        return Examined(await provider.reach(), resumes)
+        return Examined(await self.connection.reach(), resumes)
 
     async def open(self, caller: Caller, request: Request) -> tuple[Session, str]:
         """Wake the mobile, or prepare the page: a pending session, and its token, given once.

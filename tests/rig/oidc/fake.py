@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cardd.model import JsonValue
 from tests.rig.oidc.people import ALICE, person
-from tests.rig.oidc.pki import Authority
+from tests.rig.oidc.pki import Authority, Issued
 from tests.rig.oidc.provider import jwk, signing_keys
 
 Json = dict[str, Any]
@@ -36,12 +36,14 @@ class FakeProvider:
     are the times of requests to the token endpoint and for the keys, ``forms`` and ``shown`` what was posted and its
     Authorization header, ``logouts`` how many sessions were ended. ``foreign`` is what stands among the keys that is
     not its own; ``is_without_keys`` lets nobody have the keys; ``date`` is when it says that it gave them.
-    ``is_away`` has it answer everything with 503, after ``away_after`` seconds, and ``asked`` counts what came;
+    ``issued`` is the certificate that it shows in place of its usual one. ``is_away`` has it answer everything with
+    503 (``away_status``), after ``away_after`` seconds, and ``asked`` counts what came;
     ``retry_after`` is what it says with a 429 or 503. A push is answered once ``may_start`` is set.
     """
 
-    def __init__(self, authority: Authority | None = None) -> None:
+    def __init__(self, authority: Authority | None = None, host: str = "127.0.0.1") -> None:
         self.authority = authority
+        self.host = host
         self.keys = signing_keys("fake")
         self.published = self.keys
         self.foreign: list[JsonValue] = []
@@ -49,7 +51,9 @@ class FakeProvider:
         self.discovery: Json = {}
         self.no_wallet_place = False
         self.is_silent = False
+        self.issued: Issued | None = None
         self.is_away = False
+        self.away_status = 503
         self.away_after = 0.0
         self.retry_after: str | None = None
         self.asked = 0
@@ -78,16 +82,16 @@ class FakeProvider:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls()).start()
+        await web.TCPSite(self._runner, self.host, 0, ssl_context=self._tls()).start()
         scheme = "https" if self.authority else "http"
-        self.issuer = f"{scheme}://127.0.0.1:{self._runner.addresses[0][1]}/realm"
+        self.issuer = f"{scheme}://{self.host}:{self._runner.addresses[0][1]}/realm"
         return self
 
     def _tls(self) -> ssl.SSLContext | None:
         if self.authority is None:
             return None
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.authority.issue("localhost").load_into(context)
+        (self.issued or self.authority.issue("localhost")).load_into(context)
         return context
 
     async def __aexit__(
@@ -116,7 +120,7 @@ class FakeProvider:
         self.asked += 1
         if self.is_away:
             await asyncio.sleep(self.away_after)
-            return web.Response(status=503, headers=self._wait())
+            return web.Response(status=self.away_status, headers=self._wait())
         form = {key: str(value) for key, value in (await request.post()).items()} if request.method == "POST" else {}
         if form:
             self.forms.append(form)
@@ -162,7 +166,13 @@ class FakeProvider:
         if self.answers:
             status, body = self.answers.popleft()
             return web.json_response(body, status=status, headers=self._wait() if status >= 429 else None)
+        if self._is_probe():
+            return web.json_response({"error": "invalid_grant"}, status=400)
         return web.json_response({"id_token": self.raw_id_token or self.id_token(), **self.tokens})
+
+    def _is_probe(self) -> bool:
+        """Whether it redeems a login that it never began."""
+        return self.forms[-1].get("auth_req_id", self.start.get("auth_req_id")) != self.start.get("auth_req_id")
 
     def _wait(self) -> dict[str, str]:
         return {} if self.retry_after is None else {"Retry-After": self.retry_after}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -70,17 +71,25 @@ class Authority:
         """What a client trusts."""
         return self._certificate.public_bytes(Encoding.PEM)
 
-    def issue(self, name: str, curve: ec.EllipticCurve | None = None) -> Issued:
-        """A certificate for loopback servers and for clients alike."""
+    def issue(
+        self,
+        name: str,
+        curve: ec.EllipticCurve | None = None,
+        *,
+        host: str = "localhost",
+        addresses: Sequence[str] = ("127.0.0.1",),
+        days: tuple[float, float] = (-1, 1),
+    ) -> Issued:
+        """A certificate for loopback servers and for clients alike, valid between these days from now."""
         key = ec.generate_private_key(curve or ec.SECP256R1())
         names = x509.SubjectAlternativeName(
-            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            [x509.DNSName(host), *(x509.IPAddress(ipaddress.ip_address(one)) for one in addresses)]
         )
         usage = x509.KeyUsage(
             digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
             key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
         )  # fmt: skip
-        builder = self._builder(_named(name), key.public_key()).add_extension(names, critical=False)
+        builder = self._builder(_named(name), key.public_key(), days).add_extension(names, critical=False)
         builder = builder.add_extension(usage, critical=True)
         certificate = builder.sign(self._key, hashes.SHA256())
         return Issued(
@@ -88,7 +97,9 @@ class Authority:
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         )
 
-    def _builder(self, name: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, name: x509.Name, key: ec.EllipticCurvePublicKey, days: tuple[float, float] = (-1, 1)
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (
@@ -97,8 +108,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_before(now + timedelta(days=days[0]))
+            .not_valid_after(now + timedelta(days=days[1]))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(authority, critical=False)
         )

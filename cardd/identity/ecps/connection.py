@@ -1,0 +1,177 @@
+"""The connection to Pro Santé Connect: the configured provider, made when it is first wanted, and how it fares."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cardd.config import Psc
+from cardd.errors import (
+    CarddError,
+    MethodUnavailable,
+    PscCertificate,
+    PscClientExpired,
+    PscClientRefused,
+    PscDirectNotAgreed,
+    PscDiscoveryHost,
+    PscDiscoveryInsecure,
+    PscDiscoveryIssuer,
+    PscIncomplete,
+    PscNoCiba,
+    PscUnavailable,
+    SecretStoreUnavailable,
+)
+from cardd.identity.csa import CsaLogin
+from cardd.identity.ecps.provider import METHOD, NO_KEYRING, Heard, Made, PscProvider, Reach
+from cardd.outward import Outward
+from cardd.ports import Clock, SecretStore
+
+if TYPE_CHECKING:
+    from cardd.identity.ecps.context import LoginLimits
+    from cardd.oidc.loopback import PeerOf
+
+GOOD_FOR = 60.0  # seconds that what was seen of the other side is told again
+PROVEN_FOR = 3600.0  # that a proof which was accepted is not made again, where nobody asks for one
+PATIENCE = 3.0  # that whoever looks at the methods waits for the other side
+# what is wrong with the other side, or with this service there, whoever logs in
+OF_THE_SERVICE = (
+    PscUnavailable, PscCertificate, PscClientRefused, PscNoCiba,
+    PscDiscoveryHost, PscDiscoveryInsecure, PscDiscoveryIssuer,
+)  # fmt: skip
+
+
+class ProviderConnection:
+    """The configured provider, made when it is first wanted. ``heard`` is given what it says of logouts.
+
+    ``peer_of`` tells whose browser comes back from its page.
+    """
+
+    def __init__(
+        self,
+        settings: Psc,
+        secrets: SecretStore,
+        clock: Clock,
+        organisation: CsaLogin | None,
+        heard: Heard,
+        *,
+        peer_of: PeerOf,
+        limits: LoginLimits,
+        outward: Outward,
+    ) -> None:
+        self.settings = settings
+        self._secrets = secrets
+        self._clock = clock
+        self._organisation = organisation
+        self._heard = heard
+        self._peer_of = peer_of
+        self._limits = limits
+        self._outward = outward
+        self._made: Made | None = None
+        self._missing: PscIncomplete | None = None
+        self._making = asyncio.Lock()
+        self._trouble: CarddError | None = None
+        self._seen_until = self._proven_until = 0.0
+        self._looking: asyncio.Task[Reach | None] | None = None
+
+    def check(self) -> Psc:
+        """Return what is configured. Raises MethodUnavailable where nothing is, PscDirectNotAgreed."""
+        if not self.settings.is_configured:
+            raise MethodUnavailable(method=METHOD, why="no_psc")
+        if not self.settings.is_agreed:
+            raise PscDirectNotAgreed(host=self.settings.host)
+        return self.settings
+
+    async def provider(self) -> PscProvider:
+        """Return the provider, made once, with this service's credentials.
+
+        Raises as ``check``, PscIncomplete, PscClientExpired for a certificate that has ended.
+        """
+        from cardd.identity.ecps.credentials import provider_of  # noqa: PLC0415 - 300 ms, when the first person wants it
+
+        async with self._making:
+            if self._made is None:
+                settings = self.check()
+                try:
+                    self._made = await provider_of(
+                        settings,
+                        self._secrets,
+                        self._clock,
+                        self._organisation,
+                        self._heard,
+                        peer_of=self._peer_of,
+                        interval_min=self._limits.interval,
+                        outward=self._outward,
+                    )
+                except PscIncomplete as error:
+                    self._missing = error
+                    raise
+                self._missing = None
+            proof = self._made.proof
+            if proof is not None and self._clock.now() >= proof.until:
+                raise PscClientExpired(reason="expired", holder=proof.holder, until=proof.until.isoformat())
+            return self._made.provider
+
+    async def reach(self, *, proves: bool = True) -> Reach:
+        """Look at the other side now. Raises what ``provider`` and ``PscProvider.reach`` raise."""
+        with self.noting():
+            found = await (await self.provider()).reach(proves=proves)
+        if proves:
+            self._proven_until = self._clock.monotonic() + PROVEN_FOR
+        return found
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Surround a request to the other side: how it fares is told to whoever looks at the methods."""
+        try:
+            yield
+        except OF_THE_SERVICE as error:
+            self._note(error)
+            raise
+        self._note(None)
+
+    async def problem(self) -> CarddError | None:
+        """Return what keeps it from serving, as far as is known without asking the user to open a keyring.
+
+        What was missed once is looked for again each time, until it is there; the other side is looked at where nobody
+        did so in the last minute.
+        """
+        try:
+            self.check()
+            if self._made is None and self._missing is None:
+                return None  # nobody has wanted it yet
+            if self._made is None and self._missing and isinstance(self._missing.__cause__, SecretStoreUnavailable):
+                return self._missing if self._missing.why == NO_KEYRING else None  # a login asks the user to open it
+            await self.provider()
+        except CarddError as error:
+            return error
+        if self._clock.monotonic() >= self._seen_until:
+            await self._look()
+        return self._trouble
+
+    async def _look(self) -> None:
+        """Look, for a moment; what comes later is known the next time."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._looked())
+        await asyncio.wait({self._looking}, timeout=PATIENCE)
+
+    async def _looked(self) -> Reach | None:
+        try:
+            return await self.reach(proves=self._clock.monotonic() >= self._proven_until)
+        except CarddError as error:
+            self._note(error)
+            return None
+
+    def _note(self, trouble: CarddError | None) -> None:
+        self._trouble = trouble
+        self._seen_until = self._clock.monotonic() + GOOD_FOR
+        if trouble is not None:
+            self._proven_until = 0.0
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        if self._looking is not None:
+            self._looking.cancel()
+        if self._made is not None:
+            await self._made.provider.close()
