@@ -79,7 +79,7 @@ def test_a_pcscd_that_hangs_does_not_hang_doctor(stranger: User, tmp_path: Path)
         silent.listen(8)
         started = datetime.now(UTC)
         ran = nowhere(stranger, tmp_path / "silent")
-        assert datetime.now(UTC) - started < timedelta(seconds=PCSC_LIMIT + 5)
+        assert datetime.now(UTC) - started < timedelta(seconds=PCSC_LIMIT + 20)
     assert '"pcscd.hangs"' in ran.stdout
 
 

@@ -43,11 +43,14 @@ def test_a_simulated_card_sits_in_the_reader_until_it_is_interrupted(stranger: U
     command = stranger.command("simulate", "cps3", "--profile", "infirmier", "--reader", where)
     environment = {**stranger.environment, **pcscd.environment}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        wait_for_card(pcscd)
-        opensc = ["opensc-tool", "-r", pcscd.reader_names[0], "-n"]
-        seen = subprocess.run(opensc, env=environment, capture_output=True, text=True, check=True)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=20)
+        try:
+            wait_for_card(pcscd)
+            opensc = ["opensc-tool", "-r", pcscd.reader_names[0], "-n"]
+            seen = subprocess.run(opensc, env=environment, capture_output=True, text=True, check=True)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert any(name in seen.stdout for name in ("CPS", "IAS-ECC"))
     assert "infirmier" in told

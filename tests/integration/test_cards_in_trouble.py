@@ -16,7 +16,7 @@ from cardd.system.audit_file import AuditReader
 from cardd_simulators.cards.card import SimulatedCard
 from tests.integration.workstation import DIGEST, LIMIT, Session, Workstation, expect, problem, text, wait_until
 from tests.rig.lps import Json, Lps, UnixConnection
-from tests.rig.simulator import simulated_card
+from tests.rig.simulator import simulated_card, wait_for_card
 from tests.rig.vcard import CPS3_ATR, MUTE_ATR, Answer, always_ok
 
 SIGNS_FOR = 1000  # milliseconds: long enough for what happens meanwhile
@@ -165,6 +165,7 @@ def test_a_pcscd_that_has_come_is_found_by_the_first_request_that_needs_it(works
         workstation.wait_for_state("no_readers")
         sleep(1.5)  # the pauses between two looks have grown
         workstation.pcscd.start()
+        wait_for_card(workstation.pcscd)
         [card] = cast(list[Json], expect(200, lps.call("GET", "/v1/cards"))["cards"])
         assert card["kind"] == "cps3"
 

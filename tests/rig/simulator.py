@@ -22,7 +22,7 @@ from tests.rig.pcscd import Pcscd
 
 STATE = Path(__file__).parents[2] / "build" / "simulation"
 PIN, PUK = b"1234", b"12345678"
-WAIT = 10.0  # seconds
+WAIT = 30.0  # seconds
 
 
 def store() -> Store:

@@ -47,6 +47,7 @@ def programs(pcscd: socket.socket, count: int) -> Iterator[None]:
             every.enter_context(started)
             assert started.stdout
             assert started.stdout.readline() == b"1\n"
+            started.wait()  # until then the program is a child of ours
             every.enter_context(pcscd.accept()[0])
         yield
 

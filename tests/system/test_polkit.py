@@ -80,6 +80,7 @@ trap 'kill $polkitd $bus' EXIT
 until pkaction >/dev/null 2>&1; do sleep 0.05; done
 for uid in 977 65534; do
     setpriv --reuid=$uid --clear-groups sleep 30 & subject=$!
+    until grep -q "^Uid:[[:space:]]*$uid" /proc/$subject/status; do sleep 0.01; done
     for action in access_pcsc access_card other; do
         if pkcheck --action-id org.debian.pcsc-lite.$action --process $subject >/dev/null 2>&1
         then echo "$uid $action yes"; else echo "$uid $action no"; fi
