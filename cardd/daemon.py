@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 
+from cardd import __version__
 from cardd.agent.dialogs import Dialogs
 from cardd.agent.pinentry import ARMED_AFTER
 from cardd.agent.server import AgentChange, AgentServer, RefusedAgent
@@ -30,7 +31,7 @@ from cardd.system.audit_store import Custody, SqliteAuditLog
 from cardd.system.browsers import BrowserWatch
 from cardd.system.desktops import KnownDesktops
 from cardd.system.host import SystemClock
-from cardd.system.listening import listen
+from cardd.system.listening import address_of, listen
 from cardd.system.logind import DesktopEvent, Desktops, Logind
 from cardd.system.network import way_out
 from cardd.system.peer import has_left, is_our_child, outer_peer_of, program_of
@@ -221,6 +222,7 @@ class Daemon:
         listening = self._config.listen
         sockets = listen(systemd.take(), listening.tcp, listening.socket, listening.agent_socket)
         self._agents.dialogs.start(sockets.agents)
+        log.info("cardd %s listens on %s", __version__, ", ".join(map(address_of, sockets.api)))
         return sockets.api
 
     def _desktop_changed(self, event: DesktopEvent, uid: int | None) -> None:

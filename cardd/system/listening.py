@@ -36,6 +36,15 @@ def listen(inherited: Inherited, port: int, api: Path, agents: Path) -> Listenin
     return Listening((*tcp, *unix), agent)
 
 
+def address_of(listening: socket.socket) -> str:
+    """Return where a socket listens, as people write it: ``127.0.0.1:17463``, ``[::1]:17463`` or a path."""
+    name: str | tuple[str, int] = listening.getsockname()
+    if isinstance(name, str):
+        return name
+    host, port = name[:2]
+    return f"[{host}]:{port}" if listening.family is socket.AF_INET6 else f"{host}:{port}"
+
+
 def _tcp(port: int) -> tuple[socket.socket, ...]:
     """Open both loopback families on one port; a machine without IPv6 has one only."""
     with contextlib.ExitStack() as undo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -59,9 +60,9 @@ def plugged(pcscd: Pcscd, atr: bytes) -> Iterator[None]:
         wait_for_card(pcscd, present=False)
 
 
-def nowhere(user: User, pcsc: Path) -> subprocess.CompletedProcess[str]:
+def nowhere(user: User, pcsc: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """``cardctl doctor`` for which PC/SC is at this socket."""
-    command = user.command("doctor", "pcscd", "reader", "card", "certificates", "--json")
+    command = user.command("doctor", "pcscd", "reader", "card", "certificates", "--json", *options)
     environment = {**user.environment, "PCSCLITE_CSOCK_NAME": str(pcsc)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
 
@@ -71,6 +72,15 @@ def test_without_pcscd_the_rest_is_skipped(stranger: User, tmp_path: Path) -> No
     assert ran.returncode == 1
     assert '"pcscd.absent"' in ran.stdout
     assert ran.stdout.count('"skipped.no_pcscd"') == 3
+
+
+async def test_readers_of_cardds_own_need_no_pcscd(stranger: User, tmp_path: Path) -> None:
+    bench = Workbench(tmp_path)
+    await bench.start()
+    ran = await asyncio.to_thread(nowhere, stranger, tmp_path / "none", "--socket", bench.path)
+    assert ran.returncode == 0, ran.stdout
+    assert '"skipped.no_pcscd_needed"' in ran.stdout
+    await bench.stop()
 
 
 def test_a_pcscd_that_hangs_does_not_hang_doctor(stranger: User, tmp_path: Path) -> None:

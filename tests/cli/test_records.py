@@ -131,18 +131,18 @@ def test_the_log_of_the_configuration_is_read(stranger: User, tmp_path: Path) ->
 def test_config_check_names_the_key_and_the_nearest_known_one(stranger: User, tmp_path: Path) -> None:
     file = tmp_path / "cardd.toml"
     file.write_text("[session]\nidel = 3\n")
-    ran = stranger.run("config", "check", file)
+    ran = stranger.run("config", "check", "--config", file)
     assert ran.status == 1
     assert "session.idel" in ran.err
     assert "session.idle" in ran.err
     file.write_text("[session]\nidle = 3\n")
-    assert stranger.run("config", "check", file).status == 0
+    assert stranger.run("config", "check", "--config", file).status == 0
 
 
 def test_config_check_tells_an_address_that_is_none_in_a_sentence(stranger: User, tmp_path: Path) -> None:
     file = tmp_path / "cardd.toml"
     file.write_text('[timestamp]\nurl = "ftp://x"\n')
-    ran = stranger.run("config", "check", file)
+    ran = stranger.run("config", "check", "--config", file)
     assert f"{file}: timestamp.url: not an http or https address (https://host[:port][/path])" in ran.err
 
 

@@ -186,7 +186,7 @@ def test_a_pipe_is_no_file_to_verify_and_nobody_is_waited_for(stranger: User, pe
             told = stranger.run("verify", *arguments)
             assert (told.status, told.out) == (Exit.FAILED, ""), arguments
             assert "it is no file, but a pipe, a socket or a device" in told.err, arguments
-        told = stranger.run("config", "check", pipe, "--lang", "fr")
+        told = stranger.run("config", "check", "--config", pipe, "--lang", "fr")
     assert told.status == Exit.FAILED
     assert "ce n'est pas un fichier" in told.err
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from argparse import SUPPRESS
 from pathlib import Path
 
 from cardd.cli.command import Command, Context
-from cardd.cli.parser import Exit, Parser
+from cardd.cli.parser import PATH, Exit, Parser
 from cardd.config import Config
 from cardd.config.kinds import declared
 from cardd.config.loading import load
@@ -25,8 +26,9 @@ def _arguments(parser: Parser) -> None:
     )
     for command in (check, show):
         command.add_argument(
-            "path", metavar=N_("FILE"), nargs="?", type=Path, help=N_("a configuration file, in place of /etc/cardd")
+            "--config", metavar=PATH, type=Path, help=N_("a configuration file, in place of /etc/cardd")
         )
+        command.add_argument("path", nargs="?", type=Path, help=SUPPRESS)  # the file's place before 0.3
     branch("reference", N_("every key, its default and its meaning"))
 
 
@@ -35,7 +37,7 @@ async def _config(context: Context) -> int:
     if context.arguments.action == "reference":
         context.answer(keys(), _reference(context))
         return Exit.OK
-    config = load(context.arguments.path)
+    config = load(context.arguments.config or context.arguments.path)
     if context.arguments.action == "check":
         context.answer({"valid": True}, [_("The configuration is valid.", context.language)])
     else:

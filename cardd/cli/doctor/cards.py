@@ -10,7 +10,7 @@ from cardd.cli.doctor.check import Finding, failure, ok, warning
 from cardd.cli.doctor.surroundings import PCSC_LIMIT, Surroundings, Unknowable, is_usable, kind_in
 from cardd.client import Card, Pin
 from cardd.core.inserted_card import SESSIONLESS
-from cardd.errors import DaemonUnreachable, PcscUnavailable
+from cardd.errors import CarddError, DaemonUnreachable, PcscUnavailable
 from cardd.i18n import N_
 from cardd.model import CardCertificate, CardKind
 from cardd.pcsc.channel import PcscReader
@@ -59,6 +59,8 @@ async def pcscd(surroundings: Surroundings) -> Finding:
                     N_("Run doctor from the desktop, or as root; cardd has a rule of its own."),
                 )
             case code if code == NOT_RUNNING:
+                if await _has_other_readers(surroundings):
+                    raise Unknowable("no_pcscd_needed") from None
                 return failure(
                     "absent",
                     N_("pcscd does not run."),
@@ -72,6 +74,15 @@ async def pcscd(surroundings: Surroundings) -> Finding:
                     why=str(code or error.params.get("why", "?")),
                 )
     return ok(N_("pcscd answers; readers: {count}."), count=len(readers))
+
+
+async def _has_other_readers(surroundings: Surroundings) -> bool:
+    """Return whether the daemon has readers all the same: simulated ones, or those of modules."""
+    try:
+        async with surroundings.daemon() as cardd:
+            return bool(await cardd.readers())
+    except CarddError:  # checks of their own tell of a daemon that does not answer
+        return False
 
 
 async def reader(surroundings: Surroundings) -> Finding:

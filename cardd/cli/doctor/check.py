@@ -23,6 +23,7 @@ LATE = (
 FAULT = (N_("The check itself failed ({why})."), N_("Give this line to support."))
 REASONS = {
     "no_pcscd": N_("Not checked: the reader service does not answer."),
+    "no_pcscd_needed": N_("Not looked at: cardd's readers here need no pcscd."),
     "no_reader": N_("Not checked: there is no reader."),
     "no_card": N_("Not checked: there is no professional's card in a reader."),
     "no_daemon": N_("Not checked: cardd does not answer."),
