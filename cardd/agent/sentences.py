@@ -56,8 +56,9 @@ QUESTIONS = {
     ),
     "assertions": N_(
         "“{client}” asks to issue assertions in your name until you log out, without asking again: to open any "
-        "patient's record (DMP), emergency accesses (break glass, centre 15) and secret connections included, and to "
-        "look up identities (INSi). Each is written down; no document is signed. Do you agree?"
+        "patient's record (DMP), emergency accesses (break glass, centre 15) and connections that a patient's legal "
+        "representatives do not see included, and to look up identities (INSi). Each is written down; no document is "
+        "signed. Do you agree?"
     ),
     "origin": N_("The site {origin} asks to use your card or your e-CPS."),
     "last_try": N_(

@@ -36,6 +36,8 @@ INSI_TESTS = re.compile(r"qualiflps[a-z-]*(\.services-ps)?\.ameli\.fr")  # as ma
 
 CONFIDENTIALITY = "urn:oasis:names:tc:xspa:1.0:resource:patient:hl7:confidentiality-code"
 
+HIDDEN_CONNECTION = "INVISIBLE_REPRESENTANTS_LEGAUX"  # table 1.2.250.1.213.1.1.4.13; EX_0.1-1100, as a maker quotes it
+
 # The points on which the DMP's public sources differ, each with the values that some source has (docs/vihf.md).
 DMP_POINTS: dict[str, tuple[str, ...]] = {
     "version": ("3.0", "4.0"),
@@ -255,8 +257,13 @@ class Dmp(Section, frozen=True):
     ] = ()
     secret_code: Annotated[
         Word | None,
-        Meta(description=N_("The confidentiality code of a secret connection; none is possible without it.")),
-    ] = None
+        Meta(
+            description=N_(
+                "The confidentiality code of a secret connection, which the patient's legal representatives do not "
+                "see; none is possible without it."
+            )
+        ),
+    ] = HIDDEN_CONNECTION
     insi_issuer: Annotated[
         Word | None,
         Meta(description=N_("The Issuer of an INSi assertion that nobody signs (e-CPS).")),

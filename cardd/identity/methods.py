@@ -149,13 +149,17 @@ AIR_CONSULTS = N_("Joined with the organisation's certificate (AIR) it consults 
 INDIRECT_FEEDS = N_(
     "The organisation's certificate feeds the DMP and finds its own documents there, and consults no other."
 )
+STRONG_THERE = N_(
+    "Strong authentication is mandatory since 1 January 2026: the person's own login at the organisation must have two "
+    "factors."
+)
 PERSON_DECLARED = N_("It proves the organisation; the person is only named by the software.")
 
 TABLE: dict[Use, tuple[Advice, ...]] = {
     Use.LPS: (
         Advice(CPX, Fit.BEST, (CARD_DOES_ALL,)),
         Advice(ECPS, Fit.GOOD, (MOBILE_NO_READER, MOBILE_SIGNS_NOTHING, AIR_CONSULTS), (CSA,)),
-        Advice(CSA, Fit.PARTIAL, (INDIRECT_FEEDS, PERSON_DECLARED)),
+        Advice(CSA, Fit.PARTIAL, (INDIRECT_FEEDS, PERSON_DECLARED, STRONG_THERE)),
     ),
     Use.WEBPS: (
         Advice(ECPS, Fit.BEST, (MOBILE_NO_READER, PSC_CARD_CHANNEL, MOBILE_SIGNS_NOTHING)),
@@ -163,14 +167,14 @@ TABLE: dict[Use, tuple[Advice, ...]] = {
         Advice(CSA, Fit.UNSUITED, (PERSON_DECLARED,)),
     ),
     Use.ESTABLISHMENT: (
-        Advice(CSA, Fit.BEST, (INDIRECT_FEEDS, PERSON_DECLARED)),
+        Advice(CSA, Fit.BEST, (INDIRECT_FEEDS, PERSON_DECLARED, STRONG_THERE)),
         Advice(ECPS, Fit.GOOD, (AIR_CONSULTS, MOBILE_NO_READER, MOBILE_SIGNS_NOTHING), (CSA,)),
         Advice(CPX, Fit.GOOD, (CARD_DOES_ALL, CARD_NEEDS_READER)),
     ),
     Use.MEDICO_SOCIAL: (
         Advice(ECPS, Fit.BEST, (AIR_CONSULTS, MOBILE_NO_READER, MOBILE_SIGNS_NOTHING), (CSA,)),
         Advice(CPX, Fit.GOOD, (CARD_DOES_ALL, CARD_NEEDS_READER)),
-        Advice(CSA, Fit.PARTIAL, (INDIRECT_FEEDS, PERSON_DECLARED)),
+        Advice(CSA, Fit.PARTIAL, (INDIRECT_FEEDS, PERSON_DECLARED, STRONG_THERE)),
     ),
 }
 """For each use its ways, the best first."""

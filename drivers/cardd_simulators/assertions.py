@@ -27,6 +27,7 @@ PURPOSE = "urn:oasis:names:tc:xspa:1.0:subject:purposeofuse"
 PATIENT = "urn:oasis:names:tc:xacml:2.0:resource:resource-id"
 NAME = "urn:oasis:names:tc:xspa:1.0:subject:subject-id"
 MODES = ("Authentification_Mode", "Authentification_mode")
+HIDDEN_CODE = "INVISIBLE_REPRESENTANTS_LEGAUX"  # of table 1.2.250.1.213.1.1.4.13, as a maker quotes EX_0.1-1100
 SECRET = ("urn:oasis:names:tc:xspa:1.0:resource:patient:hl7:confidentiality-code", "Confidentiality_code")
 ONCE = ("Identifiant_Structure", "Secteur_Activite", ROLE, "VIHF_Version", "Ressource_URN", PURPOSE, "LPS_Nom")
 MAYBE = (NAME, PATIENT, "LPS_ID", "LPS_Version")
@@ -48,8 +49,13 @@ AIR_LIFE = timedelta(seconds=30)
 SKEW = timedelta(minutes=1)
 
 
-def wrong_in_vihf(document: bytes, mode: str, now: datetime, seen: set[str] | None = None) -> list[str]:
-    """Return what is wrong with a VIHF of this mode; ``seen`` remembers the identifiers of those that serve once."""
+def wrong_in_vihf(
+    document: bytes, mode: str, now: datetime, seen: set[str] | None = None, *, secret: str = HIDDEN_CODE
+) -> list[str]:
+    """Return what is wrong with a VIHF of this mode.
+
+    ``seen`` remembers the identifiers of those that serve once; ``secret`` is the code of a secret connection.
+    """
     assertion = read(document)
     if assertion is None:
         return ["assertion.count"]
@@ -59,6 +65,7 @@ def wrong_in_vihf(document: bytes, mode: str, now: datetime, seen: set[str] | No
         *_wrong_in_login(assertion, mode),
         *_wrong_in_life(assertion, mode, now, set() if seen is None else seen),
         *_wrong_in_attributes(assertion, mode),
+        *("secret" for name in SECRET for told in texts(assertion, name) if told != secret),
         *_wrong_in_patient(assertion),
         *_wrong_in_roles(assertion),
     ]

@@ -172,7 +172,6 @@ async def test_an_insi_assertion_is_the_card_s(api: Workbench, tmp_path: Path) -
         ({"patient": {**INS, "ins": "185059999900182"}}, "assertion.ins_key"),
         ({"patient": {**INS, "ins": "25506"}}, "assertion.ins_format"),
         ({"patient": {**INS, "oid": "1.2.3"}}, "assertion.ins_oid"),
-        ({"secret": True}, "assertion.registration"),
         ({"role": "SECRETAIRE"}, "assertion.role"),
         ({"lps": {**LPS, "homologation": " "}}, "assertion.value"),
         ({"type": "insi"}, "request.invalid"),
@@ -191,6 +190,15 @@ async def test_what_would_not_be_accepted_is_refused_before_anybody_is_asked(
     got = await api.call("POST", f"{path}/assertions", {**VIHF, **changes}, bearer=token)
     assert (got.status, got.code) == (422, code)
     assert (len(api.person.questions), api.card.count) == (asked, count)
+
+
+async def test_a_secret_connection_is_issued_and_written_down(api: Workbench) -> None:
+    path, token = await situated(api)
+    got = await api.call("POST", f"{path}/assertions", {**VIHF, "secret": True}, bearer=token)
+    assert b">INVISIBLE_REPRESENTANTS_LEGAUX<" in base64.b64decode(got.text("assertion"))
+    assert wrong_in_vihf(base64.b64decode(got.text("assertion")), "direct", datetime.now(UTC)) == []
+    [row] = [entry for entry in api.audit.entries if entry.action == "assertion.vihf"]
+    assert (row.document or "").endswith(" secret")
 
 
 @pytest.fixture(scope="module")

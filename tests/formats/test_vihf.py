@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from cardd.config import Dmp
 from cardd.errors import AssertionRefused
 from cardd.formats.saml.profiles import profile_named
 from cardd.formats.saml.request import Access, Means, Mode, VihfCall
@@ -216,14 +217,15 @@ def test_a_vihf_may_be_about_no_patient_yet() -> None:
     assert b"resource-id" not in document
 
 
-def test_a_secret_connection_carries_the_code_of_the_registration() -> None:
-    registration = replace(REGISTRATION, secret_code="SIMULATION")
+def test_a_secret_connection_carries_the_code_that_makers_know() -> None:
+    registration = replace(REGISTRATION, secret_code=Dmp().secret_code)
     name = "urn:oasis:names:tc:xspa:1.0:resource:patient:hl7:confidentiality-code"
     document = vihf(VihfCall(Mode.DIRECT, PATIENT, is_secret=True), registration=registration)
 
-    assert values(document, name) == ["SIMULATION"]
+    assert values(document, name) == ["INVISIBLE_REPRESENTANTS_LEGAUX"]
     assert values(vihf(registration=registration), name) == []
     assert wrong_in_vihf(document, "direct", NOW) == []
+    assert wrong_in_vihf(document, "direct", NOW, secret="AUTRE") == ["secret"]
 
 
 def test_what_the_registration_leaves_out_is_left_out() -> None:

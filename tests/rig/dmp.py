@@ -18,6 +18,7 @@ import aiohttp
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
+from cardd.config import Dmp
 from cardd.formats.options import SetDocument, SubmissionSetOptions
 from cardd.formats.saml.profiles import profile_named
 from cardd.formats.saml.request import Authentication, Means, Mode, Speaker, VihfCall
@@ -105,10 +106,11 @@ class Lps:
     tls: Key
     pen: Key
     call: VihfCall
+    secret_code: str = Dmp().secret_code or ""
 
     def vihf(self, now: datetime | None = None) -> bytes:
         """A VIHF as cardd makes it."""
-        secret = replace(REGISTRATION, secret_code="SIMULATION")
+        secret = replace(REGISTRATION, secret_code=self.secret_code)
         prepared = prepare_vihf(
             self.speaker,
             self.pen.signer,

@@ -146,6 +146,16 @@ async def test_a_vihf_against_a_rule_is_refused(pattern: bytes, replacement: byt
     assert code in reply.codes
 
 
+async def test_a_secret_connection_has_the_code_that_makers_know_or_the_one_that_is_set() -> None:
+    secret = card(is_secret=True)
+    other = replace(secret, secret_code="AUTRE")
+    async with running_dmp() as dmp:
+        assert (await secret.post(dmp, query())).status == 200
+        assert (await other.post(dmp, query())).codes == ["sim:vihf.secret"]
+    async with running_dmp(secret="AUTRE") as dmp:
+        assert (await other.post(dmp, query())).status == 200
+
+
 async def test_a_forged_signature_is_refused() -> None:
     lps = card()
 

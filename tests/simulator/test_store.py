@@ -9,7 +9,7 @@ import pytest
 
 from cardd_simulators.cards.profiles import PROFILES
 from cardd_simulators.cards.store import Store, default_directory
-from tests.rig.simulator import STATE, issue
+from tests.rig.simulator import STATE, issue, store
 
 MEDECIN = PROFILES["medecin"]
 
@@ -54,3 +54,11 @@ def test_nobody_else_can_read_the_keys(copied: Store) -> None:
 def test_the_cache_stands_where_the_user_wants_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_directory() == tmp_path / "cardd" / "simulation"
+
+
+def test_a_cps4_is_valid_for_six_years_and_a_cps3_for_three() -> None:
+    def years(generation: str) -> float:
+        certificate = store().issue(PROFILES["medecin"], 4, generation).signature.certificate
+        return (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days / 365
+
+    assert (years("cps3"), years("cps4")) == (3, 6)

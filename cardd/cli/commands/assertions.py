@@ -21,6 +21,7 @@ LPS = {
     "version": N_("its version"),
     "installation": N_("its installation (LPS_ID)"),
 }
+HIDDEN = N_("a secret connection, which the patient's legal representatives do not see")
 REQUIRED = ("name", "homologation")
 ACCESSES = ("normal", "bris_de_glace", "centre_15")
 MEANS = ("card", "mobile", "password", "tls", "automate")
@@ -37,7 +38,7 @@ def _vihf_arguments(parser: Parser) -> None:
     parser.add_argument("--ins", metavar="INS", help=N_("the patient's INS, key included (15 characters)"))
     parser.add_argument("--oid", metavar="OID", help=N_("the OID that tells what number it is"))
     parser.add_argument("--access", choices=ACCESSES, default=ACCESSES[0], help=N_("why the record is opened"))
-    parser.add_argument("--secret", action="store_true", help=N_("a secret connection, where its code is configured"))
+    parser.add_argument("--secret", action="store_true", help=HIDDEN)
     for name, meaning in CODES.items():
         parser.add_argument(f"--{name}", metavar="CODE", help=meaning)
     parser.add_argument(

@@ -93,7 +93,7 @@ class Registration:
     """What the practice software was registered with, once for an installation.
 
     ``name``, ``version``, ``homologation`` (LPS_ID_HOMOLOGATION_DMP) and ``installation`` (LPS_ID) go into every VIHF.
-    What no public source tells is told here: ``secret_code``, the confidentiality code of a secret connection;
+    What the configuration decides is told here: ``secret_code``, the confidentiality code of a secret connection;
     ``insi_issuer``, the Issuer of an unsigned INSi assertion; ``labels``, words for codes newer than our tables.
     """
 
@@ -116,7 +116,7 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class VihfCall:
-    """One VIHF. ``is_secret``: a secret connection, which the patient does not see.
+    """One VIHF. ``is_secret``: a secret connection, which the patient's legal representatives do not see.
 
     ``role`` is for people whose card or login names no profession of table G15: a code of A00, R94 or R95, or
     ``G16_`` and a profession for one who is in training (a CPF's holder, or declared). ``section`` is a pharmacist's

@@ -25,7 +25,7 @@ from cardd_simulators.cards.profiles import Profile
 AUTHORITY_KEY_SIZE = 4096
 AUTHORITY_LIFE = timedelta(days=20 * 365)
 BACKDATED = timedelta(days=1)  # a machine whose clock is a little late shall not refuse a fresh card
-LIFE = timedelta(days=3 * 365)
+LIFE = timedelta(days=3 * 365)  # a CPS3's; a CPS4 has six years
 ISSUER_NUMBER = "8025000001"
 TEST_CARD = b"\x80"  # table G01
 
@@ -121,11 +121,15 @@ def key_usage(
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whose card it is: a profile, the ten digits of the card number, and in what the certificates differ."""
+    """Whose card it is: a profile, the ten digits of the card number, and in what the certificates differ.
+
+    ``life`` is for how long they are valid.
+    """
 
     profile: Profile
     card_number: str
     behaviour: Behaviour = USUAL
+    life: timedelta = LIFE
 
     @property
     def common_name(self) -> str:
@@ -180,7 +184,7 @@ def _builder(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
-        .not_valid_after(begin + LIFE)
+        .not_valid_after(begin + holder.life)
         .add_extension(authority.key_identifier, critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(_status_service(), critical=False)

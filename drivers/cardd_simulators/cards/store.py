@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from cardd_simulators.cards.behaviour import USUAL, Behaviour
 from cardd_simulators.cards.certificates import (
+    LIFE,
     Authority,
     Holder,
     authentication_certificate,
@@ -43,6 +44,7 @@ CERTIFICATES = {
     "authentication": authentication_certificate,
     "technical": technical_certificate,
 }
+LIVES = {"cps4": 6 * timedelta(days=365)}  # of the others, LIFE
 RENEWED_BEFORE = timedelta(days=30)
 CONTENT_VERSION = "2"  # of the files a card is given: to be raised when they change, so that serial numbers change too
 
@@ -111,8 +113,11 @@ class Store:
             name = "-".join([profile.name, str(pin_length), *behaviour.names])
             folder = self.directory / (name if generation == "cps3" else f"{generation}-{name}")
             folder.mkdir(mode=0o700, exist_ok=True)
+            life = LIVES.get(generation, LIFE)
             known = self._load(folder, profile, behaviour)
-            return known if known and _is_of(known, persons) else self._make(folder, profile, behaviour, persons)
+            if known and _is_of(known, persons) and _lives(known.signature.certificate, life):
+                return known
+            return self._make(folder, profile, behaviour, persons, life)
 
     def path(self, name: str, suffix: str = "pem") -> Path:
         """Return the file in which ``credential`` keeps what has this name; other forms of it may be put beside."""
@@ -160,10 +165,12 @@ class Store:
         complete = found.keys() == loaded.keys() and content == _content(profile)
         return Issued(profile, number, **found) if complete else None
 
-    def _make(self, folder: Path, profile: Profile, behaviour: Behaviour, persons: Authority) -> Issued:
+    def _make(
+        self, folder: Path, profile: Profile, behaviour: Behaviour, persons: Authority, life: timedelta
+    ) -> Issued:
         keys = {name: rsa.generate_private_key(65537, CARD_KEY_SIZE) for name in CERTIFICATES}
         serial = _serial(folder.name, keys["signature"].public_key(), _content(profile))
-        holder = Holder(profile, card_number(serial), behaviour)
+        holder = Holder(profile, card_number(serial), behaviour, life)
         made = {
             name: Credential(keys[name], certify(holder, keys[name].public_key(), persons))
             for name, certify in CERTIFICATES.items()
@@ -193,6 +200,10 @@ def _serial(name: str, key: rsa.RSAPublicKey, content: str) -> str:
     """Eight digits, of which 99 show that the card is none: another for each card and for each PKI."""
     seed = sha256(f"{name} {key.public_numbers().n} {content}".encode()).digest()
     return f"99{int.from_bytes(seed, 'big') % 10**6:06}"
+
+
+def _lives(certificate: x509.Certificate, life: timedelta) -> bool:
+    return certificate.not_valid_after_utc - certificate.not_valid_before_utc == life
 
 
 def _load_credential(path: Path, shift: timedelta = timedelta(0)) -> Credential | None:

@@ -44,10 +44,12 @@ class Gate:
     """Lets callers in. ``authorities``: whom the certificates may be of; ``seen``: the AIR assertions used up.
 
     ``lifetime`` is that of a VIHF in the other modes, in seconds: no source tells it, so that None asks for none.
+    ``secret`` is the confidentiality code of a secret connection.
     """
 
     authorities: Sequence[x509.Certificate]
     lifetime: int | None = None
+    secret: str = assertions.HIDDEN_CODE
     seen: set[str] = field(default_factory=set)
 
     def admit(self, message: Message, tls: x509.Certificate, now: datetime) -> Caller:
@@ -70,7 +72,7 @@ class Gate:
         signer = certificate_of(assertion)
         if mode is None or signer is None:
             raise Refused("sim:vihf.mode" if signer else "sim:vihf.signature.certificate")
-        found = assertions.wrong_in_vihf(message.octets, mode, now, set(self.seen))
+        found = assertions.wrong_in_vihf(message.octets, mode, now, set(self.seen), secret=self.secret)
         wrong = [f"sim:vihf.{word}" for word in found if word != "certificate.key_usage"]
         if "certificate.key_usage" in found:
             wrong.insert(0, INVALID_CERTIFICATE)

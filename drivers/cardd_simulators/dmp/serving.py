@@ -117,7 +117,7 @@ async def run(settings: Settings, options: ServerOptions, report: Callable[[str]
     made = await asyncio.to_thread(identities, store)
     authorities = authorities_of(store, settings.authorities)
     reporter = Reporter(options, report)
-    gate = Gate(authorities, settings.lifetime)
+    gate = Gate(authorities, settings.lifetime, settings.secret)
     records = Records(first_documents())
     dmp = Dmp(records, rights, known, gate, reporter.access, wants_signature=settings.wants_signature)
     listening = Listening(settings.port, settings.history, made.server, authorities)

@@ -10,8 +10,9 @@ from cardd.errors import InvalidRequest
 from cardd.simulator import ServerOptions, ServerSimulator
 from cardd_simulators import texts
 
-NAMES = ("history", "authorities", "codes", "lifetime", "signature")
+NAMES = ("history", "authorities", "codes", "lifetime", "secret", "signature")
 PORT, PORT_MAX = 17490, 65535
+HIDDEN_CODE = "INVISIBLE_REPRESENTANTS_LEGAUX"
 SIGNATURES = {"required": True, "optional": False}
 
 
@@ -21,7 +22,8 @@ class Settings:
 
     ``rights``: the table's CSV file, None for the sample. ``authorities``: a PEM file of those whose certificates are
     let in beside the simulation's own. ``codes``: a CSV file of codes that are known beside ours. ``lifetime``: of a
-    VIHF outside AIR, in seconds, None for no limit. ``wants_signature``: whether each submission set must be signed.
+    VIHF outside AIR, in seconds, None for no limit. ``secret``: a secret connection's code. ``wants_signature``:
+    whether each submission set must be signed.
     """
 
     port: int
@@ -30,6 +32,7 @@ class Settings:
     authorities: Path | None
     codes: Path | None
     lifetime: int | None
+    secret: str
     wants_signature: bool
 
 
@@ -50,6 +53,7 @@ def settings_of(options: ServerOptions) -> Settings:
         rights=options.table,
         authorities=_path(told, "authorities"),
         codes=_path(told, "codes"),
+        secret=told.get("secret", HIDDEN_CODE),
         lifetime=_number(told, "lifetime", 86400),
         wants_signature=SIGNATURES[signature],
     )
