@@ -1,6 +1,7 @@
-"""Opening a file of which the whole is wanted: a pipe, a socket or a device in its place is refused, not waited for.
+"""Opening a file of which the whole is wanted, and whose files are: what nobody but root can change.
 
-Whoever opens a named pipe waits until somebody writes to it, for ever if nobody does, and reads a device without end.
+A pipe, a socket or a device in a file's place is refused, not waited for: whoever opens a named pipe waits until
+somebody writes to it, for ever if nobody does, and reads a device without end.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 NO_FILE = errno.ENXIO  # what the kernel says of a socket, too
+ROOT = 0
+OTHERS_WRITE = 0o022
 
 
 def ensure_regular(path: Path) -> None:
@@ -49,6 +52,27 @@ def read_file(path: Path) -> bytes:
 def is_waited_for(found: os.stat_result) -> bool:
     """Return whether opening what was found may wait for ever, or reading it never end."""
     return stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
+
+
+def is_roots(found: os.stat_result) -> bool:
+    """Return whether only root can change what was found."""
+    return found.st_uid == ROOT and not found.st_mode & OTHERS_WRITE
+
+
+def stays_roots(path: Path) -> bool:
+    """Return whether only root can change what stands at this path."""
+    if not path.is_absolute():
+        return False
+    try:
+        real = path.resolve(strict=True)
+        return all(_is_safe(each.stat()) for each in (real, *real.parents, *path.parent.resolve().parents, path.parent))
+    except OSError:
+        return False
+
+
+def _is_safe(found: os.stat_result) -> bool:
+    is_sticky = stat.S_ISDIR(found.st_mode) and bool(found.st_mode & stat.S_ISVTX)  # what is root's in it stays
+    return is_roots(found) or (found.st_uid == ROOT and is_sticky)
 
 
 def _check(path: Path, found: os.stat_result) -> None:

@@ -35,6 +35,7 @@ from cardd.agent.texts import (
     with_buttons,
 )
 from cardd.errors import ConsentTimeout, PinCancelled, PinFormat, PinTimeout, PromptUnavailable
+from cardd.files import stays_roots
 from cardd.i18n import locale_of
 from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
@@ -51,12 +52,18 @@ TEXTUAL = ("pinentry-curses", "pinentry-tty")
 
 
 def find_pinentry(configured: str | None, environment: Mapping[str, str]) -> str | None:
-    """Return the program to start: the configured one, else what suits a display, else what suits a terminal."""
+    """Return the program to start: the configured one, else what suits a display, else what suits a terminal.
+
+    Only one that no program of the user can have put there is found: it sees the PIN.
+    """
     if configured:
         return configured
+    places = environment.get("PATH", os.defpath).split(os.pathsep)
+    roots = os.pathsep.join(place for place in places if place and stays_roots(Path(place)))
     graphical = ("DISPLAY" in environment or "WAYLAND_DISPLAY" in environment) and GRAPHICAL
     candidates = ("pinentry", *(graphical or ()), *(TEXTUAL if own_terminal() else ()))
-    return next((found for name in candidates if (found := shutil.which(name))), None)
+    found = (shutil.which(name, path=roots) for name in candidates) if roots else ()
+    return next((path for path in found if path and stays_roots(Path(path))), None)
 
 
 def own_terminal() -> str | None:

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from cardd.errors import BrowserUnseen
+from cardd.files import ROOT, is_roots
 from cardd.model import Executable, Holders, Peer
 from cardd.system.peer import PROC, open_files, processes
-from cardd.system.private import ROOT, is_roots
 
 ANY = "any"
 KNOWN = "known"

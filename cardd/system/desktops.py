@@ -14,13 +14,12 @@ import asyncio
 import contextlib
 import os
 import re
-import stat
 from itertools import pairwise
 from pathlib import Path
 
+from cardd.files import stays_roots
 from cardd.system.logind import Desktops
 from cardd.system.peer import PROC, program_of
-from cardd.system.private import ROOT, is_roots
 
 AGENT = "cardd-agent"
 PINENTRY = b"--pinentry"
@@ -101,7 +100,7 @@ def runs_installed(name: str, pid: int) -> bool:
         named.insert(0, os.fsdecode(given.pop(0)))
     running = program_of(pid)
     every = [*named, *([running] if running else []), *_pinentries(given)]
-    return Path(named[0]).name == name and all(_stays_roots(Path(path)) for path in every)
+    return Path(named[0]).name == name and all(stays_roots(Path(path)) for path in every)
 
 
 def _pinentries(given: list[bytes]) -> list[str]:
@@ -112,19 +111,3 @@ def _pinentries(given: list[bytes]) -> list[str]:
         if len(word) > 2 and PINENTRY.startswith(word):
             found.append(os.fsdecode(value if is_joined else following))
     return found
-
-
-def _stays_roots(path: Path) -> bool:
-    """Return whether only root can change what stands at this path."""
-    if not path.is_absolute():
-        return False
-    try:
-        real = path.resolve(strict=True)
-        return all(_is_safe(each.stat()) for each in (real, *real.parents, *path.parent.resolve().parents, path.parent))
-    except OSError:
-        return False
-
-
-def _is_safe(found: os.stat_result) -> bool:
-    is_sticky = stat.S_ISDIR(found.st_mode) and bool(found.st_mode & stat.S_ISVTX)  # what is root's in it stays
-    return is_roots(found) or (found.st_uid == ROOT and is_sticky)

@@ -11,10 +11,9 @@ import stat
 from pathlib import Path
 
 from cardd.errors import AuditUnavailable, StateExposed, StateInUse, StateNotAFile, StateUnavailable
-from cardd.files import NO_FILE, is_waited_for, open_regular
+from cardd.files import NO_FILE, OTHERS_WRITE, ROOT, is_waited_for, open_regular
 
-ROOT = 0  # a file system's lost+found is root's, and root may do all of this anyway
-WRITE, ANYTHING = 0o022, 0o077  # what others may not do with a directory, and with a file
+ANYTHING = 0o077  # what others may not do with a file
 
 
 def refuse_exposed(path: Path) -> None:
@@ -64,11 +63,6 @@ def keep_others_out(directory: Path) -> int | None:
     return descriptor
 
 
-def is_roots(found: os.stat_result) -> bool:
-    """Return whether only root can change what was found."""
-    return found.st_uid == ROOT and not found.st_mode & WRITE
-
-
 def open_private(path: Path) -> int:
     """Open a file to read and write, or make it for this user alone; return its descriptor. Raises OSError."""
     return open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
@@ -96,6 +90,7 @@ def refuse(path: Path, found: os.stat_result) -> None:
     if is_waited_for(found):
         raise StateNotAFile(file=str(path))
     mode = stat.S_IMODE(found.st_mode)
-    loose = mode & (WRITE if stat.S_ISDIR(found.st_mode) else ANYTHING)
+    loose = mode & (OTHERS_WRITE if stat.S_ISDIR(found.st_mode) else ANYTHING)
+    # a file system's lost+found is root's, and root may do all of this anyway
     if found.st_uid not in (ROOT, os.geteuid()) or loose:
         raise StateExposed(file=str(path), owner=found.st_uid, mode=f"{mode:04o}", user=os.geteuid())

@@ -114,6 +114,22 @@ async def test_no_other_program_of_the_user_looks_into_the_agent(desk: Desk, tmp
 
 
 @other_user.needs_root
+async def test_a_pinentry_that_a_program_of_the_user_put_into_the_path_is_not_started(
+    desk: Desk, pinentry: ScriptedPinentry, tmp_path: Path
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    theirs = ScriptedPinentry(tmp_path / "theirs", pin="0000")
+    places = [tmp_path / name for name in ("users", "roots")]
+    for place, program in zip(places, (theirs, pinentry), strict=True):
+        place.mkdir()
+        place.joinpath("pinentry").symlink_to(program.path)
+    os.chown(places[0], other_user.UID, -1)
+    with agent_process(desk.path, None, path=os.pathsep.join(map(str, places))):
+        await desk.has(1)
+        assert await desk.ask() == b"7319"
+
+
+@other_user.needs_root
 async def test_anothers_crowd_takes_no_place_of_ours(desk: Desk, pinentry: ScriptedPinentry, tmp_path: Path) -> None:
     other_user.open_to_everybody(tmp_path)
     with other_user.start(CROWD, desk.path, str(2 * AGENTS_MAX), imports="import contextlib, socket") as process:

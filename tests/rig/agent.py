@@ -34,12 +34,15 @@ done
 
 @contextmanager
 def agent_process(
-    socket: Path, pinentry: Path | str, *, locale: str = "fr_FR.UTF-8"
+    socket: Path, pinentry: Path | str | None, *, locale: str = "fr_FR.UTF-8", path: str = os.environ["PATH"]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run an agent inside the ``with``; SIGTERM ends it, with success, unless it has ended before."""
+    """Run an agent inside the ``with``; SIGTERM ends it, with success, unless it has ended before.
+
+    Without ``pinentry`` it looks for one in ``path``.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "cardd.cli.agent", "--socket", socket, "--pinentry", pinentry],
-        env={**os.environ, "LC_ALL": locale},
+        [sys.executable, "-m", "cardd.cli.agent", "--socket", socket, *(["--pinentry", pinentry] if pinentry else [])],
+        env={**os.environ, "LC_ALL": locale, "PATH": path},
         stdin=subprocess.DEVNULL,
     )
     try:
