@@ -244,6 +244,30 @@ async def s_server(pki: Pki, *flags: str) -> AsyncIterator[int]:
         await process.communicate()
 
 
+async def test_a_server_that_wants_to_renegotiate_does_not_ask_the_key_again(pki: Pki) -> None:
+    port, key = free_port(), MemoryKey(pki.rsa)
+    process = await asyncio.create_subprocess_exec(
+        "openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", pki.server.certificate, "-key", pki.server.key,
+        "-CAfile", pki.authority.certificate, "-Verify", "1", "-tls1_2", "-naccept", "1",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        await process.stdout.readuntil(b"ACCEPT")
+        async with client(port, pki, key, RS256) as (http, _):
+            asking = asyncio.create_task(who(http))
+            async with asyncio.timeout(20):
+                await process.stdout.readuntil(b"GET /who")
+                process.stdin.write(b"R\n")  # openssl's order to renegotiate, with the certificate once more
+                with pytest.raises((CarddError, aiohttp.ClientError)):
+                    await asking
+    finally:
+        process.terminate()
+        await process.communicate()
+    assert key.asked == [RS256]
+
+
 class InterruptedKey(MemoryKey):
     """While it is asked, the server says a hundred megabytes; ``was_cut`` is whether it could not."""
 
