@@ -76,6 +76,14 @@ async def test_for_a_use_the_best_comes_first_with_reasons_in_the_callers_langua
     assert got.text("advised") == "cpx"
 
 
+@pytest.mark.parametrize("use", ["lps", "establishment", "medico-social"])
+async def test_who_logs_in_at_an_organisation_is_told_of_strong_authentication(api: Workbench, use: str) -> None:
+    for language, words in (("fr", "obligatoire depuis le 1er janvier 2026"), ("en", "since 1 January 2026")):
+        got = await api.call("GET", f"/v1/methods?use={use}", via="unix", headers={"Accept-Language": language})
+        [csa] = [place for place in range(3) if got.text("methods", place, "method") == "csa"]
+        assert words in got.text("methods", csa, "advice", "reasons", 2)
+
+
 async def test_what_suits_but_does_not_work_here_is_not_advised(api: Workbench) -> None:
     got = await api.call("GET", "/v1/methods?use=establishment", via="unix")
     assert [got.text("methods", n, "method") for n in range(3)] == ["csa", "ecps", "cpx"]
