@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tests.api.workbench import Workbench
 from tests.rig import nginx
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.pki import Authority
-from tests.rig.oidc.provider import PscRig, is_installed
+from tests.rig.oidc.provider import PscRig
 from tests.rig.simulator import issue, store
 
 
@@ -40,23 +39,6 @@ async def started(tmp_path: Path) -> AsyncIterator[Callable[[Workbench], Awaitab
             return bench
 
         yield start
-
-
-@pytest.fixture(scope="session")
-def running_psc() -> Iterator[PscRig]:
-    if not is_installed():
-        pytest.skip("node's oidc-provider is not installed")
-    rig = PscRig()
-    asyncio.run(rig.start())
-    yield rig
-    asyncio.run(rig.stop())
-
-
-@pytest.fixture
-async def psc(running_psc: PscRig) -> PscRig:
-    """Node's oidc-provider as Pro Santé Connect."""
-    await running_psc.reset()
-    return running_psc
 
 
 @pytest_asyncio.fixture

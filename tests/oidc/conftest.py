@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,28 +11,13 @@ from tests.oidc.services import fake_service, service
 from tests.rig.oidc.fake import FakeProvider
 from tests.rig.oidc.faults import FaultyProxy
 from tests.rig.oidc.pki import Authority
-from tests.rig.oidc.provider import PscRig, is_installed
-
-
-@pytest.fixture(scope="session")
-def running_psc() -> Iterator[PscRig]:
-    rig = _rig()
-    asyncio.run(rig.start())
-    yield rig
-    asyncio.run(rig.stop())
-
-
-@pytest.fixture
-async def psc(running_psc: PscRig) -> PscRig:
-    """One for all tests that change nothing but what ``reset`` restores."""
-    await running_psc.reset()
-    return running_psc
+from tests.rig.oidc.provider import PscRig
 
 
 @pytest.fixture
 async def own_psc() -> AsyncIterator[PscRig]:
     """One of the test's own, to set up, start and stop."""
-    rig = _rig()
+    rig = PscRig.installed()
     yield rig
     await rig.stop()
 
@@ -52,7 +36,7 @@ async def proxy() -> AsyncIterator[FaultyProxy]:
 
 @pytest.fixture
 async def psc_behind_proxy(proxy: FaultyProxy) -> AsyncIterator[PscRig]:
-    rig = _rig()
+    rig = PscRig.installed()
     rig.authority, rig.public_port = proxy.authority, proxy.port
     await rig.start()
     proxy.target = rig.address
@@ -70,9 +54,3 @@ async def fake() -> AsyncIterator[FakeProvider]:
 async def at_fake(fake: FakeProvider) -> AsyncIterator[Provider]:
     async with fake_service(fake) as made:
         yield made
-
-
-def _rig() -> PscRig:
-    if not is_installed():
-        pytest.skip("node or its oidc-provider is not here: make setup installs both")
-    return PscRig()

@@ -25,7 +25,7 @@ from cardd.formats.saml.request import Authentication, Means, Mode, Speaker, Vih
 from cardd.formats.saml.vihf import prepare_vihf
 from cardd.formats.submission_set import prepare_submission_set
 from cardd.model import Identity, Organisation, Situation
-from cardd.simulator import ServerOptions
+from cardd.simulator import ServerOptions, ServerSimulator
 from cardd_simulators.cards.profiles import PROFILES
 from cardd_simulators.cards.store import Credential
 from cardd_simulators.dmp.simulator import DmpSimulator
@@ -148,20 +148,27 @@ async def running_dmp(
     port = port or free_port(2)
     told: asyncio.Queue[str] = asyncio.Queue()
     options = ServerOptions(port, STATE, table=table, language="en", settings=settings, json=as_json)
-    running = asyncio.ensure_future(DmpSimulator().run(options, told.put_nowait))
-    started = RunningDmp(port, port + 1, told)
+    async with running(DmpSimulator(), options, told):
+        yield RunningDmp(port, port + 1, told)
+
+
+@asynccontextmanager
+async def running(simulator: ServerSimulator, options: ServerOptions, told: asyncio.Queue[str]) -> AsyncIterator[None]:
+    """Run a simulated server, which listens when the block begins; a program reads its first line too."""
+    serving = asyncio.ensure_future(simulator.run(options, told.put_nowait))
     try:
-        first = asyncio.ensure_future(started.next())
-        await asyncio.wait((first, running), return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
+        first = asyncio.ensure_future(told.get())
+        async with asyncio.timeout(20):
+            await asyncio.wait((first, serving), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
             first.cancel()
-            await running
-        if as_json:
+            await serving
+        if options.json:
             told.put_nowait(first.result())
-        yield started
+        yield
     finally:
-        running.cancel()
-        await asyncio.wait((running,))
+        serving.cancel()
+        await asyncio.wait((serving,))
 
 
 def key_of(credential: Credential) -> Key:

@@ -18,7 +18,7 @@ from cardd.formats.saml.request import InsiCall, Means
 from cardd.simulator import ServerOptions
 from cardd_simulators.identities import INSI_SOFTWARE, insi_identities
 from cardd_simulators.insi.simulator import InsiSimulator
-from tests.rig.dmp import Lps, card, client_context, key_of
+from tests.rig.dmp import Lps, card, client_context, key_of, running
 from tests.rig.ports import free_port
 from tests.rig.saml import REGISTRATION, Key, StoppedClock
 from tests.rig.simulator import STATE, store
@@ -83,20 +83,8 @@ async def running_insi(
     port = port or free_port()
     told: asyncio.Queue[str] = asyncio.Queue()
     options = ServerOptions(port, STATE, people=people, language="en", settings=settings, json=as_json)
-    running = asyncio.ensure_future(InsiSimulator().run(options, told.put_nowait))
-    started = RunningInsi(port, told)
-    try:
-        first = asyncio.ensure_future(started.next())
-        await asyncio.wait((first, running), return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            first.cancel()
-            await running
-        if as_json:
-            told.put_nowait(first.result())
-        yield started
-    finally:
-        running.cancel()
-        await asyncio.wait((running,))
+    async with running(InsiSimulator(), options, told):
+        yield RunningInsi(port, told)
 
 
 def software() -> Key:
