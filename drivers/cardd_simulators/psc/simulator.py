@@ -58,6 +58,7 @@ class PscSimulator:
     name = "psc"
     folder = "sandbox-psc"  # its name since the first version: configurations name it
     orders: tuple[str, ...] = AUTO
+    settings: tuple[str, ...] = ("payload",)
 
     def summary(self, language: str) -> str:
         """Return what is simulated, in one sentence."""
@@ -68,8 +69,9 @@ class PscSimulator:
         from cardd_simulators.psc.people import PAYLOADS  # noqa: PLC0415 - for whoever runs it, not for who lists it
         from cardd_simulators.psc.serving import serve  # noqa: PLC0415 - as above
 
-        if unknown := options.settings.keys() - {"payload"}:
-            raise InvalidRequest(where=", ".join(sorted(unknown)), why="expected", expected="payload=…")
+        if unknown := options.settings.keys() - set(self.settings):
+            known = ", ".join(f"{name}=…" for name in self.settings)
+            raise InvalidRequest(where=", ".join(sorted(unknown)), why="expected", expected=known)
         if options.settings.get("payload", PAYLOADS[0]) not in PAYLOADS:
             raise InvalidRequest(where="payload", why="expected", expected=", ".join(PAYLOADS))
         if options.auto not in (None, *AUTO):
@@ -119,12 +121,13 @@ class PscProxySimulator(PscSimulator):
 
     name = "psc-proxy"
     folder = "sandbox-psc-proxy"
+    settings = ("payload", "sessions")
 
     def _played(self, options: ServerOptions) -> Played:
         from cardd_simulators.psc.serving import PlayedEditor  # noqa: PLC0415
 
         sessions = options.settings.get("sessions", SESSIONS[0])
-        if sessions not in SESSIONS or set(options.settings) - {"sessions"}:
+        if sessions not in SESSIONS:
             raise InvalidRequest(
                 where="--set", why="expected", expected=" | ".join(f"sessions={one}" for one in SESSIONS)
             )
