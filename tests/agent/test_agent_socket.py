@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cardd.agent.server import AGENTS_MAX
-from cardd.errors import PinCancelled, PromptUnavailable
+from cardd.errors import PinFormat, PromptUnavailable
 from tests.agent.desk import US, Desk
 from tests.rig import other_user
 from tests.rig.agent import OTHER_AGENT, agent_process, other_users_agent
@@ -290,7 +290,7 @@ async def test_an_agent_that_talks_without_end_freezes_nobody(desk: Desk, says: 
         await desk.has(1)
         talker = threading.Thread(target=talk_without_end, args=(agent, says))
         talker.start()
-        with pytest.raises((PromptUnavailable, PinCancelled)):
+        with pytest.raises((PromptUnavailable, PinFormat)):
             await asyncio.wait_for(desk.ask(), 10)
         talker.join()
 
