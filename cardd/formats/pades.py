@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cardd.errors import (
     CardGarbled,
@@ -47,11 +48,12 @@ Range = tuple[int, int]
 
 
 def stamp_lines(identity: Identity, now: datetime, language: str) -> tuple[str, ...]:
-    """What a visible signature says: name, profession, number, time (UTC).
+    """What a visible signature says: name, profession, number, time in Paris with its zone.
 
     They are those of the professional whose key signs; where an organisation's does, its own, and nothing of the
     person, who is only declared there.
     """
+    here = _in_paris(now)
     name, title, number = f"{identity.given_name} {identity.family_name}", identity.title, identity.national_id
     if identity.is_declared and identity.organisation is not None:
         name, title, number = identity.organisation.name, None, identity.organisation.identifier
@@ -59,9 +61,16 @@ def stamp_lines(identity: Identity, now: datetime, language: str) -> tuple[str, 
         name,
         title or "",
         _("No. {number}", language, number=number),
-        _("Signed on {date} at {time} UTC", language, date=now.strftime(_("%Y-%m-%d", language)), time=f"{now:%H:%M}"),
+        _("Signed on {date} at {time}", language, date=here.strftime(_("%Y-%m-%d", language)), time=f"{here:%H:%M %Z}"),
     )
     return tuple(line for line in lines if line)
+
+
+def _in_paris(now: datetime) -> datetime:
+    try:
+        return now.astimezone(ZoneInfo("Europe/Paris"))
+    except ZoneInfoNotFoundError:  # a machine without a table of zones
+        return now
 
 
 def prepare_pades(

@@ -27,7 +27,7 @@ def test_lang_chooses_it_over_the_locale(stranger: User) -> None:
     ("arguments", "told"),
     [
         (("sign",), "il manque FICHIER"),
-        (("status", "--loud"), "incompris : --loud"),
+        (("status", "--loud"), "non reconnu : --loud"),
         (("bogus",), "'bogus'"),
         (("audit", "tail", "-n", "many"), "'many'"),
         (("sign", "x", "--output"), "n'a pas sa valeur"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -118,6 +119,7 @@ def test_a_visible_one_shows_who_signed_and_keeps_the_rest_of_the_page(
     for shown in ("CAMILLE SIMULATION-MÉDECIN", "Médecin", "899000000010"):
         assert shown in words.split("\f")[0]
         assert shown not in words.split("\f")[1]
+    assert re.search(r"Signé le \d\d/\d\d/\d{4} à \d\d:\d\d CES?T", words.split("\f")[0])  # Paris time
     assert [judged.is_valid for judged in pdfsig(signed)] == [True]
 
 

@@ -244,7 +244,7 @@ def test_no_file_at_all_gives_the_defaults_but_a_named_one_must_exist(tmp_path: 
     with pytest.raises(ConfigInvalid) as caught:
         load(tmp_path / "absent.toml")
     assert caught.value.params["why"] == "absent"
-    assert explain(caught.value, "fr").endswith("ce fichier n’existe pas")
+    assert explain(caught.value, "fr").endswith("ce fichier n'existe pas")
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ PAGE = """<!doctype html>
 <html lang="fr"><head><meta charset="utf-8">{more}<title>SIMULATION : {title}</title>
 <style>body{{font-family:sans-serif;max-width:32em;margin:2em auto}}b{{font-size:4em;letter-spacing:.2em}}
 form{{border:1px solid #888;padding:1em;margin:1em 0}}button{{font-size:1.2em;margin:.2em}}</style>
-</head><body><h1>{title}</h1><p>SIMULATION : aucune personne réelle, aucun service de l’ANS.</p>{body}</body></html>
+</head><body><h1>{title}</h1><p>SIMULATION : aucune personne réelle, aucun service de l'ANS.</p>{body}</body></html>
 """
 REFRESHED = '<meta http-equiv="refresh" content="2">'  # without a script, a new request shows itself
 PASSED = ("redirect_uri", "state", "nonce", "code_challenge")
