@@ -108,7 +108,7 @@ class Dialogs:
             return await by_pinentry(talk, language)
 
     def _seconds(self, question: Question) -> int:
-        return max(1, round(min(question.timeout, self._timeout)))
+        return max(1, round(question.timeout if question.own_time else min(question.timeout, self._timeout)))
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from cardd.api.idempotency import Ledger
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.problems import MEDIA_TYPE, TERSE, problem
 from cardd.api.router import AnyReply, Route, Router
-from cardd.core.dialog_lines import Presence, waited_for_by
+from cardd.core.dialog_lines import Presence, spoken_to_in, waited_for_by
 from cardd.errors import (
     CallerLeft,
     CarddError,
@@ -29,6 +29,7 @@ from cardd.errors import (
     ReaderNotYours,
     TooManyRequests,
 )
+from cardd.i18n import stated_language
 from cardd.model import CallerKey, CallerKind
 from cardd.secret import overwrite
 
@@ -144,7 +145,8 @@ class Dispatcher:
         route.access(call)
         if call.who is not None and call.who.kind is not CallerKind.LOCAL:
             connection.has_client = True
-        with self._under_way(call), self._present(call) as presence:
+        language = stated_language(http.headers.get("Accept-Language"))
+        with self._under_way(call), self._present(call) as presence, spoken_to_in(language):
             try:
                 if not route.body:
                     return await self._run(route, call, b"", presence)

@@ -12,6 +12,7 @@ from cardd.errors import CarddError
 from cardd.i18n import N_
 
 PACKAGE = "cardd.cli.commands"
+OPEN_ENDED = ("simulate", "support", "trace", "tunnel")  # they last, or ask on the terminal: silence is no wait
 # each command in the order in which the help lists it: its module, and what it does
 COMMANDS = {
     "status": ("status", N_("whether the service answers, and whether you are logged in")),
@@ -61,7 +62,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(command: Command, context: Context) -> int:
     import asyncio  # noqa: PLC0415 - not for --help
 
-    return asyncio.run(command.run(context))
+    if context.arguments.command in OPEN_ENDED:
+        return asyncio.run(command.run(context))
+    from cardd.cli.waiting import patiently  # noqa: PLC0415 - as above
+
+    return asyncio.run(patiently(context, command.run(context)))
 
 
 def _command(name: str) -> Command:

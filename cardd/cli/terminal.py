@@ -38,13 +38,17 @@ class Terminal:
         self.out = out or sys.stdout
         self.err = err or sys.stderr
         self._rows = 0  # above the cursor, of the line that is written again
+        self._passing = False
+        self.has_spoken = False
 
     def say(self, lines: Iterable[str]) -> None:
         """Write lines to standard output."""
+        self._clear()
         _write(self.out, lines)
 
     def tell(self, lines: Iterable[str]) -> None:
         """Write lines to standard error, on a terminal broken between words."""
+        self._clear()
         columns = _columns_of(self.err)
         _write(self.err, (row for line in lines for row in wrapped(line, columns)) if columns else lines)
 
@@ -64,12 +68,24 @@ class Terminal:
 
         A line that is longer than the terminal is wide takes several of its rows: all of them are replaced.
         """
+        self.has_spoken = True
         written = _clean(line)
         columns = _columns_of(self.err) or COLUMNS
         up = f"\x1b[{self._rows}A" if self._rows else ""
         self.err.write(f"{up}\r\x1b[J{written}")
         self.err.flush()
         self._rows = max(0, width(written) - 1) // columns
+
+    def pass_by(self, line: str) -> None:
+        """Show a line to whoever watches, until something else is written."""
+        self.rewrite(line)
+        self._passing = True
+
+    def _clear(self) -> None:
+        if self._passing:
+            self._passing = False
+            self.rewrite("")
+        self.has_spoken = True
 
     @property
     def is_watched(self) -> bool:

@@ -8,16 +8,20 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from cardd.cli.command import Context
-from cardd.client import CarddClient
 from cardd.errors import CarddError
 from cardd.i18n import N_, Domain
 from cardd.model import Event
 
+if TYPE_CHECKING:
+    from cardd.client import CarddClient
+
 _ = Domain("cli")
 
 TICK = 1.0
+SILENCE = 2.0  # seconds of a command that shows nothing
 HEARING = 2.0  # seconds for the first event, the daemon's hello; without it there is just no time to tell
 # what is said of dialogs that come before the one that the command is for, by their topics
 BEFORE = {
@@ -61,6 +65,19 @@ async def until_told(work: Coroutine[None, None, None]) -> None:
     await asyncio.wait((running,))
     if not running.cancelled():
         await running
+
+
+async def patiently(context: Context, work: Coroutine[None, None, int], after: float = SILENCE) -> int:
+    """Do the work; whoever watches is told that it goes on when nothing was shown for a while."""
+    running = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({running}, timeout=after)
+        if not running.done() and context.terminal.is_watched and not context.terminal.has_spoken:
+            context.terminal.pass_by(_("Still waiting for an answer…", context.language))
+        return await running
+    finally:
+        running.cancel()
+        context.terminal.tell([])  # what was shown in passing goes
 
 
 class _Line:

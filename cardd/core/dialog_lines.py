@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from cardd.config import Prompt as PromptRules
@@ -28,7 +28,7 @@ from cardd.ports import Clock, Prompter
 from cardd.secret import Secret
 
 WAITING_MAX = 8  # questions of one caller
-OF_LOGINS = {"card", "ecps", "ecps_browser", "last_try", "login", "situation"}
+OF_LOGINS = {"card", "ecps", "ecps_active", "ecps_browser", "last_try", "login", "situation"}
 
 
 class Presence:
@@ -109,6 +109,26 @@ class PolledPresence(Presence):
 
 
 _waiting: ContextVar[Presence | None] = ContextVar("waiting", default=None)
+
+
+_language: ContextVar[str | None] = ContextVar("language", default=None)
+
+
+@contextmanager
+def spoken_to_in(language: str | None) -> Iterator[None]:
+    """Say in which language whoever asks speaks, for the dialogs of what is done inside, and of tasks that begin there.
+
+    None: that of each person's desktop.
+    """
+    token = _language.set(language)
+    try:
+        yield
+    finally:
+        _language.reset(token)
+
+
+def _spoken(question: Question) -> Question:
+    return question if question.language else replace(question, language=_language.get())
 
 
 @contextmanager
@@ -252,8 +272,9 @@ class DialogLines:
 
         Raises PinCancelled, PinTimeout, PinFormat, RefusedTooOften, CallerLeft, PromptBusy, PromptUnavailable.
         """
-        async with while_waited_for(), self._turn(question.question):
-            await self._prompter.ask_pin(question, into)
+        spoken = replace(question, question=_spoken(question.question))
+        async with while_waited_for(), self._turn(spoken.question):
+            await self._prompter.ask_pin(spoken, into)
 
     async def confirm(self, question: Question, is_taken_back: Callable[[], bool] = has_caller_left) -> Choice:
         """Return the answer. ``is_taken_back`` says whether it was the caller who ended a dialog that is cancelled.
@@ -261,7 +282,7 @@ class DialogLines:
         Raises ConsentTimeout, RefusedTooOften, CallerLeft, PromptBusy, PromptUnavailable.
         """
         async with while_waited_for(), self._turn(question, is_taken_back):
-            choice = await self._prompter.confirm(question)
+            choice = await self._prompter.confirm(_spoken(question))
         if choice is Choice.NO:
             self._refusals.count(caller_of(question))
         return choice
@@ -273,7 +294,7 @@ class DialogLines:
         Raises RefusedTooOften, CallerLeft, PromptBusy.
         """
         async with self._turn(question, keypad=True):
-            notice = asyncio.ensure_future(self._prompter.notify(question))
+            notice = asyncio.ensure_future(self._prompter.notify(_spoken(question)))
             try:
                 yield
             finally:

@@ -85,6 +85,12 @@ def language_of(wanted: str | None) -> str:
     return best
 
 
+def stated_language(wanted: str | None) -> str | None:
+    """Return the language that an Accept-Language header states; None where it states neither ``fr`` nor ``en``."""
+    codes = (found[1].lower() for part in (wanted or "").split(",")[:16] if (found := _RANGE.match(part)))
+    return language_of(wanted) if any(code in LANGUAGES for code in codes) else None
+
+
 def _quality(number: str | None) -> float:
     try:
         return float(number) if number else 1.0

@@ -119,7 +119,8 @@ class Question:
     """A dialog's content as data; words and languages are the prompter's.
 
     ``topic`` names the text in ``cardd.i18n`` (``dialog.<topic>.…``) and ``params`` fills it. ``uid`` is the user
-    whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``third`` offers an answer
+    whose desktop shows it; ``language`` is ``fr`` or ``en``, None for that desktop's own; ``own_time`` says that it
+    lasts as long as what it waits for, ``timeout``, and no setting shortens it; ``third`` offers an answer
     beside yes and no, ALWAYS, ANOTHER or AGAIN; ``caller`` is the client whose request asks, if it is known.
     ``documents`` are all that are to be signed: who is asked can read the name of each.
     """
@@ -130,6 +131,7 @@ class Question:
     language: str | None = None
     third: Choice | None = None
     timeout: float = 120.0
+    own_time: bool = False
     caller: CallerKey | None = None
     documents: tuple[ShownDocument, ...] = ()
 

@@ -165,6 +165,15 @@ async def test_who_gives_up_after_what_cannot_be_a_pin_is_told_so_and_not_only_o
         await typed(dialogs, pin_question())
 
 
+@pytest.mark.parametrize(("own_time", "seconds"), [(True, "290"), (False, "30")])
+async def test_a_dialog_that_waits_for_something_else_lasts_as_long_as_that(
+    dialogs: Dialogs, pinentry: ScriptedPinentry, own_time: bool, seconds: str
+) -> None:
+    question = Question("ecps_browser", os.getuid(), {"client": "LPS"}, timeout=290, own_time=own_time)
+    await dialogs.confirm(question)
+    assert pinentry.shown()[-1].timeout == seconds
+
+
 async def test_no_answer_to_a_question_is_a_timeout(dialogs: Dialogs, pinentry: ScriptedPinentry) -> None:
     pinentry.answer("timeout")
     with pytest.raises(ConsentTimeout):

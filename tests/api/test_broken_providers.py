@@ -21,6 +21,7 @@ from cardd.cli.doctor.surroundings import Surroundings
 from cardd.errors import SecretStoreUnavailable
 from cardd.model import JsonValue
 from cardd.oidc import http
+from cardd.outward import DIRECT, Outward
 from cardd.secret import Secret
 from tests.api.ecps import LOGIN, Place, pair, workbench_at
 from tests.api.workbench import Workbench
@@ -53,6 +54,7 @@ class Site:
     settings: dict[str, Any] = field(default_factory=dict)
     secrets: MemorySecrets | None = None
     held: socket.socket | None = None
+    outward: Outward = DIRECT
 
     def silent(self) -> None:
         """Somebody listens there, and says nothing."""
@@ -89,6 +91,11 @@ class Site:
     def always(self, status: int, told: dict[str, str]) -> None:
         """Whatever is redeemed, it says this."""
         self.liar.answers.extend((status, dict[str, JsonValue](told)) for _ in range(9))
+
+    def behind(self, proxy: str) -> None:
+        """The network has this proxy."""
+        self.outward, self.issuer = Outward(proxy), "https://psc.example/realm"
+        self.settings = {"sandbox": True}
 
     def too_often(self) -> None:
         """It has a limit."""
@@ -154,6 +161,10 @@ CASES = {
     "an expired client certificate": Case(
         Site.expired_certificate, "psc.client_refused", "expired", f"({ORGANISATION}) ended on ", "renewed",
     ),
+    "a proxy that is down": Case(
+        lambda site: site.behind(f"http://127.0.0.1:{free_port()}"),
+        "psc.unavailable", "proxy", "it cannot be reached", "network.proxy",
+    ),
     "no keyring": Case(
         lambda site: setattr(site, "secrets", NoKeyring()), "psc.incomplete", None, "no keyring", "systemd credential",
     ),
@@ -167,7 +178,11 @@ async def workstation(site: Site, case: Case) -> AsyncIterator[Workbench]:
     case.breaks(site)
     async with site.liar:
         api = workbench_at(
-            Place(site.issuer or site.liar.issuer, site.authority), site.directory, CLIENT, **site.settings
+            Place(site.issuer or site.liar.issuer, site.authority),
+            site.directory,
+            CLIENT,
+            outward=site.outward,
+            **site.settings,
         )
         api.secrets.values["psc-certificate"] = b"right"
         if site.secrets is not None:

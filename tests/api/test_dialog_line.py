@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from cardd.config import Config, Prompt, Web
 from cardd.errors import ConsentTimeout
 from cardd.model import Choice
@@ -231,3 +233,23 @@ async def test_who_leaves_the_line_holds_nobody_up(api: Workbench) -> None:
     assert (await signing).status == 200
     assert (await pairing).status == 201
     assert api.person.topics().count("sign") == 1
+
+
+# --- the language
+
+
+@pytest.mark.parametrize(
+    ("stated", "language"),
+    [("en-GB,en;q=0.9", "en"), ("fr", "fr"), ("de, en;q=0.2", "en"), ("*", None), ("de", None), (None, None)],
+)
+async def test_a_dialog_speaks_as_whoever_asks_does_and_else_as_the_desktop(
+    api: Workbench, stated: str | None, language: str | None
+) -> None:
+    headers = {"Accept-Language": stated} if stated else {}
+    await api.call("POST", "/v1/clients", SOFTWARE, headers=headers)
+    assert [question.language for question in api.person.questions] == [language]
+
+
+async def test_the_pin_s_dialog_speaks_that_language_too(api: Workbench) -> None:
+    await api.login(await api.pair(), **{"Accept-Language": "en"})
+    assert [asked.question.language for asked in api.person.pin_questions] == ["en"]

@@ -269,6 +269,16 @@ async def test_a_program_that_begins_logins_and_ends_them_is_soon_asked_to_wait(
     assert (await ecps.call("POST", "/v1/sessions", LOGIN, bearer=secret)).code == "consent.refused_often"
 
 
+async def test_the_dialog_stays_as_long_as_the_login_and_speaks_as_the_program(ecps: Workbench) -> None:
+    got = await ecps.call("POST", "/v1/sessions", LOGIN, bearer=await pair(ecps), headers={"Accept-Language": "en"})
+    await eventually(lambda: ecps.person.open == ["ecps_browser"])
+    question = ecps.person.questions[-1]
+    assert (question.own_time, question.language) == (True, "en")  # no [prompt] timeout ends it before the login ends
+    assert 295 <= question.timeout <= 300
+    await ecps.call("DELETE", path_of(got), bearer=got.text("token"))
+    await eventually(lambda: not ecps.person.open)
+
+
 async def test_logins_that_end_well_make_nobody_wait(ecps: Workbench, browser: aiohttp.ClientSession) -> None:
     secret = await pair(ecps)
     for _ in range(4):

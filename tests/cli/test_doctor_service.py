@@ -342,3 +342,39 @@ def test_an_unknown_check_is_a_wrong_command(stranger: User) -> None:
     assert ran.status == 2
     assert "pcscd" in ran.err
     assert os.sep not in ran.err.replace("/openapi.json", "")
+
+
+# --- network
+
+
+OUTSIDE = '[timestamp]\nurl = "https://tsa.example/"\n'
+CLOSED = {"ActiveState": "active", "IPAddressDeny": "0.0.0.0/0 ::/0", "IPAddressAllow": "127.0.0.0/8 ::1/128"}
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "expected"),
+    [
+        ("", CLOSED, "skipped.no_network"),
+        ('[psc]\nissuer = "https://localhost:17480/realm"\nclient_id = "x"', CLOSED, "skipped.no_network"),
+        (OUTSIDE, None, "skipped.no_unit"),
+        (OUTSIDE, CLOSED, "network.closed"),
+        ('[psc]\nproxy = "https://lps.example"\nclient_id = "x"', CLOSED, "network.closed"),
+        ('[upstreams.dmp]\nurl = "https://dmp.example"', CLOSED, "network.closed"),
+        ('[audit]\nsinks = ["https://sink.example/"]', CLOSED, "network.closed"),
+        (OUTSIDE, {**CLOSED, "IPAddressDeny": ""}, "network.ok"),
+        (OUTSIDE, {**CLOSED, "IPAddressAllow": "127.0.0.0/8 10.1.2.3/32"}, "network.narrowed"),
+    ],
+)
+async def test_a_service_that_systemd_keeps_from_the_network_is_told_where_it_needs_it(
+    tmp_path: Path, text: str, unit: dict[str, str] | None, expected: str
+) -> None:
+    found = await result("network", replace(configured(tmp_path, text), unit=lambda: unit))
+    assert found.code == expected
+    assert ("network.conf" in found.remedy("fr")) is (expected == "network.closed")
+
+
+async def test_the_unit_that_cardd_brings_is_closed_and_network_conf_opens_it() -> None:
+    """systemd's own words of these properties are those that the check compares."""
+    unit, opened = (Path("systemd") / name for name in ("cardd.service", "network.conf"))
+    assert "IPAddressDeny=any\nIPAddressAllow=localhost" in unit.read_text()
+    assert "IPAddressDeny=\nIPAddressAllow=\n" in opened.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import io
 import json
@@ -17,6 +18,7 @@ import pytest
 from cardd.cli.cardd import CleanFormatter
 from cardd.cli.command import Context
 from cardd.cli.terminal import Terminal, qr_code
+from cardd.cli.waiting import patiently
 
 BLOCKED = "La carte n'accepte plus de code porteur."
 HOSTILE = "A\x1b[2J\x1b]0;owned\x07B\r\x9b31mC\x85D\u2028E\u202eF\u200bG\udcffH\nI"
@@ -86,3 +88,31 @@ def test_on_a_narrow_terminal_names_and_values_stay_aligned() -> None:
     os.close(ours)
     assert rows == ["Carte CPx  La carte n'accepte plus de", "           code porteur.", f"e-CPS      {'x' * 50}"]
     assert Terminal(io.StringIO(), io.StringIO()).pairs([("a", "b " * 50)]) == ["a  " + ("b " * 50).rstrip()]
+
+
+async def late(seconds: float, terminal: Terminal, *lines: str) -> int:
+    if lines:
+        terminal.say(lines)
+    await asyncio.sleep(seconds)
+    terminal.say(["answer"])
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("stream", "seconds", "before", "told"),
+    [
+        (Screen, 0.3, (), True),
+        (Screen, 0.0, (), False),  # the answer came at once
+        (Screen, 0.3, ("already",), False),  # something is shown
+        (io.StringIO, 0.3, (), False),  # nobody watches
+    ],
+)
+async def test_whoever_watches_a_command_that_waits_is_told_until_the_answer_comes(
+    stream: type[io.StringIO], seconds: float, before: tuple[str, ...], told: bool
+) -> None:
+    out, err = io.StringIO(), stream()
+    context = Context(Namespace(json=False), "fr", Terminal(out, err))
+    assert await patiently(context, late(seconds, context.terminal, *before), after=0.1) == 0
+    assert ("Toujours en attente d'une réponse" in err.getvalue()) is told
+    assert err.getvalue().endswith("\r\x1b[J") is told  # gone before the answer
+    assert out.getvalue().endswith("answer\n")

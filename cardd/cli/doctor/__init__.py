@@ -24,6 +24,7 @@ CHECKS: Mapping[str, Check] = {
     "socket": Check(N_("Unix socket"), daemon.socket_rights),
     "pinentry": Check(N_("PIN dialog"), daemon.pinentry),
     "browsers": Check(N_("Browsers"), machine.browsers),
+    "network": Check(N_("Network"), machine.network),
     "psc": Check(N_("Pro Santé Connect"), daemon.psc),
     "support": Check(N_("Codes of support"), daemon.support),
     "audit": Check(N_("Audit log"), daemon.audit),

@@ -33,6 +33,8 @@ REASONS = {
     ),
     "no_port": N_("Not checked: the configuration leaves the port to the system."),
     "no_rights": N_("Not checked: only root and cardd may read it (“sudo cardctl doctor audit”)."),
+    "no_network": N_("Not looked at: the configuration names no other machine."),
+    "no_unit": N_("Not looked at: cardd does not run as a service of systemd."),
     "no_psc": N_("Not looked at: no Pro Santé Connect is configured."),
     "no_support": N_("Not looked at: no codes of support are demanded here."),
     "no_socket": N_("Not looked at: cardd tells it on its Unix socket only."),

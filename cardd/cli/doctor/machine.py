@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import re
 import resource
@@ -10,17 +11,22 @@ import socket
 import struct
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cardd
 from cardd.cli.doctor.check import Finding, failure, ok, warning
-from cardd.cli.doctor.surroundings import Surroundings
+from cardd.cli.doctor.surroundings import Surroundings, Unknowable, in_time
+from cardd.config import Config
 from cardd.i18n import N_
+from cardd.outward import HERE
 from cardd.secret import CAPACITY
 from cardd.system.browsers import ANY, executable, installed, is_installed, wanted
 from cardd.system.peer import processes
 
 PINS = 64  # more than can be held or asked for at once on one workstation
 TOLERANCE = timedelta(days=1)
+UNIT_LIMIT = 5.0  # seconds
+EVERYWHERE = {"any", "0.0.0.0/0", "::/0"}
 
 _CREDENTIALS = struct.Struct("=iII")
 _LOCKED = re.compile(r"^Max locked memory\s+(\S+)", re.MULTILINE)
@@ -52,6 +58,40 @@ async def clock(surroundings: Surroundings) -> Finding:
 
 def _installed() -> datetime:
     return datetime.fromtimestamp(Path(cardd.__file__).stat().st_mtime, UTC)
+
+
+async def network(surroundings: Surroundings) -> Finding:
+    """Check whether systemd lets the service reach the machines that the configuration names (IPAddressDeny)."""
+    hosts = sorted(_elsewhere(surroundings.config))
+    if not hosts:
+        raise Unknowable("no_network")
+    unit = await in_time(surroundings.unit, UNIT_LIMIT)
+    if unit is None:
+        raise Unknowable("no_unit")
+    denied, allowed = (unit.get(name, "").split() for name in ("IPAddressDeny", "IPAddressAllow"))
+    if not set(denied) & EVERYWHERE:
+        return ok(N_("Open to the machines that the configuration names."))
+    if [one for one in allowed if not ipaddress.ip_network(one, strict=False).is_loopback]:
+        return ok(N_("Open to some addresses: {allowed}."), outcome="narrowed", allowed=", ".join(allowed)[:200])
+    return failure(
+        "closed",
+        N_("systemd lets the service reach this machine only (IPAddressDeny), and the configuration names {host}."),
+        N_(
+            "As root, copy network.conf, which cardd brings in systemd/, to /etc/systemd/system/cardd.service.d/, then "
+            "run “systemctl daemon-reload” and “systemctl restart cardd”."
+        ),
+        host=hosts[0],
+    )
+
+
+def _elsewhere(config: Config) -> set[str]:
+    """Return the hosts that the configuration has cardd reach, this machine's own left out."""
+    addresses = [upstream.url for upstream in config.upstreams.values()]
+    addresses += [sink for sink in config.audit.sinks if sink.startswith("https:")]
+    addresses += [config.timestamp.url or ""]
+    hosts = {urlsplit(address).hostname or "" for address in addresses}
+    hosts |= {config.psc.host} if config.psc.is_configured else set()
+    return hosts - {"", *HERE}
 
 
 async def memory(surroundings: Surroundings) -> Finding:

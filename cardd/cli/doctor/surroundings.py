@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -33,6 +34,19 @@ STA_UNSYNC = 0x0040
 def utc_now() -> datetime:
     """Return the time of day."""
     return datetime.now(UTC)
+
+
+def unit_properties() -> Mapping[str, str] | None:
+    """Return what systemd says of the running service's network; None where no service runs, or no systemd."""
+    command = ["systemctl", "show", "cardd.service", "-p", "ActiveState", "-p", "IPAddressAllow", "-p", "IPAddressDeny"]
+    try:
+        told = subprocess.run(  # noqa: S603 - a fixed command
+            command, capture_output=True, text=True, timeout=PCSC_LIMIT, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = {name: value for name, _, value in (line.partition("=") for line in told.splitlines())}
+    return found if found.get("ActiveState") == "active" else None
 
 
 class Unknowable(Exception):
@@ -76,6 +90,7 @@ class Surroundings:
     now: Callable[[], datetime] = utc_now
     synchronised: Callable[[], bool | None] = is_synchronised
     sandbox: Callable[[], Offer] = offer
+    unit: Callable[[], Mapping[str, str] | None] = unit_properties
     _readers: asyncio.Task[list[ReaderState]] | None = None
 
     @cached_property

@@ -365,5 +365,6 @@ def _digits(session: Session, pending: Pending, now: datetime) -> Question:
         params,
         third=Choice.AGAIN if pending.binding_message else None,
         timeout=max(1.0, (pending.expires_at - now).total_seconds()),
+        own_time=True,
         caller=session.caller.key,
     )
