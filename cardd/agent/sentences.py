@@ -100,6 +100,8 @@ QUESTIONS = {
 ALSO = {  # what has a line of its own, by its parameter
     "times": N_("This card wants its PIN for each signature: you will enter it {times} times."),
     "patient": N_("Patient: “{patient}”"),
+    "unseen": N_("The document was not handed over: cardd has only its digest, and has not seen it."),
+    "some_unseen": N_("Not all documents were handed over: of some, cardd has only the digest."),
     "holder": N_("Holder: {holder}"),
     "indirect": N_(
         "The certificate of “{indirect}” signs them; who you are is as the program says. They feed the DMP and do "

@@ -45,7 +45,8 @@ class SignatureRequest:
     """One signature asked for: what is signed, and the names under which the user is shown it.
 
     ``algorithm`` None stands for what the key does best, the first that it lists. ``digest`` is the document's SHA-256
-    where the key signs something else that stands for it, as most formats have it.
+    where the key signs something else that stands for it, as most formats have it. ``is_seen`` says that the document
+    itself was handed over; of another one only its digest is known, and what that is of, nobody here has seen.
     """
 
     algorithm: Algorithm | None
@@ -54,6 +55,7 @@ class SignatureRequest:
     patient: str | None = None
     format: str = "raw"
     digest: bytes | None = None
+    is_seen: bool = True
 
     @property
     def shown(self) -> bytes:
@@ -149,6 +151,8 @@ class Consents(Part):
             params["document"] = request.document
             params["digest"] = request.shown.hex()[:SHOWN_DIGEST]
             topic = "sign"
+        if not all(request.is_seen for request in requests):
+            params["unseen" if topic == "sign" else "some_unseen"] = ""
         patients = sorted({request.patient for request in requests if request.patient})
         if patients:
             params["patient"] = ", ".join(patients)

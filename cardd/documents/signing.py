@@ -177,6 +177,7 @@ def _asked(ready: _Ready) -> SignatureRequest:
         request.patient,
         format=request.options.format,
         digest=ready.digest,
+        is_seen=request.digest is None,
     )
 
 

@@ -33,8 +33,10 @@ HASHES: dict[str, hashes.HashAlgorithm] = {
 }
 ALGORITHMS = frozenset(kind + size for kind in ("RS", "PS", "ES") for size in HASHES)
 CERTIFICATES_MAX = 16
-PART_MAX = CONTENT_MAX  # bytes of a document that is looked at as another signature's part
+PART_MAX = CONTENT_MAX  # bytes of a document that are looked at as another signature's part
 ATTRIBUTES = b"\x31"
+LENGTH = rb"(?:[\x00-\x80]|\x81.|\x82..|\x83.{3}|\x84.{4})"  # ITU-T X.690, section 8.1.3
+ATTRIBUTE_FIRST = re.compile(rb"\x31" + LENGTH + rb"\x30" + LENGTH + rb"\x06", re.DOTALL)
 JWS_INPUT = re.compile(rb"[A-Za-z0-9_-]+\.")  # RFC 7515, section 2; the payload may be anything (RFC 7797)
 SIGNED_INFO = re.compile(rb"<(?:[^\s<>:/]+:)?SignedInfo[\s>]")  # canonical: nothing stands before it
 NUMBERS = 64  # bytes of an ES256 value: two numbers (RFC 7518, section 3.4)
@@ -122,14 +124,14 @@ def signed_part_of(document: BinaryIO) -> str | None:
     """Return the format whose signatures sign just such octets; None where there is none.
 
     The key's value over a CMS message's signed attributes, a JWS's signing input or an XML signature's SignedInfo, made
-    as a raw signature, is that message's: with another document beside it that nobody has seen.
+    as a raw signature, is that message's: with another document beside it that nobody has seen. A long document is told
+    by how it begins, for it costs nothing to make another format's part long.
     """
-    if size_of(document) > PART_MAX:
-        return None
+    is_long = size_of(document) > PART_MAX
     document.seek(0)
-    octets = document.read()
+    octets = document.read(PART_MAX)
     document.seek(0)
-    if _is_attributes(octets):
+    if ATTRIBUTE_FIRST.match(octets) if is_long else _is_attributes(octets):
         return "CAdES"
     if JWS_INPUT.match(octets) and _is_header(octets.partition(b".")[0]):
         return "JWS"

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_der_x509_certificate
 
+from cardd.agent.texts import confirm_words
 from cardd.config import Audit, Config
 from cardd.model import Choice
 from tests.api.workbench import PAGE, Got, Json, Workbench
@@ -46,6 +47,18 @@ async def test_a_digest_is_signed_after_the_user_saw_the_documents_name_and_the_
     verify(got)
     shown = api.person.questions[-1].params
     assert (shown["document"], shown["patient"]) == ("Ordonnance", "PATIENT FICTIF")
+
+
+async def test_a_dialog_says_where_cardd_has_seen_a_digest_only(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    by_digest, whole = item(), {"document_name": "x", "document": b64(DOCUMENT)}
+    dialogs: list[set[str]] = []
+    for body in (by_digest, whole, {"signatures": [whole, by_digest]}, {"signatures": [whole, whole]}):
+        assert (await api.call("POST", f"{path}/signatures", body, bearer=token)).status == 200
+        dialogs.append({"unseen", "some_unseen"} & set(api.person.questions[-1].params))
+    assert dialogs == [{"unseen"}, set(), {"some_unseen"}, set()]
+    words = confirm_words(api.person.questions[-4], "fr", 20)
+    assert "cardd n'en a que l'empreinte" in words.description
 
 
 @pytest.mark.parametrize("keep", ["name", "digest", "none"])

@@ -41,6 +41,32 @@ def test_what_another_format_signs_is_not_signed_raw(part: tuple[str, Message]) 
     assert refused.value.params["format"] == name
 
 
+LONG = 17 * 1024 * 1024  # bytes: longer than what is read whole
+
+
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        (
+            "CAdES",
+            b"\x31\x84"
+            + (LONG + 6).to_bytes(4, "big")
+            + b"\x30\x84"
+            + LONG.to_bytes(4, "big")
+            + b"\x06"
+            + bytes(LONG - 1),
+        ),
+        ("JWS", b"eyJhbGciOiJSUzI1NiJ9." + b"A" * LONG),
+        ("XAdES", b"<SignedInfo " + b" " * LONG + b"/>"),
+    ],
+    ids=["CAdES", "JWS", "XAdES"],
+)
+def test_what_another_format_signs_is_not_signed_raw_however_long_it_is(name: str, document: bytes) -> None:
+    with pytest.raises(DocumentIsSignedPart) as refused:
+        prepare_raw(BytesIO(document), None)
+    assert refused.value.params["format"] == name
+
+
 def test_a_value_of_another_format_is_no_raw_signature(part: tuple[str, Message], card: Pen) -> None:
     _, message = part
     assert message.content is not None
