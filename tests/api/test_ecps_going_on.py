@@ -9,13 +9,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from cardd.config import Psc
-from cardd.errors import PscUnavailable, SecretStoreUnavailable, StateUnavailable
+from cardd.errors import SecretStoreUnavailable, StateUnavailable
 from cardd.identity.ecps.direct import DirectProvider
 from cardd.identity.ecps.provider import Wanted
-from cardd.oidc import renewal
 from cardd.secret import Secret
 from cardd.system.peer import peer_of
 from tests.api.ecps import ends_in, pair, pending, resumable, tokens_of
@@ -110,21 +107,15 @@ async def test_after_a_restart_it_waits_for_a_keyring_that_is_still_locked(
         assert await ends_in(second, path, token) == (200, "active")
 
 
-async def test_after_a_restart_it_waits_for_the_network(
-    ecps: Workbench, psc: PscRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, token = await kept_session(ecps, psc)
-    redeem, faults = renewal.redeem, [PscUnavailable(host="psc")] * 3
-
-    async def away(provider: object, refresh_token: object) -> object:
-        if faults:
-            raise faults.pop()
-        return await redeem(provider, refresh_token)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(renewal, "redeem", away)
-    async with next_daemon(ecps, tmp_path / "second", MemorySecrets()) as second:
+async def test_after_a_restart_it_waits_for_the_network(desk: Workbench, liar: FakeProvider, tmp_path: Path) -> None:
+    liar.tokens["refresh_token"] = "first"
+    path, token = await pending(desk)
+    assert await ends_in(desk, path, token) == (200, "active")
+    await eventually(lambda: kept_token(desk) == b"first")
+    liar.answers.extend([(503, None)] * 3)
+    async with next_daemon(desk, tmp_path / "second", MemorySecrets()) as second:
         assert await ends_in(second, path, token) == (200, "active")
-    assert faults == []
+    assert not liar.answers
 
 
 async def test_the_next_daemon_knows_it_before_it_asks_psc_and_until_it_is_given_up(
@@ -182,22 +173,19 @@ async def test_closed_on_a_full_disk_it_leaves_nothing_to_be_resumed_with(ecps: 
     await eventually(lambda: not any(name.startswith("ecps-") for name in ecps.secrets.values))
 
 
-async def test_agreed_while_the_push_is_sent_again_it_is_open_and_stays_so(
-    ecps: Workbench, psc: PscRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ecps.ecps.limits.push_pause = 0
-    path, token = await pending(ecps)
-    begin = DirectProvider.begin
-
-    async def after_the_approval(self: DirectProvider, wanted: Wanted, uid: int) -> object:
-        await psc.approve(ALICE)
-        await ends_in(ecps, path, token)
-        return await begin(self, wanted, uid)
-
-    monkeypatch.setattr(DirectProvider, "begin", after_the_approval)
-    got = await ecps.call("POST", f"{path}/pushes", {}, bearer=token)
+async def test_agreed_while_the_push_is_sent_again_it_is_open_and_stays_so(desk: Workbench, liar: FakeProvider) -> None:
+    desk.ecps.limits.push_pause = 0
+    liar.answers.extend([(400, {"error": "authorization_pending"})] * 1000)
+    path, token = await pending(desk)
+    liar.may_start.clear()
+    again = asyncio.ensure_future(desk.call("POST", f"{path}/pushes", {}, bearer=token))
+    await eventually(lambda: sum("binding_message" in form for form in liar.forms) == 2)
+    liar.answers.clear()  # the person agrees to the first push
+    assert await ends_in(desk, path, token) == (200, "active")
+    liar.may_start.set()
+    got = await again
     assert (got.status, got.text("state")) == (200, "active")
-    assert await ends_in(ecps, path, token) == (200, "active")
+    assert await ends_in(desk, path, token) == (200, "active")
 
 
 async def test_while_the_screen_is_locked_it_gives_no_token(ecps: Workbench, psc: PscRig) -> None:
