@@ -243,9 +243,9 @@ async def test_programs_that_look_at_the_methods_often_ask_the_provider_seldom(
 
 
 async def test_a_provider_that_is_slow_keeps_nobody_who_looks_at_the_methods_for_long(
-    desk: Workbench, liar: FakeProvider, monkeypatch: pytest.MonkeyPatch
+    desk: Workbench, liar: FakeProvider
 ) -> None:
-    monkeypatch.setattr("cardd.identity.ecps.connection.PATIENCE", 0.1)
+    desk.ecps.limits.look = 0.1
     await desk.call("POST", "/v1/methods/ecps/check", {}, via="unix")
     desk.clock.seconds += 61
     liar.is_away, liar.away_after = True, 0.5

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 GOOD_FOR = 60.0  # seconds that what was seen of the other side is told again
 PROVEN_FOR = 3600.0  # that a proof which was accepted is not made again, where nobody asks for one
-PATIENCE = 3.0  # that whoever looks at the methods waits for the other side
 # what is wrong with the other side, or with this service there, whoever logs in
 OF_THE_SERVICE = (
     PscUnavailable, PscCertificate, PscClientRefused, PscNoCiba,
@@ -154,7 +153,7 @@ class ProviderConnection:
         """Look, for a moment; what comes later is known the next time."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.ensure_future(self._looked())
-        await asyncio.wait({self._looking}, timeout=PATIENCE)
+        await asyncio.wait({self._looking}, timeout=self._limits.look)
 
     async def _looked(self) -> Reach | None:
         try:

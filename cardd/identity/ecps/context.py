@@ -39,6 +39,7 @@ class LoginLimits:
 
     sessions: int = 64  # of one program: of all the people who work on one machine
     interval: float = 1.0  # between two questions about a push at least, whatever the provider tells
+    look: float = 3.0  # that whoever looks at the methods waits for the other side
     push_pause: float = 10.0  # between two pushes of one program for one person, until one was agreed to
     push_window: float = 300.0  # in which those that were not agreed to are counted
     pushes_to_person: int = 3  # from all programs of one OS user
