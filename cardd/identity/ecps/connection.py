@@ -1,10 +1,11 @@
-"""The connection to Pro Santé Connect: the configured provider, made when it is first wanted, and how it fares."""
+"""The connection to Pro Santé Connect, how it fares, and the limits of logins through it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cardd.config import Psc
@@ -29,7 +30,6 @@ from cardd.outward import Outward
 from cardd.ports import Clock, SecretStore
 
 if TYPE_CHECKING:
-    from cardd.identity.ecps.context import LoginLimits
     from cardd.oidc.loopback import PeerOf
 
 GOOD_FOR = 60.0  # seconds that what was seen of the other side is told again
@@ -39,6 +39,25 @@ OF_THE_SERVICE = (
     PscUnavailable, PscCertificate, PscClientRefused, PscNoCiba,
     PscDiscoveryHost, PscDiscoveryInsecure, PscDiscoveryIssuer,
 )  # fmt: skip
+
+
+@dataclass(slots=True)
+class LoginLimits:
+    """How many sessions one program may have, and how many seconds things take."""
+
+    sessions: int = 64  # of one program: of all the people who work on one machine
+    interval: float = 1.0  # between two questions about a push at least, whatever the provider tells
+    look: float = 3.0  # that whoever looks at the methods waits for the other side
+    push_pause: float = 10.0  # between two pushes of one program for one person, until one was agreed to
+    push_window: float = 300.0  # in which those that were not agreed to are counted
+    pushes_to_person: int = 3  # from all programs of one OS user
+    pushes_by_program: int = 6  # to all people
+    unheard: float = 30.0  # without a question about the session, and without a stream of events, while it is pending
+    picking: float = 120.0  # as long as a dialog stays open
+    renewal_margin: float = 20.0  # before the access token ends
+    good_for: float = 10.0  # that a token is still good for when it is handed out
+    first_pause: float = 1.0  # between two attempts to go on with a login while the provider is away
+    longest_pause: float = 30.0
 
 
 class ProviderConnection:

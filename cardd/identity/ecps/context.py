@@ -1,4 +1,4 @@
-"""What all logins use: what a client asks for, and how often, their limits, and the parts that they need."""
+"""What all logins use: what a client asks for, how often a person may be woken, and the parts that they need."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines
 from cardd.core.sessions import Sessions
 from cardd.errors import PushTooSoon
-from cardd.identity.ecps.connection import ProviderConnection
+from cardd.identity.ecps.connection import LoginLimits, ProviderConnection
 from cardd.identity.ecps.provider import Flow, PscAttempt, Wanted
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, CallerKey
@@ -31,25 +31,6 @@ class Request:
     situation: str | None = None
     remember: bool = False
     assertions: bool = False
-
-
-@dataclass(slots=True)
-class LoginLimits:
-    """How many sessions one program may have, and how many seconds things take."""
-
-    sessions: int = 64  # of one program: of all the people who work on one machine
-    interval: float = 1.0  # between two questions about a push at least, whatever the provider tells
-    look: float = 3.0  # that whoever looks at the methods waits for the other side
-    push_pause: float = 10.0  # between two pushes of one program for one person, until one was agreed to
-    push_window: float = 300.0  # in which those that were not agreed to are counted
-    pushes_to_person: int = 3  # from all programs of one OS user
-    pushes_by_program: int = 6  # to all people
-    unheard: float = 30.0  # without a question about the session, and without a stream of events, while it is pending
-    picking: float = 120.0  # as long as a dialog stays open
-    renewal_margin: float = 20.0  # before the access token ends
-    good_for: float = 10.0  # that a token is still good for when it is handed out
-    first_pause: float = 1.0  # between two attempts to go on with a login while the provider is away
-    longest_pause: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from cardd.errors import (
     TooManyRequests,
 )
 from cardd.identity.csa import CsaLogin
-from cardd.identity.ecps.connection import ProviderConnection
-from cardd.identity.ecps.context import LoginContext, LoginLimits, PushLimit, Request
+from cardd.identity.ecps.connection import LoginLimits, ProviderConnection
+from cardd.identity.ecps.context import LoginContext, PushLimit, Request
 from cardd.identity.ecps.login import Asked, EcpsLogin
 from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, Reach
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
