@@ -56,8 +56,6 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate, Name
 
 NAME_MAX = 120  # characters of a name in a certificate that nobody vouches for
-PATIENCE = 15.0  # seconds
-PAUSES = (0.25, 1.0)  # seconds before the second and the third try of a GET
 RETRY_AFTER_MAX = 300.0  # seconds: whoever waits for a login has given up by then
 ERROR_FIELDS = ("error", "error_description")
 FAILED_FOR = 5.0  # seconds that an answer that did not come is not asked for again
@@ -117,6 +115,17 @@ def encoded(form: Form) -> bytearray:
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many seconds an answer may take, and how many pass before the second and the third try of a GET."""
+
+    answer: float = 15.0
+    pauses: tuple[float, ...] = (0.25, 1.0)
+
+
+PATIENT = Patience()
+
+
 class Http:
     """Connections to one provider. ``tls``, ``connectors`` and ``outward`` as in ``HttpClient``."""
 
@@ -126,9 +135,10 @@ class Http:
         *,
         connectors: Connectors | None = None,
         outward: Outward = DIRECT,
-        timeout: float | None = None,
+        patience: Patience = PATIENT,
     ) -> None:
-        self._client = HttpClient(Limits(total=timeout or PATIENCE), tls=tls, connectors=connectors, outward=outward)
+        self._patience = patience
+        self._client = HttpClient(Limits(total=patience.answer), tls=tls, connectors=connectors, outward=outward)
 
     async def close(self) -> None:
         """Give the connections back; further requests raise PscUnavailable."""
@@ -139,7 +149,7 @@ class Http:
 
         A provider that wants to be left alone for longer is not tried again here.
         """
-        for pause in PAUSES:
+        for pause in self._patience.pauses:
             try:
                 return await self.send("GET", url, headers=headers)
             except PscUnavailable as away:

@@ -30,7 +30,7 @@ from cardd.http import Connectors, HttpAnswer
 from cardd.model import Identity, Situation, shown
 from cardd.oidc.client_auth import ClientAuthentication, Credentials
 from cardd.oidc.discovery import ENDPOINTS, Discovery, ProviderSettings
-from cardd.oidc.http import CIBA_GRANT, Form, Http, Refusal, refusal_of
+from cardd.oidc.http import CIBA_GRANT, PATIENT, Form, Http, Patience, Refusal, refusal_of
 from cardd.oidc.signed import (
     Binding,
     IdToken,
@@ -77,10 +77,11 @@ class Provider:
         *,
         connectors: Connectors | None = None,
         outward: Outward = DIRECT,
+        patience: Patience = PATIENT,
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.http = Http(tls, connectors=connectors, outward=outward)
+        self.http = Http(tls, connectors=connectors, outward=outward, patience=patience)
         self.discovery = Discovery(settings, self.http, clock)
         self.keys = KeySet(self._fetch_keys, clock)
         self._authentication = authentication

@@ -20,7 +20,6 @@ from cardd.cli.doctor.check import Level
 from cardd.cli.doctor.surroundings import Surroundings
 from cardd.errors import SecretStoreUnavailable
 from cardd.model import JsonValue
-from cardd.oidc import http
 from cardd.outward import DIRECT, Outward
 from cardd.secret import Secret
 from tests.api.ecps import LOGIN, Place, pair, workbench_at
@@ -51,6 +50,7 @@ class Site:
     directory: Path
     monkeypatch: pytest.MonkeyPatch
     issuer: str = ""
+    answer: float = 15.0
     settings: dict[str, Any] = field(default_factory=dict)
     secrets: MemorySecrets | None = None
     held: socket.socket | None = None
@@ -60,7 +60,7 @@ class Site:
         """Somebody listens there, and says nothing."""
         self.held = socket.create_server(("127.0.0.1", 0))
         self.issuer = f"https://127.0.0.1:{self.held.getsockname()[1]}/realm"
-        self.monkeypatch.setattr(http, "PATIENCE", 0.2)
+        self.answer = 0.2
 
     def expired_certificate(self) -> None:
         """The service's own certificate ended."""
@@ -174,7 +174,6 @@ CASES = {
 @asynccontextmanager
 async def workstation(site: Site, case: Case) -> AsyncIterator[Workbench]:
     """The daemon, and a provider that is broken in this way."""
-    site.monkeypatch.setattr(http, "PAUSES", ())
     case.breaks(site)
     async with site.liar:
         api = workbench_at(
@@ -184,6 +183,7 @@ async def workstation(site: Site, case: Case) -> AsyncIterator[Workbench]:
             outward=site.outward,
             **site.settings,
         )
+        api.ecps.limits.answer, api.ecps.limits.pauses = site.answer, ()
         api.secrets.values["psc-certificate"] = b"right"
         if site.secrets is not None:
             api.secrets.now = site.secrets

@@ -12,7 +12,7 @@ import pytest
 
 from cardd.errors import PscCertificate, PscGarbled, PscUnavailable
 from cardd.http import Limits
-from cardd.oidc.http import Http
+from cardd.oidc.http import Http, Patience
 from cardd.oidc.tokens import parse
 from tests.oidc.services import trusting
 from tests.rig.oidc.faults import server_tls
@@ -73,7 +73,7 @@ async def without_end(writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.parametrize("answer", [nothing, drop_by_drop])
 async def test_a_server_that_takes_its_time_is_not_waited_for(answer: Answering) -> None:
-    http = Http(timeout=0.3)
+    http = Http(patience=Patience(answer=0.3))
     async with server(answer) as (address, came), asyncio.timeout(5):
         with pytest.raises(PscUnavailable):
             await http.post(address, {"secret": "x"})

@@ -47,6 +47,8 @@ class LoginLimits:
 
     sessions: int = 64  # of one program: of all the people who work on one machine
     interval: float = 1.0  # between two questions about a push at least, whatever the provider tells
+    answer: float = 15.0  # that the other side may take to answer
+    pauses: tuple[float, ...] = (0.25, 1.0)  # before what only looks is asked for the second and the third time
     look: float = 3.0  # that whoever looks at the methods waits for the other side
     push_pause: float = 10.0  # between two pushes of one program for one person, until one was agreed to
     push_window: float = 300.0  # in which those that were not agreed to are counted
@@ -119,7 +121,7 @@ class ProviderConnection:
                         self._organisation,
                         self._heard,
                         peer_of=self._peer_of,
-                        interval_min=self._limits.interval,
+                        limits=self._limits,
                         outward=self._outward,
                     )
                 except PscIncomplete as error:

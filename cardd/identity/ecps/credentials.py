@@ -20,6 +20,7 @@ from cardd.files import ensure_regular, read_file
 from cardd.formats.certificate import facts_of
 from cardd.http import Connectors
 from cardd.identity.csa import CsaLogin, KeySigner, ServiceKey, service_key
+from cardd.identity.ecps.connection import LoginLimits
 from cardd.identity.ecps.direct import DirectProvider
 from cardd.identity.ecps.provider import METHOD, NO_KEYRING, Heard, Made, ProofEnd
 from cardd.identity.ecps.proxy import ProxyProvider
@@ -36,7 +37,7 @@ from cardd.oidc.client_auth import (
     thumbprint_of,
 )
 from cardd.oidc.discovery import ProviderSettings
-from cardd.oidc.http import Http
+from cardd.oidc.http import Http, Patience
 from cardd.oidc.loopback import PeerOf
 from cardd.oidc.provider import Provider
 from cardd.oidc.tokens import Token
@@ -73,7 +74,7 @@ async def provider_of(
     heard: Heard,
     *,
     peer_of: PeerOf,
-    interval_min: float,
+    limits: LoginLimits,
     outward: Outward,
 ) -> Made:
     """Return the provider. Raises PscIncomplete without usable credentials, or for a file that cannot be read."""
@@ -82,8 +83,9 @@ async def provider_of(
     if proof.file is not None:
         proof.file.show_in(tls)
     connectors = _connectors(proof.service, settings.authorities, outward) if proof.service else None
+    patience = Patience(limits.answer, limits.pauses)
     if settings.by_proxy:
-        http = Http(tls, connectors=connectors, outward=outward)
+        http = Http(tls, connectors=connectors, outward=outward, patience=patience)
         return Made(ProxyProvider(http, settings, clock), proof.end)
     known = ProviderSettings(
         settings.issuer or "",
@@ -95,10 +97,10 @@ async def provider_of(
         redirect_issuer=settings.redirect_issuer,
         extra_hosts=settings.extra_hosts,
         thumbprint=proof.thumbprint,
-        interval_min=interval_min,
+        interval_min=limits.interval,
     )
     authentication = await _authentication(settings, secrets, proof)
-    provider = Provider(known, authentication, clock, tls, connectors=connectors, outward=outward)
+    provider = Provider(known, authentication, clock, tls, connectors=connectors, outward=outward, patience=patience)
     return Made(DirectProvider(provider, settings, heard, peer_of), proof.end)
 
 
