@@ -96,11 +96,11 @@ class Dispatcher:
         """Give up the work that outlives its request."""
         await self._ledger.close()
 
-    def end_where(self, condition: Callable[[Call], bool], *, by_caller: bool = False) -> None:
-        """Ask nobody any more for these calls; ``by_caller`` says that the callers took their questions back."""
+    def end_where(self, condition: Callable[[Call], bool], why: CarddError, *, is_by_caller: bool = False) -> None:
+        """Ask nobody any more for these calls; ``is_by_caller`` says that the callers took their questions back."""
         for presence, call in tuple(self._waiting.items()):
             if condition(call):
-                (presence.leave if by_caller else presence.revoke)()
+                presence.revoke(why, is_by_caller=is_by_caller)
 
     def _admit(self, http: web.BaseRequest, connection: ConnectionInfo) -> Page | None:
         if not http.raw_path.startswith("/"):
@@ -147,14 +147,10 @@ class Dispatcher:
             connection.has_client = True
         language = stated_language(http.headers.get("Accept-Language"))
         with self._under_way(call), self._present(call) as presence, spoken_to_in(language):
-            try:
-                if not route.body:
-                    return await self._run(route, call, b"", presence)
-                async with self._bodies.reading(http, call.who, call.peer.uid) as raw:
-                    return await self._run(route, call, raw, presence)
-            except CallerLeft:
-                route.access(call)  # whose caller may not ask any more is told why
-                raise
+            if not route.body:
+                return await self._run(route, call, b"", presence)
+            async with self._bodies.reading(http, call.who, call.peer.uid) as raw:
+                return await self._run(route, call, raw, presence)
 
     async def _check_browser(self, page: Page, connection: ConnectionInfo) -> None:
         """Look once at who holds a page's connection. Raises NotABrowser, BrowserUnseen."""

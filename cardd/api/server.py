@@ -28,6 +28,7 @@ from cardd.api.routes import ROUTES
 from cardd.backoff import Seldom
 from cardd.core.lifecycle import Part
 from cardd.core.session import Session
+from cardd.errors import CarddError, ClientLocked, ClientUnknown
 from cardd.model import CallerKey, Peer
 from cardd.secret import overwrite
 
@@ -341,15 +342,19 @@ class ApiServer(Part):
             self._servers.append(await loop.create_server(self._http, sock=sock, backlog=ACCEPTED_AT_ONCE))
             sock.listen(BACKLOG)
 
-    def client_shut_out(self, client: CallerKey, _reason: str) -> None:
+    def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """End what is under way for the client, the streams of events too: none of it is the client's any more."""
-        self._dispatcher.end_where(lambda call: call.who is not None and call.who.key == client)
+        why = ClientLocked() if reason == "client_locked" else ClientUnknown()
+        self._dispatcher.end_where(lambda call: call.who is not None and call.who.key == client, why)
         for bus in (self._parts.events, *self._parts.trace.buses):
             bus.end_where(lambda subscription: subscription.caller == client)
 
     def session_closed(self, session: Session, reason: str) -> None:
         """Close the dialogs of a session that ended; its card's own have closed when that left."""
-        self._dispatcher.end_where(lambda call: call.open_session is session, by_caller=reason == "logout")
+        try:
+            self._parts.sessions.ensure_open(session)
+        except CarddError as why:
+            self._dispatcher.end_where(lambda call: call.open_session is session, why, is_by_caller=reason == "logout")
 
     def _is_known(self, uid: int) -> bool:
         """Return whether the readers are this OS user's, or a program of theirs was paired."""

@@ -25,9 +25,9 @@ from cardd.api.schemas.sessions import (
     SituationBody,
 )
 from cardd.core.clients import PSC_TOKEN, SESSIONS
-from cardd.core.dialog_lines import is_nobody_waiting
+from cardd.core.dialog_lines import ensure_waited_for
 from cardd.core.session import Session
-from cardd.errors import CallerLeft, InvalidRequest
+from cardd.errors import CarddError, InvalidRequest
 from cardd.identity.ecps.context import Request
 from cardd.identity.ecps.provider import Flow, PscChannel, Wanted
 from cardd.model import Identity, Situation
@@ -48,9 +48,11 @@ async def open_one(call: Call, body: SessionBody) -> Reply:
         await call.parts.readers.every.look()
     session, token = await _login(call, body)
     await _agreed(call, session, body)
-    if is_nobody_waiting():
+    try:
+        ensure_waited_for()
+    except CarddError:
         call.parts.sessions.close(session, "client_gone")  # nobody will ever have its token
-        raise CallerLeft
+        raise
     answer = described(call, session)
     answer.token = token
     return Reply(202 if session.pending else 201, answer, {"Location": f"/v1/sessions/{session.id}"})

@@ -22,7 +22,16 @@ from itertools import count
 
 from cardd.config import Prompt as PromptRules
 from cardd.core.events import EventBus
-from cardd.errors import CallerLeft, ConsentTimeout, PinCancelled, PinFormat, PinTimeout, PromptBusy, RefusedTooOften
+from cardd.errors import (
+    CallerLeft,
+    CarddError,
+    ConsentTimeout,
+    PinCancelled,
+    PinFormat,
+    PinTimeout,
+    PromptBusy,
+    RefusedTooOften,
+)
 from cardd.model import Caller, CallerKey, Choice, Event, PinQuestion, Question
 from cardd.ports import Clock, Prompter
 from cardd.secret import Secret
@@ -36,7 +45,8 @@ class Presence:
 
     def __init__(self, waiting: int = 1) -> None:
         self._waiting = waiting
-        self._is_revoked = False
+        self._why: CarddError | None = None
+        self._is_by_caller = True
         self._told: list[Callable[[], object]] = []
 
     @property
@@ -45,9 +55,14 @@ class Presence:
         return self._waiting <= 0
 
     @property
-    def is_revoked(self) -> bool:
-        """Whether nobody is to have the answer, through no doing of the callers."""
-        return self._is_revoked
+    def is_taken_back(self) -> bool:
+        """Whether nobody waits because the callers wanted that."""
+        return self.is_left and self._is_by_caller
+
+    @property
+    def why(self) -> CarddError:
+        """Why nobody waits."""
+        return self._why or CallerLeft()
 
     @contextmanager
     def joined(self, other: Presence) -> Iterator[None]:
@@ -59,7 +74,7 @@ class Presence:
             nonlocal is_in
             if is_in:
                 is_in = False
-                self._is_revoked = other.is_revoked
+                self._why, self._is_by_caller = other._why, other._is_by_caller
                 self.leave()
 
         take_back = other.on_left(leave)
@@ -76,10 +91,10 @@ class Presence:
             for callback in tuple(self._told):
                 callback()
 
-    def revoke(self) -> None:
+    def revoke(self, why: CarddError, *, is_by_caller: bool) -> None:
         """Let nobody have the answer: whoever asked may not any more."""
         if not self.is_left:
-            self._is_revoked, self._waiting = True, 1
+            self._why, self._is_by_caller, self._waiting = why, is_by_caller, 1
             self.leave()
 
     def on_left(self, callback: Callable[[], object]) -> Callable[[], None]:
@@ -141,27 +156,27 @@ def waited_for_by(presence: Presence | None) -> Iterator[None]:
         _waiting.reset(token)
 
 
-def is_nobody_waiting() -> bool:
-    """Return whether it is known that the answer of what runs here will reach nobody."""
+def ensure_waited_for() -> None:
+    """Raises CallerLeft, or why else the answer of what runs here is known to reach nobody."""
     presence = _waiting.get()
-    return presence is not None and presence.is_left
+    if presence is not None and presence.is_left:
+        raise presence.why
 
 
 def has_caller_left() -> bool:
-    """Return whether nobody waits because the callers left by themselves."""
+    """Return whether nobody waits because the callers wanted that."""
     presence = _waiting.get()
-    return presence is not None and presence.is_left and not presence.is_revoked
+    return presence is not None and presence.is_taken_back
 
 
 @asynccontextmanager
 async def while_waited_for() -> AsyncIterator[None]:
-    """End what is inside when nobody waits for it any more. Raises CallerLeft, at once where nobody does."""
+    """End what is inside when nobody waits for it any more. Raises what ``ensure_waited_for`` raises, at once too."""
     presence, task = _waiting.get(), asyncio.current_task()
     if presence is None or task is None:
         yield
         return
-    if presence.is_left:
-        raise CallerLeft
+    ensure_waited_for()
     already, is_ending = task.cancelling(), False
 
     def end() -> None:
@@ -174,7 +189,7 @@ async def while_waited_for() -> AsyncIterator[None]:
         yield
     except asyncio.CancelledError:
         if is_ending and task.uncancel() <= already:
-            raise CallerLeft from None
+            raise presence.why from None
         raise
     finally:
         take_back()

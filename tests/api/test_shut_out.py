@@ -93,6 +93,7 @@ async def test_a_dialog_of_a_session_that_was_logged_out_closes(api: Workbench) 
     assert (await api.call("DELETE", path, via="unix")).status == 204
     got = await asyncio.wait_for(signing, 5)
     assert (got.code, api.person.open) == ("session.closed", [])
+    assert api.audit.entries[-1].code == "session.closed"  # and not that its program hung up
 
 
 async def test_a_dialog_whose_card_was_taken_out_says_so(api: Workbench) -> None:
