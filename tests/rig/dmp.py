@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha1
 from io import BytesIO
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import aiohttp
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -234,13 +235,11 @@ def client_context(tls: Key | None, version: ssl.TLSVersion | None = None) -> ss
     if version:
         context.minimum_version = context.maximum_version = version
     if tls:
-        path = STATE / f"client-{tls.certificate.serial_number}.pem"
         private = tls.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        path.write_bytes(private + tls.pem)
-        try:
-            context.load_cert_chain(path)
-        finally:
-            path.unlink()
+        with NamedTemporaryFile() as file:  # each test process has its own
+            file.write(private + tls.pem)
+            file.flush()
+            context.load_cert_chain(file.name)
     return context
 
 
