@@ -1,0 +1,55 @@
+"""The French that people read: the trade's words, one word for one thing, and its own marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+
+from cardd.i18n import LOCALE
+
+CATALOGUES = sorted((LOCALE / "fr/LC_MESSAGES").glob("*.po"))
+
+# what was found in the catalogues once, and what is said instead
+WORDS = {
+    r"’": "the apostrophe is '",
+    r"\bla socket\b|\bune socket\b": "le socket",
+    r"\btitulaire\b": "le porteur d'une carte",
+    r"\bdit-il\b": "date déclarée",
+    r"\bsauté": "ignoré",
+    r"\bEXAMEN\b": "CONTRÔLE",
+    r"\bincompris\b": "non reconnu",
+    r"\b[Pp]asse la limite": "dépasse la limite",
+    r"\bnon prouvé\b": "non authentifié",
+    r"\bpérimée?s?\b": "trop ancien",
+    r"\birrecevable": "illisible",
+    r"\bl'e-CPS|\bd'e-CPS": "la e-CPS",
+    r"\bthe\b|\bexpected\b(?!})|No such file|\binstance of\b": "French, and no English",
+}
+
+
+def sentences(catalogue: Path) -> Iterator[str]:
+    with catalogue.open("rb") as file:
+        for message in read_po(file):
+            if message.id:
+                yield from [message.string] if isinstance(message.string, str) else message.string or ()
+
+
+@pytest.mark.parametrize("catalogue", CATALOGUES, ids=lambda catalogue: catalogue.stem)
+def test_french_sentences_keep_to_the_trades_words(catalogue: Path) -> None:
+    wrong = [
+        (sentence, better)
+        for sentence in sentences(catalogue)
+        for word, better in WORDS.items()
+        if re.search(word, sentence)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("catalogue", CATALOGUES, ids=lambda catalogue: catalogue.stem)
+def test_french_marks_have_their_space_and_guillemets_theirs(catalogue: Path) -> None:
+    crowded = re.compile(r"[\wéà»\)][;!?](?=\s|$)|[^\W\d]«|«(?! )|(?<! )»")
+    assert [sentence for sentence in sentences(catalogue) if crowded.search(sentence)] == []
