@@ -152,10 +152,10 @@ class Outward:
 DIRECT = Outward()
 
 
-async def open_tunnel(proxy: Proxy, host: str, port: int) -> socket.socket:
+async def open_tunnel(proxy: Proxy, host: str, port: int, *, limit: float = TUNNEL_LIMIT) -> socket.socket:
     """Return a connection to the server through the proxy (CONNECT), before its first byte. Raises ProxyFault."""
     try:
-        async with asyncio.timeout(TUNNEL_LIMIT):
+        async with asyncio.timeout(limit):
             connected = await _connected(proxy)
             try:
                 await _ask_for(connected, proxy, host, port)

@@ -12,7 +12,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from cardd import outward as outward_module
 from cardd.config import Network
 from cardd.core.audit import Head
 from cardd.errors import TimestampUnavailable, UpstreamUnreachable, UpstreamUntrusted
@@ -297,14 +296,11 @@ async def test_what_is_reached_without_the_proxy(host: str, port: int, listed: t
     ],
     ids=["403", "407", "502", "nothing", "no http", "early", "endless", "half"],
 )
-async def test_a_proxy_that_says_anything_else_leads_nowhere(
-    answer: bytes, ends: bool, trouble: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outward_module, "TUNNEL_LIMIT", 0.5)
+async def test_a_proxy_that_says_anything_else_leads_nowhere(answer: bytes, ends: bool, trouble: str) -> None:
     async with saying(answer, ends=ends) as url:
         proxy = Proxy("127.0.0.1", int(url.rpartition(":")[2]))
         with pytest.raises(ProxyFault) as fault:
-            await open_tunnel(proxy, "psc.example", 443)
+            await open_tunnel(proxy, "psc.example", 443, limit=0.5)
         assert fault.value.trouble == trouble
         http = HttpClient(Limits(total=0.5), outward=Outward(url))
         with pytest.raises(HttpFault) as refused:
