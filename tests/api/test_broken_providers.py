@@ -216,6 +216,16 @@ async def test_each_way_to_be_broken_is_told_by_its_own_words(
     assert not [form for form in site.liar.forms if "login_hint" in form]
 
 
+async def test_a_provider_that_says_nothing_is_told_before_whoever_looks_gives_up(
+    desk: Workbench, liar: FakeProvider
+) -> None:
+    desk.ecps.limits.reach = 0.2  # three tries would take 45 s
+    liar.is_away, liar.away_after = True, 5.0
+    got = await desk.call("POST", "/v1/methods/ecps/check", {}, via="unix")
+    assert (got.code, got.json["reason"]) == ("psc.unavailable", "timeout")
+    assert await problem(desk) == "psc.unavailable"
+
+
 async def test_what_a_login_met_is_told_to_whoever_looks_at_the_methods_and_so_is_that_it_passed(
     desk: Workbench, liar: FakeProvider
 ) -> None:

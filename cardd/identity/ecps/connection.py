@@ -21,6 +21,7 @@ from cardd.errors import (
     PscDiscoveryIssuer,
     PscIncomplete,
     PscNoCiba,
+    PscSilent,
     PscUnavailable,
     SecretStoreUnavailable,
 )
@@ -49,6 +50,7 @@ class LoginLimits:
     interval: float = 1.0  # between two questions about a push at least, whatever the provider tells
     answer: float = 15.0  # that the other side may take to answer
     pauses: tuple[float, ...] = (0.25, 1.0)  # before what only looks is asked for the second and the third time
+    reach: float = 20.0  # that a look at the other side may take, all tries together
     look: float = 3.0  # that whoever looks at the methods waits for the other side
     push_pause: float = 10.0  # between two pushes of one program for one person, until one was agreed to
     push_window: float = 300.0  # in which those that were not agreed to are counted
@@ -135,8 +137,13 @@ class ProviderConnection:
 
     async def reach(self, *, proves: bool = True) -> Reach:
         """Look at the other side now. Raises what ``provider`` and ``PscProvider.reach`` raise."""
+        provider = await self.provider()
         with self.noting():
-            found = await (await self.provider()).reach(proves=proves)
+            try:
+                async with asyncio.timeout(self._limits.reach):
+                    found = await provider.reach(proves=proves)
+            except TimeoutError:
+                raise PscSilent(host=self.settings.host, reason="timeout") from None
         if proves:
             self._proven_until = self._clock.monotonic() + PROVEN_FOR
         return found
