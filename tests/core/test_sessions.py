@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from cardd.core.session import Session
 from cardd.errors import SessionClosed, SessionExpired, SessionUnknown, TooManyRequests
@@ -38,6 +39,18 @@ async def test_a_session_ends_after_half_an_hour_without_use(core: Core) -> None
         core.sessions.authenticate(token, CALLER.id, 1000)
     assert expired.value.params == {"reason": "idle"}
     assert session.pin is None
+
+
+async def test_a_session_that_nobody_uses_ends_without_anybody_asking(core: Core) -> None:
+    core.sessions.rules = replace(core.sessions.rules, idle=0.05)
+    heard = core.events.subscribe(CALLER.key)
+    session, _ = await opened(core)
+    core.clock.seconds += 0.05
+    async with asyncio.timeout(30):
+        while (event := await heard.next()) and event.type != "session.closed":
+            pass
+    assert event
+    assert (event.data["reason"], session.pin, core.sessions.of(CALLER.peer.uid)) == ("idle", None, [])
 
 
 async def test_a_used_session_lives_on_until_four_hours_are_over(core: Core) -> None:

@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cardd.documents.judging import WITHOUT_PATH
 from cardd.documents.requests import ToVerify
@@ -125,6 +126,13 @@ async def test_cms_may_be_pem(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "signed").write_bytes(desk.cades(desk.pen()))
     run("cms", "-cmsout", "-inform", "DER", "-in", tmp_path / "signed", "-outform", "PEM", "-out", tmp_path / "pem")
     assert (await desk.verify((tmp_path / "pem").read_bytes())).verdict is Verdict.VALID
+
+
+async def test_a_key_that_others_may_have_found_makes_it_invalid(desk: Desk) -> None:
+    for bits, verdict in ((1024, Verdict.INVALID), (2048, Verdict.VALID)):
+        key = rsa.generate_private_key(65537, bits)
+        found = await desk.verify(desk.cades(desk.root.pen(key, Algorithm.PS256)))
+        assert (found.verdict, "weak_key" in codes(only(found))) == (verdict, bits < 2048)
 
 
 async def test_without_a_trusted_authority_nothing_is_known(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from tests.integration.workstation import Session, Workstation, expect
+from tests.integration.workstation import Session, Workstation, expect, wait_until
 from tests.rig.lps import Json, UnixConnection
 from tests.rig.pdf import pdf, pdfsig
 from tests.rig.simulator import simulated_card
@@ -87,7 +87,7 @@ def test_a_hundred_megabytes_are_signed_in_little_memory(
         (tmp_path / "signed.pdf").write_bytes(signed)
         assert [judged.is_valid for judged in pdfsig(tmp_path / "signed.pdf")] == [True]
     session.close()
-    assert held_files(station.daemon.pid) == []
+    wait_until(lambda: held_files(station.daemon.pid) == [])
 
 
 def test_more_than_a_hundred_mebibytes_are_refused_at_once(station: Workstation) -> None:
