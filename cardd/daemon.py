@@ -20,12 +20,19 @@ from cardd.core.audit import Head
 from cardd.core.lifecycle import Outer, Part
 from cardd.core.recording import Pseudonyms
 from cardd.core.trail import AuditTrail, ChangedSettings
-from cardd.errors import AuditKeyMissing, AuditUnavailable, PromptError, SecretStoreUnavailable, StateUnavailable
+from cardd.errors import (
+    AuditKeyMissing,
+    AuditKeyWeak,
+    AuditUnavailable,
+    PromptError,
+    SecretStoreUnavailable,
+    StateUnavailable,
+)
 from cardd.model import Question
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import Clock, ReaderSource, SecretStore
 from cardd.system import host, pcsc_clients, systemd
-from cardd.system.audit_heads import KEY, SECOND
+from cardd.system.audit_heads import KEY, KEY_MIN, SECOND
 from cardd.system.audit_sinks import AuditSinks
 from cardd.system.audit_store import Custody, SqliteAuditLog
 from cardd.system.browsers import BrowserWatch
@@ -61,7 +68,7 @@ class KeptAudit(Part):
         self.log = SqliteAuditLog(config.audit.directory, clock, custody)
 
     async def start(self) -> None:
-        """Have the log's head sealed. Raises AuditKeyMissing."""
+        """Have the log's head sealed. Raises AuditKeyMissing, AuditKeyWeak."""
         if not self._config.audit.sealed:
             return
         try:
@@ -70,6 +77,8 @@ class KeptAudit(Part):
             raise AuditKeyMissing(why=error.why) from error
         if key is None:
             raise AuditKeyMissing(why=KEY)
+        if len(key) < KEY_MIN:  # an empty one would seal nothing
+            raise AuditKeyWeak(size=len(key), least=KEY_MIN)
         self.log.seal_with(key)
 
     async def watch(self) -> None:

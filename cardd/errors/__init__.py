@@ -85,7 +85,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · DaemonUnreachable
                 · DaemonSilent
             · AuditUnavailable
-                · AuditSlow, AuditDamaged, AuditBroken, AuditHeadBroken, AuditKeyMissing
+                · AuditSlow, AuditDamaged, AuditBroken, AuditHeadBroken, AuditKeyMissing, AuditKeyWeak
             · StateUnavailable
                 · StateDamaged, StateTooNew, StateExposed, StateNotAFile, StateInUse
 """

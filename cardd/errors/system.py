@@ -175,6 +175,22 @@ class AuditKeyMissing(AuditUnavailable):
     remedy = N_("Give the service the credential “cardd.audit-key”, or take audit.sealed out of the configuration.")
 
 
+class AuditKeyWeak(AuditUnavailable):
+    """The key that seals the audit log's head is empty, or so short that it could be guessed."""
+
+    code = "audit.key_weak"
+    retryable = False
+    title = N_("Weak key for the audit log")
+    detail = N_("The key that seals the audit log has {size} bytes; it must have {least}.")
+    remedy = N_(
+        "Make a new one (“openssl rand -hex 32”) and give it to the service as the credential “cardd.audit-key”."
+    )
+
+    why: str = ""
+    size: int
+    least: int
+
+
 class StateUnavailable(SystemFault):
     """A document in the state directory cannot be read or written."""
 

@@ -25,6 +25,7 @@ from cardd.system.private import audit_fault, open_private
 BESIDE = "head"  # in the log's own directory
 SECOND = "audit-head"  # in the state directory
 KEY = "audit-key"  # the seal's, among the secrets
+KEY_MIN = 16  # bytes
 UNSEALED = "-" * 64
 DOMAIN = b"cardd audit head 1\0"
 LINE = re.compile(rb"(\d{20}) ([0-9a-f]{64})(?: ([0-9a-f]{64}|-{64}))?\n")  # cardd 0.2 wrote no seal

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cardd.errors import AuditKeyMissing, StateInUse
+from cardd.errors import AuditKeyMissing, AuditKeyWeak, StateInUse
 from cardd.secret import Secret
 from cardd.system.audit_file import AuditReader
 from cardd.system.audit_heads import sent
@@ -93,12 +93,18 @@ def test_the_head_is_sealed_with_a_credential_and_without_it_the_daemon_says_wha
     eventually_here(lambda: "audit head" in sealed.log.read_text())
     sealed.stop()
     assert AuditReader(log, tmp_path / "state" / "audit-head", Secret.of(KEY)).verify().number
-    shutil.rmtree(passed)
     command = [sys.executable, "-m", "cardd.cli.cardd", "run", "--config", str(sealed.configuration)]
     english = {**os.environ, "LC_ALL": "C.UTF-8"}
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20, env=english)
-    told = AuditKeyMissing(why="audit-key").told("en")
-    assert (ended.returncode, told.remedy in ended.stderr) == (1, True), ended.stderr
+    weak = [AuditKeyWeak(size=size, least=16).told("en").detail for size in (0, 15)]
+    missing = AuditKeyMissing(why="audit-key").told("en").remedy
+    for content, told in ((b"", weak[0]), (KEY[:15], weak[1]), (None, missing)):
+        if content is None:
+            shutil.rmtree(passed)
+        else:
+            (passed / "cardd.audit-key").write_bytes(content)
+        environment = {**english, "CREDENTIALS_DIRECTORY": str(passed)}
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20, env=environment)
+        assert (ended.returncode, told in ended.stderr) == (1, True), ended.stderr
 
 
 AGENT = """
