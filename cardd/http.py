@@ -349,6 +349,8 @@ def _why(fault: Exception) -> tuple[Why, str]:
     behind = [*causes(fault)]
     for name in ("os_error", "certificate_error"):  # aiohttp's
         behind += [inner for one in behind if isinstance(inner := getattr(one, name, None), Exception)]
+    if Why.BLOCKED in map(_of_network, behind):  # the proxy is out of reach too
+        return Why.BLOCKED, ""
     for cause in behind:
         if isinstance(cause, aiohttp.ClientConnectorCertificateError):
             continue  # another one's, which is its cause
@@ -378,6 +380,8 @@ def _of_proxy(cause: BaseException) -> str | None:
 
 def _of_network(cause: BaseException) -> Why | None:
     match cause:
+        case ssl.SSLError() | aiohttp.ClientSSLError():  # whose number is OpenSSL's, 1 as EPERM's
+            return None
         case socket.gaierror():
             return Why.NO_NAME
         case TimeoutError():

@@ -110,24 +110,22 @@ class Outward:
         if self._proxy is None or host.lower() in HERE:
             return None
         if self._proxy == ENVIRONMENT:
-            return self._of_environment(scheme, host, port)
+            return await self._of_environment(scheme, host, port)
         if _is_listed(host, port, self._no_proxy):
             return None
         found = urlsplit(self._proxy)
         return Proxy(found.hostname or "", found.port or 80, self._user, await self._secret())
 
-    def _of_environment(self, scheme: str, host: str, port: int) -> Proxy | None:
+    async def _of_environment(self, scheme: str, host: str, port: int) -> Proxy | None:
         told = self._told(f"{scheme}_proxy") or self._told("all_proxy")
         excepted = [one for one in re.split(r"[,\s]+", self._told("no_proxy")) if one]
         if not told or _is_listed(host, port, [*self._no_proxy, *excepted]):
             return None
         found = _address(told)
-        return Proxy(
-            found.hostname or "",
-            found.port or 80,
-            unquote(found.username) if found.username else self._user,
-            unquote(found.password) if found.password else None,
-        )
+        host_and_port = found.hostname or "", found.port or 80
+        if not found.username:
+            return Proxy(*host_and_port, self._user, await self._secret())
+        return Proxy(*host_and_port, unquote(found.username), unquote(found.password or ""))
 
     def _told(self, name: str) -> str:
         """Return what the environment says; as every program does, in small letters first."""

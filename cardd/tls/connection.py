@@ -297,7 +297,8 @@ async def connect(
     except TimeoutError:
         raise UpstreamUnreachable(name=name, why=f"{CONNECT_LIMIT:g} s") from None
     except ProxyFault as fault:
-        raise UpstreamUnreachable(name=name, why=f"proxy_{fault.trouble}") from fault
+        is_blocked = isinstance(fault.__cause__, OSError) and fault.__cause__.errno in BLOCKED
+        raise UpstreamUnreachable(name=name, why="blocked" if is_blocked else f"proxy_{fault.trouble}") from fault
     except OSError as fault:
         why = "blocked" if fault.errno in BLOCKED else fault.strerror or type(fault).__name__
         raise UpstreamUnreachable(name=name, why=why) from fault

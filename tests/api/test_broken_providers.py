@@ -140,6 +140,10 @@ CASES = {
         lambda site: site.other(host="elsewhere.example", addresses=()),
         "psc.certificate", "name", "shows the certificate of “psc.simulation.example”", "antivirus",
     ),
+    "no TLS": Case(
+        lambda site: setattr(site.liar, "authority", None),
+        "psc.unavailable", "cut", "does not answer, or not properly", "connection",
+    ),
     "no such realm": Case(
         lambda site: setattr(site.liar, "is_silent", True), "psc.unavailable", "realm", "(404)", "psc.issuer",
     ),
@@ -177,7 +181,7 @@ async def workstation(site: Site, case: Case) -> AsyncIterator[Workbench]:
     case.breaks(site)
     async with site.liar:
         api = workbench_at(
-            Place(site.issuer or site.liar.issuer, site.authority),
+            Place(site.issuer or site.liar.issuer.replace("http:", "https:"), site.authority),
             site.directory,
             CLIENT,
             outward=site.outward,

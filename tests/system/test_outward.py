@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -54,9 +59,18 @@ class Site:
     shown: list[str]
 
 
+def sockets() -> int:
+    """How many this process has open."""
+    found = 0
+    for one in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the list's own
+            found += str(one.readlink()).startswith("socket:")
+    return found
+
+
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    authority = Authority()
+    before, authority = sockets(), Authority()
     (tmp_path / "authority.pem").write_bytes(authority.pem)
     made = Site(tmp_path / "authority.pem", "", "", 0, [], [])
 
@@ -75,8 +89,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     secure, plain = (address[1] for address in runner.addresses)
     made.secure, made.plain, made.port = f"https://{ELSEWHERE}:{secure}", f"http://{ELSEWHERE}:{plain}", secure
     yield made
-    await eventually(lambda: not (runner.server and runner.server.connections))  # whoever hung up is gone here too
     await runner.cleanup()
+    await eventually(lambda: sockets() <= before)  # of handshakes that were broken off too
 
 
 def through(proxy: str, site: Site | None = None, password: str | None = PASSWORD, **more: object) -> Outward:
@@ -319,6 +333,45 @@ async def test_a_proxy_that_is_down_is_told(site: Site) -> None:
     assert unreached.value.why == "proxy_unreachable"
     with pytest.raises(TimestampUnavailable):
         await by_timestamps(site, outward)
+
+
+@pytest.mark.parametrize("is_proxied", [True, False])
+async def test_a_network_that_the_unit_closes_is_told_as_such_with_a_proxy_and_without(
+    site: Site, is_proxied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def denied(*_: object, **__: object) -> socket.socket:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", denied)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", denied)
+    outward = Outward("http://proxy.example:3128" if is_proxied else None, authorities=site.authorities)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
+    with pytest.raises(HttpFault) as refused:
+        await by_client(site, outward)
+    assert refused.value.why is Why.BLOCKED
+    with pytest.raises(UpstreamUnreachable) as unreached:
+        await by_key(site, outward)
+    assert (unreached.value.why, "network.conf" in unreached.value.told("fr").detail) == ("blocked", True)
+
+
+async def resolved(*_: object, **__: object) -> list[tuple[object, ...]]:
+    return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (ELSEWHERE, 1))]
+
+
+async def test_a_user_of_the_configuration_serves_a_proxy_of_the_environment_too(
+    site: Site, tinyproxy: Tinyproxy
+) -> None:
+    secrets = MemorySecrets()
+    secrets.values[SECRET] = PASSWORD.encode()
+    told = {"https_proxy": f"127.0.0.1:{tinyproxy.port}"}
+    outward = Outward(
+        "environment",
+        user=USER,
+        password=partial(secrets.get, SECRET),
+        authorities=site.authorities,
+        environment=told,
+    )
+    await by_client(site, outward)
 
 
 async def test_an_address_of_this_machine_in_a_certificate_is_asked_of_no_proxy_either(tinyproxy: Tinyproxy) -> None:
