@@ -54,6 +54,7 @@ class AssertionValueInvalid(AssertionRefused):
     title = N_("Value refused")
     detail = N_('The value "{what}" is empty, too long, or not of the form that is wanted.')
     remedy = N_("Correct this value in the request or in the configuration.")
+    words = {"what": {"specialty": N_("specialty (the Assurance Maladie's code, which a doctor must give)")}}
 
     what: str
 

@@ -62,6 +62,12 @@ def test_only_a_doctor_needs_a_speciality() -> None:
     assert wrong_in_insi(insi(nurse, InsiCall("991234567")), signed=True, doctor=False, now=NOW) == []
 
 
+def test_a_doctor_without_a_speciality_reads_that_doctors_must_give_it() -> None:
+    with pytest.raises(errors.AssertionValueInvalid) as refused:
+        insi(doctor(), InsiCall("991234567"))
+    assert "qu'un médecin doit indiquer" in refused.value.told("fr").detail
+
+
 @pytest.mark.parametrize(
     ("speaker", "call", "refusal"),
     [
