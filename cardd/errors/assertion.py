@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from cardd.errors.base import CarddError
+from cardd.errors.base import CarddError, Words
 from cardd.i18n import N_
+
+# what only the caller knows of a call to INSi
+_CALL: Words = {
+    "what": {
+        "billing": N_("billing (the practice's billing identifier)"),
+        "specialty": N_("specialty (the Assurance Maladie's code, which a doctor must give)"),
+    }
+}
 
 
 class AssertionRefused(CarddError):
@@ -54,7 +62,7 @@ class AssertionValueInvalid(AssertionRefused):
     title = N_("Value refused")
     detail = N_('The value "{what}" is empty, too long, or not of the form that is wanted.')
     remedy = N_("Correct this value in the request or in the configuration.")
-    words = {"what": {"specialty": N_("specialty (the Assurance Maladie's code, which a doctor must give)")}}
+    words = _CALL
 
     what: str
 
