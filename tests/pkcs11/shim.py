@@ -107,6 +107,22 @@ TELLING = {
 }
 # one that always tells of a token that came or went
 ALWAYS_TELLING = {WAIT_FOR_SLOT_EVENT: "(ulong flags, ulong *slot, void *reserved) { return 0; }"}
+FIRST_SLOT = f"ulong slots[9], count = 9; REAL({GET_SLOT_LIST})(1, slots, &count);"
+# the first token a thousand times over, each time with another number
+A_THOUSAND = {
+    GET_SLOT_LIST: """(byte present, ulong *list, ulong *count) {
+        for (ulong slot = 0; list && slot < 1000; slot++) list[slot] = slot;
+        *count = 1000;
+        return 0;
+    }""",
+    GET_SLOT_INFO: f"(ulong slot, byte *info) {{ {FIRST_SLOT} return REAL({GET_SLOT_INFO})(slots[0], info); }}",
+    GET_TOKEN_INFO: f"""(ulong slot, byte *info) {{
+        {FIRST_SLOT}
+        ulong code = REAL({GET_TOKEN_INFO})(slots[0], info);
+        snprintf((char *)info + 80, 16, "%015lu", slot);
+        return code;
+    }}""",
+}
 # as Cryptolib's: the reader is no removable device after the first look, and nobody can wait for a token
 FORGETFUL = {
     GET_SLOT_INFO: f"""(ulong slot, byte *info) {{

@@ -21,7 +21,7 @@ from cardd_drivers.pkcs11 import pkcs11_source
 from cardd_drivers.pkcs11.module import Patience
 from cardd_drivers.pkcs11.source import Pkcs11Source
 from tests.contract.cases import OPENSC
-from tests.pkcs11.shim import ALWAYS_TELLING, FORGETFUL, MUTE, REMOVABLE, TELLING, compiled
+from tests.pkcs11.shim import A_THOUSAND, ALWAYS_TELLING, FORGETFUL, MUTE, REMOVABLE, TELLING, compiled
 from tests.rig import softhsm
 from tests.rig.here import use_here
 from tests.rig.pcscd import Pcscd
@@ -133,6 +133,14 @@ async def test_a_module_that_tells_changes_without_end_is_heard_now_and_then(hsm
         await eventually(lambda: len(listener.tokens) == 2)
         await asyncio.sleep(0.5)
         assert len(asyncio.all_tasks()) < 10
+
+
+async def test_a_module_that_shows_tokens_without_end_gets_readers_for_some(
+    hsm: SoftHsm, shim: Shim, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(shim(A_THOUSAND)) as (_, listener):
+        await eventually(lambda: "1000 tokens; 128 are used" in caplog.text)
+        await eventually(lambda: len(listener.readers) == 128)
 
 
 async def test_a_token_taken_out_is_noticed_at_use_where_the_module_tells_nothing(hsm: SoftHsm, shim: Shim) -> None:

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from cardd.errors import CarddError, CardTimeout, ReaderBusy
@@ -33,6 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 _MODULE = re.compile(r"^\s*module\s*:\s*(\S+)\s*$", re.MULTILINE)
 
 LIST_LIMIT = 30.0
+TOKENS_MAX = 128  # of one module
 EVENTS_MAX = 65536
 EVENT_PAUSE = 0.1  # seconds for which nothing more is heard of a module that told a change
 
@@ -120,8 +122,7 @@ class ModuleTokens:
             if reply.code:
                 log.warning("PKCS#11 module %s lists no tokens: %#x %s", self.module.path, reply.code, reply.why)
                 return
-            hides = self.module.gate.hides  # another card has come into the reader meanwhile
-            present = {(token.slot, token.serial): token for token in reply.tokens if not hides(token.slot_name)}
+            present = self._present(reply.tokens)
             for gone in [key for key, reader in self._readers.items() if key not in present and not reader.is_in(busy)]:
                 await self._remove(self._readers.pop(gone))
             for key, token in present.items():
@@ -132,6 +133,14 @@ class ModuleTokens:
                 self._look_when_free()
             else:
                 self._busy_looks = 0
+
+    def _present(self, tokens: Sequence[TokenState]) -> dict[tuple[int, str], TokenState]:
+        """Return the tokens that become readers, by slot and serial number: each costs the daemon a thread."""
+        hides = self.module.gate.hides  # another card has come into the reader meanwhile
+        left = {(token.slot, token.serial): token for token in tokens if not hides(token.slot_name)}
+        if len(tokens) > TOKENS_MAX:
+            log.warning("PKCS#11 module %s shows %d tokens; %d are used", self.module.path, len(tokens), TOKENS_MAX)
+        return dict(islice(left.items(), TOKENS_MAX))
 
     def readers_left(self, readers: frozenset[str]) -> None:
         """Have the module look into these PC/SC readers and no others; what was in another one has gone."""
