@@ -118,7 +118,7 @@ async def test_a_body_nested_too_deep(api: Workbench, raw: bytes) -> None:
 
 
 async def test_brackets_inside_a_text_do_not_count(api: Workbench) -> None:
-    got = await api.call("POST", "/v1/clients", {**SOFTWARE, "vendor": '[{"\\' * 25})
+    got = await api.call("POST", "/v1/clients", {**SOFTWARE, "vendor": "X" + '[{"\\' * 25})
     assert got.status == 201
 
 
