@@ -349,7 +349,9 @@ def _why(fault: Exception) -> tuple[Why, str]:
     behind = [*causes(fault)]
     for name in ("os_error", "certificate_error"):  # aiohttp's
         behind += [inner for one in behind if isinstance(inner := getattr(one, name, None), Exception)]
-    if Why.BLOCKED in map(_of_network, behind):  # the proxy is out of reach too
+    is_of_tls = any(isinstance(one, ssl.SSLError) for one in behind)  # whose number is OpenSSL's, 1 as EPERM's
+    found = [why for why in map(_of_network, behind) if why and not (is_of_tls and why is Why.BLOCKED)]
+    if Why.BLOCKED in found:  # the proxy is out of reach too
         return Why.BLOCKED, ""
     for cause in behind:
         if isinstance(cause, aiohttp.ClientConnectorCertificateError):
@@ -364,7 +366,7 @@ def _why(fault: Exception) -> tuple[Why, str]:
             return Why.REFUSED_US, ""
         if (trouble := _of_proxy(cause)) is not None:
             return Why.PROXY, trouble
-    return next((why for why in map(_of_network, behind) if why), Why.UNREACHABLE), ""
+    return (found or [Why.UNREACHABLE])[0], ""
 
 
 def _of_proxy(cause: BaseException) -> str | None:
@@ -380,8 +382,6 @@ def _of_proxy(cause: BaseException) -> str | None:
 
 def _of_network(cause: BaseException) -> Why | None:
     match cause:
-        case ssl.SSLError() | aiohttp.ClientSSLError():  # whose number is OpenSSL's, 1 as EPERM's
-            return None
         case socket.gaierror():
             return Why.NO_NAME
         case TimeoutError():
