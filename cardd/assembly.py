@@ -97,7 +97,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     limits = replace(outside.limits, body=config.listen.max_body, descriptors=outside.descriptors)
     clock, audit, events, lifecycle = outside.clock, CountedRefusals(outside.audit), EventBus(), Lifecycle()
     trace, pdf = Trace(clock), PdfProcess(confinement=config.sandbox.confinement)
-    dialogs = DialogLines(outside.prompter, events, clock, config.prompt)
+    dialogs = DialogLines(outside.prompter, events, clock, config.prompt, audit)
     sessions = Sessions(clock, events, config.session, lifecycle)
     buses = (events, *trace.buses)
     owners = Owners(sessions, audit, outside.people, config.access, buses, is_told=outside.tells_who_sits_here)

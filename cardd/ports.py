@@ -238,6 +238,10 @@ class Browsers(Protocol):
 class AuditLog(Protocol):
     """The append-only record. A row is on disk when ``append`` returns."""
 
+    async def ensure_writable(self) -> None:
+        """Look whether a row could be written now. Raises AuditUnavailable, StateUnavailable."""
+        ...
+
     async def append(self, entry: AuditEntry) -> AuditRow:
         """Chain, write and sync one row. Raises AuditUnavailable; then the caller must not let the result out."""
         ...

@@ -22,6 +22,7 @@ from itertools import count
 
 from cardd.config import Prompt as PromptRules
 from cardd.core.events import EventBus
+from cardd.core.recording import ensure_recordable
 from cardd.errors import (
     CallerLeft,
     CarddError,
@@ -33,10 +34,12 @@ from cardd.errors import (
     RefusedTooOften,
 )
 from cardd.model import Caller, CallerKey, Choice, Event, PinQuestion, Question
-from cardd.ports import Clock, Prompter
+from cardd.ports import AuditLog, Clock, Prompter
 from cardd.secret import Secret
 
 WAITING_MAX = 8  # questions of one caller
+# what goes on though no row can be written, or was begun when one could
+WITHOUT_ROW = {"certificates", "ecps", "ecps_active", "ecps_browser", "origin", "pair", "remember_hint"}
 OF_LOGINS = {"card", "ecps", "ecps_active", "ecps_browser", "last_try", "login", "situation"}
 
 
@@ -269,10 +272,12 @@ class DialogLines:
     Publishes ``prompt.waiting`` (``ahead``: how many dialogs come before), ``prompt.opened`` (``timeout``: how long the
     dialog may stay, seconds; ``keypad``: the PIN is typed on the reader) and ``prompt.closed`` to the question's caller
     only. The events name the topic; nothing of what is asked, and no answer: that is told by the request's own answer.
+    Nobody is asked for what could not be recorded: ``ask_pin``, ``confirm`` and ``keypad`` raise AuditUnavailable then.
     """
 
-    def __init__(self, prompter: Prompter, events: EventBus, clock: Clock, rules: PromptRules) -> None:
+    def __init__(self, prompter: Prompter, events: EventBus, clock: Clock, rules: PromptRules, audit: AuditLog) -> None:
         self._prompter = prompter
+        self._audit = audit
         self._events = events
         self._refusals = Refusals(clock, rules)
         self._lines: defaultdict[int, _Line] = defaultdict(_Line)
@@ -325,6 +330,8 @@ class DialogLines:
         self._refusals.check(caller)
         async with self._place(question):
             self._refusals.check(caller)  # what was asked before this may have been refused
+            if question.topic not in WITHOUT_ROW:
+                await ensure_recordable(self._audit)
             self._publish("prompt.opened", question, timeout=round(question.timeout), **more)
             try:
                 yield

@@ -91,6 +91,17 @@ async def append_if_possible(audit: AuditLog, *rows: AuditEntry) -> None:
             await audit.append(row)
 
 
+async def ensure_recordable(audit: AuditLog, patience: float = PATIENCE) -> None:
+    """Look whether an act could be recorded, before a person is asked for what would come to nothing.
+
+    A disk that dawdles is waited for so many seconds: then the act begins, and who asked is told at its end. Raises
+    AuditUnavailable, of which a broken log is one kind, StateUnavailable.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            await audit.ensure_writable()
+
+
 class Recordings:
     """What the cards' threads record. ``patience`` is how many seconds a disk is waited for beyond the card's own time.
 
@@ -190,6 +201,10 @@ class CountedRefusals(Part):
         except AuditUnavailable:
             self._forget(key, repeated)
             raise
+
+    async def ensure_writable(self) -> None:
+        """Look whether a row could be written now."""
+        await self._audit.ensure_writable()
 
     def write(self, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> None:
         """Write what was done."""

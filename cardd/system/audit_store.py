@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from cardd.core.audit import EMPTY, Head, next_row
 from cardd.errors import AuditBroken, AuditUnavailable
@@ -61,7 +62,16 @@ DROP TABLE room;
 PRAGMA wal_checkpoint(RESTART);
 """
 
+SCARCE = 4 * 1024 * 1024  # bytes
+PROBE = """
+DROP TABLE IF EXISTS room;
+BEGIN IMMEDIATE;
+CREATE TABLE room AS SELECT zeroblob(16 * 1024) AS bytes;
+COMMIT;
+DROP TABLE room;
+"""
 
+T = TypeVar("T")
 Told = Callable[[Head], None]
 
 
@@ -98,6 +108,7 @@ class SqliteAuditLog:
         self._file: _File | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._has_closed = False
+        self._has_failed = False  # the last write
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.RLock()
 
@@ -115,6 +126,14 @@ class SqliteAuditLog:
         self._loop = loop = asyncio.get_running_loop()
         [row] = await loop.run_in_executor(self._thread, self._append, [entry])
         return row
+
+    async def ensure_writable(self) -> None:
+        """Look whether a row could be written now; where there is reason to doubt it, by writing what is no row.
+
+        Raises AuditUnavailable, of which a broken log is one kind.
+        """
+        self._loop = loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._ensure_writable)
 
     def write(self, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> None:
         """Chain and write these rows and sync them once, on the caller's own thread. Raises AuditUnavailable."""
@@ -168,16 +187,27 @@ class SqliteAuditLog:
             return self._file
 
     def _append(self, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> list[AuditRow]:
+        rows = self._write(lambda file: file.append(self._clock, entries, receipt))
+        self._head_soon()
+        return rows
+
+    def _ensure_writable(self) -> None:
+        with self._lock:
+            if self._has_failed or self._opened().is_room_scarce():
+                self._write(_File.write_nothing)
+
+    def _write(self, work: Callable[[_File], T]) -> T:
         with self._lock:
             file = self._opened()
             try:
                 with reported():
-                    rows = file.append(self._clock, entries, receipt)
+                    done = work(file)
             except AuditUnavailable:
+                self._has_failed = True
                 self._close()  # whether the rows are there is unknown now: the next append looks
                 raise
-        self._head_soon()
-        return rows
+            self._has_failed = False
+        return done
 
     def _head_soon(self) -> None:
         if self._loop and self._head_timer is None:
@@ -238,6 +268,15 @@ class _File:
             self._connection.execute("COMMIT")
         self.head = head
         return rows
+
+    def is_room_scarce(self) -> bool:
+        """Return whether the disk has so little room left, or none that may be written, that a row might fail."""
+        room = os.fstatvfs(self._writer.lock)
+        return room.f_bavail * room.f_frsize < SCARCE or bool(room.f_flag & os.ST_RDONLY)
+
+    def write_nothing(self) -> None:
+        """Write and sync as much as a row with its receipt takes, and take it out again."""
+        self._connection.executescript(PROBE)
 
     def write_head(self) -> Head:
         """Bring the heads up to the rows; a disk that refuses it refuses the next row, which is told."""

@@ -20,7 +20,7 @@ from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStor
 
 
 def clients(core: Core, store: MemoryStore) -> Clients:
-    dialogs = DialogLines(core.person, core.events, ManualClock(), Prompt())
+    dialogs = DialogLines(core.person, core.events, ManualClock(), Prompt(), MemoryAudit())
     return Clients(store, dialogs, ManualClock(), Lifecycle(), allowed_origins=frozenset())
 
 

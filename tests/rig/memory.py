@@ -56,6 +56,11 @@ class MemoryAudit:
         self.disk = threading.Event()
         self.disk.set()
 
+    async def ensure_writable(self) -> None:
+        """Raise AuditUnavailable while it is full."""
+        if self.is_full:
+            raise AuditUnavailable(why="the disk is full")
+
     async def append(self, entry: AuditEntry) -> AuditRow:
         """Keep it. Raises AuditUnavailable."""
         if self.is_full:

@@ -403,6 +403,25 @@ async def test_a_full_disk_is_told_and_the_log_goes_on_when_there_is_room_again(
     assert AuditReader(directory).verify().number == 2
 
 
+async def test_who_asks_before_a_dialog_is_told_of_a_full_disk_until_there_is_room_again(
+    log: SqliteAuditLog, directory: Path
+) -> None:
+    await log.ensure_writable()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(AuditUnavailable):
+            await log.append(replace(ENTRY, document="x" * 5000))
+        for _ in range(2):
+            with pytest.raises(AuditUnavailable):
+                await log.ensure_writable()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    await log.ensure_writable()
+    await log.append(ENTRY)
+    assert AuditReader(directory).verify().number == 1
+
+
 def overwrite_with_text(directory: Path) -> None:
     (directory / "audit.db").write_bytes(b"this was a database\n" * 500)
 

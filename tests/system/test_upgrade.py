@@ -62,7 +62,7 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def clients(store: Store) -> Clients:
-    dialogs = DialogLines(ScriptedPrompter(), EventBus(), ManualClock(), Prompt())
+    dialogs = DialogLines(ScriptedPrompter(), EventBus(), ManualClock(), Prompt(), MemoryAudit())
     return Clients(store, dialogs, ManualClock(), Lifecycle(), allowed_origins=frozenset())
 
 

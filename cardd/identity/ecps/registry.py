@@ -10,7 +10,7 @@ from cardd.config import Psc
 from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines
 from cardd.core.lifecycle import Part
-from cardd.core.recording import entry_of, recorded
+from cardd.core.recording import ensure_recordable, entry_of, recorded
 from cardd.core.session import Session
 from cardd.core.sessions import Sessions
 from cardd.errors import (
@@ -121,6 +121,7 @@ class EcpsLogins(Part):
         request = self._completed(caller, request)
         entry = entry_of(caller, "session.open", session=new_id())
         async with recorded(context.audit, entry):
+            await ensure_recordable(context.audit)  # before the mobile wakes
             attempt = await context.begin(caller, request.wanted)
         session, token = sessions.open(
             session_id=entry.session or "",
@@ -139,6 +140,7 @@ class EcpsLogins(Part):
         login = self._logins.get(session.id)
         if login is None:
             raise PscFlowUnavailable(flow=Flow.MOBILE.value)
+        await ensure_recordable(self._context.audit)
         await login.push_again()
 
     async def token(self, session: Session, api: str | None) -> HandedToken:
