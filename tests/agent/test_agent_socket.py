@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import socket
@@ -306,6 +307,7 @@ def talk_without_end(agent: socket.socket, says: bytes) -> None:
 @contextmanager
 def no_further_file() -> Iterator[None]:
     """Let this process open nothing inside the ``with``."""
+    gc.collect()  # what is closed inside would give its number
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = os.dup(0)
     os.close(free)

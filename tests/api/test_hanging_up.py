@@ -140,7 +140,7 @@ async def test_a_hang_up_behind_more_than_anybody_reads_closes_the_dialog_too(ap
         async with asyncio.timeout(5):
             await api.person.is_asked.wait()
         caller.setblocking(False)
-        more = sent(api, "GET", "/v1/status") * 100
+        more = sent(api, "GET", "/v1/status") * 10_000
         silence = 0
         while silence < 5:  # until nothing more is read
             try:
