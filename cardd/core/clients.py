@@ -14,6 +14,7 @@ import secrets
 import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from cardd.core.dialog_lines import DialogLines, PolledPresence, caller_of, waited_for_by
 from cardd.core.lifecycle import Lifecycle, Part
@@ -29,6 +30,7 @@ from cardd.errors import (
     PairingNotFound,
     PairingRefused,
     PermissionMissing,
+    StateUnavailable,
     TooManyRequests,
 )
 from cardd.model import AuditEntry, Caller, CallerKey, CallerKind, Choice, Outcome, Peer, Question, shown
@@ -39,6 +41,8 @@ STORE = "clients"
 PSC_TOKEN = "psc_token"  # noqa: S105 - the name of a permission
 SESSIONS = "sessions"  # to see whom all sessions of the OS user stand for
 PAIRING_LIFETIME = 300.0
+Key = TypeVar("Key")
+Entry = TypeVar("Entry")
 UNHEARD = 30.0  # seconds after which a program has given up a pairing that it does not ask about
 
 
@@ -230,8 +234,8 @@ class Clients(Part):
             self._refuse(caller, PairingRefused())
             raise PairingRefused
         if choice is Choice.ALWAYS:
-            self._origins[origin, peer.uid] = RememberedOrigin(origin, peer.uid, self._now())
-            self._save()
+            remembered = RememberedOrigin(origin, peer.uid, self._now())
+            self._let_in(self._origins, (origin, peer.uid), remembered)
         else:
             self._once.add((origin, peer.uid))
         self._lifecycle.client_let_in(caller, "origin.allow", choice.value)
@@ -269,8 +273,10 @@ class Clients(Part):
             self._once.discard((identifier, uid))
         else:
             raise ClientNotFound
-        self._save()
-        self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_removed")
+        try:
+            self._save()
+        finally:  # it is kept out at once, and until the next start where that cannot be written down
+            self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_removed")
 
     def paired(self, identifier: str, uid: int) -> Program:
         """One of this user's programs. Raises ClientNotFound, also for an origin."""
@@ -282,12 +288,16 @@ class Clients(Part):
     def lock(self, identifier: str, uid: int, *, locked: bool) -> None:
         """Keep a program out until it is unlocked; it stays paired. Raises ClientNotFound, also for an origin."""
         program = self.paired(identifier, uid)
-        self._programs[program.secret] = replace(program, is_locked=locked)
-        self._save()
-        if locked:
-            self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_locked")
-        else:
+        changed = replace(program, is_locked=locked)
+        if not locked:
+            self._let_in(self._programs, program.secret, changed)
             self._lifecycle.client_let_in(_caller(program, Peer(uid)), "client.unlock", None)
+            return
+        self._programs[program.secret] = changed
+        try:
+            self._save()
+        finally:  # as at a removal
+            self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_locked")
 
     async def stop(self) -> None:
         """Give up the pairings that still wait for the user."""
@@ -321,8 +331,7 @@ class Clients(Part):
             self._now(),
             request.permissions,
         )
-        self._programs[program.secret] = program
-        self._save()
+        self._let_in(self._programs, program.secret, program)
         self._lifecycle.client_let_in(_caller(program, peer), "client.pair", "dialog")
         return Paired(program.id, secret)
 
@@ -341,6 +350,19 @@ class Clients(Part):
         kept = self._file.load() or _Kept()
         self._programs = {program.secret: program for program in kept.programs}
         self._origins = {(remembered.origin, remembered.uid): remembered for remembered in kept.origins}
+
+    def _let_in(self, known: dict[Key, Entry], key: Key, entry: Entry) -> None:
+        """Write down whom the person let in, and let nobody in where that fails. Raises StateUnavailable."""
+        before = known.get(key)
+        known[key] = entry
+        try:
+            self._save()
+        except StateUnavailable:
+            if before is None:
+                del known[key]
+            else:
+                known[key] = before
+            raise
 
     def _save(self) -> None:
         self._file.save(_Kept(list(self._programs.values()), list(self._origins.values())))

@@ -7,10 +7,11 @@ from typing import cast
 
 import pytest
 
-from cardd.errors import ConsentTimeout, PromptUnavailable
+from cardd.errors import ConsentTimeout, PromptUnavailable, StateUnavailable
 from cardd.model import Choice
 from tests.api.relayed import Start
 from tests.api.workbench import PAGE, PIN, PROGRAM, SOFTWARE, Got, Json, Workbench
+from tests.rig.memory import MemoryStore
 
 ASYNC = {"Prefer": "respond-async"}
 
@@ -171,6 +172,28 @@ async def test_a_locked_program_is_kept_out_until_it_is_unlocked(api: Workbench)
     assert (await api.call("DELETE", lock, via="unix")).status == 204
     api.person.pins = [PIN]
     await api.login(secret)
+
+
+class FullStore(MemoryStore):
+    """A disk that takes nothing more."""
+
+    def save(self, name: str, text: str) -> None:
+        raise StateUnavailable(file=name, why="No space left on device")
+
+
+async def test_on_a_full_disk_who_is_shut_out_is_out_and_nobody_is_let_in(api: Workbench) -> None:
+    path, token = await api.logged_in()
+    listed = await api.call("GET", "/v1/clients", via="unix")
+    locked = f"/v1/clients/{listed.text('clients', 0, 'id')}/lock"
+    there, api.store.now = api.store.now, FullStore()
+    assert (await api.call("POST", locked, {}, via="unix")).code == "state.unavailable"
+    assert (await api.call("GET", path, bearer=token)).code == "session.closed"
+    assert (await api.call("DELETE", locked, via="unix")).code == "state.unavailable"
+    assert (await api.call("POST", "/v1/clients", SOFTWARE)).code == "state.unavailable"
+    listed = await api.call("GET", "/v1/clients", via="unix")
+    assert [one["locked"] for one in cast(list[Json], listed.json["clients"])] == [True]
+    api.store.now = there
+    assert (await api.call("DELETE", locked, via="unix")).status == 204
 
 
 async def test_a_program_stays_locked_when_the_daemon_restarts(api: Workbench, started: Start, tmp_path: Path) -> None:
