@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.practice import practice
 from tests.integration.workstation import ROOT, Workstation
+from tests.rig.ports import free_port
 
 EXAMPLES = ROOT / "docs" / "examples" / "lps"
 SHOWN = re.compile(r"Accept this program if the dialog shows (\d{6})")
@@ -97,3 +98,20 @@ def test_it_pairs_again_once_unpaired_and_says_what_user_dmp_and_cardd_refuse(ex
 
     status, _, told = example.run(CARDD=str(example.kept))
     assert (status, told.startswith("no answer of ")) == (1, True)
+
+
+def test_a_software_is_tested_by_one_command_without_card_reader_and_person(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    around = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "XDG_CONFIG_HOME": str(home),
+        "TMPDIR": str(tmp_path),
+        "DMP_PORT": str(free_port()),
+        "CARDD_PORT": str(free_port()),
+    }
+    command = [str(ROOT / "docs/examples/ci/run.sh"), sys.executable, str(EXAMPLES / "lps.py")]
+    done = subprocess.run(command, env=around, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "Compte rendu SIMULATION" in done.stdout
+    assert [left.name for left in tmp_path.iterdir()] == ["home"]

@@ -102,7 +102,7 @@ async def _simulate(context: Context) -> int:
         reader=_reader(asked.reader),
         language=context.language,
     )
-    await until_told(simulator.run(options, lambda sentence: context.terminal.tell([sentence])))
+    await until_told(simulator.run(options, lambda sentence: context.terminal.tell(sentence.split("\n"))))
     return Exit.OK
 
 
@@ -121,7 +121,7 @@ async def _server(server: ServerSimulator, context: Context) -> int:
     )
     if asked.order is None:
         write = context.terminal.say if options.json else context.terminal.tell
-        await until_told(server.run(options, lambda sentence: write([sentence])))
+        await until_told(server.run(options, lambda sentence: write(sentence.split("\n"))))
         return Exit.OK
     if asked.order not in server.orders:
         raise InvalidRequest(where=asked.order, why="expected", expected=", ".join(server.orders))
