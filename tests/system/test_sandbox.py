@@ -18,6 +18,7 @@ import pytest
 from cardd.model import UNCONFINED, Confinement
 from cardd.sandbox import Offer, offer
 from tests.repository.rules import ROOT
+from tests.rig.other_user import needs_root, run
 
 HOSTS = {
     "documents": "from cardd.formats.pdf.host import SANDBOX as mine",
@@ -301,3 +302,26 @@ def test_the_unit_allows_what_makes_a_sandbox() -> None:
     command = [sys.executable, "-c", UNDER_A_FILTER]
     done = subprocess.run(command, input=" ".join(allowed), capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("entered\n", "")
+
+
+COUNTED = """
+import threading
+enter(mine, Confinement.POSSIBLE)
+held, many = threading.Event(), []
+try:
+    while len(many) < 5000:
+        many.append(threading.Thread(target=held.wait, daemon=True))
+        many[-1].start()
+except RuntimeError:
+    pass
+print(len(many), flush=True)
+held.set()
+"""
+
+
+@needs_root
+def test_a_module_makes_no_thread_beyond_its_limit() -> None:
+    mine = f"from cardd.model import Confinement\nfrom cardd.sandbox import enter\n{HOSTS['module']}"
+    imports = f"import encodings.ascii, threading\n{mine}"
+    running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+    assert int(run(COUNTED, imports=imports)) <= running + 512
