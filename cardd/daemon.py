@@ -50,6 +50,7 @@ from cardd.system.store import FileStore
 from cardd.system.timestamping import TimestampHttp
 from cardd.worker import Background
 
+TOLD_MAX = 256  # programs that came as agents of some user
 AGENT_COMES_WITHIN = 600.0  # seconds for which a refused agent is still told to its user
 STOP_MAX = 9.0  # seconds, below the TimeoutStopSec of cardd.service
 
@@ -112,10 +113,11 @@ class Agents(Part):
         self._timeout = config.prompt.timeout
         self._trail = trail
         self._programs: dict[int, str] = {}
+        self._told: set[tuple[int, str]] = set()
         self._reports = Background()
         self.desktops = KnownDesktops(is_any_agent=config.prompt.agents == "any")
         self.server = AgentServer(
-            desktops=self.desktops, on_refused=self._refused, on_change=self._changed, is_our_child=is_our_child
+            desktops=self.desktops, on_refused=self.refused, on_change=self._changed, is_our_child=is_our_child
         )
         pinentry = config.prompt.pinentry
         self.dialogs = Dialogs(
@@ -130,7 +132,8 @@ class Agents(Part):
         await self._reports.cancel()
         await self.dialogs.stop()
 
-    def _refused(self, refused: RefusedAgent) -> None:
+    def refused(self, refused: RefusedAgent) -> None:
+        """Record it, and tell its user once for each program: whoever tries all the time opens no window each time."""
         self._reports.start(self._report(refused))
 
     async def _report(self, refused: RefusedAgent) -> None:
@@ -138,10 +141,15 @@ class Agents(Part):
         uid, program = refused.uid, program_of(refused.pid) or ""
         code = "agent.not_installed" if refused.is_stranger else "agent.refused"
         self._trail().agent("agent.register", uid, program, code=code)
+        if (uid, program) in self._told or len(self._told) >= TOLD_MAX:
+            return
         question = Question("agent", uid, {"program": program, "pid": refused.pid})
         with contextlib.suppress(PromptError, TimeoutError):
             async with asyncio.timeout(AGENT_COMES_WITHIN):
                 await self.server.has_come(uid)
+            if (uid, program) in self._told:
+                return
+            self._told.add((uid, program))
             async with asyncio.timeout(self._timeout):
                 await self.dialogs.notify(question)
 
