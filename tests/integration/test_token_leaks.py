@@ -90,8 +90,8 @@ client_id = "{provider.CLIENT}"
 authorities = "{psc.folder / "authority.pem"}"
 """
     environment = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
-    pinentry = ScriptedPinentry(tmp_path, reads=0)
-    running = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=environment, extra=extra, is_read=False)
+    pinentry = ScriptedPinentry(tmp_path)
+    running = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=environment, extra=extra, is_read=True)
     yield running.start()
     running.stop()
 
