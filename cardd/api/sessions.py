@@ -28,7 +28,7 @@ from cardd.core.clients import PSC_TOKEN, SESSIONS
 from cardd.core.dialog_lines import ensure_waited_for
 from cardd.core.session import Session
 from cardd.errors import CarddError, InvalidRequest
-from cardd.identity.ecps.context import Request
+from cardd.identity.ecps.login import Request
 from cardd.identity.ecps.provider import Flow, PscChannel, Wanted
 from cardd.model import Identity, Situation
 

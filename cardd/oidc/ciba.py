@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import secrets
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PscExpired, PscGarbled, PscLoginHintUnknown, PscRedeemed, PscUnavailable
@@ -26,13 +25,6 @@ BACK_OFF_MAX = 30.0
 LAST_CHANCE = 1.0  # seconds before the request's end, for one more poll of a provider that was away
 LIFETIME_MAX = 3600.0
 HINT_MAX = 128
-
-
-class PscChannel(StrEnum):
-    """PSC's own parameter: where the person answers. On Linux nobody serves CARD."""
-
-    CARD = "CARD"
-    MOBILE = "MOBILE"
 
 
 class PollPause:
@@ -143,11 +135,14 @@ def two_digits() -> str:
     return f"{secrets.randbelow(100):02d}"
 
 
-async def start(provider: Provider, login_hint: str, *, channel: PscChannel | None = None) -> PendingLogin:
+async def start(provider: Provider, login_hint: str, *, channel: str | None = None) -> PendingLogin:
     """Have the provider wake the person's mobile. ``login_hint`` is the national id (``8…`` for an RPPS).
 
-    Sent once: a second request would be a second push. Raises PscLoginHintUnknown, PscNoCiba, PscClientRefused,
-    PscRequestRefused, PscUnavailable, PscGarbled, and what discovery raises.
+    ``channel`` is PSC's own parameter, CARD or MOBILE: where the person answers. The request is sent once: a second one
+    would be a second push.
+
+    Raises PscLoginHintUnknown, PscNoCiba, PscClientRefused, PscRequestRefused, PscUnavailable, PscGarbled, and what
+    discovery raises.
     """
     if not login_hint.isprintable() or not 0 < len(login_hint) <= HINT_MAX:
         raise PscLoginHintUnknown
@@ -156,7 +151,7 @@ async def start(provider: Provider, login_hint: str, *, channel: PscChannel | No
         **provider.settings.asked,
         "login_hint": login_hint,
         "binding_message": binding_message,
-        **({"channel": channel.value} if channel else {}),
+        **({"channel": channel} if channel else {}),
     }
     answer = await provider.ask(await provider.endpoint("ciba"), form)
     if isinstance(answer, Refusal):

@@ -34,7 +34,7 @@ async def log_in(psc: PscRig, provider: Provider, who: str = ALICE) -> Login:
 
 
 async def test_an_approved_login_tells_who_it_is(psc: PscRig, provider: Provider) -> None:
-    pending = await ciba.start(provider, ALICE, channel=ciba.PscChannel.MOBILE)
+    pending = await ciba.start(provider, ALICE, channel="MOBILE")
     waiting = asyncio.create_task(pending.finish())
     await psc.approve(ALICE)
     login = await waiting

@@ -1,8 +1,9 @@
-"""The connection to Pro Santé Connect, how it fares, and the limits of logins through it."""
+"""The connection to Pro Santé Connect: how often a person may be woken through it, and how it fares."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +24,12 @@ from cardd.errors import (
     PscNoCiba,
     PscSilent,
     PscUnavailable,
+    PushTooSoon,
     SecretStoreUnavailable,
 )
 from cardd.identity.csa import CsaLogin
-from cardd.identity.ecps.provider import METHOD, NO_KEYRING, Heard, Made, PscProvider, Reach
+from cardd.identity.ecps.provider import METHOD, NO_KEYRING, Flow, Heard, Made, PscAttempt, PscProvider, Reach, Wanted
+from cardd.model import Caller, CallerKey
 from cardd.outward import Outward
 from cardd.ports import Clock, SecretStore
 
@@ -64,6 +67,72 @@ class LoginLimits:
     longest_pause: float = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """One push that was not agreed to, when it was sent (``Clock.monotonic``)."""
+
+    caller: CallerKey
+    uid: int
+    national_id: str
+    sent: float
+
+
+class PushLimit:
+    """Knows when each program last woke each person's mobile: whoever is asked again and again agrees in the end.
+
+    A person is counted for each OS user, so that another user of the machine cannot use up what a login needs. Nothing
+    of it outlives the window.
+    """
+
+    def __init__(self, clock: Clock, limits: LoginLimits) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._pushes: list[_Push] = []  # the oldest first
+        self._agreed: set[tuple[int, str]] = set()
+
+    @contextmanager
+    def push(self, caller: Caller, national_id: str) -> Iterator[None]:
+        """Surround one push. One that fails does not count. Raises PushTooSoon."""
+        push = _Push(caller.key, caller.peer.uid, national_id, self._clock.monotonic())
+        self._check(push)
+        self._pushes.append(push)
+        try:
+            yield
+        except BaseException:
+            self._pushes.remove(push)
+            raise
+
+    def agreed(self, caller: Caller, national_id: str) -> None:
+        """Forget the pushes of a person who agreed: the next one is a new matter."""
+        self._agreed.add((caller.peer.uid, national_id))
+        self._pushes = [one for one in self._pushes if (one.caller, one.national_id) != (caller.key, national_id)]
+
+    def has_agreed(self, caller: Caller, national_id: str) -> bool:
+        """Return whether this person agreed to a login of this OS user since the daemon started."""
+        return (caller.peer.uid, national_id) in self._agreed
+
+    def _check(self, push: _Push) -> None:
+        """Compare with those before, by this program for the person, by all of the user's programs, for all people."""
+        limits, now = self._limits, push.sent
+        self._pushes = [one for one in self._pushes if now < one.sent + limits.push_window]
+        to_person = [one for one in self._pushes if (one.uid, one.national_id) == (push.uid, push.national_id)]
+        by_program = [one for one in self._pushes if one.caller == push.caller]
+        last = max((one.sent for one in to_person if one.caller == push.caller), default=None)
+        if last is not None and now < last + limits.push_pause:
+            raise PushTooSoon(reason="moment", retry_after=_seconds(last + limits.push_pause - now))
+        for reason, found, most in (
+            ("person", to_person, limits.pushes_to_person),
+            ("program", by_program, limits.pushes_by_program),
+        ):
+            if len(found) >= most:
+                until = found[-most].sent + limits.push_window
+                raise PushTooSoon(reason=reason, retry_after=_seconds(until - now), times=len(found))
+
+
+def _seconds(left: float) -> int:
+    return max(1, math.ceil(left))
+
+
 class ProviderConnection:
     """The configured provider, made when it is first wanted. ``heard`` is given what it says of logouts.
 
@@ -83,6 +152,7 @@ class ProviderConnection:
         outward: Outward,
     ) -> None:
         self.settings = settings
+        self.pushes = PushLimit(clock, limits)
         self._secrets = secrets
         self._clock = clock
         self._organisation = organisation
@@ -134,6 +204,15 @@ class ProviderConnection:
             if proof is not None and self._clock.now() >= proof.until:
                 raise PscClientExpired(reason="expired", holder=proof.holder, until=proof.until.isoformat())
             return self._made.provider
+
+    async def begin(self, caller: Caller, wanted: Wanted) -> PscAttempt:
+        """Wake the mobile, or prepare the page. Raises PushTooSoon, and what ``PscProvider.begin`` raises."""
+        provider = await self.provider()
+        if wanted.flow is not Flow.MOBILE:
+            with self.noting():
+                return await provider.begin(wanted, caller.peer.uid)
+        with self.pushes.push(caller, wanted.login_hint or ""), self.noting():
+            return await provider.begin(wanted, caller.peer.uid)
 
     async def reach(self, *, proves: bool = True) -> Reach:
         """Look at the other side now. Raises what ``provider`` and ``PscProvider.reach`` raise."""

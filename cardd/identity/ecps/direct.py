@@ -52,7 +52,7 @@ class DirectProvider:
         if wanted.login_hint is None:
             raise MethodUnavailable(method=METHOD, why="no_hint")
         await self._listen_for_logouts()
-        channel = ciba.PscChannel[wanted.channel.name] if wanted.channel else None
+        channel = wanted.channel.name if wanted.channel else None
         return MobileAttempt(self, await ciba.start(self._provider, wanted.login_hint, channel=channel))
 
     async def resume(self, secret: Secret, national_id: str, keep: Keep) -> DirectLogin:

@@ -18,9 +18,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cardd.backoff import BackOff
-from cardd.core.dialog_lines import waited_for_by
+from cardd.core.consents import Consents
+from cardd.core.dialog_lines import DialogLines, waited_for_by
 from cardd.core.recording import append_if_possible
 from cardd.core.session import Pending, Session
+from cardd.core.sessions import Sessions
 from cardd.errors import (
     CarddError,
     ConsentError,
@@ -32,7 +34,7 @@ from cardd.errors import (
     PscUnavailable,
     StateUnavailable,
 )
-from cardd.identity.ecps.context import LoginContext, Request
+from cardd.identity.ecps.connection import LoginLimits, ProviderConnection
 from cardd.identity.ecps.provider import (
     FINAL,
     Flow,
@@ -40,11 +42,14 @@ from cardd.identity.ecps.provider import (
     PscAttempt,
     PscChannel,
     PscLogin,
+    Wanted,
 )
-from cardd.identity.ecps.state import ResumableSession
+from cardd.identity.ecps.state import LoginHints, ResumableSession, ResumableSessions
 from cardd.identity.situations import ASK, picked_by
 from cardd.model import AuditEntry, Choice, Outcome, Question, Situation
+from cardd.ports import AuditLog, Clock
 from cardd.secret import Secret
+from cardd.worker import Background
 
 DAEMON_STOPPED = "daemon_stopped"
 GIVEN_UP = ("logout", "client_gone")  # the reasons of sessions that their program ended, or left
@@ -62,6 +67,20 @@ class LoginState(StrEnum):
     OVER = "over"
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asks for: the login, and what is to happen once it succeeded.
+
+    ``situation`` is one's identifier, ``ask`` to have the user pick, None to leave it to a later call; ``remember``
+    asks the user whether the national id may be kept, ``assertions`` for the consent to assertions in their name.
+    """
+
+    wanted: Wanted
+    situation: str | None = None
+    remember: bool = False
+    assertions: bool = False
+
+
 @dataclass(slots=True)
 class Asked:
     """What a client asked for, the row that the audit log will have of it, and the push or page that waits."""
@@ -69,6 +88,22 @@ class Asked:
     request: Request
     entry: AuditEntry
     attempt: PscAttempt
+
+
+@dataclass(frozen=True, slots=True)
+class LoginContext:
+    """What all logins use."""
+
+    sessions: Sessions
+    dialogs: DialogLines
+    consents: Consents
+    audit: AuditLog
+    clock: Clock
+    connection: ProviderConnection
+    resumable: ResumableSessions
+    hints: LoginHints
+    background: Background
+    limits: LoginLimits
 
 
 class EcpsLogin:
@@ -108,7 +143,7 @@ class EcpsLogin:
         is_pending = self.state is LoginState.PENDING
         if not isinstance(asked, Asked) or asked.request.wanted.flow is not Flow.MOBILE or not is_pending:
             raise PscFlowUnavailable(flow=Flow.MOBILE.value)
-        attempt = await self._context.begin(self.session.caller, asked.request.wanted)
+        attempt = await self._context.connection.begin(self.session.caller, asked.request.wanted)
         self._context.sessions.ensure_open(self.session)
         if self.state is not LoginState.PENDING:
             return  # the person has agreed to the push before meanwhile
@@ -169,7 +204,7 @@ class EcpsLogin:
             psc = await asked.attempt.finish()
             self.psc = psc = psc if not psc.asked_nobody else await self._of_before(psc, asked, showing)
             self.state = LoginState.AGREED
-            self._context.pushes.agreed(self.session.caller, psc.identity.national_id)
+            self._context.connection.pushes.agreed(self.session.caller, psc.identity.national_id)
             who, how = psc.identity.person, asked.request.wanted.flow.value
             await audit.append(replace(asked.entry, document=who, consent=how))
             showing.cancel()
@@ -189,7 +224,7 @@ class EcpsLogin:
         asked. Raises ConsentRefused, PscSessionElsewhere, and what ``PscAttempt.finish`` raises.
         """
         caller, national_id = self.session.caller, psc.identity.national_id
-        if self._context.pushes.has_agreed(caller, national_id):
+        if self._context.connection.pushes.has_agreed(caller, national_id):
             showing.cancel()  # its digits are on no mobile
             params: dict[str, str | int] = {"client": caller.name, "national_id": national_id}
             question = Question("ecps_active", caller.peer.uid, params, caller=caller.key)

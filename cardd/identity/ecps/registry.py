@@ -23,8 +23,7 @@ from cardd.errors import (
 )
 from cardd.identity.csa import CsaLogin
 from cardd.identity.ecps.connection import LoginLimits, ProviderConnection
-from cardd.identity.ecps.context import LoginContext, PushLimit, Request
-from cardd.identity.ecps.login import Asked, EcpsLogin
+from cardd.identity.ecps.login import Asked, EcpsLogin, LoginContext, Request
 from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, Reach
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.model import Caller, Identity
@@ -87,7 +86,6 @@ class EcpsLogins(Part):
             connection=self.connection,
             resumable=ResumableSessions(store, secrets),
             hints=self.hints,
-            pushes=PushLimit(clock, self.limits),
             background=Background(),
             limits=self.limits,
         )
@@ -122,7 +120,7 @@ class EcpsLogins(Part):
         entry = entry_of(caller, "session.open", session=new_id())
         async with recorded(context.audit, entry):
             await ensure_recordable(context.audit)  # before the mobile wakes
-            attempt = await context.begin(caller, request.wanted)
+            attempt = await context.connection.begin(caller, request.wanted)
         session, token = sessions.open(
             session_id=entry.session or "",
             caller=caller,
