@@ -11,8 +11,8 @@ import socket
 from collections.abc import Callable, Sequence
 
 from cardd import __version__
+from cardd.agent.arming import ARMED_AFTER
 from cardd.agent.dialogs import Dialogs
-from cardd.agent.pinentry import ARMED_AFTER
 from cardd.agent.server import AgentChange, AgentServer, RefusedAgent
 from cardd.assembly import Outside, assemble
 from cardd.config import Config
@@ -165,7 +165,7 @@ class Daemon:
     """One cardd on this machine. ``sources`` replaces PC/SC: the simulator in process.
 
     ``authorities`` (DER) are that simulator's, trusted in verifications beside the configured ones. ``armed_after`` is
-    for how many seconds a dialog takes no yes; nothing outside this process changes that.
+    for how many seconds a dialog takes neither a yes nor a PIN; nothing outside this process changes that.
     """
 
     def __init__(

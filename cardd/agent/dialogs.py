@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from cardd.agent import pinentry
+from cardd.agent.arming import ARMED_AFTER, Arming
 from cardd.agent.assuan import Assuan
 from cardd.agent.server import AgentServer
 from cardd.agent.terminal import TerminalPrompter
@@ -30,7 +31,7 @@ GRACE = 2.0  # seconds that a pinentry has to give up by itself before we do
 class Dialogs:
     """``cardd.ports.Prompter``. ``program`` is the configured pinentry, ``timeout`` the longest a dialog may stay.
 
-    A dialog takes no yes in its first seconds, ``armed_after``: no setting changes them, and only tests wait less.
+    A dialog takes neither a yes nor a PIN in its first seconds, ``armed_after`` (``cardd.agent.arming``).
     """
 
     def __init__(
@@ -39,12 +40,12 @@ class Dialogs:
         program: str | None = None,
         timeout: float = 120.0,
         agents: AgentServer | None = None,
-        armed_after: float = pinentry.ARMED_AFTER,
+        armed_after: float = ARMED_AFTER,
     ) -> None:
         self._program = program
         self._timeout = timeout
         self._agents = agents or AgentServer()
-        self._armed_after = armed_after
+        self._arming = Arming(armed_after)
 
     def start(self, listeners: Iterable[socket.socket]) -> None:
         """Accept agents on these sockets."""
@@ -63,7 +64,7 @@ class Dialogs:
                 raise PinCancelled  # a PIN dialog has no button for the rest of the documents
             await self._ask(
                 asked,
-                lambda talk, language: pinentry.ask_pin(talk, question, language, seconds, into),
+                lambda talk, language: pinentry.ask_pin(talk, question, language, seconds, into, arming=self._arming),
                 lambda terminal: terminal.ask_pin(question, seconds, into),
             )
 
@@ -84,7 +85,7 @@ class Dialogs:
     async def _confirm(self, question: Question, seconds: int) -> Choice:
         return await self._ask(
             question,
-            lambda talk, language: pinentry.confirm(talk, question, language, seconds, armed_after=self._armed_after),
+            lambda talk, language: pinentry.confirm(talk, question, language, seconds, arming=self._arming),
             lambda terminal: terminal.confirm(question, seconds),
         )
 
@@ -102,7 +103,7 @@ class Dialogs:
         language = question.language or language_of(locale_of(os.environ))
         program = pinentry.find_pinentry(self._program, os.environ)
         if program is None:
-            return await by_terminal(TerminalPrompter(language))
+            return await by_terminal(TerminalPrompter(language, self._arming))
         async with pinentry.conversation(program) as talk:
             await pinentry.set_options(talk, pinentry.options(os.environ))
             return await by_pinentry(talk, language)

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cardd.agent.arming import Arming
 from cardd.agent.assuan import CANCELED, FULLY_CANCELED, NOT_CONFIRMED, TIMEOUT, Assuan, Refusal
 from cardd.agent.texts import (
     ACCEPT,
@@ -30,11 +31,13 @@ from cardd.agent.texts import (
     confirm_words,
     deciding,
     document_pages,
+    early_answer,
+    early_pin,
     notice_words,
     pin_words,
     with_buttons,
 )
-from cardd.errors import ConsentTimeout, PinCancelled, PinFormat, PinTimeout, PromptUnavailable
+from cardd.errors import ConsentTimeout, PinCancelled, PinError, PinFormat, PinTimeout, PromptUnavailable
 from cardd.files import stays_roots
 from cardd.i18n import locale_of
 from cardd.model import Choice, PinQuestion, Question
@@ -42,8 +45,6 @@ from cardd.secret import Secret
 
 MOMENT, GRACE = 0.1, 1.0  # seconds that a pinentry has to end by itself, and when it is told to
 ATTEMPTS_MAX = 10  # at typing what can be a PIN; a program that types for ever is no person
-ARMED_AFTER = 0.7  # seconds before which a dialog takes no yes: it may be a click or a key that was meant for another
-HASTE_MAX = 5  # such answers after which it is no
 GRAPHICAL = ("pinentry-gnome3", "pinentry-qt", "pinentry-gtk-2", "pinentry-x11")
 TEXTUAL = ("pinentry-curses", "pinentry-tty")
 
@@ -173,40 +174,48 @@ async def set_options(talk: Assuan, options: Mapping[str, str]) -> None:
             await talk.command("OPTION", f"{name}={value}")
 
 
-async def ask_pin(talk: Assuan, asked: PinQuestion, language: str, seconds: int, into: Secret) -> None:
+async def ask_pin(
+    talk: Assuan, asked: PinQuestion, language: str, seconds: int, into: Secret, *, arming: Arming
+) -> None:
     """Read a PIN that can be right: digits, as many as the card's PIN may have; anything else is asked again.
 
     Raises PinCancelled, PinTimeout, PromptUnavailable; PinFormat when they give up after what cannot be right.
     """
     words = pin_words(asked, language, seconds)
-    mistyped = PinFormat(minimum=asked.pin.minimum, maximum=asked.pin.maximum)
-    for attempt in range(ATTEMPTS_MAX):
-        await _show(talk, words, seconds)
+
+    async def show(is_again: bool) -> None:
+        into.wipe()
+        await _show(talk, early_pin(words, language) if is_again else words, seconds)
+
+    async def is_typed() -> bool:
         try:
             await talk.command("GETPIN", into=into)
         except Refusal as refusal:
             if refusal.code == TIMEOUT:
                 raise PinTimeout from None
-            cancelled = _cancelled(refusal)
-            raise (mistyped if attempt else cancelled) from None
+            _ensure_cancelled(refusal)
+            return False
+        return True
+
+    cancelled: PinError = PinCancelled()
+    for _ in range(ATTEMPTS_MAX):
+        if not await arming.answer(show, is_typed, refused=False):
+            break
         if can_be(into, asked.pin):
             return
-        into.wipe()
+        cancelled = PinFormat(minimum=asked.pin.minimum, maximum=asked.pin.maximum)
         words = pin_words(asked, language, seconds, format_error=True)
-    raise mistyped
+    into.wipe()
+    raise cancelled
 
 
-async def confirm(
-    talk: Assuan, question: Question, language: str, seconds: int, *, armed_after: float = ARMED_AFTER
-) -> Choice:
+async def confirm(talk: Assuan, question: Question, language: str, seconds: int, *, arming: Arming) -> Choice:
     """Return which button was pressed, once the person has read all the documents that they wanted to.
-
-    ``armed_after`` are the seconds before which no yes is taken.
 
     Raises ConsentTimeout, PromptUnavailable.
     """
     asked, pages = deciding(question), document_pages(question, language)
-    buttons = Buttons(talk, language, seconds, await flavor(talk), armed_after)
+    buttons = Buttons(talk, language, seconds, await flavor(talk), arming)
     if asked.third is Choice.SHOW and not buttons.are_three:
         if await _read_pages(buttons, pages) is Choice.NO:  # no button would show them
             return Choice.NO
@@ -251,7 +260,7 @@ class Buttons:
     language: str
     seconds: int
     flavor: str
-    armed_after: float
+    arming: Arming
 
     @property
     def are_three(self) -> bool:
@@ -283,15 +292,13 @@ class Buttons:
         return await self._press(words, first, third, last) if third and choice is Choice.YES else choice
 
     async def _press(self, words: Words, ok: Button, not_ok: Button | None, cancel: Button) -> Choice:
-        """Return which button was pressed. One pressed before it could be read is asked for again."""
-        loop = asyncio.get_running_loop()
-        await _show(self.talk, with_buttons(words, self.language, ok, not_ok, cancel), self.seconds)
-        for _ in range(HASTE_MAX):
-            shown = loop.time()
-            choice = await self._pressed(ok, not_ok, cancel)
-            if choice is Choice.NO or loop.time() - shown >= self.armed_after:
-                return choice
-        return Choice.NO
+        """Return which button was pressed."""
+        shown = with_buttons(words, self.language, ok, not_ok, cancel)
+
+        async def show(is_again: bool) -> None:
+            await _show(self.talk, early_answer(shown, self.language) if is_again else shown, self.seconds)
+
+        return await self.arming.answer(show, lambda: self._pressed(ok, not_ok, cancel), refused=Choice.NO)
 
     async def _pressed(self, ok: Button, not_ok: Button | None, cancel: Button) -> Choice:
         try:
@@ -299,7 +306,7 @@ class Buttons:
         except Refusal as refusal:
             if refusal.code == TIMEOUT:
                 raise ConsentTimeout from None
-            _cancelled(refusal)
+            _ensure_cancelled(refusal)
             return (not_ok if not_ok and refusal.code == NOT_CONFIRMED else cancel).choice
         return ok.choice
 
@@ -328,8 +335,7 @@ async def _show(talk: Assuan, words: Words, seconds: int) -> None:
                 await talk.command(name, value)
 
 
-def _cancelled(refusal: Refusal) -> PinCancelled:
-    """Return that the user said no; any other refusal means that the dialog could not be shown."""
+def _ensure_cancelled(refusal: Refusal) -> None:
+    """Raises PromptUnavailable for any refusal but the user's no: the dialog could not be shown."""
     if refusal.code not in (CANCELED, FULLY_CANCELED, NOT_CONFIRMED):
         raise PromptUnavailable(why=f"pinentry {refusal.code}") from None
-    return PinCancelled()

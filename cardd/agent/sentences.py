@@ -130,3 +130,6 @@ PROBLEMS = {
     "repeated": N_("Too easy to guess: a pattern repeats itself."),
     "sequence": N_("Too easy to guess: the digits follow one another."),
 }
+# why a dialog is shown again
+EARLY_PIN = N_("Typed while this window opened, perhaps for another one: nothing was sent. Please type it again.")
+EARLY_ANSWER = N_("Answered while this window opened, perhaps for another one: nothing was done. Please answer again.")

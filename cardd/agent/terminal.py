@@ -9,6 +9,7 @@ import termios
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from cardd.agent.arming import Arming
 from cardd.agent.texts import (
     BUTTONS,
     PAGE_BUTTONS,
@@ -18,6 +19,8 @@ from cardd.agent.texts import (
     confirm_words,
     deciding,
     document_pages,
+    early_answer,
+    early_pin,
     keyed_words,
     notice_words,
     pin_words,
@@ -46,8 +49,9 @@ ECHO_FLAGS = 3  # place of the local modes in what tcgetattr gives
 class TerminalPrompter:
     """Plain lines on ``/dev/tty``; the PIN is typed without echo and read straight into its page."""
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, arming: Arming) -> None:
         self._language = language
+        self._arming = arming
 
     async def ask_pin(self, asked: PinQuestion, seconds: int, into: Secret) -> None:
         """Read a PIN that can be right; an empty line cancels.
@@ -57,16 +61,22 @@ class TerminalPrompter:
         cancelled: PinError = PinCancelled()
         words = pin_words(asked, self._language, seconds)
         with _terminal() as terminal, _silent(terminal):
-            while True:
-                _show(terminal, words, words.prompt)
+
+            async def show(is_again: bool) -> None:
+                into.wipe()
+                _show(terminal, early_pin(words, self._language) if is_again else words, words.prompt)
+
+            async def is_typed() -> bool:
                 await _read_line(terminal, into, seconds, PinTimeout)
-                if not into:
-                    raise cancelled
+                return bool(into)
+
+            while await self._arming.answer(show, is_typed, refused=False):
                 if can_be(into, asked.pin):
                     return
-                into.wipe()
                 cancelled = PinFormat(minimum=asked.pin.minimum, maximum=asked.pin.maximum)
                 words = pin_words(asked, self._language, seconds, format_error=True)
+            into.wipe()
+            raise cancelled
 
     async def confirm(self, question: Question, seconds: int) -> Choice:
         """Return the choice by its letter; anything else is no. Raises ConsentTimeout, PromptUnavailable."""
@@ -89,13 +99,19 @@ class TerminalPrompter:
 
     async def _choice(self, terminal: int, words: Words, offered: Sequence[Button], seconds: int) -> Choice:
         buttons = {keyed_words(button, self._language): button for button in offered}
-        letters = {shown[KEY]: button for shown, button in buttons.items()}
-        with Secret() as line:
-            _show(terminal, words, _("{answers}: ", self._language, answers=", ".join(buttons)))
-            await _read_line(terminal, line, seconds, ConsentTimeout)
-            with line.view() as typed:
-                chosen = letters.get(bytes(typed[:1]).lower().decode("ascii", "replace"))
-        return chosen.choice if chosen else Choice.NO
+        letters = {shown[KEY]: button.choice for shown, button in buttons.items()}
+        prompt = _("{answers}: ", self._language, answers=", ".join(buttons))
+
+        async def show(is_again: bool) -> None:
+            _show(terminal, early_answer(words, self._language) if is_again else words, prompt)
+
+        async def chosen() -> Choice:
+            with Secret() as line:
+                await _read_line(terminal, line, seconds, ConsentTimeout)
+                with line.view() as typed:
+                    return letters.get(bytes(typed[:1]).lower().decode("ascii", "replace"), Choice.NO)
+
+        return await self._arming.answer(show, chosen, refused=Choice.NO)
 
     async def notify(self, question: Question) -> None:
         """Show a message; it needs no answer."""

@@ -11,13 +11,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from cardd.agent.sentences import ALSO, PROBLEMS, PROMPTS, QUESTIONS
+from cardd.agent.sentences import ALSO, EARLY_ANSWER, EARLY_PIN, PROBLEMS, PROMPTS, QUESTIONS
 from cardd.i18n import N_, Domain
 from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, ShownDocument, shown
 from cardd.secret import Secret
 
 # bytes as Assuan sends them: with all that a dialog shows they stay below its line's length, so that nothing is cut off
-NAME_MAX, LONG_MAX, PAIRED_PROGRAM_MAX = 96, 270, 220
+NAME_MAX, LONG_MAX, PAIRED_PROGRAM_MAX, WHOLE_MAX = 96, 270, 220, 990
 LONG = {"origin", "program"}  # the longest origin has 267 bytes
 SIGNING = ("sign", "sign_batch")
 MANY_NAMES_MAX = 80  # of each name in a question that has many: about signatures, or a program to be paired
@@ -98,6 +98,22 @@ def with_buttons(words: Words, language: str, ok: Button, not_ok: Button | None,
     return replace(words, ok=_(ok.label, language), not_ok=middle, cancel=_(cancel.label, language))
 
 
+def early_pin(words: Words, language: str) -> Words:
+    """Return the words of a PIN dialog that is shown again: something was typed into it as it opened."""
+    return replace(words, error=_(EARLY_PIN, language))
+
+
+def early_answer(words: Words, language: str) -> Words:
+    """Return the words of any other dialog that is shown again.
+
+    The reason comes first: some pinentries show no error beside buttons. A dialog that has no room for it is shown
+    with it as an error.
+    """
+    why = _(EARLY_ANSWER, language)
+    description = f"{why}\n\n{words.description}"
+    return replace(words, description=description) if _size(description) <= WHOLE_MAX else replace(words, error=why)
+
+
 def pin_words(asked: PinQuestion, language: str, seconds: int, *, format_error: bool = False) -> Words:
     """Return the words of a PIN dialog."""
     lines = [
@@ -144,7 +160,7 @@ def document_pages(question: Question, language: str) -> list[Words]:
     ]
     pages: list[list[str]] = [[]]
     for line in lines:
-        if _size("\n".join([*pages[-1], line])) + 2 * len(pages[-1]) > PAGE_MAX:
+        if _size("\n".join([*pages[-1], line])) > PAGE_MAX:
             pages.append([])
         pages[-1].append(line)
     return [
@@ -264,7 +280,8 @@ def _shortened(shown: str, limit: int) -> str:
 
 
 def _size(shown: str) -> int:
-    return len(shown.encode()) + 2 * shown.count("%")
+    """Return how many bytes this takes on the way to a pinentry."""
+    return len(shown.encode()) + 2 * (shown.count("%") + shown.count("\n"))
 
 
 def _question(question: Question, language: str) -> str:

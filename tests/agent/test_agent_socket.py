@@ -37,7 +37,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def pinentry(tmp_path: Path) -> ScriptedPinentry:
-    return ScriptedPinentry(tmp_path, pin="7319")
+    return ScriptedPinentry(tmp_path, pin="7319", reads=0)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def test_a_pinentry_that_a_program_of_the_user_put_into_the_path_is_not_st
     desk: Desk, pinentry: ScriptedPinentry, tmp_path: Path
 ) -> None:
     (tmp_path / "theirs").mkdir()
-    theirs = ScriptedPinentry(tmp_path / "theirs", pin="0000")
+    theirs = ScriptedPinentry(tmp_path / "theirs", pin="0000", reads=0)
     places = [tmp_path / name for name in ("users", "roots")]
     for place, program in zip(places, (theirs, pinentry), strict=True):
         place.mkdir()

@@ -65,7 +65,7 @@ def pinentries(directory: Path) -> tuple[ScriptedPinentry, ScriptedPinentry]:
     found = []
     for name, pin in (("local", "1111"), ("remote", "2222")):
         (directory / name).mkdir()
-        found.append(ScriptedPinentry(directory / name, pin=pin))
+        found.append(ScriptedPinentry(directory / name, pin=pin, reads=0))
     return found[0], found[1]
 
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import sleep
 
 import pytest
 
@@ -102,6 +103,28 @@ def test_a_pin_that_cannot_be_right_is_asked_again_and_never_shown(keys: Keys) -
         terminal.type(PIN + ENTER)
         assert terminal.end() == pin_answer(PIN.encode())
         assert "79" not in terminal.screen
+
+
+def test_what_is_typed_as_the_dialog_opens_is_not_taken_and_told(keys: Keys) -> None:
+    with asking("pin", pinentry=keys.program, armed_after=1) as terminal:
+        terminal.wait_for("Code porteur :")
+        terminal.type("7797" + ENTER)
+        terminal.wait_for("Saisi pendant que cette fenêtre s'ouvrait")
+        terminal.wait_for("Code porteur :", 2)
+        sleep(1)
+        terminal.type(PIN + ENTER)
+        assert terminal.end() == pin_answer(PIN.encode())
+
+
+def test_a_yes_as_the_dialog_opens_is_told_and_the_reason_goes_with_it(keys: Keys) -> None:
+    with asking("confirm", pinentry=keys.program, armed_after=1) as terminal:
+        terminal.wait_for(LAST_LINE["fr"])
+        terminal.type(keys.yes)
+        terminal.wait_for("Répondu pendant que cette fenêtre s'ouvrait")
+        terminal.wait_for(LAST_LINE["fr"], 2)
+        sleep(1)
+        terminal.type(keys.yes)
+        assert terminal.end() == "yes"
 
 
 def test_cancel_is_told(keys: Keys) -> None:

@@ -84,7 +84,7 @@ async def test_the_agent_that_came_first_is_asked_and_the_other_when_it_has_left
     desk: Desk, pinentry: ScriptedPinentry, tmp_path: Path
 ) -> None:
     (tmp_path / "later").mkdir()
-    later = ScriptedPinentry(tmp_path / "later", pin="2468")
+    later = ScriptedPinentry(tmp_path / "later", pin="2468", reads=0)
     with agent_process(desk.path, pinentry.path):
         await desk.has(1)
         with agent_process(desk.path, later.path) as second:

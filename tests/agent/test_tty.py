@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from time import sleep
 
 import pytest
 
@@ -85,6 +86,28 @@ def test_a_pin_that_cannot_be_right_is_asked_again_with_the_hint(language: str) 
         assert terminal.end() == pin_answer(PIN.encode())
         assert "73" not in terminal.screen
         assert terminal.restored
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "prompt", "why", "answer"),
+    [
+        ("pin", PIN, PROMPT["fr"], "Saisi pendant que cette fenêtre s'ouvrait", pin_answer(PIN.encode())),
+        ("confirm", "o", BUTTONS["fr"], "Répondu pendant que cette fenêtre s'ouvrait", "yes"),
+    ],
+    ids=["pin", "yes"],
+)
+def test_what_is_typed_as_the_question_comes_is_not_taken(
+    kind: str, typed: str, prompt: str, why: str, answer: str
+) -> None:
+    with asking(kind, armed_after=1) as terminal:
+        terminal.wait_for(prompt)
+        terminal.type(typed + ENTER)
+        terminal.wait_for(why)
+        terminal.wait_for(prompt, 2)
+        sleep(1)
+        terminal.type(typed + ENTER)
+        assert terminal.end() == answer
+        assert "73" not in terminal.screen
 
 
 @pytest.mark.parametrize("typed", [ENTER, END_OF_INPUT])

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -27,7 +28,13 @@ SIGN: Json = {"document_name": "cr.txt", "document": base64.b64encode(DOCUMENT).
 @pytest.fixture
 def workstation(tmp_path: Path) -> Iterator[Workstation]:
     """Yield a workstation whose daemon has no pinentry: `workstation.pinentry` is what the desktop's agent starts."""
-    workstation = Workstation(tmp_path)
+    with of_desktops(Workstation(tmp_path)) as workstation:
+        yield workstation
+
+
+@contextmanager
+def of_desktops(workstation: Workstation) -> Iterator[Workstation]:
+    """Run it so."""
     configuration = workstation.daemon.configuration
     settings = configuration.read_text().replace(str(workstation.pinentry.path), "/bin/false")
     settings = settings.replace("[prompt]\n", '[prompt]\nagents = "any"\n')  # of what root installed: tests/agent
@@ -116,6 +123,22 @@ def test_after_a_wrong_pin_the_desktop_is_asked_again_at_once(workstation: Works
         sign(workstation, workstation.log_in(lps))
     first, second = (shown for shown in workstation.pinentry.shown() if shown.kind == "pin")
     assert (first.error, second.error) == ("", "Code faux. Essais restants : 2.")
+
+
+def test_digits_that_were_typed_for_another_window_cost_no_try(tmp_path: Path) -> None:
+    workstation = Workstation(tmp_path, is_read=True)
+    pinentry = workstation.pinentry
+    with (
+        of_desktops(workstation),
+        agent_process(agents(workstation), pinentry.path),
+        workstation.card(simulated_card()),
+    ):
+        lps = pair(workstation)
+        pinentry.answer(*["early:9999"] * 4)  # one more than the refusals that a program may have
+        sign(workstation, workstation.log_in(lps))
+    asked = [shown for shown in pinentry.shown() if shown.kind == "pin"]
+    assert ["rien n'a été envoyé" in shown.error for shown in asked] == [False, True, True, True, True]
+    assert all("Essais restants : 3." in shown.description for shown in asked)
 
 
 def test_the_agent_finds_the_daemon_again_after_its_restart(workstation: Workstation) -> None:

@@ -30,11 +30,13 @@ def asking(
     timeout: int = 60,
     controlling: bool = True,
     wrong_before: bool = False,
+    armed_after: float = 0,
 ) -> Terminal:
     """Start the program on a terminal; without ``pinentry`` it finds none."""
     command = [sys.executable, "-m", "tests.rig.asking", kind, "--language", language, "--timeout", str(timeout)]
     command += ["--pinentry", pinentry] if pinentry else []
     command += ["--wrong-before"] if wrong_before else []
+    command += ["--armed-after", str(armed_after)]
     return Terminal(command, {"PATH": os.environ["PATH"] if pinentry else "/nowhere"}, controlling=controlling)
 
 
@@ -75,8 +77,9 @@ async def main() -> None:
     parser.add_argument("--timeout", type=float)
     parser.add_argument("--pinentry")
     parser.add_argument("--wrong-before", action="store_true")
+    parser.add_argument("--armed-after", type=float)
     told = parser.parse_args()
-    dialogs = Dialogs(program=told.pinentry, timeout=told.timeout, armed_after=0)
+    dialogs = Dialogs(program=told.pinentry, timeout=told.timeout, armed_after=told.armed_after)
     answer = asyncio.ensure_future(ask(told.kind, told.language, dialogs, wrong_before=told.wrong_before))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, answer.cancel)

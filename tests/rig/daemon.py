@@ -32,8 +32,8 @@ timeout = 20
 class DaemonProcess:
     """`cardd run --config FILE` on free ports. ``log`` holds all that it wrote; ``extra`` is TOML added to its file.
 
-    ``descriptors`` is how many files it may open. Where it ``is_read``, a dialog takes a yes as late as it does from a
-    person, and the program is started as installed; else it is started warm (``tests.rig.warm``) where that can be.
+    ``descriptors`` is how many files it may open. Where it ``is_read``, a dialog takes a yes or a PIN as late as it
+    does from a person, and the program is started as installed; else warm (``tests.rig.warm``) where that can be.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-READING = 0.75  # seconds, a little more than a dialog is shown before it takes a yes
+READING = 0.75  # seconds, a little more than a dialog is shown before it takes a yes or a PIN
 
 PROGRAM = """#!{python} -ISE
 import fcntl, json, os, signal, sys, time
@@ -55,9 +55,9 @@ def play(answer):
             sys.stdout.write("S x\\n" * 20000)
     elif answer == "hang":
         time.sleep(60)
-    elif answer.startswith("pin:"):
+    elif answer.startswith(("pin:", "early:")):
         say("S PASSWORD_FROM_TEST")
-        say("D " + answer[4:])
+        say("D " + answer.partition(":")[2])
         say("OK")
     else:
         say("OK")
@@ -81,12 +81,16 @@ for line in sys.stdin:
     elif name == "GETPIN":
         show("pin", shown, options)
         shown.pop("error", None)
-        play(next_answer("pin"))
+        answer = next_answer("pin")
+        if answer.startswith("pin:"):
+            time.sleep({reads!r})  # a person reads: what is typed at once is not taken
+        play(answer)
     elif name in ("CONFIRM", "MESSAGE"):
         show(name.lower(), shown, options)
+        shown.pop("error", None)
         answer = next_answer("confirm")
         if name == "CONFIRM" and answer in ("yes", "no"):
-            time.sleep({reads!r})  # a person reads: an answer that comes at once is not taken
+            time.sleep({reads!r})
         play(answer)
     elif name == "BYE":
         say("OK closing connection")
@@ -117,9 +121,9 @@ class ScriptedPinentry:
 
     ``flavor`` is which pinentry it says to be; by default it says nothing.
 
-    An answer is ``pin:…``, ``yes``, ``no`` (the middle button, or refuse), ``cancel``, ``timeout``, ``crash``,
-    ``haste`` (a yes at once), ``garbage``, ``endless``, ``flood`` (status lines without end) or ``hang``. ``reads`` is
-    how many seconds pass before a yes or a no.
+    An answer is ``pin:…``, ``early:…`` (a PIN at once), ``yes``, ``no`` (the middle button, or refuse), ``cancel``,
+    ``timeout``, ``crash``, ``haste`` (a yes at once), ``garbage``, ``endless``, ``flood`` (status lines without end) or
+    ``hang``. ``reads`` is how many seconds pass before a PIN, a yes or a no.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""``cardd`` for tests, where nobody has to read a dialog before they agree: it takes a yes at once."""
+"""``cardd`` for tests, where nobody has to read a dialog before they answer: it takes a yes or a PIN at once."""
 
 from __future__ import annotations
 
