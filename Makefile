@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test attack coverage check texts bench fuzz lock clean
+.PHONY: help setup demo test attack coverage check texts packages bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -43,6 +43,9 @@ texts: setup ## bring the French .po files and docs/errors.md to the sentences o
 	@.venv/bin/python .make/texts.py update
 	@.venv/bin/python .make/texts.py compile
 	@.venv/bin/python .make/errors_page.py update
+
+packages: setup ## what is installed elsewhere, into dist/: the wheels, and the libraries for makers
+	@.make/packages.sh
 
 attack: setup ## the attacks of the threat model, each held or not; minutes; ARGS="preconnect page" chooses some
 	@$(RUN) tests.attacks $(ARGS)

@@ -15,4 +15,4 @@ class Translations(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Write the .mo files."""
-        subprocess.run([sys.executable, str(Path(self.root) / ".make/texts.py"), "compile"], check=True)  # noqa: S603
+        subprocess.run([sys.executable, str(Path(__file__).with_name("texts.py")), "compile"], check=True)  # noqa: S603

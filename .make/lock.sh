@@ -21,9 +21,9 @@ trap 'rm -rf "$work"' EXIT
 unset PIP_FIND_LINKS PIP_INDEX_URL PIP_EXTRA_INDEX_URL
 export PIP_CONFIG_FILE=/dev/null
 
-# wanted TABLE KEY: the requirements under that key of pyproject.toml, one a line
+# wanted TABLE KEY: the requirements under that key of pyproject.toml, one a line, but for our own packages
 wanted() {
-    "$python" -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))[sys.argv[1]][sys.argv[2]], sep="\n")' "$@"
+    "$python" -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))[sys.argv[1]][sys.argv[2]], sep="\n")' "$@" | grep -v "^cardd-"
 }
 
 # lock NAME: compile $work/NAME.in into .make/NAME.lock

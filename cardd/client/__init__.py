@@ -1,8 +1,9 @@
 """The client of cardd's API: what cardctl talks with, and what practice software in Python may import.
 
-    async with CarddClient(secret=secret) as cardd:
-        session = await cardd.login()
-        signed = await session.sign("compte-rendu.pdf", document=content)
+    async with CarddClient() as cardd:
+        await cardd.pair_once("Mon LPS", "Editeur", "mon-lps", on_code=lambda pairing: print(pairing.code))
+        async with await cardd.login() as session:
+            signed = await session.sign("compte-rendu.pdf", document=content)
 
 The client knows values and errors of cardd, and nothing else of it. Every failure is a class of ``cardd.errors``.
 """
@@ -34,9 +35,12 @@ from cardd.client.answers import (
     SupportStanding,
 )
 from cardd.client.api import Acting, CarddClient, PscLogin
+from cardd.client.kept import KeptSecret
 from cardd.client.session import Form, Lps, Session, ToSign, Vihf
+from cardd.client.transport import SOCKET
 
 __all__ = [
+    "SOCKET",
     "Acting",
     "Advice",
     "Assertion",
@@ -52,6 +56,7 @@ __all__ = [
     "Form",
     "HandedOver",
     "Holder",
+    "KeptSecret",
     "Lps",
     "Method",
     "Methods",

@@ -32,9 +32,10 @@ from cardd.client.answers import (
     SupportStanding,
 )
 from cardd.client.events import follow, parse
+from cardd.client.kept import KeptSecret
 from cardd.client.session import Session
 from cardd.client.transport import ANSWER_LIMIT, SOCKET, Transport, address
-from cardd.errors import CarddError
+from cardd.errors import CarddError, ClientUnknown
 from cardd.model import Event
 
 PAUSE = 0.25  # seconds between two questions whether the user has accepted the pairing
@@ -184,6 +185,46 @@ class CarddClient:
         self._transport.secret = paired.client_secret
         return paired
 
+    async def pair_once(
+        self,
+        name: str,
+        vendor: str,
+        software_id: str,
+        *,
+        kept: KeptSecret | None = None,
+        permissions: Sequence[str] = (),
+        on_code: Callable[[Pairing], None] | None = None,
+    ) -> KeptSecret:
+        """Pair, unless an earlier run of this program did, and return where the secret is kept.
+
+        The secret is in the user's own file of this ``software_id``, or in ``kept``. Processes that come at the same
+        time ask the user once. Over the Unix socket a program that was unpaired meanwhile is paired anew; over TCP
+        that raises ClientUnknown, because another program that took the port could say so: ``forget()`` the secret
+        when the user agrees. Raises what ``pair`` raises, SecretUnavailable, and SecretExposed.
+        """
+        kept = kept or KeptSecret(software_id)
+        secret = kept.load()
+        if await self._is_taken(secret):
+            return kept
+        async with kept.alone():
+            another = kept.load()
+            if another == secret or not await self._is_taken(another):
+                paired = await self.pair(name, vendor, software_id, permissions=permissions, on_code=on_code)
+                kept.save(paired.client_secret)
+        return kept
+
+    async def _is_taken(self, secret: str | None) -> bool:
+        """Return whether the daemon knows the secret, which then serves the further calls."""
+        self._transport.secret = secret
+        if secret is not None:
+            try:
+                await self.methods()
+            except ClientUnknown:
+                self._transport.secret = None
+                if self.where.socket is None:
+                    raise
+        return self._transport.secret is not None
+
     async def clients(self) -> tuple[Client, ...]:
         """Return the paired programs and remembered origins of the asking OS user; Unix socket only."""
         return (await self._transport.get("/v1/clients", Clients)).clients
@@ -247,18 +288,26 @@ class CarddClient:
     # --- sessions ---
 
     async def login(
-        self, method: str = "cpx", *, card: str | None = None, acting: Acting | None = None, assertions: bool = False
+        self,
+        method: str = "cpx",
+        *,
+        card: str | None = None,
+        acting: Acting | None = None,
+        situation: str | None = None,
+        assertions: bool = False,
     ) -> Session:
         """Open a session; the daemon asks the user for the PIN.
 
         ``card`` names one where several are inserted, or is ``ask`` for the user to pick one. ``acting`` is for whom a
-        program acts with its organisation's certificate (``csa``). ``assertions`` has the user agree to those now; a
-        user who refuses them has no session. Raises ClientUnknown when this program is not paired, CardAmbiguous with
+        program acts with its organisation's certificate (``csa``). ``situation`` picks one of the holder's situations
+        of practice, and ``ask`` has the user pick one. ``assertions`` has the user agree to those now; a user who
+        refuses them has no session. Raises ClientUnknown when this program is not paired, CardAmbiguous with
         the cards to name, and the errors of PIN and card.
         """
         body: dict[str, object] = {"method": method}
         body |= {"card": card} if card else {}
         body |= {"acting": asdict(acting)} if acting else {}
+        body |= {"situation": situation} if situation else {}
         body |= {"assertions": True} if assertions else {}
         opened = await self._transport.post("/v1/sessions", body, OpenedSession, self.secret)
         return Session(self._transport, opened.id, opened.token, opened)

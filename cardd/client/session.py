@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import asdict, dataclass, field
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -21,6 +22,7 @@ from cardd.client.answers import (
     Upstreams,
 )
 from cardd.client.transport import Sent, Transport
+from cardd.errors import CarddError, SessionError
 
 PIECE = 1024 * 1024
 
@@ -74,7 +76,10 @@ class Vihf:
 
 
 class Session:
-    """One open session. ``id`` and ``token`` are all that another process of the same user needs to use it."""
+    """One open session. ``id`` and ``token`` are all that another process of the same user needs to use it.
+
+    ``async with`` logs out at its end.
+    """
 
     def __init__(self, transport: Transport, identifier: str, token: str, state: SessionState | None = None) -> None:
         self.id = identifier
@@ -186,6 +191,16 @@ class Session:
     async def close(self) -> None:
         """Log out: the PIN is forgotten and the card de-authenticated when this returns."""
         await self._transport.call("DELETE", self._path, bearer=self.token)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Log out; a session that has ended meanwhile is no error, nor is what keeps from it after an exception."""
+        with suppress(SessionError if kind is None else CarddError):
+            await self.close()
 
     def __repr__(self) -> str:
         return f"<Session {self.id}>"

@@ -23,6 +23,7 @@ from msgspec.json import Decoder, Encoder, decode
 from multidict import CIMultiDict
 from yarl import URL
 
+from cardd.client.listener import SocketPlace
 from cardd.errors import (
     AuditSlow,
     CardAmbiguous,
@@ -33,6 +34,7 @@ from cardd.errors import (
     InternalError,
     InvalidRequest,
     Param,
+    SocketExposed,
     errors_by_code,
 )
 
@@ -144,14 +146,14 @@ class Transport:
         self._where = where
         self._answer_limit = answer_limit
         self.secret = secret
-        self._proven = where.socket is not None  # nobody but the service can listen there
+        self._place = SocketPlace(where.socket) if where.socket else None
+        self._proven = where.socket is not None  # each request looks who can listen there
         self._headers = {"Accept-Language": language} if language else {}
         self._http: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
         """Prepare; nothing is sent yet."""
-        socket = self._where.socket
-        connector = aiohttp.UnixConnector(str(socket)) if socket else aiohttp.TCPConnector()
+        connector = aiohttp.UnixConnector(str(self._place.path)) if self._place else aiohttp.TCPConnector()
         self._http = aiohttp.ClientSession(
             connector=connector, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
         )
@@ -238,6 +240,7 @@ class Transport:
         """
         if self._http is None:
             raise RuntimeError("the client is used inside its `async with`")
+        self._refuse_strangers()
         if not self._proven:
             await self._demand_proof()
         sent: CIMultiDict[str] = CIMultiDict(headers)
@@ -292,6 +295,7 @@ class Transport:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._http is None:
             raise RuntimeError("the client is used inside its `async with`")
+        self._refuse_strangers()
         timeout = aiohttp.ClientTimeout(total=limit, sock_connect=CONNECT_LIMIT)
         try:
             async with self._http.request(
@@ -305,6 +309,17 @@ class Transport:
                 yield answer
         except (aiohttp.ClientError, TimeoutError, OSError) as fault:
             raise self.unreachable(fault) from fault
+
+    def _refuse_strangers(self) -> None:
+        """Look, before anything is sent, whether another user could have put the socket there. Raises SocketExposed."""
+        if self._place is None:
+            return
+        try:
+            stranger = self._place.stranger()
+        except OSError as fault:
+            raise self.unreachable() from fault
+        if stranger is not None:
+            raise SocketExposed(where=str(self._where), owner=stranger)
 
     def _refused(self, body: bytes) -> CarddError:
         return error_of(body) or self.unreachable()

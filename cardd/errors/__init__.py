@@ -13,6 +13,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
         · ClientError (client.py)
             · ClientUnknown, ClientNotFound, ClientLocked, PairingNotFound, PairingRefused, PermissionMissing,
               NotABrowser, BrowserUnseen
+            · SecretUnavailable
+                · SecretExposed
         · SupportCodeError (client.py)
             · SupportCodeRequired, SupportCodeWrong, SupportCodeReplayed, SupportCodeLocked, SupportNotEnrolled,
               SupportCodesOff, SupportSecretFixed, SupportSecretUnreadable, SupportAdministratorOnly
@@ -81,7 +83,9 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               UpstreamGarbled, UpstreamAnswerTooLarge, UpstreamClockOff, UpstreamProduction, UpstreamRevoked,
               UpstreamNotVouchedFor
         · SystemFault (system.py)
-            · SecretStoreUnavailable, ConfigInvalid, DaemonUnproven, AddressInUse, SimulatorsMissing
+            · SecretStoreUnavailable, ConfigInvalid, AddressInUse, SimulatorsMissing
+            · DaemonUnproven
+                · SocketExposed
             · DaemonUnreachable
                 · DaemonSilent
             · AuditUnavailable

@@ -61,6 +61,37 @@ class PairingRefused(ClientError):
     remedy = N_("If that was a mistake, ask for the pairing again and accept it.")
 
 
+class SecretUnavailable(ClientError):
+    """The client library cannot read or write the file that keeps this program's secret between two runs."""
+
+    code = "client.secret_unavailable"
+    title = N_("Client secret not kept")
+    detail = N_("The file {file} keeps this program's secret for cardd, and cannot be read or written: {why}.")
+    remedy = N_("Let this user write there, remove what stands in the file's place, and start the program again.")
+
+    file: str
+    why: str
+
+
+class SecretExposed(SecretUnavailable):
+    """Another user owns the file of this program's secret, or may open it; it was not read."""
+
+    code = "client.secret_exposed"
+    title = N_("Client secret open to others")
+    detail = N_(
+        "The file {file} keeps this program's secret for cardd, and is not this user's alone: its owner is user "
+        "{owner}, its mode {mode}."
+    )
+    remedy = N_(
+        "Others may have read the secret. Unpair the program (“cardctl clients”), remove the file, and start the "
+        "program again: it asks to be paired."
+    )
+
+    why: str = ""
+    owner: int
+    mode: str
+
+
 class PermissionMissing(ClientError):
     """The client was not paired for this."""
 

@@ -317,6 +317,19 @@ class DaemonUnproven(SystemFault):
     where: str
 
 
+class SocketExposed(DaemonUnproven):
+    """The socket lies where a user who is neither root nor the asking one could have put it."""
+
+    code = "daemon.socket_exposed"
+    title = N_("Not cardd's socket")
+    detail = N_("Another user could have put the socket {where} there (user {owner}); nothing was sent to it.")
+    remedy = N_(
+        "Use the service's socket (/run/cardd/cardd.sock). One of your own belongs in a folder that only you can write."
+    )
+
+    owner: int
+
+
 class AddressInUse(SystemFault):
     """Another program, or another cardd, listens where this one should."""
 

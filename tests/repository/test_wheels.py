@@ -1,4 +1,4 @@
-"""The two wheels as they are built: what stands in each, and how cardd serves without its simulators."""
+"""The wheels as they are built: what stands in each, and how cardd serves without its simulators."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ from packaging.requirements import Requirement
 from cardd import __version__
 from tests.repository.rules import ROOT
 
-PROJECTS = {"cardd": ROOT, "cardd_simulators": ROOT / "drivers/cardd_simulators"}
+PROJECTS = {
+    "cardd": ROOT,
+    "cardd_client": ROOT / "docs/sdk/python",
+    "cardd_simulators": ROOT / "drivers/cardd_simulators",
+}
+LOCALE = "/i18n/locale/fr/LC_MESSAGES"
 BUILD = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
 PACKAGES = Path(sysconfig.get_path("purelib"))
 
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ZipFile]:
-    """Both wheels, by their package."""
+    """Each wheel, by its name."""
     folder = tmp_path_factory.mktemp("wheels")
     command = [sys.executable, "-c", BUILD, str(folder)]
     built = {name: subprocess.check_output(command, cwd=place, text=True) for name, place in PROJECTS.items()}
@@ -87,7 +92,24 @@ def test_the_simulators_wheel_holds_all_of_them_and_nothing_else(wheels: dict[st
     }
 
 
-def test_both_have_one_version_the_licence_and_their_types(wheels: dict[str, ZipFile]) -> None:
+def test_the_client_stands_alone_and_upgrading_cardd_loses_none_of_it(wheels: dict[str, ZipFile]) -> None:
+    """pip takes the files of the wheel before away when the client's wheel is there already."""
+    own, whole = wheels["cardd_client"], wheels["cardd"]
+    files = {name for name in own.namelist() if ".dist-info/" not in name}
+    assert {name: own.read(name) for name in files} == {name: whole.read(name) for name in files}
+    folders = {name.rpartition("/")[0] for name in files}
+    assert folders == {f"cardd{part}" for part in ("", "/client", "/errors", "/model", "/i18n", LOCALE)}
+    assert f"cardd{LOCALE}/errors.mo" in files
+
+
+def test_cardd_asks_for_the_client_of_its_own_version(wheels: dict[str, ZipFile]) -> None:
+    asked = {each.name: each for each in map(Requirement, metadata_of(wheels["cardd"]).get_all("Requires-Dist") or ())}
+    own = {each.name for each in map(Requirement, metadata_of(wheels["cardd_client"]).get_all("Requires-Dist") or ())}
+    assert str(asked["cardd-client"].specifier) == f"=={__version__}"
+    assert own == {"aiohttp", "msgspec"}
+
+
+def test_all_have_one_version_the_licence_and_their_types(wheels: dict[str, ZipFile]) -> None:
     licence = (ROOT / "LICENSE").read_text()
     for wheel in wheels.values():
         metadata = metadata_of(wheel)
