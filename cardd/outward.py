@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import ipaddress
+import math
 import os
 import re
 import socket
@@ -28,7 +29,6 @@ from cardd.secret import Secret, overwrite
 HERE = ("localhost", "127.0.0.1", "::1")
 ANSWER_MAX = 16 * 1024  # bytes of the head of a proxy's answer
 TUNNEL_LIMIT = 10.0  # seconds
-ASKED_FOR = 60.0  # seconds that a password which is not there is not asked for again
 ENVIRONMENT = "environment"
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r\n)")
 
@@ -92,7 +92,8 @@ class Outward:
         self._user = user
         self._ask = password
         self._password: Secret | None = None
-        self._asked_until = 0.0
+        self.password_pause = 60.0  # seconds that a password which is not there is not asked for again
+        self._asked_at = -math.inf
         self._asking = asyncio.Lock()
         self._no_proxy = tuple(no_proxy)
         self._environment = environment
@@ -137,10 +138,10 @@ class Outward:
             return None
         async with self._asking:
             now = asyncio.get_running_loop().time()
-            if self._password is None and now >= self._asked_until:
+            if self._password is None and now >= self._asked_at + self.password_pause:
                 with contextlib.suppress(SecretStoreUnavailable):
                     self._password = await self._ask()
-                self._asked_until = now + ASKED_FOR
+                self._asked_at = now
         if self._password is None:
             return None
         with self._password.view() as view:

@@ -73,9 +73,9 @@ class EventBus:
         return any(subscription.caller == caller for subscription in self._subscriptions)
 
     @property
-    def has_listeners(self) -> bool:
-        """Whether anybody gets what is published."""
-        return bool(self._subscriptions)
+    def listeners(self) -> int:
+        """How many get what is published."""
+        return len(self._subscriptions)
 
     def close(self) -> None:
         """End every subscription: the daemon stops."""

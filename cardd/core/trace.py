@@ -54,7 +54,7 @@ class Trace:
     @property
     def is_followed(self) -> bool:
         """Whether anybody watches; asked on the readers' threads."""
-        return self._short.has_listeners or self._full.has_listeners
+        return bool(self._short.listeners or self._full.listeners)
 
     @property
     def buses(self) -> tuple[EventBus, ...]:

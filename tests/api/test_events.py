@@ -108,9 +108,9 @@ async def test_listeners_that_leave_are_forgotten_at_once(api: Workbench) -> Non
     async with stream(api) as one, websocket(api, Origin=PAGE) as two:
         await one()
         await two()
-        assert len(bus._subscriptions) == 2
+        assert bus.listeners == 2
     api.forget_connections()
-    await eventually(lambda: not bus._subscriptions)
+    await eventually(lambda: not bus.listeners)
 
 
 async def test_a_listener_that_takes_nothing_is_dropped_and_the_others_go_on(
@@ -121,12 +121,12 @@ async def test_a_listener_that_takes_nothing_is_dropped_and_the_others_go_on(
     slow.write(request("/v1/events", f"Host: localhost:{api.port}", f"Origin: {PAGE}"))
     async with stream(api) as next_event:
         await next_event()
-        await eventually(lambda: len(api.events._subscriptions) == 2)
+        await eventually(lambda: api.events.listeners == 2)
         filler = "x" * 400_000
         for number in range(40):
             api.events.publish(Event("filler", {"number": number, "text": filler}))
             assert (await next_event())[1]["number"] == number
-        await eventually(lambda: len(api.events._subscriptions) == 1)
+        await eventually(lambda: api.events.listeners == 1)
         api.events.publish(Event("last"))
         assert await next_event() == ("last", {})
     slow.close()

@@ -65,7 +65,7 @@ async def hang_up_during(api: Workbench, instruction: int, raw: bytes) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", api.port)
     writer.write(raw)
     await api.person.is_asked.wait()
-    api.reader._slot.on_instruction(instruction, stop_the_card)
+    api.reader.do_during(instruction, stop_the_card)
     api.person.attentive.set()
     await eventually(begun.is_set)
     writer.close()

@@ -66,7 +66,7 @@ async def test_a_login_whose_pin_is_on_its_way_to_the_card_opens_nothing(
         assert gone.wait(5)
 
     secret = await api.pair()
-    api.reader._slot.on_instruction(VERIFY, stop_the_card)
+    api.reader.do_during(VERIFY, stop_the_card)
     login = asyncio.ensure_future(api.call("POST", "/v1/sessions", LOGIN, bearer=secret))
     await eventually(begun.is_set)
     assert (await shut_out(api, secret.partition(".")[0])).status == 204

@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -265,12 +266,12 @@ async def test_work_that_takes_too_long_is_given_up(lease: Lease) -> None:
 
 
 async def test_a_card_that_hangs_while_it_is_given_back_leaves_no_unheard_error(
-    lease: Lease, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    lease: Lease, caplog: pytest.LogCaptureFixture
 ) -> None:
     lease.access.release_timeout = 0.1
     goes_on = threading.Event()
     await lease.access.use(sign, lease.login("a"))
-    monkeypatch.setattr(lease.card, "reset", lambda: goes_on.wait(10) and b"")
+    lease.reader.do_during_reset(partial(goes_on.wait, 10))
     await lease.access.logout("a")
     with pytest.raises(CardTimeout):
         await lease.access.use(sign)

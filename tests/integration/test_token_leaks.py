@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from cardd.client import CarddClient
 from cardd.simulator import ServerOptions
-from cardd_simulators.psc import provider
-from cardd_simulators.psc.logins import Logins
-from cardd_simulators.psc.logins import Session as PscSession
+from cardd_simulators.psc.logins import TokenRules
+from cardd_simulators.psc.provider import CLIENT
 from cardd_simulators.psc.serving import PlayedProvider, serve
 from tests.integration.test_pin_leaks import found_in_memory, halted, memory
 from tests.rig.daemon import DaemonProcess
@@ -30,6 +30,7 @@ from tests.rig.waiting import eventually_here
 
 ALICE = "899700000000"
 SECRET = secrets.token_urlsafe(32)
+SIZES = {"access": 932, "refresh": 632}  # bytes
 RENEWALS = 4
 LAST = 1
 
@@ -46,26 +47,19 @@ class Psc:
 
 
 @pytest.fixture
-def psc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Psc]:
+def psc(tmp_path: Path) -> Iterator[Psc]:
     """A provider with tokens as long as Keycloak's, which end soon."""
     running = Psc(free_port(), tmp_path / "psc")
     running.folder.mkdir()
-    monkeypatch.setattr(provider, "ACCESS_LIFE", 21.5)  # renewed 20 s before its end
-    monkeypatch.setattr(provider, "SECRET", SECRET)
-    short = Logins.tokens
 
-    def long(self: Logins, session: PscSession) -> tuple[str, str]:
-        access, refresh = short(self, session)
-        found = access + secrets.token_urlsafe(900), refresh + secrets.token_urlsafe(600)
-        self._access[found[0]], self._refresh[found[1]] = self._access.pop(access), self._refresh.pop(refresh)
-        for kind, token in zip(("access", "refresh"), found, strict=True):
-            running.given[kind].append(token)
-        return found
+    def long(kind: Literal["access", "refresh"]) -> str:
+        running.given[kind].append(secrets.token_urlsafe(SIZES[kind]))
+        return running.given[kind][-1]
 
-    monkeypatch.setattr(Logins, "tokens", long)
+    played = PlayedProvider(secret=SECRET, rules=TokenRules(access_life=21.5, make=long))  # renewed 20 s before its end
     loop, started = asyncio.new_event_loop(), threading.Event()
     options = ServerOptions(port=running.port, state=running.folder, auto="approve")
-    task = loop.create_task(serve(running.folder, "psc", PlayedProvider(), options, lambda _: started.set()))
+    task = loop.create_task(serve(running.folder, "psc", played, options, lambda _: started.set()))
     thread = threading.Thread(target=_run, args=(loop, task))
     thread.start()
     assert started.wait(20)
@@ -86,7 +80,7 @@ def daemon(psc: Psc, tmp_path: Path) -> Iterator[DaemonProcess]:
     extra = f"""
 [psc]
 issuer = "https://localhost:{psc.port}/auth/realms/esante-wallet"
-client_id = "{provider.CLIENT}"
+client_id = "{CLIENT}"
 authorities = "{psc.folder / "authority.pem"}"
 """
     environment = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}

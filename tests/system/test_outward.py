@@ -221,9 +221,7 @@ async def test_a_proxy_that_wants_a_password_for_plain_http_is_not_taken_for_the
     assert (refused.value.why, refused.value.about) == (Why.PROXY, "credentials")
 
 
-async def test_a_password_that_is_not_there_is_looked_for_again_after_a_while(
-    site: Site, tinyproxy: Tinyproxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_password_that_is_not_there_is_looked_for_again_after_a_while(site: Site, tinyproxy: Tinyproxy) -> None:
     asked = 0
 
     class Counted(MemorySecrets):
@@ -239,7 +237,7 @@ async def test_a_password_that_is_not_there_is_looked_for_again_after_a_while(
             await by_client(site, outward)
     assert asked == 1  # a keyring that is locked asks its user each time
     secrets.values[SECRET] = PASSWORD.encode()
-    monkeypatch.setattr(outward, "_asked_until", 0.0)
+    outward.password_pause = 0.0
     await by_client(site, outward)
 
 

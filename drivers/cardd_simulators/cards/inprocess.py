@@ -37,7 +37,8 @@ class Slot:
         self._card: PoweredCard | None = None
         self._in_use = False
         self._reset_waits = False
-        self._traps: dict[int, Callable[[], None]] = {}
+        self._traps: dict[int, Callable[[], object]] = {}
+        self._on_reset: Callable[[], object] | None = None
         self._lock = threading.RLock()
 
     @property
@@ -74,6 +75,9 @@ class Slot:
         with self._lock:
             self._in_use = False
             if reset and self._card:
+                trap, self._on_reset = self._on_reset, None
+                if trap:
+                    trap()
                 self._card.reset()
             if self._reset_waits:
                 self.reset_from_outside()
@@ -92,9 +96,13 @@ class Slot:
             if self._card:
                 self._card.power_off()
 
-    def on_instruction(self, instruction: int, what: Callable[[], None]) -> None:
+    def on_instruction(self, instruction: int, what: Callable[[], object]) -> None:
         """Do something in the middle of the next command with this INS."""
         self._traps[instruction] = what
+
+    def on_reset(self, what: Callable[[], object]) -> None:
+        """Do something in the middle of the next reset that ends a transaction."""
+        self._on_reset = what
 
     def exchange(self, apdu: bytes, insertion: int) -> bytes:
         """Send one APDU to the card of this insertion. Raises CardRemoved when the card leaves before it answers."""
@@ -232,7 +240,15 @@ class InProcessReader:
 
     def remove_during(self, instruction: int) -> None:
         """Pull the card out in the middle of the next command with this INS."""
-        self._slot.on_instruction(instruction, self.remove)
+        self.do_during(instruction, self.remove)
+
+    def do_during(self, instruction: int, what: Callable[[], object]) -> None:
+        """Do something, on the reader's thread, in the middle of the next command with this INS."""
+        self._slot.on_instruction(instruction, what)
+
+    def do_during_reset(self, what: Callable[[], object]) -> None:
+        """Do something, on the reader's thread, in the middle of the next reset that ends a transaction."""
+        self._slot.on_reset(what)
 
     def reset_by_another_program(self) -> None:
         """Another program resets the card: at once, or, like over PC/SC, when the transaction under way ends."""

@@ -8,11 +8,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from cardd_simulators.psc.people import Userinfo
 
 INTERVAL = 2  # seconds between two polls
-REQUEST_LIFE, CODE_LIFE, ACCESS_LIFE, REFRESH_LIFE = 120, 60, 120, 1800  # seconds, as PSC had them in 2023
+REQUEST_LIFE, CODE_LIFE = 120, 60  # seconds, as PSC had them in 2023
+TOKEN_SIZE = 32  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """For how many seconds tokens are good, as PSC had them in 2023, and what makes one of a kind by its name."""
+
+    access_life: float = 120
+    refresh_life: float = 1800
+    make: Callable[[Literal["access", "refresh"]], str] = lambda _: secrets.token_urlsafe(TOKEN_SIZE)
 
 
 class State(StrEnum):
@@ -71,6 +82,7 @@ class Logins:
     people: dict[str, Userinfo]
     auto: State | None
     on_asked: Callable[[Request], None]
+    rules: TokenRules = field(default_factory=TokenRules)
     _requests: dict[str, Request] = field(default_factory=dict)
     _codes: dict[str, Code] = field(default_factory=dict)
     _access: dict[str, tuple[Session, float]] = field(default_factory=dict)
@@ -137,10 +149,10 @@ class Logins:
 
     def tokens(self, session: Session) -> tuple[str, str]:
         """Return an access token and a refresh token."""
-        access, refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        access, refresh = self.rules.make("access"), self.rules.make("refresh")
         now = time.monotonic()
-        self._access[access] = session, now + ACCESS_LIFE
-        self._refresh[refresh] = session, now + REFRESH_LIFE
+        self._access[access] = session, now + self.rules.access_life
+        self._refresh[refresh] = session, now + self.rules.refresh_life
         return access, refresh
 
     def refreshed(self, refresh: str) -> Session:

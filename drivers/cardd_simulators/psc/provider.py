@@ -15,7 +15,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cardd_simulators.psc import pages
-from cardd_simulators.psc.logins import ACCESS_LIFE, INTERVAL, REQUEST_LIFE, Logins, Refused, Session, is_same
+from cardd_simulators.psc.logins import INTERVAL, REQUEST_LIFE, Logins, Refused, Session, is_same
 from cardd_simulators.psc.people import Userinfo
 
 REQUEST_CLAIM = "urn:openid:params:jwt:claim:auth_req_id"
@@ -36,12 +36,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class IdTokens:
-    """Makes them for one issuer and one service."""
+    """Makes them for one issuer and one service; they are good for ``life`` seconds."""
 
-    def __init__(self, key: rsa.RSAPrivateKey, issuer: str, audience: str) -> None:
+    def __init__(self, key: rsa.RSAPrivateKey, issuer: str, audience: str, life: float) -> None:
         self._key = key
         self._issuer = issuer
         self._audience = audience
+        self._life = life
         numbers = key.public_key().public_numbers()
         self._public = {"kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
         canonical = '{{"e":"{e}","kty":"RSA","n":"{n}"}}'.format(**self._public)
@@ -60,7 +61,7 @@ class IdTokens:
             "sub": session.person["sub"],
             "sid": session.sid,
             "iat": now,
-            "exp": now + ACCESS_LIFE,
+            "exp": now + self._life,
             "acr": LEVEL,
             "nonce": nonce,
             REQUEST_CLAIM: request,
@@ -93,10 +94,11 @@ def _text(raw: bytes) -> str:
 
 
 class Provider:
-    """One provider at ``base`` (https, host and port)."""
+    """One provider at ``base`` (https, host and port); ``secret`` is the service's."""
 
-    def __init__(self, base: str, logins: Logins, tokens: IdTokens) -> None:
+    def __init__(self, base: str, logins: Logins, tokens: IdTokens, secret: str) -> None:
         self._base = base
+        self._secret = secret
         self._logins = logins
         self._tokens = tokens
 
@@ -143,7 +145,7 @@ class Provider:
         return web.json_response(self._tokens.published())
 
     async def _mobile(self, request: web.Request) -> web.Response:
-        form = await _form_of_service(request)
+        form = await _form_of_service(request, self._secret)
         if not _is_scope(form.get("scope", "")):
             raise Refused("invalid_scope")
         if form.get("channel", "MOBILE") not in CHANNELS:
@@ -155,7 +157,7 @@ class Provider:
         return web.json_response({"auth_req_id": identifier, "expires_in": REQUEST_LIFE, "interval": INTERVAL})
 
     async def _token(self, request: web.Request) -> web.Response:
-        form = await _form_of_service(request)
+        form = await _form_of_service(request, self._secret)
         match form.get("grant_type"):
             case grant if grant == CIBA:
                 identifier = form.get("auth_req_id", "")
@@ -167,7 +169,7 @@ class Provider:
             case grant if grant == EXCHANGE:
                 access, _ = self._logins.tokens(self._logins.of(form.get("subject_token", "")))
                 kind = "urn:ietf:params:oauth:token-type:access_token"
-                return web.json_response({**_bearer(access), "issued_token_type": kind})
+                return web.json_response({**self._bearer(access), "issued_token_type": kind})
             case _:
                 raise Refused("unsupported_grant_type")
 
@@ -182,7 +184,10 @@ class Provider:
     def _given(self, session: Session, *, nonce: str | None = None, request: str | None = None) -> web.Response:
         access, refresh = self._logins.tokens(session)
         token = self._tokens.make(session, nonce=nonce, request=request)
-        return web.json_response({**_bearer(access), "refresh_token": refresh, "id_token": token})
+        return web.json_response({**self._bearer(access), "refresh_token": refresh, "id_token": token})
+
+    def _bearer(self, access: str) -> dict[str, object]:
+        return {"access_token": access, "token_type": "Bearer", "expires_in": self._logins.rules.access_life}
 
     async def _userinfo(self, request: web.Request) -> web.Response:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -237,7 +242,7 @@ def _told(handler: Handler) -> Handler:
     return answered
 
 
-async def _form_of_service(request: web.Request) -> dict[str, str]:
+async def _form_of_service(request: web.Request, expected: str) -> dict[str, str]:
     """Return the form of a request that proved itself to be the service's. Raises Refused."""
     form = {name: str(value) for name, value in (await request.post()).items()}
     name, secret = form.get("client_id", ""), form.get("client_secret", "")
@@ -247,7 +252,7 @@ async def _form_of_service(request: web.Request) -> dict[str, str]:
             name, _, secret = base64.b64decode(told, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             raise Refused("invalid_client", 401) from None
-    if not is_same(unquote_plus(name), CLIENT) or not is_same(unquote_plus(secret), SECRET):
+    if not is_same(unquote_plus(name), CLIENT) or not is_same(unquote_plus(secret), expected):
         raise Refused("invalid_client", 401)
     return form
 
@@ -255,7 +260,3 @@ async def _form_of_service(request: web.Request) -> dict[str, str]:
 def _is_scope(asked: str) -> bool:
     """Return whether this may be asked for: ``openid`` at least, and nothing that we do not announce."""
     return {"openid"} <= set(asked.split()) <= set(SCOPES)
-
-
-def _bearer(access: str) -> dict[str, object]:
-    return {"access_token": access, "token_type": "Bearer", "expires_in": ACCESS_LIFE}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from cardd.simulator import ServerOptions
 from cardd_simulators import texts
 from cardd_simulators.psc.editor import EditorServer
 from cardd_simulators.psc.keys import Keys
-from cardd_simulators.psc.logins import Logins, Request, State
+from cardd_simulators.psc.logins import Logins, Request, State, TokenRules
 from cardd_simulators.psc.mobile import Mobile
 from cardd_simulators.psc.people import PAYLOADS, Userinfo, people_of
 from cardd_simulators.psc.provider import CLIENT, REALM, SECRET, IdTokens, Provider
@@ -40,6 +40,11 @@ class Played(Protocol):
         """The service's secret that cardd needs."""
         ...
 
+    @property
+    def rules(self) -> TokenRules:
+        """Its tokens'."""
+        ...
+
     def section(self, base: str) -> dict[str, str]:
         """Return cardd's section ``[psc]``, but for the authorities."""
         ...
@@ -49,11 +54,13 @@ class Played(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class PlayedProvider:
     """Pro Santé Connect itself."""
 
-    port = PORT
-    secret: str | None = SECRET
+    port: int = PORT
+    secret: str = SECRET
+    rules: TokenRules = field(default_factory=TokenRules)
 
     def section(self, base: str) -> dict[str, str]:
         """Return the issuer and the service."""
@@ -61,7 +68,8 @@ class PlayedProvider:
 
     def routes(self, base: str, logins: Logins, keys: Keys) -> list[web.RouteDef]:
         """Return the provider's."""
-        return Provider(base, logins, IdTokens(keys.signing(), base + REALM, CLIENT)).routes()
+        tokens = IdTokens(keys.signing(), base + REALM, CLIENT, self.rules.access_life)
+        return Provider(base, logins, tokens, self.secret).routes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,7 @@ class PlayedEditor:
     is_by_person: bool = False
     port: int = EDITOR_PORT
     secret: str | None = None
+    rules: TokenRules = field(default_factory=TokenRules)
 
     def section(self, base: str) -> dict[str, str]:
         """Return its address, the software, and where it tells who somebody is."""
@@ -124,7 +133,7 @@ async def serve(folder: Path, name: str, played: Played, options: ServerOptions,
     keys = await asyncio.to_thread(Keys, folder)
     port, people = options.port or played.port, people_of(options.people, options.settings.get("payload", PAYLOADS[0]))
     reporter = Reporter(name, played, options, report)
-    logins = Logins(people, State(options.auto) if options.auto else None, reporter.asked)
+    logins = Logins(people, State(options.auto) if options.auto else None, reporter.asked, played.rules)
     mobile = Mobile(logins)
     routes = [*played.routes(f"https://localhost:{port}", logins, keys), *mobile.routes()]
     runner = web.AppRunner(_application(routes, port), access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
