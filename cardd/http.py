@@ -175,6 +175,7 @@ class HttpClient:
                 json=json,
                 headers={**headers, **shown} if is_plain else headers,
                 allow_redirects=False,
+                ssl=True if is_plain or self._connectors else await self._trust(),
                 timeout=aiohttp.ClientTimeout(total=total, sock_connect=self._limits.connect),
                 proxy=proxy.url if proxy else None,
                 proxy_headers=shown if shown and not is_plain else None,
@@ -236,9 +237,16 @@ class HttpClient:
         if self._connectors and isinstance(key, tuple):
             return self._connectors(*key)
         resolver = _ElsewhereResolver() if self._refuses_local and not key else None  # a proxy may well be here
-        if self._tls is None and self._outward.authorities:
-            self._tls = self._outward.trusted()
-        return aiohttp.TCPConnector(ssl=self._tls or True, limit=self._limits.connections, resolver=resolver)
+        return aiohttp.TCPConnector(limit=self._limits.connections, resolver=resolver)
+
+    async def _trust(self) -> ssl.SSLContext:
+        """Return what decides whom we trust: never aiohttp's own context, which may have been made with nobody in it.
+
+        Raises OSError for a file of authorities that is none.
+        """
+        if self._tls is None:
+            self._tls = await asyncio.to_thread(self._outward.trusted)  # 30 ms
+        return self._tls
 
 
 def open_session(

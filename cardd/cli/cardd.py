@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,36 @@ from cardd.i18n import N_
 from cardd.model import shown
 from cardd.ports import ReaderSource
 
+AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # where OpenSSL looks, before its own places
+
 Serve = Callable[[Config, Sequence[ReaderSource] | None, Sequence[bytes]], Coroutine[None, None, None]]
 
 
 async def serve(config: Config, sources: Sequence[ReaderSource] | None, authorities: Sequence[bytes]) -> None:
     """Be the daemon, until it is told to end."""
-    from cardd.daemon import run  # noqa: PLC0415 - a configuration error is told before all is loaded
+    with _no_authorities():
+        from cardd.daemon import run  # noqa: PLC0415 - a configuration error is told before all is loaded
 
     await run(config, sources, authorities)
+
+
+@contextmanager
+def _no_authorities() -> Iterator[None]:
+    """Have OpenSSL find none of the machine's authorities meanwhile.
+
+    aiohttp reads them all when it is imported, for a context that nobody here uses (``cardd.http``): 2.5 MB of memory
+    that stays, and 30 to 90 ms of the start.
+    """
+    before = {name: os.environ.get(name) for name in AUTHORITIES}
+    os.environ.update(dict.fromkeys(AUTHORITIES, os.devnull))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def main(arguments: list[str] | None = None, serve: Serve = serve) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.workstation import Workstation, expect, problem, text, wait_until
+from tests.rig.daemon import DaemonProcess
 from tests.rig.lps import UnixConnection
 from tests.rig.simulator import simulated_card
 
@@ -157,3 +158,13 @@ def test_a_daemon_that_restarts_properly_keeps_its_clients_and_its_audit(worksta
         workstation.log_in(workstation.lps(lps.credential)).sign()
     command = [sys.executable, "-m", "cardd.cli.cardctl", "audit", "verify", "--config"]
     subprocess.run([*command, workstation.daemon.configuration], check=True, capture_output=True, timeout=20)
+
+
+def test_the_daemon_starts_without_reading_the_machine_s_authorities(tmp_path: Path) -> None:
+    nobody_writes = tmp_path / "authorities.pem"
+    os.mkfifo(nobody_writes)
+    daemon = DaemonProcess(tmp_path, environment={"SSL_CERT_FILE": str(nobody_writes)})
+    try:
+        daemon.start()
+    finally:
+        daemon.kill()

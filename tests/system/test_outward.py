@@ -393,6 +393,13 @@ async def test_the_network_s_authorities_are_trusted_besides_the_system_s(
     assert len(site.heard) == 1
 
 
+async def test_the_system_s_authorities_are_those_of_the_first_request(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(site.authorities))
+    await by_client(site, DIRECT)
+
+
 def test_a_file_of_authorities_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "none.pem").write_text("nothing")
     with pytest.raises(ssl.SSLError):
