@@ -33,9 +33,9 @@ from pyhanko.sign.fields import FieldMDPSpec, MDPPerm
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
+from cardd.formats.pdf.one_way import reads_in_one_way
 from cardd.formats.pdf.wire import Later
 
-BLANK_MAX = 1024  # bytes
 DOCUMENT_TIMESTAMP = "/DocTimeStamp"
 SIGNATURE = "/Sig"
 UNSEEN = ModificationLevel.LTA_UPDATES
@@ -61,20 +61,16 @@ def later_than(reader: PdfFileReader, field: generic.DictionaryObject, name: str
             return Later.NOTHING
         if coverage is not SignatureCoverageLevel.ENTIRE_REVISION:
             return Later.FORBIDDEN
+        _, _, start, size = signature.byte_range
+        if not reads_in_one_way(reader, signature.signed_revision, start + size):
+            return Later.FORBIDDEN
         if signature.signed_revision == reader.xrefs.total_revisions - 1:
-            return Later.NOTHING if _is_blank(reader, signature) else Later.FORBIDDEN
+            return Later.NOTHING
         return _since(reader, signature)
     except (RecursionError, MemoryError, PdfDecodeLimitError):
         raise
     except Exception:  # noqa: BLE001 - pyHanko tells of damage in a dozen ways, assertions among them
         return Later.FORBIDDEN
-
-
-def _is_blank(reader: PdfFileReader, signature: EmbeddedPdfSignature) -> bool:
-    """Return whether only white space follows the last revision: readers that mend files would see objects there."""
-    _, _, start, size = signature.byte_range
-    reader.stream.seek(start + size)
-    return not reader.stream.read(BLANK_MAX).strip()
 
 
 def _since(reader: PdfFileReader, signature: EmbeddedPdfSignature) -> Later:
