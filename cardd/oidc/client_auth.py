@@ -86,8 +86,8 @@ class AssertionSigner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SecretBasic:
-    """The id and secret in an Authorization header. ``mtls`` for tokens bound to a certificate beside it."""
+class _BySecret:
+    """The proof is a secret; ``mtls`` for tokens bound to a certificate beside it."""
 
     client_id: str
     secret: Token
@@ -97,6 +97,15 @@ class SecretBasic:
     def secret_of(self) -> str:
         """The client id: its secret is the proof."""
         return self.client_id
+
+    async def elsewhere(self, address: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
+        """Return the id; the secret is the issuer's alone."""
+        return Credentials(form={"client_id": self.client_id})
+
+
+@dataclass(frozen=True, slots=True)
+class SecretBasic(_BySecret):
+    """The id and secret in an Authorization header."""
 
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
         """Return id and secret, form-encoded before they are joined (RFC 6749, 2.3.1)."""
@@ -106,31 +115,14 @@ class SecretBasic:
         overwrite(pair)
         return Credentials(headers={"Authorization": f"Basic {told}"})
 
-    async def elsewhere(self, address: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
-        """Return the id; the secret is the issuer's alone."""
-        return Credentials(form={"client_id": self.client_id})
-
 
 @dataclass(frozen=True, slots=True)
-class SecretPost:
+class SecretPost(_BySecret):
     """The id and secret as fields of the form."""
-
-    client_id: str
-    secret: Token
-    mtls: bool = False
-
-    @property
-    def secret_of(self) -> str:
-        """The client id: its secret is the proof."""
-        return self.client_id
 
     async def credentials(self, issuer: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
         """Return the two fields."""
         return Credentials(form={"client_id": self.client_id, "client_secret": self.secret})
-
-    async def elsewhere(self, address: str, now: float) -> Credentials:  # noqa: ARG002 - the protocol's
-        """Return the id; the secret is the issuer's alone."""
-        return Credentials(form={"client_id": self.client_id})
 
 
 @dataclass(frozen=True, slots=True)

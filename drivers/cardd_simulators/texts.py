@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 CARDS = {
     "fr": {
         "cps3.summary": "Carte CPS3 simulée (personnes et autorités fictives), pour les tests et les éditeurs",
@@ -164,3 +166,8 @@ PSC = {
 def printable(text: str) -> str:
     """Return a text without what a terminal would obey: names come from whoever calls."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def json_line(event: str, values: object) -> str:
+    """Return what a program reads in the place of a sentence: a line for each event."""
+    return json.dumps({"event": event, "values": values}, ensure_ascii=False)

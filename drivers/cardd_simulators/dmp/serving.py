@@ -6,7 +6,6 @@ The DMP's own server wants TLS with a client certificate. The other one has the 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -151,7 +150,7 @@ class Reporter:
             "patient": PATIENT,
         }
         if self._json:
-            self._json_line("listening", told | {"paths": PATHS})
+            self._report(texts.json_line("listening", told | {"paths": PATHS}))
             return
         for key in ("warning", "listening", "patient", "organisation", "configure"):
             self._report(self._texts[key].format(**told))
@@ -162,16 +161,13 @@ class Reporter:
     def access(self, access: Access) -> None:
         """Report that somebody used the record."""
         if self._json:
-            self._json_line("access", row(access) | {"secret": access.is_secret})
+            self._report(texts.json_line("access", row(access) | {"secret": access.is_secret}))
         else:
             self._report(texts.printable(self._texts["access"].format(line=line(access))))
 
     def refused(self, codes: Sequence[str]) -> None:
         """Report that somebody was refused."""
         if self._json:
-            self._json_line("refused", {"codes": list(codes)})
+            self._report(texts.json_line("refused", {"codes": list(codes)}))
         else:
             self._report(texts.printable(self._texts["refused"].format(codes=", ".join(codes))))
-
-    def _json_line(self, event: str, values: object) -> None:
-        self._report(json.dumps({"event": event, "values": values}, ensure_ascii=False))

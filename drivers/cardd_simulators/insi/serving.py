@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -90,7 +89,7 @@ class Reporter:
         }
         known = [f"{one.birth_name} {one.given_names[0]} {one.sex} {one.birth_date}" for one in people]
         if self._json:
-            self._line("listening", told | {"path": PATH, "people": known})
+            self._report(texts.json_line("listening", told | {"path": PATH, "people": known}))
             return
         for key in ("warning", "listening", "people", "software", "configure"):
             self._report(texts.printable(self._texts[key].format(people=", ".join(known), **told)))
@@ -101,16 +100,13 @@ class Reporter:
         code, words = answer.code
         told = {"caller": answer.caller, "traits": str(answer.traits), "code": code, "words": words}
         if self._json:
-            self._line("answered", told)
+            self._report(texts.json_line("answered", told))
         else:
             self._report(texts.printable(self._texts["answered"].format(**told)))
 
     def refused(self, codes: Sequence[str]) -> None:
         """Report that somebody was refused."""
         if self._json:
-            self._line("refused", {"codes": list(codes)})
+            self._report(texts.json_line("refused", {"codes": list(codes)}))
         else:
             self._report(texts.printable(self._texts["refused"].format(codes=", ".join(codes))))
-
-    def _line(self, event: str, values: object) -> None:
-        self._report(json.dumps({"event": event, "values": values}, ensure_ascii=False))

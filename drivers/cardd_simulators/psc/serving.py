@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +106,7 @@ class Reporter:
         mobile, secret = f"{url}/mobile", self._played.secret
         if self._json:
             shown = {"secret": secret} if secret else {}
-            self._line("listening", {**section, **shown, "mobile": mobile, "people": names})
+            self._report(texts.json_line("listening", {**section, **shown, "mobile": mobile, "people": names}))
             return
         self._report(self._texts[f"{self._name}.ready"].format(url=mobile))
         self._report(self._texts["people"].format(people=", ".join(f"{name} {one}" for one, name in names.items())))
@@ -120,12 +119,9 @@ class Reporter:
         """Report that the mobile rings."""
         told = {"request": request.number, "person": request.person["SubjectNameID"], "digits": request.digits}
         if self._json:
-            self._line("request", told)
+            self._report(texts.json_line("request", told))
         else:
             self._report(self._texts["asked"].format(**told))
-
-    def _line(self, event: str, values: object) -> None:
-        self._report(json.dumps({"event": event, "values": values}, ensure_ascii=False))
 
 
 async def serve(folder: Path, name: str, played: Played, options: ServerOptions, report: Callable[[str], None]) -> None:
