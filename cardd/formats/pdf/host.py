@@ -28,7 +28,6 @@ from cardd.formats.pdf.fields import listed, place
 from cardd.formats.pdf.wire import (
     Answer,
     Asked,
-    Broken,
     List,
     Place,
     Refused,
@@ -38,6 +37,7 @@ from cardd.formats.pdf.wire import (
     send_answer,
 )
 from cardd.formats.sealed import SealedFile
+from cardd.frames import Broken
 from cardd.model import Confinement
 from cardd.sandbox import OF_PYTHON, Sandbox, enter, python_files
 

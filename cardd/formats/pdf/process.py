@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from cardd.errors import DocumentError, PdfNoSandbox, PdfProcessFailed, PdfTooComplex, errors_by_code
-from cardd.formats.pdf.wire import Answer, Asked, Broken, Place, Refused, Request, Told, receive_answer, send_request
+from cardd.formats.pdf.wire import Answer, Asked, Place, Refused, Request, Told, receive_answer, send_request
 from cardd.formats.sealed import sealed_in
+from cardd.frames import Broken
 from cardd.model import UNCONFINED, Confinement
 
 # -P: nothing is imported from the directory that the daemon happens to run in

@@ -7,15 +7,14 @@ wrote to it comes back as the file's new layout.
 from __future__ import annotations
 
 import socket
-import time
 from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct, msgpack
 
 from cardd.formats.sealed import Cover, Layout
+from cardd.frames import PREFIX, Broken, framed, receive, receive_rest
 
-PREFIX = 4
 FRAME_MAX = 8 * 1024 * 1024
 
 Rectangle = tuple[float, float, float, float]
@@ -115,10 +114,6 @@ _asked: msgpack.Decoder[Asked] = msgpack.Decoder(Asked)
 _told: msgpack.Decoder[Told] = msgpack.Decoder(Told)
 
 
-class Broken(Exception):
-    """The other side left, or does not speak as agreed."""
-
-
 def send_request(link: socket.socket, asked: Asked, document: int) -> None:
     """Send a request and the open file that it is about."""
     content = bytearray()
@@ -133,37 +128,17 @@ def receive_request(link: socket.socket) -> tuple[Asked, int]:
     head, files, _, _ = socket.recv_fds(link, PREFIX, 1)
     if len(head) != PREFIX or len(files) != 1:
         raise Broken
-    return _asked.decode(_exactly(link, int.from_bytes(head, "big"))), files[0]
+    return _asked.decode(receive_rest(link, head, FRAME_MAX)), files[0]
 
 
 def send_answer(link: socket.socket, told: Told) -> None:
     """Answer."""
-    content = _encoder.encode(told)
-    link.sendall(len(content).to_bytes(PREFIX, "big") + content)
+    link.sendall(framed(_encoder.encode(told)))
 
 
 def receive_answer(link: socket.socket, deadline: float) -> Told:
     """Wait for the answer until the monotonic ``deadline``. Raises Broken, OSError (TimeoutError)."""
-    size = int.from_bytes(_exactly(link, PREFIX, deadline), "big")
     try:
-        return _told.decode(_exactly(link, size, deadline))
+        return _told.decode(receive(link, FRAME_MAX, deadline))
     except ValueError as fault:
         raise Broken from fault
-
-
-def _exactly(link: socket.socket, size: int, deadline: float | None = None) -> bytes:
-    if size > FRAME_MAX:
-        raise Broken
-    received = bytearray(size)
-    room = memoryview(received)
-    while room:
-        if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0:  # looked at here too: whoever always has one more byte lets no wait end
-                raise TimeoutError
-            link.settimeout(left)
-        count = link.recv_into(room)
-        if not count:
-            raise Broken
-        room = room[count:]
-    return bytes(received)

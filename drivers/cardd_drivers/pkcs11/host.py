@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from pkcs11 import lib
 from pkcs11.exceptions import PKCS11Error
 
+from cardd.frames import Broken
 from cardd.model import Confinement
 from cardd.sandbox import Sandbox, enter, own_address, python_files
 from cardd.secret import Secret
@@ -34,7 +35,6 @@ from cardd_drivers.pkcs11.cryptoki import Cryptoki, Refused
 from cardd_drivers.pkcs11.tokens import Module, Tokens, code_of
 from cardd_drivers.pkcs11.wire import (
     EVENT,
-    Broken,
     ChangePin,
     Describe,
     ListTokens,

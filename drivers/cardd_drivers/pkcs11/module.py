@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import IO
 
 from cardd.errors import ModuleFailed, ReaderBusy
+from cardd.frames import Broken
 from cardd.model import UNCONFINED, Confinement, shown
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.gate import Gate
-from cardd_drivers.pkcs11.wire import EVENT, Broken, Describe, Reply, Requests, receive_reply, send_request
+from cardd_drivers.pkcs11.wire import EVENT, Describe, Reply, Requests, receive_reply, send_request
 
 # -P: nothing is imported from the directory that the daemon happens to run in
 COMMAND = (sys.executable, "-P", "-m", "cardd_drivers.pkcs11.host")

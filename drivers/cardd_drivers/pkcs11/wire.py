@@ -6,16 +6,15 @@ Secrets are no part of a frame: their bytes follow it, straight from one locked 
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 from msgspec import Struct, msgpack
 
+from cardd.frames import Broken, framed, receive, receive_into
 from cardd.secret import CAPACITY, Secret
 
 FRAME_MAX = 2 * 1024 * 1024
-PREFIX = 4
 EVENT = b"!"  # a token came or went, or the process ended; told on a socket of its own
 
 _encoder = msgpack.Encoder()
@@ -127,13 +126,9 @@ _requests = msgpack.Decoder(Requests)
 _replies = msgpack.Decoder(Reply)
 
 
-class Broken(Exception):
-    """The other side left, or does not speak as agreed."""
-
-
 def send_request(link: socket.socket, request: Requests, secrets: Sequence[Secret] = ()) -> None:
     """Send a request and its secrets."""
-    frame = _framed(_encoder.encode(request))
+    frame = framed(_encoder.encode(request))
     with ExitStack() as views:
         parts = [memoryview(frame), *(views.enter_context(secret.view()) for secret in secrets)]
         for part in parts:
@@ -142,38 +137,21 @@ def send_request(link: socket.socket, request: Requests, secrets: Sequence[Secre
 
 def receive_request(link: socket.socket) -> tuple[Requests, list[Secret]]:
     """Wait for the next request; each secret is in a page of its own. Raises Broken."""
-    request = _requests.decode(_frame(link))
+    request = _requests.decode(receive(link, FRAME_MAX))
     return request, [_secret(link, size) for size in request.secrets]
 
 
 def send_reply(link: socket.socket, reply: Reply) -> None:
     """Answer."""
-    link.sendall(_framed(_encoder.encode(reply)))
+    link.sendall(framed(_encoder.encode(reply)))
 
 
 def receive_reply(link: socket.socket, deadline: float) -> Reply:
     """Wait for the answer until the monotonic ``deadline``. Raises Broken, TimeoutError."""
     try:
-        return _replies.decode(_frame(link, deadline))
+        return _replies.decode(receive(link, FRAME_MAX, deadline))
     except ValueError as error:
         raise Broken from error
-
-
-def _framed(content: bytes) -> bytes:
-    return len(content).to_bytes(PREFIX, "big") + content
-
-
-def _frame(link: socket.socket, deadline: float | None = None) -> bytes:
-    size = int.from_bytes(_exactly(link, PREFIX, deadline), "big")
-    if size > FRAME_MAX:
-        raise Broken
-    return _exactly(link, size, deadline)
-
-
-def _exactly(link: socket.socket, size: int, deadline: float | None) -> bytes:
-    received = bytearray(size)
-    _fill(link, memoryview(received), deadline)
-    return bytes(received)
 
 
 def _secret(link: socket.socket, size: int) -> Secret:
@@ -181,19 +159,6 @@ def _secret(link: socket.socket, size: int) -> Secret:
         raise Broken
     secret = Secret()
     with secret.room() as room:
-        _fill(link, room[:size])
+        receive_into(link, room[:size])
     secret.keep(0, size)
     return secret
-
-
-def _fill(link: socket.socket, room: memoryview, deadline: float | None = None) -> None:
-    while room:
-        if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0:  # looked at here too: whoever always has one more byte lets no wait end
-                raise TimeoutError
-            link.settimeout(left)
-        received = link.recv_into(room)
-        if not received:
-            raise Broken
-        room = room[received:]
