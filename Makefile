@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test attack coverage check texts packages bench fuzz lock clean
+.PHONY: help setup sandbox first-day demo test attack coverage check texts packages bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -13,10 +13,16 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHON
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | expand -t 9
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 11
 
 setup: ## install what is missing: Debian packages (as root or with sudo), .venv
 	@.make/setup.sh
+
+sandbox: ## install what runs cardd and its simulators only: docs/quick-start.md
+	@.make/setup.sh sandbox
+
+first-day: ## docs/quick-start.md from a new clone, typed and timed; ARGS=--installed leaves clone and install out
+	@python3 .make/first_day.py $(ARGS)
 
 demo: setup ## the main job end to end, on a simulated card
 	@$(RUN) tests.demo

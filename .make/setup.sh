@@ -1,9 +1,10 @@
 #!/bin/sh
-# Install what is missing to work on cardd (`make setup`; every other target calls it first).
+# Install what is missing to work on cardd (`make setup`; most other targets call it first).
 #
 #   setup.sh            Debian packages, .venv with the locked packages and cardd and its simulators, editable, the
 #                       translations, and the node packages of the tests
 #   setup.sh debian     the Debian packages only
+#   setup.sh sandbox    what runs cardd and its simulators, and nothing that tests them (`make sandbox`)
 #
 # Nothing missing: says nothing, changes nothing, takes a tenth of a second. As root, or where sudo works, it installs;
 # else it prints the one command that is missing and fails. PYTHON names another Python than the first one that serves.
@@ -51,8 +52,10 @@ java_packages() {
 }
 
 wanted_packages() {
-    sed 's/#.*//' .make/debian-packages
+    sed 's/#.*//' .make/debian-runtime
     python_packages
+    [ "$what" != sandbox ] || return 0
+    sed 's/#.*//' .make/debian-packages
     npm_package
     java_packages
 }
@@ -75,7 +78,7 @@ can_sudo() {
 
 install_debian_packages() {
     command -v dpkg-query >/dev/null || {
-        say "This is not Debian: install by hand what stands in .make/debian-packages. Going on with what is here."
+        say "This is not Debian: install by hand what stands in .make/debian-runtime and .make/debian-packages. Going on with what is here."
         return
     }
     missing=$(missing_packages)
@@ -112,14 +115,16 @@ pip_install() {
     PATH="$PWD/.venv/bin:$PATH" .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-build-isolation "$@"
 }
 
+# install_locked_packages LOCK: where dev.lock is installed, nothing of runtime.lock is missing
 install_locked_packages() {
-    key=$(key_of .make/build.lock .make/dev.lock)
+    is_current .venv/packages.stamp "$(key_of .make/build.lock .make/dev.lock)" && return
+    key=$(key_of .make/build.lock "$1")
     is_current .venv/packages.stamp "$key" && return
-    say "Installing $(grep -c == .make/dev.lock) Python packages into .venv, each checked against its hash"
+    say "Installing $(grep -c == "$1") Python packages into .venv, each checked against its hash"
     "$python" -m venv --clear .venv
     # what comes as source (pyscard) is built with the locked tools, so they come first
     pip_install --require-hashes --requirement .make/build.lock
-    pip_install --require-hashes --requirement .make/dev.lock
+    pip_install --require-hashes --requirement "$1"
     say "$key" > .venv/packages.stamp
 }
 
@@ -145,12 +150,14 @@ install_node_packages() {
     say "$key" > "$rig/node_modules/cardd.stamp"
 }
 
+what=${1:-}
 python=$(find_python)
 install_debian_packages
-[ "${1:-}" = debian ] && exit
-install_locked_packages
+[ "$what" = debian ] && exit
+install_locked_packages ".make/$([ "$what" = sandbox ] && echo runtime || echo dev).lock"
 install_cardd
 .venv/bin/python .make/texts.py compile
+[ "$what" = sandbox ] && exit
 install_node_packages tests/rig/oidc
 install_node_packages tests/rig/judges
 install_node_packages docs/sdk/typescript
