@@ -1,4 +1,4 @@
-"""`.make/setup.sh debian` on machines of every kind.
+"""`.make/setup.sh debian`, and what comes before Python in `.make/setup.sh sandbox`, on machines of every kind.
 
 The machine is a folder of small programs that stand before the real ones on PATH: they say which packages are
 installed and who is running, and write down what is asked of them.
@@ -16,6 +16,7 @@ from tests.repository.rules import ROOT
 
 SETUP = str(ROOT / ".make/setup.sh")
 INSTALL = "apt-get install --yes --no-install-recommends"
+LISTS = ("debian-runtime", "debian-packages")
 BASIC_TOOLS = ("sh", "sed", "dirname", "env")
 
 
@@ -40,9 +41,9 @@ class Machine:
         (self.folder / name).chmod(0o755)
 
     @staticmethod
-    def wanted() -> list[str]:
-        """The packages of the list."""
-        lines = (ROOT / ".make/debian-packages").read_text().splitlines()
+    def wanted(*lists: str) -> list[str]:
+        """The packages of the lists."""
+        lines = [line for name in lists or LISTS for line in (ROOT / ".make" / name).read_text().splitlines()]
         return [line for line in lines if line and not line.startswith("#")]
 
     def has_installed(self, *packages: str) -> None:
@@ -54,10 +55,10 @@ class Machine:
         """Let this user run it."""
         self.program("id", f"echo {uid}")
 
-    def set_up(self, **environment: str) -> subprocess.CompletedProcess[str]:
+    def set_up(self, what: str = "debian", **environment: str) -> subprocess.CompletedProcess[str]:
         """Run it, with no terminal."""
         return subprocess.run(
-            [SETUP, "debian"],
+            [SETUP, what],
             env={"PATH": str(self.folder), "SYSTEM_PYTHON": "none", **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -88,7 +89,7 @@ def test_without_root_the_one_missing_command_is_printed(machine: Machine) -> No
     run = machine.set_up()
 
     assert run.returncode != 0
-    assert [line.strip() for line in run.stderr.splitlines() if "apt-get" in line] == [f"{INSTALL} pcscd gcc"]
+    assert [line.strip() for line in run.stderr.splitlines() if "apt-get" in line] == [f"{INSTALL} gcc pcscd"]
     assert machine.calls == []
 
 
@@ -103,6 +104,15 @@ def test_root_installs_what_is_missing_and_says_so(machine: Machine) -> None:
         "apt-get update --quiet --quiet",
         f"noninteractive {INSTALL} opensc --quiet --quiet",
     ]
+
+
+def test_a_sandbox_needs_what_runs_cardd_and_nothing_that_tests_it(machine: Machine) -> None:
+    (machine.folder / "npm").unlink()
+    machine.has_installed()
+    run = machine.set_up("sandbox")
+
+    [asked] = [line.strip() for line in run.stderr.splitlines() if "apt-get" in line]
+    assert asked == f"{INSTALL} {' '.join(machine.wanted('debian-runtime'))}"
 
 
 def test_a_user_who_may_sudo_installs_too(machine: Machine) -> None:

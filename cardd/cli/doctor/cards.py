@@ -169,7 +169,8 @@ async def pin(surroundings: Surroundings) -> Finding:
             cards = await cardd.cards(pin=True)
     except DaemonUnreachable:
         raise Unknowable("no_daemon") from None
-    pins = [(card, card.pin) for card in cards if card.pin]
+    # a key file has no PIN that could be blocked
+    pins = [(card, card.pin) for card in cards if card.pin and card.kind != CardKind.PKCS12]
     if not pins:
         raise Unknowable("no_card")
     return _pin(*min(pins, key=lambda entry: ORDER.index(entry[1].state) if entry[1].state in ORDER else 0))

@@ -1,0 +1,58 @@
+"""A maker's first day: docs/quick-start.md, typed as it stands (``make first-day``, without clone and install)."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.workstation import ROOT
+
+SCRIPT = str(ROOT / ".make" / "first_day.py")
+ENGLISH, FRENCH = ROOT / "docs" / "quick-start.md", ROOT / "docs" / "fr" / "demarrage.md"
+BLOCKS = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+# the page's ports are a maker's own: here they are those of a machine apart, whose loopback has to be switched on
+APART = """import fcntl, os, socket, struct, sys
+with socket.socket() as any: fcntl.ioctl(any, 0x8914, struct.pack("16sH14x", b"lo", 1))
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"""
+
+
+def first_day(*arguments: str) -> subprocess.CompletedProcess[str]:
+    apart = ["unshare", "--net", sys.executable, "-c", APART] if os.geteuid() == 0 else [sys.executable]
+    command = [*apart, SCRIPT, "--installed", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have a network apart")
+def test_who_types_the_makers_page_consults_a_document_with_card_and_e_cps() -> None:
+    ran = first_day()
+
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+    assert "lps.py read 2.25.999100001" in ran.stdout
+    assert re.search(r"^ +\d+\.\d s  from start to document", ran.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("false", "false ended with 1"),
+        ("echo something else", "it did not come"),
+        ("printf 'other digits 123456\\n[ar]? '; read -r answer; echo shown", "digits that no program told"),
+    ],
+)
+def test_a_page_that_does_not_hold_is_told(tmp_path: Path, typed: str, told: str) -> None:
+    page = tmp_path / "page.md"
+    install = "```sh\n# terminal 1\ngit clone https://cardd.example/cardd.git\n```\n\n"
+    page.write_text(f"{install}```sh\n# terminal 1\n{typed}\n```\n\n```text\nshown\n```\n")
+    ran = first_day("--page", str(page))
+
+    assert ran.returncode == 1
+    assert told in ran.stderr
+
+
+def test_the_french_page_has_the_same_commands_and_answers() -> None:
+    assert BLOCKS.findall(FRENCH.read_text()) == BLOCKS.findall(ENGLISH.read_text())
