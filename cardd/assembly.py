@@ -94,9 +94,53 @@ def assemble(config: Config, outside: Outside) -> Parts:
 
     Raises ConfigInvalid, StateUnavailable, StateDamaged.
     """
+    core = _core(config, outside)
+    identity = _identity(config, outside, core)
+    pdf = PdfProcess(confinement=config.sandbox.confinement)
+    parts = _parts(config, outside, core, identity, pdf)
     limits = replace(outside.limits, body=config.listen.max_body, descriptors=outside.descriptors)
+    core.lifecycle.join(
+        *outside.parts,
+        core.audit,
+        parts.trail,
+        core.readers.owners,
+        Outer("readers", watching=core.readers.every.watch, stopping=core.readers.every.stop),
+        Outer("pdf", stopping=partial(asyncio.to_thread, pdf.close)),
+        core.consents,
+        identity.organisation,
+        identity.situations,
+        parts.held,
+        parts.relay,
+        identity.logins.ecps,
+        ApiServer(parts, listen=outside.listen, peer_of=outside.peer_of, has_left=outside.has_left, limits=limits),
+        core.clients,
+        identity.expiry,
+        core.sessions,  # the last to start and so the first to stop: every PIN is wiped, every card de-authenticated
+    )
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """Cards, people and programs, and what brings them together: what every other part asks."""
+
+    lifecycle: Lifecycle
+    audit: CountedRefusals
+    events: EventBus
+    trace: Trace
+    dialogs: DialogLines
+    sessions: Sessions
+    readers: OwnedReaders
+    clients: Clients
+    consents: Consents
+    pins: PinEntry
+    pseudonyms: Pseudonyms
+    signing: Signing
+
+
+def _core(config: Config, outside: Outside) -> _Core:
     clock, audit, events, lifecycle = outside.clock, CountedRefusals(outside.audit), EventBus(), Lifecycle()
-    trace, pdf = Trace(clock), PdfProcess(confinement=config.sandbox.confinement)
+    trace = Trace(clock)
     dialogs = DialogLines(outside.prompter, events, clock, config.prompt, audit)
     sessions = Sessions(clock, events, config.session, lifecycle)
     buses = (events, *trace.buses)
@@ -108,18 +152,33 @@ def assemble(config: Config, outside: Outside) -> Parts:
     pseudonyms = Pseudonyms(outside.store)
     names = DocumentNames(config.audit.documents, pseudonyms)
     signing = Signing(sessions, consents, pins, audit, names, patience=config.card.timeout)
-    situations = Situations(signing, sessions, dialogs)
-    expiry = ExpiryWatch(outside.store, clock, events)
+    return _Core(
+        lifecycle, audit, events, trace, dialogs, sessions, readers, clients, consents, pins, pseudonyms, signing
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """How somebody logs in, and what is known of whoever has."""
+
+    logins: Logins
+    organisation: OrganisationKey
+    situations: Situations
+    methods: Methods
+    expiry: ExpiryWatch
+
+
+def _identity(config: Config, outside: Outside, core: _Core) -> _Identity:
     authorities = KnownAuthorities(config.trust.authorities, outside.authorities)
-    card_login = CardLogin(readers, sessions, pins, consents, audit, authorities=authorities)
-    csa = CsaLogin(card_login, readers, outside.secrets, expiry, token=config.csa.token)
-    organisation = OrganisationKey(csa, pins, sessions)
+    by_card = CardLogin(core.readers, core.sessions, core.pins, core.consents, core.audit, authorities=authorities)
+    expiry = ExpiryWatch(outside.store, outside.clock, core.events)
+    csa = CsaLogin(by_card, core.readers, outside.secrets, expiry, token=config.csa.token)
     ecps = EcpsLogins(
-        sessions,
-        dialogs,
-        consents,
-        audit,
-        clock,
+        core.sessions,
+        core.dialogs,
+        core.consents,
+        core.audit,
+        outside.clock,
         settings=config.psc,
         secrets=outside.secrets,
         store=outside.store,
@@ -127,27 +186,39 @@ def assemble(config: Config, outside: Outside) -> Parts:
         organisation=csa,
         outward=outside.outward,
     )
-    parts = Parts(
-        lifecycle=lifecycle,
-        events=events,
-        trace=trace,
+    return _Identity(
+        Logins(CpxLogin(by_card, CardChoice(core.readers, core.dialogs), csa.owns), csa, ecps),
+        OrganisationKey(csa, core.pins, core.sessions),
+        Situations(core.signing, core.sessions, core.dialogs),
+        Methods(core.readers, csa, ecps, expiry),
+        expiry,
+    )
+
+
+def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, pdf: PdfProcess) -> Parts:
+    clock, audit, sessions, signing = outside.clock, core.audit, core.sessions, core.signing
+    organisation, situations, ecps = identity.organisation, identity.situations, identity.logins.ecps
+    return Parts(
+        lifecycle=core.lifecycle,
+        events=core.events,
+        trace=core.trace,
         clock=clock,
-        readers=readers,
+        readers=core.readers,
         sessions=sessions,
-        clients=clients,
+        clients=core.clients,
         pages=Pages(outside.browsers, audit),
-        consents=consents,
+        consents=core.consents,
         signing=signing,
-        pin_life=PinLife(dialogs, pins, audit, lifecycle),
+        pin_life=PinLife(core.dialogs, core.pins, audit, core.lifecycle),
         support=SupportCodes(outside.store, outside.secrets, audit, clock, config.support, host=os.uname().nodename),
-        logins=Logins(CpxLogin(card_login, CardChoice(readers, dialogs), csa.owns), csa, ecps),
-        methods=Methods(readers, csa, ecps, expiry),
+        logins=identity.logins,
+        methods=identity.methods,
         situations=situations,
         documents=DocumentSigning(signing, clock, pdf, _stamper(config, outside)),
         held=HeldDocuments(clock),
         attempts=Attempts(audit, clock, config.card.timeout),
         assertions=Assertions(
-            sessions, signing, consents, situations, organisation, ecps, pseudonyms, audit, clock, config.dmp
+            sessions, signing, core.consents, situations, organisation, ecps, core.pseudonyms, audit, clock, config.dmp
         ),
         audit=audit,
         trail=AuditTrail(audit),
@@ -163,25 +234,6 @@ def assemble(config: Config, outside: Outside) -> Parts:
         version=outside.version,
         unknown_origins=config.web.unknown_origins,
     )
-    lifecycle.join(
-        *outside.parts,
-        audit,
-        parts.trail,
-        owners,
-        Outer("readers", watching=readers.every.watch, stopping=readers.every.stop),
-        Outer("pdf", stopping=partial(asyncio.to_thread, pdf.close)),
-        consents,
-        organisation,
-        situations,
-        parts.held,
-        parts.relay,
-        ecps,
-        ApiServer(parts, listen=outside.listen, peer_of=outside.peer_of, has_left=outside.has_left, limits=limits),
-        clients,
-        expiry,
-        sessions,  # the last to start and so the first to stop: every PIN is wiped, every card de-authenticated
-    )
-    return parts
 
 
 def _every_reader(
