@@ -83,7 +83,8 @@ issuer = "https://localhost:{psc.port}/auth/realms/esante-wallet"
 client_id = "{CLIENT}"
 authorities = "{psc.folder / "authority.pem"}"
 """
-    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+    # coverage would keep what it counts beside the tokens
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"), "COVERAGE_PROCESS_CONFIG": ""}
     pinentry = ScriptedPinentry(tmp_path)
     running = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=environment, extra=extra, is_read=True)
     yield running.start()
