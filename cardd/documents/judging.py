@@ -35,7 +35,6 @@ from cardd.identity.holders import identity_of, is_test
 from cardd.model import Identity
 
 SKEW = timedelta(minutes=1)
-RSA_LEAST, CURVE_LEAST = 2048, 256  # bits (ANSSI, Guide des mécanismes cryptographiques; SOG-IS)
 USES = {
     Use.AUTHENTICATION: ("usage_authentication", Verdict.INVALID),
     Use.OTHER: ("usage", Verdict.INVALID),
@@ -135,7 +134,7 @@ def _of_signature(found: VerifiedSignature) -> Iterable[Reason]:
     facts = facts_of(found.certificate)
     if facts.use in USES:
         yield Reason(*USES[facts.use])
-    if 0 < facts.key_bits < (RSA_LEAST if facts.key.startswith("rsa") else CURVE_LEAST):
+    if facts.has_weak_key:
         yield Reason("weak_key", Verdict.INVALID, (("bits", str(facts.key_bits)),))
 
 

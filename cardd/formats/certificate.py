@@ -64,6 +64,7 @@ READABLE = KEYWORDS | {GIVEN_NAME: "GN", SURNAME: "SN", TITLE: "title"}
 """The keywords of RFC 4514 and those of a person's name, as openssl writes them."""
 
 SPECIAL = ',+"\\<>;'
+RSA_LEAST, CURVE_LEAST = 2048, 256  # bits (ANSSI, Guide des mécanismes cryptographiques; SOG-IS)
 KEYS = {Algorithm.RS256: ("rsa",), Algorithm.PS256: ("rsa", "rsassa_pss"), Algorithm.ES256: ("secp256r1",)}
 
 
@@ -145,6 +146,11 @@ class CertificateFacts:
     key_bits: int
     use: Use
     extensions: Mapping[str, bytes]
+
+    @property
+    def has_weak_key(self) -> bool:
+        """Whether others may have found its private key: RSA below 2048 bits, a curve below 256."""
+        return 0 < self.key_bits < (RSA_LEAST if self.key.startswith("rsa") else CURVE_LEAST)
 
     @property
     def serial(self) -> str:

@@ -26,6 +26,7 @@ from cardd.errors import (
     TimestampTime,
     TimestampUntrusted,
 )
+from cardd.formats.certificate import facts_of
 from cardd.formats.cms import DIGESTS, Judged, certificates_of, judge
 from cardd.formats.document import reading
 from cardd.formats.verified import Flaw, VerifiedTimestamp
@@ -72,7 +73,7 @@ def token_of(answer: bytes, request: TimestampRequest, authorities: TrustedAutho
         raise TimestampMismatch(what="nonce")
     if abs(ahead := read.time - now) > SKEW:
         raise TimestampTime(seconds=round(ahead.total_seconds()))
-    if read.judged.flaw:
+    if read.flaw:
         raise TimestampUntrusted(why="signature")
     _require_authority(read.judged.certificate, read.time)
     if not authorities.trust(read.judged.certificate.dump(), read.chain, read.time):
@@ -84,7 +85,7 @@ def verified(token: bytes, covered: bytes) -> VerifiedTimestamp:
     """What a token (DER) found in a document says of the bytes that it should cover. Raises TimestampMalformed."""
     read = _read(token)
     algorithm, digest = read.imprint
-    flaw = read.judged.flaw
+    flaw = read.flaw
     if algorithm not in DIGESTS or new(algorithm, covered).digest() != digest:
         flaw = Flaw.IMPRINT
     if flaw is None and not _is_authority(read.judged.certificate):
@@ -99,6 +100,7 @@ class _Read:
     nonce: int | None
     judged: Judged
     chain: tuple[bytes, ...]
+    flaw: Flaw | None
 
 
 def _granted(answer: bytes) -> bytes:
@@ -119,7 +121,7 @@ def _told(status: tsp.PKIStatusInfo) -> str:
 
 
 def _read(token: bytes) -> _Read:
-    with reading(TimestampMalformed(), DocumentError):
+    with reading(TimestampMalformed(), DocumentError, CardGarbled):
         return _read_token(token)
 
 
@@ -135,12 +137,14 @@ def _read_token(token: bytes) -> _Read:
     stamped = content.parsed
     imprint = stamped["message_imprint"]
     others = tuple(found.dump() for found in certificates if found is not judged.certificate)
+    weak = Flaw.WEAK if facts_of(judged.certificate.dump()).has_weak_key else None  # others could tell any time with it
     return _Read(
         time=stamped["gen_time"].native,
         imprint=(imprint["hash_algorithm"]["algorithm"].native, imprint["hashed_message"].native),
         nonce=stamped["nonce"].native,
         judged=judged,
         chain=others,
+        flaw=judged.flaw or weak,
     )
 
 

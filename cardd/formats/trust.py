@@ -26,8 +26,9 @@ from pyhanko_certvalidator.errors import (
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.sig_validate import DefaultSignatureValidator
 
-from cardd.errors import ConfigInvalid
+from cardd.errors import CardGarbled, ConfigInvalid
 from cardd.files import NO_FILE, read_file
+from cardd.formats.certificate import facts_of
 from cardd.formats.document import UNREADABLE
 
 LOOKED_AT_MAX = 64  # certificates
@@ -39,7 +40,8 @@ class NoPath(StrEnum):
     """Why there is no path that counts.
 
     AUTHORITY: none leads to a configured one. EXPIRED, EARLY: there is one, and at that time one of its certificates
-    was no longer valid, or not yet. REFUSED: there is one, and it breaks a rule (an algorithm, a use, a constraint).
+    was no longer valid, or not yet. REFUSED: there is one, and it breaks a rule (an algorithm, a short key, a use, a
+    constraint).
     """
 
     AUTHORITY = "authority"
@@ -72,15 +74,22 @@ class TrustedAuthorities:
                 revocation_mode="soft-fail",
             )
             signer = x509.Certificate.load(certificate, strict=True)
-            return asyncio.run(CertificateValidator(signer, validation_context=context).async_validate_path())
+            validator = CertificateValidator(signer, validation_context=context)
+            return _of_long_keys(asyncio.run(validator.async_validate_path()))
         except PathBuildingError:
             return NoPath.AUTHORITY
         except ExpiredError:
             return NoPath.EXPIRED
         except NotYetValidError:
             return NoPath.EARLY
-        except (PathError, ValidationError, *UNREADABLE):
+        except (PathError, ValidationError, CardGarbled, *UNREADABLE):
             return NoPath.REFUSED
+
+
+def _of_long_keys(path: ValidationPath) -> ValidationPath | NoPath:
+    """Refuse a path over an authority with a short key, of which pyhanko-certvalidator knows those of RSA alone."""
+    between = [*path.iter_certs(include_root=False)][:-1]
+    return NoPath.REFUSED if any(facts_of(issuer.dump()).has_weak_key for issuer in between) else path
 
 
 def name_of(certificate: x509.Certificate) -> str:

@@ -112,3 +112,11 @@ def _certificate(issuer: x509.Name, key: ec.EllipticCurvePrivateKey, name: str, 
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - DAY).not_valid_after(now + DAY)
     builder = builder.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
     return der(builder.sign(key, SHA256()))
+
+
+def test_no_path_goes_over_an_authority_with_a_short_key(
+    root: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey, now: datetime
+) -> None:
+    short = SmallAuthority("AC PERSONNES SIMULATION", root, ec.generate_private_key(ec.SECP192R1()))
+    signer = short.pen(ec_key, Algorithm.ES256).signer
+    assert trusting(root).path(signer.certificate, signer.chain, now) is NoPath.REFUSED

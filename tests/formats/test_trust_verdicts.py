@@ -39,6 +39,7 @@ from tests.rig.pdf import pdf
 from tests.rig.pens import Pen, SmallAuthority, card_pen, finished
 from tests.rig.revoking import revocation_list
 from tests.rig.simulator import store
+from tests.rig.tsa import OpensslTsa
 from tests.rig.verifying import DOCUMENT, Desk, codes, verifying
 
 DAY = timedelta(days=1)
@@ -349,3 +350,10 @@ def test_each_reason_that_is_named_has_its_sentence(language: str) -> None:
     codes = [*(f"flaw_{flaw}" for flaw in Flaw), *(f"revocation_{why}" for why in Why)]
     codes += [code for code, _ in WITHOUT_PATH.values()]
     assert all(Reason(code, Verdict.INVALID).sentence(language) for code in codes)
+
+
+async def test_a_timestamp_of_a_short_key_does_not_count(desk: Desk) -> None:
+    (weak := desk.directory / "weak").mkdir()
+    desk.tsa = OpensslTsa(weak, desk.stampers, bits=1024)
+    found = only(await desk.verify(desk.cades(desk.pen(), stamped=True)))
+    assert (found.verdict, found.stamped, codes(found)) == (Verdict.VALID, False, ["timestamp_broken"])

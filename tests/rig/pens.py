@@ -71,8 +71,13 @@ class SmallAuthority:
     ``ocsp`` and ``lists`` are the addresses that the certificates issued from then on name.
     """
 
-    def __init__(self, name: str = "AC SIMULATION", parent: SmallAuthority | None = None) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(
+        self,
+        name: str = "AC SIMULATION",
+        parent: SmallAuthority | None = None,
+        key: ec.EllipticCurvePrivateKey | None = None,
+    ) -> None:
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.parent = parent
         self.ocsp: list[str] = []

@@ -39,10 +39,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class OpensslTsa:
     """Makes timestamp answers with ``openssl ts``; ``digests`` are the hashes that it takes."""
 
-    def __init__(self, directory: Path, authority: SmallAuthority, *, digests: str = "sha256") -> None:
+    def __init__(
+        self, directory: Path, authority: SmallAuthority, *, digests: str = "sha256", bits: int = 2048
+    ) -> None:
         self.directory = directory
         self.authority = authority
-        key = rsa.generate_private_key(65537, 2048)
+        key = rsa.generate_private_key(65537, bits)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         (directory / "tsa.key").write_bytes(private)
         (directory / "tsa.pem").write_bytes(authority.timestamping(key).public_bytes(Encoding.PEM))
