@@ -98,7 +98,7 @@ class Card(Protocol):
         raise PinUnchangeable
 
     def situations(self) -> tuple[Situation, ...]:
-        """Where and as what the holder practises, after ``verify``; none for a card that does not tell (as here)."""
+        """Return where and as what the holder practises, after ``verify``; none for a card that does not tell."""
         return ()
 
     def sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:

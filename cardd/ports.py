@@ -266,7 +266,7 @@ class Store(Protocol):
     """Small named documents that outlive the daemon (paired clients, remembered origins); JSON text, mode 0600."""
 
     def place(self, name: str) -> str:
-        """Where it is, as a person is told."""
+        """Return where it is, as a person is told."""
         ...
 
     def load(self, name: str) -> str | None:

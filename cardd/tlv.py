@@ -95,12 +95,12 @@ def announced_size(data: bytes) -> int:
 
 
 def encode(tag: int, value: bytes) -> bytes:
-    """One data object with the shortest length that fits."""
+    """Return one data object with the shortest length that fits."""
     return header(tag, len(value)) + value
 
 
 def header(tag: int, size: int) -> bytes:
-    """What stands before a value of this size: for one that is not in memory."""
+    """Return what stands before a value of this size: for one that is not in memory."""
     head = tag.to_bytes((tag.bit_length() + 7) // 8 or 1, "big")
     if size < 0x80:
         return head + bytes((size,))

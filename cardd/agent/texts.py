@@ -231,7 +231,7 @@ def _warning(names: Iterable[str], language: str) -> list[str]:
 
 
 def _has_other_letters(text: str) -> bool:
-    """Whether letters could be taken for others: those of other alphabets, and full-width or mathematical ones."""
+    """Return whether letters could be taken for others: of other alphabets, full-width or mathematical ones."""
     letters = [one for one in text if one.isalpha()]
     return any(not unicodedata.name(one, "").startswith("LATIN ") for one in letters)
 

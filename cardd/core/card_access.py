@@ -82,7 +82,7 @@ class CardAccess:
         return self._transaction.has_pinpad
 
     async def info(self) -> CardInfo:
-        """What the card's directories tell; read at the first call. Raises as ``use`` does."""
+        """Return what the card's directories tell; read at the first call. Raises as ``use`` does."""
         card = self._transaction.card
         return card.info if card else await self.use(lambda card: card.info)
 
@@ -128,7 +128,7 @@ class CardAccess:
         return self._transaction.login_use.ends_with_operation
 
     async def pin_state(self) -> PinState:
-        """What the card says of its PIN; it is not asked where it has accepted that of a session, whose login stands.
+        """Return what the card says of its PIN; it is not asked while the login of a session stands.
 
         Raises as ``use`` does.
         """

@@ -248,7 +248,7 @@ class CardTransaction:
         began = time.monotonic()
 
         def gives_way() -> bool:
-            """Whether others come first; not where a keypad would have the PIN typed again."""
+            """Return whether others come first; not where a keypad would have the PIN typed again."""
             others = queued()
             share = max(self.turns.least, self.turns.shared / (others + 1))
             has_had_its_share = others > 0 and time.monotonic() - began > share

@@ -188,7 +188,7 @@ class Clients(Part):
             raise PermissionMissing(permission=permission)
 
     def is_permitted(self, caller: Caller, permission: str) -> bool:
-        """Whether the caller's pairing was approved for this."""
+        """Return whether the caller's pairing was approved for this."""
         program = next((found for found in self.programs(caller.peer.uid) if found.id == caller.id), None)
         return program is not None and permission in program.permissions
 
@@ -246,7 +246,7 @@ class Clients(Part):
         self._lifecycle.client_refused(page, "origin.allow", error)
 
     def is_refused(self, origin: str, peer: Peer) -> bool:
-        """Whether this user has refused the origin since the daemon started."""
+        """Return whether this user has refused the origin since the daemon started."""
         return (origin, peer.uid) in self._refused
 
     def origins(self, uid: int) -> list[RememberedOrigin]:
@@ -279,7 +279,7 @@ class Clients(Part):
             self._lifecycle.client_shut_out(CallerKey(uid, identifier), "client_removed")
 
     def paired(self, identifier: str, uid: int) -> Program:
-        """One of this user's programs. Raises ClientNotFound, also for an origin."""
+        """Return one of this user's programs. Raises ClientNotFound, also for an origin."""
         program = next((p for p in self.programs(uid) if p.id == identifier), None)
         if program is None:
             raise ClientNotFound

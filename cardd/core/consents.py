@@ -79,7 +79,7 @@ class _Grant:
         self._until = until
 
     def is_over(self, now: float) -> bool:
-        """Whether its lifetime has ended."""
+        """Return whether its lifetime has ended."""
         return now > self._until
 
     def take(self, count: int, how: str) -> Consent | None:
@@ -140,7 +140,7 @@ class Consents(Part):
             raise InvalidRequest(where="batch", why="too_many", limit=self._rules.batch_max)
 
     def question(self, session: Session, requests: list[SignatureRequest], batch: Batch | None) -> Question:
-        """What the user is shown before these signatures: in a dialog of its own, or in the PIN's."""
+        """Return what the user is shown before these signatures: in a dialog of its own, or in the PIN's."""
         params: dict[str, str | int] = {"client": session.caller.name, "holder": _holder(session.identity)}
         if batch or len(requests) > 1:
             params["batch"] = batch.name if batch else requests[0].document
@@ -237,11 +237,11 @@ class Consents(Part):
         self.relay_agreed(session, upstream, "dialog")
 
     def relay_agreed(self, session: Session, upstream: str, how: str) -> None:
-        """Note it; ``how`` is what ``relay_consent`` tells from now on."""
+        """Note that the user agreed; ``how`` is what ``relay_consent`` tells from now on."""
         self._relayed.setdefault((session.id, upstream), how)
 
     def relay_question(self, session: Session, upstream: str, host: str) -> Question:
-        """What the user is shown for that: in a dialog of its own, or in the PIN's."""
+        """Return what the user is shown before a server sees the certificate, in a dialog of its own or the PIN's."""
         caller = session.caller
         params: dict[str, str | int] = {"client": caller.name, "upstream": upstream, "host": host}
         if session.card is None:
@@ -249,7 +249,7 @@ class Consents(Part):
         return Question("relay", caller.peer.uid, params, caller=caller.key)
 
     def relay_consent(self, session: Session, upstream: str) -> str:
-        """How the user agreed, as the audit log names it."""
+        """Return how the user agreed, as the audit log names it."""
         return self._relayed.get((session.id, upstream), "pin")
 
     def session_closed(self, session: Session, _reason: str) -> None:

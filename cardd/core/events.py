@@ -69,12 +69,12 @@ class EventBus:
         return subscription
 
     def is_heard_by(self, caller: CallerKey) -> bool:
-        """Whether this caller listens."""
+        """Return whether this caller listens."""
         return any(subscription.caller == caller for subscription in self._subscriptions)
 
     @property
     def listeners(self) -> int:
-        """How many get what is published."""
+        """How many listeners get what is published."""
         return len(self._subscriptions)
 
     def close(self) -> None:

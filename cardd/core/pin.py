@@ -97,7 +97,7 @@ class PinEntry:
     async def question(
         self, card: InsertedCard, client: CallerKey, question: Question, problem: str | None = None
     ) -> PinQuestion:
-        """What to ask for this card's PIN, once the user agreed where it is the last try. Raises as ``login`` does."""
+        """Return what to ask for this card's PIN; the user has agreed to a last try. Raises as ``login`` does."""
         card.access.ensure_presentable(client)
         pin = (await card.access.info()).pin
         if pin is None:
@@ -192,7 +192,7 @@ def weakness(new: Secret, old: Secret | None) -> str | None:
 
 
 def equal(one: Secret, other: Secret) -> bool:
-    """Whether two codes are the same."""
+    """Return whether two codes are the same."""
     with one.view() as first, other.view() as second:
         return first == second
 

@@ -269,7 +269,7 @@ SOURCES = "cardd.sources"
 
 
 def token_sources(settings: SourceSettings) -> tuple[ReaderSource, ...]:
-    """What the entry points ``cardd.sources`` make of these settings; nothing is loaded where there are none."""
+    """Return what the entry points ``cardd.sources`` make of these settings; nothing is loaded where there are none."""
     if not settings.modules and not settings.organisation:
         return ()
     from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and needed only where tokens are configured

@@ -85,14 +85,14 @@ class Session:
         return f"{sha256(credential.certificate).hexdigest()} {self.identity.national_id}"
 
     def situation_named(self, identifier: str | None) -> Situation:
-        """One of the person's situations. Raises SituationUnknown."""
+        """Return one of the person's situations. Raises SituationUnknown."""
         found = next((one for one in self.situations if one.id == identifier), None)
         if found is None:
             raise SituationUnknown(known=", ".join(one.id for one in self.situations))
         return found
 
     def situate(self, situation: Situation | None) -> None:
-        """From now on the person acts in this situation."""
+        """Have the person act in this situation from now on."""
         self.situation = situation
         if situation is not None:
             self.identity = situation.applied_to(self.identity)

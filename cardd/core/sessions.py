@@ -159,7 +159,7 @@ class Sessions(Part):
         return session
 
     def is_open(self, session: Session) -> bool:
-        """Whether it has not ended; one that waits for the person has not."""
+        """Return whether it has not ended; one that waits for the person has not."""
         return session.token in self._open
 
     def ensure_open(self, session: Session) -> None:
@@ -168,7 +168,7 @@ class Sessions(Part):
             raise self._why_ended(session.token)
 
     def expires_at(self, session: Session) -> datetime:
-        """When the session ends if nothing more is asked of it, or nobody agrees on the mobile."""
+        """Return when the session ends if nothing more is asked of it, or nobody agrees on the mobile."""
         if session.pending:
             return session.pending.expires_at
         return self.clock.now() + timedelta(seconds=max(0.0, self._remaining(session)))
@@ -229,7 +229,7 @@ class Sessions(Part):
             raise SessionLocked
 
     def ensure_usable(self, session: Session) -> None:
-        """What ``ensure_open`` and ``ensure_unlocked`` say, where a dialog was open: it may outlast the session."""
+        """Raises as ``ensure_open`` and ``ensure_unlocked``; called after a dialog, which may outlast the session."""
         self.ensure_open(session)
         self.ensure_unlocked(session)
 

@@ -114,7 +114,7 @@ class Signing:
         ]
 
     async def read(self, session: Session, work: Callable[[Card], T]) -> T:
-        """What only the holder's PIN opens on the card. Raises SessionCannotSign, and the errors of PIN and card."""
+        """Return what only the holder's PIN opens on the card. Raises SessionCannotSign, errors of PIN and card."""
         return await self._on_card(session, question_of(session.caller, "unlock"), work)
 
     async def issue(

@@ -215,7 +215,7 @@ class SupportCodes:
         self._save(replace(self._load(), secret=""))
 
     async def standing(self, caller: Caller) -> Standing:
-        """How the workstation stands for this caller. Raises StateUnavailable."""
+        """Return how the workstation stands for this caller. Raises StateUnavailable."""
         enrolled = False
         with suppress(SecretStoreUnavailable, SupportNotEnrolled), await self._secret():
             enrolled = True

@@ -31,7 +31,7 @@ def address(secret: Secret, label: str) -> str:
 
 
 def step_of(secret: Secret, code: str, now: datetime) -> int | None:
-    """Which time step the code is for; None when it is no code of the steps around now.
+    """Return the time step that the code is for; None when it is no code of the steps around now.
 
     Raises SupportSecretUnreadable for a secret that is no base32, or shorter than 112 bits.
     """

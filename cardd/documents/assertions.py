@@ -172,7 +172,7 @@ class Assertions:
         return consent
 
     def _about(self, wanted: VihfWanted) -> str:
-        """For the audit log: which patient, under a pseudonym, and how the record is opened (EX_AIR-070)."""
+        """Return the audit log's note: which patient, under a pseudonym, and how the record is opened (EX_AIR-070)."""
         patient = f"patient:{self.pseudonyms.of(wanted.patient.ins)}" if wanted.patient else "vihf"
         return " ".join((patient, wanted.access, *(["secret"] if wanted.is_secret else [])))
 

@@ -89,7 +89,7 @@ def _of_document(document: BinaryIO, options: JwsOptions | CadesOptions | XadesO
 def _pades(
     document: BinaryIO, options: PadesOptions, who: Signatory, pdf: PdfProcess, undo: ExitStack
 ) -> PadesPrepared:
-    """In a copy: the signature is written into the file, and the document may be wanted once more."""
+    """Prepare a copy: the signature is written into the file, and the document may be wanted once more."""
     with filled() as copy:
         copy.writelines(pieces(document))
         prepared = prepare_pades(copy, who.signer, who.now, options, process=pdf, who=who.identity)

@@ -88,7 +88,7 @@ class HeldDocuments(Part):
         return held
 
     def find(self, session: Session, identifier: str) -> HeldDocument:
-        """One of this session's. Raises DocumentUnknown."""
+        """Return one of this session's documents. Raises DocumentUnknown."""
         held = self._held.get(session.id, {}).get(identifier)
         if held is None:
             raise DocumentUnknown(document=identifier)

@@ -195,7 +195,7 @@ def _signer(certificate: bytes) -> Signer:
 
 
 def _holder(certificate: bytes) -> Identity | None:
-    """Who it speaks for, where it says so as the cards' certificates do: any other has a common name too."""
+    """Return who it speaks for, where it says so as the cards' certificates do: any other has a common name too."""
     try:
         identity = identity_of(certificate)
     except CarddError:

@@ -62,7 +62,7 @@ class TimestampAuthority:
     _stamper: Stamper | None = None
 
     async def stamper(self) -> Stamper:
-        """What asks for timestamps and checks them. Raises TimestampUnconfigured, ConfigInvalid."""
+        """Return what asks for timestamps and checks them. Raises TimestampUnconfigured, ConfigInvalid."""
         if self.authorities is None:
             raise TimestampUnconfigured
         if self._stamper is None:

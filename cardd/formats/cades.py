@@ -92,7 +92,7 @@ class CadesPrepared:
 
 
 def _before(size: int | None, after: int) -> bytes:
-    """What comes before a content of ``size`` bytes (None: it is elsewhere), when ``after`` bytes follow it."""
+    """Return what comes before a content of ``size`` bytes (None: it is elsewhere), when ``after`` bytes follow it."""
     content = size or 0
     head = b"" if size is None else _explicit(header(OCTET_STRING, size), content)
     head = VERSION + SHA256 + _sequence(DATA + head, content)

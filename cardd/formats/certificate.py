@@ -159,7 +159,7 @@ class CertificateFacts:
         return digits if len(digits) % 2 == 0 else "0" + digits
 
     def extension(self, oid: str) -> Tlv | None:
-        """What is in an extension. Raises CardGarbled."""
+        """Return what is in an extension. Raises CardGarbled."""
         der = self.extensions.get(oid)
         return parse_one(der) if der else None
 
@@ -289,7 +289,7 @@ def _purposes(der: bytes | None) -> set[str]:
 
 
 def _use(key_usage: tuple[str, ...], purposes: set[str]) -> Use:
-    """What the key is for, by key usage and extended key usage.
+    """Return what the key is for, by key usage and extended key usage.
 
     A signature of a document takes nonRepudiation (the VIHF facts, section 5), and purposes, where there are some,
     that are not all elsewhere (RFC 5280, sections 4.2.1.3 and 4.2.1.12).

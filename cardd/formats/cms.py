@@ -40,7 +40,7 @@ class SignerPart:
 
     @property
     def message(self) -> Message:
-        """For the key."""
+        """Return what the key signs."""
         return Message(sha256(self.attributes).digest(), self.attributes)
 
     def stamped(self, value: bytes) -> bytes:
@@ -67,7 +67,7 @@ class SignerPart:
 
 
 def signer_part(signer: Signer, digest: bytes, now: datetime | None, mime_type: str | None = None) -> SignerPart:
-    """What has to be signed for content of this SHA-256; ``now`` is the signing time claimed here, if it is."""
+    """Return what has to be signed for content of this SHA-256; ``now`` is the signing time claimed here, if it is."""
     attributes = [
         _attribute("content_type", "data"),
         _attribute("message_digest", digest),
@@ -131,7 +131,7 @@ def certificates_of(message: cms.SignedData) -> list[x509.Certificate]:
 def judge(
     info: cms.SignerInfo, certificates: Sequence[x509.Certificate], content_type: str, digest_of: DigestOf
 ) -> Judged:
-    """Whether the signature is of its certificate's key and of this content.
+    """Return whether the signature is of its certificate's key and of this content.
 
     Signed attributes are wanted: without them the value of any signature with attributes is one of those attributes'
     octets as a document (RFC 5652, section 5.4; ETSI EN 319 122-1, section 5.1).
@@ -211,7 +211,7 @@ def _attribute_flaw(
 
 
 def _references(attributes: dict[str, cms.CMSAttribute]) -> list[tsp.ESSCertID | tsp.ESSCertIDv2]:
-    """What the ESS attributes say of the signing certificate, which stands first in each (RFC 5035)."""
+    """Return what the ESS attributes say of the signing certificate, which stands first in each (RFC 5035)."""
     named = (attributes.get(name) for name in ("signing_certificate", "signing_certificate_v2"))
     return [attribute["values"][0]["certs"][0] for attribute in named if attribute]
 

@@ -97,7 +97,7 @@ class JwsPrepared:
         return self._written(b"", rest) if self.options.detached else self._written(b'{"payload":"', b'",' + rest[1:])
 
     def _written(self, before: bytes, after: bytes) -> BinaryIO:
-        """What is before the payload, the payload unless it is detached, and what is after it."""
+        """Return what is before the payload, the payload unless it is detached, and what is after it."""
         with filled() as signed:
             signed.write(before)
             if not self.options.detached:

@@ -48,7 +48,7 @@ Range = tuple[int, int]
 
 
 def stamp_lines(identity: Identity, now: datetime, language: str) -> tuple[str, ...]:
-    """What a visible signature says: name, profession, number, time in Paris with its zone.
+    """Return what a visible signature says: name, profession, number, time in Paris with its zone.
 
     They are those of the professional whose key signs; where an organisation's does, its own, and nothing of the
     person, who is only declared there.
@@ -180,7 +180,7 @@ def _ranges(found: Found) -> tuple[Range, Range]:
 
 
 def _leaves_out_itself(document: BinaryIO, before: Range, after: Range, found: Found) -> bool:
-    """Whether the gap is just the string with this message: nothing else can be hidden in it."""
+    """Return whether the gap is just the string with this message: nothing else can be hidden in it."""
     size = 2 * len(found.contents) + 2
     if before[0] != 0 or sum(before) + size != after[0] or sum(after) > size_of(document):
         return False
@@ -190,7 +190,7 @@ def _leaves_out_itself(document: BinaryIO, before: Range, after: Range, found: F
 
 
 def _message(contents: bytes) -> bytes:
-    """Without the zeros that fill the room."""
+    """Return the contents without the zeros that fill the room."""
     try:
         return contents[: announced_size(contents)]
     except CardGarbled as fault:

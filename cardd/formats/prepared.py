@@ -29,7 +29,7 @@ class Prepared(Protocol):
         ...
 
     def stamped(self, value: bytes) -> bytes:
-        """What a timestamp of this signature covers: its SHA-256 goes to the timestamp authority (RFC 3161)."""
+        """Return what a timestamp of this signature covers: its SHA-256 goes to the timestamp authority (RFC 3161)."""
         ...
 
     def finish(self, value: bytes, timestamp: bytes | None = None) -> BinaryIO:

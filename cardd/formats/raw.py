@@ -72,7 +72,7 @@ class RawPrepared:
 
 
 def accepts(key: bytes, algorithm: str, signature: bytes, digest: bytes) -> bool:
-    """Whether the value is this key's signature of a digest by the algorithm's hash.
+    """Return whether the value is this key's signature of a digest by the algorithm's hash.
 
     ``key`` is a SubjectPublicKeyInfo (DER), ``algorithm`` one of ``ALGORITHMS`` by its JOSE name; an ECDSA value
     is DER, on whatever curve the key has.
@@ -96,7 +96,7 @@ def accepts(key: bytes, algorithm: str, signature: bytes, digest: bytes) -> bool
 
 
 def verify_raw(document: BinaryIO, value: bytes, certificates: bytes) -> VerifiedSignature:
-    """By RS256, PS256 or ES256, whichever holds; ``certificates``, PEM or DER, begin with the signer's.
+    """Verify by RS256, PS256 or ES256, whichever holds; ``certificates``, PEM or DER, begin with the signer's.
 
     Raises DocumentMalformed when there is no certificate in them.
     """
@@ -160,7 +160,7 @@ def _is_header(encoded: bytes) -> bool:
 
 
 def _certificates(given: bytes) -> list[x509.Certificate]:
-    """One at least, each read as a whole. Raises what a decoder does."""
+    """Return the certificates, one at least, each read as a whole. Raises what a decoder does."""
     found = [given]
     if pem.detect(given):
         found = [der for kind, _, der in pem.unarmor(given, multiple=True) if kind == "CERTIFICATE"]

@@ -79,7 +79,7 @@ class Revocations:
         self._list = asyncio.Lock()  # only one is read at a time
 
     async def of(self, path: ValidationPath) -> tuple[Revocation, ...]:
-        """Of each certificate below the path's authority, the signer's first."""
+        """Return what is known of each certificate below the path's authority, the signer's first."""
         certificates = [*path.iter_certs(include_root=False)][::-1]
         return tuple(await asyncio.gather(*(self._of_one(certificate, path) for certificate in certificates)))
 
@@ -92,7 +92,7 @@ class Revocations:
         return max(found, key=_tells)
 
     async def _answered(self, query: Query, certificate: x509.Certificate, path: ValidationPath) -> Revocation:
-        """From what is kept while that is of now, else from the network; only what counts is kept."""
+        """Return an answer that is kept and still of now, else the network's; only what counts is kept."""
         kept = await self._read(query, self._kept, certificate, path)
         if self._network is None or (kept is not None and kept.status is not Status.UNKNOWN):
             return kept or _unknown(certificate, Why.OFFLINE)
@@ -164,7 +164,7 @@ class Query:
 
 
 def queries(certificate: x509.Certificate, issuer: Authority) -> list[Query]:
-    """What may be asked about this certificate, in order; nothing where it names no address that is usable."""
+    """Return what may be asked about this certificate, in order; nothing where it names no address that is usable."""
     request = _request(certificate, issuer)
     asked = [Query(Source.OCSP, url, request) for url in _usable(certificate.ocsp_urls)]
     lists = [Query(Source.CRL, url) for url in _usable(_lists(certificate))]
@@ -197,7 +197,7 @@ def _request(certificate: x509.Certificate, issuer: Authority) -> bytes:
 def judged(
     answer: bytes, source: Source, certificate: x509.Certificate, path: ValidationPath, now: datetime
 ) -> Revocation:
-    """What an answer says of a certificate of this path. Never raises. For a thread of its own."""
+    """Return what an answer says of a certificate of this path. Never raises. For a thread of its own."""
     subject = name_of(certificate)
     try:
         as_of, kept_since = _of_response(answer) if source is Source.OCSP else _of_list(answer)
@@ -239,7 +239,7 @@ def _context(answer: bytes, source: Source, path: ValidationPath, now: datetime)
 
 
 def _of_response(answer: bytes) -> tuple[datetime, datetime | None]:
-    """When it was said, and since when certificates that have ended are still spoken of (RFC 6960, section 4.4.4)."""
+    """Return when it was said, and since when it speaks of ended certificates too (RFC 6960, section 4.4.4)."""
     (single,) = ocsp.OCSPResponse.load(answer, strict=True).response_data["responses"]
     kept = [found["extn_value"].parsed.native for found in single["single_extensions"] or ()
             if found["extn_id"].native == "archive_cutoff"]  # fmt: skip
@@ -251,7 +251,7 @@ class _PartialListError(Exception):
 
 
 def _of_list(answer: bytes) -> tuple[datetime, datetime | None]:
-    """When the list was made, and since when certificates that have ended are still on it."""
+    """Return when the list was made, and since when ended certificates stay on it."""
     certificates = crl.CertificateList.load(answer, strict=True)
     point = certificates.issuing_distribution_point_value
     if certificates.delta_crl_indicator_value is not None or (point is not None and point["indirect_crl"].native):

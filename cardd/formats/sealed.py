@@ -216,7 +216,7 @@ def opened(file: SealedFile) -> io.BufferedRandom:
 
 
 def _about(place: int, number: int, size: int) -> bytes:
-    """What is sealed with a chunk beside its content."""
+    """Return what is sealed with a chunk beside its content."""
     return b"cardd document 1" + b"".join(part.to_bytes(8, "big") for part in (place, number, size))
 
 

@@ -78,7 +78,7 @@ def prepare_submission_set(options: SubmissionSetOptions, signer: Signer, now: d
 
 
 def urn(unique_id: str) -> str:
-    """How the manifest names what has this ``uniqueId``."""
+    """Return how the manifest names what has this ``uniqueId``."""
     return f"urn:oid:{unique_id}"
 
 
@@ -184,7 +184,7 @@ def _is_changed(reference: Element, content: BinaryIO) -> bool:
 
 
 def _digest_by(name: str, reference: Element, content: BinaryIO) -> bytes:
-    """By the transforms that the DMP knows: none, or canonical XML with comments."""
+    """Return the digest by the transforms that the DMP knows: none, or canonical XML with comments."""
     transforms = reference.findall(f"{{{DS}}}Transforms/{{{DS}}}Transform")
     match [transform.get("Algorithm") for transform in transforms]:
         case []:

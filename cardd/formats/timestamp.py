@@ -82,7 +82,7 @@ def token_of(answer: bytes, request: TimestampRequest, authorities: TrustedAutho
 
 
 def verified(token: bytes, covered: bytes) -> VerifiedTimestamp:
-    """What a token (DER) found in a document says of the bytes that it should cover. Raises TimestampMalformed."""
+    """Return what a document's token (DER) says of the bytes that it should cover. Raises TimestampMalformed."""
     read = _read(token)
     algorithm, digest = read.imprint
     flaw = read.flaw

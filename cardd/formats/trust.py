@@ -57,7 +57,7 @@ class TrustedAuthorities:
         self._authorities = [x509.Certificate.load(der) for der in authorities]
 
     def trust(self, certificate: bytes, chain: tuple[bytes, ...], at: datetime) -> bool:
-        """Whether this certificate (DER) had a path to one of them at that time, over those beside it.
+        """Return whether this certificate (DER) had a path to one of them at that time, over those beside it.
 
         For a thread of its own, without an event loop.
         """

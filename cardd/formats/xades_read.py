@@ -77,7 +77,7 @@ def verify_xades(document: BinaryIO, content: BinaryIO | None = None) -> list[Ve
 
 
 def verified(signed: SignedXml, *, is_list: bool = False) -> VerifiedSignature:
-    """What one signature says; ``is_list``: it may cover a Manifest, whose documents the caller checks.
+    """Return what one signature says; ``is_list``: it may cover a Manifest, whose documents the caller checks.
 
     Raises as ``verify_xades`` does, within ``reading``.
     """
@@ -113,7 +113,7 @@ def verified(signed: SignedXml, *, is_list: bool = False) -> VerifiedSignature:
 def _references(
     signed: SignedXml, properties: Element | None, *, is_list: bool
 ) -> tuple[list[Covered], Flaw | None, bool]:
-    """What is covered beside the signature's own parts, what is wrong, and whether the properties are covered."""
+    """Return what is covered beside the signature's parts, what is wrong, and if the properties are covered."""
     content, flaw, has_properties = [], None, False
     for reference in signed.references:
         if reference.get("Type") == MANIFEST and not is_list:

@@ -112,7 +112,7 @@ def _root(*_: object) -> NoReturn:
 
 
 def canonical(element: Element, algorithm: str = EXCLUSIVE, prefixes: tuple[str, ...] = ()) -> bytes:
-    """One element with all that is in it, where it stands, in one of the forms of ``WITH_COMMENTS``.
+    """Return one element with all that is in it, where it stands, in one of the forms of ``WITH_COMMENTS``.
 
     ``prefixes`` are those that the exclusive form treats as the inclusive one does. Raises KeyError for another form,
     DocumentMalformed for what has none, DocumentUnsupported for one that takes attributes from above.

@@ -223,7 +223,7 @@ class SignedXml:
         return canonical(self.information, algorithm, prefixes)
 
     def covered(self, reference: Element) -> Covered:
-        """What is behind a reference.
+        """Return what is behind a reference.
 
         Raises DocumentContentMissing for a document elsewhere that was not given, DocumentMalformed for an identifier
         that is nowhere, DocumentAmbiguous for one that is there twice, DocumentUnsupported.

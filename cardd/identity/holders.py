@@ -86,13 +86,13 @@ def acting_identity(der: bytes, acting: Identity) -> Identity:
 
 
 def is_test(facts: CertificateFacts) -> bool:
-    """Whether the certificate is of a test card, or a test software certificate."""
+    """Return whether the certificate is of a test card, or a test software certificate."""
     category = facts.value(CARD_CATEGORY, OCTET_STRING)
     return bool(category and category[0] & TEST_CARD)
 
 
 def is_of_tests(facts: CertificateFacts) -> bool:
-    """Whether a certificate may go to test environments alone: it is marked so, or an authority of tests issued it."""
+    """Return whether a certificate may go to test environments alone: marked so, or of an authority of tests."""
     issuer = (text for kind in (ORGANISATION, UNIT, COMMON_NAME) for text in facts.issuer.values(kind))
     return is_test(facts) or any(TEST_AUTHORITY.search(text) for text in issuer)
 

@@ -98,7 +98,7 @@ class Site:
         self.settings = {"sandbox": True}
 
     def too_often(self) -> None:
-        """It has a limit."""
+        """The provider has a limit."""
         self.liar.is_away, self.liar.away_status = True, 429
 
     def other(self, **named: Any) -> None:

@@ -166,7 +166,7 @@ async def test_who_agreed_may_be_asked_again_at_once(ecps: Workbench, psc: PscRi
     secret = await pair(ecps)
     path, token = await pending(ecps, secret=secret)
     await psc.approve(ALICE)
-    await ends_in(ecps, path, token)
+    assert await ends_in(ecps, path, token) == (200, "active")
     await pending(ecps, secret=secret)
 
 

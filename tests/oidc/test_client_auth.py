@@ -53,7 +53,7 @@ async def test_a_secret_of_any_characters_arrives_as_it_is(own_psc: PscRig) -> N
     own_psc.extra_clients = [client("odd", "client_secret_basic", client_secret=secret)]
     await own_psc.start()
     async with service(own_psc, "odd", SecretBasic("odd", Token(secret))) as provider:
-        await ciba.start(provider, ALICE)
+        assert len((await ciba.start(provider, ALICE)).binding_message) == len("00")
 
 
 @pytest.mark.parametrize(

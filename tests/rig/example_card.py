@@ -57,15 +57,15 @@ class ExampleCard:
         return self.atr
 
     def power_off(self) -> None:
-        """The same."""
+        """Forget the login."""
         self.power_on()
 
     def reset(self) -> bytes:
-        """The same."""
+        """Forget the login."""
         return self.power_on()
 
     def process(self, apdu: bytes) -> bytes:
-        """One command."""
+        """Answer one command."""
         response = self._transmission.answer(Command.decode(apdu))
         return response.data + response.sw.to_bytes(2, "big")
 

@@ -76,7 +76,7 @@ async def _audit(context: Context) -> int:
 
 
 def _places(given: Path | None, config: Path | None) -> tuple[Path, Path | None]:
-    """Where the log is, and its head for the second time, which a log elsewhere does not have.
+    """Return where the log is, and its head for the second time, which a log elsewhere does not have.
 
     Raises OSError when the log cannot be read: nobody must take that for an empty one.
     """

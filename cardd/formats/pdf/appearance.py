@@ -125,7 +125,7 @@ def _letter(letter: str) -> str:
 
 
 def _width(line: str) -> float:
-    """In em, and never less than it is."""
+    """Return the width in em, and never less than it is."""
     return sum(WIDE if letter in WIDE_LETTERS else CAPITAL if letter.isupper() else NARROW for letter in line)
 
 

@@ -80,7 +80,7 @@ def require_signable(reader: PdfFileReader, field: str) -> None:
 
 
 def _locks(reader: PdfFileReader) -> Iterator[generic.DictionaryObject]:
-    """What each signature, and the field that it stands in, allow after it (ISO 32000-1, sections 12.7.4.5, 12.8.2)."""
+    """Return what each signature and its field allow after it (ISO 32000-1, sections 12.7.4.5 and 12.8.2)."""
     filled = enumerate_sig_fields(reader, filled_status=True)
     signatures = [(field.get_object(), value.get_object()) for _, value, field in filled]
     for field, value in signatures:

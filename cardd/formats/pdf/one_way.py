@@ -118,7 +118,7 @@ def _of_stream(reader: PdfFileReader, start: int) -> list[int]:
 
 
 def _object_streams(reader: PdfFileReader, revisions: range) -> set[int]:
-    """Those in which objects of these revisions stand."""
+    """Return the numbers of the streams in which objects of these revisions stand."""
     tables = (reader.xrefs.get_xref_data(revision).xrefs_in_objstm.values() for revision in revisions)
     return {place.obj_stream_id for places in tables for place in places}
 

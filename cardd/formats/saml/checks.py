@@ -97,7 +97,7 @@ def national_id(speaker: Speaker) -> str:
 
 
 def is_luhn(digits: str) -> bool:
-    """Whether the last digit fits the others (ISO/IEC 7812-1, annex B)."""
+    """Return whether the last digit fits the others (ISO/IEC 7812-1, annex B)."""
     doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
     return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
 
@@ -110,7 +110,7 @@ def structure(identifier: str | None) -> str:
 
 
 def place_of(situation: Situation | None) -> str | None:
-    """Where the person practises: the Struct_IdNat as told, or FINESS or SIRET behind the digit of their kind."""
+    """Return where the person practises: Struct_IdNat as told, or FINESS or SIRET behind the digit of its kind."""
     if situation is None:
         return None
     if situation.structure:

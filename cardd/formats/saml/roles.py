@@ -48,7 +48,7 @@ class Role:
 
 
 def roles_of(speaker: Speaker, call: VihfCall, registration: Registration) -> Iterator[Role]:
-    """One role or two.
+    """Return one role or two.
 
     Raises AssertionRoleMissing, AssertionRoleUnknown, AssertionExpertiseMissing, AssertionSectionMissing,
     AssertionCodeUnknown.
@@ -106,7 +106,7 @@ def _words() -> dict[tuple[str, str], str]:
 
 
 def _has(table: str, code: str) -> bool:
-    """Whether the table, as we have it, has the code."""
+    """Return whether the table, as we have it, has the code."""
     return (table, code) in _words()
 
 

@@ -68,14 +68,14 @@ def prepare_vihf(
 
 
 def check_vihf(speaker: Speaker, registration: Registration, call: VihfCall, profile: DmpProfile) -> None:
-    """What can be said against a VIHF before its signer is known. Raises AssertionRefused, each reason its class."""
+    """Check a VIHF as far as one can before its signer is known. Raises AssertionRefused, each reason its class."""
     _check_mode(speaker, call.mode)
     checks.national_id(speaker)
     list(_attributes(speaker, "", registration, call, profile))
 
 
 def _check_mode(speaker: Speaker, mode: Mode) -> None:
-    """Who the person is must be proven, but where an organisation vouches alone."""
+    """Check that the person is proven, but where an organisation vouches alone."""
     if mode is not Mode.INDIRECT and speaker.identity.is_declared:
         raise AssertionIdentityDeclared
     fit = {Mode.DIRECT: (Means.CARD,), Mode.AIR: PERSONAL}.get(mode)

@@ -242,7 +242,7 @@ def _purpose(key: PrivateKey) -> KeyPurpose | None:
 
 
 def _described(password: Password, usual: tuple[int, int], tries: int) -> PinInfo:
-    """With the directory's lengths, or every CPx's where the directory's make no sense."""
+    """Return the PIN with the directory's lengths, or every CPx's where the directory's make no sense."""
     lengths = password.minimum, password.maximum
     if not 1 <= password.minimum <= password.maximum <= PIN_LENGTH_MAX:
         lengths = usual

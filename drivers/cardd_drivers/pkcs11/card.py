@@ -163,7 +163,7 @@ class TokenCard(Card):
 
     @property
     def login(self) -> int | None:
-        """In which of the module's processes the user is logged in."""
+        """The number of the module's process in which the user is logged in."""
         return self._login
 
     @property

@@ -80,7 +80,7 @@ class CardContents:
         return encode(0x5A, bytes.fromhex(f"8025000001{self._card.serial}0F"))
 
     def _path(self, identifier: int) -> bytes:
-        """Of a file in the application."""
+        """Return the path of a file in the application."""
         whole = absolute_path(self.folder, identifier)
         return whole[-2:] if self._behaviour.relative_paths else whole
 

@@ -156,11 +156,11 @@ class Logins:
         return access, refresh
 
     def refreshed(self, refresh: str) -> Session:
-        """Whose refresh token it is; it serves once. Raises Refused."""
+        """Return whose refresh token it is; it serves once. Raises Refused."""
         return _alive(self._refresh.pop(refresh, None), "invalid_grant", 400)
 
     def of(self, access: str) -> Session:
-        """Whose access token it is. Raises Refused."""
+        """Return whose access token it is. Raises Refused."""
         return _alive(self._access.get(access), "invalid_token", 401)
 
     def log_out(self, sid: str) -> None:

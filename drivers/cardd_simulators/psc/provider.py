@@ -53,7 +53,7 @@ class IdTokens:
         return {"keys": [{**self._public, "kid": self._name, "use": "sig", "alg": "RS256"}]}
 
     def make(self, session: Session, *, nonce: str | None = None, request: str | None = None) -> str:
-        """For a login in the browser (``nonce``), by mobile (``request``), or neither when it was renewed."""
+        """Return a token for a login in the browser (``nonce``), by mobile (``request``), or renewed (neither)."""
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -70,7 +70,7 @@ class IdTokens:
         return jwt.encode(given, self._key, "RS256", headers={"kid": self._name})
 
     def userinfo(self, person: Userinfo) -> str:
-        """Somebody's userinfo as a signed JWT."""
+        """Return somebody's userinfo as a signed JWT."""
         claims = {"iss": self._issuer, "aud": self._audience, **person}
         return jwt.encode(claims, self._key, "RS256", headers={"kid": self._name})
 

@@ -125,7 +125,7 @@ class Reporter:
 
 
 async def serve(folder: Path, name: str, played: Played, options: ServerOptions, report: Callable[[str], None]) -> None:
-    """Until cancelled. Raises AddressInUse, InvalidRequest for people that are not of the form, OSError."""
+    """Serve until cancelled. Raises AddressInUse, InvalidRequest for people that are not of the form, OSError."""
     keys = await asyncio.to_thread(Keys, folder)
     port, people = options.port or played.port, people_of(options.people, options.settings.get("payload", PAYLOADS[0]))
     reporter = Reporter(name, played, options, report)

@@ -42,7 +42,7 @@ class ProxyLps:
 
     @property
     def cookies(self) -> list[str]:
-        """Those of the sessions that are open."""
+        """The cookies of the sessions that are open."""
         return list(self._open)
 
     async def __aenter__(self) -> Self:
