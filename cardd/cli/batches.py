@@ -22,16 +22,6 @@ from cardd.i18n import Domain
 _ = Domain("cli")
 
 FIELD = re.compile(r"\$(?:\.signatures\[(\d+)\])?\.?(.*)")  # of a request
-OPTIONS = {  # what gave a field, by how it begins
-    "patient": "--patient",
-    "algorithm": "--algorithm",
-    "pades.visible.picture": "--picture",
-    "pades.visible.page": "--page",
-    "pades.visible": "--visible",
-    "pades.reason": "--reason",
-    "pades.location": "--location",
-    "submission_set.unique_id": "--set",
-}
 HELD_AT_ONCE = 32  # half of what a session may hold: each signed document is held beside its own
 LISTED_MAX = 1000  # signatures in one request
 
@@ -60,7 +50,7 @@ async def in_batches(context: Context, cardd: CarddClient, jobs: list[Job], size
         except InvalidRequest as error:
             limit = error.params.get("limit")
             if not isinstance(limit, int) or not 0 < limit < len(batch):
-                raise _about_file(error, batch, context.language) from error
+                raise _about_file(error, batch, context) from error
             size = limit
             _tell_batches(context, len(jobs) - len(done), size)
 
@@ -89,15 +79,16 @@ async def _sign(context: Context, cardd: CarddClient, session: Session, batch: l
         done.append({"file": job.subject, "signature": str(job.output), **more})
 
 
-def _about_file(error: InvalidRequest, batch: list[Job], language: str) -> InvalidRequest:
+def _about_file(error: InvalidRequest, batch: list[Job], context: Context) -> InvalidRequest:
     """Return what is told of a field as a person gave it: by an option, or as a file."""
+    language = context.language
     found = FIELD.fullmatch(str(error.params.get("where")))
     if found is None:
         return error
     subject = batch[int(found[1] or 0)].subject
-    options = [option for field, option in OPTIONS.items() if found[2].startswith(field)]
+    option = context.arguments.parser.option_for(found[2])
     name = _("the name of {file}", language, file=subject) if found[2] == "document_name" else subject
-    return InvalidRequest(where=options[0] if options else name, why=why_of(error, language))
+    return InvalidRequest(where=option or name, why=why_of(error, language))
 
 
 @asynccontextmanager

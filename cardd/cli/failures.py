@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 
 from cardd.cli.command import Context, as_json
-from cardd.cli.parser import Exit
+from cardd.cli.parser import Exit, Parser
 from cardd.errors import (
     AuditDamaged,
     AuditUnavailable,
@@ -74,6 +74,29 @@ HINTS = {
     ),
     "card.unknown": N_("See the inserted cards with “cardctl cards”."),
 }
+# the field of the request that an error is about, where its class tells it; a command line has an option for it
+FIELDS = {
+    "assertion.ins_format": "patient.ins",
+    "assertion.ins_key": "patient.ins",
+    "assertion.ins_oid": "patient.oid",
+    "assertion.login": "means",
+    "assertion.registration": "lps.{what}",
+    "assertion.role": "role",
+    "assertion.role_missing": "role",
+    "assertion.section": "section",
+    "assertion.sector": "sector",
+    "assertion.value": "{what}",
+    "card.unknown": "card",
+    "document.timestamp_form": "timestamp",
+    "pdf.page_missing": "pades.visible.page",
+    "pdf.picture_too_large": "pades.visible.picture",
+    "pdf.picture_unreadable": "pades.visible.picture",
+    "pdf.rectangle_outside": "pades.visible.rectangle",
+    "psc.login_hint": "login_hint",
+    "session.situation": "situation",
+    "signature.algorithm": "algorithm",
+    "timestamp.unconfigured": "timestamp",
+}
 # what the system says in English only
 FAULTS = {
     errno.EACCES: N_("you may not do that"),
@@ -94,7 +117,7 @@ def exit_of(error: CarddError) -> Exit:
 
 def tell(context: Context, error: CarddError) -> None:
     """Write the failure, as JSON to standard output or as lines to standard error."""
-    title, detail, remedy = sentences(error, context.language)
+    title, detail, remedy = sentences(error, context.language, context.arguments.parser)
     if context.wants_json:
         params = {**error.params, "title": title, "detail": detail, "remedy": remedy}
         cards = {"cards": error.cards} if isinstance(error, CardAmbiguous) else {}
@@ -117,16 +140,19 @@ def tell_file_fault(context: Context, fault: OSError) -> None:
         context.terminal.tell([context.terminal.styled(shown(detail), "red", err=True)])
 
 
-def sentences(error: CarddError, language: str) -> tuple[str, str, str]:
-    """Return title, detail and remedy: the daemon's own words where it sent them."""
+def sentences(error: CarddError, language: str, parser: Parser | None = None) -> tuple[str, str, str]:
+    """Return title, detail and remedy: the daemon's own words where it sent them, and the parser's option."""
     title, detail, remedy = error.told(language)
     if error.code in HINTS:
         cards = ", ".join(error.cards) if isinstance(error, CardAmbiguous) else ""
         remedy = _(HINTS[error.code], language, **{"known": "–"} | error.params | {"cards": cards})
-    return title, _reason(error, language) or detail, remedy
+    field = FIELDS.get(error.code, "").replace("{what}", str(error.params.get("what", "")))
+    if parser and (option := parser.option_for(field)) and option not in remedy:
+        remedy = _("{remedy} Here: {option}.", language, remedy=remedy, option=option)
+    return title, _reason(error, language, parser) or detail, remedy
 
 
-def _reason(error: CarddError, language: str) -> str | None:
+def _reason(error: CarddError, language: str, parser: Parser | None) -> str | None:
     """Return the whole detail where a word among the parameters says what it is."""
     if isinstance(error, ConfigInvalid) and "expected" in error.params:
         from cardd.config.reference import explain  # noqa: PLC0415 - only for this error
@@ -136,7 +162,8 @@ def _reason(error: CarddError, language: str) -> str | None:
         return _("No session is open, or the one that was open has ended.", language)
     if isinstance(error, InvalidRequest):
         where = str(error.params.get("where", ""))
-        where = where.rpartition(".")[2] if where.startswith("$.") else where  # a field of the request
+        if where.startswith("$."):  # a field of the request
+            where = (parser.option_for(where) if parser else None) or where.rpartition(".")[2]
         return _("“{where}” will not do: {why}.", language, where=where, why=why_of(error, language))
     # met while reading it ourselves
     if type(error) in (AuditUnavailable, AuditDamaged) and "detail" not in error.params:

@@ -52,6 +52,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *, language: str, **settings: Any) -> None:
         self.language = language
         self.has_common = False
+        self.gives: dict[str, str] = {}  # a field of the request by the ``dest`` that gives it, where names differ
         super().__init__(formatter_class=_formatter(language), add_help=False, allow_abbrev=False, **settings)
         self._positionals.title = N_("arguments")
         self._optionals.title = N_("options")
@@ -90,9 +91,26 @@ class Parser(argparse.ArgumentParser):
             parser = level.add_parser(name, language=self.language, help=summary, description=summary)
             if self.has_common:
                 parser.common()
+            parser.set_defaults(parser=parser)
             return parser
 
         return branch
+
+    def option_for(self, field: str) -> str | None:
+        """Return the option that gives a field of the request, or what it is in; None where none does.
+
+        A field is told as the daemon tells it (``$.signatures[2].pades.visible.page``). Options have the names of their
+        fields, or those of ``gives``.
+        """
+        options = {action.dest: action.option_strings for action in self._actions if action.option_strings}
+        parts = re.sub(r"\[\d+\]", "", field.removeprefix("$.")).removeprefix("signatures.").split(".")
+        while parts:
+            place = ".".join(parts)
+            dest = self.gives.get(place, place.replace(".", "_"))
+            if dest in options:
+                return next(name for name in options[dest] if name.startswith("--"))
+            parts.pop()
+        return None
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and how to see the help, and exit with the status for usage."""

@@ -72,6 +72,7 @@ def test_of_several_situations_one_must_be_picked(user: User) -> None:
     ran = user.run("vihf", *LPS)
     assert ran.status == Exit.USAGE
     assert "1, 2" in ran.err
+    assert "Here: --situation." in ran.err
 
 
 def test_who_refuses_assertions_at_the_login_has_no_session(user: User, station: Station) -> None:

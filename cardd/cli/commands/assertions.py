@@ -44,6 +44,7 @@ def _vihf_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--means", choices=MEANS, help=N_("with the organisation's certificate, how the person logged in")
     )
+    parser.gives |= {"patient": "ins", "patient.ins": "ins", "patient.oid": "oid"}
 
 
 async def _vihf(context: Context) -> int:
@@ -91,6 +92,7 @@ def _common_arguments(parser: Parser) -> None:
         type=Path,
         help=N_("the file that the XML goes to, for your eyes only; the terminal by default"),
     )
+    parser.gives = {"id": "situation"}  # of the request that picks it
 
 
 async def _issue(context: Context, ask: Callable[[Session, Lps], Awaitable[Assertion]]) -> int:

@@ -38,7 +38,6 @@ HEADS = (N_("SESSION"), N_("OPENED BY"), N_("HOLDER"), N_("STATE"), N_("UNTIL"))
 PROGRAM = ("cardctl", "cardd", "cardctl")  # name, vendor and software identifier
 PERMISSIONS = ("sessions",)
 AGAIN = "r"
-HINT = "$.login_hint"
 DIGITS = N_("Digits to compare on the mobile: {digits}")
 DIGITS_ANEW = N_("New digits to compare on the mobile: {digits}. The ones before are worth nothing any more.")
 
@@ -80,6 +79,7 @@ def _login_arguments(parser: Parser) -> None:
     acting = parser.add_argument_group(N_("for csa, the professional for whom you act"))
     for name, meaning in ACTING.items():
         acting.add_argument(f"--{name.replace('_', '-')}", metavar=name.upper(), help=meaning)
+    parser.gives = {"remember_login_hint": "remember", "flow": "browser", **{f"acting.{name}": name for name in ACTING}}
 
 
 async def _login(context: Context) -> int:
@@ -170,10 +170,6 @@ async def _through_psc(context: Context, cardd: CarddClient) -> Session:
             await _next(context, cardd, login, shown, again=again)
             again = True
         return await login
-    except InvalidRequest as error:
-        if error.params.get("where") == HINT:
-            raise InvalidRequest(where="--login-hint", why="missing") from error
-        raise
     finally:
         login.cancel()
         await asyncio.gather(login, return_exceptions=True)

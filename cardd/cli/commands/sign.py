@@ -43,6 +43,18 @@ OF_FORMAT = {
     **dict.fromkeys(("visible", "page", "picture", "reason", "location"), ("pades",)),
 }
 
+GIVES = {
+    "jws.serialization": "json_form",
+    "xades.packaging": "packaging",
+    "submission_set.unique_id": "set",
+    "submission_set.certificates": "signer_alone",
+    "pades.visible": "visible",
+    "pades.visible.page": "page",
+    "pades.visible.picture": "picture",
+    "pades.reason": "reason",
+    "pades.location": "location",
+}
+
 
 def _arguments(parser: Parser) -> None:
     """Declare the files, where signatures go, and in which format."""
@@ -62,6 +74,7 @@ def _arguments(parser: Parser) -> None:
         "--patient", metavar=N_("NAME"), help=N_("the patient whom it concerns, shown when you are asked to agree")
     )
     _form_arguments(parser)
+    parser.gives = GIVES
 
 
 async def _sign(context: Context) -> int:
