@@ -160,7 +160,7 @@ class CallerLeft(RequestError):
 
 
 class IdempotencyKeyReused(RequestError):
-    """The same Idempotency-Key came with another body."""
+    """An Idempotency-Key came a second time, with another body."""
 
     code = "request.idempotency_key_reused"
     status = 422

@@ -294,7 +294,7 @@ async def test_a_drivers_bug_ends_in_an_internal_error_and_not_in_silence(lease:
 
 
 class Piecework:
-    """So many signatures, each a piece; ``between`` is called after each, on the reader's thread."""
+    """Some signatures, each a piece; ``between`` is called after each, on the reader's thread."""
 
     def __init__(self, count: int, between: Callable[[int], object] = lambda _: None) -> None:
         self.count = count

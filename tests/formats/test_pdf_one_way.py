@@ -71,7 +71,7 @@ def _facts(file: bytes) -> tuple[int, bytes, int]:
 
 
 def streamed(file: bytes, objects: list[tuple[int, bytes]], rows: Callable[[Places], list[tuple[int, ...]]]) -> bytes:
-    """The same with a cross-reference stream, of these rows: number, kind, place, generation or index."""
+    """Return the file with a cross-reference stream too, of these rows: number, kind, place, generation or index."""
     size, root, last = _facts(file)
     out, places = file, Places()
     for number, content in objects:

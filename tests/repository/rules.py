@@ -5,6 +5,7 @@ Each rule is a function that takes the repository's files and yields what is wro
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home/(?!user\b)|Users/|root/|work/)[\w.-]+")
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 NAMED = re.compile(r"`((?:[\w.-]+/)+(?:[\w.-]+\.py)?)`")
+NO_SUBJECT = re.compile(r"(It|They|The same|As|So|Also)\b")
+FUNCTION_MAX = 50  # lines
 PIN = re.compile(r"^([\w.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 
 Files = dict[Path, str]
@@ -79,12 +82,26 @@ def locks_match_the_project(files: Files) -> Iterator[str]:
                 yield f".make/{name}.lock: {requirement} is wanted, {version} is locked; run `make lock`"
 
 
+def code_reads_without_what_stands_before(files: Files) -> Iterator[str]:
+    """A docstring begins with its subject, and a function of ours fits a screen."""
+    for path, text in files.items():
+        for node in ast.walk(ast.parse(text)) if path.suffix == ".py" else ():
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                where = f"{path}:{node.lineno}: {node.name}"
+                if NO_SUBJECT.match(ast.get_docstring(node) or ""):
+                    yield f"{where}: the docstring begins without its subject"
+                size = (node.end_lineno or 0) - node.lineno + 1
+                if not isinstance(node, ast.ClassDef) and path.parts[0] != "tests" and size > FUNCTION_MAX:
+                    yield f"{where}: a function of {size} lines"
+
+
 RULES: tuple[Callable[[Files], Iterator[str]], ...] = (
     no_path_of_one_machine,
     links_lead_somewhere,
     pages_name_files_that_exist,
     locks_are_whole,
     locks_match_the_project,
+    code_reads_without_what_stands_before,
 )
 
 
