@@ -5,16 +5,20 @@ from __future__ import annotations
 import socket
 import socketserver
 import subprocess
+import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
+import pytest
+
 from cardd.system.audit_file import AuditReader
 from tests.integration.workstation import DIGEST, Workstation, expect
 from tests.rig.browsers import Browser, Name, Portal, Tab
 from tests.rig.daemon import DaemonProcess
+from tests.rig.packages import packaged
 from tests.rig.waiting import eventually_here
 
 NONCE = "A" * 44
@@ -31,6 +35,22 @@ const path = `/v1/sessions/${session.id}`;
 const auth = await call("POST", `${path}/auth-tokens`, {nonce}, session.token);
 const signed = await call("POST", `${path}/signatures`, {document_name: "cr.txt", digest}, session.token);
 return {session, auth, signed};
+"""
+LIBRARY = """
+const [base, source] = arguments;
+const { Cardd } = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})));
+const session = await new Cardd({at: base}).login({method: "cpx"});
+const document = new TextEncoder().encode("SIMULATION");
+const signed = await session.sign("cr.txt", {document});
+const code = asked => asked.then(() => "nothing", refused => refused.code);
+const refused = await code(session.sign("cr.xml", {document, format: "xades"}));
+await session.close();
+return {
+  family: session.opened.identity.family_name,
+  signature: signed.signature.length,
+  refused,
+  after: await code(session.state()),
+};
 """
 # what a page can do without asking, each as "ok" or "error", as far as a script of the page is told
 TRIES = """
@@ -179,6 +199,24 @@ def test_a_page_in_the_list_logs_in_and_signs_and_a_program_with_its_origin_does
         assert b'"page.not_a_browser"' in said.stdout
     assert len(workstation.pinentry.shown()) == dialogs
     assert "page.call page.not_a_browser" in rows(workstation)
+
+
+def test_a_page_uses_the_library_for_makers_as_it_stands(
+    browser: Browser, portal: Portal, workstation: Workstation, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (package,) = packaged("typescript", tmp_path_factory).glob("*.tgz")
+    with tarfile.open(package) as files:
+        library = files.extractfile("package/dist/index.js")
+        assert library is not None
+        source = library.read().decode()
+    with page(browser, portal, "portal.test") as tab:
+        done = tab.run(LIBRARY, base(workstation), source)
+    assert done == {
+        "family": "SIMULATION-MEDECIN",
+        "signature": 344,
+        "refused": "document.malformed",
+        "after": "session.closed",
+    }
 
 
 def test_a_foreign_page_reaches_nothing_and_sees_what_it_sees_at_a_closed_port(

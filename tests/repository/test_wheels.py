@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import sysconfig
 import tomllib
 import venv
@@ -17,6 +16,7 @@ from packaging.requirements import Requirement
 
 from cardd import __version__
 from tests.repository.rules import ROOT
+from tests.rig.packages import packaged
 
 PROJECTS = {
     "cardd": ROOT,
@@ -24,17 +24,14 @@ PROJECTS = {
     "cardd_simulators": ROOT / "drivers/cardd_simulators",
 }
 LOCALE = "/i18n/locale/fr/LC_MESSAGES"
-BUILD = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
 PACKAGES = Path(sysconfig.get_path("purelib"))
 
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ZipFile]:
     """Each wheel, by its name."""
-    folder = tmp_path_factory.mktemp("wheels")
-    command = [sys.executable, "-c", BUILD, str(folder)]
-    built = {name: subprocess.check_output(command, cwd=place, text=True) for name, place in PROJECTS.items()}
-    return {name: ZipFile(folder / file.strip()) for name, file in built.items()}
+    files = packaged("wheels", tmp_path_factory).glob("*.whl")
+    return {file.name.partition("-")[0]: ZipFile(file) for file in files}
 
 
 @pytest.fixture(scope="module")

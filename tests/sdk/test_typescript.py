@@ -1,0 +1,32 @@
+"""The npm package for makers who write TypeScript, and for pages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.rig.packages import NODE_MODULES
+from tests.sdk.libraries import run, typescript
+
+OPTIONS = ("--noEmit", "--strict", "--allowJs", "--checkJs", "--skipLibCheck", "--preserveSymlinks")
+FOR_NODE = ("--target", "es2022", "--module", "nodenext", "--types", "node", "--typeRoots", NODE_MODULES / "@types")
+WRONG = """
+import { connect } from "cardd-client/node";
+const session = await connect().login({ method: "cpx" });
+/** @type {number} */ const algorithm = (await session.sign("a", {})).algorithm;
+await session.sign(1, {});
+"""
+
+
+def test_the_ten_lines_fit_the_types_and_a_mistake_does_not(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    library = typescript(tmp_path_factory)
+    library.lay(tmp_path, library.printed())
+    (tmp_path / "wrong.mjs").write_text(WRONG)
+    with pytest.raises(AssertionError) as told:
+        run(NODE_MODULES / ".bin/tsc", *OPTIONS, *FOR_NODE, "example.mjs", "wrong.mjs", cwd=tmp_path)
+    faults = re.findall(r"(\w+).mjs.(\d+),.*(TS\d+)", str(told.value))
+    assert faults == [("wrong", "4", "TS2322"), ("wrong", "5", "TS2769")]
