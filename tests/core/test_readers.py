@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cardd.config import Card
-from cardd.core.events import EventBus
-from cardd.core.lifecycle import Lifecycle
-from cardd.core.pin_guard import PinGuard
-from cardd.core.readers import DriverRegistry, Readers
-from cardd.core.trace import Trace
+from cardd.assembly import assemble
+from cardd.config import Card, Config
+from cardd.core.readers import Readers
 from cardd.errors import CardUnknown
 from cardd.model import CardKind
 from cardd.ports import ReaderListener, ReaderSource, Token
-from cardd.system.host import SystemClock
-from cardd_drivers.cps3 import Cps3Driver
-from cardd_drivers.vitale import VitaleDriver
 from cardd_simulators.cards.inprocess import InProcessReader
+from tests.rig.outside import Around
+from tests.rig.prompter import ScriptedPrompter
 
 CPS3_ATR = bytes.fromhex("3BAC00402A001225006480000310009000")
 VITALE_ATR = bytes.fromhex("3B751300004309EA9000")
@@ -30,15 +26,8 @@ async def readers() -> Readers:
 
 
 def made(*sources: ReaderSource) -> Readers:
-    readers = Readers(
-        DriverRegistry([Cps3Driver(), VitaleDriver()]),
-        EventBus(),
-        Trace(SystemClock()),
-        Lifecycle(),
-        Card(hold=0, timeout=1),
-        guard=PinGuard(SystemClock()),
-        sources=sources,
-    )
+    outside = Around(ScriptedPrompter()).made(*sources)
+    readers = assemble(Config(card=Card(hold=0, timeout=1)), outside).readers.every
     readers.readers_available(True)
     for name in (SLOT, MODULE, "hsm: token"):
         readers.reader_added(InProcessReader(name))

@@ -57,8 +57,7 @@ class Around:
 
     def made(
         self,
-        source: ReaderSource,
-        *,
+        *sources: ReaderSource,
         listen: Callable[[], Sequence[socket.socket]] = tuple,
         peer_of: Callable[[socket.socket], Peer | None] = lambda _: Peer(os.getuid()),
     ) -> Outside:
@@ -71,7 +70,7 @@ class Around:
             secrets=self.secrets,
             prompter=self.person,
             people=self.people,
-            sources=[source],
+            sources=sources,
             listen=listen,
             peer_of=peer_of,
             has_left=has_left,

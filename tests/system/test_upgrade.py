@@ -18,14 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from cardd.config import Prompt, Support
-from cardd.core.clients import Clients
-from cardd.core.dialog_lines import DialogLines
+from cardd.api.parts import Parts
+from cardd.assembly import assemble
+from cardd.config import Config, Support
 from cardd.core.events import EventBus
-from cardd.core.lifecycle import Lifecycle
 from cardd.core.recording import Pseudonyms
 from cardd.core.state_file import Content, StateFile, Step
-from cardd.core.support import SupportCodes
 from cardd.errors import AuditUnavailable, StateDamaged, StateTooNew
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
 from cardd.identity.expiry import ExpiryWatch
@@ -34,7 +32,8 @@ from cardd.ports import Store
 from cardd.system.audit_file import COLUMNS, FORMATS, AuditReader
 from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.store import FileStore
-from tests.rig.memory import ManualClock, MemoryAudit, MemorySecrets, MemoryStore
+from tests.rig.memory import ManualClock, MemorySecrets, MemoryStore
+from tests.rig.outside import Around
 from tests.rig.prompter import ScriptedPrompter
 
 RELEASED = sorted(Path(__file__).with_name("released").iterdir())
@@ -61,17 +60,12 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 # --- documents
 
 
-def clients(store: Store) -> Clients:
-    dialogs = DialogLines(ScriptedPrompter(), EventBus(), ManualClock(), Prompt(), MemoryAudit())
-    return Clients(store, dialogs, ManualClock(), Lifecycle(), allowed_origins=frozenset())
-
-
-def support(store: Store) -> SupportCodes:
-    return SupportCodes(store, MemorySecrets(), MemoryAudit(), ManualClock(), Support(totp=True), host="SIMULATION")
+def assembled(store: Store) -> Parts:
+    return assemble(Config(support=Support(totp=True)), Around(ScriptedPrompter(), store=store).made())
 
 
 READERS: dict[str, Callable[[Store], object]] = {
-    "clients": lambda store: [program.name for program in clients(store).programs(1000)],
+    "clients": lambda store: [program.name for program in assembled(store).clients.programs(1000)],
     "pseudonyms": lambda store: Pseudonyms(store).of(NUMBER),
     "login-hints": lambda store: LoginHints(store).of(1000),
     "ecps-sessions": lambda store: [kept.national_id for kept in ResumableSessions(store, MemorySecrets()).all()],
@@ -113,7 +107,7 @@ async def test_codes_of_support_of_a_newer_cardd_are_not_begun_anew() -> None:
     store = MemoryStore()
     store.documents["support"] = '{"format": 2}'
     with pytest.raises(StateTooNew):
-        await support(store).standing(CALLER)
+        await assembled(store).support.standing(CALLER)
     assert store.documents == {"support": '{"format": 2}'}
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from cardd.backoff import doubled
 from cardd.errors import ModuleFailed, ReaderBusy
 from cardd.frames import Broken
 from cardd.model import UNCONFINED, Confinement, shown
@@ -298,7 +299,7 @@ class Module:
             self.failures += 1
             self.fault = why
             if self.failures > STARTS_FREE:
-                pause = self.patience.pause_first * 2 ** min(self.failures - STARTS_FREE - 1, 16)
-                self._not_before = time.monotonic() + min(pause, self.patience.pause_max)
+                times, patience = self.failures - STARTS_FREE - 1, self.patience
+                self._not_before = time.monotonic() + doubled(times, patience.pause_first, patience.pause_max)
             self._report(why)
         return ModuleFailed(module=self.name, why=why)

@@ -15,6 +15,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from cardd.backoff import doubled
 from cardd.errors import CarddError, CardTimeout, ReaderBusy
 from cardd.model import CardKind, Confinement
 from cardd.ports import ReaderListener, SourceSettings, Token
@@ -176,7 +177,7 @@ class ModuleTokens:
         """A card that was just put in may not answer yet, and no event tells when it does."""
         patience = self.module.patience
         if mute and self._looks < patience.looks:
-            self._later(patience.look_pause * 2**self._looks)
+            self._later(doubled(self._looks, patience.look_pause, patience.pause_max))
             self._looks += 1
 
     def _list(self) -> tuple[Reply, frozenset[str]]:
@@ -187,7 +188,7 @@ class ModuleTokens:
     def _look_when_free(self) -> None:
         """No event tells when another program gives a reader back: look again, later and later."""
         patience = self.module.patience
-        self._later(min(patience.look_pause * 2 ** min(self._busy_looks, 16), patience.pause_max))
+        self._later(doubled(self._busy_looks, patience.look_pause, patience.pause_max))
         self._busy_looks += 1
 
     def _failed(self, why: str) -> None:
