@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home/(?!user\b)|Users/|root/|work/)[\w.-]+")
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 NAMED = re.compile(r"`((?:[\w.-]+/)+(?:[\w.-]+\.py)?)`")
+MADE = ("dist/",)  # by a target of make, where it was called
 NO_SUBJECT = re.compile(r"(It|They|The same|As|So|Also)\b")
 FUNCTION_MAX = 50  # lines
 PIN = re.compile(r"^([\w.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
@@ -48,7 +49,7 @@ def pages_name_files_that_exist(files: Files) -> Iterator[str]:
     """A module or a folder named between backticks is there, from the root or inside cardd/."""
     for path, text in files.items():
         if path.suffix == ".md":
-            for named in NAMED.findall(text):
+            for named in set(NAMED.findall(text)).difference(MADE):
                 if not any((root / named).exists() for root in (ROOT, ROOT / "cardd", ROOT / "drivers")):
                     yield f"{path}: names {named}, which does not exist"
 
