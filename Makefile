@@ -32,6 +32,7 @@ test: setup ## the tests; ARGS="-k pin" chooses some
 
 coverage: setup ## the same tests, with the branches that they take counted; minutes
 	@rm -rf build/coverage
+	@mkdir -p -m 1777 build/coverage  # some tests become another user
 	@$(RUN) coverage run -m pytest --quiet $(SPREAD) $(ARGS)
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report

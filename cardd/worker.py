@@ -118,7 +118,7 @@ class Worker:
 
     def _expire(self, job: _Job[T], timeout: float) -> None:
         progress = job.progress
-        if progress.ended:
+        if progress.ended:  # pragma: no cover - in this moment
             return
         if progress.started is None and not self.is_occupied:
             self._watch(job, timeout, timeout)  # it waits behind a job whose own timer runs
@@ -150,7 +150,7 @@ class _Job(Generic[T]):
         self.loop = loop
         self.future: asyncio.Future[T] = loop.create_future()
         self.progress = _Progress()
-        self.timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle  # set with the job's place in the queue
         self._work = work
 
     def execute(self) -> None:
@@ -168,7 +168,6 @@ class _Job(Generic[T]):
         post(self.loop, partial(self._settle, outcome))
 
     def _settle(self, outcome: Callable[[], None]) -> None:
-        if self.timer:
-            self.timer.cancel()
+        self.timer.cancel()
         if not self.future.done():
             outcome()

@@ -144,6 +144,6 @@ def furthest(noted: Sequence[Noted]) -> Head:
 def _settled(path: Path) -> bytes:
     """A file's content, read until two reads agree: the writer overwrites it in place."""
     seen = read_file(path)
-    while (again := read_file(path)) != seen:
+    while (again := read_file(path)) != seen:  # pragma: no cover - while it was read
         seen = again
     return seen

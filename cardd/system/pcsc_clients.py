@@ -68,7 +68,7 @@ def holder() -> Mapping[str, str | int]:
     """Return the params of ReaderBusy that tell who holds the card, where only one program can; else none."""
     try:
         found = clients()
-    except OSError:
+    except OSError:  # pragma: no cover - a kernel without sock_diag
         return {}
     match list(found):
         case [PcscClient(pid=pid, program=program)] if program:
@@ -101,7 +101,7 @@ def _unix_sockets() -> Iterator[_Socket]:
             for kind, content in _messages(asking.recv(SIZE)):
                 if kind == DONE:
                     return
-                if kind == ERROR:
+                if kind == ERROR:  # pragma: no cover - a kernel without sock_diag
                     raise OSError("sock_diag")
                 yield _socket(content)
 

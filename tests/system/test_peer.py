@@ -14,8 +14,20 @@ from pathlib import Path
 import pytest
 
 from cardd.model import Peer
-from cardd.system.peer import End, end_of, has_left, outer_peer_of, owner_in_proc, owner_of, peer_of, program_of
+from cardd.system.peer import (
+    End,
+    calls_itself_cardctl,
+    end_of,
+    has_left,
+    is_our_child,
+    outer_peer_of,
+    owner_in_proc,
+    owner_of,
+    peer_of,
+    program_of,
+)
 from tests.rig import other_user
+from tests.rig.ports import free_port
 from tests.rig.waiting import eventually_here
 
 ADDRESSES = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
@@ -243,7 +255,16 @@ def test_cardctl_is_known_by_its_command_line(
         process.communicate(b"\n")
 
 
-def test_a_process_that_is_gone_has_no_program() -> None:
+def test_of_a_process_that_is_gone_nothing_is_known() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     assert program_of(process.pid) is None
+    assert not is_our_child(process.pid)
+    assert not calls_itself_cardctl(process.pid, None)
+    assert not calls_itself_cardctl(process.pid, "/nonexistent/python")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_connection_that_never_was_has_no_owner(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    assert owner_of(end_of(family, (address, free_port())), end_of(family, (address, free_port()))) is None

@@ -241,14 +241,15 @@ def test_what_this_machine_lacks_is_named() -> None:
     assert Offer(landlock=1, seccomp=True).missing == ()
 
 
-# a process that is not given Landlock, as an old kernel gives none
+# a process that is not given a part of it, as an old kernel or a machine without libseccomp gives none
 WITHOUT = """
-import ctypes, sys
+import sys
 from cardd import sandbox
 from cardd.model import Confinement
 from cardd.sandbox import Sandbox, enter
-sandbox.landlock_version = lambda: -1
-enter(Sandbox(reads=()), Confinement(sys.argv[1]))
+def missing(name): raise OSError(name)
+exec(sys.argv[2])
+enter(Sandbox(reads=sandbox.LIBRARIES), Confinement(sys.argv[1]))
 print("entered")
 """
 
@@ -260,10 +261,27 @@ print("entered")
 def test_a_whole_sandbox_that_is_required_and_not_to_be_had_ends_the_process(
     confinement: Confinement, status: int, printed: str
 ) -> None:
-    command = [sys.executable, "-c", WITHOUT, confinement]
+    command = [sys.executable, "-c", WITHOUT, confinement, "sandbox.landlock_version = lambda: -1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (status, printed)
     assert ("Landlock" in done.stderr) == (confinement is not Confinement.OFF)
+
+
+@pytest.mark.skipif(bool(offer().missing), reason="this machine has no whole sandbox")
+@pytest.mark.parametrize(
+    ("spoilt", "told"),
+    [
+        ("sandbox.ctypes.CDLL = missing", "libseccomp"),
+        ("sandbox.FIRST_RIGHTS = 1 << 40", "Landlock (Invalid argument)"),  # no ruleset is made
+        ("sandbox.RESTRICT_SELF = 9999", "Landlock (Function not implemented)"),
+        ("sandbox.ALLOW = -1", "seccomp"),  # no filter is made
+        ("sandbox.EQUAL = sandbox.NOT_EQUAL = 99", "seccomp"),  # a rule is refused
+    ],
+)
+def test_each_part_of_a_sandbox_that_the_kernel_refuses_is_told(spoilt: str, told: str) -> None:
+    command = [sys.executable, "-c", WITHOUT, Confinement.POSSIBLE, spoilt]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == f"cardd: a process has no whole sandbox: {told}\n"
 
 
 # a process under a filter such as systemd makes, in which it enters its sandbox

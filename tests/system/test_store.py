@@ -76,10 +76,12 @@ def test_what_an_interrupted_save_left_does_not_disturb_the_next_one(tmp_path: P
 
 
 def test_a_document_that_is_no_text_is_told(tmp_path: Path) -> None:
-    (tmp_path / "clients.json").write_bytes(b"\xff\xfe")
+    store = FileStore(tmp_path / "state")
+    store.save("clients", "{}")
+    Path(store.place("clients")).write_bytes(b"\xff\xfe")
     with pytest.raises(StateUnavailable) as caught:
-        FileStore(tmp_path).load("clients")
-    assert caught.value.params["file"] == str(tmp_path / "clients.json")
+        store.load("clients")
+    assert caught.value.params == {"file": str(tmp_path / "state" / "clients.json"), "why": "UTF-8"}
 
 
 @pytest.mark.parametrize(("directory", "file"), [(0o777, 0o600), (0o770, 0o600), (0o700, 0o640), (0o700, 0o604)])

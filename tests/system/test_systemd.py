@@ -20,6 +20,7 @@ from cardd.system import systemd
 from tests.rig.ports import free_port
 
 PROGRAM = "systemd-socket-activate"
+COUNTS = "COVERAGE_PROCESS_CONFIG"  # by which a process is measured
 needs_systemd = pytest.mark.skipif(not shutil.which(PROGRAM), reason="systemd is not installed")
 
 
@@ -27,7 +28,8 @@ def activated(*listen: str, names: str = "") -> dict[str, object]:
     """Let systemd-socket-activate listen there, connect to the first of them, and see what the program got."""
     options = [option for where in listen for option in ("--listen", where)]
     options += ["--fdname", names] if names else []
-    environment = ["--setenv", f"PYTHONPATH={os.pathsep.join(filter(None, sys.path))}"]
+    kept = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), COUNTS: os.environ.get(COUNTS, "")}
+    environment = [f"--setenv={name}={value}" for name, value in kept.items()]
     command = [PROGRAM, *environment, *options, sys.executable, "-m", "tests.system.listener"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     with process:

@@ -13,9 +13,10 @@ from functools import partial
 import pytest
 
 from cardd.errors import CardRemoved, CardTimeout
-from cardd.worker import Worker
+from cardd.worker import Background, Worker
 from tests.pcsc.conftest import when_free
 from tests.rig.other_program import ROOT
+from tests.rig.waiting import eventually
 
 
 def too_late(timeout: float) -> CardTimeout:
@@ -84,9 +85,35 @@ async def test_a_job_that_waits_behind_a_hanging_one_times_out_and_never_runs(wo
 
 
 async def test_waiting_for_ones_turn_does_not_count_as_time(worker: Worker) -> None:
-    first = asyncio.create_task(worker.run(lambda: time.sleep(0.3), timeout=5))
-    assert await worker.run(lambda: "done", timeout=0.1) == "done"
+    first = asyncio.create_task(worker.run(lambda: time.sleep(0.15), timeout=5))
+    await asyncio.sleep(0)  # let it begin
+    await worker.run(lambda: time.sleep(0.08), timeout=0.1)
     await first
+
+
+async def test_a_job_that_hangs_occupies_the_thread_after_its_caller_has_left(worker: Worker) -> None:
+    started, release = threading.Event(), threading.Event()
+
+    def job() -> None:
+        started.set()
+        release.wait(10)
+
+    task = asyncio.create_task(worker.run(job, timeout=0.05))
+    await asyncio.to_thread(started.wait, 5)
+    task.cancel()
+    await eventually(lambda: worker.is_occupied)
+    release.set()
+
+
+async def test_what_fails_in_the_background_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise CardRemoved
+
+    background = Background()
+    background.start(fail())
+    await background.settle()
+    await asyncio.sleep(0)
+    assert "work in the background failed" in caplog.text
 
 
 async def test_a_cancelled_caller_leaves_at_once_and_its_job_is_completed(worker: Worker) -> None:
