@@ -36,7 +36,8 @@ from cardd.documents.signing import DocumentSigning, Exchange, Stamper, Timestam
 from cardd.documents.verification import Anchors, Verifier
 from cardd.driver import CardDriver
 from cardd.formats.pdf.process import PdfProcess
-from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin, KnownAuthorities
+from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
+from cardd.identity.chain import KnownAuthorities
 from cardd.identity.csa import CsaLogin, OrganisationKey
 from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import ExpiryWatch

@@ -17,15 +17,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cardd.errors import AuditSlow, IdempotencyKeyReused, SignatureLost
+from cardd.libcrypto import NONCE_SIZE, seal, unseal
 from cardd.model import Caller, Message, Receipt
 from cardd.ports import AuditLog, Clock
 
 
 class SignedMeanwhile(Exception):
     """An attempt that was given up has signed since this one began; it has what was signed now."""
-
-
-NONCE = 12  # bytes, for AES-GCM
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +83,18 @@ class Attempt:
         self.at = self._before.at
 
     def _sealed(self, messages: Sequence[Message], values: Sequence[bytes]) -> bytes:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - with the first signature
-
         told = {
             "at": self.at.isoformat(),
             "digests": [message.digest.hex() for message in messages],
             "values": [value.hex() for value in values],
         }
-        nonce = secrets.token_bytes(NONCE)
-        return nonce + AESGCM(self._seal).encrypt(nonce, json.dumps(told).encode(), self._bound)
+        nonce = secrets.token_bytes(NONCE_SIZE)
+        return nonce + seal(self._seal, nonce, json.dumps(told).encode(), self._bound)
 
     def _opened(self, sealed: bytes) -> _Signed:
-        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
-
         try:
-            told = json.loads(AESGCM(self._seal).decrypt(sealed[:NONCE], sealed[NONCE:], self._bound))
-        except (InvalidTag, ValueError):  # of a page and an earlier daemon, or written over
+            told = json.loads(unseal(self._seal, sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], self._bound))
+        except ValueError:  # of a page and an earlier daemon, or written over
             raise _lost(self._receipt) from None
         return _Signed(
             datetime.fromisoformat(told["at"]),

@@ -292,7 +292,7 @@ def _flaw(header: _Header, certificate: x509.Certificate, value: bytes, before: 
     thumbprint = sha256(certificate.dump()).digest()
     if header.thumbprint is not None and not hmac.compare_digest(decoded(header.thumbprint), thumbprint):
         return Flaw.CERTIFICATE
-    digest = new(HASHES[header.alg[2:]].name, before.encode())
+    digest = new(HASHES[header.alg[2:]], before.encode())
     digest.update(encoded(payload))
     key = certificate.public_key
     if header.alg in CURVES:

@@ -14,11 +14,6 @@ from io import BytesIO
 from typing import BinaryIO
 
 from asn1crypto import algos, pem, x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from cardd.errors import DocumentContentMissing, DocumentIsSignedPart, DocumentMalformed
 from cardd.formats.document import UNREADABLE, reading, sha256_of, size_of
@@ -26,11 +21,7 @@ from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature
 from cardd.model import Message
 
 CONTENT_MAX = 16 * 1024 * 1024  # a longer one goes to the key by its digest alone
-HASHES: dict[str, hashes.HashAlgorithm] = {
-    "256": hashes.SHA256(),
-    "384": hashes.SHA384(),
-    "512": hashes.SHA512(),
-}
+HASHES = {"256": "sha256", "384": "sha384", "512": "sha512"}  # by what ends an algorithm's name
 ALGORITHMS = frozenset(kind + size for kind in ("RS", "PS", "ES") for size in HASHES)
 CERTIFICATES_MAX = 16
 PART_MAX = CONTENT_MAX  # bytes of a document that are looked at as another signature's part
@@ -77,7 +68,15 @@ def accepts(key: bytes, algorithm: str, signature: bytes, digest: bytes) -> bool
     ``key`` is a SubjectPublicKeyInfo (DER), ``algorithm`` one of ``ALGORITHMS`` by its JOSE name; an ECDSA value
     is DER, on whatever curve the key has.
     """
-    hashed = HASHES[algorithm[2:]]
+    # with the first one that is read: who only signs does without (cardd.libcrypto)
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_der_public_key  # noqa: PLC0415
+
+    known = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+    hashed = known[algorithm[2:]]
     try:
         public = load_der_public_key(key)
         match algorithm[:2], public:

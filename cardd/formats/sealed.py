@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
+from cardd.libcrypto import KEY_SIZE, NONCE_SIZE, TAG_SIZE, NotSealed, seal, unseal
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 CHUNK = 64 * 1024
-KEY_SIZE, NONCE_SIZE, TAG_SIZE = 32, 12, 16
 
 
 class Layout(Struct):
@@ -53,7 +53,6 @@ class SealedFile(io.RawIOBase):
         self._key = bytearray(cover.key if cover else os.urandom(KEY_SIZE))
         found = cover.layout if cover else Layout()
         self._layout = Layout(list(found.places), found.size, found.free)
-        self._cipher: AESGCM | None = None
         self._position = 0
         self._plain = bytearray()  # the chunk in memory
         self._number = -1
@@ -134,7 +133,6 @@ class SealedFile(io.RawIOBase):
         if not self.closed:
             self._wipe()
             self._key[:] = bytes(len(self._key))
-            self._cipher = None
             if self._handle is not None:
                 os.close(self._handle)
                 self._handle = None
@@ -164,7 +162,7 @@ class SealedFile(io.RawIOBase):
             return
         place, number = self._layout.free, self._number
         nonce = os.urandom(NONCE_SIZE)
-        sealed = nonce + self._opened().encrypt(nonce, self._plain, _about(place, number, len(self._plain)))
+        sealed = nonce + seal(self._key, nonce, self._plain, _about(place, number, len(self._plain)))
         _write(self._file(), sealed, place)
         if number == len(self._layout.places):
             self._layout.places.append(place)
@@ -174,22 +172,13 @@ class SealedFile(io.RawIOBase):
         self._is_new = False
 
     def _read(self, number: int) -> bytes:
-        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - with the first large document
-
         place = self._layout.places[number]
         size = min(CHUNK, self._layout.size - number * CHUNK)
         sealed = os.pread(self._file(), NONCE_SIZE + size + TAG_SIZE, place)
         try:
-            return self._opened().decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], _about(place, number, size))
-        except (InvalidTag, ValueError) as fault:
+            return unseal(self._key, sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], _about(place, number, size))
+        except NotSealed as fault:
             raise OSError(errno.EIO, "a document's file was changed") from fault
-
-    def _opened(self) -> AESGCM:
-        if self._cipher is None:
-            from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - as above
-
-            self._cipher = AESGCM(self._key)
-        return self._cipher
 
     def _file(self) -> int:
         if self._handle is None:

@@ -231,7 +231,7 @@ def _holds(signed: SignedXml, certificate: bytes, algorithm: str) -> bool:
         if key.algorithm != "ec" or len(value) % 2 or not value:
             return False
         value = algos.DSASignature.from_p1363(value).dump()
-    digest = new(HASHES[algorithm[2:]].name, signed.canonical_information).digest()
+    digest = new(HASHES[algorithm[2:]], signed.canonical_information).digest()
     return accepts(key.dump(), algorithm, value, digest)
 
 

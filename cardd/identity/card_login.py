@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import cycle
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines, question_of
@@ -37,14 +36,11 @@ from cardd.errors import (
     TooManyRequests,
 )
 from cardd.formats.certificate import require_validity, serial_of
+from cardd.identity.chain import KnownAuthorities
 from cardd.identity.holders import identity_of
 from cardd.model import AuditEntry, Caller, CardCertificate, CardInfo, Choice, Identity, KeyPurpose, Outcome, Question
 from cardd.ports import AuditLog
 from cardd.secret import Secret, new_id
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
-
 
 log = logging.getLogger(__name__)
 
@@ -276,20 +272,3 @@ class CpxLogin:
             return card
 
         return await self._login.open(caller, Method(CPX, choose, identity_of))
-
-
-class KnownAuthorities:
-    """The authorities of a PEM file, which is read when they are first wanted, and others (DER)."""
-
-    def __init__(self, file: Path | None = None, others: Iterable[bytes] = ()) -> None:
-        self._file = file
-        self._others = tuple(others)
-        self._every: list[Certificate] | None = None
-
-    def above(self, certificate: bytes) -> tuple[bytes, ...]:
-        """Return the authorities above this certificate (DER), the nearest first; none where none is known."""
-        from cardd.identity.chain import certificates_of, chain_of  # noqa: PLC0415 - cryptography would slow the start
-
-        if self._every is None:
-            self._every = certificates_of(self._file, self._others)
-        return chain_of(certificate, self._every)

@@ -5,51 +5,48 @@ Each did sign the one below it. Whether they are to be trusted is for whoever re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import Certificate, load_der_x509_certificate, load_pem_x509_certificates
-
 from cardd.files import read_file
+from cardd.libcrypto import Certificate
 
 DEPTH_MAX = 8
-UNREADABLE = (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm)
 
 
-def certificates_of(file: Path | None, others: Iterable[bytes]) -> list[Certificate]:
-    """Return the certificates of a PEM file, and others (DER).
+class KnownAuthorities:
+    """The authorities of a PEM file, which is read when they are first wanted, and others (DER)."""
 
-    A file that cannot be read has none: a verification tells of it.
-    """
+    def __init__(self, file: Path | None = None, others: Iterable[bytes] = ()) -> None:
+        self._file = file
+        self._others = tuple(others)
+        self._every: list[Certificate] | None = None
+
+    def above(self, certificate: bytes) -> tuple[bytes, ...]:
+        """Return the authorities above this certificate (DER), the nearest first; none where none is known."""
+        if self._every is None:
+            self._every = [*_listed(self._file), *map(Certificate, self._others)]
+        try:
+            below = Certificate(certificate)
+        except ValueError:
+            return ()
+        return tuple(issuer.der for issuer in self._chain(below))
+
+    def _chain(self, below: Certificate) -> Iterator[Certificate]:
+        for _ in range(DEPTH_MAX):
+            issuer = next((one for one in self._every or () if below.is_issued_by(one)), None)
+            if issuer is None or issuer.der == below.der:
+                return
+            yield issuer
+            below = issuer
+
+
+def _listed(file: Path | None) -> list[Certificate]:
+    """Return the certificates of a PEM file; one that cannot be read has none, and a verification tells of it."""
+    from asn1crypto import pem  # noqa: PLC0415 - as all of it, with the first certificate
+
     try:
-        listed = load_pem_x509_certificates(read_file(file)) if file else []
+        found = list(pem.unarmor(read_file(file), multiple=True)) if file else []
+        return [Certificate(der) for kind, _, der in found if kind == "CERTIFICATE"]
     except (OSError, ValueError):
-        listed = []
-    return [*listed, *map(load_der_x509_certificate, others)]
-
-
-def chain_of(certificate: bytes, authorities: Sequence[Certificate]) -> tuple[bytes, ...]:
-    """Return the authorities above this certificate (DER), the nearest first."""
-    found: list[Certificate] = []
-    try:
-        below = load_der_x509_certificate(certificate)
-    except UNREADABLE:
-        return ()
-    while (issuer := _issuer_of(below, authorities)) is not None and issuer != below and len(found) < DEPTH_MAX:
-        found.append(issuer)
-        below = issuer
-    return tuple(one.public_bytes(Encoding.DER) for one in found)
-
-
-def _issuer_of(certificate: Certificate, authorities: Sequence[Certificate]) -> Certificate | None:
-    return next((one for one in authorities if _has_issued(one, certificate)), None)
-
-
-def _has_issued(issuer: Certificate, certificate: Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except UNREADABLE:
-        return False
-    return True
+        return []

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.workstation import Workstation, expect, problem, text, wait_until
+from tests.integration.workstation import DIGEST, Workstation, expect, problem, text, wait_until
 from tests.rig.daemon import DaemonProcess
-from tests.rig.lps import UnixConnection
-from tests.rig.simulator import simulated_card
+from tests.rig.lps import Json, UnixConnection
+from tests.rig.simulator import simulated_card, store
 
 PROGRAM = "systemd-socket-activate"
 needs_systemd = pytest.mark.skipif(not shutil.which(PROGRAM), reason="systemd is not installed")
@@ -168,3 +168,19 @@ def test_the_daemon_starts_without_reading_the_machine_s_authorities(tmp_path: P
         daemon.start()
     finally:
         daemon.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the daemon shows its memory to nobody but root")
+def test_a_daemon_that_signs_holds_one_openssl(tmp_path: Path) -> None:
+    trust = f'\n[trust]\nauthorities = "{store().chain}"\n'
+    with (
+        Workstation(tmp_path, extra=trust, is_read=True).running() as workstation,
+        workstation.card(simulated_card()),
+    ):
+        session = workstation.log_in()
+        body: Json = {"document_name": "compte-rendu.txt", "digest": DIGEST}
+        signed = session.lps.call("POST", f"{session.path}/signatures", body, Idempotency_Key="once")
+        assert expect(200, signed)["chain"]
+        loaded = Path(f"/proc/{workstation.daemon.pid}/maps").read_text()
+    assert "/libcrypto.so" in loaded
+    assert "/cryptography/" not in loaded

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cardd.identity.card_login import KnownAuthorities
+from cardd.identity.chain import KnownAuthorities
 from cardd.model import Algorithm
 from tests.rig.pens import SmallAuthority
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from cardd.apdu import LE_MAX, SW, Command, Response
 from cardd.driver import Channel
 from cardd.errors import CardGarbled, CardRefused, PinRequired
+from cardd.libcrypto import Certificate
 from cardd.model import Algorithm
-from cardd.tlv import in_order
 from cardd_drivers.pkcs15.files import Files, refused
 
 RSA_PKCS1_SHA256 = 0x42
@@ -165,37 +165,17 @@ class KeyOperations:
 class Verifier:
     """The public key of one certificate, which tells a card's signature from what is none.
 
-    cryptography's modules (70 ms) come with the first signature, not before. Raises CardGarbled for a certificate
-    without an RSA key.
+    Raises CardGarbled for a certificate without an RSA key.
     """
 
     def __init__(self, certificate: bytes) -> None:
-        from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
-        from cryptography.x509 import InvalidVersion, load_der_x509_certificate  # noqa: PLC0415
-
         try:
-            key = load_der_x509_certificate(in_order(certificate)).public_key()
-        except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion) as fault:
+            self._certificate = Certificate(certificate)
+        except ValueError as fault:
             raise CardGarbled(what="a certificate that is none") from fault
-        if not isinstance(key, RSAPublicKey):
+        if not self._certificate.has_rsa_key:
             raise CardGarbled(what="a certificate without an RSA key")
-        self._key = key
 
     def accepts(self, signature: bytes, digest: bytes, algorithm: Algorithm) -> bool:
         """Return whether this is a signature of the SHA-256 digest by this algorithm."""
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-        from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric import padding  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric.utils import Prehashed  # noqa: PLC0415
-
-        sha256 = hashes.SHA256()
-        paddings: dict[Algorithm, padding.AsymmetricPadding] = {
-            Algorithm.RS256: padding.PKCS1v15(),
-            Algorithm.PS256: padding.PSS(padding.MGF1(sha256), salt_length=sha256.digest_size),  # RFC 7518, section 3.5
-        }
-        try:
-            self._key.verify(signature, digest, paddings[algorithm], Prehashed(sha256))
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+        return self._certificate.accepts(signature, digest, algorithm)
