@@ -1,4 +1,7 @@
-"""A maker's first day: docs/quick-start.md, typed as it stands (``make first-day``, without clone and install)."""
+"""A maker's first day: docs/quick-start.md typed as it stands (``make first-day``, without clone and install).
+
+So is the README: what it says of a daemon of one's own.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.workstation import ROOT
+from tests.rig.simulator import STATE, issue
 
 SCRIPT = str(ROOT / ".make" / "first_day.py")
+README = ROOT / "README.md"
 ENGLISH, FRENCH = ROOT / "docs" / "quick-start.md", ROOT / "docs" / "fr" / "demarrage.md"
 BLOCKS = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 # the page's ports are a maker's own: here they are those of a machine apart, whose loopback has to be switched on
@@ -28,12 +33,16 @@ def first_day(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can have a network apart")
-def test_who_types_the_makers_page_consults_a_document_with_card_and_e_cps() -> None:
-    ran = first_day()
+@pytest.mark.parametrize(
+    ("page", "last"), [(ENGLISH, "cardctl logout"), (README, "cardctl doctor")], ids=["quick-start", "README"]
+)
+def test_who_types_the_page_gets_what_it_shows(page: Path, last: str) -> None:
+    issue()
+    ran = first_day("--page", str(page), "--keys", str(STATE))
 
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
-    assert "lps.py read 2.25.999100001" in ran.stdout
-    assert re.search(r"^ +\d+\.\d s  from start to document", ran.stdout, re.MULTILINE)
+    assert re.search(rf"^ +\d+\.\d s  terminal \d: {last}", ran.stdout, re.MULTILINE)
+    assert re.search(r"^ +\d+\.\d s  in all", ran.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
