@@ -12,7 +12,8 @@ import pytest
 
 from tests.integration.practice import practice
 from tests.integration.workstation import Session, Workstation, expect
-from tests.rig.dmp import Reply, Sent, cda, envelope, provide, query, retrieve, signature_of
+from tests.rig.dmp import Reply
+from tests.rig.dmp_messages import Sent, cda, envelope, provide, query, retrieve, signature_of
 from tests.rig.lps import Json
 
 LPS: Json = {"name": "LPS SIMULATION", "version": "1.0", "homologation": "SIM-0001", "installation": "poste-1"}

@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.practice import practice
 from tests.integration.workstation import ROOT, Workstation
-from tests.rig.dmp import INS
+from tests.rig.dmp_messages import INS
 from tests.rig.packages import NODE_MODULES
 
 RIG = ROOT / "tests/rig/generators"

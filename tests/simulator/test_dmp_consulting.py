@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cardd.formats.saml.request import Access, Mode, Patient
-from tests.rig.dmp import card, organisation, query, retrieve, rights, running_dmp
+from tests.rig.dmp import card, organisation, rights, running_dmp
+from tests.rig.dmp_messages import query, retrieve
 from tests.rig.saml import PATIENT
 
 REPORT, PRESCRIPTION, MASKED = "2.25.999100001", "2.25.999100002", "2.25.999100003"

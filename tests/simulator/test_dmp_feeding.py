@@ -9,20 +9,8 @@ from hashlib import sha1
 import pytest
 
 from cardd.formats.saml.request import Mode
-from tests.rig.dmp import (
-    Reply,
-    Sent,
-    card,
-    cda,
-    envelope,
-    multipart,
-    organisation,
-    provide,
-    query,
-    retrieve,
-    running_dmp,
-    signed,
-)
+from tests.rig.dmp import Reply, card, organisation, running_dmp
+from tests.rig.dmp_messages import Sent, cda, envelope, multipart, provide, query, retrieve, signed
 
 SET = "2.25.9100"
 REPORT = Sent("2.25.9101", cda("SIMULATION\r\n--un compte rendu\r\n"))

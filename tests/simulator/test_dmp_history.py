@@ -15,20 +15,8 @@ from cardd.errors import AddressInUse, InvalidRequest
 from cardd.formats.saml.request import Access, Mode
 from cardd.simulator import ServerOptions
 from cardd_simulators.dmp.simulator import DmpSimulator
-from tests.rig.dmp import (
-    RunningDmp,
-    Sent,
-    card,
-    cda,
-    event,
-    organisation,
-    provide,
-    query,
-    retrieve,
-    rights,
-    running_dmp,
-    signed,
-)
+from tests.rig.dmp import RunningDmp, card, event, organisation, rights, running_dmp
+from tests.rig.dmp_messages import Sent, cda, provide, query, retrieve, signed
 from tests.rig.ports import free_port
 from tests.rig.simulator import STATE, store
 

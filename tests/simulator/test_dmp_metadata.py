@@ -8,19 +8,8 @@ from pathlib import Path
 import pytest
 
 from cardd.errors import InvalidRequest
-from tests.rig.dmp import (
-    Reply,
-    RunningDmp,
-    Sent,
-    card,
-    cda,
-    envelope,
-    provide,
-    query,
-    retrieve,
-    running_dmp,
-    signed,
-)
+from tests.rig.dmp import Reply, RunningDmp, card, running_dmp
+from tests.rig.dmp_messages import Sent, cda, envelope, provide, query, retrieve, signed
 
 SET, REPORT = "2.25.9300", Sent("2.25.9301", cda("SIMULATION"))
 XML = "application/soap+xml"

@@ -13,18 +13,8 @@ import pytest
 
 from cardd.formats.saml.request import Mode
 from tests.rig.assertion_judges import signed_anew
-from tests.rig.dmp import (
-    Lps,
-    Reply,
-    RunningDmp,
-    card,
-    client_context,
-    envelope,
-    organisation,
-    query,
-    retrieve,
-    running_dmp,
-)
+from tests.rig.dmp import Lps, Reply, RunningDmp, card, client_context, organisation, running_dmp
+from tests.rig.dmp_messages import envelope, query, retrieve
 from tests.rig.saml import Key, card_key, organisation_key
 
 REPORT = "2.25.999100001"
