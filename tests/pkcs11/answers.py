@@ -9,8 +9,8 @@ import contextlib
 import socket
 import sys
 
+from cardd.frames import Broken
 from cardd_drivers.pkcs11.wire import (
-    Broken,
     Describe,
     Description,
     ListTokens,
