@@ -63,7 +63,8 @@ class Outside:
     installed, ``timestamps`` None for no timestamp authority. ``outward`` is the way to other machines. ``descriptors``
     is from which file descriptor on no caller gets one. ``authorities`` (DER) are a simulator's, trusted beside the
     configured ones. ``parts`` are what of all this starts and stops, in this order; they start before all others and
-    stop after them. ``tells_who_sits_here`` says that ``Owners.seated`` will be called.
+    stop after them. ``tells_who_sits_here`` says that ``Owners.seated`` will be called. ``others``
+    returns whether another program may wait for a card.
     """
 
     clock: Clock
@@ -85,6 +86,7 @@ class Outside:
     authorities: Sequence[bytes] = ()
     parts: Sequence[Part] = ()
     tells_who_sits_here: bool = False
+    others: Callable[[], bool] = lambda: True
     limits: ApiLimits = field(default_factory=ApiLimits)
     descriptors: int = sys.maxsize
     version: str = __version__
@@ -248,6 +250,7 @@ def _every_reader(
         config.card,
         guard=PinGuard(outside.clock),
         admit=admit,
+        others=outside.others,
         sources=outside.sources,
         tokens=_tokens(config),
     )

@@ -177,10 +177,7 @@ class Daemon:
         armed_after: float = ARMED_AFTER,
     ) -> None:
         self._config = config
-        self._own: list[int | None] = []
-        for directory in dict.fromkeys((config.state.directory, config.audit.directory)):
-            refuse_exposed_directory(directory)
-            self._own.append(keep_others_out(directory))
+        self._own = _own_directories(config)
         clock, secrets = SystemClock(), OsSecrets()
         outward = way_out(config.network, secrets)
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename, outward=outward)
@@ -216,6 +213,7 @@ class Daemon:
                 *([Outer("timestamps", stopping=timestamps.close)] if timestamps else []),
             ),
             tells_who_sits_here=True,
+            others=pcsc_clients.others,
         )
         self.parts = assemble(config, outside)
 
@@ -252,6 +250,15 @@ class Daemon:
         """Rule 12: the readers belong to whoever sits at the machine now; each desktop has an agent."""
         self._agents.desktops.changed(desktops)
         self.parts.readers.owners.seated(desktops.seated if desktops else None)
+
+
+def _own_directories(config: Config) -> list[int | None]:
+    """Keep others out of state and audit log; return what is to be closed at the end."""
+    held = []
+    for directory in dict.fromkeys((config.state.directory, config.audit.directory)):
+        refuse_exposed_directory(directory)
+        held.append(keep_others_out(directory))
+    return held
 
 
 async def run(

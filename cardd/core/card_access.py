@@ -43,6 +43,7 @@ class CardAccess:
     PIN is sent. ``linger`` is how many seconds after its last use a card that no session needs stays connected to.
     ``replaced`` is called when the card has gone mute after it had been opened, or turned out to be another one: no
     sensor told, and what was known of it is void. ``admit`` raises for a caller who may present no code to the card.
+    ``others`` returns whether another program may wait for a card; it is called on the reader's thread.
     """
 
     def __init__(
@@ -56,12 +57,13 @@ class CardAccess:
         linger: float = LINGER,
         replaced: Callable[[CardAccess], None] = lambda _: None,
         admit: Callable[[CallerKey], None] = lambda _: None,
+        others: Callable[[], bool] = lambda: True,
     ) -> None:
         self.turns = Turns()
         self.release_timeout = RELEASE_TIMEOUT
         self._reader = reader
         self._guard = guard
-        self._transaction = CardTransaction(guard, self.turns, tries_known=tries_known)
+        self._transaction = CardTransaction(guard, self.turns, tries_known=tries_known, others=others)
         self._hold = hold
         self._linger = linger
         self._timeout = timeout

@@ -191,12 +191,15 @@ class Turns:
     """How the card's time is divided among all who want it, in seconds.
 
     Other programs wait while we use the card: steady traffic of ours leaves it ``free`` after a ``turn``, for long
-    enough that pcsc-lite, which looks every 100 ms whether a waiting program may go on, looks twice. A long list
-    divides ``shared`` with our own callers that wait, so that each waits no longer, but goes on for ``least``.
+    enough that pcsc-lite, which looks every 100 ms whether a waiting program may go on, looks twice. Where no other
+    program is seen that could wait, turn follows turn, and the card is left free after ``unseen`` only: a program in a
+    network namespace of its own is not seen. A long list divides ``shared`` with our own callers that wait, so that
+    each waits no longer, but goes on for ``least``.
     """
 
-    turn: float = 5.0
+    turn: float = 6.0
     free: float = 0.22
+    unseen: float = 24.0
     shared: float = 6.0
     least: float = 0.5
 
@@ -205,10 +208,11 @@ class CardTransaction:
     """The card between jobs of its reader's thread, which are one at a time.
 
     ``name`` is the card's in the guard's count of PINs; ``tries_known`` is how many seconds after our own login the
-    tries are known to be whole. ``login`` is the session whose login the transaction holds.
+    tries are known to be whole. ``others`` returns whether another program may wait for a card. ``login`` is the
+    session whose login the transaction holds.
     """
 
-    def __init__(self, guard: PinGuard, turns: Turns, *, tries_known: float) -> None:
+    def __init__(self, guard: PinGuard, turns: Turns, *, tries_known: float, others: Callable[[], bool]) -> None:
         self.turns = turns
         self.name = new_id()
         self.card: Card | None = None
@@ -220,6 +224,8 @@ class CardTransaction:
         self.login: str | None = None
         self.login_use = LoginUse()
         self.turn_began = self.left = -math.inf
+        self._was_free = -math.inf  # for as long as another program needs
+        self._others = others
         self._guard = guard
         self._tries_known = tries_known
         self._tries_known_until = 0.0
@@ -229,8 +235,14 @@ class CardTransaction:
 
     @property
     def is_turn_over(self) -> bool:
-        """Whether other programs have waited for long enough."""
+        """Whether other programs may have waited for long enough."""
         return time.monotonic() - self.turn_began > self.turns.turn
+
+    def _end_turn(self) -> None:
+        """Begin the next turn at once where nobody is seen that could wait; else the card is to be left free."""
+        now = time.monotonic()
+        if now - self._was_free <= self.turns.unseen and not self._others():
+            self.turn_began = now
 
     def go_on(
         self,
@@ -263,6 +275,8 @@ class CardTransaction:
             self._leave(connection, reset=reset or login is not None)
             raise
         self._used = time.monotonic()
+        if self.is_turn_over:
+            self._end_turn()
         if self.login is None:
             self._leave(connection, reset=reset)
         return is_over
@@ -275,7 +289,7 @@ class CardTransaction:
             self.in_transaction = True
             now = time.monotonic()
             if now - self.left >= self.turns.free:
-                self.turn_began = now
+                self.turn_began = self._was_free = now
         if connection.resets != self._resets or self.is_given_up:
             self.forget()
             self._resets, self.is_given_up = connection.resets, False

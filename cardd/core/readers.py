@@ -63,6 +63,7 @@ class Readers:
         *,
         guard: PinGuard,
         admit: Admit = lambda _caller, _card: None,
+        others: Callable[[], bool] = lambda: True,
         sources: Sequence[ReaderSource] = (),
         tokens: SourceSettings = NO_TOKENS,
     ) -> None:
@@ -73,6 +74,7 @@ class Readers:
         self._rules = rules
         self._guard = guard
         self._admit = admit
+        self._others = others
         self._sources = sources
         self._tokens = tokens
         self._started: list[ReaderSource] = []
@@ -212,6 +214,7 @@ class Readers:
             linger=LINGER if atr else math.inf,  # nobody else waits for a token
             replaced=partial(self._card_replaced, name),
             admit=partial(self._admit_to, name),
+            others=self._others,
         )
         card = state.card = InsertedCard(secrets.token_hex(8), name, atr, kind, access, slot)
         self._events.publish(Event("card.inserted", {"card": card.id, "reader": name, "kind": kind.value}))

@@ -11,8 +11,9 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from cardd.system.peer import is_our_child, program_of
@@ -49,15 +50,24 @@ class PcscClient:
     program: str = ""
 
 
+def others() -> bool:
+    """Return whether another program is connected to pcscd, and so may wait for a card; True where nobody can tell.
+
+    A program in a network namespace of its own is not seen.
+    """
+    try:
+        return any(uid != os.geteuid() for uid in _connected().values()) or bool(clients())
+    except OSError:
+        return True
+
+
 def clients() -> frozenset[PcscClient]:
     """Return the programs that are connected to pcscd, without this one and its children. Raises OSError."""
-    path = os.environ.get(SOCKET_NAME, SOCKET)
-    sockets = {one.inode: one for one in _unix_sockets()}
-    connected = {one.peer for one in sockets.values() if one.path == path and one.peer}
-    owners = _owners(connected)
+    connected = _connected()
+    owners = _owners(connected.keys())
     found = set()
-    for inode in connected & sockets.keys():
-        pid, uid = owners.get(inode, 0), sockets[inode].uid
+    for inode, uid in connected.items():
+        pid = owners.get(inode, 0)
         if pid == os.getpid() or is_our_child(pid) or (not pid and uid == os.geteuid() < PEOPLE_FROM):
             continue
         found.add(PcscClient(uid, pid, (program_of(pid) or "") if pid else ""))
@@ -79,11 +89,21 @@ def holder() -> Mapping[str, str | int]:
     return {}
 
 
-def _owners(inodes: set[int]) -> dict[int, int]:
+def _connected() -> dict[int, int]:
+    """Return the connections to pcscd: each program's end, by its inode, and whose it is."""
+    path = os.environ.get(SOCKET_NAME, SOCKET)
+    sockets = {one.inode: one for one in _unix_sockets()}
+    ends = {one.peer for one in sockets.values() if one.path == path and one.peer}
+    return {inode: sockets[inode].uid for inode in ends & sockets.keys()}
+
+
+def _owners(inodes: Collection[int]) -> dict[int, int]:
     """Return the processes that have these sockets open, as far as they may be seen; this one first."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[int, int] = {}
-    for process in (PROC / "self", *PROC.glob("[0-9]*")):
+    for process in chain([PROC / "self"], PROC.glob("[0-9]*")):
+        if len(found) == len(wanted):
+            break
         with contextlib.suppress(OSError):
             for link in (process / "fd").iterdir():
                 with contextlib.suppress(OSError):

@@ -56,7 +56,15 @@ class Lease:
     def __init__(self, reader: InProcessReader, card: SimulatedCard, hold: float, *, tries_known: float = 60.0) -> None:
         self.reader = reader
         self.card = card
-        self.access = CardAccess(reader, PinGuard(ManualClock()), hold=hold, timeout=2, tries_known=tries_known)
+        self.others = True  # whether another program may wait
+        self.access = CardAccess(
+            reader,
+            PinGuard(ManualClock()),
+            hold=hold,
+            timeout=2,
+            tries_known=tries_known,
+            others=lambda: self.others,
+        )
 
     def login(self, session: str, pin: str = PIN, *, accepted: bool = True) -> HolderVerification:
         return HolderVerification(session, Secret.of(pin.encode()), accepted=accepted)
@@ -331,6 +339,41 @@ async def test_long_work_in_pieces_leaves_the_card_free_after_each_turn(lease: L
     assert sent.count(PSO) == 6
     assert sent.count(VERIFY) == 1 + lease.card.resets - resets  # once a turn, and no question of the tries between
     assert lease.card.resets - resets >= 2
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_long_work_loses_nothing_to_others_where_there_are_none(lease: Lease) -> None:
+    lease.others = False
+    work = Piecework(8, lambda _: time.sleep(0.03))
+    before, resets = lease.card.count, lease.card.resets
+    assert len(await lease.access.use(InPieces(work.begin), lease.login("a"))) == 8
+    await lease.access.use(sign, lease.login("a"))
+    assert instructions(lease.card, before) == [VERIFY, MSE, *[PSO, GET_RESPONSE] * 9]
+    assert lease.card.resets == resets
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_a_program_that_comes_meanwhile_has_the_card_after_that_turn(lease: Lease) -> None:
+    lease.others = False
+    came = 5
+
+    def between(number: int) -> None:
+        lease.others = number >= came
+        time.sleep(0.06)  # more than a turn
+
+    before = lease.card.count
+    await lease.access.use(InPieces(Piecework(8, between).begin), lease.login("a"))
+    sent = instructions(lease.card, before)
+    assert sent.count(VERIFY) == 1 + 3  # after the pieces 6, 7 and 8
+    assert sent.index(VERIFY, 1) > [place for place, one in enumerate(sent) if one == PSO][came - 1]
+
+
+@pytest.mark.usefixtures("short_turns")
+async def test_a_program_that_cannot_be_seen_has_the_card_after_a_while(lease: Lease) -> None:
+    lease.others, lease.access.turns.unseen = False, 0.15
+    before = lease.card.count
+    await lease.access.use(InPieces(Piecework(8, lambda _: time.sleep(0.06)).begin), lease.login("a"))
+    assert instructions(lease.card, before).count(VERIFY) in (2, 3)
 
 
 @pytest.mark.usefixtures("short_turns")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
 from typing import cast
@@ -145,9 +146,11 @@ def test_a_long_list_and_steady_signing_let_each_other_and_a_third_program_in(wo
         over = threading.Event()
 
         def steadily() -> None:
-            while not over.is_set():
+            for number in count():
+                if over.is_set():
+                    break
                 began = monotonic()
-                verify(one.sign(batch={"name": "steady", "count": 50}))
+                verify(one.sign(batch={"name": f"steady {number // 50}", "count": 50}))
                 assert monotonic() - began < PATIENCE
 
         def at_length() -> None:  # alone it takes 6 s

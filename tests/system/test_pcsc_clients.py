@@ -68,6 +68,22 @@ def test_of_several_only_their_user_is_told(pcscd: socket.socket) -> None:
         assert pcsc_clients.holder() == {"who": "user", "user": pwd.getpwuid(os.getuid()).pw_name}
 
 
+def test_whether_any_other_program_may_wait_is_told(pcscd: socket.socket) -> None:
+    with socket.socket(socket.AF_UNIX) as ours:
+        ours.connect(pcscd.getsockname())
+        with pcscd.accept()[0]:
+            assert not pcsc_clients.others()
+            with programs(pcscd, 1):
+                assert pcsc_clients.others()
+            assert not pcsc_clients.others()
+
+
+@other_user.needs_root
+def test_so_it_is_of_another_users_program(pcscd: socket.socket) -> None:
+    with programs(pcscd, 1):
+        assert other_user.run("print(others())", imports="from cardd.system.pcsc_clients import others") == "True\n"
+
+
 @other_user.needs_root
 def test_who_may_not_look_into_the_program_is_told_its_user(pcscd: socket.socket) -> None:
     with programs(pcscd, 1):
