@@ -11,7 +11,7 @@ import json
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import new, sha256
 from typing import BinaryIO
 
@@ -46,6 +46,7 @@ PIECE = 3 * 256 * 1024  # of the payload: whole groups of base64
 DEFAULT = JwsOptions()
 DOCUMENT_MAX = PAYLOAD_MAX * 3 // 2  # the payload in base64, and what is around it
 SIGNATURES_MAX = 64
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNDERSTOOD = {"sigT"}  # of what a header may call critical
 CURVES = {"ES256": ("secp256r1", 64), "ES384": ("secp384r1", 96), "ES512": ("secp521r1", 132)}
 
@@ -305,7 +306,7 @@ def _flaw(header: _Header, certificate: x509.Certificate, value: bytes, before: 
 
 def _signing_time(header: _Header) -> datetime | None:
     if header.iat is not None:
-        return datetime.fromtimestamp(header.iat, UTC)
+        return EPOCH + timedelta(seconds=header.iat)  # fromtimestamp has the system's own faults
     return datetime.fromisoformat(header.sigT).astimezone(UTC) if header.sigT else None
 
 

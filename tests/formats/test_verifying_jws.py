@@ -85,6 +85,12 @@ def test_what_cannot_be_judged_is_not_taken(card: Pen, header: dict[str, object]
     assert refused.value.params == {"format": "JWS", "what": what}
 
 
+@pytest.mark.parametrize("time", [-1e17, 1e17, 1e300])
+def test_a_time_beyond_all_dates_is_malformed(card: Pen, time: float) -> None:
+    with pytest.raises(DocumentMalformed):
+        _read(jwt.PyJWS().encode(PAYLOAD, card.key, "RS256", headers={"x5c": _x5c(card), "iat": time}))
+
+
 @pytest.mark.parametrize(
     "text",
     [
