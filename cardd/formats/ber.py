@@ -57,8 +57,10 @@ class BerFile:
             yield child
             offset = child.next
 
-    def few(self, part: Part, most: int) -> list[Part]:
-        """Return the children of a constructed object, when there are no more than ``most``."""
+    def few(self, part: Part, most: int, tag: int | None = None) -> list[Part]:
+        """Return the children of a constructed object, when there are no more than ``most`` and it has this tag."""
+        if tag is not None and part.tag != tag:
+            raise DocumentMalformed(format="CMS")
         children = list(islice(self.children(part), most + 1))
         if len(children) > most:
             raise DocumentMalformed(format="CMS")

@@ -133,19 +133,22 @@ def _content(inside: Iterator[bytes] | None, beside: BinaryIO | None) -> Iterato
 
 
 def _read(file: BerFile) -> tuple[cms.SignedData, Iterator[bytes] | None]:
-    """The message without its document, and the document's pieces; None when it is not inside."""
-    kind, wrapped = file.few(file.whole(), 2)
+    """The message without its document, and the document's pieces; None when it is not inside.
+
+    The tags are those of RFC 5652: another reader finds no document, or another one, where a wrong tag stands.
+    """
+    kind, wrapped = file.few(file.whole(), 2, SEQUENCE)
     if _type(file, kind) != "signed_data":
         raise DocumentUnsupported(format="CMS", what=_type(file, kind))
-    (signed,) = file.few(wrapped, 1)
-    version, algorithms, encapsulated, *sets = file.few(signed, 6)
-    named, *inside = file.few(encapsulated, 2)
+    (signed,) = file.few(wrapped, 1, EXPLICIT)
+    version, algorithms, encapsulated, *sets = file.few(signed, 6, SEQUENCE)
+    named, *inside = file.few(encapsulated, 2, SEQUENCE)
     for part in sets:
         file.few(part, ENTRIES_MAX)
     before, after = ([file.bytes_of(part, AROUND_MAX) for part in parts] for parts in ((version, algorithms), sets))
     bare = encode(SEQUENCE, file.bytes_of(named, AROUND_MAX))
     message = cms.SignedData.load(encode(SEQUENCE, b"".join((*before, bare, *after))))
-    return message, file.octets(file.few(inside[0], 1)[0]) if inside else None
+    return message, file.octets(file.few(inside[0], 1, EXPLICIT)[0]) if inside else None
 
 
 def _type(file: BerFile, part: Part) -> str:
@@ -156,9 +159,13 @@ def _digests(content: Iterator[bytes], message: cms.SignedData) -> dict[str, byt
     """The document's digests by all the hashes that are wanted, SHA-256 always; it is read once."""
     wanted = {info["digest_algorithm"]["algorithm"].native for info in message["signer_infos"]}
     running = {name: hashlib.new(name) for name in {"sha256", *wanted} & DIGESTS.keys()}
+    is_empty = True
     for piece in content:
+        is_empty = is_empty and not piece
         for digest in running.values():
             digest.update(piece)
+    if is_empty:
+        raise DocumentEmpty
     return {name: digest.digest() for name, digest in running.items()}
 
 

@@ -149,7 +149,8 @@ def judge(
     flaw = _attribute_flaw(attributes, certificate, content_type, content) if attributes else Flaw.ATTRIBUTES
     if flaw is None:
         signed = hashlib.new(hashed, info["signed_attrs"].untag().dump()).digest()
-        if not accepts(certificate.public_key.dump(), algorithm, info["signature"].native, signed):
+        salt = _salt(info["signature_algorithm"])
+        if not accepts(certificate.public_key.dump(), algorithm, info["signature"].native, signed, salt):
             flaw = Flaw.SIGNATURE
     return Judged(certificate, algorithm, attributes, flaw)
 
@@ -187,6 +188,15 @@ def _hashes(algorithm: algos.SignedDigestAlgorithm) -> set[str]:
         mask = parameters["mask_gen_algorithm"]["parameters"]
         return {parameters["hash_algorithm"]["algorithm"].native, mask["algorithm"].native}
     return set() if algorithm["algorithm"].native in ("rsassa_pkcs1v15", "ecdsa") else {algorithm.hash_algo}
+
+
+def _salt(algorithm: algos.SignedDigestAlgorithm) -> int | None:
+    """Return the length of the salt of PSS, None for others. Raises DocumentMalformed for other trailers (RFC 4055)."""
+    if algorithm["algorithm"].native != "rsassa_pss":
+        return None
+    if algorithm["parameters"]["trailer_field"].native != "trailer_field_bc":
+        raise DocumentMalformed(format="CMS")
+    return int(algorithm["parameters"]["salt_length"].native)
 
 
 def _by_name(attributes: Sequence[cms.CMSAttribute]) -> dict[str, cms.CMSAttribute]:

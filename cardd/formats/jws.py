@@ -301,7 +301,8 @@ def _flaw(header: _Header, certificate: x509.Certificate, value: bytes, before: 
         if key.algorithm != "ec" or key.curve != ("named", curve) or len(value) != size:
             return Flaw.SIGNATURE
         value = algos.DSASignature.from_p1363(value).dump()
-    return None if accepts(key.dump(), header.alg, value, digest.digest()) else Flaw.SIGNATURE
+    salt = digest.digest_size  # RFC 7518, section 3.5
+    return None if accepts(key.dump(), header.alg, value, digest.digest(), salt) else Flaw.SIGNATURE
 
 
 def _signing_time(header: _Header) -> datetime | None:

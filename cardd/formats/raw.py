@@ -62,11 +62,11 @@ class RawPrepared:
         return BytesIO(value)
 
 
-def accepts(key: bytes, algorithm: str, signature: bytes, digest: bytes) -> bool:
+def accepts(key: bytes, algorithm: str, signature: bytes, digest: bytes, salt: int | None = None) -> bool:
     """Return whether the value is this key's signature of a digest by the algorithm's hash.
 
     ``key`` is a SubjectPublicKeyInfo (DER), ``algorithm`` one of ``ALGORITHMS`` by its JOSE name; an ECDSA value
-    is DER, on whatever curve the key has.
+    is DER, on whatever curve the key has; ``salt`` is the length that a PSS value must have, any where nothing tells.
     """
     # with the first one that is read: who only signs does without (cardd.libcrypto)
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415
@@ -83,7 +83,7 @@ def accepts(key: bytes, algorithm: str, signature: bytes, digest: bytes) -> bool
             case "RS", rsa.RSAPublicKey():
                 public.verify(signature, digest, padding.PKCS1v15(), Prehashed(hashed))
             case "PS", rsa.RSAPublicKey():
-                scheme = padding.PSS(padding.MGF1(hashed), padding.PSS.AUTO)
+                scheme = padding.PSS(padding.MGF1(hashed), padding.PSS.AUTO if salt is None else salt)
                 public.verify(signature, digest, scheme, Prehashed(hashed))
             case "ES", ec.EllipticCurvePublicKey():
                 public.verify(signature, digest, ec.ECDSA(Prehashed(hashed)))

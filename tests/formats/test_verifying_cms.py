@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from cardd.errors import (
+    DocumentEmpty,
     DocumentMalformed,
     DocumentUnsupported,
 )
@@ -105,7 +106,39 @@ def test_an_encrypted_message_is_not_taken(card: Pen, tmp_path: Path) -> None:
     assert refused.value.params["what"] == "enveloped_data"
 
 
+def test_a_pss_value_has_the_salt_that_is_said(card: Pen, tmp_path: Path) -> None:
+    signed = openssl_cms(
+        card, tmp_path, DOCUMENT, "-nodetach", "-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:32"
+    )
+    said = bytes.fromhex("a203020120")
+    assert signed.count(said) == 1
+    (found,) = verify_cms(BytesIO(signed))
+    assert found.intact
+    (found,) = verify_cms(BytesIO(signed.replace(said, said[:-1] + b"\x14")))
+    assert found.flaw is Flaw.SIGNATURE
+
+
 # --- damaged and hostile
+
+
+def test_a_message_of_nothing_is_empty(card: Pen, tmp_path: Path) -> None:
+    with pytest.raises(DocumentEmpty):
+        verify_cms(BytesIO(openssl_cms(card, tmp_path, b"", "-nodetach")))
+
+
+@pytest.mark.parametrize(
+    "depth", range(5), ids=["message", "type's content", "SignedData", "content's info", "content"]
+)
+def test_a_wrong_tag_that_hides_the_document_from_others_is_malformed(card: Pen, now: datetime, depth: int) -> None:
+    signed = card.write(prepare_cades(BytesIO(DOCUMENT), card.signer, now))
+    data = bytes.fromhex("06092a864886f70d010701")
+    before = signed.index(data)
+    heads = [0, signed.index(b"\xa0"), signed.index(b"\xa0") + 5, before - 5, before + len(data)]
+    assert [signed[place] for place in heads] == [0x30, 0xA0, 0x30, 0x30, 0xA0]
+    changed = bytearray(signed)
+    changed[heads[depth]] ^= 0x01 if changed[heads[depth]] == 0x30 else 0x03
+    with pytest.raises(DocumentMalformed):
+        verify_cms(BytesIO(bytes(changed)))
 
 
 @pytest.mark.parametrize(
