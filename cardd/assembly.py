@@ -36,9 +36,9 @@ from cardd.documents.signing import DocumentSigning, Exchange, Stamper, Timestam
 from cardd.documents.verification import Anchors, Verifier
 from cardd.driver import CardDriver
 from cardd.formats.pdf.process import PdfProcess
-from cardd.identity.card_login import CardChoice, CardLogin, CpxLogin
+from cardd.identity.card_login import CardChoice, CardLogins, CpxLogins
 from cardd.identity.chain import KnownAuthorities
-from cardd.identity.csa import CsaLogin, OrganisationKey
+from cardd.identity.csa import CsaLogins, OrganisationKey
 from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.methods import Methods
@@ -173,9 +173,9 @@ class _Identity:
 
 def _identity(config: Config, outside: Outside, core: _Core) -> _Identity:
     authorities = KnownAuthorities(config.trust.authorities, outside.authorities)
-    by_card = CardLogin(core.readers, core.sessions, core.pins, core.consents, core.audit, authorities=authorities)
+    by_card = CardLogins(core.readers, core.sessions, core.pins, core.consents, core.audit, authorities=authorities)
     expiry = ExpiryWatch(outside.store, outside.clock, core.events)
-    csa = CsaLogin(by_card, core.readers, outside.secrets, expiry, token=config.csa.token)
+    csa = CsaLogins(by_card, core.readers, outside.secrets, expiry, token=config.csa.token)
     ecps = EcpsLogins(
         core.sessions,
         core.dialogs,
@@ -190,7 +190,7 @@ def _identity(config: Config, outside: Outside, core: _Core) -> _Identity:
         outward=outside.outward,
     )
     return _Identity(
-        Logins(CpxLogin(by_card, CardChoice(core.readers, core.dialogs), csa.owns), csa, ecps),
+        Logins(CpxLogins(by_card, CardChoice(core.readers, core.dialogs), csa.owns), csa, ecps),
         OrganisationKey(csa, core.pins, core.sessions),
         Situations(core.signing, core.sessions, core.dialogs),
         Methods(core.readers, csa, ecps, expiry),

@@ -22,8 +22,8 @@ from cardd.documents.assertions import Assertions
 from cardd.documents.held import HeldDocuments
 from cardd.documents.signing import DocumentSigning
 from cardd.documents.verification import Verifier
-from cardd.identity.card_login import CpxLogin
-from cardd.identity.csa import CsaLogin
+from cardd.identity.card_login import CpxLogins
+from cardd.identity.csa import CsaLogins
 from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
@@ -35,8 +35,8 @@ from cardd.relay.relay import Relay
 class Logins:
     """The ways to open a session, by the names that the API has for them."""
 
-    cpx: CpxLogin
-    csa: CsaLogin
+    cpx: CpxLogins
+    csa: CsaLogins
     ecps: EcpsLogins
 
 

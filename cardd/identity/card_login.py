@@ -124,8 +124,8 @@ class Method:
     stored: StoredPin | None = None
 
 
-class CardLogin:
-    """The opening of sessions with the keys of cards and tokens."""
+class CardLogins:
+    """Logins with the keys of cards and tokens, whatever they are for."""
 
     def __init__(
         self,
@@ -249,20 +249,20 @@ def _wipe(pin: Secret | None) -> None:
         pin.wipe()
 
 
-class CpxLogin:
-    """The login with professionals' cards; ``is_organisations`` tells the keys that stand for no person."""
+class CpxLogins:
+    """Logins with professionals' cards; ``is_organisations`` tells the keys that stand for no person."""
 
     def __init__(
-        self, login: CardLogin, choice: CardChoice, is_organisations: Callable[[InsertedCard], Awaitable[bool]]
+        self, by_card: CardLogins, choice: CardChoice, is_organisations: Callable[[InsertedCard], Awaitable[bool]]
     ) -> None:
-        self._login = login
+        self._by_card = by_card
         self._choice = choice
         self._is_organisations = is_organisations
 
     async def open(self, caller: Caller, card_id: str | None) -> tuple[Session, str]:
         """Ask for the PIN and open a session; the token is given once.
 
-        Raises what ``CardChoice.choose`` and ``CardLogin.open`` raise, MethodUnavailable for an organisation's keys.
+        Raises what ``CardChoice.choose`` and ``CardLogins.open`` raise, MethodUnavailable for an organisation's keys.
         """
 
         async def choose() -> InsertedCard:
@@ -271,4 +271,4 @@ class CpxLogin:
                 raise MethodUnavailable(method=CPX, why="organisation_s")
             return card
 
-        return await self._login.open(caller, Method(CPX, choose, identity_of))
+        return await self._by_card.open(caller, Method(CPX, choose, identity_of))

@@ -33,7 +33,7 @@ from cardd.errors import (
     SecretStoreUnavailable,
 )
 from cardd.formats.certificate import facts_of, serial_of
-from cardd.identity.card_login import CardLogin, Method
+from cardd.identity.card_login import CardLogins, Method
 from cardd.identity.expiry import ExpiryWatch
 from cardd.identity.holders import acting_identity
 from cardd.model import Algorithm, Caller, CardKind, Identity, KeyPurpose
@@ -46,13 +46,19 @@ NOBODY = "service"  # in the place of a session
 T = TypeVar("T")
 
 
-class CsaLogin:
-    """The login with the organisation's key files, or with its PKCS#11 token of the label ``token``."""
+class CsaLogins:
+    """Logins with the organisation's key files, or with its PKCS#11 token of the label ``token``."""
 
     def __init__(
-        self, login: CardLogin, readers: OwnedReaders, secrets: SecretStore, expiry: ExpiryWatch, *, token: str | None
+        self,
+        by_card: CardLogins,
+        readers: OwnedReaders,
+        secrets: SecretStore,
+        expiry: ExpiryWatch,
+        *,
+        token: str | None,
     ) -> None:
-        self._login = login
+        self._by_card = by_card
         self._readers = readers
         self.password = StoredPassword(secrets)
         self._expiry = expiry
@@ -62,10 +68,10 @@ class CsaLogin:
         """Open a session for the person whom the software declares; the token is given once.
 
         The password comes from systemd's credential or the keyring's entry ``csa``, and is asked for otherwise. Raises
-        MethodUnavailable when no organisation's certificate is configured, and what ``CardLogin.open`` raises.
+        MethodUnavailable when no organisation's certificate is configured, and what ``CardLogins.open`` raises.
         """
         method = Method(CSA, partial(self.card, caller), partial(acting_identity, acting=acting), self.password)
-        session, token = await self._login.open(caller, method)
+        session, token = await self._by_card.open(caller, method)
         self._expiry.note({each.serial: facts_of(each.certificate).not_after for each in session.credentials.values()})
         return session, token
 
@@ -117,7 +123,7 @@ class StoredPassword:
 class OrganisationKey(Part):
     """The organisation's keys in AIR; a password that nothing keeps is asked for once in a session."""
 
-    def __init__(self, csa: CsaLogin, pins: PinEntry, sessions: Sessions) -> None:
+    def __init__(self, csa: CsaLogins, pins: PinEntry, sessions: Sessions) -> None:
         self._csa = csa
         self._pins = pins
         self._sessions = sessions
@@ -172,7 +178,7 @@ class OrganisationKey(Part):
 class ServiceKey:
     """The certificate, and the key behind it, whose password the keyring or systemd has (entry ``csa``)."""
 
-    csa: CsaLogin
+    csa: CsaLogins
     card: InsertedCard
     credential: Credential
 
@@ -201,7 +207,7 @@ class KeySigner:
         return await self.key.ask(Algorithm(self.algorithm), hashlib.sha256(message).digest())
 
 
-async def service_key(csa: CsaLogin) -> ServiceKey:
+async def service_key(csa: CsaLogins) -> ServiceKey:
     """Return the key as it is here now.
 
     Raises MethodUnavailable where no organisation's certificate is, PscIncomplete without its password, CardIncomplete
@@ -214,7 +220,7 @@ async def service_key(csa: CsaLogin) -> ServiceKey:
     return ServiceKey(csa, card, credential)
 
 
-async def _use(csa: CsaLogin, card: InsertedCard, work: Callable[[Card], T], *, accepted: bool = False) -> T:
+async def _use(csa: CsaLogins, card: InsertedCard, work: Callable[[Card], T], *, accepted: bool = False) -> T:
     password = await csa.password.get()
     if password is None:
         raise PscIncomplete(what="csa", why="absent")

@@ -24,7 +24,7 @@ from cardd.errors import (
 )
 from cardd.i18n import N_, Domain
 from cardd.identity.card_login import CPX
-from cardd.identity.csa import CSA, CsaLogin
+from cardd.identity.csa import CSA, CsaLogins
 from cardd.identity.ecps.provider import METHOD as ECPS
 from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import Expiring, ExpiryWatch
@@ -53,7 +53,7 @@ class MethodState:
 class Methods:
     """The state of each login method, from the readers and the configuration; no person is asked."""
 
-    def __init__(self, readers: OwnedReaders, csa: CsaLogin, ecps: EcpsLogins, expiry: ExpiryWatch) -> None:
+    def __init__(self, readers: OwnedReaders, csa: CsaLogins, ecps: EcpsLogins, expiry: ExpiryWatch) -> None:
         self._readers = readers
         self._csa = csa
         self._ecps = ecps

@@ -27,7 +27,7 @@ from cardd.errors import (
     PushTooSoon,
     SecretStoreUnavailable,
 )
-from cardd.identity.csa import CsaLogin
+from cardd.identity.csa import CsaLogins
 from cardd.identity.ecps.provider import METHOD, NO_KEYRING, Flow, Heard, Made, PscAttempt, PscProvider, Reach, Wanted
 from cardd.model import Caller, CallerKey
 from cardd.outward import Outward
@@ -144,7 +144,7 @@ class ProviderConnection:
         settings: Psc,
         secrets: SecretStore,
         clock: Clock,
-        organisation: CsaLogin | None,
+        organisation: CsaLogins | None,
         heard: Heard,
         *,
         peer_of: PeerOf,

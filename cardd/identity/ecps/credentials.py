@@ -19,7 +19,7 @@ from cardd.errors import MethodUnavailable, PscClientRefused, PscIncomplete, Psc
 from cardd.files import ensure_regular, read_file
 from cardd.formats.certificate import facts_of
 from cardd.http import Connectors
-from cardd.identity.csa import CsaLogin, KeySigner, ServiceKey, service_key
+from cardd.identity.csa import CsaLogins, KeySigner, ServiceKey, service_key
 from cardd.identity.ecps.connection import LoginLimits
 from cardd.identity.ecps.direct import DirectProvider
 from cardd.identity.ecps.provider import METHOD, NO_KEYRING, Heard, Made, ProofEnd
@@ -70,7 +70,7 @@ async def provider_of(
     settings: Psc,
     secrets: SecretStore,
     clock: Clock,
-    csa: CsaLogin | None,
+    csa: CsaLogins | None,
     heard: Heard,
     *,
     peer_of: PeerOf,
@@ -104,7 +104,7 @@ async def provider_of(
     return Made(DirectProvider(provider, settings, heard, peer_of), proof.end)
 
 
-async def _proof(settings: Psc, secrets: SecretStore, csa: CsaLogin | None) -> _Proof:
+async def _proof(settings: Psc, secrets: SecretStore, csa: CsaLogins | None) -> _Proof:
     if settings.organisation and csa is not None:
         try:
             key = await service_key(csa)

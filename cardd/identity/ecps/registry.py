@@ -21,7 +21,7 @@ from cardd.errors import (
     SessionNotPsc,
     TooManyRequests,
 )
-from cardd.identity.csa import CsaLogin
+from cardd.identity.csa import CsaLogins
 from cardd.identity.ecps.connection import LoginLimits, ProviderConnection
 from cardd.identity.ecps.login import Asked, EcpsLogin, LoginContext, Request
 from cardd.identity.ecps.provider import METHOD, Flow, HandedToken, Reach
@@ -62,7 +62,7 @@ class EcpsLogins(Part):
         secrets: SecretStore,
         store: Store,
         peer_of: PeerOf,
-        organisation: CsaLogin | None = None,
+        organisation: CsaLogins | None = None,
         outward: Outward = DIRECT,
     ) -> None:
         self.limits = LoginLimits()
