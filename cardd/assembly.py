@@ -15,16 +15,18 @@ from cardd.api.parts import ApiLimits, Logins, Parts
 from cardd.api.server import ApiServer, HasLeft, Listen, PeerOf
 from cardd.config import Config
 from cardd.core.attempts import Attempts
-from cardd.core.clients import Clients, Pages
+from cardd.core.clients import Clients
 from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle, Outer, Part
+from cardd.core.origins import Origins, Pages
 from cardd.core.owners import OwnedReaders, Owners
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import Admit, DriverRegistry, Readers
 from cardd.core.recording import CountedRefusals, DocumentNames, Pseudonyms
+from cardd.core.register import Register
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.support import SupportCodes
@@ -135,6 +137,7 @@ class _Core:
     sessions: Sessions
     readers: OwnedReaders
     clients: Clients
+    origins: Origins
     consents: Consents
     pins: PinEntry
     pseudonyms: Pseudonyms
@@ -149,14 +152,28 @@ def _core(config: Config, outside: Outside) -> _Core:
     buses = (events, *trace.buses)
     owners = Owners(sessions, audit, outside.people, config.access, buses, is_told=outside.tells_who_sits_here)
     readers = OwnedReaders(_every_reader(config, outside, events, trace, lifecycle, admit=owners.admit), owners)
-    clients = Clients(outside.store, dialogs, clock, lifecycle, allowed_origins=frozenset(config.web.allowed_origins))
+    register = Register(outside.store)
+    clients = Clients(register, dialogs, clock, lifecycle)
+    origins = Origins(register, dialogs, clock, lifecycle, config.web)
     consents = Consents(dialogs, clock, config.consent)
     pins = PinEntry(dialogs)
     pseudonyms = Pseudonyms(outside.store)
     names = DocumentNames(config.audit.documents, pseudonyms)
     signing = Signing(sessions, consents, pins, audit, names, patience=config.card.timeout)
     return _Core(
-        lifecycle, audit, events, trace, dialogs, sessions, readers, clients, consents, pins, pseudonyms, signing
+        lifecycle,
+        audit,
+        events,
+        trace,
+        dialogs,
+        sessions,
+        readers,
+        clients,
+        origins,
+        consents,
+        pins,
+        pseudonyms,
+        signing,
     )
 
 
@@ -209,6 +226,7 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
         readers=core.readers,
         sessions=sessions,
         clients=core.clients,
+        origins=core.origins,
         pages=Pages(outside.browsers, audit),
         consents=core.consents,
         signing=signing,
@@ -235,7 +253,6 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
             outward=outside.outward,
         ),
         version=outside.version,
-        unknown_origins=config.web.unknown_origins,
     )
 
 

@@ -278,7 +278,10 @@ class Buttons:
         return await self._press(words, first, third, last)
 
     async def _one_of_two(self, words: Words, first: Button, third: Button | None, last: Button) -> Choice:
-        """Ask for another one in a dialog of its own; what is just for comfort is left out."""
+        """Ask for another one, or for how long, in a dialog of its own; what is just for comfort is left out."""
+        if third is not None and third.choice is Choice.ALWAYS:
+            choice = await self._press(words, ACCEPT, None, last)
+            return await self._press(words, third, None, first) if choice is Choice.YES else choice
         if third is None or third.choice is not Choice.ANOTHER:
             return await self._press(words, first, None, last)
         choice = await self._press(words, first, None, NOT_THIS)

@@ -8,7 +8,8 @@
 | ``sign_batch`` | client, holder, batch, count, patient (may be absent); and the question's documents |
 | both, with a keypad | times (how often the card will want its PIN, where more than once) |
 | ``assertions`` | client, holder; indirect (the organisation) or air, where a card does not sign |
-| ``origin`` | origin |
+| ``origin`` | origin; may_… (each right that it asks for); punycode (the name decoded), listed, another (it has keys \
+already), by_command, until (day; where it can be remembered) |
 | ``last_try`` | client, card, reader, tries_left |
 | ``ecps`` | client, digits |
 | ``ecps_browser`` | client |
@@ -60,7 +61,7 @@ QUESTIONS = {
         "representatives do not see included, and to look up identities (INSi). Each is written down; no document is "
         "signed. Do you agree?"
     ),
-    "origin": N_("The site {origin} asks to use your card or your e-CPS."),
+    "origin": N_("The site {origin} asks to use your card or your e-CPS from this browser. It could:"),
     "last_try": N_(
         "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
         "“{client}” asks for this PIN. Do you want to risk the last try?"
@@ -98,6 +99,16 @@ QUESTIONS = {
     ),
 }
 ALSO = {  # what has a line of its own, by its parameter
+    "may_detect": N_("– see whether a card is there"),
+    "may_holder": N_("– read who you are"),
+    "may_authenticate": N_("– log you in"),
+    "may_sign": N_("– ask for signatures, each shown to you"),
+    "may_relay": N_("– act in your name at other services (DMP, INSi)"),
+    "punycode": N_("Careful: other alphabet. The name reads “{punycode}”."),
+    "listed": N_("Your administrator trusts this site; this browser is new."),
+    "another": N_("It was let in before, from another browser or before its data were deleted."),
+    "by_command": N_("Asked by “cardctl origins allow”."),
+    "until": N_("“Only this once”: 12 h at most; remembered: until {until}."),
     "times": N_("This card wants its PIN for each signature: you will enter it {times} times."),
     "patient": N_("Patient: “{patient}”"),
     "unseen": N_("The document was not handed over: cardd has only its digest, and has not seen it."),

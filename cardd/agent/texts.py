@@ -21,6 +21,7 @@ NAME_MAX, LONG_MAX, PAIRED_PROGRAM_MAX, WHOLE_MAX = 96, 270, 220, 990
 LONG = {"origin", "program"}  # the longest origin has 267 bytes
 SIGNING = ("sign", "sign_batch")
 MANY_NAMES_MAX = 80  # of each name in a question that has many: about signatures, or a program to be paired
+PUNYCODE_MAX = 60
 LISTED_MAX, PAGE_MAX = 200, 700  # of the documents in the question, and on a page of their list
 FORMATS = {"raw": "raw", "jws": "JWS", "cades": "CAdES", "xades": "XAdES", "pades": "PAdES", "submission_set": "DMP"}
 QUOTES = {ord(quote): "'" for quote in '«»“”"'}
@@ -51,7 +52,7 @@ BUTTONS = {
     None: (ACCEPT, REFUSE),
     Choice.ALWAYS: (
         Button(N_("Only this once"), N_("[y] Only this once"), Choice.YES, grants=True),
-        Button(N_("Always accept"), N_("[a] Always accept"), Choice.ALWAYS, grants=True),
+        Button(N_("Accept and remember"), N_("[a] Accept and remember"), Choice.ALWAYS, grants=True),
         REFUSE,
     ),
     Choice.SHOW: (ACCEPT, Button(N_("See all"), N_("[s] See all"), Choice.SHOW), REFUSE),
@@ -292,6 +293,10 @@ def _question(question: Question, language: str) -> str:
         params |= {name: _clean(value, MANY_NAMES_MAX) for name, value in params.items()}
         if "document" in question.params:
             params["document"] = _clean(question.params["document"], LISTED_MAX)
+    if isinstance(until := params.get("until"), str):
+        params["until"] = _day(until, language)
+    if "punycode" in params:
+        params["punycode"] = _clean(params["punycode"], PUNYCODE_MAX)
     also = [_(sentence, language, **params) for name, sentence in ALSO.items() if name in params]
     more = _documents(question, language) if question.topic in SIGNING else []
     if question.topic == "pair":
@@ -300,6 +305,11 @@ def _question(question: Question, language: str) -> str:
         params["program"] = _clean(params["program"], PAIRED_PROGRAM_MAX)
         more = _warning(map(str, names.values()), language)
     return "\n".join((_sentence(question.topic, params, language), *more, *also))
+
+
+def _day(iso: str, language: str) -> str:
+    """Return a day as people write it."""
+    return "/".join(reversed(iso[:10].split("-"))) if language == "fr" else iso[:10]
 
 
 def _sentence(topic: str, params: dict[str, str | int], language: str) -> str:

@@ -7,7 +7,6 @@ Fetch Metadata Request Headers (Sec-Fetch-*). Each checker tells the call who ca
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from cardd.api.call import Call, ConnectionInfo, Page
@@ -23,16 +22,13 @@ if TYPE_CHECKING:
 
 LOOPBACK_NAMES = ("127.0.0.1", "[::1]", "localhost")
 UNIX_HOSTS = frozenset(("localhost", "cardd"))
-ASKING = "/v1/clients"
+ASKING = ("/v1/clients", "/v1/clients/challenges")
+TICKET = "ticket"
 
 # How a script's own fetch, EventSource or WebSocket looks; all else (an image, a form, a frame, a navigation) is none.
 SCRIPT_MODES = ("cors", "same-origin", "websocket")
 SCRIPT_DESTINATIONS = ("empty", "websocket")
 PAGE_SITES = ("cross-site", "same-site", "same-origin")
-
-# An origin as a browser writes it: lower case, punycode, no default port. Only such a one is worth a dialog.
-ASKABLE = re.compile(r"https://(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{0,62}(?::(?!443$)[1-9][0-9]{0,4})?")
-ASKABLE_LENGTH = 200
 
 ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"  # those of the relay too
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Prefer, SOAPAction"
@@ -59,10 +55,10 @@ def admit(
         return None
     if len(origins) > 1 or connection.is_local:
         raise Forbidden
-    caller = parts.clients.origin(origins[0], connection.peer)
-    if caller is None and (not _is_asking(headers, method, path, parts) or not _may_ask(origins[0], connection, parts)):
+    is_allowed = parts.origins.is_allowed(origins[0], connection.peer)
+    if not is_allowed and not (_is_asking(headers, method, path) and parts.origins.may_ask(origins[0])):
         raise Forbidden
-    return Page(origins[0], caller)
+    return Page(origins[0], is_allowed)
 
 
 def cors(page: Page) -> dict[str, str]:
@@ -99,16 +95,10 @@ def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
         raise Forbidden
 
 
-def _is_asking(headers: CIMultiDictProxy[str], method: str, path: str, parts: Parts) -> bool:
-    """Return whether this is the one call, or its preflight, with which a page asks to be let in."""
+def _is_asking(headers: CIMultiDictProxy[str], method: str, path: str) -> bool:
+    """Return whether this is a call, or its preflight, with which a page asks to be let in."""
     asked = headers.get("Access-Control-Request-Method") if method == "OPTIONS" else method
-    return parts.unknown_origins == "ask" and path == ASKING and asked == "POST"
-
-
-def _may_ask(origin: str, connection: ConnectionInfo, parts: Parts) -> bool:
-    if len(origin) > ASKABLE_LENGTH or not ASKABLE.fullmatch(origin):
-        return False
-    return not parts.clients.is_refused(origin, connection.peer)
+    return path in ASKING and asked == "POST"
 
 
 def anyone(call: Call) -> None:
@@ -117,6 +107,12 @@ def anyone(call: Call) -> None:
 
 def program_or_asking_page(call: Call) -> None:
     """Let in whoever may ask to become a client."""
+
+
+def page(call: Call) -> None:
+    """Let in a page that may be let in, or is."""
+    if call.page is None:
+        raise Forbidden
 
 
 def program(call: Call) -> None:
@@ -140,9 +136,9 @@ def administrator(call: Call) -> None:
 
 
 def client(call: Call) -> None:
-    """Let in a paired program by its secret, or an allowed page by its origin."""
+    """Let in a paired program by its secret, or a page by its pass."""
     if call.page is not None:
-        call.who = call.page.caller
+        call.who = call.parts.origins.passes.page(call.bearer, call.page.origin, call.peer)
     elif call.bearer is not None:
         call.who = call.parts.clients.program(call.bearer, call.peer)
     if call.who is None:
@@ -155,6 +151,14 @@ def client_or_local(call: Call) -> None:
         local(call)
     else:
         client(call)
+
+
+def listener(call: Call) -> None:
+    """Let in who may listen: a page by a ticket too, as EventSource and WebSocket send no header of its own."""
+    if call.page is not None and call.bearer is None and TICKET in call.query:
+        call.who = call.parts.origins.passes.take_ticket(call.query[TICKET], call.page.origin, call.peer)
+    else:
+        client_or_local(call)
 
 
 def local_or_program(call: Call) -> None:

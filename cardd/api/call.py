@@ -83,10 +83,10 @@ class ConnectionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The web page that a request comes from; ``caller`` is None while its origin is not allowed yet."""
+    """The web page that a request comes from; one whose origin is not allowed yet may ask to be let in."""
 
     origin: str
-    caller: Caller | None
+    is_allowed: bool
 
 
 @dataclass(slots=True)

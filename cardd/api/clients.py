@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import quote
 
-from cardd.api.call import Call, Page, Reply, Shape
+from cardd.api import origins
+from cardd.api.call import Call, Reply, Shape
 from cardd.api.schemas.clients import (
     ClientAnswer,
     ClientListed,
     ClientsAnswer,
     LockBody,
-    OriginAnswer,
     OriginBody,
     PairBody,
     PairingAnswer,
@@ -21,18 +21,18 @@ from cardd.core.consents import ensure_readable
 from cardd.core.owners import ROOT
 from cardd.core.support import Privilege
 from cardd.errors import ClientNotFound, InvalidRequest
-from cardd.model import CallerKind
+from cardd.model import CallerKey, CallerKind
 
 LOCK_BODY = Shape(LockBody)
 CLIENT_BODY: Shape[PairBody | OriginBody] = Shape(
-    PairBody, OriginBody, choose=lambda fields: PairBody if fields else OriginBody
+    PairBody, OriginBody, choose=lambda fields: PairBody if "name" in fields else OriginBody
 )
 
 
 async def pair(call: Call, body: PairBody | OriginBody) -> Reply:
     """Pair a program, or let a page in; the user decides in a dialog."""
     if call.page is not None:
-        return await _allow(call, call.page, body)
+        return await origins.enter(call, call.page, body)
     if isinstance(body, OriginBody):
         raise InvalidRequest(where="$.name", why="missing")
     ensure_readable(body.name, "$.name")
@@ -62,8 +62,9 @@ async def everyone(call: Call) -> Reply:
         )
         for p in clients.programs(uid)
     ]
-    origins = [ClientListed(o.origin, "origin", o.origin, o.allowed_at) for o in clients.origins(uid)]
-    return Reply(body=ClientsAnswer(programs + origins))
+    known = call.parts.origins.known(uid)
+    sites = [ClientListed(one.origin, "origin", one.origin, one.allowed_at) for one in known]
+    return Reply(body=ClientsAnswer(programs + sites))
 
 
 async def remove(call: Call) -> Reply:
@@ -77,7 +78,10 @@ async def remove(call: Call) -> Reply:
     owner = _owner(call)
     if owner != call.peer.uid:
         await call.parts.support.demand(Privilege.UNPAIR_OTHERS, call.caller, call.support_code, about=identifier)
-    call.parts.clients.remove(identifier, owner)
+    if owner in call.parts.clients.owners(identifier):
+        call.parts.clients.remove(identifier, owner)
+    else:  # a page forgets its own key, and its user the site
+        call.parts.origins.revoke(CallerKey(owner, identifier), call.caller.page_key)
     return Reply(204)
 
 
@@ -98,16 +102,13 @@ async def unlock(call: Call) -> Reply:
 
 def _owner(call: Call) -> int:
     """Return the OS user whose client this is: the asking one; root may name anybody's. Raises ClientNotFound."""
-    is_root = call.caller.kind is CallerKind.LOCAL and call.peer.uid == ROOT
-    return call.parts.clients.owner(call.path["id"]) if is_root else call.peer.uid
-
-
-async def _allow(call: Call, page: Page, body: PairBody | OriginBody) -> Reply:
-    if not isinstance(body, OriginBody):
-        raise InvalidRequest(where="$", why="page_says_nothing")
-    if page.caller is None:
-        await call.parts.clients.ask_origin(page.origin, call.peer)
-    return Reply(201, OriginAnswer(page.origin))
+    if call.caller.kind is not CallerKind.LOCAL or call.peer.uid != ROOT:
+        return call.peer.uid
+    identifier = call.path["id"]
+    owners = (*call.parts.clients.owners(identifier), *call.parts.origins.owners(identifier))
+    if not owners:
+        raise ClientNotFound
+    return owners[0]
 
 
 def _pending(pairing: Pairing) -> Reply:

@@ -143,6 +143,7 @@ class Dispatcher:
         if route.access is not anyone:
             await self._parts.readers.owners.told.wait()
         route.access(call)
+        _check_rights(route, call)
         if call.who is not None and call.who.kind is not CallerKind.LOCAL:
             connection.has_client = True
         language = stated_language(http.headers.get("Accept-Language"))
@@ -155,7 +156,7 @@ class Dispatcher:
     async def _check_browser(self, page: Page, connection: ConnectionInfo) -> None:
         """Look once at who holds a page's connection. Raises NotABrowser, BrowserUnseen."""
         if not connection.is_browsers:
-            await self._parts.pages.check(page.caller, connection.peer)
+            await self._parts.pages.check(page.origin if page.is_allowed else None, connection.peer)
             connection.is_browsers = True
 
     async def _run(self, route: Route, call: Call, raw: bytes, presence: Presence) -> AnyReply:
@@ -235,6 +236,12 @@ class Dispatcher:
                 del self._in_flight[caller]
 
 
+def _check_rights(route: Route, call: Call) -> None:
+    """Look whether a page may do this. Raises PageProofNeeded, PageRightMissing."""
+    if call.who is not None and call.who.kind is CallerKind.ORIGIN and route.rights is not None:
+        call.parts.origins.check(call.who, route.rights)
+
+
 def _query(query: str, route: Route) -> dict[str, str]:
     if not query:
         return {}
@@ -248,7 +255,7 @@ def _query(query: str, route: Route) -> dict[str, str]:
     if len(found) < len(pairs):
         raise InvalidRequest(where="?", why="duplicate")
     for name, value in found.items():
-        if value not in route.query[name]:
+        if route.query[name] and value not in route.query[name]:
             raise InvalidRequest(where=f"?{name}", why="expected", expected=", ".join(route.query[name]))
     return found
 

@@ -27,11 +27,13 @@ PLAIN: dict[str, Json] = {OCTETS: BYTES, JSON: {"type": "object"}, "text/event-s
 SECURITY: dict[object, list[JsonValue]] = {
     access.anyone: [],
     access.program_or_asking_page: [],
+    access.page: [{"origin": []}],
     access.program: [],
     access.local: [{"local": []}],
     access.administrator: [{"local": []}],
     access.client: [{"client": []}, {"page": []}],
     access.client_or_local: [{"client": []}, {"page": []}, {"local": []}],
+    access.listener: [{"client": []}, {"page": []}, {"local": []}],
     access.local_or_program: [{"client": [], "local": []}, {"local": []}],
     access.session: [{"session": []}],
     access.session_untouched: [{"session": []}],
@@ -40,7 +42,8 @@ SECURITY: dict[object, list[JsonValue]] = {
 SCHEMES: Json = {
     "client": {"type": "http", "scheme": "bearer", "description": "client_secret of a paired program"},
     "session": {"type": "http", "scheme": "bearer", "description": "token of a session"},
-    "page": {"type": "apiKey", "in": "header", "name": "Origin", "description": "an allowed origin; browsers set it"},
+    "page": {"type": "http", "scheme": "bearer", "description": "pass of a page, which its key proved"},
+    "origin": {"type": "apiKey", "in": "header", "name": "Origin", "description": "a page's origin; browsers set it"},
     "local": {"type": "apiKey", "in": "header", "name": "Host", "description": "the OS user on the Unix socket"},
 }
 
@@ -94,6 +97,8 @@ def _operation(route: Route) -> Json:
         "parameters": _parameters(route),
         "responses": _responses(route),
     }
+    if route.rights:
+        operation["x-page-rights"] = [right.value for right in route.rights]
     if route.body:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _one_of(route.body)}}}
     if route.is_open and route.method not in ("GET", "HEAD"):
@@ -109,7 +114,8 @@ def _parameters(route: Route) -> list[JsonValue]:
         {"name": name, "in": "path", "required": True, "schema": text} for name in re.findall(r"{(\w+)}", route.path)
     ]
     found += [
-        {"name": name, "in": "query", "schema": {**text, "enum": list(values)}} for name, values in route.query.items()
+        {"name": name, "in": "query", "schema": {**text, "enum": list(values)} if values else text}
+        for name, values in route.query.items()
     ]
     if route.idempotent:
         found.append({"name": "Idempotency-Key", "in": "header", "schema": {**text, "maxLength": 255}})

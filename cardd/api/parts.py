@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Literal
 
 from cardd.core.attempts import Attempts
-from cardd.core.clients import Clients, Pages
+from cardd.core.clients import Clients
 from cardd.core.consents import Consents
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
+from cardd.core.origins import Origins, Pages
 from cardd.core.owners import OwnedReaders
 from cardd.core.pin import PinLife
 from cardd.core.sessions import Sessions
@@ -42,16 +42,13 @@ class Logins:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Every part that is asked for something; ``cardd.assembly`` makes them, ``lifecycle`` starts and stops them.
-
-    ``unknown_origins`` says what a page of an origin that nobody allowed gets: the terse refusal, or, for ``ask``, a
-    dialog when it asks to be a client (https only).
-    """
+    """Every part that is asked for something; ``cardd.assembly`` makes them, ``lifecycle`` starts and stops them."""
 
     lifecycle: Lifecycle
     readers: OwnedReaders
     sessions: Sessions
     clients: Clients
+    origins: Origins
     pages: Pages
     consents: Consents
     signing: Signing
@@ -72,7 +69,6 @@ class Parts:
     trace: Trace
     clock: Clock
     version: str
-    unknown_origins: Literal["refuse", "ask"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ def problem(error: CarddError, accept_language: str) -> Reply:
         remedy=remedy,
         where=_text(error, "where"),
         reason=_text(error, "reason"),
+        right=_text(error, "right"),
         tries_left=_number(error, "tries_left"),
         retry_after=_number(error, "retry_after"),
         limit=_number(error, "limit"),

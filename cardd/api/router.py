@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from cardd.api.call import Call, Reply, Shape
 from cardd.errors import MethodNotAllowed, NotFound
+from cardd.model import Right
 
 OCTETS = "application/octet-stream"
 
@@ -30,7 +31,9 @@ class Route:
     """One line of the table.
 
     ``answers`` gives for each status the schema or schemas, a media type, or None for no body. ``takes`` is the media
-    type of a body that the handler reads by itself. ``query`` gives for each parameter the values that it may have.
+    type of a body that the handler reads by itself. ``query`` gives for each parameter the values that it may have;
+    none stand for any. ``rights`` are those of which a page needs one, its key's proof in any case; None leaves pages
+    to ``access`` alone.
     ``headers`` says what the request's own headers mean, ``tells`` what the answers' do, by status. An ``idempotent``
     one may carry an Idempotency-Key; under it, one that ``signs`` signs once, whichever session of the holder's it
     comes in. ``support_code`` says that the handler may demand one. With ``is_open`` the path's last parameter is all
@@ -46,6 +49,7 @@ class Route:
     body: tuple[type[Struct], ...] = ()
     takes: str | None = None
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rights: Sequence[Right] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     tells: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     idempotent: bool = False
@@ -64,6 +68,7 @@ def get(
     summary: str,
     *,
     answers: AnswerTypes,
+    rights: Sequence[Right] | None = None,
     query: Mapping[str, Sequence[str]] = MappingProxyType({}),
     headers: Mapping[str, str] = MappingProxyType({}),
     tells: Mapping[int, Mapping[str, str]] = MappingProxyType({}),
@@ -77,6 +82,7 @@ def get(
         summary,
         answers,
         query=query,
+        rights=rights,
         headers=headers,
         tells=tells,
     )
@@ -88,10 +94,22 @@ def delete(
     handler: Callable[[Call], Awaitable[AnyReply]],
     summary: str,
     *,
+    rights: Sequence[Right] | None = None,
+    query: Mapping[str, Sequence[str]] = MappingProxyType({}),
     support_code: bool = False,
 ) -> Route:
     """Return the route of a DELETE, answered 204 when it is done."""
-    return Route("DELETE", path, access, lambda call, _: handler(call), summary, {204: None}, support_code=support_code)
+    return Route(
+        "DELETE",
+        path,
+        access,
+        lambda call, _: handler(call),
+        summary,
+        {204: None},
+        rights=rights,
+        query=query,
+        support_code=support_code,
+    )
 
 
 def post(
@@ -102,6 +120,7 @@ def post(
     summary: str,
     *,
     answers: AnswerTypes,
+    rights: Sequence[Right] | None = None,
     headers: Mapping[str, str] = MappingProxyType({}),
     tells: Mapping[int, Mapping[str, str]] = MappingProxyType({}),
     idempotent: bool = False,
@@ -124,6 +143,7 @@ def post(
         summary,
         answers,
         body=shape.types,
+        rights=rights,
         headers=headers,
         tells=tells,
         idempotent=idempotent or signs,
@@ -133,20 +153,31 @@ def post(
 
 
 def relayed(
-    path: str, access: Checker, handler: Callable[[Call], Awaitable[AnyReply]], summary: str
+    path: str,
+    access: Checker,
+    handler: Callable[[Call], Awaitable[AnyReply]],
+    summary: str,
+    *,
+    rights: Sequence[Right] | None = None,
 ) -> tuple[Route, ...]:
     """Return a route for every method that a server behind the relay may be asked with."""
     return tuple(
-        Route(method, path, access, lambda call, _: handler(call), summary, {200: "*/*"}, is_open=True)
+        Route(method, path, access, lambda call, _: handler(call), summary, {200: "*/*"}, rights=rights, is_open=True)
         for method in RELAYED
     )
 
 
 def upload(
-    path: str, access: Checker, handler: Callable[[Call], Awaitable[AnyReply]], summary: str, *, answers: AnswerTypes
+    path: str,
+    access: Checker,
+    handler: Callable[[Call], Awaitable[AnyReply]],
+    summary: str,
+    *,
+    answers: AnswerTypes,
+    rights: Sequence[Right] | None = None,
 ) -> Route:
     """Return the route of a POST of bytes, which the handler reads as they come."""
-    return Route("POST", path, access, lambda call, _: handler(call), summary, answers, takes=OCTETS)
+    return Route("POST", path, access, lambda call, _: handler(call), summary, answers, rights=rights, takes=OCTETS)
 
 
 class Router:

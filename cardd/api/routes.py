@@ -9,6 +9,7 @@ from cardd.api import (
     cards,
     clients,
     events,
+    origins,
     sessions,
     signatures,
     status,
@@ -17,12 +18,15 @@ from cardd.api import (
     verifications,
 )
 from cardd.api.access import (
+    TICKET,
     administrator,
     anyone,
     client,
     client_or_local,
+    listener,
     local,
     local_or_program,
+    page,
     program,
     program_or_asking_page,
     session,
@@ -31,7 +35,16 @@ from cardd.api.access import (
 )
 from cardd.api.call import Call, Reply
 from cardd.api.router import OCTETS, Route, delete, get, post, relayed, upload
-from cardd.api.schemas.clients import ClientAnswer, ClientsAnswer, OriginAnswer, PairingAnswer
+from cardd.api.schemas.clients import (
+    ChallengeAnswer,
+    ClientAnswer,
+    ClientsAnswer,
+    OriginAnswer,
+    OriginListed,
+    OriginsAnswer,
+    PairingAnswer,
+    TicketAnswer,
+)
 from cardd.api.schemas.sessions import (
     AssertionAnswer,
     AuthTokenAnswer,
@@ -53,6 +66,7 @@ from cardd.api.schemas.workstation import (
     SupportAnswer,
 )
 from cardd.identity.methods import Use
+from cardd.model import Right
 
 
 async def _describe(call: Call) -> Reply:
@@ -68,6 +82,12 @@ def _description(version: str) -> bytes:
     return document(version, ROUTES)
 
 
+# What a page needs: one of these rights, and its key's proof in any case. A session belongs to whoever may use one.
+PROVEN: tuple[Right, ...] = ()
+DETECT, HOLDER, AUTHENTICATE = (Right.DETECT,), (Right.HOLDER,), (Right.AUTHENTICATE,)
+SIGN, RELAY = (Right.SIGN,), (Right.RELAY,)
+SESSION = (Right.AUTHENTICATE, Right.SIGN, Right.RELAY)
+
 # fmt: off
 ROUTES: tuple[Route, ...] = (
     get("/v1/status", anyone, status.show, "Version and state", answers={200: StatusAnswer},
@@ -80,59 +100,71 @@ ROUTES: tuple[Route, ...] = (
          answers={201: (ClientAnswer, OriginAnswer), 202: PairingAnswer},
          headers={"Prefer": "respond-async: answer 202 at once, with the code that the dialog shows"},
          tells={202: {"Location": "where to ask how the pairing stands: /v1/clients/pairings/{id}"}}),
+    post("/v1/clients/challenges", page, origins.CHALLENGE_BODY, origins.challenge, "What a page signs with its key",
+         answers={201: ChallengeAnswer}),
     get("/v1/clients/pairings/{id}", program, clients.pairing, "A pairing asked for with Prefer: respond-async",
         answers={200: ClientAnswer, 202: PairingAnswer}),
     delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close",
-           support_code=True),
+           rights=PROVEN, support_code=True),
     post("/v1/clients/{id}/lock", local, clients.LOCK_BODY, clients.lock, "Keep a program out; its sessions close",
          answers={204: None}),
     delete("/v1/clients/{id}/lock", local, clients.unlock, "Let it in again", support_code=True),
 
+    get("/v1/origins", local, origins.everyone, "Web origins: listed, let in, refused", answers={200: OriginsAnswer}),
+    post("/v1/origins", local, origins.ALLOW_BODY, origins.allow, "Let an origin in, with the person's consent",
+         answers={201: OriginListed}),
+    delete("/v1/origins/{id}", local, origins.revoke, "Shut out an origin, or one key; its sessions close",
+           query={origins.KEY: ()}),
+
     get("/v1/methods", client_or_local, status.methods, "The ways to log in, what each lacks, and which suits a use",
-        answers={200: MethodsAnswer}, query={"use": list(Use)}),
+        answers={200: MethodsAnswer}, rights=DETECT, query={"use": list(Use)}),
     post("/v1/methods/ecps/check", local, status.ECPS_CHECK_BODY, status.check_ecps,
          "Whether a login by e-CPS could begin", answers={200: EcpsCheckAnswer}),
-    get("/v1/readers", client_or_local, cards.list_readers, "Reader slots", answers={200: ReadersAnswer}),
+    get("/v1/readers", client_or_local, cards.list_readers, "Reader slots", answers={200: ReadersAnswer},
+        rights=DETECT),
     get("/v1/cards", client_or_local, cards.list_cards, "Inserted cards",
-        answers={200: CardsAnswer}, query={"pin": ("true", "false")}),
+        answers={200: CardsAnswer}, rights=DETECT, query={"pin": ("true", "false")}),
     get("/v1/cards/{id}/certificates", client, cards.certificates, "Certificates and holder, once consented",
-        answers={200: CertificatesAnswer}),
+        answers={200: CertificatesAnswer}, rights=HOLDER),
 
     post("/v1/cards/{id}/pin-changes", client_or_local, cards.PIN_BODY, cards.change_pin, "The user changes the PIN",
-         answers={204: None}),
+         answers={204: None}, rights=AUTHENTICATE),
     post("/v1/cards/{id}/pin-unblocks", client_or_local, cards.PIN_BODY, cards.unblock_pin, "The user unblocks the PIN",
-         answers={204: None}),
+         answers={204: None}, rights=AUTHENTICATE),
 
     get("/v1/sessions", local_or_program, sessions.everyone, "The asking OS user's sessions",
         answers={200: SessionsAnswer}),
     post("/v1/sessions", client, sessions.SESSION_BODY, sessions.open_one, "Log in",
-         answers={201: SessionAnswer, 202: SessionAnswer}, idempotent=True),
-    get("/v1/sessions/{id}", session_untouched, sessions.show, "State and identity", answers={200: SessionAnswer}),
+         answers={201: SessionAnswer, 202: SessionAnswer}, rights=SESSION, idempotent=True),
+    get("/v1/sessions/{id}", session_untouched, sessions.show, "State and identity", answers={200: SessionAnswer},
+        rights=SESSION),
     delete("/v1/sessions/{id}", session_or_local, sessions.close, "Log out"),
 
     post("/v1/sessions/{id}/pushes", session_untouched, sessions.PUSH_BODY, sessions.push, "Wake the mobile once more",
-         answers={200: SessionAnswer}),
+         answers={200: SessionAnswer}, rights=SESSION),
     post("/v1/sessions/{id}/situation", session, sessions.SITUATION_BODY, sessions.situate,
-         "Pick a situation of practice", answers={200: SessionAnswer}),
+         "Pick a situation of practice", answers={200: SessionAnswer}, rights=SESSION),
     post("/v1/sessions/{id}/psc-token", session, sessions.PSC_TOKEN_BODY, sessions.give_psc_token,
-         "PSC's token, where approved", answers={200: PscTokenAnswer}),
+         "PSC's token, where approved", answers={200: PscTokenAnswer}, rights=RELAY),
     delete("/v1/login-hint", local, sessions.forget_login_hint, "Forget the national id kept for e-CPS logins"),
 
     upload("/v1/sessions/{id}/documents", session, signatures.hand_over, "Hand over a document to sign, up to 100 MiB",
-           answers={201: DocumentAnswer}),
+           answers={201: DocumentAnswer}, rights=SIGN),
     get("/v1/sessions/{id}/documents/{document}", session, signatures.fetch, "Fetch a signed document",
-        answers={200: OCTETS}),
-    delete("/v1/sessions/{id}/documents/{document}", session, signatures.forget, "Drop a document"),
+        answers={200: OCTETS}, rights=SIGN),
+    delete("/v1/sessions/{id}/documents/{document}", session, signatures.forget, "Drop a document",
+           rights=SIGN),
 
     post("/v1/sessions/{id}/signatures", session, signatures.SIGNATURE_BODY, signatures.sign,
-         "Sign one thing, or a list", answers={200: (SignatureAnswer, SignaturesAnswer)}, signs=True),
+         "Sign one thing, or a list", answers={200: (SignatureAnswer, SignaturesAnswer)}, rights=SIGN, signs=True),
     post("/v1/sessions/{id}/assertions", session, assertions.ASSERTION_BODY, assertions.issue,
-         "A VIHF, or an INSi assertion", answers={200: AssertionAnswer}, signs=True),
+         "A VIHF, or an INSi assertion", answers={200: AssertionAnswer}, rights=RELAY, signs=True),
     post("/v1/sessions/{id}/auth-tokens", session, sessions.AUTH_TOKEN_BODY, sessions.issue_auth_token,
-         "A web-eid:1.0 token", answers={200: AuthTokenAnswer}, idempotent=True),
+         "A web-eid:1.0 token", answers={200: AuthTokenAnswer}, rights=AUTHENTICATE, idempotent=True),
 
     post("/v1/verifications", client_or_local, verifications.VERIFICATION_BODY, verifications.verify,
-         "Whose signatures a document has, and whether they can be trusted", answers={200: VerificationAnswer}),
+         "Whose signatures a document has, and whether they can be trusted", answers={200: VerificationAnswer},
+         rights=DETECT),
 
     get("/v1/support/enrolment", local, support.show, "Whether codes of support are demanded",
         answers={200: SupportAnswer}),
@@ -145,11 +177,13 @@ ROUTES: tuple[Route, ...] = (
          answers={200: "text/event-stream"}, support_code=True),
 
     get("/v1/sessions/{id}/upstreams", session_untouched, upstreams.list_names, "The configured servers, by name",
-        answers={200: UpstreamsAnswer}),
+        answers={200: UpstreamsAnswer}, rights=RELAY),
     *relayed("/v1/sessions/{id}/upstreams/{name}/{path}", session, upstreams.relay,
-             "To a configured server, with the session's certificate"),
+             "To a configured server, with the session's certificate", rights=RELAY),
 
-    get("/v1/events", client_or_local, events.listen, "Events as they happen: SSE, or WebSocket on upgrade",
-        answers={200: "text/event-stream", 101: None}),
+    get("/v1/events", listener, events.listen, "Events as they happen: SSE, or WebSocket on upgrade",
+        answers={200: "text/event-stream", 101: None}, rights=DETECT, query={TICKET: ()}),
+    post("/v1/events/tickets", client, origins.TICKET_BODY, origins.ticket, "What opens one stream of a page's",
+         answers={201: TicketAnswer}, rights=DETECT),
 )
 # fmt: on

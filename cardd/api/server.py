@@ -28,7 +28,7 @@ from cardd.api.routes import ROUTES
 from cardd.backoff import Seldom
 from cardd.core.lifecycle import Part
 from cardd.core.session import Session
-from cardd.errors import CarddError, ClientLocked, ClientUnknown
+from cardd.errors import CarddError, ClientLocked, ClientUnknown, PageProofNeeded
 from cardd.model import CallerKey, Peer
 from cardd.secret import overwrite
 
@@ -39,6 +39,7 @@ BACKLOG = 128
 # taken before anything that came is read: fewer than a user may hold, or a burst of silent connections would have those
 # make room that have asked already
 ACCEPTED_AT_ONCE = 8
+SHUT_OUT: dict[str, type[CarddError]] = {"client_locked": ClientLocked, "origin_revoked": PageProofNeeded}
 NOBODY = -1  # whose connections nobody's user is known of
 
 Listen = Callable[[], Sequence[socket.socket]]
@@ -344,7 +345,7 @@ class ApiServer(Part):
 
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """End what is under way for the client, the streams of events too: none of it is the client's any more."""
-        why = ClientLocked() if reason == "client_locked" else ClientUnknown()
+        why = SHUT_OUT.get(reason, ClientUnknown)()
         self._dispatcher.end_where(lambda call: call.who is not None and call.who.key == client, why)
         for bus in (self._parts.events, *self._parts.trace.buses):
             bus.end_where(lambda subscription: subscription.caller == client)

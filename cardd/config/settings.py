@@ -97,6 +97,26 @@ class Web(Section, frozen=True):
         Literal["refuse", "ask"],
         Meta(description=N_("What an origin that is not listed gets: a refusal, or a question to the user.")),
     ] = "refuse"
+    rights: Annotated[
+        tuple[Literal["detect", "holder", "authenticate", "sign", "relay"], ...],
+        Meta(
+            description=N_(
+                "What pages of allowed_origins may do: see that a card is there, read the holder, log in, have "
+                "documents signed, act at other services in the person's name."
+            )
+        ),
+    ] = ("detect", "holder", "authenticate", "sign", "relay")
+    remember_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=3650,
+            description=N_(
+                "For how many days a user may let a browser's pages of a site in; 0: only for the present, 12 hours at "
+                "most."
+            ),
+        ),
+    ] = 180
     browsers: Annotated[
         tuple[BrowserPath, ...],
         Meta(

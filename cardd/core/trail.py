@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -24,10 +25,15 @@ from cardd.worker import Background
 
 STORE = "settings"
 OWN = "cardd"  # the caller of what nobody asked for
-SHUT_OUT = {"client_removed": "client.remove", "client_locked": "client.lock"}
+SHUT_OUT = {"client_removed": "client.remove", "client_locked": "client.lock", "origin_revoked": "origin.revoke"}
 NAMES_MAX = 512  # characters of a row that names what changed
 
 log = logging.getLogger(__name__)
+
+
+def _digest(page_key: str | None) -> bytes | None:
+    """Return the SHA-256 that the name of a page's key is (RFC 7638)."""
+    return urlsafe_b64decode(page_key + "=") if page_key else None
 
 
 class AuditTrail(Part):
@@ -43,7 +49,7 @@ class AuditTrail(Part):
 
     def client_let_in(self, client: Caller, act: str, consent: str | None) -> None:
         """Record a pairing, a page that was allowed, a program that was unlocked."""
-        self._record(entry_of(client, act, consent=consent))
+        self._record(entry_of(client, act, digest=_digest(client.page_key), consent=consent))
 
     def client_refused(self, client: Caller, act: str, error: CarddError) -> None:
         """Record that the person did not let a program or a page in."""

@@ -11,10 +11,12 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · NotJson, BodyTooDeep, BodyTooLarge, RequestTimeout, InvalidRequest, UnsupportedMediaType, NotFound,
               MethodNotAllowed, Forbidden, TooManyRequests, CallerLeft, IdempotencyKeyReused
         · ClientError (client.py)
-            · ClientUnknown, ClientNotFound, ClientLocked, PairingNotFound, PairingRefused, PermissionMissing,
-              NotABrowser, BrowserUnseen
+            · ClientUnknown, ClientNotFound, ClientLocked, PairingNotFound, PairingRefused, PermissionMissing
             · SecretUnavailable
                 · SecretExposed
+        · PageError (page.py)
+            · NotABrowser, BrowserUnseen, PageProofNeeded, PageProofInvalid, PageConsentNeeded, PageRightMissing,
+              OriginNotAskable
         · SupportCodeError (client.py)
             · SupportCodeRequired, SupportCodeWrong, SupportCodeReplayed, SupportCodeLocked, SupportNotEnrolled,
               SupportCodesOff, SupportSecretFixed, SupportSecretUnreadable, SupportAdministratorOnly
@@ -102,6 +104,7 @@ from cardd.errors.base import *
 from cardd.errors.card import *
 from cardd.errors.client import *
 from cardd.errors.document import *
+from cardd.errors.page import *
 from cardd.errors.pdf import *
 from cardd.errors.psc import *
 from cardd.errors.psc_reach import *

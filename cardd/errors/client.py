@@ -104,33 +104,6 @@ class PermissionMissing(ClientError):
     permission: str
 
 
-class NotABrowser(ClientError):
-    """The request has an Origin, as a page's, and comes from a program that is no known browser."""
-
-    code = "page.not_a_browser"
-    title = N_("Not a known browser")
-    detail = N_(
-        "This request says that it comes from a web page, but the program that sent it is no browser known here."
-    )
-    remedy = N_(
-        "Use a browser that is installed for all users of this machine, and restart it if it was updated; an "
-        "administrator can add others (browsers in the section [web]). A program sends no Origin, and is paired."
-    )
-
-
-class BrowserUnseen(ClientError):
-    """Nobody can tell which program sends a page's requests: the desktop's agent is not there, or too old."""
-
-    code = "page.browser_unseen"
-    status = 503
-    retryable = True
-    title = N_("Browser not recognised")
-    detail = N_(
-        "Nobody on this desktop tells which program sent this request: cardd-agent does not run, or is too old."
-    )
-    remedy = N_("Log out of the desktop and in again, so that cardd-agent starts, and load the page again.")
-
-
 class SupportCodeError(CarddError):
     """What was asked needs a one-time code of support, and did not have it."""
 

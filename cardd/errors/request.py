@@ -19,7 +19,6 @@ _UNFIT: Words = {
         "not_of_format": N_("this field is not of this format"),
         "document_wanted": N_("this format needs the document, not its digest"),
         "one_of_digest_document": N_("exactly one of “digest”, “document” and “document_id” is wanted"),
-        "page_says_nothing": N_("a page sends an empty object, for it is known by its origin"),
         "parameters": N_("there are too many parameters"),
         "pattern": N_("it must match {expected}"),
         "shows_nothing": N_("it has neither a letter nor a digit"),

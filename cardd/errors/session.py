@@ -16,6 +16,7 @@ _ENDED: Words = {
         "idle": N_("nothing was asked of it for long"),
         "logout": N_("it was closed by a logout"),
         "max_age": N_("it reached the age that sessions may have"),
+        "origin_revoked": N_("its site was shut out"),
         "pin_changed": N_("the PIN was changed"),
         "readers_gone": N_("the reader service (pcscd) stopped"),
         "provider_ended": N_("Pro Santé Connect ended it"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -30,6 +30,34 @@ class CallerKind(StrEnum):
     PROGRAM = "program"
     ORIGIN = "origin"
     LOCAL = "local"
+
+
+class Right(StrEnum):
+    """What a web page may do, each agreed to by the person or given by the configuration.
+
+    Each contains those above it that it shows to a page anyway: ``IMPLIED``.
+    """
+
+    DETECT = "detect"  # see that a card is there
+    HOLDER = "holder"  # read who the holder is
+    AUTHENTICATE = "authenticate"  # log the person in, and prove to its own site who they are
+    SIGN = "sign"  # have documents signed
+    RELAY = "relay"  # act at other services in the person's name
+
+
+Rights = frozenset[Right]
+_WHO = frozenset((Right.DETECT, Right.HOLDER))
+IMPLIED: Mapping[Right, Rights] = {
+    Right.DETECT: frozenset(),
+    Right.HOLDER: frozenset((Right.DETECT,)),
+    **dict.fromkeys((Right.AUTHENTICATE, Right.SIGN, Right.RELAY), _WHO),  # tokens and signatures say whose they are
+}
+
+
+def rights_of(names: Iterable[str]) -> Rights:
+    """Return the rights of these names, with those that they contain. Raises ValueError for another word."""
+    named = frozenset(map(Right, names))
+    return named.union(*(IMPLIED[right] for right in named))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +106,8 @@ class Caller:
     ``id`` is the client's identifier or the origin itself; ``name`` is what a person reads in a dialog; ``origin``
     is what authentication tokens are bound to, and no request can choose it; ``peer`` has the OS user behind the
     connection, always. One origin may be several users': tables are kept by ``key``.
-    ``seal`` is a key that only who knows the caller's secret can have; a page has none.
+    ``seal`` is a key that only who knows the caller's secret can have; a page has none. ``page_key`` names the key that
+    a page proved itself by (RFC 7638).
     """
 
     kind: CallerKind
@@ -87,6 +116,7 @@ class Caller:
     origin: str
     peer: Peer
     seal: bytes | None = field(default=None, repr=False, compare=False)
+    page_key: str | None = field(default=None, compare=False)
 
     @property
     def key(self) -> CallerKey:

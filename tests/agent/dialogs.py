@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cardd.agent.texts import SIGNING, Words, confirm_words, deciding, document_pages, notice_words, pin_words
-from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, ShownDocument
+from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, Right, ShownDocument
 
 PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
 USER = 4242  # whom no system knows
@@ -37,7 +37,13 @@ PARAMS: dict[str, dict[str, str | int]] = {
         "patient": "SIMULATION Zoé",
     },
     "sign_batch": {"client": "LPS", "holder": HOLDER, "batch": "Lot", "count": 7, "patient": "SIMULATION"},
-    "origin": {"origin": "https://dmp.example"},
+    "origin": {
+        "origin": "https://dmp.example",
+        **dict.fromkeys((f"may_{right}" for right in Right if right is not Right.DETECT), ""),
+        "punycode": "dmp.example",
+        **dict.fromkeys(("listed", "another", "by_command"), ""),
+        "until": "2027-05-29",
+    },
     "ecps": {"client": "LPS", "digits": "07"},
     "ecps_browser": {"client": "LPS"},
     "ecps_active": {"client": "LPS", "national_id": "899700000001"},

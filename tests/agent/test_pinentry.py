@@ -428,11 +428,25 @@ async def test_another_one_is_a_dialog_of_its_own_there(tmp_path: Path, answers:
     assert labels == [("Use this one", "Not this one"), ("Show another", "Cancel")][: len(answers)]
 
 
-@pytest.mark.parametrize("third", [Choice.ALWAYS, Choice.AGAIN])
-async def test_what_is_just_for_comfort_is_not_offered_there(tmp_path: Path, third: Choice) -> None:
+@pytest.mark.parametrize(
+    ("answers", "choice"),
+    [(["yes", "yes"], Choice.ALWAYS), (["yes", "cancel"], Choice.YES), (["cancel"], Choice.NO)],
+)
+async def test_how_long_is_asked_in_a_dialog_of_its_own_there(
+    tmp_path: Path, answers: list[str], choice: Choice
+) -> None:
+    dialogs, pinentry = of_flavor(tmp_path, "gnome3")
+    pinentry.answer(*answers)
+    asked = replace(question("origin", "en", origin="https://dmp.example"), third=Choice.ALWAYS)
+    assert await dialogs.confirm(asked) is choice
+    labels = [(shown.ok, shown.cancel) for shown in pinentry.shown()]
+    assert labels == [("Accept", "Refuse"), ("Accept and remember", "Only this once")][: len(answers)]
+
+
+async def test_what_is_just_for_comfort_is_not_offered_there(tmp_path: Path) -> None:
     dialogs, pinentry = of_flavor(tmp_path, "gnome3")
     pinentry.answer("cancel")
-    asked = replace(question("origin", "en", origin="https://dmp.example"), third=third)
+    asked = replace(question("origin", "en", origin="https://dmp.example"), third=Choice.AGAIN)
     assert await dialogs.confirm(asked) is Choice.NO
     assert [shown.not_ok for shown in pinentry.shown()] == [""]
 

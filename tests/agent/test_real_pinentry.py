@@ -30,7 +30,7 @@ class Keys:
 
 
 ENTER, END_OF_INPUT, TAB = "\r", "\x04", "\t"
-TTY = Keys("pinentry-tty", END_OF_INPUT, "a", "r", (["a"], ["t"], ["r"]))
+TTY = Keys("pinentry-tty", END_OF_INPUT, "a", "r", (["a"], ["m"], ["r"]))
 CURSES = Keys(
     "pinentry-curses",
     "73" + TAB + TAB + ENTER,

@@ -19,8 +19,8 @@ HINT = {
 }
 BUTTONS = {"fr": "[o] Accepter, [n] Refuser : ", "en": "[y] Accept, [n] Refuse: "}
 ONCE = {
-    "fr": "[o] Accepter une fois, [t] Toujours accepter, [n] Refuser : ",
-    "en": "[y] Only this once, [a] Always accept, [n] Refuse: ",
+    "fr": "[o] Accepter une fois, [m] Mémoriser, [n] Refuser : ",
+    "en": "[y] Only this once, [a] Accept and remember, [n] Refuse: ",
 }
 
 
@@ -169,7 +169,7 @@ def test_yes_is_its_first_letter_and_all_else_is_no(language: str, typed: str, a
 
 @pytest.mark.parametrize(
     ("language", "letter", "answer"),
-    [("fr", "o", "yes"), ("fr", "t", "always"), ("fr", "n", "no"), ("en", "y", "yes"), ("en", "a", "always")],
+    [("fr", "o", "yes"), ("fr", "m", "always"), ("fr", "n", "no"), ("en", "y", "yes"), ("en", "a", "always")],
 )
 def test_each_of_three_answers_has_its_letter(language: str, letter: str, answer: str) -> None:
     with asking("remember", language) as terminal:

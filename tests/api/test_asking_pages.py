@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,26 +23,33 @@ async def api(started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Pa
     return await started(Workbench(tmp_path, Config(web=Web(unknown_origins="ask"))))
 
 
-async def ask(api: Workbench, origin: str = STRANGER) -> Got:
-    return await api.call("POST", "/v1/clients", {}, headers={"Origin": origin})
+async def ask(api: Workbench, origin: str = STRANGER, *, ask: bool = True) -> Got:
+    return await api.enter(origin, ask=ask)
+
+
+async def cards(api: Workbench, entered: Got) -> Got:
+    return await api.call("GET", "/v1/cards", bearer=entered.text("token"), headers=ORIGIN)
 
 
 async def test_the_user_lets_a_page_in(api: Workbench) -> None:
     got = await ask(api)
     assert got.status == 201
-    assert got.json == {"origin": STRANGER}
+    assert (got.json["origin"], got.json["rights"]) == (STRANGER, ["detect", "holder", "authenticate", "sign"])
     assert got.headers["Access-Control-Allow-Origin"] == STRANGER
+    until = (api.clock.now() + timedelta(days=180)).date().isoformat()
+    shown = {"origin": STRANGER, "may_holder": "", "may_authenticate": "", "may_sign": ""}
     assert [(q.topic, q.params, q.third) for q in api.person.questions] == [
-        ("origin", {"origin": STRANGER}, Choice.ALWAYS)
+        ("origin", {**shown, "until": until}, Choice.ALWAYS)
     ]
-    assert (await api.call("GET", "/v1/cards", headers=ORIGIN)).status == 200
+    assert (await cards(api, got)).status == 200
     assert (await ask(api)).status == 201
     assert len(api.person.questions) == 1
 
 
-async def test_its_preflight_is_answered(api: Workbench) -> None:
+@pytest.mark.parametrize("path", ["/v1/clients", "/v1/clients/challenges"])
+async def test_its_preflight_is_answered(api: Workbench, path: str) -> None:
     asked = {**ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
-    got = await api.call("OPTIONS", "/v1/clients", headers=asked)
+    got = await api.call("OPTIONS", path, headers=asked)
     assert got.status == 204
     assert got.headers["Access-Control-Allow-Origin"] == STRANGER
 
@@ -95,8 +103,9 @@ async def test_a_refused_page_is_not_asked_about_again(api: Workbench) -> None:
     assert got.code == "client.pairing_refused"
     assert got.headers["Access-Control-Allow-Origin"] == STRANGER
     again = await ask(api)
-    assert again.status == 403
-    assert "Access-Control-Allow-Origin" not in again.headers
+    assert again.code == "client.pairing_refused"
+    assert (await ask(api, ask=False)).code == "client.pairing_refused"
+    assert (await api.call("GET", "/v1/status", headers=ORIGIN)).code == "request.forbidden"
     assert len(api.person.questions) == 1
 
 

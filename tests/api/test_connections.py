@@ -132,7 +132,9 @@ async def test_a_burst_of_silent_connections_cuts_off_nobody_who_has_asked(
 
 
 async def test_an_idle_connection_of_a_client_outlives_those_that_asked_nothing(small: Workbench) -> None:
-    status = f"GET /v1/readers HTTP/1.1\r\nHost: localhost:{small.port}\r\nOrigin: {PAGE}\r\n\r\n".encode()
+    page = "".join(f"{name}: {value}\r\n" for name, value in (await small.page(PAGE)).items())
+    small.forget_connections()
+    status = f"GET /v1/readers HTTP/1.1\r\nHost: localhost:{small.port}\r\n{page}\r\n".encode()
     async with silent(small, 1, status) as [(reader, writer)]:
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200")
@@ -158,10 +160,12 @@ async def test_a_program_without_pairing_that_holds_all_it_may_leaves_room_for_a
 
 
 async def test_connections_of_one_way_take_no_room_of_the_other(small: Workbench) -> None:
+    pages = [await small.page(origin, "v6") for origin in (PAGE, "http://localhost:5173")]
+    small.forget_connections()
     async with AsyncExitStack() as streams:
         for _ in range(2):
             for _way in range(2):
-                headers = {"Origin": (PAGE, "http://localhost:5173")[_way]}
+                headers = pages[_way]
                 opened = small.http().get(small.base() + "/v1/events", headers=headers)
                 assert (await streams.enter_async_context(opened)).status == 200
         assert status_of(await small.raw(request("/v1/status", f"Host: localhost:{small.port}"))) == 0

@@ -24,7 +24,7 @@ async def sign(api: Workbench, path: str, token: str) -> Got:
 
 
 async def asked_by(api: Workbench, name: str) -> Got:
-    return await api.call("POST", "/v1/clients", {}, headers={"Origin": f"https://{name}.example"})
+    return await api.enter(f"https://{name}.example")
 
 
 # --- what is refused again and again

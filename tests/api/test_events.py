@@ -24,6 +24,8 @@ Next = Callable[[], Awaitable[tuple[str, Json]]]
 @asynccontextmanager
 async def stream(api: Workbench, *, via: Via = "unix", **headers: str) -> AsyncIterator[Next]:
     """Server-sent events; the numbers must follow each other."""
+    if "Origin" in headers:
+        headers = await api.page(headers["Origin"], via)
     async with api.http(via).get(api.base(via) + "/v1/events", headers=headers) as answer:
         assert answer.status == 200, await answer.read()
         assert answer.headers["Content-Type"] == "text/event-stream"
@@ -40,10 +42,17 @@ async def stream(api: Workbench, *, via: Via = "unix", **headers: str) -> AsyncI
         yield next_event
 
 
+async def ticketed(api: Workbench, origin: str = PAGE) -> str:
+    """Where a page finds its events without a header of its own."""
+    got = await api.call("POST", "/v1/events/tickets", {}, headers={"Origin": origin})
+    return f"/v1/events?ticket={got.text('ticket')}"
+
+
 @asynccontextmanager
-async def websocket(api: Workbench, **headers: str) -> AsyncIterator[Next]:
-    """Yield the events that come over a WebSocket."""
-    async with api.http().ws_connect(api.base() + "/v1/events", headers=headers) as socket:
+async def websocket(api: Workbench, origin: str = PAGE) -> AsyncIterator[Next]:
+    """Yield the events that come over a page's WebSocket."""
+    address = await ticketed(api, origin)
+    async with api.http().ws_connect(api.base() + address, headers={"Origin": origin}) as socket:
 
         async def next_event() -> tuple[str, Json]:
             message = cast(Json, await socket.receive_json(timeout=5))
@@ -55,7 +64,7 @@ async def websocket(api: Workbench, **headers: str) -> AsyncIterator[Next]:
 @pytest.fixture(params=["stream", "websocket"])
 async def listening(request: pytest.FixtureRequest, api: Workbench) -> AsyncIterator[Next]:
     """A page that listens, one way or the other, past its hello."""
-    opened = stream(api, via="v4", Origin=PAGE) if request.param == "stream" else websocket(api, Origin=PAGE)
+    opened = stream(api, via="v4", Origin=PAGE) if request.param == "stream" else websocket(api)
     async with opened as next_event:
         assert (await next_event())[0] == "hello"
         yield next_event
@@ -63,7 +72,7 @@ async def listening(request: pytest.FixtureRequest, api: Workbench) -> AsyncIter
 
 async def test_the_first_event_tells_how_things_are(api: Workbench) -> None:
     card = api.readers.cards()[0]
-    async with stream(api) as one, websocket(api, Origin=PAGE) as two:
+    async with stream(api) as one, websocket(api) as two:
         for next_event in (one, two):
             kind, data = await next_event()
             assert kind == "hello"
@@ -105,7 +114,7 @@ async def test_a_page_hears_of_its_own_dialogs_and_sessions(api: Workbench, list
 
 async def test_listeners_that_leave_are_forgotten_at_once(api: Workbench) -> None:
     bus = api.events
-    async with stream(api) as one, websocket(api, Origin=PAGE) as two:
+    async with stream(api) as one, websocket(api) as two:
         await one()
         await two()
         assert bus.listeners == 2
@@ -118,7 +127,7 @@ async def test_a_listener_that_takes_nothing_is_dropped_and_the_others_go_on(
 ) -> None:
     api = await started(Workbench(tmp_path, limits=ApiLimits(write_timeout=0.1)))
     _, slow = await asyncio.open_connection("127.0.0.1", api.port, limit=1)
-    slow.write(request("/v1/events", f"Host: localhost:{api.port}", f"Origin: {PAGE}"))
+    slow.write(request(await ticketed(api), f"Host: localhost:{api.port}", f"Origin: {PAGE}"))
     async with stream(api) as next_event:
         await next_event()
         await eventually(lambda: api.events.listeners == 2)
@@ -144,24 +153,27 @@ async def test_the_stream_ends_when_the_daemon_stops(tmp_path: Path) -> None:
 
 
 async def test_a_websocket_that_speaks_is_let_go(api: Workbench) -> None:
-    async with api.http().ws_connect(api.base() + "/v1/events", headers={"Origin": PAGE}) as socket:
+    async with api.http().ws_connect(api.base() + await ticketed(api), headers={"Origin": PAGE}) as socket:
         await socket.receive()
         await socket.send_str("bonjour")
         assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
 
 
 async def test_a_websocket_wants_a_client_a_handshake_and_no_subprotocol(api: Workbench) -> None:
-    host, page = f"Host: localhost:{api.port}", f"Origin: {PAGE}"
+    host = f"Host: localhost:{api.port}"
     cases = [
         (401, UPGRADE),
-        (422, (page, "Connection: Upgrade", "Upgrade: websocket")),
-        (422, (page, "Connection: Upgrade", "Upgrade: h2c")),
-        (422, (page, *UPGRADE[:2], "Sec-WebSocket-Version: 99", UPGRADE[3])),
-        (422, (page, *UPGRADE, "Sec-WebSocket-Protocol: secret")),
+        (401, (f"Origin: {PAGE}", *UPGRADE)),
+        (422, (f"Origin: {PAGE}", "Connection: Upgrade", "Upgrade: websocket")),
+        (422, (f"Origin: {PAGE}", "Connection: Upgrade", "Upgrade: h2c")),
+        (422, (f"Origin: {PAGE}", *UPGRADE[:2], "Sec-WebSocket-Version: 99", UPGRADE[3])),
+        (422, (f"Origin: {PAGE}", *UPGRADE, "Sec-WebSocket-Protocol: secret")),
     ]
     for status, headers in cases:
         reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
-        writer.write(request("/v1/events", host, *headers))
+        page = f"Origin: {PAGE}"
+        target = await ticketed(api) if page in headers and status == 422 else "/v1/events"
+        writer.write(request(target, host, *headers))
         assert status_of(await reader.readuntil(b"\r\n\r\n")) == status
         writer.close()
 

@@ -17,7 +17,7 @@ import pytest
 from cardd.config import Config, SessionRules, Web
 from tests.api.relayed import Relayed
 from tests.api.requests import request
-from tests.api.workbench import PIN, SOFTWARE, Got, Workbench
+from tests.api.workbench import CHALLENGES, PIN, SOFTWARE, Got, Workbench
 from tests.rig.waiting import eventually
 
 STRANGER = "https://nouveau.example"
@@ -78,7 +78,9 @@ async def pairing(api: Workbench) -> bytes:
 
 
 async def page(api: Workbench) -> bytes:
-    return sent(api, "POST", "/v1/clients", {}, Origin=STRANGER)
+    challenge = (await api.call("POST", CHALLENGES, {}, headers={"Origin": STRANGER})).text("challenge")
+    body = {"page_key": api.key.jwk, "proof": api.key.proof(challenge, STRANGER, f"localhost:{api.port}")}
+    return sent(api, "POST", "/v1/clients", body, Origin=STRANGER)
 
 
 async def login(api: Workbench) -> bytes:

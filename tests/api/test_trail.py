@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -59,10 +60,11 @@ async def test_a_page_that_the_person_allows_or_refuses_is_a_row(
     api = await started(Workbench(tmp_path, Config(web=Web(unknown_origins="ask"))))
     api.person.choices = [Choice.NO, Choice.ALWAYS]
     for origin in (STRANGER, "https://autre.example"):
-        await api.call("POST", "/v1/clients", {}, headers={"Origin": origin})
+        await api.enter(origin)
     refused, allowed = await rows(api, "origin.allow", 2)
     assert (refused.caller, refused.outcome) == (STRANGER, "refused")
     assert (allowed.caller, allowed.outcome, allowed.consent) == ("https://autre.example", "done", "always")
+    assert allowed.digest == urlsafe_b64decode(api.key.id + "=").hex()  # which browser it was
 
 
 async def test_reading_the_holder_is_a_row_and_one_a_minute_however_often(api: Workbench) -> None:

@@ -20,12 +20,14 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from cardd.api.parts import ApiLimits
 from cardd.assembly import assemble
 from cardd.config import Config
+from cardd.core.page_passes import PASS_LIFETIME
 from cardd.documents.signing import Exchange
 from cardd.model import Peer
 from cardd.outward import DIRECT, Outward
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
 from tests.rig.memory import ManualClock, MemoryAudit, MemoryPeople, SwitchedSecrets, SwitchedStore
 from tests.rig.outside import Around
+from tests.rig.page_keys import BrowserKey, consents
 from tests.rig.prompter import ScriptedPrompter
 from tests.rig.simulator import PIN as CARD_PIN
 from tests.rig.simulator import simulated_card
@@ -35,8 +37,12 @@ PAGE = "https://webps.example"
 PAGE_WITH_PORT = "https://autre.example:8443"
 DEVELOPMENT_PAGE = "http://localhost:5173"
 ALLOWED = (PAGE, PAGE_WITH_PORT, DEVELOPMENT_PAGE)
+PAGE_USERS = (1000, 1001)
 PROGRAM = "/opt/lps/bin/lps"
 SOFTWARE = {"name": "LPS de test", "vendor": "Éditeur fictif", "software_id": "lps-test"}
+
+CHALLENGES = "/v1/clients/challenges"
+FREE = ("/v1/clients", CHALLENGES, "/v1/status", "/openapi.json")  # what a page asks before it has proved itself
 
 Via = Literal["v4", "v6", "unix"]
 Json = dict[str, object]
@@ -74,7 +80,8 @@ class Got:
 class Workbench:
     """The parts between the sockets and the simulated card; the system names ``uid`` and ``program`` as the caller's.
 
-    The pages of ``ALLOWED`` may call, whatever ``config`` says of pages.
+    The pages of ``ALLOWED`` may call, whatever ``config`` says of pages: a few users have let ``key`` in for them, and
+    ``call`` proves it where a request has no ``bearer``.
     """
 
     directory: Path
@@ -94,6 +101,8 @@ class Workbench:
     program: str = PROGRAM
 
     def __post_init__(self) -> None:
+        self.key, self._passes = BrowserKey(), dict[tuple[str, int | None], tuple[str, float]]()
+        self.store.documents.setdefault("clients", consents(self.key, ALLOWED, {os.getuid(), *PAGE_USERS}))
         self.person = ScriptedPrompter(PIN)
         self.card = simulated_card()
         self.reader = InProcessReader("Lecteur A", self.card)
@@ -182,6 +191,8 @@ class Workbench:
     ) -> Got:
         """One request; ``body`` is sent as JSON, bytes as they are."""
         sent: CIMultiDict[str] = CIMultiDict(headers or {})
+        if not bearer and sent.get("Origin") in ALLOWED and via != "unix" and method != "OPTIONS" and path not in FREE:
+            bearer = await self.page_pass(sent["Origin"], via)
         if bearer:
             sent["Authorization"] = f"Bearer {bearer}"
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
@@ -191,6 +202,31 @@ class Workbench:
         content = None if data is None else io.BytesIO(data)  # plain bytes of this size make aiohttp warn
         async with self.http(via).request(method, url, data=content, headers=sent) as answer:
             return Got(answer.status, answer.headers, await answer.read())
+
+    async def page_pass(self, origin: str, via: Via = "v4") -> str | None:
+        """A pass of this origin's page, proved anew when the last one is old; None where the daemon gives none."""
+        token, ends = self._passes.get((origin, self.uid), (None, 0.0))
+        if token is None or ends <= self.clock.monotonic():
+            got = await self.enter(origin, via=via)
+            if got.status != 201:
+                return None
+            token = got.text("token")
+            self._passes[origin, self.uid] = token, self.clock.monotonic() + PASS_LIFETIME
+        return token
+
+    async def enter(self, origin: str, key: BrowserKey | None = None, *, via: Via = "v4", **asked: object) -> Got:
+        """What a page of this origin is told that proves a key."""
+        shown, page = key or self.key, {"Origin": origin}
+        challenge = await self.call("POST", CHALLENGES, {}, via=via, headers=page)
+        if challenge.status != 201:
+            return challenge
+        proof = shown.proof(challenge.text("challenge"), origin, self.base(via).removeprefix("http://"))
+        body = {"page_key": shown.jwk, "proof": proof, **asked}
+        return await self.call("POST", "/v1/clients", body, via=via, headers=page)
+
+    async def page(self, origin: str, via: Via = "v4") -> dict[str, str]:
+        """The headers of a page of this origin that proved itself."""
+        return {"Origin": origin, "Authorization": f"Bearer {await self.page_pass(origin, via)}"}
 
     def forget_connections(self) -> None:
         """Make new connections from now on: who is at the other end is asked once for each."""

@@ -22,24 +22,31 @@ from tests.rig.packages import packaged
 from tests.rig.waiting import eventually_here
 
 NONCE = "A" * 44
-WORK = """
+ENTER = (Path(__file__).parents[2] / "docs/webps.md").read_text().partition("```js\n")[2].partition("```")[0]
+WORK = (
+    ENTER
+    + """
 const [base, digest, nonce] = arguments;
+const {token} = await enter(base);
 const call = async (method, path, body, token) => {
   const headers = body ? {"Content-Type": "application/json"} : {};
   if (token) headers["Authorization"] = `Bearer ${token}`;
   const answer = await fetch(base + path, {method, headers, body: body && JSON.stringify(body)});
   return answer.status === 204 ? {} : {status: answer.status, ...await answer.json()};
 };
-const session = await call("POST", "/v1/sessions", {method: "cpx"});
+const session = await call("POST", "/v1/sessions", {method: "cpx"}, token);
 const path = `/v1/sessions/${session.id}`;
 const auth = await call("POST", `${path}/auth-tokens`, {nonce}, session.token);
 const signed = await call("POST", `${path}/signatures`, {document_name: "cr.txt", digest}, session.token);
 return {session, auth, signed};
 """
-LIBRARY = """
+)
+LIBRARY = (
+    ENTER
+    + """
 const [base, source] = arguments;
 const { Cardd } = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})));
-const session = await new Cardd({at: base}).login({method: "cpx"});
+const session = await new Cardd({at: base, enter}).login({method: "cpx"});
 const document = new TextEncoder().encode("SIMULATION");
 const signed = await session.sign("cr.txt", {document});
 const code = asked => asked.then(() => "nothing", refused => refused.code);
@@ -52,6 +59,7 @@ return {
   after: await code(session.state()),
 };
 """
+)
 # what a page can do without asking, each as "ok" or "error", as far as a script of the page is told
 TRIES = """
 const [base] = arguments;
@@ -301,7 +309,9 @@ def test_a_dialog_closes_with_its_tab_and_with_its_page(
     browser: Browser, portal: Portal, workstation: Workstation, tmp_path: Path
 ) -> None:
     ask = """
-    const options = {method: "POST", headers: {"Content-Type": "application/json"}, body: '{"method":"cpx"}'};
+    const {token} = await enter(arguments[0]);
+    const headers = {"Content-Type": "application/json", Authorization: `Bearer ${token}`};
+    const options = {method: "POST", headers, body: '{"method":"cpx"}'};
     const leaving = new AbortController();
     addEventListener("pagehide", () => leaving.abort());  // as docs/integrators.md has it, for pages kept for "Back"
     fetch(arguments[0] + "/v1/sessions", {...options, signal: leaving.signal}).catch(() => 0);
@@ -309,15 +319,15 @@ def test_a_dialog_closes_with_its_tab_and_with_its_page(
     extra = f'\n[web]\nallowed_origins = ["{portal.origin()}"]\n'
     pinentry, around = workstation.pinentry, workstation.pcscd.environment
     daemon = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=around, extra=extra).start()
-    pinentry.answer("hang", "hang")
+    pinentry.answer("yes", "hang", "hang")  # the browser is let in once
     try:
         with page(browser, portal, "portal.test") as tab:
-            tab.run(ask, daemon.url)
+            tab.run(ENTER + ask, daemon.url)
             eventually_here(lambda: is_running(pinentry.path))
             tab.open(portal.origin("evil.test"))
             eventually_here(lambda: not is_running(pinentry.path))
         with page(browser, portal, "portal.test") as tab:
-            tab.run(ask, daemon.url)
+            tab.run(ENTER + ask, daemon.url)
             eventually_here(lambda: is_running(pinentry.path))
         eventually_here(lambda: not is_running(pinentry.path))  # the tab is closed
     finally:

@@ -23,6 +23,7 @@ from cardd.assembly import assemble
 from cardd.config import Config, Support
 from cardd.core.events import EventBus
 from cardd.core.recording import Pseudonyms
+from cardd.core.register import Register
 from cardd.core.state_file import Content, StateFile, Step
 from cardd.errors import AuditUnavailable, StateDamaged, StateTooNew
 from cardd.identity.ecps.state import LoginHints, ResumableSessions
@@ -71,6 +72,7 @@ READERS: dict[str, Callable[[Store], object]] = {
     "ecps-sessions": lambda store: [kept.national_id for kept in ResumableSessions(store, MemorySecrets()).all()],
     "certificates": lambda store: ExpiryWatch(store, ManualClock(), EventBus()).expiring()[0].serial,
 }
+DOCUMENTS = {"clients": 2}  # the others have the first
 KNOWN = {
     "clients": ["LPS SIMULATION"],
     "pseudonyms": "1477a47ea26453dc",
@@ -96,11 +98,18 @@ def test_a_file_gets_its_format_when_something_is_kept(directory: Path) -> None:
 @pytest.mark.parametrize("name", READERS)
 def test_a_document_of_a_newer_cardd_is_refused_and_left_as_it_is(name: str) -> None:
     store = MemoryStore()
-    store.documents[name] = '{"format": 2, "entries": {}}'
+    newer = DOCUMENTS.get(name, 1) + 1
+    store.documents[name] = document = json.dumps({"format": newer, "entries": {}})
     with pytest.raises(StateTooNew) as told:
         READERS[name](store)
-    assert (told.value.code, told.value.params) == ("state.too_new", {"file": name, "format": 2, "known": 1})
-    assert store.documents == {name: '{"format": 2, "entries": {}}'}
+    told_of = {"file": name, "format": newer, "known": newer - 1}
+    assert (told.value.code, told.value.params) == ("state.too_new", told_of)
+    assert store.documents == {name: document}
+
+
+def test_an_origin_of_before_pages_had_keys_is_known_and_has_none(directory: Path) -> None:
+    [known] = Register(FileStore(directory)).origins.values()
+    assert (known.origin, known.uid, known.keys) == ("https://simulation.example", 1000, ())
 
 
 async def test_codes_of_support_of_a_newer_cardd_are_not_begun_anew() -> None:

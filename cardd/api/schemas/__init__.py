@@ -44,6 +44,7 @@ class Problem(Answer):
     remedy: str
     where: str | UnsetType = UNSET
     reason: str | UnsetType = UNSET
+    right: str | UnsetType = UNSET
     tries_left: int | UnsetType = UNSET
     retry_after: int | UnsetType = UNSET
     limit: int | UnsetType = UNSET

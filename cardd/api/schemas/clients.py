@@ -9,6 +9,9 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from cardd.api.schemas import Answer, Body, Identifier, Name
 
+Coordinate = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}(?!\n)$")]
+RightName = Literal["detect", "holder", "authenticate", "sign", "relay"]
+
 
 class PairBody(Body):
     """POST /v1/clients from desktop software."""
@@ -19,8 +22,44 @@ class PairBody(Body):
     permissions: Annotated[list[Literal["psc_token", "sessions"]], Meta(max_length=4)] = field(default_factory=list)
 
 
+class PageKeyBody(Body):
+    """A page's public key, as WebCrypto exports it (JWK, RFC 7517)."""
+
+    kty: Literal["EC"]
+    crv: Literal["P-256"]
+    x: Coordinate
+    y: Coordinate
+    ext: bool | None = None
+    alg: Literal["ES256"] | None = None
+    key_ops: Annotated[list[Literal["verify"]], Meta(max_length=1)] | None = None
+
+
 class OriginBody(Body):
-    """POST /v1/clients from a web page that wants to be allowed: its Origin names it, and it says nothing else."""
+    """POST /v1/clients from a web page, which its Origin names.
+
+    ``proof`` is a compact JWS by the page's key over a challenge. ``rights`` are what the page wants; by default what
+    it has, else to log in and to have documents signed. Without ``ask`` nobody is asked where a consent is missing.
+    """
+
+    page_key: PageKeyBody | None = None
+    proof: Annotated[str, Meta(min_length=1, max_length=2048)] | None = None
+    rights: Annotated[list[RightName], Meta(min_length=1, max_length=5)] | None = None
+    ask: bool = True
+
+
+class ChallengeBody(Body):
+    """POST /v1/clients/challenges."""
+
+
+class TicketBody(Body):
+    """POST /v1/events/tickets."""
+
+
+class AllowBody(Body):
+    """POST /v1/origins: let a web origin in, with the person's consent."""
+
+    origin: Annotated[str, Meta(min_length=1, max_length=267)]
+    rights: Annotated[list[RightName], Meta(min_length=1, max_length=5)] | None = None
 
 
 class LockBody(Body):
@@ -34,10 +73,55 @@ class ClientAnswer(Answer):
     client_secret: str
 
 
+class ChallengeAnswer(Answer):
+    """A challenge for one proof of a page of this origin."""
+
+    challenge: str
+    expires_at: datetime
+
+
 class OriginAnswer(Answer):
-    """A web origin that may call."""
+    """A page that was let in. ``token`` is its pass until ``expires_at``; ``until`` is when the consent ends."""
 
     origin: str
+    rights: list[RightName]
+    token: str
+    expires_at: datetime
+    until: str | UnsetType = UNSET
+
+
+class TicketAnswer(Answer):
+    """What opens one stream of events, once, as ``GET /v1/events?ticket=…``."""
+
+    ticket: str
+    expires_at: datetime
+
+
+class KeyListed(Answer):
+    """One key of an origin: a browser profile that the person let in."""
+
+    id: str
+    rights: list[RightName]
+    since: str
+    until: str
+    used: str
+
+
+class OriginListed(Answer):
+    """One web origin: listed by the configuration, let in by the person (its keys), or refused."""
+
+    origin: str
+    listed: bool
+    active: bool
+    refused: bool
+    rights: list[RightName]
+    keys: list[KeyListed]
+
+
+class OriginsAnswer(Answer):
+    """GET /v1/origins."""
+
+    origins: list[OriginListed]
 
 
 class PairingAnswer(Answer):

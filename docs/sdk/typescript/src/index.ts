@@ -31,8 +31,10 @@ export interface Way {
 export interface Options {
   /** The daemon's address on this machine, or a way to it (cardd-client/node has one over its socket). */
   at?: string | Way;
-  /** What pairing gave. A page has none: its browser names its origin. */
+  /** What pairing gave. A page has none: it has a key. */
   secret?: string | undefined;
+  /** For a page: what proves its key to this address and gives its pass (docs/webps.md). */
+  enter?: (at: string) => Promise<Pick<Schemas["OriginAnswer"], "token">>;
   /** The language of what a person reads in errors and dialogs. */
   language?: Language;
   /** For a Node without a global one. */
@@ -60,18 +62,20 @@ interface Sent {
   twice?: boolean;
 }
 
-/** One daemon and, once paired, one paired program; a page needs no secret, its browser names its origin. */
+/** One daemon and, once paired, one paired program, or a page that proves itself by its key. */
 export class Cardd {
   readonly way: Way;
   readonly language: Language;
   readonly #crypto: Crypto;
+  readonly #enter: Options["enter"];
   #secret: string | undefined;
   #proven = false;
 
-  constructor({ at = ADDRESS, secret, language = "fr", crypto = globalThis.crypto }: Options = {}) {
+  constructor({ at = ADDRESS, secret, language = "fr", crypto = globalThis.crypto, enter }: Options = {}) {
     this.way = typeof at === "string" ? loopback(at, language) : at;
     this.language = language;
     this.#crypto = crypto;
+    this.#enter = enter;
     this.#secret = secret;
   }
 
@@ -106,8 +110,10 @@ export class Cardd {
     return told.client_secret;
   }
 
-  /** For a page: have the user allow it, where the configuration does not already. */
-  allow = () => this.call<Schemas["OriginAnswer"]>("POST", "/v1/clients", { body: {} });
+  /** For a page: prove its key; the user is asked about one that is new. Each call does it by itself where cardd wants it. */
+  async allow(): Promise<void> {
+    this.#secret = (await this.#enter?.(this.way.where))?.token;
+  }
 
   /** Log in: `{ method: "cpx" }` asks for the PIN. A login by e-CPS comes `pending`: ask for its state until it is open. */
   async login(body: Login): Promise<Session> {
@@ -134,7 +140,15 @@ export class Cardd {
   }
 
   /** One request, whatever its answer; the secret goes only to a daemon that has proved that it knows it. */
-  async send(method: string, path: string, { body, bytes, bearer, headers = {} }: Sent = {}): Promise<Response> {
+  async send(method: string, path: string, sent: Sent = {}): Promise<Response> {
+    const answer = await this.#sendOnce(method, path, sent);
+    if (answer.status !== 401 || !this.#enter || (await refusal(answer.clone(), "", "en")).code !== "page.proof_needed") return answer;
+    const pass = this.#secret;
+    await this.allow();
+    return this.#sendOnce(method, path, sent.bearer === pass ? { ...sent, bearer: this.#secret } : sent);
+  }
+
+  async #sendOnce(method: string, path: string, { body, bytes, bearer, headers = {} }: Sent): Promise<Response> {
     if (bearer) await this.#demandProof();
     const told: Record<string, string> = { "Accept-Language": this.language, ...headers };
     if (body) told["Content-Type"] = "application/json";
@@ -151,7 +165,7 @@ export class Cardd {
 
   async #demandProof(): Promise<void> {
     const secret = this.#secret;
-    if (this.way.proves || this.#proven || !secret) return; // a page, or another process's session, has nothing to ask with
+    if (this.way.proves || this.#proven || !secret || this.#enter) return; // a page, or another process's session, has nothing to ask with
     const crypto = this.#crypto;
     const challenge = hex(crypto.getRandomValues(new Uint8Array(32)));
     const answer = await this.send("GET", "/v1/status", {

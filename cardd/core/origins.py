@@ -1,0 +1,379 @@
+"""Web origins that may call: listed by the configuration or let in by the user, by the keys of their pages.
+
+An origin is a name that any program can send. So each browser profile shows a key of its pages' own, once in a dialog
+and then at each proof (``page_keys``): another program, or another profile, that sends the same name has another key,
+and the person is asked about that one. What a key's pages may do are rights, agreed to in that dialog or given by the
+configuration. Either belongs to one OS user.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from cardd.config import Web
+from cardd.core.dialog_lines import DialogLines
+from cardd.core.lifecycle import Lifecycle, Part
+from cardd.core.page_keys import PageKey
+from cardd.core.page_passes import Given, PagePasses
+from cardd.core.recording import append_if_possible
+from cardd.core.register import KnownKey, KnownOrigin, Register
+from cardd.errors import (
+    CarddError,
+    ClientNotFound,
+    ConsentTimeout,
+    NotABrowser,
+    OriginNotAskable,
+    PageConsentNeeded,
+    PageProofNeeded,
+    PageRightMissing,
+    PairingRefused,
+    StateUnavailable,
+    TooManyRequests,
+)
+from cardd.model import (
+    AuditEntry,
+    Caller,
+    CallerKey,
+    CallerKind,
+    Choice,
+    Outcome,
+    Peer,
+    Question,
+    Right,
+    Rights,
+    rights_of,
+    shown,
+)
+from cardd.ports import AuditLog, Browsers, Clock
+
+# An origin as a browser writes it: lower case, punycode, no default port. Only such a one is worth a dialog.
+ASKABLE = re.compile(r"https://(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{0,62}(?::(?!443$)[1-9][0-9]{0,4})?")
+ASKABLE_LENGTH = 200
+KEYS_MAX = 8  # of one origin and user; the one that was not used for longest makes room
+DEFAULT = rights_of((Right.AUTHENTICATE, Right.SIGN))
+ONCE = timedelta(hours=12)
+EXPECTED = timedelta(minutes=5)  # for the first page of a site that was let in by cardctl
+PUNYCODE = "xn--"
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A page that was let in: its pass, its rights, and until when the person let it in."""
+
+    given: Given
+    rights: Rights
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one origin stands with one user; ``is_active`` says whether its keys serve as this daemon is configured."""
+
+    origin: str
+    is_listed: bool
+    is_active: bool
+    is_refused: bool
+    keys: tuple[KnownKey, ...]
+    rights: Rights
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What the person agreed to for the first page of an origin that comes before ``by``."""
+
+    rights: Rights
+    choice: Choice
+    by: datetime
+
+
+class Origins(Part):
+    """Lets pages in, and tells what each may do; ``passes`` has what they prove themselves by."""
+
+    def __init__(
+        self, register: Register, dialogs: DialogLines, clock: Clock, lifecycle: Lifecycle, settings: Web
+    ) -> None:
+        self.passes = PagePasses(clock)
+        self._register = register
+        self._dialogs = dialogs
+        self._clock = clock
+        self._lifecycle = lifecycle
+        self._settings = settings
+        self._listed = frozenset(settings.allowed_origins)
+        self._given = rights_of(settings.rights)
+        self._once: dict[tuple[CallerKey, str], KnownKey] = {}
+        self._refused: set[tuple[CallerKey, str | None]] = set()  # without a key: whatever key it shows
+        self._expected: dict[CallerKey, _Expected] = {}
+        self._asked: set[int] = set()
+
+    # --- what the gate asks ---
+
+    def is_allowed(self, origin: str, peer: Peer) -> bool:
+        """Whether pages of this origin are known: listed, or let in by this user."""
+        owner = CallerKey(peer.uid, origin)
+        return origin in self._listed or (self._asks and bool(owner in self._register.origins or self._once_of(owner)))
+
+    def may_ask(self, origin: str) -> bool:
+        """Whether pages of this origin may ask to be let in."""
+        return self._asks and _is_askable(origin)
+
+    # --- pages ---
+
+    def proven(self, key: PageKey, proof: str, origin: str, peer: Peer, *, address: str) -> Caller:
+        """Return the page whose key made this proof, for the ``address`` that it calls. Raises PageProofInvalid."""
+        self.passes.check(key, proof, origin, peer, address=address)
+        return _page(origin, peer, key.thumbprint)
+
+    async def enter(self, page: Caller, wanted: Iterable[str] | None, *, asks: bool) -> Entered:
+        """Give a pass to a page that proved its key; the person is asked where it may not do all that is ``wanted``.
+
+        One such dialog at a time for one user, and none again for what was refused or left without an answer. Raises
+        PageConsentNeeded where one is needed and not ``asks``, PairingRefused, ConsentTimeout, RefusedTooOften,
+        TooManyRequests.
+        """
+        key = page.page_key or ""
+        granted = self._granted(page.key, key)
+        rights = self._wanted(page.key, wanted, granted)
+        if granted is None or not rights <= granted:
+            await self._let_in(page, rights, asks=asks)
+        self._use(page.key, key)
+        known = self._known(page.key, key)
+        return Entered(self.passes.give(page), self._granted(page.key, key) or rights, known.until if known else "")
+
+    def check(self, page: Caller, rights: Iterable[Right]) -> None:
+        """Look whether a page may go on: known, proved not long ago, and with one of these rights, if there are any.
+
+        Raises PageProofNeeded, PageRightMissing.
+        """
+        granted = self._granted(page.key, page.page_key or "")
+        if granted is None:
+            raise PageProofNeeded
+        self.passes.ensure_proven(page)
+        needed = tuple(rights)
+        if needed and not granted.intersection(needed):
+            raise PageRightMissing(right=needed[0].value)
+
+    # --- what the user sees and decides beside the pages ---
+
+    def standings(self, uid: int) -> list[Standing]:
+        """How the origins stand that are listed, or that this user let in or refused."""
+        owners = {CallerKey(uid, origin) for origin in self._listed}
+        owners |= {owner for owner in self._register.origins if owner.uid == uid}
+        owners |= {owner for owner, _ in (*self._once, *self._refused) if owner.uid == uid}
+        return [self._standing(owner) for owner in sorted(owners)]
+
+    async def allow(self, origin: str, peer: Peer, wanted: Iterable[str] | None) -> Standing:
+        """Ask the user whether to let this origin in: the first key that its pages show soon is then let in unasked.
+
+        Raises OriginNotAskable, and what ``enter`` raises.
+        """
+        owner = CallerKey(peer.uid, origin)
+        if origin not in self._listed and not self.may_ask(origin):
+            raise OriginNotAskable(origin=origin, why="form" if self._asks else "refused")
+        rights = self._wanted(owner, wanted, None)
+        choice = await self._ask(_page(origin, peer, None), rights, by_command=True)
+        self._refused = {entry for entry in self._refused if entry[0] != owner}
+        self._expected[owner] = _Expected(rights, choice, self._clock.now() + EXPECTED)
+        if choice is Choice.ALWAYS and owner not in self._register.origins:
+            self._register.let_in(self._register.origins, owner, KnownOrigin(origin, peer.uid, self._now()))
+        self._lifecycle.client_let_in(_page(origin, peer, None), "origin.allow", choice.value)
+        return self._standing(owner)
+
+    def revoke(self, owner: CallerKey, key: str | None = None) -> None:
+        """Shut an origin out, or one key of it: sessions and streams end at once. Raises ClientNotFound."""
+        known = self._register.origins.get(owner)
+        once = [entry for entry in self._once if entry[0] == owner and key in (None, entry[1])]
+        keys = [one for one in known.keys if one.id == key] if known and key else (known,) if known and not key else []
+        if not once and not keys:
+            raise ClientNotFound
+        for entry in once:
+            del self._once[entry]
+        if known and key:
+            self._register.origins[owner] = replace(known, keys=tuple(one for one in known.keys if one.id != key))
+        elif known:
+            del self._register.origins[owner]
+        self._expected.pop(owner, None)
+        self.passes.end(owner, key)
+        try:
+            self._register.save()
+        finally:  # it is kept out at once, and until the next start where that cannot be written down
+            self._lifecycle.client_shut_out(owner, "origin_revoked")
+
+    def known(self, uid: int) -> list[KnownOrigin]:
+        """The origins that this user remembered, of those that the configuration does not list."""
+        return [one for one in self._register.origins.values() if one.uid == uid and one.origin not in self._listed]
+
+    def owners(self, origin: str) -> list[int]:
+        """The OS users who let this origin in."""
+        return [
+            owner.uid for owner in (*self._register.origins, *(each for each, _ in self._once)) if owner.id == origin
+        ]
+
+    # --- consents ---
+
+    @property
+    def _asks(self) -> bool:
+        return self._settings.unknown_origins == "ask"
+
+    def _wanted(self, owner: CallerKey, names: Iterable[str] | None, granted: Rights | None) -> Rights:
+        if owner.id in self._listed:
+            return self._given
+        if names is None:
+            return granted or DEFAULT
+        return rights_of(names) | (granted or frozenset())
+
+    def _granted(self, owner: CallerKey, key: str) -> Rights | None:
+        """Return what pages of this key may do; None when they are not let in."""
+        known = self._known(owner, key)
+        if known is None:
+            return None
+        if owner.id in self._listed:
+            return self._given
+        return rights_of(known.rights) if self._asks else None
+
+    def _known(self, owner: CallerKey, key: str) -> KnownKey | None:
+        remembered = self._register.origins.get(owner)
+        found = [
+            self._once.get((owner, key)),
+            *(one for one in (remembered.keys if remembered else ()) if one.id == key),
+        ]
+        return next((one for one in found if one and self._clock.now() < datetime.fromisoformat(one.until)), None)
+
+    def _once_of(self, owner: CallerKey) -> tuple[KnownKey, ...]:
+        return tuple(known for (kept, _), known in self._once.items() if kept == owner)
+
+    def _standing(self, owner: CallerKey) -> Standing:
+        remembered, is_listed = self._register.origins.get(owner), owner.id in self._listed
+        keys = (*(remembered.keys if remembered else ()), *self._once_of(owner))
+        rights = self._given if is_listed else rights_of(name for known in keys for name in known.rights)
+        is_refused = any(kept == owner for kept, _ in self._refused)
+        return Standing(owner.id, is_listed, is_listed or self._asks, is_refused, keys, rights)
+
+    async def _let_in(self, page: Caller, rights: Rights, *, asks: bool) -> None:
+        owner, key = page.key, page.page_key or ""
+        expected = self._expected.pop(owner, None)
+        if expected and self._clock.now() < expected.by and rights <= expected.rights:
+            choice = expected.choice
+        else:
+            if not self._refused.isdisjoint(((owner, None), (owner, key))):
+                raise PairingRefused
+            if not asks:
+                raise PageConsentNeeded
+            choice = await self._ask(page, rights)
+        self._keep(owner, key, rights, choice)
+        self._lifecycle.client_let_in(page, "origin.allow", choice.value)
+
+    async def _ask(self, page: Caller, rights: Rights, *, by_command: bool = False) -> Choice:
+        uid = page.peer.uid
+        if uid in self._asked:
+            raise TooManyRequests(retry_after=5)
+        self._asked.add(uid)
+        try:
+            choice = await self._dialogs.confirm(self._question(page, rights, by_command=by_command))
+        except ConsentTimeout as error:
+            self._refuse(page, error)
+            raise
+        finally:
+            self._asked.discard(uid)
+        if choice is Choice.NO:
+            self._refuse(page, PairingRefused())
+            raise PairingRefused
+        return choice
+
+    def _question(self, page: Caller, rights: Rights, *, by_command: bool) -> Question:
+        owner, days = page.key, self._settings.remember_days
+        params: dict[str, str | int] = {"origin": page.origin}
+        told = rights - {Right.DETECT} if Right.HOLDER in rights else rights  # whoever reads it sees that it is there
+        params |= {f"may_{right.value}": "" for right in Right if right in told}
+        if PUNYCODE in page.origin:
+            params["punycode"] = _decoded(page.origin)
+        if page.origin in self._listed:
+            params["listed"] = ""
+        if any(known.id != page.page_key for known in self._standing(owner).keys):
+            params["another"] = ""
+        if by_command:
+            params["by_command"] = ""
+        if days:
+            params["until"] = (self._clock.now() + timedelta(days=days)).date().isoformat()
+        return Question("origin", page.peer.uid, params, third=Choice.ALWAYS if days else None)
+
+    def _refuse(self, page: Caller, error: CarddError) -> None:
+        """Ask no more about a site that nobody let in, nor about this key of one that is trusted otherwise."""
+        is_trusted = page.origin in self._listed or bool(self._standing(page.key).keys)
+        self._refused.add((page.key, page.page_key if is_trusted else None))
+        self._lifecycle.client_refused(page, "origin.allow", error)
+
+    def _keep(self, owner: CallerKey, key: str, rights: Rights, choice: Choice) -> None:
+        names, day = tuple(right.value for right in Right if right in rights), self._now()[:10]
+        if choice is not Choice.ALWAYS:
+            until = (self._clock.now() + ONCE).isoformat(timespec="seconds")
+            self._once[owner, key] = KnownKey(key, names, self._now(), until, day)
+            for old in list(self._once_of(owner))[:-KEYS_MAX]:
+                del self._once[owner, old.id]
+            return
+        until = (self._clock.now() + timedelta(days=self._settings.remember_days)).isoformat(timespec="seconds")
+        known = self._register.origins.get(owner) or KnownOrigin(owner.id, owner.uid, self._now())
+        others = sorted((one for one in known.keys if one.id != key), key=lambda one: (one.used, one.since))
+        keys = (*others[-(KEYS_MAX - 1) :], KnownKey(key, names, self._now(), until, day))
+        self._register.let_in(self._register.origins, owner, replace(known, keys=keys))
+        for gone in others[: -(KEYS_MAX - 1)]:
+            self.passes.end(owner, gone.id)
+        self._once.pop((owner, key), None)
+
+    def _use(self, owner: CallerKey, key: str) -> None:
+        """Note the day of a proof, so that of many keys the right one makes room; a full disk keeps nobody out."""
+        known, day = self._register.origins.get(owner), self._now()[:10]
+        if known is None or not any(one.id == key and one.used != day for one in known.keys):
+            return
+        keys = tuple(replace(one, used=day) if one.id == key else one for one in known.keys)
+        try:
+            self._register.let_in(self._register.origins, owner, replace(known, keys=keys))
+        except StateUnavailable:
+            return
+
+    def _now(self) -> str:
+        return self._clock.now().isoformat(timespec="seconds")
+
+
+class Pages:
+    """Tells pages from programs that call as if they were one, refuses and records those."""
+
+    def __init__(self, browsers: Browsers, audit: AuditLog) -> None:
+        self._browsers = browsers
+        self._audit = audit
+
+    async def check(self, origin: str | None, peer: Peer) -> None:
+        """Let a browser pass; ``origin`` is the page's if it is allowed. Raises NotABrowser, BrowserUnseen."""
+        program = await self._browsers.stranger(peer)
+        if program is None:
+            return
+        # origins that nobody allowed are as many as a program likes, and refusals are counted by caller
+        claimed = origin or f"local:{peer.uid}"
+        row = AuditEntry("page.call", Outcome.REFUSED, peer.uid, claimed, shown(program), code=NotABrowser.code)
+        await append_if_possible(self._audit, row)
+        raise NotABrowser
+
+
+def _page(origin: str, peer: Peer, key: str | None) -> Caller:
+    return Caller(CallerKind.ORIGIN, origin, origin, origin, peer, page_key=key)
+
+
+def _is_askable(origin: str) -> bool:
+    return len(origin) <= ASKABLE_LENGTH and bool(ASKABLE.fullmatch(origin))
+
+
+def _decoded(origin: str) -> str:
+    """Return the origin with its labels in punycode as a browser may show them; what is none stays as it is."""
+    return ".".join(_label(label) for label in origin.removeprefix("https://").split("."))
+
+
+def _label(label: str) -> str:
+    host, colon, port = label.partition(":")
+    if not host.startswith(PUNYCODE):
+        return label
+    try:
+        return host.removeprefix(PUNYCODE).encode().decode("punycode") + colon + port
+    except UnicodeError:
+        return label

@@ -1,0 +1,142 @@
+"""What pages prove and get for it: a challenge that serves once, a pass for some minutes, a ticket for one stream.
+
+All of it is in memory, so that nothing of one daemon serves at the next, and belongs to one origin of one OS user.
+Whoever asks too often pushes out what is their own.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from cardd.core.page_keys import PageKey, challenge_of
+from cardd.errors import PageProofInvalid, PageProofNeeded
+from cardd.model import Caller, CallerKey, Peer
+from cardd.ports import Clock
+from cardd.secret import fingerprint, new_token
+
+CHALLENGE_LIFETIME = 60.0  # seconds
+PASS_LIFETIME = 300.0
+TICKET_LIFETIME = 30.0
+EACH_MAX = 32  # challenges, passes or tickets of one origin of one user
+USER_MAX = 512  # of all origins of one user
+USERS_MAX = 1024
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a page was given, and until when: the only place where it is whole."""
+
+    value: str
+    expires_at: datetime
+
+
+class _Shelf(Generic[T]):
+    """Values by a random text that is kept as its hash, for some seconds; the oldest of an owner makes room."""
+
+    def __init__(self, clock: Clock, lifetime: float) -> None:
+        self._clock = clock
+        self._lifetime = lifetime
+        self._kept: OrderedDict[int, OrderedDict[str, tuple[CallerKey, float, T]]] = (
+            OrderedDict()
+        )  # by user; oldest first
+
+    def put(self, owner: CallerKey, value: T) -> Given:
+        self._make_room(owner)
+        text = new_token()
+        self._kept[owner.uid][fingerprint(text)] = (owner, self._clock.monotonic() + self._lifetime, value)
+        return Given(text, self._clock.now() + timedelta(seconds=self._lifetime))
+
+    def get(self, text: str, owner: CallerKey) -> T | None:
+        found = self._kept[owner.uid].get(fingerprint(text)) if owner.uid in self._kept else None
+        if found is None:
+            return None
+        kept, ends, value = found
+        return value if kept == owner and self._clock.monotonic() < ends else None
+
+    def take(self, text: str, owner: CallerKey) -> T | None:
+        """Return it as ``get`` does; nobody gets it again."""
+        value = self.get(text, owner)
+        if value is not None:
+            del self._kept[owner.uid][fingerprint(text)]
+        return value
+
+    def drop(self, owner: CallerKey, condition: Callable[[T], bool]) -> None:
+        own = self._kept.get(owner.uid, OrderedDict())
+        for name, (kept, _, value) in list(own.items()):
+            if kept == owner and condition(value):
+                del own[name]
+
+    def _make_room(self, owner: CallerKey) -> None:
+        own, now = self._kept.setdefault(owner.uid, OrderedDict()), self._clock.monotonic()
+        self._kept.move_to_end(owner.uid)
+        over = [name for name, (_, ends, _) in own.items() if ends <= now]
+        same = [name for name, (kept, _, _) in own.items() if kept == owner]
+        over += same[: max(0, len(same) - EACH_MAX + 1)]
+        for name in over or list(own)[: max(0, len(own) - USER_MAX + 1)]:
+            own.pop(name, None)
+        if len(self._kept) > USERS_MAX:
+            self._kept.popitem(last=False)
+
+
+class PagePasses:
+    """Challenges, passes and tickets of all pages."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._challenges: _Shelf[bool] = _Shelf(clock, CHALLENGE_LIFETIME)
+        self._passes: _Shelf[Caller] = _Shelf(clock, PASS_LIFETIME)
+        self._tickets: _Shelf[Caller] = _Shelf(clock, TICKET_LIFETIME)
+        self._clock = clock
+        self._proven: dict[tuple[CallerKey, str | None], float] = {}  # until when; as many as keys that were let in
+
+    def challenge(self, origin: str, peer: Peer) -> Given:
+        """Return a challenge for one proof by a page of this origin."""
+        return self._challenges.put(CallerKey(peer.uid, origin), True)
+
+    def check(self, key: PageKey, proof: str, origin: str, peer: Peer, *, address: str) -> None:
+        """Take the challenge that a proof answers, and check the proof. Raises PageProofInvalid."""
+        challenge = challenge_of(proof)
+        if not self._challenges.take(challenge, CallerKey(peer.uid, origin)):
+            raise PageProofInvalid(reason="challenge")
+        key.check(proof, origin=origin, address=address, challenge=challenge)
+
+    def give(self, page: Caller) -> Given:
+        """Return a pass for the page, which has proved itself."""
+        self._proven[page.key, page.page_key] = self._clock.monotonic() + PASS_LIFETIME
+        return self._passes.put(page.key, page)
+
+    def page(self, token: str | None, origin: str, peer: Peer) -> Caller:
+        """Return the page that has this pass, as it calls now. Raises PageProofNeeded."""
+        return self._caller(self._passes.get(token or "", CallerKey(peer.uid, origin)), peer)
+
+    def ticket(self, page: Caller) -> Given:
+        """Return what opens one stream for a page that can send no header with it."""
+        return self._tickets.put(page.key, page)
+
+    def take_ticket(self, ticket: str, origin: str, peer: Peer) -> Caller:
+        """Return the page that was given this ticket. Raises PageProofNeeded."""
+        return self._caller(self._tickets.take(ticket, CallerKey(peer.uid, origin)), peer)
+
+    def ensure_proven(self, page: Caller) -> None:
+        """Raises PageProofNeeded when the page's key has proved itself too long ago."""
+        if self._clock.monotonic() >= self._proven.get((page.key, page.page_key), 0.0):
+            raise PageProofNeeded
+
+    def end(self, owner: CallerKey, key: str | None = None) -> None:
+        """End the passes and tickets of an origin, or of one key of it."""
+        self._proven = {
+            known: ends for known, ends in self._proven.items() if known[0] != owner or key not in (None, known[1])
+        }
+        for shelf in (self._passes, self._tickets):
+            shelf.drop(owner, lambda given: key in (None, given.page_key))
+
+    @staticmethod
+    def _caller(given: Caller | None, peer: Peer) -> Caller:
+        if given is None:
+            raise PageProofNeeded
+        return Caller(given.kind, given.id, given.name, given.origin, peer, page_key=given.page_key)
