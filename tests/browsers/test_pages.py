@@ -318,7 +318,7 @@ def test_a_dialog_closes_with_its_tab_and_with_its_page(
     """
     extra = f'\n[web]\nallowed_origins = ["{portal.origin()}"]\n'
     pinentry, around = workstation.pinentry, workstation.pcscd.environment
-    daemon = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=around, extra=extra).start()
+    daemon = DaemonProcess(tmp_path, pinentry=pinentry.path, environment=around, extra=extra, is_read=False).start()
     pinentry.answer("yes", "hang", "hang")  # the browser is let in once
     try:
         with page(browser, portal, "portal.test") as tab:
