@@ -57,7 +57,7 @@ STOP_MAX = 9.0  # seconds, below the TimeoutStopSec of cardd.service
 log = logging.getLogger(__name__)
 
 
-class KeptAudit(Part):
+class LocalAudit(Part):
     """The audit log of this machine, sealed where that is configured; ``told`` hears of each head."""
 
     def __init__(self, config: Config, clock: Clock, secrets: SecretStore, told: Callable[[Head], None]) -> None:
@@ -181,7 +181,7 @@ class Daemon:
         clock, secrets = SystemClock(), OsSecrets()
         outward = way_out(config.network, secrets)
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename, outward=outward)
-        audit = KeptAudit(config, clock, secrets, sinks.tell)
+        audit = LocalAudit(config, clock, secrets, sinks.tell)
         self._agents = agents = Agents(config, lambda: self.parts.trail, armed_after)
         logind = Logind(self._desktop_changed, self._desktops_changed)
         revocation, timestamp = RevocationHttp(outward=outward), config.timestamp

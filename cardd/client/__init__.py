@@ -35,7 +35,7 @@ from cardd.client.answers import (
     SupportStanding,
 )
 from cardd.client.api import Acting, CarddClient, PscLogin
-from cardd.client.kept import KeptSecret
+from cardd.client.secret_file import SecretFile
 from cardd.client.session import Form, Lps, Session, ToSign, Vihf
 from cardd.client.transport import SOCKET
 
@@ -56,7 +56,6 @@ __all__ = [
     "Form",
     "HandedOver",
     "Holder",
-    "KeptSecret",
     "Lps",
     "Method",
     "Methods",
@@ -66,6 +65,7 @@ __all__ = [
     "PscLogin",
     "PscToken",
     "Reader",
+    "SecretFile",
     "Session",
     "SessionState",
     "Signature",

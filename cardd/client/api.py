@@ -32,7 +32,7 @@ from cardd.client.answers import (
     SupportStanding,
 )
 from cardd.client.events import follow, parse
-from cardd.client.kept import KeptSecret
+from cardd.client.secret_file import SecretFile
 from cardd.client.session import Session
 from cardd.client.transport import ANSWER_LIMIT, SOCKET, Transport, address
 from cardd.errors import CarddError, ClientUnknown
@@ -191,27 +191,27 @@ class CarddClient:
         vendor: str,
         software_id: str,
         *,
-        kept: KeptSecret | None = None,
+        file: SecretFile | None = None,
         permissions: Sequence[str] = (),
         on_code: Callable[[Pairing], None] | None = None,
-    ) -> KeptSecret:
+    ) -> SecretFile:
         """Pair, unless an earlier run of this program did, and return where the secret is kept.
 
-        The secret is in the user's own file of this ``software_id``, or in ``kept``. Processes that come at the same
+        The secret is in the user's own file of this ``software_id``, or in ``file``. Processes that come at the same
         time ask the user once. Over the Unix socket a program that was unpaired meanwhile is paired anew; over TCP
         that raises ClientUnknown, because another program that took the port could say so: ``forget()`` the secret
         when the user agrees. Raises what ``pair`` raises, SecretUnavailable, and SecretExposed.
         """
-        kept = kept or KeptSecret(software_id)
-        secret = kept.load()
+        file = file or SecretFile(software_id)
+        secret = file.load()
         if await self._is_taken(secret):
-            return kept
-        async with kept.alone():
-            another = kept.load()
+            return file
+        async with file.alone():
+            another = file.load()
             if another == secret or not await self._is_taken(another):
                 paired = await self.pair(name, vendor, software_id, permissions=permissions, on_code=on_code)
-                kept.save(paired.client_secret)
-        return kept
+                file.save(paired.client_secret)
+        return file
 
     async def _is_taken(self, secret: str | None) -> bool:
         """Return whether the daemon knows the secret, which then serves the further calls."""

@@ -26,7 +26,7 @@ SECRET_MAX = 1024
 PAUSE = 0.1  # seconds between two looks whether another process has done with it
 
 
-class KeptSecret:
+class SecretFile:
     """The file of one program: ``~/.config/SOFTWARE_ID/cardd-secret``, or another ``path``.
 
     All methods raise SecretUnavailable, and of it SecretExposed where another user owns or may open the file.
