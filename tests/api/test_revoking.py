@@ -55,7 +55,9 @@ async def test_the_list_has_what_is_listed_let_in_and_refused(asking: Workbench)
         True,
         ["detect", "holder", "authenticate", "sign", "relay"],
     )
-    [key] = found[STRANGER]["keys"]  # type: ignore[misc]
+    keys = found[STRANGER]["keys"]
+    assert isinstance(keys, list)
+    [key] = keys
     assert (key["id"], key["rights"]) == (api.key.id, ["detect", "holder", "authenticate", "sign"])
     assert (found[STRANGER]["listed"], found[STRANGER]["active"], found[STRANGER]["refused"]) == (False, True, False)
     assert (found["https://refuse.example"]["refused"], found["https://refuse.example"]["keys"]) == (True, [])
