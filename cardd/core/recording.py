@@ -270,8 +270,7 @@ class DocumentNames:
                 return name
             case "digest":
                 return self.digest(name)
-            case "none":
-                return None
+        return None
 
     def digest(self, name: str) -> str:
         """Return what stands in the log for this name, where digests are kept. Raises as ``kept``."""

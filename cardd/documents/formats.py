@@ -82,8 +82,7 @@ def _of_document(document: BinaryIO, options: JwsOptions | CadesOptions | XadesO
             return prepare_jws(document, who.signer, who.now, options)
         case CadesOptions(detached=detached, mime_type=kind):
             return prepare_cades(document, who.signer, who.now, detached=detached, mime_type=kind)
-        case XadesOptions():
-            return prepare_xades(document, who.signer, who.now, options)
+    return prepare_xades(document, who.signer, who.now, options)
 
 
 def _pades(

@@ -102,10 +102,9 @@ def _signed_with(algorithm: Algorithm) -> algos.SignedDigestAlgorithm:
             return algos.SignedDigestAlgorithm({"algorithm": "sha256_rsa"})
         case Algorithm.ES256:
             return algos.SignedDigestAlgorithm({"algorithm": "sha256_ecdsa"})
-        case Algorithm.PS256:
-            mask = {"algorithm": "mgf1", "parameters": {"algorithm": "sha256"}}
-            parameters = {"hash_algorithm": {"algorithm": "sha256"}, "mask_gen_algorithm": mask, "salt_length": SALT}
-            return algos.SignedDigestAlgorithm({"algorithm": "rsassa_pss", "parameters": parameters})
+    mask = {"algorithm": "mgf1", "parameters": {"algorithm": "sha256"}}
+    parameters = {"hash_algorithm": {"algorithm": "sha256"}, "mask_gen_algorithm": mask, "salt_length": SALT}
+    return algos.SignedDigestAlgorithm({"algorithm": "rsassa_pss", "parameters": parameters})
 
 
 @dataclass(frozen=True, slots=True)

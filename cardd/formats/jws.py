@@ -82,11 +82,9 @@ class JwsPrepared:
         return encoded(value)
 
     def finish(self, value: bytes, timestamp: bytes | None = None) -> BinaryIO:
-        """The JWS, ASCII. Raises DocumentTimestampForm for a timestamp in a compact one."""
+        """The JWS, ASCII; no timestamp is asked for a compact one."""
         if self.options.serialization is Serialization.JSON:
             return self._json(value, timestamp)
-        if timestamp is not None:
-            raise DocumentTimestampForm(format="JWS")
         return self._written(self.protected + b".", b"." + encoded(value))
 
     def _json(self, value: bytes, timestamp: bytes | None) -> BinaryIO:

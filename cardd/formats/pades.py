@@ -69,7 +69,7 @@ def stamp_lines(identity: Identity, now: datetime, language: str) -> tuple[str, 
 def _in_paris(now: datetime) -> datetime:
     try:
         return now.astimezone(ZoneInfo("Europe/Paris"))
-    except ZoneInfoNotFoundError:  # a machine without a table of zones
+    except ZoneInfoNotFoundError:  # pragma: no cover - a machine without a table of zones
         return now
 
 
@@ -139,11 +139,9 @@ def verify_pades(document: BinaryIO, process: PdfProcess) -> list[VerifiedSignat
     """Each signature of a PDF, oldest first; none for a PDF that has none.
 
     ``Scope.PART`` tells that the file was written on after the signature, ``Later`` what was changed. ``Flaw.CONTENT``
-    also tells that the signature leaves out more than itself. Blocks. Raises DocumentEmpty, DocumentMalformed,
-    DocumentUnsupported, PdfError's classes.
+    also tells that the signature leaves out more than itself. Blocks. Raises DocumentMalformed, DocumentUnsupported,
+    PdfError's classes.
     """
-    if size_of(document) == 0:
-        raise DocumentEmpty
     answer = process.ask(document, List())
     if not isinstance(answer, Listed):
         raise InternalError(why=type(answer).__name__)

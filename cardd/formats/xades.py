@@ -62,8 +62,7 @@ def prepare_xades(document: BinaryIO, signer: Signer, now: datetime, options: Xa
             return _enveloped(document, signer, now, options)
         case Packaging.ENVELOPING:
             return _enveloping(document, signer, now, options)
-        case Packaging.DETACHED:
-            return _detached(sha256_of(document), signer, now, options)
+    return _detached(sha256_of(document), signer, now, options)
 
 
 def prepare_xades_digest(digest: bytes, signer: Signer, now: datetime, options: XadesOptions) -> XmlPrepared:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from asn1crypto import cms, core
@@ -18,6 +19,7 @@ from cardd.errors import (
     CarddError,
     DocumentEmpty,
     DocumentMalformed,
+    DocumentUnsupported,
     PdfCertified,
     PdfDamaged,
     PdfEncrypted,
@@ -87,6 +89,13 @@ def picture(width: int = 60, height: int = 40) -> bytes:
     drawn = BytesIO()
     Image.new("RGB", (width, height), "navy").save(drawn, "PNG")
     return drawn.getvalue()
+
+
+def bomb() -> bytes:
+    """A small picture whose head announces 20 000 by 20 000 points."""
+    small = picture()
+    head = b"IHDR" + 2 * (20_000).to_bytes(4, "big") + small[24:29]
+    return small[:12] + head + crc32(head).to_bytes(4, "big") + small[33:]
 
 
 def test_poppler_accepts_each_kind_of_key(prepare: Preparing, pen: Pen, tmp_path: Path) -> None:
@@ -205,6 +214,14 @@ CERTIFIED = (
     b" /Reference [<< /Type /SigRef /TransformMethod /DocMDP /TransformParams << /P 1 /V /1.2 >> >>] >>"
 )
 LOCKED = CERTIFIED.replace(b"/DocMDP", b"/FieldMDP").replace(b"/P 1", b"/Type /TransformParams /Action /All")
+ALLOWING = CERTIFIED.replace(b"/P 1", b"/P 2")
+
+
+def fielded(value: bytes, lock: bytes = b"", count: int = 1) -> bytes:
+    """A PDF with so many signature fields that hold this value, and lock others."""
+    fields = b" ".join(b"%d 0 R" % (5 + number) for number in range(count))
+    each = [b"<< /FT /Sig /T (s%d) /V 4 0 R " % number + lock + b">>" for number in range(count)]
+    return pdf(extra=[value, *each], catalogue=b"/AcroForm << /SigFlags 3 /Fields [" + fields + b"] >>")
 
 
 @pytest.mark.parametrize(
@@ -218,9 +235,11 @@ LOCKED = CERTIFIED.replace(b"/DocMDP", b"/FieldMDP").replace(b"/P 1", b"/Type /T
         (pdf(catalogue=b"/AcroForm << /XFA (x) /Fields [] >>"), PdfXfa),
         (pdf(extra=[CERTIFIED], catalogue=b"/Perms << /DocMDP 4 0 R >>"), PdfCertified),
         (pdf(extra=[LOCKED], catalogue=b"/Perms << /DocMDP 4 0 R >>"), PdfFieldLocked),
+        (fielded(ALLOWING, b"/Lock << /Type /SigFieldLock /Action /All >> "), PdfFieldLocked),
+        (pdf(trailer=b"/XRefStm 17"), PdfDamaged),
         (pdf(catalogue=b"/AcroForm << /Fields " + b"[" * 5000 + b"]" * 5000 + b" >>"), PdfTooComplex),
     ],
-    ids=["empty", "zip", "stub", "cut", "encrypted", "xfa", "certified", "locked", "deep"],
+    ids=["empty", "zip", "stub", "cut", "encrypted", "xfa", "certified", "locked", "field-locked", "hybrid", "deep"],
 )
 def test_a_pdf_that_will_not_do_is_told_by_its_code(
     prepare: Preparing, card: Pen, content: bytes, expected: type[CarddError]
@@ -228,6 +247,41 @@ def test_a_pdf_that_will_not_do_is_told_by_its_code(
     with pytest.raises(CarddError) as refused:
         prepare(content, card)
     assert type(refused.value) is expected
+
+
+def test_a_field_that_an_earlier_signature_does_not_lock_is_signed(prepare: Preparing, card: Pen) -> None:
+    other = b"/Lock << /Type /SigFieldLock /Action /Include /Fields [(other)] >> "
+    assert card.write(prepare(fielded(ALLOWING, other), card))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (fielded(CERTIFIED, count=65), "65 signatures"),
+        (fielded(CERTIFIED.replace(b"<00>", b"<" + bytes(68 * 1024).hex().encode() + b">"), count=64), "Contents"),
+    ],
+    ids=["many", "large"],
+)
+def test_more_signatures_than_a_document_has_are_not_read(process: PdfProcess, content: bytes, what: str) -> None:
+    with pytest.raises(DocumentUnsupported) as refused:
+        found_in(content, process)
+    assert refused.value.params["what"] == what
+
+
+def test_a_page_without_a_size_has_no_place_for_a_visible_signature(prepare: Preparing, card: Pen) -> None:
+    with pytest.raises(PdfDamaged):
+        prepare(pdf().replace(b"/MediaBox", b"/MediaBoy"), card, PadesOptions(visible=Visible(CORNER)))
+
+
+def test_a_name_in_letters_that_the_font_lacks_and_a_picture_with_holes_are_shown(
+    prepare: Preparing, card: Pen, tmp_path: Path
+) -> None:
+    drawn = BytesIO()
+    Image.new("LA", (60, 40)).save(drawn, "PNG")
+    shown = PadesOptions(visible=Visible(CORNER, picture=drawn.getvalue()))
+    signed = tmp_path / "signed.pdf"
+    signed.write_bytes(card.write(prepare(pdf(), card, shown, replace(WHO, family_name="МЕДИК"))))
+    assert "?????" in words_of(signed)
 
 
 def test_a_timestamp_that_is_too_large_for_its_place_is_told(prepare: Preparing, card: Pen) -> None:
@@ -247,6 +301,7 @@ def test_a_timestamp_that_is_too_large_for_its_place_is_told(prepare: Preparing,
         (PadesOptions(visible=Visible(CORNER, picture=b"GIF89a")), PdfPictureUnreadable),
         (PadesOptions(visible=Visible(CORNER, picture=picture()[:60])), PdfPictureUnreadable),
         (PadesOptions(visible=Visible(CORNER, picture=picture(2001, 1))), PdfPictureTooLarge),
+        (PadesOptions(visible=Visible(CORNER, picture=bomb())), PdfPictureTooLarge),
         (PadesOptions(visible=Visible(CORNER, picture=bytes(1024 * 1024 + 1))), PdfPictureTooLarge),
     ],
     ids=str,

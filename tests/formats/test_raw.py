@@ -8,7 +8,7 @@ from io import BytesIO
 
 import pytest
 
-from cardd.errors import DocumentIsSignedPart
+from cardd.errors import DocumentIsSignedPart, DocumentMalformed
 from cardd.formats.cades import prepare_cades
 from cardd.formats.jws import prepare_jws
 from cardd.formats.options import JwsOptions, XadesOptions
@@ -81,3 +81,9 @@ def test_a_value_of_another_format_is_no_raw_signature(part: tuple[str, Message]
 def test_documents_that_only_look_a_little_like_it_are_signed(card: Pen, document: bytes) -> None:
     prepared = prepare_raw(BytesIO(document), None)
     assert verify_raw(BytesIO(document), card.sign(prepared.message), card.signer.certificate).intact
+
+
+@pytest.mark.parametrize("certificates", [b"", b"-----BEGIN SIMULATION-----\nAA==\n-----END SIMULATION-----\n"])
+def test_a_value_without_a_certificate_cannot_be_judged(certificates: bytes) -> None:
+    with pytest.raises(DocumentMalformed):
+        verify_raw(BytesIO(b"SIMULATION"), bytes(256), certificates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from datetime import datetime
 from hashlib import sha256
@@ -14,6 +15,8 @@ from lxml import etree
 from cardd.errors import (
     DocumentAmbiguous,
     DocumentContentMissing,
+    DocumentError,
+    DocumentMalformed,
     DocumentTimestampForm,
     DocumentUnsupported,
     DocumentXmlDoctype,
@@ -157,6 +160,26 @@ def test_a_changed_manifest_or_signing_time_breaks_the_signature(card: Pen, now:
     written = sign(card, now)
     for old, new in ((b"urn:oid:2.25.9100", b"urn:oid:2.25.9109"), (b"<SigningTime>2", b"<SigningTime>3")):
         assert verify_submission_set(BytesIO(written.replace(old, new)), given()).flaw is Flaw.CONTENT
+
+
+TAMPERED: dict[str, tuple[bytes, bytes, type[DocumentError]]] = {
+    "another root": (rb"(?s)^.*?(<Signature .*)$", rb"<a>\1</a>", DocumentUnsupported),
+    "another digest of the set": (rb"AA==", rb"AQ==", DocumentMalformed),
+    "a document twice": (PDF_ID.encode(), CDA_ID.encode(), DocumentMalformed),
+    "a name that is no identifier": (b"urn:oid:" + CDA_ID.encode(), b"urn:uuid:1", DocumentMalformed),
+    "another transform": (rb"(<Transform Algorithm=)[^>]*", rb'\1"urn:simulation"/', DocumentUnsupported),
+}
+
+
+@pytest.mark.parametrize(("pattern", "new", "error"), TAMPERED.values(), ids=TAMPERED)
+def test_what_is_no_submission_set_is_refused(
+    card: Pen, now: datetime, pattern: bytes, new: bytes, error: type[DocumentError]
+) -> None:
+    signed = sign(card, now)
+    changed = re.sub(pattern, new, signed)
+    assert changed != signed
+    with pytest.raises(error):
+        verify_submission_set(BytesIO(changed), given())
 
 
 def test_a_manifest_beside_the_signed_one_is_not_taken_for_it(card: Pen, now: datetime) -> None:

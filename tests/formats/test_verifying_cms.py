@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from asn1crypto import cms
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from cardd.errors import (
@@ -155,6 +157,46 @@ def test_a_wrong_tag_that_hides_the_document_from_others_is_malformed(card: Pen,
 def test_what_is_no_cms_is_malformed(content: bytes) -> None:
     with pytest.raises(DocumentMalformed):
         verify_cms(BytesIO(content))
+
+
+def changed(signed: bytes, change: Callable[[cms.SignedData], None]) -> BytesIO:
+    message = cms.ContentInfo.load(signed)
+    change(message["content"])
+    return BytesIO(message.dump(force=True))
+
+
+def doubled(data: cms.SignedData) -> None:
+    info = data["signer_infos"][0]
+    info["signed_attrs"] = [*info["signed_attrs"], info["signed_attrs"][0]]
+
+
+def swollen(data: cms.SignedData) -> None:
+    data["certificates"] = [*data["certificates"], *[data["certificates"][0]] * 8000]
+
+
+@pytest.mark.parametrize("change", [doubled, swollen])
+def test_an_attribute_twice_and_too_much_around_the_content_are_malformed(
+    card: Pen, now: datetime, change: Callable[[cms.SignedData], None]
+) -> None:
+    signed = card.write(prepare_cades(BytesIO(DOCUMENT), card.signer, now))
+    with pytest.raises(DocumentMalformed):
+        verify_cms(changed(signed, change))
+
+
+def test_a_content_that_is_no_octet_string_is_malformed(card: Pen, now: datetime) -> None:
+    signed = card.write(prepare_cades(BytesIO(DOCUMENT), card.signer, now))
+    held = encode(0x04, DOCUMENT)
+    assert held in signed
+    with pytest.raises(DocumentMalformed):
+        verify_cms(BytesIO(signed.replace(held, b"\x02" + held[1:])))
+
+
+def test_an_algorithm_of_another_hash_than_the_signers_is_not_taken(card: Pen, now: datetime) -> None:
+    def otherwise(data: cms.SignedData) -> None:
+        data["signer_infos"][0]["signature_algorithm"] = {"algorithm": "sha512_rsa"}
+
+    with pytest.raises(DocumentUnsupported):
+        verify_cms(changed(card.write(prepare_cades(BytesIO(DOCUMENT), card.signer, now)), otherwise))
 
 
 def test_what_follows_the_message_is_not_passed_over(card: Pen, now: datetime) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cardd.errors import (
     DocumentAmbiguous,
     DocumentMalformed,
+    DocumentTooLarge,
     DocumentUnsupported,
 )
 from cardd.formats.jws import encoded, prepare_jws, verify_jws
@@ -89,6 +90,25 @@ def test_what_cannot_be_judged_is_not_taken(card: Pen, header: dict[str, object]
 def test_a_time_beyond_all_dates_is_malformed(card: Pen, time: float) -> None:
     with pytest.raises(DocumentMalformed):
         _read(jwt.PyJWS().encode(PAYLOAD, card.key, "RS256", headers={"x5c": _x5c(card), "iat": time}))
+
+
+def test_a_list_of_no_signatures_is_not_taken() -> None:
+    with pytest.raises(DocumentUnsupported):
+        _read(b'{"payload": "YQ", "signatures": []}')
+
+
+def test_a_document_beside_that_is_too_large_for_jws_is_told(card: Pen, now: datetime) -> None:
+    detached = JwsOptions(JSON, detached=True)
+    signed = card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, detached))
+    with pytest.raises(DocumentTooLarge):
+        _read(signed, bytes(10 * 1024 * 1024 + 1))
+
+
+def test_what_else_stands_in_the_unprotected_header_is_passed_over(card: Pen, now: datetime) -> None:
+    signed = json.loads(card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, JwsOptions(JSON))))
+    signed["header"] = {"etsiU": [encoded(b'{"cSig": {}}').decode()]}
+    found = _read(json.dumps(signed))
+    assert (found.intact, found.timestamp) == (True, None)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 from signxml.xades.xades import XAdESSigner
@@ -26,8 +28,9 @@ from cardd.formats.options import CertificateProperty, Packaging, XadesOptions
 from cardd.formats.verified import Flaw, Scope, VerifiedSignature
 from cardd.formats.xades import prepare_xades
 from cardd.formats.xades_read import verify_xades
+from cardd.model import Algorithm
 from tests.rig.others import xmlsec_part
-from tests.rig.pens import Pen
+from tests.rig.pens import Pen, SmallAuthority
 from tests.rig.xml_judges import at
 
 DOCUMENT = b'<order xmlns="urn:x" Id="o"><!-- SIMULATION --><amount>10</amount><to>A</to></order>'
@@ -199,6 +202,8 @@ REFUSED = {
     "XSLT": _with(DS.encode() + b"enveloped-signature", b"http://www.w3.org/TR/1999/REC-xslt-19991116"),
     "XPath": _with(DS.encode() + b"enveloped-signature", b"http://www.w3.org/TR/1999/REC-xpath-19991116"),
     "canonical form": _with(b"xml-exc-c14n#", b"xml-c14n-unknown"),
+    "a document elsewhere, transformed": _with(b'URI=""', b'URI="elsewhere.xml"'),
+    "many signatures": _with(b"<amount>", b'<Signature xmlns="%s"/>' % DS.encode() * 64 + b"<amount>"),
     "no certificate": lambda signed: signed.replace(b"X509Certificate>", b"X509SKI>"),
 }
 
@@ -210,6 +215,50 @@ def test_what_is_not_accepted_is_refused_by_name(card: Pen, now: datetime, chang
     assert changed != signed
     with pytest.raises(DocumentUnsupported):
         look(changed)
+
+
+def test_a_part_whose_canonical_form_takes_attributes_from_above_is_not_taken(card: Pen, now: datetime) -> None:
+    signed = sign(card, now, document=DOCUMENT.replace(b"<order ", b'<order xml:lang="fr" '))
+    inclusive = b"http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
+    with pytest.raises(DocumentUnsupported) as refused:
+        look(signed.replace(EXCLUSIVE.encode(), inclusive))
+    assert refused.value.params["what"] == "xml:"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "new"),
+    [
+        (rb"(<ds:SignatureValue[^>]*>[^<]*</ds:SignatureValue>)", rb"\1\1"),
+        (rb"(?s).*?(<ds:Signature .*</ds:Signature>).*", rb"\1"),
+    ],
+    ids=["two values", "enveloped by nothing"],
+)
+def test_what_two_readers_could_read_in_two_ways_is_refused(
+    card: Pen, now: datetime, pattern: bytes, new: bytes
+) -> None:
+    signed = sign(card, now)
+    changed = re.sub(pattern, new, signed)
+    assert changed != signed
+    with pytest.raises(DocumentAmbiguous):
+        look(changed)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "new"),
+    [
+        (rb"ecdsa-sha256", b"rsa-sha256"),
+        (rb"(<ds:SignatureValue[^>]*>)[^<]*", rb"\1AA=="),
+        (rb"SigningCertificateV2>", b"SigningCertificateV3>"),
+    ],
+    ids=["another kind of key", "half a number", "no certificate named"],
+)
+def test_a_value_that_this_key_cannot_have_made_does_not_hold(
+    authority: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey, now: datetime, pattern: bytes, new: bytes
+) -> None:
+    signed = sign(authority.pen(ec_key, Algorithm.ES256), now)
+    changed = re.sub(pattern, new, signed)
+    assert changed != signed
+    assert not look(changed).intact
 
 
 def test_a_document_without_signature_has_none() -> None:

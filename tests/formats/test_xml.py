@@ -43,6 +43,7 @@ MALFORMED = {
     "zeros": bytes(100),
     "encoding": b'<?xml version="1.0" encoding="none"?><a/>',
     "wide encoding": b'<?xml version="1.0" encoding="shift-jis"?><a/>',
+    "UTF-32": '<?xml version="1.0" encoding="UTF-32"?><!DOCTYPE a []><a/>'.encode("utf-32"),
     "bytes": b"<a>\xff\xfe</a>",
     "PDF": b"%PDF-1.7",
 }

@@ -76,23 +76,26 @@ class PdfProcess:
     def _asked(self, document: int, asked: Asked) -> Told:
         if self._started is not None and self._started.has_left:
             self._end()
-        for is_last in (False, True):
-            try:
-                told = self._exchange(document, asked)
-                break
-            except (Broken, OSError) as fault:
-                status = self._end()
-                if status == UNCONFINED:
-                    raise PdfNoSandbox from fault
-                if status == -signal.SIGXCPU or isinstance(fault, TimeoutError):
-                    raise PdfTooComplex from fault
-                if is_last or self._is_closing:
-                    raise PdfProcessFailed from fault
-        else:  # never: the last attempt answers or raises
-            raise PdfProcessFailed
+        try:
+            told = self._tried(document, asked)
+        except PdfProcessFailed:
+            if self._is_closing:
+                raise
+            told = self._tried(document, asked)
         if isinstance(told.answer, Refused) and told.answer.leaving:
             self._end()
         return told
+
+    def _tried(self, document: int, asked: Asked) -> Told:
+        try:
+            return self._exchange(document, asked)
+        except (Broken, OSError) as fault:
+            status = self._end()
+            if status == UNCONFINED:
+                raise PdfNoSandbox from fault
+            if status == -signal.SIGXCPU or isinstance(fault, TimeoutError):
+                raise PdfTooComplex from fault
+            raise PdfProcessFailed from fault
 
     def _exchange(self, document: int, asked: Asked) -> Told:
         if self._started is None:
@@ -121,9 +124,9 @@ class _Started:
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                 )
-            except OSError as fault:
+            except OSError:
                 self.link.close()
-                raise PdfProcessFailed from fault
+                raise
         # nobody else may be there to take note of its end
         threading.Thread(target=self._process.wait, name="pdf process", daemon=True).start()
 
