@@ -61,10 +61,19 @@ def find_pinentry(configured: str | None, environment: Mapping[str, str]) -> str
         return configured
     places = environment.get("PATH", os.defpath).split(os.pathsep)
     roots = os.pathsep.join(place for place in places if place and stays_roots(Path(place)))
+    found = _in(roots, environment) if roots else ()
+    return next((path for path in found if stays_roots(Path(path))), None)
+
+
+def exposed_pinentry(environment: Mapping[str, str]) -> str | None:
+    """Return a program that would be found if others than root could not change it, or put another in its place."""
+    return next(_in(environment.get("PATH", os.defpath), environment), None)
+
+
+def _in(path: str, environment: Mapping[str, str]) -> Iterator[str]:
     graphical = ("DISPLAY" in environment or "WAYLAND_DISPLAY" in environment) and GRAPHICAL
     candidates = ("pinentry", *(graphical or ()), *(TEXTUAL if own_terminal() else ()))
-    found = (shutil.which(name, path=roots) for name in candidates) if roots else ()
-    return next((path for path in found if path and stays_roots(Path(path))), None)
+    yield from filter(None, (shutil.which(name, path=path) for name in candidates))
 
 
 def own_terminal() -> str | None:

@@ -149,8 +149,11 @@ class Call:
 
     @property
     def support_code(self) -> str | None:
-        """Return the one-time code of support; None when there is none."""
-        return self.http.headers.get(SUPPORT_CODE) or None
+        """Return the one-time code of support; None when there is none. Raises InvalidRequest for several."""
+        codes = self.http.headers.getall(SUPPORT_CODE, ())
+        if len(codes) > 1:
+            raise InvalidRequest(where=SUPPORT_CODE, why="duplicate")
+        return codes[0] or None if codes else None
 
 
 @dataclass(slots=True)

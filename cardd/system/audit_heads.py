@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +29,14 @@ KEY_MIN = 16  # bytes
 UNSEALED = "-" * 64
 DOMAIN = b"cardd audit head 1\0"
 LINE = re.compile(rb"(\d{20}) ([0-9a-f]{64})(?: ([0-9a-f]{64}|-{64}))?\n")  # cardd 0.2 wrote no seal
-# what was sent on, wherever it was kept: a line that ends with a row's number and hash
-SENT = re.compile(r"\b(\d{1,20}) ([0-9a-f]{64})\s*$")
+# what was sent on, as a file's sink writes it, and as the journal has it with or without what it puts before a message
+BY_CARDD = r"(?:[^\[\]]+ cardd\[\d+\]: )?"
+BY_SINK = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z "
+SENT = re.compile(
+    rf"(?:{BY_SINK}|{BY_CARDD}(?:INFO cardd\.system\.audit_sinks: )?audit head )(\d{{1,20}}) ([0-9a-f]{{64}})"
+)
+OTHER = re.compile(rf"{BY_CARDD}[A-Z]+ (?!cardd\.system\.audit_sinks: )[\w.]+: ")  # another message of the daemon's
+ALIKE = re.compile(r"audit head\b|^\S+Z \d|\d [0-9a-f]{16,}$")  # what anybody would take for a head
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +135,23 @@ class HeadWriter:
             os.close(file)
 
 
-def sent(lines: Iterator[str]) -> Iterator[Head]:
-    """Return the heads among lines that were kept elsewhere: the journal's, a sink's file; others are passed over."""
-    for line in lines:
-        if found := SENT.search(line):
-            yield Head(int(found[1]), found[2])
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was found among lines that were kept elsewhere; ``unlike`` are those that look like a head and are none."""
+
+    heads: list[Head]
+    unlike: dict[int, str]
+
+
+def sent(lines: Iterable[str]) -> Sent:
+    """Return the heads among lines of the journal or of a sink's file; what is about something else is passed over."""
+    found = Sent([], {})
+    for number, line in enumerate(map(str.strip, lines), 1):
+        if head := SENT.fullmatch(line):
+            found.heads.append(Head(int(head[1]), head[2]))
+        elif ALIKE.search(line) and not OTHER.match(line):
+            found.unlike[number] = line
+    return found
 
 
 def furthest(noted: Sequence[Noted]) -> Head:

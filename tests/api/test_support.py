@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from multidict import CIMultiDict
 
 from cardd.config import Config, Support
 from cardd.errors import SecretStoreUnavailable
@@ -113,6 +114,18 @@ async def test_a_code_gives_no_right_that_its_bearer_has_not(station: Workbench,
         assert (await ask(station, method, path, code)).code == "support_code.administrator"
     become(station, ROOT)
     assert (await ask(station, "DELETE", client, code)).status == 204  # and it was not used up
+
+
+async def test_a_request_with_two_codes_is_refused_and_uses_up_neither(station: Workbench, phone: Phone) -> None:
+    client = await client_of_somebody(station)
+    station.clock.seconds += STEP
+    code = phone.code(station.clock.now())
+    for codes in (("000000", code), (code, code)):
+        several = CIMultiDict([("Cardd-Support-Code", each) for each in codes])
+        got = await station.call("DELETE", client, via="unix", headers=several)
+        assert (got.status, got.code) == (422, "request.invalid")
+        assert "Cardd-Support-Code" in got.text("detail")
+    assert (await ask(station, "DELETE", client, code)).status == 204
 
 
 async def test_a_locked_program_is_let_in_again_with_a_code_only(station: Workbench, phone: Phone) -> None:

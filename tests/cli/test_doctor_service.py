@@ -153,6 +153,18 @@ async def test_no_pinentry_anywhere_is_told(tmp_path: Path, monkeypatch: pytest.
     assert await code("pinentry", configured(tmp_path, "")) == "pinentry.absent"
 
 
+async def test_a_pinentry_that_is_only_the_persons_own_is_told_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "bin" / "pinentry"
+    own.parent.mkdir(mode=0o777)
+    own.parent.chmod(0o777)
+    shutil.copy(ScriptedPinentry(tmp_path).path, own)
+    monkeypatch.setenv("PATH", str(own.parent))
+    found = await result("pinentry", configured(tmp_path, ""))
+    assert (found.code, found.params["program"]) == ("pinentry.exposed", str(own))
+
+
 # --- audit ---
 
 

@@ -76,6 +76,33 @@ async def test_verify_compares_the_heads_that_were_sent_on(stranger: User, tmp_p
     assert stranger.run("audit", "verify", "--directory", log, "--heads", forged).status == 1
 
 
+async def test_verify_takes_no_line_that_only_looks_like_a_head_and_tells_it(stranger: User, tmp_path: Path) -> None:
+    log = await written(tmp_path / "audit")
+    row = json.loads(stranger.ok("audit", "export", "--directory", log).splitlines()[0])
+    head, kept = f"{row['number']} {row['hash']}", tmp_path / "kept"
+    good = [
+        f"audit head {head}",
+        f"INFO cardd.system.audit_sinks: audit head {head}",
+        f"Nov 30 08:00:00 poste cardd[12]: INFO cardd.system.audit_sinks: audit head {head}",
+        f"{row['time']} {head}",
+    ]
+    others = ["-- Boot 5 --", "Nov 30 08:00:00 poste cardd[12]: INFO cardd.daemon: cardd 0.2 listens on …"]
+    others.append(f"WARNING cardd.core.trail: a program of the name audit head {head}")
+    bad = [
+        f"Nov 30 08:00:00 poste sh[9]: cardd[12]: INFO cardd.system.audit_sinks: audit head {head}",
+        f"the person said {head}",
+        f"{row['time']} {head[:-1]}",
+        f"audit head {head} and more",
+    ]
+    kept.write_text("\n".join([*good, *others]))
+    assert "4 heads that were sent on" in stranger.ok("audit", "verify", "--directory", log, "--heads", kept)
+    kept.write_text("\n".join([*good, *others, *bad]))
+    ran = stranger.run("audit", "verify", "--json", "--directory", log, "--heads", kept)
+    assert (ran.status, ran.json["sent"], ran.json["unlike"]) == (1, 4, [8, 9, 10, 11])
+    ran = stranger.run("audit", "verify", "--directory", log, "--heads", kept, "--lang", "fr")
+    assert f"La ligne 9 de {kept} n'est pas une tête, bien qu'elle y ressemble : the person said 1" in ran.out
+
+
 async def test_verify_tells_a_seal_that_it_could_not_check_and_one_that_does_not_hold(
     stranger: User, tmp_path: Path
 ) -> None:

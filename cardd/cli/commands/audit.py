@@ -13,18 +13,18 @@ from cardd.cli.command import Command, Context
 from cardd.cli.parser import PATH, Exit, Parser, as_text
 from cardd.cli.terminal import table
 from cardd.config.loading import load
-from cardd.core.audit import Head
 from cardd.core.recording import PSEUDONYMS, DocumentNames, Pseudonyms
 from cardd.i18n import N_, Domain
 from cardd.model import AuditRow, Outcome
 from cardd.system.audit_file import AuditReader
-from cardd.system.audit_heads import KEY, SECOND, sent
+from cardd.system.audit_heads import KEY, SECOND, Sent, sent
 from cardd.system.secrets import read_secret, service_secret
 from cardd.system.store import FileStore
 
 _ = Domain("cli")
 
 HEADS = (N_("NO"), N_("TIME"), N_("ACTION"), N_("OUTCOME"), N_("PROGRAM"), N_("DOCUMENT"))
+TOLD_MAX, LINE_MAX = 5, 120  # lines, and of each
 OUTCOMES = {Outcome.DONE: N_("done"), Outcome.REFUSED: N_("refused"), Outcome.FAILED: N_("failed")}
 
 
@@ -92,7 +92,8 @@ def _places(given: Path | None, config: Path | None) -> tuple[Path, Path | None]
 
 def _verify(context: Context, reader: AuditReader) -> int:
     given = context.arguments.heads
-    heads = list(_sent(given)) if given else []
+    found = _sent(given) if given else Sent([], {})
+    heads = found.heads
     head, breaks = reader.verify(heads), reader.breaks()
     is_unchecked = reader.leaves_a_seal_unchecked()
     language = context.language
@@ -122,9 +123,14 @@ def _verify(context: Context, reader: AuditReader) -> int:
         )
     elif given:
         lines.append(_("No head was found in {file}.", language, file=str(given)))
+    lines += [
+        _("Line {number} of {file} is no head, though it looks like one: {line}", language, **told)
+        for told in _unlike(found, given)
+    ]
     answer = {"number": head.number, "hash": head.hash, "breaks": [row.number for row in breaks]}
-    context.answer(answer | {"seal_unchecked": is_unchecked, "sent": len(heads)}, lines)
-    return Exit.FAILED if given and not heads else Exit.OK
+    answer |= {"seal_unchecked": is_unchecked, "sent": len(heads), "unlike": list(found.unlike)}
+    context.answer(answer, lines)
+    return Exit.FAILED if found.unlike or (given and not heads) else Exit.OK
 
 
 def _digest(second: Path | None, name: str) -> Iterator[str]:
@@ -134,12 +140,17 @@ def _digest(second: Path | None, name: str) -> Iterator[str]:
         yield DocumentNames("digest", Pseudonyms(store)).digest(name)
 
 
-def _sent(file: Path) -> Iterator[Head]:
+def _sent(file: Path) -> Sent:
     if str(file) == "-":
-        yield from sent(iter(sys.stdin))
-        return
+        return sent(sys.stdin)
     with file.open(encoding="utf-8", errors="replace") as lines:
-        yield from sent(iter(lines))
+        return sent(lines)
+
+
+def _unlike(found: Sent, file: Path | None) -> Iterator[dict[str, str | int]]:
+    """Yield the first lines that only look like a head, cut to what can be read."""
+    for number, line in list(found.unlike.items())[:TOLD_MAX]:
+        yield {"number": number, "file": str(file), "line": line[:LINE_MAX]}
 
 
 def _told(row: AuditRow) -> str:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cardd.agent.assuan import Assuan, Refusal
-from cardd.agent.pinentry import conversation, find_pinentry
+from cardd.agent.pinentry import conversation, exposed_pinentry, find_pinentry
 from cardd.cli.doctor.check import Finding, failure, ok, warning
 from cardd.cli.doctor.surroundings import Surroundings, Unknowable, in_time
 from cardd.client import CarddClient
@@ -147,6 +147,17 @@ async def pinentry(surroundings: Surroundings) -> Finding:
     """Check whether a pinentry can be found, starts, and answers."""
     configured = surroundings.config.prompt.pinentry
     program = find_pinentry(str(configured) if configured else None, os.environ)
+    exposed = exposed_pinentry(os.environ) if program is None else None
+    if exposed:
+        return failure(
+            "exposed",
+            N_("{program} is not used: others than root can change it, and a pinentry sees the PIN."),
+            N_(
+                "Install one for all users: “apt install pinentry-gnome3” (or pinentry-qt, pinentry-curses). "
+                "A daemon or agent of your own takes this one from [prompt] pinentry or --pinentry."
+            ),
+            program=exposed,
+        )
     if program is None:
         return failure(
             "absent",
