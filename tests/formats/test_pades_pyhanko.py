@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from io import BytesIO
 
 import pytest
-from asn1crypto import pem, x509
-from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko.sign.validation.status import PdfSignatureStatus
-from pyhanko_certvalidator import ValidationContext
 
 from cardd.formats.document import new_document
 from cardd.formats.options import PadesOptions, Visible
 from cardd.formats.pades import prepare_pades
 from cardd.formats.pdf.process import PdfProcess
 from cardd.model import Identity
-from tests.rig.pdf import pdf
+from tests.rig.pdf import pdf, pyhanko_says
 from tests.rig.pens import Pen, card_pen
 
 WHO = Identity("899000000010", "SIMULATION-MÉDECIN", "CAMILLE", title="Médecin")
@@ -37,11 +32,8 @@ def signed_by(pen: Pen, content: bytes, process: PdfProcess, now: datetime, opti
 
 
 def judged(content: bytes, pen: Pen) -> list[PdfSignatureStatus]:
-    """What pyHanko says of each signature; nothing is fetched."""
-    roots = [x509.Certificate.load(found) for _, _, found in pem.unarmor(pen.roots, multiple=True)]
-    trusted = ValidationContext(trust_roots=roots, allow_fetching=False)
-    signatures = PdfFileReader(BytesIO(content)).embedded_signatures
-    return [validate_pdf_signature(found, signer_validation_context=trusted) for found in signatures]
+    """What pyHanko says of each signature."""
+    return pyhanko_says(content, pen.roots)
 
 
 @pytest.mark.parametrize("options", [PadesOptions(), SHOWN], ids=["invisible", "visible"])

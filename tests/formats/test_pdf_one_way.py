@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from cardd.documents.verdicts import Verdict
-from tests.formats.test_verdict_corpus import empty_field, signed, updated
+from tests.formats.test_verdict_corpus import signed
 from tests.rig.pdf import pdf, words_of
+from tests.rig.pdf_changes import empty_field, updated
 from tests.rig.verifying import Desk, codes, verifying
 
 CONTENT = 6  # the object's number

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from asn1crypto import keys, pem, x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.fields import (
     FieldMDPAction,
@@ -20,7 +20,6 @@ from pyhanko.sign.fields import (
     MDPPerm,
     SigFieldSpec,
     SigSeedSubFilter,
-    append_signature_field,
 )
 from pyhanko.sign.signers import PdfSignatureMetadata, SimpleSigner, sign_pdf
 from pyhanko_certvalidator.registry import SimpleCertificateStore
@@ -28,17 +27,30 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from cardd.documents.verdicts import Verdict
 from cardd.errors import DocumentAmbiguous
 from cardd.formats.document import new_document
-from cardd.formats.options import PadesOptions
+from cardd.formats.jws import prepare_jws
+from cardd.formats.options import JwsOptions, PadesOptions
 from cardd.formats.pades import prepare_pades
 from cardd.formats.xmldsig import ENVELOPED
-from cardd.model import Identity
-from tests.rig import java_judges
+from cardd.model import Algorithm, Identity
+from tests.rig import java_judges, jose
 from tests.rig.java_judges import JavaJudges
+from tests.rig.openssl import accepts_cms
 from tests.rig.others import openssl_cms, xmlsec_part
-from tests.rig.pdf import pdf
+from tests.rig.pdf import pdf, pyhanko_says
+from tests.rig.pdf_changes import (
+    empty_field,
+    field_filled,
+    fields_drawn_otherwise,
+    note_laid_over,
+    page_replaced,
+    picture,
+    picture_of_a_timestamp,
+    updated,
+)
 from tests.rig.verifying import DOCUMENT, Desk, codes, verifying
+from tests.rig.xml_judges import xmlsec_accepts
 
-name = generic.NameObject
+IDENTIFIERS = ("--id-attr:Id", "part", "--id-attr:Id", "order")
 WHO = Identity("899000000010", "SIMULATION", "CAMILLE")
 TEXT_FIELD = b"<< /FT /Tx /T (dose) /V (1) /Type /Annot /Subtype /Widget /Rect [10 10 90 30] /P 3 0 R >>"
 
@@ -65,82 +77,6 @@ def signed(desk: Desk, content: bytes) -> bytes:
     return pen.write(
         prepare_pades(new_document(content), pen.signer, datetime.now(UTC), options, process=desk.pdf, who=WHO)
     )
-
-
-def updated(content: bytes, change: Callable[[IncrementalPdfFileWriter], None]) -> bytes:
-    """The file with this change appended, as any program may append it."""
-    file = BytesIO(content)
-    writer = IncrementalPdfFileWriter(file)
-    change(writer)
-    writer.write_in_place()
-    return file.getvalue()
-
-
-def page_replaced(writer: IncrementalPdfFileWriter) -> None:
-    page = writer.root["/Pages"]["/Kids"][0]
-    stream = generic.StreamObject(stream_data=b"BT /F 12 Tf 50 700 Td (another dose) Tj ET")
-    page[name("/Contents")] = writer.add_object(stream)
-    writer.mark_update(page.container_ref)
-
-
-def note_laid_over(writer: IncrementalPdfFileWriter) -> None:
-    page = writer.root["/Pages"]["/Kids"][0]
-    note = {"/Type": "/Annot", "/Subtype": "/FreeText"}
-    added = generic.DictionaryObject({name(key): name(value) for key, value in note.items()})
-    added[name("/Rect")] = generic.ArrayObject(map(generic.NumberObject, (0, 0, 595, 842)))
-    added[name("/Contents")] = generic.TextStringObject("another dose")
-    page.setdefault(name("/Annots"), generic.ArrayObject()).append(writer.add_object(added))
-    writer.mark_update(page.container_ref)
-
-
-def field_filled(writer: IncrementalPdfFileWriter) -> None:
-    field = next(kid for kid in writer.root["/AcroForm"]["/Fields"] if kid.get_object()["/T"] == "dose")
-    field.get_object()[name("/V")] = generic.TextStringObject("100")
-    writer.mark_update(field.reference)
-
-
-def picture(writer: IncrementalPdfFileWriter, value: generic.DictionaryObject | None = None) -> None:
-    """A signature field over the whole page, with a picture of another dose; nobody's, unless a value says whose."""
-    page = writer.root["/Pages"]["/Kids"][0]
-    box = generic.ArrayObject(map(generic.NumberObject, (0, 0, 595, 842)))
-    drawn = generic.StreamObject(
-        {name("/Type"): name("/XObject"), name("/Subtype"): name("/Form"), name("/BBox"): box},
-        stream_data=b"1 g 0 0 595 842 re f",
-    )
-    field = {"/Type": "/Annot", "/Subtype": "/Widget", "/FT": "/Sig"}
-    added = generic.DictionaryObject({name(key): name(value) for key, value in field.items()})
-    added[name("/T")] = generic.TextStringObject("laid over")
-    added[name("/Rect")] = box
-    added[name("/AP")] = generic.DictionaryObject({name("/N"): writer.add_object(drawn)})
-    if value is not None:
-        added[name("/V")] = writer.add_object(value)
-    page.setdefault(name("/Annots"), generic.ArrayObject()).append(reference := writer.add_object(added))
-    writer.mark_update(page.container_ref)
-    fields = writer.root["/AcroForm"]["/Fields"]
-    fields.append(reference)
-    writer.update_container(fields)
-
-
-def picture_of_a_timestamp(writer: IncrementalPdfFileWriter) -> None:
-    stamp = {"/Type": "/DocTimeStamp", "/Filter": "/Adobe.PPKLite", "/SubFilter": "/ETSI.RFC3161"}
-    picture(writer, generic.DictionaryObject({name(key): name(value) for key, value in stamp.items()}))
-
-
-def empty_field(writer: IncrementalPdfFileWriter) -> None:
-    append_signature_field(writer, SigFieldSpec("next", 0, (10, 10, 90, 30)))
-
-
-def fields_drawn_otherwise(writer: IncrementalPdfFileWriter) -> None:
-    form = writer.root["/AcroForm"]
-    codes = generic.ArrayObject([generic.NumberObject(ord("1")), name("/nine")])
-    font = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
-    made = generic.DictionaryObject({name(key): name(value) for key, value in font.items()})
-    made[name("/Encoding")] = generic.DictionaryObject({name("/Differences"): codes})
-    added = writer.add_object(made)
-    fonts = generic.DictionaryObject({name("/Helv"): added})
-    form[name("/DR")] = generic.DictionaryObject({name("/Font"): fonts})
-    form[name("/NeedAppearances")] = generic.BooleanObject(value=True)
-    writer.update_container(form)
 
 
 def author_signed(desk: Desk, allowing: MDPPerm | None = None, locked: FieldMDPSpec | None = None) -> bytes:
@@ -277,7 +213,26 @@ def replacing(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
     return lambda signed: signed.replace(old, new, 1)
 
 
+def jws(desk: Desk, change: Callable[[bytes], bytes] = lambda signed: signed) -> bytes:
+    pen = desk.pen()
+    return change(pen.write(prepare_jws(BytesIO(DOCUMENT), pen.signer, datetime.now(UTC), JwsOptions())))
+
+
+def of_another(desk: Desk) -> bytes:
+    """A JWS whose value is another key's."""
+    other = replace(desk.pen(), key=ec.generate_private_key(ec.SECP256R1()))
+    return other.write(prepare_jws(BytesIO(DOCUMENT), other.signer, datetime.now(UTC), JwsOptions()))
+
+
 CORPUS += [
+    Crafted("jws, as cardd makes it", jws, Verdict.VALID, ([],)),
+    Crafted(
+        "jws, another dose in its payload",
+        lambda desk: jws(desk, replacing(b".Y29tcHRl", b".Y29tcHRF")),
+        Verdict.INVALID,
+        (["flaw_signature"],),
+    ),
+    Crafted("jws, by a key that is not the certificate's", of_another, Verdict.INVALID, (["flaw_signature"],)),
     Crafted("cms, as CAdES wants it", by_openssl("content_commitment", "-cades"), Verdict.VALID, ([],)),
     Crafted(
         "cms, without the name of its certificate",
@@ -382,9 +337,23 @@ async def test_a_crafted_document_gets_its_verdict(desk: Desk, judges: JavaJudge
     document = await asyncio.to_thread(crafted.made, desk)
     found = await desk.verify(document)
     assert (found.verdict, tuple(codes(one) for one in found.signatures)) == (crafted.verdict, crafted.reasons)
-    kind = crafted.name[:3]
-    if judges is not None and kind in ("xml", "cms"):
-        assert judges.accept(kind, document) or found.verdict is Verdict.INVALID
+    if found.verdict is not Verdict.INVALID:
+        assert await asyncio.to_thread(refusing, crafted.name[:3], document, desk, judges) == []
+
+
+def refusing(kind: str, document: bytes, desk: Desk, java: JavaJudges | None) -> list[str]:
+    """The outside judges of this kind of document that refuse a signature of it."""
+    file = desk.directory / "judged"
+    file.write_bytes(document)
+    judging: dict[str, dict[str, Callable[[], bool]]] = {
+        "pdf": {"pyHanko": lambda: all(one.bottom_line for one in pyhanko_says(document, desk.root.pem))},
+        "jws": {"jose": lambda: not jose.is_installed() or "payload" in jose.judge(document, Algorithm.ES256)},
+        "cms": {"openssl": lambda: accepts_cms(file, desk.root.pem, cades=False)},
+        "xml": {"xmlsec1": lambda: xmlsec_accepts(file, desk.root.pem, *IDENTIFIERS)},
+    }
+    if java is not None and kind in ("cms", "xml"):
+        judging[kind]["Java's"] = lambda: java.accept(kind, document)
+    return [name for name, accepts in judging[kind].items() if not accepts()]
 
 
 @pytest.mark.parametrize("around", ["Dose: 100\n{}", "{}Dose: 100\n", "{0}{0}"], ids=["before", "behind", "twice"])

@@ -8,7 +8,14 @@ import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+
+from asn1crypto import pem, x509
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.validation import validate_pdf_signature
+from pyhanko.sign.validation.status import PdfSignatureStatus
+from pyhanko_certvalidator import ValidationContext
 
 HEAD = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"
 
@@ -92,3 +99,11 @@ def boxes_of(file: Path) -> dict[str, tuple[float, float, float, float]]:
         html.unescape(word): (float(left), float(top), float(right), float(low))
         for left, top, right, low, word in found
     }
+
+
+def pyhanko_says(content: bytes, roots: bytes) -> list[PdfSignatureStatus]:
+    """What pyHanko's own validator says of each signature, its signer under these roots (PEM); nothing is fetched."""
+    known = [x509.Certificate.load(found) for _, _, found in pem.unarmor(roots, multiple=True)]
+    trusted = ValidationContext(trust_roots=known, allow_fetching=False)
+    signatures = PdfFileReader(BytesIO(content)).embedded_signatures
+    return [validate_pdf_signature(found, signer_validation_context=trusted) for found in signatures]

@@ -85,7 +85,7 @@ class SmallAuthority:
         now = datetime.now(UTC)
         builder = (parent or self)._builder(self.name, self.key.public_key(), (now - 2000 * DAY, now + 2000 * DAY))
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0 if parent else 1), critical=True)
-        builder = builder.add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
+        builder = builder.add_extension(usage_of("key_cert_sign", "crl_sign"), critical=True)
         self.certificate = builder.sign((parent or self).key, SHA256())
 
     @property
@@ -96,7 +96,7 @@ class SmallAuthority:
     def responder(self, key: Key, *, days: tuple[int, int] = (-1, 365)) -> x509.Certificate:
         """A certificate that may answer OCSP for this authority, and is asked about by nobody."""
         purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING])
-        usage = _usage("digital_signature")
+        usage = usage_of("digital_signature")
         return self.issue(key, "OCSP SIMULATION", usage, purposes=purposes, days=days, more=[x509.OCSPNoCheck()])
 
     @property
@@ -108,7 +108,7 @@ class SmallAuthority:
         self, key: Key, algorithm: Algorithm, *, usage: str = "content_commitment", days: tuple[int, int] = (-1, 365)
     ) -> Pen:
         """A signer's certificate, valid between these days from now."""
-        certificate = self.issue(key, "PERSONNE SIMULATION", _usage(usage), days=days)
+        certificate = self.issue(key, "PERSONNE SIMULATION", usage_of(usage), days=days)
         return Pen(Signer(der(certificate), self.chain, algorithm), key, self.pem)
 
     def timestamping(
@@ -116,7 +116,7 @@ class SmallAuthority:
     ) -> x509.Certificate:
         """A timestamp authority's certificate, or one that only looks like it."""
         oid = ExtendedKeyUsageOID.TIME_STAMPING if purpose else ExtendedKeyUsageOID.CODE_SIGNING
-        usage = _usage("digital_signature")
+        usage = usage_of("digital_signature")
         purposes = x509.ExtendedKeyUsage([oid])
         return self.issue(key, "HORODATAGE SIMULATION", usage, purposes=purposes, critical=critical, days=days)
 
@@ -124,7 +124,7 @@ class SmallAuthority:
         self,
         key: Key,
         name: str,
-        usage: x509.KeyUsage,
+        usage: x509.KeyUsage | None,
         *,
         purposes: x509.ExtendedKeyUsage | None = None,
         critical: bool = False,
@@ -135,7 +135,9 @@ class SmallAuthority:
         now = datetime.now(UTC)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         validity = (now + days[0] * DAY, now + days[1] * DAY)
-        builder = self._builder(subject, key.public_key(), validity).add_extension(usage, critical=True)
+        builder = self._builder(subject, key.public_key(), validity)
+        if usage:
+            builder = builder.add_extension(usage, critical=True)
         if purposes:
             builder = builder.add_extension(purposes, critical=critical)
         for extension in more:
@@ -172,7 +174,8 @@ def _uri(url: str) -> x509.UniformResourceIdentifier:
     return x509.UniformResourceIdentifier(url)
 
 
-def _usage(*named: str) -> x509.KeyUsage:
+def usage_of(*named: str) -> x509.KeyUsage:
+    """The key usage with these bits."""
     every = (
         "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
         "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
