@@ -5,6 +5,7 @@
 #
 #   wheels       cardd, its client, the simulators
 #   typescript   docs/sdk/typescript as npm packs it; its types are made of the description of the API
+#   csharp       docs/sdk/csharp as sources with their types, made of the same description, in DIST/csharp
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p "${1:-dist}"
@@ -40,6 +41,13 @@ typescript() {
     )
 }
 
-for kind in "${@:-wheels typescript}"; do
+csharp() {
+    mkdir -p "$dist/csharp"
+    cp LICENSE docs/sdk/csharp/README.md docs/sdk/csharp/*.csproj docs/sdk/csharp/*.cs "$dist/csharp"
+    "$python" .make/csharp.py > "$dist/csharp/Api.cs"
+    echo "csharp/"
+}
+
+for kind in "${@:-wheels typescript csharp}"; do
     for one in $kind; do "$one"; done
 done

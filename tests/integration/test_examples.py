@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -14,14 +15,14 @@ import pytest
 
 from tests.integration.practice import practice
 from tests.integration.workstation import ROOT, Workstation
+from tests.rig.packages import built_by_dotnet, packaged
 from tests.rig.ports import free_port
 
 EXAMPLES = ROOT / "docs" / "examples" / "lps"
 SHOWN = re.compile(r"Accept this program if the dialog shows (\d{6})")
 
-both_examples = pytest.mark.parametrize(
-    "command", [(sys.executable, str(EXAMPLES / "lps.py")), (str(EXAMPLES / "lps.sh"),)], ids=["python", "curl"]
-)
+SILENT = ("no answer of ", "cardd ne répond pas")
+COMMANDS = {"python": (sys.executable, str(EXAMPLES / "lps.py")), "curl": (str(EXAMPLES / "lps.sh"),)}
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +63,22 @@ class Example:
         return re.findall(r"^\D*(\d{6})\D*$", shown, re.MULTILINE)
 
 
+@pytest.fixture(scope="module", params=[*COMMANDS, "csharp"])
+def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    if request.param in COMMANDS:
+        return COMMANDS[request.param]
+    library = packaged("csharp", tmp_path_factory) / "csharp"
+    folder = tmp_path_factory.mktemp("csharp") / "lps"
+    shutil.copytree(EXAMPLES, folder)
+    built_by_dotnet(folder, f"-p:CarddClient={library}")
+    return "dotnet", str(folder / "built/lps.dll")
+
+
 @pytest.fixture
 def example(station: Workstation, command: tuple[str, ...], tmp_path: Path) -> Example:
     return Example(station, command, tmp_path)
 
 
-@both_examples
 def test_it_pairs_once_with_the_digits_of_the_dialog_then_consults_adds_and_reads(example: Example) -> None:
     status, out, told = example.run()
     assert (status, "Compte rendu SIMULATION" in out.splitlines()) == (0, True), told
@@ -84,10 +95,10 @@ def test_it_pairs_once_with_the_digits_of_the_dialog_then_consults_adds_and_read
     assert example.codes()[-1] == shown[1]
 
 
-@both_examples
 def test_it_pairs_again_once_unpaired_and_says_what_user_dmp_and_cardd_refuse(example: Example) -> None:
     example.kept.parent.mkdir()
     example.kept.write_text("0123456789abcdef.unpaired")
+    example.kept.chmod(0o600)
     example.station.pinentry.answer("cancel")
     status, _, told = example.run()
     assert (status, "Appairage refusé" in told) == (1, True), told
@@ -97,7 +108,7 @@ def test_it_pairs_again_once_unpaired_and_says_what_user_dmp_and_cardd_refuse(ex
     assert stat.S_IMODE(example.kept.stat().st_mode) == 0o600
 
     status, _, told = example.run(CARDD=str(example.kept))
-    assert (status, told.startswith("no answer of ")) == (1, True)
+    assert (status, told.startswith(SILENT)) == (1, True)
 
 
 def test_a_software_is_tested_by_one_command_without_card_reader_and_person(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,8 @@ def packaged(kind: Kind, factory: pytest.TempPathFactory) -> Path:
     if kind == "typescript" and not (NODE_MODULES / ".bin/tsc").exists():
         pytest.skip("docs/sdk/typescript/node_modules is not there: without npm, `make setup` installs none")
     here = factory.getbasetemp()
+    if kind == "csharp" and shutil.which("dotnet") is None:
+        pytest.skip("no .NET SDK here: Debian has none")
     folder = (here.parent if "PYTEST_XDIST_WORKER" in os.environ else here) / f"packages-{kind}"
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -31,3 +34,11 @@ def packaged(kind: Kind, factory: pytest.TempPathFactory) -> Path:
             assert ran.returncode == 0, ran.stdout + ran.stderr
             made.rename(folder)
     return folder
+
+
+def built_by_dotnet(folder: Path, *properties: str) -> None:
+    """Build the project there into its folder ``built``, by the .NET SDK that is here and for its own version."""
+    major = subprocess.check_output(["dotnet", "--version"], text=True).partition(".")[0]
+    command = ["dotnet", "build", "--output", "built", "-p:UseAppHost=false", f"-p:TargetFramework=net{major}.0"]
+    ran = subprocess.run([*command, *properties], cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr

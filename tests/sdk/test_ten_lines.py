@@ -44,11 +44,8 @@ def test_two_runs_at_once_show_the_digits_of_one_dialog_and_the_next_run_shows_n
     assert program.codes() == []
 
 
-def test_a_refused_pairing_keeps_nothing_and_an_unpaired_program_pairs_anew(program: TenLines) -> None:
-    program.station.pinentry.answer("cancel")
-    assert "client.pairing_refused" in program.refusal()
-    assert not program.kept.exists()
-
+def test_an_unpaired_program_pairs_anew_where_nobody_but_cardd_can_have_said_so(program: TenLines) -> None:
+    program.kept.parent.mkdir(parents=True)
     program.kept.write_text("0123456789abcdef.unpaired")
     program.kept.chmod(0o600)
     assert len(program.codes()) == 1
@@ -107,12 +104,15 @@ async def test_who_listens_instead_of_cardd_is_told_nothing(program: TenLines, t
     assert heard == []
 
 
-def test_without_a_card_or_after_a_restart_it_says_so_or_goes_on(
+def test_refused_or_without_a_card_it_says_so_and_after_a_restart_it_goes_on(
     library: Library, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     station = Workstation(tmp_path_factory.mktemp("bare"))
     with station.running():
         program = TenLines(library, station, tmp_path)
+        station.pinentry.answer("cancel")
+        assert "client.pairing_refused" in program.refusal()
+        assert not program.kept.exists()
         assert "card.absent" in program.refusal()
         with station.card(simulated_card()):
             station.daemon.stop()
