@@ -40,14 +40,12 @@ from cardd.system.desktops import KnownDesktops
 from cardd.system.host import SystemClock
 from cardd.system.listening import address_of, listen
 from cardd.system.logind import DesktopEvent, Desktops, Logind
-from cardd.system.network import way_out
+from cardd.system.outgoing import RevocationCache, RevocationHttp, TimestampHttp, way_out
 from cardd.system.peer import has_left, is_our_child, outer_peer_of, program_of
 from cardd.system.people import Accounts
 from cardd.system.private import keep_others_out, refuse_exposed_directory
-from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
-from cardd.system.timestamping import TimestampHttp
 from cardd.worker import Background
 
 TOLD_MAX = 256  # programs that came as agents of some user

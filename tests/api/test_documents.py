@@ -19,7 +19,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 from cardd.config import Config, SessionRules, Timestamp
 from cardd.model import KeyPurpose
-from cardd.system.timestamping import TimestampHttp
+from cardd.system.outgoing import TimestampHttp
 from tests.api.documents import DOCUMENT, b64, inline, sign, signed
 from tests.api.workbench import Got, Json, Workbench
 from tests.rig import jose

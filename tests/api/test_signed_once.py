@@ -13,7 +13,7 @@ import pytest
 
 from cardd.config import Card, Config, Timestamp
 from cardd.errors import TimestampUnavailable
-from cardd.system.timestamping import TimestampHttp
+from cardd.system.outgoing import TimestampHttp
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.store import Issued
 from tests.api.documents import handed_over, inline

@@ -21,7 +21,7 @@ from cardd.formats.raw import prepare_raw
 from cardd.formats.xades import prepare_xades
 from cardd.model import Algorithm
 from cardd.system.host import SystemClock
-from cardd.system.revocation import RevocationCache, RevocationHttp
+from cardd.system.outgoing import RevocationCache, RevocationHttp
 from tests.cli.station import Ran, User
 from tests.rig import no_file
 from tests.rig.pdf import pdf

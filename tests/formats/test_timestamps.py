@@ -31,7 +31,7 @@ from cardd.errors import (
 from cardd.formats.timestamp import CheckedStamper, TimestampRequest, request_for, token_of, verified
 from cardd.formats.trust import TrustedAuthorities
 from cardd.formats.verified import Flaw
-from cardd.system.timestamping import ANSWER_MAX, TimestampHttp
+from cardd.system.outgoing import TIMESTAMP_MAX, TimestampHttp
 from tests.rig.pens import SmallAuthority, der
 from tests.rig.tsa import REPLY, OpensslTsa, TsaServer
 
@@ -106,7 +106,7 @@ async def _redirect(request: web.Request) -> web.Response:
 async def _endless(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse(headers={"Content-Type": REPLY})
     await answer.prepare(request)
-    for _ in range(2 * ANSWER_MAX // 4096):
+    for _ in range(2 * TIMESTAMP_MAX // 4096):
         await answer.write(bytes(4096))
     return answer
 

@@ -19,7 +19,7 @@ from cardd.formats.revocation import Revocations
 from cardd.formats.trust import NoPath, TrustedAuthorities
 from cardd.formats.verified import Revocation, Source, Status, Why
 from cardd.model import Algorithm
-from cardd.system.revocation import RevocationCache, RevocationHttp
+from cardd.system.outgoing import RevocationCache, RevocationHttp
 from tests.rig.pens import Pen, SmallAuthority, der
 from tests.rig.ports import free_port
 from tests.rig.revoking import Handler, OpensslResponder, Served, ocsp_answer, revocation_list

@@ -33,7 +33,7 @@ from cardd.formats.verified import Flaw, Format, Scope, Source, Status, Why
 from cardd.formats.xades import prepare_xades
 from cardd.i18n import LANGUAGES
 from cardd.model import Algorithm, Identity
-from cardd.system.revocation import RevocationCache
+from cardd.system.outgoing import RevocationCache
 from tests.rig.openssl import run
 from tests.rig.pdf import pdf
 from tests.rig.pens import Pen, SmallAuthority, card_pen, finished

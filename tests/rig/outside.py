@@ -14,8 +14,8 @@ from cardd.documents.signing import Exchange
 from cardd.model import Peer
 from cardd.outward import DIRECT, Outward
 from cardd.ports import ReaderSource, SecretStore, Store
+from cardd.system.outgoing import RevocationCache, RevocationHttp
 from cardd.system.peer import has_left
-from cardd.system.revocation import RevocationCache, RevocationHttp
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_drivers.cps4 import Cps4Driver
 from cardd_drivers.vitale import VitaleDriver

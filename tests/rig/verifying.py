@@ -19,7 +19,7 @@ from cardd.formats.document import new_document
 from cardd.formats.pdf.process import PdfProcess
 from cardd.model import Algorithm
 from cardd.system.host import SystemClock
-from cardd.system.revocation import RevocationCache, RevocationHttp
+from cardd.system.outgoing import RevocationCache, RevocationHttp
 from tests.rig.pens import Pen, SmallAuthority, finished
 from tests.rig.revoking import Served, revocation_list
 from tests.rig.tsa import OpensslTsa

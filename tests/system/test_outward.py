@@ -23,10 +23,8 @@ from cardd.errors import TimestampUnavailable, UpstreamUnreachable, UpstreamUntr
 from cardd.http import HttpClient, HttpFault, Limits, Why, causes
 from cardd.outward import DIRECT, Outward, Proxy, ProxyFault, open_tunnel
 from cardd.system.audit_sinks import AuditSinks
-from cardd.system.network import PASSWORD as SECRET
-from cardd.system.network import way_out
-from cardd.system.revocation import RevocationHttp
-from cardd.system.timestamping import TimestampHttp
+from cardd.system.outgoing import PASSWORD as SECRET
+from cardd.system.outgoing import RevocationHttp, TimestampHttp, way_out
 from cardd.tls.connector import KeyConnector, Server
 from tests.api.ecps import LOGIN, Place, ends_in, pair, workbench_at
 from tests.rig.forward import ELSEWHERE, PASSWORD, USER, Tinyproxy, is_installed, saying

@@ -136,8 +136,7 @@ def _bytes(path: Path | None) -> bytes | None:
 
 async def _verified(context: Context, given: ToVerify) -> Verification:
     from cardd.system.host import SystemClock  # noqa: PLC0415
-    from cardd.system.network import way_out  # noqa: PLC0415
-    from cardd.system.revocation import RevocationCache, RevocationHttp  # noqa: PLC0415
+    from cardd.system.outgoing import RevocationCache, RevocationHttp, way_out  # noqa: PLC0415
     from cardd.system.secrets import OsSecrets  # noqa: PLC0415
 
     asked, config = context.arguments, _config(context)

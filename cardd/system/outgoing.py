@@ -1,10 +1,11 @@
-"""HTTP to the authorities that know which certificates were revoked, and a cache of their answers.
+"""What the daemon itself asks of other machines, by HTTP: whether certificates were revoked, and for timestamps.
 
-A question is small, an answer has a limited size. Addresses come from certificates: an address of this machine, or of
-a network that only this machine sees, is not followed, whether it is a number or a name.
+A question is small, an answer has a limited size.
 
-An answer is signed, and is judged anew at each use: the cache's directory needs no protection of its own. A directory
-that cannot be used costs questions, and is no error.
+The addresses of authorities that know what was revoked come from certificates: an address of this machine, or of a
+network that only this machine sees, is not followed, whether it is a number or a name. An answer is signed, and is
+judged anew at each use: the cache's directory needs no protection of its own. A directory that cannot be used costs
+questions, and is no error. The timestamp authority is the configured one (RFC 3161, section 3.4).
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import ssl
 import threading
 import time
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 
 from yarl import URL
 
+from cardd.config import Network
+from cardd.errors import TimestampUnavailable
 from cardd.files import read_file
 from cardd.http import NO_HEADERS, HttpClient, HttpFault, Limits
 from cardd.outward import DIRECT, Outward
+from cardd.ports import SecretStore
 
 LIMIT = 10.0  # seconds
 PAUSE = 30.0  # seconds for which a host that did not answer is not asked again
@@ -31,8 +37,23 @@ ASKING = {"Content-Type": REQUEST, "Accept": RESPONSE}
 MEMORY_MAX = 1024 * 1024  # bytes
 DISK_MAX = 64 * 1024 * 1024
 COUNT_MAX = 512
+PASSWORD = "network-proxy-password"  # noqa: S105 - the secret's name
+TIMESTAMP_MAX = 128 * 1024
+QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
+STAMPING = {"Content-Type": QUERY, "Accept": REPLY}
 _KEY = re.compile(r"[0-9a-f]{64}")
 _log = logging.getLogger(__name__)
+
+
+def way_out(settings: Network, secrets: SecretStore) -> Outward:
+    """Return the way out; the password is asked for when a proxy that has a user is first needed."""
+    return Outward(
+        None if settings.proxy == "none" else settings.proxy,
+        user=settings.proxy_user,
+        password=partial(secrets.get, PASSWORD),
+        no_proxy=settings.no_proxy,
+        authorities=settings.authorities,
+    )
 
 
 class RevocationHttp:
@@ -150,3 +171,34 @@ class RevocationCache:
                 return
             file.unlink(missing_ok=True)
             size, count = size - stat.st_size, count - 1
+
+
+class TimestampHttp:
+    """Connections to one authority, kept for a batch, made and closed on the event loop.
+
+    ``tls`` decides whom an https address may belong to, the system's authorities by default. Over http, the token's own
+    signature is what tells that nobody changed it.
+    """
+
+    def __init__(
+        self, url: str, tls: ssl.SSLContext | None = None, *, timeout: float = 15.0, outward: Outward = DIRECT
+    ) -> None:
+        self._url = url
+        self._http = HttpClient(Limits(size=TIMESTAMP_MAX, total=timeout, connections=8), tls=tls, outward=outward)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.close()
+
+    async def exchange(self, request: bytes) -> bytes:
+        """Return the authority's answer to a timestamp request, both DER. Raises TimestampUnavailable."""
+        try:
+            answer = await self._http.request("POST", self._url, request, headers=STAMPING)
+        except HttpFault as fault:
+            raise self._unavailable() from fault
+        if answer.status != 200 or answer.media_type != REPLY:
+            raise self._unavailable()
+        return answer.body
+
+    def _unavailable(self) -> TimestampUnavailable:
+        return TimestampUnavailable(host=URL(self._url).host or "")
