@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 LINGER = 1.0
 RELEASE_TIMEOUT = 10.0
+STEPS_OF_AN_ANSWER = 4  # of the loop, until a request that waits for a result has written it, kept answers included
 TRIES_KNOWN = 1.0  # seconds after our own login in which nobody changes the PIN and mistypes the new one twice
 KEYPAD_TIMEOUT = 75.0  # a reader gives up its keypad after 60 s at the latest (PC/SC part 10, bTimeOut)
 
@@ -276,8 +277,9 @@ class CardAccess:
                 self._sessions.add(login.session)
             if is_over and not answer.done():  # its caller has gone
                 answer.set_result(progress.result)
-        # the answer is on its way while the card is given up
         if self._transaction.login is not None and (self._hold <= 0 or self._transaction.is_turn_over):
+            for _ in range(STEPS_OF_AN_ANSWER):  # it is on its way while the card is given up
+                await asyncio.sleep(0)
             await self._release_now()
         self._rest()
         return is_over or answer.done()

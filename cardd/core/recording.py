@@ -15,7 +15,6 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Generic, Literal, TypeVar
 
 from cardd.core.lifecycle import Part
@@ -124,8 +123,8 @@ class RecordedWork(Generic[T]):
     def __init__(self, all_of_them: Recordings) -> None:
         self._all = all_of_them
         self._loop = asyncio.get_running_loop()
-        self._result: asyncio.Future[T] = self._loop.create_future()
-        self._result.add_done_callback(lambda done: done.cancelled() or done.exception())  # most often nobody waits
+        self._outcome: Callable[[asyncio.Future[T]], None] | None = None
+        self._waiting: asyncio.Future[T] | None = None  # whoever was told that the card is late, and waits for the disk
         self._has_signed = False
 
     def record(self, value: T, entries: Sequence[AuditEntry], receipt: Receipt | None = None) -> T:
@@ -135,11 +134,12 @@ class RecordedWork(Generic[T]):
         try:
             self._all.audit.write(entries, receipt)
         except BaseException as error:
-            self._settle(partial(self._result.set_exception, error))
+            fault = error
+            self._settle(lambda waiting: waiting.set_exception(fault))
             raise
         finally:
             self._all.writing.discard(self)
-        self._settle(partial(self._result.set_result, value))
+        self._settle(lambda waiting: waiting.set_result(value))
         return value
 
     async def result(self, running: Awaitable[T]) -> T:
@@ -150,14 +150,23 @@ class RecordedWork(Generic[T]):
             if not self._has_signed and not self._all.writing:
                 raise
         seconds = self._all.patience if self._has_signed else 0.0
+        self._waiting = self._loop.create_future()
+        self._tell()
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.shield(self._result)
+                return await self._waiting
         except TimeoutError:
             raise AuditSlow(seconds=round(self._all.patience)) from None
 
-    def _settle(self, settle: Callable[[], None]) -> None:
-        post(self._loop, lambda: None if self._result.done() else settle())
+    def _settle(self, outcome: Callable[[asyncio.Future[T]], None]) -> None:
+        """Note what came of it. The loop is woken only where somebody waits: that takes as long as an APDU."""
+        self._outcome = outcome  # first this, then the look; whoever begins to wait looks in the other order
+        if self._waiting is not None:
+            post(self._loop, self._tell)
+
+    def _tell(self) -> None:
+        if self._outcome and self._waiting and not self._waiting.done():
+            self._outcome(self._waiting)
 
 
 @dataclass(slots=True)

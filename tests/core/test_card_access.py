@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator
 from functools import partial
+from typing import TypeVar
 
 import pytest
 import pytest_asyncio
@@ -19,6 +20,7 @@ from cardd.core.readers import DriverRegistry
 from cardd.driver import Card
 from cardd.errors import CardRemoved, CardTimeout, InternalError, LastTryRefused, PinRequired, PinWrong
 from cardd.model import Algorithm, KeyPurpose, Message
+from cardd.ports import CardConnection
 from cardd.secret import Secret
 from cardd_drivers.cps3 import Cps3Driver
 from cardd_simulators.cards.behaviour import Behaviour
@@ -28,6 +30,8 @@ from cardd_simulators.cards.store import Issued
 from tests.core.conftest import PIN
 from tests.rig.memory import ManualClock
 from tests.rig.waiting import eventually
+
+T = TypeVar("T")
 
 OPEN = DriverRegistry([Cps3Driver()]).open
 VERIFY, MSE, PSO, GET_RESPONSE = 0x20, 0x22, 0x2A, 0xC0
@@ -110,6 +114,36 @@ async def test_without_idle_hold_each_request_ends_its_transaction(lease: Lease)
         await lease.access.use(sign, lease.login("a"))
     await lease.access.use(lambda card: card.pin_status())  # in line behind the second release
     assert lease.card.resets == resets + 2
+
+
+class ToldReader(InProcessReader):
+    """Tells ``order`` of each job."""
+
+    def __init__(self, card: SimulatedCard, order: list[str]) -> None:
+        super().__init__("Lecteur de test", card, OPEN)
+        self._order = order
+
+    async def run(self, job: Callable[[CardConnection], T], *, timeout: float) -> T:
+        self._order.append("card")
+        return await super().run(job, timeout=timeout)
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_whoever_waits_for_a_signature_has_it_before_the_card_is_given_up(
+    simulated_card: SimulatedCard, is_kept: bool
+) -> None:
+    order: list[str] = []
+    reader = ToldReader(simulated_card, order)
+    lease = Lease(reader, simulated_card, hold=0)
+    await lease.access.use(lambda _: None, lease.login("a", accepted=False))
+    await lease.access.info()
+    await eventually(lambda: order == ["card", "card"])
+    asked = lease.access.use(sign, lease.login("a"))
+    await (asyncio.shield(asyncio.ensure_future(asked)) if is_kept else asked)  # as an answer under a key is
+    order.append("answer")
+    await eventually(lambda: order[2:] == ["card", "answer", "card"])
+    await lease.access.close()
+    await reader.close()
 
 
 @pytest.mark.parametrize("lease", [0.05], indirect=True)
