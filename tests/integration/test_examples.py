@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.rig.packages import built_by_dotnet, packaged
 from tests.rig.ports import free_port
 
 EXAMPLES = ROOT / "docs" / "examples" / "lps"
+RUN = ROOT / "docs/examples/ci/run.sh"
 SHOWN = re.compile(r"Accept this program if the dialog shows (\d{6})")
 
 SILENT = ("no answer of ", "cardd ne répond pas")
@@ -111,18 +113,36 @@ def test_it_pairs_again_once_unpaired_and_says_what_user_dmp_and_cardd_refuse(ex
     assert (status, told.startswith(SILENT)) == (1, True)
 
 
-def test_a_software_is_tested_by_one_command_without_card_reader_and_person(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    around = {
+def _beside(tmp_path: Path) -> dict[str, str]:
+    return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "XDG_CONFIG_HOME": str(home),
+        "XDG_CONFIG_HOME": str(tmp_path / "home"),
         "TMPDIR": str(tmp_path),
         "DMP_PORT": str(free_port()),
         "CARDD_PORT": str(free_port()),
     }
-    command = [str(ROOT / "docs/examples/ci/run.sh"), sys.executable, str(EXAMPLES / "lps.py")]
-    done = subprocess.run(command, env=around, check=False, capture_output=True, text=True, timeout=60)
+
+
+def test_a_software_is_tested_by_one_command_without_card_reader_and_person(tmp_path: Path) -> None:
+    command = [str(RUN), sys.executable, str(EXAMPLES / "lps.py")]
+    done = subprocess.run(command, env=_beside(tmp_path), check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "Compte rendu SIMULATION" in done.stdout
     assert [left.name for left in tmp_path.iterdir()] == ["home"]
+
+
+def test_a_job_that_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
+    command = [str(RUN), "sh", "-c", "read -r word; echo $word; exec sleep 60"]
+    with subprocess.Popen(
+        command, env=_beside(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as job:
+        assert job.stdin is not None
+        assert job.stdout is not None
+        job.stdin.write("begun\n")
+        job.stdin.flush()
+        assert job.stdout.readline() == "begun\n"
+        job.terminate()
+        assert job.wait(20) == 128 + signal.SIGTERM
+        assert job.stdout.read() == ""  # nobody has it open any more
+    assert list(tmp_path.glob("tmp.*")) == []

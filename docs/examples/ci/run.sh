@@ -7,6 +7,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 children=""
 trap 'for child in $children; do kill "$child" 2>/dev/null || true; done; wait; rm -rf "$work"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM # a job that is cancelled: sh alone would leave all that runs
 
 # until FILE has WORDS, for 20 s: what is started has then said so
 await() {
@@ -30,4 +33,9 @@ cardd run --config "$work/cardd.toml" --simulate cps3:medecin >"$work/cardd.log"
 children="$children $!"
 await "$work/cardd.log" 'listens on'
 
-CARDD="$work/cardd.sock" "$@"
+# beside this shell, which would hear of no signal before the command's end
+exec 3<&0
+CARDD="$work/cardd.sock" "$@" <&3 3<&- &
+command=$!
+children="$command $children"
+wait "$command"
