@@ -168,8 +168,9 @@ async def test_a_server_that_is_away_is_told(api: Workbench, editor: ProxyLps) -
     assert await ends_in(api, *await pending(api)) == (503, "psc.unavailable")
 
 
-async def test_a_session_without_a_cookie_is_none(api: Workbench, editor: ProxyLps) -> None:
-    editor.fault = web.json_response({"session_state": "SIMULATION"})
+@pytest.mark.parametrize("told", [{"session_state": "SIMULATION"}, {"proxy_session_id": "a\tb"}], ids=["none", "a tab"])
+async def test_a_session_without_a_cookie_is_none(api: Workbench, editor: ProxyLps, told: dict[str, str]) -> None:
+    editor.fault = web.json_response(told)
     assert await ends_in(api, *await pending(api)) == (502, "psc.garbled")
 
 

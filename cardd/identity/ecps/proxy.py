@@ -200,7 +200,7 @@ def _shown(cookie: Token) -> dict[str, str]:
 def _cookie(answer: HttpAnswer) -> str:
     """Return the session's cookie; the body names it too."""
     found = answer.cookies.get(COOKIE) or text(parse(answer.body, COOKIE), COOKIE, COOKIE_MAX)
-    if not found or not found.isascii() or any(character in found for character in ';, \r\n"\\'):
+    if not found or not found.isascii() or not found.isprintable() or any(character in found for character in ';, "\\'):
         raise PscGarbled(what=COOKIE)
     return found
 
