@@ -40,7 +40,7 @@ from cardd.system.desktops import KnownDesktops
 from cardd.system.host import SystemClock
 from cardd.system.listening import address_of, listen
 from cardd.system.logind import DesktopEvent, Desktops, Logind
-from cardd.system.outgoing import RevocationCache, RevocationHttp, TimestampHttp, way_out
+from cardd.system.outgoing import RevocationCache, RevocationHttp, TimestampHttp, outward_of
 from cardd.system.peer import has_left, is_our_child, outer_peer_of, program_of
 from cardd.system.people import Accounts
 from cardd.system.private import keep_others_out, refuse_exposed_directory
@@ -177,7 +177,7 @@ class Daemon:
         self._config = config
         self._own = _own_directories(config)
         clock, secrets = SystemClock(), OsSecrets()
-        outward = way_out(config.network, secrets)
+        outward = outward_of(config.network, secrets)
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename, outward=outward)
         audit = LocalAudit(config, clock, secrets, sinks.tell)
         self._agents = agents = Agents(config, lambda: self.parts.trail, armed_after)

@@ -98,11 +98,11 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
 
 from __future__ import annotations
 
-from cardd.errors.asking import *
 from cardd.errors.assertion import *
 from cardd.errors.base import *
 from cardd.errors.card import *
 from cardd.errors.client import *
+from cardd.errors.dialogs import *
 from cardd.errors.document import *
 from cardd.errors.page import *
 from cardd.errors.pdf import *

@@ -45,7 +45,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 _log = logging.getLogger(__name__)
 
 
-def way_out(settings: Network, secrets: SecretStore) -> Outward:
+def outward_of(settings: Network, secrets: SecretStore) -> Outward:
     """Return the way out; the password is asked for when a proxy that has a user is first needed."""
     return Outward(
         None if settings.proxy == "none" else settings.proxy,

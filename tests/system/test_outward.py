@@ -24,7 +24,7 @@ from cardd.http import HttpClient, HttpFault, Limits, Why, causes
 from cardd.outward import DIRECT, Outward, Proxy, ProxyFault, open_tunnel
 from cardd.system.audit_sinks import AuditSinks
 from cardd.system.outgoing import PASSWORD as SECRET
-from cardd.system.outgoing import RevocationHttp, TimestampHttp, way_out
+from cardd.system.outgoing import RevocationHttp, TimestampHttp, outward_of
 from cardd.tls.connector import KeyConnector, Server
 from tests.api.ecps import LOGIN, Place, ends_in, pair, workbench_at
 from tests.rig.forward import ELSEWHERE, PASSWORD, USER, Tinyproxy, is_installed, saying
@@ -97,7 +97,7 @@ def through(proxy: str, site: Site | None = None, password: str | None = PASSWOR
     if password is not None:
         secrets.values[SECRET] = password.encode()
     settings = Network(proxy=proxy, proxy_user=USER, authorities=site.authorities if site else None, **more)  # type: ignore[arg-type]
-    return way_out(settings, secrets)
+    return outward_of(settings, secrets)
 
 
 async def by_client(site: Site, outward: Outward) -> None:
@@ -229,7 +229,7 @@ async def test_a_password_that_is_not_there_is_looked_for_again_after_a_while(si
             return await super().get(name)
 
     secrets = Counted()
-    outward = way_out(Network(proxy=tinyproxy.url, proxy_user=USER, authorities=site.authorities), secrets)  # type: ignore[arg-type]
+    outward = outward_of(Network(proxy=tinyproxy.url, proxy_user=USER, authorities=site.authorities), secrets)  # type: ignore[arg-type]
     for _ in range(3):
         with pytest.raises(HttpFault):
             await by_client(site, outward)

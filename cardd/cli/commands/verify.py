@@ -136,11 +136,11 @@ def _bytes(path: Path | None) -> bytes | None:
 
 async def _verified(context: Context, given: ToVerify) -> Verification:
     from cardd.system.host import SystemClock  # noqa: PLC0415
-    from cardd.system.outgoing import RevocationCache, RevocationHttp, way_out  # noqa: PLC0415
+    from cardd.system.outgoing import RevocationCache, RevocationHttp, outward_of  # noqa: PLC0415
     from cardd.system.secrets import OsSecrets  # noqa: PLC0415
 
     asked, config = context.arguments, _config(context)
-    http = RevocationHttp(outward=way_out(config.network, OsSecrets()))
+    http = RevocationHttp(outward=outward_of(config.network, OsSecrets()))
     pdf = PdfProcess(confinement=config.sandbox.confinement)
     anchors = _anchors(asked.authorities, config)
     is_online = config.trust.revocation == "online" and not asked.offline

@@ -1,4 +1,4 @@
-"""The person could not be asked, did not agree, or gave no good PIN."""
+"""Dialogs: the person could not be asked, did not agree, or gave no good PIN."""
 
 from __future__ import annotations
 
