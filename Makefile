@@ -46,10 +46,11 @@ check: setup ## format, lint, types, layers, small rules, translations; changes 
 	@.venv/bin/python .make/texts.py check
 	@.venv/bin/python .make/errors_page.py check
 
-texts: setup ## bring the French .po files and docs/errors.md to the sentences of the code
+texts: setup ## bring the French .po files and docs/errors.md to the sentences of the code; all texts, whole, into build/
 	@.venv/bin/python .make/texts.py update
 	@.venv/bin/python .make/texts.py compile
 	@.venv/bin/python .make/errors_page.py update
+	@$(RUN) tests.rig.in_context build
 
 packages: setup ## what is installed elsewhere, into dist/: the wheels, and the libraries for makers
 	@.make/packages.sh

@@ -16,14 +16,18 @@ from cardd.system.host import harden
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
-    parser = Parser(language=wanted_language(given), prog="cardd-agent")
-    parser.description = N_("Shows cardd's dialogs on this desktop.")
-    parser.add_argument("--socket", metavar=PATH, type=Path, default=Path(SOCKET), help=N_("the agents' socket"))
-    parser.add_argument("--pinentry", metavar="PROGRAM", help=N_("the pinentry program to start"))
-    asked = parser.parse_args(given)
+    asked = _parser(wanted_language(given)).parse_args(given)
     harden()  # the PIN crosses this process
     asyncio.run(serve(asked.socket, asked.pinentry, holders))
     return Exit.OK
+
+
+def _parser(language: str) -> Parser:
+    parser = Parser(language=language, prog="cardd-agent")
+    parser.description = N_("Shows cardd's dialogs on this desktop.")
+    parser.add_argument("--socket", metavar=PATH, type=Path, default=Path(SOCKET), help=N_("the agents' socket"))
+    parser.add_argument("--pinentry", metavar="PROGRAM", help=N_("the pinentry program to start"))
+    return parser
 
 
 if __name__ == "__main__":

@@ -175,7 +175,8 @@ def _formatter(language: str) -> type[argparse.HelpFormatter]:
             super().add_text(_(text, language) if text else text)
 
         def start_section(self, heading: str | None) -> None:
-            super().start_section(_(heading, language) if heading else heading)
+            # argparse puts the colon behind it
+            super().start_section(_("{heading}", language, heading=_(heading, language)) if heading else heading)
 
         def _get_help_string(self, action: argparse.Action) -> str | None:
             return _(action.help, language) if action.help else action.help

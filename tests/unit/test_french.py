@@ -10,6 +10,7 @@ import pytest
 from babel.messages.pofile import read_po
 
 from cardd.i18n import LOCALE
+from tests.rig.in_context import in_context
 
 CATALOGUES = sorted((LOCALE / "fr/LC_MESSAGES").glob("*.po"))
 
@@ -17,7 +18,9 @@ CATALOGUES = sorted((LOCALE / "fr/LC_MESSAGES").glob("*.po"))
 WORDS = {
     r"’": "the apostrophe is '",
     r"\bla socket\b|\bune socket\b": "le socket",
-    r"\btitulaire\b": "le porteur d'une carte",
+    r"\b[Tt]itulaire\b": "le porteur d'une carte",
+    r"\b[Oo]rganisation\b(?!=)": "la structure",
+    r"\bdialogue": "la fenêtre",
     r"\bdit-il\b": "date déclarée",
     r"\bsauté": "ignoré",
     r"\bEXAMEN\b": "CONTRÔLE",
@@ -53,3 +56,17 @@ def test_french_sentences_keep_to_the_trades_words(catalogue: Path) -> None:
 def test_french_marks_have_their_space_and_guillemets_theirs(catalogue: Path) -> None:
     crowded = re.compile(r"[\wéà»\)][;!?](?=\s|$)|[^\W\d]«|«(?! )|(?<! )»")
     assert [sentence for sentence in sentences(catalogue) if crowded.search(sentence)] == []
+
+
+def test_no_dialog_error_or_help_has_english_or_an_empty_place_in_its_french() -> None:
+    """What ``make texts`` writes for a reader's eye: each text whole, with what is filled in."""
+    told = list(in_context("fr"))
+    wrong = [
+        (where, found[0])
+        for where, text in told
+        for word in (*WORDS, r"^(usage: (?!card)|options:|positional|show this)", r"\{\w+\}")
+        if (found := re.search(word, text, re.MULTILINE))
+    ]
+    assert wrong == []
+    assert {where.partition(" ")[0] for where, _ in told} == {"dialog", "error", "help"}
+    assert len(told) > 300
