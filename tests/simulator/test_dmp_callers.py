@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import ssl
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardd.formats.saml.request import Mode
 from tests.rig.assertion_judges import signed_anew
@@ -20,6 +25,16 @@ from tests.rig.saml import Key, card_key, organisation_key
 REPORT = "2.25.999100001"
 HL7_ROLE = rb"<AttributeValue><Role [^>]*></Role></AttributeValue>"
 SOAP = "application/soap+xml"
+
+
+def elliptic() -> bytes:
+    """A certificate of a key that signs no VIHF, base64."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now := datetime.now(UTC), now + timedelta(1))
+    return b64encode(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER))
+
+
+ELLIPTIC = elliptic()
 
 
 def changed(lps: Lps, pattern: bytes, replacement: bytes) -> bytes:
@@ -126,6 +141,12 @@ async def test_an_organisation_of_an_unknown_authority_is_refused() -> None:
         (rb">DIRECTE<", b">AUTRE<", "sim:vihf.mode"),
         (rb'IssueInstant="20', b'IssueInstant="21', "sim:vihf.issue_instant.future"),
         (rb'IssueInstant="20', b'IssueInstant="X', "sim:vihf.malformed"),
+        (rb' ID="_[0-9a-f]+', b' ID="_0', "sim:vihf.id"),
+        (rb'AuthnInstant="[^"]*', b'AuthnInstant="', "sim:vihf.login"),
+        (rb'AuthnInstant="20', b'AuthnInstant="21', "sim:vihf.login.future"),
+        (rb"1\.2\.250\.1\.213\.1\.1\.4\.248", b"1.2.250.1", "sim:vihf.purpose.system"),
+        (rb"mode acces VIHF 2.0", b"mode", "sim:vihf.purpose.system_name"),
+        (rb'(codeSystemName="professions" displayName=")[^"]*', rb"\1", "sim:vihf.role.words"),
     ],
 )  # fmt: skip
 async def test_a_vihf_against_a_rule_is_refused(pattern: bytes, replacement: bytes, code: str) -> None:
@@ -169,6 +190,9 @@ async def test_a_comment_that_cuts_a_value_is_refused() -> None:
         (rb"<Subject>", b'<x xmlns="relative"/><Subject>', "sim:vihf.malformed"),
         (rb"(<X509Certificate>).*?<", rb"\1AAAA<", "sim:vihf.malformed"),
         (rb"(<SignatureValue>).*?<", rb"\1A<", "sim:vihf.malformed"),
+        (rb"xmldsig#enveloped-signature", b"xmldsig#base64", "sim:vihf.signature.transforms"),
+        (rb"(<CanonicalizationMethod Algorithm=\")[^\"]*", rb"\1urn:x", "sim:vihf.signature.canonicalization"),
+        (rb"(<X509Certificate>).*?<", rb"\1" + ELLIPTIC + b"<", "sim:vihf.signature.key"),
         (rb"<Signature .*</Signature>", b"", "sim:vihf.signature.certificate"),
     ],
 )

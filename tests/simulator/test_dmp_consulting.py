@@ -39,6 +39,18 @@ async def test_a_doctor_retrieves_a_document() -> None:
     assert reply.texts("//xds:DocumentUniqueId/text()") == [REPORT]
 
 
+async def test_a_program_may_ask_for_names_alone_and_for_what_they_name() -> None:
+    find, get = "14d4debf-8f97-4251-9a74-a90016b0af0d", "5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
+    unique = f"<rim:Slot name=\"$XDSDocumentEntryUniqueId\"><rim:ValueList><rim:Value>('{REPORT}')</rim:Value>"
+    by_name = query().replace(find, get).replace("<rim:Slot", f"{unique}</rim:ValueList></rim:Slot><rim:Slot", 1)
+    async with running_dmp() as dmp:
+        names = await card().post(dmp, query().replace("LeafClass", "ObjectRef"))
+        named = await card().post(dmp, by_name)
+
+    assert (names.titles, len(names.texts("//rim:ObjectRef/@id"))) == ([], 2)
+    assert named.titles == ["Compte rendu SIMULATION"]
+
+
 async def test_breaking_the_glass_shows_what_is_masked() -> None:
     async with running_dmp() as dmp:
         refused = await card().post(dmp, retrieve(MASKED))

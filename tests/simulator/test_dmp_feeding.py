@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha1
@@ -52,6 +53,21 @@ async def test_contents_may_be_parts_of_their_own() -> None:
     assert added.status == 200
     assert cut.codes == ["sim:soap.malformed"]
     assert lacking.codes == ["sim:document.duplicate"]
+
+
+async def test_parts_that_cannot_be_told_apart_are_refused() -> None:
+    lps = card()
+    documents = (REPORT, signed(lps.pen, SET, REPORT))
+    octets, kind = multipart(envelope(provide(SET, *documents, included=True), lps.vihf()), *documents)
+    wrong = [
+        (octets, re.sub(r"; ?boundary=[^;]*", "", kind)),
+        (octets, re.sub(r"start=\"[^\"]*\"", 'start="<nowhere>"', kind)),
+        (octets.replace(b"\r\n\r\n", b"\r\n"), kind),
+    ]
+    async with running_dmp() as dmp:
+        for sent in wrong:
+            assert sent != (octets, kind)
+            assert (await lps.send(dmp, *sent)).codes == ["sim:soap.malformed"]
 
 
 async def test_a_part_that_is_missing_is_refused() -> None:
@@ -174,6 +190,10 @@ async def test_what_is_there_is_not_added_again() -> None:
     document = replace(REPORT, unique_id="2.25.999100001")
 
     assert (await refused(document, signed(card().pen, SET, document))).codes == ["sim:document.duplicate"]
+
+
+async def test_a_document_that_is_sent_twice_in_a_set_is_refused() -> None:
+    assert (await refused(REPORT, REPORT, signed(card().pen, SET, REPORT))).codes == ["sim:document.duplicate"]
 
 
 async def test_an_entry_without_its_document_is_refused() -> None:

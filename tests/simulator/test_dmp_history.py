@@ -149,7 +149,22 @@ async def test_a_line_of_the_table_that_will_not_do_is_named(tmp_path: Path, lin
     assert told.value.params["where"] == where
 
 
-@pytest.mark.parametrize("options", [ServerOptions(table=Path("nowhere.csv")), ServerOptions(port=70_000)], ids=str)
+@pytest.mark.parametrize("content", ["# nothing\n", "role;type;acces\n10;*;*\n"], ids=["empty", "a column less"])
+async def test_a_table_without_lines_or_columns_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "table.csv").write_text(content)
+    with pytest.raises(InvalidRequest):
+        await DmpSimulator().run(ServerOptions(table=tmp_path / "table.csv"), print)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ServerOptions(table=Path("nowhere.csv")),
+        ServerOptions(port=70_000),
+        ServerOptions(settings={"codes": "nowhere.csv"}),
+    ],
+    ids=str,
+)
 async def test_an_option_that_will_not_do_is_refused(options: ServerOptions) -> None:
     with pytest.raises(InvalidRequest):
         await DmpSimulator().run(options, print)

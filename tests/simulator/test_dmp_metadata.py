@@ -46,7 +46,7 @@ METADATA_FAULTS = [
     ('value="2.25.9301"/>', 'value="9301"/>', "unique_id"),
     ('objectType="urn:uuid:7edca82f', 'objectType="urn:uuid:00000000', "object_type"),
     ('value="Ajout[^"]*"', 'value=""', "title"),
-    ("AssociationType:HasMember", "AssociationType:hasmember", "has_member"),
+    ('value="2.25.9300"', 'value=""', "submission_set"),
     (">Original<", ">Reference<", "submission_set_status"),
     ("AssociationType:signs", "AssociationType:signed", "signs"),
     ('(AssociationType:signs" sourceObject="entry1" targetObject=)"set"', r'\1"entry0"', "signs"),
@@ -108,6 +108,7 @@ async def test_all_that_is_wrong_is_told_at_once_with_whose_it_is() -> None:
     ("pattern", "replacement", "error", "code"),
     [
         (r'(value=")185059999900181', r"\g<1>285059999900190", "XDSUnknownPatientId", "patient.unknown"),
+        ('(xmlns:lcm="urn:)', r"\1x", "XDSRegistryMetadataError", "metadata.malformed"),
         ('targetObject="entry1"', 'targetObject="entry9"', "UnresolvedReferenceException", "metadata.association"),
         ('(<Document [^>]*)id="entry0"', r'\1id="entry7"', "XDSMissingDocument", "document.missing"),
         ('(<Document [^>]*id="entry1")', r'<Document xmlns="urn:ihe:iti:xds-b:2007" id="more">AA==</Document>\1',

@@ -150,6 +150,10 @@ async def test_an_assertion_after_pro_sante_connect_is_taken_where_it_is_allowed
         assert (await insi.ask(card().tls, message)).codes == ["sim:insi.assertion.psc"]
     async with running_insi(psc="accepted") as insi:
         assert (await insi.ask(card().tls, message)).result == FOUND
+        signed = message.replace("</Assertion>", '<Signature xmlns="http://www.w3.org/2000/09/xmldsig#"/></Assertion>')
+        assert "sim:insi.assertion.signature.present" in (await insi.ask(card().tls, signed)).codes
+        other = message.replace('NameQualifier="PSC"', 'NameQualifier="CPS"')
+        assert (await insi.ask(card().tls, other)).codes == ["sim:insi.assertion.signature"]
 
 
 RESULTS = {
@@ -194,11 +198,12 @@ sex = "F"
 birth_date = "1969-05-01"
 birth_place = "99999"
 """
+FITTING = PEOPLE.replace("269059999900506", "269059999900535")
 
 
 async def test_other_people_can_be_told(tmp_path: Path) -> None:
     ins, key = "2690599999005", "35"
-    (tmp_path / "people.toml").write_text(PEOPLE.replace("269059999900506", ins + key))
+    (tmp_path / "people.toml").write_text(FITTING)
     async with running_insi(people=tmp_path / "people.toml") as insi:
         assert (
             await insi.ask(software(), request("", ("ESSAI", "ZOÉ", "F", "1969-05-01")))
@@ -207,13 +212,29 @@ async def test_other_people_can_be_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["", "people = 1", "[[people]]", PEOPLE, PEOPLE.replace('"F"', '"X"'), PEOPLE.replace('["Anne', '[1, "')]
+    ("told", "where"),
+    [
+        ("", "--people"),
+        ("people", "--people"),
+        ("people = 1", "--people"),
+        ("[[people]]", "--people[1].ins"),
+        (PEOPLE, "--people[1].ins"),
+        (FITTING.replace('"F"', '"X"'), "--people[1].sex"),
+        (FITTING.replace('["Anne', '[1, "'), "--people[1].given_names"),
+        (FITTING.replace('["Anne', '["", "'), "--people[1].given_names"),
+    ],
 )
-async def test_people_that_will_not_do_are_refused(tmp_path: Path, told: str) -> None:
+async def test_people_that_will_not_do_are_refused(tmp_path: Path, told: str, where: str) -> None:
     (tmp_path / "people.toml").write_text(told)
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest) as refused:
         async with running_insi(people=tmp_path / "people.toml"):
             raise AssertionError("it must not start")
+    assert refused.value.params["where"] == where
+
+
+async def test_a_port_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        await InsiSimulator().run(ServerOptions(state=STATE, port=70_000), print)
 
 
 @pytest.mark.parametrize("settings", [{"psc": "maybe"}, {"authorities": "/nowhere"}, {"couleur": "bleu"}], ids=str)

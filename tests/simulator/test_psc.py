@@ -14,15 +14,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
+import jwt
 import pytest
 
-from cardd.errors import PscClientRefused, PscDenied, PscLoginHintUnknown, PscSessionOver
+from cardd.errors import InvalidRequest, PscClientRefused, PscDenied, PscLoginHintUnknown, PscSessionOver
 from cardd.oidc import ciba, renewal
 from cardd.oidc.client_auth import SecretBasic, SecretPost
 from cardd.oidc.discovery import ProviderSettings
 from cardd.oidc.provider import Provider
 from cardd.oidc.tokens import Token
 from cardd.system.host import SystemClock
+from cardd_simulators.psc.people import people_of
 from tests.rig.oidc.renewing import refreshed, resumed
 from tests.rig.openssl import run
 from tests.rig.psc_simulator import CLIENT, SECRET, PscSimulator
@@ -96,9 +98,18 @@ async def test_it_speaks_as_psc_did_in_either_year(tmp_path: Path, payload: str,
     )
 
 
-def test_another_payload_is_refused(simulator: PscSimulator) -> None:
-    told = simulator.tell("--set", "payload=2019")
-    assert (told.returncode, "2026, 2023" in told.stderr) == (2, True)
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (("--set", "payload=2019"), "2026, 2023"),
+        (("--set", "colour=blue"), "payload=…"),
+        (("--auto", "sometimes"), "approve, deny, ignore"),
+    ],
+    ids=str,
+)
+def test_a_choice_that_it_does_not_know_is_told(simulator: PscSimulator, options: tuple[str, str], wanted: str) -> None:
+    told = simulator.tell(*options)
+    assert (told.returncode, wanted in told.stderr) == (2, True)
 
 
 async def test_denied_on_the_page_it_is_none(
@@ -111,6 +122,8 @@ async def test_denied_on_the_page_it_is_none(
     form = dict(re.findall(r'name="(request|proof)" value="([^"]*)"', page))
     forged = await browser.post(f"{simulator.base}/mobile", data={**form, "proof": "x", "answer": "approve"})
     assert forged.status == 403
+    unknown = await browser.post(f"{simulator.base}/mobile", data={**form, "answer": "perhaps"})
+    assert unknown.status == 404
     await browser.post(f"{simulator.base}/mobile", data={**form, "answer": "deny"})
     with pytest.raises(PscDenied):
         await pending.finish()
@@ -125,10 +138,15 @@ async def test_a_request_that_is_ignored_stays_open(simulator: PscSimulator, ser
     waiting.cancel()
 
 
-async def test_a_login_is_renewed_exchanged_and_ended(simulator: PscSimulator, service: Provider) -> None:
+async def test_a_login_is_renewed_exchanged_and_ended(
+    simulator: PscSimulator, service: Provider, browser: aiohttp.ClientSession
+) -> None:
     pending = await ciba.start(service, ALICE)
     await asyncio.to_thread(simulator.tell, "approve")
     login = await pending.finish()
+    asked = {"Accept": "application/jwt", "Authorization": f"Bearer {login.tokens.access.reveal()}"}
+    told = await browser.get(f"{simulator.issuer}/protocol/openid-connect/userinfo", headers=asked)
+    assert jwt.decode(await told.text(), options={"verify_signature": False})["SubjectNameID"] == ALICE
     fresh = await refreshed(service, login)
     assert fresh.access.reveal() != login.tokens.access.reveal()
     api = await renewal.exchange(service, fresh.access, audience="https://api.example")
@@ -253,6 +271,43 @@ def test_a_second_one_on_the_same_port_leaves_the_first_alone(simulator: PscSimu
     assert "Nothing waits" in simulator.tell("approve", "9999").stderr
 
 
+@pytest.mark.parametrize(
+    ("path", "header", "grant", "told"),
+    [
+        ("token", "", "password", (400, "unsupported_grant_type")),
+        ("token", "Basic é", "", (401, "invalid_client")),
+        ("userinfo", "Basic x", "", (401, "invalid_token")),
+    ],
+    ids=["grant", "client", "token"],
+)
+async def test_what_oauth_does_not_know_is_refused_as_oauth_does(
+    simulator: PscSimulator, path: str, header: str, grant: str, told: tuple[int, str]
+) -> None:
+    tls = ssl.create_default_context(cafile=str(simulator.state / "authority.pem"))
+    form = {"client_id": CLIENT, "client_secret": SECRET, "grant_type": grant}
+    address = f"{simulator.issuer}/protocol/openid-connect/{path}"
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as program,
+        program.post(address, data=form, headers={"Authorization": header} if header else {}) as got,
+    ):
+        assert (got.status, (await got.json())["error"]) == told
+
+
+async def test_whoever_chooses_nobody_on_the_page_is_denied(
+    simulator: PscSimulator, browser: aiohttp.ClientSession
+) -> None:
+    asked = {**ASKED, "person": ""}
+    pressed = await browser.post(f"{simulator.base}/auth", data=asked, allow_redirects=False)
+    assert "error=access_denied" in pressed.headers["Location"]
+
+
+async def test_the_mobile_takes_no_order_without_the_commands_token(
+    simulator: PscSimulator, browser: aiohttp.ClientSession
+) -> None:
+    ordered = await browser.post(f"{simulator.base}/mobile/approve", headers={"Authorization": "Bearer x"})
+    assert ordered.status == 403
+
+
 async def test_a_page_by_another_name_reaches_nothing(simulator: PscSimulator, browser: aiohttp.ClientSession) -> None:
     answer = await browser.get(f"{simulator.base}/mobile", headers={"Host": "evil.example"})
     assert answer.status == 403
@@ -297,6 +352,22 @@ async def test_each_request_to_the_mobile_is_told_where_the_sandbox_runs(tmp_pat
     }
     await provider.close()
     assert simulator.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "where"),
+    [
+        ("people", "people.toml"),
+        ("people = 1", "people.people"),
+        ("[[people]]", "national_id"),
+        ('[[people]]\nnational_id = "899700000039"\ngiven_name = "EMMA"\npsi = "7"\n', "psi"),
+    ],
+)
+def test_people_that_will_not_do_are_refused(tmp_path: Path, told: str, where: str) -> None:
+    (tmp_path / "people.toml").write_text(told)
+    with pytest.raises(InvalidRequest) as refused:
+        people_of(tmp_path / "people.toml", "2026")
+    assert where in str(refused.value.params["where"])
 
 
 def test_people_come_from_a_file(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 import time
@@ -250,7 +249,7 @@ async def _form_of_service(request: web.Request, expected: str) -> dict[str, str
     if scheme.lower() == "basic":
         try:
             name, _, secret = base64.b64decode(told, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, or no text in it
             raise Refused("invalid_client", 401) from None
     if not is_same(unquote_plus(name), CLIENT) or not is_same(unquote_plus(secret), expected):
         raise Refused("invalid_client", 401)
