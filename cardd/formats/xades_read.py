@@ -6,7 +6,7 @@ What XAdES 1.1.1 and 1.2.2 tell of the signer is read too.
 from __future__ import annotations
 
 import hmac
-from base64 import b64decode
+import re
 from datetime import UTC, datetime
 from hashlib import new, sha256
 from typing import BinaryIO, cast
@@ -33,6 +33,7 @@ from cardd.formats.xmldsig import (
     XADES,
     Covered,
     SignedXml,
+    octets_of,
     one,
     text_of,
 )
@@ -52,7 +53,11 @@ ALGORITHMS = {
     **{f"http://www.w3.org/2007/05/xmldsig-more#sha{size}-rsa-MGF1": f"PS{size}" for size in HASHES},
 }
 WEAK = {f"{DS}rsa-sha1": "RS1", f"{DS}dsa-sha1": "DS1", f"{MORE}ecdsa-sha1": "ES1", f"{MORE}rsa-md5": "RSMD5"}
-PARTS = tuple(f"{{{DS}}}{name}" for name in ("SignedInfo", "SignatureValue", "KeyInfo", "Object"))
+PARTS = {
+    f"{{{DS}}}{name}": sign
+    for name, sign in {"SignedInfo": "I", "SignatureValue": "V", "KeyInfo": "K", "Object": "O"}.items()
+}
+IN_ORDER = re.compile("I*V*K?O*")  # XML Signature, section 4.2; what is there twice is told by ``one``
 _outermost = etree.XPath("//ds:Signature[not(ancestor::ds:Signature)]", namespaces={"ds": DS})
 
 
@@ -81,9 +86,9 @@ def verified(signed: SignedXml, *, is_list: bool = False) -> VerifiedSignature:
 
     Raises as ``verify_xades`` does, within ``reading``.
     """
-    if any(part.tag not in PARTS for part in signed.signature.iterchildren("*")):
+    if not IN_ORDER.fullmatch("".join(PARTS.get(str(part.tag), "?") for part in signed.signature.iterchildren("*"))):
         raise DocumentMalformed(format="XAdES")
-    certificates = [b64decode(text) for text in _texts(signed.signature, "KeyInfo/X509Data/X509Certificate")]
+    certificates = [octets_of(text) for text in _texts(signed.signature, "KeyInfo/X509Data/X509Certificate")]
     if not certificates:
         raise DocumentUnsupported(format="XAdES", what="X509Certificate")
     properties = _properties(signed.signature)
@@ -203,7 +208,7 @@ def _signer(certificates: list[bytes], properties: Element | None) -> tuple[byte
     for name in ("SigningCertificateV2", "SigningCertificate"):
         digest = properties.find(path % name)
         if digest is not None:
-            told = b64decode(_text(digest, "{*}DigestValue") or "")
+            told = octets_of(_text(digest, "{*}DigestValue") or "")
             named = [found for found in certificates if hmac.compare_digest(_digest(digest, found), told)]
             return (named[0], True) if named else (certificates[0], False)
     return certificates[0], True
@@ -226,9 +231,9 @@ def _algorithm(signed: SignedXml) -> str:
 
 def _holds(signed: SignedXml, certificate: bytes, algorithm: str) -> bool:
     key = x509.Certificate.load(certificate, strict=True).public_key
-    value = b64decode(text_of(one(signed.signature, DS, "SignatureValue")))
+    value = octets_of(text_of(one(signed.signature, DS, "SignatureValue")))
     if algorithm.startswith("ES"):
-        if key.algorithm != "ec" or len(value) % 2 or not value:
+        if key.algorithm != "ec" or len(value) != 2 * -(-int(key.bit_size) // 8):
             return False
         value = algos.DSASignature.from_p1363(value).dump()
     digest = new(HASHES[algorithm[2:]], signed.canonical_information).digest()
@@ -252,7 +257,7 @@ def _timestamp(signature: Element) -> VerifiedTimestamp | None:
         if stamp is not None:
             method = stamp.find(f"{{{DS}}}CanonicalizationMethod")
             form = method.get("Algorithm") if method is not None else C14N
-            token = b64decode(_text(stamp, "{*}EncapsulatedTimeStamp") or "")
+            token = octets_of(_text(stamp, "{*}EncapsulatedTimeStamp") or "")
             return timestamp.verified(token, canonical(one(signature, DS, "SignatureValue"), str(form)))
     return None
 

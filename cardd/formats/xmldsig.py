@@ -55,6 +55,7 @@ DIGESTS = {
 }
 BROKEN = {f"{DS}sha1": "sha1", "http://www.w3.org/2001/04/xmldsig-more#md5": "md5"}
 REFERENCES_MAX = 8
+SPACES = dict.fromkeys(map(ord, " \t\r\n"))
 ID_NAMES = ("Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
 _with_ids = etree.XPath("//*[@Id or @ID or @id or @xml:id]")
 
@@ -272,7 +273,7 @@ class SignedXml:
     def _octets(self, target: Element, transforms: list[Element], *, is_whole: bool) -> bytes:
         names = [str(transform.get("Algorithm")) for transform in transforms]
         if names == [BASE64]:
-            return b64decode(text_of(target))
+            return octets_of(text_of(target))
         enveloped, forms = names[:1] == [ENVELOPED], transforms[names[:1] == [ENVELOPED] :]
         others = [name for name in names if name not in (ENVELOPED, BASE64, *WITH_COMMENTS)]
         if others or len(forms) > 1:
@@ -323,13 +324,18 @@ def text_of(element: Element) -> str:
     return element.text or ""
 
 
+def octets_of(text: str) -> bytes:
+    """What base64 says, with white space in it and nothing else: words behind its end would be read by somebody."""
+    return b64decode(text.translate(SPACES), validate=True)
+
+
 def digest_of(element: Element) -> tuple[str, bytes]:
     """The hash by hashlib's name, and the digest that is told. Raises DocumentUnsupported for another hash."""
     method = one(element, DS, "DigestMethod")
     name = {**DIGESTS, **BROKEN}.get(_algorithm(method))
     if name is None:
         raise DocumentUnsupported(format="XML", what=_algorithm(method))
-    return name, b64decode(text_of(one(element, DS, "DigestValue")))
+    return name, octets_of(text_of(one(element, DS, "DigestValue")))
 
 
 def _stands_alone(root: Element) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -241,6 +242,40 @@ def test_what_two_readers_could_read_in_two_ways_is_refused(
     assert changed != signed
     with pytest.raises(DocumentAmbiguous):
         look(changed)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "new"),
+    [
+        (rb"(<ds:SignatureValue[^>]*>[^<]*==)", rb"\1dose100mg00"),
+        (rb"(<ds:SignatureValue[^>]*>)", rb"\1*!*"),
+        (rb"(<ds:X509Certificate>[^<]*)", b"\\1\xc2\xa0"),
+        (rb"(?s)(<ds:SignatureValue.*</ds:SignatureValue>)(<ds:KeyInfo>.*</ds:KeyInfo>)", rb"\2\1"),
+        (rb"(?s)(<ds:KeyInfo>.*</ds:KeyInfo>)", rb"\1\1"),
+    ],
+    ids=["behind the value's end", "among its letters", "behind the certificate", "another order", "two KeyInfo"],
+)
+def test_a_signature_that_other_verifiers_refuse_is_malformed(
+    card: Pen, now: datetime, pattern: bytes, new: bytes
+) -> None:
+    signed = sign(card, now)
+    changed = re.sub(pattern, new, signed, count=1)
+    assert changed != signed
+    with pytest.raises(DocumentMalformed):
+        look(changed)
+
+
+def test_a_value_with_zeros_before_its_numbers_does_not_hold(
+    authority: SmallAuthority, ec_key: ec.EllipticCurvePrivateKey, now: datetime
+) -> None:
+    signed = sign(authority.pen(ec_key, Algorithm.ES256), now)
+
+    def longer(found: re.Match[bytes]) -> bytes:
+        value = b64decode(found[2])
+        return found[1] + b64encode(b"\0" + value[:32] + b"\0" + value[32:])
+
+    changed = re.sub(rb"(<ds:SignatureValue[^>]*>)([^<]*)", longer, signed)
+    assert (look(signed).intact, look(changed).flaw) == (True, Flaw.SIGNATURE)
 
 
 @pytest.mark.parametrize(
