@@ -213,6 +213,27 @@ class Client(Answer, frozen=True):
     locked: bool = False
 
 
+class PageKey(Answer, frozen=True):
+    """One browser profile that the person let a site's pages in from; ``used`` is the day of its last proof."""
+
+    id: str
+    rights: tuple[str, ...]
+    since: str
+    until: str
+    used: str
+
+
+class Origin(Answer, frozen=True):
+    """One web origin: ``listed`` by the configuration, let in by the person (``keys``), or ``refused``."""
+
+    origin: str
+    listed: bool
+    active: bool
+    refused: bool
+    rights: tuple[str, ...]
+    keys: tuple[PageKey, ...]
+
+
 class Situation(Answer, frozen=True):
     """One situation of practice of a professional; codes of the ANS tables."""
 
@@ -328,6 +349,12 @@ class Clients(Answer, frozen=True):
     """GET /v1/clients."""
 
     clients: tuple[Client, ...]
+
+
+class Origins(Answer, frozen=True):
+    """GET /v1/origins."""
+
+    origins: tuple[Origin, ...]
 
 
 class Sessions(Answer, frozen=True):

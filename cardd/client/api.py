@@ -22,6 +22,8 @@ from cardd.client.answers import (
     Enrolment,
     Methods,
     OpenedSession,
+    Origin,
+    Origins,
     Paired,
     Pairing,
     Reader,
@@ -246,6 +248,25 @@ class CarddClient:
         """Let a program in again: with a code of support, where one is demanded. Raises as ``enrol_support``."""
         path = f"/v1/clients/{quote(identifier, safe='')}/lock"
         await self._transport.call("DELETE", path, headers=_support(support_code))
+
+    # --- web origins ---
+
+    async def origins(self) -> tuple[Origin, ...]:
+        """Return how each web origin stands with the asking OS user; Unix socket only."""
+        return (await self._transport.get("/v1/origins", Origins)).origins
+
+    async def allow_origin(self, origin: str, rights: Sequence[str] = ()) -> Origin:
+        """Ask the user to let an origin in, before its page comes; Unix socket only.
+
+        Raises OriginNotAskable, PairingRefused, ConsentTimeout, PromptUnavailable.
+        """
+        body: dict[str, object] = {"origin": origin, **({"rights": list(rights)} if rights else {})}
+        return self._transport.read(await self._transport.call("POST", "/v1/origins", body), Origin)
+
+    async def revoke_origin(self, origin: str, key: str | None = None) -> None:
+        """Shut out an origin, or one key of it: sessions and streams end. Unix socket only. Raises ClientNotFound."""
+        path = f"/v1/origins/{quote(origin, safe='')}" + (f"?key={quote(key, safe='')}" if key else "")
+        await self._transport.call("DELETE", path)
 
     # --- for support ---
 

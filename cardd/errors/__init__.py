@@ -85,7 +85,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               UpstreamGarbled, UpstreamAnswerTooLarge, UpstreamClockOff, UpstreamProduction, UpstreamRevoked,
               UpstreamNotVouchedFor
         · SystemFault (system.py)
-            · SecretStoreUnavailable, ConfigInvalid, AddressInUse, SimulatorsMissing
+            · SecretStoreUnavailable, ConfigInvalid, AddressInUse, SimulatorsMissing, PolicyUnreadable
             · DaemonUnproven
                 · SocketExposed
             · DaemonUnreachable

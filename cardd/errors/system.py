@@ -219,6 +219,17 @@ class StateDamaged(StateUnavailable):
     place: str = ""
 
 
+class PolicyUnreadable(SystemFault):
+    """A file of a browser's policies, or the record of what was there before, is not what it should be."""
+
+    code = "browser_policy.unreadable"
+    title = N_("Browser's policies not understood")
+    detail = N_("The file {file} is no JSON object, or not as it was written. Nothing was changed.")
+    remedy = N_("Correct the file (chrome://policy and about:policies show what a browser reads), then try again.")
+
+    file: str
+
+
 class StateTooNew(StateUnavailable):
     """A newer cardd wrote a file of the state, which is left as it is."""
 

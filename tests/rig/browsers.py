@@ -169,17 +169,21 @@ class Browser:
 
 
 @contextmanager
-def running(name: Name, portal: Portal, directory: Path) -> Iterator[Browser]:
-    """Run a browser inside the ``with``; ``portal`` is public for it, and all names of ``HOSTS`` are this machine."""
+def running(name: Name, portal: Portal, directory: Path, settings: Path | None = None) -> Iterator[Browser]:
+    """Run a browser inside the ``with``; ``portal`` is public for it, and all names of ``HOSTS`` are this machine.
+
+    ``settings`` is laid over /etc for it.
+    """
     needs(name)
+    before = _over_etc(settings) if settings else []
     home = directory / name
     home.mkdir()
     with contextlib.ExitStack() as ends:
         wait_for = ends.enter_context(_own_loop())
         if name == "chromium":
-            command, pattern = ["chromedriver", "--port=0"], r"started successfully on port (\d+)"
+            command, pattern = [*before, "chromedriver", "--port=0"], r"started successfully on port (\d+)"
         else:
-            command, pattern = _firefox(home, portal.port), r"WebDriver BiDi listening on (ws://\S+)"
+            command, pattern = [*before, *_firefox(home, portal.port)], r"WebDriver BiDi listening on (ws://\S+)"
         found = ends.enter_context(_started(command, home, pattern))
         talk = _Talk()
         ends.callback(lambda: wait_for(talk.close()))
@@ -188,6 +192,15 @@ def running(name: Name, portal: Portal, directory: Path) -> Iterator[Browser]:
         else:
             wait_for(talk.connect(f"{found}/session"))
         yield Browser(name, lambda method, parameters: wait_for(talk.command(method, parameters)))
+
+
+def _over_etc(settings: Path) -> list[str]:
+    """Return what starts a program that sees this folder's files in /etc; skip the test where that may not be."""
+    script = f'mount -t overlay overlay -o "lowerdir={settings}:/etc" /etc && exec "$@"'
+    before = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    if subprocess.run([*before, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be laid over /etc here: that needs root, and a kernel that lets it")
+    return before
 
 
 @contextmanager

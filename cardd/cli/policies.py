@@ -1,0 +1,348 @@
+"""The browsers' enterprise policies by which pages of a named site reach this machine without a question.
+
+Chromium and its kin read every file of a folder, and where two have a policy the last one by name counts: the sites go
+into that file, or into one of our own. Firefox reads one file. Chromium's policy opens loopback alone, and no other
+machine of the network. What a file held is kept beside cardd's configuration, so that it is put back to the byte; one
+that somebody else changed meanwhile loses our sites and nothing else.
+
+Sources: Chrome's ``LoopbackNetworkAllowedForUrls``, Firefox's ``LocalNetworkAccess``; where packages look for policies:
+docs/webps.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cardd.errors import InvalidRequest, PolicyUnreadable
+
+RECORD = "etc/cardd/browser-policies.json"  # what was there before
+OWN_FILE = "cardd.json"
+CHROMIUM = ("LoopbackNetworkAllowedForUrls",)
+FIREFOX = ("policies", "LocalNetworkAccess", "SkipDomains")
+FILE_MODE, FOLDER_MODE = 0o644, 0o755
+SITE = re.compile(r"https://([a-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one package of a browser reads its policies; ``installed`` are paths of which one is there then.
+
+    ``policies`` is a folder for Chromium's kin, and Firefox's file.
+    """
+
+    browser: str
+    package: str
+    policies: str
+    installed: tuple[str, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the way to the list of sites inside the JSON document."""
+        return FIREFOX if self.browser == "firefox" else CHROMIUM
+
+    def entry(self, site: str) -> str:
+        """Return a site as this browser's list has it; Chromium takes one without a port for any port."""
+        host, port = _parsed(site)
+        return host if self.browser == "firefox" else f"https://{host}:{port}"
+
+
+def _flatpak(name: str, branch: str) -> str:
+    return f"var/lib/flatpak/extension/{name}/{os.uname().machine}/{branch}/policies"
+
+
+PLACES = (
+    Place("chromium", "deb", "etc/chromium/policies/managed", ("usr/lib/chromium/chromium",)),
+    Place("chromium", "snap", "etc/chromium-browser/policies/managed", ("snap/chromium",)),
+    Place("chromium", "snap", "var/snap/chromium/current/policies/managed", ("snap/chromium",)),
+    Place(
+        "chromium",
+        "flatpak",
+        f"{_flatpak('org.chromium.Chromium.Extension.cardd', '1')}/managed",
+        ("var/lib/flatpak/app/org.chromium.Chromium",),
+    ),
+    Place("chrome", "deb", "etc/opt/chrome/policies/managed", ("opt/google/chrome/chrome",)),
+    Place(
+        "chrome",
+        "flatpak",
+        f"{_flatpak('com.google.Chrome.Extension.cardd', '1')}/managed",
+        ("var/lib/flatpak/app/com.google.Chrome",),
+    ),
+    Place("edge", "deb", "etc/opt/edge/policies/managed", ("opt/microsoft/msedge/msedge",)),
+    Place(
+        "edge",
+        "flatpak",
+        f"{_flatpak('com.microsoft.Edge.Extension.cardd', '1')}/managed",
+        ("var/lib/flatpak/app/com.microsoft.Edge",),
+    ),
+    Place(
+        "firefox",
+        "deb, snap",
+        "etc/firefox/policies/policies.json",
+        ("usr/lib/firefox-esr/firefox-esr", "usr/lib/firefox/firefox", "opt/firefox/firefox", "snap/firefox"),
+    ),
+    Place(
+        "firefox",
+        "flatpak",
+        f"{_flatpak('org.mozilla.firefox.systemconfig', 'stable')}/policies.json",
+        ("var/lib/flatpak/app/org.mozilla.firefox",),
+    ),
+)
+BROWSERS = tuple(dict.fromkeys(place.browser for place in PLACES))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one package of a browser lets through, and by which file."""
+
+    browser: str
+    package: str
+    is_installed: bool
+    sites: tuple[str, ...]
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What we made of one file: its content before (base64; None where there was none), and the hash of ours.
+
+    ``sites`` are those that were put in, ``entries`` those of them that had not been there; ``folders`` were made.
+    """
+
+    before: str | None
+    after: str
+    sites: list[str]
+    entries: list[str]
+    folders: list[str]
+
+
+_Change = tuple[Path, bytes | None, _Written | None]
+
+
+class Policies:
+    """The policies of these browsers below a root. Raises PolicyUnreadable, and OSError for what may not be written."""
+
+    def __init__(self, root: Path, browsers: Sequence[str] = BROWSERS) -> None:
+        self._root = root
+        self._places = [place for place in PLACES if place.browser in browsers]
+
+    def standings(self) -> list[Standing]:
+        """Return what each place says now; those of browsers that are not installed where they say something."""
+        found = []
+        for place in self._places:
+            file = self._file(place)
+            sites = tuple(_list_in(self._document(file), place.keys))
+            if sites or self._is_installed(place):
+                path = "/" + str(file.relative_to(self._root))
+                found.append(Standing(place.browser, place.package, self._is_installed(place), sites, path))
+        return found
+
+    def apply(self, sites: Iterable[str], *, everywhere: bool = False) -> None:
+        """Let these sites through, beside those that are; nothing is written where a file cannot be understood.
+
+        Raises InvalidRequest for what is no https site of another machine.
+        """
+        wanted = list(sites)
+        for site in wanted:
+            _parsed(site)
+        places = [place for place in self._places if everywhere or self._is_installed(place)]
+        self._change(places, lambda before: list(dict.fromkeys([*before, *wanted])))
+
+    def remove(self, sites: Iterable[str] = ()) -> None:
+        """Take these sites out, or all that were put in; files that nobody else has changed are as they were before."""
+        gone = set(sites)
+        self._change(self._places, lambda before: [site for site in before if gone and site not in gone])
+
+    def _change(self, places: Iterable[Place], sites: Callable[[list[str]], list[str]]) -> None:
+        """Bring each place to the sites that come of those that were put in; the record goes before the files."""
+        record = self._record()
+        changes = [change for place in places for change in self._changes(place, record, sites)]
+        for file, content, written in changes:
+            name = self._name(file)
+            folders = record[name].folders if name in record else []
+            if written is None:
+                del record[name]
+                _restore(file, content)
+                self._drop(folders)
+            else:
+                record[name] = replace(written, folders=[*folders, *self._missing(file.parent)])
+                self._keep(record)
+                _write(file, _given(content))
+            self._keep(record)
+
+    def _changes(
+        self, place: Place, record: Mapping[str, _Written], sites: Callable[[list[str]], list[str]]
+    ) -> Iterator[_Change]:
+        """Yield each file of a place with its new content, and what is to be known of it where it has our sites."""
+        own = {self._root / name: one for name, one in record.items() if self._root / name in self._files(place, name)}
+        bases = {file: self._base(place, file, written) for file, written in own.items()}
+        if wanted := sites([site for written in own.values() for site in written.sites]):
+            file = self._file(place)
+            base = bases.pop(file) if file in bases else _content(file)
+            document = self._parsed_document(file, base) if base else {}
+            there = _list_in(document, place.keys)
+            entries = [entry for entry in dict.fromkeys(map(place.entry, wanted)) if entry not in there]
+            content = _encoded(_with_list(document, place.keys, [*there, *entries]))
+            yield file, content, _Written(_text(base), _hash(content), wanted, entries, [])
+        for file, base in bases.items():
+            yield file, base, None
+
+    def _files(self, place: Place, name: str) -> tuple[Path, ...]:
+        """Return the file of this name where it is one of the place's."""
+        file, policies = self._root / name, self._root / place.policies
+        return (file,) if policies in (file, file.parent) else ()
+
+    def _base(self, place: Place, file: Path, written: _Written) -> bytes | None:
+        """Return what a file would hold without us."""
+        now = _content(file)
+        if now is None or _hash(now) == written.after:
+            return _bytes(written.before)
+        document = self._parsed_document(file, now)  # somebody else wrote
+        left = [entry for entry in _list_in(document, place.keys) if entry not in written.entries]
+        without = _with_list(document, place.keys, left)
+        return _encoded(without) if without or written.before is not None else None
+
+    def _drop(self, folders: Iterable[str]) -> None:
+        for folder in reversed(list(folders)):
+            path = self._root / folder
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+
+    def _file(self, place: Place) -> Path:
+        """Return the file whose list of sites counts, or is to be made."""
+        policies = self._root / place.policies
+        if place.browser == "firefox":
+            return policies
+        files = sorted(file for file in policies.glob("*") if file.is_file())  # Chromium asks for no ending
+        having = [file for file in files if place.keys[0].encode() in file.read_bytes()]
+        return having[-1] if having else policies / OWN_FILE
+
+    def _is_installed(self, place: Place) -> bool:
+        return any((self._root / path).exists() for path in place.installed)
+
+    def _document(self, file: Path) -> Json:
+        return self._parsed_document(file, file.read_bytes()) if file.is_file() else {}
+
+    def _parsed_document(self, file: Path, content: bytes) -> Json:
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError):
+            raise PolicyUnreadable(file=str(file)) from None
+        if not isinstance(document, dict):
+            raise PolicyUnreadable(file=str(file))
+        return document
+
+    def _missing(self, folder: Path) -> list[str]:
+        """Return the folders below the root that are not there, outermost first."""
+        paths = [path for path in (folder, *folder.parents) if path.is_relative_to(self._root) and not path.exists()]
+        return [str(path.relative_to(self._root)) for path in reversed(paths)]
+
+    def _name(self, file: Path) -> str:
+        return str(file.relative_to(self._root))
+
+    def _record(self) -> dict[str, _Written]:
+        file = self._root / RECORD
+        try:
+            return {name: _Written(**one) for name, one in self._document(file).get("files", {}).items()}
+        except (AttributeError, TypeError):
+            raise PolicyUnreadable(file=str(file)) from None
+
+    def _keep(self, record: dict[str, _Written]) -> None:
+        file = self._root / RECORD
+        if record:
+            _write(file, _encoded({"format": 1, "files": {name: asdict(one) for name, one in record.items()}}))
+        else:
+            file.unlink(missing_ok=True)
+            with suppress(OSError):  # it has more in it
+                file.parent.rmdir()
+
+
+def _parsed(site: str) -> tuple[str, int]:
+    """Return host and port. Raises InvalidRequest for what is no https origin, and for this machine's own names."""
+    found = SITE.fullmatch(site)
+    host = found[1] if found else ""
+    if found is None or not urlsplit(site).hostname or "." not in host.strip(".") or _is_own(host):
+        raise InvalidRequest(where=site, why="expected", expected="https://site.example")
+    return host, int(found[2] or 443)
+
+
+def _is_own(host: str) -> bool:
+    """Return whether a name may be this machine, or an address: Firefox takes it for a target that all may reach."""
+    if host.endswith((".localhost", ".localdomain", ".local")) or host.startswith(".") or ".." in host:
+        return True
+    try:
+        ip_address(host)
+    except ValueError:
+        return host.replace(".", "").isdigit()
+    return True
+
+
+def _list_in(document: Json, keys: Sequence[str]) -> list[str]:
+    found: Any = document
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return [entry for entry in found if isinstance(entry, str)] if isinstance(found, list) else []
+
+
+def _with_list(document: Json, keys: Sequence[str], entries: list[str]) -> Json:
+    """Return the document with this list; without it, and what it stood in, where nothing is left."""
+    first, *rest = keys
+    inner: Any = document.get(first)
+    value: Any = _with_list(inner if isinstance(inner, dict) else {}, rest, entries) if rest else entries
+    if value:
+        return {**document, first: value}
+    return {name: one for name, one in document.items() if name != first}
+
+
+def _encoded(document: Json) -> bytes:
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _content(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None
+
+
+def _given(content: bytes | None) -> bytes:
+    return content or b""
+
+
+def _restore(file: Path, content: bytes | None) -> None:
+    if content is None:
+        file.unlink(missing_ok=True)
+    else:
+        _write(file, content)
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file whole, into folders that all may read."""
+    for folder in reversed([folder for folder in file.parents if not folder.exists()]):
+        folder.mkdir()
+        folder.chmod(FOLDER_MODE)
+    part = file.with_name(f".{file.name}.cardd")
+    part.write_bytes(content)
+    part.chmod(file.stat().st_mode & 0o7777 if file.exists() else FILE_MODE)
+    part.replace(file)
+
+
+def _hash(content: bytes) -> str:
+    return sha256(content).hexdigest()
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else b64encode(content).decode()
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else b64decode(text)

@@ -1,0 +1,207 @@
+"""``cardctl browser-policy`` below a root of its own: what it writes for each browser, and that it takes it back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cardd.cli.policies import PLACES
+from tests.cli.station import Ran, User
+
+SITE, OTHER = "https://portail.example", "https://autre.example:8443"
+CHROMIUM = "etc/chromium/policies/managed"
+CHROME = "etc/opt/chrome/policies/managed"
+FIREFOX = "etc/firefox/policies/policies.json"
+LIST = "LoopbackNetworkAllowedForUrls"
+INSTALLED = ("usr/lib/chromium/chromium", "usr/lib/firefox-esr/firefox-esr", "opt/google/chrome/chrome")
+PRACTICE = (
+    b'{\n\t"policies": { "DisableTelemetry": true,\n'
+    b'\t"LocalNetworkAccess": {"SkipDomains": ["pacs.example"], "Locked": true}}}'
+)
+FLEET = (
+    b'{"LoopbackNetworkAllowedForUrls": ["https://pacs.example:443"],'
+    b' "HomepageLocation": "https://\xc3\xa9tablissement.example"}'
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A system with Chromium, Chrome and Firefox."""
+    root = tmp_path / "root"
+    for name in INSTALLED:
+        (root / name).parent.mkdir(parents=True)
+        (root / name).touch()
+    (root / "etc/cardd").mkdir(parents=True)
+    (root / "etc/cardd/cardd.toml").touch()
+    return root
+
+
+@pytest.fixture
+def policy(stranger: User, root: Path) -> Policy:
+    return Policy(stranger, root)
+
+
+class Policy:
+    """Somebody who may write there."""
+
+    def __init__(self, user: User, root: Path) -> None:
+        self._user = user
+        self.root = root
+
+    def run(self, *arguments: str) -> Ran:
+        return self._user.run("browser-policy", *arguments, "--root", self.root)
+
+    def ok(self, *arguments: str) -> str:
+        ran = self.run(*arguments)
+        assert ran.status == 0, ran.err
+        return ran.out
+
+    def put(self, name: str, content: bytes) -> None:
+        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / name).write_bytes(content)
+
+    def json(self, name: str) -> dict[str, object]:
+        found: dict[str, object] = json.loads((self.root / name).read_bytes())
+        return found
+
+    def tree(self) -> dict[str, tuple[int, bytes | None]]:
+        """Every file and folder with its mode and content."""
+        return {
+            str(path.relative_to(self.root)): (path.stat().st_mode, path.read_bytes() if path.is_file() else None)
+            for path in self.root.rglob("*")
+        }
+
+
+def test_a_site_is_let_through_to_loopback_alone_and_taken_out_again(policy: Policy) -> None:
+    before = policy.tree()
+    told = policy.ok("apply", SITE, OTHER)
+    assert "/etc/firefox/policies/policies.json" in told
+    for folder in (CHROMIUM, CHROME):
+        assert policy.json(f"{folder}/cardd.json") == {LIST: [f"{SITE}:443", OTHER]}
+    assert policy.json(FIREFOX) == {
+        "policies": {"LocalNetworkAccess": {"SkipDomains": ["portail.example", "autre.example"]}}
+    }
+    assert (policy.root / FIREFOX).stat().st_mode & 0o777 == 0o644  # every user's browser reads it
+    policy.ok("remove")
+    assert policy.tree() == before
+
+
+def test_what_is_there_stays_and_comes_back_to_the_byte(policy: Policy) -> None:
+    policy.put(FIREFOX, PRACTICE)
+    policy.put(f"{CHROMIUM}/50-parc.json", FLEET)
+    policy.put(f"{CHROMIUM}/90-autre.json", b'{"BookmarkBarEnabled": true}')
+    (policy.root / FIREFOX).chmod(0o640)
+    before = policy.tree()
+    policy.ok("apply", SITE)
+    policy.ok("apply", OTHER)
+    local = policy.json(FIREFOX)["policies"]
+    assert local == {
+        "DisableTelemetry": True,
+        "LocalNetworkAccess": {"SkipDomains": ["pacs.example", "portail.example", "autre.example"], "Locked": True},
+    }
+    fleet = policy.json(f"{CHROMIUM}/50-parc.json")
+    assert fleet[LIST] == ["https://pacs.example:443", f"{SITE}:443", OTHER]
+    assert fleet["HomepageLocation"] == "https://établissement.example"
+    assert not (policy.root / f"{CHROMIUM}/cardd.json").exists()  # the file that counts is the fleet's
+    policy.ok("remove", SITE)
+    assert policy.json(f"{CHROMIUM}/50-parc.json")[LIST] == ["https://pacs.example:443", OTHER]
+    policy.ok("remove", OTHER)
+    assert policy.tree() == before
+
+
+def test_a_site_that_the_administrator_let_through_stays_theirs(policy: Policy) -> None:
+    policy.put(FIREFOX, b'{"policies": {"LocalNetworkAccess": {"SkipDomains": ["portail.example"]}}}')
+    before = policy.tree()
+    policy.ok("apply", SITE)
+    assert policy.json(FIREFOX) == {"policies": {"LocalNetworkAccess": {"SkipDomains": ["portail.example"]}}}
+    policy.ok("remove", SITE)
+    assert policy.tree() == before
+
+
+def test_a_file_that_somebody_changed_since_loses_our_sites_alone(policy: Policy) -> None:
+    policy.ok("apply", SITE)
+    changed = policy.json(FIREFOX)
+    changed["policies"]["DisablePocket"] = True  # type: ignore[index]
+    changed["policies"]["LocalNetworkAccess"]["SkipDomains"].append("pacs.example")  # type: ignore[index]
+    policy.put(FIREFOX, json.dumps(changed).encode())
+    (policy.root / f"{CHROMIUM}/cardd.json").unlink()
+    policy.ok("remove")
+    assert policy.json(FIREFOX) == {
+        "policies": {"LocalNetworkAccess": {"SkipDomains": ["pacs.example"]}, "DisablePocket": True}
+    }
+    assert not (policy.root / CHROMIUM).exists()
+
+
+def test_a_policy_that_came_later_in_another_file_is_the_one_that_counts(policy: Policy) -> None:
+    policy.ok("apply", SITE)
+    policy.put(f"{CHROMIUM}/z-parc.json", FLEET)
+    policy.ok("apply", OTHER)
+    assert policy.json(f"{CHROMIUM}/z-parc.json")[LIST] == ["https://pacs.example:443", f"{SITE}:443", OTHER]
+    assert not (policy.root / f"{CHROMIUM}/cardd.json").exists()
+    policy.ok("remove")
+    assert (policy.root / f"{CHROMIUM}/z-parc.json").read_bytes() == FLEET
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        "http://portail.example",
+        "portail.example",
+        "https://*.example",
+        "https://portail.example/",
+        "https://Portail.example",
+        "https://localhost",  # Firefox would let every site through to it
+        "https://dev.localhost",
+        "https://127.0.0.1",
+        "https://2130706433",
+        "https://[::1]",
+        "https://portail..example",
+        "https://portail.example:0443",
+    ],
+)
+def test_what_is_no_site_of_another_machine_is_refused_and_nothing_written(policy: Policy, site: str) -> None:
+    before = policy.tree()
+    ran = policy.run("apply", SITE, site)
+    assert (ran.status, site in ran.err) == (2, True)
+    assert policy.tree() == before
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"// Chromium takes comments\n{}", b"\xff"])
+def test_a_file_that_is_not_understood_leaves_all_as_they_are(policy: Policy, content: bytes) -> None:
+    policy.put(FIREFOX, content)
+    before = policy.tree()
+    ran = policy.run("apply", SITE, "--json")
+    assert (ran.status, ran.json["error"]["code"]) == (1, "browser_policy.unreadable")  # type: ignore[index]
+    assert policy.tree() == before
+
+
+def test_only_installed_browsers_are_written_for_or_all_of_an_image(policy: Policy) -> None:
+    policy.ok("apply", SITE, "--browser", "chrome")
+    assert not (policy.root / FIREFOX).exists()
+    policy.ok("apply", SITE, "--all")
+    shown = policy.run("show", "--json").rows("browsers")
+    assert len(shown) == len(PLACES)
+    assert [one["sites"] for one in shown if one["browser"] == "firefox"] == [["portail.example"]] * 2
+    assert sum(one["is_installed"] is True for one in shown) == 3
+    policy.ok("remove")
+    assert {one["browser"] for one in policy.run("show", "--json").rows("browsers")} == {
+        "chromium",
+        "chrome",
+        "firefox",
+    }
+
+
+def test_who_may_not_write_there_is_told_which_file(policy: Policy) -> None:
+    (policy.root / "etc/chromium").touch()
+    ran = policy.run("apply", SITE)
+    assert ran.status == 1
+    assert "etc/chromium" in ran.err
+
+
+def test_it_speaks_french(policy: Policy) -> None:
+    policy.ok("apply", SITE)
+    told = policy.run("show", "--lang", "fr").out
+    assert "NAVIGATEUR" in told
+    assert "oui" in told
