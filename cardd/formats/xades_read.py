@@ -144,7 +144,8 @@ def _scope(signed: SignedXml, content: list[Covered]) -> Scope:
     inside = [part.element for part in content]
     objects = [held for held in signed.signature.findall(f"{{{DS}}}Object") if _qualifying(held) is None]
     is_whole = all(any(held is part for part in inside) for held in objects)
-    if not is_whole or _says_more(signed, inside) or any(_hides_text(part) for part in content):
+    themselves = [part.element for part in content if not part.is_decoded]
+    if not is_whole or _says_more(signed, themselves) or any(_hides_text(part) for part in content):
         return Scope.PART
     return Scope.WHOLE
 

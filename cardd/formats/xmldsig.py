@@ -181,7 +181,8 @@ class Covered:
     """What one reference covers: ``sha256`` of its octets as they are here.
 
     ``element`` is where they stand, None when the document is elsewhere; ``is_document`` says that it is all of the
-    document but the signature itself; ``has_comments`` that comments are covered too.
+    document but the signature itself; ``has_comments`` that comments are covered too; ``is_decoded`` that only what the
+    element's base64 says is covered, and not the element.
     """
 
     sha256: bytes
@@ -189,6 +190,7 @@ class Covered:
     element: Element | None = None
     is_document: bool = False
     has_comments: bool = True
+    is_decoded: bool = False
 
 
 @dataclass(frozen=True)
@@ -237,8 +239,11 @@ class SignedXml:
         octets = self._octets(target, transforms, is_whole=uri == "")
         names = [_algorithm(transform) for transform in transforms]
         is_document = target is self.root and ENVELOPED in names and (uri == "" or _stands_alone(self.root))
-        has_comments = names == [BASE64] or (uri != "" and any(WITH_COMMENTS.get(name) for name in names))
-        return _covered(reference, octets, target, is_document=is_document, has_comments=has_comments)
+        is_decoded = names == [BASE64]
+        has_comments = is_decoded or (uri != "" and any(WITH_COMMENTS.get(name) for name in names))
+        name, told = digest_of(reference)
+        is_intact = hmac.compare_digest(hashlib.new(name, octets).digest(), told)
+        return Covered(hashlib.sha256(octets).digest(), is_intact, target, is_document, has_comments, is_decoded)
 
     def _apart(self, reference: Element, transforms: list[Element]) -> Covered:
         if transforms:
@@ -342,12 +347,6 @@ def _stands_alone(root: Element) -> bool:
     """Return whether no instruction to whoever shows the document, such as a style sheet, stands around its root."""
     instructions = (*root.itersiblings(etree.PI, preceding=True), *root.itersiblings(etree.PI))
     return not instructions
-
-
-def _covered(reference: Element, octets: bytes, element: Element, *, is_document: bool, has_comments: bool) -> Covered:
-    name, told = digest_of(reference)
-    is_intact = hmac.compare_digest(hashlib.new(name, octets).digest(), told)
-    return Covered(hashlib.sha256(octets).digest(), is_intact, element, is_document, has_comments)
 
 
 def _form(method: Element) -> tuple[str, tuple[str, ...]]:

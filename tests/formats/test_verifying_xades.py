@@ -156,6 +156,12 @@ def test_an_object_that_is_not_signed_makes_it_a_part(card: Pen, now: datetime) 
     assert look(added).scope is Scope.PART
 
 
+def test_an_attribute_beside_what_was_signed_in_base64_makes_it_a_part(card: Pen, now: datetime) -> None:
+    signed = sign(card, now, Packaging.ENVELOPING)
+    changed = signed.replace(b"<ds:Object ", b'<ds:Object dose="100" ', 1)
+    assert (look(signed).scope, look(changed).scope) == (Scope.WHOLE, Scope.PART)
+
+
 def test_an_element_in_the_signature_that_belongs_to_none_is_refused(card: Pen, now: datetime) -> None:
     """Santuario refuses it too: XML Signature has a place for each of its parts, and for no others."""
     with pytest.raises(DocumentMalformed):
