@@ -148,21 +148,33 @@ class Expected:
     answer: asyncio.Future[Mapping[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class OnLogout:
+    """Who hears that a session ended: of the parameters of a request to the logout page, and of a logout token."""
+
+    front_channel: Callable[[Mapping[str, str]], None]
+    back_channel: Callable[[str], Awaitable[None]]
+
+
 class LoopbackSite:
-    """Listens from ``start`` to ``close``; ``port`` 0 takes a free one. ``peer_of`` tells who is connected.
+    """Listens from ``start`` to ``close``; ``port`` 0 takes a free one. ``peer_of`` tells who is connected."""
 
-    ``on_front_channel`` is given the parameters of a request to the logout page, ``on_back_channel`` a logout token.
-    """
-
-    def __init__(self, peer_of: PeerOf, *, port: int = 0, path: str = PATH, limits: SiteLimits | None = None) -> None:
+    def __init__(
+        self,
+        peer_of: PeerOf,
+        *,
+        port: int = 0,
+        path: str = PATH,
+        limits: SiteLimits | None = None,
+        on_logout: OnLogout | None = None,
+    ) -> None:
         self._port = port
         self._path = path
         self._limits = limits or SiteLimits()
         self._expected: list[Expected] = []
         self._server = _Server(self._handle, peer_of, self._limits)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=CLOSING_LIMIT)
-        self.on_front_channel: Callable[[Mapping[str, str]], None] | None = None
-        self.on_back_channel: Callable[[str], Awaitable[None]] | None = None
+        self._on_logout = on_logout
 
     @property
     def uri(self) -> str:
@@ -204,11 +216,11 @@ class LoopbackSite:
             return self._answered(request)
         if asked and asked[0] == "GET" and asked[1].startswith(START):
             return self._led(request)
-        if asked == ("GET", FRONT_CHANNEL) and self.on_front_channel:
-            self.on_front_channel(_once(request))
+        if asked == ("GET", FRONT_CHANNEL) and self._on_logout:
+            self._on_logout.front_channel(_once(request))
             return web.Response(headers=NOTHING_KEPT)  # to everybody: no page learns whether somebody is logged in
-        if asked == ("POST", BACK_CHANNEL) and self.on_back_channel:
-            return await _told(request, self.on_back_channel, self._limits.form)
+        if asked == ("POST", BACK_CHANNEL) and self._on_logout:
+            return await _told(request, self._on_logout.back_channel, self._limits.form)
         return _page("unknown", request.headers.get("Accept-Language", ""), status=404)
 
     def _answered(self, request: web.BaseRequest) -> web.StreamResponse:

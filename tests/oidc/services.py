@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from cardd.oidc.client_auth import ClientAuthentication, ClientKey, SecretBasic
 from cardd.oidc.code_flow import BrowserLogin, prepare
 from cardd.oidc.discovery import ProviderSettings
-from cardd.oidc.loopback import PATH, LoopbackSite, PeerOf, SiteLimits
+from cardd.oidc.loopback import PATH, LoopbackSite, OnLogout, PeerOf, SiteLimits
 from cardd.oidc.provider import Provider
 from cardd.oidc.tokens import Token
 from cardd.ports import Clock
@@ -83,10 +83,14 @@ async def browser_login(
 
 @asynccontextmanager
 async def listening(
-    *, path: str = PATH, peer_of: PeerOf = peer_in_the_system, limits: SiteLimits | None = None
+    *,
+    path: str = PATH,
+    peer_of: PeerOf = peer_in_the_system,
+    limits: SiteLimits | None = None,
+    on_logout: OnLogout | None = None,
 ) -> AsyncIterator[LoopbackSite]:
     """The site that the browser comes back to."""
-    site = LoopbackSite(peer_of, path=path, limits=limits)
+    site = LoopbackSite(peer_of, path=path, limits=limits, on_logout=on_logout)
     await site.start()
     try:
         yield site

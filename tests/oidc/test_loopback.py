@@ -15,7 +15,7 @@ from yarl import URL
 
 from cardd.errors import PscTokenMalformed
 from cardd.model import Peer
-from cardd.oidc.loopback import LoopbackSite, SiteLimits
+from cardd.oidc.loopback import LoopbackSite, OnLogout, SiteLimits
 from tests.oidc.services import listening
 from tests.rig.other_user import needs_root, run
 
@@ -36,8 +36,7 @@ async def site(caplog: pytest.LogCaptureFixture, limits: SiteLimits) -> AsyncIte
             raise PscTokenMalformed(token="logout_token")
 
     with caplog.at_level(logging.INFO):
-        async with listening(limits=limits) as made:
-            made.on_back_channel, made.on_front_channel = heed, lambda _: None
+        async with listening(limits=limits, on_logout=OnLogout(lambda _: None, heed)) as made:
             yield made
     assert caplog.records == []
 

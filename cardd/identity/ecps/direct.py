@@ -16,7 +16,7 @@ from cardd.model import Identity, Situation
 from cardd.oidc import ciba, code_flow, renewal
 from cardd.oidc.http import seconds_ahead
 from cardd.oidc.logout import LogoutNotice, LogoutNotices
-from cardd.oidc.loopback import LoopbackSite, PeerOf
+from cardd.oidc.loopback import LoopbackSite, OnLogout, PeerOf
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.tokens import Token, TokenSet
 from cardd.secret import Secret
@@ -35,18 +35,16 @@ class DirectProvider:
         self._provider = provider
         self._settings = settings
         self._heard = heard
-        self._site = LoopbackSite(peer_of, port=settings.redirect_port, path=settings.redirect_path)
-        self._site.on_front_channel, self._site.on_back_channel = self._front_channel, self._back_channel
+        self._peer_of = peer_of
         self.browser_timeout = code_flow.TIMEOUT
-        self._listening = False
+        self._site: LoopbackSite | None = None
         self._opening = asyncio.Lock()
-        self._notices = LogoutNotices(provider)
 
     async def begin(self, wanted: Wanted, uid: int) -> MobileAttempt | BrowserAttempt:
         """Begin. Raises what ``ciba.start`` and discovery raise, AddressInUse for a port that is taken."""
         if wanted.flow is Flow.BROWSER:
-            await self._listen()
-            begun = await code_flow.prepare(self._provider, self._site, uid, login_hint=wanted.login_hint)
+            site = await self._listen()
+            begun = await code_flow.prepare(self._provider, site, uid, login_hint=wanted.login_hint)
             until = self._provider.clock.now() + timedelta(seconds=self.browser_timeout)
             return BrowserAttempt(self, begun, wanted.login_hint, until)
         if wanted.login_hint is None:
@@ -62,7 +60,7 @@ class DirectProvider:
         if newest := fresh.refresh and fresh.refresh.to_secret():
             await keep(newest)
         try:
-            return self.opened(await self._provider.resume(fresh, national_id))
+            return self.login_of(await self._provider.resume(fresh, national_id))
         except FINAL:
             with contextlib.suppress(CarddError):
                 await self._provider.log_out(fresh)
@@ -78,19 +76,23 @@ class DirectProvider:
 
     async def close(self) -> None:
         """Listen no more, and give the connections back."""
-        if self._listening:
+        if self._site:
             await self._site.close()
         await self._provider.close()
 
-    def opened(self, login: Login) -> DirectLogin:
+    def login_of(self, login: Login) -> DirectLogin:
         """Return a login that succeeded."""
         return DirectLogin(self._provider, self._settings, login)
 
-    async def _listen(self) -> None:
+    async def _listen(self) -> LoopbackSite:
+        """Return the site, which listens. Raises AddressInUse."""
         async with self._opening:
-            if not self._listening:
-                await self._site.start()
-                self._listening = True
+            if self._site is None:
+                port, path = self._settings.redirect_port, self._settings.redirect_path
+                made = LoopbackSite(self._peer_of, port=port, path=path, on_logout=self._on_logout())
+                await made.start()
+                self._site = made
+            return self._site
 
     async def _listen_for_logouts(self) -> None:
         """Listen if one can: a login by mobile does not need the port."""
@@ -98,12 +100,17 @@ class DirectProvider:
             with contextlib.suppress(AddressInUse):
                 await self._listen()
 
-    def _front_channel(self, told: Mapping[str, str]) -> None:
-        if notice := self._notices.front_channel(told):
-            self._heard(notice)
+    def _on_logout(self) -> OnLogout:
+        notices = LogoutNotices(self._provider)
 
-    async def _back_channel(self, raw: str) -> None:
-        self._heard(await self._notices.back_channel(raw))
+        def front_channel(told: Mapping[str, str]) -> None:
+            if notice := notices.front_channel(told):
+                self._heard(notice)
+
+        async def back_channel(raw: str) -> None:
+            self._heard(await notices.back_channel(raw))
+
+        return OnLogout(front_channel, back_channel)
 
 
 class MobileAttempt:
@@ -116,7 +123,7 @@ class MobileAttempt:
 
     async def finish(self) -> DirectLogin:
         """Wait for the mobile."""
-        return self._provider.opened(await self._begun.finish())
+        return self._provider.login_of(await self._begun.finish())
 
 
 class BrowserAttempt:
@@ -136,7 +143,7 @@ class BrowserAttempt:
             login = await self._begun.finish(national_id=self._national_id, timeout=self._provider.browser_timeout)
         finally:
             self._begun.forget()
-        return self._provider.opened(login)
+        return self._provider.login_of(login)
 
 
 class DirectLogin:
