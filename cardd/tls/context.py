@@ -62,7 +62,7 @@ class TlsContext:
     ) -> None:
         ssl = library().ssl
         made = ssl.SSL_CTX_new_ex(context(), None, ssl.TLS_client_method())
-        if not made:
+        if not made:  # pragma: no cover - OpenSSL has no memory
             raise TlsUnavailable(why="SSL_CTX_new_ex")
         self.address: int = made
         weakref.finalize(self, ssl.SSL_CTX_free, made)
@@ -111,7 +111,7 @@ class TlsContext:
         try:
             if not ssl.SSL_CTX_use_certificate(self.address, certificate.address):
                 raise UpstreamCertificateWeak(why=reason())
-            if not ssl.SSL_CTX_use_PrivateKey(self.address, key):
+            if not ssl.SSL_CTX_use_PrivateKey(self.address, key):  # pragma: no cover - OpenSSL has no memory
                 raise TlsUnavailable(why=reason())
         finally:
             crypto.EVP_PKEY_free(key)

@@ -117,7 +117,7 @@ def context() -> int:
     added = made and crypto.OSSL_PROVIDER_add_builtin(made, NAME, ctypes.cast(_entry, c_void_p))
     loaded = added and crypto.OSSL_PROVIDER_load(made, b"default") and crypto.OSSL_PROVIDER_load(made, NAME)
     # ours serves the keys that were made with it, and no other
-    if not loaded or not crypto.EVP_set_default_properties(made, b"?provider=default"):
+    if not loaded or not crypto.EVP_set_default_properties(made, b"?provider=default"):  # pragma: no cover
         raise TlsUnavailable(why="OSSL_PROVIDER_load")
     return int(made)
 
@@ -264,13 +264,13 @@ def _dispatch(*functions: tuple[int, str, Callable[..., int | None]]) -> int:
 
 
 @cache
-def _key_types() -> int:
+def _key_types() -> int:  # pragma: no cover - OpenSSL wants the table, and looks at it when somebody asks
     names = {"n": openssl.UNSIGNED, "e": openssl.UNSIGNED, "group": openssl.TEXT, "pub": openssl.OCTETS}
     return _keep(openssl.array({**names, HANDLE: openssl.OCTETS}))
 
 
 @cache
-def _told_types() -> int:
+def _told_types() -> int:  # pragma: no cover - as above
     numbers = dict.fromkeys(("bits", "security-bits", "max-size"), openssl.INTEGER)
     return _keep(openssl.array({**numbers, "group": openssl.TEXT}))
 

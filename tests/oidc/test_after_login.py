@@ -12,7 +12,15 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from cardd.errors import PscDiscoveryInsecure, PscGarbled, PscOtherPerson, PscRedeemed, PscSessionOver, PscTokenBinding
+from cardd.errors import (
+    PscDiscoveryInsecure,
+    PscGarbled,
+    PscOtherPerson,
+    PscRedeemed,
+    PscRequestRefused,
+    PscSessionOver,
+    PscTokenBinding,
+)
 from cardd.oidc import ciba, renewal
 from cardd.oidc.client_auth import (
     ClientAuthentication,
@@ -89,6 +97,26 @@ async def test_a_refresh_that_brings_another_subject_is_refused(fake: FakeProvid
     fake.claims = {"sub": "f:other:899700000001"}
     with pytest.raises(PscOtherPerson):
         await refreshed(at_fake, login)
+
+
+async def test_a_refresh_without_an_id_token_resumes_nobody_else(fake: FakeProvider, at_fake: Provider) -> None:
+    login = await log_in_at(fake, at_fake)
+    assert login.tokens.refresh
+    fake.answers.append((200, {"access_token": "second", "token_type": "bearer", "expires_in": 60}))
+    with pytest.raises(PscOtherPerson):
+        await resumed(at_fake, login.tokens.refresh, "899700000099")
+
+
+async def test_a_logout_that_the_provider_refuses_is_told(fake: FakeProvider, at_fake: Provider) -> None:
+    login = await log_in_at(fake, at_fake)
+    fake.statuses["end_session"] = 400
+    with pytest.raises(PscRequestRefused):
+        await at_fake.log_out(login.tokens)
+
+
+@pytest.mark.parametrize("token", ["opaque", "a.b.c", "a.é.c", "e30.e30.e30"])
+def test_a_token_that_names_no_certificate_is_bound_to_none(token: str) -> None:
+    assert renewal.bound_to(Token(token)) is None
 
 
 async def test_what_a_refresh_leaves_out_stays_as_it_was(fake: FakeProvider, at_fake: Provider) -> None:

@@ -6,10 +6,15 @@ import asyncio
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
 from cardd.errors import PscClientRefused
 from cardd.oidc import ciba
@@ -142,6 +147,16 @@ def test_a_kind_of_key_that_no_algorithm_here_fits_is_refused() -> None:
     raw = Authority().issue(ORGANISATION, ec.SECP384R1()).pkcs12(b"simulation")
     with pytest.raises(PscClientRefused):
         ClientKey.from_pkcs12(raw, b"simulation")
+
+
+def test_a_file_without_an_own_certificate_is_refused_and_one_of_an_rsa_key_taken() -> None:
+    key, name = rsa.generate_private_key(65537, 2048), x509.Name([])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now := datetime.now(UTC), now + timedelta(1))
+    own = builder.sign(key, hashes.SHA256())
+    with pytest.raises(PscClientRefused):
+        ClientKey.from_pkcs12(serialize_key_and_certificates(None, None, None, [own], NoEncryption()), None)
+    held = ClientKey.from_pkcs12(serialize_key_and_certificates(None, key, own, None, NoEncryption()), None)
+    assert held.certificate == own.public_bytes(Encoding.DER)
 
 
 @asynccontextmanager

@@ -10,7 +10,15 @@ from itertools import pairwise
 
 import pytest
 
-from cardd.errors import PscCertificate, PscFailing, PscGarbled, PscRedeemed, PscUnavailable
+from cardd.errors import (
+    CarddError,
+    PscCertificate,
+    PscClientRefused,
+    PscFailing,
+    PscGarbled,
+    PscRedeemed,
+    PscUnavailable,
+)
 from cardd.model import JsonValue
 from cardd.oidc import ciba
 from cardd.oidc.provider import Provider
@@ -252,6 +260,15 @@ async def test_a_start_that_makes_no_sense_is_garbled(
 ) -> None:
     fake.start.update(start)
     with pytest.raises(PscGarbled):
+        await ciba.start(at_fake, ALICE)
+
+
+@pytest.mark.parametrize(("status", "expected"), [(401, PscClientRefused), (400, PscGarbled)])
+async def test_a_refusal_without_a_word_is_the_service_s_where_it_says_401(
+    fake: FakeProvider, at_fake: Provider, status: int, expected: type[CarddError]
+) -> None:
+    fake.statuses["ciba"] = status
+    with pytest.raises(expected):
         await ciba.start(at_fake, ALICE)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -169,6 +170,14 @@ async def test_a_token_of_another_key_under_a_known_name_is_refused(fake: FakePr
         await log_in(at_fake)
 
 
+async def test_forged_tokens_in_a_row_are_refused_each(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.key = rsa.generate_private_key(65537, 2048)
+    for _ in range(2):
+        with pytest.raises(PscTokenSignature):
+            await log_in(at_fake)
+    assert len(fake.fetches) == 2  # and not for each
+
+
 async def test_a_token_of_a_key_that_is_not_published_is_refused(fake: FakeProvider, at_fake: Provider) -> None:
     fake.header = {"kid": "unknown"}
     with pytest.raises(PscTokenKey):
@@ -186,6 +195,17 @@ async def test_an_extension_that_must_be_understood_is_refused(fake: FakeProvide
     fake.header = {"crit": ["exp"], "exp": 1}
     with pytest.raises(PscTokenMalformed):
         await log_in(at_fake)
+
+
+async def test_a_kind_that_is_no_text_and_claims_that_are_no_object_are_malformed(
+    fake: FakeProvider, at_fake: Provider
+) -> None:
+    own, right = fake.keys[0], fake.id_token()
+    key = jwt.PyJWK({**own, "alg": "RS256"}).key
+    for payload, header in ((b"[]", {}), (right.encode(), {}), (b"{}", {"typ": 7})):
+        fake.raw_id_token = jwt.api_jws.PyJWS().encode(payload, key, "RS256", headers={"kid": own["kid"], **header})
+        with pytest.raises(PscTokenMalformed):
+            await log_in(at_fake)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cardd.errors import PscTokenAlgorithm, PscTokenExpired, PscTokenFromFuture, PscTokenKey
+from cardd.errors import (
+    CarddError,
+    PscGarbled,
+    PscTokenAlgorithm,
+    PscTokenExpired,
+    PscTokenFromFuture,
+    PscTokenKey,
+    PscUnavailable,
+)
 from cardd.model import JsonValue
 from cardd.oidc import ciba
 from cardd.oidc.provider import Login, Provider
@@ -42,6 +50,7 @@ async def test_a_new_key_is_found_where_its_id_does_not_tell(fake: FakeProvider,
 FOREIGN: list[JsonValue] = [
     {"kty": "RSA", "use": "sig", "kid": 7, "n": 7, "e": []},
     {"kty": "RSA", "kid": "fake-rsa", "n": "AQAB", "e": ""},
+    {"kty": "RSA", "kid": "fake-rsa", "use": "enc"},
     {"kty": "EC", "kid": "x", "crv": "P-999", "x": None, "y": {}},
     {"kty": "AKP", "kid": "post-quantum", "alg": "ML-DSA-65", "pub": "x" * 5000},
     {"kty": {}, "use": [], "alg": {}, "kid": "y" * 5000},
@@ -89,6 +98,23 @@ async def test_the_keys_serve_on_while_the_provider_gives_none(fake: FakeProvide
         clock.seconds += 31
         await (await ciba.start(provider, ALICE)).finish()
         assert len(fake.fetches) > asked
+
+
+async def test_a_provider_that_never_gave_keys_is_unavailable(fake: FakeProvider) -> None:
+    fake.start["interval"] = 0.01
+    fake.is_without_keys = True
+    async with fake_service(fake) as provider:
+        with pytest.raises(PscUnavailable):
+            await (await ciba.start(provider, ALICE)).finish()
+
+
+@pytest.mark.parametrize(("place", "expected"), [("userinfo", PscGarbled), ("nowhere", PscUnavailable)])
+async def test_what_is_no_list_of_keys_is_told(fake: FakeProvider, place: str, expected: type[CarddError]) -> None:
+    fake.start["interval"] = 0.01
+    fake.discovery["jwks_uri"] = f"{fake.issuer}/{place}"
+    async with fake_service(fake) as provider:
+        with pytest.raises(expected):
+            await (await ciba.start(provider, ALICE)).finish()
 
 
 async def test_forged_tokens_do_not_make_us_fetch_the_keys_again_and_again(fake: FakeProvider) -> None:

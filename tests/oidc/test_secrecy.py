@@ -9,7 +9,10 @@ import traceback
 
 import pytest
 
+from cardd.client.answers import PscToken
 from cardd.errors import CarddError
+from cardd.http import HttpAnswer
+from cardd.identity.ecps.provider import HandedToken
 from cardd.oidc import ciba
 from cardd.oidc.client_auth import SecretBasic, SecretPost
 from cardd.oidc.provider import Login, Provider
@@ -64,7 +67,14 @@ async def test_a_browser_login_shows_its_secrets_to_nobody_but_the_browser(at_fa
 
 def test_what_holds_a_secret_does_not_show_it() -> None:
     token = Token("SIMULATION-of-a-secret")
-    held = (token, SecretBasic("id", token), SecretPost("id", token))
+    held = (
+        token,
+        SecretBasic("id", token),
+        SecretPost("id", token),
+        HttpAnswer(200, "application/json", b"SIMULATION-of-a-secret"),
+        HandedToken("SIMULATION-of-a-secret", "Bearer", None),
+        PscToken("SIMULATION-of-a-secret", "Bearer"),
+    )
     assert "SIMULATION" not in f"{held!r} {token!s} {[token]} {token!r:>40}"
 
 
@@ -76,4 +86,5 @@ def test_a_token_cannot_be_written_down() -> None:
 def test_a_token_goes_to_the_keyring_and_back() -> None:
     assert at_rest(Token("é" * 100)) == Token("é" * 100)
     assert Token("a") != Token("b")
+    assert Token("a") != "a"
     assert len({Token("a"), Token("a"), Token("b")}) == 2

@@ -13,6 +13,8 @@ from cardd.errors import (
     CarddError,
     PscGarbled,
     PscOtherPerson,
+    PscRequestRefused,
+    PscSessionOver,
     PscTokenAlgorithm,
     PscTokenAudience,
     PscTokenExpired,
@@ -125,6 +127,22 @@ async def test_a_signed_userinfo_for_others_or_another_time_is_refused(
     fake.userinfo_type = "application/jwt"
     fake.person |= claims
     with pytest.raises(expected):
+        await who(at_fake)
+
+
+@pytest.mark.parametrize(("status", "expected"), [(401, PscSessionOver), (403, PscRequestRefused)])
+async def test_a_userinfo_that_is_refused_is_no_person(
+    fake: FakeProvider, at_fake: Provider, status: int, expected: type[CarddError]
+) -> None:
+    fake.statuses["userinfo"] = status
+    with pytest.raises(expected):
+        await who(at_fake)
+
+
+async def test_a_signed_userinfo_without_end_is_malformed(fake: FakeProvider, at_fake: Provider) -> None:
+    fake.userinfo_type = "application/jwt"
+    fake.person |= {"more": "x" * 70_000}
+    with pytest.raises(PscTokenMalformed):
         await who(at_fake)
 
 

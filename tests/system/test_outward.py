@@ -381,6 +381,25 @@ async def test_an_address_of_this_machine_in_a_certificate_is_asked_of_no_proxy_
     assert len(tinyproxy.seen) == before
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "169.254.169.254", "0.0.0.0", "fe80::1%1"])
+async def test_a_name_that_leads_to_this_machine_is_not_asked(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    found = [(family, socket.SOCK_STREAM, 6, "", (address, 80, 0, 0) if ":" in address else (address, 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    http = HttpClient(refuses_local=True)
+    with pytest.raises(HttpFault):
+        await http.request("GET", "http://crl.example/crl")
+    await http.close()
+
+
+async def test_an_address_that_is_none_is_not_asked() -> None:
+    http = HttpClient()
+    with pytest.raises(HttpFault) as refused:
+        await http.request("GET", "http://[::1/crl")
+    assert refused.value.why is Why.NOT_ASKED
+    await http.close()
+
+
 @pytest.mark.parametrize("way", [by_client, by_key])
 async def test_the_network_s_authorities_are_trusted_besides_the_system_s(
     site: Site, way: Callable[[Site, Outward], Awaitable[None]]

@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardd.errors import (
     AlgorithmUnsupported,
     CarddError,
+    CardGarbled,
     CardRemoved,
+    ConfigInvalid,
     UpstreamCertificateWeak,
     UpstreamClosed,
     UpstreamRefusedUs,
@@ -213,6 +220,25 @@ async def test_a_key_that_can_do_nothing_of_tls_is_refused_before_any_connection
         KeyConnector(
             Server("dmp", "localhost", 1, pki.authority.certificate, "1.3"), MemoryKey(pki.rsa).credentials(RS256)
         )
+    await asyncio.sleep(0)
+
+
+async def test_what_is_no_certificate_of_a_usable_key_is_refused_before_any_connection(pki: Pki) -> None:
+    key, name = ed25519.Ed25519PrivateKey.generate(), x509.Name([])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now := datetime.now(UTC), now + timedelta(1))
+    other = builder.sign(key, None).public_bytes(Encoding.DER)
+    right = MemoryKey(pki.rsa).credentials(RS256)
+    for der, expected in ((b"SIMULATION", CardGarbled), (other, AlgorithmUnsupported)):
+        with pytest.raises(expected):
+            KeyConnector(Server("dmp", "localhost", 1, pki.authority.certificate), replace(right, certificate=der))
+    await asyncio.sleep(0)
+
+
+async def test_authorities_that_cannot_be_read_are_told(pki: Pki, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("SIMULATION")
+    for place in (tmp_path / "nowhere", tmp_path, tmp_path / "text"):
+        with pytest.raises(ConfigInvalid):
+            KeyConnector(Server("dmp", "localhost", 1, place), MemoryKey(pki.rsa).credentials(RS256))
     await asyncio.sleep(0)
 
 

@@ -76,6 +76,7 @@ class FakeProvider:
         self.shown: list[str] = []
         self.logouts = 0
         self.is_without_keys = False
+        self.statuses: dict[str, int] = {}  # by the name of what is asked for
         self.date: str | None = None
         self.issuer = ""
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1.0)
@@ -127,6 +128,8 @@ class FakeProvider:
             self.shown.append(request.headers.get("Authorization", ""))
         if self.is_silent:
             return web.Response(status=404)
+        if name in self.statuses:
+            return web.Response(status=self.statuses[name], text="SIMULATION")
         if name.endswith("openid-configuration") and not (self.no_wallet_place and name.startswith("wallet")):
             return web.json_response({**self._document(), **self.discovery})
         if name == "ciba":
