@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 from msgspec import DecodeError
 
 from cardd.errors import CarddError, DocumentNoSpace
-from cardd.formats.sealed import SealedFile, opened, sealed_in
+from cardd.formats.sealed import SealedFile, buffered, sealed_in
 
 PIECE = 1024 * 1024
 NO_SPACE = (ENOSPC, EDQUOT, EFBIG)
@@ -47,7 +47,7 @@ def new_document(content: bytes = b"") -> BinaryIO:
 @contextmanager
 def filled() -> Iterator[BinaryIO]:
     """A file without a name, to be filled inside and taken after it, at its beginning; closed where that fails."""
-    document = cast(BinaryIO, opened(SealedFile()))
+    document = cast(BinaryIO, buffered(SealedFile()))
     try:
         yield document
         document.seek(0)
@@ -69,7 +69,7 @@ def again(document: BinaryIO) -> BinaryIO:
     file = sealed_in(document)
     if file is None:
         raise TypeError(type(document))
-    return cast(BinaryIO, opened(file.again()))
+    return cast(BinaryIO, buffered(file.again()))
 
 
 def pieces(document: BinaryIO) -> Iterator[bytes]:

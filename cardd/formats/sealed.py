@@ -199,8 +199,8 @@ def sealed_in(document: object) -> SealedFile | None:
     return None
 
 
-def opened(file: SealedFile) -> io.BufferedRandom:
-    """Return the file as documents are used."""
+def buffered(file: SealedFile) -> io.BufferedRandom:
+    """Return the file behind a buffer, as documents are used."""
     return io.BufferedRandom(cast(io.RawIOBase, file))
 
 

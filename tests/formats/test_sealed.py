@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cardd.formats.document import again, filled, new_document, pieces, settle, sha256_of, size_of
-from cardd.formats.sealed import CHUNK, Cover, Layout, SealedFile, opened, sealed_in
+from cardd.formats.sealed import CHUNK, Cover, Layout, SealedFile, buffered, sealed_in
 
 WORDS = b"ORDONNANCE SIMULATION DUPONT "
 
@@ -50,7 +50,7 @@ def test_a_small_document_that_nobody_holds_has_no_file_at_all(monkeypatch: pyte
 @given(st.lists(st.tuples(st.integers(0, 3 * CHUNK), st.integers(0, 2 * CHUNK), st.booleans()), max_size=12))
 def test_it_is_read_and_written_anywhere_as_a_file_is(steps: list[tuple[int, int, bool]]) -> None:
     plain, source = BytesIO(), random.Random(1)
-    with opened(SealedFile()) as document:
+    with buffered(SealedFile()) as document:
         for position, size, writes in steps:
             plain.seek(position)
             document.seek(position)
@@ -66,7 +66,7 @@ def test_it_is_read_and_written_anywhere_as_a_file_is(steps: list[tuple[int, int
 
 def file_of(content: bytes) -> tuple[SealedFile, int, Cover]:
     file = SealedFile()
-    with opened(file) as document:
+    with buffered(file) as document:
         document.write(content)
         document.flush()
         handle, cover = os.dup(file.settle()), file.cover()
@@ -89,13 +89,13 @@ def test_chunks_that_were_changed_exchanged_put_back_or_cut_off_are_not_the_docu
             file = SealedFile(os.dup(handle), Cover(cover.key, layout))
         else:
             file = SealedFile(os.dup(handle), Cover(bytes(32), cover.layout))
-        with opened(file) as document, pytest.raises(OSError, match="changed"):
+        with buffered(file) as document, pytest.raises(OSError, match="changed"):
             document.read()
         os.close(handle)
 
 
 def test_a_layout_that_no_file_has_is_not_taken_back() -> None:
-    with opened(SealedFile()) as document:
+    with buffered(SealedFile()) as document:
         file = sealed_in(document)
         assert file
         for layout in (Layout([], 5, 0), Layout([0], 0, 0), Layout([-1], 5, 0), Layout([0], 5, -1)):
