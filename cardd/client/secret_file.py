@@ -33,7 +33,8 @@ class SecretFile:
     """
 
     def __init__(self, software_id: str, path: Path | None = None) -> None:
-        home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        home = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+        home = home if home.is_absolute() else Path.home() / ".config"  # the standard's rule, too
         self.path = path or home / software_id.replace("/", "_").replace(":", "_") / NAME
 
     def load(self) -> str | None:

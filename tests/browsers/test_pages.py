@@ -41,12 +41,10 @@ const signed = await call("POST", `${path}/signatures`, {document_name: "cr.txt"
 return {session, auth, signed};
 """
 )
-LIBRARY = (
-    ENTER
-    + """
+LIBRARY = """
 const [base, source] = arguments;
 const { Cardd } = await import(URL.createObjectURL(new Blob([source], {type: "text/javascript"})));
-const session = await new Cardd({at: base, enter}).login({method: "cpx"});
+const session = await new Cardd({at: base}).login({method: "cpx"});
 const document = new TextEncoder().encode("SIMULATION");
 const signed = await session.sign("cr.txt", {document});
 const code = asked => asked.then(() => "nothing", refused => refused.code);
@@ -59,7 +57,6 @@ return {
   after: await code(session.state()),
 };
 """
-)
 # what a page can do without asking, each as "ok" or "error", as far as a script of the page is told
 TRIES = """
 const [base] = arguments;

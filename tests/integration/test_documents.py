@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 
 from tests.integration.workstation import ROOT, Workstation
 from tests.rig.simulator import simulated_card
 
 API = ROOT / "docs" / "api.md"
 SIGNING = ROOT / "docs" / "signing.md"
-INTEGRATORS = ROOT / "docs" / "integrators.md"
 SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PYTHON = re.compile(r"^```python\n(import .*?)^```$", re.MULTILINE | re.DOTALL)
-JAVASCRIPT = re.compile(r"^```javascript\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_every_command_of_the_api_page_does_what_the_page_says(workstation: Workstation) -> None:
@@ -54,27 +50,3 @@ def test_a_large_document_is_signed_as_the_page_of_formats_says(workstation: Wor
     command = ["openssl", "cms", "-verify", "-noverify", "-binary", "-inform", "DER", "-in", "document.p7m"]
     subprocess.run([*command, "-out", "content"], cwd=place, check=True, capture_output=True, timeout=60)
     assert (place / "content").read_bytes() == (place / "document").read_bytes()
-
-
-def run_program(workstation: Workstation, program: str, *command: str) -> list[str]:
-    """Run a program of the page against this workstation; what it printed."""
-    program = program.replace("17463", str(workstation.daemon.port))
-    program = program.replace("/run/cardd/cardd.sock", str(workstation.daemon.socket))
-    with workstation.card(simulated_card()):
-        ran = subprocess.run([*command, program], capture_output=True, text=True, timeout=60, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout.splitlines()
-
-
-def test_the_integrators_python_program_does_what_the_page_says(workstation: Workstation) -> None:
-    [program] = PYTHON.findall(INTEGRATORS.read_text())
-    said = run_program(workstation, program, sys.executable, "-c")
-    assert re.fullmatch(r"Accept this program if the dialog shows \d{6}", said[0])
-    assert said[1:] == ["keep this secret: 60 characters", "RS256 256 bytes", "web-eid:1.0"]
-
-
-def test_the_integrators_javascript_program_does_what_the_page_says(workstation: Workstation) -> None:
-    [program] = JAVASCRIPT.findall(INTEGRATORS.read_text())
-    said = run_program(workstation, program, "node", "--input-type=module", "-e")
-    assert re.fullmatch(r"Accept this program if the dialog shows \d{6}", said[0])
-    assert said[1:] == ["session of SIMULATION-MEDECIN", "RS256 256 bytes", "web-eid:1.0"]

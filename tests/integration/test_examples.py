@@ -27,12 +27,6 @@ SILENT = ("no answer of ", "cardd ne répond pas")
 COMMANDS = {"python": (sys.executable, str(EXAMPLES / "lps.py")), "curl": (str(EXAMPLES / "lps.sh"),)}
 
 
-@pytest.fixture(scope="module")
-def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstation]:
-    with practice(tmp_path_factory.mktemp("practice")) as station:
-        yield station
-
-
 class Example:
     """One of the programs, with a home of its own."""
 
@@ -76,6 +70,13 @@ def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return "dotnet", str(folder / "built/lps.dll")
 
 
+@pytest.fixture(scope="module")
+def station(command: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstation]:
+    """One for each program: a person who refuses several of them at once is asked no more."""
+    with practice(tmp_path_factory.mktemp("practice")) as station:
+        yield station
+
+
 @pytest.fixture
 def example(station: Workstation, command: tuple[str, ...], tmp_path: Path) -> Example:
     return Example(station, command, tmp_path)
@@ -100,6 +101,9 @@ def test_it_pairs_once_with_the_digits_of_the_dialog_then_consults_adds_and_read
 def test_it_pairs_again_once_unpaired_and_says_what_user_dmp_and_cardd_refuse(example: Example) -> None:
     example.kept.parent.mkdir()
     example.kept.write_text("0123456789abcdef.unpaired")
+    example.kept.chmod(0o644)
+    status, _, told = example.run()
+    assert (status, "read" in told or "lire" in told, str(example.kept) in told) == (1, True, True), told
     example.kept.chmod(0o600)
     example.station.pinentry.answer("cancel")
     status, _, told = example.run()

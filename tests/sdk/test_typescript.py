@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.workstation import Workstation
 from tests.rig.packages import NODE_MODULES
+from tests.rig.simulator import simulated_card
 from tests.sdk.libraries import run, typescript
 
+MORE = Path(__file__).with_name("more.mjs")
 OPTIONS = ("--noEmit", "--strict", "--allowJs", "--checkJs", "--skipLibCheck", "--preserveSymlinks")
 FOR_NODE = ("--target", "es2022", "--module", "nodenext", "--types", "node", "--typeRoots", NODE_MODULES / "@types")
 WRONG = """
@@ -30,3 +33,21 @@ def test_the_ten_lines_fit_the_types_and_a_mistake_does_not(
         run(NODE_MODULES / ".bin/tsc", *OPTIONS, *FOR_NODE, "example.mjs", "wrong.mjs", cwd=tmp_path)
     faults = re.findall(r"(\w+).mjs.(\d+),.*(TS\d+)", str(told.value))
     assert faults == [("wrong", "4", "TS2322"), ("wrong", "5", "TS2769")]
+
+
+def test_what_the_ten_lines_leave_out(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    program = typescript(tmp_path_factory).lay(tmp_path, MORE.read_text())
+    with Workstation(tmp_path).running() as station, station.card(simulated_card()):
+        said = run(*program, str(station.daemon.socket), cwd=tmp_path)
+    assert said.splitlines() == [
+        "state ready cpx 1",
+        "situation 1 active",
+        "handed over 3000000 true document.unknown",
+        "token web-eid:1.0",
+        "relayed 404 false upstream.unknown",
+        "refused CarddError document.malformed true",
+        "after session.closed request.not_found",
+    ]

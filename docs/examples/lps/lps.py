@@ -83,9 +83,18 @@ def pair():
     return told["client_secret"]
 
 
+def kept():
+    """The secret of an earlier run, if there was one."""
+    with contextlib.suppress(FileNotFoundError), KEPT.open() as file:
+        found = os.fstat(file.fileno())
+        if found.st_mode & 0o077 or found.st_uid != os.geteuid():
+            raise Refused(f"{KEPT} can be read by others: unpair this program (cardctl clients), and remove the file")
+        return file.read()
+
+
 def log_in():
     """A session with the card, in the first of the holder's situations of practice, and who its author is."""
-    secret = KEPT.read_text() if KEPT.exists() else pair()
+    secret = kept() or pair()
     try:
         session = json.loads(cardd("POST", "/v1/sessions", {"method": "cpx"}, secret))
     except Refused as refused:

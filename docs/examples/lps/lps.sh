@@ -70,6 +70,10 @@ pair() {
 
 log_in() { cardd POST /v1/sessions "$(cat "$KEPT")" '{"method": "cpx"}'; }
 
+if [ -e "$KEPT" ] && { [ "$(stat -c %a "$KEPT")" != 600 ] || [ ! -O "$KEPT" ]; }; then
+    echo "$KEPT can be read by others: unpair this program (cardctl clients), and remove the file" >&2
+    exit 1
+fi
 [ -s "$KEPT" ] || pair
 if OPENED=$(log_in); then :; elif [ $? = 4 ]; then pair; OPENED=$(log_in); else exit 1; fi  # 4: the user has unpaired it
 SESSION=/v1/sessions/$(jq -r .id <<< "$OPENED") TOKEN=$(jq -r .token <<< "$OPENED")

@@ -74,11 +74,11 @@ public sealed class CarddClient : IDisposable
 
     /// <summary>Pair, unless an earlier run did. Processes that come at the same time ask the user once. Over the socket a
     /// program that was unpaired meanwhile is paired anew; over the port that throws client.unknown, because another
-    /// program that took it could say so: <see cref="KeptSecret.Forget"/> the secret when the user agrees.</summary>
+    /// program that took it could say so: <see cref="SecretFile.Forget"/> the secret when the user agrees.</summary>
     public async Task PairOnceAsync(
-        PairBody about, Action<PairingAnswer> onCode, KeptSecret? kept = null, CancellationToken stop = default)
+        PairBody about, Action<PairingAnswer> onCode, SecretFile? kept = null, CancellationToken stop = default)
     {
-        kept ??= new KeptSecret(about.SoftwareId, language: Language);
+        kept ??= new SecretFile(about.SoftwareId, language: Language);
         var secret = kept.Load();
         if (await IsTakenAsync(secret, stop)) return;
         await using var alone = await kept.AloneAsync(stop);

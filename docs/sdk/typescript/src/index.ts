@@ -19,6 +19,7 @@ export type Form = Omit<Schemas["SignatureBody"], "document_name" | "document" |
 
 export const ADDRESS = "http://127.0.0.1:17463";
 const LOOPBACK = /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost):\d{1,5}\/?$/;
+const IS_PAGE = typeof document !== "undefined";
 const PAUSE = 250; // milliseconds between two questions whether the user has accepted the pairing
 
 /** How requests reach cardd. One that `proves` leads to nobody else; over another, cardd proves itself first. */
@@ -33,8 +34,8 @@ export interface Options {
   at?: string | Way;
   /** What pairing gave. A page has none: it has a key. */
   secret?: string | undefined;
-  /** For a page: what proves its key to this address and gives its pass (docs/webps.md). */
-  enter?: (at: string) => Promise<Pick<Schemas["OriginAnswer"], "token">>;
+  /** For a page: which rights it wants (docs/webps.md); by default to log in and to have documents signed. */
+  rights?: Schemas["OriginBody"]["rights"];
   /** The language of what a person reads in errors and dialogs. */
   language?: Language;
   /** For a Node without a global one. */
@@ -67,15 +68,15 @@ export class Cardd {
   readonly way: Way;
   readonly language: Language;
   readonly #crypto: Crypto;
-  readonly #enter: Options["enter"];
+  readonly #rights: Options["rights"];
   #secret: string | undefined;
   #proven = false;
 
-  constructor({ at = ADDRESS, secret, language = "fr", crypto = globalThis.crypto, enter }: Options = {}) {
+  constructor({ at = ADDRESS, secret, language = "fr", crypto = globalThis.crypto, rights }: Options = {}) {
     this.way = typeof at === "string" ? loopback(at, language) : at;
     this.language = language;
     this.#crypto = crypto;
-    this.#enter = enter;
+    this.#rights = rights;
     this.#secret = secret;
   }
 
@@ -111,8 +112,13 @@ export class Cardd {
   }
 
   /** For a page: prove its key; the user is asked about one that is new. Each call does it by itself where cardd wants it. */
-  async allow(): Promise<void> {
-    this.#secret = (await this.#enter?.(this.way.where))?.token;
+  async allow(): Promise<Schemas["OriginAnswer"]> {
+    const { challenge } = await this.call<Schemas["ChallengeAnswer"]>("POST", "/v1/clients/challenges", { body: {} });
+    const proof = await proofOfKey({ iss: location.origin, aud: new URL(this.way.where).host, nonce: challenge });
+    const body = { ...proof, ...(this.#rights && { rights: this.#rights }) };
+    const told = await this.call<Schemas["OriginAnswer"]>("POST", "/v1/clients", { body });
+    this.#secret = told.token;
+    return told;
   }
 
   /** Log in: `{ method: "cpx" }` asks for the PIN. A login by e-CPS comes `pending`: ask for its state until it is open. */
@@ -142,7 +148,7 @@ export class Cardd {
   /** One request, whatever its answer; the secret goes only to a daemon that has proved that it knows it. */
   async send(method: string, path: string, sent: Sent = {}): Promise<Response> {
     const answer = await this.#sendOnce(method, path, sent);
-    if (answer.status !== 401 || !this.#enter || (await refusal(answer.clone(), "", "en")).code !== "page.proof_needed") return answer;
+    if (answer.status !== 401 || !IS_PAGE || (await refusal(answer.clone(), "", "en")).code !== "page.proof_needed") return answer;
     const pass = this.#secret;
     await this.allow();
     return this.#sendOnce(method, path, sent.bearer === pass ? { ...sent, bearer: this.#secret } : sent);
@@ -165,7 +171,7 @@ export class Cardd {
 
   async #demandProof(): Promise<void> {
     const secret = this.#secret;
-    if (this.way.proves || this.#proven || !secret || this.#enter) return; // a page, or another process's session, has nothing to ask with
+    if (this.way.proves || this.#proven || !secret || IS_PAGE) return; // a page, or another process's session, has nothing to ask with
     const crypto = this.#crypto;
     const challenge = hex(crypto.getRandomValues(new Uint8Array(32)));
     const answer = await this.send("GET", "/v1/status", {
@@ -315,11 +321,43 @@ function loopback(url: string, language: Language): Way {
   return { where, proves: false, ask: (path, request) => fetch(where + path, { ...request, signal: leaving() }) };
 }
 
+/** What shows cardd that this page's browser has its key: the body of POST /v1/clients, but for rights. */
+async function proofOfKey(claims: { iss: string; aud: string; nonce: string }): Promise<Schemas["OriginBody"]> {
+  const encoded = (bytes: Uint8Array) => toBase64(bytes).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+  const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+  const key = await pageKey();
+  const signed = `${encoded(text({ alg: "ES256", typ: "cardd-page+jwt" }))}.${encoded(text(claims))}`;
+  const how = { name: "ECDSA", hash: "SHA-256" };
+  const value = await crypto.subtle.sign(how, key.privateKey, new TextEncoder().encode(signed));
+  const page_key = (await crypto.subtle.exportKey("jwk", key.publicKey)) as Schemas["PageKeyBody"];
+  return { page_key, proof: `${signed}.${encoded(new Uint8Array(value))}` };
+}
+
+/** The page's key, which its browser keeps and gives to nobody. */
+async function pageKey(): Promise<CryptoKeyPair> {
+  const opening = indexedDB.open("cardd", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("keys");
+  const database = await settled(opening);
+  const keys = (mode: IDBTransactionMode) => database.transaction("keys", mode).objectStore("keys");
+  const kept = () => settled<CryptoKeyPair | undefined>(keys("readonly").get("page"));
+  const before = await kept();
+  if (before) return before;
+  const made = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+  await settled(keys("readwrite").add(made, "page")).catch(() => undefined); // another tab was first
+  return (await kept()) ?? made;
+}
+
+const settled = <T>(request: IDBRequest<T>): Promise<T> =>
+  new Promise((done, failed) => {
+    request.onsuccess = () => done(request.result);
+    request.onerror = () => failed(request.error);
+  });
+
 let left: AbortController | undefined;
 
 /** Ends the requests of a page that is left: its browser may keep it for "Back", and a dialog would stay open. */
 function leaving(): AbortSignal | null {
-  if (typeof document === "undefined") return null;
+  if (!IS_PAGE) return null;
   if (!left) addEventListener("pagehide", () => { left?.abort(); left = new AbortController(); });
   left ??= new AbortController();
   return left.signal;

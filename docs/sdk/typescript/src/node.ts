@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { Cardd, local, type Language, type Options, type Way } from "./index.js";
 
-export { forget, pairOnce, secretFile } from "./kept.js";
+export { forget, pairOnce, secretFile } from "./secret-file.js";
 
 export const SOCKET = "/run/cardd/cardd.sock";
 const ROOT = 0;

@@ -11,7 +11,8 @@ const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Where the secret of a program is kept: `~/.config/SOFTWARE_ID/cardd-secret`. */
 export function secretFile(softwareId: string): string {
-  return join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), softwareId.replace(/[/:]/g, "_"), "cardd-secret");
+  const named = process.env["XDG_CONFIG_HOME"] ?? "";
+  return join(named.startsWith("/") ? named : join(homedir(), ".config"), softwareId.replace(/[/:]/g, "_"), "cardd-secret");
 }
 
 /** Remove the secret, after the program was unpaired. */
@@ -92,7 +93,7 @@ async function alone(file: string, language: Language): Promise<() => Promise<vo
   const fresh = `${lock}.${process.pid}`;
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(fresh, (await lifeOf(process.pid)) ?? "", { mode: 0o600 });
+    await writeFile(fresh, (await lifeOf(process.pid)) ?? `${process.pid}`, { mode: 0o600 });
     while (!(await taken(fresh, lock))) {
       await new Promise((done) => setTimeout(done, PAUSE));
       const owner = await readFile(lock, "ascii").catch(() => "");

@@ -3,14 +3,14 @@
 namespace Cardd;
 
 /// <summary>The file of one program: ~/.config/SOFTWARE_ID/cardd-secret, or another path.</summary>
-public sealed class KeptSecret
+public sealed class SecretFile
 {
     private const int Others = 0x3F; // 077
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
     private readonly string _language;
 
     /// <summary>Nothing is read or written yet.</summary>
-    public KeptSecret(string softwareId, string? path = null, string language = "fr")
+    public SecretFile(string softwareId, string? path = null, string language = "fr")
     {
         var home = Environment.GetFolderPath(Environment.SpecialFolder.ApplicationData, Environment.SpecialFolderOption.DoNotVerify);
         Path = path ?? System.IO.Path.Combine(home, softwareId.Replace('/', '_').Replace(':', '_'), "cardd-secret");
