@@ -21,7 +21,7 @@ from cardd.i18n import Domain
 
 _ = Domain("cli")
 
-FIELD = re.compile(r"\$(?:\.signatures\[(\d+)\])?\.?(.*)")  # of a request
+FIELD = re.compile(r"\$\.signatures\[(\d+)\]\.?(.*)")  # of a request
 HELD_AT_ONCE = 32  # half of what a session may hold: each signed document is held beside its own
 LISTED_MAX = 1000  # signatures in one request
 
@@ -81,14 +81,13 @@ async def _sign(context: Context, cardd: CarddClient, session: Session, batch: l
 
 def _about_file(error: InvalidRequest, batch: list[Job], context: Context) -> InvalidRequest:
     """Return what is told of a field as a person gave it: by an option, or as a file."""
-    language = context.language
-    found = FIELD.fullmatch(str(error.params.get("where")))
-    if found is None:
-        return error
-    subject = batch[int(found[1] or 0)].subject
-    option = context.arguments.parser.option_for(found[2])
-    name = _("the name of {file}", language, file=subject) if found[2] == "document_name" else subject
-    return InvalidRequest(where=option or name, why=why_of(error, language))
+    where = str(error.params.get("where"))
+    name = context.arguments.parser.option_for(where)
+    if name is None and (found := FIELD.fullmatch(where)):  # else it is about all of the files
+        name = subject = batch[int(found[1])].subject
+        if found[2] == "document_name":
+            name = _("the name of {file}", context.language, file=subject)
+    return InvalidRequest(where=name, why=why_of(error, context.language)) if name else error
 
 
 @asynccontextmanager
