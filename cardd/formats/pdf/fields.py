@@ -36,7 +36,7 @@ from cardd.errors import (
 )
 from cardd.formats.document import PIECE
 from cardd.formats.pdf.appearance import appearance, read_picture
-from cardd.formats.pdf.later import later_than, list_in, part
+from cardd.formats.pdf.updates import later_than, list_in, part
 from cardd.formats.pdf.wire import Found, Listed, Place, Placed, Rectangle, Stamp
 
 HEADER = b"%PDF-"
