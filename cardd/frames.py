@@ -1,10 +1,12 @@
-"""Frames, in which the daemon and the processes that it starts speak: 4 bytes of length, then so many bytes.
+"""What the daemon gives to the processes that it starts: an environment, and frames, each with 4 bytes of length.
 
-Whoever is on the other side may be broken or hostile: a frame has a greatest size, and a wait may have an end.
+Whoever is on the other side may be broken or hostile: a frame has a greatest size, a wait may have an end, and what is
+none of its business is left out.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 
@@ -13,6 +15,14 @@ PREFIX = 4
 
 class Broken(Exception):
     """The other side left, or does not speak as agreed."""
+
+
+def environment_for(*, confined: bool) -> dict[str, str]:
+    """Return the environment for a process: ours, without the network's proxies for one that will confine itself.
+
+    It reaches no network, and a proxy's address may have a password in it.
+    """
+    return {name: told for name, told in os.environ.items() if not (confined and name.lower().endswith("_proxy"))}
 
 
 def framed(content: bytes) -> bytes:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from asn1crypto import cms
@@ -25,7 +26,7 @@ from cardd.formats.document import new_document
 from cardd.formats.options import PadesOptions
 from cardd.formats.pades import prepare_pades, verify_pades
 from cardd.formats.pdf.process import PdfProcess
-from cardd.formats.pdf.wire import Answer, Found, Later, Listed, Placed, Refused, Told
+from cardd.formats.pdf.wire import Answer, Found, Later, List, Listed, Placed, Refused, Told
 from cardd.formats.verified import Flaw
 from cardd.model import Identity
 from tests.rig.pdf import pdf
@@ -136,3 +137,18 @@ def test_a_process_that_cannot_be_started_is_no_fault_of_the_document() -> None:
     process = PdfProcess(command=("/nonexistent/python",))
     with new_document(pdf()) as document, pytest.raises(PdfProcessFailed):
         verify_pades(document, process)
+
+
+def test_the_process_is_not_told_the_password_of_the_network_s_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("https_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://cardd:secret-SIMULATION@proxy.example:3128")
+    telling = f"import os; open({str(tmp_path / 'told')!r}, 'w').write(repr(dict(os.environ)))"
+    process = PdfProcess(command=(sys.executable, "-I", "-S", "-c", telling))
+    with new_document(pdf()) as document, pytest.raises(PdfProcessFailed):
+        process.ask(document, List())
+    process.close()
+    told = (tmp_path / "told").read_text()
+    assert "PATH" in told
+    assert "secret-SIMULATION" not in told

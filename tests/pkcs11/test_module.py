@@ -85,11 +85,16 @@ def test_a_new_process_has_no_login(hsm: SoftHsm, load: Load) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a process that cannot be dumped shows its environment to root only")
-def test_the_pin_is_in_no_argument_and_no_environment(hsm: SoftHsm, load: Load) -> None:
+def test_the_pin_and_the_proxy_s_password_are_in_no_argument_and_no_environment(
+    hsm: SoftHsm, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://cardd:secret-SIMULATION@proxy.example:3128")
     module = load(hsm.module)
     log_in(connection(module).open())
     for file in ("cmdline", "environ"):
-        assert PIN.encode() not in Path(f"/proc/{module.pid}/{file}").read_bytes()
+        told = Path(f"/proc/{module.pid}/{file}").read_bytes()
+        assert PIN.encode() not in told
+        assert b"secret-SIMULATION" not in told
 
 
 def test_a_token_that_goes_is_a_card_removed(hsm: SoftHsm, load: Load) -> None:

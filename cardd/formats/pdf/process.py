@@ -15,7 +15,7 @@ from typing import BinaryIO
 from cardd.errors import DocumentError, PdfNoSandbox, PdfProcessFailed, PdfTooComplex, errors_by_code
 from cardd.formats.pdf.wire import Answer, Asked, Place, Refused, Request, Told, receive_answer, send_request
 from cardd.formats.sealed import sealed_in
-from cardd.frames import Broken
+from cardd.frames import Broken, environment_for
 from cardd.model import UNCONFINED, Confinement
 
 # -P: nothing is imported from the directory that the daemon happens to run in
@@ -123,6 +123,7 @@ class _Started:
                     [*command, str(theirs.fileno()), str(memory), confinement],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
+                    env=environment_for(confined=confinement is not Confinement.OFF),
                 )
             except OSError:
                 self.link.close()

@@ -19,7 +19,7 @@ from typing import IO
 
 from cardd.backoff import doubled
 from cardd.errors import ModuleFailed, ReaderBusy
-from cardd.frames import Broken
+from cardd.frames import Broken, environment_for
 from cardd.model import UNCONFINED, Confinement, shown
 from cardd.secret import Secret
 from cardd_drivers.pkcs11.gate import Gate
@@ -78,7 +78,8 @@ class HostProcess:
         started: Future[subprocess.Popen[bytes]] = Future()
         self._name = Path(path).name
         command = [*program, str(theirs.fileno()), str(events.fileno()), path, fence.confinement, *fence.files]
-        self._prints = subprocess.PIPE if fence.confinement is not Confinement.OFF else None
+        self._is_confined = fence.confinement is not Confinement.OFF
+        self._prints = subprocess.PIPE if self._is_confined else None
         with theirs:
             threading.Thread(target=self._keep, args=(command, theirs, events, gate, started), daemon=True).start()
             self._process = started.result()
@@ -137,7 +138,7 @@ class HostProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=self._prints,
                 stderr=subprocess.STDOUT if self._prints else None,
-                env={**os.environ, **gate.environment},
+                env={**environment_for(confined=self._is_confined), **gate.environment},
             )
         except (OSError, ValueError) as error:
             self._link.close()
