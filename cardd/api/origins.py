@@ -80,7 +80,7 @@ async def revoke(call: Call) -> Reply:
 
 
 def _listed(one: Standing) -> OriginListed:
-    keys = [KeyListed(key.id, _names(map(Right, key.rights)), key.since, key.until, key.used) for key in one.keys]
+    keys = [KeyListed(key.id, _names(key.rights), key.since, key.until, key.used) for key in one.keys]
     return OriginListed(one.origin, one.is_listed, one.is_active, one.is_refused, _names(one.rights), keys)
 
 

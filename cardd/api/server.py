@@ -346,9 +346,9 @@ class ApiServer(Part):
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """End what is under way for the client, the streams of events too: none of it is the client's any more."""
         why = SHUT_OUT.get(reason, ClientUnknown)()
-        self._dispatcher.end_where(lambda call: call.who is not None and call.who.key == client, why)
+        self._dispatcher.end_where(lambda call: call.who is not None and call.who.key.is_of(client), why)
         for bus in (self._parts.events, *self._parts.trace.buses):
-            bus.end_where(lambda subscription: subscription.caller == client)
+            bus.end_where(lambda subscription: subscription.caller is not None and subscription.caller.is_of(client))
 
     def session_closed(self, session: Session, reason: str) -> None:
         """Close the dialogs of a session that ended; its card's own have closed when that left."""

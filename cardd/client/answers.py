@@ -6,7 +6,7 @@ times are aware datetimes.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from msgspec import Struct
 
@@ -218,9 +218,9 @@ class PageKey(Answer, frozen=True):
 
     id: str
     rights: tuple[str, ...]
-    since: str
-    until: str
-    used: str
+    since: datetime
+    until: datetime
+    used: date
 
 
 class Origin(Answer, frozen=True):

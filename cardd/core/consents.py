@@ -265,7 +265,7 @@ class Consents(Part):
 
     def client_shut_out(self, client: CallerKey, _reason: str) -> None:
         """Forget what the client could read: a page that is let in again asks again."""
-        self._readable = {entry for entry in self._readable if entry[0] != client}
+        self._readable = {entry for entry in self._readable if not entry[0].is_of(client)}
 
 
 def ensure_readable(name: str, where: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cardd.config import Web
-from cardd.core.dialog_lines import DialogLines
+from cardd.core.dialog_lines import DialogLines, caller_of
 from cardd.core.lifecycle import Lifecycle, Part
 from cardd.core.page_keys import PageKey
 from cardd.core.page_passes import Given, PagePasses
@@ -65,7 +65,7 @@ class Entered:
 
     given: Given
     rights: Rights
-    until: str
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Origins(Part):
         self._once: dict[tuple[CallerKey, str], KnownKey] = {}
         self._refused: set[tuple[CallerKey, str | None]] = set()  # without a key: whatever key it shows
         self._expected: dict[CallerKey, _Expected] = {}
-        self._asked: set[int] = set()
+        self._asked: set[CallerKey] = set()
 
     # --- what the gate asks ---
 
@@ -129,25 +129,28 @@ class Origins(Part):
     async def enter(self, page: Caller, wanted: Iterable[str] | None, *, asks: bool) -> Entered:
         """Give a pass to a page that proved its key; the person is asked where it may not do all that is ``wanted``.
 
-        One such dialog at a time for one user, and none again for what was refused or left without an answer. Raises
+        One such dialog at a time for a listed or known site of one user, one for all others together, and none again
+        for what was refused or left without an answer. Raises
         PageConsentNeeded where one is needed and not ``asks``, PairingRefused, ConsentTimeout, RefusedTooOften,
         TooManyRequests.
         """
         key = page.page_key or ""
-        granted = self._granted(page.key, key)
-        rights = self._wanted(page.key, wanted, granted)
+        granted = self._granted(_owner(page), key)
+        rights = self._wanted(_owner(page), wanted, granted)
         if granted is None or not rights <= granted:
             await self._let_in(page, rights, asks=asks)
-        self._use(page.key, key)
-        known = self._known(page.key, key)
-        return Entered(self.passes.give(page), self._granted(page.key, key) or rights, known.until if known else "")
+        self._use(_owner(page), key)
+        known = self._known(_owner(page), key)
+        return Entered(
+            self.passes.give(page), self._granted(_owner(page), key) or rights, known.until if known else None
+        )
 
     def check(self, page: Caller, rights: Iterable[Right]) -> None:
         """Look whether a page may go on: known, proved not long ago, and with one of these rights, if there are any.
 
         Raises PageProofNeeded, PageRightMissing.
         """
-        granted = self._granted(page.key, page.page_key or "")
+        granted = self._granted(_owner(page), page.page_key or "")
         if granted is None:
             raise PageProofNeeded
         self.passes.ensure_proven(page)
@@ -195,11 +198,10 @@ class Origins(Part):
         elif known:
             del self._register.origins[owner]
         self._expected.pop(owner, None)
-        self.passes.end(owner, key)
         try:
             self._register.save()
         finally:  # it is kept out at once, and until the next start where that cannot be written down
-            self._lifecycle.client_shut_out(owner, "origin_revoked")
+            self._end(owner, key)
 
     def known(self, uid: int) -> list[KnownOrigin]:
         """The origins that this user remembered, of those that the configuration does not list."""
@@ -239,7 +241,7 @@ class Origins(Part):
             self._once.get((owner, key)),
             *(one for one in (remembered.keys if remembered else ()) if one.id == key),
         ]
-        return next((one for one in found if one and self._clock.now() < datetime.fromisoformat(one.until)), None)
+        return next((one for one in found if one and self._clock.now() < one.until), None)
 
     def _once_of(self, owner: CallerKey) -> tuple[KnownKey, ...]:
         return tuple(known for (kept, _), known in self._once.items() if kept == owner)
@@ -252,7 +254,7 @@ class Origins(Part):
         return Standing(owner.id, is_listed, is_listed or self._asks, is_refused, keys, rights)
 
     async def _let_in(self, page: Caller, rights: Rights, *, asks: bool) -> None:
-        owner, key = page.key, page.page_key or ""
+        owner, key = _owner(page), page.page_key or ""
         expected = self._expected.pop(owner, None)
         if expected and self._clock.now() < expected.by and rights <= expected.rights:
             choice = expected.choice
@@ -266,24 +268,25 @@ class Origins(Part):
         self._lifecycle.client_let_in(page, "origin.allow", choice.value)
 
     async def _ask(self, page: Caller, rights: Rights, *, by_command: bool = False) -> Choice:
-        uid = page.peer.uid
-        if uid in self._asked:
+        question = self._question(page, rights, by_command=by_command)
+        asks = caller_of(question)
+        if asks in self._asked:
             raise TooManyRequests(retry_after=5)
-        self._asked.add(uid)
+        self._asked.add(asks)
         try:
-            choice = await self._dialogs.confirm(self._question(page, rights, by_command=by_command))
+            choice = await self._dialogs.confirm(question)
         except ConsentTimeout as error:
             self._refuse(page, error)
             raise
         finally:
-            self._asked.discard(uid)
+            self._asked.discard(asks)
         if choice is Choice.NO:
             self._refuse(page, PairingRefused())
             raise PairingRefused
         return choice
 
     def _question(self, page: Caller, rights: Rights, *, by_command: bool) -> Question:
-        owner, days = page.key, self._settings.remember_days
+        owner, days = _owner(page), self._settings.remember_days
         params: dict[str, str | int] = {"origin": page.origin}
         told = rights - {Right.DETECT} if Right.HOLDER in rights else rights  # whoever reads it sees that it is there
         params |= {f"may_{right.value}": "" for right in Right if right in told}
@@ -297,34 +300,40 @@ class Origins(Part):
             params["by_command"] = ""
         if days:
             params["until"] = (self._clock.now() + timedelta(days=days)).date().isoformat()
-        return Question("origin", page.peer.uid, params, third=Choice.ALWAYS if days else None)
+        # strangers are one caller for each user, and keep nobody else out
+        asks = CallerKey(owner.uid, f"origin {owner.id}") if self._is_trusted(owner) else None
+        return Question("origin", page.peer.uid, params, third=Choice.ALWAYS if days else None, caller=asks)
+
+    def _is_trusted(self, owner: CallerKey) -> bool:
+        """Return whether an origin is let in otherwise: by the configuration, or with another key."""
+        return owner.id in self._listed or bool(self._standing(owner).keys)
 
     def _refuse(self, page: Caller, error: CarddError) -> None:
         """Ask no more about a site that nobody let in, nor about this key of one that is trusted otherwise."""
-        is_trusted = page.origin in self._listed or bool(self._standing(page.key).keys)
-        self._refused.add((page.key, page.page_key if is_trusted else None))
+        owner = _owner(page)
+        self._refused.add((owner, page.page_key if self._is_trusted(owner) else None))
         self._lifecycle.client_refused(page, "origin.allow", error)
 
     def _keep(self, owner: CallerKey, key: str, rights: Rights, choice: Choice) -> None:
-        names, day = tuple(right.value for right in Right if right in rights), self._now()[:10]
+        given, now = tuple(right for right in Right if right in rights), self._clock.now()
         if choice is not Choice.ALWAYS:
-            until = (self._clock.now() + ONCE).isoformat(timespec="seconds")
-            self._once[owner, key] = KnownKey(key, names, self._now(), until, day)
+            self._once[owner, key] = KnownKey(key, given, now, now + ONCE, now.date())
             for old in list(self._once_of(owner))[:-KEYS_MAX]:
                 del self._once[owner, old.id]
+                self._end(owner, old.id)
             return
-        until = (self._clock.now() + timedelta(days=self._settings.remember_days)).isoformat(timespec="seconds")
+        until = now + timedelta(days=self._settings.remember_days)
         known = self._register.origins.get(owner) or KnownOrigin(owner.id, owner.uid, self._now())
         others = sorted((one for one in known.keys if one.id != key), key=lambda one: (one.used, one.since))
-        keys = (*others[-(KEYS_MAX - 1) :], KnownKey(key, names, self._now(), until, day))
+        keys = (*others[-(KEYS_MAX - 1) :], KnownKey(key, given, now, until, now.date()))
         self._register.let_in(self._register.origins, owner, replace(known, keys=keys))
         for gone in others[: -(KEYS_MAX - 1)]:
-            self.passes.end(owner, gone.id)
+            self._end(owner, gone.id)
         self._once.pop((owner, key), None)
 
     def _use(self, owner: CallerKey, key: str) -> None:
         """Note the day of a proof, so that of many keys the right one makes room; a full disk keeps nobody out."""
-        known, day = self._register.origins.get(owner), self._now()[:10]
+        known, day = self._register.origins.get(owner), self._clock.now().date()
         if known is None or not any(one.id == key and one.used != day for one in known.keys):
             return
         keys = tuple(replace(one, used=day) if one.id == key else one for one in known.keys)
@@ -332,6 +341,11 @@ class Origins(Part):
             self._register.let_in(self._register.origins, owner, replace(known, keys=keys))
         except StateUnavailable:
             return
+
+    def _end(self, owner: CallerKey, key: str | None) -> None:
+        """End what an origin has, or one key of it: passes, sessions and streams."""
+        self.passes.end(owner, key)
+        self._lifecycle.client_shut_out(CallerKey(owner.uid, f"{owner.id} {key}") if key else owner, "origin_revoked")
 
     def _now(self) -> str:
         return self._clock.now().isoformat(timespec="seconds")
@@ -358,6 +372,11 @@ class Pages:
 
 def _page(origin: str, peer: Peer, key: str | None) -> Caller:
     return Caller(CallerKind.ORIGIN, origin, origin, origin, peer, page_key=key)
+
+
+def _owner(page: Caller) -> CallerKey:
+    """Return whose consents these are: an origin's, of one user, whatever its pages' keys."""
+    return CallerKey(page.peer.uid, page.origin)
 
 
 def _is_askable(origin: str) -> bool:

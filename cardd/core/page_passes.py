@@ -92,7 +92,7 @@ class PagePasses:
         self._passes: _Shelf[Caller] = _Shelf(clock, PASS_LIFETIME)
         self._tickets: _Shelf[Caller] = _Shelf(clock, TICKET_LIFETIME)
         self._clock = clock
-        self._proven: dict[tuple[CallerKey, str | None], float] = {}  # until when; as many as keys that were let in
+        self._proven: dict[CallerKey, float] = {}  # until when; as many as keys that were let in
 
     def challenge(self, origin: str, peer: Peer) -> Given:
         """Return a challenge for one proof by a page of this origin."""
@@ -107,8 +107,8 @@ class PagePasses:
 
     def give(self, page: Caller) -> Given:
         """Return a pass for the page, which has proved itself."""
-        self._proven[page.key, page.page_key] = self._clock.monotonic() + PASS_LIFETIME
-        return self._passes.put(page.key, page)
+        self._proven[page.key] = self._clock.monotonic() + PASS_LIFETIME
+        return self._passes.put(_owner(page), page)
 
     def page(self, token: str | None, origin: str, peer: Peer) -> Caller:
         """Return the page that has this pass, as it calls now. Raises PageProofNeeded."""
@@ -116,7 +116,7 @@ class PagePasses:
 
     def ticket(self, page: Caller) -> Given:
         """Return what opens one stream for a page that can send no header with it."""
-        return self._tickets.put(page.key, page)
+        return self._tickets.put(_owner(page), page)
 
     def take_ticket(self, ticket: str, origin: str, peer: Peer) -> Caller:
         """Return the page that was given this ticket. Raises PageProofNeeded."""
@@ -124,14 +124,13 @@ class PagePasses:
 
     def ensure_proven(self, page: Caller) -> None:
         """Raises PageProofNeeded when the page's key has proved itself too long ago."""
-        if self._clock.monotonic() >= self._proven.get((page.key, page.page_key), 0.0):
+        if self._clock.monotonic() >= self._proven.get(page.key, 0.0):
             raise PageProofNeeded
 
     def end(self, owner: CallerKey, key: str | None = None) -> None:
         """End the passes and tickets of an origin, or of one key of it."""
-        self._proven = {
-            known: ends for known, ends in self._proven.items() if known[0] != owner or key not in (None, known[1])
-        }
+        gone = CallerKey(owner.uid, f"{owner.id} {key}") if key else owner
+        self._proven = {page: ends for page, ends in self._proven.items() if not page.is_of(gone)}
         for shelf in (self._passes, self._tickets):
             shelf.drop(owner, lambda given: key in (None, given.page_key))
 
@@ -140,3 +139,8 @@ class PagePasses:
         if given is None:
             raise PageProofNeeded
         return Caller(given.kind, given.id, given.name, given.origin, peer, page_key=given.page_key)
+
+
+def _owner(page: Caller) -> CallerKey:
+    """Return whose a pass is: an origin's, of one user."""
+    return CallerKey(page.peer.uid, page.origin)

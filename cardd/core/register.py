@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from cardd.core.state_file import StateFile
 from cardd.errors import StateUnavailable
-from cardd.model import CallerKey
+from cardd.model import CallerKey, Right
 from cardd.ports import Store
 
 STORE = "clients"
@@ -34,14 +35,14 @@ class Program:
 class KnownKey:
     """One key of an origin's pages: a browser profile that the person let in, for what, since and until when.
 
-    ``id`` is the key's thumbprint, ``used`` the day of its last proof. Times are ISO 8601, UTC.
+    ``id`` is the key's thumbprint, ``used`` the day of its last proof.
     """
 
     id: str
-    rights: tuple[str, ...]
-    since: str
-    until: str
-    used: str
+    rights: tuple[Right, ...]
+    since: datetime
+    until: datetime
+    used: date
 
 
 @dataclass(frozen=True, slots=True)

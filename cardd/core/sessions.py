@@ -249,7 +249,7 @@ class Sessions(Part):
 
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """End the client's sessions."""
-        self.close_where(lambda session: session.caller.key == client, reason)
+        self.close_where(lambda session: session.caller.key.is_of(client), reason)
 
     async def stop(self) -> None:
         """Close every session and open none any more; each PIN is wiped, and each card de-authenticated."""

@@ -57,7 +57,9 @@ class AuditTrail(Part):
 
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """Record that a program or a page was removed or locked out."""
-        self._record(AuditEntry(SHUT_OUT.get(reason, reason), Outcome.DONE, client.uid, client.id))
+        key = _digest(client.page_key)
+        act = SHUT_OUT.get(reason, reason)
+        self._record(AuditEntry(act, Outcome.DONE, client.uid, client.client, digest=key.hex() if key else None))
 
     def session_locked(self, session: Session) -> None:
         """Record that a session was locked."""

@@ -93,10 +93,27 @@ Holders = Mapping[int, Sequence[Executable]]  # by the inode of a socket: the pr
 
 
 class CallerKey(NamedTuple):
-    """Whose something is, in every table that is kept by caller: the OS user, and the identifier among that user's."""
+    """Whose something is, in every table that is kept by caller: the OS user, and the identifier among that user's.
+
+    A page's identifier is its origin, a space, and its key: each browser profile is a caller of its own.
+    """
 
     uid: int
     id: str
+
+    def is_of(self, other: CallerKey) -> bool:
+        """Whether this is the other one, or a page of that origin."""
+        return self.uid == other.uid and self.id in (other.id, f"{other.id} {self.page_key}")
+
+    @property
+    def page_key(self) -> str:
+        """Return the name of a page's key; nothing for others."""
+        return self.id.partition(" ")[2]
+
+    @property
+    def client(self) -> str:
+        """Return the identifier without a page's key."""
+        return self.id.partition(" ")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +138,7 @@ class Caller:
     @property
     def key(self) -> CallerKey:
         """What tells this caller from every other one."""
-        return CallerKey(self.peer.uid, self.id)
+        return CallerKey(self.peer.uid, f"{self.id} {self.page_key}" if self.page_key else self.id)
 
 
 class Choice(StrEnum):

@@ -24,7 +24,7 @@ Next = Callable[[], Awaitable[tuple[str, Json]]]
 @asynccontextmanager
 async def stream(api: Workbench, *, via: Via = "unix", **headers: str) -> AsyncIterator[Next]:
     """Server-sent events; the numbers must follow each other."""
-    if "Origin" in headers:
+    if "Origin" in headers and "Authorization" not in headers:
         headers = await api.page(headers["Origin"], via)
     async with api.http(via).get(api.base(via) + "/v1/events", headers=headers) as answer:
         assert answer.status == 200, await answer.read()

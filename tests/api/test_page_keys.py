@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -13,9 +15,11 @@ from cardd.config import Config, Web
 from cardd.core.page_passes import CHALLENGE_LIFETIME, EACH_MAX, PASS_LIFETIME
 from cardd.errors import ConsentTimeout
 from cardd.model import Choice
+from tests.api.test_events import stream
 from tests.api.workbench import CHALLENGES, PAGE, PAGE_WITH_PORT, PIN, Got, Workbench
 from tests.rig.memory import SwitchedStore
 from tests.rig.page_keys import HEAD, BrowserKey, consents
+from tests.rig.waiting import eventually
 
 Start = Callable[[Workbench], Awaitable[Workbench]]
 
@@ -313,3 +317,89 @@ async def test_a_wrong_pin_costs_a_page_no_new_proof(api: Workbench) -> None:
     api.clock.seconds += 100
     api.person.pins = [PIN]
     assert (await api.call("POST", "/v1/sessions", LOGIN, headers=FROM_PAGE)).status == 201
+
+
+# --- one browser and another of the same site
+
+
+async def test_another_browser_of_the_same_site_hears_nothing_of_this_ones_login(api: Workbench) -> None:
+    """A program's own browser, let in for little, would read the digits and pages of the person's logins."""
+    other = (await api.enter(PAGE, BrowserKey())).text("token")
+    listener = {"Origin": PAGE, "Authorization": f"Bearer {other}"}
+    async with stream(api, via="v4", **listener) as heard, stream(api, via="v4", Origin=PAGE) as own:
+        assert (await api.call("POST", "/v1/sessions", LOGIN, headers=FROM_PAGE)).status == 201
+        assert [(await own())[0] for _ in range(4)] == ["hello", "prompt.opened", "prompt.closed", "session.opened"]
+        assert (await heard())[0] == "hello"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await heard()
+
+
+async def test_it_gets_no_answer_that_was_kept_for_this_one(api: Workbench) -> None:
+    once = {**FROM_PAGE, "Idempotency-Key": "one"}
+    first = await api.call("POST", "/v1/sessions", LOGIN, headers=once)
+    other = (await api.enter(PAGE, BrowserKey())).text("token")
+    api.person.pins = [PIN]
+    second = await api.call("POST", "/v1/sessions", LOGIN, bearer=other, headers=once)
+    assert (first.status, second.status) == (201, 201)
+    assert first.text("token") != second.text("token")
+
+
+async def test_what_the_person_refuses_it_makes_this_one_wait_for_nothing(api: Workbench) -> None:
+    other = (await api.enter(PAGE, BrowserKey())).text("token")
+    card = f"/v1/cards/{api.readers.cards()[0].id}/certificates"
+    api.person.choice = Choice.NO
+    for _ in range(3):
+        await api.call("GET", card, bearer=other, headers=FROM_PAGE)
+    assert (await api.call("GET", card, bearer=other, headers=FROM_PAGE)).code == "consent.refused_often"
+    api.person.choice = Choice.YES
+    assert (await api.call("GET", card, headers=FROM_PAGE)).status == 200
+
+
+async def test_strange_pages_that_the_person_refuses_keep_no_listed_site_out(started: Start, tmp_path: Path) -> None:
+    api = await started(Workbench(tmp_path, Config(web=Web(unknown_origins="ask"))))
+    api.person.choice = Choice.NO
+    for number in range(4):
+        await api.enter(f"https://h{number}.example")
+    api.person.choice = Choice.YES
+    assert (await api.enter("https://h9.example")).code == "consent.refused_often"
+    assert (await api.enter(PAGE, BrowserKey())).status == 201
+
+
+async def test_a_strange_page_that_leaves_its_dialog_open_keeps_no_listed_site_out(
+    started: Start, tmp_path: Path
+) -> None:
+    api = await started(Workbench(tmp_path, Config(web=Web(unknown_origins="ask"))))
+    api.person.attentive.clear()
+    strange = asyncio.ensure_future(api.enter("https://inconnu.example"))
+    await eventually(lambda: api.person.open == ["origin"])
+    listed = asyncio.ensure_future(api.enter(PAGE, BrowserKey()))
+    await asyncio.sleep(0.05)
+    assert not listed.done()  # it stands in the person's line, and is not sent away
+    api.person.attentive.set()
+    assert [(await one).status for one in (strange, listed)] == [201, 201]
+
+
+async def test_a_browser_that_is_shut_out_takes_no_session_of_the_other_with_it(api: Workbench) -> None:
+    lost = BrowserKey()
+    token = (await api.enter(PAGE, lost)).text("token")
+    own = await api.call("POST", "/v1/sessions", LOGIN, headers=FROM_PAGE)
+    api.person.pins = [PIN]
+    its = await api.call("POST", "/v1/sessions", LOGIN, bearer=token, headers=FROM_PAGE)
+    gone = await api.call("DELETE", f"/v1/origins/{quote(PAGE, safe='')}?key={lost.id}", via="unix")
+    assert gone.status == 204
+    assert [session.id for session in api.sessions.of(api.uid or 0)] == [own.text("id")]
+    ended = await api.call("GET", its.headers["Location"], bearer=its.text("token"), headers=FROM_PAGE)
+    assert ended.code == "session.closed"
+
+
+async def test_a_key_that_made_room_has_no_session_any_more(api: Workbench) -> None:
+    api.person.choice = Choice.ALWAYS
+    first = BrowserKey()
+    token = (await api.enter(PAGE_WITH_PORT, first)).text("token")
+    page = {"Origin": PAGE_WITH_PORT}
+    assert (await api.call("POST", "/v1/sessions", LOGIN, bearer=token, headers=page)).status == 201
+    for _ in range(8):
+        api.clock.seconds += 60
+        assert (await api.enter(PAGE_WITH_PORT, BrowserKey())).status == 201
+    assert api.sessions.of(api.uid or 0) == []

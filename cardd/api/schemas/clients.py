@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
@@ -87,7 +87,7 @@ class OriginAnswer(Answer):
     rights: list[RightName]
     token: str
     expires_at: datetime
-    until: str | UnsetType = UNSET
+    until: datetime | UnsetType = UNSET
 
 
 class TicketAnswer(Answer):
@@ -102,9 +102,9 @@ class KeyListed(Answer):
 
     id: str
     rights: list[RightName]
-    since: str
-    until: str
-    used: str
+    since: datetime
+    until: datetime
+    used: date
 
 
 class OriginListed(Answer):

@@ -82,7 +82,8 @@ def _rows(context: Context, origin: Origin) -> Iterable[list[str]]:
         yield [origin.origin, state, " ".join(origin.rights), "", "", "", ""]
     for key in origin.keys:
         rights = origin.rights if origin.listed else key.rights
-        yield [origin.origin, state, " ".join(rights), key.id[:KEY_SHOWN], key.since[:10], key.until[:10], key.used]
+        days = [day.isoformat() for day in (key.since.date(), key.until.date(), key.used)]
+        yield [origin.origin, state, " ".join(rights), key.id[:KEY_SHOWN], *days]
 
 
 def _state(origin: Origin) -> str:
