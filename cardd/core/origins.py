@@ -134,16 +134,14 @@ class Origins(Part):
         PageConsentNeeded where one is needed and not ``asks``, PairingRefused, ConsentTimeout, RefusedTooOften,
         TooManyRequests.
         """
-        key = page.page_key or ""
-        granted = self._granted(_owner(page), key)
-        rights = self._wanted(_owner(page), wanted, granted)
+        owner, key = _owner(page), page.page_key or ""
+        granted = self._granted(owner, key)
+        rights = self._wanted(owner, wanted, granted)
         if granted is None or not rights <= granted:
             await self._let_in(page, rights, asks=asks)
-        self._use(_owner(page), key)
-        known = self._known(_owner(page), key)
-        return Entered(
-            self.passes.give(page), self._granted(_owner(page), key) or rights, known.until if known else None
-        )
+        self._use(owner, key)
+        known = self._known(owner, key)
+        return Entered(self.passes.give(page), self._granted(owner, key) or rights, known.until if known else None)
 
     def check(self, page: Caller, rights: Iterable[Right]) -> None:
         """Look whether a page may go on: known, proved not long ago, and with one of these rights, if there are any.
