@@ -32,6 +32,24 @@ def test_a_pdf_is_signed_beside_it_and_visibly(professional: User, tmp_path: Pat
     assert "SIMULATION-MEDECIN" in words_of(signed)
 
 
+@pytest.mark.parametrize(
+    ("options", "kind"), [((), "enveloped"), (("--detached",), "detached")], ids=["enveloped", "detached"]
+)
+def test_an_xml_document_is_signed_with_the_signature_in_it_or_beside_it(
+    professional: User, tmp_path: Path, options: tuple[str, ...], kind: str
+) -> None:
+    file = tmp_path / "ordonnance.xml"
+    file.write_text("<ordonnance>SIMULATION</ordonnance>")
+    [signed] = professional.run("sign", file, "--format", "xades", "--json", *options).rows("signed")
+    content = Path(str(signed["signature"])).read_text()
+    assert ("<ordonnance>" in content) is (kind == "enveloped")
+    beside = ("--content", file) if kind == "detached" else ()
+    verified = professional.run("verify", str(signed["signature"]), *beside, "--offline")
+    assert (verified.status, "SIMULATION-MEDECIN" in verified.out) == (Exit.UNDETERMINED, True), (
+        "nobody is trusted here"
+    )
+
+
 def test_several_files_are_signed_in_one_format_under_one_consent(
     professional: User, station: Station, tmp_path: Path
 ) -> None:
