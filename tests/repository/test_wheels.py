@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sysconfig
 import tomllib
@@ -114,6 +115,13 @@ def test_all_have_one_version_the_licence_and_their_types(wheels: dict[str, ZipF
         assert metadata["License-Expression"] == "Apache-2.0"
         assert read(wheel, "licenses/LICENSE") == licence
         assert {f"{package}/py.typed" for package in packages_in(wheel)} <= set(wheel.namelist())
+
+
+def test_the_libraries_for_makers_have_that_version_too() -> None:
+    npm = json.loads((ROOT / "docs/sdk/typescript/package.json").read_text())
+    locked = json.loads((ROOT / "docs/sdk/typescript/package-lock.json").read_text())
+    assert (npm["version"], locked["version"], npm.get("dependencies")) == (__version__, __version__, None)
+    assert f"<Version>{__version__}</Version>" in (ROOT / "docs/sdk/csharp/Cardd.Client.csproj").read_text()
 
 
 def test_the_simulators_ask_for_this_cardd_and_for_nothing_that_it_does_not_ask_for(
