@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from asn1crypto import x509
@@ -89,6 +90,8 @@ class Judge:
         stamped = timestamp is not None and timestamp.trusted
         at = timestamp.time if timestamp is not None and stamped else self._now()
         path = await asyncio.to_thread(self._authorities.path, found.certificate, found.chain, at)
+        if self._is_simulated(path):
+            signer = replace(signer, is_test=True)  # whatever the certificate says of itself
         revocation = await self._revocation(path, at) if found.intact else None
         reasons = (
             *_of_signature(found),
@@ -111,10 +114,13 @@ class Judge:
 
     async def _revocation(self, path: Path, at: datetime) -> Revocation | None:
         """Return the revocation of the path's certificate of which the worst is known."""
-        if not isinstance(path, ValidationPath) or path.first.dump() in self._simulated:
+        if not isinstance(path, ValidationPath) or self._is_simulated(path):
             return None
         found = await self._revocations.of(path)
         return max(found, key=lambda one: _weight(one, at), default=None)
+
+    def _is_simulated(self, path: Path) -> bool:
+        return isinstance(path, ValidationPath) and path.first.dump() in self._simulated
 
 
 def _weight(revocation: Revocation, at: datetime) -> tuple[int, bool]:

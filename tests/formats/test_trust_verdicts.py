@@ -36,7 +36,7 @@ from cardd.model import Algorithm, Identity
 from cardd.system.outgoing import RevocationCache
 from tests.rig.openssl import run
 from tests.rig.pdf import pdf
-from tests.rig.pens import Pen, SmallAuthority, card_pen, finished
+from tests.rig.pens import Pen, SmallAuthority, card_pen, der, finished
 from tests.rig.revoking import revocation_list
 from tests.rig.simulator import store
 from tests.rig.tsa import OpensslTsa
@@ -357,3 +357,12 @@ async def test_a_timestamp_of_a_short_key_does_not_count(desk: Desk) -> None:
     desk.tsa = OpensslTsa(weak, desk.stampers, bits=1024)
     found = only(await desk.verify(desk.cades(desk.pen(), stamped=True)))
     assert (found.verdict, found.stamped, codes(found)) == (Verdict.VALID, False, ["timestamp_broken"])
+
+
+async def test_what_ends_at_a_simulation_s_authority_is_a_test_whatever_it_says_of_itself(desk: Desk) -> None:
+    simulated = Anchors(simulated=[der(desk.root.certificate)])
+    with new_document(desk.cades(desk.pen())) as signed:
+        found = only(
+            await Verifier(simulated, None, RevocationCache(None), desk.pdf, desk.clock).verify(ToVerify(signed))
+        )
+    assert (found.verdict, codes(found), found.signer.is_test) == (Verdict.VALID, ["test"], True)
