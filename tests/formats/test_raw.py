@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from io import BytesIO
 
 import pytest
@@ -87,3 +88,11 @@ def test_documents_that_only_look_a_little_like_it_are_signed(card: Pen, documen
 def test_a_value_without_a_certificate_cannot_be_judged(certificates: bytes) -> None:
     with pytest.raises(DocumentMalformed):
         verify_raw(BytesIO(b"SIMULATION"), bytes(256), certificates)
+
+
+def test_a_digest_info_is_signed_as_a_document_and_is_no_signature_of_what_it_is_the_digest_of(card: Pen) -> None:
+    whole = b"another document"
+    info = bytes.fromhex("3031300d060960864801650304020105000420") + sha256(whole).digest()  # PKCS #1, section 9.2
+    value = card.sign(prepare_raw(BytesIO(info), None).message)
+    assert verify_raw(BytesIO(info), value, card.signer.certificate).intact
+    assert verify_raw(BytesIO(whole), value, card.signer.certificate).flaw is Flaw.SIGNATURE
