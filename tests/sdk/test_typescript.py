@@ -13,8 +13,19 @@ from tests.rig.simulator import simulated_card
 from tests.sdk.libraries import run, typescript
 
 MORE = Path(__file__).with_name("more.mjs")
-OPTIONS = ("--noEmit", "--strict", "--allowJs", "--checkJs", "--skipLibCheck", "--preserveSymlinks")
-FOR_NODE = ("--target", "es2022", "--module", "nodenext", "--types", "node", "--typeRoots", NODE_MODULES / "@types")
+OPTIONS = ("--noEmit", "--strict", "--allowJs", "--checkJs", "--preserveSymlinks")
+FOR_NODE = (
+    "--target",
+    "es2022",
+    "--lib",
+    "es2022",
+    "--module",
+    "nodenext",
+    "--types",
+    "node",
+    "--typeRoots",
+    NODE_MODULES / "@types",
+)
 WRONG = """
 import { connect } from "cardd-client/node";
 const session = await connect().login({ method: "cpx" });

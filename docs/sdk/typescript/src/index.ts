@@ -38,8 +38,8 @@ export interface Options {
   rights?: Schemas["OriginBody"]["rights"];
   /** The language of what a person reads in errors and dialogs. */
   language?: Language;
-  /** For a Node without a global one. */
-  crypto?: Crypto;
+  /** Web Crypto, for a Node without a global one. */
+  crypto?: object;
 }
 
 /** What cardd refused. Decide by `code`, show `message`: it is written for the person at the screen. */
@@ -75,7 +75,7 @@ export class Cardd {
   constructor({ at = ADDRESS, secret, language = "fr", crypto = globalThis.crypto, rights }: Options = {}) {
     this.way = typeof at === "string" ? loopback(at, language) : at;
     this.language = language;
-    this.#crypto = crypto;
+    this.#crypto = crypto as Crypto;
     this.#rights = rights;
     this.#secret = secret;
   }

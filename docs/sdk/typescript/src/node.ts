@@ -14,7 +14,7 @@ const ROOT = 0;
 
 /** cardd at its socket, or `at` another address; nothing is sent yet. */
 export function connect({ socket = SOCKET, language = "fr", ...rest }: Options & { socket?: string } = {}): Cardd {
-  return new Cardd({ at: overSocket(socket, language), language, crypto: webcrypto as unknown as Crypto, ...rest });
+  return new Cardd({ at: overSocket(socket, language), language, crypto: webcrypto, ...rest });
 }
 
 function overSocket(socket: string, language: Language): Way {
