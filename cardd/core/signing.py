@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from cardd.core.attempts import KEYLESS, Attempt, SignedMeanwhile
@@ -35,6 +36,7 @@ from cardd.model import Algorithm, AuditEntry, KeyPurpose, Message, Question
 from cardd.ports import AuditLog
 
 T = TypeVar("T")
+Asked = Callable[[], Question]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Signing:
 
     async def read(self, session: Session, work: Callable[[Card], T]) -> T:
         """Return what only the holder's PIN opens on the card. Raises SessionCannotSign, errors of PIN and card."""
-        return await self._on_card(session, question_of(session.caller, "unlock"), work)
+        return await self._on_card(session, partial(question_of, session.caller, "unlock"), work)
 
     async def issue(
         self, session: Session, message: Message, act: str, document: str, consent: str, *, attempt: Attempt = KEYLESS
@@ -165,7 +167,8 @@ class Signing:
             consent="login",
         )
         algorithm = credential.key.algorithms[0]
-        signature = await self._authenticated(session, question_of(caller, "unlock"), entry, algorithm, digest)
+        question = partial(question_of, caller, "unlock")
+        signature = await self._authenticated(session, question, entry, algorithm, digest)
         return Signed(algorithm, signature, credential.certificate, credential.chain)
 
     def authentication(self, session: Session) -> Credential:
@@ -191,7 +194,7 @@ class Signing:
         """
         # once more: the PIN whose dialog would have asked may have been given meanwhile, in another server's
         await self.agree_to_relay(session, upstream, host, asks=asked)
-        question = self._consents.relay_question(session, upstream, host)
+        question = partial(self._consents.relay_question, session, upstream, host)
         entry = self.handshake_entry(session, upstream, host, digest, asked=asked)
         entry = replace(entry, certificate=self.authentication(session).serial)
         is_dialog_due = session.pin is None
@@ -220,7 +223,7 @@ class Signing:
         )
 
     async def _authenticated(
-        self, session: Session, question: Question, entry: AuditEntry, algorithm: Algorithm, digest: bytes
+        self, session: Session, question: Asked, entry: AuditEntry, algorithm: Algorithm, digest: bytes
     ) -> bytes:
         """The authentication key's signature of the daemon's own digest, recorded before it is known."""
         key = self.authentication(session).key
@@ -245,7 +248,7 @@ class Signing:
         if consent is None and session.pin is not None and session.card is not None:
             async with session.card.access.kept():
                 consent = await self._consents.ask(session, requests, batch)
-        question = self._consents.question(session, requests, batch)
+        question = partial(self._consents.question, session, requests, batch)
         how = consent.how if consent else "pin"
         try:
             pieces = InPieces(lambda card: work(card, how))
@@ -262,7 +265,8 @@ class Signing:
             consent.give_back()
         return values
 
-    async def _on_card(self, session: Session, question: Question, work: Work[T], *, operations: int = 1) -> T:
+    async def _on_card(self, session: Session, question: Asked, work: Work[T], *, operations: int = 1) -> T:
+        """Return what ``work`` does with the card; ``question`` is made where the user is asked for the PIN."""
         card = session.card
         if card is None:
             raise SessionCannotSign
@@ -286,7 +290,7 @@ class Signing:
             card,
             session.id,
             session.caller.key,
-            question,
+            question(),
             work,
             certificates=known,
             ensure_wanted=lambda: self._sessions.ensure_open(session),  # rule 7: a dialog may outlast it

@@ -6,8 +6,10 @@ import base64
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.bench.station import PIN, Session, Station
 
 BARE = Path(__file__).parent / "bare.py"
 OPENSC = Path(__file__).parent / "opensc.py"
+SYNC = re.compile(r"fdatasync.* = 0 <([0-9.]+)>")
 
 
 def digests() -> Iterator[str]:
@@ -34,8 +37,10 @@ def overhead(held: Station, fresh: Station, count: int, rounds: int) -> list[Mea
         with station.card():
             session = station.log_in()
             ours, bare = _in_turn(station, session, mode, count, rounds)
+            sync = p50(_syncs(station, session, count))
         measures += [
             Measure(f"signature over HTTP, {apdus} APDUs, above bare PC/SC (p50)", ours - bare, "ms", 1.5),
+            Measure("  of which the disk takes to sync the audit row (p50)", sync, "ms"),
             Measure(f"  the same over HTTP, {apdus} APDUs (p50)", ours, "ms"),
             Measure(f"  the same by a bare PC/SC script, {apdus} APDUs (p50)", bare, "ms"),
         ]
@@ -84,6 +89,20 @@ def _time(session: Session, count: int) -> list[float]:
         times.append(1000 * (time.perf_counter() - started))
         session.pause()
     return times
+
+
+def _syncs(station: Station, session: Session, count: int) -> list[float]:
+    """Each time that the disk takes to sync the row of a signature, as strace sees the daemon wait for it."""
+    with tempfile.NamedTemporaryFile("r") as trace:
+        command = ["strace", "-f", "-q", "-T", "-e", "trace=fdatasync", "-o", trace.name, "-p", str(station.daemon.pid)]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as strace:
+            while not SYNC.search(Path(trace.name).read_text()):  # until it is there
+                assert strace.poll() is None, "strace may not look at the daemon"
+                _time(session, 1)
+            _time(session, count)
+            strace.terminate()
+        found = SYNC.findall(Path(trace.name).read_text())
+    return [1000 * float(seconds) for seconds in found]
 
 
 def _settle(station: Station) -> None:
