@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,13 +15,14 @@ from hypothesis import strategies as st
 from msgspec.json import encode
 
 from cardd.api.problems import problem
-from cardd.client import CarddClient
+from cardd.client import CarddClient, Session
 from cardd.client.transport import address, error_of
 from cardd.errors import (
     CardAmbiguous,
     CarddError,
     ClientUnknown,
     DaemonUnproven,
+    DaemonUnreachable,
     InternalError,
     InvalidRequest,
     PinWrong,
@@ -142,6 +144,43 @@ async def test_a_program_that_took_the_port_gets_no_secret(bench: Workbench) -> 
         with pytest.raises(DaemonUnproven):
             await client.readers()
     assert given == []
+
+
+async def relayed(session: Session) -> None:
+    async with session.relay("dmp", "GET", "/"):
+        raise AssertionError("it must not get so far")
+
+
+async def handed_over(session: Session) -> None:
+    await session.hand_over(io.BytesIO(b"SIMULATION"))
+
+
+@pytest.mark.parametrize(
+    "act", [relayed, handed_over, Session.state, Session.close], ids=["relay", "hand over", "get", "end"]
+)
+async def test_no_way_leads_round_the_proof(bench: Workbench, act: Callable[[Session], Awaitable[object]]) -> None:
+    async def pretend(_: web.Request) -> web.Response:
+        return web.json_response({"name": "cardd", "version": "0.2.0", "state": "ready"})
+
+    secret = await bench.pair()
+    async with impostor(pretend) as (address, given), CarddClient(address, secret) as client:
+        with pytest.raises(DaemonUnproven):
+            await act(client.session("s", "token"))
+    assert given == []
+
+
+async def test_a_client_that_was_not_opened_says_how_it_is_used(bench: Workbench) -> None:
+    client = CarddClient(bench.base(), await bench.pair())
+    with pytest.raises(RuntimeError, match="async with"):
+        await client.readers()
+    with pytest.raises(RuntimeError, match="async with"):
+        await relayed(client.session("s", "token"))
+
+
+async def test_a_relay_to_nobody_is_unreachable(tmp_path: Path) -> None:
+    async with CarddClient(tmp_path / "no.sock", "secret") as client:
+        with pytest.raises(DaemonUnreachable):
+            await relayed(client.session("s", "token"))
 
 
 async def test_passing_the_question_on_to_the_real_daemon_does_not_help(bench: Workbench) -> None:

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec as curves
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 
 from cardd.driver import Card
-from cardd.errors import AlgorithmUnsupported, CarddError, CardGarbled, PinRefused, PinRequired, StateUnavailable
+from cardd.errors import (
+    AlgorithmUnsupported,
+    CarddError,
+    CardGarbled,
+    CardIncomplete,
+    PinRefused,
+    PinRequired,
+    StateUnavailable,
+)
 from cardd.model import Algorithm, KeyPurpose, Message
 from cardd.secret import Secret
 from cardd_drivers.pkcs12.source import FilesConnection
@@ -122,3 +137,33 @@ def test_a_wrong_password_opens_nothing(rsa: Organisation) -> None:
     with pytest.raises(PinRefused):
         card.verify(Secret.of(b"faux"))
     assert card.certificates() == ()
+
+
+def self_issued(key: curves.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> x509.Certificate:
+    name = x509.Name([])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now := datetime.now(UTC), now + timedelta(1))
+    return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+
+
+@pytest.mark.parametrize(
+    ("key", "has_key", "error"),
+    [
+        (curves.generate_private_key(curves.SECP256R1()), False, CardIncomplete),
+        (curves.generate_private_key(curves.SECP384R1()), True, AlgorithmUnsupported),
+        (ed25519.Ed25519PrivateKey.generate(), True, AlgorithmUnsupported),
+    ],
+    ids=["no key", "P-384", "Ed25519"],
+)
+def test_a_key_that_cannot_sign_here_is_told(
+    tmp_path: Path,
+    key: curves.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey,
+    has_key: bool,
+    error: type[CarddError],
+) -> None:
+    held = (key, self_issued(key), None) if has_key else (None, None, [self_issued(key)])
+    (tmp_path / "file.p12").write_bytes(serialize_key_and_certificates(None, *held, BestAvailableEncryption(b"x")))
+    card = FilesConnection({KeyPurpose.SIGNATURE: tmp_path / "file.p12"}).open()
+    with pytest.raises(PinRequired):
+        card.verify(None)
+    with pytest.raises(error):
+        card.verify(Secret.of(b"x"))

@@ -92,6 +92,13 @@ def test_a_reference_is_one_byte_however_it_was_signed(value: str, number: int |
         assert asn1.reference(bytes.fromhex(value)) == number
 
 
+@pytest.mark.parametrize("read", [asn1.integer, asn1.bits, asn1.identifier])
+@pytest.mark.parametrize("value", [b"", bytes(300)], ids=["nothing", "long"])
+def test_what_no_directory_holds_is_garbled(read: Callable[[bytes], object], value: bytes) -> None:
+    with pytest.raises(CardGarbled):
+        read(value)
+
+
 def test_a_label_shows_no_control_characters() -> None:
     assert asn1.label(b"\x1b[31mCPS\x00\xff" + b"x" * 1000).startswith("[31mCPS")
     assert len(asn1.label(b"x" * 1000)) == asn1.LABEL_MAX

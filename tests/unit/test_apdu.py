@@ -106,6 +106,17 @@ def test_a_chain_stops_at_the_first_part_that_is_refused() -> None:
     assert len(wire.sent) == 1
 
 
+def test_a_long_answer_is_asked_for_in_short_parts_when_extended_apdus_are_not_agreed() -> None:
+    wire = Wire("9000")
+    Transport(wire, Protocol.T1).send(Command(0, 0xB0, 0, 0, le=1000))
+    assert wire.sent == ["00B0000000"]
+
+
+def test_a_length_that_was_cut_is_no_command() -> None:
+    with pytest.raises(ValueError, match="cut short"):
+        Command.decode(bytes(4) + b"\0\1")
+
+
 def test_a_long_body_travels_whole_when_t1_and_extended_apdus_are_agreed() -> None:
     wire = Wire("9000")
     Transport(wire, Protocol.T1, extended=True).send(Command(0, 0x2A, 0x80, 0x86, bytes(300)))
