@@ -75,7 +75,9 @@ class CardChoice:
 
     async def _pick(self, caller: Caller, cards: tuple[str, ...]) -> InsertedCard:
         readers = self._readers.of(caller)
-        for identifier in cycle(cards):
+        turns = cycle(cards)
+        while True:
+            identifier = next(turns)
             card = readers.choose(identifier)
             params: dict[str, str | int] = {"client": caller.name, "card": card.kind.value, "reader": card.reader}
             params |= await _holder(card)
@@ -87,7 +89,6 @@ class CardChoice:
                     continue
                 case _:
                     return readers.choose(identifier)
-        raise CardAmbiguous(cards)
 
 
 async def _holder(card: InsertedCard) -> dict[str, str | int]:

@@ -160,8 +160,12 @@ def test_a_key_that_cannot_sign_here_is_told(
     has_key: bool,
     error: type[CarddError],
 ) -> None:
-    held = (key, self_issued(key), None) if has_key else (None, None, [self_issued(key)])
-    (tmp_path / "file.p12").write_bytes(serialize_key_and_certificates(None, *held, BestAvailableEncryption(b"x")))
+    own, locked = self_issued(key), BestAvailableEncryption(b"x")
+    if has_key:
+        content = serialize_key_and_certificates(None, key, own, None, locked)
+    else:
+        content = serialize_key_and_certificates(None, None, None, [own], locked)
+    (tmp_path / "file.p12").write_bytes(content)
     card = FilesConnection({KeyPurpose.SIGNATURE: tmp_path / "file.p12"}).open()
     with pytest.raises(PinRequired):
         card.verify(None)
