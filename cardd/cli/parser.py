@@ -97,20 +97,23 @@ class Parser(argparse.ArgumentParser):
         return branch
 
     def option_for(self, field: str) -> str | None:
-        """Return the option that gives a field of the request, or what it is in; None where none does.
+        """Return the option or argument that gives a field of the request, or what it is in; None where none does.
 
         A field is told as the daemon tells it (``$.signatures[2].pades.visible.page``). Options have the names of their
         fields, or those of ``gives``.
         """
-        options = {action.dest: action.option_strings for action in self._actions if action.option_strings}
+        actions = {action.dest: action for action in self._actions}
         parts = re.sub(r"\[\d+\]", "", field.removeprefix("$.")).removeprefix("signatures.").split(".")
         while parts:
             place = ".".join(parts)
-            dest = self.gives.get(place, place.replace(".", "_"))
-            if dest in options:
-                return next(name for name in options[dest] if name.startswith("--"))
+            if action := actions.get(self.gives.get(place, place.replace(".", "_"))):
+                return self._name(action)
             parts.pop()
         return None
+
+    def _name(self, action: argparse.Action) -> str:
+        names = [name for name in action.option_strings if name.startswith("--")]
+        return names[0] if names else _(str(action.metavar), self.language)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and how to see the help, and exit with the status for usage."""

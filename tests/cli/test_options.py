@@ -11,8 +11,11 @@ from functools import cache
 import pytest
 from msgspec import Struct, inspect
 
+from cardd.api.schemas.clients import AllowBody
 from cardd.api.schemas.sessions import InsiBody, SessionBody, SituationBody, VihfBody
 from cardd.api.schemas.signatures import SignatureItem
+from cardd.api.schemas.verifications import VerificationBody
+from cardd.api.schemas.workstation import TraceBody
 from cardd.cli.cardctl import command_line
 from cardd.cli.command import Context
 from cardd.cli.failures import FIELDS, tell
@@ -26,6 +29,9 @@ COMMANDS = {
     "sign": ("sign", "a.xml"),
     "vihf": ("vihf", *LPS),
     "insi": ("insi", *LPS, "--billing", "991234567"),
+    "verify": ("verify", "a.xml"),
+    "origins allow": ("origins", "allow", "https://site.example"),
+    "trace": ("trace",),
 }
 # what a command does not let its user choose: it is fixed, or found by the command itself
 UNGIVEN = {
@@ -72,11 +78,14 @@ def leaves(body: type[Struct], inside: str = "") -> Iterator[str]:
         ("vihf", SituationBody),
         ("insi", InsiBody),
         ("insi", SituationBody),
+        ("verify", VerificationBody),
+        ("origins allow", AllowBody),
+        ("trace", TraceBody),
     ],
 )
 def test_each_field_that_a_command_fills_has_its_option(command: str, body: type[Struct]) -> None:
     parser = parser_of(command)
-    options = {option for action in parser._actions for option in action.option_strings}
+    options = {name for action in parser._actions for name in (*action.option_strings, action.metavar)}
     ungiven = {field for field in leaves(body) if parser.option_for(f"$.{field}") is None}
 
     assert ungiven == UNGIVEN.get(command, set()) & set(leaves(body))
@@ -97,6 +106,9 @@ def test_each_field_that_a_command_fills_has_its_option(command: str, body: type
         ("vihf", "$.means", "--means"),
         ("insi", "$.specialty", "--specialty"),
         ("insi", "$.id", "--situation"),
+        ("verify", "$.certificate", "--certificate"),
+        ("verify", "$.documents[1].unique_id", "--document"),
+        ("origins allow", "$.rights[0]", "--right"),
     ],
 )
 @pytest.mark.parametrize("language", ["en", "fr"])

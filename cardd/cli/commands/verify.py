@@ -80,6 +80,7 @@ def _arguments(parser: Parser) -> None:
         help=N_("ask nobody whether a certificate was revoked; what was answered before still counts in its time"),
     )
     parser.add_argument("--config", metavar=PATH, type=Path, help=N_("a configuration file, in place of /etc/cardd"))
+    parser.gives = {"document": "file", "documents": "document"}
 
 
 async def _verify(context: Context) -> int:
