@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -17,15 +18,12 @@ import aiohttp
 from msgspec.structs import replace
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from cardd.api.parts import ApiLimits
 from cardd.assembly import assemble
 from cardd.config import Config
 from cardd.core.page_passes import PASS_LIFETIME
-from cardd.documents.signing import Exchange
 from cardd.model import Peer
-from cardd.outward import DIRECT, Outward
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
-from tests.rig.memory import ManualClock, MemoryAudit, MemoryPeople, SwitchedSecrets, SwitchedStore
+from tests.rig.memory import SwitchedSecrets, SwitchedStore
 from tests.rig.outside import Around
 from tests.rig.page_keys import BrowserKey, consents
 from tests.rig.prompter import ScriptedPrompter
@@ -77,7 +75,7 @@ class Got:
 
 
 @dataclass
-class Workbench:
+class Workbench(Around):
     """The parts between the sockets and the simulated card; the system names ``uid`` and ``program`` as the caller's.
 
     The pages of ``ALLOWED`` may call, whatever ``config`` says of pages: a few users have let ``key`` in for them, and
@@ -87,43 +85,21 @@ class Workbench:
     directory: Path
     config: Config = field(default_factory=Config)
     _: KW_ONLY
-    limits: ApiLimits = field(default_factory=ApiLimits)
-    clock: ManualClock = field(default_factory=ManualClock)
+    person: ScriptedPrompter = field(default_factory=partial(ScriptedPrompter, PIN))
     store: SwitchedStore = field(default_factory=SwitchedStore)
     secrets: SwitchedSecrets = field(default_factory=SwitchedSecrets)
-    audit: MemoryAudit = field(default_factory=MemoryAudit)
-    authorities: Sequence[bytes] = ()
-    timestamps: Exchange | None = None
-    outward: Outward = DIRECT
-    people: MemoryPeople = field(default_factory=MemoryPeople)
-    tells_who_sits_here: bool = False
     uid: int | None = field(default_factory=os.getuid)
     program: str = PROGRAM
 
     def __post_init__(self) -> None:
         self.key, self._passes = BrowserKey(), dict[tuple[str, int | None], tuple[str, float]]()
         self.store.documents.setdefault("clients", consents(self.key, ALLOWED, {os.getuid(), *PAGE_USERS}))
-        self.person = ScriptedPrompter(PIN)
         self.card = simulated_card()
         self.reader = InProcessReader("Lecteur A", self.card)
         self.other_reader = InProcessReader("Lecteur B")
-        around = Around(
-            self.person,
-            self.clock,
-            self.audit,
-            self.store,
-            self.secrets,
-            limits=self.limits,
-            authorities=self.authorities,
-            timestamps=self.timestamps,
-            outward=self.outward,
-            people=self.people,
-            tells_who_sits_here=self.tells_who_sits_here,
-        )
-        self.browsers = around.browsers
         source = InProcessReaders([self.reader, self.other_reader])
         config = replace(self.config, web=replace(self.config.web, allowed_origins=ALLOWED))
-        self.parts = assemble(config, around.made(source, listen=self._listen, peer_of=self._peer_of))
+        self.parts = assemble(config, self.made(source, listen=self._listen, peer_of=self._peer_of))
         self.events, self.readers, self.sessions = self.parts.events, self.parts.readers.every, self.parts.sessions
         self.ecps, self.held, self.lifecycle = self.parts.logins.ecps, self.parts.held, self.parts.lifecycle
         self._sessions: dict[Via, aiohttp.ClientSession] = {}

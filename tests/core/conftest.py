@@ -45,7 +45,7 @@ class Core:
             card=Card(hold=self.hold, timeout=10),
             session=SessionRules(pin=pin, invalid_certificate=self.invalid_certificate),
         )
-        around = Around(self.person, clock=self.clock, audit=self.audit)
+        around = Around(person=self.person, clock=self.clock, audit=self.audit)
         self.parts = assemble(config, around.made(InProcessReaders([self.reader])))
         self.events, self.readers, self.sessions = self.parts.events, self.parts.readers.every, self.parts.sessions
         self.signing, self.pin_life, self.login = self.parts.signing, self.parts.pin_life, self.parts.logins.cpx

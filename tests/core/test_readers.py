@@ -12,7 +12,6 @@ from cardd.model import CardKind
 from cardd.ports import ReaderListener, ReaderSource, Token
 from cardd_simulators.cards.inprocess import InProcessReader
 from tests.rig.outside import Around
-from tests.rig.prompter import ScriptedPrompter
 
 CPS3_ATR = bytes.fromhex("3BAC00402A001225006480000310009000")
 VITALE_ATR = bytes.fromhex("3B751300004309EA9000")
@@ -26,7 +25,7 @@ async def readers() -> Readers:
 
 
 def made(*sources: ReaderSource) -> Readers:
-    outside = Around(ScriptedPrompter()).made(*sources)
+    outside = Around().made(*sources)
     readers = assemble(Config(card=Card(hold=0, timeout=1)), outside).readers.every
     readers.readers_available(True)
     for name in (SLOT, MODULE, "hsm: token"):

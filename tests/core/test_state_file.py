@@ -17,11 +17,10 @@ from cardd.identity.expiry import ExpiryWatch
 from tests.core.conftest import CALLER
 from tests.rig.memory import ManualClock, MemorySecrets, MemoryStore
 from tests.rig.outside import Around
-from tests.rig.prompter import ScriptedPrompter
 
 
 def assembled(store: MemoryStore) -> Parts:
-    return assemble(Config(support=Support(totp=True)), Around(ScriptedPrompter(), store=store).made())
+    return assemble(Config(support=Support(totp=True)), Around(store=store).made())
 
 
 READERS: dict[str, Callable[[MemoryStore], object]] = {

@@ -42,7 +42,7 @@ async def test_a_login_under_way_opens_nothing_and_is_recorded(core: Core) -> No
 async def test_who_listens_hears_of_the_end_and_the_audit_log_is_closed_last(simulated_card: SimulatedCard) -> None:
     closed: list[str] = []
     reader = InProcessReader("Lecteur de test", simulated_card)
-    around = Around(ScriptedPrompter(PIN)).made(InProcessReaders([reader]))
+    around = Around(person=ScriptedPrompter(PIN)).made(InProcessReaders([reader]))
     outer = [_noting("audit", closed), _noting("agents", closed), *around.parts]
     parts = assemble(Config(access=Access(owners=("*",))), replace(around, parts=outer))
     await parts.lifecycle.start()

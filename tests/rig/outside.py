@@ -38,11 +38,11 @@ class EveryBrowser:
         return self.stranger_is
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Around:
     """One test's; ``made`` gives it to ``assemble``, with these readers. Authorities may be on this machine."""
 
-    person: ScriptedPrompter
+    person: ScriptedPrompter = field(default_factory=ScriptedPrompter)
     clock: ManualClock = field(default_factory=ManualClock)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     store: Store = field(default_factory=MemoryStore)

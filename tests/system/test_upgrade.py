@@ -35,7 +35,6 @@ from cardd.system.audit_store import SqliteAuditLog
 from cardd.system.store import FileStore
 from tests.rig.memory import ManualClock, MemorySecrets, MemoryStore
 from tests.rig.outside import Around
-from tests.rig.prompter import ScriptedPrompter
 
 RELEASED = sorted(Path(__file__).with_name("released").iterdir())
 NUMBER = "185059999900181"  # of no patient
@@ -62,7 +61,7 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def assembled(store: Store) -> Parts:
-    return assemble(Config(support=Support(totp=True)), Around(ScriptedPrompter(), store=store).made())
+    return assemble(Config(support=Support(totp=True)), Around(store=store).made())
 
 
 READERS: dict[str, Callable[[Store], object]] = {
