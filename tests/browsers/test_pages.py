@@ -224,6 +224,72 @@ def test_a_page_uses_the_library_for_makers_as_it_stands(
     }
 
 
+def test_a_pages_key_stays_in_its_browser_and_a_new_one_is_asked_about(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    script = """
+    const [base] = arguments;
+    const {token} = await enter(base);
+    const {privateKey} = await pageKey();
+    const taken = await crypto.subtle.exportKey("jwk", privateKey).then(() => "taken", (refused) => refused.name);
+    const opened = (source) => new Promise((done) => {
+      source.onopen = () => { source.close(); done("ok"); };
+      source.onerror = () => { source.close(); done("error"); };
+    });
+    const ticket = async () => (await post(`${base}/v1/events/tickets`, {}, token)).ticket;
+    const address = async () => `${base}/v1/events?ticket=${await ticket()}`;
+    const once = await address();
+    const streams = [
+      await opened(new EventSource(once)),
+      await opened(new EventSource(once)),
+      await opened(new WebSocket((await address()).replace("http", "ws"))),
+      await opened(new WebSocket(`${base.replace("http", "ws")}/v1/events`)),
+    ];
+    return {token, taken, streams};
+    """
+    with page(browser, portal, "portal.test") as tab:
+        done = tab.run(ENTER + script, base(workstation))
+        assert (done["taken"], done["streams"]) == ("InvalidAccessError", ["ok", "error", "ok", "error"])
+        dialogs = len(workstation.pinentry.shown())
+        assert tab.run(ENTER + "return (await enter(arguments[0])).origin", base(workstation)) == portal.origin()
+        assert len(workstation.pinentry.shown()) == dialogs  # the browser has kept its key
+        forgotten = "await settled(indexedDB.deleteDatabase('cardd'));"
+        tab.open(portal.origin())  # and with it the database's last connection
+        tab.run(ENTER + forgotten + "return (await enter(arguments[0])).origin", base(workstation))
+        [asked] = workstation.pinentry.shown()[dialogs:]
+        assert "It was let in before, from another browser" in asked.description
+
+    stolen = ["-H", f"Origin: {portal.origin()}", "-H", f"Authorization: Bearer {done['token']}"]
+    said = subprocess.run(["curl", "-s", *stolen, f"{base(workstation)}/v1/cards"], capture_output=True, check=True)
+    assert b'"page.not_a_browser"' in said.stdout
+
+
+def test_a_site_in_a_frame_of_another_has_another_key(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    frame = """
+    const frame = document.createElement("iframe");
+    frame.allow = "loopback-network";
+    frame.src = arguments[0];
+    const loaded = new Promise((done) => { frame.onload = done; });
+    document.body.append(frame);
+    await loaded;
+    """
+    asked = (
+        ENTER
+        + """
+    return await enter(arguments[0], {ask: false}).then(() => "let in", (refused) => refused.code ?? refused.name);
+    """
+    )
+    with page(browser, portal, "portal.test") as tab:
+        tab.run(ENTER + "await enter(arguments[0])", base(workstation))
+        assert tab.run(asked, base(workstation)) == "let in"
+    browser.permit(portal.origin("portal.test"))
+    with page(browser, portal, "evil.test") as tab:
+        tab.run(frame, portal.origin("portal.test"))
+        assert tab.frame().run(asked, base(workstation)) in ("page.consent_needed", "TypeError")
+
+
 def test_a_foreign_page_reaches_nothing_and_sees_what_it_sees_at_a_closed_port(
     browser: Browser, portal: Portal, workstation: Workstation
 ) -> None:

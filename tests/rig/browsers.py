@@ -137,6 +137,11 @@ class Tab:
             raise ScriptFailed(answer["exceptionDetails"]["text"])
         return json.loads(answer["result"]["value"])
 
+    def frame(self) -> Tab:
+        """Return the first frame of the page."""
+        [tree] = self.browser.command("browsingContext.getTree", root=self.context)["contexts"]
+        return Tab(self.browser, tree["children"][0]["context"])
+
     def close(self) -> None:
         """Close it."""
         self.browser.command("browsingContext.close", context=self.context)
