@@ -11,10 +11,11 @@ import pytest
 from cardd.errors import SessionUnknown
 from cardd.model import Choice
 from tests.api.ecps import LOGIN, ends_in, pair, pending, tokens_of
-from tests.api.workbench import Workbench
+from tests.api.workbench import PAGE, Workbench
 from tests.rig.memory import RunningClock
 from tests.rig.oidc.people import ALICE, BOB, CLAIRE
 from tests.rig.oidc.provider import PscRig
+from tests.rig.page_keys import BrowserKey
 from tests.rig.waiting import eventually
 
 
@@ -270,6 +271,27 @@ async def test_the_next_daemon_resumes_it_for_the_same_user_only(ecps: Workbench
         second.sessions.authenticate(token, None, os.getuid() + 1)
     assert (await second.call("DELETE", path, bearer=token)).status == 204
     await eventually(lambda: not any(name.startswith("ecps-") for name in second.secrets.values))
+    await second.stop()
+
+
+async def test_a_pages_session_is_resumed_for_the_browser_that_opened_it(
+    ecps: Workbench, psc: PscRig, tmp_path: Path
+) -> None:
+    page = {"Origin": PAGE}
+    opened = await ecps.call("POST", "/v1/sessions", LOGIN, headers=page)
+    path, token = opened.headers["Location"], opened.text("token")
+    await psc.approve(ALICE)
+    await eventually(lambda: any(name.startswith("ecps-") for name in ecps.secrets.values))
+    ecps.sessions.close_where(lambda _: True, "daemon_stopped")
+    second = Workbench(tmp_path / "second", ecps.config, clock=RunningClock(), store=ecps.store, secrets=ecps.secrets)
+    (tmp_path / "second").mkdir()
+    await second.start()
+    second.key = ecps.key
+    await eventually(lambda: any(session.pending is None for session in second.sessions.of(os.getuid())))
+    assert (await second.enter(PAGE, BrowserKey())).status == 201
+    assert (await second.call("GET", path, bearer=token, headers=page)).code == "page.proof_needed"
+    assert (await second.enter(PAGE)).status == 201
+    assert (await second.call("GET", path, bearer=token, headers=page)).json["state"] == "active"
     await second.stop()
 
 
