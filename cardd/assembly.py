@@ -20,8 +20,9 @@ from cardd.core.consents import Consents
 from cardd.core.dialog_lines import DialogLines
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle, Outer, Part
-from cardd.core.origins import Origins, Pages
+from cardd.core.origins import Origins
 from cardd.core.owners import OwnedReaders, Owners
+from cardd.core.page_passes import Pages
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
 from cardd.core.readers import Admit, DriverRegistry, Readers
@@ -154,7 +155,7 @@ def _core(config: Config, outside: Outside) -> _Core:
     readers = OwnedReaders(_every_reader(config, outside, events, trace, lifecycle, admit=owners.admit), owners)
     register = Register(outside.store)
     clients = Clients(register, dialogs, clock, lifecycle)
-    origins = Origins(register, dialogs, clock, lifecycle, config.web)
+    origins = Origins(register, dialogs, clock, lifecycle, config.web, listed=config.listed_origins)
     consents = Consents(dialogs, clock, config.consent)
     pins = PinEntry(dialogs)
     pseudonyms = Pseudonyms(outside.store)

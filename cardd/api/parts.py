@@ -10,8 +10,9 @@ from cardd.core.clients import Clients
 from cardd.core.consents import Consents
 from cardd.core.events import EventBus
 from cardd.core.lifecycle import Lifecycle
-from cardd.core.origins import Origins, Pages
+from cardd.core.origins import Origins
 from cardd.core.owners import OwnedReaders
+from cardd.core.page_passes import Pages
 from cardd.core.pin import PinLife
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing

@@ -17,6 +17,8 @@ from cardd.config.services import Dmp, Network, Timestamp, Trust, Upstream
 from cardd.i18n import N_
 from cardd.model import Confinement
 
+RightName = Literal["detect", "holder", "authenticate", "sign", "relay"]
+
 
 class Listen(Section, frozen=True):
     """Where the API answers."""
@@ -98,14 +100,14 @@ class Web(Section, frozen=True):
         Meta(description=N_("What an origin that is not listed gets: a refusal, or a question to the user.")),
     ] = "refuse"
     rights: Annotated[
-        tuple[Literal["detect", "holder", "authenticate", "sign", "relay"], ...],
+        tuple[RightName, ...],
         Meta(
             description=N_(
                 "What pages of allowed_origins may do: see that a card is there, read the holder, log in, have "
                 "documents signed, act at other services in the person's name."
             )
         ),
-    ] = ("detect", "holder", "authenticate", "sign", "relay")
+    ] = get_args(RightName)
     remember_days: Annotated[
         int,
         Meta(
@@ -136,6 +138,27 @@ class Web(Section, frozen=True):
         insecure = [origin for origin in self.allowed_origins if origin.startswith("http:")]
         if insecure and not self.allow_insecure_origins:
             yield "allowed_origins", Unfit("insecure_origin", insecure[0])
+
+
+class Portal(Section, frozen=True):
+    """One site with rights of its own; ``name`` is the one in its section's title."""
+
+    name: str = ""
+    origin: Annotated[
+        Origin,
+        Meta(description=N_("The site's origin, over https, exactly as the browser sends it. Required.")),
+    ] = ""
+    rights: Annotated[
+        tuple[RightName, ...],
+        Meta(description=N_("What its pages may do, instead of what [web] rights says.")),
+    ] = get_args(RightName)
+
+    def faults(self) -> Iterator[tuple[str, Unfit]]:
+        """Find a site without an origin, or without TLS."""
+        if not self.origin:
+            yield "origin", Unfit("missing", "https://host[:port]")
+        elif not self.origin.startswith("https:"):
+            yield "origin", Unfit("insecure_origin", self.origin)
 
 
 class Access(Section, frozen=True):
@@ -368,7 +391,15 @@ class Config(Struct, frozen=True, kw_only=True):
     timestamp: Timestamp = Timestamp()
     dmp: Dmp = Dmp()
     support: Support = Support()
-    upstreams: Mapping[str, Upstream] = {}  # [upstreams.NAME]: as many sections as there are names
+    # [upstreams.NAME], [portals.NAME]: as many sections as there are names
+    upstreams: Mapping[str, Upstream] = {}
+    portals: Mapping[str, Portal] = {}
+
+    @property
+    def listed_origins(self) -> Mapping[str, tuple[RightName, ...]]:
+        """Return the sites whose pages may call, each with their rights."""
+        general = dict.fromkeys(self.web.allowed_origins, self.web.rights)
+        return general | {portal.origin: portal.rights for portal in self.portals.values()}
 
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")

@@ -9,7 +9,7 @@ configuration. Either belongs to one OS user.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,13 +18,11 @@ from cardd.core.dialog_lines import DialogLines, caller_of
 from cardd.core.lifecycle import Lifecycle, Part
 from cardd.core.page_keys import PageKey
 from cardd.core.page_passes import Given, PagePasses
-from cardd.core.recording import append_if_possible
 from cardd.core.register import KnownKey, KnownOrigin, Register
 from cardd.errors import (
     CarddError,
     ClientNotFound,
     ConsentTimeout,
-    NotABrowser,
     OriginNotAskable,
     PageConsentNeeded,
     PageProofNeeded,
@@ -34,20 +32,17 @@ from cardd.errors import (
     TooManyRequests,
 )
 from cardd.model import (
-    AuditEntry,
     Caller,
     CallerKey,
     CallerKind,
     Choice,
-    Outcome,
     Peer,
     Question,
     Right,
     Rights,
     rights_of,
-    shown,
 )
-from cardd.ports import AuditLog, Browsers, Clock
+from cardd.ports import Clock
 
 # An origin as a browser writes it: lower case, punycode, no default port. Only such a one is worth a dialog.
 ASKABLE = re.compile(r"https://(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{0,62}(?::(?!443$)[1-9][0-9]{0,4})?")
@@ -93,7 +88,14 @@ class Origins(Part):
     """Lets pages in, and tells what each may do; ``passes`` has what they prove themselves by."""
 
     def __init__(
-        self, register: Register, dialogs: DialogLines, clock: Clock, lifecycle: Lifecycle, settings: Web
+        self,
+        register: Register,
+        dialogs: DialogLines,
+        clock: Clock,
+        lifecycle: Lifecycle,
+        settings: Web,
+        *,
+        listed: Mapping[str, Sequence[str]],
     ) -> None:
         self.passes = PagePasses(clock)
         self._register = register
@@ -101,8 +103,7 @@ class Origins(Part):
         self._clock = clock
         self._lifecycle = lifecycle
         self._settings = settings
-        self._listed = frozenset(settings.allowed_origins)
-        self._given = rights_of(settings.rights)
+        self._listed = {origin: rights_of(names) for origin, names in listed.items()}
         self._once: dict[tuple[CallerKey, str], KnownKey] = {}
         self._refused: set[tuple[CallerKey, str | None]] = set()  # without a key: whatever key it shows
         self._expected: dict[CallerKey, _Expected] = {}
@@ -219,7 +220,7 @@ class Origins(Part):
 
     def _wanted(self, owner: CallerKey, names: Iterable[str] | None, granted: Rights | None) -> Rights:
         if owner.id in self._listed:
-            return self._given
+            return self._listed[owner.id]
         if names is None:
             return granted or DEFAULT
         return rights_of(names) | (granted or frozenset())
@@ -230,7 +231,7 @@ class Origins(Part):
         if known is None:
             return None
         if owner.id in self._listed:
-            return self._given
+            return self._listed[owner.id]
         return rights_of(known.rights) if self._asks else None
 
     def _known(self, owner: CallerKey, key: str) -> KnownKey | None:
@@ -247,7 +248,7 @@ class Origins(Part):
     def _standing(self, owner: CallerKey) -> Standing:
         remembered, is_listed = self._register.origins.get(owner), owner.id in self._listed
         keys = (*(remembered.keys if remembered else ()), *self._once_of(owner))
-        rights = self._given if is_listed else rights_of(name for known in keys for name in known.rights)
+        rights = self._listed[owner.id] if is_listed else rights_of(name for known in keys for name in known.rights)
         is_refused = any(kept == owner for kept, _ in self._refused)
         return Standing(owner.id, is_listed, is_listed or self._asks, is_refused, keys, rights)
 
@@ -347,25 +348,6 @@ class Origins(Part):
 
     def _now(self) -> str:
         return self._clock.now().isoformat(timespec="seconds")
-
-
-class Pages:
-    """Tells pages from programs that call as if they were one, refuses and records those."""
-
-    def __init__(self, browsers: Browsers, audit: AuditLog) -> None:
-        self._browsers = browsers
-        self._audit = audit
-
-    async def check(self, origin: str | None, peer: Peer) -> None:
-        """Let a browser pass; ``origin`` is the page's if it is allowed. Raises NotABrowser, BrowserUnseen."""
-        program = await self._browsers.stranger(peer)
-        if program is None:
-            return
-        # origins that nobody allowed are as many as a program likes, and refusals are counted by caller
-        claimed = origin or f"local:{peer.uid}"
-        row = AuditEntry("page.call", Outcome.REFUSED, peer.uid, claimed, shown(program), code=NotABrowser.code)
-        await append_if_possible(self._audit, row)
-        raise NotABrowser
 
 
 def _page(origin: str, peer: Peer, key: str | None) -> Caller:

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from cardd.core.page_keys import PageKey, challenge_of
-from cardd.errors import PageProofInvalid, PageProofNeeded
-from cardd.model import Caller, CallerKey, Peer
-from cardd.ports import Clock
+from cardd.core.recording import append_if_possible
+from cardd.errors import NotABrowser, PageProofInvalid, PageProofNeeded
+from cardd.model import AuditEntry, Caller, CallerKey, Outcome, Peer, shown
+from cardd.ports import AuditLog, Browsers, Clock
 from cardd.secret import fingerprint, new_token
 
 CHALLENGE_LIFETIME = 60.0  # seconds
@@ -139,6 +140,25 @@ class PagePasses:
         if given is None:
             raise PageProofNeeded
         return Caller(given.kind, given.id, given.name, given.origin, peer, page_key=given.page_key)
+
+
+class Pages:
+    """Tells pages from programs that call as if they were one, refuses and records those."""
+
+    def __init__(self, browsers: Browsers, audit: AuditLog) -> None:
+        self._browsers = browsers
+        self._audit = audit
+
+    async def check(self, origin: str | None, peer: Peer) -> None:
+        """Let a browser pass; ``origin`` is the page's if it is allowed. Raises NotABrowser, BrowserUnseen."""
+        program = await self._browsers.stranger(peer)
+        if program is None:
+            return
+        # origins that nobody allowed are as many as a program likes, and refusals are counted by caller
+        claimed = origin or f"local:{peer.uid}"
+        row = AuditEntry("page.call", Outcome.REFUSED, peer.uid, claimed, shown(program), code=NotABrowser.code)
+        await append_if_possible(self._audit, row)
+        raise NotABrowser
 
 
 def _owner(page: Caller) -> CallerKey:

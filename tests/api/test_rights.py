@@ -9,9 +9,9 @@ import pytest
 
 from cardd.api import access
 from cardd.api.routes import ROUTES
-from cardd.config import Config, Web
+from cardd.config import Config, Portal, Web
 from cardd.model import Right, rights_of
-from tests.api.workbench import PAGE, Got, Json, Workbench
+from tests.api.workbench import PAGE, PAGE_WITH_PORT, Got, Json, Workbench
 
 Start = Callable[[Workbench], Awaitable[Workbench]]
 
@@ -127,6 +127,13 @@ async def test_a_listed_site_has_what_the_configuration_says_whatever_it_asks_fo
     api = await with_rights(started, tmp_path, "detect")
     entered = await api.enter(PAGE, rights=["sign", "relay"])
     assert entered.json["rights"] == ["detect"]
+
+
+async def test_one_listed_site_has_rights_of_its_own(started: Start, tmp_path: Path) -> None:
+    portals = {"agenda": Portal(name="agenda", origin=PAGE, rights=("detect",))}
+    api = await started(Workbench(tmp_path, Config(web=Web(rights=("sign",)), portals=portals)))
+    assert (await api.enter(PAGE)).json["rights"] == ["detect"]
+    assert (await api.enter(PAGE_WITH_PORT)).json["rights"] == ["detect", "holder", "sign"]
 
 
 async def test_a_right_that_does_not_exist_is_refused(api: Workbench) -> None:
