@@ -20,6 +20,7 @@ from tests.rig.memory import RunningClock
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.proxy_lps import ProxyLps
+from tests.rig.ports import free_port
 from tests.rig.waiting import eventually
 
 IDENTITY = "userinfo"
@@ -166,6 +167,16 @@ async def test_nobody_who_answers_in_time_is_told_as_such(editor: ProxyLps, tmp_
 async def test_a_server_that_is_away_is_told(api: Workbench, editor: ProxyLps) -> None:
     editor.fault = web.Response(status=503)
     assert await ends_in(api, *await pending(api)) == (503, "psc.unavailable")
+
+
+async def test_a_server_that_is_not_reached_uses_up_none_of_the_person_s_pushes(
+    editor: ProxyLps, tmp_path: Path
+) -> None:
+    api = workbench_at(editor, tmp_path, proxy=f"https://localhost:{free_port()}")
+    await api.start()
+    for _ in range(api.ecps.limits.pushes_to_person + 1):
+        assert await ends_in(api, *await pending(api)) == (503, "psc.unavailable")
+    await api.stop()
 
 
 @pytest.mark.parametrize("told", [{"session_state": "SIMULATION"}, {"proxy_session_id": "a\tb"}], ids=["none", "a tab"])

@@ -107,6 +107,12 @@ class PushLimit:
         self._agreed.add((caller.peer.uid, national_id))
         self._pushes = [one for one in self._pushes if (one.caller, one.national_id) != (caller.key, national_id)]
 
+    def unsent(self, caller: Caller, national_id: str) -> None:
+        """Forget the last push to a person: it woke no mobile."""
+        mine = [one for one in self._pushes if (one.caller, one.national_id) == (caller.key, national_id)]
+        if mine:
+            self._pushes.remove(mine[-1])
+
     def has_agreed(self, caller: Caller, national_id: str) -> bool:
         """Return whether this person agreed to a login of this OS user since the daemon started."""
         return (caller.peer.uid, national_id) in self._agreed

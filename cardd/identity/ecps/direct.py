@@ -116,6 +116,8 @@ class DirectProvider:
 class MobileAttempt:
     """``PscAttempt`` by mobile."""
 
+    unsent = False  # ``begin`` has sent it
+
     def __init__(self, provider: DirectProvider, begun: ciba.PendingLogin) -> None:
         self._provider = provider
         self._begun = begun
@@ -128,6 +130,8 @@ class MobileAttempt:
 
 class BrowserAttempt:
     """``PscAttempt`` by browser."""
+
+    unsent = False
 
     def __init__(
         self, provider: DirectProvider, begun: code_flow.BrowserLogin, national_id: str | None, until: datetime

@@ -210,6 +210,8 @@ class EcpsLogin:
             showing.cancel()
             await self._open(psc, asked.request)
         except CarddError as error:
+            if asked.attempt.unsent:
+                self._context.connection.pushes.unsent(self.session.caller, asked.request.wanted.login_hint or "")
             await append_if_possible(audit, replace(asked.entry, outcome=Outcome.REFUSED, code=error.code))
             raise
         finally:

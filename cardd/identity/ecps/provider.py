@@ -143,6 +143,11 @@ class PscAttempt(Protocol):
         """What the person is to be shown."""
         ...
 
+    @property
+    def unsent(self) -> bool:
+        """Whether a push is known to have woken no mobile: whoever was to do it was not reached."""
+        ...
+
     async def finish(self) -> PscLogin:
         """Wait for the person, once. Raises the PSC errors; stops at once when it is cancelled."""
         ...

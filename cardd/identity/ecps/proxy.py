@@ -19,10 +19,15 @@ from cardd.errors import (
     CarddError,
     MethodUnavailable,
     PscApiUnknown,
+    PscBehindProxy,
+    PscBlocked,
+    PscCertificate,
+    PscConnectionRefused,
     PscExpired,
     PscFlowUnavailable,
     PscGarbled,
     PscLoginHintUnknown,
+    PscNameUnknown,
     PscOtherPerson,
     PscRequestRefused,
     PscSessionOver,
@@ -40,6 +45,7 @@ from cardd.secret import Secret
 
 COOKIE = "proxy_session_id"
 COOKIE_MAX = 4096
+UNSENT = (PscNameUnknown, PscConnectionRefused, PscBlocked, PscBehindProxy, PscCertificate)  # the request did not leave
 ACTIVE = 304  # the person has a session there already, and no mobile was woken
 
 
@@ -75,7 +81,7 @@ class ProxyProvider:
         """Give the connections back."""
         await self._http.close()
 
-    async def connect(self, national_id: str, digits: str, channel: PscChannel) -> ProxyLogin:
+    async def ask(self, national_id: str, digits: str, channel: PscChannel) -> HttpAnswer:
         """Ask the proxy to wake the mobile, and wait for its answer."""
         body = {
             "nationalId": national_id,
@@ -85,11 +91,14 @@ class ProxyProvider:
         }
         try:
             async with asyncio.timeout(self._settings.proxy_timeout):
-                answer = await self._http.send(
+                return await self._http.send(
                     "POST", self.address("connect"), json=body, timeout=2 * self._settings.proxy_timeout
                 )
         except TimeoutError:
             raise PscExpired from None
+
+    async def login_of(self, answer: HttpAnswer, national_id: str) -> ProxyLogin:
+        """Return the login that the answer gives."""
         if answer.status not in (200, ACTIVE):
             raise _refusal(answer)
         cookie = Token(_cookie(answer))
@@ -133,13 +142,20 @@ class ProxyAttempt:
 
     def __init__(self, provider: ProxyProvider, national_id: str, channel: PscChannel, pending: Pending) -> None:
         self.pending = pending
+        self.unsent = False
         self._provider = provider
         self._national_id = national_id
         self._channel = channel
 
     async def finish(self) -> ProxyLogin:
         """Ask, and wait. A cancelled request is broken off, which the proxy sees."""
-        return await self._provider.connect(self._national_id, self.pending.binding_message or "", self._channel)
+        self.unsent = False
+        try:
+            answer = await self._provider.ask(self._national_id, self.pending.binding_message or "", self._channel)
+        except UNSENT:
+            self.unsent = True
+            raise
+        return await self._provider.login_of(answer, self._national_id)
 
 
 class ProxyLogin:
