@@ -20,7 +20,7 @@ import pytest
 from cardd.errors import ReaderBusy
 from cardd_drivers.pkcs11 import messages
 from cardd_drivers.pkcs11.context import Limits
-from cardd_drivers.pkcs11.gate import Gate
+from cardd_drivers.pkcs11.gate import CONTEXTS_MAX, Gate
 from tests.agent.test_agent_socket import no_further_file
 from tests.integration.workstation import ROOT, wait_until
 from tests.rig.here import use_here
@@ -388,6 +388,15 @@ def test_a_process_that_always_has_one_more_byte_is_hung_up_on(pcscd: Pcscd) -> 
                 client.sendall(b"x")
                 time.sleep(0.05)
     assert time.monotonic() < begun + 5
+
+
+def test_more_connections_than_a_module_has_are_hung_up_on(pcscd: Pcscd, gate: Gate) -> None:
+    with ExitStack() as opened:
+        for _ in range(CONTEXTS_MAX):
+            client = opened.enter_context(entered(gate))
+            client.sendall(agreeing(4))
+            assert len(client.recv(64)) == 12
+        assert opened.enter_context(entered(gate)).recv(1) == b""
 
 
 def test_a_module_is_served_again_after_file_descriptors_ran_out(pcscd: Pcscd, gate: Gate) -> None:

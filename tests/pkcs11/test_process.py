@@ -266,3 +266,32 @@ def test_the_pin_is_nowhere_in_the_process_after_the_logout(hsm: SoftHsm, load: 
     assert module.pid
     assert found_in_memory(module.pid, LONG_PIN) == []
     assert found_in_memory(module.pid, "EC SIMULATION"), "what the process does hold is found"
+
+
+# in the host's place: answers each request with these octets
+ANSWERING = """
+import socket, sys
+daemon = socket.socket(fileno=int(sys.argv[2]))
+while daemon.recv(4096):
+    daemon.sendall(bytes.fromhex(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [b"\xff" * 4, (12).to_bytes(4, "big") + b"no msgpack\0\0"],
+    ids=["longer than any answer", "no answer"],
+)
+def test_a_process_that_answers_what_none_can_has_failed(octets: bytes) -> None:
+    module = Module("/x.so", command=(sys.executable, "-I", "-S", "-c", ANSWERING, octets.hex()))
+    with pytest.raises(ModuleFailed):
+        module.call(ListTokens())
+    module.close()
+
+
+def test_a_process_that_cannot_be_started_is_told() -> None:
+    for path, command in (("/x.so", ("/nonexistent/python",)), ("/x\0.so", (sys.executable,))):
+        module = Module(path, command=command)
+        with pytest.raises(ModuleFailed):
+            module.call(ListTokens())
+        module.close()
