@@ -206,13 +206,16 @@ class Desk:
             self._wait(terminal, partial(terminal.has_ended, number), deadline)
             if terminal.statuses()[-1]:
                 raise Failed(f"{command.strip()} ended with {terminal.statuses()[-1]}:\n{terminal.text}")
-        self._wait(terminal, lambda: not missing(step.shown, terminal.text), deadline if step.stays else 0)
+        all_ended = partial(terminal.has_ended, len(step.commands))
+        self._wait(terminal, lambda: all_ended() or not missing(step.shown, terminal.text), deadline)
+        if lacking := missing(step.shown, terminal.text):
+            raise Failed(f"“{lacking[0]}” did not come; the terminal shows:\n{terminal.text}")
 
     def _wait(self, terminal: Terminal, done: Callable[[], object], deadline: float) -> None:
         """Return once that is so; answer dialogs meanwhile."""
         while not done():
             if time.monotonic() > deadline:
-                raise Failed(f"it did not come; the terminal shows:\n{terminal.text}")
+                raise Failed(f"it takes too long; the terminal shows:\n{terminal.text}")
             for one in select.select(list(self._terminals.values()), [], [], 0.1)[0]:
                 one.read()
             for one in self._terminals.values():

@@ -49,14 +49,16 @@ def test_who_types_the_page_gets_what_it_shows(page: Path, last: str) -> None:
     ("typed", "told"),
     [
         ("false", "false ended with 1"),
-        ("echo something else", "it did not come"),
+        ("echo something else", "“shown” did not come"),
+        ("true  # leave it running", "“shown” did not come"),
         ("printf 'other digits 123456\\n[ar]? '; read -r answer; echo shown", "digits that no program told"),
     ],
 )
 def test_a_page_that_does_not_hold_is_told(tmp_path: Path, typed: str, told: str) -> None:
     page = tmp_path / "page.md"
     install = "```sh\n# terminal 1\ngit clone https://cardd.example/cardd.git\n```\n\n"
-    page.write_text(f"{install}```sh\n# terminal 1\n{typed}\n```\n\n```text\nshown\n```\n")
+    terminal = "terminal 1, leave it running" if "running" in typed else "terminal 1"
+    page.write_text(f"{install}```sh\n# {terminal}\n{typed}\n```\n\n```text\nshown\n```\n")
     ran = first_day("--page", str(page))
 
     assert ran.returncode == 1
