@@ -66,14 +66,8 @@ class Outer(Part):
     """A part of an outer layer, which does not know this protocol, by its own functions."""
 
     name: str
-    starting: Callable[[], Awaitable[None]] | None = None
+    stopping: Callable[[], Awaitable[None]]
     watching: Callable[[], Awaitable[None]] | None = None
-    stopping: Callable[[], Awaitable[None]] | None = None
-
-    async def start(self) -> None:
-        """Call ``starting``."""
-        if self.starting:
-            await self.starting()
 
     async def watch(self) -> None:
         """Call ``watching``."""
@@ -82,8 +76,7 @@ class Outer(Part):
 
     async def stop(self) -> None:
         """Call ``stopping``."""
-        if self.stopping:
-            await self.stopping()
+        await self.stopping()
 
 
 class Lifecycle(Part):

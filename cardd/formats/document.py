@@ -67,7 +67,7 @@ def settle(document: BinaryIO) -> None:
 def again(document: BinaryIO) -> BinaryIO:
     """Return the document as a file of its own, with a position of its own, which outlives this one."""
     file = sealed_in(document)
-    if file is None:
+    if file is None:  # pragma: no cover - what a session holds is sealed
         raise TypeError(type(document))
     return cast(BinaryIO, buffered(file.again()))
 

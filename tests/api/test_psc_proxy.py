@@ -206,6 +206,8 @@ async def test_an_approved_program_gets_the_cookie_to_call_the_editor_s_server_w
     await rings(editor)
     editor.approve(ALICE)
     await ends_in(api, path, token)
+    other = await api.call("POST", f"{path}/psc-token", {"api": "dmp"}, bearer=token)
+    assert (other.status, other.json["code"]) == (422, "psc.api_unknown")
     got = await api.call("POST", f"{path}/psc-token", {}, bearer=token)
     assert (got.text("token_type"), got.text("access_token")) == ("proxy_session_id", editor.cookies[0])
     assert "expires_at" not in got.json
