@@ -123,6 +123,7 @@ async def test_a_page_is_told_after_a_restart_that_the_result_is_lost(
     first = await api.call("POST", f"{path}/signatures", ITEM, bearer=token, headers=page | KEY)
     assert first.status == 200
     later = await started(again(api, tmp_path / "later"))
+    later.key = api.key  # the browser is the same one
     opened = await later.call("POST", "/v1/sessions", {"method": "cpx"}, headers=page)
     path, token = opened.headers["Location"], opened.text("token")
     second = await later.call("POST", f"{path}/signatures", ITEM, bearer=token, headers=page | KEY)
