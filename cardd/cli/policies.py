@@ -135,7 +135,7 @@ class Policies:
     """The policies of these browsers below a root. Raises PolicyUnreadable, and OSError for what may not be written."""
 
     def __init__(self, root: Path, browsers: Sequence[str] = BROWSERS) -> None:
-        self._root = root
+        self._root = root.resolve()
         self._places = [place for place in PLACES if place.browser in browsers]
 
     def standings(self) -> list[Standing]:
@@ -221,8 +221,10 @@ class Policies:
                 path.rmdir()
 
     def _file(self, place: Place) -> Path:
-        """Return the file whose list of sites counts, or is to be made."""
+        """Return the file whose list of sites counts, or is to be made. Raises PolicyUnreadable for one elsewhere."""
         policies = self._root / place.policies
+        if not policies.resolve().is_relative_to(self._root):  # a link in an image leads to this machine's own files
+            raise PolicyUnreadable(file=str(policies))
         if place.browser == "firefox":
             return policies
         files = sorted(file for file in policies.glob("*") if file.is_file())  # Chromium asks for no ending

@@ -177,6 +177,15 @@ def test_a_file_that_is_not_understood_leaves_all_as_they_are(policy: Policy, co
     assert policy.tree() == before
 
 
+def test_a_link_of_an_image_leads_to_no_file_of_this_machine(policy: Policy, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (policy.root / "etc/chromium").symlink_to(outside)
+    before = policy.tree()
+    assert policy.run("apply", SITE).status == 1
+    assert (policy.tree(), list(outside.iterdir())) == (before, [])
+
+
 def test_only_installed_browsers_are_written_for_or_all_of_an_image(policy: Policy) -> None:
     policy.ok("apply", SITE, "--browser", "chrome")
     assert not (policy.root / FIREFOX).exists()
