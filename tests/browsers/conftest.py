@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cardd.cli.policies import Policies
 from tests.integration.workstation import Workstation
 from tests.rig.browsers import NAMES, Browser, Portal, running
 from tests.rig.simulator import simulated_card
@@ -21,7 +22,12 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
 def browser(
     request: pytest.FixtureRequest, portal: Portal, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
-    with running(request.param, portal, tmp_path_factory.mktemp("browser")) as browser:
+    """A browser whose administrator lets policy.test through to this machine."""
+    directory = tmp_path_factory.mktemp("browser")
+    root = directory / "root"
+    root.mkdir()
+    Policies(root, (request.param,)).apply([portal.origin("policy.test")], everywhere=True)
+    with running(request.param, portal, directory, root / "etc") as browser:
         yield browser
 
 

@@ -441,3 +441,21 @@ def test_before_the_person_agrees_no_request_of_a_page_reaches_this_machine(brow
         with page(browser, portal, "portal.test") as tab:
             tab.run("fetch(arguments[0]).catch(() => 0)", address)
             eventually_here(lambda: f"Origin: {portal.origin()}".encode() in b"".join(heard))
+
+
+def test_a_site_of_the_administrators_policy_reaches_this_machine_without_a_question_and_no_other_does(
+    browser: Browser, portal: Portal
+) -> None:
+    if not browser.has_settings:
+        pytest.skip("nothing can be laid over /etc here: that needs root, and a kernel that lets it")
+    script = """
+    const asked = fetch(arguments[0]).then(() => "ok", () => "error");
+    return await Promise.race([asked, new Promise(done => setTimeout(() => done("waiting"), 500))]);
+    """
+    with spying() as (address, heard):
+        with page(browser, portal, "evil.test", permitted=False) as tab:
+            assert tab.run(script, address) == WITHOUT_PERMISSION[browser.name]
+            assert b"".join(heard) == b""
+        with browser.tab(portal.origin("policy.test")) as tab:  # nobody answered for it
+            tab.run(script, address)
+            eventually_here(lambda: f"Origin: {portal.origin('policy.test')}".encode() in b"".join(heard))
