@@ -102,10 +102,11 @@ class Web(Section, frozen=True):
     rights: Annotated[
         tuple[RightName, ...],
         Meta(
+            min_length=1,
             description=N_(
                 "What pages of allowed_origins may do: see that a card is there, read the holder, log in, have "
                 "documents signed, act at other services in the person's name."
-            )
+            ),
         ),
     ] = get_args(RightName)
     remember_days: Annotated[
@@ -150,7 +151,7 @@ class Portal(Section, frozen=True):
     ] = ""
     rights: Annotated[
         tuple[RightName, ...],
-        Meta(description=N_("What its pages may do, instead of what [web] rights says.")),
+        Meta(min_length=1, description=N_("What its pages may do, instead of what [web] rights says.")),
     ] = get_args(RightName)
 
     def faults(self) -> Iterator[tuple[str, Unfit]]:

@@ -75,7 +75,7 @@ def page_key(x: str, y: str) -> PageKey:
 def challenge_of(proof: str) -> str:
     """Return the challenge that a proof, not checked yet, says that it answers. Raises PageProofInvalid."""
     nonce = _object(_parts(proof)[1]).get("nonce")
-    if not isinstance(nonce, str):
+    if not isinstance(nonce, str) or not nonce.isascii():
         raise PageProofInvalid(reason="form")
     return nonce
 
