@@ -163,7 +163,7 @@ class HttpClient:
         """
         if self._closed:
             raise HttpFault(Why.UNREACHABLE)
-        target = self._target(address)
+        target, proxy = self._target(address), None
         total = self._limits.total if timeout is None else timeout
         try:
             proxy = None if self._connectors else await self._proxy_to(target)
@@ -187,7 +187,10 @@ class HttpClient:
                 kind, date, after = response.content_type.lower(), _date(response, "Date"), _retry_after(response)
                 return HttpAnswer(response.status, kind, content, cookies, date, after)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, UpstreamError) as fault:
-            raise HttpFault(*_why(fault)) from fault
+            why, about = _why(fault)
+            if proxy and about == "credentials":
+                self._outward.refused_by(proxy)
+            raise HttpFault(why, about) from fault
 
     async def certificate_of(self, address: str) -> bytes | None:
         """Return what a server shows, believed or not (DER), for a person to be told; None where none comes.

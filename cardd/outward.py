@@ -16,8 +16,9 @@ import os
 import re
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -94,6 +95,9 @@ class Outward:
         self._password: Secret | None = None
         self.password_pause = 60.0  # seconds that a password which is not there is not asked for again
         self._asked_at = -math.inf
+        self.refused_pause = 300.0  # seconds that credentials which a proxy refused are not shown to it again
+        self._refused: Proxy | None = None
+        self._refused_at = -math.inf
         self._asking = asyncio.Lock()
         self._no_proxy = tuple(no_proxy)
         self._environment = environment
@@ -107,7 +111,31 @@ class Outward:
         return context
 
     async def proxy_to(self, scheme: str, host: str, port: int) -> Proxy | None:
-        """Return the proxy that leads to a server; None for the direct way. Raises ProxyFault, OSError."""
+        """Return the proxy that leads to a server; None for the direct way.
+
+        Raises OSError, and ProxyFault, also for one that refused these credentials lately: each try counts to those
+        after which a directory locks the account.
+        """
+        found = await self._found(scheme, host, port)
+        if found and self._refused_lately(found):
+            self._password = None  # the secret may be another one by now
+            raise ProxyFault("credentials")
+        return found
+
+    def refused_by(self, proxy: Proxy) -> None:
+        """Take note that a proxy refused the credentials that it was shown."""
+        if proxy.user is not None:
+            self._refused, self._refused_at = proxy, time.monotonic()
+
+    def _refused_lately(self, proxy: Proxy) -> bool:
+        is_late = time.monotonic() >= self._refused_at + self.refused_pause
+        return (
+            not is_late
+            and self._refused is not None
+            and proxy in (self._refused, replace(self._refused, password=None))
+        )
+
+    async def _found(self, scheme: str, host: str, port: int) -> Proxy | None:
         if self._proxy is None or host.lower() in HERE:
             return None
         if self._proxy == ENVIRONMENT:

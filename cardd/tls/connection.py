@@ -275,8 +275,14 @@ async def _reach(transport: TlsTransport, host: str, port: int, outward: Outward
     proxy = await outward.proxy_to("https", host, port)
     if proxy is None:
         await loop.create_connection(lambda: transport, host, port)
-    else:
-        await loop.create_connection(lambda: transport, sock=await open_tunnel(proxy, host, port))
+        return
+    try:
+        tunnel = await open_tunnel(proxy, host, port)
+    except ProxyFault as fault:
+        if fault.trouble == "credentials":
+            outward.refused_by(proxy)
+        raise
+    await loop.create_connection(lambda: transport, sock=tunnel)
 
 
 async def connect(

@@ -210,6 +210,27 @@ async def test_a_proxy_that_wants_another_password_says_so_and_nobody_sees_it(
     assert "wrong" not in f"{caplog.text} {told!r} {Proxy('a', 1, 'u', 'wrong')!r}"
 
 
+@pytest.mark.parametrize("way", [by_client, by_key], ids=lambda way: way.__name__)
+async def test_a_wrong_password_is_shown_to_the_proxy_once_and_a_new_one_at_once(
+    site: Site, tinyproxy: Tinyproxy, way: Callable[[Site, Outward], Awaitable[None]]
+) -> None:
+    secrets = MemorySecrets()
+    secrets.values[SECRET] = b"wrong"
+    settings = Network(proxy=tinyproxy.url, proxy_user=USER, authorities=site.authorities)  # type: ignore[arg-type]
+    outward = outward_of(settings, secrets)
+    for _ in range(3):  # after so many a directory may lock the account
+        with pytest.raises((HttpFault, UpstreamUnreachable)):
+            await way(site, outward)
+    outward.password_pause = 0.0
+    secrets.values[SECRET] = PASSWORD.encode()
+    await way(site, outward)
+    await eventually(lambda: len(_asked_for(site, tinyproxy)) == 2)
+
+
+def _asked_for(site: Site, tinyproxy: Tinyproxy) -> list[str]:
+    return [line for line in tinyproxy.seen if f":{site.port} " in line]
+
+
 async def test_a_proxy_that_wants_a_password_for_plain_http_is_not_taken_for_the_server(site: Site) -> None:
     async with saying(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as url:
         http = HttpClient(outward=Outward(url))
