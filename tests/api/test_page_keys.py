@@ -16,7 +16,7 @@ from cardd.core.page_passes import CHALLENGE_LIFETIME, EACH_MAX, PASS_LIFETIME
 from cardd.errors import ConsentTimeout
 from cardd.model import Choice
 from tests.api.test_events import stream
-from tests.api.workbench import CHALLENGES, PAGE, PAGE_WITH_PORT, PIN, Got, Workbench
+from tests.api.workbench import ALLOWED, CHALLENGES, PAGE, PAGE_WITH_PORT, PIN, Got, Workbench
 from tests.rig.memory import SwitchedStore
 from tests.rig.page_keys import HEAD, BrowserKey, consents
 from tests.rig.waiting import eventually
@@ -364,6 +364,13 @@ async def test_strange_pages_that_the_person_refuses_keep_no_listed_site_out(sta
     api.person.choice = Choice.YES
     assert (await api.enter("https://h9.example")).code == "consent.refused_often"
     assert (await api.enter(PAGE, BrowserKey())).status == 201
+
+
+async def test_whichever_listed_sites_name_a_program_takes_three_refusals_end_it(api: Workbench) -> None:
+    api.person.choice = Choice.NO
+    codes = [(await api.enter(origin, BrowserKey())).code for origin in (*ALLOWED, PAGE)]
+    assert codes == ["client.pairing_refused"] * 3 + ["consent.refused_often"]
+    assert (await api.enter(PAGE)).status == 201
 
 
 async def test_a_strange_page_that_leaves_its_dialog_open_keeps_no_listed_site_out(
