@@ -132,9 +132,8 @@ class Origins(Part):
         """Give a pass to a page that proved its key; the person is asked where it may not do all that is ``wanted``.
 
         One such dialog at a time for a listed or known site of one user, one for all others together, and none again
-        for what was refused or left without an answer. Raises
-        PageConsentNeeded where one is needed and not ``asks``, PairingRefused, ConsentTimeout, RefusedTooOften,
-        TooManyRequests.
+        for what was refused or left without an answer. Raises PageConsentNeeded where one is needed and not ``asks``,
+        PairingRefused, ConsentTimeout, RefusedTooOften, TooManyRequests.
         """
         owner, key = _owner(page), page.page_key or ""
         granted = self._granted(owner, key)
@@ -188,8 +187,7 @@ class Origins(Part):
         """Shut an origin out, or one key of it: sessions and streams end at once. Raises ClientNotFound."""
         known = self._register.origins.get(owner)
         once = [entry for entry in self._once if entry[0] == owner and key in (None, entry[1])]
-        keys = [one for one in known.keys if one.id == key] if known and key else (known,) if known and not key else []
-        if not once and not keys:
+        if not once and (known is None or (key and all(one.id != key for one in known.keys))):
             raise ClientNotFound
         for entry in once:
             del self._once[entry]
@@ -227,13 +225,12 @@ class Origins(Part):
         return rights_of(names) | (granted or frozenset())
 
     def _granted(self, owner: CallerKey, key: str) -> Rights | None:
-        """Return what pages of this key may do; None when they are not let in."""
+        """Return what pages of this key may do, which the person was told of; None when they are not let in."""
         known = self._known(owner, key)
-        if known is None:
+        if known is None or not (owner.id in self._listed or self._asks):
             return None
-        if owner.id in self._listed:
-            return self._listed[owner.id]
-        return rights_of(known.rights) if self._asks else None
+        told = rights_of(known.rights)
+        return told & self._listed.get(owner.id, told)
 
     def _known(self, owner: CallerKey, key: str) -> KnownKey | None:
         remembered = self._register.origins.get(owner)
@@ -325,7 +322,8 @@ class Origins(Part):
             return
         until = now + timedelta(days=self._settings.remember_days)
         known = self._register.origins.get(owner) or KnownOrigin(owner.id, owner.uid, self._now())
-        others = sorted((one for one in known.keys if one.id != key), key=lambda one: (one.used, one.since))
+        others = [one for one in known.keys if one.id != key and now < one.until]
+        others.sort(key=lambda one: (one.used, one.since))
         keys = (*others[-(KEYS_MAX - 1) :], KnownKey(key, given, now, until, now.date()))
         self._register.let_in(self._register.origins, owner, replace(known, keys=keys))
         for gone in others[: -(KEYS_MAX - 1)]:

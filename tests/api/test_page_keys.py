@@ -271,6 +271,14 @@ async def test_a_remembered_key_is_known_to_the_next_daemon_until_its_date(
     assert (await again.enter(PAGE, stranger, ask=False)).code == "page.consent_needed"
 
 
+async def test_a_key_whose_day_is_over_is_kept_no_longer_than_until_the_next_one(api: Workbench) -> None:
+    api.person.choice, old = Choice.ALWAYS, BrowserKey()
+    assert (await api.enter(PAGE, old)).status == 201
+    api.clock.seconds += 181 * 86400
+    assert (await api.enter(PAGE, BrowserKey())).status == 201
+    assert old.id not in api.store.documents["clients"]
+
+
 async def test_where_nothing_is_remembered_no_dialog_offers_it(started: Start, tmp_path: Path) -> None:
     api = await started(Workbench(tmp_path, Config(web=Web(remember_days=0))))
     assert (await api.enter(PAGE, BrowserKey())).status == 201

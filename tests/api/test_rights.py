@@ -10,8 +10,9 @@ import pytest
 from cardd.api import access
 from cardd.api.routes import ROUTES
 from cardd.config import Config, Portal, Web
-from cardd.model import Right, rights_of
+from cardd.model import Choice, Right, rights_of
 from tests.api.workbench import PAGE, PAGE_WITH_PORT, Got, Json, Workbench
+from tests.rig.page_keys import BrowserKey
 
 Start = Callable[[Workbench], Awaitable[Workbench]]
 
@@ -127,6 +128,20 @@ async def test_a_listed_site_has_what_the_configuration_says_whatever_it_asks_fo
     api = await with_rights(started, tmp_path, "detect")
     entered = await api.enter(PAGE, rights=["sign", "relay"])
     assert entered.json["rights"] == ["detect"]
+
+
+async def test_rights_that_the_configuration_adds_later_are_told_to_the_person_first(
+    started: Start, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    api = await with_rights(started, tmp_path, "detect")
+    stranger = BrowserKey()
+    api.person.choice = Choice.ALWAYS
+    assert (await api.enter(PAGE, stranger)).json["rights"] == ["detect"]
+    wider = Workbench(tmp_path_factory.mktemp("wider"), Config(web=Web(rights=("detect", "sign"))), store=api.store)
+    await started(wider)
+    assert (await wider.enter(PAGE, stranger, ask=False)).code == "page.consent_needed"
+    assert (await wider.enter(PAGE, stranger)).json["rights"] == ["detect", "holder", "sign"]
+    assert "may_sign" in wider.person.questions[-1].params
 
 
 async def test_one_listed_site_has_rights_of_its_own(started: Start, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def _rows(context: Context, origin: Origin) -> Iterable[list[str]]:
     if not origin.keys:
         yield [origin.origin, state, " ".join(origin.rights), "", "", "", ""]
     for key in origin.keys:
-        rights = origin.rights if origin.listed else key.rights
+        rights = [right for right in key.rights if right in origin.rights]
         days = [day.isoformat() for day in (key.since.date(), key.until.date(), key.used)]
         yield [origin.origin, state, " ".join(rights), key.id[:KEY_SHOWN], *days]
 
