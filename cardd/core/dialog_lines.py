@@ -2,7 +2,8 @@
 
 One dialog at a time for one person. Whoever waits to log in goes first, others as they came; a caller has one place in
 the line, and its next question waits behind those of the others. Who was refused a few times in a few minutes asks
-nothing more for a while.
+nothing more for a while. A dialog that only informs, beside a login that goes on elsewhere, makes room for all others
+and comes back after them.
 
 A dialog ends when nobody waits for its answer any more (``Presence``): its caller has hung up or was shut out, or its
 session ended. Only the question ends. What the card, the audit log or a server does for a caller that left goes on to
@@ -200,20 +201,25 @@ async def while_waited_for() -> AsyncIterator[None]:
 
 @dataclass(eq=False, slots=True)
 class _Place:
-    """One question in the line, since when it stands there, and how many dialogs its caller knows to come before it."""
+    """One question in the line, since when it stands there, and how many dialogs its caller knows to come before it.
+
+    ``shown`` is there while its dialog is open and only informs: it ends that dialog when somebody else asks.
+    """
 
     question: Question
     since: int
     turn: asyncio.Future[None]
     ahead: int | None = None
+    shown: asyncio.Timeout | None = None
 
     @property
     def caller(self) -> CallerKey:
         return caller_of(self.question)
 
     @property
-    def is_login(self) -> bool:
-        return self.question.topic in OF_LOGINS
+    def rank(self) -> int:
+        """Which questions come first, whoever asks: what only informs while something else goes on is the last."""
+        return 2 if self.question.own_time else self.question.topic not in OF_LOGINS
 
 
 @dataclass(slots=True)
@@ -232,7 +238,7 @@ class _Line:
         if self.open is not None:
             served[self.open.caller] = now = now + 1
         while left:
-            first = min(left, key=lambda place: (not place.is_login, max(place.since, served.get(place.caller, 0))))
+            first = min(left, key=lambda place: (place.rank, max(place.since, served.get(place.caller, 0))))
             left.remove(first)
             order.append(first)
             served[first.caller] = now = now + 1
@@ -277,6 +283,7 @@ class DialogLines:
 
     def __init__(self, prompter: Prompter, events: EventBus, clock: Clock, rules: PromptRules, audit: AuditLog) -> None:
         self._prompter = prompter
+        self._clock = clock
         self._audit = audit
         self._events = events
         self._refusals = Refusals(clock, rules)
@@ -301,11 +308,32 @@ class DialogLines:
 
         Raises ConsentTimeout, RefusedTooOften, CallerLeft, PromptBusy, PromptUnavailable.
         """
-        async with while_waited_for(), self._turn(question, is_taken_back):
-            choice = await self._prompter.confirm(_spoken(question))
+        choice: Choice | None = None
+        until = self._clock.monotonic() + question.timeout
+        while choice is None:
+            async with while_waited_for(), self._turn(question, is_taken_back) as place:
+                choice = await self._answer(place)
+            question = replace(question, timeout=max(1.0, until - self._clock.monotonic()))
         if choice is Choice.NO:
             self._refusals.count(caller_of(question))
         return choice
+
+    async def _answer(self, place: _Place) -> Choice | None:
+        """Return the answer; None when a dialog that only informs has made room for another question."""
+        question = _spoken(place.question)
+        if not question.own_time:
+            return await self._prompter.confirm(question)
+        place.shown = until_others_ask = asyncio.timeout(None)
+        try:
+            async with until_others_ask:
+                self._go_on(self._lines[question.uid])
+                return await self._prompter.confirm(question)
+        except TimeoutError:
+            if not until_others_ask.expired():
+                raise
+            return None
+        finally:
+            place.shown = None
 
     @asynccontextmanager
     async def keypad(self, question: Question) -> AsyncIterator[None]:
@@ -324,17 +352,17 @@ class DialogLines:
     @asynccontextmanager
     async def _turn(
         self, question: Question, is_taken_back: Callable[[], bool] = has_caller_left, **more: bool
-    ) -> AsyncIterator[None]:
+    ) -> AsyncIterator[_Place]:
         """Have the person to oneself; count it where that comes to nothing."""
         caller = caller_of(question)
         self._refusals.check(caller)
-        async with self._place(question):
+        async with self._place(question) as place:
             self._refusals.check(caller)  # what was asked before this may have been refused
             if question.topic not in WITHOUT_ROW:
                 await ensure_recordable(self._audit)
             self._publish("prompt.opened", question, timeout=round(question.timeout), **more)
             try:
-                yield
+                yield place
             except (ConsentTimeout, PinCancelled, PinFormat, PinTimeout):
                 self._refusals.count(caller)
                 raise
@@ -346,7 +374,7 @@ class DialogLines:
                 self._publish("prompt.closed", question)
 
     @asynccontextmanager
-    async def _place(self, question: Question) -> AsyncIterator[None]:
+    async def _place(self, question: Question) -> AsyncIterator[_Place]:
         """Stand in the person's line until it is one's turn. Raises PromptBusy where one's own questions are many."""
         line, caller = self._lines[question.uid], caller_of(question)
         own = sum(place.caller == caller for place in line.waiting)
@@ -358,7 +386,7 @@ class DialogLines:
             self._go_on(line)
             async with while_waited_for():
                 await place.turn
-            yield
+            yield place
         finally:
             if line.open is place:
                 line.open = None
@@ -376,6 +404,8 @@ class DialogLines:
             line.open = order.pop(0)
             line.waiting.remove(line.open)
             line.open.turn.set_result(None)
+        if line.open and line.open.shown and order and not order[0].question.own_time:
+            _end(line.open.shown)
         for ahead, place in enumerate(order, 1):
             if place.ahead != ahead:
                 place.ahead = ahead
@@ -384,6 +414,11 @@ class DialogLines:
     def _publish(self, kind: str, question: Question, **more: int) -> None:
         if question.caller is not None:
             self._events.publish(Event(kind, {"topic": question.topic, **more}, to=question.caller))
+
+
+def _end(dialog: asyncio.Timeout) -> None:
+    if not dialog.expired():
+        dialog.reschedule(asyncio.get_running_loop().time())
 
 
 def question_of(caller: Caller, topic: str) -> Question:

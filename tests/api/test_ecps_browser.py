@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -12,8 +13,9 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
+from cardd.model import Choice
 from tests.api.ecps import ends_in, login_of, pair, pending, workbench_at
-from tests.api.workbench import Got, Workbench
+from tests.api.workbench import PIN, SOFTWARE, Got, Workbench
 from tests.oidc.services import trusting
 from tests.rig.memory import RunningClock
 from tests.rig.oidc.people import ALICE, PEOPLE
@@ -277,6 +279,41 @@ async def test_the_dialog_stays_as_long_as_the_login_and_speaks_as_the_program(e
     assert 295 <= question.timeout <= 300
     await ecps.call("DELETE", path_of(got), bearer=got.text("token"))
     await eventually(lambda: not ecps.person.open)
+
+
+def has_asked_for_pins(api: Workbench, count: int) -> bool:
+    return api.person.open == ["login"] and len(api.person.pin_questions) == count
+
+
+async def test_its_dialog_makes_room_for_a_pin_and_comes_back(ecps: Workbench, browser: aiohttp.ClientSession) -> None:
+    other, got = await pair(ecps), await begin(ecps)
+    await eventually(lambda: ecps.person.open == ["ecps_browser"])
+    before = ecps.person.questions[-1].timeout
+    ecps.person.pins = [PIN, PIN]
+    async with asyncio.TaskGroup() as calls:
+        for _ in range(2):  # the second one comes while the dialog makes room
+            calls.create_task(ecps.login(other))
+        for asked in (1, 2):
+            await eventually(partial(has_asked_for_pins, ecps, asked))
+            ecps.person.attentive.set()
+            ecps.person.attentive.clear()
+    await eventually(lambda: ecps.person.open == ["ecps_browser"])
+    assert 0 < ecps.person.questions[-1].timeout < before
+    await visit(browser, got)
+    assert await ends_in(ecps, path_of(got), got.text("token")) == (200, "active")
+    assert not ecps.person.open
+
+
+async def test_a_dialog_that_came_back_can_end_the_login(ecps: Workbench) -> None:
+    got = await begin(ecps)
+    await eventually(lambda: ecps.person.open == ["ecps_browser"])
+    pairing = asyncio.ensure_future(ecps.call("POST", "/v1/clients", {**SOFTWARE, "name": "Autre"}))
+    await eventually(lambda: ecps.person.open == ["pair"])
+    ecps.person.choices = [Choice.YES, Choice.NO]
+    ecps.person.attentive.set()
+    assert (await pairing).status == 201
+    await eventually(lambda: ecps.person.topics()[-1] == "ecps_browser")
+    assert await ends_in(ecps, path_of(got), got.text("token")) == (403, "consent.refused")
 
 
 async def test_logins_that_end_well_make_nobody_wait(ecps: Workbench, browser: aiohttp.ClientSession) -> None:
