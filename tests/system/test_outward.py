@@ -216,7 +216,7 @@ async def test_a_wrong_password_is_shown_to_the_proxy_once_and_a_new_one_at_once
 ) -> None:
     secrets = MemorySecrets()
     secrets.values[SECRET] = b"wrong"
-    settings = Network(proxy=tinyproxy.url, proxy_user=USER, authorities=site.authorities)  # type: ignore[arg-type]
+    settings = Network(proxy=tinyproxy.url, proxy_user=USER, authorities=site.authorities)
     outward = outward_of(settings, secrets)
     for _ in range(3):  # after so many a directory may lock the account
         with pytest.raises((HttpFault, UpstreamUnreachable)):
