@@ -1,9 +1,10 @@
 """The daemon's settings: plain values, which every part above the base may take as they are.
 
-``settings``, ``psc`` and ``services`` declare every key once. ``loading`` reads files into them, and ``reference``
-tells people about them: only the programs, ``cardd`` and ``cardctl``, import those two.
+``settings``, ``pages``, ``psc`` and ``services`` declare every key once. ``loading`` reads files into them, and
+``reference`` tells people about them: only the programs, ``cardd`` and ``cardctl``, import those two.
 """
 
+from cardd.config.pages import Portal, Web
 from cardd.config.psc import Exchange, Psc
 from cardd.config.services import Dmp, Network, Timestamp, Trust, Upstream
 from cardd.config.settings import (
@@ -14,12 +15,10 @@ from cardd.config.settings import (
     Consent,
     Csa,
     Listen,
-    Portal,
     Prompt,
     SessionRules,
     State,
     Support,
-    Web,
 )
 
 __all__ = [
