@@ -112,8 +112,8 @@ class Parser(argparse.ArgumentParser):
         return None
 
     def _name(self, action: argparse.Action) -> str:
-        names = [name for name in action.option_strings if name.startswith("--")]
-        return names[0] if names else _(str(action.metavar), self.language)
+        names, placeholder = [name for name in action.option_strings if name.startswith("--")], str(action.metavar)
+        return names[0] if names else _(placeholder, self.language)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and how to see the help, and exit with the status for usage."""
