@@ -8,13 +8,16 @@ configuration. Either belongs to one OS user.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 from cardd.config import Web
-from cardd.core.dialog_lines import DialogLines, caller_of
+from cardd.core.dialog_lines import DialogLines, caller_of, while_waited_for
 from cardd.core.lifecycle import Lifecycle, Part
 from cardd.core.page_keys import PageKey
 from cardd.core.page_passes import Given, PagePasses
@@ -109,6 +112,7 @@ class Origins(Part):
         self._refused: set[tuple[CallerKey, str | None]] = set()  # without a key: whatever key it shows
         self._expected: dict[CallerKey, _Expected] = {}
         self._asked: set[CallerKey] = set()
+        self._turns: WeakValueDictionary[CallerKey, asyncio.Lock] = WeakValueDictionary()
 
     # --- what the gate asks ---
 
@@ -139,10 +143,24 @@ class Origins(Part):
         granted = self._granted(owner, key)
         rights = self._wanted(owner, wanted, granted)
         if granted is None or not rights <= granted:
-            await self._let_in(page, rights, asks=asks)
+            async with self._alone(page.key) if asks else contextlib.nullcontext():
+                granted = self._granted(owner, key)  # another tab may have asked meanwhile
+                if granted is None or not rights <= granted:
+                    await self._let_in(page, rights, asks=asks)
         self._use(owner, key)
         known = self._known(owner, key)
         return Entered(self.passes.give(page), self._granted(owner, key) or rights, known.until if known else None)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, page: CallerKey) -> AsyncIterator[None]:
+        """Wait until no other tab of this browser has its dialog open, and have it to oneself."""
+        turn = self._turns.setdefault(page, asyncio.Lock())
+        async with while_waited_for():
+            await turn.acquire()
+        try:
+            yield
+        finally:
+            turn.release()
 
     def check(self, page: Caller, rights: Iterable[Right]) -> None:
         """Look whether a page may go on: known, proved not long ago, and with one of these rights, if there are any.

@@ -91,6 +91,32 @@ async def test_a_browser_that_nobody_answered_for_is_not_asked_about_again(api: 
     assert (await api.enter(PAGE, stranger)).code == "client.pairing_refused"
 
 
+async def test_two_tabs_of_one_new_browser_share_a_dialog_and_its_answer(api: Workbench) -> None:
+    for choice, status in ((Choice.YES, 201), (Choice.NO, 403)):
+        api.person.choice, new = choice, BrowserKey()
+        api.person.attentive.clear()
+        asked = len(api.person.questions)
+        tabs = [asyncio.ensure_future(api.enter(PAGE, new)) for _ in range(3)]
+        await eventually(lambda: api.person.open == ["origin"])
+        assert (await api.enter(PAGE, new, ask=False)).code == "page.consent_needed"  # who only looks waits for nobody
+        api.person.attentive.set()
+        assert [(await tab).status for tab in tabs] == [status] * 3
+        assert len(api.person.questions) == asked + 1
+
+
+async def test_a_tab_that_is_closed_leaves_the_dialog_to_the_other(api: Workbench) -> None:
+    new = BrowserKey()
+    api.person.attentive.clear()
+    first = asyncio.ensure_future(api.enter(PAGE, new))
+    await eventually(lambda: api.person.open == ["origin"])
+    second = asyncio.ensure_future(api.enter(PAGE, new))
+    await asyncio.sleep(0.05)
+    first.cancel()
+    await eventually(lambda: len(api.person.questions) == 2)  # it is asked anew, for the one that waits
+    api.person.attentive.set()
+    assert (await second).status == 201
+
+
 async def test_ever_new_keys_do_not_wear_the_person_down(api: Workbench) -> None:
     api.person.choice = Choice.NO
     codes = [(await api.enter(PAGE, BrowserKey())).code for _ in range(5)]
