@@ -102,7 +102,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     """
     core = _core(config, outside)
     identity = _identity(config, outside, core)
-    pdf = PdfProcess(confinement=config.sandbox.confinement)
+    pdf = _PdfProcesses(*(PdfProcess(confinement=config.sandbox.confinement) for _ in range(2)))
     parts = _parts(config, outside, core, identity, pdf)
     limits = replace(outside.limits, body=config.listen.max_body, descriptors=outside.descriptors)
     core.lifecycle.join(
@@ -124,6 +124,19 @@ def assemble(config: Config, outside: Outside) -> Parts:
         core.sessions,  # the last to start and so the first to stop: every PIN is wiped, every card de-authenticated
     )
     return parts
+
+
+@dataclass(frozen=True, slots=True)
+class _PdfProcesses:
+    """Whoever signs waits for nobody who verifies: that, anybody may ask for."""
+
+    signing: PdfProcess
+    verifying: PdfProcess
+
+    def close(self) -> None:
+        """End both."""
+        self.signing.close()
+        self.verifying.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +229,7 @@ def _identity(config: Config, outside: Outside, core: _Core) -> _Identity:
     )
 
 
-def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, pdf: PdfProcess) -> Parts:
+def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, pdf: _PdfProcesses) -> Parts:
     clock, audit, sessions, signing = outside.clock, core.audit, core.sessions, core.signing
     organisation, situations, ecps = identity.organisation, identity.situations, identity.logins.ecps
     return Parts(
@@ -236,7 +249,7 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
         logins=identity.logins,
         methods=identity.methods,
         situations=situations,
-        documents=DocumentSigning(signing, clock, pdf, _stamper(config, outside)),
+        documents=DocumentSigning(signing, clock, pdf.signing, _stamper(config, outside)),
         held=HeldDocuments(clock),
         attempts=Attempts(audit, clock, config.card.timeout),
         assertions=Assertions(
@@ -244,7 +257,7 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
         ),
         audit=audit,
         trail=AuditTrail(audit),
-        verifier=_verifier(config, outside, pdf),
+        verifier=_verifier(config, outside, pdf.verifying),
         relay=Relay(
             config.upstreams,
             sessions,

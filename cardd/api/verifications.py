@@ -30,7 +30,7 @@ async def verify(call: Call, body: VerificationBody) -> Reply:
             body.certificate,
             _documents(body.documents or [], files),
         )
-        found = await call.parts.verifier.verify(given)
+        found = await call.parts.verifier.verify(given, call.peer.uid)
     answer = msgspec.convert(report(found, language), VerificationAnswer)
     return Reply(body=answer, headers={"Content-Language": language})
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from cardd.documents.requests import ToVerify
 from cardd.formats.pdf.process import PdfProcess
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from cardd.documents.verdicts import Verification
     from cardd.formats.revocation import Answers, Network
     from cardd.formats.verified import VerifiedSignature
+
+THREADS, OF_ONE_USER = 4, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +49,23 @@ class Verifier:
     pdf: PdfProcess
     clock: Clock
     _judge: Judge | None = None
+    _threads: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, THREADS, "verifying"))
+    _turns: WeakValueDictionary[int, asyncio.Semaphore] = field(default_factory=WeakValueDictionary)
 
-    async def verify(self, given: ToVerify) -> Verification:
-        """The verdict on a document.
+    async def verify(self, given: ToVerify, whose: int = 0) -> Verification:
+        """The verdict on a document of this OS user's.
+
+        Reading one may take half a minute, and anybody may hand it over. So it has threads of its own, and a user has
+        two of them at most: neither signing nor other users wait for more.
 
         Raises what ``cardd.documents.formats.signatures_of`` does for one that cannot be read, and ConfigInvalid
         for authorities that cannot.
         """
-        found, judge = await asyncio.to_thread(self._found, given)
-        return await judge.verification(found)
+        turn = self._turns.setdefault(whose, asyncio.Semaphore(OF_ONE_USER))
+        async with turn:
+            loop = asyncio.get_running_loop()
+            found, judge = await loop.run_in_executor(self._threads, self._found, given)
+            return await judge.verification(found)
 
     def _found(self, given: ToVerify) -> tuple[list[VerifiedSignature], Judge]:
         from cardd.documents.formats import signatures_of  # noqa: PLC0415 - with the first document to verify

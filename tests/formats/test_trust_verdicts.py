@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -13,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cardd.documents.judging import WITHOUT_PATH
 from cardd.documents.requests import ToVerify
 from cardd.documents.verdicts import Judged, Reason, Verdict, Verification
-from cardd.documents.verification import Anchors, Verifier
+from cardd.documents.verification import OF_ONE_USER, Anchors, Verifier
 from cardd.errors import (
     CarddError,
     ConfigInvalid,
@@ -21,12 +24,15 @@ from cardd.errors import (
     DocumentEmpty,
     DocumentUnrecognised,
     InvalidRequest,
+    PdfDamaged,
 )
 from cardd.formats.cades import prepare_cades
 from cardd.formats.document import new_document
 from cardd.formats.jws import prepare_jws
 from cardd.formats.options import JwsOptions, PadesOptions, XadesOptions
 from cardd.formats.pades import prepare_pades
+from cardd.formats.pdf.process import PdfProcess
+from cardd.formats.pdf.wire import Answer, Request
 from cardd.formats.prepared import Prepared
 from cardd.formats.raw import prepare_raw
 from cardd.formats.verified import Flaw, Format, Scope, Source, Status, Why
@@ -41,6 +47,7 @@ from tests.rig.revoking import revocation_list
 from tests.rig.simulator import store
 from tests.rig.tsa import OpensslTsa
 from tests.rig.verifying import DOCUMENT, Desk, codes, verifying
+from tests.rig.waiting import eventually
 
 DAY = timedelta(days=1)
 
@@ -366,3 +373,33 @@ async def test_what_ends_at_a_simulation_s_authority_is_a_test_whatever_it_says_
             await Verifier(simulated, None, RevocationCache(None), desk.pdf, desk.clock).verify(ToVerify(signed))
         )
     assert (found.verdict, codes(found), found.signer.is_test) == (Verdict.VALID, ["test"], True)
+
+
+class SlowPdf(PdfProcess):
+    """A process that reads no document before it may."""
+
+    asked = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = threading.Event()
+
+    def ask(self, document: BinaryIO, request: Request) -> Answer:
+        self.asked += 1
+        self.may.wait(20)
+        raise PdfDamaged(why="SIMULATION")
+
+
+async def test_the_slow_documents_of_one_user_keep_neither_others_nor_signing_waiting(desk: Desk) -> None:
+    verifier, slow = desk.verifier(), SlowPdf()
+    verifier.pdf = slow
+    theirs = [asyncio.ensure_future(verifier.verify(ToVerify(BytesIO(b"%PDF-1.7")), 1000)) for _ in range(20)]
+    try:
+        await eventually(lambda: slow.asked == OF_ONE_USER)
+        async with asyncio.timeout(5):
+            mine = await verifier.verify(ToVerify(BytesIO(b"<order/>")), 1001)
+            await asyncio.to_thread(int)  # what signing is prepared in
+        assert (mine.verdict, slow.asked) == (Verdict.INVALID, OF_ONE_USER)
+    finally:
+        slow.may.set()
+    assert {type(found) for found in await asyncio.gather(*theirs, return_exceptions=True)} == {PdfDamaged}
