@@ -78,7 +78,7 @@ class TenLines:
         """The digits that the runs showed; all did the rest as they should."""
         shown = []
         for run in runs or (self.start(),):
-            out, told = run.communicate(timeout=LIMIT)
+            out, told = _said(run)
             assert run.returncode == 0, out + told
             *before, signed, vihf = out.splitlines()
             assert [signed, vihf] == SAID
@@ -88,7 +88,7 @@ class TenLines:
     def refusal(self) -> str:
         """What the run says where it fails."""
         run = self.start()
-        out, told = run.communicate(timeout=LIMIT)
+        out, told = _said(run)
         assert run.returncode != 0, out
         return told
 
@@ -99,6 +99,15 @@ class TenLines:
     def mode(self) -> int:
         """Of the file that keeps the secret."""
         return stat.S_IMODE(self.kept.stat().st_mode)
+
+
+def _said(run: subprocess.Popen[str]) -> tuple[str, str]:
+    """What the run said until its end, which comes in time."""
+    try:
+        return run.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        run.kill()
+        pytest.fail(f"no end after {LIMIT:.0f} s: {run.communicate()}")
 
 
 # --- how each is built ---

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,25 @@ def test_what_the_ten_lines_leave_out(
         "refused CarddError document.malformed true",
         "after session.closed request.not_found",
     ]
+
+
+def test_a_program_that_stays_finds_cardd_again_and_waits_for_no_silent_one(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    program = typescript(tmp_path_factory).lay(tmp_path, Path(__file__).with_name("silent.mjs").read_text())
+    with Workstation(tmp_path).running() as station, socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "silent.sock"))
+        silent.listen()
+        command = [*program, station.daemon.socket, tmp_path / "silent.sock"]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, cwd=tmp_path, stdin=pipe, stdout=pipe, text=True) as asked:
+            assert asked.stdin
+            assert asked.stdout
+            said = [asked.stdout.readline()]
+            station.daemon.stop()
+            station.daemon.start()
+            station.wait_for_state("ready")
+            asked.stdin.write("\n")
+            asked.stdin.flush()
+            said += asked.stdout.readlines()
+    assert said == ["ready\n", "ready\n", "daemon.unreachable\n"]

@@ -20,13 +20,16 @@ public sealed class CarddClient : IDisposable
     private static readonly JsonSerializerOptions Json = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     private readonly Way _way;
+    private readonly TimeSpan _answerLimit;
     private string? _secret;
     private bool _isProven;
 
     /// <summary><paramref name="at"/> is a socket's path, or this machine's own http://127.0.0.1:17463;
-    /// <paramref name="secret"/> is what pairing gave; <paramref name="language"/> that of what a person reads.</summary>
-    public CarddClient(string at = Socket, string? secret = null, string language = "fr")
+    /// <paramref name="secret"/> is what pairing gave; <paramref name="language"/> that of what a person reads. What the daemon answers by itself is waited for
+    /// <paramref name="answerLimit"/>, a minute by default.</summary>
+    public CarddClient(string at = Socket, string? secret = null, string language = "fr", TimeSpan? answerLimit = null)
     {
+        _answerLimit = answerLimit ?? TimeSpan.FromMinutes(1);
         Language = language;
         _way = Way.To(at, language);
         _secret = secret;
@@ -123,19 +126,25 @@ public sealed class CarddClient : IDisposable
         var key = twice ? Guid.NewGuid().ToString("N") : null;
         for (var left = twice ? 2 : 1; ; left--)
         {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            if (method == HttpMethod.Get) limit.CancelAfter(_answerLimit);
             using var request = new HttpRequestMessage(method, path);
             if (key != null) request.Headers.Add("Idempotency-Key", key);
             if (respondAsync) request.Headers.Add("Prefer", "respond-async");
             if (body != null) request.Content = OfJson(body);
             try
             {
-                using var answer = await SendAsync(request, bearer, stop);
-                var content = await ReadAsync(answer, stop);
+                using var answer = await SendAsync(request, bearer, limit.Token);
+                var content = await ReadAsync(answer, limit.Token);
                 return content.Length == 0 ? default! : JsonSerializer.Deserialize<T>(content, Json)!;
             }
             catch (CarddException refused) when (left > 1 && refused.Code is "daemon.unreachable" or "audit.slow")
             {
                 // after audit.slow, what the card signed comes under the same key once the disk has taken it
+            }
+            catch (OperationCanceledException late) when (!stop.IsCancellationRequested)
+            {
+                throw CarddException.Local("daemon.unreachable", _way.Where, Language, late);
             }
             catch (JsonException garbled)
             {

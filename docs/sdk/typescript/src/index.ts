@@ -20,6 +20,7 @@ export type Form = Omit<Schemas["SignatureBody"], "document_name" | "document" |
 export const ADDRESS = "http://127.0.0.1:17463";
 const LOOPBACK = /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost):\d{1,5}\/?$/;
 const IS_PAGE = typeof document !== "undefined";
+const ANSWER_LIMIT = 60_000; // milliseconds
 const PAUSE = 250; // milliseconds between two questions whether the user has accepted the pairing
 
 /** How requests reach cardd. One that `proves` leads to nobody else; over another, cardd proves itself first. */
@@ -38,6 +39,8 @@ export interface Options {
   rights?: Schemas["OriginBody"]["rights"];
   /** The language of what a person reads in errors and dialogs. */
   language?: Language;
+  /** How many milliseconds an answer that cardd gives by itself is waited for; what a person is asked first has no limit. */
+  answerLimit?: number;
   /** Web Crypto, for a Node without a global one. */
   crypto?: object;
 }
@@ -61,6 +64,7 @@ interface Sent {
   headers?: Record<string, string>;
   /** Sent a second time when the connection breaks, under one Idempotency-Key: nothing is signed twice. */
   twice?: boolean;
+  signal?: AbortSignal;
 }
 
 /** One daemon and, once paired, one paired program, or a page that proves itself by its key. */
@@ -69,10 +73,19 @@ export class Cardd {
   readonly language: Language;
   readonly #crypto: Crypto;
   readonly #rights: Options["rights"];
+  readonly #answerLimit: number;
   #secret: string | undefined;
   #proven = false;
 
-  constructor({ at = ADDRESS, secret, language = "fr", crypto = globalThis.crypto, rights }: Options = {}) {
+  constructor({
+    at = ADDRESS,
+    secret,
+    language = "fr",
+    crypto = globalThis.crypto,
+    rights,
+    answerLimit = ANSWER_LIMIT,
+  }: Options = {}) {
+    this.#answerLimit = answerLimit;
     this.way = typeof at === "string" ? loopback(at, language) : at;
     this.language = language;
     this.#crypto = crypto as Crypto;
@@ -132,9 +145,10 @@ export class Cardd {
   /** One call of the API, for what has no method here. Throws CarddError. */
   async call<T = unknown>(method: string, path: string, sent: Sent = {}): Promise<T> {
     const key = sent.twice ? { "Idempotency-Key": hex(this.#crypto.getRandomValues(new Uint8Array(16))) } : {};
-    for (let left = sent.twice ? 2 : 1; ; left--) {
+    for (let left = sent.twice || method === "GET" ? 2 : 1; ; left--) {
+      const limit = method === "GET" ? { signal: AbortSignal.timeout(this.#answerLimit) } : {};
       try {
-        const answer = await this.send(method, path, { ...sent, headers: { ...sent.headers, ...key } });
+        const answer = await this.send(method, path, { ...sent, ...limit, headers: { ...sent.headers, ...key } });
         if (!answer.ok) throw await refusal(answer, this.way.where, this.language);
         return (answer.status === 204 ? undefined : await read(answer, this.way.where, this.language)) as T;
       } catch (fault) {
@@ -154,17 +168,24 @@ export class Cardd {
     return this.#sendOnce(method, path, sent.bearer === pass ? { ...sent, bearer: this.#secret } : sent);
   }
 
-  async #sendOnce(method: string, path: string, { body, bytes, bearer, headers = {} }: Sent): Promise<Response> {
+  async #sendOnce(method: string, path: string, { body, bytes, bearer, headers = {}, signal }: Sent): Promise<Response> {
     if (bearer) await this.#demandProof();
     const told: Record<string, string> = { "Accept-Language": this.language, ...headers };
     if (body) told["Content-Type"] = "application/json";
     if (bearer) told["Authorization"] = `Bearer ${bearer}`;
     const content = body ? JSON.stringify(body) : (bytes as BodyInit | undefined);
     try {
-      return await this.way.ask(path, { method, headers: told, redirect: "manual", ...(content ? { body: content } : {}) });
+      return await this.way.ask(path, {
+        method,
+        headers: told,
+        redirect: "manual",
+        ...(content ? { body: content } : {}),
+        ...(signal ? { signal } : {}),
+      });
     } catch (fault) {
       this.#proven = false; // who comes back may be another
-      if (fault instanceof CarddError || (fault as Error).name === "AbortError") throw fault;
+      const isLeft = (fault as Error).name === "AbortError" && !signal?.aborted; // the page, not the time
+      if (fault instanceof CarddError || isLeft) throw fault;
       throw local("daemon.unreachable", this.way.where, this.language, fault);
     }
   }
@@ -318,7 +339,7 @@ async function read(answer: Response, where: string, language: Language): Promis
 function loopback(url: string, language: Language): Way {
   if (!LOOPBACK.test(url)) throw local("request.invalid", url, language);
   const where = url.replace(/\/$/, "").replace("//localhost:", "//127.0.0.1:");
-  return { where, proves: false, ask: (path, request) => fetch(where + path, { ...request, signal: leaving() }) };
+  return { where, proves: false, ask: (path, request) => fetch(where + path, { ...request, ...leaving() }) };
 }
 
 /** What shows cardd that this page's browser has its key: the body of POST /v1/clients, but for rights. */
@@ -356,9 +377,9 @@ const settled = <T>(request: IDBRequest<T>): Promise<T> =>
 let left: AbortController | undefined;
 
 /** Ends the requests of a page that is left: its browser may keep it for "Back", and a dialog would stay open. */
-function leaving(): AbortSignal | null {
-  if (!IS_PAGE) return null;
+function leaving(): { signal?: AbortSignal } {
+  if (!IS_PAGE) return {};
   if (!left) addEventListener("pagehide", () => { left?.abort(); left = new AbortController(); });
   left ??= new AbortController();
-  return left.signal;
+  return { signal: left.signal };
 }

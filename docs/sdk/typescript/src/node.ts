@@ -47,9 +47,10 @@ async function isOfStranger(place: string): Promise<boolean> {
   return false;
 }
 
-function over(socketPath: string, path: string, { method = "GET", headers, body }: RequestInit): Promise<Response> {
+function over(socketPath: string, path: string, { method = "GET", headers, body, signal }: RequestInit): Promise<Response> {
+  const told = headers as Record<string, string>;
   return new Promise((resolve, reject) => {
-    const asked = ask({ socketPath, path, method, headers: headers as Record<string, string> }, (answer) => {
+    const asked = ask({ socketPath, path, method, headers: told, ...(signal ? { signal } : {}) }, (answer) => {
       resolve(response(answer));
     });
     asked.on("error", reject);
