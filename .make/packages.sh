@@ -5,6 +5,7 @@
 #
 #   wheels       cardd, its client, the simulators
 #   typescript   docs/sdk/typescript as npm packs it; its types are made of the description of the API
+#   web          cardd.js for pages, as npm packs it
 #   csharp       docs/sdk/csharp as sources with their types, made of the same description, in DIST/csharp
 set -eu
 cd "$(dirname "$0")/.."
@@ -41,6 +42,13 @@ typescript() {
     )
 }
 
+web() {
+    command -v npm >/dev/null || { echo "No npm here: the module for pages is left out." >&2; return; }
+    mkdir "$stage/web"
+    cp LICENSE cardd/web/package.json cardd/web/cardd.js cardd/web/cardd.d.ts "$stage/web"
+    (cd "$stage/web" && npm pack --silent --pack-destination "$dist")
+}
+
 csharp() {
     mkdir -p "$dist/csharp"
     cp LICENSE docs/sdk/csharp/README.md docs/sdk/csharp/*.csproj docs/sdk/csharp/*.cs "$dist/csharp"
@@ -48,6 +56,6 @@ csharp() {
     echo "csharp/"
 }
 
-for kind in "${@:-wheels typescript csharp}"; do
+for kind in "${@:-wheels typescript web csharp}"; do
     for one in $kind; do "$one"; done
 done

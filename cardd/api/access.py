@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LOOPBACK_NAMES = ("127.0.0.1", "[::1]", "localhost")
 UNIX_HOSTS = frozenset(("localhost", "cardd"))
 ASKING = ("/v1/clients", "/v1/clients/challenges")
+STATUS = "/v1/status"
 TICKET = "ticket"
 
 # How a script's own fetch, EventSource or WebSocket looks; all else (an image, a form, a frame, a navigation) is none.
@@ -96,9 +97,9 @@ def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
 
 
 def _is_asking(headers: CIMultiDictProxy[str], method: str, path: str) -> bool:
-    """Return whether this is a call, or its preflight, with which a page asks to be let in."""
+    """Return whether this is a call, or its preflight, with which a page asks to be let in, or whether it may ask."""
     asked = headers.get("Access-Control-Request-Method") if method == "OPTIONS" else method
-    return path in ASKING and asked == "POST"
+    return (path in ASKING and asked == "POST") or (path == STATUS and asked == "GET")
 
 
 def anyone(call: Call) -> None:

@@ -22,7 +22,12 @@ REFERENCE = "#/components/schemas/{name}"
 
 Json = dict[str, JsonValue]
 BYTES: Json = {"type": "string", "format": "binary"}
-PLAIN: dict[str, Json] = {OCTETS: BYTES, JSON: {"type": "object"}, "text/event-stream": {"type": "string"}}
+TEXT: Json = {"type": "string"}
+PLAIN: dict[str, Json] = {
+    OCTETS: BYTES,
+    JSON: {"type": "object"},
+    **dict.fromkeys(("text/event-stream", "text/javascript", "text/plain"), TEXT),
+}
 
 SECURITY: dict[object, list[JsonValue]] = {
     access.anyone: [],

@@ -16,6 +16,7 @@ from cardd.api import (
     support,
     upstreams,
     verifications,
+    web,
 )
 from cardd.api.access import (
     TICKET,
@@ -94,6 +95,9 @@ ROUTES: tuple[Route, ...] = (
         headers={status.CHALLENGE: "client_id, a blank, 32 to 128 random characters: is this the daemon that paired?"},
         tells={200: {status.PROOF: "HMAC-SHA256, in hex, by what only that daemon knows; see docs/api.md"}}),
     get("/openapi.json", anyone, _describe, "This description", answers={200: "application/json"}),
+    get("/cardd.js", anyone, web.shows("cardd.js"), "The module for pages",
+        answers={200: "text/javascript", 304: None}),
+    get("/cardd.d.ts", anyone, web.shows("cardd.d.ts"), "Its types", answers={200: "text/plain", 304: None}),
 
     get("/v1/clients", local, clients.everyone, "Paired programs and remembered origins", answers={200: ClientsAnswer}),
     post("/v1/clients", program_or_asking_page, clients.CLIENT_BODY, clients.pair, "Pair a program, or allow a page",

@@ -46,6 +46,11 @@ async def test_the_user_lets_a_page_in(api: Workbench) -> None:
     assert len(api.person.questions) == 1
 
 
+async def test_it_may_see_that_cardd_is_here_before_it_asks(api: Workbench) -> None:
+    got = await api.call("GET", "/v1/status", headers=ORIGIN)
+    assert (got.status, got.json["name"], got.headers["Access-Control-Allow-Origin"]) == (200, "cardd", STRANGER)
+
+
 @pytest.mark.parametrize("path", ["/v1/clients", "/v1/clients/challenges"])
 async def test_its_preflight_is_answered(api: Workbench, path: str) -> None:
     asked = {**ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
@@ -57,7 +62,7 @@ async def test_its_preflight_is_answered(api: Workbench, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/status"),
+        ("POST", "/v1/status"),
         ("GET", "/v1/cards"),
         ("GET", "/v1/clients"),
         ("POST", "/v1/sessions"),
@@ -105,7 +110,7 @@ async def test_a_refused_page_is_not_asked_about_again(api: Workbench) -> None:
     again = await ask(api)
     assert again.code == "client.pairing_refused"
     assert (await ask(api, ask=False)).code == "client.pairing_refused"
-    assert (await api.call("GET", "/v1/status", headers=ORIGIN)).code == "request.forbidden"
+    assert (await api.call("GET", "/v1/cards", headers=ORIGIN)).code == "request.forbidden"
     assert len(api.person.questions) == 1
 
 

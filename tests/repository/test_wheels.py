@@ -121,6 +121,7 @@ def test_the_libraries_for_makers_have_that_version_too() -> None:
     npm = json.loads((ROOT / "docs/sdk/typescript/package.json").read_text())
     locked = json.loads((ROOT / "docs/sdk/typescript/package-lock.json").read_text())
     assert (npm["version"], locked["version"], npm.get("dependencies")) == (__version__, __version__, None)
+    assert json.loads((ROOT / "cardd/web/package.json").read_text())["version"] == __version__
     assert f"<Version>{__version__}</Version>" in (ROOT / "docs/sdk/csharp/Cardd.Client.csproj").read_text()
 
 

@@ -22,10 +22,12 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+from urllib.parse import quote, unquote
 
 import aiohttp
 import pytest
 
+from cardd.web import web_file
 from tests.rig import nginx
 from tests.rig.ports import free_port
 
@@ -74,6 +76,10 @@ class Portal:
         """Return the origin of its pages under this name."""
         return f"https://{host}:{self.port}"
 
+    def with_csp(self, policy: str) -> str:
+        """Return the address of a page that has this Content-Security-Policy."""
+        return f"{self.origin()}/?{quote(policy)}"
+
     @contextmanager
     def running(self) -> Iterator[Portal]:
         """Serve inside the ``with``."""
@@ -91,11 +97,17 @@ class _Page(BaseHTTPRequestHandler):
     content: ClassVar[bytes] = b"<!doctype html><meta charset=utf-8><title>SIMULATION</title><body>"
 
     def do_GET(self) -> None:
+        """Answer with the module for pages by its name, else with an empty page that has the CSP of the query."""
+        path, _, query = self.path.partition("?")
+        is_module = path == "/cardd.js"
+        content = web_file("cardd.js").content if is_module else self.content
         self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(self.content)))
+        self.send_header("Content-Type", "text/javascript" if is_module else "text/html")
+        self.send_header("Content-Length", str(len(content)))
+        if query:
+            self.send_header("Content-Security-Policy", unquote(query))
         self.end_headers()
-        self.wfile.write(self.content)
+        self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

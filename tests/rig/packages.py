@@ -14,13 +14,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NODE_MODULES = ROOT / "docs/sdk/typescript/node_modules"
 
-Kind = Literal["wheels", "typescript", "csharp"]
+Kind = Literal["wheels", "typescript", "web", "csharp"]
 
 
 def packaged(kind: Kind, factory: pytest.TempPathFactory) -> Path:
     """The folder with the packages of this kind. Skips the test where they cannot be built."""
     if kind == "typescript" and not (NODE_MODULES / ".bin/tsc").exists():
         pytest.skip("docs/sdk/typescript/node_modules is not there: without npm, `make setup` installs none")
+    if kind == "web" and shutil.which("npm") is None:
+        pytest.skip("no npm here")
     here = factory.getbasetemp()
     if kind == "csharp" and shutil.which("dotnet") is None:
         pytest.skip("no .NET SDK here: Debian has none")

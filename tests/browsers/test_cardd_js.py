@@ -1,0 +1,217 @@
+"""cardd.js in real browsers, on the pages of a public portal: the right word in each case, then the whole work."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from socketserver import BaseRequestHandler
+
+import pytest
+
+import cardd.web
+from cardd.web import web_file
+from tests.browsers.test_pages import NONCE, page, serving, spying
+from tests.integration.workstation import Workstation
+from tests.rig.browsers import Browser, Portal, Tab
+from tests.rig.daemon import DaemonProcess
+from tests.rig.packages import NODE_MODULES, packaged
+from tests.rig.pinentry import ScriptedPinentry
+from tests.rig.simulator import simulated_card
+from tests.rig.waiting import eventually_here
+
+LARGE = 12 * 1024  # bytes; the module is copied into portals, and read there
+FIND = """
+const {Cardd} = await import(location.origin + "/cardd.js");
+const {answered, ...found} = await new Cardd({bases: JSON.parse(arguments[0]), language: "en"}).find();
+return await Promise.race([answered ?? found, new Promise(done => setTimeout(done, 1500, found))]);
+"""
+OLD = b'{"name":"cardd","version":"0.1.0","state":"ready"}'
+
+
+def find(tab: Tab, *bases: str) -> dict[str, str]:
+    found: dict[str, str] = tab.run(FIND, json.dumps(bases))
+    return found
+
+
+@pytest.fixture
+def nobody() -> str:
+    """An address where nobody listens."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{closed.getsockname()[1]}"
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Iterator[DaemonProcess]:
+    """A daemon that asks its person about sites that it does not know; the person refuses."""
+    pinentry = ScriptedPinentry(tmp_path, confirm="cancel", reads=0)
+    extra = '\n[web]\nunknown_origins = "ask"\n'
+    daemon = DaemonProcess(tmp_path, pinentry=pinentry.path, extra=extra, is_read=False).start()
+    yield daemon
+    daemon.stop()
+
+
+def test_a_page_is_told_that_the_question_is_open_and_sends_nothing_before(browser: Browser, portal: Portal) -> None:
+    with spying() as (address, heard), page(browser, portal, "portal.test", permitted=False) as tab:
+        # headless Chromium answers its own question; it was waved away, and another click asks again
+        assert find(tab, address.rstrip("/"))["state"] == {"chromium": "unasked", "firefox": "asking"}[browser.name]
+        assert b"".join(heard) == b""
+
+
+def test_a_page_is_told_that_its_person_refused_the_browsers_question(browser: Browser, portal: Portal) -> None:
+    browser.permit(portal.origin(), "denied")
+    with spying() as (address, heard), browser.tab(portal.origin()) as tab:
+        found = find(tab, address.rstrip("/"))
+        assert (found["state"], "left of the address" in found["text"]) == ("denied", True)
+        assert heard == []
+
+
+def test_a_page_is_told_which_line_its_own_policy_lacks(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    base = workstation.daemon.url
+    with page(browser, portal, "portal.test") as tab:
+        tab.open(portal.with_csp("default-src 'self'"))
+        found = find(tab, base)
+        assert (found["state"], found["reason"], found["add"]) == ("blocked", "csp", f"connect-src {base}")
+        tab.open(portal.with_csp(f"default-src 'self'; {found['add']}"))
+        assert find(tab, base)["state"] in ("consent", "ready")
+
+
+def test_a_frame_is_told_that_it_was_not_allowed(browser: Browser, portal: Portal, workstation: Workstation) -> None:
+    script = """
+    const frame = document.createElement("iframe");
+    frame.allow = arguments[1];
+    frame.src = location.origin.replace("portal.test", arguments[0]);
+    const ready = new Promise(done => { frame.onload = done; });
+    document.body.append(frame);
+    await ready;
+    """
+    with page(browser, portal, "portal.test") as tab:
+        tab.run(script, "evil.test", "")
+        with spying() as (address, heard):
+            found = find(tab.frame(), address.rstrip("/"))
+            assert (found["state"], found["reason"]) == ("blocked", "frame")
+            assert heard == []
+    with page(browser, portal, "portal.test") as tab:
+        tab.run(script, "portal.test", "loopback-network")
+        assert find(tab.frame(), workstation.daemon.url)["state"] in ("consent", "ready")
+
+
+def test_no_daemon_is_told_and_the_other_family_is_tried(
+    browser: Browser, portal: Portal, workstation: Workstation, nobody: str
+) -> None:
+    with page(browser, portal, "portal.test") as tab:
+        assert find(tab, nobody)["state"] == "absent"
+        six = f"http://[::1]:{workstation.daemon.port}"
+        assert find(tab, nobody, six)["state"] in ("consent", "ready")
+
+
+def test_a_daemon_that_knows_no_keys_of_pages_is_too_old(browser: Browser, portal: Portal) -> None:
+    class Old(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            head = (
+                f"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: {portal.origin()}\r\nContent-Length: {len(OLD)}\r\n"
+            )
+            self.request.sendall(f"{head}Connection: close\r\n\r\n".encode() + OLD)
+
+    with serving(Old) as port, page(browser, portal, "portal.test") as tab:
+        found = find(tab, f"http://127.0.0.1:{port}")
+        assert (found["state"], found["version"]) == ("old", "0.1.0")
+
+
+def test_a_site_that_cardd_does_not_know_is_told_that_its_person_will_be_asked_and_then_that_they_refused(
+    browser: Browser, portal: Portal, asking: DaemonProcess
+) -> None:
+    enter = """
+    const {Cardd} = await import(location.origin + "/cardd.js");
+    return new Cardd({bases: [arguments[0]], language: "en"}).enter().catch(error => error.code);
+    """
+    host = "policy.test"  # which an administrator's policy lets through to this machine without a question
+    with browser.tab(portal.origin(host)) as tab:
+        assert find(tab, asking.url)["state"] == "consent"
+        assert tab.run(enter, asking.url) == "client.pairing_refused"
+        found = find(tab, asking.url)
+        assert (found["state"], found.get("code")) == ("refused", "client.pairing_refused"), found
+
+
+WORK = """
+const {Cardd, CarddError} = await import(location.origin + "/cardd.js");
+const cardd = new Cardd({bases: [arguments[0]], language: "fr"});
+const state = (await cardd.find()).state;
+const greeted = new Promise(done => cardd.addEventListener("hello", done));
+const ends = cardd.listen({socket: arguments[2] === "socket"});
+const session = await cardd.login({method: "cpx"});
+const token = await session.authToken(arguments[1]);
+const small = await session.sign("cr.txt", new TextEncoder().encode("SIMULATION"));
+const large = await session.sign("image.bin", new Uint8Array(600_000), {format: "cades"});
+const file = await session.fetch(large.document_id);
+await greeted;
+const closed = new Promise(done => cardd.addEventListener("session.closed", done));
+await session.close();
+await closed;
+ends();
+const after = await session.refresh().catch(error => error.code);
+return {
+  state,
+  family: session.identity.family_name,
+  token,
+  small: small.signature.length,
+  held: "document_id" in large,
+  file: file.length > 600_000,
+  after,
+};
+"""
+
+
+@pytest.mark.parametrize("stream", ["fetch", "socket"])
+def test_a_page_does_all_its_work_through_the_module(
+    browser: Browser, portal: Portal, workstation: Workstation, stream: str
+) -> None:
+    with page(browser, portal, "portal.test") as tab:
+        done = tab.run(WORK, workstation.daemon.url, NONCE, stream)
+    assert done.pop("state") in ("consent", "ready")
+    assert done.pop("token")["format"] == "web-eid:1.0"
+    assert done == {"family": "SIMULATION-MEDECIN", "small": 344, "held": True, "file": True, "after": "session.closed"}
+
+
+def test_a_page_knows_of_a_card_that_is_pulled_and_of_a_daemon_that_comes_back(
+    browser: Browser, portal: Portal, tmp_path: Path
+) -> None:
+    begin = """
+    const {Cardd} = await import(location.origin + "/cardd.js");
+    const cardd = new Cardd({bases: [arguments[0]]});
+    window.told = [];
+    for (const type of ["hello", "card.removed", "session.closed", "disconnected"])
+      cardd.addEventListener(type, () => window.told.push(type));
+    cardd.listen();
+    window.session = await cardd.login();
+    """
+    own = Workstation(tmp_path, extra=f'\n[web]\nallowed_origins = ["{portal.origin()}"]\n')
+    with own.running(), page(browser, portal, "portal.test") as tab:
+        with own.card(simulated_card()):
+            tab.run(begin, own.daemon.url)
+            assert [shown.kind for shown in own.pinentry.shown()] == ["confirm", "pin"]  # let in once, for both calls
+        eventually_here(lambda: {"card.removed", "session.closed"} <= set(tab.run("return window.told")))
+        own.daemon.stop()
+        eventually_here(lambda: tab.run("return window.told.at(-1)") == "disconnected")
+        own.daemon.start()
+        eventually_here(lambda: tab.run("return window.told.at(-1)") == "hello")
+        assert tab.run("return window.session.refresh().catch(error => error.code)") == "session.unknown"
+
+
+def test_the_module_is_small_and_a_package_with_types(tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert len(web_file("cardd.js").content) <= LARGE
+    (package,) = packaged("web", tmp_path_factory).glob("*.tgz")
+    with tarfile.open(package) as files:
+        assert {"package/cardd.js", "package/cardd.d.ts", "package/LICENSE"} <= set(files.getnames())
+    compiler = NODE_MODULES / ".bin/tsc"
+    if not compiler.exists():
+        pytest.skip("no compiler of TypeScript here")
+    types = Path(cardd.web.__file__).with_name("cardd.d.ts")
+    subprocess.run([compiler, "--strict", "--noEmit", "--lib", "es2022,dom", types], check=True)
