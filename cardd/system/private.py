@@ -58,7 +58,7 @@ def keep_others_out(directory: Path) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         raise StateInUse(file=str(directory)) from None
-    except OSError:  # a file system without locks
+    except OSError:  # pragma: no cover - a file system without locks
         pass
     return descriptor
 

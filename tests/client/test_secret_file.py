@@ -119,3 +119,12 @@ def test_a_link_or_a_pipe_in_its_place_is_refused(file: SecretFile, tmp_path: Pa
         file.load()
     file.save("mine")
     assert (file.load(), (tmp_path / "elsewhere").read_text()) == ("mine", "secret")
+
+
+def test_a_folder_that_is_none_keeps_and_forgets_nothing_and_says_so(file: SecretFile) -> None:
+    file.path.parent.parent.mkdir()
+    file.path.parent.write_text("a file in the folder's place")
+    for act in (file.load, file.forget, lambda: file.save("one")):
+        with pytest.raises(SecretUnavailable) as told:
+            act()
+        assert told.value.params["file"] == str(file.path)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cardd.errors import StateExposed, StateNotAFile, StateUnavailable
+from cardd.errors import StateExposed, StateInUse, StateNotAFile, StateUnavailable
 from cardd.system.audit_file import AuditReader
 from cardd.system.audit_store import SqliteAuditLog
+from cardd.system.private import keep_others_out, refuse_exposed_directory
 from cardd.system.store import FileStore
 from tests.rig import no_file, other_user
 from tests.rig.daemon import DaemonProcess
@@ -164,3 +165,24 @@ def test_the_daemon_does_not_start_where_a_pipe_stands_for_its_state_and_says_so
     ended = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
     assert ended.returncode == 1
     assert f"{daemon.state / 'origins.json'} is no file, but a pipe" in ended.stderr
+
+
+def test_a_directory_below_a_file_is_told_and_keeps_nobody_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("SIMULATION")
+    place = tmp_path / "file" / "state"
+    with pytest.raises(StateUnavailable):
+        FileStore(place).load("clients")
+    with pytest.raises(StateUnavailable):
+        refuse_exposed_directory(place)
+    assert keep_others_out(place) is None
+
+
+def test_a_directory_is_one_daemon_s(tmp_path: Path) -> None:
+    held = keep_others_out(tmp_path)
+    assert held is not None
+    with pytest.raises(StateInUse):
+        keep_others_out(tmp_path)
+    os.close(held)
+    again = keep_others_out(tmp_path)
+    assert again is not None
+    os.close(again)
