@@ -1,12 +1,13 @@
 // The client secret of a program in Node between two runs: in a file that nobody but the program's own user can read.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { constants } from "node:fs";
-import { link, mkdir, open, readFile, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
+import { mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { CarddError, local, type About, type Cardd, type Language, type Pairing } from "./index.js";
 
-const PAUSE = 100; // milliseconds between two looks whether another process has done with it
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Where the secret of a program is kept: `~/.config/SOFTWARE_ID/cardd-secret`. */
@@ -87,40 +88,20 @@ async function save(file: string, secret: string, language: Language): Promise<v
   }
 }
 
-/** Wait until no other process of this program pairs; a lock whose process has ended is taken away. */
+const LOCK = 'umask 077 && exec flock "$0" sh -c "echo && cat"'; // until its input ends, as it does with this process
+
+/** Wait until no other process of this program pairs, in whatever language; by flock(1), because Node has no flock(2). */
 async function alone(file: string, language: Language): Promise<() => Promise<void>> {
-  const lock = `${file}.pairing`;
-  const fresh = `${lock}.${process.pid}`;
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(fresh, (await lifeOf(process.pid)) ?? `${process.pid}`, { mode: 0o600 });
-    while (!(await taken(fresh, lock))) {
-      await new Promise((done) => setTimeout(done, PAUSE));
-      const owner = await readFile(lock, "ascii").catch(() => "");
-      if (owner && owner !== (await lifeOf(parseInt(owner)))) await rm(lock, { force: true });
-    }
-    return () => rm(lock, { force: true });
+    const held = spawn("sh", ["-c", LOCK, `${file}.lock`], { stdio: ["pipe", "pipe", "ignore"] });
+    const ended = once(held, "exit");
+    await Promise.race([once(held.stdout, "data"), ended.then(() => Promise.reject(new Error("flock")))]);
+    return async () => {
+      held.stdin.end();
+      await ended;
+    };
   } catch (fault) {
     throw local("client.secret_unavailable", file, language, fault);
-  } finally {
-    await rm(fresh, { force: true }).catch(() => undefined);
   }
-}
-
-/** Whether this process has the lock now: it appears whole, or not at all. */
-async function taken(fresh: string, lock: string): Promise<boolean> {
-  try {
-    await link(fresh, lock);
-    return true;
-  } catch (fault) {
-    if ((fault as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw fault;
-  }
-}
-
-/** A process's number and when it began, which tell it from a later one of the same number; undefined when it has ended. */
-async function lifeOf(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => "");
-  const begun = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-  return begun && `${pid} ${begun}`;
 }
