@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from aiohttp import web
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import ocsp
@@ -68,13 +68,23 @@ def _row(certificate: x509.Certificate, revoked: datetime | None) -> str:
     return f"{status}\t{end}\t{since}\t{serial.zfill(len(serial) + len(serial) % 2)}\tunknown\t/CN=SIMULATION\n"
 
 
+class Lists(Protocol):
+    """An authority that signs lists, as far as they are made from it."""
+
+    @property
+    def name(self) -> x509.Name: ...
+
+    @property
+    def key(self) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey: ...
+
+
 def revocation_list(
-    authority: SmallAuthority,
+    authority: Lists,
     revoked: Mapping[bytes, datetime] | None = None,
     *,
     age: timedelta = timedelta(minutes=5),
     life: timedelta = HOUR,
-    signed_by: SmallAuthority | None = None,
+    signed_by: Lists | None = None,
     keeps_since: datetime | None = None,
     more: Sequence[x509.ExtensionType] = (),
 ) -> bytes:

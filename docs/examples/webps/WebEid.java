@@ -1,0 +1,163 @@
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.MessageDigest;
+import java.security.SecureRandom;
+import java.security.Signature;
+import java.security.cert.CertPathValidator;
+import java.security.cert.CertStore;
+import java.security.cert.CertificateFactory;
+import java.security.cert.CollectionCertStoreParameters;
+import java.security.cert.PKIXParameters;
+import java.security.cert.PKIXRevocationChecker;
+import java.security.cert.TrustAnchor;
+import java.security.cert.X509Certificate;
+import java.security.interfaces.RSAPublicKey;
+import java.time.Instant;
+import java.util.Base64;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import javax.naming.NamingException;
+import javax.naming.directory.Attributes;
+import javax.naming.ldap.LdapName;
+import javax.naming.ldap.Rdn;
+import javax.security.auth.x500.X500Principal;
+
+/** Web eID tokens of cardd (web-eid:1.0), verified on a portal's server. The JDK is enough. */
+public final class WebEid {
+    private static final long NONCE_LIFETIME = 300; // seconds
+    private static final String NATIONAL_ID = "[034589][0-9A-Za-z]{8,}(/\\S+)?";
+    private static final String CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
+    private static final Map<String, String> KEYWORDS =
+            Map.of("2.5.4.42", "GN", "2.5.4.4", "SN", "2.5.4.12", "TITLE");
+    private static final SecureRandom RANDOM = new SecureRandom();
+
+    private WebEid() {}
+
+    /** The token proves nothing; the reason is for the portal's log, not for the page. */
+    public static final class Refused extends Exception {
+        public Refused(String reason) {
+            super(reason);
+        }
+    }
+
+    /** The token's fields, as a JSON library reads them. */
+    public record Token(String unverifiedCertificate, String algorithm, String signature, String format) {}
+
+    /** Files in PEM: the authorities that issue the certificates of persons, and their revocation lists of today. */
+    public record Trust(Path authorities, Path lists) {}
+
+    /** Whose card it is; nationalId has the digit of its kind in front: 8 for RPPS. */
+    public record Holder(String nationalId, String familyName, String givenName, String title) {}
+
+    /** Return a nonce for the page, kept in its session on the server; the one before is worth nothing any more. */
+    public static String newNonce(Map<String, Object> session) {
+        byte[] bytes = new byte[33];
+        RANDOM.nextBytes(bytes);
+        String nonce = Base64.getUrlEncoder().encodeToString(bytes);
+        session.put("card_nonce_ends", Instant.now().getEpochSecond() + NONCE_LIFETIME);
+        session.put("card_nonce", nonce);
+        return nonce;
+    }
+
+    /** Return the session's nonce, which is gone then, whatever becomes of the token. */
+    public static String spentNonce(Map<String, Object> session) throws Refused {
+        Object ends = session.remove("card_nonce_ends");
+        Object nonce = session.remove("card_nonce");
+        if (!(nonce instanceof String value) || !(ends instanceof Long end)) {
+            throw new Refused("the session has no nonce");
+        }
+        if (Instant.now().getEpochSecond() > end) {
+            throw new Refused("the nonce is too old");
+        }
+        return value;
+    }
+
+    /** Return the holder whose card signed this portal's own origin and this nonce. */
+    public static Holder verify(Token token, String origin, String nonce, Trust trust) throws Refused {
+        if (!"web-eid:1.0".equals(token.format()) || !"RS256".equals(token.algorithm())) {
+            throw new Refused("another format or algorithm");
+        }
+        try {
+            X509Certificate certificate = certificateOf(Base64.getDecoder().decode(token.unverifiedCertificate()));
+            checkCertificate(certificate, trust);
+            Signature signature = Signature.getInstance("SHA256withRSA");
+            signature.initVerify(certificate.getPublicKey());
+            signature.update(digest(origin));
+            signature.update(digest(nonce));
+            if (!signature.verify(Base64.getDecoder().decode(token.signature()))) {
+                throw new Refused("signed for another site, with another nonce or by another key");
+            }
+            return holderOf(certificate);
+        } catch (GeneralSecurityException | IOException | NamingException | RuntimeException fault) {
+            throw new Refused(String.valueOf(fault.getMessage()));
+        }
+    }
+
+    private static byte[] digest(String text) throws GeneralSecurityException {
+        return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static X509Certificate certificateOf(byte[] der) throws GeneralSecurityException, Refused {
+        ByteArrayInputStream bytes = new ByteArrayInputStream(der);
+        X509Certificate read = (X509Certificate) CertificateFactory.getInstance("X.509").generateCertificate(bytes);
+        if (bytes.available() > 0 || !(read.getPublicKey() instanceof RSAPublicKey key)
+                || key.getModulus().bitLength() < 2048) {
+            throw new Refused("no certificate, or no key for RS256");
+        }
+        List<String> purposes = read.getExtendedKeyUsage();
+        boolean[] usage = read.getKeyUsage();
+        if (purposes == null || !purposes.contains(CLIENT_AUTH) || (usage != null && !usage[0])) {
+            throw new Refused("the certificate is not for logging in");
+        }
+        return read;
+    }
+
+    private static void checkCertificate(X509Certificate certificate, Trust trust)
+            throws GeneralSecurityException, IOException {
+        CertificateFactory factory = CertificateFactory.getInstance("X.509");
+        Set<TrustAnchor> anchors;
+        try (InputStream file = Files.newInputStream(trust.authorities())) {
+            anchors = factory.generateCertificates(file).stream()
+                    .map(read -> new TrustAnchor((X509Certificate) read, null)).collect(Collectors.toSet());
+        }
+        PKIXParameters parameters = new PKIXParameters(anchors);
+        try (InputStream file = Files.newInputStream(trust.lists())) {
+            CollectionCertStoreParameters lists = new CollectionCertStoreParameters(factory.generateCRLs(file));
+            parameters.addCertStore(CertStore.getInstance("Collection", lists));
+        }
+        CertPathValidator validator = CertPathValidator.getInstance("PKIX");
+        PKIXRevocationChecker revocation = (PKIXRevocationChecker) validator.getRevocationChecker();
+        revocation.setOptions(EnumSet.of(
+                PKIXRevocationChecker.Option.PREFER_CRLS, PKIXRevocationChecker.Option.NO_FALLBACK));
+        parameters.addCertPathChecker(revocation);
+        validator.validate(factory.generateCertPath(List.of(certificate)), parameters);
+    }
+
+    /** One RDN may have several names, as IGC-Santé's has given name, number and surname together. */
+    private static Holder holderOf(X509Certificate certificate) throws NamingException, Refused {
+        String subject = certificate.getSubjectX500Principal().getName(X500Principal.RFC2253, KEYWORDS);
+        String[] names = {"CN", "SN", "GN", "TITLE"};
+        String[] values = {"", "", "", ""};
+        for (Rdn rdn : new LdapName(subject).getRdns()) {
+            Attributes pairs = rdn.toAttributes();
+            for (int at = 0; at < names.length; at++) {
+                if (pairs.get(names[at]) != null) {
+                    values[at] = String.valueOf(pairs.get(names[at]).get());
+                }
+            }
+        }
+        Holder holder = new Holder(values[0], values[1], values[2], values[3]);
+        if (!holder.nationalId().matches(NATIONAL_ID)) {
+            throw new Refused("the certificate is no professional's");
+        }
+        return holder;
+    }
+}

@@ -1,0 +1,92 @@
+// Web eID tokens of cardd (web-eid:1.0), verified on a portal's server: whose card it was, or Refused.
+//
+// Node reads the certificate and checks the signature; the openssl command checks by whom the certificate was issued,
+// for what, and whether it was revoked. No package is needed.
+
+import {constants, createHash, randomBytes, verify as isSigned, X509Certificate} from "node:crypto";
+import {execFile} from "node:child_process";
+
+const NONCE_LIFETIME = 300_000; // milliseconds
+const NATIONAL_ID = /^[034589][0-9A-Za-z]{8,}(\/\S+)?$/;
+const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const CERTIFICATE_MAX = 16_384; // bytes
+const BY_OPENSSL = ["verify", "-partial_chain", "-purpose", "sslclient", "-auth_level", "2", "-crl_check"];
+
+/** The token proves nothing; the reason is for the portal's log, not for the page. */
+export class Refused extends Error {}
+
+/** Return a nonce for the page, kept in its session on the server; the one before is worth nothing any more. */
+export function newNonce(session) {
+  session.cardNonce = randomBytes(33).toString("base64url");
+  session.cardNonceEnds = Date.now() + NONCE_LIFETIME;
+  return session.cardNonce;
+}
+
+/** Return the session's nonce, which is gone then, whatever becomes of the token. Throws Refused. */
+export function spentNonce(session) {
+  const {cardNonce, cardNonceEnds} = session;
+  delete session.cardNonce;
+  delete session.cardNonceEnds;
+  if (!cardNonce) throw new Refused("the session has no nonce");
+  if (!(Date.now() <= cardNonceEnds)) throw new Refused("the nonce is too old");
+  return cardNonce;
+}
+
+/**
+ * Resolve with the holder whose card signed this portal's own origin and this nonce; reject with Refused.
+ *
+ * trust names files in PEM: authorities, which issue the certificates of persons, and lists, what they revoked by today.
+ */
+export async function verify(token, {origin, nonce, trust}) {
+  const fields = ["unverifiedCertificate", "algorithm", "signature", "format"].map((name) => token?.[name]);
+  if (!fields.every((field) => typeof field === "string")) throw new Refused("the token lacks a field");
+  const [certificate, algorithm, signature, format] = fields;
+  if (format !== "web-eid:1.0" || algorithm !== "RS256") throw new Refused("another format or algorithm");
+  const read = certificateOf(decoded(certificate));
+  await checkCertificate(read, trust);
+  const key = {key: read.publicKey, padding: constants.RSA_PKCS1_PADDING};
+  if (read.publicKey.asymmetricKeyType !== "rsa") throw new Refused("the key is none for RS256");
+  const signed = Buffer.concat([digest(origin), digest(nonce)]);
+  if (!isSigned("sha256", signed, key, decoded(signature))) {
+    throw new Refused("signed for another site, with another nonce or by another key");
+  }
+  return holderOf(read);
+}
+
+function decoded(text) {
+  if (!BASE64.test(text)) throw new Refused("no base64");
+  return Buffer.from(text, "base64");
+}
+
+const digest = (text) => createHash("sha256").update(text, "utf8").digest();
+
+function certificateOf(der) {
+  if (der.length > CERTIFICATE_MAX || der[0] !== 0x30) throw new Refused("no certificate");
+  let read;
+  try {
+    read = new X509Certificate(der);
+  } catch {
+    throw new Refused("no certificate");
+  }
+  if (!read.raw.equals(der)) throw new Refused("more than a certificate");
+  if (!read.keyUsage?.includes(CLIENT_AUTH)) throw new Refused("the certificate is not for logging in");
+  return read;
+}
+
+function checkCertificate(certificate, {authorities, lists}) {
+  return new Promise((done, refused) => {
+    const all = [...BY_OPENSSL, "-trusted", authorities, "-CRLfile", lists];
+    const told = (failed, _, errors) => (failed ? refused(new Refused(`the certificate: ${errors.trim()}`)) : done());
+    const {stdin} = execFile("openssl", all, {timeout: 10_000}, told);
+    stdin.on("error", () => {}); // an openssl that ended early has said why
+    stdin.end(certificate.toString());
+  });
+}
+
+/** One RDN may have several names, as IGC-Santé's has given name, number and surname together. */
+function holderOf(certificate) {
+  const {CN = "", SN = "", GN = "", title = ""} = certificate.toLegacyObject().subject;
+  if (!NATIONAL_ID.test(CN)) throw new Refused("the certificate is no professional's");
+  return {nationalId: CN, familyName: SN, givenName: GN, title};
+}

@@ -1,0 +1,213 @@
+"""What docs/webps-server.md shows, in four languages, with tokens that cardd has signed by a simulated card."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import pytest
+import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from cardd_simulators.cards.certificates import Authority, Holder, authentication_certificate
+from cardd_simulators.cards.store import Credential
+from tests.api.workbench import PAGE, PAGE_WITH_PORT, PIN, Workbench
+from tests.rig.pens import SmallAuthority
+from tests.rig.prompter import ScriptedPrompter
+from tests.rig.revoking import revocation_list
+from tests.rig.simulator import issue, store
+from tests.webps.portals import PORTALS, Portal, running
+
+Token = dict[str, object]
+DOCTOR = ["in", "899000000010", "SIMULATION-MEDECIN", "CAMILLE", "Médecin"]
+WRONG = (
+    {"format": "web-eid:1.1"},
+    {"format": "web-eid:1"},
+    {"algorithm": "none"},
+    {"algorithm": "HS256"},
+    {"signature": "AAAA"},
+    {"signature": "!"},
+    {"unverifiedCertificate": "AAAA"},
+    {"unverifiedCertificate": "MIIB"},
+)
+
+
+@pytest.fixture(scope="module", params=PORTALS)
+def one(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    with running(request.param, tmp_path_factory.mktemp(request.param)) as portal:
+        yield portal
+
+
+@pytest.fixture
+def portal(one: Portal) -> Portal:
+    """A portal that trusts the authority of the simulated cards, with its list of an hour ago."""
+    (one.folder / "authorities.pem").write_bytes(persons().certificate.public_bytes(Encoding.PEM))
+    publish(one)
+    return one
+
+
+@dataclass(frozen=True)
+class ListMaker:
+    """Who signs lists in an authority's name."""
+
+    name: x509.Name
+    key: rsa.RSAPrivateKey
+
+
+@dataclass
+class Workstation(Workbench):
+    """A cardd whose card is logged in on pages of two sites."""
+
+    opened: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    async def log_in(self, origin: str) -> None:
+        """Open a session of this site's page."""
+        got = await self.call("POST", "/v1/sessions", {"method": "cpx"}, headers=await self.page(origin))
+        assert got.status == 201, got.raw
+        self.opened[origin] = got.headers["Location"], got.text("token")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cardd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Workstation]:
+    bench = Workstation(tmp_path_factory.mktemp("cardd"), person=ScriptedPrompter(PIN, PIN))
+    await bench.start()
+    for origin in (PAGE, PAGE_WITH_PORT):
+        await bench.log_in(origin)
+    yield bench
+    await bench.stop()
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@cache
+def persons() -> Authority:
+    """The authority of the simulated cards."""
+    issue()
+    pem = (store().directory / "persons.pem").read_bytes()
+    key = load_pem_private_key(pem, None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return Authority(x509.load_pem_x509_certificate(pem), key)
+
+
+def publish(portal: Portal, *revoked: x509.Certificate, age: timedelta = timedelta(hours=1)) -> None:
+    """Give the portal the authority's list."""
+    (portal.folder / "lists.pem").write_bytes(list_of(revoked, age))
+
+
+@cache
+def list_of(revoked: tuple[x509.Certificate, ...], age: timedelta, key: rsa.RSAPrivateKey | None = None) -> bytes:
+    """The list of the cards' authority, in PEM; ``key`` is another's, who signed it."""
+    by = ListMaker(persons().certificate.subject, key or persons().key)
+    since = {found.public_bytes(Encoding.DER): datetime.now(UTC) - timedelta(days=1) for found in revoked}
+    der = revocation_list(by, since, age=age, life=timedelta(hours=2))
+    return x509.load_der_x509_crl(der).public_bytes(Encoding.PEM)
+
+
+async def token_of(cardd: Workstation, nonce: str, origin: str = PAGE) -> Token:
+    """What cardd gives a page of this origin."""
+    body = {"nonce": nonce}
+    path, bearer = cardd.opened[origin]
+    got = await cardd.call("POST", f"{path}/auth-tokens", body, bearer=bearer, headers={"Origin": origin})
+    assert got.status == 200, got.raw
+    return got.json
+
+
+def forged(nonce: str, by: Credential) -> Token:
+    """What somebody makes who has this key, without cardd."""
+    signed = hashlib.sha256(PAGE.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
+    return {
+        "unverifiedCertificate": base64.b64encode(by.certificate.public_bytes(Encoding.DER)).decode(),
+        "algorithm": "RS256",
+        "signature": base64.b64encode(by.key.sign(signed, PKCS1v15(), SHA256())).decode(),
+        "format": "web-eid:1.0",
+    }
+
+
+async def test_a_card_logs_in_once_by_the_name_and_number_of_its_holder(portal: Portal, cardd: Workstation) -> None:
+    token = await token_of(cardd, portal.challenge())
+    assert portal.login(token) == DOCTOR
+    assert portal.login(token) == ["out", "the session has no nonce"]
+
+
+async def test_a_token_of_another_site_or_another_nonce_is_refused(portal: Portal, cardd: Workstation) -> None:
+    elsewhere = await token_of(cardd, portal.challenge(), PAGE_WITH_PORT)
+    assert portal.login(elsewhere)[0] == "out"
+    earlier = await token_of(cardd, portal.challenge())
+    portal.challenge()
+    assert portal.login(earlier)[0] == "out"
+    assert portal.login(earlier) == ["out", "the session has no nonce"]
+
+
+async def test_a_nonce_is_worth_nothing_after_five_minutes(portal: Portal, cardd: Workstation) -> None:
+    token = await token_of(cardd, portal.challenge())
+    portal.expire()
+    assert portal.login(token) == ["out", "the nonce is too old"]
+
+
+async def test_a_revoked_card_is_refused_and_so_is_every_card_without_a_list_of_today(
+    portal: Portal, cardd: Workstation
+) -> None:
+    publish(portal, issue().authentication.certificate)
+    told = portal.login(await token_of(cardd, portal.challenge()))
+    assert told[0] == "out"
+    assert "revoked" in told[1]
+    publish(portal, age=timedelta(hours=3))
+    assert portal.login(await token_of(cardd, portal.challenge()))[0] == "out"
+    (portal.folder / "lists.pem").unlink()
+    assert portal.login(await token_of(cardd, portal.challenge()))[0] == "out"
+
+
+async def test_a_list_that_another_signed_counts_for_nothing(portal: Portal, cardd: Workstation) -> None:
+    of_another = list_of((), timedelta(hours=1), rsa.generate_private_key(65537, 2048))
+    (portal.folder / "lists.pem").write_bytes(of_another)
+    assert portal.login(await token_of(cardd, portal.challenge()))[0] == "out"
+
+
+async def test_a_certificate_of_an_authority_with_the_same_name_is_refused(portal: Portal) -> None:
+    key, holder = rsa.generate_private_key(65537, 2048), Holder(issue().profile, "2699000001")
+    liar = Authority(persons().certificate, rsa.generate_private_key(65537, 2048))
+    certificate = authentication_certificate(holder, key.public_key(), liar)
+    assert portal.login(forged(portal.challenge(), Credential(key, certificate)))[0] == "out"
+
+
+async def test_a_card_of_an_authority_that_the_portal_does_not_trust_is_refused(portal: Portal) -> None:
+    (portal.folder / "authorities.pem").write_bytes(SmallAuthority().pem)
+    assert portal.login(forged(portal.challenge(), issue().authentication))[0] == "out"
+
+
+async def test_the_job_takes_no_list_that_another_signed(portal: Portal) -> None:
+    mine = (portal.folder / "lists.pem").read_bytes()
+    other = list_of((), timedelta(hours=1), rsa.generate_private_key(65537, 2048))
+    for offered, kept in ((other, mine), (list_of((), timedelta(0)), list_of((), timedelta(0)))):
+        portal.fetch_list(x509.load_pem_x509_crl(offered).public_bytes(Encoding.DER))
+        assert x509.load_pem_x509_crl((portal.folder / "lists.pem").read_bytes()) == x509.load_pem_x509_crl(kept)
+
+
+async def test_the_cards_keys_for_documents_and_for_itself_log_nobody_in(portal: Portal) -> None:
+    assert portal.login(forged(portal.challenge(), issue().authentication)) == DOCTOR
+    for key in (issue().signature, issue().technical):
+        assert portal.login(forged(portal.challenge(), key)) == ["out", "the certificate is not for logging in"]
+
+
+async def test_a_token_that_says_something_else_is_refused(portal: Portal) -> None:
+    for wrong in WRONG:
+        token = forged(portal.challenge(), issue().authentication)
+        assert portal.login({**token, **wrong})[0] == "out"
+    short = forged(portal.challenge(), issue().authentication)
+    del short["format"]
+    assert portal.login(short)[0] == "out"
+
+
+async def test_more_than_a_certificate_is_refused(portal: Portal) -> None:
+    token = forged(portal.challenge(), issue().authentication)
+    longer = base64.b64decode(str(token["unverifiedCertificate"])) + b"\0" * 30
+    assert portal.login({**token, "unverifiedCertificate": base64.b64encode(longer).decode()})[0] == "out"
