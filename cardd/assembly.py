@@ -30,6 +30,7 @@ from cardd.core.recording import CountedRefusals, DocumentNames, Pseudonyms
 from cardd.core.register import Register
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
+from cardd.core.status_pages import StatusPages
 from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
 from cardd.core.trail import AuditTrail
@@ -242,6 +243,7 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
         clients=core.clients,
         origins=core.origins,
         pages=Pages(outside.browsers, audit),
+        status_pages=StatusPages(clock),
         consents=core.consents,
         signing=signing,
         pin_life=PinLife(core.dialogs, core.pins, audit, core.lifecycle),

@@ -7,6 +7,7 @@ Fetch Metadata Request Headers (Sec-Fetch-*). Each checker tells the call who ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cardd.api.call import Call, ConnectionInfo, Page
@@ -25,6 +26,8 @@ UNIX_HOSTS = frozenset(("localhost", "cardd"))
 ASKING = ("/v1/clients", "/v1/clients/challenges")
 STATUS = "/v1/status"
 TICKET = "ticket"
+OWN_PAGE, OWN_ENTRY = "/", "/v1/status-page/sessions"
+OWN_PARTS = {"/status.css": "style", "/status.js": "script"}  # what our own page loads: for the browser, what it is
 
 # How a script's own fetch, EventSource or WebSocket looks; all else (an image, a form, a frame, a navigation) is none.
 SCRIPT_MODES = ("cors", "same-origin", "websocket")
@@ -50,6 +53,10 @@ def admit(
     if len(hosts) != 1 or hosts[0] not in connection.hosts:
         raise Forbidden
     origins = headers.getall("Origin", ())
+    if _is_own_load(headers, path):
+        return None
+    if _is_own_call(headers, origins):
+        return _own_page(headers, connection, method, path, parts)
     if "Sec-Fetch-Site" in headers or "Sec-Fetch-Mode" in headers or "Sec-Fetch-Dest" in headers:
         _check_fetch(headers, has_origin=bool(origins))
     if not origins:
@@ -83,7 +90,7 @@ def preflight() -> dict[str, str]:
 def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
     """Refuse what no script asked for. A browser always tells the site; Node's fetch tells the mode only.
 
-    Who tells the site and no origin is of our own origin, which has no page, or an extension that may call any host.
+    Who tells the site and no origin is an extension that may call any host: our own page has shown its pass before.
     """
     if headers.get("Sec-Fetch-Mode") not in SCRIPT_MODES:
         raise Forbidden
@@ -94,6 +101,31 @@ def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
         return
     if site not in PAGE_SITES or not has_origin:
         raise Forbidden
+
+
+def _is_own_load(headers: CIMultiDictProxy[str], path: str) -> bool:
+    """Return whether a browser loads the status page, as its person has it: in no frame, from no other site's link."""
+    told = tuple(headers.get(f"Sec-Fetch-{name}") for name in ("Site", "Mode", "Dest"))
+    if path == OWN_PAGE:
+        return told[0] in ("none", "same-origin") and told[1:] == ("navigate", "document")
+    return path in OWN_PARTS and told[0] == "same-origin" and told[2] == OWN_PARTS[path]
+
+
+def _is_own_call(headers: CIMultiDictProxy[str], origins: Sequence[str]) -> bool:
+    """Return whether a browser says that a page of our own origin calls; on a GET it tells no origin."""
+    own = f"http://{headers['Host']}"
+    return headers.get("Sec-Fetch-Site") == "same-origin" and list(origins) in ([], [own])
+
+
+def _own_page(headers: CIMultiDictProxy[str], connection: ConnectionInfo, method: str, path: str, parts: Parts) -> Page:
+    """Return the status page, by the pass that its link was changed for. Raises Forbidden for who has none."""
+    if connection.is_local or headers.get("Sec-Fetch-Mode") not in SCRIPT_MODES:
+        raise Forbidden
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    is_entering = (method, path) == ("POST", OWN_ENTRY)
+    if not is_entering and not (scheme == "Bearer" and parts.status_pages.knows(token, connection.peer)):
+        raise Forbidden
+    return Page(f"http://{headers['Host']}", not is_entering, is_own=True)
 
 
 def _is_asking(headers: CIMultiDictProxy[str], method: str, path: str) -> bool:
@@ -107,12 +139,20 @@ def anyone(call: Call) -> None:
 
 
 def program_or_asking_page(call: Call) -> None:
-    """Let in whoever may ask to become a client."""
+    """Let in whoever may ask to become a client; our own page never is one."""
+    if call.page is not None and call.page.is_own:
+        raise Forbidden
 
 
 def page(call: Call) -> None:
     """Let in a page that may be let in, or is."""
-    if call.page is None:
+    if call.page is None or call.page.is_own:
+        raise Forbidden
+
+
+def own_page(call: Call) -> None:
+    """Let in the status page, which has its link to show."""
+    if call.page is None or not call.page.is_own:
         raise Forbidden
 
 
@@ -146,10 +186,18 @@ def client(call: Call) -> None:
         raise ClientUnknown
 
 
-def client_or_local(call: Call) -> None:
-    """Let in a client, or a program on the Unix socket that names no secret."""
-    if call.connection.is_local and call.bearer is None:
+def local_or_status_page(call: Call) -> None:
+    """Let in a program on the Unix socket, or the status page, for the person."""
+    if _is_status_page(call):
+        call.who = _status_page(call)
+    else:
         local(call)
+
+
+def client_or_local(call: Call) -> None:
+    """Let in a client, a program on the Unix socket that names no secret, or the status page."""
+    if _is_status_page(call) or (call.connection.is_local and call.bearer is None):
+        local_or_status_page(call)
     else:
         client(call)
 
@@ -163,8 +211,8 @@ def listener(call: Call) -> None:
 
 
 def local_or_program(call: Call) -> None:
-    """Let in a program on the Unix socket, a paired one by its secret."""
-    if not call.connection.is_local:
+    """Let in a program on the Unix socket, a paired one by its secret; or the status page."""
+    if not call.connection.is_local and not _is_status_page(call):
         raise Forbidden
     client_or_local(call)
 
@@ -182,12 +230,12 @@ def session_untouched(call: Call) -> None:
 
 
 def session_or_local(call: Call) -> None:
-    """Let in the holder of the token, or the session's own OS user on the Unix socket."""
-    if call.bearer is not None or not call.connection.is_local:
+    """Let in the holder of the token, or the session's own OS user on the Unix socket or the status page."""
+    if not _is_status_page(call) and (call.bearer is not None or not call.connection.is_local):
         call.open_session = _session(call, touch=True, pending=True)
         call.who = call.open_session.caller
         return
-    local(call)
+    local_or_status_page(call)
     wanted = call.path["id"]
     call.open_session = next((s for s in call.parts.sessions.of(call.peer.uid) if s.id == wanted), None)
     if call.open_session is None:
@@ -211,3 +259,15 @@ def _local_caller(peer: Peer) -> Caller:
     name = f"local:{peer.uid}"
     shown = "cardctl" if peer.is_cardctl else peer.program or name
     return Caller(CallerKind.LOCAL, name, shown, f"urn:cardd:{name}", peer)
+
+
+def _is_status_page(call: Call) -> bool:
+    """Return whether the status page calls: the gate has looked at its pass."""
+    return call.page is not None and call.page.is_own and call.page.is_allowed
+
+
+def _status_page(call: Call) -> Caller:
+    """Return the status page as who it is: its person's own, as cardctl is."""
+    name = f"local:{call.peer.uid}"
+    shown = call.page.origin if call.page else name
+    return Caller(CallerKind.LOCAL, name, shown, f"urn:cardd:{name}", call.peer)

@@ -83,10 +83,14 @@ class ConnectionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The web page that a request comes from; one whose origin is not allowed yet may ask to be let in."""
+    """The web page that a request comes from; one whose origin is not allowed yet may ask to be let in.
+
+    ``is_own`` says that it is our own status page; it is allowed where it has shown its pass.
+    """
 
     origin: str
     is_allowed: bool
+    is_own: bool = False
 
 
 @dataclass(slots=True)

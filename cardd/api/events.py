@@ -70,7 +70,8 @@ async def _hear(socket: web.WebSocketResponse) -> None:
 
 def _subscribe(call: Call) -> Subscription:
     public = call.parts.readers.of(call.caller).is_owner  # what is told to nobody by name is about the readers
-    subscription = call.parts.events.subscribe(call.caller.key, public=public)
+    is_status_page = call.page is not None and call.page.is_own
+    subscription = call.parts.events.subscribe(call.caller.key, public=public, whole_user=is_status_page)
     subscription.offer(_hello(call))
     return subscription
 

@@ -26,13 +26,15 @@ TEXT: Json = {"type": "string"}
 PLAIN: dict[str, Json] = {
     OCTETS: BYTES,
     JSON: {"type": "object"},
-    **dict.fromkeys(("text/event-stream", "text/javascript", "text/plain"), TEXT),
+    **dict.fromkeys(("text/event-stream", "text/html", "text/css", "text/javascript", "text/plain"), TEXT),
 }
 
 SECURITY: dict[object, list[JsonValue]] = {
     access.anyone: [],
     access.program_or_asking_page: [],
     access.page: [{"origin": []}],
+    access.own_page: [],
+    access.local_or_status_page: [{"local": []}, {"page": []}],
     access.program: [],
     access.local: [{"local": []}],
     access.administrator: [{"local": []}],

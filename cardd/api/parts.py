@@ -16,6 +16,7 @@ from cardd.core.page_passes import Pages
 from cardd.core.pin import PinLife
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
+from cardd.core.status_pages import StatusPages
 from cardd.core.support import SupportCodes
 from cardd.core.trace import Trace
 from cardd.core.trail import AuditTrail
@@ -51,6 +52,7 @@ class Parts:
     clients: Clients
     origins: Origins
     pages: Pages
+    status_pages: StatusPages
     consents: Consents
     signing: Signing
     documents: DocumentSigning

@@ -342,6 +342,8 @@ class ApiServer(Part):
             # also for AF_UNIX: create_unix_server would remove the path of a socket that systemd owns
             self._servers.append(await loop.create_server(self._http, sock=sock, backlog=ACCEPTED_AT_ONCE))
             sock.listen(BACKLOG)
+            if sock.family == socket.AF_INET:
+                self._parts.status_pages.address = "http://{}:{}".format(*sock.getsockname())
 
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """End what is under way for the client, the streams of events too: none of it is the client's any more."""

@@ -16,6 +16,7 @@ OPEN_ENDED = ("simulate", "support", "trace", "tunnel")  # they last, or ask on 
 # each command in the order in which the help lists it: its module, and what it does
 COMMANDS = {
     "status": ("status", N_("whether the service answers, and whether you are logged in")),
+    "open": ("status", N_("open the status page in your browser")),
     "readers": ("cards", N_("list the readers")),
     "cards": ("cards", N_("list the inserted cards")),
     "methods": ("status", N_("list the ways to log in, and which suits a use")),

@@ -190,3 +190,12 @@ def _write(stream: TextIO, lines: Iterable[str]) -> None:
         except UnicodeEncodeError:  # a C locale: better a question mark than no answer
             print(line.encode(stream.encoding, "replace").decode(stream.encoding), file=stream)
     stream.flush()
+
+
+def open_in_browser(url: str) -> bool:
+    """Open the address in the user's browser, where there is a desktop to show it on; return whether that was done."""
+    if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
+        return False
+    import webbrowser  # noqa: PLC0415 - only here
+
+    return webbrowser.open(url)

@@ -357,6 +357,13 @@ class Origins(Answer, frozen=True):
     origins: tuple[Origin, ...]
 
 
+class StatusPageLink(Answer, frozen=True):
+    """What opens the status page once, and until when."""
+
+    url: str
+    expires_at: datetime
+
+
 class Sessions(Answer, frozen=True):
     """GET /v1/sessions."""
 

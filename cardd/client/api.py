@@ -31,6 +31,7 @@ from cardd.client.answers import (
     Sessions,
     SessionState,
     Status,
+    StatusPageLink,
     SupportStanding,
 )
 from cardd.client.events import follow, parse
@@ -267,6 +268,10 @@ class CarddClient:
         """Shut out an origin, or one key of it: sessions and streams end. Unix socket only. Raises ClientNotFound."""
         path = f"/v1/origins/{quote(origin, safe='')}" + (f"?key={quote(key, safe='')}" if key else "")
         await self._transport.call("DELETE", path)
+
+    async def status_page(self) -> StatusPageLink:
+        """Return an address that opens the status page once, in a browser of this OS user; Unix socket only."""
+        return self._transport.read(await self._transport.call("POST", "/v1/status-page/links", {}), StatusPageLink)
 
     # --- for support ---
 

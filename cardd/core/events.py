@@ -14,9 +14,12 @@ QUEUE_MAX = 256
 class Subscription:
     """One listener's queue of events; it ends when the listener leaves, was too slow, or the bus closes."""
 
-    def __init__(self, caller: CallerKey | None, leave: Callable[[Subscription], None], *, public: bool) -> None:
+    def __init__(
+        self, caller: CallerKey | None, leave: Callable[[Subscription], None], *, public: bool, whole_user: bool
+    ) -> None:
         self.caller = caller
         self._public = public
+        self._whole_user = whole_user
         self._leave = leave
         self._events: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -25,6 +28,8 @@ class Subscription:
     def offer(self, event: Event) -> None:
         """Queue the event when it is for this listener; a full queue ends the subscription, never blocks the core."""
         is_for_us = self._public if event.to is None else event.to == self.caller
+        if not is_for_us and self._whole_user and event.to and self.caller and event.to.uid == self.caller.uid:
+            event, is_for_us = Event(event.type, {}, to=self.caller), True
         if not is_for_us or self._ended:
             return
         if len(self._events) >= QUEUE_MAX:
@@ -62,9 +67,12 @@ class EventBus:
         for subscription in tuple(self._subscriptions):
             subscription.offer(event)
 
-    def subscribe(self, caller: CallerKey | None, *, public: bool = True) -> Subscription:
-        """A new listener that gets the events addressed to ``caller``, and, if ``public``, those to nobody else."""
-        subscription = Subscription(caller, self._left, public=public)
+    def subscribe(self, caller: CallerKey | None, *, public: bool = True, whole_user: bool = False) -> Subscription:
+        """A new listener that gets the events addressed to ``caller``, and, if ``public``, those to nobody else.
+
+        With ``whole_user`` it hears too that something was told to another caller of its OS user, and not what.
+        """
+        subscription = Subscription(caller, self._left, public=public, whole_user=whole_user)
         self._subscriptions.append(subscription)
         return subscription
 

@@ -37,7 +37,7 @@ class Given:
     expires_at: datetime
 
 
-class _Shelf(Generic[T]):
+class Shelf(Generic[T]):
     """Values by a random text that is kept as its hash, for some seconds; the oldest of an owner makes room."""
 
     def __init__(self, clock: Clock, lifetime: float) -> None:
@@ -48,12 +48,14 @@ class _Shelf(Generic[T]):
         )  # by user; oldest first
 
     def put(self, owner: CallerKey, value: T) -> Given:
+        """Keep a value for this owner; return the text that it is found by."""
         self._make_room(owner)
         text = new_token()
         self._kept[owner.uid][fingerprint(text)] = (owner, self._clock.monotonic() + self._lifetime, value)
         return Given(text, self._clock.now() + timedelta(seconds=self._lifetime))
 
     def get(self, text: str, owner: CallerKey) -> T | None:
+        """Return the value of this text; None where it is another owner's, or its time is over."""
         found = self._kept[owner.uid].get(fingerprint(text)) if owner.uid in self._kept else None
         if found is None:
             return None
@@ -68,6 +70,7 @@ class _Shelf(Generic[T]):
         return value
 
     def drop(self, owner: CallerKey, condition: Callable[[T], bool]) -> None:
+        """Forget the owner's values for which the condition holds."""
         own = self._kept.get(owner.uid, OrderedDict())
         for name, (kept, _, value) in list(own.items()):
             if kept == owner and condition(value):
@@ -89,9 +92,9 @@ class PagePasses:
     """Challenges, passes and tickets of all pages."""
 
     def __init__(self, clock: Clock) -> None:
-        self._challenges: _Shelf[bool] = _Shelf(clock, CHALLENGE_LIFETIME)
-        self._passes: _Shelf[Caller] = _Shelf(clock, PASS_LIFETIME)
-        self._tickets: _Shelf[Caller] = _Shelf(clock, TICKET_LIFETIME)
+        self._challenges: Shelf[bool] = Shelf(clock, CHALLENGE_LIFETIME)
+        self._passes: Shelf[Caller] = Shelf(clock, PASS_LIFETIME)
+        self._tickets: Shelf[Caller] = Shelf(clock, TICKET_LIFETIME)
         self._clock = clock
         self._proven: dict[CallerKey, float] = {}  # until when; as many as keys that were let in
 

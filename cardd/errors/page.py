@@ -111,6 +111,26 @@ class PageRightMissing(PageError):
     right: str
 
 
+class StatusPageLinkInvalid(PageError):
+    """The status page was opened by a link that was used before, is too old, or is another user's."""
+
+    code = "page.link_invalid"
+    status = 401
+    title = N_("Link used or too old")
+    detail = N_("This link to the status page was used already, or is too old.")
+    remedy = N_("Open the page anew, by “cardctl open”.")
+
+
+class StatusPageUnserved(PageError):
+    """There is no address over which a browser could load the status page."""
+
+    code = "page.status_unserved"
+    status = 503
+    title = N_("No status page here")
+    detail = N_("The service answers on no TCP address, so that no browser can load its status page.")
+    remedy = N_("Use “cardctl status”, or have an administrator give the service its TCP port (listen.tcp).")
+
+
 class OriginNotAskable(PageError):
     """The name is no site that a person may let in here: the configuration decides alone, or it is no https origin."""
 

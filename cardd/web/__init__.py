@@ -1,6 +1,7 @@
 """What browsers load from the daemon: the files of this folder, as they stand, and what reads them.
 
 ``cardd.js`` is the module for pages of portals, ``cardd.d.ts`` its types; ``package.json`` makes a package of both.
+``status.html`` is the page that shows a person this workstation, with its sheet and its script.
 """
 
 from __future__ import annotations
@@ -10,7 +11,12 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
-MEDIA_TYPES = {"js": "text/javascript; charset=utf-8", "d.ts": "text/plain; charset=utf-8"}
+MEDIA_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "d.ts": "text/plain; charset=utf-8",
+}
 
 
 @dataclass(frozen=True, slots=True)

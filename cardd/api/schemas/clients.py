@@ -55,6 +55,30 @@ class TicketBody(Body):
     """POST /v1/events/tickets."""
 
 
+class LinkBody(Body):
+    """POST /v1/status-page/links."""
+
+
+class LinkAnswer(Answer):
+    """The address that opens the status page once, and until when."""
+
+    url: str
+    expires_at: datetime
+
+
+class StatusPageBody(Body):
+    """POST /v1/status-page/sessions: what stands behind the ``#`` of a link."""
+
+    link: Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class StatusPageAnswer(Answer):
+    """The pass of one tab with the status page: its ``Authorization: Bearer``."""
+
+    token: str
+    expires_at: datetime
+
+
 class AllowBody(Body):
     """POST /v1/origins: let a web origin in, with the person's consent."""
 

@@ -7,7 +7,6 @@ left, and sends the request to the mobile again when asked.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from msgspec.structs import asdict
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import sentences
 from cardd.cli.parser import Exit, Parser
-from cardd.cli.terminal import large_digits, table
+from cardd.cli.terminal import large_digits, open_in_browser, table
 from cardd.cli.waiting import waiting
 from cardd.cli.wording import session_in_words, state_in_words
 from cardd.client import Acting, CarddClient, Pairing, PscLogin, Session, SessionState
@@ -201,7 +200,7 @@ def _tell(context: Context, session: Session, *, again: bool) -> str:
     """Show the digits or open the page; return the sentence to wait with."""
     state = session.opened
     if state and state.start_url:
-        _open(state.start_url)
+        open_in_browser(state.start_url)
         context.terminal.tell([_("Login page: {url}", context.language, url=state.start_url)])
         return _("Log in in the browser.", context.language)
     if not (state and state.binding_message):
@@ -218,14 +217,6 @@ def _show(context: Context, digits: str, sentence: str) -> None:
     terminal.tell([_(sentence, context.language, digits=terminal.styled(digits, "bold", err=True))])
     if terminal.is_watched:
         terminal.tell(terminal.styled(line, "bold", err=True) for line in large_digits(digits, terminal.err.encoding))
-
-
-def _open(url: str) -> None:
-    """Open the address in the user's browser, where there is a desktop to show it on; others see it meanwhile."""
-    if any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
-        import webbrowser  # noqa: PLC0415 - only here
-
-        webbrowser.open(url)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``cardctl status`` and ``methods``: whether the daemon answers, whether we are logged in, and how one can log in."""
+"""``cardctl status``, ``methods`` and ``open``: what works here, who is logged in, how one can log in."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cardd.cli.command import Command, Context
 from cardd.cli.failures import HINTS
 from cardd.cli.parser import Exit, Parser
+from cardd.cli.terminal import open_in_browser
 from cardd.cli.wording import session_in_words, word_for
 from cardd.client import CarddClient, Expiring, Method, Methods, SessionState
 from cardd.errors import ClientUnknown, SessionError
@@ -142,4 +143,28 @@ def _name(context: Context, method: str) -> str:
     return word_for(method, METHODS, context)
 
 
-COMMANDS = {"status": Command(_status), "methods": Command(_methods, _methods_arguments)}
+def _open_arguments(parser: Parser) -> None:
+    """Declare whether a browser is started at all."""
+    parser.add_argument("--print", action="store_true", dest="prints", help=N_("only print the address, for one use"))
+
+
+async def _open(context: Context) -> int:
+    """Open the status page, or print where it is: the address serves once, in a browser of this user."""
+    async with context.client() as cardd:
+        link = await cardd.status_page()
+    is_open = not context.arguments.prints and not context.wants_json and open_in_browser(link.url)
+    until = link.expires_at.astimezone().strftime("%H:%M:%S")
+    told = (
+        _("The status page opens in your browser.", context.language)
+        if is_open
+        else _("Until {until}, once, in a browser of yours: {url}", context.language, until=until, url=link.url)
+    )
+    context.answer(link, [told])
+    return Exit.OK
+
+
+COMMANDS = {
+    "status": Command(_status),
+    "open": Command(_open, _open_arguments),
+    "methods": Command(_methods, _methods_arguments),
+}

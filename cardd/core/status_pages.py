@@ -1,0 +1,49 @@
+"""The status page: the link that opens it once, and the pass that its tab gets for that.
+
+A link is made for a person's own program on the Unix socket, and serves a browser of the same OS user. Whoever reads
+it elsewhere, as on the command line of the browser, has nothing by it. All of it is in memory.
+"""
+
+from __future__ import annotations
+
+from cardd.core.page_passes import Given, Shelf
+from cardd.errors import StatusPageLinkInvalid, StatusPageUnserved
+from cardd.model import CallerKey, Peer
+from cardd.ports import Clock
+
+LINK_LIFETIME = 120.0  # seconds; a browser may take a minute to start
+PASS_LIFETIME = 8 * 3600.0
+OWNER = "status page"
+
+
+class StatusPages:
+    """Links and passes of all users; ``address`` is where the page is served, once it is."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.address: str | None = None
+        self._links: Shelf[bool] = Shelf(clock, LINK_LIFETIME)
+        self._passes: Shelf[bool] = Shelf(clock, PASS_LIFETIME)
+
+    def link(self, peer: Peer) -> Given:
+        """Return an address that opens the page once, for this user. Raises StatusPageUnserved.
+
+        The secret is behind the ``#``: a browser sends it to no server, and no other page learns it.
+        """
+        if self.address is None:
+            raise StatusPageUnserved
+        given = self._links.put(_owner(peer), True)
+        return Given(f"{self.address}/#{given.value}", given.expires_at)
+
+    def enter(self, link: str, peer: Peer) -> Given:
+        """Return the pass for the secret of a link, which serves no more. Raises StatusPageLinkInvalid."""
+        if not self._links.take(link, _owner(peer)):
+            raise StatusPageLinkInvalid
+        return self._passes.put(_owner(peer), True)
+
+    def knows(self, token: str, peer: Peer) -> bool:
+        """Return whether this is a pass of this user's."""
+        return bool(self._passes.get(token, _owner(peer)))
+
+
+def _owner(peer: Peer) -> CallerKey:
+    return CallerKey(peer.uid, OWNER)

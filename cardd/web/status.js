@@ -1,0 +1,225 @@
+// The status page: what the daemon tells its person, as it changes, and what that person may do about it.
+"use strict";
+
+const PASS = "pass"; // in sessionStorage, which is this tab's alone; a cookie would go to every port of this machine
+const SETTLE = 150; // milliseconds for what happens together to be read together
+const RETRY = [500, 2000, 10_000]; // milliseconds before the stream is opened again
+
+const TEXTS = {
+  hint_title: ["Ouvrir cette page", "Open this page"],
+  todo: ["À faire", "To do"],
+  fine: ["Rien : tout est prêt.", "Nothing: all is well."],
+  cards: ["Lecteurs et cartes", "Readers and cards"],
+  no_reader: ["Aucun lecteur : branchez le vôtre.", "No reader: plug yours in."],
+  no_card: ["Aucune carte", "No card"],
+  pin_ready: ["Code porteur : {tries} essais restants", "PIN: {tries} tries left"],
+  pin_last_try: ["Code porteur : dernier essai avant le blocage", "PIN: last try before it is blocked"],
+  pin_blocked: ["Code porteur bloqué : il faut le code de déblocage", "PIN blocked: the unblocking code is needed"],
+  pin_unknown: ["Code porteur : état inconnu", "PIN: state unknown"],
+  card_problem: ["Carte inutilisable ({code})", "Card not usable ({code})"],
+  sessions: ["Vos sessions", "Your sessions"],
+  no_session: ["Aucune session ouverte", "No open session"],
+  session: ["ouverte par {client}, jusqu’à {until}", "opened by {client}, until {until}"],
+  active: ["ouverte", "open"],
+  locked: ["verrouillée", "locked"],
+  pending: ["en attente de vous", "waiting for you"],
+  methods: ["Moyens de connexion", "Ways to log in"],
+  cpx: ["Carte CPx", "CPx card"],
+  ecps: ["e-CPS", "e-CPS"],
+  csa: ["Certificat de la structure", "Organisation’s certificate"],
+  usable: ["utilisable", "usable"],
+  unusable: ["non utilisable", "not usable"],
+  ending: ["Le certificat {serial} expire le {day}.", "Certificate {serial} ends on {day}."],
+  live: ["cardd {version}", "cardd {version}"],
+  lost: ["cardd ne répond plus. Nouvel essai…", "cardd does not answer. Trying again…"],
+};
+
+const byId = (id) => document.getElementById(id);
+const wish = localStorage.getItem("language") ?? (navigator.language.startsWith("fr") ? "fr" : "en");
+let language = wish === "fr" ? "fr" : "en";
+let pass = sessionStorage.getItem(PASS);
+let shown = "";
+let waiting;
+
+function text(name, values = {}) {
+  const found = TEXTS[name]?.[language === "fr" ? 0 : 1] ?? name;
+  return found.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
+}
+
+function made(tag, content, kind) {
+  const element = document.createElement(tag);
+  element.textContent = content;
+  if (kind) element.className = kind;
+  return element;
+}
+
+const time = (when) => new Date(when).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+const day = (when) => new Date(when).toLocaleDateString(language);
+
+function say(sentence) {
+  const place = byId("said");
+  if (place.textContent !== sentence) place.textContent = sentence;
+}
+
+class Refused extends Error {}
+
+async function call(method, path, body) {
+  const headers = { "Accept-Language": language };
+  if (pass) headers.Authorization = `Bearer ${pass}`;
+  if (body) headers["Content-Type"] = "application/json";
+  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), credentials: "omit" });
+  if (answer.ok) return answer;
+  const problem = await answer.json().catch(() => ({}));
+  if (problem.code === "request.forbidden") leave(); // nobody knows this pass any more
+  throw new Refused([problem.detail, problem.remedy].filter(Boolean).join(" ") || String(answer.status));
+}
+
+const read = async (path) => (await call("GET", path)).json();
+const asked = (path) => read(path).catch((fault) => ({ fault: fault.message }));
+
+function leave() {
+  pass = null;
+  sessionStorage.removeItem(PASS);
+  byId("content").hidden = true;
+  byId("hint").hidden = false;
+}
+
+// --- what is shown
+
+function fill(place, items, none) {
+  const list = byId(place);
+  list.replaceChildren(...(items.length ? items : [made("li", text(none), "more")]));
+}
+
+function item(name, state, kind, ...more) {
+  const entry = document.createElement("li");
+  entry.append(made("span", name, "name"), " ", made("span", state, kind));
+  for (const line of more.filter(Boolean)) entry.append(typeof line === "string" ? made("p", line, "more") : line);
+  return entry;
+}
+
+function cardItem(reader, card) {
+  if (!card) return item(reader.name, text("no_card"), "more");
+  const state = card.pin?.state ?? "unknown";
+  const pin = card.problem ? text("card_problem", { code: card.problem }) : pinText(card);
+  return item(`${card.kind.toUpperCase()}`, pin, state === "ready" && !card.problem ? "good" : "bad", reader.name);
+}
+
+const pinText = (card) => text(`pin_${card.pin?.state ?? "unknown"}`, { tries: card.pin?.tries_left });
+
+function sessionItem(session) {
+  const { given_name: given, family_name: family } = session.identity;
+  const name = [given, family].filter(Boolean).join(" ") || text(session.method);
+  const about = text("session", { client: session.client, until: time(session.expires_at) });
+  return item(name, text(session.state), session.state === "active" ? "good" : "bad", about);
+}
+
+function methodItem(method) {
+  const state = text(method.usable ? "usable" : "unusable");
+  return item(text(method.method), state, method.usable ? "good" : "bad", method.detail, method.remedy);
+}
+
+function todo({ readers, cards, methods }) {
+  const items = [];
+  if (readers.fault) items.push(made("li", readers.fault, "bad"));
+  else if (!readers.readers.length) items.push(made("li", text("no_reader"), "bad"));
+  for (const card of cards.cards ?? []) {
+    if (["last_try", "blocked"].includes(card.pin?.state)) items.push(made("li", pinText(card), "bad"));
+  }
+  for (const method of methods.methods ?? []) {
+    if (!method.usable && method.remedy) items.push(item(text(method.method), method.remedy, ""));
+    for (const { serial, not_after: end } of method.expiring ?? []) {
+      items.push(made("li", text("ending", { serial, day: day(end) }), "bad"));
+    }
+  }
+  return items;
+}
+
+function show(state) {
+  const now = JSON.stringify([language, state]);
+  if (now === shown) return; // nobody's reading or focus is disturbed for nothing
+  shown = now;
+  const focused = document.activeElement?.dataset?.act;
+  const inSlots = new Map((state.cards.cards ?? []).map((card) => [card.id, card]));
+  document.documentElement.lang = language;
+  document.querySelectorAll("[data-text]").forEach((place) => { place.textContent = text(place.dataset.text); });
+  byId("version").textContent = text("live", { version: state.status.version ?? "" });
+  byId("language").textContent = language === "fr" ? "English" : "Français";
+  byId("language").lang = language === "fr" ? "en" : "fr";
+  fill("todo", todo(state), "fine");
+  fill("cards", (state.readers.readers ?? []).map((reader) => cardItem(reader, inSlots.get(reader.card))), "no_reader");
+  fill("sessions", (state.sessions.sessions ?? []).map(sessionItem), "no_session");
+  fill("methods", (state.methods.methods ?? []).map(methodItem), "methods");
+  byId("hint").hidden = true;
+  byId("content").hidden = false;
+  if (focused) [...document.querySelectorAll("[data-act]")].find((each) => each.dataset.act === focused)?.focus();
+}
+
+async function look() {
+  const names = { status: "status", readers: "readers", cards: "cards?pin=true", sessions: "sessions", methods: "methods" };
+  const told = await Promise.all(Object.values(names).map((path) => asked(`/v1/${path}`)));
+  if (pass) show(Object.fromEntries(Object.keys(names).map((name, at) => [name, told[at]])));
+}
+
+function lookSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(look, SETTLE);
+}
+
+// --- what comes by itself
+
+async function listen(signal) {
+  for (let failed = 0; pass && !signal.aborted; failed++) {
+    try {
+      const answer = await call("GET", "/v1/events");
+      signal.addEventListener("abort", () => void answer.body?.cancel().catch(() => undefined));
+      for await (const _ of chunks(answer.body)) {
+        failed = 0;
+        say("");
+        lookSoon();
+      }
+    } catch (fault) {
+      if (!(fault instanceof Refused || fault instanceof TypeError)) throw fault;
+    }
+    if (!pass || signal.aborted) return;
+    say(text("lost"));
+    await new Promise((done) => { setTimeout(done, RETRY[Math.min(failed, RETRY.length - 1)]); });
+  }
+}
+
+async function* chunks(body) {
+  const reader = body.getReader();
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) yield value;
+}
+
+async function enter() {
+  const link = location.hash.slice(1);
+  if (!link) return;
+  history.replaceState(null, "", location.pathname); // a link serves once, and stays in no history
+  pass = null;
+  try {
+    pass = (await (await call("POST", "/v1/status-page/sessions", { link })).json()).token;
+    sessionStorage.setItem(PASS, pass);
+  } catch (fault) {
+    sessionStorage.removeItem(PASS);
+    say(fault.message);
+  }
+}
+
+byId("language").addEventListener("click", () => {
+  language = language === "fr" ? "en" : "fr";
+  localStorage.setItem("language", language);
+  document.documentElement.lang = language;
+  if (pass) void look();
+});
+
+async function begin() {
+  const leaving = new AbortController();
+  addEventListener("pagehide", () => leaving.abort(), { once: true });
+  if (pass) await listen(leaving.signal);
+}
+
+addEventListener("hashchange", () => void enter().then(begin)); // the browser had this page open already
+addEventListener("pageshow", (event) => { if (event.persisted) void begin(); });
+document.documentElement.lang = language;
+void enter().then(begin);

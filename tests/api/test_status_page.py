@@ -1,0 +1,134 @@
+"""The status page's gate: who loads it, who gets a pass for a link, and what that pass may do."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.api.test_origins import FETCHED_OTHERWISE
+from tests.api.workbench import PAGE, Got, Workbench
+
+LINKS, ENTRY = "/v1/status-page/links", "/v1/status-page/sessions"
+TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+OTHER = 1001
+
+
+async def link(api: Workbench) -> str:
+    """What stands behind the # of a new link."""
+    got = await api.call("POST", LINKS, {}, via="unix")
+    address, _, secret = got.text("url").partition("/#")
+    assert address == api.base()
+    return secret
+
+
+async def enter(api: Workbench, secret: str, **headers: str) -> Got:
+    sent = {**SAME_ORIGIN, "Origin": api.base(), **headers}
+    return await api.call("POST", ENTRY, {"link": secret}, headers=sent)
+
+
+async def page(api: Workbench) -> str:
+    """The pass of a tab with the page."""
+    return (await enter(api, await link(api))).text("token")
+
+
+async def as_page(api: Workbench, method: str, path: str, token: str, body: object = None) -> Got:
+    sent = {**SAME_ORIGIN, **({"Origin": api.base()} if method != "GET" else {})}
+    return await api.call(method, path, body, bearer=token, headers=sent)
+
+
+async def test_who_types_the_address_gets_a_page_with_the_hint_and_nothing_of_this_workstation(api: Workbench) -> None:
+    for headers in (TYPED, {}):  # a browser, and curl
+        got = await api.call("GET", "/", headers=headers)
+        assert got.status == 200
+        assert "cardctl open" in got.raw.decode()
+        policy = got.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert not {"<script>", "style=", "onclick", "http:", "https:"} & set(got.raw.decode().split())
+    for name in ("/status.css", "/status.js"):
+        assert (await api.call("GET", name)).status == 200
+
+
+@pytest.mark.parametrize("sent", [one for one in FETCHED_OTHERWISE if one != TYPED])
+async def test_no_other_page_frames_links_to_or_loads_it(api: Workbench, sent: dict[str, str]) -> None:
+    for path in ("/", "/status.css", "/status.js"):
+        assert (await api.call("GET", path, headers=sent)).code == "request.forbidden"
+
+
+async def test_a_link_opens_the_page_once_and_the_page_sees_what_its_person_sees(api: Workbench) -> None:
+    path, _ = await api.logged_in()
+    secret = await link(api)
+    entered = await enter(api, secret)
+    assert entered.status == 201
+    assert (await enter(api, secret)).code == "page.link_invalid"
+    token = entered.text("token")
+    for read in ("status", "readers", "cards?pin=true", "methods", "sessions", "clients"):
+        assert (await as_page(api, "GET", f"/v1/{read}", token)).status == 200
+    sessions = await as_page(api, "GET", "/v1/sessions", token)
+    assert sessions.text("sessions", 0, "client") == "LPS de test"
+    assert (await as_page(api, "DELETE", path, token)).status == 204
+    assert (await as_page(api, "GET", "/v1/sessions", token)).json["sessions"] == []
+
+
+async def test_links_and_passes_end(api: Workbench) -> None:
+    secret, token = await link(api), await page(api)
+    api.clock.seconds += 121
+    assert (await enter(api, secret)).code == "page.link_invalid"
+    assert (await as_page(api, "GET", "/v1/cards", token)).status == 200
+    api.clock.seconds += 8 * 3600
+    assert (await as_page(api, "GET", "/v1/cards", token)).code == "request.forbidden"
+
+
+async def test_another_user_who_read_the_link_or_the_pass_has_nothing(api: Workbench) -> None:
+    secret, token = await link(api), await page(api)
+    api.turn_to(OTHER)
+    assert (await enter(api, secret)).code == "page.link_invalid"
+    assert (await as_page(api, "GET", "/v1/cards", token)).code == "request.forbidden"
+    api.turn_to(os.getuid())
+    assert (await enter(api, secret)).status == 201  # and nobody used it up
+
+
+async def test_a_program_that_is_no_browser_has_no_page(api: Workbench) -> None:
+    secret = await link(api)
+    api.browsers.stranger_is = "/usr/bin/curl"
+    api.forget_connections()
+    assert (await enter(api, secret)).code == "page.not_a_browser"
+
+
+async def test_the_pass_serves_no_other_page_and_no_program(api: Workbench) -> None:
+    token = await page(api)
+    assert (await api.call("GET", "/v1/cards", bearer=token)).code == "client.unknown"
+    assert (await api.call("GET", "/v1/clients", bearer=token)).code == "request.forbidden"
+    for headers in (
+        {"Origin": PAGE},
+        {"Origin": PAGE, **SAME_ORIGIN, "Sec-Fetch-Site": "cross-site"},
+        {**SAME_ORIGIN, "Sec-Fetch-Site": "same-site"},
+        {**SAME_ORIGIN, "Sec-Fetch-Site": "same-site", "Origin": api.base()},
+        {**SAME_ORIGIN, "Sec-Fetch-Mode": "no-cors"},
+        {**SAME_ORIGIN, "Origin": "http://127.0.0.1:1"},
+    ):
+        assert (await api.call("GET", "/v1/clients", bearer=token, headers=headers)).status in (401, 403)
+    for headers in ({"Origin": PAGE}, {"Origin": api.base()}, {}):  # curl says what it likes, and no browser's word
+        assert (await api.call("POST", ENTRY, {"link": await link(api)}, headers=headers)).code == "request.forbidden"
+
+
+async def test_the_page_can_begin_nothing_that_is_for_programs_or_support(api: Workbench) -> None:
+    token = await page(api)
+    tries: list[tuple[str, str, object]] = [
+        ("POST", "/v1/clients", {"name": "LPS", "vendor": "x", "software_id": "x"}),
+        ("POST", "/v1/clients", {"page_key": None}),
+        ("POST", "/v1/clients/challenges", {}),
+        ("POST", "/v1/sessions", {"method": "cpx"}),
+        ("GET", f"/v1/cards/{api.readers.cards()[0].id}/certificates", None),
+        ("POST", "/v1/support/enrolment", {}),
+        ("POST", "/v1/support/traces", {"full": False}),
+        ("POST", LINKS, {}),
+        ("POST", "/v1/origins", {"origin": "https://site.example"}),
+    ]
+    dialogs = len(api.person.questions)
+    for method, path, body in tries:
+        assert (await as_page(api, method, path, token, body)).status in (401, 403), path
+    assert len(api.person.questions) == dialogs

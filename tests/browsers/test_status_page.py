@@ -1,0 +1,92 @@
+"""The status page in real browsers: opened by its link, live, in two languages; and shut to everybody else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browsers.test_pages import page
+from tests.integration.workstation import Workstation
+from tests.rig.browsers import Browser, Portal, Tab
+from tests.rig.simulator import simulated_card
+from tests.rig.waiting import eventually_here
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstation]:
+    """A workstation without a card, whose person looks at its page."""
+    workstation = Workstation(tmp_path_factory.mktemp("status"))
+    with workstation.running():
+        yield workstation
+
+
+def link(own: Workstation) -> str:
+    """What `cardctl open` opens."""
+    command = [sys.executable, "-m", "cardd.cli.cardctl", "--socket", str(own.daemon.socket), "open", "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return str(json.loads(ran.stdout)["url"])
+
+
+def words(tab: Tab) -> str:
+    """What the person reads on the page."""
+    return str(tab.run("return document.body.innerText"))
+
+
+def test_the_page_opens_by_its_link_and_follows_what_happens(browser: Browser, own: Workstation) -> None:
+    with browser.tab(link(own)) as tab:
+        assert tab.address == f"{own.daemon.url}/"  # the link is in no history
+        eventually_here(lambda: "e-CPS" in words(tab))
+        if tab.run("return document.documentElement.lang") == "en":
+            tab.run("document.getElementById('language').click()")
+        eventually_here(lambda: "Lecteurs et cartes" in words(tab))
+        assert "Aucune carte" in words(tab)
+        with own.card(simulated_card()):
+            eventually_here(lambda: "Code porteur" in words(tab))
+            session = own.log_in()
+            eventually_here(lambda: "ouverte par LPS" in words(tab))
+            session.close()
+            eventually_here(lambda: "Aucune session ouverte" in words(tab))
+        eventually_here(lambda: "Aucune carte" in words(tab))
+        tab.open(tab.address)
+        eventually_here(lambda: "Aucune carte" in words(tab))  # this tab keeps its pass
+
+
+def test_the_address_alone_and_a_used_link_show_the_hint_only(browser: Browser, own: Workstation) -> None:
+    used = link(own)
+    with browser.tab(used) as tab:
+        eventually_here(lambda: "e-CPS" in words(tab))
+        for address in (f"{own.daemon.url}/", used):
+            with browser.tab(address) as other:
+                eventually_here(lambda: "cardctl open" in words(other))
+                assert "e-CPS" not in words(other)
+
+
+def test_no_page_of_another_origin_frames_reads_or_holds_it(browser: Browser, portal: Portal, own: Workstation) -> None:
+    tries = """
+    const frame = document.createElement("iframe");
+    frame.src = arguments[0];
+    document.body.append(frame);
+    await new Promise(done => { frame.onload = frame.onerror = done; setTimeout(done, 1500); });
+    const opened = window.open(arguments[0]);
+    await new Promise(done => setTimeout(done, 500));
+    let seen = "nothing";
+    try { seen = opened?.document?.body?.innerText ?? "nothing"; } catch { /* of another origin */ }
+    const fetched = await fetch(arguments[0]).then(() => "ok", () => "error");
+    return [seen, fetched];
+    """
+    with page(browser, portal, "evil.test") as tab:
+        assert tab.run(tries, f"{own.daemon.url}/") == ["nothing", "error"]
+        assert "cardctl" not in str(tab.frame().run("return document.documentElement.innerText"))
+
+
+def test_a_daemon_that_starts_again_knows_no_pass_of_before(browser: Browser, own: Workstation) -> None:
+    with browser.tab(link(own)) as tab:
+        eventually_here(lambda: "e-CPS" in words(tab))
+        own.daemon.stop()
+        own.daemon.start()
+        eventually_here(lambda: "cardctl open" in words(tab))
+        assert tab.run("return sessionStorage.length") == 0
