@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from socketserver import BaseRequestHandler
 
@@ -16,8 +18,11 @@ import cardd.web
 from cardd.web import web_file
 from tests.browsers.test_pages import NONCE, page, serving, spying
 from tests.integration.workstation import Workstation
+from tests.rig import organisation
 from tests.rig.browsers import Browser, Portal, Tab
 from tests.rig.daemon import DaemonProcess
+from tests.rig.oidc.people import PEOPLE
+from tests.rig.oidc.provider import SECRET, PscRig
 from tests.rig.packages import NODE_MODULES, packaged
 from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.simulator import simulated_card
@@ -203,6 +208,113 @@ def test_a_page_knows_of_a_card_that_is_pulled_and_of_a_daemon_that_comes_back(
         own.daemon.start()
         eventually_here(lambda: tab.run("return window.told.at(-1)") == "hello")
         assert tab.run("return window.session.refresh().catch(error => error.code)") == "session.unknown"
+
+
+REMOTE = """
+[web]
+allowed_origins = ["{origin}"]
+[psc]
+issuer = "{issuer}"
+client_id = "basic"
+authorities = "{directory}/psc.pem"
+[csa]
+authentication = "{directory}/authentication.p12"
+signature = "{directory}/signature.p12"
+"""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A daemon without cards, where people log in by Pro Santé Connect and for an organisation."""
+
+    daemon: DaemonProcess
+    pinentry: ScriptedPinentry
+    psc: PscRig
+
+
+@pytest.fixture(scope="module")
+def remote(portal: Portal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    directory, psc = tmp_path_factory.mktemp("remote"), PscRig.installed()
+    asyncio.run(psc.start())
+    (directory / "psc.pem").write_bytes(psc.authority.pem)
+    (directory / "cardd.psc-client-secret").write_text(SECRET)
+    organisation.make(directory)
+    pinentry = ScriptedPinentry(directory, pin=organisation.PASSWORD, reads=0)
+    extra = REMOTE.format(origin=portal.origin(), issuer=psc.issuer, directory=directory)
+    around = {"CREDENTIALS_DIRECTORY": str(directory)}
+    daemon = DaemonProcess(directory, pinentry=pinentry.path, environment=around, extra=extra, is_read=False)
+    try:
+        yield Remote(daemon.start(), pinentry, psc)
+    finally:
+        daemon.stop()
+        asyncio.run(psc.stop())
+
+
+# logins that wait side by side; what each shows is kept in window.shown, what came of it in window.ended
+BEGIN = """
+const {Cardd} = await import(location.origin + "/cardd.js");
+window.cardd = new Cardd({bases: [arguments[0]], language: "en", rights: ["authenticate", "relay"]});
+Object.assign(window, {shown: {}, ended: {}});
+for (const [name, how] of Object.entries(JSON.parse(arguments[1]))) {
+  window.shown[name] = [];
+  const onPending = pending => window.shown[name].push(pending);
+  const told = ({code, message}) => ({code, text: message});
+  window.ended[name] = window.cardd.login({...how, onPending}).catch(told);
+}
+"""
+# and what such a session does not give to a page: PSC's own token, and one that a card must sign
+ENDED = """
+const session = await window.ended[arguments[0]];
+if (session.code) return session;
+const code = asked => asked.then(() => "given", error => error.code);
+const handOut = window.cardd.call("POST", `/v1/sessions/${session.id}/psc-token`, {body: {}, token: session.token});
+const cannot = [await code(handOut), await code(session.authToken(arguments[1]))];
+await session.close();
+return {state: session.state, who: session.identity.national_id, cannot};
+"""
+ORGANISATION = """
+const acting = {national_id: "899000000999", family_name: "SIMULATION-AGENT", given_name: "LOU"};
+const session = await window.cardd.login({method: "csa", acting});
+await session.close();
+const {organisation, is_declared, given_name} = session.identity;
+return {kind: organisation.kind, declared: is_declared, who: given_name};
+"""
+
+
+def test_a_page_shows_the_digits_and_the_time_and_is_told_how_each_login_by_e_cps_ended(
+    browser: Browser, portal: Portal, remote: Remote
+) -> None:
+    people = [str(person["SubjectNameID"]) for person in PEOPLE[:3]]
+    logins: dict[str, dict[str, str]] = {
+        name: {"method": "ecps", "login_hint": who}
+        for name, who in zip(("agrees", "refuses", "sleeps"), people, strict=True)
+    }
+    logins["browses"] = {"method": "ecps", "flow": "browser"}
+    good = {"state": "active", "who": people[0], "cannot": ["client.permission", "session.cannot_sign"]}
+    asyncio.run(remote.psc.reset())
+    with page(browser, portal, "portal.test") as tab:
+        tab.run(BEGIN, remote.daemon.url, json.dumps(logins))
+        eventually_here(lambda: all(tab.run("return Object.values(window.shown).map(each => each.length)")))
+        shown = {name: pending[0] for name, pending in tab.run("return window.shown").items()}
+        assert "digits" not in shown["browses"]
+        with browser.tab(shown["browses"]["url"]) as theirs:
+            assert tab.run(ENDED, "browses", NONCE) == good
+            assert theirs.address.startswith("http://127.0.0.1:")
+        asyncio.run(remote.psc.approve(people[0]))
+        asyncio.run(remote.psc.deny(people[1]))
+        asked = {request["login_hint"]: request["binding_message"] for request in asyncio.run(remote.psc.requests())}
+        for name, who in zip(("agrees", "refuses", "sleeps"), people, strict=True):
+            assert shown[name]["digits"] == asked[who]
+            assert 100 < shown[name]["secondsLeft"] <= 120
+        assert tab.run(ENDED, "agrees", NONCE) == good
+        assert tab.run(ENDED, "refuses", NONCE)["code"] == "psc.denied"
+        left = [pending["secondsLeft"] for pending in tab.run("return window.shown.sleeps")]
+        assert left == sorted(left, reverse=True)
+        assert left[-1] < left[0]
+        asyncio.run(remote.psc.shift_clock(130))
+        ended = tab.run(ENDED, "sleeps", NONCE)
+        assert (ended["code"], "e-CPS" in ended["text"]) == ("psc.expired", True)
+        assert tab.run(ORGANISATION) == {"kind": "siret", "declared": True, "who": "LOU"}
 
 
 def test_the_module_is_small_and_a_package_with_types(tmp_path_factory: pytest.TempPathFactory) -> None:
