@@ -257,6 +257,10 @@ class AuditLog(Protocol):
         """Return the receipt of this name; None where there is none. Blocks as ``write``. Raises AuditUnavailable."""
         ...
 
+    async def tail(self, uid: int, count: int) -> Sequence[AuditRow]:
+        """Return this OS user's last rows, oldest first, among the newest. Raises AuditUnavailable, AuditBroken."""
+        ...
+
     async def receipt(self, name: bytes) -> Receipt | None:
         """Return the receipt of this name; waits for what is being written. Raises AuditUnavailable."""
         ...

@@ -6,6 +6,7 @@ from functools import cache
 
 from cardd.api import (
     assertions,
+    audit,
     cards,
     clients,
     events,
@@ -61,6 +62,7 @@ from cardd.api.schemas.sessions import (
 from cardd.api.schemas.signatures import DocumentAnswer, SignatureAnswer, SignaturesAnswer
 from cardd.api.schemas.verifications import VerificationAnswer
 from cardd.api.schemas.workstation import (
+    AuditAnswer,
     CardsAnswer,
     CertificatesAnswer,
     EcpsCheckAnswer,
@@ -123,15 +125,16 @@ ROUTES: tuple[Route, ...] = (
         answers={200: ClientAnswer, 202: PairingAnswer}),
     delete("/v1/clients/{id}", client_or_local, clients.remove, "Unpair; the client's sessions close",
            rights=PROVEN, support_code=True),
-    post("/v1/clients/{id}/lock", local, clients.LOCK_BODY, clients.lock, "Keep a program out; its sessions close",
-         answers={204: None}),
+    post("/v1/clients/{id}/lock", local_or_status_page, clients.LOCK_BODY, clients.lock,
+         "Keep a program out; its sessions close", answers={204: None}),
     delete("/v1/clients/{id}/lock", local, clients.unlock, "Let it in again", support_code=True),
 
-    get("/v1/origins", local, origins.everyone, "Web origins: listed, let in, refused", answers={200: OriginsAnswer}),
+    get("/v1/origins", local_or_status_page, origins.everyone, "Web origins: listed, let in, refused",
+        answers={200: OriginsAnswer}),
     post("/v1/origins", local, origins.ALLOW_BODY, origins.allow, "Let an origin in, with the person's consent",
          answers={201: OriginListed}),
-    delete("/v1/origins/{id}", local, origins.revoke, "Shut out an origin, or one key; its sessions close",
-           query={origins.KEY: ()}),
+    delete("/v1/origins/{id}", local_or_status_page, origins.revoke,
+           "Shut out an origin, or one key; its sessions close", query={origins.KEY: ()}),
 
     get("/v1/methods", client_or_local, status.methods, "The ways to log in, what each lacks, and which suits a use",
         answers={200: MethodsAnswer}, rights=DETECT, query={"use": list(Use)}),
@@ -156,6 +159,8 @@ ROUTES: tuple[Route, ...] = (
     get("/v1/sessions/{id}", session_untouched, sessions.show, "State and identity", answers={200: SessionAnswer},
         rights=SESSION),
     delete("/v1/sessions/{id}", session_or_local, sessions.close, "Log out"),
+    post("/v1/sessions/{id}/lock", session_or_local, sessions.LOCK_BODY, sessions.lock, "Forget the PIN",
+         answers={204: None}),
 
     post("/v1/sessions/{id}/pushes", session_untouched, sessions.PUSH_BODY, sessions.push, "Wake the mobile once more",
          answers={200: SessionAnswer}, rights=SESSION),
@@ -198,6 +203,7 @@ ROUTES: tuple[Route, ...] = (
     *relayed("/v1/sessions/{id}/upstreams/{name}/{path}", session, upstreams.relay,
              "To a configured server, with the session's certificate", rights=RELAY),
 
+    get("/v1/audit", local_or_status_page, audit.last, "The asking OS user's last rows", answers={200: AuditAnswer}),
     get("/v1/events", listener, events.listen, "Events as they happen: SSE, or WebSocket on upgrade",
         answers={200: "text/event-stream", 101: None}, rights=DETECT, query={TICKET: ()}),
     post("/v1/events/tickets", client, origins.TICKET_BODY, origins.ticket, "What opens one stream of a page's",

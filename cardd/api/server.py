@@ -29,7 +29,7 @@ from cardd.backoff import Seldom
 from cardd.core.lifecycle import Part
 from cardd.core.session import Session
 from cardd.errors import CarddError, ClientLocked, ClientUnknown, PageProofNeeded
-from cardd.model import CallerKey, Peer
+from cardd.model import Caller, CallerKey, Event, Peer
 from cardd.secret import overwrite
 
 LOOK = 0.5  # seconds between two looks whether a caller is still there whose bytes are not read for now
@@ -347,10 +347,18 @@ class ApiServer(Part):
 
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """End what is under way for the client, the streams of events too: none of it is the client's any more."""
+        self._tell_person(client.uid)
         why = SHUT_OUT.get(reason, ClientUnknown)()
         self._dispatcher.end_where(lambda call: call.who is not None and call.who.key.is_of(client), why)
         for bus in (self._parts.events, *self._parts.trace.buses):
             bus.end_where(lambda subscription: subscription.caller is not None and subscription.caller.is_of(client))
+
+    def client_let_in(self, client: Caller, act: str, consent: str | None) -> None:  # noqa: ARG002 - of every part
+        """Tell the person's own listeners: the status page lists programs and sites."""
+        self._tell_person(client.peer.uid)
+
+    def _tell_person(self, uid: int) -> None:
+        self._parts.events.publish(Event("clients.changed", {}, to=CallerKey(uid, f"local:{uid}")))
 
     def session_closed(self, session: Session, reason: str) -> None:
         """Close the dialogs of a session that ended; its card's own have closed when that left."""

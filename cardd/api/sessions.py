@@ -20,6 +20,7 @@ from cardd.api.schemas.sessions import (
     PushBody,
     SessionAnswer,
     SessionBody,
+    SessionLockBody,
     SessionsAnswer,
     SituationAnswer,
     SituationBody,
@@ -34,6 +35,7 @@ from cardd.model import Identity, Situation
 
 SESSION_BODY = Shape(SessionBody)
 PUSH_BODY = Shape(PushBody)
+LOCK_BODY = Shape(SessionLockBody)
 SITUATION_BODY = Shape(SituationBody)
 AUTH_TOKEN_BODY = Shape(AuthTokenBody)
 PSC_TOKEN_BODY = Shape(PscTokenBody)
@@ -156,6 +158,15 @@ async def forget_login_hint(call: Call) -> Reply:
 async def close(call: Call) -> Reply:
     """Log out: the card is de-authenticated when this is answered."""
     call.parts.sessions.close(call.session, "logout")
+    await call.parts.sessions.settle()
+    return Reply(204)
+
+
+async def lock(call: Call, _: SessionLockBody) -> Reply:
+    """Lock, as the screen's lock does: the PIN is forgotten, and the next operation asks for it."""
+    if call.session.card is None:  # no PIN would unlock it
+        raise InvalidRequest(where="{id}", why="unfit")
+    call.parts.sessions.lock(call.session)
     await call.parts.sessions.settle()
     return Reply(204)
 

@@ -223,6 +223,10 @@ class CountedRefusals(Part):
         """Return the receipt of this name."""
         return self._audit.find(name)
 
+    async def tail(self, uid: int, count: int) -> Sequence[AuditRow]:
+        """Return the last rows of this OS user, oldest first."""
+        return await self._audit.tail(uid, count)
+
     async def receipt(self, name: bytes) -> Receipt | None:
         """Return the receipt of this name."""
         return await self._audit.receipt(name)

@@ -53,6 +53,7 @@ FORMATS = (
     """,
 )
 HEADS_FORMAT = 2
+LOOKED_AT = 5000  # rows for those of one user: a page asks
 INSERT = f"INSERT INTO audit ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 (own names)
 
 Record = tuple[int | str | None, ...]
@@ -165,6 +166,14 @@ class AuditReader:
         """The last rows, oldest first."""
         with self._open() as connection:
             found = rows(connection, "ORDER BY number DESC LIMIT ?", count).fetchall()
+        return [row_of(record) for record in reversed(found)]
+
+    def of(self, uid: int, count: int) -> list[AuditRow]:
+        """The last rows of this OS user, oldest first, among the log's ``LOOKED_AT`` newest."""
+        newest = "number > (SELECT coalesce(max(number), 0) FROM audit) - ?"
+        with self._open() as connection:
+            wanted = f"WHERE {newest} AND uid = ? ORDER BY number DESC LIMIT ?"
+            found = rows(connection, wanted, LOOKED_AT, uid, count).fetchall()
         return [row_of(record) for record in reversed(found)]
 
     def about(self, *documents: str) -> list[AuditRow]:

@@ -32,6 +32,7 @@ from cardd.system.audit_file import (
     INSERT,
     SEAL,
     UNSEAL,
+    AuditReader,
     ensure_files,
     faults,
     format_of,
@@ -145,6 +146,10 @@ class SqliteAuditLog:
             file = self._opened()
             with reported():
                 return file.receipts.find(name, self._clock.now())
+
+    async def tail(self, uid: int, count: int) -> list[AuditRow]:
+        """Return this OS user's last rows, oldest first, among the newest. Raises AuditUnavailable, AuditBroken."""
+        return await asyncio.to_thread(AuditReader(self._directory).of, uid, count)
 
     async def receipt(self, name: bytes) -> Receipt | None:
         """Return the receipt of this name, once what is being written is on disk. Raises AuditUnavailable."""

@@ -3,6 +3,7 @@
 
 const PASS = "pass"; // in sessionStorage, which is this tab's alone; a cookie would go to every port of this machine
 const SETTLE = 150; // milliseconds for what happens together to be read together
+const READ = ["status", "readers", "cards", "sessions", "methods", "clients", "origins", "audit"];
 const RETRY = [500, 2000, 10_000]; // milliseconds before the stream is opened again
 
 const TEXTS = {
@@ -27,6 +28,31 @@ const TEXTS = {
   cpx: ["Carte CPx", "CPx card"],
   ecps: ["e-CPS", "e-CPS"],
   csa: ["Certificat de la structure", "Organisation’s certificate"],
+  access: ["Sites et logiciels autorisés", "Allowed sites and programs"],
+  no_access: ["Aucun", "None"],
+  site: ["site", "site"],
+  program: ["logiciel", "program"],
+  listed: ["site, par la configuration", "site, by the configuration"],
+  refused_site: ["site refusé", "refused site"],
+  shut: ["logiciel verrouillé", "locked program"],
+  audit: ["Derniers actes en votre nom", "Last acts in your name"],
+  no_audit: ["Aucun acte", "No act"],
+  done: ["fait", "done"],
+  refused: ["refusé", "refused"],
+  failed: ["échoué", "failed"],
+  change_pin: ["Changer le code porteur", "Change the PIN"],
+  unblock_pin: ["Débloquer le code porteur", "Unblock the PIN"],
+  lock: ["Verrouiller", "Lock"],
+  log_out: ["Se déconnecter", "Log out"],
+  revoke: ["Retirer {name}", "Revoke {name}"],
+  sure: ["Oui, retirer {name}", "Yes, revoke {name}"],
+  under_way: ["Répondez dans la fenêtre de cardd.", "Answer in cardd’s own window."],
+  detect: ["voir qu’une carte est là", "see that a card is there"],
+  holder: ["lire qui vous êtes", "read who you are"],
+  authenticate: ["vous connecter", "log you in"],
+  sign: ["faire signer", "have documents signed"],
+  relay: ["agir auprès d’autres services", "act at other services"],
+  is_done: ["C’est fait.", "Done."],
   usable: ["utilisable", "usable"],
   unusable: ["non utilisable", "not usable"],
   ending: ["Le certificat {serial} expire le {day}.", "Certificate {serial} ends on {day}."],
@@ -39,7 +65,10 @@ const wish = localStorage.getItem("language") ?? (navigator.language.startsWith(
 let language = wish === "fr" ? "fr" : "en";
 let pass = sessionStorage.getItem(PASS);
 let shown = "";
+let last;
 let waiting;
+let sure = ""; // the act that the person is asked about once more
+const busy = new Set(); // acts that wait for their answer
 
 function text(name, values = {}) {
   const found = TEXTS[name]?.[language === "fr" ? 0 : 1] ?? name;
@@ -98,11 +127,49 @@ function item(name, state, kind, ...more) {
   return entry;
 }
 
+// A button; one that asks once more has a ``name`` to ask about.
+function button(label, method, path, { body, name, says } = {}) {
+  const act = `${method} ${path}`;
+  const asksAgain = name && sure !== act;
+  const element = made("button", text(name && !asksAgain ? "sure" : label, { name }));
+  element.type = "button";
+  element.dataset.act = act;
+  if (busy.has(act)) element.setAttribute("aria-disabled", "true");
+  element.addEventListener("click", () => {
+    if (busy.has(act)) return;
+    sure = asksAgain ? act : "";
+    if (asksAgain) again();
+    else void perform(act, method, path, body, says);
+  });
+  return element;
+}
+
+async function perform(act, method, path, body, says) {
+  busy.add(act);
+  again();
+  if (says) say(text(says));
+  try {
+    await call(method, path, body);
+    say(text("is_done"));
+  } catch (fault) {
+    say(fault instanceof Refused ? fault.message : text("lost"));
+  }
+  busy.delete(act);
+  if (pass) await look(true);
+}
+
+function pinButton(card) {
+  if (!card.pin || card.problem) return "";
+  const isBlocked = card.pin.state === "blocked";
+  const path = `/v1/cards/${encodeURIComponent(card.id)}/${isBlocked ? "pin-unblocks" : "pin-changes"}`;
+  return button(isBlocked ? "unblock_pin" : "change_pin", "POST", path, { body: {}, says: "under_way" });
+}
+
 function cardItem(reader, card) {
   if (!card) return item(reader.name, text("no_card"), "more");
   const state = card.pin?.state ?? "unknown";
   const pin = card.problem ? text("card_problem", { code: card.problem }) : pinText(card);
-  return item(`${card.kind.toUpperCase()}`, pin, state === "ready" && !card.problem ? "good" : "bad", reader.name);
+  return item(`${card.kind.toUpperCase()}`, pin, state === "ready" && !card.problem ? "good" : "bad", reader.name, pinButton(card));
 }
 
 const pinText = (card) => text(`pin_${card.pin?.state ?? "unknown"}`, { tries: card.pin?.tries_left });
@@ -111,8 +178,33 @@ function sessionItem(session) {
   const { given_name: given, family_name: family } = session.identity;
   const name = [given, family].filter(Boolean).join(" ") || text(session.method);
   const about = text("session", { client: session.client, until: time(session.expires_at) });
-  return item(name, text(session.state), session.state === "active" ? "good" : "bad", about);
+  const path = `/v1/sessions/${encodeURIComponent(session.id)}`;
+  const mayLock = session.card && session.state === "active";
+  const buttons = document.createElement("div");
+  if (mayLock) buttons.append(button("lock", "POST", `${path}/lock`, { body: {} }));
+  buttons.append(button("log_out", "DELETE", path));
+  return item(name, text(session.state), session.state === "active" ? "good" : "bad", about, buttons);
 }
+
+function programItem({ id, name, vendor, locked }) {
+  const revoke = button("revoke", "DELETE", `/v1/clients/${encodeURIComponent(id)}`, { name });
+  return item(name, text(locked ? "shut" : "program"), "more", vendor, revoke);
+}
+
+function siteItem({ origin, listed, refused, keys, rights }) {
+  const state = keys.length ? "site" : listed ? "listed" : refused ? "refused_site" : "site";
+  const path = `/v1/origins/${encodeURIComponent(origin)}`;
+  return item(origin, text(state), "more", rights.map(text).join(", "), keys.length ? button("revoke", "DELETE", path, { name: origin }) : "");
+}
+
+function accessItems({ clients, origins }) {
+  const programs = (clients.clients ?? []).filter((one) => one.kind === "program");
+  return [...programs.map(programItem), ...(origins.origins ?? []).map(siteItem)];
+}
+
+const auditItem = (row) =>
+  item(`${day(row.time)} ${time(row.time)}`, `${row.action}: ${text(row.outcome)}${row.code ? ` (${row.code})` : ""}`,
+    row.outcome === "done" ? "" : "bad", row.program);
 
 function methodItem(method) {
   const state = text(method.usable ? "usable" : "unusable");
@@ -139,6 +231,12 @@ function show(state) {
   const now = JSON.stringify([language, state]);
   if (now === shown) return; // nobody's reading or focus is disturbed for nothing
   shown = now;
+  last = state;
+  again();
+}
+
+function again() {
+  const state = last;
   const focused = document.activeElement?.dataset?.act;
   const inSlots = new Map((state.cards.cards ?? []).map((card) => [card.id, card]));
   document.documentElement.lang = language;
@@ -149,14 +247,17 @@ function show(state) {
   fill("todo", todo(state), "fine");
   fill("cards", (state.readers.readers ?? []).map((reader) => cardItem(reader, inSlots.get(reader.card))), "no_reader");
   fill("sessions", (state.sessions.sessions ?? []).map(sessionItem), "no_session");
+  fill("access", accessItems(state), "no_access");
+  fill("audit", (state.audit.rows ?? []).map(auditItem), "no_audit");
   fill("methods", (state.methods.methods ?? []).map(methodItem), "methods");
   byId("hint").hidden = true;
   byId("content").hidden = false;
   if (focused) [...document.querySelectorAll("[data-act]")].find((each) => each.dataset.act === focused)?.focus();
 }
 
-async function look() {
-  const names = { status: "status", readers: "readers", cards: "cards?pin=true", sessions: "sessions", methods: "methods" };
+async function look(anew) {
+  const names = Object.fromEntries(READ.map((name) => [name, name === "cards" ? "cards?pin=true" : name]));
+  if (anew) shown = "";
   const told = await Promise.all(Object.values(names).map((path) => asked(`/v1/${path}`)));
   if (pass) show(Object.fromEntries(Object.keys(names).map((name, at) => [name, told[at]])));
 }
@@ -175,7 +276,7 @@ async function listen(signal) {
       signal.addEventListener("abort", () => void answer.body?.cancel().catch(() => undefined));
       for await (const _ of chunks(answer.body)) {
         failed = 0;
-        say("");
+        if (byId("said").textContent === text("lost")) say("");
         lookSoon();
       }
     } catch (fault) {

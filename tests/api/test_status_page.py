@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import quote
 
 import pytest
 
@@ -132,3 +133,40 @@ async def test_the_page_can_begin_nothing_that_is_for_programs_or_support(api: W
     for method, path, body in tries:
         assert (await as_page(api, method, path, token, body)).status in (401, 403), path
     assert len(api.person.questions) == dialogs
+
+
+async def test_the_page_locks_and_changes_the_pin_by_its_persons_dialogs(api: Workbench) -> None:
+    path, _ = await api.logged_in()
+    token = await page(api)
+    assert (await as_page(api, "POST", f"{path}/lock", token, {})).status == 204
+    assert (await as_page(api, "GET", "/v1/sessions", token)).text("sessions", 0, "state") == "locked"
+    api.person.pins = []
+    change = f"/v1/cards/{api.readers.cards()[0].id}/pin-changes"
+    assert (await as_page(api, "POST", change, token, {})).code == "pin.cancelled"
+    assert api.person.pin_questions[-1].question.params["client"] == api.base()
+
+
+async def test_the_page_shuts_out_programs_and_sites_of_its_person_only(api: Workbench) -> None:
+    secret = await api.pair()
+    token = await page(api)
+    got = await as_page(api, "GET", "/v1/clients", token)
+    identifier = got.text("clients", 0, "id")
+    api.turn_to(OTHER)
+    other = await page(api)
+    assert (await as_page(api, "DELETE", f"/v1/clients/{identifier}", other)).code == "client.not_found"
+    api.turn_to(os.getuid())
+    assert (await as_page(api, "DELETE", f"/v1/clients/{identifier}", token)).status == 204
+    assert (await api.call("GET", "/v1/cards", bearer=secret)).code == "client.unknown"
+    site = quote(PAGE, safe="")
+    assert (await as_page(api, "DELETE", f"/v1/origins/{site}", token)).status == 204
+    assert (await api.enter(PAGE, ask=False)).code == "page.consent_needed"
+
+
+async def test_the_page_has_its_persons_rows_and_no_documents_name(api: Workbench) -> None:
+    await api.logged_in()
+    told = (await as_page(api, "GET", "/v1/audit", await page(api))).json["rows"]
+    assert isinstance(told, list)
+    assert {"client.pair", "session.open"} <= {row["action"] for row in told}
+    assert all(row.keys() <= {"number", "time", "action", "outcome", "program", "code"} for row in told)
+    api.turn_to(OTHER)
+    assert (await as_page(api, "GET", "/v1/audit", await page(api))).json["rows"] == []

@@ -36,6 +36,15 @@ def words(tab: Tab) -> str:
     return str(tab.run("return document.body.innerText"))
 
 
+def press(tab: Tab, label: str) -> None:
+    """Press the button of this name, which has the focus then."""
+    tab.run(
+        "const found = [...document.querySelectorAll('button')].find(each => each.textContent === arguments[0]);"
+        "found.focus(); found.click();",
+        label,
+    )
+
+
 def test_the_page_opens_by_its_link_and_follows_what_happens(browser: Browser, own: Workstation) -> None:
     with browser.tab(link(own)) as tab:
         assert tab.address == f"{own.daemon.url}/"  # the link is in no history
@@ -48,8 +57,15 @@ def test_the_page_opens_by_its_link_and_follows_what_happens(browser: Browser, o
             eventually_here(lambda: "Code porteur" in words(tab))
             session = own.log_in()
             eventually_here(lambda: "ouverte par LPS" in words(tab))
-            session.close()
+            press(tab, "Verrouiller")
+            eventually_here(lambda: "verrouillée" in words(tab))
+            press(tab, "Se déconnecter")
             eventually_here(lambda: "Aucune session ouverte" in words(tab))
+            assert session.lps.call("GET", f"/v1/sessions/{session.id}")[0] == 401
+            press(tab, "Retirer LPS")
+            press(tab, "Oui, retirer LPS")
+            eventually_here(lambda: "client.remove: fait" in words(tab))
+            assert "Retirer LPS" not in words(tab)
         eventually_here(lambda: "Aucune carte" in words(tab))
         tab.open(tab.address)
         eventually_here(lambda: "Aucune carte" in words(tab))  # this tab keeps its pass

@@ -84,6 +84,11 @@ class MemoryAudit:
         with self._lock:
             return self.receipts.get(name)
 
+    async def tail(self, uid: int, count: int) -> list[AuditRow]:
+        """The user's last rows."""
+        kept = [entry for entry in self.entries if entry.uid == uid]
+        return [AuditRow(number, datetime.now(UTC), entry, "") for number, entry in enumerate(kept, 1)][-count:]
+
     async def receipt(self, name: bytes) -> Receipt | None:
         """The receipt."""
         return await asyncio.to_thread(self.find, name)

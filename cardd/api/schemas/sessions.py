@@ -159,6 +159,10 @@ class PscTokenAnswer(Answer):
     expires_at: datetime | UnsetType = UNSET
 
 
+class SessionLockBody(Body):
+    """POST /v1/sessions/{id}/lock."""
+
+
 class SessionsAnswer(Answer):
     """GET /v1/sessions: the sessions of the asking OS user, without tokens.
 

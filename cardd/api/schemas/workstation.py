@@ -155,6 +155,23 @@ class EcpsCheckAnswer(Answer):
     clock: float | UnsetType = UNSET
 
 
+class AuditRowAnswer(Answer):
+    """One row of the audit log: what, how it ended, for which program; ``code`` is the error's, where there is one."""
+
+    number: int
+    time: datetime
+    action: str
+    outcome: Literal["done", "refused", "failed"]
+    program: str
+    code: str | UnsetType = UNSET
+
+
+class AuditAnswer(Answer):
+    """GET /v1/audit: the newest first."""
+
+    rows: list[AuditRowAnswer]
+
+
 class Hello(Answer):
     """The first event on ``/v1/events``: the present readers and cards."""
 
