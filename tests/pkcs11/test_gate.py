@@ -154,12 +154,11 @@ def test_a_reader_that_is_not_left_to_the_module_is_not_held_by_it(pcscd: Pcscd,
         for step in ("begin", "end", "control"):
             assert program(step) == [str(NO_CARD)], step
         assert program("features") != [str(NO_CARD)]
-        with holding(pcscd, reader):
-            pass
-        resets = card.resets
-        assert program("reset") == ["0"], "so it is told"
-        with holding(pcscd, reader):
-            assert card.resets == resets
+        with holding(pcscd, reader, "connect"):  # the card stays powered
+            resets = card.resets
+            assert program("reset") == ["0"], "so it is told"
+            with holding(pcscd, reader):
+                assert card.resets == resets
 
 
 @pytest.mark.parametrize("how", ["alone", "in a transaction"])

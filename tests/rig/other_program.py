@@ -1,7 +1,8 @@
-"""A second PC/SC program: ``python -m tests.rig.other_program reset|hold|exclusive READER``.
+"""A second PC/SC program: ``python -m tests.rig.other_program reset|hold|exclusive|connect READER``.
 
-``reset`` resets the card and ends. ``hold`` (a transaction) and ``exclusive`` (a connection) say ``held`` on stdout
-and let go when stdin is closed.
+``reset`` resets the card and ends. ``hold`` (a transaction), ``exclusive`` (a connection) and ``connect`` (a shared
+one) say ``held`` on stdout and let go when stdin is closed. pcscd powers a card off within a second of its last
+connection, and on with the next one, which is a reset: a test that counts resets has one program stay connected.
 """
 
 from __future__ import annotations
@@ -51,11 +52,13 @@ def main(action: str, reader: str) -> None:
     share = scard.SCARD_SHARE_EXCLUSIVE if action == "exclusive" else scard.SCARD_SHARE_SHARED
     code, card, _ = scard.SCardConnect(context, reader, share, scard.SCARD_PROTOCOL_ANY)
     assert code == 0, scard.SCardGetErrorMessage(code)
-    scard.SCardBeginTransaction(card)
+    if action != "connect":
+        scard.SCardBeginTransaction(card)
     if action != "reset":
         print("held", flush=True)
         sys.stdin.read()
-    scard.SCardEndTransaction(card, scard.SCARD_RESET_CARD if action == "reset" else scard.SCARD_LEAVE_CARD)
+    if action != "connect":
+        scard.SCardEndTransaction(card, scard.SCARD_RESET_CARD if action == "reset" else scard.SCARD_LEAVE_CARD)
     scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
 
 
