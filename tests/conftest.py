@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +21,31 @@ if TYPE_CHECKING:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+OWN_DIRECTORY = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile the translations that changed; `make` does it too, and pytest may be called without."""
-    if not hasattr(config, "workerinput"):
-        program = Path(__file__).parents[1] / ".make/texts.py"
-        subprocess.run([sys.executable, str(program), "compile"], check=True)
+    """Compile the translations that changed; `make` does it too, and pytest may be called without.
+
+    Give this run a directory of its own: the usual one is every run's, and each run that begins closes it to other
+    users, whom tests of a run under way have let in.
+    """
+    if hasattr(config, "workerinput"):
+        return  # it has a place in the whole run's
+    if config.option.basetemp is None:
+        config.stash[OWN_DIRECTORY] = made = Path(tempfile.mkdtemp(prefix="cardd-tests-"))
+        config.option.basetemp = str(made / "t")
+    program = Path(__file__).parents[1] / ".make/texts.py"
+    subprocess.run([sys.executable, str(program), "compile"], check=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep the run's directory only where a test failed: somebody will look into it."""
+    made = session.config.stash.get(OWN_DIRECTORY, None)
+    if made is not None and exitstatus != pytest.ExitCode.TESTS_FAILED:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
