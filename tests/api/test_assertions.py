@@ -120,19 +120,19 @@ async def test_who_refuses_it_there_has_no_session(api: Workbench) -> None:
 async def test_who_refuses_issues_nothing(api: Workbench) -> None:
     path, token = await situated(api)
     api.person.choice = Choice.NO
-    signed = api.card.count
+    signed = api.asked_of_card()
     got = await api.call("POST", f"{path}/assertions", VIHF, bearer=token)
-    assert (got.status, got.code, api.card.count) == (403, "consent.refused", signed)
+    assert (got.status, got.code, api.asked_of_card()) == (403, "consent.refused", signed)
     assert api.audit.acts()[-1] == "assertion.vihf refused"
 
 
 async def test_a_session_that_ends_while_the_dialog_is_open_issues_nothing(api: Workbench) -> None:
     path, token = await situated(api)
-    signed, pins = api.card.count, len(api.person.pin_questions)
+    signed, pins = api.asked_of_card(), len(api.person.pin_questions)
     async with asked_meanwhile(api, path, token) as asking:
         assert (await api.call("DELETE", path, bearer=token)).status == 204
     got = await asking
-    assert (got.status, got.code, api.card.count) == (401, "session.closed", signed)
+    assert (got.status, got.code, api.asked_of_card()) == (401, "session.closed", signed)
     assert len(api.person.pin_questions) == pins
     assert api.audit.acts()[-1] == "assertion.vihf failed"
 
@@ -186,10 +186,10 @@ async def test_what_would_not_be_accepted_is_refused_before_anybody_is_asked(
     api: Workbench, changes: Json, code: str
 ) -> None:
     path, token = await situated(api)
-    asked, count = len(api.person.questions), api.card.count
+    asked, count = len(api.person.questions), api.asked_of_card()
     got = await api.call("POST", f"{path}/assertions", {**VIHF, **changes}, bearer=token)
     assert (got.status, got.code) == (422, code)
-    assert (len(api.person.questions), api.card.count) == (asked, count)
+    assert (len(api.person.questions), api.asked_of_card()) == (asked, count)
 
 
 async def test_a_secret_connection_is_issued_and_written_down(api: Workbench) -> None:

@@ -180,11 +180,11 @@ async def test_a_card_out_of_its_time_signs_in_no_format(tmp_path: Path, years: 
     api = Workbench(tmp_path, config, clock=ManualClock(datetime.now(UTC) + timedelta(days=365 * years)))
     await api.start()
     path, token = await api.logged_in()
-    asked, count = len(api.person.questions), api.card.count
+    asked, count = len(api.person.questions), api.asked_of_card()
     for body in EVERY:
         got = await api.call("POST", f"{path}/signatures", body, bearer=token)
         assert (got.status, got.code) == (422, f"signing_certificate.{code}"), body
-    assert (len(api.person.questions), api.card.count) == (asked, count)
+    assert (len(api.person.questions), api.asked_of_card()) == (asked, count)
     await api.stop()
 
 
@@ -193,11 +193,11 @@ async def test_a_certificate_that_is_not_for_documents_signs_in_no_format(api: W
     credentials = api.sessions.of(os.getuid())[0].credentials
     wrong = credentials[KeyPurpose.AUTHENTICATION].certificate  # as if the card had the two in each other's place
     credentials[KeyPurpose.SIGNATURE] = replace(credentials[KeyPurpose.SIGNATURE], certificate=wrong)
-    asked, count = len(api.person.questions), api.card.count
+    asked, count = len(api.person.questions), api.asked_of_card()
     for body in EVERY:
         got = await api.call("POST", f"{path}/signatures", body, bearer=token)
         assert (got.status, got.code) == (422, "signing_certificate.usage"), body
-    assert (len(api.person.questions), api.card.count) == (asked, count)
+    assert (len(api.person.questions), api.asked_of_card()) == (asked, count)
 
 
 async def test_a_list_of_several_formats_is_signed_under_one_consent(api: Workbench) -> None:

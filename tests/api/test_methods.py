@@ -61,9 +61,9 @@ async def test_of_two_cards_one_whose_pin_is_not_blocked_is_enough(api: Workbenc
 
 async def test_asking_for_the_methods_costs_a_session_nothing(api: Workbench) -> None:
     await api.logged_in()
-    before = api.card.count
+    before = api.asked_of_card()
     assert (await api.call("GET", "/v1/methods", via="unix")).json["methods"][0]["usable"] is True  # type: ignore[index]
-    assert api.card.count == before
+    assert api.asked_of_card() == before
 
 
 @pytest.mark.parametrize(("language", "word"), [("fr", "carte"), ("en", "card")])

@@ -48,9 +48,9 @@ async def test_who_takes_none_has_no_session(api: Workbench) -> None:
 async def test_they_are_read_once(api: Workbench) -> None:
     path, token = await api.logged_in()
     await api.call("POST", f"{path}/situation", {"id": "1"}, bearer=token)
-    count = api.card.count
+    count = api.asked_of_card()
     await api.call("POST", f"{path}/situation", {"id": "2"}, bearer=token)
-    assert api.card.count == count
+    assert api.asked_of_card() == count
 
 
 async def test_a_locked_session_asks_for_the_pin_first(api: Workbench) -> None:

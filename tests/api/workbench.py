@@ -37,6 +37,7 @@ DEVELOPMENT_PAGE = "http://localhost:5173"
 ALLOWED = (PAGE, PAGE_WITH_PORT, DEVELOPMENT_PAGE)
 PAGE_USERS = (1000, 1001)
 PROGRAM = "/opt/lps/bin/lps"
+EMPTY_VERIFY = bytes.fromhex("0020000100")
 SOFTWARE = {"name": "LPS de test", "vendor": "Éditeur fictif", "software_id": "lps-test"}
 
 CHALLENGES = "/v1/clients/challenges"
@@ -137,6 +138,10 @@ class Workbench(Around):
 
     def _peer_of(self, _sock: socket.socket) -> Peer | None:
         return None if self.uid is None else Peer(self.uid, os.getpid(), self.program)
+
+    def asked_of_card(self) -> list[bytes]:
+        """What the card got, but the question that ends a login's idle hold: the clock says when, and no request."""
+        return [apdu for apdu in self.card.log if apdu != EMPTY_VERIFY]
 
     # --- as a caller ---
 

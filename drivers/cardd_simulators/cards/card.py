@@ -129,7 +129,7 @@ class SimulatedCard:
 
     def _record(self, apdu: bytes) -> None:
         self.count += 1
-        secret = len(apdu) > HEADER and apdu[1] in PIN_COMMANDS
+        secret = len(apdu) > HEADER + 1 and apdu[1] in PIN_COMMANDS  # with a body
         self.log.append(apdu[:HEADER] if secret else apdu)
 
     @staticmethod
