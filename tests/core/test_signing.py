@@ -30,8 +30,10 @@ from cardd.errors import (
     SessionExpired,
 )
 from cardd.model import Algorithm, Choice, Message, Outcome
+from cardd_simulators.cards.behaviour import behaving
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.inprocess import InProcessReader
+from cardd_simulators.cards.store import Issued
 from tests.core.conftest import CALLER, PIN, Core, make_turns_short
 from tests.rig.waiting import eventually
 
@@ -207,6 +209,24 @@ async def test_a_pin_changed_behind_our_back_costs_one_try_for_all_sessions_of_t
     core.clock.seconds += 300  # three PIN dialogs were cancelled
     core.person.pins = ["2580"]
     assert await core.signing.sign(session, [request()], None)
+
+
+@pytest.mark.parametrize("hold_pin", [True, False])
+async def test_a_card_whose_signature_takes_the_login_signs_lists_and_one_after_the_other(
+    issued: Issued, *, hold_pin: bool
+) -> None:
+    card = SimulatedCard(issued, pin=PIN.encode(), behaviour=behaving(["one-signature-a-pin"]))
+    core = Core(InProcessReader("Lecteur de test", card), card, hold_pin=hold_pin)
+    await core.start()
+    core.person.pins = [PIN] * 4
+    session, _ = await core.login.open(CALLER, None)
+    for documents in (3, 1, 1):
+        signed = await core.signing.sign(session, [request()] * documents, None)
+        assert all(holds(one, DOCUMENT) for one in signed)
+    assert [row.outcome for row in core.audit.entries if row.action == "signature.raw"] == [Outcome.DONE] * 5
+    asked = [one.question.topic for one in core.person.pin_questions]
+    assert asked == (["login"] if hold_pin else ["login", "sign_batch", "sign", "sign"])
+    await core.stop()
 
 
 async def test_a_held_pin_is_not_sent_on_the_last_try_and_the_user_is_asked(core: Core, session: Session) -> None:

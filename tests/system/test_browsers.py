@@ -17,7 +17,7 @@ import pytest
 
 from cardd.errors import BrowserUnseen
 from cardd.model import Executable, Holders, Peer
-from cardd.system.browsers import BrowserWatch, holders, installed
+from cardd.system.browsers import FLATPAK, BrowserWatch, holders, installed
 from cardd.system.peer import peer_of
 from tests.rig.other_user import needs_root
 from tests.rig.waiting import eventually
@@ -119,6 +119,17 @@ async def test_a_file_that_others_may_change_or_replace_is_no_browser(for_all_us
         changed.chmod(before)
     os.chown(program, 65534, 65534)
     assert installed([str(program)]) == {}
+
+
+@needs_root
+def test_a_browser_that_flatpak_installed_for_all_users_is_known() -> None:
+    branch = Path(FLATPAK, "org.mozilla.firefox/x86_64/stable")
+    program = branch / "3f2a/files/lib/firefox/firefox"
+    look = "from cardd.system.browsers import *; print(*installed(wanted(['known'])).values(), sep='\\n')"
+    script = f"mount -t tmpfs -o mode=755 none /var/lib && mkdir -p {program.parent} && cp {CURL} {program}"
+    script += f' && ln -s 3f2a {branch}/active && exec {sys.executable} -c "$1"'
+    told = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", look], check=True, capture_output=True)
+    assert str(program) in told.stdout.decode().splitlines()
 
 
 @needs_root
