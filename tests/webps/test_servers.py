@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
-import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cardd_simulators.cards.certificates import Authority, Holder, authentication_certificate
 from cardd_simulators.cards.store import Credential
-from tests.api.workbench import PAGE, PAGE_WITH_PORT, PIN, Workbench
+from tests.api.workbench import PAGE_WITH_PORT
 from tests.rig.pens import SmallAuthority
-from tests.rig.prompter import ScriptedPrompter
-from tests.rig.revoking import revocation_list
-from tests.rig.simulator import issue, store
+from tests.rig.simulator import issue
 from tests.webps.portals import PORTALS, Portal, running
+from tests.webps.tokens import Token, Workstation, forged, list_of, persons, token_of, trust_cards
 
-Token = dict[str, object]
 DOCTOR = ["in", "899000000010", "SIMULATION-MEDECIN", "CAMILLE", "Médecin"]
-WRONG = (
+WRONG: tuple[Token, ...] = (
     {"format": "web-eid:1.1"},
     {"format": "web-eid:1"},
     {"algorithm": "none"},
@@ -49,87 +41,16 @@ def one(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def portal(one: Portal) -> Portal:
     """A portal that trusts the authority of the simulated cards, with its list of an hour ago."""
-    (one.folder / "authorities.pem").write_bytes(persons().certificate.public_bytes(Encoding.PEM))
-    publish(one)
+    trust_cards(one.folder)
     return one
-
-
-@dataclass(frozen=True)
-class ListMaker:
-    """Who signs lists in an authority's name."""
-
-    name: x509.Name
-    key: rsa.RSAPrivateKey
-
-
-@dataclass
-class Workstation(Workbench):
-    """A cardd whose card is logged in on pages of two sites."""
-
-    opened: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-    async def log_in(self, origin: str) -> None:
-        """Open a session of this site's page."""
-        got = await self.call("POST", "/v1/sessions", {"method": "cpx"}, headers=await self.page(origin))
-        assert got.status == 201, got.raw
-        self.opened[origin] = got.headers["Location"], got.text("token")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cardd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Workstation]:
-    bench = Workstation(tmp_path_factory.mktemp("cardd"), person=ScriptedPrompter(PIN, PIN))
-    await bench.start()
-    for origin in (PAGE, PAGE_WITH_PORT):
-        await bench.log_in(origin)
-    yield bench
-    await bench.stop()
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@cache
-def persons() -> Authority:
-    """The authority of the simulated cards."""
-    issue()
-    pem = (store().directory / "persons.pem").read_bytes()
-    key = load_pem_private_key(pem, None)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    return Authority(x509.load_pem_x509_certificate(pem), key)
-
-
 def publish(portal: Portal, *revoked: x509.Certificate, age: timedelta = timedelta(hours=1)) -> None:
     """Give the portal the authority's list."""
     (portal.folder / "lists.pem").write_bytes(list_of(revoked, age))
-
-
-@cache
-def list_of(revoked: tuple[x509.Certificate, ...], age: timedelta, key: rsa.RSAPrivateKey | None = None) -> bytes:
-    """The list of the cards' authority, in PEM; ``key`` is another's, who signed it."""
-    by = ListMaker(persons().certificate.subject, key or persons().key)
-    since = {found.public_bytes(Encoding.DER): datetime.now(UTC) - timedelta(days=1) for found in revoked}
-    der = revocation_list(by, since, age=age, life=timedelta(hours=2))
-    return x509.load_der_x509_crl(der).public_bytes(Encoding.PEM)
-
-
-async def token_of(cardd: Workstation, nonce: str, origin: str = PAGE) -> Token:
-    """What cardd gives a page of this origin."""
-    body = {"nonce": nonce}
-    path, bearer = cardd.opened[origin]
-    got = await cardd.call("POST", f"{path}/auth-tokens", body, bearer=bearer, headers={"Origin": origin})
-    assert got.status == 200, got.raw
-    return got.json
-
-
-def forged(nonce: str, by: Credential) -> Token:
-    """What somebody makes who has this key, without cardd."""
-    signed = hashlib.sha256(PAGE.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
-    return {
-        "unverifiedCertificate": base64.b64encode(by.certificate.public_bytes(Encoding.DER)).decode(),
-        "algorithm": "RS256",
-        "signature": base64.b64encode(by.key.sign(signed, PKCS1v15(), SHA256())).decode(),
-        "format": "web-eid:1.0",
-    }
 
 
 async def test_a_card_logs_in_once_by_the_name_and_number_of_its_holder(portal: Portal, cardd: Workstation) -> None:
