@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox first-day demo test attack coverage check texts packages bench fuzz lock clean
+.PHONY: help setup sandbox first-day demo test attack coverage check texts screenshots packages bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -51,6 +51,9 @@ texts: setup ## bring the French .po files and docs/errors.md to the sentences o
 	@.venv/bin/python .make/texts.py compile
 	@.venv/bin/python .make/errors_page.py update
 	@$(RUN) tests.rig.in_context build
+
+screenshots: setup ## the pictures of docs/images, of a simulated workstation in Chromium
+	@$(RUN) tests.rig.screenshots docs/images
 
 packages: setup ## what is installed elsewhere, into dist/: the wheels, and the libraries for makers
 	@.make/packages.sh

@@ -118,7 +118,7 @@ class StatusPageLinkInvalid(PageError):
     status = 401
     title = N_("Link used or too old")
     detail = N_("This link to the status page was used already, or is too old.")
-    remedy = N_("Open the page anew, by “cardctl open”.")
+    remedy = N_("Open the page anew: “cardctl open”, or cardd in the menu of applications.")
 
 
 class StatusPageUnserved(PageError):

@@ -37,7 +37,6 @@ const TEXTS = {
   shut: ["logiciel verrouillé", "locked program"],
   audit: ["Derniers actes en votre nom", "Last acts in your name"],
   no_audit: ["Aucun acte", "No act"],
-  done: ["fait", "done"],
   refused: ["refusé", "refused"],
   failed: ["échoué", "failed"],
   change_pin: ["Changer le code porteur", "Change the PIN"],
@@ -60,18 +59,43 @@ const TEXTS = {
   lost: ["cardd ne répond plus. Nouvel essai…", "cardd does not answer. Trying again…"],
 };
 
+// The audit log's acts in words; a newer daemon's are shown as the log has them.
+const ACTS = {
+  "session.open": ["connexion", "login"],
+  "session.lock": ["session verrouillée", "session locked"],
+  "auth_token.issue": ["jeton d’authentification", "authentication token"],
+  "client.pair": ["logiciel autorisé", "program allowed"],
+  "client.remove": ["logiciel retiré", "program revoked"],
+  "client.lock": ["logiciel verrouillé", "program locked"],
+  "client.unlock": ["logiciel déverrouillé", "program unlocked"],
+  "origin.allow": ["site autorisé", "site allowed"],
+  "origin.revoke": ["site retiré", "site revoked"],
+  "page.call": ["page d’un programme inconnu", "page of an unknown program"],
+  "holder.read": ["lecture de votre identité", "your identity read"],
+  "reader.use": ["usage du lecteur", "use of the reader"],
+  "pin.change": ["code porteur changé", "PIN changed"],
+  "pin.unblock": ["code porteur débloqué", "PIN unblocked"],
+  "psc_token.give": ["jeton Pro Santé Connect", "Pro Santé Connect token"],
+  "agent.register": ["fenêtres de cardd prêtes", "cardd’s dialogs ready"],
+  "agent.leave": ["fenêtres de cardd fermées", "cardd’s dialogs gone"],
+  signature: ["signature", "signature"],
+  assertion: ["assertion pour un service", "assertion for a service"],
+};
+
 const byId = (id) => document.getElementById(id);
 const wish = localStorage.getItem("language") ?? (navigator.language.startsWith("fr") ? "fr" : "en");
 let language = wish === "fr" ? "fr" : "en";
 let pass = sessionStorage.getItem(PASS);
 let shown = "";
 let last;
+let turns = 0;
+let drawn = 0;
 let waiting;
 let sure = ""; // the act that the person is asked about once more
 const busy = new Set(); // acts that wait for their answer
 
-function text(name, values = {}) {
-  const found = TEXTS[name]?.[language === "fr" ? 0 : 1] ?? name;
+function text(name, values = {}, texts = TEXTS) {
+  const found = texts[name]?.[language === "fr" ? 0 : 1] ?? name;
   return found.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
 }
 
@@ -82,8 +106,9 @@ function made(tag, content, kind) {
   return element;
 }
 
-const time = (when) => new Date(when).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
-const day = (when) => new Date(when).toLocaleDateString(language);
+const locale = () => (language === "fr" ? "fr-FR" : "en-GB");
+const time = (when) => new Date(when).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit" });
+const day = (when) => new Date(when).toLocaleDateString(locale());
 
 function say(sentence) {
   const place = byId("said");
@@ -202,9 +227,12 @@ function accessItems({ clients, origins }) {
   return [...programs.map(programItem), ...(origins.origins ?? []).map(siteItem)];
 }
 
-const auditItem = (row) =>
-  item(`${day(row.time)} ${time(row.time)}`, `${row.action}: ${text(row.outcome)}${row.code ? ` (${row.code})` : ""}`,
-    row.outcome === "done" ? "" : "bad", row.program);
+function auditItem(row) {
+  const family = row.action.split(".")[0];
+  const act = text(row.action in ACTS ? row.action : family in ACTS ? family : row.action, {}, ACTS);
+  const end = row.outcome === "done" ? "" : `, ${text(row.outcome)}${row.code ? ` (${row.code})` : ""}`;
+  return item(`${day(row.time)} ${time(row.time)}`, act + end, end ? "bad" : "", row.program);
+}
 
 function methodItem(method) {
   const state = text(method.usable ? "usable" : "unusable");
@@ -213,13 +241,15 @@ function methodItem(method) {
 
 function todo({ readers, cards, methods }) {
   const items = [];
+  const isAnyUsable = methods.methods?.some((method) => method.usable);
   if (readers.fault) items.push(made("li", readers.fault, "bad"));
   else if (!readers.readers.length) items.push(made("li", text("no_reader"), "bad"));
   for (const card of cards.cards ?? []) {
     if (["last_try", "blocked"].includes(card.pin?.state)) items.push(made("li", pinText(card), "bad"));
   }
   for (const method of methods.methods ?? []) {
-    if (!method.usable && method.remedy) items.push(item(text(method.method), method.remedy, ""));
+    const isSpare = isAnyUsable && method.problem === "session.method_unavailable"; // not set up, and not needed
+    if (!method.usable && !isSpare && method.remedy) items.push(item(text(method.method), method.remedy, ""));
     for (const { serial, not_after: end } of method.expiring ?? []) {
       items.push(made("li", text("ending", { serial, day: day(end) }), "bad"));
     }
@@ -258,7 +288,10 @@ function again() {
 async function look(anew) {
   const names = Object.fromEntries(READ.map((name) => [name, name === "cards" ? "cards?pin=true" : name]));
   if (anew) shown = "";
+  const turn = ++turns;
   const told = await Promise.all(Object.values(names).map((path) => asked(`/v1/${path}`)));
+  if (turn < drawn) return; // what was asked later was told sooner
+  drawn = turn;
   if (pass) show(Object.fromEntries(Object.keys(names).map((name, at) => [name, told[at]])));
 }
 

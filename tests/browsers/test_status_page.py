@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from tests.browsers.test_pages import page
 from tests.integration.workstation import Workstation
+from tests.rig import axe
 from tests.rig.browsers import Browser, Portal, Tab
 from tests.rig.simulator import simulated_card
 from tests.rig.waiting import eventually_here
@@ -36,6 +38,16 @@ def words(tab: Tab) -> str:
     return str(tab.run("return document.body.innerText"))
 
 
+def language(tab: Tab) -> str:
+    """The language that the page says it speaks."""
+    return str(tab.run("return document.documentElement.lang"))
+
+
+def reads(tab: Tab, sentence: str) -> bool:
+    """Whether this stands on the page."""
+    return sentence in words(tab)
+
+
 def press(tab: Tab, label: str) -> None:
     """Press the button of this name, which has the focus then."""
     tab.run(
@@ -49,7 +61,7 @@ def test_the_page_opens_by_its_link_and_follows_what_happens(browser: Browser, o
     with browser.tab(link(own)) as tab:
         assert tab.address == f"{own.daemon.url}/"  # the link is in no history
         eventually_here(lambda: "e-CPS" in words(tab))
-        if tab.run("return document.documentElement.lang") == "en":
+        if language(tab) == "en":
             tab.run("document.getElementById('language').click()")
         eventually_here(lambda: "Lecteurs et cartes" in words(tab))
         assert "Aucune carte" in words(tab)
@@ -64,11 +76,26 @@ def test_the_page_opens_by_its_link_and_follows_what_happens(browser: Browser, o
             assert session.lps.call("GET", f"/v1/sessions/{session.id}")[0] == 401
             press(tab, "Retirer LPS")
             press(tab, "Oui, retirer LPS")
-            eventually_here(lambda: "client.remove: fait" in words(tab))
-            assert "Retirer LPS" not in words(tab)
+            eventually_here(lambda: "logiciel retiré" in words(tab))
         eventually_here(lambda: "Aucune carte" in words(tab))
         tab.open(tab.address)
         eventually_here(lambda: "Aucune carte" in words(tab))  # this tab keeps its pass
+
+
+def test_everybody_can_use_the_page_in_both_languages_and_on_a_phone(browser: Browser, own: Workstation) -> None:
+    with browser.tab(f"{own.daemon.url}/") as tab:
+        assert axe.faults(tab) == []  # the hint
+    with own.card(simulated_card()), browser.tab(link(own)) as tab:
+        session = own.log_in()
+        eventually_here(lambda: "LPS" in words(tab))
+        if language(tab) == "fr":
+            press(tab, "English")
+        for title, other in (("Your sessions", "Français"), ("Vos sessions", "English")):
+            eventually_here(partial(reads, tab, title))
+            assert axe.faults(tab) == []
+            assert not axe.is_too_wide_for_a_phone(tab)
+            press(tab, other)
+        session.lps.call("DELETE", session.path)
 
 
 def test_the_address_alone_and_a_used_link_show_the_hint_only(browser: Browser, own: Workstation) -> None:

@@ -109,6 +109,12 @@ class Workstation:
             connection.request("GET", path)
             return cast(Json, json.loads(connection.getresponse().read()))
 
+    def status_page(self) -> str:
+        """What `cardctl open` opens: an address of the status page that serves once."""
+        with closing(UnixConnection(self.daemon.socket)) as connection:
+            connection.request("POST", "/v1/status-page/links", b"{}", {"Content-Type": "application/json"})
+            return text(cast(Json, json.loads(connection.getresponse().read())), "url")
+
     def cards(self) -> list[Json]:
         """The cards that the daemon knows; none while it has no PC/SC."""
         return cast(list[Json], self.local("/v1/cards").get("cards", []))
