@@ -112,7 +112,7 @@ class BrowserLogin:
             raise PscTokenIssuer(token=REDIRECT)
         if "error" in told:
             raise Refusal(told["error"]).as_error()
-        if "code" not in told:
+        if not told.get("code"):
             raise PscGarbled(what="code")
         return told["code"]
 

@@ -247,8 +247,8 @@ class LoopbackSite:
 
 
 def _once(request: web.BaseRequest) -> dict[str, str]:
-    """Return the parameters that come once; one that comes twice is none (RFC 6749, 3.1)."""
-    return {key: value for key, value in request.query.items() if len(request.query.getall(key)) == 1}
+    """Return the parameters; one that comes twice (RFC 6749, 3.1) is empty, which is right nowhere."""
+    return {key: value if len(request.query.getall(key)) == 1 else "" for key, value in request.query.items()}
 
 
 async def _told(request: web.BaseRequest, heed: Callable[[str], Awaitable[None]], limit: float) -> web.Response:

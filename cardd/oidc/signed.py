@@ -59,7 +59,7 @@ ID_TOKEN = "id_token"  # noqa: S105 - its name
 AUTH_REQ_ID = "urn:openid:params:jwt:claim:auth_req_id"
 SUBJECT_MAX = 255
 LEVEL_MAX = 40
-_LEVEL = re.compile(r"(\D*)(\d{1,9})")
+_LEVEL = re.compile(r"(\D*)(\d{1,9})", re.ASCII)
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey
 Fetch = Callable[[], Awaitable[JsonObject]]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -27,18 +28,30 @@ TEXT_MAX = 4096
 TOKEN_MAX = 64 * 1024
 LIFETIME_MAX = 7 * 86400.0  # seconds
 DEFAULT_LIFETIME = 60.0  # where the provider does not tell
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"[ \t\r\n]*+(:)?')  # of JSON; what a colon follows is a key
 NUMBER_MAX = 1e15  # any time in seconds, and exact as a float; JSON knows no limit
 
 
 def parse(raw: bytes, what: str) -> JsonObject:
-    """Return a JSON object. Raises PscGarbled, naming ``what`` it should have been."""
+    """Return a JSON object. Raises PscGarbled, naming ``what`` it should have been.
+
+    An object that has a key twice is none: of its readers one takes the first value, and another the last.
+    """
     try:
         value: JsonValue = msgspec.json.decode(raw)
+        is_plain = _keys(value) == sum(found.start(1) >= 0 for found in _STRING.finditer(raw))
     except (msgspec.DecodeError, RecursionError, ValueError):
         raise PscGarbled(what=what) from None  # the cause may quote the answer
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not is_plain:
         raise PscGarbled(what=what)
     return value
+
+
+def _keys(value: JsonValue) -> int:
+    """Return how many keys the objects in a value have."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(_keys, value.values()))
+    return sum(map(_keys, value)) if isinstance(value, list) else 0
 
 
 def text(found: JsonObject, key: str, limit: int = TEXT_MAX) -> str | None:

@@ -20,6 +20,7 @@ PATH_MAX = 8192
 # what a server may take for another path than we do: encoded slashes, dots and NULs, backslashes, empty segments
 _AMBIGUOUS = re.compile(r"%(?:2f|5c|2e|00|25)|\\|//|;", re.IGNORECASE)
 _PLAIN = re.compile(r"/(?:[\w.~!$&'()*+,=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _QUERY = re.compile(r"(?:[\w.~!$&'()*+,;=:@/?\[\]|{}^`-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 
 PASSED = frozenset(
@@ -45,6 +46,8 @@ OURS = frozenset(
         "reporting-endpoints", "server", "strict-transport-security", "service-worker-allowed",
     )
 )  # fmt: skip
+
+OURS_BEGIN = "cardd-"
 
 
 def target(upstream: Upstream, method: str, path: str, query: str) -> str:
@@ -113,15 +116,22 @@ def to_caller(given: CIMultiDictProxy[str], own: Mapping[str, str], *, is_page: 
     """Return an answer's headers for the caller, with cardd's ``own``; a page gets no cookies of another site."""
     named = {name.strip().lower() for value in given.getall("Connection", ()) for name in value.split(",")}
     dropped = HOP_BY_HOP | OURS | named | {name.lower() for name in own} | ({"set-cookie"} if is_page else set())
-    passed = CIMultiDict((name, readable(value)) for name, value in given.items() if name.lower() not in dropped)
+    passed = CIMultiDict(
+        (name, readable(value))
+        for name, value in given.items()
+        if name.lower() not in dropped and not name.lower().startswith(OURS_BEGIN)
+    )
     passed.update(own)
     return passed
 
 
 def readable(text: str) -> str:
-    """Return a text that can be sent: octets that are no UTF-8 are read as ISO 8859-1, as some servers mean them."""
+    """Return a text that can be sent: octets that are no UTF-8 are read as ISO 8859-1, as some servers mean them.
+
+    A control character, which no header may have, becomes a space (RFC 9110, 5.5): the request was served.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:  # aiohttp keeps such octets as surrogates, which cannot be sent
-        return text.encode(errors="surrogateescape").decode("iso-8859-1")
-    return text
+        text = text.encode(errors="surrogateescape").decode("iso-8859-1")
+    return _CONTROL.sub(" ", text)

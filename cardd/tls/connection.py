@@ -274,10 +274,10 @@ async def _reach(transport: TlsTransport, host: str, port: int, outward: Outward
     loop = asyncio.get_running_loop()
     proxy = await outward.proxy_to("https", host, port)
     if proxy is None:
-        await loop.create_connection(lambda: transport, host, port)
+        await asyncio.wait_for(loop.create_connection(lambda: transport, host, port), CONNECT_LIMIT)
         return
     try:
-        tunnel = await open_tunnel(proxy, host, port)
+        tunnel = await open_tunnel(proxy, host, port, limit=CONNECT_LIMIT)
     except ProxyFault as fault:
         if fault.trouble == "credentials":
             outward.refused_by(proxy)
@@ -299,7 +299,7 @@ async def connect(
     """Return the protocol ``above``, connected. Raises UpstreamError, and what the signature raised."""
     transport = TlsTransport(engine, name, on_resumable)
     try:
-        await asyncio.wait_for(_reach(transport, host, port, outward), CONNECT_LIMIT)
+        await _reach(transport, host, port, outward)
     except TimeoutError:
         raise UpstreamUnreachable(name=name, why=f"{CONNECT_LIMIT:g} s") from None
     except ProxyFault as fault:

@@ -204,6 +204,18 @@ async def test_words_that_are_no_utf_8_stay_readable(site: Site, started: Start,
     assert 'filename="été.pdf"'.encode() in answer
 
 
+async def test_control_characters_in_the_head_of_an_answer_cost_no_answer(
+    site: Site, started: Start, tmp_path: Path
+) -> None:
+    said = b"HTTP/1.1 201 Cr\x00\x7fe\r\nX-Simulation: a\x0b\x01b\tc\r\nCardd-Proof: 00\r\nContent-Length: 2\r\n\r\nok"
+    async with talking(site, started, tmp_path, says(said)) as relayed:
+        answer = await relayed.api.raw(raw_head(relayed, "Content-Length: 0", "Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 201 Cr  e\r\n")
+    assert b"X-Simulation: a  b\tc\r\n" in answer
+    assert answer.endswith(b"ok")
+    assert b"Cardd-Proof" not in answer  # cardd's own words are cardd's
+
+
 async def test_a_silent_server_is_given_up(site: Site, started: Start, tmp_path: Path) -> None:
     async with talking(site, started, tmp_path, says(pause=60), timeout=0.2) as relayed:
         got = await relayed.call("POST", "/", b"{}")

@@ -272,6 +272,28 @@ async def test_a_state_that_is_given_twice_is_none(at_fake: Provider) -> None:
             assert shown.status == 400
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ([("code", "x"), ("iss", "https://psc.example")], PscTokenIssuer),
+        ([("code", "x"), ("code", "y")], PscGarbled),
+        ([("code", "x"), ("error", "access_denied"), ("error", "")], PscRequestRefused),
+    ],
+    ids=["iss", "code", "error"],
+)
+async def test_a_redirect_that_says_a_thing_twice_gives_no_code(
+    at_fake: Provider, fake: FakeProvider, told: list[tuple[str, str]], expected: type[CarddError]
+) -> None:
+    async with browser_login(at_fake) as begun:
+        waiting = asyncio.create_task(begun.finish())
+        answer = [("state", state_of(begun.url)), ("iss", fake.issuer), *told]
+        url = URL(URL(begun.url).query["redirect_uri"]).with_query(answer)
+        async with aiohttp.ClientSession() as client, client.get(url):
+            pass
+        with pytest.raises(expected):
+            await waiting
+
+
 async def test_the_page_holds_nothing_of_the_answer_and_runs_nothing(at_fake: Provider) -> None:
     async with browser_login(at_fake) as begun:
         url = URL(URL(begun.url).query["redirect_uri"])

@@ -93,6 +93,7 @@ async def test_a_right_token_of_each_accepted_algorithm_passes(
         ({"acr": "eidas"}, PscTokenLevel),
         ({"acr": "other2"}, PscTokenLevel),
         ({"acr": "2"}, PscTokenLevel),
+        ({"acr": "eidas\u0661"}, PscTokenLevel),  # a digit, and not one of ours
         ({AUTH_REQ_ID: "another-request"}, PscTokenBinding),
         ({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}, PscTokenBinding),
         ({"at_hash": 7}, PscTokenBinding),

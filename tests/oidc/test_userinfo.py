@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -95,6 +96,28 @@ def test_the_national_id_is_read_from_where_it_stands_alone(changes: dict[str, J
     else:
         with pytest.raises(PscGarbled):
             read_person(claims, str(claims["sub"]))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"SubjectNameID": "BOB", "preferred_username": "BOB"',
+        r'"Subject\u004eameID": "BOB"',
+        '"more": [{"a": 1, "b": {"c" : 2, "c"\t: 2}}]',
+    ],
+    ids=["who", "written otherwise", "deep"],
+)
+async def test_userinfo_that_says_a_thing_twice_tells_of_nobody(
+    fake: FakeProvider, at_fake: Provider, more: str
+) -> None:
+    fake.person_as_sent = f"{json.dumps(fake.person)[:-1]}, {more.replace('BOB', BOB)}}}"
+    with pytest.raises(PscGarbled):
+        await who(at_fake)
+
+
+def test_a_text_that_looks_like_keys_is_a_text() -> None:
+    told = {"a": 'b": "a":', "c\\": ["d\\", ":", {"": {}}], "{": ["a", {"a": "\\"}]}
+    assert parse(json.dumps(told, indent=1).encode(), "answer") == told
 
 
 async def test_userinfo_of_another_subject_is_refused(fake: FakeProvider, at_fake: Provider) -> None:

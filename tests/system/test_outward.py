@@ -340,6 +340,16 @@ async def test_a_proxy_that_says_anything_else_leads_nowhere(answer: bytes, ends
         assert refused.value.is_away or refused.value.why is Why.REFUSED_US
 
 
+async def test_a_proxy_that_says_nothing_is_told_where_the_card_is_shown(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cardd.tls.connection.CONNECT_LIMIT", 0.2)
+    async with saying(b"HTTP/1.1 200", ends=False) as url:
+        with pytest.raises(UpstreamUnreachable) as away:
+            await by_key(site, through(url, site))
+    assert away.value.params["why"] == "proxy_unreachable"
+
+
 async def test_a_proxy_that_is_down_is_told(site: Site) -> None:
     outward = through(f"http://127.0.0.1:{free_port()}", site)
     with pytest.raises(HttpFault) as refused:

@@ -70,6 +70,7 @@ class FakeProvider:
         self.answers: deque[tuple[int, JsonValue]] = deque()
         self.userinfo_asked = 0
         self.userinfo_type = "application/json"
+        self.person_as_sent: str | None = None  # the bytes of userinfo, instead of ``person``
         self.polls: list[float] = []
         self.fetches: list[float] = []
         self.forms: list[dict[str, str]] = []
@@ -189,7 +190,7 @@ class FakeProvider:
     def _userinfo(self) -> web.Response:
         self.userinfo_asked += 1
         if self.userinfo_type == "application/json":
-            return web.json_response(self.person)
+            return web.json_response(text=self.person_as_sent or json.dumps(self.person))
         told = {"iss": self.issuer, "aud": CLIENT, **self.person}
         return web.Response(body=self.sign(told).encode(), content_type=self.userinfo_type)
 
