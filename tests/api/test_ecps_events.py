@@ -62,3 +62,14 @@ async def test_another_program_hears_nothing_of_it(ecps: Workbench, psc: PscRig)
         assert await ends_in(ecps, path, token) == (200, "active")
         ecps.reader.remove()
         assert (await listening())[0] == "card.removed"  # the next that it hears
+
+
+async def test_in_the_list_of_sessions_no_other_program_reads_the_digits(ecps: Workbench) -> None:
+    mine, other = await pair(ecps), await pair(ecps, name="Autre LPS", software_id="autre")
+    await pending(ecps, secret=mine)
+    own = await ecps.call("GET", "/v1/sessions", bearer=mine, via="unix")
+    assert len(own.text("sessions", 0, "binding_message")) == 2
+    for secret in (None, other):
+        listed = await ecps.call("GET", "/v1/sessions", bearer=secret, via="unix")
+        assert listed.text("sessions", 0, "state") == "pending"
+        assert not {"binding_message", "authorization_url", "start_url"} & set(listed.json["sessions"][0])  # type: ignore[index]
