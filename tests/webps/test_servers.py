@@ -9,7 +9,9 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cardd_simulators.cards.certificates import Authority, Holder, authentication_certificate
 from cardd_simulators.cards.store import Credential
@@ -98,6 +100,26 @@ async def test_a_certificate_of_an_authority_with_the_same_name_is_refused(porta
     liar = Authority(persons().certificate, rsa.generate_private_key(65537, 2048))
     certificate = authentication_certificate(holder, key.public_key(), liar)
     assert portal.login(forged(portal.challenge(), Credential(key, certificate)))[0] == "out"
+
+
+async def test_a_certificate_with_two_numbers_is_nobodys(portal: Portal) -> None:
+    card = issue().authentication
+    number = x509.NameAttribute(NameOID.COMMON_NAME, "899000000010")
+    other = x509.NameAttribute(NameOID.COMMON_NAME, "899000000028")
+    for rdns in ([[number, other]], [[number], [other]], [[other], [number]]):
+        subject = x509.Name([x509.RelativeDistinguishedName(rdn) for rdn in rdns])
+        builder = x509.CertificateBuilder(
+            persons().certificate.subject,
+            subject,
+            card.key.public_key(),
+            x509.random_serial_number(),
+            card.certificate.not_valid_before_utc,
+            card.certificate.not_valid_after_utc,
+        )
+        purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        made = builder.add_extension(purpose, critical=False).sign(persons().key, SHA256())
+        told = portal.login(forged(portal.challenge(), Credential(card.key, made)))
+        assert told == ["out", "the certificate is no professional's"]
 
 
 async def test_a_card_of_an_authority_that_the_portal_does_not_trust_is_refused(portal: Portal) -> None:

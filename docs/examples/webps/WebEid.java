@@ -150,6 +150,9 @@ public final class WebEid {
             Attributes pairs = rdn.toAttributes();
             for (int at = 0; at < names.length; at++) {
                 if (pairs.get(names[at]) != null) {
+                    if (at == 0 && (!values[at].isEmpty() || pairs.get(names[at]).size() > 1)) {
+                        throw new Refused("the certificate is no professional's");
+                    }
                     values[at] = String.valueOf(pairs.get(names[at]).get());
                 }
             }

@@ -87,6 +87,6 @@ function checkCertificate(certificate, {authorities, lists}) {
 /** One RDN may have several names, as IGC-Santé's has given name, number and surname together. */
 function holderOf(certificate) {
   const {CN = "", SN = "", GN = "", title = ""} = certificate.toLegacyObject().subject;
-  if (!NATIONAL_ID.test(CN)) throw new Refused("the certificate is no professional's");
+  if (typeof CN !== "string" || !NATIONAL_ID.test(CN)) throw new Refused("the certificate is no professional's");
   return {nationalId: CN, familyName: SN, givenName: GN, title};
 }

@@ -121,8 +121,9 @@ def _check_certificate(der, trust):
 
 def _holder(certificate):
     """One RDN may have several names, as IGC-Santé's has given name, number and surname together."""
-    names = {pair["type"].dotted: pair["value"].native for rdn in certificate.subject.chosen for pair in rdn}
+    pairs = [(pair["type"].dotted, pair["value"].native) for rdn in certificate.subject.chosen for pair in rdn]
+    names = dict(pairs)
     national_id = names.get("2.5.4.3", "")
-    if not NATIONAL_ID.fullmatch(national_id):
+    if [kind for kind, _ in pairs].count("2.5.4.3") != 1 or not NATIONAL_ID.fullmatch(national_id):
         raise Refused("the certificate is no professional's")
     return Holder(national_id, names.get("2.5.4.4", ""), names.get("2.5.4.42", ""), names.get("2.5.4.12", ""))
