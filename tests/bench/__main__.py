@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import apdus, ecps, formats, insertion, modules, process, readers, relay, signatures
+from tests.bench import apdus, ecps, formats, insertion, modules, process, readers, relay, signatures, web
 from tests.bench.measure import Measure, table, write
 from tests.bench.station import Station
 from tests.rig.daemon import DaemonProcess
@@ -51,6 +51,8 @@ def _measures(directory: Path) -> Iterator[Measure]:
     with documents.running():
         yield from formats.above_raw(documents, count=15)
     yield from relay.relayed(directory, count=200, rounds=5)
+    yield from web.pages(directory, rounds=10)
+    yield from web.listening(directory)
     yield process.start_to_ready(_starts(directory))
 
 

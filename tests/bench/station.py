@@ -28,11 +28,11 @@ batch_max = 10000
 class Station:
     """Everything that one measure needs."""
 
-    def __init__(self, directory: Path, *, hold: float = 0.5, devices: int = 1) -> None:
+    def __init__(self, directory: Path, *, hold: float = 0.5, devices: int = 1, extra: str = "") -> None:
         self.directory = directory
         self.pcscd = Pcscd(directory, devices)
         self.pinentry = ScriptedPinentry(directory, pin=PIN)
-        extra = f"{SETTINGS}\n[card]\nhold = {hold}\n"
+        extra = f"{SETTINGS}\n[card]\nhold = {hold}\n{extra}"
         self.daemon = DaemonProcess(
             directory, pinentry=self.pinentry.path, environment=self.pcscd.environment, extra=extra
         )

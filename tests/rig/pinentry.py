@@ -150,3 +150,7 @@ class ScriptedPinentry:
         """Every dialog so far."""
         lines = [json.loads(line) for line in self._shown.read_text().splitlines()]
         return [Shown(**{**line, "options": tuple(line["options"])}) for line in lines]
+
+    def shown_at(self) -> float:
+        """When the last dialog was (``time.time``)."""
+        return self._shown.stat().st_mtime
