@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 from asyncio.trsock import TransportSocket
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,8 @@ _MAPPED = bytes(10) + b"\xff\xff"
 
 _CREDENTIALS = struct.Struct("=iII")
 PROC = Path("/proc")
+
+_called_lately: deque[int] = deque(maxlen=8)  # processes, and what has their number now: each look is at what is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +242,18 @@ def _tcp_peer(connection: socket.socket | TransportSocket) -> Peer | None:
 
 
 def _holder(inode: int) -> int | None:
-    """Return the newest process that has this socket open."""
+    """Return the newest process that has this socket open, of those that called lately or else of all.
+
+    Some browsers (Firefox 153) open a connection for each request, and to look at all processes takes some 10 ms.
+    """
     name = f"socket:[{inode}]"
-    return next((pid for pid in sorted(processes(), reverse=True) if name in open_files(pid)), None)
+    lately = sorted(_called_lately, reverse=True)
+    found = next((pid for pid in lately if name in open_files(pid)), None)
+    if found is None:
+        found = next((pid for pid in sorted(processes(), reverse=True) if name in open_files(pid)), None)
+        if found is not None:
+            _called_lately.append(found)
+    return found
 
 
 def processes() -> list[int]:

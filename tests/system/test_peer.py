@@ -24,6 +24,7 @@ from cardd.system.peer import (
     owner_in_proc,
     owner_of,
     peer_of,
+    processes,
     program_of,
 )
 from tests.rig import other_user
@@ -87,6 +88,26 @@ def owners_in_proc(port: int) -> list[tuple[str, str]]:
 
 
 def test_a_tcp_peer_of_our_own_is_known_by_user_process_and_program(listener: socket.socket) -> None:
+    with connected(listener) as (accepted, pid):
+        assert peer_of(accepted) == Peer(os.geteuid(), pid, str(Path(sys.executable).resolve()))
+
+
+def test_a_process_that_calls_again_is_found_without_a_look_at_all_others(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def look() -> list[int]:
+        looks.append(1)
+        return processes()
+
+    monkeypatch.setattr("cardd.system.peer.processes", look)
+    for _ in range(3):  # each on a connection of its own, as Firefox does
+        with socket.create_connection(listener.getsockname()[:2]), listener.accept()[0] as accepted:
+            peer = peer_of(accepted)
+            assert peer
+            assert peer.pid == os.getpid()
+    assert len(looks) <= 1
     with connected(listener) as (accepted, pid):
         assert peer_of(accepted) == Peer(os.geteuid(), pid, str(Path(sys.executable).resolve()))
 
