@@ -249,6 +249,29 @@ async def test_a_card_that_signs_after_its_time_has_signed_for_the_retry(tmp_pat
     assert signed(api) == 1
 
 
+async def test_a_retry_that_began_before_the_card_had_signed_gives_what_it_signed(
+    tmp_path: Path, started: Started
+) -> None:
+    api = await started(Workbench(tmp_path, Config(card=Card(timeout=1))))
+    card = LateCard(issue("medecin", len(PIN)), pin=PIN.encode())
+    api.reader.remove()
+    api.reader.insert(card)
+    path, token = await api.logged_in()
+    card.goes_on.clear()
+    assert (await ask(api, path, token)).code == "card.timeout"
+    api.person.attentive.clear()
+    api.person.is_asked.clear()
+    retry = asyncio.ensure_future(ask(api, path, token))
+    await api.person.is_asked.wait()  # nothing was known of the first attempt as this one began
+    card.goes_on.set()
+    await eventually(lambda: signed(api) == 1)
+    api.person.attentive.set()
+    got = await retry
+    assert got.status == 200, got.raw
+    assert signed(api) == 1
+    assert (await ask(api, path, token)).raw == got.raw
+
+
 class LateCard(SimulatedCard):
     """Takes its time over a signature while ``goes_on`` is cleared."""
 
