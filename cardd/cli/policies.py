@@ -169,6 +169,8 @@ class Policies:
         """Bring each place to the sites that come of those that were put in; the record goes before the files."""
         record = self._record()
         changes = [change for place in places for change in self._changes(place, record, sites)]
+        for file, _, _ in changes:
+            self._ensure_inside(file)
         for file, content, written in changes:
             name = self._name(file)
             folders = record[name].folders if name in record else []
@@ -223,13 +225,19 @@ class Policies:
     def _file(self, place: Place) -> Path:
         """Return the file whose list of sites counts, or is to be made. Raises PolicyUnreadable for one elsewhere."""
         policies = self._root / place.policies
-        if not policies.resolve().is_relative_to(self._root):  # a link in an image leads to this machine's own files
-            raise PolicyUnreadable(file=str(policies))
+        self._ensure_inside(policies)
         if place.browser == "firefox":
             return policies
         files = sorted(file for file in policies.glob("*") if file.is_file())  # Chromium asks for no ending
         having = [file for file in files if place.keys[0].encode() in file.read_bytes()]
-        return having[-1] if having else policies / OWN_FILE
+        found = having[-1] if having else policies / OWN_FILE
+        self._ensure_inside(found)
+        return found
+
+    def _ensure_inside(self, path: Path) -> None:
+        """Raises PolicyUnreadable where a link in an image leads to this machine's own files."""
+        if not path.resolve().is_relative_to(self._root):
+            raise PolicyUnreadable(file=str(path))
 
     def _is_installed(self, place: Place) -> bool:
         return any((self._root / path).exists() for path in place.installed)
@@ -256,6 +264,7 @@ class Policies:
 
     def _record(self) -> dict[str, _Written]:
         file = self._root / RECORD
+        self._ensure_inside(file)
         try:
             return {name: _Written(**one) for name, one in self._document(file).get("files", {}).items()}
         except (AttributeError, TypeError):
@@ -322,13 +331,14 @@ def _given(content: bytes | None) -> bytes:
 
 def _restore(file: Path, content: bytes | None) -> None:
     if content is None:
-        file.unlink(missing_ok=True)
+        file.resolve().unlink(missing_ok=True)
     else:
         _write(file, content)
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write a file whole, into folders that all may read."""
+    """Write a file whole, into folders that all may read; a link stays one, and what it leads to is written."""
+    file = file.resolve()
     for folder in reversed([folder for folder in file.parents if not folder.exists()]):
         folder.mkdir()
         folder.chmod(FOLDER_MODE)

@@ -270,11 +270,15 @@ async function pageKey(make) {
   opening.onupgradeneeded = () => opening.result.createObjectStore("keys");
   const database = await settled(opening);
   const keys = (mode) => database.transaction("keys", mode).objectStore("keys");
-  const before = await settled(keys("readonly").get("page"));
-  if (before || !make) return before;
-  const made = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
-  await settled(keys("readwrite").add(made, "page")).catch(() => undefined); // another tab was first
-  return settled(keys("readonly").get("page"));
+  try {
+    const before = await settled(keys("readonly").get("page"));
+    if (before || !make) return before;
+    const made = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+    await settled(keys("readwrite").add(made, "page")).catch(() => undefined); // another tab was first
+    return await settled(keys("readonly").get("page"));
+  } finally {
+    database.close();
+  }
 }
 
 const pause = (time) => new Promise((done) => setTimeout(done, time));

@@ -185,6 +185,25 @@ def test_a_page_does_all_its_work_through_the_module(
     assert done == {"family": "SIMULATION-MEDECIN", "small": 344, "held": True, "file": True, "after": "session.closed"}
 
 
+def test_a_page_whose_keys_are_deleted_under_it_makes_another_one(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    wipe = """
+    const {Cardd} = await import(location.origin + "/cardd.js");
+    const cardd = new Cardd({bases: [arguments[0]]});
+    await cardd.enter();
+    const gone = indexedDB.deleteDatabase("cardd");
+    const deleted = await new Promise(done => {
+      gone.onsuccess = () => done("deleted");
+      gone.onblocked = () => done("blocked");
+    });
+    return [deleted, await Promise.race([
+      cardd.enter().then(() => "entered"), new Promise(done => setTimeout(done, 8000, "hangs"))])];
+    """
+    with page(browser, portal, "portal.test") as tab:
+        assert tab.run(wipe, workstation.daemon.url) == ["deleted", "entered"]
+
+
 def test_a_page_knows_of_a_card_that_is_pulled_and_of_a_daemon_that_comes_back(
     browser: Browser, portal: Portal, tmp_path: Path
 ) -> None:

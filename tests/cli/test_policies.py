@@ -186,6 +186,34 @@ def test_a_link_of_an_image_leads_to_no_file_of_this_machine(policy: Policy, tmp
     assert (policy.tree(), list(outside.iterdir())) == (before, [])
 
 
+def test_a_file_that_is_a_link_stays_one_and_comes_back_to_the_byte(policy: Policy) -> None:
+    policy.put("usr/share/parc/policies.json", PRACTICE)
+    link = policy.root / FIREFOX
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../../usr/share/parc/policies.json")
+    policy.ok("apply", SITE)
+    assert link.is_symlink()
+    policy.ok("remove")
+    assert link.is_symlink()
+    assert (policy.root / "usr/share/parc/policies.json").read_bytes() == PRACTICE
+
+
+@pytest.mark.parametrize("name", ["etc/cardd", f"{CHROMIUM}/50-parc.json"])
+def test_nor_does_a_link_of_the_record_or_of_one_file(policy: Policy, tmp_path: Path, name: str) -> None:
+    host, link = tmp_path / "host", policy.root / name
+    if name == "etc/cardd":
+        host.mkdir()
+        (link / "cardd.toml").unlink()
+        link.rmdir()
+    else:
+        host.write_bytes(FLEET)
+        link.parent.mkdir(parents=True)
+    link.symlink_to(host)
+    assert policy.run("apply", SITE).status != 0
+    assert list(host.iterdir()) == [] if host.is_dir() else host.read_bytes() == FLEET
+    assert not (policy.root / FIREFOX).exists()
+
+
 def test_only_installed_browsers_are_written_for_or_all_of_an_image(policy: Policy) -> None:
     policy.ok("apply", SITE, "--browser", "chrome")
     assert not (policy.root / FIREFOX).exists()
