@@ -90,6 +90,7 @@ let shown = "";
 let last;
 let turns = 0;
 let drawn = 0;
+let leaving = new AbortController();
 let waiting;
 let sure = ""; // the act that the person is asked about once more
 const busy = new Set(); // acts that wait for their answer
@@ -117,11 +118,11 @@ function say(sentence) {
 
 class Refused extends Error {}
 
-async function call(method, path, body) {
+async function call(method, path, body, signal) {
   const headers = { "Accept-Language": language };
   if (pass) headers.Authorization = `Bearer ${pass}`;
   if (body) headers["Content-Type"] = "application/json";
-  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), credentials: "omit" });
+  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), credentials: "omit", signal });
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
   if (problem.code === "request.forbidden") leave(); // nobody knows this pass any more
@@ -305,15 +306,14 @@ function lookSoon() {
 async function listen(signal) {
   for (let failed = 0; pass && !signal.aborted; failed++) {
     try {
-      const answer = await call("GET", "/v1/events");
-      signal.addEventListener("abort", () => void answer.body?.cancel().catch(() => undefined));
+      const answer = await call("GET", "/v1/events", undefined, signal);
       for await (const _ of chunks(answer.body)) {
         failed = 0;
         if (byId("said").textContent === text("lost")) say("");
         lookSoon();
       }
     } catch (fault) {
-      if (!(fault instanceof Refused || fault instanceof TypeError)) throw fault;
+      if (!signal.aborted && !(fault instanceof Refused || fault instanceof TypeError)) throw fault;
     }
     if (!pass || signal.aborted) return;
     say(text("lost"));
@@ -347,13 +347,16 @@ byId("language").addEventListener("click", () => {
   if (pass) void look();
 });
 
-async function begin() {
-  const leaving = new AbortController();
-  addEventListener("pagehide", () => leaving.abort(), { once: true });
-  if (pass) await listen(leaving.signal);
+// A tab that nobody looks at holds no connection: a browser has six for one host, over all of its tabs.
+function begin() {
+  leaving.abort();
+  leaving = new AbortController();
+  if (pass && document.visibilityState === "visible") void listen(leaving.signal);
 }
 
+addEventListener("pagehide", () => leaving.abort());
+document.addEventListener("visibilitychange", begin);
 addEventListener("hashchange", () => void enter().then(begin)); // the browser had this page open already
-addEventListener("pageshow", (event) => { if (event.persisted) void begin(); });
+addEventListener("pageshow", (event) => { if (event.persisted) begin(); });
 document.documentElement.lang = language;
 void enter().then(begin);

@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from time import sleep
 
 import pytest
 
 from tests.browsers.test_pages import page
-from tests.integration.workstation import Workstation
+from tests.integration.workstation import LPS, Workstation, expect
 from tests.rig import axe
 from tests.rig.browsers import Browser, Portal, Tab
 from tests.rig.simulator import simulated_card
@@ -106,6 +107,21 @@ def test_the_address_alone_and_a_used_link_show_the_hint_only(browser: Browser, 
             with browser.tab(address) as other:
                 eventually_here(lambda: "cardctl open" in words(other))
                 assert "e-CPS" not in words(other)
+
+
+def test_a_tab_that_nobody_looks_at_holds_no_stream(browser: Browser, own: Workstation) -> None:
+    hide = """
+    Object.defineProperty(document, "visibilityState", {value: arguments[0], configurable: true});
+    document.dispatchEvent(new Event("visibilitychange"));
+    """
+    with browser.tab(link(own)) as tab:
+        eventually_here(partial(reads, tab, "e-CPS"))
+        tab.run(hide, "hidden")
+        expect(201, own.lps().call("POST", "/v1/clients", {**LPS, "name": f"LPS {browser.name}"}))
+        sleep(0.5)
+        assert not reads(tab, f"LPS {browser.name}")
+        tab.run(hide, "visible")
+        eventually_here(partial(reads, tab, f"LPS {browser.name}"))
 
 
 def test_no_page_of_another_origin_frames_reads_or_holds_it(browser: Browser, portal: Portal, own: Workstation) -> None:
