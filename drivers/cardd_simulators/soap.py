@@ -89,6 +89,9 @@ class Message:
 
         Raises ``Refused`` with WS-Addressing's own codes.
         """
+        for name, code in (("Action", "sim:soap.action"), ("MessageID", "sim:soap.message_id")):
+            if len(self.envelope.findall(f"env:Header/wsa:{name}", SPACES)) > 1:
+                raise Refused(HEADER_WRONG, code)
         if not self.action:
             raise Refused(HEADER_MISSING, "sim:soap.action")
         if self.action != action:

@@ -150,7 +150,7 @@ async def test_another_user_s_programs_use_up_nothing_of_what_a_person_s_own_may
 async def test_a_program_wakes_six_people_in_five_minutes_who_do_not_agree(ecps: Workbench, psc: PscRig) -> None:
     secret = await pair(ecps)
     before = len(await psc.requests())
-    people = [str(899700000000 + number) for number in range(64)]
+    people = [str(899700000005 + number) for number in range(64)]
     ecps.ecps.limits.pushes_by_program = 2
     logins = [ecps.call("POST", "/v1/sessions", {**LOGIN, "login_hint": one}, bearer=secret) for one in (ALICE, BOB)]
     assert [got.status for got in await asyncio.gather(*logins)] == [202, 202]

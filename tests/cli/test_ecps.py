@@ -290,7 +290,7 @@ def test_on_a_terminal_the_digits_are_large_and_the_time_left_counts_down(desk: 
         drawn = "\r\n".join(line for line in large_digits(shown[1], "utf-8") if line)
         assert drawn in ESCAPES.sub("", terminal.raw.decode())
         asyncio.run(desk.psc.approve(ALICE))
-        assert "ALICE SIMULATION (899700000000, identité de test)" in terminal.end()
+        assert "ALICE SIMULATION (899700000005, identité de test)" in terminal.end()
 
 
 def test_on_a_terminal_r_has_the_push_sent_again_with_digits_that_replace_the_others(desk: Desk) -> None:

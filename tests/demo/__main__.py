@@ -25,7 +25,7 @@ from tests.rig.waiting import eventually_here
 T = TypeVar("T")
 
 PIN = "7319"
-MOBILE = "899700000000"
+MOBILE = "899700000005"
 NONCE = base64.b64encode(hashlib.sha256(b"a server's challenge").digest()).decode()
 DOCUMENT = "Compte rendu de consultation (SIMULATION)\n"
 

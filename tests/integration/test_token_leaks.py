@@ -28,7 +28,7 @@ from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.ports import free_port
 from tests.rig.waiting import eventually_here
 
-ALICE = "899700000000"
+ALICE = "899700000005"
 SECRET = secrets.token_urlsafe(32)
 SIZES = {"access": 932, "refresh": 632}  # bytes
 RENEWALS = 4

@@ -182,7 +182,7 @@ async def test_a_userinfo_signed_in_a_refused_way_is_refused(fake: FakeProvider,
     [
         {"preferred_username": BOB},
         {"preferred_username": None, "SubjectNameID": None},
-        {"preferred_username": 899700000000, "SubjectNameID": None},
+        {"preferred_username": 899700000005, "SubjectNameID": None},
         {"SubjectNameID": "8" * 600},
         {"family_name": ["SIMULATION"]},
         {"SubjectRefPro": {"exercices": {"not": "a list"}}},

@@ -162,7 +162,11 @@ async def test_headers_of_addressing_are_wanted() -> None:
         no_action = await sent(dmp, "<wsa:Action>.*?</wsa:Action>", "")
         other_action = await sent(dmp, "RegistryStoredQuery<", "RetrieveDocumentSet<")
         elsewhere = await sent(dmp, "<wsa:Action>", "<wsa:ReplyTo><wsa:Address>urn:x</wsa:Address></wsa:ReplyTo>\\g<0>")
+        two_actions = await sent(dmp, "<wsa:Action>", "<wsa:Action>urn:x</wsa:Action>\\g<0>")
+        two_ids = await sent(dmp, "<wsa:MessageID>.*?</wsa:MessageID>", "\\g<0>\\g<0>")
 
+    assert two_actions.codes == ["wsa:InvalidAddressingHeader", "sim:soap.action"]
+    assert two_ids.codes == ["wsa:InvalidAddressingHeader", "sim:soap.message_id"]
     assert no_id.codes == ["wsa:MessageAddressingHeaderRequired", "sim:soap.message_id"]
     assert other_id.codes == ["wsa:InvalidAddressingHeader", "sim:soap.message_id"]
     assert no_action.codes == ["wsa:MessageAddressingHeaderRequired", "sim:soap.action"]

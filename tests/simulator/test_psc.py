@@ -18,6 +18,7 @@ import jwt
 import pytest
 
 from cardd.errors import InvalidRequest, PscClientRefused, PscDenied, PscLoginHintUnknown, PscSessionOver
+from cardd.formats.saml.checks import is_luhn
 from cardd.oidc import ciba, renewal
 from cardd.oidc.client_auth import SecretBasic, SecretPost
 from cardd.oidc.discovery import ProviderSettings
@@ -29,7 +30,13 @@ from tests.rig.oidc.renewing import refreshed, resumed
 from tests.rig.openssl import run
 from tests.rig.psc_simulator import CLIENT, SECRET, PscSimulator
 
-ALICE, CLAIRE = "899700000000", "899700000013"
+ALICE, CLAIRE = "899700000005", "899700000013"
+
+
+@pytest.mark.parametrize("number", people_of(None))
+def test_everybody_has_a_number_that_an_assertion_takes(number: str) -> None:
+    assert number.startswith("8")
+    assert is_luhn(number[1:])
 
 
 @pytest.fixture(scope="module")

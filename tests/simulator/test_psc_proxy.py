@@ -18,7 +18,7 @@ from tests.rig.memory import RunningClock
 from tests.rig.psc_simulator import CLIENT, PscSimulator
 from tests.rig.waiting import eventually
 
-ALICE, CLAIRE = "899700000000", "899700000013"
+ALICE, CLAIRE = "899700000005", "899700000013"
 START = {"start": "2020-01-01T00:00:00Z"}
 
 

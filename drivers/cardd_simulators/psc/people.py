@@ -21,7 +21,7 @@ SECTORS = "1.2.250.1.71.4.2.4"
 SUBJECT = "f:00000000-0000-4000-8000-000000000000:{national_id}"  # in 2023
 PAYLOADS = ("2026", "2023")
 BUILT_IN: Sequence[Table] = (
-    {"national_id": "899700000000", "given_name": "ALICE", "psi": "0b6e2c1e-6f7a-4d0e-9a59-3d5c2b7e9f01",
+    {"national_id": "899700000005", "given_name": "ALICE", "psi": "0b6e2c1e-6f7a-4d0e-9a59-3d5c2b7e9f01",
      "profession": "10", "specialty": "SM26",
      "places": [{"name": "CABINET SIMULATION", "structure": "499700000000001", "sector": "SA07"}]},
     {"national_id": "899700000013", "given_name": "CLAIRE", "practices": [

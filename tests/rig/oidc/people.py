@@ -63,7 +63,7 @@ def person_of_2026(national_id: str, given_name: str, *practices: JsonValue, **m
 
 
 CABINET = "499700000013001"  # Struct_IdNat
-ALICE = "899700000000"
+ALICE = "899700000005"
 BOB = "899700000001"
 EVE = "899700000021"  # whose name is made to be obeyed by a terminal
 CLAIRE = "899700000013"  # whose RPPS number has the right last digit, as an assertion wants it
