@@ -218,7 +218,7 @@ async def test_one_caller_has_only_so_many_requests_under_way(small: Workbench) 
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "request.not_found"),
+        ("GET", "/index.html", 404, "request.not_found"),
         ("GET", "/v1", 404, "request.not_found"),
         ("GET", "/v1/status/", 404, "request.not_found"),
         ("GET", "//v1/status", 404, "request.not_found"),
