@@ -160,7 +160,7 @@ ROUTES: tuple[Route, ...] = (
         rights=SESSION),
     delete("/v1/sessions/{id}", session_or_local, sessions.close, "Log out"),
     post("/v1/sessions/{id}/lock", session_or_local, sessions.LOCK_BODY, sessions.lock, "Forget the PIN",
-         answers={204: None}),
+         answers={204: None}, rights=SESSION),
 
     post("/v1/sessions/{id}/pushes", session_untouched, sessions.PUSH_BODY, sessions.push, "Wake the mobile once more",
          answers={200: SessionAnswer}, rights=SESSION),
