@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 
 from cardd import __version__
@@ -31,7 +32,7 @@ from cardd.errors import (
 from cardd.model import Question
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import Clock, ReaderSource, SecretStore
-from cardd.system import host, pcsc_clients, systemd
+from cardd.system import host, loopback_tls, pcsc_clients, systemd
 from cardd.system.audit_heads import KEY, KEY_MIN, SECOND
 from cardd.system.audit_sinks import AuditSinks
 from cardd.system.audit_store import Custody, SqliteAuditLog
@@ -230,13 +231,15 @@ class Daemon:
             os.close(directory)
         self._own.clear()
 
-    def _listen(self) -> Sequence[socket.socket]:
+    def _listen(self) -> Sequence[tuple[socket.socket, ssl.SSLContext | None]]:
         """Open what systemd did not pass; agents are accepted from now on. Raises AddressInUse, StateUnavailable."""
         listening = self._config.listen
-        sockets = listen(systemd.take(), listening.tcp, listening.socket, listening.agent_socket)
+        tls = loopback_tls.context(self._config.state.directory) if listening.https else None
+        https = listening.https if tls else 0
+        sockets = listen(systemd.take(), listening.tcp, listening.socket, listening.agent_socket, https)
         self._agents.dialogs.start(sockets.agents)
-        log.info("cardd %s listens on %s", __version__, ", ".join(map(address_of, sockets.api)))
-        return sockets.api
+        log.info("cardd %s listens on %s", __version__, ", ".join(map(address_of, (*sockets.api, *sockets.https))))
+        return [*((one, None) for one in sockets.api), *((one, tls) for one in sockets.https)]
 
     def _desktop_changed(self, event: DesktopEvent, uid: int | None) -> None:
         """Rule 7: the screen is locked or unlocked, or the machine goes to sleep."""

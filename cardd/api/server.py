@@ -1,4 +1,4 @@
-"""The API's server over sockets that are already bound: TCP on both loopback families, and the Unix socket.
+"""The API's server over sockets that are already bound: TCP on both loopback families, plain or TLS, and Unix.
 
 A connection's other end is looked up once, when the connection is made. Each OS user may hold so many, TCP and Unix
 each. When they are all taken, the oldest one over which nothing is asked makes room for a new one: first those that
@@ -12,6 +12,7 @@ import asyncio
 import logging
 import re
 import socket
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -23,6 +24,7 @@ from aiohttp import http_parser, web
 from cardd.api.access import UNIX_HOSTS, tcp_hosts
 from cardd.api.call import ConnectionInfo
 from cardd.api.dispatch import COMMON, Dispatcher
+from cardd.api.handshake import Handshake, Held
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.routes import ROUTES
 from cardd.backoff import Seldom
@@ -31,6 +33,7 @@ from cardd.core.session import Session
 from cardd.errors import CarddError, ClientLocked, ClientUnknown, PageProofNeeded
 from cardd.model import Caller, CallerKey, Event, Peer
 from cardd.secret import overwrite
+from cardd.worker import Background
 
 LOOK = 0.5  # seconds between two looks whether a caller is still there whose bytes are not read for now
 LINGER = 1.0  # how long what was not wanted of a body is read and dropped before the connection is closed
@@ -42,7 +45,7 @@ ACCEPTED_AT_ONCE = 8
 SHUT_OUT: dict[str, type[CarddError]] = {"client_locked": ClientLocked, "origin_revoked": PageProofNeeded}
 NOBODY = -1  # whose connections nobody's user is known of
 
-Listen = Callable[[], Sequence[socket.socket]]
+Listen = Callable[[], Sequence[tuple[socket.socket, ssl.SSLContext | None]]]  # with a context: over TLS
 _Holder = tuple[int, bool]  # whose connections: OS user, and whether on the Unix socket
 PeerOf = Callable[[socket.socket], Peer | None]
 HasLeft = Callable[[socket.socket], bool]
@@ -255,12 +258,17 @@ class HttpServer(web.Server):
         self._is_known = is_known
         self.has_left = has_left
         self._limits = limits
-        self._held: dict[_Holder, dict[Connection, None]] = {}  # in the order in which they were made
+        self.handshakes = Background()
+        self._held: dict[_Holder, dict[Held, None]] = {}  # in the order in which they were made
         self._scarce = Seldom(partial(log.warning, "the process has few file descriptors left: %d connections more"))
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a connection about to be made."""
         return Connection(self, self._limits)
+
+    def over(self, context: ssl.SSLContext) -> Callable[[], asyncio.Protocol]:
+        """Return what makes the protocols of connections that shake hands first."""
+        return lambda: Handshake(self, context, self.handshakes, self._limits.head)
 
     async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
         connection = cast(Connection, http.protocol)  # this server makes no other
@@ -277,7 +285,7 @@ class HttpServer(web.Server):
             return ConnectionInfo(True, UNIX_HOSTS, peer)
         return ConnectionInfo(False, _hosts(sock.getsockname()[1]), peer)
 
-    def count(self, connection: Connection) -> bool:
+    def count(self, connection: Held) -> bool:
         """Count one more connection of its user; return False when there is no room for it.
 
         Where the process runs out of descriptors, who holds most makes room. One person may come as thousands of OS
@@ -296,7 +304,7 @@ class HttpServer(web.Server):
         self._held.setdefault(holder, {})[connection] = None
         return True
 
-    def discount(self, connection: Connection) -> None:
+    def discount(self, connection: Held) -> None:
         """Count one less."""
         holder = _holder(connection)
         del self._held[holder][connection]
@@ -304,7 +312,7 @@ class HttpServer(web.Server):
             del self._held[holder]
 
 
-def _has_made_room(crowd: Iterable[Connection]) -> bool:
+def _has_made_room(crowd: Iterable[Held]) -> bool:
     """Hang up on the one that is worth least, of those worth the same the oldest; return False where all are used."""
     idle = [(worth, one) for one in crowd if (worth := one.worth) is not None]
     if idle:
@@ -312,7 +320,7 @@ def _has_made_room(crowd: Iterable[Connection]) -> bool:
     return bool(idle)
 
 
-def _holder(connection: Connection) -> _Holder:
+def _holder(connection: Held) -> _Holder:
     info = connection.info
     return (info.peer.uid, info.is_local) if info else (NOBODY, False)
 
@@ -338,9 +346,10 @@ class ApiServer(Part):
         """Accept connections. Raises what ``listen`` raises."""
         loop = asyncio.get_running_loop()
         self._http = HttpServer(self._dispatcher, self._peer_of, self._has_left, self._is_known, self._limits)
-        for sock in self._listen():
+        for sock, tls in self._listen():
+            made = self._http.over(tls) if tls else self._http
             # also for AF_UNIX: create_unix_server would remove the path of a socket that systemd owns
-            self._servers.append(await loop.create_server(self._http, sock=sock, backlog=ACCEPTED_AT_ONCE))
+            self._servers.append(await loop.create_server(made, sock=sock, backlog=ACCEPTED_AT_ONCE))
             sock.listen(BACKLOG)
             if sock.family == socket.AF_INET:
                 self._parts.status_pages.address = "http://{}:{}".format(*sock.getsockname())
@@ -378,6 +387,7 @@ class ApiServer(Part):
         self._parts.events.close()
         self._parts.trace.close()
         if self._http is not None:
+            await self._http.handshakes.cancel()
             self._http.pre_shutdown()
             await self._http.shutdown(GRACE)
         await self._dispatcher.close()

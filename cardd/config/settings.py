@@ -26,6 +26,14 @@ class Listen(Section, frozen=True):
         LoopbackPort,
         Meta(description=N_("TCP port, on 127.0.0.1 and ::1 and nowhere else; 0 takes a free one.")),
     ] = 17463
+    https: Annotated[
+        LoopbackPort,
+        Meta(
+            description=N_(
+                "TCP port of the same API over https, for pages that cannot do without; 0: none. See cardctl https."
+            )
+        ),
+    ] = 0
     socket: Annotated[Path, Meta(description=N_("Unix socket of the API."))] = Path("/run/cardd/cardd.sock")
     agent_socket: Annotated[
         Path,
@@ -37,7 +45,9 @@ class Listen(Section, frozen=True):
     ] = 16 * 1024 * 1024
 
     def faults(self) -> Iterator[tuple[str, Unfit]]:
-        """Find one path for both sockets."""
+        """Find one path for both sockets, or one port for http and https."""
+        if self.https and self.https == self.tcp:
+            yield "https", Unfit("same_port", str(self.https))
         if self.socket == self.agent_socket:
             yield "agent_socket", Unfit("same_path", str(self.socket))
 

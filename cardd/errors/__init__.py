@@ -86,6 +86,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               UpstreamNotVouchedFor
         · SystemFault (system.py)
             · SecretStoreUnavailable, ConfigInvalid, AddressInUse, SimulatorsMissing, PolicyUnreadable
+            · HttpsNotMade, CertutilMissing, TrustStoreRefused
             · DaemonUnproven
                 · SocketExposed
             · DaemonUnreachable

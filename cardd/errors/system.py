@@ -47,6 +47,7 @@ _UNFIT: Words = {
         "production": N_("{expected} is the real Pro Santé Connect, and no test environment"),
         "own": N_("{expected} is said by cardd itself, or by a key of its own"),
         "forging": N_("{expected} tells a server who asks, or belongs to the connection: it is never passed on"),
+        "same_port": N_("two services have the port {expected}"),
         "same_path": N_("two sockets have the path {expected}"),
         "absent": N_("there is no such file"),
         "forbidden": N_("nobody gave the right to read the file"),
@@ -228,6 +229,36 @@ class PolicyUnreadable(SystemFault):
     remedy = N_("Correct the file (chrome://policy and about:policies show what a browser reads), then try again.")
 
     file: str
+
+
+class HttpsNotMade(SystemFault):
+    """There is no authority of this workstation to trust, and this user may make none."""
+
+    code = "https.not_made"
+    title = N_("No https yet")
+    detail = N_("This workstation has no certificate for https, and you may not make one.")
+    remedy = N_("Have an administrator run “sudo cardctl https install”.")
+
+
+class CertutilMissing(SystemFault):
+    """The tool that changes browsers' stores is not installed."""
+
+    code = "https.certutil_missing"
+    title = N_("certutil is missing")
+    detail = N_("Browsers' certificate stores are changed by certutil, which is not installed.")
+    remedy = N_("Install libnss3-tools (Debian, Ubuntu) or nss-tools (Fedora), then try again.")
+
+
+class TrustStoreRefused(SystemFault):
+    """A store of trusted authorities took no change."""
+
+    code = "https.store_refused"
+    title = N_("Certificate store not changed")
+    detail = N_("The store {store} cannot be read or changed: {why}")
+    remedy = N_("Close the browser; a Firefox primary password has to be taken off for that moment. Then try again.")
+
+    store: str
+    why: str
 
 
 class StateTooNew(StateUnavailable):

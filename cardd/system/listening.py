@@ -20,20 +20,22 @@ BACKLOG = 128
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """The API's sockets, TCP of both families and Unix, and those where the desktops' agents connect."""
+    """The API's sockets, TCP of both families and Unix, those over TLS, and where agents connect."""
 
     api: tuple[socket.socket, ...]
     agents: tuple[socket.socket, ...]
+    https: tuple[socket.socket, ...] = ()
 
 
-def listen(inherited: Inherited, port: int, api: Path, agents: Path) -> Listening:
-    """Open what was not passed. Raises AddressInUse, StateUnavailable."""
+def listen(inherited: Inherited, port: int, api: Path, agents: Path, https: int = 0) -> Listening:
+    """Open what was not passed; none for https on port 0. Raises AddressInUse, StateUnavailable."""
     with contextlib.ExitStack() as opened:
+        tls = tuple(opened.enter_context(one) for one in _tcp(https)) if https else ()
         tcp = inherited.tcp or tuple(opened.enter_context(one) for one in _tcp(port))
         unix = inherited.api or (opened.enter_context(_unix(api)),)
         agent = inherited.agent or (opened.enter_context(_unix(agents)),)
         opened.pop_all()
-    return Listening((*tcp, *unix), agent)
+    return Listening((*tcp, *unix), agent, tls)
 
 
 def address_of(listening: socket.socket) -> str:

@@ -37,6 +37,7 @@ Permission = Literal["granted", "denied", "prompt"]
 NAMES: tuple[Name, ...] = ("chromium", "firefox")
 PROGRAMS: dict[Name, tuple[str, ...]] = {"chromium": ("chromium", "chromedriver"), "firefox": ("firefox-esr",)}
 LOOPBACK = "loopback-network"  # the permission to reach this machine, by its name in both browsers
+FIREFOX_PROFILE = ".mozilla/firefox/test.default"
 LIMIT = 30.0  # seconds, for a browser to start or to do one thing
 HOSTS = ("portal.test", "evil.test", "rebind.test", "policy.test")
 
@@ -189,15 +190,18 @@ class Browser:
 
 
 @contextmanager
-def running(name: Name, portal: Portal, directory: Path, settings: Path | None = None) -> Iterator[Browser]:
+def running(
+    name: Name, portal: Portal, directory: Path, settings: Path | None = None, *, trusts_all: bool = True
+) -> Iterator[Browser]:
     """Run a browser inside the ``with``; ``portal`` is public for it, and all names of ``HOSTS`` are this machine.
 
-    ``settings`` is laid over /etc for it, where that may be (``Browser.has_settings``).
+    ``settings`` is laid over /etc for it, where that may be (``Browser.has_settings``). Where it does not
+    ``trusts_all`` certificates it trusts those that ``directory/NAME``, its home, has an authority for.
     """
     needs(name)
     before = _over_etc(settings) if settings else []
     home = directory / name
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     with contextlib.ExitStack() as ends:
         wait_for = ends.enter_context(_own_loop())
         if name == "chromium":
@@ -205,7 +209,7 @@ def running(name: Name, portal: Portal, directory: Path, settings: Path | None =
         else:
             command, pattern = [*before, *_firefox(home, portal.port)], r"WebDriver BiDi listening on (ws://\S+)"
         found = ends.enter_context(_started(command, home, pattern))
-        talk = _Talk()
+        talk = _Talk(trusts_all)
         ends.callback(lambda: wait_for(talk.close()))
         if name == "chromium":
             wait_for(talk.drive(f"http://127.0.0.1:{found}", _chromium(home, portal.port)))
@@ -241,7 +245,8 @@ def _own_loop() -> Iterator[Callable[[Coroutine[None, None, Any]], Any]]:
 class _Talk:
     """The conversation with one browser over a WebSocket."""
 
-    def __init__(self) -> None:
+    def __init__(self, trusts_all: bool) -> None:
+        self._trusts_all = trusts_all
         self._number = 0
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._driven = ""  # the session's address at chromedriver
@@ -250,7 +255,9 @@ class _Talk:
 
     async def drive(self, driver: str, chromium: dict[str, object]) -> None:
         """Have chromedriver, at this address, start Chromium with these capabilities."""
-        body = {"capabilities": {"alwaysMatch": {"webSocketUrl": True, "acceptInsecureCerts": True, **chromium}}}
+        body = {
+            "capabilities": {"alwaysMatch": {"webSocketUrl": True, "acceptInsecureCerts": self._trusts_all, **chromium}}
+        }
         async with (
             asyncio.timeout(LIMIT),
             aiohttp.ClientSession() as http,
@@ -264,7 +271,7 @@ class _Talk:
     async def connect(self, address: str) -> None:
         """Begin a session with a browser that speaks BiDi itself."""
         await self._listen_to(address)
-        await self.command("session.new", {"capabilities": {"alwaysMatch": {"acceptInsecureCerts": True}}})
+        await self.command("session.new", {"capabilities": {"alwaysMatch": {"acceptInsecureCerts": self._trusts_all}}})
 
     async def _listen_to(self, address: str) -> None:
         self._http = aiohttp.ClientSession()
@@ -303,10 +310,12 @@ class _Talk:
 
 def _firefox(home: Path, port: int) -> list[str]:
     preferences = {**PREFERENCES, "network.lna.address_space.public.override": f"127.0.0.1:{port}"}
-    (home / "user.js").write_text(
+    profile = home / FIREFOX_PROFILE
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "user.js").write_text(
         "".join(f"user_pref({json.dumps(n)}, {json.dumps(v)});\n" for n, v in preferences.items())
     )
-    return ["firefox-esr", "--headless", "--no-remote", "--profile", str(home), "--remote-debugging-port", "0"]
+    return ["firefox-esr", "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]
 
 
 def _chromium(home: Path, port: int) -> dict[str, object]:

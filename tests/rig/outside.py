@@ -71,7 +71,7 @@ class Around:
             prompter=self.person,
             people=self.people,
             sources=sources,
-            listen=listen,
+            listen=lambda: [(one, None) for one in listen()],
             peer_of=peer_of,
             has_left=has_left,
             browsers=self.browsers,

@@ -283,6 +283,7 @@ REFUSED = [
     ("[portals.a]\norigin = 'https://a.example'\nrights = ['all']", "choice", '"detect"'),
     ("[psc]\nextra_hosts = ['https://psc.example']", "host", "psc.example"),
     ('[listen]\nsocket = "/run/a"\nagent_socket = "/run/a"', "same_path", "/run/a"),
+    ("[listen]\nhttps = 17463", "same_port", "17463"),
     ("session = ", "toml_value", "1:10"),
     ("session", "toml_statement", "1:8"),
     ("[session]\nidle = 4 h", "toml_more", "2:10"),
