@@ -97,15 +97,13 @@ class NssStore:
 
     def _make(self) -> None:
         missing = [folder for folder in (*reversed(self.path.parents), self.path) if not folder.exists()]
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in missing:
+            folder.mkdir(mode=0o700)
         self._certutil("-N", "--empty-password")
         (self.path / MADE).write_text(json.dumps([str(folder) for folder in missing]))
 
     def _certutil(self, *arguments: str, given: str = "") -> str:
-        program = shutil.which("certutil")
-        if program is None:
-            raise CertutilMissing
-        command = [program, "-d", f"sql:{self.path}", *arguments]
+        command = [ensure_certutil(), "-d", f"sql:{self.path}", *arguments]
         try:
             ran = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=LIMIT)  # noqa: S603
         except subprocess.TimeoutExpired as late:
@@ -113,6 +111,14 @@ class NssStore:
         if ran.returncode:
             raise TrustStoreRefused(store=str(self.path), why=ran.stderr.strip())
         return ran.stdout
+
+
+def ensure_certutil() -> str:
+    """Return where the tool is. Raises CertutilMissing."""
+    program = shutil.which("certutil")
+    if program is None:
+        raise CertutilMissing
+    return program
 
 
 def nss_stores(home: Path) -> Iterator[NssStore]:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import pwd
 import socket
 import ssl
-import subprocess
-import sys
-from argparse import SUPPRESS, Namespace
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from cardd.cli.command import Command, Context
 from cardd.cli.parser import PATH, Exit, Parser
 from cardd.cli.terminal import table
-from cardd.cli.trust_stores import SystemStore, nss_stores
+from cardd.cli.trust_stores import NssStore, SystemStore, ensure_certutil, nss_stores
 from cardd.cli.wording import word_for
 from cardd.config import Config
 from cardd.config.loading import load
-from cardd.errors import CarddError, HttpsNotMade
+from cardd.errors import CarddError, HttpsNotMade, InvalidRequest, TrustStoreRefused
 from cardd.i18n import N_, Domain
 from cardd.system import loopback_tls
 
@@ -60,7 +58,6 @@ def _arguments(parser: Parser) -> None:
             "--user", metavar=N_("USER"), help=N_("as root: whose browsers; who called sudo if not said")
         )
         changing.add_argument("--no-system", action="store_true", help=N_("leave the system's own store alone"))
-        changing.add_argument("--own", action="store_true", help=SUPPRESS)
     for command in (install, remove, branch("status", N_("which browsers trust it"))):
         command.add_argument(
             "--config", metavar=PATH, type=Path, help=N_("a configuration file, in place of /etc/cardd")
@@ -73,92 +70,115 @@ async def _https(context: Context) -> int:
     found: list[Stands] = []
     match given.action:
         case "install":
-            found = await asyncio.to_thread(_install, given, config)
+            found = _install(given, config)
         case "remove":
-            found = await asyncio.to_thread(_remove, given, config)
+            found = _remove(given, config)
         case _:
-            found = await asyncio.to_thread(_standings, config)
+            found = _standings(config)
     _show(context, found, config)
     return Exit.FAILED if any(one.state == "refused" for one in found) else Exit.OK
 
 
 def _install(given: Namespace, config: Config) -> list[Stands]:
-    own, user = given.own, _other_user(given)
-    system, directory = SystemStore(), config.state.directory
-    if own or not os.access(directory, os.W_OK):
-        authority = system.kept()
-        if authority is None:
-            raise HttpsNotMade
-    else:
+    from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415 - for its date
+
+    ensure_certutil()
+    user, system, directory = _other_user(given), SystemStore(), config.state.directory
+    if os.access(directory, os.W_OK):
         made = loopback_tls.make()
         loopback_tls.keep(directory, made.server)
         authority = made.authority
         if os.geteuid() == 0 and not given.no_system:
             system.put(authority)
-    return _as(user, given, "install") if user else _into(authority, config)
-
-
-def _into(authority: bytes, config: Config) -> list[Stands]:
-    from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415 - for its date
-
+    else:
+        kept = system.kept()
+        if kept is None:
+            raise HttpsNotMade
+        authority = kept
     until = load_der_x509_certificate(authority).not_valid_after_utc.date()
-    failed = []
-    for store in nss_stores(Path.home()):
-        try:
-            store.put(authority, until)
-        except CarddError as error:
-            why = str(error.params.get("why", error.code))
-            failed.append(Stands(store.browser, store.package, "refused", str(store.path), why))
-    refused = {one.store for one in failed}
-    return [*failed, *(one for one in _standings(config) if one.store not in refused)]
+    return _as(user, lambda: _each(lambda store: store.put(authority, until), config))
 
 
 def _remove(given: Namespace, config: Config) -> list[Stands]:
+    """Take everything out; one store that refuses keeps no other one in."""
+    ensure_certutil()
     user = _other_user(given)
-    found = _as(user, given, "remove") if user else []
-    if not user:
-        for store in nss_stores(Path.home()):
-            store.take_out()
-    if not given.own and os.access(config.state.directory, os.W_OK):
+    if os.access(config.state.directory, os.W_OK):
         loopback_tls.forget(config.state.directory)
         if os.geteuid() == 0 and not given.no_system:
             SystemStore().take_out()
-    return found or _standings(config)
+    return _as(user, lambda: _each(NssStore.take_out, config))
+
+
+def _each(change: Callable[[NssStore], None], config: Config) -> list[Stands]:
+    """Change each store of this process's user; tell how all stand then."""
+    failed = {}
+    for store in nss_stores(Path.home()):
+        try:
+            change(store)
+        except (CarddError, OSError) as error:
+            why = str(error.params.get("why", error.code)) if isinstance(error, CarddError) else str(error)
+            failed[store.path] = Stands(store.browser, store.package, "refused", str(store.path), why)
+    return [*failed.values(), *_standings(config, failed)]
 
 
 def _other_user(given: Namespace) -> pwd.struct_passwd | None:
-    """Return the user whose browsers root means."""
+    """Return the user whose browsers root means. Raises InvalidRequest for nobody."""
     name = given.user or os.environ.get("SUDO_USER")
-    if os.geteuid() or not name or given.own:
+    if os.geteuid() or not name:
         return None
-    found = pwd.getpwnam(name)
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        raise InvalidRequest(where="--user", why="unknown") from None
     return found if found.pw_uid else None
 
 
-def _as(user: pwd.struct_passwd, given: Namespace, action: str) -> list[Stands]:
-    """Do the user's own part as that user: root changes nothing in folders that are somebody else's."""
-    config = given.config
-    command = [sys.executable, "-m", "cardd.cli.cardctl", "--json", "https", action, "--own"]
-    ran = subprocess.run(  # noqa: S603 - ourselves
-        [*command, *(["--config", str(config)] if config else [])],
-        user=user.pw_uid,
-        group=user.pw_gid,
-        extra_groups=[],
-        cwd="/",
-        env={"HOME": user.pw_dir, "PATH": os.environ.get("PATH", os.defpath), "LANG": os.environ.get("LANG", "C")},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    return [Stands(**one) for one in json.loads(ran.stdout)["stores"]]
+def _as(user: pwd.struct_passwd | None, work: Callable[[], list[Stands]]) -> list[Stands]:
+    """Do the browsers' part as that user, in a process of its own: root changes nothing in somebody else's folders.
+
+    It is forked, as neither this Python nor the configuration need be readable for the user.
+    """
+    if user is None:
+        return work()
+    "localhost".encode("idna")  # has its codec loaded, which the user need not be able to read
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        _become_and_tell(user, work, writing)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        found = told.read()
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        return [Stands("", "", "refused", user.pw_dir, user.pw_name)]
+    return [Stands(**one) for one in json.loads(found)]
 
 
-def _standings(config: Config) -> list[Stands]:
+def _become_and_tell(user: pwd.struct_passwd, work: Callable[[], list[Stands]], writing: int) -> NoReturn:
+    status = 1
+    try:
+        os.initgroups(user.pw_name, user.pw_gid)
+        os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
+        os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+        os.chdir("/")
+        os.environ["HOME"] = user.pw_dir
+        with os.fdopen(writing, "w") as out:
+            json.dump([asdict(one) for one in work()], out)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _standings(config: Config, without: Container[Path] = ()) -> list[Stands]:
     found = []
     for store in nss_stores(Path.home()):
-        state = _state([one.authority for one in store.kept()], config)
-        found.append(Stands(store.browser, store.package, state, str(store.path)))
+        if store.path in without:
+            continue
+        try:
+            state, why = _state([one.authority for one in store.kept()], config), ""
+        except TrustStoreRefused as refused:
+            state, why = "refused", refused.why
+        found.append(Stands(store.browser, store.package, state, str(store.path), why))
     system = SystemStore()
     if system.file is not None:
         kept = system.kept()
