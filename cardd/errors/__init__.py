@@ -16,7 +16,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
                 · SecretExposed
         · PageError (page.py)
             · NotABrowser, BrowserUnseen, PageProofNeeded, PageProofInvalid, PageConsentNeeded, PageRightMissing,
-              OriginNotAskable
+              OriginNotAskable, StatusPageLinkInvalid, StatusPageUnserved
         · SupportCodeError (client.py)
             · SupportCodeRequired, SupportCodeWrong, SupportCodeReplayed, SupportCodeLocked, SupportNotEnrolled,
               SupportCodesOff, SupportSecretFixed, SupportSecretUnreadable, SupportAdministratorOnly

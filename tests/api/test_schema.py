@@ -112,7 +112,8 @@ def test_whatever_is_asked_the_answer_is_as_described_and_no_fault_of_ours(
         if "{id}" in path and mode is GenerationMode.POSITIVE:
             card = served.api.readers.cards()[0].id
             case.path_parameters["id"] = card if "/cards/" in path else session.rpartition("/")[2]
-        for name in ("Host", "Origin", "Authorization"):  # by which the description says that callers are known
+        # by the first three the description says who calls; the last says how the body is cut, which no route sees
+        for name in ("Host", "Origin", "Authorization", "Transfer-Encoding"):
             case.headers.pop(name, None)
         bearer = token if path.startswith("/v1/sessions/") else served.secret
         answer = case.call(base_url=served.api.base(), headers={"Authorization": f"Bearer {bearer}"}, timeout=30)

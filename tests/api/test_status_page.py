@@ -170,3 +170,9 @@ async def test_the_page_has_its_persons_rows_and_no_documents_name(api: Workbenc
     assert all(row.keys() <= {"number", "time", "action", "outcome", "program", "code"} for row in told)
     api.turn_to(OTHER)
     assert (await as_page(api, "GET", "/v1/audit", await page(api))).json["rows"] == []
+
+
+async def test_where_no_browser_can_load_the_page_there_is_no_link(api: Workbench) -> None:
+    api.parts.status_pages.address = None  # as a service that listens on its Unix socket alone
+    got = await api.call("POST", LINKS, {}, via="unix")
+    assert (got.status, got.code) == (503, "page.status_unserved")

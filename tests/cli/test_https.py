@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from cardd.cli.trust_stores import NssStore
+from cardd.errors import CertutilMissing, TrustStoreRefused
 from tests.rig.other_user import open_to_everybody
 
 # on an /etc and a /usr/local/share of its own; the user may read neither the configuration nor this Python
@@ -55,3 +59,36 @@ def test_what_root_installs_for_a_user_is_the_users_and_is_taken_out_exactly(tmp
         check=False,
     )
     assert ran.stdout.endswith("undone\n"), ran.stdout + ran.stderr
+
+
+def test_without_certutil_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CertutilMissing) as missing:
+        NssStore("firefox", "deb", tmp_path / "profile").put(b"", date(2027, 2, 1))
+    assert "libnss3-tools" in missing.value.told("en").remedy
+
+
+@pytest.mark.skipif(shutil.which("certutil") is None, reason="no certutil here")
+def test_a_store_that_is_none_is_refused_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "cert9.db").write_bytes(b"SIMULATION")
+    with pytest.raises(TrustStoreRefused) as refused:
+        NssStore("firefox", "deb", tmp_path).kept()
+    assert str(tmp_path) in refused.value.told("en").detail
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_who_may_make_no_certificate_is_told_to_have_an_administrator_do_it(tmp_path: Path) -> None:
+    code = """
+import os, cardd.cli.commands.https  # loaded before: the other user may not read this Python
+from cardd.cli.cardctl import main
+os.setuid(4321)
+main(["--json", "https", "install"])
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "https.not_made" in ran.stdout + ran.stderr

@@ -190,7 +190,8 @@ class Portal:
 def running(language: str, folder: Path) -> Iterator[Portal]:
     """The portal in this language, until the end of the block."""
     for source in EXAMPLES.iterdir():
-        shutil.copy(source, folder)
+        if source.is_file():  # Python leaves a folder there
+            shutil.copy(source, folder)
     command = PORTALS[language](folder)
     with subprocess.Popen(
         command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
