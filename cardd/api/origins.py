@@ -17,7 +17,6 @@ from cardd.api.schemas.clients import (
     OriginBody,
     OriginListed,
     OriginsAnswer,
-    RightName,
     TicketAnswer,
     TicketBody,
 )
@@ -84,7 +83,7 @@ def _listed(one: Standing) -> OriginListed:
     return OriginListed(one.origin, one.is_listed, one.is_active, one.is_refused, _names(one.rights), keys)
 
 
-def _names(rights: Iterable[Right] | Rights) -> list[RightName]:
+def _names(rights: Iterable[Right] | Rights) -> list[Right]:
     """Return the rights as the API writes them, in their order."""
     found = frozenset(rights)
-    return [right.value for right in Right if right in found]
+    return [right for right in Right if right in found]

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import EnumType
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -186,9 +187,9 @@ def name_of(declared: object, language: str = "en") -> str:
     arguments = get_args(shape)
     if kind:
         return _(kind.name, language)
-    if get_origin(shape) is Literal:
-        return " | ".join(f'"{word}"' for word in arguments)
-    if get_origin(shape) is tuple and get_origin(arguments[0]) is Literal:
+    if words := _words(shape):
+        return " | ".join(f'"{word}"' for word in words)
+    if get_origin(shape) is tuple and _words(arguments[0]):
         return _("list of {words}", language, words=name_of(arguments[0]))
     if get_origin(shape) is tuple:
         return _(_LISTS[name_of(arguments[0])], language)
@@ -204,6 +205,13 @@ def _parts(declared: object) -> tuple[Kind | None, type, Sequence[object]]:
     return kind, cast(type, getattr(declared, "__origin__", None) if beside else declared), beside
 
 
+def _words(shape: type) -> tuple[str, ...]:
+    """Return the words that a type of few words has; none for any other type."""
+    if get_origin(shape) is Literal:
+        return get_args(shape)
+    return tuple(shape) if isinstance(shape, EnumType) else ()
+
+
 def _path(kind: type, value: object) -> object:
     """Return the path, which is absolute: a relative one would depend on where the daemon was started."""
     if kind is not Path or not isinstance(value, str):
@@ -217,8 +225,8 @@ def _unfit(declared: object, value: object) -> Unfit:
     """Return what is wrong with a value that msgspec refused."""
     kind, shape, beside = _parts(declared)
     arguments = get_args(shape)
-    if get_origin(shape) is Literal:
-        return Unfit("choice", ", ".join(f'"{word}"' for word in arguments))
+    if words := _words(shape):
+        return Unfit("choice", ", ".join(f'"{word}"' for word in words))
     if type(None) in arguments:
         return _unfit(arguments[0], value)
     if get_origin(shape) is tuple and isinstance(value, list):

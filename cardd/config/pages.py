@@ -1,14 +1,13 @@
 """Settings of web pages: which sites may call, what their pages may do, and which programs are browsers."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from cardd.config.kinds import BrowserPath, Origin, Section, Unfit
 from cardd.i18n import N_
-
-RightName = Literal["detect", "holder", "authenticate", "sign", "relay"]
+from cardd.model import Right
 
 
 class Web(Section, frozen=True):
@@ -23,7 +22,7 @@ class Web(Section, frozen=True):
         Meta(description=N_("What an origin that is not listed gets: a refusal, or a question to the user.")),
     ] = "refuse"
     rights: Annotated[
-        tuple[RightName, ...],
+        tuple[Right, ...],
         Meta(
             min_length=1,
             description=N_(
@@ -31,7 +30,7 @@ class Web(Section, frozen=True):
                 "documents signed, act at other services in the person's name."
             ),
         ),
-    ] = get_args(RightName)
+    ] = tuple(Right)
     remember_days: Annotated[
         int,
         Meta(
@@ -73,9 +72,9 @@ class Portal(Section, frozen=True):
         Meta(description=N_("The site's origin, over https, exactly as the browser sends it. Required.")),
     ] = ""
     rights: Annotated[
-        tuple[RightName, ...],
+        tuple[Right, ...],
         Meta(min_length=1, description=N_("What its pages may do, instead of what [web] rights says.")),
-    ] = get_args(RightName)
+    ] = tuple(Right)
 
     def faults(self) -> Iterator[tuple[str, Unfit]]:
         """Find a site without an origin, or without TLS."""

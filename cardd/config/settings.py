@@ -12,11 +12,11 @@ from typing import Annotated, Literal, get_args, get_type_hints
 from msgspec import Meta, Struct, field
 
 from cardd.config.kinds import DAY, Duration, LoopbackPort, Section, Sink, Unfit, Word
-from cardd.config.pages import Portal, RightName, Web
+from cardd.config.pages import Portal, Web
 from cardd.config.psc import Psc
 from cardd.config.services import Dmp, Network, Timestamp, Trust, Upstream
 from cardd.i18n import N_
-from cardd.model import Confinement
+from cardd.model import Confinement, Right
 
 
 class Listen(Section, frozen=True):
@@ -332,7 +332,7 @@ class Config(Struct, frozen=True, kw_only=True):
     portals: Mapping[str, Portal] = {}
 
     @property
-    def listed_origins(self) -> Mapping[str, tuple[RightName, ...]]:
+    def listed_origins(self) -> Mapping[str, tuple[Right, ...]]:
         """Return the sites whose pages may call, each with their rights."""
         general = dict.fromkeys(self.web.allowed_origins, self.web.rights)
         return general | {portal.origin: portal.rights for portal in self.portals.values()}

@@ -33,10 +33,7 @@ class CallerKind(StrEnum):
 
 
 class Right(StrEnum):
-    """What a web page may do, each agreed to by the person or given by the configuration.
-
-    Each contains those above it that it shows to a page anyway: ``IMPLIED``.
-    """
+    """What a web page may do, each agreed to by the person or given by the configuration."""
 
     DETECT = "detect"  # see that a card is there
     HOLDER = "holder"  # read who the holder is
@@ -47,6 +44,7 @@ class Right(StrEnum):
 
 Rights = frozenset[Right]
 _WHO = frozenset((Right.DETECT, Right.HOLDER))
+# what each right shows to a page anyway
 IMPLIED: Mapping[Right, Rights] = {
     Right.DETECT: frozenset(),
     Right.HOLDER: frozenset((Right.DETECT,)),

@@ -137,7 +137,9 @@ async def test_rights_that_the_configuration_adds_later_are_told_to_the_person_f
     stranger = BrowserKey()
     api.person.choice = Choice.ALWAYS
     assert (await api.enter(PAGE, stranger)).json["rights"] == ["detect"]
-    wider = Workbench(tmp_path_factory.mktemp("wider"), Config(web=Web(rights=("detect", "sign"))), store=api.store)
+    wider = Workbench(
+        tmp_path_factory.mktemp("wider"), Config(web=Web(rights=(Right.DETECT, Right.SIGN))), store=api.store
+    )
     await started(wider)
     assert (await wider.enter(PAGE, stranger, ask=False)).code == "page.consent_needed"
     assert (await wider.enter(PAGE, stranger)).json["rights"] == ["detect", "holder", "sign"]
@@ -145,8 +147,8 @@ async def test_rights_that_the_configuration_adds_later_are_told_to_the_person_f
 
 
 async def test_one_listed_site_has_rights_of_its_own(started: Start, tmp_path: Path) -> None:
-    portals = {"agenda": Portal(name="agenda", origin=PAGE, rights=("detect",))}
-    api = await started(Workbench(tmp_path, Config(web=Web(rights=("sign",)), portals=portals)))
+    portals = {"agenda": Portal(name="agenda", origin=PAGE, rights=(Right.DETECT,))}
+    api = await started(Workbench(tmp_path, Config(web=Web(rights=(Right.SIGN,)), portals=portals)))
     assert (await api.enter(PAGE)).json["rights"] == ["detect"]
     assert (await api.enter(PAGE_WITH_PORT)).json["rights"] == ["detect", "holder", "sign"]
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from cardd.api.schemas import Answer, Body, Identifier, Name
+from cardd.model import Right
 
 Coordinate = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}(?!\n)$")]
-RightName = Literal["detect", "holder", "authenticate", "sign", "relay"]
 
 
 class PairBody(Body):
@@ -43,7 +43,7 @@ class OriginBody(Body):
 
     page_key: PageKeyBody | None = None
     proof: Annotated[str, Meta(min_length=1, max_length=2048)] | None = None
-    rights: Annotated[list[RightName], Meta(min_length=1, max_length=5)] | None = None
+    rights: Annotated[list[Right], Meta(min_length=1, max_length=5)] | None = None
     ask: bool = True
 
 
@@ -83,7 +83,7 @@ class AllowBody(Body):
     """POST /v1/origins: let a web origin in, with the person's consent."""
 
     origin: Annotated[str, Meta(min_length=1, max_length=267)]
-    rights: Annotated[list[RightName], Meta(min_length=1, max_length=5)] | None = None
+    rights: Annotated[list[Right], Meta(min_length=1, max_length=5)] | None = None
 
 
 class LockBody(Body):
@@ -108,7 +108,7 @@ class OriginAnswer(Answer):
     """A page that was let in. ``token`` is its pass until ``expires_at``; ``until`` is when the consent ends."""
 
     origin: str
-    rights: list[RightName]
+    rights: list[Right]
     token: str
     expires_at: datetime
     until: datetime | UnsetType = UNSET
@@ -125,7 +125,7 @@ class KeyListed(Answer):
     """One key of an origin: a browser profile that the person let in."""
 
     id: str
-    rights: list[RightName]
+    rights: list[Right]
     since: datetime
     until: datetime
     used: date
@@ -138,7 +138,7 @@ class OriginListed(Answer):
     listed: bool
     active: bool
     refused: bool
-    rights: list[RightName]
+    rights: list[Right]
     keys: list[KeyListed]
 
 
