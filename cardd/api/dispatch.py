@@ -19,7 +19,8 @@ from cardd.api.idempotency import Ledger
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.problems import MEDIA_TYPE, TERSE, problem
 from cardd.api.router import AnyReply, Route, Router
-from cardd.core.dialog_lines import Presence, spoken_to_in, waited_for_by
+from cardd.core.dialog_lines import spoken_to_in
+from cardd.core.presence import Presence, waited_for_by
 from cardd.errors import (
     CallerLeft,
     CarddError,

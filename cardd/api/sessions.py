@@ -26,7 +26,7 @@ from cardd.api.schemas.sessions import (
     SituationBody,
 )
 from cardd.core.clients import PSC_TOKEN, SESSIONS
-from cardd.core.dialog_lines import ensure_waited_for
+from cardd.core.presence import ensure_waited_for
 from cardd.core.session import Session
 from cardd.errors import CarddError, InvalidRequest
 from cardd.identity.ecps.login import Request

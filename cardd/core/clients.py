@@ -13,8 +13,9 @@ import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from cardd.core.dialog_lines import DialogLines, PolledPresence, caller_of, waited_for_by
+from cardd.core.dialog_lines import DialogLines, caller_of
 from cardd.core.lifecycle import Lifecycle, Part
+from cardd.core.presence import PolledPresence, waited_for_by
 from cardd.core.register import Program, Register
 from cardd.errors import (
     CarddError,

@@ -5,9 +5,7 @@ the line, and its next question waits behind those of the others. Who was refuse
 nothing more for a while. A dialog that only informs, beside a login that goes on elsewhere, makes room for all others
 and comes back after them.
 
-A dialog ends when nobody waits for its answer any more (``Presence``): its caller has hung up or was shut out, or its
-session ended. Only the question ends. What the card, the audit log or a server does for a caller that left goes on to
-its end.
+A dialog ends when nobody waits for its answer any more (``presence.py``).
 """
 
 from __future__ import annotations
@@ -23,10 +21,9 @@ from itertools import count
 
 from cardd.config import Prompt as PromptRules
 from cardd.core.events import EventBus
+from cardd.core.presence import has_caller_left, while_waited_for
 from cardd.core.recording import ensure_recordable
 from cardd.errors import (
-    CallerLeft,
-    CarddError,
     ConsentTimeout,
     PinCancelled,
     PinFormat,
@@ -42,92 +39,6 @@ WAITING_MAX = 8  # questions of one caller
 # what goes on though no row can be written, or was begun when one could
 WITHOUT_ROW = {"certificates", "ecps", "ecps_active", "ecps_browser", "origin", "pair", "remember_hint"}
 OF_LOGINS = {"card", "ecps", "ecps_active", "ecps_browser", "last_try", "login", "situation"}
-
-
-class Presence:
-    """Who waits for a piece of work: one caller, or several that share its answer. It may be left, and joined again."""
-
-    def __init__(self, waiting: int = 1) -> None:
-        self._waiting = waiting
-        self._why: CarddError | None = None
-        self._is_by_caller = True
-        self._told: list[Callable[[], object]] = []
-
-    @property
-    def is_left(self) -> bool:
-        """Whether nobody waits."""
-        return self._waiting <= 0
-
-    @property
-    def is_taken_back(self) -> bool:
-        """Whether nobody waits because the callers wanted that."""
-        return self.is_left and self._is_by_caller
-
-    @property
-    def why(self) -> CarddError:
-        """Why nobody waits."""
-        return self._why or CallerLeft()
-
-    @contextmanager
-    def joined(self, other: Presence) -> Iterator[None]:
-        """Count one more who waits inside, as long as ``other`` is not left."""
-        is_in = True
-        self._waiting += 1
-
-        def leave() -> None:
-            nonlocal is_in
-            if is_in:
-                is_in = False
-                self._why, self._is_by_caller = other._why, other._is_by_caller
-                self.leave()
-
-        take_back = other.on_left(leave)
-        try:
-            yield
-        finally:
-            take_back()
-            leave()
-
-    def leave(self) -> None:
-        """Count one less; the last one ends what is asked for them."""
-        self._waiting -= 1
-        if self._waiting == 0:
-            for callback in tuple(self._told):
-                callback()
-
-    def revoke(self, why: CarddError, *, is_by_caller: bool) -> None:
-        """Let nobody have the answer: whoever asked may not any more."""
-        if not self.is_left:
-            self._why, self._is_by_caller, self._waiting = why, is_by_caller, 1
-            self.leave()
-
-    def on_left(self, callback: Callable[[], object]) -> Callable[[], None]:
-        """Have ``callback`` called when nobody waits any more; return a function that takes that back."""
-        self._told.append(callback)
-        return lambda: self._told.remove(callback)
-
-
-class PolledPresence(Presence):
-    """A caller that comes back to ask how things stand: gone when it did not for ``patience`` seconds."""
-
-    def __init__(self, patience: float) -> None:
-        super().__init__()
-        self._patience = patience
-        self._timer: asyncio.TimerHandle | None = None
-        self.heard()
-
-    def heard(self) -> None:
-        """Begin to wait anew."""
-        self.end()
-        self._timer = asyncio.get_running_loop().call_later(self._patience, self.leave)
-
-    def end(self) -> None:
-        """Wait no more: the work has ended."""
-        if self._timer:
-            self._timer.cancel()
-
-
-_waiting: ContextVar[Presence | None] = ContextVar("waiting", default=None)
 
 
 _language: ContextVar[str | None] = ContextVar("language", default=None)
@@ -148,55 +59,6 @@ def spoken_to_in(language: str | None) -> Iterator[None]:
 
 def _spoken(question: Question) -> Question:
     return question if question.language else replace(question, language=_language.get())
-
-
-@contextmanager
-def waited_for_by(presence: Presence | None) -> Iterator[None]:
-    """Say who waits for what is done inside, in the tasks too that begin there; None: it has a life of its own."""
-    token = _waiting.set(presence)
-    try:
-        yield
-    finally:
-        _waiting.reset(token)
-
-
-def ensure_waited_for() -> None:
-    """Raises CallerLeft, or why else the answer of what runs here is known to reach nobody."""
-    presence = _waiting.get()
-    if presence is not None and presence.is_left:
-        raise presence.why
-
-
-def has_caller_left() -> bool:
-    """Return whether nobody waits because the callers wanted that."""
-    presence = _waiting.get()
-    return presence is not None and presence.is_taken_back
-
-
-@asynccontextmanager
-async def while_waited_for() -> AsyncIterator[None]:
-    """End what is inside when nobody waits for it any more. Raises what ``ensure_waited_for`` raises, at once too."""
-    presence, task = _waiting.get(), asyncio.current_task()
-    if presence is None or task is None:
-        yield
-        return
-    ensure_waited_for()
-    already, is_ending = task.cancelling(), False
-
-    def end() -> None:
-        nonlocal is_ending
-        is_ending = True
-        task.cancel()
-
-    take_back = presence.on_left(end)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if is_ending and task.uncancel() <= already:
-            raise presence.why from None
-        raise
-    finally:
-        take_back()
 
 
 @dataclass(eq=False, slots=True)

@@ -17,10 +17,11 @@ from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from cardd.config import Web
-from cardd.core.dialog_lines import DialogLines, caller_of, while_waited_for
+from cardd.core.dialog_lines import DialogLines, caller_of
 from cardd.core.lifecycle import Lifecycle, Part
 from cardd.core.page_keys import PageKey
 from cardd.core.page_passes import Given, PagePasses
+from cardd.core.presence import while_waited_for
 from cardd.core.register import KnownKey, KnownOrigin, Register
 from cardd.errors import (
     CarddError,

@@ -19,7 +19,8 @@ from enum import StrEnum
 
 from cardd.backoff import BackOff
 from cardd.core.consents import Consents
-from cardd.core.dialog_lines import DialogLines, waited_for_by
+from cardd.core.dialog_lines import DialogLines
+from cardd.core.presence import waited_for_by
 from cardd.core.recording import append_if_possible
 from cardd.core.session import Pending, Session
 from cardd.core.sessions import Sessions
