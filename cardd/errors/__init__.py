@@ -24,11 +24,11 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · SessionUnknown, SessionExpired, SessionClosed, SessionPending, SessionLocked, SessionCannotSign,
               LoginCertificateExpired, LoginCertificateNotYetValid, SessionNotPsc, MethodUnavailable, SituationUnknown,
               PushTooSoon
-        · ConsentError (asking.py)
+        · ConsentError (dialogs.py)
             · ConsentRefused, ConsentTimeout, RefusedTooOften, BatchExhausted
-        · PromptError (asking.py)
+        · PromptError (dialogs.py)
             · PromptUnavailable, PromptBusy
-        · PinError (asking.py)
+        · PinError (dialogs.py)
             · PinCancelled, PinTimeout, PinBlocked, PinUnchangeable, PukBlocked, LastTryRefused, PinBackOff, PinFormat,
               NewPinRefused
             · PinWrong
@@ -55,17 +55,16 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · (psc.py) PscGarbled, PscDiscoveryIssuer, PscDiscoveryHost, PscDiscoveryInsecure, PscNoCiba,
               PscSessionElsewhere, PscLoginHintUnknown, PscRequestRefused, PscDenied, PscExpired, PscBrowserTimeout,
               PscRedeemed, PscSessionOver, PscOtherPerson, PscUserinfoSubject, PscFlowUnavailable, PscApiUnknown
-            · PscTokenError
+            · PscTokenError (psc.py)
                 · PscTokenMalformed, PscTokenAlgorithm, PscTokenKey, PscTokenSignature, PscTokenIssuer,
                   PscTokenAudience, PscTokenBinding, PscTokenExpired, PscTokenFromFuture, PscTokenStale,
                   PscTokenType, PscTokenLevel, PscTokenReplayed
         · DocumentError (document.py)
             · DocumentEmpty, DocumentTooLarge, DocumentMalformed, DocumentUnsupported, DocumentIsSignedPart,
-              DocumentAmbiguous, DocumentUnknown, DocumentsFull,
-              DocumentNoSpace, DocumentUnrecognised, DocumentContentMissing, DocumentContentTwice,
-              DocumentTimestampForm, DocumentXmlDoctype, DocumentXmlLimits, ManifestDocumentMissing,
-              ManifestDocumentDiffers, ManifestDocumentUnnamed, SigningCertificateUsage, SigningCertificateExpired,
-              SigningCertificateNotYetValid
+              DocumentAmbiguous, DocumentUnknown, DocumentsFull, DocumentNoSpace, DocumentUnrecognised,
+              DocumentContentMissing, DocumentContentTwice, DocumentTimestampForm, DocumentXmlDoctype,
+              DocumentXmlLimits, ManifestDocumentMissing, ManifestDocumentDiffers, ManifestDocumentUnnamed,
+              SigningCertificateUsage, SigningCertificateExpired, SigningCertificateNotYetValid
             · TimestampError
                 · TimestampUnconfigured, TimestampUnavailable, TimestampRefused, TimestampMalformed, TimestampMismatch,
                   TimestampTime, TimestampUntrusted
@@ -85,15 +84,16 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
               UpstreamGarbled, UpstreamAnswerTooLarge, UpstreamClockOff, UpstreamProduction, UpstreamRevoked,
               UpstreamNotVouchedFor
         · SystemFault (system.py)
-            · SecretStoreUnavailable, ConfigInvalid, AddressInUse, SimulatorsMissing, PolicyUnreadable
-            · HttpsNotMade, CertutilMissing, TrustStoreRefused
+            · ConfigInvalid, AddressInUse, SimulatorsMissing, PolicyUnreadable, HttpsNotMade, CertutilMissing,
+              TrustStoreRefused
             · DaemonUnproven
                 · SocketExposed
             · DaemonUnreachable
                 · DaemonSilent
-            · AuditUnavailable
+            · SecretStoreUnavailable (storage.py)
+            · AuditUnavailable (storage.py)
                 · AuditSlow, AuditDamaged, AuditBroken, AuditHeadBroken, AuditKeyMissing, AuditKeyWeak
-            · StateUnavailable
+            · StateUnavailable (storage.py)
                 · StateDamaged, StateTooNew, StateExposed, StateNotAFile, StateInUse
 """
 
@@ -111,5 +111,6 @@ from cardd.errors.psc import *
 from cardd.errors.psc_reach import *
 from cardd.errors.request import *
 from cardd.errors.session import *
+from cardd.errors.storage import *
 from cardd.errors.system import *
 from cardd.errors.upstream import *

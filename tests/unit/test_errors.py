@@ -147,9 +147,24 @@ def test_what_a_card_garbles_or_lacks_is_told_in_french_too(kind: type[CarddErro
         assert f"({word})." not in french
 
 
-def test_the_tree_in_the_docstring_names_every_class() -> None:
-    named = set(re.findall(r"\w+", cardd.errors.__doc__ or ""))
-    assert {kind.__name__ for kind in tree()} <= named
+def drawn() -> Iterator[tuple[str, str, str]]:
+    """Each class that the docstring draws: its parent, its module and its name."""
+    above: dict[int, tuple[str, str]] = {2: ("CarddError", "base.py")}
+    depth, module = 0, ""
+    for line in (cardd.errors.__doc__ or "").partition("::\n\n    CarddError\n")[2].splitlines():
+        if "·" in line:
+            depth = line.index("·") // 4
+            module = above[depth][1]
+        for module_named, name in re.findall(r"(\(\w+\.py\))|(\w+)", re.sub(r"(\w+) (\(\w+\.py\))", r"\2 \1", line)):
+            module = module_named.strip("()") or module
+            if name:
+                yield above[depth][0], module, name
+                above[depth + 1] = name, module
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    found = {(kind.__bases__[0].__name__, kind.__module__.rpartition(".")[2] + ".py", kind.__name__) for kind in tree()}
+    assert set(drawn()) == found
 
 
 def test_each_code_is_one_class() -> None:
