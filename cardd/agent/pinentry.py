@@ -84,9 +84,11 @@ def own_terminal() -> str | None:
 
 
 def options(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what a pinentry must be told of where it runs."""
-    locale = locale_of(environment) or "C.UTF-8"
-    told = {"lc-ctype": locale if "UTF-8" in locale.upper() else "C.UTF-8", "lc-messages": locale}
+    """Return what a pinentry must be told of where it runs.
+
+    Our texts are UTF-8: in the user's own locale a pinentry refuses them (166) where this machine has not installed it.
+    """
+    told = {"lc-ctype": "C.UTF-8", "lc-messages": locale_of(environment) or "C.UTF-8"}
     terminal = own_terminal()
     if terminal:
         told |= {"ttyname": terminal, "ttytype": environment.get("TERM", "vt100")}

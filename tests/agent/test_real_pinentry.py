@@ -91,6 +91,11 @@ def test_the_screen_names_program_card_reader_and_tries(keys: Keys, language: st
             terminal.wait_for(words)
 
 
+def test_a_locale_that_this_machine_lacks_keeps_no_dialog_away(keys: Keys) -> None:
+    with asking("pin", pinentry=keys.program, locale="fr_XX.UTF-8") as terminal:
+        terminal.wait_for("lecteur « Lecteur №1 »")
+
+
 def test_a_pin_that_cannot_be_right_is_asked_again_and_never_shown(keys: Keys) -> None:
     with asking("pin", pinentry=keys.program) as terminal:
         for impossible, shown in (("79x7", 1), ("797", 2)):

@@ -31,13 +31,15 @@ def asking(
     controlling: bool = True,
     wrong_before: bool = False,
     armed_after: float = 0,
+    locale: str = "C.UTF-8",
 ) -> Terminal:
-    """Start the program on a terminal; without ``pinentry`` it finds none."""
+    """Start the program on a terminal of this locale; without ``pinentry`` it finds none."""
     command = [sys.executable, "-m", "tests.rig.asking", kind, "--language", language, "--timeout", str(timeout)]
     command += ["--pinentry", pinentry] if pinentry else []
     command += ["--wrong-before"] if wrong_before else []
     command += ["--armed-after", str(armed_after)]
-    return Terminal(command, {"PATH": os.environ["PATH"] if pinentry else "/nowhere"}, controlling=controlling)
+    around = {"PATH": os.environ["PATH"] if pinentry else "/nowhere", "LC_ALL": locale}
+    return Terminal(command, around, controlling=controlling)
 
 
 def pin_answer(pin: bytes) -> str:
