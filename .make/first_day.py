@@ -3,9 +3,9 @@
     first_day.py              from a new clone of this repository, with the install
     first_day.py --installed  with this checkout and its .venv: the step that clones and installs is left out
 
-Each terminal of the page is a bash on a terminal of its own, with a new home and none of our environment. Each command
-must end well, and what the page shows below it must come. The person at the terminals compares the six digits, types
-the PIN that the page names, and reads before a yes.
+Each terminal of the page is a bash on a terminal of its own, with a new home and none of our environment, in French for
+a page of docs/fr. Each command must end well, and what the page shows below it must come. The person at the terminals
+compares the six digits, types the PIN that the page names, and reads before a yes.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ def _commands(block: str) -> Iterator[str]:
 class Terminal:
     """A bash on a terminal of its own, which says its status whenever it is ready for a command."""
 
-    def __init__(self, home: Path, folder: Path) -> None:
+    def __init__(self, home: Path, folder: Path, locale: str) -> None:
         around = {name: os.environ[name] for name in PROXIES if name in os.environ}
         around |= {"HOME": str(home), "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-        around |= {"TERM": TYPE, "LANG": "C.UTF-8", "PS1": "\x1d$?\x1d", "PS2": ""}
+        around |= {"TERM": TYPE, "LANG": locale, "PS1": "\x1d$?\x1d", "PS2": ""}
         self._ours, theirs = pty.openpty()
         self._raw = b""
         self.said = ""
@@ -177,8 +177,9 @@ class Terminal:
 class Desk:
     """The terminals of the page, and the person in front of them."""
 
-    def __init__(self, home: Path, folder: Path) -> None:
+    def __init__(self, home: Path, folder: Path, locale: str) -> None:
         self._home = home
+        self._locale = locale
         self._folder = folder  # that each terminal begins in
         self._open = ExitStack()
         self._terminals: dict[str, Terminal] = {}
@@ -196,7 +197,8 @@ class Desk:
         """Type the step's commands one after the other. Raises Failed."""
         terminal = self._terminals.get(step.terminal)
         if terminal is None:
-            terminal = self._terminals[step.terminal] = self._open.enter_context(Terminal(self._home, self._folder))
+            terminal = self._open.enter_context(Terminal(self._home, self._folder, self._locale))
+            self._terminals[step.terminal] = terminal
             self._wait(terminal, partial(terminal.has_ended, 2), deadline)  # its first prompt, and after stty
         terminal.begin()
         for number, command in enumerate(step.commands, 1):
@@ -247,7 +249,7 @@ def _pattern(line: str) -> str:
     return "^" + ".*".join(parts) + "$"
 
 
-def run(home: Path, page: str, *, installed: bool) -> float:
+def run(home: Path, page: str, locale: str, *, installed: bool) -> float:
     """Do the whole page and return the seconds that it took. Raises Failed."""
     clone = CLONE.search(page)
     todo = steps(page)
@@ -257,7 +259,7 @@ def run(home: Path, page: str, *, installed: bool) -> float:
         (home / "cardd").symlink_to(ROOT)
         todo[0] = Step("1", ["cd cardd\n"], stays=False, shown=[])
     begun = time.monotonic()
-    with Desk(home, home if clone else ROOT) as desk:
+    with Desk(home, home if clone else ROOT, locale) as desk:
         for step in todo:
             started, asked = time.monotonic(), desk.dialogs
             desk.do(step, begun + LIMIT)
@@ -284,7 +286,8 @@ def main() -> int:
         if given.keys:
             shutil.copytree(given.keys, Path(home, ".cache/cardd/simulation"))
         try:
-            took = run(Path(home), given.page.read_text(encoding="utf-8"), installed=given.installed)
+            locale = "fr_FR.UTF-8" if given.page.parent.name == "fr" else "C.UTF-8"
+            took = run(Path(home), given.page.read_text(encoding="utf-8"), locale, installed=given.installed)
         except Failed as failed:
             sys.stderr.write(f"the page does not hold: {failed}\n")
             return 1
