@@ -47,7 +47,7 @@ async def enter(call: Call, page: Page, body: Body) -> Reply:
         raise InvalidRequest(where="$.proof" if body.page_key else "$.page_key", why="missing")
     key, address = page_key(body.page_key.x, body.page_key.y), call.http.headers["Host"]
     origins = call.parts.origins
-    caller = origins.proven(key, body.proof, page.origin, call.peer, address=address)
+    caller = call.who = origins.proven(key, body.proof, page.origin, call.peer, address=address)
     entered = await origins.enter(caller, body.rights, asks=body.ask)
     answer = OriginAnswer(page.origin, _names(entered.rights), entered.given.value, entered.given.expires_at)
     answer.until = entered.until or UNSET

@@ -30,7 +30,7 @@ from cardd.api.routes import ROUTES
 from cardd.backoff import Seldom
 from cardd.core.lifecycle import Part
 from cardd.core.session import Session
-from cardd.errors import CarddError, ClientLocked, ClientUnknown, PageProofNeeded
+from cardd.errors import CarddError, ClientLocked, ClientUnknown, PageConsentNeeded
 from cardd.model import Caller, CallerKey, Event, Peer
 from cardd.secret import overwrite
 from cardd.worker import Background
@@ -42,7 +42,7 @@ BACKLOG = 128
 # taken before anything that came is read: fewer than a user may hold, or a burst of silent connections would have those
 # make room that have asked already
 ACCEPTED_AT_ONCE = 8
-SHUT_OUT: dict[str, type[CarddError]] = {"client_locked": ClientLocked, "origin_revoked": PageProofNeeded}
+SHUT_OUT: dict[str, type[CarddError]] = {"client_locked": ClientLocked, "origin_revoked": PageConsentNeeded}
 NOBODY = -1  # whose connections nobody's user is known of
 
 Listen = Callable[[], Sequence[tuple[socket.socket, ssl.SSLContext | None]]]  # with a context: over TLS

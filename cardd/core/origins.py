@@ -52,11 +52,14 @@ from cardd.ports import Clock
 ASKABLE = re.compile(r"https://(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{0,62}(?::(?!443$)[1-9][0-9]{0,4})?")
 ASKABLE_LENGTH = 200
 KEYS_MAX = 8  # of one origin and user; the one that was not used for longest makes room
+# what the person refuses before nothing new is asked about: strange sites, and keys of one site; until the next start
+REFUSED_SITES_MAX, REFUSED_KEYS_MAX = 10, 3
 DEFAULT = rights_of((Right.AUTHENTICATE, Right.SIGN))
 ONCE = timedelta(hours=12)
 EXPECTED = timedelta(minutes=5)  # for the first page of a site that was let in by cardctl
 PUNYCODE = "xn--"
-KNOWN_SITES = "known sites"  # who asks for new browsers of sites that are listed or known
+# who asks beside strangers: new browsers of sites that are listed or known, and the person by cardctl
+KNOWN_SITES, BY_COMMAND = "known sites", "sites by command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,8 @@ class Origins(Part):
         """How the origins stand that are listed, or that this user let in or refused."""
         owners = {CallerKey(uid, origin) for origin in self._listed}
         owners |= {owner for owner in self._register.origins if owner.uid == uid}
-        owners |= {owner for owner, _ in (*self._once, *self._refused) if owner.uid == uid}
+        owners |= {owner for owner, _ in self._refused if owner.uid == uid}
+        owners |= {owner for owner, _ in self._once if owner.uid == uid and self._once_of(owner)}
         return [self._standing(owner) for owner in sorted(owners)]
 
     async def allow(self, origin: str, peer: Peer, wanted: Iterable[str] | None) -> Standing:
@@ -203,10 +207,11 @@ class Origins(Part):
         return self._standing(owner)
 
     def revoke(self, owner: CallerKey, key: str | None = None) -> None:
-        """Shut an origin out, or one key of it: sessions and streams end at once. Raises ClientNotFound."""
+        """Shut an origin out, or one key of it: sessions, streams and dialogs end at once. Raises ClientNotFound."""
         known = self._register.origins.get(owner)
         once = [entry for entry in self._once if entry[0] == owner and key in (None, entry[1])]
-        if not once and (known is None or (key and all(one.id != key for one in known.keys))):
+        is_remembered = known is not None and (not key or any(one.id == key for one in known.keys))
+        if not once and not is_remembered and (key or not self._is_pending(owner)):
             raise ClientNotFound
         for entry in once:
             del self._once[entry]
@@ -219,6 +224,11 @@ class Origins(Part):
             self._register.save()
         finally:  # it is kept out at once, and until the next start where that cannot be written down
             self._end(owner, key)
+
+    def _is_pending(self, owner: CallerKey) -> bool:
+        """Return whether an origin that is not let in was refused, has its dialog open, or is let in soon."""
+        is_open = any(turn.locked() and page.is_of(owner) for page, turn in self._turns.items())
+        return is_open or owner in self._expected or any(kept == owner for kept, _ in self._refused)
 
     def known(self, uid: int) -> list[KnownOrigin]:
         """The origins that this user remembered, of those that the configuration does not list."""
@@ -260,22 +270,24 @@ class Origins(Part):
         return next((one for one in found if one and self._clock.now() < one.until), None)
 
     def _once_of(self, owner: CallerKey) -> tuple[KnownKey, ...]:
-        return tuple(known for (kept, _), known in self._once.items() if kept == owner)
+        now = self._clock.now()
+        return tuple(known for (kept, _), known in self._once.items() if kept == owner and now < known.until)
 
     def _standing(self, owner: CallerKey) -> Standing:
         remembered, is_listed = self._register.origins.get(owner), owner.id in self._listed
-        keys = (*(remembered.keys if remembered else ()), *self._once_of(owner))
+        lasting = [one for one in (remembered.keys if remembered else ()) if self._clock.now() < one.until]
+        keys = (*lasting, *self._once_of(owner))
         rights = self._listed[owner.id] if is_listed else rights_of(name for known in keys for name in known.rights)
         is_refused = any(kept == owner for kept, _ in self._refused)
         return Standing(owner.id, is_listed, is_listed or self._asks, is_refused, keys, rights)
 
     async def _let_in(self, page: Caller, rights: Rights, *, asks: bool) -> None:
         owner, key = _owner(page), page.page_key or ""
-        expected = self._expected.pop(owner, None)
+        expected = self._expected.get(owner)
         if expected and self._clock.now() < expected.by and rights <= expected.rights:
-            choice = expected.choice
+            choice = self._expected.pop(owner).choice
         else:
-            if not self._refused.isdisjoint(((owner, None), (owner, key))):
+            if self._is_refused(owner, key):
                 raise PairingRefused
             if not asks:
                 raise PageConsentNeeded
@@ -286,7 +298,7 @@ class Origins(Part):
     async def _ask(self, page: Caller, rights: Rights, *, by_command: bool = False) -> Choice:
         question = self._question(page, rights, by_command=by_command)
         owner = _owner(page)
-        asks = owner if self._is_trusted(owner) else caller_of(question)
+        asks = owner if question.caller and not by_command else caller_of(question)
         if asks in self._asked:
             raise TooManyRequests(retry_after=5)
         self._asked.add(asks)
@@ -295,6 +307,9 @@ class Origins(Part):
         except ConsentTimeout as error:
             self._refuse(page, error)
             raise
+        except PageConsentNeeded:  # it was shut out meanwhile, which is the person's answer
+            self._refuse(page, PairingRefused())
+            raise PairingRefused from None
         finally:
             self._asked.discard(asks)
         if choice is Choice.NO:
@@ -318,12 +333,21 @@ class Origins(Part):
         if days:
             params["until"] = (self._clock.now() + timedelta(days=days)).date().isoformat()
         # strangers are one caller for each user, known sites another: three refusals end it, whichever name it takes
-        asks = CallerKey(owner.uid, KNOWN_SITES) if self._is_trusted(owner) else None
-        return Question("origin", page.peer.uid, params, third=Choice.ALWAYS if days else None, caller=asks)
+        asks = BY_COMMAND if by_command else KNOWN_SITES if self._is_trusted(owner) else None
+        caller = CallerKey(owner.uid, asks) if asks else None
+        return Question("origin", page.peer.uid, params, third=Choice.ALWAYS if days else None, caller=caller)
 
     def _is_trusted(self, owner: CallerKey) -> bool:
         """Return whether an origin is let in otherwise: by the configuration, or with another key."""
         return owner.id in self._listed or bool(self._standing(owner).keys)
+
+    def _is_refused(self, owner: CallerKey, key: str) -> bool:
+        """Return whether the person refused this key or site, or so many others that nothing new is asked about."""
+        if not self._refused.isdisjoint(((owner, None), (owner, key))):
+            return True
+        if self._is_trusted(owner):
+            return sum(kept == owner for kept, _ in self._refused) >= REFUSED_KEYS_MAX
+        return sum(kept.uid == owner.uid and not of for kept, of in self._refused) >= REFUSED_SITES_MAX
 
     def _refuse(self, page: Caller, error: CarddError) -> None:
         """Ask no more about a site that nobody let in, nor about this key of one that is trusted otherwise."""

@@ -92,11 +92,19 @@ def _parts(proof: str) -> tuple[str, str, bytes]:
 
 def _object(part: str) -> dict[str, object]:
     try:
-        found = json.loads(_decoded(part))
+        found = json.loads(_decoded(part).decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise PageProofInvalid(reason="form") from None
     if not isinstance(found, dict):
         raise PageProofInvalid(reason="form")
+    return found
+
+
+def _once(members: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the members of an object. Raises ValueError where one stands there twice."""
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a member twice")
     return found
 
 

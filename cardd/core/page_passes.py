@@ -22,8 +22,8 @@ from cardd.secret import fingerprint, new_token
 CHALLENGE_LIFETIME = 60.0  # seconds
 PASS_LIFETIME = 300.0
 TICKET_LIFETIME = 30.0
-EACH_MAX = 32  # challenges, passes or tickets of one origin of one user
-USER_MAX = 512  # of all origins of one user
+EACH_MAX = 128  # challenges, passes or tickets of one origin of one user: as many tabs may come at once
+USER_MAX = 2048  # of all origins of one user
 USERS_MAX = 1024
 
 T = TypeVar("T")

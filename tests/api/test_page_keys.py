@@ -117,13 +117,6 @@ async def test_a_tab_that_is_closed_leaves_the_dialog_to_the_other(api: Workbenc
     assert (await second).status == 201
 
 
-async def test_ever_new_keys_do_not_wear_the_person_down(api: Workbench) -> None:
-    api.person.choice = Choice.NO
-    codes = [(await api.enter(PAGE, BrowserKey())).code for _ in range(5)]
-    assert codes == ["client.pairing_refused"] * 3 + ["consent.refused_often"] * 2
-    assert (await api.enter(PAGE)).status == 201
-
-
 async def test_a_refused_key_is_a_row_and_so_is_one_that_was_let_in(api: Workbench) -> None:
     api.person.choices = [Choice.NO, Choice.YES]
     for key in (BrowserKey(), BrowserKey()):
@@ -190,6 +183,20 @@ async def test_only_a_proof_of_the_one_form_is_taken(
 ) -> None:
     claims = {"iss": PAGE, "aud": address(api), "nonce": await challenge(api), **more}
     assert (await proved(api, api.key.signed(claims, head))).json["reason"] == "form"
+
+
+async def test_a_proof_that_readers_could_read_in_two_ways_is_none(api: Workbench) -> None:
+    async def claims() -> dict[str, object]:
+        return {"iss": PAGE, "aud": address(api), "nonce": await challenge(api)}
+
+    for head in (b'{"alg":"none","alg":"ES256","typ":"cardd-page+jwt"}', json.dumps(HEAD).encode("utf-16")):
+        assert (await proved(api, api.key.signed(await claims(), head))).json["reason"] == "form"
+    twice = b'{"iss":"https://evil.example",' + json.dumps(await claims()).encode()[1:]
+    assert (await proved(api, api.key.signed(twice))).json["reason"] == "form"
+
+
+async def test_a_hundred_tabs_that_come_back_at_once_are_all_let_in(api: Workbench) -> None:
+    assert {(await tab).status for tab in [asyncio.ensure_future(api.enter(PAGE)) for _ in range(100)]} == {201}
 
 
 @pytest.mark.parametrize("proof", ["x", "a.b.c", "..", "e30.e30.", "é.é.é", "W10.W10." + "A" * 86, "[" * 2000])

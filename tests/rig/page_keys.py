@@ -36,9 +36,10 @@ class BrowserKey:
         """A proof for this origin at this address."""
         return self.signed({"iss": origin, "aud": address, "nonce": challenge})
 
-    def signed(self, claims: Mapping[str, object], head: Mapping[str, object] = HEAD) -> str:
-        """Any claims, signed by this key."""
-        parts = ".".join(encoded(json.dumps(part).encode()) for part in (head, claims))
+    def signed(self, claims: Mapping[str, object] | bytes, head: Mapping[str, object] | bytes = HEAD) -> str:
+        """Any claims, signed by this key; bytes stand as they are."""
+        both = (part if isinstance(part, bytes) else json.dumps(part).encode() for part in (head, claims))
+        parts = ".".join(map(encoded, both))
         r, s = decode_dss_signature(self._key.sign(parts.encode(), ec.ECDSA(SHA256())))
         return f"{parts}.{encoded(r.to_bytes(32) + s.to_bytes(32))}"
 
