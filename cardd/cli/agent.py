@@ -16,13 +16,14 @@ from cardd.system.host import harden
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
-    asked = _parser(wanted_language(given)).parse_args(given)
+    asked = command_line(wanted_language(given)).parse_args(given)
     harden()  # the PIN crosses this process
     asyncio.run(serve(asked.socket, asked.pinentry, holders))
     return Exit.OK
 
 
-def _parser(language: str) -> Parser:
+def command_line(language: str) -> Parser:
+    """Return the grammar of the command line."""
     parser = Parser(language=language, prog="cardd-agent")
     parser.description = N_("Shows cardd's dialogs on this desktop.")
     parser.add_argument("--socket", metavar=PATH, type=Path, default=Path(SOCKET), help=N_("the agents' socket"))

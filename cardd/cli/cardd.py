@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None, serve: Serve = serve) -> int:
     """The command's entry point; gives the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
     language = wanted_language(given)
-    asked = _parser(language).parse_args(given)
+    asked = command_line(language).parse_args(given)
     handler = logging.StreamHandler()
     handler.setFormatter(CleanFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -84,7 +84,8 @@ class CleanFormatter(logging.Formatter):
         return "\n".join(map(shown, super().formatException(ei).split("\n")))
 
 
-def _parser(language: str) -> Parser:
+def command_line(language: str) -> Parser:
+    """Return the grammar of the command line."""
     parser = Parser(language=language, prog="cardd")
     run = parser.branches("command")("run", N_("run the service in the foreground"))
     run.add_argument("--config", metavar=PATH, type=Path, help=N_("a configuration file, in place of /etc/cardd"))

@@ -52,6 +52,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *, language: str, **settings: Any) -> None:
         self.language = language
         self.has_common = False
+        self.inner: list[Parser] = []  # its commands
         self.gives: dict[str, str] = {}  # a field of the request by the ``dest`` that gives it, where names differ
         super().__init__(formatter_class=_formatter(language), add_help=False, allow_abbrev=False, **settings)
         self._positionals.title = N_("arguments")
@@ -92,6 +93,7 @@ class Parser(argparse.ArgumentParser):
             if self.has_common:
                 parser.common()
             parser.set_defaults(parser=parser)
+            self.inner.append(parser)
             return parser
 
         return branch

@@ -53,7 +53,8 @@ async def test_a_login_that_cannot_be_recorded_asks_for_no_pin(api: Workbench) -
 
 async def test_a_pairing_needs_no_record_and_goes_on(api: Workbench) -> None:
     api.audit.is_full = True
-    await api.pair()
+    secret = await api.pair()
+    assert (await api.call("GET", "/v1/cards", bearer=secret)).status == 200
 
 
 async def test_a_login_that_cannot_be_recorded_wakes_no_mobile(ecps: Workbench, psc: PscRig) -> None:

@@ -189,8 +189,7 @@ async def test_somebody_else_s_identity_is_no_session(api: Workbench, editor: Pr
     path, token = await pending(api)
     await rings(editor)
     editor.approve(ALICE)
-    cookie = editor.cookies[0]
-    editor._open[cookie] = "899700000001"
+    editor.mix_up(editor.cookies[0], "899700000001")
     assert await ends_in(api, path, token) == (403, "psc.other_person")
 
 

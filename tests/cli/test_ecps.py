@@ -313,6 +313,7 @@ def test_while_the_user_picks_a_situation_nobody_is_sent_to_the_mobile(desk: Des
         terminal.wait_for("r and Enter")
         asyncio.run(desk.psc.approve(BOB))
         terminal.wait_for("Pick your situation of practice")
+        assert "mobile" not in terminal.screen.partition("Pick your situation of practice")[2]
         terminal.process.send_signal(signal.SIGINT)
         terminal.end()
     eventually_here(lambda: not desk.sessions())

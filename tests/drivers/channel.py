@@ -14,7 +14,9 @@ CPS3_ATR = bytes.fromhex("3BAC00402A001225006480000310009000")
 
 
 class CountingChannel:
-    """Implements cardd.driver.Channel. ``sent`` has every APDU, GET RESPONSE included; ``keypad`` is the PIN typed."""
+    """Implements cardd.driver.Channel. ``sent`` has every APDU, GET RESPONSE included; ``keypad`` is the PIN typed,
+    ``process`` the card.
+    """
 
     has_pinpad = True
 
@@ -31,13 +33,13 @@ class CountingChannel:
         self.epoch = 1
         self.sent: list[bytes] = []
         self.keypad = b"1234"
-        self._process = process
+        self.process = process
         self._on_reset = on_reset
         self._transport = Transport(self._exchange, protocol)
 
     def _exchange(self, raw: bytes) -> bytes:
         self.sent.append(raw)
-        return self._process(raw)
+        return self.process(raw)
 
     def reset(self) -> None:
         """What the end of a transaction does."""

@@ -281,7 +281,7 @@ def test_no_key_does_the_work_of_the_other(bench: Bench) -> None:
 def test_a_garbled_signature_is_thrown_away(bench: Bench) -> None:
     bench.login()
     process = bench.card.process
-    bench.channel._process = lambda raw: b"\x00" * 256 + b"\x90\x00" if raw[1] == 0x2A else process(raw)
+    bench.channel.process = lambda raw: b"\x00" * 256 + b"\x90\x00" if raw[1] == 0x2A else process(raw)
     with pytest.raises(SignatureInvalid):
         bench.sign(Algorithm.PS256)
 

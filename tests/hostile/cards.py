@@ -65,7 +65,7 @@ class HostileCard:
         self.let_go = threading.Event()
         self._malice = malice
         self._answer = malice.answer()
-        for file in every_file(self.honest._selection.folder):
+        for file in every_file(self.honest.selection.folder):
             if file.identifier in malice.files:
                 file.data = bytearray(malice.files[file.identifier])
 
@@ -90,7 +90,7 @@ class HostileCard:
     def process(self, apdu: bytes) -> bytes:
         self.commands += 1
         told = self.honest.process(apdu)
-        file = self.honest._selection.file
+        file = self.honest.selection.file
         exchange = Exchange(apdu, told, file.identifier if file else None)
         answer = self._answer(exchange)
         self.harms += answer is not None or (exchange.instruction == READ and exchange.file in self._malice.files)
@@ -108,7 +108,7 @@ def every_file(folder: Folder) -> Iterator[File]:
 
 def files_of(card: SimulatedCard) -> dict[int, bytes]:
     """What an honest card holds."""
-    return {file.identifier: bytes(file.data) for file in every_file(card._selection.folder)}
+    return {file.identifier: bytes(file.data) for file in every_file(card.selection.folder)}
 
 
 def answering(instruction: int, answer: Callable[[Exchange], bytes]) -> Malice:

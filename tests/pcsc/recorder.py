@@ -19,7 +19,7 @@ class Recorder:
     def __init__(self, source: PcscReaders) -> None:
         self.readers: dict[str, Reader] = {}
         self.delays: list[float] = []
-        self._source = source
+        self.source = source
         self._registry = DriverRegistry([])
         self._told: asyncio.Queue[Told] = asyncio.Queue()
 
@@ -44,7 +44,7 @@ class Recorder:
         self._told.put_nowait(("removed", name))
 
     def card_inserted(self, name: str, atr: bytes) -> None:
-        self.delays.append(time.monotonic() - self._source.last_change)
+        self.delays.append(time.monotonic() - self.source.last_change)
         self._told.put_nowait(("in", name, atr.hex().upper()))
 
     def token_inserted(self, name: str, token: Token) -> None:
@@ -57,5 +57,5 @@ class Recorder:
         return self._registry.open(channel)
 
     def card_removed(self, name: str) -> None:
-        self.delays.append(time.monotonic() - self._source.last_change)
+        self.delays.append(time.monotonic() - self.source.last_change)
         self._told.put_nowait(("out", name))

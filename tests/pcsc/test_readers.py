@@ -170,7 +170,7 @@ async def test_pcscd_absent_at_start_is_told_once_and_found_when_it_comes(
 
 
 async def test_stop_is_prompt_and_nothing_is_told_after_it(recorder: Recorder, pcscd: Pcscd) -> None:
-    source = recorder._source
+    source = recorder.source
     begun = time.monotonic()
     await source.stop()
     assert time.monotonic() - begun < 0.2
@@ -218,18 +218,17 @@ def test_an_idle_process_makes_no_system_call_at_all(pcscd: Pcscd, tmp_path: Pat
 
 
 def test_a_service_that_hangs_keeps_neither_stop_nor_the_exit(pcscd: Pcscd) -> None:
-    assert pcscd._process
     process = run_program(pcscd, "0.5", "stop")
     assert process.stdout
     assert process.stdout.readline() == b"available True\n"
-    pcscd._process.send_signal(signal.SIGSTOP)
+    os.kill(pcscd.pid, signal.SIGSTOP)
     begun = time.monotonic()
     try:
         process.communicate(timeout=20)
         assert process.returncode == 0
         assert time.monotonic() - begun < 5
     finally:
-        pcscd._process.send_signal(signal.SIGCONT)
+        os.kill(pcscd.pid, signal.SIGCONT)
 
 
 @pytest.fixture

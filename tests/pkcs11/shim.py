@@ -91,6 +91,17 @@ MUTE = {
 }
 
 
+# one that notes in the file ``lists`` how often it is asked how many tokens there are
+COUNTING = {
+    GET_SLOT_LIST: f"""(byte present, ulong *slots, ulong *count) {{
+        int noted = open(DIRECTORY "/lists", O_WRONLY | O_APPEND | O_CREAT, 0600);
+        if (!slots) write(noted, "!", 1);
+        close(noted);
+        return REAL({GET_SLOT_LIST})(present, slots, count);
+    }}""",
+}
+
+
 def going_round(pcscd: Path) -> dict[int, str]:
     """A C_Initialize that has the module speak to pcscd itself, by this socket."""
     return {0: f'(void *arguments) {{ setenv("PCSCLITE_CSOCK_NAME", "{pcscd}", 1); return REAL(0)(arguments); }}'}

@@ -83,6 +83,9 @@ class Program:
         self.ask(*words)
         return self.answer()
 
+    def kill(self) -> None:
+        self._process.kill()
+
     def ask(self, *words: object) -> None:
         assert self._process.stdin
         self._process.stdin.write("|".join(map(str, words)) + "\n")
@@ -303,7 +306,7 @@ def test_a_program_that_is_killed_leaves_no_login(pcscd: Pcscd, gate: Gate) -> N
             program("connect", reader, SHARED)
             gate.claim(reader)
             assert program("send", VERIFY) == ["0", "9000"]
-            program._process.kill()
+            program.kill()
         with behind(gate) as program:
             wait_until(lambda: program("connect", reader, SHARED) == ["0"])
             gate.release(reader, reset=False)

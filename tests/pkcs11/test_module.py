@@ -98,12 +98,13 @@ def test_the_pin_and_the_proxy_s_password_are_in_no_argument_and_no_environment(
 
 
 def test_a_token_that_goes_is_a_card_removed(hsm: SoftHsm, load: Load) -> None:
-    gone = connection(load(hsm.module))
+    module = load(hsm.module)
+    gone = connection(module)
     for place in (hsm.directory / "tokens").iterdir():
         for file in place.iterdir():
             file.unlink()
         place.rmdir()
-    kill(gone._module)
+    kill(module)
     with pytest.raises(CardRemoved):
         gone.open()
 

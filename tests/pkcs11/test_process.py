@@ -77,7 +77,7 @@ def test_a_signature_that_hangs_ends_in_time_and_the_next_call_works(hsm: SoftHs
     card = logged_in(module)
     ill = hsm.directory.parent / "ill"
     ill.touch()
-    request = Sign(slot=connection(module)._token.slot, key=b"\x51", algorithm="ES256", digest=MESSAGE.digest)
+    request = Sign(slot=module.call(ListTokens()).tokens[0].slot, key=b"\x51", algorithm="ES256", digest=MESSAGE.digest)
     begun = time.monotonic()
     with pytest.raises(ModuleFailed) as failed:
         module.call(request, limit=0.5)

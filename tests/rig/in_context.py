@@ -9,10 +9,8 @@ import sys
 from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
-from typing import cast
 
-from cardd.cli import agent, cardd
-from cardd.cli.cardctl import COMMANDS, command_line
+from cardd.cli import agent, cardctl, cardd
 from cardd.cli.parser import Parser
 from cardd.errors.base import CarddError, every_error
 from cardd.i18n import LANGUAGES, Domain
@@ -44,16 +42,17 @@ def _told(error: type[CarddError], language: str) -> Iterator[str]:
 
 def _parsers(language: str) -> Iterator[Parser]:
     """Every command, and its own ones."""
-    for top in (command_line(language, list(COMMANDS)), cardd._parser(language), agent._parser(language)):
+    for top in (
+        cardctl.command_line(language, [*cardctl.COMMANDS]),
+        *(one.command_line(language) for one in (cardd, agent)),
+    ):
         yield from _below(top)
 
 
 def _below(parser: Parser) -> Iterator[Parser]:
     yield parser
-    for action in parser._actions:
-        for inner in getattr(action, "choices", None) or ():
-            if isinstance(action.choices, dict):
-                yield from _below(cast(Parser, action.choices[inner]))
+    for inner in parser.inner:
+        yield from _below(inner)
 
 
 def main(folder: Path) -> None:

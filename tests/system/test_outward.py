@@ -390,7 +390,7 @@ async def test_a_user_of_the_configuration_serves_a_proxy_of_the_environment_too
 ) -> None:
     secrets = MemorySecrets()
     secrets.values[SECRET] = PASSWORD.encode()
-    told = {"https_proxy": f"127.0.0.1:{tinyproxy.port}"}
+    told, before = {"https_proxy": f"127.0.0.1:{tinyproxy.port}"}, len(tinyproxy.seen)
     outward = Outward(
         "environment",
         user=USER,
@@ -399,6 +399,7 @@ async def test_a_user_of_the_configuration_serves_a_proxy_of_the_environment_too
         environment=told,
     )
     await by_client(site, outward)
+    await eventually(lambda: len(tinyproxy.seen) > before)
 
 
 async def test_an_address_of_this_machine_in_a_certificate_is_asked_of_no_proxy_either(tinyproxy: Tinyproxy) -> None:
@@ -444,8 +445,12 @@ async def test_the_network_s_authorities_are_trusted_besides_the_system_s(
 async def test_the_system_s_authorities_are_those_of_the_first_request(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with pytest.raises(HttpFault) as refused:
+        await by_client(site, DIRECT)
+    assert refused.value.why is Why.UNTRUSTED
     monkeypatch.setenv("SSL_CERT_FILE", str(site.authorities))
     await by_client(site, DIRECT)
+    assert len(site.heard) == 1
 
 
 def test_a_file_of_authorities_that_is_none_is_told(tmp_path: Path) -> None:

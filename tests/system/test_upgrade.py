@@ -189,12 +189,13 @@ async def main():
 """
 COLUMN = "ALTER TABLE audit ADD COLUMN room TEXT;"
 DYING = """
-verdicts = iter([audit_store._verdict])
-def die(connection):
-    for verdict in verdicts:
-        return verdict(connection)
-    os.kill(os.getpid(), signal.SIGKILL)  # the step is done, and not yet committed
-audit_store._verdict = die
+import functools, sqlite3
+class Dying(sqlite3.Connection):
+    def execute(self, statement, *more):
+        if statement == "COMMIT":
+            os.kill(os.getpid(), signal.SIGKILL)  # the step is done, and not yet committed
+        return super().execute(statement, *more)
+sqlite3.connect = functools.partial(sqlite3.connect, factory=Dying)
 """
 
 

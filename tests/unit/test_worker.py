@@ -85,9 +85,13 @@ async def test_a_job_that_waits_behind_a_hanging_one_times_out_and_never_runs(wo
 
 
 async def test_waiting_for_ones_turn_does_not_count_as_time(worker: Worker) -> None:
+    def job() -> str:
+        time.sleep(0.08)
+        return "done"
+
     first = asyncio.create_task(worker.run(lambda: time.sleep(0.15), timeout=5))
     await asyncio.sleep(0)  # let it begin
-    await worker.run(lambda: time.sleep(0.08), timeout=0.1)
+    assert await worker.run(job, timeout=0.1) == "done"
     await first
 
 

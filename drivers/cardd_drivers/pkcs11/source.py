@@ -227,12 +227,12 @@ class ModuleTokens:
 
 
 class Pkcs11Source:
-    """``cardd.ports.ReaderSource`` over PKCS#11 modules."""
+    """``cardd.ports.ReaderSource`` over PKCS#11 modules; ``tokens`` has each one's."""
 
     def __init__(self, settings: SourceSettings, patience: Patience | None = None) -> None:
         self._settings = settings
         self._patience = patience or Patience()
-        self._tokens: list[ModuleTokens] = []
+        self.tokens: list[ModuleTokens] = []
 
     async def start(self, listener: ReaderListener) -> None:
         """Start every module; one that fails is told in the journal and does not keep the others back."""
@@ -247,7 +247,7 @@ class Pkcs11Source:
                 log.warning("PKCS#11 module %s is not loaded: %s", path, error)
                 listener.source_failed(Path(path).name, error.strerror or "")
                 continue
-            self._tokens.append(tokens)
+            self.tokens.append(tokens)
             tokens.start()
 
     def _fence(self, is_unconfined: bool) -> Fence:
@@ -257,16 +257,16 @@ class Pkcs11Source:
 
     async def refresh(self) -> None:
         """Read every module's list of tokens again."""
-        await asyncio.gather(*(tokens.refresh() for tokens in self._tokens))
+        await asyncio.gather(*(tokens.refresh() for tokens in self.tokens))
 
     def readers_left(self, readers: frozenset[str]) -> None:
         """Have the modules look into these readers and no others, as ``cardd.ports.LeftReaders`` says."""
-        for tokens in self._tokens:
+        for tokens in self.tokens:
             tokens.readers_left(readers)
 
     async def stop(self) -> None:
         """End the modules' processes."""
-        await asyncio.gather(*(tokens.stop() for tokens in self._tokens))
+        await asyncio.gather(*(tokens.stop() for tokens in self.tokens))
 
 
 def pkcs11_source(settings: SourceSettings) -> Pkcs11Source | None:

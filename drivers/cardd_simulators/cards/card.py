@@ -38,7 +38,8 @@ class SimulatedCard:
     """One card. Only one thread may use it at a time.
 
     ``count`` is the number of APDUs that came, ``log`` the last of them, without the bodies of those with a PIN;
-    ``resets`` counts cold and warm ones. PIN counters and written data last as long as the object does.
+    ``resets`` counts cold and warm ones; ``selection`` is where it stands in its files. PIN counters and written data
+    last as long as the object does.
     """
 
     atr: ClassVar[bytes] = bytes.fromhex("3BAC00402A001225006480000310009000")
@@ -68,8 +69,8 @@ class SimulatedCard:
             PIN_REFERENCE: Pin(pin, PIN_TRIES, (PIN_MINIMUM, len(pin)), self.blocked),
             PUK_REFERENCE: Pin(puk, PUK_TRIES, (PUK_LENGTH, PUK_LENGTH), self.blocked),
         }
-        self._selection = Selection(self.contents(issued, len(pin), self._behaviour).files())
-        self._files = FileCommands(self._selection, lambda: self._pins[PIN_REFERENCE].verified)
+        self.selection = Selection(self.contents(issued, len(pin), self._behaviour).files())
+        self._files = FileCommands(self.selection, lambda: self._pins[PIN_REFERENCE].verified)
         self._environment = self._new_environment()
         self._transmission = Transmission(self.protocol, self._chained)
         self._chain: Command | None = None
@@ -107,7 +108,7 @@ class SimulatedCard:
     def _forget(self) -> None:
         for pin in self._pins.values():
             pin.forget()
-        self._selection.reset()
+        self.selection.reset()
         self._environment.clear()
         self._transmission.clear()
         self._chain = None
@@ -240,7 +241,7 @@ class SimulatedCard:
         }
 
     def _is_reachable(self) -> bool:
-        return not self._behaviour.strict_references or self._selection.folder.name == self.contents.aid
+        return not self._behaviour.strict_references or self.selection.folder.name == self.contents.aid
 
     def _set_environment(self, command: Command) -> bytes:
         if command.p1 != 0x41:
