@@ -7,7 +7,6 @@ Fetch Metadata Request Headers (Sec-Fetch-*). Each checker tells the call who ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cardd.api.call import Call, ConnectionInfo, Page
@@ -50,12 +49,15 @@ def admit(
 ) -> Page | None:
     """Return the page that the request comes from, None for a program's. Raises Forbidden for what may not pass."""
     hosts = headers.getall("Host", ())
-    if len(hosts) != 1 or hosts[0] not in connection.hosts:
+    if len(hosts) != 1:
+        raise Forbidden
+    is_own = not connection.is_local and hosts[0] == parts.status_pages.host
+    if not is_own and hosts[0] not in connection.hosts:
         raise Forbidden
     origins = headers.getall("Origin", ())
     if _is_own_load(headers, path):
         return None
-    if _is_own_call(headers, origins):
+    if is_own:
         return _own_page(headers, connection, method, path, parts)
     if "Sec-Fetch-Site" in headers or "Sec-Fetch-Mode" in headers or "Sec-Fetch-Dest" in headers:
         _check_fetch(headers, has_origin=bool(origins))
@@ -90,7 +92,7 @@ def preflight() -> dict[str, str]:
 def _check_fetch(headers: CIMultiDictProxy[str], *, has_origin: bool) -> None:
     """Refuse what no script asked for. A browser always tells the site; Node's fetch tells the mode only.
 
-    Who tells the site and no origin is an extension that may call any host: our own page has shown its pass before.
+    Who tells the site and no origin is an extension that may call any host.
     """
     if headers.get("Sec-Fetch-Mode") not in SCRIPT_MODES:
         raise Forbidden
@@ -111,21 +113,21 @@ def _is_own_load(headers: CIMultiDictProxy[str], path: str) -> bool:
     return path in OWN_PARTS and told[0] == "same-origin" and told[2] == OWN_PARTS[path]
 
 
-def _is_own_call(headers: CIMultiDictProxy[str], origins: Sequence[str]) -> bool:
-    """Return whether a browser says that a page of our own origin calls; on a GET it tells no origin."""
-    own = f"http://{headers['Host']}"
-    return headers.get("Sec-Fetch-Site") == "same-origin" and list(origins) in ([], [own])
-
-
 def _own_page(headers: CIMultiDictProxy[str], connection: ConnectionInfo, method: str, path: str, parts: Parts) -> Page:
-    """Return the status page, by the pass that its link was changed for. Raises Forbidden for who has none."""
-    if connection.is_local or headers.get("Sec-Fetch-Mode") not in SCRIPT_MODES:
+    """Return the status page, by the pass that its link was changed for. Raises Forbidden for who has none.
+
+    On a GET a browser tells no origin.
+    """
+    own = f"http://{parts.status_pages.host}"
+    if headers.get("Sec-Fetch-Site") != "same-origin" or headers.getall("Origin", [own]) != [own]:
+        raise Forbidden
+    if headers.get("Sec-Fetch-Mode") not in SCRIPT_MODES:
         raise Forbidden
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     is_entering = (method, path) == ("POST", OWN_ENTRY)
     if not is_entering and not (scheme == "Bearer" and parts.status_pages.knows(token, connection.peer)):
         raise Forbidden
-    return Page(f"http://{headers['Host']}", not is_entering, is_own=True)
+    return Page(own, not is_entering, is_own=True)
 
 
 def _is_asking(headers: CIMultiDictProxy[str], method: str, path: str) -> bool:
@@ -269,5 +271,4 @@ def _is_status_page(call: Call) -> bool:
 def _status_page(call: Call) -> Caller:
     """Return the status page as who it is: its person's own, as cardctl is."""
     name = f"local:{call.peer.uid}"
-    shown = call.page.origin if call.page else name
-    return Caller(CallerKind.LOCAL, name, shown, f"urn:cardd:{name}", call.peer)
+    return Caller(CallerKind.LOCAL, name, call.parts.status_pages.shown, f"urn:cardd:{name}", call.peer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 from cardd.api.call import Call, Reply, Shape
 from cardd.api.schemas.sessions import IdentityAnswer
@@ -22,6 +23,7 @@ from cardd.core.inserted_card import InsertedCard
 from cardd.core.recording import append_if_possible, entry_of, recorded
 from cardd.errors import CarddError, CardIncomplete, CardTimeout, HolderUnknown
 from cardd.formats.certificate import facts_of
+from cardd.i18n import language_of
 from cardd.identity.holders import identity_of
 from cardd.model import CardCertificate, CardInfo, KeyPurpose
 
@@ -44,16 +46,18 @@ async def list_cards(call: Call) -> Reply:
     """Return the inserted cards; with ``?pin=true`` each is opened and asked for the state of its PIN."""
     await call.parts.readers.every.look()
     cards = call.parts.readers.of(call.caller).cards()
-    answers = [_card_answer(card) for card in cards]
+    language = language_of(call.http.headers.get("Accept-Language"))
+    answers = [_card_answer(card, language) for card in cards]
     if call.query.get("pin") == "true":
-        limit = call.limits.pin_state
-        await asyncio.gather(*(_add_pin(card, answer, limit) for card, answer in zip(cards, answers, strict=True)))
-    return Reply(body=CardsAnswer(answers))
+        add = partial(_add_pin, limit=call.limits.pin_state, language=language)
+        await asyncio.gather(*(add(card, answer) for card, answer in zip(cards, answers, strict=True)))
+    return Reply(body=CardsAnswer(answers), headers={"Content-Language": language})
 
 
 def card_answers(call: Call) -> list[CardAnswer]:
     """Return the cards for the API, without asking them anything. Raises ReaderNotYours, PcscUnavailable."""
-    return [_card_answer(card) for card in call.parts.readers.of(call.caller).cards()]
+    language = language_of(call.http.headers.get("Accept-Language"))
+    return [_card_answer(card, language) for card in call.parts.readers.of(call.caller).cards()]
 
 
 async def certificates(call: Call) -> Reply:
@@ -74,14 +78,19 @@ async def certificates(call: Call) -> Reply:
     return Reply(body=CertificatesAnswer(_holder(known, purposes), answers))
 
 
-def _card_answer(card: InsertedCard) -> CardAnswer:
+def _card_answer(card: InsertedCard, language: str) -> CardAnswer:
     answer = CardAnswer(card.id, card.reader, card.kind.value, card.atr.hex().upper())
     if card.problem:
-        answer.problem = card.problem.code
+        _tell(answer, card.problem, language)
     return answer
 
 
-async def _add_pin(card: InsertedCard, answer: CardAnswer, limit: float) -> None:
+def _tell(answer: CardAnswer, error: CarddError, language: str) -> None:
+    """Say why the card cannot be used."""
+    answer.problem, (_, answer.detail, answer.remedy) = error.code, error.told(language)
+
+
+async def _add_pin(card: InsertedCard, answer: CardAnswer, limit: float, language: str) -> None:
     """Read how the PIN stands. A card that takes longer is read all the same, for whoever asks next."""
     if answer.problem:
         return
@@ -90,10 +99,10 @@ async def _add_pin(card: InsertedCard, answer: CardAnswer, limit: float) -> None
             info = await card.access.info()
             status = await card.access.use(lambda opened: opened.pin_status())
     except CarddError as error:
-        answer.problem = error.code
+        _tell(answer, error, language)
         return
     except TimeoutError:
-        answer.problem = CardTimeout.code
+        _tell(answer, CardTimeout(seconds=round(limit)), language)
         return
     answer.kind = info.kind.value
     if info.pin:

@@ -352,7 +352,7 @@ class ApiServer(Part):
             self._servers.append(await loop.create_server(made, sock=sock, backlog=ACCEPTED_AT_ONCE))
             sock.listen(BACKLOG)
             if sock.family == socket.AF_INET:
-                self._parts.status_pages.address = "http://{}:{}".format(*sock.getsockname())
+                self._parts.status_pages.port = sock.getsockname()[1]
 
     def client_shut_out(self, client: CallerKey, reason: str) -> None:
         """End what is under way for the client, the streams of events too: none of it is the client's any more."""

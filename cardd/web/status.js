@@ -4,6 +4,7 @@
 const PASS = "pass"; // in sessionStorage, which is this tab's alone; a cookie would go to every port of this machine
 const SETTLE = 150; // milliseconds for what happens together to be read together
 const READ = ["status", "readers", "cards", "sessions", "methods", "clients", "origins", "audit"];
+const ARMED = 700; // milliseconds before a second press is taken, as in cardd's own dialogs: no double click agrees
 const RETRY = [500, 2000, 10_000]; // milliseconds before the stream is opened again
 
 const TEXTS = {
@@ -17,7 +18,7 @@ const TEXTS = {
   pin_last_try: ["Code porteur : dernier essai avant le blocage", "PIN: last try before it is blocked"],
   pin_blocked: ["Code porteur bloqué : il faut le code de déblocage", "PIN blocked: the unblocking code is needed"],
   pin_unknown: ["Code porteur : état inconnu", "PIN: state unknown"],
-  card_problem: ["Carte inutilisable ({code})", "Card not usable ({code})"],
+  card_problem: ["Carte inutilisable", "Card not usable"],
   sessions: ["Vos sessions", "Your sessions"],
   no_session: ["Aucune session ouverte", "No open session"],
   session: ["ouverte par {client}, jusqu’à {until}", "opened by {client}, until {until}"],
@@ -78,12 +79,15 @@ const ACTS = {
   "psc_token.give": ["jeton Pro Santé Connect", "Pro Santé Connect token"],
   "agent.register": ["fenêtres de cardd prêtes", "cardd’s dialogs ready"],
   "agent.leave": ["fenêtres de cardd fermées", "cardd’s dialogs gone"],
+  "config.change": ["réglages changés", "settings changed"],
+  support: ["assistance", "support"],
+  audit: ["journal", "audit log"],
   signature: ["signature", "signature"],
   assertion: ["assertion pour un service", "assertion for a service"],
 };
 
 const byId = (id) => document.getElementById(id);
-const wish = localStorage.getItem("language") ?? (navigator.language.startsWith("fr") ? "fr" : "en");
+const wish = sessionStorage.getItem("language") ?? (navigator.language.startsWith("fr") ? "fr" : "en");
 let language = wish === "fr" ? "fr" : "en";
 let pass = sessionStorage.getItem(PASS);
 let shown = "";
@@ -93,6 +97,7 @@ let drawn = 0;
 let leaving = new AbortController();
 let waiting;
 let sure = ""; // the act that the person is asked about once more
+let sureSince = 0;
 const busy = new Set(); // acts that wait for their answer
 
 function text(name, values = {}, texts = TEXTS) {
@@ -110,6 +115,7 @@ function made(tag, content, kind) {
 const locale = () => (language === "fr" ? "fr-FR" : "en-GB");
 const time = (when) => new Date(when).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit" });
 const day = (when) => new Date(when).toLocaleDateString(locale());
+const moment = (when) => (day(when) === day(Date.now()) ? time(when) : `${day(when)} ${time(when)}`);
 
 function say(sentence) {
   const place = byId("said");
@@ -135,6 +141,7 @@ const asked = (path) => read(path).catch((fault) => ({ fault: fault.message }));
 function leave() {
   pass = null;
   sessionStorage.removeItem(PASS);
+  say("");
   byId("content").hidden = true;
   byId("hint").hidden = false;
 }
@@ -153,6 +160,15 @@ function item(name, state, kind, ...more) {
   return entry;
 }
 
+// An entry whose buttons say the same as its neighbours': who does not see where they stand is told what they are for.
+function described(id, entry) {
+  const lines = [...entry.querySelectorAll(":scope > span, :scope > p")];
+  lines.forEach((line, at) => { line.id = `${id}-${at}`; });
+  const about = lines.map((line) => line.id).join(" ");
+  entry.querySelectorAll("button").forEach((each) => each.setAttribute("aria-describedby", about));
+  return entry;
+}
+
 // A button; one that asks once more has a ``name`` to ask about.
 function button(label, method, path, { body, name, says } = {}) {
   const act = `${method} ${path}`;
@@ -162,8 +178,9 @@ function button(label, method, path, { body, name, says } = {}) {
   element.dataset.act = act;
   if (busy.has(act)) element.setAttribute("aria-disabled", "true");
   element.addEventListener("click", () => {
-    if (busy.has(act)) return;
+    if (busy.has(act) || (sure === act && performance.now() - sureSince < ARMED)) return;
     sure = asksAgain ? act : "";
+    sureSince = performance.now();
     if (asksAgain) again();
     else void perform(act, method, path, body, says);
   });
@@ -178,7 +195,7 @@ async function perform(act, method, path, body, says) {
     await call(method, path, body);
     say(text("is_done"));
   } catch (fault) {
-    say(fault instanceof Refused ? fault.message : text("lost"));
+    if (pass) say(fault instanceof Refused ? fault.message : text("lost"));
   }
   busy.delete(act);
   if (pass) await look(true);
@@ -194,8 +211,10 @@ function pinButton(card) {
 function cardItem(reader, card) {
   if (!card) return item(reader.name, text("no_card"), "more");
   const state = card.pin?.state ?? "unknown";
-  const pin = card.problem ? text("card_problem", { code: card.problem }) : pinText(card);
-  return item(`${card.kind.toUpperCase()}`, pin, state === "ready" && !card.problem ? "good" : "bad", reader.name, pinButton(card));
+  const isGood = state === "ready" && !card.problem;
+  const pin = card.problem ? text("card_problem") : pinText(card);
+  const lines = [reader.name, card.detail, card.remedy, pinButton(card)];
+  return described(`card-${card.id}`, item(card.kind.toUpperCase(), pin, isGood ? "good" : "bad", ...lines));
 }
 
 const pinText = (card) => text(`pin_${card.pin?.state ?? "unknown"}`, { tries: card.pin?.tries_left });
@@ -203,13 +222,14 @@ const pinText = (card) => text(`pin_${card.pin?.state ?? "unknown"}`, { tries: c
 function sessionItem(session) {
   const { given_name: given, family_name: family } = session.identity;
   const name = [given, family].filter(Boolean).join(" ") || text(session.method);
-  const about = text("session", { client: session.client, until: time(session.expires_at) });
+  const about = text("session", { client: session.client, until: moment(session.expires_at) });
   const path = `/v1/sessions/${encodeURIComponent(session.id)}`;
   const mayLock = session.card && session.state === "active";
   const buttons = document.createElement("div");
   if (mayLock) buttons.append(button("lock", "POST", `${path}/lock`, { body: {} }));
   buttons.append(button("log_out", "DELETE", path));
-  return item(name, text(session.state), session.state === "active" ? "good" : "bad", about, buttons);
+  const kind = session.state === "active" ? "good" : "bad";
+  return described(`session-${session.id}`, item(name, text(session.state), kind, about, buttons));
 }
 
 function programItem({ id, name, vendor, locked }) {
@@ -220,7 +240,8 @@ function programItem({ id, name, vendor, locked }) {
 function siteItem({ origin, listed, refused, keys, rights }) {
   const state = keys.length ? "site" : listed ? "listed" : refused ? "refused_site" : "site";
   const path = `/v1/origins/${encodeURIComponent(origin)}`;
-  return item(origin, text(state), "more", rights.map(text).join(", "), keys.length ? button("revoke", "DELETE", path, { name: origin }) : "");
+  const words = rights.map((right) => text(right)).join(", ");
+  return item(origin, text(state), "more", words, keys.length ? button("revoke", "DELETE", path, { name: origin }) : "");
 }
 
 function accessItems({ clients, origins }) {
@@ -240,11 +261,12 @@ function methodItem(method) {
   return item(text(method.method), state, method.usable ? "good" : "bad", method.detail, method.remedy);
 }
 
-function todo({ readers, cards, methods }) {
-  const items = [];
+function todo(state) {
+  const { readers, cards, methods } = state;
+  const faults = new Set(Object.values(state).map((each) => each.fault).filter(Boolean));
+  const items = [...faults].map((fault) => made("li", fault, "bad"));
   const isAnyUsable = methods.methods?.some((method) => method.usable);
-  if (readers.fault) items.push(made("li", readers.fault, "bad"));
-  else if (!readers.readers.length) items.push(made("li", text("no_reader"), "bad"));
+  if (readers.readers && !readers.readers.length) items.push(made("li", text("no_reader"), "bad"));
   for (const card of cards.cards ?? []) {
     if (["last_try", "blocked"].includes(card.pin?.state)) items.push(made("li", pinText(card), "bad"));
   }
@@ -266,15 +288,18 @@ function show(state) {
   again();
 }
 
+function speak() {
+  document.documentElement.lang = language;
+  document.querySelectorAll("[data-text]").forEach((place) => { place.textContent = text(place.dataset.text); });
+  byId("language").textContent = language === "fr" ? "English" : "Français";
+  byId("language").lang = language === "fr" ? "en" : "fr";
+}
+
 function again() {
   const state = last;
   const focused = document.activeElement?.dataset?.act;
   const inSlots = new Map((state.cards.cards ?? []).map((card) => [card.id, card]));
-  document.documentElement.lang = language;
-  document.querySelectorAll("[data-text]").forEach((place) => { place.textContent = text(place.dataset.text); });
   byId("version").textContent = text("live", { version: state.status.version ?? "" });
-  byId("language").textContent = language === "fr" ? "English" : "Français";
-  byId("language").lang = language === "fr" ? "en" : "fr";
   fill("todo", todo(state), "fine");
   fill("cards", (state.readers.readers ?? []).map((reader) => cardItem(reader, inSlots.get(reader.card))), "no_reader");
   fill("sessions", (state.sessions.sessions ?? []).map(sessionItem), "no_session");
@@ -329,7 +354,7 @@ async function* chunks(body) {
 async function enter() {
   const link = location.hash.slice(1);
   if (!link) return;
-  history.replaceState(null, "", location.pathname); // a link serves once, and stays in no history
+  history.replaceState(null, "", location.pathname); // a link serves once; “Back” and a reload have none of it
   pass = null;
   try {
     pass = (await (await call("POST", "/v1/status-page/sessions", { link })).json()).token;
@@ -342,9 +367,10 @@ async function enter() {
 
 byId("language").addEventListener("click", () => {
   language = language === "fr" ? "en" : "fr";
-  localStorage.setItem("language", language);
-  document.documentElement.lang = language;
-  if (pass) void look();
+  sessionStorage.setItem("language", language);
+  speak();
+  if (pass && last) again();
+  if (pass) void look(); // what the daemon says, in the other language
 });
 
 // A tab that nobody looks at holds no connection: a browser has six for one host, over all of its tabs.
@@ -358,5 +384,5 @@ addEventListener("pagehide", () => leaving.abort());
 document.addEventListener("visibilitychange", begin);
 addEventListener("hashchange", () => void enter().then(begin)); // the browser had this page open already
 addEventListener("pageshow", (event) => { if (event.persisted) begin(); });
-document.documentElement.lang = language;
+speak();
 void enter().then(begin);

@@ -59,6 +59,7 @@ async def test_a_patients_card_and_a_mute_one_are_told_as_such(api: Workbench) -
     api.readers.card_inserted("Lecteur B", VITALE_ATR)
     listed = await api.call("GET", "/v1/cards?pin=true", bearer=secret)
     assert [listed.text("cards", n, "problem") for n in (0, 1)] == ["card.mute", "card.vitale"]
+    assert all(listed.text("cards", n, name) for n in (0, 1) for name in ("detail", "remedy"))
     mute, vitale = (listed.text("cards", n, "id") for n in (0, 1))
     for card, code in ((mute, "card.mute"), (vitale, "card.vitale")):
         assert (await api.call("GET", f"/v1/cards/{card}/certificates", bearer=secret)).code == code

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from cardd.core.status_pages import StatusPages
 from tests.api.test_origins import FETCHED_OTHERWISE
 from tests.api.workbench import PAGE, Got, Workbench
 
@@ -16,17 +17,22 @@ SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-F
 OTHER = 1001
 
 
+def own(api: Workbench) -> dict[str, str]:
+    """What a browser says of a script of the page's."""
+    host = api.parts.status_pages.host
+    return {**SAME_ORIGIN, "Host": host, "Origin": f"http://{host}"}
+
+
 async def link(api: Workbench) -> str:
     """What stands behind the # of a new link."""
     got = await api.call("POST", LINKS, {}, via="unix")
     address, _, secret = got.text("url").partition("/#")
-    assert address == api.base()
+    assert address == own(api)["Origin"]
     return secret
 
 
-async def enter(api: Workbench, secret: str, **headers: str) -> Got:
-    sent = {**SAME_ORIGIN, "Origin": api.base(), **headers}
-    return await api.call("POST", ENTRY, {"link": secret}, headers=sent)
+async def enter(api: Workbench, secret: str) -> Got:
+    return await api.call("POST", ENTRY, {"link": secret}, headers=own(api))
 
 
 async def page(api: Workbench) -> str:
@@ -35,7 +41,7 @@ async def page(api: Workbench) -> str:
 
 
 async def as_page(api: Workbench, method: str, path: str, token: str, body: object = None) -> Got:
-    sent = {**SAME_ORIGIN, **({"Origin": api.base()} if method != "GET" else {})}
+    sent = {name: value for name, value in own(api).items() if method != "GET" or name != "Origin"}
     return await api.call(method, path, body, bearer=token, headers=sent)
 
 
@@ -103,6 +109,7 @@ async def test_the_pass_serves_no_other_page_and_no_program(api: Workbench) -> N
     token = await page(api)
     assert (await api.call("GET", "/v1/cards", bearer=token)).code == "client.unknown"
     assert (await api.call("GET", "/v1/clients", bearer=token)).code == "request.forbidden"
+    at_own = {"Host": own(api)["Host"]}
     for headers in (
         {"Origin": PAGE},
         {"Origin": PAGE, **SAME_ORIGIN, "Sec-Fetch-Site": "cross-site"},
@@ -110,10 +117,28 @@ async def test_the_pass_serves_no_other_page_and_no_program(api: Workbench) -> N
         {**SAME_ORIGIN, "Sec-Fetch-Site": "same-site", "Origin": api.base()},
         {**SAME_ORIGIN, "Sec-Fetch-Mode": "no-cors"},
         {**SAME_ORIGIN, "Origin": "http://127.0.0.1:1"},
+        SAME_ORIGIN,  # a page of 127.0.0.1, which another program may have put there
+        {**SAME_ORIGIN, "Origin": api.base()},
     ):
-        assert (await api.call("GET", "/v1/clients", bearer=token, headers=headers)).status in (401, 403)
-    for headers in ({"Origin": PAGE}, {"Origin": api.base()}, {}):  # curl says what it likes, and no browser's word
-        assert (await api.call("POST", ENTRY, {"link": await link(api)}, headers=headers)).code == "request.forbidden"
+        for sent in (headers, {**headers, **at_own}):
+            if sent != {**SAME_ORIGIN, **at_own}:
+                assert (await api.call("GET", "/v1/clients", bearer=token, headers=sent)).status in (401, 403), sent
+    # curl says what it likes, and no browser's word
+    for headers in ({"Origin": PAGE}, {"Origin": own(api)["Origin"]}, {}):
+        for sent in (headers, {**headers, **at_own}):
+            got = await api.call("POST", ENTRY, {"link": await link(api)}, headers=sent)
+            assert got.code == "request.forbidden", sent
+
+
+async def test_the_pages_own_name_serves_the_page_alone_and_changes_with_each_start(api: Workbench) -> None:
+    host = own(api)["Host"]
+    assert (await api.call("GET", "/", headers={"Host": host, **TYPED})).status == 200
+    for path in ("/v1/status", "/cardd.js", "/openapi.json", "/v1/cards"):
+        for headers in ({}, TYPED, SAME_ORIGIN, {"Origin": PAGE}):
+            got = await api.call("GET", path, headers={"Host": host, **headers})
+            assert got.code == "request.forbidden", (path, headers)
+    assert (await api.call("GET", "/v1/status", via="unix", headers={"Host": host})).code == "request.forbidden"
+    assert StatusPages(api.clock).host != host
 
 
 async def test_the_page_can_begin_nothing_that_is_for_programs_or_support(api: Workbench) -> None:
@@ -173,6 +198,6 @@ async def test_the_page_has_its_persons_rows_and_no_documents_name(api: Workbenc
 
 
 async def test_where_no_browser_can_load_the_page_there_is_no_link(api: Workbench) -> None:
-    api.parts.status_pages.address = None  # as a service that listens on its Unix socket alone
+    api.parts.status_pages.port = None  # as a service that listens on its Unix socket alone
     got = await api.call("POST", LINKS, {}, via="unix")
     assert (got.status, got.code) == (503, "page.status_unserved")

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import sleep
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,11 +22,16 @@ from tests.rig.browsers import Browser, Portal, Tab
 from tests.rig.simulator import simulated_card
 from tests.rig.waiting import eventually_here
 
+ARMED = 0.75  # seconds before the page takes a second press
+HINTS = {"fr": ("Ouvrir cette page", "English"), "en": ("Open this page", "Français")}
+
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstation]:
     """A workstation without a card, whose person looks at its page."""
-    workstation = Workstation(tmp_path_factory.mktemp("status"))
+    workstation = Workstation(
+        tmp_path_factory.mktemp("status"), extra='\n[web]\nallowed_origins = ["https://site.test"]\n'
+    )
     with workstation.running():
         yield workstation
 
@@ -58,24 +67,38 @@ def press(tab: Tab, label: str) -> None:
     )
 
 
+def described(tab: Tab, label: str) -> str:
+    """What a screen reader says after the name of this button."""
+    script = """
+    const found = [...document.querySelectorAll("button")].find(each => each.textContent === arguments[0]);
+    const ids = found.getAttribute("aria-describedby").split(" ");
+    return ids.map(id => document.getElementById(id).textContent).join(" ");
+    """
+    return str(tab.run(script, label))
+
+
 def test_the_page_opens_by_its_link_and_follows_what_happens(browser: Browser, own: Workstation) -> None:
     with browser.tab(link(own)) as tab:
-        assert tab.address == f"{own.daemon.url}/"  # the link is in no history
+        assert urlsplit(tab.address).fragment == ""
         eventually_here(lambda: "e-CPS" in words(tab))
         if language(tab) == "en":
             tab.run("document.getElementById('language').click()")
         eventually_here(lambda: "Lecteurs et cartes" in words(tab))
-        assert "Aucune carte" in words(tab)
+        eventually_here(lambda: "Aucune carte" in words(tab))
+        assert "lire qui vous êtes, vous connecter" in words(tab)
         with own.card(simulated_card()):
             eventually_here(lambda: "Code porteur" in words(tab))
             session = own.log_in()
             eventually_here(lambda: "ouverte par LPS" in words(tab))
+            assert "ouverte par LPS" in described(tab, "Se déconnecter")
             press(tab, "Verrouiller")
             eventually_here(lambda: "verrouillée" in words(tab))
             press(tab, "Se déconnecter")
             eventually_here(lambda: "Aucune session ouverte" in words(tab))
             assert session.lps.call("GET", f"/v1/sessions/{session.id}")[0] == 401
             press(tab, "Retirer LPS")
+            press(tab, "Oui, retirer LPS")  # as the second half of a double click, which is not taken
+            sleep(ARMED)
             press(tab, "Oui, retirer LPS")
             eventually_here(lambda: "logiciel retiré" in words(tab))
         eventually_here(lambda: "Aucune carte" in words(tab))
@@ -86,7 +109,10 @@ def test_the_page_opens_by_its_link_and_follows_what_happens(browser: Browser, o
 def test_everybody_can_use_the_page_in_both_languages_and_on_a_phone(browser: Browser, own: Workstation) -> None:
     with browser.tab(f"{own.daemon.url}/") as tab:
         assert axe.faults(tab) == []  # the hint
-    with own.card(simulated_card()), browser.tab(link(own)) as tab:
+        for title, other in ((HINTS[language(tab)]), HINTS["fr" if language(tab) == "en" else "en"]):
+            assert title in words(tab)
+            press(tab, other)
+    with own.card(simulated_card()), browser.tab(own.status_page()) as tab:
         session = own.log_in()
         eventually_here(lambda: "LPS" in words(tab))
         if language(tab) == "fr":
@@ -100,7 +126,7 @@ def test_everybody_can_use_the_page_in_both_languages_and_on_a_phone(browser: Br
 
 
 def test_the_address_alone_and_a_used_link_show_the_hint_only(browser: Browser, own: Workstation) -> None:
-    used = link(own)
+    used = own.status_page()
     with browser.tab(used) as tab:
         eventually_here(lambda: "e-CPS" in words(tab))
         for address in (f"{own.daemon.url}/", used):
@@ -114,7 +140,7 @@ def test_a_tab_that_nobody_looks_at_holds_no_stream(browser: Browser, own: Works
     Object.defineProperty(document, "visibilityState", {value: arguments[0], configurable: true});
     document.dispatchEvent(new Event("visibilitychange"));
     """
-    with browser.tab(link(own)) as tab:
+    with browser.tab(own.status_page()) as tab:
         eventually_here(partial(reads, tab, "e-CPS"))
         tab.run(hide, "hidden")
         expect(201, own.lps().call("POST", "/v1/clients", {**LPS, "name": f"LPS {browser.name}"}))
@@ -129,9 +155,9 @@ def test_no_page_of_another_origin_frames_reads_or_holds_it(browser: Browser, po
     const frame = document.createElement("iframe");
     frame.src = arguments[0];
     document.body.append(frame);
-    await new Promise(done => { frame.onload = frame.onerror = done; setTimeout(done, 1500); });
+    await new Promise(done => { frame.onload = frame.onerror = done; setTimeout(done, 700); });
     const opened = window.open(arguments[0]);
-    await new Promise(done => setTimeout(done, 500));
+    await new Promise(done => setTimeout(done, 300));
     let seen = "nothing";
     try { seen = opened?.document?.body?.innerText ?? "nothing"; } catch { /* of another origin */ }
     const fetched = await fetch(arguments[0]).then(() => "ok", () => "error");
@@ -143,9 +169,57 @@ def test_no_page_of_another_origin_frames_reads_or_holds_it(browser: Browser, po
 
 
 def test_a_daemon_that_starts_again_knows_no_pass_of_before(browser: Browser, own: Workstation) -> None:
-    with browser.tab(link(own)) as tab:
+    with browser.tab(own.status_page()) as tab:
         eventually_here(lambda: "e-CPS" in words(tab))
         own.daemon.stop()
         own.daemon.start()
         eventually_here(lambda: "cardctl open" in words(tab))
-        assert tab.run("return sessionStorage.length") == 0
+        assert tab.run("return sessionStorage.pass ?? null") is None
+        eventually_here(lambda: tab.run("return document.getElementById('said').textContent") == "")
+
+
+def test_what_another_program_left_in_the_browser_for_this_machine_is_not_the_pages(
+    browser: Browser, own: Workstation
+) -> None:
+    plant = """
+    await navigator.serviceWorker.register("/worker.js");
+    await navigator.serviceWorker.ready;
+    for (let at = 0; at < 100; at++) document.cookie = `a${at}=${"x".repeat(1000)}; max-age=60`;
+    """
+    own.daemon.stop()
+    with squatter(own.daemon.port), browser.tab(f"{own.daemon.url}/") as tab:
+        tab.run(plant)
+    own.daemon.start()
+    with browser.tab(own.status_page()) as tab:
+        eventually_here(partial(reads, tab, "e-CPS"))
+        tab.open(tab.address)
+        eventually_here(partial(reads, tab, "e-CPS"))
+
+
+@contextmanager
+def squatter(port: int) -> Iterator[None]:
+    """A program that has cardd's port while cardd is down."""
+    with ThreadingHTTPServer(("127.0.0.1", port), _Squatter) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield
+        server.shutdown()
+
+
+class _Squatter(BaseHTTPRequestHandler):
+    WORKER = """
+    addEventListener("install", () => skipWaiting());
+    addEventListener("fetch", event => event.respondWith(new Response("another's page")));
+    """
+
+    def do_GET(self) -> None:
+        """Answer with a worker by its name, else with a page."""
+        is_worker = self.path == "/worker.js"
+        content = (self.WORKER if is_worker else "<!doctype html><title>SIMULATION</title>").encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/javascript" if is_worker else "text/html")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""

@@ -38,7 +38,10 @@ class ReadersAnswer(Answer):
 
 
 class CardAnswer(Answer):
-    """One inserted card, without anything of its holder. ``problem`` is an error's code when it cannot be used."""
+    """One inserted card, without anything of its holder.
+
+    When it cannot be used: the error's code, what it means, and what to do.
+    """
 
     id: str
     reader: str
@@ -46,6 +49,8 @@ class CardAnswer(Answer):
     atr: str
     pin: PinAnswer | UnsetType = UNSET
     problem: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    remedy: str | UnsetType = UNSET
 
 
 class PinAnswer(Answer):
