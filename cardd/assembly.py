@@ -49,6 +49,8 @@ from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.outward import DIRECT, Outward
+from cardd.p11.server import Listen as ListenP11
+from cardd.p11.server import P11Server
 from cardd.ports import AuditLog, Browsers, Clock, People, Prompter, ReaderSource, SecretStore, SourceSettings, Store
 from cardd.relay.relay import ClientCertificates, Relay
 from cardd.relay.vouching import Vouching
@@ -61,14 +63,14 @@ if TYPE_CHECKING:
 class Outside:
     """What stands around the parts: of this machine in the daemon, of the test elsewhere.
 
-    ``listen`` opens the sockets of the API when the parts start; ``peer_of`` returns who is at the other end of a
-    connection, to the API or to where the browser comes back from Pro Santé Connect, ``has_left`` whether nobody is
-    there any more. ``browsers`` tells a page's connection from a program's. ``drivers`` None stands for those that are
-    installed, ``timestamps`` None for no timestamp authority. ``outward`` is the way to other machines. ``descriptors``
-    is from which file descriptor on no caller gets one. ``authorities`` (DER) are a simulator's, trusted beside the
-    configured ones. ``parts`` are what of all this starts and stops, in this order; they start before all others and
-    stop after them. ``tells_who_sits_here`` says that ``Owners.seated`` will be called. ``others``
-    returns whether another program may wait for a card.
+    ``listen`` opens the sockets of the API when the parts start, ``listen_p11`` those of PKCS#11; ``peer_of`` returns
+    who is at the other end of a connection, to either or to where the browser comes back from Pro Santé Connect,
+    ``has_left`` whether nobody is there any more. ``browsers`` tells a page's connection from a program's. ``drivers``
+    None stands for those that are installed, ``timestamps`` None for no timestamp authority. ``outward`` is the way to
+    other machines. ``descriptors`` is from which file descriptor on no caller gets one. ``authorities`` (DER) are a
+    simulator's, trusted beside the configured ones. ``parts`` are what of all this starts and stops, in this order;
+    they start before all others and stop after them. ``tells_who_sits_here`` says that ``Owners.seated`` will be
+    called. ``others`` returns whether another program may wait for a card.
     """
 
     clock: Clock
@@ -79,6 +81,7 @@ class Outside:
     people: People
     sources: Sequence[ReaderSource]
     listen: Listen
+    listen_p11: ListenP11 = tuple
     peer_of: PeerOf
     has_left: HasLeft
     browsers: Browsers
@@ -120,6 +123,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
         parts.relay,
         identity.logins.ecps,
         ApiServer(parts, listen=outside.listen, peer_of=outside.peer_of, has_left=outside.has_left, limits=limits),
+        P11Server(core.readers, listen=outside.listen_p11, peer_of=outside.peer_of),
         core.clients,
         identity.expiry,
         core.sessions,  # the last to start and so the first to stop: every PIN is wiped, every card de-authenticated

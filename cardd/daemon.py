@@ -177,6 +177,7 @@ class Daemon:
     ) -> None:
         self._config = config
         self._own = _own_directories(config)
+        self._p11: Sequence[socket.socket] = ()
         clock, secrets = SystemClock(), OsSecrets()
         outward = outward_of(config.network, secrets)
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename, outward=outward)
@@ -194,6 +195,7 @@ class Daemon:
             people=Accounts(),
             sources=sources if sources is not None else (PcscReaders(holder=pcsc_clients.holder),),
             listen=self._listen,
+            listen_p11=lambda: self._p11,
             peer_of=outer_peer_of,
             has_left=has_left,
             browsers=BrowserWatch(config.web.browsers, agents.server.holders),
@@ -236,9 +238,16 @@ class Daemon:
         listening = self._config.listen
         tls = loopback_tls.context(self._config.state.directory) if listening.https else None
         https = listening.https if tls else 0
-        sockets = listen(systemd.take(), listening.tcp, listening.socket, listening.agent_socket, https)
+        p11 = self._config.p11.socket if self._config.p11.enabled else None
+        unix = (listening.socket, listening.agent_socket)
+        sockets = listen(systemd.take(), listening.tcp, *unix, https=https, p11=p11)
+        self._p11 = sockets.p11
         self._agents.dialogs.start(sockets.agents)
-        log.info("cardd %s listens on %s", __version__, ", ".join(map(address_of, (*sockets.api, *sockets.https))))
+        log.info(
+            "cardd %s listens on %s",
+            __version__,
+            ", ".join(map(address_of, (*sockets.api, *sockets.https, *sockets.p11))),
+        )
         return [*((one, None) for one in sockets.api), *((one, tls) for one in sockets.https)]
 
     def _desktop_changed(self, event: DesktopEvent, uid: int | None) -> None:

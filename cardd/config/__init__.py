@@ -8,6 +8,7 @@ from cardd.config.pages import Portal, Web
 from cardd.config.psc import Exchange, Psc
 from cardd.config.services import Dmp, Network, Timestamp, Trust, Upstream
 from cardd.config.settings import (
+    P11,
     Access,
     Audit,
     Card,
@@ -22,6 +23,7 @@ from cardd.config.settings import (
 )
 
 __all__ = [
+    "P11",
     "Access",
     "Audit",
     "Card",

@@ -80,9 +80,11 @@ class _Reading:
 
     def config(self) -> Config:
         """Return all of it, with the defaults that follow another key. Raises ConfigInvalid."""
-        listen, state, audit = (self.values.setdefault(title, {}) for title in ("listen", "state", "audit"))
+        sections = (self.values.setdefault(title, {}) for title in ("listen", "state", "audit", "p11"))
+        listen, state, audit, p11 = sections
         if "socket" in listen:
             listen.setdefault("agent_socket", listen["socket"].with_name("agent.sock"))
+            p11.setdefault("socket", listen["socket"].with_name("p11"))
         if "directory" in state:
             audit.setdefault("directory", state["directory"] / "audit")
         parts: dict[str, Any] = {name: self._section(title, kind) for title, (name, kind) in SECTIONS.items()}

@@ -209,6 +209,19 @@ class Pkcs11(Section, frozen=True):
             yield "unconfined", Unfit("choice", ", ".join(f'"{module}"' for module in self.modules) or "[]")
 
 
+class P11(Section, frozen=True):
+    """The card for other programs, through PKCS#11 (p11-kit): browsers, TLS, ssh, mail."""
+
+    enabled: Annotated[
+        bool,
+        Meta(description=N_("Serve the cards to other programs; each is let in by the user first.")),
+    ] = True
+    socket: Annotated[
+        Path,
+        Meta(description=N_("Unix socket where p11-kit-client.so connects; beside the API's socket when not set.")),
+    ] = Path("/run/cardd/p11")
+
+
 class Sandbox(Section, frozen=True):
     """What keeps the processes in that read PDF files and run PKCS#11 modules."""
 
@@ -319,6 +332,7 @@ class Config(Struct, frozen=True, kw_only=True):
     consent: Consent = Consent()
     audit: Audit = Audit()
     pkcs11: Pkcs11 = field(name="drivers.pkcs11", default=Pkcs11())
+    p11: P11 = P11()
     sandbox: Sandbox = Sandbox()
     csa: Csa = Csa()
     network: Network = Network()

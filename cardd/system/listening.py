@@ -20,22 +20,32 @@ BACKLOG = 128
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """The API's sockets, TCP of both families and Unix, those over TLS, and where agents connect."""
+    """The API's sockets, TCP of both families and Unix, those over TLS, and where agents and PKCS#11 connect."""
 
     api: tuple[socket.socket, ...]
     agents: tuple[socket.socket, ...]
     https: tuple[socket.socket, ...] = ()
+    p11: tuple[socket.socket, ...] = ()
 
 
-def listen(inherited: Inherited, port: int, api: Path, agents: Path, https: int = 0) -> Listening:
-    """Open what was not passed; none for https on port 0. Raises AddressInUse, StateUnavailable."""
+def listen(
+    inherited: Inherited, port: int, api: Path, agents: Path, *, https: int = 0, p11: Path | None = None
+) -> Listening:
+    """Open what was not passed; none for https on port 0, nor for PKCS#11 without a path.
+
+    Raises AddressInUse, StateUnavailable.
+    """
     with contextlib.ExitStack() as opened:
         tls = tuple(opened.enter_context(one) for one in _tcp(https)) if https else ()
         tcp = inherited.tcp or tuple(opened.enter_context(one) for one in _tcp(port))
         unix = inherited.api or (opened.enter_context(_unix(api)),)
         agent = inherited.agent or (opened.enter_context(_unix(agents)),)
+        programs = (inherited.p11 or (opened.enter_context(_unix(p11)),)) if p11 else ()
         opened.pop_all()
-    return Listening((*tcp, *unix), agent, tls)
+    if not p11:
+        for unused in inherited.p11:
+            unused.close()
+    return Listening((*tcp, *unix), agent, tls, programs)
 
 
 def address_of(listening: socket.socket) -> str:

@@ -1,7 +1,8 @@
 """What systemd and the daemon tell each other: the sockets that it opened (sd_listen_fds), and sd_notify.
 
-``cardd.socket`` opens all four sockets in one unit, so they share one FileDescriptorName. A TCP socket is known by its
-family; of the Unix sockets the agent's is the one named ``agent`` or bound to a path that ends in ``agent.sock``.
+``cardd.socket`` opens all five sockets in one unit, so they share one FileDescriptorName. A TCP socket is known by its
+family; of the Unix sockets the agent's is the one named ``agent`` or bound to a path that ends in ``agent.sock``, and
+that of PKCS#11 the one named ``p11`` or bound to a path that ends so.
 Notifications are datagrams to NOTIFY_SOCKET, a path or an abstract name. A service manager that does not listen is no
 reason to stop serving: a notification never raises.
 """
@@ -18,21 +19,22 @@ from cardd.errors import ConfigInvalid
 FIRST = 3
 VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
-AGENT = "agent"
+AGENT, P11 = "agent", "p11"
 
 VARIABLE = "NOTIFY_SOCKET"
 
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """The listening sockets that were passed: TCP of either family, the API's Unix sockets, the agents'."""
+    """The listening sockets that were passed: TCP of either family, the API's Unix sockets, the agents', PKCS#11's."""
 
     tcp: tuple[socket.socket, ...] = ()
     api: tuple[socket.socket, ...] = ()
     agent: tuple[socket.socket, ...] = ()
+    p11: tuple[socket.socket, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.tcp or self.api or self.agent)
+        return bool(self.tcp or self.api or self.agent or self.p11)
 
 
 def take() -> Inherited:
@@ -70,16 +72,18 @@ def _adopt(descriptor: int) -> socket.socket:
 
 
 def _sorted(taken: list[socket.socket], names: list[str]) -> Inherited:
-    tcp, api, agent = [], [], []
+    tcp, api, agent, p11 = [], [], [], []
     for one, name in zip(taken, names, strict=False):
         _check(one)
         if one.family != socket.AF_UNIX:
             tcp.append(one)
         elif name == AGENT or PurePath(str(one.getsockname())).name == "agent.sock":
             agent.append(one)
+        elif name == P11 or PurePath(str(one.getsockname())).name == "p11":
+            p11.append(one)
         else:
             api.append(one)
-    return Inherited(tuple(tcp), tuple(api), tuple(agent))
+    return Inherited(tuple(tcp), tuple(api), tuple(agent), tuple(p11))
 
 
 def _check(one: socket.socket) -> None:

@@ -68,6 +68,7 @@ def test_the_sockets_are_those_of_the_default_configuration() -> None:
         f"[::1]:{listen.tcp}",
         str(listen.socket),
         str(listen.agent_socket),
+        str(Config().p11.socket),
     ]
 
 

@@ -1,0 +1,278 @@
+"""What one program gets from its PKCS#11 module: each function of ``calls``, as the standard has it.
+
+A program is one connection: what it opened ends with it. Slots, tokens and objects are told without a login, without a
+dialog, and without a card that has been read before being touched. Nothing can be written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from cardd import __version__
+from cardd.core.inserted_card import InsertedCard
+from cardd.model import Caller
+from cardd.p11.cryptoki import Refused, Rv, SessionFlag, SlotFlag, TokenFlag
+from cardd.p11.mechanisms import mechanisms_of
+from cardd.p11.tokens import Token, Tokens
+from cardd.p11.wire import Reader, attributes, length, octets, padded, ulong, ulongs, version
+
+HANDSHAKE = b"PRIVATE-GNOME-KEYRING-PKCS11-PROTOCOL-V-1"
+SESSIONS_MAX = 256
+RANDOM_MAX = 64 * 1024
+CRYPTOKI = (2, 40)
+MANUFACTURER = "cardd"
+UNKNOWN = 0xFFFFFFFFFFFFFFFF  # CK_UNAVAILABLE_INFORMATION
+DONT_BLOCK = 1
+TOKEN_FLAGS = (
+    TokenFlag.RNG
+    | TokenFlag.WRITE_PROTECTED
+    | TokenFlag.USER_PIN_INITIALIZED
+    | TokenFlag.PROTECTED_AUTHENTICATION_PATH
+    | TokenFlag.TOKEN_INITIALIZED
+)
+
+Answer = bytes | Awaitable[bytes]
+
+
+@dataclass(eq=False, slots=True)
+class OpenSession:
+    """One session of the program; ``found`` is what is left of a search."""
+
+    handle: int
+    slot: int
+    card: InsertedCard
+    flags: int
+    found: list[int] | None = None
+
+
+@dataclass(slots=True)
+class Module:
+    """The module as one program has it; a method for each function, which raises Refused or Malformed."""
+
+    program: Caller
+    tokens: Tokens
+    _is_initialized: bool = False
+    _sessions: dict[int, OpenSession] = field(default_factory=dict)
+    _handles: count[int] = field(default_factory=lambda: count(1))
+
+    def ensure_begun(self, function: str) -> None:
+        """Raises Refused for a function before C_Initialize, or after C_Finalize."""
+        if not self._is_initialized and function != "initialize":
+            raise Refused(Rv.CRYPTOKI_NOT_INITIALIZED)
+
+    # --- general
+
+    def initialize(self, call: Reader) -> bytes:
+        """C_Initialize."""
+        handshake = call.octets()
+        call.byte()
+        call.octets()
+        if handshake != HANDSHAKE:
+            raise Refused(Rv.GENERAL_ERROR)
+        if self._is_initialized:
+            raise Refused(Rv.CRYPTOKI_ALREADY_INITIALIZED)
+        self._is_initialized = True
+        return b""
+
+    def finalize(self, _call: Reader) -> bytes:
+        """C_Finalize."""
+        self.end()
+        return b""
+
+    def end(self) -> None:
+        """End all that the program has opened."""
+        self._is_initialized = False
+        self._sessions.clear()
+
+    def get_info(self, _call: Reader) -> bytes:
+        """C_GetInfo."""
+        library = padded("Health professionals' cards", 32)
+        return b"".join((version(*CRYPTOKI), padded(MANUFACTURER, 32), ulong(0), library, _own_version()))
+
+    def wait_for_slot_event(self, call: Reader) -> bytes:
+        """C_WaitForSlotEvent: programs look at the slots instead, since one that ends while it waits would crash."""
+        raise Refused(Rv.NO_EVENT if call.ulong() & DONT_BLOCK else Rv.FUNCTION_NOT_SUPPORTED)
+
+    # --- slots and tokens
+
+    def get_slot_list(self, call: Reader) -> bytes:
+        """C_GetSlotList."""
+        only_with_token, room = call.byte(), call.room()
+        slots = self.tokens.slots(self.program)
+        if only_with_token:
+            slots = [slot for slot in slots if self.tokens.card_in(slot, self.program)]
+        return ulongs(slots, room)
+
+    def get_slot_info(self, call: Reader) -> bytes:
+        """C_GetSlotInfo."""
+        slot = self._slot(call)
+        flags = SlotFlag.REMOVABLE_DEVICE | SlotFlag.HW_SLOT
+        if self.tokens.card_in(slot, self.program):
+            flags |= SlotFlag.TOKEN_PRESENT
+        reader = self.tokens.reader_of(slot) or f"cardd {slot}"
+        return b"".join((padded(reader, 64), padded(MANUFACTURER, 32), ulong(flags), _own_version(), version(0, 0)))
+
+    def get_token_info(self, call: Reader) -> Answer:
+        """C_GetTokenInfo."""
+        return self._with_token(self._card(self._slot(call)), self._token_info)
+
+    def _token_info(self, token: Token) -> bytes:
+        texts = ((token.label, 32), (MANUFACTURER, 32), (token.model, 16), (token.serial, 16))
+        opened = len(self._sessions)
+        writing = sum(bool(session.flags & SessionFlag.RW) for session in self._sessions.values())
+        counts = (SESSIONS_MAX, opened, SESSIONS_MAX, writing, 256, 1, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+        told = (ulong(TOKEN_FLAGS, *counts), version(0, 0), version(0, 0), padded("", 16))
+        return b"".join((*(padded(text, size) for text, size in texts), *told))
+
+    def get_mechanism_list(self, call: Reader) -> Answer:
+        """C_GetMechanismList."""
+        card, room = self._card(self._slot(call)), call.room()
+        return self._with_token(card, lambda token: ulongs(list(mechanisms_of(token.objects)), room))
+
+    def get_mechanism_info(self, call: Reader) -> Answer:
+        """C_GetMechanismInfo."""
+        card, number = self._card(self._slot(call)), call.ulong()
+
+        def told(token: Token) -> bytes:
+            found = mechanisms_of(token.objects).get(number)
+            if found is None:
+                raise Refused(Rv.MECHANISM_INVALID)
+            return ulong(found.least, found.most, found.flags)
+
+        return self._with_token(card, told)
+
+    # --- sessions
+
+    def open_session(self, call: Reader) -> bytes:
+        """C_OpenSession: read-write ones too, in which nothing can be written either."""
+        slot, flags = self._slot(call), call.ulong()
+        if not flags & SessionFlag.SERIAL:
+            raise Refused(Rv.SESSION_PARALLEL_NOT_SUPPORTED)
+        card = self._card(slot)
+        if len(self._sessions) >= SESSIONS_MAX:
+            raise Refused(Rv.SESSION_COUNT)
+        handle = next(self._handles)
+        self._sessions[handle] = OpenSession(handle, slot, card, flags & (SessionFlag.RW | SessionFlag.SERIAL))
+        return ulong(handle)
+
+    def close_session(self, call: Reader) -> bytes:
+        """C_CloseSession."""
+        del self._sessions[self._session(call).handle]
+        return b""
+
+    def close_all_sessions(self, call: Reader) -> bytes:
+        """C_CloseAllSessions."""
+        slot = self._slot(call)
+        self._sessions = {handle: each for handle, each in self._sessions.items() if each.slot != slot}
+        return b""
+
+    def get_session_info(self, call: Reader) -> bytes:
+        """C_GetSessionInfo."""
+        session = self._session(call)
+        state = 2 if session.flags & SessionFlag.RW else 0
+        return ulong(session.slot, state, session.flags, 0)
+
+    def card_removed(self, card: InsertedCard) -> None:
+        """End the sessions of a card that left."""
+        self._sessions = {handle: each for handle, each in self._sessions.items() if each.card is not card}
+
+    # --- objects
+
+    def create_object(self, call: Reader) -> bytes:
+        """C_CreateObject."""
+        self._session(call)
+        raise Refused(Rv.TOKEN_WRITE_PROTECTED)
+
+    def find_objects_init(self, call: Reader) -> Answer:
+        """C_FindObjectsInit."""
+        session, template = self._session(call), call.template()
+        if session.found is not None:
+            raise Refused(Rv.OPERATION_ACTIVE)
+
+        def find(token: Token) -> bytes:
+            session.found = [place for place, found in enumerate(token.objects, 1) if found.matches(template)]
+            return b""
+
+        return self._with_token(session.card, find)
+
+    def find_objects(self, call: Reader) -> bytes:
+        """C_FindObjects."""
+        session, room = self._session(call), call.room()
+        if session.found is None:
+            raise Refused(Rv.OPERATION_NOT_INITIALIZED)
+        found, session.found = session.found[:room], session.found[room:]
+        return ulongs(found, room)
+
+    def find_objects_final(self, call: Reader) -> bytes:
+        """C_FindObjectsFinal."""
+        session = self._session(call)
+        if session.found is None:
+            raise Refused(Rv.OPERATION_NOT_INITIALIZED)
+        session.found = None
+        return b""
+
+    def get_attribute_value(self, call: Reader) -> Answer:
+        """C_GetAttributeValue."""
+        session, handle, wanted = self._session(call), call.ulong(), call.wanted()
+
+        def read(token: Token) -> bytes:
+            found = token.object(handle)
+            if found is None:
+                raise Refused(Rv.OBJECT_HANDLE_INVALID)
+            values, rv = found.read(wanted)
+            return attributes(values) + ulong(rv)
+
+        return self._with_token(session.card, read)
+
+    # --- random numbers, which some programs try
+
+    def seed_random(self, call: Reader) -> bytes:
+        """C_SeedRandom."""
+        self._session(call)
+        raise Refused(Rv.RANDOM_SEED_NOT_SUPPORTED)
+
+    def generate_random(self, call: Reader) -> bytes:
+        """C_GenerateRandom."""
+        self._session(call)
+        wanted = call.room()
+        if wanted > RANDOM_MAX:
+            raise Refused(Rv.ARGUMENTS_BAD)
+        return octets(os.urandom(wanted)) if wanted else length(0)
+
+    # --- what a call names
+
+    def _slot(self, call: Reader) -> int:
+        slot = call.ulong()
+        self.tokens.ensure_slot(slot, self.program)
+        return slot
+
+    def _card(self, slot: int) -> InsertedCard:
+        card = self.tokens.card_in(slot, self.program)
+        if card is None:
+            raise Refused(Rv.TOKEN_NOT_PRESENT)
+        return card
+
+    def _session(self, call: Reader) -> OpenSession:
+        session = self._sessions.get(call.ulong())
+        if session is None:
+            raise Refused(Rv.SESSION_HANDLE_INVALID)
+        return session
+
+    def _with_token(self, card: InsertedCard, told: Callable[[Token], bytes]) -> Answer:
+        """Return what is told of a token: at once, where the card has been read."""
+        token = self.tokens.known(card)
+        return told(token) if token else self._when_read(card, told)
+
+    async def _when_read(self, card: InsertedCard, told: Callable[[Token], bytes]) -> bytes:
+        return told(await self.tokens.token(card))
+
+
+def _own_version() -> bytes:
+    major, minor, *_ = __version__.split(".")
+    return version(int(major), int(minor))
+
+
+Handler = Callable[[Module, Reader], Answer]

@@ -1,0 +1,102 @@
+"""The socket for other programs' PKCS#11: who connects, and what becomes of all that they opened when a card leaves.
+
+Nothing but this file is imported before the first program comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from cardd.core.inserted_card import InsertedCard
+from cardd.core.lifecycle import Part
+from cardd.core.owners import OwnedReaders
+from cardd.model import Caller, CallerKind, Peer
+
+if TYPE_CHECKING:
+    from cardd.p11.connection import Connection
+    from cardd.p11.module import Module
+    from cardd.p11.tokens import Tokens
+
+BACKLOG = 128
+ACCEPTED_AT_ONCE = 8
+CONNECTIONS_MAX = 128  # of one OS user
+
+Listen = Callable[[], Sequence[socket.socket]]
+PeerOf = Callable[[socket.socket], Peer | None]
+
+
+class P11Server(Part):
+    """Accepts programs. ``listen`` opens its sockets; ``peer_of`` returns who is at the other end of one."""
+
+    def __init__(self, readers: OwnedReaders, *, listen: Listen, peer_of: PeerOf) -> None:
+        self._readers = readers
+        self._listen = listen
+        self._peer_of = peer_of
+        self._servers: list[asyncio.Server] = []
+        self._tokens: Tokens | None = None
+        self._connections: dict[Connection, int] = {}
+        self._of_user: Counter[int] = Counter()
+
+    async def start(self) -> None:
+        """Accept connections. Raises what ``listen`` raises."""
+        loop = asyncio.get_running_loop()
+        for sock in self._listen():
+            # create_unix_server would remove the path of a socket that systemd owns
+            self._servers.append(await loop.create_server(self._protocol, sock=sock, backlog=ACCEPTED_AT_ONCE))
+            sock.listen(BACKLOG)
+
+    async def stop(self) -> None:
+        """Accept nothing more, and hang up."""
+        for server in self._servers:
+            server.close()
+        for connection in tuple(self._connections):
+            connection.close()
+
+    def card_removed(self, card: InsertedCard, _reason: str) -> None:
+        """End what programs opened on a card that left."""
+        for connection in self._connections:
+            if connection.module:
+                connection.module.card_removed(card)
+        if self._tokens:
+            self._tokens.forget(card)
+
+    # --- what connections ask
+
+    def joined(self, connection: Connection, sock: socket.socket) -> Module | None:
+        """Return what a new connection serves; None when nobody is known there, or its user has too many."""
+        peer = self._peer_of(sock)
+        if peer is None or self._of_user[peer.uid] >= CONNECTIONS_MAX:
+            return None
+        self._connections[connection] = peer.uid
+        self._of_user[peer.uid] += 1
+        return self._module(peer)
+
+    def left(self, connection: Connection) -> None:
+        """Forget a connection."""
+        uid = self._connections.pop(connection, None)
+        if uid is not None:
+            self._of_user[uid] -= 1
+
+    def _module(self, peer: Peer) -> Module:
+        from cardd.p11.module import Module  # noqa: PLC0415 - with the first program
+        from cardd.p11.tokens import Tokens  # noqa: PLC0415
+
+        if self._tokens is None:
+            self._tokens = Tokens(self._readers)
+        return Module(program_at(peer), self._tokens)
+
+    def _protocol(self) -> asyncio.Protocol:
+        from cardd.p11.connection import Connection  # noqa: PLC0415 - with the first program
+
+        return Connection(self)
+
+
+def program_at(peer: Peer) -> Caller:
+    """Return a program by the file that it runs: all its processes of one OS user are one caller."""
+    name = f"p11:{quote(peer.program or '')}"
+    return Caller(CallerKind.LOCAL, name, peer.program or "", f"urn:cardd:{name}", peer)

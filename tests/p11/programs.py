@@ -1,0 +1,86 @@
+"""Debian's own programs, with p11-kit's own module, on the card of a real daemon."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cardd_simulators.cards.card import SimulatedCard
+from cardd_simulators.cards.interface import PoweredCard
+from tests.integration.workstation import Workstation
+
+LIMIT = 30.0
+MODULES = sorted(Path("/usr/lib").glob("*/pkcs11/p11-kit-client.so"))
+
+
+def needs(*programs: str) -> None:
+    """Skip the test where one of these is not installed."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    missing += [] if MODULES else ["p11-kit-client.so"]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A workstation with a card in it, and a person who runs programs on it."""
+
+    station: Workstation
+    card: PoweredCard | None
+
+    @property
+    def socket(self) -> Path:
+        """Where programs connect."""
+        return self.station.directory / "p11"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads p11-kit's module to this daemon, and to no other one of the user's."""
+        return {**os.environ, "P11_KIT_SERVER_ADDRESS": f"unix:path={self.socket}", "LC_ALL": "C.UTF-8"}
+
+    @property
+    def cps3(self) -> SimulatedCard:
+        """The card, which is a CPS3."""
+        assert isinstance(self.card, SimulatedCard)
+        return self.card
+
+    def run(self, *command: str | Path, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end; what it said on both outputs stands in ``stdout``."""
+        return subprocess.run(
+            [*map(str, command)],
+            env={**self.environment, **environment},
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+
+    def says(self, *command: str | Path, given: str = "", **environment: str) -> str:
+        """Run a program that must do well; return what it said."""
+        ran = self.run(*command, given=given, **environment)
+        assert ran.returncode == 0, ran.stdout
+        return ran.stdout
+
+    def pkcs11_tool(self, *options: str | Path) -> str:
+        """Run OpenSC's tool."""
+        return self.says("pkcs11-tool", "--module", MODULES[0], *options)
+
+
+@contextmanager
+def desk(directory: Path, card: PoweredCard | None, extra: str = "") -> Iterator[Desk]:
+    """Run a daemon with this card in the first reader."""
+    station = Workstation(directory, extra=extra)
+    with ExitStack() as around:
+        around.enter_context(station.running())
+        if card is not None:
+            around.enter_context(station.card(card))
+        yield Desk(station, card)

@@ -1,0 +1,72 @@
+"""What programs see of the cards without a login: slots, tokens, certificates and public keys."""
+
+from __future__ import annotations
+
+import re
+
+from cryptography import x509
+
+from tests.p11.programs import MODULES, Desk, needs
+
+
+def test_opensc_lists_slots_and_the_card(shared: Desk) -> None:
+    said = shared.pkcs11_tool("-L")
+
+    assert re.findall(r"Slot (\d) \((0x\d)\): (.*)", said) == [
+        ("0", "0x1", "Virtual 0 00 00"),
+        ("1", "0x2", "Virtual 0 00 01"),
+        ("2", "0x3", "cardd 3"),
+        ("3", "0x4", "cardd 4"),
+    ]
+    assert "token label        : CPS CAMILLE SIMULATION-MEDECIN" in said
+    assert "PIN pad present" in said
+    assert "login required" not in said
+
+
+def test_opensc_lists_the_objects_of_both_keys(shared: Desk) -> None:
+    said = shared.pkcs11_tool("-O")
+
+    assert [line for line in said.splitlines() if line.startswith(("Cert", "Pub", "Priv"))] == [
+        *("Certificate Object; type = X.509 cert", "Public Key Object; RSA 2048 bits", "Private Key Object; RSA "),
+        *("Certificate Object; type = X.509 cert", "Public Key Object; RSA 2048 bits", "Private Key Object; RSA "),
+    ]
+    assert said.index("CPS_PRIV_AUT") < said.index("CPS_PRIV_SIG")
+    assert said.count("sensitive, always sensitive, never extractable") == 2
+
+
+def test_gnutls_lists_tokens_and_objects(shared: Desk) -> None:
+    needs("p11tool")
+    tokens = shared.says("p11tool", "--provider", MODULES[0], "--list-tokens")
+    objects = shared.says("p11tool", "--provider", MODULES[0], "--list-all")
+
+    assert "token=CPS%20CAMILLE%20SIMULATION-MEDECIN" in tokens
+    assert objects.count("Type: Private key (RSA-2048)") == 2
+    assert objects.count("Type: X.509 Certificate (RSA-2048)") == 2
+
+
+def test_a_certificate_is_exported_as_the_card_holds_it(shared: Desk) -> None:
+    needs("p11tool")
+    address = "pkcs11:object=Certificat%20d%27Authentification%20CPS;type=cert"
+    said = shared.says("p11tool", "--provider", MODULES[0], "--export", address)
+
+    exported = x509.load_pem_x509_certificate(said.encode())
+    assert exported == shared.cps3.issued.authentication.certificate
+
+
+def test_looking_asks_nobody_and_does_not_touch_a_card_that_was_read(shared: Desk) -> None:
+    shared.pkcs11_tool("-L", "-O")
+    before = shared.cps3.count
+
+    shared.pkcs11_tool("-L", "-O", "-M")
+
+    assert shared.cps3.count == before
+    assert shared.station.pinentry.shown() == []
+
+
+def test_nothing_can_be_written(shared: Desk) -> None:
+    ran = shared.run(
+        "pkcs11-tool", "--module", MODULES[0], "--write-object", "/etc/hostname", "--type", "data", "--label", "x"
+    )
+
+    assert ran.returncode != 0
+    assert "CKR_TOKEN_WRITE_PROTECTED" in ran.stdout
