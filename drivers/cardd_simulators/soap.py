@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message as Headers
 from email.parser import BytesHeaderParser
 from html import escape
 from urllib.parse import unquote
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from cardd_simulators.xmldsig import Xml, parsed
 
@@ -119,6 +122,24 @@ class Message:
             return self.parts[unquote(include.get("href", "").removeprefix("cid:"))]
         except (KeyError, ValueError) as fault:
             raise Refused("sim:document.content") from fault
+
+
+def answering(answer: Callable[[Message, web.Request], bytes], refused: Callable[[Sequence[str]], None]) -> Handler:
+    """Return a handler that answers each message; ``refused`` hears why one is answered with a fault."""
+
+    async def handle(request: web.Request) -> web.Response:
+        octets = await request.read()
+        identifier, status = "", 200
+        try:
+            message = message_of(request.headers.get("Content-Type", ""), octets)
+            identifier = message.identifier
+            body = answer(message, request)
+        except Refused as reason:
+            refused(reason.codes)
+            body, status = fault(reason.codes, identifier), 500
+        return web.Response(body=body, status=status, content_type="application/soap+xml", charset="utf-8")
+
+    return handle
 
 
 def message_of(content_type: str, octets: bytes) -> Message:

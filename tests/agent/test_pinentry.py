@@ -12,7 +12,7 @@ from cardd.agent.dialogs import Dialogs
 from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinFormat, PinTimeout, PromptUnavailable
 from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, ShownDocument
 from cardd.secret import Secret
-from tests.rig.pinentry import ScriptedPinentry
+from tests.rig.pinentry import NO_PIN, ScriptedPinentry
 
 PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
 
@@ -81,16 +81,7 @@ async def test_percent_escapes_are_decoded(dialogs: Dialogs, pinentry: ScriptedP
     assert await typed(dialogs, pin_question()) == b"7319"
 
 
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        ("cancel", PinCancelled),
-        ("timeout", PinTimeout),
-        ("crash", PromptUnavailable),
-        ("garbage", PromptUnavailable),
-        ("endless", PromptUnavailable),
-    ],
-)
+@pytest.mark.parametrize(("answer", "error"), NO_PIN)
 async def test_what_is_no_pin_ends_in_its_own_error_and_leaves_no_pin(
     dialogs: Dialogs, pinentry: ScriptedPinentry, answer: str, error: type[CarddError]
 ) -> None:

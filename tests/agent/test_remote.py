@@ -11,11 +11,11 @@ from time import monotonic
 
 import pytest
 
-from cardd.errors import CarddError, PinCancelled, PinTimeout, PromptUnavailable
+from cardd.errors import CarddError, PromptUnavailable
 from cardd.model import Choice, Question
 from tests.agent.desk import US, Desk
 from tests.rig.agent import agent_process, children
-from tests.rig.pinentry import ScriptedPinentry
+from tests.rig.pinentry import NO_PIN, ScriptedPinentry
 from tests.rig.waiting import eventually
 
 
@@ -137,16 +137,7 @@ async def test_an_agent_that_leaves_serves_no_more_until_it_returns(desk: Desk, 
             await desk.ask()
 
 
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        ("cancel", PinCancelled),
-        ("timeout", PinTimeout),
-        ("crash", PromptUnavailable),
-        ("garbage", PromptUnavailable),
-        ("endless", PromptUnavailable),
-    ],
-)
+@pytest.mark.parametrize(("answer", "error"), NO_PIN)
 async def test_what_is_no_pin_is_told_and_the_agent_serves_again(
     desk: Desk, pinentry: ScriptedPinentry, answer: str, error: type[CarddError]
 ) -> None:

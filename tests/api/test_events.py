@@ -42,6 +42,16 @@ async def stream(api: Workbench, *, via: Via = "unix", **headers: str) -> AsyncI
         yield next_event
 
 
+async def hears_nothing(told: Next) -> bool:
+    """Whether no event comes for a moment."""
+    try:
+        async with asyncio.timeout(0.3):
+            await told()
+    except TimeoutError:
+        return True
+    return False
+
+
 async def ticketed(api: Workbench, origin: str = PAGE) -> str:
     """Where a page finds its events without a header of its own."""
     got = await api.call("POST", "/v1/events/tickets", {}, headers={"Origin": origin})

@@ -235,14 +235,20 @@ async def test_who_waits_for_the_same_card_is_told_of_the_disk_and_not_of_the_ca
     assert signed(api) == 1
 
 
-async def test_a_card_that_signs_after_its_time_has_signed_for_the_retry(tmp_path: Path, started: Started) -> None:
-    api = await started(Workbench(tmp_path, Config(card=Card(timeout=1))))
+async def late(started: Started, directory: Path) -> tuple[Workbench, LateCard, str, str]:
+    """Log in with a card that has not signed in time, and still signs."""
+    api = await started(Workbench(directory, Config(card=Card(timeout=1))))
     card = LateCard(issue("medecin", len(PIN)), pin=PIN.encode())
     api.reader.remove()
     api.reader.insert(card)
     path, token = await api.logged_in()
     card.goes_on.clear()
     assert (await ask(api, path, token)).code == "card.timeout"
+    return api, card, path, token
+
+
+async def test_a_card_that_signs_after_its_time_has_signed_for_the_retry(tmp_path: Path, started: Started) -> None:
+    api, card, path, token = await late(started, tmp_path)
     card.goes_on.set()
     await eventually(lambda: signed(api) == 1)
     assert (await ask(api, path, token)).status == 200
@@ -252,13 +258,7 @@ async def test_a_card_that_signs_after_its_time_has_signed_for_the_retry(tmp_pat
 async def test_a_retry_that_began_before_the_card_had_signed_gives_what_it_signed(
     tmp_path: Path, started: Started
 ) -> None:
-    api = await started(Workbench(tmp_path, Config(card=Card(timeout=1))))
-    card = LateCard(issue("medecin", len(PIN)), pin=PIN.encode())
-    api.reader.remove()
-    api.reader.insert(card)
-    path, token = await api.logged_in()
-    card.goes_on.clear()
-    assert (await ask(api, path, token)).code == "card.timeout"
+    api, card, path, token = await late(started, tmp_path)
     api.person.attentive.clear()
     api.person.is_asked.clear()
     retry = asyncio.ensure_future(ask(api, path, token))

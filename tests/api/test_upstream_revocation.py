@@ -20,7 +20,7 @@ from tests.api.relayed import head
 from tests.api.workbench import Got, Workbench
 from tests.rig.memory import RunningClock
 from tests.rig.nginx import Pair
-from tests.rig.pens import SmallAuthority, der
+from tests.rig.pens import SmallAuthority, der, usage_of
 from tests.rig.ports import free_port
 from tests.rig.revoking import OpensslResponder, Served, revocation_list
 from tests.rig.simulator import issue, store
@@ -41,7 +41,7 @@ class Server:
     def pair(self) -> tuple[Pair, bytes]:
         """A certificate that names what ``authority`` has now."""
         key = ec.generate_private_key(ec.SECP256R1())
-        usage = x509.KeyUsage(*(place == 0 for place in range(9)))
+        usage = usage_of("digital_signature")
         made = self.authority.issue(
             key, "SERVEUR", usage, more=[x509.SubjectAlternativeName([x509.DNSName("localhost")])]
         )

@@ -429,14 +429,17 @@ def test_an_allowed_page_may_use_the_relays_methods_and_soap_action(
             assert tab.run(script, base(workstation), method) == [401, "session.unknown"], method
 
 
+# what becomes of a request to this machine in its first second
+ASKING = """
+const asked = fetch(arguments[0]).then(() => "ok", () => "error");
+return await Promise.race([asked, new Promise(done => setTimeout(() => done("waiting"), 1000))]);
+"""
+
+
 def test_before_the_person_agrees_no_request_of_a_page_reaches_this_machine(browser: Browser, portal: Portal) -> None:
-    script = """
-    const asked = fetch(arguments[0]).then(() => "ok", () => "error");
-    return await Promise.race([asked, new Promise(done => setTimeout(() => done("waiting"), 1000))]);
-    """
     with spying() as (address, heard):
         with page(browser, portal, "portal.test", permitted=False) as tab:
-            assert tab.run(script, address) == WITHOUT_PERMISSION[browser.name]
+            assert tab.run(ASKING, address) == WITHOUT_PERMISSION[browser.name]
             assert b"".join(heard) == b""  # it may connect, and says nothing
         with page(browser, portal, "portal.test") as tab:
             tab.run("fetch(arguments[0]).catch(() => 0)", address)
@@ -448,14 +451,10 @@ def test_a_site_of_the_administrators_policy_reaches_this_machine_without_a_ques
 ) -> None:
     if not browser.has_settings:
         pytest.skip("nothing can be laid over /etc here: that needs root, and a kernel that lets it")
-    script = """
-    const asked = fetch(arguments[0]).then(() => "ok", () => "error");
-    return await Promise.race([asked, new Promise(done => setTimeout(() => done("waiting"), 500))]);
-    """
     with spying() as (address, heard):
         with page(browser, portal, "evil.test", permitted=False) as tab:
-            assert tab.run(script, address) == WITHOUT_PERMISSION[browser.name]
+            assert tab.run(ASKING, address) == WITHOUT_PERMISSION[browser.name]
             assert b"".join(heard) == b""
         with browser.tab(portal.origin("policy.test")) as tab:  # nobody answered for it
-            tab.run(script, address)
+            tab.run(ASKING, address)
             eventually_here(lambda: f"Origin: {portal.origin('policy.test')}".encode() in b"".join(heard))

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from cardd.tlv import encode
+from tests.rig.pens import usage_of
 
 NOT_BEFORE, NOT_AFTER = datetime(2024, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
 PADDING_OID = "1.3.6.1.4.1.99999.1"  # an extension that only makes the certificate as long as a real one
@@ -69,20 +70,7 @@ def certificate(
             serial_number=0x0A0B0C,
             not_valid_before=NOT_BEFORE,
             not_valid_after=NOT_AFTER,
-        ).add_extension(
-            x509.KeyUsage(
-                digital_signature=not signature,
-                content_commitment=signature,
-                key_encipherment=False,
-                data_encipherment=False,
-                key_agreement=False,
-                key_cert_sign=False,
-                crl_sign=False,
-                encipher_only=False,
-                decipher_only=False,
-            ),
-            critical=True,
-        )
+        ).add_extension(usage_of("content_commitment" if signature else "digital_signature"), critical=True)
         told = EXTENSIONS if extensions is None else extensions
         for oid, value in {**told, PADDING_OID: encode(0x04, bytes(filler))}.items():
             builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value), False)

@@ -7,16 +7,18 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from cardd.oidc import ciba
 from cardd.oidc.client_auth import ClientAuthentication, ClientKey, SecretBasic
 from cardd.oidc.code_flow import BrowserLogin, prepare
 from cardd.oidc.discovery import ProviderSettings
 from cardd.oidc.loopback import PATH, LoopbackSite, OnLogout, PeerOf, SiteLimits
-from cardd.oidc.provider import Provider
+from cardd.oidc.provider import Login, Provider
 from cardd.oidc.tokens import Token
 from cardd.ports import Clock
 from cardd.system.host import SystemClock
 from cardd.system.peer import peer_of as peer_in_the_system
 from tests.rig.oidc.fake import CLIENT, FakeProvider
+from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.pki import Authority
 from tests.rig.oidc.provider import SECRET, PscRig
 
@@ -70,6 +72,13 @@ async def fake_service(
         yield provider
     finally:
         await provider.close()
+
+
+async def log_in(psc: PscRig, provider: Provider, who: str = ALICE) -> Login:
+    """A login by mobile that the person agrees to."""
+    pending = await ciba.start(provider, who)
+    await psc.approve(who)
+    return await pending.finish()
 
 
 @asynccontextmanager

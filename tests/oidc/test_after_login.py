@@ -36,18 +36,12 @@ from cardd.oidc.logout import LogoutNotices
 from cardd.oidc.provider import Login, Provider
 from cardd.oidc.tokens import Token
 from cardd.system.host import SystemClock
-from tests.oidc.services import browser_login, service, trusting
+from tests.oidc.services import browser_login, log_in, service, trusting
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.people import ALICE, BOB, person
 from tests.rig.oidc.pki import ORGANISATION
 from tests.rig.oidc.provider import SECRET, PscRig, client
 from tests.rig.oidc.renewing import at_rest, refreshed, resumed
-
-
-async def log_in(psc: PscRig, provider: Provider) -> Login:
-    pending = await ciba.start(provider, ALICE)
-    await psc.approve(ALICE)
-    return await pending.finish()
 
 
 async def log_in_at(fake: FakeProvider, provider: Provider) -> Login:

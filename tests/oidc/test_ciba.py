@@ -20,17 +20,11 @@ from cardd.errors import (
 )
 from cardd.oidc import ciba
 from cardd.oidc.client_auth import SecretBasic
-from cardd.oidc.provider import Login, Provider
+from cardd.oidc.provider import Provider
 from cardd.oidc.tokens import Token
-from tests.oidc.services import service
+from tests.oidc.services import log_in, service
 from tests.rig.oidc.people import ALICE, BOB
 from tests.rig.oidc.provider import PscRig
-
-
-async def log_in(psc: PscRig, provider: Provider, who: str = ALICE) -> Login:
-    pending = await ciba.start(provider, who)
-    await psc.approve(who)
-    return await pending.finish()
 
 
 async def test_an_approved_login_tells_who_it_is(psc: PscRig, provider: Provider) -> None:

@@ -28,21 +28,14 @@ from cardd.oidc.client_auth import (
     TlsClientAuth,
 )
 from cardd.oidc.http import Http
-from cardd.oidc.provider import Login, Provider
 from cardd.oidc.tokens import Token
-from tests.oidc.services import service, trusting
+from tests.oidc.services import log_in, service, trusting
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.pki import ORGANISATION, Authority, Issued
 from tests.rig.oidc.provider import SECRET, PscRig, client, jwk
 from tests.rig.ports import free_port
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-
-
-async def log_in(psc: PscRig, provider: Provider) -> Login:
-    pending = await ciba.start(provider, ALICE)
-    await psc.approve(ALICE)
-    return await pending.finish()
 
 
 @pytest.mark.parametrize(

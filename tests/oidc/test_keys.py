@@ -15,18 +15,12 @@ from cardd.errors import (
 )
 from cardd.model import JsonValue
 from cardd.oidc import ciba
-from cardd.oidc.provider import Login, Provider
-from tests.oidc.services import fake_service, service
+from cardd.oidc.provider import Provider
+from tests.oidc.services import fake_service, log_in, service
 from tests.oidc.test_discovery import Clock
 from tests.rig.oidc.fake import FakeProvider
 from tests.rig.oidc.people import ALICE
 from tests.rig.oidc.provider import PscRig, signing_keys
-
-
-async def log_in(psc: PscRig, provider: Provider) -> Login:
-    pending = await ciba.start(provider, ALICE)
-    await psc.approve(ALICE)
-    return await pending.finish()
 
 
 async def test_new_keys_are_found_when_the_provider_changes_them(psc: PscRig, provider: Provider) -> None:

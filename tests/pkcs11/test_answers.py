@@ -38,11 +38,9 @@ from cardd_drivers.pkcs11.card import TokenCard
 from cardd_drivers.pkcs11.module import Fence, Module
 from cardd_drivers.pkcs11.wire import Reply
 from tests.pkcs11.answers import MUTE, NOTHING, slot_of
+from tests.rig.pens import usage_of
 
-SIGNS = x509.KeyUsage(
-    digital_signature=False, content_commitment=True, key_encipherment=False, data_encipherment=False,
-    key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
-)  # fmt: skip
+SIGNS = usage_of("content_commitment")
 
 
 def certificate(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, usage: x509.KeyUsage | None) -> bytes:

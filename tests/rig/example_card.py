@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from cardd.apdu import Command, Protocol, Response
 from cardd_simulators.cards.interface import Transmission
+from tests.rig.pens import usage_of
 
 PIN = b"1234"
 AID = bytes.fromhex("F053494D554C")
@@ -29,12 +30,9 @@ def _pair(usage: str) -> tuple[RSAPrivateKey, bytes]:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "899000000998")])
     begins = datetime.now(UTC)
     ends = begins + timedelta(days=30)
-    usages = dict.fromkeys(
-        ("key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign"), False
-    ) | {"encipher_only": False, "decipher_only": False}
-    usages |= {"content_commitment": usage == "signature", "digital_signature": usage != "signature"}
+    bits = usage_of("content_commitment" if usage == "signature" else "digital_signature")
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), begins, ends)
-    certificate = builder.add_extension(x509.KeyUsage(**usages), critical=True).sign(key, SHA256())
+    certificate = builder.add_extension(bits, critical=True).sign(key, SHA256())
     return key, certificate.public_bytes(Encoding.DER)
 
 

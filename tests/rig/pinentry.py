@@ -7,6 +7,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from cardd.errors import CarddError, PinCancelled, PinTimeout, PromptUnavailable
+
+# answers that are no PIN, and what each is told as
+NO_PIN: list[tuple[str, type[CarddError]]] = [
+    ("cancel", PinCancelled),
+    ("timeout", PinTimeout),
+    ("crash", PromptUnavailable),
+    ("garbage", PromptUnavailable),
+    ("endless", PromptUnavailable),
+]
 READING = 0.75  # seconds, a little more than a dialog is shown before it takes a yes or a PIN
 
 PROGRAM = """#!{python} -ISE

@@ -17,6 +17,7 @@ from cardd.formats.prepared import Prepared, Signer
 from cardd.formats.saml.request import Authentication, Means, Patient, Registration, Speaker
 from cardd.model import Algorithm, Identity, Organisation, Situation
 from cardd.tlv import SEQUENCE, SET, Tlv, parse_one
+from tests.rig.pens import usage_of
 
 NATIONAL_ID = "899000000010"
 SIRET = "399999999900017"
@@ -84,17 +85,7 @@ def _key(
     profession: int | None = None,
     odd: bool = False,
 ) -> Key:
-    usage = x509.KeyUsage(
-        digital_signature=not non_repudiation,
-        content_commitment=non_repudiation,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    usage = usage_of("content_commitment" if non_repudiation else "digital_signature")
     private = _private()
     builder = (
         x509.CertificateBuilder()

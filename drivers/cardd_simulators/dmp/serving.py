@@ -6,13 +6,14 @@ The DMP's own server wants TLS with a client certificate. The other one has the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from cryptography import x509
 
 from cardd.errors import AddressInUse
@@ -27,7 +28,7 @@ from cardd_simulators.dmp.simulator import Settings
 from cardd_simulators.dmp.transactions import Dmp
 from cardd_simulators.identities import PASSWORD, Identities, identities
 from cardd_simulators.mutual_tls import authorities_of, client_of, server_context
-from cardd_simulators.soap import Refused, fault, message_of
+from cardd_simulators.soap import Message, answering
 
 HOST = "127.0.0.1"
 PATHS = ("/simulation/registry", "/simulation/repository")
@@ -35,7 +36,6 @@ HISTORY = "/historique"
 BODY_MAX = 64 * 1024 * 1024
 POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 CONFIGURATION = """[upstreams.dmp]
 url = "{url}"
@@ -78,22 +78,13 @@ async def serving(listening: Listening, dmp: Dmp, refused: Callable[[Sequence[st
 
 
 def _soap(dmp: Dmp, refused: Callable[[Sequence[str]], None]) -> Handler:
-    async def answer(request: web.Request) -> web.Response:
-        octets = await request.read()
-        identifier, status = "", 200
-        try:
-            message = message_of(request.headers.get("Content-Type", ""), octets)
-            identifier = message.identifier
-            answered = dmp.answer(message, client_of(request), datetime.now(UTC))
-            body = answered.content
-            if answered.refused:
-                refused(answered.refused)
-        except Refused as reason:
-            refused(reason.codes)
-            body, status = fault(reason.codes, identifier), 500
-        return web.Response(body=body, status=status, content_type="application/soap+xml", charset="utf-8")
+    def answer(message: Message, request: web.Request) -> bytes:
+        answered = dmp.answer(message, client_of(request), datetime.now(UTC))
+        if answered.refused:
+            refused(answered.refused)
+        return answered.content
 
-    return answer
+    return answering(answer, refused)
 
 
 def _history(records: Records, port: int) -> Handler:

@@ -18,7 +18,7 @@ from cardd_simulators.insi.people import Person, people_of
 from cardd_simulators.insi.service import Answer, Insi
 from cardd_simulators.insi.simulator import Settings
 from cardd_simulators.mutual_tls import authorities_of, client_of, server_context
-from cardd_simulators.soap import Refused, fault, message_of
+from cardd_simulators.soap import Message, answering
 
 HOST, PATH = "127.0.0.1", "/simulation/insi"
 BODY_MAX = 1024 * 1024
@@ -53,21 +53,12 @@ async def run(settings: Settings, options: ServerOptions, report: Callable[[str]
 
 
 def _soap(service: Insi, reporter: Reporter) -> Handler:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        octets = await request.read()
-        identifier, status = "", 200
-        try:
-            message = message_of(request.headers.get("Content-Type", ""), octets)
-            identifier = message.identifier
-            answered = service.answer(message, client_of(request), datetime.now(UTC))
-            reporter.answered(answered)
-            body = answered.content
-        except Refused as reason:
-            reporter.refused(reason.codes)
-            body, status = fault(reason.codes, identifier), 500
-        return web.Response(body=body, status=status, content_type="application/soap+xml", charset="utf-8")
+    def answer(message: Message, request: web.Request) -> bytes:
+        answered = service.answer(message, client_of(request), datetime.now(UTC))
+        reporter.answered(answered)
+        return answered.content
 
-    return answer
+    return answering(answer, reporter.refused)
 
 
 class Reporter:

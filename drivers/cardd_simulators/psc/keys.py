@@ -19,12 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from cardd_simulators.cards.certificates import key_usage
+
 DAYS = timedelta(days=3650)
 RSA_BITS = 2048
-ISSUES = x509.KeyUsage(
-    digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
-    key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
-)  # fmt: skip
+ISSUES = key_usage(key_cert_sign=True, crl_sign=True)
 
 
 class Keys:

@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509.oid import NameOID
 
+from tests.rig.pens import usage_of
+
 ORGANISATION = "CABINET SIMULATION"
 
 
@@ -58,10 +60,7 @@ class Authority:
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named("AC SIMULATION")
-        usage = x509.KeyUsage(
-            digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
-            key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
-        )  # fmt: skip
+        usage = usage_of("key_cert_sign", "crl_sign")
         builder = self._builder(self._name, self._key.public_key()).add_extension(usage, critical=True)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         self._certificate = builder.sign(self._key, hashes.SHA256())
@@ -85,12 +84,8 @@ class Authority:
         names = x509.SubjectAlternativeName(
             [x509.DNSName(host), *(x509.IPAddress(ipaddress.ip_address(one)) for one in addresses)]
         )
-        usage = x509.KeyUsage(
-            digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
-            key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
-        )  # fmt: skip
         builder = self._builder(_named(name), key.public_key(), days).add_extension(names, critical=False)
-        builder = builder.add_extension(usage, critical=True)
+        builder = builder.add_extension(usage_of("digital_signature"), critical=True)
         certificate = builder.sign(self._key, hashes.SHA256())
         return Issued(
             certificate.public_bytes(Encoding.PEM),
