@@ -21,7 +21,7 @@ from cardd.i18n import N_, Domain
 
 Why = Literal[
     "unknown", "type", "range", "duration", "choice", "path", "https", "http", "loopback", "origin", "insecure_origin",
-    "missing", "own", "proxy", "production", "forging", "host", "same_path", "same_port",
+    "missing", "own", "proxy", "production", "forging", "host", "same_path", "same_port", "same_origin",
     "absent", "forbidden", "folder", "no_file",
     "unreadable", "inherited",
     "toml", "toml_statement", "toml_value", "toml_text", "toml_bracket", "toml_more", "toml_twice",

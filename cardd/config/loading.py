@@ -91,7 +91,10 @@ class _Reading:
         for family, kind in FAMILIES.items():
             names = [title.partition(".")[2] for title in self.values if title.startswith(f"{family}.")]
             parts[family] = {name: self._section(f"{family}.{name}", kind, name=name) for name in names}
-        return Config(**parts)
+        config = Config(**parts)
+        for title, key, unfit in config.faults():
+            raise _invalid(self.origin[title][key], f"{title}.{key}", unfit)
+        return config
 
     def _section(self, title: str, kind: type[Section], **more: str) -> Section:
         section = kind(**self.values.get(title, {}), **more)

@@ -53,7 +53,7 @@ class Web(Section, frozen=True):
     ] = ("known",)
     allow_insecure_origins: Annotated[
         bool,
-        Meta(description=N_("Accept http:// in allowed_origins. For development only.")),
+        Meta(description=N_("Accept http:// in allowed_origins and [portals.NAME]. For development only.")),
     ] = False
 
     def faults(self) -> Iterator[tuple[str, Unfit]]:
@@ -77,8 +77,6 @@ class Portal(Section, frozen=True):
     ] = tuple(Right)
 
     def faults(self) -> Iterator[tuple[str, Unfit]]:
-        """Find a site without an origin, or without TLS."""
+        """Find a site without an origin."""
         if not self.origin:
             yield "origin", Unfit("missing", "https://host[:port]")
-        elif not self.origin.startswith("https:"):
-            yield "origin", Unfit("insecure_origin", self.origin)

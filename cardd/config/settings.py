@@ -351,6 +351,16 @@ class Config(Struct, frozen=True, kw_only=True):
         general = dict.fromkeys(self.web.allowed_origins, self.web.rights)
         return general | {portal.origin: portal.rights for portal in self.portals.values()}
 
+    def faults(self) -> Iterator[tuple[str, str, Unfit]]:
+        """Find what is wrong between sections, each with the section and the key that it is told of."""
+        first: dict[str, str] = {}
+        for name, portal in self.portals.items():
+            title, before = f"portals.{name}", first.setdefault(portal.origin, name)
+            if before != name:  # with rights of its own each: which would count?
+                yield title, "origin", Unfit("same_origin", f"[portals.{before}]")
+            if not (portal.origin.startswith("https:") or self.web.allow_insecure_origins):
+                yield title, "origin", Unfit("insecure_origin", portal.origin)
+
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 

@@ -26,6 +26,7 @@ _UNFIT: Words = {
         "own": N_("{expected} is said by cardd itself, or by a key of its own"),
         "forging": N_("{expected} tells a server who asks, or belongs to the connection: it is never passed on"),
         "same_port": N_("two services have the port {expected}"),
+        "same_origin": N_("{expected} has this origin already"),
         "same_path": N_("two sockets have the path {expected}"),
         "absent": N_("there is no such file"),
         "forbidden": N_("nobody gave the right to read the file"),

@@ -148,6 +148,8 @@ def test_an_http_origin_needs_the_development_switch() -> None:
     text = '[web]\nallowed_origins = ["http://localhost:5173"]\n'
     assert refusal(text).params["why"] == "insecure_origin"
     assert parse(text + "allow_insecure_origins = true").web.allowed_origins == ("http://localhost:5173",)
+    portal = "[web]\nallow_insecure_origins = true\n[portals.a]\norigin = 'http://localhost:3000'"
+    assert parse(portal).portals["a"].origin == "http://localhost:3000"
 
 
 def test_an_unknown_key_is_told_with_the_nearest_known_one() -> None:
@@ -280,6 +282,11 @@ REFUSED = [
     ("[upstreams.a]\nurl = 'https://a.example'\nheaders = ['X-SSL-Client-DN']", "forging", "X-SSL-Client-DN"),
     ("[portals.a]\nrights = ['sign']", "missing", "https://host[:port]"),
     ("[portals.a]\norigin = 'http://a.example'", "insecure_origin", "http://a.example"),
+    (
+        "[portals.a]\norigin = 'https://a.example'\n[portals.b]\norigin = 'https://a.example'",
+        "same_origin",
+        "portals.a",
+    ),
     ("[portals.a]\norigin = 'https://a.example'\nrights = ['all']", "choice", '"detect"'),
     ("[psc]\nextra_hosts = ['https://psc.example']", "host", "psc.example"),
     ('[listen]\nsocket = "/run/a"\nagent_socket = "/run/a"', "same_path", "/run/a"),
