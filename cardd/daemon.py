@@ -233,14 +233,15 @@ class Daemon:
             os.close(directory)
         self._own.clear()
 
-    def _listen(self) -> Sequence[tuple[socket.socket, ssl.SSLContext | None]]:
+    def _listen(self) -> Sequence[tuple[socket.socket, Callable[[], ssl.SSLContext | None] | None]]:
         """Open what systemd did not pass; agents are accepted from now on. Raises AddressInUse, StateUnavailable."""
         listening = self._config.listen
-        tls = loopback_tls.context(self._config.state.directory) if listening.https else None
-        https = listening.https if tls else 0
+        served = loopback_tls.Served(self._config.state.directory)
+        if listening.https:
+            served.context()  # what is wrong with it is told now
         p11 = self._config.p11.socket if self._config.p11.enabled else None
         unix = (listening.socket, listening.agent_socket)
-        sockets = listen(systemd.take(), listening.tcp, *unix, https=https, p11=p11)
+        sockets = listen(systemd.take(), listening.tcp, *unix, https=listening.https, p11=p11)
         self._p11 = sockets.p11
         self._agents.dialogs.start(sockets.agents)
         log.info(
@@ -248,7 +249,7 @@ class Daemon:
             __version__,
             ", ".join(map(address_of, (*sockets.api, *sockets.https, *sockets.p11))),
         )
-        return [*((one, None) for one in sockets.api), *((one, tls) for one in sockets.https)]
+        return [*((one, None) for one in sockets.api), *((one, served.context) for one in sockets.https)]
 
     def _desktop_changed(self, event: DesktopEvent, uid: int | None) -> None:
         """Rule 7: the screen is locked or unlocked, or the machine goes to sleep."""

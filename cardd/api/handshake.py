@@ -9,12 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from cardd.api.call import ConnectionInfo
 from cardd.worker import Background
 
 CLOSE = 1.0  # seconds for the other end to say goodbye
+BUFFER_MAX = 64 * 1024  # bytes of one connection, each way, as over plain TCP; asyncio's own are 256 and 512 KiB
+READ_AT_ONCE = 32 * 1024  # each connection has a buffer of this size from its first moment on, asyncio's 256 KiB
+
+Contexts = Callable[[], ssl.SSLContext | None]  # what the next handshake needs; None: no https now
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +66,11 @@ class Handshake(asyncio.Protocol):
 
     worth = 0  # it has asked nothing
 
-    def __init__(self, server: Counting, context: ssl.SSLContext, tasks: Background, within: float) -> None:
+    def __init__(self, server: Counting, contexts: Contexts, tasks: Background, within: float) -> None:
         self.descriptor = -1
         self.info: ConnectionInfo | None = None
         self._server = server
-        self._context = context
+        self._contexts = contexts
         self._tasks = tasks
         self._within = within
         self._transport: asyncio.Transport | None = None
@@ -77,11 +83,12 @@ class Handshake(asyncio.Protocol):
         self._transport = transport
         self.descriptor = transport.get_extra_info("socket").fileno()
         self.info = self._server.info_of(transport)
-        self._counted = self._server.count(self)
-        if not self._counted:
+        context = self._contexts()
+        self._counted = context is not None and self._server.count(self)
+        if context is None or not self._counted:
             transport.abort()
             return
-        self._tasks.start(self._shake(transport))
+        self._tasks.start(self._shake(transport, context))
 
     def make_room(self) -> None:
         """Hang up."""
@@ -93,14 +100,15 @@ class Handshake(asyncio.Protocol):
         """Count one less: it was lost before the handshake began."""
         self._uncount()
 
-    async def _shake(self, transport: asyncio.Transport) -> None:
+    async def _shake(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
         loop = asyncio.get_running_loop()
         inner = _Later(self._server)
+        SSLProtocol.max_size = READ_AT_ONCE  # of the class: the one that start_tls makes takes no other word
         try:
             over_tls = await loop.start_tls(
                 transport,
                 inner,
-                self._context,
+                context,
                 server_side=True,
                 ssl_handshake_timeout=self._within,
                 ssl_shutdown_timeout=CLOSE,
@@ -141,6 +149,7 @@ class _Later(asyncio.Protocol):
         if self._is_lost or transport.is_closing():
             transport.abort()
             return
+        transport.set_write_buffer_limits(BUFFER_MAX)
         connection = self._server()
         transport.set_protocol(connection)
         connection.connection_made(transport)

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import re
 import socket
-import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -24,7 +23,7 @@ from aiohttp import http_parser, web
 from cardd.api.access import UNIX_HOSTS, tcp_hosts
 from cardd.api.call import ConnectionInfo
 from cardd.api.dispatch import COMMON, Dispatcher
-from cardd.api.handshake import Handshake, Held
+from cardd.api.handshake import Contexts, Handshake, Held
 from cardd.api.parts import ApiLimits, Parts
 from cardd.api.routes import ROUTES
 from cardd.backoff import Seldom
@@ -45,7 +44,7 @@ ACCEPTED_AT_ONCE = 8
 SHUT_OUT: dict[str, type[CarddError]] = {"client_locked": ClientLocked, "origin_revoked": PageConsentNeeded}
 NOBODY = -1  # whose connections nobody's user is known of
 
-Listen = Callable[[], Sequence[tuple[socket.socket, ssl.SSLContext | None]]]  # with a context: over TLS
+Listen = Callable[[], Sequence[tuple[socket.socket, Contexts | None]]]  # with what gives a context: over TLS
 _Holder = tuple[int, bool]  # whose connections: OS user, and whether on the Unix socket
 PeerOf = Callable[[socket.socket], Peer | None]
 HasLeft = Callable[[socket.socket], bool]
@@ -200,8 +199,6 @@ class Connection(web.RequestHandler):
 
     def make_room(self) -> None:
         """Hang up for another connection of the same user."""
-        if isinstance(self.transport, asyncio.WriteTransport) and self._uses:
-            self.transport.abort()  # closing would wait until all is taken
         self._give_up()
 
     def _expect_head(self) -> None:
@@ -215,7 +212,10 @@ class Connection(web.RequestHandler):
     def _give_up(self) -> None:
         self._expect_nothing()
         self._uncount()
+        transport = self.transport
         self.force_close()
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()  # closing waits until all is taken, over TLS until the other end says goodbye
 
     def _uncount(self) -> None:
         if self._counted:
@@ -266,9 +266,9 @@ class HttpServer(web.Server):
         """Return the protocol of a connection about to be made."""
         return Connection(self, self._limits)
 
-    def over(self, context: ssl.SSLContext) -> Callable[[], asyncio.Protocol]:
+    def over(self, contexts: Contexts) -> Callable[[], asyncio.Protocol]:
         """Return what makes the protocols of connections that shake hands first."""
-        return lambda: Handshake(self, context, self.handshakes, self._limits.head)
+        return lambda: Handshake(self, contexts, self.handshakes, self._limits.head)
 
     async def _answer(self, http: web.BaseRequest) -> web.StreamResponse:
         connection = cast(Connection, http.protocol)  # this server makes no other

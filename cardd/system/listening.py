@@ -33,11 +33,13 @@ def listen(
 ) -> Listening:
     """Open what was not passed; none for https on port 0, nor for PKCS#11 without a path.
 
-    Raises AddressInUse, StateUnavailable.
+    What was passed for https is known by its port. Raises AddressInUse, StateUnavailable.
     """
+    passed = tuple(one for one in inherited.tcp if https and one.getsockname()[1] == https)
+    plain = tuple(one for one in inherited.tcp if one not in passed)
     with contextlib.ExitStack() as opened:
-        tls = tuple(opened.enter_context(one) for one in _tcp(https)) if https else ()
-        tcp = inherited.tcp or tuple(opened.enter_context(one) for one in _tcp(port))
+        tls = passed or (tuple(opened.enter_context(one) for one in _tcp(https)) if https else ())
+        tcp = plain or tuple(opened.enter_context(one) for one in _tcp(port))
         unix = inherited.api or (opened.enter_context(_unix(api)),)
         agent = inherited.agent or (opened.enter_context(_unix(agents)),)
         programs = (inherited.p11 or (opened.enter_context(_unix(p11)),)) if p11 else ()

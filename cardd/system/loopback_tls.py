@@ -1,4 +1,4 @@
-"""The certificate of https on loopback: made by an authority that exists for a moment, read when the daemon starts.
+"""The certificate of https on loopback: made by an authority that exists for a moment, read when it is new.
 
 The authority's key signs one certificate and is dropped; it is on no disk. Its own certificate goes into browsers and
 may vouch for this machine's loopback names only (RFC 5280 name constraints). What stays is the server's key, in the
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import ssl
 import stat
 from dataclasses import dataclass
@@ -135,11 +136,50 @@ def forget(directory: Path) -> bool:
     return True
 
 
-def context(directory: Path) -> ssl.SSLContext | None:
-    """Return what a server needs; None, and a word in the log, where there is none, or others may read its key."""
-    file = directory / FILE
+class Served:
+    """What the daemon shakes hands with: the file as it is now. One that was renewed or removed needs no restart."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / FILE
+        self._seen: tuple[float, ...] | None = ()
+        self._context: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext | None:
+        """Return what a handshake needs, None where there is no https; why not is told in the log, once a change."""
+        seen = self._look()
+        if seen != self._seen:
+            self._seen, self._context = seen, _loaded(self._file)
+        return self._context
+
+    def _look(self) -> tuple[float, ...] | None:
+        try:
+            found = self._file.lstat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def shown(port: int, limit: float) -> bytes:
+    """Return the certificate (DER) that is shown on this port, whoever made it. Raises OSError."""
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    asking.check_hostname, asking.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection((ADDRESSES[0], port), limit) as plain, asking.wrap_socket(plain) as over:
+        return over.getpeercert(binary_form=True) or b""
+
+
+def validity(certificate: bytes) -> tuple[datetime, datetime]:
+    """Return from when until when a certificate (DER) is good."""
+    from cryptography import x509  # noqa: PLC0415
+
+    found = x509.load_der_x509_certificate(certificate)
+    return found.not_valid_before_utc, found.not_valid_after_utc
+
+
+def _loaded(file: Path) -> ssl.SSLContext | None:
+    """Return a context of this file; None, and a word in the log, where there is none, or others may read its key."""
     try:
-        if file.stat().st_mode & OTHERS or not stat.S_ISREG(file.lstat().st_mode):
+        found = file.lstat()
+        if found.st_mode & OTHERS or not stat.S_ISREG(found.st_mode):
             log.error("no https: others than cardd may read %s; run “cardctl https install” again", file)
             return None
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,7 @@
-"""Rule 10 for connections: those that ask nothing keep nobody out, and a page's keep no program out."""
+"""Rule 10 for connections: those that ask nothing keep nobody out, and a page's keep no program out.
+
+Those of TCP hold over plain TCP and over TLS.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from time import process_time
+from typing import cast
 
 import pytest
 
@@ -18,21 +22,38 @@ from tests.api.workbench import PAGE, Via, Workbench
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def over_tls(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
 @pytest.fixture
-async def small(started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path) -> Workbench:
+async def small(started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, *, over_tls: bool) -> Workbench:
     """A workbench with room for four connections of one user, each way; heads and bodies may take as they like."""
-    return await started(Workbench(tmp_path, limits=ApiLimits(connections=4, in_flight=2, head=60, read_timeout=60)))
+    limits = ApiLimits(connections=4, in_flight=2, head=60, read_timeout=60)
+    return await started(Workbench(tmp_path, limits=limits, over_tls=over_tls))
 
 
 @asynccontextmanager
 async def silent(api: Workbench, number: int, said: bytes = b"") -> AsyncIterator[list[Ends]]:
     """Connections over TCP over which no request is whole."""
-    made = [await asyncio.open_connection("127.0.0.1", api.port) for _ in range(number)]
+    made = [await api.connect() for _ in range(number)]
     for _, writer in made:
         writer.write(said)
     yield made
     for _, writer in made:
-        writer.close()
+        hang_up(writer)
+
+
+def descriptors() -> int:
+    """How many files this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def hang_up(writer: asyncio.StreamWriter) -> None:
+    """Without a goodbye, which would be waited for over TLS."""
+    writer.transport.abort()
+    writer.close()
 
 
 async def is_hung_up_on(reader: asyncio.StreamReader) -> bool:
@@ -48,6 +69,19 @@ async def test_connections_that_never_ask_make_room_for_one_that_does(small: Wor
         for via in ("v4", "unix"):
             assert (await small.call("GET", "/v1/status", via=via)).status == 200
         assert all([await is_hung_up_on(reader) for reader, _ in held[:36]])
+
+
+async def test_a_connection_that_made_room_holds_no_descriptor_while_its_other_end_says_no_goodbye(
+    small: Workbench,
+) -> None:
+    async with silent(small, 1) as [(_, first)]:
+        cast(asyncio.Transport, first.transport).pause_reading()
+        before = descriptors()
+        async with silent(small, 40) as held:
+            for _, writer in held:
+                cast(asyncio.Transport, writer.transport).pause_reading()
+            await asyncio.sleep(0.05)
+            assert descriptors() - before < 40 + 8  # theirs, and four of ours
 
 
 async def test_who_comes_as_many_users_leaves_half_of_the_descriptors_to_those_who_are_known(
@@ -77,17 +111,17 @@ async def test_who_comes_as_many_users_leaves_half_of_the_descriptors_to_those_w
 
 @pytest.mark.parametrize("said", [b"", b"GET /v1/status HTTP/1.1\r\nHost: loc"])
 async def test_a_connection_without_a_whole_head_is_given_up_soon(
-    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, said: bytes
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, said: bytes, *, over_tls: bool
 ) -> None:
-    api = await started(Workbench(tmp_path, limits=ApiLimits(head=0.2)))
+    api = await started(Workbench(tmp_path, limits=ApiLimits(head=0.2), over_tls=over_tls))
     async with silent(api, 3, said) as held:
         assert all([await is_hung_up_on(reader) for reader, _ in held])
 
 
 async def test_a_second_head_that_dawdles_is_given_up_as_soon_as_the_first(
-    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, *, over_tls: bool
 ) -> None:
-    api = await started(Workbench(tmp_path, limits=ApiLimits(head=0.2)))
+    api = await started(Workbench(tmp_path, limits=ApiLimits(head=0.2), over_tls=over_tls))
     status = f"GET /v1/status HTTP/1.1\r\nHost: localhost:{api.port}\r\n\r\n".encode()
     async with silent(api, 1, status) as [(reader, writer)]:
         assert b"200" in await reader.readline()
@@ -98,11 +132,10 @@ async def test_a_second_head_that_dawdles_is_given_up_as_soon_as_the_first(
 
 @pytest.mark.parametrize("via", ["v4", "unix"])
 async def test_a_head_that_grows_and_grows_is_hung_up_on_before_it_takes_memory(
-    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, via: Via
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, via: Via, *, over_tls: bool
 ) -> None:
-    api = await started(Workbench(tmp_path, limits=ApiLimits(head=60)))
-    to_unix, to_tcp = asyncio.open_unix_connection, asyncio.open_connection
-    reader, writer = await (to_unix(api.path) if via == "unix" else to_tcp("127.0.0.1", api.port))
+    api = await started(Workbench(tmp_path, limits=ApiLimits(head=60), over_tls=over_tls))
+    reader, writer = await (asyncio.open_unix_connection(api.path) if via == "unix" else api.connect())
     writer.write(b"GET /v1/status HTTP/1.1\r\n")
     with suppress(ConnectionError):
         for number in range(100):
@@ -173,17 +206,20 @@ async def test_connections_of_one_way_take_no_room_of_the_other(small: Workbench
 
 
 async def test_answers_that_nobody_takes_keep_nobody_out(
-    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path
+    started: Callable[[Workbench], Awaitable[Workbench]], tmp_path: Path, *, over_tls: bool
 ) -> None:
-    api = await started(Workbench(tmp_path, limits=ApiLimits(connections=4, write_timeout=0.2)))
+    api = await started(Workbench(tmp_path, limits=ApiLimits(connections=4, write_timeout=0.2), over_tls=over_tls))
     secret = await api.pair()
     description = request("/openapi.json", f"Host: localhost:{api.port}", "Connection: keep-alive")
     with ExitStack() as held:
         for _ in range(8):
-            mute = held.enter_context(socket.socket())
+            mute = socket.socket()
             mute.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             mute.connect(("127.0.0.1", api.port))
-            mute.sendall(description * 400)  # more than the system's buffers take
+            _, writer = await api.connect(mute)
+            held.callback(hang_up, writer)
+            cast(asyncio.Transport, writer.transport).pause_reading()
+            writer.write(description * 400)  # more than the system's buffers take
             await asyncio.sleep(0.1)
         await asyncio.sleep(0.5)
         api.forget_connections()

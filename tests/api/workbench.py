@@ -7,6 +7,7 @@ import io
 import json
 import os
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
@@ -18,10 +19,12 @@ import aiohttp
 from msgspec.structs import replace
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from cardd.api.handshake import Contexts
 from cardd.assembly import assemble
 from cardd.config import Config
 from cardd.core.page_passes import PASS_LIFETIME
 from cardd.model import Peer
+from cardd.system import loopback_tls
 from cardd_simulators.cards.inprocess import InProcessReader, InProcessReaders
 from tests.rig.memory import SwitchedSecrets, SwitchedStore
 from tests.rig.outside import Around
@@ -80,7 +83,7 @@ class Workbench(Around):
     """The parts between the sockets and the simulated card; the system names ``uid`` and ``program`` as the caller's.
 
     The pages of ``ALLOWED`` may call, whatever ``config`` says of pages: a few users have let ``key`` in for them, and
-    ``call`` proves it where a request has no ``bearer``.
+    ``call`` proves it where a request has no ``bearer``. ``over_tls`` has TCP speak TLS: all that calls over it does.
     """
 
     directory: Path
@@ -91,6 +94,7 @@ class Workbench(Around):
     secrets: SwitchedSecrets = field(default_factory=SwitchedSecrets)
     uid: int | None = field(default_factory=os.getuid)
     program: str = PROGRAM
+    over_tls: bool = False
 
     def __post_init__(self) -> None:
         self.key, self._passes = BrowserKey(), dict[tuple[str, int | None], tuple[str, float]]()
@@ -105,6 +109,7 @@ class Workbench(Around):
         self.ecps, self.held, self.lifecycle = self.parts.logins.ecps, self.parts.held, self.parts.lifecycle
         self._sessions: dict[Via, aiohttp.ClientSession] = {}
         self._stale: list[aiohttp.ClientSession] = []
+        self.trusted: ssl.SSLContext | None = None
 
     async def start(self, *, watches: bool = True) -> None:
         """Start; ``watches`` begins the rest."""
@@ -127,14 +132,20 @@ class Workbench(Around):
         self.uid = uid
         self.forget_connections()
 
-    def _listen(self) -> Sequence[socket.socket]:
+    def _listen(self) -> Sequence[tuple[socket.socket, Contexts | None]]:
         """Open both loopback families, on one port, and the Unix socket."""
         four, six = _two_families()
         unix = socket.socket(socket.AF_UNIX)
         self.path = str(self.directory / "cardd.sock")
         unix.bind(self.path)
         self.port: int = four.getsockname()[1]
-        return four, six, unix
+        served: Contexts | None = None
+        if self.over_tls:
+            made = loopback_tls.make()
+            loopback_tls.keep(self.directory, made.server)
+            served = loopback_tls.Served(self.directory).context
+            self.trusted = ssl.create_default_context(cadata=made.authority)
+        return (four, served), (six, served), (unix, None)
 
     def _peer_of(self, _sock: socket.socket) -> Peer | None:
         return None if self.uid is None else Peer(self.uid, os.getpid(), self.program)
@@ -147,16 +158,19 @@ class Workbench(Around):
 
     def base(self, via: Via = "v4") -> str:
         """The URL of the daemon's root."""
+        scheme = "https" if self.trusted else "http"
         return {
-            "v4": f"http://127.0.0.1:{self.port}",
-            "v6": f"http://[::1]:{self.port}",
+            "v4": f"{scheme}://127.0.0.1:{self.port}",
+            "v6": f"{scheme}://[::1]:{self.port}",
             "unix": "http://localhost",
         }[via]
 
     def http(self, via: Via = "v4") -> aiohttp.ClientSession:
         """A client that keeps its connections."""
         if via not in self._sessions:
-            connector = aiohttp.UnixConnector(self.path) if via == "unix" else aiohttp.TCPConnector()
+            connector = (
+                aiohttp.UnixConnector(self.path) if via == "unix" else aiohttp.TCPConnector(ssl=self.trusted or True)
+            )
             self._sessions[via] = aiohttp.ClientSession(connector=connector)
         return self._sessions[via]
 
@@ -201,7 +215,7 @@ class Workbench(Around):
         challenge = await self.call("POST", CHALLENGES, {}, via=via, headers=page)
         if challenge.status != 201:
             return challenge
-        proof = shown.proof(challenge.text("challenge"), origin, self.base(via).removeprefix("http://"))
+        proof = shown.proof(challenge.text("challenge"), origin, self.base(via).partition("://")[2])
         body = {"page_key": shown.jwk, "proof": proof, **asked}
         return await self.call("POST", "/v1/clients", body, via=via, headers=page)
 
@@ -214,9 +228,19 @@ class Workbench(Around):
         self._stale += self._sessions.values()
         self._sessions = {}
 
+    async def connect(self, sock: socket.socket | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection over TCP, with its handshake where there is one; over this socket, which is connected."""
+        name = "localhost" if self.trusted else None
+        if sock is not None:
+            return await asyncio.open_connection(sock=sock, ssl=self.trusted, server_hostname=name)
+        return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.trusted, server_hostname=name)
+
     async def raw(self, request: str | bytes, *, port: int | None = None) -> bytes:
         """Bytes as they are, over TCP; what came back until the daemon hung up."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", port or self.port)
+        try:
+            reader, writer = await (asyncio.open_connection("127.0.0.1", port) if port else self.connect())
+        except ConnectionError:  # hung up on in the handshake
+            return b""
         writer.write(request if isinstance(request, bytes) else request.encode())
         with suppress(ConnectionError):
             await writer.drain()

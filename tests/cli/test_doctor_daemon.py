@@ -16,10 +16,11 @@ from cardd.config import Config, Support
 from tests.api.ecps import Place, workbench_at
 from tests.api.test_ecps_check import NoKeyring, started
 from tests.api.workbench import Workbench
-from tests.cli.doctor import code, result
+from tests.cli.doctor import code, configured, result
 from tests.cli.station import User
 from tests.rig.oidc.fake import CLIENT, FakeProvider
 from tests.rig.oidc.pki import Authority
+from tests.rig.ports import free_port
 
 
 @pytest_asyncio.fixture
@@ -104,3 +105,33 @@ async def test_codes_of_support_that_nobody_can_give_are_a_warning(tmp_path: Pat
 def test_without_a_daemon_they_are_no_failures(stranger: User) -> None:
     ran = stranger.run("doctor", "psc", "support", "--socket", stranger.home / "none")
     assert ran.status == 0
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "found"),
+    [
+        (0, Level.OK, "https.ok"),
+        (80, Level.WARNING, "https.ending"),
+        (91, Level.FAILURE, "https.expired"),
+        (-2, Level.FAILURE, "https.not_yet_valid"),
+    ],
+)
+async def test_the_certificate_of_https_is_told_before_it_ends(
+    over_https: Workbench, days: int, level: Level, found: str
+) -> None:
+    later = datetime.now(UTC) + timedelta(days=days)
+    surroundings = configured(over_https.directory, f"[listen]\nhttps = {over_https.port}\n")
+    surroundings.now = lambda: later
+    told = await result("https", surroundings)
+    assert (told.level, told.code) == (level, found)
+
+
+async def test_https_that_does_not_answer_is_a_failure_and_one_that_is_off_is_none(tmp_path: Path) -> None:
+    assert await code("https", configured(tmp_path, f"[listen]\nhttps = {free_port()}\n")) == "https.unanswered"
+    assert await code("https", configured(tmp_path, "")) == "skipped.no_https"
+
+
+@pytest_asyncio.fixture
+async def over_https(tmp_path: Path) -> AsyncIterator[Workbench]:
+    async with started(Workbench(tmp_path, over_tls=True)) as api:
+        yield api

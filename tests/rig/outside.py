@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cardd.api.parts import ApiLimits
+from cardd.api.server import Listen
 from cardd.assembly import Outside
 from cardd.core.lifecycle import Outer
 from cardd.documents.signing import Exchange
@@ -58,7 +59,7 @@ class Around:
     def made(
         self,
         *sources: ReaderSource,
-        listen: Callable[[], Sequence[socket.socket]] = tuple,
+        listen: Listen = tuple,
         peer_of: Callable[[socket.socket], Peer | None] = lambda _: Peer(os.getuid()),
     ) -> Outside:
         """Make the outside; without ``listen`` the API is served nowhere."""
@@ -71,7 +72,7 @@ class Around:
             prompter=self.person,
             people=self.people,
             sources=sources,
-            listen=lambda: [(one, None) for one in listen()],
+            listen=listen,
             peer_of=peer_of,
             has_left=has_left,
             browsers=self.browsers,

@@ -12,6 +12,7 @@ import pytest
 from cardd.errors import AddressInUse, StateUnavailable
 from cardd.system.listening import Listening, listen
 from cardd.system.systemd import Inherited
+from tests.rig.ports import free_port
 
 
 class Listener:
@@ -21,9 +22,9 @@ class Listener:
         self.api, self.agents = directory / "cardd" / "cardd.sock", directory / "cardd" / "agent.sock"
         self._opened = opened
 
-    def listen(self, inherited: Inherited | None = None, *, port: int = 0) -> Listening:
-        found = listen(inherited or Inherited(), port, self.api, self.agents)
-        for one in (*found.api, *found.agents):
+    def listen(self, inherited: Inherited | None = None, *, port: int = 0, https: int = 0) -> Listening:
+        found = listen(inherited or Inherited(), port, self.api, self.agents, https=https)
+        for one in (*found.api, *found.agents, *found.https):
             self._opened.enter_context(one)
         return found
 
@@ -95,3 +96,10 @@ def test_what_systemd_passed_is_not_opened_again(here: Listener) -> None:
     passed = here.listen()
     inherited = Inherited(passed.api[:2], passed.api[2:], passed.agents)
     assert here.listen(inherited) == passed
+
+
+def test_what_systemd_passed_on_the_port_of_https_is_for_https(here: Listener) -> None:
+    passed = here.listen(port=free_port(), https=free_port())
+    https = passed.https[0].getsockname()[1]
+    inherited = Inherited((*passed.api[:2], *passed.https), passed.api[2:], passed.agents)
+    assert here.listen(inherited, https=https) == passed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 
@@ -36,12 +37,13 @@ def test_the_authority_vouches_for_loopback_alone(
 
 def test_a_key_that_others_may_read_is_not_used(tmp_path: Path) -> None:
     loopback_tls.keep(tmp_path, loopback_tls.make().server)
-    assert loopback_tls.context(tmp_path)
+    served = loopback_tls.Served(tmp_path)
+    assert served.context()
     (tmp_path / loopback_tls.FILE).chmod(0o644)
-    assert loopback_tls.context(tmp_path) is None
+    assert served.context() is None
     assert loopback_tls.forget(tmp_path)
     assert not loopback_tls.forget(tmp_path)
-    assert loopback_tls.context(tmp_path) is None
+    assert served.context() is None
 
 
 def test_a_link_is_replaced_and_what_it_leads_to_is_left(tmp_path: Path) -> None:
@@ -51,33 +53,41 @@ def test_a_link_is_replaced_and_what_it_leads_to_is_left(tmp_path: Path) -> None
     assert (tmp_path / "mine").read_text() == "somebody's work"
 
 
-def test_handshakes_that_never_end_keep_nobody_out(tmp_path: Path) -> None:
+def test_a_certificate_that_comes_goes_or_is_renewed_needs_no_restart_and_silent_handshakes_keep_nobody_out(
+    tmp_path: Path,
+) -> None:
     daemon, port = DaemonProcess(tmp_path, is_read=False), free_port()
     text = daemon.configuration.read_text()
     daemon.configuration.write_text(text.replace("[listen]", f"[listen]\nhttps = {port}"))
-    daemon.state.mkdir(mode=0o700)
-    made = loopback_tls.make()
-    loopback_tls.keep(daemon.state, made.server)
     daemon.start()
-    silent = []
-    try:
-        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+    with ExitStack() as silent:
+        silent.callback(daemon.stop)
+        with pytest.raises(OSError, match=r"EOF|reset"):
+            asked(port, loopback_tls.make())
+        first, renewed = loopback_tls.make(), loopback_tls.make()
+        loopback_tls.keep(daemon.state, first.server)
+        for _ in range(200):
+            silent.enter_context(socket.create_connection(("127.0.0.1", port)))
         begun = monotonic()
-        context = ssl.create_default_context(cadata=made.authority)
-        with socket.create_connection(("127.0.0.1", port), 5) as plain:
-            over = context.wrap_socket(plain, server_hostname="localhost")
-            over.sendall(f"GET /v1/status HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode())
-            answer = b"".join(iter(lambda: over.recv(4096), b""))
-            assert b" 200 " in answer.partition(b"\r\n")[0]
-            over.close()
+        assert b" 200 " in asked(port, first)
         assert monotonic() - begun < 3
         for wrong in (f"localhost:{daemon.port}", f"site.example:{port}"):
-            with socket.create_connection(("127.0.0.1", port), 5) as plain:
-                over = context.wrap_socket(plain, server_hostname="localhost")
-                over.sendall(f"GET /v1/status HTTP/1.1\r\nHost: {wrong}\r\nConnection: close\r\n\r\n".encode())
-                assert b" 403 " in over.recv(4096).partition(b"\r\n")[0]
-                over.close()
-    finally:
-        for one in silent:
-            one.close()
-        daemon.stop()
+            assert b" 403 " in asked(port, first, wrong)
+        loopback_tls.keep(daemon.state, renewed.server)
+        assert b" 200 " in asked(port, renewed)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            asked(port, first)
+        loopback_tls.forget(daemon.state)
+        with pytest.raises(OSError, match=r"EOF|reset"):
+            asked(port, renewed)
+
+
+def asked(port: int, made: loopback_tls.Made, host: str = "") -> bytes:
+    """The first line of an answer to who trusts this authority."""
+    context = ssl.create_default_context(cadata=made.authority)
+    with (
+        socket.create_connection(("127.0.0.1", port), 5) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as over,
+    ):
+        over.sendall(f"GET /v1/status HTTP/1.1\r\nHost: {host or f'localhost:{port}'}\r\n\r\n".encode())
+        return over.recv(4096).partition(b"\r\n")[0]

@@ -208,9 +208,25 @@ def _show(context: Context, found: Sequence[Stands], config: Config) -> None:
     lines += [f"{one.store}: {one.why}" for one in found if one.why]
     if context.arguments.action == "install":
         if not config.listen.https:
-            lines.append(_("Set “https = 17464” in section [listen] of the configuration.", language))
-        lines.append(_("Restart cardd (“systemctl restart cardd”), then the browsers.", language))
-    context.answer({"stores": [asdict(one) for one in found]}, lines)
+            lines.append(
+                _("Set “https = 17464” in section [listen] of the configuration, and restart cardd.", language)
+            )
+        lines.append(_("Restart the browsers.", language))
+    until = _until(config)
+    if until and context.arguments.action != "remove":
+        lines.append(_("The certificate that cardd shows ends on {date}.", language, date=until))
+    context.answer({"stores": [asdict(one) for one in found], "until": until}, lines)
+
+
+def _until(config: Config) -> str | None:
+    """Return until when the certificate that the daemon shows is good; None where it shows none."""
+    if not config.listen.https:
+        return None
+    try:
+        shown = loopback_tls.shown(config.listen.https, ANSWER_LIMIT)
+    except OSError:
+        return None
+    return loopback_tls.validity(shown)[1].date().isoformat()
 
 
 COMMANDS = {"https": Command(_https, _arguments)}

@@ -22,6 +22,7 @@ CHECKS: Mapping[str, Check] = {
     "config": Check(N_("Configuration"), daemon.config),
     "port": Check(N_("TCP port"), daemon.port),
     "socket": Check(N_("Unix socket"), daemon.socket_rights),
+    "https": Check(N_("Certificate of https"), daemon.https),
     "pinentry": Check(N_("PIN dialog"), daemon.pinentry),
     "browsers": Check(N_("Browsers"), machine.browsers),
     "network": Check(N_("Network"), machine.network),

@@ -32,6 +32,7 @@ REASONS = {
         "(“sudo cardctl doctor”)."
     ),
     "no_port": N_("Not checked: the configuration leaves the port to the system."),
+    "no_https": N_("Not looked at: the API is not served over https."),
     "no_rights": N_("Not checked: only root and cardd may read it (“sudo cardctl doctor audit”)."),
     "no_network": N_("Not looked at: the configuration names no other machine."),
     "no_unit": N_("Not looked at: cardd does not run as a service of systemd."),

@@ -9,6 +9,7 @@ import socket
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from cardd.agent.assuan import Assuan, Refusal
@@ -26,9 +27,11 @@ from cardd.errors import (
 )
 from cardd.i18n import N_
 from cardd.secret import Secret
+from cardd.system import loopback_tls
 
 ANSWER_LIMIT = 5.0  # seconds
 VERIFY_LIMIT = 25.0
+HTTPS_ENDS_SOON = timedelta(days=14)
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 ROOT = 0
 CLOCKS_MAY_DIFFER = 60.0  # seconds; beyond that the provider's tokens look as if they were of another time
@@ -77,6 +80,33 @@ async def _owner(host: str, number: int) -> str:
             return "cardd" if (await client.status()).name == "cardd" else "other"
     except (DaemonUnreachable, TimeoutError):
         return "other"
+
+
+async def https(surroundings: Surroundings) -> Finding:
+    """Check whether the certificate that the daemon shows over https is good, and for how long."""
+    number = surroundings.config.listen.https
+    if not number:
+        raise Unknowable("no_https")
+    try:
+        certificate = await asyncio.to_thread(loopback_tls.shown, number, ANSWER_LIMIT)
+    except OSError:
+        return failure(
+            "unanswered",
+            N_("Nothing answers over https on port {port}."),
+            N_("Make the certificate with “sudo cardctl https install”; if there is one, restart cardd."),
+            port=number,
+        )
+    begin, end = loopback_tls.validity(certificate)
+    now, anew = surroundings.now(), N_("Make a new one: “sudo cardctl https install”, then restart the browsers.")
+    if now < begin:
+        remedy = N_("Check the date of this workstation: it is probably wrong.")
+        return failure("not_yet_valid", N_("Not valid before {date}."), remedy, date=f"{begin:%Y-%m-%d}")
+    if now > end:
+        return failure("expired", N_("Expired since {date}."), anew, date=f"{end:%Y-%m-%d}")
+    if end - now < HTTPS_ENDS_SOON:
+        sentence = N_("Valid until {date}; days left: {days}.")
+        return warning("ending", sentence, anew, date=f"{end:%Y-%m-%d}", days=(end - now).days)
+    return ok(N_("Valid until {date}."), date=f"{end:%Y-%m-%d}")
 
 
 async def socket_rights(surroundings: Surroundings) -> Finding:
