@@ -133,13 +133,13 @@ def assemble(config: Config, outside: Outside) -> Parts:
 
 @dataclass(frozen=True, slots=True)
 class _PdfProcesses:
-    """Whoever signs waits for nobody who verifies: that, anybody may ask for."""
+    """Two of them: anybody may ask for a verification, and whoever signs waits for none."""
 
     signing: PdfProcess
     verifying: PdfProcess
 
     def close(self) -> None:
-        """End both."""
+        """End both processes."""
         self.signing.close()
         self.verifying.close()
 

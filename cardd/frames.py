@@ -20,7 +20,7 @@ class Broken(Exception):
 def environment_for(*, confined: bool) -> dict[str, str]:
     """Return the environment for a process: ours, without the network's proxies for one that will confine itself.
 
-    It reaches no network, and a proxy's address may have a password in it.
+    A confined process reaches no network, and a proxy's address may have a password in it.
     """
     return {name: told for name, told in os.environ.items() if not (confined and name.lower().endswith("_proxy"))}
 

@@ -56,7 +56,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Its address, without user and password."""
+        """Return the proxy's address, without user and password."""
         return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
     @property

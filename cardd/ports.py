@@ -172,7 +172,7 @@ class ReaderSource(Protocol):
 
 @runtime_checkable
 class LeftReaders(Protocol):
-    """What a source is besides, whose tokens may sit in PC/SC readers: it touches no card but those left to it."""
+    """A source whose tokens may sit in PC/SC readers: it touches no card but those left to it."""
 
     def readers_left(self, readers: frozenset[str]) -> None:
         """Take the names of the readers whose cards no native driver serves; told again with each change, on the loop.
@@ -184,7 +184,7 @@ class LeftReaders(Protocol):
 
 @runtime_checkable
 class LookingSource(Protocol):
-    """What a source is besides, whose service may come without a word."""
+    """A source whose service may come without a word."""
 
     async def look(self) -> None:
         """Look at once whether an absent service has come; return when what it has was told, or after two seconds."""

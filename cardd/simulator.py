@@ -22,10 +22,10 @@ VPCD_ADDRESS = ("127.0.0.1", 35963)  # the first slot of vsmartcard-vpcd as Debi
 class CardOptions:
     """What can be chosen of a simulated card.
 
-    ``profile`` is one of the simulator's, None for its first; ``variants`` are some of its. ``pin`` and ``puk`` are
-    digits; they protect nothing, so they are no secrets, but they stay out of reprs. ``delay_ms`` is how long a
-    signature takes. ``reader`` is the host and port of a virtual reader. ``state`` is where keys are kept between runs,
-    None for the simulator's own cache.
+    ``profile`` is one of the simulator's, None for its first; ``variants`` are those of the simulator's that are
+    wanted. ``pin`` and ``puk`` are digits; they protect nothing, so they are no secrets, but they stay out of reprs.
+    ``delay_ms`` is how long a signature takes. ``reader`` is the host and port of a virtual reader. ``state`` is where
+    keys are kept between runs, None for the simulator's own cache.
     """
 
     profile: str | None = None

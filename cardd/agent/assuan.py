@@ -1,7 +1,7 @@
 """One Assuan conversation over a connected socket, as the client: how a pinentry is spoken to.
 
-The same code serves a pinentry of our own (a socket pair) and one at the other end of an agent's connection. What is
-received goes into a locked page, a ``D`` line from there into the caller's secret, and never into ``bytes`` or ``str``.
+The pinentry is one of our own (a socket pair), or stands at the other end of an agent's connection. What is received
+goes into a locked page, a ``D`` line from there into the caller's secret, and never into ``bytes`` or ``str``.
 
 Source: the Assuan manual, "Client requests" and "Server responses"; libgpg-error for the codes.
 """

@@ -81,7 +81,7 @@ PAGE_BUTTONS = (
 class Words:
     """One dialog's words; ``error`` is shown apart, ``not_ok`` is there when there are three buttons.
 
-    Those of the buttons are added by ``with_buttons`` where somebody chooses among several.
+    ``with_buttons`` adds the words of the buttons where somebody chooses among several.
     """
 
     title: str

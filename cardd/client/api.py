@@ -382,7 +382,7 @@ class CarddClient:
     async def sessions(self) -> tuple[SessionState, ...]:
         """Return the open sessions of the asking OS user; Unix socket only.
 
-        Those that another client opened name nobody, unless this one was paired with the permission ``sessions``.
+        Sessions of another client name nobody, unless this one was paired with the permission ``sessions``.
         """
         return (await self._transport.get("/v1/sessions", Sessions, self.secret)).sessions
 

@@ -103,8 +103,9 @@ _decoder = Decoder(Problem)
 def error_of(raw: bytes) -> CarddError | None:
     """Return the error, None when this is no problem of cardd.
 
-    Its ``params`` have the numbers of the problem and, as the daemon wrote them in the caller's language, ``title``,
-    ``detail`` and ``remedy``. A code that this version does not know becomes InternalError with the param ``code``.
+    The error's ``params`` have the numbers of the problem and, as the daemon wrote them in the caller's language,
+    ``title``, ``detail`` and ``remedy``. A code that this version does not know becomes InternalError with the param
+    ``code``.
     """
     try:
         problem = _decoder.decode(raw)

@@ -154,23 +154,23 @@ class VerifiedCard(Card):
 
     @property
     def info(self) -> CardInfo:
-        """What the driver's card tells."""
+        """Return what the driver's card tells."""
         return self._card.info
 
     def certificates(self) -> tuple[CardCertificate, ...]:
-        """The driver's."""
+        """Return what the driver's card tells."""
         return self._card.certificates()
 
     def situations(self) -> tuple[Situation, ...]:
-        """The driver's."""
+        """Return what the driver's card tells."""
         return self._card.situations()
 
     def pin_status(self) -> PinStatus:
-        """The driver's."""
+        """Return what the driver's card tells."""
         return self._card.pin_status()
 
     def puk_status(self) -> PinStatus:
-        """The driver's."""
+        """Return what the driver's card tells."""
         return self._card.puk_status()
 
     def verify(self, pin: Secret | None) -> None:

@@ -143,7 +143,7 @@ class Clients(Part):
         return program is not None and permission in program.permissions
 
     def prove(self, client: str, challenge: str, address: str, peer: Peer) -> str:
-        """The daemon's proof for one of this user's programs (``tokens.proof``). Raises ClientUnknown."""
+        """The daemon's proof for one of this user's programs (``secret.proof``). Raises ClientUnknown."""
         program = next((found for found in self.programs(peer.uid) if found.id == client), None)
         if program is None:
             raise ClientUnknown

@@ -192,7 +192,7 @@ class Consents(Part):
         return self.agreed(session, requests, batch, "dialog")
 
     async def reading(self, caller: Caller, card: str) -> None:
-        """Consent to give this caller the certificates, and so the holder's data, of this card; asked once.
+        """Ask once whether this caller may have the certificates, and so the holder's data, of this card.
 
         Raises ConsentRefused, ConsentTimeout.
         """
@@ -204,9 +204,10 @@ class Consents(Part):
         self.allow_reading(caller, card)
 
     async def assertions(self, session: Session, person: Identity | None = None) -> str:
-        """Consent to assertions in the person's name until the session ends; asked once. Its name for the audit log.
+        """Ask once for the consent to assertions in the person's name; return the consent's name for the audit log.
 
-        ``person`` is who the session will stand for, where it is still pending. Raises ConsentRefused, ConsentTimeout.
+        The consent ends with the session. ``person`` is who the session will stand for, where it is still pending.
+        Raises ConsentRefused, ConsentTimeout.
         """
         asking = self._asserting.setdefault(session.id, _Asserting())
         refusals = asking.refusals
@@ -226,7 +227,7 @@ class Consents(Part):
         self._readable.add((caller.key, card))
 
     async def relaying(self, session: Session, upstream: str, host: str) -> None:
-        """Consent to reach this server with the session's certificate; asked once a session.
+        """Ask once a session for the consent to reach this server with the session's certificate.
 
         Raises ConsentRefused, ConsentTimeout.
         """

@@ -165,7 +165,7 @@ class CallersReaders:
         return mine
 
     def visible(self) -> list[InsertedCard]:
-        """The cards that the user may use; none for whom the readers are not."""
+        """The cards that the user may use; none where the readers are somebody else's."""
         with contextlib.suppress(PcscUnavailable):
             return [card for card in self._every.cards() if self._owners.may_use(self._uid, card)]
         return []

@@ -118,7 +118,7 @@ class Recordings:
 
 
 class RecordedWork(Generic[T]):
-    """One piece of such work; made on the loop, done on the card's thread."""
+    """One piece of work on a card; made on the loop, done on the card's thread."""
 
     def __init__(self, all_of_them: Recordings) -> None:
         self._all = all_of_them

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from cardd.core.state_file import StateFile
+from cardd.core.state_file import Content, StateFile
 from cardd.errors import StateUnavailable
 from cardd.model import CallerKey, Right
 from cardd.ports import Store
@@ -68,7 +68,7 @@ class _Kept:
     origins: list[KnownOrigin] = field(default_factory=list)
 
 
-def _with_keys(content: dict[str, Any]) -> dict[str, Any]:
+def _with_keys(content: Content) -> Content:
     """Bring format 1, in which an origin's name was all that its pages needed, to 2: no page has shown a key yet."""
     return {**content, "origins": [{**one, "keys": []} for one in content.get("origins", [])]}
 

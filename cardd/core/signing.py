@@ -176,7 +176,7 @@ class Signing:
         return _credential(session, KeyPurpose.AUTHENTICATION)
 
     async def agree_to_relay(self, session: Session, upstream: str, host: str, *, asks: bool) -> None:
-        """Consent to reach this server with the session's certificate, asked once a session.
+        """Ask once a session for the consent to reach this server with the session's certificate.
 
         Where the PIN is not held, the handshake's PIN dialog is the consent; ``asks`` False takes the login for it.
         Raises ConsentRefused, ConsentTimeout.

@@ -1,7 +1,7 @@
 """Rows for what is neither signature nor login: who was let in or shut out, what was locked, which settings changed.
 
-They say afterwards by which door somebody came. None of them holds anybody up: a row that cannot be written is told in
-the journal. Whoever repeats an act fills no disk: ``CountedRefusals`` counts these acts too.
+The rows say afterwards by which door somebody came. No row holds anybody up: one that cannot be written is told in the
+journal. Whoever repeats an act fills no disk: ``CountedRefusals`` counts these acts too.
 """
 
 from __future__ import annotations

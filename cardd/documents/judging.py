@@ -145,7 +145,7 @@ def _of_signature(found: VerifiedSignature) -> Iterable[Reason]:
 
 
 def _of_timestamp(timestamp: Timestamp | None) -> Iterable[Reason]:
-    """Nobody signs for the timestamp: a bad one takes nothing from the signature, and gives it nothing."""
+    """Yield why a timestamp does not count: a bad one takes nothing from the signature, and gives it nothing."""
     if timestamp is not None and not timestamp.trusted:
         yield Reason("timestamp_untrusted" if timestamp.intact else "timestamp_broken", Verdict.VALID)
 

@@ -35,7 +35,7 @@ class PscError(CarddError):
 class PscUnavailable(PscError):
     """The provider does not answer, breaks off, or says that it cannot serve now; ``reason`` says which of them.
 
-    Those that need other words are classes of their own, with this one's code.
+    Reasons that need other words are classes of their own, with this one's code.
     """
 
     code = "psc.unavailable"

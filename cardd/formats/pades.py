@@ -50,8 +50,8 @@ Range = tuple[int, int]
 def stamp_lines(identity: Identity, now: datetime, language: str) -> tuple[str, ...]:
     """Return what a visible signature says: name, profession, number, time in Paris with its zone.
 
-    They are those of the professional whose key signs; where an organisation's does, its own, and nothing of the
-    person, who is only declared there.
+    Name and number are those of the professional whose key signs. Where an organisation's key signs they are the
+    organisation's, and nothing is said of the person, who is only declared there.
     """
     here = _in_paris(now)
     name, title, number = f"{identity.given_name} {identity.family_name}", identity.title, identity.national_id

@@ -35,7 +35,7 @@ from cardd.tlv import parse_one
 if TYPE_CHECKING:
     from cardd.formats.trust import TrustedAuthorities
 
-SKEW = timedelta(minutes=1)  # a clock further off than this is a fault, the issue says
+SKEW = timedelta(minutes=1)  # a clock that is further off is a fault
 GRANTED = ("granted", "granted_with_mods")
 CONTENT_TYPE = "tst_info"
 PURPOSE = "time_stamping"

@@ -64,7 +64,7 @@ _outermost = etree.XPath("//ds:Signature[not(ancestor::ds:Signature)]", namespac
 def verify_xades(document: BinaryIO, content: BinaryIO | None = None) -> list[VerifiedSignature]:
     """Each signature of an XML document that is not inside another, or none; ``content`` is what a detached one covers.
 
-    Its scope is WHOLE when all of the document but the signature is covered, or all that the signature holds.
+    A signature's scope is WHOLE when it covers all of the document but itself, or all that it holds.
     A plain XML signature is read too; it claims no time.
 
     Raises DocumentMalformed, DocumentUnsupported, DocumentContentMissing, DocumentContentTwice, and as

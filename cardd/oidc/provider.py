@@ -293,7 +293,7 @@ def read_person(claims: JsonObject, subject: str) -> Person:
 
 
 def _situation(identifier: str, practice: JsonObject, activity: JsonObject) -> Situation:
-    """``identifier`` is the exercice's place and the activity's. PSC chooses none: the person picks one."""
+    """Return one situation; ``identifier`` is the places of exercice and activity in userinfo. The person picks one."""
     return Situation(
         id=identifier,
         profession=_value(practice, "codeProfession"),
@@ -319,7 +319,7 @@ def _value(claims: JsonObject, name: str) -> str | None:
 
 
 def _national_id(claims: JsonObject) -> str:
-    """``sub`` had the national id in it until 2026, when it became a UUID: it is read from the other two alone.
+    """Return the national id. ``sub`` had it until 2026, when it became a UUID: the other two alone are read.
 
     A ``preferred_username`` that is a technical identifier too says nothing; ``PSISubjectNameID`` is another one.
     """

@@ -149,7 +149,7 @@ def peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
 def outer_peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
     """Return the peer as ``peer_of`` does; None too for a process that this one started.
 
-    Such a process runs a module or reads documents; its user is the daemon's, who may much, and it may nothing.
+    Our own children run modules or read documents. Their user is the daemon's, who may do much; they may do nothing.
     """
     peer = peer_of(connection)
     if peer and peer.pid and peer.uid == os.geteuid() and is_our_child(peer.pid):

@@ -166,7 +166,7 @@ class SessionLockBody(Body):
 class SessionsAnswer(Answer):
     """GET /v1/sessions: the sessions of the asking OS user, without tokens.
 
-    Those of other clients name nobody: the identity's texts are empty, and all that is not demanded is left out.
+    Sessions of other clients name nobody: the identity's texts are empty, and what is not demanded is left out.
     """
 
     sessions: list[SessionAnswer]

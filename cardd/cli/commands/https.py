@@ -137,7 +137,7 @@ def _other_user(given: Namespace) -> pwd.struct_passwd | None:
 def _as(user: pwd.struct_passwd | None, work: Callable[[], list[Stands]]) -> list[Stands]:
     """Do the browsers' part as that user, in a process of its own: root changes nothing in somebody else's folders.
 
-    It is forked, as neither this Python nor the configuration need be readable for the user.
+    The process is forked: this Python and the configuration may be closed to that user.
     """
     if user is None:
         return work()

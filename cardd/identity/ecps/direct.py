@@ -165,12 +165,12 @@ class DirectLogin:
 
     @property
     def identity(self) -> Identity:
-        """Whom userinfo names."""
+        """Return whom userinfo names."""
         return replace(self.login.person.identity, is_test=self._settings.is_test_environment)
 
     @property
     def situations(self) -> tuple[Situation, ...]:
-        """Userinfo's."""
+        """Return the situations in userinfo."""
         return self.login.person.situations
 
     @property

@@ -170,7 +170,7 @@ class EcpsLogin:
         return told or (BY_MOBILE if self.psc and self._is_by_mobile else None)
 
     def stop(self) -> None:
-        """Go on with it no more; whoever calls from its own task does so by returning."""
+        """Cancel the login's task; a caller that runs in this task ends it by returning."""
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 

@@ -175,7 +175,7 @@ class ProxyLogin:
 
     @property
     def situations(self) -> tuple[Situation, ...]:
-        """Userinfo's; none where the proxy has no userinfo."""
+        """Return the situations in userinfo; none where the proxy has no userinfo."""
         return self._person.situations
 
     @property

@@ -49,7 +49,7 @@ class ResumableSession:
 
 
 class ResumableSessions:
-    """Keeps, gives back and forgets them.
+    """Keeps resumable sessions, gives them back and forgets them.
 
     The record is there before the secret and goes with it: a secret without a record would never be found again.
     """

@@ -38,7 +38,7 @@ def kind_of(atr: bytes) -> CardKind | None:
 def is_cpx(atr: bytes) -> bool:
     """Return whether the ATR is of a CPx, be its generation known or not.
 
-    Such a card is not to be probed: several generations answer to one AID, so that an application found proves nothing.
+    A CPx is not to be probed: several generations answer to one AID, so that an application found proves nothing.
     """
     return FAMILY in atr or atr.startswith(CONTACTLESS_FAMILY)
 

@@ -1,6 +1,6 @@
 """One open CPS4 card: a CPS3 but for the way to select, the commands of its keys and its PIN.
 
-Its short identifiers are not known, so that every file is selected by its path. EF.DIR and the ODF have the
+The short identifiers of its files are not known, so every file is selected by its path. EF.DIR and the ODF have the
 identifiers of ISO/IEC 7816-4 and 7816-15; the ODF's directories tell the rest. The card takes the new PIN alone once
 the old one or the PUK was presented. Source: the card facts, section "CPS4"; the emulation facts, section 5.
 """

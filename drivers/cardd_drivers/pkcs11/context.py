@@ -51,7 +51,6 @@ class ContextsGate(Protocol):
     limits: Limits
     lock: threading.RLock
     on_lost: Callable[[], None]
-    is_used: bool
     shown: frozenset[str]
     busy: set[str]
 
@@ -246,7 +245,7 @@ class Context:
         answer = self._ask(Command.VERSION, body, pcscd.VERSION.size)
         major, minor, code = pcscd.VERSION.unpack(answer)
         self._minor = min(wanted[1], minor)
-        self._gate.is_used = self._has_agreed = True
+        self._has_agreed = True
         if code == pcscd.OK:
             self._is_known = major == pcscd.PROTOCOL and pcscd.MINOR_FIRST <= self._minor <= pcscd.MINOR_LAST
         self._client.sendall(answer)

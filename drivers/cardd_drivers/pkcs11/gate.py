@@ -37,7 +37,6 @@ class Gate:
         self.limits = limits or Limits()
         self.lock = threading.RLock()
         self.on_lost = on_lost
-        self.is_used = False
         self.shown: frozenset[str] = frozenset()
         self.busy: set[str] = set()
         self._readers: set[str] = set()

@@ -31,17 +31,17 @@ class Played(Protocol):
 
     @property
     def port(self) -> int:
-        """Its usual port."""
+        """Return the usual port."""
         ...
 
     @property
     def secret(self) -> str | None:
-        """The service's secret that cardd needs."""
+        """Return the service's secret that cardd needs."""
         ...
 
     @property
     def rules(self) -> TokenRules:
-        """Its tokens'."""
+        """Return for how long tokens are good."""
         ...
 
     def section(self, base: str) -> dict[str, str]:
