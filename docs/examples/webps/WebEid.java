@@ -141,8 +141,11 @@ public final class WebEid {
         validator.validate(factory.generateCertPath(List.of(certificate)), parameters);
     }
 
-    /** One RDN may have several names, as IGC-Santé's has given name, number and surname together. */
-    private static Holder holderOf(X509Certificate certificate) throws NamingException, Refused {
+    /**
+     * Return the holder of a certificate that was verified: one RDN may have several names, as IGC-Santé's has given name,
+     * number and surname together.
+     */
+    public static Holder holderOf(X509Certificate certificate) throws NamingException, Refused {
         String subject = certificate.getSubjectX500Principal().getName(X500Principal.RFC2253, KEYWORDS);
         String[] names = {"CN", "SN", "GN", "TITLE"};
         String[] values = {"", "", "", ""};
