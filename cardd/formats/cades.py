@@ -172,13 +172,11 @@ def _digests(content: Iterator[bytes], message: cms.SignedData) -> dict[str, byt
 def _verified(
     info: cms.SignerInfo, message: cms.SignedData, digests: dict[str, bytes], scope: Scope
 ) -> VerifiedSignature:
-    certificates = certificates_of(message)
-    content_type = message["encap_content_info"]["content_type"].native
-    judged = judge(info, certificates, content_type, lambda name: digests.get(name, b""))
+    judged = judge(info, message, lambda name: digests.get(name, b""))
     return VerifiedSignature(
         format=Format.CADES,
         certificate=judged.certificate.dump(),
-        chain=tuple(other.dump() for other in certificates if other is not judged.certificate),
+        chain=tuple(other.dump() for other in certificates_of(message) if other is not judged.certificate),
         algorithm=judged.algorithm,
         scope=scope,
         digest=digests["sha256"],

@@ -153,6 +153,11 @@ class CertificateFacts:
         return 0 < self.key_bits < (RSA_LEAST if self.key.startswith("rsa") else CURVE_LEAST)
 
     @property
+    def has_own_curve(self) -> bool:
+        """Whether the key spells out its curve, which may be made to fit it (RFC 5480, section 2.1.1, forbids that)."""
+        return self.key == "ec"
+
+    @property
     def serial(self) -> str:
         """The serial number in upper-case hex, as openssl writes it."""
         digits = f"{self.number:X}"

@@ -14,18 +14,20 @@ from hashlib import sha256
 
 from asn1crypto import algos, cms, core, tsp, x509
 
-from cardd.errors import DocumentMalformed, DocumentUnsupported
+from cardd.errors import CardGarbled, DocumentMalformed, DocumentUnsupported
+from cardd.formats.document import reading
 from cardd.formats.prepared import Signer
 from cardd.formats.raw import ALGORITHMS, accepts
 from cardd.formats.verified import Flaw
 from cardd.model import Algorithm, Message
-from cardd.tlv import encode
+from cardd.tlv import encode, parse
 
 SEQUENCE, SET = 0x30, 0x31
 MIME_TYPE = "0.4.0.1733.2.1"  # id-aa-ets-mimeType (EN 319 122-1, section 5.2.5.2), which asn1crypto does not know
 SALT = 32  # bytes, as PS256 has it (RFC 7518, section 3.5)
 DIGESTS = {"sha256": "256", "sha384": "384", "sha512": "512"}
 BROKEN = {"sha1": "1", "md5": "MD5"}
+SIGNED_ONLY = {"content_type", "message_digest", "signing_time"}
 KINDS = {"rsassa_pkcs1v15": "RS", "rsassa_pss": "PS", "ecdsa": "ES"}
 DigestOf = Callable[[str], bytes]
 """The digest of the content by the hash that hashlib has under this name."""
@@ -127,10 +129,8 @@ def certificates_of(message: cms.SignedData) -> list[x509.Certificate]:
     return [choice.chosen for choice in message["certificates"] or () if choice.name == "certificate"]
 
 
-def judge(
-    info: cms.SignerInfo, certificates: Sequence[x509.Certificate], content_type: str, digest_of: DigestOf
-) -> Judged:
-    """Return whether the signature is of its certificate's key and of this content.
+def judge(info: cms.SignerInfo, message: cms.SignedData, digest_of: DigestOf) -> Judged:
+    """Return whether a signature of the message is of its certificate's key and of this content.
 
     Signed attributes are wanted: without them the value of any signature with attributes is one of those attributes'
     octets as a document (RFC 5652, section 5.4; ETSI EN 319 122-1, section 5.1).
@@ -138,14 +138,15 @@ def judge(
     Raises DocumentUnsupported for a hash or algorithm that is not accepted or a certificate that is not there,
     DocumentMalformed, ValueError and TypeError for what is no SignerInfo.
     """
-    certificate = _certificate(info["sid"], certificates)
+    _require_strict(info, message)
+    certificate = _certificate(info["sid"], certificates_of(message))
     hashed = info["digest_algorithm"]["algorithm"].native
     algorithm = _algorithm(info["signature_algorithm"], hashed)
     attributes = _by_name(info["signed_attrs"] or ())
     if algorithm not in ALGORITHMS:
         return Judged(certificate, algorithm, {}, Flaw.WEAK)
-    content = digest_of(hashed)
-    flaw = _attribute_flaw(attributes, certificate, content_type, content) if attributes else Flaw.ATTRIBUTES
+    kind, content = message["encap_content_info"]["content_type"].native, digest_of(hashed)
+    flaw = _attribute_flaw(attributes, certificate, kind, content) if attributes else Flaw.ATTRIBUTES
     if flaw is None:
         signed = hashlib.new(hashed, info["signed_attrs"].untag().dump()).digest()
         salt = _salt(info["signature_algorithm"])
@@ -206,6 +207,22 @@ def _by_name(attributes: Sequence[cms.CMSAttribute]) -> dict[str, cms.CMSAttribu
     return named
 
 
+def _require_strict(info: cms.SignerInfo, message: cms.SignedData) -> None:
+    """Refuse what some readers take and others, openssl among them, do not (RFC 5652, sections 5.1, 5.3 and 11).
+
+    The message lists the hash; the signed attributes stand in DER's order; none that has to be signed is unsigned.
+    Raises DocumentMalformed.
+    """
+    listed = {algorithm["algorithm"].native for algorithm in message["digest_algorithms"]}
+    # asn1crypto has them as they stand until it is asked for what is in them, and puts them in order then
+    with reading(DocumentMalformed(format="CMS"), CardGarbled):
+        signed = [part.encode() for part in parse(info["signed_attrs"].contents or b"")]
+    unsigned = {attribute["type"].native for attribute in info["unsigned_attrs"] or ()}
+    is_listed = info["digest_algorithm"]["algorithm"].native in listed
+    if not is_listed or signed != sorted(signed) or unsigned & SIGNED_ONLY:
+        raise DocumentMalformed(format="CMS")
+
+
 def _attribute_flaw(
     attributes: dict[str, cms.CMSAttribute], certificate: x509.Certificate, content_type: str, content: bytes
 ) -> Flaw | None:
@@ -228,4 +245,13 @@ def _references(attributes: dict[str, cms.CMSAttribute]) -> list[tsp.ESSCertID |
 def _names(reference: tsp.ESSCertID | tsp.ESSCertIDv2, certificate: x509.Certificate) -> bool:
     hashed = reference["hash_algorithm"]["algorithm"].native if isinstance(reference, tsp.ESSCertIDv2) else "sha1"
     digest = hashlib.new(hashed, certificate.dump(), usedforsecurity=False).digest()
-    return hmac.compare_digest(digest, reference["cert_hash"].native)
+    return hmac.compare_digest(digest, reference["cert_hash"].native) and _has_number(reference, certificate)
+
+
+def _has_number(reference: tsp.ESSCertID | tsp.ESSCertIDv2, certificate: x509.Certificate) -> bool:
+    """Whether issuer and serial number are the certificate's, where the reference has them."""
+    told = reference["issuer_serial"]
+    if isinstance(told, core.Void):
+        return True
+    issuers = [name.chosen for name in told["issuer"] if name.name == "directory_name"]
+    return issuers == [certificate.issuer] and told["serial_number"].native == certificate.serial_number

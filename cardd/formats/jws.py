@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import new, sha256
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from asn1crypto import algos, x509
 from msgspec import Struct, ValidationError, field
@@ -47,6 +47,7 @@ DEFAULT = JwsOptions()
 DOCUMENT_MAX = PAYLOAD_MAX * 3 // 2  # the payload in base64, and what is around it
 SIGNATURES_MAX = 64
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MEMBERS = {"payload", "protected", "header", "signature", "signatures"}
 UNDERSTOOD = {"sigT"}  # of what a header may call critical
 CURVES = {"ES256": ("secp256r1", 64), "ES384": ("secp384r1", 96), "ES512": ("secp521r1", 132)}
 
@@ -161,7 +162,7 @@ class _Header(Struct):
     thumbprint: str | None = field(name="x5t#S256", default=None)
     iat: float | None = None
     sigT: str | None = None  # noqa: N815 - JAdES before 2025 claims the time here
-    crit: list[str] = []
+    crit: list[str] | None = None
 
 
 class _Unprotected(Struct):
@@ -202,12 +203,12 @@ def verify_jws(document: BinaryIO, content: BinaryIO | None = None) -> list[Veri
     DocumentContentTwice.
     """
     with reading(DocumentMalformed(format="JWS"), TimestampMalformed):
-        payload, signatures = _parsed(_all(document, DOCUMENT_MAX))
+        payload, signatures, whole = _parsed(_all(document, DOCUMENT_MAX))
         if payload and content is not None:
             raise DocumentContentTwice
         if not payload and content is None:
             raise DocumentContentMissing
-        scope = Scope.WHOLE if content is None else Scope.DETACHED
+        scope = whole if content is None else Scope.DETACHED
         inside = decoded(payload) if content is None else _all(content, PAYLOAD_MAX)
         return [_verified(signature, inside, scope) for signature in signatures]
 
@@ -222,11 +223,14 @@ def _all(document: BinaryIO, limit: int) -> bytes:
     return document.read()
 
 
-def _parsed(text: bytes) -> tuple[str, list[_Signature]]:
-    """The encoded payload, empty when it is detached, and the signatures."""
+def _parsed(text: bytes) -> tuple[str, list[_Signature], Scope]:
+    """The encoded payload, empty when it is detached, the signatures, and whether nothing else can be read.
+
+    Members that a JWS has not (RFC 7515, section 7.2) make it a part: verifiers pass over what a reader finds there.
+    """
     if not text.lstrip().startswith(b"{"):
         protected, payload, signature = text.decode("ascii").strip().split(".")
-        return payload, [_Signature(protected, signature)]
+        return payload, [_Signature(protected, signature)], Scope.WHOLE
     members = _unique(text)
     if {"signature", "signatures"} <= members.keys():
         raise DocumentAmbiguous(what="signature, signatures", why="both")
@@ -237,7 +241,9 @@ def _parsed(text: bytes) -> tuple[str, list[_Signature]]:
     signatures = list[_Signature](read.signatures if isinstance(read, _General) else [read])
     if not 1 <= len(signatures) <= SIGNATURES_MAX:
         raise DocumentUnsupported(format="JWS", what="signatures")
-    return read.payload, signatures
+    objects = [members, *cast(list[dict[str, JsonValue]], members.get("signatures", []))]
+    is_whole = all(MEMBERS.issuperset(one) for one in objects)
+    return read.payload, signatures, Scope.WHOLE if is_whole else Scope.PART
 
 
 def _unique(text: bytes) -> dict[str, JsonValue]:
@@ -281,7 +287,10 @@ def _verified(signature: _Signature, payload: bytes, scope: Scope) -> VerifiedSi
 def _require_understood(header: _Header) -> None:
     if header.alg not in ALGORITHMS:
         raise DocumentUnsupported(format="JWS", what=f"alg {header.alg[:16]}")
-    if unknown := set(header.crit) - UNDERSTOOD:
+    crit = header.crit
+    if crit is not None and (not crit or ("sigT" in crit and header.sigT is None)):  # RFC 7515, section 4.1.11
+        raise DocumentMalformed(format="JWS")
+    if unknown := set(crit or ()) - UNDERSTOOD:
         raise DocumentUnsupported(format="JWS", what=f"crit {min(unknown)[:16]}")
     if not header.x5c:
         raise DocumentUnsupported(format="JWS", what="x5c")

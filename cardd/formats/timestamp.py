@@ -132,11 +132,10 @@ def _read_token(token: bytes) -> _Read:
     if encapsulated["content_type"].native != CONTENT_TYPE:
         raise TimestampMalformed
     content = encapsulated["content"]
-    certificates = certificates_of(message)
-    judged = judge(info, certificates, CONTENT_TYPE, lambda name: new(name, bytes(content)).digest())
+    judged = judge(info, message, lambda name: new(name, bytes(content)).digest())
     stamped = content.parsed
     imprint = stamped["message_imprint"]
-    others = tuple(found.dump() for found in certificates if found is not judged.certificate)
+    others = tuple(found.dump() for found in certificates_of(message) if found is not judged.certificate)
     weak = Flaw.WEAK if facts_of(judged.certificate.dump()).has_weak_key else None  # others could tell any time with it
     return _Read(
         time=stamped["gen_time"].native,

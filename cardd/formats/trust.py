@@ -75,7 +75,7 @@ class TrustedAuthorities:
             )
             signer = x509.Certificate.load(certificate, strict=True)
             validator = CertificateValidator(signer, validation_context=context)
-            return _of_long_keys(asyncio.run(validator.async_validate_path()))
+            return _of_good_keys(asyncio.run(validator.async_validate_path()))
         except PathBuildingError:
             return NoPath.AUTHORITY
         except ExpiredError:
@@ -86,10 +86,11 @@ class TrustedAuthorities:
             return NoPath.REFUSED
 
 
-def _of_long_keys(path: ValidationPath) -> ValidationPath | NoPath:
-    """Refuse a path over an authority with a short key, of which pyhanko-certvalidator knows those of RSA alone."""
-    between = [*path.iter_certs(include_root=False)][:-1]
-    return NoPath.REFUSED if any(facts_of(issuer.dump()).has_weak_key for issuer in between) else path
+def _of_good_keys(path: ValidationPath) -> ValidationPath | NoPath:
+    """Refuse what pyhanko-certvalidator takes: an authority's short key that is none of RSA, a curve of one's own."""
+    below = [facts_of(one.dump()) for one in path.iter_certs(include_root=False)]
+    is_weak = any(issuer.has_weak_key for issuer in below[:-1]) or any(one.has_own_curve for one in below)
+    return NoPath.REFUSED if is_weak else path
 
 
 def name_of(certificate: x509.Certificate) -> str:

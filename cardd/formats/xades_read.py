@@ -27,6 +27,7 @@ from cardd.formats.raw import HASHES, accepts
 from cardd.formats.verified import Flaw, Format, Scope, VerifiedSignature, VerifiedTimestamp
 from cardd.formats.xml import C14N, Element, canonical, parsed
 from cardd.formats.xmldsig import (
+    BASE64,
     DIGESTS,
     DS,
     METHODS,
@@ -107,7 +108,7 @@ def verified(signed: SignedXml, *, is_list: bool = False) -> VerifiedSignature:
         certificate=certificate,
         chain=tuple(other for other in certificates if other != certificate),
         algorithm=algorithm,
-        scope=Scope.DETACHED if is_list else _scope(signed, content),
+        scope=Scope.DETACHED if is_list else _scope(signed, content, told),
         digest=content[0].sha256 if len(content) == 1 else _together(content),
         signed_at=_signing_time(told),
         timestamp=_timestamp(signed.signature),
@@ -135,7 +136,7 @@ def _references(
     return content, flaw, has_properties
 
 
-def _scope(signed: SignedXml, content: list[Covered]) -> Scope:
+def _scope(signed: SignedXml, content: list[Covered], properties: Element | None) -> Scope:
     """WHOLE only where nothing can be read that is not covered: in the document, in the signature, in a comment."""
     if any(part.element is None for part in content):
         return Scope.DETACHED
@@ -145,9 +146,20 @@ def _scope(signed: SignedXml, content: list[Covered]) -> Scope:
     objects = [held for held in signed.signature.findall(f"{{{DS}}}Object") if _qualifying(held) is None]
     is_whole = all(any(held is part for part in inside) for held in objects)
     themselves = [part.element for part in content if not part.is_decoded]
-    if not is_whole or _says_more(signed, themselves) or any(_hides_text(part) for part in content):
+    says_more = _says_more(signed, themselves) or any(_is_told_otherwise(part, properties) for part in content)
+    if not is_whole or says_more or any(_hides_text(part) for part in content):
         return Scope.PART
     return Scope.WHOLE
+
+
+def _is_told_otherwise(part: Covered, properties: Element | None) -> bool:
+    """Return whether an Object, whose base64 alone is covered, says of it what the signed properties do not."""
+    if not part.is_decoded or part.element is None:
+        return False
+    path = "{*}SignedDataObjectProperties/{*}DataObjectFormat/{*}MimeType"
+    signed = {text_of(kind) for kind in properties.findall(path)} if properties is not None else set()
+    kind, encoding = part.element.get("MimeType"), part.element.get("Encoding")
+    return (kind is not None and kind not in signed) or encoding not in (None, BASE64)
 
 
 def _says_more(signed: SignedXml, covered: list[Element | None]) -> bool:

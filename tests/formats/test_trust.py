@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from pyhanko_certvalidator.path import ValidationPath
 
 from cardd.formats.trust import NoPath, TrustedAuthorities
 from cardd.model import Algorithm
+from tests.rig.openssl import run
 from tests.rig.pens import Pen, SmallAuthority, card_pen, der
 from tests.rig.simulator import store
 
@@ -120,3 +123,19 @@ def test_no_path_goes_over_an_authority_with_a_short_key(
     short = SmallAuthority("AC PERSONNES SIMULATION", root, ec.generate_private_key(ec.SECP192R1()))
     signer = short.pen(ec_key, Algorithm.ES256).signer
     assert trusting(root).path(signer.certificate, signer.chain, now) is NoPath.REFUSED
+
+
+def test_no_path_begins_at_a_key_that_spells_out_its_curve(root: SmallAuthority, tmp_path: Path) -> None:
+    """openssl refuses it too: such a curve may have been made to fit a key."""
+    secret = root.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key, issuer, asked, made = (tmp_path / f"{name}.pem" for name in ("key", "issuer", "asked", "made"))
+    issuer.write_bytes(root.pem + secret)
+    said = {}
+    for kind in ("named_curve", "explicit"):
+        run("ecparam", "-name", "prime256v1", "-param_enc", kind, "-genkey", "-noout", "-out", key)
+        run("req", "-new", "-key", key, "-subj", "/CN=PERSONNE SIMULATION", "-out", asked)
+        run("x509", "-req", "-in", asked, "-CA", issuer, "-CAkey", issuer, "-set_serial", "7", "-out", made)
+        signer = der(x509.load_pem_x509_certificate(made.read_bytes()))
+        said[kind] = trusting(root).path(signer, (), datetime.now(UTC))
+    assert isinstance(said["named_curve"], ValidationPath)
+    assert said["explicit"] is NoPath.REFUSED

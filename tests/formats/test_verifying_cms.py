@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from asn1crypto import cms
+from asn1crypto import cms, x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from cardd.errors import (
@@ -17,11 +18,12 @@ from cardd.errors import (
     DocumentMalformed,
     DocumentUnsupported,
 )
-from cardd.formats.cades import prepare_cades, verify_cms
+from cardd.formats.cades import CadesPrepared, prepare_cades, verify_cms
+from cardd.formats.cms import signer_part
 from cardd.formats.verified import Flaw
 from cardd.model import Algorithm
 from cardd.tlv import encode
-from tests.rig.openssl import run
+from tests.rig.openssl import accepts_cms, run
 from tests.rig.others import key_and_certificate, openssl_cms
 from tests.rig.pens import Pen, SmallAuthority
 
@@ -197,6 +199,58 @@ def test_an_algorithm_of_another_hash_than_the_signers_is_not_taken(card: Pen, n
 
     with pytest.raises(DocumentUnsupported):
         verify_cms(changed(card.write(prepare_cades(BytesIO(DOCUMENT), card.signer, now)), otherwise))
+
+
+def without_hashes(data: cms.SignedData) -> None:
+    data["digest_algorithms"] = cms.DigestAlgorithms([])
+
+
+def with_another_hash(data: cms.SignedData) -> None:
+    data["digest_algorithms"] = cms.DigestAlgorithms([{"algorithm": "sha512"}])
+
+
+def with_a_digest_that_nobody_signed(data: cms.SignedData) -> None:
+    attribute = {"type": "message_digest", "values": [sha256(b"another document").digest()]}
+    data["signer_infos"][0]["unsigned_attrs"] = cms.CMSAttributes([attribute])
+
+
+def with_attributes_in_another_order(signed: bytes) -> bytes:
+    attributes = cms.ContentInfo.load(signed)["content"]["signer_infos"][0]["signed_attrs"]
+    turned = encode(0xA0, b"".join(reversed([attribute.dump() for attribute in attributes])))
+    return signed.replace(attributes.dump(), turned)
+
+
+def with_another_number_of_its_certificate(pen: Pen, now: datetime) -> bytes:
+    """The attribute names the certificate by its digest, and by a serial number that it has not."""
+    part = signer_part(pen.signer, sha256(DOCUMENT).digest(), now)
+    attributes = cms.CMSAttributes.load(part.attributes)
+    (named,) = (attribute for attribute in attributes if attribute["type"].native == "signing_certificate_v2")
+    certificate = x509.Certificate.load(pen.signer.certificate)
+    issuer = x509.GeneralName("directory_name", certificate.issuer)
+    named["values"][0]["certs"][0]["issuer_serial"] = {"issuer": [issuer], "serial_number": 12345}
+    return pen.write(CadesPrepared(replace(part, attributes=attributes.dump(force=True)), BytesIO(DOCUMENT)))
+
+
+def test_what_openssl_refuses_too_is_refused(card: Pen, now: datetime, tmp_path: Path) -> None:
+    signed = card.write(prepare_cades(BytesIO(DOCUMENT), card.signer, now))
+    crafted = {
+        change.__name__: changed(signed, change).read()
+        for change in (without_hashes, with_another_hash, with_a_digest_that_nobody_signed)
+    }
+    crafted["with_attributes_in_another_order"] = with_attributes_in_another_order(signed)
+    for name, message in crafted.items():
+        (tmp_path / name).write_bytes(message)
+        assert (name, accepts_cms(tmp_path / name, card.roots)) == (name, False)
+        with pytest.raises(DocumentMalformed):
+            verify_cms(BytesIO(message))
+    attributes = cms.ContentInfo.load(signed)["content"]["signer_infos"][0]["signed_attrs"].contents
+    longer = signed.replace(attributes, attributes[:1] + bytes([attributes[1] + 60]) + attributes[2:])
+    with pytest.raises(DocumentMalformed):
+        verify_cms(BytesIO(longer))
+    other = tmp_path / "number"
+    other.write_bytes(with_another_number_of_its_certificate(card, now))
+    (found,) = verify_cms(BytesIO(other.read_bytes()))
+    assert (found.flaw, accepts_cms(other, card.roots)) == (Flaw.CERTIFICATE, False)
 
 
 def test_what_follows_the_message_is_not_passed_over(card: Pen, now: datetime) -> None:

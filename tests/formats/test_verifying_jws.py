@@ -19,7 +19,7 @@ from cardd.errors import (
 )
 from cardd.formats.jws import encoded, prepare_jws, verify_jws
 from cardd.formats.options import JwsOptions, Serialization
-from cardd.formats.verified import Flaw, VerifiedSignature
+from cardd.formats.verified import Flaw, Scope, VerifiedSignature
 from cardd.model import Algorithm
 from tests.rig.pens import Pen, SmallAuthority
 
@@ -152,6 +152,24 @@ def test_a_header_that_two_readers_read_in_two_ways_is_told(card: Pen) -> None:
     signed = b".".join(encoded(part) for part in (f'{{"alg": "PS256",{header[1:]}'.encode(), PAYLOAD, b"value"))
     with pytest.raises(DocumentAmbiguous):
         _read(signed)
+
+
+@pytest.mark.parametrize("place", ["beside the payload", "beside a signature"])
+def test_what_nobody_signed_beside_the_payload_makes_it_a_part(card: Pen, now: datetime, place: str) -> None:
+    whole = json.loads(card.write(prepare_jws(BytesIO(PAYLOAD), card.signer, now, JwsOptions(JSON))))
+    assert _read(json.dumps(whole).encode()).scope is Scope.WHOLE
+    one = {name: whole.pop(name) for name in ("protected", "signature")}
+    whole["signatures"] = [one]
+    assert _read(json.dumps(whole).encode()).scope is Scope.WHOLE
+    (whole if place == "beside the payload" else one)["dose"] = "100 mg"
+    assert _read(json.dumps(whole).encode()).scope is Scope.PART
+
+
+@pytest.mark.parametrize("crit", [[], ["sigT"]], ids=["nothing", "what is not there"])
+def test_what_is_critical_is_something_that_is_there(card: Pen, crit: list[str]) -> None:
+    header = json.dumps({"alg": "RS256", "x5c": _x5c(card), "crit": crit}).encode()
+    with pytest.raises(DocumentMalformed):
+        _read(b".".join(encoded(part) for part in (header, PAYLOAD, b"value")))
 
 
 def test_base64_is_read_strictly(card: Pen, now: datetime) -> None:

@@ -162,6 +162,22 @@ def test_an_attribute_beside_what_was_signed_in_base64_makes_it_a_part(card: Pen
     assert (look(signed).scope, look(changed).scope) == (Scope.WHOLE, Scope.PART)
 
 
+@pytest.mark.parametrize("told", ["text/plain", None], ids=["signed", "unsaid"])
+def test_another_kind_than_was_signed_for_what_is_in_base64_makes_it_a_part(
+    card: Pen, now: datetime, told: str | None
+) -> None:
+    """The attributes of an Object say how its content is to be read, and nobody signs them."""
+    options = XadesOptions(Packaging.ENVELOPING, mime_type=told)
+    signed = card.write(prepare_xades(BytesIO(b"<a>10</a>"), card.signer, now, options))
+    kind = b' MimeType="text/plain"' if told else b""
+    encoding = b' Encoding="http://www.w3.org/2000/09/xmldsig#base64"'
+    assert signed.count(kind + encoding) == 1
+    assert look(signed).scope is Scope.WHOLE
+    for other in (b' MimeType="text/html"' + encoding, kind + b' Encoding="gzip"'):
+        changed = look(signed.replace(kind + encoding, other))
+        assert (changed.intact, changed.scope) == (True, Scope.PART)
+
+
 def test_an_element_in_the_signature_that_belongs_to_none_is_refused(card: Pen, now: datetime) -> None:
     """Santuario refuses it too: XML Signature has a place for each of its parts, and for no others."""
     with pytest.raises(DocumentMalformed):
