@@ -21,6 +21,7 @@ from cardd.errors import CertutilMissing, TrustStoreRefused
 
 NICKNAME = "cardd localhost "
 MADE = ".cardd-made"  # in a database that was made: the folders made for it, outermost first
+TRUST = "C,,"  # for servers of TLS alone
 LIMIT = 30.0  # seconds
 DATABASE = ("cert9.db", "key4.db", "pkcs11.txt")
 FILE = "cardd-localhost.crt"
@@ -47,10 +48,11 @@ PLACES = (
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One of our authorities in a store; ``authority`` is DER."""
+    """One of our authorities in a store; ``authority`` is DER. What was put there half is not trusted."""
 
     nickname: str
     authority: bytes
+    is_trusted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +67,27 @@ class NssStore:
         """Return ours. Raises CertutilMissing, TrustStoreRefused."""
         if not (self.path / DATABASE[0]).exists():
             return []
-        found = (line.rstrip().rpartition(" ")[0].strip() for line in self._certutil("-L").splitlines())
-        names = [name for name in found if name.startswith(NICKNAME)]
-        return [Kept(name, PEM_cert_to_DER_cert(self._certutil("-L", "-a", "-n", name).strip())) for name in names]
+        found = (line.rstrip().rpartition(" ") for line in self._certutil("-L").splitlines())
+        own = [(name.strip(), trust == TRUST) for name, _, trust in found if name.startswith(NICKNAME)]
+        return [
+            Kept(name, PEM_cert_to_DER_cert(self._certutil("-L", "-a", "-n", name).strip()), is_trusted)
+            for name, is_trusted in own
+        ]
 
     def put(self, authority: bytes, until: date) -> None:
         """Take this authority in, in place of older ones of ours. Raises CertutilMissing, TrustStoreRefused."""
-        if any(one.authority == authority for one in self.kept()):
+        if any(one.authority == authority and one.is_trusted for one in self.kept()):
             return
         if not (self.path / DATABASE[0]).exists():
             self._make()
         self._drop()
         name = f"{NICKNAME}{until.isoformat()} {sha256(authority).hexdigest()[:16]}"
-        self._certutil("-A", "-n", name, "-t", "C,,", "-a", given=DER_cert_to_PEM_cert(authority))
+        try:
+            self._certutil("-A", "-n", name, "-t", TRUST, "-a", given=DER_cert_to_PEM_cert(authority))
+        except TrustStoreRefused:
+            with suppress(TrustStoreRefused):
+                self._drop()  # without the password the certificate is in, and its trust is not
+            raise
 
     def take_out(self) -> None:
         """Take ours out. Raises CertutilMissing, TrustStoreRefused."""
@@ -151,7 +161,9 @@ class SystemStore:
         file = self.file
         if file is None or not file.is_file() or (self._is_real and file.stat().st_uid):
             return None
-        return PEM_cert_to_DER_cert(file.read_text())
+        with suppress(ValueError):  # no certificate at all
+            return PEM_cert_to_DER_cert(file.read_text())
+        return None
 
     def put(self, authority: bytes) -> None:
         """Take this authority in, in place of an older one. Raises TrustStoreRefused, OSError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cardd.cli.trust_stores import NssStore
+from cardd.cli.trust_stores import NssStore, SystemStore
 from cardd.errors import CertutilMissing, TrustStoreRefused
+from cardd.system import loopback_tls
 from tests.rig.other_user import open_to_everybody
 
 # on an /etc and a /usr/local/share of its own; the user may read neither the configuration nor this Python
@@ -92,3 +94,59 @@ main(["--json", "https", "install"])
         check=False,
     )
     assert "https.not_made" in ran.stdout + ran.stderr
+
+
+@pytest.mark.skipif(shutil.which("certutil") is None, reason="no certutil here")
+def test_a_profile_with_a_primary_password_is_refused_whole_and_taken_in_without_it(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("SIMULATION\n")
+    database, store = f"sql:{tmp_path}", NssStore("firefox", "deb", tmp_path)
+    subprocess.run(["certutil", "-N", "-d", database, "-f", tmp_path / "password"], check=True)
+    authority = loopback_tls.make().authority
+    program = f"""
+from datetime import date
+from pathlib import Path
+from cardd.cli.trust_stores import NssStore, SystemStore
+NssStore("firefox", "deb", Path({str(tmp_path)!r})).put(bytes.fromhex({authority.hex()!r}), date(2027, 2, 1))
+"""
+    # of a session without a terminal, which certutil would ask
+    ran = subprocess.run([sys.executable, "-c", program], start_new_session=True, capture_output=True, check=False)
+    assert b"TrustStoreRefused" in ran.stderr
+    assert store.kept() == []
+    (tmp_path / "none").write_text("\n")
+    change = ["certutil", "-W", "-d", database, "-f", f"{tmp_path}/password", "-@", f"{tmp_path}/none"]
+    subprocess.run(change, check=True, capture_output=True)
+    store.put(authority, date(2027, 2, 1))
+    assert [one.is_trusted for one in store.kept()] == [True]
+
+
+def test_what_is_no_certificate_in_the_systems_store_is_none_of_ours(tmp_path: Path) -> None:
+    folder = tmp_path / "usr/local/share/ca-certificates"
+    folder.mkdir(parents=True)
+    (folder / "cardd-localhost.crt").write_text("SIMULATION")
+    assert SystemStore(tmp_path).kept() is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is asked for the system's store")
+def test_a_store_that_cannot_be_written_keeps_no_browser_out(tmp_path: Path) -> None:
+    (tmp_path / ".config").mkdir()
+    (tmp_path / "state").mkdir(mode=0o700)
+    configuration = tmp_path / "cardd.toml"
+    configuration.write_text(f'[state]\ndirectory = "{tmp_path}/state"\n')
+    folder = "/usr/local/share/ca-certificates"
+    mount = f'mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} && exec "$@"'
+    command = [sys.executable, "-m", "cardd.cli.cardctl", "--json", "https", "install", "--config", str(configuration)]
+    ran = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mount, "sh", *command],
+        env={**os.environ, "HOME": str(tmp_path), "SUDO_USER": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    stores = {one["browser"]: one["state"] for one in json.loads(ran.stdout)["stores"]}
+    assert stores == {"system": "refused", "chromium": "unanswered"}
+    configuration.write_text(f'[state]\ndirectory = "{tmp_path}/none"\n')
+    ran = subprocess.run(
+        command, env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert "state.unavailable" in ran.stdout + ran.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
 import pwd
@@ -10,6 +12,7 @@ import ssl
 from argparse import Namespace
 from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +23,7 @@ from cardd.cli.trust_stores import NssStore, SystemStore, ensure_certutil, nss_s
 from cardd.cli.wording import word_for
 from cardd.config import Config
 from cardd.config.loading import load
-from cardd.errors import CarddError, HttpsNotMade, InvalidRequest, TrustStoreRefused
+from cardd.errors import CarddError, HttpsNotMade, InvalidRequest, StateUnavailable, TrustStoreRefused
 from cardd.i18n import N_, Domain
 from cardd.system import loopback_tls
 
@@ -84,42 +87,58 @@ def _install(given: Namespace, config: Config) -> list[Stands]:
 
     ensure_certutil()
     user, system, directory = _other_user(given), SystemStore(), config.state.directory
+    refused: list[Stands] = []
     if os.access(directory, os.W_OK):
         made = loopback_tls.make()
         loopback_tls.keep(directory, made.server)
         authority = made.authority
         if os.geteuid() == 0 and not given.no_system:
-            system.put(authority)
+            refused = _refusal("system", "", system.file, lambda: system.put(authority))
+    elif os.geteuid() == 0:
+        raise StateUnavailable(file=str(directory), why=os.strerror(errno.ENOENT))
     else:
         kept = system.kept()
         if kept is None:
             raise HttpsNotMade
         authority = kept
     until = load_der_x509_certificate(authority).not_valid_after_utc.date()
-    return _as(user, lambda: _each(lambda store: store.put(authority, until), config))
+    return _joined(refused, _as(user, lambda: _each(lambda store: store.put(authority, until), config)))
 
 
 def _remove(given: Namespace, config: Config) -> list[Stands]:
     """Take everything out; one store that refuses keeps no other one in."""
     ensure_certutil()
-    user = _other_user(given)
+    user, system = _other_user(given), SystemStore()
+    refused: list[Stands] = []
     if os.access(config.state.directory, os.W_OK):
         loopback_tls.forget(config.state.directory)
         if os.geteuid() == 0 and not given.no_system:
-            SystemStore().take_out()
-    return _as(user, lambda: _each(NssStore.take_out, config))
+            refused = _refusal("system", "", system.file, system.take_out)
+    return _joined(refused, _as(user, lambda: _each(NssStore.take_out, config)))
+
+
+def _joined(refused: list[Stands], found: list[Stands]) -> list[Stands]:
+    """Return both; of a store that refused, no more than that."""
+    return [*refused, *(one for one in found if one.store not in {other.store for other in refused})]
 
 
 def _each(change: Callable[[NssStore], None], config: Config) -> list[Stands]:
     """Change each store of this process's user; tell how all stand then."""
-    failed = {}
+    failed: dict[Path, list[Stands]] = {}
     for store in nss_stores(Path.home()):
-        try:
-            change(store)
-        except (CarddError, OSError) as error:
-            why = str(error.params.get("why", error.code)) if isinstance(error, CarddError) else str(error)
-            failed[store.path] = Stands(store.browser, store.package, "refused", str(store.path), why)
-    return [*failed.values(), *_standings(config, failed)]
+        if found := _refusal(store.browser, store.package, store.path, partial(change, store)):
+            failed[store.path] = found
+    return [*itertools.chain(*failed.values()), *_standings(config, failed)]
+
+
+def _refusal(browser: str, package: str, store: Path | None, change: Callable[[], None]) -> list[Stands]:
+    """Change one store; return how it refused that, if it did: no other one waits for it."""
+    try:
+        change()
+    except (CarddError, OSError) as error:
+        why = str(error.params.get("why", error.code)) if isinstance(error, CarddError) else str(error)
+        return [Stands(browser, package, "refused", str(store), why)]
+    return []
 
 
 def _other_user(given: Namespace) -> pwd.struct_passwd | None:
@@ -175,7 +194,7 @@ def _standings(config: Config, without: Container[Path] = ()) -> list[Stands]:
         if store.path in without:
             continue
         try:
-            state, why = _state([one.authority for one in store.kept()], config), ""
+            state, why = _state([one.authority for one in store.kept() if one.is_trusted], config), ""
         except TrustStoreRefused as refused:
             state, why = "refused", refused.why
         found.append(Stands(store.browser, store.package, state, str(store.path), why))
@@ -206,6 +225,8 @@ def _show(context: Context, found: Sequence[Stands], config: Config) -> None:
     rows = [[one.browser, one.package, word_for(one.state, STATES, context), one.store] for one in found]
     lines = table([_(head, language) for head in HEADS], rows)
     lines += [f"{one.store}: {one.why}" for one in found if one.why]
+    if any(one.why and one.browser != "system" for one in found):
+        lines.append(f"→ {TrustStoreRefused(store='', why='').told(language).remedy}")
     if context.arguments.action == "install":
         if not config.listen.https:
             lines.append(
