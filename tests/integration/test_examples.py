@@ -42,7 +42,7 @@ class Example:
         }
 
     def run(self, *order: str, **around: str) -> tuple[int, str, str]:
-        """Its exit status, and what it said."""
+        """Return the exit status, and what it said."""
         done = subprocess.run(
             [*self._command, *order],
             env={**self._environment, **around},

@@ -21,7 +21,8 @@ MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:home/(?!user\b)|Users/|root/|work/)[
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 NAMED = re.compile(r"`((?:[\w.-]+/)+(?:[\w.-]+\.py)?)`")
 MADE = ("dist/",)  # by a target of make, where it was called
-NO_SUBJECT = re.compile(r"(It|They|The same|As|So|Also)\b")
+NO_SUBJECT = re.compile(r"(It|Its|They|Their|Those|Such|The same|As|So|Also)\b")
+DECISION = re.compile(r"docs/adr/(\d{4}-.*\.md)")
 FUNCTION_MAX = 50  # lines
 PIN = re.compile(r"^([\w.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 
@@ -83,17 +84,35 @@ def locks_match_the_project(files: Files) -> Iterator[str]:
                 yield f".make/{name}.lock: {requirement} is wanted, {version} is locked; run `make lock`"
 
 
-def code_reads_without_what_stands_before(files: Files) -> Iterator[str]:
-    """A docstring begins with its subject, and a function of ours fits a screen."""
+def decisions_are_listed(files: Files) -> Iterator[str]:
+    """A decision has its row, with its own title, in the list of all."""
+    listed = files[Path("docs/adr/README.md")]
+    for path, text in files.items():
+        if found := DECISION.fullmatch(path.as_posix()):
+            number, title = text.splitlines()[0].removeprefix("# ").split(": ", 1)
+            if f"| [{number}]({found[1]}) | {title} |" not in listed:
+                yield f"{path}: no row of docs/adr/README.md has its title"
+
+
+def docstrings_begin_with_their_subject(files: Files) -> Iterator[str]:
+    """A docstring begins with its subject, and in what is no test each paragraph of it does."""
     for path, text in files.items():
         for node in ast.walk(ast.parse(text)) if path.suffix == ".py" else ():
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                where = f"{path}:{node.lineno}: {node.name}"
-                if NO_SUBJECT.match(ast.get_docstring(node) or ""):
-                    yield f"{where}: the docstring begins without its subject"
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                paragraphs = (ast.get_docstring(node) or "").split("\n\n")
+                for paragraph in paragraphs[:1] if path.parts[0] == "tests" else paragraphs:
+                    if NO_SUBJECT.match(paragraph):
+                        yield f"{path}: begins without its subject: {paragraph.splitlines()[0]}"
+
+
+def functions_fit_a_screen(files: Files) -> Iterator[str]:
+    """A function that is no test's is short."""
+    for path, text in files.items():
+        for node in ast.walk(ast.parse(text)) if path.suffix == ".py" and path.parts[0] != "tests" else ():
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 size = (node.end_lineno or 0) - node.lineno + 1
-                if not isinstance(node, ast.ClassDef) and path.parts[0] != "tests" and size > FUNCTION_MAX:
-                    yield f"{where}: a function of {size} lines"
+                if size > FUNCTION_MAX:
+                    yield f"{path}:{node.lineno}: {node.name}: a function of {size} lines"
 
 
 RULES: tuple[Callable[[Files], Iterator[str]], ...] = (
@@ -102,7 +121,9 @@ RULES: tuple[Callable[[Files], Iterator[str]], ...] = (
     pages_name_files_that_exist,
     locks_are_whole,
     locks_match_the_project,
-    code_reads_without_what_stands_before,
+    decisions_are_listed,
+    docstrings_begin_with_their_subject,
+    functions_fit_a_screen,
 )
 
 

@@ -125,7 +125,7 @@ class MemoryStore:
         self.documents: dict[str, str] = {}
 
     def place(self, name: str) -> str:
-        """Its name."""
+        """Return the name of the document."""
         return name
 
     def load(self, name: str) -> str | None:
@@ -181,7 +181,7 @@ class SwitchedStore:
         self.now.documents = documents
 
     def place(self, name: str) -> str:
-        """Its name."""
+        """Return the name of the document."""
         return self.now.place(name)
 
     def load(self, name: str) -> str | None:

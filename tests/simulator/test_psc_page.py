@@ -31,7 +31,7 @@ class Maker:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Their shell's."""
+        """Return the shell's environment."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
         commands = f"{self.home / 'bin'}:{Path(sys.executable).parent}"
         return {**kept, "HOME": str(self.home), "PATH": f"{commands}:{kept['PATH']}", "LC_ALL": "en_GB.UTF-8"}
