@@ -94,6 +94,15 @@ def decisions_are_listed(files: Files) -> Iterator[str]:
                 yield f"{path}: no row of docs/adr/README.md has its title"
 
 
+def words_stand_once_and_in_order(files: Files) -> Iterator[str]:
+    """The glossary has each word once, in the order of the alphabet."""
+    words = re.findall(r"^\| ([^|]+) \|", files[Path("docs/glossary.md")], re.MULTILINE)[1:]
+    keys = [re.sub(r"[^a-z0-9 ]", "", word.casefold()) for word in words]
+    for before, key, word in zip(keys, keys[1:], words[1:], strict=False):
+        if before >= key:
+            yield f"docs/glossary.md: {word} stands there twice, or in another place than the alphabet's"
+
+
 def docstrings_begin_with_their_subject(files: Files) -> Iterator[str]:
     """A docstring begins with its subject, and in what is no test each paragraph of it does."""
     for path, text in files.items():
@@ -122,6 +131,7 @@ RULES: tuple[Callable[[Files], Iterator[str]], ...] = (
     locks_are_whole,
     locks_match_the_project,
     decisions_are_listed,
+    words_stand_once_and_in_order,
     docstrings_begin_with_their_subject,
     functions_fit_a_screen,
 )
