@@ -62,7 +62,7 @@ def pages(directory: Path, rounds: int) -> Iterator[Measure]:
         if all(shutil.which(program) for program in PROGRAMS[name]):
             place = directory / name
             place.mkdir()
-            with Portal(place).running() as portal, running(name, portal, place) as browser:
+            with Portal(place).running() as portal, running(name, [portal.port], place) as browser:
                 yield from _of(browser, portal, place, rounds)
 
 

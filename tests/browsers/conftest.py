@@ -18,16 +18,22 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         yield portal
 
 
+@pytest.fixture(scope="module")
+def public(portal: Portal) -> list[int]:
+    """The ports of servers that browsers take for others than this machine's."""
+    return [portal.port]
+
+
 @pytest.fixture(scope="module", params=NAMES)
 def browser(
-    request: pytest.FixtureRequest, portal: Portal, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, portal: Portal, public: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
     """A browser whose administrator lets policy.test through to this machine."""
     directory = tmp_path_factory.mktemp("browser")
     root = directory / "root"
     root.mkdir()
     Policies(root, (request.param,)).apply([portal.origin("policy.test")], everywhere=True)
-    with running(request.param, portal, directory, root / "etc") as browser:
+    with running(request.param, public, directory, root / "etc") as browser:
         yield browser
 
 

@@ -31,7 +31,7 @@ def cardctl(home: Path, daemon: DaemonProcess, action: str, *more: str) -> str:
 
 def asked(name: Name, portal: Portal, page: str, directory: Path, port: int) -> list[str]:
     """Return what a page gets from each of our names, in a browser that is started for it."""
-    with running(name, portal, directory, trusts_all=False) as browser, browser.tab(page) as tab:
+    with running(name, [portal.port], directory, trusts_all=False) as browser, browser.tab(page) as tab:
         return [tab.run(ASK, f"https://{host}:{port}/v1/status") for host in ("127.0.0.1", "localhost", "[::1]")]
 
 

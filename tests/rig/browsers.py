@@ -16,7 +16,7 @@ import shutil
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,7 +39,7 @@ PROGRAMS: dict[Name, tuple[str, ...]] = {"chromium": ("chromium", "chromedriver"
 LOOPBACK = "loopback-network"  # the permission to reach this machine, by its name in both browsers
 FIREFOX_PROFILE = ".mozilla/firefox/test.default"
 LIMIT = 30.0  # seconds, for a browser to start or to do one thing
-HOSTS = ("portal.test", "evil.test", "rebind.test", "policy.test")
+HOSTS = ("portal.test", "evil.test", "rebind.test", "policy.test", "python.test", "node.test")
 
 PREFERENCES: dict[str, str | int | bool] = {
     "network.dns.localDomains": ",".join(HOSTS),
@@ -191,9 +191,9 @@ class Browser:
 
 @contextmanager
 def running(
-    name: Name, portal: Portal, directory: Path, settings: Path | None = None, *, trusts_all: bool = True
+    name: Name, public: Sequence[int], directory: Path, settings: Path | None = None, *, trusts_all: bool = True
 ) -> Iterator[Browser]:
-    """Run a browser inside the ``with``; ``portal`` is public for it, and all names of ``HOSTS`` are this machine.
+    """Run a browser inside the ``with``; portals on these ports are public for it, all of ``HOSTS`` are this machine.
 
     ``settings`` is laid over /etc for it, where that may be (``Browser.has_settings``). Where it does not
     ``trusts_all`` certificates it trusts those that ``directory/NAME``, its home, has an authority for.
@@ -207,12 +207,12 @@ def running(
         if name == "chromium":
             command, pattern = [*before, "chromedriver", "--port=0"], r"started successfully on port (\d+)"
         else:
-            command, pattern = [*before, *_firefox(home, portal.port)], r"WebDriver BiDi listening on (ws://\S+)"
+            command, pattern = [*before, *_firefox(home, public)], r"WebDriver BiDi listening on (ws://\S+)"
         found = ends.enter_context(_started(command, home, pattern))
         talk = _Talk(trusts_all)
         ends.callback(lambda: wait_for(talk.close()))
         if name == "chromium":
-            wait_for(talk.drive(f"http://127.0.0.1:{found}", _chromium(home, portal.port)))
+            wait_for(talk.drive(f"http://127.0.0.1:{found}", _chromium(home, public)))
         else:
             wait_for(talk.connect(f"{found}/session"))
         yield Browser(
@@ -308,8 +308,9 @@ class _Talk:
                 self._answers.pop(told["id"]).set_result(told)
 
 
-def _firefox(home: Path, port: int) -> list[str]:
-    preferences = {**PREFERENCES, "network.lna.address_space.public.override": f"127.0.0.1:{port}"}
+def _firefox(home: Path, public: Sequence[int]) -> list[str]:
+    addresses = ",".join(f"127.0.0.1:{port}" for port in public)
+    preferences = {**PREFERENCES, "network.lna.address_space.public.override": addresses}
     profile = home / FIREFOX_PROFILE
     profile.mkdir(parents=True, exist_ok=True)
     (profile / "user.js").write_text(
@@ -318,12 +319,12 @@ def _firefox(home: Path, port: int) -> list[str]:
     return ["firefox-esr", "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]
 
 
-def _chromium(home: Path, port: int) -> dict[str, object]:
+def _chromium(home: Path, public: Sequence[int]) -> dict[str, object]:
     arguments = [
         "--headless",
         f"--user-data-dir={home}/profile",
         f"--host-resolver-rules={','.join(f'MAP {host} 127.0.0.1' for host in HOSTS)}",
-        f"--ip-address-space-overrides=127.0.0.1:{port}=public",
+        f"--ip-address-space-overrides={','.join(f'127.0.0.1:{port}=public' for port in public)}",
         "--disable-background-networking",
         *(["--no-sandbox"] if os.geteuid() == 0 else []),
     ]

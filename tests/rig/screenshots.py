@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
         own = Workstation(place)
         with (
             Portal(place).running() as portal,
-            running("chromium", portal, place) as browser,
+            running("chromium", [portal.port], place) as browser,
             own.running(),
             own.card(simulated_card()),
         ):

@@ -79,9 +79,9 @@ async def token_of(cardd: Workstation, nonce: str, origin: str = PAGE) -> Token:
     return got.json
 
 
-def forged(nonce: str, by: Credential) -> Token:
+def forged(nonce: str, by: Credential, origin: str = PAGE) -> Token:
     """What somebody makes who has this key, without cardd."""
-    signed = hashlib.sha256(PAGE.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
+    signed = hashlib.sha256(origin.encode()).digest() + hashlib.sha256(nonce.encode()).digest()
     return {
         "unverifiedCertificate": base64.b64encode(by.certificate.public_bytes(Encoding.DER)).decode(),
         "algorithm": "RS256",

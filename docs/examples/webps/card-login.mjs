@@ -4,9 +4,10 @@
 //   createServer((request, response) => login(request, response, () => answer(request, response)));
 //   express().use(login);
 //
-// POST /card/challenge {} gives {"nonce"}; POST /card/login TOKEN gives the holder; POST /card/logout {}. request.card is the
-// holder, or null; login.holderOf(request) is the same for an upgrade to WebSocket. Sessions are in the memory of one
-// process. Nothing but web-eid.mjs is needed. Stand before whatever reads bodies.
+// POST /card/challenge {} gives {"nonce"}; POST /card/login TOKEN gives the holder; POST /card/logout {}. request.card is
+// the holder, or null, and request.cardKept an object for what the application keeps of this login, with its way;
+// login.memberOf(request) is both, for an upgrade to WebSocket. Sessions are in the memory of one process. Nothing but
+// web-eid.mjs is needed; ways are other logins beside the card's. Stand before whatever reads bodies.
 
 import {randomBytes} from "node:crypto";
 import {newNonce, Refused, spentNonce, verify} from "./web-eid.mjs";
@@ -18,15 +19,21 @@ const VISITORS_MAX = 10_000; // who asked for a nonce and have not logged in
 const NONCE_LIFETIME = 300; // seconds
 const READING = ["GET", "HEAD", "OPTIONS"];
 
-class Answered extends Error {
+/** The request ends here, with this status. */
+export class Answered extends Error {
   constructor(status) {
     super();
     this.status = status;
   }
 }
 
-/** The middleware; a login lasts lifetime seconds, whatever happens meanwhile. log is told why one was refused. */
-export function cardLogin({origin, trust, lifetime = 3600, prefix = "/card", log = console.warn}) {
+/**
+ * The middleware; a login lasts lifetime seconds, whatever happens meanwhile. log is told why one was refused.
+ *
+ * ways has async functions by the name of their route. Each is given what this browser's session keeps on the server and
+ * the page's JSON, and resolves with told, for the page, and with the holder once somebody has logged in.
+ */
+export function cardLogin({origin, trust, lifetime = 3600, prefix = "/card", ways = {}, log = console.warn}) {
   const visitors = new Map(); // by the cookie's value
   const members = new Map();
   const living = (sessions, cookie) => {
@@ -50,38 +57,51 @@ export function cardLogin({origin, trust, lifetime = 3600, prefix = "/card", log
   }
 
   const acts = {
-    challenge(cookie) {
-      const session = known(cookie);
-      if (visitors.has(cookie) && session) session.ends = performance.now() + NONCE_LIFETIME * 1000;
-      if (session) return {told: {nonce: newNonce(session.kept)}};
-      const made = opened(visitors, NONCE_LIFETIME);
-      return {told: {nonce: newNonce(made.session.kept)}, cookie: made.cookie};
+    challenge: (kept) => ({told: {nonce: newNonce(kept)}}),
+    async login(kept, token) {
+      const holder = await verify(token, {origin, nonce: spentNonce(kept), trust});
+      return {told: holder, holder};
     },
-    async login(cookie, token) {
-      const nonce = spentNonce(known(cookie)?.kept ?? {});
-      const holder = await verify(token, {origin, nonce, trust});
-      forget(cookie);
-      return {told: holder, cookie: opened(members, lifetime, holder).cookie};
-    },
-    logout(cookie) {
-      forget(cookie);
-      return {told: {}, cookie: ""};
-    },
+    logout: null,
+    ...ways,
   };
 
-  async function done(act, request) {
+  async function acted(name, cookie, body) {
+    const before = known(cookie);
+    const session = before ?? {kept: {}};
+    const {told, holder} = await acts[name](session.kept, body);
+    if (known(cookie) !== before) throw new Answered(403); // the browser logged in or out meanwhile
+    if (holder) {
+      forget(cookie);
+      const made = opened(members, lifetime, holder);
+      made.session.kept.way = name === "login" ? "card" : name.split("/")[0];
+      return {told, cookie: made.cookie};
+    }
+    if (!before) {
+      const made = opened(visitors, NONCE_LIFETIME);
+      made.session.kept = session.kept;
+      return {told, cookie: made.cookie};
+    }
+    if (visitors.has(cookie)) before.ends = performance.now() + NONCE_LIFETIME * 1000;
+    return {told};
+  }
+
+  async function done(name, request) {
     if (request.method !== "POST") throw new Answered(405);
     if (request.headers.origin !== origin) throw new Answered(403);
     const [kind] = (request.headers["content-type"] ?? "").split(";");
     if (kind.trim().toLowerCase() !== "application/json") throw new Answered(415);
-    return act(cookieOf(request), await bodyOf(request));
+    const [cookie, body] = [cookieOf(request), await jsonOf(request)];
+    if (acts[name]) return acted(name, cookie, body);
+    forget(cookie);
+    return {told: {}, cookie: ""};
   }
 
-  async function answer(act, request, response) {
+  async function answer(name, request, response) {
     let status = 200;
     let {told, cookie} = {told: {error: "refused"}};
     try {
-      ({told, cookie} = await done(act, request));
+      ({told, cookie} = await done(name, request));
     } catch (fault) {
       status = fault instanceof Refused ? 403 : (fault.status ?? 500);
       if (!(fault instanceof Answered)) log(`refused: ${JSON.stringify(fault.message)}`);
@@ -92,21 +112,22 @@ export function cardLogin({origin, trust, lifetime = 3600, prefix = "/card", log
     response.writeHead(status, headers).end(JSON.stringify(told));
   }
 
-  const holderOf = (request) => {
+  const memberOf = (request) => {
     // nobody for a request of another site's page that could change something, nor for its WebSocket
     const reading = READING.includes(request.method) && !request.headers.upgrade;
     if (!reading && request.headers.origin !== origin) return null;
-    return living(members, cookieOf(request))?.holder ?? null;
+    return living(members, cookieOf(request)) ?? null;
   };
 
   const middleware = (request, response, next) => {
     const path = request.url.split("?")[0];
     const name = path.startsWith(`${prefix}/`) ? path.slice(prefix.length + 1) : "";
-    if (Object.hasOwn(acts, name)) return answer(acts[name], request, response);
-    request.card = holderOf(request);
+    if (Object.hasOwn(acts, name)) return answer(name, request, response);
+    const member = memberOf(request);
+    Object.assign(request, {card: member?.holder ?? null, cardKept: member?.kept ?? null});
     return next();
   };
-  return Object.assign(middleware, {holderOf});
+  return Object.assign(middleware, {memberOf});
 }
 
 function cookieOf(request) {
@@ -115,7 +136,8 @@ function cookieOf(request) {
   return found.length === 1 ? found[0].slice(COOKIE.length + 1) : "";
 }
 
-async function bodyOf(request) {
+/** Resolve with the JSON that the page sent; reject with Answered. */
+export async function jsonOf(request) {
   const parts = [];
   let size = 0;
   for await (const part of request.iterator({destroyOnReturn: false})) {

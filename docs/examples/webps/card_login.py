@@ -3,7 +3,9 @@
     application = CardLogin(application, origin="https://webps.example", trust=Trust(authorities, lists))
 
 POST /card/challenge {} gives {"nonce"}; POST /card/login TOKEN gives the holder; POST /card/logout {}.
-``scope["card"]`` is a Holder, or None. Sessions are in the memory of one process. Nothing but web_eid.py is needed.
+``scope["card"]`` is a Holder, or None; ``scope["card_kept"]`` is a dict for what the application keeps of this login,
+with its ``way``. Sessions are in the memory of one process. Nothing but web_eid.py is needed; ``ways`` are other logins
+beside the card's.
 """
 
 import asyncio
@@ -38,35 +40,40 @@ class Session:
 
 
 class CardLogin:
-    """The application behind a login by card; a login lasts ``lifetime`` seconds, whatever happens meanwhile."""
+    """The application behind a login by card; a login lasts ``lifetime`` seconds, whatever happens meanwhile.
 
-    def __init__(self, app, *, origin, trust, lifetime=3600, prefix="/card"):
+    ``ways`` has coroutine functions by the name of their route. Each is given what this browser's session keeps on the
+    server and the page's JSON, and returns what the page is told, and the Holder once somebody has logged in, or None.
+    """
+
+    def __init__(self, app, *, origin, trust, lifetime=3600, prefix="/card", ways=None):
         self._app, self._origin, self._trust, self._lifetime = app, origin, trust, lifetime
         self._visitors, self._members = {}, {}  # by the cookie's value
-        acts = {"challenge": self._challenge, "login": self._login, "logout": self._logout}
-        self._routes = {f"{prefix}/{name}": act for name, act in acts.items()}
+        acts = {"challenge": self._challenge, "login": self._login, "logout": None, **(ways or {})}
+        self._routes = {f"{prefix}/{name}": (name.partition("/")[0], act) for name, act in acts.items()}
 
     async def __call__(self, scope, receive, send):
         """Answer the page's three routes, and tell the application of every other request whose card it is."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
-        elif scope["type"] == "http" and (act := self._routes.get(scope["path"])):
-            await self._answer(act, scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] in self._routes:
+            await self._answer(*self._routes[scope["path"]], scope, receive, send)
         else:
-            await self._app({**scope, "card": self._holder(scope)}, receive, send)
+            member = self._member(scope)
+            told = {"card": member.holder, "card_kept": member.kept} if member else {"card": None, "card_kept": None}
+            await self._app({**scope, **told}, receive, send)
 
-    def _holder(self, scope):
+    def _member(self, scope):
         """Nobody for a request of another site's page that could change something, nor for its WebSocket."""
         is_reading = scope["type"] == "http" and scope["method"] in READING
         if not is_reading and _header(scope, b"origin") != self._origin:
             return None
-        session = self._living(self._members, _cookie(scope))
-        return session.holder if session else None
+        return self._living(self._members, _cookie(scope))
 
-    async def _answer(self, act, scope, receive, send):
+    async def _answer(self, way, act, scope, receive, send):
         status, told, cookie = 200, {"error": "refused"}, None
         try:
-            told, cookie = await self._done(act, scope, receive)
+            told, cookie = await self._done(way, act, scope, receive)
         except Answered as ended:
             (status,) = ended.args
         except Refused as reason:
@@ -79,36 +86,45 @@ class CardLogin:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(told).encode()})
 
-    async def _done(self, act, scope, receive):
+    async def _done(self, way, act, scope, receive):
         if scope["method"] != "POST":
             raise Answered(405)
         if _header(scope, b"origin") != self._origin:
             raise Answered(403)
         if _header(scope, b"content-type").partition(";")[0].strip().lower() != "application/json":
             raise Answered(415)
-        return await act(_cookie(scope), await _body(receive))
+        cookie, body = _cookie(scope), await json_of(receive)
+        if act is None:
+            self._forget(cookie)
+            return {}, ""
+        return await self._acted(way, act, cookie, body)
 
-    async def _challenge(self, cookie, _body):
-        session, given = self._living(self._members, cookie) or self._living(self._visitors, cookie), None
-        if session is None:
-            given, session = self._opened(self._visitors, NONCE_LIFETIME)
+    async def _acted(self, way, act, cookie, body):
+        before = self._known(cookie)
+        session = before or Session(0)
+        told, holder = await act(session.kept, body)
+        if self._known(cookie) is not before:
+            raise Answered(403)  # the browser logged in or out meanwhile
+        if holder:
+            self._forget(cookie)
+            given, opened = self._opened(self._members, self._lifetime)
+            opened.holder, opened.kept = holder, {"way": "card" if way == "login" else way}
+            return told, given
+        if before is None:
+            given, opened = self._opened(self._visitors, NONCE_LIFETIME)
+            opened.kept = session.kept
+            return told, given
         if cookie in self._visitors:
-            session.ends = time.monotonic() + NONCE_LIFETIME
-        return {"nonce": new_nonce(session.kept)}, given
+            before.ends = time.monotonic() + NONCE_LIFETIME
+        return told, None
 
-    async def _login(self, cookie, token):
-        session = self._living(self._members, cookie) or self._living(self._visitors, cookie)
-        nonce = spent_nonce(session.kept if session else {})
-        named = {"origin": self._origin, "nonce": nonce, "trust": self._trust}
+    async def _challenge(self, kept, _body):
+        return {"nonce": new_nonce(kept)}, None
+
+    async def _login(self, kept, token):
+        named = {"origin": self._origin, "nonce": spent_nonce(kept), "trust": self._trust}
         holder = await asyncio.to_thread(verify, token, **named)
-        self._forget(cookie)
-        given, opened = self._opened(self._members, self._lifetime)
-        opened.holder = holder
-        return dataclasses.asdict(holder), given
-
-    async def _logout(self, cookie, _body):
-        self._forget(cookie)
-        return {}, ""
+        return dataclasses.asdict(holder), holder
 
     def _forget(self, cookie):
         self._visitors.pop(cookie, None)
@@ -126,6 +142,9 @@ class CardLogin:
         cookie = secrets.token_urlsafe(32)
         sessions[cookie] = Session(now + seconds)
         return cookie, sessions[cookie]
+
+    def _known(self, cookie):
+        return self._living(self._members, cookie) or self._living(self._visitors, cookie)
 
     @staticmethod
     def _living(sessions, cookie):
@@ -146,7 +165,8 @@ def _cookie(scope):
     return found[0] if len(found) == 1 else ""
 
 
-async def _body(receive):
+async def json_of(receive):
+    """Return the JSON that the page sent. Raises Answered."""
     body, more = b"", True
     while more:
         message = await receive()

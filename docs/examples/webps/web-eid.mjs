@@ -7,7 +7,7 @@ import {constants, createHash, randomBytes, verify as isSigned, X509Certificate}
 import {execFile} from "node:child_process";
 
 const NONCE_LIFETIME = 300_000; // milliseconds
-const NATIONAL_ID = /^[034589][0-9A-Za-z]{8,}(\/\S+)?$/;
+export const NATIONAL_ID = /^[034589][0-9A-Za-z]{8,}(\/\S+)?$/;
 const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const CERTIFICATE_MAX = 16_384; // bytes
@@ -84,8 +84,8 @@ function checkCertificate(certificate, {authorities, lists}) {
   });
 }
 
-/** One RDN may have several names, as IGC-Santé's has given name, number and surname together. */
-function holderOf(certificate) {
+/** Whose certificate it is; one RDN may have several names, as IGC-Santé's has given name, number and surname together. */
+export function holderOf(certificate) {
   const {CN = "", SN = "", GN = "", title = ""} = certificate.toLegacyObject().subject;
   if (typeof CN !== "string" || !NATIONAL_ID.test(CN)) throw new Refused("the certificate is no professional's");
   return {nationalId: CN, familyName: SN, givenName: GN, title};

@@ -83,7 +83,7 @@ def verify(token, *, origin, nonce, trust):
         key.verify(signature, _digest(origin) + _digest(nonce), PKCS1v15(), SHA256())
     except InvalidSignature:
         raise Refused("signed for another site, with another nonce or by another key") from None
-    return _holder(certificate)
+    return holder_of(certificate)
 
 
 def _decoded(text):
@@ -119,8 +119,11 @@ def _check_certificate(der, trust):
         raise Refused(f"the certificate: {done.stderr.decode(errors='replace').strip()}")
 
 
-def _holder(certificate):
-    """One RDN may have several names, as IGC-Santé's has given name, number and surname together."""
+def holder_of(certificate):
+    """Return whose certificate it is (asn1crypto's). Raises Refused.
+
+    One RDN may have several names, as IGC-Santé's has given name, number and surname together.
+    """
     pairs = [(pair["type"].dotted, pair["value"].native) for rdn in certificate.subject.chosen for pair in rdn]
     names = dict(pairs)
     national_id = names.get("2.5.4.3", "")

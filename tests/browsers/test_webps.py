@@ -1,0 +1,398 @@
+"""The portals of docs/examples/webps in real browsers: a professional's whole way, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from tests.integration.workstation import Workstation
+from tests.rig import axe, nginx
+from tests.rig.browsers import Browser, Tab
+from tests.rig.psc_simulator import PscSimulator
+from tests.rig.simulator import issue, simulated_card
+from tests.rig.webps import SERVERS, Server, WebPs
+from tests.webps.test_portals import cades
+from tests.webps.tokens import trust_cards
+
+DOCTOR, ALICE = "899000000010", "899700000005"
+PEOPLE = """
+[[people]]
+national_id = "899000000010"
+given_name = "CAMILLE"
+family_name = "SIMULATION-MEDECIN"
+[[people]]
+national_id = "899700000005"
+given_name = "ALICE"
+"""
+
+PRESS = """
+const found = document.getElementById(arguments[0]);
+if (!found.offsetParent || found.ariaDisabled === "true") return false;
+found.click();
+return true;
+"""
+FORGET = """
+localStorage.clear();
+sessionStorage.clear();
+await fetch("/card/logout", {method: "POST", headers: {"Content-Type": "application/json"}, body: "{}"});
+"""
+
+
+@pytest.fixture(scope="module")
+def portals(tmp_path_factory: pytest.TempPathFactory) -> dict[Server, WebPs]:
+    """One portal in each language, under names of their own; they do not run yet."""
+    folder = tmp_path_factory.mktemp("portals")
+    trust_cards(folder)
+    hosts: dict[Server, str] = {server: f"{server}.test" for server in SERVERS}
+    names = ",".join(f"DNS:{host}" for host in hosts.values())
+    pair = nginx.issued(folder, nginx.authority(folder), "portail", names=names)
+    return {server: WebPs(server, folder, pair, host) for server, host in hosts.items()}
+
+
+@pytest.fixture(scope="module")
+def public(portals: dict[Server, WebPs]) -> list[int]:
+    return [portal.port for portal in portals.values()]
+
+
+@pytest.fixture(scope="module")
+def psc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PscSimulator]:
+    """Pro Santé Connect, and the mobiles of the doctor and of ALICE."""
+    folder = tmp_path_factory.mktemp("psc")
+    (folder / "people.toml").write_text(PEOPLE)
+    simulator = PscSimulator(folder)
+    simulator.start("--people", str(folder / "people.toml"))
+    yield simulator
+    simulator.stop()
+
+
+@pytest.fixture(scope="module")
+def workstation(portals: dict[Server, WebPs], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstation]:
+    """The doctor's workstation, which lets both portals in; its card is not inserted yet."""
+    section = '\n[portals.{0.server}]\norigin = "{0.origin}"\nrights = ["authenticate", "sign"]\n'
+    listed = "".join(section.format(portal) for portal in portals.values())
+    with Workstation(tmp_path_factory.mktemp("workstation"), extra=listed).running() as workstation:
+        yield workstation
+
+
+@pytest.fixture(scope="module")
+def running(portals: dict[Server, WebPs], workstation: Workstation, psc: PscSimulator) -> Iterator[None]:
+    with ExitStack() as ends:
+        for portal in portals.values():
+            portal.set_up([workstation.daemon.url], psc)
+            ends.enter_context(portal.running())
+        yield
+
+
+@pytest.fixture(params=SERVERS)
+def site(request: pytest.FixtureRequest, portals: dict[Server, WebPs], running: None) -> WebPs:
+    return portals[request.param]
+
+
+@pytest.fixture
+def either(browser: Browser, portals: dict[Server, WebPs], running: None) -> WebPs:
+    """A portal for what is the pages' own: one for each browser, so that both have been seen."""
+    return portals["python" if browser.name == "chromium" else "node"]
+
+
+@pytest.fixture
+def card(workstation: Workstation) -> Iterator[None]:
+    """The doctor's card is in."""
+    with workstation.card(simulated_card()):
+        yield
+    workstation.wait_for_cards(0)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds; each look at a page costs some milliseconds of the browser's."""
+    deadline = monotonic() + 15
+    while not condition():
+        assert monotonic() < deadline, "it never came"
+        sleep(0.05)
+
+
+class Page:
+    """A portal's page as its person has it."""
+
+    def __init__(self, tab: Tab) -> None:
+        self.tab = tab
+
+    def words(self) -> str:
+        """What stands on it."""
+        return str(self.tab.run("return document.body?.innerText ?? ''"))
+
+    def reads(self, sentence: str) -> None:
+        """Return once this stands on it."""
+        try:
+            wait_for(lambda: sentence in self.words())
+        except AssertionError:
+            raise AssertionError(f"{sentence!r} is not in {self.words()!r}") from None
+
+    def press(self, name: str) -> None:
+        """Press the button of this id, once it can be pressed."""
+        wait_for(lambda: bool(self.tab.run(PRESS, name)))
+
+    def field(self, name: str) -> str:
+        """The text of the element of this id."""
+        return str(self.tab.run("return document.getElementById(arguments[0]).textContent", name))
+
+    def log_in(self) -> None:
+        """Log in by card."""
+        self.press("card")
+        self.reads("Vous êtes connecté(e)")
+
+    def ask_mobile(self, national_id: str) -> str:
+        """Log in by e-CPS, as far as the page goes; return the digits."""
+        self.tab.run("document.getElementById('national-id').value = arguments[0]; ask.requestSubmit();", national_id)
+        self.reads("Il reste")
+        return self.field("digits")
+
+    def log_out(self) -> None:
+        """Log out."""
+        self.press("leave")
+        self.reads("Se connecter par carte")
+
+
+@contextmanager
+def page(browser: Browser, site: WebPs) -> Iterator[Page]:
+    """The portal's page in French, which the person lets reach this machine; nobody is logged in there."""
+    browser.permit(site.origin)
+    with browser.tab(site.origin) as tab:
+        tab.run("localStorage.clear(); sessionStorage.clear();")
+        tab.run(
+            "await fetch('/card/logout', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{}'})"
+        )
+        tab.open(site.origin)
+        found = Page(tab)
+        found.reads("Se connecter par carte")
+        yield found
+
+
+def test_a_professional_logs_in_by_card_signs_what_they_see_and_logs_out(
+    browser: Browser, site: WebPs, workstation: Workstation, card: None
+) -> None:
+    with page(browser, site) as mine:
+        mine.log_in()
+        assert (mine.field("name"), mine.field("number")) == ("CAMILLE SIMULATION-MEDECIN", DOCTOR)
+        assert mine.field("profession") == "Médecin"
+        assert f"n° {DOCTOR}" in mine.field("document")
+        mine.press("sign")
+        mine.reads("Signature vérifiée par le serveur")
+        dialog = workstation.pinentry.shown()[-1]
+        assert (dialog.kind, "compte-rendu-" in dialog.description) == ("confirm", True)
+        mine.tab.open(site.origin)  # a reload: the portal's login stays, cardd's session is this page's
+        mine.reads("Signature vérifiée par le serveur")
+        digest = mine.field("digest")
+        mine.press("sign")
+        wait_for(lambda: mine.tab.run("return document.querySelectorAll('#signed li').length") == 2)
+        assert digest[:8] in workstation.pinentry.shown()[-1].description.lower().replace(" ", "")
+        mine.press("leave")
+        mine.reads("Vous êtes déconnecté(e)")
+        mine.tab.open("about:blank")
+        browser.command("browsingContext.traverseHistory", context=mine.tab.context, delta=-1)
+        wait_for(lambda: mine.tab.address.startswith(site.origin))
+        mine.reads("Se connecter par carte")
+        assert DOCTOR not in mine.words()
+
+
+def test_a_professional_logs_in_by_e_cps_and_signs_by_card(
+    browser: Browser, site: WebPs, psc: PscSimulator, card: None
+) -> None:
+    with page(browser, site) as mine:
+        digits = mine.ask_mobile(DOCTOR)
+        mine.tab.open(site.origin)  # a reload in the middle
+        mine.reads("Il reste")
+        assert mine.field("digits") == digits
+        assert digits in psc.tell("approve").stdout
+        mine.reads("confirmée au serveur par Pro Santé Connect")
+        assert mine.field("number") == DOCTOR
+        mine.press("sign")
+        mine.reads("Signature vérifiée par le serveur")
+        mine.log_out()
+
+
+def test_a_card_of_somebody_else_signs_nothing_for_who_is_logged_in(
+    browser: Browser, either: WebPs, psc: PscSimulator, card: None
+) -> None:
+    with page(browser, either) as mine:
+        mine.ask_mobile(ALICE)
+        mine.press("cancel")
+        mine.reads("Demande abandonnée")
+        mine.ask_mobile(ALICE)
+        psc.tell("approve")
+        mine.reads("ALICE SIMULATION")
+        mine.press("sign")
+        mine.reads("la carte qui signe n’est pas celle de la personne connectée")
+        assert "Aucun pour l’instant" in mine.words()
+        mine.log_out()
+
+
+# a hostile page: it sends another body to this path, or shows another text than the one that came from there
+INSTEAD = """
+const [path, given] = arguments;
+window.real ??= window.fetch;
+window.fetch = async (asked, sent) => {
+  if (!asked.startsWith(path)) return real(asked, sent);
+  if (given) return real(asked, {...sent, body: given});
+  return new Response((await (await real(asked, sent)).text()).replace("stable", "haute"));
+};
+"""
+NONCE = """
+const headers = {"Content-Type": "application/json"};
+return (await (await fetch("/card/challenge", {method: "POST", headers, body: "{}"})).json()).nonce;
+"""
+TOKEN = """
+const {Cardd} = await import("/cardd.js");
+const session = await new Cardd({bases: [arguments[0]]}).login();
+const token = await session.authToken(arguments[1]);
+await session.close();
+return token;
+"""
+REFUSED = "Le portail a refusé cette connexion"
+
+
+def test_a_token_of_before_or_of_another_site_logs_nobody_in(
+    browser: Browser, either: WebPs, portals: dict[Server, WebPs], workstation: Workstation, card: None
+) -> None:
+    [other] = [portal for portal in portals.values() if portal is not either]
+    base = workstation.daemon.url
+    with page(browser, either) as mine, page(browser, other) as elsewhere:
+        before = mine.tab.run(TOKEN, base, mine.tab.run(NONCE))
+        mine.tab.run(INSTEAD, "/card/login", json.dumps(before))
+        mine.press("card")
+        mine.reads(REFUSED)
+        nonce = mine.tab.run(NONCE)
+        relayed = elsewhere.tab.run(TOKEN, base, nonce)
+        mine.tab.run(INSTEAD, "/card/login", json.dumps(relayed))
+        mine.press("card")
+        mine.reads(REFUSED)
+        assert workstation.local("/v1/sessions") == {"sessions": []}
+
+
+def test_a_changed_document_or_a_signature_of_another_is_refused_by_the_server(
+    browser: Browser, either: WebPs, card: None, tmp_path: Path
+) -> None:
+    with page(browser, either) as mine:
+        mine.log_in()
+        name = mine.tab.run("return (await (await fetch('/me')).json()).documents.find(each => !each.signed).id")
+        content = mine.field("document")
+        others = cades(tmp_path, content.encode(), issue("pharmacien").signature)
+        body = json.dumps({"id": name, "signature": base64.b64encode(others).decode()})
+        mine.tab.run(INSTEAD, "/signatures", body)
+        mine.press("sign")
+        mine.reads("la carte qui signe n’est pas celle de la personne connectée")
+        mine.log_out()
+        mine.tab.run(INSTEAD, "/documents/", "")
+        mine.log_in()
+        mine.reads("tension haute")
+        mine.press("sign")
+        mine.reads("la signature n’est pas celle de ce document")
+        assert "Aucun pour l’instant" in mine.words()
+        mine.log_out()
+
+
+def test_the_page_logs_out_when_the_card_is_pulled_and_says_what_cardd_says(
+    browser: Browser, either: WebPs, workstation: Workstation
+) -> None:
+    with page(browser, either) as mine:
+        mine.press("card")
+        wait_for(lambda: "carte" in mine.field("problem"))
+        with workstation.card(simulated_card()):
+            workstation.pinentry.answer("pin:9999", "cancel")
+            mine.press("card")
+            wait_for(lambda: mine.field("problem") != "")
+            assert "2" in mine.field("problem")  # tries left
+            mine.log_in()
+        mine.reads("La carte a été retirée : vous êtes déconnecté(e).")
+        assert mine.tab.run("return (await (await fetch('/me')).json()).holder") is None
+
+
+def test_two_tabs_have_one_login(browser: Browser, either: WebPs, workstation: Workstation, card: None) -> None:
+    with page(browser, either) as mine, browser.tab(either.origin) as second:
+        other = Page(second)
+        other.reads("Se connecter par carte")
+        mine.log_in()
+        other.reads("Vous êtes connecté(e)")
+        other.press("sign")
+        mine.reads("Signature vérifiée par le serveur")
+        other.log_out()
+        mine.reads("Se connecter par carte")
+        wait_for(lambda: workstation.local("/v1/sessions") == {"sessions": []})
+
+
+def test_a_portal_that_was_started_again_says_that_the_login_is_over(
+    browser: Browser, either: WebPs, workstation: Workstation, card: None
+) -> None:
+    with page(browser, either) as mine:
+        mine.log_in()
+        either.stop()
+        mine.press("sign")
+        mine.reads("Le portail ne répond pas")
+        either.start()
+        mine.press("sign")
+        mine.reads("Votre connexion au portail est terminée")
+        mine.reads("Se connecter par carte")
+        wait_for(lambda: workstation.local("/v1/sessions") == {"sessions": []})
+
+
+FOUND = [
+    {"state": "unasked"},
+    {"state": "denied"},
+    {"state": "blocked", "reason": "csp", "add": "connect-src x"},
+    {"state": "blocked", "reason": "frame"},
+    {"state": "blocked", "reason": "insecure"},
+    {"state": "refused", "code": "client.pairing_refused", "text": "Refusé."},
+    {"state": "old", "version": "0.1.0"},
+    {"state": "absent"},
+]
+PRETEND = """
+const {Cardd} = await import("/cardd.js");
+Cardd.prototype.find = async () => JSON.parse(arguments[0]);
+"""
+
+
+def test_the_page_says_what_to_do_for_each_word_of_find(browser: Browser, either: WebPs) -> None:
+    said: list[str] = []
+    with page(browser, either) as mine:
+        for _ in ("fr", "en"):
+            for found in FOUND:
+                mine.tab.run(PRETEND, json.dumps(found))
+                mine.press("card")
+                wait_for(lambda: mine.field("problem") not in ("", *said))
+                said.append(mine.field("problem"))
+            mine.press("language")
+    assert not [words for words in said if "undefined" in words or "{" in words]
+    assert sum("Firefox" in words for words in said) == (2 if browser.name == "firefox" else 0)
+
+
+def test_everybody_can_use_the_pages_in_both_languages_and_on_a_phone(
+    browser: Browser, either: WebPs, card: None
+) -> None:
+    with page(browser, either) as mine:
+
+        def judge() -> None:
+            for other in ("Français", "English"):
+                mine.press("language")
+                assert mine.field("language") == other
+                assert axe.faults(mine.tab) == []
+                assert not axe.is_too_wide_for_a_phone(mine.tab)
+
+        judge()
+        mine.ask_mobile(ALICE)
+        judge()
+        mine.press("cancel")
+        mine.tab.run(PRETEND, json.dumps(FOUND[1]))
+        mine.press("card")
+        wait_for(lambda: mine.field("problem") != "")
+        judge()
+        mine.tab.open(either.origin)
+        mine.log_in()
+        mine.press("sign")
+        mine.reads("Signature vérifiée par le serveur")
+        judge()
+        mine.log_out()
