@@ -37,7 +37,7 @@ from cardd.errors import (
     TooManyRequests,
     UnsupportedMediaType,
 )
-from cardd.model import Caller, Peer
+from cardd.model import Caller, CallerKind, Peer, Right
 from cardd.secret import overwrite
 
 SUPPORT_CODE = "Cardd-Support-Code"
@@ -138,6 +138,12 @@ class Call:
         if self.who is None:  # pragma: no cover - its route asks who calls
             raise ClientUnknown
         return self.who
+
+    @property
+    def sees_holder(self) -> bool:
+        """Return whether who calls may read who the person is, and which certificates the organisation has."""
+        who = self.caller
+        return who.kind is not CallerKind.ORIGIN or self.parts.origins.may(who, Right.HOLDER)
 
     @property
     def session(self) -> Session:

@@ -54,7 +54,7 @@ async def methods(call: Call) -> Reply:
     await call.parts.readers.every.look()
     language = language_of(call.http.headers.get("Accept-Language"))
     states = await call.parts.methods.states(call.caller)
-    answers = [_described(state, language) for state in states]
+    answers = [_described(state, language, with_certificates=call.sees_holder) for state in states]
     if "use" not in call.query:
         body = MethodsAnswer(answers)
     else:
@@ -85,7 +85,7 @@ def _told(error: CarddError, language: str) -> tuple[str, str, str]:
     return error.code, detail, remedy
 
 
-def _described(state: MethodState, language: str) -> MethodAnswer:
+def _described(state: MethodState, language: str, *, with_certificates: bool) -> MethodAnswer:
     error = state.problem or state.limit
     problem, detail, remedy = _told(error, language) if error else (UNSET, UNSET, UNSET)
     return MethodAnswer(
@@ -95,5 +95,6 @@ def _described(state: MethodState, language: str) -> MethodAnswer:
         detail=detail,
         remedy=remedy,
         reason=str(error.params["reason"]) if error and "reason" in error.params else UNSET,
-        expiring=[ExpiringAnswer(one.serial, one.not_after, one.days) for one in state.expiring] or UNSET,
+        expiring=(with_certificates and [ExpiringAnswer(one.serial, one.not_after, one.days) for one in state.expiring])
+        or UNSET,
     )

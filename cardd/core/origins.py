@@ -166,6 +166,10 @@ class Origins(Part):
         finally:
             turn.release()
 
+    def may(self, page: Caller, right: Right) -> bool:
+        """Return whether a page that was let in has this right."""
+        return right in (self._granted(_owner(page), page.page_key or "") or ())
+
     def check(self, page: Caller, rights: Iterable[Right]) -> None:
         """Look whether a page may go on: known, proved not long ago, and with one of these rights, if there are any.
 

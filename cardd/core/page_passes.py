@@ -1,12 +1,12 @@
 """What pages prove and get for it: a challenge that serves once, a pass for some minutes, a ticket for one stream.
 
 All of it is in memory, so that nothing of one daemon serves at the next, and belongs to one origin of one OS user.
-Whoever asks too often pushes out what is their own.
+Whoever asks too often, under one origin or many, pushes out what is their own.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -82,7 +82,10 @@ class Shelf(Generic[T]):
         over = [name for name, (_, ends, _) in own.items() if ends <= now]
         same = [name for name, (kept, _, _) in own.items() if kept == owner]
         over += same[: max(0, len(same) - EACH_MAX + 1)]
-        for name in over or list(own)[: max(0, len(own) - USER_MAX + 1)]:
+        if not over and len(own) >= USER_MAX:  # many strange origins push out their own, and not a listed one's
+            most, _ = Counter(kept for kept, _, _ in own.values()).most_common(1)[0]
+            over = [next(name for name, (kept, _, _) in own.items() if kept == most)]
+        for name in over:
             own.pop(name, None)
         if len(self._kept) > USERS_MAX:
             self._kept.popitem(last=False)

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from cardd.config import Config, Csa
-from cardd.model import KeyPurpose
+from cardd.config import Config, Csa, Web
+from cardd.model import Event, KeyPurpose, Right
 from cardd_drivers.pkcs12.source import FilesSource
-from tests.api.workbench import Workbench
+from tests.api.test_events import hears_nothing, stream
+from tests.api.workbench import PAGE, Workbench
 from tests.rig.organisation import PASSWORD, SIRET, Organisation, make
 
 ACTING = {"national_id": "899000000999", "family_name": "SIMULATION-AGENT", "given_name": "LOU", "profession": "10"}
@@ -149,3 +150,21 @@ async def test_a_login_makes_the_certificates_end_known(csa: Workbench) -> None:
     csa.clock.seconds += timedelta(days=DAYS - 50).total_seconds()
     listed = await csa.call("GET", "/v1/methods", via="unix")
     assert len(listed.json["methods"][1]["expiring"]) == 2  # type: ignore[index]
+
+
+async def test_a_page_that_may_only_look_is_told_of_no_certificate(
+    csa: Workbench, started: Started, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    csa.secrets.values["csa"] = PASSWORD.encode()
+    await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())
+    config = Config(web=Web(rights=(Right.DETECT,)))
+    looking = await started(Workbench(tmp_path_factory.mktemp("looking"), config, store=csa.store, clock=csa.clock))
+    csa.clock.seconds += timedelta(days=DAYS - 50).total_seconds()
+    for api, number in ((csa, 2), (looking, 0)):
+        page = await api.page(PAGE)
+        told = await api.call("GET", "/v1/methods", bearer=await api.page_pass(PAGE), headers={"Origin": PAGE})
+        assert told.raw.count(b'"serial"') == number
+        async with stream(api, via="v4", **page) as next_event:
+            await next_event()
+            api.events.publish(Event("certificate.expiring", {"serial": "1"}))
+            assert await hears_nothing(next_event) == (number == 0)

@@ -253,9 +253,13 @@ def test_a_pages_key_stays_in_its_browser_and_a_new_one_is_asked_about(
         dialogs = len(workstation.pinentry.shown())
         assert tab.run(ENTER + "return (await enter(arguments[0])).origin", base(workstation)) == portal.origin()
         assert len(workstation.pinentry.shown()) == dialogs  # the browser has kept its key
-        forgotten = "await settled(indexedDB.deleteDatabase('cardd'));"
-        tab.open(portal.origin())  # and with it the database's last connection
-        tab.run(ENTER + forgotten + "return (await enter(arguments[0])).origin", base(workstation))
+        forgotten = """
+        await settled(indexedDB.deleteDatabase("cardd"));
+        const made = await Promise.all([pageKey(), pageKey()]); // as two tabs do
+        const [one, other] = await Promise.all(made.map((key) => crypto.subtle.exportKey("jwk", key.publicKey)));
+        return one.x === other.x && (await enter(arguments[0])).origin;
+        """
+        assert tab.run(ENTER + forgotten, base(workstation)) == portal.origin()
         [asked] = workstation.pinentry.shown()[dialogs:]
         assert "It was let in before, from another browser" in asked.description
 
