@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SERVICE = "cardd"
-PATIENCE = 60.0  # seconds for a keyring, and for its user who is asked to unlock it
 RUNNING = Path("/run/credentials/cardd.service")
 DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5), LoadCredential=
 # the keyrings that encrypt what they keep, by their modules; every other backend is refused
@@ -33,10 +32,11 @@ class OsSecrets:
     """``cardd.ports.SecretStore``: a credential of this name first, then the keyring's entry ``cardd``/NAME.
 
     A keyring that is locked asks its user, and its library waits for the answer without end. That happens on a thread
-    that nobody waits for longer than ``PATIENCE``, not even the daemon's end.
+    that nobody waits for longer than ``patience`` seconds, not even the daemon's end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 60.0) -> None:
+        self._patience = patience
         self._worker = Worker("keyring", lambda seconds: SecretStoreUnavailable(why=f"{seconds:.0f} s"))
 
     async def get(self, name: str) -> Secret | None:
@@ -75,7 +75,7 @@ class OsSecrets:
         await self._keyring(delete)
 
     async def _keyring(self, work: Callable[[KeyringBackend], T]) -> T:
-        return await self._worker.run(partial(_use, work), timeout=PATIENCE)
+        return await self._worker.run(partial(_use, work), timeout=self._patience)
 
 
 def credential(name: str) -> Secret | None:

@@ -26,7 +26,6 @@ T = TypeVar("T")
 _here = threading.local()
 
 BLOCKED = (errno.EPERM, errno.EACCES)  # by systemd's IPAddressDeny
-CONNECT_LIMIT = 10.0  # seconds for the TCP connection
 SILENCE_LIMIT = 30.0  # for the server's next word in the handshake
 SIGNATURE_LIMIT = 600.0  # a person may have to type the PIN; the dialogs end long before
 WRITE_BUFFER = 1024 * 1024
@@ -270,14 +269,14 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         return self._below.get_extra_info(name, default) if self._below is not None else default
 
 
-async def _reach(transport: TlsTransport, host: str, port: int, outward: Outward) -> None:
+async def _reach(transport: TlsTransport, host: str, port: int, outward: Outward, patience: float) -> None:
     loop = asyncio.get_running_loop()
     proxy = await outward.proxy_to("https", host, port)
     if proxy is None:
-        await asyncio.wait_for(loop.create_connection(lambda: transport, host, port), CONNECT_LIMIT)
+        await asyncio.wait_for(loop.create_connection(lambda: transport, host, port), patience)
         return
     try:
-        tunnel = await open_tunnel(proxy, host, port, limit=CONNECT_LIMIT)
+        tunnel = await open_tunnel(proxy, host, port, limit=patience)
     except ProxyFault as fault:
         if fault.trouble == "credentials":
             outward.refused_by(proxy)
@@ -295,13 +294,14 @@ async def connect(
     signer: LoopSigner | None,
     on_resumable: Callable[[Resumption], None],
     outward: Outward = DIRECT,
+    patience: float,
 ) -> P:
     """Return the protocol ``above``, connected. Raises UpstreamError, and what the signature raised."""
     transport = TlsTransport(engine, name, on_resumable)
     try:
-        await _reach(transport, host, port, outward)
+        await _reach(transport, host, port, outward, patience)
     except TimeoutError:
-        raise UpstreamUnreachable(name=name, why=f"{CONNECT_LIMIT:g} s") from None
+        raise UpstreamUnreachable(name=name, why=f"{patience:g} s") from None
     except ProxyFault as fault:
         is_blocked = isinstance(fault.__cause__, OSError) and fault.__cause__.errno in BLOCKED
         raise UpstreamUnreachable(name=name, why="blocked" if is_blocked else f"proxy_{fault.trouble}") from fault

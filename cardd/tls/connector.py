@@ -30,13 +30,17 @@ Vouch = Callable[[Sequence[bytes]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The other end: its name in errors, its address, and whom to trust there (see ``TlsContext``)."""
+    """The other end: its name in errors, its address, and whom to trust there (see ``TlsContext``).
+
+    ``patience`` is for how many seconds a TCP connection to it, or to the proxy before it, is waited for.
+    """
 
     name: str
     host: str
     port: int
     authorities: Path | None = None
     minimum: Literal["1.2", "1.3"] = "1.2"
+    patience: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,7 @@ class KeyConnector(aiohttp.BaseConnector):
             signer=LoopSigner(self._credentials.ask) if self._credentials else None,
             on_resumable=self._keep,
             outward=self._outward,
+            patience=server.patience,
         )
         if above.transport is not None:
             self._live.add(above.transport)

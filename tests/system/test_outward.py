@@ -108,8 +108,8 @@ async def by_client(site: Site, outward: Outward) -> None:
         await http.close()
 
 
-async def by_key(site: Site, outward: Outward) -> None:
-    connector = KeyConnector(Server("dmp", ELSEWHERE, site.port), None, outward)
+async def by_key(site: Site, outward: Outward, patience: float = 10.0) -> None:
+    connector = KeyConnector(Server("dmp", ELSEWHERE, site.port, patience=patience), None, outward)
     async with aiohttp.ClientSession(connector=connector) as http, http.get(f"{site.secure}/key") as answer:
         assert await answer.read() == b"ici"
 
@@ -340,13 +340,10 @@ async def test_a_proxy_that_says_anything_else_leads_nowhere(answer: bytes, ends
         assert refused.value.is_away or refused.value.why is Why.REFUSED_US
 
 
-async def test_a_proxy_that_says_nothing_is_told_where_the_card_is_shown(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cardd.tls.connection.CONNECT_LIMIT", 0.2)
+async def test_a_proxy_that_says_nothing_is_told_where_the_card_is_shown(site: Site) -> None:
     async with saying(b"HTTP/1.1 200", ends=False) as url:
         with pytest.raises(UpstreamUnreachable) as away:
-            await by_key(site, through(url, site))
+            await by_key(site, through(url, site), patience=0.2)
     assert away.value.params["why"] == "proxy_unreachable"
 
 

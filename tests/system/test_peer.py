@@ -24,7 +24,6 @@ from cardd.system.peer import (
     owner_in_proc,
     owner_of,
     peer_of,
-    processes,
     program_of,
 )
 from tests.rig import other_user
@@ -95,13 +94,15 @@ def test_a_tcp_peer_of_our_own_is_known_by_user_process_and_program(listener: so
 def test_a_process_that_calls_again_is_found_without_a_look_at_all_others(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[int] = []
+    looks: list[object] = []
+    list_directory = os.listdir
 
-    def look() -> list[int]:
-        looks.append(1)
-        return processes()
+    def listed(path: str | Path) -> list[str]:
+        if str(path) == "/proc":
+            looks.append(path)
+        return list_directory(path)
 
-    monkeypatch.setattr("cardd.system.peer.processes", look)
+    monkeypatch.setattr(os, "listdir", listed)
     for _ in range(3):  # each on a connection of its own, as Firefox does
         with socket.create_connection(listener.getsockname()[:2]), listener.accept()[0] as accepted:
             peer = peer_of(accepted)

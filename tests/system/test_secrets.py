@@ -64,10 +64,9 @@ class Asking(Keyring):
 
 Asking.__module__ = Keyring.__module__
 keyring.get_keyring = Asking
-secrets.PATIENCE = 0.2
 
 async def main():
-    store, began = secrets.OsSecrets(), time.monotonic()
+    store, began = secrets.OsSecrets(patience=0.2), time.monotonic()
     for _ in range(3):
         try:
             await store.get("csa")
