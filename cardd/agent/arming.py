@@ -14,11 +14,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 T = TypeVar("T")
 
 ARMED_AFTER = 0.7  # seconds
+# how often we look whether that is over, and what one look counts at most: while this process was stopped, or too busy
+# to look, an answer may have waited that came at once
+LOOK, LOOK_MAX = 0.1, 0.25
 HASTE_MAX = 5  # answers that came too early, after which it is no: they come from a program, or from an elbow
 
 
@@ -36,11 +39,39 @@ class Arming:
         ``show`` prepares the dialog, and is told whether that is because of such an answer; ``ask`` opens it, and
         returns what was answered. The answer ``refused`` is taken at any time, and so is what ``ask`` raises.
         """
-        loop = asyncio.get_running_loop()
         for number in range(HASTE_MAX):
             await show(number > 0)
-            opened = loop.time()
-            answer = await ask()
-            if answer == refused or loop.time() - opened >= self.after:
-                return answer
+            with _Moment(self.after) as moment:
+                answer = await ask()
+                if answer == refused or moment.is_over:
+                    return answer
         return refused
+
+
+class _Moment:
+    """A moment is so many seconds in which somebody looks."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+        self._loop = asyncio.get_running_loop()
+        self._looked = self._loop.time()
+
+    def __enter__(self) -> Self:
+        self._look()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._next.cancel()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether they have passed."""
+        now = self._loop.time()
+        self._left -= min(now - self._looked, LOOK_MAX)
+        self._looked = now
+        return self._left <= 0
+
+    def _look(self) -> None:
+        self._next = self._loop.call_later(LOOK, self._look)
+        if self.is_over:
+            self._next.cancel()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 import pytest
 
 from cardd.agent.dialogs import Dialogs
+from cardd.agent.pinentry import find_pinentry
 from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinFormat, PinTimeout, PromptUnavailable
 from cardd.model import Choice, PinInfo, PinQuestion, PinRole, Question, ShownDocument
 from cardd.secret import Secret
+from tests.rig.other_user import needs_root
 from tests.rig.pinentry import NO_PIN, ScriptedPinentry
+from tests.rig.waiting import eventually
 
 PIN = PinInfo(reference=1, label="Code porteur", minimum=4, maximum=8, tries=3)
 
@@ -367,6 +372,22 @@ async def test_who_gives_up_after_such_an_entry_has_not_mistyped(
         assert not secret
 
 
+def stop_for(seconds: float) -> None:
+    """Do nothing else, as where the system stops this process, or gives it no time."""
+    sleep(seconds)
+
+
+async def test_an_answer_that_waited_while_this_process_could_not_look_came_early_all_the_same(tmp_path: Path) -> None:
+    pinentry = ScriptedPinentry(tmp_path, reads=0.2)
+    pinentry.answer("pin:9999", "cancel")
+    asked = asyncio.ensure_future(typed(Dialogs(program=str(pinentry.path), armed_after=0.4), pin_question()))
+    await eventually(lambda: bool(pinentry.shown()))
+    stop_for(0.6)
+    with pytest.raises(PinCancelled):
+        await asked
+    assert told_why(pinentry) == ["", EARLY_PIN]
+
+
 async def test_a_program_that_always_types_at_once_is_not_asked_for_ever(tmp_path: Path) -> None:
     dialogs, pinentry = a_little_armed(tmp_path)
     pinentry.answer(*["early:7319"] * 1000)
@@ -378,6 +399,20 @@ async def test_a_program_that_always_types_at_once_is_not_asked_for_ever(tmp_pat
 
 
 # --- what each flavor of pinentry can show
+
+
+@needs_root
+def test_a_pinentry_that_cuts_what_it_shows_is_passed_over(tmp_path: Path) -> None:
+    """FLTK's cuts lines off above and below, and puts a long dialog's buttons beside the screen."""
+    for name in ("pinentry-fltk", "pinentry-qt"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "pinentry").symlink_to("pinentry-fltk")  # as update-alternatives leaves it
+    desktop = {"PATH": str(tmp_path), "DISPLAY": ":0"}
+    assert find_pinentry(None, desktop) == str(tmp_path / "pinentry-qt")
+    (tmp_path / "pinentry-qt").unlink()
+    assert find_pinentry(None, desktop) is None
+    assert find_pinentry(str(tmp_path / "pinentry"), desktop) == str(tmp_path / "pinentry")  # whoever names it knows
 
 
 def of_flavor(directory: Path, flavor: str) -> tuple[Dialogs, ScriptedPinentry]:
