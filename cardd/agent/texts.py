@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pwd
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from cardd.agent.sentences import ALSO, EARLY_ANSWER, EARLY_PIN, PROBLEMS, PROMPTS, QUESTIONS
@@ -22,6 +22,7 @@ LONG = {"origin", "program"}  # the longest origin has 267 bytes
 SIGNING = ("sign", "sign_batch")
 MANY_NAMES_MAX = 80  # of each name in a question that has many: about signatures, or a program to be paired
 PUNYCODE_MAX = 60
+SHARES = (1.0, 0.75, 0.5, 0.25)  # of the room that names may take, until the dialog's own words have theirs
 LISTED_MAX, PAGE_MAX = 200, 700  # of the documents in the question, and on a page of their list
 FORMATS = {"raw": "raw", "jws": "JWS", "cades": "CAdES", "xades": "XAdES", "pades": "PAdES", "submission_set": "DMP"}
 QUOTES = {ord(quote): "'" for quote in '«»“”"'}
@@ -117,19 +118,19 @@ def early_answer(words: Words, language: str) -> Words:
 
 def pin_words(asked: PinQuestion, language: str, seconds: int, *, format_error: bool = False) -> Words:
     """Return the words of a PIN dialog."""
-    lines = [
-        _question(asked.question, language),
-        _card(clean({"card": asked.card.upper(), "reader": asked.reader}), language),
-    ]
-    if asked.role is PinRole.NEW:
-        lines.append(_new_length(asked.pin, language))
+    own = [_new_length(asked.pin, language)] if asked.role is PinRole.NEW else []
     if asked.tries_left is not None:
-        lines.append(_("Tries left: {tries_left}.", language, tries_left=asked.tries_left))
-    lines.append(_time(seconds, language))
+        own.append(_("Tries left: {tries_left}.", language, tries_left=asked.tries_left))
+    own.append(_time(seconds, language))
+    card: dict[str, str | int] = {"card": asked.card.upper(), "reader": asked.reader}
+
+    def lines(share: float) -> list[str]:
+        return [_question(asked.question, language, share), _card(clean(card, share), language), *own]
+
     prompt = PROMPTS[asked.role]
     return Words(
         title=_title(language),
-        description="\n".join(lines),
+        description=_fitted(lines),
         ok=_("OK", language),
         cancel=_("Cancel", language),
         prompt=_(prompt, language) if asked.pin.digits else _("Password:", language),
@@ -139,11 +140,13 @@ def pin_words(asked: PinQuestion, language: str, seconds: int, *, format_error: 
 
 def confirm_words(question: Question, language: str, seconds: int) -> Words:
     """Return the words of a dialog with two or three buttons, which have their own."""
-    lines = [_question(question, language)]
-    if question.topic in ("last_try", "card"):
-        lines.append(_card(clean(question.params), language))
-    lines.append(_time(seconds, language))
-    return Words(_title(language), "\n".join(lines))
+
+    def lines(share: float) -> list[str]:
+        is_about_card = question.topic in ("last_try", "card")
+        card = [_card(clean(question.params, share), language)] if is_about_card else []
+        return [_question(question, language, share), *card, _time(seconds, language)]
+
+    return Words(_title(language), _fitted(lines))
 
 
 def deciding(question: Question) -> Question:
@@ -250,20 +253,32 @@ def keyed_words(button: Button, language: str) -> str:
 def notice_words(question: Question, language: str) -> Words:
     """Return the words of a message; where ``reader`` is a param, that its keypad waits for the PIN."""
     close = _("Close", language)
-    if "reader" not in question.params:
-        return Words(_title(language), _question(question, language), ok=close, cancel=close)
-    keypad = _("Enter your PIN on the keypad of the reader “{reader}”.", language, **clean(question.params))
-    return Words(_title(language), _question(question, language) + "\n" + keypad, ok=close, cancel=close)
+
+    def lines(share: float) -> list[str]:
+        told = [_question(question, language, share)]
+        if "reader" in question.params:
+            reader = clean(question.params, share)
+            told.append(_("Enter your PIN on the keypad of the reader “{reader}”.", language, **reader))
+        return told
+
+    return Words(_title(language), _fitted(lines), ok=close, cancel=close)
 
 
-def clean(params: dict[str, str | int]) -> dict[str, str | int]:
+def _fitted(lines: Callable[[float], list[str]]) -> str:
+    """Return the lines for the greatest share of room for names that leaves all of them to be read."""
+    texts = ("\n".join(lines(share)) for share in SHARES)
+    return next((text for text in texts if _size(text) <= WHOLE_MAX), "\n".join(lines(SHARES[-1])))
+
+
+def clean(params: dict[str, str | int], share: float = 1.0) -> dict[str, str | int]:
     """Return parameters that cannot imitate the dialog's own words."""
-    return {name: _clean(value, LONG_MAX if name in LONG else NAME_MAX) for name, value in params.items()}
+    return {name: _clean(value, LONG_MAX if name in LONG else NAME_MAX, share) for name, value in params.items()}
 
 
-def _clean(value: str | int, limit: int) -> str | int:
+def _clean(value: str | int, limit: int, share: float = 1.0) -> str | int:
     if isinstance(value, int):
         return value
+    limit = int(limit * share)
     value = value if len(value) <= 4 * limit else value[: 2 * limit] + value[-2 * limit :]
     told = _quoted(value)
     return told if _size(told) <= limit else _shortened(told, limit)
@@ -285,24 +300,24 @@ def _size(shown: str) -> int:
     return len(shown.encode()) + 2 * (shown.count("%") + shown.count("\n"))
 
 
-def _question(question: Question, language: str) -> str:
-    params = clean({"user": user_name(question.uid), **question.params})
+def _question(question: Question, language: str, share: float) -> str:
+    params = clean({"user": user_name(question.uid), **question.params}, share)
     if params.get("program") == "":
         params["program"] = _("unknown program", language)
     if question.topic in SIGNING:
-        params |= {name: _clean(value, MANY_NAMES_MAX) for name, value in params.items()}
+        params |= {name: _clean(value, MANY_NAMES_MAX, share) for name, value in params.items()}
         if "document" in question.params:
-            params["document"] = _clean(question.params["document"], LISTED_MAX)
+            params["document"] = _clean(question.params["document"], LISTED_MAX)  # whole, or there are pages
     if isinstance(until := params.get("until"), str):
         params["until"] = _day(until, language)
     if "punycode" in params:
-        params["punycode"] = _clean(params["punycode"], PUNYCODE_MAX)
+        params["punycode"] = _clean(params["punycode"], PUNYCODE_MAX, share)
     also = [_(sentence, language, **params) for name, sentence in ALSO.items() if name in params]
     more = _documents(question, language) if question.topic in SIGNING else []
     if question.topic == "pair":
         names = {name: question.params[name] for name in ("name", "vendor")}
-        params |= {name: _clean(value, MANY_NAMES_MAX) for name, value in names.items()}
-        params["program"] = _clean(params["program"], PAIRED_PROGRAM_MAX)
+        params |= {name: _clean(value, MANY_NAMES_MAX, share) for name, value in names.items()}
+        params["program"] = _clean(params["program"], PAIRED_PROGRAM_MAX, share)
         more = _warning(map(str, names.values()), language)
     return "\n".join((_sentence(question.topic, params, language), *more, *also))
 

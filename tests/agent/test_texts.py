@@ -40,11 +40,22 @@ def test_the_buttons_of_a_dialog_begin_with_different_letters(language: str) -> 
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", ["L", "é", "€", "\N{GRINNING FACE}", "%", "« »", "l l"])
+@pytest.mark.parametrize("name", ["L", "é", "Ж", "€", "漢", "\N{GRINNING FACE}", "%", "« »", "l l"])
 def test_no_name_is_so_long_that_a_dialog_loses_its_end(language: str, name: str) -> None:
     for words in every_dialog(language, name * 3000, problems=[None]):  # what went wrong is a line of its own
         escaped = words.description.replace("%", "%25").replace("\n", "%0A")
         assert len(f"SETDESC {escaped}".encode()) < LINE_MAX
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_pairing_shows_its_code_and_warnings_whatever_the_names(language: str) -> None:
+    plain = question("pair", "L", language)
+    asked = replace(plain, params={**plain.params, **dict.fromkeys(("name", "vendor", "program"), "Ж" * 300)})
+    asked.params["code"] = "402817"
+    own = confirm_words(plain, language, 120).description.splitlines()
+    shown = confirm_words(asked, language, 120).description
+    assert "402817" in shown
+    assert shown.splitlines()[-4:] == own[-4:]  # three warnings, and when it closes
 
 
 def test_a_long_name_keeps_both_its_ends() -> None:
