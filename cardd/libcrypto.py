@@ -24,6 +24,9 @@ FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "d2i_X509": (c_void_p, (c_void_p, POINTER_P, c_long)),
     "X509_free": (None, (c_void_p,)),
     "X509_get0_pubkey": (c_void_p, (c_void_p,)),
+    "X509_get0_notBefore": (c_void_p, (c_void_p,)),
+    "X509_get0_notAfter": (c_void_p, (c_void_p,)),
+    "X509_cmp_current_time": (c_int, (c_void_p,)),
     "X509_get_issuer_name": (c_void_p, (c_void_p,)),
     "X509_get_subject_name": (c_void_p, (c_void_p,)),
     "X509_NAME_cmp": (c_int, (c_void_p, c_void_p)),
@@ -62,9 +65,10 @@ class NotSealed(ValueError):
 class Certificate:
     """An X.509 certificate. Raises ValueError for bytes that are none, or are followed by others."""
 
+    _pointer: int | None = None
+
     def __init__(self, der: bytes) -> None:
         self._crypto = crypto = _library()
-        self._pointer: int | None = None
         self.der = der
         at = ctypes.cast(c_char_p(der), c_void_p)
         end = (at.value or 0) + len(der)
@@ -88,7 +92,15 @@ class Certificate:
         crypto = self._crypto
         names = crypto.X509_get_issuer_name(self._pointer), crypto.X509_get_subject_name(issuer._pointer)
         with _own_errors():
-            return _all_well(crypto.X509_NAME_cmp(*names) == 0, crypto.X509_verify(self._pointer, issuer._key))
+            return crypto.X509_NAME_cmp(*names) == 0 and _all_well(crypto.X509_verify(self._pointer, issuer._key))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is valid at this moment."""
+        crypto = self._crypto
+        with _own_errors():
+            begin, end = crypto.X509_get0_notBefore(self._pointer), crypto.X509_get0_notAfter(self._pointer)
+            return bool(crypto.X509_cmp_current_time(begin) < 0 < crypto.X509_cmp_current_time(end))
 
     def accepts(self, signature: bytes, digest: bytes, algorithm: Algorithm) -> bool:
         """Return whether this is its RSA key's signature of a SHA-256 digest, by RS256 or PS256 (RFC 7518)."""

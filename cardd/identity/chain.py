@@ -6,6 +6,7 @@ Each did sign the one below it. Whether they are to be trusted is for whoever re
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from cardd.files import read_file
@@ -33,20 +34,28 @@ class KnownAuthorities:
         return tuple(issuer.der for issuer in self._chain(below))
 
     def _chain(self, below: Certificate) -> Iterator[Certificate]:
+        left = list(self._every or ())
         for _ in range(DEPTH_MAX):
-            issuer = next((one for one in self._every or () if below.is_issued_by(one)), None)
-            if issuer is None or issuer.der == below.der:
+            issuers = [] if below.is_issued_by(below) else [one for one in left if below.is_issued_by(one)]
+            if not issuers:
                 return
-            yield issuer
-            below = issuer
+            below = max(issuers, key=lambda one: one.is_current)  # the first; an authority may have been renewed
+            yield below
+            left = [one for one in left if one.der != below.der]
 
 
-def _listed(file: Path | None) -> list[Certificate]:
-    """Return the certificates of a PEM file; one that cannot be read has none, and a verification tells of it."""
+def _listed(file: Path | None) -> Iterator[Certificate]:
+    """Yield the certificates of a PEM file. A file or one of them that cannot be read has none.
+
+    A verification tells of it where no program can read it.
+    """
     from asn1crypto import pem  # noqa: PLC0415 - as all of it, with the first certificate
 
     try:
         found = list(pem.unarmor(read_file(file), multiple=True)) if file else []
-        return [Certificate(der) for kind, _, der in found if kind == "CERTIFICATE"]
     except (OSError, ValueError):
-        return []
+        return
+    for kind, _, der in found:
+        with suppress(ValueError):  # a key of an algorithm that libcrypto does not know
+            if kind == "CERTIFICATE":
+                yield Certificate(der)

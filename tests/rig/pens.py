@@ -76,6 +76,7 @@ class SmallAuthority:
         name: str = "AC SIMULATION",
         parent: SmallAuthority | None = None,
         key: ec.EllipticCurvePrivateKey | None = None,
+        days: tuple[int, int] = (-2000, 2000),
     ) -> None:
         self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -83,7 +84,8 @@ class SmallAuthority:
         self.ocsp: list[str] = []
         self.lists: list[str] = []
         now = datetime.now(UTC)
-        builder = (parent or self)._builder(self.name, self.key.public_key(), (now - 2000 * DAY, now + 2000 * DAY))
+        validity = (now + days[0] * DAY, now + days[1] * DAY)
+        builder = (parent or self)._builder(self.name, self.key.public_key(), validity)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0 if parent else 1), critical=True)
         builder = builder.add_extension(usage_of("key_cert_sign", "crl_sign"), critical=True)
         self.certificate = builder.sign((parent or self).key, SHA256())
