@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cardd.agent.texts import confirm_words
 from cardd.config import Config, Web
 from cardd.errors import ConsentTimeout
 from cardd.model import Choice
@@ -100,6 +101,26 @@ async def test_only_a_well_formed_https_origin_is_worth_a_dialog(api: Workbench,
     assert got.status == 403
     assert "Access-Control-Allow-Origin" not in got.headers
     assert api.person.questions == []
+
+
+@pytest.mark.parametrize(
+    ("label", "reads"),
+    [
+        ("xn--pypal-4ve", "p\u0430ypal"),  # a Cyrillic letter
+        ("xn--bankevil-tu3d", "bank evil"),  # and what would turn the rest of the line
+        ("xn--a-qc4g", "a"),  # half of a surrogate pair
+        ("xn--99999999999999999999999", "xn--99999999999999999999999"),  # no punycode
+    ],
+)
+async def test_an_origin_in_punycode_is_shown_in_full_and_as_it_reads(api: Workbench, label: str, reads: str) -> None:
+    origin = f"https://{label}.example:8443"
+    assert (await ask(api, origin)).status == 201
+    [question] = api.person.questions
+    first, *_, warning = [
+        line for line in confirm_words(question, "en", 60).description.splitlines() if "exampl" in line
+    ]
+    assert first.startswith(f"The site {origin} asks ")
+    assert warning == f"Careful: other alphabet. The name reads “{reads}.example:8443”."
 
 
 async def test_a_refused_page_is_not_asked_about_again(api: Workbench) -> None:
