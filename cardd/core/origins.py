@@ -191,6 +191,7 @@ class Origins(Part):
         owners |= {owner for owner in self._register.origins if owner.uid == uid}
         owners |= {owner for owner, _ in self._refused if owner.uid == uid}
         owners |= {owner for owner, _ in self._once if owner.uid == uid and self._once_of(owner)}
+        owners |= {owner for owner in self._expected if owner.uid == uid and self._soon(owner)}
         return [self._standing(owner) for owner in sorted(owners)]
 
     async def allow(self, origin: str, peer: Peer, wanted: Iterable[str] | None) -> Standing:
@@ -205,8 +206,6 @@ class Origins(Part):
         choice = await self._ask(_page(origin, peer, None), rights, by_command=True)
         self._refused = {entry for entry in self._refused if entry[0] != owner}
         self._expected[owner] = _Expected(rights, choice, self._clock.now() + EXPECTED)
-        if choice is Choice.ALWAYS and owner not in self._register.origins:
-            self._register.let_in(self._register.origins, owner, KnownOrigin(origin, peer.uid, self._now()))
         self._lifecycle.client_let_in(_page(origin, peer, None), "origin.allow", choice.value)
         return self._standing(owner)
 
@@ -232,7 +231,7 @@ class Origins(Part):
     def _is_pending(self, owner: CallerKey) -> bool:
         """Return whether an origin that is not let in was refused, has its dialog open, or is let in soon."""
         is_open = any(turn.locked() and page.is_of(owner) for page, turn in self._turns.items())
-        return is_open or owner in self._expected or any(kept == owner for kept, _ in self._refused)
+        return is_open or bool(self._soon(owner)) or any(kept == owner for kept, _ in self._refused)
 
     def known(self, uid: int) -> list[KnownOrigin]:
         """The origins that this user remembered, of those that the configuration does not list."""
@@ -273,6 +272,11 @@ class Origins(Part):
         ]
         return next((one for one in found if one and self._clock.now() < one.until), None)
 
+    def _soon(self, owner: CallerKey) -> Rights:
+        """Return what the first page of an origin that comes now may do, as its person said; nothing where none may."""
+        expected = self._expected.get(owner)
+        return expected.rights if expected and self._clock.now() < expected.by else frozenset()
+
     def _once_of(self, owner: CallerKey) -> tuple[KnownKey, ...]:
         now = self._clock.now()
         return tuple(known for (kept, _), known in self._once.items() if kept == owner and now < known.until)
@@ -281,14 +285,14 @@ class Origins(Part):
         remembered, is_listed = self._register.origins.get(owner), owner.id in self._listed
         lasting = [one for one in (remembered.keys if remembered else ()) if self._clock.now() < one.until]
         keys = (*lasting, *self._once_of(owner))
-        rights = self._listed[owner.id] if is_listed else rights_of(name for known in keys for name in known.rights)
+        told = [name for known in keys for name in known.rights] + sorted(self._soon(owner))
+        rights = self._listed[owner.id] if is_listed else rights_of(told)
         is_refused = any(kept == owner for kept, _ in self._refused)
         return Standing(owner.id, is_listed, is_listed or self._asks, is_refused, keys, rights)
 
     async def _let_in(self, page: Caller, rights: Rights, *, asks: bool) -> None:
         owner, key = _owner(page), page.page_key or ""
-        expected = self._expected.get(owner)
-        if expected and self._clock.now() < expected.by and rights <= expected.rights:
+        if rights <= self._soon(owner):
             choice = self._expected.pop(owner).choice
         else:
             if self._is_refused(owner, key):

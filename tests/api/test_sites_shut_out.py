@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from cardd.config import Config, Web
-from cardd.core.origins import REFUSED_KEYS_MAX, REFUSED_SITES_MAX
+from cardd.core.origins import EXPECTED, REFUSED_KEYS_MAX, REFUSED_SITES_MAX
 from cardd.model import Choice
 from tests.api.workbench import PAGE, PAGE_WITH_PORT, Got, Workbench
 from tests.rig.page_keys import BrowserKey
@@ -84,6 +84,15 @@ async def test_what_was_allowed_by_command_waits_for_a_page_that_wants_no_more_t
     assert (await allow(asking, STRANGER, rights=["detect"])).status == 201
     assert (await asking.enter(STRANGER, ask=False)).code == "page.consent_needed"
     assert (await asking.enter(STRANGER, rights=["detect"], ask=False)).status == 201
+
+
+async def test_a_site_that_was_let_in_by_command_is_listed_until_its_page_is_late(asking: Workbench) -> None:
+    asking.person.choice = Choice.ALWAYS
+    assert (await allow(asking, STRANGER, rights=["detect"])).json["rights"] == ["detect"]
+    assert await keys(asking, STRANGER) == []
+    asking.clock.seconds += EXPECTED.total_seconds()
+    assert await keys(asking, STRANGER) is None  # it would be asked about again
+    assert (await asking.enter(STRANGER, rights=["detect"], ask=False)).code == "page.consent_needed"
 
 
 async def test_ever_new_keys_of_one_site_are_refused_unasked_until_the_person_lets_it_in(api: Workbench) -> None:
