@@ -25,6 +25,7 @@ from cardd.core.owners import OwnedReaders, Owners
 from cardd.core.page_passes import Pages
 from cardd.core.pin import PinEntry, PinLife
 from cardd.core.pin_guard import PinGuard
+from cardd.core.programs import Programs
 from cardd.core.readers import Admit, DriverRegistry, Readers
 from cardd.core.recording import CountedRefusals, DocumentNames, Pseudonyms
 from cardd.core.register import Register
@@ -49,9 +50,21 @@ from cardd.identity.methods import Methods
 from cardd.identity.situations import Situations
 from cardd.model import KeyPurpose
 from cardd.outward import DIRECT, Outward
+from cardd.p11.logins import Keys, ProgramLogins
 from cardd.p11.server import Listen as ListenP11
 from cardd.p11.server import P11Server
-from cardd.ports import AuditLog, Browsers, Clock, People, Prompter, ReaderSource, SecretStore, SourceSettings, Store
+from cardd.ports import (
+    AuditLog,
+    Browsers,
+    Clock,
+    People,
+    ProgramFiles,
+    Prompter,
+    ReaderSource,
+    SecretStore,
+    SourceSettings,
+    Store,
+)
 from cardd.relay.relay import ClientCertificates, Relay
 from cardd.relay.vouching import Vouching
 
@@ -64,13 +77,14 @@ class Outside:
     """What stands around the parts: of this machine in the daemon, of the test elsewhere.
 
     ``listen`` opens the sockets of the API when the parts start, ``listen_p11`` those of PKCS#11; ``peer_of`` returns
-    who is at the other end of a connection, to either or to where the browser comes back from Pro Santé Connect,
-    ``has_left`` whether nobody is there any more. ``browsers`` tells a page's connection from a program's. ``drivers``
-    None stands for those that are installed, ``timestamps`` None for no timestamp authority. ``outward`` is the way to
-    other machines. ``descriptors`` is from which file descriptor on no caller gets one. ``authorities`` (DER) are a
-    simulator's, trusted beside the configured ones. ``parts`` are what of all this starts and stops, in this order;
-    they start before all others and stop after them. ``tells_who_sits_here`` says that ``Owners.seated`` will be
-    called. ``others`` returns whether another program may wait for a card.
+    who is at the other end of a connection, to the API or to where the browser comes back from Pro Santé Connect,
+    ``program_peer_of`` of one to PKCS#11, ``has_left`` whether nobody is there any more. ``browsers`` tells a page's
+    connection from a program's, ``program_files`` which file a program runs. ``drivers`` None stands for those that are
+    installed, ``timestamps`` None for no timestamp authority. ``outward`` is the way to other machines. ``descriptors``
+    is from which file descriptor on no caller gets one. ``authorities`` (DER) are a simulator's, trusted beside the
+    configured ones. ``parts`` are what of all this starts and stops, in this order; they start before all others and
+    stop after them. ``tells_who_sits_here`` says that ``Owners.seated`` will be called. ``others`` returns whether
+    another program may wait for a card.
     """
 
     clock: Clock
@@ -83,8 +97,10 @@ class Outside:
     listen: Listen
     listen_p11: ListenP11 = tuple
     peer_of: PeerOf
+    program_peer_of: PeerOf
     has_left: HasLeft
     browsers: Browsers
+    program_files: ProgramFiles
     revocation: Network
     answers: Answers
     timestamps: Exchange | None = None
@@ -109,6 +125,9 @@ def assemble(config: Config, outside: Outside) -> Parts:
     pdf = _PdfProcesses(*(PdfProcess(confinement=config.sandbox.confinement) for _ in range(2)))
     parts = _parts(config, outside, core, identity, pdf)
     limits = replace(outside.limits, body=config.listen.max_body, descriptors=outside.descriptors)
+    programs = Programs(outside.store, core.dialogs, outside.clock, core.lifecycle, config.p11)
+    program_logins = ProgramLogins(identity.logins.cpx, core.sessions)
+    keys = Keys(programs, program_logins, core.signing, outside.program_files)
     core.lifecycle.join(
         *outside.parts,
         core.audit,
@@ -123,7 +142,8 @@ def assemble(config: Config, outside: Outside) -> Parts:
         parts.relay,
         identity.logins.ecps,
         ApiServer(parts, listen=outside.listen, peer_of=outside.peer_of, has_left=outside.has_left, limits=limits),
-        P11Server(core.readers, listen=outside.listen_p11, peer_of=outside.peer_of),
+        program_logins,
+        P11Server(core.readers, keys, listen=outside.listen_p11, peer_of=outside.program_peer_of),
         core.clients,
         identity.expiry,
         core.sessions,  # the last to start and so the first to stop: every PIN is wiped, every card de-authenticated

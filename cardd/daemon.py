@@ -42,9 +42,10 @@ from cardd.system.host import SystemClock
 from cardd.system.listening import address_of, listen
 from cardd.system.logind import DesktopEvent, Desktops, Logind
 from cardd.system.outgoing import RevocationCache, RevocationHttp, TimestampHttp, outward_of
-from cardd.system.peer import has_left, is_our_child, outer_peer_of, program_of
+from cardd.system.peer import has_left, is_our_child, outer_peer_of, program_of, program_peer_of
 from cardd.system.people import Accounts
 from cardd.system.private import keep_others_out, refuse_exposed_directory
+from cardd.system.programs import ProgramWatch
 from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
 from cardd.worker import Background
@@ -197,7 +198,9 @@ class Daemon:
             listen=self._listen,
             listen_p11=lambda: self._p11,
             peer_of=outer_peer_of,
+            program_peer_of=program_peer_of,
             has_left=has_left,
+            program_files=ProgramWatch(agents.server.holders),
             browsers=BrowserWatch(config.web.browsers, agents.server.holders),
             revocation=revocation,
             answers=RevocationCache(config.state.directory / "revocation"),

@@ -11,9 +11,11 @@ from typing import Protocol
 
 from cardd.apdu import Command, Response
 from cardd.apdu import Protocol as CardProtocol
-from cardd.errors import PinUnchangeable
+from cardd.errors import AlgorithmUnsupported, PinUnchangeable
 from cardd.model import Algorithm, CardCertificate, CardInfo, CardKind, KeyRef, Message, PinInfo, PinStatus, Situation
 from cardd.secret import Secret
+
+RSA = "RSA"
 
 
 class Channel(Protocol):
@@ -108,6 +110,20 @@ class Card(Protocol):
     def authenticate(self, key: KeyRef, algorithm: Algorithm, digest: bytes) -> bytes:
         """Sign a digest that the daemon itself built with an authentication key, after ``verify``."""
         ...
+
+    def authenticate_info(self, key: KeyRef, info: bytes) -> bytes:
+        """Sign a DigestInfo (PKCS#1 v1.5) of any hash with an authentication key that ``signs_any_hash``.
+
+        Raises AlgorithmUnsupported, as here, for a driver that inherits it.
+        """
+        raise AlgorithmUnsupported(algorithm=RSA)
+
+    def decrypt(self, key: KeyRef, cryptogram: bytes) -> bytes:
+        """Decrypt by PKCS#1 v1.5 with an authentication key that ``decrypts``, after ``verify``.
+
+        Raises AlgorithmUnsupported, as here, for a driver that inherits it; CardRefused for what nobody encrypted so.
+        """
+        raise AlgorithmUnsupported(algorithm=RSA)
 
 
 class CardDriver(Protocol):

@@ -102,6 +102,16 @@ class Certificate:
             begin, end = crypto.X509_get0_notBefore(self._pointer), crypto.X509_get0_notAfter(self._pointer)
             return bool(crypto.X509_cmp_current_time(begin) < 0 < crypto.X509_cmp_current_time(end))
 
+    def accepts_info(self, signature: bytes, info: bytes) -> bool:
+        """Return whether this is its RSA key's signature of a DigestInfo (PKCS#1 v1.5)."""
+        crypto = self._crypto
+        with _own_errors(), _given_back(crypto.EVP_PKEY_CTX_new(self._key, None), crypto.EVP_PKEY_CTX_free) as context:
+            return _all_well(
+                crypto.EVP_PKEY_verify_init(context),
+                crypto.EVP_PKEY_CTX_set_rsa_padding(context, PKCS1),
+                crypto.EVP_PKEY_verify(context, signature, len(signature), info, len(info)),
+            )
+
     def accepts(self, signature: bytes, digest: bytes, algorithm: Algorithm) -> bool:
         """Return whether this is its RSA key's signature of a SHA-256 digest, by RS256 or PS256 (RFC 7518)."""
         crypto, padding = self._crypto, PADDINGS[algorithm]

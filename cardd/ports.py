@@ -235,6 +235,25 @@ class Browsers(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ProgramFile:
+    """The file that a program runs; the path is empty where nobody can tell.
+
+    ``is_lasting`` says that only root can change it, and that it does what it does: it runs no scripts of others.
+    """
+
+    path: str
+    is_lasting: bool
+
+
+class ProgramFiles(Protocol):
+    """Tells which file the program at the other end of a Unix connection runs."""
+
+    async def of(self, peer: Peer) -> ProgramFile:
+        """Return the file, with an empty path where nobody can tell."""
+        ...
+
+
 class AuditLog(Protocol):
     """The append-only record. A row is on disk when ``append`` returns."""
 

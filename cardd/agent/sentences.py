@@ -10,6 +10,8 @@
 | ``assertions`` | client, holder; indirect (the organisation) or air, where a card does not sign |
 | ``origin`` | origin; may_… (each right that it asks for); punycode (the name decoded), listed, another (it has keys \
 already), by_command, until (day; where it can be remembered) |
+| ``program`` | program; program_… (the right that it asks for); server (that its handshake names), passing (it \
+cannot be remembered), until (day) |
 | ``last_try`` | client, card, reader, tries_left |
 | ``ecps`` | client, digits |
 | ``ecps_browser`` | client |
@@ -62,6 +64,7 @@ QUESTIONS = {
         "signed. Do you agree?"
     ),
     "origin": N_("The site {origin} asks to use your card or your e-CPS from this browser. It could:"),
+    "program": N_("A program asks to use your card: {program}. It could:"),
     "last_try": N_(
         "Only ONE try is left for this card's PIN. A wrong PIN will block it.\n"
         "“{client}” asks for this PIN. Do you want to risk the last try?"
@@ -104,6 +107,12 @@ ALSO = {  # what has a line of its own, by its parameter
     "may_authenticate": N_("– log you in"),
     "may_sign": N_("– ask for signatures, each shown to you"),
     "may_relay": N_("– act in your name at other services (DMP, INSi)"),
+    "program_tls": N_(
+        "– log you in with your certificate (TLS, or elsewhere as ssh does): cardd cannot see at which server"
+    ),
+    "program_data": N_("– have data signed or decrypted with your authentication key: mail, files, logins"),
+    "server": N_("Now, as it says, at the server “{server}”."),
+    "passing": N_("It cannot be remembered: its file is not root's alone, or runs scripts."),
     "punycode": N_("Careful: other alphabet. The name reads “{punycode}”."),
     "listed": N_("Your administrator trusts this site; this browser is new."),
     "another": N_("It was let in before, from another browser or before its data were deleted."),

@@ -220,6 +220,23 @@ class P11(Section, frozen=True):
         Path,
         Meta(description=N_("Unix socket where p11-kit-client.so connects; beside the API's socket when not set.")),
     ] = Path("/run/cardd/p11")
+    programs: Annotated[
+        Literal["ask", "off"],
+        Meta(
+            description=N_(
+                "What becomes of a program that wants to use a key: the user is asked, or no program may; all see the "
+                "certificates."
+            )
+        ),
+    ] = "ask"
+    remember_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=3650,
+            description=N_("For how many days a user may let a program in; 0: only for the present, 12 hours at most."),
+        ),
+    ] = 180
 
 
 class Sandbox(Section, frozen=True):

@@ -140,6 +140,14 @@ class VerifiedCard(Card):
         """Sign a digest of the daemon's own, with VERIFY before it where the card wants one for each."""
         return self._operate(lambda: self._card.authenticate(key, algorithm, digest))
 
+    def authenticate_info(self, key: KeyRef, info: bytes) -> bytes:
+        """Sign a DigestInfo, with VERIFY before it where the card wants one for each."""
+        return self._operate(lambda: self._card.authenticate_info(key, info))
+
+    def decrypt(self, key: KeyRef, cryptogram: bytes) -> bytes:
+        """Decrypt, with VERIFY before it where the card wants one for each."""
+        return self._operate(lambda: self._card.decrypt(key, cryptogram))
+
     def _operate(self, operation: Callable[[], bytes]) -> bytes:
         if self._login.ends_with_operation and self._login.has_served:
             self._verify_again()

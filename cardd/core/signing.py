@@ -32,7 +32,7 @@ from cardd.errors import (
     PinWrong,
     SessionCannotSign,
 )
-from cardd.model import Algorithm, AuditEntry, KeyPurpose, Message, Question
+from cardd.model import Algorithm, AuditEntry, KeyPurpose, KeyRef, Message, Question
 from cardd.ports import AuditLog
 
 T = TypeVar("T")
@@ -171,6 +171,27 @@ class Signing:
         signature = await self._authenticated(session, question, entry, algorithm, digest)
         return Signed(algorithm, signature, credential.certificate, credential.chain)
 
+    async def lend(
+        self, session: Session, operation: Callable[[Card, KeyRef], bytes], digest: bytes, *, act: str, about: str
+    ) -> bytes:
+        """Use the authentication key for what another program asks: the person let that program in.
+
+        ``digest`` stands in the audit row for what the program gave, ``act`` and ``about`` are the row's. Raises
+        SessionCannotSign, CardIncomplete, AlgorithmUnsupported, the PIN's and the card's errors, AuditUnavailable.
+        """
+        credential = _credential(session, KeyPurpose.AUTHENTICATION)
+        entry = entry_of(
+            session.caller,
+            act,
+            session=session.id,
+            digest=digest,
+            document=about,
+            certificate=credential.serial,
+            consent="program",
+        )
+        question = partial(question_of, session.caller, "unlock")
+        return await self._with_authentication(session, question, entry, operation)
+
     def authentication(self, session: Session) -> Credential:
         """The key that stands for the session's holder. Raises SessionCannotSign, CardIncomplete."""
         return _credential(session, KeyPurpose.AUTHENTICATION)
@@ -226,11 +247,19 @@ class Signing:
         self, session: Session, question: Asked, entry: AuditEntry, algorithm: Algorithm, digest: bytes
     ) -> bytes:
         """The authentication key's signature of the daemon's own digest, recorded before it is known."""
+        return await self._with_authentication(
+            session, question, entry, lambda card, key: card.authenticate(key, algorithm, digest)
+        )
+
+    async def _with_authentication(
+        self, session: Session, question: Asked, entry: AuditEntry, operation: Callable[[Card, KeyRef], bytes]
+    ) -> bytes:
+        """What the card does with its authentication key, recorded before it is known."""
         key = self.authentication(session).key
         recorded_work: RecordedWork[bytes] = self.recordings.begin()
 
         def work(card: Card) -> bytes:
-            return recorded_work.record(card.authenticate(key, algorithm, digest), [entry])
+            return recorded_work.record(operation(card, key), [entry])
 
         async with recorded(self._audit, entry):
             return await recorded_work.result(self._on_card(session, question, work))

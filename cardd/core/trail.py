@@ -25,7 +25,12 @@ from cardd.worker import Background
 
 STORE = "settings"
 OWN = "cardd"  # the caller of what nobody asked for
-SHUT_OUT = {"client_removed": "client.remove", "client_locked": "client.lock", "origin_revoked": "origin.revoke"}
+SHUT_OUT = {
+    "client_removed": "client.remove",
+    "client_locked": "client.lock",
+    "origin_revoked": "origin.revoke",
+    "program_revoked": "program.revoke",
+}
 NAMES_MAX = 512  # characters of a row that names what changed
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
             · NotJson, BodyTooDeep, BodyTooLarge, RequestTimeout, InvalidRequest, UnsupportedMediaType, NotFound,
               MethodNotAllowed, Forbidden, TooManyRequests, CallerLeft, IdempotencyKeyReused
         · ClientError (client.py)
-            · ClientUnknown, ClientNotFound, ClientLocked, PairingNotFound, PairingRefused, PermissionMissing
+            · ClientUnknown, ClientNotFound, ClientLocked, PairingNotFound, PairingRefused, PermissionMissing,
+              ProgramNotFound, ProgramRefused, ProgramsOff
             · SecretUnavailable
                 · SecretExposed
         · PageError (page.py)

@@ -42,6 +42,36 @@ class ClientLocked(ClientError):
     remedy = N_("Support unlocks it with you: “cardctl clients unlock ID”.")
 
 
+class ProgramNotFound(ClientError):
+    """The request names a program that the user has not let use the card through PKCS#11."""
+
+    code = "program.not_found"
+    status = 404
+    title = N_("No such program")
+    detail = N_("You have let no program of this path use your card.")
+    remedy = N_("“cardctl programs” lists those that you have let in.")
+
+
+class ProgramRefused(ClientError):
+    """The user did not let a program use the card through PKCS#11."""
+
+    code = "program.refused"
+    title = N_("Program refused")
+    detail = N_("The user did not let this program use the card: {program}.")
+    remedy = N_("Start it again, and agree in the dialog that cardd shows.")
+
+    program: str
+
+
+class ProgramsOff(ClientError):
+    """No other program may use a key of the card, by configuration."""
+
+    code = "program.off"
+    title = N_("Other programs are kept out")
+    detail = N_("On this workstation no other program uses the card's keys.")
+    remedy = N_('Your administrator allows it: programs = "ask" in the section [p11].')
+
+
 class PairingNotFound(ClientError):
     """No such pairing is waiting, or it ended and its answer was fetched."""
 

@@ -14,10 +14,12 @@ _ENDED: Words = {
         "client_removed": N_("its program was unpaired"),
         "daemon_stopped": N_("the service stopped"),
         "idle": N_("nothing was asked of it for long"),
+        "locked": N_("the screen was locked"),
         "logout": N_("it was closed by a logout"),
         "max_age": N_("it reached the age that sessions may have"),
         "origin_revoked": N_("its site was shut out"),
         "pin_changed": N_("the PIN was changed"),
+        "program_revoked": N_("its program was shut out"),
         "readers_gone": N_("the reader service (pcscd) stopped"),
         "provider_ended": N_("Pro Santé Connect ended it"),
     }

@@ -67,7 +67,8 @@ class KeyRef:
     """One private key of a card, as its own directories describe it.
 
     ``id`` ties key and certificate together (PKCS#15 iD, hex); ``reference`` is what the card is told; ``pin`` names
-    the PIN that protects it, None when the key works without one.
+    the PIN that protects it, None when the key works without one. ``signs_any_hash`` and ``decrypts`` say what an
+    authentication key can do for other programs, beside its ``algorithms``.
     """
 
     id: str
@@ -76,6 +77,8 @@ class KeyRef:
     reference: int
     algorithms: tuple[Algorithm, ...]
     pin: int | None
+    signs_any_hash: bool = False
+    decrypts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

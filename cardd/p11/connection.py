@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._frames = Frames()
         self._has_greeted = False
-        self._presence = Presence()
+        self.presence = Presence()
         self._running = Background()
         self._unanswered = 0
         self._in_order: dict[int, deque[tuple[int, Call, Reader]]] = {}  # by session: what waits behind what runs
@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         if self.module:
             self.module.end()
         self._in_order.clear()
-        self._presence.leave()
+        self.presence.leave()
         self._server.left(self)
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
         if session is not None:
             self._in_order[session] = deque()
         self._count_unanswered(1)
-        with waited_for_by(self._presence):
+        with waited_for_by(self.presence):
             self._running.start(self._wait(tag, call, session, answer))
 
     async def _wait(self, tag: int, call: Call, session: int | None, answer: Awaitable[bytes]) -> None:

@@ -1,34 +1,61 @@
-"""Which mechanisms a key has."""
+"""Which mechanisms a key has, and what a program asks of it by one.
+
+A mechanism that hashes shows the data itself: a TLS handshake is known by its structure (``handshake``). Where the
+program hashes, a digest is all that is seen, and nobody can tell what of.
+
+Sources: RFC 8017, section 9.2, note 1 (DigestInfo).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from cardd.model import Algorithm
-from cardd.p11.cryptoki import Mechanism, MechanismFlag
-from cardd.p11.objects import PublicKey, TokenObject
+from cardd.driver import Card
+from cardd.model import Algorithm, KeyPurpose, KeyRef
+from cardd.p11.cryptoki import Mechanism, MechanismFlag, Refused, Rv
+from cardd.p11.handshake import handshake_in
+from cardd.p11.objects import TokenObject
 
 EC = MechanismFlag.EC_F_P | MechanismFlag.EC_NAMEDCURVE | MechanismFlag.EC_UNCOMPRESS
+SIGNS = MechanismFlag.SIGN | MechanismFlag.HW
+SHA256 = "sha256"
+# what stands before a digest, by its hash
+PREFIXES = {
+    "sha1": bytes.fromhex("3021300906052B0E03021A05000414"),
+    SHA256: bytes.fromhex("3031300D060960864801650304020105000420"),
+    "sha384": bytes.fromhex("3041300D060960864801650304020205000430"),
+    "sha512": bytes.fromhex("3051300D060960864801650304020305000440"),
+}
+SIZES = {name: hashlib.new(name, usedforsecurity=False).digest_size for name in PREFIXES}
+PSS_SHA256 = (Mechanism.SHA256, 2, 32)  # the hash, MGF1 with it, and salt as long as it
 
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """A mechanism that signs: what the key must be able to do, and the hash (a name of hashlib's) that it makes."""
+    """A mechanism that signs: what the key must be able to do, and the hash that it makes of what it is given."""
 
     algorithm: Algorithm
     hash: str | None = None
-    flags: MechanismFlag = MechanismFlag.SIGN | MechanismFlag.HW
+    flags: MechanismFlag = SIGNS
+
+    def is_of(self, key: KeyRef) -> bool:
+        """Return whether the key has it."""
+        return self.algorithm in key.algorithms and (self.hash in (None, SHA256) or key.signs_any_hash)
 
 
 # in the order in which they are listed: some programs try the first one
 SIGNING = {
-    Mechanism.SHA256_RSA_PKCS: Signing(Algorithm.RS256, "sha256"),
+    Mechanism.SHA256_RSA_PKCS: Signing(Algorithm.RS256, SHA256),
+    Mechanism.SHA384_RSA_PKCS: Signing(Algorithm.RS256, "sha384"),
+    Mechanism.SHA512_RSA_PKCS: Signing(Algorithm.RS256, "sha512"),
     Mechanism.RSA_PKCS: Signing(Algorithm.RS256),
-    Mechanism.SHA256_RSA_PKCS_PSS: Signing(Algorithm.PS256, "sha256"),
+    Mechanism.SHA256_RSA_PKCS_PSS: Signing(Algorithm.PS256, SHA256),
     Mechanism.RSA_PKCS_PSS: Signing(Algorithm.PS256),
-    Mechanism.ECDSA_SHA256: Signing(Algorithm.ES256, "sha256", MechanismFlag.SIGN | MechanismFlag.HW | EC),
-    Mechanism.ECDSA: Signing(Algorithm.ES256, None, MechanismFlag.SIGN | MechanismFlag.HW | EC),
+    Mechanism.ECDSA_SHA256: Signing(Algorithm.ES256, SHA256, SIGNS | EC),
+    Mechanism.ECDSA: Signing(Algorithm.ES256, None, SIGNS | EC),
 }
 
 
@@ -43,11 +70,81 @@ class MechanismInfo:
 
 def mechanisms_of(objects: Iterable[TokenObject]) -> dict[int, MechanismInfo]:
     """Return what a token's keys can do, in order."""
-    keys = [(found.key, found.public) for found in objects if found.key and found.public]
+    keys = [(found.key, found.public.bits) for found in objects if found.key and found.public]
     told: dict[int, MechanismInfo] = {}
     for number, signing in SIGNING.items():
-        able: list[PublicKey] = [public for key, public in keys if signing.algorithm in key.algorithms]
-        if able:
-            sizes = [public.bits for public in able]
-            told[number] = MechanismInfo(min(sizes), max(sizes), signing.flags)
+        sizes = [bits for key, bits in keys if signing.is_of(key)]
+        if sizes:
+            decrypts = number is Mechanism.RSA_PKCS and any(key.decrypts for key, _ in keys)
+            flags = signing.flags | (MechanismFlag.DECRYPT if decrypts else 0)
+            told[number] = MechanismInfo(min(sizes), max(sizes), flags)
     return told
+
+
+def signing_by(number: int, parameters: Sequence[int], key: KeyRef) -> Signing:
+    """Return how this key signs by a mechanism. Raises Refused."""
+    signing = SIGNING.get(Mechanism(number)) if number in SIGNING else None
+    if signing is None:
+        raise Refused(Rv.MECHANISM_INVALID)
+    if not signing.is_of(key):
+        raise Refused(Rv.KEY_TYPE_INCONSISTENT)
+    if signing.algorithm is Algorithm.PS256 and tuple(parameters) != PSS_SHA256:
+        raise Refused(Rv.MECHANISM_PARAM_INVALID)
+    return signing
+
+
+def ensure_decrypting(number: int, key: KeyRef) -> None:
+    """Raises Refused for a mechanism or a key that does not decrypt."""
+    if number != Mechanism.RSA_PKCS:
+        raise Refused(Rv.MECHANISM_INVALID)
+    if not key.decrypts:
+        raise Refused(Rv.KEY_FUNCTION_NOT_PERMITTED)
+
+
+# --- what is to be signed
+
+
+class Seen(StrEnum):
+    """What can be seen of it: a TLS handshake, a digest of nobody knows what, or data that are no handshake."""
+
+    HANDSHAKE = "handshake"
+    DIGEST = "digest"
+    DATA = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class ToSign:
+    """What a program asks for: the digest that the key signs, what is seen of its content, and the server's name."""
+
+    algorithm: Algorithm
+    hash: str
+    digest: bytes
+    seen: Seen
+    server: str | None = None
+
+    def authenticated(self, card: Card, key: KeyRef) -> bytes:
+        """Sign with an authentication key; on the card's thread."""
+        if self.hash == SHA256:
+            return card.authenticate(key, self.algorithm, self.digest)
+        return card.authenticate_info(key, PREFIXES[self.hash] + self.digest)
+
+
+def to_sign(signing: Signing, data: bytes, key: KeyRef) -> ToSign:
+    """Return what these data ask for. Raises Refused for what this key does not sign."""
+    if signing.hash is not None:
+        digest = hashlib.new(signing.hash, data).digest()
+        server = handshake_in(data)
+        seen = Seen.DATA if server is None else Seen.HANDSHAKE
+        return ToSign(signing.algorithm, signing.hash, digest, seen, server or None)
+    if signing.algorithm is not Algorithm.RS256:
+        if len(data) != SIZES[SHA256]:
+            raise Refused(Rv.DATA_LEN_RANGE)
+        return ToSign(signing.algorithm, SHA256, data, Seen.DIGEST)
+    kind = next((name for name, prefix in PREFIXES.items() if data.startswith(prefix)), None)
+    if kind is None or len(data) != len(PREFIXES[kind]) + SIZES[kind]:
+        raise Refused(Rv.DATA_INVALID)
+    if kind != SHA256 and (key.purpose is not KeyPurpose.AUTHENTICATION or not key.signs_any_hash):
+        raise Refused(Rv.DATA_INVALID)
+    # nobody needs SHA-1 to log in: a collision could make it another's handshake
+    seen = Seen.DATA if kind == "sha1" else Seen.DIGEST
+    return ToSign(signing.algorithm, kind, data[len(PREFIXES[kind]) :], seen)

@@ -13,10 +13,12 @@ from itertools import count
 
 from cardd import __version__
 from cardd.core.inserted_card import InsertedCard
-from cardd.model import Caller
-from cardd.p11.cryptoki import Refused, Rv, SessionFlag, SlotFlag, TokenFlag
-from cardd.p11.mechanisms import mechanisms_of
+from cardd.model import Caller, KeyRef
+from cardd.p11.cryptoki import Refused, Rv, SessionFlag, SlotFlag, TokenFlag, UserType
+from cardd.p11.mechanisms import Signing, ensure_decrypting, mechanisms_of, signing_by, to_sign
+from cardd.p11.objects import require_key
 from cardd.p11.tokens import Token, Tokens
+from cardd.p11.uses import ProgramUses
 from cardd.p11.wire import Reader, attributes, length, octets, padded, ulong, ulongs, version
 
 HANDSHAKE = b"PRIVATE-GNOME-KEYRING-PKCS11-PROTOCOL-V-1"
@@ -34,6 +36,11 @@ TOKEN_FLAGS = (
     | TokenFlag.TOKEN_INITIALIZED
 )
 
+PADDING = 11  # bytes at least, of PKCS#1 v1.5
+DATA_MAX = 4 * 1024 * 1024  # of what is signed in parts
+# by whether a session may write, and whether the program has logged in (CKS_…)
+STATES = {(False, False): 0, (False, True): 1, (True, False): 2, (True, True): 3}
+
 Answer = bytes | Awaitable[bytes]
 
 
@@ -46,6 +53,19 @@ class OpenSession:
     card: InsertedCard
     flags: int
     found: list[int] | None = None
+    signing: SignatureBegun | None = None
+    decrypting: int | None = None  # by a key of this size, in bytes
+
+
+@dataclass(eq=False, slots=True)
+class SignatureBegun:
+    """A signature under way: by which key and mechanism, and what came of its data in parts."""
+
+    key: KeyRef
+    by: Signing
+    size: int
+    parts: bytearray = field(default_factory=bytearray)
+    is_in_parts: bool = False
 
 
 @dataclass(slots=True)
@@ -54,6 +74,7 @@ class Module:
 
     program: Caller
     tokens: Tokens
+    uses: ProgramUses
     _is_initialized: bool = False
     _sessions: dict[int, OpenSession] = field(default_factory=dict)
     _handles: count[int] = field(default_factory=lambda: count(1))
@@ -86,6 +107,7 @@ class Module:
         """End all that the program has opened."""
         self._is_initialized = False
         self._sessions.clear()
+        self.uses.end()
 
     def get_info(self, _call: Reader) -> bytes:
         """C_GetInfo."""
@@ -160,20 +182,52 @@ class Module:
 
     def close_session(self, call: Reader) -> bytes:
         """C_CloseSession."""
-        del self._sessions[self._session(call).handle]
+        session = self._session(call)
+        del self._sessions[session.handle]
+        self._log_out_unless_in_use(session.card)
         return b""
 
     def close_all_sessions(self, call: Reader) -> bytes:
         """C_CloseAllSessions."""
         slot = self._slot(call)
+        closed = {each.card for each in self._sessions.values() if each.slot == slot}
         self._sessions = {handle: each for handle, each in self._sessions.items() if each.slot != slot}
+        for card in closed:
+            self._log_out_unless_in_use(card)
         return b""
+
+    def _log_out_unless_in_use(self, card: InsertedCard) -> None:
+        """End the program's login with its last session, as PKCS#11 has it; that of its other processes lives on."""
+        if not any(each.card is card for each in self._sessions.values()):
+            self.uses.forget(card)
 
     def get_session_info(self, call: Reader) -> bytes:
         """C_GetSessionInfo."""
         session = self._session(call)
-        state = 2 if session.flags & SessionFlag.RW else 0
+        is_writing = bool(session.flags & SessionFlag.RW)
+        state = STATES[is_writing, self.uses.is_logged_in(session.card)]
         return ulong(session.slot, state, session.flags, 0)
+
+    async def login(self, call: Reader) -> bytes:
+        """C_Login: by cardd's own dialog, whatever PIN came with it."""
+        session, user = self._session(call), call.ulong()
+        call.octets()
+        match user:
+            case UserType.USER:
+                if self.uses.is_logged_in(session.card):
+                    raise Refused(Rv.USER_ALREADY_LOGGED_IN)
+                await self.uses.log_in(session.card)
+            case UserType.CONTEXT_SPECIFIC:
+                if session.signing is None:
+                    raise Refused(Rv.OPERATION_NOT_INITIALIZED)
+            case _:
+                raise Refused(Rv.USER_TYPE_INVALID)
+        return b""
+
+    def logout(self, call: Reader) -> bytes:
+        """C_Logout."""
+        self.uses.log_out(self._session(call).card)
+        return b""
 
     def card_removed(self, card: InsertedCard) -> None:
         """End the sessions of a card that left."""
@@ -227,6 +281,94 @@ class Module:
 
         return self._with_token(session.card, read)
 
+    # --- signatures
+
+    def sign_init(self, call: Reader) -> Answer:
+        """C_SignInit."""
+        session, (mechanism, parameters), handle = self._session(call), call.mechanism(), call.ulong()
+        if mechanism is None:  # the program gives up what it began
+            session.signing = None
+            return b""
+        if session.signing is not None:
+            raise Refused(Rv.OPERATION_ACTIVE)
+
+        def begin(token: Token) -> bytes:
+            key, public = require_key(token.object(handle))
+            session.signing = SignatureBegun(key, signing_by(mechanism, parameters, key), public.signature_size)
+            return b""
+
+        return self._with_token(session.card, begin)
+
+    def sign(self, call: Reader) -> Answer:
+        """C_Sign."""
+        session, data, room = self._session(call), call.octets(), call.room()
+        begun = self._begun(session)
+        if data is None or begun.is_in_parts:
+            session.signing = None
+            raise Refused(Rv.ARGUMENTS_BAD if data is None else Rv.OPERATION_ACTIVE)
+        return length(begun.size) if room < begun.size else self._signed(session, begun, data)
+
+    def sign_update(self, call: Reader) -> bytes:
+        """C_SignUpdate."""
+        session, data = self._session(call), call.octets()
+        begun = self._begun(session)
+        begun.is_in_parts = True
+        begun.parts += data or b""
+        if begun.by.hash is None or len(begun.parts) > DATA_MAX:
+            session.signing = None
+            raise Refused(Rv.DATA_LEN_RANGE if begun.by.hash else Rv.FUNCTION_NOT_SUPPORTED)
+        return b""
+
+    def sign_final(self, call: Reader) -> Answer:
+        """C_SignFinal."""
+        session, room = self._session(call), call.room()
+        begun = self._begun(session)
+        return length(begun.size) if room < begun.size else self._signed(session, begun, bytes(begun.parts))
+
+    def _begun(self, session: OpenSession) -> SignatureBegun:
+        if session.signing is None:
+            raise Refused(Rv.OPERATION_NOT_INITIALIZED)
+        return session.signing
+
+    async def _signed(self, session: OpenSession, begun: SignatureBegun, data: bytes) -> bytes:
+        session.signing = None
+        return octets(await self.uses.sign(session.card, begun.key, to_sign(begun.by, data, begun.key)))
+
+    # --- decryption
+
+    def decrypt_init(self, call: Reader) -> Answer:
+        """C_DecryptInit."""
+        session, (mechanism, _), handle = self._session(call), call.mechanism(), call.ulong()
+        if mechanism is None:
+            session.decrypting = None
+            return b""
+        if session.decrypting is not None:
+            raise Refused(Rv.OPERATION_ACTIVE)
+
+        def begin(token: Token) -> bytes:
+            key, public = require_key(token.object(handle))
+            ensure_decrypting(mechanism, key)
+            session.decrypting = public.signature_size
+            return b""
+
+        return self._with_token(session.card, begin)
+
+    def decrypt(self, call: Reader) -> Answer:
+        """C_Decrypt: a caller without room for the longest content is told that one's length, and asks again."""
+        session, cryptogram, room = self._session(call), call.octets(), call.room()
+        if session.decrypting is None:
+            raise Refused(Rv.OPERATION_NOT_INITIALIZED)
+        size = session.decrypting
+        if room < size - PADDING:
+            return length(size)
+        session.decrypting = None
+        if cryptogram is None or len(cryptogram) != size:
+            raise Refused(Rv.ENCRYPTED_DATA_LEN_RANGE)
+        return self._decrypted(session, cryptogram)
+
+    async def _decrypted(self, session: OpenSession, cryptogram: bytes) -> bytes:
+        return octets(await self.uses.decrypt(session.card, cryptogram))
+
     # --- random numbers, which some programs try
 
     def seed_random(self, call: Reader) -> bytes:
@@ -240,7 +382,7 @@ class Module:
         wanted = call.room()
         if wanted > RANDOM_MAX:
             raise Refused(Rv.ARGUMENTS_BAD)
-        return octets(os.urandom(wanted)) if wanted else length(0)
+        return octets(os.urandom(wanted))
 
     # --- what a call names
 

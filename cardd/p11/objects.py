@@ -40,7 +40,6 @@ class TokenObject:
     attributes: Attributes
     key: KeyRef | None = None
     public: PublicKey | None = None
-    certificate: bytes = b""
 
     def matches(self, template: Iterable[tuple[int, AttributeValue | None]]) -> bool:
         """Return whether all these attributes are its own."""
@@ -133,7 +132,8 @@ def _three(key: KeyRef, certificate: CardCertificate, parts: _Parts, public: Pub
     bits: Attributes = {Attribute.MODULUS_BITS: public.bits} if public.type is KeyType.RSA else {}
     yield TokenObject({**OF_CERTIFICATES, **common, **of_certificate})
     yield TokenObject({**OF_PUBLIC_KEYS, **common, **of_keys, **bits})
-    yield TokenObject({**OF_PRIVATE_KEYS, **common, **of_keys}, key, public, certificate.der)
+    able: Attributes = {Attribute.DECRYPT: int(key.decrypts)}
+    yield TokenObject({**OF_PRIVATE_KEYS, **common, **of_keys, **able}, key, public)
 
 
 def require_key(found: TokenObject | None) -> tuple[KeyRef, PublicKey]:

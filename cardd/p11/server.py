@@ -1,6 +1,6 @@
 """The socket for other programs' PKCS#11: who connects, and what becomes of all that they opened when a card leaves.
 
-Nothing but this file is imported before the first program comes.
+Nothing but this file and ``logins`` is imported before the first program comes.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.lifecycle import Part
 from cardd.core.owners import OwnedReaders
+from cardd.core.presence import Presence
 from cardd.model import Caller, CallerKind, Peer
+from cardd.p11.logins import Keys
 
 if TYPE_CHECKING:
     from cardd.p11.connection import Connection
@@ -33,8 +34,9 @@ PeerOf = Callable[[socket.socket], Peer | None]
 class P11Server(Part):
     """Accepts programs. ``listen`` opens its sockets; ``peer_of`` returns who is at the other end of one."""
 
-    def __init__(self, readers: OwnedReaders, *, listen: Listen, peer_of: PeerOf) -> None:
+    def __init__(self, readers: OwnedReaders, keys: Keys, *, listen: Listen, peer_of: PeerOf) -> None:
         self._readers = readers
+        self._keys = keys
         self._listen = listen
         self._peer_of = peer_of
         self._servers: list[asyncio.Server] = []
@@ -74,7 +76,7 @@ class P11Server(Part):
             return None
         self._connections[connection] = peer.uid
         self._of_user[peer.uid] += 1
-        return self._module(peer)
+        return self._module(peer, connection.presence)
 
     def left(self, connection: Connection) -> None:
         """Forget a connection."""
@@ -82,21 +84,18 @@ class P11Server(Part):
         if uid is not None:
             self._of_user[uid] -= 1
 
-    def _module(self, peer: Peer) -> Module:
+    def _module(self, peer: Peer, presence: Presence) -> Module:
         from cardd.p11.module import Module  # noqa: PLC0415 - with the first program
         from cardd.p11.tokens import Tokens  # noqa: PLC0415
+        from cardd.p11.uses import ProgramUses  # noqa: PLC0415
 
         if self._tokens is None:
             self._tokens = Tokens(self._readers)
-        return Module(program_at(peer), self._tokens)
+        name = f"local:{peer.uid}"  # until it uses a key
+        program = Caller(CallerKind.LOCAL, name, name, f"urn:cardd:{name}", peer)
+        return Module(program, self._tokens, ProgramUses(self._keys, program, presence))
 
     def _protocol(self) -> asyncio.Protocol:
         from cardd.p11.connection import Connection  # noqa: PLC0415 - with the first program
 
         return Connection(self)
-
-
-def program_at(peer: Peer) -> Caller:
-    """Return a program by the file that it runs: all its processes of one OS user are one caller."""
-    name = f"p11:{quote(peer.program or '')}"
-    return Caller(CallerKind.LOCAL, name, peer.program or "", f"urn:cardd:{name}", peer)

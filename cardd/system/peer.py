@@ -17,7 +17,7 @@ import sys
 from asyncio.trsock import TransportSocket
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cardd.model import Peer
@@ -37,6 +37,11 @@ _ID = struct.Struct("!HH16s16s")
 _ID_TAIL = struct.Struct("=III")
 _ANSWER = struct.Struct("=BBBB")
 _ANSWER_TAIL = struct.Struct("=IIIII")
+# linux/unix_diag.h unix_diag_req and unix_diag_msg
+_UNIX_REQUEST = struct.Struct("=BBHIIIII")
+_UNIX_ANSWER = struct.Struct("=BBBBIII")
+_ATTRIBUTE, _INODE = struct.Struct("=HH"), struct.Struct("=I")
+SHOW_PEER, PEER = 0x4, 2
 _MAPPED = bytes(10) + b"\xff\xff"
 
 _CREDENTIALS = struct.Struct("=iII")
@@ -155,6 +160,39 @@ def outer_peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
     if peer and peer.pid and peer.uid == os.geteuid() and is_our_child(peer.pid):
         return None
     return peer
+
+
+def program_peer_of(connection: socket.socket | TransportSocket) -> Peer | None:
+    """Return the peer on a Unix socket as ``outer_peer_of`` does, with its end where its program may not be seen."""
+    peer = outer_peer_of(connection)
+    if peer is None or peer.program is not None:
+        return peer
+    return replace(peer, socket=_other_end(connection))
+
+
+def _other_end(connection: socket.socket | TransportSocket) -> int | None:
+    """Return the inode of a Unix connection's other end; None when the kernel does not tell."""
+    own = os.fstat(connection.fileno()).st_ino
+    request = _UNIX_REQUEST.pack(socket.AF_UNIX, 0, 0, NO_COOKIE, own, SHOW_PEER, NO_COOKIE, NO_COOKIE)
+    header = _HEADER.pack(_HEADER.size + len(request), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0)
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
+            netlink.settimeout(TIMEOUT)
+            netlink.sendto(header + request, (0, 0))
+            answer = netlink.recv(8192)
+        _, kind, _, _, _ = _HEADER.unpack_from(answer)
+        if kind == NLMSG_ERROR or _UNIX_ANSWER.unpack_from(answer, _HEADER.size)[4] != own:
+            return None
+        place = _HEADER.size + _UNIX_ANSWER.size
+        while place + _ATTRIBUTE.size <= len(answer):
+            size, attribute = _ATTRIBUTE.unpack_from(answer, place)
+            if attribute == PEER:
+                found: int = _INODE.unpack_from(answer, place + _ATTRIBUTE.size)[0]
+                return found
+            place += max(_ATTRIBUTE.size, size + 3 & ~3)
+    except (OSError, struct.error):
+        return None
+    return None
 
 
 def has_left(connection: socket.socket | TransportSocket) -> bool:

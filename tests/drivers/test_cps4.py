@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +43,7 @@ from tests.rig.simulator import simulated_card, simulated_cps4, store
 DOCUMENT = b"compte rendu SIMULATION " * 20
 MESSAGE = Message(hashlib.sha256(DOCUMENT).digest(), DOCUMENT)
 ALGORITHMS = (Algorithm.RS256, Algorithm.PS256)
+DIGEST_INFO_SHA512 = bytes.fromhex("3051300D060960864801650304020305000440")
 
 
 class Candidate(SimulatedCps4):
@@ -107,7 +111,7 @@ def test_the_card_is_described_by_its_own_directories(bench: Bench) -> None:
     assert info.pin == PinInfo(1, "Code porteur", 4, 4, 3)
     assert {key.purpose: (key.label, key.reference, key.algorithms, key.pin) for key in info.keys} == {
         KeyPurpose.SIGNATURE: ("CPS_PRIV_SIG", 0x21, ALGORITHMS, 1),
-        KeyPurpose.AUTHENTICATION: ("CPS_PRIV_AUT", 0x20, (Algorithm.RS256,), 1),
+        KeyPurpose.AUTHENTICATION: ("CPS_PRIV_AUT", 0x20, (Algorithm.RS256, Algorithm.PS256), 1),
     }
 
 
@@ -274,8 +278,25 @@ def test_no_key_does_the_work_of_the_other(bench: Bench) -> None:
     with pytest.raises(AlgorithmUnsupported):
         bench.opened.authenticate(signing, Algorithm.RS256, MESSAGE.digest)
     with pytest.raises(AlgorithmUnsupported):
-        bench.opened.authenticate(proving, Algorithm.PS256, MESSAGE.digest)
+        bench.opened.authenticate_info(signing, DIGEST_INFO_SHA512 + bytes(64))
+    with pytest.raises(AlgorithmUnsupported):
+        bench.opened.decrypt(signing, bytes(256))
     assert bench.channel.count() == 0
+
+
+def test_the_authentication_key_signs_by_pss_other_hashes_and_decrypts(bench: Bench) -> None:
+    proving = bench.opened.info.key(KeyPurpose.AUTHENTICATION)
+    assert proving
+    public = bench.card.issued.authentication.key.public_key()
+    bench.login()
+
+    pss = bench.opened.authenticate(proving, Algorithm.PS256, MESSAGE.digest)
+    other = bench.opened.authenticate_info(proving, DIGEST_INFO_SHA512 + hashlib.sha512(b"x").digest())
+    content = bench.opened.decrypt(proving, public.encrypt(b"secret", PKCS1v15()))
+
+    public.verify(pss, MESSAGE.digest, PSS(MGF1(SHA256()), 32), Prehashed(SHA256()))
+    public.verify(other, b"x", PKCS1v15(), SHA512())
+    assert content == b"secret"
 
 
 def test_a_garbled_signature_is_thrown_away(bench: Bench) -> None:

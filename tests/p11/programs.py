@@ -18,6 +18,9 @@ from tests.integration.workstation import Workstation
 
 LIMIT = 30.0
 MODULES = sorted(Path("/usr/lib").glob("*/pkcs11/p11-kit-client.so"))
+AUTHENTICATION = "e828bd080f8025000001ff001002"  # the identifier of a simulated card's key
+CERTIFICATE = "pkcs11:object=Certificat%20d%27Authentification%20CPS;type=cert"
+KEY = "pkcs11:object=CPS_PRIV_AUT;type=private"
 
 
 def needs(*programs: str) -> None:
@@ -51,7 +54,7 @@ class Desk:
         assert isinstance(self.card, SimulatedCard)
         return self.card
 
-    def run(self, *command: str | Path, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str | Path | int, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a program to its end; what it said on both outputs stands in ``stdout``."""
         return subprocess.run(
             [*map(str, command)],
@@ -64,7 +67,7 @@ class Desk:
             check=False,
         )
 
-    def says(self, *command: str | Path, given: str = "", **environment: str) -> str:
+    def says(self, *command: str | Path | int, given: str = "", **environment: str) -> str:
         """Run a program that must do well; return what it said."""
         ran = self.run(*command, given=given, **environment)
         assert ran.returncode == 0, ran.stdout

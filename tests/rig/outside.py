@@ -14,7 +14,7 @@ from cardd.core.lifecycle import Outer
 from cardd.documents.signing import Exchange
 from cardd.model import Peer
 from cardd.outward import DIRECT, Outward
-from cardd.ports import ReaderSource, SecretStore, Store
+from cardd.ports import ProgramFile, ReaderSource, SecretStore, Store
 from cardd.system.outgoing import RevocationCache, RevocationHttp
 from cardd.system.peer import has_left
 from cardd_drivers.cps3 import Cps3Driver
@@ -39,6 +39,17 @@ class EveryBrowser:
         return self.stranger_is
 
 
+@dataclass
+class KnownFiles:
+    """``cardd.ports.ProgramFiles``: every program runs the file that its peer names."""
+
+    is_lasting: bool = True
+
+    async def of(self, peer: Peer) -> ProgramFile:
+        """Return it."""
+        return ProgramFile(peer.program or "", self.is_lasting)
+
+
 @dataclass(kw_only=True)
 class Around:
     """One test's; ``made`` gives it to ``assemble``, with these readers. Authorities may be on this machine."""
@@ -55,6 +66,7 @@ class Around:
     people: MemoryPeople = field(default_factory=MemoryPeople)
     tells_who_sits_here: bool = False
     browsers: EveryBrowser = field(default_factory=EveryBrowser)
+    program_files: KnownFiles = field(default_factory=KnownFiles)
 
     def made(
         self,
@@ -74,6 +86,8 @@ class Around:
             sources=sources,
             listen=listen,
             peer_of=peer_of,
+            program_peer_of=peer_of,
+            program_files=self.program_files,
             has_left=has_left,
             browsers=self.browsers,
             revocation=revocation,

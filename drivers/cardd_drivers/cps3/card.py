@@ -6,7 +6,7 @@ and proves that it is genuine; it never speaks for its holder. Source: the emula
 
 from __future__ import annotations
 
-from cardd.driver import Channel
+from cardd.driver import RSA, Channel
 from cardd.errors import AlgorithmUnsupported, CardIncomplete, SignatureInvalid
 from cardd.model import (
     Algorithm,
@@ -22,13 +22,14 @@ from cardd.model import (
 from cardd.secret import Secret
 from cardd_drivers.cps3 import keys
 from cardd_drivers.cps3.contents import CONTACTLESS_AID, Directories, number_of, situation
-from cardd_drivers.cps3.keys import KeyOperations, NotOffered, Operation, Verifier
+from cardd_drivers.cps3.keys import DIGEST_INFO_SHA256, KeyOperations, NotOffered, Operation, Verifier
 from cardd_drivers.cps3.midstate import split
 from cardd_drivers.cps3.pins import CardPins
 from cardd_drivers.pkcs15.files import Files
 from cardd_drivers.pkcs15.objects import Application, Password
 
 DIGEST_SIZE = 32
+INFO_MAX = 83  # of SHA-512, and below 40 % of an RSA-2048 modulus, which is what the card takes
 
 
 class Cps3Card:
@@ -139,7 +140,27 @@ class Cps3Card:
         Raises as ``sign`` does.
         """
         _check_use(key, (KeyPurpose.AUTHENTICATION, KeyPurpose.TECHNICAL), algorithm, digest)
-        return self._proven(key, algorithm, digest, self._operations.run(self._authentication_operation(key, digest)))
+        operation = self._authentication_operation(key, algorithm, digest)
+        return self._proven(key, algorithm, digest, self._operations.run(operation))
+
+    def authenticate_info(self, key: KeyRef, info: bytes) -> bytes:
+        """Sign a DigestInfo of any hash with the authentication key. Raises as ``sign`` does."""
+        if not key.signs_any_hash or not 0 < len(info) <= INFO_MAX:
+            raise AlgorithmUnsupported(algorithm=RSA)
+        signature = self._operations.run(self._info_operation(key, info))
+        if not self._verifier(key).accepts_info(signature, info):
+            self._operations.distrust_references()
+            raise SignatureInvalid
+        return signature
+
+    def decrypt(self, key: KeyRef, cryptogram: bytes) -> bytes:
+        """Decrypt with the authentication key. Raises AlgorithmUnsupported, PinRequired, CardRefused."""
+        if not key.decrypts:
+            raise AlgorithmUnsupported(algorithm=RSA)
+        return self._decrypt(key, cryptogram)
+
+    def _decrypt(self, key: KeyRef, cryptogram: bytes) -> bytes:
+        return self._operations.run(keys.decipher(key.reference, cryptogram))
 
     def _digest_operation(self, key: KeyRef, digest: bytes) -> Operation:
         return keys.sign_digest(key.reference, digest)
@@ -148,8 +169,11 @@ class Cps3Card:
         parts = split(content)
         return keys.sign_last_block(key.reference, parts.intermediate, parts.last_block)
 
-    def _authentication_operation(self, key: KeyRef, digest: bytes) -> Operation:
-        return keys.authenticate(key.reference, digest)
+    def _authentication_operation(self, key: KeyRef, algorithm: Algorithm, digest: bytes) -> Operation:  # noqa: ARG002 - the hook's signature
+        return self._info_operation(key, DIGEST_INFO_SHA256 + digest)
+
+    def _info_operation(self, key: KeyRef, info: bytes) -> Operation:
+        return keys.authenticate(key.reference, info)
 
     def _proven(self, key: KeyRef, algorithm: Algorithm, digest: bytes, signature: bytes) -> bytes:
         """Return the signature, once it has verified: a card that took another key, or garbled bytes, end here."""

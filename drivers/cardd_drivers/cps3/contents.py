@@ -202,7 +202,17 @@ class Directories:
             if key.auth_id is not None and key.auth_id not in pins:
                 raise CardIncomplete(what="pin")
             pin = pins[key.auth_id].reference if key.auth_id is not None else None
-            yield KeyRef(key.id.hex(), key.label, purpose, key.reference, self.algorithms[purpose], pin)
+            proves = purpose is KeyPurpose.AUTHENTICATION
+            yield KeyRef(
+                key.id.hex(),
+                key.label,
+                purpose,
+                key.reference,
+                self.algorithms[purpose],
+                pin,
+                signs_any_hash=proves,
+                decrypts=proves and bool(key.usage & KeyUsage.DECRYPT),
+            )
 
     def _pin(self, keys: tuple[KeyRef, ...], pins: dict[bytes, Password]) -> PinInfo | None:
         """Return the holder's PIN: the one that the keys name."""

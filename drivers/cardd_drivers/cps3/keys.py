@@ -20,6 +20,8 @@ from cardd_drivers.pkcs15.files import Files, refused
 
 RSA_PKCS1_SHA256 = 0x42
 RSA_PKCS1_AUTHENTICATION = 0x02
+RSA_PKCS1_DECIPHER = 0x1A
+CRYPTOGRAM = b"\x81"
 SHA256 = 0x40
 
 # DER DigestInfo of a SHA-256 digest, all but the digest (RFC 8017, section 9.2, note 1)
@@ -79,10 +81,16 @@ def sign_last_block(key: int, intermediate: bytes, last_block: bytes) -> Operati
     return Operation(preparation, Command(0x00, 0x2A, 0x9E, 0x9A, le=LE_MAX), lasting=False)
 
 
-def authenticate(key: int, digest: bytes) -> Operation:
-    """INTERNAL AUTHENTICATE over the DigestInfo of a SHA-256 digest."""
-    command = Command(0x00, 0x88, 0x00, 0x00, DIGEST_INFO_SHA256 + digest, le=LE_MAX)
+def authenticate(key: int, info: bytes) -> Operation:
+    """INTERNAL AUTHENTICATE over a DigestInfo."""
+    command = Command(0x00, 0x88, 0x00, 0x00, info, le=LE_MAX)
     return Operation((_key_environment(0xA4, RSA_PKCS1_AUTHENTICATION, key),), command, lasting=True)
+
+
+def decipher(key: int, cryptogram: bytes) -> Operation:
+    """PSO DECIPHER of what was padded by PKCS#1 v1.5, which the card takes off; longer than one short APDU, chained."""
+    command = Command(0x00, 0x2A, 0x80, 0x86, CRYPTOGRAM + cryptogram, le=LE_MAX)
+    return Operation((_key_environment(0xB8, RSA_PKCS1_DECIPHER, key),), command, lasting=True)
 
 
 class NotOffered(CardRefused):
@@ -175,6 +183,10 @@ class Verifier:
             raise CardGarbled(what="a certificate that is none") from fault
         if not self._certificate.has_rsa_key:
             raise CardGarbled(what="a certificate without an RSA key")
+
+    def accepts_info(self, signature: bytes, info: bytes) -> bool:
+        """Return whether this is a signature of the DigestInfo."""
+        return self._certificate.accepts_info(signature, info)
 
     def accepts(self, signature: bytes, digest: bytes, algorithm: Algorithm) -> bool:
         """Return whether this is a signature of the SHA-256 digest by this algorithm."""

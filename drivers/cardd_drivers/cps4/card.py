@@ -7,17 +7,19 @@ the old one or the PUK was presented. Source: the card facts, section "CPS4"; th
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Mapping
 from typing import ClassVar
 
-from cardd.apdu import LE_MAX, Command, Response
+from cardd.apdu import LE_MAX, SW, Command, Response
 from cardd.driver import Channel
-from cardd.errors import CardIncomplete
+from cardd.errors import CardIncomplete, CardRefused
 from cardd.model import Algorithm, CardKind, KeyPurpose, KeyRef, Message
 from cardd.secret import Secret
 from cardd_drivers.cps3.card import Cps3Card
 from cardd_drivers.cps3.contents import Directories
-from cardd_drivers.cps3.keys import DIGEST_INFO_SHA256, Operation
+from cardd_drivers.cps3.keys import Operation
 from cardd_drivers.cps3.pins import CardPins
 from cardd_drivers.cps4.channel import LogicalChannel
 from cardd_drivers.pkcs15.files import Files
@@ -28,6 +30,7 @@ LOCAL = 0x80  # a key of the current application, in a signature's environment
 
 CURRENT = 0x80  # with a reference: of the current application
 
+PADDING_MIN = 8  # bytes
 MODULI = range(1024, 4096 + 1, 8)  # bits
 
 
@@ -53,7 +56,7 @@ class Cps4Directories(Directories):
     has_short_ids = False
     algorithms: ClassVar[Mapping[KeyPurpose, tuple[Algorithm, ...]]] = {
         KeyPurpose.SIGNATURE: (Algorithm.RS256, Algorithm.PS256),
-        KeyPurpose.AUTHENTICATION: (Algorithm.RS256,),
+        KeyPurpose.AUTHENTICATION: (Algorithm.RS256, Algorithm.PS256),
         KeyPurpose.TECHNICAL: (Algorithm.RS256,),
     }
 
@@ -64,19 +67,40 @@ def sign_digest(key: int, algorithm: Algorithm, digest: bytes) -> Operation:
     return Operation((environment,), Command(0x00, 0x2A, 0x9E, 0x9A, digest, le=LE_MAX), lasting=True)
 
 
-def authenticate(key: int, digest: bytes, size: int) -> Operation:
-    """Return a PKCS#1 v1.5 signature of a SHA-256 digest by the raw RSA of PSO DECIPHER: the padding is made here.
+def authenticate(key: int, info: bytes, size: int) -> Operation:
+    """Return a PKCS#1 v1.5 signature of a DigestInfo by the raw RSA of PSO DECIPHER: the padding is made here.
 
     ``size`` is that of the modulus, in bytes: the block is longer than one short APDU, and goes out chained.
     """
+    return raw_rsa(key, b"\x00\x01" + b"\xff" * (size - 3 - len(info)) + b"\x00" + info)  # RFC 8017, section 9.2
+
+
+def pss_block(digest: bytes, bits: int) -> bytes:
+    """Return EMSA-PSS of a SHA-256 digest for a modulus of so many bits, the salt as long as the digest.
+
+    Source: RFC 8017, sections 9.1.1 and B.2.1.
+    """
+    size, salt = (bits - 1 + 7) // 8, secrets.token_bytes(len(digest))
+    hashed = hashlib.sha256(bytes(8) + digest + salt).digest()
+    content = (b"\x01" + salt).rjust(size - len(hashed) - 1, b"\0")
+    counters = range(-(-len(content) // len(hashed)))
+    mask = b"".join(hashlib.sha256(hashed + counter.to_bytes(4, "big")).digest() for counter in counters)
+    masked = bytearray(one ^ other for one, other in zip(content, mask, strict=False))
+    masked[0] &= 0xFF >> 8 * size - (bits - 1)
+    return (bytes(masked) + hashed + b"\xbc").rjust((bits + 7) // 8, b"\0")
+
+
+def raw_rsa(key: int, block: bytes) -> Operation:
+    """Return the RSA operation on a whole block, by PSO DECIPHER."""
     environment = Command(0x00, 0x22, 0x41, 0xB8, bytes((0x83, 0x01, key)))
-    return Operation((environment,), Command(0x00, 0x2A, 0x80, 0x86, _padded(digest, size), le=LE_MAX), lasting=True)
+    return Operation((environment,), Command(0x00, 0x2A, 0x80, 0x86, block, le=LE_MAX), lasting=True)
 
 
-def _padded(digest: bytes, size: int) -> bytes:
-    """EMSA-PKCS1-v1_5 (RFC 8017, section 9.2)."""
-    content = DIGEST_INFO_SHA256 + digest
-    return b"\x00\x01" + b"\xff" * (size - 3 - len(content)) + b"\x00" + content
+def unpadded(block: bytes) -> bytes | None:
+    """Return what PKCS#1 v1.5 padding of an encryption contains; None where it is none (RFC 8017, section 7.2.2)."""
+    padding, separator, content = block[2:].partition(b"\0")
+    is_padded = block[:2] == b"\x00\x02" and bool(separator) and len(padding) >= PADDING_MIN
+    return content if is_padded else None
 
 
 class Cps4Pins(CardPins):
@@ -108,8 +132,23 @@ class Cps4Card(Cps3Card):
     def _sign(self, key: KeyRef, algorithm: Algorithm, message: Message) -> bytes:
         return self._operations.run(sign_digest(key.reference, algorithm, message.digest))
 
-    def _authentication_operation(self, key: KeyRef, digest: bytes) -> Operation:
+    def _authentication_operation(self, key: KeyRef, algorithm: Algorithm, digest: bytes) -> Operation:
+        if algorithm is Algorithm.PS256:
+            return raw_rsa(key.reference, pss_block(digest, 8 * self._size_of(key)))
+        return super()._authentication_operation(key, algorithm, digest)
+
+    def _info_operation(self, key: KeyRef, info: bytes) -> Operation:
+        return authenticate(key.reference, info, self._size_of(key))
+
+    def _decrypt(self, key: KeyRef, cryptogram: bytes) -> bytes:
+        size = self._size_of(key)
+        content = unpadded(self._operations.run(raw_rsa(key.reference, cryptogram)).rjust(size, b"\0"))
+        if content is None:
+            raise CardRefused(command="PSO DECIPHER", sw=f"{SW.BAD_DATA:04X}")
+        return content
+
+    def _size_of(self, key: KeyRef) -> int:
         bits = self._contents.bits[key.id]
         if bits not in MODULI:
             raise CardIncomplete(what="modulus")
-        return authenticate(key.reference, digest, bits // 8)
+        return bits // 8

@@ -10,11 +10,19 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo, Prehashed, decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
-from cardd.driver import Card
-from cardd.errors import AlgorithmUnsupported, CardGarbled, CardIncomplete, PinRefused, PinRequired, StateUnavailable
+from cardd.driver import RSA, Card
+from cardd.errors import (
+    AlgorithmUnsupported,
+    CardGarbled,
+    CardIncomplete,
+    CardRefused,
+    PinRefused,
+    PinRequired,
+    StateUnavailable,
+)
 from cardd.files import open_file
 from cardd.model import (
     Algorithm,
@@ -70,7 +78,11 @@ def unlock(files: Mapping[KeyPurpose, Path], password: Secret) -> Iterator[Unloc
         content = _content(path)
         private, certificate = _opened(content, password)
         identifier = hashlib.sha256(certificate).hexdigest()[:32]
-        key = KeyRef(identifier, path.name, purpose, reference, _algorithms(private), pin=0)
+        proves = purpose is KeyPurpose.AUTHENTICATION and isinstance(private, rsa.RSAPrivateKey)
+        algorithms = _algorithms(private)
+        key = KeyRef(
+            identifier, path.name, purpose, reference, algorithms, pin=0, signs_any_hash=proves, decrypts=proves
+        )
         yield Unlocked(key, CardCertificate(identifier, path.name, certificate), private)
 
 
@@ -154,10 +166,30 @@ class KeyFiles(Card):
         """Sign the daemon's own digest with the authentication key. Raises AlgorithmUnsupported, PinRequired."""
         return self._use(key, KeyPurpose.AUTHENTICATION, algorithm, digest)
 
+    def authenticate_info(self, key: KeyRef, info: bytes) -> bytes:
+        """Sign a DigestInfo with the authentication key. Raises AlgorithmUnsupported, PinRequired."""
+        private = self._opened(key).private
+        if not key.signs_any_hash or not isinstance(private, rsa.RSAPrivateKey):
+            raise AlgorithmUnsupported(algorithm=RSA)
+        return private.sign(info, padding.PKCS1v15(), NoDigestInfo())
+
+    def decrypt(self, key: KeyRef, cryptogram: bytes) -> bytes:
+        """Decrypt with the authentication key. Raises AlgorithmUnsupported, PinRequired, CardRefused."""
+        private = self._opened(key).private
+        if not key.decrypts or not isinstance(private, rsa.RSAPrivateKey):
+            raise AlgorithmUnsupported(algorithm=RSA)
+        try:
+            return private.decrypt(cryptogram, padding.PKCS1v15())
+        except ValueError:
+            raise CardRefused(command="decrypt", sw="PKCS#1") from None
+
     def _use(self, key: KeyRef, purpose: KeyPurpose, algorithm: Algorithm, digest: bytes) -> bytes:
         if key.purpose is not purpose or algorithm not in key.algorithms:
             raise AlgorithmUnsupported(algorithm=algorithm.value)
+        return self._opened(key).sign(algorithm, digest)
+
+    def _opened(self, key: KeyRef) -> Unlocked:
         unlocked = self._unlocked.get(key.id)
         if unlocked is None:
             raise PinRequired
-        return unlocked.sign(algorithm, digest)
+        return unlocked

@@ -1,0 +1,221 @@
+"""Other programs that use the card through PKCS#11: let in by the user, for what, until when.
+
+A program is a file that is run, of one OS user: all its processes are one caller. That tells honest programs apart, and
+stops none that means harm: a program of the same user may have any other one do its work. So nothing is remembered of a
+file that others than root can change, nor of one that runs scripts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from urllib.parse import quote
+from weakref import WeakValueDictionary
+
+from cardd.config import P11
+from cardd.core.dialog_lines import DialogLines
+from cardd.core.lifecycle import Lifecycle
+from cardd.core.presence import while_waited_for
+from cardd.core.state_file import StateFile
+from cardd.errors import ConsentTimeout, ProgramNotFound, ProgramRefused, ProgramsOff, StateUnavailable
+from cardd.model import Caller, CallerKey, Choice, Question
+from cardd.ports import Clock, Store
+
+STORE = "programs"
+ONCE = timedelta(hours=12)
+REFUSED_FOR = 60.0  # seconds for which a refusal stands: programs try again at once
+PROGRAMS_MAX = 64  # of one OS user; the one that was not used for longest makes room
+STRANGERS = "other programs"  # who asks for programs that nobody let in
+
+
+class ProgramRight(StrEnum):
+    """What a program may have the authentication key do."""
+
+    TLS = "tls"  # sign handshakes, and digests of which nobody can tell what they are of
+    DATA = "data"  # sign what is seen to be no handshake, and decrypt
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProgram:
+    """One program that a user let in; ``used`` is the day of its last use."""
+
+    path: str
+    uid: int
+    rights: tuple[ProgramRight, ...]
+    since: datetime
+    until: datetime
+    used: date
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What outlives the daemon."""
+
+    programs: list[KnownProgram]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a program wants now; ``server`` is the name that its handshake tells, where that can be seen."""
+
+    right: ProgramRight
+    server: str | None = None
+
+
+class Programs:
+    """Lets programs in, and tells what each may do. A caller is known by its key, whose file is its ``name``."""
+
+    def __init__(self, store: Store, dialogs: DialogLines, clock: Clock, lifecycle: Lifecycle, settings: P11) -> None:
+        self._file = StateFile(store, STORE, _Kept)
+        self._dialogs = dialogs
+        self._clock = clock
+        self._lifecycle = lifecycle
+        self._settings = settings
+        kept = self._file.load()
+        self._known = {(one.uid, one.path): one for one in (kept.programs if kept else ())}
+        self._once: dict[tuple[int, str], KnownProgram] = {}
+        self._refused: dict[tuple[CallerKey, ProgramRight], float] = {}
+        self._turns: WeakValueDictionary[CallerKey, asyncio.Lock] = WeakValueDictionary()
+
+    def ensure_served(self) -> None:
+        """Raises ProgramsOff where no program is let in."""
+        if self._settings.programs == "off":
+            raise ProgramsOff
+
+    async def admit(self, program: Caller, wanted: Wanted, *, is_lasting: bool) -> None:
+        """Let the program do this: what it may not do yet, the person is asked, once for all who ask meanwhile.
+
+        ``is_lasting`` says that the person may have it remembered. Raises ProgramsOff, ProgramRefused, ConsentTimeout,
+        and what ``DialogLines.confirm`` raises.
+        """
+        self.ensure_served()
+        if self._may(program, wanted.right):
+            return
+        turn = self._turns.setdefault(program.key, asyncio.Lock())
+        async with while_waited_for():
+            await turn.acquire()
+        try:
+            if not self._may(program, wanted.right):
+                await self._ask(program, wanted, is_lasting=is_lasting)
+        finally:
+            turn.release()
+
+    def standings(self, uid: int) -> list[KnownProgram]:
+        """Return the programs that this user let in, by their paths."""
+        now = self._clock.now()
+        mine = {key: one for key, one in {**self._known, **self._once}.items() if key[0] == uid and now < one.until}
+        return [mine[key] for key in sorted(mine)]
+
+    def revoke(self, path: str, uid: int) -> None:
+        """Shut a program out: its logins end at once, and it has to ask again. Raises ProgramNotFound."""
+        key = (uid, path)
+        if key not in self._known and key not in self._once:
+            raise ProgramNotFound
+        self._once.pop(key, None)
+        is_kept = self._known.pop(key, None) is not None
+        try:
+            if is_kept:
+                self._save()
+        finally:  # it is shut out at once, and until the next start where that cannot be written down
+            self._lifecycle.client_shut_out(CallerKey(uid, program_id(path)), "program_revoked")
+
+    # --- consents
+
+    def _may(self, program: Caller, right: ProgramRight) -> bool:
+        key = _file_of(program)
+        now = self._clock.now()
+        found = [one for one in (self._once.get(key), self._known.get(key)) if one and now < one.until]
+        known = next((one for one in found if right in one.rights), None)
+        if known is None:
+            return False
+        if known.used != now.date():
+            self._use(key, now.date())
+        return True
+
+    def _use(self, key: tuple[int, str], day: date) -> None:
+        """Note the day, so that of many programs the right one makes room; a full disk keeps nobody out."""
+        among = self._once if key in self._once else self._known
+        among[key] = replace(among[key], used=day)
+        if among is self._known:
+            try:
+                self._save()
+            except StateUnavailable:
+                return
+
+    async def _ask(self, program: Caller, wanted: Wanted, *, is_lasting: bool) -> None:
+        refused = (program.key, wanted.right)
+        if self._clock.monotonic() < self._refused.get(refused, 0.0):
+            raise ProgramRefused(program=program.name)
+        question = self._question(program, wanted, is_lasting=is_lasting)
+        try:
+            choice = await self._dialogs.confirm(question)
+        except ConsentTimeout as error:
+            self._refuse(program, wanted.right, error)
+            raise
+        if choice is Choice.NO:
+            error = ProgramRefused(program=program.name)
+            self._refuse(program, wanted.right, error)
+            raise error
+        self._keep(program, wanted.right, choice)
+        self._lifecycle.client_let_in(program, "program.allow", choice.value)
+
+    def _question(self, program: Caller, wanted: Wanted, *, is_lasting: bool) -> Question:
+        days = self._settings.remember_days
+        params: dict[str, str | int] = {"program": program.name, f"program_{wanted.right.value}": ""}
+        if wanted.server:
+            params["server"] = wanted.server
+        if not is_lasting:
+            params["passing"] = ""
+        elif days:
+            params["until"] = (self._clock.now() + timedelta(days=days)).date().isoformat()
+        third = Choice.ALWAYS if is_lasting and days else None
+        # programs that nobody let in are one caller: three refusals end it, whatever file asks next
+        asks = program.key if self._is_known(program) else CallerKey(program.peer.uid, STRANGERS)
+        return Question("program", program.peer.uid, params, third=third, caller=asks)
+
+    def _is_known(self, program: Caller) -> bool:
+        return _file_of(program) in self._known or _file_of(program) in self._once
+
+    def _refuse(self, program: Caller, right: ProgramRight, error: ProgramRefused | ConsentTimeout) -> None:
+        now = self._clock.monotonic()
+        self._refused = {key: until for key, until in self._refused.items() if now < until}
+        self._refused[program.key, right] = now + REFUSED_FOR
+        self._lifecycle.client_refused(program, "program.allow", error)
+
+    def _keep(self, program: Caller, right: ProgramRight, choice: Choice) -> None:
+        key, now = _file_of(program), self._clock.now()
+        is_lasting = choice is Choice.ALWAYS
+        among = self._known if is_lasting else self._once
+        before = among.get(key)
+        rights = {right, *(before.rights if before and now < before.until else ())}
+        until = now + (timedelta(days=self._settings.remember_days) if is_lasting else ONCE)
+        kept = tuple(one for one in ProgramRight if one in rights)
+        among[key] = KnownProgram(program.name, program.peer.uid, kept, now, until, now.date())
+        self._make_room(among, program.peer.uid)
+        if is_lasting:
+            try:
+                self._save()
+            except StateUnavailable:
+                del among[key]
+                raise
+
+    def _make_room(self, among: dict[tuple[int, str], KnownProgram], uid: int) -> None:
+        mine = sorted((one.used, one.since, key) for key, one in among.items() if key[0] == uid)
+        for _, _, key in mine[:-PROGRAMS_MAX]:
+            del among[key]
+
+    def _save(self) -> None:
+        now = self._clock.now()
+        self._known = {key: one for key, one in self._known.items() if now < one.until}
+        self._file.save(_Kept(list(self._known.values())))
+
+
+def program_id(path: str) -> str:
+    """Return the identifier, among one OS user's callers, of a program that runs this file; it has no blank."""
+    return f"p11:{quote(path, errors='surrogateescape')}"
+
+
+def _file_of(program: Caller) -> tuple[int, str]:
+    return program.peer.uid, program.name

@@ -1,0 +1,192 @@
+"""Programs use the card's keys: first use asks, the PIN is cardd's own dialog, each use is an audit row."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.p11.programs import AUTHENTICATION, CERTIFICATE, KEY, MODULES, Desk, desk, needs
+from tests.rig.lps import Json
+from tests.rig.nginx import Nginx, Pair, authority, issued
+from tests.rig.ports import free_port
+from tests.rig.simulator import simulated_cps4, store
+from tests.rig.waiting import eventually_here
+
+# OpenSSL prefers RSA-PSS, which a CPS3's authentication key cannot do
+PKCS1_ONLY = """
+openssl_conf = conf
+[conf]
+ssl_conf = ssl
+[ssl]
+system_default = tls
+[tls]
+SignatureAlgorithms = RSA+SHA256:RSA+SHA512
+"""
+WHO = "CN=899000000010"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Nginx, Pair]]:
+    """nginx that wants a certificate of a card, and the authority of its own."""
+    here = tmp_path_factory.mktemp("server")
+    own = authority(here)
+    pair = issued(here, own, "server", names="DNS:localhost,IP:127.0.0.1")
+    with Nginx(here / "nginx", store().chain, pair).running() as nginx:
+        yield nginx, own
+
+
+@pytest.fixture(scope="module")
+def cps4(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk with a CPS4."""
+    needs("pkcs11-tool")
+    with desk(tmp_path_factory.mktemp("cps4"), simulated_cps4()) as made:
+        yield made
+
+
+def certificate(of: Desk) -> Path:
+    """The authentication certificate, as PEM, for programs that take no address of one."""
+    path = of.station.directory / "certificate.pem"
+    der = of.station.directory / "certificate.der"
+    of.pkcs11_tool("--read-object", "--type", "cert", "--id", AUTHENTICATION, "-o", der)
+    of.says("openssl", "x509", "-inform", "DER", "-in", der, "-out", path)
+    return path
+
+
+def rows(of: Desk) -> list[tuple[str, str, str]]:
+    """The acts of programs in the audit log, oldest first: what, by which program, and how it ended."""
+    kept = cast(list[Json], of.station.local("/v1/audit")["rows"])
+    found = [(str(row["action"]), str(row["program"]), str(row["outcome"])) for row in reversed(kept)]
+    return [row for row in found if row[0].startswith("program.")]
+
+
+def test_openscs_own_test_finds_no_error(shared: Desk) -> None:
+    said = shared.pkcs11_tool("--login", "--test")
+
+    assert said.rstrip().endswith("No errors")
+    assert "all 4 signature functions seem to work" in said
+
+
+def test_a_signature_verifies(shared: Desk, tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(b"some data")
+    shared.pkcs11_tool(
+        *("--sign", "-m", "SHA256-RSA-PKCS", "--id", AUTHENTICATION),
+        *("-i", tmp_path / "data", "-o", tmp_path / "signature"),
+    )
+    public = shared.says("openssl", "x509", "-in", certificate(shared), "-pubkey", "-noout")
+    (tmp_path / "key.pem").write_text(public)
+
+    said = shared.says(
+        *("openssl", "dgst", "-sha256", "-verify", tmp_path / "key.pem"),
+        *("-signature", tmp_path / "signature", tmp_path / "data"),
+    )
+
+    assert "Verified OK" in said
+
+
+def test_gnutls_logs_in_at_a_server(shared: Desk, server: tuple[Nginx, Pair]) -> None:
+    needs("gnutls-cli")
+    nginx, own = server
+    said = shared.says(
+        *("gnutls-cli", "--provider", MODULES[0], "--x509certfile", CERTIFICATE, "--x509keyfile", KEY),
+        *("--priority", "NORMAL:-VERS-TLS1.3", "--x509cafile", own.certificate, "-p", nginx.port, "localhost"),
+        given="GET /who HTTP/1.0\r\n\r\n",
+    )
+
+    assert WHO in said
+    assert "|TLSv1.2|" in said
+
+
+def test_openssl_logs_in_by_its_engine(shared: Desk, server: tuple[Nginx, Pair]) -> None:
+    nginx, own = server
+    said = shared.says(
+        *("openssl", "s_client", "-engine", "pkcs11", "-keyform", "engine", "-key", KEY, "-cert", certificate(shared)),
+        *("-CAfile", own.certificate, "-connect", f"localhost:{nginx.port}", "-tls1_2", "-sigalgs", "RSA+SHA256"),
+        *("-quiet", "-ign_eof"),
+        given="GET /who HTTP/1.0\r\n\r\n",
+        PKCS11_MODULE_PATH=str(MODULES[0]),
+    )
+
+    assert WHO in said
+
+
+def test_curl_logs_in_with_a_card_that_has_no_pss(shared: Desk, server: tuple[Nginx, Pair], tmp_path: Path) -> None:
+    nginx, own = server
+    (tmp_path / "openssl.cnf").write_text(PKCS1_ONLY)
+    said = shared.says(
+        *("curl", "-sS", "--tls-max", "1.2", "--cacert", own.certificate, "--engine", "pkcs11"),
+        *("--cert", CERTIFICATE, "--key", KEY, f"https://localhost:{nginx.port}/who"),
+        PKCS11_MODULE_PATH=str(MODULES[0]),
+        OPENSSL_CONF=str(tmp_path / "openssl.cnf"),
+    )
+
+    assert WHO in said
+
+
+def test_a_cps4_logs_in_by_tls_1_3_everywhere(cps4: Desk, server: tuple[Nginx, Pair]) -> None:
+    needs("gnutls-cli")
+    nginx, own = server
+    by_curl = cps4.says(
+        *("curl", "-sS", "--cacert", own.certificate, "--engine", "pkcs11", "--cert", CERTIFICATE, "--key", KEY),
+        f"https://localhost:{nginx.port}/who",
+        PKCS11_MODULE_PATH=str(MODULES[0]),
+    )
+    by_gnutls = cps4.says(
+        *("gnutls-cli", "--provider", MODULES[0], "--x509certfile", CERTIFICATE, "--x509keyfile", KEY),
+        *("--x509cafile", own.certificate, "-p", nginx.port, "localhost"),
+        given="GET /who HTTP/1.0\r\n\r\n",
+    )
+
+    assert ["|TLSv1.3|" in said and WHO in said for said in (by_curl, by_gnutls)] == [True, True]
+
+
+def test_each_program_is_asked_about_once_and_its_uses_are_rows(cps4: Desk) -> None:
+    """The test before this one has used the card by two programs."""
+    asked = [(each.kind, each.description.splitlines()[0]) for each in cps4.station.pinentry.shown()]
+
+    assert [kind for kind, _ in asked] == ["confirm", "pin"] * 2
+    assert "/usr/bin/curl" in asked[0][1]
+    assert "/usr/bin/gnutls-cli" in asked[2][1]
+    assert rows(cps4) == [
+        (act, program, "done")
+        for program in ("/usr/bin/curl", "/usr/bin/gnutls-cli")
+        for act in ("program.allow", "program.tls")
+    ]
+
+
+@contextmanager
+def sshd(directory: Path, keys: str) -> Iterator[int]:
+    """A server for this user alone, which takes these keys; its port."""
+    port = free_port()
+    host = directory / "host"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host], check=True)
+    (directory / "authorized").write_text(keys)
+    (directory / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nAuthorizedKeysFile {directory / 'authorized'}\n"
+        f"PidFile {directory / 'sshd.pid'}\nUsePAM no\nStrictModes no\nPermitRootLogin yes\n"
+        "KbdInteractiveAuthentication no\nPasswordAuthentication no\n"
+    )
+    Path("/run/sshd").mkdir(exist_ok=True)
+    log = (directory / "sshd.log").open("wb")
+    with log, subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", directory / "sshd_config"], stderr=log) as process:
+        try:
+            eventually_here(lambda: b"listening" in (directory / "sshd.log").read_bytes())
+            yield port
+        finally:
+            process.terminate()
+
+
+def test_ssh_logs_in_with_the_card(shared: Desk, tmp_path: Path) -> None:
+    needs("ssh", "/usr/sbin/sshd")
+    keys = shared.says("ssh-keygen", "-D", MODULES[0])
+    with sshd(tmp_path, keys.splitlines()[0] + "\n") as port:
+        said = shared.says(
+            *("ssh", "-F", "none", "-I", MODULES[0], "-p", port, "-o", f"UserKnownHostsFile={tmp_path / 'known'}"),
+            *("-o", "StrictHostKeyChecking=no", "-o", "IdentitiesOnly=no", "127.0.0.1", "echo in by card"),
+        )
+
+    assert "in by card" in said
