@@ -125,9 +125,8 @@ def assemble(config: Config, outside: Outside) -> Parts:
     pdf = _PdfProcesses(*(PdfProcess(confinement=config.sandbox.confinement) for _ in range(2)))
     parts = _parts(config, outside, core, identity, pdf)
     limits = replace(outside.limits, body=config.listen.max_body, descriptors=outside.descriptors)
-    programs = Programs(outside.store, core.dialogs, outside.clock, core.lifecycle, config.p11)
     program_logins = ProgramLogins(identity.logins.cpx, core.sessions)
-    keys = Keys(programs, program_logins, core.signing, outside.program_files)
+    keys = Keys(core.programs, program_logins, core.signing, outside.program_files)
     core.lifecycle.join(
         *outside.parts,
         core.audit,
@@ -177,6 +176,7 @@ class _Core:
     readers: OwnedReaders
     clients: Clients
     origins: Origins
+    programs: Programs
     consents: Consents
     pins: PinEntry
     pseudonyms: Pseudonyms
@@ -194,6 +194,7 @@ def _core(config: Config, outside: Outside) -> _Core:
     register = Register(outside.store)
     clients = Clients(register, dialogs, clock, lifecycle)
     origins = Origins(register, dialogs, clock, lifecycle, config.web, listed=config.listed_origins)
+    programs = Programs(outside.store, dialogs, clock, lifecycle, config.p11)
     consents = Consents(dialogs, clock, config.consent)
     pins = PinEntry(dialogs)
     pseudonyms = Pseudonyms(outside.store)
@@ -209,6 +210,7 @@ def _core(config: Config, outside: Outside) -> _Core:
         readers,
         clients,
         origins,
+        programs,
         consents,
         pins,
         pseudonyms,
@@ -266,6 +268,7 @@ def _parts(config: Config, outside: Outside, core: _Core, identity: _Identity, p
         sessions=sessions,
         clients=core.clients,
         origins=core.origins,
+        programs=core.programs,
         pages=Pages(outside.browsers, audit),
         status_pages=StatusPages(clock),
         consents=core.consents,

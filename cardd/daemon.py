@@ -168,6 +168,8 @@ class Daemon:
     for how many seconds a dialog takes neither a yes nor a PIN; nothing outside this process changes that.
     """
 
+    _p11: Sequence[socket.socket] = ()
+
     def __init__(
         self,
         config: Config,
@@ -176,11 +178,9 @@ class Daemon:
         *,
         armed_after: float = ARMED_AFTER,
     ) -> None:
-        self._config = config
-        self._own = _own_directories(config)
-        self._p11: Sequence[socket.socket] = ()
+        self._config, self._own = config, _own_directories(config)
         clock, secrets = SystemClock(), OsSecrets()
-        outward = outward_of(config.network, secrets)
+        outward, store = outward_of(config.network, secrets), FileStore(config.state.directory)
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename, outward=outward)
         audit = LocalAudit(config, clock, secrets, sinks.tell)
         self._agents = agents = Agents(config, lambda: self.parts.trail, armed_after)
@@ -190,7 +190,7 @@ class Daemon:
         outside = Outside(
             clock=clock,
             audit=audit.log,
-            store=FileStore(config.state.directory),
+            store=store,
             secrets=secrets,
             prompter=agents.dialogs,
             people=Accounts(),

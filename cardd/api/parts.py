@@ -14,6 +14,7 @@ from cardd.core.origins import Origins
 from cardd.core.owners import OwnedReaders
 from cardd.core.page_passes import Pages
 from cardd.core.pin import PinLife
+from cardd.core.programs import Programs
 from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.core.status_pages import StatusPages
@@ -51,6 +52,7 @@ class Parts:
     sessions: Sessions
     clients: Clients
     origins: Origins
+    programs: Programs
     pages: Pages
     status_pages: StatusPages
     consents: Consents

@@ -11,6 +11,7 @@ from cardd.api import (
     clients,
     events,
     origins,
+    programs,
     sessions,
     signatures,
     status,
@@ -48,6 +49,7 @@ from cardd.api.schemas.clients import (
     OriginListed,
     OriginsAnswer,
     PairingAnswer,
+    ProgramsAnswer,
     StatusPageAnswer,
     TicketAnswer,
 )
@@ -135,6 +137,11 @@ ROUTES: tuple[Route, ...] = (
          answers={201: OriginListed}),
     delete("/v1/origins/{id}", local_or_status_page, origins.revoke,
            "Shut out an origin, or one key; its sessions close", query={origins.KEY: ()}),
+
+    get("/v1/programs", local_or_status_page, programs.everyone, "Programs that use the card through PKCS#11",
+        answers={200: ProgramsAnswer}),
+    delete("/v1/programs/{id}", local_or_status_page, programs.revoke,
+           "Shut out a program, by its path; its logins end"),
 
     get("/v1/methods", client_or_local, status.methods, "The ways to log in, what each lacks, and which suits a use",
         answers={200: MethodsAnswer}, rights=DETECT, query={"use": list(Use)}),

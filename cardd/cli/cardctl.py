@@ -31,6 +31,7 @@ COMMANDS = {
     "simulate": ("simulate", N_("put a simulated card into a virtual reader, for tests")),
     "clients": ("support", N_("list, lock or remove paired programs and remembered sites")),
     "origins": ("origins", N_("list the sites whose pages may call, let one in or shut it out")),
+    "programs": ("programs", N_("list the programs that use the card through PKCS#11, or shut one out")),
     "browser-policy": ("origins", N_("let a site's pages reach this machine without the browser's question")),
     "https": ("https", N_("the API over https: its certificate, and the browsers that trust it")),
     "sessions": ("login", N_("list or close your open sessions, whichever program opened them")),

@@ -234,6 +234,16 @@ class Origin(Answer, frozen=True):
     keys: tuple[PageKey, ...]
 
 
+class CardProgram(Answer, frozen=True):
+    """One program that the person let use the card through PKCS#11, by the path of its file."""
+
+    path: str
+    rights: tuple[str, ...]
+    since: datetime
+    until: datetime
+    used: date
+
+
 class Situation(Answer, frozen=True):
     """One situation of practice of a professional; codes of the ANS tables."""
 
@@ -355,6 +365,12 @@ class Origins(Answer, frozen=True):
     """GET /v1/origins."""
 
     origins: tuple[Origin, ...]
+
+
+class CardPrograms(Answer, frozen=True):
+    """GET /v1/programs."""
+
+    programs: tuple[CardProgram, ...]
 
 
 class StatusPageLink(Answer, frozen=True):

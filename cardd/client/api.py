@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 from cardd.client.answers import (
     Card,
+    CardProgram,
+    CardPrograms,
     Cards,
     Certificates,
     Client,
@@ -268,6 +270,16 @@ class CarddClient:
         """Shut out an origin, or one key of it: sessions and streams end. Unix socket only. Raises ClientNotFound."""
         path = f"/v1/origins/{quote(origin, safe='')}" + (f"?key={quote(key, safe='')}" if key else "")
         await self._transport.call("DELETE", path)
+
+    # --- programs that use the card through PKCS#11 ---
+
+    async def programs(self) -> tuple[CardProgram, ...]:
+        """Return the programs that the asking OS user let in; Unix socket only."""
+        return (await self._transport.get("/v1/programs", CardPrograms)).programs
+
+    async def revoke_program(self, path: str) -> None:
+        """Shut out a program: its logins end. Unix socket only. Raises ProgramNotFound."""
+        await self._transport.call("DELETE", f"/v1/programs/{quote(path, safe='')}")
 
     async def status_page(self) -> StatusPageLink:
         """Return an address that opens the status page once, in a browser of this OS user; Unix socket only."""

@@ -155,9 +155,9 @@ class Programs:
             self._refuse(program, wanted.right, error)
             raise
         if choice is Choice.NO:
-            error = ProgramRefused(program=program.name)
-            self._refuse(program, wanted.right, error)
-            raise error
+            refusal = ProgramRefused(program=program.name)
+            self._refuse(program, wanted.right, refusal)
+            raise refusal
         self._keep(program, wanted.right, choice)
         self._lifecycle.client_let_in(program, "program.allow", choice.value)
 

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from tests.cli.station import User
 from tests.p11.programs import AUTHENTICATION, CERTIFICATE, KEY, MODULES, Desk, desk, needs
 from tests.rig.lps import Json
 from tests.rig.nginx import Nginx, Pair, authority, issued
@@ -190,3 +191,15 @@ def test_ssh_logs_in_with_the_card(shared: Desk, tmp_path: Path) -> None:
         )
 
     assert "in by card" in said
+
+
+def test_cardctl_lists_the_programs_and_shuts_one_out(shared: Desk, tmp_path: Path) -> None:
+    user = User(tmp_path, shared.station.daemon)
+    shared.pkcs11_tool("--login", "--test")
+
+    listed = {str(one["path"]): one["rights"] for one in user.run("programs", "--json").rows("programs")}
+    assert "data" in cast(list[str], listed["/usr/bin/pkcs11-tool"])
+    assert "signer et déchiffrer des données" in user.ok("programs", "list", "--lang", "fr")
+    user.ok("programs", "revoke", "/usr/bin/pkcs11-tool")
+    assert "/usr/bin/pkcs11-tool" not in user.ok("programs")
+    assert "program.not_found" in user.run("programs", "revoke", "/usr/bin/pkcs11-tool").err

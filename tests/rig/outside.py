@@ -72,6 +72,7 @@ class Around:
         self,
         *sources: ReaderSource,
         listen: Listen = tuple,
+        listen_p11: Callable[[], Sequence[socket.socket]] = tuple,
         peer_of: Callable[[socket.socket], Peer | None] = lambda _: Peer(os.getuid()),
     ) -> Outside:
         """Make the outside; without ``listen`` the API is served nowhere."""
@@ -85,6 +86,7 @@ class Around:
             people=self.people,
             sources=sources,
             listen=listen,
+            listen_p11=listen_p11,
             peer_of=peer_of,
             program_peer_of=peer_of,
             program_files=self.program_files,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from cardd.api.schemas import Answer, Body, Identifier, Name
+from cardd.core.programs import ProgramRight
 from cardd.model import Right
 
 Coordinate = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}(?!\n)$")]
@@ -146,6 +147,22 @@ class OriginsAnswer(Answer):
     """GET /v1/origins."""
 
     origins: list[OriginListed]
+
+
+class ProgramListed(Answer):
+    """One program that the person let use the card through PKCS#11, by the path of its file."""
+
+    path: str
+    rights: list[ProgramRight]
+    since: datetime
+    until: datetime
+    used: date
+
+
+class ProgramsAnswer(Answer):
+    """GET /v1/programs."""
+
+    programs: list[ProgramListed]
 
 
 class PairingAnswer(Answer):

@@ -1,0 +1,186 @@
+"""Which program may have which key do what, and for how long: asked once, remembered, revoked, refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from cardd.config import P11
+from cardd.core.programs import ProgramRight
+from cardd.errors import ProgramNotFound
+from cardd.model import Choice
+from cardd.p11.cryptoki import Mechanism, Rv
+from tests.p11.client import Client, Failed
+from tests.p11.handshakes import TLS_1_3, transcript
+from tests.p11.inside import BROWSER, Inside
+
+OTHER = "/usr/bin/other"
+DIGEST_INFO = bytes.fromhex("3031300D060960864801650304020105000420") + bytes(32)
+
+
+@pytest_asyncio.fixture
+async def inside(tmp_path: Path) -> AsyncIterator[Inside]:
+    """A daemon's parts."""
+    async with Inside(tmp_path) as made:
+        yield made
+
+
+async def refused(client: Client, data: bytes = b"data") -> Rv:
+    """Why it does not sign."""
+    with pytest.raises(Failed) as failed:
+        await client.signed(data)
+    return failed.value.rv
+
+
+async def test_twelve_connections_cost_one_question_and_one_pin(inside: Inside) -> None:
+    clients = [await inside.client() for _ in range(12)]
+
+    signatures = await asyncio.gather(*(client.signed() for client in clients))
+
+    assert len(set(signatures)) == 1
+    assert inside.dialogs == ["program", "login"]
+
+
+async def test_the_dialog_says_what_is_asked_and_of_which_server(inside: Inside) -> None:
+    client = await inside.client()
+    await client.signed(transcript("portail.example"))
+    await client.signed(b"a mail")
+
+    first, second = inside.person.questions
+    assert first.params["program"] == BROWSER
+    assert {"program_tls", "server"} <= first.params.keys()
+    assert first.params["server"] == "portail.example"
+    assert "program_data" in second.params
+    rows = [(row.action, row.document) for row in inside.audit.entries if row.action.startswith("program.")]
+    assert rows == [
+        ("program.allow", None),
+        ("program.tls", "portail.example"),
+        ("program.allow", None),
+        ("program.data", "data"),
+    ]
+
+
+async def test_a_handshake_and_a_bare_digest_need_the_same_right(inside: Inside) -> None:
+    client = await inside.client()
+    await client.signed(TLS_1_3)
+    session = await client.session()
+    await client.sign(session, await client.key(session), DIGEST_INFO, Mechanism.RSA_PKCS)
+
+    assert inside.dialogs == ["program", "login"]
+    assert [one.rights for one in inside.parts.programs.standings(inside.uid)] == [(ProgramRight.TLS,)]
+
+
+async def test_each_program_is_asked_about_and_has_a_login_of_its_own(inside: Inside) -> None:
+    await (await inside.client()).signed()
+    await (await inside.client(OTHER)).signed()
+
+    assert inside.dialogs == ["program", "program", "login", "login"]
+    assert {one.caller.name for one in inside.parts.sessions.of(inside.uid)} == {BROWSER, OTHER}
+
+
+async def test_a_program_that_is_remembered_is_known_to_the_next_daemon(inside: Inside, tmp_path: Path) -> None:
+    inside.person.choice = Choice.ALWAYS
+    await (await inside.client()).signed()
+    (tmp_path / "next").mkdir()
+    async with Inside(tmp_path / "next", store=inside.store) as after:
+        await (await after.client()).signed()
+
+        assert after.dialogs == ["login"]
+
+
+async def test_only_this_once_ends_after_twelve_hours(inside: Inside) -> None:
+    client = await inside.client()
+    await client.signed()
+    inside.clock.seconds += timedelta(hours=13).total_seconds()
+    await client.signed()
+
+    assert inside.dialogs == ["program", "program", "login", "login"]
+
+
+async def test_nothing_is_remembered_of_a_file_that_says_nothing(inside: Inside) -> None:
+    inside.program_files.is_lasting = False
+    await (await inside.client("/usr/bin/python3.11")).signed()
+
+    [question] = inside.person.questions
+    assert question.third is None
+    assert "passing" in question.params
+
+
+async def test_a_refusal_stands_for_a_minute_and_asks_for_no_pin(inside: Inside) -> None:
+    inside.person.choices = [Choice.NO]
+    client = await inside.client()
+
+    assert [await refused(client) for _ in range(3)] == [Rv.FUNCTION_REJECTED] * 3
+    assert inside.dialogs == ["program"]
+    assert "program.refused" in {row.code for row in inside.audit.entries}
+    inside.clock.seconds += 61
+    assert await client.signed()
+
+
+async def test_programs_that_nobody_let_in_cannot_wear_a_person_down(inside: Inside) -> None:
+    inside.person.choice = Choice.NO
+    for number in range(9):
+        await refused(await inside.client(f"/tmp/program{number}"))
+
+    assert len(inside.dialogs) == 3
+
+
+async def test_a_program_that_is_shut_out_has_no_login_any_more(inside: Inside) -> None:
+    inside.person.choice = Choice.ALWAYS
+    client = await inside.client()
+    await client.signed()
+    inside.parts.programs.revoke(BROWSER, inside.uid)
+
+    assert inside.parts.sessions.of(inside.uid) == []
+    assert inside.parts.programs.standings(inside.uid) == []
+    with pytest.raises(ProgramNotFound):
+        inside.parts.programs.revoke(BROWSER, inside.uid)
+    await client.signed()
+    assert inside.dialogs == ["program", "program", "login", "login"]
+
+
+async def test_another_users_program_of_the_same_file_is_another_one(inside: Inside) -> None:
+    inside.person.choice = Choice.ALWAYS
+    await (await inside.client()).signed()
+    inside.uid += 1
+    await (await inside.client()).signed()
+
+    assert inside.dialogs == ["program", "program", "login", "login"]
+    assert len(inside.parts.programs.standings(inside.uid)) == 1
+
+
+async def test_no_program_uses_a_key_where_they_are_off(tmp_path: Path) -> None:
+    """Code program.off."""
+    async with Inside(tmp_path, settings=P11(programs="off")) as inside:
+        client = await inside.client()
+
+        assert await refused(client) is Rv.FUNCTION_REJECTED
+        assert len(await client.find(await client.session())) == 6
+        assert inside.dialogs == []
+
+
+async def test_the_signature_key_asks_each_time_and_shows_the_digest(inside: Inside) -> None:
+    client = await inside.client()
+    for _ in range(2):
+        await client.signed(b"document", b"CPS_PRIV_SIG")
+
+    assert inside.person.topics() == ["sign", "sign"]
+    assert "unseen" in inside.person.questions[0].params
+    assert inside.person.questions[0].params["client"] == BROWSER
+    inside.person.choice = Choice.NO
+    with pytest.raises(Failed, match="FUNCTION_REJECTED"):
+        await client.signed(b"document", b"CPS_PRIV_SIG")
+
+
+async def test_a_user_whose_the_readers_are_not_sees_no_slot(tmp_path: Path) -> None:
+    async with Inside(tmp_path, owners=(), tells_who_sits_here=True, uid=4711) as inside:
+        client = await inside.client()
+
+        assert await client.slots() == []
+        with pytest.raises(Failed, match="SLOT_ID_INVALID"):
+            await client.session()
