@@ -59,7 +59,8 @@ class Paired:
 class Pairing:
     """One pairing under way until ``expires_at``; ``code`` is shown by the dialog and by the program.
 
-    ``polled`` is the presence of a program that does not wait for the answer but comes back for it.
+    ``polled`` is the presence of a program that does not wait for the answer but comes back for it; ``is_collected``
+    says that it has come back.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Pairing:
     expires_at: datetime
     answer: asyncio.Task[Paired]
     polled: PolledPresence | None
+    is_collected: bool = False
 
 
 class Clients(Part):
@@ -119,7 +121,8 @@ class Clients(Part):
         pairing = self._pairings.get(identifier)
         if pairing is None or pairing.uid != peer.uid:
             raise PairingNotFound
-        if pairing.polled and not pairing.answer.done():
+        pairing.is_collected = pairing.answer.done()
+        if pairing.polled and not pairing.is_collected:
             pairing.polled.heard()
         return pairing
 
@@ -220,12 +223,21 @@ class Clients(Part):
         return Paired(program.id, secret)
 
     def _forget_later(self, pairing: Pairing) -> None:
+        loop = asyncio.get_running_loop()
         if pairing.polled:
             pairing.polled.end()
+            loop.call_later(self.unheard, self._undo_uncollected, pairing)
         if not pairing.answer.cancelled():
             pairing.answer.exception()  # a program that never comes back for its refusal is no fault to report
-        loop = asyncio.get_running_loop()
         loop.call_later(PAIRING_LIFETIME, lambda: self._pairings.pop(pairing.id, None))
+
+    def _undo_uncollected(self, pairing: Pairing) -> None:
+        """Unpair a program that did not come back for its secret: nobody has it."""
+        if pairing.is_collected or pairing.answer.cancelled() or pairing.answer.exception():
+            return
+        self._pairings.pop(pairing.id, None)
+        with contextlib.suppress(CarddError):  # unpaired meanwhile, or a full disk: it is out all the same
+            self.remove(pairing.answer.result().client_id, pairing.uid)
 
     def _now(self) -> str:
         return self._clock.now().isoformat(timespec="seconds")

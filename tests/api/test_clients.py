@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +13,7 @@ from cardd.model import Choice
 from tests.api.relayed import Start
 from tests.api.workbench import PAGE, PIN, PROGRAM, SOFTWARE, Got, Json, Workbench
 from tests.rig.memory import MemoryStore
+from tests.rig.waiting import eventually
 
 ASYNC = {"Prefer": "respond-async"}
 
@@ -46,6 +48,20 @@ async def test_the_dialog_shows_the_code_that_the_program_was_given(api: Workben
     approved = await _until_decided(api, place)
     assert approved.status == 200
     assert (await api.call("GET", "/v1/readers", bearer=approved.text("client_secret"))).status == 200
+
+
+async def test_a_secret_that_its_program_does_not_come_back_for_is_nobodys(api: Workbench) -> None:
+    """The program was ended while its dialog was open: at its next start the person is not told of a namesake."""
+    api.parts.clients.unheard = 0.2
+    place = (await api.call("POST", "/v1/clients", SOFTWARE, headers=ASYNC)).headers["Location"]
+    kept = (await _until_decided(api, place)).text("client_secret")
+    lost = (await api.call("POST", "/v1/clients", SOFTWARE, headers=ASYNC)).headers["Location"]
+    listed = await api.call("GET", "/v1/clients", via="unix")
+    assert len(cast(list[Json], listed.json["clients"])) == 2
+    await eventually(lambda: len(api.parts.clients.programs(os.getuid())) == 1)
+    assert (await api.call("GET", "/v1/readers", bearer=kept)).status == 200
+    assert (await api.call("GET", place)).text("client_secret") == kept
+    assert (await api.call("GET", lost)).code == "client.pairing_not_found"
 
 
 async def test_a_refusal_is_told_to_who_waits_and_to_who_polls(api: Workbench) -> None:
