@@ -22,7 +22,7 @@ from cardd.api.schemas.clients import (
 )
 from cardd.core.origins import Standing
 from cardd.core.page_keys import page_key
-from cardd.errors import Forbidden, InvalidRequest
+from cardd.errors import ClientNotFound, Forbidden, InvalidRequest, SiteNotFound
 from cardd.model import CallerKey, CallerKind, Right, Rights
 
 CHALLENGE_BODY = Shape(ChallengeBody)
@@ -74,7 +74,11 @@ async def allow(call: Call, body: AllowBody) -> Reply:
 
 async def revoke(call: Call) -> Reply:
     """Shut out an origin, or one key of it: its sessions and streams end at once."""
-    call.parts.origins.revoke(CallerKey(call.peer.uid, call.path["id"]), call.query.get(KEY))
+    origin = call.path["id"]
+    try:
+        call.parts.origins.revoke(CallerKey(call.peer.uid, origin), call.query.get(KEY))
+    except ClientNotFound:
+        raise SiteNotFound(origin=origin) from None
     return Reply(204)
 
 

@@ -17,7 +17,7 @@ sentences. Reasons are classes or words, never prose: no caller compares texts. 
                 · SecretExposed
         · PageError (page.py)
             · NotABrowser, BrowserUnseen, PageProofNeeded, PageProofInvalid, PageConsentNeeded, PageRightMissing,
-              OriginNotAskable, StatusPageLinkInvalid, StatusPageUnserved
+              SiteNotFound, OriginNotAskable, StatusPageLinkInvalid, StatusPageUnserved
         · SupportCodeError (client.py)
             · SupportCodeRequired, SupportCodeWrong, SupportCodeReplayed, SupportCodeLocked, SupportNotEnrolled,
               SupportCodesOff, SupportSecretFixed, SupportSecretUnreadable, SupportAdministratorOnly

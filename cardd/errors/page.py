@@ -131,6 +131,18 @@ class StatusPageUnserved(PageError):
     remedy = N_("Use “cardctl status”, or have an administrator give the service its TCP port (listen.tcp).")
 
 
+class SiteNotFound(PageError):
+    """Nobody let this site in, or this browser of it, so that there is nothing to shut out."""
+
+    code = "page.site_not_found"
+    status = 404
+    title = N_("Nothing to shut out")
+    detail = N_("No browser of yours is let in for the site {origin}, and none was refused.")
+    remedy = N_("“cardctl origins” lists the sites and their browsers.")
+
+    origin: str
+
+
 class OriginNotAskable(PageError):
     """The name is no site that a person may let in here: the configuration decides alone, or it is no https origin."""
 

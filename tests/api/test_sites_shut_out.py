@@ -71,6 +71,12 @@ async def test_a_site_that_was_refused_can_be_shut_out_too_and_stays_refused(ask
     assert len(asking.person.questions) == 1
 
 
+async def test_a_site_of_which_nothing_is_known_cannot_be_shut_out(asking: Workbench) -> None:
+    for origin in (STRANGER, f"{PAGE}:8443"):
+        got = await revoke(asking, origin)
+        assert (got.status, got.code) == (404, "page.site_not_found")
+
+
 async def test_what_a_page_was_doing_when_it_was_shut_out_says_that_a_consent_is_needed(api: Workbench) -> None:
     api.person.attentive.clear()
     page = {"Origin": PAGE}

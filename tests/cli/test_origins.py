@@ -71,6 +71,19 @@ def test_a_site_is_let_in_after_a_dialog_and_shut_out_again(
     assert rows(daemon)[-2:] == [("origin.allow", NEW), ("origin.revoke", NEW)]
 
 
+def test_a_site_is_named_as_it_is_copied_from_a_browser(somebody: User, pinentry: ScriptedPinentry) -> None:
+    for address in ("HTTPS://Café.example:443/connexion?x=1#y", "café.example"):
+        assert "https://xn--caf-dma.example is let in" in somebody.ok("origins", "allow", address)
+        assert "https://xn--caf-dma.example " in pinentry.shown()[-1].description
+        assert somebody.ok("origins", "revoke", address) == "Shut out.\n"
+    refused = somebody.run("origins", "revoke", "café.example", "--lang", "fr")
+    assert (refused.status, "https://xn--caf-dma.example" in refused.err, "cardctl origins" in refused.err) == (
+        1,
+        True,
+        True,
+    )
+
+
 def test_who_refuses_in_the_dialog_lets_nobody_in(somebody: User, pinentry: ScriptedPinentry) -> None:
     pinentry.answer("cancel")
     ran = somebody.run("origins", "allow", "https://refuse.example", "--json")

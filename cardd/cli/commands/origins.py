@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cardd.cli.command import Command, Context
 from cardd.cli.parser import PATH, Exit, Parser
@@ -53,15 +54,28 @@ async def _origins(context: Context) -> int:
     async with context.client() as cardd:
         match given.action:
             case "allow":
-                made = await cardd.allow_origin(given.origin, given.rights)
+                made = await cardd.allow_origin(_origin_of(given.origin), given.rights)
                 context.answer(made, [_("{site} is let in. Load its page now.", language, site=made.origin)])
             case "revoke":
                 known = await cardd.origins()
-                await cardd.revoke_origin(given.origin, _whole(given.key, given.origin, known))
-                context.answer({"revoked": given.origin}, [_("Shut out.", language)])
+                named = {site.origin for site in known}
+                origin = given.origin if given.origin in named else _origin_of(given.origin)
+                await cardd.revoke_origin(origin, _whole(given.key, origin, known))
+                context.answer({"revoked": origin}, [_("Shut out.", language)])
             case _:
                 _list(context, await cardd.origins())
     return Exit.OK
+
+
+def _origin_of(address: str) -> str:
+    """Return the origin of an https address as people copy it from a browser; all else as it was given."""
+    try:
+        parts = urlsplit(address if "://" in address else f"https://{address}")
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port
+    except ValueError:
+        return address
+    is_plain = parts.scheme == "https" and host and "@" not in parts.netloc and "[" not in parts.netloc
+    return f"https://{host}{f':{port}' if port not in (None, 443) else ''}" if is_plain else address
 
 
 def _whole(key: str | None, origin: str, known: Iterable[Origin]) -> str | None:
