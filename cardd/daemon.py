@@ -25,11 +25,14 @@ from cardd.errors import (
     AuditKeyMissing,
     AuditKeyWeak,
     AuditUnavailable,
+    CarddError,
+    ConsentTimeout,
     PromptError,
     SecretStoreUnavailable,
     StateUnavailable,
+    StatusPageUnserved,
 )
-from cardd.model import Question
+from cardd.model import Caller, Peer, Question
 from cardd.pcsc.readers import PcscReaders
 from cardd.ports import Clock, ReaderSource, SecretStore
 from cardd.system import host, loopback_tls, pcsc_clients, systemd
@@ -50,6 +53,7 @@ from cardd.system.secrets import OsSecrets
 from cardd.system.store import FileStore
 from cardd.worker import Background
 
+LET_IN = ("client.pair", "origin.allow")
 TOLD_MAX = 256  # programs that came as agents of some user
 AGENT_COMES_WITHIN = 600.0  # seconds for which a refused agent is still told to its user
 STOP_MAX = 9.0  # seconds, below the TimeoutStopSec of cardd.service
@@ -107,9 +111,14 @@ class LocalAudit(Part):
 
 
 class Agents(Part):
-    """The desktops' agents, and the dialogs that they show; ``trail`` returns where they are recorded."""
+    """The desktops' agents, and what they show. ``trail`` returns where they are recorded.
 
-    def __init__(self, config: Config, trail: Callable[[], AuditTrail], armed_after: float) -> None:
+    ``link`` returns the status page's address for a user, None where no page is served.
+    """
+
+    def __init__(
+        self, config: Config, trail: Callable[[], AuditTrail], link: Callable[[int], str | None], armed_after: float
+    ) -> None:
         self._timeout = config.prompt.timeout
         self._trail = trail
         self._programs: dict[int, str] = {}
@@ -117,7 +126,11 @@ class Agents(Part):
         self._reports = Background()
         self.desktops = KnownDesktops(is_any_agent=config.prompt.agents == "any")
         self.server = AgentServer(
-            desktops=self.desktops, on_refused=self.refused, on_change=self._changed, is_our_child=is_our_child
+            desktops=self.desktops,
+            on_refused=self.refused,
+            on_change=self._changed,
+            link=link,
+            is_our_child=is_our_child,
         )
         pinentry = config.prompt.pinentry
         self.dialogs = Dialogs(
@@ -131,6 +144,16 @@ class Agents(Part):
         """Let the agents go."""
         await self._reports.cancel()
         await self.dialogs.stop()
+
+    def client_let_in(self, client: Caller, act: str, consent: str | None) -> None:  # noqa: ARG002 - of every part
+        """Tell the person, who may have agreed to what they did not read."""
+        if act in LET_IN:
+            self.server.tell(client.peer.uid, "let_in", {"client": client.name})
+
+    def client_refused(self, client: Caller, act: str, error: CarddError) -> None:
+        """Tell a person who did not answer that somebody asked."""
+        if act in LET_IN and isinstance(error, ConsentTimeout):
+            self.server.tell(client.peer.uid, "unanswered", {"client": client.name})
 
     def refused(self, refused: RefusedAgent) -> None:
         """Record it, and tell its user once for each program: whoever tries all the time opens no window each time."""
@@ -183,7 +206,7 @@ class Daemon:
         outward, store = outward_of(config.network, secrets), FileStore(config.state.directory)
         sinks = AuditSinks(config.audit.sinks, os.uname().nodename, outward=outward)
         audit = LocalAudit(config, clock, secrets, sinks.tell)
-        self._agents = agents = Agents(config, lambda: self.parts.trail, armed_after)
+        self._agents = agents = Agents(config, lambda: self.parts.trail, self._status_page, armed_after)
         logind = Logind(self._desktop_changed, self._desktops_changed)
         revocation, timestamp = RevocationHttp(outward=outward), config.timestamp
         timestamps = TimestampHttp(timestamp.url, timeout=timestamp.timeout, outward=outward) if timestamp.url else None
@@ -253,6 +276,13 @@ class Daemon:
             ", ".join(map(address_of, (*sockets.api, *sockets.https, *sockets.p11))),
         )
         return [*((one, None) for one in sockets.api), *((one, served.context) for one in sockets.https)]
+
+    def _status_page(self, uid: int) -> str | None:
+        """Return an address that opens this user's status page once."""
+        try:
+            return self.parts.status_pages.link(Peer(uid)).value
+        except StatusPageUnserved:
+            return None
 
     def _desktop_changed(self, event: DesktopEvent, uid: int | None) -> None:
         """Rule 7: the screen is locked or unlocked, or the machine goes to sleep."""

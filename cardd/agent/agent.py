@@ -4,7 +4,8 @@ The agent connects to the agents' socket, says its language and waits. The first
 and a further connection that waits for the next dialog; bytes are passed both ways until either side ends. The PIN
 crosses this process in one locked page.
 
-Over a connection of its own it tells the daemon which programs of its user hold a connection to the API.
+Over connections of their own it tells the daemon which programs of its user hold a connection to the API, and shows
+notifications, where the desktop has some.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
-from cardd.agent import pinentry, witness
+from cardd.agent import notices, pinentry, witness
 from cardd.agent.server import GREETING, NOT_INSTALLED, TAKEN
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PromptUnavailable
@@ -28,7 +31,7 @@ from cardd.secret import Secret
 SOCKET = "/run/cardd/agent.sock"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two attempts to reach a daemon that is not there, or refuses
 
-STAYED = 2.0  # a daemon that hangs up later than that, in seconds, did want to be told who holds a connection
+STAYED = 2.0  # a daemon that hangs up later than that, in seconds, did want this connection
 
 
 class _Refused(Exception):
@@ -42,13 +45,16 @@ class _Refused(Exception):
 class Agent:
     """One desktop's agent. ``program`` is the pinentry to start, None for what is found.
 
-    ``look`` returns the programs of this user that hold a socket.
+    ``look`` returns the programs of this user that hold a socket; ``shower`` shows notifications.
     """
 
-    def __init__(self, path: Path, program: str | None, look: witness.Look) -> None:
+    def __init__(
+        self, path: Path, program: str | None, look: witness.Look, shower: notices.Shower | None = None
+    ) -> None:
         self._path = path
         self._program = program
         self._look = look
+        self._shower = shower
 
     async def run(self) -> None:
         """Serve dialog after dialog until cancelled."""
@@ -56,7 +62,10 @@ class Agent:
         back_off = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
         has_warned = False
         async with asyncio.TaskGroup() as dialogs:
-            dialogs.create_task(self._testify())
+            language = language_of(locale_of(os.environ))
+            dialogs.create_task(_stay(partial(witness.testify, self._path, language, self._look)))
+            if self._shower:
+                dialogs.create_task(_stay(partial(notices.announce, self._path, language, self._shower)))
             while True:
                 began = loop.time()
                 try:
@@ -90,18 +99,6 @@ class Agent:
             failed.pop_all()
         return connection
 
-    async def _testify(self) -> None:
-        """Answer who holds a connection, as long as there is a daemon that asks, and again when there is."""
-        loop, language = asyncio.get_running_loop(), language_of(locale_of(os.environ))
-        back_off = BackOff(FIRST_PAUSE, LONGEST_PAUSE)
-        while True:
-            began = loop.time()
-            with contextlib.suppress(OSError, ValueError):
-                await witness.testify(self._path, language, self._look)
-            if loop.time() - began > STAYED:
-                back_off.reset()
-            await asyncio.sleep(back_off.pause())
-
     async def _warn(self, topic: str) -> None:
         """Tell the person, by our own pinentry, that we show no dialogs here, and why."""
         program, language = pinentry.find_pinentry(self._program, os.environ), language_of(locale_of(os.environ))
@@ -119,6 +116,18 @@ class Agent:
                 async with pinentry.running(program) as started:
                     await _introduce(started)
                     await _splice(connection, started)
+
+
+async def _stay(serve: Callable[[], Awaitable[None]]) -> None:
+    """Serve over a connection as long as there is a daemon at its other end, and again when there is."""
+    loop, back_off = asyncio.get_running_loop(), BackOff(FIRST_PAUSE, LONGEST_PAUSE)
+    while True:
+        began = loop.time()
+        with contextlib.suppress(OSError, ValueError):
+            await serve()
+        if loop.time() - began > STAYED:
+            back_off.reset()
+        await asyncio.sleep(back_off.pause())
 
 
 async def _first_byte(connection: socket.socket) -> None:
@@ -177,9 +186,9 @@ async def _pass(source: socket.socket, target: socket.socket) -> None:
             await asyncio.sleep(0)  # the other way, and SIGTERM, have their turn
 
 
-async def serve(path: Path, program: str | None, look: witness.Look) -> None:
+async def serve(path: Path, program: str | None, look: witness.Look, shower: notices.Shower | None = None) -> None:
     """Run an agent until SIGTERM or SIGINT."""
-    serving = asyncio.ensure_future(Agent(path, program, look).run())
+    serving = asyncio.ensure_future(Agent(path, program, look, shower).run())
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     with contextlib.suppress(asyncio.CancelledError):

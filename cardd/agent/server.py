@@ -7,7 +7,8 @@ agent it is (SO_PEERCRED), and an agent is asked for its own user only.
 A desktop has one agent, the process that came first, with as many connections as it likes; it stays until it ends. Any
 other program of that user could show dialogs of its own and keep what is typed there: it is refused, and reported, and
 so is one that is not the installed agent. A user with several desktops is asked on the one that is on the screen.
-The same process tells which programs hold a connection (``cardd.agent.witness``).
+The same process tells which programs hold a connection (``cardd.agent.witness``), and shows notifications
+(``cardd.agent.notices``).
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ import select
 import socket
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from cardd.agent import witness
+from cardd.agent import notices, witness
 from cardd.agent.assuan import Assuan
+from cardd.agent.notices import Notices
 from cardd.agent.witness import Witness
 from cardd.backoff import Seldom
 from cardd.errors import BrowserUnseen, PromptUnavailable
@@ -143,7 +145,8 @@ class AgentServer:
     """The agents that wait, by user; the one on the screen is asked first, and of its connections the last that came.
 
     ``on_refused`` is told of a program that is not a desktop's agent, at most once a minute for each user;
-    ``on_change`` of each agent that comes and that ends. ``is_our_child`` tells which processes the daemon itself
+    ``on_change`` of each agent that comes and that ends. ``link`` returns the status page's address for a user, None
+    where there is none. ``is_our_child`` tells which processes the daemon itself
     started: they are nobody's agent.
     """
 
@@ -156,6 +159,7 @@ class AgentServer:
         silent_max: int = SILENT_MAX,
         on_refused: Callable[[RefusedAgent], None] = lambda _: None,
         on_change: Callable[[AgentChange], None] = lambda _: None,
+        link: Callable[[int], str | None] = lambda _: None,
         is_our_child: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._desktops = desktops or OneDesktop()
@@ -164,12 +168,14 @@ class AgentServer:
         self._silent_max = silent_max
         self._on_refused = on_refused
         self._on_change = on_change
+        self._link = link
         self._is_our_child = is_our_child
         self._processes: dict[tuple[int, str], _Process] = {}
         self._arrivals: dict[int, asyncio.Event] = {}
         self._reported: dict[int, float] = {}
         self._agents: dict[int, list[_Waiting]] = {}
         self._witnesses: dict[tuple[int, str], Witness] = {}
+        self._notices: dict[tuple[int, str], Notices] = {}
         self._greeting: Counter[int] = Counter()
         self._silent: dict[Assuan, asyncio.Task[None]] = {}  # in the order in which they came
         self._background = Background()
@@ -224,6 +230,16 @@ class AgentServer:
             seen_by.close()
             raise
 
+    def tell(self, uid: int, topic: str, params: Mapping[str, str]) -> bool:
+        """Have this user told something by a notification, on the desktop that is on the screen, if any is.
+
+        Return whether there is an agent that shows some.
+        """
+        own = [key for key in self._notices if key[0] == uid]
+        for key in [key for key in own if self._desktops.is_shown(key[1])] or own:
+            self._notices[key].tell(topic, params)
+        return bool(own)
+
     async def stop(self) -> None:
         """Let every agent go."""
         await self._background.cancel()
@@ -233,7 +249,10 @@ class AgentServer:
                 agent.talk.close()
         for each in self._witnesses.values():
             each.close()
+        for told in self._notices.values():
+            told.close()
         self._witnesses.clear()
+        self._notices.clear()
         for process in self._processes.values():
             asyncio.get_running_loop().remove_reader(process.handle)
             process.close()
@@ -266,7 +285,7 @@ class AgentServer:
             if self._is_our_child(pid):
                 return
             name, language = await self._greeted(uid, talk)
-            if name not in (GREETING, witness.GREETING) or process.has_ended:
+            if name not in (GREETING, witness.GREETING, notices.GREETING) or process.has_ended:
                 return
             desktop = self._desktops.desktop_of(uid, pid)
             is_stranger = not self._desktops.is_installed_agent(uid, pid)
@@ -277,11 +296,11 @@ class AgentServer:
                 with contextlib.suppress(OSError):
                     connection.send(NOT_INSTALLED + b" other agent\n" if is_stranger else TAKEN + b" another agent\n")
                 return
-            if name == witness.GREETING:
+            if name != GREETING:
                 kept = socket.socket(fileno=connection.detach())
                 kept.setblocking(False)
-                self._keep_witness((uid, desktop), Witness(kept, self._witness_timeout))
-                talk.close()  # only what it received: the connection is the witness's
+                self._keep(name, (uid, desktop), kept)
+                talk.close()  # only what it received: the connection is kept
                 refused.pop_all()
                 return
             refused.pop_all()
@@ -318,13 +337,19 @@ class AgentServer:
         del self._processes[key]
         if seen_by := self._witnesses.pop(key, None):
             seen_by.close()
+        if told := self._notices.pop(key, None):
+            told.close()
         self._on_change(AgentChange(process.uid, process.pid, has_come=False))
 
-    def _keep_witness(self, key: tuple[int, str], came: Witness) -> None:
-        """Ask this connection from now on: the agent has one, and the one before is dead."""
-        if before := self._witnesses.pop(key, None):
+    def _keep(self, name: str, key: tuple[int, str], came: socket.socket) -> None:
+        """Use this connection from now on: the agent has one of each kind, and the one before is dead."""
+        is_witness = name == witness.GREETING
+        if before := (self._witnesses if is_witness else self._notices).pop(key, None):
             before.close()
-        self._witnesses[key] = came
+        if is_witness:
+            self._witnesses[key] = Witness(came, self._witness_timeout)
+        else:
+            self._notices[key] = Notices(came, partial(self._link, key[0]))
 
     def _report(self, refused: RefusedAgent) -> None:
         now = asyncio.get_running_loop().time()

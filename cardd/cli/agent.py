@@ -8,9 +8,11 @@ from pathlib import Path
 
 from cardd.agent.agent import SOCKET, serve
 from cardd.cli.parser import PATH, Exit, Parser, wanted_language
+from cardd.cli.terminal import open_in_browser
 from cardd.i18n import N_
 from cardd.system.browsers import holders
 from cardd.system.host import harden
+from cardd.system.notifications import desktop_notifications
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     asked = command_line(wanted_language(given)).parse_args(given)
     harden()  # the PIN crosses this process
-    asyncio.run(serve(asked.socket, asked.pinentry, holders))
+    asyncio.run(serve(asked.socket, asked.pinentry, holders, desktop_notifications(open_in_browser)))
     return Exit.OK
 
 

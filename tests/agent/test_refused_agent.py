@@ -26,7 +26,7 @@ def refusals(audit: MemoryAudit, number: int) -> bool:
 async def test_a_refused_agent_opens_one_window_and_is_a_row_each_time(tmp_path: Path) -> None:
     pinentry, audit = ScriptedPinentry(tmp_path), MemoryAudit()
     trail = AuditTrail(audit)
-    agents = Agents(Config(prompt=Prompt(agents="any")), lambda: trail, 0.0)
+    agents = Agents(Config(prompt=Prompt(agents="any")), lambda: trail, lambda _: None, 0.0)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "agent.sock"))
         listening.listen()

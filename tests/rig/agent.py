@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +34,12 @@ done
 
 @contextmanager
 def agent_process(
-    socket: Path, pinentry: Path | str | None, *, locale: str = "fr_FR.UTF-8", path: str = os.environ["PATH"]
+    socket: Path,
+    pinentry: Path | str | None,
+    *,
+    locale: str = "fr_FR.UTF-8",
+    path: str = os.environ["PATH"],
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run an agent inside the ``with``; SIGTERM ends it, with success, unless it has ended before.
 
@@ -42,7 +47,7 @@ def agent_process(
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "cardd.cli.agent", "--socket", socket, *(["--pinentry", pinentry] if pinentry else [])],
-        env={**os.environ, "LC_ALL": locale, "PATH": path},
+        env={**os.environ, "LC_ALL": locale, "PATH": path, **(environment or {})},
         stdin=subprocess.DEVNULL,
     )
     try:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 from cardd.cli.command import Command, Context
-from cardd.cli.failures import HINTS
+from cardd.cli.failures import HINTS, sentences
 from cardd.cli.parser import Exit, Parser
 from cardd.cli.terminal import open_in_browser
 from cardd.cli.wording import session_in_words, word_for
 from cardd.client import CarddClient, Expiring, Method, Methods, SessionState
-from cardd.errors import ClientUnknown, SessionError
+from cardd.errors import CarddError, ClientUnknown, SessionError
 from cardd.i18n import N_, Domain
 
 _ = Domain("cli")
@@ -150,8 +152,12 @@ def _open_arguments(parser: Parser) -> None:
 
 async def _open(context: Context) -> int:
     """Open the status page, or print where it is: the address serves once, in a browser of this user."""
-    async with context.client() as cardd:
-        link = await cardd.status_page()
+    try:
+        async with context.client() as cardd:
+            link = await cardd.status_page()
+    except CarddError as error:
+        await _tell_on_desktop(context, error)
+        raise
     is_open = not context.arguments.prints and not context.wants_json and open_in_browser(link.url)
     until = link.expires_at.astimezone().strftime("%H:%M:%S")
     told = (
@@ -161,6 +167,19 @@ async def _open(context: Context) -> int:
     )
     context.answer(link, [told])
     return Exit.OK
+
+
+async def _tell_on_desktop(context: Context, error: CarddError) -> None:
+    """Tell who chose us in a menu what is wrong, by a notification: nobody reads what we print."""
+    given = context.arguments
+    if context.terminal.is_watched or sys.stdout.isatty() or given.prints or context.wants_json:
+        return
+    from cardd.system.notifications import desktop_notifications  # noqa: PLC0415 - from a menu only
+
+    if notifications := desktop_notifications(open_in_browser):
+        title, detail, remedy = sentences(error, context.language)
+        with suppress(OSError):
+            await notifications.tell(title, f"{detail} {remedy}")
 
 
 COMMANDS = {

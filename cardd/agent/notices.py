@@ -1,0 +1,132 @@
+"""What a person is told beside dialogs: a notification on the desktop, by which the status page opens.
+
+The agent has a connection of its own for this, where it says ``OK cardd-agent-notices LANGUAGE``. The daemon sends a
+topic and what fills its sentence, in a line of JSON; the agent shows it. Where the person chooses it, the agent sends
+``OPEN`` and gets the page's address, which serves once. Nothing is agreed to here: that is what dialogs are for. An
+older agent has no such connection, and an older daemon hangs up on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from cardd.agent.texts import clean
+from cardd.i18n import N_, Domain
+
+GREETING = "cardd-agent-notices"
+OPEN = b"OPEN"
+LINE_MAX = 4096
+LINK_BEGINS = "http://cardd-"  # what the agent opens is the status page and nothing else
+
+_ = Domain("dialogs")
+log = logging.getLogger(__name__)
+
+SEE = N_("See the status page")
+BY_COMMAND = N_("“cardctl open” opens the status page.")
+# by topic: the title, and what else is said
+SENTENCES = {
+    "let_in": (
+        N_("“{client}” may now ask for your card"),
+        N_("If you do not know it, revoke it on the status page."),
+    ),
+    "unanswered": (
+        N_("“{client}” asked to be let in, and nobody answered"),
+        N_("If you use it, have it ask again. If it asks again and again, tell your support."),
+    ),
+}
+
+
+class Shower(Protocol):
+    """The desktop's notifications, and its browser."""
+
+    async def show(self, title: str, sentence: str, label: str, otherwise: str, chosen: Callable[[], None]) -> None:
+        """Show it with a button, or with ``otherwise``; call ``chosen`` when it is pressed.
+
+        Raises OSError where there are none.
+        """
+        ...
+
+    async def open(self, address: str) -> None:
+        """Show a page in the person's browser."""
+        ...
+
+
+class Notices:
+    """The daemon's end, for one desktop; ``link`` returns the status page's address for its user, None without one."""
+
+    def __init__(self, connection: socket.socket, link: Callable[[], str | None]) -> None:
+        self._connection = connection
+        self._link = link
+        asyncio.get_running_loop().add_reader(connection, self._heard)
+
+    def tell(self, topic: str, params: Mapping[str, str]) -> None:
+        """Have this shown, where the agent listens; nobody waits for one that does not."""
+        self._send({"topic": topic, "params": dict(params)})
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._connection)
+            self._connection.close()
+
+    def _heard(self) -> None:
+        """Give a link when the person chose a notification, once for all that came at once."""
+        try:
+            asked = self._connection.recv(LINE_MAX)
+        except OSError:
+            asked = b""
+        if not asked:
+            self.close()
+        elif OPEN in asked.split() and (link := self._link()):
+            self._send({"link": link})
+
+    def _send(self, told: Mapping[str, object]) -> None:
+        line = json.dumps(told).encode() + b"\n"
+        try:
+            is_sent = self._connection.send(line) == len(line)
+        except OSError:
+            is_sent = False
+        if not is_sent:  # half a line is no line
+            self.close()
+
+
+async def announce(path: Path, language: str, shower: Shower) -> None:
+    """Show what the daemon tells, as the agent, until it leaves. Raises OSError, ValueError."""
+    reader, writer = await asyncio.open_unix_connection(path, limit=LINE_MAX)
+
+    def chosen() -> None:
+        writer.write(OPEN + b"\n")
+
+    try:
+        writer.write(f"OK {GREETING} {language}\n".encode())
+        while line := await reader.readline():
+            await _heard(line, language, shower, chosen)
+    finally:
+        writer.close()
+
+
+async def _heard(line: bytes, language: str, shower: Shower, chosen: Callable[[], None]) -> None:
+    told = json.loads(line)
+    if not isinstance(told, dict):
+        raise ValueError("line")  # noqa: TRY004 - what ends the connection
+    link, topic, params = told.get("link"), told.get("topic"), told.get("params")
+    if isinstance(link, str) and link.startswith(LINK_BEGINS):
+        await _in_peace(shower.open(link))
+    elif topic in SENTENCES and isinstance(params, dict):
+        filled = clean({str(name): str(value) for name, value in params.items()})
+        title, sentence = (_(text, language, **filled) for text in SENTENCES[topic])
+        await _in_peace(shower.show(title, sentence, _(SEE, language), _(BY_COMMAND, language), chosen))
+
+
+async def _in_peace(work: Awaitable[None]) -> None:
+    """Do it; a desktop that cannot is no reason to hang up."""
+    try:
+        await work
+    except OSError as why:
+        log.info("no notification: %s", why)

@@ -1,0 +1,124 @@
+"""The desktop's notifications, and its browser, by the session's bus.
+
+Source: Desktop Notifications Specification 1.2 (freedesktop.org); XDG Desktop Portal, ``OpenURI``. The bus is reached
+with the first notification: an idle agent holds no connection to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dbus_fast import Message
+    from dbus_fast.aio import MessageBus
+
+NAME, PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
+PORTAL, PORTAL_PATH, OPENING = (
+    "org.freedesktop.portal.Desktop",
+    "/org/freedesktop/portal/desktop",
+    "org.freedesktop.portal.OpenURI",
+)
+BUS, BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
+CHOSEN = "default"  # what a press on the notification itself means, and our button
+ICON = "contact-new"
+SHOWN_MAX = 32  # notifications that can still be chosen; the oldest is forgotten
+TIMEOUT = 10.0
+
+log = logging.getLogger(__name__)
+
+
+def desktop_notifications(open_in_browser: Callable[[str], bool]) -> DesktopNotifications | None:
+    """Return the notifications of this process's session; None where it has no bus."""
+    address = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
+    usual = Path(os.environ.get("XDG_RUNTIME_DIR", "")) / "bus"
+    if not address and usual.is_absolute() and usual.exists() and stat.S_ISSOCK(usual.stat().st_mode):
+        address = f"unix:path={usual}"
+    return DesktopNotifications(address, open_in_browser) if address else None
+
+
+class DesktopNotifications:
+    """Shows notifications over the bus at this address. Raises OSError where that cannot be done."""
+
+    def __init__(self, address: str, open_in_browser: Callable[[str], bool]) -> None:
+        self._address = address
+        self._open_in_browser = open_in_browser
+        self._bus: MessageBus | None = None
+        self._shown: dict[tuple[str, int], Callable[[], None]] = {}  # by the server that shows it, and its number
+
+    async def show(self, title: str, sentence: str, label: str, otherwise: str, chosen: Callable[[], None]) -> None:
+        """Show it, with a button; where there can be none with ``otherwise``. ``chosen`` is called once at most."""
+        able = await self._able()
+        can = "actions" in able
+        actions = [CHOSEN, label, "open", label] if can else []
+        shown = await self._notify(title, sentence if can else f"{sentence} {otherwise}", able, actions)
+        self._shown[shown] = chosen
+        for oldest in list(self._shown)[:-SHOWN_MAX]:
+            del self._shown[oldest]
+
+    async def tell(self, title: str, sentence: str) -> None:
+        """Show it, and no button."""
+        await self._notify(title, sentence, await self._able(), [])
+
+    async def _able(self) -> list[str]:
+        able: list[str] = (await self._call(NAME, PATH, NAME, "GetCapabilities")).body[0]
+        return able
+
+    async def _notify(self, title: str, text: str, able: list[str], actions: list[str]) -> tuple[str, int]:
+        """Show it; return who shows it, and its number there."""
+        from dbus_fast import Variant  # noqa: PLC0415 - with the first notification
+
+        body = escape(text, quote=False) if "body-markup" in able else text
+        hints = {"desktop-entry": Variant("s", "cardd")}
+        given = ["cardd", 0, ICON, title, body, actions, hints, -1]
+        reply = await self._call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", *given)
+        return str(reply.sender), int(reply.body[0])
+
+    async def open(self, address: str) -> None:
+        """Show a page in the person's browser: by the desktop, whose child it then is, else by ourselves."""
+        try:
+            await self._call(PORTAL, PORTAL_PATH, OPENING, "OpenURI", "ssa{sv}", "", address, {})
+        except OSError:
+            await asyncio.to_thread(self._open_in_browser, address)
+
+    async def _call(self, to: str, path: str, interface: str, member: str, signature: str = "", *body: Any) -> Message:
+        from dbus_fast import Message, MessageType  # noqa: PLC0415
+        from dbus_fast.errors import AuthError, DBusError, InvalidAddressError  # noqa: PLC0415
+
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                bus = await self._connected()
+                reply = await bus.call(Message(to, path, interface, member, signature=signature, body=list(body)))
+        except (EOFError, AuthError, DBusError, InvalidAddressError, TimeoutError) as error:
+            raise OSError(str(error) or type(error).__name__) from error
+        if reply.message_type is not MessageType.METHOD_RETURN:
+            raise OSError(str(reply.error_name))
+        return reply
+
+    async def _connected(self) -> MessageBus:
+        from dbus_fast import BusType, Message  # noqa: PLC0415
+        from dbus_fast.aio import MessageBus  # noqa: PLC0415
+
+        if self._bus is None or not self._bus.connected:
+            self._shown.clear()
+            self._bus = await MessageBus(self._address, BusType.SESSION).connect()
+            self._bus.add_message_handler(self._receive)
+            rule = f"type='signal',sender='{NAME}',interface='{NAME}'"
+            await self._bus.call(Message(BUS, BUS_PATH, BUS, "AddMatch", signature="s", body=[rule]))
+        return self._bus
+
+    def _receive(self, message: Message) -> None:
+        """Take the word of the server that shows it: any program of the bus may send such a signal."""
+        if message.interface != NAME or len(message.body) != 2:
+            return
+        key = (str(message.sender), message.body[0])
+        if message.member in ("ActionInvoked", "NotificationClosed") and key in self._shown:
+            chosen = self._shown.pop(key)
+            if message.member == "ActionInvoked":
+                chosen()

@@ -1,0 +1,169 @@
+"""Notifications on the desktop, by which the status page opens: the real agent, on a bus of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cardd.agent.server import AgentServer
+from cardd.config import Config, Prompt
+from cardd.core.trail import AuditTrail
+from cardd.daemon import Agents
+from cardd.errors import ConsentRefused, ConsentTimeout
+from cardd.model import Caller, CallerKind, Peer
+from tests.rig.agent import agent_process
+from tests.rig.logind import Bus
+from tests.rig.memory import MemoryAudit
+from tests.rig.notifications import EVERYTHING, Notifications, pretend_to_be_pressed
+from tests.rig.waiting import eventually
+
+pytestmark = pytest.mark.skipif(not shutil.which("dbus-daemon"), reason="dbus is not installed")
+
+LINK = "http://cardd-0.localhost:17463/#SIMULATION"
+HOSTILE = '<img src="http://site.example/x"> & LPS'
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[Bus]:
+    bus = Bus(tmp_path)
+    bus.start()
+    yield bus
+    bus.stop()
+
+
+class Links:
+    """The status page's address, and how often it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.value: str | None = LINK
+
+    def __call__(self, uid: int) -> str | None:
+        self.asked.append(uid)
+        return self.value
+
+
+@asynccontextmanager
+async def agents(directory: Path, links: Links) -> AsyncIterator[Agents]:
+    """The daemon's side of the desktops; its server takes children of this process too."""
+    made = Agents(Config(prompt=Prompt(agents="any")), lambda: AuditTrail(MemoryAudit()), links, 0.0)
+    made.server = AgentServer(link=links)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(directory / "agent.sock"))
+        listening.listen()
+        made.server.start(listening)
+        yield made
+        await made.server.stop()
+
+
+@contextmanager
+def agent(directory: Path, bus: Bus) -> Iterator[Path]:
+    """The real agent of this desktop; yield where its browser writes what it opens."""
+    browser, opened = directory / "browser", directory / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {opened}\n')
+    browser.chmod(0o755)
+    around = {"DBUS_SESSION_BUS_ADDRESS": bus.address, "BROWSER": str(browser)}
+    with agent_process(directory / "agent.sock", "/bin/false", environment=around):
+        yield opened
+
+
+def client(name: str) -> Caller:
+    return Caller(CallerKind.PROGRAM, "1", name, "urn:1", Peer(os.getuid()))
+
+
+async def tell(agents: Agents, desktop: Notifications, name: str = "LPS") -> None:
+    """Have this told, once the agent has come, and shown."""
+    before = len(desktop.shown)
+    await eventually(lambda: agents.server.tell(os.getuid(), "let_in", {"client": name}))
+    await eventually(lambda: len(desktop.shown) > before)
+
+
+async def test_who_was_let_in_is_told_and_a_press_opens_the_status_page_once(tmp_path: Path, bus: Bus) -> None:
+    links = Links()
+    async with agents(tmp_path, links) as daemon, Notifications(bus.address) as desktop:
+        with agent(tmp_path, bus) as opened:
+            await tell(daemon, desktop, HOSTILE)
+            shown = desktop.shown[-1]
+            assert "demander votre carte" in shown.title
+            assert "<" not in shown.text
+            assert shown.actions[1] == "Voir la page d'état"
+            for to in ("", desktop.asked_by):
+                await pretend_to_be_pressed(bus.address, to, len(desktop.shown))
+            assert links.asked == []
+            for _ in range(2):
+                await desktop.choose(len(desktop.shown))
+            await eventually(opened.exists)
+            assert opened.read_text() == f"{LINK}\n"
+            assert links.asked == [os.getuid()]
+
+
+async def test_the_desktops_portal_opens_the_page_where_there_is_one_and_no_other_page(
+    tmp_path: Path, bus: Bus
+) -> None:
+    links = Links()
+    async with agents(tmp_path, links) as daemon, Notifications(bus.address, has_portal=True) as desktop:
+        with agent(tmp_path, bus) as opened:
+            for links.value in (None, "https://site.example/", LINK):
+                await tell(daemon, desktop)
+                await desktop.choose(len(desktop.shown))
+                await eventually(partial(_was_asked, links, links.value))
+            await eventually(lambda: desktop.opened == [LINK])
+            assert not opened.exists()
+
+
+def _was_asked(links: Links, value: str | None) -> bool:
+    return len(links.asked) > [None, "https://site.example/", LINK].index(value)
+
+
+async def test_without_buttons_the_command_is_named_and_names_stay_as_they_are(tmp_path: Path, bus: Bus) -> None:
+    able = tuple(one for one in EVERYTHING if one == "body")
+    async with agents(tmp_path, Links()) as daemon, Notifications(bus.address, able) as desktop:
+        with agent(tmp_path, bus):
+            await tell(daemon, desktop, HOSTILE)
+            assert "cardctl open" in desktop.shown[-1].text
+            assert desktop.shown[-1].actions == ()
+            assert "&lt;" not in desktop.shown[-1].title
+
+
+async def test_who_asked_while_nobody_was_there_is_told_and_who_was_refused_is_not(tmp_path: Path, bus: Bus) -> None:
+    async with agents(tmp_path, Links()) as daemon, Notifications(bus.address) as desktop:
+        with agent(tmp_path, bus):
+            await tell(daemon, desktop)
+            count = len(desktop.shown)
+            daemon.client_refused(client("Refusé"), "client.pair", ConsentRefused())
+            daemon.client_let_in(client("Débloqué"), "client.unlock", None)
+            daemon.client_refused(client("Tardif"), "origin.allow", ConsentTimeout())
+            daemon.client_let_in(client("Nouveau"), "client.pair", "dialog")
+            await eventually(lambda: len(desktop.shown) == count + 2)
+            assert ["Tardif" in one.title or "Nouveau" in one.title for one in desktop.shown[count:]] == [True, True]
+
+
+async def test_a_bus_without_notifications_keeps_the_agent_from_nothing(tmp_path: Path, bus: Bus) -> None:
+    async with agents(tmp_path, Links()) as daemon:
+        with agent(tmp_path, bus):
+            await eventually(lambda: daemon.server.tell(os.getuid(), "let_in", {"client": "LPS"}))
+            async with Notifications(bus.address) as desktop:
+                await tell(daemon, desktop)
+                assert daemon.server.waiting(os.getuid())
+
+
+async def test_who_opens_the_page_from_a_menu_while_cardd_is_down_is_told_so(tmp_path: Path, bus: Bus) -> None:
+    command = [sys.executable, "-m", "cardd.cli.cardctl", "--socket", str(tmp_path / "none.sock"), "open"]
+    around = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address, "LC_ALL": "fr_FR.UTF-8"}
+    async with Notifications(bus.address) as desktop:
+        for more in ([], ["--print"]):  # in a script, which reads what is printed
+            null = asyncio.subprocess.DEVNULL
+            ran = await asyncio.create_subprocess_exec(*command, *more, env=around, stdout=null, stderr=null)
+            assert await ran.wait() == 3
+        assert [one.title for one in desktop.shown] == ["cardd ne répond pas"]
+        assert "systemctl start" in desktop.shown[0].text
+        assert desktop.shown[0].actions == ()
