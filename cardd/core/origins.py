@@ -12,13 +12,14 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from cardd.config import Web
 from cardd.core.dialog_lines import DialogLines, caller_of
 from cardd.core.lifecycle import Lifecycle, Part
+from cardd.core.page_consents import PageConsents
 from cardd.core.page_keys import PageKey
 from cardd.core.page_passes import Given, PagePasses
 from cardd.core.presence import while_waited_for
@@ -32,7 +33,6 @@ from cardd.errors import (
     PageProofNeeded,
     PageRightMissing,
     PairingRefused,
-    StateUnavailable,
     TooManyRequests,
 )
 from cardd.model import (
@@ -51,11 +51,9 @@ from cardd.ports import Clock
 # An origin as a browser writes it: lower case, punycode, no default port. Only such a one is worth a dialog.
 ASKABLE = re.compile(r"https://(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{0,62}(?::(?!443$)[1-9][0-9]{0,4})?")
 ASKABLE_LENGTH = 200
-KEYS_MAX = 8  # of one origin and user; the one that was not used for longest makes room
 # what the person refuses before nothing new is asked about: strange sites, and keys of one site; until the next start
 REFUSED_SITES_MAX, REFUSED_KEYS_MAX = 10, 3
 DEFAULT = rights_of((Right.AUTHENTICATE, Right.SIGN))
-ONCE = timedelta(hours=12)
 EXPECTED = timedelta(minutes=5)  # for the first page of a site that was let in by cardctl
 PUNYCODE = "xn--"
 # who asks beside strangers: new browsers of sites that are listed or known, and the person by cardctl
@@ -106,13 +104,12 @@ class Origins(Part):
         listed: Mapping[str, Sequence[str]],
     ) -> None:
         self.passes = PagePasses(clock)
-        self._register = register
+        self._consents = PageConsents(register, clock, settings.remember_days, self._end)
         self._dialogs = dialogs
         self._clock = clock
         self._lifecycle = lifecycle
         self._settings = settings
         self._listed = {origin: rights_of(names) for origin, names in listed.items()}
-        self._once: dict[tuple[CallerKey, str], KnownKey] = {}
         self._refused: set[tuple[CallerKey, str | None]] = set()  # without a key: whatever key it shows
         self._expected: dict[CallerKey, _Expected] = {}
         self._asked: set[CallerKey] = set()
@@ -123,7 +120,7 @@ class Origins(Part):
     def is_allowed(self, origin: str, peer: Peer) -> bool:
         """Whether pages of this origin are known: listed, or let in by this user."""
         owner = CallerKey(peer.uid, origin)
-        return origin in self._listed or (self._asks and bool(owner in self._register.origins or self._once_of(owner)))
+        return origin in self._listed or (self._asks and self._consents.is_known(owner))
 
     def may_ask(self, origin: str) -> bool:
         """Whether pages of this origin may ask to be let in."""
@@ -151,8 +148,8 @@ class Origins(Part):
                 granted = self._granted(owner, key)  # another tab may have asked meanwhile
                 if granted is None or not rights <= granted:
                     await self._let_in(page, rights, asks=asks)
-        self._use(owner, key)
-        known = self._known(owner, key)
+        self._consents.use(owner, key)
+        known = self._consents.of(owner, key)
         return Entered(self.passes.give(page), self._granted(owner, key) or rights, known.until if known else None)
 
     @contextlib.asynccontextmanager
@@ -188,9 +185,8 @@ class Origins(Part):
     def standings(self, uid: int) -> list[Standing]:
         """How the origins stand that are listed, or that this user let in or refused."""
         owners = {CallerKey(uid, origin) for origin in self._listed}
-        owners |= {owner for owner in self._register.origins if owner.uid == uid}
+        owners |= {owner for owner in self._consents.owners() if owner.uid == uid}
         owners |= {owner for owner, _ in self._refused if owner.uid == uid}
-        owners |= {owner for owner, _ in self._once if owner.uid == uid and self._once_of(owner)}
         owners |= {owner for owner in self._expected if owner.uid == uid and self._soon(owner)}
         return [self._standing(owner) for owner in sorted(owners)]
 
@@ -211,20 +207,11 @@ class Origins(Part):
 
     def revoke(self, owner: CallerKey, key: str | None = None) -> None:
         """Shut an origin out, or one key of it: sessions, streams and dialogs end at once. Raises ClientNotFound."""
-        known = self._register.origins.get(owner)
-        once = [entry for entry in self._once if entry[0] == owner and key in (None, entry[1])]
-        is_remembered = known is not None and (not key or any(one.id == key for one in known.keys))
-        if not once and not is_remembered and (key or not self._is_pending(owner)):
+        if not self._consents.has(owner, key) and (key or not self._is_pending(owner)):
             raise ClientNotFound
-        for entry in once:
-            del self._once[entry]
-        if known and key:
-            self._register.origins[owner] = replace(known, keys=tuple(one for one in known.keys if one.id != key))
-        elif known:
-            del self._register.origins[owner]
         self._expected.pop(owner, None)
         try:
-            self._register.save()
+            self._consents.forget(owner, key)
         finally:  # it is kept out at once, and until the next start where that cannot be written down
             self._end(owner, key)
 
@@ -235,13 +222,11 @@ class Origins(Part):
 
     def known(self, uid: int) -> list[KnownOrigin]:
         """The origins that this user remembered, of those that the configuration does not list."""
-        return [one for one in self._register.origins.values() if one.uid == uid and one.origin not in self._listed]
+        return [one for one in self._consents.remembered(uid) if one.origin not in self._listed]
 
     def owners(self, origin: str) -> list[int]:
         """The OS users who let this origin in."""
-        return [
-            owner.uid for owner in (*self._register.origins, *(each for each, _ in self._once)) if owner.id == origin
-        ]
+        return [owner.uid for owner in sorted(self._consents.owners()) if owner.id == origin]
 
     # --- consents ---
 
@@ -258,33 +243,19 @@ class Origins(Part):
 
     def _granted(self, owner: CallerKey, key: str) -> Rights | None:
         """Return what pages of this key may do, which the person was told of; None when they are not let in."""
-        known = self._known(owner, key)
+        known = self._consents.of(owner, key)
         if known is None or not (owner.id in self._listed or self._asks):
             return None
         told = rights_of(known.rights)
         return told & self._listed.get(owner.id, told)
-
-    def _known(self, owner: CallerKey, key: str) -> KnownKey | None:
-        remembered = self._register.origins.get(owner)
-        found = [
-            self._once.get((owner, key)),
-            *(one for one in (remembered.keys if remembered else ()) if one.id == key),
-        ]
-        return next((one for one in found if one and self._clock.now() < one.until), None)
 
     def _soon(self, owner: CallerKey) -> Rights:
         """Return what the first page of an origin that comes now may do, as its person said; nothing where none may."""
         expected = self._expected.get(owner)
         return expected.rights if expected and self._clock.now() < expected.by else frozenset()
 
-    def _once_of(self, owner: CallerKey) -> tuple[KnownKey, ...]:
-        now = self._clock.now()
-        return tuple(known for (kept, _), known in self._once.items() if kept == owner and now < known.until)
-
     def _standing(self, owner: CallerKey) -> Standing:
-        remembered, is_listed = self._register.origins.get(owner), owner.id in self._listed
-        lasting = [one for one in (remembered.keys if remembered else ()) if self._clock.now() < one.until]
-        keys = (*lasting, *self._once_of(owner))
+        is_listed, keys = owner.id in self._listed, self._consents.keys(owner)
         told = [name for known in keys for name in known.rights] + sorted(self._soon(owner))
         rights = self._listed[owner.id] if is_listed else rights_of(told)
         is_refused = any(kept == owner for kept, _ in self._refused)
@@ -300,7 +271,7 @@ class Origins(Part):
             if not asks:
                 raise PageConsentNeeded
             choice = await self._ask(page, rights)
-        self._keep(owner, key, rights, choice)
+        self._consents.keep(owner, key, rights, choice)
         self._lifecycle.client_let_in(page, "origin.allow", choice.value)
 
     async def _ask(self, page: Caller, rights: Rights, *, by_command: bool = False) -> Choice:
@@ -363,42 +334,10 @@ class Origins(Part):
         self._refused.add((owner, page.page_key if self._is_trusted(owner) else None))
         self._lifecycle.client_refused(page, "origin.allow", error)
 
-    def _keep(self, owner: CallerKey, key: str, rights: Rights, choice: Choice) -> None:
-        given, now = tuple(right for right in Right if right in rights), self._clock.now()
-        if choice is not Choice.ALWAYS:
-            self._once[owner, key] = KnownKey(key, given, now, now + ONCE, now.date())
-            for old in list(self._once_of(owner))[:-KEYS_MAX]:
-                del self._once[owner, old.id]
-                self._end(owner, old.id)
-            return
-        until = now + timedelta(days=self._settings.remember_days)
-        known = self._register.origins.get(owner) or KnownOrigin(owner.id, owner.uid, self._now())
-        others = [one for one in known.keys if one.id != key and now < one.until]
-        others.sort(key=lambda one: (one.used, one.since))
-        keys = (*others[-(KEYS_MAX - 1) :], KnownKey(key, given, now, until, now.date()))
-        self._register.let_in(self._register.origins, owner, replace(known, keys=keys))
-        for gone in others[: -(KEYS_MAX - 1)]:
-            self._end(owner, gone.id)
-        self._once.pop((owner, key), None)
-
-    def _use(self, owner: CallerKey, key: str) -> None:
-        """Note the day of a proof, so that of many keys the right one makes room; a full disk keeps nobody out."""
-        known, day = self._register.origins.get(owner), self._clock.now().date()
-        if known is None or not any(one.id == key and one.used != day for one in known.keys):
-            return
-        keys = tuple(replace(one, used=day) if one.id == key else one for one in known.keys)
-        try:
-            self._register.let_in(self._register.origins, owner, replace(known, keys=keys))
-        except StateUnavailable:
-            return
-
     def _end(self, owner: CallerKey, key: str | None) -> None:
         """End what an origin has, or one key of it: passes, sessions and streams."""
         self.passes.end(owner, key)
         self._lifecycle.client_shut_out(CallerKey(owner.uid, f"{owner.id} {key}") if key else owner, "origin_revoked")
-
-    def _now(self) -> str:
-        return self._clock.now().isoformat(timespec="seconds")
 
 
 def _page(origin: str, peer: Peer, key: str | None) -> Caller:

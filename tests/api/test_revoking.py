@@ -97,7 +97,7 @@ async def test_a_site_that_is_shut_out_loses_its_sessions_its_streams_and_its_di
         await heard()
         assert (await revoke(api)).status == 204
         assert api.events.listeners == 0
-    assert (await asyncio.wait_for(signing, 5)).code in ("page.proof_needed", "session.closed")
+    assert (await asyncio.wait_for(signing, 5)).code in ("page.consent_needed", "session.closed")
     assert (api.person.open, api.sessions.of(api.uid or 0)) == ([], [])
     assert (await api.call("GET", "/v1/cards", bearer=pass_, headers=FROM_PAGE)).code == "page.proof_needed"
     late = await api.http().get(api.base() + ticket, headers=FROM_PAGE)
