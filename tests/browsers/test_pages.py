@@ -50,7 +50,13 @@ const signed = await session.sign("cr.txt", {document});
 const code = asked => asked.then(() => "nothing", refused => refused.code);
 const refused = await code(session.sign("cr.xml", {document, format: "xades"}));
 await session.close();
+const forgetting = indexedDB.deleteDatabase("cardd");
+const forgotten = await new Promise((done) => {
+  forgetting.onsuccess = () => done("deleted");
+  forgetting.onblocked = () => done("blocked");
+});
 return {
+  forgotten,
   family: session.opened.identity.family_name,
   signature: signed.signature.length,
   refused,
@@ -217,6 +223,7 @@ def test_a_page_uses_the_library_for_makers_as_it_stands(
     with page(browser, portal, "portal.test") as tab:
         done = tab.run(LIBRARY, base(workstation), source)
     assert done == {
+        "forgotten": "deleted",
         "family": "SIMULATION-MEDECIN",
         "signature": 344,
         "refused": "document.malformed",

@@ -361,11 +361,15 @@ async function pageKey(): Promise<CryptoKeyPair> {
   const database = await settled(opening);
   const keys = (mode: IDBTransactionMode) => database.transaction("keys", mode).objectStore("keys");
   const kept = () => settled<CryptoKeyPair | undefined>(keys("readonly").get("page"));
-  const before = await kept();
-  if (before) return before;
-  const made = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
-  await settled(keys("readwrite").add(made, "page")).catch(() => undefined); // another tab was first
-  return (await kept()) ?? made;
+  try {
+    const before = await kept();
+    if (before) return before;
+    const made = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+    await settled(keys("readwrite").add(made, "page")).catch(() => undefined); // another tab was first
+    return (await kept()) ?? made;
+  } finally {
+    database.close(); // or who deletes the site's data would wait for this page
+  }
 }
 
 const settled = <T>(request: IDBRequest<T>): Promise<T> =>
