@@ -25,6 +25,7 @@ from cardd.model import Event
 
 MESSAGE_MAX = 1024
 OF_CERTIFICATES = "certificate.expiring"  # names one: by it the organisation can be found
+GOODBYE = 0.2  # seconds for a listener's own; when the server stops, nothing is read any more
 
 Send = Callable[[int, Event], Awaitable[None]]
 
@@ -40,7 +41,7 @@ async def listen(call: Call) -> web.StreamResponse:
 
 
 async def _websocket(call: Call) -> web.StreamResponse:
-    socket = web.WebSocketResponse(compress=False, max_msg_size=MESSAGE_MAX, timeout=1.0)
+    socket = web.WebSocketResponse(compress=False, max_msg_size=MESSAGE_MAX, timeout=GOODBYE)
     # aiohttp writes subprotocols that it does not know to its log: a client's secret might be one
     if not socket.can_prepare(call.http) or "Sec-WebSocket-Protocol" in call.http.headers:
         raise InvalidRequest(where="Upgrade", why="handshake")

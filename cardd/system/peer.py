@@ -9,6 +9,7 @@ shows user 0 in both, and must never be taken for root.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -304,6 +305,7 @@ def open_files(pid: int) -> Iterator[str]:
     try:
         with os.scandir(PROC / str(pid) / "fd") as found:
             for entry in found:
-                yield os.readlink(entry.path)  # noqa: PTH115 - a desktop has ten thousand of them
-    except OSError:  # it is gone, or not ours
+                with contextlib.suppress(OSError):  # it was closed meanwhile
+                    yield os.readlink(entry.path)  # noqa: PTH115 - a desktop has ten thousand of them
+    except OSError:  # the process is gone, or not ours
         return

@@ -1,24 +1,43 @@
-// The types of cardd.js. What the API's answers contain is described by /openapi.json and docs/api.md.
+// The types of cardd.js, and why it is as it is. What the API's answers contain: /openapi.json and docs/api.md.
+// It needs Chromium or Edge 145, Firefox 140 or newer.
 
 export type Right = "detect" | "holder" | "authenticate" | "sign" | "relay";
 
-/** How cardd stands to this page. */
+/** How cardd stands to this page; `text` says what the person is to do, where it is they who can do something. */
 export type Found =
-  | { state: "ready" | "consent" | "unasked" | "denied" | "absent"; text: string } // text says what the person is to do
-  /** The browser's question is open; `answered` becomes what came of it. */
+  | { state: "ready" | "consent" | "unasked" | "denied" | "absent"; text: string }
+  /** The browser's question is open; `answered` becomes what came of it, and waits as long as the person does. */
   | { state: "asking"; text: string; answered: Promise<Found> }
-  /** By the page itself: its CSP (`add` is the line that it lacks), its frame without `allow`, or http. */
-  | { state: "blocked"; reason: "csp" | "frame" | "insecure"; text: string; add?: string }
+  /**
+   * By the page itself: its CSP (`add` is the line that it lacks), its frame without `allow`, or http; or by its browser
+   * (`storage`), which keeps nothing for this site, so that the page can have no key.
+   */
+  | { state: "blocked"; reason: "csp" | "frame" | "insecure" | "storage"; text: string; add?: string }
+  /** What holds the port takes connections and did not answer within three seconds. */
+  | { state: "silent"; text: string }
   | { state: "refused"; code: string; text: string }
   | { state: "old"; version: string; text: string };
 
 export interface Options {
-  /** Where cardd listens, on both families; by default port 17463. */
+  /**
+   * Where cardd listens; by default port 17463 of 127.0.0.1 and of localhost, which is both families: a
+   * Content-Security-Policy cannot name [::1].
+   */
   bases?: string[];
   /** The language of what a person reads; by default the page's. */
   language?: string;
   /** The rights that this page wants; by default to log in and to have documents signed. */
   rights?: Right[];
+}
+
+/** How a call that takes long is given up: its dialog closes, and it fails with the signal's reason. */
+export interface Abortable {
+  signal?: AbortSignal;
+}
+
+/** `onProgress` is told how many bytes of the document have gone, several times a second. */
+export interface Sending extends Abortable {
+  onProgress?: (progress: { readonly loaded: number; readonly total: number }) => void;
 }
 
 /** What the person does on their mobile, or at `url`. */
@@ -29,10 +48,10 @@ export interface Pending {
 }
 
 export type Login = (
-  | { method: "cpx"; card?: string }
+  | { method?: "cpx"; card?: string }
   | { method: "csa"; acting: object }
   | { method: "ecps"; login_hint?: string; flow?: "browser" }
-) & { situation?: string; onPending?: (pending: Pending) => void };
+) & { situation?: string; onPending?: (pending: Pending) => void } & Abortable;
 
 export interface Identity {
   national_id: string;
@@ -56,34 +75,50 @@ export interface AuthToken {
   appVersion: string;
 }
 
+/** A document is bytes, never text: encode it first, in the encoding that it is to have. */
+export type Bytes = Blob | ArrayBuffer | ArrayBufferView;
+
 export declare class CarddError extends Error {
   /** An API's code, or `page.` and a state of find(); `message` is written for the person at the screen. */
   readonly code: string;
   readonly problem: { title?: string; detail?: string; remedy?: string; retryable?: boolean; [more: string]: unknown };
 }
 
-/** The daemon on this machine. Its events (`hello`, `card.removed`, …) are dispatched here, with their data as `detail`. */
+/**
+ * The daemon on this machine. Its events (`hello`, `card.removed`, …) are dispatched here, with their data as `detail`;
+ * besides them `entered`, when the page was let in, and `disconnected`, when there is no stream, with the CarddError if
+ * there is one. The requests of a page that is left end, and their dialogs with them: a browser may keep it for "Back".
+ */
 export declare class Cardd extends EventTarget {
   constructor(options?: Options);
   /**
-   * How cardd stands to this page, without waiting for a time-out. Without the person's click it opens no question of the
-   * browser's; it never has cardd ask.
+   * How cardd stands to this page, within three seconds. Without the person's click it opens no question of the browser's;
+   * it never has cardd ask.
    */
   find(): Promise<Found>;
-  /** Have the person let this site in, where they have not yet. Every call does it by itself. */
-  enter(): Promise<{ origin: string; rights: Right[]; expires_at: string; until?: string }>;
-  /** Log in; `onPending` is called each second while the person must act on their mobile or in the browser. */
+  /**
+   * Have the person let this site in, where they have not yet; with `ask: false` nobody is asked (`page.consent_needed`).
+   * Every call does it by itself.
+   */
+  enter(
+    how?: { ask?: boolean } & Abortable,
+  ): Promise<{ origin: string; rights: Right[]; token: string; expires_at: string; until?: string }>;
+  /** Log in, by card where nothing is said; `onPending` is called each second while the person must act elsewhere. */
   login(how?: Login): Promise<Session>;
-  /** Dispatch events from now on, over a restart of cardd too (`disconnected`, then `hello`); return what ends that. */
-  listen(how?: { socket?: boolean }): () => void;
+  /**
+   * Dispatch events from now on, over a WebSocket, which takes none of the six connections that a browser has for one
+   * host. The stream comes back after a restart of cardd; it asks nobody, and waits until the page is let in by a call
+   * that the person clicked for. Return what ends that.
+   */
+  listen(): () => void;
   /**
    * One call of the API (docs/api.md); what is no JSON comes as the Response. With `once` it is sent again after a broken
-   * connection, and done once.
+   * connection, and done once. With `ask: false` it opens no dialog for this site.
    */
   call(
     method: string,
     path: string,
-    sent?: { body?: object; bytes?: Uint8Array; token?: string; once?: boolean; signal?: AbortSignal },
+    sent?: { body?: object; bytes?: Bytes; token?: string; once?: boolean; ask?: boolean } & Sending,
   ): Promise<any>;
 }
 
@@ -96,13 +131,13 @@ export declare class Session {
   /** Ask how it stands now. */
   refresh(): Promise<this>;
   /** A web-eid token for the nonce of the portal's server, which verifies it. */
-  authToken(nonce: string): Promise<AuthToken>;
+  authToken(nonce: string, how?: Abortable): Promise<AuthToken>;
   /** Sign a document under the name that the person is shown; `form` is `{format: "cades", …}`, raw without one. */
-  sign(name: string, document: Uint8Array, form?: object): Promise<Signature>;
+  sign(name: string, document: Bytes, form?: { [field: string]: unknown } & Sending): Promise<Signature>;
   /** Have the session hold a document of up to 100 MiB; a signature names it by `document_id`. */
-  handOver(document: Uint8Array): Promise<{ id: string; [more: string]: unknown }>;
+  handOver(document: Bytes, how?: Sending): Promise<{ id: string; [more: string]: unknown }>;
   /** A signed document that the session holds. */
-  fetch(id: string): Promise<Uint8Array>;
+  fetch(id: string, how?: Abortable): Promise<Uint8Array>;
   /** Log out: the PIN is forgotten when this returns. */
   close(): Promise<void>;
 }

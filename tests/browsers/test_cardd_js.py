@@ -7,7 +7,9 @@ import json
 import socket
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from socketserver import BaseRequestHandler
@@ -16,11 +18,12 @@ import pytest
 
 import cardd.web
 from cardd.web import web_file
-from tests.browsers.test_pages import NONCE, page, serving, spying
+from tests.browsers.test_pages import NONCE, is_running, page, serving, spying
 from tests.integration.workstation import Workstation
 from tests.rig import organisation
 from tests.rig.browsers import Browser, Portal, Tab
 from tests.rig.daemon import DaemonProcess
+from tests.rig.lps import EventStream, UnixConnection
 from tests.rig.oidc.people import PEOPLE
 from tests.rig.oidc.provider import SECRET, PscRig
 from tests.rig.packages import NODE_MODULES, packaged
@@ -35,6 +38,12 @@ const {answered, ...found} = await new Cardd({bases: JSON.parse(arguments[0]), l
 return await Promise.race([answered ?? found, new Promise(done => setTimeout(done, 1500, found))]);
 """
 OLD = b'{"name":"cardd","version":"0.1.0","state":"ready"}'
+
+
+def answered(origin: str, content: bytes) -> bytes:
+    """An answer of some other server that lets this origin read it."""
+    head = f"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: {origin}\r\nContent-Length: {len(content)}\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode() + content
 
 
 def find(tab: Tab, *bases: str) -> dict[str, str]:
@@ -82,7 +91,8 @@ def test_a_page_is_told_which_line_its_own_policy_lacks(
     with page(browser, portal, "portal.test") as tab:
         tab.open(portal.with_csp("default-src 'self'"))
         found = find(tab, base)
-        assert (found["state"], found["reason"], found["add"]) == ("blocked", "csp", f"connect-src {base}")
+        line = f"connect-src {base} {base.replace('http', 'ws')}"
+        assert (found["state"], found["reason"], found["add"]) == ("blocked", "csp", line)
         tab.open(portal.with_csp(f"default-src 'self'; {found['add']}"))
         assert find(tab, base)["state"] in ("consent", "ready")
 
@@ -120,12 +130,9 @@ def test_a_daemon_that_knows_no_keys_of_pages_is_too_old(browser: Browser, porta
     class Old(BaseRequestHandler):
         def handle(self) -> None:
             self.request.recv(65536)
-            head = (
-                f"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: {portal.origin()}\r\nContent-Length: {len(OLD)}\r\n"
-            )
-            self.request.sendall(f"{head}Connection: close\r\n\r\n".encode() + OLD)
+            self.request.sendall(answered(portal.origin("evil.test"), OLD))
 
-    with serving(Old) as port, page(browser, portal, "portal.test") as tab:
+    with serving(Old) as port, page(browser, portal, "evil.test") as tab:  # which has no key
         found = find(tab, f"http://127.0.0.1:{port}")
         assert (found["state"], found["version"]) == ("old", "0.1.0")
 
@@ -150,7 +157,7 @@ const {Cardd, CarddError} = await import(location.origin + "/cardd.js");
 const cardd = new Cardd({bases: [arguments[0]], language: "fr"});
 const state = (await cardd.find()).state;
 const greeted = new Promise(done => cardd.addEventListener("hello", done));
-const ends = cardd.listen({socket: arguments[2] === "socket"});
+const ends = cardd.listen();
 const session = await cardd.login({method: "cpx"});
 const token = await session.authToken(arguments[1]);
 const small = await session.sign("cr.txt", new TextEncoder().encode("SIMULATION"));
@@ -174,12 +181,11 @@ return {
 """
 
 
-@pytest.mark.parametrize("stream", ["fetch", "socket"])
 def test_a_page_does_all_its_work_through_the_module(
-    browser: Browser, portal: Portal, workstation: Workstation, stream: str
+    browser: Browser, portal: Portal, workstation: Workstation
 ) -> None:
     with page(browser, portal, "portal.test") as tab:
-        done = tab.run(WORK, workstation.daemon.url, NONCE, stream)
+        done = tab.run(WORK, workstation.daemon.url, NONCE)
     assert done.pop("state") in ("consent", "ready")
     assert done.pop("token")["format"] == "web-eid:1.0"
     assert done == {"family": "SIMULATION-MEDECIN", "small": 344, "held": True, "file": True, "after": "session.closed"}
@@ -204,29 +210,185 @@ def test_a_page_whose_keys_are_deleted_under_it_makes_another_one(
         assert tab.run(wipe, workstation.daemon.url) == ["deleted", "entered"]
 
 
-def test_a_page_knows_of_a_card_that_is_pulled_and_of_a_daemon_that_comes_back(
+def test_a_page_knows_of_a_card_that_is_pulled_and_of_a_daemon_that_comes_back_and_opens_no_dialog_for_it(
     browser: Browser, portal: Portal, tmp_path: Path
 ) -> None:
     begin = """
     const {Cardd} = await import(location.origin + "/cardd.js");
-    const cardd = new Cardd({bases: [arguments[0]]});
+    window.cardd = new Cardd({bases: [arguments[0]]});
     window.told = [];
     for (const type of ["hello", "card.removed", "session.closed", "disconnected"])
-      cardd.addEventListener(type, () => window.told.push(type));
+      cardd.addEventListener(type, ({detail}) => window.told.push([type, detail?.code ?? "", Date.now()]));
     cardd.listen();
     window.session = await cardd.login();
     """
+    told = "return window.told.map(([type, code]) => `${type} ${code}`.trim())"
     own = Workstation(tmp_path, extra=f'\n[web]\nallowed_origins = ["{portal.origin()}"]\n')
     with own.running(), page(browser, portal, "portal.test") as tab:
-        with own.card(simulated_card()):
-            tab.run(begin, own.daemon.url)
-            assert [shown.kind for shown in own.pinentry.shown()] == ["confirm", "pin"]  # let in once, for both calls
-        eventually_here(lambda: {"card.removed", "session.closed"} <= set(tab.run("return window.told")))
-        own.daemon.stop()
-        eventually_here(lambda: tab.run("return window.told.at(-1)") == "disconnected")
-        own.daemon.start()
-        eventually_here(lambda: tab.run("return window.told.at(-1)") == "hello")
+        with closing(EventStream(UnixConnection(own.daemon.socket))) as program:
+            with own.card(simulated_card()):
+                tab.run(begin, own.daemon.url)
+                assert [shown.kind for shown in own.pinentry.shown()] == ["confirm", "pin"]  # let in once, for both
+            at, _ = program.wait("card.removed")
+        eventually_here(lambda: {"card.removed", "session.closed"} <= set(tab.run(told)))
+        [seen] = [when for kind, _, when in tab.run("return window.told") if kind == "card.removed"]
+        assert seen / 1000 - (at - time.monotonic() + time.time()) < 0.1  # no later than a program, by much
+
+        restart(own.daemon)
+        eventually_here(lambda: tab.run(told)[-1] == "disconnected page.consent_needed")  # it was let in for once
         assert tab.run("return window.session.refresh().catch(error => error.code)") == "session.unknown"
+        assert len(own.pinentry.shown()) == 2
+        own.pinentry.answer("no")  # the middle button: until a day
+        tab.run("await window.cardd.enter()")
+        eventually_here(lambda: tab.run(told)[-1] == "hello")
+        restart(own.daemon)
+        eventually_here(lambda: tab.run(told).count("hello") == 3)
+        assert len(own.pinentry.shown()) == 3
+
+
+def restart(daemon: DaemonProcess) -> None:
+    daemon.stop()
+    daemon.start()
+
+
+# each answer of a server that is no cardd, or none that has said so
+STRANGE = (
+    b"null",
+    b"[]",
+    b"cardd",
+    b'{"name":"cardd"}',
+    b'{"name":"cardd","version":2}',
+    b'{"name":"x","version":"9"}',
+)
+FIND_EACH = """
+const {Cardd} = await import(location.origin + "/cardd.js");
+const find = async base => (await new Cardd({bases: [base], language: "en"}).find()).state;
+return await Promise.all(JSON.parse(arguments[0]).map(find));
+"""
+
+
+def test_a_page_waits_three_seconds_for_what_is_silent_and_takes_no_other_program_for_cardd(
+    browser: Browser, portal: Portal
+) -> None:
+    class Stranger(BaseRequestHandler):
+        def handle(self) -> None:
+            path = self.request.recv(65536).split(b" ")[1]
+            self.request.sendall(answered(portal.origin("evil.test"), STRANGE[int(path.split(b"/")[1])]))
+
+    class Silent(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.recv(65536)  # until it is hung up on
+
+    class HalfSilent(Silent):
+        def handle(self) -> None:
+            self.request.sendall(answered(portal.origin("evil.test"), b" " * 99)[:-99])
+            super().handle()
+
+    with serving(Stranger) as strange, serving(Silent) as silent, serving(HalfSilent) as half:
+        ports = [f"{strange}/{number}" for number in range(len(STRANGE))] + [str(silent), str(half)]
+        with page(browser, portal, "evil.test") as tab:
+            began = time.monotonic()
+            found = tab.run(FIND_EACH, json.dumps([f"http://127.0.0.1:{port}" for port in ports]))
+            assert time.monotonic() - began < 10
+    assert found == ["absent"] * len(STRANGE) + ["silent"] * 2
+
+
+def test_a_page_that_nobody_clicked_in_opens_no_question_and_one_that_is_not_let_in_learns_nothing(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    with spying() as (address, heard), page(browser, portal, "evil.test", permitted=False) as tab:
+        unclicked = tab.run(FIND_EACH, json.dumps([address.rstrip("/")]), clicked=False)
+        assert (unclicked, heard) == (["unasked"], [])
+    with page(browser, portal, "evil.test") as tab:  # which cardd does not list, and asks nobody about
+        assert find(tab, workstation.daemon.url)["state"] == "absent"
+
+
+BYTES = """
+const {Cardd} = await import(location.origin + "/cardd.js");
+const cardd = new Cardd({bases: [arguments[0]], language: "fr"});
+const session = await cardd.login();
+const bytes = Uint8Array.from({length: 64}, (_, at) => at);
+const given = {
+  array: bytes, part: bytes.subarray(8, 16), words: new Uint16Array(bytes.buffer),
+  view: new DataView(bytes.buffer, 3, 5),
+  buffer: bytes.buffer, blob: new Blob([bytes], {type: "text/plain"}), file: new File([bytes], "x.pdf"),
+};
+const held = {};
+for (const [name, document] of Object.entries(given)) {
+  const {id} = await session.handOver(document);
+  held[name] = Array.from(await session.fetch(id)).join();
+}
+const refused = [];
+for (const document of ["text", [1, 2], null, undefined, {size: 3}, 5])
+  refused.push(await session.sign("x", document).catch(error => error.name));
+
+const large = new Uint8Array(arguments[1]);
+const sent = [];
+const {id, size} = await session.handOver(large, {onProgress: ({loaded, total}) => sent.push(loaded / total)});
+const leaving = new AbortController();
+const onProgress = () => leaving.abort();
+const given_up = await session.sign("large", large, {onProgress, signal: leaving.signal}).catch(error => error.name);
+const over = await session.handOver(bytes, {signal: leaving.signal}).catch(error => error.name);
+const rises = sent.every((each, at) => at === 0 || each >= sent[at - 1]);
+await session.close();
+return {held, refused, size, sent: [sent.length > 1, rises, sent.at(-1)], given_up, over};
+"""
+
+
+def test_a_page_gives_bytes_in_any_form_and_a_large_document_with_progress_and_can_give_that_up(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    large, dialogs = 50 * 1000 * 1000, len(workstation.pinentry.shown())
+    with page(browser, portal, "portal.test") as tab:
+        done = tab.run(BYTES, workstation.daemon.url, large)
+    whole = ",".join(map(str, range(64)))
+    held = dict.fromkeys(("array", "words", "buffer", "blob", "file"), whole)
+    assert done.pop("held") == {**held, "part": "8,9,10,11,12,13,14,15", "view": "3,4,5,6,7"}
+    assert done.pop("refused") == ["TypeError"] * 6
+    assert done == {"size": large, "sent": [True, True, 1], "given_up": "AbortError", "over": "AbortError"}
+    assert all(shown.kind != "confirm" or "x" not in shown.title for shown in workstation.pinentry.shown()[dialogs:])
+
+
+LOGIN_GIVEN_UP = """
+const {Cardd} = await import(location.origin + "/cardd.js");
+const cardd = new Cardd({bases: [arguments[0]]});
+await cardd.enter();
+const leaving = new AbortController();
+setTimeout(() => leaving.abort(), 1000);
+return await cardd.login({signal: leaving.signal}).catch(error => error.name);
+"""
+
+
+def test_a_login_that_the_page_gives_up_takes_its_pin_dialog_with_it(
+    browser: Browser, portal: Portal, workstation: Workstation
+) -> None:
+    with page(browser, portal, "portal.test") as tab:
+        workstation.pinentry.answer(*(["hang"] if tab.run(IS_IN, workstation.daemon.url) else ["yes", "hang"]))
+        assert tab.run(LOGIN_GIVEN_UP, workstation.daemon.url) == "AbortError"
+        eventually_here(lambda: not is_running(workstation.pinentry.path))
+
+
+IS_IN = """
+const {Cardd} = await import(location.origin + "/cardd.js");
+return (await new Cardd({bases: [arguments[0]]}).find()).state === "ready";
+"""
+
+
+def test_many_tabs_listen_and_each_still_calls(browser: Browser, portal: Portal, workstation: Workstation) -> None:
+    many = """
+    const {Cardd} = await import(location.origin + "/cardd.js");
+    const tabs = Array.from({length: 20}, () => new Cardd({bases: [arguments[0]]}));
+    await tabs[0].enter();
+    const heard = tabs.map(cardd => new Promise(done => cardd.addEventListener("hello", done)));
+    const ends = tabs.map(cardd => cardd.listen());
+    await Promise.all(heard);
+    const {readers} = await tabs[19].call("GET", "/v1/readers");
+    ends.forEach(end => end());
+    return readers.length;
+    """
+    with page(browser, portal, "portal.test") as tab:
+        assert tab.run(many, workstation.daemon.url) == 2
 
 
 REMOTE = """

@@ -135,8 +135,11 @@ class Tab:
         address: str = self.browser.command("browsingContext.getTree", root=self.context)["contexts"][0]["url"]
         return address
 
-    def run(self, script: str, *arguments: str | int) -> Any:
-        """Run the body of an async function, ``arguments`` being its ``arguments``; return what it returns, as JSON."""
+    def run(self, script: str, *arguments: str | int, clicked: bool = True) -> Any:
+        """Run the body of an async function, ``arguments`` being its ``arguments``; return what it returns, as JSON.
+
+        The browser takes it for what the person's click began, unless ``clicked`` says otherwise.
+        """
         answer = self.browser.command(
             "script.callFunction",
             functionDeclaration=f"async function () {{ return JSON.stringify(await (async function () {{ {script} "
@@ -144,7 +147,7 @@ class Tab:
             arguments=[{"type": "number" if isinstance(each, int) else "string", "value": each} for each in arguments],
             target={"context": self.context},
             awaitPromise=True,
-            userActivation=True,
+            userActivation=clicked,
         )
         if answer["type"] != "success":
             raise ScriptFailed(answer["exceptionDetails"]["text"])

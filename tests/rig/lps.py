@@ -68,7 +68,8 @@ class EventStream:
         self._response = connection.getresponse()
         assert self._response.status == 200, self._response.read()
         self._events: queue.SimpleQueue[tuple[float, str, Json]] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def wait(self, kind: str, timeout: float = TIMEOUT) -> tuple[float, Json]:
         """The next event of this type: when it was read (``time.monotonic``), and its data."""
@@ -76,6 +77,12 @@ class EventStream:
             at, seen, data = self._events.get(timeout=timeout)
             if seen == kind:
                 return at, data
+
+    def close(self) -> None:
+        """Hang up; the thread that reads ends first, as it holds the response."""
+        self._connection.sock.shutdown(socket.SHUT_RDWR)
+        self._reader.join(TIMEOUT)
+        self._connection.close()
 
     def _read(self) -> None:
         kind = ""
@@ -86,5 +93,5 @@ class EventStream:
                     kind = value
                 elif field == "data":
                     self._events.put((monotonic(), kind, cast(Json, json.loads(value))))
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             return

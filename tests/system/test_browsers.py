@@ -32,6 +32,14 @@ connection.send(b"x")
 subprocess.run([sys.argv[2], "30"], pass_fds=[connection.fileno()])
 """
 
+# files come and go under a number that is listed before the connection's
+BUSY = """
+import os, sys
+print(flush=True)
+while True:
+    os.close(os.dup2(1, 3))
+"""
+
 
 @contextmanager
 def calling(*command: str | Path) -> Iterator[Peer]:
@@ -187,3 +195,16 @@ async def test_however_many_connections_wait_one_look_serves_them_all(monkeypatc
 
 def test_a_socket_that_nobody_holds_has_no_programs() -> None:
     assert holders([1]) == {1: ()}
+
+
+def test_a_program_that_opens_and_closes_files_all_the_time_is_seen_to_hold_its_connection() -> None:
+    with socket.socket() as connection:
+        inode, given = os.fstat(connection.fileno()).st_ino, [connection.fileno()]
+        command = [sys.executable, "-c", BUSY]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, pass_fds=given) as busy:
+            assert busy.stdout
+            busy.stdout.readline()
+            connection.close()
+            seen = [holders([inode])[inode] for _ in range(100)]
+            busy.kill()
+    assert all(seen)
