@@ -30,6 +30,7 @@ RECORD = "etc/cardd/browser-policies.json"  # what was there before
 OWN_FILE = "cardd.json"
 CHROMIUM = ("LoopbackNetworkAllowedForUrls",)
 FIREFOX = ("policies", "LocalNetworkAccess", "SkipDomains")
+FIREFOX_FOLDERS = ("usr/lib/firefox-esr", "usr/lib/firefox", "usr/lib64/firefox", "opt/firefox")
 FILE_MODE, FOLDER_MODE = 0o644, 0o755
 SITE = re.compile(r"https://([a-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?")
 
@@ -40,13 +41,16 @@ Json = dict[str, Any]
 class Place:
     """Where one package of a browser reads its policies; ``installed`` are paths of which one is there then.
 
-    ``policies`` is a folder for Chromium's kin, and Firefox's file.
+    ``policies`` is a folder for Chromium's kin, and Firefox's file. Firefox reads none of ``instead`` once it is there.
+    ``within`` is a folder that only the package itself may make.
     """
 
     browser: str
     package: str
     policies: str
     installed: tuple[str, ...]
+    instead: tuple[str, ...] = ()
+    within: str = ""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -66,7 +70,13 @@ def _flatpak(name: str, branch: str) -> str:
 PLACES = (
     Place("chromium", "deb", "etc/chromium/policies/managed", ("usr/lib/chromium/chromium",)),
     Place("chromium", "snap", "etc/chromium-browser/policies/managed", ("snap/chromium",)),
-    Place("chromium", "snap", "var/snap/chromium/current/policies/managed", ("snap/chromium",)),
+    Place(
+        "chromium",
+        "snap",
+        "var/snap/chromium/current/policies/managed",
+        ("snap/chromium",),
+        within="var/snap/chromium/current",
+    ),
     Place(
         "chromium",
         "flatpak",
@@ -92,6 +102,7 @@ PLACES = (
         "deb, snap",
         "etc/firefox/policies/policies.json",
         ("usr/lib/firefox-esr/firefox-esr", "usr/lib/firefox/firefox", "opt/firefox/firefox", "snap/firefox"),
+        tuple(f"{folder}/distribution/policies.json" for folder in FIREFOX_FOLDERS),
     ),
     Place(
         "firefox",
@@ -105,13 +116,14 @@ BROWSERS = tuple(dict.fromkeys(place.browser for place in PLACES))
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What one package of a browser lets through, and by which file."""
+    """What one package of a browser lets through, and by which file; nobody knows where that is not understood."""
 
     browser: str
     package: str
     is_installed: bool
     sites: tuple[str, ...]
     file: str
+    is_understood: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +154,21 @@ class Policies:
         """Return what each place says now; those of browsers that are not installed where they say something."""
         found = []
         for place in self._places:
-            file = self._file(place)
-            sites = tuple(_list_in(self._document(file), place.keys))
-            if sites or self._is_installed(place):
-                path = "/" + str(file.relative_to(self._root))
-                found.append(Standing(place.browser, place.package, self._is_installed(place), sites, path))
+            is_installed, file, sites, is_understood = (
+                self._is_installed(place),
+                place.policies,
+                tuple[str, ...](),
+                True,
+            )
+            try:
+                file = self._name(self._file(place))
+                there = _list_in(self._document(self._root / file), place.keys)
+                # half a character can be told to nobody
+                sites = tuple(site.encode(errors="replace").decode() for site in there)
+            except PolicyUnreadable:
+                is_understood = False
+            if sites or is_installed or not is_understood:
+                found.append(Standing(place.browser, place.package, is_installed, sites, f"/{file}", is_understood))
         return found
 
     def apply(self, sites: Iterable[str], *, everywhere: bool = False) -> None:
@@ -157,7 +179,7 @@ class Policies:
         wanted = list(sites)
         for site in wanted:
             _parsed(site)
-        places = [place for place in self._places if everywhere or self._is_installed(place)]
+        places = [place for place in self._places if self._may_write(place, everywhere=everywhere)]
         self._change(places, lambda before: list(dict.fromkeys([*before, *wanted])))
 
     def remove(self, sites: Iterable[str] = ()) -> None:
@@ -193,13 +215,21 @@ class Policies:
         if wanted := sites([site for written in own.values() for site in written.sites]):
             file = self._file(place)
             base = bases.pop(file) if file in bases else _content(file)
-            document = self._parsed_document(file, base) if base else {}
+            document = self._shadowed(place) if base is None else self._parsed_document(file, base)
             there = _list_in(document, place.keys)
             entries = [entry for entry in dict.fromkeys(map(place.entry, wanted)) if entry not in there]
             content = _encoded(_with_list(document, place.keys, [*there, *entries]))
             yield file, content, _Written(_text(base), _hash(content), wanted, entries, [])
         for file, base in bases.items():
             yield file, base, None
+
+    def _shadowed(self, place: Place) -> Json:
+        """Return what the browser goes by while there is no file of the place's."""
+        file = next((self._root / name for name in place.instead if (self._root / name).is_file()), None)
+        if file is None:
+            return {}
+        self._ensure_inside(file)
+        return self._document(file)
 
     def _files(self, place: Place, name: str) -> tuple[Path, ...]:
         """Return the file of this name where it is one of the place's."""
@@ -209,10 +239,15 @@ class Policies:
     def _base(self, place: Place, file: Path, written: _Written) -> bytes | None:
         """Return what a file would hold without us."""
         now = _content(file)
-        if now is None or _hash(now) == written.after:
+        if now is None:  # somebody took it away
+            return None
+        if _hash(now) == written.after:
             return _bytes(written.before)
         document = self._parsed_document(file, now)  # somebody else wrote
-        left = [entry for entry in _list_in(document, place.keys) if entry not in written.entries]
+        there = _list_in(document, place.keys)
+        left = [entry for entry in there if entry not in written.entries]
+        if left == there:
+            return now
         without = _with_list(document, place.keys, left)
         return _encoded(without) if without or written.before is not None else None
 
@@ -239,6 +274,11 @@ class Policies:
         if not path.resolve().is_relative_to(self._root):
             raise PolicyUnreadable(file=str(path))
 
+    def _may_write(self, place: Place, *, everywhere: bool) -> bool:
+        """Return whether a place is to be written; a folder of the package's own keeps it from being installed."""
+        is_there = not place.within or (self._root / place.within).is_dir()
+        return is_there and (everywhere or self._is_installed(place))
+
     def _is_installed(self, place: Place) -> bool:
         return any((self._root / path).exists() for path in place.installed)
 
@@ -246,6 +286,8 @@ class Policies:
         return self._parsed_document(file, file.read_bytes()) if file.is_file() else {}
 
     def _parsed_document(self, file: Path, content: bytes) -> Json:
+        if not content.strip():  # as browsers take it
+            return {}
         try:
             document = json.loads(content)
         except (ValueError, RecursionError):
@@ -266,8 +308,8 @@ class Policies:
         file = self._root / RECORD
         self._ensure_inside(file)
         try:
-            return {name: _Written(**one) for name, one in self._document(file).get("files", {}).items()}
-        except (AttributeError, TypeError):
+            return {name: _recorded(one) for name, one in self._document(file).get("files", {}).items()}
+        except (AttributeError, TypeError, ValueError):
             raise PolicyUnreadable(file=str(file)) from None
 
     def _keep(self, record: dict[str, _Written]) -> None:
@@ -317,8 +359,21 @@ def _with_list(document: Json, keys: Sequence[str], entries: list[str]) -> Json:
     return {name: one for name, one in document.items() if name != first}
 
 
+def _recorded(one: Json) -> _Written:
+    """Return what was kept of a file. Raises TypeError, ValueError for what we never wrote."""
+    written = _Written(**one)
+    texts, lists = (written.after, written.before or ""), (written.sites, written.entries, written.folders)
+    if not all(isinstance(text, str) for text in (*texts, *(entry for each in lists for entry in each))):
+        raise TypeError("text")
+    _bytes(written.before)
+    return written
+
+
 def _encoded(document: Json) -> bytes:
-    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+    try:
+        return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:  # half a character, which only an escape can write
+        return json.dumps(document, indent=2).encode() + b"\n"
 
 
 def _content(file: Path) -> bytes | None:
@@ -357,4 +412,4 @@ def _text(content: bytes | None) -> str | None:
 
 
 def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else b64decode(text)
+    return None if text is None else b64decode(text, validate=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -214,12 +217,106 @@ def test_nor_does_a_link_of_the_record_or_of_one_file(policy: Policy, tmp_path: 
     assert not (policy.root / FIREFOX).exists()
 
 
+@pytest.mark.parametrize("content", [b"", b" \n"])
+def test_an_empty_file_says_nothing_and_is_empty_again(policy: Policy, content: bytes) -> None:
+    policy.put(FIREFOX, content)
+    policy.put(f"{CHROMIUM}/50-parc.json", FLEET)
+    before = policy.tree()
+    assert "pacs.example" in policy.ok("show")
+    policy.ok("apply", SITE)
+    assert "portail.example" in policy.ok("show")
+    policy.ok("remove")
+    assert policy.tree() == before
+
+
+def test_one_file_that_is_not_understood_hides_no_other(policy: Policy) -> None:
+    policy.put(FIREFOX, b"{")
+    policy.put(f"{CHROMIUM}/50-parc.json", FLEET)
+    shown = policy.run("show", "--lang", "fr")
+    assert shown.status == 1
+    assert "pacs.example" in shown.out
+    assert "non compris" in shown.out
+
+
+def test_half_a_character_in_a_file_stays_what_it_is(policy: Policy) -> None:
+    content = b'{"HomepageLocation": "\\ud800", "LoopbackNetworkAllowedForUrls": ["\\udfff"]}'
+    policy.put(f"{CHROMIUM}/50-parc.json", content)
+    policy.ok("apply", SITE)
+    assert policy.json(f"{CHROMIUM}/50-parc.json")["HomepageLocation"] == "\ud800"
+    policy.ok("show")
+    policy.ok("show", "--json")
+    policy.ok("remove")
+    assert (policy.root / f"{CHROMIUM}/50-parc.json").read_bytes() == content
+
+
+@pytest.mark.parametrize("kept", [{"before": "%%%"}, {"before": 1}, {"sites": "x", "entries": [1]}, {"more": 1}])
+def test_a_record_that_we_did_not_write_so_empties_no_file(policy: Policy, kept: dict[str, object]) -> None:
+    policy.put(FIREFOX, PRACTICE)
+    policy.ok("apply", SITE)
+    record = policy.json("etc/cardd/browser-policies.json")
+    record["files"][FIREFOX].update(kept)  # type: ignore[index]
+    policy.put("etc/cardd/browser-policies.json", json.dumps(record).encode())
+    before = policy.tree()
+    ran = policy.run("remove", "--json")
+    assert ran.json["error"]["code"] == "browser_policy.unreadable"  # type: ignore[index]
+    assert policy.tree() == before
+
+
+def test_what_firefox_was_given_with_its_package_still_holds(policy: Policy) -> None:
+    policy.put("usr/lib/firefox-esr/distribution/policies.json", b'{"policies": {"DisableTelemetry": true}}')
+    before = policy.tree()
+    policy.ok("apply", SITE, OTHER)
+    policy.ok("remove", OTHER)
+    assert policy.json(FIREFOX)["policies"] == {
+        "DisableTelemetry": True,
+        "LocalNetworkAccess": {"SkipDomains": ["portail.example"]},
+    }
+    policy.ok("remove")
+    assert policy.tree() == before
+
+
+def test_a_file_that_was_taken_away_or_put_back_by_somebody_stays_so(policy: Policy) -> None:
+    policy.put(FIREFOX, PRACTICE)
+    policy.put(f"{CHROMIUM}/50-parc.json", FLEET)
+    policy.ok("apply", SITE)
+    (policy.root / FIREFOX).unlink()
+    policy.put(f"{CHROMIUM}/50-parc.json", FLEET + b"\n\n")
+    policy.ok("remove")
+    assert not (policy.root / FIREFOX).exists()
+    assert (policy.root / f"{CHROMIUM}/50-parc.json").read_bytes() == FLEET + b"\n\n"
+
+
+def test_no_folder_is_made_that_keeps_snap_from_installing_a_browser(policy: Policy) -> None:
+    policy.ok("apply", SITE, "--all")
+    assert not (policy.root / "var/snap").exists()
+    current = policy.root / "var/snap/chromium/current"
+    (current.parent / "2345").mkdir(parents=True)
+    current.symlink_to("2345")
+    policy.ok("apply", SITE, "--all")
+    assert (current.parent / "2345/policies/managed/cardd.json").exists()
+    policy.ok("remove")
+    assert list((current.parent / "2345").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file system read-only")
+def test_where_nothing_can_be_written_nothing_is_and_the_file_is_named(policy: Policy) -> None:
+    before = policy.tree()
+    mount = f'mount --bind {policy.root} {policy.root} && mount -o remount,ro,bind {policy.root} && exec "$@"'
+    command = [sys.executable, "-m", "cardd.cli.cardctl", "browser-policy", "apply", SITE, "--root", str(policy.root)]
+    unshared = ["unshare", "--mount", "sh", "-c", mount, "sh", *command]
+    ran = subprocess.run(unshared, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "browser-policies.json" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert policy.tree() == before
+
+
 def test_only_installed_browsers_are_written_for_or_all_of_an_image(policy: Policy) -> None:
     policy.ok("apply", SITE, "--browser", "chrome")
     assert not (policy.root / FIREFOX).exists()
     policy.ok("apply", SITE, "--all")
     shown = policy.run("show", "--json").rows("browsers")
-    assert len(shown) == len(PLACES)
+    assert len(shown) == len(PLACES) - 1  # all but the folder that is Snap's own
     assert [one["sites"] for one in shown if one["browser"] == "firefox"] == [["portail.example"]] * 2
     assert sum(one["is_installed"] is True for one in shown) == 3
     policy.ok("remove")

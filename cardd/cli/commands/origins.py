@@ -20,6 +20,7 @@ _ = Domain("cli")
 HEADS = (N_("SITE"), N_("STATE"), N_("RIGHTS"), N_("KEY"), N_("SINCE"), N_("UNTIL"), N_("USED"))
 STATES = {"listed": N_("listed"), "let in": N_("let in"), "refused": N_("refused"), "inactive": N_("not served")}
 POLICY_HEADS = (N_("BROWSER"), N_("PACKAGE"), N_("INSTALLED"), N_("SITES"), N_("FILE"))
+UNREAD = N_("not understood")
 YES_NO = {"yes": N_("yes"), "no": N_("no")}
 SITE = N_("SITE")
 RESTART = N_("The browsers read it when they start again.")
@@ -142,8 +143,9 @@ async def _policy(context: Context) -> int:
             policies.apply(given.origins, everywhere=given.all)
         case "remove":
             policies.remove(given.origins)
-    _show(context, policies.standings(), changed=given.action != "show")
-    return Exit.OK
+    standings = policies.standings()
+    _show(context, standings, changed=given.action != "show")
+    return Exit.OK if all(one.is_understood for one in standings) else Exit.FAILED
 
 
 def _show(context: Context, standings: Sequence[Standing], *, changed: bool) -> None:
@@ -152,7 +154,7 @@ def _show(context: Context, standings: Sequence[Standing], *, changed: bool) -> 
             one.browser,
             one.package,
             word_for("yes" if one.is_installed else "no", YES_NO, context),
-            " ".join(one.sites) or "–",
+            (" ".join(one.sites) or "–") if one.is_understood else _(UNREAD, context.language),
             one.file,
         ]
         for one in standings
