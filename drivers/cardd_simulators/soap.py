@@ -152,10 +152,21 @@ def message_of(content_type: str, octets: bytes) -> Message:
         envelope = parsed(octets)
     except ValueError as fault:
         raise Refused(f"sim:soap.{'doctype' if str(fault) == 'doctype' else 'malformed'}") from fault
+    return Message(octets, envelope, _body(envelope), parts)
+
+
+def _body(envelope: Xml) -> Xml:
+    """Return what stands in the Body of a SOAP 1.2 envelope: one Header at most, then one Body. Raises ``Refused``."""
+    header, body = (f"{{{ENVELOPE}}}{name}" for name in ("Header", "Body"))
+    places = [str(child.tag) for child in envelope.iterchildren("*")]
+    if header in places[1:]:
+        raise Refused("sim:soap.header")
     bodies = envelope.xpath("/env:Envelope/env:Body/*", namespaces=SPACES)
-    if len(bodies) != 1:
+    if len(bodies) != 1 or places not in ([header, body], [body]):
         raise Refused("sim:soap.body")
-    return Message(octets, envelope, bodies[0], parts)
+    if len(envelope.findall("env:Header/wsse:Security", SPACES)) > 1:  # one for each receiver (WS-Security, section 5)
+        raise Refused("sim:soap.security")
+    return bodies[0]
 
 
 def _opened(headers: Headers, octets: bytes) -> tuple[bytes, dict[str, bytes]]:

@@ -25,6 +25,9 @@ from tests.rig.saml import Key, card_key, organisation_key
 REPORT = "2.25.999100001"
 HL7_ROLE = rb"<AttributeValue><Role [^>]*></Role></AttributeValue>"
 SOAP = "application/soap+xml"
+SPLIT = b'<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope">%s</e:Envelope>'
+WSSE = b"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+SECURITY = b'<s:Security xmlns:s="' + WSSE + b'"/>'
 
 
 def elliptic() -> bytes:
@@ -254,6 +257,11 @@ async def test_a_vihf_of_the_card_serves_again_until_its_lifetime_ends_where_one
         (b"not XML", "sim:soap.malformed"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "sim:soap.doctype"),
         (b"<a/>", "sim:soap.body"),
+        (SPLIT % b"<e:Header/><e:Header/><e:Body><a/></e:Body>", "sim:soap.header"),
+        (SPLIT % b"<e:Body><a/></e:Body><e:Header/>", "sim:soap.header"),
+        (SPLIT % b"<e:Header/><e:Body><a/></e:Body><e:Body/>", "sim:soap.body"),
+        (SPLIT % b"<e:Header/><e:Body><a/></e:Body><b/>", "sim:soap.body"),
+        (SPLIT % (b"<e:Header>" + 2 * SECURITY + b"</e:Header><e:Body><a/></e:Body>"), "sim:soap.security"),
     ],
 )
 async def test_what_is_no_soap_is_refused(message: bytes, code: str) -> None:
