@@ -105,7 +105,7 @@ ALSO = {  # what has a line of its own, by its parameter
     "may_detect": N_("– see whether a card is there"),
     "may_holder": N_("– read who you are"),
     "may_authenticate": N_("– log you in"),
-    "may_sign": N_("– ask for signatures, each shown to you"),
+    "may_sign": N_("– ask for signatures; you decide on each request"),
     "may_relay": N_("– act in your name at other services (DMP, INSi)"),
     "program_tls": N_(
         "– log you in with your certificate (TLS, or elsewhere as ssh does): cardd cannot see at which server"
