@@ -47,13 +47,13 @@ async def test_the_user_lets_a_page_in(api: Workbench) -> None:
     assert len(api.person.questions) == 1
 
 
-async def test_it_may_see_that_cardd_is_here_before_it_asks(api: Workbench) -> None:
+async def test_a_page_may_see_that_cardd_is_here_before_it_asks(api: Workbench) -> None:
     got = await api.call("GET", "/v1/status", headers=ORIGIN)
     assert (got.status, got.json["name"], got.headers["Access-Control-Allow-Origin"]) == (200, "cardd", STRANGER)
 
 
 @pytest.mark.parametrize("path", ["/v1/clients", "/v1/clients/challenges"])
-async def test_its_preflight_is_answered(api: Workbench, path: str) -> None:
+async def test_the_preflight_of_a_page_that_asks_is_answered(api: Workbench, path: str) -> None:
     asked = {**ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
     got = await api.call("OPTIONS", path, headers=asked)
     assert got.status == 204

@@ -82,7 +82,7 @@ async def test_a_kept_password_that_was_refused_is_not_tried_again(csa: Workbenc
     assert [asked.problem for asked in csa.person.pin_questions] == [None]
 
 
-async def test_it_signs_with_consent_as_a_card_does(csa: Workbench) -> None:
+async def test_the_organisations_session_signs_with_consent_as_a_card_does(csa: Workbench) -> None:
     csa.secrets.values["csa"] = PASSWORD.encode()
     opened = await csa.call("POST", "/v1/sessions", LOGIN, bearer=await csa.pair())
     body = {"document_name": "cr.pdf", "document": "U0lNVUxBVElPTg=="}

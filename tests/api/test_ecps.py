@@ -60,7 +60,7 @@ async def test_while_it_waits_it_can_do_nothing(ecps: Workbench) -> None:
     assert (got.status, got.code, got.json["retryable"]) == (409, "session.pending", True)
 
 
-async def test_it_signs_nothing_and_says_what_does(ecps: Workbench, psc: PscRig) -> None:
+async def test_an_ecps_session_signs_nothing_and_says_what_does(ecps: Workbench, psc: PscRig) -> None:
     path, token = await pending(ecps)
     await psc.approve(ALICE)
     await ends_in(ecps, path, token)
@@ -245,7 +245,7 @@ async def test_no_token_of_the_provider_is_in_audit_or_answer(ecps: Workbench, p
         assert secret.reveal() not in repr(ecps.audit.entries)
 
 
-async def test_its_tokens_are_renewed_before_they_end(ecps: Workbench, psc: PscRig) -> None:
+async def test_the_tokens_of_a_session_are_renewed_before_they_end(ecps: Workbench, psc: PscRig) -> None:
     ecps.ecps.limits.renewal_margin = 1e6  # every token ends soon
     path, token = await pending(ecps)
     await psc.approve(ALICE)

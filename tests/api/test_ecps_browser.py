@@ -285,7 +285,9 @@ def has_asked_for_pins(api: Workbench, count: int) -> bool:
     return api.person.open == ["login"] and len(api.person.pin_questions) == count
 
 
-async def test_its_dialog_makes_room_for_a_pin_and_comes_back(ecps: Workbench, browser: aiohttp.ClientSession) -> None:
+async def test_the_dialog_of_a_browser_login_makes_room_for_a_pin_and_comes_back(
+    ecps: Workbench, browser: aiohttp.ClientSession
+) -> None:
     other, got = await pair(ecps), await begin(ecps)
     await eventually(lambda: ecps.person.open == ["ecps_browser"])
     before = ecps.person.questions[-1].timeout

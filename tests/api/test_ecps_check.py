@@ -56,7 +56,7 @@ async def test_where_all_is_well_it_says_so_and_wakes_nobody(desk: Workbench, li
     assert [form["grant_type"] for form in liar.forms] == ["urn:openid:params:grant-type:ciba"]  # of no request
 
 
-async def test_it_looks_anew_each_time(desk: Workbench, liar: FakeProvider) -> None:
+async def test_the_check_looks_anew_each_time(desk: Workbench, liar: FakeProvider) -> None:
     assert (await check(desk)).status == 200
     await liar.__aexit__(None, None, None)
     got = await check(desk)
@@ -174,5 +174,5 @@ async def test_where_none_is_configured_it_says_so(api: Workbench) -> None:
     assert (await check(api)).code == "session.method_unavailable"
 
 
-async def test_it_is_for_programs_of_this_machine_on_the_unix_socket(api: Workbench) -> None:
+async def test_the_check_is_for_programs_of_this_machine_on_the_unix_socket(api: Workbench) -> None:
     assert (await api.call("POST", CHECK, {}, bearer=await api.pair())).status == 403

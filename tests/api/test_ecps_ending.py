@@ -85,7 +85,9 @@ async def test_the_provider_says_that_it_is_over_when_a_token_is_wanted(desk: Wo
     await eventually(lambda: desk.sessions.of(os.getuid()) == [])  # at once, not when it would have been renewed
 
 
-async def test_its_program_dies_while_the_person_picks_a_situation(desk: Workbench, liar: FakeProvider) -> None:
+async def test_a_login_ends_whose_program_dies_while_the_person_picks_a_situation(
+    desk: Workbench, liar: FakeProvider
+) -> None:
     desk.ecps.limits.unheard = 1.0
     practice = liar.person["SubjectRefPro"]["exercices"][0]
     liar.person["SubjectRefPro"] = {"exercices": [practice, practice]}
@@ -98,7 +100,7 @@ async def test_its_program_dies_while_the_person_picks_a_situation(desk: Workben
     assert (got.status, got.code, desk.ecps.all()) == (401, "session.closed", [])
 
 
-async def test_its_program_hangs_up_before_it_has_the_token(desk: Workbench, liar: FakeProvider) -> None:
+async def test_a_login_ends_whose_program_hangs_up_before_it_has_the_token(desk: Workbench, liar: FakeProvider) -> None:
     liar.answers.extend([(400, {"error": "authorization_pending"})] * 1000)
     liar.may_start.clear()
     secret = await pair(desk)

@@ -20,12 +20,12 @@ async def description(api: Workbench) -> Json:
     return got.json
 
 
-async def test_it_is_openapi_3_1(api: Workbench) -> None:
+async def test_the_description_is_openapi_3_1(api: Workbench) -> None:
     document = cast(Mapping[str, object], await description(api))
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
 
 
-async def test_it_has_every_route_and_every_code(api: Workbench) -> None:
+async def test_the_description_has_every_route_and_every_code(api: Workbench) -> None:
     document = await description(api)
     paths = cast(dict[str, Json], document["paths"])
     assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == {
@@ -36,7 +36,7 @@ async def test_it_has_every_route_and_every_code(api: Workbench) -> None:
     assert all(f"`{error.code}`" in told for error in every_error())
 
 
-async def test_it_tells_the_headers_that_pairing_and_the_proof_need(api: Workbench) -> None:
+async def test_the_description_tells_the_headers_that_pairing_and_the_proof_need(api: Workbench) -> None:
     paths = cast(dict[str, dict[str, Json]], (await description(api))["paths"])
     for path, method, sent, status, told in (
         ("/v1/status", "get", "Cardd-Challenge", "200", "Cardd-Proof"),

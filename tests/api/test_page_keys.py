@@ -386,7 +386,7 @@ async def test_another_browser_of_the_same_site_hears_nothing_of_this_ones_login
         assert await hears_nothing(heard)
 
 
-async def test_it_gets_no_answer_that_was_kept_for_this_one(api: Workbench) -> None:
+async def test_another_browser_of_the_same_site_gets_no_answer_that_was_kept_for_this_one(api: Workbench) -> None:
     once = {**FROM_PAGE, "Idempotency-Key": "one"}
     first = await api.call("POST", "/v1/sessions", LOGIN, headers=once)
     other = (await api.enter(PAGE, BrowserKey())).text("token")

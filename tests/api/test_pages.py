@@ -30,7 +30,7 @@ async def test_a_program_with_the_origin_of_an_allowed_page_opens_no_session(api
 
 
 @pytest.mark.parametrize("path", ["/v1/status", "/v1/methods", "/v1/cards", "/v1/events", "/openapi.json", "/nowhere"])
-async def test_it_gets_nothing_at_any_other_door(api: Workbench, path: str) -> None:
+async def test_a_program_with_the_origin_of_a_page_gets_nothing_at_any_other_door(api: Workbench, path: str) -> None:
     api.browsers.stranger_is = ""
     assert (await api.call("GET", path, headers=FROM_A_PAGE)).code == "page.not_a_browser"
     upgrade = dict(header.split(": ") for header in UPGRADE)

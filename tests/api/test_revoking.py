@@ -64,7 +64,7 @@ async def test_the_list_has_what_is_listed_let_in_and_refused(asking: Workbench)
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ORIGINS), ("POST", ORIGINS), ("DELETE", f"{ORIGINS}/x")])
-async def test_it_is_for_the_person_alone(api: Workbench, method: str, path: str) -> None:
+async def test_the_list_is_for_the_person_alone(api: Workbench, method: str, path: str) -> None:
     body = {"origin": STRANGER} if method == "POST" else None
     for headers, bearer in ((FROM_PAGE, None), ({}, await api.pair())):
         assert (await api.call(method, path, body, headers=headers, bearer=bearer)).code == "request.forbidden"

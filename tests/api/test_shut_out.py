@@ -76,7 +76,7 @@ async def test_a_login_whose_pin_is_on_its_way_to_the_card_opens_nothing(
 
 
 @shut_out_by
-async def test_its_events_end(api: Workbench, shut_out: ShutOut, code: str) -> None:
+async def test_the_events_of_a_program_that_is_shut_out_end(api: Workbench, shut_out: ShutOut, code: str) -> None:
     secret = await api.pair()
     async with stream(api, via="v4", Authorization=f"Bearer {secret}") as next_event:
         await next_event()

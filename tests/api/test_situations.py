@@ -45,7 +45,7 @@ async def test_who_takes_none_has_no_session(api: Workbench) -> None:
     assert (await api.call("GET", "/v1/sessions", via="unix")).json["sessions"] == []
 
 
-async def test_they_are_read_once(api: Workbench) -> None:
+async def test_situations_are_read_once(api: Workbench) -> None:
     path, token = await api.logged_in()
     await api.call("POST", f"{path}/situation", {"id": "1"}, bearer=token)
     count = api.asked_of_card()

@@ -207,7 +207,9 @@ async def test_until_it_is_confirmed_the_first_one_serves(station: Workbench, ph
     assert (await ask(station, "DELETE", ENROLMENT, phone.code(station.clock.now()))).status == 204
 
 
-async def test_removed_it_is_not_enrolled_any_more(station: Workbench, phone: Phone) -> None:
+async def test_a_workstation_whose_secret_was_removed_is_not_enrolled_any_more(
+    station: Workbench, phone: Phone
+) -> None:
     station.clock.seconds += STEP
     assert (await ask(station, "DELETE", ENROLMENT)).code == "support_code.required"
     assert (await ask(station, "DELETE", ENROLMENT, phone.code(station.clock.now()))).status == 204
@@ -226,7 +228,7 @@ async def test_with_the_phone_lost_the_configuration_opens_the_way(
     assert rows(off) == [("support.remove", None)]
 
 
-async def test_it_is_for_the_unix_socket_only(station: Workbench) -> None:
+async def test_enrolment_is_for_the_unix_socket_only(station: Workbench) -> None:
     secret = await station.pair()
     for method, path in (("GET", ENROLMENT), ("POST", ENROLMENT), ("POST", CONFIRMATION), ("DELETE", ENROLMENT)):
         body: object = {} if method == "POST" else None

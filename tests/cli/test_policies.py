@@ -334,7 +334,7 @@ def test_who_may_not_write_there_is_told_which_file(policy: Policy) -> None:
     assert "etc/chromium" in ran.err
 
 
-def test_it_speaks_french(policy: Policy) -> None:
+def test_the_command_speaks_french(policy: Policy) -> None:
     policy.ok("apply", SITE)
     told = policy.run("show", "--lang", "fr").out
     assert "NAVIGATEUR" in told

@@ -92,7 +92,9 @@ def test_a_detached_signature_stands_beside_its_document(professional: User, tmp
     assert accepts_cms(tmp_path / "document.bin.p7s", card_pen().roots, file)
 
 
-def test_it_is_found_and_judged_whatever_certificate_stands_beside_it(professional: User, tmp_path: Path) -> None:
+def test_a_signature_is_found_and_judged_whatever_certificate_stands_beside_it(
+    professional: User, tmp_path: Path
+) -> None:
     file = tmp_path / "document.txt"
     file.write_text("SIMULATION")
     professional.ok("sign", file, "--format", "cades", "--detached", "--certificate")

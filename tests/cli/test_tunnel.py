@@ -131,7 +131,7 @@ def test_another_user_of_the_machine_gets_nothing(professional: User) -> None:
 
 
 @pytest.mark.parametrize("where", ["0.0.0.0:0", "192.168.1.1:8080", "example.org:80", "[::]:1", ":", "70000", "no"])
-def test_it_listens_on_this_machine_only(professional: User, where: str) -> None:
+def test_the_tunnel_listens_on_this_machine_only(professional: User, where: str) -> None:
     ran = professional.run("tunnel", "dmp", "--listen", where)
     assert ran.status == 2
     assert "--listen" in ran.err

@@ -63,7 +63,7 @@ def is_accepted(card: Card, purpose: KeyPurpose, algorithm: Algorithm, value: by
     return verifies(directory, certificate, value, DOCUMENT, pss=algorithm is Algorithm.PS256)
 
 
-def test_it_says_what_it_is_and_how_its_pin_looks(case: Case, card: Card) -> None:
+def test_a_card_says_what_it_is_and_how_its_pin_looks(case: Case, card: Card) -> None:
     pin = card.info.pin
     assert pin
     assert pin.minimum <= len(case.pin) <= pin.maximum

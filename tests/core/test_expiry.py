@@ -41,12 +41,12 @@ async def bench() -> AsyncIterator[Bench]:
     await bench.watch.stop()
 
 
-async def test_it_is_told_60_30_and_7_days_ahead_and_at_the_end_once_each(bench: Bench) -> None:
+async def test_the_end_is_told_60_30_and_7_days_ahead_and_at_the_end_once_each(bench: Bench) -> None:
     told = [await bench.after(days) for days in (39, 2, 1, 28, 1, 22, 1, 5, 2)]
     assert told == [[], [59], [], [30], [], [7], [], [], [-1]]
 
 
-async def test_it_is_known_after_a_restart(bench: Bench) -> None:
+async def test_the_end_is_known_after_a_restart(bench: Bench) -> None:
     await bench.watch.stop()
     bench.watch = ExpiryWatch(bench.store, bench.clock, bench.events)
     assert await bench.after(95) == [5]

@@ -38,7 +38,7 @@ def _key(card: Card) -> KeyRef:
     return key
 
 
-def test_it_identifies_itself_and_has_one_technical_key_and_no_pin() -> None:
+def test_a_contactless_cps3_identifies_itself_and_has_one_technical_key_and_no_pin() -> None:
     info = _opened().info
     assert (info.kind, info.driver, info.serial, info.pin) == (
         CardKind.CPS3_CONTACTLESS,
@@ -59,20 +59,20 @@ def test_openssl_verifies_its_technical_certificate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour(), Behaviour(strict_references=True)])
-def test_it_proves_without_a_pin_that_it_is_genuine(behaviour: Behaviour, tmp_path: Path) -> None:
+def test_a_contactless_cps3_proves_without_a_pin_that_it_is_genuine(behaviour: Behaviour, tmp_path: Path) -> None:
     card = _opened(behaviour)
     [certificate] = card.certificates()
     proof = card.authenticate(_key(card), Algorithm.RS256, DIGEST)
     assert verifies(tmp_path, certificate.der, proof, DOCUMENT)
 
 
-def test_its_key_signs_no_document() -> None:
+def test_a_contactless_cps3s_key_signs_no_document() -> None:
     card = _opened()
     with pytest.raises(AlgorithmUnsupported):
         card.sign(_key(card), Algorithm.RS256, Message(DIGEST))
 
 
-def test_it_takes_no_pin() -> None:
+def test_a_contactless_cps3_takes_no_pin() -> None:
     card = _opened()
     with pytest.raises(CardIncomplete), Secret.of(b"1234") as pin:
         card.verify(pin)

@@ -48,7 +48,7 @@ def test_a_small_document_that_nobody_holds_has_no_file_at_all(monkeypatch: pyte
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3 * CHUNK), st.integers(0, 2 * CHUNK), st.booleans()), max_size=12))
-def test_it_is_read_and_written_anywhere_as_a_file_is(steps: list[tuple[int, int, bool]]) -> None:
+def test_a_sealed_file_is_read_and_written_anywhere_as_a_file_is(steps: list[tuple[int, int, bool]]) -> None:
     plain, source = BytesIO(), random.Random(1)
     with buffered(SealedFile()) as document:
         for position, size, writes in steps:

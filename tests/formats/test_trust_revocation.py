@@ -376,7 +376,7 @@ async def test_a_list_counts_where_the_path_ends_at_an_authority_that_another_on
         assert (await asker.of_signer(pen)).status is Status.REVOKED
 
 
-async def test_such_an_authority_s_list_that_another_one_signed_does_not_count(
+async def test_a_list_does_not_count_that_another_one_signed_than_where_the_path_ends(
     root: SmallAuthority, tmp_path: Path
 ) -> None:
     between = SmallAuthority("AC INTERMEDIAIRE SIMULATION", root)

@@ -50,11 +50,11 @@ def judged(pattern: bytes, replacement: bytes) -> list[str]:
         (rb"http://www.w3.org/2001/XMLSchema-instance", b"http://wwww.w3.org/2001/XMLSchema-instance", "role.count"),
     ],
 )  # fmt: skip
-def test_it_finds_what_may_not_stand_there(pattern: bytes, replacement: bytes, wrong: str) -> None:
+def test_the_judge_of_vihf_finds_what_may_not_stand_there(pattern: bytes, replacement: bytes, wrong: str) -> None:
     assert wrong in judged(pattern, replacement)
 
 
-def test_it_finds_a_signature_at_the_end() -> None:
+def test_the_judge_of_vihf_finds_a_signature_at_the_end() -> None:
     good = vihf()
     found = SIGNATURE.search(good)
     assert found is not None
@@ -63,28 +63,28 @@ def test_it_finds_a_signature_at_the_end() -> None:
     assert wrong_in_vihf(moved, "direct", NOW) == ["signature.place"]
 
 
-def test_it_finds_the_namespace_of_signatures_misspelt() -> None:
+def test_the_judge_of_vihf_finds_the_namespace_of_signatures_misspelt() -> None:
     misspelt = vihf().replace(b'xmlns="http://www.w3.org/2000/09', b'xmlns="http://wwww.w3.org/2000/09')
 
     assert {"signature.count", "certificate"} <= set(wrong_in_vihf(misspelt, "direct", NOW))
 
 
-def test_it_finds_a_reference_to_the_whole_document() -> None:
+def test_the_judge_of_vihf_finds_a_reference_to_the_whole_document() -> None:
     assert "signature.reference" in wrong_in_vihf(re.sub(rb'URI="#[^"]*"', b'URI=""', vihf()), "direct", NOW)
 
 
-def test_it_finds_a_key_value() -> None:
+def test_the_judge_of_vihf_finds_a_key_value() -> None:
     bad = vihf().replace(b"</KeyInfo>", b"<KeyValue/></KeyInfo>")
 
     assert wrong_in_vihf(bad, "direct", NOW) == ["signature.key_value"]
 
 
-def test_it_finds_no_signature_and_no_assertion() -> None:
+def test_the_judge_of_vihf_finds_no_signature_and_no_assertion() -> None:
     assert "signature.count" in wrong_in_vihf(SIGNATURE.sub(b"", vihf()), "direct", NOW)
     assert wrong_in_vihf(b"<Envelope/>", "direct", NOW) == ["assertion.count"]
 
 
-def test_it_finds_a_certificate_that_may_not_sign() -> None:
+def test_the_judge_of_vihf_finds_a_certificate_that_may_not_sign() -> None:
     for key, wrong in (
         (card_key(non_repudiation=False), "certificate.key_usage"),
         (card_key(end=NOW - timedelta(seconds=1)), "certificate.dates"),
@@ -92,7 +92,7 @@ def test_it_finds_a_certificate_that_may_not_sign() -> None:
         assert wrong in wrong_in_vihf(signed_anew(vihf(), key), "direct", NOW)
 
 
-def test_it_finds_another_mode_s_assertion() -> None:
+def test_the_judge_of_vihf_finds_another_mode_s_assertion() -> None:
     air = organisation_vihf(Mode.AIR, doctor(Means.MOBILE))
 
     assert "mode" in wrong_in_vihf(air, "indirect", NOW)
@@ -100,11 +100,11 @@ def test_it_finds_another_mode_s_assertion() -> None:
     assert "structure.certificate" in wrong_in_vihf(vihf(), "indirect", NOW)
 
 
-def test_it_finds_an_assertion_from_the_future() -> None:
+def test_the_judge_of_vihf_finds_an_assertion_from_the_future() -> None:
     assert "issue_instant.future" in wrong_in_vihf(vihf(), "direct", NOW - timedelta(minutes=2))
 
 
-def test_it_finds_an_air_that_claims_to_live_longer() -> None:
+def test_the_judge_of_vihf_finds_an_air_that_claims_to_live_longer() -> None:
     air = organisation_vihf(Mode.AIR, doctor(Means.MOBILE))
     end = (NOW + timedelta(seconds=31)).isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
     longer = re.sub(rb'NotOnOrAfter="[^"]*"', b'NotOnOrAfter="' + end + b'"', air)
@@ -112,7 +112,7 @@ def test_it_finds_an_air_that_claims_to_live_longer() -> None:
     assert "life.long" in wrong_in_vihf(signed_anew(longer, ORGANISATION), "air", NOW)
 
 
-def test_it_does_not_take_a_vihf_for_an_insi_assertion() -> None:
+def test_the_judge_of_vihf_does_not_take_a_vihf_for_an_insi_assertion() -> None:
     assert {"AuthnStatement.present", "qualifier", "identifiantFacturation"} <= set(
         wrong_in_insi(vihf(), signed=True, doctor=True, now=NOW)
     )

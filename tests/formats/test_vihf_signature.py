@@ -42,7 +42,7 @@ def test_the_key_signs_the_digest_of_what_it_is_shown() -> None:
     assert message.content.startswith(b'<SignedInfo xmlns="http://www.w3.org/2000/09/xmldsig#">')
 
 
-def test_it_is_finished_once() -> None:
+def test_an_assertion_is_finished_once() -> None:
     prepared = prepare()
     CARD.finish(prepared)
 
@@ -50,21 +50,21 @@ def test_it_is_finished_once() -> None:
         CARD.finish(prepared)
 
 
-def test_it_takes_no_timestamp() -> None:
+def test_an_assertion_takes_no_timestamp() -> None:
     prepared = prepare()
 
     with pytest.raises(InternalError):
         prepared.finish(b"value", b"timestamp")
 
 
-def test_it_is_ready_to_be_put_into_a_message() -> None:
+def test_an_assertion_is_ready_to_be_put_into_a_message() -> None:
     document = vihf()
 
     assert document.startswith(b"<Assertion ")
     assert document.endswith(b"</Assertion>")
 
 
-def test_it_means_the_same_inside_a_message_whatever_that_declares(tmp_path: Path) -> None:
+def test_an_assertion_means_the_same_inside_a_message_whatever_that_declares(tmp_path: Path) -> None:
     message = MESSAGE % vihf()
 
     assert wrong_in_vihf(message, "direct", NOW) == []

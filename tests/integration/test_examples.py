@@ -82,7 +82,7 @@ def example(station: Workstation, command: tuple[str, ...], tmp_path: Path) -> E
     return Example(station, command, tmp_path)
 
 
-def test_it_pairs_once_with_the_digits_of_the_dialog_then_consults_adds_and_reads(example: Example) -> None:
+def test_the_example_pairs_once_with_the_digits_of_the_dialog_then_consults_adds_and_reads(example: Example) -> None:
     status, out, told = example.run()
     assert (status, "Compte rendu SIMULATION" in out.splitlines()) == (0, True), told
     shown = SHOWN.fullmatch(told)
@@ -98,7 +98,7 @@ def test_it_pairs_once_with_the_digits_of_the_dialog_then_consults_adds_and_read
     assert example.codes()[-1] == shown[1]
 
 
-def test_it_pairs_again_once_unpaired_and_says_what_user_dmp_and_cardd_refuse(example: Example) -> None:
+def test_the_example_pairs_again_once_unpaired_and_says_what_user_dmp_and_cardd_refuse(example: Example) -> None:
     example.kept.parent.mkdir()
     example.kept.write_text("0123456789abcdef.unpaired")
     example.kept.chmod(0o644)

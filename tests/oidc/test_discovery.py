@@ -43,7 +43,7 @@ async def test_the_standard_address_serves_where_psc_s_own_is_not_there(fake: Fa
     assert (await at_fake.discovery.metadata()).issuer == fake.issuer
 
 
-async def test_it_is_fetched_again_when_it_is_an_hour_old(fake: FakeProvider) -> None:
+async def test_the_metadata_is_fetched_again_when_it_is_an_hour_old(fake: FakeProvider) -> None:
     clock = Clock()
     async with fake_service(fake, clock=clock) as provider:
         first = await provider.discovery.metadata()
@@ -53,7 +53,7 @@ async def test_it_is_fetched_again_when_it_is_an_hour_old(fake: FakeProvider) ->
         assert await provider.discovery.metadata() is not first
 
 
-async def test_it_serves_on_while_the_provider_is_away_and_no_longer_once_it_says_otherwise(
+async def test_the_metadata_serves_on_while_the_provider_is_away_and_no_longer_once_it_says_otherwise(
     fake: FakeProvider,
 ) -> None:
     clock = Clock()

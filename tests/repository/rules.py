@@ -114,6 +114,14 @@ def docstrings_begin_with_their_subject(files: Files) -> Iterator[str]:
                         yield f"{path}: begins without its subject: {paragraph.splitlines()[0]}"
 
 
+def names_of_tests_have_their_subject(files: Files) -> Iterator[str]:
+    """A test's name is a whole sentence, which needs no test before it."""
+    for path, text in files.items():
+        if path.parts[0] == "tests" and path.suffix == ".py":
+            for name in re.findall(r"def (test_(?:it|its|they|their)_\w+)", text):
+                yield f"{path}: {name}: a name without its subject"
+
+
 def functions_fit_a_screen(files: Files) -> Iterator[str]:
     """A function that is no test's is short."""
     for path, text in files.items():
@@ -133,6 +141,7 @@ RULES: tuple[Callable[[Files], Iterator[str]], ...] = (
     decisions_are_listed,
     words_stand_once_and_in_order,
     docstrings_begin_with_their_subject,
+    names_of_tests_have_their_subject,
     functions_fit_a_screen,
 )
 

@@ -22,27 +22,27 @@ def terminal() -> Terminal:
     return Terminal(SimulatedContactless(issue()))
 
 
-def test_it_has_the_contactless_application_only(terminal: Terminal) -> None:
+def test_the_contactless_card_has_the_contactless_application_only(terminal: Terminal) -> None:
     assert terminal.all("00A4040C0DE828BD080F8025000001FF0020", "00A4040C0DE828BD080F8025000001FF0010") == [
         "9000",
         "6A82",
     ]
 
 
-def test_it_has_no_passwords_and_no_data_object_of_an_update(terminal: Terminal) -> None:
+def test_the_contactless_card_has_no_passwords_and_no_data_object_of_an_update(terminal: Terminal) -> None:
     absent = ["00A4090C043F00D010", "00A4090C063F0000017001", "00A4090C063F0000027001"]
     assert terminal.all(*absent) == ["6A82"] * 3
     assert terminal.all("00200001", "00200001043132333400", "0024000108", "002C020104") == ["6D00"] * 4
     assert terminal("00CB3FFF0A4D087006BF810102A08000") == "6A88"
 
 
-def test_its_technical_key_signs_without_a_login(terminal: Terminal, tmp_path: Path) -> None:
+def test_the_contactless_cards_technical_key_signs_without_a_login(terminal: Terminal, tmp_path: Path) -> None:
     assert terminal("002241A406800102840183") == "9000"
     proof = terminal.read(f"0088000033{DIGEST_INFO}00")
     assert openssl.accepts(proof, DOCUMENT, terminal.card.issued.technical, tmp_path)
 
 
-def test_it_has_none_of_the_holders_keys(terminal: Terminal) -> None:
+def test_the_contactless_card_has_none_of_the_holders_keys(terminal: Terminal) -> None:
     keys = ["002241B606800142840181", "002241A406800102840182", "002241B606800142840183"]
     assert terminal.all(*keys) == ["6A88"] * 3
 

@@ -83,7 +83,7 @@ async def test_a_web_site_whose_name_leads_here_reads_nothing() -> None:
     assert (status, told) == (403, "")
 
 
-async def test_it_tells_what_to_configure_and_then_what_happens() -> None:
+async def test_the_simulated_dmp_tells_what_to_configure_and_then_what_happens() -> None:
     async with running_dmp() as dmp:
         await card().post(dmp, query())
         await card("pharmacien").post(dmp, retrieve(REPORT))
@@ -170,7 +170,7 @@ async def test_an_option_that_will_not_do_is_refused(options: ServerOptions) -> 
         await DmpSimulator().run(options, print)
 
 
-async def test_it_takes_no_orders() -> None:
+async def test_the_simulated_dmp_takes_no_orders() -> None:
     with pytest.raises(InvalidRequest):
         await DmpSimulator().tell(ServerOptions(), "approve", None)
 

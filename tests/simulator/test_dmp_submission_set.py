@@ -50,11 +50,11 @@ def _canonical(part: Element, *, comments: bool) -> bytes:
 
 
 @pytest.mark.parametrize("has_chain", [True, False])
-def test_it_accepts_what_cardd_signs(has_chain: bool) -> None:
+def test_the_judge_of_sets_accepts_what_cardd_signs(has_chain: bool) -> None:
     assert wrong_in_submission_set(made(has_chain=has_chain), SET, DOCUMENTS, NOW, KEY.certificate) == []
 
 
-def test_it_accepts_what_was_signed_anew() -> None:
+def test_the_judge_of_sets_accepts_what_was_signed_anew() -> None:
     assert wrong_in_submission_set(resigned(made()), SET, DOCUMENTS, NOW) == []
 
 
@@ -81,7 +81,7 @@ def test_it_accepts_what_was_signed_anew() -> None:
         (rb"REC-xml-c14n-20010315#WithComments(\"/></Transforms>)", rb"REC-xml-c14n-20010315\1", "set.malformed"),
     ],
 )  # fmt: skip
-def test_it_finds_what_may_not_stand_there(pattern: bytes, replacement: bytes, wrong: str) -> None:
+def test_the_judge_of_sets_finds_what_may_not_stand_there(pattern: bytes, replacement: bytes, wrong: str) -> None:
     good = made()
     bad = re.sub(pattern, replacement, good, count=1, flags=re.DOTALL)
     assert bad != good
@@ -91,7 +91,7 @@ def test_it_finds_what_may_not_stand_there(pattern: bytes, replacement: bytes, w
     assert any(word.startswith(wrong) for word in found)
 
 
-def test_it_finds_the_wrong_key_and_an_old_certificate() -> None:
+def test_the_judge_of_sets_finds_the_wrong_key_and_an_old_certificate() -> None:
     later = NOW + timedelta(days=400)
     other = card_key(non_repudiation=False)
     document = made().replace(b64encode(KEY.signer.certificate), b64encode(other.signer.certificate))

@@ -32,17 +32,17 @@ OTHERS: dict[str, tuple[CardSimulator, str]] = {
 }
 
 
-def test_it_offers_five_holders(simulator: CardSimulator) -> None:
+def test_a_simulator_offers_five_holders(simulator: CardSimulator) -> None:
     assert simulator.name == "cps3"
     assert simulator.profiles == ("medecin", "pharmacien", "infirmier", "interne", "secretaire")
 
 
-def test_it_says_what_it_is_in_both_languages(simulator: CardSimulator) -> None:
+def test_a_simulator_says_what_it_is_in_both_languages(simulator: CardSimulator) -> None:
     assert "simulée" in simulator.summary("fr")
     assert "Simulated" in simulator.summary("en")
 
 
-async def test_it_keeps_a_card_in_the_reader_until_cancelled(simulator: CardSimulator, pcscd: Pcscd) -> None:
+async def test_a_simulator_keeps_a_card_in_the_reader_until_cancelled(simulator: CardSimulator, pcscd: Pcscd) -> None:
     told: asyncio.Queue[str] = asyncio.Queue()
     options = replace(OPTIONS, profile="pharmacien", reader=("127.0.0.1", pcscd.ports[0]), language="en")
     task = asyncio.ensure_future(simulator.run(options, told.put_nowait))
@@ -56,7 +56,7 @@ async def test_it_keeps_a_card_in_the_reader_until_cancelled(simulator: CardSimu
     await asyncio.to_thread(wait_for_card, pcscd, present=False)
 
 
-async def test_it_puts_a_card_in_a_reader_of_this_process(simulator: CardSimulator) -> None:
+async def test_a_simulator_puts_a_card_in_a_reader_of_this_process(simulator: CardSimulator) -> None:
     source = simulator.in_process(replace(OPTIONS, profile="infirmier", pin="123456"))
     assert isinstance(source, InProcessReaders)
     (reader,) = source.readers
@@ -93,7 +93,7 @@ def test_a_patients_card_has_no_profile() -> None:
         VitaleSimulator().in_process(replace(OPTIONS, profile="medecin"))
 
 
-def test_its_authorities_are_those_of_the_cards(simulator: CardSimulator) -> None:
+def test_a_simulators_authorities_are_those_of_the_cards(simulator: CardSimulator) -> None:
     told = simulator.authorities(OPTIONS)
     assert told == store().authorities
     names = [load_der_x509_certificate(der).subject.rfc4514_string() for der in told]

@@ -245,7 +245,7 @@ async def test_a_setting_that_will_not_do_is_refused(settings: dict[str, str]) -
         await InsiSimulator().tell(ServerOptions(), "approve", None)
 
 
-async def test_it_tells_what_to_configure_and_then_what_happens() -> None:
+async def test_the_simulated_insi_tells_what_to_configure_and_then_what_happens() -> None:
     async with running_insi() as insi:
         await insi.ask(software(), request(""))
         await insi.ask(card().tls, request(""))

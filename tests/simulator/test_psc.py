@@ -83,7 +83,7 @@ async def test_approved_by_the_command_it_is_a_login_with_situations(
     [("2026", r"[0-9a-f-]{36}"), ("2023", rf"f:[0-9a-f-]{{36}}:{ALICE}")],
     ids=["2026", "2023"],
 )
-async def test_it_speaks_as_psc_did_in_either_year(tmp_path: Path, payload: str, subject: str) -> None:
+async def test_the_simulated_psc_speaks_as_psc_did_in_either_year(tmp_path: Path, payload: str, subject: str) -> None:
     running = PscSimulator(tmp_path)
     await asyncio.to_thread(running.start, "--auto", "approve", "--set", f"payload={payload}")
     try:
@@ -265,7 +265,7 @@ async def test_letters_that_no_secret_has_are_refused_like_any_other(
         assert answer.status in (401, 403)
 
 
-def test_its_certificate_holds_strictly(simulator: PscSimulator) -> None:
+def test_the_certificate_of_the_simulated_psc_holds_strictly(simulator: PscSimulator) -> None:
     judged = run("verify", "-x509_strict", "-CAfile", simulator.authorities, simulator.state / "server.pem")
     assert judged.endswith("OK\n")
 
@@ -320,7 +320,7 @@ async def test_a_page_by_another_name_reaches_nothing(simulator: PscSimulator, b
     assert answer.status == 403
 
 
-def test_its_keys_and_the_commands_token_are_for_its_user_only(simulator: PscSimulator) -> None:
+def test_the_keys_and_the_commands_token_are_for_their_user_only(simulator: PscSimulator) -> None:
     for name in ("server.pem", "signing.pem", "control.json"):
         assert stat.S_IMODE((simulator.state / name).stat().st_mode) == 0o600
 

@@ -97,7 +97,7 @@ def test_signing_a_sha1_digest(terminal: Terminal, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reselects", [True, False])
-def test_it_verifies_again_on_6982_without_selecting_the_application_or_hashing_again(
+def test_cryptolib_verifies_again_on_6982_without_selecting_the_application_or_hashing_again(
     terminal: Terminal, tmp_path: Path, reselects: bool
 ) -> None:
     hashed = f"002A90A0{len(DOCUMENT) + 4:02X}900080{len(DOCUMENT):02X}{DOCUMENT.hex()}"

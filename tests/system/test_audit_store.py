@@ -145,7 +145,7 @@ async def test_many_callers_at_once_get_one_row_each(log: SqliteAuditLog, direct
     assert AuditReader(directory).verify().number == 50
 
 
-async def test_it_is_read_and_verified_while_the_daemon_writes(log: SqliteAuditLog, directory: Path) -> None:
+async def test_the_log_is_read_and_verified_while_the_daemon_writes(log: SqliteAuditLog, directory: Path) -> None:
     await log.append(ENTRY)
     writing = asyncio.gather(*(log.append(ENTRY) for _ in range(300)))
     reader = AuditReader(directory)

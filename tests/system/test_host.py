@@ -27,7 +27,7 @@ def hardened() -> Iterator[int]:
         process.communicate()
 
 
-def test_it_leaves_no_core_and_can_gain_no_privilege(hardened: int) -> None:
+def test_a_hardened_process_leaves_no_core_and_can_gain_no_privilege(hardened: int) -> None:
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{hardened}/status").read_text().splitlines())
     assert status["NoNewPrivs"] == "1"
     assert status["Umask"] == "0077"

@@ -23,7 +23,7 @@ def leaf(authority: SmallAuthority) -> bytes:
     return authority.pen(ec.generate_private_key(ec.SECP256R1()), Algorithm.ES256).signer.certificate
 
 
-def test_they_are_found_the_nearest_first_in_whatever_order_they_are_configured(
+def test_authorities_are_found_the_nearest_first_in_whatever_order_they_are_configured(
     root: SmallAuthority, tmp_path: Path
 ) -> None:
     between, other = SmallAuthority("AC INTERMEDIAIRE SIMULATION", root), SmallAuthority("AC AUTRE SIMULATION")
