@@ -122,6 +122,12 @@ class Connection(asyncio.Protocol):
         except Refused as refused:
             self._answer(tag, failure(refused.rv))
             return
+        except Malformed:
+            raise
+        except Exception:  # the program must have its answer
+            log.exception("a call of PKCS#11 failed: %s", call.name)
+            self._answer(tag, failure(Rv.GENERAL_ERROR))
+            return
         if isinstance(answer, bytes):
             self._answer(tag, success(call.number, call.answer, answer))
             return

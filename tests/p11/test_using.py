@@ -203,3 +203,13 @@ def test_cardctl_lists_the_programs_and_shuts_one_out(shared: Desk, tmp_path: Pa
     user.ok("programs", "revoke", "/usr/bin/pkcs11-tool")
     assert "/usr/bin/pkcs11-tool" not in user.ok("programs")
     assert user.run("programs", "revoke", "/usr/bin/pkcs11-tool").err.startswith("No such program")
+
+
+def test_a_daemon_that_was_started_again_has_the_same_slots(cps4: Desk) -> None:
+    before = cps4.pkcs11_tool("-L", "-O")
+    cps4.station.daemon.stop()
+    assert "No slots" in cps4.run("pkcs11-tool", "--module", MODULES[0], "-L").stdout
+    cps4.station.daemon.start()
+    cps4.station.wait_for_cards(1)
+
+    assert cps4.pkcs11_tool("-L", "-O") == before

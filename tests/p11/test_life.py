@@ -1,0 +1,230 @@
+"""What ends a program's login and its sessions: the lock, the card, idleness, its own end; and who shares the card."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from cardd.core.consents import SignatureRequest
+from cardd.model import Caller, CallerKind, Message, Peer
+from cardd.p11.cryptoki import Mechanism, Rv
+from tests.p11.client import Client, Failed, mechanism, octets, room, ulong
+from tests.p11.inside import Inside, soon
+from tests.rig.simulator import simulated_card
+from tests.rig.waiting import eventually
+
+TOKEN_PRESENT = 1
+USER, NO_PIN = 1, b"\x00\x00\x00\x00\x00"
+
+
+@pytest_asyncio.fixture
+async def inside(tmp_path: Path) -> AsyncIterator[Inside]:
+    """A daemon's parts."""
+    async with Inside(tmp_path) as made:
+        yield made
+
+
+def logins(inside: Inside) -> list[str]:
+    """Whose logins are open."""
+    return [one.caller.name for one in inside.parts.sessions.of(inside.uid)]
+
+
+async def log_in(client: Client, session: int) -> None:
+    await client.call("login", ulong(session, USER) + NO_PIN)
+
+
+async def state_of(client: Client, session: int) -> int:
+    values = await client.call("get_session_info", ulong(session))
+    return int.from_bytes(values[8:16], "big")
+
+
+async def test_a_locked_screen_ends_the_login(inside: Inside) -> None:
+    client = await inside.client()
+    await client.signed()
+    inside.parts.sessions.lock_where(lambda _: True)
+
+    assert logins(inside) == []
+    await asyncio.gather(*(each.signed() for each in [client, *[await inside.client() for _ in range(11)]]))
+    assert inside.dialogs == ["program", "login", "login"]
+
+
+async def test_idleness_ends_the_login_and_use_puts_it_off(inside: Inside) -> None:
+    client = await inside.client()
+    await client.signed()
+    for _ in range(3):
+        inside.clock.seconds += inside.parts.sessions.rules.idle - 60
+        await client.signed()
+    assert inside.dialogs == ["program", "login"]
+    inside.clock.seconds += inside.parts.sessions.rules.idle + 1
+    await client.signed()
+
+    assert inside.dialogs == ["program", "login", "login"]
+
+
+async def test_the_login_lives_on_when_the_program_ends(inside: Inside) -> None:
+    first = await inside.client()
+    await first.signed()
+    await first.close()
+    await soon()
+    await (await inside.client()).signed()
+
+    assert inside.dialogs == ["program", "login"]
+
+
+async def test_c_login_asks_for_the_pin_alone_and_c_logout_of_the_last_one_ends_it(inside: Inside) -> None:
+    one, other = await inside.client(), await inside.client()
+    sessions = [await one.session(), await other.session()]
+    await asyncio.gather(log_in(one, sessions[0]), log_in(other, sessions[1]))
+    assert inside.dialogs == ["login"]
+    assert [await state_of(one, sessions[0]), await state_of(other, sessions[1])] == [1, 1]
+
+    with pytest.raises(Failed, match="USER_ALREADY_LOGGED_IN"):
+        await log_in(one, sessions[0])
+    await one.call("logout", ulong(sessions[0]))
+    assert (logins(inside), await state_of(one, sessions[0])) == (["/usr/lib/browser/browser"], 0)
+    await other.call("logout", ulong(sessions[1]))
+    assert logins(inside) == []
+    with pytest.raises(Failed, match="USER_NOT_LOGGED_IN"):
+        await other.call("logout", ulong(sessions[1]))
+
+
+async def test_a_card_that_leaves_ends_its_sessions_and_its_slot_stays(inside: Inside) -> None:
+    client = await inside.client()
+    before = await client.slots()
+    session = await client.session()
+    await client.signed()
+    inside.reader.remove()
+    await eventually(lambda: not logins(inside))
+
+    assert await client.slots() == before
+    assert await client.slots(with_token=True) == []
+    assert not await client.flags(1) & TOKEN_PRESENT
+    for call, rv in (("get_session_info", Rv.SESSION_HANDLE_INVALID), ("get_token_info", Rv.TOKEN_NOT_PRESENT)):
+        with pytest.raises(Failed, match=rv.name):
+            await client.call(call, ulong(session if call == "get_session_info" else 1))
+    with pytest.raises(Failed, match="TOKEN_NOT_PRESENT"):
+        await client.session()
+
+
+async def test_a_card_that_comes_again_is_in_the_same_slot_and_asks_for_its_pin(inside: Inside) -> None:
+    client = await inside.client()
+    await client.signed()
+    inside.reader.remove()
+    await eventually(lambda: not logins(inside))
+    inside.reader.insert(simulated_card())
+    await eventually(lambda: len(inside.parts.readers.every.cards()) == 1)
+
+    assert await client.slots(with_token=True) == [1]
+    await client.signed()
+    assert inside.dialogs == ["program", "login", "login"]
+
+
+async def test_a_card_in_the_other_reader_has_its_own_slot(inside: Inside) -> None:
+    client = await inside.client()
+    before = await client.slots()
+    inside.other_reader.insert(simulated_card("pharmacien"))
+    await eventually(lambda: len(inside.parts.readers.every.cards()) == 2)
+
+    assert await client.slots() == before
+    assert await client.slots(with_token=True) == [1, 2]
+
+
+@pytest.mark.parametrize("topic", ["program", "login"])
+async def test_a_program_that_dies_while_it_is_asked_about_closes_the_dialog(inside: Inside, topic: str) -> None:
+    if topic == "login":
+        await (await inside.client()).signed()
+        inside.parts.sessions.close_where(lambda _: True, "logout")
+    inside.person.attentive.clear()
+    client = await inside.client()
+    signing = asyncio.ensure_future(client.signed())
+    await eventually(lambda: inside.person.open == [topic])
+    client.writer.transport.abort()
+
+    with pytest.raises(asyncio.IncompleteReadError):
+        await signing
+    await eventually(lambda: not inside.person.open)
+    assert logins(inside) == []
+
+
+async def test_a_program_that_dies_while_the_card_signs_leaves_nothing_open(inside: Inside) -> None:
+    dying, other = await inside.client(), await inside.client()
+    await dying.signed()
+    session = await dying.session()
+    key = await dying.key(session)
+    for _ in range(20):
+        dying.send("sign_init", ulong(session) + mechanism(Mechanism.SHA256_RSA_PKCS) + ulong(key))
+        dying.send("sign", ulong(session) + octets(b"data") + room(512))
+    await dying.writer.drain()
+    await soon()
+    dying.writer.transport.abort()
+
+    assert await other.signed()
+    assert inside.dialogs == ["program", "login"]
+
+
+async def test_practice_software_signs_meanwhile(inside: Inside) -> None:
+    """Both have the card in turns, and no session is broken."""
+    lps = Caller(CallerKind.PROGRAM, "lps-1", "LPS", "urn:cardd:client:lps-1", Peer(inside.uid))
+    session, _ = await inside.parts.logins.cpx.open(lps, None)
+    clients = [await inside.client() for _ in range(4)]
+    requests = [SignatureRequest(None, Message(bytes(32)), f"document {number}") for number in range(4)]
+
+    results = await asyncio.gather(
+        *(client.signed() for client in clients for _ in range(1)),
+        *(inside.parts.signing.sign(session, [request], None) for request in requests),
+        *(inside.parts.signing.authenticate(session, "nonce") for _ in range(4)),
+    )
+
+    assert len(results) == 12
+    assert len(logins(inside)) == 2
+
+
+async def test_who_waits_for_a_login_has_it_though_the_one_who_began_it_has_left(inside: Inside) -> None:
+    inside.person.attentive.clear()
+    first, second = await inside.client(), await inside.client()
+    beginning, joining = asyncio.ensure_future(first.signed()), asyncio.ensure_future(second.signed())
+    await eventually(lambda: inside.person.open == ["program"])
+    first.writer.transport.abort()
+    inside.person.attentive.set()
+
+    assert await joining
+    with pytest.raises(asyncio.IncompleteReadError):
+        await beginning
+    assert logins(inside) == ["/usr/lib/browser/browser"]
+
+
+async def test_a_pin_that_is_cancelled_is_told_so(inside: Inside) -> None:
+    inside.person.pins.clear()
+    client = await inside.client()
+
+    with pytest.raises(Failed, match="FUNCTION_CANCELED"):
+        await client.signed()
+    inside.person.pins.append("1234")
+    assert await client.signed()
+
+
+async def test_another_session_goes_on_while_one_waits_for_a_person(inside: Inside) -> None:
+    inside.person.attentive.clear()
+    client, other = await inside.client(), await inside.client("/usr/bin/other")
+    signing = asyncio.ensure_future(client.signed())
+    await eventually(lambda: bool(inside.person.open))
+
+    assert len(await other.find(await other.session())) == 6
+    inside.person.attentive.set()
+    assert await signing
+
+
+async def test_a_daemon_that_stops_hangs_up_and_the_next_one_serves_whoever_comes(tmp_path: Path) -> None:
+    async with Inside(tmp_path) as before:
+        client = await before.client()
+        await client.signed()
+        await before.parts.lifecycle.stop()
+        with pytest.raises(asyncio.IncompleteReadError):
+            await client.answer()
+    before.path.unlink()
+    async with Inside(tmp_path, store=before.store) as after:
+        assert await (await after.client()).signed()

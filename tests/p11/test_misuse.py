@@ -1,0 +1,256 @@
+"""Calls out of order, arguments that make no sense, and bytes that no client sends."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from cardd.p11.cryptoki import Mechanism, ObjectClass, Rv
+from tests.p11.client import HANDSHAKE, Client, Failed, mechanism, octets, room, ulong
+from tests.p11.inside import Inside, soon
+
+BEGIN = octets(HANDSHAKE) + b"\x00" + octets(b"\x00")
+DIGEST_INFO = bytes.fromhex("3031300D060960864801650304020105000420")
+
+
+@pytest_asyncio.fixture
+async def inside(tmp_path: Path) -> AsyncIterator[Inside]:
+    """A daemon's parts."""
+    async with Inside(tmp_path) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def client(inside: Inside) -> Client:
+    """A program that has begun."""
+    return await inside.client()
+
+
+async def fails(client: Client, name: str, body: bytes = b"") -> Rv:
+    """Why a call fails."""
+    with pytest.raises(Failed) as failed:
+        await client.call(name, body)
+    return failed.value.rv
+
+
+async def test_nothing_is_answered_before_the_beginning_and_after_the_end(inside: Inside) -> None:
+    client = await inside.client(begins=False)
+    arguments = {"get_info": b"", "get_slot_list": b"\x00" + room(0), "open_session": ulong(1, 4), "finalize": b""}
+
+    async def answers() -> set[Rv]:
+        return {await fails(client, name, body) for name, body in arguments.items()}
+
+    assert await answers() == {Rv.CRYPTOKI_NOT_INITIALIZED}
+    await client.call("initialize", BEGIN)
+    assert await fails(client, "initialize", BEGIN) is Rv.CRYPTOKI_ALREADY_INITIALIZED
+    session = await client.session()
+    await client.call("finalize")
+    assert await answers() == {Rv.CRYPTOKI_NOT_INITIALIZED}
+    await client.call("initialize", BEGIN)
+    assert await fails(client, "get_session_info", ulong(session)) is Rv.SESSION_HANDLE_INVALID
+
+
+async def test_another_greeting_is_refused(inside: Inside) -> None:
+    client = await inside.client(begins=False)
+
+    assert await fails(client, "initialize", octets(b"PRIVATE-X") + b"\x00" + octets(b"")) is Rv.GENERAL_ERROR
+    assert await fails(client, "initialize", octets(None) + b"\x00" + octets(None)) is Rv.GENERAL_ERROR
+
+
+async def test_arguments_that_name_nothing_are_told_apart(client: Client) -> None:
+    session = await client.session()
+    key = await client.key(session)
+    certificate = (await client.find(session, CLASS=ObjectClass.CERTIFICATE))[0]
+    by, sign = mechanism(Mechanism.SHA256_RSA_PKCS), "sign_init"
+
+    assert {
+        await fails(client, "get_slot_info", ulong(99)): Rv.SLOT_ID_INVALID,
+        await fails(client, "get_token_info", ulong(2)): Rv.TOKEN_NOT_PRESENT,
+        await fails(client, "get_mechanism_info", ulong(1, 0xBEEF)): Rv.MECHANISM_INVALID,
+        await fails(client, "open_session", ulong(1, 0)): Rv.SESSION_PARALLEL_NOT_SUPPORTED,
+        await fails(client, "close_session", ulong(999)): Rv.SESSION_HANDLE_INVALID,
+        await fails(client, "find_objects", ulong(session) + room(9)): Rv.OPERATION_NOT_INITIALIZED,
+        await fails(client, "get_attribute_value", ulong(session, 77) + room(0)): Rv.OBJECT_HANDLE_INVALID,
+        await fails(client, sign, ulong(session) + by + ulong(certificate)): Rv.KEY_HANDLE_INVALID,
+        await fails(client, sign, ulong(session) + mechanism(0xD, 0x250, 2, 32) + ulong(key)): Rv.KEY_TYPE_INCONSISTENT,
+        await fails(client, "login", ulong(session, 0) + octets(b"1234")): Rv.USER_TYPE_INVALID,
+        await fails(client, "create_object", ulong(session) + room(0)): Rv.TOKEN_WRITE_PROTECTED,
+        await fails(client, "wait_for_slot_event", ulong(0)): Rv.FUNCTION_NOT_SUPPORTED,
+        await fails(client, "wait_for_slot_event", ulong(1)): Rv.NO_EVENT,
+    } == {rv: rv for rv in (
+        Rv.SLOT_ID_INVALID, Rv.TOKEN_NOT_PRESENT, Rv.MECHANISM_INVALID, Rv.SESSION_PARALLEL_NOT_SUPPORTED,
+        Rv.SESSION_HANDLE_INVALID, Rv.OPERATION_NOT_INITIALIZED, Rv.OBJECT_HANDLE_INVALID, Rv.KEY_HANDLE_INVALID,
+        Rv.KEY_TYPE_INCONSISTENT, Rv.USER_TYPE_INVALID, Rv.TOKEN_WRITE_PROTECTED, Rv.FUNCTION_NOT_SUPPORTED,
+        Rv.NO_EVENT,
+    )}  # fmt: skip
+
+
+async def test_a_pin_that_a_program_sends_is_not_used(client: Client, inside: Inside) -> None:
+    session = await client.session()
+    await client.call("login", ulong(session, 1) + octets(b"0000"))
+
+    assert inside.dialogs == ["login"]
+    assert [entry.action for entry in inside.audit.entries] == ["session.open"]
+
+
+async def test_a_size_is_told_and_ends_no_signature(client: Client) -> None:
+    session = await client.session()
+    begin = ulong(session) + mechanism(Mechanism.SHA256_RSA_PKCS) + ulong(await client.key(session))
+    await client.call("sign_init", begin)
+    assert await fails(client, "sign_init", begin) is Rv.OPERATION_ACTIVE
+
+    size = struct.pack(">BI", 0, 256)
+    for short in (0, 255, 0xFFFFFFFF):
+        assert await client.call("sign", ulong(session) + octets(b"data") + room(short)) == size
+    assert len(await client.call("sign", ulong(session) + octets(b"data") + room(256))) == 5 + 256
+    assert await fails(client, "sign", ulong(session) + octets(b"x") + room(256)) is Rv.OPERATION_NOT_INITIALIZED
+
+
+async def test_data_in_parts_are_signed_as_the_whole(client: Client) -> None:
+    session = await client.session()
+    key = await client.key(session)
+    whole = await client.sign(session, key, b"one two")
+    await client.call("sign_init", ulong(session) + mechanism(Mechanism.SHA256_RSA_PKCS) + ulong(key))
+    for part in (b"one ", b"two"):
+        await client.call("sign_update", ulong(session) + octets(part))
+
+    assert (await client.call("sign_final", ulong(session) + room(256)))[5:] == whole
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", bytes(32), DIGEST_INFO, DIGEST_INFO + bytes(31), DIGEST_INFO + bytes(33), b"\x00\x01" + b"\xff" * 254],
+    ids=["none", "bare", "cut", "short", "long", "padded"],
+)
+async def test_what_is_no_digest_is_not_signed_as_one(client: Client, inside: Inside, data: bytes) -> None:
+    session = await client.session()
+    key = await client.key(session)
+
+    with pytest.raises(Failed, match="DATA_INVALID"):
+        await client.sign(session, key, data, Mechanism.RSA_PKCS)
+    assert inside.dialogs == []
+
+
+async def test_null_data_are_refused_and_end_the_signature(client: Client) -> None:
+    session = await client.session()
+    await client.call("sign_init", ulong(session) + mechanism(Mechanism.RSA_PKCS) + ulong(await client.key(session)))
+
+    assert await fails(client, "sign", ulong(session) + octets(None) + room(256)) is Rv.ARGUMENTS_BAD
+    assert await fails(client, "sign", ulong(session) + octets(b"") + room(256)) is Rv.OPERATION_NOT_INITIALIZED
+
+
+async def test_sessions_have_a_limit(client: Client) -> None:
+    for _ in range(256):
+        await client.session()
+
+    assert await fails(client, "open_session", ulong(1, 4)) is Rv.SESSION_COUNT
+    await client.call("close_all_sessions", ulong(1))
+    assert await client.session()
+
+
+async def test_secrets_of_a_key_are_sensitive(client: Client) -> None:
+    session = await client.session()
+    key = await client.key(session)
+    values = await client.call("get_attribute_value", ulong(session, key) + struct.pack(">III", 1, 0x123, 512))
+
+    assert struct.unpack(">IIBQ", values) == (1, 0x123, 0, Rv.ATTRIBUTE_SENSITIVE)
+
+
+async def test_an_unknown_function_is_not_supported(client: Client) -> None:
+    client.writer.write(struct.pack(">III", 0x10, 0, 8) + struct.pack(">II", 58, 0))
+
+    with pytest.raises(Failed, match="FUNCTION_NOT_SUPPORTED"):
+        await client.answer()
+    assert await client.slots()
+
+
+async def test_a_body_that_is_too_large_is_read_and_refused(client: Client) -> None:
+    size = 3 * 1024 * 1024
+    client.writer.write(struct.pack(">III", 0x10, 0, size) + bytes(size))
+
+    with pytest.raises(Failed, match="HOST_MEMORY"):
+        await client.answer()
+    assert await client.slots()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        struct.pack(">III", 0, 0, 8) + bytes(8),
+        struct.pack(">III", 16, 5000, 8),
+        struct.pack(">III", 16, 0, 2**31),
+        struct.pack(">III", 16, 0, 4) + bytes(4),
+        struct.pack(">III", 16, 0, 8) + struct.pack(">II", 3, 9999),
+        struct.pack(">III", 16, 0, 9) + struct.pack(">II", 3, 1) + b"u",
+        struct.pack(">III", 16, 0, 9) + struct.pack(">II", 5, 1) + b"u",
+        struct.pack(">III", 16, 0, 15) + struct.pack(">II", 26, 3) + b"uaA" + bytes(4),
+    ],
+    ids=["no tag", "options", "2 GiB", "cut head", "long signature", "other signature", "no value", "cut value"],
+)
+async def test_what_no_client_sends_ends_the_connection(client: Client, inside: Inside, sent: bytes) -> None:
+    client.writer.write(sent)
+
+    with pytest.raises(asyncio.IncompleteReadError):
+        await client.answer()
+    assert await (await inside.client()).slots()
+
+
+async def test_nested_templates_end_the_connection(client: Client) -> None:
+    session = await client.session()
+    nested = struct.pack(">IIBII", 1, 0x40000211, 1, 24, 1) * 100
+    client.send("find_objects_init", ulong(session) + nested)
+
+    with pytest.raises(asyncio.IncompleteReadError):
+        await client.answer()
+
+
+async def test_more_attributes_than_anybody_asks_for_end_the_connection(client: Client) -> None:
+    session = await client.session()
+    client.send("get_attribute_value", ulong(session, 1) + struct.pack(">I", 2**32 - 1))
+
+    with pytest.raises(asyncio.IncompleteReadError):
+        await client.answer()
+
+
+async def test_many_calls_at_once_are_all_answered_and_in_order_within_a_session(client: Client) -> None:
+    session = await client.session()
+    key = await client.key(session)
+    tags = []
+    for number in range(100):
+        by = ulong(session) + mechanism(Mechanism.SHA256_RSA_PKCS) + ulong(key)
+        tags.append(client.send("sign_init", by))
+        tags.append(client.send("sign", ulong(session) + octets(b"%d" % number) + room(256)))
+
+    answered = [await client.answer() for _ in tags]
+
+    assert [tag for tag, _ in answered] == tags
+    assert len({values for _, values in answered[1::2]}) == 100
+
+
+async def test_another_session_is_answered_while_one_waits(client: Client, inside: Inside) -> None:
+    waiting, other = await client.session(), await client.session()
+    key = await client.key(waiting)
+    inside.person.attentive.clear()
+    await client.call("sign_init", ulong(waiting) + mechanism(Mechanism.SHA256_RSA_PKCS) + ulong(key))
+    signing = client.send("sign", ulong(waiting) + octets(b"data") + room(256))
+    behind = client.send("get_session_info", ulong(waiting))
+    before = client.send("get_session_info", ulong(other))
+
+    assert (await client.answer())[0] == before
+    inside.person.attentive.set()
+    assert [(await client.answer())[0], (await client.answer())[0]] == [signing, behind]
+
+
+async def test_a_user_has_so_many_connections(inside: Inside) -> None:
+    clients = [await inside.client() for _ in range(128)]
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await inside.client()
+    await clients[0].close()
+    await soon()
+
+    assert await (await inside.client()).slots()

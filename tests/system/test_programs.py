@@ -1,0 +1,100 @@
+"""Which file a program runs, and of which it is worth remembering anything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from cardd.errors import BrowserUnseen
+from cardd.model import Executable, Holders, Peer
+from cardd.ports import ProgramFile
+from cardd.system.browsers import holders
+from cardd.system.peer import program_peer_of
+from cardd.system.programs import ProgramWatch
+
+OTHER = 54321  # an OS user whose processes this one could not see, were it not root
+SLEEP = "/usr/bin/sleep"
+
+
+async def unseen(_uid: int, _sockets: Collection[int]) -> Holders:
+    raise BrowserUnseen
+
+
+@contextmanager
+def sleeping(program: str, script: str = "") -> Iterator[Peer]:
+    given = ["-e" if program.endswith("perl") else "-c", script] if script else ["60"]
+    with subprocess.Popen([program, *given]) as process:
+        try:
+            yield Peer(os.getuid(), process.pid, program)
+        finally:
+            process.kill()
+
+
+async def test_a_program_of_roots_is_lasting() -> None:
+    with sleeping(SLEEP) as peer:
+        assert await ProgramWatch(unseen).of(peer) == ProgramFile(SLEEP, is_lasting=True)
+
+
+async def test_a_copy_that_is_somebodys_is_not(tmp_path: Path) -> None:
+    copy = Path(shutil.copy(SLEEP, tmp_path / "sleep"))
+    copy.chmod(0o777)  # noqa: ASYNC240 - on this disk
+    with sleeping(str(copy)) as peer:
+        assert await ProgramWatch(unseen).of(peer) == ProgramFile(str(copy), is_lasting=False)
+
+
+@pytest.mark.parametrize("program", ["/usr/bin/perl", "/usr/bin/bash"])
+async def test_what_runs_scripts_is_not(program: str) -> None:
+    with sleeping(program, {"/usr/bin/perl": "sleep 60", "/usr/bin/bash": "sleep 60; true"}[program]) as peer:
+        found = await ProgramWatch(unseen).of(peer)
+
+    assert Path(found.path).name in ("perl", "bash")
+    assert not found.is_lasting
+
+
+async def test_another_users_program_is_told_by_their_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: OTHER)
+    file = os.stat(SLEEP)  # noqa: PTH116 - it is root's, on this disk
+    asked: list[Collection[int]] = []
+
+    async def agent(_uid: int, sockets: Collection[int]) -> Holders:
+        asked.append(sockets)
+        return {77: [Executable(SLEEP, file.st_dev, file.st_ino)]}
+
+    assert await ProgramWatch(agent).of(Peer(1000, 4, socket=77)) == ProgramFile(SLEEP, is_lasting=True)
+    assert asked == [(77,)]
+
+
+@pytest.mark.parametrize("held", [[], [Executable(SLEEP), Executable("/usr/bin/cat")], [Executable()]])
+async def test_nobody_can_tell_what_several_hold(held: list[Executable], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: OTHER)
+
+    async def agent(_uid: int, _sockets: Collection[int]) -> Holders:
+        return {77: held}
+
+    nothing = ProgramFile("", is_lasting=False)
+    assert await ProgramWatch(agent).of(Peer(1000, 4, socket=77)) == nothing
+    assert await ProgramWatch(unseen).of(Peer(1000, 4, socket=77)) == nothing
+    assert await ProgramWatch(unseen).of(Peer(1000, 4)) == nothing
+
+
+def test_the_kernel_tells_the_other_end_of_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cardd.system.peer.program_of", lambda _: None)
+    with closing(socket.socket(socket.AF_UNIX)) as listening, closing(socket.socket(socket.AF_UNIX)) as client:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        client.connect(str(tmp_path / "s"))
+        with closing(listening.accept()[0]) as accepted:
+            peer = program_peer_of(accepted)
+
+        assert peer is not None
+        assert peer.socket == os.fstat(client.fileno()).st_ino
+        found = asyncio.run(asyncio.to_thread(holders, [peer.socket]))
+        assert [Path(each.path).name.startswith("python") for each in found[peer.socket]] == [True]
