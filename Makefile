@@ -1,6 +1,6 @@
 # What one does with this repository. Each target installs first what it needs; `make setup` does nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox first-day demo test attack coverage check texts screenshots packages bench fuzz lock clean
+.PHONY: help setup sandbox first-day demo demo-web test attack coverage check texts screenshots packages bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 RUN := .venv/bin/python -m
@@ -26,6 +26,9 @@ first-day: ## docs/quick-start.md from a new clone, typed and timed; ARGS=--inst
 
 demo: setup ## the main job end to end, on a simulated card
 	@$(RUN) tests.demo
+
+demo-web: setup ## a portal's pages on two servers, in a headless browser; SERVE=python or node keeps one for yours
+	@$(RUN) tests.demo.web $(if $(SERVE),--serve $(SERVE)) $(ARGS)
 
 test: setup ## the tests; ARGS="-k pin" chooses some
 	@$(RUN) pytest --quiet --durations=10 $(SPREAD) $(ARGS)

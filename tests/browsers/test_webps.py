@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
 
 from tests.integration.workstation import Workstation
 from tests.rig import axe, nginx
-from tests.rig.browsers import Browser, Tab
+from tests.rig.browsers import Browser
 from tests.rig.psc_simulator import PscSimulator
 from tests.rig.simulator import issue, simulated_card
-from tests.rig.webps import SERVERS, Server, WebPs
+from tests.rig.webps import ALICE, DOCTOR, SERVERS, PortalPage, Server, WebPs, mobiles, wait_for
 from tests.webps.test_portals import cades
 from tests.webps.tokens import trust_cards
 
-DOCTOR, ALICE = "899000000010", "899700000005"
-PEOPLE = """
-[[people]]
-national_id = "899000000010"
-given_name = "CAMILLE"
-family_name = "SIMULATION-MEDECIN"
-[[people]]
-national_id = "899700000005"
-given_name = "ALICE"
-"""
-
-PRESS = """
-const found = document.getElementById(arguments[0]);
-if (!found.offsetParent || found.ariaDisabled === "true") return false;
-found.click();
-return true;
-"""
 FORGET = """
 localStorage.clear();
 sessionStorage.clear();
@@ -63,10 +45,7 @@ def public(portals: dict[Server, WebPs]) -> list[int]:
 @pytest.fixture(scope="module")
 def psc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PscSimulator]:
     """Pro Santé Connect, and the mobiles of the doctor and of ALICE."""
-    folder = tmp_path_factory.mktemp("psc")
-    (folder / "people.toml").write_text(PEOPLE)
-    simulator = PscSimulator(folder)
-    simulator.start("--people", str(folder / "people.toml"))
+    simulator = mobiles(tmp_path_factory.mktemp("psc"))
     yield simulator
     simulator.stop()
 
@@ -108,58 +87,8 @@ def card(workstation: Workstation) -> Iterator[None]:
     workstation.wait_for_cards(0)
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Return once the condition holds; each look at a page costs some milliseconds of the browser's."""
-    deadline = monotonic() + 15
-    while not condition():
-        assert monotonic() < deadline, "it never came"
-        sleep(0.05)
-
-
-class Page:
-    """A portal's page as its person has it."""
-
-    def __init__(self, tab: Tab) -> None:
-        self.tab = tab
-
-    def words(self) -> str:
-        """What stands on it."""
-        return str(self.tab.run("return document.body?.innerText ?? ''"))
-
-    def reads(self, sentence: str) -> None:
-        """Return once this stands on it."""
-        try:
-            wait_for(lambda: sentence in self.words())
-        except AssertionError:
-            raise AssertionError(f"{sentence!r} is not in {self.words()!r}") from None
-
-    def press(self, name: str) -> None:
-        """Press the button of this id, once it can be pressed."""
-        wait_for(lambda: bool(self.tab.run(PRESS, name)))
-
-    def field(self, name: str) -> str:
-        """The text of the element of this id."""
-        return str(self.tab.run("return document.getElementById(arguments[0]).textContent", name))
-
-    def log_in(self) -> None:
-        """Log in by card."""
-        self.press("card")
-        self.reads("Vous êtes connecté(e)")
-
-    def ask_mobile(self, national_id: str) -> str:
-        """Log in by e-CPS, as far as the page goes; return the digits."""
-        self.tab.run("document.getElementById('national-id').value = arguments[0]; ask.requestSubmit();", national_id)
-        self.reads("Il reste")
-        return self.field("digits")
-
-    def log_out(self) -> None:
-        """Log out."""
-        self.press("leave")
-        self.reads("Se connecter par carte")
-
-
 @contextmanager
-def page(browser: Browser, site: WebPs) -> Iterator[Page]:
+def page(browser: Browser, site: WebPs) -> Iterator[PortalPage]:
     """The portal's page in French, which the person lets reach this machine; nobody is logged in there."""
     browser.permit(site.origin)
     with browser.tab(site.origin) as tab:
@@ -168,7 +97,7 @@ def page(browser: Browser, site: WebPs) -> Iterator[Page]:
             "await fetch('/card/logout', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{}'})"
         )
         tab.open(site.origin)
-        found = Page(tab)
+        found = PortalPage(tab)
         found.reads("Se connecter par carte")
         yield found
 
@@ -181,15 +110,14 @@ def test_a_professional_logs_in_by_card_signs_what_they_see_and_logs_out(
         assert (mine.field("name"), mine.field("number")) == ("CAMILLE SIMULATION-MEDECIN", DOCTOR)
         assert mine.field("profession") == "Médecin"
         assert f"n° {DOCTOR}" in mine.field("document")
-        mine.press("sign")
-        mine.reads("Signature vérifiée par le serveur")
+        mine.sign()
         dialog = workstation.pinentry.shown()[-1]
         assert (dialog.kind, "compte-rendu-" in dialog.description) == ("confirm", True)
         mine.tab.open(site.origin)  # a reload: the portal's login stays, cardd's session is this page's
         mine.reads("Signature vérifiée par le serveur")
         digest = mine.field("digest")
-        mine.press("sign")
-        wait_for(lambda: mine.tab.run("return document.querySelectorAll('#signed li').length") == 2)
+        mine.sign()
+        assert mine.tab.run("return document.querySelectorAll('#signed li').length") == 2
         assert digest[:8] in workstation.pinentry.shown()[-1].description.lower().replace(" ", "")
         mine.press("leave")
         mine.reads("Vous êtes déconnecté(e)")
@@ -211,8 +139,7 @@ def test_a_professional_logs_in_by_e_cps_and_signs_by_card(
         assert digits in psc.tell("approve").stdout
         mine.reads("confirmée au serveur par Pro Santé Connect")
         assert mine.field("number") == DOCTOR
-        mine.press("sign")
-        mine.reads("Signature vérifiée par le serveur")
+        mine.sign()
         mine.log_out()
 
 
@@ -314,7 +241,7 @@ def test_the_page_logs_out_when_the_card_is_pulled_and_says_what_cardd_says(
 
 def test_two_tabs_have_one_login(browser: Browser, either: WebPs, workstation: Workstation, card: None) -> None:
     with page(browser, either) as mine, browser.tab(either.origin) as second:
-        other = Page(second)
+        other = PortalPage(second)
         other.reads("Se connecter par carte")
         mine.log_in()
         other.reads("Vous êtes connecté(e)")
@@ -392,7 +319,6 @@ def test_everybody_can_use_the_pages_in_both_languages_and_on_a_phone(
         judge()
         mine.tab.open(either.origin)
         mine.log_in()
-        mine.press("sign")
-        mine.reads("Signature vérifiée par le serveur")
+        mine.sign()
         judge()
         mine.log_out()

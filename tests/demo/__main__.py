@@ -8,30 +8,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
-from typing import TypeVar, cast
+from typing import cast
 
-from tests.demo import mobile, workstation
+from tests.demo import Failed, check_output, mobile, step, workstation
 from tests.rig.lps import EventStream, Json, Lps, UnixConnection
 from tests.rig.pinentry import ScriptedPinentry
 from tests.rig.simulator import simulated_card, store
 from tests.rig.waiting import eventually_here
 
-T = TypeVar("T")
-
 PIN = "7319"
 MOBILE = "899700000005"
 NONCE = base64.b64encode(hashlib.sha256(b"a server's challenge").digest()).decode()
 DOCUMENT = "Compte rendu de consultation (SIMULATION)\n"
-
-
-class Failed(Exception):
-    """A step did not hold."""
 
 
 class Demo:
@@ -215,21 +207,6 @@ def give_credential(directory: Path, name: str, value: str) -> None:
     place.mkdir()
     (place / f"cardd.{name}").write_text(value)
     os.environ["CREDENTIALS_DIRECTORY"] = str(place)
-
-
-def check_output(command: list[str], directory: Path) -> str:
-    """What a command printed; Failed when it did not end well."""
-    ended = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise Failed(f"{' '.join(command)}: {ended.stdout}{ended.stderr}")
-    return ended.stdout.strip().splitlines()[-1] if ended.stdout.strip() else "ok"
-
-
-def step(name: str, action: Callable[[], str]) -> None:
-    """Do one step, and print what held and its time."""
-    started = monotonic()
-    told = action()
-    print(f"{name:>8}  {1000 * (monotonic() - started):7.0f} ms  {told}", flush=True)
 
 
 def main() -> int:

@@ -6,19 +6,38 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic, sleep
 from typing import IO, Literal
 
 import cardd.web
 from tests.rig import nginx
+from tests.rig.browsers import Tab
 from tests.rig.ports import free_port
 from tests.rig.psc_simulator import CLIENT, SECRET, PscSimulator
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/webps"
 CARDD_JS = Path(cardd.web.__file__).with_name("cardd.js")
+LIMIT = 15.0  # seconds, for a page to say something
+DOCTOR, ALICE = "899000000010", "899700000005"  # the simulated card's holder, and somebody else
+PEOPLE = """
+[[people]]
+national_id = "899000000010"
+given_name = "CAMILLE"
+family_name = "SIMULATION-MEDECIN"
+[[people]]
+national_id = "899700000005"
+given_name = "ALICE"
+"""
+PRESS = """
+const found = document.getElementById(arguments[0]);
+if (!found.offsetParent || found.ariaDisabled === "true") return false;
+found.click();
+return true;
+"""
 Server = Literal["python", "node"]
 SERVERS: tuple[Server, ...] = ("python", "node")
 COMMANDS: Mapping[Server, Sequence[str]] = {
@@ -29,7 +48,7 @@ COMMANDS: Mapping[Server, Sequence[str]] = {
 
 @dataclass
 class WebPs:
-    """One portal; its ``authorities.pem`` and ``lists.pem`` are in ``folder``, and ``log`` has what it says."""
+    """One portal; its ``authorities.pem`` and ``lists.pem`` are in ``folder``."""
 
     server: Server
     folder: Path
@@ -42,11 +61,6 @@ class WebPs:
     def origin(self) -> str:
         """Return the origin of its pages."""
         return f"https://{self.host}:{self.port}"
-
-    @property
-    def log(self) -> Path:
-        """Return the file of what it says."""
-        return self.folder / f"{self.server}.log"
 
     def set_up(self, cardd: Sequence[str], psc: PscSimulator | None) -> None:
         """Write its settings: where cardd listens for its pages, and the provider of its own logins by e-CPS."""
@@ -68,7 +82,7 @@ class WebPs:
     def start(self) -> None:
         """Start it; it listens when this returns."""
         around = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        with self.log.open("ab") as log:
+        with (self.folder / f"{self.server}.log").open("ab") as log:
             self._process = self._begun(around, log)
         nginx.wait_for_port(self.port, self._process)
 
@@ -95,3 +109,67 @@ class WebPs:
     def _begun(self, around: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         command = [*COMMANDS[self.server], str(self._settings)]
         return subprocess.Popen(command, env=around, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Return once the condition holds; each look at a page costs some milliseconds of the browser's."""
+    deadline = monotonic() + LIMIT
+    while not condition():
+        assert monotonic() < deadline, "it never came"
+        sleep(0.05)
+
+
+def mobiles(folder: Path) -> PscSimulator:
+    """Start Pro Santé Connect, with the mobiles of the doctor and of ALICE."""
+    (folder / "people.toml").write_text(PEOPLE)
+    simulator = PscSimulator(folder)
+    simulator.start("--people", str(folder / "people.toml"))
+    return simulator
+
+
+class PortalPage:
+    """A portal's page as its person has it, in French."""
+
+    def __init__(self, tab: Tab) -> None:
+        self.tab = tab
+
+    def words(self) -> str:
+        """Return what stands on it."""
+        return str(self.tab.run("return document.body?.innerText ?? ''"))
+
+    def reads(self, sentence: str) -> str:
+        """Return the sentence once it stands on the page."""
+        try:
+            wait_for(lambda: sentence in self.words())
+        except AssertionError:
+            raise AssertionError(f"{sentence!r} is not in {self.words()!r}") from None
+        return sentence
+
+    def press(self, name: str) -> None:
+        """Press the button of this id, once it can be pressed."""
+        wait_for(lambda: bool(self.tab.run(PRESS, name)))
+
+    def field(self, name: str) -> str:
+        """Return the text of the element of this id."""
+        return str(self.tab.run("return document.getElementById(arguments[0]).textContent", name))
+
+    def log_in(self) -> None:
+        """Log in by card."""
+        self.press("card")
+        self.reads("Vous êtes connecté(e)")
+
+    def ask_mobile(self, national_id: str) -> str:
+        """Log in by e-CPS, as far as the page goes; return the digits."""
+        self.tab.run("document.getElementById('national-id').value = arguments[0]; ask.requestSubmit();", national_id)
+        self.reads("Il reste")
+        return self.field("digits")
+
+    def sign(self) -> None:
+        """Sign the document that is shown."""
+        self.press("sign")
+        self.reads("Signé. Le serveur a vérifié la signature.")
+
+    def log_out(self) -> None:
+        """Log out."""
+        self.press("leave")
+        self.reads("Se connecter par carte")

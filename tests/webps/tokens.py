@@ -43,18 +43,23 @@ def persons() -> Authority:
 
 
 @cache
-def list_of(revoked: tuple[x509.Certificate, ...], age: timedelta, key: rsa.RSAPrivateKey | None = None) -> bytes:
+def list_of(
+    revoked: tuple[x509.Certificate, ...],
+    age: timedelta,
+    key: rsa.RSAPrivateKey | None = None,
+    life: timedelta = timedelta(hours=2),
+) -> bytes:
     """The list of the cards' authority, in PEM; ``key`` is another's, who signed it."""
     by = ListMaker(persons().certificate.subject, key or persons().key)
     since = {found.public_bytes(Encoding.DER): datetime.now(UTC) - timedelta(days=1) for found in revoked}
-    der = revocation_list(by, since, age=age, life=timedelta(hours=2))
+    der = revocation_list(by, since, age=age, life=life)
     return x509.load_der_x509_crl(der).public_bytes(Encoding.PEM)
 
 
-def trust_cards(folder: Path) -> None:
+def trust_cards(folder: Path, life: timedelta = timedelta(hours=2)) -> None:
     """Trust the authority of the simulated cards, with its list of an hour ago."""
     (folder / "authorities.pem").write_bytes(persons().certificate.public_bytes(Encoding.PEM))
-    (folder / "lists.pem").write_bytes(list_of((), timedelta(hours=1)))
+    (folder / "lists.pem").write_bytes(list_of((), timedelta(hours=1), life=life))
 
 
 @dataclass
