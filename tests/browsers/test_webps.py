@@ -235,6 +235,8 @@ def test_the_page_logs_out_when_the_card_is_pulled_and_says_what_cardd_says(
             wait_for(lambda: mine.field("problem") != "")
             assert "2" in mine.field("problem")  # tries left
             mine.log_in()
+            mine.tab.open(either.origin)  # a reload, after which the page has no session of cardd's
+            mine.reads("Vous êtes connecté(e)")
         mine.reads("La carte a été retirée : vous êtes déconnecté(e).")
         assert mine.tab.run("return (await (await fetch('/me')).json()).holder") is None
 
@@ -273,6 +275,8 @@ FOUND = [
     {"state": "blocked", "reason": "csp", "add": "connect-src x"},
     {"state": "blocked", "reason": "frame"},
     {"state": "blocked", "reason": "insecure"},
+    {"state": "blocked", "reason": "storage"},
+    {"state": "silent"},
     {"state": "refused", "code": "client.pairing_refused", "text": "Refusé."},
     {"state": "old", "version": "0.1.0"},
     {"state": "absent"},

@@ -189,7 +189,7 @@ def test_every_answer_has_the_strict_policy_and_stays_nowhere(visitor: Visitor) 
         headers = visitor.ask("GET", path).headers
         rules = headers["Content-Security-Policy"]
         assert "default-src 'none'" in rules
-        assert f"connect-src 'self' {CARDD};" in rules
+        assert f"connect-src 'self' {CARDD} {CARDD.replace('http', 'ws')};" in rules
         assert "unsafe" not in rules
         assert (headers["X-Content-Type-Options"], headers["Cache-Control"]) == ("nosniff", "no-store")
 

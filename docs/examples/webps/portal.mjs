@@ -119,9 +119,10 @@ function portal({origin, cardd, authorities, lists, psc, cardd_js: module}) {
 
 /** The headers of every answer; the page may reach this portal and the two addresses of cardd. */
 function policy(bases) {
+  const cardd = [...bases, ...bases.map((base) => base.replace("http", "ws"))];
   const rules = [
     "default-src 'none'; script-src 'self'; style-src 'self'; base-uri 'none'; form-action 'none'",
-    `frame-ancestors 'none'; connect-src 'self' ${bases.join(" ")}`,
+    `frame-ancestors 'none'; connect-src 'self' ${cardd.join(" ")}`,
     "require-trusted-types-for 'script'; trusted-types 'none'",
   ];
   return {

@@ -157,9 +157,10 @@ def _json(told):
 
 def policy(bases):
     """Return the headers of every answer; the page may reach this portal and the two addresses of cardd."""
+    cardd = " ".join([*bases, *(base.replace("http", "ws", 1) for base in bases)])
     rules = (
         "default-src 'none'; script-src 'self'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-        f"frame-ancestors 'none'; connect-src 'self' {' '.join(bases)}; "
+        f"frame-ancestors 'none'; connect-src 'self' {cardd}; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     return {

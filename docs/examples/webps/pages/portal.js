@@ -322,13 +322,10 @@ function row({ id, signed: { by, at } }) {
   return found;
 }
 
-/** Follow a card that is in already, where cardd lets this browser in without asking anybody. */
+/** Go on after a reload: with a mobile that is asked, or with the card of the login. Neither asks anybody. */
 async function resume() {
   if (sessionStorage.getItem("digits") && !me.holder) return watch(120);
-  if (me.way !== "card" || session) return undefined;
-  const { state } = await cardd().find();
-  if (state === "ready" && !session) follow();
-  return undefined;
+  return me.way === "card" && !session ? follow() : undefined;
 }
 
 async function again() {

@@ -91,6 +91,14 @@ export const PROBLEMS = {
   ],
   blocked_csp: ["Ce portail est mal réglé : sa politique de sécurité bloque cardd. Prévenez-le ({add}).", "This portal is set up wrongly: its security policy blocks cardd. Tell its makers ({add})."],
   blocked_frame: ["Cette page est dans un cadre qui bloque cardd. Ouvrez {site} directement.", "This page is in a frame that blocks cardd. Open {site} itself."],
+  blocked_storage: [
+    "Le navigateur ne garde rien pour ce site, dont la clé qui le fait reconnaître. Autorisez ses données, ou quittez la navigation privée, puis rechargez la page.",
+    "The browser keeps nothing for this site, not even the key that it is known by. Allow its data, or leave private browsing, then reload the page.",
+  ],
+  silent: [
+    "cardd est là, et ne répond pas. Redémarrez-le, ou l’ordinateur ; si cela dure, prévenez votre support (cardctl doctor).",
+    "cardd is there and does not answer. Restart it, or the computer; if it goes on, tell your support (cardctl doctor).",
+  ],
   blocked_insecure: ["Cette page n’est pas en https. Ouvrez {site}.", "This page is not over https. Open {site}."],
   refused: ["cardd refuse ce site. {text} Pour l’accepter : cardctl origins allow {site}", "cardd refuses this site. {text} To let it in: cardctl origins allow {site}"],
   old: ["cardd est trop ancien ({version}). Demandez sa mise à jour à votre support.", "cardd is too old ({version}). Ask your support for an update."],
