@@ -229,7 +229,7 @@ class Psc(Section, frozen=True):
             if OWN_PARAMETERS.fullmatch(name):
                 yield "parameters", Unfit("own", name[:80])
         if "openid" not in self.scope.split():
-            yield "scope", Unfit("missing", "openid")
+            yield "scope", Unfit("type", '"openid …"')
         if self.acr is not None and self.acr.split() != [self.acr]:
             yield "acr", Unfit("type", '"eidas1"')
         yield from self._lacking()
