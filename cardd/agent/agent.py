@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from cardd.agent import notices, pinentry, witness
+from cardd.agent.assuan import readable
 from cardd.agent.server import GREETING, NOT_INSTALLED, TAKEN
 from cardd.backoff import BackOff
 from cardd.errors import CarddError, PromptUnavailable
@@ -132,13 +133,7 @@ async def _stay(serve: Callable[[], Awaitable[None]]) -> None:
 
 async def _first_byte(connection: socket.socket) -> None:
     """Wait for the daemon's first word, without taking it. Raises PromptUnavailable when it leaves, _Refused."""
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(connection, readable.set)
-    try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(connection)
+    await readable(connection)
     begun = connection.recv(len(TAKEN), socket.MSG_PEEK)
     if not begun:
         raise PromptUnavailable(why="cardd")

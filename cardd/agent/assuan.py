@@ -118,6 +118,16 @@ class Assuan:
         self._size = left
 
 
+async def readable(source: socket.socket | int) -> None:
+    """Wait until there is something to read or to accept, and leave it there."""
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(source, event.set)
+    try:
+        await event.wait()
+    finally:
+        loop.remove_reader(source)
+
+
 def _find_newline(page: memoryview, size: int) -> int | None:
     return next((place for place in range(size) if page[place] == 0x0A), None)
 

@@ -28,7 +28,7 @@ from functools import partial
 from typing import Protocol
 
 from cardd.agent import notices, witness
-from cardd.agent.assuan import Assuan
+from cardd.agent.assuan import Assuan, readable
 from cardd.agent.notices import Notices
 from cardd.agent.witness import Witness
 from cardd.backoff import Seldom
@@ -261,12 +261,14 @@ class AgentServer:
             listener.close()
 
     async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         unaccepted = Seldom(partial(log.error, "no file descriptor was left for an agent (%d attempts)"))
         while True:
             await asyncio.sleep(0)  # the loop turns, however many wait to be accepted
+            await readable(listener)  # loop.sock_accept() loses a connection that comes while it is cancelled
             try:
-                connection, _ = await loop.sock_accept(listener)
+                connection, _ = listener.accept()
+            except BlockingIOError:  # it has left meanwhile
+                continue
             except OSError:  # this process has no file descriptor left
                 unaccepted.note()
                 await asyncio.sleep(ACCEPT_PAUSE)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from cardd.agent.arming import Arming
+from cardd.agent.assuan import readable
 from cardd.agent.texts import (
     BUTTONS,
     PAGE_BUTTONS,
@@ -153,16 +154,11 @@ def _show(terminal: int, words: Words, prompt: str) -> None:
 
 async def _read_line(terminal: int, into: Secret, seconds: int, late: type[CarddError]) -> None:
     """Read one line into the secret, its end left out."""
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(terminal, readable.set)
     try:
         async with asyncio.timeout(seconds):
-            await readable.wait()
+            await readable(terminal)
     except TimeoutError:
         raise late from None
-    finally:
-        loop.remove_reader(terminal)
     with into.room() as room:
         size = os.readv(terminal, [room])
         if size and room[size - 1] == NEWLINE:

@@ -9,13 +9,14 @@ import os
 import resource
 import socket
 import threading
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from cardd.agent.server import AGENTS_MAX
+from cardd.agent.server import AGENTS_MAX, AgentServer
 from cardd.errors import PinFormat, PromptUnavailable
 from tests.agent.desk import US, Desk
 from tests.rig import other_user
@@ -294,6 +295,28 @@ async def test_an_agent_that_talks_without_end_freezes_nobody(desk: Desk, says: 
         with pytest.raises((PromptUnavailable, PinFormat)):
             await asyncio.wait_for(desk.ask(), 10)
         talker.join()
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_an_agent_that_comes_as_the_daemon_stops_is_hung_up_on(
+    tmp_path: Path, turns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as agent:
+        listener.bind(str(tmp_path / "agents"))
+        listener.listen()
+        agents = AgentServer()
+        agents.start(listener)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        agent.connect(str(tmp_path / "agents"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        with warnings.catch_warnings(record=True) as lost:
+            warnings.simplefilter("always")
+            await agents.stop()
+            await asyncio.sleep(0)
+        assert lost == []
+        assert caplog.records == []
 
 
 def talk_without_end(agent: socket.socket, says: bytes) -> None:
