@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from tests.rig.ports import free_port
@@ -39,14 +39,16 @@ class Tinyproxy:
     """tinyproxy, which wants USER and PASSWORD; ``seen`` is what it was asked for."""
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._log = directory / "tinyproxy.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._choose()
+
+    def _choose(self) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._log = directory / "tinyproxy.log"
-        self._settings = directory / "tinyproxy.conf"
-        self._settings.write_text(
-            CONFIGURATION.format(port=self.port, directory=directory, user=USER, password=PASSWORD)
-        )
-        self._process: subprocess.Popen[bytes] | None = None
+        told = {"port": self.port, "directory": self._directory, "user": USER, "password": PASSWORD}
+        (self._directory / "tinyproxy.conf").write_text(CONFIGURATION.format(**told))
 
     @property
     def seen(self) -> list[str]:
@@ -55,15 +57,24 @@ class Tinyproxy:
         return [line.partition("): ")[2] for line in lines if "Request" in line]
 
     def start(self) -> None:
-        """Start it; it listens when this returns."""
-        self._process = subprocess.Popen(
-            ["tinyproxy", "-d", "-c", self._settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        eventually_here(self._listens)
+        """Start it; it answers when this returns. Another port is taken where somebody came before it."""
+        while True:
+            self._process = process = subprocess.Popen(
+                ["tinyproxy", "-d", "-c", self._directory / "tinyproxy.conf"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            eventually_here(lambda: self._answers() or process.poll() is not None)  # noqa: B023 - waited for here
+            if process.poll() is None:
+                return
+            self._choose()
 
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+    def _answers(self) -> bool:
+        """Whether a proxy that wants a password is there: a port may be another program's."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as probe:
+            probe.sendall(b"GET http://127.0.0.1/ HTTP/1.0\r\n\r\n")
+            return b" 407 " in probe.recv(64)
+        return False
 
     def stop(self) -> None:
         """End it."""

@@ -34,6 +34,8 @@ from tests.rig.oidc.pki import Authority
 from tests.rig.ports import free_port
 from tests.rig.waiting import eventually
 
+WRONG = "mot-de-passe-FAUX-731942"  # no word that an error of somebody else may hold
+
 
 @pytest.fixture(scope="module")
 def tinyproxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tinyproxy]:
@@ -193,7 +195,7 @@ async def test_a_whole_login_goes_through_it(tinyproxy: Tinyproxy, tmp_path: Pat
     assert any("CONNECT" in line for line in tinyproxy.seen[before:])
 
 
-@pytest.mark.parametrize("password", [None, "wrong"])
+@pytest.mark.parametrize("password", [None, WRONG], ids=["None", "wrong"])
 async def test_a_proxy_that_wants_another_password_says_so_and_nobody_sees_it(
     site: Site, tinyproxy: Tinyproxy, password: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -207,7 +209,7 @@ async def test_a_proxy_that_wants_another_password_says_so_and_nobody_sees_it(
     assert "wants a user and a password" in unreached.value.told("en").detail
     assert site.heard == []
     told = [refused.value, *causes(refused.value), unreached.value, *causes(unreached.value)]
-    assert "wrong" not in f"{caplog.text} {told!r} {Proxy('a', 1, 'u', 'wrong')!r}"
+    assert WRONG not in f"{caplog.text} {told!r} {Proxy('a', 1, 'u', WRONG)!r}"
 
 
 @pytest.mark.parametrize("way", [by_client, by_key], ids=lambda way: way.__name__)
@@ -215,7 +217,7 @@ async def test_a_wrong_password_is_shown_to_the_proxy_once_and_a_new_one_at_once
     site: Site, tinyproxy: Tinyproxy, way: Callable[[Site, Outward], Awaitable[None]]
 ) -> None:
     secrets = MemorySecrets()
-    secrets.values[SECRET] = b"wrong"
+    secrets.values[SECRET] = WRONG.encode()
     settings = Network(proxy=tinyproxy.url, proxy_user=USER, authorities=site.authorities)
     outward = outward_of(settings, secrets)
     for _ in range(3):  # after so many a directory may lock the account
