@@ -4,7 +4,7 @@
 #   packages.sh [DIST [KIND...]]   into DIST (dist/), of these kinds, else all that can be built here:
 #
 #   wheels       cardd, its client, the simulators
-#   typescript   docs/sdk/typescript as npm packs it; its types are made of the description of the API
+#   typescript   docs/sdk/typescript as npm packs it, with cardd.js; its types are made of the description of the API
 #   web          cardd.js for pages, as npm packs it
 #   csharp       docs/sdk/csharp as sources with their types, made of the same description, in DIST/csharp
 set -eu
@@ -31,6 +31,7 @@ typescript() {
     mkdir "$stage/typescript"
     cp -R LICENSE docs/sdk/typescript/package.json docs/sdk/typescript/tsconfig*.json docs/sdk/typescript/README.md \
         docs/sdk/typescript/src "$stage/typescript"
+    cp cardd/web/cardd.js cardd/web/cardd.d.ts "$stage/typescript/src"
     ln -s "$modules" "$stage/typescript/node_modules"
     (
         cd "$stage/typescript"
@@ -38,6 +39,7 @@ typescript() {
         node_modules/.bin/openapi-typescript openapi.json --output src/api.ts >/dev/null
         node_modules/.bin/tsc -p tsconfig.page.json
         node_modules/.bin/tsc
+        cp src/cardd.js src/cardd.d.ts dist
         npm pack --silent --ignore-scripts --pack-destination "$dist"
     )
 }

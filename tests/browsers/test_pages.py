@@ -15,6 +15,7 @@ from time import monotonic
 import pytest
 
 from cardd.system.audit_file import AuditReader
+from cardd.web import web_file
 from tests.integration.workstation import DIGEST, Workstation, expect
 from tests.rig.browsers import Browser, Name, Portal, Tab
 from tests.rig.daemon import DaemonProcess
@@ -217,9 +218,11 @@ def test_a_page_uses_the_library_for_makers_as_it_stands(
 ) -> None:
     (package,) = packaged("typescript", tmp_path_factory).glob("*.tgz")
     with tarfile.open(package) as files:
-        library = files.extractfile("package/dist/index.js")
-        assert library is not None
-        source = library.read().decode()
+        library, module = (files.extractfile(f"package/dist/{name}.js") for name in ("index", "cardd"))
+        assert library
+        assert module
+        assert module.read() == web_file("cardd.js").content  # which the portal serves
+        source = library.read().decode().replace('"./cardd.js"', f'"{portal.origin()}/cardd.js"')
     with page(browser, portal, "portal.test") as tab:
         done = tab.run(LIBRARY, base(workstation), source)
     assert done == {

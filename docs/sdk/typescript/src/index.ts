@@ -1,7 +1,9 @@
 // The client of cardd's API, for pages as it stands here and for Node with node.ts. The types are made of /openapi.json
-// (api.ts); the rest is written by hand. Nothing of Node is imported: pages load this file.
+// (api.ts); the rest is written by hand. Nothing of Node is imported: pages load this file, and beside it cardd.js, the
+// module for pages (docs/webps.md), which has and proves the page's key.
 
 import type { components } from "./api.js";
+import type { Cardd as Page } from "./cardd.js";
 
 export type Schemas = components["schemas"];
 export type About = Schemas["PairBody"];
@@ -74,6 +76,7 @@ export class Cardd {
   readonly #crypto: Crypto;
   readonly #rights: Options["rights"];
   readonly #answerLimit: number;
+  #page: Page | undefined;
   #secret: string | undefined;
   #proven = false;
 
@@ -126,10 +129,10 @@ export class Cardd {
 
   /** For a page: prove its key; the user is asked about one that is new. Each call does it by itself where cardd wants it. */
   async allow(): Promise<Schemas["OriginAnswer"]> {
-    const { challenge } = await this.call<Schemas["ChallengeAnswer"]>("POST", "/v1/clients/challenges", { body: {} });
-    const proof = await proofOfKey({ iss: location.origin, aud: new URL(this.way.where).host, nonce: challenge });
-    const body = { ...proof, ...(this.#rights && { rights: this.#rights }) };
-    const told = await this.call<Schemas["OriginAnswer"]>("POST", "/v1/clients", { body });
+    this.#page ??= await pageAt(this.way.where, this.language, this.#rights);
+    const told = await this.#page.enter().catch((fault: Partial<CarddError>) => {
+      throw fault.problem ? new CarddError(fault.code ?? "", fault.problem) : fault;
+    });
     this.#secret = told.token;
     return told;
   }
@@ -342,41 +345,11 @@ function loopback(url: string, language: Language): Way {
   return { where, proves: false, ask: (path, request) => fetch(where + path, { ...request, ...leaving() }) };
 }
 
-/** What shows cardd that this page's browser has its key: the body of POST /v1/clients, but for rights. */
-async function proofOfKey(claims: { iss: string; aud: string; nonce: string }): Promise<Schemas["OriginBody"]> {
-  const encoded = (bytes: Uint8Array) => toBase64(bytes).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
-  const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
-  const key = await pageKey();
-  const signed = `${encoded(text({ alg: "ES256", typ: "cardd-page+jwt" }))}.${encoded(text(claims))}`;
-  const how = { name: "ECDSA", hash: "SHA-256" };
-  const value = await crypto.subtle.sign(how, key.privateKey, new TextEncoder().encode(signed));
-  const page_key = (await crypto.subtle.exportKey("jwk", key.publicKey)) as Schemas["PageKeyBody"];
-  return { page_key, proof: `${signed}.${encoded(new Uint8Array(value))}` };
+/** The module for pages, which is loaded where a page needs it. */
+async function pageAt(where: string, language: Language, rights: Options["rights"]): Promise<Page> {
+  const { Cardd: OfPages } = await import("./cardd.js");
+  return new OfPages({ bases: [where], language, ...(rights && { rights }) });
 }
-
-/** The page's key, which its browser keeps and gives to nobody. */
-async function pageKey(): Promise<CryptoKeyPair> {
-  const opening = indexedDB.open("cardd", 1);
-  opening.onupgradeneeded = () => opening.result.createObjectStore("keys");
-  const database = await settled(opening);
-  const keys = (mode: IDBTransactionMode) => database.transaction("keys", mode).objectStore("keys");
-  const kept = () => settled<CryptoKeyPair | undefined>(keys("readonly").get("page"));
-  try {
-    const before = await kept();
-    if (before) return before;
-    const made = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
-    await settled(keys("readwrite").add(made, "page")).catch(() => undefined); // another tab was first
-    return (await kept()) ?? made;
-  } finally {
-    database.close(); // or who deletes the site's data would wait for this page
-  }
-}
-
-const settled = <T>(request: IDBRequest<T>): Promise<T> =>
-  new Promise((done, failed) => {
-    request.onsuccess = () => done(request.result);
-    request.onerror = () => failed(request.error);
-  });
 
 let left: AbortController | undefined;
 
