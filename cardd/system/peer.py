@@ -9,7 +9,6 @@ shows user 0 in both, and must never be taken for root.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import socket
@@ -303,9 +302,17 @@ def processes() -> list[int]:
 def open_files(pid: int) -> Iterator[str]:
     """Yield what a process has open, by the kernel's names; nothing where that may not be seen."""
     try:
-        with os.scandir(PROC / str(pid) / "fd") as found:
-            for entry in found:
-                with contextlib.suppress(OSError):  # it was closed meanwhile
-                    yield os.readlink(entry.path)  # noqa: PTH115 - a desktop has ten thousand of them
-    except OSError:  # the process is gone, or not ours
+        folder = os.open(f"{PROC}/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:  # it is gone, or not ours
         return
+    try:
+        for name in os.listdir(folder):  # noqa: PTH208 - a desktop has ten thousand: relative names are read sooner
+            try:
+                target = os.readlink(name, dir_fd=folder)
+            except OSError:  # it was closed meanwhile
+                continue
+            yield target
+    except OSError:  # it is gone
+        return
+    finally:
+        os.close(folder)

@@ -25,6 +25,15 @@ USERS = range(61001, 61021)
 PAGES_OF_ONE = 50  # a user may have 128 connections, and a page 64 requests that wait
 ORIGIN = "https://portal.test"
 FETCHED = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+LISTENING = {
+    **FETCHED,
+    "Sec-Fetch-Mode": "websocket",
+    "Sec-Fetch-Dest": "websocket",
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "c2l4dGVlbiBieXRlcyAhIQ==",
+}
 SETTLED = 3.0  # seconds
 
 BEGIN = """
@@ -125,21 +134,21 @@ def _pulled(station: Station, tab: Tab, rounds: int) -> float:
 
 
 def _streams(daemon: DaemonProcess, key: BrowserKey, user: int) -> Iterator[socket.socket]:
-    """Open the streams of one user's pages, each by a ticket; each is a socket that has heard ``hello``."""
+    """Open the WebSockets of one user's pages, each by a ticket; each is a socket that has heard ``hello``."""
     with _as(user):
         lps = Lps(daemon.port)
         challenge = _post(lps, "/v1/clients/challenges", {})["challenge"]
         proof = key.proof(str(challenge), ORIGIN, f"127.0.0.1:{daemon.port}")
         entered = _post(lps, "/v1/clients", {"page_key": key.jwk, "proof": proof})
         lps.credential = str(entered["token"])
-        head = "".join(f"{name}: {value}\r\n" for name, value in FETCHED.items())
+        head = "".join(f"{name}: {value}\r\n" for name, value in LISTENING.items())
         for _ in range(PAGES_OF_ONE):
             ticket = _post(lps, "/v1/events/tickets", {})["ticket"]
             stream = socket.create_connection(("127.0.0.1", daemon.port), timeout=10)
             asked = f"GET /v1/events?ticket={ticket} HTTP/1.1\r\nHost: 127.0.0.1:{daemon.port}\r\n{head}\r\n"
             stream.sendall(asked.encode())
             heard = b""
-            while b"event: hello" not in heard:
+            while b'"hello"' not in heard:
                 some = stream.recv(65536)
                 assert some, heard
                 heard += some
