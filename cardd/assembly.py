@@ -125,7 +125,7 @@ def assemble(config: Config, outside: Outside) -> Parts:
     pdf = _PdfProcesses(*(PdfProcess(confinement=config.sandbox.confinement) for _ in range(2)))
     parts = _parts(config, outside, core, identity, pdf)
     limits = replace(outside.limits, body=config.listen.max_body, descriptors=outside.descriptors)
-    program_logins = ProgramLogins(identity.logins.cpx, core.sessions)
+    program_logins = ProgramLogins(identity.logins.cpx, identity.logins.csa, core.sessions)
     keys = Keys(core.programs, program_logins, core.signing, outside.program_files)
     core.lifecycle.join(
         *outside.parts,

@@ -35,7 +35,7 @@ from cardd.errors import (
 from cardd.formats.certificate import facts_of, serial_of
 from cardd.identity.card_login import CardLogins, Method
 from cardd.identity.expiry import ExpiryWatch
-from cardd.identity.holders import acting_identity
+from cardd.identity.holders import acting_identity, structure_identity
 from cardd.model import Algorithm, Caller, CardKind, Identity, KeyPurpose
 from cardd.ports import SecretStore
 from cardd.secret import Secret
@@ -74,6 +74,11 @@ class CsaLogins:
         session, token = await self._by_card.open(caller, method)
         self._expiry.note({each.serial: facts_of(each.certificate).not_after for each in session.credentials.values()})
         return session, token
+
+    async def open_for_program(self, program: Caller) -> tuple[Session, str]:
+        """Open a session of another program's (PKCS#11), in which nobody says who the person is. Raises as ``open``."""
+        method = Method(CSA, partial(self.card, program), structure_identity, self.password)
+        return await self._by_card.open(program, method)
 
     async def card(self, caller: Caller | None) -> InsertedCard:
         """Return the organisation's keys; ``caller`` None is the daemon itself.

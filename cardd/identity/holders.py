@@ -85,6 +85,14 @@ def acting_identity(der: bytes, acting: Identity) -> Identity:
     return replace(acting, is_declared=True, organisation=organisation_of(der), is_test=is_test(facts_of(der)))
 
 
+def structure_identity(der: bytes) -> Identity:
+    """The identity of a session in which nobody says who the person is: the structure alone. Raises as above."""
+    organisation = organisation_of(der)
+    return Identity(
+        organisation.identifier, organisation.name, "", organisation=organisation, is_test=is_test(facts_of(der))
+    )
+
+
 def is_test(facts: CertificateFacts) -> bool:
     """Return whether the certificate is of a test card, or a test software certificate."""
     category = facts.value(CARD_CATEGORY, OCTET_STRING)

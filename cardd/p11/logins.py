@@ -20,6 +20,7 @@ from cardd.core.sessions import Sessions
 from cardd.core.signing import Signing
 from cardd.errors import CallerLeft, CarddError
 from cardd.identity.card_login import CpxLogins
+from cardd.identity.csa import CsaLogins
 from cardd.model import Caller, CallerKey
 from cardd.ports import ProgramFiles
 
@@ -47,8 +48,9 @@ class _Login:
 class ProgramLogins(Part):
     """The logins of all programs."""
 
-    def __init__(self, cpx: CpxLogins, sessions: Sessions) -> None:
+    def __init__(self, cpx: CpxLogins, csa: CsaLogins, sessions: Sessions) -> None:
         self._cpx = cpx
+        self._csa = csa
         self._sessions = sessions
         self._logins: dict[Place, _Login] = {}
         self._users: Counter[Place] = Counter()  # connections that said C_Login
@@ -57,7 +59,7 @@ class ProgramLogins(Part):
         """Return the program's session, which this use keeps from being idle; its PIN is asked for where it has none.
 
         Who asks while the login is under way has its answer; ``presence`` is who asks. Raises what ``CpxLogins.open``
-        raises.
+        and ``CsaLogins.open_for_program`` raise.
         """
         place = (program.key, card.id)
         while True:
@@ -117,10 +119,15 @@ class ProgramLogins(Part):
     def _begin(self, place: Place, program: Caller, card: InsertedCard) -> _Login:
         presence = Presence(0)
         with waited_for_by(presence):
-            task = asyncio.ensure_future(self._cpx.open(program, card.id))
+            task = asyncio.ensure_future(self._open(program, card))
         login = self._logins[place] = _Login(task, presence)
         task.add_done_callback(lambda done: self._ended(place, done))
         return login
+
+    async def _open(self, program: Caller, card: InsertedCard) -> tuple[Session, str]:
+        if await self._csa.owns(card):
+            return await self._csa.open_for_program(program)
+        return await self._cpx.open(program, card.id)
 
     def _ended(self, place: Place, done: asyncio.Task[tuple[Session, str]]) -> None:
         """Forget a login that came to nothing: the next use asks anew."""

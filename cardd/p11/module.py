@@ -146,7 +146,9 @@ class Module:
         opened = len(self._sessions)
         writing = sum(bool(session.flags & SessionFlag.RW) for session in self._sessions.values())
         counts = (SESSIONS_MAX, opened, SESSIONS_MAX, writing, 256, 1, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
-        told = (ulong(TOKEN_FLAGS, *counts), version(0, 0), version(0, 0), padded("", 16))
+        # files that nobody has opened show nothing: a program must log in to see their keys
+        flags = TOKEN_FLAGS if token.objects else TOKEN_FLAGS | TokenFlag.LOGIN_REQUIRED
+        told = (ulong(flags, *counts), version(0, 0), version(0, 0), padded("", 16))
         return b"".join((*(padded(text, size) for text, size in texts), *told))
 
     def get_mechanism_list(self, call: Reader) -> Answer:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from cardd.core.inserted_card import InsertedCard
 from cardd.core.owners import OwnedReaders
 from cardd.errors import CarddError, PcscUnavailable
-from cardd.identity.holders import identity_of
-from cardd.model import Caller, CardCertificate, CardInfo, KeyPurpose
+from cardd.identity.holders import identity_of, organisation_of
+from cardd.model import Caller, CardCertificate, CardInfo, CardKind, KeyPurpose
 from cardd.p11.cryptoki import Refused, Rv
 from cardd.p11.objects import TokenObject, objects_of
 
@@ -111,8 +111,10 @@ class Tokens:
 
 
 async def _read(card: InsertedCard) -> Token:
-    info = await card.access.info()
-    certificates = await card.access.certificates()
+    if card.kind is CardKind.PKCS12:  # which tells nothing before it was opened once, and everything afterwards
+        info, certificates = await card.access.use(lambda files: (files.info, files.certificates()))
+    else:
+        info, certificates = await card.access.info(), await card.access.certificates()
     label, serial = _names(info, certificates)
     # the key that proves who somebody is first: many programs take the first one
     keys = sorted(info.keys, key=lambda key: key.purpose is not KeyPurpose.AUTHENTICATION)
@@ -128,4 +130,7 @@ def _names(info: CardInfo, certificates: tuple[CardCertificate, ...]) -> tuple[s
             number = (holder.card_number or "").rpartition("/")[2]
             label = f"{holder.card_type_name or 'CPx'} {holder.given_name} {holder.family_name}".strip()
             return label, number or info.serial
+    for certificate in certificates:
+        with contextlib.suppress(CarddError):
+            return organisation_of(certificate.der).name, info.serial
     return info.label or info.kind.value, info.serial

@@ -15,6 +15,7 @@ import pytest
 from cardd_simulators.cards.card import SimulatedCard
 from cardd_simulators.cards.interface import PoweredCard
 from tests.integration.workstation import Workstation
+from tests.rig.simulator import PIN
 
 LIMIT = 30.0
 MODULES = sorted(Path("/usr/lib").glob("*/pkcs11/p11-kit-client.so"))
@@ -79,9 +80,9 @@ class Desk:
 
 
 @contextmanager
-def desk(directory: Path, card: PoweredCard | None, extra: str = "") -> Iterator[Desk]:
-    """Run a daemon with this card in the first reader."""
-    station = Workstation(directory, extra=extra)
+def desk(directory: Path, card: PoweredCard | None, extra: str = "", *, pin: str = PIN.decode()) -> Iterator[Desk]:
+    """Run a daemon with this card in the first reader, and a person who types ``pin``."""
+    station = Workstation(directory, extra=extra, pin=pin)
     with ExitStack() as around:
         around.enter_context(station.running())
         if card is not None:
