@@ -3,8 +3,11 @@
 
 const PASS = "pass"; // in sessionStorage, which is this tab's alone; a cookie would go to every port of this machine
 const SETTLE = 150; // milliseconds for what happens together to be read together
+const LEAST = 500; // milliseconds between two looks, however much happens
+const QUIET = 2500; // milliseconds without an event before a card is asked for its PIN's tries: signing waits for nobody
 const READ = ["status", "readers", "cards", "sessions", "methods", "clients", "origins", "audit"];
 const ARMED = 700; // milliseconds before a second press is taken, as in cardd's own dialogs: no double click agrees
+const OF_CARDS = /^event: (hello|card|reader)/m;
 const RETRY = [500, 2000, 10_000]; // milliseconds before the stream is opened again
 
 const TEXTS = {
@@ -95,7 +98,11 @@ let last;
 let turns = 0;
 let drawn = 0;
 let leaving = new AbortController();
+let lookedAt = -LEAST;
 let waiting;
+let asksSoon = false;
+let quiet;
+const asked = new Map(); // cards as they were when they were asked for their PIN's tries
 let sure = ""; // the act that the person is asked about once more
 let sureSince = 0;
 const busy = new Set(); // acts that wait for their answer
@@ -136,7 +143,7 @@ async function call(method, path, body, signal) {
 }
 
 const read = async (path) => (await call("GET", path)).json();
-const asked = (path) => read(path).catch((fault) => ({ fault: fault.message }));
+const told = (path) => read(path).catch((fault) => ({ fault: fault.message }));
 
 function leave() {
   pass = null;
@@ -198,7 +205,7 @@ async function perform(act, method, path, body, says) {
     if (pass) say(fault instanceof Refused ? fault.message : text("lost"));
   }
   busy.delete(act);
-  if (pass) await look(true);
+  if (pass) await look({ anew: true, asks: true });
 }
 
 function pinButton(card) {
@@ -298,6 +305,7 @@ function speak() {
 function again() {
   const state = last;
   const focused = document.activeElement?.dataset?.act;
+  const section = document.activeElement?.closest("section");
   const inSlots = new Map((state.cards.cards ?? []).map((card) => [card.id, card]));
   byId("version").textContent = text("live", { version: state.status.version ?? "" });
   fill("todo", todo(state), "fine");
@@ -308,22 +316,40 @@ function again() {
   fill("methods", (state.methods.methods ?? []).map(methodItem), "methods");
   byId("hint").hidden = true;
   byId("content").hidden = false;
-  if (focused) [...document.querySelectorAll("[data-act]")].find((each) => each.dataset.act === focused)?.focus();
+  if (!focused) return;
+  const same = [...document.querySelectorAll("[data-act]")].find((each) => each.dataset.act === focused);
+  (same ?? section.querySelector("h2")).focus(); // the act of a button that is there no more is done
 }
 
-async function look(anew) {
-  const names = Object.fromEntries(READ.map((name) => [name, name === "cards" ? "cards?pin=true" : name]));
-  if (anew) shown = "";
+async function look({ anew = false, asks = false } = {}) {
+  lookedAt = performance.now();
   const turn = ++turns;
-  const told = await Promise.all(Object.values(names).map((path) => asked(`/v1/${path}`)));
+  const paths = READ.map((name) => (name === "cards" && asks ? "cards?pin=true" : name));
+  const answers = await Promise.all(paths.map((path) => told(`/v1/${path}`)));
   if (turn < drawn) return; // what was asked later was told sooner
   drawn = turn;
-  if (pass) show(Object.fromEntries(Object.keys(names).map((name, at) => [name, told[at]])));
+  const state = Object.fromEntries(READ.map((name, at) => [name, answers[at]]));
+  const cards = state.cards.cards ?? [];
+  if (asks) asked.clear();
+  for (const [at, card] of cards.entries()) {
+    if (asks) asked.set(card.id, card);
+    else cards[at] = asked.get(card.id) ?? card;
+  }
+  if (anew) shown = "";
+  if (pass) show(state);
 }
 
-function lookSoon() {
-  clearTimeout(waiting);
-  waiting = setTimeout(look, SETTLE);
+// Looks again, and asks cards for their PIN's tries at once where they came or left, else when nothing happens any more:
+// another program may be signing.
+function lookSoon(isOfCards) {
+  asksSoon ||= isOfCards;
+  waiting ??= setTimeout(() => {
+    void look({ asks: asksSoon });
+    waiting = undefined;
+    asksSoon = false;
+  }, Math.max(SETTLE, lookedAt + LEAST - performance.now()));
+  clearTimeout(quiet);
+  if (!isOfCards) quiet = setTimeout(() => void look({ asks: true }), QUIET);
 }
 
 // --- what comes by itself
@@ -332,10 +358,10 @@ async function listen(signal) {
   for (let failed = 0; pass && !signal.aborted; failed++) {
     try {
       const answer = await call("GET", "/v1/events", undefined, signal);
-      for await (const _ of chunks(answer.body)) {
+      for await (const events of chunks(answer.body.pipeThrough(new TextDecoderStream()))) {
         failed = 0;
         if (byId("said").textContent === text("lost")) say("");
-        lookSoon();
+        lookSoon(OF_CARDS.test(events));
       }
     } catch (fault) {
       if (!signal.aborted && !(fault instanceof Refused || fault instanceof TypeError)) throw fault;

@@ -86,10 +86,15 @@ def test_the_page_opens_by_its_link_and_follows_what_happens(browser: Browser, o
         eventually_here(lambda: "Lecteurs et cartes" in words(tab))
         eventually_here(lambda: "Aucune carte" in words(tab))
         assert "lire qui vous êtes, vous connecter" in words(tab)
-        with own.card(simulated_card()):
+        card = simulated_card()
+        with own.card(card):
             eventually_here(lambda: "Code porteur" in words(tab))
             session = own.log_in()
             eventually_here(lambda: "ouverte par LPS" in words(tab))
+            before = len(card.log)
+            for _ in range(4):
+                session.sign()
+            assert len(card.log) - before <= 4 * 3  # signing waits for no page that is open
             assert "ouverte par LPS" in described(tab, "Se déconnecter")
             press(tab, "Verrouiller")
             eventually_here(lambda: "verrouillée" in words(tab))
