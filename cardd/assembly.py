@@ -251,7 +251,7 @@ def _identity(config: Config, outside: Outside, core: _Core) -> _Identity:
         Logins(CpxLogins(by_card, CardChoice(core.readers, core.dialogs), csa.owns), csa, ecps),
         OrganisationKey(csa, core.pins, core.sessions),
         Situations(core.signing, core.sessions, core.dialogs),
-        Methods(core.readers, csa, ecps, expiry),
+        Methods(core.readers, outside.prompter, csa, ecps, expiry),
         expiry,
     )
 

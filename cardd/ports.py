@@ -211,6 +211,10 @@ class SourceSettings:
 class Prompter(Protocol):
     """Asks the person at the workstation, on the desktop of the user that the question names."""
 
+    def ensure_reachable(self, uid: int) -> None:
+        """Ask nobody, but raise PromptUnavailable where no dialog could open for this user."""
+        ...
+
     async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
         """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PinFormat, PromptUnavailable."""
         ...

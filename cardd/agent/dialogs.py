@@ -16,7 +16,7 @@ from cardd.agent import pinentry
 from cardd.agent.arming import ARMED_AFTER, Arming
 from cardd.agent.assuan import Assuan
 from cardd.agent.server import AgentServer
-from cardd.agent.terminal import TerminalPrompter
+from cardd.agent.terminal import TerminalPrompter, has_terminal
 from cardd.agent.texts import deciding
 from cardd.errors import CarddError, ConsentTimeout, PinCancelled, PinTimeout, PromptUnavailable
 from cardd.i18n import language_of, locale_of
@@ -55,6 +55,15 @@ class Dialogs:
     async def stop(self) -> None:
         """Let the agents go."""
         await self._agents.stop()
+
+    def ensure_reachable(self, uid: int) -> None:
+        """Raise PromptUnavailable where no dialog could open for this user."""
+        if self._agents.has_agent(uid):
+            return
+        if uid != os.getuid():
+            raise PromptUnavailable(why="cardd-agent")
+        if pinentry.find_pinentry(self._program, os.environ) is None and not has_terminal():
+            raise PromptUnavailable(why="pinentry")
 
     async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
         """Read the PIN into ``into``. Raises PinCancelled, PinTimeout, PinFormat, PromptUnavailable."""

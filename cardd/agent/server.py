@@ -191,6 +191,10 @@ class AgentServer:
         """Return how many agents of this user wait to be asked."""
         return len(self._agents.get(uid, ()))
 
+    def has_agent(self, uid: int) -> bool:
+        """Return whether an agent of this user runs, though it may be between two dialogs."""
+        return any(key[0] == uid and not process.has_ended for key, process in self._processes.items())
+
     async def has_come(self, uid: int) -> None:
         """Return once an agent of this user waits."""
         if not self.waiting(uid):

@@ -47,6 +47,15 @@ NEWLINE = ord("\n")
 ECHO_FLAGS = 3  # place of the local modes in what tcgetattr gives
 
 
+def has_terminal() -> bool:
+    """Return whether this process was started from one."""
+    try:
+        os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 class TerminalPrompter:
     """Plain lines on ``/dev/tty``; the PIN is typed without echo and read straight into its page."""
 

@@ -29,6 +29,7 @@ from cardd.identity.ecps.provider import METHOD as ECPS
 from cardd.identity.ecps.registry import EcpsLogins
 from cardd.identity.expiry import Expiring, ExpiryWatch
 from cardd.model import Caller, KeyPurpose, PinState
+from cardd.ports import Prompter
 
 _ = Domain("advice")
 
@@ -53,8 +54,11 @@ class MethodState:
 class Methods:
     """The state of each login method, from the readers and the configuration; no person is asked."""
 
-    def __init__(self, readers: OwnedReaders, csa: CsaLogins, ecps: EcpsLogins, expiry: ExpiryWatch) -> None:
+    def __init__(
+        self, readers: OwnedReaders, dialogs: Prompter, csa: CsaLogins, ecps: EcpsLogins, expiry: ExpiryWatch
+    ) -> None:
         self._readers = readers
+        self._dialogs = dialogs
         self._csa = csa
         self._ecps = ecps
         self._expiry = expiry
@@ -73,9 +77,13 @@ class Methods:
         return MethodState(ECPS, None, limit=problem) if is_left else MethodState(ECPS, problem)
 
     async def _cpx(self, caller: Caller) -> CarddError | None:
-        """Return what is wrong with the only card, or with every one of several: of others the user picks one."""
+        """Return what is wrong with the only card, or with every one of several: of others the user picks one.
+
+        No card serves where nobody could be asked for its PIN.
+        """
         try:
             problems = [await self._problem_of(card) for card in self._candidates(caller)]
+            self._dialogs.ensure_reachable(caller.peer.uid)
         except CarddError as error:
             return error
         return None if None in problems else problems[0]

@@ -339,3 +339,18 @@ def no_further_file() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_who_has_no_agent_and_no_pinentry_cannot_be_asked_and_that_is_known_before(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.start()
+    with pytest.raises(PromptUnavailable):
+        desk.dialogs.ensure_reachable(other_user.UID)
+    desk.dialogs.ensure_reachable(US)  # by a pinentry of the daemon's own
+    with agent_process(desk.path, "/bin/false"):
+        await desk.has(1)
+        async with desk.agents.conversation(US):
+            desk.dialogs.ensure_reachable(US)
+            assert desk.agents.has_agent(US)
+    await eventually(lambda: not desk.agents.has_agent(US))
+    await desk.stop()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cardd.errors import PromptUnavailable
 from cardd.identity.methods import TABLE, Advice, Fit, Use
 from cardd.model import KeyPurpose
 from cardd_drivers.pkcs12.source import FilesSource
@@ -30,6 +31,17 @@ async def test_methods_say_what_serves_and_what_to_do_about_the_rest(api: Workbe
     assert got.text("methods", 1, "problem") == "session.method_unavailable"
     assert got.text("methods", 1, "remedy")
     assert "advised" not in got.json
+
+
+async def test_a_card_serves_nobody_where_no_dialog_can_ask_for_its_pin(api: Workbench) -> None:
+    api.person.fault = PromptUnavailable(why="cardd-agent")
+    got = await api.call("GET", "/v1/methods", via="unix")
+    assert got.text("methods", 0, "problem") == "prompt.unavailable"
+    assert "cardd-agent" in got.text("methods", 0, "remedy")
+    api.reader.remove()
+    await eventually(lambda: not api.readers.cards())
+    got = await api.call("GET", "/v1/methods", via="unix")
+    assert got.text("methods", 0, "problem") == "card.absent"
 
 
 def block(card: SimulatedCard) -> None:

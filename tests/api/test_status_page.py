@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from cardd.core.status_pages import StatusPages
+from tests.api.ecps import ends_in, pending
 from tests.api.test_origins import FETCHED_OTHERWISE
 from tests.api.workbench import PAGE, Got, Workbench
 
@@ -169,6 +170,20 @@ async def test_the_page_locks_and_changes_the_pin_by_its_persons_dialogs(api: Wo
     change = f"/v1/cards/{api.readers.cards()[0].id}/pin-changes"
     assert (await as_page(api, "POST", change, token, {})).code == "pin.cancelled"
     assert api.person.pin_questions[-1].question.params["client"] == api.base()
+
+
+async def test_a_session_without_a_card_has_no_pin_to_forget_and_stays_open(desk: Workbench) -> None:
+    path, token = await pending(desk)
+    assert await ends_in(desk, path, token) == (200, "active")
+    its_page = await page(desk)
+    listed = await as_page(desk, "GET", "/v1/sessions", its_page)
+    assert listed.json["sessions"][0]["card"] is None  # type: ignore[index]
+    for got in (
+        await as_page(desk, "POST", f"{path}/lock", its_page, {}),
+        await desk.call("POST", f"{path}/lock", {}, bearer=token),
+    ):
+        assert (got.status, got.code) == (422, "request.invalid")
+    assert (await desk.call("GET", path, bearer=token)).text("state") == "active"
 
 
 async def test_the_page_shuts_out_programs_and_sites_of_its_person_only(api: Workbench) -> None:

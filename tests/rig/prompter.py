@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from cardd.errors import CarddError, PinCancelled
+from cardd.errors import CarddError, PinCancelled, PromptUnavailable
 from cardd.model import Choice, PinQuestion, Question
 from cardd.secret import Secret
 
@@ -29,6 +29,11 @@ class ScriptedPrompter:
         self.questions: list[Question] = []
         self.pin_questions: list[PinQuestion] = []
         self.open: list[str] = []
+
+    def ensure_reachable(self, _uid: int) -> None:
+        """Be there, but for the fault that says nobody is."""
+        if isinstance(self.fault, PromptUnavailable):
+            raise self.fault
 
     async def ask_pin(self, question: PinQuestion, into: Secret) -> None:
         """Type the next PIN."""
